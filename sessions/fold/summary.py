@@ -1,0 +1,282 @@
+"""The bounded fold: what a list of sessions shows, and the counters that budgets are checked against.
+
+It is kept up by the writer in the same transaction as the events, stored as JSON in the ``sessions`` table, and can
+be rebuilt from the events at any time; both must be equal. It never grows with the length of a session.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from sessions.log import events as ev
+from sessions.log.parts import CallPart, TextPart
+from sessions.log.states import ACTIVE, State, allowed
+
+KEPT_EVALS: Final = 64
+"""How many of the newest scores a summary keeps, for the plot."""
+
+
+class IllegalTransition(ValueError):
+    """An event would put a session into a state that it cannot go to."""
+
+
+class Score(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One evaluation: at which step, and its score."""
+
+    step: int
+    score: float
+
+
+class OpenJob(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A job that has not ended."""
+
+    job: int
+    command: str
+    since: int
+
+
+class OpenAdvice(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Advice that waits for the boundary."""
+
+    advice: int
+    text: str
+    since: int
+    not_before: int = 0
+    now: bool = False
+
+
+class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One session in a few hundred bytes. Times in Unix ms, money in US dollars, ``active_ms`` up to ``active_at``."""
+
+    session: str
+    number: int
+    title: str
+    model: str
+    origin: str = "host"
+    created_at: int = 0
+    last_at: int = 0
+    last_id: int = 0
+    last_seq: int = 0
+    state: State = "created"
+    state_at: int = 0
+    state_by: str = ""
+    reason: str = ""
+    need: str = ""
+    until: int | None = None
+    on_job: int | None = None
+    pending: str = ""
+    """A control verb that was asked for and waits for the boundary (pause, stop)."""
+    step: int = 0
+    progress_at: int = 0
+    """When the agent last did something (reply or result), for "silent for 14 min"."""
+    doing: str = ""
+    """The action under way, or "" between actions."""
+    doing_since: int = 0
+    actions: int = 0
+    malformed: int = 0
+    errors: int = 0
+    flags: int = 0
+    active_ms: int = 0
+    active_at: int | None = None
+    """Since when active time has been running, None: it stands."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    context_tokens: int = 0
+    context_limit: int = 0
+    cost: float = 0.0
+    nudges: int = 0
+    """Replies without a call in a row."""
+    summaries: int = 0
+    jobs: int = 0
+    open_jobs: tuple[OpenJob, ...] = ()
+    advice: int = 0
+    open_advice: tuple[OpenAdvice, ...] = ()
+    advice_delivered: int = 0
+    question: int = 0
+    open_question: str = ""
+    question_until: int | None = None
+    evaluations: int = 0
+    better: str = "higher"
+    scores: tuple[Score, ...] = ()
+    plan: tuple[ev.PlanItem, ...] = ()
+    limits: ev.Limits = ev.Limits()
+    sign_off: str = ""
+    last_export: str = ""
+    last_line: str = ""
+    """The newest thing the agent said or did, one line, not sanitised."""
+    last_request: int | None = None
+    tags: tuple[str, ...] = ()
+    task_id: str = ""
+
+    def active_now(self, now: int) -> int:
+        """Active milliseconds up to ``now``."""
+        return self.active_ms + (max(0, now - self.active_at) if self.active_at is not None else 0)
+
+    @property
+    def archived(self) -> bool:
+        """Whether the session is out of sight (its events stay)."""
+        return self.state == "archived"
+
+
+AGENT_KINDS: Final = frozenset({"model.reply", "action.result", "action.refused", "summary.written"})
+"""Kinds by which the agent makes progress."""
+
+
+def fold(before: Summary | None, event: ev.Event) -> Summary:
+    """The summary after ``event``. Raises IllegalTransition for a state that cannot be reached."""
+    body = event.body
+    if before is None:
+        if not isinstance(body, ev.SessionCreated):
+            raise IllegalTransition(f"session {event.session} has no beginning: its first event is {event.kind}")
+        before = Summary(
+            session=event.session,
+            number=body.number,
+            title=body.title,
+            model=body.model.id,
+            origin=body.origin,
+            created_at=event.at,
+            state_at=event.at,
+            progress_at=event.at,
+            context_limit=body.model.summary_threshold,
+            limits=body.limits,
+            better=body.evaluate.better if body.evaluate else "higher",
+            tags=body.tags,
+            task_id=body.task_id,
+        )
+    elif isinstance(body, ev.SessionCreated):
+        raise IllegalTransition(f"session {event.session} exists already")
+    change = _change(before, event)
+    if event.kind in AGENT_KINDS:
+        change["progress_at"] = event.at
+    # Reading and judging are not the session's own doing: they leave its age alone.
+    if event.kind not in ("cursor.moved", "effort.spent"):
+        change["last_at"] = event.at
+    return msgspec.structs.replace(before, last_id=event.id, last_seq=event.seq, **change)
+
+
+def _change(s: Summary, event: ev.Event) -> dict[str, object]:
+    """What ``event`` changes in ``s``, by field name."""
+    match event.body:
+        case ev.StateChanged() as body:
+            return _state(s, event, body)
+        case ev.ControlRequested() as body:
+            return {"pending": body.verb} if body.verb in ("pause", "stop") and s.state in ACTIVE else {}
+        case ev.SessionRecovered() as body:
+            if s.active_at is None:
+                return {"doing": ""}
+            ran = max(0, body.last_at - s.active_at)
+            return {"active_ms": s.active_ms + ran, "active_at": event.at, "doing": ""}
+        case ev.LimitChanged() as body:
+            whole = body.name in ("steps", "tokens", "evaluations") and body.value is not None
+            value = int(body.value) if whole and body.value is not None else body.value
+            return {"limits": msgspec.structs.replace(s.limits, **{body.name: value})}
+        case ev.ModelRequested() as body:
+            step = {"step": event.step} if body.purpose == "step" and event.step else {}
+            return {**step, "doing": "model", "doing_since": event.at, "last_request": event.seq,
+                    "context_tokens": body.estimate_tokens}  # fmt: skip
+        case ev.ModelReplied() as body:
+            return _reply(s, event, body)
+        case ev.ReplyInterrupted():
+            return {"doing": ""}
+        case ev.ActionStarted() as body:
+            return {"doing": body.name, "doing_since": event.at, "actions": s.actions + 1}
+        case ev.ActionResult() as body:
+            return {"doing": "", "errors": s.errors + (body.outcome != "ok")}
+        case ev.ActionRefused() as body:
+            return {"malformed": s.malformed + body.malformed}
+        case ev.NudgeSent() as body:
+            return {"nudges": body.streak}
+        case ev.SummaryWritten() as body:
+            return {"summaries": body.number, "context_tokens": body.tokens_after}
+        case _:
+            return _told(s, event)
+
+
+def _state(s: Summary, event: ev.Event, body: ev.StateChanged) -> dict[str, object]:
+    if not allowed(s.state, body.state) and s.state != body.state:
+        raise IllegalTransition(f"session {s.number} cannot go from {s.state} to {body.state}")
+    change: dict[str, object] = {
+        "state": body.state,
+        "state_at": event.at,
+        "state_by": event.actor,
+        "reason": body.reason,
+        "need": body.need,
+        "until": body.until,
+        "on_job": body.job,
+    }
+    if body.state not in ACTIVE:
+        change |= {"pending": "", "doing": ""}
+        if s.active_at is not None:
+            change |= {"active_ms": s.active_ms + max(0, event.at - s.active_at), "active_at": None}
+    elif s.active_at is None:
+        change["active_at"] = event.at
+    if body.state not in ACTIVE or s.state not in ACTIVE:
+        change["nudges"] = 0
+    return change
+
+
+def _reply(s: Summary, event: ev.Event, body: ev.ModelReplied) -> dict[str, object]:
+    usage = body.usage
+    calls = [part for part in body.parts if isinstance(part, CallPart)]
+    said = next((part.text for part in body.parts if isinstance(part, TextPart) and part.text.strip()), "")
+    line = f"{calls[0].name} {calls[0].arguments}" if calls else said
+    change: dict[str, object] = {
+        "doing": "",
+        "cost": s.cost + (body.cost or 0.0),
+        "last_line": line.strip()[:200],
+        "nudges": 0 if calls else s.nudges,
+    }
+    if usage:
+        change |= {
+            "input_tokens": s.input_tokens + usage.input_tokens,
+            "output_tokens": s.output_tokens + usage.output_tokens,
+            "cached_tokens": s.cached_tokens + usage.cached_tokens,
+        }
+    return change
+
+
+def _told(s: Summary, event: ev.Event) -> dict[str, object]:
+    """Jobs, plans, evaluations, questions, advice and judgement."""
+    match event.body:
+        case ev.JobStarted() as body:
+            return {"jobs": body.job, "open_jobs": (*s.open_jobs, OpenJob(body.job, body.command[:200], event.at))}
+        case ev.JobEnded() as body:
+            return {"open_jobs": tuple(job for job in s.open_jobs if job.job != body.job)}
+        case ev.PlanChanged() as body:
+            return {"plan": body.items}
+        case ev.EvalScored() as body:
+            if body.score is None:
+                return {}
+            scores = (*s.scores, Score(event.step or s.step, body.score))[-KEPT_EVALS:]
+            return {"evaluations": body.used, "scores": scores, "better": body.better}
+        case ev.QuestionAsked() as body:
+            return {"question": body.question, "open_question": body.text, "question_until": body.until}
+        case ev.QuestionAnswered():
+            return {"open_question": "", "question_until": None}
+        case ev.AdviceQueued() as body:
+            waiting = OpenAdvice(body.advice, body.text[:400], event.at, body.not_before, body.now)
+            return {"advice": body.advice, "open_advice": (*s.open_advice, waiting)}
+        case ev.AdviceEdited() as body:
+            edited = tuple(
+                msgspec.structs.replace(a, text=body.text[:400], now=body.now or a.now) if a.advice == body.advice else a
+                for a in s.open_advice
+            )
+            return {"open_advice": edited}
+        case ev.AdviceWithdrawn() as body:
+            return {"open_advice": tuple(a for a in s.open_advice if a.advice != body.advice)}
+        case ev.AdviceDelivered() as body:
+            left = tuple(a for a in s.open_advice if a.advice not in body.advice)
+            return {"open_advice": left, "advice_delivered": s.advice_delivered + len(body.advice)}
+        case ev.FlagSet():
+            return {"flags": s.flags + 1}
+        case ev.FlagRemoved():
+            return {"flags": s.flags - 1}
+        case ev.SignedOff() as body:
+            return {"sign_off": body.verdict or ""}
+        case ev.ExportWritten() as body:
+            return {"last_export": body.path}
+        case _:
+            return {}

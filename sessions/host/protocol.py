@@ -1,0 +1,287 @@
+"""The socket protocol: newline-delimited JSON-RPC 2.0 between the host and its clients.
+
+Every request that changes something carries ``request``, a client-made id that is unique in the log: a repeat
+returns the first answer. It is answered after its event is committed, never before. Notifications from the host:
+``changed`` (the log grew; read it from SQLite), ``delta`` (a frame of a streaming reply), ``clients`` (who is attached).
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+from sessions.log.events import AdviceKind, EvaluateSpec, Limits, ModelSpec, Seen, Target
+
+PROTOCOL = 1
+"""Raised on any incompatible change; the handshake compares it."""
+
+
+class Call(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Base of all requests; ``method`` is the JSON-RPC method."""
+
+    method: ClassVar[str] = ""
+
+
+class Change(Call, kw_only=True):
+    """Base of requests that write to the log. ``request`` is unique in the log."""
+
+    request: str
+
+
+class Hello(Call, kw_only=True):
+    """The handshake, first on every connection. Answer: Welcome."""
+
+    method: ClassVar[str] = "hello"
+    protocol: int
+    schema: int
+    version: str
+    actor: str
+    """``human:NAME``, self-declared."""
+    client: Literal["app", "cli", "script"] = "cli"
+
+
+class Welcome(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The host's side of the handshake; ``mismatch`` says in one line what differs, empty if all agree."""
+
+    protocol: int
+    schema: int
+    version: str
+    pid: int
+    log: str
+    position: int
+    started_at: int
+    mismatch: str = ""
+
+
+class Subscribe(Call, kw_only=True):
+    """Ask for ``changed`` and for delta frames: of these sessions, all ("*") or none. Answer: the partial replies so far."""
+
+    method: ClassVar[str] = "subscribe"
+    deltas: tuple[str, ...] = ()
+
+
+class DeltaFrame(msgspec.Struct, frozen=True, omit_defaults=True):
+    """At most one per 100 ms, part and session: ``text`` starts at ``offset`` (characters) of part ``index`` of the reply."""
+
+    session: str
+    step: int
+    attempt: int
+    index: int
+    channel: Literal["reasoning", "text", "call"]
+    offset: int
+    text: str
+    name: str = ""
+
+
+class Status(Call, kw_only=True):
+    """Answer: HostStatus."""
+
+    method: ClassVar[str] = "host.status"
+
+
+class HostStatus(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How the host is."""
+
+    pid: int
+    version: str
+    log: str
+    position: int
+    started_at: int
+    sessions: dict[str, str]
+    """Session id to state, of the sessions that the host holds in memory."""
+    clients: tuple[str, ...] = ()
+    commit_age_ms: int = 0
+    wal_bytes: int = 0
+
+
+class StopHost(Call, kw_only=True):
+    """Stop in order; ``at_boundary`` waits for boundaries first (up to ``timeout`` seconds). ``restart``: sessions go on after."""
+
+    method: ClassVar[str] = "host.stop"
+    by: str = ""
+    at_boundary: bool = True
+    timeout: float = 30.0
+    restart: bool = False
+
+
+class CreateSession(Change, kw_only=True):
+    """Make a session and, with ``start``, set it running. Answer: Created."""
+
+    method: ClassVar[str] = "session.create"
+    title: str
+    task: str
+    model: ModelSpec
+    workspace: str | None = None
+    in_place: bool = False
+    tools: tuple[str, ...] = ()
+    evaluate: EvaluateSpec | None = None
+    evaluate_base: str | None = None
+    """The folder that ``evaluate.files`` are relative to."""
+    limits: Limits = Limits()
+    env: dict[str, str] = {}
+    """The creating client's environment, already scrubbed; held in memory and in a 0600 file, never in the log."""
+    key: str | None = None
+    """The model's API key, if the client has it; held in memory only."""
+    task_id: str = ""
+    tags: tuple[str, ...] = ()
+    origin: Literal["host", "demo", "replay"] = "host"
+    meta: dict[str, Any] = {}
+    start: bool = True
+
+
+class Created(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A new session's id and its number on the board."""
+
+    session: str
+    number: int
+
+
+class ImportFile(Change, kw_only=True):
+    """Import a file that was recorded elsewhere (absolute path). Answer: Imported."""
+
+    method: ClassVar[str] = "session.import"
+    path: str
+    format: str = "auto"
+    copy: bool = False
+
+
+class Imported(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an import made."""
+
+    sessions: tuple[str, ...]
+    events: int
+    warnings: tuple[str, ...] = ()
+
+
+class Control(Change, kw_only=True):
+    """Start, pause, resume, stop, interrupt, archive, reopen a session, or let it go on to the next boundary."""
+
+    method: ClassVar[str] = "session.control"
+    session: str
+    verb: Literal["start", "pause", "resume", "stop", "interrupt", "archive", "unarchive", "reopen", "next"]
+    key: str | None = None
+
+
+class QueueAdvice(Change, kw_only=True):
+    """Queue advice for the next boundary (``now``: deliver at once). Answer: Done with the advice's number in ``number``."""
+
+    method: ClassVar[str] = "advice.queue"
+    session: str
+    text: str
+    kind: AdviceKind | None = None
+    about: Target | None = None
+    now: bool = False
+    drafted_at: int | None = None
+    seen: Seen | None = None
+    hold_ms: int = 3000
+    """How long it is held back so that ``u`` can bring it back as a draft."""
+
+
+class EditAdvice(Change, kw_only=True):
+    """Give queued advice a new text, or make it urgent."""
+
+    method: ClassVar[str] = "advice.edit"
+    session: str
+    advice: int
+    text: str
+    now: bool = False
+
+
+class WithdrawAdvice(Change, kw_only=True):
+    """Take queued advice back."""
+
+    method: ClassVar[str] = "advice.withdraw"
+    session: str
+    advice: int
+    to_draft: bool = False
+
+
+class Answer(Change, kw_only=True):
+    """Answer an open question."""
+
+    method: ClassVar[str] = "question.answer"
+    session: str
+    text: str
+    question: int | None = None
+    seen: Seen | None = None
+
+
+class SetLimit(Change, kw_only=True):
+    """Set a budget, or change it by ``delta`` ("+200")."""
+
+    method: ClassVar[str] = "session.limit"
+    session: str
+    name: Literal["steps", "active_hours", "tokens", "money", "evaluations"]
+    value: float | None = None
+    delta: float | None = None
+
+
+ANNOTATIONS = (
+    "flag.set",
+    "flag.removed",
+    "recovery.marked",
+    "session.signed_off",
+    "correction.written",
+    "session.note",
+    "bookmark.set",
+    "cursor.moved",
+    "signal.judged",
+    "advice.outcome",
+    "effort.spent",
+    "export.written",
+)
+"""Kinds that a client may append as they are: a person's judgement, which has no effect on a running agent."""
+
+
+class Annotate(Change, kw_only=True):
+    """Append one event of a kind in ANNOTATIONS. The host checks that its target exists. Answer: Done."""
+
+    method: ClassVar[str] = "annotate"
+    session: str
+    kind: str
+    body: dict[str, Any]
+
+
+class Done(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A change is committed: the event's seq in its session, and the log position."""
+
+    session: str
+    seq: int
+    position: int
+    number: int | None = None
+    note: str = ""
+    """One line for a person, e.g. "pauses at the boundary, after `evaluate`"."""
+
+
+CALLS: dict[str, type[Call]] = {
+    cls.method: cls
+    for cls in (
+        Hello,
+        Subscribe,
+        Status,
+        StopHost,
+        CreateSession,
+        ImportFile,
+        Control,
+        QueueAdvice,
+        EditAdvice,
+        WithdrawAdvice,
+        Answer,
+        SetLimit,
+        Annotate,
+    )
+}
+
+ERRORS = {
+    "parse": -32700,
+    "invalid": -32600,
+    "method": -32601,
+    "params": -32602,
+    "refused": 1,
+    "not_found": 2,
+    "mismatch": 3,
+    "log": 4,
+}
+"""JSON-RPC error codes. ``refused``: the state does not allow it; the message says why and what to do."""
+

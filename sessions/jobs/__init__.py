@@ -1,0 +1,1 @@
+"""Commands of an agent as jobs: a holder process each, found again after a restart of the host."""

@@ -1,0 +1,47 @@
+"""The states of a session and the table of allowed transitions (design: a session can live for days)."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
+
+State = Literal[
+    "created",
+    "running",
+    "sleeping",
+    "on_job",
+    "needs_you",
+    "paused",
+    "finished",
+    "stopped",
+    "failed",
+    "archived",
+]
+
+STATES: Final[tuple[State, ...]] = get_args(State)
+
+ACTIVE: Final[frozenset[State]] = frozenset({"running", "sleeping", "on_job"})
+"""Active time runs in these states only."""
+
+ENDED: Final[frozenset[State]] = frozenset({"finished", "stopped", "failed", "archived"})
+"""Nothing more happens in these states until a person reopens the session."""
+
+TRANSITIONS: Final[dict[State, frozenset[State]]] = {
+    "created": frozenset({"running", "paused", "needs_you", "stopped", "failed", "finished", "archived"}),
+    "running": frozenset({"sleeping", "on_job", "needs_you", "paused", "finished", "stopped", "failed"}),
+    "sleeping": frozenset({"running", "on_job", "needs_you", "paused", "finished", "stopped", "failed"}),
+    "on_job": frozenset({"running", "sleeping", "needs_you", "paused", "finished", "stopped", "failed"}),
+    "needs_you": frozenset({"running", "paused", "finished", "stopped", "failed", "archived"}),
+    "paused": frozenset({"running", "needs_you", "stopped", "failed", "archived"}),
+    "finished": frozenset({"running", "paused", "archived"}),
+    "stopped": frozenset({"running", "paused", "archived"}),
+    "failed": frozenset({"running", "paused", "stopped", "archived"}),
+    "archived": frozenset({"paused"}),
+}
+"""``finished``, ``stopped`` and ``failed`` go back to ``running`` or ``paused`` when a person reopens the session."""
+
+
+def allowed(before: State | None, after: State) -> bool:
+    """Whether a session may go from ``before`` (None: it does not exist yet) to ``after``."""
+    if before is None:
+        return after == "created"
+    return after in TRANSITIONS[before]
