@@ -55,10 +55,33 @@ class Welcome(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Subscribe(Call, kw_only=True):
-    """Ask for ``changed`` and for delta frames: of these sessions, all ("*") or none. Answer: the partial replies so far."""
+    """Ask for ``changed`` and for delta frames: of these sessions, all ("*") or none. Answer: Subscribed.
+
+    A later ``subscribe`` replaces the earlier one.
+    """
 
     method: ClassVar[str] = "subscribe"
     deltas: tuple[str, ...] = ()
+
+
+class Changed(msgspec.Struct, frozen=True):
+    """Notification ``changed``: the log grew up to event id ``position``; at most 20 per second."""
+
+    position: int
+
+
+class ClientInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One attached client: who says to be there, with what, and since when (Unix ms)."""
+
+    actor: str
+    client: str
+    since: int
+
+
+class Clients(msgspec.Struct, frozen=True):
+    """Notification ``clients``: who is attached now."""
+
+    clients: tuple[ClientInfo, ...]
 
 
 class DeltaFrame(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -72,6 +95,14 @@ class DeltaFrame(msgspec.Struct, frozen=True, omit_defaults=True):
     offset: int
     text: str
     name: str = ""
+
+
+class Subscribed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The log position at the time, who is attached, and every reply under way from its beginning (offset 0)."""
+
+    position: int
+    frames: tuple[DeltaFrame, ...] = ()
+    clients: tuple[ClientInfo, ...] = ()
 
 
 class Status(Call, kw_only=True):
@@ -96,13 +127,23 @@ class HostStatus(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class StopHost(Call, kw_only=True):
-    """Stop in order; ``at_boundary`` waits for boundaries first (up to ``timeout`` seconds). ``restart``: sessions go on after."""
+    """Stop in order; ``at_boundary`` waits for boundaries first (up to ``timeout`` seconds). ``restart``: sessions go on after.
+
+    Answer: Stopping, before the host begins to stop.
+    """
 
     method: ClassVar[str] = "host.stop"
     by: str = ""
     at_boundary: bool = True
     timeout: float = 30.0
     restart: bool = False
+
+
+class Stopping(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The host will stop; ``waits_for`` are the sessions whose boundary it waits for, as one line each."""
+
+    pid: int
+    waits_for: tuple[str, ...] = ()
 
 
 class CreateSession(Change, kw_only=True):
@@ -176,6 +217,8 @@ class QueueAdvice(Change, kw_only=True):
     seen: Seen | None = None
     hold_ms: int = 3000
     """How long it is held back so that ``u`` can bring it back as a draft."""
+    reopen: bool = False
+    """Reopen or resume a session that has ended or stands at its limit; without it such advice is refused."""
 
 
 class EditAdvice(Change, kw_only=True):

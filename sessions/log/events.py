@@ -595,11 +595,12 @@ class HostStarted(Body, kw_only=True):
 
 
 class HostStopped(Body, kw_only=True):
-    """The host closed the log in order; its sessions are held until a person resumes them."""
+    """The host closed the log in order; its sessions are held until a person resumes them, or go on after ``restart``."""
 
     kind: ClassVar[str] = "host.stopped"
     pid: int
     by: str = ""
+    restart: bool = False
 
 
 class Event(msgspec.Struct, frozen=True):
