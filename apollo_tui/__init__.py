@@ -1,0 +1,1 @@
+"""The terminal app and the command line: it wires ``sessions`` to ``widgets`` and holds no other logic."""

@@ -1,0 +1,158 @@
+"""``apollo doctor``: versions, paths, SQLite, space, terminal, log health, and what to do about each."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from apollo_tui.cli.main import Cli
+from apollo_tui.cli.shared import json_option, print_json
+from sessions.errors import ApolloError
+from sessions.plain import plain_line
+
+Verdict = Literal["ok", "warn", "bad"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report; ``advice`` says what to do, empty if nothing is to be done."""
+
+    what: str
+    verdict: Verdict
+    said: str
+    advice: str = ""
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def doctor(cli: Cli, as_json: bool) -> None:
+    """Check versions, paths, SQLite, free space, the terminal and the log. Exit code 1 if something is bad."""
+    found = [finding for check in CHECKS for finding in check(cli)]
+    if as_json:
+        print_json([{"id": f.what, "verdict": f.verdict, "said": f.said, "advice": f.advice} for f in found])
+    else:
+        for finding in found:
+            click.echo(plain_line(f"{finding.verdict:<4}  {finding.what:<14} {finding.said}"))
+            if finding.advice:
+                click.echo(plain_line(f"{'':<21}{finding.advice}"))
+    if any(finding.verdict == "bad" for finding in found):
+        raise click.exceptions.Exit(1)
+
+
+def _versions(cli: Cli) -> Iterator[Finding]:
+    try:
+        own = version("apollo-tui")
+    except PackageNotFoundError:
+        own = "not installed"
+    yield Finding(
+        "apollo", "ok", f"{own}, Python {platform.python_version()}, {platform.system()} {platform.release()}"
+    )
+    names = ("textual", "rich", "anthropic", "openai", "aiosqlite", "tiktoken", "msgspec")
+    yield Finding("packages", "ok", ", ".join(f"{name} {version(name)}" for name in names))
+    new = sqlite3.sqlite_version_info >= (3, 37)
+    yield Finding(
+        "sqlite", "ok" if new else "bad", sqlite3.sqlite_version,
+        "" if new else "Apollo needs SQLite 3.37 or newer; use a Python that was built with one",
+    )  # fmt: skip
+
+
+def _paths(cli: Cli) -> Iterator[Finding]:
+    from sessions.config import config_path, load_config
+
+    yield Finding("log", "ok", str(cli.paths.log))
+    yield Finding("state", "ok", str(cli.paths.folder))
+    path = config_path()
+    try:
+        load_config()
+    except ApolloError as error:
+        yield Finding("config", "bad", str(error), "mend the file; until then commands that need it will refuse")
+    else:
+        yield Finding("config", "ok", f"{path}{'' if path.exists() else ' (none; the defaults hold)'}")
+    folder = next((p for p in (cli.paths.log.parent, *cli.paths.log.parents) if p.exists()), Path("/"))
+    free = shutil.disk_usage(folder).free
+    low = free < 1 << 30
+    yield Finding(
+        "free space", "warn" if low else "ok", f"{free / (1 << 30):.1f} GB",
+        "less than 1 GB: sessions pause when the log cannot grow; make room" if low else "",
+    )  # fmt: skip
+
+
+def _terminal(cli: Cli) -> Iterator[Finding]:
+    term, tmux = os.environ.get("TERM", ""), bool(os.environ.get("TMUX"))
+    colours = "no colour" if os.environ.get("NO_COLOR") else os.environ.get("COLORTERM") or (
+        "256 colours" if "256" in term else "16 colours"
+    )  # fmt: skip
+    where = ", ".join(
+        word for word, on in (("tmux", tmux), ("screen", bool(os.environ.get("STY"))), ("ssh", _ssh())) if on
+    )
+    if not sys.stdout.isatty():
+        yield Finding("terminal", "ok", "none (output is not a terminal)")
+        return
+    columns, rows = shutil.get_terminal_size()
+    small = columns < 80 or rows < 24
+    yield Finding(
+        "terminal", "warn" if small else "ok", f"{term or 'unknown'} {columns}x{rows}, {colours}{', ' + where if where else ''}",
+        "80x24 is the least that shows everything" if small else "",
+    )  # fmt: skip
+    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    yield Finding(
+        "encoding", "ok" if utf8 else "warn", sys.stdout.encoding or "unknown",
+        "" if utf8 else "set LANG to a UTF-8 locale, e.g. C.UTF-8",
+    )  # fmt: skip
+    if tmux:
+        yield Finding("copying", "ok", "through 'tmux load-buffer -w -'; tmux drops OSC 52 of applications by default")
+    elif os.environ.get("STY"):
+        yield Finding("copying", "warn", "screen may drop OSC 52", "copy to a file instead (key in the Action screen)")
+
+
+def _ssh() -> bool:
+    return bool(os.environ.get("SSH_TTY") or os.environ.get("SSH_CONNECTION"))
+
+
+def _log(cli: Cli) -> Iterator[Finding]:
+    from sessions.log.reader import LogReader
+
+    if not cli.paths.log.exists():
+        yield Finding("log health", "ok", "there is no log yet", "'apollo demo' or 'apollo new' makes one")
+        return
+    try:
+        reader = LogReader(cli.paths.log)
+        position, count = reader.position(), len(reader.summaries())
+        reader.close()
+    except ApolloError as error:
+        yield Finding("log health", "bad", str(error))
+        return
+    with sqlite3.connect(f"file:{cli.paths.log}?mode=ro", uri=True) as connection:
+        check = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    yield Finding(
+        "log health", "ok" if check == "ok" else "bad", f"{position} events, {count} sessions, quick check: {check}",
+        "" if check == "ok" else "copy the file and its -wal away before anything else; then export with --format raw",
+    )  # fmt: skip
+    wal = Path(f"{cli.paths.log}-wal")
+    size = wal.stat().st_size if wal.exists() else 0
+    if size > 64 << 20:
+        yield Finding("write-ahead", "warn", f"{size >> 20} MB", "a reader holds an old snapshot; close other programs")
+
+
+def _host(cli: Cli) -> Iterator[Finding]:
+    from sessions.host.client import host_status
+
+    status = host_status(cli.paths)
+    if status is None:
+        yield Finding("host", "ok", "none runs", "'apollo host start' or the app starts one")
+    else:
+        yield Finding("host", "ok", f"pid {status.pid}, version {status.version}, {len(status.sessions)} sessions")
+
+
+CHECKS: tuple[Callable[[Cli], Iterator[Finding]], ...] = (_versions, _paths, _terminal, _log, _host)

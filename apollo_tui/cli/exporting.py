@@ -1,0 +1,93 @@
+"""``apollo export`` and ``apollo import``."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import click
+import msgspec
+
+from apollo_tui.cli.main import Cli
+from apollo_tui.cli.shared import ask, json_option, lines, print_json, reader_of, request_id
+from sessions.host import protocol
+from sessions.log import events as ev
+from sessions.plain import plain_line
+
+
+@click.command()
+@click.option(
+    "--format", "format_", default="steps", show_default=True, metavar="FORMAT", help="docs/formats.md lists them."
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The file to write.")
+@click.option("--session", "chosen", multiple=True, metavar="ID", help="Only these sessions (may be given again).")
+@click.option("--policy", metavar="FILE|PRESET", default="default", show_default=True)
+@click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
+@click.option("--progress", is_flag=True, help="Print progress as JSON lines on stderr, for the app.")
+@json_option
+@click.pass_obj
+def export(
+    cli: Cli, format_: str, out: Path, chosen: tuple[str, ...], policy: str, overwrite: bool, progress: bool, as_json: bool
+) -> None:  # fmt: skip
+    """Write training data from the log, with a manifest beside it. Same position and policy: same bytes."""
+    from apollo_train.export import run_export
+    from apollo_train.policy import load_policy
+
+    reader = reader_of(cli)
+    sessions = [reader.find(prefix) for prefix in chosen] or None
+
+    def tell(done: int, total: int) -> None:
+        if progress:
+            click.echo(msgspec.json.encode({"done": done, "total": total}).decode(), err=True)
+
+    report = run_export(
+        reader, sessions, load_policy(policy), format_, out.resolve(), overwrite=overwrite, progress=tell
+    )
+    _record(cli, report)
+    if as_json:
+        print_json({"id": str(report.path), **msgspec.to_builtins(report.counts)})
+        return
+    click.echo(plain_line(f"wrote {report.path} and {report.manifest.name}"))
+    lines(report.lines())
+
+
+def _record(cli: Cli, report: object) -> None:
+    """Let the log say what was exported, if a host runs; an export itself never starts one."""
+    from apollo_train.export import ExportReport
+    from sessions.host.client import HostDown, host_status
+
+    assert isinstance(report, ExportReport)
+    if host_status(cli.paths) is None:
+        return
+    with contextlib.suppress(HostDown):
+        for session, counts in report.per_session.items():
+            body = ev.ExportWritten(
+                path=str(report.path),
+                format=report.format,
+                policy=report.policy,
+                position=report.position,
+                trained=counts.trained,
+                masked=counts.masked,
+            )
+            params = protocol.Annotate(
+                request=request_id(), session=session, kind=body.kind, body=msgspec.to_builtins(body)
+            )
+            ask(cli, params, start=False)
+
+
+@click.command(name="import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--format", "format_", default="auto", show_default=True, help="raw, innovatorbench or auto.")
+@click.option("--copy", is_flag=True, help="Import a session that the log has already, as a copy with a new id.")
+@json_option
+@click.pass_obj
+def import_(cli: Cli, file: Path, format_: str, copy: bool, as_json: bool) -> None:
+    """Read trajectories that were recorded elsewhere, as finished sessions to annotate."""
+    params = protocol.ImportFile(request=request_id(), path=str(file.resolve()), format=format_, copy=copy)
+    answer = ask(cli, params)
+    if as_json:
+        print_json([{"id": session, "events": answer.events} for session in answer.sessions])
+        return
+    click.echo(f"imported {len(answer.sessions)} session{'s' * (len(answer.sessions) != 1)}, {answer.events} events")
+    lines(f"  {session}" for session in answer.sessions)
+    lines(f"  note: {warning}" for warning in answer.warnings)

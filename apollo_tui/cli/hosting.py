@@ -1,0 +1,98 @@
+"""``apollo host …``: the background process that runs the sessions."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+
+from apollo_tui.cli.main import Cli
+from apollo_tui.cli.shared import ask, json_option, print_json, table
+from sessions.host import protocol
+
+
+@click.group()
+def host() -> None:
+    """The background process that runs sessions and alone writes the log."""
+
+
+@host.command()
+@json_option
+@click.pass_obj
+def start(cli: Cli, as_json: bool) -> None:
+    """Start the host if none runs. Sessions held by an earlier stop stay held."""
+    import asyncio
+
+    from sessions.host.client import ensure_host, host_status
+
+    asyncio.run(ensure_host(cli.paths))
+    status = host_status(cli.paths)
+    _print(status, as_json)
+
+
+@host.command()
+@click.option("--now", is_flag=True, help="Do not wait for boundaries.")
+@click.option("--quiet", is_flag=True, help="Say nothing if none runs.")
+@click.pass_obj
+def stop(cli: Cli, now: bool, quiet: bool) -> None:
+    """Stop the host; its sessions are held until you resume them."""
+    _stop(cli, now=now, quiet=quiet, restart=False)
+
+
+@host.command()
+@click.option("--now", is_flag=True, help="Do not wait for boundaries.")
+@click.pass_obj
+def restart(cli: Cli, now: bool) -> None:
+    """Stop the host and start it again; its sessions go on."""
+    import asyncio
+
+    from sessions.host.client import ensure_host
+
+    _stop(cli, now=now, quiet=True, restart=True)
+    asyncio.run(ensure_host(cli.paths))
+    click.echo("the host has been restarted")
+
+
+def _stop(cli: Cli, *, now: bool, quiet: bool, restart: bool) -> None:
+    from sessions.host.client import host_status, wait_stopped
+
+    if host_status(cli.paths) is None:
+        if not quiet:
+            click.echo("no host runs for this log")
+        return
+    ask(cli, protocol.StopHost(by=cli.actor, at_boundary=not now, restart=restart), start=False)
+    wait_stopped(cli.paths)
+    if not quiet:
+        click.echo("the host has stopped; its sessions are held ('apollo resume ID' lets one go on)")
+
+
+@host.command()
+@json_option
+@click.pass_obj
+def status(cli: Cli, as_json: bool) -> None:
+    """Say whether a host runs, its pid, its log and its sessions. Exit code 3 if none runs."""
+    from sessions.host.client import host_status
+
+    _print(host_status(cli.paths), as_json)
+
+
+def _print(status: protocol.HostStatus | None, as_json: bool) -> None:
+    if status is None:
+        if as_json:
+            print_json({"id": None, "running": False})
+        else:
+            click.echo("no host runs for this log; 'apollo host start' starts one")
+        raise click.exceptions.Exit(3)
+    if as_json:
+        print_json({"id": status.pid, "running": True, **msgspec.to_builtins(status)})
+        return
+    click.echo(f"host {status.pid} (version {status.version}) writes {status.log}, position {status.position}")
+    table([[session[-8:], state.replace("_", " ")] for session, state in status.sessions.items()], ("session", "state"))
+
+
+@host.command()
+@click.pass_obj
+def run(cli: Cli) -> None:
+    """Run the host in the foreground, without a watcher (for service managers and for debugging)."""
+    from sessions.host.main import run_host
+
+    raise click.exceptions.Exit(run_host(cli.paths))

@@ -1,0 +1,78 @@
+"""``flag`` and ``unflag``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import click
+import msgspec
+
+from apollo_tui.cli.main import Cli
+from apollo_tui.cli.shared import ask, done, json_option, reader_of, request_id
+from apollo_tui.cli.targets import parse_target
+from sessions.fold.flags import FlagBook
+from sessions.host import protocol
+from sessions.log import events as ev
+
+
+def annotate(cli: Cli, session: str, body: ev.Body) -> protocol.Done:
+    """Append one annotation through the host."""
+    params = protocol.Annotate(request=request_id(), session=session, kind=body.kind, body=msgspec.to_builtins(body))
+    answer = ask(cli, params)
+    assert isinstance(answer, protocol.Done)
+    return answer
+
+
+@click.command()
+@click.argument("session")
+@click.argument("target")
+@click.option("--label", default="unspecified", show_default=True, help="The label's id.")
+@click.option("--note", default="", help="Why.")
+@click.option("--severity", type=click.IntRange(1, 5))
+@click.option("--good", is_flag=True, help="A good action instead of a bad one.")
+@click.option("--unsure", is_flag=True, help="Neither; somebody should look.")
+@json_option
+@click.pass_obj
+def flag(
+    cli: Cli, session: str, target: str, label: str, note: str, severity: int | None, good: bool, unsure: bool, as_json: bool
+) -> None:  # fmt: skip
+    """Flag an action so that it is kept out of the training loss. TARGET: STEP, STEP.CALL or STEP-STEP."""
+    from sessions.labels import labels_for
+
+    if good and unsure:
+        raise click.UsageError("a flag is good or unsure, not both")
+    verdict: Literal["bad", "good", "unsure"] = "good" if good else "unsure" if unsure else "bad"
+    labels_for().require(label)
+    reader = reader_of(cli)
+    found = reader.find(session)
+    reader.close()
+    name = request_id()[:12]
+    body = ev.FlagSet(
+        flag=name, target=parse_target(target), verdict=verdict, label=label, note=note, severity=severity
+    )
+    answer = annotate(cli, found, body)
+    done(answer, as_json, f"flagged {target} {verdict} as {label} (flag {name})")
+
+
+@click.command()
+@click.argument("session")
+@click.argument("which")
+@json_option
+@click.pass_obj
+def unflag(cli: Cli, session: str, which: str, as_json: bool) -> None:
+    """Take back a flag: WHICH is its id, or a target of which you take back your newest flag."""
+    reader = reader_of(cli)
+    found = reader.find(session)
+    book = FlagBook.of(reader.events(found, kinds=("flag.set", "flag.removed")))
+    reader.close()
+    active = book.active()
+    mine = [item for item in active if item.flag == which]
+    if not mine:
+        target = parse_target(which)
+        mine = [item for item in active if item.target == target and item.actor == cli.actor]
+    if not mine:
+        raise click.ClickException(
+            f"you have no flag on {which} in this session; 'apollo log {session} --kind flag.set'"
+        )
+    answer = annotate(cli, found, ev.FlagRemoved(flag=mine[-1].flag))
+    done(answer, as_json, f"took back the flag on {mine[-1].target}")

@@ -1,0 +1,147 @@
+"""``ls``, ``show`` and ``log``: reading the log. They never start a host."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+import msgspec
+
+from apollo_tui.cli.main import Cli
+from apollo_tui.cli.shared import ago, json_option, print_json, reader_of, row_of, span, table
+from sessions.fold.trajectory import CallRecord, StepRecord, steps
+from sessions.log import events as ev
+from sessions.log.parts import ReasoningPart, TextPart
+from sessions.plain import plain, plain_line
+
+
+@click.command()
+@click.option("--all", "everything", is_flag=True, help="Archived sessions too.")
+@json_option
+@click.pass_obj
+def ls(cli: Cli, everything: bool, as_json: bool) -> None:
+    """List the sessions."""
+    reader = reader_of(cli)
+    now = int(time.time() * 1000)
+    found = [s for s in reader.summaries() if everything or not s.archived]
+    reader.close()
+    if as_json:
+        print_json([row_of(s, now) for s in found])
+        return
+    if not found:
+        click.echo("no sessions yet; 'apollo new TASK.md --model PROVIDER:MODEL' makes one, 'apollo demo' shows four")
+        return
+    rows = [
+        [str(s.number), s.session[-8:], s.title, s.state.replace("_", " "), str(s.step), span(s.active_now(now)),
+         f"{(s.input_tokens + s.output_tokens) / 1000:.1f}k", f"${s.cost:.2f}", ago(s.last_at, now), s.reason[:60]]
+        for s in found
+    ]  # fmt: skip
+    table(rows, ("no", "id ends", "title", "state", "step", "active", "tokens", "cost", "last", "reason"))
+
+
+@click.command()
+@click.argument("session")
+@click.option("--steps", "count", default=10, show_default=True, help="How many of the newest steps; 0: all.")
+@json_option
+@click.pass_obj
+def show(cli: Cli, session: str, count: int, as_json: bool) -> None:
+    """Show a session: its facts and its newest steps."""
+    reader = reader_of(cli)
+    found = reader.find(session)
+    summary = reader.summary(found)
+    assert summary is not None
+    first = max(1, summary.step - count + 1) if count else 1
+    window = reader.events(found, steps=(first, summary.step)) if summary.step else []
+    records = list(steps(window))
+    now = int(time.time() * 1000)
+    if as_json:
+        print_json(row_of(summary, now) | {"steps": [_step_json(record) for record in records]})
+        return
+    click.echo(plain_line(f"{summary.number} {summary.title}  {summary.state.replace('_', ' ')}  {summary.reason}"))
+    click.echo(f"  id {found}")
+    click.echo(
+        f"  step {summary.step}, active {span(summary.active_now(now))}, {summary.input_tokens:,} tokens in, "
+        f"{summary.output_tokens:,} out, ${summary.cost:.2f}, {summary.malformed} malformed, {summary.flags} flags"
+    )
+    for item in summary.plan:
+        click.echo(plain_line(f"  [{item.status}] {item.text}"))
+    for record in records:
+        _print_step(record, reader.text)
+    reader.close()
+
+
+def _print_step(record: StepRecord, text: Any) -> None:
+    reply = record.reply.body if record.reply else None
+    parts = reply.parts if isinstance(reply, ev.ModelReplied) else ()
+    for part in parts:
+        if isinstance(part, ReasoningPart | TextPart) and part.text.strip():
+            word = "reasoning" if isinstance(part, ReasoningPart) else "says"
+            click.echo(f"{record.step:>5}  {word:<10} {plain_line(part.text)[:100]}")
+    for call in record.calls:
+        click.echo(f"{record.step:>5}.{call.number} {plain_line(_call_line(call, text))[:110]}")
+
+
+def _call_line(call: CallRecord, text: Any) -> str:
+    result = call.result.body if call.result else None
+    if isinstance(result, ev.ActionRefused):
+        return f"{result.name} {result.arguments}  not run: {result.problem or result.why}"
+    said = f"{call.part.name} {call.part.arguments}" if call.part else "?"
+    if isinstance(result, ev.ActionResult):
+        last = (text(result.output).strip().splitlines() or [""])[-1]
+        return f"{said}  {result.outcome}: {last}"
+    return f"{said}  running"
+
+
+def _step_json(record: StepRecord) -> dict[str, Any]:
+    return {
+        "step": record.step,
+        "calls": [
+            {
+                "call": call.number,
+                "name": call.part.name if call.part else None,
+                "arguments": call.part.arguments if call.part else None,
+                "result": msgspec.to_builtins(call.result.body) if call.result else None,
+            }
+            for call in record.calls
+        ],
+    }
+
+
+@click.command()
+@click.argument("session")
+@click.option("--follow", "-f", is_flag=True, help="Go on as events arrive; ctrl+c ends.")
+@click.option("--kind", "kinds", multiple=True, help="Only events of this kind (may be given again).")
+@json_option
+@click.pass_obj
+def log(cli: Cli, session: str, follow: bool, kinds: tuple[str, ...], as_json: bool) -> None:
+    """Print the events of a session, one a line."""
+    unknown = [kind for kind in kinds if kind not in ev.KINDS]
+    if unknown:
+        raise click.UsageError(f"there is no kind of event '{unknown[0]}'; docs/log.md lists them")
+    reader = reader_of(cli)
+    found = reader.find(session)
+    after = 0
+    while True:
+        page = reader.events(found, after=after, kinds=kinds or None, limit=500)
+        for event in page:
+            click.echo(event_json(event) if as_json else event_line(event))
+            after = event.seq
+        if not page:
+            if not follow:
+                break
+            time.sleep(0.3)
+    reader.close()
+
+
+def event_json(event: ev.Event) -> str:
+    """One event as JSON, ``id`` first."""
+    return msgspec.json.encode(event).decode()
+
+
+def event_line(event: ev.Event) -> str:
+    """One event as a line for a person."""
+    place = f"{event.step}.{event.call}" if event.step and event.call else str(event.step or "")
+    clock = time.strftime("%m-%d %H:%M:%S", time.localtime(event.at / 1000))
+    said = msgspec.json.encode(event.body).decode()
+    return f"{event.seq:>6}  {clock}  {place:<7} {event.actor:<14} {event.kind:<18} {plain(said)[:140]}"

@@ -1,0 +1,150 @@
+"""The root command: options that hold for all commands, and the one place where errors become a line on stderr."""
+
+from __future__ import annotations
+
+import getpass
+import importlib
+import os
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import click
+
+from sessions.errors import ApolloError
+from sessions.paths import LogPaths, log_paths
+
+COMMANDS: Final[dict[str, str]] = {
+    "demo": "starting:demo",
+    "new": "starting:new",
+    "ls": "looking:ls",
+    "show": "looking:show",
+    "log": "looking:log",
+    "advise": "steering:advise",
+    "answer": "steering:answer",
+    "pause": "steering:pause",
+    "resume": "steering:resume",
+    "stop": "steering:stop",
+    "interrupt": "steering:interrupt",
+    "archive": "steering:archive",
+    "limit": "steering:limit",
+    "flag": "judging:flag",
+    "unflag": "judging:unflag",
+    "export": "exporting:export",
+    "import": "exporting:import_",
+    "host": "hosting:host",
+    "doctor": "doctor:doctor",
+}
+"""Command to ``module:attribute``; modules are imported only when their command is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cli:
+    """What every command is given."""
+
+    paths: LogPaths
+    actor: str
+    allow_network_fs: bool = False
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are needed, so that ``apollo --help`` starts at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command, None if there is none of that name."""
+        place = COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        module, attribute = place.split(":")
+        command = getattr(importlib.import_module(f"apollo_tui.cli.{module}"), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Keep the user's word in usage errors, and suggest the nearest command."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"; did you mean '{near[0]}'?" if near else "; 'apollo --help' lists them"
+            raise click.UsageError(f"there is no command '{args[0]}'{hint}", ctx) from error
+
+
+def default_name() -> str:
+    """``APOLLO_AS``, else the login name; self-declared and shown."""
+    try:
+        return os.environ.get("APOLLO_AS") or getpass.getuser()
+    except OSError:
+        return "annotator"
+
+
+@click.group(cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--log", type=click.Path(path_type=Path, dir_okay=False), help="The log to use (also: APOLLO_LOG).")
+@click.option(
+    "--as", "name", metavar="NAME", help="Who you are in the log (also: APOLLO_AS). Default: your login name."
+)
+@click.option("--read-only", is_flag=True, help="Only for the app: look, but start no host.")
+@click.option("--allow-network-fs", is_flag=True, help="Use a log on a network file system all the same.")
+@click.version_option(package_name="apollo-tui", prog_name="apollo")
+@click.pass_context
+def apollo(ctx: click.Context, log: Path | None, name: str | None, read_only: bool, allow_network_fs: bool) -> None:
+    """Supervise long-running LLM-agent sessions. Without a command: open the app."""
+    ctx.obj = Cli(log_paths(log), f"human:{name or default_name()}", allow_network_fs)
+    if ctx.invoked_subcommand is None:
+        from apollo_tui.cli.starting import open_app
+
+        open_app(ctx.obj, read_only=read_only)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line; every error is one line on stderr and a non-zero exit."""
+    try:
+        apollo.main(args=args, prog_name="apollo", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.Abort:
+        fail("interrupted", 130)
+    except click.UsageError as error:
+        where = f" ({error.ctx.command_path} --help)" if error.ctx else ""
+        fail(error.format_message() + where, 2)
+    except click.ClickException as error:
+        fail(error.format_message(), error.exit_code)
+    except ApolloError as error:
+        fail(str(error), 1)
+    except BrokenPipeError:
+        # The reader of our output went away (`apollo log … | head`); not an error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except KeyboardInterrupt:
+        fail("interrupted", 130)
+    except Exception as error:  # noqa: BLE001 - the last boundary before a person's terminal
+        fail(f"{type(error).__name__}: {error}; details are in {crash_report()}", 70)
+
+
+def fail(message: str, code: int) -> None:
+    """One line on stderr, then exit."""
+    from sessions.plain import plain_line
+
+    click.echo(f"apollo: {plain_line(message)}", err=True)
+    sys.exit(code)
+
+
+def crash_report() -> Path:
+    """Write the current traceback to a file of its own (0600) and return its path."""
+    import tempfile
+
+    handle, name = tempfile.mkstemp(prefix=time.strftime("apollo-crash-%Y%m%d-%H%M%S-"), suffix=".txt")
+    with os.fdopen(handle, "w") as file:
+        traceback.print_exc(file=file)
+    return Path(name)

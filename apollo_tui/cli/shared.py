@@ -1,0 +1,120 @@
+"""What the commands share: finding a session, asking the host, printing for people and for scripts."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from apollo_tui.cli.main import Cli
+from sessions.fold.summary import Summary
+from sessions.host import protocol
+from sessions.log.reader import LogReader
+from sessions.plain import plain_line
+
+F = TypeVar("F", bound=Callable[..., Any])
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+
+
+def reader_of(cli: Cli) -> LogReader:
+    """Open the log for reading; raises an ApolloError that says how to make one if there is none."""
+    return LogReader(cli.paths.log)
+
+
+def find(cli: Cli, prefix: str) -> str:
+    """The session that ``prefix`` (of its id, or its number) names."""
+    reader = reader_of(cli)
+    try:
+        return reader.find(prefix)
+    finally:
+        reader.close()
+
+
+def request_id() -> str:
+    """A new id for a request, unique in the log."""
+    return uuid.uuid4().hex
+
+
+def ask(cli: Cli, params: protocol.Call, *, start: bool = True) -> Any:
+    """Make one request to the host. ``start``: start a host if none runs."""
+    from sessions.host.client import call_once
+
+    return call_once(cli.paths, params, actor=cli.actor, start=start)
+
+
+def print_json(value: object) -> None:
+    """One JSON value on one line."""
+    click.echo(msgspec.json.encode(value).decode())
+
+
+def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> None:
+    """Aligned columns; foreign text is made harmless first."""
+    from wcwidth import wcswidth
+
+    clean = [[plain_line(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(max(wcswidth(row[i]), 0) for row in clean) for i in range(len(header))]
+    for row in clean:
+        cells = [cell + " " * (width - max(wcswidth(cell), 0)) for cell, width in zip(row, widths, strict=True)]
+        click.echo("  ".join(cells).rstrip())
+
+
+def ago(at: int, now: int | None = None) -> str:
+    """How long ago ``at`` (Unix ms) was, in the largest unit that fits: "now", "5 min", "3 h", "2 d"."""
+    return span(max(0, (now if now is not None else int(time.time() * 1000)) - at))
+
+
+def span(milliseconds: int) -> str:
+    """A duration for a person, in whole units."""
+    minutes = milliseconds // 60_000
+    if minutes < 1:
+        return f"{milliseconds // 1000} s"
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} d"
+
+
+def row_of(summary: Summary, now: int) -> dict[str, Any]:
+    """A session as ``ls --json`` prints it, ``id`` first."""
+    return {
+        "id": summary.session,
+        "number": summary.number,
+        "title": summary.title,
+        "state": summary.state,
+        "reason": summary.reason,
+        "model": summary.model,
+        "origin": summary.origin,
+        "step": summary.step,
+        "actions": summary.actions,
+        "malformed": summary.malformed,
+        "flags": summary.flags,
+        "active_ms": summary.active_now(now),
+        "input_tokens": summary.input_tokens,
+        "output_tokens": summary.output_tokens,
+        "cost": round(summary.cost, 6),
+        "scores": [score.score for score in summary.scores],
+        "advice_waiting": [advice.text for advice in summary.open_advice],
+        "question": summary.open_question,
+        "created_at": summary.created_at,
+        "last_at": summary.last_at,
+        "events": summary.last_seq,
+        "last_export": summary.last_export,
+        "tags": list(summary.tags),
+    }
+
+
+def done(answer: Any, as_json: bool, line: str) -> None:
+    """Say what was committed: JSON with ``id`` first, or one line."""
+    if as_json:
+        print_json({"id": answer.session, "seq": answer.seq, "number": answer.number, "note": answer.note})
+    else:
+        click.echo(plain_line(f"{line}{': ' + answer.note if answer.note else ''}"))
+
+
+def lines(items: Iterable[str]) -> None:
+    """Print lines of foreign text, made harmless."""
+    for item in items:
+        click.echo(plain_line(item))

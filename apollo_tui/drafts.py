@@ -1,0 +1,83 @@
+"""What an annotator has typed and not sent: one 0600 file per log, session and annotator, replaced atomically.
+
+A draft is cleared only when the host has acknowledged it. The folder belongs to one log (``LogPaths.drafts``).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from sessions.log.events import Target
+from sessions.log.text import valid_unicode
+
+
+class Draft(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Text for ``session``. ``answers``: the question it answers; ``edits``: the queued advice it replaces.
+
+    ``request`` is made once, before the first attempt to send: a repeat after a lost socket cannot queue it twice.
+    """
+
+    session: str
+    text: str
+    started_at: int
+    about: Target | None = None
+    answers: int | None = None
+    edits: int | None = None
+    request: str = ""
+
+
+class Drafts:
+    """The drafts of one annotator on one log."""
+
+    def __init__(self, folder: Path, actor: str) -> None:
+        self.folder = folder
+        self.actor = actor
+
+    def path(self, session: str) -> Path:
+        """The file of one session's draft."""
+        safe = re.sub(r"[^A-Za-z0-9_.-]", lambda found: f"%{ord(found.group()):x}", self.actor)
+        return self.folder / f"{session}.{safe}.json"
+
+    def load(self, session: str) -> Draft | None:
+        """The stored draft; a file that cannot be read is set aside, never overwritten."""
+        path = self.path(session)
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=Draft)
+        except FileNotFoundError:
+            return None
+        except msgspec.MsgspecError:
+            path.replace(path.with_suffix(".unreadable"))
+            return None
+
+    def save(self, draft: Draft) -> None:
+        """Store the draft; an empty one is cleared. Raises OSError when the disk refuses."""
+        if not draft.text:
+            self.clear(draft.session)
+            return
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".draft-", dir=self.folder)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(msgspec.json.encode(msgspec.structs.replace(draft, text=valid_unicode(draft.text))))
+            Path(name).replace(self.path(draft.session))
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+    def clear(self, session: str) -> None:
+        """Forget the draft of ``session``."""
+        self.path(session).unlink(missing_ok=True)
+
+    def all(self) -> list[Draft]:
+        """Every unsent draft of this annotator."""
+        suffix = self.path("").name
+        if not self.folder.is_dir():
+            return []
+        names = sorted(path.name for path in self.folder.glob("*.json") if path.name.endswith(suffix))
+        found = (self.load(name.removesuffix(suffix)) for name in names)
+        return [draft for draft in found if draft is not None]

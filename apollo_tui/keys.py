@@ -1,0 +1,385 @@
+"""The one key table: Textual bindings, footer hints, ``?`` help and docs/keys.md are all made from it.
+
+A key belongs to screens, and is valid there when its condition holds. Keys without ``typing`` never act while a text
+field has the focus. To add a key: add a row here and an ``action_<id>`` to its screens, then run
+``python -m apollo_tui.keys > docs/keys.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from textual.binding import Binding
+
+Place = Literal["board", "session", "action", "export", "new", "panel"]
+"""Where a key is valid. ``panel`` is any small panel over a screen: help, labels, leaving, choices."""
+
+PLACES: Final[tuple[Place, ...]] = ("board", "session", "action", "export", "new", "panel")
+VIEWS: Final[frozenset[Place]] = frozenset({"board", "session", "action"})
+EVERY: Final[frozenset[Place]] = frozenset(PLACES)
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """What a key's condition may look at: where the user is and what is there."""
+
+    place: Place
+    typing: bool = False
+    session: bool = False
+    live: bool = False
+    """The session can run, runs or is paused: it has not ended."""
+    action: bool = False
+    """An action is selected, or the pane follows and shows one."""
+    question: bool = False
+    writable: bool = True
+    """A host is connected and this client may write."""
+    searching: bool = False
+    came_from: bool = False
+
+
+When = Callable[[Here], bool]
+
+
+def _always(_: Here) -> bool:
+    return True
+
+
+def _session(here: Here) -> bool:
+    return here.session
+
+
+def _judge(here: Here) -> bool:
+    return here.action and here.writable
+
+
+def _act(here: Here) -> bool:
+    return here.session and here.live and here.writable
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One command. ``footer`` orders the hints (0: not in the footer); ``label`` is a verb; ``help`` a sentence."""
+
+    id: str
+    keys: tuple[str, ...]
+    label: str
+    help: str
+    group: str
+    places: frozenset[Place]
+    footer: int = 0
+    when: When = _always
+    typing: bool = False
+
+
+KEYS: Final[tuple[Key, ...]] = (
+    # moving
+    Key("down", ("j", "down"), "down", "One row down.", "move", EVERY - {"new"}),
+    Key("up", ("k", "up"), "up", "One row up.", "move", EVERY - {"new"}),
+    Key("page_down", ("space", "pagedown"), "page", "One page down.", "move", VIEWS | {"export"}),
+    Key("page_up", ("b", "pageup"), "page back", "One page up.", "move", VIEWS | {"export"}),
+    Key("top", ("g", "home"), "top", "To the first row.", "move", VIEWS | {"export"}),
+    Key("bottom", ("G", "end"), "bottom", "To the last row; follows new ones from there.", "move", VIEWS | {"export"}),
+    Key("next_pane", ("tab",), "next pane", "To the next pane or part.", "move", VIEWS | {"export"}),
+    Key("previous_pane", ("shift+tab",), "previous pane", "To the previous pane or part.", "move", VIEWS | {"export"}),
+    Key("number", tuple("123456789"), "session 1–9", "To the session with this number.", "move", VIEWS),
+    Key("goto", ("apostrophe",), "session …", "To any session: its number, then enter.", "move", VIEWS),
+    Key("open", ("enter",), "open", "Open what is selected: the session, then the action.", "move", VIEWS, 7),
+    Key("back", ("escape", "ctrl+g"), "back", "One level back. Never leaves the app.", "move", EVERY, 0, typing=True),
+    Key(
+        "jump_back",
+        ("ctrl+o",),
+        "jump back",
+        "Back to where a jump came from.",
+        "move",
+        VIEWS,
+        when=lambda here: here.came_from,
+    ),
+    Key("follow", ("t",), "follow", "Follow the newest events, or stop following.", "move", VIEWS, 9, when=_session),
+    Key(
+        "previous_action",
+        ("left_square_bracket",),
+        "previous action",
+        "The action before this one.",
+        "move",
+        VIEWS,
+        when=_session,
+    ),
+    Key(
+        "next_action",
+        ("right_square_bracket",),
+        "next action",
+        "The action after this one.",
+        "move",
+        VIEWS,
+        when=_session,
+    ),
+    # advice
+    Key(
+        "advise",
+        ("i",),
+        "advise",
+        "Write advice to this session, about the selected action if there is one.",
+        "advise",
+        VIEWS,
+        1,
+        when=lambda here: here.session and here.writable,
+    ),
+    Key(
+        "answer",
+        ("a",),
+        "answer",
+        "Answer the question that the agent asks.",
+        "advise",
+        VIEWS,
+        2,
+        when=lambda here: here.question and here.writable,
+    ),
+    # judgement
+    Key(
+        "flag",
+        ("f",),
+        "flag",
+        "Flag the action as bad. Again takes your own bare flag back.",
+        "judge",
+        VIEWS,
+        3,
+        when=_judge,
+    ),
+    Key("label", ("F",), "label", "Flag with a label and a note.", "judge", VIEWS, 4, when=_judge),
+    Key(
+        "undo",
+        ("u",),
+        "undo",
+        "Undo your last act on this log; it says which and where.",
+        "judge",
+        VIEWS,
+        5,
+        when=lambda here: here.writable,
+    ),
+    # control
+    Key(
+        "pause",
+        ("p",),
+        "pause",
+        "Pause at the next boundary, or resume.",
+        "control",
+        VIEWS,
+        6,
+        when=lambda here: here.session and here.writable,
+    ),
+    Key("interrupt", ("x",), "x x interrupt", "Twice: cut the reply that is under way.", "control", VIEWS, when=_act),
+    Key(
+        "new",
+        ("c",),
+        "new session",
+        "Create a session.",
+        "control",
+        frozenset({"board"}),
+        10,
+        when=lambda here: here.writable,
+    ),
+    # finding and taking along
+    Key("search", ("slash",), "search", "Search in this session.", "find", VIEWS, 11, when=_session),
+    Key(
+        "next_match",
+        ("n",),
+        "next match",
+        "The next match; without a search, the next unread.",
+        "find",
+        VIEWS,
+        when=_session,
+    ),
+    Key(
+        "previous_match",
+        ("N",),
+        "previous match",
+        "The previous match; without a search, the unread before.",
+        "find",
+        VIEWS,
+        when=_session,
+    ),
+    Key(
+        "copy",
+        ("y",),
+        "copy",
+        "Copy the selected action; says where the copy went.",
+        "find",
+        frozenset({"session", "action"}),
+        8,
+        when=lambda here: here.action,
+    ),
+    Key(
+        "pager",
+        ("v",),
+        "pager",
+        "Open the selected action in $PAGER.",
+        "find",
+        frozenset({"session", "action"}),
+        when=lambda here: here.action,
+    ),
+    Key("export", ("e",), "export", "Turn sessions into training data.", "find", VIEWS, 12),
+    # app
+    Key("command", ("colon", "ctrl+p"), "command", "Every command by name.", "app", VIEWS | {"export"}, 13),
+    Key(
+        "help",
+        ("question_mark", "f1"),
+        "help",
+        "The keys that work here and now.",
+        "app",
+        VIEWS | {"export", "new"},
+        99,
+        typing=False,
+    ),
+    Key(
+        "leave",
+        ("q",),
+        "leave",
+        "Leave this view; on the board, leave the app. Sessions go on.",
+        "app",
+        VIEWS | {"export", "panel"},
+    ),
+    # the export menu
+    Key(
+        "toggle",
+        ("x", "m"),
+        "choose",
+        "Choose or drop this session; change this setting.",
+        "export",
+        frozenset({"export"}),
+        1,
+    ),
+    Key("write", ("w",), "write", "Write the file.", "export", frozenset({"export"}), 2),
+    # forms and panels
+    Key(
+        "create",
+        ("ctrl+s", "ctrl+n"),
+        "create",
+        "Create the session and start it.",
+        "form",
+        frozenset({"new"}),
+        1,
+        typing=True,
+    ),
+    Key("choose", ("enter",), "choose", "Take the row under the cursor.", "panel", frozenset({"panel", "export"}), 3),
+)
+
+COMPOSER: Final[tuple[tuple[str, str, str], ...]] = (
+    ("enter", "queue", "Queue for the next boundary. A pasted return is text."),
+    ("ctrl+s, ctrl+n", "now", "Deliver now: ends a wait, puts a running command into the background."),
+    ("ctrl+j", "new line", "A new line."),
+    ("up, down", "earlier", "On an empty line: earlier advice to this session; queued advice can be edited."),
+    ("pageup, pagedown", "scroll", "Scroll the session without leaving the composer."),
+    ("escape, ctrl+g", "leave", "Back to the board; the draft stays."),
+)
+"""Keys inside the composer: shown in help and docs; the composer itself binds them."""
+
+RESERVED: Final[Mapping[str, str]] = {
+    "z": "snooze a signal",
+    "d": "signal done",
+    "D": "false alarm",
+    "exclamation_mark": "next that needs you",
+    "O": "outline",
+    "m": "training view",
+}
+"""Keys kept free on the views for what comes next."""
+
+NAMES: Final[Mapping[str, str]] = {
+    "apostrophe": "'", "slash": "/", "colon": ":", "question_mark": "?", "left_square_bracket": "[",
+    "right_square_bracket": "]", "exclamation_mark": "!", "escape": "esc", "pagedown": "PgDn", "pageup": "PgUp",
+}  # fmt: skip
+
+BY_ID: Final[Mapping[str, Key]] = {key.id: key for key in KEYS}
+
+
+def shown(key: str) -> str:
+    """How a person reads a Textual key name."""
+    return NAMES.get(key, key)
+
+
+def at(place: Place) -> list[Key]:
+    """All keys of a place, in the order of the table."""
+    return [key for key in KEYS if place in key.places]
+
+
+def bindings(place: Place) -> list[Binding]:
+    """The Textual bindings of a place; ids are what the config rebinds."""
+    made = []
+    for key in at(place):
+        if key.id == "number":
+            made += [Binding(digit, f"number({digit!r})", key.label, show=False) for digit in key.keys]
+        else:
+            made.append(Binding(",".join(key.keys), key.id, key.label, show=False, id=key.id))
+    return made
+
+
+def valid(key: Key, here: Here) -> bool:
+    """Whether the key does something here and now."""
+    return here.place in key.places and (key.typing or not here.typing) and key.when(here)
+
+
+def hints(here: Here, keymap: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
+    """Footer hints (key, verb), most important first, only what works here and now."""
+    wanted = sorted((key for key in at(here.place) if key.footer and valid(key, here)), key=lambda key: key.footer)
+    return [(shown(first(key, keymap)), key.label) for key in wanted]
+
+
+def first(key: Key, keymap: Mapping[str, str] | None = None) -> str:
+    """The key to show for a command: the config's, else the first of the table."""
+    if keymap and key.id in keymap:
+        return keymap[key.id].split(",")[0].strip()
+    return key.keys[0]
+
+
+def clashes(keymap: Mapping[str, str] | None = None) -> list[str]:
+    """One line for every key that two commands of a place would share, and for every unknown id."""
+    keymap = keymap or {}
+    found = [f"no command is called {name!r}" for name in keymap if name not in BY_ID or name == "number"]
+    for place in PLACES:
+        owner: dict[str, str] = {}
+        for key in at(place):
+            for name in keys_of(key, keymap):
+                if name in owner:
+                    found.append(f"{shown(name)} on {place}: both {owner[name]} and {key.id}")
+                owner[name] = key.id
+    return found
+
+
+def keys_of(key: Key, keymap: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """The keys of a command under a keymap."""
+    if keymap and key.id in keymap:
+        return tuple(part.strip() for part in keymap[key.id].split(","))
+    return key.keys
+
+
+def markdown(keys: Iterable[Key] = KEYS) -> str:
+    """docs/keys.md."""
+    lines = [
+        "# Keys",
+        "",
+        "Made from `apollo_tui/keys.py` by `python -m apollo_tui.keys > docs/keys.md`. Rebind by id in the config:",
+        "",
+        "```toml",
+        "[app.keys]",
+        'flag = "f"',
+        "```",
+        "",
+        "Single letters act only when no text field has the focus. `?` in the app shows what works here and now.",
+        "",
+        "| keys | id | what it does | where |",
+        "|---|---|---|---|",
+    ]
+    for key in keys:
+        names = " ".join(f"`{shown(name)}`" for name in key.keys)
+        where = "everywhere" if key.places == EVERY else ", ".join(place for place in PLACES if place in key.places)
+        lines.append(f"| {names} | {key.id} | {key.help} | {where} |")
+    lines += ["", "## In the composer", "", "| keys | what it does |", "|---|---|"]
+    lines += [f"| `{names}` | {text} |" for names, _, text in COMPOSER]
+    lines += ["", "## Kept free", "", "| key | for |", "|---|---|"]
+    lines += [f"| `{shown(name)}` | {text} |" for name, text in RESERVED.items()]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")  # noqa: T201 - a generator's output

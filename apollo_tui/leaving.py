@@ -1,0 +1,88 @@
+"""What will stop before morning, and why: the question that somebody who goes home has. Pure."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sessions.fold.summary import Summary
+from sessions.log.states import ACTIVE, ENDED
+
+MORNING_HOUR: Final = 8
+RATE_NEEDS_MS: Final = 5 * 60_000
+"""A session must have been active this long before its rate says anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worry:
+    """One thing that will stand still overnight. ``what`` is short, ``why`` says it to a person."""
+
+    session: str
+    number: int
+    title: str
+    what: str
+    why: str
+
+
+def morning(now: int) -> int:
+    """The next morning in local time, Unix ms."""
+    here = dt.datetime.fromtimestamp(now / 1000).astimezone()
+    then = here.replace(hour=MORNING_HOUR, minute=0, second=0, microsecond=0)
+    if then <= here:
+        then += dt.timedelta(days=1)
+    return int(then.timestamp() * 1000)
+
+
+def worries(summaries: Sequence[Summary], drafts: Collection[str], now: int, *, host: bool = True) -> list[Worry]:
+    """Everything that will stop before morning, worst first. ``drafts``: sessions with unsent text."""
+    found: list[Worry] = []
+    for s in sorted(summaries, key=lambda s: s.number):
+        found += (
+            Worry(s.session, s.number, s.title, what, why) for what, why in _of(s, s.session in drafts, now, host)
+        )
+    return sorted(found, key=lambda worry: ORDER.index(worry.what))
+
+
+ORDER: Final = ("no host", "needs you", "question", "paused", "not started", "budget", "unsent draft")
+
+
+def _of(s: Summary, draft: bool, now: int, host: bool) -> Iterator[tuple[str, str]]:
+    if not host and s.state in ACTIVE:
+        yield "no host", "no host runs: it stands still until one is started"
+    if s.open_question:
+        yield "question", f"asks: {s.open_question}"
+    elif s.state == "needs_you":
+        yield "needs you", s.reason or "it waits for a person"
+    if s.state == "paused":
+        yield "paused", f"by {s.state_by.removeprefix('human:') or 'the host'}" + (f": {s.reason}" if s.reason else "")
+    if s.state == "created":
+        yield "not started", "it was created and never started"
+    if s.state in ACTIVE:
+        ends = budget_end(s, now)
+        if ends is not None and ends[1] < morning(now):
+            clock = dt.datetime.fromtimestamp(ends[1] / 1000).astimezone().strftime("%H:%M")
+            yield "budget", f"{ends[0]} runs out at about {clock} at this rate"
+    if draft and s.state not in ENDED:
+        yield "unsent draft", "advice was written and not sent"
+
+
+def budget_end(s: Summary, now: int) -> tuple[str, int] | None:
+    """Which limit ends the session first at its present rate, and when (Unix ms); None if none can be told."""
+    active = s.active_now(now)
+    if active < RATE_NEEDS_MS:
+        return None
+    limits = s.limits
+    used: list[tuple[str, float, float | None]] = [
+        ("steps", s.step, limits.steps),
+        ("tokens", s.input_tokens + s.output_tokens, limits.tokens),
+        ("money", s.cost, limits.money),
+        ("active hours", active / 3_600_000, limits.active_hours),
+    ]
+    ends = [
+        (name, now + int(max(0.0, allowed - spent) / spent * active))
+        for name, spent, allowed in used
+        if allowed is not None and spent > 0
+    ]
+    return min(ends, key=lambda end: end[1]) if ends else None

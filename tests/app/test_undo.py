@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from itertools import count
+
+from apollo_tui.undo import last_act, undo_request
+from sessions.log import events as ev
+
+ME = "human:ada"
+ids = count(1)
+
+
+def event(body: ev.Body, *, session: str = "s", request: str | None = None) -> ev.Event:
+    number = next(ids)
+    return ev.Event(number, session, number, None, None, body.kind, 1, number, ME, request, body)
+
+
+def flag(name: str, step: int = 1) -> ev.Event:
+    return event(ev.FlagSet(flag=name, target=ev.Target(step, "call", 1)))
+
+
+def test_the_last_flag_is_undone_first_and_then_the_one_before() -> None:
+    first, second = flag("a"), flag("b")
+    act = last_act([first, second], {})
+    assert act and act.flag == "b"
+    undo = event(ev.FlagRemoved(flag="b"), request=undo_request(second))
+    act = last_act([first, second, undo], {})
+    assert act and act.flag == "a"
+    undo2 = event(ev.FlagRemoved(flag="a"), request=undo_request(first))
+    assert last_act([first, second, undo, undo2], {}) is None
+
+
+def test_a_flag_taken_back_on_purpose_comes_back_and_then_the_flag_itself_can_be_undone() -> None:
+    set_a = flag("a")
+    removed = event(ev.FlagRemoved(flag="a"))
+    act = last_act([set_a, removed], {})
+    assert act and act.event is removed
+    restored = event(ev.FlagSet(flag="a2", target=ev.Target(1, "call", 1)), request=undo_request(removed))
+    act = last_act([set_a, removed, restored], {})
+    assert act and act.event is set_a and act.flag == "a2"
+
+
+def test_delivered_advice_cannot_be_undone_and_what_lies_before_it_has_to_be_shown_first() -> None:
+    set_a = flag("a")
+    advice = event(ev.AdviceQueued(advice=3, text="wait"), session="t")
+    open_act = last_act([set_a, advice], {"t": {3}})
+    assert open_act and open_act.event is advice and not open_act.passed
+    late = last_act([set_a, advice], {"t": set()})
+    assert late and late.event is set_a and late.passed
