@@ -1,0 +1,57 @@
+# Two commands: `make demo` shows the product, `make test` proves it. Both set up their own .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.apollo-installed
+UV := $(shell command -v uv 2>/dev/null)
+TESTS ?= tests
+DEMO_LOG := $(CURDIR)/.demo/apollo.db
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-stop test lint types layers check pictures bench clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
+
+setup: $(STAMP) ## Make .venv with pinned versions
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Apollo needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 1; }
+ifdef UV
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+	$(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable . --group dev
+else
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+endif
+	@touch $(STAMP)
+
+demo: $(STAMP) ## Open the app on four demo sessions that really run (log in .demo/)
+	@$(MAKE) --no-print-directory demo-stop
+	@$(BIN)/apollo --log $(DEMO_LOG) demo $(DEMO_ARGS)
+
+demo-stop: ## Stop the demo's host and remove its log
+	@if [ -e $(DEMO_LOG) ] && [ -x $(BIN)/apollo ]; then $(BIN)/apollo --log $(DEMO_LOG) host stop --now --quiet || true; fi
+	@rm -rf .demo
+
+test: $(STAMP) ## Run all tests (none needs torch or the network)
+	@$(BIN)/python -m pytest $(TESTS) -n 2 --dist worksteal -q
+
+lint: $(STAMP) ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP) ## mypy --strict
+	$(BIN)/mypy
+
+layers: $(STAMP) ## The direction of imports
+	$(BIN)/lint-imports
+
+check: lint types layers ## Everything that needs no run
+
+pictures: $(STAMP) ## Make the README's pictures from the running app
+	$(BIN)/python scripts/pictures.py
+
+clean: demo-stop ## Remove the environment and the caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

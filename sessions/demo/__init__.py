@@ -1,0 +1,1 @@
+"""The demo: scripted models (they say so), and everything else real: tools, jobs, files, scorers, log."""
