@@ -1,0 +1,27 @@
+"""What can go wrong between log and training file, each in one line for a person."""
+
+from __future__ import annotations
+
+
+class TrainError(Exception):
+    """Base of all errors of this package; its text is one line that says what to do."""
+
+
+class BadPolicy(TrainError):
+    """A policy cannot be used; the message names the key."""
+
+
+class NothingToExport(TrainError):
+    """No session, or no sample, is left to write."""
+
+
+class FileInTheWay(TrainError):
+    """A file of that name is there already and nobody said to overwrite it."""
+
+
+class BadRow(TrainError):
+    """A row would break the rules of its format; nothing was written."""
+
+
+class PromptDiffers(TrainError):
+    """The log says that a prompt is exact, but what it rebuilds to has another hash."""

@@ -1,0 +1,270 @@
+"""The filter policy: which sessions, which actions are trained, and with what in their context.
+
+A policy is a TOML file with ``version = 1``; whatever it leaves out has the default. docs/training.md explains
+every key. ``digest`` names a policy by its content, so that an export can say by which rules it was made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from apollo_train.errors import BadPolicy
+from sessions.log.events import AdviceKind
+from sessions.log.states import State
+from sessions.log.text import canonical_json
+
+VERSION: Final = 1
+
+SignOff = Literal["good", "partial", "discard", "invalid", "none"]
+Source = Literal["human", "rule", "judge"]
+AdviceMode = Literal["kept", "dropped", "both"]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the file; unknown keys are errors, because a misspelt filter filters nothing."""
+
+
+class SessionRules(_Table, frozen=True):
+    """Which sessions take part. Empty lists mean any."""
+
+    states: tuple[State, ...] = ()
+    sign_off: tuple[SignOff, ...] = ("good", "partial", "none")
+    min_score: float | None = None
+    """The best evaluation must be at least this good (at most this, where lower is better)."""
+    tasks: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    """``provider:model`` or the model's name alone."""
+    created_from: str = ""
+    """A date, ``2026-11-22``, UTC; the session was created on it or later."""
+    created_to: str = ""
+    """A date; the session was created on it or earlier."""
+    annotators: tuple[str, ...] = ()
+    """Sessions that one of them has flagged, advised or signed off."""
+    replayed: bool = False
+    """Also ``replay:`` sessions, whose advice had no effect."""
+    demo: bool = True
+    """Also scripted demo sessions."""
+
+
+class FlagRules(_Table, frozen=True):
+    """Which flags count, and what they do."""
+
+    sources: tuple[Source, ...] = ("human", "rule", "judge")
+    labels: tuple[str, ...] = ()
+    """Only these labels mask; empty: all."""
+    kept_labels: tuple[str, ...] = ()
+    """Bad flags with these labels keep their loss, besides those of the environment."""
+    environment_kept: bool = True
+    """Errors of the environment are not the agent's fault and keep their loss."""
+    min_severity: int = 0
+    """Flags that state a lower severity do not mask; flags without one always do."""
+    unsure: Literal["train", "mask"] = "train"
+    conflict: Literal["mask", "exclude", "adjudicated"] = "mask"
+    """Annotators disagree: any bad flag masks; the action is left out as ``disputed``; or an adjudicator decides."""
+    adjudicators: tuple[str, ...] = ()
+    propagation: Literal["this", "until_recovery", "to_end", "first_error"] = "this"
+    """How far a human's bad flag reaches; flags of rules and judges never propagate."""
+    scope: Literal["message", "call", "reasoning"] = "message"
+    """What a flagged call masks where a format can: its whole reply, its own span, or its span and the reasoning."""
+
+
+class RuleMasks(_Table, frozen=True):
+    """Masks that need no flag."""
+
+    malformed: bool = True
+    inner_polls: bool = False
+    """Repeats of the same poll with the same answer, except the first and the last of a run."""
+    poll_tools: tuple[str, ...] = ("job_output", "get_session_output", "check_session_idle", "list_sessions", "sleep")
+
+
+class AdviceRules(_Table, frozen=True):
+    """Advice in the context, by kind. ``both`` writes twins, at half the weight where they differ."""
+
+    knowledge: AdviceMode = "kept"
+    strategy: AdviceMode = "kept"
+    correction: AdviceMode = "kept"
+    stop: AdviceMode = "kept"
+    other: AdviceMode = "kept"
+    """Advice without a kind, and answers to questions."""
+
+    def mode(self, kind: AdviceKind | None) -> AdviceMode:
+        """What happens to advice of ``kind``."""
+        return getattr(self, kind or "other")  # type: ignore[no-any-return]  # every field is an AdviceMode
+
+    @property
+    def modes(self) -> frozenset[AdviceMode]:
+        """All modes in use."""
+        return frozenset((self.knowledge, self.strategy, self.correction, self.stop, self.other))
+
+
+class TargetRules(_Table, frozen=True):
+    """Which replies may be targets at all, besides normal steps."""
+
+    summaries: bool = False
+    text_only: bool = False
+    """Replies without a call."""
+    unseen: Literal["train", "mask", "signed_off"] = "train"
+    """Actions that no human saw: trained, masked, or trained only in sessions that a human signed off."""
+
+
+class SplitRules(_Table, frozen=True):
+    """Shares of tasks (never of steps) that go to validation and test; the rest is for training."""
+
+    validation: Share = 0.0
+    test: Share = 0.0
+    seed: str = ""
+
+
+class WeightRules(_Table, frozen=True):
+    """The weight of a row, besides the half of a twin."""
+
+    normalise: Literal["none", "session", "task"] = "none"
+    """``session``: all rows of a session weigh 1 together; ``task``: of a task."""
+    session_cap: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """A session with more trained rows than this weighs as much as this many; 0: no cap."""
+
+
+class FilterPolicy(_Table, frozen=True):
+    """A whole policy."""
+
+    version: int = VERSION
+    name: str = "default"
+    sessions: SessionRules = SessionRules()
+    flags: FlagRules = FlagRules()
+    rules: RuleMasks = RuleMasks()
+    advice: AdviceRules = AdviceRules()
+    targets: TargetRules = TargetRules()
+    split: SplitRules = SplitRules()
+    weights: WeightRules = WeightRules()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the policy's canonical JSON, defaults included."""
+        return hashlib.sha256(canonical_json(self.plain())).hexdigest()
+
+    def plain(self) -> dict[str, object]:
+        """The policy as plain values, defaults included."""
+        found: dict[str, object] = msgspec.to_builtins(self)
+        return found
+
+
+_ALL_DROPPED = AdviceRules(
+    knowledge="dropped", strategy="dropped", correction="dropped", stop="dropped", other="dropped"
+)
+_ALL_BOTH = AdviceRules(knowledge="both", strategy="both", correction="both", stop="both", other="both")
+
+PRESETS: Final[dict[str, FilterPolicy]] = {
+    policy.name: policy
+    for policy in (
+        FilterPolicy(),
+        FilterPolicy(
+            name="strict",
+            sessions=SessionRules(sign_off=("good",)),
+            flags=FlagRules(unsure="mask", conflict="exclude", propagation="until_recovery"),
+            rules=RuleMasks(inner_polls=True),
+            targets=TargetRules(unseen="mask"),
+        ),
+        FilterPolicy(name="unaided", advice=_ALL_DROPPED),
+        FilterPolicy(name="twins", advice=_ALL_BOTH),
+        FilterPolicy(
+            name="everything",
+            sessions=SessionRules(sign_off=("good", "partial", "discard", "invalid", "none"), replayed=True),
+            flags=FlagRules(sources=()),
+            rules=RuleMasks(malformed=False),
+            targets=TargetRules(summaries=True, text_only=True),
+        ),
+    )
+}
+"""Policies by name: ``default``; ``strict`` (seen and signed off); ``unaided`` and ``twins`` (advice out, or in and
+out); ``everything`` (no mask but what is never a target: for comparison)."""
+
+
+def load_policy(source: str | Path | None = None) -> FilterPolicy:
+    """The preset of that name, or the policy in that file (default: the preset ``default``). Raises BadPolicy."""
+    if source is None:
+        return PRESETS["default"]
+    if isinstance(source, str) and source in PRESETS:
+        return PRESETS[source]
+    path = Path(source)
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        names = ", ".join(PRESETS)
+        raise BadPolicy(f"policy {source}: no preset ({names}) and no file that can be read: {problem}") from problem
+    return parse_policy(text, str(source))
+
+
+def parse_policy(text: str, source: str = "policy") -> FilterPolicy:
+    """The policy that ``text`` (TOML) says. ``preset = "strict"`` at its head starts from that preset."""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as problem:
+        raise BadPolicy(f"{source}: not TOML: {problem}") from problem
+    version = tables.get("version")
+    if version is None:
+        raise BadPolicy(f"{source}: version: missing; write `version = {VERSION}`")
+    if version != VERSION:
+        raise BadPolicy(f"{source}: version: {version!r} is not known here; this Apollo reads {VERSION}")
+    preset = tables.pop("preset", "default")
+    if preset not in PRESETS:
+        raise BadPolicy(f"{source}: preset: {preset!r} is none of {', '.join(PRESETS)}")
+    try:
+        policy = msgspec.convert(_merged(PRESETS[preset].plain(), tables), FilterPolicy)
+    except msgspec.ValidationError as problem:
+        what, _, where = str(problem).partition(" - at `$")
+        raise BadPolicy(f"{source}: {where.strip('`.') or 'top level'}: {what}") from problem
+    _check(policy, source)
+    return policy
+
+
+def _merged(base: dict[str, object], change: dict[str, object]) -> dict[str, object]:
+    """``base`` with the values of ``change``, table by table."""
+    whole = dict(base)
+    for key, value in change.items():
+        below = whole.get(key)
+        whole[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return whole
+
+
+def _check(policy: FilterPolicy, source: str) -> None:
+    """What types alone cannot say."""
+    if policy.split.validation + policy.split.test > 1:
+        raise BadPolicy(f"{source}: split: validation and test are more than the whole")
+    if policy.flags.conflict == "adjudicated" and not policy.flags.adjudicators:
+        raise BadPolicy(f"{source}: flags.adjudicators: name who decides, because flags.conflict is `adjudicated`")
+    for key in ("created_from", "created_to"):
+        date_ms(getattr(policy.sessions, key), f"{source}: sessions.{key}")
+
+
+def date_ms(text: str, where: str = "date") -> int | None:
+    """Midnight UTC that begins the day ``text`` (``2026-11-22``), in Unix ms; None for an empty text."""
+    from datetime import UTC, datetime
+
+    if not text:
+        return None
+    try:
+        return int(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp() * 1000)
+    except ValueError as problem:
+        raise BadPolicy(f"{where}: {text!r} is no date like 2026-11-22") from problem
+
+
+def policy_toml(policy: FilterPolicy) -> str:
+    """The whole policy as TOML that ``parse_policy`` reads back to an equal policy."""
+    lines = [f"version = {policy.version}", f"name = {_toml(policy.name)}"]
+    for table, values in policy.plain().items():
+        if isinstance(values, dict):
+            lines += ["", f"[{table}]"]
+            lines += [f"{key} = {_toml(value)}" for key, value in values.items() if value is not None]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    """One value: TOML's strings, lists, numbers and booleans are JSON's."""
+    return canonical_json(value).decode()
