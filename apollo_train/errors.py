@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from sessions.errors import ApolloError
 
-class TrainError(Exception):
+
+class TrainError(ApolloError):
     """Base of all errors of this package; its text is one line that says what to do."""
 
 
