@@ -122,7 +122,7 @@ class ModelSpec(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"{self.provider}:{self.name}"
 
 
-class SessionCreated(Body, kw_only=True):
+class SessionCreated(Body, frozen=True, kw_only=True):
     """A session came to be. ``number`` is its short number on the board, for life. Money is in US dollars."""
 
     kind: ClassVar[str] = "session.created"
@@ -146,8 +146,8 @@ class SessionCreated(Body, kw_only=True):
     meta: dict[str, Any] = {}
 
 
-class StateChanged(Body, kw_only=True):
-    """The session entered ``state``; the actor of the event did it. ``until`` in ms for sleeping; ``job`` for on_job."""
+class StateChanged(Body, frozen=True, kw_only=True):
+    """The session entered ``state``, by the event's actor. ``until`` in ms for sleeping; ``job`` for on_job."""
 
     kind: ClassVar[str] = "session.state"
     state: State
@@ -157,14 +157,14 @@ class StateChanged(Body, kw_only=True):
     job: int | None = None
 
 
-class ControlRequested(Body, kw_only=True):
+class ControlRequested(Body, frozen=True, kw_only=True):
     """A person asked for a change of state that takes effect at the boundary, or at once for ``interrupt``."""
 
     kind: ClassVar[str] = "control.requested"
     verb: Literal["start", "pause", "resume", "stop", "interrupt", "archive", "unarchive", "reopen", "next"]
 
 
-class SessionRecovered(Body, kw_only=True):
+class SessionRecovered(Body, frozen=True, kw_only=True):
     """A new host process took the session over; no active time ran since ``last_at`` (ms)."""
 
     kind: ClassVar[str] = "session.recovered"
@@ -172,7 +172,7 @@ class SessionRecovered(Body, kw_only=True):
     host_pid: int = 0
 
 
-class LimitChanged(Body, kw_only=True):
+class LimitChanged(Body, frozen=True, kw_only=True):
     """A budget was set to ``value`` (None: lifted)."""
 
     kind: ClassVar[str] = "limit.changed"
@@ -183,7 +183,7 @@ class LimitChanged(Body, kw_only=True):
 # --- one step ---------------------------------------------------------------------------------------------------
 
 
-class ModelRequested(Body, kw_only=True):
+class ModelRequested(Body, frozen=True, kw_only=True):
     """A request is about to be sent. The prompt can be rebuilt from it, byte for byte (canonical JSON).
 
     The body of the request is ``envelope`` with three slots filled in: ``system`` (a blob of JSON, for providers
@@ -207,8 +207,8 @@ class ModelRequested(Body, kw_only=True):
     """False for imported steps: their prompt is reconstructed, not what a server received."""
 
 
-class ModelAttemptFailed(Body, kw_only=True):
-    """An attempt ended without a usable reply. ``retry_ms`` is the wait before the next one, None if it was the last."""
+class ModelAttemptFailed(Body, frozen=True, kw_only=True):
+    """An attempt ended without a usable reply. ``retry_ms`` is the wait before the next one, None after the last."""
 
     kind: ClassVar[str] = "model.attempt_failed"
     request: int
@@ -220,7 +220,7 @@ class ModelAttemptFailed(Body, kw_only=True):
     partial: tuple[Part, ...] = ()
 
 
-class ModelReplied(Body, kw_only=True):
+class ModelReplied(Body, frozen=True, kw_only=True):
     """The reply to the request at seq ``request``. Malformed call texts are kept verbatim in the parts."""
 
     kind: ClassVar[str] = "model.reply"
@@ -243,7 +243,7 @@ class ModelReplied(Body, kw_only=True):
     raw_text: str = ""
 
 
-class ReplyInterrupted(Body, kw_only=True):
+class ReplyInterrupted(Body, frozen=True, kw_only=True):
     """A partial reply that was cut by ``interrupt`` or by advice delivered now: logged, never in the context."""
 
     kind: ClassVar[str] = "model.interrupted"
@@ -252,7 +252,7 @@ class ReplyInterrupted(Body, kw_only=True):
     why: Literal["interrupt", "advice", "stop", "host"] = "interrupt"
 
 
-class ActionStarted(Body, kw_only=True):
+class ActionStarted(Body, frozen=True, kw_only=True):
     """Committed before the action runs. The event's ``step`` and ``call`` say which; ``call_id`` is the provider's."""
 
     kind: ClassVar[str] = "action.started"
@@ -264,7 +264,7 @@ class ActionStarted(Body, kw_only=True):
 Outcome = Literal["ok", "error", "timeout", "interrupted", "unknown"]
 
 
-class ActionResult(Body, kw_only=True):
+class ActionResult(Body, frozen=True, kw_only=True):
     """The observation. ``output`` is the whole; ``shown`` is what the model saw where that differs (cut in the middle).
 
     ``outcome`` ``unknown`` means the host died while it ran and nobody can say what happened.
@@ -282,8 +282,8 @@ class ActionResult(Body, kw_only=True):
     data: dict[str, Any] = {}
 
 
-class ActionRefused(Body, kw_only=True):
-    """A call that was never run: malformed, or skipped. ``shown`` is what the model is told; it is also the observation."""
+class ActionRefused(Body, frozen=True, kw_only=True):
+    """A call that was never run: malformed, or skipped. ``shown`` is what the model is told, the observation."""
 
     kind: ClassVar[str] = "action.refused"
     call_id: str
@@ -299,7 +299,7 @@ class ActionRefused(Body, kw_only=True):
         return self.why in ("malformed", "unknown_tool")
 
 
-class NudgeSent(Body, kw_only=True):
+class NudgeSent(Body, frozen=True, kw_only=True):
     """The host's own user turn after a reply without a call (three in a row: needs you)."""
 
     kind: ClassVar[str] = "nudge.sent"
@@ -307,7 +307,7 @@ class NudgeSent(Body, kw_only=True):
     streak: int = 1
 
 
-class SummaryWritten(Body, kw_only=True):
+class SummaryWritten(Body, frozen=True, kw_only=True):
     """The earlier part of the context was replaced. ``number`` counts summaries from 1 (``S1``).
 
     ``from_step``..``to_step`` is what it replaces; ``advice`` is the verbatim block that the host appended;
@@ -328,8 +328,8 @@ class SummaryWritten(Body, kw_only=True):
 # --- what tools tell ----------------------------------------------------------------------------------------------
 
 
-class JobStarted(Body, kw_only=True):
-    """A command runs under a holder process, known by pid, start time and boot id. ``job`` counts from 1 in its session."""
+class JobStarted(Body, frozen=True, kw_only=True):
+    """A command runs under a holder process, known by pid, start time and boot id. ``job`` counts from 1."""
 
     kind: ClassVar[str] = "job.started"
     job: int
@@ -340,7 +340,7 @@ class JobStarted(Body, kw_only=True):
     folder: str
 
 
-class JobBackgrounded(Body, kw_only=True):
+class JobBackgrounded(Body, frozen=True, kw_only=True):
     """A foreground ``run`` was left to itself: its time-out passed, or advice came now."""
 
     kind: ClassVar[str] = "job.backgrounded"
@@ -348,7 +348,7 @@ class JobBackgrounded(Body, kw_only=True):
     why: Literal["timeout", "advice", "asked"]
 
 
-class JobEnded(Body, kw_only=True):
+class JobEnded(Body, frozen=True, kw_only=True):
     """The job is over. ``exit_code`` is None if nobody can say; ``how`` says who ended it."""
 
     kind: ClassVar[str] = "job.ended"
@@ -367,14 +367,14 @@ class PlanItem(msgspec.Struct, frozen=True, omit_defaults=True):
     status: Literal["todo", "doing", "done", "dropped"] = "todo"
 
 
-class PlanChanged(Body, kw_only=True):
+class PlanChanged(Body, frozen=True, kw_only=True):
     """The agent's whole to-do list as it is now."""
 
     kind: ClassVar[str] = "plan.changed"
     items: tuple[PlanItem, ...]
 
 
-class FileChanged(Body, kw_only=True):
+class FileChanged(Body, frozen=True, kw_only=True):
     """A file tool wrote ``path`` (relative to the workspace). Hashes are SHA-256 of the whole file, None: absent."""
 
     kind: ClassVar[str] = "file.changed"
@@ -386,7 +386,7 @@ class FileChanged(Body, kw_only=True):
     removed: int = 0
 
 
-class EvalScored(Body, kw_only=True):
+class EvalScored(Body, frozen=True, kw_only=True):
     """The task's scorer ran. ``score`` None: it crashed or printed no number, which costs no budget."""
 
     kind: ClassVar[str] = "eval.scored"
@@ -398,8 +398,8 @@ class EvalScored(Body, kw_only=True):
     problem: str = ""
 
 
-class QuestionAsked(Body, kw_only=True):
-    """The agent asks a person. ``until`` (ms): then "use your judgement" answers by itself. ``question`` counts from 1."""
+class QuestionAsked(Body, frozen=True, kw_only=True):
+    """The agent asks a person. At ``until`` (ms) "use your judgement" answers. ``question`` counts from 1."""
 
     kind: ClassVar[str] = "question.asked"
     question: int
@@ -407,7 +407,7 @@ class QuestionAsked(Body, kw_only=True):
     until: int
 
 
-class QuestionAnswered(Body, kw_only=True):
+class QuestionAnswered(Body, frozen=True, kw_only=True):
     """An answer; ``timed_out`` when nobody came. It is advice with the channel ``tool_result``."""
 
     kind: ClassVar[str] = "question.answered"
@@ -422,7 +422,7 @@ class QuestionAnswered(Body, kw_only=True):
 AdviceKind = Literal["knowledge", "strategy", "correction", "stop"]
 
 
-class AdviceQueued(Body, kw_only=True):
+class AdviceQueued(Body, frozen=True, kw_only=True):
     """Advice is on disk and waits for the boundary. ``advice`` counts from 1 in its session; ``not_before`` in ms."""
 
     kind: ClassVar[str] = "advice.queued"
@@ -440,7 +440,7 @@ class AdviceQueued(Body, kw_only=True):
     """The number of the question that it answers (channel ``tool_result``)."""
 
 
-class AdviceEdited(Body, kw_only=True):
+class AdviceEdited(Body, frozen=True, kw_only=True):
     """Queued advice has new text (or is now urgent); only before delivery."""
 
     kind: ClassVar[str] = "advice.edited"
@@ -449,7 +449,7 @@ class AdviceEdited(Body, kw_only=True):
     now: bool = False
 
 
-class AdviceWithdrawn(Body, kw_only=True):
+class AdviceWithdrawn(Body, frozen=True, kw_only=True):
     """Queued advice was taken back before delivery; ``to_draft`` when it became a draft again."""
 
     kind: ClassVar[str] = "advice.withdrawn"
@@ -457,7 +457,7 @@ class AdviceWithdrawn(Body, kw_only=True):
     to_draft: bool = False
 
 
-class AdviceDelivered(Body, kw_only=True):
+class AdviceDelivered(Body, frozen=True, kw_only=True):
     """These pieces of advice are one user turn, ``text``, in the prompt of step ``at_step``. ``woke`` ended a wait."""
 
     kind: ClassVar[str] = "advice.delivered"
@@ -470,7 +470,7 @@ class AdviceDelivered(Body, kw_only=True):
     """True for replayed sessions: they cannot change course."""
 
 
-class AdviceOutcome(Body, kw_only=True):
+class AdviceOutcome(Body, frozen=True, kw_only=True):
     """What a person says became of the advice."""
 
     kind: ClassVar[str] = "advice.outcome"
@@ -482,8 +482,8 @@ class AdviceOutcome(Body, kw_only=True):
 # --- judgement --------------------------------------------------------------------------------------------------------
 
 
-class FlagSet(Body, kw_only=True):
-    """A verdict with a label on a target. ``flag`` is unique in its session; the actor says who (human, rule, judge)."""
+class FlagSet(Body, frozen=True, kw_only=True):
+    """A verdict with a label on a target. ``flag`` is unique in its session; the actor is human, rule or judge."""
 
     kind: ClassVar[str] = "flag.set"
     flag: str
@@ -496,14 +496,14 @@ class FlagSet(Body, kw_only=True):
     seen: Seen | None = None
 
 
-class FlagRemoved(Body, kw_only=True):
+class FlagRemoved(Body, frozen=True, kw_only=True):
     """A flag was taken back."""
 
     kind: ClassVar[str] = "flag.removed"
     flag: str
 
 
-class RecoveryMarked(Body, kw_only=True):
+class RecoveryMarked(Body, frozen=True, kw_only=True):
     """From this step on the agent is on its feet again (that step is trained); ``removed`` takes the mark back."""
 
     kind: ClassVar[str] = "recovery.marked"
@@ -511,7 +511,7 @@ class RecoveryMarked(Body, kw_only=True):
     removed: bool = False
 
 
-class SignedOff(Body, kw_only=True):
+class SignedOff(Body, frozen=True, kw_only=True):
     """A human's word on the whole session, or "judged up to step N"; verdict None takes one's sign-off back."""
 
     kind: ClassVar[str] = "session.signed_off"
@@ -520,7 +520,7 @@ class SignedOff(Body, kw_only=True):
     note: str = ""
 
 
-class CorrectionWritten(Body, kw_only=True):
+class CorrectionWritten(Body, frozen=True, kw_only=True):
     """What the agent should have done instead at ``target``."""
 
     kind: ClassVar[str] = "correction.written"
@@ -528,14 +528,14 @@ class CorrectionWritten(Body, kw_only=True):
     text: str
 
 
-class NoteWritten(Body, kw_only=True):
+class NoteWritten(Body, frozen=True, kw_only=True):
     """A note on the session that colleagues see and the agent does not."""
 
     kind: ClassVar[str] = "session.note"
     text: str
 
 
-class BookmarkSet(Body, kw_only=True):
+class BookmarkSet(Body, frozen=True, kw_only=True):
     """A place to come back to; ``removed`` takes it away."""
 
     kind: ClassVar[str] = "bookmark.set"
@@ -544,14 +544,14 @@ class BookmarkSet(Body, kw_only=True):
     removed: bool = False
 
 
-class CursorMoved(Body, kw_only=True):
+class CursorMoved(Body, frozen=True, kw_only=True):
     """How far the actor has read this session (seq), coalesced by the client."""
 
     kind: ClassVar[str] = "cursor.moved"
     read_seq: int
 
 
-class SignalJudged(Body, kw_only=True):
+class SignalJudged(Body, frozen=True, kw_only=True):
     """A person's word on a signal (its id is rule + causing event)."""
 
     kind: ClassVar[str] = "signal.judged"
@@ -560,7 +560,7 @@ class SignalJudged(Body, kw_only=True):
     until: int | None = None
 
 
-class EffortSpent(Body, kw_only=True):
+class EffortSpent(Body, frozen=True, kw_only=True):
     """Active annotator time on this session since the last such event (idle cut off), and keys pressed."""
 
     kind: ClassVar[str] = "effort.spent"
@@ -568,7 +568,7 @@ class EffortSpent(Body, kw_only=True):
     keys: int = 0
 
 
-class ExportWritten(Body, kw_only=True):
+class ExportWritten(Body, frozen=True, kw_only=True):
     """This session went into an export."""
 
     kind: ClassVar[str] = "export.written"
@@ -581,10 +581,10 @@ class ExportWritten(Body, kw_only=True):
     masked: int = 0
 
 
-# --- the host -----------------------------------------------------------------------------------------------------------
+# --- the host ---------------------------------------------------------------------------------------------------
 
 
-class HostStarted(Body, kw_only=True):
+class HostStarted(Body, frozen=True, kw_only=True):
     """A host process opened the log for writing."""
 
     kind: ClassVar[str] = "host.started"
@@ -594,8 +594,8 @@ class HostStarted(Body, kw_only=True):
     after: Literal["start", "crash", "restart", "reboot"] = "start"
 
 
-class HostStopped(Body, kw_only=True):
-    """The host closed the log in order; its sessions are held until a person resumes them, or go on after ``restart``."""
+class HostStopped(Body, frozen=True, kw_only=True):
+    """The host closed the log in order; its sessions are held until a person resumes them, or go on at ``restart``."""
 
     kind: ClassVar[str] = "host.stopped"
     pid: int

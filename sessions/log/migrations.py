@@ -1,0 +1,91 @@
+"""Bringing a log to this version's schema: ordered functions, each in one transaction with its version bump."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from sessions.log import schema
+from sessions.log.errors import LogWriteFailed
+
+Migration = Callable[[sqlite3.Connection], None]
+
+
+def _to_1(connection: sqlite3.Connection) -> None:
+    """Create the tables."""
+    run_script(connection, schema.VERSION_1)
+    connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+
+
+MIGRATIONS: Final[Sequence[Migration]] = (_to_1,)
+"""``MIGRATIONS[n]`` leads from version n to n + 1. Never changed once released; a new one is added at the end."""
+
+
+def prepare_log(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Create the log, or migrate it after copying it to ``<log>.v<old>.bak``. Only the host calls this.
+
+    Raises SqliteTooOld, NotALog, LogTooNew, or LogWriteFailed; the log is then as it was.
+    """
+    schema.check_sqlite()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        # Made here for its mode only: -wal and -shm take theirs from it.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        pass  # never opened but through SQLite: closing it would drop SQLite's locks
+    except OSError as error:
+        raise LogWriteFailed(f"cannot create the log {path}: {error.strerror}") from error
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            version = schema.check_version(connection, path)
+            for pragma in schema.WRITER_PRAGMAS:
+                connection.execute(pragma)
+            if 0 < version < len(migrations):
+                back_up(connection, path, version)
+            for migration in migrations[version:]:
+                version = _apply(connection, migration, version)
+    except sqlite3.Error as error:
+        raise LogWriteFailed(f"cannot prepare the log {path}: {error}") from error
+
+
+def back_up(connection: sqlite3.Connection, path: Path, version: int) -> Path:
+    """A whole copy of the log beside it; an earlier copy of the same version is kept instead."""
+    copy = path.with_name(f"{path.name}.v{version}.bak")
+    if not copy.exists():
+        partial = copy.with_name(copy.name + ".partial")
+        partial.unlink(missing_ok=True)
+        connection.execute("VACUUM INTO ?", (str(partial),))
+        partial.chmod(0o600)
+        partial.replace(copy)
+    return copy
+
+
+def run_script(connection: sqlite3.Connection, script: str) -> None:
+    """Run statements inside the open transaction (``executescript`` would commit it)."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            connection.execute(statement)
+            statement = ""
+    if statement.strip():
+        connection.execute(statement)
+
+
+def _apply(connection: sqlite3.Connection, migration: Migration, version: int) -> int:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Another process may have been faster while we waited for the lock.
+        found = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if found == version:
+            migration(connection)
+            connection.execute(f"PRAGMA user_version = {version + 1}")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+    return version + 1

@@ -1,0 +1,212 @@
+"""Reading the log beside a running host: read-only, in any thread, every call one short complete read."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import zlib
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+import msgspec
+
+from sessions.fold.summary import FOLD_VERSION, Summary
+from sessions.log import schema
+from sessions.log.codec import BY_REQUEST, COLUMNS, event_of
+from sessions.log.errors import AmbiguousId, LogMissing, LogReadFailed, LogTooOld, NoSuchSession
+from sessions.log.events import ANCHORS, Event, LongText
+from sessions.log.heads import fold_summaries
+
+PAGE: Final = 500
+"""Events per read of ``stream``."""
+
+Anchor = tuple[int, int | None, int | None, str]
+"""``(seq, step, call, kind)`` of an event that begins an entry of the transcript."""
+
+
+class LogReader:
+    """A log, read-only. One connection under a lock; no cursor stays open, so the host can always cut its WAL."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises SqliteTooOld, LogMissing, NotALog, LogTooNew or LogTooOld, one line each."""
+        schema.check_sqlite()
+        self.path = path
+        self._lock = threading.Lock()
+        self._connection = _open(path)
+
+    def __enter__(self) -> LogReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the reader is of no more use."""
+        with self._lock:
+            self._connection.close()
+
+    def position(self) -> int:
+        """Id of the newest event, 0 in an empty log."""
+        return int(self._rows("SELECT coalesce(max(id), 0) FROM events")[0][0])
+
+    def summaries(self) -> list[Summary]:
+        """Every session's summary, by number."""
+        rows = self._rows("SELECT session, fold, summary FROM sessions ORDER BY number")
+        return [self._summary(*row) for row in rows]
+
+    def summary(self, session: str) -> Summary | None:
+        """One session's summary, None if there is no such session."""
+        rows = self._rows("SELECT session, fold, summary FROM sessions WHERE session = ?", session)
+        return self._summary(*rows[0]) if rows else None
+
+    def find(self, prefix: str) -> str:
+        """The id of the session with this number, or whose id begins so. Raises NoSuchSession or AmbiguousId."""
+        wanted = prefix.strip().upper()
+        known = self._rows("SELECT session, number FROM sessions ORDER BY number")
+        if wanted.isdecimal() and len(wanted) < 10:
+            for session, number in known:
+                if number == int(wanted):
+                    return str(session)
+        found = [session for session, _ in known if wanted and session.upper().startswith(wanted)]
+        if len(found) == 1:
+            return str(found[0])
+        if found:
+            raise AmbiguousId(f"{len(found)} sessions begin with {prefix}: give more of the id, or the number")
+        raise NoSuchSession(f"no session is called {prefix}: `apollo ls` lists them")
+
+    def events(
+        self,
+        session: str,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        kinds: Collection[str] | None = None,
+        steps: tuple[int, int] | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> list[Event]:
+        """Events of a session with ``after < seq < before``; ``steps`` is a range, both ends included."""
+        where, values = _where(session, after, before, kinds)
+        if steps is not None:
+            where += " AND step BETWEEN ? AND ?"
+            values += steps
+        order = "DESC" if newest_first else "ASC"
+        query = f"SELECT {COLUMNS} FROM events WHERE {where} ORDER BY seq {order} LIMIT ?"
+        return [event_of(row) for row in self._rows(query, *values, -1 if limit is None else limit)]
+
+    def event(self, session: str, seq: int) -> Event | None:
+        """The event that others call ``(session, seq)``."""
+        rows = self._rows(f"SELECT {COLUMNS} FROM events WHERE session = ? AND seq = ?", session, seq)
+        return event_of(rows[0]) if rows else None
+
+    def since(self, position: int, limit: int = PAGE) -> list[Event]:
+        """The events after ``position`` in the order of their ids, of all sessions."""
+        query = f"SELECT {COLUMNS} FROM events WHERE id > ? ORDER BY id LIMIT ?"
+        return [event_of(row) for row in self._rows(query, position, limit)]
+
+    def by_request(self, request: str) -> list[Event]:
+        """The whole write set that answered ``request``; empty if it was never applied."""
+        return [event_of(row) for row in self._rows(BY_REQUEST, request)]
+
+    def anchors(self, session: str, *, after: int = 0, limit: int | None = None) -> list[Anchor]:
+        """Where entries of the transcript begin, in order, without reading a single body."""
+        where, values = _where(session, after, None, sorted(ANCHORS))
+        query = f"SELECT seq, step, call, kind FROM events WHERE {where} ORDER BY seq LIMIT ?"
+        return self._rows(query, *values, -1 if limit is None else limit)
+
+    def stream(self, session: str | None = None, *, up_to: int | None = None) -> Iterator[Event]:
+        """All events, of one session or of all by id, up to the log position ``up_to``; a page in memory at a time."""
+        last = self.position() if up_to is None else up_to
+        column = "id" if session is None else "seq"
+        where = "id <= ?" if session is None else "id <= ? AND session = ?"
+        values: tuple[Any, ...] = (last,) if session is None else (last, session)
+        query = f"SELECT {COLUMNS} FROM events WHERE {where} AND {column} > ? ORDER BY {column} LIMIT {PAGE}"
+        after = 0
+        while rows := self._rows(query, *values, after):
+            yield from map(event_of, rows)
+            after = rows[-1][0 if session is None else 2]
+
+    def blob(self, hash: str) -> bytes:
+        """The bytes stored under ``hash``. Raises LogReadFailed if they are not in the log."""
+        return self.blobs([hash])[hash]
+
+    def blobs(self, hashes: Collection[str]) -> dict[str, bytes]:
+        """Many blobs in one read. Raises LogReadFailed if one is not in the log."""
+        wanted = list(dict.fromkeys(hashes))
+        found: dict[str, bytes] = {}
+        for start in range(0, len(wanted), PAGE):
+            part = wanted[start : start + PAGE]
+            query = f"SELECT hash, codec, data FROM blobs WHERE hash IN ({_marks(part)})"
+            for name, codec, data in self._rows(query, *part):
+                found[name] = zlib.decompress(data) if codec == "zlib" else data
+        missing = [name for name in wanted if name not in found]
+        if missing:
+            raise LogReadFailed(f"blob {missing[0]} is not in {self.path}: the log is not whole")
+        return found
+
+    def text(self, text: LongText) -> str:
+        """The whole of a long text."""
+        return text.text if text.blob is None else self.blob(text.blob).decode(errors="replace")
+
+    def _summary(self, session: str, version: int, text: str) -> Summary:
+        try:
+            if version == FOLD_VERSION:
+                return msgspec.json.decode(text, type=Summary)
+        except msgspec.MsgspecError:
+            pass  # the cache is of no use; the events are the truth
+        return fold_summaries(self.stream(session))[session]
+
+    def _rows(self, query: str, *values: Any) -> list[Any]:
+        with self._lock:
+            try:
+                return self._connection.execute(query, values).fetchall()
+            except sqlite3.Error as error:
+                raise LogReadFailed(f"the log {self.path} could not be read: {error}") from error
+
+
+def _where(session: str, after: int, before: int | None, kinds: Collection[str] | None) -> tuple[str, tuple[Any, ...]]:
+    where = "session = ? AND seq > ?"
+    values: tuple[Any, ...] = (session, after)
+    if before is not None:
+        where, values = where + " AND seq < ?", (*values, before)
+    if kinds is not None:
+        where, values = where + f" AND kind IN ({_marks(kinds)})", (*values, *kinds)
+    return where, values
+
+
+def _marks(values: Sequence[str] | Collection[str]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    if not path.exists():
+        raise LogMissing(f"there is no log at {path}: `apollo new` or `apollo demo` makes one")
+    try:
+        return _connect(path, "mode=ro")
+    except sqlite3.OperationalError as error:
+        # A clean log on read-only media has no -wal and can get none; there, and only there, it cannot change either.
+        if os.statvfs(path).f_flag & os.ST_RDONLY and not path.with_name(path.name + "-wal").exists():
+            return _connect(path, "mode=ro&immutable=1")
+        raise LogReadFailed(f"the log {path} could not be opened: {error}") from error
+
+
+def _connect(path: Path, query: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(schema.file_uri(path, query), uri=True, isolation_level=None, check_same_thread=False)
+    try:
+        connection.text_factory = lambda data: data.decode(errors="replace")
+        connection.execute(f"PRAGMA busy_timeout = {schema.BUSY_MS}")
+        connection.execute("PRAGMA query_only = ON")
+        version = schema.check_version(connection, path)
+        if version == 0:
+            raise LogMissing(f"the log at {path} is empty: `apollo new` or `apollo demo` fills it")
+        if version < schema.SCHEMA_VERSION:
+            raise LogTooOld(f"{path} was written by an older Apollo: `apollo host start` brings it up to date")
+    except BaseException:
+        connection.close()
+        raise
+    return connection

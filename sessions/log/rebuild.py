@@ -1,0 +1,52 @@
+"""A request's prompt, byte for byte, from the log alone: no template and no adapter takes part."""
+
+from __future__ import annotations
+
+import hashlib
+
+from sessions.log.errors import LogReadFailed, PromptMismatch
+from sessions.log.events import MessageRef, ModelRequested
+from sessions.log.reader import LogReader
+from sessions.log.text import canonical_json
+
+
+def request_chain(reader: LogReader, session: str, seq: int) -> list[MessageRef]:
+    """The messages of the request at ``seq``, in order: those of its parents, oldest first, then its own."""
+    pieces: list[tuple[MessageRef, ...]] = []
+    at: int | None = seq
+    while at is not None:
+        request = requested(reader, session, at)
+        pieces.append(request.append)
+        if request.parent is not None and request.parent >= at:
+            raise LogReadFailed(f"request {at} of session {session} names a later parent: the log is not whole")
+        at = request.parent
+    return [ref for piece in reversed(pieces) for ref in piece]
+
+
+def requested(reader: LogReader, session: str, seq: int) -> ModelRequested:
+    """The request at ``seq``. Raises LogReadFailed if there is none."""
+    event = reader.event(session, seq)
+    if event is None or not isinstance(event.body, ModelRequested):
+        raise LogReadFailed(f"event {seq} of session {session} is no model request")
+    return event.body
+
+
+def rebuild_request(reader: LogReader, session: str, seq: int) -> bytes:
+    """The canonical JSON of the request's body as it was sent. Raises PromptMismatch if its SHA-256 is another."""
+    request = requested(reader, session, seq)
+    data = assemble(reader, request, request_chain(reader, session, seq))
+    found = hashlib.sha256(data).hexdigest()
+    if found != request.sha256:
+        raise PromptMismatch(f"request {seq} of session {session} rebuilds to {found}, the log says {request.sha256}")
+    return data
+
+
+def assemble(reader: LogReader, request: ModelRequested, messages: list[MessageRef]) -> bytes:
+    """Envelope and blobs put together. Blobs are canonical JSON already, so they are joined and not parsed."""
+    slots = {"system": request.system, "tools": request.tools}
+    hashes = [ref.hash for ref in messages] + [hash for hash in slots.values() if hash]
+    blobs = reader.blobs(hashes)
+    values = {name: canonical_json(value) for name, value in request.envelope.items()}
+    values["messages"] = b"[" + b",".join(blobs[ref.hash] for ref in messages) + b"]"
+    values |= {name: blobs[hash] for name, hash in slots.items() if hash}
+    return b"{" + b",".join(canonical_json(name) + b":" + values[name] for name in sorted(values)) + b"}"

@@ -1,0 +1,90 @@
+"""Text on its way into the log: valid Unicode, long texts as blobs, and the one canonical form of JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from sessions.log.events import LongText
+
+INLINE_CHARS: Final = 2000
+"""Up to this many characters a text stays inside its event."""
+MAX_TEXT_BYTES: Final = 8 * 1024 * 1024
+"""Of a longer text (as UTF-8) only head and tail, half of this each, are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Bytes stored once, under the SHA-256 (hex) of what they are before compression."""
+
+    hash: str
+    data: bytes
+
+    @classmethod
+    def of(cls, data: bytes) -> Blob:
+        """The blob of ``data``."""
+        return cls(hashlib.sha256(data).hexdigest(), data)
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedText:
+    """Bytes as text: the text, its blobs, and the hash of the raw bytes (a blob too) if they were no valid UTF-8."""
+
+    text: LongText
+    blobs: list[Blob]
+    raw: str | None = None
+
+
+def canonical_json(value: object) -> bytes:
+    """The one form of a JSON value that hashes are made of: sorted keys, no spaces, UTF-8, valid Unicode, no NaN."""
+    text = json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=msgspec.to_builtins
+    )
+    return valid_unicode(text).encode()
+
+
+def valid_unicode(text: str) -> str:
+    """``text`` with U+FFFD for each lone surrogate; a surrogate pair becomes the character that it means."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def long_text(text: str, *, inline: int = INLINE_CHARS, file: str | None = None) -> tuple[LongText, list[Blob]]:
+    """``text`` as an event stores it, and the blobs to append with it.
+
+    Beyond ``inline`` characters the whole goes into a blob; beyond 8 MB head and tail do, with a line between
+    them that says how many characters are missing. ``file`` names the capped file in the session's folder.
+    """
+    text = valid_unicode(text)
+    chars = len(text)
+    if chars <= inline:
+        return LongText(text=text, chars=chars, file=file), []
+    data = text.encode()
+    lost = 0
+    if len(data) > MAX_TEXT_BYTES:
+        head = data[: MAX_TEXT_BYTES // 2].decode(errors="ignore")
+        tail = data[-MAX_TEXT_BYTES // 2 :].decode(errors="ignore")
+        lost = chars - len(head) - len(tail)
+        data = f"{head}\n[… {lost:,} characters are not kept in the log …]\n{tail}".encode()
+    blob = Blob.of(data)
+    return LongText(text=text[:inline], blob=blob.hash, chars=chars, lost=lost, file=file), [blob]
+
+
+def decoded_text(data: bytes, *, inline: int = INLINE_CHARS, file: str | None = None) -> DecodedText:
+    """``data`` as text, U+FFFD where it is no UTF-8; the raw bytes are then kept as well (up to 8 MB)."""
+    try:
+        whole, faithful = data.decode(), True
+    except UnicodeDecodeError:
+        whole, faithful = data.decode(errors="replace"), False
+    text, blobs = long_text(whole, inline=inline, file=file)
+    if faithful or len(data) > MAX_TEXT_BYTES:
+        return DecodedText(text, blobs)
+    raw = Blob.of(data)
+    return DecodedText(text, [*blobs, raw], raw.hash)
