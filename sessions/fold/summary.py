@@ -12,7 +12,7 @@ import msgspec
 
 from sessions.log import events as ev
 from sessions.log.parts import CallPart, TextPart
-from sessions.log.states import ACTIVE, State, allowed
+from sessions.log.states import ACTIVE, ENDED, State, allowed
 
 FOLD_VERSION: Final = 1
 """Raised whenever ``fold`` or the shape of Summary changes: stored summaries of another version are made anew."""
@@ -69,7 +69,7 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     until: int | None = None
     on_job: int | None = None
     pending: str = ""
-    """A control verb that was asked for and waits for the boundary (pause, stop)."""
+    """A control verb that was asked for and waits for the boundary (pause, stop, interrupt, next)."""
     step: int = 0
     progress_at: int = 0
     """When the agent last did something (reply or result), for "silent for 14 min"."""
@@ -165,7 +165,7 @@ def _change(s: Summary, event: ev.Event) -> dict[str, object]:
         case ev.StateChanged() as body:
             return _state(s, event, body)
         case ev.ControlRequested() as body:
-            return {"pending": body.verb} if body.verb in ("pause", "stop") and s.state in ACTIVE else {}
+            return {"pending": _pending(s, body.verb)}
         case ev.SessionRecovered() as body:
             if s.active_at is None:
                 return {"doing": ""}
@@ -197,6 +197,17 @@ def _change(s: Summary, event: ev.Event) -> dict[str, object]:
             return _told(s, event)
 
 
+def _pending(s: Summary, verb: str) -> str:
+    """What waits for the boundary after a control: the newest of pause, stop, interrupt and next that is not done yet."""
+    if verb in ("start", "resume", "reopen"):
+        return "" if s.pending in ("pause", "next") else s.pending
+    if s.pending == "stop" or verb not in ("pause", "stop", "interrupt", "next"):
+        return s.pending
+    if verb == "next":
+        return verb if s.state not in ENDED else s.pending
+    return verb if s.state in ACTIVE or s.open_question else s.pending
+
+
 def _state(s: Summary, event: ev.Event, body: ev.StateChanged) -> dict[str, object]:
     if not allowed(s.state, body.state) and s.state != body.state:
         raise IllegalTransition(f"session {s.number} cannot go from {s.state} to {body.state}")
@@ -210,7 +221,8 @@ def _state(s: Summary, event: ev.Event, body: ev.StateChanged) -> dict[str, obje
         "on_job": body.job,
     }
     if body.state not in ACTIVE:
-        change |= {"pending": "", "doing": ""}
+        if body.need != "question":  # its action is still under way, and so is what was asked for meanwhile
+            change |= {"pending": "", "doing": ""}
         if s.active_at is not None:
             change |= {"active_ms": s.active_ms + max(0, event.at - s.active_at), "active_at": None}
     elif s.active_at is None:

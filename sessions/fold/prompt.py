@@ -1,0 +1,120 @@
+"""Events to the neutral messages of a prompt: one code for the live loop and for training, so that both mean the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from sessions.log import events as ev
+from sessions.log.parts import Message, Part, TextPart
+from sessions.log.rebuild import request_chain
+
+if TYPE_CHECKING:
+    from sessions.log.reader import LogReader
+
+CONTEXT_KINDS: Final = frozenset(
+    {
+        "session.created",
+        "model.reply",
+        "action.result",
+        "action.refused",
+        "advice.delivered",
+        "nudge.sent",
+        "summary.written",
+    }
+)
+"""The kinds that a prompt is made of; all other events may be left out of what ``messages_of`` is given."""
+
+EMPTY_REPLY: Final = "(empty reply)"
+"""What stands for a reply without any part: servers answer 400 to an assistant message with nothing in it."""
+
+Text = Callable[[ev.LongText], str]
+
+
+def message_refs(reader: LogReader, session: str, request_seq: int) -> list[ev.MessageRef]:
+    """The messages of the request at ``request_seq``, in order: its own after those of its chain of parents.
+
+    Raises LogReadFailed where the chain does not hold.
+    """
+    return request_chain(reader, session, request_seq)
+
+
+def messages_of(events: Sequence[ev.Event], text: Text, *, origin: str = "") -> list[Message]:
+    """The neutral messages that ``events`` (in seq order, from the beginning of the session or any later turn) make.
+
+    The newest summary among them replaces what it covers: the task and the summary are then one user turn, and
+    what was said before the first step it left is gone. ``origin`` (``provider:model``) is that of the replies
+    where the events do not begin with the session's creation. ``text`` gives the whole of a long text.
+    """
+    created, summary, kept = _parts(events)
+    if created is not None and isinstance(created.body, ev.SessionCreated):
+        origin = created.body.model.id
+    malformed = _malformed(kept)
+    messages: list[Message] = []
+    head = [event for event in (created, summary) if event is not None]
+    if head:
+        parts = tuple(TextPart(_head_text(event, text)) for event in head)
+        messages.append(Message("user", parts, tuple(event.seq for event in head)))
+    for event in kept:
+        match event.body:
+            case ev.ModelReplied() as reply:
+                said: tuple[Part, ...] = reply.parts or (TextPart(EMPTY_REPLY),)
+                bad = malformed.get(event.step, ())
+                messages.append(Message("assistant", said, (event.seq,), origin=origin or None, malformed=bad))
+            case ev.ActionResult() as result:
+                shown = text(result.output if result.shown is None else result.shown)
+                messages.append(Message("tool", (TextPart(shown),), (event.seq,), call_id=result.call_id))
+            case ev.ActionRefused() as refused:
+                messages.append(Message("tool", (TextPart(refused.shown),), (event.seq,), call_id=refused.call_id))
+            case ev.AdviceDelivered() | ev.NudgeSent() as turn:
+                messages.append(Message("user", (TextPart(turn.text),), (event.seq,)))
+            case _:
+                continue
+    return messages
+
+
+def summary_text(body: ev.SummaryWritten, text: Text) -> str:
+    """What the model reads in place of the steps that were summarised."""
+    told = f"Your own summary of steps {body.from_step} to {body.to_step}, which are no longer in view:\n\n"
+    advice = f"\n\nAll advice that you were given in them, word for word:\n\n{body.advice}" if body.advice else ""
+    return told + text(body.text) + advice
+
+
+def in_context(event: ev.Event) -> bool:
+    """Whether the event is (part of) a message as long as no summary covers it."""
+    match event.body:
+        case ev.ModelReplied():
+            return event.step is not None  # a reply without a step wrote a summary
+        case ev.AdviceDelivered() as advice:
+            return advice.channel == "user" and not advice.without_effect
+        case _:
+            return event.kind in CONTEXT_KINDS
+
+
+def _parts(events: Sequence[ev.Event]) -> tuple[ev.Event | None, ev.Event | None, list[ev.Event]]:
+    """The creation, the newest summary, and what of the rest is still in view."""
+    chosen = [event for event in events if in_context(event)]
+    created = next((event for event in chosen if event.kind == "session.created"), None)
+    summary = next((event for event in reversed(chosen) if event.kind == "summary.written"), None)
+    rest = [event for event in chosen if event.kind not in ("session.created", "summary.written")]
+    if summary is None or not isinstance(summary.body, ev.SummaryWritten):
+        return created, None, rest
+    covered = summary.body.to_step
+    first = next((e.seq for e in rest if e.kind == "model.reply" and (e.step or 0) > covered), summary.seq)
+    cut = min(first, summary.seq)
+    return created, summary, [event for event in rest if event.seq >= cut]
+
+
+def _malformed(events: Sequence[ev.Event]) -> dict[int | None, tuple[str, ...]]:
+    found: dict[int | None, tuple[str, ...]] = {}
+    for event in events:
+        if isinstance(event.body, ev.ActionRefused) and event.body.malformed:
+            found[event.step] = (*found.get(event.step, ()), event.body.call_id)
+    return found
+
+
+def _head_text(event: ev.Event, text: Text) -> str:
+    if isinstance(event.body, ev.SessionCreated):
+        return event.body.task
+    assert isinstance(event.body, ev.SummaryWritten)
+    return summary_text(event.body, text)
