@@ -1,0 +1,242 @@
+"""Events become the entries of a transcript. Pure; a transcript, a live pane and the Action screen show the same entry.
+
+An entry begins with an anchor event (``events.ANCHORS``) and is changed by later events that refer to it: a result, a
+flag, a delivery. ``EntryBook`` takes events in any order and in any pieces, because a transcript reads only windows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+
+from sessions.log import events as ev
+from widgets.entry_kinds import build
+from widgets.glyphs import duration
+from widgets.views import Entry, FlagMark
+
+Key = tuple[str, int, int]
+"""What later events find their entry by: ("call", step, call), ("reply", step, 0), ("advice", number, 0), ..."""
+
+
+class EntryBook:
+    """The entries of one session. ``full_text`` reads a long text whole; without it only its head is known."""
+
+    def __init__(self, full_text: Callable[[ev.LongText], str] | None = None) -> None:
+        self._full_text = full_text
+        self._anchors: dict[int, ev.Event] = {}
+        self._by_key: dict[Key, set[int]] = {}
+        self._related: dict[Key, dict[int, ev.Event]] = {}
+        self._job_calls: dict[int, Key] = {}
+        self._flags: dict[str, ev.Event] = {}
+        self._unflagged: set[str] = set()
+        self._spans: dict[str, ev.Target] = {}
+        self._open_calls: dict[Key, ev.Event] = {}
+        self._built: dict[int, Entry] = {}
+        self._waiting: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._anchors)
+
+    def add(self, events: Iterable[ev.Event]) -> set[int]:
+        """Take events in; returns the seqs of the entries that are new or changed. Repeats do no harm."""
+        changed: set[int] = set()
+        for event in events:
+            changed |= self._add(event)
+        for seq in changed:
+            self._built.pop(seq, None)
+        return changed
+
+    def entry(self, seq: int) -> Entry | None:
+        """The entry that begins with the event ``seq``, None if that event is not here or begins none."""
+        if seq not in self._anchors:
+            return None
+        found = self._built.get(seq)
+        if found is None:
+            found = self._built[seq] = self._build(self._anchors[seq])
+        return found
+
+    def entries(self, seqs: Iterable[int] | None = None) -> list[Entry]:
+        """All entries in order, or those of ``seqs``."""
+        wanted = sorted(self._anchors if seqs is None else seqs)
+        return [found for seq in wanted if (found := self.entry(seq)) is not None]
+
+    def forget(self, before: int) -> None:
+        """Drop entries before ``before`` to bound memory; what refers to them is kept only if it is younger."""
+        for seq in [seq for seq in self._anchors if seq < before]:
+            key = key_of(self._anchors.pop(seq))
+            self._built.pop(seq, None)
+            self._waiting.discard(seq)
+            if key is not None:
+                self._by_key.get(key, set()).discard(seq)
+                if not self._by_key.get(key):
+                    self._by_key.pop(key, None)
+                    self._related.pop(key, None)
+                    self._open_calls.pop(key, None)
+
+    def _add(self, event: ev.Event) -> set[int]:
+        changed: set[int] = set()
+        key = key_of(event)
+        if event.kind in ev.ANCHORS and event.seq not in self._anchors:
+            self._anchors[event.seq] = event
+            changed.add(event.seq)
+            if key is not None:
+                self._by_key.setdefault(key, set()).add(event.seq)
+        if isinstance(event.body, ev.FlagSet | ev.FlagRemoved):
+            return changed | self._flag(event, event.body)
+        if isinstance(event.body, ev.JobStarted) and event.step and event.call:
+            self._job_calls[event.body.job] = ("call", event.step, event.call)
+        for found in self._keys(event, key):
+            self._related.setdefault(found, {})[event.seq] = event
+            changed |= self._by_key.get(found, set())
+        return changed | self._waits(event, key)
+
+    def _keys(self, event: ev.Event, key: Key | None) -> list[Key]:
+        body = event.body
+        if isinstance(body, ev.AdviceDelivered):
+            return [("advice", number, 0) for number in body.advice]
+        if isinstance(body, ev.JobStarted | ev.JobBackgrounded | ev.JobEnded):
+            found = self._job_calls.get(body.job)
+            return [found] if found else []
+        return [key] if key is not None else []
+
+    def _flag(self, event: ev.Event, body: ev.FlagSet | ev.FlagRemoved) -> set[int]:
+        if isinstance(body, ev.FlagRemoved):
+            self._unflagged.add(body.flag)
+        else:
+            self._flags[body.flag] = event
+            if body.target.part == "span":
+                self._spans[body.flag] = body.target
+        known = self._flags.get(body.flag)
+        if known is None or not isinstance(known.body, ev.FlagSet):
+            return set()
+        return {seq for seq, anchor in self._anchors.items() if covers(known.body.target, anchor)}
+
+    def _waits(self, event: ev.Event, key: Key | None) -> set[int]:
+        """Queued advice says which action it waits for: keep up which one is under way."""
+        if isinstance(event.body, ev.AdviceQueued):
+            self._waiting.add(event.seq)
+        if key is None or key[0] != "call":
+            return set()
+        started = any(isinstance(e.body, ev.ActionStarted) for e in self._related.get(key, {}).values())
+        ended = any(isinstance(e.body, ev.ActionResult) for e in self._related.get(key, {}).values())
+        if started and not ended and isinstance(event.body, ev.ActionStarted):
+            self._open_calls[key] = event
+            return set(self._waiting)
+        if ended and self._open_calls.pop(key, None) is not None:
+            return set(self._waiting)
+        return set()
+
+    def _build(self, anchor: ev.Event) -> Entry:
+        key = key_of(anchor)
+        related = sorted(self._related.get(key, {}).values(), key=lambda e: e.seq) if key else []
+        under_way = max(self._open_calls.values(), key=lambda e: e.seq, default=None)
+        entry = build(anchor, related, self._full_text, under_way)
+        flags = tuple(
+            FlagMark(flag, event.body.verdict, event.body.label, event.actor, event.body.note)
+            for flag, event in self._flags.items()
+            if flag not in self._unflagged and isinstance(event.body, ev.FlagSet) and covers(event.body.target, anchor)
+        )
+        return dataclasses.replace(entry, flags=flags, quiet=entry.quiet and not flags) if flags else entry
+
+
+def entry_of(
+    anchor: ev.Event, related: Sequence[ev.Event] = (), full_text: Callable[[ev.LongText], str] | None = None
+) -> Entry:
+    """One entry from its anchor event and the later events that refer to it."""
+    book = EntryBook(full_text)
+    book.add([anchor, *related])
+    entry = book.entry(anchor.seq)
+    if entry is None:
+        raise ValueError(f"event {anchor.seq} ({anchor.kind}) begins no entry")
+    return entry
+
+
+def key_of(event: ev.Event) -> Key | None:
+    """What ties an event to its entry, None if nothing does."""
+    match event.body:
+        case ev.AdviceQueued(advice=number) | ev.AdviceEdited(advice=number):
+            return ("advice", number, 0)
+        case ev.AdviceWithdrawn(advice=number) | ev.AdviceOutcome(advice=number):
+            return ("advice", number, 0)
+        case ev.QuestionAsked(question=number) | ev.QuestionAnswered(question=number):
+            return ("question", number, 0)
+        case ev.SummaryWritten(number=number):
+            return ("summary", number, 0)
+        case ev.ModelReplied() | ev.ReplyInterrupted() if event.step:
+            return ("reply", event.step, 0)
+        case ev.ActionStarted() | ev.ActionResult() | ev.ActionRefused() | ev.FileChanged() if (
+            event.step and event.call
+        ):
+            return ("call", event.step, event.call)
+    return None
+
+
+def covers(target: ev.Target, anchor: ev.Event) -> bool:
+    """Whether a verdict on ``target`` shows on the entry of ``anchor``."""
+    key = key_of(anchor)
+    if key is None:
+        return False
+    what, first, second = key
+    match target.part:
+        case "call":
+            return key == ("call", target.step, target.call)
+        case "summary":
+            return what == "summary" and first == target.step
+        case "span":
+            return what in ("call", "reply") and target.step <= first <= (target.to_step or target.step)
+        case _:
+            return what == "reply" and first == target.step and second == 0
+
+
+def fold_polls(entries: Sequence[Entry], least: int = 3) -> list[Entry]:
+    """Runs of ``least`` or more polling actions become one row ("wait ×14"), known by its first.
+
+    A flag, a problem or anything that is said ends a run: nothing that a reader must see is folded away.
+    """
+    out: list[Entry] = []
+    run: list[Entry] = []
+    between: list[Entry] = []
+
+    def close() -> None:
+        if len(run) >= least:
+            out.append(_fold(run))
+        else:
+            out.extend(run)
+        out.extend(between)
+        run.clear()
+        between.clear()
+
+    for entry in entries:
+        if entry.kind == "action" and entry.polling and not entry.flags and entry.outcome in ("ok", "timeout"):
+            run.append(entry)
+            between.clear()
+        elif run and entry.quiet and not entry.flags:
+            between.append(entry)
+        else:
+            close()
+            out.append(entry)
+    close()
+    return out
+
+
+def _fold(run: Sequence[Entry]) -> Entry:
+    first, last = run[0], run[-1]
+    names = list(dict.fromkeys(entry.name for entry in run))
+    spent = sum(entry.duration_ms or 0 for entry in run)
+    title = " ".join(names[:2]) + (" …" if len(names) > 2 else "")
+    return Entry(
+        seq=first.seq,
+        kind="fold",
+        at=first.at,
+        step=first.step,
+        call=first.call,
+        name=first.name,
+        head=((title, "call"), (f" ×{len(run)}", "text"), (f"  to step {last.step}", "dim")),
+        tail=last.tail,
+        outcome=last.outcome,
+        duration_ms=spent,
+        note=f"{len(run)} looks in {duration(spent)}",
+        detail=tuple(line for entry in run for line in ((*entry.head, (f"  {entry.tail}", "dim")),)),
+        polling=True,
+        members=tuple(entry.seq for entry in run),
+    )

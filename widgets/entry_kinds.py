@@ -1,0 +1,319 @@
+"""One builder per kind of entry: what its headline says, what is always shown, what unfolds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from sessions.log import events as ev
+from sessions.log.parts import CallPart, Part, ReasoningPart, TextPart
+from widgets.calls import argument_lines, call_line, polls, raw_call_line
+from widgets.glyphs import count, duration, state_mark
+from widgets.sanitise import clean, clean_line, last_line
+from widgets.views import Entry, EntryKind, Line, Outcome, Role, Span
+
+FullText = Callable[[ev.LongText], str]
+
+BODY_LINES: Final = 400
+"""Lines of a reply that a transcript shows; the Action screen has all."""
+DETAIL_LINES: Final = 120
+LINE_LIMIT: Final = 4000
+
+
+def build(
+    anchor: ev.Event, related: Sequence[ev.Event], full_text: FullText | None, under_way: ev.Event | None
+) -> Entry:
+    """The entry of ``anchor``. ``related`` is in order; ``under_way`` is the action that queued advice waits for."""
+    match anchor.body:
+        case ev.ModelReplied() as body:
+            return _reply(anchor, body.parts, "", salvaged=body.salvaged)
+        case ev.ReplyInterrupted() as body:
+            return _reply(anchor, body.parts, f"interrupted ({body.why}): the agent does not remember it")
+        case ev.ActionStarted() as body:
+            return _action(anchor, body, related, full_text)
+        case ev.ActionRefused() as body:
+            return _refused(anchor, body)
+        case ev.AdviceQueued() as body:
+            return _queued(anchor, body, related, under_way)
+        case ev.AdviceDelivered() as body:
+            head = _one(f"delivered at step {body.at_step}", "accent")
+            return _entry(anchor, "advice", head, body=lines_of(body.text), note=_delivery_note(body))
+        case ev.QuestionAsked() as body:
+            answered = any(isinstance(e.body, ev.QuestionAnswered) for e in related)
+            note = "answered" if answered else "waits for you"
+            return _entry(anchor, "question", _one("asks you", "strong"), body=lines_of(body.text), note=note)
+        case ev.QuestionAnswered() as body:
+            said = "nobody answered: use your judgement" if body.timed_out else f"answered by {_who(anchor.actor)}"
+            return _entry(anchor, "advice", _one(said, "strong"), body=lines_of(body.text))
+        case _:
+            return _rare(anchor, full_text)
+
+
+def _rare(anchor: ev.Event, full_text: FullText | None) -> Entry:
+    match anchor.body:
+        case ev.SessionCreated() as body:
+            title: Line = (
+                ("task ", "dim"),
+                (clean_line(body.title), "strong"),
+                (f"  {clean_line(body.model.id, 80)}", "dim"),
+            )
+            return _entry(anchor, "task", title, body=lines_of(body.task, 12), detail=lines_of(body.task, DETAIL_LINES))
+        case ev.StateChanged() as body:
+            return _state(anchor, body)
+        case ev.ModelAttemptFailed() as body:
+            after = "gave up" if body.retry_ms is None else f"again in {duration(body.retry_ms)}"
+            status = f" {body.status}" if body.status else ""
+            head = _one(f"attempt {body.attempt} failed: {body.reason.replace('_', ' ')}{status}, {after}", "strong")
+            return _entry(anchor, "problem", head, tail=clean_line(body.message), detail=lines_of(body.message))
+        case ev.NudgeSent() as body:
+            return _entry(anchor, "nudge", _one("nudge", "dim", clean_line(body.text)), detail=lines_of(body.text))
+        case ev.SummaryWritten() as body:
+            sizes = f"{count(body.tokens_before)} → {count(body.tokens_after)} tokens" if body.tokens_before else ""
+            head = _one(f"summary S{body.number}", "strong", f"of steps {body.from_step} to {body.to_step}", sizes)
+            return _entry(anchor, "summary", head, detail=lines_of(_whole(body.text, full_text), DETAIL_LINES))
+        case ev.EvalScored() as body:
+            return _eval(anchor, body)
+        case ev.SessionRecovered() as body:
+            gap = duration(anchor.at - body.last_at)
+            return _entry(anchor, "state", _one("recovered", "strong", f"a new host took over after {gap}"))
+        case ev.LimitChanged() as body:
+            to = "lifted" if body.value is None else f"now {body.value:g}"
+            head = _one(f"limit of {body.name.replace('_', ' ')}", "text", f"{to}, by {_who(anchor.actor)}")
+            return _entry(anchor, "state", head)
+        case _:
+            return _entry(anchor, "problem", _one(anchor.kind, "dim"))
+
+
+def _entry(
+    anchor: ev.Event,
+    kind: EntryKind,
+    head: Line,
+    *,
+    body: tuple[Line, ...] = (),
+    detail: tuple[Line, ...] = (),
+    tail: str = "",
+    note: str = "",
+    name: str = "",
+    quiet: bool = False,
+    since: int | None = None,
+) -> Entry:
+    return Entry(
+        seq=anchor.seq,
+        kind=kind,
+        at=anchor.at,
+        step=anchor.step,
+        call=anchor.call,
+        name=name,
+        head=head,
+        body=body,
+        detail=detail,
+        tail=tail,
+        note=note,
+        quiet=quiet,
+        since=since,
+    )
+
+
+def _one(first: str, role: Role, *rest: str) -> Line:
+    spans: list[Span] = [(first, role)]
+    spans.extend((f"  {text}", "text") for text in rest if text)
+    return tuple(spans)
+
+
+def _who(actor: str) -> str:
+    return clean_line(actor.removeprefix("human:"), 40)
+
+
+def lines_of(text: str, limit: int = BODY_LINES, role: Role = "text") -> tuple[Line, ...]:
+    """A text as lines: cleaned, no two blank lines in a row, at most ``limit`` lines and 4,000 characters a line."""
+    lines: list[Line] = []
+    blank = True
+    for row in clean(text[: limit * LINE_LIMIT]).strip("\n").split("\n"):
+        row = row.rstrip()
+        if not row and blank:
+            continue
+        blank = not row
+        if len(lines) >= limit:
+            lines.append((("… the rest is on the Action screen", "dim"),))
+            break
+        lines.append(((row[:LINE_LIMIT], role),))
+    while lines and not lines[-1][0][0]:
+        lines.pop()
+    return tuple(lines)
+
+
+def reply_lines(parts: Sequence[tuple[str, str]]) -> tuple[Line, ...]:
+    """(channel, text) of a reply as lines: reasoning says that it is reasoning, dim and in italics."""
+    lines: list[Line] = []
+    for channel, text in parts:
+        if not text.strip():
+            continue
+        if channel == "reasoning":
+            found = lines_of(text, role="reason")
+            if found:
+                lines.append((("thinks: ", "dim"), *found[0]))
+                lines.extend(found[1:])
+        else:
+            lines.extend(lines_of(text))
+    return tuple(lines)
+
+
+def _reply(anchor: ev.Event, parts: Sequence[Part], note: str, salvaged: bool = False) -> Entry:
+    said = [(("reasoning" if isinstance(part, ReasoningPart) else "text"), part.text)
+            for part in parts if isinstance(part, ReasoningPart | TextPart)]  # fmt: skip
+    calls = sum(isinstance(part, CallPart) for part in parts)
+    body = reply_lines(said)
+    notes = [note, "put together from a broken stream" if salvaged else "", "" if calls or note else "no call"]
+    shown = ", ".join(text for text in notes if text)
+    return _entry(anchor, "reply", (), body=body, note=shown, quiet=not body and bool(calls))
+
+
+def _action(anchor: ev.Event, body: ev.ActionStarted, related: Sequence[ev.Event], full_text: FullText | None) -> Entry:
+    head: Line = call_line(body.name, body.arguments)
+    result = next((e.body for e in related if isinstance(e.body, ev.ActionResult)), None)
+    ended = next((e.body for e in related if isinstance(e.body, ev.JobEnded)), None)
+    job = next((e.body.job for e in related if isinstance(e.body, ev.JobStarted)), None)
+    changes = [e.body for e in related if isinstance(e.body, ev.FileChanged)]
+    if changes:
+        added, removed = sum(change.added for change in changes), sum(change.removed for change in changes)
+        head = (*head, (f"  +{added}", "add"), (f" −{removed}", "remove"))
+    if job is not None and body.name == "run":
+        head = (*head, (f"  job {job}", "dim"))
+    detail = argument_lines(body.arguments)
+    tail, took = "", None
+    outcome: Outcome = "running"
+    if result is not None:
+        outcome, took = result.outcome, result.duration_ms
+        output = _whole(result.output, full_text)
+        whole = full_text is not None or result.output.blob is None
+        tail = last_line(output) if whole else _known_end(result)
+        detail.append((("result", "dim"),))
+        detail.extend(lines_of(output, DETAIL_LINES))
+        if result.hidden_chars:
+            detail.append(((f"{result.hidden_chars:,} characters the model did not see", "strong"),))
+        if any(isinstance(e.body, ev.JobBackgrounded) for e in related) and ended is None and outcome == "ok":
+            outcome = "background"
+    for change in changes:
+        detail.extend(diff_lines(_whole(change.diff, full_text) if change.diff else "", DETAIL_LINES))
+    return Entry(
+        seq=anchor.seq,
+        kind="action",
+        at=anchor.at,
+        step=anchor.step,
+        call=anchor.call,
+        name=clean_line(body.name, 60),
+        head=head,
+        detail=tuple(detail),
+        tail=tail or (clean_line(ended.last_line) if ended else ""),
+        outcome=outcome,
+        duration_ms=took,
+        since=anchor.at if result is None else None,
+        note=_job_note(ended),
+        polling=polls(body.name, body.arguments),
+    )
+
+
+def _job_note(ended: ev.JobEnded | None) -> str:
+    if ended is None or (ended.how == "exited" and ended.exit_code == 0):
+        return ""
+    return f"exit {ended.exit_code}" if ended.how == "exited" else ended.how.replace("_", " ")
+
+
+def _known_end(result: ev.ActionResult) -> str:
+    shown = result.shown if result.shown is not None and result.shown.blob is None else None
+    return last_line(shown.text) if shown else f"{result.output.chars:,} characters"
+
+
+def _refused(anchor: ev.Event, body: ev.ActionRefused) -> Entry:
+    problem = clean_line(body.problem or body.why.replace("_", " "))
+    detail: list[Line] = [((problem, "strong"),), (("what the model wrote", "dim"),)]
+    detail.extend(lines_of(body.arguments, DETAIL_LINES))
+    if body.shown:
+        detail.append((("what it was told", "dim"),))
+        detail.extend(lines_of(body.shown, DETAIL_LINES))
+    return Entry(
+        seq=anchor.seq,
+        kind="action",
+        at=anchor.at,
+        step=anchor.step,
+        call=anchor.call,
+        name=clean_line(body.name, 60),
+        head=raw_call_line(body.name, body.arguments),
+        detail=tuple(detail),
+        tail=problem,
+        outcome="malformed" if body.malformed else "skipped",
+        note="" if body.malformed else body.why.replace("_", " "),
+    )
+
+
+def _queued(anchor: ev.Event, body: ev.AdviceQueued, related: Sequence[ev.Event], under_way: ev.Event | None) -> Entry:
+    text, now, note, since = body.text, body.now, "", None
+    outcome = ""
+    for event in related:
+        match event.body:
+            case ev.AdviceEdited() as edit:
+                text, now = edit.text, now or edit.now
+            case ev.AdviceWithdrawn() as taken:
+                note = "taken back as a draft" if taken.to_draft else "withdrawn"
+            case ev.AdviceDelivered() as delivered:
+                note = f"delivered at step {delivered.at_step}"
+            case ev.AdviceOutcome() as said:
+                outcome = f", {said.outcome.replace('_', ' ')}"
+            case _:
+                pass
+    if not note:
+        waits_for = under_way.body if under_way is not None else None
+        if now:
+            note = "queued, now"
+        elif under_way is not None and isinstance(waits_for, ev.ActionStarted):
+            note, since = f"queued, after `{clean_line(waits_for.name, 40)}`", under_way.at
+        else:
+            note = "queued, for the next boundary"
+    lines = lines_of(text)
+    head = ((f"{_who(anchor.actor)}: ", "dim"), *(lines[0] if lines else ()))
+    about = (((clean_line(body.about_text), "dim"),),) if body.about_text else ()
+    return _entry(anchor, "advice", head, body=(*about, *lines[1:]), note=note + outcome, since=since)
+
+
+def _delivery_note(body: ev.AdviceDelivered) -> str:
+    notes = ["woke it" if body.woke else "", "without effect: a replay" if body.without_effect else ""]
+    return ", ".join(note for note in notes if note)
+
+
+def _state(anchor: ev.Event, body: ev.StateChanged) -> Entry:
+    words = f"on job {body.job}" if body.job else ""
+    mark = state_mark(body.state, words)
+    routine = body.state in ("sleeping", "on_job") or (body.state == "running" and not body.reason)
+    by = "" if anchor.actor in ("host", "agent") else f"by {_who(anchor.actor)}"
+    head = _one(mark.text, mark.role, clean_line(body.reason), by)
+    return _entry(anchor, "state", head, quiet=routine)
+
+
+def _eval(anchor: ev.Event, body: ev.EvalScored) -> Entry:
+    budget = f"{body.used} of {body.budget} used" if body.budget else ""
+    better = f"{body.better} is better"
+    if body.score is None:
+        head = _one("no score", "strong", clean_line(body.problem or "the scorer crashed"), "costs no budget")
+    else:
+        head = _one(f"score {body.score:g}", "strong", better, budget)
+    detail = lines_of(body.output.text, DETAIL_LINES) if body.output else ()
+    return _entry(anchor, "eval", head, detail=detail)
+
+
+def _whole(text: ev.LongText, full_text: FullText | None) -> str:
+    return full_text(text) if full_text is not None and text.blob is not None else text.text
+
+
+def diff_lines(diff: str, limit: int = 2000) -> list[Line]:
+    """A unified diff as lines: added and removed ones keep their sign, so that colour is not all that tells them."""
+    lines: list[Line] = []
+    for row in clean(diff).split("\n")[:limit]:
+        role: Role = "text"
+        if row.startswith(("---", "+++", "@@", "diff ")):
+            role = "dim"
+        elif row.startswith("+"):
+            role = "add"
+        elif row.startswith("-"):
+            role = "remove"
+        lines.append(((row[:LINE_LIMIT], role),))
+    return lines

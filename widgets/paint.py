@@ -1,0 +1,126 @@
+"""The base of all line-API widgets: roles become styles once per style change, lines become strips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar, get_args
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from widgets import cells
+from widgets.sanitise import clean_line, is_clean
+from widgets.views import Line, Role, Span
+
+
+class Painter(Widget):
+    """A widget that paints rows itself. Subclasses implement ``row(y)``; nothing here reads, queries or waits."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"role-{role}" for role in get_args(Role)} | {"role-selected"}
+    ALLOW_SELECT = False
+    DEFAULT_CSS = """
+    Painter {
+        background: $background;
+        color: $text;
+        pointer: default;
+        .role-text { color: $text; }
+        .role-dim { color: $text-muted; }
+        .role-strong { color: $text; text-style: bold; }
+        .role-accent { color: $text-accent; }
+        .role-need { color: $text-warning; text-style: bold; }
+        .role-flag { color: $text-error; text-style: bold; }
+        .role-reason { color: $text-muted; text-style: italic; }
+        .role-call { color: $text; text-style: bold; }
+        .role-error { color: $text; text-style: bold; }
+        .role-add { color: $text-accent; }
+        .role-remove { color: $text-muted; }
+        .role-match { color: $text; text-style: reverse; }
+        .role-current { color: $text; text-style: reverse bold; }
+        .role-trained { color: $text-accent; }
+        .role-masked { color: $text-error; }
+        .role-unseen { color: $text-muted; text-style: italic; }
+        .role-title { color: $text-muted; }
+        .role-title-on { color: $text; text-style: bold; }
+        .role-rule { color: $text-muted; }
+        .role-selected { background: $panel; color: $text; text-style: bold; }
+    }
+    """
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._styles_by_role: dict[tuple[Role, bool], Style] = {}
+
+    def notify_style_update(self) -> None:
+        """Styles changed (theme, focus): resolve roles anew."""
+        super().notify_style_update()
+        self._styles_by_role.clear()
+        self.styles_changed()
+
+    def styles_changed(self) -> None:
+        """Drop what was painted with the old styles. Subclasses with caches of strips extend this."""
+
+    def style_of(self, role: Role, selected: bool = False) -> Style:
+        """The style of a role, on the background of a selected row if ``selected``."""
+        key = (role, selected)
+        style = self._styles_by_role.get(key)
+        if style is None:
+            style = self.get_component_rich_style(f"role-{role}")
+            if selected:
+                style = style + Style(bgcolor=self.get_component_rich_style("role-selected").bgcolor)
+            self._styles_by_role[key] = style
+        return style
+
+    def strip(self, line: Iterable[Span], width: int, *, selected: bool = False) -> Strip:
+        """``line`` as a strip of exactly ``width`` cells. What was not cleaned is cleaned here, whoever sent it."""
+        segments: list[Segment] = []
+        used = 0
+        run, run_role = "", None
+        for text, role in line:
+            if not is_clean(text) or "\n" in text:
+                text = clean_line(text, width * 2 + 16)
+            size = cells.width(text)
+            if used + size > width:
+                text = cells.crop(text, width - used, "")
+                size = cells.width(text)
+            if not text:
+                continue
+            used += size
+            if role == run_role:
+                run += text
+                continue
+            if run and run_role is not None:
+                segments.append(Segment(run, self.style_of(run_role, selected)))
+            run, run_role = text, role
+        if run and run_role is not None:
+            segments.append(Segment(run, self.style_of(run_role, selected)))
+        if used < width:
+            segments.append(Segment(" " * (width - used), self.style_of("text", selected)))
+        return Strip(segments, width)
+
+    def row(self, y: int) -> Line:
+        """What stands in row ``y`` of the widget, 0 is the first."""
+        raise NotImplementedError
+
+    def row_selected(self, y: int) -> bool:
+        """Whether row ``y`` belongs to the selection."""
+        return False
+
+    def render_line(self, y: int) -> Strip:
+        """Paint one row."""
+        return self.strip(self.row(y), self.size.width, selected=self.row_selected(y))
+
+    def repaint_row(self, y: int, x: int = 0, width: int | None = None) -> None:
+        """Have one row (or a piece of it) painted again."""
+        self.refresh(Region(x, y, self.size.width if width is None else width, 1))
+
+
+def spread(left: Line, right: Line, width: int) -> Line:
+    """``left`` flush left and ``right`` flush right in ``width`` cells; ``left`` gives way."""
+    right = cells.crop_line(right, width)
+    room = width - cells.line_width(right)
+    left = cells.crop_line(left, max(0, room - 1 if right else room))
+    gap = width - cells.line_width(left) - cells.line_width(right)
+    return (*left, (" " * gap, "text"), *right) if right else left
