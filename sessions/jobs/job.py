@@ -1,0 +1,136 @@
+"""One job as its folder tells it: what was wanted, who runs it, whether it lives, how it ended."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from sessions.jobs import files, output, processes
+from sessions.jobs.capped import HEAD, RING, CappedReader
+from sessions.jobs.processes import Identity
+from sessions.log.events import JobEnded, JobStarted
+
+JobState = Literal["never_started", "running", "ended", "lost"]
+How = Literal["exited", "killed_by_agent", "killed_by_host", "lost"]
+LAST_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnd:
+    """How a job ended. ``left`` processes of it were still running then, and are held until they end or are killed."""
+
+    exit_code: int | None
+    how: How
+    duration_ms: int = 0
+    output_bytes: int = 0
+    last_line: str = ""
+    left: int = 0
+
+    def event(self, number: int) -> JobEnded:
+        """The event that says so."""
+        return JobEnded(
+            job=number,
+            exit_code=self.exit_code,
+            how=self.how,
+            duration_ms=self.duration_ms,
+            output_bytes=self.output_bytes,
+            last_line=self.last_line,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job whose holder has claimed it. ``origin`` is the call that started it ("41.2"); ``started_at`` is in ms."""
+
+    number: int
+    folder: Path
+    command: str
+    cwd: str
+    origin: str
+    tty: bool
+    input: bool
+    holder: Identity
+    child: Identity | None
+    started_at: int
+    reader: CappedReader
+
+    @classmethod
+    def find(cls, folder: Path) -> Job | None:
+        """The job in ``folder``; None if no holder ever claimed it, so that its command never ran."""
+        spec = files.read_json(folder / files.SPEC)
+        claim = files.read_json(folder / files.CLAIM)
+        if spec is None or claim is None:
+            return None
+        holder = Identity(claim["pid"], claim["start_time"], claim["boot_id"])
+        child = files.read_json(folder / files.CHILD)
+        return cls(
+            number=spec["number"],
+            folder=folder,
+            command=spec["command"],
+            cwd=spec["cwd"],
+            origin=spec["origin"],
+            tty=spec["tty"],
+            input=spec["input"],
+            holder=holder,
+            child=None if child is None else Identity(child["pid"], child["start_time"], holder.boot_id),
+            started_at=spec["created_at"] if child is None else child["started_at"],
+            reader=CappedReader(folder, spec.get("head", HEAD), spec.get("ring", RING)),
+        )
+
+    def started(self) -> JobStarted:
+        """The event that says who runs it."""
+        return JobStarted(
+            job=self.number,
+            command=self.command,
+            pid=self.holder.pid,
+            start_time=self.holder.start_time,
+            boot_id=self.holder.boot_id,
+            folder=str(self.folder),
+        )
+
+    @property
+    def state(self) -> JobState:
+        """How it is now. ``lost``: its holder is gone and did not say how the command ended."""
+        if (self.folder / files.EXIT).exists():
+            return "ended"
+        if self.holder.alive():
+            return "running"
+        # The holder may have ended in between, in good order.
+        return "ended" if (self.folder / files.EXIT).exists() else "lost"
+
+    def end(self) -> JobEnd | None:
+        """How it ended, None while it runs."""
+        found = files.read_json(self.folder / files.EXIT)
+        if found is None and self.holder.alive():
+            return None
+        found = found or files.read_json(self.folder / files.EXIT)
+        last = output.last_line(output.decoded(self.reader.tail(LAST_BYTES)).text)
+        if found is None:
+            return JobEnd(None, "lost", 0, self.reader.total(), last)
+        return _end_of(found, last)
+
+    def sweep(self) -> None:
+        """End what a lost job left behind, as far as its command's session tells it."""
+        if self.child is not None and self.child.boot_id == processes.boot_id() and not self.holder.alive():
+            processes.send_all(self._session(), signal.SIGKILL)
+
+    def _session(self) -> list[int]:
+        assert self.child is not None
+        members = processes.session_members(self.child.pid)
+        # The kernel keeps the number while a member lives; a stranger with the pid means that it was given away since.
+        if self.child.pid in members and not self.child.alive():
+            return []
+        return members
+
+
+def _end_of(found: dict[str, Any], last: str) -> JobEnd:
+    return JobEnd(
+        exit_code=found["code"],
+        how=found["how"],
+        duration_ms=found["duration_ms"],
+        output_bytes=found["output_bytes"],
+        last_line=last,
+        left=found["left"],
+    )

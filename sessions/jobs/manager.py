@@ -1,0 +1,286 @@
+"""Starts, finds, reads, feeds and ends the jobs of one session. All that it knows is in the jobs' folders."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+import sessions
+from sessions.clock import now_ms
+from sessions.errors import ApolloError
+from sessions.jobs import files
+from sessions.jobs.capped import HEAD, RING, Piece
+from sessions.jobs.holder import READY
+from sessions.jobs.job import Job, JobEnd
+from sessions.jobs.output import Output, decoded
+from sessions.jobs.watching import one_gone
+from sessions.log.events import JobEnded
+
+GRACE: Final = 3.0
+"""Seconds between SIGTERM and SIGKILL."""
+TAIL_BYTES: Final = 1024 * 1024
+BOOTSTRAP: Final = "import sys; sys.path.append(sys.argv[1]); from sessions.jobs.holder import main; main(sys.argv[2])"
+"""Isolated, without site packages, and with our own package last on the path: nothing of the user's is imported."""
+
+
+class JobError(ApolloError):
+    """A job cannot be started, found or fed; the text says why."""
+
+
+class JobManager:
+    """The jobs of the session whose folder is ``folder``. Any number of managers may look at the same folder."""
+
+    def __init__(self, folder: Path, *, kind: str = "jobs", head: int = HEAD, ring: int = RING) -> None:
+        self.folder = folder / kind
+        self._session_folder = folder
+        self._caps = (head, ring)
+        self._holders: dict[int, subprocess.Popen[bytes]] = {}
+        self._settled: set[int] = set()
+        self._unattended: asyncio.Queue[Job] = asyncio.Queue()
+
+    # --- starting and finding ---
+
+    def next_number(self) -> int:
+        """The number of the next job; numbers count from 1 and are never used twice."""
+        return max(self._numbers(), default=0) + 1
+
+    async def start(
+        self,
+        number: int,
+        command: str,
+        cwd: Path,
+        env: Mapping[str, str],
+        *,
+        origin: str = "",
+        tty: bool = False,
+        input: bool = False,
+    ) -> Job:
+        """Start ``command`` as job ``number``; returns once it runs. Raises JobError if it cannot be started.
+
+        ``env`` is the command's whole environment. ``input`` keeps its standard input open for ``send``; else it
+        reads its end at once. ``tty`` gives it a terminal. ``origin`` names the call that wanted it ("41.2").
+        """
+        folder = self.folder / str(number)
+        try:
+            folder.mkdir(mode=0o700, parents=True)
+        except FileExistsError:
+            raise JobError(f"there is a job {number} already") from None
+        head, ring = self._caps
+        spec = {
+            "number": number,
+            "command": command,
+            "argv": [_shell(), "-c", command],
+            "cwd": str(cwd),
+            "origin": origin,
+            "tty": tty,
+            "input": input or tty,
+            "head": head,
+            "ring": ring,
+            "created_at": now_ms(),
+        }
+        await asyncio.to_thread(files.write_json, folder / files.SPEC, spec)
+        holder, ready = await asyncio.to_thread(_spawn, folder, {**env, "PYTHONUNBUFFERED": "1"})
+        self._holders[number] = holder
+        started = await _first_bytes(ready) == READY
+        job = Job.find(folder)
+        if job is None or not started:
+            holder.wait()
+            raise JobError(f"job {number} could not be started: {_trouble(folder)}")
+        return job
+
+    def find(self, number: int) -> Job | None:
+        """Job ``number``, also after a restart; None if it never ran."""
+        return Job.find(self.folder / str(number))
+
+    def by_origin(self, origin: str) -> Job | None:
+        """The job that the call ``origin`` started; None if it never did."""
+        return next((job for job in reversed(self.all()) if job.origin == origin), None)
+
+    def all(self) -> list[Job]:
+        """All jobs that were ever started, by number."""
+        return [job for number in self._numbers() if (job := self.find(number))]
+
+    # --- waiting ---
+
+    async def wait(self, job: Job, timeout: float | None = None) -> JobEnd | None:
+        """How ``job`` ended, as soon as it has; None if it still runs after ``timeout`` seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                pause = 0.005
+                while (end := job.end()) is None:
+                    watched = [who for who in (job.child, job.holder) if who and who.alive()]
+                    if len(watched) == 2:
+                        await one_gone(watched, None)
+                    # The command has ended: its holder is about to say how.
+                    await asyncio.sleep(pause)
+                    pause = min(0.5, pause * 2)
+        except TimeoutError:
+            return None
+        self._reap(job.number)
+        if end.how == "lost":
+            await asyncio.to_thread(job.sweep)
+        return end
+
+    def release(self, job: Job) -> None:
+        """Nobody waits for ``job`` any more: ``watch`` reports its end."""
+        self._unattended.put_nowait(job)
+
+    def settle(self, number: int) -> bool:
+        """Whether the caller is the first to report the end of this job, and so the one who must."""
+        first = number not in self._settled
+        self._settled.add(number)
+        return first
+
+    async def watch(self, callback: Callable[[JobEnded], Awaitable[None]], open_jobs: Iterable[int] = ()) -> None:
+        """Report the end of each job of ``open_jobs`` and of each that is released, once. Runs until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for number in open_jobs:
+                if job := self.find(number):
+                    group.create_task(self._report(job, callback))
+                elif self.settle(number):
+                    await callback(JobEnded(job=number, how="lost"))
+            while True:
+                group.create_task(self._report(await self._unattended.get(), callback))
+
+    async def _report(self, job: Job, callback: Callable[[JobEnded], Awaitable[None]]) -> None:
+        end = await self.wait(job)
+        if end is not None and self.settle(job.number):
+            await callback(end.event(job.number))
+
+    # --- reading and feeding ---
+
+    def tail(self, job: Job, limit: int = TAIL_BYTES) -> Output:
+        """The newest output of ``job``, at most ``limit`` bytes of it."""
+        return decoded(job.reader.tail(limit))
+
+    def since(self, job: Job, offset: int, limit: int = TAIL_BYTES) -> Output:
+        """The output of ``job`` from byte ``offset`` on, at most ``limit`` bytes; go on at its ``end``."""
+        piece = job.reader.read(max(0, offset), limit)
+        at_the_end = piece.end >= piece.total and job.state != "running"
+        return decoded(piece, more_may_come=not at_the_end)
+
+    def ends(self, job: Job, limit: int) -> tuple[Piece, Piece | None]:
+        """The whole output if it is kept and within ``limit`` bytes, else its first and its newest half."""
+        return job.reader.ends(limit)
+
+    async def send(self, job: Job, text: str, *, eof: bool = False) -> None:
+        """Give ``text`` to the command as input, and its end with ``eof``. Raises JobError if it takes none."""
+        if job.state != "running":
+            raise JobError(f"job {job.number} is not running any more")
+        if not job.input:
+            raise JobError(f"job {job.number} was started without an input")
+        # A line break first: a line that a killed host left half written must not swallow ours.
+        frame = b"\n" + json.dumps({"text": text, "eof": eof}).encode() + b"\n"
+        try:
+            handle = os.open(job.folder / files.INPUT, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            raise JobError(f"job {job.number} is not running any more") from None
+        try:
+            await _write_all(handle, frame)
+        finally:
+            os.close(handle)
+
+    # --- ending ---
+
+    async def kill(self, job: Job, *, by: str = "agent", grace: float = GRACE) -> JobEnd | None:
+        """End ``job`` and every process that it left, by SIGTERM and, after ``grace`` seconds, SIGKILL.
+
+        ``by``: ``agent`` or ``host``. Returns how it ended; None if it will not die.
+        """
+        if job.holder.alive():
+            await asyncio.to_thread(files.write_json, job.folder / files.KILL, {"by": by, "grace": grace})
+            job.holder.send(signal.SIGTERM)
+            await one_gone([job.holder], grace + 10.0)
+        return await self.wait(job, timeout=1.0)
+
+    async def kill_all(self, *, by: str = "host", grace: float = GRACE) -> list[Job]:
+        """End every job of the session that still has a process, evaluations too; returns those that it ended."""
+        others = [JobManager(self._session_folder, kind=kind) for kind in KINDS if kind != self.folder.name]
+        living = [(manager, job) for manager in (self, *others) for job in manager.all() if job.holder.alive()]
+        await asyncio.gather(*(manager.kill(job, by=by, grace=grace) for manager, job in living))
+        return [job for _, job in living]
+
+    def _numbers(self) -> Iterable[int]:
+        try:
+            names = os.listdir(self.folder)  # noqa: PTH208 - names only
+        except FileNotFoundError:
+            return []
+        return sorted(int(name) for name in names if name.isdigit())
+
+    def _reap(self, number: int) -> None:
+        holder = self._holders.get(number)
+        if holder is not None and holder.poll() is not None:
+            del self._holders[number]
+
+
+KINDS: Final = ("jobs", "evaluations")
+"""Folders of a session that hold jobs."""
+
+
+def _shell() -> str:
+    return shutil.which("bash") or "/bin/sh"
+
+
+def _spawn(folder: Path, env: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
+    """Start the holder; returns it and the pipe on which it says that the command runs."""
+    root = str(Path(sessions.__file__).resolve().parents[1])
+    ready, told = os.pipe()
+    try:
+        with tempfile.TemporaryFile() as stdin, (folder / files.HOLDER_LOG).open("ab") as log:
+            stdin.write(json.dumps(dict(env)).encode())
+            stdin.seek(0)
+            holder = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", BOOTSTRAP, root, str(folder)],
+                stdin=stdin,
+                stdout=told,
+                stderr=log,
+                cwd="/",
+                env={"LC_ALL": "C.UTF-8"},
+                start_new_session=True,
+            )
+    except OSError:
+        os.close(ready)
+        raise
+    finally:
+        os.close(told)
+    return holder, ready
+
+
+async def _first_bytes(handle: int) -> bytes:
+    """What comes out of a pipe first; b"" if it is closed without a word. Closes it."""
+    loop = asyncio.get_running_loop()
+    readable = asyncio.Event()
+    loop.add_reader(handle, readable.set)
+    try:
+        await readable.wait()
+        return os.read(handle, 64)
+    finally:
+        loop.remove_reader(handle)
+        os.close(handle)
+
+
+async def _write_all(handle: int, data: bytes) -> None:
+    while data:
+        try:
+            data = data[os.write(handle, data) :]
+        except BlockingIOError:
+            await asyncio.sleep(0.02)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise JobError("the job has ended meanwhile") from None
+            raise
+
+
+def _trouble(folder: Path) -> str:
+    lines = (folder / files.HOLDER_LOG).read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "its holder said nothing"

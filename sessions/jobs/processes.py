@@ -1,0 +1,148 @@
+"""Who a process is, which processes belong to it, and how all of them are ended. Stdlib only: the holder imports it.
+
+A pid alone proves nothing, because pids are used again: a process is known by pid, start time and boot id together.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+HAS_PROC = sys.platform == "linux" and (PROC / "self" / "stat").exists()
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """One process, for good: ``start_time`` is the kernel's (clock ticks since boot on Linux), as text."""
+
+    pid: int
+    start_time: str
+    boot_id: str
+
+    def alive(self) -> bool:
+        """Whether this very process still runs; a zombie and a process that took over its pid do not count."""
+        return self.boot_id == boot_id() and _start_time_if_running(self.pid) == self.start_time
+
+    def send(self, number: int) -> bool:
+        """Send it a signal; False if it is gone. The pid cannot change hands in between where pidfds exist."""
+        if not hasattr(os, "pidfd_open"):
+            if not self.alive():
+                return False
+            return _kill(self.pid, number)
+        try:
+            handle = os.pidfd_open(self.pid)
+        except (ProcessLookupError, OSError):
+            return False
+        try:
+            if not self.alive():
+                return False
+            signal.pidfd_send_signal(handle, number)
+        except (ProcessLookupError, PermissionError):
+            return False
+        finally:
+            os.close(handle)
+        return True
+
+
+def identity(pid: int | None = None) -> Identity:
+    """The identity of ``pid`` (None: of this process). Raises ProcessLookupError if there is none."""
+    pid = os.getpid() if pid is None else pid
+    start_time = _start_time_if_running(pid)
+    if start_time is None:
+        raise ProcessLookupError(f"no process {pid}")
+    return Identity(pid, start_time, boot_id())
+
+
+_boot_id: str = ""
+
+
+def boot_id() -> str:
+    """What changes with every boot of the machine."""
+    global _boot_id
+    if not _boot_id:
+        if HAS_PROC:
+            _boot_id = (PROC / "sys/kernel/random/boot_id").read_text().strip()
+        else:
+            _boot_id = _ask("sysctl", "-n", "kern.boottime") or "unknown"
+    return _boot_id
+
+
+def descendants(root: int) -> list[int]:
+    """All processes below ``root`` that have not ended, whatever group or session they moved to; without ``root``."""
+    children: dict[int, list[int]] = {}
+    for pid, row in _table().items():
+        children.setdefault(row.parent, []).append(pid)
+    found: list[int] = []
+    todo = [root]
+    while todo:
+        below = children.get(todo.pop(), [])
+        found += below
+        todo += below
+    return [pid for pid in found if _running(pid)]
+
+
+def session_members(session: int) -> list[int]:
+    """All processes of the kernel's session ``session`` (its process group where there is no /proc) that still run."""
+    return [pid for pid, row in _table().items() if row.session == session and _running(pid)]
+
+
+def send_all(pids: Iterable[int], number: int) -> None:
+    """Send a signal to each; those that are gone, or are not ours, are left alone."""
+    for pid in pids:
+        _kill(pid, number)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    parent: int
+    session: int
+
+
+def _kill(pid: int, number: int) -> bool:
+    try:
+        os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def _stat(pid: int) -> list[str] | None:
+    """The fields of /proc/PID/stat from the state on; the name before them may hold spaces and brackets."""
+    try:
+        text = (PROC / str(pid) / "stat").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return text[text.rindex(")") + 2 :].split()
+
+
+def _start_time_if_running(pid: int) -> str | None:
+    if HAS_PROC:
+        fields = _stat(pid)
+        return None if fields is None or fields[0] in "ZX" else fields[19]
+    state, _, started = _ask("ps", "-o", "state=,lstart=", "-p", str(pid)).strip().partition(" ")
+    return None if not state or state.startswith("Z") else " ".join(started.split())
+
+
+def _running(pid: int) -> bool:
+    return _start_time_if_running(pid) is not None
+
+
+def _table() -> dict[int, _Row]:
+    if not HAS_PROC:
+        lines = (line.split() for line in _ask("ps", "-axo", "pid=,ppid=,pgid=").splitlines())
+        return {int(row[0]): _Row(int(row[1]), int(row[2])) for row in lines if len(row) == 3}
+    rows: dict[int, _Row] = {}
+    for entry in os.listdir(PROC):  # noqa: PTH208 - names only, on a path that is asked often
+        if entry.isdigit() and (fields := _stat(int(entry))):
+            rows[int(entry)] = _Row(int(fields[1]), int(fields[3]))
+    return rows
+
+
+def _ask(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
