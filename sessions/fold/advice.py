@@ -1,0 +1,178 @@
+"""The life of every piece of advice of one session: drafted, queued, delivered, the first action after it, outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from sessions.log import events as ev
+
+Stage = Literal["queued", "withdrawn", "delivered", "judged"]
+
+
+@dataclass(frozen=True, slots=True)
+class FirstAction:
+    """The first call that the agent made with the advice in its prompt."""
+
+    step: int
+    call: int
+    name: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class AdviceRecord:
+    """One piece of advice. ``number`` counts from 1 in its session; times are Unix ms."""
+
+    number: int
+    text: str
+    kind: ev.AdviceKind | None
+    by: str
+    queued_at: int
+    queued_seq: int
+    about: ev.Target | None = None
+    about_text: str = ""
+    now: bool = False
+    not_before: int = 0
+    drafted_at: int | None = None
+    answers: int | None = None
+    seen: ev.Seen | None = None
+    edits: int = 0
+    edited_at: int | None = None
+    withdrawn_at: int | None = None
+    to_draft: bool = False
+    delivered_at: int | None = None
+    delivered_seq: int | None = None
+    at_step: int | None = None
+    channel: Literal["user", "tool_result"] = "user"
+    woke: bool = False
+    without_effect: bool = False
+    first_reply: int | None = None
+    """The step of the first reply after delivery, whether it called a tool or not."""
+    first_action: FirstAction | None = None
+    outcome: Literal["followed", "ignored", "made_it_worse"] | None = None
+    outcome_by: str = ""
+    outcome_note: str = ""
+
+    @property
+    def stage(self) -> Stage:
+        """How far its life has gone."""
+        if self.withdrawn_at is not None:
+            return "withdrawn"
+        if self.delivered_at is None:
+            return "queued"
+        return "delivered" if self.outcome is None else "judged"
+
+
+class AdviceBook:
+    """The fold of a session's advice. Grows with the number of pieces only."""
+
+    def __init__(self, events: Iterable[ev.Event] = ()) -> None:
+        self._records: dict[int, AdviceRecord] = {}
+        self._unanswered: set[int] = set()
+        for event in events:
+            self.fold(event)
+
+    def fold(self, event: ev.Event) -> None:
+        """Take the next event of the session; kinds that do not concern advice change nothing."""
+        match event.body:
+            case ev.AdviceQueued() as body:
+                self._records[body.advice] = _queued(event, body)
+            case ev.AdviceEdited() as body:
+                record = self._records.get(body.advice)
+                if record is not None:
+                    self._records[body.advice] = replace(
+                        record,
+                        text=body.text,
+                        now=record.now or body.now,
+                        edits=record.edits + 1,
+                        edited_at=event.at,
+                    )
+            case ev.AdviceWithdrawn() as body:
+                self._change(body.advice, withdrawn_at=event.at, to_draft=body.to_draft)
+            case ev.AdviceDelivered() as body:
+                for number in body.advice:
+                    self._change(
+                        number,
+                        delivered_at=event.at,
+                        delivered_seq=event.seq,
+                        at_step=body.at_step,
+                        channel=body.channel,
+                        woke=body.woke,
+                        without_effect=body.without_effect,
+                    )
+                    self._unanswered.add(number)
+            case ev.AdviceOutcome() as body:
+                self._change(body.advice, outcome=body.outcome, outcome_by=event.actor, outcome_note=body.note)
+            case ev.ModelReplied() | ev.ActionStarted() | ev.ActionRefused():
+                self._acted(event)
+            case _:
+                pass
+
+    @property
+    def all(self) -> list[AdviceRecord]:
+        """All advice, by number."""
+        return [self._records[number] for number in sorted(self._records)]
+
+    @property
+    def waiting(self) -> list[AdviceRecord]:
+        """Queued and not delivered yet, in the order of delivery."""
+        return [record for record in self.all if record.stage == "queued"]
+
+    @property
+    def delivered(self) -> list[AdviceRecord]:
+        """Delivered, judged or not."""
+        return [record for record in self.all if record.delivered_at is not None]
+
+    @property
+    def unjudged(self) -> list[AdviceRecord]:
+        """Delivered with effect, and nobody has said what became of it."""
+        return [record for record in self.all if record.stage == "delivered" and not record.without_effect]
+
+    def get(self, number: int) -> AdviceRecord | None:
+        """The advice with this number."""
+        return self._records.get(number)
+
+    def _acted(self, event: ev.Event) -> None:
+        for number in tuple(self._unanswered):
+            record = self._records.get(number)
+            # An action of the step before may still be reported after the delivery of "now" advice.
+            if record is None or event.step is None or event.step < (record.at_step or 0):
+                continue
+            if isinstance(event.body, ev.ModelReplied):
+                if record.first_reply is None:
+                    self._change(number, first_reply=event.step)
+            elif isinstance(event.body, ev.ActionStarted | ev.ActionRefused):
+                first = FirstAction(event.step, event.call or 1, event.body.name, event.seq)
+                self._change(number, first_action=first)
+                self._unanswered.discard(number)
+
+    def _change(self, number: int, **change: object) -> None:
+        record = self._records.get(number)
+        if record is not None:
+            self._records[number] = replace(record, **change)  # type: ignore[arg-type]  # names are checked by replace
+
+
+def _queued(event: ev.Event, body: ev.AdviceQueued) -> AdviceRecord:
+    return AdviceRecord(
+        number=body.advice,
+        text=body.text,
+        kind=body.advice_kind,
+        by=event.actor,
+        queued_at=event.at,
+        queued_seq=event.seq,
+        about=body.about,
+        about_text=body.about_text,
+        now=body.now,
+        not_before=body.not_before,
+        drafted_at=body.drafted_at,
+        answers=body.answers,
+        seen=body.seen,
+    )
+
+
+ADVICE_KINDS: Final = frozenset(
+    {"advice.queued", "advice.edited", "advice.withdrawn", "advice.delivered", "advice.outcome"}
+)
+"""What ``LogReader.events(kinds=...)`` needs for the book without its first actions."""
