@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
+from typing import Protocol
 
 from sessions.log.errors import LogReadFailed, PromptMismatch
 from sessions.log.events import MessageRef, ModelRequested
@@ -41,7 +43,15 @@ def rebuild_request(reader: LogReader, session: str, seq: int) -> bytes:
     return data
 
 
-def assemble(reader: LogReader, request: ModelRequested, messages: list[MessageRef]) -> bytes:
+class Blobs(Protocol):
+    """Where blobs come from: a reader, or what keeps some of them in memory."""
+
+    def blobs(self, hashes: Collection[str]) -> dict[str, bytes]:
+        """Many blobs by hash; an error if one is not there."""
+        ...
+
+
+def assemble(reader: Blobs, request: ModelRequested, messages: list[MessageRef]) -> bytes:
     """Envelope and blobs put together. Blobs are canonical JSON already, so they are joined and not parsed."""
     slots = {"system": request.system, "tools": request.tools}
     hashes = [ref.hash for ref in messages] + [hash for hash in slots.values() if hash]
