@@ -18,7 +18,11 @@ Place = Literal["board", "session", "action", "export", "new", "panel"]
 
 PLACES: Final[tuple[Place, ...]] = ("board", "session", "action", "export", "new", "panel")
 VIEWS: Final[frozenset[Place]] = frozenset({"board", "session", "action"})
+BOARD: Final[frozenset[Place]] = frozenset({"board"})
+EXPORT: Final[frozenset[Place]] = frozenset({"export"})
+NEW: Final[frozenset[Place]] = frozenset({"new"})
 EVERY: Final[frozenset[Place]] = frozenset(PLACES)
+PAGED: Final[frozenset[Place]] = VIEWS | {"export", "panel"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,26 @@ def _session(here: Here) -> bool:
     return here.session
 
 
+def _writable(here: Here) -> bool:
+    return here.writable
+
+
+def _writable_session(here: Here) -> bool:
+    return here.session and here.writable
+
+
+def _came_from(here: Here) -> bool:
+    return here.came_from
+
+
+def _action(here: Here) -> bool:
+    return here.action
+
+
+def _question(here: Here) -> bool:
+    return here.question and here.writable
+
+
 def _judge(here: Here) -> bool:
     return here.action and here.writable
 
@@ -60,10 +84,11 @@ def _act(here: Here) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One command. ``footer`` orders the hints (0: not in the footer); ``label`` is a verb; ``help`` a sentence."""
+    """One command. ``names``: its keys as Textual calls them. ``footer`` orders
+    the hints (0: none); ``label`` is a verb; ``help`` a sentence."""
 
     id: str
-    keys: tuple[str, ...]
+    names: str
     label: str
     help: str
     group: str
@@ -71,199 +96,73 @@ class Key:
     footer: int = 0
     when: When = _always
     typing: bool = False
+    painter: bool = False
+    """Bound by the widget that has the focus, under the same id; the screen does not bind it again."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Its default keys."""
+        return tuple(self.names.split())
 
 
+# fmt: off
 KEYS: Final[tuple[Key, ...]] = (
-    # moving
-    Key("down", ("j", "down"), "down", "One row down.", "move", EVERY - {"new"}),
-    Key("up", ("k", "up"), "up", "One row up.", "move", EVERY - {"new"}),
-    Key("page_down", ("space", "pagedown"), "page", "One page down.", "move", VIEWS | {"export"}),
-    Key("page_up", ("b", "pageup"), "page back", "One page up.", "move", VIEWS | {"export"}),
-    Key("top", ("g", "home"), "top", "To the first row.", "move", VIEWS | {"export"}),
-    Key("bottom", ("G", "end"), "bottom", "To the last row; follows new ones from there.", "move", VIEWS | {"export"}),
-    Key("next_pane", ("tab",), "next pane", "To the next pane or part.", "move", VIEWS | {"export"}),
-    Key("previous_pane", ("shift+tab",), "previous pane", "To the previous pane or part.", "move", VIEWS | {"export"}),
-    Key("number", tuple("123456789"), "session 1–9", "To the session with this number.", "move", VIEWS),
-    Key("goto", ("apostrophe",), "session …", "To any session: its number, then enter.", "move", VIEWS),
-    Key("open", ("enter",), "open", "Open what is selected: the session, then the action.", "move", VIEWS, 7),
-    Key("back", ("escape", "ctrl+g"), "back", "One level back. Never leaves the app.", "move", EVERY, 0, typing=True),
-    Key(
-        "jump_back",
-        ("ctrl+o",),
-        "jump back",
-        "Back to where a jump came from.",
-        "move",
-        VIEWS,
-        when=lambda here: here.came_from,
-    ),
-    Key("follow", ("t",), "follow", "Follow the newest events, or stop following.", "move", VIEWS, 9, when=_session),
-    Key(
-        "previous_action",
-        ("left_square_bracket",),
-        "previous action",
-        "The action before this one.",
-        "move",
-        VIEWS,
-        when=_session,
-    ),
-    Key(
-        "next_action",
-        ("right_square_bracket",),
-        "next action",
-        "The action after this one.",
-        "move",
-        VIEWS,
-        when=_session,
-    ),
+    # moving: the first rows are bound by the painter that has the focus (widgets/moves.py)
+    Key("move.down", "down j", "down", "One row down.", "move", EVERY - {"new"}, painter=True),
+    Key("move.up", "up k", "up", "One row up.", "move", EVERY - {"new"}, painter=True),
+    Key("move.page_down", "space pagedown", "page", "One page down.", "move", PAGED, painter=True),
+    Key("move.page_up", "pageup b", "page back", "One page up.", "move", PAGED, painter=True),
+    Key("move.start", "g home", "top", "To the first row.", "move", PAGED, painter=True),
+    Key("move.end", "G end", "bottom", "To the last row, and follow new ones.", "move", PAGED, painter=True),
+    Key("move.open", "enter", "open", "Open what is selected: the session, then the action.", "move", PAGED, 7,
+        painter=True),
+    Key("next_pane", "tab", "next pane", "To the next pane.", "move", VIEWS | {"export"}),
+    Key("previous_pane", "shift+tab", "previous pane", "To the pane before.", "move", VIEWS | {"export"}),
+    Key("number", "1 2 3 4 5 6 7 8 9", "session", "To the session with this number.", "move", VIEWS),
+    Key("goto", "apostrophe", "session …", "To any session: type its number, then enter.", "move", VIEWS),
+    Key("back", "escape ctrl+g", "back", "One level back. Never leaves the app.", "move", EVERY, typing=True),
+    Key("jump_back", "ctrl+o", "jump back", "Back to where a jump came from.", "move", VIEWS, when=_came_from),
+    Key("follow", "t", "follow", "Follow the newest events, or stop following.", "move", VIEWS - {"action"}, 9,
+        when=_session),
+    Key("previous_action", "left_square_bracket", "previous", "The action before this one.", "move", VIEWS, 10,
+        when=_session),
+    Key("next_action", "right_square_bracket", "next action", "The action after this one.", "move", VIEWS, 11,
+        when=_session),
     # advice
-    Key(
-        "advise",
-        ("i",),
-        "advise",
-        "Write advice to this session, about the selected action if there is one.",
-        "advise",
-        VIEWS,
-        1,
-        when=lambda here: here.session and here.writable,
-    ),
-    Key(
-        "answer",
-        ("a",),
-        "answer",
-        "Answer the question that the agent asks.",
-        "advise",
-        VIEWS,
-        2,
-        when=lambda here: here.question and here.writable,
-    ),
+    Key("advise", "i", "advise", "Write advice, about the selected action if there is one.", "advise", VIEWS, 1,
+        when=_writable_session),
+    Key("answer", "a", "answer", "Answer the question that the agent asks.", "advise", VIEWS, 2, when=_question),
     # judgement
-    Key(
-        "flag",
-        ("f",),
-        "flag",
-        "Flag the action as bad. Again takes your own bare flag back.",
-        "judge",
-        VIEWS,
-        3,
-        when=_judge,
-    ),
-    Key("label", ("F",), "label", "Flag with a label and a note.", "judge", VIEWS, 4, when=_judge),
-    Key(
-        "undo",
-        ("u",),
-        "undo",
-        "Undo your last act on this log; it says which and where.",
-        "judge",
-        VIEWS,
-        5,
-        when=lambda here: here.writable,
-    ),
+    Key("flag", "f", "flag", "Flag the action as bad; again takes your own bare flag back.", "judge", VIEWS, 3,
+        when=_judge),
+    Key("label", "F", "label", "Flag with a label and a note.", "judge", VIEWS, 4, when=_judge),
+    Key("undo", "u", "undo", "Undo your last act on this log; it says which and where.", "judge", VIEWS, 5,
+        when=_writable),
     # control
-    Key(
-        "pause",
-        ("p",),
-        "pause",
-        "Pause at the next boundary, or resume.",
-        "control",
-        VIEWS,
-        6,
-        when=lambda here: here.session and here.writable,
-    ),
-    Key("interrupt", ("x",), "x x interrupt", "Twice: cut the reply that is under way.", "control", VIEWS, when=_act),
-    Key(
-        "new",
-        ("c",),
-        "new session",
-        "Create a session.",
-        "control",
-        frozenset({"board"}),
-        10,
-        when=lambda here: here.writable,
-    ),
+    Key("pause", "p", "pause", "Pause at the next boundary, or resume.", "control", VIEWS, 6,
+        when=_writable_session),
+    Key("interrupt", "x", "interrupt", "Twice: cut the reply that is under way.", "control", VIEWS, when=_act),
+    Key("new", "c", "new session", "Create a session.", "control", BOARD, 12, when=_writable),
     # finding and taking along
-    Key("search", ("slash",), "search", "Search in this session.", "find", VIEWS, 11, when=_session),
-    Key(
-        "next_match",
-        ("n",),
-        "next match",
-        "The next match; without a search, the next unread.",
-        "find",
-        VIEWS,
-        when=_session,
-    ),
-    Key(
-        "previous_match",
-        ("N",),
-        "previous match",
-        "The previous match; without a search, the unread before.",
-        "find",
-        VIEWS,
-        when=_session,
-    ),
-    Key(
-        "copy",
-        ("y",),
-        "copy",
-        "Copy the selected action; says where the copy went.",
-        "find",
-        frozenset({"session", "action"}),
-        8,
-        when=lambda here: here.action,
-    ),
-    Key(
-        "pager",
-        ("v",),
-        "pager",
-        "Open the selected action in $PAGER.",
-        "find",
-        frozenset({"session", "action"}),
-        when=lambda here: here.action,
-    ),
-    Key("export", ("e",), "export", "Turn sessions into training data.", "find", VIEWS, 12),
-    # app
-    Key("command", ("colon", "ctrl+p"), "command", "Every command by name.", "app", VIEWS | {"export"}, 13),
-    Key(
-        "help",
-        ("question_mark", "f1"),
-        "help",
-        "The keys that work here and now.",
-        "app",
-        VIEWS | {"export", "new"},
-        99,
-        typing=False,
-    ),
-    Key(
-        "leave",
-        ("q",),
-        "leave",
-        "Leave this view; on the board, leave the app. Sessions go on.",
-        "app",
-        VIEWS | {"export", "panel"},
-    ),
-    # the export menu
-    Key(
-        "toggle",
-        ("x", "m"),
-        "choose",
-        "Choose or drop this session; change this setting.",
-        "export",
-        frozenset({"export"}),
-        1,
-    ),
-    Key("write", ("w",), "write", "Write the file.", "export", frozenset({"export"}), 2),
-    # forms and panels
-    Key(
-        "create",
-        ("ctrl+s", "ctrl+n"),
-        "create",
-        "Create the session and start it.",
-        "form",
-        frozenset({"new"}),
-        1,
-        typing=True,
-    ),
-    Key("choose", ("enter",), "choose", "Take the row under the cursor.", "panel", frozenset({"panel", "export"}), 3),
+    Key("search", "slash", "search", "Search in this session.", "find", VIEWS, 13, when=_session),
+    Key("next_match", "n", "next match", "The next match; without a search, the next unread.", "find", VIEWS,
+        when=_session),
+    Key("previous_match", "N", "match before", "The match before; without a search, the unread before.", "find", VIEWS,
+        when=_session),
+    Key("copy", "y", "copy", "Copy the selected action; says where the copy went.", "find", VIEWS, 8, when=_action),
+    Key("pager", "v", "pager", "Open the selected action in $PAGER.", "find", VIEWS, when=_action),
+    Key("export", "e", "export", "Turn sessions into training data.", "find", VIEWS, 14),
+    # the app
+    Key("command", "colon ctrl+p", "command", "Every command by name.", "app", VIEWS | {"export"}, 15),
+    Key("help", "question_mark f1", "help", "The keys that work here and now.", "app", VIEWS | {"export"}, 99),
+    Key("leave", "q", "leave", "Leave this view; on the board, the app. Sessions go on.", "app",
+        VIEWS | {"export", "panel"}),
+    # the export menu and forms
+    Key("toggle", "x", "choose", "Choose or drop the session under the cursor.", "export", EXPORT, 1),
+    Key("write", "w", "write", "Write the file.", "export", EXPORT, 2),
+    Key("create", "ctrl+s ctrl+n", "create", "Create the session and start it.", "form", NEW, 1, typing=True),
 )
+# fmt: on
 
 COMPOSER: Final[tuple[tuple[str, str, str], ...]] = (
     ("enter", "queue", "Queue for the next boundary. A pasted return is text."),
@@ -307,6 +206,8 @@ def bindings(place: Place) -> list[Binding]:
     """The Textual bindings of a place; ids are what the config rebinds."""
     made = []
     for key in at(place):
+        if key.painter:
+            continue
         if key.id == "number":
             made += [Binding(digit, f"number({digit!r})", key.label, show=False) for digit in key.keys]
         else:

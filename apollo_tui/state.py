@@ -1,0 +1,252 @@
+"""What the app knows, folded from events: pure, without Textual. Screens read it, the app alone fills it.
+
+Per session: the summary (the same fold as the host's), a window of the newest entries, the partial reply, and which
+entries this annotator has not read.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from apollo_tui.reading import Reading
+from sessions.fold.summary import Summary, fold
+from sessions.host.protocol import DeltaFrame
+from sessions.log import events as ev
+from sessions.log.states import ACTIVE, ENDED
+from widgets.entries import EntryBook
+from widgets.live import grow
+from widgets.session_view import session_view
+from widgets.views import Entry, HeaderView, LiveReply, SessionView
+
+WINDOW: Final = 400
+"""How many events of a session are kept for its pane; the Session screen reads the rest from the log."""
+
+COUNTED: Final = frozenset({"action.started", "action.refused", "eval.scored", "question.asked", "summary.written"})
+"""Kinds of entries that count as unread."""
+
+SILENT_MS: Final = 10 * 60_000
+"""After this long without progress a running session says so."""
+
+ENDS_LIVE: Final = frozenset({"model.reply", "model.interrupted", "model.attempt_failed"})
+
+
+@dataclass(slots=True)
+class SessionNow:
+    """One session as this app knows it."""
+
+    summary: Summary
+    book: EntryBook = field(default_factory=EntryBook)
+    live: LiveReply | None = None
+    unread: list[int] = field(default_factory=list)
+    """Seqs of unread entries, oldest first."""
+    flags: dict[str, tuple[str, ev.FlagSet]] = field(default_factory=dict)
+    """Flags in force: id → (actor, body), oldest first."""
+    advice: dict[int, int] = field(default_factory=dict)
+    """Advice numbers by the seq of the event that queued them, of the entries in the window."""
+    loaded: bool = False
+    """Whether the window of entries was read from the log."""
+
+
+@dataclass(slots=True)
+class Change:
+    """What ``apply`` changed: for screens to know what to paint."""
+
+    sessions: set[str] = field(default_factory=set)
+    entries: dict[str, set[int]] = field(default_factory=dict)
+    new: list[str] = field(default_factory=list)
+
+
+class BoardState:
+    """All sessions of one log, as one annotator sees them."""
+
+    def __init__(self, actor: str) -> None:
+        self.actor = actor
+        self.sessions: dict[str, SessionNow] = {}
+        self.position = 0
+        self.reading = Reading()
+        self.trouble = ""
+        self.writable = False
+        self.show_archived = False
+        self._early: OrderedDict[str, list[ev.Event]] = OrderedDict()
+
+    # --- filling ------------------------------------------------------------------------------------------------
+
+    def load(self, summaries: Sequence[Summary], position: int) -> None:
+        """The first read of the log."""
+        self.position = max(self.position, position)
+        for summary in summaries:
+            known = self.sessions.get(summary.session)
+            if known is None:
+                self.sessions[summary.session] = SessionNow(summary)
+            elif summary.last_seq > known.summary.last_seq:
+                known.summary = summary
+
+    def seed(
+        self, session: str, window: Sequence[ev.Event], flags: Sequence[ev.Event], cursor: int, unread: Iterable[int]
+    ) -> None:
+        """The newest events of a session (oldest first), all its flag events, and what is unread after ``cursor``."""
+        now = self.sessions[session]
+        first = window[0].seq if window else 0
+        now.book.add([*(event for event in flags if event.seq < first), *window])
+        for event in flags:
+            _judge(now, event)
+        for event in window:
+            _advise(now, event)
+        self.reading.know(session, cursor)
+        now.unread = sorted({*unread, *now.unread})
+        now.loaded = True
+        for event in self._early.pop(session, []):
+            if not window or event.seq > window[-1].seq:
+                now.book.add([event])
+
+    def apply(self, events: Iterable[ev.Event]) -> Change:
+        """Fold new events in. Events that are known already are skipped."""
+        change = Change()
+        for event in events:
+            self.position = max(self.position, event.id)
+            if event.session == ev.HOST_SESSION:
+                continue
+            now = self.sessions.get(event.session)
+            if now is None:
+                now = self.sessions[event.session] = SessionNow(fold(None, event), loaded=True)
+                change.new.append(event.session)
+            elif event.seq <= now.summary.last_seq:
+                continue
+            else:
+                now.summary = fold(now.summary, event)
+            self._tell(now, event)
+            change.sessions.add(event.session)
+            touched = change.entries.setdefault(event.session, set())
+            if now.loaded:
+                touched |= now.book.add([event])
+            else:
+                self._early.setdefault(event.session, []).append(event)
+        return change
+
+    def _tell(self, now: SessionNow, event: ev.Event) -> None:
+        if event.kind in COUNTED:
+            now.unread.append(event.seq)
+        if event.kind in ENDS_LIVE:
+            now.live = None
+        _judge(now, event)
+        _advise(now, event)
+        if len(now.book) > 2 * WINDOW:
+            now.book.forget(now.book.entries()[-WINDOW].seq)
+        if isinstance(event.body, ev.CursorMoved) and event.actor == self.actor:
+            self.reading.know(event.session, event.body.read_seq)
+        elif event.actor == self.actor and isinstance(event.body, ev.QuestionAnswered):
+            self.reading.know(event.session, event.seq)
+
+    def frame(self, frame: DeltaFrame) -> bool:
+        """A piece of a streaming reply; False if it is of a reply that is over or of no session we know."""
+        now = self.sessions.get(frame.session)
+        if now is None or now.summary.state in ENDED or (frame.step <= now.summary.step and not _streaming(now)):
+            return False
+        now.live = grow(
+            now.live,
+            step=frame.step,
+            attempt=frame.attempt,
+            index=frame.index,
+            channel=frame.channel,
+            offset=frame.offset,
+            text=frame.text,
+            name=frame.name,
+        )
+        return True
+
+    # --- asking -------------------------------------------------------------------------------------------------
+
+    def order(self) -> list[str]:
+        """Session ids by number: rows never move by themselves. Archived ones only where asked for."""
+        shown = [now.summary for now in self.sessions.values() if self.show_archived or not now.summary.archived]
+        return [summary.session for summary in sorted(shown, key=lambda summary: summary.number)]
+
+    def numbered(self, number: int) -> str | None:
+        """The session with this number."""
+        return next((id for id, now in self.sessions.items() if now.summary.number == number), None)
+
+    def unread(self, session: str) -> int:
+        """How many entries of a session this annotator has not read."""
+        return len(self.unread_seqs(session))
+
+    def unread_seqs(self, session: str) -> list[int]:
+        """Seqs of the unread entries, oldest first."""
+        now = self.sessions[session]
+        read = bisect_right(now.unread, self.reading.cursors.get(session, 0))
+        if read:
+            del now.unread[:read]
+        return now.unread
+
+    def view(self, session: str, now: int) -> SessionView:
+        """One session for lists and titles."""
+        summary = self.sessions[session].summary
+        unread = self.unread(session)
+        return session_view(summary, now, unread=unread, why=why(summary, now, unread))
+
+    def header(self, now: int, place: str = "") -> HeaderView:
+        """The first line of the app."""
+        summaries = [self.sessions[session].summary for session in self.order()]
+        waiting = sorted((s for s in summaries if needs_you(s)), key=lambda s: s.state_at)
+        first = ""
+        if waiting:
+            s = waiting[0]
+            minutes = max(0, now - s.state_at) // 60_000
+            first = f"{s.title}: {s.open_question or s.reason or 'waits for a person'} ({minutes} min)"
+        return HeaderView(
+            sessions=len(summaries),
+            need_you=len(waiting),
+            first_need=first,
+            unread=sum(self.unread(s.session) for s in summaries),
+            cost=sum(s.cost for s in summaries),
+            who=self.actor.removeprefix("human:"),
+            trouble=self.trouble,
+            place=place,
+        )
+
+    def entry(self, session: str, seq: int) -> Entry | None:
+        """An entry of a session's window."""
+        now = self.sessions.get(session)
+        return now.book.entry(seq) if now else None
+
+
+def _judge(now: SessionNow, event: ev.Event) -> None:
+    if isinstance(event.body, ev.FlagSet):
+        now.flags[event.body.flag] = (event.actor, event.body)
+    elif isinstance(event.body, ev.FlagRemoved):
+        now.flags.pop(event.body.flag, None)
+
+
+def _advise(now: SessionNow, event: ev.Event) -> None:
+    if isinstance(event.body, ev.AdviceQueued):
+        now.advice[event.seq] = event.body.advice
+
+
+def _streaming(now: SessionNow) -> bool:
+    return now.summary.doing == "model"
+
+
+def needs_you(s: Summary) -> bool:
+    """Whether a session waits for a person."""
+    return s.state in ("needs_you", "failed") or bool(s.open_question)
+
+
+def why(s: Summary, now: int, unread: int) -> str:
+    """Why a session stands out, in a few words a person can check; "" if it does not."""
+    if s.open_question:
+        return f"asks: {s.open_question}"
+    if s.state in ("needs_you", "failed"):
+        return s.reason or "waits for a person"
+    if s.pending:
+        return f"{s.pending}s at the boundary"
+    silent = now - s.progress_at
+    if s.state == "running" and silent > SILENT_MS:
+        return f"silent for {silent // 60_000} min" + (f" in {s.doing}" if s.doing else "")
+    if s.open_advice:
+        return f"{len(s.open_advice)} advice queued"
+    if s.state in ACTIVE or not unread:
+        return ""
+    return f"{unread} unread"

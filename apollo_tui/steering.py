@@ -1,0 +1,128 @@
+"""What a person tells a session: advice, answers, pause and resume, limits. Each returns a receipt of one line."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, Literal, get_args
+
+import msgspec
+
+from apollo_tui.drafts import Draft
+from apollo_tui.feed import Feed, NotDone
+from apollo_tui.state import BoardState
+from sessions.host import protocol
+from sessions.log import events as ev
+from sessions.log.states import ENDED
+from sessions.ulid import new_ulid
+
+Verb = Literal["start", "pause", "resume", "stop", "interrupt", "archive", "unarchive", "reopen", "next"]
+Budget = Literal["steps", "active_hours", "tokens", "money", "evaluations"]
+BUDGETS: Final[tuple[Budget, ...]] = get_args(Budget)
+
+
+class Steering:
+    """What the keys i, a, p, x x and the commands about a session do."""
+
+    def __init__(self, feed: Feed, state: BoardState) -> None:
+        self.feed = feed
+        self.state = state
+
+    def name(self, session: str) -> str:
+        """``1 tune-lr``: for receipts."""
+        summary = self.state.sessions[session].summary
+        return f"{summary.number} {summary.title}"
+
+    async def control(self, session: str, verb: Verb) -> str:
+        """Ask for a change of state."""
+        done = await self.feed.call(protocol.Control(request=new_ulid(), session=session, verb=verb))
+        return f"{self.name(session)}: {_note(done) or VERBS[verb]}"
+
+    def pause_verb(self, session: str) -> Verb:
+        """What ``p`` means now: pause, resume, start or reopen. Raises NotDone where it means nothing."""
+        summary = self.state.sessions[session].summary
+        if summary.pending == "pause":
+            return "resume"
+        if summary.state == "created":
+            return "start"
+        if summary.state in ("paused", "needs_you"):
+            return "resume"
+        if summary.state in ENDED:
+            raise NotDone(f"{self.name(session)} is {summary.state}: `:reopen` lets it go on")
+        return "pause"
+
+    async def limit(self, session: str, name: str, change: str) -> str:
+        """Set a budget: ``200``, or ``+200`` to raise it, or ``none`` to lift it."""
+        budget = next((known for known in BUDGETS if known == name), None)
+        if budget is None:
+            raise NotDone(f"no limit is called {name}: {', '.join(BUDGETS)}")
+        if not re.fullmatch(r"[+-]?\d+(\.\d+)?|none", change):
+            raise NotDone(f"{change}: expected a number, +number or none")
+        request = new_ulid()
+        if change == "none":
+            call = protocol.SetLimit(request=request, session=session, name=budget)
+        elif change[0] in "+-":
+            call = protocol.SetLimit(request=request, session=session, name=budget, delta=float(change))
+        else:
+            call = protocol.SetLimit(request=request, session=session, name=budget, value=float(change))
+        done = await self.feed.call(call)
+        return f"{self.name(session)}: {_note(done) or f'limit of {name} {change}'}"
+
+    async def send(self, draft: Draft, *, now: bool, seen: ev.Seen | None) -> str:
+        """Queue the draft, put it in the place of queued advice, or answer the question. On disk when this returns."""
+        where = self.name(draft.session)
+        if draft.answers is not None:
+            await self.feed.call(
+                protocol.Answer(
+                    request=draft.request, session=draft.session, text=draft.text, question=draft.answers, seen=seen
+                )
+            )
+            return f"answered {where}"
+        if draft.edits is not None:
+            await self.feed.call(
+                protocol.EditAdvice(
+                    request=draft.request, session=draft.session, advice=draft.edits, text=draft.text, now=now
+                )
+            )
+            return f"advice to {where} changed" + (", now" if now else "")
+        done = await self.feed.call(
+            protocol.QueueAdvice(
+                request=draft.request,
+                session=draft.session,
+                text=draft.text,
+                about=draft.about,
+                now=now,
+                drafted_at=draft.started_at,
+                seen=seen,
+            )
+        )
+        state = self.state.sessions[draft.session].summary.state
+        ended = f" · it is {state}: `:reopen` lets it go on" if state in ENDED else ""
+        how = "now" if now else "queued"
+        return f"{how}: advice to {where}{' · ' + _note(done) if _note(done) else ''}{ended} · u takes it back"
+
+    async def withdraw(self, session: str, advice: int) -> str:
+        """Take queued advice back for good."""
+        await self.feed.call(protocol.WithdrawAdvice(request=new_ulid(), session=session, advice=advice))
+        return f"advice to {self.name(session)} withdrawn"
+
+    async def read_up_to(self, session: str, seq: int) -> None:
+        """Tell the log how far this annotator has read."""
+        body = msgspec.to_builtins(ev.CursorMoved(read_seq=seq))
+        await self.feed.call(protocol.Annotate(request=new_ulid(), session=session, kind="cursor.moved", body=body))
+
+
+VERBS: Final[dict[str, str]] = {
+    "start": "starts",
+    "pause": "pauses at the boundary",
+    "resume": "goes on",
+    "stop": "stops at the boundary",
+    "interrupt": "the reply under way is cut",
+    "archive": "archived; `:archived` shows it",
+    "unarchive": "back from the archive, paused",
+    "reopen": "reopened",
+    "next": "goes on to the next boundary",
+}
+
+
+def _note(done: Any) -> str:
+    return done.note if isinstance(done, protocol.Done) else ""
