@@ -10,6 +10,8 @@ from typing import Final
 
 import msgspec
 
+from sessions.fold import watch
+from sessions.fold.watch import Watch
 from sessions.log import events as ev
 from sessions.log.parts import CallPart, TextPart
 from sessions.log.states import ACTIVE, ENDED, State, allowed
@@ -112,6 +114,8 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     last_request: int | None = None
     tags: tuple[str, ...] = ()
     task_id: str = ""
+    watch: Watch = Watch()
+    """What the attention rules remember."""
 
     def active_now(self, now: int) -> int:
         """Active milliseconds up to ``now``."""
@@ -156,6 +160,7 @@ def fold(before: Summary | None, event: ev.Event) -> Summary:
     # Reading and judging are not the session's own doing: they leave its age alone.
     if event.kind not in ("cursor.moved", "effort.spent"):
         change["last_at"] = event.at
+    change["watch"] = watch.fold(before.watch, event)
     return msgspec.structs.replace(before, last_id=event.id, last_seq=event.seq, **change)
 
 

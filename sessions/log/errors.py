@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sessions.errors import ApolloError
 from sessions.log.events import Event
 
 

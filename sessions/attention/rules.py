@@ -1,0 +1,181 @@
+"""The rules, most urgent first. Each looks at one Summary and says its causes in words that a person can check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from sessions.attention.settings import Thresholds
+from sessions.fold.summary import Summary
+from sessions.log.states import ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """The event that caused a signal, where and when it stands, and the reason in one line."""
+
+    seq: int
+    step: int
+    at: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """``acute`` rules say that the session cannot go on without a person."""
+
+    name: str
+    when: Callable[[Summary, int, Thresholds], Iterator[Cause]]
+    acute: bool = False
+
+
+def needs_human(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
+    """It asks, or it is held up by something only a person can mend."""
+    if s.state == "needs_you":
+        yield _state(s, f"needs you: {s.reason or 'no reason given'}")
+    elif s.open_question and s.state in ACTIVE:
+        yield Cause(s.watch.state_seq, s.step, s.state_at, f"asks: {_short(s.open_question)}")
+
+
+def failed(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
+    """It could not start, or cannot go on."""
+    if s.state == "failed":
+        yield _state(s, f"failed: {s.reason or 'no reason given'}")
+
+
+def killed_healthy_job(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
+    """The agent killed a job whose loss was falling (impatience)."""
+    kill = s.watch.kill
+    if kill:
+        reason = f"killed job {kill.job} after {_span(kill.ran_ms)} while its loss was falling"
+        yield Cause(kill.seq, kill.step, kill.at, f"{reason} ({kill.first:g} → {kill.last:g})")
+
+
+def malformed_streak(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
+    """Call after call that could not be run."""
+    run = s.watch.malformed
+    if run.count >= t.malformed_streak:
+        yield Cause(run.seq, run.step, run.at, f"{run.count} malformed calls in a row")
+
+
+def repeated_error(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
+    """The same error again and again."""
+    run = s.watch.errors
+    if run.count >= t.repeated_error:
+        yield Cause(run.seq, run.step, run.at, f"same error {run.count} times, since step {run.step}")
+
+
+def repeated_action(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
+    """The same call with the same result."""
+    run = s.watch.same
+    if run.count >= t.repeated_action:
+        ending = ", same error" if s.watch.errors.count >= run.count else ", same result"
+        yield Cause(run.seq, run.step, run.at, f"same command {run.count} times{ending}")
+
+
+def score_drop(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
+    """An evaluation that is clearly worse than the best before it."""
+    drop = s.watch.drop
+    if drop and abs(drop.now - drop.best) >= t.score_drop * max(abs(drop.best), 1e-9):
+        word = "fell" if drop.now < drop.best else "rose"
+        yield Cause(drop.seq, drop.step, drop.at, f"eval {word} {drop.best:.4g} → {drop.now:.4g}")
+
+
+def edit_rolled_back(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
+    """A file goes back and forth between versions."""
+    for edits in s.watch.edits:
+        if edits.rollbacks >= t.edit_rollbacks:
+            yield Cause(edits.seq, edits.step, s.last_at, f"{edits.path} rolled back {edits.rollbacks} times")
+
+
+def polling_streak(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
+    """Asking instead of waiting."""
+    run = s.watch.polls
+    if run.count >= t.polling_streak:
+        yield Cause(run.seq, run.step, run.at, f"polling {run.count}×, since step {run.step}")
+
+
+def silent(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
+    """Nothing new for long, counted from the last thing the agent did, or from the end of its sleep."""
+    if s.state not in ACTIVE:
+        return
+    since = max(s.progress_at, s.state_at, s.until or 0)
+    minutes = t.silent_on_job_minutes if s.state == "on_job" else t.silent_minutes
+    if now - since >= minutes * 60_000:
+        where = f" in `{_short(s.doing)}`" if s.doing else ""
+        yield Cause(s.watch.state_seq, s.step, since, f"silent for {_span(now - since)}{where}")
+
+
+def budget(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
+    """A budget that is nearly used up."""
+    used: dict[str, tuple[float, float | None]] = {
+        "steps": (s.step, s.limits.steps),
+        "active hours": (s.active_now(now) / 3_600_000, s.limits.active_hours),
+        "tokens": (s.input_tokens + s.output_tokens, s.limits.tokens),
+        "money": (s.cost, s.limits.money),
+    }
+    if s.state not in ACTIVE:
+        return
+    for name, (spent, limit) in used.items():
+        if limit and spent >= t.budget_share * limit:
+            # The cause is the budget itself, named by its limit: raising it makes a new cause.
+            yield Cause(
+                int(limit * 1000), s.step, s.last_at, f"{min(100, spent / limit * 100):.0f} % of its {name} used"
+            )
+
+
+def context_full(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
+    """A summary is about to replace the earlier half."""
+    if s.state in ACTIVE and s.context_limit and s.context_tokens >= t.context_share * s.context_limit:
+        share = s.context_tokens / s.context_limit * 100
+        yield Cause(s.summaries, s.step, s.last_at, f"context {share:.0f} % full, a summary is near")
+
+
+def advice_outcome(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
+    """Advice whose effect can be judged by now."""
+    for given in s.watch.delivered:
+        if s.step - given.step >= t.advice_steps:
+            steps = s.step - given.step
+            reason = f"advice at step {given.step}: {steps} steps since, outcome not set"
+            yield Cause(given.seq, given.step, given.at, reason)
+
+
+def finished(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
+    """It came to its end and nobody has signed it off."""
+    if s.state == "finished" and not s.sign_off and s.origin != "import":
+        yield _state(s, f"finished: {_short(s.reason) or 'not signed off'}")
+
+
+RULES: Final[tuple[Rule, ...]] = (
+    Rule("needs_human", needs_human, acute=True),
+    Rule("failed", failed, acute=True),
+    Rule("killed_healthy_job", killed_healthy_job),
+    Rule("malformed_streak", malformed_streak),
+    Rule("repeated_error", repeated_error),
+    Rule("repeated_action", repeated_action),
+    Rule("score_drop", score_drop),
+    Rule("edit_rolled_back", edit_rolled_back),
+    Rule("polling_streak", polling_streak),
+    Rule("silent", silent),
+    Rule("budget", budget),
+    Rule("context_full", context_full),
+    Rule("advice_outcome", advice_outcome),
+    Rule("finished", finished),
+)
+
+
+def _state(s: Summary, reason: str) -> Cause:
+    return Cause(s.watch.state_seq, s.step, s.state_at, reason)
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 60 else line[:59] + "…"
+
+
+def _span(milliseconds: int) -> str:
+    seconds = milliseconds // 1000
+    if seconds < 120:
+        return f"{seconds} s"
+    return f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h {seconds % 3600 // 60:02d}"

@@ -1,0 +1,77 @@
+"""Signals of one session: a pure function of its Summary and the time.
+
+A signal's id is its rule and the event that caused it: it fires once per cause, and goes when its cause is gone.
+Host and app run this same code; the host alone notifies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sessions.attention.rules import RULES, Cause
+from sessions.attention.settings import Thresholds
+from sessions.fold.summary import Summary
+
+DEFAULTS: Final = Thresholds()
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One reason to look. ``rank`` 0 is the most urgent; ``acute``: a person is needed before the session can go on."""
+
+    id: str
+    rule: str
+    session: str
+    seq: int
+    step: int
+    at: int
+    reason: str
+    rank: int
+    acute: bool
+    until: int = 0
+    """Unix ms until which it is snoozed, 0: it is not."""
+
+
+def signals(summary: Summary, now: int, thresholds: Thresholds = DEFAULTS, *, all_: bool = False) -> list[Signal]:
+    """The signals of a session, most urgent first; those done, snoozed or called false are left out unless ``all_``."""
+    if summary.archived:
+        return []
+    words = {judged.signal: judged for judged in summary.watch.judged}
+    found = []
+    for rank, rule in enumerate(RULES):
+        if rule.name in thresholds.off:
+            continue
+        for cause in rule.when(summary, now, thresholds):
+            signal = _signal(summary, rule.name, rank, rule.acute, cause)
+            word = words.get(signal.id)
+            if all_ or word is None or not _silenced(word.verdict, word.until, now):
+                found.append(signal)
+    return found
+
+
+def _silenced(verdict: str, until: int, now: int) -> bool:
+    return verdict in ("done", "false_alarm") or (verdict == "snoozed" and now < until)
+
+
+def _signal(summary: Summary, rule: str, rank: int, acute: bool, cause: Cause) -> Signal:
+    return Signal(
+        f"{rule}:{cause.seq}", rule, summary.session, cause.seq, cause.step, cause.at, cause.reason, rank, acute
+    )
+
+
+def ranked(summaries: Iterable[Summary], now: int, thresholds: Thresholds = DEFAULTS) -> list[Signal]:
+    """All signals of all sessions: the most urgent rule first, then the oldest."""
+    found = [signal for summary in summaries for signal in signals(summary, now, thresholds)]
+    return sorted(found, key=lambda signal: (not signal.acute, signal.rank, signal.at))
+
+
+def order(summaries: Sequence[Summary], now: int, thresholds: Thresholds = DEFAULTS) -> Iterator[tuple[Summary, str]]:
+    """Sessions by how much they want a person, each with the reason why it stands where it stands."""
+    worst: dict[str, Signal] = {}
+    for signal in ranked(summaries, now, thresholds):
+        worst.setdefault(signal.session, signal)
+    places = {session: place for place, session in enumerate(worst)}
+    for summary in sorted(summaries, key=lambda s: (places.get(s.session, len(places)), s.number)):
+        yield summary, worst[summary.session].reason if summary.session in worst else ""

@@ -1,0 +1,106 @@
+"""The product as a user runs it: the command line in child processes, on a log of its own, with a host of its own.
+
+``Apollo(tmp)`` gives ``run(*args)``, ``json(*args)``, ``kill_host()``, and ``close()``, which leaves no process behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def wait_for(what: str, condition: Callable[[], T | None], *, seconds: float = 30.0, every: float = 0.05) -> T:
+    """Poll ``condition`` until it is truthy; AssertionError naming ``what`` after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = condition()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds:.0f} s in vain for: {what}")
+        time.sleep(every)
+
+
+class Apollo:
+    """One log in ``folder`` and everything that runs for it."""
+
+    def __init__(self, folder: Path, env: dict[str, str] | None = None) -> None:
+        self.folder = folder
+        self.log = folder / "apollo.db"
+        self.env = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("APOLLO_")},
+            "XDG_CONFIG_HOME": str(folder / "config"),
+            "XDG_STATE_HOME": str(folder / "state"),
+            "XDG_DATA_HOME": str(folder / "data"),
+            "APOLLO_AS": "tester",
+            **(env or {}),
+        }
+
+    def command(self, *args: str) -> list[str]:
+        """The words that run ``apollo`` with this log."""
+        return [sys.executable, "-P", "-m", "apollo_tui", "--log", str(self.log), *args]
+
+    def run(self, *args: str, check: bool = True, timeout: float = 60, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:  # fmt: skip
+        """Run one command; with ``check``, a non-zero exit is an AssertionError with what it said."""
+        done = subprocess.run(
+            self.command(*args), env=self.env, capture_output=True, text=True, timeout=timeout, cwd=cwd or self.folder
+        )
+        if check and done.returncode != 0:
+            raise AssertionError(f"apollo {' '.join(args)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def json(self, *args: str) -> Any:
+        """Run one command with ``--json`` and parse what it prints."""
+        return json.loads(self.run(*args, "--json").stdout)
+
+    def events(self, session: str, *kinds: str) -> list[dict[str, Any]]:
+        """The events of a session as objects."""
+        given = [word for kind in kinds for word in ("--kind", kind)]
+        return [json.loads(line) for line in self.run("log", session, *given, "--json").stdout.splitlines()]
+
+    def session(self, prefix: str) -> dict[str, Any]:
+        """The row of ``ls`` for a session id or title."""
+        rows = [row for row in self.json("ls", "--all") if prefix in (row["id"], row["title"])]
+        assert rows, f"no session {prefix}"
+        return rows[0]
+
+    def host_pid(self) -> int | None:
+        """The host's pid, None if none runs."""
+        done = self.run("host", "status", "--json", check=False)
+        found = json.loads(done.stdout) if done.stdout.strip() else {}
+        return found.get("id")
+
+    def kill_host(self) -> int | None:
+        """SIGKILL the host (not its watcher); returns its pid."""
+        pid = self.host_pid()
+        if pid is not None:
+            os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def close(self) -> None:
+        """Stop the host; then nothing of this log runs any more, and an AssertionError says so if something does."""
+        self.run("host", "stop", "--now", "--quiet", check=False)
+        wait_for("no process of this log is left", lambda: not self.processes(), seconds=20)
+
+    def processes(self) -> list[tuple[int, str]]:
+        """Pids and command lines of all processes that name this folder."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and int(entry.name) != os.getpid():
+                try:
+                    line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+                    state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+                except OSError:
+                    continue
+                if str(self.folder) in line and state != "Z":
+                    found.append((int(entry.name), line))
+        return found
