@@ -16,7 +16,7 @@ from sessions.demo.script import Seen, Turn, next_turn
 from sessions.log.events import ModelSpec
 from sessions.log.parts import CallPart, Message, Part, ReasoningPart, TextPart, Usage
 from sessions.providers.base import CallContext, Delta, ProviderError, Reply, RequestBody, ToolSchema, WireMessage
-from sessions.providers.openai_wire import tools_json, wire_messages
+from sessions.providers.chat_wire import chat_tools, chat_wire, with_system
 
 THINKING: Final = 1.6
 """Seconds before the first token, at pace 1."""
@@ -46,14 +46,14 @@ class DemoAdapter:
 
     def wire(self, spec: ModelSpec, messages: Sequence[Message]) -> list[WireMessage]:
         """As Chat Completions."""
-        return wire_messages(spec, messages)
+        return chat_wire(spec, messages)
 
     def body(
         self, spec: ModelSpec, system: str, tools: Sequence[ToolSchema], wire: Sequence[dict[str, Any]], *, purpose: str
     ) -> RequestBody:
         """As Chat Completions; ``scripted`` says what this is."""
         envelope = {"model": spec.id, "scripted": True, "purpose": purpose}
-        return RequestBody(envelope, [{"role": "system", "content": system}, *wire], tools=tools_json(tools) or None)
+        return RequestBody(envelope, with_system(system, wire), tools=chat_tools(tools) or None)
 
     async def stream(self, spec: ModelSpec, body: RequestBody, call: CallContext) -> AsyncIterator[Delta | Reply]:
         """Speak the script's next turn, token by token."""
