@@ -95,16 +95,27 @@ def load_heads(connection: sqlite3.Connection) -> Heads:
     return Heads(position, seqs, summaries)
 
 
+def read_heads(path: Path) -> Heads:
+    """The heads of the log at ``path``, on a connection of its own."""
+    with closing(_connect(path)) as connection:
+        return load_heads(connection)
+
+
 def rebuild_summaries(path: Path) -> dict[str, Summary]:
     """Make the ``sessions`` table anew from the events, in one transaction. No host may be running."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        for pragma in schema.WRITER_PRAGMAS:
-            connection.execute(pragma)
+    with closing(_connect(path)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("DELETE FROM sessions")
         found = dict(load_heads(connection).summaries)
         connection.execute("COMMIT")
     return found
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None)
+    for pragma in schema.WRITER_PRAGMAS:
+        connection.execute(pragma)
+    return connection
 
 
 def _summaries_of(connection: sqlite3.Connection, session: str) -> dict[str, Summary]:
