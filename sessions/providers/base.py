@@ -1,4 +1,4 @@
-"""What a provider adapter is: pure translation both ways, and one streamed attempt. Attempts are counted by the agent loop."""
+"""What a provider adapter is: pure translation both ways, and one streamed attempt. The agent loop counts attempts."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ Reason = Literal["rate_limit", "overloaded", "server", "timeout", "connection", 
 
 
 class ProviderError(Exception):
-    """An attempt failed. ``reason`` says what the agent loop does: ``context`` summarises once, ``refused`` and ``fatal``
-    ask for a person, everything else is retried with back-off and ``retry_after`` (seconds). One line, no secrets.
+    """An attempt failed. ``reason`` says what the agent loop does: ``context`` summarises once, ``refused`` and
+    ``fatal`` ask for a person, everything else is retried with back-off and ``retry_after`` (seconds). One line, no secrets.
     """
 
     def __init__(
@@ -112,23 +112,35 @@ class RequestBody:
 
 
 class Adapter(Protocol):
-    """One provider. ``name`` and ``version`` go into the log; raise ``version`` when the wire form changes."""
+    """One provider. ``name`` and ``version`` go into the log; raise ``version`` when the wire form changes.
+
+    ``executes`` is False where calls are not run because their results are recorded (see ``providers.replay``).
+    """
 
     name: str
     version: int
+    executes: bool
 
     def wire(self, spec: ModelSpec, messages: Sequence[Message]) -> list[WireMessage]:
         """Translate *new* messages (those since the last request, in order) so that a prompt only ever grows.
 
         The batch always begins at a turn of its own: either the first messages of a context, or an assistant
-        message and what followed it.
+        message and what followed it. The result depends on this batch alone. One wire message may stand for
+        several neutral ones; its ``sources`` are then all of theirs.
         """
         ...
 
     def body(
         self, spec: ModelSpec, system: str, tools: Sequence[ToolSchema], wire: Sequence[dict[str, Any]], *, purpose: str
     ) -> RequestBody:
-        """The request for the whole prompt. ``purpose`` is ``step`` or ``summary`` (a summary gets no tools)."""
+        """The request for the whole prompt. ``purpose`` is ``step`` or ``summary`` (no call may be made then).
+
+        Pass the session's tools for a summary too: an API that refuses a history of calls without them still gets
+        them, with calls forbidden; for all others they are left out.
+
+        What the log refers to is ``body.messages``: where an API has no slot for it, the system prompt is the first
+        of them, put before ``wire`` unless ``wire`` already begins with a system message.
+        """
         ...
 
     def stream(self, spec: ModelSpec, body: RequestBody, call: CallContext) -> AsyncIterator[Delta | Reply]:
@@ -144,7 +156,8 @@ class CallContext:
     step: int
     key: str | None = None
     timeout: float = 600.0
-    """Seconds without any byte from the server before the attempt counts as stalled."""
+    """Seconds to wait for the first byte of the reply; a local server reads a long prompt for minutes before it."""
     stall: float = 120.0
+    """Seconds without any byte, once the reply has begun, before the attempt counts as stalled."""
     extra: dict[str, Any] = field(default_factory=dict)
     """For scripted providers: the events of the session so far may be read through ``extra["view"]``."""

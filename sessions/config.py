@@ -1,0 +1,212 @@
+"""The user's config file (TOML): model profiles, keys, labels, thresholds, looks.
+
+Every error is one line: the file, the key, what was expected. docs/providers.md describes the profiles.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar
+
+import msgspec
+
+from sessions.errors import ApolloError
+from sessions.log.events import ModelSpec
+from sessions.paths import config_path
+from sessions.providers.quirks import BadQuirks, check_quirks
+from sessions.providers.registry import UnknownModel, parse_model
+
+KEY_VARIABLES: Final = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
+"""Where a provider's key is by convention. Used for its own address only: a key never goes to another one by itself."""
+BASE_URL_VARIABLES: Final = {"openai": "OPENAI_BASE_URL", "anthropic": "ANTHROPIC_BASE_URL"}
+SUMMARY_SHARE: Final = 100 / 128
+"""Of the context: where a summary is due if the profile does not say (100k of 128k)."""
+MAX_OUTPUT_TOKENS: Final = 8_192
+"""Of one reply, if the profile does not say; at most a quarter of the context."""
+
+_Section = TypeVar("_Section")
+
+
+class ConfigError(ApolloError):
+    """The config file is wrong; the text names file and key and says what was expected."""
+
+
+class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A model and how to reach it. Prices are US dollars per million tokens."""
+
+    model: str
+    base_url: str | None = None
+    key_env: str | None = None
+    price_input: float | None = None
+    price_output: float | None = None
+    price_cached: float | None = None
+    context_tokens: int = 128_000
+    summary_threshold: int | None = None
+    max_output_tokens: int | None = None
+    quirks: dict[str, Any] = {}
+
+
+class Labels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``file``: a TOML file of flag labels that replaces the default ones."""
+
+    file: str | None = None
+
+
+class Ui(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the app looks. ``mouse`` ``auto``: on, but off over SSH."""
+
+    theme: str = ""
+    motion: Literal["full", "reduced"] = "full"
+    mouse: Literal["auto", "on", "off"] = "auto"
+
+
+class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The background process. ``notify``: a command that is run when a session needs a person."""
+
+    resume_on_start: bool = False
+    notify: str = ""
+
+
+class Config(msgspec.Struct, frozen=True):
+    """The whole file. ``keys`` maps key ids to keys, ``attention`` names thresholds."""
+
+    path: Path
+    profiles: dict[str, Profile] = {}
+    keys: dict[str, str] = {}
+    labels: Labels = Labels()
+    attention: dict[str, float] = {}
+    ui: Ui = Ui()
+    host: Host = Host()
+
+    @property
+    def labels_file(self) -> Path | None:
+        """The labels file, relative to the config file's folder."""
+        return self.path.parent / Path(self.labels.file).expanduser() if self.labels.file else None
+
+
+SECTIONS: Final[dict[str, Any]] = {
+    "keys": dict[str, str],
+    "labels": Labels,
+    "attention": dict[str, float],
+    "ui": Ui,
+    "host": Host,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFacts:
+    """What ``apollo doctor`` says about the config."""
+
+    path: Path
+    exists: bool
+    profiles: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def load_config(path: Path | None = None) -> Config:
+    """Read the config at ``path`` (default: ``APOLLO_CONFIG``, else the user's). A missing file is an empty config."""
+    path = path or config_path()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Config(path=path)
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ConfigError(f"{path}: cannot be read: {problem}") from None
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as problem:
+        raise ConfigError(f"{path}: no valid TOML: {problem}") from None
+    profiles = data.pop("profiles", {})
+    if not isinstance(profiles, dict):
+        raise ConfigError(f"{path}: profiles: expected tables such as [profiles.NAME]")
+    for name in data:
+        if name not in SECTIONS:
+            raise ConfigError(f"{path}: {name}: unknown; expected one of profiles, {', '.join(SECTIONS)}")
+    sections = {name: _convert(path, name, value, SECTIONS[name]) for name, value in data.items()}
+    return Config(path=path, profiles={name: _profile(path, name, profiles[name]) for name in profiles}, **sections)
+
+
+def resolve_model(text: str, base_url: str | None = None, *, config: Config | None = None) -> ModelSpec:
+    """The model that a profile's name, or ``provider:name``, stands for. ``base_url`` wins over the profile's.
+
+    Relative paths (``replay:FILE``) are resolved here, in the client's folder. Raises UnknownModel or ConfigError.
+    """
+    config = config or load_config()
+    profile = config.profiles.get(text)
+    if profile is None:
+        try:
+            provider, name = parse_model(text)
+        except UnknownModel as problem:
+            known = f"; profiles in {config.path}: {', '.join(config.profiles)}" if config.profiles else ""
+            raise UnknownModel(f"{problem}{known}") from None
+        profile = Profile(model=text)
+    else:
+        provider, name = parse_model(profile.model)
+    key_env = profile.key_env
+    if base_url is None:
+        base_url = profile.base_url
+    if base_url is None:
+        base_url = os.environ.get(BASE_URL_VARIABLES.get(provider, "")) or None
+        key_env = key_env or KEY_VARIABLES.get(provider)
+    if provider == "replay":
+        name = str(Path(name).expanduser().absolute())
+    return ModelSpec(
+        provider=provider,
+        name=name,
+        base_url=base_url,
+        key_env=key_env,
+        context_tokens=profile.context_tokens,
+        summary_threshold=profile.summary_threshold or int(profile.context_tokens * SUMMARY_SHARE),
+        max_output_tokens=profile.max_output_tokens or min(MAX_OUTPUT_TOKENS, profile.context_tokens // 4),
+        price_input=profile.price_input,
+        price_output=profile.price_output,
+        price_cached=profile.price_cached,
+        quirks=profile.quirks,
+    )
+
+
+def config_facts(path: Path | None = None) -> ConfigFacts:
+    """Where the config is and what is wrong with it. Never raises for what is in the file."""
+    path = path or config_path()
+    try:
+        config = load_config(path)
+    except ConfigError as problem:
+        return ConfigFacts(path, exists=True, problems=(str(problem),))
+    problems = tuple(
+        f"profile {name}: the variable {profile.key_env} is not set here"
+        for name, profile in config.profiles.items()
+        if profile.key_env and not os.environ.get(profile.key_env)
+    )
+    return ConfigFacts(path, exists=path.exists(), profiles=tuple(config.profiles), problems=problems)
+
+
+def _profile(path: Path, name: str, data: object) -> Profile:
+    where = f"profiles.{name}"
+    profile = _convert(path, where, data, Profile)
+    try:
+        provider, _ = parse_model(profile.model)
+        check_quirks(provider, profile.quirks)
+    except UnknownModel as problem:
+        raise ConfigError(f"{path}: {where}.model: {problem}") from None
+    except BadQuirks as problem:
+        raise ConfigError(f"{path}: {where}.quirks: {problem}") from None
+    for field in ("summary_threshold", "max_output_tokens"):
+        value = getattr(profile, field)
+        if value is not None and not 0 < value < profile.context_tokens:
+            raise ConfigError(
+                f"{path}: {where}.{field}: expected more than 0 and less than "
+                f"context_tokens ({profile.context_tokens}), got {value}"
+            )
+    return profile
+
+
+def _convert(path: Path, where: str, data: object, kind: type[_Section]) -> _Section:
+    try:
+        return msgspec.convert(data, type=kind, strict=True)
+    except msgspec.ValidationError as problem:
+        expected, _, place = str(problem).partition(" - at `$")
+        key = where + place.rstrip("`")
+        raise ConfigError(f"{path}: {key}: {expected[:1].lower()}{expected[1:]}") from None

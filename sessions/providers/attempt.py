@@ -1,0 +1,169 @@
+"""One streamed attempt over HTTP, the same for every API: time limits, and every failure as a ProviderError."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import cache
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from sessions.log.events import ModelSpec
+from sessions.providers.assemble import Assembler
+from sessions.providers.base import CallContext, Delta, ProviderError, Reply
+from sessions.providers.failures import from_error_object, from_status, missing_key, one_line
+from sessions.providers.sse import SseDecoder, SseEvent
+
+if TYPE_CHECKING:
+    import ssl
+
+    import httpx2
+
+CONNECT_SECONDS: Final = 20.0
+NO_KEY: Final = "no-key"
+"""Sent where a server wants none: the SDKs refuse to go without."""
+
+Post = Callable[["httpx2.AsyncClient"], Awaitable[Any]]
+"""Sends the request through an SDK and returns the SDK's stream object, whose ``response`` is read here."""
+
+
+def is_local(base_url: str | None) -> bool:
+    """Whether the address is on this machine or in a private network: no key is expected there."""
+    host = urlsplit(base_url or "").hostname or ""
+    if not host:
+        return False
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return host == "localhost" or "." not in host or host.endswith((".local", ".localhost", ".internal", ".lan"))
+
+
+def key_for(spec: ModelSpec, call: CallContext, default_variable: str) -> str:
+    """The key to send. Raises ProviderError (``need_key``) if there is none and the server surely wants one."""
+    key = (call.key or "").strip()
+    variable = spec.key_env or (default_variable if spec.base_url is None else "")
+    if key:
+        if not (key.isascii() and key.isprintable()):
+            raise ProviderError(
+                "fatal", f"{spec.id}: the key in {variable or 'use'} has characters that no key has", need_key=variable
+            )
+        return key
+    if variable and not is_local(spec.base_url):
+        raise missing_key(spec, variable)
+    return NO_KEY
+
+
+async def attempt(
+    sdk: ModuleType, spec: ModelSpec, call: CallContext, post: Post, assembler: Assembler
+) -> AsyncIterator[Delta | Reply]:
+    """Send, then yield deltas and last the reply. Whatever goes wrong is a ProviderError with the parts so far."""
+    failure: ProviderError | None = None
+    try:
+        async with _http_client(spec.base_url, call) as http:
+            async with asyncio.timeout(call.timeout):
+                stream = await post(http)
+            async with contextlib.aclosing(_events(spec, stream.response, call)) as events:
+                async for event in events:
+                    for delta in assembler.feed(event):
+                        if delta.text or delta.name:
+                            yield delta
+                    if assembler.ended:
+                        break
+    except Exception as error:  # noqa: BLE001  an attempt must end as a reply or as a ProviderError, nothing else
+        failure = _failure(sdk, spec, call, error)
+    if assembler.finished:
+        # Whole, even if the line broke before the farewell.
+        yield assembler.reply()
+        return
+    failure = failure or ProviderError("cut", f"{spec.id}: the reply broke off before its end")
+    failure.partial = assembler.parts()
+    raise failure
+
+
+def json_object(spec: ModelSpec, text: str, key: str | None = None) -> dict[str, Any]:
+    """The JSON object of one event; an ``error`` in it is raised."""
+    try:
+        data = json.loads(text)
+    except ValueError:
+        raise ProviderError("server", one_line(f"{spec.id} sent an event that is no JSON: {text[:100]}", key)) from None
+    if not isinstance(data, dict):
+        return {}
+    if data.get("error"):
+        raise from_error_object(spec, data["error"], key=key)
+    return data
+
+
+@asynccontextmanager
+async def _http_client(base_url: str | None, call: CallContext) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of its own for each attempt: requests are a minute apart, and cancelling one closes all it opened."""
+    import httpx2
+
+    timeout = httpx2.Timeout(max(call.timeout, call.stall), connect=CONNECT_SECONDS)
+    async with httpx2.AsyncClient(
+        verify=_ssl_context(), timeout=timeout, follow_redirects=True, trust_env=not is_local(base_url)
+    ) as client:
+        yield client
+
+
+@cache
+def _ssl_context() -> ssl.SSLContext:
+    """Made once: reading the machine's certificates takes longer than all the rest of a client."""
+    import httpx2
+
+    return httpx2.create_ssl_context()
+
+
+async def _events(spec: ModelSpec, response: httpx2.Response, call: CallContext) -> AsyncGenerator[SseEvent, None]:
+    """The events of a response; the wait for its first byte is longer than that for any later one."""
+    if "text/event-stream" not in response.headers.get("content-type", "text/event-stream"):
+        async with asyncio.timeout(call.timeout):
+            text = (await response.aread()).decode(errors="replace")
+        if not text.lstrip().startswith("{"):
+            raise ProviderError("server", one_line(f"{spec.id} answered with no stream: {text[:100]}", call.key))
+        # A server that cannot stream, or an error under the status 200.
+        yield SseEvent("", text)
+        return
+    decoder = SseDecoder()
+    limit = call.timeout
+    chunks = response.aiter_bytes()
+    while True:
+        try:
+            async with asyncio.timeout(limit):
+                chunk = await anext(chunks, None)
+        except TimeoutError:
+            raise ProviderError("timeout", f"{spec.id}: not a byte came for {limit:g} s") from None
+        if chunk is None:
+            return
+        limit = call.stall
+        for event in decoder.feed(chunk):
+            yield event
+
+
+def _failure(sdk: ModuleType, spec: ModelSpec, call: CallContext, error: Exception) -> ProviderError:
+    import httpx2
+
+    if isinstance(error, ProviderError):
+        return error
+    if isinstance(error, sdk.APIStatusError):
+        response: httpx2.Response = error.response
+        return from_status(spec, response.status_code, response.headers, response.content, key=call.key)
+    cause = error.__cause__ if isinstance(error, sdk.APIConnectionError) and error.__cause__ else error
+    where = spec.base_url or spec.id
+    if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ProxyError):
+        return ProviderError("connection", one_line(f"cannot reach {where}: {cause or type(cause).__name__}", call.key))
+    if isinstance(cause, TimeoutError | httpx2.TimeoutException):
+        return ProviderError("timeout", f"{spec.id}: no answer within {call.timeout:g} s")
+    if isinstance(error, sdk.APIConnectionError):
+        return ProviderError(
+            "connection", one_line(f"{where} closed the line: {cause or type(cause).__name__}", call.key)
+        )
+    if isinstance(cause, httpx2.HTTPError):
+        return ProviderError(
+            "cut", one_line(f"{spec.id}: the reply broke off: {cause or type(cause).__name__}", call.key)
+        )
+    return ProviderError("server", one_line(f"{spec.id}: {type(error).__name__}: {error}", call.key))
