@@ -1,7 +1,7 @@
 """Painters: given frozen data (``views``), they post messages and do no I/O. Foreign text passes ``sanitise``.
 
 Pure:
-``views``           the frozen data that widgets are given: Entry, SessionView, FactsView, HeaderView, Choice, Anchor, ...
+``views``           the frozen data that widgets are given: Entry, SessionView, FactsView, HeaderView, Choice, ...
 ``sanitise``        clean(text), clean_line(text, limit), last_line(text): the one sanitiser
 ``cells``           width, crop, pad, wrap in terminal cells
 ``glyphs``          state_mark, outcome_mark, duration, clock, age, count, money, sparkline: always glyph and word
@@ -23,8 +23,8 @@ Widgets:
                     scroll_pages(session, n); messages PaneFocused, EntrySelected, EntryOpened, HistoryNeeded
 ``session_list``    SessionList: update(views), reorder(ids), selected, select(id); messages Highlighted, Chosen
 ``transcript``      Transcript: append(anchors), supply(entries), reveal(seq), follow(), keep(predicate),
-                    highlight(text), selected, toggle(); messages EntriesNeeded, EntrySelected, EntryOpened, FollowChanged
-``document``        Document: set_text(text), set_lines(lines), search(text), next_match(1), chosen_text(); message Searched
+                    highlight(text), selected, toggle(); messages EntriesNeeded, EntrySelected, EntryOpened, ...
+``document``        Document: set_text(text), set_lines(lines), search(text), next_match(1), chosen_text()
 ``composer``        Composer: bind(target, draft=, earlier=), unbind(), text, progress(steps);
                     messages Submitted, DraftChanged, Left, ScrollSession
 ``header``          TitleBar: update(HeaderView)

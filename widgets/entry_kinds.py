@@ -165,7 +165,8 @@ def _reply(anchor: ev.Event, parts: Sequence[Part], note: str, salvaged: bool = 
     body = reply_lines(said)
     notes = [note, "put together from a broken stream" if salvaged else "", "" if calls or note else "no call"]
     shown = ", ".join(text for text in notes if text)
-    return _entry(anchor, "reply", (), body=body, note=shown, quiet=not body and bool(calls))
+    name = "interrupted" if isinstance(anchor.body, ev.ReplyInterrupted) else ""
+    return _entry(anchor, "reply", (), body=body, note=shown, name=name, quiet=not body and bool(calls))
 
 
 def _action(anchor: ev.Event, body: ev.ActionStarted, related: Sequence[ev.Event], full_text: FullText | None) -> Entry:

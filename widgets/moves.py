@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 
-MOVES: Final = [
+MOVES: Final[list[BindingType]] = [
     Binding("down,j", "move(1)", "Down", show=False, id="move.down"),
     Binding("up,k", "move(-1)", "Up", show=False, id="move.up"),
     Binding("space,pagedown", "page(1)", "Page down", show=False, id="move.page_down"),

@@ -16,7 +16,7 @@ def default_panes(ids: Sequence[str], focus: str | None, most: int = 4) -> list[
     """Up to ``most`` sessions each get a pane; above that, one large pane for the session in focus beside the list."""
     if len(ids) <= most:
         return list(ids)
-    return [focus if focus in ids else ids[0]]
+    return [focus if focus is not None and focus in ids else ids[0]]
 
 
 def grid(count: int, width: int, height: int) -> list[Region]:

@@ -1,0 +1,369 @@
+"""All live panes in one widget: only rows that changed are painted again, and nothing between two flushes.
+
+The app owns the one timer (at most 10 Hz) and calls ``flush``. A pane that follows and is full jumps by half its
+height: scrolling line by line would repaint every row for each new one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from rich.segment import Segment
+from textual import events
+from textual.geometry import Region
+from textual.message import Message
+from textual.strip import Strip
+
+from widgets.moves import MOVES
+from widgets.paint import Painter
+from widgets.pane import Pane, PaneRow
+from widgets.pane_title import pane_title
+from widgets.regions import grid
+from widgets.views import Entry, Line, LiveReply, SessionView
+
+SETTLED: Final = 0.5
+"""Seconds that an action must have been on screen before a key without a selection means it."""
+
+
+@dataclass(slots=True)
+class _Painted:
+    """What stands on screen for one pane: compared with what should, row by row."""
+
+    title: Line = ()
+    rows: list[PaneRow] = field(default_factory=list)
+    strips: list[Strip] = field(default_factory=list)
+
+
+class Wall(Painter, can_focus=True):
+    """Live panes of one or more sessions; one of them has the focus."""
+
+    BINDINGS = MOVES
+    DEFAULT_CSS = "Wall { width: 1fr; height: 1fr; }"
+
+    class PaneFocused(Message):
+        """Another pane has the focus."""
+
+        def __init__(self, session: str) -> None:
+            super().__init__()
+            self.session = session
+
+    class EntrySelected(Message):
+        """A person selected an entry."""
+
+        def __init__(self, session: str, seq: int) -> None:
+            super().__init__()
+            self.session = session
+            self.seq = seq
+
+    class EntryOpened(Message):
+        """A person wants to see more: of the entry ``seq``, or of the session if it is None."""
+
+        def __init__(self, session: str, seq: int | None) -> None:
+            super().__init__()
+            self.session = session
+            self.seq = seq
+
+    class HistoryNeeded(Message):
+        """The reader is at the oldest entry that the pane has."""
+
+        def __init__(self, session: str, before: int) -> None:
+            super().__init__()
+            self.session = session
+            self.before = before
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._panes: dict[str, Pane] = {}
+        self._views: dict[str, SessionView] = {}
+        self._shown: tuple[str, ...] = ()
+        self._regions: dict[str, Region] = {}
+        self._focused = ""
+        self._painted: dict[str, _Painted] = {}
+        self._settling: dict[tuple[str, int], float] = {}
+        self._now = 0
+        self.rows_repainted = 0
+        """Rows painted anew since the start: what the wall costs, in the unit that matters."""
+
+    # --- what it shows ----------------------------------------------------------------------------------------------
+
+    def show(self, ids: Sequence[str]) -> None:
+        """Show these sessions, in this order; as many as there is useful room for."""
+        if tuple(ids) == self._shown:
+            return
+        self._shown = tuple(ids)
+        if self._focused not in ids:
+            self._focused = ids[0] if ids else ""
+        self._arrange()
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The sessions that have a pane on screen."""
+        return tuple(self._regions) or self._shown
+
+    def set_session(self, view: SessionView) -> None:
+        """What the title of a pane says."""
+        self._views[view.id] = view
+        self._pane(view.id).dirty = True
+
+    def put(self, session: str, entries: Iterable[Entry]) -> None:
+        """New and changed entries of a session; painted at the next flush."""
+        self._pane(session).put(entries)
+
+    def live(self, session: str, reply: LiveReply | None) -> None:
+        """The reply that streams now, None when there is none."""
+        self._pane(session).set_live(reply)
+
+    def forget(self, session: str) -> None:
+        """Drop what is kept of a session that is shown no more."""
+        self._panes.pop(session, None)
+        self._views.pop(session, None)
+
+    def flush(self, now: int) -> int:
+        """Have the rows painted that differ from what stands there; returns how many. ``now`` in Unix ms."""
+        self._now = now
+        changed: list[Region] = []
+        for session, region in self._regions.items():
+            pane = self._pane(session)
+            if pane.dirty or (pane.tick_at is not None and now >= pane.tick_at):
+                changed.extend(self._paint_pane(session, pane, region))
+        if changed:
+            self.rows_repainted += len(changed)
+            self.refresh(*changed)
+        return len(changed)
+
+    # --- focus, selection, reading ----------------------------------------------------------------------------------
+
+    @property
+    def focused_session(self) -> str:
+        """The session of the pane that has the focus, "" if there is no pane."""
+        return self._focused
+
+    @property
+    def selected(self) -> tuple[str, int] | None:
+        """(session, seq) of the selected entry in the focused pane."""
+        pane = self._panes.get(self._focused)
+        return (self._focused, pane.selected) if pane is not None and pane.selected is not None else None
+
+    def following(self, session: str) -> bool:
+        """Whether the pane of ``session`` stays at the newest entry."""
+        return self._pane(session).following
+
+    def focus_pane(self, session: str) -> None:
+        """Give a pane the focus (the widget's own focus is the app's business)."""
+        if session == self._focused or session not in self._shown:
+            return
+        for one in (self._focused, session):
+            self._pane(one).dirty = True
+        self._focused = session
+        if session not in self._regions:
+            self._arrange()
+        self.post_message(self.PaneFocused(session))
+        self._flush_now()
+
+    def next_pane(self, by: int = 1) -> None:
+        """Give the next or the previous pane the focus."""
+        order = self.shown
+        if order:
+            at = order.index(self._focused) if self._focused in order else 0
+            self.focus_pane(order[(at + by) % len(order)])
+
+    def select(self, session: str, seq: int | None) -> None:
+        """Select an entry, or nothing, without a message: a jump, an undo."""
+        self._pane(session).select(seq)
+        self._flush_now()
+
+    def candidate(self, session: str = "") -> Entry | None:
+        """What a key means: the selected entry, else in a pane that follows the newest action on screen for 0.5 s."""
+        pane = self._panes.get(session or self._focused)
+        if pane is None:
+            return None
+        if pane.selected is not None:
+            return pane.entry(pane.selected)
+        if not pane.following:
+            return None
+        ripe = time.monotonic() - SETTLED
+        seqs = [seq for (one, seq), since in self._settling.items() if one == pane.session and since <= ripe]
+        for seq in sorted(seqs, reverse=True):
+            entry = pane.entry(seq)
+            if entry is not None and entry.kind == "action":
+                return entry
+        return None
+
+    def scroll_pages(self, session: str, pages: float) -> None:
+        """Scroll a pane by pages (from within a composer, say); following ends when it moves up."""
+        pane = self._pane(session)
+        region = self._regions.get(session)
+        if region is None:
+            return
+        if not pane.scroll(round(pages * max(1, region.height - 2))) and pages < 0:
+            self.post_message(self.HistoryNeeded(session, pane.oldest))
+        self._flush_now()
+
+    def follow(self, session: str = "", on: bool = True) -> None:
+        """Follow the newest entry, or stay."""
+        pane = self._pane(session or self._focused)
+        if on:
+            pane.follow()
+        else:
+            pane.unfollow()
+        self._flush_now()
+
+    # --- keys and mouse ---------------------------------------------------------------------------------------------
+
+    def action_move(self, by: int) -> None:
+        """Select the next or the previous entry."""
+        if not self._focused:
+            return
+        pane = self._pane(self._focused)
+        before = pane.selected
+        seq = pane.move(by)
+        if seq is not None:
+            self.post_message(self.EntrySelected(self._focused, seq))
+        if seq == before and by < 0:
+            self.post_message(self.HistoryNeeded(self._focused, pane.oldest))
+        self._flush_now()
+
+    def action_page(self, by: int) -> None:
+        """Scroll the focused pane by a page."""
+        self.scroll_pages(self._focused, by)
+
+    def action_to_start(self) -> None:
+        """To the oldest entry that the pane has."""
+        self._pane(self._focused).scroll(-1_000_000)
+        self.post_message(self.HistoryNeeded(self._focused, self._pane(self._focused).oldest))
+        self._flush_now()
+
+    def action_to_end(self) -> None:
+        """To the newest entry, and follow."""
+        self.follow()
+
+    def action_open(self) -> None:
+        """Open the selected entry, or the session."""
+        if self._focused:
+            self.post_message(self.EntryOpened(self._focused, self._pane(self._focused).selected))
+
+    def on_click(self, event: events.Click) -> None:
+        """Focus the pane under the pointer and select what is there."""
+        for session, region in self._regions.items():
+            if region.contains(event.x, event.y):
+                self.focus_pane(session)
+                rows = self._painted[session].rows
+                at = event.y - region.y - 1
+                if 0 <= at < len(rows) and self._pane(session).entry(rows[at].seq) is not None:
+                    self._pane(session).select(rows[at].seq)
+                    self.post_message(self.EntrySelected(session, rows[at].seq))
+                self._flush_now()
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Scroll the pane under the pointer."""
+        self._wheel(event, -3)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Scroll the pane under the pointer."""
+        self._wheel(event, 3)
+
+    def _wheel(self, event: events.MouseEvent, rows: int) -> None:
+        for session, region in self._regions.items():
+            if region.contains(event.x, event.y):
+                event.stop()
+                self._pane(session).scroll(rows)
+                self._flush_now()
+
+    # --- painting ---------------------------------------------------------------------------------------------------
+
+    def on_resize(self) -> None:
+        """A new size: lay everything out anew, at the same reading places."""
+        self._arrange()
+
+    def on_focus(self) -> None:
+        """The title of the focused pane shows that keys go there."""
+        self._repaint_all()
+
+    def on_blur(self) -> None:
+        """Keys go elsewhere."""
+        self._repaint_all()
+
+    def styles_changed(self) -> None:
+        """Paint everything with the new styles."""
+        self._repaint_all()
+
+    def _repaint_all(self) -> None:
+        self._painted.clear()
+        for pane in self._panes.values():
+            pane.dirty = True
+        self._flush_now()
+        self.refresh()
+
+    def _pane(self, session: str) -> Pane:
+        pane = self._panes.get(session)
+        if pane is None:
+            pane = self._panes[session] = Pane(session)
+        return pane
+
+    def _arrange(self) -> None:
+        order = list(self._shown)
+        regions = grid(len(order), self.size.width, self.size.height)
+        if self._focused in order and order.index(self._focused) >= len(regions) > 0:
+            # There is not room for all: the focused one takes the last place.
+            order.remove(self._focused)
+            order.insert(len(regions) - 1, self._focused)
+        self._regions = dict(zip(order, regions, strict=False))
+        self._repaint_all()
+
+    def _flush_now(self) -> None:
+        """After a key, do not wait for the timer."""
+        if self.is_mounted and self._regions:
+            self.flush(self._now or time.time_ns() // 1_000_000)
+
+    def _paint_pane(self, session: str, pane: Pane, region: Region) -> list[Region]:
+        painted = self._painted.setdefault(session, _Painted())
+        rows = pane.lay_out(region.width, max(0, region.height - 1), self._now)
+        self._settle(session, rows)
+        changed: list[Region] = []
+        focused = session == self._focused
+        title = pane_title(self._views.get(session), pane, region.width, focused, focused and self.has_focus)
+        if title != painted.title or not painted.strips:
+            painted.title = title
+            painted.strips[:1] = [self.strip(title, region.width)]
+            changed.append(Region(region.x, region.y, region.width, 1))
+        blank = PaneRow((), 0, False)
+        for at in range(region.height - 1):
+            row = rows[at] if at < len(rows) else blank
+            if at < len(painted.rows) and painted.rows[at] == row and at + 1 < len(painted.strips):
+                continue
+            painted.strips[at + 1 : at + 2] = [self.strip(row.line, region.width, selected=row.selected)]
+            changed.append(Region(region.x, region.y + at + 1, region.width, 1))
+        painted.rows = [*rows, *([blank] * (region.height - 1 - len(rows)))]
+        return changed
+
+    def _settle(self, session: str, rows: Sequence[PaneRow]) -> None:
+        now = time.monotonic()
+        shown = {(session, row.seq) for row in rows}
+        for key in [key for key in self._settling if key[0] == session and key not in shown]:
+            del self._settling[key]
+        for key in shown:
+            self._settling.setdefault(key, now)
+
+    def render_line(self, y: int) -> Strip:
+        """One row of the screen: the panes' rows side by side."""
+        width = self.size.width
+        if not self._regions:
+            said = " no session yet: press c to create one" if y == 0 and not self._shown else ""
+            return self.strip(((said, "dim"),), width)
+        segments: list[Segment] = []
+        at = 0
+        for session, region in self._regions.items():
+            if not region.y <= y < region.bottom:
+                continue
+            if region.x > at:
+                segments.append(Segment("│" * (region.x - at), self.style_of("rule")))
+            strips = self._painted[session].strips if session in self._painted else []
+            line = y - region.y
+            segments.extend(strips[line] if line < len(strips) else self.strip((), region.width))
+            at = region.right
+        if at < width:
+            segments.append(Segment(" " * (width - at), self.style_of("text")))
+        return Strip(segments, width)
