@@ -105,8 +105,7 @@ class Redactor:
 
     def safe_length(self, text: str) -> int:
         """How much of ``text`` can go on: up to where a secret may have begun that is not whole yet."""
-        longest = len(self._values[0]) if self._values else 0
-        for start in range(max(0, len(text) - longest + 1), len(text)):
+        for start in range(max(0, len(text) - self.longest + 1), len(text)):
             tail = text[start:]
             if any(len(value) > len(tail) and value.startswith(tail) for value in self._values):
                 return start
@@ -116,6 +115,11 @@ class Redactor:
         """Where a whole secret ends that begins before ``cut`` and ends after it; 0 if there is none."""
         found = self._pattern.finditer(text) if self._pattern else ()
         return next((match.end() for match in found if match.start() < cut < match.end()), 0)
+
+    @property
+    def longest(self) -> int:
+        """Length of the longest secret; 0 if there is none."""
+        return len(self._values[0]) if self._values else 0
 
 
 class StreamRedactor:

@@ -64,7 +64,8 @@ Reason = Literal["rate_limit", "overloaded", "server", "timeout", "connection", 
 
 class ProviderError(Exception):
     """An attempt failed. ``reason`` says what the agent loop does: ``context`` summarises once, ``refused`` and
-    ``fatal`` ask for a person, everything else is retried with back-off and ``retry_after`` (seconds). One line, no secrets.
+    ``fatal`` ask for a person, everything else is retried with back-off and ``retry_after`` (seconds). One line,
+    no secrets.
     """
 
     def __init__(

@@ -60,12 +60,9 @@ class OpenAIChat:
         import openai
 
         async def post(http: httpx2.AsyncClient) -> openai.AsyncStream[object]:
-            client = openai.AsyncOpenAI(
-                api_key=key_for(spec, call, KEY_VARIABLE),
-                base_url=spec.base_url or BASE_URL,
-                max_retries=0,
-                http_client=http,
-            )
+            key = key_for(spec, call, KEY_VARIABLE)
+            base_url = spec.base_url or BASE_URL
+            client = openai.AsyncOpenAI(api_key=key, base_url=base_url, max_retries=0, http_client=http)
             return await client.post(
                 "/chat/completions",
                 cast_to=object,
