@@ -19,11 +19,3 @@ class NothingToExport(TrainError):
 
 class FileInTheWay(TrainError):
     """A file of that name is there already and nobody said to overwrite it."""
-
-
-class BadRow(TrainError):
-    """A row would break the rules of its format; nothing was written."""
-
-
-class PromptDiffers(TrainError):
-    """The log says that a prompt is exact, but what it rebuilds to has another hash."""

@@ -149,6 +149,17 @@ class LogReader:
             raise LogReadFailed(f"blob {missing[0]} is not in {self.path}: the log is not whole")
         return found
 
+    def stored(self, hashes: Collection[str]) -> set[str]:
+        """Which of these hashes name a blob of the log."""
+        wanted = list(dict.fromkeys(hashes))
+        found: set[str] = set()
+        for start in range(0, len(wanted), PAGE):
+            part = wanted[start : start + PAGE]
+            found.update(
+                name for (name,) in self._rows(f"SELECT hash FROM blobs WHERE hash IN ({_marks(part)})", *part)
+            )
+        return found
+
     def text(self, text: LongText) -> str:
         """The whole of a long text."""
         return text.text if text.blob is None else self.blob(text.blob).decode(errors="replace")

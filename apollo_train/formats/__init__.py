@@ -1,0 +1,28 @@
+"""The file formats, by the name that ``--format`` takes. docs/formats.md shows each with an example."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from apollo_train.errors import TrainError
+from apollo_train.formats.base import Format
+from apollo_train.formats.messages import MESSAGES
+from apollo_train.formats.raw import RawFormat
+from apollo_train.formats.steps import StepsFormat
+
+FORMATS: Final[dict[str, Format]] = {made.name: made for made in (StepsFormat(), *MESSAGES, RawFormat())}
+"""Format by name, in the order that menus show them; the first is the default."""
+
+
+class UnknownFormat(TrainError):
+    """No format has this name."""
+
+
+def format_named(name: str) -> Format:
+    """The format of this name. Raises UnknownFormat, naming those that there are."""
+    if name not in FORMATS:
+        raise UnknownFormat(f"there is no format {name!r}: choose one of {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+__all__ = ["FORMATS", "Format", "UnknownFormat", "format_named"]

@@ -1,0 +1,59 @@
+"""What a format is: how a session becomes lines, and what it counts on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from apollo_train.samples import Excluded, Source
+
+Unit = Literal["step", "segment", "event"]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the file, without its end; what it trains, and what it had to give up."""
+
+    data: bytes
+    trained: int = 0
+    """Replies that this line trains."""
+    trained_tokens: int = 0
+    processed_tokens: int = 0
+    unseen_tokens: int = 0
+    """Trained tokens of replies that no human saw."""
+    exact_tokens: bool = True
+    """Whether all token counts are the server's own."""
+    calls_lost: int = 0
+    unchecked: bool = False
+    """A segment whose prompts are no prefixes of it."""
+    counterfactual: bool = False
+    rows: int = 1
+
+
+class Format(Protocol):
+    """A file format."""
+
+    @property
+    def name(self) -> str:
+        """What ``--format`` takes."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Raised when the shape of its lines changes."""
+        ...
+
+    @property
+    def unit(self) -> Unit:
+        """What a line is."""
+        ...
+
+    @property
+    def about(self) -> str:
+        """One line for a menu."""
+        ...
+
+    def lines(self, source: Source) -> Iterator[Line | Excluded]:
+        """The lines of one session, in constant memory."""
+        ...

@@ -1,0 +1,112 @@
+"""What people, rules and judges said about one session, read from the log in one pass over its judging events."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from sessions.fold.advice import AdviceBook
+from sessions.fold.flags import FlagBook
+from sessions.log import events as ev
+from sessions.log.reader import LogReader
+
+PAGE: Final = 500
+"""Events per read: few reads, and bodies of a few hundred KB at most in memory."""
+
+KINDS: Final = frozenset(
+    {
+        "session.created",
+        "session.state",
+        "flag.set",
+        "flag.removed",
+        "recovery.marked",
+        "session.signed_off",
+        "cursor.moved",
+        "eval.scored",
+        "advice.queued",
+        "advice.edited",
+        "advice.withdrawn",
+        "advice.delivered",
+        "summary.written",
+    }
+)
+
+
+@dataclass(slots=True)
+class Judgement:
+    """All that was said about a session up to a position of the log, and the few facts that filters ask for."""
+
+    session: str
+    created: ev.SessionCreated
+    created_at: int
+    position: int
+    state: str = "created"
+    last_seq: int = 0
+    flags: FlagBook = field(default_factory=FlagBook)
+    advice: AdviceBook = field(default_factory=AdviceBook)
+    read_seq: int = 0
+    """How far any human has read."""
+    best_score: float | None = None
+    delivered: dict[int, ev.AdviceDelivered] = field(default_factory=dict)
+    """Delivered turns by the seq of their event."""
+    summaries: dict[int, ev.SummaryWritten] = field(default_factory=dict)
+    """Summaries by the seq of their event."""
+    humans: set[str] = field(default_factory=set)
+    """Names of the annotators who flagged, advised or signed off."""
+
+    def signed(self, step: int) -> bool:
+        """Whether a human's good or partial word covers ``step``."""
+        return any(
+            word.verdict in ("good", "partial") and (word.up_to_step is None or step <= word.up_to_step)
+            for word in self.flags.sign_offs.values()
+        )
+
+
+def pages(
+    reader: LogReader, session: str, position: int, kinds: Collection[str] | None = None, *, after: int = 0
+) -> Iterator[ev.Event]:
+    """The session's events of these kinds up to the log position, page by page: constant memory."""
+    while True:
+        page = reader.events(session, after=after, kinds=kinds, limit=PAGE)
+        for event in page:
+            if event.id > position:
+                return
+            yield event
+        if len(page) < PAGE:
+            return
+        after = page[-1].seq
+
+
+def judgement_of(reader: LogReader, session: str, position: int) -> Judgement | None:
+    """What was said about ``session`` by ``position``; None if it did not exist then."""
+    found: Judgement | None = None
+    for event in pages(reader, session, position, KINDS):
+        if isinstance(event.body, ev.SessionCreated):
+            found = Judgement(session, event.body, event.at, position)
+        if found is not None:
+            found.last_seq = event.seq
+            _take(found, event)
+    return found
+
+
+def _take(found: Judgement, event: ev.Event) -> None:
+    found.flags.fold(event)
+    found.advice.fold(event)
+    human = event.actor.partition(":")[2] if event.actor.startswith("human:") else ""
+    if human and event.kind in ("flag.set", "session.signed_off", "advice.queued"):
+        found.humans.add(human)
+    match event.body:
+        case ev.StateChanged() as body:
+            found.state = body.state
+        case ev.CursorMoved() as body if human:
+            found.read_seq = max(found.read_seq, body.read_seq)
+        case ev.EvalScored(score=float() as score, better=better):
+            best = max if better == "higher" else min
+            found.best_score = score if found.best_score is None else best(found.best_score, score)
+        case ev.AdviceDelivered() as body:
+            found.delivered[event.seq] = body
+        case ev.SummaryWritten() as body:
+            found.summaries[event.seq] = body
+        case _:
+            pass

@@ -1,0 +1,235 @@
+"""Which replies are trained, and why the others are not: one verdict and one reason for each reply and each call.
+
+A reply is made of cells: its reasoning, its text and its calls. Flags speak about cells; rules about finish, seeing
+and policy speak about the whole reply. Message formats train a reply whole or not at all; token formats can go by cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+import msgspec
+
+from apollo_train.judgement import Judgement, pages
+from apollo_train.policy import FilterPolicy
+from apollo_train.polls import inner_polls
+from apollo_train.verdicts import Verdicts
+from sessions.log import events as ev
+from sessions.log.parts import CallPart, ReasoningPart, TextPart
+from sessions.log.reader import LogReader
+
+REASONS: Final = {
+    "interrupted": "the reply was cut off by a person or by advice delivered now",
+    "finish_length": "the reply ran into its token limit",
+    "finish_refusal": "the model or its server refused",
+    "finish_interrupted": "the reply was interrupted",
+    "finish_other": "the reply did not end normally",
+    "salvaged": "the reply was put together from a broken stream",
+    "empty": "the reply has nothing in it",
+    "summary": "a summary, and the policy trains none",
+    "summary_unused": "a summary that was not put to use",
+    "malformed": "a call to an unknown tool, or with arguments that are no valid JSON object",
+    "flagged": "flagged bad",
+    "unsure": "flagged unsure, and the policy masks those",
+    "disputed": "annotators disagree",
+    "propagated": "after a bad flag, before the recovery",
+    "after_first_error": "after the first bad flag",
+    "text_only": "a reply without a call, and the policy trains none",
+    "inner_poll": "a repeated poll with an unchanged answer",
+    "unseen": "no human saw it",
+    "replayed": "a replayed session: its advice had no effect",
+    "summary_refers": "advice is dropped, and the summary in the prompt still refers to it",
+    "target_refers": "advice is dropped, and the reply still refers to it",
+    "advice_mixed": "advice is dropped, but cannot be told apart from what stays in the same message",
+    "prompt_differs": "the rebuilt prompt has another hash than the log says",
+    "prompt_missing": "the prompt cannot be rebuilt",
+    "not_in_context": "the conversation went on without this reply",
+    "broken_conversation": "a call in the conversation was never answered, which loaders refuse",
+}
+"""Every reason that a mask can have, in order of precedence, and what it means to a person."""
+
+_KINDS: Final = frozenset({"model.request", "model.reply", "model.interrupted", "action.refused", "summary.written"})
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """The verdict on a cell (``call`` from 1) or, as ``part="reply"``, on a whole reply; no ``reason``: trained."""
+
+    step: int
+    call: int | None
+    trained: bool
+    reason: str = ""
+    part: Literal["reply", "reasoning", "text", "call"] = "reply"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyMask:
+    """A reply with its verdicts. ``summary`` is the number of the summary that it wrote, if it did."""
+
+    step: int
+    seq: int
+    request: int
+    whole: Mask
+    cells: tuple[Mask, ...]
+    seen: bool
+    event: ev.Event
+    summary: int | None = None
+
+    @property
+    def trained(self) -> bool:
+        """Whether a message format trains this reply."""
+        return self.whole.trained
+
+    @property
+    def reason(self) -> str:
+        """Why not, or ""."""
+        return self.whole.reason
+
+    @property
+    def calls_lost(self) -> int:
+        """Good calls that a message format cannot train, because another cell of the reply is masked."""
+        return 0 if self.trained else sum(cell.trained and cell.part == "call" for cell in self.cells)
+
+    @property
+    def name(self) -> str:
+        """``41``, or ``S1`` for a summary."""
+        return f"S{self.summary}" if self.summary else str(self.step)
+
+
+@dataclass(slots=True)
+class _Open:
+    """A reply whose calls have not all been heard of yet."""
+
+    event: ev.Event
+    purpose: str
+    malformed: set[str]
+    summary: int | None = None
+
+
+def masks_of(reader: LogReader, judged: Judgement, policy: FilterPolicy) -> Iterator[ReplyMask]:
+    """The verdict on every reply of the session, in order, in constant memory."""
+    verdicts = Verdicts(judged, policy)
+    polls = inner_polls(reader, judged, policy.rules.poll_tools) if policy.rules.inner_polls else frozenset()
+    purposes: dict[int, str] = {}
+    current: _Open | None = None
+    for event in pages(reader, judged.session, judged.position, _KINDS):
+        match event.body:
+            case ev.ModelRequested() as request:
+                purposes = {event.seq: request.purpose, **dict(list(purposes.items())[:7])}
+            case ev.ModelReplied() as reply:
+                if current is not None:
+                    yield _close(current, verdicts, polls)
+                current = _Open(event, purposes.get(reply.request, "step"), set())
+            case ev.ActionRefused() as refused:
+                if current is not None and refused.malformed:
+                    current.malformed.add(refused.call_id)
+            case ev.SummaryWritten() as written:
+                if current is not None and written.request == _reply(current.event).request:
+                    current.summary = written.number
+            case ev.ReplyInterrupted() as cut:
+                if current is not None:
+                    yield _close(current, verdicts, polls)
+                    current = None
+                yield _interrupted(event, cut, verdicts)
+            case _:
+                continue
+    if current is not None:
+        yield _close(current, verdicts, polls)
+
+
+def _reply(event: ev.Event) -> ev.ModelReplied:
+    assert isinstance(event.body, ev.ModelReplied)
+    return event.body
+
+
+def _interrupted(event: ev.Event, cut: ev.ReplyInterrupted, verdicts: Verdicts) -> ReplyMask:
+    step = event.step or 0
+    seen = verdicts.seen(step, event.seq)
+    return ReplyMask(step, event.seq, cut.request, Mask(step, None, False, "interrupted"), (), seen, event)
+
+
+def _close(reply: _Open, verdicts: Verdicts, polls: frozenset[tuple[int, int]]) -> ReplyMask:
+    event, body, policy = reply.event, _reply(reply.event), verdicts.policy
+    step = event.step or 0
+    summary = reply.purpose == "summary"
+    about = reply.summary or 0 if summary else step
+    seen = verdicts.seen(about, event.seq, summary=summary)
+    general = _general(reply, body, policy)
+    cells: list[Mask] = []
+    number = 0
+    for part in body.parts:
+        match part:
+            case ReasoningPart():
+                reason = verdicts.cell(about, "reasoning", None, summary=summary)
+                cells.append(Mask(step, None, not reason, reason, "reasoning"))
+            case TextPart(text=text) if text.strip():
+                reason = verdicts.cell(about, "text", None, summary=summary)
+                cells.append(Mask(step, None, not reason, reason, "text"))
+            case CallPart():
+                number += 1
+                reason = verdicts.cell(about, "call", number)
+                if policy.rules.malformed and (part.id in reply.malformed or not is_object(part.arguments)):
+                    reason = "malformed"
+                if not reason and (step, number) in polls:
+                    reason = "inner_poll"
+                cells.append(Mask(step, number, not reason, reason, "call"))
+            case _:
+                continue
+    cells = _scoped(cells, policy)
+    reasons = [cell.reason for cell in cells if cell.reason]
+    said = min(reasons, key=list(REASONS).index) if reasons else ""
+    spread = "" if summary else verdicts.reach(step)
+    late = _late(policy, verdicts, about, number, seen, summary)
+    reason = general or said or spread or late
+    if reason and not (said and reason == said):
+        cells = [cell if cell.reason else replace(cell, trained=False, reason=reason) for cell in cells]
+    whole = Mask(step, None, not reason, reason)
+    return ReplyMask(step, event.seq, body.request, whole, tuple(cells), seen, event, reply.summary)
+
+
+def _general(reply: _Open, body: ev.ModelReplied, policy: FilterPolicy) -> str:
+    """Why the whole reply can be no target, whatever anybody said."""
+    if body.finish not in ("stop", "calls"):
+        return f"finish_{body.finish}"
+    if body.salvaged:
+        return "salvaged"
+    if not any(
+        not isinstance(part, ReasoningPart) and (not isinstance(part, TextPart) or part.text) for part in body.parts
+    ):
+        return "empty"
+    if reply.purpose == "summary":
+        if reply.summary is None:
+            return "summary_unused"
+        if not policy.targets.summaries:
+            return "summary"
+    return ""
+
+
+def _late(policy: FilterPolicy, verdicts: Verdicts, step: int, calls: int, seen: bool, summary: bool) -> str:
+    """What the policy says of a reply that nobody and no rule objects to."""
+    if not summary and not calls and not policy.targets.text_only:
+        return "text_only"
+    mode = policy.targets.unseen
+    if seen or mode == "train" or (mode == "signed_off" and verdicts.signed(step)):
+        return ""
+    return "unseen"
+
+
+def _scoped(cells: list[Mask], policy: FilterPolicy) -> list[Mask]:
+    """Let a masked call take its reasoning and text with it, where the policy says so."""
+    lost = next((cell.reason for cell in cells if cell.part == "call" and not cell.trained), "")
+    if not lost or policy.flags.scope != "reasoning":
+        return cells
+    return [replace(cell, trained=False, reason=cell.reason or lost) if cell.part != "call" else cell for cell in cells]
+
+
+def is_object(arguments: str) -> bool:
+    """Whether a call's arguments are a JSON object (none at all count as an empty one)."""
+    if not arguments.strip():
+        return True
+    try:
+        return isinstance(msgspec.json.decode(arguments), dict)
+    except msgspec.DecodeError:
+        return False
