@@ -33,6 +33,7 @@ COMMANDS: Final[dict[str, str]] = {
     "limit": "steering:limit",
     "flag": "judging:flag",
     "unflag": "judging:unflag",
+    "digest": "digesting:digest",
     "export": "exporting:export",
     "import": "exporting:import_",
     "host": "hosting:host",

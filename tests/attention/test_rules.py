@@ -2,50 +2,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
+from story import Story
 
 from sessions.attention.settings import Thresholds
 from sessions.attention.signals import order, ranked, signals
-from sessions.fold.summary import Summary, fold
 from sessions.log import events as ev
 
 MINUTE = 60_000
 
 
-class Story:
-    """A session told event by event."""
-
-    def __init__(self, session: str = "S", number: int = 1) -> None:
-        self.session, self.seq, self.at = session, 0, 1_000_000
-        self.step = 0
-        self.summary: Summary | None = None
-        spec = ev.ModelSpec(provider="demo", name="x")
-        self.tell(
-            ev.SessionCreated(number=number, title=f"s{number}", task="t", model=spec, limits=ev.Limits(steps=100))
-        )
-        self.tell(ev.StateChanged(state="running"))
-
-    def tell(self, body: ev.Body, *, call: int | None = None, after: int = 1000) -> int:
-        self.seq += 1
-        self.at += after
-        event = ev.Event(self.seq, self.session, self.seq, self.step or None, call, body.kind, body.v, self.at, "agent", None, body)  # fmt: skip
-        self.summary = fold(self.summary, event)
-        return self.seq
-
-    def act(self, name: str, arguments: dict[str, Any] | None = None, output: str = "", outcome: Any = "ok", **data: Any) -> int:  # fmt: skip
-        self.step += 1
-        envelope: dict[str, Any] = {}
-        self.tell(ev.ModelRequested(adapter="demo", adapter_version=1, envelope=envelope, sha256=""))
-        self.tell(ev.ActionStarted(call_id="c", name=name, arguments=arguments or {}), call=1)
-        result = ev.ActionResult(call_id="c", outcome=outcome, output=ev.LongText(output, chars=len(output)), data=data)
-        return self.tell(result, call=1)
-
-    def fired(self, thresholds: Thresholds | None = None, now: int | None = None) -> dict[str, str]:
-        assert self.summary
-        found = signals(self.summary, now or self.at, thresholds or Thresholds())
-        return {signal.rule: signal.reason for signal in found}
+def fired(story: Story, thresholds: Thresholds | None = None, now: int | None = None) -> dict[str, str]:
+    assert story.summary
+    found = signals(story.summary, now or story.at, thresholds or Thresholds())
+    return {signal.rule: signal.reason for signal in found}
 
 
 @pytest.fixture
@@ -56,39 +27,39 @@ def story() -> Iterator[Story]:
 def test_the_same_command_with_the_same_error_fires_once_per_cause(story: Story) -> None:
     for _ in range(4):
         story.act("run", {"command": "make"}, "no rule 12", "error")
-    fired = story.fired()
-    assert fired["repeated_action"] == "same command 4 times, same error"
-    assert fired["repeated_error"] == "same error 4 times, since step 1"
+    found = fired(story)
+    assert found["repeated_action"] == "same command 4 times, same error"
+    assert found["repeated_error"] == "same error 4 times, since step 1"
     ids = [s.id for s in signals(story.summary, story.at)]  # type: ignore[arg-type]
     story.act("run", {"command": "make"}, "no rule 12", "error")
     assert [s.id for s in signals(story.summary, story.at)] == ids  # type: ignore[arg-type]
     story.act("run", {"command": "ls"}, "a b")
-    assert "repeated_action" not in story.fired()
+    assert "repeated_action" not in fired(story)
 
 
 def test_polls_between_equal_commands_do_not_hide_the_repetition(story: Story) -> None:
     for _ in range(4):
         story.act("run", {"command": "make"}, "no rule", "error")
         story.act("job_output", {"job": 1}, "…")
-    assert "repeated_action" in story.fired()
+    assert "repeated_action" in fired(story)
 
 
 def test_waiting_for_a_job_is_not_polling(story: Story) -> None:
     for _ in range(12):
         story.act("wait", {"job": 3}, "job 3 is still running")
-    assert "polling_streak" not in story.fired()
+    assert "polling_streak" not in fired(story)
     for number in range(12):
         story.act("wait", {"seconds": 5}, f"waited {number}")
-    assert story.fired()["polling_streak"] == "polling 12×, since step 13"
+    assert fired(story)["polling_streak"] == "polling 12×, since step 13"
 
 
 def test_malformed_calls_in_a_row(story: Story) -> None:
     for _ in range(3):
         story.step += 1
         story.tell(ev.ActionRefused(call_id="c", name="x", why="unknown_tool"), call=1)
-    assert story.fired()["malformed_streak"] == "3 malformed calls in a row"
+    assert fired(story)["malformed_streak"] == "3 malformed calls in a row"
     story.act("run", {"command": "ls"})
-    assert "malformed_streak" not in story.fired()
+    assert "malformed_streak" not in fired(story)
 
 
 def test_killing_a_job_whose_loss_was_falling(story: Story) -> None:
@@ -96,7 +67,7 @@ def test_killing_a_job_whose_loss_was_falling(story: Story) -> None:
     story.tell(ev.JobStarted(job=7, command="train", **started))  # type: ignore[arg-type]
     story.act("job_output", {"job": 7}, "step 1 loss 2.50\nstep 2 loss 2.10", job=7)
     story.tell(ev.JobEnded(job=7, how="killed_by_agent", duration_ms=40_000))
-    assert story.fired()["killed_healthy_job"] == "killed job 7 after 40 s while its loss was falling (2.5 → 2.1)"
+    assert fired(story)["killed_healthy_job"] == "killed job 7 after 40 s while its loss was falling (2.5 → 2.1)"
 
 
 def test_killing_a_job_whose_loss_rose_is_no_impatience(story: Story) -> None:
@@ -104,54 +75,54 @@ def test_killing_a_job_whose_loss_rose_is_no_impatience(story: Story) -> None:
     story.tell(ev.JobStarted(job=7, command="train", **started))  # type: ignore[arg-type]
     story.act("job_output", {"job": 7}, "loss=2.1\nloss=nan\nloss=9.5", job=7)
     story.tell(ev.JobEnded(job=7, how="killed_by_agent", duration_ms=40_000))
-    assert "killed_healthy_job" not in story.fired()
+    assert "killed_healthy_job" not in fired(story)
 
 
 def test_a_score_that_fell_and_recovered(story: Story) -> None:
     story.tell(ev.EvalScored(score=0.46))
     story.tell(ev.EvalScored(score=0.31))
-    assert story.fired()["score_drop"] == "eval fell 0.46 → 0.31"
+    assert fired(story)["score_drop"] == "eval fell 0.46 → 0.31"
     story.tell(ev.EvalScored(score=0.5))
-    assert "score_drop" not in story.fired()
+    assert "score_drop" not in fired(story)
 
 
 def test_an_edit_that_goes_back_and_forth(story: Story) -> None:
     for before, after in itertools.pairwise("abab"):
         story.tell(ev.FileChanged(path="a.py", before=before, after=after))
-    assert story.fired()["edit_rolled_back"] == "a.py rolled back 2 times"
+    assert fired(story)["edit_rolled_back"] == "a.py rolled back 2 times"
 
 
 def test_silence_counts_from_the_last_progress_and_not_through_a_sleep(story: Story) -> None:
     story.act("run", {"command": "ls"})
     story.tell(ev.ActionStarted(call_id="c", name="run", arguments={}), call=1)
-    assert story.fired(now=story.at + 13 * MINUTE)["silent"] == "silent for 13 min in `run`"
+    assert fired(story, now=story.at + 13 * MINUTE)["silent"] == "silent for 13 min in `run`"
     story.tell(ev.StateChanged(state="sleeping", until=story.at + 30 * MINUTE))
-    assert "silent" not in story.fired(now=story.at + 29 * MINUTE)
+    assert "silent" not in fired(story, now=story.at + 29 * MINUTE)
 
 
 def test_budget_context_advice_and_the_end(story: Story) -> None:
     story.step = 79
     story.tell(ev.AdviceDelivered(advice=(1,), at_step=77, text="x"))
     story.act("run", {"command": "ls"})
-    fired = story.fired()
-    assert fired["budget"] == "80 % of its steps used"
-    assert fired["advice_outcome"] == "advice at step 77: 3 steps since, outcome not set"
+    found = fired(story)
+    assert found["budget"] == "80 % of its steps used"
+    assert found["advice_outcome"] == "advice at step 77: 3 steps since, outcome not set"
     story.tell(ev.AdviceOutcome(advice=1, outcome="followed"))
-    assert "advice_outcome" not in story.fired()
+    assert "advice_outcome" not in fired(story)
     story.tell(ev.StateChanged(state="finished", reason="all done"))
-    assert story.fired()["finished"] == "finished: all done"
+    assert fired(story)["finished"] == "finished: all done"
     story.tell(ev.SignedOff(verdict="good"))
-    assert "finished" not in story.fired()
+    assert "finished" not in fired(story)
 
 
 def test_done_snoozed_and_false_alarm_silence_a_signal_and_survive_in_the_fold(story: Story) -> None:
     story.tell(ev.EvalScored(score=0.46))
     cause = story.tell(ev.EvalScored(score=0.31))
     story.tell(ev.SignalJudged(signal=f"score_drop:{cause}", verdict="snoozed", until=story.at + 10 * MINUTE))
-    assert "score_drop" not in story.fired()
-    assert "score_drop" in story.fired(now=story.at + 20 * MINUTE)
+    assert "score_drop" not in fired(story)
+    assert "score_drop" in fired(story, now=story.at + 20 * MINUTE)
     story.tell(ev.SignalJudged(signal=f"score_drop:{cause}", verdict="done"))
-    assert "score_drop" not in story.fired(now=story.at + 20 * MINUTE)
+    assert "score_drop" not in fired(story, now=story.at + 20 * MINUTE)
 
 
 def test_the_order_puts_those_who_need_a_person_first_and_says_why() -> None:

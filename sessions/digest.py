@@ -1,0 +1,59 @@
+"""Reads the interval of a digest from the log: short reads, one session at a time."""
+
+from __future__ import annotations
+
+from sessions.fold.digest import Before, Digest, digest
+from sessions.log import events as ev
+from sessions.log.reader import LogReader
+
+
+def session_digest(
+    reader: LogReader, session: str, *, actor: str, now: int, since_seq: int | None = None, since_at: int | None = None
+) -> Digest:
+    """What happened after ``since_seq``, or since ``since_at`` (Unix ms), or else since ``actor`` last read.
+
+    Somebody who never read the session was away since its beginning.
+    """
+    if since_at is not None:
+        since_seq = _seq_at(reader, session, since_at)
+    elif since_seq is None:
+        since_seq = read_up_to(reader, session, actor)
+    events = reader.events(session, after=since_seq)
+    began = reader.event(session, since_seq) if since_seq else None
+    since = since_at if since_at is not None else began.at if began else events[0].at if events else now
+    return digest(
+        session, events, since=since, until=max(now, since), before=_before(reader, session, since_seq), reader=actor
+    )
+
+
+def read_up_to(reader: LogReader, session: str, actor: str) -> int:
+    """The seq up to which ``actor`` has read the session, 0 if never."""
+    moved = reader.events(session, kinds=("cursor.moved",), newest_first=True)
+    return next(
+        (e.body.read_seq for e in moved if e.actor == actor and isinstance(e.body, ev.CursorMoved)),
+        0,
+    )
+
+
+def _seq_at(reader: LogReader, session: str, at: int) -> int:
+    """The last seq that was written before ``at``."""
+    summary = reader.summary(session)
+    low, high = 0, summary.last_seq if summary else 0
+    while low < high:
+        middle = (low + high + 1) // 2
+        event = reader.event(session, middle)
+        if event and event.at < at:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _before(reader: LogReader, session: str, seq: int) -> Before:
+    if not seq:
+        return Before()
+    states = reader.events(session, before=seq + 1, kinds=("session.state",), newest_first=True, limit=1)
+    evals = reader.events(session, before=seq + 1, kinds=("eval.scored",), newest_first=True, limit=8)
+    score = next((e.body for e in evals if isinstance(e.body, ev.EvalScored) and e.body.score is not None), None)
+    state = states[0].body.state if states and isinstance(states[0].body, ev.StateChanged) else "created"
+    return Before(state, score.score if score else None, score.better if score else "higher")

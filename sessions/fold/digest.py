@@ -1,0 +1,240 @@
+"""What happened in a session while somebody was away: figures counted from the log alone, each with its events.
+
+Nothing here is written by a model, so nothing goes stale: the same interval always gives the same figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from sessions.fold.watch import POLLING
+from sessions.log import events as ev
+from sessions.log.parts import CallPart
+from sessions.log.states import ACTIVE, State
+
+LOOP: Final = 4
+"""The same call with the same result this often in a row counts as a loop."""
+POLLS: Final = 10
+"""So many polling actions in a row count as a loop."""
+_NOTABLE: Final = frozenset({"needs_you", "paused", "finished", "stopped", "failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure: its name, what it says, its number, and the seqs of the events that it counts (in order)."""
+
+    name: str
+    said: str
+    value: float
+    places: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """The figures of one session between two times (Unix ms); those that are zero are left out of ``told``."""
+
+    session: str
+    since: int
+    until: int
+    figures: tuple[Figure, ...]
+
+    @property
+    def told(self) -> tuple[Figure, ...]:
+        """The figures that say something."""
+        return tuple(figure for figure in self.figures if figure.value)
+
+    def value(self, name: str) -> float:
+        """The number of the figure ``name``."""
+        return next(figure.value for figure in self.figures if figure.name == name)
+
+    @property
+    def badness(self) -> float:
+        """How much went wrong, for "worst first": what stopped it weighs most, then loops, malformed calls, errors."""
+        stopped = sum(self.value(name) * weight for name, weight in (("failed", 1000), ("needs you", 500)))
+        fell = 100 if self.value("score change") < 0 else 0
+        return stopped + fell + 30 * self.value("loops") + 5 * self.value("malformed") + self.value("errors")
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """How things stood at the beginning of the interval."""
+
+    state: State = "created"
+    score: float | None = None
+    better: str = "higher"
+
+
+@dataclass(slots=True)
+class _Run:
+    """Equal things in a row."""
+
+    key: tuple[str, str] = ("", "")
+    count: int = 0
+    first: int = 0
+
+
+@dataclass(slots=True)
+class _Count:
+    """What has been counted so far, by figure; seqs of the events."""
+
+    steps: dict[int, int] = field(default_factory=dict)
+    places: dict[str, list[int]] = field(default_factory=dict)
+    states: list[str] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    files: dict[str, int] = field(default_factory=dict)
+    followed: list[str] = field(default_factory=list)
+    loops: list[tuple[int, int]] = field(default_factory=list)
+    awaiting: list[int] = field(default_factory=list)
+    active_ms: int = 0
+    money: float = 0.0
+
+    def add(self, name: str, event: ev.Event) -> None:
+        """One more of ``name``."""
+        self.places.setdefault(name, []).append(event.seq)
+
+
+def digest(
+    session: str, events: Iterable[ev.Event], *, since: int, until: int, before: Before, reader: str = ""
+) -> Digest:
+    """Count ``events`` (of one session, in order, all within the interval). ``reader`` is the actor who was away."""
+    count, same, polls = _Count(), _Run(), _Run()
+    state, active_since = before.state, since if before.state in ACTIVE else None
+    calls: dict[tuple[int, int], tuple[str, str]] = {}
+    for event in events:
+        body = event.body
+        if isinstance(body, ev.StateChanged):
+            active_since = _clock(count, active_since, event.at, body.state in ACTIVE)
+            state = body.state
+            if state in _NOTABLE:
+                count.add(state.replace("_", " "), event)
+                count.states.append(f"{state.replace('_', ' ')}{': ' + body.reason if body.reason else ''}")
+        elif isinstance(body, ev.SessionRecovered):
+            _clock(count, active_since, max(body.last_at, active_since or 0), False)
+            active_since = event.at if state in ACTIVE else None
+        elif isinstance(body, ev.ModelReplied):
+            count.steps.setdefault(event.step or 0, event.seq)
+            count.money += body.cost or 0.0
+            for number, part in enumerate((p for p in body.parts if isinstance(p, CallPart)), start=1):
+                calls[(event.step or 0, number)] = (part.name, part.arguments)
+        elif isinstance(body, ev.ActionStarted):
+            if count.awaiting:
+                numbers = ", ".join(map(str, count.awaiting))
+                count.followed.append(f"advice {numbers}: then `{body.name}` at step {event.step}")
+                count.awaiting.clear()
+        elif isinstance(body, ev.ActionResult):
+            called = calls.get((event.step or 0, event.call or 0), ("", ""))
+            if body.outcome != "ok":
+                count.add("errors", event)
+            _loops(count, same, polls, called, (body.shown or body.output).text, event)
+        elif isinstance(body, ev.AdviceDelivered):
+            count.add("advice", event)
+            count.awaiting += body.advice
+        else:
+            _others(count, event, reader)
+    _clock(count, active_since, until, False)
+    _end_run(count, same, LOOP)
+    _end_run(count, polls, POLLS)
+    return Digest(session, since, until, tuple(_figures(count, before, until - since)))
+
+
+def _clock(count: _Count, active_since: int | None, at: int, goes_on: bool) -> int | None:
+    """Add the active time up to ``at``; since when it runs now."""
+    if active_since is not None:
+        count.active_ms += max(0, at - active_since)
+    return at if goes_on else None
+
+
+def _others(count: _Count, event: ev.Event, reader: str) -> None:
+    match event.body:
+        case ev.ActionRefused() as body if body.malformed:
+            count.add("malformed", event)
+        case ev.EvalScored() as body if body.score is not None:
+            count.add("evals", event)
+            count.scores.append(body.score)
+        case ev.JobStarted():
+            count.add("jobs started", event)
+        case ev.JobEnded():
+            count.add("jobs ended", event)
+        case ev.FileChanged() as body:
+            count.files.setdefault(body.path, event.seq)
+        case ev.SummaryWritten():
+            count.add("summaries", event)
+        case ev.QuestionAsked():
+            count.add("questions", event)
+        case ev.FlagSet() if event.actor != reader:
+            count.add("flags by others", event)
+        case _:
+            pass
+
+
+def _loops(count: _Count, same: _Run, polls: _Run, called: tuple[str, str], said: str, event: ev.Event) -> None:
+    """A ``wait`` for a job is not polling, and polls do not break a run of equal calls."""
+    if called[0] in POLLING and not (called[0] == "wait" and '"job"' in called[1]):
+        polls.count, polls.first = polls.count + 1, polls.first or event.seq
+        return
+    _end_run(count, polls, POLLS)
+    key = ("\0".join(called), said)
+    if same.key == key and same.count:
+        same.count += 1
+    else:
+        _end_run(count, same, LOOP)
+        same.key, same.count, same.first = key, 1, event.seq
+
+
+def _end_run(count: _Count, run: _Run, least: int) -> None:
+    if run.count >= least:
+        count.loops.append((run.count, run.first))
+    run.key, run.count, run.first = ("", ""), 0, 0
+
+
+def _figures(c: _Count, before: Before, away: int) -> Iterable[Figure]:
+    def counted(name: str, one: str, many: str | None = None) -> Figure:
+        places = tuple(c.places.get(name, ()))
+        return Figure(name, f"{len(places)} {one if len(places) == 1 else many or one + 's'}", len(places), places)
+
+    yield Figure("away", f"{_span(away)} away", away)
+    yield Figure("steps", f"{len(c.steps)} step{'s' * (len(c.steps) != 1)}", len(c.steps), tuple(c.steps.values()))
+    yield Figure("active", f"{_span(c.active_ms)} active", c.active_ms)
+    for name in ("failed", "needs you", "paused", "stopped", "finished"):
+        places = tuple(c.places.get(name, ()))
+        said = next((text for text in reversed(c.states) if text.startswith(name)), name)
+        yield Figure(name, said if len(places) <= 1 else f"{said} ({len(places)}×)", len(places), places)
+    evals = tuple(c.places.get("evals", ()))
+    last = c.scores[-1] if c.scores else None
+    was = "–" if before.score is None else f"{before.score:.4g}"
+    yield Figure("evals", f"evals {was} → {last:.4g}" if last is not None else "no eval", len(evals), evals)
+    change = 0.0 if last is None or before.score is None else last - before.score
+    better = change if before.better == "higher" else -change
+    yield Figure(
+        "score change", f"score {'better' if better > 0 else 'worse'} by {abs(better):.4g}", better, evals[-1:]
+    )
+    yield counted("malformed", "malformed call")
+    longest = max((size for size, _ in c.loops), default=0)
+    loops = (
+        f"{len(c.loops)} loop{'s' * (len(c.loops) != 1)}, the longest of {longest}"
+        if len(c.loops) > 1
+        else f"1 loop of {longest}"
+    )
+    yield Figure("loops", loops, len(c.loops), tuple(seq for _, seq in c.loops))
+    yield counted("errors", "error")
+    yield counted("jobs started", "job started", "jobs started")
+    yield counted("jobs ended", "job ended", "jobs ended")
+    yield Figure(
+        "files", f"{len(c.files)} file{'s' * (len(c.files) != 1)} changed", len(c.files), tuple(c.files.values())
+    )
+    told = "; ".join(c.followed[-3:])
+    advice = counted("advice", "advice delivered", "advice delivered")
+    yield Figure("advice", f"{advice.said}{' (' + told + ')' if told else ''}", advice.value, advice.places)
+    yield counted("summaries", "summary", "summaries")
+    yield counted("questions", "question")
+    yield counted("flags by others", "flag by others", "flags by others")
+    yield Figure("money", f"${c.money:.2f}", round(c.money, 6))
+
+
+def _span(milliseconds: int) -> str:
+    minutes = milliseconds // 60_000
+    if minutes < 1:
+        return f"{milliseconds // 1000} s"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
