@@ -2,7 +2,7 @@
 
 Every request that changes something carries ``request``, a client-made id that is unique in the log: a repeat
 returns the first answer. It is answered after its event is committed, never before. Notifications from the host:
-``changed`` (the log grew; read it from SQLite), ``delta`` (a frame of a streaming reply), ``clients`` (who is attached).
+``changed`` (the log grew; read it from SQLite), ``delta`` (a frame of a streaming reply), ``clients`` (who is there).
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     method: ClassVar[str] = ""
 
 
-class Change(Call, kw_only=True):
+class Change(Call, frozen=True, kw_only=True):
     """Base of requests that write to the log. ``request`` is unique in the log."""
 
     request: str
 
 
-class Hello(Call, kw_only=True):
+class Hello(Call, frozen=True, kw_only=True):
     """The handshake, first on every connection. Answer: Welcome."""
 
     method: ClassVar[str] = "hello"
@@ -54,7 +54,7 @@ class Welcome(msgspec.Struct, frozen=True, omit_defaults=True):
     mismatch: str = ""
 
 
-class Subscribe(Call, kw_only=True):
+class Subscribe(Call, frozen=True, kw_only=True):
     """Ask for ``changed`` and for delta frames: of these sessions, all ("*") or none. Answer: Subscribed.
 
     A later ``subscribe`` replaces the earlier one.
@@ -85,7 +85,7 @@ class Clients(msgspec.Struct, frozen=True):
 
 
 class DeltaFrame(msgspec.Struct, frozen=True, omit_defaults=True):
-    """At most one per 100 ms, part and session: ``text`` starts at ``offset`` (characters) of part ``index`` of the reply."""
+    """At most one per 100 ms, part and session: ``text`` starts at ``offset`` (characters) of part ``index``."""
 
     session: str
     step: int
@@ -105,7 +105,7 @@ class Subscribed(msgspec.Struct, frozen=True, omit_defaults=True):
     clients: tuple[ClientInfo, ...] = ()
 
 
-class Status(Call, kw_only=True):
+class Status(Call, frozen=True, kw_only=True):
     """Answer: HostStatus."""
 
     method: ClassVar[str] = "host.status"
@@ -126,10 +126,10 @@ class HostStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     wal_bytes: int = 0
 
 
-class StopHost(Call, kw_only=True):
-    """Stop in order; ``at_boundary`` waits for boundaries first (up to ``timeout`` seconds). ``restart``: sessions go on after.
+class StopHost(Call, frozen=True, kw_only=True):
+    """Stop in order; ``at_boundary`` waits for boundaries first (up to ``timeout`` seconds).
 
-    Answer: Stopping, before the host begins to stop.
+    With ``restart`` the sessions go on after. Answer: Stopping, before the host begins to stop.
     """
 
     method: ClassVar[str] = "host.stop"
@@ -146,7 +146,7 @@ class Stopping(msgspec.Struct, frozen=True, omit_defaults=True):
     waits_for: tuple[str, ...] = ()
 
 
-class CreateSession(Change, kw_only=True):
+class CreateSession(Change, frozen=True, kw_only=True):
     """Make a session and, with ``start``, set it running. Answer: Created."""
 
     method: ClassVar[str] = "session.create"
@@ -178,7 +178,7 @@ class Created(msgspec.Struct, frozen=True, omit_defaults=True):
     number: int
 
 
-class ImportFile(Change, kw_only=True):
+class ImportFile(Change, frozen=True, kw_only=True):
     """Import a file that was recorded elsewhere (absolute path). Answer: Imported."""
 
     method: ClassVar[str] = "session.import"
@@ -195,7 +195,7 @@ class Imported(msgspec.Struct, frozen=True, omit_defaults=True):
     warnings: tuple[str, ...] = ()
 
 
-class Control(Change, kw_only=True):
+class Control(Change, frozen=True, kw_only=True):
     """Start, pause, resume, stop, interrupt, archive, reopen a session, or let it go on to the next boundary."""
 
     method: ClassVar[str] = "session.control"
@@ -204,8 +204,8 @@ class Control(Change, kw_only=True):
     key: str | None = None
 
 
-class QueueAdvice(Change, kw_only=True):
-    """Queue advice for the next boundary (``now``: deliver at once). Answer: Done with the advice's number in ``number``."""
+class QueueAdvice(Change, frozen=True, kw_only=True):
+    """Queue advice for the next boundary (``now``: deliver at once). Answer: Done; ``number`` is the advice's."""
 
     method: ClassVar[str] = "advice.queue"
     session: str
@@ -221,7 +221,7 @@ class QueueAdvice(Change, kw_only=True):
     """Reopen or resume a session that has ended or stands at its limit; without it such advice is refused."""
 
 
-class EditAdvice(Change, kw_only=True):
+class EditAdvice(Change, frozen=True, kw_only=True):
     """Give queued advice a new text, or make it urgent."""
 
     method: ClassVar[str] = "advice.edit"
@@ -231,7 +231,7 @@ class EditAdvice(Change, kw_only=True):
     now: bool = False
 
 
-class WithdrawAdvice(Change, kw_only=True):
+class WithdrawAdvice(Change, frozen=True, kw_only=True):
     """Take queued advice back."""
 
     method: ClassVar[str] = "advice.withdraw"
@@ -240,7 +240,7 @@ class WithdrawAdvice(Change, kw_only=True):
     to_draft: bool = False
 
 
-class Answer(Change, kw_only=True):
+class Answer(Change, frozen=True, kw_only=True):
     """Answer an open question."""
 
     method: ClassVar[str] = "question.answer"
@@ -250,7 +250,7 @@ class Answer(Change, kw_only=True):
     seen: Seen | None = None
 
 
-class SetLimit(Change, kw_only=True):
+class SetLimit(Change, frozen=True, kw_only=True):
     """Set a budget, or change it by ``delta`` ("+200")."""
 
     method: ClassVar[str] = "session.limit"
@@ -277,7 +277,7 @@ ANNOTATIONS = (
 """Kinds that a client may append as they are: a person's judgement, which has no effect on a running agent."""
 
 
-class Annotate(Change, kw_only=True):
+class Annotate(Change, frozen=True, kw_only=True):
     """Append one event of a kind in ANNOTATIONS. The host checks that its target exists. Answer: Done."""
 
     method: ClassVar[str] = "annotate"
@@ -316,6 +316,33 @@ CALLS: dict[str, type[Call]] = {
     )
 }
 
+ANSWERS: dict[str, type] = {
+    Hello.method: Welcome,
+    Subscribe.method: Subscribed,
+    Status.method: HostStatus,
+    StopHost.method: Stopping,
+    CreateSession.method: Created,
+    ImportFile.method: Imported,
+    Control.method: Done,
+    QueueAdvice.method: Done,
+    EditAdvice.method: Done,
+    WithdrawAdvice.method: Done,
+    Answer.method: Done,
+    SetLimit.method: Done,
+    Annotate.method: Done,
+}
+"""What each method answers with."""
+
+SLOW = frozenset({CreateSession.method, ImportFile.method, StopHost.method})
+"""Methods that may take minutes (a workspace is copied, boundaries are waited for)."""
+
+NOTIFICATIONS: dict[str, type[Changed | DeltaFrame | Clients]] = {
+    "changed": Changed,
+    "delta": DeltaFrame,
+    "clients": Clients,
+}
+"""What the host tells unasked."""
+
 ERRORS = {
     "parse": -32700,
     "invalid": -32600,
@@ -327,4 +354,3 @@ ERRORS = {
     "log": 4,
 }
 """JSON-RPC error codes. ``refused``: the state does not allow it; the message says why and what to do."""
-

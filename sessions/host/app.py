@@ -1,0 +1,175 @@
+"""A host's life: take the lock, open the log, take the sessions over, serve, and end in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from sessions.clock import now_ms
+from sessions.errors import ApolloError
+from sessions.fold.summary import Summary
+from sessions.host import protocol
+from sessions.host.environments import Environments
+from sessions.host.faults import Faults
+from sessions.host.feed import Feed
+from sessions.host.fleet import RESTARTING, After, Fleet, RunnerFactory
+from sessions.host.handlers.desk import Desk, waits_for
+from sessions.host.keys import KeyRing
+from sessions.host.lock import HostLock
+from sessions.host.server import Server
+from sessions.host.service import Service
+from sessions.host.version import code_version
+from sessions.jobs.processes import boot_id
+from sessions.log.events import HOST_SESSION, HostStarted, HostStopped, ModelSpec, NewEvent, StateChanged
+from sessions.log.reader import LogReader
+from sessions.log.schema import SCHEMA_VERSION
+from sessions.log.states import ENDED
+from sessions.log.writer import LogWriter
+from sessions.paths import LogPaths
+from sessions.providers.registry import preload
+
+STOP_SECONDS: Final = 30.0
+"""How long a signal's orderly stop waits for boundaries."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the runners of a host are made of."""
+
+    writer: LogWriter
+    reader: LogReader
+    paths: LogPaths
+    feed: Feed
+    keys: KeyRing
+    environments: Environments
+
+
+@dataclass(slots=True)
+class Host:
+    """One host for one log. ``runners`` makes the factory of runners from the host's parts."""
+
+    paths: LogPaths
+    runners: Callable[[Parts], RunnerFactory]
+    resume_on_start: bool = False
+    faults: Faults = field(default_factory=Faults)
+    keys: KeyRing = field(default_factory=KeyRing)
+    boot: Callable[[], str] = boot_id
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    _asked: asyncio.Future[tuple[protocol.StopHost, str]] | None = None
+
+    async def run(self) -> bool:
+        """Serve until somebody stops the host; True if it is to be started again. Raises LockHeld or LogError."""
+        self.paths.prepare()
+        lock = HostLock.acquire(self.paths.lock)
+        try:
+            stop = await self._serve()
+            lock.ended("restart" if stop.restart else "stopped")
+            return stop.restart
+        finally:
+            lock.release()
+
+    def stop(self, call: protocol.StopHost, by: str) -> None:
+        """Begin to end in order. The first one who asks decides how."""
+        if self._asked is not None and not self._asked.done():
+            self._asked.set_result((call, by))
+
+    async def _serve(self) -> protocol.StopHost:
+        self._asked = asyncio.get_running_loop().create_future()
+        writer = await LogWriter.open(self.paths.log)
+        try:
+            return await self._with_log(writer)
+        finally:
+            await writer.close()
+
+    async def _with_log(self, writer: LogWriter) -> protocol.StopHost:
+        assert self._asked is not None
+        reader = LogReader(self.paths.log)
+        after = await asyncio.to_thread(_after_what, reader, self.boot())
+        started = HostStarted(pid=os.getpid(), boot_id=self.boot(), version=code_version(), after=after)
+        await writer.append(NewEvent(HOST_SESSION, started))
+        feed = Feed(writer.position)
+        writer.subscribe(feed.committed)
+        writer.subscribe(self.faults.committed)
+        environments = Environments(self.paths)
+        factory = self.runners(Parts(writer, reader, self.paths, feed, self.keys, environments))
+        fleet = Fleet(factory, writer, reader)
+        desk = Desk(writer, reader, self.paths, fleet, self.keys, environments)
+        service = Service(desk, feed, self._welcome(), lambda call, actor: self._answer_stop(fleet, call, actor))
+        server = Server(self.paths.socket, service, feed, self.faults)
+        await server.open()
+        _log.info("host %s of %s runs (after %s)", code_version(), self.paths.log, after)
+        try:
+            await asyncio.to_thread(_import_providers, writer.summaries().values())
+            await fleet.recover(after, resume=self.resume_on_start)
+            self.ready.set()
+            call, by = await self._asked
+            service.stopping = True
+            await service.finish()
+            await self._rest(writer, fleet, call)
+        finally:
+            await fleet.close()
+            feed.close()
+            await server.close()
+            reader.close()
+        await writer.append(NewEvent(HOST_SESSION, HostStopped(pid=os.getpid(), by=by, restart=call.restart)))
+        _log.info("host ends (%s)", "restart" if call.restart else "stopped")
+        return call
+
+    async def _rest(self, writer: LogWriter, fleet: Fleet, call: protocol.StopHost) -> None:
+        """Bring every session to rest; who does not reach a boundary in time is cut off where it is."""
+        reason = RESTARTING if call.restart else "the host was stopped; resume it to let it go on"
+        left = await fleet.rest(reason, call.timeout if call.at_boundary else 0.0)
+        await fleet.close()
+        for summary in left:
+            # After a restart it goes on from here as after a crash; otherwise the log must not say that it runs.
+            if not call.restart:
+                await writer.append(NewEvent(summary.session, StateChanged(state="paused", reason=reason)))
+
+    async def _answer_stop(self, fleet: Fleet, call: protocol.StopHost, actor: str) -> protocol.Stopping:
+        waits = [f"session {s.number} {s.title}{waits_for(s)}" for s in fleet.active()] if call.at_boundary else []
+        self.stop(call, call.by or actor)
+        return protocol.Stopping(pid=os.getpid(), waits_for=tuple(waits))
+
+    def _welcome(self) -> protocol.Welcome:
+        return protocol.Welcome(
+            protocol=protocol.PROTOCOL,
+            schema=SCHEMA_VERSION,
+            version=code_version(),
+            pid=os.getpid(),
+            log=str(self.paths.log),
+            position=0,
+            started_at=now_ms(),
+        )
+
+
+def _import_providers(summaries: Iterable[Summary]) -> None:
+    """Import all that the sessions need, now, because files may change beneath a running host."""
+    for provider in {s.model.partition(":")[0] for s in summaries if s.state not in ENDED and s.origin != "import"}:
+        try:
+            preload([ModelSpec(provider=provider, name="")])
+        except (ImportError, ApolloError) as problem:  # its sessions will say so; the others go on
+            _log.error("provider %s cannot be loaded: %s", provider, problem)
+
+
+def _after_what(reader: LogReader, boot: str) -> After:
+    """How the host before this one ended, from the newest of its events."""
+    newest = reader.events(HOST_SESSION, kinds=("host.started", "host.stopped"), newest_first=True, limit=1)
+    started = reader.events(HOST_SESSION, kinds=("host.started",), newest_first=True, limit=1)
+    if not newest or not started:
+        return "start"
+    rebooted = isinstance(started[0].body, HostStarted) and started[0].body.boot_id != boot
+    match newest[0].body:
+        case HostStopped(restart=False):
+            return "start"
+        case _ if rebooted:
+            return "reboot"
+        case HostStopped():
+            return "restart"
+        case _:
+            return "crash"

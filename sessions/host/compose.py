@@ -1,0 +1,49 @@
+"""The composition root: what the runners of a real host are made of."""
+
+from __future__ import annotations
+
+import functools
+
+from sessions.agent.runner import SessionRunner
+from sessions.agent.services import Services
+from sessions.host.app import Parts
+from sessions.host.fleet import RunnerFactory
+from sessions.jobs.manager import JobManager
+from sessions.log.events import ModelSpec, SessionCreated
+from sessions.providers.registry import adapter_for
+from sessions.redact import Redactor
+from sessions.tokens import Counter
+
+
+def runners(parts: Parts) -> RunnerFactory:
+    """The factory of real runners."""
+
+    @functools.cache
+    def jobs_for(session: str) -> JobManager:
+        return JobManager(parts.paths.session_folder(session))
+
+    @functools.cache
+    def variable(session: str) -> str | None:
+        """The environment variable that a session's key has its name from."""
+        first = parts.reader.events(session, limit=1)[0].body
+        return first.model.key_env if isinstance(first, SessionCreated) else None
+
+    def key_for(session: str, model: ModelSpec) -> str | None:
+        return parts.keys.key(session, model.key_env)
+
+    def redactor_for(session: str) -> Redactor:
+        return Redactor(parts.keys.secrets(session, variable(session)))
+
+    services = Services(
+        writer=parts.writer,
+        reader=parts.reader,
+        paths=parts.paths,
+        adapter_for=adapter_for,
+        counter_for=Counter.for_model,
+        jobs_for=jobs_for,
+        key_for=key_for,
+        env_for=parts.environments.of,
+        redactor_for=redactor_for,
+        deltas=parts.feed.delta,
+    )
+    return lambda session: SessionRunner(session, services)

@@ -1,0 +1,137 @@
+"""Advice and answers: queued on disk before anybody is told "queued"."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from sessions.agent.deliver import about_text
+from sessions.fold.summary import OpenAdvice, Summary
+from sessions.host.handlers.desk import Desk, only_people, refused, text_of, waits_for
+from sessions.host.handlers.targets import check_target
+from sessions.host.protocol import Answer, Done, EditAdvice, QueueAdvice, WithdrawAdvice
+from sessions.log import events as ev
+from sessions.log.states import ACTIVE, ENDED
+
+MAX_HOLD_MS: Final = 60_000
+
+
+async def queue(desk: Desk, call: QueueAdvice, actor: str) -> Done:
+    """Queue advice for the next boundary."""
+    only_people(actor, "advise")
+    text = text_of(call.text, "the advice")
+    async with desk.turn(call.session):
+        s = desk.summary(call.session)
+        reopens = _check_open(s, call.reopen)
+        what = ""
+        if call.about is not None:
+            await check_target(desk, s, call.about)
+            what = await asyncio.to_thread(about_text, desk.reader, s.session, call.about)
+        hold = 0 if call.now else min(max(0, call.hold_ms), MAX_HOLD_MS)
+        queued = ev.AdviceQueued(
+            advice=s.advice + 1,
+            text=text,
+            advice_kind=call.kind,
+            about=call.about,
+            about_text=what,
+            now=call.now,
+            not_before=desk.clock() + hold if hold else 0,
+            drafted_at=call.drafted_at,
+            seen=call.seen,
+        )
+        more = (ev.ControlRequested(verb="reopen" if s.state in ENDED else "resume"),) if reopens else ()
+        answer = await desk.commit(s.session, actor, call.request, queued, *more, note=_delivery(s, call.now, reopens))
+    if reopens:
+        desk.fleet.runner(s.session).resume()
+    elif s.state in ACTIVE or s.state == "needs_you":
+        _tell(desk, s.session)
+        if hold:  # by then nobody can take it back any more
+            asyncio.get_running_loop().call_later(hold / 1000, _tell, desk, s.session)
+    return answer
+
+
+async def edit(desk: Desk, call: EditAdvice, actor: str) -> Done:
+    """Give waiting advice a new text."""
+    only_people(actor, "edit advice")
+    text = text_of(call.text, "the advice")
+    async with desk.turn(call.session):
+        s = desk.summary(call.session)
+        _waiting(s, call.advice)
+        body = ev.AdviceEdited(advice=call.advice, text=text, now=call.now)
+        answer = await desk.commit(s.session, actor, call.request, body)
+    _tell(desk, s.session)
+    return answer
+
+
+async def withdraw(desk: Desk, call: WithdrawAdvice, actor: str) -> Done:
+    """Take waiting advice back."""
+    only_people(actor, "withdraw advice")
+    async with desk.turn(call.session):
+        s = desk.summary(call.session)
+        _waiting(s, call.advice)
+        body = ev.AdviceWithdrawn(advice=call.advice, to_draft=call.to_draft)
+        answer = await desk.commit(s.session, actor, call.request, body)
+    _tell(desk, s.session)
+    return answer
+
+
+async def answer(desk: Desk, call: Answer, actor: str) -> Done:
+    """Answer the open question."""
+    only_people(actor, "answer a question")
+    text = text_of(call.text, "the answer")
+    async with desk.turn(call.session):
+        s = desk.summary(call.session)
+        if not s.open_question:
+            raise refused(f"session {s.number} asks nothing; `apollo advise {s.number} TEXT` reaches it")
+        if call.question is not None and call.question != s.question:
+            raise refused(f"question {call.question} of session {s.number} is over; it now asks question {s.question}")
+        body = ev.QuestionAnswered(question=s.question, text=text, seen=call.seen)
+        committed = await desk.commit(s.session, actor, call.request, body)
+    desk.fleet.runner(s.session).answer_arrived()
+    return committed
+
+
+def _check_open(s: Summary, reopen: bool) -> bool:
+    """Whether the session has to be reopened for advice. Raises RpcError if it has to and was not asked for."""
+    if s.origin == "import":
+        raise refused(f"session {s.number} was imported: nobody is there to be advised")
+    if s.state == "archived":
+        raise refused(f"session {s.number} is archived: `apollo unarchive {s.number}` brings it back first")
+    at_limit = s.need == "limit" and s.state not in ACTIVE
+    if s.state not in ENDED and not at_limit:
+        return False
+    if reopen:
+        return True
+    if at_limit:
+        raise refused(
+            f"session {s.number} stands at its limit ({s.reason}): raise it with `apollo limit {s.number} NAME +N`, "
+            f"then `apollo resume {s.number}`, or queue the advice with --reopen"
+        )
+    raise refused(
+        f"session {s.number} is {s.state}: reopen it first with `apollo resume {s.number}`, or advise with --reopen"
+    )
+
+
+def _waiting(s: Summary, number: int) -> OpenAdvice:
+    for advice in s.open_advice:
+        if advice.advice == number:
+            return advice
+    if 1 <= number <= s.advice:
+        raise refused(f"advice {number} of session {s.number} no longer waits: it was delivered or withdrawn")
+    raise refused(f"session {s.number} has no advice {number}")
+
+
+def _delivery(s: Summary, now: bool, reopens: bool) -> str:
+    if reopens:
+        return "delivered when the session goes on"
+    if s.state == "created":
+        return "delivered when the session starts"
+    if s.state in ("paused", "needs_you"):
+        return f"delivered when the session is resumed (`apollo resume {s.number}`)"
+    return "delivered now" if now else f"delivered at the boundary{waits_for(s)}"
+
+
+def _tell(desk: Desk, session: str) -> None:
+    summary = desk.writer.summary(session)
+    if summary is not None and (summary.state in ACTIVE or summary.state == "needs_you"):
+        desk.fleet.runner(session).advice_changed()

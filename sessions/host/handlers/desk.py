@@ -1,0 +1,101 @@
+"""What every handler works with: the log, the sessions, and one session's turn at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+
+from sessions.clock import now_ms
+from sessions.fold.summary import Summary
+from sessions.host.environments import Environments
+from sessions.host.fleet import Fleet
+from sessions.host.keys import KeyRing
+from sessions.host.protocol import Done
+from sessions.host.wire import RpcError
+from sessions.log.events import Body, Event, NewEvent
+from sessions.log.reader import LogReader
+from sessions.log.text import valid_unicode
+from sessions.log.writer import LogWriter
+from sessions.paths import LogPaths
+
+MAX_TEXT_CHARS = 200_000
+"""Longest text that a person can send at once: more than that is a file, and belongs into the workspace."""
+
+
+@dataclass(slots=True)
+class Desk:
+    """Shared by all handlers of a host."""
+
+    writer: LogWriter
+    reader: LogReader
+    paths: LogPaths
+    fleet: Fleet
+    keys: KeyRing
+    environments: Environments
+    clock: Callable[[], int] = now_ms
+    _turns: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+
+    def turn(self, session: str) -> asyncio.Lock:
+        """Held from check to commit, so that two requests about one session cannot both pass the same check."""
+        return self._turns[session]
+
+    def summary(self, session: str) -> Summary:
+        """The session as it is now. Raises RpcError if there is none."""
+        found = self.writer.summary(session)
+        if found is None:
+            raise RpcError("not_found", f"there is no session {session}; `apollo ls` lists them")
+        return found
+
+    async def events(
+        self, session: str, kinds: Collection[str], steps: tuple[int, int] | None = None
+    ) -> Sequence[Event]:
+        """Events of these kinds, read off the loop."""
+        return await asyncio.to_thread(self.reader.events, session, kinds=kinds, steps=steps)
+
+    async def commit(self, session: str, actor: str, request: str, first: Body, *more: Body, note: str = "") -> Done:
+        """Append one write set by ``actor``; the answer after it is on disk."""
+        events = [NewEvent(session, first, actor=actor, request=request)]
+        events += [NewEvent(session, body, actor=actor) for body in more]
+        return done(await self.writer.append(*events), note)
+
+
+def done(events: Sequence[Event], note: str = "") -> Done:
+    """The answer that says that ``events`` are committed."""
+    first = events[0]
+    number = getattr(first.body, "advice", getattr(first.body, "question", None))
+    return Done(
+        session=first.session,
+        seq=first.seq,
+        position=events[-1].id,
+        number=number if isinstance(number, int) else None,
+        note=note,
+    )
+
+
+def refused(message: str) -> RpcError:
+    """The state does not allow it; ``message`` says why and what to do."""
+    return RpcError("refused", message)
+
+
+def only_people(actor: str, what: str) -> None:
+    """Raise RpcError unless ``actor`` is human: rules and judges give verdicts, they do not steer."""
+    if not actor.startswith("human:"):
+        raise refused(f"only a person can {what}, {actor} cannot")
+
+
+def text_of(text: str, what: str, *, empty: bool = False) -> str:
+    """``text`` as valid Unicode. Raises RpcError if it is empty or too long."""
+    if not empty and not text.strip():
+        raise refused(f"{what} is empty")
+    if len(text) > MAX_TEXT_CHARS:
+        raise refused(f"{what} is {len(text):,} characters long, more than {MAX_TEXT_CHARS:,}: put it into a file")
+    return valid_unicode(text)
+
+
+def waits_for(summary: Summary) -> str:
+    """What the next boundary waits for, as the end of a sentence: ", after `evaluate`"."""
+    if summary.doing == "model":
+        return ", after the reply under way"
+    return f", after `{summary.doing}`" if summary.doing else ""

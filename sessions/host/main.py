@@ -1,0 +1,69 @@
+"""``python -P -m sessions.host.main --log PATH``: one host, until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import faulthandler
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from sessions.config import load_config
+from sessions.errors import ApolloError
+from sessions.host import exits, hostlog
+from sessions.host.app import STOP_SECONDS, Host
+from sessions.host.compose import runners
+from sessions.host.faults import Faults
+from sessions.host.lock import LockHeld
+from sessions.host.protocol import StopHost
+from sessions.log.filesystem import refuse_network_fs
+from sessions.log.schema import check_sqlite
+from sessions.paths import LogPaths, log_paths
+
+
+def run_host(paths: LogPaths, *, allow_network_fs: bool = False) -> int:
+    """Run a host in this process until it ends; its exit status (sessions.host.exits). Says why it cannot start."""
+    os.umask(0o077)
+    try:
+        check_sqlite()
+        refuse_network_fs(paths.log, allow_network_fs)
+        paths.prepare()
+        os.chdir(paths.folder)
+        config = load_config()
+        host = Host(paths, runners, resume_on_start=config.host.resume_on_start, faults=Faults.from_environment())
+        return exits.RESTART if asyncio.run(_until_stopped(host)) else exits.STOPPED
+    except (ApolloError, LockHeld, OSError) as problem:
+        sys.stderr.write(f"{exits.PREFIX}{' '.join(str(problem).split())}\n")
+        return exits.REFUSED
+
+
+async def _until_stopped(host: Host) -> bool:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop, host, signal.Signals(number).name)
+    # A handler, not SIG_IGN: what is ignored here would be ignored in every command of an agent too.
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)
+    return await host.run()
+
+
+def _stop(host: Host, by: str) -> None:
+    host.stop(StopHost(timeout=STOP_SECONDS), by)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse the command line and run."""
+    parser = argparse.ArgumentParser(prog="apollo-host")
+    parser.add_argument("--log", type=Path, required=True)
+    parser.add_argument("--allow-network-fs", action="store_true")
+    parsed = parser.parse_args(arguments)
+    paths = log_paths(parsed.log)
+    faulthandler.enable()
+    hostlog.set_up(paths.host_log)
+    return run_host(paths, allow_network_fs=parsed.allow_network_fs)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

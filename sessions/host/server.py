@@ -1,0 +1,215 @@
+"""The socket: takes connections of our own user only, answers each line, and lets no client harm another."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import socket
+import stat
+import struct
+import sys
+from pathlib import Path
+from typing import Final, Protocol
+
+import msgspec
+
+from sessions.clock import now_ms
+from sessions.errors import ApolloError
+from sessions.host import protocol, wire
+from sessions.host.faults import Faults
+from sessions.host.feed import Feed
+from sessions.host.protocol import ClientInfo
+
+BACKLOG: Final = 64
+CONGESTED_BYTES: Final = 256 << 10
+"""With more than this not yet taken by a client, it gets no frames until it has caught up."""
+ACTOR: Final = re.compile(r"(human|judge|rule):[^\s\x00-\x1f:]{1,64}")
+
+_log = logging.getLogger(__name__)
+
+
+class Answerer(Protocol):
+    """What the server serves."""
+
+    def welcome(self, hello: protocol.Hello) -> protocol.Welcome:
+        """Shake hands."""
+        ...
+
+    async def answer(self, call: protocol.Call, actor: str) -> object:
+        """The answer to any call but ``hello`` and ``subscribe``. Raises wire.RpcError."""
+        ...
+
+
+class Connection:
+    """One client. Its calls are answered in order, but for the slow ones (protocol.SLOW), which others overtake."""
+
+    def __init__(self, server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._server = server
+        self._reader = reader
+        self._writer = writer
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.info = ClientInfo(actor="", client="", since=now_ms())
+        self._limited_to: frozenset[str] | None = frozenset({protocol.Hello.method})
+
+    @property
+    def congested(self) -> bool:
+        """Whether the client has not taken what it was sent."""
+        return self._writer.is_closing() or self._writer.transport.get_write_buffer_size() > CONGESTED_BYTES
+
+    def send(self, line: bytes) -> None:
+        """Put a line into the client's buffer; never waits."""
+        if not self._writer.is_closing():
+            self._writer.write(line)
+
+    async def finish(self) -> None:
+        """Let the answers under way out, for a moment, then hang up."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=1.0)
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(1.0):
+                await self._writer.drain()
+        self._writer.close()
+
+    def cut(self) -> None:
+        """Hang up at once, whatever has not been sent."""
+        self._writer.transport.abort()
+
+    async def serve(self) -> None:
+        """Read and answer until the client hangs up."""
+        try:
+            async for line in wire.lines(self._reader, wire.MAX_REQUEST):
+                if line is None:
+                    problem = f"a message was longer than {wire.MAX_REQUEST >> 20} MB; nothing of it was applied"
+                    self.send(wire.error(None, wire.RpcError("parse", problem)))
+                else:
+                    await self._take(line)
+                await self._writer.drain()
+        except OSError:
+            pass  # hung up in the middle: what it asked for goes on
+        finally:
+            self._server.feed.detach(self)
+            self._writer.close()
+
+    async def _take(self, line: bytes) -> None:
+        number: int | str | None = None
+        try:
+            message = wire.decode(line)
+            number = message.id
+            call = self._call(message)
+        except wire.RpcError as problem:
+            self.send(wire.error(number, problem))
+            return
+        if call.method in protocol.SLOW:
+            task = asyncio.create_task(self._answer(number, call))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        else:
+            await self._answer(number, call)
+
+    def _call(self, message: wire.Message) -> protocol.Call:
+        if not message.method or message.id is None:
+            raise wire.RpcError("invalid", "a request needs a method and an id")
+        kind = protocol.CALLS.get(message.method)
+        if kind is None:
+            raise wire.RpcError("method", f"there is no method {message.method!r}; this host knows {_METHODS}")
+        if self._limited_to is not None and message.method not in self._limited_to:
+            raise wire.RpcError("mismatch", f"{message.method} is not possible before a hello that both sides agree on")
+        try:
+            return msgspec.json.decode(message.params, type=kind)
+        except (msgspec.DecodeError, UnicodeError) as error:
+            raise wire.RpcError("params", f"{message.method}: {error}") from error
+
+    async def _answer(self, number: int | str | None, call: protocol.Call) -> None:
+        try:
+            match call:
+                case protocol.Hello():
+                    result: object = self._hello(call)
+                case protocol.Subscribe():
+                    result = self._server.feed.subscribe(self, call.deltas)
+                case _:
+                    result = await self._server.answerer.answer(call, self.info.actor)
+            line = wire.answer(number, result)
+        except wire.RpcError as problem:
+            line = wire.error(number, problem)
+        except ApolloError as problem:
+            line = wire.error(number, wire.RpcError("refused", str(problem)))
+        except Exception:  # noqa: BLE001 - a defect in one handler is this call's problem, never the host's
+            _log.exception("%s failed", call.method)
+            line = wire.error(number, wire.RpcError("log", f"{call.method} failed inside the host; see its log file"))
+        if self._server.faults.cuts(call.method):
+            self.cut()
+        self.send(line)
+
+    def _hello(self, hello: protocol.Hello) -> protocol.Welcome:
+        if not ACTOR.fullmatch(hello.actor):
+            raise wire.RpcError("params", f"{hello.actor!r} is no actor; write human:NAME without blanks")
+        welcome = self._server.answerer.welcome(hello)
+        agree = (hello.protocol, hello.schema) == (welcome.protocol, welcome.schema)
+        # Whoever speaks another protocol may still ask how the host is, and stop it.
+        self._limited_to = None if agree else frozenset({"hello", protocol.Status.method, protocol.StopHost.method})
+        if not self.info.actor and agree:
+            self.info = ClientInfo(actor=hello.actor, client=hello.client, since=self.info.since)
+            self._server.feed.attach(self)
+        return welcome
+
+
+_METHODS: Final = ", ".join(protocol.CALLS)
+
+
+class Server:
+    """Listens on a unix socket that only our user can open."""
+
+    def __init__(self, path: Path, answerer: Answerer, feed: Feed, faults: Faults | None = None) -> None:
+        self.path = path
+        self.answerer = answerer
+        self.feed = feed
+        self.faults = faults or Faults()
+        self._connections: set[Connection] = set()
+        self._server: asyncio.Server | None = None
+
+    async def open(self) -> None:
+        """Begin to listen. Only who holds the host's lock may: what lies at the path is then a dead host's."""
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISSOCK(self.path.lstat().st_mode):
+                raise ApolloError(f"{self.path} is in the way and is no socket: move it away")
+            self.path.unlink()
+        before = os.umask(0o177)
+        try:
+            listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            listener.bind(str(self.path))
+        finally:
+            os.umask(before)
+        self._server = await asyncio.start_unix_server(self._accept, sock=listener, backlog=BACKLOG)
+
+    async def close(self) -> None:
+        """Hang up on everybody and take the socket away."""
+        if self._server is None:
+            return
+        self._server.close()
+        self.path.unlink(missing_ok=True)
+        for connection in list(self._connections):
+            await connection.finish()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        user = _peer_user(writer)
+        if user is not None and user != os.getuid():
+            _log.warning("hung up on user %d", user)
+            writer.close()
+            return
+        connection = Connection(self, reader, writer)
+        self._connections.add(connection)
+        try:
+            await connection.serve()
+        finally:
+            self._connections.discard(connection)
+
+
+def _peer_user(writer: asyncio.StreamWriter) -> int | None:
+    """The user id of the other side, None where the system cannot say (the folder's mode protects us there)."""
+    if not sys.platform.startswith("linux"):
+        return None
+    raw = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", raw)[1])

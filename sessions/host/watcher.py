@@ -1,0 +1,128 @@
+"""The small process that starts a host, starts it again when it crashes, and ends when it stops in order.
+
+It learns how a host ended from the lock file, not from an exit code, so it can also watch over a host that is not its
+child: one whose watcher was killed. Only one watcher runs per log; a second one leaves quietly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from sessions.host import exits, lock
+from sessions.host.spawn import command, rotate
+from sessions.paths import LogPaths, log_paths
+
+PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
+"""Seconds before the next start, by the number of crashes in a row."""
+
+HEALTHY_SECONDS: Final = 60.0
+"""A host that lived this long does not count as crashing in a row."""
+
+
+def watch_lock(paths: LogPaths) -> Path:
+    """The lock that a watcher holds for its life."""
+    return paths.folder / "watcher.lock"
+
+
+def is_watched(paths: LogPaths) -> bool:
+    """Whether a watcher runs for this log."""
+    return lock.holder(watch_lock(paths)) is not None
+
+
+class Watcher:
+    """Runs hosts one after the other until one ends in order. ``say`` takes one line for the host's log file."""
+
+    def __init__(self, paths: LogPaths, options: Sequence[str], say: Callable[[str], None]) -> None:
+        self._paths = paths
+        self._command = command("sessions.host.main", paths.log, *options)
+        self._say = say
+        self._child: subprocess.Popen[bytes] | None = None
+        self._stopping = False
+
+    def run(self) -> int:
+        """Watch until a host ends in order; returns its exit status."""
+        crashes = 0
+        while not self._stopping:
+            began = time.monotonic()
+            adopted = lock.holder(self._paths.lock)
+            code = self._adopt(adopted) if adopted else self._start()
+            if code == exits.REFUSED and lock.holder(self._paths.lock):
+                continue  # somebody else's host was faster: watch over that one
+            if code in (exits.STOPPED, exits.REFUSED):
+                return code
+            if code == exits.RESTART:
+                crashes = 0
+                continue
+            crashes = 1 if time.monotonic() - began >= HEALTHY_SECONDS else crashes + 1
+            pause = PAUSES[min(crashes, len(PAUSES)) - 1]
+            self._say(f"the host {_how(code)}; starting it again in {pause:g} s (crash {crashes} in a row)")
+            time.sleep(pause)
+        return exits.STOPPED
+
+    def stop(self) -> None:
+        """Ask our own host to stop in order; an adopted one goes on without us."""
+        self._stopping = True
+        if self._child is None:
+            raise SystemExit(exits.STOPPED)
+        self._child.terminate()
+
+    def _start(self) -> int:
+        rotate(self._paths.host_log)
+        with self._paths.host_log.open("ab", buffering=0) as output:
+            self._child = subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=self._paths.folder
+            )
+        if self._stopping:  # a signal came between the fork and the line above
+            self._child.terminate()
+        code = self._child.wait()
+        self._child = None
+        return code
+
+    def _adopt(self, found: lock.Holder) -> int | None:
+        self._say(f"watching over the host that runs already (pid {found.pid})")
+        left = lock.wait_until_free(self._paths.lock)
+        return {"stopped": exits.STOPPED, "restart": exits.RESTART}.get(left.ended if left else "")
+
+
+def _how(code: int | None) -> str:
+    if code is None:
+        return "is gone"
+    return f"was ended by {signal.strsignal(-code) or -code}" if code < 0 else f"crashed (exit {code})"
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{exits.PREFIX}{line}\n")
+    sys.stderr.flush()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """``python -P -m sessions.host.watcher --log PATH [host options]``."""
+    parser = argparse.ArgumentParser(prog="apollo-watcher")
+    parser.add_argument("--log", type=Path, required=True)
+    parsed, options = parser.parse_known_args(arguments)
+    paths = log_paths(parsed.log)
+    paths.prepare()
+    try:
+        mine = lock.HostLock.acquire(watch_lock(paths))
+    except lock.LockHeld:
+        return exits.STOPPED
+    watcher = Watcher(paths, options, _say)
+    # Handlers, not SIG_IGN: what is ignored here would be ignored in every command of an agent too.
+    signal.signal(signal.SIGHUP, lambda *_: None)
+    signal.signal(signal.SIGINT, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda *_: watcher.stop())
+    try:
+        return watcher.run()
+    finally:
+        mine.release()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
