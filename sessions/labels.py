@@ -12,13 +12,15 @@ from pathlib import Path
 
 import msgspec
 
+from sessions.errors import ApolloError
+
 UNSPECIFIED = "unspecified"
 """What a bare flag stores. It counts as bad."""
 
 DEFAULT_FILE = Path(__file__).with_name("labels.toml")
 
 
-class BadLabels(ValueError):
+class BadLabels(ApolloError):
     """A label file cannot be used; the message names the file and what is wrong, in one line."""
 
 

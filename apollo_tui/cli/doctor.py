@@ -68,7 +68,8 @@ def _versions(cli: Cli) -> Iterator[Finding]:
 
 
 def _paths(cli: Cli) -> Iterator[Finding]:
-    from sessions.config import config_path, load_config
+    from sessions.config import load_config
+    from sessions.paths import config_path
 
     yield Finding("log", "ok", str(cli.paths.log))
     yield Finding("state", "ok", str(cli.paths.folder))
@@ -101,8 +102,9 @@ def _terminal(cli: Cli) -> Iterator[Finding]:
         return
     columns, rows = shutil.get_terminal_size()
     small = columns < 80 or rows < 24
+    size = f"{term or 'unknown'} {columns}x{rows}"
     yield Finding(
-        "terminal", "warn" if small else "ok", f"{term or 'unknown'} {columns}x{rows}, {colours}{', ' + where if where else ''}",
+        "terminal", "warn" if small else "ok", ", ".join(word for word in (size, colours, where) if word),
         "80x24 is the least that shows everything" if small else "",
     )  # fmt: skip
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"

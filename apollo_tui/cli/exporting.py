@@ -27,8 +27,15 @@ from sessions.plain import plain_line
 @json_option
 @click.pass_obj
 def export(
-    cli: Cli, format_: str, out: Path, chosen: tuple[str, ...], policy: str, overwrite: bool, progress: bool, as_json: bool
-) -> None:  # fmt: skip
+    cli: Cli,
+    format_: str,
+    out: Path,
+    chosen: tuple[str, ...],
+    policy: str,
+    overwrite: bool,
+    progress: bool,
+    as_json: bool,
+) -> None:
     """Write training data from the log, with a manifest beside it. Same position and policy: same bytes."""
     from apollo_train.export import run_export
     from apollo_train.policy import load_policy

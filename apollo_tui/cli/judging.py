@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Literal
 
 import click
@@ -34,15 +35,27 @@ def annotate(cli: Cli, session: str, body: ev.Body) -> protocol.Done:
 @json_option
 @click.pass_obj
 def flag(
-    cli: Cli, session: str, target: str, label: str, note: str, severity: int | None, good: bool, unsure: bool, as_json: bool
-) -> None:  # fmt: skip
+    cli: Cli,
+    session: str,
+    target: str,
+    label: str,
+    note: str,
+    severity: int | None,
+    good: bool,
+    unsure: bool,
+    as_json: bool,
+) -> None:
     """Flag an action so that it is kept out of the training loss. TARGET: STEP, STEP.CALL or STEP-STEP."""
-    from sessions.labels import labels_for
+    from sessions.config import load_config
+    from sessions.labels import UNSPECIFIED, load_labels
 
     if good and unsure:
         raise click.UsageError("a flag is good or unsure, not both")
     verdict: Literal["bad", "good", "unsure"] = "good" if good else "unsure" if unsure else "bad"
-    labels_for().require(label)
+    known = load_labels(load_config().labels_file).by_id
+    if label not in known and label != UNSPECIFIED:
+        near = difflib.get_close_matches(label, known, n=3, cutoff=0.4)
+        raise click.UsageError(f"there is no label '{label}'{'; near: ' + ', '.join(near) if near else ''}")
     reader = reader_of(cli)
     found = reader.find(session)
     reader.close()
@@ -63,9 +76,9 @@ def unflag(cli: Cli, session: str, which: str, as_json: bool) -> None:
     """Take back a flag: WHICH is its id, or a target of which you take back your newest flag."""
     reader = reader_of(cli)
     found = reader.find(session)
-    book = FlagBook.of(reader.events(found, kinds=("flag.set", "flag.removed")))
+    book = FlagBook(reader.events(found, kinds=("flag.set", "flag.removed")))
     reader.close()
-    active = book.active()
+    active = book.active
     mine = [item for item in active if item.flag == which]
     if not mine:
         target = parse_target(which)

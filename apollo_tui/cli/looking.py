@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -12,7 +13,6 @@ from apollo_tui.cli.main import Cli
 from apollo_tui.cli.shared import ago, json_option, print_json, reader_of, row_of, span, table
 from sessions.fold.trajectory import CallRecord, StepRecord, steps
 from sessions.log import events as ev
-from sessions.log.parts import ReasoningPart, TextPart
 from sessions.plain import plain, plain_line
 
 
@@ -71,37 +71,36 @@ def show(cli: Cli, session: str, count: int, as_json: bool) -> None:
     reader.close()
 
 
-def _print_step(record: StepRecord, text: Any) -> None:
-    reply = record.reply.body if record.reply else None
-    parts = reply.parts if isinstance(reply, ev.ModelReplied) else ()
-    for part in parts:
-        if isinstance(part, ReasoningPart | TextPart) and part.text.strip():
-            word = "reasoning" if isinstance(part, ReasoningPart) else "says"
-            click.echo(f"{record.step:>5}  {word:<10} {plain_line(part.text)[:100]}")
+def _print_step(record: StepRecord, text: Callable[[ev.LongText], str]) -> None:
+    for word, said in (("reasoning", record.reasoning), ("says", record.text)):
+        if said.strip():
+            click.echo(f"{record.step:>5}  {word:<10} {plain_line(said)[:100]}")
     for call in record.calls:
         click.echo(f"{record.step:>5}.{call.number} {plain_line(_call_line(call, text))[:110]}")
 
 
-def _call_line(call: CallRecord, text: Any) -> str:
-    result = call.result.body if call.result else None
-    if isinstance(result, ev.ActionRefused):
-        return f"{result.name} {result.arguments}  not run: {result.problem or result.why}"
-    said = f"{call.part.name} {call.part.arguments}" if call.part else "?"
-    if isinstance(result, ev.ActionResult):
-        last = (text(result.output).strip().splitlines() or [""])[-1]
-        return f"{said}  {result.outcome}: {last}"
-    return f"{said}  running"
+def _call_line(call: CallRecord, text: Callable[[ev.LongText], str]) -> str:
+    said = f"{call.name} {call.part.arguments if call.part else ''}"
+    if call.refused:
+        return f"{said}  not run: {call.refused.problem or call.refused.why}"
+    if call.result:
+        last = (text(call.result.output).strip().splitlines() or [""])[-1]
+        return f"{said}  {call.fate}: {last}"
+    return f"{said}  {call.fate}"
 
 
 def _step_json(record: StepRecord) -> dict[str, Any]:
     return {
         "step": record.step,
+        "reasoning": record.reasoning,
+        "text": record.text,
         "calls": [
             {
                 "call": call.number,
-                "name": call.part.name if call.part else None,
+                "name": call.name,
                 "arguments": call.part.arguments if call.part else None,
-                "result": msgspec.to_builtins(call.result.body) if call.result else None,
+                "fate": call.fate,
+                "result": msgspec.to_builtins(call.result or call.refused),
             }
             for call in record.calls
         ],
