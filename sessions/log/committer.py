@@ -126,6 +126,8 @@ class Committer:
         except sqlite3.OperationalError:
             raise  # disk full, locked, I/O: it concerns the whole batch
         except (sqlite3.Error, OverflowError) as error:
+            # A row where none should be: somebody else wrote. What is in the file is read again before the next batch.
+            self._suspect |= isinstance(error, sqlite3.IntegrityError)
             await self._connection.execute("ROLLBACK TO write_set")
             await self._connection.execute("RELEASE write_set")
             item.fail(self._explained(error))

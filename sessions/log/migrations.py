@@ -67,12 +67,12 @@ def back_up(connection: sqlite3.Connection, path: Path, version: int) -> Path:
 def run_script(connection: sqlite3.Connection, script: str) -> None:
     """Run statements inside the open transaction (``executescript`` would commit it)."""
     statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
+    for piece in script.split(";"):
+        statement += f"{piece};"
         if sqlite3.complete_statement(statement):
             connection.execute(statement)
             statement = ""
-    if statement.strip():
+    if statement.strip("; \n"):
         connection.execute(statement)
 
 

@@ -68,7 +68,7 @@ class LogReader:
         """The id of the session with this number, or whose id begins so. Raises NoSuchSession or AmbiguousId."""
         wanted = prefix.strip().upper()
         known = self._rows("SELECT session, number FROM sessions ORDER BY number")
-        if wanted.isdecimal() and len(wanted) < 10:
+        if wanted.isdecimal() and len(wanted) < 10 and wanted[0] != "0":  # ids begin with 0, numbers do not
             for session, number in known:
                 if number == int(wanted):
                     return str(session)

@@ -1,0 +1,329 @@
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import logmaking as make
+import pytest
+
+from sessions.fold.summary import IllegalTransition
+from sessions.log import events as ev
+from sessions.log.errors import BadEvent, LogClosed, LogTooNew, LogWriteFailed, NotALog, RepeatedRequest
+from sessions.log.reader import LogReader
+from sessions.log.text import Blob, long_text
+from sessions.log.writer import LogWriter
+
+S = make.SESSION
+
+
+def note(text: str = "x", request: str | None = None, session: str = S) -> ev.NewEvent:
+    return ev.NewEvent(session, ev.NoteWritten(text=text), request=request, actor="human:ada")
+
+
+@pytest.fixture
+async def writer(tmp_path: Path):
+    async with await LogWriter.open(tmp_path / "log.sqlite") as opened:
+        yield opened
+
+
+async def test_what_append_returns_is_what_a_reader_finds(writer: LogWriter) -> None:
+    stored = await writer.append(make.created(), make.state("running"), note("grüße 🌍\0"))
+
+    with LogReader(writer.path) as reader:
+        assert list(reader.stream()) == stored
+        assert reader.position() == writer.position == stored[-1].id == 3
+    assert [event.seq for event in stored] == [1, 2, 3]
+
+
+async def test_seqs_count_per_session_and_ids_over_all(writer: LogWriter) -> None:
+    await writer.append(make.created(S, 1))
+    await writer.append(make.created(make.OTHER, 2))
+    stored = await writer.append(note(session=S), note(session=make.OTHER), note(session=S))
+
+    assert [(event.id, event.seq) for event in stored] == [(3, 2), (4, 2), (5, 3)]
+
+
+async def test_events_of_the_host_belong_to_no_session(writer: LogWriter) -> None:
+    await writer.append(ev.NewEvent(ev.HOST_SESSION, ev.HostStarted(pid=1, boot_id="b", version="0")))
+
+    assert writer.summaries() == {}
+    with LogReader(writer.path) as reader:
+        assert [event.kind for event in reader.events(ev.HOST_SESSION)] == ["host.started"]
+
+
+async def test_a_write_set_with_one_bad_event_leaves_nothing(writer: LogWriter) -> None:
+    await writer.append(make.created())
+
+    with pytest.raises(IllegalTransition, match="cannot go from created to sleeping"):
+        await writer.append(note("lost"), make.state("sleeping"), blobs=[Blob.of(b"lost too")])
+
+    with LogReader(writer.path) as reader:
+        assert reader.position() == 1
+    with closing(sqlite3.connect(writer.path)) as raw:
+        assert raw.execute("SELECT count(*) FROM blobs").fetchone() == (0,)
+    assert (await writer.append(note("kept")))[0].seq == 2
+
+
+async def test_a_bad_set_among_others_in_one_commit_rolls_back_alone(writer: LogWriter) -> None:
+    await writer.append(make.created())
+    commits: list[int] = []
+    writer.subscribe(lambda events: commits.append(len(events)))
+
+    answers = await asyncio.gather(
+        writer.append(note("a")),
+        writer.append(make.state("sleeping")),
+        writer.append(ev.NewEvent(S, ev.NoteWritten(text="too far"), step=2**70)),
+        writer.append(note("b")),
+        return_exceptions=True,
+    )
+
+    assert isinstance(answers[1], IllegalTransition)
+    assert isinstance(answers[2], LogWriteFailed)
+    with LogReader(writer.path) as reader:
+        assert [event.body.text for event in reader.events(S, kinds=["session.note"])] == ["a", "b"]  # type: ignore[attr-defined]
+        assert [event.seq for event in reader.events(S)] == [1, 2, 3]
+    assert commits == [2]
+
+
+async def test_a_body_that_would_not_come_back_is_refused(writer: LogWriter) -> None:
+    await writer.append(make.created())
+
+    with pytest.raises(BadEvent, match=r"session\.note cannot be stored"):
+        await writer.append(ev.NewEvent(S, ev.NoteWritten(text=3)))  # type: ignore[arg-type]
+    with pytest.raises(BadEvent, match="no kind"):
+        await writer.append(ev.NewEvent(S, ev.Body()))
+
+
+async def test_lone_surrogates_become_replacement_characters_and_never_fail(writer: LogWriter) -> None:
+    await writer.append(make.created())
+
+    (stored,) = await writer.append(note("a\ud800b"))
+
+    assert stored.body == ev.NoteWritten(text="a\ufffdb")
+    with LogReader(writer.path) as reader:
+        assert reader.event(S, 2) == stored
+
+
+async def test_a_repeated_request_gets_the_whole_first_answer_and_stores_nothing(writer: LogWriter) -> None:
+    await writer.append(make.created())
+    first = await writer.append(note("one", request="r1"), note("two", request="r1"), note("three"))
+    await writer.append(note("between"))
+
+    with pytest.raises(RepeatedRequest) as repeated:
+        await writer.append(note("again", request="r1"))
+
+    assert repeated.value.events == first
+    assert [event.request for event in first] == ["r1", None, None]
+    with LogReader(writer.path) as reader:
+        assert reader.by_request("r1") == first
+        assert reader.by_request("r2") == []
+        assert reader.position() == 5
+
+
+async def test_a_request_repeated_at_the_same_moment_is_applied_once(writer: LogWriter) -> None:
+    await writer.append(make.created())
+
+    answers = await asyncio.gather(*(writer.append(note(request="r")) for _ in range(5)), return_exceptions=True)
+
+    stored = [answer for answer in answers if isinstance(answer, list)]
+    repeats = [answer for answer in answers if isinstance(answer, RepeatedRequest)]
+    assert len(stored) == 1
+    assert [repeat.events for repeat in repeats] == [stored[0]] * 4
+
+
+async def test_a_request_that_failed_may_be_made_again(writer: LogWriter) -> None:
+    await writer.append(make.created())
+    with pytest.raises(IllegalTransition):
+        await writer.append(note(request="r"), make.state("sleeping"))
+
+    assert len(await writer.append(note(request="r"))) == 1
+
+
+async def test_a_cancelled_caller_loses_the_answer_and_not_the_event(writer: LogWriter) -> None:
+    await writer.append(make.created())
+
+    calls = [asyncio.create_task(writer.append(note(str(number)))) for number in range(20)]
+    await asyncio.sleep(0)
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+    await writer.append(note("last"))
+
+    assert all(call.cancelled() for call in calls)
+    with LogReader(writer.path) as reader:
+        said = [event.body.text for event in reader.events(S, kinds=["session.note"])]  # type: ignore[attr-defined]
+    assert said == [*map(str, range(20)), "last"]
+
+
+async def test_appends_are_stored_in_the_order_of_the_calls_also_beside_large_blobs(writer: LogWriter) -> None:
+    await writer.append(make.created())
+    text, blobs = long_text("x" * 500_000)
+    large = ev.NewEvent(S, ev.SummaryWritten(number=1, from_step=1, to_step=1, text=text))
+
+    await asyncio.gather(writer.append(large, blobs=blobs), writer.append(note("after")))
+
+    with LogReader(writer.path) as reader:
+        assert [event.kind for event in reader.events(S)] == ["session.created", "summary.written", "session.note"]
+        assert reader.text(text) == "x" * 500_000
+
+
+async def test_numbers_are_never_given_twice(writer: LogWriter) -> None:
+    assert [writer.next_number(), writer.next_number()] == [1, 2]
+    await writer.append(make.created(S, 7))
+    assert writer.next_number() == 8
+    with pytest.raises(BadEvent, match="number 7"):
+        await writer.append(make.created(make.OTHER, 7))
+
+
+async def test_listeners_hear_of_commits_and_a_broken_one_harms_nobody(writer: LogWriter) -> None:
+    heard: list[ev.Event] = []
+
+    def broken(_: list[ev.Event]) -> None:
+        raise RuntimeError("listener")
+
+    writer.subscribe(broken)
+    end = writer.subscribe(heard.extend)
+    stored = await writer.append(make.created())
+    end()
+    await writer.append(note())
+
+    assert heard == stored
+
+
+async def test_close_stores_what_is_queued_and_then_refuses(tmp_path: Path) -> None:
+    writer = await LogWriter.open(tmp_path / "log.sqlite")
+    calls = [asyncio.create_task(writer.append(make.created()))]
+    calls += [asyncio.create_task(writer.append(note(str(number)))) for number in range(300)]
+    await asyncio.sleep(0)
+
+    await asyncio.gather(writer.close(), writer.close())
+
+    assert len([event for call in calls for event in await call]) == 301
+    with pytest.raises(LogClosed):
+        await writer.append(note())
+    assert not (tmp_path / "log.sqlite-wal").exists()
+
+
+async def test_a_writer_opened_again_goes_on_where_the_log_ends(tmp_path: Path) -> None:
+    path = tmp_path / "log.sqlite"
+    async with await LogWriter.open(path) as writer:
+        await writer.append(make.created(), make.state("running"))
+        before = writer.summaries()
+    async with await LogWriter.open(path) as writer:
+        assert writer.summaries() == before
+        (stored,) = await writer.append(note())
+    assert (stored.id, stored.seq) == (3, 3)
+
+
+async def test_a_writer_whose_task_dies_refuses_in_one_line_and_hangs_nobody(tmp_path: Path) -> None:
+    writer = await LogWriter.open(tmp_path / "log.sqlite")
+    await writer.append(make.created())
+    waiting = [asyncio.create_task(writer.append(note(str(number)))) for number in range(3)]
+    await asyncio.sleep(0)
+
+    writer._task.cancel()
+    answers = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 5)
+
+    assert all(isinstance(answer, LogClosed | list) for answer in answers)
+    with pytest.raises(LogClosed):
+        await writer.append(note())
+    await writer.close()
+
+
+async def test_a_lock_held_elsewhere_is_said_in_one_line_and_the_writer_works_again_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "sessions.log.schema.WRITER_PRAGMAS",
+        ("PRAGMA busy_timeout = 50", "PRAGMA journal_mode = WAL", "PRAGMA recursive_triggers = ON"),
+    )
+    async with await LogWriter.open(tmp_path / "log.sqlite") as writer:
+        await writer.append(make.created())
+        with closing(sqlite3.connect(writer.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(LogWriteFailed, match="locked") as failed:
+                await writer.append(note())
+            assert "\n" not in str(failed.value)
+            other.execute("ROLLBACK")
+        (stored,) = await writer.append(note())
+        assert stored.seq == 2
+
+
+async def test_a_full_disk_is_said_in_one_line_and_the_writer_works_again_after(writer: LogWriter) -> None:
+    await writer.append(make.created())
+    connection = writer._committer._connection
+    pages = (await (await connection.execute("PRAGMA page_count")).fetchone())[0]  # type: ignore[index]
+    await connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+    blob = Blob.of(bytes(range(256)) * 4000 + b"x")
+
+    with pytest.raises(LogWriteFailed, match="full: nothing was stored; free some space"):
+        while True:
+            await writer.append(note("n" * 100_000), blobs=[blob])
+    before = writer.position
+    await connection.execute("PRAGMA max_page_count = 1000000")
+    (stored,) = await writer.append(note("there is space again"))
+
+    assert stored.id == before + 1
+    with LogReader(writer.path) as reader:
+        assert reader.position() == stored.id
+        assert [event.seq for event in reader.events(S)] == list(range(1, stored.seq + 1))
+
+
+async def test_events_that_another_hand_put_in_do_not_break_the_numbering(writer: LogWriter) -> None:
+    await writer.append(make.created())
+    with closing(sqlite3.connect(writer.path)) as raw:
+        raw.execute(
+            "INSERT INTO events (session, seq, kind, v, at, actor, body) VALUES (?, 2, 'session.note', 1, 0, 'x', ?)",
+            (S, '{"text":"by hand"}'),
+        )
+        raw.commit()
+
+    with pytest.raises(LogWriteFailed):
+        await writer.append(note("first try"))
+    (stored,) = await writer.append(note("second try"))
+
+    assert stored.seq == 3
+
+
+async def test_a_large_wal_is_cut_when_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sessions.log.writer.LARGE_WAL_BYTES", 100_000)
+    monkeypatch.setattr("sessions.log.writer.IDLE_S", 0.01)
+    async with await LogWriter.open(tmp_path / "log.sqlite") as writer:
+        await writer.append(make.created(), note("n" * 200_000))
+
+        async def cut() -> None:
+            while writer.wal_bytes() > 0:
+                await asyncio.sleep(0.01)
+
+        await asyncio.wait_for(cut(), 5)
+        await writer.append(note())
+
+
+async def test_other_files_and_newer_logs_are_refused_and_left_as_they_are(tmp_path: Path) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("this is no database, although it is long enough to look at" * 20)
+    with pytest.raises(NotALog):
+        await LogWriter.open(text)
+    assert text.read_text().startswith("this is no database")
+
+    foreign = tmp_path / "foreign.sqlite"
+    with closing(sqlite3.connect(foreign)) as raw:
+        raw.execute("CREATE TABLE t (x)")
+        raw.commit()
+    with pytest.raises(NotALog, match="no Apollo log"):
+        await LogWriter.open(foreign)
+
+    newer = tmp_path / "newer.sqlite"
+    await (await LogWriter.open(newer)).close()
+    with closing(sqlite3.connect(newer)) as raw:
+        raw.execute("PRAGMA user_version = 99")
+    with pytest.raises(LogTooNew, match="update Apollo"):
+        await LogWriter.open(newer)
+
+
+async def test_the_log_is_readable_by_its_owner_only(writer: LogWriter) -> None:
+    await writer.append(make.created())
+    for name in ("log.sqlite", "log.sqlite-wal", "log.sqlite-shm"):
+        assert (writer.path.parent / name).stat().st_mode & 0o077 == 0
