@@ -61,7 +61,7 @@ class Job:
         """The job in ``folder``; None if no holder ever claimed it, so that its command never ran."""
         spec = files.read_json(folder / files.SPEC)
         claim = files.read_json(folder / files.CLAIM)
-        if spec is None or claim is None:
+        if spec is None or claim is None or not claim["pid"]:
             return None
         holder = Identity(claim["pid"], claim["start_time"], claim["boot_id"])
         child = files.read_json(folder / files.CHILD)

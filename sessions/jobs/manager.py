@@ -106,6 +106,18 @@ class JobManager:
         """The job that the call ``origin`` started; None if it never did."""
         return next((job for job in reversed(self.all()) if job.origin == origin), None)
 
+    def never_ran(self, origin: str) -> bool:
+        """Whether the call ``origin`` started no job, and for certain none that is about to run."""
+        if self.by_origin(origin):
+            return False
+        for number in self._numbers():
+            folder = self.folder / str(number)
+            spec = files.read_json(folder / files.SPEC)
+            # A holder that was spawned and has not claimed its job yet finds it claimed.
+            if spec and spec["origin"] == origin and not files.create_json(folder / files.CLAIM, NOBODY):
+                return Job.find(folder) is None
+        return True
+
     def all(self) -> list[Job]:
         """All jobs that were ever started, by number."""
         return [job for number in self._numbers() if (job := self.find(number))]
@@ -223,6 +235,8 @@ class JobManager:
             del self._holders[number]
 
 
+NOBODY: Final = {"pid": 0, "start_time": "", "boot_id": ""}
+"""The claim of a job that must not start any more."""
 KINDS: Final = ("jobs", "evaluations")
 """Folders of a session that hold jobs."""
 

@@ -12,6 +12,7 @@ import msgspec
 
 from sessions.log.events import Body, EvaluateSpec, Outcome
 from sessions.log.states import State
+from sessions.log.text import Blob
 
 if TYPE_CHECKING:
     from sessions.jobs.manager import JobManager
@@ -25,13 +26,14 @@ class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ToolResult:
     """The observation. ``output`` is the whole text; the agent loop cuts it for the model and keeps the whole.
 
-    ``events`` are committed together with the result (plan, file, eval, job events).
+    ``events`` are committed together with the result (plan, file, eval, job events), with the ``blobs`` they name.
     """
 
     output: str
     outcome: Outcome = "ok"
     data: dict[str, Any] = field(default_factory=dict)
     events: tuple[Body, ...] = ()
+    blobs: tuple[Blob, ...] = ()
     environment: bool = False
     finish: bool = False
     """True ends the session as finished after this step."""
@@ -63,7 +65,7 @@ class ToolContext:
     evaluations_left: Callable[[], int | None]
     evaluations_used: Callable[[], int]
     emit: Callable[..., Awaitable[None]]
-    """``await emit(*bodies)`` commits events of this step and call at once."""
+    """``await emit(*bodies, blobs=())`` commits events of this step and call at once."""
     enter: Callable[..., Awaitable[None]]
     """``await enter(state, reason=..., until=..., job=...)`` changes the session's state while the call waits."""
     wake: asyncio.Event
@@ -77,11 +79,17 @@ class ToolContext:
 
 
 class Tool(Protocol):
-    """One tool of the agent."""
+    """One tool of the agent. The docstring of its arguments is what the model is told of it."""
 
-    name: str
-    description: str
-    arguments: type[Arguments]
+    @property
+    def name(self) -> str:
+        """What the model calls it by."""
+        ...
+
+    @property
+    def arguments(self) -> type[Arguments]:
+        """What it takes."""
+        ...
 
     async def run(self, arguments: Any, context: ToolContext) -> ToolResult:
         """Do it. Raises ToolFailure for what the model should hear of; any other exception is a tool crash."""

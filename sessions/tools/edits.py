@@ -1,0 +1,154 @@
+"""`write_file` and `edit_file`: changes of files in the workspace, each with its diff in the log."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import hashlib
+import secrets
+from pathlib import Path
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from sessions.log.events import FileChanged
+from sessions.log.text import long_text
+from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
+from sessions.tools.diffs import unified
+from sessions.tools.inside import inside, read_bytes, shown_path
+
+MAX_BYTES: Final = 16 * 1024 * 1024
+MAX_NEAR_LINES: Final = 20_000
+"""In longer files no near line is looked for."""
+
+
+class WriteFileArguments(Arguments, frozen=True):
+    """Write a whole text file in the workspace, new or in place of what is there. Folders are made as needed."""
+
+    path: Annotated[str, Meta(description="Path of the file, relative to the workspace.", min_length=1)]
+    content: Annotated[str, Meta(description="The whole content.")]
+
+
+class EditFileArguments(Arguments, frozen=True):
+    """Replace a piece of a text file. `old` must be in the file exactly once, whitespace included, unless `all`."""
+
+    path: Annotated[str, Meta(description="Path of the file, relative to the workspace.", min_length=1)]
+    old: Annotated[
+        str, Meta(description="The exact text to replace, with enough around it to be unique.", min_length=1)
+    ]
+    new: Annotated[str, Meta(description="What to put in its place.")]
+    all: Annotated[bool, Meta(description="Replace every place where it is.")] = False
+
+
+class WriteFile:
+    """Writes a whole file, atomically."""
+
+    name = "write_file"
+    arguments = WriteFileArguments
+
+    async def run(self, arguments: WriteFileArguments, context: ToolContext) -> ToolResult:
+        """Write it and log what changed."""
+        return await asyncio.to_thread(_write, context.workspace, arguments.path, arguments.content.encode())
+
+
+class EditFile:
+    """Replaces exact text; bytes that are no UTF-8 and line ends stay as they are."""
+
+    name = "edit_file"
+    arguments = EditFileArguments
+
+    async def run(self, arguments: EditFileArguments, context: ToolContext) -> ToolResult:
+        """Edit it and log what changed."""
+        return await asyncio.to_thread(_edit, context.workspace, arguments)
+
+
+def _write(workspace: Path, name: str, content: bytes) -> ToolResult:
+    path = inside(workspace, name)
+    before = read_bytes(workspace, name, MAX_BYTES) if path.exists() else None
+    return _changed(workspace, path, before, content)
+
+
+def _edit(workspace: Path, arguments: EditFileArguments) -> ToolResult:
+    path = inside(workspace, arguments.path)
+    before = read_bytes(workspace, arguments.path, MAX_BYTES)
+    text = before.decode(errors="surrogateescape")
+    old, new = arguments.old, arguments.new
+    if old not in text and "\r\n" in text and "\r" not in old:
+        old, new = old.replace("\n", "\r\n"), new.replace("\n", "\r\n")
+    count = text.count(old)
+    if not count:
+        raise ToolFailure(f"`old` is not in {arguments.path!r}{_near(text, old)}")
+    if count > 1 and not arguments.all:
+        raise ToolFailure(
+            f"`old` is {count} times in {arguments.path!r} (lines {_lines_of(text, old)}): "
+            "add more of what is around it, or set `all`"
+        )
+    after = text.replace(old, new).encode(errors="surrogateescape")
+    return _changed(workspace, path, before, after, f"{count} places" if count > 1 else "")
+
+
+def _changed(workspace: Path, path: Path, before: bytes | None, after: bytes, where: str = "") -> ToolResult:
+    name = shown_path(workspace, path)
+    if before == after:
+        return ToolResult(f"{name} is unchanged: it has this content already.", data={"path": name})
+    try:
+        _replace(path, after)
+    except OSError as error:
+        raise ToolFailure(f"cannot write {name!r}: {error.strerror}") from None
+    diff = unified(name, _text(before or b""), _text(after))
+    text, blobs = long_text(diff.text)
+    event = FileChanged(
+        path=name,
+        before=None if before is None else hashlib.sha256(before).hexdigest(),
+        after=hashlib.sha256(after).hexdigest(),
+        diff=text,
+        added=diff.added,
+        removed=diff.removed,
+    )
+    done = "Created" if before is None else "Changed"
+    told = f"{done} {name}: {diff.added} lines added, {diff.removed} removed{f', in {where}' if where else ''}."
+    return ToolResult(told, data={"path": name}, events=(event,), blobs=tuple(blobs))
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Put ``content`` in place of ``path`` at once, so that a crash leaves the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+        if path.exists():
+            temporary.chmod(path.stat().st_mode & 0o7777)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _text(data: bytes) -> str:
+    return data.decode(errors="replace")
+
+
+def _lines_of(text: str, piece: str) -> str:
+    places: list[str] = []
+    at = text.find(piece)
+    while at >= 0 and len(places) < 10:
+        places.append(str(text.count("\n", 0, at) + 1))
+        at = text.find(piece, at + len(piece))
+    return ", ".join(places) + (", …" if at >= 0 else "")
+
+
+def _near(text: str, old: str) -> str:
+    """Where something like ``old`` is, for a model that misremembers a file."""
+    lines = text.split("\n")
+    wanted = next((line for line in old.split("\n") if line.strip()), "").strip()
+    if not wanted or len(lines) > MAX_NEAR_LINES:
+        return ": read the file again"
+    for number, line in enumerate(lines, 1):
+        if line.strip() == wanted:
+            return f": line {number} has its first line, but the whitespace or the lines after it differ"
+    near = difflib.get_close_matches(wanted, {line.strip()[:500] for line in lines if line.strip()}, n=1, cutoff=0.6)
+    if not near:
+        return ": nothing like it is there; read the file again"
+    number = next(number for number, line in enumerate(lines, 1) if line.strip()[:500] == near[0])
+    return f": the nearest is line {number}: {near[0][:200]}"

@@ -1,0 +1,126 @@
+"""`evaluate`: the task's own scorer, on a copy of the workspace, within a budget."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import shutil
+from pathlib import Path
+from typing import Final
+
+from sessions.jobs.job import Job, JobEnd
+from sessions.jobs.manager import JobError, JobManager
+from sessions.log.events import EvalScored, EvaluateSpec
+from sessions.log.text import long_text
+from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
+from sessions.tools.environment import tool_environment
+from sessions.tools.reports import collect
+from sessions.tools.words import duration
+from sessions.workspace import WorkspaceError, copy_for_scoring
+
+WORKSPACE_VARIABLE: Final = "APOLLO_WORKSPACE"
+"""Where the scorer finds the copy of the workspace; it runs in a folder of its own, with its files beside it."""
+KIND: Final = "evaluations"
+PLACE: Final = "scoring"
+
+
+class EvaluateArguments(Arguments, frozen=True):
+    """Have the task's own scorer judge the workspace as it is now. The number of evaluations may be limited; one that
+    fails to give a score does not count.
+    """
+
+
+class Evaluate:
+    """Runs the scorer as a job that the agent neither sees nor numbers."""
+
+    name = "evaluate"
+    arguments = EvaluateArguments
+
+    async def run(self, arguments: EvaluateArguments, context: ToolContext) -> ToolResult:
+        """Copy, score, tidy up."""
+        spec = _spec(context)
+        left = context.evaluations_left()
+        if left is not None and left <= 0:
+            used = context.evaluations_used()
+            raise ToolFailure(f"the budget of evaluations is used up: {used} of {used + left}")
+        runs = JobManager(context.folder, kind=KIND)
+        number = runs.next_number()
+        place = context.folder / PLACE / str(number)
+        try:
+            copy, home = await asyncio.to_thread(copy_for_scoring, context.workspace, context.folder, place)
+            env = tool_environment(context.env, home) | {WORKSPACE_VARIABLE: str(copy)}
+            job = await runs.start(number, spec.command, home, env, origin=f"{context.step}.{context.call}")
+        except (WorkspaceError, JobError) as error:
+            await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
+            raise ToolFailure(f"the evaluation could not begin: {error}", environment=True) from None
+        return await self.follow(runs, job, context)
+
+    async def follow(self, runs: JobManager, job: Job, context: ToolContext) -> ToolResult:
+        """Wait for a scorer that runs, and say what it found. A cancelled call ends its scorer."""
+        spec = _spec(context)
+        left = max(0.0, spec.timeout - max(0, context.clock() - job.started_at) / 1000)
+        try:
+            end = await runs.wait(job, left)
+            late = end is None
+            if end is None:
+                end = await runs.kill(job, by="host")
+        except asyncio.CancelledError:
+            await asyncio.shield(asyncio.ensure_future(_abandon(runs, job, context.folder)))
+            raise
+        output = (await asyncio.to_thread(collect, runs, job)).text
+        await asyncio.to_thread(_tidy, context.folder, job.number)
+        score, problem = _judged(output, end, spec, late)
+        return _result(context, spec, output, score, problem)
+
+
+def _result(context: ToolContext, spec: EvaluateSpec, output: str, score: float | None, problem: str) -> ToolResult:
+    text, blobs = long_text(output)
+    used, left = context.evaluations_used(), context.evaluations_left()
+    budget = None if left is None else used + left
+    if score is not None:
+        used += 1
+    event = EvalScored(score=score, better=spec.better, used=used, budget=budget, output=text, problem=problem)
+    count = f"evaluation {used} of {budget}" if budget is not None else f"evaluation {used}"
+    if score is None:
+        told = f"[no score: the scorer {problem}; this does not count as an evaluation]"
+    else:
+        told = f"[score {score:g} ({spec.better} is better), {count}]"
+    body = output if not output or output.endswith("\n") else output + "\n"
+    return ToolResult(
+        body + told,
+        outcome="ok" if score is not None else "error",
+        data={"score": score, "problem": problem, "used": used, "budget": budget},
+        events=(event,),
+        blobs=tuple(blobs),
+    )
+
+
+def _judged(output: str, end: JobEnd | None, spec: EvaluateSpec, late: bool) -> tuple[float | None, str]:
+    """The score, or None and what went wrong."""
+    if late:
+        return None, f"did not end within {duration(spec.timeout * 1000)}"
+    if end is None or end.how != "exited":
+        return None, "was killed"
+    if end.exit_code != 0:
+        return None, f"ended with exit code {end.exit_code}"
+    last = next((line.strip() for line in reversed(output.splitlines()) if line.strip()), "")
+    try:
+        score = float(last)
+    except ValueError:
+        return None, f"printed no number on its last line: {last[:100]!r}" if last else "printed nothing"
+    return (score, "") if math.isfinite(score) else (None, f"printed {last!r}, which is no finite number")
+
+
+def _spec(context: ToolContext) -> EvaluateSpec:
+    if context.evaluate is None:
+        raise ToolFailure("this task has no scorer")
+    return context.evaluate
+
+
+async def _abandon(runs: JobManager, job: Job, folder: Path) -> None:
+    await runs.kill(job, by="host", grace=0.5)
+    await asyncio.to_thread(_tidy, folder, job.number)
+
+
+def _tidy(folder: Path, number: int) -> None:
+    shutil.rmtree(folder / PLACE / str(number), ignore_errors=True)

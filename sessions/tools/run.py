@@ -1,0 +1,135 @@
+"""`run`: a command as a job."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import Meta
+
+from sessions.jobs.job import Job, JobEnd
+from sessions.jobs.manager import JobError
+from sessions.log.events import Body, JobBackgrounded
+from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
+from sessions.tools.environment import tool_environment
+from sessions.tools.racing import first_of
+from sessions.tools.reports import collect, ended, leftovers, outcome
+from sessions.tools.words import duration
+
+EARLY: Final = 0.3
+"""Seconds for which a background job is watched, so that one that fails at once says so at once."""
+
+
+class RunArguments(Arguments, frozen=True):
+    """Run a shell command (bash) in the workspace, and get its output and exit code. If it still runs after `timeout`
+    seconds it goes on as a job in the background and you get the job's number: use `wait` for its end, `job_output`
+    to read it, `job_kill` to end it. Its standard input is empty unless `background` or `tty` is set.
+    """
+
+    command: Annotated[str, Meta(description="The command, as for `bash -c`.", min_length=1)]
+    timeout: Annotated[
+        float, Meta(description="Seconds to wait for its end before it goes on in the background.", gt=0, le=86_400)
+    ] = 120
+    background: Annotated[bool, Meta(description="Start it as a background job at once.")] = False
+    tty: Annotated[bool, Meta(description="Give it a terminal, for programs that ask for one.")] = False
+
+
+class Run:
+    """Starts a job and waits for it; the job outlives the call, the session and the host if need be."""
+
+    name = "run"
+    arguments = RunArguments
+
+    async def run(self, arguments: RunArguments, context: ToolContext) -> ToolResult:
+        """Start the command. Exactly one job is started, and it is in the log before anything is waited for."""
+        if "\0" in arguments.command:
+            raise ToolFailure("a command cannot contain a NUL character")
+        starting = asyncio.ensure_future(self._start(arguments, context))
+        try:
+            job = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # Half started is no state that a log can tell: finish, then hand the job over.
+            context.jobs.release(await starting)
+            raise
+        except JobError as error:
+            raise ToolFailure(str(error), environment=True) from None
+        if not arguments.background:
+            return await self.follow(job, context, arguments.timeout)
+        end = await self._wait(job, context, EARLY, ())
+        return await self._left(job, context, "asked") if end is None else await self._ended(job, context, end)
+
+    async def follow(self, job: Job, context: ToolContext, timeout: float) -> ToolResult:
+        """Wait ``timeout`` seconds for the end of a job that runs, unless advice is to be delivered now."""
+        end = await self._wait(job, context, timeout, (context.hurry.wait(),))
+        if end is not None:
+            return await self._ended(job, context, end)
+        return await self._left(job, context, "advice" if context.hurry.is_set() else "timeout")
+
+    async def _start(self, arguments: RunArguments, context: ToolContext) -> Job:
+        job = await context.jobs.start(
+            context.jobs.next_number(),
+            arguments.command,
+            context.workspace,
+            tool_environment(context.env, context.workspace),
+            origin=f"{context.step}.{context.call}",
+            tty=arguments.tty,
+            input=arguments.background,
+        )
+        await context.emit(job.started())
+        return job
+
+    async def _wait(
+        self, job: Job, context: ToolContext, timeout: float, others: tuple[Coroutine[Any, Any, Any], ...]
+    ) -> JobEnd | None:
+        try:
+            await first_of(max(0.0, timeout), context.jobs.wait(job), *others)
+        except asyncio.CancelledError:
+            context.jobs.release(job)
+            raise
+        return await context.jobs.wait(job, 0)
+
+    async def _ended(self, job: Job, context: ToolContext, end: JobEnd) -> ToolResult:
+        output = await asyncio.to_thread(collect, context.jobs, job)
+        events: tuple[Body, ...] = (end.event(job.number),) if context.jobs.settle(job.number) else ()
+        notes = [note for note in (ended(end), leftovers(job, end)) if note]
+        data: dict[str, Any] = {
+            "job": job.number,
+            "exit_code": end.exit_code,
+            "duration_ms": end.duration_ms,
+            "output_bytes": end.output_bytes,
+        }
+        if output.raw:
+            data["raw"] = output.raw.hash
+        return ToolResult(
+            _with_notes(output.text, *notes),
+            outcome=outcome(end),
+            data=data,
+            events=events,
+            blobs=(output.raw,) if output.raw else (),
+        )
+
+    async def _left(self, job: Job, context: ToolContext, why: Literal["asked", "advice", "timeout"]) -> ToolResult:
+        """The job goes on in the background; the model gets its number and what it wrote so far."""
+        if why == "asked":
+            told = f"Started as job {job.number}."
+        elif why == "advice":
+            told = (
+                f"Advice has arrived: the command was put into the background; it is still running as job {job.number}."
+            )
+        else:
+            ran = duration(max(0, context.clock() - job.started_at))
+            told = f"Still running after {ran}: it goes on in the background as job {job.number}."
+        output = await asyncio.to_thread(collect, context.jobs, job)
+        context.jobs.release(job)
+        return ToolResult(
+            _with_notes(output.text, told),
+            outcome="timeout" if why == "timeout" else "ok",
+            data={"job": job.number, "background": why},
+            events=(JobBackgrounded(job=job.number, why=why),),
+        )
+
+
+def _with_notes(text: str, *notes: str) -> str:
+    text = text if not text or text.endswith("\n") else text + "\n"
+    return text + "\n".join(f"[{note}]" for note in notes)
