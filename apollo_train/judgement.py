@@ -42,12 +42,12 @@ class Judgement:
     created_at: int
     position: int
     state: str = "created"
-    last_seq: int = 0
     flags: FlagBook = field(default_factory=FlagBook)
     advice: AdviceBook = field(default_factory=AdviceBook)
     read_seq: int = 0
     """How far any human has read."""
     best_score: float | None = None
+    better: str = "higher"
     delivered: dict[int, ev.AdviceDelivered] = field(default_factory=dict)
     """Delivered turns by the seq of their event."""
     summaries: dict[int, ev.SummaryWritten] = field(default_factory=dict)
@@ -85,7 +85,6 @@ def judgement_of(reader: LogReader, session: str, position: int) -> Judgement | 
         if isinstance(event.body, ev.SessionCreated):
             found = Judgement(session, event.body, event.at, position)
         if found is not None:
-            found.last_seq = event.seq
             _take(found, event)
     return found
 
@@ -102,6 +101,7 @@ def _take(found: Judgement, event: ev.Event) -> None:
         case ev.CursorMoved() as body if human:
             found.read_seq = max(found.read_seq, body.read_seq)
         case ev.EvalScored(score=float() as score, better=better):
+            found.better = better
             best = max if better == "higher" else min
             found.best_score = score if found.best_score is None else best(found.best_score, score)
         case ev.AdviceDelivered() as body:

@@ -1,0 +1,129 @@
+"""What one sample trains, for the eye: spans of text that are trained, masked, or context only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from apollo_train.chat import Chat
+from apollo_train.context import Prompt, Prompts, Turn
+from apollo_train.judgement import Judgement, judgement_of
+from apollo_train.masks import ReplyMask, masks_of
+from apollo_train.policy import FilterPolicy
+from apollo_train.samples import reply_of
+from apollo_train.unaided import Unaider
+from sessions.log.errors import LogReadFailed
+from sessions.log.parts import CallPart, ReasoningPart, TextPart
+from sessions.log.reader import LogReader
+
+SHOWN_CHARS = 2000
+"""Of a longer message in the context, head and tail, half of this each, are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of text. ``label`` says what it is (``user``, ``call 2``); ``reason`` why it is masked."""
+
+    text: str
+    role: Literal["trained", "masked", "context"]
+    label: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """One sample: which, and its spans in order. ``hidden`` counts earlier messages that are not shown."""
+
+    session: str
+    name: str
+    trained: bool
+    reason: str
+    spans: tuple[Span, ...]
+    hidden: int = 0
+
+
+def preview(
+    reader: LogReader,
+    session: str,
+    policy: FilterPolicy,
+    *,
+    step: int | None = None,
+    messages: int = 8,
+    position: int | None = None,
+) -> Preview | None:
+    """The sample of ``step`` (default: the newest flagged, else the newest one) after the last ``messages`` of its prompt.
+
+    None where the session has no such reply.
+    """
+    judged = judgement_of(reader, session, reader.position() if position is None else position)
+    mask = _chosen(masks_of(reader, judged, policy), step) if judged is not None else None
+    if judged is None or mask is None:
+        return None
+    turns = _turns(reader, judged, policy, mask)
+    shown = turns[-messages:] if messages else []
+    spans = [span for turn in shown for span in _context(turn.chat)]
+    spans += _target(mask, policy)
+    return Preview(session, mask.name, mask.trained, mask.reason, tuple(spans), len(turns) - len(shown))
+
+
+def _chosen(masks: Iterable[ReplyMask], step: int | None) -> ReplyMask | None:
+    found: ReplyMask | None = None
+    for mask in masks:
+        if mask.event.kind != "model.reply":
+            continue
+        if step is not None:
+            if mask.step == step and not mask.summary:
+                found = mask
+        elif found is None or mask.reason == "flagged" or found.reason != "flagged":
+            found = mask
+    return found
+
+
+def _turns(reader: LogReader, judged: Judgement, policy: FilterPolicy, mask: ReplyMask) -> list[Turn]:
+    try:
+        prompt: Prompt = Prompts(reader, judged).of(mask.request)
+    except LogReadFailed:
+        return []
+    unaider = Unaider(reader, judged, policy.advice)
+    return unaider.without(prompt, unaider.variants(prompt)[-1].dropped).turns
+
+
+def _context(chat: Chat) -> list[Span]:
+    spans = []
+    if chat.get("reasoning_content"):
+        spans.append(Span(_cut(chat["reasoning_content"]), "context", "reasoning"))
+    if chat["content"] or not chat.get("tool_calls"):
+        spans.append(Span(_cut(chat["content"]), "context", chat["role"]))
+    for number, call in enumerate(chat.get("tool_calls", ()), 1):
+        function = call["function"]
+        spans.append(Span(_cut(f"{function['name']} {function['arguments']}"), "context", f"call {number}"))
+    return spans
+
+
+def _target(mask: ReplyMask, policy: FilterPolicy) -> list[Span]:
+    """The reply's cells. By message, one masked cell masks them all."""
+    cells = {(cell.part, cell.call): cell for cell in mask.cells}
+    spans: list[Span] = []
+    number = 0
+    for part in reply_of(mask).parts:
+        match part:
+            case ReasoningPart(text=text):
+                cell, label = cells.get(("reasoning", None)), "reasoning"
+            case TextPart(text=text):
+                cell, label = cells.get(("text", None)), "assistant"
+            case CallPart():
+                number += 1
+                cell, label, text = cells.get(("call", number)), f"call {number}", f"{part.name} {part.arguments}"
+        whole = policy.flags.scope == "message" or cell is None
+        trained = mask.trained if whole or cell is None else cell.trained
+        reason = "" if trained else ((cell.reason if cell else "") or mask.reason)
+        spans.append(Span(text, "trained" if trained else "masked", label, reason))
+    return spans
+
+
+def _cut(text: str) -> str:
+    if len(text) <= SHOWN_CHARS:
+        return text
+    half = SHOWN_CHARS // 2
+    return f"{text[:half]}\n[… {len(text) - 2 * half:,} characters …]\n{text[-half:]}"

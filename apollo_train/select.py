@@ -1,0 +1,65 @@
+"""Which sessions take part in an export, and why the others do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from apollo_train.judgement import Judgement, judgement_of
+from apollo_train.policy import FilterPolicy, SessionRules, date_ms
+from sessions.log.reader import LogReader
+
+DAY_MS: Final = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A session that takes no part, and the one reason."""
+
+    session: str
+    reason: str
+
+
+def select(
+    reader: LogReader, sessions: Sequence[str] | None, policy: FilterPolicy | None, position: int
+) -> Iterator[Judgement | LeftOut]:
+    """Judgement of each session (None: all), in the order of their ids; without a policy, all of them."""
+    names = sorted({summary.session for summary in reader.summaries()} if sessions is None else set(sessions))
+    for name in names:
+        judged = judgement_of(reader, name, position)
+        if judged is None:
+            yield LeftOut(name, "session_missing")
+            continue
+        reason = why_not(judged, policy.sessions) if policy is not None else ""
+        yield LeftOut(name, reason) if reason else judged
+
+
+def why_not(judged: Judgement, rules: SessionRules) -> str:
+    """The first rule of the policy that keeps the session out, or ""."""
+    created = judged.created
+    words = {word.verdict or "none" for word in judged.flags.sign_offs.values()} or {"none"}
+    start, end = date_ms(rules.created_from), date_ms(rules.created_to)
+    checks = {
+        "session_replayed": created.origin == "replay" and not rules.replayed,
+        "session_demo": created.origin == "demo" and not rules.demo,
+        "session_state": bool(rules.states) and judged.state not in rules.states,
+        "session_sign_off": not words <= set(rules.sign_off),
+        "session_score": not _good_enough(judged, rules.min_score),
+        "session_task": bool(rules.tasks) and created.task_id not in rules.tasks,
+        "session_tag": bool(rules.tags) and not set(rules.tags) & set(created.tags),
+        "session_model": bool(rules.models) and not {created.model.id, created.model.name} & set(rules.models),
+        "session_date": bool(
+            (start is not None and judged.created_at < start) or (end is not None and judged.created_at >= end + DAY_MS)
+        ),
+        "session_annotator": bool(rules.annotators) and not set(rules.annotators) & judged.humans,
+    }
+    return next((reason for reason, out in checks.items() if out), "")
+
+
+def _good_enough(judged: Judgement, wanted: float | None) -> bool:
+    if wanted is None:
+        return True
+    if judged.best_score is None:
+        return False
+    return judged.best_score >= wanted if judged.better == "higher" else judged.best_score <= wanted
