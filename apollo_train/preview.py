@@ -52,7 +52,7 @@ def preview(
     messages: int = 8,
     position: int | None = None,
 ) -> Preview | None:
-    """The sample of ``step`` (default: the newest flagged, else the newest one) after the last ``messages`` of its prompt.
+    """The sample of ``step`` (default: the newest flagged, else the newest) after the last ``messages`` of its prompt.
 
     None where the session has no such reply.
     """

@@ -1,0 +1,160 @@
+"""``apollo-train``: from a log to training data, and one sample under the eye."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import click
+
+from apollo_train.errors import TrainError
+from apollo_train.export import run_export
+from apollo_train.formats import FORMATS
+from apollo_train.policy import PRESETS, load_policy, policy_toml
+from apollo_train.preview import Preview, Span, preview
+from sessions.errors import ApolloError
+from sessions.log.reader import LogReader
+from sessions.paths import log_paths
+from sessions.plain import plain, plain_line
+
+MARKS: Final = {"trained": "+", "masked": "-", "context": " "}
+"""In the margin: what is trained and what is masked can be told without colour."""
+COLOURS: Final = {"trained": "green", "masked": "red", "context": "bright_black"}
+
+log_option = click.option(
+    "--log", type=click.Path(path_type=Path, dir_okay=False), help="The log (default: APOLLO_LOG, else yours)."
+)
+policy_option = click.option("--policy", default="default", show_default=True, metavar="FILE|PRESET")
+
+
+class OneLine(click.ClickException):
+    """An error as every Apollo command shows it."""
+
+    def show(self, file: object = None) -> None:
+        """One line on stderr."""
+        click.echo(f"apollo-train: {plain_line(self.message)}", err=True)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Our own errors become one line on stderr and exit code 1."""
+    try:
+        yield
+    except ApolloError as problem:
+        raise OneLine(str(problem)) from problem
+
+
+def open_log(log: Path | None) -> LogReader:
+    """The log to read, never written to."""
+    return LogReader(log_paths(log).log)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Turn Apollo's log into training data with per-action masks."""
+
+
+@main.command()
+@log_option
+@policy_option
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="The folder to fill.")
+@click.option("--session", "chosen", multiple=True, metavar="ID", help="Only these sessions (may be given again).")
+@click.option("--segments", default="openai", show_default=True, metavar="FORMAT", help="How segments are written.")
+@click.option("--position", type=int, help="Read the log only up to this event, to repeat an earlier export.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+def build(
+    log: Path | None,
+    policy: str,
+    out: Path,
+    chosen: tuple[str, ...],
+    segments: str,
+    position: int | None,
+    overwrite: bool,
+) -> None:
+    """Write step samples (OUT/steps.jsonl) and whole segments (OUT/segments.jsonl), each with twin and manifest."""
+    with told(), open_log(log) as reader:
+        rules = load_policy(policy)
+        sessions = [reader.find(prefix) for prefix in chosen] or None
+        at = reader.position() if position is None else position
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise TrainError(f"cannot make the folder {out}: {problem.strerror}") from problem
+        for format_name, name in (("steps", "steps.jsonl"), (segments, "segments.jsonl")):
+            report = run_export(reader, sessions, rules, format_name, out / name, overwrite=overwrite, position=at)
+            click.echo(plain_line(f"{report.path} ({format_name})"))
+            for line in report.lines():
+                click.echo(f"  {plain_line(line)}")
+
+
+@main.command()
+@log_option
+@policy_option
+@click.argument("session")
+@click.argument("step", type=int, required=False)
+@click.option("--messages", default=4, show_default=True, help="How much of the prompt to show before the reply.")
+def inspect(log: Path | None, policy: str, session: str, step: int | None, messages: int) -> None:
+    """Show one sample of SESSION: what is trained (green, `+`) and what is masked (red, `-`)."""
+    with told(), open_log(log) as reader:
+        found = preview(reader, reader.find(session), load_policy(policy), step=step, messages=messages)
+        if found is None:
+            what = f"step {step}" if step is not None else "reply"
+            raise TrainError(f"session {session} has no {what}: `apollo log {session}` shows what it has")
+        _show(found)
+
+
+def _show(found: Preview) -> None:
+    verdict = "trained" if found.trained else f"masked: {found.reason}"
+    click.echo(plain_line(f"session {found.session}  step {found.name}  {verdict}"))
+    if found.hidden:
+        click.echo(f"  … {found.hidden} earlier messages are in its prompt too")
+    for span in found.spans:
+        _show_span(span)
+    click.echo(f"\n{MARKS['trained']} trained   {MARKS['masked']} masked   everything else is context")
+
+
+def _show_span(span: Span) -> None:
+    colour = None if os.environ.get("NO_COLOR") else COLOURS[span.role]
+    reason = f" ({span.reason})" if span.reason else ""
+    click.secho(f"{MARKS[span.role]} {plain_line(span.label)}: {span.role}{reason}", fg=colour, bold=True)
+    for line in plain(span.text).split("\n"):
+        click.secho(f"{MARKS[span.role]}   {line}", fg=colour)
+
+
+@main.group()
+def policy() -> None:
+    """Look at filter policies and check them."""
+
+
+@policy.command()
+@click.argument("name", default="default")
+def show(name: str) -> None:
+    """Print a policy (a preset's name or a file) whole, as a file to start from."""
+    with told():
+        click.echo(policy_toml(load_policy(name)), nl=False)
+
+
+@policy.command()
+@click.argument("file")
+def check(file: str) -> None:
+    """Say whether FILE is a good policy."""
+    with told():
+        rules = load_policy(file)
+        click.echo(plain_line(f"{file}: good; policy {rules.name!r}, {rules.digest[:12]}"))
+
+
+@policy.command(name="list")
+def list_() -> None:
+    """Name the presets."""
+    for name, rules in PRESETS.items():
+        click.echo(f"{name:<12} {rules.digest[:12]}")
+
+
+@main.command()
+def formats() -> None:
+    """Name the formats that `apollo export` and `build` write."""
+    for name, made in FORMATS.items():
+        click.echo(f"{name:<10} {made.about}")
