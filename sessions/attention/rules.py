@@ -90,10 +90,11 @@ def edit_rolled_back(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
 
 
 def polling_streak(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
-    """Asking instead of waiting."""
-    run = s.watch.polls
-    if run.count >= t.polling_streak:
-        yield Cause(run.seq, run.step, run.at, f"polling {run.count}×, since step {run.step}")
+    """Asking instead of waiting: many times, or some times with nothing new to see."""
+    run, idle = s.watch.polls, s.watch.idle_polls
+    if run.count >= t.polling_streak or idle.count >= t.idle_polls:
+        unchanged = ", nothing new" if idle.count >= t.idle_polls else ""
+        yield Cause(run.seq, run.step, run.at, f"polling {run.count}×, since step {run.step}{unchanged}")
 
 
 def silent(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:

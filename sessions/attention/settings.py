@@ -12,6 +12,8 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     repeated_action: int = 4
     repeated_error: int = 3
     polling_streak: int = 10
+    idle_polls: int = 5
+    """Polls in a row that show the same."""
     silent_minutes: float = 12.0
     silent_on_job_minutes: float = 120.0
     edit_rollbacks: int = 2

@@ -120,6 +120,8 @@ class Watch(msgspec.Struct, frozen=True, omit_defaults=True):
     """Equal errors, with nothing but errors between them."""
     malformed: Streak = Streak()
     polls: Streak = Streak()
+    idle_polls: Streak = Streak()
+    """Polls in a row that showed what the poll before them had shown."""
     losses: tuple[JobLoss, ...] = ()
     kill: Kill | None = None
     edits: tuple[PathEdits, ...] = ()
@@ -140,7 +142,7 @@ def fold(w: Watch, event: ev.Event) -> Watch:
         case ev.ActionResult() as body:
             return _acted(w, event, body)
         case ev.ActionRefused() as body if body.malformed:
-            return _with(w, malformed=_longer(w.malformed, event, "malformed"), polls=Streak(), started=None)
+            return _with(w, malformed=_longer(w.malformed, event, "malformed"), started=None)
         case ev.JobStarted() as body:
             return _with(w, losses=(*w.losses, JobLoss(body.job, event.at))[-KEPT_PATHS:])
         case ev.JobEnded() as body:
@@ -192,8 +194,16 @@ def _acted(w: Watch, event: ev.Event, body: ev.ActionResult) -> Watch:
         errors=errors,
         malformed=Streak(),
         polls=_longer(w.polls, event, "polling") if polling else Streak(),
+        idle_polls=_idle(w, event, acted) if polling else Streak(),
         losses=_losses(w.losses, body, job, text),
     )
+
+
+def _idle(w: Watch, event: ev.Event, acted: Acted) -> Streak:
+    before = w.actions[-1] if w.actions else None
+    if before and before.polling and before.result == acted.result:
+        return _longer(w.idle_polls, event, acted.result)
+    return Streak(1, event.seq, event.at, acted.result, acted.step)
 
 
 def _longer(streak: Streak, event: ev.Event, key: str) -> Streak:
