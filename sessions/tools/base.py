@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -67,7 +67,9 @@ class ToolContext:
     emit: Callable[..., Awaitable[None]]
     """``await emit(*bodies, blobs=())`` commits events of this step and call at once."""
     enter: Callable[..., Awaitable[None]]
-    """``await enter(state, reason=..., until=..., job=...)`` changes the session's state while the call waits."""
+    """``await enter(state, reason=..., until=..., job=...)`` changes the session's state while the call waits.
+
+    The loop commits the way back to ``running`` together with the result."""
     wake: asyncio.Event
     """Set when advice is queued: a ``wait`` ends."""
     hurry: asyncio.Event
@@ -76,6 +78,10 @@ class ToolContext:
     """``await ask(question, timeout_s)`` returns (answer, timed_out); survives a restart of the host."""
     clock: Callable[[], int]
     """Unix milliseconds."""
+    started_at: int = 0
+    """When the start of this call was committed (ms); 0: just now. An earlier host may have started it."""
+    told: Sequence[Body] = ()
+    """What an earlier host committed of this call, for ``recovery``."""
 
 
 class Tool(Protocol):

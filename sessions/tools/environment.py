@@ -15,12 +15,12 @@ SETTINGS: Final = {
     "GIT_TERMINAL_PROMPT": "0",
     "PYTHONUNBUFFERED": "1",
 }
-OURS: Final = "APOLLO_"
-"""Variables with this prefix are between parts of this program."""
+OURS: Final = frozenset({"APOLLO_LOG", "APOLLO_AS", "APOLLO_CONFIG", "APOLLO_KEYS", "APOLLO_FAULTS"})
+"""Variables between parts of this program; a session may be given others with the same prefix (the demo's pace)."""
 FALLBACK: Final = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
 
 
 def tool_environment(env: Mapping[str, str], workspace: Path) -> dict[str, str]:
     """What a command of the agent sees; ``env`` is the session's, already without keys."""
-    kept = {name: value for name, value in env.items() if not name.startswith(OURS)}
+    kept = {name: value for name, value in env.items() if name not in OURS}
     return {**FALLBACK, "HOME": str(workspace), **kept, **SETTINGS, "PWD": str(workspace)}

@@ -53,7 +53,6 @@ class Wait:
         if job is not None:
             events.append(context.jobs.wait(job))
         done = await first_of(left, *events)
-        await context.enter("running")
         return self._told(job, context, since, woken=bool(done & {0, 1}))
 
     def _told(self, job: Job | None, context: ToolContext, since: int, *, woken: bool) -> ToolResult:
