@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 FINISH: Final = "finish"
 """Key in an action result's data: the session is to finish after this step."""
-WOKEN: Final = "woken_by_advice"
-"""Key in an action result's data: advice ended the wait."""
 TOLD: Final = "told"
 """Key in an action result's data: budget name to the share (percent) that the model was told of with it."""
 
@@ -34,8 +32,7 @@ class CallState:
 class Position:
     """The newest step with a reply, and what has happened since.
 
-    ``open_request`` is a step's request that has neither a reply nor been interrupted. ``halted`` is the newest
-    state change to a state that is not active, after the reply's last observation.
+    ``open_request`` is a step's request that has neither a reply nor been interrupted.
     """
 
     tail: tuple[ev.Event, ...] = ()
@@ -47,8 +44,12 @@ class Position:
     """Failed attempts of ``open_request``."""
     user_turn: bool = False
     """Whether a user turn (advice, nudge) stands after the reply."""
+    observed: int = 0
+    """Seq of the reply's last observation (of the reply itself, if it has none yet)."""
     halted: bool = False
     """Whether the session has come to rest since the last observation."""
+    ended: bool = False
+    """Whether the session has ended since then (and was reopened)."""
 
     @property
     def step(self) -> int:
@@ -63,12 +64,12 @@ class Position:
     @property
     def finishing(self) -> bool:
         """Whether a call of this step asked to finish and nobody has acted on it (nor reopened the session) since."""
-        return not self.halted and not self.user_turn and any(data.get(FINISH) for data in self._results())
+        return not self.ended and not self.user_turn and any(data.get(FINISH) for data in self._results())
 
     @property
     def woken(self) -> bool:
         """Whether advice ended a wait in this step."""
-        return any(data.get(WOKEN) for data in self._results())
+        return any(data.get("why") == "advice" for data in self._results())
 
     def refused(self, why: str) -> bool:
         """Whether a call of this step was refused for this reason and the session has not come to rest since."""
@@ -101,7 +102,9 @@ def position_of(tail: Sequence[ev.Event]) -> Position:
         open_request=open_request,
         attempts=attempts,
         user_turn=any(isinstance(e.body, ev.NudgeSent) or _is_turn(e) for e in since),
-        halted=any(e.seq > observed and _rests(e) for e in since),
+        observed=observed,
+        halted=any(e.seq > observed and _enters(e, "paused", "needs_you", "finished", "stopped") for e in since),
+        ended=any(e.seq > observed and _enters(e, "finished", "stopped") for e in since),
     )
 
 
@@ -140,10 +143,5 @@ def _is_turn(event: ev.Event) -> bool:
     return isinstance(body, ev.AdviceDelivered) and body.channel == "user" and not body.without_effect
 
 
-def _rests(event: ev.Event) -> bool:
-    return isinstance(event.body, ev.StateChanged) and event.body.state in (
-        "paused",
-        "needs_you",
-        "finished",
-        "stopped",
-    )
+def _enters(event: ev.Event, *states: str) -> bool:
+    return isinstance(event.body, ev.StateChanged) and event.body.state in states

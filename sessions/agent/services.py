@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from sessions.log.writer import LogWriter
     from sessions.redact import Redactor
     from sessions.tokens import Counter
-    from sessions.tools.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +51,8 @@ class Services:
     reader: LogReader
     paths: LogPaths
     adapter_for: Callable[[ModelSpec], Adapter]
-    counter: Counter
-    tools: Registry
+    counter_for: Callable[[str], Counter]
+    """The token counter of a model, by name; may load a vocabulary, so it is called off the event loop."""
     jobs_for: Callable[[str], JobManager]
     """The job manager of a session; the same one for the same session as long as the host lives."""
     key_for: Callable[[str, ModelSpec], str | None]

@@ -26,7 +26,7 @@ def system_prompt(created: SessionCreated) -> str:
         often = "as often as you like" if budget is None else f"at most {budget} times"
         better = created.evaluate.better
         paragraphs.append(
-            f"`evaluate` scores your work ({better} is better); you may use it {often}. It is the only score that counts."
+            f"`evaluate` scores your work ({better} is better); you may use it {often}. No other score counts."
         )
     paragraphs.append("When the task is done, or you are certain that it cannot be done, call `finish` with a summary.")
     return "\n\n".join(paragraphs)
@@ -40,5 +40,5 @@ SUMMARY_REQUEST = (
 )
 """The user turn that asks for a summary."""
 
-NUDGE = "Your reply called no tool. Every reply must call at least one: go on with the task, or call `finish` if it is done."
+NUDGE = "Your reply called no tool. Each one must: go on with the task, or call `finish` if it is done."
 """The host's own user turn after a reply without a call."""

@@ -1,4 +1,4 @@
-"""Events to the neutral messages of a prompt: one code for the live loop and for training, so that both mean the same."""
+"""Events to the neutral messages of a prompt: one code for the live loop and for training."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from sessions.log import events as ev
-from sessions.log.parts import Message, Part, TextPart
+from sessions.log.parts import Message, TextPart
 from sessions.log.rebuild import request_chain
 
 if TYPE_CHECKING:
@@ -24,9 +24,6 @@ CONTEXT_KINDS: Final = frozenset(
     }
 )
 """The kinds that a prompt is made of; all other events may be left out of what ``messages_of`` is given."""
-
-EMPTY_REPLY: Final = "(empty reply)"
-"""What stands for a reply without any part: servers answer 400 to an assistant message with nothing in it."""
 
 Text = Callable[[ev.LongText], str]
 
@@ -58,9 +55,8 @@ def messages_of(events: Sequence[ev.Event], text: Text, *, origin: str = "") -> 
     for event in kept:
         match event.body:
             case ev.ModelReplied() as reply:
-                said: tuple[Part, ...] = reply.parts or (TextPart(EMPTY_REPLY),)
                 bad = malformed.get(event.step, ())
-                messages.append(Message("assistant", said, (event.seq,), origin=origin or None, malformed=bad))
+                messages.append(Message("assistant", reply.parts, (event.seq,), origin=origin or None, malformed=bad))
             case ev.ActionResult() as result:
                 shown = text(result.output if result.shown is None else result.shown)
                 messages.append(Message("tool", (TextPart(shown),), (event.seq,), call_id=result.call_id))
@@ -75,7 +71,8 @@ def messages_of(events: Sequence[ev.Event], text: Text, *, origin: str = "") -> 
 
 def summary_text(body: ev.SummaryWritten, text: Text) -> str:
     """What the model reads in place of the steps that were summarised."""
-    told = f"Your own summary of steps {body.from_step} to {body.to_step}, which are no longer in view:\n\n"
+    # The parts of a turn are joined as they are, so the distance to the task is part of the text.
+    told = f"\n\nYour own summary of steps {body.from_step} to {body.to_step}, which are no longer in view:\n\n"
     advice = f"\n\nAll advice that you were given in them, word for word:\n\n{body.advice}" if body.advice else ""
     return told + text(body.text) + advice
 

@@ -203,7 +203,7 @@ def _change(s: Summary, event: ev.Event) -> dict[str, object]:
 
 
 def _pending(s: Summary, verb: str) -> str:
-    """What waits for the boundary after a control: the newest of pause, stop, interrupt and next that is not done yet."""
+    """What waits for the boundary after a control: the newest that is not done yet; nothing takes back a stop."""
     if verb in ("start", "resume", "reopen"):
         return "" if s.pending in ("pause", "next") else s.pending
     if s.pending == "stop" or verb not in ("pause", "stop", "interrupt", "next"):
@@ -272,18 +272,15 @@ def _told(s: Summary, event: ev.Event) -> dict[str, object]:
             scores = (*s.scores, Score(event.step or s.step, body.score))[-KEPT_EVALS:]
             return {"evaluations": body.used, "scores": scores, "better": body.better}
         case ev.QuestionAsked() as body:
-            return {"question": body.question, "open_question": body.text, "question_until": body.until}
+            # An empty question is open all the same.
+            return {"question": body.question, "open_question": body.text[:2000] or "?", "question_until": body.until}
         case ev.QuestionAnswered():
             return {"open_question": "", "question_until": None}
         case ev.AdviceQueued() as body:
             waiting = OpenAdvice(body.advice, body.text[:400], event.at, body.not_before, body.now)
             return {"advice": body.advice, "open_advice": (*s.open_advice, waiting)}
         case ev.AdviceEdited() as body:
-            edited = tuple(
-                msgspec.structs.replace(a, text=body.text[:400], now=body.now or a.now) if a.advice == body.advice else a
-                for a in s.open_advice
-            )
-            return {"open_advice": edited}
+            return {"open_advice": tuple(_edited(waiting, body) for waiting in s.open_advice)}
         case ev.AdviceWithdrawn() as body:
             return {"open_advice": tuple(a for a in s.open_advice if a.advice != body.advice)}
         case ev.AdviceDelivered() as body:
@@ -292,10 +289,16 @@ def _told(s: Summary, event: ev.Event) -> dict[str, object]:
         case ev.FlagSet():
             return {"flags": s.flags + 1}
         case ev.FlagRemoved():
-            return {"flags": s.flags - 1}
+            return {"flags": max(0, s.flags - 1)}
         case ev.SignedOff() as body:
             return {"sign_off": body.verdict or ""}
         case ev.ExportWritten() as body:
             return {"last_export": body.path}
         case _:
             return {}
+
+
+def _edited(waiting: OpenAdvice, body: ev.AdviceEdited) -> OpenAdvice:
+    if waiting.advice != body.advice:
+        return waiting
+    return msgspec.structs.replace(waiting, text=body.text[:400], now=body.now or waiting.now)

@@ -1,0 +1,175 @@
+"""One reply, in as many attempts as it takes: each failed one is committed, and the waits between them can be ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from sessions.agent.bell import cancel, watched
+from sessions.agent.scope import Cut, NeedsPerson, Scope
+from sessions.agent.services import RetryPolicy
+from sessions.log import events as ev
+from sessions.log.parts import CallPart, Part, ReasoningPart, TextPart
+from sessions.providers.base import CallContext, Delta, ProviderError, Reply, RequestBody
+from sessions.redact import Redactor, StreamRedactor
+
+SHOWN_ERROR: Final = 400
+"""Most characters of a provider's error in a reason for a person."""
+
+
+class ContextTooLong(Exception):
+    """The server says that the prompt is too long."""
+
+
+class ReplyCut(Exception):
+    """The reply under way was ended for ``why``; ``partial`` is what had arrived."""
+
+    def __init__(self, why: Cut, partial: tuple[Part, ...]) -> None:
+        super().__init__(why)
+        self.why = why
+        self.partial = partial
+
+
+class Yielded(Exception):
+    """Between two attempts the session was asked to come to rest; the request stays open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A whole reply and how it came."""
+
+    reply: Reply
+    attempt: int
+    first_token_ms: int | None
+    duration_ms: int
+
+
+class Partial:
+    """What has arrived of a reply, without secrets, part by part."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._parts: dict[int, tuple[str, str, list[str]]] = {}
+        self._streams: dict[int, StreamRedactor] = {}
+
+    def add(self, delta: Delta) -> Delta:
+        """Take a delta in; returns it as it may be shown."""
+        stream = self._streams.setdefault(delta.index, self._redactor.stream())
+        text = stream.feed(delta.text)
+        channel, name, pieces = self._parts.get(delta.index, (delta.channel, delta.name, []))
+        pieces.append(text)
+        self._parts[delta.index] = (channel, name or delta.name, pieces)
+        return Delta(delta.channel, text, delta.index, delta.name)
+
+    def parts(self) -> tuple[Part, ...]:
+        """The parts so far, in order."""
+        made: list[Part] = []
+        for index, (channel, name, pieces) in sorted(self._parts.items()):
+            text = "".join(pieces) + self._streams[index].flush()
+            if channel == "call":
+                made.append(CallPart("", name, text))
+            else:
+                made.append(ReasoningPart(text) if channel == "reasoning" else TextPart(text))
+        return tuple(made)
+
+
+async def receive(
+    scope: Scope, request: int, body: RequestBody, *, step: int | None, failed: int = 0, yields: Callable[[], bool]
+) -> Received:
+    """The reply to the request at seq ``request``, of which ``failed`` attempts are in the log.
+
+    Raises ReplyCut, Yielded, ContextTooLong or NeedsPerson. ``step`` None: a summary, whose pieces nobody is shown.
+    """
+    policy = scope.services.retry
+    for tried in range(1, policy.attempts + 1):
+        attempt = failed + tried
+        partial = Partial(scope.services.redactor_for(scope.session))
+        try:
+            return await _cuttable(scope, body, step, attempt, partial)
+        except ProviderError as error:
+            last = tried == policy.attempts or not error.retryable
+            wait = None if last else delay(policy, tried, error.retry_after, scope.services.random.random())
+            await scope.commit(_failure(request, attempt, error, wait, partial.parts()), step=step)
+            if error.reason == "context":
+                raise ContextTooLong from error
+            if wait is None:
+                raise NeedsPerson("key" if error.need_key else "provider", _reason(scope, error, tried)) from error
+            await _back_off(scope, wait, yields)
+    raise AssertionError("the last attempt either returns or raises")
+
+
+def delay(policy: RetryPolicy, tried: int, retry_after: float | None, chance: float) -> float:
+    """Seconds before the next attempt, after ``tried`` failed ones; ``chance`` is a random number below 1."""
+    backed_off = min(policy.cap, policy.first * 2.0 ** (tried - 1)) * (1.0 - chance / 2)
+    return max(backed_off, min(retry_after or 0.0, policy.retry_after_cap))
+
+
+async def _cuttable(scope: Scope, body: RequestBody, step: int | None, attempt: int, partial: Partial) -> Received:
+    """One attempt, which ends at once when a person asks for it."""
+    began = scope.now()
+    first: list[int] = []
+
+    async def stream() -> Reply:
+        call = CallContext(
+            session=scope.session,
+            step=step or 0,
+            key=scope.services.key_for(scope.session, scope.model),
+            extra={"attempt": attempt, "view": scope.services.reader},
+        )
+        # Adapters are asynchronous generators: closing them closes the connection.
+        async with aclosing(cast(Any, scope.adapter.stream(scope.model, body, call))) as items:
+            async for item in items:
+                if isinstance(item, Reply):
+                    return item
+                if not first:
+                    first.append(scope.now() - began)
+                shown = partial.add(item)
+                if step is not None:
+                    scope.services.deltas(scope.session, step, attempt, shown)
+        raise ProviderError("cut", "the stream ended before the reply did")
+
+    task = asyncio.create_task(stream())
+    if not await watched(task, scope.bell, lambda: -1.0 if scope.cut() else None, scope.services.sleep):
+        await cancel(task)
+        raise ReplyCut(scope.cut(), partial.parts())
+    return Received(task.result(), attempt, first[0] if first else None, scope.now() - began)
+
+
+async def _back_off(scope: Scope, seconds: float, yields: Callable[[], bool]) -> None:
+    """Wait between attempts; ended by whatever would end a reply, and by a request to come to rest."""
+
+    async def pause() -> None:
+        await scope.services.sleep(seconds)
+
+    task = asyncio.create_task(pause())
+    if not await watched(task, scope.bell, lambda: -1.0 if scope.cut() or yields() else None, scope.services.sleep):
+        await cancel(task)
+        if why := scope.cut():
+            raise ReplyCut(why, ())
+        raise Yielded
+
+
+def _failure(
+    request: int, attempt: int, error: ProviderError, wait: float | None, arrived: Sequence[Part]
+) -> ev.ModelAttemptFailed:
+    return ev.ModelAttemptFailed(
+        request=request,
+        attempt=attempt,
+        reason=error.reason,
+        status=error.status,
+        message=str(error),
+        retry_ms=None if wait is None else round(wait * 1000),
+        partial=tuple(error.partial) or tuple(arrived),
+    )
+
+
+def _reason(scope: Scope, error: ProviderError, tried: int) -> str:
+    model = scope.model.id
+    if error.need_key:
+        return f"{model} has no key that works: set {error.need_key}, then resume ({str(error)[:SHOWN_ERROR]})"
+    if error.retryable:
+        return f"{model} gave no reply in {tried} attempts: {str(error)[:SHOWN_ERROR]}; resume to try again"
+    return f"{model} refused the request: {str(error)[:SHOWN_ERROR]}; put it right, then resume"

@@ -1,0 +1,105 @@
+"""The boundary: what happens between a step's last observation and the next request, in one fixed order."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from sessions.agent import budget, deliver
+from sessions.agent.bell import first_of
+from sessions.agent.position import Position
+from sessions.agent.scope import NeedsPerson, Scope
+from sessions.agent.system_prompt import NUDGE
+from sessions.log import events as ev
+
+MOST_NUDGES: Final = 3
+"""This many replies without a call in a row ask for a person."""
+
+Verdict = Literal["request", "look_again", "finish", "stop"]
+
+
+class Boundary:
+    """Decides at the boundary of one session. Each decision is committed, or follows from what is."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    async def decide(self, position: Position) -> Verdict:
+        """What comes next: a request, the session's end, or another look at the log, which has grown.
+
+        Raises NeedsPerson after too many replies without a call.
+        """
+        scope, summary = self._scope, self._scope.summary
+        if summary.pending == "stop":
+            return "stop"
+        if await self._pause(position):
+            return "look_again"
+        if position.step and await scope.is_over(position.step):
+            return "finish"
+        if position.finishing:
+            return "look_again" if await self._advised(position, wait=True) else "finish"
+        if reason := budget.reached(summary, scope.now(), step=position.step):
+            await scope.commit(ev.StateChanged(state="paused", need="limit", reason=reason))
+            return "look_again"
+        if position.refused("limit"):
+            used = budget.Budget("evaluations", summary.evaluations, summary.limits.evaluations or 0)
+            await scope.commit(ev.StateChanged(state="paused", need="limit", reason=budget.limit_reason(summary, used)))
+            return "look_again"
+        if await self._advised(position, wait=position.refused("skipped_for_advice") and not position.user_turn):
+            return "look_again"
+        silent = position.reply is not None and not position.calls and not position.user_turn
+        if silent and scope.executes:
+            return await self._silent(position)
+        return "request"
+
+    async def _pause(self, position: Position) -> bool:
+        scope, pending = self._scope, self._scope.summary.pending
+        if pending == "next":
+            asked = scope.services.reader.events(scope.session, kinds={"control.requested"}, newest_first=True, limit=1)
+            if not asked or position.observed < asked[0].seq:
+                return False
+        elif pending not in ("pause", "interrupt"):
+            return False
+        reason = {"next": "at the next boundary", "interrupt": "interrupted"}.get(pending, "")
+        await scope.commit(ev.StateChanged(state="paused", reason=reason), actor=scope.last_actor(pending))
+        return True
+
+    async def _advised(self, position: Position, *, wait: bool) -> bool:
+        """Deliver advice that is ready; with ``wait``, held advice gets its chance first. True if the log has grown."""
+        scope = self._scope
+        while wait and scope.executes and not deliver.ready(scope.summary, scope.now()):
+            rung = scope.bell.listen()
+            seconds = deliver.held_for(scope.summary, scope.now())
+            if seconds is None:
+                return False
+            await first_of(rung.wait(), scope.services.sleep(seconds))
+            if scope.summary.pending:
+                return True
+        numbers = [advice.advice for advice in deliver.ready(scope.summary, scope.now())]
+        if not numbers:
+            return False
+        pieces = deliver.queued(scope.services.reader, scope.session, numbers)
+        bodies = []
+        for answering in (True, False):
+            group = [piece for piece in pieces if (piece.answers is not None) is answering]
+            if group:
+                delivered = ev.AdviceDelivered(
+                    advice=tuple(piece.advice for piece in group),
+                    at_step=position.step + 1,
+                    text=deliver.turn(scope.created.nonce, group),
+                    channel="tool_result" if answering else "user",
+                    woke=position.woken,
+                    without_effect=not scope.executes,
+                )
+                bodies.append(delivered)
+        await scope.commit(*bodies, step=position.step + 1)
+        return scope.executes
+
+    async def _silent(self, position: Position) -> Verdict:
+        """After a reply without a call: the host's own turn, or a person's."""
+        streak = self._scope.summary.nudges + 1
+        if streak >= MOST_NUDGES:
+            if await self._advised(position, wait=True):
+                return "look_again"
+            raise NeedsPerson("nudges", f"{MOST_NUDGES} replies in a row called no tool; advise it, or resume")
+        await self._scope.commit(ev.NudgeSent(text=NUDGE, streak=streak), step=position.step)
+        return "look_again"

@@ -1,0 +1,95 @@
+"""Budgets: what is used of each, what is reached, and when the model is told. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sessions.fold.summary import Summary
+
+TOLD_AT: Final = (50, 80, 95)
+"""The model is told when this share (percent) of a budget is used."""
+HOUR_MS: Final = 3_600_000
+UNITS: Final = {"steps": "steps", "active_hours": "active hours", "tokens": "tokens", "money": "US dollars"}
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """One limited thing: how much is used of how much."""
+
+    name: str
+    used: float
+    limit: float
+
+    @property
+    def percent(self) -> float:
+        """Share used; a limit of zero is used up."""
+        return 100.0 * self.used / self.limit if self.limit > 0 else 100.0
+
+    def __str__(self) -> str:
+        return f"{_figure(self.used)} of {_figure(self.limit)} {UNITS.get(self.name, self.name)}"
+
+
+def budgets(summary: Summary, now: int, *, step: int) -> list[Budget]:
+    """The budgets that the loop checks, where they are limited; ``step`` is the newest step with a reply.
+
+    Evaluations are not among them: their budget bites when the agent asks for one too many.
+    """
+    used = {
+        "steps": float(step),
+        "active_hours": summary.active_now(now) / HOUR_MS,
+        "tokens": float(summary.input_tokens + summary.output_tokens),
+        "money": summary.cost,
+    }
+    limits = {name: getattr(summary.limits, name) for name in used}
+    return [Budget(name, used[name], float(limit)) for name, limit in limits.items() if limit is not None]
+
+
+def reached(summary: Summary, now: int, *, step: int) -> str:
+    """Why the session must pause at this boundary, one line that names the way on; empty if it need not."""
+    for budget in budgets(summary, now, step=step):
+        if budget.used >= budget.limit:
+            return limit_reason(summary, budget)
+    return ""
+
+
+def limit_reason(summary: Summary, budget: Budget) -> str:
+    """The reason of a pause at a limit."""
+    return f"budget used up: {budget}; `apollo limit {summary.number} {budget.name} +N`, then resume"
+
+
+def evaluations_left(summary: Summary) -> int | None:
+    """How often the agent may still evaluate; None: without limit."""
+    limit = summary.limits.evaluations
+    return None if limit is None else max(0, limit - summary.evaluations)
+
+
+def notices(summary: Summary, now: int, told: Mapping[str, int], *, step: int) -> tuple[str, dict[str, int]]:
+    """What to append to the observation, and the shares that it tells of; empty while no threshold is crossed.
+
+    ``told`` is the share that the model was last told of, by budget; after a raised limit it hears of it again.
+    """
+    lines: list[str] = []
+    fresh: dict[str, int] = {}
+    for budget in budgets(summary, now, step=step):
+        level = max((share for share in TOLD_AT if budget.percent >= share), default=0)
+        if level > told.get(budget.name, 0):
+            fresh[budget.name] = level
+            lines.append(f"[budget: {budget} used]")
+    return "\n".join(lines), fresh
+
+
+def still_told(summary: Summary, now: int, told: Mapping[str, int], *, step: int) -> dict[str, int]:
+    """``told`` without the shares that a raised limit has put out of reach again."""
+    now_at = {budget.name: budget.percent for budget in budgets(summary, now, step=step)}
+    kept: dict[str, int] = {}
+    for name, share in told.items():
+        reached_shares = [level for level in TOLD_AT if level <= min(share, now_at.get(name, 0))]
+        if reached_shares:
+            kept[name] = max(reached_shares)
+    return kept
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"

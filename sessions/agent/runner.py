@@ -1,0 +1,203 @@
+"""The life of one session: a single task that works while the session is active and rests while it is not.
+
+What a person asks for is committed by the host before the runner hears of it; the runner then looks at the log. So a
+runner can be dropped at any moment, and a new one goes on from the same log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from sessions.agent.bell import cancel, first_of
+from sessions.agent.deliver import held_for
+from sessions.agent.loop import Loop
+from sessions.agent.recover import recover
+from sessions.agent.scope import Need, NeedsPerson, Scope
+from sessions.agent.services import Services
+from sessions.fold.summary import IllegalTransition
+from sessions.log import events as ev
+from sessions.log.errors import LogClosed, LogError
+from sessions.log.states import ACTIVE
+
+GO: Final = frozenset({"start", "resume", "reopen", "next"})
+"""Controls that set a resting session going."""
+LOG_PAUSE: Final = 5.0
+"""Seconds between tries to write to a log that cannot be written."""
+
+_log = logging.getLogger(__name__)
+
+
+class SessionRunner:
+    """Runs one session. All methods but ``close`` return at once; what they cause is in the log once it is so."""
+
+    def __init__(self, session: str, services: Services) -> None:
+        self.session = session
+        self._services = services
+        self._scope = Scope(session, services)
+        self._task: asyncio.Task[None] | None = None
+        self._loop: Loop | None = None
+        self._hold = ""
+        self._go = False
+
+    # --- what the host calls, after it has committed the event that says so ---
+
+    def start(self) -> None:
+        """Bring the runner to life: the session goes on from where its log says that it is."""
+        self._hold = ""
+        self._wake()
+
+    def resume(self) -> None:
+        """Go on after a pause, a need or an end; also without a control in the log (then the host resumes it)."""
+        self._go = self._scope.summary.state not in ACTIVE
+        self.start()
+
+    def next_boundary(self) -> None:
+        """Go on to the next boundary, then pause."""
+        self.start()
+
+    def request_pause(self) -> None:
+        """Pause at the boundary."""
+        self._wake()
+
+    def interrupt(self) -> None:
+        """End the reply or action under way, then pause."""
+        self._wake()
+
+    def stop(self) -> None:
+        """End the reply or action under way, the jobs and the session."""
+        self._wake()
+
+    def advice_changed(self) -> None:
+        """Advice was queued, edited, withdrawn or made urgent."""
+        self._wake()
+
+    def answer_arrived(self) -> None:
+        """The open question was answered."""
+        self._wake()
+
+    def hold(self, reason: str) -> None:
+        """Pause at the boundary, by the host and for this reason; jobs go on. Nothing if the session is at rest."""
+        self._hold = reason
+        self._wake()
+
+    async def close(self) -> None:
+        """Drop everything at once, as a crash would; the session's state stays as it is."""
+        if self._task is not None:
+            await cancel(self._task)
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What ended the task, if it should not have ended."""
+        task = self._task
+        return task.exception() if task is not None and task.done() and not task.cancelled() else None
+
+    def _wake(self) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(self._live(), name=f"session {self.session}")
+        self._scope.bell.ring()
+
+    # --- the life ---
+
+    async def _live(self) -> None:
+        scope = self._scope
+        open_jobs = [job.job for job in scope.summary.open_jobs]
+        watching = asyncio.create_task(
+            self._services.jobs_for(self.session).watch(self._job_ended, open_jobs), name=f"jobs of {self.session}"
+        )
+        try:
+            alive = await self._guarded(lambda: recover(scope))
+            while alive:
+                alive = await self._guarded(self._work)
+        finally:
+            await cancel(watching)
+
+    async def _work(self) -> None:
+        """One piece of the session's life, up to where the log is to be looked at again."""
+        scope, summary = self._scope, self._scope.summary
+        if summary.state in ACTIVE:
+            if self._hold:
+                await scope.commit(ev.StateChanged(state="paused", reason=self._hold))
+                self._hold = ""
+            else:
+                await self._turn()
+        elif summary.state == "needs_you" and summary.need == "question":
+            await self._turn()
+        else:
+            await self._rest()
+
+    async def _turn(self) -> None:
+        if self._loop is None:
+            try:
+                self._loop = Loop(self._scope, lambda: bool(self._hold) or self._scope.summary.pending == "pause")
+            except Exception as error:  # whatever it is, it has to do with this session alone
+                if self._scope.summary.step:
+                    raise
+                _log.exception("%s could not start", self._scope.name)
+                await self._scope.commit(ev.StateChanged(state="failed", reason=f"could not start: {error}"))
+                return
+        await self._loop.turn()
+
+    async def _rest(self) -> None:
+        """Wait at rest until a person, or the host, wants something that changes that."""
+        scope = self._scope
+        rung = scope.bell.listen()
+        summary = scope.summary
+        verb, actor = scope.asked_for()
+        advised = held_for(summary, scope.now()) if summary.need == "nudges" else None
+        if summary.state == "archived":
+            await rung.wait()
+        elif verb in GO or self._go or (advised is not None and advised <= 0):
+            self._go = False
+            await scope.commit(ev.StateChanged(state="running"), actor=actor or "host")
+        elif verb == "stop" and summary.state != "stopped":
+            await scope.end("stopped", actor)
+        elif verb == "pause" and summary.state in ("created", "needs_you"):
+            await scope.commit(ev.StateChanged(state="paused"), actor=actor)
+        elif advised is not None:
+            await first_of(rung.wait(), scope.services.sleep(advised))
+        else:
+            await rung.wait()
+
+    async def _job_ended(self, ended: ev.JobEnded) -> None:
+        try:
+            await self._scope.commit(ended)
+        except LogError as error:
+            # A later host finds the job again, and tells then.
+            _log.error("%s: the end of job %d is not in the log: %s", self._scope.name, ended.job, error)
+
+    # --- when something goes wrong ---
+
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> bool:
+        """Do ``work``; what goes wrong ends in "needs you", never in a dead session. False: the log is closed."""
+        try:
+            await work()
+        except LogClosed:
+            return False
+        except NeedsPerson as need:
+            return await self._need(need.need, str(need))
+        except Exception as error:  # noqa: BLE001 - a session never dies of an exception
+            _log.exception("%s met an error of our own", self._scope.name)
+            told = f"an error in Apollo itself ({type(error).__name__}: {error}); the host's log has the details"
+            return await self._need("other", told)
+        return True
+
+    async def _need(self, need: Need, reason: str) -> bool:
+        """Commit that a person is needed; a log that cannot be written is tried again until it can."""
+        change = ev.StateChanged(state="needs_you", need=need, reason=" ".join(reason.split()))
+        while True:
+            try:
+                await self._scope.commit(change)
+            except LogClosed:
+                return False
+            except IllegalTransition as error:
+                # Somebody else changed the state meanwhile; what the log says holds.
+                _log.error("%s: %s", self._scope.name, error)
+                await self._services.sleep(LOG_PAUSE)
+            except LogError as error:
+                _log.error("%s stands still: %s", self._scope.name, error)
+                await self._services.sleep(LOG_PAUSE)
+                continue
+            return True

@@ -1,0 +1,191 @@
+"""What all parts of one session's loop share: its log, its facts, and the one way to commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal, Protocol, TypeVar, cast
+
+import msgspec
+
+from sessions.agent.bell import Bell
+from sessions.agent.position import Position, read_position
+from sessions.agent.services import Services
+from sessions.fold.summary import Summary
+from sessions.log import events as ev
+from sessions.log.states import State
+from sessions.log.text import Blob, long_text
+from sessions.providers.base import Adapter
+from sessions.tools.base import ToolResult
+
+Cut = Literal["", "interrupt", "advice", "stop"]
+Need = Literal["key", "provider", "nudges", "context", "other"]
+BodyType = TypeVar("BodyType", bound=ev.Body)
+
+
+class NeedsPerson(Exception):
+    """The loop cannot go on by itself; ``str()`` is the one-line reason."""
+
+    def __init__(self, need: Need, reason: str) -> None:
+        super().__init__(" ".join(reason.split()))
+        self.need: Need = need
+
+
+class Recorded(Protocol):
+    """The result of a recorded call."""
+
+    @property
+    def output(self) -> str:
+        """The observation."""
+        ...
+
+    @property
+    def outcome(self) -> ev.Outcome:
+        """How it ended."""
+        ...
+
+
+class PlaysBack(Protocol):
+    """What an adapter that executes nothing has besides (sessions.providers.replay)."""
+
+    async def recorded_result(self, spec: ev.ModelSpec, step: int, call: int) -> Recorded:
+        """What the call returned then, after as long as it took."""
+        ...
+
+    async def is_over(self, step: int) -> bool:
+        """Whether the recording ends with this step."""
+        ...
+
+
+class Scope:
+    """One session as its loop sees it. ``created`` is its first event; all else is read from the log when needed."""
+
+    def __init__(self, session: str, services: Services) -> None:
+        self.session = session
+        self.services = services
+        self.bell = Bell()
+        first = next(iter(services.reader.events(session, limit=1)), None)
+        if first is None or not isinstance(first.body, ev.SessionCreated):
+            raise ValueError(f"there is no session {session} in the log, so nothing can be run")
+        self.created: ev.SessionCreated = first.body
+        self.model = self.created.model
+        self._adapter: Adapter | None = None
+
+    @property
+    def adapter(self) -> Adapter:
+        """The session's provider. Raises what the registry raises when there is none."""
+        if self._adapter is None:
+            self._adapter = self.services.adapter_for(self.model)
+        return self._adapter
+
+    @property
+    def summary(self) -> Summary:
+        """The fold of the session after the newest commit."""
+        summary = self.services.writer.summary(self.session)
+        assert summary is not None, "a session with a first event has a summary"
+        return summary
+
+    @property
+    def executes(self) -> bool:
+        """Whether calls are run here; a replayed session's results are recorded ones."""
+        return self.adapter.executes
+
+    async def recorded(self, step: int, call: int) -> ToolResult:
+        """What a call of a replayed session returned then."""
+        found = await cast(PlaysBack, self.adapter).recorded_result(self.model, step, call)
+        return ToolResult(found.output, found.outcome)
+
+    async def is_over(self, step: int) -> bool:
+        """Whether ``step`` is the last one of a replayed session."""
+        return not self.executes and await cast(PlaysBack, self.adapter).is_over(step)
+
+    @property
+    def folder(self) -> Path:
+        """The session's own folder."""
+        return self.services.paths.session_folder(self.session)
+
+    @property
+    def workspace(self) -> Path:
+        """Where the agent works."""
+        return Path(self.created.workspace) if self.created.workspace else self.folder / "workspace"
+
+    @property
+    def name(self) -> str:
+        """How errors name the session: its number and title."""
+        return f"session {self.summary.number} ({self.created.title})"
+
+    def now(self) -> int:
+        """Unix milliseconds."""
+        return self.services.clock()
+
+    def position(self) -> Position:
+        """Where the session stands now, from the log."""
+        return read_position(self.services.reader, self.session)
+
+    def text(self, text: str) -> tuple[ev.LongText, list[Blob]]:
+        """``text`` without secrets, as the log stores it, and its blobs."""
+        return long_text(self.clean(text))
+
+    def clean(self, text: str) -> str:
+        """``text`` without secrets."""
+        return self.services.redactor_for(self.session).text(text)
+
+    async def commit(
+        self,
+        *bodies: ev.Body,
+        step: int | None = None,
+        call: int | None = None,
+        actor: str = "host",
+        blobs: Iterable[Blob] = (),
+    ) -> list[ev.Event]:
+        """Commit a write set of this session; returns after it is on disk. Secrets are taken out first."""
+        new = [ev.NewEvent(self.session, self._redacted(body), step, call, actor) for body in bodies]
+        return await self.services.writer.append(*new, blobs=blobs)
+
+    def cut(self) -> Cut:
+        """Why a reply under way must end now, if it must: what was asked for is in the log."""
+        summary = self.summary
+        if summary.pending == "stop":
+            return "stop"
+        if summary.pending == "interrupt":
+            return "interrupt"
+        return "advice" if any(advice.now for advice in summary.open_advice) and self.executes else ""
+
+    def last_actor(self, verb: str) -> str:
+        """Who asked for ``verb`` last; ``host`` if nobody did."""
+        controls = self.services.reader.events(self.session, kinds={"control.requested"}, newest_first=True, limit=16)
+        for event in controls:
+            if isinstance(event.body, ev.ControlRequested) and event.body.verb == verb:
+                return event.actor
+        return "host"
+
+    def asked_for(self) -> tuple[str, str]:
+        """(verb, actor) of the newest control, if no change of state has followed it; else two empty strings."""
+        newest = self.services.reader.events(
+            self.session, kinds={"control.requested", "session.state"}, newest_first=True, limit=1
+        )
+        if newest and isinstance(newest[0].body, ev.ControlRequested):
+            return newest[0].body.verb, newest[0].actor
+        return "", ""
+
+    async def end(self, state: State, actor: str, reason: str = "") -> None:
+        """End the session: its jobs, then itself."""
+        jobs = self.services.jobs_for(self.session)
+        await jobs.kill_all()
+        ended: list[ev.Body] = []
+        for open_job in self.summary.open_jobs:
+            job = jobs.find(open_job.job)
+            end = await jobs.wait(job, 1.0) if job else None
+            if jobs.settle(open_job.job):
+                ended.append(end.event(open_job.job) if end else ev.JobEnded(job=open_job.job, how="lost"))
+        await self.commit(*ended, ev.StateChanged(state=state, reason=reason), actor=actor)
+
+    def _redacted(self, body: BodyType) -> BodyType:
+        redactor = self.services.redactor_for(self.session)
+        # A request is made of what is in the log already; to change it here would break its hash.
+        if not redactor.longest or isinstance(body, ev.ModelRequested):
+            return body
+        if isinstance(body, ev.ModelReplied):
+            parts = tuple(redactor.part(part) for part in body.parts)
+            return msgspec.structs.replace(body, parts=parts, raw_text=redactor.text(body.raw_text))
+        return msgspec.convert(redactor.value(msgspec.to_builtins(body)), type(body))

@@ -1,0 +1,249 @@
+"""The calls of one reply, in order: each is committed before it runs, and its observation before the next one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Iterable
+from functools import partial
+from typing import Any, Final, Literal
+
+import msgspec
+
+from sessions.agent import budget, deliver
+from sessions.agent.ask import ask, close
+from sessions.agent.bell import cancel, watched
+from sessions.agent.observe import escape_advice
+from sessions.agent.position import FINISH, TOLD, CallState, Position
+from sessions.agent.scope import Scope
+from sessions.jobs.manager import JobManager
+from sessions.log import events as ev
+from sessions.log.errors import LogError
+from sessions.log.states import ACTIVE, State
+from sessions.log.text import Blob
+from sessions.tools import recovery, registry
+from sessions.tools.base import ToolContext, ToolFailure, ToolResult
+from sessions.tools.shown import shown
+
+Why = Literal["skipped_for_advice", "interrupted", "limit"]
+
+NOT_RUN: Final[dict[Why, str]] = {
+    "skipped_for_advice": "Skipped for advice: a message from a person follows. Read it first; call again if you "
+    "still need this.",
+    "interrupted": "Not run: a person interrupted before this call began.",
+    "limit": "Not run: all evaluations that you may use are used up.",
+}
+_log = logging.getLogger(__name__)
+
+
+class Step:
+    """Runs calls for one session, and is the same whether they are new or were left by a host that died."""
+
+    def __init__(self, scope: Scope, jobs: JobManager, names: tuple[str, ...]) -> None:
+        self._scope = scope
+        self._jobs = jobs
+        self._names = names
+        self._told: dict[str, int] | None = None
+
+    async def run_calls(self, position: Position) -> None:
+        """Bring every call of the newest reply to its observation."""
+        for call in position.unfinished:
+            if not self._scope.executes:
+                await self._replay(position.step, call)
+            elif call.started is not None:
+                await self._recover(position, call, call.started)
+            else:
+                await self._run(position.step, call)
+
+    # --- one call ---
+
+    async def _run(self, step: int, call: CallState) -> None:
+        part = call.part
+        arguments = registry.decode(part.name, part.arguments, self._names)
+        if isinstance(arguments, registry.Malformed):
+            await self._refuse(step, call, arguments.why, arguments.problem)
+        elif why := self._why_not(part.name):
+            await self._refuse(step, call, why, NOT_RUN[why])
+        else:
+            await self._start(step, call, registry.as_json(arguments))
+            context = self._context(step, call)
+            await self._carry_out(step, call, registry.TOOLS[part.name].run(arguments, context), context)
+
+    async def _recover(self, position: Position, call: CallState, started: ev.Event) -> None:
+        """Find out what became of a call that an earlier host began; it is not begun again."""
+        context = self._context(position.step, call)
+        since = [event for event in position.tail if event.seq > started.seq]
+        await self._carry_out(position.step, call, recovery.recover_action(started, since, context), context)
+
+    async def _replay(self, step: int, call: CallState) -> None:
+        """What is recorded comes back; nothing is run."""
+        if call.started is None:
+            arguments = registry.decode(call.part.name, call.part.arguments)
+            await self._start(
+                step, call, {} if isinstance(arguments, registry.Malformed) else registry.as_json(arguments)
+            )
+        await self._carry_out(step, call, self._scope.recorded(step, call.number), self._context(step, call))
+
+    async def _start(self, step: int, call: CallState, arguments: dict[str, Any]) -> None:
+        started = ev.ActionStarted(call_id=call.part.id, name=call.part.name, arguments=arguments)
+        await self._scope.commit(started, step=step, call=call.number, actor="agent")
+
+    async def _carry_out(
+        self, step: int, call: CallState, work: Coroutine[Any, Any, ToolResult], context: ToolContext
+    ) -> None:
+        """See the work to its end; a crash of the tool is an observation like any other."""
+        scope, since, name = self._scope, self._scope.now(), call.part.name
+        task = asyncio.create_task(work, name=f"{name} of {scope.session}")
+        if not await watched(task, scope.bell, partial(self._look, context), scope.services.sleep):
+            await cancel(task)
+            await self._commit(step, call, await self._interrupted(step, call), since=since)
+            return
+        try:
+            result = task.result()
+        except ToolFailure as failure:
+            result = ToolResult(str(failure), "error", failure.data, environment=failure.environment)
+        except LogError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the model hears of it and decides
+            _log.exception("%s: the tool %s crashed at step %d.%d", scope.name, name, step, call.number)
+            told = f"The tool {name} crashed ({type(error).__name__}: {error}). Whether it had an effect is not known."
+            result = ToolResult(told, "error", environment=True)
+        await self._commit(step, call, result, since=since)
+
+    def _look(self, context: ToolContext) -> float | None:
+        """What a person wants of the action under way: -1 ends it; else seconds until there is more to look at."""
+        scope = self._scope
+        why = scope.cut()
+        if why in ("stop", "interrupt"):
+            return -1.0
+        if why == "advice":
+            context.hurry.set()
+            context.wake.set()
+        held = deliver.held_for(scope.summary, scope.now())
+        if held is not None and held <= 0:
+            context.wake.set()
+        return held if held else None
+
+    async def _interrupted(self, step: int, call: CallState) -> ToolResult:
+        scope = self._scope
+        if scope.summary.open_question:
+            await close(scope, step, call.number, "The question was withdrawn: a person interrupted.")
+        job = self._jobs.by_origin(f"{step}.{call.number}")
+        goes_on = job is not None and job.state == "running"
+        more = f" Its command goes on as job {job.number}." if job is not None and goes_on else ""
+        return ToolResult(f"Interrupted by a person before it was done.{more}", "interrupted")
+
+    def _why_not(self, name: str) -> Why | None:
+        """Why a call that is not started yet must not be."""
+        scope = self._scope
+        why = scope.cut()
+        if why in ("stop", "interrupt"):
+            return "interrupted"
+        # Whoever has just written should not be asked before the answer that may be in it is read.
+        if why == "advice" or (name == "ask_human" and scope.summary.open_advice):
+            return "skipped_for_advice"
+        return "limit" if name == "evaluate" and budget.evaluations_left(scope.summary) == 0 else None
+
+    # --- committing ---
+
+    async def _refuse(
+        self, step: int, call: CallState, why: Literal["malformed", "unknown_tool"] | Why, problem: str
+    ) -> None:
+        part = call.part
+        refused = ev.ActionRefused(
+            call_id=part.id,
+            name=part.name,
+            why=why,
+            problem=problem,
+            arguments=part.arguments,
+            shown=escape_advice(self._scope.clean(problem)),
+        )
+        await self._scope.commit(refused, *self._back_to_work(), step=step, call=call.number)
+
+    async def _commit(self, step: int, call: CallState, result: ToolResult, *, since: int) -> None:
+        scope = self._scope
+        whole = scope.clean(result.output)
+        seen, hidden = shown(whole)
+        seen = escape_advice(seen)
+        notice, told = self._notice(step)
+        if notice:
+            seen = f"{seen}\n{notice}" if seen else notice
+        output, blobs = scope.text(whole)
+        other, more = scope.text(seen) if seen != whole else (None, [])
+        data = result.data | ({TOLD: told} if told else {}) | ({FINISH: True} if result.finish else {})
+        observed = ev.ActionResult(
+            call_id=call.part.id,
+            outcome=result.outcome,
+            output=output,
+            shown=other,
+            hidden_chars=hidden,
+            duration_ms=max(0, scope.now() - since),
+            environment=result.environment,
+            data=data,
+        )
+        await scope.commit(
+            *result.events,
+            observed,
+            *self._back_to_work(),
+            step=step,
+            call=call.number,
+            actor="agent",
+            blobs=[*blobs, *more, *result.blobs],
+        )
+        self._told = (self._told or {}) | told
+
+    def _back_to_work(self) -> tuple[ev.StateChanged, ...]:
+        """The end of a wait or of a question; somebody who paused the session meanwhile keeps it paused."""
+        summary = self._scope.summary
+        waited = summary.state in ACTIVE - {"running"} or summary.need == "question"
+        return (ev.StateChanged(state="running"),) if waited and summary.state != "paused" else ()
+
+    def _notice(self, step: int) -> tuple[str, dict[str, int]]:
+        scope, summary = self._scope, self._scope.summary
+        if self._told is None:
+            self._told = self._read_told()
+        self._told = budget.still_told(summary, scope.now(), self._told, step=step)
+        return budget.notices(summary, scope.now(), self._told, step=step)
+
+    def _read_told(self) -> dict[str, int]:
+        """What the model was told of its budgets before this runner, from the log."""
+        told: dict[str, int] = {}
+        for event in self._scope.services.reader.events(self._scope.session, kinds={"action.result"}):
+            if isinstance(event.body, ev.ActionResult) and isinstance(shares := event.body.data.get(TOLD), dict):
+                told |= msgspec.convert(shares, dict[str, int])
+        return told
+
+    # --- what a call may touch ---
+
+    def _context(self, step: int, call: CallState) -> ToolContext:
+        scope = self._scope
+
+        async def emit(*bodies: ev.Body, blobs: Iterable[Blob] = ()) -> None:
+            await scope.commit(*bodies, step=step, call=call.number, actor="agent", blobs=blobs)
+
+        async def enter(state: State, *, reason: str = "", until: int | None = None, job: int | None = None) -> None:
+            change = ev.StateChanged(state=state, reason=reason, until=until, job=job)
+            await scope.commit(change, step=step, call=call.number, actor="agent")
+
+        async def asking(question: str, timeout: float) -> tuple[str, bool]:
+            return await ask(scope, step, call.number, question, timeout)
+
+        return ToolContext(
+            session=scope.session,
+            step=step,
+            call=call.number,
+            call_id=call.part.id,
+            workspace=scope.workspace,
+            folder=scope.folder,
+            env=scope.services.env_for(scope.session),
+            jobs=self._jobs,
+            evaluate=scope.created.evaluate,
+            evaluations_left=lambda: budget.evaluations_left(scope.summary),
+            evaluations_used=lambda: scope.summary.evaluations,
+            emit=emit,
+            enter=enter,
+            wake=asyncio.Event(),
+            hurry=asyncio.Event(),
+            ask=asking,
+            clock=scope.services.clock,
+        )

@@ -1,0 +1,146 @@
+"""Shortens a context that grew too long: its earlier half becomes a summary that the model writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import msgspec
+
+from sessions.agent import deliver
+from sessions.agent.attempts import ContextTooLong, ReplyCut, Yielded, receive
+from sessions.agent.context import Prompts
+from sessions.agent.scope import NeedsPerson, Scope
+from sessions.agent.system_prompt import SUMMARY_REQUEST
+from sessions.fold.prompt import in_context
+from sessions.log import events as ev
+from sessions.log.parts import TextPart
+from sessions.providers.pricing import cost
+
+ENOUGH: Final = 0.6
+"""Summaries are repeated until the context is below this share of the threshold."""
+TRIES: Final = 2
+"""How often the model is asked for one summary before a person is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What a summary is to cover: steps ``first``..``last``, whose newest reply is ``reply``."""
+
+    first: int
+    last: int
+    reply: ev.Event
+    cover: tuple[ev.Event, ...]
+
+
+class Summariser:
+    """Writes the summaries of one session."""
+
+    def __init__(self, scope: Scope, prompts: Prompts, yields: Callable[[], bool]) -> None:
+        self._scope = scope
+        self._prompts = prompts
+        self._yields = yields
+
+    async def shorten(self, tokens: int) -> None:
+        """Summarise, from ``tokens`` down to well below the threshold.
+
+        Ends early where a person asks for it. Raises NeedsPerson where nothing more can be left out.
+        """
+        goal = ENOUGH * self._scope.model.summary_threshold
+        first = True
+        while first or tokens >= goal:
+            cut = await self._cut()
+            if cut is None:
+                raise NeedsPerson("context", self._too_long(tokens))
+            try:
+                tokens = await self._replace(cut, tokens)
+            except (ReplyCut, Yielded):
+                return
+            first = False
+
+    async def _cut(self) -> Cut | None:
+        """The earlier half of the context by tokens, cut between steps; None if there is only one step."""
+        events = [event for event in self._prompts.context() if in_context(event)]
+        replies = [event for event in events if event.kind == "model.reply"]
+        if len(replies) < 2:
+            return None
+        messages = self._prompts.messages(events)
+        counts = await self._prompts.count([msgspec.json.encode(message).decode() for message in messages])
+        at = {message.sources[0]: count for message, count in zip(messages, counts, strict=True)}
+        half, seen = sum(counts) / 2, 0
+        newest, following = replies[-2], replies[-1]
+        for reply, after in pairwise(replies):
+            seen = sum(count for seq, count in at.items() if seq < after.seq)
+            if seen >= half:
+                newest, following = reply, after
+                break
+        cover = tuple(event for event in events if event.seq < following.seq or event.kind == "summary.written")
+        return Cut(replies[0].step or 1, newest.step or 1, newest, cover)
+
+    async def _replace(self, cut: Cut, before: int) -> int:
+        """Have the summary written and commit it; returns the tokens of the new context."""
+        scope = self._scope
+        for _ in range(TRIES):
+            prompt = await self._prompts.for_summary(cut.reply, cut.cover, SUMMARY_REQUEST)
+            request = (await scope.commit(prompt.request, blobs=prompt.blobs))[0]
+            try:
+                received = await receive(scope, request.seq, prompt.body, step=None, yields=self._yields)
+            except ContextTooLong:
+                raise NeedsPerson("context", self._too_long(before)) from None
+            except ReplyCut as ended:
+                await scope.commit(
+                    ev.ReplyInterrupted(request=request.seq, parts=ended.partial, why=ended.why or "host")
+                )
+                raise
+            reply = received.reply
+            replied = ev.ModelReplied(
+                request=request.seq,
+                parts=reply.parts,
+                finish=reply.finish,
+                finish_raw=reply.finish_raw,
+                model=reply.model,
+                response_id=reply.response_id,
+                usage=reply.usage,
+                cost=cost(scope.model, reply.usage),
+                attempt=received.attempt,
+                first_token_ms=received.first_token_ms,
+                duration_ms=received.duration_ms,
+            )
+            words = "".join(part.text for part in reply.parts if isinstance(part, TextPart)).strip()
+            if words:
+                return await self._commit(cut, request.seq, replied, words, before)
+            await scope.commit(replied, actor="agent")
+        raise NeedsPerson("context", f"{scope.model.id} wrote no summary when asked for one; resume to ask again")
+
+    async def _commit(self, cut: Cut, request: int, replied: ev.ModelReplied, words: str, before: int) -> int:
+        scope = self._scope
+        text, blobs = scope.text(words)
+        advice = deliver.delivered_before(scope.services.reader, scope.session, to_step=cut.last)
+        covered = {event.seq for event in cut.cover}
+        kept = [e for e in self._prompts.context() if e.seq not in covered or e.kind == "session.created"]
+        counts = await self._prompts.count([words, advice, *self._texts(kept)])
+        fixed = max(0, before - sum(await self._prompts.count(self._texts(self._prompts.context()))))
+        after = fixed + sum(counts)
+        written = ev.SummaryWritten(
+            number=scope.summary.summaries + 1,
+            from_step=cut.first,
+            to_step=cut.last,
+            text=text,
+            advice=advice,
+            request=request,
+            tokens_before=before,
+            tokens_after=after,
+        )
+        await scope.commit(replied, written, actor="agent", blobs=blobs)
+        return after
+
+    def _texts(self, events: Sequence[ev.Event]) -> list[str]:
+        return [msgspec.json.encode(message).decode() for message in self._prompts.messages(events)]
+
+    def _too_long(self, tokens: int) -> str:
+        return (
+            f"the context of about {tokens:,} tokens is too long for {self._scope.model.id} and cannot be shortened "
+            "any further; stop the session, or reopen it with a larger context"
+        )
