@@ -15,9 +15,9 @@ import aiosqlite
 from sessions.fold.summary import IllegalTransition
 from sessions.log import schema
 from sessions.log.codec import BY_REQUEST, event_of
-from sessions.log.errors import LogClosed, LogError, LogWriteFailed, RepeatedRequest
+from sessions.log.errors import BadEvent, LogClosed, LogError, LogWriteFailed, RepeatedRequest
 from sessions.log.events import Event, NewEvent
-from sessions.log.heads import UPSERT, Heads, read_heads, summary_row
+from sessions.log.heads import UPSERT, Heads, read_heads
 from sessions.log.staging import INSERT_BLOB, INSERT_EVENT, INSERT_REQUEST, BlobRow, Staged, pack, stage
 from sessions.log.text import Blob
 
@@ -73,8 +73,8 @@ class Committer:
                 if staged is not None:
                     staged.join(branch)
                     done.append((item, staged))
-            changed = dict.fromkeys(session for _, staged in done for session in staged.summaries)
-            await self._connection.executemany(UPSERT, [summary_row(branch.summaries[name]) for name in changed])
+            changed = {name: row for _, staged in done for name, row in staged.summary_rows.items()}
+            await self._connection.executemany(UPSERT, changed.values())
             await self._connection.execute("COMMIT")
         except BaseException as error:
             self._suspect = True
@@ -114,6 +114,10 @@ class Committer:
             staged = stage(item.events, branch, self._clock)
         except (LogError, IllegalTransition) as error:
             item.fail(error)
+            return None
+        except Exception as error:
+            _logger.exception("a write set could not be folded")
+            item.fail(BadEvent(f"{type(error).__name__}: {error}"))
             return None
         rows = await self._packed(item.blobs)
         await self._connection.execute("SAVEPOINT write_set")

@@ -22,6 +22,7 @@ UPSERT: Final = (
     "INSERT INTO sessions (session, number, fold, summary) VALUES (?, ?, ?, ?) "
     "ON CONFLICT (session) DO UPDATE SET fold = excluded.fold, summary = excluded.summary"
 )
+SummaryRow = tuple[str, int, int, str]
 _PAGE: Final = 500
 _logger = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class Heads:
             mine.update(theirs.maps[0])
 
 
-def summary_row(summary: Summary) -> tuple[str, int, int, str]:
+def summary_row(summary: Summary) -> SummaryRow:
     """The row of the ``sessions`` table."""
     return summary.session, summary.number, FOLD_VERSION, msgspec.json.encode(summary).decode()
 

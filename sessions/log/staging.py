@@ -11,7 +11,7 @@ from sessions.fold.summary import IllegalTransition, Summary, fold
 from sessions.log.codec import encode_body
 from sessions.log.errors import BadEvent
 from sessions.log.events import HOST_SESSION, Event, NewEvent, SessionCreated
-from sessions.log.heads import Heads
+from sessions.log.heads import Heads, SummaryRow, summary_row
 from sessions.log.text import Blob, valid_unicode
 
 INSERT_EVENT: Final = (
@@ -35,6 +35,7 @@ class Staged:
     requests: list[RequestRow] = field(default_factory=list)
     seqs: dict[str, int] = field(default_factory=dict)
     summaries: dict[str, Summary] = field(default_factory=dict)
+    summary_rows: dict[str, SummaryRow] = field(default_factory=dict)
 
     def join(self, heads: Heads) -> None:
         """Make the heads what they are after this set."""
@@ -47,7 +48,8 @@ class Staged:
 def stage(events: Sequence[NewEvent], heads: Heads, clock: Callable[[], int]) -> Staged:
     """Number, encode and fold a write set on top of ``heads``, which stays as it is.
 
-    Raises BadEvent or IllegalTransition. A request id is kept by the first event that carries it, and covers the set.
+    Raises BadEvent or IllegalTransition; any other error comes from a fold that met what it did not expect.
+    A request id is kept by the first event that carries it, and covers the set.
     """
     staged = Staged()
     seen: set[str] = set()
@@ -69,6 +71,7 @@ def stage(events: Sequence[NewEvent], heads: Heads, clock: Callable[[], int]) ->
         row = (number, session, seq, new.step, new.call, body.kind, body.v, at, actor, request, data.decode())
         staged.rows.append(row)
     last = heads.position + len(events)
+    staged.summary_rows = {session: summary_row(summary) for session, summary in staged.summaries.items()}
     staged.requests = [(request, first, last) for request in sorted(seen)]
     return staged
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import logmaking as make
 import pytest
 
-from sessions.fold.summary import IllegalTransition
+from sessions.fold.summary import IllegalTransition, Summary, fold
 from sessions.log import events as ev
 from sessions.log.errors import BadEvent, LogClosed, LogTooNew, LogWriteFailed, NotALog, RepeatedRequest
 from sessions.log.reader import LogReader
@@ -94,6 +94,23 @@ async def test_a_body_that_would_not_come_back_is_refused(writer: LogWriter) -> 
         await writer.append(ev.NewEvent(S, ev.NoteWritten(text=3)))  # type: ignore[arg-type]
     with pytest.raises(BadEvent, match="no kind"):
         await writer.append(ev.NewEvent(S, ev.Body()))
+
+
+async def test_an_event_that_the_fold_cannot_bear_fails_alone(
+    writer: LogWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await writer.append(make.created())
+
+    def fold_badly(before: Summary | None, event: ev.Event) -> Summary:
+        if event.body == ev.NoteWritten(text="absurd"):
+            raise ZeroDivisionError("a mistake in a fold")
+        return fold(before, event)
+
+    monkeypatch.setattr("sessions.log.staging.fold", fold_badly)
+    answers = await asyncio.gather(writer.append(note("absurd")), writer.append(note("fine")), return_exceptions=True)
+
+    assert isinstance(answers[0], BadEvent)
+    assert isinstance(answers[1], list)
 
 
 async def test_lone_surrogates_become_replacement_characters_and_never_fail(writer: LogWriter) -> None:

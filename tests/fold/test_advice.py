@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import logmaking as make
+
+from sessions.fold.advice import AdviceBook, FirstAction
+from sessions.log import events as ev
+
+S = make.SESSION
+
+
+def event(body: ev.Body, actor: str = "human:ada") -> ev.NewEvent:
+    return ev.NewEvent(S, body, actor=actor)
+
+
+def book(*events: ev.NewEvent) -> AdviceBook:
+    return AdviceBook(make.numbered(make.created(), *events))
+
+
+QUEUED = event(ev.AdviceQueued(advice=1, text="wait for it", advice_kind="strategy", drafted_at=5, not_before=40))
+DELIVERED = event(ev.AdviceDelivered(advice=(1,), at_step=3, text="wait for it", woke=True), "host")
+
+
+def test_queued_advice_waits_and_keeps_who_said_it_and_when() -> None:
+    (record,) = book(QUEUED).waiting
+    assert (record.number, record.text, record.kind, record.by) == (1, "wait for it", "strategy", "human:ada")
+    assert (record.drafted_at, record.queued_at, record.stage) == (5, 1_020, "queued")
+
+
+def test_edited_and_withdrawn_advice_says_so() -> None:
+    advice = book(QUEUED, event(ev.AdviceEdited(advice=1, text="do wait", now=True)))
+    (record,) = advice.waiting
+    assert (record.text, record.now, record.edits) == ("do wait", True, 1)
+    advice.fold(make.numbered(event(ev.AdviceWithdrawn(advice=1, to_draft=True)))[0])
+    (record,) = advice.all
+    assert (record.stage, record.to_draft) == ("withdrawn", True)
+    assert advice.waiting == advice.delivered == []
+
+
+def test_delivery_the_first_reply_and_the_first_action_after_it() -> None:
+    advice = book(
+        QUEUED,
+        make.started(2, 1, "run"),
+        DELIVERED,
+        make.started(2, 2, "late"),
+        make.reply(3, 0),
+        make.refused(4, 1, "wait"),
+        make.started(4, 2, "run"),
+    )
+    (record,) = advice.delivered
+    assert (record.at_step, record.woke, record.first_reply) == (3, True, 3)
+    assert record.first_action == FirstAction(4, 1, "wait", 7)
+    assert advice.unjudged == [record]
+
+
+def test_the_outcome_ends_the_life_of_advice() -> None:
+    advice = book(QUEUED, DELIVERED, event(ev.AdviceOutcome(advice=1, outcome="ignored", note="n"), "human:bob"))
+    (record,) = advice.all
+    assert (record.stage, record.outcome, record.outcome_by) == ("judged", "ignored", "human:bob")
+    assert advice.unjudged == []
+
+
+def test_advice_without_effect_needs_no_judgement() -> None:
+    delivered = event(ev.AdviceDelivered(advice=(1,), at_step=3, text="x", without_effect=True))
+    assert book(QUEUED, delivered).unjudged == []
+
+
+def test_events_about_advice_that_is_not_there_change_nothing() -> None:
+    bodies: list[ev.Body] = [
+        ev.AdviceEdited(advice=9, text="x"),
+        ev.AdviceWithdrawn(advice=9),
+        ev.AdviceDelivered(advice=(9,), at_step=1, text="x"),
+        ev.AdviceOutcome(advice=9, outcome="followed"),
+    ]
+    assert book(*map(event, bodies), make.started(1, 1, "run")).all == []

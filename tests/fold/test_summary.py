@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from pathlib import Path
+
+import bodies
+import logmaking as make
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sessions.fold.summary import IllegalTransition, Summary, fold
+from sessions.log import events as ev
+from sessions.log.errors import BadEvent
+from sessions.log.heads import fold_summaries, rebuild_summaries
+from sessions.log.parts import Usage
+from sessions.log.reader import LogReader
+from sessions.log.states import STATES, TRANSITIONS, allowed
+from sessions.log.writer import LogWriter
+
+S = make.SESSION
+
+
+def summary_of(*events: ev.NewEvent) -> Summary:
+    return fold_summaries(make.numbered(*events))[S]
+
+
+def event(body: ev.Body, **more: object) -> ev.NewEvent:
+    return ev.NewEvent(S, body, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("before", STATES)
+@pytest.mark.parametrize("after", STATES)
+def test_the_table_of_transitions_is_what_the_fold_allows(before: str, after: str) -> None:
+    (created,) = make.numbered(make.created())
+    start = msgspec.structs.replace(fold(None, created), state=before)
+    (_, change) = make.numbered(make.created(), make.state(after))
+    if before == after or after in TRANSITIONS[before]:  # type: ignore[index]
+        assert fold(start, change).state == after
+    else:
+        with pytest.raises(IllegalTransition, match=f"cannot go from {before} to {after}"):
+            fold(start, change)
+
+
+def test_nothing_comes_back_to_created_and_every_state_can_be_reached() -> None:
+    assert allowed(None, "created")
+    assert not allowed(None, "running")
+    reached = {"created"}
+    while more := {after for state in reached for after in TRANSITIONS[state]} - reached:  # type: ignore[index]
+        reached |= more
+    assert reached == set(STATES)
+    assert all("created" not in after for after in TRANSITIONS.values())
+
+
+def test_a_session_begins_once_and_with_its_creation() -> None:
+    with pytest.raises(IllegalTransition, match="no beginning"):
+        fold(None, make.numbered(make.state("running"))[0])
+    first, again = make.numbered(make.created(), make.created())
+    with pytest.raises(IllegalTransition, match="exists already"):
+        fold(fold(None, first), again)
+
+
+def test_active_time_runs_in_active_states_only() -> None:
+    times = [("running", 1_000), ("on_job", 2_000), ("paused", 4_000), ("running", 9_000), ("finished", 9_500)]
+    summary = summary_of(make.created(), *(make.state(to) for to, _ in times))
+    assert summary.active_at is None
+    events = make.numbered(make.created(), *(make.state(to) for to, _ in times))
+    moved = [events[0], *(msgspec.structs.replace(e, at=at) for e, (_, at) in zip(events[1:], times, strict=True))]
+    folded = fold_summaries(moved)[S]
+    assert folded.active_ms == 3_000 + 500
+    assert folded.active_now(99_999) == 3_500
+    assert fold_summaries(moved[:2])[S].active_now(1_700) == 700
+
+
+def test_no_active_time_passes_while_the_host_is_down() -> None:
+    created, running, recovered, paused = make.numbered(
+        make.created(), make.state("running"), event(ev.SessionRecovered(last_at=5_000)), make.state("paused")
+    )
+    times = zip((created, running, recovered, paused), (0, 1_000, 60_000, 61_000), strict=True)
+    assert fold_summaries(msgspec.structs.replace(e, at=at) for e, at in times)[S].active_ms == 4_000 + 1_000
+
+
+def test_tokens_money_actions_and_errors_are_counted() -> None:
+    said = ev.ModelReplied(request=3, parts=(), finish="stop", usage=Usage(100, 20, 30), cost=0.5)
+    summary = summary_of(
+        make.created(),
+        make.state("running"),
+        make.request(1)[0],
+        event(said, step=1),
+        make.started(1, 1, "run"),
+        make.result(1, 1, outcome="error"),
+        make.refused(1, 2, "nosuch", "unknown_tool"),
+        make.refused(1, 3, "run", "skipped_for_advice"),
+        make.request(2)[0],
+        event(said, step=2),
+    )
+    assert (summary.input_tokens, summary.output_tokens, summary.cached_tokens, summary.cost) == (200, 40, 60, 1.0)
+    assert (summary.step, summary.actions, summary.errors, summary.malformed) == (2, 1, 1, 1)
+
+
+def test_waiting_advice_jobs_and_questions_come_and_go() -> None:
+    body = [
+        ev.AdviceQueued(advice=1, text="wait"),
+        ev.AdviceQueued(advice=2, text="stop"),
+        ev.AdviceEdited(advice=2, text="stop it", now=True),
+        ev.JobStarted(job=1, command="sleep", pid=1, start_time="", boot_id="", folder=""),
+        ev.QuestionAsked(question=1, text="", until=9),
+    ]
+    open_ = summary_of(make.created(), *map(event, body))
+    assert [(a.advice, a.text, a.now) for a in open_.open_advice] == [(1, "wait", False), (2, "stop it", True)]
+    assert [job.job for job in open_.open_jobs] == [1]
+    assert open_.open_question
+    done: list[ev.Body] = [
+        *body,
+        ev.AdviceWithdrawn(advice=1),
+        ev.AdviceDelivered(advice=(2,), at_step=1, text="stop it"),
+        ev.JobEnded(job=1, exit_code=0),
+        ev.QuestionAnswered(question=1, text="yes"),
+    ]
+    closed = summary_of(make.created(), *map(event, done))
+    assert (closed.open_advice, closed.open_jobs, closed.open_question) == ((), (), "")
+    assert closed.advice_delivered == 1
+
+
+def test_reading_does_not_make_a_session_younger() -> None:
+    summary = summary_of(make.created(), event(ev.CursorMoved(read_seq=1)), event(ev.EffortSpent(active_ms=5)))
+    assert summary.last_at == summary.created_at
+    assert summary.last_seq == 3
+
+
+def test_a_summary_does_not_grow_with_its_session() -> None:
+    steps = [make.started(1, 1, "run"), make.result(1, 1), event(ev.EvalScored(score=0.5, used=1), step=1)]
+    short = summary_of(make.created(), make.state("running"), *steps * 100)
+    long = summary_of(make.created(), make.state("running"), *steps * 1000)
+    assert len(msgspec.json.encode(long)) < len(msgspec.json.encode(short)) + 50
+
+
+KINDS = sorted(set(ev.KINDS) - {"session.created", "host.started", "host.stopped"})
+ANY_BODY = st.sampled_from(KINDS).flatmap(lambda kind: bodies.bodies(ev.KINDS[kind]))
+WRITE_SET = st.lists(st.tuples(st.sampled_from([S, make.OTHER]), ANY_BODY, st.integers(1, 9)), max_size=5)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(WRITE_SET, max_size=6))
+def test_whatever_was_written_stored_live_and_rebuilt_summaries_are_equal(
+    write_sets: list[list[tuple[str, ev.Body, int]]],
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "log.sqlite"
+        live = asyncio.run(_write(path, write_sets))
+        with LogReader(path) as reader:
+            assert {summary.session: summary for summary in reader.summaries()} == live
+            assert fold_summaries(reader.stream()) == live
+            stored = list(reader.stream())
+        assert rebuild_summaries(path) == live
+        assert [event.seq for event in stored if event.session == S] == list(range(1, live[S].last_seq + 1))
+        with LogReader(path) as reader:
+            assert list(reader.stream()) == stored
+
+
+async def _write(path: Path, write_sets: list[list[tuple[str, ev.Body, int]]]) -> dict[str, Summary]:
+    async with await LogWriter.open(path) as writer:
+        await writer.append(make.created(S, 1), make.created(make.OTHER, 2))
+        for write_set in write_sets:
+            new = [ev.NewEvent(session, body, step=step) for session, body, step in write_set]
+            with contextlib.suppress(IllegalTransition, BadEvent):
+                await writer.append(*new)
+        return writer.summaries()
