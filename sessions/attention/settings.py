@@ -11,7 +11,7 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     malformed_streak: int = 3
     repeated_action: int = 4
     repeated_error: int = 3
-    polling_streak: int = 10
+    polling_streak: int = 12
     idle_polls: int = 5
     """Polls in a row that show the same."""
     silent_minutes: float = 12.0
