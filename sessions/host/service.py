@@ -35,8 +35,8 @@ class Service:
         self._feed = feed
         self._welcome = welcome
         self._stop = stop
-        self._under_way: dict[str, asyncio.Task[object]] = {}
-        self._answers: OrderedDict[str, object] = OrderedDict()
+        self._under_way: dict[tuple[str, str], asyncio.Task[object]] = {}
+        self._answers: OrderedDict[tuple[str, str], object] = OrderedDict()
         self.stopping = False
 
     def welcome(self, hello: protocol.Hello) -> protocol.Welcome:
@@ -73,26 +73,28 @@ class Service:
     async def _once(self, call: protocol.Change, actor: str) -> object:
         if not call.request or len(call.request) > MAX_REQUEST_CHARS:
             raise RpcError("params", f"a request id has 1 to {MAX_REQUEST_CHARS} characters")
-        task = self._under_way.get(call.request)
+        key = (call.method, call.request)
+        task = self._under_way.get(key)
         if task is None:
             if self.stopping:
                 raise RpcError("refused", "the host is stopping; nothing was changed")
             # A task of its own: who hangs up loses the answer, not the change.
             task = asyncio.create_task(self._apply(call, actor), name=f"{call.method} {call.request}")
-            self._under_way[call.request] = task
-            task.add_done_callback(lambda ended: self._ended(call.request, ended))
+            self._under_way[key] = task
+            task.add_done_callback(lambda ended: self._ended(key, ended))
         return await asyncio.shield(task)
 
-    def _ended(self, request: str, task: asyncio.Task[object]) -> None:
-        del self._under_way[request]
+    def _ended(self, key: tuple[str, str], task: asyncio.Task[object]) -> None:
+        del self._under_way[key]
         if not task.cancelled() and task.exception() is None:
-            self._answers[request] = task.result()
+            self._answers[key] = task.result()
             if len(self._answers) > KEPT_ANSWERS:
                 self._answers.popitem(last=False)
 
     async def _apply(self, call: protocol.Change, actor: str) -> object:
-        if call.request in self._answers:
-            return self._answers[call.request]
+        key = (call.method, call.request)
+        if key in self._answers:
+            return self._answers[key]
         before = await asyncio.to_thread(self._desk.reader.by_request, call.request)
         if before:
             return answered(call, before)

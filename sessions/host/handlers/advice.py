@@ -42,7 +42,7 @@ async def queue(desk: Desk, call: QueueAdvice, actor: str) -> Done:
         more = (ev.ControlRequested(verb="reopen" if s.state in ENDED else "resume"),) if reopens else ()
         answer = await desk.commit(s.session, actor, call.request, queued, *more, note=_delivery(s, call.now, reopens))
     if reopens:
-        desk.fleet.runner(s.session).resume()
+        desk.fleet.runner(s.session).start()
     elif s.state in ACTIVE or s.state == "needs_you":
         _tell(desk, s.session)
         if hold:  # by then nobody can take it back any more
@@ -87,7 +87,7 @@ async def answer(desk: Desk, call: Answer, actor: str) -> Done:
             raise refused(f"question {call.question} of session {s.number} is over; it now asks question {s.question}")
         body = ev.QuestionAnswered(question=s.question, text=text, seen=call.seen)
         committed = await desk.commit(s.session, actor, call.request, body)
-    desk.fleet.runner(s.session).answer_arrived()
+    desk.fleet.runner(s.session).start()
     return committed
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from sessions.fold.summary import Summary
-from sessions.host.fleet import Runner
 from sessions.host.handlers.desk import Desk, only_people, refused, waits_for
 from sessions.host.protocol import Control, Done
 from sessions.log.events import Body, ControlRequested, StateChanged
@@ -16,11 +15,11 @@ from sessions.log.states import ACTIVE, ENDED
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a verb does: what is committed besides the request, what the runner is told, a line for people."""
+    """What a verb does: what is committed besides the request, a line for people, whether the runner is to look."""
 
-    tell: Callable[[Runner], None] | None = None
     more: tuple[Body, ...] = ()
     note: str = ""
+    runs: bool = True
 
 
 async def control(desk: Desk, call: Control, actor: str) -> Done:
@@ -32,18 +31,20 @@ async def control(desk: Desk, call: Control, actor: str) -> Done:
         desk.keys.remember(call.session, call.key)
         body = ControlRequested(verb=call.verb)
         answer = await desk.commit(call.session, actor, call.request, body, *plan.more, note=plan.note)
-    if plan.tell is not None:
-        plan.tell(desk.fleet.runner(call.session))
+    if plan.runs:
+        desk.fleet.runner(call.session).start()
     return answer
 
 
 def _pause(s: Summary) -> Plan:
-    if s.state in ACTIVE and s.pending:
+    if s.pending in ("pause", "stop"):
         raise refused(f"session {s.number} is about to {s.pending} already{waits_for(s)}")
     if s.state in ACTIVE:
-        return Plan(lambda runner: runner.request_pause(), note=f"pauses at the boundary{waits_for(s)}")
+        return Plan(note=f"pauses at the boundary{waits_for(s)}")
+    if s.state == "needs_you" and s.open_question:
+        return Plan(note="pauses now; its question stays open")
     if s.state == "needs_you":
-        return Plan(lambda runner: runner.request_pause(), note="pauses now; it was waiting for you")
+        raise refused(f"session {s.number} waits for you and does nothing; `apollo resume {s.number}` lets it go on")
     if s.state == "paused":
         raise refused(f"session {s.number} is paused already; `apollo resume {s.number}` lets it go on")
     raise refused(f"session {s.number} is {_named(s)}: there is nothing to pause")
@@ -52,9 +53,9 @@ def _pause(s: Summary) -> Plan:
 def _resume(s: Summary) -> Plan:
     _own(s)
     if s.state == "created":
-        return Plan(lambda runner: runner.start())
+        return Plan()
     if s.state in ACTIVE and s.pending == "pause":
-        return Plan(lambda runner: runner.resume(), note="it goes on; the pause is taken back")
+        return Plan(note="it goes on; the pause is taken back")
     if s.state in ACTIVE:
         raise refused(f"session {s.number} is {_named(s)} already")
     if s.state == "needs_you" and s.open_question:
@@ -62,7 +63,7 @@ def _resume(s: Summary) -> Plan:
     if s.state == "archived":
         raise refused(f"session {s.number} is archived: `apollo unarchive {s.number}` brings it back first")
     note = f"{s.reason}; if that still holds it will stop there again" if s.need == "limit" else ""
-    return Plan(lambda runner: runner.resume(), note=note)
+    return Plan(note=note)
 
 
 def _reopen(s: Summary) -> Plan:
@@ -71,28 +72,30 @@ def _reopen(s: Summary) -> Plan:
         return _unarchive(s)
     if s.state not in ENDED:
         raise refused(f"session {s.number} is {_named(s)}: only an ended session can be reopened")
-    return Plan(lambda runner: runner.resume())
+    return Plan()
 
 
 def _stop(s: Summary) -> Plan:
     if s.state in ENDED:
         raise refused(f"session {s.number} is {_named(s)} already")
+    if s.pending == "stop":
+        raise refused(f"session {s.number} is about to stop already{waits_for(s)}")
     jobs = f"; it ends {len(s.open_jobs)} job{'s' * (len(s.open_jobs) > 1)}" if s.open_jobs else ""
     note = f"stops at the boundary{waits_for(s)}{jobs}" if s.state in ACTIVE else f"stops now{jobs}"
-    return Plan(lambda runner: runner.stop(), note=note)
+    return Plan(note=note)
 
 
 def _interrupt(s: Summary) -> Plan:
-    if s.state not in ACTIVE:
+    if s.state not in ACTIVE and not s.open_question:
         raise refused(f"session {s.number} is {_named(s)}: there is nothing to interrupt")
-    return Plan(lambda runner: runner.interrupt())
+    return Plan()
 
 
 def _next(s: Summary) -> Plan:
     _own(s)
     if s.state not in ("created", "paused"):
         raise refused(f"session {s.number} is {_named(s)}: pause it first to let it go on step by step")
-    return Plan(lambda runner: runner.next_boundary(), note="goes on for one step")
+    return Plan(note="goes on for one step")
 
 
 def _archive(s: Summary) -> Plan:
@@ -100,20 +103,20 @@ def _archive(s: Summary) -> Plan:
         raise refused(f"session {s.number} is archived already")
     if s.state in ACTIVE or s.open_jobs:
         raise refused(f"session {s.number} is {_named(s)}: `apollo stop {s.number}` ends it first")
-    return Plan(more=(StateChanged(state="archived"),))
+    return Plan((StateChanged(state="archived"),), runs=False)
 
 
 def _unarchive(s: Summary) -> Plan:
     if s.state != "archived":
         raise refused(f"session {s.number} is {_named(s)}, not archived")
-    return Plan(more=(StateChanged(state="paused", reason="brought back from the archive"),))
+    return Plan((StateChanged(state="paused", reason="brought back from the archive"),), runs=False)
 
 
 def _start(s: Summary) -> Plan:
     _own(s)
     if s.state != "created":
         raise refused(f"session {s.number} is {_named(s)}: `apollo resume {s.number}` lets it go on")
-    return Plan(lambda runner: runner.start())
+    return Plan()
 
 
 def _own(s: Summary) -> None:

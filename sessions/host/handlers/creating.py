@@ -20,7 +20,7 @@ from sessions.log.text import Blob, long_text
 from sessions.providers.registry import parse_model, preload
 from sessions.tools.registry import NAMES
 from sessions.ulid import new_ulid
-from sessions.workspace import prepare_workspace
+from sessions.workspace import keep_scorer, prepare
 
 MAX_TITLE_CHARS: Final = 200
 
@@ -34,14 +34,7 @@ async def create(desk: Desk, call: CreateSession, actor: str) -> Created:
     try:
         await asyncio.to_thread(preload, [call.model])
         await asyncio.to_thread(desk.environments.keep, session, call.env)
-        workspace = await asyncio.to_thread(
-            prepare_workspace,
-            folder,
-            source=Path(call.workspace) if call.workspace else None,
-            in_place=call.in_place,
-            evaluate=call.evaluate,
-            evaluate_base=Path(call.evaluate_base) if call.evaluate_base else None,
-        )
+        workspace = await asyncio.to_thread(_folders, folder, call)
         desk.keys.remember(session, call.key)
         body, blobs = _body(call, desk.writer.next_number(), workspace)
         events = [ev.NewEvent(session, body, actor=actor, request=call.request)]
@@ -84,6 +77,15 @@ def _checked(call: CreateSession) -> CreateSession:
         if value is not None and value < 0:
             raise refused(f"a limit of {name} cannot be {value:g}")
     return msgspec.structs.replace(call, title=title, task=task)
+
+
+def _folders(folder: Path, call: CreateSession) -> Path:
+    workspace = prepare(Path(call.workspace) if call.workspace else None, folder, in_place=call.in_place)
+    if call.evaluate is not None and call.evaluate.files:
+        if call.evaluate_base is None:
+            raise refused("the scorer's files are relative to a folder, and none was named")
+        keep_scorer(call.evaluate, Path(call.evaluate_base), folder)
+    return workspace
 
 
 def _body(call: CreateSession, number: int, workspace: Path) -> tuple[ev.SessionCreated, list[Blob]]:
