@@ -79,13 +79,13 @@ def unflag(cli: Cli, session: str, which: str, as_json: bool) -> None:
     book = FlagBook(reader.events(found, kinds=("flag.set", "flag.removed")))
     reader.close()
     active = book.active
-    mine = [item for item in active if item.flag == which]
+    mine = [item for item in active if item.id == which]
     if not mine:
         target = parse_target(which)
-        mine = [item for item in active if item.target == target and item.actor == cli.actor]
+        mine = [item for item in active if item.target == target and item.by == cli.actor]
     if not mine:
         raise click.ClickException(
             f"you have no flag on {which} in this session; 'apollo log {session} --kind flag.set'"
         )
-    answer = annotate(cli, found, ev.FlagRemoved(flag=mine[-1].flag))
+    answer = annotate(cli, found, ev.FlagRemoved(flag=mine[-1].id))
     done(answer, as_json, f"took back the flag on {mine[-1].target}")
