@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -78,10 +78,6 @@ class ToolContext:
     """``await ask(question, timeout_s)`` returns (answer, timed_out); survives a restart of the host."""
     clock: Callable[[], int]
     """Unix milliseconds."""
-    started_at: int = 0
-    """When the start of this call was committed (ms); 0: just now. An earlier host may have started it."""
-    told: Sequence[Body] = ()
-    """What an earlier host committed of this call, for ``recovery``."""
 
 
 class Tool(Protocol):

@@ -6,12 +6,16 @@ end, so that the model sees what it would have seen; of anything else the outcom
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 from sessions.jobs.manager import JobManager
-from sessions.log.events import JobStarted
-from sessions.tools.base import Arguments, Tool, ToolContext, ToolFailure, ToolResult
-from sessions.tools.evaluate import KIND, Evaluate
+from sessions.log.events import ActionStarted, Event, JobStarted
+from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
+from sessions.tools.evaluate import KIND, Evaluate, EvaluateArguments
+from sessions.tools.registry import TOOLS
 from sessions.tools.reports import job_of
 from sessions.tools.run import Run, RunArguments
 from sessions.tools.wait import Wait, WaitArguments
@@ -25,21 +29,28 @@ REPEATABLE: Final = frozenset({"ask_human", "plan", "finish"})
 """Doing these again is no repetition: all of their effect is in the log, where an open question is found again."""
 
 
-async def recover(tool: Tool, arguments: Arguments, context: ToolContext) -> ToolResult:
-    """What became of a call of ``tool``; may wait as long as the call itself would have.
+async def recover_action(started: Event, since: Sequence[Event], context: ToolContext) -> ToolResult:
+    """The result of the action that ``started`` (an ActionStarted) began; may wait as long as the action would have.
 
-    ``context`` is that of the call, with ``started_at`` and ``told``. Raises ToolFailure as a tool does.
+    ``since`` are the session's events after it. ``context`` is that of the call (same step and call numbers).
+    Raises ToolFailure as a tool does.
     """
-    match arguments:
-        case RunArguments():
-            return await _run(arguments, context)
-        case WaitArguments():
-            return await _wait(arguments, context)
-        case _ if tool.name == "evaluate":
+    action = started.body
+    if not isinstance(action, ActionStarted):
+        raise TypeError(f"{started.kind} starts no action")
+    match _arguments(action):
+        case RunArguments() as arguments:
+            known = {event.body.job for event in since if isinstance(event.body, JobStarted)}
+            return await _run(arguments, started.at, known, context)
+        case WaitArguments() as arguments:
+            until = None if arguments.seconds is None else started.at + round(arguments.seconds * 1000)
+            job = None if arguments.job is None else job_of(context, arguments.job)
+            return await Wait().follow(job, until, context, since=started.at)
+        case EvaluateArguments():
             return await _evaluate(context)
-        case _ if tool.name in REPEATABLE:
-            return await tool.run(arguments, context)
-    return unknown(tool.name)
+        case Arguments() as arguments if action.name in REPEATABLE:
+            return await TOOLS[action.name].run(arguments, context)
+    return unknown(action.name)
 
 
 def unknown(name: str) -> ToolResult:
@@ -47,24 +58,17 @@ def unknown(name: str) -> ToolResult:
     return ToolResult(UNKNOWN.format(name=name), outcome="unknown", environment=True)
 
 
-async def _run(arguments: RunArguments, context: ToolContext) -> ToolResult:
+async def _run(arguments: RunArguments, at: int, known: set[int], context: ToolContext) -> ToolResult:
     origin = f"{context.step}.{context.call}"
     if context.jobs.never_ran(origin):
         return ToolResult(DID_NOT_RUN, outcome="interrupted", environment=True)
     job = context.jobs.by_origin(origin)
     if job is None:
         return unknown("run")
-    if not any(isinstance(body, JobStarted) and body.job == job.number for body in context.told):
+    if job.number not in known:
         await context.emit(job.started())
-    left = 0.0 if arguments.background else arguments.timeout - _passed(context) / 1000
+    left = 0.0 if arguments.background else arguments.timeout - (context.clock() - at) / 1000
     return await Run().follow(job, context, left)
-
-
-async def _wait(arguments: WaitArguments, context: ToolContext) -> ToolResult:
-    since = context.clock() - _passed(context)
-    until = None if arguments.seconds is None else since + round(arguments.seconds * 1000)
-    job = None if arguments.job is None else job_of(context, arguments.job)
-    return await Wait().follow(job, until, context, since=since)
 
 
 async def _evaluate(context: ToolContext) -> ToolResult:
@@ -76,6 +80,11 @@ async def _evaluate(context: ToolContext) -> ToolResult:
     return await Evaluate().follow(runs, job, context)
 
 
-def _passed(context: ToolContext) -> int:
-    """Milliseconds since the call began."""
-    return max(0, context.clock() - context.started_at) if context.started_at else 0
+def _arguments(action: ActionStarted) -> Arguments | None:
+    """The arguments as the log has them; None for a tool that is gone or takes others by now."""
+    if action.name not in TOOLS:
+        return None
+    try:
+        return msgspec.convert(action.arguments, TOOLS[action.name].arguments)
+    except msgspec.ValidationError:
+        return None
