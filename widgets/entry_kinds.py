@@ -270,10 +270,8 @@ def _queued(anchor: ev.Event, body: ev.AdviceQueued, related: Sequence[ev.Event]
             note, since = f"queued, after `{clean_line(waits_for.name, 40)}`", under_way.at
         else:
             note = "queued, for the next boundary"
-    lines = lines_of(text)
-    head = ((f"{_who(anchor.actor)}: ", "dim"), *(lines[0] if lines else ()))
-    about = (((clean_line(body.about_text), "dim"),),) if body.about_text else ()
-    return _entry(anchor, "advice", head, body=(*about, *lines[1:]), note=note + outcome, since=since)
+    head = _one(f"by {_who(anchor.actor)}", "dim", clean_line(body.about_text))
+    return _entry(anchor, "advice", head, body=lines_of(text), note=note + outcome, since=since)
 
 
 def _delivery_note(body: ev.AdviceDelivered) -> str:

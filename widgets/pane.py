@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from widgets.entries import fold_polls
-from widgets.live import LIVE_SEQ, live_entries
+from widgets.live import live_entries
+from widgets.reading import Reading
 from widgets.rows import gutter_width, rows_of
-from widgets.viewport import Place, back, forward, scaled, tail, window
 from widgets.views import Entry, Line, LiveReply
 
 KEPT: Final = 400
@@ -31,7 +30,6 @@ class Pane:
 
     def __init__(self, session: str) -> None:
         self.session = session
-        self.following = True
         self.selected: int | None = None
         self.dirty = True
         self.tick_at: int | None = None
@@ -42,9 +40,7 @@ class Pane:
         self._items: list[Entry] = []
         self._seqs: list[int] = []
         self._stale = True
-        self._top: tuple[int, int] | None = None
-        self._top_newest = 0
-        self._left_at = 0
+        self._reading = Reading(lambda: self._seqs, self._height)
         self._size = (0, 0)
         self._now = 0
         self._rows: dict[int, tuple[Entry, int, bool, list[Line]]] = {}
@@ -84,7 +80,13 @@ class Pane:
     @property
     def unseen(self) -> int:
         """How many entries came since the reader stopped following."""
-        return 0 if self.following else sum(1 for e in self.items() if self._left_at < e.seq < LIVE_SEQ)
+        self.items()
+        return self._reading.unseen
+
+    @property
+    def following(self) -> bool:
+        """Whether the pane stays at its newest entry."""
+        return self._reading.following
 
     def entry(self, seq: int | None) -> Entry | None:
         """An entry by its seq."""
@@ -105,9 +107,9 @@ class Pane:
         self._resize(width, height)
         self._now = now
         items = self.items()
-        places = self._places(height)
+        places = self._reading.places(height)
         self.tick_at = min(
-            (self._next_minute(items[place.index], now) for place in places if items[place.index].since is not None),
+            (self._next_minute(items[place.item], now) for place in places if items[place.item].since is not None),
             default=None,
         )
         self.dirty = False
@@ -120,54 +122,18 @@ class Pane:
             self._rows = {seq: kept for seq, kept in self._rows.items() if seq in near}
         return shown
 
-    def _places(self, height: int) -> list[Place]:
-        count = len(self._items)
-        top = self._place()
-        if top is None:
-            top = tail(self._height, count, height)
-        places = window(self._height, count, top, height + 1)
-        if len(places) > height:
-            if self.following:
-                top = tail(self._height, count, max(1, height // 2))
-                places = window(self._height, count, top, height)
-            else:
-                places = places[:height]
-        self._keep(top)
-        return places
-
-    def _place(self) -> Place | None:
-        """Where the first row stands now: entries may have come before it or been folded into another."""
-        if self._top is None or not self._items:
-            return None
-        seq, row = self._top
-        index = bisect.bisect_right(self._seqs, seq) - 1
-        if seq >= LIVE_SEQ and (index < 0 or self._seqs[index] != seq):
-            # What streamed is in the log now: it begins after the entries that were there then.
-            index = min(len(self._seqs) - 1, bisect.bisect_right(self._seqs, self._top_newest))
-        index = max(0, index)
-        tall = self._height(index)
-        return Place(index, max(0, min(row, tall - 1)))
-
-    def _keep(self, top: Place) -> None:
-        if top.index < len(self._items):
-            self._top, self._top_newest = (self._seqs[top.index], top.row), self.newest
-
     def _resize(self, width: int, height: int) -> None:
         if self._size == (width, height):
             return
-        before = self._size
-        if self.following:
-            self._top = None
-        elif self._top is not None and before[0] and before[0] != width:
-            place = self._place()
-            if place is not None:
-                old = self._height(place.index)
-                self._size = (width, height)
-                self._rows.clear()
-                self._top = (self._seqs[place.index], scaled(place.row, old, self._height(place.index)))
+        self.items()
+        rewrapped = bool(self._size[0]) and self._size[0] != width
+        old = {seq: len(kept[3]) for seq, kept in self._rows.items()}
         self._size = (width, height)
         self._rows.clear()
-        self._stale = True
+        if self.following:
+            self._reading.follow()
+        elif rewrapped:
+            self._reading.resized(lambda index: old.get(self._seqs[index], self._height(index)))
 
     def _height(self, index: int) -> int:
         return len(self._rows_at(index))
@@ -198,34 +164,20 @@ class Pane:
 
     def follow(self) -> None:
         """Back to the newest entry, and stay there."""
-        self.following, self._top, self.dirty = True, None, True
+        self._reading.follow()
+        self.dirty = True
 
     def unfollow(self) -> None:
         """Stay here while new entries come."""
-        if self.following:
-            self.following, self._left_at, self.dirty = False, self.newest, True
+        self._reading.unfollow()
+        self.dirty = True
 
     def scroll(self, rows: int) -> bool:
         """Move by rows, up if negative; following ends, and begins again at the end. False if nothing moved."""
         self.items()
-        top = self._place()
-        if top is None:
-            return False
-        height = self._size[1]
-        if rows < 0:
-            moved = back(self._height, top, -rows)
-        else:
-            moved = forward(self._height, len(self._items), top, rows)
-            last = tail(self._height, len(self._items), height)
-            if moved >= last:
-                self.follow()
-                return True
-        if moved == top:
-            return False
-        self.unfollow()
-        self._keep(moved)
-        self.dirty = True
-        return True
+        moved = self._reading.scroll(rows, self._size[1])
+        self.dirty = self.dirty or moved
+        return moved
 
     def select(self, seq: int | None) -> None:
         """Select an entry by its seq, and show it."""
@@ -247,24 +199,14 @@ class Pane:
         return items[at].seq
 
     def _newest_shown(self, items: list[Entry]) -> int:
-        places = self._places(self._size[1]) if self._size[1] else []
-        last = places[-1].index if places else len(items) - 1
+        places = self._reading.places(self._size[1]) if self._size[1] else []
+        last = places[-1].item if places else len(items) - 1
         return max(0, min(len(items) - 1, last))
 
     def reveal(self, seq: int) -> None:
         """Scroll as little as is needed to show the entry."""
         items = self.items()
         index = next((i for i, entry in enumerate(items) if entry.seq == seq or seq in entry.members), None)
-        height = self._size[1]
-        if index is None or not height:
-            return
-        places = self._places(height)
-        shown = [place for place in places if place.index == index]
-        if len(shown) == self._height(index):
-            return
-        if not places or Place(index, 0) < places[0] or self._height(index) >= height:
-            self.unfollow()
-            self._keep(Place(index, 0))
-        elif not self.following:
-            self._keep(back(self._height, Place(index, self._height(index)), height))
-        self.dirty = True
+        if index is not None and self._size[1]:
+            self._reading.reveal(index, self._size[1])
+            self.dirty = True

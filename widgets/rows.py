@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from widgets import cells
@@ -13,6 +14,9 @@ SELECTED: Final = "›"
 """Marks the selected entry where colours do not."""
 
 CARET: Final = "▌"
+SHORT_REASONING: Final = 4
+SHORT_TEXT: Final = 8
+"""Rows of a reply in a live pane."""
 LEAST_TAIL: Final = 12
 """Cells below which a result is not squeezed into its headline's row."""
 
@@ -44,9 +48,8 @@ def rows_of(
     rows: list[Line] = []
     if entry.head or not entry.body:
         rows.append((*lead, *spread(_head(entry, room, right, compact), right, room)))
-    for line in entry.body:
-        for part in cells.wrap_line(line, room):
-            rows.append((*(() if rows else lead), *((indent,) if rows else ()), *part))
+    for part in _body(entry, room, compact and not entry.live):
+        rows.append((indent, *part) if rows else (*lead, *part))
     if right and entry.body and not entry.head:
         rows.append((indent, *right))
     if entry.tail and not compact and not expanded:
@@ -57,6 +60,19 @@ def rows_of(
     if entry.live and rows:
         rows[-1] = (*cells.crop_line(rows[-1], width - 1, ""), (CARET, "accent"))
     return rows
+
+
+def _body(entry: Entry, room: int, short: bool) -> Iterator[Line]:
+    """What is always shown, wrapped; ``short`` gives reasoning and text a few rows each and says what was cut."""
+    left = {"reason": SHORT_REASONING, "text": SHORT_TEXT}
+    for line in entry.body:
+        kind = "reason" if any(role == "reason" for _, role in line) else "text"
+        for part in cells.wrap_line(line, room):
+            left[kind] -= 1
+            if short and left[kind] == 0:
+                yield cells.crop_line((*part, (" …", "dim")), room)
+            elif not short or left[kind] > 0:
+                yield part
 
 
 def outcome_line(entry: Entry, minutes: int = 0) -> Line:

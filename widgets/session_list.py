@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from rich.segment import Segment
 from textual import events
 from textual.message import Message
+from textual.strip import Strip
 
 from widgets import cells
 from widgets.glyphs import age, sparkline, state_mark
@@ -143,6 +145,12 @@ class SessionList(Painter, can_focus=True):
         view = self._views[self._order[at]]
         return self._second(view) if second else self._first(view)
 
+    def render_line(self, y: int) -> Strip:
+        """One row, with the rule that parts the list from what stands beside it."""
+        width = max(0, self.size.width - 1)
+        row = self.strip(self.row(y), width, selected=self.row_selected(y))
+        return Strip([*row, Segment("│", self.style_of("rule"))], self.size.width)
+
     def row_selected(self, y: int) -> bool:
         """Whether row ``y`` belongs to the selected session."""
         at = self._top + y // ROWS
@@ -155,18 +163,20 @@ class SessionList(Painter, can_focus=True):
         mark: Line = ((SELECTED if here else " ", "accent"), ("!" if view.needs_you or view.why else " ", "need"))
         chosen = (("+", "accent"),) if view.id in self._marked else ()
         return spread(
-            (*mark, (f"{view.number} {view.title}", role), *chosen), ((state.text, state.role),), self.size.width
+            (*mark, (f"{view.number} {view.title}", role), *chosen), ((state.text, state.role),), self.size.width - 2
         )
 
     def _second(self, view: SessionView) -> Line:
-        width = self.size.width
+        width = self.size.width - 2
+        if view.why:
+            return (("    ", "text"), *cells.crop_line(((view.why, "need"),), max(0, width - 4)))
         facts = [f"{view.unread} unread"] if view.unread else []
         facts += [f"⚑{view.flags}"] if view.flags else []
-        facts += [age(view.age_ms)] if view.age_ms >= 60_000 else []
+        facts += [age(view.age_ms)] if view.age_ms >= 60_000 and width >= 34 else []
         right: Line = ((" ".join(facts), "dim"),) if facts else ()
         if view.activity and width >= 34:
             right = ((sparkline(view.activity, 8) + " ", "dim"), *right)
-        said: Line = ((view.why, "need"),) if view.why else ((view.last_line or f"step {view.step}", "dim"),)
+        said: Line = ((view.last_line or f"step {view.step}", "dim"),)
         room = width - 4 - cells.line_width(right) - 1
         return spread((("    ", "text"), *cells.crop_line(said, max(0, room))), right, width)
 

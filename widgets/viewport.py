@@ -15,7 +15,7 @@ Height = Callable[[int], int]
 class Place(NamedTuple):
     """Row ``row`` of item ``index``."""
 
-    index: int
+    item: int
     row: int
 
 

@@ -1,0 +1,141 @@
+"""Session facts: how it stands, what it costs, its plan, scores, jobs and files, each only if there is something."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual import events
+
+from widgets import cells
+from widgets.glyphs import clock, count, money, sparkline, state_mark
+from widgets.paint import Painter
+from widgets.sanitise import clean_line
+from widgets.views import FactsView, Line, Role
+
+_PLAN: dict[str, tuple[str, Role]] = {
+    "todo": ("[ ]", "text"),
+    "doing": ("[>]", "accent"),
+    "done": ("[x]", "dim"),
+    "dropped": ("[-]", "dim"),
+}
+
+
+class FactsPanel(Painter):
+    """Facts of one session, at the side of its transcript; the wheel scrolls it when it is too long."""
+
+    DEFAULT_CSS = "FactsPanel { width: 36; height: 1fr; }"
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._view: FactsView | None = None
+        self._lines: list[Line] = []
+        self._top = 0
+
+    def update(self, view: FactsView) -> None:
+        """Show these facts; rows that are the same are not painted again."""
+        if view == self._view:
+            return
+        self._view = view
+        self._lay_out()
+
+    def on_resize(self) -> None:
+        """Bars and plots follow the width."""
+        self._lines = []
+        self._lay_out()
+
+    def scroll_rows(self, by: int) -> None:
+        """Scroll by rows."""
+        self._top = max(0, min(self._top + by, len(self._lines) - self.size.height))
+        self.refresh()
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Scroll up."""
+        event.stop()
+        self.scroll_rows(-3)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Scroll down."""
+        event.stop()
+        self.scroll_rows(3)
+
+    def row(self, y: int) -> Line:
+        """One row of facts, set off from what stands at the left."""
+        at = self._top + y
+        line = self._lines[at] if at < len(self._lines) else ()
+        return (("│ ", "rule"), *line)
+
+    def _lay_out(self) -> None:
+        if self._view is None or self.size.width < 8:
+            return
+        before, self._lines = self._lines, facts_lines(self._view, self.size.width - 3)
+        for y in range(self.size.height):
+            at = self._top + y
+            if (before[at] if at < len(before) else None) != (self._lines[at] if at < len(self._lines) else None):
+                self.repaint_row(y)
+
+
+def facts_lines(view: FactsView, width: int) -> list[Line]:
+    """The facts as lines of ``width`` cells."""
+    session = view.session
+    state = state_mark(session.state, session.state_words)
+    lines: list[Line] = [((f"{session.number} {session.title}", "strong"),), ((state.text, state.role),)]
+    if session.why:
+        lines += cells.wrap_line(((session.why, "need"),), width)
+    lines.append(_pair("model", session.model))
+    lines.append(_pair("step", str(session.step)))
+    lines.append(_pair("active", f"{clock(session.active_ms)} of {clock(view.wall_ms)}"))
+    cached = f" ({count(view.cached_tokens)} cached)" if view.cached_tokens else ""
+    lines.append(_pair("tokens", f"{count(view.input_tokens)}{cached} in, {count(view.output_tokens)} out"))
+    if session.cost:
+        lines.append(_pair("cost", money(session.cost)))
+    if session.context_limit:
+        lines.append(_pair("context", _bar(session.context_tokens, session.context_limit, width - 10)))
+    if session.sign_off:
+        lines.append(_pair("sign-off", session.sign_off))
+    lines += [_pair(name, value) for name, value in view.extra]
+    lines += _section("limits", (_pair(what, f"{used} of {allowed}") for what, used, allowed in view.limits))
+    lines += _section("plan", (((f"{_PLAN[p.status][0]} ", "dim"), (clean_line(p.text), _PLAN[p.status][1]))
+                               for p in view.plan))  # fmt: skip
+    lines += _section("scores", _plot(view, width))
+    lines += _section("advice", (((clean_line(text), "accent"),) for text in view.advice))
+    lines += _section("jobs", _jobs(view))
+    lines += _section("files", (((f"+{added} ", "add"), (f"−{removed} ", "remove"), (clean_line(path), "text"))
+                                for path, added, removed in view.files))  # fmt: skip
+    return [cells.crop_line(line, width) for line in lines]
+
+
+def _pair(name: str, value: str) -> Line:
+    return ((cells.pad(clean_line(name, 40), 9) + " ", "dim"), (clean_line(value), "text"))
+
+
+def _section(heading: str, lines: Iterable[Line]) -> list[Line]:
+    found = list(lines)
+    return [(), ((heading, "dim"),), *found] if found else []
+
+
+def _bar(used: int, limit: int, width: int) -> str:
+    words = f" {count(used)}/{count(limit)}"
+    room = max(4, min(20, width - len(words)))
+    full = min(room, round(room * used / max(1, limit)))
+    return "▰" * full + "▱" * (room - full) + words
+
+
+def _plot(view: FactsView, width: int) -> list[Line]:
+    if not view.scores:
+        return []
+    values = [score for _, score in view.scores]
+    best = max(values) if view.better == "higher" else min(values)
+    plot: Line = ((sparkline(values, max(1, width - 2)), "accent"),)
+    step, last = view.scores[-1]
+    return [plot, ((f"last {last:g} at step {step}, best {best:g}, {view.better} is better", "dim"),)]
+
+
+def _jobs(view: FactsView) -> list[Line]:
+    lines: list[Line] = []
+    for job in view.jobs:
+        how = job.ended or f"running {max(1, job.running_ms // 60_000)} min"
+        lines.append(((f"{job.job} ", "dim"), (f"{clean_line(how, 40)}  ", "text" if job.ended else "accent"),
+                      (clean_line(job.command), "text")))  # fmt: skip
+        if job.last_line:
+            lines.append(((f"  {clean_line(job.last_line)}", "dim"),))
+    return lines

@@ -1,0 +1,47 @@
+"""The first line of the app: who needs you first, then counts; trouble with link or log only when there is some."""
+
+from __future__ import annotations
+
+from widgets import cells
+from widgets.glyphs import money
+from widgets.paint import Painter, spread
+from widgets.sanitise import clean_line
+from widgets.views import HeaderView, Line, Span
+
+
+class TitleBar(Painter):
+    """One row, always visible."""
+
+    DEFAULT_CSS = "TitleBar { height: 1; dock: top; }"
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._view = HeaderView()
+
+    def update(self, view: HeaderView) -> None:
+        """Show these counts; nothing is painted if they are the same."""
+        if view != self._view:
+            self._view = view
+            self.refresh()
+
+    def row(self, y: int) -> Line:
+        """``Apollo   4 sessions · 1 needs you: tune-lr killed a healthy job (2 min)      unread 212 · $0.84``."""
+        view = self._view
+        left: list[Span] = [(" Apollo ", "accent")]
+        if view.place:
+            left.append((f" {clean_line(view.place, 120)} ", "strong"))
+        said = "no session" if not view.sessions else f"{view.sessions} session{'s' * (view.sessions != 1)}"
+        left.append((f" {said}", "dim"))
+        if view.need_you:
+            verb = "needs" if view.need_you == 1 else "need"
+            first = f": {clean_line(view.first_need)}" if view.first_need else ""
+            left += [(" · ", "dim"), (f"! {view.need_you} {verb} you{first}", "need")]
+        if view.trouble:
+            left += [("  ", "text"), (clean_line(view.trouble), "need")]
+        counts = [f"unread {view.unread}" if view.unread else "", f"to review {view.to_review}" if view.to_review else "",
+                  money(view.cost), clean_line(view.who, 40)]  # fmt: skip
+        right: Line = ((" · ".join(text for text in counts if text) + " ", "dim"),)
+        if cells.line_width(tuple(left)) + cells.line_width(right) > self.size.width:
+            # What needs you says more than counts do.
+            right = ()
+        return spread(tuple(left), right, self.size.width)

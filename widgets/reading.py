@@ -1,0 +1,125 @@
+"""A reader's place in a growing list of entries: following its end, or anchored to an entry while others come."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Callable, Sequence
+
+from widgets.live import LIVE_SEQ
+from widgets.viewport import Height, Place, back, forward, scaled, tail, window
+
+
+class Reading:
+    """Where a reader is. ``seqs`` gives the entries' seqs in order, ``height`` the rows of the one at an index."""
+
+    def __init__(self, seqs: Callable[[], Sequence[int]], height: Height) -> None:
+        self._seqs = seqs
+        self._height = height
+        self.following = True
+        self.left_at = 0
+        """The newest seq when following ended: what is younger is new to the reader."""
+        self._top: tuple[int, int] | None = None
+        self._newest = 0
+
+    def places(self, rows: int) -> list[Place]:
+        """What to show in ``rows`` rows. While following, a full screen jumps by half its height."""
+        count = len(self._seqs())
+        top = self.place()
+        if top is None:
+            top = tail(self._height, count, rows)
+        shown = window(self._height, count, top, rows + 1)
+        if len(shown) > rows:
+            if self.following:
+                top = tail(self._height, count, max(1, rows // 2))
+                shown = window(self._height, count, top, rows)
+            else:
+                shown = shown[:rows]
+        self.keep(top)
+        return shown
+
+    def place(self) -> Place | None:
+        """Where the first row stands now: entries may have come before it or been folded into another."""
+        seqs = self._seqs()
+        if self._top is None or not seqs:
+            return None
+        seq, row = self._top
+        index = bisect.bisect_right(seqs, seq) - 1
+        if seq >= LIVE_SEQ and (index < 0 or seqs[index] != seq):
+            # What streamed is in the log now: it begins after the entries that were there then.
+            index = min(len(seqs) - 1, bisect.bisect_right(seqs, self._newest))
+        index = max(0, index)
+        return Place(index, max(0, min(row, self._height(index) - 1)))
+
+    def keep(self, top: Place) -> None:
+        """Make ``top`` the first row shown."""
+        seqs = self._seqs()
+        if top.item < len(seqs):
+            self._top = (seqs[top.item], top.row)
+            self._newest = self.newest
+
+    @property
+    def newest(self) -> int:
+        """The newest seq that is in the log, 0 if there is none."""
+        seqs = self._seqs()
+        return next((seq for seq in reversed(seqs) if seq < LIVE_SEQ), 0)
+
+    @property
+    def unseen(self) -> int:
+        """How many entries came since following ended."""
+        if self.following:
+            return 0
+        seqs = self._seqs()
+        return bisect.bisect_left(seqs, LIVE_SEQ) - bisect.bisect_right(seqs, self.left_at)
+
+    def follow(self) -> None:
+        """Back to the newest entry, and stay there."""
+        self.following, self._top = True, None
+
+    def unfollow(self) -> None:
+        """Stay here while new entries come."""
+        if self.following:
+            self.following, self.left_at = False, self.newest
+
+    def scroll(self, by: int, rows: int) -> bool:
+        """Move by rows, up if negative; following ends, and begins again at the end. False if nothing moved."""
+        top = self.place()
+        if top is None or by == 0:
+            return False
+        if by < 0:
+            moved = back(self._height, top, -by)
+        else:
+            if self.following:
+                return False
+            moved = forward(self._height, len(self._seqs()), top, by)
+            if moved >= tail(self._height, len(self._seqs()), rows):
+                self.follow()
+                return True
+        if moved == top:
+            return False
+        self.unfollow()
+        self.keep(moved)
+        return True
+
+    def reveal(self, index: int, rows: int) -> None:
+        """Scroll as little as is needed to show the entry at ``index``; a tall one from its first row."""
+        tall = self._height(index)
+        places = self.places(rows)
+        if sum(place.item == index for place in places) == tall:
+            return
+        if not places or Place(index, 0) < places[0] or tall >= rows:
+            self.unfollow()
+            self.keep(Place(index, 0))
+        elif not self.following:
+            self.keep(back(self._height, Place(index, tall), rows))
+
+    def resized(self, old_height: Height) -> None:
+        """The width changed: stay at the same part of the entry. ``old_height`` knows the rows at the old width."""
+        if self.following:
+            self._top = None
+            return
+        seqs = self._seqs()
+        if self._top is None or not seqs:
+            return
+        seq, row = self._top
+        index = max(0, bisect.bisect_right(seqs, seq) - 1)
+        self._top = (seq, scaled(row, old_height(index), self._height(index)))
