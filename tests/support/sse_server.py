@@ -122,10 +122,11 @@ class ScriptedServer:
         request = Received(path, headers, body, self._attempts[body])
         api = APIS.get(path)
         refusal = self._refusal(request, api)
-        if refusal or api is None:
+        if refusal is not None:
             status, message = refusal
             await self._answer(writer, request, status, (api or sse_openai).error_body(status, message))
             return
+        assert api is not None
         turn = self.script(request)
         fault = turn.faults[request.attempt - 1] if request.attempt <= len(turn.faults) else Fault()
         if fault.status:
@@ -136,7 +137,7 @@ class ScriptedServer:
         else:
             await self._stream(writer, reader, request, fault, list(api.stream(turn, request)), turn.pause, api)
 
-    def _refusal(self, request: Received, api: ModuleType | None) -> tuple[int, str] | tuple[()]:
+    def _refusal(self, request: Received, api: ModuleType | None) -> tuple[int, str] | None:
         """Status and message for what no script may answer."""
         if api is None:
             return 404, f"no such path: {request.path}"
@@ -144,7 +145,7 @@ class ScriptedServer:
         if self.key and self.key not in keys:
             return 401, f"invalid key: {keys[0] or keys[1]}"
         problem = api.problem(request.json) if self.strict else ""
-        return (400, problem) if problem else ()
+        return (400, problem) if problem else None
 
     async def _answer(
         self,
