@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from sessions.host.protocol import ERRORS
+from sessions.log.text import valid_unicode
 
 MAX_REQUEST: Final = 8 << 20
 """Longest line, in bytes, that the host takes from a client."""
@@ -96,7 +97,7 @@ def _line(message: dict[str, Any]) -> bytes:
 def _valid(value: Any) -> Any:
     match value:
         case str():
-            return value.encode("utf-8", "replace").decode("utf-8") if not value.isascii() else value
+            return valid_unicode(value)
         case dict():
             return {_valid(key): _valid(item) for key, item in value.items()}
         case list() | tuple():

@@ -187,7 +187,9 @@ class Raw:
         return found
 
     async def ask(self, number: int, method: str, params: dict[str, Any]) -> dict[str, Any]:
-        await self.send(json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}).encode() + b"\n")
+        await self.send(
+            json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}).encode() + b"\n"
+        )
         while (message := await self.receive()).get("id") != number:
             pass
         return message

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hosting import Running, new_session, running_host, until
+
+from sessions.host import protocol
+from sessions.host.client import HostClient, RequestRefused
+from sessions.log import events as ev
+from sessions.log.parts import CallPart, TextPart
+
+
+async def judged(host: Running) -> tuple[HostClient, str]:
+    """A session with one step that has text and two calls."""
+    client = await host.client()
+    made = await client.call(new_session(host.request()))
+    await until("running", lambda: host.state(made.session) == "running")
+    reply = ev.ModelReplied(
+        request=1, finish="calls", parts=(TextPart("so"), CallPart("a", "run", "{}"), CallPart("b", "run", "{}"))
+    )
+    await host.append(
+        ev.NewEvent(
+            made.session, ev.ModelRequested(adapter="t", adapter_version=1, envelope={}, sha256="0" * 64), step=1
+        ),
+        ev.NewEvent(made.session, reply, step=1, actor="agent"),
+        ev.NewEvent(
+            made.session,
+            ev.ActionStarted(call_id="a", name="job_kill", arguments={"job": 7}),
+            step=1,
+            call=1,
+            actor="agent",
+        ),
+    )
+    return client, made.session
+
+
+def annotation(request: str, session: str, body: ev.Body) -> protocol.Annotate:
+    return protocol.Annotate(request=request, session=session, kind=body.kind, body=msgspec.to_builtins(body))
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        ev.Target(step=1),
+        ev.Target(step=1, part="text"),
+        ev.Target(step=1, part="call", call=2),
+        ev.Target(step=1, part="span", to_step=1),
+    ],
+)
+async def test_a_flag_on_what_exists_is_stored_with_its_actor(tmp_path: Path, target: ev.Target) -> None:
+    async with running_host(tmp_path) as host:
+        client, session = await judged(host)
+        answer = await client.call(annotation("f1", session, ev.FlagSet(flag="f", target=target)))
+        stored = host.parts.reader.event(session, answer.seq)
+        assert stored is not None
+        assert (stored.actor, stored.body) == ("human:ada", ev.FlagSet(flag="f", target=target))
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (ev.FlagSet(flag="f", target=ev.Target(step=9)), "no step 9"),
+        (ev.FlagSet(flag="f", target=ev.Target(step=1, part="reasoning")), "has no reasoning"),
+        (ev.FlagSet(flag="f", target=ev.Target(step=1, part="call", call=3)), "no call 3; it has 2"),
+        (ev.FlagSet(flag="f", target=ev.Target(step=1, part="span", to_step=4)), "no step 4"),
+        (ev.FlagSet(flag="f", target=ev.Target(step=1, part="summary")), "no summary S1"),
+        (ev.FlagSet(flag="f", target=ev.Target(step=1), severity=9), "severity"),
+        (ev.FlagRemoved(flag="nope"), "no flag nope"),
+        (ev.AdviceOutcome(advice=1, outcome="followed"), "has not been delivered"),
+        (ev.CursorMoved(read_seq=9999), "nobody can have read"),
+        (ev.SignedOff(verdict="good", up_to_step=5), "no step 5"),
+        (ev.RecoveryMarked(at_step=3), "no step 3"),
+        (ev.EffortSpent(active_ms=-1), "negative"),
+        (ev.NoteWritten(text="  "), "the text is empty"),
+    ],
+)
+async def test_a_verdict_on_what_does_not_exist_is_refused_in_one_line(
+    tmp_path: Path, body: ev.Body, says: str
+) -> None:
+    async with running_host(tmp_path) as host:
+        client, session = await judged(host)
+        position = host.parts.writer.position
+        with pytest.raises(RequestRefused, match=says) as refused:
+            await client.call(annotation("f1", session, body))
+        assert "\n" not in str(refused.value)
+        assert host.parts.writer.position == position
+
+
+async def test_a_flag_is_set_once_and_taken_back_once(tmp_path: Path) -> None:
+    async with running_host(tmp_path) as host:
+        client, session = await judged(host)
+        flag = ev.FlagSet(flag="f", target=ev.Target(step=1))
+        await client.call(annotation("f1", session, flag))
+        with pytest.raises(RequestRefused, match="has a flag f already"):
+            await client.call(annotation("f2", session, flag))
+        await client.call(annotation("f3", session, ev.FlagRemoved(flag="f")))
+        with pytest.raises(RequestRefused, match="taken back already"):
+            await client.call(annotation("f4", session, ev.FlagRemoved(flag="f")))
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "says"),
+    [
+        ("session.state", {"state": "finished"}, "cannot be annotated"),
+        ("flag.set", {"flag": "f"}, "target"),
+        ("flag.set", {"flag": "f", "target": {"step": 1}, "verdict": "awful"}, "awful"),
+    ],
+)
+async def test_a_body_of_the_wrong_shape_is_refused(tmp_path: Path, kind: str, body: dict[str, Any], says: str) -> None:
+    async with running_host(tmp_path) as host:
+        client, session = await judged(host)
+        with pytest.raises(RequestRefused, match=says):
+            await client.call(protocol.Annotate(request="f1", session=session, kind=kind, body=body))
+
+
+async def test_a_session_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    async with running_host(tmp_path) as host:
+        client = await host.client()
+        with pytest.raises(RequestRefused, match="no session 01NOPE") as refused:
+            await client.call(annotation("f1", "01NOPE", ev.NoteWritten(text="hm")))
+        assert refused.value.kind == "not_found"
+
+
+async def test_a_judge_flags_but_does_not_sign_off(tmp_path: Path) -> None:
+    async with running_host(tmp_path) as host:
+        _, session = await judged(host)
+        judge = await host.client("judge:small")
+        await judge.call(annotation("f1", session, ev.FlagSet(flag="f", target=ev.Target(step=1))))
+        with pytest.raises(RequestRefused, match="only a person can"):
+            await judge.call(annotation("f2", session, ev.SignedOff(verdict="good")))
+
+
+async def test_advice_about_a_call_tells_the_model_which(tmp_path: Path) -> None:
+    async with running_host(tmp_path) as host:
+        client, session = await judged(host)
+        about = ev.Target(step=1, part="call", call=1)
+        await client.call(protocol.QueueAdvice(request="a1", session=session, text="let it run", about=about))
+        queued = host.parts.reader.events(session, kinds=("advice.queued",))[0].body
+        assert isinstance(queued, ev.AdviceQueued)
+        assert queued.about_text == "About step 1 (`run`):"
+        with pytest.raises(RequestRefused, match="no call 5"):
+            wrong = ev.Target(step=1, part="call", call=5)
+            await client.call(protocol.QueueAdvice(request="a2", session=session, text="let it run", about=wrong))
+
+
+async def test_text_that_is_no_unicode_reaches_the_log_as_valid_text(tmp_path: Path) -> None:
+    async with running_host(tmp_path) as host:
+        client, session = await judged(host)
+        await client.call(protocol.QueueAdvice(request="a1", session=session, text="look at \udce9t\udce9 [/bold]"))
+        queued = host.parts.reader.events(session, kinds=("advice.queued",))[0].body
+        assert isinstance(queued, ev.AdviceQueued)
+        assert queued.text == "look at \ufffdt\ufffd [/bold]"
