@@ -2,7 +2,8 @@
 
 A file is lines of JSON in canonical form. Each session begins with ``{"apollo":"raw","v":1,"session":ID}``, then come
 its events in order, each after the blobs that it is the first to name, and ``{"end":ID,"events":N,"blobs":M}`` closes
-it. What belongs to a log and not to a session is left out: an event's ``id`` and the session's number on the board.
+it. What belongs to a log and not to a session is left out: an event's ``id``, the id of the request that it answered,
+and the session's number on the board.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import msgspec
 
 from apollo_train.formats.base import Line, Unit
 from apollo_train.samples import Excluded, Source
+from sessions.importers.raw import is_made_up
 from sessions.log import events as ev
 from sessions.log.codec import UnknownEvent
 from sessions.log.reader import LogReader
@@ -37,13 +39,26 @@ class RawFormat:
         reader, session = source.reader, source.judged.session
         yield Line(canonical_json({"apollo": "raw", "v": self.version, "session": session}), rows=0)
         events, written = 0, set[str]()
-        for event in reader.stream(session, up_to=source.judged.position):
+        for event, last in _with_last(reader.stream(session, up_to=source.judged.position)):
+            if last and is_made_up(event.actor, event.body):
+                break
             body = body_of(event)
             for name, data in _blobs(reader, body, written):
                 yield Line(canonical_json(_blob_line(name, data)), rows=0)
             events += 1
             yield Line(canonical_json({"event": _event_line(event, body)}))
         yield Line(canonical_json({"end": session, "events": events, "blobs": len(written)}), rows=0)
+
+
+def _with_last(events: Iterator[ev.Event]) -> Iterator[tuple[ev.Event, bool]]:
+    """Each event, and whether it is the last."""
+    before: ev.Event | None = None
+    for event in events:
+        if before is not None:
+            yield before, False
+        before = event
+    if before is not None:
+        yield before, True
 
 
 def body_of(event: ev.Event) -> Any:
@@ -60,7 +75,7 @@ def _event_line(event: ev.Event, body: Any) -> dict[str, Any]:
     known = not isinstance(event.body, UnknownEvent)
     line = {"seq": event.seq, "kind": event.kind, "v": event.body.v if known else event.v, "at": event.at}
     line |= {"actor": event.actor, "body": body}
-    optional = {"step": event.step, "call": event.call, "request": event.request}
+    optional = {"step": event.step, "call": event.call}
     return line | {key: value for key, value in optional.items() if value is not None}
 
 

@@ -1,0 +1,52 @@
+"""What every importer gives: a session as the events and blobs that the host would append."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from msgspec import structs
+
+from sessions.errors import ApolloError
+from sessions.log.events import NewEvent, SessionCreated
+from sessions.log.text import Blob
+
+ACTOR: Final = "import"
+"""Who did what an importer had to make up."""
+
+
+class CannotImport(ApolloError):
+    """The file cannot be imported, and nothing of it was; one line says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedSession:
+    """One session, whole and in order: its first event gets seq 1, and events refer to each other by that.
+
+    Its number on the board is 0: the host gives it one when it appends. ``warnings`` are lines for a person.
+    """
+
+    session: str
+    events: list[NewEvent]
+    blobs: list[Blob]
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def created(self) -> SessionCreated:
+        """Its first event."""
+        body = self.events[0].body
+        assert isinstance(body, SessionCreated)
+        return body
+
+    def numbered(self, number: int) -> ImportedSession:
+        """The same session with its number on the board."""
+        first = structs.replace(self.events[0], body=structs.replace(self.created, number=number))
+        return replace(self, events=[first, *self.events[1:]])
+
+
+def as_copy(imported: ImportedSession, session: str) -> ImportedSession:
+    """The same session under a new id, for a log that has the old one already. It says what it is a copy of."""
+    created = structs.replace(imported.created, meta={**imported.created.meta, "copy_of": imported.session})
+    events = [structs.replace(event, session=session) for event in imported.events]
+    events[0] = structs.replace(events[0], body=created)
+    return replace(imported, session=session, events=events)

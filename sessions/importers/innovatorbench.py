@@ -1,0 +1,328 @@
+"""A node of an InnovatorBench run: one JSON object with the whole prompt of a step, its reply and its observation.
+
+The prompt's messages give all steps since the last summary but one; the node itself gives the last. Tool schemas are
+not in it, so the prompts can only be reconstructed. Times are those that observations state; between them, estimates.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from sessions import ulid
+from sessions.importers.base import ACTOR, CannotImport, ImportedSession
+from sessions.importers.observations import Clock, observed, zone_offset_ms
+from sessions.log import events as ev
+from sessions.log.parts import CallPart, Part, ReasoningPart, TextPart, Usage
+from sessions.log.rebuild import assemble
+from sessions.log.text import Blob, canonical_json, long_text
+
+_SUMMARY: Final = re.compile(r"After the last action, I have also made (\d+) actions? and get \d+ observations?\.")
+_ADVICE: Final = re.compile(r"<real_user>(.*?)</real_user>", re.S)
+_TIME_LEFT: Final = re.compile(r"<remaining_working_time>.*?</remaining_working_time>", re.S)
+_BUDGET: Final = re.compile(r"remaining (\d+) eval")
+
+
+class _Call(msgspec.Struct, frozen=True):
+    call_id: str
+    name: str
+    arguments: dict[str, Any] | str = ""
+
+
+class _Result(msgspec.Struct, frozen=True):
+    call_id: str
+    content: str
+    name: str = ""
+
+
+class _Message(msgspec.Struct, frozen=True):
+    role: str
+    content: str | None = None
+    reasoning: str | None = None
+    tool_call: _Call | None = None
+    tool_result: _Result | None = None
+
+
+class _Usage(msgspec.Struct, frozen=True):
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_input_tokens: int = 0
+    cache_creation_input_tokens: int = 0
+    reasoning_tokens: int = 0
+
+    def neutral(self) -> Usage:
+        """The same counts under our names."""
+        cached, written = self.cache_read_input_tokens, self.cache_creation_input_tokens
+        return Usage(self.input_tokens, self.output_tokens, cached, written, self.reasoning_tokens)
+
+
+class _Response(msgspec.Struct, frozen=True):
+    content: str | None = None
+    reasoning: str | None = None
+    usage: _Usage | None = None
+    model: str = ""
+    finish_reason: str | None = None
+    tool_calls: tuple[_Call, ...] | None = None
+
+
+class _Node(msgspec.Struct, frozen=True):
+    id: str
+    node_type: str
+    messages: tuple[_Message, ...]
+    timestamp: str = ""
+    parent_id: str | None = None
+    depth: int = 0
+    response: _Response | None = None
+    observation: dict[str, Any] | None = None
+
+
+def recognises(head: bytes) -> bool:
+    """Whether a file that begins so is such a node."""
+    return head.lstrip().startswith(b"{") and b'"node_type"' in head
+
+
+def parse(path: Path) -> list[ImportedSession]:
+    """The one session that the node tells of. Raises CannotImport."""
+    try:
+        node = msgspec.json.decode(path.read_bytes(), type=_Node)
+    except OSError as problem:
+        raise CannotImport(f"cannot read {path}: {problem.strerror or problem}") from problem
+    except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
+        raise CannotImport(f"{path.name} is no InnovatorBench node: {problem}") from problem
+    task = next((message.content for message in node.messages if message.role == "user" and message.content), None)
+    if task is None:
+        raise CannotImport(f"{path.name}: the node has no task (no user message)")
+    maker = _Maker(node, task)
+    for message in node.messages:
+        maker.message(message)
+    maker.last()
+    return [maker.session()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """Blobs in memory, for what puts a request together."""
+
+    held: dict[str, Blob]
+
+    def blobs(self, hashes: Collection[str]) -> dict[str, bytes]:
+        return {name: self.held[name].data for name in hashes}
+
+
+@dataclass(slots=True)
+class _Maker:
+    """Turns messages into events. Seqs are known in advance: the host appends the events in this order."""
+
+    node: _Node
+    task: str
+    events: list[ev.NewEvent] = field(default_factory=list)
+    blobs: dict[str, Blob] = field(default_factory=dict)
+    fresh: list[ev.MessageRef] = field(default_factory=list)
+    """Messages since the last request."""
+    refs: list[ev.MessageRef] = field(default_factory=list)
+    name: str = ""
+    clock: Clock = field(default_factory=lambda: Clock(0))
+    step: int = 0
+    parent: int | None = None
+    advice: int = 0
+    earlier: int = 0
+    open_call: _Call | None = None
+
+    def __post_init__(self) -> None:
+        contents = [m.tool_result.content for m in self.node.messages if m.tool_result is not None]
+        self.clock = Clock(zone_offset_ms(contents), self.node.timestamp, contents)
+        self.name = _session_id(self.node.id, self.clock.now)
+        model = self.node.response.model if self.node.response else ""
+        system = (
+            next((m.content for m in self.node.messages if m.role == "system"), None) or self.node.messages[0].content
+        )
+        whole, blobs = long_text(system or "")
+        self._hold(blobs)
+        about = _TIME_LEFT.sub("", self.task).strip()
+        self._add(
+            ev.SessionCreated(
+                number=0,
+                title=_title(about),
+                task=self.task,
+                model=ev.ModelSpec(provider="import", name=model or "unknown"),
+                origin="import",
+                system=whole,
+                task_id="innovatorbench:" + hashlib.sha256(about.encode()).hexdigest()[:12],
+                meta={"format": "innovatorbench", "node": self.node.id, "depth": self.node.depth, "times": "estimated"},
+            )
+        )
+        self._add(ev.StateChanged(state="running", reason="recorded elsewhere"))
+
+    def message(self, message: _Message) -> None:
+        """Take the next message of the prompt."""
+        content = message.content or ""
+        match message.role:
+            case "system":
+                self._ref({"role": "system", "content": content}, 1)
+            case "user":
+                self._user(content)
+            case "assistant" if message.tool_call is None and not self.step and (found := _SUMMARY.match(content)):
+                self.earlier = int(found[1])
+                whole, blobs = long_text(content)
+                self._hold(blobs)
+                seq = self._add(ev.SummaryWritten(number=1, from_step=0, to_step=0, text=whole))
+                self._ref({"role": "assistant", "content": content}, seq)
+            case "assistant":
+                calls = () if message.tool_call is None else (message.tool_call,)
+                self._reply(
+                    content, message.reasoning or "", calls, ev.ModelReplied(request=0, parts=(), finish="stop")
+                )
+            case "tool" if message.tool_result is not None:
+                self._result(message.tool_result)
+            case _:
+                raise CannotImport(f"node {self.node.id}: a message with the role {message.role!r} and no content")
+
+    def last(self) -> None:
+        """Take the node's own reply and observation: they are in no later prompt."""
+        response = self.node.response
+        if response is None:
+            return
+        told = ev.ModelReplied(
+            request=0,
+            parts=(),
+            finish="stop",
+            finish_raw=response.finish_reason or "",
+            model=response.model,
+            usage=None if response.usage is None else response.usage.neutral(),
+        )
+        self._reply(response.content or "", response.reasoning or "", response.tool_calls or (), told)
+        if self.node.observation is not None and self.open_call is not None:
+            self._result(_Result(self.open_call.call_id, json.dumps(self.node.observation), self.open_call.name))
+
+    def session(self) -> ImportedSession:
+        """The whole session, finished."""
+        if not self.step:
+            raise CannotImport(f"node {self.node.id} holds no action: nothing to import")
+        self._add(ev.StateChanged(state="finished", reason="recorded elsewhere"))
+        warnings = ["the file has no tool schemas: its prompts are reconstructed"]
+        if self.earlier:
+            created = self.events[0].body
+            assert isinstance(created, ev.SessionCreated)
+            meta = {**created.meta, "earlier_actions": self.earlier}
+            body = msgspec.structs.replace(created, meta=meta)
+            self.events[0] = msgspec.structs.replace(self.events[0], body=body)
+            warnings.append(f"{self.earlier} earlier actions are in the file only as the summary S1")
+        return ImportedSession(self.name, self.events, list(self.blobs.values()), warnings)
+
+    def _user(self, content: str) -> None:
+        said = [text.strip() for text in _ADVICE.findall(content)]
+        if content == self.task and not self.step:
+            self._ref({"role": "user", "content": content}, 1)
+        elif said:
+            numbers = range(self.advice + 1, self.advice + 1 + len(said))
+            for number, text in zip(numbers, said, strict=True):
+                self._add(ev.AdviceQueued(advice=number, text=text))
+            self.advice += len(said)
+            delivered = ev.AdviceDelivered(advice=tuple(numbers), at_step=self.step + 1, text=content)
+            self._ref({"role": "user", "content": content}, self._add(delivered))
+        else:
+            self._ref({"role": "user", "content": content}, self._add(ev.NudgeSent(text=content, streak=0)))
+
+    def _reply(self, content: str, reasoning: str, calls: tuple[_Call, ...], told: ev.ModelReplied) -> None:
+        self.step += 1
+        request = self._request()
+        parts: list[Part] = [ReasoningPart(reasoning)] if reasoning else []
+        parts += [TextPart(content)] if content else []
+        parts += [CallPart(call.call_id, call.name, _arguments(call)) for call in calls]
+        body = msgspec.structs.replace(told, request=request, parts=tuple(parts), finish="calls" if calls else "stop")
+        seq = self._add(body, self.step)
+        self.open_call = calls[0] if calls else None
+        wire: dict[str, Any] = {"role": "assistant", "content": content or None}
+        if calls:
+            wire["tool_calls"] = [
+                {"id": c.call_id, "type": "function", "function": {"name": c.name, "arguments": _arguments(c)}}
+                for c in calls
+            ]
+            arguments = calls[0].arguments if isinstance(calls[0].arguments, dict) else {}
+            started = ev.ActionStarted(call_id=calls[0].call_id, name=calls[0].name, arguments=arguments)
+            self._add(started, self.step, 1)
+        self._ref(wire, seq)
+
+    def _result(self, result: _Result) -> None:
+        call = self.open_call
+        if call is None or result.call_id != call.call_id:
+            raise CannotImport(f"node {self.node.id}: the result {result.call_id!r} answers no call before it")
+        self.open_call = None
+        seen = observed(result.content)
+        took = self.clock.passed(call.name, call.arguments, seen.fields)
+        output, blobs = long_text(seen.readable)
+        shown, more = long_text(result.content)
+        self._hold([*blobs, *more])
+        body = ev.ActionResult(
+            call_id=call.call_id,
+            outcome="ok" if seen.success else "error",
+            output=output,
+            shown=shown,
+            duration_ms=took,
+            data=seen.data,
+        )
+        seq = self._add(body, self.step, 1)
+        self._ref({"role": "tool", "tool_call_id": call.call_id, "content": result.content}, seq)
+        if "overall_score" in seen.fields:
+            self._scored(seen.fields)
+
+    def _scored(self, fields: dict[str, Any]) -> None:
+        score, used = fields["overall_score"], fields.get("already_eval_num", 0)
+        left = _BUDGET.search(str(fields.get("message", "")))
+        number = float(score) if isinstance(score, int | float) else None
+        uses = used if isinstance(used, int) else 0
+        budget = uses + int(left[1]) if left else None
+        self._add(ev.EvalScored(score=number, used=uses, budget=budget), self.step, 1)
+
+    def _request(self) -> int:
+        model = self.node.response.model if self.node.response else ""
+        self.refs += self.fresh
+        request = ev.ModelRequested(
+            adapter="import",
+            adapter_version=1,
+            envelope={"model": model or "unknown"},
+            parent=self.parent,
+            append=tuple(self.fresh),
+            sha256="",
+            exact=False,
+        )
+        digest = hashlib.sha256(assemble(_Held(self.blobs), request, self.refs)).hexdigest()
+        self.fresh = []
+        self.parent = self._add(msgspec.structs.replace(request, sha256=digest), self.step)
+        return self.parent
+
+    def _ref(self, wire: dict[str, Any], seq: int) -> None:
+        blob = Blob.of(canonical_json(wire))
+        self._hold([blob])
+        self.fresh.append(ev.MessageRef(blob.hash, wire["role"], (seq,)))
+
+    def _hold(self, blobs: list[Blob]) -> None:
+        self.blobs |= {blob.hash: blob for blob in blobs}
+
+    def _add(self, body: ev.Body, step: int | None = None, call: int | None = None) -> int:
+        actor = "agent" if isinstance(body, ev.ModelReplied | ev.ActionStarted | ev.SummaryWritten) else ACTOR
+        self.events.append(ev.NewEvent(self.name, body, step, call, actor, None, self.clock.now))
+        return len(self.events)
+
+
+def _session_id(node: str, at: int) -> str:
+    """The same node always gives the same id, so that a second import is noticed."""
+    chance = int.from_bytes(hashlib.sha256(node.encode()).digest()[:10], "big")
+    return ulid.encode((at & ((1 << 48) - 1)) << 80 | chance)
+
+
+def _arguments(call: _Call) -> str:
+    return call.arguments if isinstance(call.arguments, str) else json.dumps(call.arguments, ensure_ascii=False)
+
+
+def _title(task: str) -> str:
+    lines = (line.strip() for line in task.splitlines())
+    first = next((line for line in lines if line and line[0] not in "#<"), "InnovatorBench run")
+    return first if len(first) <= 60 else first[:59].rstrip() + "…"
