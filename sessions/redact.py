@@ -21,7 +21,7 @@ _PartType = TypeVar("_PartType", bound=Part)
 
 _CREDENTIAL_NAME: Final = re.compile(
     r"PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL|API_?KEY|PRIVATE_?KEY|COOKIE"
-    r"|(?:KEY|TOKEN|AUTH|PASS|PWD|PAT|JWT)(?:_|$)",
+    r"|(?:KEY|TOKEN)(?:_|$)|(?:^|_)(?:AUTH|PASS|PWD|PAT|JWT)(?:_|$)",
     re.IGNORECASE,
 )
 _CREDENTIAL_IN_URL: Final = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
@@ -32,8 +32,8 @@ _OWN_PREFIX: Final = "APOLLO_"
 def looks_secret(name: str, value: str = "") -> bool:
     """Whether a variable is taken for a credential.
 
-    The rule: its name contains PASSWORD, SECRET, CREDENTIAL, API_KEY or the like, or has a word that ends in KEY,
-    TOKEN, AUTH, PASS, PAT, JWT; or its value is a URL with a password in it. PATH, HOME and other names that every
+    The rule: its name contains PASSWORD, SECRET, CREDENTIAL, API_KEY or the like, or has a word that ends in KEY or
+    TOKEN or is AUTH, PASS, PWD, PAT, JWT; or its value is a URL with a password in it. PATH, HOME and other names that every
     program needs never are.
     """
     if name.upper() in _ORDINARY:
