@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from sessions.fold.summary import Summary
 from sessions.log.events import NewEvent, SessionRecovered, StateChanged
@@ -15,6 +16,9 @@ from sessions.log.states import ACTIVE
 from sessions.log.writer import LogWriter
 
 After = Literal["start", "crash", "restart", "reboot"]
+
+RESTARTING: Final = "the host restarts"
+"""Reason of the pause in which a session waits for a restart of its host; it goes on by itself after that."""
 
 _log = logging.getLogger(__name__)
 
@@ -31,8 +35,11 @@ class Runner(Protocol):
     def advice_changed(self) -> None:
         """Advice was queued, edited or withdrawn."""
 
-    async def hold(self, reason: str, *, record: bool = True) -> None:
-        """Come to rest at the boundary and end; with ``record`` the session is then paused by the host."""
+    def resume(self) -> None:
+        """Come to life, and go on after a pause by the host."""
+
+    def hold(self, reason: str) -> None:
+        """Pause at the boundary, by the host and for this reason."""
 
     async def close(self) -> None:
         """End at once and leave the log as it is."""
@@ -49,6 +56,8 @@ class Fleet:
         self._writer = writer
         self._reader = reader
         self._runners: dict[str, Runner] = {}
+        self._commits = asyncio.Event()
+        writer.subscribe(lambda _: self._commits.set())
 
     def runner(self, session: str) -> Runner:
         """The runner of ``session``."""
@@ -79,18 +88,24 @@ class Fleet:
                 continue
             if summary.state in ACTIVE and not goes_on:
                 await self._hold(summary, f"{why}; resume it to let it go on")
+            elif goes_on and summary.state == "paused" and summary.reason == RESTARTING:
+                self.runner(summary.session).resume()
             elif goes_on and (_works(summary) or await asyncio.to_thread(self._undone, summary.session)):
                 self.runner(summary.session).start()
             if summary.open_jobs:
                 self.runner(summary.session).start()
 
-    async def rest(self, reason: str, seconds: float, *, record: bool) -> list[Summary]:
-        """Hold every session at its boundary and ``record`` the pause; returns who was cut off after ``seconds``."""
-        holds = [asyncio.create_task(runner.hold(reason, record=record)) for runner in self._runners.values()]
-        if holds:
-            _, late = await asyncio.wait(holds, timeout=seconds)
-            for task in late:
-                task.cancel()
+    async def rest(self, reason: str, seconds: float) -> list[Summary]:
+        """Hold every active session at its boundary, end all runners, and return who was cut off after ``seconds``."""
+        for summary in self.active() if seconds > 0 else ():
+            self.runner(summary.session).hold(reason)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while self.active() and loop.time() < deadline:
+            self._commits.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(deadline):
+                    await self._commits.wait()
         await self.close()
         return self.active()
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sessions.host import protocol
 from sessions.host.app import Host, Parts
@@ -35,24 +35,29 @@ class FakeRunner:
 
     def start(self) -> None:
         self.told.append("start")
-        task = asyncio.get_running_loop().create_task(self._look())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._do(self._look())
 
     def advice_changed(self) -> None:
         self.told.append("advice")
 
-    async def hold(self, reason: str, *, record: bool = True) -> None:
-        self.told.append(f"hold {record}")
-        if self.stuck:
-            await asyncio.Event().wait()
-        if record and self._state() in ACTIVE:
-            await self._enter("paused", reason)
+    def resume(self) -> None:
+        self.told.append("resume")
+        self._do(self._enter("running"))
+
+    def hold(self, reason: str) -> None:
+        self.told.append("hold")
+        if not self.stuck:
+            self._do(self._enter("paused", reason))
 
     async def close(self) -> None:
         self.told.append("close")
         for task in list(self._tasks):
             await task
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _state(self) -> str:
         summary = self.parts.writer.summary(self.session)
@@ -123,9 +128,14 @@ def paths_in(folder: Path) -> LogPaths:
 
 @asynccontextmanager
 async def running_host(
-    folder: Path, *, faults: str = "", restart: bool = False, keys: Path | None = None, **more: Any
+    folder: Path,
+    *,
+    faults: str = "",
+    ends: Literal["stop", "restart", "cut"] = "stop",
+    keys: Path | None = None,
+    **more: Any,
 ) -> AsyncIterator[Running]:
-    """A host that takes connections; stopped in order at the end (``restart``: as for a restart)."""
+    """A host that takes connections. In the end it is stopped, stopped for a restart, or cut off in mid-step."""
     running: Running
 
     def runners(parts: Parts) -> RunnerFactory:
@@ -145,7 +155,7 @@ async def running_host(
         yield running
     finally:
         await running.close_clients()
-        host.stop(protocol.StopHost(timeout=2, restart=restart), "test")
+        host.stop(protocol.StopHost(timeout=2, at_boundary=ends != "cut", restart=ends != "stop"), "test")
         await asyncio.wait_for(task, 15)
 
 
@@ -200,6 +210,3 @@ class Raw:
 
     async def close(self) -> None:
         self.writer.close()
-
-
-Asker = Callable[[protocol.Call], Awaitable[Any]]

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from hosting import Running, new_session, paths_in, running_host, until
+
+from sessions.host import protocol
+from sessions.jobs.processes import boot_id
+from sessions.log import events as ev
+from sessions.log.reader import LogReader
+from sessions.log.writer import LogWriter
+
+
+async def make_running(host: Running) -> str:
+    made = await (await host.client()).call(new_session(host.request()))
+    await until("running", lambda: host.state(made.session) == "running")
+    return str(made.session)
+
+
+def host_events(reader: LogReader) -> list[ev.Body]:
+    return [event.body for event in reader.events(ev.HOST_SESSION)]
+
+
+async def without_a_last_word(folder: Path, boot: str) -> None:
+    """Make the log look as if the newest host had ended without a word."""
+    async with await LogWriter.open(paths_in(folder).log) as writer:
+        await writer.append(ev.NewEvent(ev.HOST_SESSION, ev.HostStarted(pid=1, boot_id=boot, version="1")))
+
+
+async def test_after_a_stop_sessions_stay_held_and_say_why(tmp_path: Path) -> None:
+    async with running_host(tmp_path) as host:
+        session = await make_running(host)
+    async with running_host(tmp_path) as host:
+        summary = host.parts.writer.summary(session)
+        assert summary is not None
+        assert (summary.state, summary.state_by) == ("paused", "host")
+        assert "host was stopped" in summary.reason
+        assert session not in host.runners
+        bodies = host_events(host.parts.reader)
+        assert [type(body).__name__ for body in bodies] == ["HostStarted", "HostStopped", "HostStarted"]
+        assert isinstance(bodies[-1], ev.HostStarted)
+        assert bodies[-1].after == "start"
+
+
+async def test_after_a_restart_sessions_go_on(tmp_path: Path) -> None:
+    async with running_host(tmp_path, ends="restart") as host:
+        session = await make_running(host)
+    async with running_host(tmp_path) as host:
+        await until("going on", lambda: host.state(session) == "running")
+        assert host.runners[session].told == ["resume"]
+        newest = host_events(host.parts.reader)[-1]
+        assert isinstance(newest, ev.HostStarted)
+        assert newest.after == "restart"
+
+
+@pytest.mark.parametrize(
+    ("boot", "after", "state"), [("this boot", "crash", "running"), ("next boot", "reboot", "paused")]
+)
+async def test_a_host_that_ended_without_a_word_crashed_or_the_machine_was_rebooted(
+    tmp_path: Path, boot: str, after: Literal["crash", "reboot"], state: str
+) -> None:
+    async with running_host(tmp_path, ends="cut", boot=lambda: "this boot") as host:
+        session = await make_running(host)
+    await without_a_last_word(tmp_path, "this boot")
+    async with running_host(tmp_path, boot=lambda: boot) as host:
+        newest = host_events(host.parts.reader)[-1]
+        assert isinstance(newest, ev.HostStarted)
+        assert (newest.after, host.state(session)) == (after, state)
+        assert (session in host.runners) == (after == "crash")
+
+
+async def test_the_config_can_let_sessions_go_on_after_a_reboot(tmp_path: Path) -> None:
+    async with running_host(tmp_path, ends="cut", boot=lambda: "one") as host:
+        session = await make_running(host)
+    await without_a_last_word(tmp_path, "one")
+    async with running_host(tmp_path, boot=lambda: "two", resume_on_start=True) as host:
+        assert (host.state(session), host.runners[session].told) == ("running", ["start"])
+
+
+async def test_time_in_which_no_host_ran_is_not_active_time(tmp_path: Path) -> None:
+    async with running_host(tmp_path, ends="cut", boot=lambda: "one") as host:
+        session = await make_running(host)
+        began = host.parts.writer.summary(session)
+        assert began is not None
+    await without_a_last_word(tmp_path, "one")
+    async with running_host(tmp_path, boot=lambda: "two") as host:
+        after = host.parts.writer.summary(session)
+        assert after is not None
+        assert after.active_ms == began.last_at - (began.active_at or 0)
+
+
+async def test_what_was_asked_for_just_before_a_crash_is_done_after_it(tmp_path: Path) -> None:
+    async with running_host(tmp_path, ends="cut") as host:
+        made = await (await host.client()).call(new_session("r1", start=False))
+        await host.append(ev.NewEvent(made.session, ev.ControlRequested(verb="start"), actor="human:ada"))
+    await without_a_last_word(tmp_path, boot_id())
+    async with running_host(tmp_path) as host:
+        await until("started", lambda: host.state(made.session) == "running")
+
+
+async def test_a_session_that_reaches_no_boundary_is_cut_off_and_does_not_claim_to_run(tmp_path: Path) -> None:
+    async with running_host(tmp_path) as host:
+        session = await make_running(host)
+        host.runners[session].stuck = True
+        client = await host.client()
+        stopping = await client.call(protocol.StopHost(timeout=0.1))
+        assert stopping.waits_for == ("session 1 tune the rate",)
+    reader = LogReader(host.paths.log)
+    summary = reader.summary(session)
+    assert summary is not None
+    assert (summary.state, host.runners[session].told[-1]) == ("paused", "close")
+    reader.close()
+
+
+async def test_nothing_is_changed_any_more_while_the_host_stops(tmp_path: Path) -> None:
+    async with running_host(tmp_path) as host:
+        session = await make_running(host)
+        host.runners[session].stuck = True
+        one, two = await host.client(), await host.client()
+        await one.call(protocol.StopHost(timeout=0.5))
+        with pytest.raises(Exception, match="host is stopping"):
+            await two.call(new_session("r2"))
