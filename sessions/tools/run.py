@@ -120,12 +120,16 @@ class Run:
         else:
             ran = duration(max(0, context.clock() - job.started_at))
             told = f"Still running after {ran}: it goes on in the background as job {job.number}."
+        data: dict[str, Any] = {"job": job.number, "background": why}
+        if why == "advice":
+            # What training puts in its place where advice is left out of the context.
+            data["unaided"] = [told, f"Still running: it goes on in the background as job {job.number}."]
         output = await asyncio.to_thread(collect, context.jobs, job)
         context.jobs.release(job)
         return ToolResult(
             _with_notes(output.text, told),
             outcome="timeout" if why == "timeout" else "ok",
-            data={"job": job.number, "background": why},
+            data=data,
             events=(JobBackgrounded(job=job.number, why=why),),
         )
 

@@ -71,6 +71,9 @@ class Wait:
             if line := last_line(context.jobs.tail(job, 4096).text):
                 told += f" Its newest line is: {line}"
         data: dict[str, Any] = {"why": why, "waited_ms": max(0, context.clock() - since)}
+        if why == "advice":
+            # What training puts in its place where advice is left out of the context.
+            data["unaided"] = [f"Woken after {waited}: advice has arrived.", f"Waited {waited}."]
         if job is not None:
             data |= {"job": job.number, "exit_code": end.exit_code if end else None}
         return ToolResult(told, data=data)
