@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final, Literal, Protocol, TypeVar
 
 from textual.message import Message
@@ -207,7 +208,7 @@ class LiveFeed:
         position = await self._first_read()
         while True:
             try:
-                events = await self.read(lambda reader, after=position: reader.since(after, PAGE))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+                events = await self.read(partial(LogReader.since, position=position, limit=PAGE))
             except LogError as problem:
                 self._say("down", str(problem))
                 await asyncio.sleep(POLL_S)

@@ -1,4 +1,4 @@
-"""Verdicts: flag, label, take back, undo. What a key means is decided from the log; the host is asked, a receipt said."""
+"""Verdicts: flag, label, take back, undo. What a key means is decided from the log; each act returns a receipt."""
 
 from __future__ import annotations
 

@@ -158,15 +158,15 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("leave", "q", "leave", "Leave this view; on the board, the app. Sessions go on.", "app",
         VIEWS | {"export", "panel"}),
     # the export menu and forms
-    Key("toggle", "x", "choose", "Choose or drop the session under the cursor.", "export", EXPORT, 1),
+    Key("mark", "x", "choose", "Choose or drop the session under the cursor.", "export", EXPORT, 1),
     Key("write", "w", "write", "Write the file.", "export", EXPORT, 2),
-    Key("create", "ctrl+s ctrl+n", "create", "Create the session and start it.", "form", NEW, 1, typing=True),
+    Key("create", "ctrl+s ctrl+t", "create", "Create the session and start it.", "form", NEW, 1, typing=True),
 )
 # fmt: on
 
 COMPOSER: Final[tuple[tuple[str, str, str], ...]] = (
     ("enter", "queue", "Queue for the next boundary. A pasted return is text."),
-    ("ctrl+s, ctrl+n", "now", "Deliver now: ends a wait, puts a running command into the background."),
+    ("ctrl+s, ctrl+t", "now", "Deliver now: ends a wait, puts a running command into the background."),
     ("ctrl+j", "new line", "A new line."),
     ("up, down", "earlier", "On an empty line: earlier advice to this session; queued advice can be edited."),
     ("pageup, pagedown", "scroll", "Scroll the session without leaving the composer."),
@@ -183,6 +183,9 @@ RESERVED: Final[Mapping[str, str]] = {
     "m": "training view",
 }
 """Keys kept free on the views for what comes next."""
+
+HINTS: Final = 7
+"""So many hints fit a footer; the last one is always the way to all the others."""
 
 NAMES: Final[Mapping[str, str]] = {
     "apostrophe": "'", "slash": "/", "colon": ":", "question_mark": "?", "left_square_bracket": "[",
@@ -223,6 +226,8 @@ def valid(key: Key, here: Here) -> bool:
 def hints(here: Here, keymap: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
     """Footer hints (key, verb), most important first, only what works here and now."""
     wanted = sorted((key for key in at(here.place) if key.footer and valid(key, here)), key=lambda key: key.footer)
+    if len(wanted) > HINTS:
+        wanted = [*wanted[: HINTS - 1], wanted[-1]]
     return [(shown(first(key, keymap)), key.label) for key in wanted]
 
 

@@ -53,9 +53,10 @@ class SessionNow:
 
 @dataclass(slots=True)
 class Change:
-    """What ``apply`` changed: for screens to know what to paint."""
+    """What ``apply`` changed: for screens to know what to paint. Without ``events``: look at the state anew."""
 
     sessions: set[str] = field(default_factory=set)
+    events: list[ev.Event] = field(default_factory=list)
     entries: dict[str, set[int]] = field(default_factory=dict)
     new: list[str] = field(default_factory=list)
 
@@ -119,6 +120,7 @@ class BoardState:
             else:
                 now.summary = fold(now.summary, event)
             self._tell(now, event)
+            change.events.append(event)
             change.sessions.add(event.session)
             touched = change.entries.setdefault(event.session, set())
             if now.loaded:

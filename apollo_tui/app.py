@@ -1,0 +1,177 @@
+"""The composition root: it wires the feed to the state, and the state to the screen on top. Nothing else lives here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from textual import events
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from apollo_tui import keys
+from apollo_tui.desk import Desk
+from apollo_tui.feed import DeltasArrived, EventsArrived, Feed, LinkChanged, Loaded, NotDone
+from apollo_tui.outside import crash_report
+from apollo_tui.screens.base import ApolloScreen
+from apollo_tui.screens.board import BoardScreen
+from apollo_tui.seeding import seed_of
+from apollo_tui.state import Change
+from sessions.clock import now_ms
+from sessions.config import Config
+from sessions.errors import ApolloError
+from sessions.fold.summary import Summary
+from sessions.labels import Taxonomy, load_labels
+from widgets.receipt import Level
+
+TICK_S: Final = 0.1
+"""Nothing is painted more often than this, however much arrives; keys paint at once."""
+
+
+class ApolloApp(App[None], inherit_bindings=False):
+    """The annotator's app. ``crash`` and ``last_words`` are for the terminal after it has ended."""
+
+    TITLE = "Apollo"
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "how_to_leave", show=False)]
+
+    def __init__(
+        self,
+        feed: Feed,
+        config: Config | None = None,
+        labels: Taxonomy | None = None,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        super().__init__()
+        self.desk = Desk.of(feed, config or Config(path=Path()), labels or load_labels(), clock)
+        self.crash = ""
+        self.last_words = ""
+        self._acts = asyncio.Lock()
+        self._minute = 0
+
+    async def on_mount(self) -> None:
+        """Set the looks, show the board, then begin to read."""
+        config = self.desk.config
+        problems = keys.clashes(config.keys)
+        if not problems:
+            self.set_keymap(config.keys)
+        self.theme = config.ui.theme if config.ui.theme in self.available_themes else "textual-dark"
+        await self.push_screen(BoardScreen(self.desk))
+        for problem in problems[:1]:
+            self.say(f"config, keys: {problem}; the default keys are used", "error")
+        self.set_interval(TICK_S, self._tick)
+        await self.desk.feed.start(self.post_message)
+
+    async def on_unmount(self) -> None:
+        """Keep drafts, tell the log what was read, hang up."""
+        for screen in self.screen_stack:
+            if isinstance(screen, ApolloScreen):
+                screen.keep_draft()
+        await self.desk.feed.close()
+
+    # --- what the feed says -----------------------------------------------------------------------------------------
+
+    async def on_loaded(self, message: Loaded) -> None:
+        """The log was read: show what is there, then fill the panes, the newest session first."""
+        state = self.desk.state
+        state.load(message.summaries, message.position)
+        self._show(Change(sessions=set(state.sessions), new=state.order()))
+        self.run_worker(self._seed(sorted(message.summaries, key=lambda s: s.last_id, reverse=True)), group="seed")
+
+    async def _seed(self, summaries: list[Summary]) -> None:
+        for summary in summaries:
+            session = summary.session
+            seed = await self.desk.feed.read(partial(seed_of, session=session, actor=self.desk.actor))
+            self.desk.state.seed(session, seed.window, seed.flags, seed.cursor, seed.unread)
+            self._show(Change(sessions={session}, entries={session: set()}))
+
+    def on_events_arrived(self, message: EventsArrived) -> None:
+        """New events: fold them, and tell the screen what changed."""
+        self._show(self.desk.state.apply(message.events))
+
+    def on_deltas_arrived(self, message: DeltasArrived) -> None:
+        """Pieces of streaming replies."""
+        sessions = {frame.session for frame in message.frames if self.desk.state.frame(frame)}
+        screen = self.view
+        if screen is not None and sessions:
+            screen.streamed(sessions)
+
+    def on_link_changed(self, message: LinkChanged) -> None:
+        """The host came or went; the header says so, drafts and reading are not touched."""
+        state = self.desk.state
+        state.writable = message.state == "up"
+        state.trouble = message.detail
+        self._show(Change())
+
+    # --- screens ----------------------------------------------------------------------------------------------------
+
+    @property
+    def view(self) -> ApolloScreen | None:
+        """The topmost screen that is no panel: what the annotator looks at."""
+        return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, ApolloScreen)), None)
+
+    def _show(self, change: Change) -> None:
+        if self.view is not None:
+            self.view.changed(change)
+
+    def _tick(self) -> None:
+        now = self.desk.clock()
+        screen = self.view
+        if screen is None:
+            return
+        if now // 60_000 != self._minute:
+            self._minute = now // 60_000
+            screen.changed(Change(sessions=set(self.desk.state.sessions)))
+        screen.tick(now)
+        if self.desk.state.writable:
+            for session, seq in self.desk.state.reading.due(now).items():
+                self.run_worker(self._tell_read(session, seq), group="cursors")
+
+    async def _tell_read(self, session: str, seq: int) -> None:
+        try:
+            await self.desk.steering.read_up_to(session, seq)
+        except NotDone:
+            self.desk.state.reading.failed(session, self.desk.clock())
+
+    # --- acts ---------------------------------------------------------------------------------------------------------
+
+    def say(self, text: str, level: Level = "info") -> None:
+        """One line for the annotator; it never takes the focus."""
+        if self.view is not None:
+            self.view.say(text, level)
+
+    def act(self, deed: Coroutine[Any, Any, str]) -> None:
+        """Do something that needs the host or the log, after what was asked before, and say how it went."""
+        self.run_worker(self._act(deed), group="acts")
+
+    async def _act(self, deed: Coroutine[Any, Any, str]) -> None:
+        async with self._acts:
+            try:
+                receipt = await deed
+            except (NotDone, ApolloError, OSError) as problem:
+                self.say(str(problem), "error")
+            else:
+                if receipt:
+                    self.say(receipt, "done")
+
+    def action_how_to_leave(self) -> None:
+        """Ctrl+c kills nothing: it says how to leave."""
+        self.say("q leaves; on the board it leaves the app, and sessions go on")
+
+    async def on_event(self, event: events.Event) -> None:
+        """Note when a key was last pressed: reading counts only near one."""
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            self.desk.state.reading.key(self.desk.clock())
+        await super().on_event(event)
+
+    def _fatal_error(self) -> None:
+        """Textual's hook for an unhandled exception: a line and a report instead of a traceback in the terminal."""
+        error = self._exception
+        if error is not None and not self.crash:
+            path = crash_report(error, self.desk.paths.folder)
+            self.crash = f"{type(error).__name__} in the app; sessions go on, drafts are kept; the report is {path}"
+        self._close_messages_no_wait()

@@ -1,0 +1,160 @@
+"""The commands of ``:`` and ctrl+p. Each is found by any beginning of its name, and answers with a receipt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, get_args
+
+from apollo_tui import hosting
+from apollo_tui.feed import NotDone
+from apollo_tui.screens.board import BoardScreen
+from apollo_tui.screens.verbs import Verbs
+from apollo_tui.steering import BUDGETS, Verb
+
+if TYPE_CHECKING:
+    from apollo_tui.screens.base import ApolloScreen
+
+Deed = Callable[["ApolloScreen", list[str]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command. ``session``: it needs one; ``write``: it needs a host."""
+
+    name: str
+    arguments: str
+    help: str
+    run: Deed
+    session: bool = False
+    write: bool = False
+
+
+def _control(verb: Verb) -> Deed:
+    def run(screen: ApolloScreen, _: list[str]) -> None:
+        if screen.session:
+            screen.act(screen.desk.steering.control(screen.session, verb))
+
+    return run
+
+
+def _limit(screen: ApolloScreen, words: list[str]) -> None:
+    if len(words) != 2:
+        raise NotDone(f":limit NAME VALUE, e.g. `limit steps +200`; names: {', '.join(BUDGETS)}")
+    if screen.session:
+        screen.act(screen.desk.steering.limit(screen.session, *words))
+
+
+def _host(screen: ApolloScreen, words: list[str]) -> None:
+    verb = words[0] if words else "status"
+    if verb not in hosting.VERBS:
+        raise NotDone(f":host {'|'.join(hosting.VERBS)}")
+    screen.act(hosting.host(screen.desk, verb))
+
+
+def _theme(screen: ApolloScreen, words: list[str]) -> None:
+    known = sorted(screen.app.available_themes)
+    if not words or words[0] not in known:
+        raise NotDone(f":theme {' | '.join(known)}")
+    screen.app.theme = words[0]
+    screen.say(f'theme {words[0]} until you leave; `theme = "{words[0]}"` under [ui] in the config keeps it')
+
+
+def _panes(screen: ApolloScreen, words: list[str]) -> None:
+    if not isinstance(screen, BoardScreen):
+        raise NotDone("panes are on the board")
+    if words and words[0] != "auto" and not (words[0].isdigit() and 1 <= int(words[0]) <= 16):
+        raise NotDone(":panes 1 to 16, or auto")
+    screen.set_panes(int(words[0]) if words and words[0] != "auto" else None)
+
+
+def _archived(screen: ApolloScreen, _: list[str]) -> None:
+    state = screen.desk.state
+    state.show_archived = not state.show_archived
+    screen.say("archived sessions are shown" if state.show_archived else "archived sessions are hidden")
+    screen.on_screen_resume()
+
+
+def _goto(screen: ApolloScreen, words: list[str]) -> None:
+    if isinstance(screen, Verbs) and words:
+        screen.action_number(words[0])
+
+
+def _leave(screen: ApolloScreen, _: list[str]) -> None:
+    from apollo_tui.screens.leave import leave
+
+    board = next((one for one in screen.app.screen_stack if isinstance(one, BoardScreen)), None)
+    if board is not None:
+        leave(board, always=True)
+
+
+def _copy_file(screen: ApolloScreen, _: list[str]) -> None:
+    if isinstance(screen, Verbs):
+        screen.copy_to_file()
+
+
+def _key(name: str) -> Deed:
+    def run(screen: ApolloScreen, _: list[str]) -> None:
+        screen.run_worker(screen.run_key(name))
+
+    return run
+
+
+def _quit(screen: ApolloScreen, _: list[str]) -> None:
+    screen.app.exit()
+
+
+COMMANDS: Final[tuple[Command, ...]] = (
+    Command("pause", "", "Pause at the next boundary.", _control("pause"), True, True),
+    Command("resume", "", "Go on.", _control("resume"), True, True),
+    Command("start", "", "Start a session that was only created.", _control("start"), True, True),
+    Command("next", "", "Go on to the next boundary, then pause.", _control("next"), True, True),
+    Command("stop", "", "Stop at the next boundary; `:reopen` goes on.", _control("stop"), True, True),
+    Command("interrupt", "", "Cut the reply under way.", _control("interrupt"), True, True),
+    Command("reopen", "", "Let an ended session go on.", _control("reopen"), True, True),
+    Command("archive", "", "Out of sight; nothing is deleted.", _control("archive"), True, True),
+    Command("unarchive", "", "Back from the archive, paused.", _control("unarchive"), True, True),
+    Command("limit", "NAME VALUE", "Set or raise a budget: `limit steps +200`.", _limit, True, True),
+    Command("new", "", "Create a session.", _key("new"), write=True),
+    Command("export", "", "Turn sessions into training data.", _key("export")),
+    Command("goto", "NUMBER", "To a session.", _goto),
+    Command("archived", "", "Show or hide archived sessions.", _archived),
+    Command("panes", "1…16 | auto", "How many panes the board shows.", _panes),
+    Command("copy-file", "", "Copy the selected action to a file.", _copy_file, True),
+    Command("host", "start|stop|restart|status", "The background process.", _host),
+    Command("theme", "NAME", "Another look, until you leave.", _theme),
+    Command("help", "", "The keys that work here.", _key("help")),
+    Command("leave", "", "What will stop before morning; then leave.", _leave),
+    Command("quit", "", "Leave at once; sessions go on.", _quit),
+)
+
+assert {command.name for command in COMMANDS} >= set(get_args(Verb))
+
+
+def commands_for(screen: ApolloScreen) -> list[Command]:
+    """The commands that can do something on this screen now."""
+    here = screen.here()
+    return [c for c in COMMANDS if (here.session or not c.session) and (here.writable or not c.write)]
+
+
+def matching(commands: Sequence[Command], text: str) -> list[Command]:
+    """Commands whose name begins with the first word of ``text``; with a space after it, only that very one."""
+    name, space, _ = text.lstrip().partition(" ")
+    exact = [command for command in commands if command.name == name]
+    if space and exact:
+        return exact
+    begun = [command for command in commands if command.name.startswith(name)]
+    return begun or [command for command in commands if name in command.help.lower()]
+
+
+def run_command(screen: ApolloScreen, text: str) -> None:
+    """Run a command line; what is wrong with it is said in one line."""
+    name, *words = text.split()
+    command = next((command for command in COMMANDS if command.name == name), None)
+    if command is None:
+        screen.say(f"no command is called {name}: `:` alone lists them", "error")
+        return
+    try:
+        command.run(screen, words)
+    except NotDone as problem:
+        screen.say(str(problem), "error")

@@ -1,0 +1,51 @@
+"""What every screen works with: the feed, the state folded from it, and the acts. No Textual in here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from apollo_tui.drafts import Drafts
+from apollo_tui.feed import Feed
+from apollo_tui.judging import Judging
+from apollo_tui.state import BoardState
+from apollo_tui.steering import Steering
+from sessions.clock import now_ms
+from sessions.config import Config
+from sessions.labels import Taxonomy
+from sessions.paths import LogPaths
+
+
+@dataclass(slots=True)
+class Desk:
+    """One annotator's desk over one log. ``clock`` is Unix milliseconds."""
+
+    paths: LogPaths
+    actor: str
+    config: Config
+    labels: Taxonomy
+    feed: Feed
+    state: BoardState
+    drafts: Drafts
+    judging: Judging
+    steering: Steering
+    clock: Callable[[], int] = now_ms
+    searches: list[str] = field(default_factory=list)
+    """Newest last; the session and action screens share them."""
+
+    @classmethod
+    def of(cls, feed: Feed, config: Config, labels: Taxonomy, clock: Callable[[], int] = now_ms) -> Desk:
+        """A desk on ``feed``."""
+        state = BoardState(feed.actor)
+        return cls(
+            paths=feed.paths,
+            actor=feed.actor,
+            config=config,
+            labels=labels,
+            feed=feed,
+            state=state,
+            drafts=Drafts(feed.paths.drafts, feed.actor),
+            judging=Judging(feed, state, labels),
+            steering=Steering(feed, state),
+            clock=clock,
+        )

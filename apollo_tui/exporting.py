@@ -1,0 +1,101 @@
+"""An export that goes on when the app does not: a child process of its own, its progress in a file."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from sessions.host.spawn import environment
+from sessions.paths import LogPaths
+from sessions.ulid import new_ulid
+
+
+class _Progress(msgspec.Struct, frozen=True):
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """How an export stands. ``ended``: None while it runs, else its exit code; ``said`` is its last line."""
+
+    done: int = 0
+    total: int = 0
+    ended: int | None = None
+    said: str = ""
+
+
+class ExportJob:
+    """One export under way. ``policy`` is TOML; it is stored beside the progress, so that the run can be repeated."""
+
+    def __init__(
+        self, paths: LogPaths, actor: str, sessions: Sequence[str], format: str, policy: str, out: Path, overwrite: bool
+    ) -> None:
+        self.out = out
+        folder = paths.folder / "exports"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        name = new_ulid()
+        rules = folder / f"{name}.toml"
+        rules.write_text(policy, encoding="utf-8")
+        self._told = folder / f"{name}.progress"
+        self._said = folder / f"{name}.out"
+        command = [sys.executable, "-P", "-c", "from apollo_tui.cli import main; main()"]
+        command += ["--log", str(paths.log), "--as", actor.removeprefix("human:")]
+        command += ["export", "--format", format, "--out", str(out), "--policy", str(rules), "--progress"]
+        for session in sessions:
+            command += ["--session", session]
+        if overwrite:
+            command.append("--overwrite")
+        with self._told.open("wb") as told, self._said.open("wb") as said:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=told,
+                env=environment(),
+                cwd=folder,
+                start_new_session=True,
+            )
+
+    def poll(self) -> Running:
+        """How it stands now."""
+        code = self._process.poll()
+        lines = self._told.read_text("utf-8", "replace").splitlines()
+        done, total, problem = 0, 0, ""
+        for text in lines:
+            found = _progress(text)
+            if found is None:
+                problem = text
+            else:
+                done, total = found.done, found.total
+        if code is None:
+            return Running(done, total)
+        written = self._said.read_text("utf-8", "replace").splitlines()
+        said = written[0] if code == 0 and written else problem.removeprefix("apollo: ")
+        return Running(done, total, code, said or f"the export ended with code {code}")
+
+
+def _progress(text: str) -> _Progress | None:
+    if not text.startswith("{"):
+        return None
+    try:
+        return msgspec.json.decode(text, type=_Progress)
+    except msgspec.MsgspecError:
+        return None
+
+
+def default_path(title: str, format: str, folder: Path) -> Path:
+    """A name for a new export that says what it holds and is not there yet."""
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", title).strip("-").lower()[:40] or "apollo"
+    path = folder / f"{stem}.{format}.jsonl"
+    number = 2
+    while path.exists():
+        path = folder / f"{stem}-{number}.{format}.jsonl"
+        number += 1
+    return path

@@ -1,0 +1,69 @@
+"""Session facts from its summary: plan, clock, tokens, limits, jobs, files. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from sessions.fold.summary import Summary
+from widgets.glyphs import count, duration
+from widgets.views import FactsView, JobView, PlanLine, SessionView
+
+
+def facts_of(s: Summary, view: SessionView, files: Mapping[str, tuple[int, int]], now: int) -> FactsView:
+    """What the side of the Session screen shows. ``files``: path → lines added and removed."""
+    return FactsView(
+        session=view,
+        wall_ms=max(0, now - s.created_at),
+        input_tokens=s.input_tokens,
+        output_tokens=s.output_tokens,
+        cached_tokens=s.cached_tokens,
+        plan=tuple(PlanLine(item.text, item.status) for item in s.plan),
+        scores=tuple((score.step, score.score) for score in s.scores),
+        better=s.better,
+        limits=tuple(_limits(s, now)),
+        jobs=tuple(JobView(job.job, job.command, running_ms=max(0, now - job.since)) for job in s.open_jobs),
+        files=tuple((path, added, removed) for path, (added, removed) in files.items()),
+        advice=tuple(_advice(s, now)),
+        extra=tuple(_extra(s)),
+    )
+
+
+def _limits(s: Summary, now: int) -> Iterator[tuple[str, str, str]]:
+    limits = s.limits
+    if limits.steps is not None:
+        yield "steps", str(s.step), str(limits.steps)
+    if limits.active_hours is not None:
+        yield "active", duration(s.active_now(now)), duration(int(limits.active_hours * 3_600_000))
+    if limits.tokens is not None:
+        yield "tokens", count(s.input_tokens + s.output_tokens), count(limits.tokens)
+    if limits.money is not None:
+        yield "money", f"${s.cost:.2f}", f"${limits.money:.2f}"
+    if limits.evaluations is not None:
+        yield "evals", str(s.evaluations), str(limits.evaluations)
+
+
+def _advice(s: Summary, now: int) -> Iterator[str]:
+    for advice in s.open_advice:
+        if advice.now:
+            waits = "now"
+        elif advice.not_before > now:
+            waits = "held for 3 s"
+        elif s.doing and s.doing != "model":
+            waits = f"after `{s.doing}`, running {duration(max(0, now - s.doing_since))}"
+        else:
+            waits = "for the next boundary"
+        yield f"{advice.text} ({waits})"
+
+
+def _extra(s: Summary) -> Iterator[tuple[str, str]]:
+    yield "actions", f"{s.actions}, {s.malformed} malformed, {s.errors} errors"
+    if s.flags:
+        yield "flags", str(s.flags)
+    if s.advice:
+        yield "advice", f"{s.advice_delivered} of {s.advice} delivered"
+    if s.summaries:
+        yield "summaries", str(s.summaries)
+    if s.sign_off:
+        yield "sign-off", s.sign_off
+    if s.last_export:
+        yield "exported", s.last_export

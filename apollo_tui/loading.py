@@ -1,0 +1,63 @@
+"""Pages of a long transcript: the index once, entries as they come into sight. Runs in a reading thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from sessions.log import events as ev
+from sessions.log.reader import LogReader
+from widgets.views import Anchor
+
+SPARSE: Final = frozenset(
+    {
+        "flag.set",
+        "flag.removed",
+        "advice.edited",
+        "advice.withdrawn",
+        "advice.delivered",
+        "advice.outcome",
+        "question.answered",
+        "job.ended",
+        "job.backgrounded",
+    }
+)
+"""Kinds that change entries far from their own place, and are few: read once, whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """A session's transcript before any entry is loaded."""
+
+    anchors: Sequence[Anchor]
+    sparse: Sequence[ev.Event]
+    files: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+def read_index(reader: LogReader, session: str) -> Index:
+    """The index of a whole session, what changes entries from afar, and the files it touched."""
+    anchors = [Anchor(*row) for row in reader.anchors(session)]
+    sparse = reader.events(session, kinds=SPARSE)
+    files: dict[str, tuple[int, int]] = {}
+    for event in reader.events(session, kinds={"file.changed"}):
+        note_file(files, event)
+    return Index(anchors, sparse, files)
+
+
+def note_file(files: dict[str, tuple[int, int]], event: ev.Event) -> None:
+    """Count a change of a file."""
+    if isinstance(event.body, ev.FileChanged):
+        added, removed = files.get(event.body.path, (0, 0))
+        files[event.body.path] = (added + event.body.added, removed + event.body.removed)
+
+
+def read_page(reader: LogReader, session: str, seqs: Sequence[int]) -> list[ev.Event]:
+    """The events that the entries ``seqs`` are made of (besides the sparse ones)."""
+    first, last = min(seqs), max(seqs)
+    events = reader.events(session, after=first - 1, before=last + 1)
+    step = next((event.step for event in reversed(events) if event.step), None)
+    if step is not None:
+        # A result follows its call, perhaps beyond the page.
+        events += reader.events(session, steps=(step, step), after=last)
+    return events

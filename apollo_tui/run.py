@@ -1,0 +1,47 @@
+"""Start the app in this terminal: what has to be set before Textual is imported, and how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import sys
+from typing import Final
+
+from sessions.paths import LogPaths
+
+FRAMES: Final = "500"
+"""Our own timer bounds painting to 10 Hz; a key must not wait for Textual's frame timer, which is read at import."""
+
+
+def run_app(paths: LogPaths, actor: str, *, read_only: bool = False) -> None:
+    """Open the app and return when it is left. Raises ApolloError for a config or label file that cannot be used."""
+    os.environ.setdefault("TEXTUAL_FPS", FRAMES)
+    from sessions.config import load_config
+    from sessions.labels import load_labels
+
+    config = load_config()
+    labels = load_labels(config.labels_file)
+    if config.ui.motion == "reduced":
+        os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+    from apollo_tui.app import ApolloApp
+    from apollo_tui.feed import LiveFeed
+
+    app = ApolloApp(LiveFeed(paths, actor, read_only=read_only), config, labels)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    with contextlib.suppress(KeyboardInterrupt):
+        app.run(mouse=mouse_wanted(config.ui.mouse))
+    if app.crash:
+        print(f"apollo: {app.crash}", file=sys.stderr)  # noqa: T201 - the terminal is ours no more
+        sys.exit(70)
+    if app.last_words:
+        print(app.last_words)  # noqa: T201
+
+
+def mouse_wanted(setting: str) -> bool:
+    """Whether to take the mouse: ``on``, ``off``, or ``auto``: not over SSH, where it costs bytes and selection."""
+    if setting == "auto":
+        return not (os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"))
+    return setting == "on"

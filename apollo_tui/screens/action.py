@@ -1,0 +1,184 @@
+"""One action, whole: call, arguments, changes, output with what the model did not see, flags and advice near it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual.binding import BindingType
+from textual.widget import Widget
+
+from apollo_tui import keys
+from apollo_tui.desk import Desk
+from apollo_tui.screens.verbs import Verbs
+from apollo_tui.state import Change
+from apollo_tui.whole_action import Whole, lines_of_whole, read_whole
+from sessions.log import events as ev
+from sessions.log.reader import LogReader
+from widgets.composer import Composer
+from widgets.document import Document
+from widgets.entries import entry_of
+from widgets.views import Entry, Line
+
+ACTIONS = ("action.started", "action.refused")
+
+
+class ActionScreen(Verbs):
+    """The entry at ``seq`` of a session."""
+
+    place: ClassVar[keys.Place] = "action"
+    BINDINGS: ClassVar[list[BindingType]] = list(keys.bindings("action"))
+
+    def __init__(self, desk: Desk, session: str, seq: int) -> None:
+        super().__init__(desk)
+        self._session = session
+        self._seq = seq
+        self._entry: Entry | None = None
+        self._pattern = ""
+
+    def compose_body(self) -> Iterable[Widget]:
+        """The text, then the composer."""
+        yield Document(id="document")
+        yield Composer(id="composer")
+
+    @property
+    def document(self) -> Document:
+        """The text."""
+        return self.query_one(Document)
+
+    @property
+    def session(self) -> str | None:
+        """The session of the action."""
+        return self._session
+
+    def where(self) -> str:
+        """The title names session and action."""
+        target = self._entry.target if self._entry is not None else ""
+        return f"{self.desk.steering.name(self._session)}  {target}"
+
+    def subject(self) -> tuple[str, Entry] | None:
+        """The action on screen."""
+        return (self._session, self._entry) if self._entry is not None else None
+
+    async def subject_entry(self) -> tuple[str, int] | None:
+        """Advice is about the action on screen."""
+        return self._session, self._seq
+
+    def on_mount(self) -> None:
+        """Read it."""
+        self.document.focus()
+        self._load(keep_place=False)
+
+    def _load(self, *, keep_place: bool) -> None:
+        self.run_worker(self._read(keep_place=keep_place), group="load", exclusive=True)
+
+    async def _read(self, *, keep_place: bool) -> None:
+        seq = self._seq
+        labels = self.desk.labels
+
+        def ask(reader: LogReader) -> tuple[Whole, list[Line]] | None:
+            whole = read_whole(reader, self._session, seq)
+            return (whole, lines_of_whole(whole, labels)) if whole is not None else None
+
+        found = await self.desk.feed.work(ask)
+        if found is None or seq != self._seq:
+            return
+        whole, lines = found
+        if whole.anchor.kind in ev.ANCHORS:
+            self._entry = entry_of(whole.anchor, whole.related)
+        self.document.set_lines(lines, keep_place=keep_place)
+        if not keep_place and self._pattern:
+            self.document.search(self._pattern)
+        self.desk.state.reading.select(self._session, seq, self.desk.clock())
+        self._stale = True
+
+    def changed(self, change: Change) -> None:
+        """A result, a flag, a file: read again what may have changed."""
+        super().changed(change)
+        mine = [event for event in change.events if event.session == self._session]
+        step = self._entry.step if self._entry is not None else None
+        judged = any(event.kind.startswith("flag.") for event in mine)
+        if judged or any(event.step == step for event in mine):
+            self._load(keep_place=True)
+
+    def tick(self, now: int) -> None:
+        """What stands here for a second is read."""
+        super().tick(now)
+        if self.app.screen is self:
+            self.desk.state.reading.show(self._session, self._seq, now)
+
+    # --- moving -----------------------------------------------------------------------------------------------------
+
+    def go_to(self, session: str) -> None:
+        """Another session: its own screen takes this one's place."""
+        from apollo_tui.screens.session import SessionScreen
+
+        self.keep_draft()
+        self.app.switch_screen(SessionScreen(self.desk, session))
+
+    def action_next_action(self) -> None:
+        """The action after this one."""
+        self.run_worker(self._step(1), group="step", exclusive=True)
+
+    def action_previous_action(self) -> None:
+        """The action before this one."""
+        self.run_worker(self._step(-1), group="step", exclusive=True)
+
+    async def _step(self, by: int) -> None:
+        seq = self._seq
+
+        def ask(reader: LogReader) -> list[ev.Event]:
+            if by > 0:
+                return reader.events(self._session, kinds=ACTIONS, after=seq, limit=1)
+            return reader.events(self._session, kinds=ACTIONS, before=seq, limit=1, newest_first=True)
+
+        found = await self.desk.feed.read(ask)
+        if not found:
+            self.say("this is the last action" if by > 0 else "this is the first action")
+            return
+        self._seq = found[0].seq
+        self._load(keep_place=False)
+
+    def action_next_pane(self) -> None:
+        """The next action, as on other screens the next pane."""
+        self.action_next_action()
+
+    def action_previous_pane(self) -> None:
+        """The action before."""
+        self.action_previous_action()
+
+    def on_composer_scroll_session(self, message: Composer.ScrollSession) -> None:
+        """Scroll the text from within the composer."""
+        self.document.action_page(message.pages)
+
+    def refocus(self) -> None:
+        """After the composer."""
+        self.document.focus()
+
+    # --- search -----------------------------------------------------------------------------------------------------
+
+    def action_search(self) -> None:
+        """Search in the text."""
+        from apollo_tui.screens.prompt import LinePrompt
+
+        def chosen(text: str | None) -> None:
+            if text is not None:
+                self._pattern = text
+                found = self.document.search(text)
+                if text:
+                    self.desk.searches.append(text)
+                    self.say(f"{found} lines hold {text} · n next, N before" if found else f"{text}: not found here")
+
+        self.app.push_screen(LinePrompt("/", "text", self.desk.searches[-1] if self.desk.searches else ""), chosen)
+
+    def action_next_match(self) -> None:
+        """The next line with a match."""
+        self._match(1)
+
+    def action_previous_match(self) -> None:
+        """The line with a match before."""
+        self._match(-1)
+
+    def _match(self, by: int) -> None:
+        if self.document.next_match(by) is None:
+            self.say("search first: /" if not self._pattern else f"{self._pattern}: not found here")

@@ -1,0 +1,200 @@
+"""The composer of a view: bound to a session from opening to leaving, its draft on disk within a second."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from apollo_tui.drafts import Draft
+from apollo_tui.feed import NotDone
+from apollo_tui.keys import COMPOSER, shown
+from apollo_tui.screens.base import ApolloScreen
+from sessions.errors import ApolloError
+from sessions.log import events as ev
+from sessions.log.reader import LogReader
+from sessions.ulid import new_ulid
+from widgets.composer import Composer
+from widgets.views import ComposerTarget
+
+SAVE_MS: Final = 300
+"""A draft is written this long after the first key that is not on disk yet."""
+RECALLED: Final = 30
+
+
+class Advising(ApolloScreen):
+    """Advise, answer, edit queued advice; send, keep and bring back drafts."""
+
+    _draft: Draft | None = None
+    _unsaved_since: int | None = None
+    _bound_step: int = 0
+
+    @property
+    def composer(self) -> Composer:
+        """The one text field of the screen."""
+        return self.query_one(Composer)
+
+    async def subject_entry(self) -> tuple[str, int] | None:
+        """(session, seq) of the selected entry that advice would be about; None: about the session."""
+        return None
+
+    def extra_hints(self) -> list[tuple[str, str]]:
+        """The composer's keys while it has the focus."""
+        return [(names.split(", ")[0], verb) for names, verb, _ in COMPOSER] if self.typing else []
+
+    # --- opening ----------------------------------------------------------------------------------------------------
+
+    def action_advise(self) -> None:
+        """Write to this session."""
+        if self.session:
+            self.run_worker(self._open(self.session), group="composer", exclusive=True)
+
+    def action_answer(self) -> None:
+        """Answer what the agent asks."""
+        if self.session:
+            question = self.desk.state.sessions[self.session].summary.question
+            draft = Draft(self.session, "", self.desk.clock(), answers=question)
+            self.run_worker(self._open(self.session, draft), group="composer", exclusive=True)
+
+    async def edit_advice(self, session: str, seq: int) -> bool:
+        """Open queued advice for editing; False if it is not waiting any more."""
+        now = self.desk.state.sessions[session]
+        number = now.advice.get(seq)
+        waiting = next((advice for advice in now.summary.open_advice if advice.advice == number), None)
+        if waiting is None:
+            return False
+        text = await self._advice_text(session, waiting.advice) or waiting.text
+        await self._open(session, Draft(session, text, self.desk.clock(), edits=waiting.advice))
+        return True
+
+    def open_draft(self, draft: Draft) -> None:
+        """Bring text back into the composer: an undo, or advice that was not sent."""
+        self.run_worker(self._open(draft.session, draft), group="composer", exclusive=True)
+
+    async def _open(self, session: str, wanted: Draft | None = None) -> None:
+        """Bind the composer. A stored draft wins over a new one of its kind; one of another kind is kept and said."""
+        self.keep_draft()
+        stored = self.desk.drafts.load(session)
+        about_seq = await self.subject_entry()
+        draft = wanted
+        if stored is not None and (wanted is None or (wanted.answers == stored.answers and not wanted.text)):
+            draft = stored
+        elif stored is not None and wanted is not None and stored.text != wanted.text:
+            self.say(f"your unsent draft is kept: {stored.text[:60]}")
+            self.desk.drafts.save(msgspec.structs.replace(stored, answers=None, edits=None))
+        if draft is None:
+            target = await self._about(about_seq) if about_seq and about_seq[0] == session else None
+            draft = Draft(session, "", self.desk.clock(), about=target)
+        summary = self.desk.state.sessions[session].summary
+        self._draft, self._unsaved_since, self._bound_step = draft, None, summary.step
+        verb = "answer" if draft.answers is not None else ("edit" if draft.edits is not None else "advise")
+        target_view = ComposerTarget(
+            session=session,
+            number=summary.number,
+            title=summary.title,
+            verb=verb,  # type: ignore[arg-type]  # one of the three words above
+            about=str(draft.about) if draft.about else "",
+            ref=draft.answers if draft.answers is not None else draft.edits,
+        )
+        self.composer.bind(target_view, draft=draft.text, earlier=await self._earlier(session))
+        self._hinted = None
+
+    async def _about(self, entry: tuple[str, int]) -> ev.Target | None:
+        try:
+            return (await self.desk.judging.subject(*entry)).target
+        except NotDone:
+            return None
+
+    async def _earlier(self, session: str) -> list[str]:
+        def ask(reader: LogReader) -> list[str]:
+            events = reader.events(session, kinds={"advice.queued"}, newest_first=True, limit=RECALLED)
+            own = [event.body for event in events if event.actor == self.desk.actor]
+            return [body.text for body in own if isinstance(body, ev.AdviceQueued)]
+
+        try:
+            return (await self.desk.feed.read(ask))[::-1]
+        except ApolloError:
+            return []
+
+    async def _advice_text(self, session: str, number: int) -> str:
+        def ask(reader: LogReader) -> str:
+            kinds = {"advice.queued", "advice.edited"}
+            for event in reader.events(session, kinds=kinds, newest_first=True):
+                if isinstance(event.body, ev.AdviceQueued | ev.AdviceEdited) and event.body.advice == number:
+                    return event.body.text
+            return ""
+
+        return await self.desk.feed.read(ask)
+
+    # --- while it is open -------------------------------------------------------------------------------------------
+
+    def on_composer_draft_changed(self, message: Composer.DraftChanged) -> None:
+        """Typed: keep it, on disk within a second."""
+        if self._draft is None or message.text == self._draft.text:
+            return
+        # A changed text is another request: the old id may have been applied by a host that went away.
+        self._draft = msgspec.structs.replace(self._draft, text=message.text, request="")
+        if self._unsaved_since is None:
+            self._unsaved_since = self.desk.clock()
+
+    def on_composer_left(self) -> None:
+        """Back to the screen; the draft stays."""
+        self._close()
+
+    def on_composer_submitted(self, message: Composer.Submitted) -> None:
+        """Send. The draft is cleared when the host has acknowledged it, not before."""
+        if self._draft is None:
+            return
+        if not message.text.strip():
+            self._close()
+            return
+        request = self._draft.request or new_ulid()
+        draft = msgspec.structs.replace(self._draft, text=message.text, request=request)
+        self._draft = draft
+        self._close()
+        self.say("sending …")
+        self.act(self._send(draft, now=message.now))
+
+    async def _send(self, draft: Draft, *, now: bool) -> str:
+        seen = ev.Seen(self.desk.state.sessions[draft.session].summary.last_seq)
+        try:
+            receipt = await self.desk.steering.send(draft, now=now, seen=seen)
+        except NotDone as problem:
+            raise NotDone(f"not sent: {problem} · i brings the draft back", cut=problem.cut) from problem
+        stored = self.desk.drafts.load(draft.session)
+        if stored is not None and stored.request == draft.request:
+            self.desk.drafts.clear(draft.session)
+        return receipt
+
+    def keep_draft(self) -> None:
+        """Write the draft, if the disk does not have it yet."""
+        if self._draft is None:
+            return
+        try:
+            self.desk.drafts.save(self._draft)
+        except OSError as problem:
+            self.say(f"the draft could not be stored: {problem.strerror}", "error")
+        self._unsaved_since = None
+
+    def _close(self) -> None:
+        self.keep_draft()
+        self._draft = None
+        self.composer.unbind()
+        self.refocus()
+        self._hinted = None
+
+    def refocus(self) -> None:
+        """Give the focus to where it was before the composer opened."""
+
+    def tick(self, now: int) -> None:
+        """Store the draft, and say how far the session went meanwhile."""
+        super().tick(now)
+        if self._unsaved_since is not None and now - self._unsaved_since >= SAVE_MS:
+            self.keep_draft()
+        if self._draft is not None:
+            step = self.desk.state.sessions[self._draft.session].summary.step
+            self.composer.progress(max(0, step - self._bound_step))
+
+
+COMPOSER_HELP: Final = [(" ".join(shown(name) for name in names.split(", ")), text) for names, _, text in COMPOSER]
+"""The composer's keys, for help."""

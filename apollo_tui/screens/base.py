@@ -1,0 +1,208 @@
+"""What all screens share: a title, a body, the composer, a line for receipts, the hints, and the one key table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Input, TextArea
+
+from apollo_tui import keys
+from apollo_tui.desk import Desk
+from apollo_tui.state import Change
+from widgets.header import TitleBar
+from widgets.hints import HintBar
+from widgets.receipt import Level, ReceiptLine
+from widgets.views import Hint
+
+if TYPE_CHECKING:
+    from apollo_tui.app import ApolloApp
+
+ARMED_MS: Final = 4_000
+"""How long the first key of a double key waits for its second."""
+
+
+class ApolloScreen(Screen[None]):
+    """A screen over one desk. Subclasses say their ``place``, their body, and how they follow changes."""
+
+    place: ClassVar[keys.Place]
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self.desk = desk
+        self._armed: tuple[str, int] | None = None
+        self._stale = True
+        self._hinted: keys.Here | None = None
+
+    @property
+    def apollo(self) -> ApolloApp:
+        """The app, with its own methods."""
+        return cast("ApolloApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        """Title, body, receipt, hints."""
+        yield TitleBar(id="title")
+        yield from self.compose_body()
+        yield ReceiptLine(id="receipt")
+        yield HintBar(id="hints")
+
+    def compose_body(self) -> Iterable[Widget]:
+        """The widgets between title and receipt."""
+        raise NotImplementedError
+
+    # --- what subclasses answer -------------------------------------------------------------------------------------
+
+    @property
+    def session(self) -> str | None:
+        """The session that keys act on."""
+        return None
+
+    def here(self) -> keys.Here:
+        """What a key's condition may look at."""
+        now = self.desk.state.sessions.get(self.session) if self.session else None
+        return keys.Here(
+            place=self.place,
+            typing=self.typing,
+            session=now is not None,
+            live=now is not None and now.summary.state not in ("finished", "stopped", "failed", "archived"),
+            action=self.has_action(),
+            question=now is not None and bool(now.summary.open_question),
+            writable=self.desk.state.writable,
+        )
+
+    def has_action(self) -> bool:
+        """Whether there is an action that ``f`` would take."""
+        return False
+
+    def changed(self, change: Change) -> None:
+        """The state changed. Take it in; painting waits for the tick."""
+        self._stale = True
+
+    def streamed(self, sessions: Collection[str]) -> None:
+        """Partial replies grew."""
+
+    def paint(self, now: int) -> None:
+        """Bring the widgets up to date: at most ten times a second, and only after a change."""
+
+    def shows(self, session: str) -> bool:
+        """Whether the session is on screen: undo may act there at once."""
+        return session == self.session
+
+    def keep_draft(self) -> None:
+        """Store what is typed and not sent."""
+
+    # --- ticking ----------------------------------------------------------------------------------------------------
+
+    def tick(self, now: int) -> None:
+        """The app's one timer."""
+        if self._stale:
+            self._stale = False
+            self.query_one("#title", TitleBar).update(self.desk.state.header(now, self.where()))
+            self.paint(now)
+        self.hint()
+
+    def where(self) -> str:
+        """What the title says of this screen, "" on the board."""
+        return ""
+
+    def hint(self) -> None:
+        """Show the keys that work here and now, if that changed."""
+        here = self.here()
+        if here != self._hinted:
+            self._hinted = here
+            found = self.extra_hints() or keys.hints(here, self.desk.config.keys)
+            self.query_one("#hints", HintBar).update([Hint(key, verb) for key, verb in found])
+
+    def extra_hints(self) -> list[tuple[str, str]]:
+        """Hints in place of the table's, for a text field that has the focus."""
+        return []
+
+    def say(self, text: str, level: Level = "info") -> None:
+        """One line; it stays until the next one or the next key but one."""
+        self.query_one("#receipt", ReceiptLine).show(text, level)
+
+    # --- keys -------------------------------------------------------------------------------------------------------
+
+    @property
+    def typing(self) -> bool:
+        """Whether a text field has the focus."""
+        return isinstance(self.focused, Input | TextArea)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A key acts only where the table says that it is valid; by construction none does from a text field."""
+        key = keys.BY_ID.get(action)
+        return True if key is None or key.painter else keys.valid(key, self.here())
+
+    def on_key(self, event: events.Key) -> None:
+        """Any other key takes the first half of a double key back."""
+        if self._armed and event.key not in keys.keys_of(keys.BY_ID[self._armed[0]], self.desk.config.keys):
+            self._armed = None
+
+    def twice(self, action: str, first: str) -> bool:
+        """True at the second press within four seconds; the first one only says ``first``."""
+        now = self.desk.clock()
+        if self._armed and self._armed[0] == action and now - self._armed[1] <= ARMED_MS:
+            self._armed = None
+            return True
+        self._armed = (action, now)
+        self.say(first, "warning")
+        return False
+
+    def act(self, deed: Coroutine[Any, Any, str]) -> None:
+        """Do something that needs the host or the log; its receipt is shown."""
+        self.apollo.act(deed)
+
+    def on_screen_resume(self) -> None:
+        """What happened meanwhile is in the state."""
+        self.changed(Change(sessions=set(self.desk.state.sessions)))
+
+    def action_back(self) -> None:
+        """One level back."""
+        self.app.pop_screen()
+
+    def action_leave(self) -> None:
+        """Leave this view."""
+        self.action_back()
+
+    def action_help(self) -> None:
+        """The keys that work here and now; enter does one."""
+        from apollo_tui.screens.help import HelpPanel
+
+        def chosen(name: str | None) -> None:
+            if name:
+                self.run_worker(self.run_key(name))
+
+        self.app.push_screen(HelpPanel(self.here(), self.desk.config.keys), chosen)
+
+    async def run_key(self, name: str) -> None:
+        """Do what the key with this id does."""
+        target: Screen[Any] | Widget = self.focused if keys.BY_ID[name].painter and self.focused else self
+        action = PAINTER_ACTIONS.get(name, name)
+        await self.app.run_action(action, default_namespace=target)
+
+    def action_command(self) -> None:
+        """Every command by name."""
+        from apollo_tui.screens.prompt import ask_command
+
+        ask_command(self)
+
+
+PAINTER_ACTIONS: Final[dict[str, str]] = {
+    "move.down": "move(1)",
+    "move.up": "move(-1)",
+    "move.page_down": "page(1)",
+    "move.page_up": "page(-1)",
+    "move.start": "to_start",
+    "move.end": "to_end",
+    "move.open": "open",
+}
+"""What the painters call their movements."""
+
+Chosen = Callable[[str | None], None]

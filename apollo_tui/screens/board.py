@@ -1,0 +1,296 @@
+"""The board: all sessions at the side, live panes, one composer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import ClassVar, Final
+
+from textual.binding import BindingType
+from textual.containers import Horizontal
+from textual.widget import Widget
+
+from apollo_tui import keys
+from apollo_tui.screens.verbs import Verbs
+from apollo_tui.state import WINDOW, Change
+from widgets.composer import Composer
+from widgets.session_list import SessionList
+from widgets.views import Entry
+from widgets.wall import Wall
+
+ALL_PANES: Final = 4
+"""Up to so many sessions have a pane each by default, where there is room; above, one large pane."""
+ROOMY: Final = 110
+"""Columns from which on several panes are readable beside the list."""
+
+
+class BoardScreen(Verbs):
+    """Home. The list and the wall show the same current session; either has the focus."""
+
+    place: ClassVar[keys.Place] = "board"
+    BINDINGS: ClassVar[list[BindingType]] = list(keys.bindings("board"))
+
+    panes: int | None = None
+    """How many panes the annotator asked for; None: as many as fit well."""
+
+    def compose_body(self) -> Iterable[Widget]:
+        """List and wall, then the composer."""
+        yield Horizontal(SessionList(id="sessions"), Wall(id="wall"), id="body")
+        yield Composer(id="composer")
+
+    def on_mount(self) -> None:
+        """Keys go to the list first."""
+        self.listing.focus()
+
+    @property
+    def listing(self) -> SessionList:
+        """The list at the side."""
+        return self.query_one(SessionList)
+
+    @property
+    def wall(self) -> Wall:
+        """The live panes."""
+        return self.query_one(Wall)
+
+    @property
+    def session(self) -> str | None:
+        """The current session."""
+        return self.listing.selected or None
+
+    def subject(self) -> tuple[str, Entry] | None:
+        """The selected entry of the focused pane, else the newest action on screen for half a second."""
+        entry = self.wall.candidate(self.session or "") if self.session else None
+        return (self.session, entry) if self.session and entry is not None else None
+
+    async def subject_entry(self) -> tuple[str, int] | None:
+        """Only a selected entry is what advice is about."""
+        return self.wall.selected
+
+    def shows(self, session: str) -> bool:
+        """Whether the session has a pane on screen."""
+        return session in self.wall.shown
+
+    # --- following the state ----------------------------------------------------------------------------------------
+
+    def changed(self, change: Change) -> None:
+        """Give the wall what is new; it is painted at the tick."""
+        super().changed(change)
+        state = self.desk.state
+        touched = change.entries or {session: set[int]() for session in change.sessions}
+        for session, seqs in touched.items():
+            now = state.sessions.get(session)
+            if now is not None:
+                self.wall.put(session, now.book.entries(seqs or None))
+                self.wall.live(session, now.live)
+
+    def streamed(self, sessions: Collection[str]) -> None:
+        """Partial replies grew."""
+        for session in sessions:
+            self.wall.live(session, self.desk.state.sessions[session].live)
+
+    def paint(self, now: int) -> None:
+        """List, titles and the choice of panes."""
+        state = self.desk.state
+        order = state.order()
+        views = [state.view(session, now) for session in order]
+        self.listing.update(views)
+        for view in views:
+            self.wall.set_session(view)
+        self._choose_panes(order)
+
+    def tick(self, now: int) -> None:
+        """Paint what is new in the panes."""
+        super().tick(now)
+        self.wall.flush(now)
+
+    def on_resize(self) -> None:
+        """Another size holds another number of panes."""
+        self._stale = True
+
+    def _choose_panes(self, order: list[str]) -> None:
+        current = self.session or (order[0] if order else "")
+        if self.panes is None:
+            wanted = len(order) if len(order) <= ALL_PANES and self.size.width >= ROOMY else 1
+        else:
+            wanted = self.panes
+        if wanted >= len(order):
+            shown = order
+        else:
+            at = order.index(current) if current in order else 0
+            first = max(0, min(at - wanted // 2, len(order) - wanted))
+            shown = order[first : first + wanted]
+        self.wall.show(shown)
+        if current:
+            self.wall.focus_pane(current)
+
+    def set_panes(self, count: int | None) -> None:
+        """Show so many panes; None: as many as fit well."""
+        self.panes = count
+        self._stale = True
+
+    # --- moving -----------------------------------------------------------------------------------------------------
+
+    def go_to(self, session: str) -> None:
+        """Make a session the current one; the focus stays where it is."""
+        self.listing.select(session)
+        self._choose_panes(self.desk.state.order())
+        self._stale = True
+
+    def on_session_list_highlighted(self, message: SessionList.Highlighted) -> None:
+        """The list moved."""
+        self.go_to(message.session)
+
+    def on_session_list_chosen(self, message: SessionList.Chosen) -> None:
+        """Open the session."""
+        self._open_session(message.session)
+
+    def on_wall_pane_focused(self, message: Wall.PaneFocused) -> None:
+        """The wall moved."""
+        self.listing.select(message.session)
+        self._stale = True
+
+    def on_wall_entry_selected(self, message: Wall.EntrySelected) -> None:
+        """What is selected is read."""
+        self.desk.state.reading.select(message.session, message.seq, self.desk.clock())
+        self._stale = True
+
+    def on_wall_entry_opened(self, message: Wall.EntryOpened) -> None:
+        """The action, the queued advice, or the session."""
+        if message.seq is None:
+            self._open_session(message.session)
+        else:
+            self.run_worker(self._open_entry(message.session, message.seq), group="open")
+
+    async def _open_entry(self, session: str, seq: int) -> None:
+        from apollo_tui.screens.action import ActionScreen
+
+        entry = self.desk.state.entry(session, seq)
+        if entry is not None and entry.kind == "advice" and await self.edit_advice(session, seq):
+            return
+        self.app.push_screen(ActionScreen(self.desk, session, seq))
+
+    def _open_session(self, session: str, seq: int | None = None) -> None:
+        from apollo_tui.screens.session import SessionScreen
+
+        self.app.push_screen(SessionScreen(self.desk, session, seq))
+
+    async def on_wall_history_needed(self, message: Wall.HistoryNeeded) -> None:
+        """The reader is at the oldest entry of a pane: read what lies before it."""
+        now = self.desk.state.sessions[message.session]
+        older = await self.desk.feed.read(
+            lambda reader: reader.events(message.session, before=message.before, newest_first=True, limit=WINDOW // 2)
+        )
+        if older:
+            self.wall.put(message.session, now.book.entries(now.book.add(older[::-1])))
+
+    def action_next_pane(self) -> None:
+        """List, then each pane, then the list again."""
+        self._step_pane(1)
+
+    def action_previous_pane(self) -> None:
+        """The other way round."""
+        self._step_pane(-1)
+
+    def _step_pane(self, by: int) -> None:
+        ring: list[str | None] = [None, *self.wall.shown]
+        at = ring.index(self.wall.focused_session) if self.wall.has_focus else 0
+        target = ring[(at + by) % len(ring)]
+        if target is None:
+            self.listing.focus()
+        else:
+            self.wall.focus()
+            self.go_to(target)
+
+    def action_follow(self) -> None:
+        """Follow the newest events of the pane, or stay."""
+        if self.session:
+            following = self.wall.following(self.session)
+            self.wall.select(self.session, None)
+            self.wall.follow(self.session, not following)
+            self.say("stays here" if following else "follows")
+
+    def action_back(self) -> None:
+        """First the selection goes, then the focus returns to the list."""
+        if self.wall.has_focus and self.wall.selected is not None and self.session:
+            self.wall.select(self.session, None)
+            self.wall.follow(self.session)
+        else:
+            self.listing.focus()
+
+    def action_leave(self) -> None:
+        """Leave the app; what will stop before morning is said first."""
+        from apollo_tui.screens.leave import leave
+
+        leave(self)
+
+    def refocus(self) -> None:
+        """After the composer: where the selection is."""
+        (self.wall if self.wall.selected is not None else self.listing).focus()
+
+    def on_composer_scroll_session(self, message: Composer.ScrollSession) -> None:
+        """Scroll the pane from within the composer."""
+        if self._draft is not None:
+            self.wall.scroll_pages(self._draft.session, message.pages)
+
+    # --- actions and unread -----------------------------------------------------------------------------------------
+
+    def action_next_action(self) -> None:
+        """Select the next action of the pane."""
+        self._select_action(1)
+
+    def action_previous_action(self) -> None:
+        """Select the previous action of the pane."""
+        self._select_action(-1)
+
+    def _select_action(self, by: int) -> None:
+        if not self.session:
+            return
+        entries = self.desk.state.sessions[self.session].book.entries()
+        seqs = [entry.seq for entry in entries if entry.kind == "action"]
+        selected = self.wall.selected
+        here = selected[1] if selected else (seqs[-1] + 1 if seqs else 0)
+        if by > 0:
+            wanted = next((seq for seq in seqs if seq > here), None)
+        else:
+            wanted = next((seq for seq in reversed(seqs) if seq < here), None)
+        self._select(wanted)
+
+    def action_next_match(self) -> None:
+        """The next unread entry of the session."""
+        self._select_unread(1)
+
+    def action_previous_match(self) -> None:
+        """The unread entry before."""
+        self._select_unread(-1)
+
+    def _select_unread(self, by: int) -> None:
+        if not self.session:
+            return
+        unread = list(self.desk.state.unread_seqs(self.session))
+        here = self.wall.selected[1] if self.wall.selected else 0
+        if by > 0:
+            wanted = next((seq for seq in unread if seq > here), None)
+        else:
+            wanted = next((seq for seq in reversed(unread) if seq < here), None)
+        if wanted is None:
+            self.say("nothing unread in that direction")
+        self._select(wanted)
+
+    def _select(self, seq: int | None) -> None:
+        if seq is None or not self.session:
+            return
+        if self.desk.state.entry(self.session, seq) is None:
+            self._open_session(self.session, seq)
+            return
+        self.wall.focus()
+        self.wall.select(self.session, seq)
+        self.desk.state.reading.select(self.session, seq, self.desk.clock())
+        self._stale = True
+
+    def action_search(self) -> None:
+        """Search in the session: opens it."""
+        if self.session:
+            self._open_session(self.session)
+            self.call_later(self._search_there)
+
+    async def _search_there(self) -> None:
+        await self.app.run_action("search", default_namespace=self.app.screen)

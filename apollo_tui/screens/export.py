@@ -1,0 +1,274 @@
+"""The export menu: which sessions, in which format, by which rules. What that trains is counted and shown first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import ClassVar, Final, Literal, get_args
+
+import msgspec
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
+
+from apollo_train.export import Plan, plan_export
+from apollo_train.formats import FORMATS
+from apollo_train.policy import PRESETS, AdviceMode, AdviceRules, FilterPolicy, policy_toml
+from apollo_train.preview import Preview, preview
+from apollo_tui import keys
+from apollo_tui.desk import Desk
+from apollo_tui.exporting import ExportJob, default_path
+from apollo_tui.screens.base import ApolloScreen
+from sessions.errors import ApolloError
+from sessions.log.states import ENDED
+from widgets.document import Document
+from widgets.menu import Menu, MenuRow
+from widgets.panel import PanelText
+from widgets.picker import ChoiceList
+from widgets.views import Choice, Line, Role
+
+OWN: Final = ""
+"""The value of a setting that is left to the policy."""
+
+Unseen = Literal["train", "mask", "signed_off"]
+ADVICE: Final = ((OWN, "as the policy says"), ("kept", "kept in the prompts"), ("dropped", "taken out"),
+                 ("both", "both, as twins"))  # fmt: skip
+UNSEEN: Final = ((OWN, "as the policy says"), ("train", "trained"), ("mask", "masked"),
+                 ("signed_off", "trained where signed off"))  # fmt: skip
+
+
+class ExportScreen(ApolloScreen):
+    """Sessions and settings at the left, counts and a preview of what is trained at the right."""
+
+    place: ClassVar[keys.Place] = "export"
+    BINDINGS: ClassVar[list[BindingType]] = list(keys.bindings("export"))
+
+    def __init__(self, desk: Desk, session: str | None) -> None:
+        super().__init__(desk)
+        order = desk.state.order()
+        done = [one for one in order if desk.state.sessions[one].summary.state in ENDED]
+        self._chosen = frozenset([session] if session else done or order)
+        self._shown = session or (order[0] if order else None)
+        title = desk.state.sessions[session].summary.title if session else "apollo"
+        self._out = default_path(title, next(iter(FORMATS)), Path.cwd())
+        self._settings = {"format": next(iter(FORMATS)), "policy": "default", "advice": OWN, "unseen": OWN}
+        self._job: ExportJob | None = None
+
+    def compose_body(self) -> Iterable[Widget]:
+        """Two columns."""
+        with Horizontal(id="body"):
+            with Vertical(id="export-left"):
+                yield ChoiceList(id="export-sessions")
+                yield Menu(id="export-settings")
+            with Vertical():
+                yield PanelText([])
+                yield Document(id="export-preview")
+
+    def on_mount(self) -> None:
+        """Fill it, and count."""
+        self._fill()
+        self.query_one("#export-sessions", ChoiceList).focus()
+        if self._shown:
+            self.query_one("#export-sessions", ChoiceList).highlight(self._shown)
+        self._count()
+
+    def where(self) -> str:
+        """The title."""
+        return "export"
+
+    @property
+    def session(self) -> str | None:
+        """The session under the cursor."""
+        return self._shown
+
+    # --- the form ---------------------------------------------------------------------------------------------------
+
+    def _fill(self) -> None:
+        state = self.desk.state
+        rows = []
+        for session in state.order():
+            s = state.sessions[session].summary
+            note = f"exported {Path(s.last_export).name}" if s.last_export else f"{s.step} steps, {s.flags} flags"
+            rows.append(Choice(session, f"{s.number} {s.title}", note=note))
+        listing = self.query_one("#export-sessions", ChoiceList)
+        listing.update(rows)
+        listing.tick(self._chosen or frozenset({""}))
+        menu = self.query_one("#export-settings", Menu)
+        menu.set_rows(
+            [
+                MenuRow("format", "format", tuple((name, name) for name in FORMATS), self._settings["format"]),
+                MenuRow("policy", "policy", tuple((name, name) for name in PRESETS), self._settings["policy"]),
+                MenuRow("advice", "advice", ADVICE, self._settings["advice"]),
+                MenuRow("unseen", "what nobody saw", UNSEEN, self._settings["unseen"]),
+                MenuRow("path", f"file  {self._out}"),
+                MenuRow("write", "write it (w)"),
+            ]
+        )
+        menu.styles.height = menu.line_count + 1
+
+    def on_choice_list_picked(self, message: ChoiceList.Picked) -> None:
+        """Choose or drop a session."""
+        if message.sender.id == "export-sessions":
+            self._toggle(message.choice.id)
+
+    def on_choice_list_highlighted(self, message: ChoiceList.Highlighted) -> None:
+        """Another session: preview that one."""
+        if message.sender.id == "export-sessions":
+            self._shown = message.choice.id
+            self._preview()
+
+    def action_mark(self) -> None:
+        """Choose or drop the session under the cursor."""
+        if self._shown:
+            self._toggle(self._shown)
+
+    def _toggle(self, session: str) -> None:
+        self._chosen ^= {session}
+        self.query_one("#export-sessions", ChoiceList).tick(self._chosen or frozenset({""}))
+        self._count()
+
+    def on_menu_changed(self, message: Menu.Changed) -> None:
+        """A setting turned."""
+        self._settings[message.row] = message.value
+        if message.row == "format" and not self._out.exists():
+            stem = self._out.name.split(".")[0]
+            self._out = default_path(stem, message.value, self._out.parent)
+            self._fill()
+        self._count()
+
+    def on_menu_activated(self, message: Menu.Activated) -> None:
+        """The file, or write."""
+        if message.row == "write":
+            self.action_write()
+        else:
+            self._ask_path()
+
+    def _ask_path(self) -> None:
+        from apollo_tui.screens.prompt import LinePrompt
+
+        def chosen(text: str | None) -> None:
+            if text:
+                self._out = Path(text).expanduser().absolute()
+                self._fill()
+
+        self.app.push_screen(LinePrompt("file", "where to write", str(self._out)), chosen)
+
+    def action_next_pane(self) -> None:
+        """Sessions, settings, preview."""
+        self.focus_next()
+
+    def action_previous_pane(self) -> None:
+        """The other way round."""
+        self.focus_previous()
+
+    def policy(self) -> FilterPolicy:
+        """The policy with what was set here."""
+        made = PRESETS[self._settings["policy"]]
+        advice = next((mode for mode in get_args(AdviceMode) if mode == self._settings["advice"]), None)
+        if advice is not None:
+            rules = AdviceRules(knowledge=advice, strategy=advice, correction=advice, stop=advice, other=advice)
+            made = msgspec.structs.replace(made, advice=rules)
+        unseen = next((mode for mode in get_args(Unseen) if mode == self._settings["unseen"]), None)
+        if unseen is not None:
+            made = msgspec.structs.replace(made, targets=msgspec.structs.replace(made.targets, unseen=unseen))
+        return made
+
+    # --- what it would be -------------------------------------------------------------------------------------------
+
+    def _count(self) -> None:
+        self.run_worker(self._count_now(), group="count", exclusive=True)
+        self._preview()
+
+    async def _count_now(self) -> None:
+        counts = self.query_one(PanelText)
+        if not self._chosen:
+            counts.set_lines([((" no session is chosen: x chooses the one under the cursor", "need"),)])
+            return
+        policy, format, chosen = self.policy(), self._settings["format"], sorted(self._chosen)
+        try:
+            plan = await self.desk.feed.work(lambda reader: plan_export(reader, chosen, policy, format))
+        except ApolloError as problem:
+            counts.set_lines([((f" {problem}", "need"),)])
+            return
+        counts.set_lines(_counted(plan))
+
+    def _preview(self) -> None:
+        self.run_worker(self._preview_now(), group="preview", exclusive=True)
+
+    async def _preview_now(self) -> None:
+        document = self.query_one("#export-preview", Document)
+        session, policy = self._shown, self.policy()
+        if session is None:
+            return
+        try:
+            found = await self.desk.feed.work(lambda reader: preview(reader, session, policy))
+        except ApolloError as problem:
+            document.set_lines([((str(problem), "need"),)])
+            return
+        document.set_lines(_previewed(found))
+
+    # --- writing ----------------------------------------------------------------------------------------------------
+
+    def action_write(self) -> None:
+        """Write the file, in a process of its own."""
+        if self._job is not None:
+            self.say("an export is under way", "warning")
+        elif not self._chosen:
+            self.say("choose a session first: x", "error")
+        elif not self._out.parent.is_dir():
+            self.say(f"there is no folder {self._out.parent}", "error")
+        elif not self._out.exists() or self.twice("write", f"{self._out} exists: w again replaces it"):
+            self.run_worker(self._write(overwrite=self._out.exists()), group="write")
+
+    async def _write(self, *, overwrite: bool) -> None:
+        try:
+            self._job = ExportJob(
+                self.desk.paths,
+                self.desk.actor,
+                sorted(self._chosen),
+                self._settings["format"],
+                policy_toml(self.policy()),
+                self._out,
+                overwrite,
+            )
+        except OSError as problem:
+            self.say(f"the export could not start: {problem}", "error")
+            return
+        self.say(f"writing {self._out}; it goes on if you leave")
+
+    def tick(self, now: int) -> None:
+        """How far the writing is."""
+        super().tick(now)
+        if self._job is None:
+            return
+        running = self._job.poll()
+        if running.ended is None:
+            if running.total:
+                self.say(f"writing {self._out}: {running.done:,} of {running.total:,}")
+            return
+        self._job = None
+        self.say(running.said, "done" if running.ended == 0 else "error")
+
+
+def _counted(plan: Plan) -> list[Line]:
+    return [((f" {text}", "strong" if at == 0 else "text"),) for at, text in enumerate(plan.lines())]
+
+
+ROLES: Final[dict[str, Role]] = {"trained": "trained", "masked": "masked", "context": "dim"}
+
+
+def _previewed(found: Preview | None) -> list[Line]:
+    """The sample as lines; every stretch says in words what its colour says."""
+    if found is None:
+        return [(("no reply yet: nothing to preview", "dim"),)]
+    verdict = "trained" if found.trained else f"not trained: {found.reason}"
+    lines: list[Line] = [((f"step {found.name}  ", "strong"), (verdict, "trained" if found.trained else "masked"))]
+    if found.hidden:
+        lines.append(((f"… {found.hidden} earlier messages of the prompt", "dim"),))
+    for span in found.spans:
+        mark = {"trained": "▌trained", "masked": "▌masked", "context": " context"}[span.role]
+        reason = f" ({span.reason})" if span.reason else ""
+        role = ROLES[span.role]
+        lines += [(), ((f"{mark} {span.label}{reason}", role),)]
+        lines += [((row, role),) for row in span.text.split("\n")]
+    return lines

@@ -1,0 +1,88 @@
+"""A new session: task, model, name, workspace, limits. What is wrong is said beside the field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.suggester import SuggestFromList
+from textual.widget import Widget
+from textual.widgets import Input, Static, TextArea
+
+from apollo_tui import keys
+from apollo_tui.creating import BadField, Field, Form, request_of
+from apollo_tui.feed import NotDone
+from apollo_tui.screens.base import ApolloScreen
+from apollo_tui.screens.panel import line
+from sessions.host.protocol import Created
+from widgets.sanitise import clean_line
+
+MODELS = ("openai:", "anthropic:", "replay:", "demo:")
+FIELDS: tuple[tuple[Field, str, str], ...] = (
+    ("model", "model", "PROVIDER:NAME, or a profile of the config (→ completes)"),
+    ("name", "name", "what the board calls it; default: the task's title"),
+    ("workspace", "workspace", "a folder that is copied for the agent; default: an empty one"),
+    ("limits", "limits", "steps=200 money=5 active_hours=12 tokens=2000000 evaluations=10"),
+)
+
+
+class NewSessionScreen(ApolloScreen):
+    """A form. ``ctrl+s`` creates the session, tab goes through the fields, esc leaves."""
+
+    place: ClassVar[keys.Place] = "new"
+    AUTO_FOCUS = "TextArea"
+    BINDINGS: ClassVar[list[BindingType]] = list(keys.bindings("new"))
+
+    def compose_body(self) -> Iterable[Widget]:
+        """The fields."""
+        config = self.desk.config
+        with Vertical(id="form"):
+            yield line("task: its text (Markdown), or the path of a task file", "label")
+            task = TextArea(id="task", tab_behavior="focus", show_line_numbers=False, compact=True)
+            task.cursor_blink = False
+            yield task
+            yield Static("", id="task-problem", classes="problem", markup=False)
+            for name, label, hint in FIELDS:
+                yield line(f"{label}: {hint}", "label")
+                suggest = SuggestFromList([*config.profiles, *MODELS]) if name == "model" else None
+                field = Input(next(iter(config.profiles), "") if name == "model" else "", id=name, suggester=suggest)
+                field.cursor_blink = False
+                yield field
+                yield Static("", id=f"{name}-problem", classes="problem", markup=False)
+
+    def where(self) -> str:
+        """The title."""
+        return "new session"
+
+    def extra_hints(self) -> list[tuple[str, str]]:
+        """This form's keys."""
+        return [("ctrl+s", "create"), ("tab", "next field"), ("esc", "leave")]
+
+    def on_input_submitted(self) -> None:
+        """Enter goes on to the next field."""
+        self.focus_next()
+
+    def action_create(self) -> None:
+        """Create it, or say what is wrong."""
+        form = Form(self.query_one(TextArea).text, *(self.query_one(f"#{name}", Input).value for name, _, _ in FIELDS))
+        for name in ("task", *(name for name, _, _ in FIELDS)):
+            self.query_one(f"#{name}-problem", Static).update("")
+        try:
+            request = request_of(form, self.desk.config)
+        except BadField as problem:
+            self.query_one(f"#{problem.field}-problem", Static).update(clean_line(str(problem)))
+            self.query_one(f"#{problem.field}").focus()
+            return
+
+        async def create() -> str:
+            made = await self.desk.feed.call(request)
+            if not isinstance(made, Created):
+                raise NotDone("the host answered something else than a session")
+            if self.is_current:
+                self.app.pop_screen()
+            return f"session {made.number} {request.title} is created and starts"
+
+        self.say("creating …")
+        self.act(create())

@@ -1,0 +1,65 @@
+"""Small panels over a screen: a title, a list of choices, a line that says what the keys do. Only a key opens one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, TypeVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from widgets.picker import ChoiceList
+from widgets.sanitise import clean_line
+from widgets.views import Choice
+
+T = TypeVar("T")
+
+
+class PanelScreen(ModalScreen[T]):
+    """A titled list of choices. Subclasses say what a choice means."""
+
+    AUTO_FOCUS = "ChoiceList"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+g,q", "back", show=False, id="back")]
+
+    def __init__(self, title: str, choices: Sequence[Choice], footer: str, lines: Sequence[str] = ()) -> None:
+        super().__init__()
+        self._title = title
+        self._choices = list(choices)
+        self._footer = footer
+        self._lines = lines
+
+    def compose(self) -> ComposeResult:
+        """Title, lines, choices, footer."""
+        with Vertical(id="panel"):
+            yield line(self._title, "panel-title")
+            for text in self._lines:
+                yield line(text, "panel-line")
+            yield ChoiceList(self._choices, id="choices")
+            yield from self.compose_more()
+            yield line(self._footer, "panel-footer")
+
+    def compose_more(self) -> Iterable[Widget]:
+        """What stands between the choices and the footer."""
+        return ()
+
+    def on_mount(self) -> None:
+        """As high as the choices need, within the screen."""
+        self.choices.styles.height = max(1, self.choices.line_count)
+
+    @property
+    def choices(self) -> ChoiceList:
+        """The list."""
+        return self.query_one(ChoiceList)
+
+    def action_back(self) -> None:
+        """Close without a choice."""
+        self.dismiss(None)
+
+
+def line(text: str, classes: str) -> Static:
+    """One line of text, foreign or not, never parsed."""
+    return Static(clean_line(text), classes=classes, markup=False)

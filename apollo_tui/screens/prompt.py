@@ -1,0 +1,121 @@
+"""One line at the bottom: a session's number, a search, a command with its completions. Opened by a key only."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from apollo_tui.commands import Command, commands_for, matching, run_command
+from apollo_tui.screens.base import ApolloScreen
+from apollo_tui.screens.panel import line
+from widgets.picker import ChoiceList
+from widgets.views import Choice
+
+
+class LinePrompt(ModalScreen[str]):
+    """Answers with the line, None if it was left."""
+
+    AUTO_FOCUS = "Input"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+g", "back", show=False, id="back")]
+
+    def __init__(self, label: str, placeholder: str = "", value: str = "") -> None:
+        super().__init__()
+        self._label = label
+        self._placeholder = placeholder
+        self._value = value
+
+    def compose(self) -> ComposeResult:
+        """A label and a field."""
+        with Horizontal(id="prompt"):
+            yield line(self._label, "prompt-label")
+            yield Input(self._value, placeholder=self._placeholder)
+
+    def on_input_submitted(self, message: Input.Submitted) -> None:
+        """Enter answers."""
+        self.dismiss(message.value)
+
+    def action_back(self) -> None:
+        """Leave it."""
+        self.dismiss(None)
+
+
+class CommandPrompt(ModalScreen[str]):
+    """``:``: type a command; tab completes, up and down choose."""
+
+    AUTO_FOCUS = "Input"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,ctrl+g", "back", show=False, id="back"),
+        Binding("tab", "complete", show=False, priority=True),
+        Binding("down,ctrl+n", "move(1)", show=False, priority=True),
+        Binding("up,ctrl+p", "move(-1)", show=False, priority=True),
+    ]
+
+    def __init__(self, commands: list[Command]) -> None:
+        super().__init__()
+        self._commands = commands
+
+    def compose(self) -> ComposeResult:
+        """The completions over the field."""
+        with Vertical(id="command"):
+            yield ChoiceList(id="choices")
+            with Horizontal(id="prompt"):
+                yield line(":", "prompt-label")
+                yield Input()
+
+    def on_mount(self) -> None:
+        """All commands at first."""
+        self.query_one(ChoiceList).can_focus = False
+        self._complete("")
+
+    def on_input_changed(self, message: Input.Changed) -> None:
+        """Narrow the list down."""
+        self._complete(message.value)
+
+    def _complete(self, text: str) -> None:
+        found = matching(self._commands, text)
+        rows = [
+            Choice(command.name, f"{command.name + ' ' + command.arguments:<26} {command.help}") for command in found
+        ]
+        listing = self.query_one(ChoiceList)
+        listing.update(rows)
+        listing.action_to_start()
+        listing.styles.height = max(1, len(rows))
+
+    def action_complete(self) -> None:
+        """Take the command under the cursor into the field."""
+        chosen = self.query_one(ChoiceList).highlighted
+        if chosen is not None:
+            field = self.query_one(Input)
+            field.value = f"{chosen.id} "
+            field.cursor_position = len(field.value)
+
+    def action_move(self, by: int) -> None:
+        """Another completion."""
+        self.query_one(ChoiceList).action_move(by)
+
+    def on_input_submitted(self, message: Input.Submitted) -> None:
+        """Run what is typed; a beginning runs the completion under the cursor."""
+        name, _, rest = message.value.strip().partition(" ")
+        if name not in {command.name for command in self._commands}:
+            chosen = self.query_one(ChoiceList).highlighted
+            name = chosen.id if chosen is not None else name
+        self.dismiss(f"{name} {rest}".strip())
+
+    def action_back(self) -> None:
+        """Leave it."""
+        self.dismiss(None)
+
+
+def ask_command(screen: ApolloScreen) -> None:
+    """Open the command line over ``screen`` and run what is chosen there."""
+
+    def chosen(text: str | None) -> None:
+        if text:
+            run_command(screen, text)
+
+    screen.app.push_screen(CommandPrompt(commands_for(screen)), chosen)

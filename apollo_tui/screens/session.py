@@ -1,0 +1,320 @@
+"""One session, whole: its transcript from the first step, its facts at the side where there is room."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterable
+from functools import partial
+from typing import ClassVar, Final
+
+from textual.binding import BindingType
+from textual.containers import Horizontal
+from textual.widget import Widget
+
+from apollo_tui import keys
+from apollo_tui.desk import Desk
+from apollo_tui.facts import facts_of
+from apollo_tui.feed import NotDone
+from apollo_tui.loading import SPARSE, note_file, read_index, read_page
+from apollo_tui.screens.verbs import Verbs
+from apollo_tui.searching import find_entries
+from apollo_tui.state import Change
+from sessions.log import events as ev
+from widgets.composer import Composer
+from widgets.entries import EntryBook
+from widgets.facts import FactsPanel
+from widgets.transcript import Transcript
+from widgets.views import Anchor, Entry
+
+ROOMY: Final = 110
+"""Columns from which on the facts have a place at the side."""
+BOOK_MOST: Final = 8_000
+"""Entries after which the book of this screen begins anew: scrolling through a long session costs no memory."""
+PAGE: Final = 200
+
+
+class SessionScreen(Verbs):
+    """The transcript of one session. ``seq``: begin at this entry rather than at the end."""
+
+    place: ClassVar[keys.Place] = "session"
+    BINDINGS: ClassVar[list[BindingType]] = list(keys.bindings("session"))
+
+    def __init__(self, desk: Desk, session: str, seq: int | None = None) -> None:
+        super().__init__(desk)
+        self._session = session
+        self._at = seq
+        self._book = EntryBook()
+        self._sparse: list[ev.Event] = []
+        self._files: dict[str, tuple[int, int]] = {}
+        self._matches: list[int] = []
+        self._pattern = ""
+        self._came_from: list[int] = []
+
+    def compose_body(self) -> Iterable[Widget]:
+        """Transcript and facts, then the composer."""
+        yield Horizontal(Transcript(id="transcript"), FactsPanel(id="facts"), id="body")
+        yield Composer(id="composer")
+
+    @property
+    def transcript(self) -> Transcript:
+        """The transcript."""
+        return self.query_one(Transcript)
+
+    @property
+    def session(self) -> str | None:
+        """The session of this screen."""
+        return self._session
+
+    def where(self) -> str:
+        """The title names the session."""
+        return self.desk.steering.name(self._session)
+
+    def here(self) -> keys.Here:
+        """Also whether there is a place to go back to."""
+        here = super().here()
+        return dataclasses.replace(here, came_from=bool(self._came_from))
+
+    def subject(self) -> tuple[str, Entry] | None:
+        """The selected entry; while following, the newest action in sight."""
+        entry = self.transcript.entry(self.transcript.selected)
+        if entry is None and self.transcript.following:
+            seen = [self.transcript.entry(seq) for seq in self.transcript.in_sight()]
+            entry = next((one for one in reversed(seen) if one is not None and one.kind == "action"), None)
+        return (self._session, entry) if entry is not None else None
+
+    async def subject_entry(self) -> tuple[str, int] | None:
+        """Advice is about what is selected."""
+        selected = self.transcript.selected
+        return (self._session, selected) if selected is not None else None
+
+    # --- reading ----------------------------------------------------------------------------------------------------
+
+    async def on_mount(self) -> None:
+        """Read the index; entries follow as they come into sight."""
+        self.transcript.focus()
+        self.run_worker(self._load(), group="load", exclusive=True)
+
+    async def _load(self) -> None:
+        index = await self.desk.feed.work(lambda reader: read_index(reader, self._session))
+        self._sparse, self._files = list(index.sparse), index.files
+        self._book = EntryBook()
+        self._book.add(self._sparse)
+        self.transcript.append(index.anchors)
+        self.transcript.live(self.desk.state.sessions[self._session].live)
+        if self._at is not None:
+            self.transcript.reveal(self._at)
+        self._mark_unread()
+        self._stale = True
+
+    async def on_transcript_entries_needed(self, message: Transcript.EntriesNeeded) -> None:
+        """Read what has come into sight."""
+        self.run_worker(self._supply(message.seqs), group="pages")
+
+    async def _supply(self, seqs: tuple[int, ...]) -> None:
+        if len(self._book) > BOOK_MOST:
+            self._book = EntryBook()
+            self._book.add(self._sparse)
+        for start in range(0, len(seqs), PAGE):
+            wanted = seqs[start : start + PAGE]
+            events = await self.desk.feed.read(partial(read_page, session=self._session, seqs=wanted))
+            self._book.add(events)
+            self.transcript.supply(self._book.entries(wanted))
+
+    def changed(self, change: Change) -> None:
+        """New entries join the end; changed ones are replaced where they are loaded."""
+        super().changed(change)
+        state = self.desk.state.sessions.get(self._session)
+        if state is None or self._session not in change.sessions:
+            return
+        if not change.events:
+            self.run_worker(self._catch_up(), group="catch up", exclusive=True)
+            return
+        mine = [event for event in change.events if event.session == self._session]
+        self._take(mine)
+        self.transcript.live(state.live)
+
+    def _take(self, events: list[ev.Event]) -> None:
+        touched = self._book.add(events)
+        for event in events:
+            note_file(self._files, event)
+        self._sparse += [event for event in events if event.kind in SPARSE]
+        self.transcript.append(
+            Anchor(event.seq, event.step, event.call, event.kind) for event in events if event.kind in ev.ANCHORS
+        )
+        self.transcript.supply(self._book.entries(touched))
+        self._mark_unread()
+
+    async def _catch_up(self) -> None:
+        """After a time below another screen: read what came meanwhile."""
+        anchors = self.transcript.anchors
+        if not anchors:
+            return
+        last = max(anchors[-1].seq, self._sparse[-1].seq if self._sparse else 0)
+        events = await self.desk.feed.read(lambda reader: reader.events(self._session, after=last))
+        self._take(events)
+        seqs = [seq for seq in self.transcript.in_sight() if seq <= last]
+        if seqs:
+            await self._supply(tuple(seqs))
+
+    def streamed(self, sessions: Collection[str]) -> None:
+        """The partial reply grew."""
+        if self._session in sessions:
+            self.transcript.live(self.desk.state.sessions[self._session].live)
+
+    def paint(self, now: int) -> None:
+        """The facts at the side."""
+        state = self.desk.state
+        panel = self.query_one(FactsPanel)
+        panel.display = self.size.width >= ROOMY
+        if panel.display and self._session in state.sessions:
+            summary = state.sessions[self._session].summary
+            panel.update(facts_of(summary, state.view(self._session, now), self._files, now))
+
+    def tick(self, now: int) -> None:
+        """Paint what is new, and note what was read."""
+        super().tick(now)
+        self.transcript.flush(now)
+        sight = self.transcript.in_sight()
+        if sight and self.app.screen is self:
+            before = len(self.desk.state.unread_seqs(self._session))
+            self.desk.state.reading.show(self._session, sight[-1], now)
+            if len(self.desk.state.unread_seqs(self._session)) != before:
+                self._mark_unread()
+
+    def on_resize(self) -> None:
+        """The facts come and go with the width."""
+        self._stale = True
+
+    def _mark_unread(self) -> None:
+        self.transcript.mark(self.desk.state.unread_seqs(self._session))
+
+    # --- moving -----------------------------------------------------------------------------------------------------
+
+    def go_to(self, session: str) -> None:
+        """Another session takes this one's place."""
+        if session != self._session:
+            self.keep_draft()
+            self.app.switch_screen(SessionScreen(self.desk, session))
+
+    def action_next_pane(self) -> None:
+        """The next session."""
+        self._step_session(1)
+
+    def action_previous_pane(self) -> None:
+        """The session before."""
+        self._step_session(-1)
+
+    def _step_session(self, by: int) -> None:
+        order = self.desk.state.order()
+        if self._session in order:
+            self.go_to(order[(order.index(self._session) + by) % len(order)])
+
+    def on_transcript_entry_selected(self, message: Transcript.EntrySelected) -> None:
+        """What is selected is read."""
+        self.desk.state.reading.select(self._session, message.seq, self.desk.clock())
+
+    def on_transcript_entry_opened(self, message: Transcript.EntryOpened) -> None:
+        """Queued advice is edited, all else opens."""
+        self.run_worker(self._open_entry(message.seq), group="open")
+
+    async def _open_entry(self, seq: int) -> None:
+        from apollo_tui.screens.action import ActionScreen
+
+        entry = self.transcript.entry(seq)
+        if entry is not None and entry.kind == "advice" and await self.edit_advice(self._session, seq):
+            return
+        self.app.push_screen(ActionScreen(self.desk, self._session, seq))
+
+    def on_transcript_follow_changed(self) -> None:
+        """The hints say what ``t`` does."""
+        self._stale = True
+
+    def on_composer_scroll_session(self, message: Composer.ScrollSession) -> None:
+        """Scroll the transcript from within the composer."""
+        self.transcript.scroll_pages(message.pages)
+
+    def refocus(self) -> None:
+        """After the composer."""
+        self.transcript.focus()
+
+    def action_follow(self) -> None:
+        """Follow the end, or stay."""
+        following = self.transcript.following
+        self.transcript.follow(not following)
+        self.say("stays here" if following else "follows")
+
+    def action_next_action(self) -> None:
+        """Select the next action."""
+        self._step_action(1)
+
+    def action_previous_action(self) -> None:
+        """Select the action before."""
+        self._step_action(-1)
+
+    def _step_action(self, by: int) -> None:
+        self._step([a.seq for a in self.transcript.anchors if a.kind in ("action.started", "action.refused")], by)
+
+    def _step(self, seqs: list[int], by: int) -> bool:
+        selected = self.transcript.selected
+        here = selected if selected is not None else (self.transcript.in_sight() or (0,))[-1 if by < 0 else 0]
+        if by > 0:
+            wanted = next((seq for seq in seqs if seq > here or (selected is None and seq == here)), None)
+        else:
+            wanted = next((seq for seq in reversed(seqs) if seq < here), None)
+        if wanted is None:
+            return False
+        self.jump(wanted)
+        return True
+
+    def jump(self, seq: int) -> None:
+        """Select an entry; ``ctrl+o`` goes back."""
+        sight = self.transcript.in_sight()
+        if sight and seq not in sight:
+            self._came_from.append(self.transcript.selected or sight[-1])
+        self.transcript.reveal(seq)
+        self.desk.state.reading.select(self._session, seq, self.desk.clock())
+
+    def action_jump_back(self) -> None:
+        """To where the last jump came from."""
+        if self._came_from:
+            self.transcript.reveal(self._came_from.pop())
+
+    # --- search -----------------------------------------------------------------------------------------------------
+
+    def action_search(self) -> None:
+        """Search the whole session."""
+        from apollo_tui.screens.prompt import LinePrompt
+
+        def chosen(text: str | None) -> None:
+            if text is not None:
+                self.act(self._search(text))
+
+        last = self.desk.searches[-1] if self.desk.searches else ""
+        self.app.push_screen(LinePrompt("/", "text; lower case finds both", last), chosen)
+
+    async def _search(self, text: str) -> str:
+        self._pattern = text
+        self.transcript.highlight(text)
+        if not text:
+            self._matches = []
+            return "search ended"
+        self.desk.searches.append(text)
+        self._matches = await self.desk.feed.work(lambda reader: find_entries(reader, self._session, text))
+        if not self._matches:
+            raise NotDone(f"{text}: not found in this session")
+        if not self._step(self._matches, 1):
+            self._step(self._matches, -1)
+        return f"{len(self._matches)} entries hold {text} · n next, N before"
+
+    def action_next_match(self) -> None:
+        """The next match, or the next unread entry."""
+        self._step_match(1)
+
+    def action_previous_match(self) -> None:
+        """The match before, or the unread entry before."""
+        self._step_match(-1)
+
+    def _step_match(self, by: int) -> None:
+        seqs = self._matches if self._pattern else list(self.desk.state.unread_seqs(self._session))
+        if not self._step(seqs, by):
+            self.say(f"no {'match' if self._pattern else 'unread entry'} in that direction")
