@@ -102,6 +102,14 @@ async def count_tokens(model: str, text: str) -> tuple[int, str]:
     return await asyncio.to_thread(_count, model, text)
 
 
+def preload() -> None:
+    """Import tiktoken, if it is there; vocabularies are data and are read when they are first needed."""
+    if find_spec("tiktoken") is not None:
+        import tiktoken
+
+        tiktoken.list_encoding_names()  # imports the modules that define them
+
+
 def _count(model: str, text: str) -> tuple[int, str]:
     counter = Counter.for_model(model)
     return counter.count(text), counter.method

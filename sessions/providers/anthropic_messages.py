@@ -12,7 +12,7 @@ from sessions.log.parts import Message
 from sessions.log.text import canonical_json
 from sessions.providers.anthropic_stream import MessagesAssembler
 from sessions.providers.anthropic_wire import has_calls, messages_wire
-from sessions.providers.attempt import attempt, key_for
+from sessions.providers.attempt import attempt, key_for, preload_http
 from sessions.providers.base import CallContext, Delta, Reply, RequestBody, ToolSchema, WireMessage
 from sessions.providers.quirks import AnthropicQuirks, quirks_of
 
@@ -92,8 +92,10 @@ def adapter(spec: ModelSpec) -> AnthropicMessages:
 
 
 def preload() -> None:
-    """Import the SDK."""
+    """Import the SDK and what it stands on."""
     import anthropic.resources.messages  # noqa: F401  the SDK imports its parts when they are first used
+
+    preload_http()
 
 
 def _client(spec: ModelSpec, key: str, http: httpx2.AsyncClient) -> anthropic.AsyncAnthropic:

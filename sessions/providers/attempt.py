@@ -9,6 +9,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cache
+from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -96,6 +97,18 @@ def json_object(spec: ModelSpec, text: str, key: str | None = None) -> dict[str,
     if data.get("error"):
         raise from_error_object(spec, data["error"], key=key)
     return data
+
+
+def preload_http() -> None:
+    """Import what the HTTP stack otherwise imports when the first connection is opened."""
+    import h11  # noqa: F401
+    import httpcore2
+    import httpx2
+
+    import_module("anyio._backends._asyncio")
+    httpx2.AsyncClient(verify=_ssl_context(), trust_env=False)
+    httpcore2.AsyncConnectionPool()
+    import_module("httpcore2._async.http11")
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from sessions.log.events import ModelSpec
 from sessions.log.parts import Message
 from sessions.log.text import canonical_json
-from sessions.providers.attempt import attempt, key_for
+from sessions.providers.attempt import attempt, key_for, preload_http
 from sessions.providers.base import CallContext, Delta, Reply, RequestBody, ToolSchema, WireMessage
 from sessions.providers.chat_stream import ChatAssembler
 from sessions.providers.chat_wire import chat_tools, chat_wire, with_system
@@ -86,8 +86,10 @@ def adapter(spec: ModelSpec) -> OpenAIChat:
 
 
 def preload() -> None:
-    """Import the SDK."""
+    """Import the SDK and what it stands on."""
     import openai.resources.chat.completions  # noqa: F401  the SDK imports its parts when they are first used
+
+    preload_http()
 
 
 def _max_tokens_field(spec: ModelSpec) -> str:

@@ -8,6 +8,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Final, cast
 
+from sessions import tokens
 from sessions.errors import ApolloError
 from sessions.log.events import ModelSpec
 from sessions.providers.base import Adapter
@@ -40,6 +41,7 @@ def adapter_for(spec: ModelSpec) -> Adapter:
 
 def preload(specs: Iterable[ModelSpec]) -> None:
     """Import all that these models' sessions need, now: files may change beneath a running host."""
+    tokens.preload()
     for provider in {spec.provider for spec in specs}:
         _module(provider).preload()
 

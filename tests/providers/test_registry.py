@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +48,13 @@ def test_an_sdk_is_imported_by_preload_and_not_before(name: str, sdk: str) -> No
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_nothing_is_imported_after_preload_because_files_change_beneath_a_running_host(provider: str) -> None:
+    script = Path(__file__).with_name("preloaded_attempts.py")
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests/support'}"}
+    done = subprocess.run([sys.executable, script, provider], env=env, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == {"ends": ["server", "cut", "connection", "timeout", "reply"], "late": []}
 
 
 def test_money_is_counted_per_million_tokens_with_the_cache_apart() -> None:
