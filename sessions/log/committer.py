@@ -23,6 +23,8 @@ from sessions.log.text import Blob
 
 _PACK_HERE_BYTES: Final = 64 * 1024
 """More than this is compressed off the event loop."""
+_STAGE_HERE_EVENTS: Final = 100
+"""More than these (an import) are encoded and folded off the event loop."""
 _KNOWN_BLOBS: Final = 4096
 """How many stored hashes are remembered, so that a prompt's tools are not compressed at every step."""
 
@@ -111,7 +113,10 @@ class Committer:
         """Insert one write set in its savepoint; None if it was refused."""
         try:
             await self._refuse_repeats(item)
-            staged = stage(item.events, branch, self._clock)
+            if len(item.events) > _STAGE_HERE_EVENTS:
+                staged = await asyncio.to_thread(stage, item.events, branch, self._clock)
+            else:
+                staged = stage(item.events, branch, self._clock)
         except (LogError, IllegalTransition) as error:
             item.fail(error)
             return None

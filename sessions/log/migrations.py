@@ -31,14 +31,7 @@ def prepare_log(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> Non
     Raises SqliteTooOld, NotALog, LogTooNew, or LogWriteFailed; the log is then as it was.
     """
     schema.check_sqlite()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        # Made here for its mode only: -wal and -shm take theirs from it.
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except FileExistsError:
-        pass  # never opened but through SQLite: closing it would drop SQLite's locks
-    except OSError as error:
-        raise LogWriteFailed(f"cannot create the log {path}: {error.strerror}") from error
+    _create(path)
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             version = schema.check_version(connection, path)
@@ -74,6 +67,17 @@ def run_script(connection: sqlite3.Connection, script: str) -> None:
             statement = ""
     if statement.strip("; \n"):
         connection.execute(statement)
+
+
+def _create(path: Path) -> None:
+    """An empty file that only its owner can read, if there is none: -wal and -shm take their mode from it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            # A log that is there is never opened but through SQLite: closing it would drop SQLite's locks.
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError as error:
+        raise LogWriteFailed(f"cannot create the log {path}: {error.strerror}") from error
 
 
 def _apply(connection: sqlite3.Connection, migration: Migration, version: int) -> int:

@@ -34,7 +34,9 @@ CREATE TABLE events (
 ) STRICT;
 CREATE UNIQUE INDEX events_by_request ON events (request) WHERE request IS NOT NULL;
 CREATE INDEX events_by_step ON events (session, step, seq) WHERE step IS NOT NULL;
-CREATE INDEX events_by_kind ON events (session, kind, seq, step, call);
+CREATE INDEX events_by_kind ON events (session, kind, seq);
+-- Covers the index of a transcript: which entries there are is found without reading a body.
+CREATE INDEX events_in_order ON events (session, seq, kind, step, call);
 
 -- Which events are the answer to a request: all of its write set, of which only the first names it.
 CREATE TABLE requests (

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -10,8 +12,10 @@ import pytest
 
 from sessions.fold.summary import IllegalTransition, Summary, fold
 from sessions.log import events as ev
-from sessions.log.errors import BadEvent, LogClosed, LogTooNew, LogWriteFailed, NotALog, RepeatedRequest
+from sessions.log.errors import BadEvent, LogClosed, LogReadFailed, LogTooNew, LogWriteFailed, NotALog, RepeatedRequest
+from sessions.log.heads import Heads
 from sessions.log.reader import LogReader
+from sessions.log.staging import Staged, stage
 from sessions.log.text import Blob, long_text
 from sessions.log.writer import LogWriter
 
@@ -338,6 +342,40 @@ async def test_other_files_and_newer_logs_are_refused_and_left_as_they_are(tmp_p
         raw.execute("PRAGMA user_version = 99")
     with pytest.raises(LogTooNew, match="update Apollo"):
         await LogWriter.open(newer)
+
+
+async def test_a_path_that_cannot_hold_a_log_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file" / "log.sqlite"):
+        with pytest.raises(LogWriteFailed) as refused:
+            await LogWriter.open(path)
+        assert "\n" not in str(refused.value)
+    with pytest.raises(LogReadFailed, match="could not be opened"):
+        LogReader(tmp_path)
+
+
+async def test_blobs_may_be_stored_without_events(writer: LogWriter) -> None:
+    blob = Blob.of(b"alone")
+    assert await writer.append(blobs=[blob]) == []
+    with LogReader(writer.path) as reader:
+        assert reader.blob(blob.hash) == b"alone"
+
+
+async def test_a_long_write_set_is_encoded_and_folded_off_the_event_loop(
+    writer: LogWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_loop: list[bool] = []
+
+    def watched(events: Sequence[ev.NewEvent], heads: Heads, clock: Callable[[], int]) -> Staged:
+        on_loop.append(threading.current_thread() is threading.main_thread())
+        return stage(events, heads, clock)
+
+    monkeypatch.setattr("sessions.log.committer.stage", watched)
+    await writer.append(make.created())
+    stored = await writer.append(*(note(str(number)) for number in range(1_000)))
+
+    assert [event.seq for event in stored] == list(range(2, 1_002))
+    assert on_loop == [True, False]
 
 
 async def test_the_log_is_readable_by_its_owner_only(writer: LogWriter) -> None:
