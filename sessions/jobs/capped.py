@@ -80,36 +80,36 @@ class Piece:
     missing: int = 0
 
 
+@dataclass(frozen=True, slots=True)
 class CappedReader:
-    """Reads what a CappedWriter of another process has written so far."""
+    """Reads what a CappedWriter of another process has written so far in ``folder``, with the same caps."""
 
-    def __init__(self, folder: Path, head: int = HEAD, ring: int = RING) -> None:
-        self._folder = folder
-        self._head = head
-        self._ring = ring
+    folder: Path
+    head: int = HEAD
+    ring: int = RING
 
     def total(self) -> int:
         """How many bytes the command has written."""
         try:
-            size = (self._folder / files.OUTPUT).stat().st_size
+            size = (self.folder / files.OUTPUT).stat().st_size
         except FileNotFoundError:
             return 0
-        return size + self._counts()[1] if size >= self._head else size
+        return size + self._counts()[1] if size >= self.head else size
 
     def read(self, since: int, limit: int) -> Piece:
         """At most ``limit`` bytes from offset ``since`` on, in one run: a gap is skipped and told as ``missing``."""
         total = self.total()
         since = min(since, total)
-        if since < self._head:
-            data = self._read_head(since, min(limit, self._head - since))
+        if since < self.head:
+            data = self._read_head(since, min(limit, self.head - since))
             return Piece(data, since, since + len(data), max(total, since + len(data)))
         while True:
             begun, done = self._counts()
-            start = max(since, self._head + begun - self._ring)
-            end = max(start, min(start + limit, self._head + done))
-            data = self._read_ring(start - self._head, end - start)
-            if self._counts()[0] - self._ring <= start - self._head:
-                return Piece(data, start, end, self._head + done, start - since)
+            start = max(since, self.head + begun - self.ring)
+            end = max(start, min(start + limit, self.head + done))
+            data = self._read_ring(start - self.head, end - start)
+            if self._counts()[0] - self.ring <= start - self.head:
+                return Piece(data, start, end, self.head + done, start - since)
 
     def tail(self, limit: int) -> Piece:
         """The newest bytes, at most ``limit``."""
@@ -118,9 +118,9 @@ class CappedReader:
     def ends(self, limit: int) -> tuple[Piece, Piece | None]:
         """The whole as (all, None) if it is kept and not above ``limit`` bytes, else its first and its newest half."""
         total = self.total()
-        if total <= min(limit, self._head):
+        if total <= min(limit, self.head):
             return self.read(0, limit), None
-        head = self.read(0, min(limit // 2, self._head))
+        head = self.read(0, min(limit // 2, self.head))
         tail = self.read(max(head.end, total - limit // 2), limit)
         if tail.start == head.end and tail.end == total and total <= limit:
             return Piece(head.data + tail.data, 0, total, total), None
@@ -128,7 +128,7 @@ class CappedReader:
 
     def _counts(self) -> tuple[int, int]:
         try:
-            with (self._folder / files.TAIL).open("rb", buffering=0) as file:
+            with (self.folder / files.TAIL).open("rb", buffering=0) as file:
                 raw = file.read(_COUNTS.size)
         except FileNotFoundError:
             return 0, 0
@@ -137,7 +137,7 @@ class CappedReader:
 
     def _read_head(self, offset: int, length: int) -> bytes:
         try:
-            with (self._folder / files.OUTPUT).open("rb") as file:
+            with (self.folder / files.OUTPUT).open("rb") as file:
                 file.seek(offset)
                 return file.read(length)
         except FileNotFoundError:
@@ -146,10 +146,10 @@ class CappedReader:
     def _read_ring(self, offset: int, length: int) -> bytes:
         if length <= 0:
             return b""
-        with (self._folder / files.TAIL).open("rb") as file:
-            place = offset % self._ring
+        with (self.folder / files.TAIL).open("rb") as file:
+            place = offset % self.ring
             file.seek(_COUNTS.size + place)
-            data = file.read(min(length, self._ring - place))
+            data = file.read(min(length, self.ring - place))
             if len(data) < length:
                 file.seek(_COUNTS.size)
                 data += file.read(length - len(data))

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sessions.jobs import files
+from sessions.jobs.capped import CappedReader, CappedWriter, Piece
+from sessions.jobs.output import decoded, last_line, last_lines, last_state
+
+
+def test_output_within_the_cap_is_kept_whole_and_has_no_ring(tmp_path: Path) -> None:
+    CappedWriter(tmp_path, head=10, ring=4).write(b"0123456789")
+    reader = CappedReader(tmp_path, 10, 4)
+    assert reader.ends(100) == (Piece(b"0123456789", 0, 10, 10), None)
+    assert not (tmp_path / files.TAIL).exists()
+
+
+@given(chunks=st.lists(st.binary(min_size=1, max_size=40), max_size=12), since=st.integers(0, 300))
+def test_every_byte_read_stands_at_its_offset_and_what_is_gone_is_counted(
+    tmp_path_factory: pytest.TempPathFactory, chunks: list[bytes], since: int
+) -> None:
+    folder = tmp_path_factory.mktemp("capped")
+    writer = CappedWriter(folder, head=16, ring=32)
+    for chunk in chunks:
+        writer.write(chunk)
+    whole = b"".join(chunks)
+    reader = CappedReader(folder, 16, 32)
+    assert reader.total() == writer.total == len(whole)
+    read, at = b"", min(since, len(whole))
+    while at < len(whole):
+        piece = reader.read(at, 7)
+        assert piece.data == whole[piece.start : piece.end]
+        assert piece.start == at + piece.missing
+        assert piece.missing == 0 or piece.start >= len(whole) - 32
+        read, at = read + piece.data, piece.end
+    assert whole.endswith(read[-32:])
+
+
+def test_the_middle_of_too_much_output_is_dropped_and_space_stays_bounded(tmp_path: Path) -> None:
+    writer = CappedWriter(tmp_path, head=100, ring=50)
+    for number in range(1000):
+        writer.write(f"{number:03}\n".encode())
+    reader = CappedReader(tmp_path, 100, 50)
+    head, tail = reader.ends(10_000)
+    assert head.data.startswith(b"000\n001\n")
+    assert tail is not None
+    assert tail.data.endswith(b"998\n999\n")
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 200
+    assert reader.total() == 4000
+
+
+def test_a_full_disk_loses_output_and_not_the_job(tmp_path: Path) -> None:
+    Path("/dev/full").exists() or pytest.skip("no /dev/full here")
+    (tmp_path / files.OUTPUT).symlink_to("/dev/full")
+    writer = CappedWriter(tmp_path, head=100, ring=50)
+    writer.write(b"hello")
+    assert (writer.total, writer.lost) == (5, 5)
+
+
+def test_half_a_character_waits_for_its_other_half() -> None:
+    whole = "aé€".encode()
+    first = decoded(Piece(whole[:2], 0, 2, len(whole)), more_may_come=True)
+    assert (first.text, first.end) == ("a", 1)
+    rest = decoded(Piece(whole[1:], 1, len(whole), len(whole)))
+    assert rest.text == "é€"
+
+
+def test_a_cut_in_a_character_leaves_no_rubbish_at_the_start() -> None:
+    data = "€€".encode()[1:]
+    assert decoded(Piece(data, 1, 6, 6)).text == "€"
+
+
+def test_bytes_that_are_no_utf_8_are_replaced() -> None:
+    assert decoded(Piece(b"a\xff\xfeb", 0, 4, 4)).text == "a\ufffd\ufffdb"
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("10%\r50%\r100%\n", "100%\n"),
+        ("10%\r50%\r", "50%"),
+        ("windows\r\nlines\r\n", "windows\nlines\n"),
+        ("no return\n", "no return\n"),
+        ("\r\r\n", "\n"),
+    ],
+)
+def test_a_line_with_carriage_returns_shows_its_last_state(raw: str, shown: str) -> None:
+    assert last_state(raw) == shown
+
+
+def test_the_last_line_is_the_newest_that_says_something() -> None:
+    assert last_line("one\ntwo 1%\rtwo 2%\r\n\n  \n") == "two 2%"
+    assert last_line("") == ""
+
+
+def test_last_lines_keep_a_line_that_has_no_end_yet() -> None:
+    assert last_lines("a\nb\nc", 2) == "b\nc"
+    assert last_lines("a\nb\nc\n", 2) == "b\nc\n"
