@@ -32,8 +32,9 @@ def unified(path: str, before: str, after: str) -> Diff:
     tail = max(0, same_end - CONTEXT)
     old_part, new_part = old[first : len(old) - tail], new[first : len(new) - tail]
     if len(old_part) > MAX_COMPARED and len(new_part) > MAX_COMPARED:
-        body = [f"@@ -{first + 1},{len(old_part)} +{first + 1},{len(new_part)} @@\n"]
-        body += [f"-{line}" for line in old_part] + [f"+{line}" for line in new_part]
+        gone, come = old[same : len(old) - same_end], new[same : len(new) - same_end]
+        body = [f"@@ -{same + 1},{len(gone)} +{same + 1},{len(come)} @@\n"]
+        body += [f"-{line}" for line in gone] + [f"+{line}" for line in come]
     else:
         body = [_moved(line, first) for line in list(difflib.unified_diff(old_part, new_part, n=CONTEXT))[2:]]
     if not body:

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from sessions import workspace
+from sessions.log.events import EvaluateSpec
+from sessions.workspace import WorkspaceError, copy_for_scoring, keep_scorer, prepare
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    source = tmp_path / "source"
+    (source / "src").mkdir(parents=True)
+    (source / "src/run.sh").write_text("#!/bin/sh\n")
+    (source / "src/run.sh").chmod(0o755)
+    (source / "empty").touch()
+    (source / "link").symlink_to("src/run.sh")
+    (source / "dangling").symlink_to("/nowhere")
+    os.mkfifo(source / "fifo")
+    return source
+
+
+def test_a_workspace_is_copied_with_modes_and_links_and_without_fifos(source: Path, tmp_path: Path) -> None:
+    made = prepare(source, tmp_path / "session")
+    assert made == tmp_path / "session/workspace"
+    assert (made / "src/run.sh").read_text() == "#!/bin/sh\n"
+    assert (made / "src/run.sh").stat().st_mode & 0o777 == 0o755
+    assert (made / "empty").read_bytes() == b""
+    assert os.readlink(made / "link") == "src/run.sh"
+    assert os.readlink(made / "dangling") == "/nowhere"
+    assert not (made / "fifo").exists()
+
+
+def test_making_it_again_keeps_what_the_agent_did_and_half_a_copy_is_done_anew(source: Path, tmp_path: Path) -> None:
+    session = tmp_path / "session"
+    (session / "workspace.partial/rubbish").mkdir(parents=True)
+    made = prepare(source, session)
+    assert not (made / "rubbish").exists()
+    (made / "work").write_text("mine")
+    assert (prepare(source, session) / "work").read_text() == "mine"
+
+
+def test_in_place_is_the_folder_itself_and_none_is_an_empty_one(source: Path, tmp_path: Path) -> None:
+    assert prepare(source, tmp_path / "session", in_place=True) == source
+    assert list(prepare(None, tmp_path / "other").iterdir()) == []
+    with pytest.raises(WorkspaceError, match="in place"):
+        prepare(None, tmp_path / "session", in_place=True)
+
+
+def test_absurd_sizes_and_folders_are_refused_with_what_to_do(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (source / "data").mkdir()
+    with (source / "data/big").open("wb") as file:
+        file.truncate(6 * 1024**3)
+    with pytest.raises(WorkspaceError, match=r"6\.4 GB in 6 files, most of it in data/.*work in place"):
+        prepare(source, tmp_path / "session")
+    (source / "data/big").unlink()
+    with pytest.raises(WorkspaceError, match="holds the log's own folder"):
+        prepare(tmp_path, tmp_path / "session")
+    with pytest.raises(WorkspaceError, match="is no folder"):
+        prepare(source / "empty", tmp_path / "session")
+    monkeypatch.setattr(workspace, "SPARE_BYTES", 2**62)
+    with pytest.raises(WorkspaceError, match="no room"):
+        prepare(source, tmp_path / "session")
+
+
+def test_without_help_of_the_kernel_files_are_copied_all_the_same(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*arguments: object) -> int:
+        raise OSError(18, "cross-device link")
+
+    monkeypatch.setattr(os, "copy_file_range", refused, raising=False)
+    assert (prepare(source, tmp_path / "session") / "src/run.sh").read_text() == "#!/bin/sh\n"
+
+
+def test_scorer_files_lie_side_by_side_and_must_exist(tmp_path: Path) -> None:
+    tasks, session = tmp_path / "tasks", tmp_path / "session"
+    (tasks / "data").mkdir(parents=True)
+    (tasks / "data/truth").write_text("1")
+    (tasks / "score.py").touch()
+    keep_scorer(EvaluateSpec(command="x", files=("score.py", "data")), tasks, session)
+    assert (session / "scorer/data/truth").read_text() == "1"
+    with pytest.raises(WorkspaceError, match="does not exist"):
+        keep_scorer(EvaluateSpec(command="x", files=("nope",)), tasks, tmp_path / "other")
+    with pytest.raises(WorkspaceError, match="two files"):
+        keep_scorer(EvaluateSpec(command="x", files=("score.py", "./score.py")), tasks, tmp_path / "third")
+
+
+def test_a_scoring_copy_of_a_workspace_that_holds_the_log_does_not_copy_the_log(tmp_path: Path) -> None:
+    session = tmp_path / "log.d/sessions/one"
+    session.mkdir(parents=True)
+    (tmp_path / "answer").write_text("1")
+    copy, home = copy_for_scoring(tmp_path, session, session / "scoring/1")
+    assert (copy / "answer").read_text() == "1"
+    assert (copy / "log.d").is_dir()
+    assert not (copy / "log.d/sessions").exists()
+    assert list(home.iterdir()) == []
