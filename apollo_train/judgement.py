@@ -29,6 +29,7 @@ KINDS: Final = frozenset(
         "advice.withdrawn",
         "advice.delivered",
         "summary.written",
+        "question.answered",
     }
 )
 
@@ -52,6 +53,8 @@ class Judgement:
     """Delivered turns by the seq of their event."""
     summaries: dict[int, ev.SummaryWritten] = field(default_factory=dict)
     """Summaries by the seq of their event."""
+    answers: dict[int, ev.QuestionAnswered] = field(default_factory=dict)
+    """What humans answered to questions, by the seq of the event."""
     humans: set[str] = field(default_factory=set)
     """Names of the annotators who flagged, advised or signed off."""
 
@@ -108,5 +111,7 @@ def _take(found: Judgement, event: ev.Event) -> None:
             found.delivered[event.seq] = body
         case ev.SummaryWritten() as body:
             found.summaries[event.seq] = body
+        case ev.QuestionAnswered(timed_out=False) as body:
+            found.answers[event.seq] = body
         case _:
             pass

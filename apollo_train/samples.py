@@ -126,7 +126,7 @@ def _sample(
         id=name,
         step=mask.name,
         packing="step",
-        advice=sorted(unaider.present(prompt) - variant.dropped),
+        advice=sorted(number for number in unaider.present(prompt) - variant.dropped if number > 0),
         weight=source.weigher.weight(source.judged, variant.share),
         finish=body.finish,
         stop_token=body.stop_token,

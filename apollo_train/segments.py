@@ -98,7 +98,7 @@ def _written(
     if unaided.problem:
         yield from (source.excluded(mask, unaided.problem, variant.suffix) for mask in trained)
         return
-    refused = _referring(source, unaider, trained, variant)
+    refused = _referring(unaider, trained, variant)
     yield from (source.excluded(mask, "target_refers", variant.suffix) for mask in refused.values())
     turns = [*unaided.turns, Turn(chat_of_reply(reply_of(last).parts), (last.seq,))]
     messages: list[Chat] = []
@@ -123,14 +123,11 @@ def _written(
         yield _row(source, unaider, growing, variant, messages, flags, found, prefixes, kind_of(prompt, unaided))
 
 
-def _referring(
-    source: Source, unaider: Unaider, trained: Sequence[ReplyMask], variant: Variant
-) -> dict[int, ReplyMask]:
+def _referring(unaider: Unaider, trained: Sequence[ReplyMask], variant: Variant) -> dict[int, ReplyMask]:
     """Trained replies that speak of advice which this variant leaves out of what was before them."""
-    delivered = source.judged.delivered.items()
     refused: dict[int, ReplyMask] = {}
     for mask in trained:
-        before = {number for seq, turn in delivered if seq < mask.request for number in turn.advice} & variant.dropped
+        before = unaider.before(mask.request) & variant.dropped
         if before and unaider.refers(target_text(mask), before):
             refused[mask.seq] = mask
     return refused
@@ -157,7 +154,7 @@ def _row(
         id=name,
         step=first if first == last else f"{first}-{last}",
         packing="segment",
-        advice=sorted(unaider.present(growing.prompt) - variant.dropped),
+        advice=sorted(number for number in unaider.present(growing.prompt) - variant.dropped if number > 0),
         weight=source.weigher.weight(source.judged, variant.share, len(found), row=True),
         finish=reply_of(found[-1]).finish,
         prompt=kind,

@@ -2,16 +2,17 @@
 
 A prompt from which something was taken is counterfactual: no server ever saw it. What the log shows to refer to the
 advice all the same (a summary that the model wrote, the reply itself) makes the sample unfit, and says why.
+Pieces of advice go by their number; the answer to question 3, which is advice too, goes by -3.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from msgspec.structs import replace as replace_field
+from msgspec import structs
 
 from apollo_train.context import Prompt, Turn
 from apollo_train.judgement import Judgement
@@ -22,14 +23,15 @@ from sessions.log.reader import LogReader
 
 NOT_RUN: Final = "This call was not run."
 """What a call that was skipped for advice says without it."""
-JUDGE_YOURSELF: Final = "No answer. Use your own judgement."
-"""What a question says whose answer is left out."""
+NO_ANSWER: Final = "Nobody answered in time. Use your judgement."
+"""What a question says whose answer is left out: what it says when nobody comes."""
 QUOTE_WORDS: Final = 6
 """This many words in a row, shared with a piece of advice, count as a quotation of it."""
 
 _WORD: Final = re.compile(r"\w+")
+_PIECE: Final = re.compile(r"<(advice[\w-]*)>\n.*?\n</\1>", re.S)
 _TALK: Final = re.compile(
-    r"\b(?:advice|advis(?:e|ed|es|or|er|ing)|annotator|supervisor|the (?:human|user|expert))\b", re.I
+    r"\b(?:advice|advis(?:e|ed|es|or|er|ing)|annotator|supervisor|the human)\b", re.I
 )
 """A reply that speaks of advice was made with it. Too many are left out rather than too few."""
 
@@ -58,10 +60,14 @@ class Unaider:
     def __init__(self, reader: LogReader, judged: Judgement, rules: AdviceRules) -> None:
         self._reader = reader
         self._judged = judged
-        told = {number: record for number in _numbers(judged) if (record := judged.advice.get(number)) is not None}
-        self._texts = {number: record.text for number, record in told.items()}
-        kinds = {number: record.kind for number, record in told.items()}
-        modes = {number: rules.mode(kinds.get(number)) for number in _numbers(judged)}
+        self._turns = {seq: turn for seq, turn in judged.delivered.items() if turn.channel == "user"}
+        self._texts = {-answer.question: answer.text for answer in judged.answers.values()}
+        kinds: dict[int, ev.AdviceKind | None] = dict.fromkeys(self._texts)
+        for number in {number for turn in self._turns.values() for number in turn.advice}:
+            record = judged.advice.get(number)
+            self._texts[number] = record.text if record else ""
+            kinds[number] = record.kind if record else None
+        modes = {number: rules.mode(kind) for number, kind in kinds.items()}
         self._always = frozenset(number for number, mode in modes.items() if mode == "dropped")
         self._twins = frozenset(number for number, mode in modes.items() if mode == "both")
 
@@ -74,17 +80,22 @@ class Unaider:
         return [Variant(always)]
 
     def present(self, prompt: Prompt) -> frozenset[int]:
-        """The advice that the prompt holds: as turns, in tool results, and in the block after a summary."""
-        found: set[int] = set()
+        """The advice that the prompt holds: as turns, as answers, and in the block after a summary."""
         sources = {seq for turn in prompt.turns for seq in turn.sources}
-        first = min((seq for seq in sources if seq > 1), default=0)
-        for seq, turn in self._judged.delivered.items():
-            if seq in sources or (turn.channel == "tool_result" and first <= seq < prompt.seq):
-                found.update(turn.advice)
+        found = {number for seq, turn in self._turns.items() if seq in sources for number in turn.advice}
+        for turn in prompt.turns:
+            found.update(-answer.question for answer in self._answered(turn))
         for seq in sources & self._judged.summaries.keys():
-            if self._judged.summaries[seq].advice:
-                found.update(n for at, turn in self._judged.delivered.items() if at < seq for n in turn.advice)
+            block = self._judged.summaries[seq].advice
+            found.update(n for at, turn in self._turns.items() if at < seq and turn.text in block for n in turn.advice)
+            answers = (answer for at, answer in self._judged.answers.items() if at < seq)
+            found.update(-answer.question for answer in answers if answer.text in block)
         return frozenset(found)
+
+    def before(self, seq: int) -> frozenset[int]:
+        """All advice that was given before the event at ``seq``."""
+        found = {number for at, turn in self._turns.items() if at < seq for number in turn.advice}
+        return frozenset(found | {-answer.question for at, answer in self._judged.answers.items() if at < seq})
 
     def without(self, prompt: Prompt, dropped: frozenset[int]) -> Unaided:
         """The prompt's turns without this advice."""
@@ -93,64 +104,80 @@ class Unaider:
         kept: list[Turn] = []
         problem = ""
         for turn in prompt.turns:
-            said = [self._judged.delivered[seq] for seq in turn.sources if seq in self._judged.delivered]
-            touched = [delivered for delivered in said if dropped.intersection(delivered.advice)]
-            whole = all(dropped.issuperset(delivered.advice) for delivered in said)
-            if touched and whole and len(said) == len(turn.sources):
-                self._neutral_before(kept)
-                continue
-            changed, trouble = self._changed(turn, touched, dropped)
-            kept.append(changed)
+            changed, trouble = self._changed(turn, dropped)
             problem = problem or trouble
+            if changed is None:
+                self._neutral_before(kept)
+            else:
+                kept.append(changed)
         return Unaided(kept, kept != prompt.turns, problem)
 
     def refers(self, text: str, dropped: Collection[int]) -> bool:
         """Whether ``text`` quotes the advice or speaks of being advised."""
-        return bool(_TALK.search(text)) or quotes(text, (self._texts[n] for n in dropped if n in self._texts))
+        return bool(_TALK.search(text)) or quotes(text, (self._texts[number] for number in dropped))
 
-    def _changed(self, turn: Turn, touched: list[ev.AdviceDelivered], dropped: frozenset[int]) -> tuple[Turn, str]:
-        """A turn that stays: merged advice cut out, answers and the block after a summary taken away."""
-        content = str(turn.chat["content"])
+    def _changed(self, turn: Turn, dropped: frozenset[int]) -> tuple[Turn | None, str]:
+        """The turn without the advice (None: nothing is left of it), and what is wrong with that."""
+        content = before = str(turn.chat["content"])
         problem = ""
-        for delivered in touched:
-            if not dropped.issuperset(delivered.advice) or delivered.text not in content:
-                problem = "advice_mixed"
-            content = content.replace(delivered.text, "").strip()
         for seq in turn.sources:
-            summary = self._judged.summaries.get(seq)
-            if summary is None:
-                continue
-            content, trouble = self._summary(content, summary, seq, dropped)
-            problem = problem or trouble
-        if turn.chat["role"] == "tool":
-            content = self._answer(content, dropped)
-        if content == turn.chat["content"]:
+            if seq in self._turns:
+                content, problem = self._cut(content, self._turns[seq], dropped)
+            elif seq in self._judged.summaries:
+                content, problem = self._summary(content, seq, dropped)
+        if any(-answer.question in dropped for answer in self._answered(turn)):
+            content = NO_ANSWER
+        if content == before:
             return turn, problem
+        if not content and turn.chat["role"] == "user":
+            return None, problem
         return replace(turn, chat={**turn.chat, "content": content}), problem
 
-    def _summary(self, content: str, summary: ev.SummaryWritten, seq: int, dropped: frozenset[int]) -> tuple[str, str]:
-        """The turn of a summary without its block of advice; the model's own words decide whether it can be used."""
-        earlier = {n for at, turn in self._judged.delivered.items() if at < seq for n in turn.advice}
-        if not earlier & dropped:
+    def _cut(self, content: str, delivered: ev.AdviceDelivered, dropped: frozenset[int]) -> tuple[str, str]:
+        """``content`` without the dropped pieces of a delivered turn."""
+        if not dropped.intersection(delivered.advice):
             return content, ""
-        if self.refers(self._reader.text(summary.text), earlier & dropped):
-            return content, "summary_refers"
-        if not summary.advice:
-            return content, ""
-        if not earlier <= dropped or summary.advice not in content:
+        pieces = [found[0] for found in _PIECE.finditer(delivered.text)]
+        if delivered.text not in content:
             return content, "advice_mixed"
-        bare = summary_text(replace_field(summary, advice=""), self._reader.text)
-        whole = summary_text(summary, self._reader.text)
-        return content.replace(whole, bare).replace(summary.advice, "").rstrip(), ""
+        if dropped.issuperset(delivered.advice):
+            return content.replace(delivered.text, "").strip(), ""
+        if len(pieces) != len(delivered.advice):
+            return content, "advice_mixed"
+        left = [piece for piece, number in zip(pieces, delivered.advice, strict=True) if number not in dropped]
+        return content.replace(delivered.text, "\n\n".join(left)), ""
 
-    def _answer(self, content: str, dropped: frozenset[int]) -> str:
-        for delivered in self._judged.delivered.values():
-            if delivered.channel == "tool_result" and dropped.issuperset(delivered.advice):
-                for number in delivered.advice:
-                    for text in (delivered.text, self._texts.get(number, "")):
-                        if text and text in content:
-                            return JUDGE_YOURSELF
-        return content
+    def _summary(self, content: str, seq: int, dropped: frozenset[int]) -> tuple[str, str]:
+        """The turn of a summary without advice in its block; the model's own words decide whether it can be used."""
+        summary = self._judged.summaries[seq]
+        earlier = {at: turn for at, turn in self._turns.items() if at < seq and dropped.intersection(turn.advice)}
+        answers = [a for at, a in self._judged.answers.items() if at < seq and -a.question in dropped]
+        gone = {number for turn in earlier.values() for number in turn.advice} & dropped
+        gone |= {-answer.question for answer in answers}
+        if gone and self.refers(self._reader.text(summary.text), gone):
+            return content, "summary_refers"
+        block = summary.advice
+        for delivered in earlier.values():
+            if delivered.text in block:
+                block, problem = self._cut(block, delivered, dropped)
+                if problem:
+                    return content, problem
+        for answer in answers:
+            block = block.replace(f"Answer to your question {answer.question}: {answer.text}", "")
+        block = re.sub(r"\n{3,}", "\n\n", block).strip()
+        if block == summary.advice:
+            return content, ""
+        whole = summary_text(summary, self._reader.text)
+        if whole not in content:
+            return content, "advice_mixed"
+        return content.replace(whole, summary_text(structs.replace(summary, advice=block), self._reader.text)), ""
+
+    def _answered(self, turn: Turn) -> list[ev.QuestionAnswered]:
+        """The answers that this turn is, if it is the result of a question."""
+        if turn.chat["role"] != "tool" or not turn.sources:
+            return []
+        at, said = turn.sources[-1], turn.chat["content"]
+        return [answer for seq, answer in self._judged.answers.items() if seq < at and answer.text == said]
 
     def _neutral_before(self, kept: list[Turn]) -> None:
         """Give the results just before a dropped turn the texts they would have had: nobody woke or hurried them."""
@@ -158,36 +185,37 @@ class Unaider:
             turn = kept[at]
             if turn.chat["role"] != "tool":
                 return
+            content = str(turn.chat["content"])
             for seq in turn.sources:
                 event = self._reader.event(self._judged.session, seq)
-                text = _neutral(event.body) if event is not None else None
-                if text is not None:
-                    kept[at] = replace(turn, chat={**turn.chat, "content": text})
+                content = content if event is None else _neutral(content, event.body)
+            if content != turn.chat["content"]:
+                kept[at] = replace(turn, chat={**turn.chat, "content": content})
 
 
-def _numbers(judged: Judgement) -> set[int]:
-    """The numbers of all advice that was delivered."""
-    return {number for turn in judged.delivered.values() for number in turn.advice}
-
-
-def _neutral(body: ev.Body) -> str | None:
-    """What a result would have said without the advice that followed it; None: the same."""
+def _neutral(content: str, body: ev.Body) -> str:
+    """What a result would have said without the advice that followed it."""
     if isinstance(body, ev.ActionRefused) and body.why == "skipped_for_advice":
         return NOT_RUN
-    if isinstance(body, ev.ActionResult) and isinstance(body.data.get("neutral"), str):
-        return str(body.data["neutral"])
-    return None
+    if isinstance(body, ev.ActionResult) and isinstance(pair := body.data.get("unaided"), list) and len(pair) == 2:
+        return content.replace(str(pair[0]), str(pair[1]))
+    return content
 
 
 def quotes(text: str, advice: Iterable[str]) -> bool:
     """Whether ``text`` shares a run of words with one of the pieces of advice."""
-    words = [word.lower() for word in _WORD.findall(text)]
+    words = _words(text)
     for piece in advice:
-        said = [word.lower() for word in _WORD.findall(piece)]
+        said = _words(piece)
         size = min(QUOTE_WORDS, len(said))
-        if size < 3:
-            continue
-        runs = {tuple(said[at : at + size]) for at in range(len(said) - size + 1)}
-        if any(tuple(words[at : at + size]) in runs for at in range(len(words) - size + 1)):
+        if size >= 3 and not _runs(said, size).isdisjoint(_runs(words, size)):
             return True
     return False
+
+
+def _words(text: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(text)]
+
+
+def _runs(words: Sequence[str], size: int) -> set[tuple[str, ...]]:
+    return {tuple(words[at : at + size]) for at in range(len(words) - size + 1)}

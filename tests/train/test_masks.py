@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from apollo_train.judgement import judgement_of
+from apollo_train.masks import REASONS, ReplyMask, masks_of
+from apollo_train.policy import FilterPolicy, FlagRules, RuleMasks, TargetRules
+from sessions.log import events as ev
+from sessions.log.reader import LogReader
+from trainlog import SESSION, Teller
+
+
+def masks(reader: LogReader, policy: FilterPolicy | None = None) -> list[ReplyMask]:
+    judged = judgement_of(reader, SESSION, reader.position())
+    assert judged is not None
+    return list(masks_of(reader, judged, policy or FilterPolicy()))
+
+
+def reasons(reader: LogReader, **policy: Any) -> list[str]:
+    found = masks(reader, FilterPolicy(**policy))
+    assert all(mask.reason in REASONS or not mask.reason for mask in found)
+    assert all(mask.trained == (not mask.reason) for mask in found)
+    return [mask.reason for mask in found]
+
+
+async def three(told: Teller) -> None:
+    for command in ("ls", "pwd", "make"):
+        await told.act(command)
+
+
+async def test_an_unjudged_session_trains_every_normal_reply(told: Teller, reader: LogReader) -> None:
+    await three(told)
+    assert reasons(reader) == ["", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        (ev.Target(2), ["", "flagged", ""]),
+        (ev.Target(2, "call", 1), ["", "flagged", ""]),
+        (ev.Target(1, "span", None, 2), ["flagged", "flagged", ""]),
+        (ev.Target(2, "reasoning"), ["", "", ""]),
+        (ev.Target(2, "call", 7), ["", "", ""]),
+    ],
+)
+async def test_a_bad_flag_masks_what_it_is_about(
+    told: Teller, reader: LogReader, target: ev.Target, expected: list[str]
+) -> None:
+    await three(told)
+    await told.flag(target)
+    assert reasons(reader) == expected
+
+
+async def test_a_flag_that_was_taken_back_masks_nothing(told: Teller, reader: LogReader) -> None:
+    await three(told)
+    flag = await told.flag(ev.Target(2))
+    await told.tell(ev.FlagRemoved(flag=flag), actor="human:ann")
+    assert reasons(reader) == ["", "", ""]
+
+
+async def test_faults_of_the_environment_keep_their_loss(told: Teller, reader: LogReader) -> None:
+    await three(told)
+    await told.flag(ev.Target(1), label="environment")
+    await told.flag(ev.Target(2), label="environment/timeout")
+    assert reasons(reader) == ["", "", ""]
+    assert reasons(reader, flags=FlagRules(environment_kept=False)) == ["flagged", "flagged", ""]
+
+
+async def test_malformed_calls_are_masked_whether_refused_or_merely_unreadable(
+    told: Teller, reader: LogReader
+) -> None:
+    await told.reply(("run", '{"command": "ls'))
+    await told.refuse()
+    await told.reply(("nosuch", "{}"))
+    await told.refuse(why="unknown_tool")
+    await told.reply(("run", "[1]"))
+    await told.act()
+    assert reasons(reader) == ["malformed", "malformed", "malformed", ""]
+    assert reasons(reader, rules=RuleMasks(malformed=False)) == ["", "", "", ""]
+
+
+async def test_a_call_that_was_skipped_for_advice_is_not_malformed(told: Teller, reader: LogReader) -> None:
+    await told.reply(("run", '{"command":"a"}'), ("run", '{"command":"b"}'))
+    await told.result(1)
+    await told.refuse(2, why="skipped_for_advice", shown="skipped")
+    assert reasons(reader) == [""]
+
+
+@pytest.mark.parametrize("finish", ["length", "refusal", "interrupted", "other"])
+async def test_only_a_normal_stop_is_a_target(told: Teller, reader: LogReader, finish: str) -> None:
+    await told.reply(("run", "{}"), finish=finish)
+    assert reasons(reader) == [f"finish_{finish}"]
+
+
+async def test_salvaged_empty_and_interrupted_replies_are_no_targets(told: Teller, reader: LogReader) -> None:
+    await told.reply(("run", "{}"), salvaged=True)
+    await told.result()
+    await told.reply()
+    told.step += 1
+    asked = await told.request()
+    await told.tell(ev.ReplyInterrupted(request=asked), step=told.step)
+    assert reasons(reader) == ["salvaged", "empty", "interrupted"]
+
+
+async def test_text_only_replies_train_by_policy_only(told: Teller, reader: LogReader) -> None:
+    await told.reply(text="I am done.")
+    assert reasons(reader) == ["text_only"]
+    assert reasons(reader, targets=TargetRules(text_only=True)) == [""]
+
+
+async def test_summaries_train_by_policy_only_and_can_be_flagged(told: Teller, reader: LogReader) -> None:
+    await told.act()
+    await told.summarise()
+    await told.act()
+    assert reasons(reader) == ["", "summary", ""]
+    summaries = TargetRules(summaries=True)
+    assert reasons(reader, targets=summaries) == ["", "", ""]
+    assert [mask.name for mask in masks(reader)] == ["1", "S1", "2"]
+    await told.flag(ev.Target(1, "summary"))
+    assert reasons(reader, targets=summaries) == ["", "flagged", ""]
+
+
+async def test_what_no_human_saw_is_trained_masked_or_left_to_the_sign_off(told: Teller, reader: LogReader) -> None:
+    await told.act()
+    await told.read_all()
+    await told.act()
+    await told.act()
+    await told.tell(ev.CursorMoved(read_seq=9999), actor="rule:watch")
+    assert [mask.seen for mask in masks(reader)] == [True, False, False]
+    assert reasons(reader, targets=TargetRules(unseen="mask")) == ["", "unseen", "unseen"]
+    signed = TargetRules(unseen="signed_off")
+    assert reasons(reader, targets=signed) == ["", "unseen", "unseen"]
+    await told.tell(ev.SignedOff(verdict="good", up_to_step=2), actor="human:ann")
+    assert reasons(reader, targets=signed) == ["", "", "unseen"]
+
+
+async def test_a_step_that_a_human_flagged_was_seen(told: Teller, reader: LogReader) -> None:
+    await three(told)
+    await told.flag(ev.Target(2), verdict="good")
+    assert [mask.seen for mask in masks(reader)] == [False, True, False]
+
+
+async def test_a_reply_with_two_calls_loses_the_good_one_with_the_bad_one(told: Teller, reader: LogReader) -> None:
+    await told.reply(("run", '{"command":"a"}'), ("run", '{"command":"b"}'), text="Both.", reasoning="Why not.")
+    await told.result(1)
+    await told.result(2)
+    await told.flag(ev.Target(1, "call", 2))
+    [mask] = masks(reader)
+    assert (mask.trained, mask.reason, mask.calls_lost) == (False, "flagged", 1)
+    cells = {(cell.part, cell.call): cell.trained for cell in mask.cells}
+    assert cells == {("reasoning", None): True, ("text", None): True, ("call", 1): True, ("call", 2): False}
+    [mask] = masks(reader, FilterPolicy(flags=FlagRules(scope="reasoning")))
+    cells = {(cell.part, cell.call): cell.trained for cell in mask.cells}
+    assert cells == {("reasoning", None): False, ("text", None): False, ("call", 1): True, ("call", 2): False}
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        (FlagRules(sources=("rule",)), ["flagged", ""]),
+        (FlagRules(sources=("human",)), ["", "flagged"]),
+        (FlagRules(labels=("x/impatience",)), ["", "flagged"]),
+        (FlagRules(min_severity=3), ["flagged", ""]),
+        (FlagRules(kept_labels=("unspecified",)), ["", "flagged"]),
+    ],
+)
+async def test_the_policy_says_which_flags_count(
+    told: Teller, reader: LogReader, rules: FlagRules, expected: list[str]
+) -> None:
+    await told.act()
+    await told.act()
+    await told.flag(ev.Target(1), actor="rule:loop")
+    await told.flag(ev.Target(2), label="x/impatience", severity=2)
+    assert reasons(reader, flags=rules) == expected
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        (FlagRules(conflict="mask"), "flagged"),
+        (FlagRules(conflict="exclude"), "disputed"),
+        (FlagRules(conflict="adjudicated", adjudicators=("cleo",)), "disputed"),
+        (FlagRules(conflict="adjudicated", adjudicators=("bob",)), ""),
+        (FlagRules(conflict="adjudicated", adjudicators=("ann", "bob")), ""),
+        (FlagRules(conflict="adjudicated", adjudicators=("ann",)), "flagged"),
+    ],
+)
+async def test_annotators_who_disagree(told: Teller, reader: LogReader, rules: FlagRules, expected: str) -> None:
+    await told.act()
+    await told.flag(ev.Target(1), actor="human:ann")
+    await told.flag(ev.Target(1), actor="human:bob", verdict="good")
+    assert reasons(reader, flags=rules) == [expected]
+
+
+async def test_a_humans_good_word_overrules_a_rule_and_ones_own_newer_word_the_older(
+    told: Teller, reader: LogReader
+) -> None:
+    await told.act()
+    await told.flag(ev.Target(1), actor="rule:loop")
+    assert reasons(reader) == ["flagged"]
+    await told.flag(ev.Target(1), actor="human:ann", verdict="bad")
+    await told.flag(ev.Target(1), actor="human:ann", verdict="good")
+    assert reasons(reader) == [""]
+
+
+async def test_unsure_masks_only_where_the_policy_says_so(told: Teller, reader: LogReader) -> None:
+    await told.act()
+    await told.flag(ev.Target(1), verdict="unsure")
+    assert reasons(reader) == [""]
+    assert reasons(reader, flags=FlagRules(unsure="mask")) == ["unsure"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        ("this", ["", "flagged", "", "", ""]),
+        ("until_recovery", ["", "flagged", "propagated", "", ""]),
+        ("to_end", ["", "flagged", "propagated", "propagated", "propagated"]),
+        ("first_error", ["", "flagged", "after_first_error", "after_first_error", "after_first_error"]),
+    ],
+)
+async def test_how_far_a_humans_bad_flag_reaches(
+    told: Teller, reader: LogReader, mode: Any, expected: list[str]
+) -> None:
+    for _ in range(5):
+        await told.act()
+    await told.flag(ev.Target(2))
+    await told.tell(ev.RecoveryMarked(at_step=4), actor="human:ann")
+    assert reasons(reader, flags=FlagRules(propagation=mode)) == expected
+
+
+@pytest.mark.parametrize("mode", ["until_recovery", "to_end", "first_error"])
+async def test_flags_of_rules_never_propagate(told: Teller, reader: LogReader, mode: Any) -> None:
+    for _ in range(3):
+        await told.act()
+    await told.flag(ev.Target(1), actor="rule:loop")
+    await told.tell(ev.RecoveryMarked(at_step=3), actor="human:ann")
+    assert reasons(reader, flags=FlagRules(propagation=mode)) == ["flagged", "", ""]
+
+
+async def test_a_flag_that_asks_for_it_reaches_until_recovery_also_by_default(
+    told: Teller, reader: LogReader
+) -> None:
+    for _ in range(4):
+        await told.act()
+    await told.flag(ev.Target(1), until_recovery=True)
+    assert reasons(reader) == ["flagged", "", "", ""]
+    await told.tell(ev.RecoveryMarked(at_step=3), actor="human:ann")
+    assert reasons(reader) == ["flagged", "propagated", "", ""]
+    await told.flag(ev.Target(2), verdict="good")
+    assert reasons(reader) == ["flagged", "", "", ""]
+
+
+async def test_only_inner_repeats_of_an_unchanged_poll_are_masked_and_only_on_request(
+    told: Teller, reader: LogReader
+) -> None:
+    for output in ("10 %", "10 %", "10 %", "10 %", "20 %"):
+        await told.reply(("job_output", json.dumps({"job": 1})))
+        await told.result(1, output)
+    await told.act()
+    await told.reply(("job_output", json.dumps({"job": 1})))
+    await told.result(1, "20 %")
+    assert reasons(reader) == [""] * 7
+    polled = reasons(reader, rules=RuleMasks(inner_polls=True))
+    assert polled == ["", "inner_poll", "inner_poll", "", "", "", ""]
+
+
+async def test_a_reply_has_one_reason_the_first_in_order(told: Teller, reader: LogReader) -> None:
+    await told.reply(("run", "{"), finish="length")
+    await told.flag(ev.Target(1))
+    assert reasons(reader) == ["finish_length"]
