@@ -151,7 +151,7 @@ async def test_advice_now_cuts_a_reply_which_is_logged_and_never_in_the_context(
     (interrupted,) = bench.bodies(session, ev.ReplyInterrupted)
     assert interrupted.why == "advice"
     assert [part.text for part in interrupted.parts if part.__class__.__name__ == "TextPart"] == ["I will kill the job"]
-    assert not bench.events(session, "action.started")[0].body.name == "run"  # type: ignore[attr-defined]
+    assert [body.name for body in bench.bodies(session, ev.ActionStarted)] == ["finish"]
     requests = bench.events(session, "model.request")
     assert [event.step for event in requests] == [1, 1]
     assert "I will kill" not in str(bench.prompt(session, requests[-1]))

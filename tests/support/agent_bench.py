@@ -32,11 +32,15 @@ class Crash(BaseException):
 
 
 class FragileWriter:
-    """A writer behind which the host dies: after ``commits`` write sets (committed), nothing returns any more."""
+    """A writer whose host dies at write set number ``commits``: just before it is stored, or just after.
 
-    def __init__(self, writer: LogWriter, commits: int) -> None:
+    Nothing that is asked of it later ever returns in order.
+    """
+
+    def __init__(self, writer: LogWriter, commits: int, *, stored: bool = True) -> None:
         self._writer = writer
-        self._left = commits
+        self._stored = stored
+        self.left = commits
         self.dead = asyncio.Event()
 
     def __getattr__(self, name: str) -> Any:
@@ -45,9 +49,10 @@ class FragileWriter:
     async def append(self, *events: ev.NewEvent, blobs: Iterable[Blob] = ()) -> list[ev.Event]:
         if self.dead.is_set():
             raise Crash
-        made = await self._writer.append(*events, blobs=blobs)
-        self._left -= 1
-        if self._left <= 0:
+        self.left -= 1
+        if self.left > 0 or self._stored:
+            made = await self._writer.append(*events, blobs=blobs)
+        if self.left <= 0:
             self.dead.set()
             raise Crash
         return made
