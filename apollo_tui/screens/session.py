@@ -255,10 +255,13 @@ class SessionScreen(Verbs):
         self._step([a.seq for a in self.transcript.anchors if a.kind in ("action.started", "action.refused")], by)
 
     def _step(self, seqs: list[int], by: int) -> bool:
-        selected = self.transcript.selected
-        here = selected if selected is not None else (self.transcript.in_sight() or (0,))[-1 if by < 0 else 0]
+        here = self.transcript.selected
+        if here is None:
+            # Nothing is selected: begin with what is in sight.
+            sight = self.transcript.in_sight() or (0,)
+            here = sight[-1] + 1 if by < 0 else sight[0] - 1
         if by > 0:
-            wanted = next((seq for seq in seqs if seq > here or (selected is None and seq == here)), None)
+            wanted = next((seq for seq in seqs if seq > here), None)
         else:
             wanted = next((seq for seq in reversed(seqs) if seq < here), None)
         if wanted is None:

@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from fake_feed import FakeFeed
+
+
+@pytest.fixture
+async def feed(tmp_path: Path) -> AsyncIterator[FakeFeed]:
+    made = await FakeFeed(tmp_path).open()
+    yield made
+    await made.shut()

@@ -1,0 +1,38 @@
+"""The app without a terminal, on a feed of the test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fake_feed import FakeFeed
+from textual.pilot import Pilot
+
+from apollo_tui.app import ApolloApp
+
+Running = tuple[ApolloApp, Pilot[None]]
+
+
+@asynccontextmanager
+async def running(feed: FakeFeed, size: tuple[int, int] = (120, 36), **more: Any) -> AsyncIterator[Running]:
+    app = ApolloApp(feed, **more)
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: all(now.loaded for now in app.desk.state.sessions.values()))
+        app._tick()
+        await pilot.pause()
+        yield app, pilot
+
+
+async def until(pilot: Pilot[None], true: Callable[[], object], seconds: float = 5.0) -> None:
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not true():
+        assert asyncio.get_running_loop().time() < deadline, "it did not come true in time"
+        await pilot.pause(0.01)
+
+
+def screen_text(app: ApolloApp) -> str:
+    """What stands on the screen, row by row."""
+    rows = app.screen._compositor.render_strips()
+    return "\n".join(strip.text.rstrip() for strip in rows)
