@@ -1,0 +1,96 @@
+"""What all events share: the row that carries them, long texts, references to messages and targets."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import msgspec
+
+HOST_SESSION = "-"
+"""The session column of events that belong to the host itself and to no session."""
+
+
+class LongText(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A text that may be long: whole in ``text`` when short, else its head, with the whole in a blob.
+
+    ``chars`` is the length of the whole. ``lost`` counts characters beyond the 8 MB cap that are in no blob
+    (head and tail are; the capped file stays in the session's folder as ``file``).
+    """
+
+    text: str
+    blob: str | None = None
+    chars: int = 0
+    lost: int = 0
+    file: str | None = None
+
+
+class MessageRef(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One message as it went over the wire: the blob hash of its canonical JSON and the events it came from."""
+
+    hash: str
+    role: str
+    sources: tuple[int, ...] = ()
+
+
+class Target(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a verdict is about.
+
+    ``part``: ``reply`` (the whole step's reply), ``reasoning``, ``text``, ``call`` (``call`` is its number, from 1),
+    ``summary`` (``step`` is then the summary's number) or ``span`` (steps ``step`` to ``to_step``, both included).
+    """
+
+    step: int
+    part: Literal["reply", "reasoning", "text", "call", "summary", "span"] = "reply"
+    call: int | None = None
+    to_step: int | None = None
+
+    def __str__(self) -> str:
+        if self.part == "call":
+            return f"{self.step}.{self.call}"
+        if self.part == "span":
+            return f"{self.step}-{self.to_step}"
+        if self.part == "summary":
+            return f"S{self.step}"
+        return f"{self.step}" if self.part == "reply" else f"{self.step}:{self.part}"
+
+
+class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What was on the annotator's screen when they judged: last visible event and how long it was visible."""
+
+    seq: int
+    visible_ms: int = 0
+
+
+class Body(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Base of all event bodies. ``kind`` names the event in the log, ``v`` is the version of the body's shape."""
+
+    kind: ClassVar[str] = ""
+    v: ClassVar[int] = 1
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One row of the log. ``step`` and ``call`` number from 1; ``request`` is the client-made id of the request."""
+
+    id: int
+    session: str
+    seq: int
+    step: int | None
+    call: int | None
+    kind: str
+    v: int
+    at: int
+    actor: str
+    request: str | None
+    body: Body
+
+
+class NewEvent(msgspec.Struct, frozen=True):
+    """An event before the writer has given it an id and a seq. ``at`` None: the writer's clock."""
+
+    session: str
+    body: Body
+    step: int | None = None
+    call: int | None = None
+    actor: str = "host"
+    request: str | None = None
+    at: int | None = None
