@@ -34,6 +34,8 @@ from sessions.providers.registry import preload
 
 STOP_SECONDS: Final = 30.0
 """How long a signal's orderly stop waits for boundaries."""
+LOOK_SECONDS: Final = 2.0
+"""How often the host looks whether its log is still there."""
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +70,11 @@ class Host:
         self.paths.prepare()
         lock = HostLock.acquire(self.paths.lock)
         try:
-            stop = await self._serve()
+            watching = asyncio.create_task(self._watch(lock))
+            try:
+                stop = await self._serve()
+            finally:
+                watching.cancel()
             lock.ended("restart" if stop.restart else "stopped")
             return stop.restart
         finally:
@@ -78,6 +84,12 @@ class Host:
         """Begin to end in order. The first one who asks decides how."""
         if self._asked is not None and not self._asked.done():
             self._asked.set_result((call, by))
+
+    async def _watch(self, lock: HostLock) -> None:
+        """End when somebody has removed the log's folder: what is written from then on, nobody would ever read."""
+        while not lock.removed:  # noqa: ASYNC110 - nobody tells us of a removed file
+            await asyncio.sleep(LOOK_SECONDS)
+        self.stop(protocol.StopHost(at_boundary=False), "the log was removed")
 
     async def _serve(self) -> protocol.StopHost:
         self._asked = asyncio.get_running_loop().create_future()

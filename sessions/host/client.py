@@ -22,6 +22,7 @@ from sessions.paths import LogPaths
 HELLO_SECONDS: Final = 10.0
 START_SECONDS: Final = 30.0
 CALL_SECONDS: Final = 60.0
+TRIES: Final = 3
 KEPT_NOTIFICATIONS: Final = 4096
 
 Note = protocol.Changed | protocol.DeltaFrame | protocol.Clients
@@ -79,7 +80,7 @@ class HostClient:
             self.welcome = await self.call(hello, seconds=HELLO_SECONDS)
         except HostDown as error:
             await self.close()
-            raise HostDown(_why_silent(paths)) from error
+            raise type(error)(_why_silent(paths)) from error
         except BaseException:
             await self.close()
             raise
@@ -232,7 +233,7 @@ def call_once(
     """Connect, make one call, hang up: for the command line, without a running loop.
 
     ``start``: start a host if none runs, with ``options``.
-    A call whose connection breaks is repeated once; its request id keeps it from being applied twice.
+    A call whose connection breaks is repeated; its request id keeps it from being applied twice.
     """
 
     async def once() -> Any:
@@ -244,15 +245,13 @@ def call_once(
         finally:
             await client.close()
 
-    async def twice() -> Any:
-        try:
-            return await once()
-        except ConnectionLost:
-            if not isinstance(params, protocol.Change):
-                raise
-            return await once()
+    async def until_answered() -> Any:
+        for _ in range(TRIES - 1):
+            with contextlib.suppress(ConnectionLost):
+                return await once()
+        return await once()
 
-    return asyncio.run(twice())
+    return asyncio.run(until_answered())
 
 
 def host_status(paths: LogPaths) -> protocol.HostStatus | None:

@@ -71,6 +71,11 @@ class HostLock:
         """Say how this host ends, just before it does; a crash says nothing, and that is how it is known."""
         self._write(msgspec.structs.replace(self._holder, ended=how))
 
+    @property
+    def removed(self) -> bool:
+        """Whether the file is gone from its path: then nobody else knows of this lock, nor of the log beside it."""
+        return not _same_file(self._descriptor, self.path)
+
     def release(self) -> None:
         """Let go of the lock."""
         os.close(self._descriptor)

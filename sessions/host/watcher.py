@@ -110,7 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     paths = log_paths(parsed.log)
     paths.prepare()
     try:
-        mine = lock.HostLock.acquire(watch_lock(paths))
+        # Not long: a watcher that waited for another's end would start again what was just stopped.
+        mine = lock.HostLock.acquire(watch_lock(paths), seconds=0.1)
     except lock.LockHeld:
         return exits.STOPPED
     watcher = Watcher(paths, options, _say)

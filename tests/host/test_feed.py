@@ -104,7 +104,12 @@ def test_a_part_that_begins_empty_is_shown_once() -> None:
 async def test_a_throttle_acts_at_once_and_then_not_before_its_time() -> None:
     times: list[float] = []
     loop = asyncio.get_running_loop()
-    throttle = Throttle(0.05, lambda: bool(times.append(loop.time())))
+
+    def act() -> bool:
+        times.append(loop.time())
+        return False
+
+    throttle = Throttle(0.05, act)
     throttle.poke()
     await until("first", lambda: times)
     for _ in range(5):

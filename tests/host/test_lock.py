@@ -59,8 +59,8 @@ def test_a_stopped_process_still_holds_the_lock_and_a_killed_one_does_not(lock_p
     child = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(package_root()), str(lock_path)], stdout=subprocess.PIPE, text=True
     )
+    assert child.stdout is not None
     try:
-        assert child.stdout is not None
         assert child.stdout.readline() == "held\n"
         child.send_signal(signal.SIGSTOP)
         found = holder(lock_path)

@@ -22,6 +22,7 @@ async def queue(desk: Desk, call: QueueAdvice, actor: str) -> Done:
     text = text_of(call.text, "the advice")
     async with desk.turn(call.session):
         s = desk.summary(call.session)
+        desk.check_runs_here(s)
         reopens = _check_open(s, call.reopen)
         what = ""
         if call.about is not None:
@@ -93,8 +94,6 @@ async def answer(desk: Desk, call: Answer, actor: str) -> Done:
 
 def _check_open(s: Summary, reopen: bool) -> bool:
     """Whether the session has to be reopened for advice. Raises RpcError if it has to and was not asked for."""
-    if s.origin == "import":
-        raise refused(f"session {s.number} was imported: nobody is there to be advised")
     if s.state == "archived":
         raise refused(f"session {s.number} is archived: `apollo unarchive {s.number}` brings it back first")
     at_limit = s.need == "limit" and s.state not in ACTIVE

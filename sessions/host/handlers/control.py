@@ -12,6 +12,9 @@ from sessions.host.protocol import Control, Done
 from sessions.log.events import Body, ControlRequested, StateChanged
 from sessions.log.states import ACTIVE, ENDED
 
+GOES: Final = frozenset({"start", "resume", "reopen", "next"})
+"""Verbs after which an agent works."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -27,6 +30,8 @@ async def control(desk: Desk, call: Control, actor: str) -> Done:
     only_people(actor, f"{call.verb} a session")
     async with desk.turn(call.session):
         summary = desk.summary(call.session)
+        if call.verb in GOES:
+            desk.check_runs_here(summary)
         plan = PLANS[call.verb](summary)
         desk.keys.remember(call.session, call.key)
         body = ControlRequested(verb=call.verb)
@@ -51,7 +56,6 @@ def _pause(s: Summary) -> Plan:
 
 
 def _resume(s: Summary) -> Plan:
-    _own(s)
     if s.state == "created":
         return Plan()
     if s.state in ACTIVE and s.pending == "pause":
@@ -67,7 +71,6 @@ def _resume(s: Summary) -> Plan:
 
 
 def _reopen(s: Summary) -> Plan:
-    _own(s)
     if s.state == "archived":
         return _unarchive(s)
     if s.state not in ENDED:
@@ -92,7 +95,6 @@ def _interrupt(s: Summary) -> Plan:
 
 
 def _next(s: Summary) -> Plan:
-    _own(s)
     if s.state not in ("created", "paused"):
         raise refused(f"session {s.number} is {_named(s)}: pause it first to let it go on step by step")
     return Plan(note="goes on for one step")
@@ -113,15 +115,9 @@ def _unarchive(s: Summary) -> Plan:
 
 
 def _start(s: Summary) -> Plan:
-    _own(s)
     if s.state != "created":
         raise refused(f"session {s.number} is {_named(s)}: `apollo resume {s.number}` lets it go on")
     return Plan()
-
-
-def _own(s: Summary) -> None:
-    if s.origin == "import":
-        raise refused(f"session {s.number} was imported: it can be read, judged and exported, but not run")
 
 
 def _named(s: Summary) -> str:

@@ -48,6 +48,14 @@ class Desk:
             raise RpcError("not_found", f"there is no session {session}; `apollo ls` lists them")
         return found
 
+    def check_runs_here(self, summary: Summary) -> None:
+        """Raise RpcError unless the session's agent can work on this machine; an imported one has no folder here."""
+        if summary.origin == "import" or not self.paths.session_folder(summary.session).is_dir():
+            raise refused(
+                f"session {summary.number} has no folder here (imported, or removed): "
+                "it can be read, judged and exported, but not run or advised"
+            )
+
     async def events(
         self, session: str, kinds: Collection[str], steps: tuple[int, int] | None = None
     ) -> Sequence[Event]:
