@@ -69,9 +69,7 @@ async def test_faults_of_the_environment_keep_their_loss(told: Teller, reader: L
     assert reasons(reader, flags=FlagRules(environment_kept=False)) == ["flagged", "flagged", ""]
 
 
-async def test_malformed_calls_are_masked_whether_refused_or_merely_unreadable(
-    told: Teller, reader: LogReader
-) -> None:
+async def test_malformed_calls_are_masked_whether_refused_or_merely_unreadable(told: Teller, reader: LogReader) -> None:
     await told.reply(("run", '{"command": "ls'))
     await told.refuse()
     await told.reply(("nosuch", "{}"))
@@ -241,9 +239,7 @@ async def test_flags_of_rules_never_propagate(told: Teller, reader: LogReader, m
     assert reasons(reader, flags=FlagRules(propagation=mode)) == ["flagged", "", ""]
 
 
-async def test_a_flag_that_asks_for_it_reaches_until_recovery_also_by_default(
-    told: Teller, reader: LogReader
-) -> None:
+async def test_a_flag_that_asks_for_it_reaches_until_recovery_also_by_default(told: Teller, reader: LogReader) -> None:
     for _ in range(4):
         await told.act()
     await told.flag(ev.Target(1), until_recovery=True)
