@@ -64,7 +64,7 @@ def prepare(source: Path | None, session_folder: Path, *, in_place: bool = False
         )
     _room_for(size, session_folder)
     partial = session_folder / f"{WORKSPACE}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
+    remove_tree(partial)
     copy_tree(source, partial)
     return partial.rename(target)
 
@@ -74,7 +74,9 @@ def keep_scorer(spec: EvaluateSpec, base: Path, session_folder: Path) -> None:
 
     All of them end up side by side in one folder, which is where the scorer's command will run.
     """
-    home = _made(session_folder / SCORER)
+    home = session_folder / SCORER
+    remove_tree(home)
+    home.mkdir(parents=True)
     for name in spec.files:
         path = (base / name).resolve()
         target = home / path.name
@@ -90,7 +92,7 @@ def keep_scorer(spec: EvaluateSpec, base: Path, session_folder: Path) -> None:
 
 def copy_for_scoring(workspace: Path, session_folder: Path, place: Path) -> tuple[Path, Path]:
     """Copies of the workspace and of the scorer's folder in ``place``, as (workspace, scorer folder)."""
-    shutil.rmtree(place, ignore_errors=True)
+    remove_tree(place)
     place.mkdir(parents=True)
     # A session that works in place may have its own folder below the workspace: never copied into itself.
     skip = session_folder.parent if session_folder.resolve().is_relative_to(workspace.resolve()) else None
@@ -111,6 +113,13 @@ def copy_tree(source: Path, target: Path, skip: Path | None = None) -> None:
         _copy_folder(source, target, skipped)
     except OSError as error:
         raise WorkspaceError(f"cannot copy {error.filename or source}: {error.strerror}") from None
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a copy, its read-only folders too."""
+    for place, _, _ in os.walk(folder):
+        Path(place).chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def measure(folder: Path, skip: Path | None = None) -> Size:

@@ -28,6 +28,7 @@ from sessions.log.events import JobEnded
 
 GRACE: Final = 3.0
 """Seconds between SIGTERM and SIGKILL."""
+REAPED_AFTER: Final = 0.5
 TAIL_BYTES: Final = 1024 * 1024
 BOOTSTRAP: Final = "import sys; sys.path.append(sys.argv[1]); from sessions.jobs.holder import main; main(sys.argv[2])"
 """Isolated, without site packages, and with our own package last on the path: nothing of the user's is imported."""
@@ -44,7 +45,7 @@ class JobManager:
         self.folder = folder / kind
         self._session_folder = folder
         self._caps = (head, ring)
-        self._holders: dict[int, subprocess.Popen[bytes]] = {}
+        self._holders: list[subprocess.Popen[bytes]] = []
         self._settled: set[int] = set()
         self._unattended: asyncio.Queue[Job] = asyncio.Queue()
 
@@ -90,7 +91,8 @@ class JobManager:
         }
         await asyncio.to_thread(files.write_json, folder / files.SPEC, spec)
         holder, ready = await asyncio.to_thread(_spawn, folder, {**env, "PYTHONUNBUFFERED": "1"})
-        self._holders[number] = holder
+        self._reap()
+        self._holders.append(holder)
         started = await _first_bytes(ready) == READY
         job = Job.find(folder)
         if job is None or not started:
@@ -138,7 +140,8 @@ class JobManager:
                     pause = min(0.5, pause * 2)
         except TimeoutError:
             return None
-        self._reap(job.number)
+        # The holder itself ends a moment after its last word.
+        asyncio.get_running_loop().call_later(REAPED_AFTER, self._reap)
         if end.how == "lost":
             await asyncio.to_thread(job.sweep)
         return end
@@ -229,10 +232,9 @@ class JobManager:
             return []
         return sorted(int(name) for name in names if name.isdigit())
 
-    def _reap(self, number: int) -> None:
-        holder = self._holders.get(number)
-        if holder is not None and holder.poll() is not None:
-            del self._holders[number]
+    def _reap(self) -> None:
+        """Bury the holders that have ended, so that none stays a zombie for as long as the host lives."""
+        self._holders = [holder for holder in self._holders if holder.poll() is None]
 
 
 NOBODY: Final = {"pid": 0, "start_time": "", "boot_id": ""}

@@ -57,11 +57,9 @@ def last_line(text: str) -> str:
 
 def last_lines(text: str, count: int) -> str:
     """The newest ``count`` lines, as they are."""
-    lines = text.splitlines(keepends=True) if "\r" not in text else text.split("\n")
-    glue = "" if "\r" not in text else "\n"
-    if "\r" in text and lines and not lines[-1]:
-        return glue.join(lines[-count - 1 :])
-    return glue.join(lines[-count:])
+    lines = text.split("\n")
+    # A text that ends with a line's end has an empty piece after it, which is no line.
+    return "\n".join(lines[-count - (not lines[-1]) :])
 
 
 def _last_segment(line: str) -> str:

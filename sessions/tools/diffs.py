@@ -21,7 +21,7 @@ class Diff:
 
 def unified(path: str, before: str, after: str) -> Diff:
     """What turns ``before`` into ``after``; an absent file is the empty text."""
-    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    old, new = _lines(before), _lines(after)
     same = 0
     while same < min(len(old), len(new)) and old[same] == new[same]:
         same += 1
@@ -45,6 +45,12 @@ def unified(path: str, before: str, after: str) -> Diff:
         sum(line.startswith("+") for line in body),
         sum(line.startswith("-") for line in body),
     )
+
+
+def _lines(text: str) -> list[str]:
+    """Lines with their ends; only a line feed ends one."""
+    *whole, rest = text.split("\n")
+    return [f"{line}\n" for line in whole] + ([rest] if rest else [])
 
 
 def _moved(line: str, by: int) -> str:

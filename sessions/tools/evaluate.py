@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import math
-import shutil
 from pathlib import Path
 from typing import Final
 
 from sessions.jobs.job import Job, JobEnd
 from sessions.jobs.manager import JobError, JobManager
+from sessions.jobs.output import last_line
 from sessions.log.events import EvalScored, EvaluateSpec
 from sessions.log.text import long_text
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
 from sessions.tools.environment import tool_environment
 from sessions.tools.reports import collect
 from sessions.tools.words import duration
-from sessions.workspace import WorkspaceError, copy_for_scoring
+from sessions.workspace import WorkspaceError, copy_for_scoring, remove_tree
 
 WORKSPACE_VARIABLE: Final = "APOLLO_WORKSPACE"
 """Where the scorer finds the copy of the workspace; it runs in a folder of its own, with its files beside it."""
@@ -51,7 +51,7 @@ class Evaluate:
             env = tool_environment(context.env, home) | {WORKSPACE_VARIABLE: str(copy)}
             job = await runs.start(number, spec.command, home, env, origin=f"{context.step}.{context.call}")
         except (WorkspaceError, JobError) as error:
-            await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
+            await asyncio.to_thread(remove_tree, place)
             raise ToolFailure(f"the evaluation could not begin: {error}", environment=True) from None
         return await self.follow(runs, job, context)
 
@@ -103,7 +103,7 @@ def _judged(output: str, end: JobEnd | None, spec: EvaluateSpec, late: bool) -> 
         return None, "was killed"
     if end.exit_code != 0:
         return None, f"ended with exit code {end.exit_code}"
-    last = next((line.strip() for line in reversed(output.splitlines()) if line.strip()), "")
+    last = last_line(output)
     try:
         score = float(last)
     except ValueError:
@@ -123,4 +123,4 @@ async def _abandon(runs: JobManager, job: Job, folder: Path) -> None:
 
 
 def _tidy(folder: Path, number: int) -> None:
-    shutil.rmtree(folder / PLACE / str(number), ignore_errors=True)
+    remove_tree(folder / PLACE / str(number))

@@ -68,7 +68,7 @@ async def _run(arguments: RunArguments, at: int, known: set[int], context: ToolC
     if job.number not in known:
         await context.emit(job.started())
     left = 0.0 if arguments.background else arguments.timeout - (context.clock() - at) / 1000
-    return await Run().follow(job, context, left)
+    return await Run().follow(job, context, left, background=arguments.background)
 
 
 async def _evaluate(context: ToolContext) -> ToolResult:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from functools import partial
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta
@@ -17,6 +17,7 @@ from sessions.tools.racing import first_of
 from sessions.tools.reports import collect, ended, leftovers, outcome
 from sessions.tools.words import duration
 
+Why = Literal["asked", "advice", "timeout"]
 EARLY: Final = 0.3
 """Seconds for which a background job is watched, so that one that fails at once says so at once."""
 
@@ -49,22 +50,31 @@ class Run:
         try:
             job = await asyncio.shield(starting)
         except asyncio.CancelledError:
-            # Half started is no state that a log can tell: finish, then hand the job over.
-            context.jobs.release(await starting)
+            # Half started is no state that a log can tell: it is finished, then the job is handed over.
+            starting.add_done_callback(partial(_hand_over, context))
+            await asyncio.wait([starting])
             raise
         except JobError as error:
             raise ToolFailure(str(error), environment=True) from None
-        if not arguments.background:
-            return await self.follow(job, context, arguments.timeout)
-        end = await self._wait(job, context, EARLY, ())
-        return await self._left(job, context, "asked") if end is None else await self._ended(job, context, end)
+        timeout = EARLY if arguments.background else arguments.timeout
+        return await self.follow(job, context, timeout, background=arguments.background)
 
-    async def follow(self, job: Job, context: ToolContext, timeout: float) -> ToolResult:
-        """Wait ``timeout`` seconds for the end of a job that runs, unless advice is to be delivered now."""
-        end = await self._wait(job, context, timeout, (context.hurry.wait(),))
-        if end is not None:
-            return await self._ended(job, context, end)
-        return await self._left(job, context, "advice" if context.hurry.is_set() else "timeout")
+    async def follow(self, job: Job, context: ToolContext, timeout: float, *, background: bool) -> ToolResult:
+        """Wait ``timeout`` seconds for the end of a job that runs; in the foreground, unless advice comes now.
+
+        Cancelled, it leaves the job to the watch over the session's jobs.
+        """
+        others = () if background else (context.hurry.wait(),)
+        try:
+            await first_of(max(0.0, timeout), context.jobs.wait(job), *others)
+            end = await context.jobs.wait(job, 0)
+            if end is not None:
+                return await self._ended(job, context, end)
+            why: Why = "asked" if background else "advice" if context.hurry.is_set() else "timeout"
+            return await self._left(job, context, why)
+        except asyncio.CancelledError:
+            context.jobs.release(job)
+            raise
 
     async def _start(self, arguments: RunArguments, context: ToolContext) -> Job:
         job = await context.jobs.start(
@@ -78,16 +88,6 @@ class Run:
         )
         await context.emit(job.started())
         return job
-
-    async def _wait(
-        self, job: Job, context: ToolContext, timeout: float, others: tuple[Coroutine[Any, Any, Any], ...]
-    ) -> JobEnd | None:
-        try:
-            await first_of(max(0.0, timeout), context.jobs.wait(job), *others)
-        except asyncio.CancelledError:
-            context.jobs.release(job)
-            raise
-        return await context.jobs.wait(job, 0)
 
     async def _ended(self, job: Job, context: ToolContext, end: JobEnd) -> ToolResult:
         output = await asyncio.to_thread(collect, context.jobs, job)
@@ -109,7 +109,7 @@ class Run:
             blobs=(output.raw,) if output.raw else (),
         )
 
-    async def _left(self, job: Job, context: ToolContext, why: Literal["asked", "advice", "timeout"]) -> ToolResult:
+    async def _left(self, job: Job, context: ToolContext, why: Why) -> ToolResult:
         """The job goes on in the background; the model gets its number and what it wrote so far."""
         if why == "asked":
             told = f"Started as job {job.number}."
@@ -132,6 +132,11 @@ class Run:
             data=data,
             events=(JobBackgrounded(job=job.number, why=why),),
         )
+
+
+def _hand_over(context: ToolContext, starting: asyncio.Future[Job]) -> None:
+    if not starting.cancelled() and starting.exception() is None:
+        context.jobs.release(starting.result())
 
 
 def _with_notes(text: str, *notes: str) -> str:

@@ -313,6 +313,12 @@ async def test_without_pidfds_the_end_is_noticed_by_looking(jobs: JobManager, mo
     assert await jobs.kill(other, grace=0.1) is not None
 
 
+async def test_no_holder_stays_a_zombie(jobs: JobManager) -> None:
+    job = await start(jobs, "true")
+    await jobs.wait(job, 10)
+    await until(lambda: not Path(f"/proc/{job.holder.pid}").exists())
+
+
 async def test_a_cancelled_wait_leaves_no_handles(jobs: JobManager) -> None:
     job = await start(jobs, "sleep 1011")
     before = len(os.listdir("/proc/self/fd"))

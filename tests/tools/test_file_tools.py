@@ -198,5 +198,9 @@ def test_a_whole_new_content_of_a_large_file_is_one_replacement() -> None:
     assert (diff.added, diff.removed) == (5999, 5999)
 
 
+def test_only_a_line_feed_ends_a_line_of_a_diff() -> None:
+    assert unified("f", "a\x0cb\u2028c\n", "a\x0cB\u2028c\n").text.count("\n") == 5
+
+
 def test_a_missing_end_of_line_is_told() -> None:
     assert unified("f", "a\n", "a").text.count("\\ No newline at end of file") == 1

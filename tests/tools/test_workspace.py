@@ -91,6 +91,22 @@ def test_scorer_files_lie_side_by_side_and_must_exist(tmp_path: Path) -> None:
         keep_scorer(EvaluateSpec(command="x", files=("score.py", "./score.py")), tasks, tmp_path / "third")
 
 
+def test_read_only_folders_are_copied_and_removed(source: Path, tmp_path: Path) -> None:
+    (source / "src").chmod(0o500)
+    made = prepare(source, tmp_path / "session")
+    assert (made / "src").stat().st_mode & 0o777 == 0o500
+    workspace.remove_tree(made)
+    assert not made.exists()
+    (source / "src").chmod(0o700)
+
+
+def test_keeping_a_scorer_again_after_a_crash_is_fine(tmp_path: Path) -> None:
+    (tmp_path / "score.py").write_text("new")
+    for _ in range(2):
+        keep_scorer(EvaluateSpec(command="x", files=("score.py",)), tmp_path, tmp_path / "session")
+    assert (tmp_path / "session/scorer/score.py").read_text() == "new"
+
+
 def test_a_scoring_copy_of_a_workspace_that_holds_the_log_does_not_copy_the_log(tmp_path: Path) -> None:
     session = tmp_path / "log.d/sessions/one"
     session.mkdir(parents=True)
