@@ -51,7 +51,7 @@ async def cancel(*tasks: asyncio.Future[Any]) -> None:
 async def watched(task: asyncio.Task[Result], bell: Bell, look: Callable[[], float | None], sleep: Sleep) -> bool:
     """Wait for ``task``, calling ``look`` at first, at each ring, and after the seconds that it returns.
 
-    True when the task is done, False as soon as ``look`` returns a negative number. The task is cancelled with us.
+    True when the task is done, False as soon as ``look`` returns a negative number. The task ends with us.
     """
     try:
         while not task.done():
@@ -63,7 +63,7 @@ async def watched(task: asyncio.Task[Result], bell: Bell, look: Callable[[], flo
             if again is not None:
                 waits.append(sleep(again))
             await first_of(*waits)
-    except asyncio.CancelledError:
+    except BaseException:
         await cancel(task)
         raise
     return True

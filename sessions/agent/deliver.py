@@ -72,12 +72,15 @@ def delivered_before(reader: LogReader, session: str, *, to_step: int) -> str:
     It is what a summary that ends with ``to_step`` takes out of view: the turn before the next step goes with it.
     """
     texts: list[str] = []
+    asked: dict[int, int] = {}
     for event in reader.events(session, kinds={"advice.delivered", "question.asked", "question.answered"}):
         match event.body:
             case ev.AdviceDelivered() as body if body.channel == "user" and body.at_step <= to_step + 1:
                 if not body.without_effect:
                     texts.append(body.text)
-            case ev.QuestionAnswered() as body if not body.timed_out and (event.step or 0) <= to_step:
+            case ev.QuestionAsked() as body:
+                asked[body.question] = event.step or 0
+            case ev.QuestionAnswered() as body if not body.timed_out and asked.get(body.question, 0) <= to_step:
                 texts.append(f"Answer to your question {body.question}: {body.text}")
             case _:
                 continue

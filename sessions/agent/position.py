@@ -108,14 +108,10 @@ def position_of(tail: Sequence[ev.Event]) -> Position:
     )
 
 
-def read_position(reader: LogReader, session: str) -> Position:
-    """The position of a session now. Two short reads."""
-    after = 0
-    for event in reader.events(session, kinds={"model.reply"}, newest_first=True, limit=64):
-        if event.step is not None:
-            after = event.seq - 1
-            break
-    return position_of(reader.events(session, after=after))
+def read_position(reader: LogReader, session: str, step: int) -> Position:
+    """The position of a session; ``step`` is its newest one, requested and perhaps not answered yet. Two short reads."""
+    replies = reader.events(session, kinds={"model.reply"}, steps=(step - 1, step), newest_first=True, limit=1)
+    return position_of(reader.events(session, after=replies[0].seq - 1 if replies else 0))
 
 
 def _parts(reply: ev.Event | None) -> tuple[object, ...]:

@@ -103,12 +103,13 @@ class SessionRunner:
 
     async def _live(self) -> None:
         scope = self._scope
+        # Before anything else is committed: the time of the newest event tells how long nobody was at work.
+        alive = await self._guarded(lambda: recover(scope))
         open_jobs = [job.job for job in scope.summary.open_jobs]
         watching = asyncio.create_task(
             self._services.jobs_for(self.session).watch(self._job_ended, open_jobs), name=f"jobs of {self.session}"
         )
         try:
-            alive = await self._guarded(lambda: recover(scope))
             while alive:
                 alive = await self._guarded(self._work)
         finally:
@@ -118,6 +119,7 @@ class SessionRunner:
         """One piece of the session's life, up to where the log is to be looked at again."""
         scope, summary = self._scope, self._scope.summary
         if summary.state in ACTIVE:
+            self._go = False
             if self._hold:
                 await scope.commit(ev.StateChanged(state="paused", reason=self._hold))
                 self._hold = ""

@@ -120,7 +120,7 @@ class Scope:
 
     def position(self) -> Position:
         """Where the session stands now, from the log."""
-        return read_position(self.services.reader, self.session)
+        return read_position(self.services.reader, self.session, self.summary.step)
 
     def text(self, text: str) -> tuple[ev.LongText, list[Blob]]:
         """``text`` without secrets, as the log stores it, and its blobs."""

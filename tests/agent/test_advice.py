@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from agent_bench import Bench, assert_prompts_grow, assert_rebuilds
+from agent_bench import Bench, assert_prompts_are_folds, assert_prompts_grow, assert_rebuilds
 from scripted_adapter import ScriptedAdapter, Turn, call
 
 from sessions.agent.deliver import about_text
@@ -158,6 +158,7 @@ async def test_advice_now_cuts_a_reply_which_is_logged_and_never_in_the_context(
     assert "Do not." in user_turns(bench, session)[-1]
     assert_rebuilds(bench, session, adapter.received)
     assert_prompts_grow(bench, session)
+    assert_prompts_are_folds(bench, session)
 
 
 async def test_advice_now_puts_a_command_into_the_background_and_skips_what_has_not_begun(bench: Bench) -> None:

@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from agent_bench import Bench, assert_prompts_grow, assert_rebuilds
+from agent_bench import Bench, assert_prompts_are_folds, assert_prompts_grow, assert_rebuilds
 from scripted_adapter import ScriptedAdapter, Turn, call
 
 from sessions.agent.position import TOLD
@@ -38,18 +38,40 @@ async def test_a_reached_limit_pauses_with_its_reason_and_raising_it_lets_a_resu
     await bench.state(session, "finished")
 
 
-async def test_active_hours_are_a_limit(bench: Bench) -> None:
+async def test_waiting_for_a_person_is_not_active_time(bench: Bench) -> None:
     bench.adapter = ScriptedAdapter([call("ask_human", question="Which?"), DONE])
     session = await bench.create(limits=ev.Limits(active_hours=1.0))
     bench.runner(session).start()
     await bench.state(session, "needs_you")
-    bench.offset_ms = 20 * 60_000
-    await bench.writer.append(
-        ev.NewEvent(session, ev.QuestionAnswered(question=1, text="A"), at=bench.clock()),
-    )
-    bench.runners[-1].answer_arrived()
+    bench.advance(minutes=20)
+    await bench.answer(session, "A")
     await bench.state(session, "finished")
     assert bench.summary(session).active_now(bench.clock()) < 60_000
+
+
+async def test_active_time_that_is_used_up_pauses_at_the_boundary(bench: Bench) -> None:
+    bench.adapter = ScriptedAdapter([call("wait", seconds=1800), DONE])
+    session = await bench.create(limits=ev.Limits(active_hours=0.5))
+    bench.runner(session).start()
+    await bench.state(session, "sleeping")
+    bench.advance(minutes=40)
+    await bench.advise(session, "Wake up.")
+    await bench.state(session, "paused")
+    assert "active hours" in bench.summary(session).reason
+    assert not bench.events(session, "advice.delivered")
+
+
+async def test_the_time_without_a_host_is_not_active(bench: Bench) -> None:
+    bench.adapter = ScriptedAdapter([call("run", command="true"), call("wait", seconds=1800), DONE])
+    session = await bench.create()
+    bench.runner(session).start()
+    await bench.state(session, "sleeping")
+    await bench.runners[-1].close()
+    bench.advance(minutes=600)
+    bench.runner(session).start()
+    await bench.state(session, "finished")
+    assert bench.summary(session).active_now(bench.clock()) < 60_000
+    assert bench.bodies(session, ev.SessionRecovered)[0].last_at < bench.clock() - 9 * 3_600_000
 
 
 async def test_a_finished_task_finishes_even_at_its_limit(bench: Bench) -> None:
@@ -73,6 +95,7 @@ async def test_the_model_is_told_once_for_each_share_of_a_budget(bench: Bench) -
     assert "budget" not in results[9].output.text
     assert_rebuilds(bench, session, adapter.received)
     assert_prompts_grow(bench, session)
+    assert_prompts_are_folds(bench, session)
 
 
 async def test_a_new_host_does_not_tell_the_model_again(bench: Bench) -> None:
@@ -138,6 +161,7 @@ async def test_the_earlier_half_becomes_a_summary_with_all_advice_word_for_word(
     assert "Step 1." not in str(prompt)
     assert_rebuilds(bench, session, adapter.received)
     assert_prompts_grow(bench, session)
+    assert_prompts_are_folds(bench, session)
     assert bench.summary(session).step == 7
 
 
@@ -155,6 +179,7 @@ async def test_a_later_summary_covers_the_earlier_one(bench: Bench) -> None:
     assert f"Summary {len(summaries)}." in last and "Summary 1." not in last
     assert_rebuilds(bench, session, adapter.received)
     assert_prompts_grow(bench, session)
+    assert_prompts_are_folds(bench, session)
 
 
 async def test_summaries_are_repeated_until_there_is_room(bench: Bench) -> None:

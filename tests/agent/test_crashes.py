@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from agent_bench import Bench, FragileWriter, assert_prompts_grow, assert_rebuilds
+from agent_bench import Bench, FragileWriter, assert_prompts_are_folds, assert_prompts_grow, assert_rebuilds
 from scripted_adapter import ScriptedAdapter, Turn, call
 
 from sessions.agent.runner import SessionRunner
@@ -116,6 +116,7 @@ def check(bench: Bench, host: Host, session: str, turns: Sequence[Turn]) -> None
     assert jobs == Counter(body.job for body in bench.bodies(session, ev.JobEnded))
     assert_rebuilds(bench, session, host.server.received)
     assert_prompts_grow(bench, session)
+    assert_prompts_are_folds(bench, session)
 
 
 @pytest.mark.parametrize("stored", [True, False], ids=["just after", "just before"])
@@ -125,7 +126,7 @@ async def test_a_host_may_die_at_every_commit(bench: Bench, stored: bool) -> Non
 
 @pytest.mark.parametrize("stored", [True, False], ids=["just after", "just before"])
 async def test_a_host_may_die_while_a_context_is_shortened(bench: Bench, stored: bool) -> None:
-    turns = [*(call("search", pattern=f"nothing {n} " + 3000 * "x") for n in range(6)), DONE]
+    turns = [*(call("plan", items=[{"text": f"{n} " + 3000 * "x"}]) for n in range(6)), DONE]
     spec = {"summary_threshold": 5000}
     summaries = [Turn("I searched.")] * 20
     assert await crash_everywhere(bench, stored, turns, *summaries, spec=spec) > 20

@@ -61,7 +61,7 @@ class FragileWriter:
 class Bench:
     """One log and what runs on it. ``secrets`` are taken out of everything that enters it."""
 
-    def __init__(self, paths: LogPaths, writer: LogWriter, reader: LogReader) -> None:
+    def __init__(self, paths: LogPaths, writer: LogWriter, reader: LogReader, ahead: list[int]) -> None:
         self.paths, self.writer, self.reader = paths, writer, reader
         self.adapter: Adapter | None = None
         self.adapters: dict[str, Adapter] = {}
@@ -69,7 +69,7 @@ class Bench:
         self.secrets: dict[str, str] = {}
         self.retry = FAST
         self.key: str | None = None
-        self.offset_ms = 0
+        self._ahead = ahead
         self.slept: list[float] = []
         self.runners: list[SessionRunner] = []
         self._managers: dict[str, JobManager] = {}
@@ -80,8 +80,9 @@ class Bench:
     async def open(cls, folder: Path) -> Bench:
         paths = log_paths(folder / "log.sqlite")
         paths.prepare()
-        writer = await LogWriter.open(paths.log)
-        return cls(paths, writer, LogReader(paths.log))
+        ahead = [0]
+        writer = await LogWriter.open(paths.log, clock=lambda: now_ms() + ahead[0])
+        return cls(paths, writer, LogReader(paths.log), ahead)
 
     async def close(self) -> None:
         for runner in self.runners:
@@ -92,7 +93,11 @@ class Bench:
         self.reader.close()
 
     def clock(self) -> int:
-        return now_ms() + self.offset_ms
+        return now_ms() + self._ahead[0]
+
+    def advance(self, minutes: float) -> None:
+        """Let time pass for everybody who looks at the clock."""
+        self._ahead[0] += round(minutes * 60_000)
 
     def jobs_for(self, session: str) -> JobManager:
         return self._managers.setdefault(session, JobManager(self.paths.session_folder(session)))
@@ -251,3 +256,18 @@ def assert_prompts_grow(bench: Bench, session: str) -> None:
             messages = bench.prompt(session, event)
             assert messages[: len(before)] == before, f"request {event.seq} does not extend the one before it"
             before = messages
+
+
+def assert_prompts_are_folds(bench: Bench, session: str) -> None:
+    """What grew step by step is what the whole log makes at once: training builds its prompts in this way."""
+    from sessions.fold.prompt import messages_of
+    from sessions.providers.chat_wire import chat_wire
+
+    everything = bench.reader.events(session)
+    created = everything[0].body
+    assert isinstance(created, ev.SessionCreated)
+    for event in everything:
+        if isinstance(event.body, ev.ModelRequested) and event.body.purpose == "step":
+            before = messages_of([e for e in everything if e.seq < event.seq], bench.reader.text)
+            wire = [message.json for message in chat_wire(created.model, before)]
+            assert wire == [m for m in bench.prompt(session, event) if m["role"] != "system"], f"request {event.seq}"
