@@ -30,9 +30,7 @@ QUOTE_WORDS: Final = 6
 
 _WORD: Final = re.compile(r"\w+")
 _PIECE: Final = re.compile(r"<(advice[\w-]*)>\n.*?\n</\1>", re.S)
-_TALK: Final = re.compile(
-    r"\b(?:advice|advis(?:e|ed|es|or|er|ing)|annotator|supervisor|the human)\b", re.I
-)
+_TALK: Final = re.compile(r"\b(?:advice|advis(?:e|ed|es|or|er|ing)|annotator|supervisor|the human)\b", re.I)
 """A reply that speaks of advice was made with it. Too many are left out rather than too few."""
 
 
@@ -87,7 +85,8 @@ class Unaider:
             found.update(-answer.question for answer in self._answered(turn))
         for seq in sources & self._judged.summaries.keys():
             block = self._judged.summaries[seq].advice
-            found.update(n for at, turn in self._turns.items() if at < seq and turn.text in block for n in turn.advice)
+            earlier = {number for at, turn in self._turns.items() if at < seq for number in turn.advice}
+            found.update(number for number in earlier if self._texts[number] and self._texts[number] in block)
             answers = (answer for at, answer in self._judged.answers.items() if at < seq)
             found.update(-answer.question for answer in answers if answer.text in block)
         return frozenset(found)
@@ -164,6 +163,8 @@ class Unaider:
                     return content, problem
         for answer in answers:
             block = block.replace(f"Answer to your question {answer.question}: {answer.text}", "")
+        if any(self._texts[number] and self._texts[number] in block for number in gone):
+            return content, "advice_mixed"
         block = re.sub(r"\n{3,}", "\n\n", block).strip()
         if block == summary.advice:
             return content, ""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from trainlog import OTHER, SESSION, Teller, rows_of
 
 from apollo_train.errors import FileInTheWay, NothingToExport
 from apollo_train.export import plan_export, run_export
@@ -15,7 +16,6 @@ from apollo_train.writing import WriteFailed
 from sessions.log import events as ev
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
-from trainlog import OTHER, SESSION, Teller, rows_of
 
 DEFAULT = PRESETS["default"]
 

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from trainlog import SESSION, Shape, Teller
 
 from apollo_train.judgement import judgement_of
 from apollo_train.policy import AdviceRules, FilterPolicy, SplitRules, WeightRules
@@ -13,7 +14,6 @@ from apollo_train.segments import Segment, segments_of
 from sessions.log import events as ev
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
-from trainlog import SESSION, Shape, Teller
 
 DROPPED = AdviceRules(knowledge="dropped", strategy="dropped", correction="dropped", stop="dropped", other="dropped")
 BOTH = AdviceRules(knowledge="both", strategy="both", correction="both", stop="both", other="both")
@@ -145,7 +145,7 @@ async def test_a_segment_is_not_prefix_checked_where_reasoning_is_not_sent_back(
     [segment], _ = segments(reader)
     assert segment.meta["prefix_checked"] is False
     assert [m.get("reasoning_content") for m in segment.messages if m["role"] == "assistant"] == ["Hm.", "Ah."]
-    first, second = steps(reader)[0]
+    _, second = steps(reader)[0]
     assert "reasoning_content" not in second.prompt[2]
     assert second.completion["reasoning_content"] == "Ah."
 

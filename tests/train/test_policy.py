@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from apollo_train.policy import PRESETS, BadPolicy, FilterPolicy, load_policy, parse_policy, policy_toml
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+def test_every_preset_survives_its_own_toml(name: str) -> None:
+    policy = load_policy(name)
+    again = parse_policy(policy_toml(policy))
+    assert again == policy
+    assert again.digest == policy.digest
+
+
+def test_what_a_file_leaves_out_has_the_default_or_comes_from_its_preset(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('version = 1\npreset = "strict"\nname = "mine"\n[flags]\nconflict = "mask"\n')
+    policy = load_policy(file)
+    assert (policy.name, policy.flags.conflict) == ("mine", "mask")
+    assert policy.flags.propagation == PRESETS["strict"].flags.propagation
+    assert parse_policy("version = 1") == FilterPolicy()
+
+
+def test_presets_differ_and_a_name_alone_changes_the_digest() -> None:
+    assert len({policy.digest for policy in PRESETS.values()}) == len(PRESETS)
+    assert FilterPolicy(name="other").digest != FilterPolicy().digest
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a =", "p.toml: not TOML"),
+        ("name = 'x'", "p.toml: version: missing"),
+        ("version = 9", "p.toml: version: 9 is not known here"),
+        ("version = 1\npreset = 'no'", "p.toml: preset: 'no' is none of default"),
+        ("version = 1\n[flag]", "p.toml: top level: Object contains unknown field `flag`"),
+        ("version = 1\n[flags]\nconflcit = 'mask'", "p.toml: flags: Object contains unknown field `conflcit`"),
+        ("version = 1\n[flags]\nconflict = 'x'", "p.toml: flags.conflict: Invalid enum value 'x'"),
+        ("version = 1\n[flags]\nconflict = 'adjudicated'", "p.toml: flags.adjudicators: name who decides"),
+        ("version = 1\n[advice]\nstop = 'maybe'", "p.toml: advice.stop: Invalid enum value 'maybe'"),
+        ("version = 1\n[sessions]\nstates = ['done']", "p.toml: sessions.states[0]: Invalid enum value 'done'"),
+        ("version = 1\n[sessions]\ncreated_from = 'May'", "p.toml: sessions.created_from: 'May' is no date"),
+        ("version = 1\n[split]\ntest = 2", "p.toml: split.test: Expected `float` <= 1.0"),
+        ("version = 1\n[split]\ntest = 0.6\nvalidation = 0.6", "p.toml: split: validation and test are more"),
+        ("version = 1\n[rules]\nmalformed = 'yes'", "p.toml: rules.malformed: Expected `bool`, got `str`"),
+        ("version = 1\n[weights]\nsession_cap = -1", "p.toml: weights.session_cap: Expected `int` >= 0"),
+    ],
+)
+def test_a_bad_policy_is_one_line_with_the_path_of_the_key(text: str, said: str) -> None:
+    with pytest.raises(BadPolicy) as problem:
+        parse_policy(text, "p.toml")
+    assert str(problem.value).startswith(said)
+    assert "\n" not in str(problem.value)
+
+
+def test_a_policy_that_is_neither_a_preset_nor_a_file(tmp_path: Path) -> None:
+    with pytest.raises(BadPolicy, match=r"no preset .* and no file"):
+        load_policy("strictt")
+    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(BadPolicy, match="no file that can be read"):
+        load_policy(tmp_path / "bytes.toml")

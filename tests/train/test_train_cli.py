@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from trainlog import SESSION, Teller, rows_of
+
+from apollo_train.cli import main
+from apollo_train.policy import parse_policy
+from apollo_train.preview import preview
+from sessions.log import events as ev
+from sessions.log.reader import LogReader
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+async def test_build_writes_step_samples_and_segments(told: Teller, tmp_path: Path) -> None:
+    await told.act("a")
+    await told.act("b")
+    await told.flag(ev.Target(1))
+    done = run("build", "--log", told.writer.path, "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert "1 replies trained, 1 masked" in done.output
+    assert len(rows_of(tmp_path / "out" / "steps.jsonl")) == 1
+    [row] = rows_of(tmp_path / "out" / "segments.jsonl")
+    assert [m["weight"] for m in row["messages"] if m["role"] == "assistant"] == [0, 1]
+    again = run("build", "--log", told.writer.path, "--out", tmp_path / "out")
+    assert again.exit_code == 1
+    assert again.stderr.startswith("apollo-train: ") and again.stderr.count("\n") == 1
+    assert run("build", "--log", told.writer.path, "--out", tmp_path / "out", "--overwrite").exit_code == 0
+
+
+async def test_inspect_marks_trained_and_masked_by_sign_and_not_by_colour_alone(told: Teller) -> None:
+    await told.act("a", text="Good.")
+    await told.act("b", text="Bad.")
+    await told.flag(ev.Target(2))
+    shown = run("inspect", "--log", told.writer.path, "1", "2").output
+    assert "masked: flagged" in shown
+    assert "- assistant: masked (flagged)\n-   Bad." in shown
+    assert "    Good." in shown
+    shown = run("inspect", "--log", told.writer.path, "1", "1").output
+    assert "+ assistant: trained\n+   Good." in shown
+    missing = run("inspect", "--log", told.writer.path, "1", "9")
+    assert (missing.exit_code, missing.stderr.count("\n")) == (1, 1)
+    assert "has no step 9" in missing.stderr
+
+
+async def test_inspect_shows_the_flagged_reply_unless_told_otherwise(told: Teller, reader: LogReader) -> None:
+    for _ in range(4):
+        await told.act()
+    await told.flag(ev.Target(2))
+    found = preview(reader, SESSION, parse_policy("version = 1"), messages=1)
+    assert found is not None
+    assert (found.name, found.trained, found.hidden) == ("2", False, 3)
+    assert [span.role for span in found.spans] == ["context", "masked"]
+
+
+async def test_with_scope_call_only_the_flagged_call_is_masked_in_the_preview(told: Teller, reader: LogReader) -> None:
+    await told.reply(("run", '{"command":"a"}'), ("run", '{"command":"b"}'), text="Both.")
+    await told.flag(ev.Target(1, "call", 2))
+    found = preview(reader, SESSION, parse_policy('version = 1\n[flags]\nscope = "call"'), messages=0)
+    assert found is not None
+    assert [(span.label, span.role) for span in found.spans] == [
+        ("assistant", "trained"),
+        ("call 1", "trained"),
+        ("call 2", "masked"),
+    ]
+
+
+async def test_nothing_foreign_reaches_the_terminal(told: Teller) -> None:
+    evil = "x\x1b[2J\x1b]0;title\x07\x1b]52;c;QQ==\x1b\\\x9b31m\x00\u202e[/red]\rlast"
+    await told.act(evil, evil, text=evil, reasoning=evil)
+    await told.act("b")
+    for step in ("1", "2"):
+        shown = run("inspect", "--log", told.writer.path, "1", step)
+        assert shown.exit_code == 0
+        assert not set("\x1b\x07\x00\x9b\u202e\r") & set(shown.output)
+        assert "last" in shown.output
+
+
+def test_policies_can_be_shown_checked_and_named(tmp_path: Path) -> None:
+    shown = run("policy", "show", "strict")
+    assert parse_policy(shown.output).name == "strict"
+    (tmp_path / "good.toml").write_text(shown.output)
+    assert "good; policy 'strict'" in run("policy", "check", tmp_path / "good.toml").output
+    (tmp_path / "bad.toml").write_text("version = 1\n[flags]\nscope = 'word'\n")
+    bad = run("policy", "check", tmp_path / "bad.toml")
+    assert bad.exit_code == 1
+    assert "flags.scope: Invalid enum value 'word'" in bad.stderr
+    assert run("policy", "list").output.startswith("default")
+    assert "openai" in run("formats").output
+
+
+@pytest.mark.parametrize("arguments", [("inspect", "1"), ("build", "--out", "x")])
+def test_a_log_that_is_not_there_is_one_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = run(*arguments, "--log", tmp_path / "none.sqlite")
+    assert done.exit_code == 1
+    assert done.stderr.startswith("apollo-train: there is no log at") and done.stderr.count("\n") == 1
+
+
+def test_the_light_half_loads_no_screen_and_no_heavy_library() -> None:
+    code = "import sys, json, apollo_train.export, apollo_train.cli; print(json.dumps(sorted(sys.modules)))"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    heavy = {"textual", "rich", "torch", "transformers", "pyarrow", "datasets", "openai", "anthropic", "aiosqlite"}
+    assert not heavy & {name.split(".")[0] for name in json.loads(loaded)}
