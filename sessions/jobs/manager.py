@@ -6,16 +6,12 @@ import asyncio
 import errno
 import json
 import os
-import shutil
 import signal
 import subprocess
-import sys
-import tempfile
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-import sessions
 from sessions.clock import now_ms
 from sessions.errors import ApolloError
 from sessions.jobs import files
@@ -23,6 +19,7 @@ from sessions.jobs.capped import HEAD, RING, Piece
 from sessions.jobs.holder import READY
 from sessions.jobs.job import Job, JobEnd
 from sessions.jobs.output import Output, decoded
+from sessions.jobs.spawning import first_bytes, shell, spawn, trouble
 from sessions.jobs.watching import one_gone
 from sessions.log.events import JobEnded
 
@@ -30,8 +27,6 @@ GRACE: Final = 3.0
 """Seconds between SIGTERM and SIGKILL."""
 REAPED_AFTER: Final = 0.5
 TAIL_BYTES: Final = 1024 * 1024
-BOOTSTRAP: Final = "import sys; sys.path.append(sys.argv[1]); from sessions.jobs.holder import main; main(sys.argv[2])"
-"""Isolated, without site packages, and with our own package last on the path: nothing of the user's is imported."""
 
 
 class JobError(ApolloError):
@@ -80,7 +75,7 @@ class JobManager:
         spec = {
             "number": number,
             "command": command,
-            "argv": [_shell(), "-c", command],
+            "argv": [shell(), "-c", command],
             "cwd": str(cwd),
             "origin": origin,
             "tty": tty,
@@ -90,14 +85,14 @@ class JobManager:
             "created_at": now_ms(),
         }
         await asyncio.to_thread(files.write_json, folder / files.SPEC, spec)
-        holder, ready = await asyncio.to_thread(_spawn, folder, {**env, "PYTHONUNBUFFERED": "1"})
+        holder, ready = await asyncio.to_thread(spawn, folder, {**env, "PYTHONUNBUFFERED": "1"})
         self._reap()
         self._holders.append(holder)
-        started = await _first_bytes(ready) == READY
+        started = await first_bytes(ready) == READY
         job = Job.find(folder)
         if job is None or not started:
             holder.wait()
-            raise JobError(f"job {number} could not be started: {_trouble(folder)}")
+            raise JobError(f"job {number} could not be started: {trouble(folder)}")
         return job
 
     def find(self, number: int) -> Job | None:
@@ -243,48 +238,6 @@ KINDS: Final = ("jobs", "evaluations")
 """Folders of a session that hold jobs."""
 
 
-def _shell() -> str:
-    return shutil.which("bash") or "/bin/sh"
-
-
-def _spawn(folder: Path, env: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
-    """Start the holder; returns it and the pipe on which it says that the command runs."""
-    root = str(Path(sessions.__file__).resolve().parents[1])
-    ready, told = os.pipe()
-    try:
-        with tempfile.TemporaryFile() as stdin, (folder / files.HOLDER_LOG).open("ab") as log:
-            stdin.write(json.dumps(dict(env)).encode())
-            stdin.seek(0)
-            holder = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", BOOTSTRAP, root, str(folder)],
-                stdin=stdin,
-                stdout=told,
-                stderr=log,
-                cwd="/",
-                env={"LC_ALL": "C.UTF-8"},
-                start_new_session=True,
-            )
-    except OSError:
-        os.close(ready)
-        raise
-    finally:
-        os.close(told)
-    return holder, ready
-
-
-async def _first_bytes(handle: int) -> bytes:
-    """What comes out of a pipe first; b"" if it is closed without a word. Closes it."""
-    loop = asyncio.get_running_loop()
-    readable = asyncio.Event()
-    loop.add_reader(handle, readable.set)
-    try:
-        await readable.wait()
-        return os.read(handle, 64)
-    finally:
-        loop.remove_reader(handle)
-        os.close(handle)
-
-
 async def _write_all(handle: int, data: bytes) -> None:
     while data:
         try:
@@ -295,8 +248,3 @@ async def _write_all(handle: int, data: bytes) -> None:
             if error.errno == errno.EPIPE:
                 raise JobError("the job has ended meanwhile") from None
             raise
-
-
-def _trouble(folder: Path) -> str:
-    lines = (folder / files.HOLDER_LOG).read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "its holder said nothing"

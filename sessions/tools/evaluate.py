@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,7 @@ from sessions.log.events import EvalScored, EvaluateSpec
 from sessions.log.text import long_text
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
 from sessions.tools.environment import tool_environment
+from sessions.tools.racing import whole_or_undone
 from sessions.tools.reports import collect
 from sessions.tools.words import duration
 from sessions.workspace import WorkspaceError, copy_for_scoring, remove_tree
@@ -44,15 +46,7 @@ class Evaluate:
             used = context.evaluations_used()
             raise ToolFailure(f"the budget of evaluations is used up: {used} of {used + left}")
         runs = JobManager(context.folder, kind=KIND)
-        number = runs.next_number()
-        place = context.folder / PLACE / str(number)
-        try:
-            copy, home = await asyncio.to_thread(copy_for_scoring, context.workspace, context.folder, place)
-            env = tool_environment(context.env, home) | {WORKSPACE_VARIABLE: str(copy)}
-            job = await runs.start(number, spec.command, home, env, origin=f"{context.step}.{context.call}")
-        except (WorkspaceError, JobError) as error:
-            await asyncio.to_thread(remove_tree, place)
-            raise ToolFailure(f"the evaluation could not begin: {error}", environment=True) from None
+        job = await whole_or_undone(_begin(spec, runs, context), partial(_abandon, runs, context.folder))
         return await self.follow(runs, job, context)
 
     async def follow(self, runs: JobManager, job: Job, context: ToolContext) -> ToolResult:
@@ -65,12 +59,25 @@ class Evaluate:
             if end is None:
                 end = await runs.kill(job, by="host")
         except asyncio.CancelledError:
-            await asyncio.shield(asyncio.ensure_future(_abandon(runs, job, context.folder)))
+            await asyncio.shield(asyncio.ensure_future(_abandon(runs, context.folder, job)))
             raise
         output = (await asyncio.to_thread(collect, runs, job)).text
         await asyncio.to_thread(_tidy, context.folder, job.number)
         score, problem = _judged(output, end, spec, late)
         return _result(context, spec, output, score, problem)
+
+
+async def _begin(spec: EvaluateSpec, runs: JobManager, context: ToolContext) -> Job:
+    """Copy the workspace and start the scorer."""
+    number = runs.next_number()
+    place = context.folder / PLACE / str(number)
+    try:
+        copy, home = await asyncio.to_thread(copy_for_scoring, context.workspace, context.folder, place)
+        env = tool_environment(context.env, home) | {WORKSPACE_VARIABLE: str(copy)}
+        return await runs.start(number, spec.command, home, env, origin=f"{context.step}.{context.call}")
+    except (WorkspaceError, JobError) as error:
+        await asyncio.to_thread(remove_tree, place)
+        raise ToolFailure(f"the evaluation could not begin: {error}", environment=True) from None
 
 
 def _result(context: ToolContext, spec: EvaluateSpec, output: str, score: float | None, problem: str) -> ToolResult:
@@ -117,7 +124,7 @@ def _spec(context: ToolContext) -> EvaluateSpec:
     return context.evaluate
 
 
-async def _abandon(runs: JobManager, job: Job, folder: Path) -> None:
+async def _abandon(runs: JobManager, folder: Path, job: Job) -> None:
     await runs.kill(job, by="host", grace=0.5)
     await asyncio.to_thread(_tidy, folder, job.number)
 

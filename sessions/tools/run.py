@@ -13,7 +13,7 @@ from sessions.jobs.manager import JobError
 from sessions.log.events import Body, JobBackgrounded
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
 from sessions.tools.environment import tool_environment
-from sessions.tools.racing import first_of
+from sessions.tools.racing import first_of, whole_or_undone
 from sessions.tools.reports import collect, ended, leftovers, outcome
 from sessions.tools.words import duration
 
@@ -46,14 +46,9 @@ class Run:
         """Start the command. Exactly one job is started, and it is in the log before anything is waited for."""
         if "\0" in arguments.command:
             raise ToolFailure("a command cannot contain a NUL character")
-        starting = asyncio.ensure_future(self._start(arguments, context))
+        # Half started is no state that a log can tell: it is finished, then the job is handed over.
         try:
-            job = await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            # Half started is no state that a log can tell: it is finished, then the job is handed over.
-            starting.add_done_callback(partial(_hand_over, context))
-            await asyncio.wait([starting])
-            raise
+            job = await whole_or_undone(self._start(arguments, context), partial(_hand_over, context))
         except JobError as error:
             raise ToolFailure(str(error), environment=True) from None
         timeout = EARLY if arguments.background else arguments.timeout
@@ -134,9 +129,8 @@ class Run:
         )
 
 
-def _hand_over(context: ToolContext, starting: asyncio.Future[Job]) -> None:
-    if not starting.cancelled() and starting.exception() is None:
-        context.jobs.release(starting.result())
+async def _hand_over(context: ToolContext, job: Job) -> None:
+    context.jobs.release(job)
 
 
 def _with_notes(text: str, *notes: str) -> str:

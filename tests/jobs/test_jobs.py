@@ -154,9 +154,9 @@ async def test_a_killed_holder_means_a_lost_job_and_no_orphans(jobs: JobManager)
 async def test_a_claimed_job_is_never_started_a_second_time(jobs: JobManager, tmp_path: Path) -> None:
     job = await start(jobs, "echo run >> ran")
     await jobs.wait(job, 10)
-    from sessions.jobs.manager import _spawn
+    from sessions.jobs.spawning import spawn
 
-    holder, ready = _spawn(job.folder, ENV)
+    holder, ready = spawn(job.folder, ENV)
     assert holder.wait(10) == 0
     assert os.read(ready, 10) == b""
     os.close(ready)
@@ -192,7 +192,7 @@ async def test_a_number_is_never_used_twice(jobs: JobManager) -> None:
 async def test_a_holder_that_cannot_start_its_command_says_so(
     jobs: JobManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sessions.jobs.manager.BOOTSTRAP", "raise SystemExit('no such luck')")
+    monkeypatch.setattr("sessions.jobs.spawning.BOOTSTRAP", "raise SystemExit('no such luck')")
     with pytest.raises(JobError, match="no such luck"):
         await start(jobs, "true")
 

@@ -89,13 +89,20 @@ async def test_a_used_up_budget_and_a_task_without_scorer_are_failures(bench: Be
     assert "no scorer" in await bench.failure("evaluate")
 
 
-async def test_an_interrupted_evaluation_ends_its_scorer(bench: Bench) -> None:
+@pytest.mark.parametrize("when", ["copying", "starting", "running"])
+async def test_an_interrupted_evaluation_ends_its_scorer(bench: Bench, when: str) -> None:
     bench.evaluate = EvaluateSpec(command="sleep 1000")
     runs = JobManager(bench.folder, kind="evaluations")
     call = asyncio.ensure_future(bench.do("evaluate"))
-    await until(lambda: runs.all() and runs.all()[0].child)
+    reached = {
+        "copying": lambda: (bench.folder / "scoring").exists(),
+        "starting": lambda: runs.next_number() == 2,
+        "running": lambda: runs.all() and runs.all()[0].child,
+    }
+    await until(reached[when])
     call.cancel()
     await asyncio.gather(call, return_exceptions=True)
+    assert call.cancelled()
     assert not runs.all()[0].holder.alive()
 
 

@@ -1,0 +1,69 @@
+"""Starts a holder: detached, isolated from the user's Python, and heard of once its command runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import sessions
+from sessions.jobs import files
+
+BOOTSTRAP: Final = "import sys; sys.path.append(sys.argv[1]); from sessions.jobs.holder import main; main(sys.argv[2])"
+"""Isolated, without site packages, and with our own package last on the path: nothing of the user's is imported."""
+
+
+def shell() -> str:
+    """What commands are run by."""
+    return shutil.which("bash") or "/bin/sh"
+
+
+def spawn(folder: Path, env: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
+    """Start the holder; returns it and the pipe on which it says that the command runs."""
+    root = str(Path(sessions.__file__).resolve().parents[1])
+    ready, told = os.pipe()
+    try:
+        with tempfile.TemporaryFile() as stdin, (folder / files.HOLDER_LOG).open("ab") as log:
+            stdin.write(json.dumps(dict(env)).encode())
+            stdin.seek(0)
+            holder = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", BOOTSTRAP, root, str(folder)],
+                stdin=stdin,
+                stdout=told,
+                stderr=log,
+                cwd="/",
+                env={"LC_ALL": "C.UTF-8"},
+                start_new_session=True,
+            )
+    except OSError:
+        os.close(ready)
+        raise
+    finally:
+        os.close(told)
+    return holder, ready
+
+
+async def first_bytes(handle: int) -> bytes:
+    """What comes out of a pipe first; b"" if it is closed without a word. Closes it."""
+    loop = asyncio.get_running_loop()
+    readable = asyncio.Event()
+    loop.add_reader(handle, readable.set)
+    try:
+        await readable.wait()
+        return os.read(handle, 64)
+    finally:
+        loop.remove_reader(handle)
+        os.close(handle)
+
+
+def trouble(folder: Path) -> str:
+    """The last thing that a holder said of its own trouble."""
+    lines = (folder / files.HOLDER_LOG).read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "its holder said nothing"
