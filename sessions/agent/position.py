@@ -109,7 +109,7 @@ def position_of(tail: Sequence[ev.Event]) -> Position:
 
 
 def read_position(reader: LogReader, session: str, step: int) -> Position:
-    """The position of a session; ``step`` is its newest one, requested and perhaps not answered yet. Two short reads."""
+    """The position of a session whose newest step, answered or only requested, is ``step``. Two short reads."""
     replies = reader.events(session, kinds={"model.reply"}, steps=(step - 1, step), newest_first=True, limit=1)
     return position_of(reader.events(session, after=replies[0].seq - 1 if replies else 0))
 

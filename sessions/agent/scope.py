@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar, cast
-
-import msgspec
+from typing import Literal, Protocol, cast
 
 from sessions.agent.bell import Bell
+from sessions.agent.cleaning import Cleaner
 from sessions.agent.position import Position, read_position
 from sessions.agent.services import Services
 from sessions.fold.summary import Summary
@@ -20,7 +19,6 @@ from sessions.tools.base import ToolResult
 
 Cut = Literal["", "interrupt", "advice", "stop"]
 Need = Literal["key", "provider", "nudges", "context", "other"]
-BodyType = TypeVar("BodyType", bound=ev.Body)
 
 
 class NeedsPerson(Exception):
@@ -139,8 +137,10 @@ class Scope:
         blobs: Iterable[Blob] = (),
     ) -> list[ev.Event]:
         """Commit a write set of this session; returns after it is on disk. Secrets are taken out first."""
-        new = [ev.NewEvent(self.session, self._redacted(body), step, call, actor) for body in bodies]
-        return await self.services.writer.append(*new, blobs=blobs)
+        clean = Cleaner(self.services.redactor_for(self.session))
+        kept = [clean.blob(blob) for blob in blobs]
+        new = [ev.NewEvent(self.session, clean.body(body), step, call, actor) for body in bodies]
+        return await self.services.writer.append(*new, blobs=kept)
 
     def cut(self) -> Cut:
         """Why a reply under way must end now, if it must: what was asked for is in the log."""
@@ -179,13 +179,3 @@ class Scope:
             if jobs.settle(open_job.job):
                 ended.append(end.event(open_job.job) if end else ev.JobEnded(job=open_job.job, how="lost"))
         await self.commit(*ended, ev.StateChanged(state=state, reason=reason), actor=actor)
-
-    def _redacted(self, body: BodyType) -> BodyType:
-        redactor = self.services.redactor_for(self.session)
-        # A request is made of what is in the log already; to change it here would break its hash.
-        if not redactor.longest or isinstance(body, ev.ModelRequested):
-            return body
-        if isinstance(body, ev.ModelReplied):
-            parts = tuple(redactor.part(part) for part in body.parts)
-            return msgspec.structs.replace(body, parts=parts, raw_text=redactor.text(body.raw_text))
-        return msgspec.convert(redactor.value(msgspec.to_builtins(body)), type(body))

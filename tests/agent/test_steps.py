@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -32,6 +35,28 @@ async def test_every_request_rebuilds_and_prompts_only_grow(bench: Bench) -> Non
     requests = [e.body for e in bench.events(session, "model.request") if isinstance(e.body, ev.ModelRequested)]
     assert [request.parent is None for request in requests] == [True] + [False] * (len(requests) - 1)
     assert [len(request.append) for request in requests] == [2, 3, 2, 2, 2]
+
+
+async def test_prompts_in_the_shape_of_messages_rebuild_and_grow_too(bench: Bench) -> None:
+    from sessions.providers.anthropic_messages import AnthropicMessages
+
+    class Messages(ScriptedAdapter):
+        def wire(self, *given: Any) -> Any:
+            return AnthropicMessages().wire(*given)
+
+        def body(self, *given: Any, **more: Any) -> Any:
+            return AnthropicMessages().body(*given, **more)
+
+    calls = tuple(("plan", {"items": [{"text": "x" * 3000}]}) for _ in range(2))
+    turns = [Turn("", (*calls, ("run", "{oops"))), Turn("Hm."), *[Turn("", calls) for _ in range(5)], DONE]
+    adapter = Messages(turns, summaries=[Turn("I planned.")] * 5)
+    session = await bench.run(adapter, spec={"summary_threshold": 9000})
+    assert bench.summary(session).summaries > 0
+    assert_rebuilds(bench, session, adapter.received)
+    assert_prompts_grow(bench, session)
+    for request in bench.events(session, "model.request"):
+        roles = [message["role"] for message in bench.prompt(session, request)]
+        assert all(one != other for one, other in pairwise(roles))
 
 
 async def test_parallel_calls_run_in_order_and_answer_under_their_own_ids(bench: Bench) -> None:
@@ -104,15 +129,25 @@ async def test_a_secret_never_enters_the_log_nor_the_next_prompt(bench: Bench) -
     secret = "sk-0123456789abcdefghij"
     bench.secrets = {"OPENAI_API_KEY": secret}
     bench.key = secret
-    turns = [Turn(f"the key is {secret}", (("run", {"command": f"echo {secret}"}),)), DONE]
-    session = await bench.run(turns)
+    long = f"{secret}\n" * 400
+    calls = (("run", {"command": f"echo {secret}"}), ("write_file", {"path": "f", "content": long}))
+    raw = ("run", {"command": f"printf '\\377{secret}'"})
+    session = await bench.run([Turn(f"the key is {secret}", (*calls, raw)), DONE])
     adapter = bench.adapter
     assert isinstance(adapter, ScriptedAdapter)
     assert adapter.keys == [secret, secret]
     assert all(secret.encode() not in body for body in adapter.received)
     assert_rebuilds(bench, session, adapter.received)
-    for path in bench.paths.log.parent.glob("log.sqlite*"):
-        assert path.is_dir() or secret.encode() not in path.read_bytes()
+    for event in bench.events(session):
+        assert secret not in str(event.body)
+        if isinstance(event.body, ev.FileChanged):
+            assert event.body.diff is not None
+            assert "[redacted:OPENAI_API_KEY]" in bench.reader.text(event.body.diff)
+    with closing(sqlite3.connect(bench.paths.log)) as log:
+        blobs = [hash for (hash,) in log.execute("SELECT hash FROM blobs")]
+    assert len(blobs) > 5
+    assert bench.events(session, "file.changed")
+    assert all(secret.encode() not in bench.reader.blob(hash) for hash in blobs)
     assert not any(secret in delta.text for *_, delta in bench.deltas)
 
 

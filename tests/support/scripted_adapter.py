@@ -71,7 +71,7 @@ class ScriptedAdapter:
     async def stream(self, spec: ModelSpec, body: RequestBody, call: CallContext) -> AsyncIterator[Delta | Reply]:
         self.received.append(canonical_json(body.whole()))
         self.keys.append(call.key)
-        turn = self._turn(body, call)
+        turn = self._turn(call)
         if self.on_step is not None:
             self.on_step(call.step)
         self.attempts[call.step] += 1
@@ -94,8 +94,8 @@ class ScriptedAdapter:
             usage=turn.usage or Usage(input_tokens=100, output_tokens=10),
         )
 
-    def _turn(self, body: RequestBody, call: CallContext) -> Turn:
-        if body.envelope["purpose"] == "summary":
+    def _turn(self, call: CallContext) -> Turn:
+        if call.step == 0:
             self._summaries_given += 1
             return self.summaries[self._summaries_given - 1]
         assert 1 <= call.step <= len(self.turns), f"the script has no step {call.step}"

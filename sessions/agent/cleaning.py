@@ -1,0 +1,58 @@
+"""The door of the log: no secret gets past it, neither in an event nor in a blob that an event refers to."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from sessions.log import events as ev
+from sessions.log.text import Blob
+from sessions.redact import Redactor
+
+BodyType = TypeVar("BodyType", bound=ev.Body)
+
+
+class Cleaner:
+    """Cleans one write set: first its blobs, then the bodies, which are made to refer to the cleaned ones."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._renamed: dict[str, str] = {}
+
+    def blob(self, blob: Blob) -> Blob:
+        """``blob``, or one with another hash if there was a secret in it."""
+        if not self._redactor.longest:
+            return blob
+        # Raw output need not be UTF-8; this way every byte survives.
+        text = blob.data.decode(errors="surrogateescape")
+        clean = self._redactor.text(text)
+        if clean == text:
+            return blob
+        made = Blob.of(clean.encode(errors="surrogateescape"))
+        self._renamed[blob.hash] = made.hash
+        return made
+
+    def body(self, body: BodyType) -> BodyType:
+        """``body`` without secrets."""
+        # A request is made of what is in the log already; to change it here would break its hash.
+        if not self._redactor.longest or isinstance(body, ev.ModelRequested):
+            return body
+        if isinstance(body, ev.ModelReplied):
+            parts = tuple(self._redactor.part(part) for part in body.parts)
+            return msgspec.structs.replace(body, parts=parts, raw_text=self._redactor.text(body.raw_text))
+        return msgspec.convert(self._named(self._redactor.value(msgspec.to_builtins(body))), type(body))
+
+    def _named(self, value: Any) -> Any:
+        """``value`` with the hashes of cleaned blobs."""
+        if not self._renamed:
+            return value
+        match value:
+            case str():
+                return self._renamed.get(value, value)
+            case dict():
+                return {key: self._named(item) for key, item in value.items()}
+            case list():
+                return [self._named(item) for item in value]
+            case _:
+                return value
