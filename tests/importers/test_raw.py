@@ -68,62 +68,6 @@ async def test_export_import_export_gives_the_same_bytes(tmp_path: Path, ended: 
             first = reader.events(SESSION, kinds={"action.result"})[0].body
             assert isinstance(first, ev.ActionResult)
             assert reader.text(first.output) == "x" * 5000
-
-
-from __future__ import annotations
-
-import pytest
-from trainlog import SESSION
-
-
-async def a_session(writer: LogWriter, *, ended: bool = True, session: str = SESSION) -> Teller:
-    told = await Teller(writer, session).begin("A task with 漢字 and \x1b[2J in it.")
-    raw = Blob.of(b"\xff\xfe not text")
-    told.blobs = (raw,)
-    await told.act("a", "x" * 5000, reasoning="Long output next.")
-    await told.reply(("run", '{"command":"b"}'))
-    await told.result(1, "replaced", data={"raw": raw.hash, "file": "0" * 64})
-    await told.tell(ev.NoteWritten(text="with bytes"), actor="human:ann", blobs=[raw])
-    await told.flag(ev.Target(2, "call", 1), label="x/impatience", note="why so soon?", severity=3)
-    await told.advise("Wait for it.", "strategy")
-    await told.summarise("Did a.", "Wait for it.")
-    await told.act("c")
-    await told.tell(ev.SignedOff(verdict="partial", up_to_step=2), actor="human:bob")
-    if ended:
-        await told.tell(ev.StateChanged(state="finished"))
-    return told
-
-
-def export(path: Path, out: Path) -> bytes:
-    with LogReader(path) as reader:
-        return run_export(reader, None, PRESETS["default"], "raw", out).path.read_bytes()
-
-
-async def append(writer: LogWriter, file: Path) -> None:
-    for session in import_file(file):
-        numbered = session.numbered(writer.next_number())
-        await writer.append(*numbered.events, blobs=numbered.blobs)
-
-
-@pytest.mark.parametrize("ended", [True, False])
-async def test_export_import_export_gives_the_same_bytes(tmp_path: Path, ended: bool) -> None:
-    async with await LogWriter.open(tmp_path / "one.sqlite") as writer:
-        await a_session(writer, ended=ended)
-        before = export(writer.path, tmp_path / "before.jsonl")
-    async with await LogWriter.open(tmp_path / "two.sqlite") as writer:
-        await (Teller(writer, OTHER)).begin("Somebody else's session, so that numbers and ids differ.")
-        await append(writer, tmp_path / "before.jsonl")
-        with LogReader(writer.path) as reader:
-            after = run_export(reader, [SESSION], PRESETS["default"], "raw", tmp_path / "after.jsonl")
-            assert after.path.read_bytes() == before
-            summary = reader.summary(SESSION)
-            assert summary is not None
-            assert (summary.number, summary.state) == (2, "finished" if ended else "stopped")
-            requests = reader.events(SESSION, kinds={"model.request"})
-            assert all(rebuild_request(reader, SESSION, event.seq) for event in requests)
-            assert (
-                reader.text(next(e.body.output for e in reader.events(SESSION, kinds={"action.result"}))) == "x" * 5000
-            )  # type: ignore[attr-defined]
     texts = [row for row in rows_of(tmp_path / "before.jsonl") if "blob" in row]
     assert {"base64", "text"} == {key for row in texts for key in row if key != "blob"}
 
