@@ -108,7 +108,6 @@ def preload_http() -> None:
     import_module("anyio._backends._asyncio")
     httpx2.AsyncClient(verify=_ssl_context(), trust_env=False)
     httpcore2.AsyncConnectionPool()
-    import_module("httpcore2._async.http11")
 
 
 @asynccontextmanager

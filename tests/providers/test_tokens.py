@@ -103,6 +103,13 @@ def test_without_a_vocabulary_the_estimate_says_what_it_is(fresh: Path, monkeypa
     assert [counter.count(text) for text in ("", "abcd", "abcde", "日本")] == [0, 1, 2, 2]
 
 
+def test_a_packaged_vocabulary_with_another_hash_is_not_used(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    genuine = VOCABULARIES["cl100k_base"]
+    monkeypatch.setitem(VOCABULARIES, "cl100k_base", tokens.Vocabulary(genuine.file, "0" * 64))
+    assert Counter.for_model("gpt-4").method == "bytes/4"
+    assert not (fresh / "cache" / "apollo-tui" / "vocabularies").exists()
+
+
 def test_texts_that_break_tiktoken_are_counted() -> None:
     counter = Counter.for_model("gpt-4o")
     for text in (" " * 1_000_000, "^" * 300_000, "a" * 300_000, "<|endoftext|>", "\ud800 lone", "\x00"):

@@ -89,6 +89,16 @@ def test_bad_arguments_are_sent_as_an_empty_object_even_if_nobody_called_them_ma
             assert message.json["content"][0]["input"] == {}
 
 
+def test_arguments_that_break_a_schema_are_sent_as_an_empty_object_too(provider: str) -> None:
+    spec = spec_of(provider)
+    (message,) = adapter_for(spec).wire(spec, [replied(*CALLS, malformed=("c2",))])
+    if provider == "openai":
+        sent = [call["function"]["arguments"] for call in message.json["tool_calls"]]
+        assert sent == ['{"command": "ls"}', "{}"]
+    else:
+        assert [block["input"] for block in message.json["content"]] == [{"command": "ls"}, {}]
+
+
 def test_names_and_ids_that_a_server_would_refuse_are_made_acceptable_on_both_sides(provider: str) -> None:
     spec = spec_of(provider)
     call = CallPart("functions.run:0", "run the shell!", "{}")
