@@ -59,8 +59,8 @@ def _stop(cli: Cli, *, now: bool, quiet: bool, restart: bool) -> None:
         if not quiet:
             click.echo("no host runs for this log")
         return
-    ask(cli, protocol.StopHost(by=cli.actor, at_boundary=not now, restart=restart), start=False)
-    wait_stopped(cli.paths)
+    stopping = ask(cli, protocol.StopHost(by=cli.actor, at_boundary=not now, restart=restart), start=False)
+    wait_stopped(cli.paths, pid=stopping.pid)
     if not quiet:
         click.echo("the host has stopped; its sessions are held ('apollo resume ID' lets one go on)")
 

@@ -263,10 +263,13 @@ def host_status(paths: LogPaths) -> protocol.HostStatus | None:
     return answer
 
 
-def wait_stopped(paths: LogPaths, *, seconds: float = 60.0) -> None:
-    """Return once no host holds the log. Raises HostDown after ``seconds``."""
+def wait_stopped(paths: LogPaths, *, pid: int | None = None, seconds: float = 60.0) -> None:
+    """Return once no host holds the log, or none with this ``pid``. Raises HostDown after ``seconds``.
+
+    After ``StopHost(restart=True)`` give the pid of its answer: the watcher may have the next host up in no time.
+    """
     deadline = time.monotonic() + seconds
-    while (found := lock.holder(paths.lock)) is not None:
+    while (found := lock.holder(paths.lock)) is not None and pid in (None, found.pid):
         if time.monotonic() >= deadline:
             raise HostDown(f"the host (pid {found.pid}) still runs after {seconds:g} s; see {paths.host_log}")
         time.sleep(0.05)

@@ -8,8 +8,10 @@ from sessions.agent.runner import SessionRunner
 from sessions.agent.services import Services
 from sessions.host.app import Parts
 from sessions.host.fleet import RunnerFactory
+from sessions.host.keys import KeysFileError
 from sessions.jobs.manager import JobManager
 from sessions.log.events import ModelSpec, SessionCreated
+from sessions.providers.base import ProviderError
 from sessions.providers.registry import adapter_for
 from sessions.redact import Redactor
 from sessions.tokens import Counter
@@ -29,10 +31,17 @@ def runners(parts: Parts) -> RunnerFactory:
         return first.model.key_env if isinstance(first, SessionCreated) else None
 
     def key_for(session: str, model: ModelSpec) -> str | None:
-        return parts.keys.key(session, model.key_env)
+        try:
+            return parts.keys.key(session, model.key_env)
+        except KeysFileError as problem:
+            raise ProviderError("refused", str(problem), need_key=model.key_env or "") from problem
 
     def redactor_for(session: str) -> Redactor:
-        return Redactor(parts.keys.secrets(session, variable(session)))
+        return redactor(tuple(sorted(parts.keys.secrets(session, variable(session)).items())))
+
+    @functools.lru_cache(maxsize=64)
+    def redactor(secrets: tuple[tuple[str, str], ...]) -> Redactor:
+        return Redactor(dict(secrets))
 
     services = Services(
         writer=parts.writer,

@@ -6,6 +6,7 @@ The host's own environment is never asked: it is whoever's happened to start it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Final
@@ -59,6 +60,7 @@ class KeyRing:
     def __init__(self, path: Path | None = None) -> None:
         self._path = path or keys_path()
         self._given: dict[str, str] = {}
+        self._seen: dict[str, str] = {}
 
     def remember(self, session: str, key: str | None) -> None:
         """Keep the key that a client sent for ``session``, in memory."""
@@ -72,12 +74,14 @@ class KeyRing:
         return read_keys(self._path).get(variable) or self._given.get(session)
 
     def secrets(self, session: str, variable: str | None) -> dict[str, str]:
-        """Every value that must never enter this session's log, by name. Leaves an unreadable file out."""
+        """Every value that must never enter this session's log, by a name; also values that the file had earlier."""
+        with contextlib.suppress(KeysFileError):  # said when a request needs the key
+            self._seen |= {value: name for name, value in read_keys(self._path).items()}
+        found = dict(self._seen)
         given = self._given.get(session)
-        try:
-            found = read_keys(self._path)
-        except KeysFileError:
-            found = {}
-        if given and given not in found.values():
-            found[f"{variable} of this session"] = given
-        return found
+        if given:
+            found.setdefault(given, variable or "API_KEY")
+        names: dict[str, str] = {}
+        for number, (value, name) in enumerate(found.items(), 1):
+            names[f"{name} {number}" if name in names else name] = value
+        return names

@@ -16,6 +16,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from sessions.errors import ApolloError
+
 TRY_SECONDS: Final = 1.0
 """How long a new host tries: those who only look take the lock for an instant."""
 
@@ -28,7 +30,7 @@ class Holder(msgspec.Struct, frozen=True):
     ended: Literal["", "stopped", "restart"] = ""
 
 
-class LockHeld(Exception):
+class LockHeld(ApolloError):
     """Another host writes this log; the text says which, in one line."""
 
     def __init__(self, path: Path, holder: Holder | None) -> None:

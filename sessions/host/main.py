@@ -9,7 +9,9 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final
 
 from sessions.config import load_config
 from sessions.errors import ApolloError
@@ -17,16 +19,19 @@ from sessions.host import exits, hostlog
 from sessions.host.app import STOP_SECONDS, Host
 from sessions.host.compose import runners
 from sessions.host.faults import Faults
-from sessions.host.lock import LockHeld
 from sessions.host.protocol import StopHost
 from sessions.log.filesystem import refuse_network_fs
 from sessions.log.schema import check_sqlite
 from sessions.paths import LogPaths, log_paths
 
+THREADS: Final = 32
+
 
 def run_host(paths: LogPaths, *, allow_network_fs: bool = False) -> int:
     """Run a host in this process until it ends; its exit status (sessions.host.exits). Says why it cannot start."""
     os.umask(0o077)
+    faulthandler.enable()
+    hostlog.set_up(paths.host_log)
     try:
         check_sqlite()
         refuse_network_fs(paths.log, allow_network_fs)
@@ -35,13 +40,15 @@ def run_host(paths: LogPaths, *, allow_network_fs: bool = False) -> int:
         config = load_config()
         host = Host(paths, runners, resume_on_start=config.host.resume_on_start, faults=Faults.from_environment())
         return exits.RESTART if asyncio.run(_until_stopped(host)) else exits.STOPPED
-    except (ApolloError, LockHeld, OSError) as problem:
+    except (ApolloError, OSError) as problem:
         sys.stderr.write(f"{exits.PREFIX}{' '.join(str(problem).split())}\n")
         return exits.REFUSED
 
 
 async def _until_stopped(host: Host) -> bool:
     loop = asyncio.get_running_loop()
+    # Copies of large workspaces take a thread for minutes, and a short read must never wait for them.
+    loop.set_default_executor(ThreadPoolExecutor(THREADS, "host"))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop, host, signal.Signals(number).name)
     # A handler, not SIG_IGN: what is ignored here would be ignored in every command of an agent too.
@@ -60,8 +67,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--allow-network-fs", action="store_true")
     parsed = parser.parse_args(arguments)
     paths = log_paths(parsed.log)
-    faulthandler.enable()
-    hostlog.set_up(paths.host_log)
     return run_host(paths, allow_network_fs=parsed.allow_network_fs)
 
 

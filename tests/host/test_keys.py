@@ -48,3 +48,5 @@ def test_all_values_that_must_not_be_logged_are_known(tmp_path: Path) -> None:
     ring.remember("s", "3")
     assert sorted(ring.secrets("s", "A").values()) == ["1", "2", "3"]
     assert sorted(ring.secrets("other", None).values()) == ["1", "2"]
+    write(tmp_path / "keys", "A=4\n")
+    assert sorted(ring.secrets("other", None).values()) == ["1", "2", "4"]

@@ -28,7 +28,6 @@ from sessions.host.client import (
     wait_stopped,
 )
 from sessions.host.spawn import command, environment
-from sessions.host.version import code_version
 from sessions.host.watcher import is_watched, watch_lock
 from sessions.log import events as ev
 from sessions.log.reader import LogReader
@@ -123,7 +122,6 @@ async def test_the_host_is_detached_private_and_ours_even_in_a_folder_with_its_o
     monkeypatch.setenv("OPENAI_API_KEY", "sk-not-for-the-host-000000")
     await ensure_host(paths)
     async with client_of(paths) as client:
-        assert client.welcome.version == code_version()
         pid = client.welcome.pid
     place = Path(f"/proc/{pid}")
     assert (place / "cwd").readlink() == paths.folder
@@ -290,3 +288,12 @@ async def test_a_host_whose_log_was_removed_ends_and_leaves_no_process(paths: Lo
     for path in (paths.lock, paths.log):
         path.unlink()
     await until("nothing is left", lambda: not processes_of(paths), seconds=20)
+
+
+def test_waiting_for_a_restart_does_not_wait_for_the_next_host(paths: LogPaths) -> None:
+    asyncio.run(ensure_host(paths))
+    for _ in range(3):
+        stopping = call_once(paths, protocol.StopHost(restart=True), actor=ACTOR)
+        wait_stopped(paths, pid=stopping.pid, seconds=10)
+        asyncio.run(ensure_host(paths))
+        assert pid_of(paths.lock) != stopping.pid

@@ -95,7 +95,7 @@ async def answer(desk: Desk, call: Answer, actor: str) -> Done:
 def _check_open(s: Summary, reopen: bool) -> bool:
     """Whether the session has to be reopened for advice. Raises RpcError if it has to and was not asked for."""
     if s.state == "archived":
-        raise refused(f"session {s.number} is archived: `apollo unarchive {s.number}` brings it back first")
+        raise refused(f"session {s.number} is archived: `apollo resume {s.number}` brings it back first")
     at_limit = s.need == "limit" and s.state not in ACTIVE
     if s.state not in ENDED and not at_limit:
         return False

@@ -30,7 +30,7 @@ async def control(desk: Desk, call: Control, actor: str) -> Done:
     only_people(actor, f"{call.verb} a session")
     async with desk.turn(call.session):
         summary = desk.summary(call.session)
-        if call.verb in GOES:
+        if call.verb in GOES and summary.state != "archived":
             desk.check_runs_here(summary)
         plan = PLANS[call.verb](summary)
         desk.keys.remember(call.session, call.key)
@@ -65,7 +65,7 @@ def _resume(s: Summary) -> Plan:
     if s.state == "needs_you" and s.open_question:
         raise refused(f"session {s.number} waits for an answer: `apollo answer {s.number} TEXT`")
     if s.state == "archived":
-        raise refused(f"session {s.number} is archived: `apollo unarchive {s.number}` brings it back first")
+        return _unarchive(s)
     note = f"{s.reason}; if that still holds it will stop there again" if s.need == "limit" else ""
     return Plan(note=note)
 
@@ -111,7 +111,8 @@ def _archive(s: Summary) -> Plan:
 def _unarchive(s: Summary) -> Plan:
     if s.state != "archived":
         raise refused(f"session {s.number} is {_named(s)}, not archived")
-    return Plan((StateChanged(state="paused", reason="brought back from the archive"),), runs=False)
+    back = StateChanged(state="paused", reason="brought back from the archive")
+    return Plan((back,), note="brought back from the archive, paused", runs=False)
 
 
 def _start(s: Summary) -> Plan:
