@@ -72,7 +72,7 @@ def _said(arguments: Mapping[str, Any]) -> str:
     main = next((key for key in _MAIN if key in rest), None)
     if main is not None:
         parts.append(clean_line(str(rest.pop(main))))
-    if "seconds" in rest:
+    if rest.get("seconds") is not None:
         parts.append(f"{clean_line(str(rest.pop('seconds')), 20)} s")
     for key, value in rest.items():
         if isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) <= 40):

@@ -19,10 +19,16 @@ Key = tuple[str, int, int]
 
 
 class EntryBook:
-    """The entries of one session. ``full_text`` reads a long text whole; without it only its head is known."""
+    """The entries of one session. ``full_text`` reads a long text whole; without it only its head is known.
 
-    def __init__(self, full_text: Callable[[ev.LongText], str] | None = None) -> None:
+    ``label_name`` says a flag's label in words; by default labels are shown by their id.
+    """
+
+    def __init__(
+        self, full_text: Callable[[ev.LongText], str] | None = None, label_name: Callable[[str], str] = str
+    ) -> None:
         self._full_text = full_text
+        self._label_name = label_name
         self._anchors: dict[int, ev.Event] = {}
         self._by_key: dict[Key, set[int]] = {}
         self._related: dict[Key, dict[int, ev.Event]] = {}
@@ -132,7 +138,7 @@ class EntryBook:
         under_way = max(self._open_calls.values(), key=lambda e: e.seq, default=None)
         entry = build(anchor, related, self._full_text, under_way)
         flags = tuple(
-            FlagMark(flag, event.body.verdict, event.body.label, event.actor, event.body.note)
+            FlagMark(flag, event.body.verdict, self._label_name(event.body.label), event.actor, event.body.note)
             for flag, event in self._flags.items()
             if flag not in self._unflagged and isinstance(event.body, ev.FlagSet) and covers(event.body.target, anchor)
         )

@@ -38,8 +38,9 @@ class TitleBar(Painter):
             left += [(" · ", "dim"), (f"! {view.need_you} {verb} you{first}", "need")]
         if view.trouble:
             left += [("  ", "text"), (clean_line(view.trouble), "need")]
-        counts = [f"unread {view.unread}" if view.unread else "", f"to review {view.to_review}" if view.to_review else "",
-                  money(view.cost), clean_line(view.who, 40)]  # fmt: skip
+        unread = f"unread {view.unread}" if view.unread else ""
+        review = f"to review {view.to_review}" if view.to_review else ""
+        counts = [unread, review, money(view.cost), clean_line(view.who, 40)]
         right: Line = ((" · ".join(text for text in counts if text) + " ", "dim"),)
         if cells.line_width(tuple(left)) + cells.line_width(right) > self.size.width:
             # What needs you says more than counts do.

@@ -35,7 +35,6 @@ _ESCAPE: Final = re.compile(
     r"|\x1b[ -/]{1,8}[0-~]"
     r"|\x1b[0-OQ-WYZ\\`-~]"
 )
-_BACKSPACED: Final = re.compile(r"[^\n\x08]\x08")
 _ODD: Final = re.compile(f"[\x00-\x09\x0b-\x1f\x7f-\x9f{_BIDI}{_INVISIBLE}{_FLAGS}]")
 _PILED_MARKS: Final = re.compile(f"([{_MARKS}]{{3}})[{_MARKS}]+")
 _LEADING_MARK: Final = re.compile(f"^(?=[{_MARKS}])", re.MULTILINE)
@@ -58,9 +57,7 @@ def clean(text: str) -> str:
     if "\x1b" in text or "\x9b" in text or "\x90" in text or "\x9d" in text:
         text = _ESCAPE.sub(lambda found: _ERASED if found["final"] == "K" else "", text)
     text = _BREAKS.sub("\n", text)
-    if "\x08" in text:
-        text = _BACKSPACED.sub("", text)
-    if "\r" in text or "\t" in text or _ERASED in text:
+    if "\r" in text or "\t" in text or "\x08" in text or _ERASED in text:
         text = "\n".join(_last_state(line) for line in text.split("\n"))
     text = _ODD.sub(_visible, text)
     text = _PILED_MARKS.sub(r"\1", text)
@@ -93,6 +90,8 @@ def _last_state(line: str) -> str:
     """What a terminal shows of a line after its carriage returns: later segments lie over earlier ones."""
     if "\t" in line:
         line = line.expandtabs(TAB)
+    if "\x08" in line:
+        line = _backspaced(line)
     if "\r" not in line:
         return line.replace(_ERASED, "")
     shown = ""
@@ -103,6 +102,17 @@ def _last_state(line: str) -> str:
         if _ERASED in segment:
             break
     return shown
+
+
+def _backspaced(line: str) -> str:
+    """Backspaces take the letter before them; those at the end of a line (spinners) take nothing."""
+    kept: list[str] = []
+    for char in line.rstrip("\x08"):
+        if char != "\x08":
+            kept.append(char)
+        elif kept and kept[-1] not in "\r":
+            kept.pop()
+    return "".join(kept)
 
 
 def _visible(found: re.Match[str]) -> str:

@@ -6,9 +6,9 @@ height: scrolling line by line would repaint every row for each new one.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from time import monotonic, time_ns
 from typing import Final
 
 from rich.segment import Segment
@@ -184,7 +184,7 @@ class Wall(Painter, can_focus=True):
             return pane.entry(pane.selected)
         if not pane.following:
             return None
-        ripe = time.monotonic() - SETTLED
+        ripe = monotonic() - SETTLED
         seqs = [seq for (one, seq), since in self._settling.items() if one == pane.session and since <= ripe]
         for seq in sorted(seqs, reverse=True):
             entry = pane.entry(seq)
@@ -316,7 +316,7 @@ class Wall(Painter, can_focus=True):
     def _flush_now(self) -> None:
         """After a key, do not wait for the timer."""
         if self.is_mounted and self._regions:
-            self.flush(self._now or time.time_ns() // 1_000_000)
+            self.flush(self._now or time_ns() // 1_000_000)
 
     def _paint_pane(self, session: str, pane: Pane, region: Region) -> list[Region]:
         painted = self._painted.setdefault(session, _Painted())
@@ -340,7 +340,7 @@ class Wall(Painter, can_focus=True):
         return changed
 
     def _settle(self, session: str, rows: Sequence[PaneRow]) -> None:
-        now = time.monotonic()
+        now = monotonic()
         shown = {(session, row.seq) for row in rows}
         for key in [key for key in self._settling if key[0] == session and key not in shown]:
             del self._settling[key]

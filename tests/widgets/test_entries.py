@@ -1,0 +1,182 @@
+import random
+
+from sessions.log import events as ev
+from widget_events import ESCAPES, Told
+from widgets.cells import text_of
+from widgets.entries import EntryBook, entry_of, fold_polls
+from widgets.rows import rows_of
+from widgets.sanitise import is_clean
+from widgets.views import Entry
+
+
+def shown(entry: Entry, width: int = 80, **how: bool) -> list[str]:
+    return [text_of(row) for row in rows_of(entry, width, gutter=5, **how)]
+
+
+def test_an_action_says_its_command_its_last_line_and_how_long_it_took() -> None:
+    told = Told()
+    told.action(39, command="python train.py --lr 3e-3", output="epoch 1\nloss 0.41\n\n")
+    entry = entry_of(told.events[0], told.events[1:])
+    [row] = shown(entry, compact=True)
+    assert row.startswith("  39 ▸ run  python train.py --lr 3e-3  loss 0.41")
+    assert row.endswith("✓ 12 s")
+
+
+def test_an_edit_says_how_many_lines_came_and_went() -> None:
+    told = Told()
+    told.action(3, name="edit_file", path="src/x.py")
+    told.add(ev.FileChanged(path="src/x.py", added=3, removed=1), 3, 1)
+    assert "edit_file  src/x.py  +3 −1" in shown(entry_of(told.events[0], told.events[1:]))[0]
+
+
+def test_an_action_without_a_result_says_since_when_it_runs() -> None:
+    told = Told()
+    started = told.action(3, output=None, command="sleep 999")
+    entry = entry_of(started)
+    assert entry.outcome == "running"
+    assert entry.since == started.at
+    assert text_of(rows_of(entry, 60, gutter=5, minutes=22)[0]).endswith("… running 22 min")
+
+
+def test_reasoning_is_named_and_text_is_not() -> None:
+    told = Told()
+    reply = told.reply(4, text="I will wait.", reasoning="The loss falls.")
+    rows = shown(entry_of(reply))
+    assert rows == ["   4 · thinks: The loss falls.", "       I will wait."]
+
+
+def test_a_reply_of_calls_only_takes_no_room_unless_it_is_flagged() -> None:
+    told = Told()
+    reply = told.reply(4)
+    assert entry_of(reply).quiet
+    flag = told.add(ev.FlagSet(flag="f", target=ev.Target(4), label="loop"), 4, actor="human:anna")
+    flagged = entry_of(reply, [flag])
+    assert not flagged.quiet
+    assert "⚑ loop" in "".join(shown(flagged))
+
+
+def test_a_malformed_call_shows_what_the_model_wrote_and_what_was_wrong() -> None:
+    told = Told()
+    refused = told.add(
+        ev.ActionRefused(
+            call_id="c", name="run", why="malformed", problem="no JSON object", arguments='{"command": "ls'
+        ),
+        5,
+        1,
+    )
+    entry = entry_of(refused)
+    assert entry.outcome == "malformed"
+    text = "\n".join(shown(entry, expanded=True))
+    assert '{"command": "ls' in text
+    assert "no JSON object" in text
+    assert "✗ malformed" in text
+
+
+def test_advice_says_what_it_waits_for_and_then_when_it_was_delivered() -> None:
+    told = Told()
+    book = EntryBook()
+    started = told.action(9, name="evaluate", output=None)
+    queued = told.add(ev.AdviceQueued(advice=1, text="let it run"), actor="human:anna")
+    book.add(told.events)
+    entry = book.entry(queued.seq)
+    assert entry is not None
+    assert entry.note == "queued, after `evaluate`"
+    assert entry.since == started.at
+    result = told.add(ev.ActionResult(call_id="c", outcome="ok", output=ev.LongText("0.5")), 9, 1)
+    assert queued.seq in book.add([result])
+    changed = book.add([told.add(ev.AdviceDelivered(advice=(1,), at_step=10, text="let it run"), 10)])
+    assert queued.seq in changed
+    entry = book.entry(queued.seq)
+    assert entry is not None and entry.note == "delivered at step 10"
+
+
+def test_withdrawn_and_judged_advice_say_so() -> None:
+    told = Told()
+    queued = told.add(ev.AdviceQueued(advice=1, text="stop"), actor="human:anna")
+    taken = told.add(ev.AdviceWithdrawn(advice=1, to_draft=True), actor="human:anna")
+    assert entry_of(queued, [taken]).note == "taken back as a draft"
+    delivered = told.add(ev.AdviceDelivered(advice=(1,), at_step=3, text="stop"), 3)
+    outcome = told.add(ev.AdviceOutcome(advice=1, outcome="made_it_worse"), actor="human:anna")
+    assert entry_of(queued, [delivered, outcome]).note == "delivered at step 3, made it worse"
+
+
+def test_flags_find_their_target_and_removal_takes_them_away() -> None:
+    told = Told()
+    book = EntryBook()
+    first, second = told.action(12, 1), told.action(12, 2)
+    reply = told.reply(13, text="next")
+    book.add(told.events)
+    flag = told.add(
+        ev.FlagSet(flag="a", target=ev.Target(12, "call", 2), label="impatience"), 12, 2, actor="human:anna"
+    )
+    span = told.add(ev.FlagSet(flag="b", target=ev.Target(12, "span", to_step=13), label="loop"), actor="rule:loop")
+    assert book.add([flag]) == {second.seq}
+    assert book.add([span]) == {first.seq, second.seq, reply.seq}
+    labels = {
+        seq: [mark.label for mark in entry.flags] for seq in (first.seq, second.seq) if (entry := book.entry(seq))
+    }
+    assert labels == {first.seq: ["loop"], second.seq: ["impatience", "loop"]}
+    book.add([told.add(ev.FlagRemoved(flag="a"), actor="human:anna")])
+    entry = book.entry(second.seq)
+    assert entry is not None and [mark.label for mark in entry.flags] == ["loop"]
+
+
+def test_the_order_in_which_windows_are_read_changes_no_entry() -> None:
+    told = Told()
+    for step in range(1, 30):
+        told.reply(step, text=f"step {step}", reasoning="why")
+        told.action(step, name=("run", "wait")[step % 2], command="x")
+    told.add(ev.FlagSet(flag="a", target=ev.Target(5, "call", 1)), 5, 1, actor="human:anna")
+    told.add(ev.AdviceQueued(advice=1, text="a"), actor="human:anna")
+    told.add(ev.AdviceDelivered(advice=(1,), at_step=30, text="a"), 30)
+    straight = EntryBook()
+    straight.add(told.events)
+    for seed in range(5):
+        mixed = EntryBook()
+        shuffled = list(told.events)
+        random.Random(seed).shuffle(shuffled)
+        for event in shuffled:
+            mixed.add([event])
+        assert mixed.entries() == straight.entries()
+
+
+def test_polling_folds_into_one_row_and_nothing_that_matters_is_folded_away() -> None:
+    told = Told()
+    for step in range(1, 6):
+        told.reply(step)
+        told.action(step, name="wait", job=3)
+    told.add(ev.FlagSet(flag="a", target=ev.Target(6, "call", 1), label="loop"), 6, 1, actor="human:anna")
+    told.reply(6)
+    told.action(6, name="wait", job=3)
+    told.reply(7, text="Training is done.")
+    book = EntryBook()
+    book.add(told.events)
+    folded = [entry for entry in fold_polls(book.entries()) if not entry.quiet]
+    assert [entry.kind for entry in folded] == ["fold", "action", "reply"]
+    assert len(folded[0].members) == 5
+    assert folded[0].seq == folded[0].members[0]
+    assert "wait ×5" in shown(folded[0], compact=True)[0]
+
+
+def test_entries_from_foreign_text_are_clean_before_any_widget_sees_them() -> None:
+    told = Told()
+    told.add(ev.SessionCreated(number=1, title=ESCAPES, task=ESCAPES, model=ev.ModelSpec("demo", ESCAPES)))
+    told.reply(1, text=ESCAPES, reasoning=ESCAPES)
+    told.action(1, name=ESCAPES, output=ESCAPES, command=ESCAPES)
+    told.add(
+        ev.ActionRefused(call_id="c", name=ESCAPES, why="malformed", problem=ESCAPES, arguments=ESCAPES, shown=ESCAPES),
+        1,
+        2,
+    )
+    told.add(ev.AdviceQueued(advice=1, text=ESCAPES, about_text=ESCAPES), actor=f"human:{ESCAPES}")
+    told.add(ev.NudgeSent(text=ESCAPES))
+    told.add(ev.SummaryWritten(number=1, from_step=1, to_step=1, text=ev.LongText(ESCAPES)))
+    told.add(ev.QuestionAsked(question=1, text=ESCAPES, until=0))
+    told.add(ev.EvalScored(score=None, problem=ESCAPES), 1, 1)
+    told.add(ev.StateChanged(state="paused", reason=ESCAPES), actor=f"human:{ESCAPES}")
+    told.add(ev.ModelAttemptFailed(request=1, attempt=1, reason="server", message=ESCAPES))
+    book = EntryBook()
+    book.add(told.events)
+    for entry in book.entries():
+        for row in shown(entry, expanded=True) + shown(entry, compact=True) + [entry.tail, entry.name]:
+            assert is_clean(row), (entry.kind, row)

@@ -1,0 +1,240 @@
+import dataclasses
+
+from textual.app import App, ComposeResult
+
+from widget_events import START, Told
+from widgets.entries import EntryBook
+from widgets.live import grow
+from widgets.pane import Pane
+from widgets.regions import LEAST_HEIGHT, LEAST_WIDTH, default_panes, grid
+from widgets.session_list import SessionList
+from widgets.views import Entry, LiveReply, SessionView
+from widgets.wall import Wall
+
+
+def view(number: int, **changes: object) -> SessionView:
+    base = SessionView(id=f"s{number}", number=number, title=f"task {number}", state="running", step=number)
+    return dataclasses.replace(base, **changes)
+
+
+def actions(count: int, first: int = 1) -> list[Entry]:
+    told = Told()
+    told.seq = 10 * first
+    for step in range(first, first + count):
+        told.action(step, command=f"do {step}")
+    book = EntryBook()
+    book.add(told.events)
+    return book.entries()
+
+
+def live(step: int, text: str) -> LiveReply:
+    return grow(None, step=step, attempt=1, index=0, channel="text", offset=0, text=text)
+
+
+class WallApp(App[None]):
+    def __init__(self, panes: int, entries: int = 40) -> None:
+        super().__init__()
+        self.panes, self.entries = panes, entries
+        self.told: list[object] = []
+
+    def compose(self) -> ComposeResult:
+        yield Wall()
+
+    def on_mount(self) -> None:
+        wall = self.query_one(Wall)
+        for number in range(1, self.panes + 1):
+            wall.set_session(view(number))
+            wall.put(f"s{number}", actions(self.entries))
+        wall.show([f"s{number}" for number in range(1, self.panes + 1)])
+        wall.flush(START)
+        wall.focus()
+
+    def on_wall_entry_selected(self, message: Wall.EntrySelected) -> None:
+        self.told.append((message.session, message.seq))
+
+    def on_wall_history_needed(self, message: Wall.HistoryNeeded) -> None:
+        self.told.append(("history", message.before))
+
+    def text(self) -> list[str]:
+        return [strip.text for strip in self.screen._compositor.render_strips()]
+
+
+async def test_a_wall_that_nothing_happens_to_paints_nothing() -> None:
+    app = WallApp(4)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        wall = app.query_one(Wall)
+        before = wall.rows_repainted
+        for tick in range(50):
+            assert wall.flush(START + tick * 100) == 0
+        assert wall.rows_repainted == before
+
+
+async def test_a_streaming_word_repaints_one_row_and_a_new_pane_full_jumps_by_half() -> None:
+    app = WallApp(16)
+    async with app.run_test(size=(200, 50)) as pilot:
+        await pilot.pause()
+        wall = app.query_one(Wall)
+        wall.live("s1", live(99, "I will"))
+        wall.flush(START)
+        wall.live("s1", live(99, "I will wait"))
+        assert wall.flush(START) == 1
+        repainted = []
+        for word in range(200):
+            wall.live("s1", live(99, "word " * (word + 4)))
+            repainted.append(wall.flush(START))
+        assert sum(repainted) / len(repainted) < 3
+        assert max(repainted) <= 12
+
+
+async def test_following_shows_the_newest_and_the_partial_reply_with_its_caret() -> None:
+    app = WallApp(2)
+    async with app.run_test(size=(120, 24)) as pilot:
+        wall = app.query_one(Wall)
+        wall.live("s2", live(99, "Training is at epoch 3"))
+        wall.flush(START)
+        await pilot.pause()
+        screen = "\n".join(app.text())
+        assert "do 40" in screen
+        assert "Training is at epoch 3▌" in screen
+
+
+async def test_a_partial_reply_goes_when_it_is_in_the_log_and_late_frames_do_not_bring_it_back() -> None:
+    pane = Pane("s")
+    pane.put(actions(3))
+    pane.set_live(live(9, "I will wa"))
+    assert pane.items()[-1].live
+    told = Told()
+    told.seq = 500
+    reply = told.reply(9, text="I will wait.")
+    book = EntryBook()
+    book.add([reply])
+    pane.put(book.entries())
+    assert not any(entry.live for entry in pane.items())
+    pane.set_live(live(9, "I will wait"))
+    assert not any(entry.live for entry in pane.items())
+
+
+async def test_the_selection_is_an_entry_and_never_moves_by_itself() -> None:
+    app = WallApp(1)
+    async with app.run_test(size=(100, 24)) as pilot:
+        wall = app.query_one(Wall)
+        await pilot.press("k", "k", "k")
+        selected = wall.selected
+        assert selected is not None and app.told[-1] == selected
+        row = next(line for line in app.text() if line.startswith("›"))
+        for more in range(5):
+            wall.put("s1", actions(10, 50 + 10 * more))
+            wall.flush(START)
+            await pilot.pause()
+            assert wall.selected == selected
+            assert row in app.text()
+        assert "50 new ↓" in app.text()[0]
+        await pilot.press("G")
+        assert wall.following("s1")
+        assert wall.selected == selected
+
+
+async def test_a_key_without_a_selection_means_what_was_on_screen_for_half_a_second(monkeypatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("widgets.wall.monotonic", lambda: clock[0])
+    app = WallApp(1, entries=5)
+    async with app.run_test(size=(100, 24)) as pilot:
+        await pilot.pause()
+        wall = app.query_one(Wall)
+        assert wall.candidate() is None
+        clock[0] += 0.6
+        newest = wall.candidate()
+        assert newest is not None and newest.step == 5
+        wall.put("s1", actions(1, 60))
+        wall.flush(START)
+        clock[0] += 0.2
+        settled = wall.candidate()
+        assert settled is not None and settled.step == 5
+        clock[0] += 0.4
+        settled = wall.candidate()
+        assert settled is not None and settled.step == 60
+
+
+async def test_a_resize_keeps_the_reading_place_and_the_selection() -> None:
+    app = WallApp(1)
+    async with app.run_test(size=(120, 36)) as pilot:
+        wall = app.query_one(Wall)
+        await pilot.press("b", "b", "k")
+        selected = wall.selected
+        top = app.text()[1].split()[0]
+        await pilot.resize_terminal(60, 20)
+        await pilot.pause()
+        assert app.text()[1].split()[0] == top
+        await pilot.resize_terminal(200, 50)
+        await pilot.pause()
+        assert app.text()[1].split()[0] == top
+        assert wall.selected == selected
+
+
+async def test_at_the_oldest_kept_entry_more_is_asked_for() -> None:
+    app = WallApp(1)
+    async with app.run_test(size=(100, 24)) as pilot:
+        await pilot.press("g")
+        await pilot.pause()
+        assert app.told == [("history", 11)]
+
+
+async def test_running_times_change_once_a_minute_and_only_there() -> None:
+    app = WallApp(2)
+    async with app.run_test(size=(120, 24)) as pilot:
+        await pilot.pause()
+        wall = app.query_one(Wall)
+        told = Told()
+        told.seq = 900
+        started = told.action(70, output=None, command="train")
+        book = EntryBook()
+        book.add([started])
+        wall.put("s1", book.entries())
+        wall.flush(started.at)
+        assert sum(wall.flush(started.at + second * 1000) for second in range(59)) == 0
+        assert wall.flush(started.at + 60_000) == 1
+        await pilot.pause()
+        assert "running 1 min" in "\n".join(app.text())
+
+
+def test_panes_fill_the_wall_without_overlap_and_none_is_uselessly_small() -> None:
+    for count in range(1, 17):
+        for width, height in ((80, 22), (93, 33), (120, 36), (200, 50)):
+            regions = grid(count, width, height)
+            assert 1 <= len(regions) <= count
+            for region in regions:
+                assert region.width >= min(LEAST_WIDTH, width)
+                assert region.height >= min(LEAST_HEIGHT, height)
+                assert region.right <= width and region.bottom <= height
+            for one in regions:
+                assert not any(one is not other and one.overlaps(other) for other in regions)
+
+
+def test_above_four_sessions_one_large_pane_is_the_default() -> None:
+    assert default_panes(["a", "b"], "b") == ["a", "b"]
+    assert default_panes(list("abcde"), "c") == ["c"]
+    assert default_panes(list("abcde"), None) == ["a"]
+
+
+class ListApp(App[None]):
+    def compose(self) -> ComposeResult:
+        yield SessionList()
+
+
+async def test_rows_of_the_list_stay_where_they_are_until_somebody_reorders_them() -> None:
+    app = ListApp()
+    async with app.run_test(size=(40, 24)) as pilot:
+        sessions = app.query_one(SessionList)
+        sessions.update([view(1), view(2), view(3)])
+        sessions.focus()
+        await pilot.press("j")
+        assert sessions.selected == "s2"
+        sessions.update([view(4), view(3, why="stuck"), view(2, needs_you=True), view(1)])
+        assert sessions.order == ("s1", "s2", "s3", "s4")
+        assert sessions.selected == "s2"
+        sessions.reorder(["s3", "s2"])
+        assert sessions.order == ("s3", "s2", "s1", "s4")
+        assert sessions.selected == "s2"
+        sessions.update([view(1), view(3)])
+        assert sessions.order == ("s3", "s1")
