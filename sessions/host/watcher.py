@@ -19,10 +19,10 @@ from sessions.host import exits, lock
 from sessions.host.spawn import command, rotate
 from sessions.paths import LogPaths, log_paths
 
-PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
-"""Seconds before the next start, by the number of crashes in a row."""
+PAUSES: Final = (0.2, 0.2, 0.5, 1.0, 2.0, 4.0)
+"""Seconds before the next start, by the number of crashes in a row: a host is back within five seconds."""
 
-HEALTHY_SECONDS: Final = 60.0
+HEALTHY_SECONDS: Final = 10.0
 """A host that lived this long does not count as crashing in a row."""
 
 
