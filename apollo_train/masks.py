@@ -39,7 +39,6 @@ REASONS: Final = {
     "text_only": "a reply without a call, and the policy trains none",
     "inner_poll": "a repeated poll with an unchanged answer",
     "unseen": "no human saw it",
-    "replayed": "a replayed session: its advice had no effect",
     "summary_refers": "advice is dropped, and the summary in the prompt still refers to it",
     "target_refers": "advice is dropped, and the reply still refers to it",
     "advice_mixed": "advice is dropped, but cannot be told apart from what stays in the same message",
@@ -183,8 +182,8 @@ def _close(reply: _Open, verdicts: Verdicts, polls: frozenset[tuple[int, int]]) 
     spread = "" if summary else verdicts.reach(step)
     late = _late(policy, verdicts, about, number, seen, summary)
     reason = general or said or spread or late
-    if reason and not (said and reason == said):
-        cells = [cell if cell.reason else replace(cell, trained=False, reason=reason) for cell in cells]
+    if rest := general or spread or late:
+        cells = [cell if cell.reason else replace(cell, trained=False, reason=rest) for cell in cells]
     whole = Mask(step, None, not reason, reason)
     return ReplyMask(step, event.seq, body.request, whole, tuple(cells), seen, event, reply.summary)
 

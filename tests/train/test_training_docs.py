@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+from apollo_train import select
+from apollo_train.formats import FORMATS
+from apollo_train.formats.messages import broken_by
+from apollo_train.masks import REASONS
+from apollo_train.policy import PRESETS, FilterPolicy, parse_policy
+from sessions.importers import import_file
+
+DOCS = Path(__file__).parents[2] / "docs"
+TRAINING = (DOCS / "training.md").read_text("utf-8")
+FORMAT_PAGE = (DOCS / "formats.md").read_text("utf-8")
+
+
+def test_every_reason_is_explained() -> None:
+    inside = set(re.findall(r'"(session_\w+)"', Path(select.__file__).read_text("utf-8")))
+    missing = [reason for reason in (*REASONS, *sorted(inside)) if f"`{reason}`" not in TRAINING]
+    assert not missing
+
+
+def test_the_policy_in_the_docs_names_every_key_and_is_a_good_one() -> None:
+    [text] = re.findall(r"```toml\n(.*?)```", TRAINING, re.S)
+    policy = parse_policy(text)
+    assert policy.name == "mine"
+    written = tomllib.loads(text)
+    for table, values in FilterPolicy().plain().items():
+        if isinstance(values, dict):
+            assert set(written[table]) == set(values), table
+    assert all(f"`{name}`" in TRAINING for name in PRESETS)
+
+
+def test_every_format_is_on_the_page_and_its_examples_load(tmp_path: Path) -> None:
+    assert all(name in FORMAT_PAGE for name in FORMATS)
+    steps, openai, raw = re.findall(r"```json\n(.*?)```", FORMAT_PAGE, re.S)
+    row = json.loads(steps)
+    assert broken_by([*row["prompt"], *row["completion"]]) == ""
+    assert json.loads(row["tools"])[0]["type"] == "function"
+    row = json.loads(openai)
+    assert broken_by(row["messages"]) == ""
+    assert {m["weight"] for m in row["messages"] if m["role"] == "assistant"} == {0, 1}
+    assert all(f"`{key}`" in FORMAT_PAGE for key in row["meta"])
+    (tmp_path / "raw.jsonl").write_text(raw)
+    [session] = import_file(tmp_path / "raw.jsonl")
+    assert len(session.events) == 3
