@@ -182,8 +182,10 @@ def _close(reply: _Open, verdicts: Verdicts, polls: frozenset[tuple[int, int]]) 
     spread = "" if summary else verdicts.reach(step)
     late = _late(policy, verdicts, about, number, seen, summary)
     reason = general or said or spread or late
-    if rest := general or spread or late:
-        cells = [cell if cell.reason else replace(cell, trained=False, reason=rest) for cell in cells]
+    # What speaks against the whole reply masks its good cells too; a bad cell leaves them as they are.
+    against = general or spread or late
+    if against:
+        cells = [cell if cell.reason else replace(cell, trained=False, reason=against) for cell in cells]
     whole = Mask(step, None, not reason, reason)
     return ReplyMask(step, event.seq, body.request, whole, tuple(cells), seen, event, reply.summary)
 

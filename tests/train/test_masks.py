@@ -268,3 +268,15 @@ async def test_a_reply_has_one_reason_the_first_in_order(told: Teller, reader: L
     await told.reply(("run", "{"), finish="length")
     await told.flag(ev.Target(1))
     assert reasons(reader) == ["finish_length"]
+
+
+async def test_a_bad_cell_leaves_good_cells_alone_unless_something_speaks_against_the_whole_reply(
+    told: Teller, reader: LogReader
+) -> None:
+    await told.reply(("run", '{"command":"a"}'), ("run", '{"command":"b"}'))
+    await told.flag(ev.Target(1, "call", 1), actor="rule:loop")
+    [mask] = masks(reader)
+    assert [(cell.trained, cell.reason) for cell in mask.cells] == [(False, "flagged"), (True, "")]
+    [mask] = masks(reader, FilterPolicy(targets=TargetRules(unseen="mask")))
+    assert [(cell.trained, cell.reason) for cell in mask.cells] == [(False, "flagged"), (False, "unseen")]
+    assert (mask.reason, mask.calls_lost) == ("flagged", 0)
