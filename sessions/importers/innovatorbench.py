@@ -18,9 +18,10 @@ import msgspec
 
 from sessions import ulid
 from sessions.importers.base import ACTOR, CannotImport, ImportedSession
+from sessions.importers.innovatorbench_node import Call, Message, Node, Result
 from sessions.importers.observations import Clock, observed, zone_offset_ms
 from sessions.log import events as ev
-from sessions.log.parts import CallPart, Part, ReasoningPart, TextPart, Usage
+from sessions.log.parts import CallPart, Part, ReasoningPart, TextPart
 from sessions.log.rebuild import assemble
 from sessions.log.text import Blob, canonical_json, long_text
 
@@ -28,59 +29,6 @@ _SUMMARY: Final = re.compile(r"After the last action, I have also made (\d+) act
 _ADVICE: Final = re.compile(r"<real_user>(.*?)</real_user>", re.S)
 _TIME_LEFT: Final = re.compile(r"<remaining_working_time>.*?</remaining_working_time>", re.S)
 _BUDGET: Final = re.compile(r"remaining (\d+) eval")
-
-
-class _Call(msgspec.Struct, frozen=True):
-    call_id: str
-    name: str
-    arguments: dict[str, Any] | str = ""
-
-
-class _Result(msgspec.Struct, frozen=True):
-    call_id: str
-    content: str
-    name: str = ""
-
-
-class _Message(msgspec.Struct, frozen=True):
-    role: str
-    content: str | None = None
-    reasoning: str | None = None
-    tool_call: _Call | None = None
-    tool_result: _Result | None = None
-
-
-class _Usage(msgspec.Struct, frozen=True):
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_input_tokens: int = 0
-    cache_creation_input_tokens: int = 0
-    reasoning_tokens: int = 0
-
-    def neutral(self) -> Usage:
-        """The same counts under our names."""
-        cached, written = self.cache_read_input_tokens, self.cache_creation_input_tokens
-        return Usage(self.input_tokens, self.output_tokens, cached, written, self.reasoning_tokens)
-
-
-class _Response(msgspec.Struct, frozen=True):
-    content: str | None = None
-    reasoning: str | None = None
-    usage: _Usage | None = None
-    model: str = ""
-    finish_reason: str | None = None
-    tool_calls: tuple[_Call, ...] | None = None
-
-
-class _Node(msgspec.Struct, frozen=True):
-    id: str
-    node_type: str
-    messages: tuple[_Message, ...]
-    timestamp: str = ""
-    parent_id: str | None = None
-    depth: int = 0
-    response: _Response | None = None
-    observation: dict[str, Any] | None = None
 
 
 def recognises(head: bytes) -> bool:
@@ -91,7 +39,7 @@ def recognises(head: bytes) -> bool:
 def parse(path: Path) -> list[ImportedSession]:
     """The one session that the node tells of. Raises CannotImport."""
     try:
-        node = msgspec.json.decode(path.read_bytes(), type=_Node)
+        node = msgspec.json.decode(path.read_bytes(), type=Node)
     except OSError as problem:
         raise CannotImport(f"cannot read {path}: {problem.strerror or problem}") from problem
     except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
@@ -120,7 +68,7 @@ class _Held:
 class _Maker:
     """Turns messages into events. Seqs are known in advance: the host appends the events in this order."""
 
-    node: _Node
+    node: Node
     task: str
     events: list[ev.NewEvent] = field(default_factory=list)
     blobs: dict[str, Blob] = field(default_factory=dict)
@@ -133,7 +81,7 @@ class _Maker:
     parent: int | None = None
     advice: int = 0
     earlier: int = 0
-    open_call: _Call | None = None
+    open_call: Call | None = None
 
     def __post_init__(self) -> None:
         contents = [m.tool_result.content for m in self.node.messages if m.tool_result is not None]
@@ -160,7 +108,7 @@ class _Maker:
         )
         self._add(ev.StateChanged(state="running", reason="recorded elsewhere"))
 
-    def message(self, message: _Message) -> None:
+    def message(self, message: Message) -> None:
         """Take the next message of the prompt."""
         content = message.content or ""
         match message.role:
@@ -199,7 +147,7 @@ class _Maker:
         )
         self._reply(response.content or "", response.reasoning or "", response.tool_calls or (), told)
         if self.node.observation is not None and self.open_call is not None:
-            self._result(_Result(self.open_call.call_id, json.dumps(self.node.observation), self.open_call.name))
+            self._result(Result(self.open_call.call_id, json.dumps(self.node.observation), self.open_call.name))
 
     def session(self) -> ImportedSession:
         """The whole session, finished."""
@@ -230,7 +178,7 @@ class _Maker:
         else:
             self._ref({"role": "user", "content": content}, self._add(ev.NudgeSent(text=content, streak=0)))
 
-    def _reply(self, content: str, reasoning: str, calls: tuple[_Call, ...], told: ev.ModelReplied) -> None:
+    def _reply(self, content: str, reasoning: str, calls: tuple[Call, ...], told: ev.ModelReplied) -> None:
         self.step += 1
         request = self._request()
         parts: list[Part] = [ReasoningPart(reasoning)] if reasoning else []
@@ -250,7 +198,7 @@ class _Maker:
             self._add(started, self.step, 1)
         self._ref(wire, seq)
 
-    def _result(self, result: _Result) -> None:
+    def _result(self, result: Result) -> None:
         call = self.open_call
         if call is None or result.call_id != call.call_id:
             raise CannotImport(f"node {self.node.id}: the result {result.call_id!r} answers no call before it")
@@ -318,7 +266,7 @@ def _session_id(node: str, at: int) -> str:
     return ulid.encode((at & ((1 << 48) - 1)) << 80 | chance)
 
 
-def _arguments(call: _Call) -> str:
+def _arguments(call: Call) -> str:
     return call.arguments if isinstance(call.arguments, str) else json.dumps(call.arguments, ensure_ascii=False)
 
 
