@@ -92,7 +92,7 @@ class Apollo:
         wait_for("no process of this log is left", lambda: not self.processes(), seconds=20)
 
     def processes(self) -> list[tuple[int, str]]:
-        """Pids and command lines of all processes that name this folder."""
+        """Pids and command lines of all processes that name this folder, a scripted model server apart."""
         found = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and int(entry.name) != os.getpid():
@@ -101,6 +101,6 @@ class Apollo:
                     state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
                 except OSError:
                     continue
-                if str(self.folder) in line and state != "Z":
+                if str(self.folder) in line and state != "Z" and "sse_server" not in line:
                     found.append((int(entry.name), line))
         return found
