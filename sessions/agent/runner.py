@@ -148,7 +148,8 @@ class SessionRunner:
         rung = scope.bell.listen()
         summary = scope.summary
         verb, actor = scope.asked_for()
-        advised = held_for(summary, scope.now()) if summary.need == "nudges" else None
+        # Who asks for a person after too many nudges is answered by advice.
+        advised = held_for(summary, scope.now()) if summary.need == "nudges" and not verb else None
         if summary.state == "archived":
             await rung.wait()
         elif verb in GO or self._go or (advised is not None and advised <= 0):
