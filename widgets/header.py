@@ -12,7 +12,7 @@ from widgets.views import HeaderView, Line, Span
 class TitleBar(Painter):
     """One row, always visible."""
 
-    DEFAULT_CSS = "TitleBar { height: 1; dock: top; }"
+    DEFAULT_CSS = "TitleBar { height: 1; }"
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)

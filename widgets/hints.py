@@ -14,7 +14,7 @@ MOST: Final = 7
 class HintBar(Painter):
     """One row of hints."""
 
-    DEFAULT_CSS = "HintBar { height: 1; dock: bottom; }"
+    DEFAULT_CSS = "HintBar { height: 1; }"
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)

@@ -29,23 +29,27 @@ class Painter(Widget):
         .role-text { color: $text; }
         .role-dim { color: $text-muted; }
         .role-strong { color: $text; text-style: bold; }
-        .role-accent { color: $text-accent; }
+        .role-accent { color: $text-primary; }
         .role-need { color: $text-warning; text-style: bold; }
         .role-flag { color: $text-error; text-style: bold; }
         .role-reason { color: $text-muted; text-style: italic; }
         .role-call { color: $text; text-style: bold; }
         .role-error { color: $text; text-style: bold; }
-        .role-add { color: $text-accent; }
+        .role-add { color: $text-primary; }
         .role-remove { color: $text-muted; }
         .role-match { color: $text; text-style: reverse; }
         .role-current { color: $text; text-style: reverse bold; }
-        .role-trained { color: $text-accent; }
+        .role-trained { color: $text-primary; }
         .role-masked { color: $text-error; }
         .role-unseen { color: $text-muted; text-style: italic; }
         .role-title { color: $text-muted; }
         .role-title-on { color: $text; text-style: bold; }
         .role-rule { color: $text-muted; }
         .role-selected { background: $panel; color: $text; text-style: bold; }
+        &:ansi, &:nocolor {
+            .role-dim, .role-title, .role-rule, .role-remove { text-style: dim; }
+            .role-reason, .role-unseen { text-style: dim italic; }
+        }
     }
     """
 
@@ -69,7 +73,10 @@ class Painter(Widget):
         if style is None:
             style = self.get_component_rich_style(f"role-{role}")
             if selected:
-                style = style + Style(bgcolor=self.get_component_rich_style("role-selected").bgcolor)
+                shown = self.get_component_rich_style("role-selected").bgcolor
+                # Where a background cannot tell, weight does.
+                plain = self.app.no_color or shown is None or shown.is_default
+                style = style + (Style(bold=True) if plain else Style(bgcolor=shown))
             self._styles_by_role[key] = style
         return style
 

@@ -21,7 +21,7 @@ _MARKS: dict[Level, tuple[str, Role]] = {
 class ReceiptLine(Painter):
     """The newest receipt stays until the next one, or until the app clears it."""
 
-    DEFAULT_CSS = "ReceiptLine { height: 1; dock: bottom; }"
+    DEFAULT_CSS = "ReceiptLine { height: 1; }"
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from textual.app import App, ComposeResult
 from textual.containers import Horizontal, Vertical
+from widget_events import ESCAPES, START, Told
 
 from sessions.log import events as ev
-from widget_events import ESCAPES, START, Told
 from widgets.composer import Composer
 from widgets.document import Document
 from widgets.entries import EntryBook
@@ -89,10 +89,16 @@ class ForeignApp(App[None]):
         transcript.supply(entries)
         self.query_one(SessionList).update([HOSTILE])
         self.query_one(TitleBar).update(HeaderView(1, 1, ESCAPES, who=ESCAPES, trouble=ESCAPES, place=ESCAPES))
-        self.query_one(FactsPanel).update(
-            FactsView(HOSTILE, plan=(PlanLine(ESCAPES),), jobs=(JobView(1, ESCAPES, ESCAPES),), files=((ESCAPES, 1, 1),),
-                      limits=((ESCAPES, ESCAPES, ESCAPES),), advice=(ESCAPES,), extra=((ESCAPES, ESCAPES),))
-        )  # fmt: skip
+        facts = FactsView(
+            HOSTILE,
+            plan=(PlanLine(ESCAPES),),
+            jobs=(JobView(1, ESCAPES, ESCAPES),),
+            files=((ESCAPES, 1, 1),),
+            limits=((ESCAPES, ESCAPES, ESCAPES),),
+            advice=(ESCAPES,),
+            extra=((ESCAPES, ESCAPES),),
+        )
+        self.query_one(FactsPanel).update(facts)
         document = self.query_one(Document)
         document.set_lines(
             [*document_of(entries[2]), *section(ESCAPES, ESCAPES), ((ESCAPES, "text"),), (("y" * 1_000_000, "text"),)]

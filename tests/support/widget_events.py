@@ -6,7 +6,10 @@ from sessions.log import events as ev
 from sessions.log.parts import CallPart, ReasoningPart, TextPart
 
 START = 1_700_000_000_000
-ESCAPES = "[/foo] [bold [@click=app.quit]x\x1b]52;c;b3duZWQ=\x07\x1b]0;owned\x07\x1b[2J\x1b[?1049l\x00\x9b31m\u202e数値👩\u200d👧"
+ESCAPES = (
+    "[/foo] [bold [@click=app.quit]x\x1b]52;c;b3duZWQ=\x07\x1b]0;owned\x07\x1b[2J\x1b[?1049l"
+    "\x00\x9b31m\u202e数値👩\u200d👧"
+)
 
 
 class Told:

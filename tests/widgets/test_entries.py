@@ -1,7 +1,8 @@
 import random
 
-from sessions.log import events as ev
 from widget_events import ESCAPES, Told
+
+from sessions.log import events as ev
 from widgets.cells import text_of
 from widgets.entries import EntryBook, entry_of, fold_polls
 from widgets.rows import rows_of

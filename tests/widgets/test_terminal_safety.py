@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pexpect
 import pytest
-
 from foreign_app import ForeignApp
 
 ROOT = Path(__file__).parents[2]

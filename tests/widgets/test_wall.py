@@ -1,8 +1,8 @@
 import dataclasses
 
 from textual.app import App, ComposeResult
-
 from widget_events import START, Told
+
 from widgets.entries import EntryBook
 from widgets.live import grow
 from widgets.pane import Pane

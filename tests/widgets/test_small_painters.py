@@ -1,0 +1,174 @@
+import dataclasses
+
+from textual import on
+from textual.app import App, ComposeResult
+from textual.theme import BUILTIN_THEMES
+
+from sessions.log.states import STATES as ALL_STATES
+from widgets.cells import text_of
+from widgets.facts import FactsPanel, facts_lines
+from widgets.glyphs import OUTCOMES, STATES, age, clock, count, duration, sparkline
+from widgets.header import TitleBar
+from widgets.hints import HintBar
+from widgets.menu import Menu, MenuRow
+from widgets.panel import Panel
+from widgets.picker import ChoiceList
+from widgets.receipt import ReceiptLine
+from widgets.views import Choice, FactsView, HeaderView, Hint, PlanLine, SessionView
+from widgets.wall import Wall
+
+CHOICES = [
+    Choice("loop", "Loop", "l", group="reasoning"),
+    Choice("jump", "Jumped", "j"),
+    Choice("env", "Environment", "e", group="environment", disabled="not now"),
+]
+
+
+class PickerApp(App[None]):
+    def __init__(self) -> None:
+        super().__init__()
+        self.picked: list[tuple[str, bool]] = []
+
+    def compose(self) -> ComposeResult:
+        yield Panel("Label", CHOICES)
+
+    @on(ChoiceList.Picked)
+    def remember(self, message: ChoiceList.Picked) -> None:
+        self.picked.append((message.choice.id, message.by_key))
+
+    def text(self) -> list[str]:
+        return [strip.text.rstrip() for strip in self.screen._compositor.render_strips()]
+
+
+async def test_a_choices_own_key_picks_it_even_where_the_key_would_move() -> None:
+    app = PickerApp()
+    async with app.run_test(size=(60, 20)) as pilot:
+        await pilot.press("l", "j")
+        assert app.picked == [("loop", True), ("jump", True)]
+        await pilot.press("up", "enter")
+        assert app.picked[2:] == [("loop", False)]
+
+
+async def test_a_choice_that_cannot_be_made_says_why_and_is_not_made() -> None:
+    app = PickerApp()
+    async with app.run_test(size=(60, 20)) as pilot:
+        await pilot.press("e", "enter")
+        assert app.picked == []
+        await pilot.pause()
+        assert any("Environment" in line and "not now" in line for line in app.text())
+
+
+class MenuApp(App[None]):
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[tuple[str, ...]] = []
+
+    def compose(self) -> ComposeResult:
+        yield Menu(
+            [
+                MenuRow("format", "format", (("steps", "step samples"), ("openai", "chat")), "steps"),
+                MenuRow("write", "write"),
+            ]
+        )
+
+    def on_mount(self) -> None:
+        self.query_one(Menu).focus()
+
+    def on_menu_changed(self, message: Menu.Changed) -> None:
+        self.told.append((message.row, message.value))
+
+    def on_menu_activated(self, message: Menu.Activated) -> None:
+        self.told.append((message.row,))
+
+
+async def test_a_menu_turns_values_over_and_acts_on_rows_without() -> None:
+    app = MenuApp()
+    async with app.run_test(size=(60, 20)) as pilot:
+        await pilot.press("right", "enter", "left", "down", "enter")
+        assert app.told == [("format", "openai"), ("format", "steps"), ("format", "openai"), ("write",)]
+        assert app.query_one(Menu).values == {"format": "openai", "write": ""}
+
+
+class BarsApp(App[None]):
+    def compose(self) -> ComposeResult:
+        yield TitleBar()
+        yield ReceiptLine()
+        yield HintBar()
+        yield Wall()
+
+    def on_mount(self) -> None:
+        self.query_one(Wall).focus()
+
+    def text(self) -> str:
+        return "\n".join(strip.text.rstrip() for strip in self.screen._compositor.render_strips())
+
+
+async def test_the_bars_say_what_matters_first_and_never_take_the_focus() -> None:
+    app = BarsApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.query_one(TitleBar).update(HeaderView(4, 1, "tune-lr killed a healthy job (2 min)", 212, 31, 0.84))
+        app.query_one(HintBar).update([Hint(key, "verb") for key in "abcdefghij"])
+        app.query_one(ReceiptLine).show("flagged 1 tune-lr 40.1", "done")
+        await pilot.pause()
+        text = app.text()
+        assert "! 1 needs you: tune-lr killed a healthy job (2 min)" in text
+        assert "✓ flagged 1 tune-lr 40.1" in text
+        assert text.count(" verb") == 7
+        assert app.focused is app.query_one(Wall)
+
+
+def test_every_state_and_outcome_has_a_word_or_is_the_plain_good_one() -> None:
+    assert set(STATES) == set(ALL_STATES)
+    assert all(mark.word for mark in STATES.values())
+    assert {outcome for outcome, mark in OUTCOMES.items() if not mark.word} == {"", "ok"}
+
+
+def test_numbers_are_said_in_little_room() -> None:
+    assert [duration(ms) for ms in (100, 12_000, 22 * 60_000, 125 * 60_000, 76 * 3_600_000)] == [
+        "0.1 s", "12 s", "22 min", "2 h 05", "3 d 4 h"]  # fmt: skip
+    assert [clock(132 * 60_000), age(30_000), age(120_000)] == ["2h12", "now", "2 min"]
+    assert [count(950), count(18_200), count(1_300_000)] == ["950", "18.2k", "1.3M"]
+    assert sparkline([0.41, 0.46, 0.31], 10) == "▆█▁"
+
+
+def test_facts_show_only_what_there_is() -> None:
+    session = SessionView("s", 1, "tune-lr", "running", step=41, context_tokens=64_000, context_limit=128_000)
+    bare = [text_of(line) for line in facts_lines(FactsView(session), 40)]
+    assert not any(heading in bare for heading in ("plan", "scores", "jobs", "files"))
+    full = FactsView(session, plan=(PlanLine("tune", "doing"),), scores=((3, 0.4), (9, 0.5)), files=(("a.py", 3, 1),))
+    said = "\n".join(text_of(line) for line in facts_lines(full, 40))
+    assert "[>] tune" in said
+    assert "last 0.5 at step 9, best 0.5" in said
+    assert "+3 −1 a.py" in said
+
+
+async def test_in_every_theme_each_role_differs_from_its_background() -> None:
+    app = BarsApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        wall = app.query_one(Wall)
+        for theme in sorted(BUILTIN_THEMES):
+            app.theme = theme
+            await pilot.pause()
+            for role in ("text", "dim", "accent", "need", "flag"):
+                style = wall.style_of(role)
+                # "default" on "default" is the terminal's own pair of colours.
+                assert style.color is not None
+                assert style.color.is_default or style.color != style.bgcolor, (theme, role)
+
+
+class FactsApp(App[None]):
+    def compose(self) -> ComposeResult:
+        yield FactsPanel()
+
+
+async def test_the_facts_panel_shows_new_facts_where_they_differ() -> None:
+    app = FactsApp()
+    async with app.run_test(size=(60, 24)) as pilot:
+        panel = app.query_one(FactsPanel)
+        session = SessionView("s", 1, "tune-lr", "running", step=41)
+        for step in (41, 42):
+            panel.update(FactsView(dataclasses.replace(session, step=step)))
+            await pilot.pause()
+            text = [strip.text.rstrip() for strip in app.screen._compositor.render_strips()]
+            assert "│ 1 tune-lr" in text
+            assert f"│ step      {step}" in text
