@@ -25,6 +25,7 @@ from sessions.config import Config
 from sessions.errors import ApolloError
 from sessions.fold.summary import Summary
 from sessions.labels import Taxonomy, load_labels
+from sessions.log.states import ACTIVE
 from widgets.receipt import Level
 
 TICK_S: Final = 0.1
@@ -67,10 +68,7 @@ class ApolloApp(App[None], inherit_bindings=False):
         await self.desk.feed.start(self.post_message)
 
     async def on_unmount(self) -> None:
-        """Keep drafts, tell the log what was read, hang up."""
-        for screen in self.screen_stack:
-            if isinstance(screen, ApolloScreen):
-                screen.keep_draft()
+        """Hang up; sessions go on."""
         await self.desk.feed.close()
 
     # --- what the feed says -----------------------------------------------------------------------------------------
@@ -97,7 +95,7 @@ class ApolloApp(App[None], inherit_bindings=False):
         """Pieces of streaming replies."""
         sessions = {frame.session for frame in message.frames if self.desk.state.frame(frame)}
         screen = self.view
-        if screen is not None and sessions:
+        if screen is not None and screen.ready and sessions:
             screen.streamed(sessions)
 
     def on_link_changed(self, message: LinkChanged) -> None:
@@ -112,16 +110,17 @@ class ApolloApp(App[None], inherit_bindings=False):
     @property
     def view(self) -> ApolloScreen | None:
         """The topmost screen that is no panel: what the annotator looks at."""
-        return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, ApolloScreen)), None)
+        return next((one for one in reversed(self.screen_stack) if isinstance(one, ApolloScreen)), None)
 
     def _show(self, change: Change) -> None:
-        if self.view is not None:
-            self.view.changed(change)
+        view = self.view
+        if view is not None and view.ready:
+            view.changed(change)
 
     def _tick(self) -> None:
         now = self.desk.clock()
         screen = self.view
-        if screen is None:
+        if screen is None or not screen.ready:
             return
         if now // 60_000 != self._minute:
             self._minute = now // 60_000
@@ -157,6 +156,14 @@ class ApolloApp(App[None], inherit_bindings=False):
             else:
                 if receipt:
                     self.say(receipt, "done")
+
+    def leave(self) -> None:
+        """Leave; sessions go on."""
+        live = sum(now.summary.state in ACTIVE for now in self.desk.state.sessions.values())
+        if live and self.desk.state.writable:
+            words = "1 session goes on" if live == 1 else f"{live} sessions go on"
+            self.last_words = f"{words}; `apollo` comes back to them"
+        self.exit()
 
     def action_how_to_leave(self) -> None:
         """Ctrl+c kills nothing: it says how to leave."""

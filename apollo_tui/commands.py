@@ -101,7 +101,7 @@ def _key(name: str) -> Deed:
 
 
 def _quit(screen: ApolloScreen, _: list[str]) -> None:
-    screen.app.exit()
+    screen.apollo.leave()
 
 
 COMMANDS: Final[tuple[Command, ...]] = (

@@ -36,7 +36,7 @@ class Desk:
     @classmethod
     def of(cls, feed: Feed, config: Config, labels: Taxonomy, clock: Callable[[], int] = now_ms) -> Desk:
         """A desk on ``feed``."""
-        state = BoardState(feed.actor)
+        state = BoardState(feed.actor, labels.name)
         return cls(
             paths=feed.paths,
             actor=feed.actor,

@@ -6,9 +6,10 @@ entries this annotator has not read.
 
 from __future__ import annotations
 
+import dataclasses
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,7 +17,8 @@ from apollo_tui.reading import Reading
 from sessions.fold.summary import Summary, fold
 from sessions.host.protocol import DeltaFrame
 from sessions.log import events as ev
-from sessions.log.states import ACTIVE, ENDED
+from sessions.log.states import ENDED
+from widgets.cells import text_of
 from widgets.entries import EntryBook
 from widgets.live import grow
 from widgets.session_view import session_view
@@ -39,7 +41,7 @@ class SessionNow:
     """One session as this app knows it."""
 
     summary: Summary
-    book: EntryBook = field(default_factory=EntryBook)
+    book: EntryBook
     live: LiveReply | None = None
     unread: list[int] = field(default_factory=list)
     """Seqs of unread entries, oldest first."""
@@ -47,6 +49,8 @@ class SessionNow:
     """Flags in force: id → (actor, body), oldest first."""
     advice: dict[int, int] = field(default_factory=dict)
     """Advice numbers by the seq of the event that queued them, of the entries in the window."""
+    newest: int = 0
+    """Seq of the newest action, for the list."""
     loaded: bool = False
     """Whether the window of entries was read from the log."""
 
@@ -64,8 +68,9 @@ class Change:
 class BoardState:
     """All sessions of one log, as one annotator sees them."""
 
-    def __init__(self, actor: str) -> None:
+    def __init__(self, actor: str, label_name: Callable[[str], str] = str) -> None:
         self.actor = actor
+        self.label_name = label_name
         self.sessions: dict[str, SessionNow] = {}
         self.position = 0
         self.reading = Reading()
@@ -82,7 +87,7 @@ class BoardState:
         for summary in summaries:
             known = self.sessions.get(summary.session)
             if known is None:
-                self.sessions[summary.session] = SessionNow(summary)
+                self.sessions[summary.session] = self._begin(summary)
             elif summary.last_seq > known.summary.last_seq:
                 known.summary = summary
 
@@ -97,12 +102,16 @@ class BoardState:
             _judge(now, event)
         for event in window:
             _advise(now, event)
+            _act(now, event)
         self.reading.know(session, cursor)
         now.unread = sorted({*unread, *now.unread})
         now.loaded = True
         for event in self._early.pop(session, []):
             if not window or event.seq > window[-1].seq:
                 now.book.add([event])
+
+    def _begin(self, summary: Summary) -> SessionNow:
+        return SessionNow(summary, EntryBook(label_name=self.label_name))
 
     def apply(self, events: Iterable[ev.Event]) -> Change:
         """Fold new events in. Events that are known already are skipped."""
@@ -113,7 +122,8 @@ class BoardState:
                 continue
             now = self.sessions.get(event.session)
             if now is None:
-                now = self.sessions[event.session] = SessionNow(fold(None, event), loaded=True)
+                now = self.sessions[event.session] = self._begin(fold(None, event))
+                now.loaded = True
                 change.new.append(event.session)
             elif event.seq <= now.summary.last_seq:
                 continue
@@ -136,6 +146,7 @@ class BoardState:
             now.live = None
         _judge(now, event)
         _advise(now, event)
+        _act(now, event)
         if len(now.book) > 2 * WINDOW:
             now.book.forget(now.book.entries()[-WINDOW].seq)
         if isinstance(event.body, ev.CursorMoved) and event.actor == self.actor:
@@ -185,9 +196,13 @@ class BoardState:
 
     def view(self, session: str, now: int) -> SessionView:
         """One session for lists and titles."""
-        summary = self.sessions[session].summary
-        unread = self.unread(session)
-        return session_view(summary, now, unread=unread, why=why(summary, now, unread))
+        known = self.sessions[session]
+        summary = known.summary
+        view = session_view(summary, now, unread=self.unread(session), why=why(summary, now))
+        if summary.open_advice:
+            return dataclasses.replace(view, last_line=f"{len(summary.open_advice)} advice queued")
+        newest = known.book.entry(known.newest)
+        return dataclasses.replace(view, last_line=text_of(newest.head)) if newest and newest.head else view
 
     def header(self, now: int, place: str = "") -> HeaderView:
         """The first line of the app."""
@@ -227,6 +242,11 @@ def _advise(now: SessionNow, event: ev.Event) -> None:
         now.advice[event.seq] = event.body.advice
 
 
+def _act(now: SessionNow, event: ev.Event) -> None:
+    if event.kind in ("action.started", "action.refused"):
+        now.newest = event.seq
+
+
 def _streaming(now: SessionNow) -> bool:
     return now.summary.doing == "model"
 
@@ -236,7 +256,7 @@ def needs_you(s: Summary) -> bool:
     return s.state in ("needs_you", "failed") or bool(s.open_question)
 
 
-def why(s: Summary, now: int, unread: int) -> str:
+def why(s: Summary, now: int) -> str:
     """Why a session stands out, in a few words a person can check; "" if it does not."""
     if s.open_question:
         return f"asks: {s.open_question}"
@@ -247,8 +267,4 @@ def why(s: Summary, now: int, unread: int) -> str:
     silent = now - s.progress_at
     if s.state == "running" and silent > SILENT_MS:
         return f"silent for {silent // 60_000} min" + (f" in {s.doing}" if s.doing else "")
-    if s.open_advice:
-        return f"{len(s.open_advice)} advice queued"
-    if s.state in ACTIVE or not unread:
-        return ""
-    return f"{unread} unread"
+    return ""

@@ -31,6 +31,7 @@ class ActionScreen(Verbs):
 
     def __init__(self, desk: Desk, session: str, seq: int) -> None:
         super().__init__(desk)
+        self.document = Document(id="document")
         self._session = session
         self._seq = seq
         self._entry: Entry | None = None
@@ -38,13 +39,8 @@ class ActionScreen(Verbs):
 
     def compose_body(self) -> Iterable[Widget]:
         """The text, then the composer."""
-        yield Document(id="document")
-        yield Composer(id="composer")
-
-    @property
-    def document(self) -> Document:
-        """The text."""
-        return self.query_one(Document)
+        yield self.document
+        yield self.composer
 
     @property
     def session(self) -> str | None:

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from apollo_tui.desk import Desk
 from apollo_tui.drafts import Draft
 from apollo_tui.feed import NotDone
 from apollo_tui.keys import COMPOSER, shown
@@ -29,10 +30,10 @@ class Advising(ApolloScreen):
     _unsaved_since: int | None = None
     _bound_step: int = 0
 
-    @property
-    def composer(self) -> Composer:
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self.composer = Composer(id="composer")
         """The one text field of the screen."""
-        return self.query_one(Composer)
 
     async def subject_entry(self) -> tuple[str, int] | None:
         """(session, seq) of the selected entry that advice would be about; None: about the session."""
@@ -174,6 +175,7 @@ class Advising(ApolloScreen):
             self.desk.drafts.save(self._draft)
         except OSError as problem:
             self.say(f"the draft could not be stored: {problem.strerror}", "error")
+            return
         self._unsaved_since = None
 
     def _close(self) -> None:

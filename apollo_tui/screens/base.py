@@ -40,6 +40,11 @@ class ApolloScreen(Screen[None]):
         self._armed: tuple[str, int] | None = None
         self._stale = True
         self._hinted: keys.Here | None = None
+        self._title = TitleBar(id="title")
+        self._receipt = ReceiptLine(id="receipt")
+        self._hints = HintBar(id="hints")
+        self.ready = False
+        """Whether the widgets are there: nothing is painted before and after."""
 
     @property
     def apollo(self) -> ApolloApp:
@@ -48,10 +53,19 @@ class ApolloScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Title, body, receipt, hints."""
-        yield TitleBar(id="title")
+        yield self._title
         yield from self.compose_body()
-        yield ReceiptLine(id="receipt")
-        yield HintBar(id="hints")
+        yield self._receipt
+        yield self._hints
+
+    def on_mount(self) -> None:
+        """The widgets are there."""
+        self.ready = True
+
+    def on_unmount(self) -> None:
+        """The widgets go; what is typed stays."""
+        self.ready = False
+        self.keep_draft()
 
     def compose_body(self) -> Iterable[Widget]:
         """The widgets between title and receipt."""
@@ -104,7 +118,7 @@ class ApolloScreen(Screen[None]):
         """The app's one timer."""
         if self._stale:
             self._stale = False
-            self.query_one("#title", TitleBar).update(self.desk.state.header(now, self.where()))
+            self._title.update(self.desk.state.header(now, self.where()))
             self.paint(now)
         self.hint()
 
@@ -118,7 +132,7 @@ class ApolloScreen(Screen[None]):
         if here != self._hinted:
             self._hinted = here
             found = self.extra_hints() or keys.hints(here, self.desk.config.keys)
-            self.query_one("#hints", HintBar).update([Hint(key, verb) for key, verb in found])
+            self._hints.update([Hint(key, verb) for key, verb in found])
 
     def extra_hints(self) -> list[tuple[str, str]]:
         """Hints in place of the table's, for a text field that has the focus."""
@@ -126,7 +140,7 @@ class ApolloScreen(Screen[None]):
 
     def say(self, text: str, level: Level = "info") -> None:
         """One line; it stays until the next one or the next key but one."""
-        self.query_one("#receipt", ReceiptLine).show(text, level)
+        self._receipt.show(text, level)
 
     # --- keys -------------------------------------------------------------------------------------------------------
 

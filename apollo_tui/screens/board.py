@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Iterable
 from typing import ClassVar, Final
 
@@ -10,6 +11,7 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from apollo_tui import keys
+from apollo_tui.desk import Desk
 from apollo_tui.screens.verbs import Verbs
 from apollo_tui.state import WINDOW, Change
 from widgets.composer import Composer
@@ -29,27 +31,22 @@ class BoardScreen(Verbs):
     place: ClassVar[keys.Place] = "board"
     BINDINGS: ClassVar[list[BindingType]] = list(keys.bindings("board"))
 
-    panes: int | None = None
-    """How many panes the annotator asked for; None: as many as fit well."""
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self.listing = SessionList(id="sessions")
+        self.wall = Wall(id="wall")
+        self._came_from: list[str] = []
+        self.panes: int | None = None
+        """How many panes the annotator asked for; None: as many as fit well."""
 
     def compose_body(self) -> Iterable[Widget]:
         """List and wall, then the composer."""
-        yield Horizontal(SessionList(id="sessions"), Wall(id="wall"), id="body")
-        yield Composer(id="composer")
+        yield Horizontal(self.listing, self.wall, id="body")
+        yield self.composer
 
     def on_mount(self) -> None:
         """Keys go to the list first."""
         self.listing.focus()
-
-    @property
-    def listing(self) -> SessionList:
-        """The list at the side."""
-        return self.query_one(SessionList)
-
-    @property
-    def wall(self) -> Wall:
-        """The live panes."""
-        return self.query_one(Wall)
 
     @property
     def session(self) -> str | None:
@@ -134,6 +131,22 @@ class BoardScreen(Verbs):
         self.listing.select(session)
         self._choose_panes(self.desk.state.order())
         self._stale = True
+
+    def here(self) -> keys.Here:
+        """Also whether there is a session to go back to."""
+        return dataclasses.replace(super().here(), came_from=bool(self._came_from))
+
+    def action_number(self, text: str) -> None:
+        """To the session with this number; ``ctrl+o`` goes back."""
+        before = self.session
+        super().action_number(text)
+        if before and before != self.session:
+            self._came_from.append(before)
+
+    def action_jump_back(self) -> None:
+        """To the session that the last jump came from."""
+        if self._came_from:
+            self.go_to(self._came_from.pop())
 
     def on_session_list_highlighted(self, message: SessionList.Highlighted) -> None:
         """The list moved."""

@@ -10,8 +10,9 @@ import msgspec
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
+from textual.widgets import Static
 
-from apollo_train.export import Plan, plan_export
+from apollo_train.export import plan_export
 from apollo_train.formats import FORMATS
 from apollo_train.policy import PRESETS, AdviceMode, AdviceRules, FilterPolicy, policy_toml
 from apollo_train.preview import Preview, preview
@@ -23,8 +24,8 @@ from sessions.errors import ApolloError
 from sessions.log.states import ENDED
 from widgets.document import Document
 from widgets.menu import Menu, MenuRow
-from widgets.panel import PanelText
 from widgets.picker import ChoiceList
+from widgets.sanitise import clean
 from widgets.views import Choice, Line, Role
 
 OWN: Final = ""
@@ -61,7 +62,7 @@ class ExportScreen(ApolloScreen):
                 yield ChoiceList(id="export-sessions")
                 yield Menu(id="export-settings")
             with Vertical():
-                yield PanelText([])
+                yield Static("", id="export-counts", markup=False)
                 yield Document(id="export-preview")
 
     def on_mount(self) -> None:
@@ -180,17 +181,17 @@ class ExportScreen(ApolloScreen):
         self._preview()
 
     async def _count_now(self) -> None:
-        counts = self.query_one(PanelText)
+        counts = self.query_one("#export-counts", Static)
         if not self._chosen:
-            counts.set_lines([((" no session is chosen: x chooses the one under the cursor", "need"),)])
+            counts.update("no session is chosen: x chooses the one under the cursor")
             return
         policy, format, chosen = self.policy(), self._settings["format"], sorted(self._chosen)
         try:
             plan = await self.desk.feed.work(lambda reader: plan_export(reader, chosen, policy, format))
         except ApolloError as problem:
-            counts.set_lines([((f" {problem}", "need"),)])
+            counts.update(clean(str(problem)))
             return
-        counts.set_lines(_counted(plan))
+        counts.update(clean("\n".join(plan.lines())))
 
     def _preview(self) -> None:
         self.run_worker(self._preview_now(), group="preview", exclusive=True)
@@ -205,7 +206,11 @@ class ExportScreen(ApolloScreen):
         except ApolloError as problem:
             document.set_lines([((str(problem), "need"),)])
             return
-        document.set_lines(_previewed(found))
+        lines = _previewed(found)
+        document.set_lines(lines)
+        document.go_to(
+            next((at for at, line in enumerate(lines) if line and line[0][1] in ("trained", "masked") and at), 0)
+        )
 
     # --- writing ----------------------------------------------------------------------------------------------------
 
@@ -248,10 +253,6 @@ class ExportScreen(ApolloScreen):
             return
         self._job = None
         self.say(running.said, "done" if running.ended == 0 else "error")
-
-
-def _counted(plan: Plan) -> list[Line]:
-    return [((f" {text}", "strong" if at == 0 else "text"),) for at, text in enumerate(plan.lines())]
 
 
 ROLES: Final[dict[str, Role]] = {"trained": "trained", "masked": "masked", "context": "dim"}

@@ -57,12 +57,12 @@ def leave(board: BoardScreen, *, always: bool = False) -> None:
 
     def chosen(answer: str | None) -> None:
         if answer == "leave":
-            board.app.exit()
+            board.apollo.leave()
         elif answer:
             board.go_to(answer)
 
     if not found and not always:
-        board.app.exit()
+        board.apollo.leave()
         return
     many = len({worry.session for worry in found})
     title = f"before morning, {many} session{'s' * (many != 1)} will stand still" if found else "all will go on"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Final, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -17,6 +17,9 @@ from widgets.sanitise import clean_line
 from widgets.views import Choice
 
 T = TypeVar("T")
+
+FRAME: Final = 9
+"""Rows of a panel that are not choices, and of the screen around it."""
 
 
 class PanelScreen(ModalScreen[T]):
@@ -48,7 +51,15 @@ class PanelScreen(ModalScreen[T]):
 
     def on_mount(self) -> None:
         """As high as the choices need, within the screen."""
-        self.choices.styles.height = max(1, self.choices.line_count)
+        self._fit()
+
+    def on_resize(self) -> None:
+        """Another screen, another height."""
+        self._fit()
+
+    def _fit(self) -> None:
+        room = self.app.size.height - FRAME - len(self._lines)
+        self.choices.styles.height = max(1, min(self.choices.line_count, room))
 
     @property
     def choices(self) -> ChoiceList:

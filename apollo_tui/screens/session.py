@@ -41,9 +41,11 @@ class SessionScreen(Verbs):
 
     def __init__(self, desk: Desk, session: str, seq: int | None = None) -> None:
         super().__init__(desk)
+        self.transcript = Transcript(id="transcript")
+        self._facts = FactsPanel(id="facts")
         self._session = session
         self._at = seq
-        self._book = EntryBook()
+        self._book = EntryBook(label_name=self.desk.labels.name)
         self._sparse: list[ev.Event] = []
         self._files: dict[str, tuple[int, int]] = {}
         self._matches: list[int] = []
@@ -52,13 +54,8 @@ class SessionScreen(Verbs):
 
     def compose_body(self) -> Iterable[Widget]:
         """Transcript and facts, then the composer."""
-        yield Horizontal(Transcript(id="transcript"), FactsPanel(id="facts"), id="body")
-        yield Composer(id="composer")
-
-    @property
-    def transcript(self) -> Transcript:
-        """The transcript."""
-        return self.query_one(Transcript)
+        yield Horizontal(self.transcript, self._facts, id="body")
+        yield self.composer
 
     @property
     def session(self) -> str | None:
@@ -89,7 +86,7 @@ class SessionScreen(Verbs):
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
-    async def on_mount(self) -> None:
+    def on_mount(self) -> None:
         """Read the index; entries follow as they come into sight."""
         self.transcript.focus()
         self.run_worker(self._load(), group="load", exclusive=True)
@@ -97,7 +94,7 @@ class SessionScreen(Verbs):
     async def _load(self) -> None:
         index = await self.desk.feed.work(lambda reader: read_index(reader, self._session))
         self._sparse, self._files = list(index.sparse), index.files
-        self._book = EntryBook()
+        self._book = EntryBook(label_name=self.desk.labels.name)
         self._book.add(self._sparse)
         self.transcript.append(index.anchors)
         self.transcript.live(self.desk.state.sessions[self._session].live)
@@ -106,19 +103,22 @@ class SessionScreen(Verbs):
         self._mark_unread()
         self._stale = True
 
-    async def on_transcript_entries_needed(self, message: Transcript.EntriesNeeded) -> None:
+    def on_transcript_entries_needed(self, message: Transcript.EntriesNeeded) -> None:
         """Read what has come into sight."""
         self.run_worker(self._supply(message.seqs), group="pages")
 
     async def _supply(self, seqs: tuple[int, ...]) -> None:
         if len(self._book) > BOOK_MOST:
-            self._book = EntryBook()
+            self._book = EntryBook(label_name=self.desk.labels.name)
             self._book.add(self._sparse)
         for start in range(0, len(seqs), PAGE):
             wanted = seqs[start : start + PAGE]
             events = await self.desk.feed.read(partial(read_page, session=self._session, seqs=wanted))
             self._book.add(events)
             self.transcript.supply(self._book.entries(wanted))
+        if self.transcript.following:
+            # Heights are known now: the end stands at the bottom of the screen again.
+            self.transcript.follow()
 
     def changed(self, change: Change) -> None:
         """New entries join the end; changed ones are replaced where they are loaded."""
@@ -164,7 +164,7 @@ class SessionScreen(Verbs):
     def paint(self, now: int) -> None:
         """The facts at the side."""
         state = self.desk.state
-        panel = self.query_one(FactsPanel)
+        panel = self._facts
         panel.display = self.size.width >= ROOMY
         if panel.display and self._session in state.sessions:
             summary = state.sessions[self._session].summary

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import msgspec
+
+from apollo_tui.leaving import budget_end, morning, worries
+from apollo_tui.reading import Reading
+from sessions.fold.summary import Summary
+from sessions.log.events import Limits
+
+NOW = 1_800_000_000_000
+HOUR = 3_600_000
+
+
+def summary(**more: object) -> Summary:
+    base = Summary("s", 1, "tune", "demo:x", state="running", active_at=NOW)
+    return msgspec.structs.replace(base, **more)
+
+
+def test_what_is_selected_is_read_and_told_once_after_a_while() -> None:
+    reading = Reading()
+    reading.select("s", 5, 0)
+    reading.select("s", 9, 1_000)
+    assert reading.cursors == {"s": 9} and reading.due(4_000) == {}
+    assert reading.due(5_000) == {"s": 9} and reading.due(9_000) == {}
+
+
+def test_what_is_on_screen_counts_after_a_second_near_a_key_only() -> None:
+    reading = Reading()
+    reading.key(0)
+    reading.show("s", 7, 0)
+    reading.show("s", 7, 900)
+    assert reading.cursors == {}
+    reading.show("s", 7, 1_000)
+    assert reading.cursors == {"s": 7}
+    reading.show("s", 8, 61_500)
+    reading.show("s", 8, 63_000)
+    assert reading.cursors == {"s": 7}, "nobody was there"
+    reading.key(63_500)
+    reading.show("s", 8, 63_600)
+    assert reading.cursors == {"s": 8}
+
+
+def test_a_cursor_never_goes_back_and_a_failed_report_is_made_again() -> None:
+    reading = Reading()
+    reading.know("s", 9)
+    reading.select("s", 5, 0)
+    assert reading.due(10_000) == {}
+    reading.select("s", 12, 0)
+    assert reading.due(10_000) == {"s": 12}
+    reading.failed("s", 10_000)
+    assert reading.due(15_000) == {"s": 12}
+
+
+def test_what_will_stand_still_is_listed_worst_first_with_the_reason() -> None:
+    found = worries(
+        [
+            summary(session="a", number=1, state="paused", state_by="human:bob", reason="lunch", active_at=None),
+            summary(session="b", number=2, state="needs_you", reason="no key", active_at=None),
+            summary(session="c", number=3, open_question="Which rate?"),
+            summary(session="d", number=4),
+            summary(session="e", number=5, state="finished", active_at=None),
+        ],
+        {"d", "e"},
+        NOW,
+    )
+    said = [(worry.session, worry.what, worry.why) for worry in found]
+    assert said == [
+        ("b", "needs you", "no key"),
+        ("c", "question", "asks: Which rate?"),
+        ("a", "paused", "by bob: lunch"),
+        ("d", "unsent draft", "advice was written and not sent"),
+    ]
+
+
+def test_without_a_host_everything_that_runs_stands_still() -> None:
+    assert [worry.what for worry in worries([summary()], set(), NOW, host=False)] == ["no host"]
+
+
+def test_a_budget_that_ends_before_morning_is_told_at_its_present_rate() -> None:
+    fast = summary(step=100, limits=Limits(steps=150), active_ms=HOUR, active_at=None)
+    assert budget_end(fast, NOW) == ("steps", NOW + HOUR // 2)
+    running = msgspec.structs.replace(fast, active_at=NOW)
+    assert [worry.what for worry in worries([running], set(), NOW)] == ["budget"]
+    slow = msgspec.structs.replace(running, limits=Limits(steps=100_000))
+    assert worries([slow], set(), NOW) == []
+    young = msgspec.structs.replace(running, active_ms=60_000)
+    assert budget_end(young, NOW) is None
+
+
+def test_the_morning_lies_ahead_within_a_day() -> None:
+    assert NOW < morning(NOW) <= NOW + 24 * HOUR

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from itertools import count
+
+from apollo_tui.state import BoardState
+from sessions.fold.summary import Summary, fold
+from sessions.host.protocol import DeltaFrame
+from sessions.log import events as ev
+
+ME = "human:ada"
+
+
+class Log:
+    def __init__(self) -> None:
+        self.ids = count(1)
+        self.seqs: dict[str, int] = {}
+
+    def __call__(
+        self,
+        body: ev.Body,
+        *,
+        session: str = "s",
+        step: int | None = None,
+        call: int | None = None,
+        actor: str = "agent",
+    ) -> ev.Event:
+        self.seqs[session] = self.seqs.get(session, 0) + 1
+        number = next(self.ids)
+        return ev.Event(number, session, self.seqs[session], step, call, body.kind, 1, number, actor, None, body)
+
+    def begin(self, session: str = "s", number: int = 1) -> list[ev.Event]:
+        spec = ev.ModelSpec("demo", "x")
+        body = ev.SessionCreated(number=number, title=f"t{number}", task="t", model=spec)
+        return [self(body, session=session), self(ev.StateChanged(state="running"), session=session)]
+
+    def action(self, step: int, session: str = "s") -> ev.Event:
+        return self(ev.ActionStarted(call_id="c", name="run"), session=session, step=step, call=1)
+
+
+def folded(events: list[ev.Event]) -> Summary:
+    summary: Summary | None = None
+    for event in events:
+        summary = fold(summary, event)
+    assert summary is not None
+    return summary
+
+
+def test_events_that_the_first_read_held_already_are_not_counted_twice() -> None:
+    log = Log()
+    known = [*log.begin(), log.action(1)]
+    state = BoardState(ME)
+    state.load([folded(known)], known[-1].id)
+    state.seed("s", known, [], 0, [known[-1].seq])
+    later = log.action(2)
+    change = state.apply([*known, later])
+    assert change.events == [later]
+    assert state.sessions["s"].summary == folded([*known, later])
+    assert state.unread("s") == 2
+
+
+def test_events_that_come_before_the_window_is_read_are_in_it_once_it_is() -> None:
+    log = Log()
+    known = log.begin()
+    state = BoardState(ME)
+    state.load([folded(known)], known[-1].id)
+    early = log.action(1)
+    state.apply([early])
+    assert state.entry("s", early.seq) is None
+    state.seed("s", known, [], 0, [])
+    assert state.entry("s", early.seq) is not None
+    assert state.unread("s") == 1
+
+
+def test_ones_own_cursor_lowers_unread_and_a_colleagues_does_not() -> None:
+    log = Log()
+    events = [*log.begin(), log.action(1), log.action(2)]
+    state = BoardState(ME)
+    state.apply(events)
+    assert state.unread("s") == 2
+    state.apply([log(ev.CursorMoved(read_seq=events[-1].seq), actor="human:bob")])
+    assert state.unread("s") == 2
+    state.apply([log(ev.CursorMoved(read_seq=events[-2].seq), actor=ME)])
+    assert state.unread("s") == 1
+
+
+def test_rows_stand_by_number_and_archived_ones_are_out_of_sight() -> None:
+    log = Log()
+    state = BoardState(ME)
+    state.apply([*log.begin("b", 2), *log.begin("a", 1), *log.begin("c", 3)])
+    assert state.order() == ["a", "b", "c"]
+    state.apply(
+        [log(ev.StateChanged(state="paused"), session="b"), log(ev.StateChanged(state="archived"), session="b")]
+    )
+    assert state.order() == ["a", "c"]
+    state.show_archived = True
+    assert state.order() == ["a", "b", "c"]
+
+
+def test_a_partial_reply_ends_with_its_reply_and_late_frames_are_dropped() -> None:
+    log = Log()
+    state = BoardState(ME)
+    request = ev.ModelRequested(adapter="x", adapter_version=1, envelope={}, sha256="")
+    state.apply([*log.begin(), log(request, step=1)])
+    frame = DeltaFrame("s", 1, 1, 0, "text", 0, "hel")
+    assert state.frame(frame)
+    assert state.sessions["s"].live is not None
+    state.apply([log(ev.ModelReplied(request=3, parts=(), finish="stop"), step=1)])
+    assert state.sessions["s"].live is None
+    assert not state.frame(frame)
+
+
+def test_the_header_names_the_one_that_waits_longest_and_why() -> None:
+    log = Log()
+    state = BoardState(ME)
+    state.apply([*log.begin("a", 1), *log.begin("b", 2)])
+    state.apply([log(ev.StateChanged(state="needs_you", reason="no key"), session="b")])
+    state.apply([log(ev.StateChanged(state="needs_you", reason="later"), session="a")])
+    header = state.header(10 * 60_000)
+    assert header.need_you == 2 and header.first_need.startswith("t2: no key")
+    assert state.view("b", 0).needs_you
+
+
+def test_a_silent_session_says_where_it_is_silent() -> None:
+    log = Log()
+    state = BoardState(ME)
+    state.apply([*log.begin(), log.action(1)])
+    assert state.view("s", 5 * 60_000).why == ""
+    assert state.view("s", 14 * 60_000 + 10).why == "silent for 14 min in run"
