@@ -24,7 +24,7 @@ _INVISIBLE: Final = re.compile(
 
 
 def plain(text: str) -> str:
-    """``text`` over several lines, harmless: no escape sequence, no control but line feed and tab, no direction override.
+    """``text`` over several lines, harmless: no escape sequence, no control but line feed and tab, no override.
 
     A line that was overwritten by carriage returns shows its last state, as a terminal would have left it.
     """
