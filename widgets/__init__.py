@@ -8,11 +8,13 @@ Pure:
 ``calls``           a tool call in one line
 ``entries``         EntryBook: add(events) -> changed seqs, entry(seq), entries(), forget(before); entry_of; fold_polls
 ``entry_kinds``     one builder per kind of entry; diff_lines, lines_of
-``entry_document``  document_of(entry) -> lines for the Action screen
 ``live``            grow(live, step=, attempt=, index=, channel=, offset=, text=, name=) -> LiveReply
 ``session_view``    session_view(summary, now, unread=, why=) -> SessionView
 ``rows``            an entry as rows of a given width
-``regions``         where the panes of a wall stand; default_panes(sessions, focus)
+``viewport``        places over items of unknown height; ``reading`` adds following, anchoring and new counts
+``pane``            the state of one live pane; ``pane_title`` its first row
+``search``          where a search text stands in a line
+``regions``         where the panes of a wall stand
 
 Widgets:
 ``paint``           Painter: the base of all line-API widgets; roles become styles
@@ -31,7 +33,6 @@ Widgets:
 ``facts``           FactsPanel: update(FactsView)
 ``hints``           HintBar: update(hints), at most seven
 ``receipt``         ReceiptLine: show(text, level): one line instead of toasts; never takes the focus
-``picker``          ChoiceList: update(choices): one key per choice; messages Picked, Highlighted, Closed
+``picker``          ChoiceList: update(choices): one key per choice; messages Picked, Highlighted
 ``menu``            Menu: a ChoiceList whose rows have values; messages Changed, Activated
-``panel``           Panel: a title, lines of text and a ChoiceList (leaving, confirm)
 """

@@ -48,7 +48,10 @@ class Pane:
     def put(self, entries: Iterable[Entry]) -> None:
         """Take in new and changed entries. A reply that is now in the log ends the partial one."""
         for entry in entries:
+            if self._entries.get(entry.seq) == entry:
+                continue
             self._entries[entry.seq] = entry
+            self._stale = self.dirty = True
             if entry.kind == "reply" and entry.step is not None:
                 if entry.name != "interrupted":
                     self._replied = max(self._replied, entry.step)
@@ -57,7 +60,6 @@ class Pane:
         if len(self._entries) > 2 * KEPT and self.following:
             for seq in sorted(self._entries)[:-KEPT]:
                 del self._entries[seq]
-        self._stale = self.dirty = True
 
     def set_live(self, live: LiveReply | None) -> None:
         """The reply that streams now; frames that come after their reply is in the log are late and shown no more."""

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from textual.geometry import Region
 
 LEAST_WIDTH = 36
 """Cells below which a pane says too little to be worth its place."""
 LEAST_HEIGHT = 5
-
-
-def default_panes(ids: Sequence[str], focus: str | None, most: int = 4) -> list[str]:
-    """Up to ``most`` sessions each get a pane; above that, one large pane for the session in focus beside the list."""
-    if len(ids) <= most:
-        return list(ids)
-    return [focus if focus is not None and focus in ids else ids[0]]
 
 
 def grid(count: int, width: int, height: int) -> list[Region]:

@@ -105,8 +105,9 @@ class Wall(Painter, can_focus=True):
 
     def set_session(self, view: SessionView) -> None:
         """What the title of a pane says."""
-        self._views[view.id] = view
-        self._pane(view.id).dirty = True
+        if self._views.get(view.id) != view:
+            self._views[view.id] = view
+            self._pane(view.id).dirty = True
 
     def put(self, session: str, entries: Iterable[Entry]) -> None:
         """New and changed entries of a session; painted at the next flush."""

@@ -10,12 +10,11 @@ from sessions.log import events as ev
 from widgets.composer import Composer
 from widgets.document import Document
 from widgets.entries import EntryBook
-from widgets.entry_document import document_of, section
 from widgets.facts import FactsPanel
 from widgets.header import TitleBar
 from widgets.hints import HintBar
 from widgets.live import grow
-from widgets.panel import Panel
+from widgets.picker import ChoiceList
 from widgets.receipt import ReceiptLine
 from widgets.session_list import SessionList
 from widgets.transcript import Transcript
@@ -54,7 +53,7 @@ def hostile_events() -> Told:
 class ForeignApp(App[None]):
     """Every widget, every text of it hostile: in the cleaned form that builders give, and raw."""
 
-    CSS = "Vertical, Horizontal { height: 1fr; } Composer, Panel { height: 5; }"
+    CSS = "Vertical, Horizontal { height: 1fr; } Composer, ChoiceList { height: 5; }"
     seconds = 0.0
 
     def compose(self) -> ComposeResult:
@@ -67,7 +66,7 @@ class ForeignApp(App[None]):
             yield Document()
             yield FactsPanel()
             with Vertical():
-                yield Panel(ESCAPES, [Choice("a", ESCAPES, note=ESCAPES, value=ESCAPES, group=ESCAPES)])
+                yield ChoiceList([Choice("a", ESCAPES, note=ESCAPES, value=ESCAPES, group=ESCAPES)])
         yield Composer()
         yield ReceiptLine()
         yield HintBar()
@@ -100,9 +99,7 @@ class ForeignApp(App[None]):
         )
         self.query_one(FactsPanel).update(facts)
         document = self.query_one(Document)
-        document.set_lines(
-            [*document_of(entries[2]), *section(ESCAPES, ESCAPES), ((ESCAPES, "text"),), (("y" * 1_000_000, "text"),)]
-        )
+        document.set_lines([*entries[2].detail, ((ESCAPES, "text"),), (("y" * 1_000_000, "text"),)])
         self.query_one(ReceiptLine).show(ESCAPES, "error")
         self.query_one(HintBar).update([Hint("x", ESCAPES)])
         self.query_one(Composer).bind(ComposerTarget("s", 1, ESCAPES, about=ESCAPES), draft=ESCAPES, earlier=[ESCAPES])

@@ -11,7 +11,6 @@ from widgets.glyphs import OUTCOMES, STATES, age, clock, count, duration, sparkl
 from widgets.header import TitleBar
 from widgets.hints import HintBar
 from widgets.menu import Menu, MenuRow
-from widgets.panel import Panel
 from widgets.picker import ChoiceList
 from widgets.receipt import ReceiptLine
 from widgets.views import Choice, FactsView, HeaderView, Hint, PlanLine, SessionView
@@ -30,7 +29,10 @@ class PickerApp(App[None]):
         self.picked: list[tuple[str, bool]] = []
 
     def compose(self) -> ComposeResult:
-        yield Panel("Label", CHOICES)
+        yield ChoiceList(CHOICES)
+
+    def on_mount(self) -> None:
+        self.query_one(ChoiceList).focus()
 
     @on(ChoiceList.Picked)
     def remember(self, message: ChoiceList.Picked) -> None:

@@ -6,7 +6,7 @@ from widget_events import START, Told
 from widgets.entries import EntryBook
 from widgets.live import grow
 from widgets.pane import Pane
-from widgets.regions import LEAST_HEIGHT, LEAST_WIDTH, default_panes, grid
+from widgets.regions import LEAST_HEIGHT, LEAST_WIDTH, grid
 from widgets.session_list import SessionList
 from widgets.views import Entry, LiveReply, SessionView
 from widgets.wall import Wall
@@ -209,12 +209,6 @@ def test_panes_fill_the_wall_without_overlap_and_none_is_uselessly_small() -> No
                 assert region.right <= width and region.bottom <= height
             for one in regions:
                 assert not any(one is not other and one.overlaps(other) for other in regions)
-
-
-def test_above_four_sessions_one_large_pane_is_the_default() -> None:
-    assert default_panes(["a", "b"], "b") == ["a", "b"]
-    assert default_panes(list("abcde"), "c") == ["c"]
-    assert default_panes(list("abcde"), None) == ["a"]
 
 
 class ListApp(App[None]):
