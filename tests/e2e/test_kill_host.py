@@ -168,7 +168,8 @@ def check_effects(reader: LogReader, kills: int) -> None:
         assert fates["interrupted"] <= missing <= fates["interrupted"] + fates["unknown"]
         unknown += fates["unknown"]
         steps = [e.step for e in reader.events(summary.session, kinds=("model.reply",))]
-        assert len(steps) == len(set(steps)) == TURNS + 1
+        # Advice that comes in while a session finishes gets a step of its own.
+        assert len(steps) == len(set(steps)) >= TURNS + 1
     assert unknown <= kills
 
 
