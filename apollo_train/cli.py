@@ -13,6 +13,7 @@ import click
 from apollo_train.errors import TrainError
 from apollo_train.export import run_export
 from apollo_train.formats import FORMATS
+from apollo_train.lazy import LazyGroup
 from apollo_train.policy import PRESETS, load_policy, policy_toml
 from apollo_train.preview import Preview, Span, preview
 from sessions.errors import ApolloError
@@ -52,7 +53,7 @@ def open_log(log: Path | None) -> LogReader:
     return LogReader(log_paths(log).log)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Turn Apollo's log into training data with per-action masks."""
 

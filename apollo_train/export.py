@@ -17,7 +17,7 @@ from apollo_train import tokens
 from apollo_train.counts import Counts
 from apollo_train.errors import NothingToExport
 from apollo_train.formats import format_named
-from apollo_train.formats.base import Format, Line
+from apollo_train.formats.base import Configured, Format, Line
 from apollo_train.judgement import Judgement
 from apollo_train.masks import masks_of
 from apollo_train.policy import FilterPolicy
@@ -78,7 +78,7 @@ def plan_export(
     reader: LogReader,
     sessions: Sequence[str] | None,
     policy: FilterPolicy,
-    format: str = "steps",
+    format: str | Format = "steps",
     *,
     position: int | None = None,
 ) -> Plan:
@@ -100,7 +100,7 @@ def run_export(
     reader: LogReader,
     sessions: Sequence[str] | None,
     policy: FilterPolicy,
-    format: str,
+    format: str | Format,
     out: Path,
     *,
     overwrite: bool = False,
@@ -209,10 +209,11 @@ def _twin_line(item: Excluded) -> bytes:
 def _manifest(report: ExportReport, policy: FilterPolicy, made: Format, hashes: dict[str, str]) -> dict[str, Any]:
     """By which rules, from where, how much: nothing in it depends on when or where the file was written."""
     ruled = made.unit != "event"
+    settings = {"settings": made.settings} if isinstance(made, Configured) else {}
     return {
         "apollo": "export",
         "v": 1,
-        "format": {"name": made.name, "version": made.version},
+        "format": {"name": made.name, "version": made.version, **settings},
         "policy": policy.plain() if ruled else None,
         "policy_sha256": policy.digest if ruled else None,
         "position": report.position,

@@ -30,6 +30,8 @@ class StepSample:
     completion: Chat
     tools: list[dict[str, Any]]
     meta: dict[str, Any]
+    root: int = 0
+    """The request that began the context of this prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,16 @@ class Source:
         return Excluded(name, self.judged.session, mask.name, reason, mask.seq, mask.calls_lost)
 
 
-def steps_of(source: Source) -> Iterator[StepSample | Excluded]:
-    """Every reply of the session as a sample, or why it is none; in order, in constant memory."""
+def steps_of(source: Source, *, parts: bool = False) -> Iterator[StepSample | Excluded]:
+    """Every reply of the session as a sample, or why it is none; in order, in constant memory.
+
+    ``parts``: also replies of which the policy masks only some calls, for formats that can go by token.
+    """
+    parts = parts and source.policy.flags.scope != "message"
     prompts = Prompts(source.reader, source.judged)
     unaider = Unaider(source.reader, source.judged, source.policy.advice)
     for mask in masks_of(source.reader, source.judged, source.policy):
-        if not mask.trained:
+        if not mask.trained and not (parts and any(cell.trained for cell in mask.cells)):
             yield source.excluded(mask, mask.reason)
             continue
         prompt = prompt_of(prompts, mask, check=source.check)
@@ -134,4 +140,4 @@ def _sample(
         seen=mask.seen,
     )
     turns = [turn.chat for turn in unaided.turns]
-    return StepSample(name, mask, turns, chat_of_reply(body.parts), prompt.tools, meta)
+    return StepSample(name, mask, turns, chat_of_reply(body.parts), prompt.tools, meta, prompt.root)

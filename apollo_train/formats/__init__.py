@@ -18,8 +18,10 @@ class UnknownFormat(TrainError):
     """No format has this name."""
 
 
-def format_named(name: str) -> Format:
-    """The format of this name. Raises UnknownFormat, naming those that there are."""
+def format_named(name: str | Format) -> Format:
+    """The format of this name (or one made already). Raises UnknownFormat, naming those that there are."""
+    if not isinstance(name, str):
+        return name
     if name not in FORMATS:
         raise UnknownFormat(f"there is no format {name!r}: choose one of {', '.join(FORMATS)}")
     return FORMATS[name]

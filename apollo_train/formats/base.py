@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from apollo_train.samples import Excluded, Source
 
@@ -56,4 +56,14 @@ class Format(Protocol):
 
     def lines(self, source: Source) -> Iterator[Line | Excluded]:
         """The lines of one session, in constant memory."""
+        ...
+
+
+@runtime_checkable
+class Configured(Protocol):
+    """A format whose bytes depend on more than the log and the policy."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that they depend on, for the manifest."""
         ...

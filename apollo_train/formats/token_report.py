@@ -1,0 +1,175 @@
+"""What a file of tokens holds: trained and masked by reason, what was cut or dropped and why, and some rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, Literal
+
+import msgspec
+
+from apollo_train.samples import reply_of
+from apollo_train.templates.engine import Engine
+from apollo_train.templates.packing import PackCounts, Row
+from apollo_train.templates.target import Unfit
+
+SHOWN_CONTEXT: Final = 1200
+"""Of a stretch of context, head and tail, half of this each, are shown, in characters."""
+COUNT_DRIFT: Final = 0.001
+"""A server that counts otherwise by more than this share has another tokenizer or template."""
+
+
+class Stretch(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A stretch of decoded text in a preview."""
+
+    text: str
+    role: Literal["trained", "masked", "context"]
+    label: str = ""
+    reason: str = ""
+    tokens: int = 0
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """A row, decoded."""
+
+    id: str
+    tokens: int
+    trained: int
+    stretches: tuple[Stretch, ...]
+
+
+class TokenReport(msgspec.Struct):
+    """Counts of one export; all lengths in tokens."""
+
+    rows: int = 0
+    replies: int = 0
+    tokens: int = 0
+    trained: int = 0
+    context: int = 0
+    masked: dict[str, int] = {}
+    """Tokens of replies without loss, by reason."""
+    masked_actions: dict[str, int] = {}
+    """Calls without loss in rows that train other parts of the same reply, by reason."""
+    dropped: dict[str, int] = {}
+    """Replies that are in no row, by reason."""
+    cut_rows: int = 0
+    cut_tokens: int = 0
+    longest: int = 0
+    packed_rows: int = 0
+    pack_broken: int = 0
+    """Times that a row had to end because the template renders what came before differently later on."""
+    no_think: int = 0
+    unsaid: dict[str, int] = {}
+    """Parts of replies that the template does not render."""
+    sampled: int = 0
+    """Replies whose token ids are the server's own."""
+    server_tokens: int = 0
+    own_tokens: int = 0
+    """What the server and this tokenizer counted for the same requests."""
+    first_problem: str = ""
+    shown: list[Shown] = []
+
+    def take(self, row: Row, engine: Engine, *, previews: int) -> None:
+        """Count a row, and keep it decoded if it is one of the first."""
+        self.rows += 1
+        self.replies += len(row.replies)
+        self.tokens += len(row.ids)
+        self.trained += sum(row.trained)
+        self.context += len(row.ids) - sum(reply.end - reply.start for reply in row.replies)
+        self.longest = max(self.longest, len(row.ids))
+        self.packed_rows += len(row.replies) > 1
+        for reply in row.replies:
+            self._reply(reply.step)
+        if len(self.shown) < previews:
+            self.shown.append(shown(row, engine))
+
+    def _reply(self, step: Any) -> None:
+        for piece in step.pieces:
+            if piece.reason:
+                _add(self.masked, piece.reason, piece.end - piece.start)
+                if piece.part == "call":
+                    _add(self.masked_actions, piece.reason)
+        self.cut_rows += step.cut > 0
+        self.cut_tokens += step.cut
+        self.no_think += step.no_think
+        self.sampled += step.sampled
+        for part in step.unsaid:
+            _add(self.unsaid, part)
+        usage = reply_of(step.sample.mask).usage
+        if usage is not None and usage.input_tokens and step.sample.meta["prompt"] == "exact":
+            self.server_tokens += usage.input_tokens + usage.output_tokens
+            self.own_tokens += len(step.prompt) + step.cut + len(step.target)
+
+    def drop(self, reason: str) -> None:
+        """Count a reply that is in no row."""
+        _add(self.dropped, reason)
+
+    def note(self, unfit: Unfit) -> None:
+        """Keep what the template said first."""
+        self.first_problem = self.first_problem or unfit.detail
+
+    def packed(self, counts: PackCounts) -> None:
+        """Take the counts of a session's packing."""
+        self.pack_broken += counts.broken
+
+    @property
+    def drift(self) -> float | None:
+        """How much more (1.0: twice) this tokenizer counts than the servers did; None if no server counted."""
+        return self.own_tokens / self.server_tokens - 1 if self.server_tokens else None
+
+    def lines(self) -> Iterator[str]:
+        """The report for a person."""
+        yield (
+            f"{self.rows:,} rows of {self.replies:,} replies: {self.tokens:,} tokens, {self.trained:,} trained "
+            f"({self.tokens / max(1, self.trained):.1f} processed for each); the longest has {self.longest:,}"
+        )
+        yield from (f"masked: {n:,} tokens, {why}" for why, n in sorted(self.masked.items()))
+        yield from (f"masked: {n:,} calls beside trained ones, {why}" for why, n in sorted(self.masked_actions.items()))
+        yield from (f"dropped: {n:,} replies, {why}" for why, n in sorted(self.dropped.items()))
+        yield from (f"the template does not render the {part} of {n:,} replies" for part, n in self.unsaid.items())
+        told = {
+            "prompts were cut at their start to fit": self.cut_rows,
+            "rows hold more than one reply": self.packed_rows,
+            "rows had to end early, because the template renders earlier turns differently later": self.pack_broken,
+            "replies without reasoning are in the template's no-think form, its empty block masked": self.no_think,
+            "replies have the server's own token ids": self.sampled,
+        }
+        yield from (f"{n:,} {what}" for what, n in told.items() if n)
+        if self.drift is not None and abs(self.drift) > COUNT_DRIFT:
+            yield f"the servers counted {self.server_tokens:,} tokens where this tokenizer counts {self.drift:+.1%}"
+        if self.first_problem:
+            yield f"the first refusal: {self.first_problem}"
+
+    def counts(self) -> dict[str, Any]:
+        """The counts without the previews."""
+        made: dict[str, Any] = msgspec.to_builtins(self)
+        del made["shown"]
+        return made
+
+
+def shown(row: Row, engine: Engine) -> Shown:
+    """The row as text, stretch by stretch."""
+    stretches: list[Stretch] = []
+    at = 0
+    for reply in row.replies:
+        stretches.append(_context(row, engine, at, reply.start))
+        for piece in reply.step.pieces:
+            ids = row.ids[reply.start + piece.start : reply.start + piece.end]
+            if ids:
+                label = f"step {reply.step.sample.meta['step']}" + (f" {piece.part}" if piece.part != "reply" else "")
+                label += f" {piece.call}" if piece.call else ""
+                role: Literal["trained", "masked"] = "masked" if piece.reason else "trained"
+                stretches.append(Stretch(engine.decode(ids), role, label, piece.reason, len(ids)))
+        at = reply.end
+    return Shown(row.last.sample.id, len(row.ids), sum(row.trained), tuple(s for s in stretches if s.tokens))
+
+
+def _context(row: Row, engine: Engine, start: int, end: int) -> Stretch:
+    text = engine.decode(row.ids[start:end])
+    if len(text) > SHOWN_CONTEXT:
+        half = SHOWN_CONTEXT // 2
+        text = f"{text[:half]}\n[… {len(text) - 2 * half:,} characters …]\n{text[-half:]}"
+    return Stretch(text, "context", "", "", end - start)
+
+
+def _add(counts: dict[str, int], key: str, number: int = 1) -> None:
+    counts[key] = counts.get(key, 0) + number

@@ -1,0 +1,125 @@
+"""``tokens``: ``input_ids`` and ``labels`` (-100 where there is no loss). The one form that no loader can misread.
+
+It needs a tokenizer, so it is made with one (``apollo-train tokens``) and not found by name alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from apollo_train.chat import dumps
+from apollo_train.errors import TrainError
+from apollo_train.formats.base import Line, Unit
+from apollo_train.formats.token_report import TokenReport
+from apollo_train.samples import Excluded, Source, StepSample, steps_of
+from apollo_train.templates.packing import Packer, Packing, Row
+from apollo_train.templates.target import Renderer, StepTokens, Unfit, describe
+
+TooLongChoice = Literal["error", "exclude", "keep_end"]
+
+
+class TooLong(TrainError):
+    """A sample is longer than the limit, and nobody chose what to do then."""
+
+
+@dataclass(slots=True)
+class TokensFormat:
+    """Rows of token ids. ``report`` fills while lines are made; lengths are in tokens."""
+
+    renderer: Renderer
+    packing: Packing = "rounds"
+    max_length: int | None = None
+    too_long: TooLongChoice = "error"
+    """``error``; ``exclude`` the reply; or ``keep_end``: cut the start of its prompt, never its target."""
+    previews: int = 12
+    name: str = "tokens"
+    version: int = 1
+    unit: Unit = "step"
+    about: str = "input_ids and labels, for a tokenizer"
+    report: TokenReport = field(default_factory=TokenReport)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the bytes depend on besides log and policy."""
+        limits = {"packing": self.packing, "max_length": self.max_length, "too_long": self.too_long}
+        return {**describe(self.renderer), **limits}
+
+    def lines(self, source: Source) -> Iterator[Line | Excluded]:
+        """A line per row of the session."""
+        for row in self.rows(source):
+            yield row if isinstance(row, Excluded) else self._line(row)
+
+    def rows(self, source: Source) -> Iterator[Row | Excluded]:
+        """The rows of the session, and why replies are in none."""
+        left_out: list[Excluded] = []
+        packer = Packer(self.packing)
+        for row in packer.rows(self._fitting(source, left_out)):
+            yield from left_out
+            left_out.clear()
+            self.report.take(row, self.renderer.engine, previews=self.previews)
+            yield row
+        yield from left_out
+        self.report.packed(packer.counts)
+
+    def row(self, row: Row) -> dict[str, Any]:
+        """What is written of a row."""
+        first, last = row.replies[0].step.sample, row.last.sample
+        meta = dict(last.meta)
+        if len(row.replies) > 1:
+            steps = f"{first.meta['step']}-{last.meta['step']}"
+            meta |= {"id": last.id.replace(f":{last.meta['step']}", f":{steps}", 1), "step": steps, "packing": "round"}
+        meta |= {
+            "seen": all(reply.step.sample.meta["seen"] for reply in row.replies),
+            "segment": last.root,
+            "targets": [[reply.step.sample.meta["step"], reply.start, reply.end] for reply in row.replies],
+            "template": self.settings["template_sha256"],
+            "tokenizer": self.settings["tokenizer_sha256"],
+        }
+        return {"input_ids": row.ids, "labels": row.labels, "meta": meta}
+
+    def _line(self, row: Row) -> Line:
+        trained = [sum(row.trained[reply.start : reply.end]) for reply in row.replies]
+        unseen = (n for n, reply in zip(trained, row.replies, strict=True) if not reply.step.sample.mask.seen)
+        return Line(
+            dumps(self.row(row)),
+            trained=len(row.replies),
+            trained_tokens=sum(trained),
+            processed_tokens=len(row.ids),
+            unseen_tokens=sum(unseen),
+            counterfactual=row.last.sample.meta["prompt"] == "counterfactual",
+        )
+
+    def _fitting(self, source: Source, left_out: list[Excluded]) -> Iterator[StepTokens]:
+        for sample in steps_of(source, parts=True):
+            made = sample if isinstance(sample, Excluded) else self._step(source, sample)
+            if isinstance(made, Excluded):
+                self.report.drop(made.reason)
+                left_out.append(made)
+            else:
+                yield made
+
+    def _step(self, source: Source, sample: StepSample) -> StepTokens | Excluded:
+        made = self.renderer.step(sample)
+        if isinstance(made, Unfit):
+            self.report.note(made)
+            return _excluded(source, sample, made.reason)
+        length = len(made.prompt) + len(made.target)
+        if self.max_length is None or length <= self.max_length:
+            return made if any(made.labels) else _excluded(source, sample, sample.mask.reason)
+        if self.too_long == "error":
+            raise TooLong(
+                f"step {sample.meta['step']} of session {source.judged.session} makes {length:,} tokens, over the "
+                f"limit of {self.max_length:,}: raise --max-length, or say --too-long exclude (without it) or keep_end "
+                "(cut the start of its prompt)"
+            )
+        room = self.max_length - len(made.target)
+        if self.too_long == "exclude" or room <= 0:
+            return _excluded(source, sample, "too_long")
+        return replace(made, prompt=made.prompt[-room:], cut=len(made.prompt) - room)
+
+
+def _excluded(source: Source, sample: StepSample, reason: str) -> Excluded:
+    suffix = sample.id.removeprefix(f"{source.judged.session}:{sample.mask.name}")
+    return source.excluded(sample.mask, reason, suffix)

@@ -1,0 +1,39 @@
+"""Commands that are imported when they are asked for: nothing of the trainers is loaded to write a file."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Final
+
+import click
+
+COMMANDS: Final = {
+    "tokens": ("apollo_train.token_cli:tokens", "Write token ids and labels for one tokenizer."),
+}
+"""Where each command lives, and what the list of commands says of it."""
+
+
+class LazyGroup(click.Group):
+    """A group that knows of its lazy commands what a list needs, and imports one to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in order."""
+        return sorted({*super().list_commands(ctx), *COMMANDS})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command itself."""
+        if cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        found: Any = getattr(importlib.import_module(module), name)
+        assert isinstance(found, click.Command)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, without importing any."""
+        rows: list[tuple[str, str]] = []
+        for name in self.list_commands(ctx):
+            command = self.commands.get(name)
+            rows.append((name, COMMANDS[name][1] if command is None else command.get_short_help_str(90)))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)

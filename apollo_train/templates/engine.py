@@ -1,0 +1,134 @@
+"""The one door to tokenizers and their chat templates. transformers is imported only when one is opened."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from apollo_train.errors import TrainError
+from sessions.log.text import canonical_json
+
+Messages = Sequence[dict[str, Any]]
+
+
+class NoTokenizer(TrainError):
+    """A tokenizer, or the library that reads it, is missing."""
+
+
+class TemplateRefused(TrainError):
+    """The template itself said no to these messages."""
+
+
+class Engine(Protocol):
+    """A tokenizer with a chat template."""
+
+    @property
+    def name(self) -> str:
+        """Where it came from, as given."""
+        ...
+
+    @property
+    def template(self) -> str:
+        """The text of the chat template."""
+        ...
+
+    @property
+    def tokenizer_hash(self) -> str:
+        """SHA-256 of the tokenizer's own description."""
+        ...
+
+    def render(self, messages: Messages, tools: Messages, *, generation: bool, thinking: bool) -> str:
+        """The text of a conversation; ``generation`` ends it where a reply begins. Raises TemplateRefused."""
+        ...
+
+    def encode(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """Token ids, nothing added, and of each the stretch of ``text`` that it stands for (start, end)."""
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of these ids, special tokens included, exactly."""
+        ...
+
+    def token_id(self, text: str) -> int | None:
+        """The id of the token whose text is exactly this; None if there is none."""
+        ...
+
+
+def template_hash(engine: Engine) -> str:
+    """SHA-256 of the template's text."""
+    return hashlib.sha256(engine.template.encode()).hexdigest()
+
+
+class HFEngine:
+    """A Hugging Face tokenizer."""
+
+    def __init__(self, tokenizer: Any, name: str = "") -> None:
+        """``tokenizer`` must be a fast one: without offsets no part of a reply can be told from another."""
+        if not getattr(tokenizer, "is_fast", False):
+            raise NoTokenizer(f"the tokenizer {name!r} has no fast form (tokenizer.json): convert it first")
+        if not isinstance(tokenizer.chat_template, str):
+            raise NoTokenizer(f"the tokenizer {name!r} has no chat template: give one with --chat-template FILE")
+        self.tokenizer = tokenizer
+        self.name = name
+        self.template: str = tokenizer.chat_template
+        self.tokenizer_hash = hashlib.sha256(_description(tokenizer)).hexdigest()
+
+    def render(self, messages: Messages, tools: Messages, *, generation: bool, thinking: bool) -> str:
+        """See Engine."""
+        import jinja2
+
+        # A template that does not know `enable_thinking` sees one more unused variable.
+        extra = {} if thinking else {"enable_thinking": False}
+        try:
+            text = self.tokenizer.apply_chat_template(
+                list(messages), tools=list(tools) or None, tokenize=False, add_generation_prompt=generation, **extra
+            )
+        except (jinja2.TemplateError, TypeError, ValueError, KeyError) as problem:
+            said = " ".join(str(problem).split())[:200]
+            raise TemplateRefused(f"the template of {self.name!r} refused a conversation: {said}") from problem
+        return str(text)
+
+    def encode(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """See Engine."""
+        made = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        return list(made["input_ids"]), [(int(a), int(b)) for a, b in made["offset_mapping"]]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """See Engine."""
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+    def token_id(self, text: str) -> int | None:
+        """See Engine."""
+        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return int(ids[0]) if len(ids) == 1 else None
+
+
+def open_engine(source: str | Path, chat_template: Path | None = None) -> HFEngine:
+    """The tokenizer in that folder (or of that model name). Raises NoTokenizer, one line."""
+    try:
+        import transformers
+    except ImportError as problem:
+        raise NoTokenizer(
+            "tokens need transformers, which is not installed here: `make train-env`, then .venv-train/bin/apollo-train"
+        ) from problem
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(str(source))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+        said = (str(problem).strip() or type(problem).__name__).splitlines()[0][:200]
+        raise NoTokenizer(f"no tokenizer can be read from {str(source)!r}: {said}") from problem
+    if chat_template is not None:
+        try:
+            tokenizer.chat_template = chat_template.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as problem:
+            raise NoTokenizer(f"the chat template {chat_template} cannot be read: {problem}") from problem
+    return HFEngine(tokenizer, str(source))
+
+
+def _description(tokenizer: Any) -> bytes:
+    """All that decides how text becomes ids. Settings of one run (padding, truncation) do not."""
+    import json
+
+    whole = json.loads(tokenizer.backend_tokenizer.to_str())
+    return canonical_json({key: value for key, value in whole.items() if key not in ("padding", "truncation")})

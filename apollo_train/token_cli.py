@@ -1,0 +1,120 @@
+"""``apollo-train tokens``: from a log to token ids and labels, with a report and a look at what is trained."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from apollo_train.cli import COLOURS, MARKS, log_option, open_log, policy_option, told
+from apollo_train.errors import FileInTheWay, TrainError
+from apollo_train.export import ExportReport, run_export
+from apollo_train.formats.token_files import report_paths, write_parquet, write_report
+from apollo_train.formats.token_report import Shown
+from apollo_train.formats.tokens import TokensFormat
+from apollo_train.policy import load_policy
+from apollo_train.templates.engine import open_engine
+from apollo_train.templates.families import stops_of
+from apollo_train.templates.target import Renderer
+from apollo_train.templates.traits import traits_of
+from sessions.log.reader import LogReader
+from sessions.plain import plain, plain_line
+
+_OPTIONS: Final = (
+    click.option("--chat-template", type=click.Path(path_type=Path, dir_okay=False), help="Instead of its own."),
+    click.option("--stop", multiple=True, metavar="TOKEN", help="Where replies end; twice: after a text, a call."),
+    click.option("--max-length", type=click.IntRange(min=8), help="The longest row, in tokens (default: no limit)."),
+    click.option("--too-long", type=click.Choice(["error", "exclude", "keep_end"]), default="error", show_default=True),
+    click.option("--packing", type=click.Choice(["rounds", "steps"]), default="rounds", show_default=True),
+    click.option("--no-think", type=click.Choice(["mask", "exclude"]), default="mask", show_default=True,
+                 help="Replies without reasoning: the empty block masked, or left out."),
+)  # fmt: skip
+
+
+def token_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say how rows of tokens are made."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def tokens_format(tokenizer: str, chat_template: Path | None, stop: tuple[str, ...], **settings: Any) -> TokensFormat:
+    """The format for this tokenizer. Raises NoTokenizer or UnknownTemplate."""
+    no_think = settings.pop("no_think")
+    engine = open_engine(tokenizer, chat_template)
+    renderer = Renderer(engine, stops_of(engine, stop), traits_of(engine), no_think)
+    return TokensFormat(renderer, **settings)
+
+
+def write_tokens(
+    reader: LogReader,
+    sessions: list[str] | None,
+    policy: str,
+    made: TokensFormat,
+    out: Path,
+    *,
+    overwrite: bool,
+    position: int | None,
+) -> ExportReport:
+    """Write the rows, their twin, manifest, report and page."""
+    for path in () if overwrite else report_paths(out):
+        if path.exists():
+            raise FileInTheWay(f"{path} is there already: choose another name, or say --overwrite")
+    report = run_export(reader, sessions, load_policy(policy), made, out, overwrite=overwrite, position=position)
+    write_report(out, made.report, made.settings, overwrite=overwrite)
+    return report
+
+
+@click.command()
+@log_option
+@policy_option
+@click.option("--tokenizer", required=True, metavar="FOLDER", help="The model's folder (or name).")
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The JSONL file to write.")
+@click.option("--session", "chosen", multiple=True, metavar="ID", help="Only these sessions (may be given again).")
+@token_options
+@click.option("--parquet", is_flag=True, help="Also write the rows as Parquet, OUT with .parquet.")
+@click.option("--show", default=1, show_default=True, help="Rows to show decoded, what is trained in colour.")
+@click.option("--position", type=int, help="Read the log only up to this event, to repeat an earlier export.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+def tokens(
+    log: Path | None,
+    policy: str,
+    tokenizer: str,
+    out: Path,
+    chosen: tuple[str, ...],
+    parquet: bool,
+    show: int,
+    position: int | None,
+    overwrite: bool,
+    **settings: Any,
+) -> None:
+    """Write rows of token ids and labels, -100 where there is no loss, with a report and a page of decoded rows."""
+    with told(), open_log(log) as reader:
+        sessions = [reader.find(prefix) for prefix in chosen] or None
+        made = tokens_format(tokenizer, **settings)
+        columns = out.with_suffix(".parquet")
+        if parquet and columns.exists() and not overwrite:
+            raise FileInTheWay(f"{columns} is there already: choose another name, or say --overwrite")
+        if parquet and columns == out:
+            raise TrainError("--out names the JSONL file; --parquet writes another one beside it")
+        report = write_tokens(reader, sessions, policy, made, out, overwrite=overwrite, position=position)
+        if parquet:
+            write_parquet(out, columns)
+        for row in made.report.shown[:show]:
+            show_row(row)
+        click.echo(plain_line(f"{report.path} (tokens)"))
+        for line in (*report.lines(), *made.report.lines()):
+            click.echo(f"  {plain_line(line)}")
+        click.echo(plain_line(f"  decoded rows: {report_paths(out)[1]}"))
+
+
+def show_row(row: Shown) -> None:
+    """One row, decoded: what is trained in colour, and by a sign in the margin where there is none."""
+    click.echo(plain_line(f"row {row.id}: {row.trained:,} of {row.tokens:,} tokens trained"))
+    for stretch in row.stretches:
+        colour = None if os.environ.get("NO_COLOR") else COLOURS[stretch.role]
+        for line in plain(stretch.text).split("\n"):
+            click.secho(f"{MARKS[stretch.role]} {line}", fg=colour)
