@@ -21,7 +21,8 @@ POLLING: Final = frozenset({"wait", "job_output", "sleep", "get_session_output",
 
 def call_line(name: str, arguments: Mapping[str, Any]) -> Line:
     """Name and the arguments that say most, as the headline of an action."""
-    return _line(name, _said(arguments))
+    main, rest = _said(arguments)
+    return _line(name, main, rest)
 
 
 def raw_call_line(name: str, arguments: str) -> Line:
@@ -56,14 +57,17 @@ def argument_lines(arguments: Mapping[str, Any], limit: int = 200) -> list[Line]
     return lines
 
 
-def _line(name: str, said: str) -> Line:
-    shown = clean_line(name, 60) or "(no tool)"
-    return ((shown, "call"), (f"  {said}", "text")) if said else ((shown, "call"),)
+def _line(name: str, main: str, rest: str = "") -> Line:
+    """What says most in plain, the rest dim: where room is short, a painter leaves the rest out."""
+    spans: list[Span] = [(clean_line(name, 60) or "(no tool)", "call")]
+    if main:
+        spans.append((f"  {main}", "text"))
+    if rest:
+        spans.append((f"  {rest}", "dim"))
+    return tuple(spans)
 
 
-def _said(arguments: Mapping[str, Any]) -> str:
-    if not arguments:
-        return ""
+def _said(arguments: Mapping[str, Any]) -> tuple[str, str]:
     rest = dict(arguments)
     parts: list[str] = []
     job = rest.pop("job", rest.pop("job_id", None))
@@ -72,11 +76,12 @@ def _said(arguments: Mapping[str, Any]) -> str:
     main = next((key for key in _MAIN if key in rest), None)
     if main is not None:
         parts.append(clean_line(str(rest.pop(main))))
-    if rest.get("seconds") is not None:
+    if "seconds" in rest:
         parts.append(f"{clean_line(str(rest.pop('seconds')), 20)} s")
+    more: list[str] = []
     for key, value in rest.items():
         if isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) <= 40):
-            parts.append(f"{clean_line(str(key), 40)}={clean_line(str(value), 60)}")
+            more.append(f"{clean_line(str(key), 40)}={clean_line(str(value), 60)}")
         elif isinstance(value, list):
-            parts.append(f"{clean_line(str(key), 40)}: {len(value)}")
-    return "  ".join(part for part in parts if part)
+            more.append(f"{clean_line(str(key), 40)}: {len(value)}")
+    return "  ".join(part for part in parts if part), "  ".join(more)

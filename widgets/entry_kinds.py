@@ -175,6 +175,7 @@ def _action(anchor: ev.Event, body: ev.ActionStarted, related: Sequence[ev.Event
     ended = next((e.body for e in related if isinstance(e.body, ev.JobEnded)), None)
     job = next((e.body.job for e in related if isinstance(e.body, ev.JobStarted)), None)
     changes = [e.body for e in related if isinstance(e.body, ev.FileChanged)]
+    left_alone = any(isinstance(e.body, ev.JobBackgrounded) for e in related)
     if changes:
         added, removed = sum(change.added for change in changes), sum(change.removed for change in changes)
         head = (*head, (f"  +{added}", "add"), (f" −{removed}", "remove"))
@@ -192,8 +193,8 @@ def _action(anchor: ev.Event, body: ev.ActionStarted, related: Sequence[ev.Event
         detail.extend(lines_of(output, DETAIL_LINES))
         if result.hidden_chars:
             detail.append(((f"{result.hidden_chars:,} characters the model did not see", "strong"),))
-        if any(isinstance(e.body, ev.JobBackgrounded) for e in related) and ended is None and outcome == "ok":
-            outcome = "background"
+        if left_alone and outcome in ("ok", "timeout"):
+            outcome, took = "background", ended.duration_ms if ended else None
     for change in changes:
         detail.extend(diff_lines(_whole(change.diff, full_text) if change.diff else "", DETAIL_LINES))
     return Entry(
@@ -209,13 +210,14 @@ def _action(anchor: ev.Event, body: ev.ActionStarted, related: Sequence[ev.Event
         outcome=outcome,
         duration_ms=took,
         since=anchor.at if result is None else None,
-        note=_job_note(ended),
+        note=_job_note(ended, left_alone),
         polling=polls(body.name, body.arguments),
     )
 
 
-def _job_note(ended: ev.JobEnded | None) -> str:
-    if ended is None or (ended.how == "exited" and ended.exit_code == 0):
+def _job_note(ended: ev.JobEnded | None, left_alone: bool) -> str:
+    """How the job of a command ended, where its result does not say so already."""
+    if ended is None or (ended.how == "exited" and ended.exit_code == 0 and not left_alone):
         return ""
     return f"exit {ended.exit_code}" if ended.how == "exited" else ended.how.replace("_", " ")
 

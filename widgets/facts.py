@@ -133,7 +133,8 @@ def _plot(view: FactsView, width: int) -> list[Line]:
 def _jobs(view: FactsView) -> list[Line]:
     lines: list[Line] = []
     for job in view.jobs:
-        how = job.ended or f"running {max(1, job.running_ms // 60_000)} min"
+        minutes = job.running_ms // 60_000
+        how = job.ended or (f"running {minutes} min" if minutes else "running")
         lines.append(((f"{job.job} ", "dim"), (f"{clean_line(how, 40)}  ", "text" if job.ended else "accent"),
                       (clean_line(job.command), "text")))  # fmt: skip
         if job.last_line:

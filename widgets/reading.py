@@ -10,9 +10,13 @@ from widgets.viewport import Height, Place, back, forward, scaled, tail, window
 
 
 class Reading:
-    """Where a reader is. ``seqs`` gives the entries' seqs in order, ``height`` the rows of the one at an index."""
+    """Where a reader is. ``seqs`` gives the entries' seqs in order, ``height`` the rows of the one at an index.
 
-    def __init__(self, seqs: Callable[[], Sequence[int]], height: Height) -> None:
+    ``jump`` is the share of a full screen that is freed at once while following: each jump repaints all rows.
+    """
+
+    def __init__(self, seqs: Callable[[], Sequence[int]], height: Height, jump: float = 0.5) -> None:
+        self._jump = jump
         self._seqs = seqs
         self._height = height
         self.following = True
@@ -22,7 +26,7 @@ class Reading:
         self._newest = 0
 
     def places(self, rows: int) -> list[Place]:
-        """What to show in ``rows`` rows. While following, a full screen jumps by half its height."""
+        """What to show in ``rows`` rows. While following, a full screen jumps."""
         count = len(self._seqs())
         top = self.place()
         if top is None:
@@ -30,7 +34,7 @@ class Reading:
         shown = window(self._height, count, top, rows + 1)
         if len(shown) > rows:
             if self.following:
-                top = tail(self._height, count, max(1, rows // 2))
+                top = tail(self._height, count, max(1, rows - round(rows * self._jump)))
                 shown = window(self._height, count, top, rows)
             else:
                 shown = shown[:rows]

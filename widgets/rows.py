@@ -114,11 +114,14 @@ def _glyph_role(entry: Entry) -> Role:
 
 
 def _head(entry: Entry, room: int, right: Line, compact: bool) -> Line:
-    word = KIND_WORDS[entry.kind]
-    head: Line = (
-        ((f"{word} ", "dim"), *entry.head) if word and entry.kind in ("advice", "eval", "question") else entry.head
-    )
+    word = KIND_WORDS[entry.kind] if entry.kind in ("advice", "eval", "question") else ""
+    head: Line = ((f"{word} ", "strong"), *entry.head) if word else entry.head
+    taken = cells.line_width(right) + (2 if right else 0)
+    wanted = LEAST_TAIL + 2 if compact and entry.tail else 0
+    if cells.line_width(head) + taken + wanted > room:
+        # What comes last and dim says least.
+        head = tuple(span for span in head if span[1] != "dim") or head
     if not (compact and entry.tail):
         return head
-    free = room - cells.line_width(head) - cells.line_width(right) - 4
+    free = room - cells.line_width(head) - taken - 2
     return (*head, ("  ", "text"), *cells.crop_line(((entry.tail, "dim"),), free)) if free >= LEAST_TAIL else head

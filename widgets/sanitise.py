@@ -78,12 +78,18 @@ def clean_line(text: str, limit: int = 400) -> str:
 
 
 def last_line(text: str, limit: int = 400) -> str:
-    """The last line of ``text`` that says something, cleaned; "" if there is none."""
+    """The last line of ``text`` that says something, cleaned; "" if there is none.
+
+    A line wholly in square brackets is a tool's own remark about its output: it counts only if there is no other.
+    """
+    remark = ""
     for line in reversed(text[-8192:].rstrip().split("\n")):
         cleaned = clean_line(line, limit)
-        if cleaned:
+        if cleaned.startswith("[") and cleaned.endswith("]"):
+            remark = remark or cleaned
+        elif cleaned:
             return cleaned
-    return ""
+    return remark
 
 
 def _last_state(line: str) -> str:

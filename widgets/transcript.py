@@ -82,7 +82,7 @@ class Transcript(Painter, can_focus=True):
         self._width = 0
         self._now = 0
         self._told = (True, 0)
-        self._reading = Reading(self._all_seqs, self._height)
+        self._reading = Reading(self._all_seqs, self._height, jump=0.25)
         self.selected: int | None = None
         """The seq of the selected entry; only a person or a jump changes it."""
         self.rows_repainted = 0

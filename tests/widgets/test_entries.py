@@ -39,6 +39,39 @@ def test_an_action_without_a_result_says_since_when_it_runs() -> None:
     assert text_of(rows_of(entry, 60, gutter=5, minutes=22)[0]).endswith("… running 22 min")
 
 
+def test_a_run_that_was_left_to_itself_is_in_the_background_and_says_how_it_ended() -> None:
+    told = Told()
+    started = told.add(ev.ActionStarted(call_id="c", name="run", arguments={"command": "train"}), 3, 1)
+    told.add(ev.JobStarted(job=7, command="train", pid=1, start_time="", boot_id="", folder=""), 3, 1)
+    told.add(ev.JobBackgrounded(job=7, why="timeout"), 3, 1)
+    output = ev.LongText("epoch 1\n[Still running: it goes on as job 7.]\n")
+    told.add(ev.ActionResult(call_id="c", outcome="timeout", output=output, duration_ms=6000), 3, 1)
+    left = entry_of(started, told.events[1:])
+    assert (left.outcome, left.tail, left.note) == ("background", "epoch 1", "")
+    told.add(ev.JobEnded(job=7, exit_code=0, duration_ms=90_000))
+    ended = entry_of(started, told.events[1:])
+    assert (ended.outcome, ended.note, ended.duration_ms) == ("background", "exit 0", 90_000)
+
+
+def test_a_command_that_ended_well_while_it_was_waited_for_says_nothing_of_its_job() -> None:
+    told = Told()
+    told.add(ev.ActionStarted(call_id="c", name="run", arguments={"command": "ls"}), 3, 1)
+    told.add(ev.JobStarted(job=7, command="ls", pid=1, start_time="", boot_id="", folder=""), 3, 1)
+    told.add(ev.JobEnded(job=7, exit_code=0), 3, 1)
+    told.add(ev.ActionResult(call_id="c", outcome="ok", output=ev.LongText("a.py"), duration_ms=100), 3, 1)
+    entry = entry_of(told.events[0], told.events[1:])
+    assert (entry.outcome, entry.note, entry.tail) == ("ok", "", "a.py")
+
+
+def test_where_room_is_short_the_result_wins_over_arguments_that_say_little() -> None:
+    told = Told()
+    told.action(9, name="job_output", output="loss 0.41 at epoch 3\n", job=1, lines=200)
+    entry = entry_of(told.events[0], told.events[1:])
+    assert "loss 0.41" in shown(entry, 50, compact=True)[0]
+    assert "lines=200" not in shown(entry, 50, compact=True)[0]
+    assert "lines=200" in shown(entry, 90)[0]
+
+
 def test_reasoning_is_named_and_text_is_not() -> None:
     told = Told()
     reply = told.reply(4, text="I will wait.", reasoning="The loss falls.")
