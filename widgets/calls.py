@@ -10,7 +10,20 @@ from typing import Any, Final
 from widgets.sanitise import clean, clean_line
 from widgets.views import Line, Span
 
-_MAIN: Final = ("command", "cmd", "path", "file_path", "file", "pattern", "query", "question", "url", "text", "code")
+_MAIN: Final = (
+    "command",
+    "cmd",
+    "path",
+    "file_path",
+    "file",
+    "pattern",
+    "query",
+    "question",
+    "url",
+    "text",
+    "code",
+    "summary",
+)
 """Arguments that say most, in this order."""
 
 _SLEEPS: Final = re.compile(r"^\s*sleep\s+[\d.]+\s*(?:[;&]|$)")
@@ -80,6 +93,8 @@ def _said(arguments: Mapping[str, Any]) -> tuple[str, str]:
         parts.append(f"{clean_line(str(rest.pop('seconds')), 20)} s")
     more: list[str] = []
     for key, value in rest.items():
+        if value is False:
+            continue
         if isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) <= 40):
             more.append(f"{clean_line(str(key), 40)}={clean_line(str(value), 60)}")
         elif isinstance(value, list):
