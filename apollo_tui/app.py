@@ -53,6 +53,7 @@ class ApolloApp(App[None], inherit_bindings=False):
         self.last_words = ""
         self._acts = asyncio.Lock()
         self._minute = 0
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]
 
     async def on_mount(self) -> None:
         """Set the looks, show the board, then begin to read."""

@@ -140,8 +140,7 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("undo", "u", "undo", "Undo your last act on this log; it says which and where.", "judge", VIEWS, 5,
         when=_writable),
     # control
-    Key("pause", "p", "pause", "Pause at the next boundary, or resume.", "control", VIEWS, 6,
-        when=_writable_session),
+    Key("pause", "p", "pause", "Pause at the next boundary, or resume.", "control", VIEWS, 6, when=_act),
     Key("interrupt", "x", "interrupt", "Twice: cut the reply that is under way.", "control", VIEWS, when=_act),
     Key("new", "c", "new session", "Create a session.", "control", BOARD, 12, when=_writable),
     # finding and taking along

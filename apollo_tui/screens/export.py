@@ -222,7 +222,7 @@ class ExportScreen(ApolloScreen):
             self.say("choose a session first: x", "error")
         elif not self._out.parent.is_dir():
             self.say(f"there is no folder {self._out.parent}", "error")
-        elif not self._out.exists() or self.twice("write", f"{self._out} exists: w again replaces it"):
+        elif not self._out.exists() or self.twice("write", f"the file is there: w again replaces {self._out}"):
             self.run_worker(self._write(overwrite=self._out.exists()), group="write")
 
     async def _write(self, *, overwrite: bool) -> None:

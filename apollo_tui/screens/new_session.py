@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from textual.binding import BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.suggester import SuggestFromList
 from textual.widget import Widget
 from textual.widgets import Input, Static, TextArea
@@ -20,11 +20,11 @@ from sessions.host.protocol import Created
 from widgets.sanitise import clean_line
 
 MODELS = ("openai:", "anthropic:", "replay:", "demo:")
-FIELDS: tuple[tuple[Field, str, str], ...] = (
-    ("model", "model", "PROVIDER:NAME, or a profile of the config (→ completes)"),
-    ("name", "name", "what the board calls it; default: the task's title"),
-    ("workspace", "workspace", "a folder that is copied for the agent; default: an empty one"),
-    ("limits", "limits", "steps=200 money=5 active_hours=12 tokens=2000000 evaluations=10"),
+FIELDS: tuple[tuple[Field, str], ...] = (
+    ("model", "PROVIDER:NAME, or a profile of the config (→ completes)"),
+    ("name", "what the board calls it; else the task's title"),
+    ("workspace", "a folder that is copied for the agent; else an empty one"),
+    ("limits", "steps=200 money=5 active_hours=12 tokens=2000000 evaluations=10"),
 )
 
 
@@ -39,17 +39,19 @@ class NewSessionScreen(ApolloScreen):
         """The fields."""
         config = self.desk.config
         with Vertical(id="form"):
-            yield line("task: its text (Markdown), or the path of a task file", "label")
+            yield line("task: its text (Markdown), or the path of a task file", "wide-label")
             task = TextArea(id="task", tab_behavior="focus", show_line_numbers=False, compact=True)
             task.cursor_blink = False
             yield task
             yield Static("", id="task-problem", classes="problem", markup=False)
-            for name, label, hint in FIELDS:
-                yield line(f"{label}: {hint}", "label")
-                suggest = SuggestFromList([*config.profiles, *MODELS]) if name == "model" else None
-                field = Input(next(iter(config.profiles), "") if name == "model" else "", id=name, suggester=suggest)
-                field.cursor_blink = False
-                yield field
+            for name, hint in FIELDS:
+                with Horizontal(classes="row"):
+                    yield line(name, "label")
+                    suggest = SuggestFromList([*config.profiles, *MODELS]) if name == "model" else None
+                    value = next(iter(config.profiles), "") if name == "model" else ""
+                    field = Input(value, placeholder=hint, id=name, suggester=suggest)
+                    field.cursor_blink = False
+                    yield field
                 yield Static("", id=f"{name}-problem", classes="problem", markup=False)
 
     def where(self) -> str:
@@ -66,13 +68,13 @@ class NewSessionScreen(ApolloScreen):
 
     def action_create(self) -> None:
         """Create it, or say what is wrong."""
-        form = Form(self.query_one(TextArea).text, *(self.query_one(f"#{name}", Input).value for name, _, _ in FIELDS))
-        for name in ("task", *(name for name, _, _ in FIELDS)):
-            self.query_one(f"#{name}-problem", Static).update("")
+        form = Form(self.query_one(TextArea).text, *(self.query_one(f"#{name}", Input).value for name, _ in FIELDS))
+        for name in ("task", *(name for name, _ in FIELDS)):
+            self._problem(name, "")
         try:
             request = request_of(form, self.desk.config)
         except BadField as problem:
-            self.query_one(f"#{problem.field}-problem", Static).update(clean_line(str(problem)))
+            self._problem(problem.field, str(problem))
             self.query_one(f"#{problem.field}").focus()
             return
 
@@ -86,3 +88,8 @@ class NewSessionScreen(ApolloScreen):
 
         self.say("creating …")
         self.act(create())
+
+    def _problem(self, field: str, text: str) -> None:
+        place = self.query_one(f"#{field}-problem", Static)
+        place.update(clean_line(text))
+        place.set_class(bool(text), "-shown")

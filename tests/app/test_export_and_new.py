@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from app_running import running, screen_text, until
+from fake_feed import FakeFeed
+from textual.widgets import Input, TextArea
+
+from apollo_tui.creating import BadField, Form, request_of
+from apollo_tui.exporting import default_path
+from apollo_tui.screens.board import BoardScreen
+from apollo_tui.screens.export import ExportScreen
+from apollo_tui.screens.new_session import NewSessionScreen
+from sessions.config import Config, Profile
+from sessions.host import protocol
+from sessions.log import events as ev
+
+CONFIG = Config(path=Path("none"), profiles={"local": Profile(model="openai:tiny", base_url="http://127.0.0.1:9/v1")})
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+async def test_the_export_menu_counts_previews_writes_and_never_overwrites_unasked(
+    feed: FakeFeed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = await feed.session("tune-lr")
+    await feed.step(first, 1, ("run", {"command": "python train.py"}, "loss 2.1\n"), text="I train.")
+    started = await feed.step(first, 2, ("job_kill", {"job": 7}, "killed\n"))
+    flag = ev.FlagSet(flag="F1", target=ev.Target(2, "call", 1))
+    await feed.add(first, flag, step=2, call=1, actor="human:ada")
+    assert started
+    async with running(feed, size) as (app, pilot):
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, ExportScreen) and "1 flagged" in screen_text(app))
+        await until(pilot, lambda: "masked call 1 (flagged)" in screen_text(app))
+        await pilot.press("x")
+        await until(pilot, lambda: "no session is chosen" in screen_text(app))
+        await pilot.press("x", "tab", *["right"] * 20)
+        menu = app.screen
+        assert isinstance(menu, ExportScreen)
+        while menu._settings["format"] != "raw":
+            await pilot.press("right")
+        target = menu._out
+        await pilot.press("w")
+        await until(pilot, lambda: target.exists() and "wrote" in screen_text(app), seconds=20)
+        before = target.read_bytes()
+        await pilot.press("w")
+        await until(pilot, lambda: "w again replaces" in screen_text(app))
+        assert target.read_bytes() == before and before.count(b"\n") > 5
+        await pilot.press("escape")
+        assert isinstance(app.screen, BoardScreen)
+
+
+def test_a_new_file_has_a_name_that_says_what_it_holds_and_is_not_there(tmp_path: Path) -> None:
+    assert default_path("Tune/../LR ☕", "steps", tmp_path).name == "tune-lr.steps.jsonl"
+    (tmp_path / "tune-lr.steps.jsonl").touch()
+    assert default_path("Tune LR", "steps", tmp_path).name == "tune-lr-2.steps.jsonl"
+    assert default_path("☕", "raw", tmp_path).name == "apollo.raw.jsonl"
+
+
+async def test_a_session_is_created_from_the_form_and_errors_stand_beside_their_field(feed: FakeFeed) -> None:
+    await feed.session("one")
+    async with running(feed, config=CONFIG) as (app, pilot):
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, NewSessionScreen))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "write the task" in screen_text(app))
+        app.screen.query_one(TextArea).focus()
+        await pilot.press(*"Sort", "space", *"it", "enter", *"well")
+        app.screen.query_one("#model", Input).value = "nonsense"
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: app.focused is app.screen.query_one("#model"))
+        app.screen.query_one("#model", Input).value = "local"
+        app.screen.query_one("#limits", Input).value = "steps=5"
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: any(isinstance(call, protocol.CreateSession) for call in feed.calls))
+        made = next(call for call in feed.calls if isinstance(call, protocol.CreateSession))
+        assert made.task.split() == ["Sort", "it", "well"] and made.limits.steps == 5
+        assert made.model.id == "openai:tiny" and made.model.base_url == "http://127.0.0.1:9/v1"
+        await until(pilot, lambda: isinstance(app.screen, BoardScreen) and "session 2" in screen_text(app))
+
+
+@pytest.mark.parametrize(
+    ("form", "field"),
+    [
+        (Form("", "local"), "task"),
+        (Form("missing.md", "local"), "task"),
+        (Form("do it", ""), "model"),
+        (Form("do it", "nobody:x"), "model"),
+        (Form("do it", "local", workspace="/does/not/exist"), "workspace"),
+        (Form("do it", "local", limits="steps=many"), "limits"),
+        (Form("do it", "local", limits="bread=2"), "limits"),
+    ],
+)
+def test_every_bad_field_is_named(form: Form, field: str) -> None:
+    with pytest.raises(BadField) as caught:
+        request_of(form, CONFIG)
+    assert caught.value.field == field and "\n" not in str(caught.value)
+
+
+def test_a_task_file_brings_its_front_matter_and_the_form_wins(tmp_path: Path) -> None:
+    path = tmp_path / "sum.md"
+    path.write_text("---\ntitle: Sum it\nlimits: {steps: 9, money: 2}\n---\nAdd the numbers.\n")
+    made = request_of(Form(str(path), "local", limits="steps=20"), CONFIG)
+    assert (made.title, made.limits.steps, made.limits.money) == ("Sum it", 20, 2)
+    assert made.task.strip() == "Add the numbers." and made.evaluate_base == str(tmp_path)
+    assert request_of(Form(str(path), "local", name="mine"), CONFIG).title == "mine"
+    assert request_of(Form("Sort these files by date please", "local"), CONFIG).title == "Sort these files by date"
