@@ -89,7 +89,7 @@ def _said(arguments: Mapping[str, Any]) -> tuple[str, str]:
     main = next((key for key in _MAIN if key in rest), None)
     if main is not None:
         parts.append(clean_line(str(rest.pop(main))))
-    if "seconds" in rest:
+    if rest.get("seconds") is not None:
         parts.append(f"{clean_line(str(rest.pop('seconds')), 20)} s")
     more: list[str] = []
     for key, value in rest.items():
