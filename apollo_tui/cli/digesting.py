@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from apollo_tui.cli.main import Cli
+from apollo_tui.cli.context import Cli
 from apollo_tui.cli.shared import json_option, print_json, reader_of
 from sessions.digest import session_digest
 from sessions.plain import plain_line

@@ -15,7 +15,7 @@ from typing import Literal
 
 import click
 
-from apollo_tui.cli.main import Cli
+from apollo_tui.cli.context import Cli
 from apollo_tui.cli.shared import json_option, print_json
 from sessions.errors import ApolloError
 from sessions.plain import plain_line

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from apollo_tui.cli.main import Cli
+from apollo_tui.cli.context import Cli
 from apollo_tui.cli.shared import ask, json_option, lines, print_json, reader_of, request_id
 from sessions.host import protocol
 from sessions.log import events as ev

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import msgspec
 
-from apollo_tui.cli.main import Cli
+from apollo_tui.cli.context import Cli
 from apollo_tui.cli.shared import ask, json_option, print_json, table
 from sessions.host import protocol
 
@@ -24,7 +24,7 @@ def start(cli: Cli, as_json: bool) -> None:
 
     from sessions.host.client import ensure_host, host_status
 
-    asyncio.run(ensure_host(cli.paths))
+    asyncio.run(ensure_host(cli.paths, *cli.host_options))
     status = host_status(cli.paths)
     _print(status, as_json)
 
@@ -48,7 +48,7 @@ def restart(cli: Cli, now: bool) -> None:
     from sessions.host.client import ensure_host
 
     _stop(cli, now=now, quiet=True, restart=True)
-    asyncio.run(ensure_host(cli.paths))
+    asyncio.run(ensure_host(cli.paths, *cli.host_options))
     click.echo("the host has been restarted")
 
 
@@ -95,4 +95,4 @@ def run(cli: Cli) -> None:
     """Run the host in the foreground, without a watcher (for service managers and for debugging)."""
     from sessions.host.main import run_host
 
-    raise click.exceptions.Exit(run_host(cli.paths))
+    raise click.exceptions.Exit(run_host(cli.paths, allow_network_fs=cli.allow_network_fs))

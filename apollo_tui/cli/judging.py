@@ -8,7 +8,7 @@ from typing import Literal
 import click
 import msgspec
 
-from apollo_tui.cli.main import Cli
+from apollo_tui.cli.context import Cli
 from apollo_tui.cli.shared import ask, done, json_option, reader_of, request_id
 from apollo_tui.cli.targets import parse_target
 from sessions.fold.flags import FlagBook

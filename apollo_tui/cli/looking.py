@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from apollo_tui.cli.main import Cli
+from apollo_tui.cli.context import Cli
 from apollo_tui.cli.shared import ago, json_option, print_json, reader_of, row_of, span, table
 from sessions.fold.trajectory import CallRecord, StepRecord, steps
 from sessions.log import events as ev

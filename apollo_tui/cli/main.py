@@ -8,14 +8,14 @@ import os
 import sys
 import time
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import click
 
+from apollo_tui.cli.context import Cli
 from sessions.errors import ApolloError
-from sessions.paths import LogPaths, log_paths
+from sessions.paths import log_paths
 
 COMMANDS: Final[dict[str, str]] = {
     "demo": "starting:demo",
@@ -40,15 +40,6 @@ COMMANDS: Final[dict[str, str]] = {
     "doctor": "doctor:doctor",
 }
 """Command to ``module:attribute``; modules are imported only when their command is asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cli:
-    """What every command is given."""
-
-    paths: LogPaths
-    actor: str
-    allow_network_fs: bool = False
 
 
 class LazyGroup(click.Group):

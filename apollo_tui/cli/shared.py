@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from apollo_tui.cli.main import Cli
+from apollo_tui.cli.context import Cli
 from sessions.fold.summary import Summary
 from sessions.host import protocol
 from sessions.log.reader import LogReader
@@ -43,7 +43,7 @@ def ask(cli: Cli, params: protocol.Call, *, start: bool = True) -> Any:
     """Make one request to the host. ``start``: start a host if none runs."""
     from sessions.host.client import call_once
 
-    return call_once(cli.paths, params, actor=cli.actor, start=start)
+    return call_once(cli.paths, params, actor=cli.actor, start=start, options=cli.host_options)
 
 
 def print_json(value: object) -> None:

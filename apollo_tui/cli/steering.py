@@ -7,7 +7,7 @@ from typing import Literal, cast
 
 import click
 
-from apollo_tui.cli.main import Cli
+from apollo_tui.cli.context import Cli
 from apollo_tui.cli.shared import ask, done, find, json_option, request_id
 from apollo_tui.cli.targets import parse_target
 from sessions.host import protocol
