@@ -20,6 +20,7 @@ from sessions.paths import log_paths
 COMMANDS: Final[dict[str, str]] = {
     "demo": "starting:demo",
     "new": "starting:new",
+    "replay": "starting:replay",
     "ls": "looking:ls",
     "show": "looking:show",
     "log": "looking:log",

@@ -11,7 +11,7 @@ import msgspec
 from apollo_tui.cli.context import Cli
 from apollo_tui.cli.shared import ask, json_option, print_json, request_id
 from sessions.host import protocol
-from sessions.log.events import Limits
+from sessions.log.events import Limits, ModelSpec
 from sessions.plain import plain_line
 
 
@@ -46,11 +46,7 @@ def new(
         limits=_with_limits(params.limits, limits),
         start=not no_start,
     )
-    made = ask(cli, params)
-    if as_json:
-        print_json({"id": made.session, "number": made.number})
-    else:
-        click.echo(plain_line(f"session {made.number} ({made.session}) {params.title}"))
+    _made(ask(cli, params), params.title, as_json)
 
 
 def _with_limits(limits: Limits, given: tuple[str, ...]) -> Limits:
@@ -84,6 +80,7 @@ def task_params(
         tools=loaded.tools,
         evaluate=loaded.evaluate,
         evaluate_base=str(task.resolve().parent),
+        environment=loaded.environment,
         limits=loaded.limits,
         env=scrub_env(dict(os.environ)),
         key=os.environ.get(spec.key_env) if spec.key_env else None,
@@ -91,6 +88,37 @@ def task_params(
         tags=loaded.tags,
         origin="replay" if spec.provider == "replay" else "host",
     )
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--speed", default=1.0, show_default=True, help="20: twenty times as fast as it was recorded.")
+@click.option("--name", help="The session's title. Default: the recording's.")
+@json_option
+@click.pass_obj
+def replay(cli: Cli, file: Path, speed: float, name: str | None, as_json: bool) -> None:
+    """Play a recorded trajectory again, as if live. It executes nothing, and advice has no effect on it."""
+    from sessions.importers import load_recording
+
+    if speed <= 0:
+        raise click.UsageError("--speed must be more than 0")
+    recording = load_recording(file)
+    params = protocol.CreateSession(
+        request=request_id(),
+        title=name or f"replay of {recording.title}",
+        task=recording.task,
+        model=ModelSpec(provider="replay", name=str(file.resolve()), quirks={"speed": speed}),
+        task_id=f"replay/{file.stem}",
+        origin="replay",
+    )
+    _made(ask(cli, params), params.title, as_json)
+
+
+def _made(made: protocol.Created, title: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"id": made.session, "number": made.number})
+    else:
+        click.echo(plain_line(f"session {made.number} ({made.session}) {title}"))
 
 
 @click.command()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sessions.importers.base import ImportedSession
 from sessions.log import events as ev
 from sessions.log.parts import CallPart
-from sessions.providers.replay import RecordedResult, RecordedStep
+from sessions.recorded import RecordedResult, RecordedStep
 
 
 @dataclass(frozen=True, slots=True)

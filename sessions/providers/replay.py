@@ -4,50 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal
 
 from sessions.errors import ApolloError
-from sessions.log.events import ModelSpec, Outcome
-from sessions.log.parts import CallPart, Message, Part, ReasoningPart, Usage
+from sessions.log.events import ModelSpec
+from sessions.log.parts import CallPart, Message, Part, ReasoningPart
 from sessions.providers.base import CallContext, Delta, ProviderError, Reply, RequestBody, ToolSchema, WireMessage
 from sessions.providers.chat_wire import chat_tools, chat_wire, with_system
 from sessions.providers.quirks import ReplayQuirks, quirks_of
+from sessions.recorded import RecordedResult, RecordedStep, Recording
 
 FRAME_SECONDS: Final = 0.1
 MAX_FRAMES: Final = 200
 """Deltas per reply, whatever its length and speed."""
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedResult:
-    """What one call returned then. ``duration_ms`` is recorded time; a replay divides it by its speed."""
-
-    output: str
-    outcome: Outcome = "ok"
-    duration_ms: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedStep:
-    """One reply and its results, one per call, in order. ``duration_ms``: how long the reply took."""
-
-    parts: tuple[Part, ...]
-    results: tuple[RecordedResult, ...] = ()
-    duration_ms: int = 0
-    usage: Usage | None = None
-    model: str = ""
-
-
-class Recording(Protocol):
-    """What ``sessions.importers.load_recording(path)`` gives for any format that can be imported."""
-
-    @property
-    def steps(self) -> Sequence[RecordedStep]:
-        """All steps of the trajectory, in order."""
-        ...
 
 
 class Replay:

@@ -212,7 +212,7 @@ async def test_summaries_count_against_the_budget(bench: Bench) -> None:
 
 
 async def test_a_replayed_session_executes_nothing_and_advice_has_no_effect(bench: Bench) -> None:
-    from sessions.providers.replay import RecordedResult
+    from sessions.recorded import RecordedResult
 
     class Replay(ScriptedAdapter):
         executes = False

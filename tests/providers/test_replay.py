@@ -13,7 +13,8 @@ from sessions.log.events import ModelSpec
 from sessions.log.parts import CallPart, ReasoningPart, TextPart
 from sessions.providers.base import CallContext, Delta, ProviderError, Reply
 from sessions.providers.registry import adapter_for
-from sessions.providers.replay import RecordedResult, RecordedStep, Replay
+from sessions.providers.replay import Replay
+from sessions.recorded import RecordedResult, RecordedStep
 
 STEPS = (
     RecordedStep(
