@@ -9,6 +9,9 @@ import click
 
 COMMANDS: Final = {
     "tokens": ("apollo_train.token_cli:tokens", "Write token ids and labels for one tokenizer."),
+    "sft": ("apollo_train.trainers.cli:sft", "Fine-tune a model on what the policy trains."),
+    "dpo": ("apollo_train.trainers.cli:dpo", "Train on pairs: a flagged action, and what was done instead."),
+    "kto": ("apollo_train.trainers.cli:kto", "Train on single verdicts: flags and good marks."),
 }
 """Where each command lives, and what the list of commands says of it."""
 

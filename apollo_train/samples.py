@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -63,16 +63,17 @@ class Source:
         return Excluded(name, self.judged.session, mask.name, reason, mask.seq, mask.calls_lost)
 
 
-def steps_of(source: Source, *, parts: bool = False) -> Iterator[StepSample | Excluded]:
-    """Every reply of the session as a sample, or why it is none; in order, in constant memory.
+def whole(mask: ReplyMask) -> bool:
+    """Whether the reply is trained as a whole, which is all that formats of messages can say."""
+    return mask.trained
 
-    ``parts``: also replies of which the policy masks only some calls, for formats that can go by token.
-    """
-    parts = parts and source.policy.flags.scope != "message"
+
+def steps_of(source: Source, wanted: Callable[[ReplyMask], bool] = whole) -> Iterator[StepSample | Excluded]:
+    """Every reply that is ``wanted`` as a sample, and why the others are none; in order, in constant memory."""
     prompts = Prompts(source.reader, source.judged)
     unaider = Unaider(source.reader, source.judged, source.policy.advice)
     for mask in masks_of(source.reader, source.judged, source.policy):
-        if not mask.trained and not (parts and any(cell.trained for cell in mask.cells)):
+        if not wanted(mask):
             yield source.excluded(mask, mask.reason)
             continue
         prompt = prompt_of(prompts, mask, check=source.check)

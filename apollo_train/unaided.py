@@ -113,7 +113,7 @@ class Unaider:
 
     def refers(self, text: str, dropped: Collection[int]) -> bool:
         """Whether ``text`` quotes the advice or speaks of being advised."""
-        return bool(_TALK.search(text)) or quotes(text, (self._texts[number] for number in dropped))
+        return speaks_of_advice(text) or quotes(text, (self._texts[number] for number in dropped))
 
     def _changed(self, turn: Turn, dropped: frozenset[int]) -> tuple[Turn | None, str]:
         """The turn without the advice (None: nothing is left of it), and what is wrong with that."""
@@ -201,6 +201,11 @@ def _neutral(content: str, body: ev.Body) -> str:
     if isinstance(body, ev.ActionResult) and isinstance(pair := body.data.get("unaided"), list) and len(pair) == 2:
         return content.replace(str(pair[0]), str(pair[1]))
     return content
+
+
+def speaks_of_advice(text: str) -> bool:
+    """Whether ``text`` speaks of being advised, whatever the advice was."""
+    return bool(_TALK.search(text))
 
 
 def quotes(text: str, advice: Iterable[str]) -> bool:

@@ -92,22 +92,26 @@ class TokensFormat:
         )
 
     def _fitting(self, source: Source, left_out: list[Excluded]) -> Iterator[StepTokens]:
-        for sample in steps_of(source, parts=True):
-            made = sample if isinstance(sample, Excluded) else self._step(source, sample)
+        parts = source.policy.flags.scope != "message"
+        for sample in steps_of(source, lambda mask: mask.trained or (parts and any(c.trained for c in mask.cells))):
+            made = sample if isinstance(sample, Excluded) else self.fitted(source, sample)
+            if isinstance(made, StepTokens) and not any(made.labels):
+                made = excluded(source, made.sample, made.sample.mask.reason)
             if isinstance(made, Excluded):
                 self.report.drop(made.reason)
                 left_out.append(made)
             else:
                 yield made
 
-    def _step(self, source: Source, sample: StepSample) -> StepTokens | Excluded:
+    def fitted(self, source: Source, sample: StepSample) -> StepTokens | Excluded:
+        """The tokens of one sample within the limit, or why there are none. Raises TooLong."""
         made = self.renderer.step(sample)
         if isinstance(made, Unfit):
             self.report.note(made)
-            return _excluded(source, sample, made.reason)
+            return excluded(source, sample, made.reason)
         length = len(made.prompt) + len(made.target)
         if self.max_length is None or length <= self.max_length:
-            return made if any(made.labels) else _excluded(source, sample, sample.mask.reason)
+            return made
         if self.too_long == "error":
             raise TooLong(
                 f"step {sample.meta['step']} of session {source.judged.session} makes {length:,} tokens, over the "
@@ -116,10 +120,11 @@ class TokensFormat:
             )
         room = self.max_length - len(made.target)
         if self.too_long == "exclude" or room <= 0:
-            return _excluded(source, sample, "too_long")
+            return excluded(source, sample, "too_long")
         return replace(made, prompt=made.prompt[-room:], cut=len(made.prompt) - room)
 
 
-def _excluded(source: Source, sample: StepSample, reason: str) -> Excluded:
+def excluded(source: Source, sample: StepSample, reason: str) -> Excluded:
+    """The line of the twin file for a sample that cannot be written."""
     suffix = sample.id.removeprefix(f"{source.judged.session}:{sample.mask.name}")
     return source.excluded(sample.mask, reason, suffix)

@@ -1,0 +1,157 @@
+"""Preference data: pairs for DPO, only where both actions answer the same question, and single verdicts for KTO.
+
+A redo after advice was made in another situation than the flagged action, unless that action never ran. So it makes a
+pair, at the prompt before the advice, only then, or where an annotator marked the redo good with the label
+``right-there-too``: it would have been right at the flagged step already. All else is KTO data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from apollo_train.chat import chat_of_reply
+from apollo_train.judgement import pages
+from apollo_train.masks import ReplyMask, masks_of
+from apollo_train.samples import Excluded, Source, StepSample, reply_of, steps_of, target_text
+from apollo_train.unaided import quotes, speaks_of_advice
+from apollo_train.verdicts import Verdicts, source_of
+from sessions.log import events as ev
+
+CONFIRMED: Final = "right-there-too"
+"""The label of a good flag on a redo that would have been right at the flagged step already."""
+
+REFUSALS: Final = {
+    "no_redo": "no advice followed it, or no step that is trained followed the advice",
+    "ran": "the flagged action ran, and nobody marked the redo `right-there-too`",
+    "other_context": "a summary came between",
+    "redo_refers": "the redo speaks of the advice, which its prompt would not hold",
+    "same": "the redo is the same as what was flagged",
+    "tokens": "the template renders the two after different prompts, or not at all",
+    "too_long": "longer than the limit",
+}
+"""Why a flagged reply makes no pair."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The flagged reply at its own prompt, and what was done instead. Both hold the same prompt."""
+
+    rejected: StepSample
+    chosen: StepSample
+    confirmed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A flagged reply that makes no pair; ``reason`` is a key of REFUSALS."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A reply that a human judged: wanted or not."""
+
+    sample: StepSample
+    good: bool
+
+
+def verdicts_of(source: Source) -> Iterator[Verdict]:
+    """The replies that humans flagged bad or marked good, and that could be targets at all."""
+    verdicts = Verdicts(source.judged, source.policy)
+    good = {step for step in _marked(source) if verdicts.approved(step)}
+
+    def judged(mask: ReplyMask) -> bool:
+        return not mask.summary and (mask.reason == "flagged" or (mask.trained and mask.step in good))
+
+    for sample in steps_of(source, judged):
+        if isinstance(sample, StepSample) and (sample.mask.trained or _by_human(source, sample.mask)):
+            yield Verdict(sample, sample.mask.trained)
+
+
+def pairs_of(source: Source) -> Iterator[Pair | Refused]:
+    """The pairs of a session, and of each other reply that a human flagged why it makes none."""
+    redos = {mask.step: mask for mask in masks_of(source.reader, source.judged, source.policy) if mask.trained}
+    roots = _roots(source)
+    ran = _ran(source)
+    turns = sorted(source.judged.delivered.values(), key=lambda turn: turn.at_step)
+    for flagged in steps_of(source, lambda mask: mask.reason == "flagged" and not mask.summary):
+        if isinstance(flagged, Excluded) or not _by_human(source, flagged.mask):
+            continue
+        step = flagged.mask.step
+        advice = next((turn for turn in turns if turn.at_step > step), None)
+        redo = redos.get(advice.at_step) if advice is not None else None
+        if advice is None or redo is None:
+            yield Refused(flagged.id, "no_redo")
+            continue
+        confirmed = _confirmed(source, redo.step)
+        reason = ""
+        if not confirmed and (step in ran or redo.step != step + 1):
+            reason = "ran"
+        elif roots.get(redo.request) != roots.get(flagged.mask.request):
+            reason = "other_context"
+        elif speaks_of_advice(target_text(redo)) or quotes(target_text(redo), [advice.text]):
+            reason = "redo_refers"
+        elif chat_of_reply(reply_of(redo).parts) | {"tool_calls": _said(redo)} == flagged.completion | {
+            "tool_calls": _said(flagged.mask)
+        }:
+            reason = "same"
+        if reason:
+            yield Refused(flagged.id, reason)
+        else:
+            yield Pair(flagged, _instead(flagged, redo), confirmed)
+
+
+def _instead(flagged: StepSample, redo: ReplyMask) -> StepSample:
+    """The redo at the flagged reply's prompt."""
+    completion = chat_of_reply(reply_of(redo).parts)
+    meta = flagged.meta | {"redo": redo.name}
+    return StepSample(flagged.id, redo, flagged.prompt, completion, flagged.tools, meta, flagged.root)
+
+
+def _said(mask: ReplyMask) -> list[tuple[str, str]]:
+    """The calls of a reply without their ids, which differ always."""
+    calls = chat_of_reply(reply_of(mask).parts).get("tool_calls", ())
+    return [(call["function"]["name"], call["function"]["arguments"]) for call in calls]
+
+
+def _by_human(source: Source, mask: ReplyMask) -> bool:
+    """Whether a human, not only a rule or a judge, flagged the reply or a part of it."""
+    return any(
+        source_of(flag) == "human"
+        and flag.verdict == "bad"
+        and flag.target.part != "summary"
+        and flag.target.step <= mask.step <= (flag.target.to_step or flag.target.step)
+        for flag in source.judged.flags.active
+    )
+
+
+def _marked(source: Source) -> set[int]:
+    return {flag.target.step for flag in source.judged.flags.active if flag.verdict == "good"}
+
+
+def _confirmed(source: Source, step: int) -> bool:
+    return any(
+        flag.verdict == "good" and flag.label == CONFIRMED and flag.target.step == step and source_of(flag) == "human"
+        for flag in source.judged.flags.active
+    )
+
+
+def _ran(source: Source) -> set[int]:
+    """Steps of which at least one action was started."""
+    judged = source.judged
+    started = pages(source.reader, judged.session, judged.position, frozenset({"action.started"}))
+    return {event.step for event in started if event.step is not None}
+
+
+def _roots(source: Source) -> dict[int, int]:
+    """For each request the one that began its context."""
+    judged = source.judged
+    roots: dict[int, int] = {}
+    for event in pages(source.reader, judged.session, judged.position, frozenset({"model.request"})):
+        assert isinstance(event.body, ev.ModelRequested)
+        roots[event.seq] = event.seq if event.body.parent is None else roots.get(event.body.parent, event.seq)
+    return roots

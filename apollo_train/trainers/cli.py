@@ -1,0 +1,119 @@
+"""``apollo-train sft``, ``dpo`` and ``kto``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import click
+
+from apollo_train.cli import log_option, open_log, policy_option, told
+from apollo_train.token_cli import token_options, tokens_format
+from apollo_train.trainers.models import needs_trainers
+from apollo_train.trainers.running import Job, Method, run
+from apollo_train.trainers.settings import Precision, TrainSettings, WeightChoice
+from sessions.plain import plain_line
+
+_DEFAULT: Final = {
+    field: getattr(TrainSettings(model="", output=Path()), field) for field in TrainSettings.__struct_fields__
+}
+
+
+def _number(name: str, kind: Any, about: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    field = name.removeprefix("--").replace("-", "_")
+    return click.option(name, type=kind, default=_DEFAULT[field], show_default=True, help=about)
+
+
+_COUNT: Final = click.IntRange(min=0)
+_SOME: Final = click.IntRange(min=1)
+_OPTIONS: Final = (
+    click.option("--model", required=True, metavar="FOLDER", help="The base model's folder (or name)."),
+    click.option("--output", required=True, type=click.Path(path_type=Path, file_okay=False), help="The run's folder."),
+    click.option("--tokenizer", metavar="FOLDER", help="Default: the model's."),
+    click.option("--session", "chosen", multiple=True, metavar="ID", help="Only these sessions (may be given again)."),
+    click.option("--position", type=int, help="Read the log only up to this event."),
+    click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in --output."),
+    _number("--epochs", click.FloatRange(min=0, min_open=True), "Times over all rows."),
+    _number("--max-steps", _COUNT, "Optimiser steps; 0: as the epochs say."),
+    _number("--learning-rate", click.FloatRange(min=0, min_open=True), "At its highest."),
+    _number("--schedule", click.Choice(["cosine", "linear", "constant", "constant_with_warmup"]), "Of the rate."),
+    _number("--warmup", _COUNT, "Optimiser steps."),
+    _number("--batch", _SOME, "Rows per device and pass."),
+    _number("--accumulate", _SOME, "Passes per optimiser step."),
+    _number("--lora", _COUNT, "Rank of adapters on all linear layers; 0: train the whole model."),
+    _number("--precision", click.Choice(get_args(Precision)), "What to compute in."),
+    click.option("--checkpointing/--no-checkpointing", default=True, show_default=True, help="Memory for time."),
+    _number("--seed", int, "Of the order of rows and of new weights."),
+    _number("--save-steps", _SOME, "Optimiser steps between checkpoints."),
+    _number("--log-steps", _SOME, "Optimiser steps between lines of metrics."),
+    _number("--weights", click.Choice(get_args(WeightChoice)), "Rows of unequal weight."),
+)
+
+
+def _train_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.command()
+@log_option
+@policy_option
+@_train_options
+@token_options
+def sft(**given: Any) -> None:
+    """Fine-tune a model on the replies that the policy trains, and on nothing else."""
+    _train("sft", **given)
+
+
+@click.command()
+@log_option
+@policy_option
+@_train_options
+@_number("--beta", click.FloatRange(min=0, min_open=True), "How dear it is to leave the base model.")
+@token_options
+def dpo(**given: Any) -> None:
+    """Train on pairs: a flagged action and what was done instead, where both answer the same prompt."""
+    _train("dpo", **given)
+
+
+@click.command()
+@log_option
+@policy_option
+@_train_options
+@_number("--beta", click.FloatRange(min=0, min_open=True), "How dear it is to leave the base model.")
+@token_options
+def kto(**given: Any) -> None:
+    """Train on single verdicts: replies that humans flagged bad or marked good."""
+    _train("kto", **given)
+
+
+def _train(
+    method: Method,
+    log: Path | None,
+    policy: str,
+    chosen: tuple[str, ...],
+    position: int | None,
+    resume: bool,
+    tokenizer: str | None,
+    **given: Any,
+) -> None:
+    choices = {field: given.pop(field) for field in TrainSettings.__struct_fields__ if field in given}
+    choices["output"] = choices["output"].resolve()
+    with told():
+        needs_trainers()
+        settings = TrainSettings(**choices)
+        with open_log(log) as reader:
+            sessions = [reader.find(prefix) for prefix in chosen] or None
+            made = tokens_format(tokenizer or settings.model, **given)
+            record = run(Job(method, reader, sessions, policy, made, settings, position, resume), _tell)
+    if "finished" in record:
+        loss = record["finished"]["metrics"].get("train_loss")
+        _tell(f"{record['finished']['steps']} steps; mean loss {loss:.4f}; saved in {settings.output / 'model'}")
+
+
+def _tell(line: str) -> None:
+    if os.environ.get("RANK", "0") == "0":
+        click.echo(plain_line(line))

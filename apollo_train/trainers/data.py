@@ -1,0 +1,91 @@
+"""Rows on their way from the file to the trainer: which split they are in, and what their weights become."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from apollo_train.errors import NothingToExport, TrainError
+from apollo_train.trainers.settings import WeightChoice
+
+COLUMNS: Final = {
+    "sft": ("input_ids", "labels"),
+    "dpo": ("prompt_ids", "chosen_ids", "rejected_ids"),
+    "kto": ("prompt_ids", "completion_ids", "label"),
+}
+"""What each trainer reads of a row; everything else stays in the file."""
+
+
+class UnequalWeights(TrainError):
+    """The policy weighs rows, and the loss cannot."""
+
+
+@dataclass(slots=True)
+class Rows:
+    """The rows of one split as columns, and which rows of the file they are (with repeats, if resampled)."""
+
+    columns: dict[str, list[Any]]
+    weights: list[float] = field(default_factory=list)
+    tokens: int = 0
+    trained: int = 0
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def dataset(self) -> Any:
+        """The rows as a Hugging Face dataset."""
+        import datasets
+
+        return datasets.Dataset.from_dict(self.columns)
+
+
+def read_rows(path: Path, method: str) -> dict[str, Rows]:
+    """The rows of the file by split. Raises NothingToExport if none is for training."""
+    found: dict[str, Rows] = {}
+    names = COLUMNS[method]
+    with path.open("rb") as lines:
+        for line in lines:
+            row = json.loads(line)
+            rows = found.setdefault(row["meta"]["split"], Rows({name: [] for name in names}))
+            for name in names:
+                rows.columns[name].append(row[name])
+            rows.weights.append(float(row["meta"]["weight"]))
+            ids = [row[name] for name in names if name.endswith("_ids")]
+            rows.tokens += sum(map(len, ids))
+            rows.trained += sum(n != -100 for n in row["labels"]) if method == "sft" else sum(map(len, ids[1:]))
+    if not len(found.get("train", ())):
+        raise NothingToExport(f"no row of {path} is in the split for training: choose another policy")
+    return found
+
+
+def weighed(rows: Rows, choice: WeightChoice, seed: int) -> Rows:
+    """The rows as the trainer shall see them: each counts as often as it weighs, or all the same."""
+    if len(set(rows.weights)) <= 1 or choice == "ignore":
+        return rows
+    if choice == "refuse":
+        low, high = min(rows.weights), max(rows.weights)
+        raise UnequalWeights(
+            f"rows weigh {low:g} to {high:g}, and this loss knows no weights: say --weights resample (rows are drawn "
+            "by their weight, as many as there are) or --weights ignore"
+        )
+    chosen = drawn(rows.weights, seed)
+    columns = {name: [values[at] for at in chosen] for name, values in rows.columns.items()}
+    return Rows(columns, [1.0] * len(chosen), rows.tokens, rows.trained)
+
+
+def drawn(weights: Sequence[float], seed: int) -> list[int]:
+    """As many indices as there are weights, each as often as its share (to the next whole number), in a fixed order."""
+    step = sum(weights) / len(weights)
+    mark = random.Random(seed).random() * step
+    chosen: list[int] = []
+    reached = 0.0
+    for at, weight in enumerate(weights):
+        reached += weight
+        while mark < reached and len(chosen) < len(weights):
+            chosen.append(at)
+            mark += step
+    return chosen

@@ -1,0 +1,48 @@
+"""What a run tells while it runs: a line of JSON per logged step, and TensorBoard."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+def callbacks(output: Path) -> list[Any]:
+    """The callbacks that write ``metrics.jsonl`` and ``tensorboard/``, on the first process only."""
+    from transformers import TrainerCallback
+    from transformers.integrations import TensorBoardCallback
+
+    class MetricsFile(TrainerCallback):  # type: ignore[misc]  # transformers has no types here
+        def __init__(self) -> None:
+            self.path = output / "metrics.jsonl"
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.is_world_process_zero:
+                keep_until(self.path, state.global_step)
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+            if state.is_world_process_zero and logs:
+                with self.path.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
+
+    class Board(TensorBoardCallback):  # type: ignore[misc]  # transformers has no types here
+        def __init__(self) -> None:
+            super().__init__()
+            self.logging_dir = str(output / "tensorboard")
+
+    return [MetricsFile(), Board()]
+
+
+def keep_until(path: Path, step: int) -> None:
+    """Forget what was logged after the checkpoint that a run goes on from."""
+    if not path.exists():
+        return
+    lines = [line for line in path.read_text("utf-8").splitlines() if json.loads(line)["step"] <= step]
+    part = path.with_name(f".{path.name}.part")
+    part.write_text("".join(f"{line}\n" for line in lines if step), "utf-8")
+    part.replace(path)
+
+
+def read_metrics(output: Path) -> list[dict[str, Any]]:
+    """All lines of a run's metrics."""
+    return [json.loads(line) for line in (output / "metrics.jsonl").read_text("utf-8").splitlines()]

@@ -1,0 +1,59 @@
+"""The exact record of a run: from which log position, by which policy, with which template, versions and seed."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+from pathlib import Path
+from typing import Any, Final
+
+from apollo_train.errors import TrainError
+
+NAME: Final = "apollo.train.json"
+PACKAGES: Final = ("apollo-tui", "torch", "transformers", "trl", "peft", "datasets", "accelerate", "tokenizers")
+
+
+class NothingToResume(TrainError):
+    """There is no run to go on with, or it was another one."""
+
+
+def versions() -> dict[str, str]:
+    """The versions of all that decides the result."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "none"
+    return found
+
+
+def file_sha256(path: Path) -> str:
+    """The hash of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_record(output: Path, record: dict[str, Any]) -> None:
+    """Put the record in place, whole."""
+    part = output / f".{NAME}.part"
+    part.write_text(json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n", "utf-8")
+    part.replace(output / NAME)
+
+
+def read_record(output: Path) -> dict[str, Any]:
+    """The record of the run in ``output``. Raises NothingToResume."""
+    try:
+        made: dict[str, Any] = json.loads((output / NAME).read_text("utf-8"))
+    except (OSError, ValueError) as problem:
+        raise NothingToResume(f"{output} holds no run to resume: start one without --resume") from problem
+    return made
+
+
+def same_run(before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Raises NothingToResume, naming what differs, if ``now`` asks for other data or another method."""
+    for key in ("method", "model", "policy_sha256", "tokens"):
+        if before.get(key) != now.get(key):
+            raise NothingToResume(f"the run to resume has another {key}: start a new one in another folder")

@@ -1,0 +1,181 @@
+"""One run: rows are written once, the model is trained from its start or its checkpoint, and all of it is recorded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from apollo_train.errors import FileInTheWay
+from apollo_train.formats.tokens import TokensFormat
+from apollo_train.policy import FilterPolicy, load_policy
+from apollo_train.trainers.data import Rows, read_rows, weighed
+from apollo_train.trainers.metrics import callbacks
+from apollo_train.trainers.models import adapters, fits, load_model, stop_at, use_bf16
+from apollo_train.trainers.record import (
+    NAME,
+    NothingToResume,
+    file_sha256,
+    read_record,
+    same_run,
+    versions,
+    write_record,
+)
+from apollo_train.trainers.settings import TrainSettings
+from sessions.log.reader import LogReader
+
+Method = Literal["sft", "dpo", "kto"]
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to train on what."""
+
+    method: Method
+    reader: LogReader
+    sessions: list[str] | None
+    policy: str
+    tokens: TokensFormat
+    settings: TrainSettings
+    position: int | None = None
+    resume: bool = False
+
+    @property
+    def rows(self) -> Path:
+        """The file of rows."""
+        return self.settings.output / "data" / "rows.jsonl"
+
+
+def run(job: Job, tell: Tell) -> dict[str, Any]:
+    """Train, save and record; returns the record. Many processes may run it at once, one per device."""
+    import accelerate
+
+    state = accelerate.PartialState()
+    if state.is_main_process:
+        record = _resumed(job) if job.resume else _started(job, tell)
+        write_record(job.settings.output, record)
+    state.wait_for_everyone()
+    record = read_record(job.settings.output)
+    splits = read_rows(job.rows, job.method)
+    train = weighed(splits["train"], job.settings.weights, job.settings.seed)
+    trainer = _trainer(job, train, splits.get("validation"))
+    if state.is_main_process:
+        tell(f"{len(train):,} rows, {train.trained:,} tokens trained, {state.num_processes} processes")
+    result = trainer.train(resume_from_checkpoint=job.resume)
+    _save(job, trainer)
+    if state.is_main_process:
+        record["finished"] = {
+            "steps": trainer.state.global_step,
+            "metrics": {key: value for key, value in result.metrics.items() if isinstance(value, int | float)},
+            "processes": state.num_processes,
+            "seconds": round(result.metrics.get("train_runtime", 0.0), 1),
+        }
+        write_record(job.settings.output, record)
+    state.wait_for_everyone()
+    return record
+
+
+def _started(job: Job, tell: Tell) -> dict[str, Any]:
+    """Write the rows of a new run, and say in the record what they were made from."""
+    output = job.settings.output
+    if (output / NAME).exists() or (output / "checkpoints").exists():
+        raise FileInTheWay(f"{output} holds a run already: say --resume to go on with it, or choose another folder")
+    job.rows.parent.mkdir(parents=True, exist_ok=True)
+    position = job.reader.position() if job.position is None else job.position
+    policy = load_policy(job.policy)
+    counts, sha256 = _written(job, policy, position, tell)
+    return {
+        "apollo": "train",
+        "v": 1,
+        "method": job.method,
+        "model": job.settings.model,
+        "sessions": job.sessions,
+        "position": position,
+        "policy": policy.plain(),
+        "policy_sha256": policy.digest,
+        "tokens": job.tokens.settings,
+        "tokenizer": job.tokens.renderer.engine.name,
+        "settings": job.settings.plain(),
+        "rows_sha256": sha256,
+        "counts": counts,
+        "versions": versions(),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _written(job: Job, policy: FilterPolicy, position: int, tell: Tell) -> tuple[dict[str, Any], str]:
+    from apollo_train.export import run_export
+    from apollo_train.formats.token_files import write_report
+    from apollo_train.trainers.preference_rows import write_preferences
+
+    if job.method == "sft":
+        report = run_export(job.reader, job.sessions, policy, job.tokens, job.rows, overwrite=True, position=position)
+        write_report(job.rows, job.tokens.report, job.tokens.settings, overwrite=True)
+        for line in job.tokens.report.lines():
+            tell(line)
+        return job.tokens.report.counts(), report.sha256
+    made = write_preferences(job.method, job.reader, job.sessions, policy, job.tokens, job.rows, position)
+    for line in made.lines():
+        tell(line)
+    return made.plain(), made.sha256
+
+
+def _resumed(job: Job) -> dict[str, Any]:
+    """The record of the run to go on with. Raises NothingToResume if it is none, or another."""
+    output = job.settings.output
+    record = read_record(output)
+    if not any((output / "checkpoints").glob("checkpoint-*")):
+        raise NothingToResume(f"{output} has no checkpoint yet: remove it and start again")
+    policy = load_policy(job.policy)
+    now = {"method": job.method, "model": job.settings.model, "policy_sha256": policy.digest}
+    same_run(record, {**now, "tokens": job.tokens.settings})
+    if file_sha256(job.rows) != record["rows_sha256"]:
+        raise NothingToResume(f"{job.rows} is not the file that the run began with")
+    settings = job.settings.plain()
+    changed = {key: [old, settings[key]] for key, old in record["settings"].items() if settings[key] != old}
+    return {**record, "settings": settings, "resumed": [*record.get("resumed", []), {"changed": changed}]}
+
+
+def _trainer(job: Job, train: Rows, evaluation: Rows | None) -> Any:
+    from apollo_train.trainers.preference_trainers import dpo_trainer, kto_trainer
+    from apollo_train.trainers.sft import sft_trainer
+
+    settings = job.settings
+    tokenizer: Any = getattr(job.tokens.renderer.engine, "tokenizer", None)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token or next(iter(job.tokens.renderer.stops.ids))
+    bf16 = use_bf16(settings.precision)
+    model = load_model(settings.model, half=bf16 and settings.lora > 0)
+    longest, highest = _extremes(train)
+    fits(model, highest, longest)
+    arguments = settings.arguments(bf16=bf16, evaluate=evaluation is not None)
+    parts = {
+        "model": model,
+        "processing_class": tokenizer,
+        "callbacks": callbacks(settings.output),
+        "peft_config": adapters(settings.lora),
+    }
+    if job.method == "sft":
+        return sft_trainer(arguments, train, evaluation, **parts)
+    make = dpo_trainer if job.method == "dpo" else kto_trainer
+    return make(arguments, train, evaluation, beta=settings.beta, **parts)
+
+
+def _extremes(rows: Rows) -> tuple[int, int]:
+    """The length of the longest row, and the highest id in any."""
+    ids = [values for name, values in rows.columns.items() if name.endswith("_ids")]
+    tails = ids[1:] or [[[] for _ in ids[0]]]
+    longest = max(len(head) + max(len(tail[at]) for tail in tails) for at, head in enumerate(ids[0]))
+    return longest, max(number for column in ids for row in column for number in row)
+
+
+def _save(job: Job, trainer: Any) -> None:
+    folder = job.settings.output / "model"
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    stop_at(model, job.tokens.renderer.stops.ids.values())
+    trainer.save_model(str(folder))
+    if trainer.is_world_process_zero():
+        model.generation_config.save_pretrained(str(folder))

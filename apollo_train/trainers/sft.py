@@ -1,0 +1,35 @@
+"""Supervised fine-tuning: TRL's trainer on our labels, as they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apollo_train.errors import TrainError
+from apollo_train.trainers.data import Rows
+
+
+def sft_trainer(arguments: dict[str, Any], train: Rows, evaluation: Rows | None, **parts: Any) -> Any:
+    """A trainer over these rows. Raises TrainError if TRL would train anything else than the labels say."""
+    from trl import SFTConfig, SFTTrainer
+
+    config = SFTConfig(
+        **arguments,
+        packing=False,
+        padding_free=False,
+        completion_only_loss=False,
+        assistant_only_loss=False,
+        shuffle_dataset=False,
+        loss_type="nll",
+    )
+    made = SFTTrainer(
+        args=config, train_dataset=train.dataset(), eval_dataset=evaluation.dataset() if evaluation else None, **parts
+    )
+    unchanged(made.train_dataset, train)
+    return made
+
+
+def unchanged(prepared: Any, rows: Rows) -> None:
+    """Raises TrainError if preparing the dataset dropped or changed a row."""
+    labels = prepared["labels"]
+    if len(prepared) != len(rows) or any(a != b for a, b in zip(labels, rows.columns["labels"], strict=True)):
+        raise TrainError("the trainer's own preparation changed the rows: its version is not one that was tested")
