@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,9 @@ from sessions.fold.summary import Summary
 from sessions.labels import Taxonomy, load_labels
 from sessions.log.states import ACTIVE
 from widgets.receipt import Level
+
+LEAVE_S: Final = 1.0
+"""So long leaving waits for the log to hear what was read."""
 
 TICK_S: Final = 0.1
 """Nothing is painted more often than this, however much arrives; keys paint at once."""
@@ -160,10 +164,19 @@ class ApolloApp(App[None], inherit_bindings=False):
 
     def leave(self) -> None:
         """Leave; sessions go on."""
-        live = sum(now.summary.state in ACTIVE for now in self.desk.state.sessions.values())
-        if live and self.desk.state.writable:
+        self.run_worker(self._leave(), exclusive=True, group="leave")
+
+    async def _leave(self) -> None:
+        state = self.desk.state
+        live = sum(now.summary.state in ACTIVE for now in state.sessions.values())
+        if live and state.writable:
             words = "1 session goes on" if live == 1 else f"{live} sessions go on"
             self.last_words = f"{words}; `apollo` comes back to them"
+        if state.writable:
+            due = state.reading.due(self.desk.clock(), all_of_it=True)
+            told = asyncio.gather(*(self._tell_read(session, seq) for session, seq in due.items()))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(told, LEAVE_S)
         self.exit()
 
     def action_how_to_leave(self) -> None:

@@ -71,6 +71,7 @@ def request_of(form: Form, config: Config) -> CreateSession:
         workspace=str(workspace) if workspace else None,
         tools=task.tools,
         evaluate=task.evaluate,
+        environment=task.environment,
         evaluate_base=str(path.resolve().parent) if is_file else None,
         limits=_limits(form.limits, task.limits),
         env=scrub_env(dict(os.environ)),

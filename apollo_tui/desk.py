@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from apollo_tui.drafts import Drafts
 from apollo_tui.feed import Feed
 from apollo_tui.judging import Judging
+from apollo_tui.signing import Signing
 from apollo_tui.state import BoardState
 from apollo_tui.steering import Steering
+from apollo_tui.undoing import Undoing
 from sessions.clock import now_ms
 from sessions.config import Config
 from sessions.labels import Taxonomy
@@ -28,6 +30,8 @@ class Desk:
     state: BoardState
     drafts: Drafts
     judging: Judging
+    undoing: Undoing
+    signing: Signing
     steering: Steering
     clock: Callable[[], int] = now_ms
     searches: list[str] = field(default_factory=list)
@@ -37,6 +41,7 @@ class Desk:
     def of(cls, feed: Feed, config: Config, labels: Taxonomy, clock: Callable[[], int] = now_ms) -> Desk:
         """A desk on ``feed``."""
         state = BoardState(feed.actor, labels.name)
+        judging = Judging(feed, state, labels)
         return cls(
             paths=feed.paths,
             actor=feed.actor,
@@ -45,7 +50,9 @@ class Desk:
             feed=feed,
             state=state,
             drafts=Drafts(feed.paths.drafts, feed.actor),
-            judging=Judging(feed, state, labels),
+            judging=judging,
+            undoing=Undoing(judging),
+            signing=Signing(judging),
             steering=Steering(feed, state),
             clock=clock,
         )

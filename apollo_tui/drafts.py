@@ -1,5 +1,6 @@
 """What an annotator has typed and not sent: one 0600 file per log, session and annotator, replaced atomically.
 
+An answer and an edit of queued advice have a file beside that of the advice, so that neither costs the other.
 A draft is cleared only when the host has acknowledged it. The folder belongs to one log (``LogPaths.drafts``).
 """
 
@@ -9,11 +10,14 @@ import os
 import re
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from sessions.log.events import Target
 from sessions.log.text import valid_unicode
+
+Slot = Literal["advice", "answer", "edit"]
 
 
 class Draft(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -30,6 +34,13 @@ class Draft(msgspec.Struct, frozen=True, omit_defaults=True):
     edits: int | None = None
     request: str = ""
 
+    @property
+    def slot(self) -> Slot:
+        """Which of the session's drafts it is."""
+        if self.answers is not None:
+            return "answer"
+        return "advice" if self.edits is None else "edit"
+
 
 class Drafts:
     """The drafts of one annotator on one log."""
@@ -38,14 +49,20 @@ class Drafts:
         self.folder = folder
         self.actor = actor
 
-    def path(self, session: str) -> Path:
+    def path(self, session: str, slot: Slot = "advice") -> Path:
         """The file of one session's draft."""
-        safe = re.sub(r"[^A-Za-z0-9_.-]", lambda found: f"%{ord(found.group()):x}", self.actor)
-        return self.folder / f"{session}.{safe}.json"
+        return self.folder / f"{session}.{slot}{self._suffix}"
 
-    def load(self, session: str) -> Draft | None:
+    @property
+    def _suffix(self) -> str:
+        safe = re.sub(r"[^A-Za-z0-9_.-]", lambda found: f"%{ord(found.group()):x}", self.actor)
+        return f".{safe}.json"
+
+    def load(self, session: str, slot: Slot = "advice") -> Draft | None:
         """The stored draft; a file that cannot be read is set aside, never overwritten."""
-        path = self.path(session)
+        return self._read(self.path(session, slot))
+
+    def _read(self, path: Path) -> Draft | None:
         try:
             return msgspec.json.decode(path.read_bytes(), type=Draft)
         except FileNotFoundError:
@@ -57,27 +74,25 @@ class Drafts:
     def save(self, draft: Draft) -> None:
         """Store the draft; an empty one is cleared. Raises OSError when the disk refuses."""
         if not draft.text:
-            self.clear(draft.session)
+            self.clear(draft.session, draft.slot)
             return
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=".draft-", dir=self.folder)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(msgspec.json.encode(msgspec.structs.replace(draft, text=valid_unicode(draft.text))))
-            Path(name).replace(self.path(draft.session))
+            Path(name).replace(self.path(draft.session, draft.slot))
         except OSError:
             Path(name).unlink(missing_ok=True)
             raise
 
-    def clear(self, session: str) -> None:
-        """Forget the draft of ``session``."""
-        self.path(session).unlink(missing_ok=True)
+    def clear(self, session: str, slot: Slot = "advice") -> None:
+        """Forget a draft of ``session``."""
+        self.path(session, slot).unlink(missing_ok=True)
 
     def all(self) -> list[Draft]:
         """Every unsent draft of this annotator."""
-        suffix = self.path("").name
         if not self.folder.is_dir():
             return []
-        names = sorted(path.name for path in self.folder.glob("*.json") if path.name.endswith(suffix))
-        found = (self.load(name.removesuffix(suffix)) for name in names)
+        found = (self._read(path) for path in sorted(self.folder.iterdir()) if path.name.endswith(self._suffix))
         return [draft for draft in found if draft is not None]

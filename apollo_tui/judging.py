@@ -1,42 +1,41 @@
-"""Verdicts: flag, label, take back, undo. What a key means is decided from the log; each act returns a receipt."""
+"""Verdicts: flag, label, take back, mark a recovery. What a key means is decided from the log; acts return a receipt."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import msgspec
 
 from apollo_tui.feed import Feed, NotDone
 from apollo_tui.state import BoardState
-from apollo_tui.undo import UNDOABLE, Act, last_act, undo_request
+from apollo_tui.undo import replaced_request
 from sessions.host import protocol
 from sessions.labels import UNSPECIFIED, Taxonomy
 from sessions.log import events as ev
+from sessions.log.parts import ReasoningPart, TextPart
 from sessions.log.reader import LogReader
 from sessions.ulid import new_ulid
-
-LOOK_BACK: Final = 300
-"""How many of a session's newest acts ``u`` looks through."""
 
 Verdict = Literal["bad", "good", "unsure"]
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a verdict is about: one entry of one session, as its anchor event says."""
+    """What a verdict is about: one entry of one session. ``parts``: what else of it, and around it, could be meant."""
 
     session: str
     number: int
     title: str
     target: ev.Target
     name: str
+    parts: tuple[ev.Target, ...] = ()
 
     @property
     def words(self) -> str:
         """``1 tune-lr · 40.1 job_kill``: for receipts."""
-        return f"{self.number} {self.title} · {self.target} {self.name}".rstrip()
+        name = self.name if self.target.part in ("call", "reply", "summary") else ""
+        return f"{self.number} {self.title} · {self.target} {name}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +47,70 @@ class Standing:
     body: ev.FlagSet
 
 
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What an annotator says of a subject: verdict, label and what is optional."""
+
+    verdict: Verdict = "bad"
+    label: str = UNSPECIFIED
+    note: str = ""
+    severity: int | None = None
+    until_recovery: bool = False
+
+
 class Judging:
-    """What the keys f, F and u do."""
+    """What the keys f, F, ``.``, + and = do."""
 
     def __init__(self, feed: Feed, state: BoardState, labels: Taxonomy) -> None:
         self.feed = feed
         self.state = state
         self.labels = labels
+        self.span_from: tuple[str, int] | None = None
+        """Session and step where ``V`` began a span."""
+        self._last: Word | None = None
 
     async def subject(self, session: str, seq: int) -> Subject:
         """What a verdict on the entry at ``seq`` is about. Raises NotDone for entries that cannot be judged."""
-        event = await self.feed.read(lambda reader: reader.event(session, seq))
+
+        def ask(reader: LogReader) -> tuple[ev.Event | None, ev.ModelReplied | None]:
+            event = reader.event(session, seq)
+            if event is None or not event.step:
+                return event, None
+            replies = reader.events(session, steps=(event.step, event.step), kinds={"model.reply"}, newest_first=True)
+            return event, next((r.body for r in replies if isinstance(r.body, ev.ModelReplied)), None)
+
+        event, reply = await self.feed.read(ask)
         found = target_of(event) if event else None
         if event is None or found is None:
             raise NotDone("only replies, actions and summaries can be flagged")
         summary = self.state.sessions[session].summary
-        return Subject(session, summary.number, summary.title, found, name_of(event))
+        parts = (found, *self._around(session, found, reply))
+        return Subject(session, summary.number, summary.title, found, name_of(event), parts)
+
+    def _around(self, session: str, found: ev.Target, reply: ev.ModelReplied | None) -> list[ev.Target]:
+        """What else a verdict could be about: the whole reply, its reasoning, its text, a span."""
+        if found.part == "summary" or reply is None:
+            return []
+        parts = [ev.Target(found.step)] if found.part == "call" else []
+        if any(isinstance(part, ReasoningPart) for part in reply.parts):
+            parts.append(ev.Target(found.step, "reasoning"))
+        if any(isinstance(part, TextPart) and part.text.strip() for part in reply.parts):
+            parts.append(ev.Target(found.step, "text"))
+        if self.span_from is not None and self.span_from[0] == session:
+            first, last = sorted((self.span_from[1], found.step))
+            parts.insert(0, ev.Target(first, "span", to_step=last))
+        return parts
+
+    def begin_span(self, subject: Subject) -> str:
+        """From here: the next flag on a later or earlier step may mean all between. Again on the same step: no span."""
+        step = subject.target.step
+        if subject.target.part == "summary":
+            raise NotDone("a span is of steps, not of summaries")
+        if self.span_from == (subject.session, step):
+            self.span_from = None
+            return "no span"
+        self.span_from = (subject.session, step)
+        return f"span from step {step} of {subject.number} {subject.title}: go to its end, then F and right"
 
     def standing(self, subject: Subject) -> list[Standing]:
         """The flags in force on exactly this subject, oldest first."""
@@ -82,91 +129,79 @@ class Judging:
         """This annotator's newest flag on the subject."""
         return next((flag for flag in reversed(self.standing(subject)) if flag.actor == self.state.actor), None)
 
-    async def flag(
-        self, subject: Subject, *, label: str = UNSPECIFIED, note: str = "", verdict: Verdict = "bad", seen: ev.Seen
-    ) -> str:
-        """Set a flag, in place of one's own earlier one, and return the receipt."""
+    async def flag(self, subject: Subject, word: Word | None = None, *, seen: ev.Seen | None) -> str:
+        """Set a flag, in place of one's own earlier one on the same target, and return the receipt."""
+        word = word or Word()
         before = self.own(subject)
-        body = ev.FlagSet(flag=new_ulid(), target=subject.target, verdict=verdict, label=label, note=note, seen=seen)
-        await self._annotate(subject.session, body, new_ulid())
+        body = ev.FlagSet(
+            flag=new_ulid(),
+            target=subject.target,
+            verdict=word.verdict,
+            label=word.label,
+            note=word.note,
+            severity=word.severity,
+            until_recovery=word.until_recovery,
+            seen=seen,
+        )
+        request = new_ulid()
+        await self.annotate(subject.session, body, request)
         if before is not None:
-            await self._annotate(subject.session, ev.FlagRemoved(flag=before.flag), new_ulid())
-        words = "good" if verdict == "good" else ("unsure" if verdict == "unsure" else self.labels.name(label))
-        return f"⚑ {subject.words}: {words} · u undoes"
+            await self.annotate(subject.session, ev.FlagRemoved(flag=before.flag), replaced_request(request))
+        if word.verdict != "bad" or word.label != UNSPECIFIED:
+            self._last = Word(word.verdict, word.label)
+        if subject.target.part == "span":
+            self.span_from = None
+        reach = " and what followed until recovery" if word.until_recovery else ""
+        return f"⚑ {subject.words}{reach}: {self.say(body)} · u undoes"
+
+    def say(self, flag: ev.FlagSet) -> str:
+        """A flag in a word: its verdict where that is not bad, else its label."""
+        return self.labels.name(flag.label) if flag.verdict == "bad" else flag.verdict
 
     async def unflag(self, subject: Subject, flag: Standing) -> str:
         """Take one's own flag back and return the receipt."""
-        await self._annotate(subject.session, ev.FlagRemoved(flag=flag.flag), new_ulid())
+        await self.annotate(subject.session, ev.FlagRemoved(flag=flag.flag), new_ulid())
         return f"flag taken back: {subject.words} · u undoes"
 
-    # --- undo ---------------------------------------------------------------------------------------------------
+    async def last_word(self) -> Word:
+        """The label or verdict that this annotator gave last, also before a restart. Raises NotDone for none."""
+        if self._last is None:
+            self._last = await self.feed.read(self._find_last)
+        if self._last is None:
+            raise NotDone("no label to repeat yet: F chooses one")
+        return self._last
 
-    async def last(self) -> Act | None:
-        """The act that ``u`` would undo now."""
-        actor = self.state.actor
-        sessions = list(self.state.sessions)
+    def _find_last(self, reader: LogReader) -> Word | None:
+        newest: ev.Event | None = None
+        for session in list(self.state.sessions):
+            for event in reader.events(session, kinds={"flag.set"}, newest_first=True, limit=50):
+                body = event.body
+                if not isinstance(body, ev.FlagSet) or event.actor != self.state.actor:
+                    continue
+                if (body.verdict != "bad" or body.label != UNSPECIFIED) and (newest is None or event.id > newest.id):
+                    newest = event
+        body = newest.body if newest else None
+        return Word(body.verdict, body.label) if isinstance(body, ev.FlagSet) else None
 
-        def own(reader: LogReader) -> list[ev.Event]:
-            found: list[ev.Event] = []
-            for session in sessions:
-                acts = reader.events(session, kinds=UNDOABLE, newest_first=True, limit=LOOK_BACK)
-                found += [event for event in acts if event.actor == actor]
-            return found
+    async def mark_recovery(self, subject: Subject) -> str:
+        """From this step on the agent is on its feet again; a second time takes the mark back."""
+        step = subject.target.to_step or subject.target.step
+        if subject.target.part == "summary":
+            raise NotDone("a recovery is marked on a step, not on a summary")
+        marked = step in self.state.sessions[subject.session].remarks.recoveries
+        await self.annotate(subject.session, ev.RecoveryMarked(at_step=step, removed=marked), new_ulid())
+        where = f"{subject.number} {subject.title} · step {step}"
+        return f"recovery mark taken back: {where}" if marked else f"recovered from here: {where} · u undoes"
 
-        events = await self.feed.read(own)
-        waiting = {
-            session: {advice.advice for advice in now.summary.open_advice}
-            for session, now in self.state.sessions.items()
-        }
-        return last_act(events, waiting)
-
-    def words(self, act: Act) -> str:
-        """What would be undone, and where."""
-        summary = self.state.sessions[act.session].summary
-        where = f"{summary.number} {summary.title}"
-        match act.event.body:
-            case ev.FlagSet() as body:
-                return f"flag {self.labels.name(body.label)} on {where} · {body.target}"
-            case ev.FlagRemoved():
-                return f"taking back a flag on {where}"
-            case ev.AdviceQueued() as body:
-                return f"advice to {where}: {body.text}"
-            case other:
-                return f"{other.kind} on {where}"
-
-    async def undo(self, act: Act, restore: Callable[[ev.AdviceQueued], None]) -> str:
-        """Undo ``act``; advice comes back as a draft through ``restore``. Returns the receipt."""
-        request = undo_request(act.event)
-        match act.event.body:
-            case ev.FlagSet():
-                await self._annotate(act.session, ev.FlagRemoved(flag=act.flag), request)
-            case ev.FlagRemoved(flag=removed):
-                body = await self._flag_body(act.session, removed)
-                await self._annotate(act.session, msgspec.structs.replace(body, flag=new_ulid()), request)
-            case ev.AdviceQueued(advice=number) as advice:
-                await self.feed.call(
-                    protocol.WithdrawAdvice(request=request, session=act.session, advice=number, to_draft=True)
-                )
-                restore(advice)
-            case _:
-                raise NotDone("that cannot be undone")
-        return f"undone: {self.words(act)}"
-
-    async def _flag_body(self, session: str, flag: str) -> ev.FlagSet:
-        def ask(reader: LogReader) -> ev.FlagSet | None:
-            for event in reader.events(session, kinds={"flag.set"}, newest_first=True):
-                if isinstance(event.body, ev.FlagSet) and event.body.flag == flag:
-                    return event.body
-            return None
-
-        found = await self.feed.read(ask)
-        if found is None:
-            raise NotDone("the flag is not in the log")
-        return found
-
-    async def _annotate(self, session: str, body: ev.Body, request: str) -> None:
+    async def annotate(self, session: str, body: ev.Body, request: str) -> Any:
+        """One event of judgement; on disk when this returns."""
         plain = msgspec.to_builtins(body)
-        await self.feed.call(protocol.Annotate(request=request, session=session, kind=body.kind, body=plain))
+        return await self.feed.call(protocol.Annotate(request=request, session=session, kind=body.kind, body=plain))
+
+
+def about_part(subject: Subject, target: ev.Target) -> Subject:
+    """The same subject, about another part."""
+    return replace(subject, target=target)
 
 
 def target_of(event: ev.Event) -> ev.Target | None:

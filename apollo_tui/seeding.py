@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from apollo_tui.state import COUNTED, WINDOW
+from sessions.fold import remarks
 from sessions.log import events as ev
 from sessions.log.reader import LogReader
 
@@ -15,7 +16,7 @@ CURSORS: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """The newest events (oldest first), all flag events, this annotator's cursor and what is unread after it."""
+    """The newest events (oldest first), all that was judged, this annotator's cursor and what is unread after it."""
 
     window: Sequence[ev.Event]
     flags: Sequence[ev.Event]
@@ -26,7 +27,7 @@ class Seed:
 def seed_of(reader: LogReader, session: str, actor: str) -> Seed:
     """Read the seed of one session."""
     window = reader.events(session, newest_first=True, limit=WINDOW)[::-1]
-    flags = reader.events(session, kinds={"flag.set", "flag.removed"})
+    flags = reader.events(session, kinds=remarks.KINDS | {"flag.set", "flag.removed"})
     cursor = cursor_of(reader, session, actor)
     unread = [seq for seq, _, _, kind in reader.anchors(session, after=cursor) if kind in COUNTED]
     return Seed(window, flags, cursor, unread)

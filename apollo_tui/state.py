@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from apollo_tui.reading import Reading
+from sessions.fold.remarks import Remarks
 from sessions.fold.summary import Summary, fold
 from sessions.host.protocol import DeltaFrame
 from sessions.log import events as ev
@@ -47,6 +48,8 @@ class SessionNow:
     """Seqs of unread entries, oldest first."""
     flags: dict[str, tuple[str, ev.FlagSet]] = field(default_factory=dict)
     """Flags in force: id → (actor, body), oldest first."""
+    remarks: Remarks = field(default_factory=Remarks)
+    """Sign-offs, notes, bookmarks and recovery marks that stand."""
     advice: dict[int, int] = field(default_factory=dict)
     """Advice numbers by the seq of the event that queued them, of the entries in the window."""
     newest: int = 0
@@ -231,6 +234,7 @@ class BoardState:
 
 
 def _judge(now: SessionNow, event: ev.Event) -> None:
+    now.remarks.fold(event)
     if isinstance(event.body, ev.FlagSet):
         now.flags[event.body.flag] = (event.actor, event.body)
     elif isinstance(event.body, ev.FlagRemoved):

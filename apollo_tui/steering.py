@@ -101,9 +101,9 @@ class Steering:
         return f"{how}: advice to {where}{' · ' + _note(done) if _note(done) else ''}{ended} · u takes it back"
 
     async def withdraw(self, session: str, advice: int) -> str:
-        """Take queued advice back for good."""
-        await self.feed.call(protocol.WithdrawAdvice(request=new_ulid(), session=session, advice=advice))
-        return f"advice to {self.name(session)} withdrawn"
+        """Take queued advice back, to be a draft again."""
+        await self.feed.call(protocol.WithdrawAdvice(request=new_ulid(), session=session, advice=advice, to_draft=True))
+        return f"advice to {self.name(session)} is a draft again"
 
     async def read_up_to(self, session: str, seq: int) -> None:
         """Tell the log how far this annotator has read."""

@@ -1,32 +1,53 @@
-"""Which act ``u`` undoes: this annotator's last undoable act on the log, found in the log itself. Pure.
+"""One annotator's acts on the log, and which of them ``u`` undoes and ``U`` does again. Found in the log itself. Pure.
 
-An undo is an event like any other; its request id names the event it undoes (``undo-<event id>-…``), so that a
-later ``u``, also after a restart, goes on to the act before.
+Undoing and doing again are events like any other; their request ids name the act (``undo-<event id>-…``,
+``redo-<event id>-…``), so that a later ``u``, also after a restart, goes on to the act before. What an act takes the
+place of (one's own earlier flag) is a second event, whose request is that of the act with ``-replaced``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from sessions.log import events as ev
 from sessions.ulid import new_ulid
 
-UNDOABLE: Final = frozenset({"flag.set", "flag.removed", "advice.queued"})
+UNDOABLE: Final = frozenset(
+    {
+        "flag.set",
+        "flag.removed",
+        "advice.queued",
+        "session.signed_off",
+        "recovery.marked",
+        "bookmark.set",
+        "session.note",
+        "signal.judged",
+    }
+)
 """Kinds that ``u`` can take back."""
+
+REPLACED: Final = "-replaced"
+
+Verb = Literal["undo", "redo"]
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What ``u`` would undo. ``flag``: the flag that now stands for it (a flag may have been restored since).
+    """One act of one annotator.
 
-    ``passed``: a newer act can no longer be undone (delivered advice), so that this one has to be shown first.
+    ``flag``: the flag that now stands for it (a flag may have been set again since). ``undone``: it is taken back.
+    ``stuck``: it cannot be undone any more (delivered advice). ``passed``: a newer act is stuck, so that this one has
+    to be shown first. ``replaced``: one's own flag, as it is now called, in whose place this one was set.
     """
 
     event: ev.Event
     flag: str = ""
     passed: bool = False
+    undone: bool = False
+    stuck: bool = False
+    replaced: str = ""
 
     @property
     def session(self) -> str:
@@ -36,10 +57,14 @@ class Act:
     @property
     def target(self) -> ev.Target | None:
         """What the act was about, if it was about one action."""
-        body = self.event.body
-        if isinstance(body, ev.FlagSet):
-            return body.target
-        return body.about if isinstance(body, ev.AdviceQueued) else None
+        match self.event.body:
+            case ev.FlagSet(target=target) | ev.BookmarkSet(target=target):
+                return target
+            case ev.RecoveryMarked(at_step=step):
+                return ev.Target(step)
+            case ev.AdviceQueued(about=about):
+                return about
+        return None
 
 
 def undo_request(event: ev.Event) -> str:
@@ -47,40 +72,108 @@ def undo_request(event: ev.Event) -> str:
     return f"undo-{event.id}-{new_ulid()}"
 
 
-def undone_id(event: ev.Event) -> int | None:
-    """The id of the event that ``event`` undoes, None if it is no undo."""
-    parts = (event.request or "").split("-")
-    return int(parts[1]) if len(parts) == 3 and parts[0] == "undo" and parts[1].isdigit() else None
+def redo_request(event: ev.Event) -> str:
+    """A request id that says which event is done again."""
+    return f"redo-{event.id}-{new_ulid()}"
 
 
-def last_act(own: Iterable[ev.Event], open_advice: Mapping[str, Collection[int]]) -> Act | None:
-    """The newest act among this annotator's ``own`` events that is still in force, None if there is none.
+def replaced_request(request: str) -> str:
+    """The request id of what is done besides ``request``, as one act with it."""
+    return request + REPLACED
+
+
+def about(event: ev.Event) -> tuple[Verb, int] | None:
+    """What ``event`` undoes or does again (an event id), None if it is an act of its own."""
+    parts = (event.request or "").removesuffix(REPLACED).split("-")
+    if len(parts) != 3 or not parts[1].isdigit():
+        return None
+    if parts[0] == "undo":
+        return "undo", int(parts[1])
+    return ("redo", int(parts[1])) if parts[0] == "redo" else None
+
+
+def history(own: Iterable[ev.Event], open_advice: Mapping[str, Collection[int]]) -> list[Act]:
+    """All acts among this annotator's ``own`` events, oldest first.
 
     ``open_advice``: per session, the numbers of the advice that still waits for its boundary.
     """
     events = sorted(own, key=lambda event: event.id)
-    undone = {done for event in events if (done := undone_id(event)) is not None}
-    by_id = {event.id: event for event in events}
-    removed = {event.body.flag for event in events if isinstance(event.body, ev.FlagRemoved)}
-    restored: dict[str, str] = {}
+    undone: dict[int, bool] = {}
     for event in events:
-        source = by_id.get(undone_id(event) or 0)
-        if isinstance(event.body, ev.FlagSet) and source and isinstance(source.body, ev.FlagRemoved):
-            restored[source.body.flag] = event.body.flag
-    passed = False
-    for event in reversed(events):
-        if undone_id(event) is not None or event.id in undone:
+        said = about(event)
+        if said is not None:
+            undone[said[1]] = said[0] == "undo"
+    companions = {event.request: event for event in events if (event.request or "").endswith(REPLACED)}
+    names = _Names(events, companions)
+    acts: list[Act] = []
+    for event in events:
+        if about(event) is not None or event.request in companions or event.kind not in UNDOABLE:
             continue
-        match event.body:
-            case ev.FlagSet(flag=flag):
-                while flag in restored:
-                    flag = restored[flag]
-                if flag not in removed:
-                    return Act(event, flag, passed)
-            case ev.FlagRemoved():
-                return Act(event, "", passed)
-            case ev.AdviceQueued(advice=number):
-                if number in open_advice.get(event.session, ()):
-                    return Act(event, "", passed)
-                passed = True
+        replaced = companions.get(replaced_request(event.request)) if event.request else None
+        act = Act(event, undone=undone.get(event.id, False), replaced=names.of_removed(replaced))
+        if isinstance(event.body, ev.FlagSet | ev.FlagRemoved):
+            flag = names.now(event.body.flag)
+            gone = isinstance(event.body, ev.FlagSet) and not act.undone and flag in names.removed
+            act = Act(event, flag, undone=act.undone, stuck=gone, replaced=act.replaced)
+        elif isinstance(event.body, ev.AdviceQueued) and not act.undone:
+            act = Act(event, stuck=event.body.advice not in open_advice.get(event.session, ()))
+        acts.append(act)
+    return acts
+
+
+class _Names:
+    """What flags are called now: one that is set again has a new id."""
+
+    def __init__(self, events: Sequence[ev.Event], companions: Mapping[str | None, ev.Event]) -> None:
+        by_id = {event.id: event for event in events}
+        self.removed = {event.body.flag for event in events if isinstance(event.body, ev.FlagRemoved)}
+        self._next: dict[str, str] = {}
+        for event in events:
+            said = about(event)
+            source = by_id.get(said[1]) if said else None
+            if source is None or not isinstance(event.body, ev.FlagSet):
+                continue
+            if (event.request or "").endswith(REPLACED):
+                source = companions.get(replaced_request(source.request or ""), source)
+            if isinstance(source.body, ev.FlagSet | ev.FlagRemoved):
+                self._next[self.now(source.body.flag)] = event.body.flag
+
+    def now(self, flag: str) -> str:
+        """The present id of a flag."""
+        while flag in self._next:
+            flag = self._next[flag]
+        return flag
+
+    def of_removed(self, event: ev.Event | None) -> str:
+        """The present id of the flag that ``event`` removed, "" if it removed none."""
+        return self.now(event.body.flag) if event is not None and isinstance(event.body, ev.FlagRemoved) else ""
+
+
+def last_act(own: Iterable[ev.Event], open_advice: Mapping[str, Collection[int]]) -> Act | None:
+    """The newest act that is still in force and can be undone, None if there is none."""
+    passed = False
+    for act in reversed(history(own, open_advice)):
+        if act.undone:
+            continue
+        if act.stuck:
+            # A flag that somebody took back meanwhile is nothing to wait for; advice that was delivered is.
+            passed = passed or isinstance(act.event.body, ev.AdviceQueued)
+            continue
+        return Act(act.event, act.flag, passed, replaced=act.replaced)
+    return None
+
+
+def last_undone(own: Iterable[ev.Event]) -> Act | None:
+    """The act that was undone last and can be done again: nothing new was done since. Advice is a draft again."""
+    events = sorted(own, key=lambda event: event.id)
+    found = {act.event.id: act for act in history(events, {})}
+    for event in reversed(events):
+        said = about(event)
+        if said is None:
+            if event.id in found:
+                return None
+            continue
+        act = found.get(said[1])
+        if act is not None and act.undone and not isinstance(act.event.body, ev.AdviceQueued):
+            return act
     return None

@@ -60,6 +60,10 @@ class ActionScreen(Verbs):
         """Advice is about the action on screen."""
         return self._session, self._seq
 
+    def visible_seq(self) -> int:
+        """The entry on screen."""
+        return self._seq
+
     def on_mount(self) -> None:
         """Read it."""
         self.document.focus()

@@ -9,7 +9,7 @@ import msgspec
 from apollo_tui.desk import Desk
 from apollo_tui.drafts import Draft
 from apollo_tui.feed import NotDone
-from apollo_tui.keys import COMPOSER, shown
+from apollo_tui.keys import COMPOSER
 from apollo_tui.screens.base import ApolloScreen
 from sessions.errors import ApolloError
 from sessions.log import events as ev
@@ -38,6 +38,10 @@ class Advising(ApolloScreen):
     async def subject_entry(self) -> tuple[str, int] | None:
         """(session, seq) of the selected entry that advice would be about; None: about the session."""
         return None
+
+    def visible_seq(self) -> int:
+        """The newest event on screen, 0: the newest there is."""
+        return 0
 
     def extra_hints(self) -> list[tuple[str, str]]:
         """The composer's keys while it has the focus."""
@@ -73,19 +77,13 @@ class Advising(ApolloScreen):
         self.run_worker(self._open(draft.session, draft), group="composer", exclusive=True)
 
     async def _open(self, session: str, wanted: Draft | None = None) -> None:
-        """Bind the composer. A stored draft wins over a new one of its kind; one of another kind is kept and said."""
+        """Bind the composer to what was asked for, together with what is stored of it."""
         self.keep_draft()
-        stored = self.desk.drafts.load(session)
-        about_seq = await self.subject_entry()
-        draft = wanted
-        if stored is not None and (wanted is None or (wanted.answers == stored.answers and not wanted.text)):
-            draft = stored
-        elif stored is not None and wanted is not None and stored.text != wanted.text:
-            self.say(f"your unsent draft is kept: {stored.text[:60]}")
-            self.desk.drafts.save(msgspec.structs.replace(stored, answers=None, edits=None))
-        if draft is None:
-            target = await self._about(about_seq) if about_seq and about_seq[0] == session else None
-            draft = Draft(session, "", self.desk.clock(), about=target)
+        if wanted is None:
+            about = await self.subject_entry()
+            target = await self._about(about) if about and about[0] == session else None
+            wanted = Draft(session, "", self.desk.clock(), about=target)
+        draft = joined(self.desk.drafts.load(session, wanted.slot), wanted)
         summary = self.desk.state.sessions[session].summary
         self._draft, self._unsaved_since, self._bound_step = draft, None, summary.step
         verb = "answer" if draft.answers is not None else ("edit" if draft.edits is not None else "advise")
@@ -157,14 +155,14 @@ class Advising(ApolloScreen):
         self.act(self._send(draft, now=message.now))
 
     async def _send(self, draft: Draft, *, now: bool) -> str:
-        seen = ev.Seen(self.desk.state.sessions[draft.session].summary.last_seq)
+        seen = ev.Seen(self.visible_seq() or self.desk.state.sessions[draft.session].summary.last_seq)
         try:
             receipt = await self.desk.steering.send(draft, now=now, seen=seen)
         except NotDone as problem:
             raise NotDone(f"not sent: {problem} · i brings the draft back", cut=problem.cut) from problem
-        stored = self.desk.drafts.load(draft.session)
+        stored = self.desk.drafts.load(draft.session, draft.slot)
         if stored is not None and stored.request == draft.request:
-            self.desk.drafts.clear(draft.session)
+            self.desk.drafts.clear(draft.session, draft.slot)
         return receipt
 
     def keep_draft(self) -> None:
@@ -198,5 +196,10 @@ class Advising(ApolloScreen):
             self.composer.progress(max(0, step - self._bound_step))
 
 
-COMPOSER_HELP: Final = [(" ".join(shown(name) for name in names.split(", ")), text) for names, _, text in COMPOSER]
-"""The composer's keys, for help."""
+def joined(stored: Draft | None, wanted: Draft) -> Draft:
+    """What the composer opens with: nothing that was typed is lost, and nothing of another question is reused."""
+    if stored is None or (stored.answers, stored.edits) != (wanted.answers, wanted.edits):
+        return wanted
+    if not wanted.text or wanted.text == stored.text or wanted.edits is not None:
+        return stored
+    return msgspec.structs.replace(stored, text=f"{stored.text}\n{wanted.text}", request="")

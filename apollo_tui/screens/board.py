@@ -62,6 +62,11 @@ class BoardScreen(Verbs):
         """Only a selected entry is what advice is about."""
         return self.wall.selected
 
+    def visible_seq(self) -> int:
+        """The newest there is while the pane follows, else what is selected."""
+        selected = self.wall.selected
+        return selected[1] if selected is not None and not self.wall.following(selected[0]) else 0
+
     def shows(self, session: str) -> bool:
         """Whether the session has a pane on screen."""
         return session in self.wall.shown

@@ -84,6 +84,10 @@ class SessionScreen(Verbs):
         selected = self.transcript.selected
         return (self._session, selected) if selected is not None else None
 
+    def visible_seq(self) -> int:
+        """The newest entry in sight."""
+        return max(self.transcript.in_sight(), default=0)
+
     # --- reading ----------------------------------------------------------------------------------------------------
 
     def on_mount(self) -> None:

@@ -7,7 +7,7 @@ import asyncio
 from apollo_tui.drafts import Draft
 from apollo_tui.judging import Subject
 from apollo_tui.outside import copy_text, copy_to_file, page_text
-from apollo_tui.screens.advising import Advising
+from apollo_tui.screens.advising import Advising, joined
 from apollo_tui.undo import Act
 from apollo_tui.whole_action import text_of_entry
 from sessions.log import events as ev
@@ -33,7 +33,7 @@ class Verbs(Advising):
 
     def seen(self, session: str) -> ev.Seen:
         """What was on the screen when a verdict was given."""
-        return ev.Seen(self.desk.state.sessions[session].summary.last_seq)
+        return ev.Seen(self.visible_seq() or self.desk.state.sessions[session].summary.last_seq)
 
     # --- flags ------------------------------------------------------------------------------------------------------
 
@@ -90,6 +90,9 @@ class Verbs(Advising):
         self.act(self._undo())
 
     async def _undo(self) -> str:
+        selected = await self.subject_entry()
+        if selected is not None and (withdrawn := await self._withdraw(*selected)):
+            return withdrawn
         act = await self.desk.judging.last()
         if act is None:
             return "nothing of yours can be undone"
@@ -99,14 +102,26 @@ class Verbs(Advising):
         self._undo_shown = None
         return await self._undo_now(act)
 
+    async def _withdraw(self, session: str, seq: int) -> str:
+        """On queued advice that is selected, ``u`` means that one; "" if it does not wait."""
+        now = self.desk.state.sessions[session]
+        number = now.advice.get(seq)
+        if number is None or all(advice.advice != number for advice in now.summary.open_advice):
+            return ""
+        event = await self.desk.feed.read(lambda reader: reader.event(session, seq))
+        receipt = await self.desk.steering.withdraw(session, number)
+        if event is not None and isinstance(event.body, ev.AdviceQueued):
+            self.bring_back(session, event.body)
+        return receipt
+
     async def _undo_now(self, act: Act) -> str:
         return await self.desk.judging.undo(act, lambda advice: self.bring_back(act.session, advice))
 
     def bring_back(self, session: str, advice: ev.AdviceQueued) -> None:
         """Withdrawn advice is a draft again; in the composer, if its session is on screen."""
         draft = Draft(session, advice.text, advice.drafted_at or self.desk.clock(), about=advice.about)
-        if self.desk.drafts.load(session) is None:
-            self.desk.drafts.save(draft)
+        draft = joined(self.desk.drafts.load(session), draft)
+        self.desk.drafts.save(draft)
         if self.shows(session) and not self.typing:
             self.open_draft(draft)
 

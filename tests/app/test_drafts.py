@@ -4,6 +4,7 @@ import stat
 from pathlib import Path
 
 from apollo_tui.drafts import Draft, Drafts
+from apollo_tui.screens.advising import joined
 from sessions.log.events import Target
 
 
@@ -47,3 +48,22 @@ def test_text_that_is_no_valid_unicode_is_stored_as_what_it_can_be(tmp_path: Pat
     drafts.save(Draft("S1", "a\ud800b", 1))
     loaded = drafts.load("S1")
     assert loaded is not None and loaded.text == "a\N{REPLACEMENT CHARACTER}b"
+
+
+def test_an_answer_and_an_edit_do_not_cost_the_draft_of_advice(tmp_path: Path) -> None:
+    drafts = Drafts(tmp_path, "human:ada")
+    drafts.save(Draft("S1", "advice", 1))
+    drafts.save(Draft("S1", "answer", 1, answers=2))
+    drafts.save(Draft("S1", "edit", 1, edits=3))
+    assert {draft.text for draft in drafts.all()} == {"advice", "answer", "edit"}
+    drafts.clear("S1", "answer")
+    assert {draft.text for draft in drafts.all()} == {"advice", "edit"}
+
+
+def test_what_the_composer_opens_with_loses_nothing_and_reuses_nothing_of_another_question() -> None:
+    stored = Draft("S1", "half a thought", 1, request="old")
+    assert joined(stored, Draft("S1", "", 2)) is stored
+    assert joined(stored, Draft("S1", "withdrawn", 2)).text == "half a thought\nwithdrawn"
+    assert joined(stored, Draft("S1", "withdrawn", 2)).request == ""
+    assert joined(Draft("S1", "yes", 1, answers=1), Draft("S1", "", 2, answers=2)).text == ""
+    assert joined(None, Draft("S1", "x", 2)).text == "x"

@@ -324,3 +324,26 @@ async def test_a_host_that_is_down_is_said_and_can_be_started(feed: FakeFeed) ->
         await pilot.press("colon", *"host start", "enter")
         await until(pilot, lambda: feed.hosts_started == 1)
         await until(pilot, lambda: "read-only" not in screen_text(app))
+
+
+async def test_u_on_selected_queued_advice_takes_back_that_one_whatever_came_later(feed: FakeFeed) -> None:
+    first, _ = await two(feed)
+    async with running(feed) as (app, pilot):
+        await pilot.press("i", *"stop", "enter")
+        await until(pilot, lambda: "queued: advice" in screen_text(app))
+        await pilot.press("tab", "left_square_bracket", "f")
+        await until(pilot, lambda: len(app.desk.state.sessions[first].flags) == 1)
+        await pilot.press("j", "u")
+        await until(pilot, lambda: any(isinstance(call, protocol.WithdrawAdvice) for call in feed.calls))
+        await until(pilot, lambda: app.screen.query_one(Composer).text == "stop")
+        assert len(app.desk.state.sessions[first].flags) == 1
+
+
+async def test_leaving_tells_the_log_what_was_read(feed: FakeFeed) -> None:
+    await two(feed)
+    async with running(feed) as (app, pilot):
+        await pilot.press("tab", "left_square_bracket", "q")
+        await until(pilot, lambda: app._exit)
+        told = [call for call in feed.calls if isinstance(call, protocol.Annotate)]
+        assert [call.kind for call in told] == ["cursor.moved"]
+        assert app.last_words == "2 sessions go on; `apollo` comes back to them"

@@ -1,0 +1,177 @@
+"""What ``u``, ``U`` and the history of one's acts do, through the host. Which act is meant: ``apollo_tui.undo``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import msgspec
+
+from apollo_tui.feed import NotDone
+from apollo_tui.judging import Judging
+from apollo_tui.undo import (
+    UNDOABLE,
+    Act,
+    history,
+    last_act,
+    last_undone,
+    redo_request,
+    replaced_request,
+    undo_request,
+)
+from sessions.host import protocol
+from sessions.log import events as ev
+from sessions.log.reader import LogReader
+from sessions.ulid import new_ulid
+
+LOOK_BACK: Final = 300
+"""How many of a session's newest acts are looked through."""
+
+Restore = Callable[[ev.AdviceQueued], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Undoing:
+    """Undo, redo and history over all sessions of the log, of this annotator only."""
+
+    judging: Judging
+
+    async def _own(self) -> list[ev.Event]:
+        actor = self.judging.state.actor
+        sessions = list(self.judging.state.sessions)
+
+        def ask(reader: LogReader) -> list[ev.Event]:
+            found: list[ev.Event] = []
+            for session in sessions:
+                acts = reader.events(session, kinds=UNDOABLE, newest_first=True, limit=LOOK_BACK)
+                found += [event for event in acts if event.actor == actor]
+            return found
+
+        return await self.judging.feed.read(ask)
+
+    def _waiting(self) -> dict[str, set[int]]:
+        sessions = self.judging.state.sessions
+        return {id: {advice.advice for advice in now.summary.open_advice} for id, now in sessions.items()}
+
+    async def last(self) -> Act | None:
+        """The act that ``u`` would undo now."""
+        return last_act(await self._own(), self._waiting())
+
+    async def last_undone(self) -> Act | None:
+        """The act that ``U`` would do again now."""
+        return last_undone(await self._own())
+
+    async def history(self) -> list[Act]:
+        """All acts, newest first."""
+        return history(await self._own(), self._waiting())[::-1]
+
+    def words(self, act: Act) -> str:
+        """What the act is, and where."""
+        summary = self.judging.state.sessions[act.session].summary
+        where = f"{summary.number} {summary.title}"
+        match act.event.body:
+            case ev.FlagSet() as body:
+                return f"flag {self.judging.say(body)} on {where} · {body.target}"
+            case ev.FlagRemoved():
+                return f"taking back a flag on {where}"
+            case ev.AdviceQueued() as body:
+                return f"advice to {where}: {body.text}"
+            case ev.SignedOff() as body:
+                said = body.verdict or (f"judged up to step {body.up_to_step}" if body.up_to_step else "none")
+                return f"sign-off of {where}: {said}"
+            case ev.RecoveryMarked() as body:
+                return f"{'taking back ' * body.removed}recovery mark on {where} · step {body.at_step}"
+            case ev.BookmarkSet() as body:
+                return f"{'taking back ' * body.removed}bookmark on {where} · {body.target}"
+            case ev.NoteWritten() as body:
+                return f"note on {where}: {body.text}"
+            case ev.SignalJudged() as body:
+                return f"{body.verdict.replace('_', ' ')} for the signal {body.signal} of {where}"
+            case other:
+                return f"{other.kind} on {where}"
+
+    async def undo(self, act: Act, restore: Restore) -> str:
+        """Undo ``act``; advice comes back as a draft through ``restore``. Returns the receipt."""
+        request = undo_request(act.event)
+        match act.event.body:
+            case ev.FlagSet():
+                await self._annotate(act, ev.FlagRemoved(flag=act.flag), request)
+                if act.replaced:
+                    await self._set_again(act, act.replaced, replaced_request(request))
+            case ev.FlagRemoved():
+                await self._set_again(act, act.flag, request)
+            case ev.AdviceQueued(advice=number) as advice:
+                call = protocol.WithdrawAdvice(request=request, session=act.session, advice=number, to_draft=True)
+                await self.judging.feed.call(call)
+                restore(advice)
+            case body:
+                await self._annotate(act, await self._before(act, body), request)
+        return f"undone: {self.words(act)} · U does it again"
+
+    async def redo(self, act: Act) -> str:
+        """Do an act again that was undone. Returns the receipt."""
+        request = redo_request(act.event)
+        match act.event.body:
+            case ev.FlagSet() as body:
+                await self._annotate(act, msgspec.structs.replace(body, flag=new_ulid()), request)
+                if act.replaced:
+                    await self._annotate(act, ev.FlagRemoved(flag=act.replaced), replaced_request(request))
+            case ev.FlagRemoved():
+                await self._annotate(act, ev.FlagRemoved(flag=act.flag), request)
+            case ev.AdviceQueued():
+                raise NotDone("that advice is a draft again: i opens it")
+            case body:
+                await self._annotate(act, body, request)
+        return f"done again: {self.words(act)} · u undoes"
+
+    async def _before(self, act: Act, body: ev.Body) -> ev.Body:
+        """What to write so that all is as it was before the act."""
+        match body:
+            case ev.RecoveryMarked() | ev.BookmarkSet():
+                return msgspec.structs.replace(body, removed=not body.removed)
+            case ev.SignedOff():
+                return await self._earlier(act, lambda _: True) or ev.SignedOff()
+            case ev.NoteWritten():
+                return await self._earlier(act, lambda _: True) or ev.NoteWritten(text="")
+            case ev.SignalJudged(signal=signal):
+                before = await self._earlier(act, lambda e: isinstance(e, ev.SignalJudged) and e.signal == signal)
+                return before or ev.SignalJudged(signal=signal, verdict="reopened")
+        raise NotDone("that cannot be undone")
+
+    async def _earlier(self, act: Act, same: Callable[[ev.Body], bool]) -> ev.Body | None:
+        """This annotator's word of the same kind that stood before the act."""
+
+        def ask(reader: LogReader) -> ev.Body | None:
+            events = reader.events(act.session, kinds={act.event.kind}, before=act.event.seq, newest_first=True)
+            own = (event.body for event in events if event.actor == act.event.actor)
+            return next((body for body in own if same(body)), None)
+
+        return await self.judging.feed.read(ask)
+
+    async def _set_again(self, act: Act, flag: str, request: str) -> None:
+        def ask(reader: LogReader) -> ev.FlagSet | None:
+            for event in reader.events(act.session, kinds={"flag.set"}, newest_first=True):
+                if isinstance(event.body, ev.FlagSet) and event.body.flag == flag:
+                    return event.body
+            return None
+
+        found = await self.judging.feed.read(ask)
+        if found is None:
+            raise NotDone("the flag is not in the log")
+        await self._annotate(act, msgspec.structs.replace(found, flag=new_ulid()), request)
+
+    async def _annotate(self, act: Act, body: ev.Body, request: str) -> None:
+        await self.judging.annotate(act.session, body, request)
+
+
+Standing = Literal["in force", "undone", "delivered", "gone"]
+
+
+def standing(act: Act) -> Standing:
+    """How an act stands, in a word."""
+    if act.undone:
+        return "undone"
+    if act.stuck:
+        return "delivered" if isinstance(act.event.body, ev.AdviceQueued) else "gone"
+    return "in force"
