@@ -7,6 +7,7 @@ front matter is read from its nodes, which know their lines.
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import msgspec
 import yaml
 
 from sessions.errors import ApolloError
-from sessions.log.events import EvaluateSpec, Limits
+from sessions.log.events import EnvironmentSpec, EvaluateSpec, Limits
 
 FENCE: Final = re.compile(r"(---|\.\.\.)[ \t]*")
 MAX_BYTES: Final = 1024 * 1024
@@ -37,6 +38,7 @@ class TaskFile:
     text: str
     workspace: Path | None = None
     evaluate: EvaluateSpec | None = None
+    environment: EnvironmentSpec | None = None
     limits: Limits = NO_LIMITS
     tools: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
@@ -72,6 +74,7 @@ def parse_task(text: str, path: Path) -> TaskFile:
         text=body.strip() + "\n",
         workspace=fields.get("workspace"),
         evaluate=fields.get("evaluate"),
+        environment=fields.get("environment"),
         limits=fields.get("limits", NO_LIMITS),
         tools=fields.get("tools", ()),
         tags=fields.get("tags", ()),
@@ -216,6 +219,38 @@ def _tools(reader: _Reader, node: yaml.Node, name: str) -> tuple[str, ...]:
     return names
 
 
+def _environment(reader: _Reader, node: yaml.Node, name: str) -> EnvironmentSpec:
+    if isinstance(node, yaml.MappingNode):
+        fields = reader.mapping(node, name, _ENVIRONMENT)
+        if "factory" not in fields:
+            line = node.start_mark.line + 1
+            raise TaskFileError(f"{reader.path}:{line}: {name}: there is no factory; expected package.module:factory")
+        return EnvironmentSpec(**fields)
+    return EnvironmentSpec(_entry(reader, node, name))
+
+
+def _entry(reader: _Reader, node: yaml.Node, name: str) -> str:
+    from sessions.tools.entry import is_entry
+
+    text = reader.text(node, name)
+    if not is_entry(text):
+        reader.fail(node, name, "a Python entry point, package.module:factory")
+    return text
+
+
+def _options(reader: _Reader, node: yaml.Node, name: str) -> dict[str, Any]:
+    """Plain values for the factory, which alone knows their names."""
+    if not isinstance(node, yaml.MappingNode):
+        reader.fail(node, name, "a mapping")
+    try:
+        found = yaml.SafeLoader("").construct_mapping(node, deep=True)
+        # What JSON cannot say (a date, a NaN) cannot be in the log.
+        return msgspec.convert(json.loads(json.dumps(found, allow_nan=False)), dict[str, Any])
+    except (yaml.YAMLError, TypeError, ValueError):
+        reader.fail(node, name, "plain texts, numbers, lists and mappings")
+
+
+_ENVIRONMENT: Final[dict[str, _Field]] = {"factory": _entry, "options": _options}
 _EVALUATE: Final[dict[str, _Field]] = {
     "command": _Reader.text,
     "better": _better,
@@ -233,6 +268,7 @@ _FIELDS: Final[dict[str, _Field]] = {
     "title": _Reader.text,
     "workspace": _workspace,
     "evaluate": _evaluate,
+    "environment": _environment,
     "limits": _limits,
     "tools": _tools,
     "tags": _Reader.texts,

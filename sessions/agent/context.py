@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from sessions.log.parts import Message, TextPart
 from sessions.log.text import Blob, canonical_json
 from sessions.providers.base import RequestBody
 from sessions.tools import registry
+from sessions.tools.base import Tool
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,11 @@ class Prompt:
 class Prompts:
     """Builds the prompts of one session. What it remembers are copies of what the log holds."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, own: Mapping[str, Tool] = registry.NO_TOOLS) -> None:
         self._scope = scope
         created = scope.created
-        self.names = registry.names_for(created.tools, has_scorer=created.evaluate is not None)
-        self._tools = registry.schemas(self.names)
+        self.names = registry.names_for(created.tools, has_scorer=created.evaluate is not None, own=own)
+        self._tools = registry.schemas(self.names, own)
         self._system = self._read(created.system) if created.system else system_prompt(created)
         self._newest: tuple[int, list[dict[str, Any]]] | None = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sessions.agent.attempts import ContextTooLong, Received, ReplyCut, Yielded, receive
 from sessions.agent.boundary import Boundary
@@ -13,19 +13,21 @@ from sessions.agent.step import Step
 from sessions.agent.summarise import Summariser
 from sessions.log import events as ev
 from sessions.providers.pricing import cost
+from sessions.tools.base import Tool
+from sessions.tools.registry import NO_TOOLS
 
 
 class Loop:
     """The work of an active session. Every turn begins with a look at the log, so any turn may be the first one."""
 
-    def __init__(self, scope: Scope, yields: Callable[[], bool]) -> None:
+    def __init__(self, scope: Scope, yields: Callable[[], bool], own: Mapping[str, Tool] = NO_TOOLS) -> None:
         if scope.executes and not scope.workspace.is_dir():
             raise NeedsPerson("other", f"the workspace {scope.workspace} is gone; bring it back, then resume")
         self._scope = scope
         self._yields = yields
-        self._prompts = Prompts(scope)
+        self._prompts = Prompts(scope, own)
         self._boundary = Boundary(scope)
-        self._step = Step(scope, scope.services.jobs_for(scope.session), self._prompts.names)
+        self._step = Step(scope, scope.services.jobs_for(scope.session), self._prompts.names, own)
         self._summariser = Summariser(scope, self._prompts, yields)
 
     async def turn(self) -> None:

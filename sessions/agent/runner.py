@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Final
 
 from sessions.agent.bell import cancel, first_of
@@ -21,6 +22,9 @@ from sessions.fold.summary import IllegalTransition
 from sessions.log import events as ev
 from sessions.log.errors import LogClosed, LogError
 from sessions.log.states import ACTIVE
+from sessions.tools.base import Tool
+from sessions.tools.entry import BadEnvironment, environment_tools
+from sessions.tools.registry import NO_TOOLS
 
 GO: Final = frozenset({"start", "resume", "reopen", "next"})
 """Controls that set a resting session going."""
@@ -133,7 +137,8 @@ class SessionRunner:
     async def _turn(self) -> None:
         if self._loop is None:
             try:
-                self._loop = Loop(self._scope, lambda: bool(self._hold) or self._scope.summary.pending == "pause")
+                own = await self._environment()
+                self._loop = Loop(self._scope, lambda: bool(self._hold) or self._scope.summary.pending == "pause", own)
             except Exception as error:  # whatever it is, it has to do with this session alone
                 if self._scope.summary.step:
                     raise
@@ -141,6 +146,17 @@ class SessionRunner:
                 await self._scope.commit(ev.StateChanged(state="failed", reason=f"could not start: {error}"))
                 return
         await self._loop.turn()
+
+    async def _environment(self) -> Mapping[str, Tool]:
+        """The tools of the task's own environment, imported off the event loop. Raises NeedsPerson."""
+        scope, spec = self._scope, self._scope.created.environment
+        if spec is None or not scope.executes:
+            return NO_TOOLS
+        make = partial(environment_tools, spec, session=self.session, workspace=scope.workspace, folder=scope.folder)
+        try:
+            return await asyncio.to_thread(make)
+        except BadEnvironment as error:
+            raise NeedsPerson("other", f"{error}; then resume") from error
 
     async def _rest(self) -> None:
         """Wait at rest until a person, or the host, wants something that changes that."""

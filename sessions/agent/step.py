@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, Literal
 
@@ -22,7 +22,7 @@ from sessions.log.errors import LogError
 from sessions.log.states import ACTIVE, State
 from sessions.log.text import Blob
 from sessions.tools import recovery, registry
-from sessions.tools.base import ToolContext, ToolFailure, ToolResult
+from sessions.tools.base import Tool, ToolContext, ToolFailure, ToolResult
 from sessions.tools.shown import shown
 
 Why = Literal["skipped_for_advice", "interrupted", "limit"]
@@ -39,10 +39,13 @@ _log = logging.getLogger(__name__)
 class Step:
     """Runs calls for one session, and is the same whether they are new or were left by a host that died."""
 
-    def __init__(self, scope: Scope, jobs: JobManager, names: tuple[str, ...]) -> None:
+    def __init__(
+        self, scope: Scope, jobs: JobManager, names: tuple[str, ...], own: Mapping[str, Tool] = registry.NO_TOOLS
+    ) -> None:
         self._scope = scope
         self._jobs = jobs
         self._names = names
+        self._own = own
         self._told: dict[str, int] | None = None
 
     async def run_calls(self, position: Position) -> None:
@@ -59,7 +62,7 @@ class Step:
 
     async def _run(self, step: int, call: CallState) -> None:
         part = call.part
-        arguments = registry.decode(part.name, part.arguments, self._names)
+        arguments = registry.decode(part.name, part.arguments, self._names, self._own)
         if isinstance(arguments, registry.Malformed):
             await self._refuse(step, call, arguments.why, arguments.problem)
         elif why := self._why_not(part.name):
@@ -67,7 +70,9 @@ class Step:
         else:
             await self._start(step, call, registry.as_json(arguments))
             context = self._context(step, call)
-            await self._carry_out(step, call, registry.TOOLS[part.name].run(arguments, context), context)
+            await self._carry_out(
+                step, call, registry.tool_named(part.name, self._own).run(arguments, context), context
+            )
 
     async def _recover(self, position: Position, call: CallState, started: ev.Event) -> None:
         """Find out what became of a call that an earlier host began; it is not begun again."""

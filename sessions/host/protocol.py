@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from sessions.log.events import AdviceKind, EvaluateSpec, Limits, ModelSpec, Seen, Target
+from sessions.log.events import AdviceKind, EnvironmentSpec, EvaluateSpec, Limits, ModelSpec, Seen, Target
 
 PROTOCOL = 1
 """Raised on any incompatible change; the handshake compares it."""
@@ -54,6 +54,20 @@ class Welcome(msgspec.Struct, frozen=True, omit_defaults=True):
     mismatch: str = ""
 
 
+class Active(Call, frozen=True, kw_only=True):
+    """A person pressed a key at this client ``idle_ms`` ago: while somebody looks, nobody is notified. Answer: Noted.
+
+    Sent after a key, but not for every one (apollo_tui/presence.py).
+    """
+
+    method: ClassVar[str] = "client.active"
+    idle_ms: int = 0
+
+
+class Noted(msgspec.Struct, frozen=True):
+    """The host has taken note."""
+
+
 class Subscribe(Call, frozen=True, kw_only=True):
     """Ask for ``changed`` and for delta frames: of these sessions, all ("*") or none. Answer: Subscribed.
 
@@ -76,6 +90,8 @@ class ClientInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     actor: str
     client: str
     since: int
+    active_at: int = 0
+    """When a person last pressed a key there (Unix ms), 0: the client does not say."""
 
 
 class Clients(msgspec.Struct, frozen=True):
@@ -159,6 +175,7 @@ class CreateSession(Change, frozen=True, kw_only=True):
     evaluate: EvaluateSpec | None = None
     evaluate_base: str | None = None
     """The folder that ``evaluate.files`` are relative to."""
+    environment: EnvironmentSpec | None = None
     limits: Limits = Limits()
     env: dict[str, str] = {}
     """The creating client's environment, already scrubbed; held in memory and in a 0600 file, never in the log."""
@@ -301,6 +318,7 @@ CALLS: dict[str, type[Call]] = {
     cls.method: cls
     for cls in (
         Hello,
+        Active,
         Subscribe,
         Status,
         StopHost,
@@ -318,6 +336,7 @@ CALLS: dict[str, type[Call]] = {
 
 ANSWERS: dict[str, type] = {
     Hello.method: Welcome,
+    Active.method: Noted,
     Subscribe.method: Subscribed,
     Status.method: HostStatus,
     StopHost.method: Stopping,

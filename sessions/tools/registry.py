@@ -6,8 +6,9 @@ import difflib
 import functools
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, Literal, cast
 
 import msgspec
@@ -45,6 +46,7 @@ _ALL: Final[tuple[Tool, ...]] = (
 TOOLS: Final[dict[str, Tool]] = {tool.name: tool for tool in _ALL}
 NAMES: Final[tuple[str, ...]] = tuple(TOOLS)
 """Every tool, in the order in which models are told of them."""
+NO_TOOLS: Final[Mapping[str, Tool]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,45 +57,56 @@ class Malformed:
     problem: str
 
 
-def names_for(tools: Collection[str], *, has_scorer: bool) -> tuple[str, ...]:
-    """The tools of a session: those it names (none: all), always ``finish``, and ``evaluate`` only with a scorer."""
+def names_for(tools: Collection[str], *, has_scorer: bool, own: Collection[str] = ()) -> tuple[str, ...]:
+    """The tools of a session: those it names (none: all), always ``finish``, and ``evaluate`` only with a scorer.
+
+    ``own`` are the tools of its environment, which it always has; they come first.
+    """
     wanted = set(tools or NAMES) | {"finish"}
-    return tuple(name for name in NAMES if name in wanted and (has_scorer or name != "evaluate"))
+    return (*own, *(name for name in NAMES if name in wanted and (has_scorer or name != "evaluate")))
 
 
 @functools.cache
-def _schema(name: str) -> ToolSchema:
-    arguments = TOOLS[name].arguments
+def _schema(name: str, arguments: type[Arguments]) -> ToolSchema:
     return ToolSchema(name, schema.description(arguments), schema.parameters(arguments))
 
 
-def schemas(names: Sequence[str] = NAMES) -> list[ToolSchema]:
+def schemas(names: Sequence[str] = NAMES, own: Mapping[str, Tool] = NO_TOOLS) -> list[ToolSchema]:
     """What the model is told of these tools, in this order."""
-    return [_schema(name) for name in names]
+    return [_schema(name, tool_named(name, own).arguments) for name in names]
 
 
-def decode(name: str, text: str, names: Sequence[str] = NAMES) -> Arguments | Malformed:
+def tool_named(name: str, own: Mapping[str, Tool] = NO_TOOLS) -> Tool:
+    """The tool of that name: one of the environment's ``own``, or the product's."""
+    return own[name] if name in own else TOOLS[name]
+
+
+def decode(
+    name: str, text: str, names: Sequence[str] = NAMES, own: Mapping[str, Tool] = NO_TOOLS
+) -> Arguments | Malformed:
     """The arguments of a call of ``name``, whose JSON text the model wrote; blank text counts as ``{}``.
 
-    ``names`` are the tools that this session has.
+    ``names`` are the tools that this session has, ``own`` those of them that its environment brings.
     """
     if name not in names:
         near = difflib.get_close_matches(name, names, n=3)
         hint = f" Did you mean {_or(near)}?" if near else ""
         return Malformed("unknown_tool", f"There is no tool {name!r}.{hint} The tools are: {', '.join(names)}.")
+    arguments = tool_named(name, own).arguments
+    expected = f".{_expected(name, arguments)}"
     try:
         value = json.loads(text) if text.strip() else {}
     except RecursionError:
         return Malformed("malformed", f"The arguments of {name} are nested too deeply.")
     except ValueError as error:
-        return Malformed("malformed", f"The arguments of {name} are no valid JSON: {error}.{_expected(name)}")
+        return Malformed("malformed", f"The arguments of {name} are no valid JSON: {error}{expected}")
     if not isinstance(value, dict):
         kind = {list: "an array", str: "a string", type(None): "null"}.get(type(value), f"{value}")
-        return Malformed("malformed", f"The arguments of {name} must be a JSON object, not {kind}.{_expected(name)}")
+        return Malformed("malformed", f"The arguments of {name} must be a JSON object, not {kind}{expected}")
     try:
-        return msgspec.convert(_clean(value), TOOLS[name].arguments)
+        return msgspec.convert(_clean(value), arguments)
     except msgspec.ValidationError as error:
-        return Malformed("malformed", f"The arguments of {name} are wrong: {_in_words(error)}.{_expected(name)}")
+        return Malformed("malformed", f"The arguments of {name} are wrong: {_in_words(error)}{expected}")
 
 
 def as_json(arguments: Arguments) -> dict[str, Any]:
@@ -120,8 +133,8 @@ def _in_words(error: msgspec.ValidationError) -> str:
     return f"{where}: {text[0].lower()}{text[1:]}" if where else f"{text[0].lower()}{text[1:]}"
 
 
-def _expected(name: str) -> str:
-    parameters = _schema(name).parameters
+def _expected(name: str, arguments: type[Arguments]) -> str:
+    parameters = _schema(name, arguments).parameters
     required = parameters.get("required", [])
     told = [
         f"{key} ({_type(field)}{', required' if key in required else ''})"

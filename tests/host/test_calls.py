@@ -204,6 +204,7 @@ async def test_an_answer_reaches_the_open_question_and_no_other(tmp_path: Path) 
         ({"title": "  "}, "the title is empty"),
         ({"model": ev.ModelSpec("nobody", "x")}, "nobody"),
         ({"tools": ("fly",)}, "no tool 'fly'"),
+        ({"environment": ev.EnvironmentSpec("no_such_module:f")}, "cannot be imported"),
         ({"workspace": "/nowhere/at/all"}, "no folder"),
         ({"in_place": True}, "needs a workspace"),
         ({"limits": ev.Limits(steps=-1)}, "cannot be -1"),

@@ -18,6 +18,7 @@ from sessions.host.protocol import Created, CreateSession
 from sessions.log import events as ev
 from sessions.log.text import Blob, long_text
 from sessions.providers.registry import parse_model, preload
+from sessions.tools.entry import BadEnvironment, environment_tools
 from sessions.tools.registry import NAMES
 from sessions.ulid import new_ulid
 from sessions.workspace import keep_scorer, prepare
@@ -35,6 +36,7 @@ async def create(desk: Desk, call: CreateSession, actor: str) -> Created:
         await asyncio.to_thread(preload, [call.model])
         await asyncio.to_thread(desk.environments.keep, session, call.env)
         workspace = await asyncio.to_thread(_folders, folder, call)
+        await asyncio.to_thread(_environment, session, workspace, folder, call)
         desk.keys.remember(session, call.key)
         body, blobs = _body(call, desk.writer.next_number(), workspace)
         events = [ev.NewEvent(session, body, actor=actor, request=call.request)]
@@ -88,6 +90,14 @@ def _folders(folder: Path, call: CreateSession) -> Path:
     return workspace
 
 
+def _environment(session: str, workspace: Path, folder: Path, call: CreateSession) -> None:
+    """Make the task's environment once, so that a mistake in it is told to who creates the session."""
+    try:
+        environment_tools(call.environment, session=session, workspace=workspace, folder=folder)
+    except BadEnvironment as error:
+        raise refused(str(error)) from error
+
+
 def _body(call: CreateSession, number: int, workspace: Path) -> tuple[ev.SessionCreated, list[Blob]]:
     body = ev.SessionCreated(
         number=number,
@@ -100,6 +110,7 @@ def _body(call: CreateSession, number: int, workspace: Path) -> tuple[ev.Session
         in_place=call.in_place,
         tools=call.tools,
         evaluate=call.evaluate,
+        environment=call.environment,
         limits=call.limits,
         nonce=secrets.token_hex(4),
         task_id=call.task_id,

@@ -33,6 +33,7 @@ from sessions.log.events.judgement import (
 )
 from sessions.log.events.life import (
     ControlRequested,
+    EnvironmentSpec,
     EvaluateSpec,
     LimitChanged,
     Limits,
@@ -118,6 +119,7 @@ __all__ = [
     "CorrectionWritten",
     "CursorMoved",
     "EffortSpent",
+    "EnvironmentSpec",
     "EvalScored",
     "EvaluateSpec",
     "Event",

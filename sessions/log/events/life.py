@@ -30,6 +30,13 @@ class EvaluateSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     """Paths (relative to the task file) that the scorer needs and the agent must not see."""
 
 
+class EnvironmentSpec(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where the tools of the task's own environment come from: ``package.module:factory``, and what it is given."""
+
+    factory: str
+    options: dict[str, Any] = {}
+
+
 class ModelSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     """Which model answers: provider (openai, anthropic, replay, demo), its name, and how to reach it."""
 
@@ -66,6 +73,7 @@ class SessionCreated(Body, frozen=True, kw_only=True):
     in_place: bool = False
     tools: tuple[str, ...] = ()
     evaluate: EvaluateSpec | None = None
+    environment: EnvironmentSpec | None = None
     limits: Limits = Limits()
     nonce: str = ""
     """Per-session tag suffix in which advice arrives, so that tool output cannot imitate it."""
