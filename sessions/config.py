@@ -6,13 +6,16 @@ Every error is one line: the file, the key, what was expected. docs/providers.md
 from __future__ import annotations
 
 import os
+import shlex
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
+from sessions.attention.settings import RULE_NAMES, Thresholds
 from sessions.errors import ApolloError
 from sessions.log.events import ModelSpec
 from sessions.paths import config_path
@@ -64,20 +67,31 @@ class Ui(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The background process. ``notify``: a command that is run when a session needs a person."""
+    """The background process. ``notify``: a command that is run when a session needs a person.
+
+    It is split like a shell would, but no shell runs it.
+    """
 
     resume_on_start: bool = False
     notify: str = ""
 
+    @property
+    def notify_command(self) -> tuple[str, ...]:
+        """Program and arguments, empty if there is no command. Raises ValueError for quotes that do not close."""
+        words = shlex.split(self.notify)
+        if words and words[0].startswith("~"):
+            words[0] = str(Path(words[0]).expanduser())
+        return tuple(words)
+
 
 class Config(msgspec.Struct, frozen=True):
-    """The whole file. ``keys`` maps key ids to keys, ``attention`` names thresholds."""
+    """The whole file. ``keys`` maps key ids to keys."""
 
     path: Path
     profiles: dict[str, Profile] = {}
     keys: dict[str, str] = {}
     labels: Labels = Labels()
-    attention: dict[str, float] = {}
+    attention: Thresholds = Thresholds()
     ui: Ui = Ui()
     host: Host = Host()
 
@@ -90,7 +104,7 @@ class Config(msgspec.Struct, frozen=True):
 SECTIONS: Final[dict[str, Any]] = {
     "keys": dict[str, str],
     "labels": Labels,
-    "attention": dict[str, float],
+    "attention": Thresholds,
     "ui": Ui,
     "host": Host,
 }
@@ -126,6 +140,7 @@ def load_config(path: Path | None = None) -> Config:
         if name not in SECTIONS:
             raise ConfigError(f"{path}: {name}: unknown; expected one of profiles, {', '.join(SECTIONS)}")
     sections = {name: _convert(path, name, value, SECTIONS[name]) for name, value in data.items()}
+    _check(path, sections)
     return Config(path=path, profiles={name: _profile(path, name, profiles[name]) for name in profiles}, **sections)
 
 
@@ -181,6 +196,18 @@ def config_facts(path: Path | None = None) -> ConfigFacts:
         if profile.key_env and not os.environ.get(profile.key_env)
     )
     return ConfigFacts(path, exists=path.exists(), profiles=tuple(config.profiles), problems=problems)
+
+
+def _check(path: Path, sections: Mapping[str, Any]) -> None:
+    """What a shape alone cannot say."""
+    thresholds = sections.get("attention", Thresholds())
+    unknown = [name for name in thresholds.off if name not in RULE_NAMES]
+    if unknown:
+        raise ConfigError(f"{path}: attention.off: there is no rule {unknown[0]!r}; rules: {', '.join(RULE_NAMES)}")
+    try:
+        _ = sections.get("host", Host()).notify_command
+    except ValueError as problem:
+        raise ConfigError(f"{path}: host.notify: expected a command: {problem}") from None
 
 
 def _profile(path: Path, name: str, data: object) -> Profile:

@@ -13,21 +13,26 @@ from sessions.log.states import ACTIVE
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """The event that caused a signal, where and when it stands, and the reason in one line."""
+    """The event that caused a signal, where and when it stands, and the reason in one line.
+
+    ``place`` is the seq to look at where that is not the cause itself; 0: the newest.
+    """
 
     seq: int
     step: int
     at: int
     reason: str
+    place: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """``acute`` rules say that the session cannot go on without a person."""
+    """``acute`` rules say that the session cannot go on without a person; ``quiet`` ones wait until one looks."""
 
     name: str
     when: Callable[[Summary, int, Thresholds], Iterator[Cause]]
     acute: bool = False
+    quiet: bool = False
 
 
 def needs_human(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
@@ -105,7 +110,8 @@ def silent(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
     minutes = t.silent_on_job_minutes if s.state == "on_job" else t.silent_minutes
     if now - since >= minutes * 60_000:
         where = f" in `{_short(s.doing)}`" if s.doing else ""
-        yield Cause(s.watch.state_seq, s.step, since, f"silent for {_span(now - since)}{where}")
+        # What causes silence is no event: the moment since when nothing came names it.
+        yield Cause(since, s.step, since, f"silent for {_span(now - since)}{where}", place=0)
 
 
 def budget(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
@@ -121,16 +127,15 @@ def budget(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
     for name, (spent, limit) in used.items():
         if limit and spent >= t.budget_share * limit:
             # The cause is the budget itself, named by its limit: raising it makes a new cause.
-            yield Cause(
-                int(limit * 1000), s.step, s.last_at, f"{min(100, spent / limit * 100):.0f} % of its {name} used"
-            )
+            reason = f"{min(100, spent / limit * 100):.0f} % of its {name} used"
+            yield Cause(int(limit * 1000), s.step, s.last_at, reason, place=0)
 
 
 def context_full(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
     """A summary is about to replace the earlier half."""
     if s.state in ACTIVE and s.context_limit and s.context_tokens >= t.context_share * s.context_limit:
         share = s.context_tokens / s.context_limit * 100
-        yield Cause(s.summaries, s.step, s.last_at, f"context {share:.0f} % full, a summary is near")
+        yield Cause(s.summaries, s.step, s.last_at, f"context {share:.0f} % full, a summary is near", place=0)
 
 
 def advice_outcome(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
@@ -160,8 +165,8 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("polling_streak", polling_streak),
     Rule("silent", silent),
     Rule("budget", budget),
-    Rule("context_full", context_full),
-    Rule("advice_outcome", advice_outcome),
+    Rule("context_full", context_full, quiet=True),
+    Rule("advice_outcome", advice_outcome, quiet=True),
     Rule("finished", finished),
 )
 

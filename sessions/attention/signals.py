@@ -10,16 +10,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sessions.attention.rules import RULES, Cause
+from sessions.attention.rules import RULES, Cause, Rule
 from sessions.attention.settings import Thresholds
 from sessions.fold.summary import Summary
+from sessions.log.states import ENDED
 
 DEFAULTS: Final = Thresholds()
 
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One reason to look. ``rank`` 0 is the most urgent; ``acute``: a person is needed before the session can go on."""
+    """One reason to look. ``rank`` 0 is the most urgent; ``acute``: a person is needed before the session can go on;
+    ``quiet``: it can wait until somebody looks. ``place`` is the seq to look at, 0: the newest."""
 
     id: str
     rule: str
@@ -30,13 +32,13 @@ class Signal:
     reason: str
     rank: int
     acute: bool
-    until: int = 0
-    """Unix ms until which it is snoozed, 0: it is not."""
+    quiet: bool = False
+    place: int = 0
 
 
 def signals(summary: Summary, now: int, thresholds: Thresholds = DEFAULTS, *, all_: bool = False) -> list[Signal]:
     """The signals of a session, most urgent first; those done, snoozed or called false are left out unless ``all_``."""
-    if summary.archived:
+    if not _concerns(summary):
         return []
     words = {judged.signal: judged for judged in summary.watch.judged}
     found = []
@@ -44,7 +46,7 @@ def signals(summary: Summary, now: int, thresholds: Thresholds = DEFAULTS, *, al
         if rule.name in thresholds.off:
             continue
         for cause in rule.when(summary, now, thresholds):
-            signal = _signal(summary, rule.name, rank, rule.acute, cause)
+            signal = _signal(summary, rule, rank, cause)
             word = words.get(signal.id)
             if all_ or word is None or not _silenced(word.verdict, word.until, now):
                 found.append(signal)
@@ -55,16 +57,33 @@ def _silenced(verdict: str, until: int, now: int) -> bool:
     return verdict in ("done", "false_alarm") or (verdict == "snoozed" and now < until)
 
 
-def _signal(summary: Summary, rule: str, rank: int, acute: bool, cause: Cause) -> Signal:
+def _concerns(summary: Summary) -> bool:
+    """Whether a person can still do something about the session: what is over and signed off wants nobody."""
+    if summary.archived or summary.state == "stopped" or summary.origin == "import":
+        return False
+    return not (summary.state in ENDED and summary.sign_off)
+
+
+def _signal(summary: Summary, rule: Rule, rank: int, cause: Cause) -> Signal:
     return Signal(
-        f"{rule}:{cause.seq}", rule, summary.session, cause.seq, cause.step, cause.at, cause.reason, rank, acute
+        id=f"{rule.name}:{cause.seq}",
+        rule=rule.name,
+        session=summary.session,
+        seq=cause.seq,
+        step=cause.step,
+        at=cause.at,
+        reason=cause.reason,
+        rank=rank,
+        acute=rule.acute,
+        quiet=rule.quiet,
+        place=cause.seq if cause.place is None else cause.place,
     )
 
 
 def ranked(summaries: Iterable[Summary], now: int, thresholds: Thresholds = DEFAULTS) -> list[Signal]:
     """All signals of all sessions: the most urgent rule first, then the oldest."""
     found = [signal for summary in summaries for signal in signals(summary, now, thresholds)]
-    return sorted(found, key=lambda signal: (not signal.acute, signal.rank, signal.at))
+    return sorted(found, key=lambda signal: (not signal.acute, signal.quiet, signal.rank, signal.at))
 
 
 def order(summaries: Sequence[Summary], now: int, thresholds: Thresholds = DEFAULTS) -> Iterator[tuple[Summary, str]]:

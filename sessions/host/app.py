@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from sessions.attention.settings import Thresholds
 from sessions.clock import now_ms
 from sessions.errors import ApolloError
 from sessions.fold.summary import Summary
@@ -20,6 +21,7 @@ from sessions.host.fleet import RESTARTING, After, Fleet, RunnerFactory
 from sessions.host.handlers.desk import Desk, waits_for
 from sessions.host.keys import KeyRing
 from sessions.host.lock import HostLock
+from sessions.host.notifier import Notifier
 from sessions.host.server import Server
 from sessions.host.service import Service
 from sessions.host.version import code_version
@@ -59,6 +61,9 @@ class Host:
     paths: LogPaths
     runners: Callable[[Parts], RunnerFactory]
     resume_on_start: bool = False
+    notify: Sequence[str] = ()
+    """The user's command for when a session wants a person (program and arguments), empty for none."""
+    thresholds: Thresholds = field(default_factory=Thresholds)
     faults: Faults = field(default_factory=Faults)
     keys: KeyRing = field(default_factory=KeyRing)
     boot: Callable[[], str] = boot_id
@@ -116,15 +121,20 @@ class Host:
         server = Server(self.paths.socket, service, feed, self.faults)
         await server.open()
         _log.info("host %s of %s runs (after %s)", code_version(), self.paths.log, after)
+        notifier = self._notifier(writer, feed)
         try:
             await asyncio.to_thread(_import_providers, writer.summaries().values())
             await fleet.recover(after, resume=self.resume_on_start)
+            if notifier is not None:
+                notifier.start()
             self.ready.set()
             call, by = await self._asked
             service.stopping = True
             await service.finish()
             await self._rest(writer, fleet, call)
         finally:
+            if notifier is not None:
+                await notifier.close()
             await fleet.close()
             feed.close()
             await server.close()
@@ -132,6 +142,14 @@ class Host:
         await writer.append(NewEvent(HOST_SESSION, HostStopped(pid=os.getpid(), by=by, restart=call.restart)))
         _log.info("host ends (%s)", "restart" if call.restart else "stopped")
         return call
+
+    def _notifier(self, writer: LogWriter, feed: Feed) -> Notifier | None:
+        if not self.notify:
+            return None
+        memory = self.paths.folder / "notified.json"
+        notifier = Notifier(self.notify, writer.summaries, feed.active_at, memory, self.thresholds, str(self.paths.log))
+        writer.subscribe(notifier.committed)
+        return notifier
 
     async def _rest(self, writer: LogWriter, fleet: Fleet, call: protocol.StopHost) -> None:
         """Bring every session to rest; who does not reach a boundary in time is cut off where it is."""

@@ -109,6 +109,10 @@ class Feed:
         """Who is attached, in the order of their coming."""
         return tuple(peer.info for peer in self._peers)
 
+    def active_at(self) -> int:
+        """When a person last pressed a key in an attached app (Unix ms), 0: never, or nobody is there."""
+        return max((peer.info.active_at for peer in self._peers if peer.info.client == "app"), default=0)
+
     def subscribe(self, peer: Peer, deltas: Sequence[str]) -> Subscribed:
         """Begin to tell ``peer``; the replies so far are in the answer."""
         subscriber = self._peers[peer]

@@ -38,7 +38,14 @@ def run_host(paths: LogPaths, *, allow_network_fs: bool = False) -> int:
         paths.prepare()
         os.chdir(paths.folder)
         config = load_config()
-        host = Host(paths, runners, resume_on_start=config.host.resume_on_start, faults=Faults.from_environment())
+        host = Host(
+            paths,
+            runners,
+            resume_on_start=config.host.resume_on_start,
+            notify=config.host.notify_command,
+            thresholds=config.attention,
+            faults=Faults.from_environment(),
+        )
         return exits.RESTART if asyncio.run(_until_stopped(host)) else exits.STOPPED
     except (ApolloError, OSError) as problem:
         sys.stderr.write(f"{exits.PREFIX}{' '.join(str(problem).split())}\n")

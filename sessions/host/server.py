@@ -129,6 +129,10 @@ class Connection:
                     result: object = self._hello(call)
                 case protocol.Subscribe():
                     result = self._server.feed.subscribe(self, call.deltas)
+                case protocol.Active():
+                    active_at = now_ms() - max(0, call.idle_ms)
+                    self.info = msgspec.structs.replace(self.info, active_at=max(active_at, self.info.active_at))
+                    result = protocol.Noted()
                 case _:
                     result = await self._server.answerer.answer(call, self.info.actor)
             line = wire.answer(number, result)

@@ -62,7 +62,7 @@ def test_every_section_is_read(config_file: Path) -> None:
     config = load_config()
     assert config.keys == {"flag.toggle": "b"}
     assert config.labels_file == config_file.parent / "labels.toml"
-    assert config.attention == {"silent_minutes": 14}
+    assert (config.attention.silent_minutes, config.attention.malformed_streak) == (14, 3)
     assert (config.ui.theme, config.ui.motion, config.ui.mouse) == ("textual-light", "reduced", "auto")
     assert (config.host.resume_on_start, config.host.notify) == (True, "notify-send")
 
@@ -134,6 +134,10 @@ def test_an_unknown_name_is_answered_with_the_known_ones(config_file: Path) -> N
         ("[ui]\nmotion = 'none'", "ui.motion: invalid enum value"),
         ("[keys]\nx = 1", "keys"),
         ("[attention]\nx = 'soon'", "attention"),
+        ("[attention]\nsilent_minutes = -1", "attention.silent_minutes"),
+        ("[attention]\nmalformed_streak = 'many'", "attention.malformed_streak"),
+        ("[attention]\noff = ['sillent']", "there is no rule 'sillent'"),
+        ("[host]\nnotify = 'say \"it'", "host.notify"),
         ("[colours]\nx = 1", "colours: unknown; expected one of profiles, keys"),
         ("[host", "no valid TOML"),
     ],
