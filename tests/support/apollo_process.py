@@ -88,8 +88,11 @@ class Apollo:
 
     def close(self) -> None:
         """Stop the host; then nothing of this log runs any more, and an AssertionError says so if something does."""
-        self.run("host", "stop", "--now", "--quiet", check=False)
-        wait_for("no process of this log is left", lambda: not self.processes(), seconds=20)
+        stopped = self.run("host", "stop", "--now", "--quiet", check=False)
+        try:
+            wait_for("no process of this log is left", lambda: not self.processes(), seconds=20)
+        except AssertionError as late:
+            raise AssertionError(f"{late}: {self.processes()}; host stop said {stopped.stderr!r}") from None
 
     def processes(self) -> list[tuple[int, str]]:
         """Pids and command lines of all processes that name this folder, a scripted model server apart."""
