@@ -131,7 +131,7 @@ class Bench:
         session = new_ulid()
         workspace = self.paths.session_folder(session) / "workspace"
         workspace.mkdir(parents=True)
-        spec = ev.ModelSpec("openai", model, **more.pop("spec", {}))
+        spec = ev.ModelSpec(more.pop("provider", "openai"), model, **more.pop("spec", {}))
         body = ev.SessionCreated(
             number=self.writer.next_number(),
             title="a session",
