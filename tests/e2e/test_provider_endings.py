@@ -113,7 +113,7 @@ def calls_of(reply: ev.ModelReplied) -> list[CallPart]:
     return [part for part in reply.parts if isinstance(part, CallPart)]
 
 
-# --- replies that are as they should be --------------------------------------------------------------------------------
+# --- replies that are as they should be -------------------------------------------------------------------------------
 
 
 async def test_a_normal_reply_is_stored_with_its_usage_and_its_finish(play: Any) -> None:
@@ -165,7 +165,7 @@ async def test_unknown_events_change_nothing(play: Any) -> None:
         assert run.answered == ["reply", "reply"]
 
 
-# --- attempts that fail and may pass -----------------------------------------------------------------------------------
+# --- attempts that fail and may pass ----------------------------------------------------------------------------------
 
 PASSING: dict[str, tuple[Fault, set[str], int | None]] = {
     "429": (Fault(status=429, headers={"Retry-After": "0.02"}), {"rate_limit"}, 429),
@@ -219,7 +219,7 @@ async def test_what_does_not_pass_needs_a_person_and_says_why(play: Any, name: s
         assert not run.replies
 
 
-# --- what no repetition helps ------------------------------------------------------------------------------------------
+# --- what no repetition helps -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
@@ -268,7 +268,7 @@ async def test_a_reply_that_ends_at_its_length_limit_goes_on_without_its_half_ca
         assert run.answered == ["reply", "reply"]
 
 
-# --- too long ----------------------------------------------------------------------------------------------------------
+# --- too long ---------------------------------------------------------------------------------------------------------
 
 TOO_LONG = "prompt is too long: 250000 tokens > 200000 maximum context length"
 
