@@ -1,0 +1,1 @@
+"""What a measurement is held against: an empty Textual app, and the app itself with painting off."""

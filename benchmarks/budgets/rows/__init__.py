@@ -1,0 +1,1 @@
+"""The rows of the table, by what they need: a host that streams, a start, a long log."""
