@@ -32,10 +32,12 @@ class TitleBar(Painter):
             left.append((f" {clean_line(view.place, 120)} ", "strong"))
         said = "no session" if not view.sessions else f"{view.sessions} session{'s' * (view.sessions != 1)}"
         left.append((f" {said}", "dim"))
+        first = f": {clean_line(view.first_need)}" if view.first_need else ""
         if view.need_you:
             verb = "needs" if view.need_you == 1 else "need"
-            first = f": {clean_line(view.first_need)}" if view.first_need else ""
             left += [(" · ", "dim"), (f"! {view.need_you} {verb} you{first}", "need")]
+        elif view.can_wait:
+            left += [(" · ", "dim"), (f"{view.can_wait} to look at{first}", "text")]
         if view.trouble:
             left += [("  ", "text"), (clean_line(view.trouble), "need")]
         unread = f"unread {view.unread}" if view.unread else ""

@@ -160,7 +160,7 @@ class SessionList(Painter, can_focus=True):
         here = view.id == self._selected
         state = state_mark(view.state, view.state_words)
         role: Role = "strong" if here else "text"
-        mark: Line = ((SELECTED if here else " ", "accent"), ("!" if view.needs_you or view.why else " ", "need"))
+        mark: Line = ((SELECTED if here else " ", "accent"), ("!" if _urgent(view) else " ", "need"))
         chosen = (("+", "accent"),) if view.id in self._marked else ()
         return spread(
             (*mark, (f"{view.number} {view.title}", role), *chosen), ((state.text, state.role),), self.size.width - 2
@@ -169,7 +169,8 @@ class SessionList(Painter, can_focus=True):
     def _second(self, view: SessionView) -> Line:
         width = self.size.width - 2
         if view.why:
-            return (("    ", "text"), *cells.crop_line(((view.why, "need"),), max(0, width - 4)))
+            role: Role = "need" if _urgent(view) else "text"
+            return (("    ", "text"), *cells.crop_line(((view.why, role),), max(0, width - 4)))
         facts = [f"{view.unread} unread"] if view.unread else []
         facts += [f"⚑{view.flags}"] if view.flags else []
         facts += [age(view.age_ms)] if view.age_ms >= 60_000 and width >= 34 else []
@@ -194,3 +195,8 @@ class SessionList(Painter, can_focus=True):
             self._top = max(at - fits + 1, min(self._top, at))
         self._top = max(0, min(self._top, len(self._order) - 1))
         return self._top != before
+
+
+def _urgent(view: SessionView) -> bool:
+    """Whether the session wants a person before anybody happens to look."""
+    return view.needs_you or bool(view.why and not view.can_wait)

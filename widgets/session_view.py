@@ -10,7 +10,13 @@ from widgets.views import SessionView
 
 
 def session_view(
-    summary: Summary, now: int, *, unread: int = 0, why: str = "", activity: tuple[int, ...] = ()
+    summary: Summary,
+    now: int,
+    *,
+    unread: int = 0,
+    why: str = "",
+    can_wait: bool = False,
+    activity: tuple[int, ...] = (),
 ) -> SessionView:
     """``summary`` as of ``now`` (Unix ms). ``why`` is the reason of a signal; a need of its own comes first."""
     needs = summary.state in ("needs_you", "failed")
@@ -31,6 +37,7 @@ def session_view(
         cost=summary.cost,
         unread=unread,
         why=reason or clean_line(why, 200),
+        can_wait=can_wait and not needs,
         needs_you=needs,
         last_line=clean_line(summary.last_line, 200),
         pending=summary.pending,

@@ -126,7 +126,8 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class SessionView:
-    """One session as lists, pane titles and the header show it. ``why`` is the reason it stands out, "" if none."""
+    """One session as lists, pane titles and the header show it. ``why`` is the reason it stands out, "" if none;
+    ``can_wait``: it is no hurry."""
 
     id: str
     number: int
@@ -143,6 +144,7 @@ class SessionView:
     cost: float = 0.0
     unread: int = 0
     why: str = ""
+    can_wait: bool = False
     needs_you: bool = False
     last_line: str = ""
     pending: str = ""
@@ -166,6 +168,8 @@ class HeaderView:
     trouble: str = ""
     place: str = ""
     """What screen this is, "" on the board."""
+    can_wait: int = 0
+    """Sessions with something to look at that is no hurry."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from sessions.attention.signals import Signal
+from sessions.attention.signals import Signal, urgency
 
 LOOKS_MS: Final = 60_000
 """Whoever pressed a key less than this ago is looking."""
@@ -56,7 +56,7 @@ class Edges:
                     self._known.add(key)
                     del self._held[key]
                     told.append(signal)
-        return sorted(told, key=lambda signal: (not signal.acute, signal.rank, signal.at))
+        return sorted(told, key=urgency)
 
 
 def key_of(signal: Signal) -> Key:

@@ -80,10 +80,15 @@ def _signal(summary: Summary, rule: Rule, rank: int, cause: Cause) -> Signal:
     )
 
 
+def urgency(signal: Signal) -> tuple[bool, bool, int, int]:
+    """Sorts signals: who cannot go on first, what can wait last; then by rule, then the oldest."""
+    return not signal.acute, signal.quiet, signal.rank, signal.at
+
+
 def ranked(summaries: Iterable[Summary], now: int, thresholds: Thresholds = DEFAULTS) -> list[Signal]:
     """All signals of all sessions: the most urgent rule first, then the oldest."""
     found = [signal for summary in summaries for signal in signals(summary, now, thresholds)]
-    return sorted(found, key=lambda signal: (not signal.acute, signal.quiet, signal.rank, signal.at))
+    return sorted(found, key=urgency)
 
 
 def order(summaries: Sequence[Summary], now: int, thresholds: Thresholds = DEFAULTS) -> Iterator[tuple[Summary, str]]:

@@ -125,4 +125,4 @@ def test_a_silent_session_says_where_it_is_silent() -> None:
     state = BoardState(ME)
     state.apply([*log.begin(), log.action(1)])
     assert state.view("s", 5 * 60_000).why == ""
-    assert state.view("s", 14 * 60_000 + 10).why == "silent for 14 min in run"
+    assert state.view("s", 14 * 60_000 + 10).why == "silent for 14 min in `run`"

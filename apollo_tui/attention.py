@@ -1,0 +1,54 @@
+"""Which sessions want this annotator, and why: the host's rules over the app's own fold. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from sessions.attention.edges import Key, key_of
+from sessions.attention.settings import Thresholds
+from sessions.attention.signals import Signal, signals, urgency
+from sessions.fold.summary import Summary
+
+MINUTE_MS: Final = 60_000
+
+
+class Attention:
+    """Signals of all sessions, kept until a session or the minute changes; and where ``!`` has led."""
+
+    def __init__(self, thresholds: Thresholds | None = None) -> None:
+        self.thresholds = thresholds or Thresholds()
+        self.at: Key | None = None
+        """The signal that ``!`` went to last."""
+        self._known: dict[str, tuple[Summary, int, list[Signal]]] = {}
+
+    def of(self, summary: Summary, now: int) -> list[Signal]:
+        """The signals of one session, most urgent first."""
+        known = self._known.get(summary.session)
+        if known is not None and known[0] is summary and known[1] == now // MINUTE_MS:
+            return known[2]
+        found = sorted(signals(summary, now, self.thresholds), key=urgency)
+        self._known[summary.session] = (summary, now // MINUTE_MS, found)
+        return found
+
+    def ranked(self, summaries: Iterable[Summary], now: int) -> list[Signal]:
+        """All signals: the most urgent rule first, then the oldest."""
+        return sorted((signal for summary in summaries for signal in self.of(summary, now)), key=urgency)
+
+    def worst(self, summary: Summary, now: int) -> Signal | None:
+        """The first reason to look at a session."""
+        found = self.of(summary, now)
+        return found[0] if found else None
+
+    def current(self, summary: Summary, now: int) -> Signal | None:
+        """What a word such as "done" is about: the signal that ``!`` went to if it is of this session, else the
+        worst."""
+        found = self.of(summary, now)
+        return next((signal for signal in found if key_of(signal) == self.at), found[0] if found else None)
+
+    def next(self, summaries: Iterable[Summary], now: int, here: str | None) -> Signal | None:
+        """Where ``!`` leads from session ``here``: the worst first; from one that it led to, the one after it."""
+        found = self.ranked(summaries, now)
+        keys = [key_of(signal) for signal in found]
+        at = keys.index(self.at) if self.at in keys and self.at is not None and self.at[0] == here else -1
+        return found[(at + 1) % len(found)] if found else None
