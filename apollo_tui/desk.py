@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from apollo_tui.drafts import Drafts
 from apollo_tui.feed import Feed
 from apollo_tui.judging import Judging
+from apollo_tui.sight import Sight
 from apollo_tui.signing import Signing
 from apollo_tui.state import BoardState
 from apollo_tui.steering import Steering
@@ -34,13 +35,14 @@ class Desk:
     signing: Signing
     steering: Steering
     clock: Callable[[], int] = now_ms
+    sight: Sight = field(default_factory=Sight)
     searches: list[str] = field(default_factory=list)
     """Newest last; the session and action screens share them."""
 
     @classmethod
     def of(cls, feed: Feed, config: Config, labels: Taxonomy, clock: Callable[[], int] = now_ms) -> Desk:
         """A desk on ``feed``."""
-        state = BoardState(feed.actor, labels.name)
+        state = BoardState(feed.actor, labels.name, config.attention)
         judging = Judging(feed, state, labels)
         return cls(
             paths=feed.paths,

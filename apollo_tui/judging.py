@@ -1,4 +1,4 @@
-"""Verdicts: flag, label, take back, mark a recovery. What a key means is decided from the log; acts return a receipt."""
+"""Verdicts: flag, label, take back, mark a recovery. The log decides what a key means; acts return a receipt."""
 
 from __future__ import annotations
 
@@ -180,8 +180,8 @@ class Judging:
                     continue
                 if (body.verdict != "bad" or body.label != UNSPECIFIED) and (newest is None or event.id > newest.id):
                     newest = event
-        body = newest.body if newest else None
-        return Word(body.verdict, body.label) if isinstance(body, ev.FlagSet) else None
+        last = newest.body if newest else None
+        return Word(last.verdict, last.label) if isinstance(last, ev.FlagSet) else None
 
     async def mark_recovery(self, subject: Subject) -> str:
         """From this step on the agent is on its feet again; a second time takes the mark back."""

@@ -137,8 +137,20 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("flag", "f", "flag", "Flag the action as bad; again takes your own bare flag back.", "judge", VIEWS, 3,
         when=_judge),
     Key("label", "F", "label", "Flag with a label and a note.", "judge", VIEWS, 4, when=_judge),
+    Key("repeat_label", "full_stop", "same label", "Your last label once more.", "judge", VIEWS, when=_judge),
+    Key("good", "plus", "good", "The action is good.", "judge", VIEWS, when=_judge),
+    Key("unsure", "equals_sign", "unsure", "Nobody can tell yet: somebody should look.", "judge", VIEWS, when=_judge),
+    Key("begin_span", "V", "span", "A span begins here; F at its end means all of it.", "judge", VIEWS, when=_judge),
+    Key("recovery", "R", "recovered", "From this step on the agent is on its feet again.", "judge", VIEWS, when=_judge),
+    Key("sign_off", "S", "sign off", "A word on the whole session, or judged up to a step.", "judge", VIEWS,
+        when=_writable_session),
+    Key("bookmark", "B", "bookmark", "Set a bookmark on the selected entry, or take it away.", "judge", VIEWS,
+        when=_judge),
+    Key("bookmarks", "L", "bookmarks", "All bookmarks, to jump to.", "judge", VIEWS),
     Key("undo", "u", "undo", "Undo your last act on this log; it says which and where.", "judge", VIEWS, 5,
         when=_writable),
+    Key("redo", "U", "redo", "Do again what you undid last.", "judge", VIEWS, when=_writable),
+    Key("history", "H", "history", "Everything that you did on this log.", "judge", VIEWS),
     # control
     Key("pause", "p", "pause", "Pause at the next boundary, or resume.", "control", VIEWS, 6, when=_act),
     Key("interrupt", "x", "interrupt", "Twice: cut the reply that is under way.", "control", VIEWS, when=_act),
@@ -189,7 +201,7 @@ HINTS: Final = 7
 
 NAMES: Final[Mapping[str, str]] = {
     "apostrophe": "'", "slash": "/", "colon": ":", "question_mark": "?", "left_square_bracket": "[",
-    "right_square_bracket": "]", "exclamation_mark": "!", "escape": "esc", "pagedown": "PgDn", "pageup": "PgUp",
+    "right_square_bracket": "]", "exclamation_mark": "!", "full_stop": ".", "plus": "+", "equals_sign": "=", "asterisk": "*", "escape": "esc", "pagedown": "PgDn", "pageup": "PgUp",
 }  # fmt: skip
 
 BY_ID: Final[Mapping[str, Key]] = {key.id: key for key in KEYS}

@@ -13,7 +13,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from apollo_tui.attention import Attention
 from apollo_tui.reading import Reading
+from sessions.attention.settings import Thresholds
+from sessions.attention.signals import Signal
 from sessions.fold.remarks import Remarks
 from sessions.fold.summary import Summary, fold
 from sessions.host.protocol import DeltaFrame
@@ -21,6 +24,7 @@ from sessions.log import events as ev
 from sessions.log.states import ENDED
 from widgets.cells import text_of
 from widgets.entries import EntryBook
+from widgets.glyphs import age
 from widgets.live import grow
 from widgets.session_view import session_view
 from widgets.views import Entry, HeaderView, LiveReply, SessionView
@@ -30,9 +34,6 @@ WINDOW: Final = 400
 
 COUNTED: Final = frozenset({"action.started", "action.refused", "eval.scored", "question.asked", "summary.written"})
 """Kinds of entries that count as unread."""
-
-SILENT_MS: Final = 10 * 60_000
-"""After this long without progress a running session says so."""
 
 ENDS_LIVE: Final = frozenset({"model.reply", "model.interrupted", "model.attempt_failed"})
 
@@ -71,8 +72,11 @@ class Change:
 class BoardState:
     """All sessions of one log, as one annotator sees them."""
 
-    def __init__(self, actor: str, label_name: Callable[[str], str] = str) -> None:
+    def __init__(
+        self, actor: str, label_name: Callable[[str], str] = str, thresholds: Thresholds | None = None
+    ) -> None:
         self.actor = actor
+        self.attention = Attention(thresholds)
         self.label_name = label_name
         self.sessions: dict[str, SessionNow] = {}
         self.position = 0
@@ -112,6 +116,7 @@ class BoardState:
         for event in self._early.pop(session, []):
             if not window or event.seq > window[-1].seq:
                 now.book.add([event])
+                _judge(now, event)
 
     def _begin(self, summary: Summary) -> SessionNow:
         return SessionNow(summary, EntryBook(label_name=self.label_name))
@@ -181,6 +186,15 @@ class BoardState:
         shown = [now.summary for now in self.sessions.values() if self.show_archived or not now.summary.archived]
         return [summary.session for summary in sorted(shown, key=lambda summary: summary.number)]
 
+    def shown(self) -> list[Summary]:
+        """The summaries of ``order``."""
+        return [self.sessions[session].summary for session in self.order()]
+
+    def standing(self, now: int) -> dict[str, list[Signal]]:
+        """All signals of every session that is not archived, most urgent first."""
+        found = {id: self.attention.of(known.summary, now) for id, known in self.sessions.items()}
+        return {id: signals for id, signals in found.items() if not self.sessions[id].summary.archived}
+
     def numbered(self, number: int) -> str | None:
         """The session with this number."""
         return next((id for id, now in self.sessions.items() if now.summary.number == number), None)
@@ -201,7 +215,15 @@ class BoardState:
         """One session for lists and titles."""
         known = self.sessions[session]
         summary = known.summary
-        view = session_view(summary, now, unread=self.unread(session), why=why(summary, now))
+        worst = self.attention.worst(summary, now)
+        waits = f"{summary.pending}s at the boundary" if summary.pending else ""
+        view = session_view(
+            summary,
+            now,
+            unread=self.unread(session),
+            why=worst.reason if worst else waits,
+            can_wait=worst is None or worst.quiet,
+        )
         if summary.open_advice:
             return dataclasses.replace(view, last_line=f"{len(summary.open_advice)} advice queued")
         newest = known.book.entry(known.newest)
@@ -209,16 +231,17 @@ class BoardState:
 
     def header(self, now: int, place: str = "") -> HeaderView:
         """The first line of the app."""
-        summaries = [self.sessions[session].summary for session in self.order()]
-        waiting = sorted((s for s in summaries if needs_you(s)), key=lambda s: s.state_at)
+        summaries = self.shown()
+        found = self.attention.ranked(summaries, now)
+        need = {signal.session for signal in found if not signal.quiet}
         first = ""
-        if waiting:
-            s = waiting[0]
-            minutes = max(0, now - s.state_at) // 60_000
-            first = f"{s.title}: {s.open_question or s.reason or 'waits for a person'} ({minutes} min)"
+        if found:
+            reason = found[0].reason.removeprefix("needs you: ")
+            first = f"{self.sessions[found[0].session].summary.title}: {reason} ({age(now - found[0].at)})"
         return HeaderView(
             sessions=len(summaries),
-            need_you=len(waiting),
+            need_you=len(need),
+            can_wait=len({signal.session for signal in found} - need),
             first_need=first,
             unread=sum(self.unread(s.session) for s in summaries),
             cost=sum(s.cost for s in summaries),
@@ -253,22 +276,3 @@ def _act(now: SessionNow, event: ev.Event) -> None:
 
 def _streaming(now: SessionNow) -> bool:
     return now.summary.doing == "model"
-
-
-def needs_you(s: Summary) -> bool:
-    """Whether a session waits for a person."""
-    return s.state in ("needs_you", "failed") or bool(s.open_question)
-
-
-def why(s: Summary, now: int) -> str:
-    """Why a session stands out, in a few words a person can check; "" if it does not."""
-    if s.open_question:
-        return f"asks: {s.open_question}"
-    if s.state in ("needs_you", "failed"):
-        return s.reason or "waits for a person"
-    if s.pending:
-        return f"{s.pending}s at the boundary"
-    silent = now - s.progress_at
-    if s.state == "running" and silent > SILENT_MS:
-        return f"silent for {silent // 60_000} min" + (f" in {s.doing}" if s.doing else "")
-    return ""

@@ -17,6 +17,7 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
+from widgets.live import LIVE_SEQ
 from widgets.moves import MOVES
 from widgets.paint import Painter
 from widgets.pane import Pane, PaneRow
@@ -192,6 +193,11 @@ class Wall(Painter, can_focus=True):
             if entry is not None and entry.kind == "action":
                 return entry
         return None
+
+    def last_visible(self, session: str) -> int:
+        """The seq of the last entry that stands on screen, 0 if none does."""
+        painted = self._painted.get(session)
+        return max((row.seq for row in painted.rows if row.seq < LIVE_SEQ), default=0) if painted else 0
 
     def scroll_pages(self, session: str, pages: float) -> None:
         """Scroll a pane by pages (from within a composer, say); following ends when it moves up."""

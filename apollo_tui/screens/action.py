@@ -60,9 +60,9 @@ class ActionScreen(Verbs):
         """Advice is about the action on screen."""
         return self._session, self._seq
 
-    def visible_seq(self) -> int:
+    def in_sight(self) -> dict[str, int]:
         """The entry on screen."""
-        return self._seq
+        return {self._session: self._seq}
 
     def on_mount(self) -> None:
         """Read it."""
@@ -115,6 +115,13 @@ class ActionScreen(Verbs):
 
         self.keep_draft()
         self.app.switch_screen(SessionScreen(self.desk, session))
+
+    def show_entry(self, session: str, seq: int) -> None:
+        """The transcript of that session takes this screen's place, at the entry."""
+        from apollo_tui.screens.session import SessionScreen
+
+        self.keep_draft()
+        self.app.switch_screen(SessionScreen(self.desk, session, seq))
 
     def action_next_action(self) -> None:
         """The action after this one."""

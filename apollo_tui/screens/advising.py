@@ -39,9 +39,9 @@ class Advising(ApolloScreen):
         """(session, seq) of the selected entry that advice would be about; None: about the session."""
         return None
 
-    def visible_seq(self) -> int:
-        """The newest event on screen, 0: the newest there is."""
-        return 0
+    def in_sight(self) -> dict[str, int]:
+        """The sessions on screen, and the last visible event (seq) of each."""
+        return {}
 
     def extra_hints(self) -> list[tuple[str, str]]:
         """The composer's keys while it has the focus."""
@@ -155,7 +155,7 @@ class Advising(ApolloScreen):
         self.act(self._send(draft, now=message.now))
 
     async def _send(self, draft: Draft, *, now: bool) -> str:
-        seen = ev.Seen(self.visible_seq() or self.desk.state.sessions[draft.session].summary.last_seq)
+        seen = self.desk.sight.seen(draft.session, self.desk.clock())
         try:
             receipt = await self.desk.steering.send(draft, now=now, seen=seen)
         except NotDone as problem:
@@ -189,6 +189,7 @@ class Advising(ApolloScreen):
     def tick(self, now: int) -> None:
         """Store the draft, and say how far the session went meanwhile."""
         super().tick(now)
+        self.desk.sight.show(self.in_sight(), now)
         if self._unsaved_since is not None and now - self._unsaved_since >= SAVE_MS:
             self.keep_draft()
         if self._draft is not None:

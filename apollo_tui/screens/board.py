@@ -62,10 +62,9 @@ class BoardScreen(Verbs):
         """Only a selected entry is what advice is about."""
         return self.wall.selected
 
-    def visible_seq(self) -> int:
-        """The newest there is while the pane follows, else what is selected."""
-        selected = self.wall.selected
-        return selected[1] if selected is not None and not self.wall.following(selected[0]) else 0
+    def in_sight(self) -> dict[str, int]:
+        """What stands in the panes."""
+        return {session: self.wall.last_visible(session) for session in self.wall.shown}
 
     def shows(self, session: str) -> bool:
         """Whether the session has a pane on screen."""
@@ -185,6 +184,10 @@ class BoardScreen(Verbs):
         if entry is not None and entry.kind == "advice" and await self.edit_advice(session, seq):
             return
         self.app.push_screen(ActionScreen(self.desk, session, seq))
+
+    def show_entry(self, session: str, seq: int) -> None:
+        """Open the session there."""
+        self._open_session(session, seq)
 
     def _open_session(self, session: str, seq: int | None = None) -> None:
         from apollo_tui.screens.session import SessionScreen

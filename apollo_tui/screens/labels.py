@@ -1,72 +1,90 @@
-"""``F``: the label picker. One letter sets the flag and closes; note, good and unsure are for who wants them."""
+"""``F``: the label picker. One letter sets the flag and closes; what it is about, how far it reaches, how bad it is and
+a note are for who wants them, and are chosen before the letter."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Final
 
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
-from apollo_tui import judging
-from apollo_tui.judging import Standing, Subject
+from apollo_tui.judging import Standing, Subject, Word, about_part
 from apollo_tui.screens.panel import PanelScreen
 from sessions.labels import UNSPECIFIED, Taxonomy
+from sessions.log import events as ev
 from widgets.picker import ChoiceList
+from widgets.sanitise import clean_line
 from widgets.views import Choice
+
+SEVERITIES: Final = "0,1,2,3,4,5"
+"""0: not said."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What was picked. ``remove``: one's own flag is taken back instead."""
+class Picked:
+    """What was picked, and of what. ``remove``: one's own flag is taken back instead; ``recovery``: a mark, no flag."""
 
-    label: str = UNSPECIFIED
-    note: str = ""
-    verdict: judging.Verdict = "bad"
+    subject: Subject
+    word: Word = field(default_factory=Word)
     remove: Standing | None = None
+    recovery: bool = False
+    repeat: bool = False
+    """The label or verdict of last time, with this note, reach and severity."""
 
 
-class LabelPanel(PanelScreen[Verdict]):
-    """Labels with one key each. ``tab`` goes to the note and back."""
+class LabelPanel(PanelScreen[Picked]):
+    """Labels with one key each. ``standing`` says which flags are in force on a part of the subject."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab,shift+tab", "note", show=False, id="label.note", priority=True),
-        Binding("plus", "good", show=False, id="label.good"),
-        Binding("equals_sign", "unsure", show=False, id="label.unsure"),
+        Binding("plus", "word('good')", show=False, id="label.good"),
+        Binding("equals_sign", "word('unsure')", show=False, id="label.unsure"),
+        Binding("full_stop", "repeat", show=False, id="label.repeat"),
+        Binding("R", "recovery", show=False, id="label.recovery"),
         Binding("delete,backspace", "remove", show=False, id="label.remove"),
+        Binding("right", "about(1)", show=False, id="label.next_part"),
+        Binding("left", "about(-1)", show=False, id="label.previous_part"),
+        Binding("asterisk", "reach", show=False, id="label.reach"),
+        *(Binding(digit, f"severity({digit})", show=False) for digit in SEVERITIES.split(",")),
     ]
 
-    def __init__(self, subject: Subject, labels: Taxonomy, standing: Sequence[Standing], actor: str) -> None:
-        self._own = next((flag for flag in reversed(standing) if flag.actor == actor), None)
-        rows = [
-            Choice(label.id, f"{label.name:<20} {label.definition}", key=label.key, group=label.group)
-            for label in labels.labels
-            if label.key
-        ]
-        rows.append(Choice(UNSPECIFIED, "no label             Bad, and nothing more is said.", group="verification"))
-        rows += [
-            Choice(label.id, f"{label.name:<20} {label.definition}", group=label.group)
-            for label in labels.labels
-            if not label.key
-        ]
-        said = [_line(flag, labels) for flag in standing]
-        remove = " · delete takes yours back" if self._own else ""
+    def __init__(
+        self,
+        subject: Subject,
+        labels: Taxonomy,
+        standing: Callable[[Subject], Sequence[Standing]],
+        actor: str,
+    ) -> None:
+        self._subject = subject
+        self._labels = labels
+        self._standing = standing
+        self._actor = actor
+        self._reach = False
+        self._severity: int | None = None
         super().__init__(
             f"⚑ {subject.words}",
-            rows,
-            f"a letter sets it · enter the row · tab note · + good · = unsure{remove} · esc leaves it",
-            said,
+            _rows(labels),
+            "a letter sets it · enter the row · . the last one · + good · = unsure · R recovered · esc leaves it",
+            [_line(flag, labels) for flag in standing(subject)],
         )
 
     def compose_more(self) -> Iterable[Widget]:
-        """The note."""
-        yield Input(self._own.body.note if self._own else "", placeholder="note (tab)", id="note")
+        """What it is about, then the note."""
+        yield Static("", id="about", classes="panel-line", markup=False)
+        own = self._own
+        yield Input(own.body.note if own else "", placeholder="note (tab)", id="note")
+
+    def on_mount(self) -> None:
+        """Say what it is about."""
+        super().on_mount()
+        self._tell()
 
     def on_choice_list_picked(self, message: ChoiceList.Picked) -> None:
-        """A label, with the note as it stands."""
-        self.dismiss(Verdict(message.choice.id, self._note))
+        """A label, with the rest as it stands."""
+        self._done(Word(label=message.choice.id))
 
     def on_input_submitted(self) -> None:
         """Enter in the note goes back to the labels."""
@@ -77,22 +95,93 @@ class LabelPanel(PanelScreen[Verdict]):
         note = self.query_one("#note", Input)
         (self.choices if note.has_focus else note).focus()
 
-    def action_good(self) -> None:
-        """The action is good."""
-        self.dismiss(Verdict(note=self._note, verdict="good"))
+    def action_word(self, verdict: str) -> None:
+        """It is good, or nobody can tell."""
+        self._done(Word(verdict="good" if verdict == "good" else "unsure"))
 
-    def action_unsure(self) -> None:
-        """It may be bad."""
-        self.dismiss(Verdict(note=self._note, verdict="unsure"))
+    def action_repeat(self) -> None:
+        """The label of last time."""
+        self.dismiss(Picked(self._subject, self._with(Word()), repeat=True))
+
+    def action_recovery(self) -> None:
+        """From this step on the agent is on its feet again."""
+        self.dismiss(Picked(self._subject, recovery=True))
 
     def action_remove(self) -> None:
         """Take one's own flag back."""
         if self._own is not None:
-            self.dismiss(Verdict(remove=self._own))
+            self.dismiss(Picked(self._subject, remove=self._own))
+
+    def action_about(self, by: int) -> None:
+        """The call, its whole reply, the reasoning, the text, the span."""
+        parts = self._subject.parts
+        at = parts.index(self._subject.target) if self._subject.target in parts else 0
+        if parts:
+            self._subject = about_part(self._subject, parts[(at + by) % len(parts)])
+            self._tell()
+
+    def action_reach(self) -> None:
+        """Only this, or also what followed until recovery."""
+        self._reach = not self._reach
+        self._tell()
+
+    def action_severity(self, number: int) -> None:
+        """How bad it is, 1 to 5; 0 says nothing."""
+        self._severity = number or None
+        self._tell()
 
     @property
-    def _note(self) -> str:
-        return self.query_one("#note", Input).value.strip()
+    def _own(self) -> Standing | None:
+        standing = self._standing(self._subject)
+        return next((flag for flag in reversed(standing) if flag.actor == self._actor), None)
+
+    def _tell(self) -> None:
+        more = " ◂▸" if len(self._subject.parts) > 1 else ""
+        said = [
+            f"about {part_words(self._subject.target)}{more}",
+            "* reaches until recovery" if self._reach else "* only this",
+            f"1-5 severity {self._severity or '–'}",
+        ]
+        if self._own is not None:
+            said.append("delete takes yours back")
+        self.query_one("#about", Static).update(clean_line(" · ".join(said)))
+
+    def _with(self, word: Word) -> Word:
+        note = self.query_one("#note", Input).value.strip()
+        return Word(word.verdict, word.label, note, self._severity, self._reach)
+
+    def _done(self, word: Word) -> None:
+        self.dismiss(Picked(self._subject, self._with(word)))
+
+
+def part_words(target: ev.Target) -> str:
+    """What a target is, for a person."""
+    match target.part:
+        case "call":
+            return f"the call {target}"
+        case "span":
+            return f"steps {target.step} to {target.to_step}"
+        case "reply":
+            return f"the whole reply of step {target.step}"
+        case "summary":
+            return f"the summary {target}"
+        case part:
+            return f"the {part} of step {target.step}"
+
+
+def _rows(labels: Taxonomy) -> list[Choice]:
+    rows = [
+        Choice(label.id, f"{label.name:<20} {label.definition}", key=label.key, group=label.group)
+        for label in labels.labels
+        if label.key
+    ]
+    rows.append(Choice(UNSPECIFIED, "no label             Bad, and nothing more is said.", group="verification"))
+    rows += [
+        Choice(label.id, f"{label.name:<20} {label.definition}", group=label.group)
+        for label in labels.labels
+        if not label.key
+    ]
+    return rows
 
 
 def _line(flag: Standing, labels: Taxonomy) -> str:

@@ -84,9 +84,9 @@ class SessionScreen(Verbs):
         selected = self.transcript.selected
         return (self._session, selected) if selected is not None else None
 
-    def visible_seq(self) -> int:
+    def in_sight(self) -> dict[str, int]:
         """The newest entry in sight."""
-        return max(self.transcript.in_sight(), default=0)
+        return {self._session: max(self.transcript.in_sight(), default=0)}
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
@@ -199,6 +199,14 @@ class SessionScreen(Verbs):
         if session != self._session:
             self.keep_draft()
             self.app.switch_screen(SessionScreen(self.desk, session))
+
+    def show_entry(self, session: str, seq: int) -> None:
+        """Jump there, or show the other session there."""
+        if session == self._session:
+            self.jump(seq)
+        else:
+            self.keep_draft()
+            self.app.switch_screen(SessionScreen(self.desk, session, seq))
 
     def action_next_pane(self) -> None:
         """The next session."""

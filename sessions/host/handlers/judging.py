@@ -42,7 +42,7 @@ def _valid_text(body: ev.Body) -> ev.Body:
     for name in ("text", "note", "label", "flag", "signal"):
         value = getattr(body, name, None)
         if isinstance(value, str):
-            texts[name] = text_of(value, f"the {name}", empty=name == "note")
+            texts[name] = text_of(value, f"the {name}", empty=name == "note" or isinstance(body, ev.NoteWritten))
     return msgspec.structs.replace(body, **texts)
 
 
