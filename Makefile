@@ -6,9 +6,11 @@ STAMP := $(VENV)/.apollo-installed
 UV := $(shell command -v uv 2>/dev/null)
 TESTS ?= tests
 DEMO_LOG := $(CURDIR)/.demo/apollo.db
+TRAIN_VENV := .venv-train
+TRAIN_STAMP := $(TRAIN_VENV)/.apollo-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop test lint types layers check pictures bench clean
+.PHONY: help setup demo demo-stop test train-env test-train conformance lint types layers check pictures bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -37,6 +39,21 @@ demo-stop: ## Stop the demo's host and remove its log
 
 test: $(STAMP) ## Run all tests (none needs torch or the network)
 	@$(BIN)/python -m pytest $(TESTS) -n 2 --dist worksteal -q
+
+train-env: $(TRAIN_STAMP) ## Make .venv-train: torch, transformers, TRL (about 1.6 GB)
+
+# pip, not uv, and torch first and alone: which build of torch fits this machine is the package index's business.
+$(TRAIN_STAMP): pyproject.toml constraints-train.txt
+	$(PYTHON) -m venv $(TRAIN_VENV)
+	$(TRAIN_VENV)/bin/python -m pip install --quiet torch==2.13.0
+	$(TRAIN_VENV)/bin/python -m pip install --quiet --constraint constraints-train.txt --editable '.[train]' pytest pytest-asyncio
+	@touch $(TRAIN_STAMP)
+
+test-train: $(TRAIN_STAMP) ## Run the tests of the trainers, on the CPU
+	@OMP_NUM_THREADS=1 $(TRAIN_VENV)/bin/python -m pytest tests/train_env -q
+
+conformance: $(TRAIN_STAMP) ## Hand our files to another trainer's loader: TRAINER=trl|renderers|ms-swift|llamafactory|axolotl
+	@PYTHON=$(PYTHON) bash scripts/conformance.sh $(TRAINER)
 
 lint: $(STAMP) ## ruff
 	$(BIN)/ruff check .

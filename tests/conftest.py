@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
+
+
+def pytest_terminal_summary(terminalreporter: object) -> None:
+    """Say which tests are not collected here, and why."""
+    if importlib.util.find_spec("transformers") is None:
+        terminalreporter.write_line(  # type: ignore[attr-defined]  # pytest gives its TerminalReporter
+            "tests/train_env is not collected: transformers is not installed here (`make test-train` runs it)"
+        )

@@ -1,4 +1,4 @@
-"""Messages as a template wants them: no null content, arguments as objects, a system text where it can stand."""
+"""Messages as a template wants them: no null content, arguments as objects, system text and turns where they fit."""
 
 from __future__ import annotations
 
@@ -10,18 +10,32 @@ import msgspec
 from apollo_train.chat import Chat
 
 
-def normalised(messages: Sequence[Chat], *, system: bool = True, objects: bool = True) -> list[dict[str, Any]]:
-    """``system`` False puts a system text at the head of the first user turn; ``objects`` False keeps arguments text.
+def normalised(
+    messages: Sequence[Chat], *, system: bool = True, objects: bool = True, runs: bool = True
+) -> list[dict[str, Any]]:
+    """The messages for a template. ``system`` False: a system text goes to the head of the first user turn.
 
-    Without a user turn to put it in, the system text becomes one.
+    ``objects`` False: arguments stay text. ``runs`` False: user turns that follow each other become one.
     """
     made = [_message(chat, objects) for chat in messages]
-    if system or not made or made[0]["role"] != "system":
-        return made
-    head, rest = made[0], made[1:]
-    if rest and rest[0]["role"] == "user":
-        return [{**rest[0], "content": f"{head['content']}\n\n{rest[0]['content']}"}, *rest[1:]]
-    return [{"role": "user", "content": head["content"]}, *rest]
+    if not system and made and made[0]["role"] == "system":
+        made[0] = {**made[0], "role": "user"}
+        made = [_joined(made[0], made[1]), *made[2:]] if len(made) > 1 and made[1]["role"] == "user" else made
+    return made if runs else _merged(made)
+
+
+def _merged(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    merged: list[dict[str, Any]] = []
+    for message in messages:
+        if merged and message["role"] == merged[-1]["role"] == "user":
+            merged[-1] = _joined(merged[-1], message)
+        else:
+            merged.append(message)
+    return merged
+
+
+def _joined(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    return {**first, "content": f"{first['content']}\n\n{second['content']}"}
 
 
 def _message(chat: Chat, objects: bool) -> dict[str, Any]:

@@ -138,7 +138,8 @@ class Renderer:
 
     def _render(self, sample: StepSample, completion: Chat | None, thinking: bool) -> str:
         messages = sample.prompt if completion is None else [*sample.prompt, completion]
-        made = normalised(messages, system=self.traits.system, objects=self.traits.objects)
+        traits = self.traits
+        made = normalised(messages, system=traits.system, objects=traits.objects, runs=traits.runs)
         return self.engine.render(made, sample.tools, generation=completion is None, thinking=thinking)
 
     def _body(self, rest: str) -> str | None:

@@ -31,6 +31,8 @@ class Traits:
     """Calls and their results are rendered."""
     objects: bool
     """Arguments must be objects; else they must be JSON text."""
+    runs: bool
+    """Two user turns may follow each other, as advice follows a task."""
 
 
 def traits_of(engine: Engine) -> Traits:
@@ -49,6 +51,7 @@ def traits_of(engine: Engine) -> Traits:
         schemas="xtoolx" in offered,
         calls=good[True] or good[False],
         objects=good[True] or not good[False],
+        runs="xaskedx" in _render(engine, [user, user]),
     )
 
 
