@@ -24,8 +24,8 @@ ifdef UV
 	$(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable . --group dev
 else
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	$(BIN)/python -m pip install -qq --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install -qq --constraint constraints.txt --editable . --group dev
 endif
 	@touch $(STAMP)
 
@@ -46,7 +46,7 @@ train-env: $(TRAIN_STAMP) ## Make .venv-train: torch, transformers, TRL (about 1
 $(TRAIN_STAMP): pyproject.toml constraints-train.txt
 	$(PYTHON) -m venv $(TRAIN_VENV)
 	$(TRAIN_VENV)/bin/python -m pip install --quiet torch==2.13.0
-	$(TRAIN_VENV)/bin/python -m pip install --quiet --constraint constraints-train.txt --editable '.[train]' pytest pytest-asyncio
+	$(TRAIN_VENV)/bin/python -m pip install -qq --constraint constraints-train.txt --editable '.[train]' pytest pytest-asyncio
 	@touch $(TRAIN_STAMP)
 
 test-train: $(TRAIN_STAMP) ## Run the tests of the trainers, on the CPU
