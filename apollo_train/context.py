@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, Final
 
 import msgspec
@@ -20,12 +21,14 @@ from sessions.fold.prompt import messages_of
 from sessions.log import events as ev
 from sessions.log.errors import LogReadFailed
 from sessions.log.reader import LogReader
-from sessions.log.rebuild import assemble
+from sessions.log.text import canonical_json
 
 KEPT: Final = 4096
 """Messages that are kept decoded; a context rarely has more."""
 NODES: Final = 4
 """Requests whose chain is remembered: the current one, its parent, and a summary's between them."""
+AHEAD: Final = 32
+"""Requests (and their messages) that are read at once: they are asked for in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,14 @@ class Turn:
 
     chat: Chat
     sources: tuple[int, ...] = ()
+    _dumped: list[bytes] = field(default_factory=list, init=False, compare=False, repr=False)
+
+    @property
+    def dumped(self) -> bytes:
+        """The chat as JSON, made once: a step sample repeats all turns of the one before."""
+        if not self._dumped:
+            self._dumped.append(chat.dumps(self.chat))
+        return self._dumped[0]
 
 
 @dataclass(slots=True)
@@ -47,13 +58,26 @@ class Prompt:
     tools: list[dict[str, Any]]
     root: int
     """The request that began this context: all requests up to the next summary share it."""
+    sources: frozenset[int]
+    """All events that it was made from."""
 
 
 @dataclass(slots=True)
-class _Node:
+class Node:
+    """A request and the messages of its whole prompt, of which nothing is read yet."""
+
+    seq: int
     request: ev.ModelRequested
     refs: list[ev.MessageRef] = field(default_factory=list)
     root: int = 0
+    before: int = 0
+    """How many of ``refs`` the parent has."""
+    turns: list[Turn] | None = None
+    sources: frozenset[int] = frozenset()
+    known: tuple[int, list[Turn]] = (0, [])
+    """The turns of so many refs, from the parent."""
+    hashed: tuple[bytes, int, Any] | None = None
+    """What was hashed so far: the beginning of the body, how many refs, and the state of the hash."""
 
 
 class Prompts:
@@ -62,27 +86,47 @@ class Prompts:
     def __init__(self, reader: LogReader, judged: Judgement) -> None:
         self._reader = reader
         self._judged = judged
-        self._nodes: dict[int, _Node] = {}
+        self._nodes: dict[int, Node] = {}
+        self._ahead: dict[int, ev.ModelRequested] = {}
         self._wire: dict[str, bytes] = {}
         self._turns: dict[ev.MessageRef, list[Turn]] = {}
         self._tools: dict[str, list[dict[str, Any]]] = {}
+        self._frame: tuple[ev.ModelRequested, bytes, bytes] | None = None
 
     def of(self, request: int) -> Prompt:
         """The prompt of the request at this seq. Raises LogReadFailed if the log does not hold it whole."""
-        node = self._node(request)
-        self._load(node.refs)
-        turns: list[Turn] = []
-        if node.request.system:
-            system = chat.system_of_wire(msgspec.json.decode(self._reader.blob(node.request.system)))
-            turns += [Turn(system)] if system else []
-        for ref in node.refs:
-            turns += self._turns_of(ref)
-        return Prompt(node.request, request, node.refs, turns, self._tools_of(node.request), node.root)
+        node = self.node(request)
+        if node.turns is None:
+            self._load(node)
+            done, turns = node.known
+            node.turns = [*turns] if done else self._system(node.request)
+            for ref in node.refs[done:]:
+                node.turns += self._turns_of(ref)
+            # The parent's turns are copied, not shared: a list never grows under a prompt that has it.
+            node.known = (len(node.refs), node.turns)
+        return Prompt(
+            node.request, request, node.refs, node.turns, self._tools_of(node.request), node.root, node.sources
+        )
 
     def exact(self, prompt: Prompt) -> bool:
         """Whether the rebuilt body has the hash that the log says was sent."""
-        body = assemble(self, prompt.request, prompt.refs)
-        return hashlib.sha256(body).hexdigest() == prompt.request.sha256
+        node = self.node(prompt.seq)
+        head, tail = self._around(node.request)
+        if node.hashed is None or node.hashed[0] != head:
+            node.hashed = (head, 0, hashlib.sha256(head))
+        _, done, state = node.hashed
+        state = state.copy()
+        more = b",".join(self.blobs([ref.hash for ref in node.refs[done:]])[ref.hash] for ref in node.refs[done:])
+        state.update(b"," + more if done and more else more)
+        node.hashed = (head, len(node.refs), state)
+        whole = state.copy()
+        whole.update(tail)
+        return bool(whole.hexdigest() == node.request.sha256)
+
+    def starts(self, prompt: Prompt) -> list[int]:
+        """How many turns are before each message of the prompt, and before what follows the last."""
+        sizes = (len(self._turns_of(ref)) for ref in prompt.refs)
+        return list(accumulate(sizes, initial=len(self._system(prompt.request))))
 
     def blobs(self, hashes: Collection[str]) -> dict[str, bytes]:
         """Blobs by hash, from memory where they are there."""
@@ -90,17 +134,16 @@ class Prompts:
         more = self._reader.blobs(missing) if missing else {}
         return {name: self._wire.get(name) or more[name] for name in hashes}
 
-    def _node(self, seq: int) -> _Node:
+    def node(self, seq: int) -> Node:
+        """The request and its chain, without its messages. Raises LogReadFailed where the chain does not hold."""
         path: list[tuple[int, ev.ModelRequested]] = []
         at: int | None = seq
         while at is not None and at not in self._nodes:
-            event = self._reader.event(self._judged.session, at)
-            if event is None or not isinstance(event.body, ev.ModelRequested):
-                raise LogReadFailed(f"event {at} of session {self._judged.session} is no model request")
-            path.append((at, event.body))
-            if event.body.parent is not None and event.body.parent >= at:
+            request = self._request(at, backwards=bool(path))
+            path.append((at, request))
+            if request.parent is not None and request.parent >= at:
                 raise LogReadFailed(f"request {at} of session {self._judged.session} names a later parent")
-            at = event.body.parent
+            at = request.parent
         before = self._nodes[at] if at is not None else None
         for found, request in reversed(path):
             before = _extended(before, found, request)
@@ -109,15 +152,52 @@ class Prompts:
             del self._nodes[old]
         return self._nodes[seq]
 
-    def _load(self, refs: Sequence[ev.MessageRef]) -> None:
+    def _request(self, seq: int, *, backwards: bool) -> ev.ModelRequested:
+        if seq not in self._ahead:
+            session, kinds = self._judged.session, ("model.request",)
+            if backwards:
+                found = self._reader.events(session, before=seq + 1, kinds=kinds, limit=AHEAD, newest_first=True)
+            else:
+                found = self._reader.events(session, after=seq - 1, kinds=kinds, limit=AHEAD)
+            self._ahead = {e.seq: e.body for e in found if isinstance(e.body, ev.ModelRequested)}
+        if seq not in self._ahead:
+            raise LogReadFailed(f"event {seq} of session {self._judged.session} is no model request")
+        return self._ahead[seq]
+
+    def _around(self, request: ev.ModelRequested) -> tuple[bytes, bytes]:
+        """What is before and after the messages in the request's canonical body (sessions.log.rebuild.assemble)."""
+        if self._frame is None or not _same_frame(self._frame[0], request):
+            mark = b"\0"
+            slots = {name: canonical_json(value) for name, value in request.envelope.items()} | {"messages": mark}
+            named = {name: digest for name, digest in (("system", request.system), ("tools", request.tools)) if digest}
+            slots |= {name: self._reader.blob(digest) for name, digest in named.items()}
+            body = b"{" + b",".join(canonical_json(name) + b":" + slots[name] for name in sorted(slots)) + b"}"
+            head, _, tail = body.partition(mark)
+            self._frame = (request, head + b"[", b"]" + tail)
+        return self._frame[1:]
+
+    def _system(self, request: ev.ModelRequested) -> list[Turn]:
+        if not request.system:
+            return []
+        system = chat.system_of_wire(msgspec.json.decode(self._reader.blob(request.system)))
+        return [Turn(system)] if system else []
+
+    def _load(self, node: Node) -> None:
+        """Read the messages of the prompt that are not in memory, and those of the next requests with them."""
+        refs = node.refs
         missing = [ref.hash for ref in refs if ref.hash not in self._wire]
         if not missing:
             return
-        if len(self._wire) + len(missing) > KEPT:
+        later = (ref.hash for seq, request in self._ahead.items() if seq > node.seq for ref in request.append)
+        ahead = [name for name in later if name not in self._wire]
+        if len(self._wire) + len(missing) + len(ahead) > KEPT:
             wanted = {ref.hash for ref in refs}
             self._wire = {name: data for name, data in self._wire.items() if name in wanted}
             self._turns = {ref: made for ref, made in self._turns.items() if ref.hash in wanted}
-        self._wire |= self._reader.blobs(missing)
+        try:
+            self._wire |= self._reader.blobs(missing + ahead)
+        except LogReadFailed:  # what is missing may belong to a later request only
+            self._wire |= self._reader.blobs(missing)
 
     def _turns_of(self, ref: ev.MessageRef) -> list[Turn]:
         made = self._turns.get(ref)
@@ -150,7 +230,14 @@ class Prompts:
         return self._tools[request.tools]
 
 
-def _extended(before: _Node | None, seq: int, request: ev.ModelRequested) -> _Node:
+def _extended(before: Node | None, seq: int, request: ev.ModelRequested) -> Node:
+    new = frozenset(source for ref in request.append for source in ref.sources)
     if before is None:
-        return _Node(request, list(request.append), seq)
-    return _Node(request, [*before.refs, *request.append], before.root)
+        return Node(seq, request, list(request.append), seq, sources=new)
+    refs, sources = [*before.refs, *request.append], before.sources | new
+    known = before.known if before.request.system == request.system else (0, [])
+    return Node(seq, request, refs, before.root, len(before.refs), None, sources, known, before.hashed)
+
+
+def _same_frame(one: ev.ModelRequested, other: ev.ModelRequested) -> bool:
+    return (one.envelope, one.system, one.tools) == (other.envelope, other.system, other.tools)

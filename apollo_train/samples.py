@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from apollo_train.chat import Chat, chat_of_reply
-from apollo_train.context import Prompt, Prompts
+from apollo_train.context import Prompt, Prompts, Turn
 from apollo_train.judgement import Judgement
 from apollo_train.masks import ReplyMask, masks_of
 from apollo_train.policy import FilterPolicy
@@ -32,6 +32,8 @@ class StepSample:
     meta: dict[str, Any]
     root: int = 0
     """The request that began the context of this prompt."""
+    turns: list[Turn] = field(default_factory=list)
+    """What ``prompt`` was made from, if it was made from turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,4 +143,4 @@ def _sample(
         seen=mask.seen,
     )
     turns = [turn.chat for turn in unaided.turns]
-    return StepSample(name, mask, turns, chat_of_reply(body.parts), prompt.tools, meta, prompt.root)
+    return StepSample(name, mask, turns, chat_of_reply(body.parts), prompt.tools, meta, prompt.root, unaided.turns)

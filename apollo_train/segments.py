@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from apollo_train.chat import Chat, chat_of_reply
-from apollo_train.context import Prompt, Prompts, Turn
+from apollo_train.context import Node, Prompt, Prompts, Turn
 from apollo_train.masks import ReplyMask, masks_of
 from apollo_train.rows import meta_of
-from apollo_train.samples import Excluded, Source, kind_of, prompt_of, reply_of, target_text
+from apollo_train.samples import Excluded, Source, kind_of, reply_of, target_text
 from apollo_train.unaided import Unaider, Variant
+from sessions.log.errors import LogReadFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Segment:
     """One conversation. ``trained`` has an entry per message: True or False for replies, None for all others."""
 
     id: str
-    messages: list[Chat]
+    turns: list[Turn]
     trained: list[bool | None]
     tools: list[dict[str, Any]]
     meta: dict[str, Any]
@@ -31,22 +32,28 @@ class Segment:
     """The trained replies."""
     calls_lost: int = 0
 
+    @property
+    def messages(self) -> list[Chat]:
+        """The conversation."""
+        return [turn.chat for turn in self.turns]
+
 
 @dataclass(slots=True)
 class _Growing:
-    """A segment whose end is not reached yet."""
+    """A segment whose end is not reached yet: nothing of its prompts is read before."""
 
-    prompt: Prompt
+    node: Node
     members: dict[int, tuple[ReplyMask, int]] = field(default_factory=dict)
-    """Replies by seq, each with the number of messages that were before it."""
+    """Replies by seq, each with the number of messages of its request."""
     prefixes: bool = True
 
-    def add(self, mask: ReplyMask, prompt: Prompt) -> None:
-        refs = self.prompt.refs
-        same = prompt.refs[: len(refs)] == refs and prompt.tools == self.prompt.tools
-        self.prefixes = self.prefixes and same
-        self.prompt = prompt
-        self.members[mask.seq] = (mask, len(prompt.turns))
+    def add(self, mask: ReplyMask, node: Node) -> None:
+        if self.members:
+            before = self.node
+            extends = node.request.parent == before.seq or node.refs[: len(before.refs)] == before.refs
+            self.prefixes = self.prefixes and extends and node.request.tools == before.request.tools
+        self.node = node
+        self.members[mask.seq] = (mask, len(node.refs))
 
 
 def segments_of(source: Source) -> Iterator[Segment | Excluded]:
@@ -59,21 +66,22 @@ def segments_of(source: Source) -> Iterator[Segment | Excluded]:
             yield source.excluded(mask, mask.reason)
         if mask.event.kind != "model.reply" or mask.reason in ("summary_unused", "summary", "after_first_error"):
             continue
-        prompt = prompt_of(prompts, mask, check=False)
-        if isinstance(prompt, str):
+        try:
+            node = prompts.node(mask.request)
+        except LogReadFailed:
             if mask.trained:
-                yield source.excluded(mask, prompt)
+                yield source.excluded(mask, "prompt_missing")
             continue
-        if prompt.request.purpose == "summary":
-            alone = _Growing(prompt)
-            alone.add(mask, prompt)
+        if node.request.purpose == "summary":
+            alone = _Growing(node)
+            alone.add(mask, node)
             yield from _closed(source, prompts, unaider, alone)
             continue
-        if growing is not None and prompt.root != growing.prompt.root:
+        if growing is not None and node.root != growing.node.root:
             yield from _closed(source, prompts, unaider, growing)
             growing = None
-        growing = growing or _Growing(prompt)
-        growing.add(mask, prompt)
+        growing = growing or _Growing(node)
+        growing.add(mask, node)
     if growing is not None:
         yield from _closed(source, prompts, unaider, growing)
 
@@ -82,18 +90,26 @@ def _closed(source: Source, prompts: Prompts, unaider: Unaider, growing: _Growin
     trained = [mask for mask, _ in growing.members.values() if mask.trained]
     if not trained:
         return
-    if source.check and growing.prompt.request.exact and not prompts.exact(growing.prompt):
-        yield from (source.excluded(mask, "prompt_differs") for mask in trained)
+    try:
+        prompt = prompts.of(growing.node.seq)
+        problem = "prompt_differs" if source.check and prompt.request.exact and not prompts.exact(prompt) else ""
+    except LogReadFailed:
+        problem = "prompt_missing"
+    if problem:
+        yield from (source.excluded(mask, problem) for mask in trained)
         return
-    for variant in unaider.variants(growing.prompt):
-        yield from _written(source, unaider, growing, trained, variant)
+    starts = prompts.starts(prompt)
+    places = {seq: starts[refs] for seq, (_, refs) in growing.members.items() if refs < len(starts)}
+    for variant in unaider.variants(prompt):
+        yield from _written(source, unaider, growing, prompt, places, variant)
 
 
 def _written(
-    source: Source, unaider: Unaider, growing: _Growing, trained: Sequence[ReplyMask], variant: Variant
+    source: Source, unaider: Unaider, growing: _Growing, prompt: Prompt, places: dict[int, int], variant: Variant
 ) -> Iterator[Segment | Excluded]:
-    prompt = growing.prompt
-    last, _ = list(growing.members.values())[-1]
+    members = {seq: mask for seq, (mask, _) in growing.members.items()}
+    trained = [mask for mask in members.values() if mask.trained]
+    last = list(members.values())[-1]
     unaided = unaider.without(prompt, variant.dropped)
     if unaided.problem:
         yield from (source.excluded(mask, unaided.problem, variant.suffix) for mask in trained)
@@ -101,26 +117,27 @@ def _written(
     refused = _referring(unaider, trained, variant)
     yield from (source.excluded(mask, "target_refers", variant.suffix) for mask in refused.values())
     turns = [*unaided.turns, Turn(chat_of_reply(reply_of(last).parts), (last.seq,))]
-    messages: list[Chat] = []
+    written: list[Turn] = []
     flags: list[bool | None] = []
-    found: list[ReplyMask] = []
+    found: dict[int, ReplyMask] = {}
     prefixes = growing.prefixes
     for at, turn in enumerate(turns):
-        mask = next((growing.members[seq][0] for seq in turn.sources if seq in growing.members), None)
-        chat = turn.chat
+        mask = next((members[seq] for seq in turn.sources if seq in members), None)
         if mask is not None and mask.trained and mask.seq not in refused:
             target = chat_of_reply(reply_of(mask).parts)
             # What later prompts say of a reply may differ from it: reasoning that is not sent back, an empty text.
-            prefixes = prefixes and (target == chat or at == len(turns) - 1)
-            prefixes = prefixes and (unaided.changed or growing.members[mask.seq][1] == at)
-            chat = target
-            found.append(mask)
-        messages.append(chat)
-        flags.append(None if chat["role"] != "assistant" else mask in found)
-    lost = {mask.seq for mask in trained} - {mask.seq for mask in found} - refused.keys()
-    yield from (source.excluded(growing.members[seq][0], "not_in_context", variant.suffix) for seq in sorted(lost))
+            prefixes = prefixes and (target == turn.chat or at == len(turns) - 1)
+            prefixes = prefixes and (unaided.changed or places.get(mask.seq) == at)
+            turn = turn if target == turn.chat else Turn(target, turn.sources)
+            found[mask.seq] = mask
+        written.append(turn)
+        flags.append(None if turn.chat["role"] != "assistant" else mask is not None and mask.seq in found)
+    lost = {mask.seq for mask in trained} - found.keys() - refused.keys()
+    yield from (source.excluded(members[seq], "not_in_context", variant.suffix) for seq in sorted(lost))
     if found:
-        yield _row(source, unaider, growing, variant, messages, flags, found, prefixes, kind_of(prompt, unaided))
+        masks = list(members.values())
+        kind = kind_of(prompt, unaided)
+        yield _row(source, unaider, prompt, masks, variant, written, flags, list(found.values()), prefixes, kind)
 
 
 def _referring(unaider: Unaider, trained: Sequence[ReplyMask], variant: Variant) -> dict[int, ReplyMask]:
@@ -136,29 +153,30 @@ def _referring(unaider: Unaider, trained: Sequence[ReplyMask], variant: Variant)
 def _row(
     source: Source,
     unaider: Unaider,
-    growing: _Growing,
+    prompt: Prompt,
+    masks: list[ReplyMask],
     variant: Variant,
-    messages: list[Chat],
+    turns: list[Turn],
     flags: list[bool | None],
     found: list[ReplyMask],
     prefixes: bool,
     kind: str,
 ) -> Segment:
-    masks = [mask for mask, _ in growing.members.values()]
     first, last = masks[0].name, masks[-1].name
     name = f"{source.judged.session}:{first if first == last else f'{first}-{last}'}{variant.suffix}"
     meta = meta_of(
         source.judged,
         source.policy,
-        growing.prompt.request,
+        prompt.request,
         id=name,
         step=first if first == last else f"{first}-{last}",
         packing="segment",
-        advice=sorted(number for number in unaider.present(growing.prompt) - variant.dropped if number > 0),
+        advice=sorted(number for number in unaider.present(prompt) - variant.dropped if number > 0),
         weight=source.weigher.weight(source.judged, variant.share, len(found), row=True),
         finish=reply_of(found[-1]).finish,
         prompt=kind,
         prefix_checked=prefixes,
         seen=all(mask.seen for mask in found),
     )
-    return Segment(name, messages, flags, growing.prompt.tools, meta, found, sum(mask.calls_lost for mask in masks))
+    lost = sum(mask.calls_lost for mask in masks)
+    return Segment(name, turns, flags, prompt.tools, meta, found, lost)

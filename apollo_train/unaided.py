@@ -79,11 +79,11 @@ class Unaider:
 
     def present(self, prompt: Prompt) -> frozenset[int]:
         """The advice that the prompt holds: as turns, as answers, and in the block after a summary."""
-        sources = {seq for turn in prompt.turns for seq in turn.sources}
+        sources = prompt.sources
         found = {number for seq, turn in self._turns.items() if seq in sources for number in turn.advice}
-        for turn in prompt.turns:
+        for turn in prompt.turns if self._judged.answers else ():
             found.update(-answer.question for answer in self._answered(turn))
-        for seq in sources & self._judged.summaries.keys():
+        for seq in sources.intersection(self._judged.summaries):
             block = self._judged.summaries[seq].advice
             earlier = {number for at, turn in self._turns.items() if at < seq for number in turn.advice}
             found.update(number for number in earlier if self._texts[number] and self._texts[number] in block)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from apollo_train.samples import Excluded, Source
+from apollo_train.samples import Excluded, Source, StepSample
+from apollo_train.tokens import count
 
 Unit = Literal["step", "segment", "event"]
 
@@ -67,3 +68,17 @@ class Configured(Protocol):
     def settings(self) -> dict[str, Any]:
         """All that they depend on, for the manifest."""
         ...
+
+
+def line_of(data: bytes, sample: StepSample) -> Line:
+    """The line of a step sample, with what it counts."""
+    tokens = count(sample.mask)
+    return Line(
+        data,
+        trained=1,
+        trained_tokens=tokens.reply,
+        processed_tokens=tokens.prompt + tokens.reply,
+        unseen_tokens=0 if sample.mask.seen else tokens.reply,
+        exact_tokens=tokens.exact,
+        counterfactual=sample.meta["prompt"] == "counterfactual",
+    )

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from apollo_train.chat import dumps
-from apollo_train.formats.base import Line, Unit
-from apollo_train.samples import Excluded, Source, steps_of
-from apollo_train.tokens import count
+from apollo_train.formats.base import Line, Unit, line_of
+from apollo_train.samples import Excluded, Source, StepSample, steps_of
 
 
 class StepsFormat:
@@ -24,22 +23,19 @@ class StepsFormat:
     def lines(self, source: Source) -> Iterator[Line | Excluded]:
         """A line per trained reply of the session."""
         for sample in steps_of(source):
-            if isinstance(sample, Excluded):
-                yield sample
-                continue
-            row = {
-                "prompt": sample.prompt,
-                "completion": [sample.completion],
-                "tools": dumps(sample.tools).decode() if sample.tools else None,
-                "meta": sample.meta,
-            }
-            tokens = count(sample.mask)
-            yield Line(
-                dumps(row),
-                trained=1,
-                trained_tokens=tokens.reply,
-                processed_tokens=tokens.prompt + tokens.reply,
-                unseen_tokens=0 if sample.mask.seen else tokens.reply,
-                exact_tokens=tokens.exact,
-                counterfactual=sample.meta["prompt"] == "counterfactual",
-            )
+            yield sample if isinstance(sample, Excluded) else line_of(self.row(sample), sample)
+
+    def row(self, sample: StepSample) -> bytes:
+        """The row, put together from turns that are JSON already: a prompt repeats all of the one before."""
+        prompt = b",".join([turn.dumped for turn in sample.turns])
+        return b'{"prompt":[%b],"completion":[%b],"tools":%b,"meta":%b}' % (
+            prompt,
+            dumps(sample.completion),
+            tools_text(sample),
+            dumps(sample.meta),
+        )
+
+
+def tools_text(sample: StepSample) -> bytes:
+    """The tools as JSON text, itself a JSON string; or null."""
+    return dumps(dumps(sample.tools).decode()) if sample.tools else b"null"
