@@ -1,0 +1,93 @@
+"""The commands that the README shows are run as they stand there, on logs of their own."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pexpect
+import pytest
+from apollo_process import Apollo, wait_for
+from sse_server import server_process
+
+ROOT = Path(__file__).parents[2]
+VENV = Path(sys.executable).parent.parent
+
+
+def shown() -> list[str]:
+    """Every command of the README's shell blocks, without its comment."""
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
+    lines = [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
+    return [shlex.join(words) for words in lines if words]
+
+
+def make(target: str, folder: Path, *variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a target of the Makefile on a copy of the checkout, with the environment that runs this test."""
+    copy = folder / "checkout"
+    if not copy.exists():
+        copy.mkdir()
+        shutil.copy(ROOT / "Makefile", copy)
+        for name in ("pyproject.toml", "constraints.txt", "tests"):
+            (copy / name).symlink_to(ROOT / name)
+    stamp = VENV / ".apollo-installed"
+    words = ["make", "--no-print-directory", "-C", str(copy), f"VENV={VENV}", "-o", str(stamp), target, *variables]
+    return subprocess.run(words, capture_output=True, text=True, timeout=120, cwd=folder)
+
+
+def test_every_command_of_the_readme_is_covered_here() -> None:
+    assert set(shown()) == {
+        "make demo",
+        "make test",
+        "pipx install .",
+        "pip install '.[train]'",
+        "apollo new TASK.md --model openai:MODEL --base-url http://127.0.0.1:8000/v1",
+        "apollo",
+    }
+
+
+@pytest.mark.skipif(not (VENV / ".apollo-installed").exists(), reason="not run from the Makefile's environment")
+def test_make_demo_starts_four_sessions_twice_in_a_row_and_make_demo_stop_ends_them(tmp_path: Path) -> None:
+    for _ in range(2):
+        done = make("demo", tmp_path, "DEMO_ARGS=--headless --pace 0.2 --json")
+        assert done.returncode == 0, done.stderr
+        made = json.loads(done.stdout)
+        assert len(made) == 4
+    product = Apollo(tmp_path)
+    product.log = tmp_path / "checkout" / ".demo" / "apollo.db"
+    wait_for("moving sessions", lambda: all(row["step"] for row in product.json("ls")))
+    assert len(product.json("ls")) == 4
+    assert make("demo-stop", tmp_path).returncode == 0
+    wait_for("nothing runs any more", lambda: not product.processes())
+    assert not product.log.parent.exists()
+
+
+@pytest.mark.skipif(not (VENV / ".apollo-installed").exists(), reason="not run from the Makefile's environment")
+def test_make_test_runs_the_tests_and_ends_with_the_runners_summary(tmp_path: Path) -> None:
+    done = make("test", tmp_path, f"TESTS={ROOT / 'tests' / 'demo'}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"\d+ passed", done.stdout.strip().splitlines()[-1])
+
+
+@pytest.mark.pty
+def test_apollo_new_makes_a_session_and_apollo_opens_the_board(tmp_path: Path) -> None:
+    script, task = tmp_path / "script.json", tmp_path / "TASK.md"
+    script.write_text(json.dumps({"*": {"turns": [{"calls": [{"name": "finish", "arguments": {"summary": "done"}}]}]}}))
+    task.write_text("---\ntitle: readme\n---\nSay that you are done.\n")
+    product = Apollo(tmp_path)
+    with server_process(script) as url:
+        command = next(line for line in shown() if line.startswith("apollo new"))
+        words = shlex.split(command.replace("http://127.0.0.1:8000", url).replace("TASK.md", str(task)))
+        product.run(*words[1:])
+        wait_for("the end", lambda: product.session("readme")["state"] == "finished")
+        child = pexpect.spawn(product.command()[0], product.command()[1:], env=product.env, dimensions=(36, 120))
+        child.expect("readme", timeout=30)
+        child.send("q")
+        child.expect(pexpect.EOF, timeout=30)
+        child.close()
+        assert child.exitstatus == 0
+    product.close()
