@@ -19,6 +19,7 @@ Place = Literal["board", "session", "action", "export", "new", "panel"]
 PLACES: Final[tuple[Place, ...]] = ("board", "session", "action", "export", "new", "panel")
 VIEWS: Final[frozenset[Place]] = frozenset({"board", "session", "action"})
 BOARD: Final[frozenset[Place]] = frozenset({"board"})
+SESSION: Final[frozenset[Place]] = frozenset({"session"})
 EXPORT: Final[frozenset[Place]] = frozenset({"export"})
 NEW: Final[frozenset[Place]] = frozenset({"new"})
 EVERY: Final[frozenset[Place]] = frozenset(PLACES)
@@ -41,6 +42,8 @@ class Here:
     """A host is connected and this client may write."""
     searching: bool = False
     came_from: bool = False
+    signal: bool = False
+    """The session has a signal: something says that it wants somebody."""
 
 
 When = Callable[[Here], bool]
@@ -72,6 +75,10 @@ def _action(here: Here) -> bool:
 
 def _question(here: Here) -> bool:
     return here.question and here.writable
+
+
+def _signal(here: Here) -> bool:
+    return here.signal and here.writable
 
 
 def _judge(here: Here) -> bool:
@@ -129,6 +136,19 @@ KEYS: Final[tuple[Key, ...]] = (
         when=_session),
     Key("next_action", "right_square_bracket", "next action", "The action after this one.", "move", VIEWS, 11,
         when=_session),
+    # where to look
+    Key("next_need", "exclamation_mark", "next need", "To the next session that needs you, the worst first.", "look",
+        VIEWS, 16),
+    Key("snooze", "z", "snooze", "Not now: what wants you here comes back in 30 minutes.", "look", VIEWS, 17,
+        when=_signal),
+    Key("signal_done", "d", "done", "What wants you here was seen to.", "look", VIEWS, 18, when=_signal),
+    Key("false_alarm", "D", "false alarm", "There was nothing to see; it counts against the rule.", "look", VIEWS,
+        when=_signal),
+    Key("by_attention", "o", "order", "Order the list by who needs you; again: by number.", "look", BOARD),
+    Key("outline", "O", "outline", "Only plans, jobs, evals, edits, summaries, advice, flags, questions; or all.",
+        "look", SESSION, when=_session),
+    Key("filter", "w", "filter", "What is shown: all, flagged, errors, unread, without polls, the outline.", "look",
+        SESSION, when=_session),
     # advice
     Key("advise", "i", "advise", "Write advice, about the selected action if there is one.", "advise", VIEWS, 1,
         when=_writable_session),
@@ -187,11 +207,6 @@ COMPOSER: Final[tuple[tuple[str, str, str], ...]] = (
 """Keys inside the composer: shown in help and docs; the composer itself binds them."""
 
 RESERVED: Final[Mapping[str, str]] = {
-    "z": "snooze a signal",
-    "d": "signal done",
-    "D": "false alarm",
-    "exclamation_mark": "next that needs you",
-    "O": "outline",
     "m": "training view",
 }
 """Keys kept free on the views for what comes next."""
@@ -201,7 +216,8 @@ HINTS: Final = 7
 
 NAMES: Final[Mapping[str, str]] = {
     "apostrophe": "'", "slash": "/", "colon": ":", "question_mark": "?", "left_square_bracket": "[",
-    "right_square_bracket": "]", "exclamation_mark": "!", "full_stop": ".", "plus": "+", "equals_sign": "=", "asterisk": "*", "escape": "esc", "pagedown": "PgDn", "pageup": "PgUp",
+    "right_square_bracket": "]", "exclamation_mark": "!", "full_stop": ".", "plus": "+", "equals_sign": "=",
+    "asterisk": "*", "escape": "esc", "pagedown": "PgDn", "pageup": "PgUp",
 }  # fmt: skip
 
 BY_ID: Final[Mapping[str, Key]] = {key.id: key for key in KEYS}

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from sessions.log import events as ev
 from sessions.log.reader import LogReader
+from sessions.search.texts import all_texts
 
 MOST: Final = 2_000
 """So many entries with a match are enough to go through by hand."""
@@ -29,28 +27,8 @@ def find_entries(reader: LogReader, session: str, text: str) -> list[int]:
                 anchors[event.step, event.call] = event.seq
         if event.kind in SILENT:
             continue
-        if any(text in (said if exact else said.lower()) for said in _texts(reader, event.body)):
+        if any(text in (said if exact else said.lower()) for said in all_texts(reader, event.body)):
             found[anchors.get((event.step or 0, event.call or 0), last)] = None
             if len(found) >= MOST:
                 break
     return sorted(found)
-
-
-def _texts(reader: LogReader, body: ev.Body) -> Iterator[str]:
-    for name in body.__struct_fields__:
-        value = getattr(body, name)
-        if isinstance(value, ev.LongText):
-            yield reader.text(value)
-        else:
-            yield from _strings(msgspec.to_builtins(value))
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for inner in value.values():
-            yield from _strings(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _strings(inner)

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from trainlog import OTHER, SESSION, Teller, new_log
+
+from sessions.log import events as ev
+from sessions.log.reader import LogReader
+from sessions.search.find import Found, search_all
+from sessions.search.index import SearchIndex, index_path
+from sessions.search.query import BadQuery, parse_query
+
+
+async def story(folder: Path) -> Path:
+    writer = await new_log(folder)
+    first = await Teller(writer).begin("Train a small net.", title="tune-lr")
+    await first.act("python train.py", "epoch 1 loss is nan\nTraceback: CUDA out of memory")
+    await first.act("nvidia-smi", "memory 79 GiB used")
+    await first.reply(("job_kill", '{"job": 7}'), text="I will kill the job because it is slow.")
+    await first.result(1, "killed")
+    await first.flag(ev.Target(3, "call", 1), label="x/impatience", note="it was healthy")
+    second = await Teller(writer, OTHER).begin("Poll.", title="poller")
+    await second.act("python train.py --resume", "loss is 0.3")
+    await second.tell(ev.StateChanged(state="paused", reason="lunch"))
+    await writer.close()
+    return folder / "log.sqlite"
+
+
+def search(path: Path, text: str, **more: int) -> Found:
+    with LogReader(path) as reader:
+        return search_all(reader, path.parent, parse_query(text), **more)  # type: ignore[arg-type]
+
+
+def places(found: Found) -> list[tuple[int, int | None, int | None]]:
+    return [(hit.number, hit.step, hit.call) for hit in found.hits]
+
+
+async def test_words_phrases_and_filters_find_the_entries_newest_first(tmp_path: Path) -> None:
+    log = await story(tmp_path)
+    assert places(search(log, "train.py")) == [(2, 1, 1), (1, 1, 1)]
+    assert places(search(log, "loss")) == [(2, 1, 1), (1, 1, 1)]
+    assert places(search(log, '"loss is nan"')) == [(1, 1, 1)]
+    assert places(search(log, "tool:job_kill")) == [(1, 3, 1)]
+    assert places(search(log, "tool:run memory")) == [(1, 2, 1), (1, 1, 1)]
+    assert places(search(log, "state:paused loss")) == [(2, 1, 1)]
+    assert places(search(log, "session:1 python")) == [(1, 1, 1)]
+    assert places(search(log, "label:x/impatience")) == places(search(log, "label:impatience")) == [(1, 3, 1)]
+    assert places(search(log, "label:impatience kill")) == [(1, 3, 1)]
+    assert places(search(log, "label:impatience memory")) == []
+    assert places(search(log, "kill slow")) == [(1, 3, None)]
+    assert not search(log, "healthier").hits and search(log, "healthy").hits
+
+
+async def test_a_hit_opens_at_the_entry_that_holds_it_and_shows_the_line(tmp_path: Path) -> None:
+    log = await story(tmp_path)
+    (hit,) = search(log, '"out of memory"').hits
+    with LogReader(log) as reader:
+        anchor = reader.event(SESSION, hit.seq)
+    assert anchor is not None and anchor.kind == "action.started" and (anchor.step, anchor.call) == (1, 1)
+    assert "CUDA out of memory" in hit.text and "\n" not in hit.text
+
+
+async def test_new_events_are_found_without_reading_the_old_ones_again_and_a_lost_index_is_made_anew(
+    tmp_path: Path,
+) -> None:
+    writer = await new_log(tmp_path)
+    teller = await Teller(writer).begin()
+    await teller.act("one", "alpha")
+    log = tmp_path / "log.sqlite"
+    assert len(search(log, "alpha").hits) == 1
+    await teller.act("two", "alpha again")
+    assert len(search(log, "alpha").hits) == 2
+    index_path(tmp_path).write_bytes(b"not a database, not at all" * 100)
+    assert len(search(log, "alpha").hits) == 2
+    await writer.close()
+
+
+async def test_the_first_time_the_newest_is_found_before_all_is_read_and_the_rest_follows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sessions.search.index.BATCH", 7)
+    writer = await new_log(tmp_path)
+    teller = await Teller(writer).begin()
+    for number in range(20):
+        await teller.act(f"step{number}", f"alpha{number}")
+    await writer.close()
+    log = tmp_path / "log.sqlite"
+    with LogReader(log) as reader:
+        early = search_all(reader, tmp_path, parse_query("alpha19"), go_on=lambda _: False)
+        assert len(early.hits) == 1 and early.left > 0
+        assert not search_all(reader, tmp_path, parse_query("alpha0"), go_on=lambda _: False).hits
+        late = search_all(reader, tmp_path, parse_query("alpha0"))
+        assert len(late.hits) == 1 and late.left == 0
+
+
+async def test_the_index_agrees_with_a_plain_scan_for_random_words(tmp_path: Path) -> None:
+    words = [f"word{number}" for number in range(30)]
+    rng = random.Random(4)
+    writer = await new_log(tmp_path)
+    teller = await Teller(writer).begin()
+    held: dict[str, set[int]] = {word: set() for word in words}
+    for step in range(1, 40):
+        said = rng.sample(words, 5)
+        await teller.act("go", " ".join(said))
+        for word in said:
+            held[word].add(step)
+    await writer.close()
+    for word in words:
+        found = search(tmp_path / "log.sqlite", f'"{word}"', limit=1000)
+        assert {hit.step for hit in found.hits} == held[word]
+        ats = [hit.at for hit in found.hits]
+        assert ats == sorted(ats, reverse=True)
+
+
+async def test_the_index_of_another_log_is_not_used(tmp_path: Path) -> None:
+    log = await story(tmp_path)
+    assert search(log, "train.py").hits
+    other = tmp_path / "other"
+    other.mkdir()
+    writer = await new_log(other)
+    await (await Teller(writer, OTHER).begin("Nothing here.")).act("ls", "beta")
+    await writer.close()
+    with LogReader(other / "log.sqlite") as reader:
+        index = SearchIndex(index_path(tmp_path), reader)
+        assert index.span == (0, 0)
+        index.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"), [("", "type words"), ("state:running2", "no such state"), ("... --", "letters")]
+)
+def test_a_search_that_says_nothing_is_refused_in_one_line(text: str, says: str) -> None:
+    with pytest.raises(BadQuery, match=says) as caught:
+        parse_query(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_words_that_look_like_filters_of_nothing_are_words() -> None:
+    query = parse_query('path:/tmp "two words" tool:run tool:wait http://x')
+    assert query.tools == {"run", "wait"}
+    assert query.words == ("path:/tmp", "http://x") and query.phrases == ("two words",)
+    assert query.match == '"path"* "tmp"* "http"* "x"* "two words"'
