@@ -9,9 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+from rich.console import RenderableType
 from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.screen import Screen
 
 from apollo_tui import keys
 from apollo_tui.desk import Desk
@@ -21,6 +23,7 @@ from apollo_tui.screens.base import ApolloScreen
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.seeding import seed_of
 from apollo_tui.state import Change
+from apollo_tui.thin import ThinScreen
 from sessions.clock import now_ms
 from sessions.config import Config
 from sessions.errors import ApolloError
@@ -56,6 +59,7 @@ class ApolloApp(App[None], inherit_bindings=False):
         self.crash = ""
         self.last_words = ""
         self._acts = asyncio.Lock()
+        self._terminal = ThinScreen()
         self._minute = 0
         self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]
 
@@ -188,6 +192,10 @@ class ApolloApp(App[None], inherit_bindings=False):
         if isinstance(event, events.Key) and not event.is_forwarded:
             self.desk.state.reading.key(self.desk.clock())
         await super().on_event(event)
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        """Textual's hook for what is written to the terminal: only what differs from what stands there."""
+        super()._display(screen, self._terminal.thin(renderable))
 
     def _fatal_error(self) -> None:
         """Textual's hook for an unhandled exception: a line and a report instead of a traceback in the terminal."""

@@ -22,7 +22,6 @@ from sessions.host.client import HostClient, ensure_host, host_status
 from sessions.log.events import ModelSpec
 from sessions.paths import LogPaths, log_paths
 
-
 SESSIONS: Final = 16
 RATE: Final = 50
 """Tokens a second and session."""
@@ -31,11 +30,7 @@ TOKEN: Final = 5
 PACE: Final = 0.0192
 """Seconds before each token: a sleep of asyncio lasts a little longer than it is told to."""
 TURNS: Final = 12
-WORDS: Final = (
-    "the loss is still above two so I will look at the schedule first and then run a shorter trial with warmup "
-    "before changing anything else in train.py because evaluate() reads metrics from results/run_3.json and a batch "
-    "size of 64 fits; otherwise gradient accumulation over eight micro batches keeps memory below the limit"
-).split()
+WORDS: Final = ["the", "loss", "is", "still", "above", "two", "so", "I", "will", "look", "at", "the", "schedule", "first", "and", "then", "run", "a", "shorter", "trial", "with", "warmup", "before", "changing", "anything", "else", "in", "train.py", "because", "evaluate()", "reads", "metrics", "from", "results/run_3.json", "and", "a", "batch", "size", "of", "64", "fits;", "otherwise", "gradient", "accumulation", "over", "eight", "micro", "batches", "keeps", "memory", "below", "the", "limit"]
 
 
 @dataclass(frozen=True, slots=True)
