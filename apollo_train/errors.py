@@ -19,3 +19,7 @@ class NothingToExport(TrainError):
 
 class FileInTheWay(TrainError):
     """A file of that name is there already and nobody said to overwrite it."""
+
+
+class CannotExpress(TrainError):
+    """A format cannot say what the policy asks for; the message names one that can."""

@@ -35,6 +35,11 @@ class StepSample:
     turns: list[Turn] = field(default_factory=list)
     """What ``prompt`` was made from, if it was made from turns."""
 
+    @property
+    def suffix(self) -> str:
+        """``+advice`` or ``-advice`` of a twin, else ""."""
+        return self.id.removeprefix(f"{self.meta['session']}:{self.mask.name}")
+
 
 @dataclass(frozen=True, slots=True)
 class Excluded:

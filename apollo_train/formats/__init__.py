@@ -6,11 +6,15 @@ from typing import Final
 
 from apollo_train.errors import TrainError
 from apollo_train.formats.base import Format
+from apollo_train.formats.flat import FLAT
+from apollo_train.formats.llamafactory import LlamaFactoryV0, LlamaFactoryV1
 from apollo_train.formats.messages import MESSAGES
 from apollo_train.formats.raw import RawFormat
 from apollo_train.formats.steps import StepsFormat
 
-FORMATS: Final[dict[str, Format]] = {made.name: made for made in (StepsFormat(), *MESSAGES, RawFormat())}
+FORMATS: Final[dict[str, Format]] = {
+    made.name: made for made in (StepsFormat(), *MESSAGES, LlamaFactoryV1(), LlamaFactoryV0(), *FLAT, RawFormat())
+}
 """Format by name, in the order that menus show them; the first is the default."""
 
 

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from apollo_train.policy import FilterPolicy
 from apollo_train.samples import Excluded, Source, StepSample
+from apollo_train.segments import Segment
 from apollo_train.tokens import count
 
 Unit = Literal["step", "segment", "event"]
@@ -29,6 +31,10 @@ class Line:
     unchecked: bool = False
     """A segment whose prompts are no prefixes of it."""
     counterfactual: bool = False
+    helped: bool = False
+    """A row with advice in its context."""
+    weight: float = 1.0
+    """What the row counts, where the trainer does not read it from the row."""
     rows: int = 1
 
 
@@ -70,6 +76,25 @@ class Configured(Protocol):
         ...
 
 
+@runtime_checkable
+class Choosy(Protocol):
+    """A format that cannot express every policy."""
+
+    def refusal(self, policy: FilterPolicy) -> str:
+        """Why not this one, and which format to take; "" if it can."""
+        ...
+
+
+def whole_replies_only(name: str, policy: FilterPolicy) -> str:
+    """The refusal of formats that train a reply whole or not at all."""
+    if policy.flags.scope == "message":
+        return ""
+    return (
+        f"{name} trains a reply whole or not at all, and the policy says flags.scope = {policy.flags.scope!r}: "
+        "take `apollo-train tokens`, or say scope = 'message'"
+    )
+
+
 def line_of(data: bytes, sample: StepSample) -> Line:
     """The line of a step sample, with what it counts."""
     tokens = count(sample.mask)
@@ -81,4 +106,24 @@ def line_of(data: bytes, sample: StepSample) -> Line:
         unseen_tokens=0 if sample.mask.seen else tokens.reply,
         exact_tokens=tokens.exact,
         counterfactual=sample.meta["prompt"] == "counterfactual",
+        helped=bool(sample.meta["advice"]),
+        weight=sample.meta["weight"],
+    )
+
+
+def line_of_segment(data: bytes, segment: Segment) -> Line:
+    """The line of a segment, with what it counts."""
+    counts = [count(mask) for mask in segment.masks]
+    return Line(
+        data,
+        trained=len(counts),
+        trained_tokens=sum(c.reply for c in counts),
+        processed_tokens=max((c.prompt + c.reply for c in counts), default=0),
+        unseen_tokens=sum(c.reply for c, mask in zip(counts, segment.masks, strict=True) if not mask.seen),
+        exact_tokens=all(c.exact for c in counts),
+        calls_lost=segment.calls_lost,
+        unchecked=not segment.meta["prefix_checked"],
+        counterfactual=segment.meta["prompt"] == "counterfactual",
+        helped=bool(segment.meta["advice"]),
+        weight=segment.meta["weight"],
     )

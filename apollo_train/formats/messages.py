@@ -1,84 +1,132 @@
 """Message formats: a row is a whole segment, each reply in it trained or masked by a field of its own.
 
-They differ in the name of that field only: ``weight`` (OpenAI), ``loss`` (ms-swift), ``train`` (Axolotl).
+They differ in the name of that field (``weight``, ``loss``, ``train``, ``step_loss_mask``, ``trainable``), in where the
+tools are, and in small habits of their loaders.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
 
 from apollo_train.chat import Chat, dumps
-from apollo_train.formats.base import Line, Unit
+from apollo_train.context import Turn
+from apollo_train.errors import CannotExpress
+from apollo_train.formats.base import Line, Unit, line_of_segment, whole_replies_only
+from apollo_train.policy import FilterPolicy
 from apollo_train.samples import Excluded, Source
 from apollo_train.segments import Segment, segments_of
-from apollo_train.tokens import count
+
+Tools = Literal["list", "text", "metadata"]
+"""Where tool schemas are: a list, JSON text, or a list in ``metadata.tools``."""
 
 
 @dataclass(frozen=True)
 class MessageFormat:
-    """Chat messages with ``field`` set to ``yes`` or ``no`` on each assistant message."""
+    """Chat messages with ``marks[True]`` or ``marks[False]`` put into each reply."""
 
     name: str
-    field: str
-    yes: bool | int
-    no: bool | int
     about: str
-    tools_as_text: bool = False
+    marks: Mapping[bool, Chat]
+    tools: Tools = "list"
     null_content: bool = False
     """Write null, not an empty text, where a reply is nothing but calls."""
+    others: Chat = field(default_factory=dict)
+    """What is put into each message that is no reply."""
     version: int = 1
     unit: Unit = "segment"
+
+    def refusal(self, policy: FilterPolicy) -> str:
+        """Parts of a reply cannot be masked."""
+        return whole_replies_only(self.name, policy)
 
     def lines(self, source: Source) -> Iterator[Line | Excluded]:
         """A line per segment of the session that trains anything."""
         for segment in segments_of(source):
             if isinstance(segment, Excluded):
                 yield segment
-                continue
-            row = self.row(segment)
-            if broken_by(row["messages"]):
+            elif broken_by(segment.messages):
                 yield from (source.excluded(mask, "broken_conversation") for mask in segment.masks)
             else:
-                yield self._line(row, segment)
+                yield line_of_segment(self.row(segment), segment)
 
-    def row(self, segment: Segment) -> dict[str, Any]:
+    def row(self, segment: Segment) -> bytes:
         """The row of one segment."""
-        messages = [self._message(*pair) for pair in zip(segment.messages, segment.trained, strict=True)]
-        row: dict[str, Any] = {"messages": messages}
+        pairs = zip(segment.turns, segment.trained, strict=True)
+        row = b'{"messages":[%b]' % b",".join([self._message(turn, trained) for turn, trained in pairs])
         if segment.tools:
-            row["tools"] = dumps(segment.tools).decode() if self.tools_as_text else segment.tools
-        return {**row, "prefix_checked": segment.meta["prefix_checked"], "meta": segment.meta}
+            row += b',"%b":%b' % _tools(segment.tools, self.tools)
+        checked = b"true" if segment.meta["prefix_checked"] else b"false"
+        return row + b',"prefix_checked":%b,"meta":%b}' % (checked, dumps(segment.meta))
 
-    def _message(self, chat: Chat, trained: bool | None) -> Chat:
+    def _message(self, turn: Turn, trained: bool | None) -> bytes:
         if trained is None:
-            return chat
-        content = None if self.null_content and not chat["content"] and chat.get("tool_calls") else chat["content"]
-        return {**chat, "content": content, self.field: self.yes if trained else self.no}
+            return dumps({**turn.chat, **self.others}) if self.others else turn.dumped
+        chat = turn.chat
+        if self.null_content and not chat["content"] and chat.get("tool_calls"):
+            chat = {**chat, "content": None}
+        return dumps({**chat, **self.marks[trained]})
 
-    def _line(self, row: dict[str, Any], segment: Segment) -> Line:
-        counts = [count(mask) for mask in segment.masks]
-        return Line(
-            dumps(row),
-            trained=len(counts),
-            trained_tokens=sum(c.reply for c in counts),
-            processed_tokens=max((c.prompt + c.reply for c in counts), default=0),
-            unseen_tokens=sum(c.reply for c, mask in zip(counts, segment.masks, strict=True) if not mask.seen),
-            exact_tokens=all(c.exact for c in counts),
-            calls_lost=segment.calls_lost,
-            unchecked=not segment.meta["prefix_checked"],
-            counterfactual=segment.meta["prompt"] == "counterfactual",
-        )
 
+@dataclass(frozen=True)
+class EveryReply(MessageFormat):
+    """For trainers that train every reply of a row: what follows the last trained reply is cut off; no mask."""
+
+    def row(self, segment: Segment) -> bytes:
+        """The row of one segment. Raises CannotExpress where a reply before a trained one is masked."""
+        last = max(at for at, trained in enumerate(segment.trained) if trained)
+        masked = segment.trained[:last].count(False)
+        if masked:
+            raise CannotExpress(
+                f"{self.name} trains every reply of a row, and {masked} of segment {segment.id} are masked: take "
+                "`apollo-train tokens`, or `nemo-rl` or `steps` with a trainer that trains the last reply only"
+            )
+        meta = {**segment.meta, "cut": len(segment.turns) - last - 1}
+        turns, trained = segment.turns[: last + 1], segment.trained[: last + 1]
+        return super().row(Segment(segment.id, turns, trained, segment.tools, meta, segment.masks))
+
+
+def _marks(**values: tuple[Any, Any]) -> dict[bool, Chat]:
+    """For each field its value in a trained and in a masked reply."""
+    return {which: {name: pair[not which] for name, pair in values.items()} for which in (True, False)}
+
+
+_WEIGHT: Final = {"weight": (1, 0)}
+_LOSS: Final = {"loss": (True, False)}
+_TRAIN: Final = {"train": (True, False)}
+_STEP: Final = {"step_loss_mask": (1, 0)}
 
 MESSAGES: Final = (
     MessageFormat(
-        "openai", "weight", 1, 0, "chat JSONL with weight 0 or 1 per reply (OpenAI style)", null_content=True
+        "messages",
+        "chat messages; each reply says by five names whether it is trained",
+        _marks(**_WEIGHT, **_LOSS, **_TRAIN, **_STEP, loss_weight=(1.0, 0.0)),
+        "text",
     ),
-    MessageFormat("ms-swift", "loss", True, False, "the same with a boolean loss (ms-swift)", tools_as_text=True),
-    MessageFormat("axolotl", "train", True, False, "the same with a boolean train (Axolotl)"),
+    MessageFormat(
+        "openai", "chat JSONL with weight 0 or 1 per reply (OpenAI style)", _marks(**_WEIGHT), null_content=True
+    ),
+    MessageFormat("ms-swift", "the same with a boolean loss (ms-swift)", _marks(**_LOSS), "text"),
+    MessageFormat("axolotl", "the same with a boolean train (Axolotl)", _marks(**_TRAIN)),
+    MessageFormat(
+        "slime", "the same with step_loss_mask 0 or 1, tools in metadata (slime)", _marks(**_STEP), "metadata"
+    ),
+    MessageFormat(
+        "tinker",
+        "the same with a boolean trainable on every message (Tinker, CUSTOMIZED)",
+        _marks(trainable=(True, False)),
+        others={"trainable": False},
+    ),
+    EveryReply("verl", "whole segments without a mask; refuses where a reply is masked (verl)", _marks()),
 )
+
+
+def _tools(tools: list[dict[str, Any]], where: Tools) -> tuple[bytes, bytes]:
+    """The key and the value that tell of the tools."""
+    if where == "metadata":
+        return b"metadata", dumps({"tools": tools})
+    return b"tools", dumps(dumps(tools).decode()) if where == "text" else dumps(tools)
 
 
 def broken_by(messages: list[Chat]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from apollo_train.chat import dumps
-from apollo_train.formats.base import Line, Unit, line_of
+from apollo_train.formats.base import Line, Unit, line_of, whole_replies_only
+from apollo_train.policy import FilterPolicy
 from apollo_train.samples import Excluded, Source, StepSample, steps_of
 
 
@@ -19,6 +20,10 @@ class StepsFormat:
     version = 1
     unit: Unit = "step"
     about = "prompt, completion, tools: one row per trained reply (TRL and most others)"
+
+    def refusal(self, policy: FilterPolicy) -> str:
+        """Parts of a reply cannot be masked."""
+        return whole_replies_only(self.name, policy)
 
     def lines(self, source: Source) -> Iterator[Line | Excluded]:
         """A line per trained reply of the session."""

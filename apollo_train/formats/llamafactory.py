@@ -1,0 +1,128 @@
+"""LLaMA-Factory: ``llamafactory-v1`` (a loss weight per message) and ``llamafactory-v0`` (step samples, ShareGPT)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from apollo_train.chat import Chat, dumps
+from apollo_train.formats.base import Line, Unit, line_of, line_of_segment, whole_replies_only
+from apollo_train.formats.messages import broken_by
+from apollo_train.policy import FilterPolicy
+from apollo_train.samples import Excluded, Source, StepSample, steps_of
+from apollo_train.segments import Segment, segments_of
+
+
+class LlamaFactoryV1:
+    """``messages`` whose ``content`` is a list of parts; ``loss_weight`` on every message carries the row's weight."""
+
+    name = "llamafactory-v1"
+    version = 1
+    unit: Unit = "segment"
+    about = "content parts and a loss_weight per message (LLaMA-Factory v1)"
+    weighs = True
+    """The trainer reads the weight itself: nothing needs to be written twice."""
+
+    def refusal(self, policy: FilterPolicy) -> str:
+        """Parts of a reply cannot be masked."""
+        return whole_replies_only(self.name, policy)
+
+    def lines(self, source: Source) -> Iterator[Line | Excluded]:
+        """A line per segment of the session that trains anything."""
+        for segment in segments_of(source):
+            if isinstance(segment, Excluded):
+                yield segment
+            elif broken_by(segment.messages):
+                yield from (source.excluded(mask, "broken_conversation") for mask in segment.masks)
+            else:
+                yield line_of_segment(dumps(self.row(segment)), segment)
+
+    def row(self, segment: Segment) -> dict[str, Any]:
+        """The row of one segment."""
+        weight = float(segment.meta["weight"])
+        messages = [
+            {"role": chat["role"], "content": _parts(chat), "loss_weight": weight if trained else 0.0}
+            for chat, trained in zip(segment.messages, segment.trained, strict=True)
+        ]
+        row: dict[str, Any] = {"messages": messages}
+        if segment.tools:
+            row["tools"] = dumps(segment.tools).decode()
+        return {**row, "prefix_checked": segment.meta["prefix_checked"], "meta": segment.meta}
+
+
+class LlamaFactoryV0:
+    """``conversations`` of alternating turns, the last of which is the target (``mask_history: true``)."""
+
+    name = "llamafactory-v0"
+    version = 1
+    unit: Unit = "step"
+    about = "ShareGPT step samples for mask_history (LLaMA-Factory v0)"
+
+    def refusal(self, policy: FilterPolicy) -> str:
+        """Parts of a reply cannot be masked."""
+        return whole_replies_only(self.name, policy)
+
+    def lines(self, source: Source) -> Iterator[Line | Excluded]:
+        """A line per trained reply that the loader would not drop or change without a word."""
+        for sample in steps_of(source):
+            if isinstance(sample, Excluded):
+                yield sample
+                continue
+            row = self.row(sample)
+            if isinstance(row, str):
+                yield source.excluded(sample.mask, row, sample.suffix)
+            else:
+                yield line_of(dumps(row), sample)
+
+    def row(self, sample: StepSample) -> dict[str, Any] | str:
+        """The row, or why the loader cannot take it."""
+        messages = [*sample.prompt, sample.completion]
+        system = messages.pop(0)["content"] if messages[0]["role"] == "system" else ""
+        turns: list[Chat] = []
+        for at, chat in enumerate(messages):
+            if (chat["role"] == "assistant") != bool(at % 2):
+                return "turns_do_not_alternate"
+            if chat.get("tool_calls") and chat["content"].strip():
+                return "text_beside_calls"
+            turns.append(_turn(chat))
+        tools = dumps([tool["function"] for tool in sample.tools]).decode() if sample.tools else ""
+        return {"conversations": turns, "system": system, "tools": tools, "meta": sample.meta}
+
+
+def _turn(chat: Chat) -> Chat:
+    """A turn in ShareGPT's words. Reasoning goes before the text or the calls, as the loader expects it."""
+    thought = f"<think>\n{chat['reasoning_content']}\n</think>\n\n" if chat.get("reasoning_content") else ""
+    match chat["role"]:
+        case "assistant" if chat.get("tool_calls"):
+            calls = [{"name": call["name"], "arguments": call["arguments"]} for call in _calls(chat)]
+            return {"from": "function_call", "value": thought + dumps(calls[0] if len(calls) == 1 else calls).decode()}
+        case "assistant":
+            return {"from": "gpt", "value": thought + chat["content"]}
+        case "tool":
+            return {"from": "observation", "value": chat["content"]}
+        case _:
+            return {"from": "human", "value": chat["content"]}
+
+
+def _parts(chat: Chat) -> list[dict[str, str]]:
+    """A message as typed parts; a call is the JSON text of its name and arguments."""
+    parts = [{"type": "reasoning", "value": chat["reasoning_content"]}] if chat.get("reasoning_content") else []
+    if chat["content"] or not chat.get("tool_calls"):
+        parts.append({"type": "text", "value": chat["content"]})
+    return parts + [{"type": "tool_call", "value": dumps(call).decode()} for call in _calls(chat)]
+
+
+def _calls(chat: Chat) -> list[dict[str, Any]]:
+    """Name and arguments of each call; arguments that are no JSON stay text."""
+    return [
+        {"name": call["function"]["name"], "arguments": _object(call["function"]["arguments"])}
+        for call in chat.get("tool_calls", ())
+    ]
+
+
+def _object(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
