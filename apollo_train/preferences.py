@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from apollo_train.chat import chat_of_reply
 from apollo_train.judgement import pages
-from apollo_train.masks import ReplyMask, masks_of
+from apollo_train.masks import ReplyMask, is_object, masks_of
 from apollo_train.samples import Excluded, Source, StepSample, reply_of, steps_of, target_text
 from apollo_train.unaided import quotes, speaks_of_advice
 from apollo_train.verdicts import Verdicts, source_of
@@ -95,9 +97,7 @@ def pairs_of(source: Source) -> Iterator[Pair | Refused]:
             reason = "other_context"
         elif speaks_of_advice(target_text(redo)) or quotes(target_text(redo), [advice.text]):
             reason = "redo_refers"
-        elif chat_of_reply(reply_of(redo).parts) | {"tool_calls": _said(redo)} == flagged.completion | {
-            "tool_calls": _said(flagged.mask)
-        }:
+        elif _done(redo) == _done(flagged.mask):
             reason = "same"
         if reason:
             yield Refused(flagged.id, reason)
@@ -112,10 +112,15 @@ def _instead(flagged: StepSample, redo: ReplyMask) -> StepSample:
     return StepSample(flagged.id, redo, flagged.prompt, completion, flagged.tools, meta, flagged.root)
 
 
-def _said(mask: ReplyMask) -> list[tuple[str, str]]:
-    """The calls of a reply without their ids, which differ always."""
-    calls = chat_of_reply(reply_of(mask).parts).get("tool_calls", ())
-    return [(call["function"]["name"], call["function"]["arguments"]) for call in calls]
+def _done(mask: ReplyMask) -> object:
+    """What a reply does: its calls, however they are written; its text, if it calls nothing."""
+    chat = chat_of_reply(reply_of(mask).parts)
+    calls = [call["function"] for call in chat.get("tool_calls", ())]
+    return [(call["name"], _value(call["arguments"])) for call in calls] or chat["content"]
+
+
+def _value(arguments: str) -> object:
+    return msgspec.json.decode(arguments) if is_object(arguments) and arguments.strip() else arguments
 
 
 def _by_human(source: Source, mask: ReplyMask) -> bool:

@@ -26,6 +26,13 @@ def needs_trainers() -> None:
         )
 
 
+def on_cpu() -> bool:
+    """Whether there is nothing but the CPU; accelerate joins processes there only if it is told so."""
+    import torch
+
+    return not torch.accelerator.is_available()
+
+
 def use_bf16(precision: Precision) -> bool:
     """Whether to compute in bf16. Raises NoModel where it is asked for and not there."""
     import torch

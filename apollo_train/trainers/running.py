@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from apollo_train.errors import FileInTheWay
+from apollo_train.errors import FileInTheWay, TrainError
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.policy import FilterPolicy, load_policy
 from apollo_train.trainers.data import Rows, read_rows, weighed
 from apollo_train.trainers.metrics import callbacks
-from apollo_train.trainers.models import adapters, fits, load_model, stop_at, use_bf16
+from apollo_train.trainers.models import adapters, fits, load_model, on_cpu, stop_at, use_bf16
 from apollo_train.trainers.record import (
     NAME,
     NothingToResume,
@@ -53,7 +54,9 @@ def run(job: Job, tell: Tell) -> dict[str, Any]:
     """Train, save and record; returns the record. Many processes may run it at once, one per device."""
     import accelerate
 
-    state = accelerate.PartialState()
+    state = accelerate.PartialState(cpu=on_cpu())
+    if int(os.environ.get("WORLD_SIZE", "1")) != state.num_processes:
+        raise TrainError("the launcher started several processes that do not find each other: each would train alone")
     if state.is_main_process:
         record = _resumed(job) if job.resume else _started(job, tell)
         write_record(job.settings.output, record)
@@ -151,7 +154,7 @@ def _trainer(job: Job, train: Rows, evaluation: Rows | None) -> Any:
     model = load_model(settings.model, half=bf16 and settings.lora > 0)
     longest, highest = _extremes(train)
     fits(model, highest, longest)
-    arguments = settings.arguments(bf16=bf16, evaluate=evaluation is not None)
+    arguments = settings.arguments(bf16=bf16, cpu=on_cpu(), evaluate=evaluation is not None)
     parts = {
         "model": model,
         "processing_class": tokenizer,

@@ -45,7 +45,7 @@ class TrainSettings(msgspec.Struct, frozen=True, kw_only=True):
         """As plain values for the record."""
         return msgspec.structs.asdict(self) | {"output": str(self.output)}
 
-    def arguments(self, *, bf16: bool, evaluate: bool) -> dict[str, Any]:
+    def arguments(self, *, bf16: bool, cpu: bool, evaluate: bool) -> dict[str, Any]:
         """The keyword arguments that all of TRL's configurations share."""
         return {
             "output_dir": str(self.output / "checkpoints"),
@@ -57,6 +57,8 @@ class TrainSettings(msgspec.Struct, frozen=True, kw_only=True):
             "per_device_train_batch_size": self.batch,
             "per_device_eval_batch_size": self.batch,
             "gradient_accumulation_steps": self.accumulate,
+            "use_cpu": cpu,
+            "dataloader_pin_memory": not cpu,
             "bf16": bf16,
             "fp16": False,
             "gradient_checkpointing": self.checkpointing,

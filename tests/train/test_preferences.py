@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from trainlog import SESSION, Teller
+
+from apollo_train.judgement import judgement_of
+from apollo_train.policy import FilterPolicy
+from apollo_train.preferences import CONFIRMED, REFUSALS, Pair, Refused, pairs_of, verdicts_of
+from apollo_train.rows import Weigher
+from apollo_train.samples import Source
+from sessions.log import events as ev
+from sessions.log.reader import LogReader
+
+
+def source(reader: LogReader) -> Source:
+    judged = judgement_of(reader, SESSION, reader.position())
+    assert judged is not None
+    return Source(reader, judged, FilterPolicy(), Weigher(FilterPolicy()))
+
+
+def pairs(reader: LogReader) -> list[str]:
+    found = list(pairs_of(source(reader)))
+    assert all(item.reason in REFUSALS for item in found if isinstance(item, Refused))
+    return [item.reason if isinstance(item, Refused) else "pair" for item in found]
+
+
+async def held(told: Teller, *, advice: str = "Let it run.", redo: str = "wait") -> None:
+    """A call that was not run because advice came, and what the agent did instead."""
+    await told.act("ls")
+    await told.reply(("run", '{"command":"kill 7"}'), reasoning="Too slow.")
+    await told.refuse(why="skipped_for_advice", shown="skipped for advice")
+    await told.flag(ev.Target(2, "call", 1))
+    await told.advise(advice, "strategy")
+    await told.act(redo, reasoning="The job is fine.")
+
+
+async def ran(told: Teller) -> None:
+    """The same, but the call ran before the advice came."""
+    await told.act("ls")
+    await told.act("kill 7")
+    await told.flag(ev.Target(2))
+    await told.advise("Let it run.", "strategy")
+    await told.act("wait")
+
+
+async def test_an_action_that_never_ran_pairs_with_the_redo_at_the_prompt_before_the_advice(
+    told: Teller, reader: LogReader
+) -> None:
+    await held(told)
+    [pair] = pairs_of(source(reader))
+    assert isinstance(pair, Pair)
+    assert pair.chosen.prompt == pair.rejected.prompt
+    assert [chat["role"] for chat in pair.chosen.prompt] == ["system", "user", "assistant", "tool"]
+    assert "Let it run" not in json.dumps(pair.chosen.prompt)
+    assert "kill 7" in pair.rejected.completion["tool_calls"][0]["function"]["arguments"]
+    assert "wait" in pair.chosen.completion["tool_calls"][0]["function"]["arguments"]
+    assert not pair.confirmed
+
+
+async def test_an_action_that_ran_makes_no_pair_until_an_annotator_says_so(told: Teller, reader: LogReader) -> None:
+    await ran(told)
+    assert pairs(reader) == ["ran"]
+    await told.flag(ev.Target(3), verdict="good", label="nice")
+    assert pairs(reader) == ["ran"]
+    await told.flag(ev.Target(3), verdict="good", label=CONFIRMED, actor="judge:gpt")
+    assert pairs(reader) == ["ran"]
+    await told.flag(ev.Target(3), verdict="good", label=CONFIRMED)
+    [pair] = pairs_of(source(reader))
+    assert isinstance(pair, Pair)
+    assert pair.confirmed
+
+
+async def test_a_redo_that_leans_on_the_advice_makes_no_pair(told: Teller, reader: LogReader) -> None:
+    await held(told, advice="Let the job run for another hour before you judge", redo="echo as advised")
+    assert pairs(reader) == ["redo_refers"]
+
+
+@pytest.mark.parametrize("words", ["let the job run for another hour", "LET THE JOB, RUN FOR another hour!"])
+async def test_a_redo_that_quotes_the_advice_makes_no_pair(told: Teller, reader: LogReader, words: str) -> None:
+    await held(told, advice="Please let the job run for another hour.", redo=words)
+    assert pairs(reader) == ["redo_refers"]
+
+
+async def test_the_same_action_again_makes_no_pair(told: Teller, reader: LogReader) -> None:
+    await told.reply(("run", '{"command":"x"}'))
+    await told.refuse(why="skipped_for_advice")
+    await told.flag(ev.Target(1))
+    await told.advise("Do better.")
+    await told.act("x")
+    assert json.dumps({"command": "x"}) != '{"command":"x"}'
+    assert pairs(reader) == ["same"]
+
+
+async def test_a_flag_without_advice_or_with_a_masked_redo_makes_no_pair(told: Teller, reader: LogReader) -> None:
+    await told.act("a")
+    await told.flag(ev.Target(1))
+    assert pairs(reader) == ["no_redo"]
+    await told.advise("Better.")
+    await told.act("b")
+    await told.flag(ev.Target(2))
+    assert pairs(reader) == ["no_redo", "no_redo"]
+
+
+async def test_a_summary_between_parts_the_two(told: Teller, reader: LogReader) -> None:
+    await told.act("ls")
+    await told.reply(("run", '{"command":"kill 7"}'))
+    await told.refuse(why="skipped_for_advice")
+    await told.flag(ev.Target(2))
+    await told.summarise()
+    await told.advise("Let it run.")
+    await told.act("wait")
+    assert pairs(reader) == ["other_context"]
+
+
+async def test_rules_make_no_pairs_and_no_verdicts(told: Teller, reader: LogReader) -> None:
+    await told.reply(("run", '{"command":"kill 7"}'))
+    await told.refuse(why="skipped_for_advice")
+    await told.flag(ev.Target(1), actor="rule:loop")
+    await told.advise("Let it run.")
+    await told.act("wait")
+    await told.flag(ev.Target(2), verdict="good", actor="judge:gpt")
+    assert pairs(reader) == []
+    assert list(verdicts_of(source(reader))) == []
+
+
+async def test_verdicts_are_what_humans_flagged_and_marked_good_and_nothing_else(
+    told: Teller, reader: LogReader
+) -> None:
+    for command in ("a", "b", "c", "d"):
+        await told.act(command)
+    await told.flag(ev.Target(1))
+    await told.flag(ev.Target(2), verdict="good")
+    await told.flag(ev.Target(3), verdict="unsure")
+    await told.reply(("run", '{"command":"e"}'), finish="length")
+    await told.result()
+    await told.flag(ev.Target(5), verdict="good")
+    found = [(verdict.sample.mask.step, verdict.good) for verdict in verdicts_of(source(reader))]
+    assert found == [(1, False), (2, True)]

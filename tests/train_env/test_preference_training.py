@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from tiny_models import engine, tiny_llama, tokenizer
+from trainlog import Teller, new_log
+from transformers import AutoModelForCausalLM
+
+from apollo_train.cli import main
+from apollo_train.trainers.metrics import read_metrics
+from apollo_train.trainers.record import read_record
+from sessions.log import events as ev
+
+QUICK = ["--no-checkpointing", "--schedule", "constant", "--accumulate", "1", "--learning-rate", "0.003", "--lora", "0"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log with two pairs, one refusal, and marks of both kinds; and a tiny model."""
+    made = tmp_path_factory.mktemp("preferences")
+
+    async def tell() -> None:
+        writer = await new_log(made)
+        told = await Teller(writer).begin()
+        for bad, good in (("kill 7", "wait"), ("rm -rf data", "ls data")):
+            await told.reply(("run", json.dumps({"command": bad})), reasoning="Quick.")
+            await told.refuse(why="skipped_for_advice", shown="skipped for advice")
+            await told.flag(ev.Target(told.step))
+            await told.advise("Think of the data.", "strategy")
+            await told.act(good, reasoning="Slow.")
+            await told.flag(ev.Target(told.step), verdict="good")
+        await told.act("kill 9", reasoning="Quick.")
+        await told.flag(ev.Target(told.step))
+        await writer.close()
+
+    asyncio.run(tell())
+    tokenizer("qwen3").save_pretrained(made / "base")
+    tiny_llama(len(tokenizer("qwen3"))).save_pretrained(made / "base")
+    return made
+
+
+def train(folder: Path, method: str, output: Path, *more: str) -> Result:
+    start = [method, "--log", str(folder / "log.sqlite"), "--model", str(folder / "base"), "--output", str(output)]
+    return CliRunner().invoke(main, [*start, *QUICK, *more])
+
+
+def rows_of(output: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (output / "data" / "rows.jsonl").read_text().splitlines()]
+
+
+def score(model: Any, prompt: list[int], target: list[int]) -> float:
+    ids = torch.tensor([[*prompt, *target]])
+    with torch.no_grad():
+        found = torch.log_softmax(model(input_ids=ids).logits[0, len(prompt) - 1 : -1], -1)
+    return float(found.gather(-1, torch.tensor(target)[:, None]).sum())
+
+
+@pytest.mark.parametrize("rank", ["0", "4"])
+def test_dpo_prefers_what_was_done_instead_and_counts_what_makes_no_pair(
+    folder: Path, tmp_path: Path, rank: str
+) -> None:
+    ran = train(folder, "dpo", tmp_path / "out", "--max-steps", "6", "--batch", "2", "--lora", rank)
+    assert ran.exit_code == 0, ran.output
+    rows = rows_of(tmp_path / "out")
+    assert len(rows) == 2
+    for row in rows:
+        assert "Think of the data" not in engine("qwen3").decode(row["prompt_ids"])[-200:]
+        assert engine("qwen3").decode(row["chosen_ids"]).endswith("<|im_end|>")
+        assert engine("qwen3").decode(row["rejected_ids"]).startswith("<think>\nQuick.")
+    record = read_record(tmp_path / "out")
+    assert record["counts"] == {"rows": 2, "good": 0, "refused": {"no_redo": 1}}
+    margins = [line["rewards/margins"] for line in read_metrics(tmp_path / "out") if "rewards/margins" in line]
+    assert margins[-1] > margins[0]
+    assert margins[-1] > 0
+
+
+def test_kto_makes_good_replies_likelier_against_bad_ones(folder: Path, tmp_path: Path) -> None:
+    ran = train(folder, "kto", tmp_path / "out", "--max-steps", "8", "--batch", "5")
+    assert ran.exit_code == 0, ran.output
+    rows = rows_of(tmp_path / "out")
+    assert [row["label"] for row in rows] == [False, True, False, True, False]
+    assert read_record(tmp_path / "out")["counts"] == {"rows": 5, "good": 2, "refused": {}}
+    before = AutoModelForCausalLM.from_pretrained(folder / "base").eval()
+    after = AutoModelForCausalLM.from_pretrained(tmp_path / "out" / "model").eval()
+    moved = {True: 0.0, False: 0.0}
+    for row in rows:
+        ids = (row["prompt_ids"], row["completion_ids"])
+        moved[row["label"]] += (score(after, *ids) - score(before, *ids)) / len(ids[1])
+    assert moved[True] > moved[False]
+
+
+def test_nothing_to_learn_from_is_one_line(story: Path, folder: Path, tmp_path: Path) -> None:
+    start = [
+        "dpo",
+        "--log",
+        str(story / "log.sqlite"),
+        "--model",
+        str(folder / "base"),
+        "--output",
+        str(tmp_path / "o"),
+    ]
+    ran = CliRunner().invoke(main, [*start, *QUICK])
+    assert ran.exit_code == 1
+    assert "no pair to train on (1 no_redo, 1 ran)" in ran.output
+    alone = train(folder, "kto", tmp_path / "k", "--batch", "1")
+    assert alone.exit_code == 1
+    assert "--batch 2" in alone.output
