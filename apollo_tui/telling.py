@@ -1,0 +1,37 @@
+"""What the log is told of the annotator, now and then: how far they have read, and how long they worked."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any
+
+from apollo_tui.desk import Desk
+from apollo_tui.feed import NotDone
+from sessions.log.events import EffortSpent
+from sessions.ulid import new_ulid
+
+
+def due(desk: Desk, now: int, *, all_of_it: bool = False) -> list[Coroutine[Any, Any, None]]:
+    """What to tell now (``now`` in Unix ms); what cannot be told is kept for later. Nothing without a host."""
+    if not desk.state.writable:
+        return []
+    read = desk.state.reading.due(now, all_of_it=all_of_it)
+    spent = desk.effort.due(all_of_it=all_of_it)
+    return [
+        *(_read(desk, session, seq) for session, seq in read.items()),
+        *(_spent(desk, session, one) for session, one in spent.items()),
+    ]
+
+
+async def _read(desk: Desk, session: str, seq: int) -> None:
+    try:
+        await desk.steering.read_up_to(session, seq)
+    except NotDone:
+        desk.state.reading.failed(session, desk.clock())
+
+
+async def _spent(desk: Desk, session: str, spent: EffortSpent) -> None:
+    try:
+        await desk.judging.annotate(session, spent, new_ulid())
+    except NotDone:
+        desk.effort.failed(session, spent)
