@@ -32,6 +32,8 @@ class Pane:
         self.session = session
         self.selected: int | None = None
         self.dirty = True
+        self.streamed = False
+        """The partial reply grew, and nothing else changed: this may wait a little where many panes stream."""
         self.tick_at: int | None = None
         """When (ms) a running time on screen changes its minute; None if nothing shown is under way."""
         self._entries: dict[int, Entry] = {}
@@ -66,8 +68,11 @@ class Pane:
         if live is not None and live.step <= self._replied:
             live = None
         if live != self._live:
+            self.streamed = True
+            # That a reply begins or ends is seen at once, in every pane.
+            self.dirty = self.dirty or live is None or self._live is None
             self._live = live
-            self._stale = self.dirty = True
+            self._stale = True
 
     @property
     def newest(self) -> int:
@@ -114,7 +119,7 @@ class Pane:
             (self._next_minute(items[place.item], now) for place in places if items[place.item].since is not None),
             default=None,
         )
-        self.dirty = False
+        self.dirty = self.streamed = False
         shown: list[PaneRow] = []
         for index, row in places:
             entry = items[index]

@@ -25,6 +25,10 @@ from widgets.pane_title import pane_title
 from widgets.regions import grid
 from widgets.views import Entry, Line, LiveReply, SessionView
 
+STREAM_MS: Final = ((1, 0), (4, 200), (16, 400))
+"""Up to so many panes: how long text that streams may wait in those that have not the focus. Rows of the terminal are
+shared by the panes side by side, so all of them are painted together."""
+
 SETTLED: Final = 0.5
 """Seconds that an action must have been on screen before a key without a selection means it."""
 
@@ -85,6 +89,7 @@ class Wall(Painter, can_focus=True):
         self._painted: dict[str, _Painted] = {}
         self._settling: dict[tuple[str, int], float] = {}
         self._now = 0
+        self._streamed_at = 0
         self.rows_repainted = 0
         """Rows painted anew since the start: what the wall costs, in the unit that matters."""
 
@@ -127,9 +132,14 @@ class Wall(Painter, can_focus=True):
         """Have the rows painted that differ from what stands there; returns how many. ``now`` in Unix ms."""
         self._now = now
         changed: list[Region] = []
+        wait = next((wait for panes, wait in STREAM_MS if len(self._regions) <= panes), STREAM_MS[-1][1])
+        due = not 0 <= now - self._streamed_at < wait
+        if due:
+            self._streamed_at = now
         for session, region in self._regions.items():
             pane = self._pane(session)
-            if pane.dirty or (pane.tick_at is not None and now >= pane.tick_at):
+            streamed = pane.streamed and (due or session == self._focused)
+            if pane.dirty or streamed or (pane.tick_at is not None and now >= pane.tick_at):
                 changed.extend(self._paint_pane(session, pane, region))
         if changed:
             self.rows_repainted += len(changed)

@@ -87,6 +87,26 @@ async def test_a_streaming_word_repaints_one_row_and_a_new_pane_full_jumps_by_ha
         assert max(repainted) <= 12
 
 
+async def test_text_that_streams_in_a_pane_without_the_focus_waits_a_little_and_is_not_lost() -> None:
+    app = WallApp(16)
+    async with app.run_test(size=(200, 50)) as pilot:
+        await pilot.pause()
+        wall = app.query_one(Wall)
+        wall.live("s1", live(99, "I"))
+        wall.live("s2", live(99, "I"))
+        assert wall.flush(START) > 0
+        wall.live("s2", live(99, "I will"))
+        assert wall.flush(START + 100) == 0
+        wall.live("s1", live(99, "I will"))
+        assert wall.flush(START + 200) == 1
+        assert wall.flush(START + 400) == 1
+        wall.live("s2", live(99, "I will wait"))
+        wall.live("s2", None)
+        assert wall.flush(START + 500) > 0
+        await pilot.pause()
+        assert "I will▌" in "\n".join(app.text())
+
+
 async def test_following_shows_the_newest_and_the_partial_reply_with_its_caret() -> None:
     app = WallApp(2)
     async with app.run_test(size=(120, 24)) as pilot:
