@@ -260,12 +260,11 @@ class _ThinUpdate(CompositorUpdate):
 
 
 def _pieces(update: ChopsUpdate) -> Iterable[tuple[int, int, Strip]]:
-    """Row, column and strip of what an update covers; the same pieces that Textual would write."""
+    """Row, column and strip of each piece that the update touches; beyond its span a piece is as it stands."""
     for y, start, stop in update.spans:
         for end, (x, strip) in zip(update.chop_ends[y], update.chops[y].items(), strict=False):
-            if strip is None or x > stop or end <= start:
-                continue
-            yield y, x, strip if x >= start and end <= stop else strip.crop(0, min(end, stop) - x)
+            if strip is not None and x < stop and end > start:
+                yield y, x, strip
 
 
 @lru_cache(4096)

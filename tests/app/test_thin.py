@@ -37,14 +37,16 @@ def full(chance: random.Random, texts: list[str]) -> LayoutUpdate:
     return LayoutUpdate([[strip(chance, WIDTH, texts)] for _ in range(HEIGHT)], Region(0, 0, WIDTH, HEIGHT))
 
 
-def partial(chance: random.Random, texts: list[str]) -> ChopsUpdate:
-    chops = []
-    for _ in range(HEIGHT):
-        widths = itertools.pairwise(CUTS)
-        chops.append({x: strip(chance, end - x, texts) if chance.random() < 0.7 else None for x, end in widths})
-    rows = sorted(chance.sample(range(HEIGHT), chance.randint(1, HEIGHT)))
-    spans = [(y, chance.choice(CUTS[:-1]), chance.choice([20, 26, WIDTH])) for y in rows]
-    return ChopsUpdate(chops, [span for span in spans if span[1] < span[2]] or [(0, 0, WIDTH)], [CUTS[1:]] * HEIGHT)
+def partial(chance: random.Random, rows: list[Strip], texts: list[str]) -> ChopsUpdate:
+    """Changes a piece of some rows; like Textual, gives the whole of what stands between two cuts."""
+    spans = []
+    for y in sorted(chance.sample(range(HEIGHT), chance.randint(1, HEIGHT))):
+        start, stop = sorted(chance.sample(range(WIDTH + 1) if texts is NARROW else CUTS, 2))
+        before, after = rows[y].crop(0, start), rows[y].crop(stop, WIDTH)
+        rows[y] = Strip.join([before, strip(chance, stop - start, texts), after])
+        spans.append((y, start, stop))
+    chops = [{x: row.crop(x, end) for x, end in itertools.pairwise(CUTS)} for row in rows]
+    return ChopsUpdate(chops, spans, [CUTS[1:]] * HEIGHT)
 
 
 def looks(screen: pyte.Screen) -> list[list[tuple[object, ...]]]:
@@ -69,8 +71,13 @@ def test_a_thinned_terminal_looks_like_one_that_textual_wrote_to(erase: bool, te
     chance = random.Random(seed)
     plain, plain_stream, thinned, thin_stream = terminals()
     screen = ThinScreen(erase=erase)
+    rows: list[Strip] = []
     for turn in range(40):
-        update = full(chance, texts) if turn % 20 == 0 else partial(chance, texts)
+        if turn % 20 == 0:
+            update = full(chance, texts)
+            rows = [next(iter(strips)) for strips in update.strips]
+        else:
+            update = partial(chance, rows, texts)
         plain_stream.feed(update.render_segments(CONSOLE).replace("\n", ""))
         thin_stream.feed(screen.render(update, CONSOLE))
         assert looks(thinned) == looks(plain)
