@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
@@ -15,12 +16,16 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from apollo_tui import keys
+from apollo_tui import keys, telling
+from apollo_tui.alerts import Alerts
 from apollo_tui.desk import Desk
-from apollo_tui.feed import DeltasArrived, EventsArrived, Feed, LinkChanged, Loaded, NotDone
+from apollo_tui.feed import ClientsChanged, DeltasArrived, EventsArrived, Feed, LinkChanged, Loaded, NotDone
 from apollo_tui.outside import crash_report
+from apollo_tui.presence import RETURN_MS
+from apollo_tui.pressing import Presser
 from apollo_tui.screens.base import ApolloScreen
 from apollo_tui.screens.board import BoardScreen
+from apollo_tui.screens.returning import come_back, greet
 from apollo_tui.seeding import seed_of
 from apollo_tui.state import Change
 from apollo_tui.thin import ThinScreen
@@ -34,6 +39,8 @@ from widgets.receipt import Level
 
 LEAVE_S: Final = 1.0
 """So long leaving waits for the log to hear what was read."""
+
+ALERT_MS: Final = 1_000
 
 TICK_S: Final = 0.1
 """Nothing is painted more often than this, however much arrives; keys paint at once."""
@@ -61,6 +68,9 @@ class ApolloApp(App[None], inherit_bindings=False):
         self._acts = asyncio.Lock()
         self._terminal = ThinScreen()
         self._minute = 0
+        self._presser = Presser(self)
+        self._alerts = Alerts(self.desk.config.ui.alerts, os.environ)
+        self._alerted = 0
         self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]
 
     async def on_mount(self) -> None:
@@ -74,10 +84,12 @@ class ApolloApp(App[None], inherit_bindings=False):
         for problem in problems[:1]:
             self.say(f"config, keys: {problem}; the default keys are used", "error")
         self.set_interval(TICK_S, self._tick)
+        self.to_terminal(self._alerts.begin())
         await self.desk.feed.start(self.post_message)
 
     async def on_unmount(self) -> None:
         """Hang up; sessions go on."""
+        self.to_terminal(self._alerts.end())
         await self.desk.feed.close()
 
     # --- what the feed says -----------------------------------------------------------------------------------------
@@ -95,6 +107,7 @@ class ApolloApp(App[None], inherit_bindings=False):
             seed = await self.desk.feed.read(partial(seed_of, session=session, actor=self.desk.actor))
             self.desk.state.seed(session, seed.window, seed.flags, seed.cursor, seed.unread)
             self._show(Change(sessions={session}, entries={session: set()}))
+        await greet(self)
 
     def on_events_arrived(self, message: EventsArrived) -> None:
         """New events: fold them, and tell the screen what changed."""
@@ -107,11 +120,17 @@ class ApolloApp(App[None], inherit_bindings=False):
         if screen is not None and screen.ready and sessions:
             screen.streamed(sessions)
 
+    def on_clients_changed(self, message: ClientsChanged) -> None:
+        """Somebody came or went."""
+        self.desk.state.clients = message.clients
+        self._show(Change())
+
     def on_link_changed(self, message: LinkChanged) -> None:
         """The host came or went; the header says so, drafts and reading are not touched."""
         state = self.desk.state
         state.writable = message.state == "up"
         state.trouble = message.detail
+        self.desk.presence.link_is_new()
         self._show(Change())
 
     # --- screens ----------------------------------------------------------------------------------------------------
@@ -120,6 +139,16 @@ class ApolloApp(App[None], inherit_bindings=False):
     def view(self) -> ApolloScreen | None:
         """The topmost screen that is no panel: what the annotator looks at."""
         return next((one for one in reversed(self.screen_stack) if isinstance(one, ApolloScreen)), None)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether a view is on top and nobody types: only then may a panel open."""
+        return self.view is self.screen and self.view is not None and not self.view.typing
+
+    def to_terminal(self, data: str) -> None:
+        """Write what is no part of the screen: a bell, a title."""
+        if data and self._driver is not None and not self.is_headless:
+            self._driver.write(data)
 
     def _show(self, change: Change) -> None:
         view = self.view
@@ -135,15 +164,22 @@ class ApolloApp(App[None], inherit_bindings=False):
             self._minute = now // 60_000
             screen.changed(Change(sessions=set(self.desk.state.sessions)))
         screen.tick(now)
-        if self.desk.state.writable:
-            for session, seq in self.desk.state.reading.due(now).items():
-                self.run_worker(self._tell_read(session, seq), group="cursors")
+        self._look_out(now)
+        self.desk.effort.look(screen.session, now)
+        for told in telling.due(self.desk, now):
+            self.run_worker(told, group="telling")
 
-    async def _tell_read(self, session: str, seq: int) -> None:
-        try:
-            await self.desk.steering.read_up_to(session, seq)
-        except NotDone:
-            self.desk.state.reading.failed(session, self.desk.clock())
+    def _look_out(self, now: int) -> None:
+        """Once a second: the bell and the title, and the host hears whether somebody is here."""
+        if now - self._alerted < ALERT_MS or not self.desk.state.position:
+            return
+        self._alerted = now
+        state, presence = self.desk.state, self.desk.presence
+        names = {session: self.desk.steering.name(session) for session in state.sessions}
+        self.to_terminal(self._alerts.update(state.standing(now), now, presence.key_at, names))
+        idle = presence.due(now) if state.writable else None
+        if idle is not None:
+            self.run_worker(self.desk.feed.active(idle), group="presence")
 
     # --- acts ---------------------------------------------------------------------------------------------------------
 
@@ -176,11 +212,9 @@ class ApolloApp(App[None], inherit_bindings=False):
         if live and state.writable:
             words = "1 session goes on" if live == 1 else f"{live} sessions go on"
             self.last_words = f"{words}; `apollo` comes back to them"
-        if state.writable:
-            due = state.reading.due(self.desk.clock(), all_of_it=True)
-            told = asyncio.gather(*(self._tell_read(session, seq) for session, seq in due.items()))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(told, LEAVE_S)
+        told = asyncio.gather(*telling.due(self.desk, self.desk.clock(), all_of_it=True))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(told, LEAVE_S)
         self.exit()
 
     def action_how_to_leave(self) -> None:
@@ -188,9 +222,19 @@ class ApolloApp(App[None], inherit_bindings=False):
         self.say("q leaves; on the board it leaves the app, and sessions go on")
 
     async def on_event(self, event: events.Event) -> None:
-        """Note when a key was last pressed: reading counts only near one."""
+        """Note when a key was last pressed: reading counts only near one. After a long time without, it is a return."""
         if isinstance(event, events.Key) and not event.is_forwarded:
-            self.desk.state.reading.key(self.desk.clock())
+            now = self.desk.clock()
+            self.desk.state.reading.key(now)
+            self.desk.effort.key(now)
+            away = self.desk.presence.key(now)
+            if away >= RETURN_MS and self.desk.state.sessions:
+                asleep = self.at_rest
+                self.run_worker(come_back(self, now - away), group="return", exclusive=True)
+                if asleep:
+                    return  # the key only woke the screen
+            if await self._presser.acted(event):
+                return
         await super().on_event(event)
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:

@@ -88,6 +88,22 @@ def _leave(screen: ApolloScreen, _: list[str]) -> None:
         leave(board, always=True)
 
 
+def _since(screen: ApolloScreen, _: list[str]) -> None:
+    from apollo_tui.screens.returning import come_back
+
+    screen.run_worker(come_back(screen.apollo, None, asked=True), group="return", exclusive=True)
+
+
+def _snooze(screen: ApolloScreen, words: list[str]) -> None:
+    if isinstance(screen, Verbs):
+        screen.snooze_for(words[0] if words else "30m")
+
+
+def _outcome(screen: ApolloScreen, _: list[str]) -> None:
+    if isinstance(screen, Verbs):
+        screen.ask_outcome()
+
+
 def _copy_file(screen: ApolloScreen, _: list[str]) -> None:
     if isinstance(screen, Verbs):
         screen.copy_to_file()
@@ -124,6 +140,9 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("host", "start|stop|restart|status", "The background process.", _host),
     Command("theme", "NAME", "Another look, until you leave.", _theme),
     Command("help", "", "The keys that work here.", _key("help")),
+    Command("since", "", "What happened since you left, per session.", _since),
+    Command("snooze", "30m | 2h | 1d", "What wants you here comes back then.", _snooze, True, True),
+    Command("outcome", "", "What became of advice here, beside what followed it.", _outcome, True, True),
     Command("leave", "", "What will stop before morning; then leave.", _leave),
     Command("quit", "", "Leave at once; sessions go on.", _quit),
 )

@@ -6,13 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from apollo_tui.drafts import Drafts
+from apollo_tui.effort import EffortClock
 from apollo_tui.feed import Feed
 from apollo_tui.judging import Judging
+from apollo_tui.presence import Presence
 from apollo_tui.sight import Sight
 from apollo_tui.signing import Signing
 from apollo_tui.state import BoardState
 from apollo_tui.steering import Steering
 from apollo_tui.undoing import Undoing
+from apollo_tui.watching import Watching
 from sessions.clock import now_ms
 from sessions.config import Config
 from sessions.labels import Taxonomy
@@ -34,8 +37,11 @@ class Desk:
     undoing: Undoing
     signing: Signing
     steering: Steering
+    watching: Watching
+    presence: Presence
     clock: Callable[[], int] = now_ms
     sight: Sight = field(default_factory=Sight)
+    effort: EffortClock = field(default_factory=EffortClock)
     searches: list[str] = field(default_factory=list)
     """Newest last; the session and action screens share them."""
 
@@ -56,5 +62,7 @@ class Desk:
             undoing=Undoing(judging),
             signing=Signing(judging),
             steering=Steering(feed, state),
+            watching=Watching(judging),
+            presence=Presence(clock()),
             clock=clock,
         )

@@ -60,6 +60,14 @@ class DeltasArrived(Message):
         self.frames = frames
 
 
+class ClientsChanged(Message):
+    """Who is attached to the host now, command lines included."""
+
+    def __init__(self, clients: Sequence[protocol.ClientInfo]) -> None:
+        super().__init__()
+        self.clients = tuple(clients)
+
+
 class LinkChanged(Message):
     """The link to the host changed; ``detail`` is one line, "" if all is well."""
 
@@ -97,6 +105,10 @@ class Feed(Protocol):
 
     async def call(self, params: protocol.Call) -> Any:
         """A request to the host; the answer is given after its event is on disk. Raises NotDone."""
+        ...
+
+    async def active(self, idle_ms: int) -> None:
+        """Tell the host that a key was pressed here ``idle_ms`` ago; nothing is said if it cannot be told."""
         ...
 
     async def start_host(self) -> None:
@@ -180,6 +192,13 @@ class LiveFeed:
         assert self._client is not None
         return self._client
 
+    async def active(self, idle_ms: int) -> None:
+        """Tell the host that somebody looks, if there is one."""
+        if self._client is not None and self._connected.is_set():
+            # An older host does not know the call, and one that goes away learns it from the next key.
+            with contextlib.suppress(HostDown, ConnectionLost, RequestRefused):
+                await self._client.call(protocol.Active(idle_ms=idle_ms), seconds=CALL_S)
+
     async def start_host(self) -> None:
         """Start a host for this log."""
         if self.read_only:
@@ -262,6 +281,7 @@ class LiveFeed:
         try:
             known = await client.call(protocol.Subscribe(deltas=("*",)))
             self._post(DeltasArrived(known.frames))
+            self._post(ClientsChanged(known.clients))
             self._client = client
             self._connected.set()
             self._grew.set()
@@ -269,7 +289,9 @@ class LiveFeed:
             async for note in client.notifications():
                 if isinstance(note, protocol.DeltaFrame):
                     self._post(DeltasArrived([note]))
-                elif isinstance(note, protocol.Changed):
+                elif isinstance(note, protocol.Clients):
+                    self._post(ClientsChanged(note.clients))
+                else:
                     self._grew.set()
         except (HostDown, RequestRefused):
             pass  # said below: the link is down whatever ended it

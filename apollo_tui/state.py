@@ -19,7 +19,7 @@ from sessions.attention.settings import Thresholds
 from sessions.attention.signals import Signal
 from sessions.fold.remarks import Remarks
 from sessions.fold.summary import Summary, fold
-from sessions.host.protocol import DeltaFrame
+from sessions.host.protocol import ClientInfo, DeltaFrame
 from sessions.log import events as ev
 from sessions.log.states import ENDED
 from widgets.cells import text_of
@@ -83,6 +83,8 @@ class BoardState:
         self.reading = Reading()
         self.trouble = ""
         self.writable = False
+        self.clients: tuple[ClientInfo, ...] = ()
+        """Who is attached to the host, command lines included."""
         self.show_archived = False
         self._early: OrderedDict[str, list[ev.Event]] = OrderedDict()
 
@@ -190,6 +192,13 @@ class BoardState:
         """The summaries of ``order``."""
         return [self.sessions[session].summary for session in self.order()]
 
+    def by_attention(self, now: int) -> list[str]:
+        """The sessions of ``order``, the one that needs somebody most first; those that need nobody by number."""
+        worst: dict[str, int] = {}
+        for place, signal in enumerate(self.attention.ranked(self.shown(), now)):
+            worst.setdefault(signal.session, place)
+        return sorted(self.order(), key=lambda session: worst.get(session, len(worst) + 1_000_000))
+
     def standing(self, now: int) -> dict[str, list[Signal]]:
         """All signals of every session that is not archived, most urgent first."""
         found = {id: self.attention.of(known.summary, now) for id, known in self.sessions.items()}
@@ -245,10 +254,20 @@ class BoardState:
             first_need=first,
             unread=sum(self.unread(s.session) for s in summaries),
             cost=sum(s.cost for s in summaries),
-            who=self.actor.removeprefix("human:"),
+            who=self.who(),
             trouble=self.trouble,
             place=place,
         )
+
+    def others(self) -> list[str]:
+        """The other annotators with an app on this log, by name; one's own second window is none."""
+        apps = {client.actor for client in self.clients if client.client == "app"}
+        return sorted(actor.removeprefix("human:") for actor in apps - {self.actor})
+
+    def who(self) -> str:
+        """Who one is, and who else is here."""
+        me, others = self.actor.removeprefix("human:"), self.others()
+        return f"{me} + {', '.join(others)}" if others else me
 
     def entry(self, session: str, seq: int) -> Entry | None:
         """An entry of a session's window."""

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sessions.fold.digest import Before, Digest, digest
 from sessions.log import events as ev
 from sessions.log.reader import LogReader
+
+_TRACES: Final = ("cursor.moved", "flag.set", "advice.queued", "control.requested", "signal.judged", "effort.spent")
+"""Kinds of events that a person leaves behind."""
+_LOOK_BACK: Final = 20
 
 
 def session_digest(
@@ -57,3 +63,29 @@ def _before(reader: LogReader, session: str, seq: int) -> Before:
     score = next((e.body for e in evals if isinstance(e.body, ev.EvalScored) and e.body.score is not None), None)
     state = states[0].body.state if states and isinstance(states[0].body, ev.StateChanged) else "created"
     return Before(state, score.score if score else None, score.better if score else "higher")
+
+
+def last_trace(reader: LogReader, actor: str) -> int | None:
+    """When ``actor`` last did anything that the log knows of (Unix ms), None if they never did."""
+    found: int | None = None
+    for summary in reader.summaries():
+        # Whoever only read leaves a cursor, whoever acted leaves more: the newest event of each is enough.
+        for kind in _TRACES:
+            events = reader.events(summary.session, kinds=(kind,), newest_first=True, limit=_LOOK_BACK)
+            at = next((event.at for event in events if event.actor == actor), None)
+            if at is not None and (found is None or at > found):
+                found = at
+    return found
+
+
+def digests(reader: LogReader, actor: str, now: int) -> list[Digest]:
+    """What happened in each session since ``actor`` last read it, worst first; sessions without a step are left out."""
+    found = []
+    for summary in reader.summaries():
+        if summary.archived or summary.origin == "import":
+            continue
+        read = read_up_to(reader, summary.session, actor)
+        if summary.last_seq > read:
+            found.append(session_digest(reader, summary.session, actor=actor, now=now, since_seq=read))
+    happened = [each for each in found if each.happened]
+    return sorted(happened, key=lambda each: -each.badness)

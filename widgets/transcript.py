@@ -70,6 +70,7 @@ class Transcript(Painter, can_focus=True):
         self._seqs: list[int] = []
         self._steps: list[int] = []
         self._keep: Callable[[Anchor], bool] | None = None
+        self._routine = False
         self._entries: dict[int, Entry] = {}
         self._asked: set[int] = set()
         self._live: list[Entry] = []
@@ -107,7 +108,7 @@ class Transcript(Painter, can_focus=True):
             held.clear()
         for kept in (self._entries, self._asked, self._expanded, self._cache):
             kept.clear()
-        self.selected, self._keep, self._live_step = None, None, 0
+        self.selected, self._keep, self._routine, self._live_step = None, None, False, 0
         self._reading.follow()
         self._changed()
 
@@ -132,9 +133,13 @@ class Transcript(Painter, can_focus=True):
         self._changed()
         return self.rows_repainted - before
 
-    def keep(self, predicate: Callable[[Anchor], bool] | None) -> None:
-        """Show only anchors for which ``predicate`` holds; None: all. The place stays as near as it can."""
+    def keep(self, predicate: Callable[[Anchor], bool] | None, *, routine: bool = True) -> None:
+        """Show only anchors for which ``predicate`` holds; None: all. The place stays as near as it can.
+
+        ``routine``: what is hidden as routine without a predicate is then shown too.
+        """
         self._keep = predicate
+        self._routine = predicate is not None and routine
         self._seqs = [anchor.seq for anchor in self._anchors if predicate is None or predicate(anchor)]
         self._changed()
 
@@ -301,7 +306,7 @@ class Transcript(Painter, can_focus=True):
         selected = seq == self.selected
         if entry is None:
             return [(("  …", "dim"),)]
-        if entry.quiet and not selected and self._keep is None:
+        if entry.quiet and not selected and not self._routine:
             return []
         minutes = max(0, self._now - entry.since) // 60_000 if entry.since is not None else 0
         key = (entry, selected, seq in self._expanded, minutes, self._pattern, seq in self._marks)

@@ -121,7 +121,12 @@ class ActionScreen(Verbs):
         from apollo_tui.screens.session import SessionScreen
 
         self.keep_draft()
-        self.app.switch_screen(SessionScreen(self.desk, session, seq))
+        came_from = [(self._session, self._seq)]
+        self.app.switch_screen(SessionScreen(self.desk, session, seq or None, came_from=came_from))
+
+    def attend(self, session: str, seq: int) -> None:
+        """Go there."""
+        self.show_entry(session, seq)
 
     def action_next_action(self) -> None:
         """The action after this one."""

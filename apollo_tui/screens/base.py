@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.screen import Screen
@@ -89,10 +88,15 @@ class ApolloScreen(Screen[None]):
             action=self.has_action(),
             question=now is not None and bool(now.summary.open_question),
             writable=self.desk.state.writable,
+            signal=self.has_signal(),
         )
 
     def has_action(self) -> bool:
         """Whether there is an action that ``f`` would take."""
+        return False
+
+    def has_signal(self) -> bool:
+        """Whether something wants somebody here."""
         return False
 
     def changed(self, change: Change) -> None:
@@ -154,9 +158,9 @@ class ApolloScreen(Screen[None]):
         key = keys.BY_ID.get(action)
         return True if key is None or key.painter else keys.valid(key, self.here())
 
-    def on_key(self, event: events.Key) -> None:
-        """Any other key takes the first half of a double key back."""
-        if self._armed and event.key not in keys.keys_of(keys.BY_ID[self._armed[0]], self.desk.config.keys):
+    def pressed(self, key: str) -> None:
+        """A key was pressed: any other one takes the first half of a double key back."""
+        if self._armed and key not in keys.keys_of(keys.BY_ID[self._armed[0]], self.desk.config.keys):
             self._armed = None
 
     def twice(self, action: str, first: str) -> bool:

@@ -181,13 +181,43 @@ class BoardScreen(Verbs):
         from apollo_tui.screens.action import ActionScreen
 
         entry = self.desk.state.entry(session, seq)
-        if entry is not None and entry.kind == "advice" and await self.edit_advice(session, seq):
+        if entry is not None and entry.kind == "advice" and await self.open_advice(session, seq):
             return
         self.app.push_screen(ActionScreen(self.desk, session, seq))
 
     def show_entry(self, session: str, seq: int) -> None:
         """Open the session there."""
         self._open_session(session, seq)
+
+    def attend(self, session: str, seq: int) -> None:
+        """Make the session the current one and select the entry in its pane; what is older is opened."""
+        if self.session:
+            self._came_from.append(self.session)
+        self.go_to(session)
+        entries = [entry for entry in self.desk.state.sessions[session].book.entries() if not entry.live]
+        if not seq or not entries:
+            self.wall.select(session, None)
+            self.wall.follow(session)
+        elif seq < entries[0].seq:
+            self._open_session(session, seq)
+        else:
+            self._select(next(entry.seq for entry in reversed(entries) if entry.seq <= seq))
+
+    def action_by_attention(self) -> None:
+        """Order the list by who needs somebody, once; again: by number. Nothing moves by itself."""
+        by_number = self.desk.state.order()
+        wanted = self.desk.state.by_attention(self.desk.clock())
+        if list(self.listing.order) == wanted and wanted != by_number:
+            self.listing.reorder(by_number)
+            self.say("by number")
+            return
+        self.listing.reorder(wanted)
+        self._stale = True
+        self.say(
+            "by who needs you; the second row of a session says why · o again: by number"
+            if wanted != by_number
+            else "the order by who needs you is the order by number"
+        )
 
     def _open_session(self, session: str, seq: int | None = None) -> None:
         from apollo_tui.screens.session import SessionScreen

@@ -12,6 +12,7 @@ from widgets.views import Choice
 
 GROUPS: Final[Mapping[str, str]] = {
     "move": "move",
+    "look": "where to look",
     "advise": "advise",
     "judge": "judge",
     "control": "control",

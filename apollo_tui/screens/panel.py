@@ -74,3 +74,13 @@ class PanelScreen(ModalScreen[T]):
 def line(text: str, classes: str) -> Static:
     """One line of text, foreign or not, never parsed."""
     return Static(clean_line(text), classes=classes, markup=False)
+
+
+class ChoicePanel(PanelScreen[str]):
+    """Answers with the id of the choice."""
+
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    def on_choice_list_picked(self, message: ChoiceList.Picked) -> None:
+        """That one."""
+        self.dismiss(message.choice.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from typing import ClassVar, Final
 
@@ -14,10 +14,8 @@ from textual.widget import Widget
 from apollo_tui import keys
 from apollo_tui.desk import Desk
 from apollo_tui.facts import facts_of
-from apollo_tui.feed import NotDone
 from apollo_tui.loading import SPARSE, note_file, read_index, read_page
-from apollo_tui.screens.verbs import Verbs
-from apollo_tui.searching import find_entries
+from apollo_tui.screens.finding import Finding, Trail
 from apollo_tui.state import Change
 from sessions.log import events as ev
 from widgets.composer import Composer
@@ -33,24 +31,30 @@ BOOK_MOST: Final = 8_000
 PAGE: Final = 200
 
 
-class SessionScreen(Verbs):
-    """The transcript of one session. ``seq``: begin at this entry rather than at the end."""
+class SessionScreen(Finding):
+    """The transcript of one session. ``seq``: begin at this entry rather than at the end; ``trail``: what ``n`` and
+    ``N`` lead along."""
 
     place: ClassVar[keys.Place] = "session"
     BINDINGS: ClassVar[list[BindingType]] = list(keys.bindings("session"))
 
-    def __init__(self, desk: Desk, session: str, seq: int | None = None) -> None:
-        super().__init__(desk)
-        self.transcript = Transcript(id="transcript")
+    def __init__(
+        self,
+        desk: Desk,
+        session: str,
+        seq: int | None = None,
+        *,
+        came_from: Sequence[tuple[str, int]] = (),
+        trail: Trail | None = None,
+    ) -> None:
+        super().__init__(desk, trail)
         self._facts = FactsPanel(id="facts")
         self._session = session
         self._at = seq
         self._book = EntryBook(label_name=self.desk.labels.name)
         self._sparse: list[ev.Event] = []
         self._files: dict[str, tuple[int, int]] = {}
-        self._matches: list[int] = []
-        self._pattern = ""
-        self._came_from: list[int] = []
+        self._came_from = list(came_from)
 
     def compose_body(self) -> Iterable[Widget]:
         """Transcript and facts, then the composer."""
@@ -63,8 +67,9 @@ class SessionScreen(Verbs):
         return self._session
 
     def where(self) -> str:
-        """The title names the session."""
-        return self.desk.steering.name(self._session)
+        """The title names the session, and the filter if there is one."""
+        name = self.desk.steering.name(self._session)
+        return f"{name} · {self.filtered}" if self.filtered else name
 
     def here(self) -> keys.Here:
         """Also whether there is a place to go back to."""
@@ -102,6 +107,7 @@ class SessionScreen(Verbs):
         self._book.add(self._sparse)
         self.transcript.append(index.anchors)
         self.transcript.live(self.desk.state.sessions[self._session].live)
+        self.begin_trail()
         if self._at is not None:
             self.transcript.reveal(self._at)
         self._mark_unread()
@@ -142,9 +148,9 @@ class SessionScreen(Verbs):
         for event in events:
             note_file(self._files, event)
         self._sparse += [event for event in events if event.kind in SPARSE]
-        self.transcript.append(
-            Anchor(event.seq, event.step, event.call, event.kind) for event in events if event.kind in ev.ANCHORS
-        )
+        anchors = [Anchor(e.seq, e.step, e.call, e.kind) for e in events if e.kind in ev.ANCHORS]
+        self.filter_more(anchors, events)
+        self.transcript.append(anchors)
         self.transcript.supply(self._book.entries(touched))
         self._mark_unread()
 
@@ -197,16 +203,31 @@ class SessionScreen(Verbs):
     def go_to(self, session: str) -> None:
         """Another session takes this one's place."""
         if session != self._session:
-            self.keep_draft()
-            self.app.switch_screen(SessionScreen(self.desk, session))
+            self._switch(session, None, [*self._came_from, (self._session, self._here())])
 
     def show_entry(self, session: str, seq: int) -> None:
         """Jump there, or show the other session there."""
         if session == self._session:
             self.jump(seq)
         else:
-            self.keep_draft()
-            self.app.switch_screen(SessionScreen(self.desk, session, seq))
+            self._switch(session, seq or None, [*self._came_from, (self._session, self._here())])
+
+    def attend(self, session: str, seq: int) -> None:
+        """Go there; in this session, to its newest where no place is meant."""
+        if session == self._session and not seq:
+            self._came_from.append((self._session, self._here()))
+            self.transcript.follow()
+        else:
+            self.show_entry(session, seq)
+
+    def _switch(self, session: str, seq: int | None, came_from: Sequence[tuple[str, int]]) -> None:
+        self.keep_draft()
+        self.app.switch_screen(SessionScreen(self.desk, session, seq, came_from=came_from))
+
+    def _here(self) -> int:
+        """The entry that the reader is at."""
+        sight = self.transcript.in_sight()
+        return self.transcript.selected or (sight[-1] if sight else 0)
 
     def action_next_pane(self) -> None:
         """The next session."""
@@ -233,7 +254,7 @@ class SessionScreen(Verbs):
         from apollo_tui.screens.action import ActionScreen
 
         entry = self.transcript.entry(seq)
-        if entry is not None and entry.kind == "advice" and await self.edit_advice(self._session, seq):
+        if entry is not None and entry.kind == "advice" and await self.open_advice(self._session, seq):
             return
         self.app.push_screen(ActionScreen(self.desk, self._session, seq))
 
@@ -264,9 +285,10 @@ class SessionScreen(Verbs):
         self._step_action(-1)
 
     def _step_action(self, by: int) -> None:
-        self._step([a.seq for a in self.transcript.anchors if a.kind in ("action.started", "action.refused")], by)
+        self.step_to([a.seq for a in self.transcript.anchors if a.kind in ("action.started", "action.refused")], by)
 
-    def _step(self, seqs: list[int], by: int) -> bool:
+    def step_to(self, seqs: Sequence[int], by: int) -> bool:
+        """To the next or the previous of these entries; False if there is none in that direction."""
         here = self.transcript.selected
         if here is None:
             # Nothing is selected: begin with what is in sight.
@@ -285,51 +307,16 @@ class SessionScreen(Verbs):
         """Select an entry; ``ctrl+o`` goes back."""
         sight = self.transcript.in_sight()
         if sight and seq not in sight:
-            self._came_from.append(self.transcript.selected or sight[-1])
+            self._came_from.append((self._session, self._here()))
         self.transcript.reveal(seq)
         self.desk.state.reading.select(self._session, seq, self.desk.clock())
 
     def action_jump_back(self) -> None:
         """To where the last jump came from."""
-        if self._came_from:
-            self.transcript.reveal(self._came_from.pop())
-
-    # --- search -----------------------------------------------------------------------------------------------------
-
-    def action_search(self) -> None:
-        """Search the whole session."""
-        from apollo_tui.screens.prompt import LinePrompt
-
-        def chosen(text: str | None) -> None:
-            if text is not None:
-                self.act(self._search(text))
-
-        last = self.desk.searches[-1] if self.desk.searches else ""
-        self.app.push_screen(LinePrompt("/", "text; lower case finds both", last), chosen)
-
-    async def _search(self, text: str) -> str:
-        self._pattern = text
-        self.transcript.highlight(text)
-        if not text:
-            self._matches = []
-            return "search ended"
-        self.desk.searches.append(text)
-        self._matches = await self.desk.feed.work(lambda reader: find_entries(reader, self._session, text))
-        if not self._matches:
-            raise NotDone(f"{text}: not found in this session")
-        if not self._step(self._matches, 1):
-            self._step(self._matches, -1)
-        return f"{len(self._matches)} entries hold {text} · n next, N before"
-
-    def action_next_match(self) -> None:
-        """The next match, or the next unread entry."""
-        self._step_match(1)
-
-    def action_previous_match(self) -> None:
-        """The match before, or the unread entry before."""
-        self._step_match(-1)
-
-    def _step_match(self, by: int) -> None:
-        seqs = self._matches if self._pattern else list(self.desk.state.unread_seqs(self._session))
-        if not self._step(seqs, by):
-            self.say(f"no {'match' if self._pattern else 'unread entry'} in that direction")
+        if not self._came_from:
+            return
+        session, seq = self._came_from.pop()
+        if session == self._session:
+            self.transcript.reveal(seq)
+        else:
+            self._switch(session, seq, self._came_from)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from apollo_tui.outside import copy_text, copy_to_file, page_text
+from apollo_tui.screens.attending import Attending
 from apollo_tui.screens.judge_verbs import JudgeVerbs
 from apollo_tui.whole_action import text_of_entry
 
 
-class Verbs(JudgeVerbs):
+class Verbs(JudgeVerbs, Attending):
     """All verbs of a view: those that judge, and pause, interrupt, export, new, going elsewhere, taking along."""
 
     # --- control ----------------------------------------------------------------------------------------------------

@@ -140,8 +140,11 @@ def context_full(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
 
 def advice_outcome(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
     """Advice whose effect can be judged by now."""
+    seen: set[int] = set()
     for given in s.watch.delivered:
-        if s.step - given.step >= t.advice_steps:
+        # Several pieces that were delivered together are one cause.
+        if s.step - given.step >= t.advice_steps and given.seq not in seen:
+            seen.add(given.seq)
             steps = s.step - given.step
             reason = f"advice at step {given.step}: {steps} steps since, outcome not set"
             yield Cause(given.seq, given.step, given.at, reason)

@@ -18,6 +18,10 @@ LOOP: Final = 4
 """The same call with the same result this often in a row counts as a loop."""
 POLLS: Final = 10
 """So many polling actions in a row count as a loop."""
+_HEADLINE: Final = (
+    "failed", "needs you", "finished", "stopped", "paused", "steps", "evals", "loops", "malformed", "errors", "advice",
+    "questions", "jobs ended", "files", "summaries", "flags by others", "money",
+)  # fmt: skip
 _NOTABLE: Final = frozenset({"needs_you", "paused", "finished", "stopped", "failed"})
 
 
@@ -44,6 +48,17 @@ class Digest:
     def told(self) -> tuple[Figure, ...]:
         """The figures that say something."""
         return tuple(figure for figure in self.figures if figure.value)
+
+    @property
+    def happened(self) -> bool:
+        """Whether the agent, or its session, did anything at all."""
+        return any(figure.value for figure in self.figures if figure.name not in ("away", "active"))
+
+    @property
+    def headline(self) -> tuple[Figure, ...]:
+        """The figures that say something, in the order in which a person wants to know them."""
+        told = {figure.name: figure for figure in self.told}
+        return tuple(told[name] for name in _HEADLINE if name in told)
 
     def value(self, name: str) -> float:
         """The number of the figure ``name``."""

@@ -31,6 +31,7 @@ class FakeFeed:
         self.paths = log_paths(folder / "log.sqlite")
         self.actor = actor
         self.calls: list[protocol.Call] = []
+        self.reports: list[int] = []
         self.up = True
         self.hold: asyncio.Event | None = None
         self.hosts_started = 0
@@ -56,6 +57,9 @@ class FakeFeed:
         return await asyncio.to_thread(ask, self.reader)
 
     work = read
+
+    async def active(self, idle_ms: int) -> None:
+        self.reports.append(idle_ms)
 
     async def start_host(self) -> None:
         self.hosts_started += 1
