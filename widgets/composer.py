@@ -91,13 +91,20 @@ class Composer(Vertical):
     def bind(self, target: ComposerTarget, *, draft: str = "", earlier: Sequence[str] = ()) -> None:
         """Open for ``target``, with its draft, and take the focus: only ever because of a person's key.
 
-        ``earlier`` is what was sent to this session before, oldest first, for ``up``.
+        The focus is here when this returns, so that the next key is text. ``earlier`` is what was sent to this session
+        before, oldest first, for ``up``.
         """
         self.target = target
         self.add_class("-bound")
         self.area.begin(clean(draft), [clean(text) for text in earlier])
         self._prompt.show_target(target, 0)
-        self.area.focus()
+        self.screen.set_focus(self.area)
+
+    def complete(self, target: ComposerTarget, earlier: Sequence[str]) -> None:
+        """Say more about the target that is bound, and remember what was sent ``earlier``; the text stays."""
+        self.target = target
+        self.area.remember([clean(text) for text in earlier])
+        self._prompt.show_target(target, 0)
 
     def unbind(self) -> None:
         """Close and forget the text; the app gives the focus back."""
@@ -224,6 +231,11 @@ class ComposerArea(TextArea):
         with self.prevent(TextArea.Changed):
             self.load_text(draft)
         self.move_cursor(self.document.end)
+
+    def remember(self, earlier: list[str]) -> None:
+        """What ``up`` brings back, oldest first."""
+        if self._recalled is None:
+            self._earlier = earlier
 
     async def _on_key(self, event: events.Key) -> None:
         quick = event.time - self._last_key < BURST

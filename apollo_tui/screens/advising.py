@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
 from typing import Final
 
 import msgspec
+from textual.worker import Worker, WorkerCancelled
 
 from apollo_tui.desk import Desk
 from apollo_tui.drafts import Draft
@@ -29,6 +32,8 @@ class Advising(ApolloScreen):
     _draft: Draft | None = None
     _unsaved_since: int | None = None
     _bound_step: int = 0
+    _about: Worker[ev.Target | None] | None = None
+    """Finds out what the advice is about, while it is being written."""
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
@@ -52,14 +57,14 @@ class Advising(ApolloScreen):
     def action_advise(self) -> None:
         """Write to this session."""
         if self.session:
-            self.run_worker(self._open(self.session), group="composer", exclusive=True)
+            self._open(self.session)
 
     def action_answer(self) -> None:
         """Answer what the agent asks."""
         if self.session:
             question = self.desk.state.sessions[self.session].summary.question
             draft = Draft(self.session, "", self.desk.clock(), answers=question)
-            self.run_worker(self._open(self.session, draft), group="composer", exclusive=True)
+            self._open(self.session, draft)
 
     async def edit_advice(self, session: str, seq: int) -> bool:
         """Open queued advice for editing; False if it is not waiting any more."""
@@ -69,25 +74,24 @@ class Advising(ApolloScreen):
         if waiting is None:
             return False
         text = await self._advice_text(session, waiting.advice) or waiting.text
-        await self._open(session, Draft(session, text, self.desk.clock(), edits=waiting.advice))
+        self._open(session, Draft(session, text, self.desk.clock(), edits=waiting.advice))
         return True
 
     def open_draft(self, draft: Draft) -> None:
         """Bring text back into the composer: an undo, or advice that was not sent."""
-        self.run_worker(self._open(draft.session, draft), group="composer", exclusive=True)
+        self._open(draft.session, draft)
 
-    async def _open(self, session: str, wanted: Draft | None = None) -> None:
-        """Bind the composer to what was asked for, together with what is stored of it."""
+    def _open(self, session: str, wanted: Draft | None = None) -> None:
+        """Bind the composer, at once: the next key is for it. What has to be looked up in the log is added then."""
         self.keep_draft()
-        if wanted is None:
-            about = await self.subject_entry()
-            target = await self._about(about) if about and about[0] == session else None
-            wanted = Draft(session, "", self.desk.clock(), about=target)
-        draft = joined(self.desk.drafts.load(session, wanted.slot), wanted)
+        draft = joined(
+            self.desk.drafts.load(session, wanted.slot if wanted else "advice"),
+            wanted or Draft(session, "", self.desk.clock()),
+        )
         summary = self.desk.state.sessions[session].summary
         self._draft, self._unsaved_since, self._bound_step = draft, None, summary.step
         verb = "answer" if draft.answers is not None else ("edit" if draft.edits is not None else "advise")
-        target_view = ComposerTarget(
+        target = ComposerTarget(
             session=session,
             number=summary.number,
             title=summary.title,
@@ -95,14 +99,25 @@ class Advising(ApolloScreen):
             about=str(draft.about) if draft.about else "",
             ref=draft.answers if draft.answers is not None else draft.edits,
         )
-        self.composer.bind(target_view, draft=draft.text, earlier=await self._earlier(session))
+        self.composer.bind(target, draft=draft.text)
         self._hinted = None
+        fresh = wanted is None and draft.about is None and not draft.text
+        self._about = self.run_worker(self._look_up(target, about_selection=fresh), group="composer")
 
-    async def _about(self, entry: tuple[str, int]) -> ev.Target | None:
-        try:
-            return (await self.desk.judging.subject(*entry)).target
-        except NotDone:
-            return None
+    async def _look_up(self, target: ComposerTarget, *, about_selection: bool) -> ev.Target | None:
+        """Give the composer what the log knows, and return the selected action, if that is what advice is about."""
+        selected = await self.subject_entry() if about_selection else None
+        about: ev.Target | None = None
+        if selected is not None and selected[0] == target.session:
+            with contextlib.suppress(NotDone):
+                about = (await self.desk.judging.subject(*selected)).target
+        earlier = await self._earlier(target.session)
+        if self.composer.target is target:
+            if about is not None and self._draft is not None:
+                self._draft = msgspec.structs.replace(self._draft, about=about)
+                target = replace(target, about=str(about))
+            self.composer.complete(target, earlier)
+        return about
 
     async def _earlier(self, session: str) -> list[str]:
         def ask(reader: LogReader) -> list[str]:
@@ -150,11 +165,16 @@ class Advising(ApolloScreen):
         request = self._draft.request or new_ulid()
         draft = msgspec.structs.replace(self._draft, text=message.text, request=request)
         self._draft = draft
+        about = self._about
         self._close()
         self.say("sending …")
-        self.act(self._send(draft, now=message.now))
+        self.act(self._send(draft, about, now=message.now))
 
-    async def _send(self, draft: Draft, *, now: bool) -> str:
+    async def _send(self, draft: Draft, about: Worker[ev.Target | None] | None, *, now: bool) -> str:
+        if about is not None and draft.about is None:
+            # Whoever writes fast must not be told that the advice was about nothing.
+            with contextlib.suppress(WorkerCancelled):  # the screen was left
+                draft = msgspec.structs.replace(draft, about=await about.wait())
         seen = self.desk.sight.seen(draft.session, self.desk.clock())
         try:
             receipt = await self.desk.steering.send(draft, now=now, seen=seen)

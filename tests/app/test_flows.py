@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 from app_running import running, screen_text, until
 from fake_feed import FakeFeed
+from textual import events
+from textual.keys import _character_to_key
 
 from apollo_tui.drafts import Drafts
 from apollo_tui.screens.action import ActionScreen
@@ -347,3 +349,29 @@ async def test_leaving_tells_the_log_what_was_read(feed: FakeFeed) -> None:
         told = [call for call in feed.calls if isinstance(call, protocol.Annotate)]
         assert [call.kind for call in told] == ["cursor.moved"]
         assert app.last_words == "2 sessions go on; `apollo` comes back to them"
+
+
+@pytest.mark.parametrize("typed", ["let the run end", "exxpqfu1:/?'2"])
+async def test_keys_that_come_in_one_burst_after_i_are_text_and_never_act_on_the_board(
+    feed: FakeFeed, typed: str
+) -> None:
+    _, second = await two(feed)
+    drafts = Drafts(feed.paths.drafts, feed.actor)
+    async with running(feed) as (app, pilot):
+        board = app.screen
+        for character in "2i" + typed:
+            app.post_message(events.Key(_character_to_key(character), character))
+        await until(pilot, lambda: app.screen.query_one(Composer).text == typed)
+        target = app.screen.query_one(Composer).target
+        assert target is not None and target.session == second
+        assert app.screen is board and not feed.calls
+        await until(pilot, lambda: (draft := drafts.load(second)) and draft.text == typed)
+
+
+async def test_keys_that_come_in_one_burst_after_a_prompt_opened_are_for_the_prompt(feed: FakeFeed) -> None:
+    await two(feed)
+    async with running(feed) as (app, pilot):
+        for character in ":pause":
+            app.post_message(events.Key(_character_to_key(character), character))
+        await until(pilot, lambda: app.focused is not None and getattr(app.focused, "value", "") == "pause")
+        assert not [call for call in feed.calls if isinstance(call, protocol.Control)]

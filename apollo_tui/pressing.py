@@ -1,0 +1,53 @@
+"""Keys one after the other: what a key does is done before the next key is looked at.
+
+Textual sends a key through the queue of the widget that has the focus, and up from there to the bindings. In a burst
+(a paste, a slow line, ``tmux send-keys``) all keys are addressed before the first one has acted, so that in ``i`` and
+a word the word would go to the board and not to the composer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any, Final
+
+from textual import events
+from textual.app import App
+from textual.screen import Screen
+from textual.widgets import Input, TextArea
+
+from apollo_tui.screens.base import ApolloScreen
+
+OPENING_S: Final = 0.5
+"""Longest wait of a key for the panel or form that the key before it has opened."""
+
+
+class Presser:
+    """Carries out bound keys for one app."""
+
+    def __init__(self, app: App[Any]) -> None:
+        self._app = app
+        self._awaited: Screen[Any] | None = None
+
+    async def acted(self, event: events.Key) -> bool:
+        """Do what the key is bound to. False: it is text, or not bound, and takes Textual's way."""
+        app = self._app
+        await self._opened(app.screen)
+        focused = app.focused
+        if isinstance(focused, Input | TextArea):
+            return False
+        if focused is not None and focused.check_consume_key(event.key, event.character):
+            return False
+        if isinstance(app.screen, ApolloScreen):
+            app.screen.pressed(event.key)
+        return await app._check_bindings(event.key, priority=True) or await app._check_bindings(event.key)
+
+    async def _opened(self, screen: Screen[Any]) -> None:
+        """Wait until a screen that a key has opened has the focus: the keys after it are meant for it."""
+        if screen.AUTO_FOCUS and screen is not self._awaited:
+            self._awaited = screen
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(OPENING_S):
+                    # Nothing is told when a screen has placed its focus.
+                    while screen.focused is None and self._app.screen is screen:  # noqa: ASYNC110
+                        await asyncio.sleep(0.002)
