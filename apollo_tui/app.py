@@ -21,7 +21,6 @@ from apollo_tui.alerts import Alerts
 from apollo_tui.desk import Desk
 from apollo_tui.feed import ClientsChanged, DeltasArrived, EventsArrived, Feed, LinkChanged, Loaded, NotDone
 from apollo_tui.outside import crash_report
-from apollo_tui.pressing import Presser
 from apollo_tui.presence import RETURN_MS
 from apollo_tui.pressing import Presser
 from apollo_tui.screens.base import ApolloScreen
@@ -68,7 +67,6 @@ class ApolloApp(App[None], inherit_bindings=False):
         self.last_words = ""
         self._acts = asyncio.Lock()
         self._terminal = ThinScreen()
-        self._presser = Presser(self)
         self._minute = 0
         self._presser = Presser(self)
         self._alerts = Alerts(self.desk.config.ui.alerts, os.environ)
@@ -235,8 +233,6 @@ class ApolloApp(App[None], inherit_bindings=False):
                 self.run_worker(come_back(self, now - away), group="return", exclusive=True)
                 if asleep:
                     return  # the key only woke the screen
-            if await self._presser.acted(event):
-                return
             if await self._presser.acted(event):
                 return
         await super().on_event(event)

@@ -10,6 +10,7 @@ from apollo_tui.effort import EffortClock
 from apollo_tui.feed import Feed
 from apollo_tui.judging import Judging
 from apollo_tui.presence import Presence
+from apollo_tui.reviewing import Reviewing
 from apollo_tui.sight import Sight
 from apollo_tui.signing import Signing
 from apollo_tui.state import BoardState
@@ -37,6 +38,7 @@ class Desk:
     undoing: Undoing
     signing: Signing
     steering: Steering
+    reviewing: Reviewing
     watching: Watching
     presence: Presence
     clock: Callable[[], int] = now_ms
@@ -50,6 +52,7 @@ class Desk:
         """A desk on ``feed``."""
         state = BoardState(feed.actor, labels.name, config.attention)
         judging = Judging(feed, state, labels)
+        drafts = Drafts(feed.paths.drafts, feed.actor)
         return cls(
             paths=feed.paths,
             actor=feed.actor,
@@ -57,11 +60,12 @@ class Desk:
             labels=labels,
             feed=feed,
             state=state,
-            drafts=Drafts(feed.paths.drafts, feed.actor),
+            drafts=drafts,
             judging=judging,
             undoing=Undoing(judging),
             signing=Signing(judging),
             steering=Steering(feed, state),
+            reviewing=Reviewing(drafts, config.attention),
             watching=Watching(judging),
             presence=Presence(clock()),
             clock=clock,

@@ -51,10 +51,11 @@ class Drafts:
 
     def path(self, session: str, slot: Slot = "advice") -> Path:
         """The file of one session's draft."""
-        return self.folder / f"{session}.{slot}{self._suffix}"
+        return self.folder / f"{session}.{slot}{self.suffix}"
 
     @property
-    def _suffix(self) -> str:
+    def suffix(self) -> str:
+        """The end of the names of this annotator's files."""
         safe = re.sub(r"[^A-Za-z0-9_.-]", lambda found: f"%{ord(found.group()):x}", self.actor)
         return f".{safe}.json"
 
@@ -94,5 +95,5 @@ class Drafts:
         """Every unsent draft of this annotator."""
         if not self.folder.is_dir():
             return []
-        found = (self._read(path) for path in sorted(self.folder.iterdir()) if path.name.endswith(self._suffix))
+        found = (self._read(path) for path in sorted(self.folder.iterdir()) if path.name.endswith(self.suffix))
         return [draft for draft in found if draft is not None]

@@ -13,17 +13,20 @@ from typing import Final, Literal
 
 from textual.binding import Binding
 
-Place = Literal["board", "session", "action", "export", "new", "panel"]
+Place = Literal["board", "session", "action", "review", "export", "new", "panel"]
 """Where a key is valid. ``panel`` is any small panel over a screen: help, labels, leaving, choices."""
 
-PLACES: Final[tuple[Place, ...]] = ("board", "session", "action", "export", "new", "panel")
+PLACES: Final[tuple[Place, ...]] = ("board", "session", "action", "review", "export", "new", "panel")
 VIEWS: Final[frozenset[Place]] = frozenset({"board", "session", "action"})
+REVIEW: Final[frozenset[Place]] = frozenset({"review"})
+LOOKS: Final[frozenset[Place]] = VIEWS | REVIEW
+"""Where an action is looked at, and can be judged."""
 BOARD: Final[frozenset[Place]] = frozenset({"board"})
 SESSION: Final[frozenset[Place]] = frozenset({"session"})
 EXPORT: Final[frozenset[Place]] = frozenset({"export"})
 NEW: Final[frozenset[Place]] = frozenset({"new"})
 EVERY: Final[frozenset[Place]] = frozenset(PLACES)
-PAGED: Final[frozenset[Place]] = VIEWS | {"export", "panel"}
+PAGED: Final[frozenset[Place]] = LOOKS | {"export", "panel"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +128,16 @@ KEYS: Final[tuple[Key, ...]] = (
         painter=True),
     Key("next_pane", "tab", "next pane", "To the next pane.", "move", VIEWS | {"export"}),
     Key("previous_pane", "shift+tab", "previous pane", "To the pane before.", "move", VIEWS | {"export"}),
-    Key("number", "1 2 3 4 5 6 7 8 9", "session", "To the session with this number.", "move", VIEWS),
-    Key("goto", "apostrophe", "session …", "To any session: type its number, then enter.", "move", VIEWS),
+    Key("number", "1 2 3 4 5 6 7 8 9", "session", "To the session with this number.", "move", LOOKS),
+    Key("goto", "apostrophe", "session …", "To any session: type its number, then enter.", "move", LOOKS),
     Key("back", "escape ctrl+g", "back", "One level back. Never leaves the app.", "move", EVERY, typing=True),
     Key("jump_back", "ctrl+o", "jump back", "Back to where a jump came from.", "move", VIEWS - {"action"},
         when=_came_from),
     Key("follow", "t", "follow", "Follow the newest events, or stop following.", "move", VIEWS - {"action"}, 9,
         when=_session),
-    Key("previous_action", "left_square_bracket", "previous", "The action before this one.", "move", VIEWS, 10,
+    Key("previous_action", "left_square_bracket", "previous", "The action before this one.", "move", LOOKS, 10,
         when=_session),
-    Key("next_action", "right_square_bracket", "next action", "The action after this one.", "move", VIEWS, 11,
+    Key("next_action", "right_square_bracket", "next action", "The action after this one.", "move", LOOKS, 11,
         when=_session),
     # where to look
     Key("next_need", "exclamation_mark", "next need", "To the next session that needs you, the worst first.", "look",
@@ -150,45 +153,48 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("filter", "w", "filter", "What is shown: all, flagged, errors, unread, without polls, the outline.", "look",
         SESSION, when=_session),
     # advice
-    Key("advise", "i", "advise", "Write advice, about the selected action if there is one.", "advise", VIEWS, 1,
+    Key("advise", "i", "advise", "Write advice, about the selected action if there is one.", "advise", LOOKS, 1,
         when=_writable_session),
-    Key("answer", "a", "answer", "Answer the question that the agent asks.", "advise", VIEWS, 2, when=_question),
+    Key("answer", "a", "answer", "Answer the question that the agent asks.", "advise", LOOKS, 2, when=_question),
     # judgement
-    Key("flag", "f", "flag", "Flag the action as bad; again takes your own bare flag back.", "judge", VIEWS, 3,
+    Key("flag", "f", "flag", "Flag the action as bad; again takes your own bare flag back.", "judge", LOOKS, 3,
         when=_judge),
-    Key("label", "F", "label", "Flag with a label and a note.", "judge", VIEWS, 4, when=_judge),
-    Key("repeat_label", "full_stop", "same label", "Your last label once more.", "judge", VIEWS, when=_judge),
-    Key("good", "plus", "good", "The action is good.", "judge", VIEWS, when=_judge),
-    Key("unsure", "equals_sign", "unsure", "Nobody can tell yet: somebody should look.", "judge", VIEWS, when=_judge),
-    Key("begin_span", "V", "span", "A span begins here; F at its end means all of it.", "judge", VIEWS, when=_judge),
-    Key("recovery", "R", "recovered", "From this step on the agent is on its feet again.", "judge", VIEWS, when=_judge),
-    Key("sign_off", "S", "sign off", "A word on the whole session, or judged up to a step.", "judge", VIEWS,
+    Key("label", "F", "label", "Flag with a label and a note.", "judge", LOOKS, 4, when=_judge),
+    Key("repeat_label", "full_stop", "same label", "Your last label once more.", "judge", LOOKS, when=_judge),
+    Key("good", "plus", "good", "The action is good.", "judge", LOOKS, when=_judge),
+    Key("unsure", "equals_sign", "unsure", "Nobody can tell yet: somebody should look.", "judge", LOOKS, when=_judge),
+    Key("begin_span", "V", "span", "A span begins here; F at its end means all of it.", "judge", LOOKS, when=_judge),
+    Key("recovery", "R", "recovered", "From this step on the agent is on its feet again.", "judge", LOOKS, when=_judge),
+    Key("sign_off", "S", "sign off", "A word on the whole session, or judged up to a step.", "judge", LOOKS,
         when=_writable_session),
-    Key("bookmark", "B", "bookmark", "Set a bookmark on the selected entry, or take it away.", "judge", VIEWS,
+    Key("bookmark", "B", "bookmark", "Set a bookmark on the selected entry, or take it away.", "judge", LOOKS,
         when=_judge),
-    Key("bookmarks", "L", "bookmarks", "All bookmarks, to jump to.", "judge", VIEWS),
-    Key("undo", "u", "undo", "Undo your last act on this log; it says which and where.", "judge", VIEWS, 5,
+    Key("bookmarks", "L", "bookmarks", "All bookmarks, to jump to.", "judge", LOOKS),
+    Key("skip", "s", "skip", "Not now, and not again: the next one.", "judge", REVIEW, 6, when=_session),
+    Key("open_there", "o", "open", "The item in its session.", "move", REVIEW, 7, when=_session),
+    Key("undo", "u", "undo", "Undo your last act on this log; it says which and where.", "judge", LOOKS, 5,
         when=_writable),
-    Key("redo", "U", "redo", "Do again what you undid last.", "judge", VIEWS, when=_writable),
-    Key("history", "H", "history", "Everything that you did on this log.", "judge", VIEWS),
+    Key("redo", "U", "redo", "Do again what you undid last.", "judge", LOOKS, when=_writable),
+    Key("history", "H", "history", "Everything that you did on this log.", "judge", LOOKS),
     # control
-    Key("pause", "p", "pause", "Pause at the next boundary, or resume.", "control", VIEWS, 6, when=_act),
+    Key("pause", "p", "pause", "Pause at the next boundary, or resume.", "control", LOOKS, 6, when=_act),
     Key("interrupt", "x", "interrupt", "Twice: cut the reply that is under way.", "control", VIEWS, when=_act),
     Key("new", "c", "new session", "Create a session.", "control", BOARD, 12, when=_writable),
     # finding and taking along
-    Key("search", "slash", "search", "Search in this session.", "find", VIEWS, 13, when=_session),
-    Key("next_match", "n", "next match", "The next match; without a search, the next unread.", "find", VIEWS,
+    Key("search", "slash", "search", "Search in this session.", "find", LOOKS, 13, when=_session),
+    Key("next_match", "n", "next match", "The next match; without a search, the next unread.", "find", LOOKS,
         when=_session),
-    Key("previous_match", "N", "match before", "The match before; without a search, the unread before.", "find", VIEWS,
+    Key("previous_match", "N", "match before", "The match before; without a search, the unread before.", "find", LOOKS,
         when=_session),
-    Key("copy", "y", "copy", "Copy the selected action; says where the copy went.", "find", VIEWS, 8, when=_action),
-    Key("pager", "v", "pager", "Open the selected action in $PAGER.", "find", VIEWS, when=_action),
+    Key("copy", "y", "copy", "Copy the selected action; says where the copy went.", "find", LOOKS, 8, when=_action),
+    Key("pager", "v", "pager", "Open the selected action in $PAGER.", "find", LOOKS, when=_action),
+    Key("review", "r", "review", "One queue over all sessions of what is unseen or suspicious.", "judge", VIEWS, 13),
     Key("export", "e", "export", "Turn sessions into training data.", "find", VIEWS, 14),
     # the app
-    Key("command", "colon ctrl+p", "command", "Every command by name.", "app", VIEWS | {"export"}, 15),
-    Key("help", "question_mark f1", "help", "The keys that work here and now.", "app", VIEWS | {"export"}, 99),
+    Key("command", "colon ctrl+p", "command", "Every command by name.", "app", LOOKS | {"export"}, 15),
+    Key("help", "question_mark f1", "help", "The keys that work here and now.", "app", LOOKS | {"export"}, 99),
     Key("leave", "q", "leave", "Leave this view; on the board, the app. Sessions go on.", "app",
-        VIEWS | {"export", "panel"}),
+        LOOKS | {"export", "panel"}),
     # the export menu and forms
     Key("mark", "x", "choose", "Choose or drop the session under the cursor.", "export", EXPORT, 1),
     Key("write", "w", "write", "Write the file.", "export", EXPORT, 2),

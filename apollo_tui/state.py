@@ -83,6 +83,8 @@ class BoardState:
         self.reading = Reading()
         self.trouble = ""
         self.writable = False
+        self.to_review = 0
+        """Items in the review queue when it was last made."""
         self.clients: tuple[ClientInfo, ...] = ()
         """Who is attached to the host, command lines included."""
         self.show_archived = False
@@ -253,6 +255,7 @@ class BoardState:
             can_wait=len({signal.session for signal in found} - need),
             first_need=first,
             unread=sum(self.unread(s.session) for s in summaries),
+            to_review=self.to_review,
             cost=sum(s.cost for s in summaries),
             who=self.who(),
             trouble=self.trouble,

@@ -89,8 +89,14 @@ class ActionScreen(Verbs):
         self.document.set_lines(lines, keep_place=keep_place)
         if not keep_place and self._pattern:
             self.document.search(self._pattern)
-        self.desk.state.reading.select(self._session, seq, self.desk.clock())
+        if self.counts_as_read:
+            self.desk.state.reading.select(self._session, seq, self.desk.clock())
         self._stale = True
+
+    @property
+    def counts_as_read(self) -> bool:
+        """Whether looking at this means that the session was read so far."""
+        return True
 
     def changed(self, change: Change) -> None:
         """A result, a flag, a file: read again what may have changed."""
@@ -104,7 +110,7 @@ class ActionScreen(Verbs):
     def tick(self, now: int) -> None:
         """What stands here for a second is read."""
         super().tick(now)
-        if self.app.screen is self:
+        if self.app.screen is self and self.counts_as_read:
             self.desk.state.reading.show(self._session, self._seq, now)
 
     # --- moving -----------------------------------------------------------------------------------------------------

@@ -24,6 +24,10 @@ class JudgeVerbs(Advising):
         """Whether ``f`` would take something."""
         return self.subject() is not None
 
+    async def find_subject(self, session: str, entry: Entry) -> Subject:
+        """What a verdict on this entry is about."""
+        return await self.desk.judging.subject(session, entry.seq)
+
     def seen(self, session: str) -> ev.Seen | None:
         """What of the session was on the screen when a verdict was given; None: nothing."""
         return self.desk.sight.seen(session, self.desk.clock())
@@ -41,7 +45,7 @@ class JudgeVerbs(Advising):
             self.act(self._flag(*found))
 
     async def _flag(self, session: str, entry: Entry) -> str:
-        subject = await self.desk.judging.subject(session, entry.seq)
+        subject = await self.find_subject(session, entry)
         bare = self.desk.judging.own_bare(subject)
         if bare is not None:
             return await self.desk.judging.unflag(subject, bare)
@@ -57,7 +61,7 @@ class JudgeVerbs(Advising):
             self.act(self._label(*found))
 
     async def _label(self, session: str, entry: Entry) -> str:
-        self._pick_label(await self.desk.judging.subject(session, entry.seq))
+        self._pick_label(await self.find_subject(session, entry))
         return ""
 
     def _pick_label(self, subject: Subject) -> None:
@@ -92,7 +96,7 @@ class JudgeVerbs(Advising):
             self.act(self._repeat(*found))
 
     async def _repeat(self, session: str, entry: Entry) -> str:
-        subject = await self.desk.judging.subject(session, entry.seq)
+        subject = await self.find_subject(session, entry)
         return await self._repeat_on(subject, Word(), self.seen(session))
 
     def action_good(self) -> None:
@@ -109,7 +113,7 @@ class JudgeVerbs(Advising):
             self.act(self._word(*found, word))
 
     async def _word(self, session: str, entry: Entry, word: Word) -> str:
-        subject = await self.desk.judging.subject(session, entry.seq)
+        subject = await self.find_subject(session, entry)
         return await self.desk.judging.flag(subject, word, seen=self.seen(session))
 
     def action_recovery(self) -> None:
@@ -119,7 +123,7 @@ class JudgeVerbs(Advising):
             self.act(self._recovery(*found))
 
     async def _recovery(self, session: str, entry: Entry) -> str:
-        return await self.desk.judging.mark_recovery(await self.desk.judging.subject(session, entry.seq))
+        return await self.desk.judging.mark_recovery(await self.find_subject(session, entry))
 
     def action_begin_span(self) -> None:
         """A span begins here."""
@@ -128,7 +132,7 @@ class JudgeVerbs(Advising):
             self.act(self._begin_span(*found))
 
     async def _begin_span(self, session: str, entry: Entry) -> str:
-        return self.desk.judging.begin_span(await self.desk.judging.subject(session, entry.seq))
+        return self.desk.judging.begin_span(await self.find_subject(session, entry))
 
     # --- the session ------------------------------------------------------------------------------------------------
 
@@ -175,7 +179,7 @@ class JudgeVerbs(Advising):
             self.act(self._bookmark(*found))
 
     async def _bookmark(self, session: str, entry: Entry) -> str:
-        return await self.desk.signing.bookmark(await self.desk.judging.subject(session, entry.seq))
+        return await self.desk.signing.bookmark(await self.find_subject(session, entry))
 
     def action_bookmarks(self) -> None:
         """All bookmarks, to jump to."""

@@ -38,6 +38,12 @@ class Verbs(JudgeVerbs, Attending):
 
         self.app.push_screen(NewSessionScreen(self.desk))
 
+    def action_review(self) -> None:
+        """One queue over all sessions."""
+        from apollo_tui.screens.review import ReviewScreen
+
+        self.app.push_screen(ReviewScreen(self.desk))
+
     def action_export(self) -> None:
         """Turn sessions into training data."""
         from apollo_tui.screens.export import ExportScreen

@@ -1,0 +1,132 @@
+"""The annotator's way through the review queue: what is next, what was skipped, how fast it goes. No Textual in here.
+
+What was judged leaves the queue by itself, because the queue is made from the log. What was skipped is kept in a file
+of this annotator, so that a review goes on where it was left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from apollo_tui.drafts import Drafts
+from sessions.attention.settings import Thresholds
+from sessions.fold.review import Item, ReviewBook
+from sessions.fold.summary import Summary
+from sessions.log.reader import LogReader
+from sessions.review import catch_up, queue
+
+SKIPPED_MOST: Final = 20_000
+PACE_IDLE_MS: Final = 120_000
+"""A longer wait between two verdicts is no part of the pace."""
+
+
+class Reviewing:
+    """One annotator's review. Times in Unix ms."""
+
+    def __init__(self, drafts: Drafts, thresholds: Thresholds) -> None:
+        self._path = drafts.folder.parent / f"review{drafts.suffix}"
+        self._actor = drafts.actor
+        self._thresholds = thresholds
+        self._books: dict[str, ReviewBook] = {}
+        self._skipped: dict[str, None] | None = None
+        self.items: list[Item] = []
+        self.done = 0
+        """Items that left the queue in this sitting."""
+        self._worked_ms = 0
+        self._done_at: int | None = None
+
+    def read(self, reader: LogReader, sessions: Collection[str]) -> None:
+        """Fold what is new in these sessions. Runs in a reading thread."""
+        for session in sessions:
+            book = self._books.get(session)
+            if book is None:
+                book = self._books[session] = ReviewBook(session)
+            catch_up(reader, book)
+
+    def refresh(self, summaries: Collection[Summary], now: int) -> list[Item]:
+        """The queue as it is now."""
+        self.items = queue(
+            self._books,
+            summaries,
+            actor=self._actor,
+            now=now,
+            skipped=self.skipped,
+            thresholds=self._thresholds,
+        )
+        return self.items
+
+    def after(self, item: Item | None) -> Item | None:
+        """The item to show after ``item`` is gone or was passed: the next one in order, else the first."""
+        if not self.items:
+            return None
+        if item is None:
+            return self.items[0]
+        place = (item.rank, item.seq)
+        same = [one for one in self.items if one.session == item.session and (one.rank, one.seq) > place]
+        if same and same[0].rank == item.rank:
+            return same[0]
+        later = [one for one in self.items if one.rank >= item.rank and one.key != item.key]
+        return later[0] if later else self.items[0]
+
+    def still(self, item: Item) -> bool:
+        """Whether the item is in the queue."""
+        return any(one.key == item.key for one in self.items)
+
+    def first_unread(self, item: Item) -> bool:
+        """Whether nothing unread of its session lies before the item: only then does passing it mean having read."""
+        unread = [one.seq for one in self.items if one.session == item.session and one.why == "unseen"]
+        return min(unread, default=item.seq) >= item.seq
+
+    def finish(self, now: int) -> None:
+        """An item is done."""
+        if self._done_at is not None and now - self._done_at <= PACE_IDLE_MS:
+            self._worked_ms += now - self._done_at
+        self._done_at = now
+        self.done += 1
+
+    def pace(self) -> str:
+        """``12 done · 31 left · 6/min · 5 min to go``."""
+        said = [f"{self.done} done", f"{len(self.items):,} left"]
+        if self.done > 1 and self._worked_ms >= 1_000:
+            rate = (self.done - 1) * 60_000 / self._worked_ms
+            said += [f"{rate:.0f}/min" if rate >= 1 else f"{rate * 60:.0f}/h"]
+            minutes = len(self.items) / rate
+            said += [f"{minutes:.0f} min to go" if minutes >= 1 else "under a minute to go"] if self.items else []
+        return " · ".join(said)
+
+    # --- what was skipped ---------------------------------------------------------------------------------------
+
+    @property
+    def skipped(self) -> Collection[str]:
+        """Keys of items that this annotator passed."""
+        if self._skipped is None:
+            try:
+                kept = msgspec.json.decode(self._path.read_bytes(), type=list[str])
+            except (OSError, msgspec.DecodeError):
+                kept = []  # nothing skipped yet; a spoilt file costs only that some items come again
+            self._skipped = dict.fromkeys(kept)
+        return self._skipped
+
+    def skip(self, item: Item) -> None:
+        """Do not show the item again."""
+        keys = dict.fromkeys([*self.skipped, item.key])
+        self._skipped = dict(list(keys.items())[-SKIPPED_MOST:])
+        self._store()
+
+    def unskip_all(self) -> int:
+        """Show all of them again; returns how many."""
+        count = len(self.skipped)
+        self._skipped = {}
+        self._store()
+        return count
+
+    def _store(self) -> None:
+        part = Path(f"{self._path}.part")
+        part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part.write_bytes(msgspec.json.encode(list(self.skipped)))
+        part.chmod(0o600)
+        part.replace(self._path)

@@ -1,0 +1,180 @@
+"""Review: one queue over all sessions of what is unseen or suspicious; one key each, and the next one is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import ClassVar
+
+from textual.binding import BindingType
+from textual.widget import Widget
+from textual.widgets import Static
+
+from apollo_tui import keys
+from apollo_tui.desk import Desk
+from apollo_tui.judging import Subject, about_part
+from apollo_tui.screens.action import ActionScreen
+from apollo_tui.state import Change
+from sessions.fold.review import Item
+from widgets.sanitise import clean_line
+from widgets.views import Entry
+
+MANY: int = 8
+"""Sessions that are read at a time, so that the first items are there at once."""
+
+
+class ReviewScreen(ActionScreen):
+    """The item at the head of the queue, whole. A verdict takes it out; ``s`` skips it."""
+
+    place: ClassVar[keys.Place] = "review"
+    BINDINGS: ClassVar[list[BindingType]] = list(keys.bindings("review"))
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk, "", 0)
+        self._item: Item | None = None
+        self._passed: list[Item] = []
+        self._bar = Static("", id="review-bar", markup=False)
+        self._complete = False
+        """Whether all sessions were read once."""
+
+    def compose_body(self) -> Iterable[Widget]:
+        """Why the item is here, then the item, then the composer."""
+        yield self._bar
+        yield from super().compose_body()
+
+    @property
+    def session(self) -> str | None:
+        """The session of the item."""
+        return self._session or None
+
+    def where(self) -> str:
+        """The title says how far one is."""
+        return f"review  {self.desk.reviewing.pace()}"
+
+    def subject(self) -> tuple[str, Entry] | None:
+        """The item."""
+        return super().subject() if self._item is not None else None
+
+    async def subject_entry(self) -> tuple[str, int] | None:
+        """Advice is about the item."""
+        return (self._session, self._seq) if self._item is not None else None
+
+    async def find_subject(self, session: str, entry: Entry) -> Subject:
+        """What the item is about: a call, a reply, or a run of steps."""
+        subject = await super().find_subject(session, entry)
+        item = self._item
+        if item is None or item.seq != entry.seq or item.target == subject.target:
+            return subject
+        return about_part(subject, item.target)
+
+    def in_sight(self) -> dict[str, int]:
+        """The item."""
+        return {self._session: self._seq} if self._item is not None else {}
+
+    def shows(self, session: str) -> bool:
+        """An undo is shown first: what it undoes is rarely the item on screen."""
+        return False
+
+    # --- the queue --------------------------------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        """Read the sessions, a few at a time."""
+        self.document.focus()
+        self.run_worker(self._read_all(), group="queue", exclusive=True)
+
+    async def _read_all(self) -> None:
+        sessions = self.desk.state.order()
+        for start in range(0, len(sessions), MANY):
+            await self.desk.feed.work(partial(self.desk.reviewing.read, sessions=sessions[start : start + MANY]))
+            self._renew()
+        self._complete = True
+        self._renew()
+
+    def changed(self, change: Change) -> None:
+        """What was judged leaves the queue; what happened joins it."""
+        super().changed(change)
+        if self._complete and change.sessions:
+            self.run_worker(self._follow(sorted(change.sessions)), group="follow", exclusive=not change.events)
+
+    async def _follow(self, sessions: list[str]) -> None:
+        await self.desk.feed.work(partial(self.desk.reviewing.read, sessions=sessions))
+        self._renew()
+
+    def _renew(self) -> None:
+        """Look at the queue anew; the item on screen stays while it is in it."""
+        desk = self.desk
+        summaries = [now.summary for now in desk.state.sessions.values()]
+        desk.reviewing.refresh(summaries, desk.clock())
+        desk.state.to_review = len(desk.reviewing.items)
+        if self._item is not None and not desk.reviewing.still(self._item):
+            desk.reviewing.finish(desk.clock())
+            self._show(desk.reviewing.after(self._item))
+        elif self._item is None:
+            self._show(desk.reviewing.after(None))
+        self._stale = True
+
+    def _show(self, item: Item | None) -> None:
+        self._item = item
+        if item is None:
+            self._entry = None
+            self.document.set_text("nothing to review" if self._complete else "reading …", "dim")
+            self._bar.update("")
+            return
+        name = self.desk.steering.name(item.session)
+        self._bar.update(clean_line(f"{item.why} · {name} · {item.target} · {item.reason}"))
+        self._session, self._seq = item.session, item.seq
+        self._load(keep_place=False)
+
+    @property
+    def counts_as_read(self) -> bool:
+        """An item with something unread before it says nothing of that: looking at it is not having read so far."""
+        return self._item is not None and self.desk.reviewing.first_unread(self._item)
+
+    # --- moving -----------------------------------------------------------------------------------------------------
+
+    def action_skip(self) -> None:
+        """Not now, and not again: the next one."""
+        item = self._item
+        if item is None:
+            return
+        reviewing = self.desk.reviewing
+        if item.why == "unseen" and reviewing.first_unread(item):
+            self.desk.state.reading.select(item.session, item.to_seq, self.desk.clock())
+        reviewing.skip(item)
+        self._passed.append(item)
+        self._renew()
+
+    def action_next_action(self) -> None:
+        """Look at the next one; this one stays in the queue."""
+        if self._item is not None:
+            self._passed.append(self._item)
+            self._show(self.desk.reviewing.after(self._item))
+
+    def action_previous_action(self) -> None:
+        """Back to the one before, also if it was judged or skipped."""
+        if self._passed:
+            self._show(self._passed.pop())
+        else:
+            self.say("this is where you began")
+
+    def action_open_there(self) -> None:
+        """The item in its session."""
+        if self._item is not None:
+            from apollo_tui.screens.session import SessionScreen
+
+            self.keep_draft()
+            self.app.push_screen(SessionScreen(self.desk, self._session, self._seq))
+
+    def go_to(self, session: str) -> None:
+        """Another session is opened over the review."""
+        from apollo_tui.screens.session import SessionScreen
+
+        self.keep_draft()
+        self.app.push_screen(SessionScreen(self.desk, session))
+
+    def show_entry(self, session: str, seq: int) -> None:
+        """Opened over the review."""
+        from apollo_tui.screens.session import SessionScreen
+
+        self.keep_draft()
+        self.app.push_screen(SessionScreen(self.desk, session, seq))

@@ -1,0 +1,220 @@
+"""What of one session a person should still look at, and why: a fold, and a pure choice from it.
+
+Disputed: two annotators said different things of the same target. Proposed: a rule or a judge flagged it and no person
+has. Signal, malformed, error: suspicious and judged by nobody. Unseen: nobody has read so far.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from sessions.fold.flags import Flag, FlagBook
+from sessions.fold.watch import POLLING
+from sessions.log import events as ev
+
+Why = Literal["disputed", "proposed", "signal", "malformed", "error", "unseen"]
+
+ORDER: Final[tuple[Why, ...]] = ("disputed", "proposed", "signal", "malformed", "error", "unseen")
+"""What comes first in the queue."""
+
+KINDS: Final = frozenset(
+    {
+        "model.reply",
+        "action.started",
+        "action.refused",
+        "action.result",
+        "flag.set",
+        "flag.removed",
+        "recovery.marked",
+        "session.signed_off",
+        "cursor.moved",
+    }
+)
+"""The kinds that the fold takes; others change nothing."""
+
+POLLS_LEAST: Final = 3
+"""So many steps in a row that only look or wait are one item."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A signal that is active now: what it is about, and its reason."""
+
+    seq: int
+    step: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing to look at. ``seq`` is the anchor of its entry, ``to_seq`` the last reply it stands for.
+
+    ``key`` is the same tomorrow: what was skipped stays skipped.
+    """
+
+    session: str
+    target: ev.Target
+    why: Why
+    reason: str
+    seq: int
+    to_seq: int
+
+    @property
+    def key(self) -> str:
+        """What it is known by."""
+        return f"{self.session}:{self.seq}:{self.why}"
+
+    @property
+    def rank(self) -> int:
+        """Its place in the queue, 0 first."""
+        return ORDER.index(self.why)
+
+
+class ReviewBook:
+    """The fold of one session. It grows with the number of replies and of actions that went wrong."""
+
+    def __init__(self, session: str, events: Iterable[ev.Event] = ()) -> None:
+        self.session = session
+        self.flags = FlagBook()
+        self.read_seq = 0
+        """How far any person has read."""
+        self._replies: dict[int, int] = {}
+        self._anchors: list[tuple[int, ev.Target]] = []
+        self._started: dict[tuple[int, int], tuple[int, str]] = {}
+        self._wrong: dict[str, tuple[int, ev.Target, Why, str]] = {}
+        self._polling: set[int] = set()
+        self._working: set[int] = set()
+        self.last_seq = 0
+        """The last event that was folded."""
+        for event in events:
+            self.fold(event)
+
+    def fold(self, event: ev.Event) -> None:
+        """Take the next event."""
+        self.flags.fold(event)
+        self.last_seq = event.seq
+        match event.body:
+            case ev.CursorMoved(read_seq=seq) if event.actor.startswith("human:"):
+                self.read_seq = max(self.read_seq, seq)
+            case ev.ModelReplied() if event.step:
+                self._replies[event.step] = event.seq
+                self._anchors.append((event.seq, ev.Target(event.step)))
+            case ev.ActionStarted(name=name) if event.step and event.call:
+                self._anchors.append((event.seq, ev.Target(event.step, "call", event.call)))
+                self._started[event.step, event.call] = (event.seq, name)
+                (self._polling if name in POLLING else self._working).add(event.step)
+            case ev.ActionRefused() as refused if event.step and event.call:
+                target = ev.Target(event.step, "call", event.call)
+                self._anchors.append((event.seq, target))
+                self._working.add(event.step)
+                if refused.malformed:
+                    reason = f"{refused.name}: {refused.problem or 'malformed'}"
+                    self._wrong[str(target)] = (event.seq, target, "malformed", reason)
+            case ev.ActionResult() as result if event.step and event.call:
+                seq, name = self._started.pop((event.step, event.call), (event.seq, ""))
+                if result.outcome not in ("ok", "interrupted") and not result.environment:
+                    target = ev.Target(event.step, "call", event.call)
+                    self._wrong[str(target)] = (seq, target, "error", f"{name}: {result.outcome}".strip(": "))
+            case _:
+                pass
+
+    def items(self, actor: str, causes: Sequence[Cause] = ()) -> list[Item]:
+        """What ``actor`` should look at, in the order of the queue: at most one item for a target."""
+        found: dict[str, Item] = {}
+        for item in (*self._disputed(actor), *self._proposed(), *self._signals(causes), *self._errors()):
+            found.setdefault(str(item.target), item)
+        steps = {item.target.step for item in found.values()}
+        chosen = [*found.values(), *self._unseen(steps)]
+        return sorted(chosen, key=lambda item: (item.rank, item.seq))
+
+    def _item(self, target: ev.Target, why: Why, reason: str, seq: int, to_seq: int | None = None) -> Item:
+        return Item(self.session, target, why, reason, seq, to_seq or self._replies.get(target.step, seq))
+
+    def _judged(self, target: ev.Target) -> bool:
+        """Whether a person has said something of all of it, or has signed off that far."""
+        if self.flags.judged(target.step):
+            return True
+        return any(flag.human for flag in self.flags.covers(target.step, target.call))
+
+    def _disputed(self, actor: str) -> Iterable[Item]:
+        by_target: dict[str, list[Flag]] = {}
+        for flag in self.flags.active:
+            if flag.human:
+                by_target.setdefault(str(flag.target), []).append(flag)
+        for flags in by_target.values():
+            last = {flag.by: flag for flag in flags}
+            mine = last.get(actor)
+            others = [flag for by, flag in last.items() if by != actor]
+            if len({flag.verdict for flag in last.values()}) < 2:
+                continue
+            if mine is not None and all(mine.seq > flag.seq for flag in others):
+                continue  # this annotator has had the last word
+            said = ", ".join(f"{by.removeprefix('human:')} {flag.verdict}" for by, flag in sorted(last.items()))
+            yield self._item(flags[0].target, "disputed", f"annotators disagree: {said}", self._place(flags[0].target))
+
+    def _proposed(self) -> Iterable[Item]:
+        for flag in self.flags.active:
+            if flag.human or flag.verdict == "good" or self._judged(flag.target):
+                continue
+            what = flag.label if flag.verdict == "bad" else flag.verdict
+            reason = f"{flag.by.replace(':', ' ')} says {what}" + (f": {flag.note}" if flag.note else "")
+            yield self._item(flag.target, "proposed", reason, self._place(flag.target))
+
+    def _signals(self, causes: Sequence[Cause]) -> Iterable[Item]:
+        for cause in causes:
+            at = bisect_right(self._anchors, cause.seq, key=lambda anchor: anchor[0]) - 1
+            if at < 0:
+                continue
+            seq, target = self._anchors[at]
+            if not self._judged(target):
+                yield self._item(target, "signal", cause.reason, seq)
+
+    def _errors(self) -> Iterable[Item]:
+        for seq, target, why, reason in self._wrong.values():
+            if not self._judged(target):
+                yield self._item(target, why, reason, seq)
+
+    def _unseen(self, taken: set[int]) -> list[Item]:
+        """Replies that nobody has read; runs of steps that only look or wait are one item."""
+        items: list[Item] = []
+        run: list[tuple[int, int]] = []
+
+        def close() -> None:
+            if len(run) >= POLLS_LEAST:
+                target = ev.Target(run[0][0], "span", to_step=run[-1][0])
+                items.append(self._item(target, "unseen", f"{len(run)} steps that only wait", run[0][1], run[-1][1]))
+            else:
+                items.extend(self._item(ev.Target(step), "unseen", "nobody has read it", seq, seq) for step, seq in run)
+            run.clear()
+
+        touched = self._touched() | taken
+        for step, seq in sorted(self._replies.items()):
+            if seq <= self.read_seq or step in touched or self.flags.judged(step):
+                continue
+            waits = step in self._polling and step not in self._working
+            if not waits or (run and run[-1][0] != step - 1):
+                close()
+            if waits:
+                run.append((step, seq))
+            else:
+                items.append(self._item(ev.Target(step), "unseen", "nobody has read it", seq, seq))
+        close()
+        return items
+
+    def _touched(self) -> set[int]:
+        """The steps that a person has said anything of."""
+        steps: set[int] = set()
+        for flag in self.flags.active:
+            if flag.human and flag.target.part != "summary":
+                last = flag.target.to_step or flag.target.step
+                recovered = self.flags.recovery_of(flag) if flag.until_recovery else None
+                steps.update(range(flag.target.step, (recovered or last + 1)))
+        return steps
+
+    def _place(self, target: ev.Target) -> int:
+        """The anchor's seq of a target."""
+        wanted = target if target.part == "call" else ev.Target(target.step)
+        return next((seq for seq, anchor in self._anchors if anchor == wanted), self._replies.get(target.step, 0))
