@@ -7,7 +7,7 @@ current one share: the messages of one context.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any, Final
@@ -70,12 +70,12 @@ class Node:
     request: ev.ModelRequested
     refs: list[ev.MessageRef] = field(default_factory=list)
     root: int = 0
-    before: int = 0
-    """How many of ``refs`` the parent has."""
     turns: list[Turn] | None = None
     sources: frozenset[int] = frozenset()
     known: tuple[int, list[Turn]] = (0, [])
     """The turns of so many refs, from the parent."""
+    dumped: tuple[int, bytes] = (0, b"")
+    """So many turns as JSON, with commas between them, from the parent."""
     hashed: tuple[bytes, int, Any] | None = None
     """What was hashed so far: the beginning of the body, how many refs, and the state of the hash."""
 
@@ -108,6 +108,15 @@ class Prompts:
             node.request, request, node.refs, node.turns, self._tools_of(node.request), node.root, node.sources
         )
 
+    def dumped(self, prompt: Prompt) -> bytes:
+        """The turns of the prompt as JSON, with commas between them: those of its parent and what came after."""
+        node = self.node(prompt.seq)
+        done, before = node.dumped
+        if done < len(prompt.turns):
+            more = b",".join([turn.dumped for turn in prompt.turns[done:]])
+            node.dumped = (len(prompt.turns), before + b"," + more if done else more)
+        return node.dumped[1]
+
     def exact(self, prompt: Prompt) -> bool:
         """Whether the rebuilt body has the hash that the log says was sent."""
         node = self.node(prompt.seq)
@@ -116,7 +125,9 @@ class Prompts:
             node.hashed = (head, 0, hashlib.sha256(head))
         _, done, state = node.hashed
         state = state.copy()
-        more = b",".join(self.blobs([ref.hash for ref in node.refs[done:]])[ref.hash] for ref in node.refs[done:])
+        names = [ref.hash for ref in node.refs[done:]]
+        held = self.blobs(names)
+        more = b",".join([held[name] for name in names])
         state.update(b"," + more if done and more else more)
         node.hashed = (head, len(node.refs), state)
         whole = state.copy()
@@ -235,8 +246,9 @@ def _extended(before: Node | None, seq: int, request: ev.ModelRequested) -> Node
     if before is None:
         return Node(seq, request, list(request.append), seq, sources=new)
     refs, sources = [*before.refs, *request.append], before.sources | new
-    known = before.known if before.request.system == request.system else (0, [])
-    return Node(seq, request, refs, before.root, len(before.refs), None, sources, known, before.hashed)
+    same = before.request.system == request.system
+    known, dumped = (before.known, before.dumped) if same else ((0, []), (0, b""))
+    return Node(seq, request, refs, before.root, None, sources, known, dumped, before.hashed)
 
 
 def _same_frame(one: ev.ModelRequested, other: ev.ModelRequested) -> bool:

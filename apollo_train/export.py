@@ -5,73 +5,29 @@ Same log position and same policy: same bytes. Nothing is written under its own 
 
 from __future__ import annotations
 
-import importlib.metadata
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+import contextlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from apollo_train import tokens
 from apollo_train.counts import Counts
-from apollo_train.errors import NothingToExport
+from apollo_train.errors import CannotExpress, NothingToExport
 from apollo_train.formats import format_named
-from apollo_train.formats.base import Configured, Format, Line
+from apollo_train.formats.base import Choosy, Configured, Format, Line, Reporting, Weighing
 from apollo_train.judgement import Judgement
 from apollo_train.masks import masks_of
 from apollo_train.policy import FilterPolicy
-from apollo_train.rows import Weigher, task_of
+from apollo_train.rows import Copies, Weigher, task_of
 from apollo_train.samples import Excluded, Source
 from apollo_train.select import LeftOut, select
+from apollo_train.telling import ExportReport, Plan, Progress, Teller, manifest_of, nothing_left, version
 from apollo_train.verdicts import Verdicts
-from apollo_train.writing import NewFiles
+from apollo_train.writing import Journal, Mark, NewFile, NewFiles
 from sessions.log.reader import LogReader
 from sessions.log.text import canonical_json
-
-TELL_EVERY: Final = 64
-"""Replies between two calls of a progress callback."""
-
-Progress = Callable[[int, int], None]
-"""``progress(done, total)``, in replies (events for ``raw``)."""
-
-
-@dataclass(slots=True)
-class Plan:
-    """What an export would be. Exact, except that replies which refer to dropped advice are found on writing only."""
-
-    format: str
-    policy: FilterPolicy
-    position: int
-    counts: Counts
-    per_session: dict[str, Counts]
-    left_out: dict[str, str]
-    """Sessions that take no part, and why."""
-
-    def lines(self) -> list[str]:
-        """The plan for a person."""
-        return list(self.counts.lines())
-
-
-@dataclass(slots=True)
-class ExportReport:
-    """What was written."""
-
-    path: Path
-    excluded: Path
-    manifest: Path
-    format: str
-    policy: str
-    """The policy's name and the first digits of its hash."""
-    position: int
-    counts: Counts
-    per_session: dict[str, Counts]
-    left_out: dict[str, str] = field(default_factory=dict)
-    sha256: str = ""
-
-    def lines(self) -> list[str]:
-        """The report for a person."""
-        return list(self.counts.lines())
 
 
 def plan_export(
@@ -82,8 +38,11 @@ def plan_export(
     *,
     position: int | None = None,
 ) -> Plan:
-    """Count what an export of these sessions (None: all) would hold, without reading a single prompt."""
-    made = format_named(format)
+    """Count what an export of these sessions (None: all) would hold, without reading a single prompt.
+
+    Raises UnknownFormat, or CannotExpress where the format cannot say what the policy asks for.
+    """
+    made = able(format_named(format), policy)
     at = reader.position() if position is None else position
     plan = Plan(made.name, policy, at, Counts(), {}, {})
     for chosen in select(reader, sessions, None if made.unit == "event" else policy, at):
@@ -96,6 +55,24 @@ def plan_export(
     return plan
 
 
+def able(made: Format, policy: FilterPolicy) -> Format:
+    """The format, if it can express the policy. Raises CannotExpress, naming one that can."""
+    refusal = made.refusal(policy) if isinstance(made, Choosy) else ""
+    if not refusal and policy.weights.apply == "refuse" and weights_differ(policy) and not isinstance(made, Weighing):
+        refusal = (
+            f"rows of {made.name} weigh differently by this policy, and its trainers ignore weights: say "
+            "weights.apply = 'resample' to write rows as often as they weigh, or take llamafactory-v1"
+        )
+    if refusal:
+        raise CannotExpress(refusal)
+    return made
+
+
+def weights_differ(policy: FilterPolicy) -> bool:
+    """Whether rows can have other weights than 1."""
+    return Weigher(policy).counted or "both" in policy.advice.modes
+
+
 def run_export(
     reader: LogReader,
     sessions: Sequence[str] | None,
@@ -106,73 +83,191 @@ def run_export(
     overwrite: bool = False,
     position: int | None = None,
     progress: Progress | None = None,
+    resume: bool = False,
 ) -> ExportReport:
-    """Write ``out``, ``out.excluded.jsonl`` and ``out.manifest.json``.
+    """Write ``out``, ``out.excluded.jsonl`` and ``out.manifest.json``; ``resume`` goes on with one that was stopped.
 
-    Raises NothingToExport, FileInTheWay, WriteFailed or UnknownFormat, one line each; no file is changed then.
+    Raises NothingToExport, FileInTheWay, WriteFailed, CannotExpress or UnknownFormat, one line each; no file is
+    changed then.
     """
-    made = format_named(format)
-    paths = [out.with_name(f"{out.name}.{end}") for end in ("excluded.jsonl", "manifest.json")]
-    with NewFiles([*paths, out], overwrite=overwrite) as files, files.told():
-        plan = plan_export(reader, sessions, policy, format, position=position)
-        if not (plan.counts.rows if made.unit == "event" else plan.counts.trained):
-            raise NothingToExport(_nothing(plan))
-        twin, manifest, data = files.files
-        report = ExportReport(
-            out, paths[0], paths[1], made.name, f"{policy.name} {policy.digest[:12]}", plan.position, Counts(), {}
+    made = able(format_named(format), policy)
+    return Export(reader, sessions, policy, made, out, position, progress).run(overwrite=overwrite, resume=resume)
+
+
+class Export:
+    """One export under way."""
+
+    def __init__(
+        self,
+        reader: LogReader,
+        sessions: Sequence[str] | None,
+        policy: FilterPolicy,
+        made: Format,
+        out: Path,
+        position: int | None,
+        progress: Progress | None,
+    ) -> None:
+        self.reader, self.sessions, self.policy, self.made, self.out = reader, sessions, policy, made, out
+        self.ruled = made.unit != "event"
+        self.position = reader.position() if position is None else position
+        self.report = ExportReport(
+            out,
+            out.with_name(f"{out.name}.excluded.jsonl"),
+            out.with_name(f"{out.name}.manifest.json"),
+            made.name,
+            f"{policy.name} {policy.digest[:12]}",
+            self.position,
+            Counts(),
+            {},
         )
-        report.left_out = dict(plan.left_out)
-        tell = _Teller(progress, plan.counts.rows if made.unit == "event" else plan.counts.steps)
-        for session, reason in sorted(plan.left_out.items()):
-            twin.line(canonical_json({"session": session, "reason": reason}))
-        for source in _sources(reader, sessions, policy, made, plan):
-            counts = _start(source, made)
-            for item in made.lines(source):
-                counts.take(item)
+        self._progress = progress
+        self._journal = out.with_name(f".{out.name}.journal")
+
+    def run(self, *, overwrite: bool, resume: bool) -> ExportReport:
+        """Write all files, or none."""
+        report, paths = self.report, [self.report.excluded, self.report.manifest, self.out]
+        resume = resume and not isinstance(self.made, Reporting)
+        if resume:
+            self._position_of_before()
+        with NewFiles(paths, overwrite=overwrite, resume=True) as files, files.told():
+            twin, manifest, data = files.files
+            manifest.begin()
+            journal = Journal(self._journal, self._key(), [twin, data])
+            stopped = False
+            try:
+                marks = journal.begin(resume=resume)
+                if not isinstance(self.made, Reporting):
+                    files.keep_if_stopped()
+                self._write(data, twin, journal, marks)
+                if not (report.counts.rows if not self.ruled else report.counts.trained):
+                    raise NothingToExport(nothing_left(report.per_session, report.counts))
+                report.sha256 = data.sha256
+                hashes = {"data": data.sha256, "excluded": twin.sha256}
+                told = manifest_of(report, self.policy, self.made, hashes)
+                manifest.line(msgspec.json.format(canonical_json(told), indent=1))
+                files.put()
+            except BaseException as problem:
+                stopped = not isinstance(problem, Exception)
+                raise
+            finally:
+                journal.close(keep=stopped)
+        return report
+
+    def _position_of_before(self) -> None:
+        """Go on at the log position of the export that was stopped, not at the log's end of now."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            self.position = self.report.position = int(
+                msgspec.json.decode(self._journal.read_bytes().split(b"\n")[0])["position"]
+            )
+
+    def _key(self) -> str:
+        """What makes two exports the same: from where, by which rules, into what shape."""
+        settings = self.made.settings if isinstance(self.made, Configured) else {}
+        shape = {"name": self.made.name, "version": self.made.version, "settings": settings, "code": version()}
+        chosen = None if self.sessions is None else sorted(set(self.sessions))
+        about = {"position": self.position, "policy": self.policy.digest, "format": shape, "sessions": chosen}
+        return canonical_json(about).decode()
+
+    def _write(self, data: NewFile, twin: NewFile, journal: Journal, marks: Sequence[Mark]) -> None:
+        report = self.report
+        weigher, copies = self._weigher()
+        for mark in marks:
+            self._restore(mark, copies)
+        done = {mark.session for mark in marks}
+        tell = Teller(self._progress, self._total(), report.counts.steps if self.ruled else report.counts.rows)
+        for chosen in select(self.reader, self.sessions, self.policy if self.ruled else None, self.position):
+            if chosen.session in done:
+                continue
+            if isinstance(chosen, LeftOut):
+                report.left_out[chosen.session] = chosen.reason
+                report.counts.left_out[chosen.reason] = report.counts.left_out.get(chosen.reason, 0) + 1
+                twin.line(canonical_json({"session": chosen.session, "reason": chosen.reason}))
+                journal.mark(chosen.session, {"reason": chosen.reason, "owed": copies.owed if copies else 0.0})
+                continue
+            source = Source(self.reader, chosen, self.policy, weigher)
+            counts = _start(source, self.made)
+            for item in self.made.lines(source):
                 if isinstance(item, Excluded):
                     twin.line(_twin_line(item))
                 else:
-                    data.line(item.data)
+                    self._row(item, copies, data, twin, counts)
+                counts.take(item)
                 tell(item)
-            report.per_session[source.judged.session] = counts
+            report.per_session[chosen.session] = counts
             report.counts.add(counts)
-        report.counts.left_out = dict(plan.counts.left_out)
-        if made.unit != "event" and not report.counts.trained:
-            raise NothingToExport(_nothing(plan, report.counts))
-        report.sha256 = data.sha256
-        hashes = {"data": data.sha256, "excluded": twin.sha256}
-        manifest.line(msgspec.json.format(canonical_json(_manifest(report, policy, made, hashes)), indent=1))
-        files.put()
+            journal.mark(
+                chosen.session, {"counts": msgspec.to_builtins(counts), "owed": copies.owed if copies else 0.0}
+            )
         tell.end()
-    return report
 
+    def _row(self, item: Line, copies: Copies | None, data: NewFile, twin: NewFile, counts: Counts) -> None:
+        times = 1 if copies is None else copies.next(item.weight)
+        counts.resampled += times != 1
+        for _ in range(times):
+            data.line(item.data)
+        if not times:
+            session, _, step = item.id.partition(":")
+            twin.line(canonical_json({"id": item.id, "session": session, "step": step, "reason": "resampled"}))
 
-def _sources(
-    reader: LogReader, sessions: Sequence[str] | None, policy: FilterPolicy, made: Format, plan: Plan
-) -> Iterator[Source]:
-    trained = {session: counts.trained for session, counts in plan.per_session.items()}
-    chosen = [name for name in (sessions or trained) if name in trained]
-    tasks: dict[str, int] = {}
-    if policy.weights.normalise == "task":
-        for judged in select(reader, chosen, None, plan.position):
-            if isinstance(judged, Judgement):
-                tasks[task_of(judged)] = tasks.get(task_of(judged), 0) + trained[judged.session]
-    weigher = Weigher(policy, trained, tasks)
-    for judged in select(reader, chosen, None if made.unit == "event" else policy, plan.position):
-        if isinstance(judged, Judgement):
-            yield Source(reader, judged, policy, weigher)
+    def _restore(self, mark: Mark, copies: Copies | None) -> None:
+        report = self.report
+        if copies is not None:
+            copies.owed = float(mark.state.get("owed", 0.0))
+        if "reason" in mark.state:
+            reason = str(mark.state["reason"])
+            report.left_out[mark.session] = reason
+            report.counts.left_out[reason] = report.counts.left_out.get(reason, 0) + 1
+            return
+        counts = msgspec.convert(mark.state["counts"], Counts)
+        report.per_session[mark.session] = counts
+        report.counts.add(counts)
+
+    def _weigher(self) -> tuple[Weigher, Copies | None]:
+        """The weight of each row, and how often rows are written for it."""
+        plain = Weigher(self.policy)
+        if not self.ruled or not weights_differ(self.policy):
+            return plain, None
+        twins = "both" in self.policy.advice.modes
+        weigher, weights = plain, [1.0]
+        if plain.counted:
+            plan = plan_export(self.reader, self.sessions, self.policy, self.made, position=self.position)
+            trained = {session: counts.trained for session, counts in plan.per_session.items()}
+            judged = [
+                one for one in select(self.reader, sorted(trained), None, self.position) if isinstance(one, Judgement)
+            ]
+            tasks: dict[str, int] = {}
+            for one in judged:
+                tasks[task_of(one)] = tasks.get(task_of(one), 0) + trained[one.session]
+            weigher = Weigher(self.policy, trained, tasks)
+            weights = [weigher.weight(one, 1.0) for one in judged for _ in range(trained[one.session])]
+        if self.policy.weights.apply != "resample" or isinstance(self.made, Weighing):
+            return weigher, None
+        return weigher, Copies.of([*weights, min(weights) / 2] if twins and weights else weights)
+
+    def _total(self) -> int:
+        """Roughly how much there is to do: replies, or events."""
+        if self._progress is None:
+            return 0
+        names = {s.session for s in self.reader.summaries()} if self.sessions is None else set(self.sessions)
+        kinds = ("model.reply", "model.interrupted") if self.ruled else None
+        return sum(self.reader.count(name, kinds=kinds, up_to=self.position) for name in names)
 
 
 def _counted(reader: LogReader, judged: Judgement, policy: FilterPolicy, made: Format) -> Counts:
     """The counts of one session from its masks alone."""
-    counts = _start(Source(reader, judged, policy, Weigher(policy)), made)
+    source = Source(reader, judged, policy, Weigher(policy), check=False)
+    counts = _start(source, made)
     if made.unit == "event":
-        counts.rows = sum(1 for _ in reader.stream(judged.session, up_to=judged.position))
+        counts.rows = reader.count(judged.session, up_to=judged.position)
+        return counts
+    if made.unit == "verdict":  # few rows: making them is the way to count them
+        for item in made.lines(source):
+            counts.take(item)
         return counts
     for mask in masks_of(reader, judged, policy):
         counts.calls_lost += mask.calls_lost
         if not mask.trained:
-            counts.mask(mask.reason)
+            counts.mask(mask.reason, mask)
             continue
         number = tokens.count(mask)
         line = Line(
@@ -182,6 +277,7 @@ def _counted(reader: LogReader, judged: Judgement, policy: FilterPolicy, made: F
             processed_tokens=number.prompt + number.reply if made.unit == "step" else 0,
             unseen_tokens=0 if mask.seen else number.reply,
             exact_tokens=number.exact,
+            actions=mask.calls,
             rows=1 if made.unit == "step" else 0,
         )
         counts.take(line)
@@ -192,12 +288,19 @@ def _start(source: Source, made: Format) -> Counts:
     """Counts of a session before its first line."""
     if made.unit == "event":
         return Counts(sessions=1)
-    verdicts = Verdicts(source.judged, source.policy)
-    last = source.reader.events(source.judged.session, kinds=("model.reply",), limit=64, newest_first=True)
-    steps = max((event.step or 0 for event in last if event.id <= source.judged.position), default=0)
-    flags = source.judged.flags.active
-    nowhere = sum(1 for flag in flags if flag.target.part != "summary" and flag.target.step > steps)
-    return Counts(sessions=1, unresolved=verdicts.unresolved, lost_flags=nowhere)
+    judged = source.judged
+    verdicts = Verdicts(judged, source.policy)
+    last = source.reader.events(judged.session, kinds=("model.reply",), limit=64, newest_first=True)
+    steps = max((event.step or 0 for event in last if event.id <= judged.position), default=0)
+    flags = judged.flags.active
+    return Counts(
+        sessions=1,
+        unresolved=verdicts.unresolved,
+        lost_flags=sum(1 for flag in flags if flag.target.part != "summary" and flag.target.step > steps),
+        advice=len(judged.advice.delivered),
+        flags=sum(flag.human for flag in flags),
+        effort_ms=judged.effort_ms,
+    )
 
 
 def _twin_line(item: Excluded) -> bytes:
@@ -206,62 +309,4 @@ def _twin_line(item: Excluded) -> bytes:
     return canonical_json({**line, "seq": item.seq})
 
 
-def _manifest(report: ExportReport, policy: FilterPolicy, made: Format, hashes: dict[str, str]) -> dict[str, Any]:
-    """By which rules, from where, how much: nothing in it depends on when or where the file was written."""
-    ruled = made.unit != "event"
-    settings = {"settings": made.settings} if isinstance(made, Configured) else {}
-    return {
-        "apollo": "export",
-        "v": 1,
-        "format": {"name": made.name, "version": made.version, **settings},
-        "policy": policy.plain() if ruled else None,
-        "policy_sha256": policy.digest if ruled else None,
-        "position": report.position,
-        "counts": msgspec.to_builtins(report.counts),
-        "unseen_share": round(report.counts.unseen_share, 6),
-        "sessions": {name: _short(counts) for name, counts in sorted(report.per_session.items())},
-        "left_out": dict(sorted(report.left_out.items())),
-        "sha256": hashes,
-        "version": _version(),
-    }
-
-
-def _short(counts: Counts) -> dict[str, Any]:
-    return {"rows": counts.rows, "trained": counts.trained, "masked": counts.masked, "masked_by": counts.masked_by}
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("apollo-tui")
-    except importlib.metadata.PackageNotFoundError:  # run from a checkout
-        return "0"
-
-
-def _nothing(plan: Plan, counts: Counts | None = None) -> str:
-    """Why there is nothing to write, in one line."""
-    found = counts or plan.counts
-    reasons = {**plan.counts.left_out, **found.masked_by}
-    why = ", ".join(f"{number} {reason}" for reason, number in sorted(reasons.items()))
-    if not plan.per_session:
-        return f"no session is left to export ({why or 'the log has none'}): choose others, or another policy"
-    return f"no reply is left to train ({why or 'there are none yet'}): choose other sessions, or another policy"
-
-
-class _Teller:
-    """Tells how far the export is, now and then."""
-
-    def __init__(self, progress: Progress | None, total: int) -> None:
-        self._progress, self._total, self._done, self._told = progress, total, 0, 0
-
-    def __call__(self, item: Line | Excluded) -> None:
-        self._done += 1 if isinstance(item, Excluded) else (item.trained or item.rows)
-        if self._progress and self._done - self._told >= TELL_EVERY:
-            self._told = self._done
-            self._progress(min(self._done, self._total), self._total)
-
-    def end(self) -> None:
-        if self._progress:
-            self._progress(self._total, self._total)
-
-
-__all__ = ["Counts", "ExportReport", "Plan", "Progress", "plan_export", "run_export"]
+__all__ = ["Counts", "Export", "ExportReport", "Plan", "Progress", "able", "plan_export", "run_export"]

@@ -23,6 +23,7 @@ KINDS: Final = frozenset(
         "recovery.marked",
         "session.signed_off",
         "cursor.moved",
+        "effort.spent",
         "eval.scored",
         "advice.queued",
         "advice.edited",
@@ -57,6 +58,8 @@ class Judgement:
     """What humans answered to questions, by the seq of the event."""
     humans: set[str] = field(default_factory=set)
     """Names of the annotators who flagged, advised or signed off."""
+    effort_ms: int = 0
+    """Active time that annotators spent on it."""
 
     def signed(self, step: int) -> bool:
         """Whether a human's good or partial word covers ``step``."""
@@ -101,6 +104,8 @@ def _take(found: Judgement, event: ev.Event) -> None:
     match event.body:
         case ev.StateChanged() as body:
             found.state = body.state
+        case ev.EffortSpent() as body:
+            found.effort_ms += body.active_ms
         case ev.CursorMoved() as body if human:
             found.read_seq = max(found.read_seq, body.read_seq)
         case ev.EvalScored(score=float() as score, better=better):

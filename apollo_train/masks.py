@@ -94,6 +94,11 @@ class ReplyMask:
         return 0 if self.trained else sum(cell.trained and cell.part == "call" for cell in self.cells)
 
     @property
+    def calls(self) -> int:
+        """How many calls the reply has."""
+        return sum(cell.part == "call" for cell in self.cells)
+
+    @property
     def name(self) -> str:
         """``41``, or ``S1`` for a summary."""
         return f"S{self.summary}" if self.summary else str(self.step)

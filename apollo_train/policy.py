@@ -128,7 +128,11 @@ class WeightRules(_Table, frozen=True):
     normalise: Literal["none", "session", "task"] = "none"
     """``session``: all rows of a session weigh 1 together; ``task``: of a task."""
     session_cap: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """A session with more trained rows than this weighs as much as this many; 0: no cap."""
+    """A session with more trained replies than this weighs as much as this many; 0: no cap."""
+    task_cap: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """The same for all sessions of a task together."""
+    apply: Literal["resample", "column", "refuse"] = "resample"
+    """Trainers ignore weights: rows are written more or less often, only say it in ``meta.weight``, or not at all."""
 
 
 class FilterPolicy(_Table, frozen=True):

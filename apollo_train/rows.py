@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,6 +16,10 @@ NOT_SAMPLING: Final = frozenset(
     {"model", "messages", "stream", "stream_options", "tools", "system", "metadata", "user"}
 )
 """Keys of a request's envelope that are no choice of sampling."""
+
+
+MOST_COPIES: Final = 4
+"""Rows are copied up to this often to say their weights exactly; beyond it some rows are left out instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,44 @@ class Weigher:
             weight *= replies
         if rules.session_cap and total > rules.session_cap:
             weight *= rules.session_cap / total
+        if rules.task_cap:
+            weight *= min(1.0, rules.task_cap / max(1, self.task_trained.get(task_of(judged), 1)))
         return round(weight, 9)
+
+    @property
+    def counted(self) -> bool:
+        """Whether weights depend on how many replies are trained, so that they have to be counted first."""
+        rules = self.policy.weights
+        return rules.normalise != "none" or bool(rules.session_cap or rules.task_cap)
+
+
+class Copies:
+    """How often each row is written, so that a trainer which ignores weights sees each as often as it weighs.
+
+    ``scale`` is how often a row of weight 1 is written on average. What a row is owed beyond whole copies goes to the
+    rows after it, so that any stretch of rows is as good as right; a row that weighs little may be written not at all.
+    """
+
+    def __init__(self, scale: float, owed: float = 0.0) -> None:
+        self.scale, self.owed = scale, owed
+
+    @classmethod
+    def of(cls, weights: Iterable[float]) -> Copies:
+        """For rows of these weights: as few copies as say it exactly, else about as many rows as there are."""
+        found = sorted(weights)
+        if not found or not found[0]:
+            return cls(1.0)
+        shares = [weight / found[0] for weight in dict.fromkeys(found)]
+        if shares[-1] <= MOST_COPIES and all(abs(share - round(share)) < 1e-6 for share in shares):
+            return cls(1 / found[0])
+        return cls(len(found) / sum(found))
+
+    def next(self, weight: float) -> int:
+        """How often the next row is written."""
+        self.owed = round(self.owed + weight * self.scale, 9)
+        copies = int(self.owed + 0.5)
+        self.owed = round(self.owed - copies, 9)
+        return copies
 
 
 def task_of(judged: Judgement) -> str:
@@ -55,10 +97,18 @@ def split_of(task: str, rules: SplitRules) -> str:
     return "validation" if number < rules.test + rules.validation else "train"
 
 
+_SAMPLING: dict[tuple[tuple[str, str], ...], str] = {}
+"""The newest choices as text: nearly all requests of a session have the same."""
+
+
 def sampling_of(request: ev.ModelRequested) -> str:
     """The sampling choices of a request as JSON text: one column, whatever providers call them."""
-    chosen = {key: value for key, value in request.envelope.items() if key not in NOT_SAMPLING}
-    return canonical_json(chosen).decode()
+    chosen = tuple((key, repr(value)) for key, value in request.envelope.items() if key not in NOT_SAMPLING)
+    if chosen not in _SAMPLING:
+        _SAMPLING.clear()
+        wanted = {key: value for key, value in request.envelope.items() if key not in NOT_SAMPLING}
+        _SAMPLING[chosen] = canonical_json(wanted).decode()
+    return _SAMPLING[chosen]
 
 
 def meta_of(judged: Judgement, policy: FilterPolicy, request: ev.ModelRequested, **more: Any) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
-from apollo_train.chat import Chat, chat_of_reply
-from apollo_train.context import Prompt, Prompts, Turn
+from apollo_train.chat import Chat, chat_of_reply, dumps
+from apollo_train.context import Prompt, Prompts
 from apollo_train.judgement import Judgement
 from apollo_train.masks import ReplyMask, masks_of
 from apollo_train.policy import FilterPolicy
@@ -32,8 +33,13 @@ class StepSample:
     meta: dict[str, Any]
     root: int = 0
     """The request that began the context of this prompt."""
-    turns: list[Turn] = field(default_factory=list)
-    """What ``prompt`` was made from, if it was made from turns."""
+    dump: Callable[[], bytes] | None = None
+    """Makes the JSON of ``prompt`` at little cost, where there is a way."""
+
+    @property
+    def dumped(self) -> bytes:
+        """The messages of the prompt as JSON, with commas between them."""
+        return self.dump() if self.dump else b",".join(map(dumps, self.prompt))
 
     @property
     def suffix(self) -> str:
@@ -51,6 +57,7 @@ class Excluded:
     reason: str
     seq: int
     calls_lost: int = 0
+    mask: ReplyMask | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,7 @@ class Source:
     def excluded(self, mask: ReplyMask, reason: str, suffix: str = "") -> Excluded:
         """The line of the twin file for ``mask``."""
         name = f"{self.judged.session}:{mask.name}{suffix}"
-        return Excluded(name, self.judged.session, mask.name, reason, mask.seq, mask.calls_lost)
+        return Excluded(name, self.judged.session, mask.name, reason, mask.seq, mask.calls_lost, mask)
 
 
 def whole(mask: ReplyMask) -> bool:
@@ -88,7 +95,7 @@ def steps_of(source: Source, wanted: Callable[[ReplyMask], bool] = whole) -> Ite
             yield source.excluded(mask, prompt)
             continue
         for variant in unaider.variants(prompt):
-            yield _sample(source, unaider, mask, prompt, variant)
+            yield _sample(source, prompts, unaider, mask, prompt, variant)
 
 
 def prompt_of(prompts: Prompts, mask: ReplyMask, *, check: bool) -> Prompt | str:
@@ -123,7 +130,7 @@ def target_text(mask: ReplyMask) -> str:
 
 
 def _sample(
-    source: Source, unaider: Unaider, mask: ReplyMask, prompt: Prompt, variant: Variant
+    source: Source, prompts: Prompts, unaider: Unaider, mask: ReplyMask, prompt: Prompt, variant: Variant
 ) -> StepSample | Excluded:
     unaided = unaider.without(prompt, variant.dropped)
     problem = unaided.problem
@@ -148,4 +155,5 @@ def _sample(
         seen=mask.seen,
     )
     turns = [turn.chat for turn in unaided.turns]
-    return StepSample(name, mask, turns, chat_of_reply(body.parts), prompt.tools, meta, prompt.root, unaided.turns)
+    dump = None if unaided.changed else partial(prompts.dumped, prompt)
+    return StepSample(name, mask, turns, chat_of_reply(body.parts), prompt.tools, meta, prompt.root, dump)

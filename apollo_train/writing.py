@@ -1,16 +1,25 @@
-"""Files that are there whole or not at all, and that never replace another one unasked."""
+"""Files that are there whole or not at all, that never replace another one unasked, and that can be gone on with.
+
+A file grows as ``.NAME.part`` in the same folder, locked, until it gets its name. A journal beside it says after each
+session how far the files were then, so that an export which was killed can go on from there.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import Any, BinaryIO, Final
+
+import msgspec
 
 from apollo_train.errors import FileInTheWay, TrainError
+
+CHUNK: Final = 1 << 20
 
 
 class WriteFailed(TrainError):
@@ -22,11 +31,15 @@ class NewFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.lines = 0
         self.bytes = 0
         self._hash = hashlib.sha256()
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-        self._file: BinaryIO = self._temporary.open("xb")
+        self._temporary = path.with_name(f".{path.name}.part")
+        self._file: BinaryIO = self._temporary.open("ab+")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as problem:
+            self._file.close()
+            raise FileInTheWay(f"another export is writing {path}: wait for it, or choose another name") from problem
 
     @property
     def sha256(self) -> str:
@@ -34,18 +47,32 @@ class NewFile:
         return self._hash.hexdigest()
 
     def line(self, data: bytes) -> None:
-        """Write one line and its end."""
+        """Write one line (or several, with their ends between them) and its end."""
         whole = data + b"\n"
         self._file.write(whole)
         self._hash.update(whole)
-        self.lines += 1
         self.bytes += len(whole)
+
+    def begin(self, size: int = 0) -> None:
+        """Keep the first ``size`` bytes of an earlier attempt and go on after them."""
+        self._file.truncate(size)
+        self._file.seek(0)
+        self._hash, self.bytes = hashlib.sha256(), size
+        while chunk := self._file.read(CHUNK):
+            self._hash.update(chunk)
+
+    def size(self) -> int:
+        """How long the unfinished file is on disk."""
+        return os.fstat(self._file.fileno()).st_size
+
+    def flush(self) -> None:
+        """Hand all of it to the system."""
+        self._file.flush()
 
     def put(self, *, overwrite: bool) -> None:
         """Make it durable and give it its name."""
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._file.close()
         if overwrite:
             self._temporary.replace(self.path)
             return
@@ -60,18 +87,22 @@ class NewFile:
             self._temporary.replace(self.path)
         self._temporary.unlink(missing_ok=True)
 
-    def drop(self) -> None:
-        """Leave nothing behind, unless it has its name already."""
-        self._file.close()
-        self._temporary.unlink(missing_ok=True)
+    def drop(self, *, keep: bool = False) -> None:
+        """Leave nothing behind, unless it has its name already or is to be kept for later."""
+        if not self._file.closed:
+            if not keep:
+                self._temporary.unlink(missing_ok=True)
+            self._file.close()
 
 
 class NewFiles:
     """Several files that appear together: the last one named only when all others are in place."""
 
-    def __init__(self, paths: Sequence[Path], *, overwrite: bool) -> None:
-        """Raises FileInTheWay, or WriteFailed where the folder takes no file."""
+    def __init__(self, paths: Sequence[Path], *, overwrite: bool, resume: bool = False) -> None:
+        """Raises FileInTheWay, or WriteFailed where the folder takes no file. ``resume`` leaves it to a journal
+        where to begin."""
         self._overwrite = overwrite
+        self._keep = False
         self.files: list[NewFile] = []
         if not overwrite:
             for path in paths:
@@ -81,6 +112,8 @@ class NewFiles:
             for path in paths:
                 self.files.append(NewFile(path))
                 undo.callback(self.files[-1].drop)
+                if not resume:
+                    self.files[-1].begin()
             undo.pop_all()
 
     def __enter__(self) -> NewFiles:
@@ -89,8 +122,14 @@ class NewFiles:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # Somebody pressed ctrl+c: what is done can be gone on with. A fault would come again.
+        keep = self._keep and kind is not None and not issubclass(kind, Exception)
         for file in self.files:
-            file.drop()
+            file.drop(keep=keep)
+
+    def keep_if_stopped(self) -> None:
+        """From now on an interrupted export leaves its unfinished files, to go on later."""
+        self._keep = True
 
     def put(self) -> None:
         """Give all of them their names, in order; if one cannot have its own, none that is new stays."""
@@ -112,6 +151,67 @@ class NewFiles:
             yield
         except OSError as problem:
             raise WriteFailed(f"cannot write {problem.filename or 'the export'}: {problem.strerror}") from problem
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """How far an export was after ``session``: the lengths and hashes of its files, and what it had counted."""
+
+    session: str
+    sizes: tuple[int, ...]
+    hashes: tuple[str, ...]
+    state: dict[str, Any] = {}
+
+
+class Journal:
+    """After each session, how far the files are. Gone when the export is done."""
+
+    def __init__(self, path: Path, key: str, files: Sequence[NewFile]) -> None:
+        self._files = files
+        self._key = key
+        self._path = path
+        self._file: BinaryIO | None = None
+
+    def begin(self, *, resume: bool) -> list[Mark]:
+        """What an earlier attempt of the very same export finished, if that is wanted; the files go on after it."""
+        marks: list[Mark] = []
+        with contextlib.suppress(OSError, ValueError):
+            head, *lines = self._path.read_bytes().splitlines()
+            if resume and head.decode(errors="replace") == self._key:
+                for line in lines:  # the last one may be cut off
+                    marks.append(msgspec.json.decode(line, type=Mark))
+        while marks and any(f.size() < size for f, size in zip(self._files, marks[-1].sizes, strict=True)):
+            marks.pop()
+        for file, size in zip(self._files, marks[-1].sizes if marks else [0] * len(self._files), strict=True):
+            file.begin(size)
+        if marks and tuple(file.sha256 for file in self._files) != marks[-1].hashes:
+            marks = []
+            for file in self._files:
+                file.begin()
+        self._begin(marks)
+        return marks
+
+    def _begin(self, marks: Sequence[Mark]) -> None:
+        self._file = self._path.open("wb")
+        self._file.write(self._key.encode() + b"\n")
+        for mark in marks:
+            self._file.write(msgspec.json.encode(mark) + b"\n")
+        self._file.flush()
+
+    def mark(self, session: str, state: dict[str, Any]) -> None:
+        """The session is done."""
+        assert self._file is not None
+        for file in self._files:
+            file.flush()
+        mark = Mark(session, tuple(f.bytes for f in self._files), tuple(f.sha256 for f in self._files), state)
+        self._file.write(msgspec.json.encode(mark) + b"\n")
+        self._file.flush()
+
+    def close(self, *, keep: bool = False) -> None:
+        """Take the journal away, unless somebody may go on later."""
+        if self._file is not None:
+            self._file.close()
+        if not keep:
+            self._path.unlink(missing_ok=True)
 
 
 def in_the_way(path: Path) -> FileInTheWay:

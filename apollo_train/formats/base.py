@@ -11,7 +11,7 @@ from apollo_train.samples import Excluded, Source, StepSample
 from apollo_train.segments import Segment
 from apollo_train.tokens import count
 
-Unit = Literal["step", "segment", "event"]
+Unit = Literal["step", "segment", "event", "verdict"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,11 @@ class Line:
     counterfactual: bool = False
     helped: bool = False
     """A row with advice in its context."""
+    id: str = ""
+    actions: int = 0
+    """Calls that this line trains."""
     weight: float = 1.0
-    """What the row counts, where the trainer does not read it from the row."""
+    """What the row counts."""
     rows: int = 1
 
 
@@ -77,6 +80,23 @@ class Configured(Protocol):
 
 
 @runtime_checkable
+class Reporting(Protocol):
+    """A format that gathers a report of its own while its lines are made, so that it cannot go on half-way."""
+
+    @property
+    def report(self) -> Any:
+        """What it gathered."""
+        ...
+
+
+@runtime_checkable
+class Weighing(Protocol):
+    """A format whose trainer reads each row's weight: nothing is written twice for it."""
+
+    weighs: bool
+
+
+@runtime_checkable
 class Choosy(Protocol):
     """A format that cannot express every policy."""
 
@@ -107,6 +127,8 @@ def line_of(data: bytes, sample: StepSample) -> Line:
         exact_tokens=tokens.exact,
         counterfactual=sample.meta["prompt"] == "counterfactual",
         helped=bool(sample.meta["advice"]),
+        id=sample.id,
+        actions=sample.mask.calls,
         weight=sample.meta["weight"],
     )
 
@@ -125,5 +147,7 @@ def line_of_segment(data: bytes, segment: Segment) -> Line:
         unchecked=not segment.meta["prefix_checked"],
         counterfactual=segment.meta["prompt"] == "counterfactual",
         helped=bool(segment.meta["advice"]),
+        id=segment.id,
+        actions=sum(mask.calls for mask in segment.masks),
         weight=segment.meta["weight"],
     )

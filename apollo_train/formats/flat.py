@@ -33,7 +33,7 @@ class LastReply:
 
     def row(self, sample: StepSample) -> bytes:
         """The row of one step sample."""
-        turns = b",".join([*(turn.dumped for turn in sample.turns), dumps(sample.completion)])
+        turns = sample.dumped + b"," + dumps(sample.completion)
         tools = b'"tools":%b,' % dumps(sample.tools) if sample.tools else b""
         return b'{"messages":[%b],%b%b"meta":%b}' % (turns, tools, self.extra, dumps(sample.meta))
 

@@ -21,9 +21,14 @@ from sessions.importers.raw import is_made_up
 from sessions.log import events as ev
 from sessions.log.codec import UnknownEvent
 from sessions.log.reader import LogReader
-from sessions.log.text import canonical_json
 
-_HASH: Final = re.compile(r"[0-9a-f]{64}")
+PAGE: Final = 128
+"""Events whose blobs are looked for at once."""
+BATCH: Final = 16
+"""Events whose blobs are read at once: a blob may have 8 MB."""
+
+_HASH: Final = re.compile(rb'"[0-9a-f]{64}"')
+_encoder: Final = msgspec.json.Encoder(order="sorted")
 
 
 class RawFormat:
@@ -37,70 +42,71 @@ class RawFormat:
     def lines(self, source: Source) -> Iterator[Line | Excluded]:
         """All lines of one session; the rows that are counted are its events."""
         reader, session = source.reader, source.judged.session
-        yield Line(canonical_json({"apollo": "raw", "v": self.version, "session": session}), rows=0)
+        yield Line(_encoder.encode({"apollo": "raw", "v": self.version, "session": session}), rows=0)
         events, written = 0, set[str]()
-        for event, last in _with_last(reader.stream(session, up_to=source.judged.position)):
-            if last and is_made_up(event.actor, event.body):
-                break
-            body = body_of(event)
-            for name, data in _blobs(reader, body, written):
-                yield Line(canonical_json(_blob_line(name, data)), rows=0)
-            events += 1
-            yield Line(canonical_json({"event": _event_line(event, body)}))
-        yield Line(canonical_json({"end": session, "events": events, "blobs": len(written)}), rows=0)
+        for page in _pages(reader.stream(session, up_to=source.judged.position)):
+            lines = [_encoder.encode({"event": _event_line(event)}) for event in page]
+            events += len(lines)
+            yield from _with_blobs(reader, lines, written)
+        yield Line(_encoder.encode({"end": session, "events": events, "blobs": len(written)}), rows=0)
 
 
-def _with_last(events: Iterator[ev.Event]) -> Iterator[tuple[ev.Event, bool]]:
-    """Each event, and whether it is the last."""
-    before: ev.Event | None = None
+def _pages(events: Iterator[ev.Event]) -> Iterator[list[ev.Event]]:
+    """The events, some at a time; without the last one if it is what an import made up."""
+    page: list[ev.Event] = []
     for event in events:
-        if before is not None:
-            yield before, False
-        before = event
-    if before is not None:
-        yield before, True
+        if len(page) > PAGE:
+            yield page[:-1]
+            page = page[-1:]
+        page.append(event)
+    if page and is_made_up(page[-1].actor, page[-1].body):
+        page.pop()
+    if page:
+        yield page
+
+
+def _with_blobs(reader: LogReader, lines: list[bytes], written: set[str]) -> Iterator[Line]:
+    """The lines, each after the blobs that it is the first to name."""
+    named = [_hashes(line) for line in lines]
+    wanted = {name for names in named for name in names} - written
+    stored = reader.stored(wanted) if wanted else set()
+    for start in range(0, len(lines), BATCH):
+        some = named[start : start + BATCH]
+        fresh = dict.fromkeys(name for names in some for name in names if name in stored and name not in written)
+        blobs = reader.blobs(fresh) if fresh else {}
+        done: list[bytes] = []
+        for line, names in zip(lines[start : start + BATCH], some, strict=True):
+            done += [_encoder.encode(_blob_line(name, blobs.pop(name))) for name in names if name in blobs]
+            done.append(line)
+        written.update(fresh)
+        yield Line(b"\n".join(done), rows=len(some))
+
+
+def _hashes(line: bytes) -> list[str]:
+    """The texts in a line that may be the hash of a blob, in order; one too many does no harm."""
+    return [name[1:-1].decode() for name in dict.fromkeys(_HASH.findall(line))]
 
 
 def body_of(event: ev.Event) -> Any:
-    """The body as plain values, in the newest version of its shape; the session's number is left to the log."""
+    """The body in the newest version of its shape; the session's number is left to the log."""
     if isinstance(event.body, UnknownEvent):
         return msgspec.json.decode(event.body.raw)
-    body = msgspec.to_builtins(event.body)
     if isinstance(event.body, ev.SessionCreated):
+        body = msgspec.to_builtins(event.body)
         del body["number"]
-    return body
+        return body
+    return event.body
 
 
-def _event_line(event: ev.Event, body: Any) -> dict[str, Any]:
+def _event_line(event: ev.Event) -> dict[str, Any]:
     known = not isinstance(event.body, UnknownEvent)
     line = {"seq": event.seq, "kind": event.kind, "v": event.body.v if known else event.v, "at": event.at}
-    line |= {"actor": event.actor, "body": body}
-    optional = {"step": event.step, "call": event.call}
-    return line | {key: value for key, value in optional.items() if value is not None}
-
-
-def _blobs(reader: LogReader, body: Any, written: set[str]) -> Iterator[tuple[str, bytes]]:
-    """Blobs that ``body`` names and that were not written yet. Hashes of files that are no blobs are just text."""
-    named = [name for name in dict.fromkeys(_hashes(body)) if name not in written]
-    stored = reader.stored(named) if named else set()
-    for name in named:
-        if name in stored:
-            written.add(name)
-            yield name, reader.blob(name)
-
-
-def _hashes(value: Any) -> Iterator[str]:
-    """All texts in a body that may be the hash of a blob, in a fixed order."""
-    match value:
-        case str():
-            if _HASH.fullmatch(value):
-                yield value
-        case dict():
-            for key in sorted(value):
-                yield from _hashes(value[key])
-        case list() | tuple():
-            for item in value:
-                yield from _hashes(item)
+    line |= {"actor": event.actor, "body": body_of(event)}
+    if event.step is not None:
+        line["step"] = event.step
+    if event.call is not None:
+        line["call"] = event.call
+    return line
 
 
 def _blob_line(name: str, data: bytes) -> dict[str, str]:

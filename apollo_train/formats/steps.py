@@ -32,13 +32,8 @@ class StepsFormat:
 
     def row(self, sample: StepSample) -> bytes:
         """The row, put together from turns that are JSON already: a prompt repeats all of the one before."""
-        prompt = b",".join([turn.dumped for turn in sample.turns])
-        return b'{"prompt":[%b],"completion":[%b],"tools":%b,"meta":%b}' % (
-            prompt,
-            dumps(sample.completion),
-            tools_text(sample),
-            dumps(sample.meta),
-        )
+        end = b'],"tools":%b,"meta":%b}' % (tools_text(sample), dumps(sample.meta))
+        return b"".join((b'{"prompt":[', sample.dumped, b'],"completion":[', dumps(sample.completion), end))
 
 
 def tools_text(sample: StepSample) -> bytes:

@@ -81,7 +81,9 @@ def write_parquet(source: Path, out: Path) -> None:
             "Parquet needs pyarrow, which is not installed here: `make train-env`, then .venv-train/bin/apollo-train"
         ) from problem
     numbers = pa.list_(pa.int32())
-    schema = pa.schema([("input_ids", numbers), ("labels", numbers), ("meta", pa.string())])
+    with source.open("rb") as lines:
+        names = [name for name in json.loads(next(lines)) if name != "meta"]
+    schema = pa.schema([*((name, numbers) for name in names), ("meta", pa.string())])
     part = out.with_name(f".{out.name}.part")
     try:
         with pq.ParquetWriter(part, schema) as writer:

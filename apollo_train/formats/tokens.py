@@ -33,6 +33,8 @@ class TokensFormat:
     max_length: int | None = None
     too_long: TooLongChoice = "error"
     """``error``; ``exclude`` the reply; or ``keep_end``: cut the start of its prompt, never its target."""
+    attention_mask: bool = False
+    """Also write a column of ones: Axolotl and LLaMA-Factory know token rows by it."""
     previews: int = 12
     name: str = "tokens"
     version: int = 1
@@ -44,7 +46,7 @@ class TokensFormat:
     def settings(self) -> dict[str, Any]:
         """What the bytes depend on besides log and policy."""
         limits = {"packing": self.packing, "max_length": self.max_length, "too_long": self.too_long}
-        return {**describe(self.renderer), **limits}
+        return {**describe(self.renderer), **limits, "attention_mask": self.attention_mask}
 
     def lines(self, source: Source) -> Iterator[Line | Excluded]:
         """A line per row of the session."""
@@ -77,7 +79,8 @@ class TokensFormat:
             "template": self.settings["template_sha256"],
             "tokenizer": self.settings["tokenizer_sha256"],
         }
-        return {"input_ids": row.ids, "labels": row.labels, "meta": meta}
+        mask = {"attention_mask": [1] * len(row.ids)} if self.attention_mask else {}
+        return {"input_ids": row.ids, **mask, "labels": row.labels, "meta": meta}
 
     def _line(self, row: Row) -> Line:
         trained = [sum(row.trained[reply.start : reply.end]) for reply in row.replies]

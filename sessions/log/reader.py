@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import zlib
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -102,6 +103,13 @@ class LogReader:
             chosen = f"id IN (SELECT id FROM events WHERE {chosen}) ORDER BY seq {order}"
         query = f"SELECT {COLUMNS} FROM events WHERE {chosen}"
         return [event_of(row) for row in self._rows(query, *values, -1 if limit is None else limit)]
+
+    def count(self, session: str, *, kinds: Collection[str] | None = None, up_to: int | None = None) -> int:
+        """How many events (of these kinds) a session has up to the log position ``up_to``."""
+        where, values = _where(session, 0, None, kinds)
+        if up_to is not None:
+            where, values = f"{where} AND id <= ?", (*values, up_to)
+        return int(self._rows(f"SELECT count(*) FROM events WHERE {where}", *values)[0][0])
 
     def event(self, session: str, seq: int) -> Event | None:
         """The event that others call ``(session, seq)``."""
@@ -215,7 +223,7 @@ def _open(path: Path) -> sqlite3.Connection:
 def _connect(path: Path, query: str) -> sqlite3.Connection:
     connection = sqlite3.connect(schema.file_uri(path, query), uri=True, isolation_level=None, check_same_thread=False)
     try:
-        connection.text_factory = lambda data: data.decode(errors="replace")
+        connection.text_factory = partial(str, encoding="utf-8", errors="replace")
         connection.execute(f"PRAGMA busy_timeout = {schema.BUSY_MS}")
         connection.execute("PRAGMA query_only = ON")
         version = schema.check_version(connection, path)

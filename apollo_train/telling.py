@@ -1,0 +1,120 @@
+"""What an export says of itself: its plan before, its progress meanwhile, its report and manifest after."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from apollo_train.counts import Counts
+from apollo_train.formats.base import Configured, Format, Line
+from apollo_train.policy import FilterPolicy
+from apollo_train.samples import Excluded
+
+TELL_EVERY: Final = 64
+"""Replies between two calls of a progress callback."""
+
+Progress = Callable[[int, int], None]
+"""``progress(done, total)``, in replies (events for ``raw``)."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """What an export would be. Exact, except that replies which refer to dropped advice are found on writing only."""
+
+    format: str
+    policy: FilterPolicy
+    position: int
+    counts: Counts
+    per_session: dict[str, Counts]
+    left_out: dict[str, str]
+    """Sessions that take no part, and why."""
+
+    def lines(self) -> list[str]:
+        """The plan for a person."""
+        return list(self.counts.lines())
+
+
+@dataclass(slots=True)
+class ExportReport:
+    """What was written."""
+
+    path: Path
+    excluded: Path
+    manifest: Path
+    format: str
+    policy: str
+    """The policy's name and the first digits of its hash."""
+    position: int
+    counts: Counts
+    per_session: dict[str, Counts]
+    left_out: dict[str, str] = field(default_factory=dict)
+    sha256: str = ""
+
+    def lines(self) -> list[str]:
+        """The report for a person."""
+        return list(self.counts.lines())
+
+
+def manifest_of(report: ExportReport, policy: FilterPolicy, made: Format, hashes: Mapping[str, str]) -> dict[str, Any]:
+    """By which rules, from where, how much: nothing in it depends on when or where the file was written."""
+    ruled = made.unit != "event"
+    settings = {"settings": made.settings} if isinstance(made, Configured) else {}
+    return {
+        "apollo": "export",
+        "v": 1,
+        "format": {"name": made.name, "version": made.version, **settings},
+        "policy": policy.plain() if ruled else None,
+        "policy_sha256": policy.digest if ruled else None,
+        "position": report.position,
+        "counts": msgspec.to_builtins(report.counts),
+        "unseen_share": round(report.counts.unseen_share, 6),
+        "sessions": {name: _short(counts) for name, counts in sorted(report.per_session.items())},
+        "left_out": dict(sorted(report.left_out.items())),
+        "sha256": dict(hashes),
+        "version": version(),
+    }
+
+
+def _short(counts: Counts) -> dict[str, Any]:
+    return {"rows": counts.rows, "trained": counts.trained, "masked": counts.masked, "masked_by": counts.masked_by}
+
+
+def version() -> str:
+    """Which Apollo wrote it."""
+    try:
+        return importlib.metadata.version("apollo-tui")
+    except importlib.metadata.PackageNotFoundError:  # run from a checkout
+        return "0"
+
+
+def nothing_left(per_session: Mapping[str, Counts], counts: Counts) -> str:
+    """Why there is nothing to write, in one line."""
+    reasons = {**counts.left_out, **counts.masked_by}
+    why = ", ".join(f"{number} {reason}" for reason, number in sorted(reasons.items()))
+    if not per_session:
+        return f"no session is left to export ({why or 'the log has none'}): choose others, or another policy"
+    return f"no reply is left to train ({why or 'there are none yet'}): choose other sessions, or another policy"
+
+
+class Teller:
+    """Tells how far the export is, now and then."""
+
+    def __init__(self, progress: Progress | None, total: int, done: int = 0) -> None:
+        self._progress, self._total, self._done, self._told = progress, total, done, done
+
+    def __call__(self, item: Line | Excluded) -> None:
+        """One more line."""
+        self._done += 1 if isinstance(item, Excluded) else (item.trained or item.rows)
+        if self._progress and self._done - self._told >= TELL_EVERY:
+            self._told = self._done
+            self._progress(min(self._done, self._total), self._total)
+
+    def end(self) -> None:
+        """All is done."""
+        if self._progress:
+            self._progress(self._total, self._total)
