@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 from sessions.log import events as ev
 from widgets.entry_kinds import build
 from widgets.glyphs import duration
 from widgets.views import Entry, FlagMark
+
+FEW_LINES: Final = 3
+FEW_CHARACTERS: Final = 200
+"""A reply of no more than this between two looks is folded with them."""
 
 Key = tuple[str, int, int]
 """What later events find their entry by: ("call", step, call), ("reply", step, 0), ("advice", number, 0), ..."""
@@ -197,26 +202,29 @@ def covers(target: ev.Target, anchor: ev.Event) -> bool:
 def fold_polls(entries: Sequence[Entry], least: int = 3) -> list[Entry]:
     """Runs of ``least`` or more polling actions become one row ("wait ×14"), known by its first.
 
-    A flag, a problem or anything that is said ends a run: nothing that a reader must see is folded away.
+    A flag, a problem or anything that is said at length ends a run: nothing that a reader must see is folded away. A
+    few words before the next look ("still at epoch 3") go with it.
     """
     out: list[Entry] = []
     run: list[Entry] = []
+    said: list[Entry] = []
     between: list[Entry] = []
 
     def close() -> None:
         if len(run) >= least:
-            out.append(_fold(run))
+            out.append(_fold(run, said))
         else:
-            out.extend(run)
+            out.extend(sorted([*run, *said], key=lambda entry: entry.seq))
         out.extend(between)
-        run.clear()
-        between.clear()
+        for held in (run, said, between):
+            held.clear()
 
     for entry in entries:
         if entry.kind == "action" and entry.polling and not entry.flags and entry.outcome in ("ok", "timeout"):
             run.append(entry)
+            said.extend(between)
             between.clear()
-        elif run and entry.quiet and not entry.flags:
+        elif run and not entry.flags and (entry.quiet or _few_words(entry)):
             between.append(entry)
         else:
             close()
@@ -225,7 +233,18 @@ def fold_polls(entries: Sequence[Entry], least: int = 3) -> list[Entry]:
     return out
 
 
-def _fold(run: Sequence[Entry]) -> Entry:
+def _few_words(entry: Entry) -> bool:
+    """A reply that only says that it goes on waiting."""
+    return (
+        entry.kind == "reply"
+        and not entry.live
+        and entry.name != "interrupted"
+        and len(entry.body) <= FEW_LINES
+        and sum(len(text) for line in entry.body for text, _ in line) <= FEW_CHARACTERS
+    )
+
+
+def _fold(run: Sequence[Entry], said: Sequence[Entry] = ()) -> Entry:
     first, last = run[0], run[-1]
     names = list(dict.fromkeys(entry.name for entry in run))
     spent = sum(entry.duration_ms or 0 for entry in run)
@@ -244,5 +263,5 @@ def _fold(run: Sequence[Entry]) -> Entry:
         note=f"{len(run)} looks in {duration(spent)}",
         detail=tuple(line for entry in run for line in ((*entry.head, (f"  {entry.tail}", "dim")),)),
         polling=True,
-        members=tuple(entry.seq for entry in run),
+        members=tuple(sorted(entry.seq for entry in (*run, *said))),
     )

@@ -207,9 +207,9 @@ def _idle(w: Watch, event: ev.Event, acted: Acted) -> Streak:
 
 
 def _longer(streak: Streak, event: ev.Event, key: str) -> Streak:
-    """One more; ``seq`` stays that of the first."""
+    """One more; ``seq`` and ``at`` stay those of the first."""
     if streak.count and streak.key in ("", key):
-        return Streak(streak.count + 1, streak.seq, event.at, key, streak.step)
+        return Streak(streak.count + 1, streak.seq, streak.at, key, streak.step)
     return Streak(1, event.seq, event.at, key, event.step or 0)
 
 

@@ -187,9 +187,40 @@ def test_polling_folds_into_one_row_and_nothing_that_matters_is_folded_away() ->
     book.add(told.events)
     folded = [entry for entry in fold_polls(book.entries()) if not entry.quiet]
     assert [entry.kind for entry in folded] == ["fold", "action", "reply"]
-    assert len(folded[0].members) == 5
+    assert [seq for seq in folded[0].members if book.entry(seq).kind == "action"] == folded_actions(book, 5)  # type: ignore[union-attr]
     assert folded[0].seq == folded[0].members[0]
     assert "wait ×5" in shown(folded[0], compact=True)[0]
+
+
+def folded_actions(book: EntryBook, count: int) -> list[int]:
+    return [entry.seq for entry in book.entries() if entry.kind == "action"][:count]
+
+
+def test_a_few_words_between_two_looks_are_folded_with_them_but_not_much_text_and_not_the_last_word() -> None:
+    told = Told()
+    for step in range(1, 5):
+        told.reply(step, text=f"Still at epoch {step}.")
+        told.action(step, name="job_output", job=3)
+    told.reply(5, text="The loss has stopped falling. " * 20)
+    told.action(5, name="job_output", job=3)
+    told.reply(6, text="Done.")
+    book = EntryBook()
+    book.add(told.events)
+    folded = fold_polls(book.entries())
+    assert [entry.kind for entry in folded] == ["reply", "fold", "reply", "action", "reply"]
+    words = [book.entry(seq).kind for seq in folded[1].members]  # type: ignore[union-attr]
+    assert words == ["action", "reply", "action", "reply", "action", "reply", "action"]
+    assert "job_output ×4" in shown(folded[1], compact=True)[0]
+
+
+def test_too_few_looks_stay_as_they_are_in_their_order() -> None:
+    told = Told()
+    for step in range(1, 3):
+        told.reply(step, text="Not yet.")
+        told.action(step, name="job_output", job=3)
+    book = EntryBook()
+    book.add(told.events)
+    assert fold_polls(book.entries()) == book.entries()
 
 
 def test_entries_from_foreign_text_are_clean_before_any_widget_sees_them() -> None:
