@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -96,7 +97,7 @@ class Reviewer:
     false_positives: float
     seed: str
 
-    def review(self, steps: list[Seen]) -> list[int]:
+    def review(self, steps: Sequence[Seen]) -> list[int]:
         """The steps that get a flag. Each step has its own luck, so that a better annotator flags the same and more."""
         return [seen.step for seen in steps if self._flags(seen)]
 

@@ -58,15 +58,6 @@ class Train(_Table, frozen=True):
     schedule: str
 
 
-class Size(_Table, frozen=True):
-    """How much is played."""
-
-    seeds: tuple[int, ...]
-    episodes: int
-    tests: int
-    sweep_seeds: tuple[int, ...]
-
-
 class Sweeps(_Table, frozen=True):
     """The other values of one knob at a time."""
 
@@ -75,6 +66,17 @@ class Sweeps(_Table, frozen=True):
     delay: tuple[tuple[int, int], ...]
     look_rate: tuple[float, ...]
     systematic_share: tuple[float, ...]
+
+
+class Size(_Table, frozen=True):
+    """How much is played. Each test episode is sampled and greedy; ``tests_in_host`` of them also in the host."""
+
+    seeds: tuple[int, ...]
+    episodes: int
+    tests: int
+    tests_in_host: int
+    sweep_seeds: tuple[int, ...]
+    sweeps: Sweeps
 
 
 class Knobs(_Table, frozen=True):
@@ -86,7 +88,6 @@ class Knobs(_Table, frozen=True):
     train: Train
     quick: Size
     full: Size
-    sweeps: Sweeps
 
     def size(self, which: Literal["quick", "full"]) -> Size:
         """How much is played in the quick or the full version."""

@@ -88,9 +88,10 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(paths: LogPaths) -> AsyncIterator[Desk]:
+async def desk(paths: LogPaths, *, start: bool = True) -> AsyncIterator[Desk]:
     """A desk at the host of this log, which is started if it does not run."""
-    await ensure_host(paths)
+    if start:
+        await ensure_host(paths)
     client = await HostClient.connect(paths, actor=ACTOR, client="script")
     with LogReader(paths.log) as reader:
         made = Desk(client, reader)
@@ -126,13 +127,13 @@ class Cast:
     tag: str
     temperature: float = 1.0
 
-    def create(self, task: TaskFile, seed: int, *, start: bool) -> protocol.CreateSession:
+    def create(self, task: TaskFile, seed: int) -> protocol.CreateSession:
         """The request that makes the session of a task."""
         quirks = {"temperature": self.temperature, "seed": seed, "tool_choice": "required"}
         spec = ev.ModelSpec("openai", self.model, base_url=self.url, max_output_tokens=8, quirks=quirks)
         return protocol.CreateSession(
             request=uuid.uuid4().hex, title=task.title, task=task.text, model=spec, tools=task.tools,
-            environment=task.environment, env={"PATH": "/usr/bin:/bin"}, task_id=task.id, tags=(self.tag,), start=start,
+            environment=task.environment, env={"PATH": "/usr/bin:/bin"}, task_id=task.id, tags=(self.tag,), start=False,
         )  # fmt: skip
 
 
@@ -142,16 +143,24 @@ async def play(
     """Play the episodes, in their order; with ``annotator`` somebody advises."""
     room = asyncio.Semaphore(AT_ONCE)
 
-    async def one(episode: int) -> Played:
+    async def one(session: str, episode: int) -> Played:
         async with room:
-            task = load_task(write_task(world, episode, folder))
-            made = await at.client.call(cast.create(task, episode, start=annotator is None))
-            if annotator is not None:
-                await _advised(at, world, made.session, annotator, f"{cast.tag} {world.seed} {episode}")
-            await at.rest(made.session)
-            return played(at.reader, made.session, episode)
+            if annotator is None:
+                await at.client.call(protocol.Control(request=uuid.uuid4().hex, session=session, verb="start"))
+                await at.rest(session)
+            else:
+                await _advised(at, world, session, annotator, f"{cast.tag} {world.seed} {episode}")
+            return played(at.reader, session, episode)
 
-    return list(await asyncio.gather(*(one(episode) for episode in episodes)))
+    # One after the other: an export is in the order of ids, and a trainer draws its batches by that order.
+    sessions = [await _created(at, world, cast, episode, folder) for episode in episodes]
+    return list(await asyncio.gather(*map(one, sessions, episodes)))
+
+
+async def _created(at: Desk, world: World, cast: Cast, episode: int, folder: Path) -> str:
+    task = load_task(write_task(world, episode, folder))
+    made = await at.client.call(cast.create(task, episode))
+    return str(made.session)
 
 
 async def _advised(at: Desk, world: World, session: str, annotator: Annotator, seed: str) -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,8 +61,6 @@ class Models:
 
 def pick(logits: Sequence[float], calls: dict[int, str], ids: Sequence[int], *, temperature: float, seed: int) -> str:
     """One of the calls (a server that is told ``tool_choice: required`` lets nothing else through)."""
-    import math
-
     if temperature <= 0:
         return calls[max(calls, key=lambda number: (logits[number], -number))]
     most = max(logits[number] for number in calls)
@@ -108,10 +108,8 @@ async def serve(models: Models, ready: Callable[[int], None]) -> None:
 def main() -> None:
     """Serve the models of the run that is named, and print the port."""
     models = Models(Path(sys.argv[1]))
-    try:
+    with suppress(KeyboardInterrupt):
         asyncio.run(serve(models, lambda port: print(port, flush=True)))
-    except KeyboardInterrupt:
-        pass
 
 
 if __name__ == "__main__":

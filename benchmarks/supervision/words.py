@@ -18,7 +18,10 @@ from benchmarks.supervision.chain import Shape
 
 END: Final = "<|end|>"
 """Ends each reply: the token that the server stops on."""
-PATTERN: Final = r"act\(do=[A-Z]+[0-9]*\)|<\|end\|>|\b(?:K[0-9]|C[0-9]|E[0-9]|A[0-9]|FIX[0-9]|WAIT|SUBMIT|BUSY|READY|SUCCESS|FAILURE)\b"
+PATTERN: Final = (
+    r"act\(do=[A-Z]+[0-9]*\)|<\|end\|>"
+    r"|\b(?:K[0-9]|C[0-9]|E[0-9]|A[0-9]|FIX[0-9]|WAIT|SUBMIT|BUSY|READY|SUCCESS|FAILURE)\b"
+)
 TEMPLATE: Final = (
     "{% for message in messages %}{{ message.content }}"
     "{% for call in message.tool_calls or [] %}{{ call.function.name }}("

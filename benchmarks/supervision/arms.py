@@ -1,0 +1,71 @@
+"""The arms: which sessions each trains on, and the policy file by which the product decides what is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from benchmarks.supervision.annotator import LABEL
+
+RANDOM: Final = "control/random"
+"""The label of the control: as many flags as the annotator set, on actions drawn at random."""
+Rollouts = Literal["raw", "advised", "oracle"]
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One way to make a training set. ``masks`` is the label whose flags mask; "" masks nothing."""
+
+    name: str
+    rollouts: Rollouts
+    masks: str = ""
+    advice: Literal["kept", "dropped"] = "kept"
+    successes: bool = False
+
+    @property
+    def policy(self) -> str:
+        """The policy file (TOML)."""
+        lines = ["version = 1", f'name = "{self.name}"']
+        if self.successes:
+            lines += ["", "[sessions]", "min_score = 1.0"]
+        lines += ["", "[flags]", 'sources = ["human"]' if self.masks else "sources = []"]
+        if self.masks:
+            lines.append(f'labels = ["{self.masks}"]')
+        if self.advice == "dropped":
+            lines += ["", "[advice]"]
+            lines += [f'{kind} = "dropped"' for kind in ("knowledge", "strategy", "correction", "stop", "other")]
+        return "\n".join(lines) + "\n"
+
+
+UNTRAINED: Final = "untrained"
+ARMS: Final = (
+    Arm("raw", "raw"),
+    Arm("successes", "raw", successes=True),
+    Arm("raw-masked", "raw", masks=LABEL),
+    Arm("raw-random-masks", "raw", masks=RANDOM),
+    Arm("advice-kept", "advised"),
+    Arm("advice-dropped", "advised", advice="dropped"),
+    Arm("advice-kept-masked", "advised", masks=LABEL),
+    Arm("advice-dropped-masked", "advised", masks=LABEL, advice="dropped"),
+    Arm("oracle", "oracle"),
+)
+"""All trained arms, in the order of the table."""
+TITLES: Final = {
+    UNTRAINED: "untrained",
+    "raw": "raw rollouts",
+    "successes": "raw, successes only",
+    "raw-masked": "raw + masks",
+    "raw-random-masks": "raw + random masks",
+    "advice-kept": "advice kept, no masks",
+    "advice-dropped": "advice dropped, no masks",
+    "advice-kept-masked": "advice kept + masks",
+    "advice-dropped-masked": "advice dropped + masks",
+    "oracle": "all-correct oracle",
+}
+SWEPT: Final = ("raw-masked", "advice-dropped-masked")
+"""The arms that the sweeps of flags train again."""
+
+
+def arm(name: str) -> Arm:
+    """The arm of that name."""
+    return next(each for each in ARMS if each.name == name)

@@ -1,0 +1,55 @@
+"""One arm: the product's export and the product's trainer, on the sessions of one kind of rollout. Needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.supervision.arms import Arm
+from benchmarks.supervision.knobs import Train
+from benchmarks.supervision.words import END
+from sessions.log.reader import LogReader
+
+
+class TrainedOn(msgspec.Struct, frozen=True):
+    """What an arm was trained on."""
+
+    rows: int
+    tokens: int
+    trained: int
+    steps: int
+    loss: float
+
+
+class NothingToTrain(Exception):
+    """The policy leaves no action."""
+
+
+def train(reader: LogReader, sessions: Sequence[str], arm: Arm, base: Path, out: Path, knobs: Train) -> TrainedOn:
+    """Train the base on what the arm's policy leaves of these sessions; the model is in ``out``/model."""
+    from apollo_train.errors import NothingToExport
+    from apollo_train.token_cli import tokens_format
+    from apollo_train.trainers.running import Job, run
+    from apollo_train.trainers.settings import TrainSettings
+
+    out.mkdir(parents=True)
+    policy = out / "policy.toml"
+    policy.write_text(arm.policy, "utf-8")
+    made = tokens_format(
+        str(base), None, (END,), max_length=None, too_long="error", packing="rounds", no_think="mask", previews=3
+    )
+    settings = TrainSettings(
+        model=str(base), output=out, max_steps=knobs.max_steps, learning_rate=knobs.learning_rate,
+        schedule=knobs.schedule, batch=knobs.batch, accumulate=1, lora=0, precision="fp32", checkpointing=False,
+        save_steps=10 * knobs.max_steps, log_steps=knobs.max_steps,
+    )  # fmt: skip
+    try:
+        record = run(Job("sft", reader, list(sessions), str(policy), made, settings), lambda _: None)
+    except NothingToExport as error:
+        raise NothingToTrain(str(error)) from error
+    done = record["finished"]
+    return TrainedOn(
+        made.report.rows, made.report.tokens, made.report.trained, done["steps"], done["metrics"]["train_loss"]
+    )

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from benchmarks.supervision.arms import ARMS, SWEPT, UNTRAINED
+from benchmarks.supervision.knobs import load_knobs
+from benchmarks.supervision.report import write
+from benchmarks.supervision.stats import difference, estimate
+from benchmarks.supervision.testing import Score
+from benchmarks.supervision.training import TrainedOn
+from benchmarks.supervision.unit import SHARE_ARMS, ArmResult, Cost, Point, Result, Rollout
+
+KNOBS = load_knobs()
+
+
+def made(name: str, success: float, flags: int = 0) -> ArmResult:
+    tested = Score(success, success, success)
+    return ArmResult(name, tested, tested, Cost(0, flags), TrainedOn(60, 900, 300, 60, 0.1))
+
+
+def result(seed: int, share: float = 0.5, points: bool = False) -> Result:
+    names = (UNTRAINED, *(each.name for each in ARMS)) if share == 0.5 else (UNTRAINED, *SHARE_ARMS)
+    arms = [made(name, (3 * place + seed % 3) / 40, flags=100 * ("masked" in name)) for place, name in enumerate(names)]
+    rollouts = {name: Rollout(60, 800, 0.5, 0.2, 10) for name in ("raw", "advised", "oracle")}
+    swept = [Point("recall", value, made(name, 0.5)) for value in ("1.0", "0.5") for name in SWEPT]
+    return Result(seed, share, arms, rollouts, swept if points else [])
+
+
+def test_an_interval_is_that_of_the_textbook() -> None:
+    # 1, 2, 3, 4: mean 2.5, standard error 0.6455, t(3) = 3.182.
+    found = estimate([1.0, 2.0, 3.0, 4.0])
+    assert found.mean == pytest.approx(2.5)
+    assert found.half == pytest.approx(2.054, abs=1e-3)
+    assert estimate([0.4]).half is None
+
+
+def test_differences_are_taken_seed_by_seed() -> None:
+    found = difference([0.9, 0.5], [0.8, 0.4])
+    assert found.mean == pytest.approx(0.1)
+    assert found.half == pytest.approx(0.0, abs=1e-9)
+
+
+def test_the_report_names_every_arm_and_its_pictures_are_well_formed(tmp_path: Path) -> None:
+    units = [result(seed, points=seed in (21, 22)) for seed in KNOBS.quick.seeds]
+    shares = [result(seed, share) for seed in KNOBS.quick.sweep_seeds for share in (0.0, 1.0)]
+    table = write(tmp_path, "quick", KNOBS, KNOBS.quick, units, shares)
+    assert table.count("| all-correct oracle |") == 1
+    assert "| recall | 0.5 | 0.85 | 1.0 |" in table
+    assert "| systematic_share | 0 | 0.5 | 1 |" in table
+    raw = [(3 * 1 + seed % 3) / 40 for seed in KNOBS.quick.seeds]
+    assert f"| raw rollouts | {estimate(raw)} |" in table
+    pictures = sorted(tmp_path.glob("*.svg"))
+    assert [path.stem for path in pictures] == ["arms", "recall", "systematic_share"]
+    for path in pictures:
+        assert ET.parse(path).getroot().tag.endswith("svg")
+
+
+def test_the_worth_of_an_action_of_the_annotator_is_the_gain_over_raw_rollouts(tmp_path: Path) -> None:
+    units = [result(seed) for seed in KNOBS.quick.seeds]
+    table = write(tmp_path, "quick", KNOBS, KNOBS.quick, units, [])
+    # raw + masks is two places after raw: 6 / 40 more, for 100 flags.
+    (line,) = [line for line in table.splitlines() if line.startswith("| raw + masks |")]
+    assert line.endswith("| 0 | 100 | 0.15 ± 0.00 |")
