@@ -10,10 +10,10 @@ TRAIN_VENV := .venv-train
 TRAIN_STAMP := $(TRAIN_VENV)/.apollo-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop test train-env test-train conformance lint types layers check pictures bench clean
+.PHONY: help setup demo demo-stop test train-env test-train conformance lint types layers check pictures bench bench-supervision clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 20
 
 setup: $(STAMP) ## Make .venv with pinned versions
 
@@ -54,6 +54,9 @@ test-train: $(TRAIN_STAMP) ## Run the tests of the trainers, on the CPU
 
 conformance: $(TRAIN_STAMP) ## Hand our files to another trainer's loader: TRAINER=trl|renderers|ms-swift|llamafactory|axolotl
 	@PYTHON=$(PYTHON) bash scripts/conformance.sh $(TRAINER)
+
+bench-supervision: $(TRAIN_STAMP) ## Does supervision pay? Table and plots in docs/supervision; FULL=1 for the long version
+	@$(TRAIN_VENV)/bin/python -m benchmarks.supervision $(if $(FULL),--full)
 
 lint: $(STAMP) ## ruff
 	$(BIN)/ruff check .
