@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar, get_args
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.css.styles import RenderStyles
+from textual.dom import DOMNode
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
@@ -19,7 +20,6 @@ from widgets.views import Line, Role, Span
 class Painter(Widget):
     """A widget that paints rows itself. Subclasses implement ``row(y)``; nothing here reads, queries or waits."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"role-{role}" for role in get_args(Role)} | {"role-selected"}
     ALLOW_SELECT = False
     DEFAULT_CSS = """
     Painter {
@@ -60,11 +60,26 @@ class Painter(Widget):
     def notify_style_update(self) -> None:
         """Styles changed (theme, focus): resolve roles anew."""
         super().notify_style_update()
+        self._component_styles.clear()
         self._styles_by_role.clear()
         self.styles_changed()
 
     def styles_changed(self) -> None:
         """Drop what was painted with the old styles. Subclasses with caches of strips extend this."""
+
+    def get_component_styles(self, *names: str) -> RenderStyles:
+        """The styles of roles, matched when they are first painted.
+
+        Textual matches every component class of a widget whenever anything about its style may have changed, also at a
+        change of focus: with twenty roles a painter that was most of the app's start.
+        """
+        for name in names:
+            if name not in self._component_styles:
+                node = DOMNode(classes=name)
+                node._attach(self)
+                self.app.stylesheet.apply(node, animate=False)
+                self._component_styles[name] = node.styles
+        return super().get_component_styles(*names)
 
     def style_of(self, role: Role, selected: bool = False) -> Style:
         """The style of a role, on the background of a selected row if ``selected``."""
