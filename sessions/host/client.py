@@ -63,9 +63,12 @@ class HostClient:
         self.welcome: protocol.Welcome
 
     @classmethod
-    async def connect(cls, paths: LogPaths, *, actor: str, client: ClientKind = "cli") -> HostClient:
+    async def connect(
+        cls, paths: LogPaths, *, actor: str, client: ClientKind = "cli", anyhow: bool = False
+    ) -> HostClient:
         """Connect and shake hands. Raises HostDown, or Mismatch when the two could not understand each other.
 
+        ``anyhow``: take also a host of another protocol or schema, which then only says how it is, and stops.
         Other code than ours that speaks the same protocol is no error: ``welcome.mismatch`` then says so in a line.
         """
         try:
@@ -85,7 +88,7 @@ class HostClient:
             await self.close()
             raise
         theirs = (self.welcome.protocol, self.welcome.schema)
-        if theirs != (protocol.PROTOCOL, SCHEMA_VERSION):
+        if theirs != (protocol.PROTOCOL, SCHEMA_VERSION) and not anyhow:
             await self.close()
             raise Mismatch(self.welcome.mismatch or f"the host (pid {self.welcome.pid}) speaks protocol {theirs[0]}")
         return self
@@ -239,7 +242,7 @@ def call_once(
     async def once() -> Any:
         if start:
             await ensure_host(paths, *options)
-        client = await HostClient.connect(paths, actor=actor)
+        client = await HostClient.connect(paths, actor=actor, anyhow=isinstance(params, protocol.ANYHOW))
         try:
             return await client.call(params, seconds=None if params.method in protocol.SLOW else seconds)
         finally:

@@ -355,6 +355,9 @@ ANSWERS: dict[str, type] = {
 SLOW = frozenset({CreateSession.method, ImportFile.method, StopHost.method})
 """Methods that may take minutes (a workspace is copied, boundaries are waited for)."""
 
+ANYHOW = (Status, StopHost)
+"""Calls that a host takes from clients of any protocol: how else could it be replaced by one that they understand?"""
+
 NOTIFICATIONS: dict[str, type[Changed | DeltaFrame | Clients]] = {
     "changed": Changed,
     "delta": DeltaFrame,

@@ -152,8 +152,7 @@ class Connection:
             raise wire.RpcError("params", f"{hello.actor!r} is no actor; write human:NAME without blanks")
         welcome = self._server.answerer.welcome(hello)
         agree = (hello.protocol, hello.schema) == (welcome.protocol, welcome.schema)
-        # Whoever speaks another protocol may still ask how the host is, and stop it.
-        self._limited_to = None if agree else frozenset({"hello", protocol.Status.method, protocol.StopHost.method})
+        self._limited_to = None if agree else frozenset({"hello", *(call.method for call in protocol.ANYHOW)})
         if not self.info.actor and agree:
             self.info = ClientInfo(actor=hello.actor, client=hello.client, since=self.info.since)
             self._server.feed.attach(self)

@@ -11,7 +11,7 @@ import pytest
 from hosting import ACTOR, Raw, new_session, running_host, until
 
 from sessions.host import protocol, wire
-from sessions.host.client import HostClient, Mismatch, RequestRefused
+from sessions.host.client import HostClient, Mismatch, RequestRefused, call_once, host_status, wait_stopped
 from sessions.host.deltas import EVERY
 from sessions.log.schema import SCHEMA_VERSION
 from sessions.providers.base import Delta
@@ -217,3 +217,18 @@ async def test_a_defect_in_a_handler_is_that_calls_error_and_not_the_hosts(
 def test_lone_surrogates_do_not_stop_a_message() -> None:
     line = wire.request(1, "annotate", {"text": "caf\udce9", "fine": "é"})
     assert json.loads(line)["params"] == {"text": "caf\ufffd", "fine": "é"}
+
+
+async def test_a_host_of_another_protocol_can_still_be_asked_how_it_is_and_be_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_host(tmp_path) as host:
+        monkeypatch.setattr("sessions.host.client.SCHEMA_VERSION", 99)
+        status = await asyncio.to_thread(host_status, host.paths)
+        assert status is not None
+        advice = protocol.QueueAdvice(request="r", session="s", text="t")
+        with pytest.raises(Mismatch, match="apollo host restart"):
+            await asyncio.to_thread(call_once, host.paths, advice, actor=ACTOR, start=False)
+        stop = protocol.StopHost(by=ACTOR)
+        assert (await asyncio.to_thread(call_once, host.paths, stop, actor=ACTOR, start=False)).pid == status.pid
+        await asyncio.to_thread(wait_stopped, host.paths)
