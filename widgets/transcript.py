@@ -14,6 +14,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from widgets.cells import restyle, slice_line, text_of
+from widgets.folding import Folds
 from widgets.live import LIVE_SEQ, live_entries
 from widgets.moves import MOVES
 from widgets.paint import Painter
@@ -72,6 +73,8 @@ class Transcript(Painter, can_focus=True):
         self._keep: Callable[[Anchor], bool] | None = None
         self._routine = False
         self._entries: dict[int, Entry] = {}
+        self._folds = Folds()
+        self._fold_again = False
         self._asked: set[int] = set()
         self._live: list[Entry] = []
         self._live_step = 0
@@ -109,12 +112,14 @@ class Transcript(Painter, can_focus=True):
         for kept in (self._entries, self._asked, self._expanded, self._cache):
             kept.clear()
         self.selected, self._keep, self._routine, self._live_step = None, None, False, 0
+        self._folds.clear()
         self._reading.follow()
         self._changed()
 
     def supply(self, entries: Iterable[Entry]) -> None:
         """Entries that were asked for, or that changed."""
         for entry in entries:
+            self._fold_again = self._fold_again or entry.polling or bool(self._folds)
             self._entries[entry.seq] = entry
             self._asked.discard(entry.seq)
             if entry.kind == "reply" and entry.step is not None and self._live and entry.step >= self._live_step:
@@ -141,6 +146,7 @@ class Transcript(Painter, can_focus=True):
         self._keep = predicate
         self._routine = predicate is not None and routine
         self._seqs = [anchor.seq for anchor in self._anchors if predicate is None or predicate(anchor)]
+        self._fold_again = True
         self._changed()
 
     def highlight(self, pattern: str) -> None:
@@ -175,14 +181,21 @@ class Transcript(Painter, can_focus=True):
         return None if seq is None else self._entries.get(seq)
 
     def in_sight(self) -> tuple[int, ...]:
-        """The seqs in sight, in order."""
-        return tuple(dict.fromkeys(seq for _, seq, _ in self._shown if 0 < seq < LIVE_SEQ))
+        """The seqs in sight, in order; who sees the row of a run sees all of it."""
+        sight: dict[int, None] = {}
+        for _, seq, _ in self._shown:
+            if 0 < seq < LIVE_SEQ:
+                run = self._folds.run_at(seq)
+                sight |= dict.fromkeys(run.members if run is not None else (seq,))
+        return tuple(sight)
 
     def reveal(self, seq: int, select: bool = True) -> None:
         """Show the entry ``seq`` (or the last one before it), and select it."""
         index = bisect.bisect_right(self._seqs, seq) - 1
         if index < 0:
             return
+        if self._folds.hidden(self._seqs[index]):
+            self._folds.unfold(self._seqs[index])
         if select:
             self.selected = self._seqs[index]
         rows = max(1, self.size.height)
@@ -243,8 +256,11 @@ class Transcript(Painter, can_focus=True):
         self.follow()
 
     def action_open(self) -> None:
-        """Open the selected entry."""
-        if self.selected is not None:
+        """Open the selected entry; a run of polls unfolds."""
+        if self.selected is not None and self._folds.unfold(self.selected):
+            self._reading.unfollow()
+            self.reveal(self.selected)
+        elif self.selected is not None:
             self.post_message(self.EntryOpened(self.selected))
 
     def on_click(self, event: events.Click) -> None:
@@ -304,6 +320,9 @@ class Transcript(Painter, can_focus=True):
         seq = self._seq_at(index)
         entry = self._entries.get(seq) if seq < LIVE_SEQ else self._live[index - len(self._seqs)]
         selected = seq == self.selected
+        if self._folds.hidden(seq):
+            return []
+        entry = self._folds.run_at(seq) or entry
         if entry is None:
             return [(("  …", "dim"),)]
         if entry.quiet and not selected and not self._routine:
@@ -333,6 +352,13 @@ class Transcript(Painter, can_focus=True):
         """Lay out anew, ask for what is missing, have the rows painted that differ."""
         if not self.is_mounted or self.size.height <= 0:
             return
+        if self._fold_again:
+            self._fold_again = False
+            # A filter shows single entries, so that each can be judged.
+            folded = self._folds.build(self._entries if self._keep is None else {}, self._index)
+            if folded and self._reading.following:
+                # Rows have gone: the end stands at the bottom of the screen again.
+                self._reading.follow()
         rows: list[tuple[Line, int, bool]] = []
         for item, row in self._reading.places(self.size.height):
             seq = self._seq_at(item)
@@ -365,3 +391,4 @@ class Transcript(Painter, can_focus=True):
             near = set(self._seqs[max(0, first - KEPT // 4) : last + KEPT // 4]) | {self.selected}
             self._entries = {seq: entry for seq, entry in self._entries.items() if seq in near}
             self._cache = {seq: kept for seq, kept in self._cache.items() if seq in near}
+            self._fold_again = True

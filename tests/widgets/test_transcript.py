@@ -40,7 +40,10 @@ class TranscriptApp(App[None]):
     def on_transcript_entries_needed(self, message: Transcript.EntriesNeeded) -> None:
         self.asked.extend(message.seqs)
         if self.answer:
-            self.query_one(Transcript).supply(entry(seq, self.words) for seq in message.seqs)
+            self.query_one(Transcript).supply(self.made(seq) for seq in message.seqs)
+
+    def made(self, seq: int) -> Entry:
+        return entry(seq, self.words)
 
     def on_transcript_entry_opened(self, message: Transcript.EntryOpened) -> None:
         self.opened.append(message.seq)
@@ -218,3 +221,59 @@ def test_going_forward_and_back_comes_home(heights: list[int], data: st.DataObje
     behind = back(heights.__getitem__, every[at], rows)
     shown = window(heights.__getitem__, len(heights), behind, 1)
     assert shown == [every[max(0, at - rows)]]
+
+
+class PollingApp(TranscriptApp):
+    """Entries 10 to 200 only look whether something has moved; all others do something."""
+
+    def made(self, seq: int) -> Entry:
+        return poll(seq) if 10 <= seq <= 200 else entry(seq)
+
+
+def poll(seq: int) -> Entry:
+    return Entry(
+        seq, "action", START, step=seq, call=1, name="wait", head=((f"wait {seq}", "call"),), outcome="ok",
+        duration_ms=60_000, polling=True,
+    )  # fmt: skip
+
+
+async def test_a_run_of_polls_is_one_row_that_enter_unfolds_and_that_is_read_whole() -> None:
+    app = PollingApp(205)
+    async with app.run_test(size=(80, 24)) as pilot:
+        transcript = app.query_one(Transcript)
+        for _ in range(20):
+            await pilot.pause()
+        text = "\n".join(app.text())
+        assert "wait ×191" in text and "191 looks in 3 h 11" in text
+        assert "word9" in text and "word205" in text and "wait 100" not in text
+        assert 150 in transcript.in_sight()
+        transcript.reveal(10)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.opened == []
+        assert "wait 11" in "\n".join(app.text()) and "×191" not in "\n".join(app.text())
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.opened == [10]
+
+
+async def test_a_jump_into_a_run_of_polls_shows_the_very_action() -> None:
+    app = PollingApp(205)
+    async with app.run_test(size=(80, 24)) as pilot:
+        transcript = app.query_one(Transcript)
+        for _ in range(20):
+            await pilot.pause()
+        transcript.reveal(120)
+        await pilot.pause()
+        assert transcript.selected == 120
+        assert "wait 120" in "\n".join(app.text())
+
+
+async def test_a_filter_shows_polls_one_by_one() -> None:
+    app = PollingApp(205)
+    async with app.run_test(size=(80, 24)) as pilot:
+        transcript = app.query_one(Transcript)
+        transcript.keep(lambda anchor: anchor.seq % 5 == 0)
+        for _ in range(10):
+            await pilot.pause()
+        assert "wait 200" in "\n".join(app.text()) and "×" not in "\n".join(app.text())
