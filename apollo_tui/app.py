@@ -16,7 +16,7 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from apollo_tui import keys, telling
+from apollo_tui import keys, memory, telling
 from apollo_tui.alerts import Alerts
 from apollo_tui.desk import Desk
 from apollo_tui.feed import ClientsChanged, DeltasArrived, EventsArrived, Feed, LinkChanged, Loaded, NotDone
@@ -25,7 +25,6 @@ from apollo_tui.presence import RETURN_MS
 from apollo_tui.pressing import Presser
 from apollo_tui.screens.base import ApolloScreen
 from apollo_tui.screens.board import BoardScreen
-from apollo_tui.screens.returning import come_back, greet
 from apollo_tui.seeding import seed_of
 from apollo_tui.state import Change
 from apollo_tui.thin import ThinScreen
@@ -40,6 +39,8 @@ from widgets.receipt import Level
 LEAVE_S: Final = 1.0
 """So long leaving waits for the log to hear what was read."""
 
+SETTLED_S: Final = 5.0
+"""Without a log to read, the app has started after so long."""
 ALERT_MS: Final = 1_000
 
 TICK_S: Final = 0.1
@@ -84,6 +85,7 @@ class ApolloApp(App[None], inherit_bindings=False):
         for problem in problems[:1]:
             self.say(f"config, keys: {problem}; the default keys are used", "error")
         self.set_interval(TICK_S, self._tick)
+        self.set_timer(SETTLED_S, memory.settle)
         self.to_terminal(self._alerts.begin())
         await self.desk.feed.start(self.post_message)
 
@@ -107,6 +109,9 @@ class ApolloApp(App[None], inherit_bindings=False):
             seed = await self.desk.feed.read(partial(seed_of, session=session, actor=self.desk.actor))
             self.desk.state.seed(session, seed.window, seed.flags, seed.cursor, seed.unread)
             self._show(Change(sessions={session}, entries={session: set()}))
+        memory.settle()
+        from apollo_tui.screens.returning import greet
+
         await greet(self)
 
     def on_events_arrived(self, message: EventsArrived) -> None:
@@ -230,6 +235,8 @@ class ApolloApp(App[None], inherit_bindings=False):
             away = self.desk.presence.key(now)
             if away >= RETURN_MS and self.desk.state.sessions:
                 asleep = self.at_rest
+                from apollo_tui.screens.returning import come_back
+
                 self.run_worker(come_back(self, now - away), group="return", exclusive=True)
                 if asleep:
                     return  # the key only woke the screen

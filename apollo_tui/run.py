@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import sys
 from typing import Final
 
+from apollo_tui import memory
 from sessions.paths import LogPaths
 
 FRAMES: Final = "500"
@@ -16,6 +16,7 @@ FRAMES: Final = "500"
 
 def run_app(paths: LogPaths, actor: str, *, read_only: bool = False) -> None:
     """Open the app and return when it is left. Raises ApolloError for a config or label file that cannot be used."""
+    memory.begin()
     os.environ.setdefault("TEXTUAL_FPS", FRAMES)
     from sessions.config import load_config
     from sessions.labels import load_labels
@@ -28,9 +29,6 @@ def run_app(paths: LogPaths, actor: str, *, read_only: bool = False) -> None:
     from apollo_tui.feed import LiveFeed
 
     app = ApolloApp(LiveFeed(paths, actor, read_only=read_only), config, labels)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
     with contextlib.suppress(KeyboardInterrupt):
         app.run(mouse=mouse_wanted(config.ui.mouse))
     if app.crash:

@@ -19,8 +19,6 @@ from sessions.attention.settings import RULE_NAMES, Thresholds
 from sessions.errors import ApolloError
 from sessions.log.events import ModelSpec
 from sessions.paths import config_path
-from sessions.providers.quirks import BadQuirks, check_quirks
-from sessions.providers.registry import UnknownModel, parse_model
 
 KEY_VARIABLES: Final = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
 """Where a provider's key is by convention. Used for its own address only: a key never goes to another one by itself."""
@@ -154,6 +152,8 @@ def resolve_model(text: str, base_url: str | None = None, *, config: Config | No
 
     Relative paths (``replay:FILE``) are resolved here, in the client's folder. Raises UnknownModel or ConfigError.
     """
+    from sessions.providers.registry import UnknownModel, parse_model
+
     config = config or load_config()
     profile = config.profiles.get(text)
     if profile is None:
@@ -216,6 +216,9 @@ def _check(path: Path, sections: Mapping[str, Any]) -> None:
 
 
 def _profile(path: Path, name: str, data: object) -> Profile:
+    from sessions.providers.quirks import BadQuirks, check_quirks
+    from sessions.providers.registry import UnknownModel, parse_model
+
     where = f"profiles.{name}"
     profile = _convert(path, where, data, Profile)
     try:

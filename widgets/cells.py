@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 
-from rich.cells import cell_len
-from wcwidth import wcwidth
+from rich.cells import cell_len, get_character_cell_size
 
 from widgets.views import Line, Role, Span
 
 
-@lru_cache(4096)
 def char_width(char: str) -> int:
-    """Cells of one character, 0 to 2."""
-    return max(0, wcwidth(char))
+    """Cells of one character, 0 to 2: as Rich and so Textual count them."""
+    return get_character_cell_size(char)
 
 
 def width(text: str) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 from functools import cache
 from pathlib import Path
 
@@ -23,6 +22,8 @@ def code_version() -> str:
 
     A host asks once, when it starts, because files change beneath it.
     """
+    import importlib.metadata  # it takes as long as all of this module's users together, and is needed once
+
     try:
         release = importlib.metadata.version(DISTRIBUTION)
     except importlib.metadata.PackageNotFoundError:  # run from a checkout
