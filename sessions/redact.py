@@ -33,8 +33,8 @@ def looks_secret(name: str, value: str = "") -> bool:
     """Whether a variable is taken for a credential.
 
     The rule: its name contains PASSWORD, SECRET, CREDENTIAL, API_KEY or the like, or has a word that ends in KEY or
-    TOKEN or is AUTH, PASS, PWD, PAT, JWT; or its value is a URL with a password in it. PATH, HOME and other names that every
-    program needs never are.
+    TOKEN or is AUTH, PASS, PWD, PAT, JWT; or its value is a URL with a password in it. PATH, HOME and other names that
+    every program needs never are.
     """
     if name.upper() in _ORDINARY:
         return False
@@ -48,11 +48,6 @@ def scrub_env(env: Mapping[str, str]) -> dict[str, str]:
         for name, value in env.items()
         if not looks_secret(name, value) and not name.upper().startswith(_OWN_PREFIX)
     }
-
-
-def secrets_of(env: Mapping[str, str]) -> dict[str, str]:
-    """Name to value of the variables of ``env`` whose values must never be seen."""
-    return {name: value for name, value in env.items() if looks_secret(name) and len(value) >= MIN_SECRET_CHARS}
 
 
 class Redactor:
@@ -74,6 +69,11 @@ class Redactor:
         if self._pattern is None:
             return text
         return self._pattern.sub(lambda found: f"[redacted:{self._names[found.group()]}]", text)
+
+    def found(self, text: str) -> str:
+        """The name of a secret that is in ``text``, "" if there is none."""
+        match = self._pattern.search(text) if self._pattern else None
+        return self._names[match.group()] if match else ""
 
     def value(self, value: Any) -> Any:
         """A JSON value with every string in it, keys included, redacted."""

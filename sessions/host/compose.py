@@ -10,10 +10,9 @@ from sessions.host.app import Parts
 from sessions.host.fleet import RunnerFactory
 from sessions.host.keys import KeysFileError
 from sessions.jobs.manager import JobManager
-from sessions.log.events import ModelSpec, SessionCreated
+from sessions.log.events import ModelSpec
 from sessions.providers.base import ProviderError
 from sessions.providers.registry import adapter_for
-from sessions.redact import Redactor
 from sessions.tokens import Counter
 
 
@@ -24,24 +23,11 @@ def runners(parts: Parts) -> RunnerFactory:
     def jobs_for(session: str) -> JobManager:
         return JobManager(parts.paths.session_folder(session))
 
-    @functools.cache
-    def variable(session: str) -> str | None:
-        """The environment variable that a session's key has its name from."""
-        first = parts.reader.events(session, limit=1)[0].body
-        return first.model.key_env if isinstance(first, SessionCreated) else None
-
     def key_for(session: str, model: ModelSpec) -> str | None:
         try:
             return parts.keys.key(session, model.key_env)
         except KeysFileError as problem:
             raise ProviderError("refused", str(problem), need_key=model.key_env or "") from problem
-
-    def redactor_for(session: str) -> Redactor:
-        return redactor(tuple(sorted(parts.keys.secrets(session, variable(session)).items())))
-
-    @functools.lru_cache(maxsize=64)
-    def redactor(secrets: tuple[tuple[str, str], ...]) -> Redactor:
-        return Redactor(dict(secrets))
 
     services = Services(
         writer=parts.writer,
@@ -52,7 +38,7 @@ def runners(parts: Parts) -> RunnerFactory:
         jobs_for=jobs_for,
         key_for=key_for,
         env_for=parts.environments.of,
-        redactor_for=redactor_for,
+        redactor_for=lambda _: parts.keys.redactor(),
         deltas=parts.feed.delta,
     )
     return lambda session: SessionRunner(session, services)

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 from sessions.errors import ApolloError
+from sessions.log.events import SessionCreated
+from sessions.log.reader import LogReader
 from sessions.paths import config_path
+from sessions.redact import Redactor
 
 KEYS_VARIABLE: Final = "APOLLO_KEYS"
 
@@ -54,6 +58,17 @@ def read_keys(path: Path) -> dict[str, str]:
         return keys
 
 
+def key_variable(reader: LogReader, session: str) -> str | None:
+    """The name of the variable that a session's key is in, None if its model needs none. One short read."""
+    first = reader.event(session, 1)
+    return first.body.model.key_env if first is not None and isinstance(first.body, SessionCreated) else None
+
+
+def key_here(reader: LogReader, session: str) -> str | None:
+    """The session's key in a client's own environment, to go with a request to resume."""
+    return os.environ.get(key_variable(reader, session) or "") or None
+
+
 class KeyRing:
     """The keys of a host's sessions."""
 
@@ -62,10 +77,11 @@ class KeyRing:
         self._given: dict[str, str] = {}
         self._seen: dict[str, str] = {}
 
-    def remember(self, session: str, key: str | None) -> None:
-        """Keep the key that a client sent for ``session``, in memory."""
+    def remember(self, session: str, key: str | None, variable: str | None) -> None:
+        """Keep the key that a client sent for ``session``, the value of its ``variable``, in memory."""
         if key:
             self._given[session] = key
+            self._seen.setdefault(key, variable or "API_KEY")
 
     def key(self, session: str, variable: str | None) -> str | None:
         """The key for a request of ``session`` right now, None if there is none. Raises KeysFileError."""
@@ -73,15 +89,20 @@ class KeyRing:
             return None
         return read_keys(self._path).get(variable) or self._given.get(session)
 
-    def secrets(self, session: str, variable: str | None) -> dict[str, str]:
-        """Every value that must never enter this session's log, by a name; also values that the file had earlier."""
+    def redactor(self) -> Redactor:
+        """What takes the secrets out of all that enters the log, as they are now."""
+        return _redactor(tuple(sorted(self.secrets().items())))
+
+    def secrets(self) -> dict[str, str]:
+        """Every value that must never enter the log, by a name; also values that the file had earlier."""
         with contextlib.suppress(KeysFileError):  # said when a request needs the key
             self._seen |= {value: name for name, value in read_keys(self._path).items()}
-        found = dict(self._seen)
-        given = self._given.get(session)
-        if given:
-            found.setdefault(given, variable or "API_KEY")
         names: dict[str, str] = {}
-        for number, (value, name) in enumerate(found.items(), 1):
+        for number, (value, name) in enumerate(self._seen.items(), 1):
             names[f"{name} {number}" if name in names else name] = value
         return names
+
+
+@lru_cache(maxsize=64)
+def _redactor(secrets: tuple[tuple[str, str], ...]) -> Redactor:
+    return Redactor(dict(secrets))

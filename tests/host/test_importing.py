@@ -10,6 +10,7 @@ from sessions.host import protocol
 from sessions.host.client import RequestRefused
 
 ID = "01K00000000000000000000001"
+KEY = "sk-filed-0123456789abcdef"
 
 
 def raw_file(folder: Path, session: str = ID) -> Path:
@@ -77,3 +78,16 @@ async def test_a_file_that_is_nothing_leaves_the_log_as_it_is(tmp_path: Path) ->
         with pytest.raises(RequestRefused, match="absolute"):
             await client.call(protocol.ImportFile(request="r2", path="x"))
         assert host.parts.writer.summaries() == {}
+
+
+async def test_a_file_with_a_key_in_it_is_not_imported(tmp_path: Path) -> None:
+    path = raw_file(tmp_path)
+    path.write_text(path.read_text().replace('"do it"', f'"do it with {KEY}"'))
+    keys = tmp_path / "keys"
+    keys.write_text(f"MY_MODEL_KEY={KEY}\n")
+    keys.chmod(0o600)
+    async with running_host(tmp_path, keys=keys) as host:
+        client = await host.client()
+        with pytest.raises(RequestRefused, match="the value of your key MY_MODEL_KEY"):
+            await client.call(protocol.ImportFile(request="r1", path=str(path)))
+        assert not host.parts.writer.summaries()

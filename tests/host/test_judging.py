@@ -74,7 +74,6 @@ async def test_a_flag_on_what_exists_is_stored_with_its_actor(tmp_path: Path, ta
         (ev.SignedOff(verdict="good", up_to_step=5), "no step 5"),
         (ev.RecoveryMarked(at_step=3), "no step 3"),
         (ev.EffortSpent(active_ms=-1), "negative"),
-        (ev.NoteWritten(text="  "), "the text is empty"),
     ],
 )
 async def test_a_verdict_on_what_does_not_exist_is_refused_in_one_line(

@@ -16,7 +16,7 @@ def write(path: Path, text: str, mode: int = 0o600) -> Path:
 def test_the_file_is_read_at_each_request_and_wins_over_what_the_client_sent(tmp_path: Path) -> None:
     ring = KeyRing(tmp_path / "keys")
     assert ring.key("s", "OPENAI_API_KEY") is None
-    ring.remember("s", "from-the-client")
+    ring.remember("s", "from-the-client", "OPENAI_API_KEY")
     assert (ring.key("s", "OPENAI_API_KEY"), ring.key("other", "OPENAI_API_KEY")) == ("from-the-client", None)
     write(tmp_path / "keys", "# mine\nexport OPENAI_API_KEY='one'\n")
     assert ring.key("s", "OPENAI_API_KEY") == "one"
@@ -45,8 +45,8 @@ def test_the_environment_of_the_host_is_never_asked(tmp_path: Path, monkeypatch:
 
 def test_all_values_that_must_not_be_logged_are_known(tmp_path: Path) -> None:
     ring = KeyRing(write(tmp_path / "keys", "A=1\nB=2\n"))
-    ring.remember("s", "3")
-    assert sorted(ring.secrets("s", "A").values()) == ["1", "2", "3"]
-    assert sorted(ring.secrets("other", None).values()) == ["1", "2"]
+    ring.remember("s", "3", "A")
+    assert sorted(ring.secrets().values()) == ["1", "2", "3"]
     write(tmp_path / "keys", "A=4\n")
-    assert sorted(ring.secrets("other", None).values()) == ["1", "2", "4"]
+    assert sorted(ring.secrets().values()) == ["1", "2", "3", "4"]
+    assert len(ring.secrets()) == 4

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from sessions.fold.summary import Summary
 from sessions.host.handlers.desk import Desk, only_people, refused, waits_for
+from sessions.host.keys import key_variable
 from sessions.host.protocol import Control, Done
 from sessions.log.events import Body, ControlRequested, StateChanged
 from sessions.log.states import ACTIVE, ENDED
@@ -33,7 +35,8 @@ async def control(desk: Desk, call: Control, actor: str) -> Done:
         if call.verb in GOES and summary.state != "archived":
             desk.check_runs_here(summary)
         plan = PLANS[call.verb](summary)
-        desk.keys.remember(call.session, call.key)
+        if call.key is not None:
+            desk.keys.remember(call.session, call.key, await asyncio.to_thread(key_variable, desk.reader, call.session))
         body = ControlRequested(verb=call.verb)
         answer = await desk.commit(call.session, actor, call.request, body, *plan.more, note=plan.note)
     if plan.runs:
@@ -82,10 +85,10 @@ def _stop(s: Summary) -> Plan:
     if s.state in ENDED:
         raise refused(f"session {s.number} is {_named(s)} already")
     if s.pending == "stop":
-        raise refused(f"session {s.number} is about to stop already{waits_for(s)}")
-    jobs = f"; it ends {len(s.open_jobs)} job{'s' * (len(s.open_jobs) > 1)}" if s.open_jobs else ""
-    note = f"stops at the boundary{waits_for(s)}{jobs}" if s.state in ACTIVE else f"stops now{jobs}"
-    return Plan(note=note)
+        raise refused(f"session {s.number} is about to stop already")
+    ends = ["the reply under way" if s.doing == "model" else f"`{s.doing}`"] if s.doing else []
+    ends += [f"{len(s.open_jobs)} job{'s' * (len(s.open_jobs) > 1)}"] if s.open_jobs else []
+    return Plan(note=f"stops now{' and ends ' + ' and '.join(ends) if ends else ''}")
 
 
 def _interrupt(s: Summary) -> Plan:

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from sessions.agent.cleaning import Cleaner
 from sessions.agent.system_prompt import system_prompt
 from sessions.errors import ApolloError
 from sessions.host.handlers.desk import Desk, only_people, refused, text_of
@@ -37,9 +38,11 @@ async def create(desk: Desk, call: CreateSession, actor: str) -> Created:
         await asyncio.to_thread(desk.environments.keep, session, call.env)
         workspace = await asyncio.to_thread(_folders, folder, call)
         await asyncio.to_thread(_environment, session, workspace, folder, call)
-        desk.keys.remember(session, call.key)
+        desk.keys.remember(session, call.key, call.model.key_env)
+        clean = Cleaner(desk.keys.redactor())
         body, blobs = _body(call, desk.writer.next_number(), workspace)
-        events = [ev.NewEvent(session, body, actor=actor, request=call.request)]
+        blobs = [clean.blob(blob) for blob in blobs]
+        events = [ev.NewEvent(session, clean.body(body), actor=actor, request=call.request)]
         if call.start:
             events.append(ev.NewEvent(session, ev.ControlRequested(verb="start"), actor=actor))
         answer = created(await desk.writer.append(*events, blobs=blobs))

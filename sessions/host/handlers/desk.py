@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
+from sessions.agent.cleaning import Cleaner
 from sessions.clock import now_ms
 from sessions.fold.summary import Summary
 from sessions.host.environments import Environments
@@ -63,9 +64,10 @@ class Desk:
         return await asyncio.to_thread(self.reader.events, session, kinds=kinds, steps=steps)
 
     async def commit(self, session: str, actor: str, request: str, first: Body, *more: Body, note: str = "") -> Done:
-        """Append one write set by ``actor``; the answer after it is on disk."""
-        events = [NewEvent(session, first, actor=actor, request=request)]
-        events += [NewEvent(session, body, actor=actor) for body in more]
+        """Append one write set by ``actor``, without secrets; the answer after it is on disk."""
+        clean = Cleaner(self.keys.redactor())
+        events = [NewEvent(session, clean.body(first), actor=actor, request=request)]
+        events += [NewEvent(session, clean.body(body), actor=actor) for body in more]
         return done(await self.writer.append(*events), note)
 
 

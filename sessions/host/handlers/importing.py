@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,9 @@ from sessions.host.protocol import Imported, ImportFile
 from sessions.importers import ImportedSession, as_copy
 from sessions.importers import import_file as parse
 from sessions.log import events as ev
+from sessions.log.codec import encode_body
+from sessions.log.text import Blob
+from sessions.redact import Redactor
 from sessions.ulid import new_ulid
 
 
@@ -29,6 +33,9 @@ async def import_file(desk: Desk, call: ImportFile, actor: str) -> Imported:
     # The request stands on the first event of the set, and the log finds the whole set by it.
     events[0] = msgspec.structs.replace(events[0], request=call.request)
     blobs = [blob for session in found for blob in session.blobs]
+    if secret := await asyncio.to_thread(_secret_in, desk.keys.redactor(), events, blobs):
+        # Not replaced: a request that holds it would no longer be what its hash says.
+        raise refused(f"{path.name} holds the value of your key {secret}: take it out of the file, then import it")
     answer = imported(await desk.writer.append(*events, blobs=blobs))
     warnings = tuple(line for session in found for line in session.warnings)
     return msgspec.structs.replace(answer, warnings=warnings)
@@ -38,6 +45,14 @@ def imported(events: Sequence[ev.Event]) -> Imported:
     """The answer that ``events`` stand for; what the importer warned of is not in the log."""
     made = dict.fromkeys(event.session for event in events)
     return Imported(sessions=tuple(made), events=len(events))
+
+
+def _secret_in(redactor: Redactor, events: Sequence[ev.NewEvent], blobs: Sequence[Blob]) -> str:
+    """The name of a key whose value is in what would be imported, "" if there is none."""
+    if not redactor.longest:
+        return ""
+    texts = chain((encode_body(event.body)[0] for event in events), (blob.data for blob in blobs))
+    return next((name for text in texts if (name := redactor.found(text.decode(errors="replace")))), "")
 
 
 def _placed(desk: Desk, session: ImportedSession, call: ImportFile) -> ImportedSession:
