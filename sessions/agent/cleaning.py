@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from sessions.log import events as ev
-from sessions.log.text import Blob
+from sessions.log.text import INLINE_CHARS, Blob
 from sessions.redact import Redactor
 
 BodyType = TypeVar("BodyType", bound=ev.Body)
@@ -19,6 +19,7 @@ class Cleaner:
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
         self._renamed: dict[str, str] = {}
+        self._texts: dict[str, str] = {}
 
     def blob(self, blob: Blob) -> Blob:
         """``blob``, or one with another hash if there was a secret in it."""
@@ -31,6 +32,7 @@ class Cleaner:
             return blob
         made = Blob.of(clean.encode(errors="surrogateescape"))
         self._renamed[blob.hash] = made.hash
+        self._texts[made.hash] = clean
         return made
 
     def body(self, body: BodyType) -> BodyType:
@@ -51,7 +53,12 @@ class Cleaner:
             case str():
                 return self._renamed.get(value, value)
             case dict():
-                return {key: self._named(item) for key, item in value.items()}
+                named = {key: self._named(item) for key, item in value.items()}
+                whole = self._texts.get(str(named.get("blob")))
+                if whole is not None and "chars" in named:
+                    # The head of a long text may end within a secret that only the whole shows.
+                    named |= {"text": whole[:INLINE_CHARS], "chars": len(whole) + named.get("lost", 0)}
+                return named
             case list():
                 return [self._named(item) for item in value]
             case _:

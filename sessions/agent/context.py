@@ -101,8 +101,14 @@ class Prompts:
         scope = self._scope
         before = self._messages_of_request(parent) if parent is not None else []
         wire = scope.adapter.wire(scope.model, messages)
+        # What is in the log may hold a secret that has only become known since.
+        clean = scope.services.redactor_for(scope.session)
         body = scope.adapter.body(
-            scope.model, self._system, self._tools, [*before, *(message.json for message in wire)], purpose=purpose
+            scope.model,
+            clean.text(self._system),
+            clean.value(self._tools),
+            [*before, *(clean.value(message.json) for message in wire)],
+            purpose=purpose,
         )
         fresh = body.messages[len(before) :]
         # An adapter may put the system prompt before the first messages; it comes from no event.

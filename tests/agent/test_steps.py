@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from itertools import pairwise
@@ -9,7 +10,10 @@ import pytest
 from agent_bench import Bench, assert_prompts_grow, assert_rebuilds
 from scripted_adapter import ScriptedAdapter, Turn, call
 
+from sessions.agent.cleaning import Cleaner
 from sessions.log import events as ev
+from sessions.log.text import INLINE_CHARS, long_text
+from sessions.redact import Redactor
 from sessions.tools import registry
 
 DONE = call("finish", summary="done")
@@ -149,6 +153,34 @@ async def test_a_secret_never_enters_the_log_nor_the_next_prompt(bench: Bench) -
     assert bench.events(session, "file.changed")
     assert all(secret.encode() not in bench.reader.blob(hash) for hash in blobs)
     assert not any(secret in delta.text for *_, delta in bench.deltas)
+
+
+async def test_a_secret_that_becomes_known_later_is_kept_from_the_model_and_prompts_still_rebuild(bench: Bench) -> None:
+    secret = "sk-0123456789abcdefghij"
+    adapter = ScriptedAdapter([call("run", command=f"echo {secret}"), DONE])
+    bench.adapter = adapter
+    session = await bench.create(start=False, task=f"print {secret}")
+    bench.runner(session).start()
+    await bench.control(session, "next")
+    await bench.state(session, "paused")
+    assert secret in bench.bodies(session, ev.ActionResult)[0].output.text
+    bench.secrets["OPENAI_API_KEY"] = secret
+    await bench.control(session, "resume")
+    await bench.state(session, "finished")
+    assert "[redacted:OPENAI_API_KEY]" in json.dumps(bench.prompt(session, bench.events(session, "model.request")[-1]))
+    assert_rebuilds(bench, session, adapter.received)
+
+
+def test_the_head_of_a_long_text_shows_no_half_of_a_secret() -> None:
+    secret = "sk-0123456789abcdefghij"
+    output, blobs = long_text("x" * (INLINE_CHARS - 8) + secret + "y" * 100)
+    assert secret[:8] in output.text
+    clean = Cleaner(Redactor({"KEY": secret}))
+    (blob,) = [clean.blob(blob) for blob in blobs]
+    body = clean.body(ev.EvalScored(score=1.0, output=output, used=1))
+    assert body.output is not None
+    assert body.output.text == blob.data.decode()[:INLINE_CHARS]
+    assert (body.output.blob, body.output.chars) == (blob.hash, len(blob.data))
 
 
 async def test_replies_without_a_call_are_nudged_and_the_third_in_a_row_needs_a_person(bench: Bench) -> None:
