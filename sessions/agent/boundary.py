@@ -40,7 +40,7 @@ class Boundary:
         if reason := budget.reached(summary, scope.now(), step=position.step):
             await scope.commit(ev.StateChanged(state="paused", need="limit", reason=reason))
             return "look_again"
-        if position.refused("limit"):
+        if position.refused("limit") and budget.evaluations_left(summary) == 0:
             used = budget.Budget("evaluations", summary.evaluations, summary.limits.evaluations or 0)
             await scope.commit(ev.StateChanged(state="paused", need="limit", reason=budget.limit_reason(summary, used)))
             return "look_again"

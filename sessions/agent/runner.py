@@ -21,7 +21,7 @@ from sessions.agent.services import Services
 from sessions.fold.summary import IllegalTransition
 from sessions.log import events as ev
 from sessions.log.errors import LogClosed, LogError
-from sessions.log.states import ACTIVE
+from sessions.log.states import ACTIVE, ENDED
 from sessions.tools.base import Tool
 from sessions.tools.entry import BadEnvironment, environment_tools
 from sessions.tools.registry import NO_TOOLS
@@ -171,7 +171,7 @@ class SessionRunner:
         elif verb in GO or self._go or (advised is not None and advised <= 0):
             self._go = False
             await scope.commit(ev.StateChanged(state="running"), actor=actor or "host")
-        elif verb == "stop" and summary.state != "stopped":
+        elif verb == "stop" and summary.state not in ENDED:
             await scope.end("stopped", actor)
         elif verb == "pause" and summary.state in ("created", "needs_you"):
             await scope.commit(ev.StateChanged(state="paused"), actor=actor)

@@ -126,6 +126,18 @@ async def test_one_evaluation_too_many_is_refused_and_pauses_but_the_last_one_do
     await bench.state(session, "finished")
 
 
+async def test_evaluations_that_are_raised_after_a_refusal_let_the_session_go_on_at_the_boundary(bench: Bench) -> None:
+    both = Turn("", (("evaluate", {}), ("run", {"command": "sleep 0.5"})))
+    bench.adapter = ScriptedAdapter([both, call("evaluate"), DONE])
+    session = await bench.create(evaluate=ev.EvaluateSpec(command="echo 0.5"), limits=ev.Limits(evaluations=0))
+    bench.runner(session).start()
+    await bench.until(lambda: bench.events(session, "job.started"), "the job")
+    raised = ev.LimitChanged(name="evaluations", value=2)
+    await bench.writer.append(ev.NewEvent(session, raised, actor="human:ann"))
+    await bench.state(session, "finished", "paused")
+    assert (bench.summary(session).state, bench.summary(session).evaluations) == ("finished", 1)
+
+
 def long_turns(count: int) -> list[Turn]:
     return [Turn(f"Step {n}.", (("run", {"command": f"seq {n}00000 {n}00500"}),)) for n in range(1, count + 1)]
 

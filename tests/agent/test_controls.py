@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from agent_bench import Bench, assert_prompts_grow
 from scripted_adapter import ScriptedAdapter, Turn, call
 
@@ -226,3 +227,14 @@ async def test_a_question_goes_with_the_session_that_is_stopped(bench: Bench) ->
     await bench.control(session, "stop")
     await bench.state(session, "stopped")
     assert not bench.summary(session).open_question
+
+
+async def test_a_stop_that_comes_a_moment_after_the_end_changes_nothing(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = await bench.run([DONE])
+    await bench.control(session, "stop")
+    await bench.control(session, "reopen")
+    await bench.until(lambda: len(bench.events(session, "session.state")) > 2, "it goes on")
+    assert [name for name, _ in states(bench, session)][:3] == ["running", "finished", "running"]
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
