@@ -248,12 +248,13 @@ class BoardState:
         first = ""
         if found:
             reason = found[0].reason.removeprefix("needs you: ")
-            first = f"{self.sessions[found[0].session].summary.title}: {reason} ({age(now - found[0].at)})"
+            first = f"{self.sessions[found[0].session].summary.title}: {reason}"
         return HeaderView(
             sessions=len(summaries),
             need_you=len(need),
             can_wait=len({signal.session for signal in found} - need),
             first_need=first,
+            first_age=age(now - found[0].at) if found else "",
             unread=sum(self.unread(s.session) for s in summaries),
             to_review=self.to_review,
             cost=sum(s.cost for s in summaries),

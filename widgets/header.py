@@ -32,19 +32,25 @@ class TitleBar(Painter):
             left.append((f" {clean_line(view.place, 120)} ", "strong"))
         said = "no session" if not view.sessions else f"{view.sessions} session{'s' * (view.sessions != 1)}"
         left.append((f" {said}", "dim"))
-        first = f": {clean_line(view.first_need)}" if view.first_need else ""
-        if view.need_you:
-            verb = "needs" if view.need_you == 1 else "need"
-            left += [(" · ", "dim"), (f"! {view.need_you} {verb} you{first}", "need")]
-        elif view.can_wait:
-            left += [(" · ", "dim"), (f"{view.can_wait} to look at{first}", "text")]
+        if view.need_you or view.can_wait:
+            left += [(" · ", "dim"), self._need(view, self.size.width - cells.line_width(tuple(left)) - 3)]
         if view.trouble:
             left += [("  ", "text"), (clean_line(view.trouble), "need")]
         unread = f"unread {view.unread}" if view.unread else ""
         review = f"to review {view.to_review}" if view.to_review else ""
         counts = [unread, review, money(view.cost), clean_line(view.who, 40)]
         right: Line = ((" · ".join(text for text in counts if text) + " ", "dim"),)
-        if cells.line_width(tuple(left)) + cells.line_width(right) > self.size.width:
+        if cells.line_width(tuple(left)) + cells.line_width(right) >= self.size.width:
             # What needs you says more than counts do.
             right = ()
         return spread(tuple(left), right, self.size.width)
+
+    def _need(self, view: HeaderView, room: int) -> Span:
+        """How many, and the first one's reason and age; the reason gives way."""
+        verb = "needs" if view.need_you == 1 else "need"
+        said = f"! {view.need_you} {verb} you" if view.need_you else f"{view.can_wait} to look at"
+        age = f" ({clean_line(view.first_age, 20)})" if view.first_age else ""
+        if view.first_need:
+            left = max(8, room - cells.width(said) - cells.width(age) - 2)
+            said = f"{said}: {cells.crop(clean_line(view.first_need), left)}{age}"
+        return said, "need" if view.need_you else "text"

@@ -170,6 +170,8 @@ class HeaderView:
     """What screen this is, "" on the board."""
     can_wait: int = 0
     """Sessions with something to look at that is no hurry."""
+    first_age: str = ""
+    """Since when the first of them does: it stays where the reason is cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +213,8 @@ class FactsView:
     """Queued advice with what it waits for, one line each."""
     extra: tuple[tuple[str, str], ...] = ()
     """More (name, value) pairs."""
+    training: tuple[tuple[str, str], ...] = ()
+    """What a policy would train, as (name, value) pairs; empty while nobody asks."""
 
 
 @dataclass(frozen=True, slots=True)
