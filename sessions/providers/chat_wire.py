@@ -16,9 +16,12 @@ EMPTY_REPLY: Final = "(empty reply)"
 _BAD_NAME: Final = re.compile(r"[^a-zA-Z0-9_-]")
 
 
-def chat_wire(spec: ModelSpec, messages: Sequence[Message], *, send_reasoning: str = "none") -> list[WireMessage]:
+def chat_wire(
+    spec: ModelSpec, messages: Sequence[Message], *, send_reasoning: str = "none", null_content: bool = True
+) -> list[WireMessage]:
     """Translate a batch; each message depends on itself alone."""
-    return [WireMessage(_message(spec, message, send_reasoning), message.sources) for message in messages]
+    no_text = None if null_content else ""
+    return [WireMessage(_message(spec, message, send_reasoning, no_text), message.sources) for message in messages]
 
 
 def chat_tools(tools: Sequence[ToolSchema]) -> list[dict[str, Any]]:
@@ -64,7 +67,7 @@ def _no_number(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
 
-def _message(spec: ModelSpec, message: Message, send_reasoning: str) -> dict[str, Any]:
+def _message(spec: ModelSpec, message: Message, send_reasoning: str, no_text: str | None) -> dict[str, Any]:
     if message.role == "tool":
         return {"role": "tool", "tool_call_id": message.call_id or "", "content": message.text}
     if message.role != "assistant":
@@ -72,7 +75,7 @@ def _message(spec: ModelSpec, message: Message, send_reasoning: str) -> dict[str
     own = message.origin == spec.id
     calls = [_call(part, message, own) for part in message.parts if isinstance(part, CallPart)]
     text = "".join(part.text for part in message.parts if isinstance(part, TextPart))
-    json_message: dict[str, Any] = {"role": "assistant", "content": text or (None if calls else EMPTY_REPLY)}
+    json_message: dict[str, Any] = {"role": "assistant", "content": text or (no_text if calls else EMPTY_REPLY)}
     if own and send_reasoning != "none":
         reasoning = "".join(part.text for part in message.parts if isinstance(part, ReasoningPart))
         if reasoning:

@@ -33,7 +33,8 @@ class OpenAIChat:
 
     def wire(self, spec: ModelSpec, messages: Sequence[Message]) -> list[WireMessage]:
         """One wire message per neutral one."""
-        return chat_wire(spec, messages, send_reasoning=quirks_of(spec, OpenAIQuirks).send_reasoning)
+        quirks = quirks_of(spec, OpenAIQuirks)
+        return chat_wire(spec, messages, send_reasoning=quirks.send_reasoning, null_content=quirks.null_content)
 
     def body(
         self, spec: ModelSpec, system: str, tools: Sequence[ToolSchema], wire: Sequence[dict[str, Any]], *, purpose: str

@@ -27,6 +27,8 @@ class OpenAIQuirks(_Quirks, frozen=True):
 
     send_reasoning: str = "none"
     """Name of the field in which a model gets its own earlier reasoning back (``reasoning_content``), or ``none``."""
+    null_content: bool = True
+    """A reply that is only calls has the content null; False: an empty text, for servers that take no null."""
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] | None = None
     """Unset: ``max_completion_tokens`` at api.openai.com, ``max_tokens`` elsewhere."""
     tool_choice: Literal["auto", "required", "none"] | None = None

@@ -102,6 +102,14 @@ async def test_reasoning_goes_back_in_the_field_that_the_profile_names_and_to_it
             assert b.server.requests[-1].messages[2].get("reasoning_content") == expected
 
 
+@pytest.mark.parametrize("provider", ["openai"], indirect=True)
+async def test_a_reply_of_calls_alone_has_no_content_or_an_empty_one_where_a_server_takes_no_null(bench: Bench) -> None:
+    for quirks, expected in (({}, None), ({"null_content": False}, "")):
+        async with bench(Turn(text="ok"), quirks=quirks) as b:
+            await b.ask(said("Go."), replied(CallPart("c1", "run", '{"command": "ls"}')), result("c1", "a.py"))
+            assert b.server.requests[-1].messages[2]["content"] == expected
+
+
 async def test_unknown_events_comments_and_deltas_are_passed_over(bench: Bench) -> None:
     async with bench(Turn(reasoning="Hm.", text="Done.", calls=(("run", '{"command": "ls"}'),), strange=True)) as b:
         reply = await b.ask()
