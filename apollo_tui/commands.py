@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, get_args
 
 from apollo_tui import hosting
+from apollo_tui.command import Command, Deed
+from apollo_tui.commands_judging import JUDGING
 from apollo_tui.feed import NotDone
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.screens.verbs import Verbs
@@ -14,20 +15,6 @@ from apollo_tui.steering import BUDGETS, Verb
 
 if TYPE_CHECKING:
     from apollo_tui.screens.base import ApolloScreen
-
-Deed = Callable[["ApolloScreen", list[str]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One command. ``session``: it needs one; ``write``: it needs a host."""
-
-    name: str
-    arguments: str
-    help: str
-    run: Deed
-    session: bool = False
-    write: bool = False
 
 
 def _control(verb: Verb) -> Deed:
@@ -125,7 +112,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("resume", "", "Go on.", _control("resume"), True, True),
     Command("start", "", "Start a session that was only created.", _control("start"), True, True),
     Command("next", "", "Go on to the next boundary, then pause.", _control("next"), True, True),
-    Command("stop", "", "Stop at the next boundary; `:reopen` goes on.", _control("stop"), True, True),
+    Command("stop", "", "End the reply, the action and the jobs now; `:reopen` goes on.", _control("stop"), True, True),
     Command("interrupt", "", "Cut the reply under way.", _control("interrupt"), True, True),
     Command("reopen", "", "Let an ended session go on.", _control("reopen"), True, True),
     Command("archive", "", "Out of sight; nothing is deleted.", _control("archive"), True, True),
@@ -143,6 +130,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("since", "", "What happened since you left, per session.", _since),
     Command("snooze", "30m | 2h | 1d", "What wants you here comes back then.", _snooze, True, True),
     Command("outcome", "", "What became of advice here, beside what followed it.", _outcome, True, True),
+    *JUDGING,
     Command("leave", "", "What will stop before morning; then leave.", _leave),
     Command("quit", "", "Leave at once; sessions go on.", _quit),
 )

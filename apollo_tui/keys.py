@@ -189,6 +189,8 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("copy", "y", "copy", "Copy the selected action; says where the copy went.", "find", LOOKS, 8, when=_action),
     Key("pager", "v", "pager", "Open the selected action in $PAGER.", "find", LOOKS, when=_action),
     Key("review", "r", "review", "One queue over all sessions of what is unseen or suspicious.", "judge", VIEWS, 13),
+    Key("training", "m", "training", "Colour the transcript by what would be trained.", "find", SESSION, when=_session),
+    Key("find", "s", "find", "Search all sessions, newest first.", "find", VIEWS),
     Key("export", "e", "export", "Turn sessions into training data.", "find", VIEWS, 14),
     # the app
     Key("command", "colon ctrl+p", "command", "Every command by name.", "app", LOOKS | {"export"}, 15),
@@ -211,11 +213,6 @@ COMPOSER: Final[tuple[tuple[str, str, str], ...]] = (
     ("escape, ctrl+g", "leave", "Back to the board; the draft stays."),
 )
 """Keys inside the composer: shown in help and docs; the composer itself binds them."""
-
-RESERVED: Final[Mapping[str, str]] = {
-    "m": "training view",
-}
-"""Keys kept free on the views for what comes next."""
 
 HINTS: Final = 7
 """So many hints fit a footer; the last one is always the way to all the others."""
@@ -316,8 +313,6 @@ def markdown(keys: Iterable[Key] = KEYS) -> str:
         lines.append(f"| {names} | {key.id} | {key.help} | {where} |")
     lines += ["", "## In the composer", "", "| keys | what it does |", "|---|---|"]
     lines += [f"| `{names}` | {text} |" for names, _, text in COMPOSER]
-    lines += ["", "## Kept free", "", "| key | for |", "|---|---|"]
-    lines += [f"| `{shown(name)}` | {text} |" for name, text in RESERVED.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -50,14 +50,23 @@ def _tmux(arguments: list[str], text: str) -> bool:
 
 def page_text(text: str, name: str, env: Mapping[str, str] = os.environ) -> str:
     """Show ``text`` in ``$PAGER`` (the caller has suspended the app). Returns one line if it could not."""
-    command = shlex.split(env.get("PAGER") or "less")
+    return _shown_by(shlex.split(env.get("PAGER") or "less"), text, name, "$PAGER")
+
+
+def edit_text(text: str, name: str, env: Mapping[str, str] = os.environ) -> str:
+    """Open a copy of ``text`` in ``$VISUAL`` or ``$EDITOR`` (the caller has suspended the app); changes go nowhere."""
+    editor = env.get("VISUAL") or env.get("EDITOR") or "vi"
+    return _shown_by(shlex.split(editor), text, name, "$EDITOR")
+
+
+def _shown_by(command: Sequence[str], text: str, name: str, variable: str) -> str:
     with tempfile.TemporaryDirectory(prefix="apollo-") as folder:
         path = Path(folder) / name
         _write_private(path, text)
         try:
             subprocess.run([*command, str(path)], check=False)
         except OSError as problem:
-            return f"{command[0]} could not be started ({problem.strerror}): set $PAGER"
+            return f"{command[0]} could not be started ({problem.strerror}): set {variable}"
     return ""
 
 

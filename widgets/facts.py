@@ -93,6 +93,7 @@ def facts_lines(view: FactsView, width: int) -> list[Line]:
     if session.sign_off:
         lines.append(_pair("sign-off", session.sign_off))
     lines += [_pair(name, value) for name, value in view.extra]
+    lines += _section("training", (_pair(name, value) for name, value in view.training))
     lines += _section("limits", (_pair(what, f"{used} of {allowed}") for what, used, allowed in view.limits))
     lines += _section("plan", (((f"{_PLAN[p.status][0]} ", "dim"), (clean_line(p.text), _PLAN[p.status][1]))
                                for p in view.plan))  # fmt: skip

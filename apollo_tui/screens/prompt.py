@@ -10,7 +10,8 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from apollo_tui.commands import Command, commands_for, matching, run_command
+from apollo_tui.command import Command
+from apollo_tui.commands import commands_for, matching, run_command
 from apollo_tui.screens.base import ApolloScreen
 from apollo_tui.screens.panel import line
 from widgets.picker import ChoiceList

