@@ -39,6 +39,7 @@ COMMANDS: Final[dict[str, str]] = {
     "search": "searching:search",
     "effort": "efforts:effort",
     "digest": "digesting:digest",
+    "leave": "leaving:leave",
     "export": "exporting:export",
     "import": "exporting:import_",
     "host": "hosting:host",
@@ -74,7 +75,7 @@ class LazyGroup(click.Group):
             import difflib
 
             near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f"; did you mean '{near[0]}'?" if near else "; 'apollo --help' lists them"
+            hint = f"; did you mean '{near[0]}'?" if near else ""
             raise click.UsageError(f"there is no command '{args[0]}'{hint}", ctx) from error
 
 
@@ -107,9 +108,8 @@ def apollo(ctx: click.Context, log: Path | None, name: str | None, read_only: bo
 def main(args: list[str] | None = None) -> None:
     """Run the command line; every error is one line on stderr and a non-zero exit."""
     try:
-        apollo.main(args=args, prog_name="apollo", standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        # Without standalone mode click returns the code of an Exit, and a command's own answer (None) otherwise.
+        sys.exit(apollo.main(args=args, prog_name="apollo", standalone_mode=False))
     except click.Abort:
         fail("interrupted", 130)
     except click.UsageError as error:
