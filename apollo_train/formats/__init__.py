@@ -11,10 +11,23 @@ from apollo_train.formats.llamafactory import LlamaFactoryV0, LlamaFactoryV1
 from apollo_train.formats.messages import MESSAGES
 from apollo_train.formats.raw import RawFormat
 from apollo_train.formats.steps import StepsFormat
+from apollo_train.formats.trajectories import AtifFormat, TraceFormat
+from apollo_train.formats.verdicts import DpoFormat, KtoFormat
 
-FORMATS: Final[dict[str, Format]] = {
-    made.name: made for made in (StepsFormat(), *MESSAGES, LlamaFactoryV1(), LlamaFactoryV0(), *FLAT, RawFormat())
-}
+_ALL: Final[tuple[Format, ...]] = (
+    StepsFormat(),
+    *MESSAGES,
+    LlamaFactoryV1(),
+    LlamaFactoryV0(),
+    *FLAT,
+    DpoFormat(),
+    KtoFormat(),
+    AtifFormat(),
+    TraceFormat(),
+    RawFormat(),
+)
+
+FORMATS: Final[dict[str, Format]] = {made.name: made for made in _ALL}
 """Format by name, in the order that menus show them; the first is the default."""
 
 

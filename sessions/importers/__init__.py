@@ -1,8 +1,9 @@
 """Files recorded elsewhere, read into events. Pure parsing: nothing is written here, the host appends.
 
 ``import_file`` gives all sessions of a file or none; ``load_recording`` gives what ``replay:`` plays.
-To add a format: a module with ``recognises(head) -> bool`` and ``parse(path) -> list[ImportedSession]``, and a line in
-``FORMATS``.
+Our own formats are known by their first bytes; what other agents recorded by what is in it (``foreign``).
+To add one: a module with ``recognises(document) -> bool`` and ``parse(document) -> list[ImportedSession]``, and a line
+in ``foreign.SHAPES``.
 """
 
 from __future__ import annotations
@@ -11,36 +12,50 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from sessions.importers import innovatorbench, raw
+from sessions.importers import foreign, innovatorbench, raw
 from sessions.importers.base import CannotImport, ImportedSession, as_copy
+from sessions.importers.reading import read_document
 from sessions.importers.recording import RecordedSession, recording_of
 
 HEAD_BYTES: Final = 4096
 """What a format is recognised by."""
 
-FORMATS: Final[dict[str, tuple[Callable[[bytes], bool], Callable[[Path], list[ImportedSession]]]]] = {
+OWN: Final[dict[str, tuple[Callable[[bytes], bool], Callable[[Path], list[ImportedSession]]]]] = {
     "raw": (raw.recognises, raw.parse),
     "innovatorbench": (innovatorbench.recognises, innovatorbench.parse),
 }
+FORMATS: Final = (*OWN, *foreign.NAMES)
+"""The names that ``--format`` takes, besides ``auto``."""
 
 
 def import_file(path: Path, format: str = "auto") -> list[ImportedSession]:
     """The sessions in ``path``. Raises CannotImport, one line, if anything about the file is wrong."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
-    except OSError as problem:
-        raise CannotImport(f"cannot read {path}: {problem.strerror or problem}") from problem
-    if format == "auto":
-        format = next((name for name, (recognises, _) in FORMATS.items() if recognises(head)), "")
-        if not format:
-            raise CannotImport(f"{path.name} is in no format that is known here ({', '.join(FORMATS)})")
-    if format not in FORMATS:
+    if format not in ("auto", *FORMATS):
         raise CannotImport(f"there is no import format {format!r}: choose one of auto, {', '.join(FORMATS)}")
-    found = FORMATS[format][1](path)
+    head = _head(path)
+    own = next((name for name, (recognises, _) in OWN.items() if format in ("auto", name) and recognises(head)), "")
+    if own or format in OWN:
+        found = OWN[own or format][1](path)
+    else:
+        document = read_document(path)
+        shape = foreign.shape_of(document, format)
+        if shape is None:
+            what = "in no format that is known here" if format == "auto" else f"no file of {format}"
+            raise CannotImport(f"{path.name} is {what} ({', '.join(FORMATS)})")
+        found = shape[1](document)
     if not found:
         raise CannotImport(f"{path.name} holds no session")
     return found
+
+
+def _head(path: Path) -> bytes:
+    if path.is_dir():
+        return b""
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD_BYTES)
+    except OSError as problem:
+        raise CannotImport(f"cannot read {path}: {problem.strerror or problem}") from problem
 
 
 def load_recording(path: Path) -> RecordedSession:

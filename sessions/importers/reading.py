@@ -1,0 +1,159 @@
+"""Foreign files as plain values: JSON, JSON lines, zip archives and folders of event files, read without surprises."""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from sessions.importers.base import CannotImport
+
+MAX_BYTES: Final = 1 << 30
+"""A file, or an entry of an archive, that is larger is refused: it would be held in memory."""
+_DIGITS: Final = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file as it was read: ``value`` if it is one JSON value, ``records`` if it is objects one after the other."""
+
+    path: Path
+    value: Any = None
+    records: list[dict[str, Any]] = field(default_factory=list)
+    broken: int = 0
+    """Lines that are no JSON object."""
+    archive: bool = False
+
+    @property
+    def table(self) -> dict[str, Any]:
+        """``value`` if it is an object, else an empty one."""
+        return self.value if isinstance(self.value, dict) else {}
+
+
+def loads(text: str | bytes) -> Any:
+    """JSON as the log can store it: no NaN or infinity (None instead), no integer that 64 bits do not hold.
+
+    Raises ValueError.
+    """
+    try:
+        return json.loads(text, parse_constant=lambda _: None, parse_int=_whole, parse_float=_number)
+    except RecursionError as problem:
+        raise ValueError("nested too deeply") from problem
+
+
+def read_document(path: Path) -> Document:
+    """The file (or folder of event files). Raises CannotImport."""
+    try:
+        if path.is_dir():
+            return Document(path, records=list(_folder(path)))
+        if path.stat().st_size > MAX_BYTES:
+            raise CannotImport(f"{path.name} is larger than {MAX_BYTES >> 20:,} MB")
+        if zipfile.is_zipfile(path):
+            return Document(path, archive=True)
+        text = path.read_text("utf-8-sig", errors="replace")
+    except OSError as problem:
+        raise CannotImport(f"cannot read {path}: {problem.strerror or problem}") from problem
+    try:
+        value = loads(text)
+    except ValueError:
+        return _lines(path, text)
+    objects = value if isinstance(value, list) else [value]
+    return Document(path, value, [one for one in objects if isinstance(one, dict)])
+
+
+def archived(path: Path) -> Iterator[tuple[str, Any]]:
+    """Name and value of each JSON file in an archive, in the order of their names. Raises CannotImport."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for entry in sorted(archive.infolist(), key=lambda entry: entry.filename):
+                if entry.filename.endswith(".json"):
+                    if entry.file_size > MAX_BYTES:
+                        raise CannotImport(f"{path.name}: {entry.filename} is larger than {MAX_BYTES >> 20:,} MB")
+                    yield entry.filename, loads(archive.read(entry))
+    except NotImplementedError as problem:
+        raise CannotImport(
+            f"{path.name} is compressed in a way that is not known here ({problem}): dump it"
+        ) from problem
+    except (zipfile.BadZipFile, ValueError, OSError, EOFError, RuntimeError) as problem:
+        raise CannotImport(f"{path.name} is damaged: {problem}") from problem
+
+
+def text_of(content: Any, kinds: tuple[str, ...] = ("text", "input_text", "output_text")) -> str:
+    """The text in a content field: text itself, or the text parts of a list; anything else has none."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, dict):
+        content = [content]
+    if not isinstance(content, list):
+        return ""
+    parts = (part if isinstance(part, str) else _part(part, kinds) for part in content)
+    return "\n\n".join(text for text in parts if text)
+
+
+def as_text(value: Any) -> str:
+    """Text as it is, anything else as JSON, nothing as ""."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def table(value: Any) -> dict[str, Any]:
+    """The value if it is an object, else an empty one: foreign fields are never trusted to be there."""
+    return value if isinstance(value, dict) else {}
+
+
+def items(value: Any) -> list[dict[str, Any]]:
+    """The objects in a list; an empty list for anything else."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def count(value: Any) -> int:
+    """A count, 0 if it is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def _part(part: Any, kinds: tuple[str, ...]) -> str:
+    if not isinstance(part, dict) or part.get("type", "text") not in kinds:
+        return ""
+    return part["text"] if isinstance(part.get("text"), str) else ""
+
+
+def _folder(path: Path) -> Iterator[dict[str, Any]]:
+    folder = path / "events" if (path / "events").is_dir() else path
+    for file in sorted(folder.glob("*.json")):
+        try:
+            value = loads(file.read_bytes())
+        except ValueError as problem:
+            raise CannotImport(f"{file.name} in {path.name} is no JSON: {problem}") from problem
+        yield from items([value])
+
+
+def _lines(path: Path, text: str) -> Document:
+    records: list[dict[str, Any]] = []
+    broken = 0
+    for line in text.split("\n"):
+        if not line.strip():
+            continue
+        try:
+            value = loads(line)
+        except ValueError:
+            broken += 1
+            continue
+        if isinstance(value, dict):
+            records.append(value)
+        else:
+            broken += 1
+    return Document(path, None, records, broken)
+
+
+def _whole(text: str) -> int | float | None:
+    return int(text) if len(text) <= _DIGITS else _number(text)
+
+
+def _number(text: str) -> float | None:
+    value = float(text)
+    return value if math.isfinite(value) else None
