@@ -75,6 +75,7 @@ def write_tokens(
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The JSONL file to write.")
 @click.option("--session", "chosen", multiple=True, metavar="ID", help="Only these sessions (may be given again).")
 @token_options
+@click.option("--attention-mask", is_flag=True, help="Also write a column of ones (Axolotl, LLaMA-Factory).")
 @click.option("--parquet", is_flag=True, help="Also write the rows as Parquet, OUT with .parquet.")
 @click.option("--show", default=1, show_default=True, help="Rows to show decoded, what is trained in colour.")
 @click.option("--position", type=int, help="Read the log only up to this event, to repeat an earlier export.")

@@ -20,7 +20,9 @@ from apollo_train.templates.traits import traits_of
 
 TEMPLATES = {
     "llama3": (
-        "llama3_1", ["<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|eom_id|>"],
+        "llama3_1",
+        ["<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|eom_id|>", "<|python_tag|>",
+         "<|end_of_text|>"],
     ),
     "qwen3": ("qwen3", ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]),
     "glm": (
@@ -29,7 +31,10 @@ TEMPLATES = {
     "gemma": ("gemma", ["<bos>", "<eos>", "<start_of_turn>", "<end_of_turn>"]),
 }  # fmt: skip
 """For each family a template as TRL bundles it, and its special tokens; the first ends a text."""
-PLAIN = ["<think>", "</think>", "<tool_call>", "</tool_call>", "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"]
+STOP = {"llama3": "<|eot_id|>", "qwen3": "<|im_end|>", "glm": "<|endoftext|>", "gemma": "<end_of_turn>"}
+"""What each tokenizer calls its end of sequence."""
+OWN = ("think", "tool_call", "tool_response", "arg_key", "arg_value")
+PLAIN = [f"<{end}{name}>" for name in OWN for end in ("", "/")]
 """Tokens of their own that are part of a reply's text."""
 CORPUS = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text("utf-8").splitlines()
 
@@ -55,7 +60,7 @@ def tokenizer(name: str) -> Any:
     made.train_from_iterator(CORPUS, trainer)
     made.add_tokens([AddedToken(text, normalized=False, special=False) for text in PLAIN])
     bos = special[0] if "begin" in special[0] or "bos" in special[0] else None
-    fast = PreTrainedTokenizerFast(tokenizer_object=made, eos_token=special[-1], pad_token=special[0], bos_token=bos)
+    fast = PreTrainedTokenizerFast(tokenizer_object=made, eos_token=STOP[name], pad_token=special[0], bos_token=bos)
     fast.chat_template = template(name)
     return fast
 

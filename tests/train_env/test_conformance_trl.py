@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
+
+import cases
+import check_trl
+import compare
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("cases")
+    cases.write(made)
+    return made
+
+
+@pytest.mark.parametrize("packing", ["rounds", "steps"])
+@pytest.mark.parametrize("name", compare.NAMES)
+def test_trl_trains_exactly_the_positions_of_our_token_rows(folder: Path, name: str, packing: str) -> None:
+    wanted = compare.expected(folder / name, packing)
+    assert sum(len(row["trained"]) for row in wanted) > 20
+    assert all(len(row["trained"]) < len(row["ids"]) for row in wanted)
+    assert check_trl.tokens(packing)(folder / name) == "equal"
+
+
+def test_what_trl_makes_of_messages_is_not_always_the_same(folder: Path) -> None:
+    assert check_trl.steps(folder / "qwen3") == 'also trains "\\n"'
+
+
+@pytest.mark.parametrize(
+    ("ids", "labels", "said"),
+    [
+        ([1, 2, 3], [-100, 2, 3], "equal"),
+        ([1, 2, 3], [1, 2, 3], "also trains"),
+        ([1, 2, 3], [-100, -100, 3], "does not train"),
+        ([1, 2], [-100, 2], "does not train"),
+        ([1, 9, 3], [-100, 9, 3], "other text from token 1"),
+    ],
+)
+def test_the_comparison_sees_every_difference(tmp_path: Path, ids: list[int], labels: list[int], said: str) -> None:
+    (tmp_path / "expected.json").write_text('{"rounds": [{"ids": [1, 2, 3], "trained": [1, 2]}]}')
+    assert compare.verdict(tmp_path, "rounds", [(ids, labels)], str).startswith(said)
+    assert compare.verdict(tmp_path, "rounds", [], str) == "0 rows of 1"
