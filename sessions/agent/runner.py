@@ -22,6 +22,7 @@ from sessions.fold.summary import IllegalTransition
 from sessions.log import events as ev
 from sessions.log.errors import LogClosed, LogError
 from sessions.log.states import ACTIVE, ENDED
+from sessions.providers.base import ProviderError
 from sessions.tools.base import Tool
 from sessions.tools.entry import BadEnvironment, environment_tools
 from sessions.tools.registry import NO_TOOLS
@@ -197,6 +198,8 @@ class SessionRunner:
             return False
         except NeedsPerson as need:
             return await self._need(need.need, str(need))
+        except ProviderError as error:  # a profile that the adapter cannot use; what an attempt meets never comes here
+            return await self._need("provider", str(error))
         except Exception as error:  # noqa: BLE001 - a session never dies of an exception
             _log.exception("%s met an error of our own", self._scope.name)
             told = f"an error in Apollo itself ({type(error).__name__}: {error}); the host's log has the details"

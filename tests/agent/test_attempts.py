@@ -11,6 +11,7 @@ from sessions.agent.services import RetryPolicy
 from sessions.log import events as ev
 from sessions.log.parts import TextPart
 from sessions.providers.base import ProviderError, Reason
+from sessions.providers.registry import adapter_for
 
 DONE = call("finish", summary="done")
 
@@ -118,6 +119,13 @@ async def test_a_prompt_that_stays_too_long_needs_a_person(bench: Bench) -> None
 async def test_a_prompt_that_is_too_long_from_the_start_needs_a_person(bench: Bench) -> None:
     session = await bench.run(failing(ProviderError("context", "too long", status=400)), until="needs_you")
     assert bench.summary(session).need == "context"
+
+
+async def test_quirks_that_the_adapter_does_not_know_need_a_person_and_are_no_error_of_our_own(bench: Bench) -> None:
+    session = await bench.run(adapter_for(ev.ModelSpec("openai", "m")), "needs_you", spec={"quirks": {"glow": 1}})
+    summary = bench.summary(session)
+    assert summary.need == "provider"
+    assert "glow" in summary.reason and "Apollo itself" not in summary.reason
 
 
 async def test_an_error_of_our_own_needs_a_person_and_says_so(bench: Bench) -> None:
