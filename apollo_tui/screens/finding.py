@@ -122,6 +122,7 @@ class Finding(Verbs):
 
     async def _filter(self, which: Filter) -> str:
         session = self.session or ""
+        self._stale = True
         if which == "all":
             self._shown = None
             self.transcript.keep(None)
@@ -133,7 +134,7 @@ class Finding(Verbs):
         kept = sum(map(shown, self.transcript.anchors))
         if not kept:
             raise NotDone(f"nothing here is {which}")
-        self._shown = shown
+        self._shown, self._stale = shown, True
         self.transcript.keep(shown, routine=which != "no polls")
         total = len(self.transcript.anchors)
         return f"{which}: {kept} of {total} entries · {'O' if which == 'outline' else 'w a'} shows everything"

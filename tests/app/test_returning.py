@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from app_running import running, screen_text, until
+from click.testing import CliRunner
+from fake_feed import FakeFeed
+
+from apollo_tui.cli.main import apollo
+from apollo_tui.drafts import Draft, Drafts
+from apollo_tui.screens.returning import AwayPanel, DigestPanel
+from apollo_tui.screens.session import SessionScreen
+from sessions.clock import now_ms
+from sessions.digest import digests, last_trace
+from sessions.log import events as ev
+from sessions.log.reader import LogReader
+from widgets.composer import Composer
+from widgets.picker import ChoiceList
+
+SIZES = [(80, 24), (120, 36)]
+NIGHT = 6 * 3_600_000 + 12 * 60_000
+
+
+async def night(feed: FakeFeed) -> tuple[str, str]:
+    """Somebody read both sessions, left, and both went on: one well, one badly."""
+    well = await feed.session("steady")
+    bad = await feed.session("formats")
+    for session in (well, bad):
+        await feed.step(session, 1, ("read_file", {"path": "a.txt"}, "hello\n"))
+        read = feed.writer.summary(session).last_seq  # type: ignore[union-attr]
+        await feed.add(session, ev.CursorMoved(read_seq=read), actor=feed.actor)
+    await feed.step(well, 2, ("read_file", {"path": "b.txt"}, "hello\n"))
+    await feed.add(well, ev.EvalScored(score=0.46, used=1), step=2, call=1)
+    for step in range(2, 7):
+        await feed.step(bad, step, ("run", {"command": "make"}, "no rule\n"))
+    for step in (7, 8):
+        why = ev.ActionRefused(call_id=f"c{step}", name="runn", why="unknown_tool", problem="no such tool")
+        await feed.add(bad, why, step=step, call=1, actor="agent")
+    return well, bad
+
+
+def later() -> int:
+    return now_ms() + NIGHT
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_who_comes_back_sees_a_row_per_session_then_figures_then_the_events(
+    feed: FakeFeed, size: tuple[int, int]
+) -> None:
+    _, bad = await night(feed)
+    async with running(feed, size, clock=later) as (app, pilot):
+        await until(pilot, lambda: isinstance(app.screen, AwayPanel))
+        text = screen_text(app)
+        assert "you left 6 h 12 min ago" in text or "you left 6 h 12 ago" in text
+        first = app.screen.query_one(ChoiceList).highlighted
+        assert first is not None and first.id == bad, "worst first"
+        await pilot.press("a")
+        await until(pilot, lambda: isinstance(app.screen, DigestPanel))
+        panel = app.screen
+        assert isinstance(panel, DigestPanel)
+        text = screen_text(app)
+        assert "2 malformed calls" in text and "1 loop of 5" in text and "2 places" in text
+        key = next(choice.key for choice in panel.choices._choices if "malformed" in choice.text)
+        await pilot.press(key)
+        await until(pilot, lambda: isinstance(app.screen, SessionScreen))
+        screen = app.screen
+        assert isinstance(screen, SessionScreen) and screen.session == bad
+        await until(pilot, lambda: target(screen) == "7.1")
+        await pilot.press("n")
+        await until(pilot, lambda: target(screen) == "8.1")
+        await pilot.press("n")
+        await until(pilot, lambda: "no place in that direction" in screen_text(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is panel)
+        assert "1 of 2" in screen_text(app)
+        await pilot.press(key)
+        await until(pilot, lambda: isinstance(app.screen, SessionScreen) and target(app.screen) == "8.1")
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is panel)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, AwayPanel))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is app.view)
+
+
+def target(screen: SessionScreen) -> str:
+    entry = screen.transcript.entry(screen.transcript.selected)
+    return entry.target if entry is not None else ""
+
+
+async def test_who_was_never_here_or_left_a_moment_ago_is_not_greeted(feed: FakeFeed) -> None:
+    await night(feed)
+    async with running(feed) as (app, pilot):
+        await pilot.pause()
+        assert app.screen is app.view
+    feed.actor = "human:grace"
+    async with running(feed, clock=later) as (app, pilot):
+        await pilot.pause()
+        assert app.screen is app.view
+
+
+async def test_the_first_key_after_twenty_idle_minutes_only_wakes_the_screen(feed: FakeFeed) -> None:
+    well, _ = await night(feed)
+    ahead = [0]
+    async with running(feed, clock=lambda: now_ms() + ahead[0]) as (app, pilot):
+        await pilot.press("j")
+        ahead[0] = 21 * 60_000
+        await pilot.press("p")
+        await until(pilot, lambda: isinstance(app.screen, AwayPanel))
+        assert app.desk.state.sessions[well].summary.state == "running"
+        assert [call.method for call in feed.calls if call.method == "session.control"] == []
+        await pilot.press("escape", "p")
+        await until(pilot, lambda: any(call.method == "session.control" for call in feed.calls))
+
+
+async def test_in_a_composer_the_key_is_text_and_no_panel_opens_over_it(feed: FakeFeed) -> None:
+    await night(feed)
+    ahead = [0]
+    async with running(feed, clock=lambda: now_ms() + ahead[0]) as (app, pilot):
+        await pilot.press("i", "a")
+        await until(pilot, lambda: app.screen.query_one(Composer).text == "a")
+        ahead[0] = 60 * 60_000
+        await pilot.press("b")
+        await until(pilot, lambda: app.screen.query_one(Composer).text == "ab")
+        await until(pilot, lambda: "`:since` says how" in screen_text(app))
+        assert app.screen is app.view
+
+
+async def test_since_shows_the_table_on_demand_and_says_when_there_is_nothing(feed: FakeFeed) -> None:
+    session = await feed.session("steady")
+    await feed.add(session, ev.CursorMoved(read_seq=2), actor=feed.actor)
+    async with running(feed) as (app, pilot):
+        await pilot.press("colon", *"since", "enter")
+        await until(pilot, lambda: "nothing happened that you have not read" in screen_text(app))
+        await feed.step(session, 1, ("run", {"command": "ls"}, "a\n"))
+        await pilot.press("colon", *"since", "enter")
+        await until(pilot, lambda: isinstance(app.screen, AwayPanel))
+
+
+async def test_a_digest_of_all_sessions_leaves_out_those_where_nothing_happened(feed: FakeFeed) -> None:
+    well, bad = await night(feed)
+    idle = await feed.session("idle")
+    await feed.add(idle, ev.CursorMoved(read_seq=2), actor=feed.actor)
+    with LogReader(feed.paths.log) as reader:
+        found = digests(reader, feed.actor, now_ms())
+        assert [each.session for each in found] == [bad, well]
+        trace = last_trace(reader, feed.actor)
+        newest = reader.events(idle, kinds={"cursor.moved"})[-1]
+        assert trace == newest.at
+        assert last_trace(reader, "human:grace") is None
+
+
+async def test_leave_says_on_the_command_line_what_will_stand_still(feed: FakeFeed) -> None:
+    session = await feed.session("tune-lr")
+    await feed.add(session, ev.StateChanged(state="needs_you", reason="no key", need="key"))
+    Drafts(feed.paths.drafts, "human:ada").save(Draft(session, "let it run", 1))
+    arguments = ["--log", str(feed.paths.log), "--as", "ada", "leave"]
+    found = json.loads(CliRunner().invoke(apollo, [*arguments, "--json"]).output)
+    assert [(worry["number"], worry["what"]) for worry in found["worries"]] == [(1, "needs you"), (1, "unsent draft")]
+    assert found["sessions"] == 1 and found["morning"] > now_ms()
+    assert "1 tune-lr: needs you: no key" in CliRunner().invoke(apollo, arguments).output
