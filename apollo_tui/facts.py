@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
+from sessions.fold.remarks import Remarks
 from sessions.fold.summary import Summary
+from sessions.log import events as ev
 from widgets.glyphs import count, duration
 from widgets.views import FactsView, JobView, PlanLine, SessionView
 
+ENDED_SHOWN: Final = 3
+"""So many jobs that are over are shown, the newest first."""
 
-def facts_of(s: Summary, view: SessionView, files: Mapping[str, tuple[int, int]], now: int) -> FactsView:
-    """What the side of the Session screen shows. ``files``: path → lines added and removed."""
+
+def facts_of(
+    s: Summary,
+    view: SessionView,
+    files: Mapping[str, tuple[int, int]],
+    now: int,
+    *,
+    remarks: Remarks | None = None,
+    jobs: Mapping[int, str] = MappingProxyType({}),
+    ended: Sequence[ev.JobEnded] = (),
+) -> FactsView:
+    """What the side of the Session screen shows. ``files``: path → lines added and removed.
+
+    ``jobs``: the last line that each job was seen to print; ``ended``: the jobs that are over, newest last.
+    """
     return FactsView(
         session=view,
         wall_ms=max(0, now - s.created_at),
@@ -21,11 +40,30 @@ def facts_of(s: Summary, view: SessionView, files: Mapping[str, tuple[int, int]]
         scores=tuple((score.step, score.score) for score in s.scores),
         better=s.better,
         limits=tuple(_limits(s, now)),
-        jobs=tuple(JobView(job.job, job.command, running_ms=max(0, now - job.since)) for job in s.open_jobs),
+        jobs=(
+            *(JobView(job.job, job.command, jobs.get(job.job, ""), max(0, now - job.since)) for job in s.open_jobs),
+            *(JobView(job.job, "", job.last_line, job.duration_ms, _ended(job)) for job in ended[-ENDED_SHOWN:][::-1]),
+        ),
         files=tuple((path, added, removed) for path, (added, removed) in files.items()),
+        remarks=tuple(_remarks(remarks)) if remarks is not None else (),
         advice=tuple(_advice(s, now)),
         extra=tuple(_extra(s)),
     )
+
+
+def _ended(job: ev.JobEnded) -> str:
+    how = {"exited": f"exit {job.exit_code}", "killed_by_agent": "killed", "killed_by_host": "killed by the host"}
+    return f"{how.get(job.how, 'lost')} after {duration(job.duration_ms)}"
+
+
+def _remarks(remarks: Remarks) -> Iterator[str]:
+    yield from remarks.words()
+    for who, text in remarks.notes.items():
+        yield f"{who.removeprefix('human:')}: {text}"
+    if remarks.bookmarks:
+        yield "bookmarks " + ", ".join(str(mark.target) for mark in remarks.bookmarks)
+    if remarks.recoveries:
+        yield "recovered at step " + ", ".join(str(step) for step in sorted(remarks.recoveries))
 
 
 def _limits(s: Summary, now: int) -> Iterator[tuple[str, str, str]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from sessions.jobs.output import last_line
 from sessions.log import events as ev
 from sessions.log.reader import LogReader
 from widgets.views import Anchor
@@ -24,6 +25,10 @@ SPARSE: Final = frozenset(
     }
 )
 """Kinds that change entries far from their own place, and are few: read once, whole."""
+
+
+LOOKS: Final = 60
+"""So many of the newest results are looked through for what a job printed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +66,16 @@ def read_page(reader: LogReader, session: str, seqs: Sequence[int]) -> list[ev.E
         # A result follows its call, perhaps beyond the page.
         events += reader.events(session, steps=(step, step), after=last)
     return events
+
+
+def job_lines(reader: LogReader, session: str, jobs: Collection[int]) -> dict[int, str]:
+    """The last line that each of these jobs was seen to print, from the newest looks at them."""
+    found: dict[int, str] = {}
+    if not jobs:
+        return found
+    for event in reader.events(session, kinds={"action.result"}, newest_first=True, limit=LOOKS):
+        if isinstance(event.body, ev.ActionResult):
+            job = event.body.data.get("job")
+            if isinstance(job, int) and job in jobs and job not in found:
+                found[job] = last_line(reader.text(event.body.shown or event.body.output))
+    return found

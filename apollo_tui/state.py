@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from apollo_tui.activity import Activity
 from apollo_tui.attention import Attention
 from apollo_tui.reading import Reading
 from sessions.attention.settings import Thresholds
@@ -49,6 +50,7 @@ class SessionNow:
     """Seqs of unread entries, oldest first."""
     flags: dict[str, tuple[str, ev.FlagSet]] = field(default_factory=dict)
     """Flags in force: id → (actor, body), oldest first."""
+    activity: Activity = field(default_factory=Activity)
     remarks: Remarks = field(default_factory=Remarks)
     """Sign-offs, notes, bookmarks and recovery marks that stand."""
     advice: dict[int, int] = field(default_factory=dict)
@@ -232,6 +234,7 @@ class BoardState:
             summary,
             now,
             unread=self.unread(session),
+            activity=known.activity.slots(now),
             why=worst.reason if worst else waits,
             can_wait=worst is None or worst.quiet,
         )
@@ -295,6 +298,8 @@ def _advise(now: SessionNow, event: ev.Event) -> None:
 def _act(now: SessionNow, event: ev.Event) -> None:
     if event.kind in ("action.started", "action.refused"):
         now.newest = event.seq
+    if event.kind == "model.reply":
+        now.activity.note(event.at)
 
 
 def _streaming(now: SessionNow) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from textual import events
 
 from widgets import cells
-from widgets.glyphs import clock, count, money, sparkline, state_mark
+from widgets.glyphs import clock, count, money, state_mark
 from widgets.paint import Painter
+from widgets.plot import plot
 from widgets.sanitise import clean_line
 from widgets.views import FactsView, Line, Role
 
@@ -18,6 +20,10 @@ _PLAN: dict[str, tuple[str, Role]] = {
     "done": ("[x]", "dim"),
     "dropped": ("[-]", "dim"),
 }
+
+PLOTTED: Final = 3
+"""So many scores are worth a plot."""
+PLOT_ROWS: Final = 4
 
 
 class FactsPanel(Painter):
@@ -98,6 +104,7 @@ def facts_lines(view: FactsView, width: int) -> list[Line]:
     lines += _section("plan", (((f"{_PLAN[p.status][0]} ", "dim"), (clean_line(p.text), _PLAN[p.status][1]))
                                for p in view.plan))  # fmt: skip
     lines += _section("scores", _plot(view, width))
+    lines += _section("remarks", (((clean_line(text), "text"),) for text in view.remarks))
     lines += _section("advice", (((clean_line(text), "accent"),) for text in view.advice))
     lines += _section("jobs", _jobs(view))
     lines += _section("files", (((f"+{added} ", "add"), (f"−{removed} ", "remove"), (clean_line(path), "text"))
@@ -122,13 +129,26 @@ def _bar(used: int, limit: int, width: int) -> str:
 
 
 def _plot(view: FactsView, width: int) -> list[Line]:
+    """Scores over steps, from three on as a plot; the last and the best in words."""
     if not view.scores:
         return []
     values = [score for _, score in view.scores]
     best = max(values) if view.better == "higher" else min(values)
-    plot: Line = ((sparkline(values, max(1, width - 2)), "accent"),)
+    lines: list[Line] = []
+    if len(values) >= PLOTTED:
+        high, low = f"{max(values):g}", f"{min(values):g}"
+        labels = [high, *[""] * (PLOT_ROWS - 2), low]
+        margin = max(len(high), len(low)) + 1
+        drawn = plot([(float(step), score) for step, score in view.scores], max(8, width - margin - 1), PLOT_ROWS)
+        lines += [
+            ((cells.pad(label, margin), "dim"), (row, "accent")) for label, row in zip(labels, drawn, strict=True)
+        ]
+        first, last_step = f"step {view.scores[0][0]}", str(view.scores[-1][0])
+        gap = max(1, width - margin - 1 - len(first) - len(last_step))
+        lines.append(((" " * margin + first + " " * gap + last_step, "dim"),))
     step, last = view.scores[-1]
-    return [plot, ((f"last {last:g} at step {step}, best {best:g}, {view.better} is better", "dim"),)]
+    lines.append(((f"last {last:g} at step {step}, best {best:g}, {view.better} is better", "dim"),))
+    return lines
 
 
 def _jobs(view: FactsView) -> list[Line]:

@@ -209,6 +209,8 @@ class FactsView:
     jobs: tuple[JobView, ...] = ()
     files: tuple[tuple[str, int, int], ...] = ()
     """(path, lines added, lines removed)"""
+    remarks: tuple[str, ...] = ()
+    """Sign-offs, notes and bookmarks of all annotators, one line each."""
     advice: tuple[str, ...] = ()
     """Queued advice with what it waits for, one line each."""
     extra: tuple[tuple[str, str], ...] = ()

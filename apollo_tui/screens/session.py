@@ -14,7 +14,7 @@ from textual.widget import Widget
 from apollo_tui import keys
 from apollo_tui.desk import Desk
 from apollo_tui.facts import facts_of
-from apollo_tui.loading import SPARSE, note_file, read_index, read_page
+from apollo_tui.loading import SPARSE, job_lines, note_file, read_index, read_page
 from apollo_tui.screens.finding import Trail
 from apollo_tui.screens.training import TrainingMode
 from apollo_tui.state import Change
@@ -55,6 +55,7 @@ class SessionScreen(TrainingMode):
         self._book = EntryBook(label_name=self.desk.labels.name)
         self._sparse: list[ev.Event] = []
         self._files: dict[str, tuple[int, int]] = {}
+        self._job_lines: dict[int, str] = {}
         self._came_from = list(came_from)
 
     def compose_body(self) -> Iterable[Widget]:
@@ -112,6 +113,7 @@ class SessionScreen(TrainingMode):
         self._book.add(self._sparse)
         self.transcript.append(index.anchors)
         self.transcript.live(self.desk.state.sessions[self._session].live)
+        self._look_at_jobs()
         self.begin_trail()
         if self._at is not None:
             self.transcript.reveal(self._at)
@@ -158,6 +160,18 @@ class SessionScreen(TrainingMode):
         self.transcript.append(anchors)
         self.transcript.supply(self.dress(self._book.entries(touched)))
         self._mark_unread()
+        if any(isinstance(event.body, ev.ActionResult) and "job" in event.body.data for event in events):
+            self._look_at_jobs()
+
+    def _look_at_jobs(self) -> None:
+        """What the jobs that run were last seen to print."""
+        open_jobs = [job.job for job in self.desk.state.sessions[self._session].summary.open_jobs]
+        if open_jobs:
+            self.run_worker(self._read_jobs(open_jobs), group="jobs", exclusive=True)
+
+    async def _read_jobs(self, jobs: list[int]) -> None:
+        self._job_lines = await self.desk.feed.work(partial(job_lines, session=self._session, jobs=jobs))
+        self._stale = True
 
     async def _catch_up(self) -> None:
         """After a time below another screen: read what came meanwhile."""
@@ -183,7 +197,15 @@ class SessionScreen(TrainingMode):
         panel.display = self.size.width >= ROOMY
         if panel.display and self._session in state.sessions:
             summary = state.sessions[self._session].summary
-            facts = facts_of(summary, state.view(self._session, now), self._files, now)
+            facts = facts_of(
+                summary,
+                state.view(self._session, now),
+                self._files,
+                now,
+                remarks=state.sessions[self._session].remarks,
+                jobs=self._job_lines,
+                ended=[event.body for event in self._sparse if isinstance(event.body, ev.JobEnded)],
+            )
             panel.update(dataclasses.replace(facts, training=self.training_facts))
 
     def tick(self, now: int) -> None:

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from app_running import running, screen_text, until
+from fake_feed import FakeFeed
+
+from apollo_tui.activity import SLOT_MS, SLOTS, Activity
+from sessions.log import events as ev
+
+
+def test_replies_are_counted_by_quarter_hours_and_the_present_one_is_last() -> None:
+    activity = Activity()
+    now = 1_000 * SLOT_MS
+    for at in (now - 9 * SLOT_MS, now - 2 * SLOT_MS, now - 2 * SLOT_MS + 5, now, now + 1):
+        activity.note(at)
+    assert activity.slots(now) == (0, 0, 0, 0, 0, 2, 0, 2)
+    assert activity.slots(now + SLOTS * SLOT_MS) == ()
+
+
+async def test_facts_show_remarks_jobs_with_their_last_line_and_scores_over_steps(feed: FakeFeed) -> None:
+    session = await feed.session("tune-lr")
+    await feed.add(
+        session,
+        ev.JobStarted(job=1, command="python train.py", pid=1, start_time="1", boot_id="b", folder="/tmp/x"),
+        step=1,
+        call=1,
+    )
+    looked = ev.ActionResult(call_id="c1.1", outcome="ok", output=ev.LongText("epoch 1\nloss 0.31\n"), data={"job": 1})
+    await feed.step(session, 1, ("job_output", {"job": 1}, "x"))
+    await feed.add(session, looked, step=1, call=2)
+    await feed.add(session, ev.JobStarted(job=2, command="ls", pid=1, start_time="1", boot_id="b", folder="/tmp/y"))
+    await feed.add(session, ev.JobEnded(job=2, exit_code=3, duration_ms=2_000, last_line="no such file"))
+    for step, score in ((2, 0.4), (3, 0.46), (9, 0.31)):
+        await feed.add(session, ev.EvalScored(score=score, used=step), step=step)
+    await feed.add(session, ev.NoteWritten(text="leaks the answer?"), actor="human:ben")
+    await feed.add(session, ev.SignedOff(verdict="partial"), actor="human:ben")
+    await feed.add(session, ev.BookmarkSet(target=ev.Target(1, "call", 1)), actor="human:ada")
+    async with running(feed, (160, 60)) as (app, pilot):
+        await pilot.press("enter")
+        await until(pilot, lambda: "loss 0.31" in screen_text(app) and "remarks" in screen_text(app))
+        text = screen_text(app)
+        assert "partial by ben" in text and "ben: leaks the answer?" in text and "bookmarks 1.1" in text
+        assert "exit 3 after 2" in text and "no such file" in text
+        assert "last 0.31 at step 9, best 0.46" in text and "step 2" in text
+        assert any("\u2801" <= cell <= "\u28ff" for cell in text)
