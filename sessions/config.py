@@ -9,7 +9,6 @@ import os
 import shlex
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
@@ -113,16 +112,6 @@ SECTIONS: Final[dict[str, Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigFacts:
-    """What ``apollo doctor`` says about the config."""
-
-    path: Path
-    exists: bool
-    profiles: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()
-
-
 def load_config(path: Path | None = None) -> Config:
     """Read the config at ``path`` (default: ``APOLLO_CONFIG``, else the user's). A missing file is an empty config."""
     path = path or config_path()
@@ -186,21 +175,6 @@ def resolve_model(text: str, base_url: str | None = None, *, config: Config | No
         price_cached=profile.price_cached,
         quirks=profile.quirks,
     )
-
-
-def config_facts(path: Path | None = None) -> ConfigFacts:
-    """Where the config is and what is wrong with it. Never raises for what is in the file."""
-    path = path or config_path()
-    try:
-        config = load_config(path)
-    except ConfigError as problem:
-        return ConfigFacts(path, exists=True, problems=(str(problem),))
-    problems = tuple(
-        f"profile {name}: the variable {profile.key_env} is not set here"
-        for name, profile in config.profiles.items()
-        if profile.key_env and not os.environ.get(profile.key_env)
-    )
-    return ConfigFacts(path, exists=path.exists(), profiles=tuple(config.profiles), problems=problems)
 
 
 def _check(path: Path, sections: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -89,6 +90,25 @@ def _paths(cli: Cli) -> Iterator[Finding]:
     )  # fmt: skip
 
 
+def _keys(cli: Cli) -> Iterator[Finding]:
+    from sessions.config import ConfigError, load_config
+    from sessions.host.keys import keys_path, read_keys
+
+    path = keys_path()
+    try:
+        names = read_keys(path)
+        profiles = load_config().profiles
+    except ApolloError as error:
+        if not isinstance(error, ConfigError):  # that one has its own line
+            yield Finding("keys", "bad", str(error))
+        return
+    yield Finding("keys", "ok", f"{', '.join(names)} in {path}" if names else f"{path} (none)")
+    for name, profile in profiles.items():
+        variable = profile.key_env
+        if variable and variable not in names and not os.environ.get(variable):
+            yield Finding("keys", "warn", f"profile {name} has no key", f"set {variable} here, or put it into {path}")
+
+
 def _terminal(cli: Cli) -> Iterator[Finding]:
     term, tmux = os.environ.get("TERM", ""), bool(os.environ.get("TMUX"))
     colours = "no colour" if os.environ.get("NO_COLOR") else os.environ.get("COLORTERM") or (
@@ -124,6 +144,7 @@ def _ssh() -> bool:
 
 def _log(cli: Cli) -> Iterator[Finding]:
     from sessions.log.reader import LogReader
+    from sessions.log.schema import file_uri
 
     if not cli.paths.log.exists():
         yield Finding("log health", "ok", "there is no log yet", "'apollo demo' or 'apollo new' makes one")
@@ -135,8 +156,11 @@ def _log(cli: Cli) -> Iterator[Finding]:
     except ApolloError as error:
         yield Finding("log health", "bad", str(error))
         return
-    with sqlite3.connect(f"file:{cli.paths.log}?mode=ro", uri=True) as connection:
-        check = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    try:
+        with closing(sqlite3.connect(file_uri(cli.paths.log, "mode=ro"), uri=True)) as connection:
+            check = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.Error as error:
+        check = str(error)
     yield Finding(
         "log health", "ok" if check == "ok" else "bad", f"{position} events, {count} sessions, quick check: {check}",
         "" if check == "ok" else "copy the file and its -wal away before anything else; then export with --format raw",
@@ -149,12 +173,22 @@ def _log(cli: Cli) -> Iterator[Finding]:
 
 def _host(cli: Cli) -> Iterator[Finding]:
     from sessions.host.client import host_status
+    from sessions.host.version import code_version
 
-    status = host_status(cli.paths)
+    try:
+        status = host_status(cli.paths)
+    except (ApolloError, OSError) as error:
+        yield Finding("host", "bad", str(error))
+        return
     if status is None:
         yield Finding("host", "ok", "none runs", "'apollo host start' or the app starts one")
+        return
+    said = f"pid {status.pid}, version {status.version}, {len(status.sessions)} sessions"
+    if status.version == code_version():
+        yield Finding("host", "ok", said)
     else:
-        yield Finding("host", "ok", f"pid {status.pid}, version {status.version}, {len(status.sessions)} sessions")
+        advice = "'apollo host restart' restarts it at the sessions' boundaries"
+        yield Finding("host", "warn", f"{said}; this is version {code_version()}", advice)
 
 
-CHECKS: tuple[Callable[[Cli], Iterator[Finding]], ...] = (_versions, _paths, _terminal, _log, _host)
+CHECKS: tuple[Callable[[Cli], Iterator[Finding]], ...] = (_versions, _paths, _keys, _terminal, _log, _host)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 import click
@@ -10,6 +9,7 @@ import msgspec
 
 from apollo_tui.cli.context import Cli
 from apollo_tui.cli.shared import ask, json_option, lines, print_json, reader_of, request_id
+from sessions.errors import ApolloError
 from sessions.host import protocol
 from sessions.log import events as ev
 from sessions.plain import plain_line
@@ -23,6 +23,7 @@ from sessions.plain import plain_line
 @click.option("--session", "chosen", multiple=True, metavar="ID", help="Only these sessions (may be given again).")
 @click.option("--policy", metavar="FILE|PRESET", default="default", show_default=True)
 @click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
+@click.option("--resume", is_flag=True, help="Go on with an export that was stopped, from the same log position.")
 @click.option("--progress", is_flag=True, help="Print progress as JSON lines on stderr, for the app.")
 @json_option
 @click.pass_obj
@@ -33,6 +34,7 @@ def export(
     chosen: tuple[str, ...],
     policy: str,
     overwrite: bool,
+    resume: bool,
     progress: bool,
     as_json: bool,
 ) -> None:
@@ -48,7 +50,7 @@ def export(
             click.echo(msgspec.json.encode({"done": done, "total": total}).decode(), err=True)
 
     report = run_export(
-        reader, sessions, load_policy(policy), format_, out.resolve(), overwrite=overwrite, progress=tell
+        reader, sessions, load_policy(policy), format_, out.resolve(), overwrite=overwrite, progress=tell, resume=resume
     )
     _record(cli, report)
     if as_json:
@@ -61,12 +63,12 @@ def export(
 def _record(cli: Cli, report: object) -> None:
     """Let the log say what was exported, if a host runs; an export itself never starts one."""
     from apollo_train.export import ExportReport
-    from sessions.host.client import HostDown, host_status
+    from sessions.host.client import host_status
 
     assert isinstance(report, ExportReport)
-    if host_status(cli.paths) is None:
-        return
-    with contextlib.suppress(HostDown):
+    try:
+        if host_status(cli.paths) is None:
+            return
         for session, counts in report.per_session.items():
             body = ev.ExportWritten(
                 path=str(report.path),
@@ -80,11 +82,13 @@ def _record(cli: Cli, report: object) -> None:
                 request=request_id(), session=session, kind=body.kind, body=msgspec.to_builtins(body)
             )
             ask(cli, params, start=False)
+    except ApolloError as error:
+        click.echo(plain_line(f"apollo: the file is written, but the log does not say so: {error}"), err=True)
 
 
 @click.command(name="import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--format", "format_", default="auto", show_default=True, help="raw, innovatorbench or auto.")
+@click.argument("file", type=click.Path(exists=True, path_type=Path))
+@click.option("--format", "format_", default="auto", show_default=True, help="docs/formats.md lists them.")
 @click.option("--copy", is_flag=True, help="Import a session that the log has already, as a copy with a new id.")
 @json_option
 @click.pass_obj

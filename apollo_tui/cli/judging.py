@@ -64,7 +64,7 @@ def flag(
         flag=name, target=parse_target(target), verdict=verdict, label=label, note=note, severity=severity
     )
     answer = annotate(cli, found, body)
-    done(answer, as_json, f"flagged {target} {verdict} as {label} (flag {name})")
+    done(answer, as_json, f"flagged {target} {verdict} as {label} (flag {name})", flag=name)
 
 
 @click.command()
@@ -88,4 +88,4 @@ def unflag(cli: Cli, session: str, which: str, as_json: bool) -> None:
             f"you have no flag on {which} in this session; 'apollo log {session} --kind flag.set'"
         )
     answer = annotate(cli, found, ev.FlagRemoved(flag=mine[-1].id))
-    done(answer, as_json, f"took back the flag on {mine[-1].target}")
+    done(answer, as_json, f"took back the flag on {mine[-1].target}", flag=mine[-1].id)

@@ -42,7 +42,14 @@ def ls(cli: Cli, everything: bool, as_json: bool) -> None:
 
 @click.command()
 @click.argument("session")
-@click.option("--steps", "count", default=10, show_default=True, help="How many of the newest steps; 0: all.")
+@click.option(
+    "--steps",
+    "count",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="How many of the newest steps; 0: all.",
+)
 @json_option
 @click.pass_obj
 def show(cli: Cli, session: str, count: int, as_json: bool) -> None:

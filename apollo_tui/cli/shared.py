@@ -106,10 +106,10 @@ def row_of(summary: Summary, now: int) -> dict[str, Any]:
     }
 
 
-def done(answer: Any, as_json: bool, line: str) -> None:
-    """Say what was committed: JSON with ``id`` first, or one line."""
+def done(answer: Any, as_json: bool, line: str, **more: str) -> None:
+    """Say what was committed: JSON with ``id`` first, then ``more``, or one line."""
     if as_json:
-        print_json({"id": answer.session, "seq": answer.seq, "number": answer.number, "note": answer.note})
+        print_json({"id": answer.session, "seq": answer.seq, "number": answer.number, "note": answer.note} | more)
     else:
         click.echo(plain_line(f"{line}{': ' + answer.note if answer.note else ''}"))
 

@@ -78,7 +78,7 @@ class LogReader:
             return str(found[0])
         if found:
             raise AmbiguousId(f"{len(found)} sessions begin with {prefix}: give more of the id, or the number")
-        raise NoSuchSession(f"no session is called {prefix}: `apollo ls` lists them")
+        raise NoSuchSession(f"no session is called {prefix!r}: `apollo ls` lists them")
 
     def events(
         self,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sessions.config import ConfigError, config_facts, load_config, resolve_model
+from sessions.config import ConfigError, load_config, resolve_model
 from sessions.providers.registry import UnknownModel
 
 GOOD = """
@@ -54,7 +54,6 @@ def config_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_missing_file_is_an_empty_config(config_file: Path) -> None:
     config = load_config()
     assert (config.path, config.profiles, config.host.resume_on_start) == (config_file, {}, False)
-    assert not config_facts().exists
 
 
 def test_every_section_is_read(config_file: Path) -> None:
@@ -148,13 +147,3 @@ def test_each_mistake_is_one_line_with_file_key_and_what_was_expected(config_fil
         load_config()
     line = str(caught.value)
     assert line.startswith(str(config_file)) and said in line and "\n" not in line
-    assert config_facts().problems == (line,)
-
-
-def test_the_doctor_hears_of_keys_that_are_not_set(config_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config_file.write_text(GOOD)
-    facts = config_facts()
-    assert facts.profiles == ("glm", "small")
-    assert facts.problems == ("profile glm: the variable GLM_KEY is not set here",)
-    monkeypatch.setenv("GLM_KEY", "x")
-    assert config_facts().problems == ()

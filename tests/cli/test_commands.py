@@ -1,0 +1,215 @@
+"""The command line as a person and a script meet it, in this process, on a log whose host is a real one."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from apollo_process import Apollo, wait_for
+
+from apollo_tui.cli.main import main
+
+TASK = "---\ntitle: count\nlimits: {steps: 50}\n---\nCount to three.\n"
+
+
+class Said(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Cli = Callable[..., Said]
+
+
+@pytest.fixture(scope="module")
+def apollo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apollo]:
+    """A host with two sessions that wait for somebody to start them."""
+    made = Apollo(tmp_path_factory.mktemp("cli"))
+    (made.folder / "task.md").write_text(TASK)
+    made.run("new", "task.md", "--model", "demo:steady", "--no-start")
+    made.run("new", "task.md", "--model", "demo:steady", "--name", "[/b]\x1b]52;c;aGk=\x07\x1b[2Jtwo", "--no-start")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def cli(apollo: Apollo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    for name in list(os.environ):
+        if name.startswith("APOLLO_"):
+            monkeypatch.delenv(name)
+    for name, value in apollo.env.items():
+        monkeypatch.setenv(name, value)
+
+    def run(*args: str, log: Path | None = None) -> Said:
+        with pytest.raises(SystemExit) as ended:
+            main(["--log", str(log or apollo.log), *args])
+        out, err = capsys.readouterr()
+        code = ended.value.code
+        return Said(code if isinstance(code, int) else 0, out, err)
+
+    return run
+
+
+def json_of(said: Said) -> Any:
+    assert said.code == 0, said.err
+    return json.loads(said.out)
+
+
+def test_what_prints_data_prints_objects_with_the_id_first(cli: Cli) -> None:
+    (first, second) = json_of(cli("ls", "--json"))
+    session = first["id"]
+    shown = [
+        first,
+        second,
+        json_of(cli("show", "1", "--json")),
+        json_of(cli("host", "status", "--json")),
+        *json_of(cli("doctor", "--json")),
+        *json_of(cli("digest", "--json")),
+        *json_of(cli("effort", "--json"))["sessions"],
+        *(json.loads(line) for line in cli("log", "1", "--json").out.splitlines()),
+        json_of(cli("advise", session[:20], "let it run", "--json")),
+        json_of(cli("limit", session, "steps", "+5", "--json")),
+        json_of(cli("note", "1", "mine", "--json")),
+    ]
+    assert {next(iter(each)) for each in shown} == {"id"}
+    assert {first["number"], second["number"]} == {1, 2}
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "says"),
+    [
+        (("frobnicate",), 2, "there is no command 'frobnicate'"),
+        (("lss",), 2, "did you mean 'ls'?"),
+        (("show", "99"), 1, "'99': `apollo ls` lists them"),
+        (("show", ""), 1, "no session is called ''"),
+        (("show", "01"), 1, "2 sessions begin with 01"),
+        (("show", "1", "--steps", "-1"), 2, "steps"),
+        (("log", "1", "--kind", "nonsense"), 2, "no kind of event 'nonsense'"),
+        (("advise", "1", " "), 2, "the advice is empty"),
+        (("advise", "1", "x", "--about", "9"), 1, "no step 9"),
+        (("advise", "1", "x", "--about", "next"), 2, "'next' is no target"),
+        (("answer", "1", "yes"), 1, "asks nothing"),
+        (("pause", "1"), 1, "nothing to pause"),
+        (("interrupt", "1"), 1, "nothing to interrupt"),
+        (("limit", "1", "steps", "-500"), 1, "cannot be -"),
+        (("limit", "1", "steps", "1.5"), 1, "a whole number"),
+        (("limit", "1", "money", "-5"), 1, "no limit of money"),
+        (("limit", "1", "steps", "--many"), 2, "'--many' is no limit"),
+        (("flag", "1", "1"), 1, "no step 1"),
+        (("flag", "1", "1", "--good", "--unsure"), 2, "not both"),
+        (("flag", "1", "3-1"), 2, "ends before it begins"),
+        (("flag", "1", "1", "--label", "odd"), 2, "no label 'odd'"),
+        (("unflag", "1", "1"), 1, "no flag on 1"),
+        (("signoff", "1", "up-to"), 2, "up-to 41"),
+        (("digest", "--since", "soon"), 2, "'soon' is no time"),
+        (("new", "nowhere.md", "--model", "demo:steady"), 2, "nowhere.md"),
+        (("new", "{folder}/task.md", "--model", "nobody:x"), 1, "nobody"),
+        (("import", "{folder}/task.md"), 1, "task.md"),
+        (("export", "--out", "/proc/nowhere/x.jsonl"), 1, "/proc/nowhere"),
+        (("export", "--out", "{folder}/x.jsonl", "--format", "odd"), 1, "odd"),
+    ],
+)
+def test_a_mistake_is_one_line_on_stderr_and_a_code(
+    cli: Cli, apollo: Apollo, args: tuple[str, ...], code: int, says: str
+) -> None:
+    said = cli(*(word.replace("{folder}", str(apollo.folder)) for word in args))
+    assert (said.code, said.out) == (code, "")
+    assert says in said.err
+    assert said.err.startswith("apollo: ")
+    assert said.err.count("\n") == 1
+
+
+def test_foreign_text_reaches_the_terminal_without_its_sequences(cli: Cli) -> None:
+    for args in (("ls",), ("show", "2"), ("log", "2"), ("digest",)):
+        said = cli(*args)
+        assert said.code == 0, said.err
+        assert "[/b]" in said.out
+        assert not set(said.out) & {"\x1b", "\x07"}
+
+
+def test_a_difference_may_be_negative(cli: Cli) -> None:
+    before = json_of(cli("limit", "2", "steps", "40", "--json"))
+    assert before["note"] == "steps: 40"
+    assert json_of(cli("limit", "2", "steps", "-5", "--json"))["note"] == "steps: 35"
+
+
+def test_the_exit_code_says_whether_a_host_runs_and_whether_something_is_bad(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = tmp_path / "none.sqlite"
+    assert cli("host", "status").code == 0
+    assert cli("host", "status", log=nowhere).code == 3
+    assert json.loads(cli("host", "status", "--json", log=nowhere).out) == {"id": None, "running": False}
+    assert cli("doctor").code == 0
+    (tmp_path / "config.toml").write_text("[ui]\nmotion = 3\n")
+    (tmp_path / "keys").write_text("A=1\n")
+    monkeypatch.setenv("APOLLO_CONFIG", str(tmp_path / "config.toml"))
+    doctor = cli("doctor")
+    assert doctor.code == 1
+    assert "ui.motion" in doctor.out
+    assert "chmod 600" in doctor.out
+    assert not nowhere.exists()
+
+
+def test_the_doctor_survives_a_log_that_is_damaged_and_says_so(cli: Cli, apollo: Apollo, tmp_path: Path) -> None:
+    log = tmp_path / "odd name?#%.sqlite"
+    data = bytearray(apollo.log.read_bytes())
+    page = 4096
+    for start in range(2 * page, len(data), page):
+        data[start : start + 64] = b"\xff" * 64
+    log.write_bytes(data)
+    doctor = cli("doctor", log=log)
+    assert doctor.code == 1
+    assert "bad   log health" in doctor.out
+    garbage = tmp_path / "garbage.sqlite"
+    garbage.write_text("no database")
+    assert "bad   log health" in cli("doctor", log=garbage).out
+    listed = cli("ls", log=garbage)
+    assert (listed.code, listed.err.count("\n")) == (1, 1)
+
+
+def test_the_doctor_names_the_variable_of_a_profile_without_a_key(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('[profiles.glm]\nmodel = "openai:glm"\nkey_env = "GLM_KEY"\n')
+    monkeypatch.setenv("APOLLO_CONFIG", str(config))
+    monkeypatch.delenv("GLM_KEY", raising=False)
+    assert "set GLM_KEY" in cli("doctor").out
+    keys = tmp_path / "keys"
+    keys.write_text("GLM_KEY=x\n")
+    keys.chmod(0o600)
+    assert "GLM_KEY" in cli("doctor").out
+    assert "set GLM_KEY" not in cli("doctor").out
+
+
+def test_a_flag_is_taken_back_by_the_id_that_it_was_given(cli: Cli, apollo: Apollo) -> None:
+    made = json_of(cli("new", str(apollo.folder / "task.md"), "--model", "demo:steady", "--json"))["id"]
+    wait_for("a step with a result", lambda: apollo.events(made, "action.result"))
+    assert cli("interrupt", made).code == 0
+    flag = json_of(cli("flag", made, "1.1", "--note", "hasty", "--json"))["flag"]
+    assert json_of(cli("unflag", made, flag, "--json"))["flag"] == flag
+    assert cli("unflag", made, flag).code == 2
+    stopped = cli("stop", made)
+    assert stopped.out.startswith("stop asked for: stops now")
+
+
+def test_a_resume_brings_the_key_that_a_restarted_host_has_forgotten(
+    cli: Cli, apollo: Apollo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = apollo.folder / "with-key.toml"
+    config.write_text(
+        '[profiles.mine]\nmodel = "openai:m"\nbase_url = "https://models.invalid/v1"\nkey_env = "MY_KEY"\n'
+    )
+    monkeypatch.setenv("APOLLO_CONFIG", str(config))
+    made = json_of(cli("new", str(apollo.folder / "task.md"), "--model", "mine", "--json"))["id"]
+    wait_for("the question for a key", lambda: "MY_KEY" in apollo.session(made)["reason"])
+    monkeypatch.setenv("MY_KEY", "sk-0123456789abcdefgh")
+    assert cli("resume", made).code == 0
+    wait_for("an attempt with the key", lambda: apollo.events(made, "model.attempt_failed")[1:])
+    assert apollo.events(made, "model.attempt_failed")[-1]["body"]["reason"] == "connection"
+    cli("stop", made)
