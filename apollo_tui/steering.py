@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any, Final, Literal, get_args
 
 import msgspec
@@ -11,6 +12,7 @@ from apollo_tui.drafts import Draft
 from apollo_tui.feed import Feed, NotDone
 from apollo_tui.state import BoardState
 from sessions.host import protocol
+from sessions.host.keys import key_here
 from sessions.log import events as ev
 from sessions.log.states import ENDED
 from sessions.ulid import new_ulid
@@ -34,7 +36,9 @@ class Steering:
 
     async def control(self, session: str, verb: Verb) -> str:
         """Ask for a change of state."""
-        done = await self.feed.call(protocol.Control(request=new_ulid(), session=session, verb=verb))
+        goes = verb in ("start", "resume", "reopen")
+        key = await self.feed.read(partial(key_here, session=session)) if goes else None
+        done = await self.feed.call(protocol.Control(request=new_ulid(), session=session, verb=verb, key=key))
         return f"{self.name(session)}: {_note(done) or VERBS[verb]}"
 
     def pause_verb(self, session: str) -> Verb:
@@ -115,7 +119,7 @@ VERBS: Final[dict[str, str]] = {
     "start": "starts",
     "pause": "pauses at the boundary",
     "resume": "goes on",
-    "stop": "stops at the boundary",
+    "stop": "stops now",
     "interrupt": "the reply under way is cut",
     "archive": "archived; `:archived` shows it",
     "unarchive": "back from the archive, paused",

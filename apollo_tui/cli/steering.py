@@ -8,9 +8,10 @@ from typing import Literal, cast
 import click
 
 from apollo_tui.cli.context import Cli
-from apollo_tui.cli.shared import ask, done, find, json_option, request_id
+from apollo_tui.cli.shared import ask, done, find, json_option, reader_of, request_id
 from apollo_tui.cli.targets import parse_target
 from sessions.host import protocol
+from sessions.host.keys import key_here
 from sessions.log.events import AdviceKind
 
 Verb = Literal["pause", "resume", "stop", "interrupt", "archive", "reopen"]
@@ -61,7 +62,11 @@ def _control(verb: Verb, doc: str) -> click.Command:
     @json_option
     @click.pass_obj
     def command(cli: Cli, session: str, as_json: bool) -> None:
-        reply = ask(cli, protocol.Control(request=request_id(), session=find(cli, session), verb=verb))
+        reader = reader_of(cli)
+        found = reader.find(session)
+        key = key_here(reader, found) if verb == "resume" else None
+        reader.close()
+        reply = ask(cli, protocol.Control(request=request_id(), session=found, verb=verb, key=key))
         done(reply, as_json, f"{verb} asked for")
 
     return command
@@ -69,12 +74,12 @@ def _control(verb: Verb, doc: str) -> click.Command:
 
 pause = _control("pause", "Pause a session at its next boundary.")
 resume = _control("resume", "Let a paused, stopped or finished session go on.")
-stop = _control("stop", "Stop a session at its next boundary; it can be resumed later.")
+stop = _control("stop", "Stop a session now: its reply, action and jobs end. It can be resumed later.")
 interrupt = _control("interrupt", "Cancel the reply under way, then pause.")
 archive = _control("archive", "Put a session out of sight; nothing is deleted.")
 
 
-@click.command()
+@click.command(context_settings={"ignore_unknown_options": True})  # -50 is a value, not an option
 @click.argument("session")
 @click.argument("name", type=click.Choice(["steps", "active_hours", "tokens", "money", "evaluations"]))
 @click.argument("value")
