@@ -18,6 +18,10 @@ ROWS: Final[dict[str, str]] = {
     "cpu": "streaming:cpu",
     "keys": "streaming:keys",
     "bytes": "streaming:bytes_to_terminal",
+    "start": "starting:first_paint",
+    "open": "reading:opening",
+    "tail": "reading:tail",
+    "memory": "reading:memory",
 }
 Row = Callable[[Path, bool], Iterator[Figure]]
 

@@ -30,7 +30,11 @@ TOKEN: Final = 5
 PACE: Final = 0.0192
 """Seconds before each token: a sleep of asyncio lasts a little longer than it is told to."""
 TURNS: Final = 12
-WORDS: Final = ["the", "loss", "is", "still", "above", "two", "so", "I", "will", "look", "at", "the", "schedule", "first", "and", "then", "run", "a", "shorter", "trial", "with", "warmup", "before", "changing", "anything", "else", "in", "train.py", "because", "evaluate()", "reads", "metrics", "from", "results/run_3.json", "and", "a", "batch", "size", "of", "64", "fits;", "otherwise", "gradient", "accumulation", "over", "eight", "micro", "batches", "keeps", "memory", "below", "the", "limit"]
+TEXT: Final = (
+    "the loss is still above two so I will look at the schedule first and then run a shorter trial with warmup "
+    "before changing anything else in train.py because evaluate() reads metrics from results/run_3.json and a batch "
+    "size of 64 fits; otherwise gradient accumulation over eight micro batches keeps memory below the limit"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,4 +162,5 @@ def _turn(chance: random.Random, turn: int) -> dict[str, Any]:
 
 
 def _words(chance: random.Random, count: int) -> str:
-    return " ".join(chance.choice(WORDS) for _ in range(count)) + "."
+    words = TEXT.split()
+    return " ".join(chance.choice(words) for _ in range(count)) + "."

@@ -77,4 +77,5 @@ def described() -> str:
         ),
         platform.machine(),
     )
-    return f"{os.cpu_count()} cores ({model}), {platform.system()} {platform.release().split('-')[0]}, Python {platform.python_version()}"
+    system = f"{platform.system()} {platform.release().split('-')[0]}, Python {platform.python_version()}"
+    return f"{os.cpu_count()} cores ({model}), {system}"

@@ -126,7 +126,7 @@ def _environment(more: Mapping[str, str]) -> dict[str, str]:
         **kept,
         "TERM": "xterm-256color",
         "COLORTERM": "truecolor",
-        "APOLLO_CONFIG": os.environ.get("APOLLO_CONFIG", "/dev/null/none"),
+        "APOLLO_CONFIG": os.environ.get("APOLLO_CONFIG", "/nonexistent/config.toml"),
         "APOLLO_AS": "bench",
         **more,
     }

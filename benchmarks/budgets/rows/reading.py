@@ -1,0 +1,94 @@
+"""Long logs: opening one, the tail of a long session, leaving it and coming back, and memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from benchmarks.budgets.figures import Figure, listed, median
+from benchmarks.budgets.machine import Contention
+from benchmarks.budgets.made_logs import make_log
+from benchmarks.budgets.program import Program
+from benchmarks.budgets.rows.streaming import APP
+
+ESCAPE: Final = "\x1b"
+
+
+def opening(folder: Path, quick: bool) -> Iterator[Figure]:
+    """1,000,000 events in 100 sessions against a log without any; until the board is painted, and until it rests."""
+    long, empty = folder / "million.sqlite", folder / "empty.sqlite"
+    make_log(long, 100, 10_000)
+    make_log(empty, 1, 10)
+    runs = 3 if quick else 9
+    busy = Contention([])
+    found: dict[str, list[tuple[float, float]]] = {"long": [], "empty": []}
+    for _ in range(runs + 1):
+        found["long"].append(_open(long))
+        found["empty"].append(_open(empty))
+    first, rest = ([[run[at] for run in found[which][1:]] for which in ("long", "empty")] for at in (0, 1))
+    ratio = median(first[0]) / median(first[1])
+    raw = (
+        f"{listed(first[0])} against {listed(first[1])} CPU-s to the board; "
+        f"to rest, all sessions read: {listed(rest[0])} against {listed(rest[1])}"
+    )
+    yield Figure(
+        "opening a log of 1,000,000 events, CPU, against an empty one", ratio, "×", 1.3, None, raw, busy.percent()
+    )
+
+
+def tail(folder: Path, quick: bool) -> Iterator[Figure]:
+    """A session of 100,000 events: opened at its tail, left, and opened again."""
+    log = folder / "long.sqlite"
+    make_log(log, 1, 100_000)
+    opened, returned = [], []
+    busy = Contention([])
+    for _ in range(3 if quick else 9):
+        with Program([*APP, "--log", str(log), "--read-only"]) as program:
+            program.until("long-001")
+            program.settle(1.0)
+            before = program.cpu()
+            program.send("\r")
+            program.settle(1.0)
+            opened.append(program.cpu() - before)
+            before = program.cpu()
+            program.send(ESCAPE)
+            program.settle(0.5)
+            program.send("\r")
+            program.settle(0.5)
+            returned.append(program.cpu() - before)
+    other = busy.percent()
+    yield Figure("a session of 100,000 events at its tail, CPU", median(opened), " s", 0.3, None, listed(opened), other)
+    yield Figure("leaving and returning to it, CPU", median(returned), " s", 0.1, None, listed(returned), other)
+
+
+def memory(folder: Path, quick: bool) -> Iterator[Figure]:
+    """16 sessions × 10,000 events: all on the board, then four of them opened one after another."""
+    log = folder / "sixteen.sqlite"
+    make_log(log, 16, 10_000)
+    busy = Contention([])
+    with Program([*APP, "--log", str(log), "--read-only"]) as program:
+        program.until("long-016")
+        program.settle(2.0)
+        program.type(":", "panes 16", "\r", pause=0.4)
+        program.settle(1.0)
+        board = program.rss()
+        for number in "1234":
+            program.type(number, "\r", pause=0.5)
+            program.settle(1.0)
+            program.type("g", pause=0.5)
+            program.settle(1.0)
+            program.type(ESCAPE, pause=0.5)
+        visited = program.rss()
+    raw = f"{board:.0f} MB with 16 panes; {visited:.0f} MB after four sessions were read from end to start"
+    yield Figure(
+        "resident memory, 16 sessions × 10,000 events", max(board, visited), " MB", 100, 70, raw, busy.percent()
+    )
+
+
+def _open(log: Path) -> tuple[float, float]:
+    with Program([*APP, "--log", str(log), "--read-only"]) as program:
+        program.until("long-001")
+        first = program.cpu()
+        program.settle(1.0)
+        return first, program.cpu()
