@@ -92,6 +92,10 @@ class TokensFormat:
             processed_tokens=len(row.ids),
             unseen_tokens=sum(unseen),
             counterfactual=row.last.sample.meta["prompt"] == "counterfactual",
+            helped=bool(row.last.sample.meta["advice"]),
+            id=row.last.sample.id,
+            actions=_actions(row),
+            weight=row.last.sample.meta["weight"],
         )
 
     def _fitting(self, source: Source, left_out: list[Excluded]) -> Iterator[StepTokens]:
@@ -125,6 +129,13 @@ class TokensFormat:
         if self.too_long == "exclude" or room <= 0:
             return excluded(source, sample, "too_long")
         return replace(made, prompt=made.prompt[-room:], cut=len(made.prompt) - room)
+
+
+def _actions(row: Row) -> int:
+    """How many calls the row trains."""
+    pieces = [(reply, piece) for reply in row.replies for piece in reply.step.pieces if not piece.reason]
+    whole = sum(reply.step.sample.mask.calls for reply, piece in pieces if piece.part == "reply")
+    return whole + sum(piece.part == "call" for _, piece in pieces)
 
 
 def excluded(source: Source, sample: StepSample, reason: str) -> Excluded:

@@ -13,7 +13,7 @@ from apollo_train.cli import log_option, open_log, policy_option, told
 from apollo_train.token_cli import token_options, tokens_format
 from apollo_train.trainers.models import needs_trainers
 from apollo_train.trainers.running import Job, Method, run
-from apollo_train.trainers.settings import Precision, TrainSettings, WeightChoice
+from apollo_train.trainers.settings import Precision, TrainSettings
 from sessions.plain import plain_line
 
 _DEFAULT: Final = {
@@ -48,7 +48,6 @@ _OPTIONS: Final = (
     _number("--seed", int, "Of the order of rows and of new weights."),
     _number("--save-steps", _SOME, "Optimiser steps between checkpoints."),
     _number("--log-steps", _SOME, "Optimiser steps between lines of metrics."),
-    _number("--weights", click.Choice(get_args(WeightChoice)), "Rows of unequal weight."),
 )
 
 

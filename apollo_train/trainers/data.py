@@ -1,16 +1,13 @@
-"""Rows on their way from the file to the trainer: which split they are in, and what their weights become."""
+"""Rows on their way from the file to the trainer: which split they are in, and that none weighs more than it says."""
 
 from __future__ import annotations
 
 import json
-import random
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from apollo_train.errors import NothingToExport, TrainError
-from apollo_train.trainers.settings import WeightChoice
 
 COLUMNS: Final = {
     "sft": ("input_ids", "labels"),
@@ -26,7 +23,7 @@ class UnequalWeights(TrainError):
 
 @dataclass(slots=True)
 class Rows:
-    """The rows of one split as columns, and which rows of the file they are (with repeats, if resampled)."""
+    """The rows of one split as columns."""
 
     columns: dict[str, list[Any]]
     weights: list[float] = field(default_factory=list)
@@ -62,30 +59,11 @@ def read_rows(path: Path, method: str) -> dict[str, Rows]:
     return found
 
 
-def weighed(rows: Rows, choice: WeightChoice, seed: int) -> Rows:
-    """The rows as the trainer shall see them: each counts as often as it weighs, or all the same."""
-    if len(set(rows.weights)) <= 1 or choice == "ignore":
-        return rows
-    if choice == "refuse":
+def equally(rows: Rows, apply: str) -> None:
+    """Raises UnequalWeights where rows weigh differently and the file does not repeat them for it."""
+    if apply != "resample" and len(set(rows.weights)) > 1:
         low, high = min(rows.weights), max(rows.weights)
         raise UnequalWeights(
-            f"rows weigh {low:g} to {high:g}, and this loss knows no weights: say --weights resample (rows are drawn "
-            "by their weight, as many as there are) or --weights ignore"
+            f"rows weigh {low:g} to {high:g}, and this loss knows no weights: say weights.apply = 'resample' in the "
+            "policy, or let all rows weigh the same"
         )
-    chosen = drawn(rows.weights, seed)
-    columns = {name: [values[at] for at in chosen] for name, values in rows.columns.items()}
-    return Rows(columns, [1.0] * len(chosen), rows.tokens, rows.trained)
-
-
-def drawn(weights: Sequence[float], seed: int) -> list[int]:
-    """As many indices as there are weights, each as often as its share (to the next whole number), in a fixed order."""
-    step = sum(weights) / len(weights)
-    mark = random.Random(seed).random() * step
-    chosen: list[int] = []
-    reached = 0.0
-    for at, weight in enumerate(weights):
-        reached += weight
-        while mark < reached and len(chosen) < len(weights):
-            chosen.append(at)
-            mark += step
-    return chosen

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from apollo_train.errors import FileInTheWay, TrainError
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.policy import FilterPolicy, load_policy
-from apollo_train.trainers.data import Rows, read_rows, weighed
+from apollo_train.trainers.data import Rows, equally, read_rows
 from apollo_train.trainers.metrics import callbacks
 from apollo_train.trainers.models import adapters, fits, load_model, on_cpu, stop_at, use_bf16
 from apollo_train.trainers.record import (
@@ -63,7 +63,8 @@ def run(job: Job, tell: Tell) -> dict[str, Any]:
     state.wait_for_everyone()
     record = read_record(job.settings.output)
     splits = read_rows(job.rows, job.method)
-    train = weighed(splits["train"], job.settings.weights, job.settings.seed)
+    train = splits["train"]
+    equally(train, record["policy"]["weights"]["apply"] if job.method == "sft" else "refuse")
     trainer = _trainer(job, train, splits.get("validation"))
     if state.is_main_process:
         tell(f"{len(train):,} rows, {train.trained:,} tokens trained, {state.num_processes} processes")

@@ -8,7 +8,6 @@ from typing import Any, Literal
 import msgspec
 
 Precision = Literal["auto", "bf16", "fp32"]
-WeightChoice = Literal["refuse", "resample", "ignore"]
 
 
 class TrainSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,8 +35,6 @@ class TrainSettings(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     save_steps: int = 100
     log_steps: int = 1
-    weights: WeightChoice = "refuse"
-    """Rows of unequal weight, which no loss here knows of: refuse them, resample the rows, or ignore it."""
     beta: float = 0.1
     """Of DPO and KTO: how dear it is to leave the base model."""
 

@@ -3,8 +3,10 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+from collections import Counter
 from pathlib import Path
 
+import msgspec
 import pytest
 import stories
 from click.testing import CliRunner
@@ -15,11 +17,11 @@ from apollo_train.errors import TrainError
 from apollo_train.export import run_export
 from apollo_train.formats.token_files import page, write_parquet, write_report
 from apollo_train.formats.tokens import TokensFormat, TooLong
-from apollo_train.policy import FilterPolicy, FlagRules, TargetRules
+from apollo_train.policy import PRESETS, FilterPolicy, FlagRules, TargetRules
 from apollo_train.templates.engine import NoTokenizer, open_engine
 from apollo_train.templates.families import UnknownTemplate, stops_of
 from apollo_train.templates.normalise import normalised
-from apollo_train.trainers.data import UnequalWeights, drawn, read_rows, weighed
+from apollo_train.trainers.data import UnequalWeights, equally, read_rows
 from apollo_train.trainers.metrics import keep_until
 from apollo_train.trainers.models import NoModel, needs_trainers
 from apollo_train.trainers.record import NothingToResume, read_record, same_run
@@ -130,26 +132,33 @@ def test_the_list_of_commands_imports_no_trainer() -> None:
     assert all(name in ran.output for name in ("tokens", "sft", "dpo", "kto", "build"))
 
 
-@pytest.mark.parametrize("weights", [[1.0, 1.0, 2.0, 4.0], [0.5, 0.5, 1.0], [1.0, 0.001, 1.0]])
-def test_resampled_rows_come_as_often_as_they_weigh(weights: list[float]) -> None:
-    chosen = drawn(weights, seed=3)
-    assert len(chosen) == len(weights)
-    assert chosen == drawn(weights, seed=3)
-    for at, weight in enumerate(weights):
-        share = weight / sum(weights) * len(weights)
-        assert abs(chosen.count(at) - share) < 1
-
-
-def test_unequal_weights_are_refused_until_somebody_chooses(tmp_path: Path) -> None:
+def test_unequal_weights_are_refused_unless_rows_are_repeated_for_them(tmp_path: Path) -> None:
     lines = [{"input_ids": [1, 2], "labels": [-100, 2], "meta": {"split": "train", "weight": w}} for w in (1.0, 0.5)]
     path = tmp_path / "rows.jsonl"
     path.write_text("\n".join(map(json.dumps, lines)))
     rows = read_rows(path, "sft")["train"]
-    with pytest.raises(UnequalWeights, match="--weights resample"):
-        weighed(rows, "refuse", 0)
-    assert weighed(rows, "ignore", 0) is rows
-    assert len(weighed(rows, "resample", 0)) == 2
+    with pytest.raises(UnequalWeights, match=r"weights\.apply = 'resample'"):
+        equally(rows, "column")
+    equally(rows, "resample")
+    rows.weights[0] = 0.5
+    equally(rows, "column")
     assert (rows.tokens, rows.trained) == (4, 2)
+
+
+def test_twins_are_written_as_often_as_they_weigh(log: Path, tmp_path: Path) -> None:
+    policy = msgspec.structs.replace(PRESETS["twins"], targets=TargetRules(text_only=True))
+    rows = export(log, tmp_path / "rows.jsonl", TokensFormat(fake_renderer(), "steps"), policy)
+    often = Counter(str(row["meta"]["id"]).partition(":")[2] for row in rows)  # type: ignore[index]
+    assert often == {
+        "1": 2,
+        "2": 2,
+        "4+advice": 1,
+        "4-advice": 1,
+        "6+advice": 1,
+        "6-advice": 1,
+        "7+advice": 1,
+        "7-advice": 1,
+    }
 
 
 def test_metrics_after_the_checkpoint_are_forgotten(tmp_path: Path) -> None:

@@ -200,12 +200,15 @@ def test_two_processes_train_what_one_would(trained: Path, story: Path, base: Pa
     [
         (["--model", "/nowhere/model", "--tokenizer", "BASE"], "no model can be read"),
         (["--max-length", "100"], "--too-long exclude"),
-        (["--policy", "twins"], "--weights resample"),
+        (["--policy", "COLUMN"], "weights.apply = 'resample'"),
         (["--session", "nosuch"], "nosuch"),
     ],
 )
 def test_mistakes_are_one_line(story: Path, base: Path, tmp_path: Path, more: list[str], said: str) -> None:
-    ran = train(story, base, tmp_path / "out", "--max-steps", "1", *[str(base) if x == "BASE" else x for x in more])
+    column = tmp_path / "column.toml"
+    column.write_text("version = 1\npreset = 'twins'\n[weights]\napply = 'column'\n")
+    names = {"BASE": str(base), "COLUMN": str(column)}
+    ran = train(story, base, tmp_path / "out", "--max-steps", "1", *[names.get(word, word) for word in more])
     assert ran.exit_code == 1
     assert said in ran.output
     assert "Traceback" not in ran.output
