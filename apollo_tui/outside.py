@@ -24,7 +24,7 @@ def copy_text(text: str, folder: Path, osc52: Callable[[str], None], env: Mappin
             (["load-buffer", "-w", "-"], "in tmux's buffer (prefix ] pastes) and offered to your terminal"),
             (["load-buffer", "-"], "in tmux's buffer only (prefix ] pastes)"),
         ):
-            if _tmux(arguments, text):
+            if tmux_load(arguments, text):
                 return f"{size} {said}"
     elif not env.get("STY") and len(text.encode()) <= OSC_52_MOST:
         osc52(text)
@@ -40,7 +40,8 @@ def copy_to_file(text: str, folder: Path) -> str:
     return f"{len(text):,} characters in {path}"
 
 
-def _tmux(arguments: list[str], text: str) -> bool:
+def tmux_load(arguments: list[str], text: str) -> bool:
+    """Give tmux ``text`` on its input; False if it did not take it within half a second."""
     try:
         done = subprocess.run(["tmux", *arguments], input=text.encode(), capture_output=True, timeout=0.5, check=False)
     except (OSError, subprocess.TimeoutExpired):

@@ -35,10 +35,16 @@ class Finding:
 
 
 @click.command()
+@click.option("--terminal", is_flag=True, help="Try clipboard and notifications in this terminal, by asking you.")
 @json_option
 @click.pass_obj
-def doctor(cli: Cli, as_json: bool) -> None:
+def doctor(cli: Cli, terminal: bool, as_json: bool) -> None:
     """Check versions, paths, SQLite, free space, the terminal and the log. Exit code 1 if something is bad."""
+    if terminal:
+        from apollo_tui.cli.terminal_check import run_terminal_check
+
+        run_terminal_check()
+        return
     found = [finding for check in CHECKS for finding in check(cli)]
     if as_json:
         print_json([{"id": f.what, "verdict": f.verdict, "said": f.said, "advice": f.advice} for f in found])

@@ -1,0 +1,98 @@
+"""``apollo doctor --terminal``: which ways to the clipboard and to a notification work here, found out by trying."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import click
+
+from apollo_tui.alerts import Channel, channel, notification
+from apollo_tui.outside import tmux_load
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One channel: whether it worked, and what follows from it ("" if nothing does)."""
+
+    name: str
+    worked: bool
+    advice: str = ""
+
+
+Ask = Callable[[str], str]
+Write = Callable[[str], None]
+
+
+def osc52(text: str) -> str:
+    """The bytes that ask a terminal to put ``text`` into its clipboard."""
+    return f"\x1b]52;c;{base64.b64encode(text.encode()).decode()}\x07"
+
+
+def try_all(ask: Ask, write: Write, env: Mapping[str, str] = os.environ) -> Iterator[Tried]:
+    """Try each channel that could work here. ``ask`` puts a question to the person, ``write`` goes to the terminal."""
+    yield from _clipboards(ask, write, env)
+    yield from _notifications(ask, write, env)
+
+
+def _clipboards(ask: Ask, write: Write, env: Mapping[str, str]) -> Iterator[Tried]:
+    word = f"apollo-{secrets.token_hex(3)}"
+    write(osc52(word))
+    worked = _pasted(ask, "OSC 52", word)
+    aside = "" if worked else "the app uses tmux's buffer here" if env.get("TMUX") else "use `:copy-file` in the app"
+    yield Tried("clipboard by OSC 52", worked, aside)
+    if env.get("TMUX"):
+        word = f"apollo-{secrets.token_hex(3)}"
+        sent = tmux_load(["load-buffer", "-w", "-"], word)
+        worked = sent and _pasted(ask, "tmux load-buffer -w", word)
+        hint = "put `set -g set-clipboard on` into ~/.tmux.conf; until then paste with prefix ]"
+        yield Tried("clipboard by tmux", worked, "" if worked else hint)
+
+
+def _pasted(ask: Ask, way: str, word: str) -> bool:
+    said = ask(f"{way}: paste your clipboard here, then enter (enter alone: nothing came)")
+    return said.strip() == word
+
+
+def _notifications(ask: Ask, write: Write, env: Mapping[str, str]) -> Iterator[Tried]:
+    inside = bool(env.get("TMUX") or env.get("STY"))
+    ways: tuple[Channel, ...] = ("bell",) if inside else ("bell", "osc9", "osc777", "osc99")
+    auto = channel("auto", env)
+    for way in ways:
+        write(notification(way, "a test from apollo doctor"))
+        seen = _yes(ask(f"{way}: did you {'hear or see a bell' if way == 'bell' else 'see a notification'}? y/n"))
+        advice = ""
+        if seen and way != auto:
+            advice = f'`alerts = "{way}"` under [ui] in the config uses it'
+        elif not seen and way == auto:
+            advice = "this is what the app uses here; set `alerts` under [ui], or `notify` under [host]"
+        yield Tried(f"notification by {way}", seen, advice)
+
+
+def _yes(said: str) -> bool:
+    return said.strip().lower().startswith("y")
+
+
+def run_terminal_check() -> None:
+    """Ask the person at this terminal. Raises UsageError without one."""
+    import sys
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.UsageError("--terminal asks you what you see: run it in a terminal")
+
+    def ask(question: str) -> str:
+        return str(click.prompt(question, default="", show_default=False, prompt_suffix="\n> "))
+
+    def write(data: str) -> None:
+        sys.stdout.write(data)
+        sys.stdout.flush()
+
+    found = list(try_all(ask, write))
+    click.echo("")
+    for tried in found:
+        click.echo(f"{'ok  ' if tried.worked else 'no  '}  {tried.name}")
+        if tried.advice:
+            click.echo(f"      {tried.advice}")
