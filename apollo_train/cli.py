@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -48,6 +49,21 @@ def told() -> Iterator[None]:
         raise OneLine(str(problem)) from problem
 
 
+@contextmanager
+def bar(label: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A progress bar on a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    with click.progressbar(length=1, label=label, file=sys.stderr) as shown:
+
+        def tell(done: int, total: int) -> None:
+            shown.length = max(1, total)
+            shown.update(max(0, done - shown.pos))
+
+        yield tell
+
+
 def open_log(log: Path | None) -> LogReader:
     """The log to read, never written to."""
     return LogReader(log_paths(log).log)
@@ -66,6 +82,7 @@ def main() -> None:
 @click.option("--segments", default="openai", show_default=True, metavar="FORMAT", help="How segments are written.")
 @click.option("--position", type=int, help="Read the log only up to this event, to repeat an earlier export.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@click.option("--resume", is_flag=True, help="Go on with an export that was stopped, from the same log position.")
 def build(
     log: Path | None,
     policy: str,
@@ -74,6 +91,7 @@ def build(
     segments: str,
     position: int | None,
     overwrite: bool,
+    resume: bool,
 ) -> None:
     """Write step samples (OUT/steps.jsonl) and whole segments (OUT/segments.jsonl), each with twin and manifest."""
     with told(), open_log(log) as reader:
@@ -85,7 +103,18 @@ def build(
         except OSError as problem:
             raise TrainError(f"cannot make the folder {out}: {problem.strerror}") from problem
         for format_name, name in (("steps", "steps.jsonl"), (segments, "segments.jsonl")):
-            report = run_export(reader, sessions, rules, format_name, out / name, overwrite=overwrite, position=at)
+            with bar(f"{name}") as tell:
+                report = run_export(
+                    reader,
+                    sessions,
+                    rules,
+                    format_name,
+                    out / name,
+                    overwrite=overwrite,
+                    position=at,
+                    progress=tell,
+                    resume=resume,
+                )
             click.echo(plain_line(f"{report.path} ({format_name})"))
             for line in report.lines():
                 click.echo(f"  {plain_line(line)}")
@@ -158,4 +187,4 @@ def list_() -> None:
 def formats() -> None:
     """Name the formats that `apollo export` and `build` write."""
     for name, made in FORMATS.items():
-        click.echo(f"{name:<10} {made.about}")
+        click.echo(f"{name:<16} {made.about}")

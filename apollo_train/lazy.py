@@ -8,6 +8,8 @@ from typing import Any, Final
 import click
 
 COMMANDS: Final = {
+    "dataset": ("apollo_train.files_cli:dataset", "Make a folder that datasets loads, card included."),
+    "diff": ("apollo_train.files_cli:diff", "Say how two exports differ, and why."),
     "tokens": ("apollo_train.token_cli:tokens", "Write token ids and labels for one tokenizer."),
     "sft": ("apollo_train.trainers.cli:sft", "Fine-tune a model on what the policy trains."),
     "dpo": ("apollo_train.trainers.cli:dpo", "Train on pairs: a flagged action, and what was done instead."),
