@@ -46,9 +46,18 @@ class Attention:
         found = self.of(summary, now)
         return next((signal for signal in found if key_of(signal) == self.at), found[0] if found else None)
 
+    def round(self, summaries: Iterable[Summary], now: int) -> list[Signal]:
+        """The way that ``!`` goes: the worst of each session first, then what else there is of each."""
+        ranked = self.ranked(summaries, now)
+        worst: dict[str, Signal] = {}
+        for signal in ranked:
+            worst.setdefault(signal.session, signal)
+        first = list(worst.values())
+        return first + [signal for signal in ranked if signal is not worst[signal.session]]
+
     def next(self, summaries: Iterable[Summary], now: int, here: str | None) -> Signal | None:
         """Where ``!`` leads from session ``here``: the worst first; from one that it led to, the one after it."""
-        found = self.ranked(summaries, now)
+        found = self.round(summaries, now)
         keys = [key_of(signal) for signal in found]
         at = keys.index(self.at) if self.at in keys and self.at is not None and self.at[0] == here else -1
         return found[(at + 1) % len(found)] if found else None

@@ -12,7 +12,6 @@ from typing import Final
 
 from sessions.log import events as ev
 from widgets.entry_kinds import build
-from widgets.glyphs import duration
 from widgets.views import Entry, FlagMark
 
 FEW_LINES: Final = 3
@@ -247,7 +246,8 @@ def _few_words(entry: Entry) -> bool:
 def _fold(run: Sequence[Entry], said: Sequence[Entry] = ()) -> Entry:
     first, last = run[0], run[-1]
     names = list(dict.fromkeys(entry.name for entry in run))
-    spent = sum(entry.duration_ms or 0 for entry in run)
+    # From the first look to the end of the last: what lies between them was spent on waiting too.
+    spent = max(last.at - first.at, 0) + (last.duration_ms or 0)
     title = " ".join(names[:2]) + (" …" if len(names) > 2 else "")
     return Entry(
         seq=first.seq,
@@ -260,7 +260,6 @@ def _fold(run: Sequence[Entry], said: Sequence[Entry] = ()) -> Entry:
         tail=last.tail,
         outcome=last.outcome,
         duration_ms=spent,
-        note=f"{len(run)} looks in {duration(spent)}",
         detail=tuple(line for entry in run for line in ((*entry.head, (f"  {entry.tail}", "dim")),)),
         polling=True,
         members=tuple(sorted(entry.seq for entry in (*run, *said))),

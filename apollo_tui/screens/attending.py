@@ -39,7 +39,7 @@ class Attending(Advising):
             self.say("nobody needs you, and nothing waits to be looked at")
             return
         attention.at = key_of(found)
-        every = [key_of(signal) for signal in attention.ranked(summaries, now)]
+        every = [key_of(signal) for signal in attention.round(summaries, now)]
         self.attend(found.session, found.place)
         name = self.desk.steering.name(found.session)
         self.apollo.say(f"{every.index(attention.at) + 1} of {len(every)} · {name}: {found.reason}")

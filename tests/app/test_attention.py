@@ -76,6 +76,23 @@ async def test_the_next_need_is_the_worst_first_and_ctrl_o_leads_back(feed: Fake
             assert selected(app)[0] == back
 
 
+async def test_every_session_comes_once_before_what_else_one_of_them_has(feed: FakeFeed) -> None:
+    loops = await looping(feed, "formats", 5)
+    for step in (7, 8, 9):
+        refused = ev.ActionRefused(call_id="c", name="runn", why="unknown_tool", problem="no such tool")
+        await feed.add(loops, refused, step=step, call=1, actor="agent")
+    polls = await feed.session("poller")
+    for step in range(1, 7):
+        await feed.step(polls, step, ("job_output", {"job": 3}, "epoch 1\n"))
+    async with running(feed) as (app, pilot):
+        found = []
+        for _ in range(3):
+            await pilot.press("exclamation_mark")
+            assert app.desk.state.attention.at is not None
+            found.append(app.desk.state.attention.at[1].split(":")[0])
+        assert found == ["malformed_streak", "polling_streak", "repeated_action"]
+
+
 async def test_the_next_need_opens_the_session_where_its_place_is_older_than_the_pane(feed: FakeFeed) -> None:
     _, loops, _ = await three(feed)
     async with running(feed) as (app, pilot):
