@@ -16,6 +16,7 @@ from sessions.importers import foreign, innovatorbench, raw
 from sessions.importers.base import CannotImport, ImportedSession, as_copy
 from sessions.importers.reading import read_document
 from sessions.importers.recording import RecordedSession, recording_of
+from sessions.plain import plain_line
 
 HEAD_BYTES: Final = 4096
 """What a format is recognised by."""
@@ -42,7 +43,11 @@ def import_file(path: Path, format: str = "auto") -> list[ImportedSession]:
         if shape is None:
             what = "in no format that is known here" if format == "auto" else f"no file of {format}"
             raise CannotImport(f"{path.name} is {what} ({', '.join(FORMATS)})")
-        found = shape[1](document)
+        try:
+            found = shape[1](document)
+        except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as problem:
+            # Foreign shapes change without notice: what a reader did not think of is the file's affair, not a crash.
+            raise CannotImport(f"{path.name} is not as {shape[0]} writes it: {plain_line(str(problem))}") from problem
     if not found:
         raise CannotImport(f"{path.name} holds no session")
     return found

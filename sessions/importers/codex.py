@@ -175,14 +175,14 @@ def _output(value: Any) -> tuple[str, bool]:
 def flat(found: Document) -> bool:
     """Whether it is a rollout of an older Codex: items without an envelope."""
     heads = found.records[:20]
-    return bool(heads) and "instructions" in heads[0] and any(r.get("type") in ITEMS for r in heads)
+    return bool(heads) and "instructions" in heads[0] and any(as_text(r.get("type")) in ITEMS for r in heads)
 
 
 def parse_flat(found: Document) -> list[ImportedSession]:
     """The one session of an older file."""
     first, *rest = found.records
     records = [{"type": "session_meta", "timestamp": first.get("timestamp"), "payload": first}]
-    records += [{"type": "response_item", "payload": item} for item in rest if item.get("type") in ITEMS]
+    records += [{"type": "response_item", "payload": item} for item in rest if as_text(item.get("type")) in ITEMS]
     made = parse(Document(found.path, None, records, found.broken))
     left = len(rest) + 1 - len(records)
     if left:
