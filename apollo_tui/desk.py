@@ -9,6 +9,7 @@ from apollo_tui.drafts import Drafts
 from apollo_tui.effort import EffortClock
 from apollo_tui.feed import Feed
 from apollo_tui.judging import Judging
+from apollo_tui.loading import Indexes
 from apollo_tui.presence import Presence
 from apollo_tui.reviewing import Reviewing
 from apollo_tui.sight import Sight
@@ -44,6 +45,9 @@ class Desk:
     clock: Callable[[], int] = now_ms
     sight: Sight = field(default_factory=Sight)
     effort: EffortClock = field(default_factory=EffortClock)
+    marked: set[str] = field(default_factory=set)
+    """Sessions that are marked to get the same advice."""
+    indexes: Indexes = field(default_factory=Indexes)
     searches: list[str] = field(default_factory=list)
     """Newest last; the session and action screens share them."""
 

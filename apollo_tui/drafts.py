@@ -17,7 +17,7 @@ import msgspec
 from sessions.log.events import Target
 from sessions.log.text import valid_unicode
 
-Slot = Literal["advice", "answer", "edit"]
+Slot = Literal["advice", "answer", "edit", "several"]
 
 
 class Draft(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -33,12 +33,16 @@ class Draft(msgspec.Struct, frozen=True, omit_defaults=True):
     answers: int | None = None
     edits: int | None = None
     request: str = ""
+    also: tuple[str, ...] = ()
+    """Other sessions that get the same advice."""
 
     @property
     def slot(self) -> Slot:
         """Which of the session's drafts it is."""
         if self.answers is not None:
             return "answer"
+        if self.also:
+            return "several"
         return "advice" if self.edits is None else "edit"
 
 

@@ -45,6 +45,8 @@ class Here:
     """A host is connected and this client may write."""
     searching: bool = False
     came_from: bool = False
+    marked: bool = False
+    """Sessions are marked to get the same advice."""
     signal: bool = False
     """The session has a signal: something says that it wants somebody."""
 
@@ -66,6 +68,10 @@ def _writable(here: Here) -> bool:
 
 def _writable_session(here: Here) -> bool:
     return here.session and here.writable
+
+
+def _marked(here: Here) -> bool:
+    return here.marked and here.writable
 
 
 def _came_from(here: Here) -> bool:
@@ -155,6 +161,10 @@ KEYS: Final[tuple[Key, ...]] = (
     # advice
     Key("advise", "i", "advise", "Write advice, about the selected action if there is one.", "advise", LOOKS, 1,
         when=_writable_session),
+    Key("mark_session", "asterisk", "mark", "Mark this session, to advise several at once.", "advise", BOARD,
+        when=_session),
+    Key("advise_marked", "I", "advise marked", "Write the same advice to all marked sessions.", "advise", BOARD,
+        when=_marked),
     Key("answer", "a", "answer", "Answer the question that the agent asks.", "advise", LOOKS, 2, when=_question),
     # judgement
     Key("flag", "f", "flag", "Flag the action as bad; again takes your own bare flag back.", "judge", LOOKS, 3,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, Literal, get_args
 
@@ -103,6 +104,19 @@ class Steering:
         ended = f" · it is {state}: `:reopen` lets it go on" if state in ENDED else ""
         how = "now" if now else "queued"
         return f"{how}: advice to {where}{' · ' + _note(done) if _note(done) else ''}{ended} · u takes it back"
+
+    async def send_to_all(self, draft: Draft, *, now: bool, seen: Callable[[str], ev.Seen | None]) -> str:
+        """Queue the same advice for several sessions. Sent again after a failure, none gets it twice."""
+        sessions = (draft.session, *draft.also)
+        for at, session in enumerate(sessions):
+            one = msgspec.structs.replace(draft, session=session, request=f"{draft.request}-{at}", about=None, also=())
+            try:
+                await self.send(one, now=now, seen=seen(session))
+            except NotDone as problem:
+                left = ", ".join(self.name(other) for other in sessions[at:])
+                raise NotDone(f"{at} of {len(sessions)} have it, not {left}: {problem}", cut=problem.cut) from problem
+        names = ", ".join(self.name(session) for session in sessions)
+        return f"{'now' if now else 'queued'}: advice to {len(sessions)} sessions, {names} · u takes the last one back"
 
     async def withdraw(self, session: str, advice: int) -> str:
         """Take queued advice back, to be a draft again."""

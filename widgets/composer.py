@@ -155,6 +155,8 @@ class ComposerPrompt(Painter):
     def show_target(self, target: ComposerTarget, steps: int) -> None:
         """Say whom it goes to, and how far the session has gone since."""
         said: list[Span] = [(f" {target.verb} ", "dim"), (f"{target.number} {clean_line(target.title, 80)}", "accent")]
+        if target.also:
+            said.append((f" and {', '.join(clean_line(name, 40) for name in target.also)}", "accent"))
         if target.about:
             said.append((f"  about {clean_line(target.about, 120)}", "dim"))
         moved = f"+{steps} {'step' if steps == 1 else 'steps'} since you began   " if steps else ""

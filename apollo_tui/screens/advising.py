@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -59,6 +60,12 @@ class Advising(ApolloScreen):
         if self.session:
             self._open(self.session)
 
+    def action_advise_marked(self) -> None:
+        """Write the same advice to all marked sessions."""
+        chosen = [session for session in self.desk.state.order() if session in self.desk.marked]
+        if chosen:
+            self._open(chosen[0], Draft(chosen[0], "", self.desk.clock(), also=tuple(chosen[1:])))
+
     def action_answer(self) -> None:
         """Answer what the agent asks."""
         if self.session:
@@ -88,6 +95,9 @@ class Advising(ApolloScreen):
             self.desk.drafts.load(session, wanted.slot if wanted else "advice"),
             wanted or Draft(session, "", self.desk.clock()),
         )
+        if wanted is not None and wanted.also != draft.also:
+            # The text is kept, but it goes to whom it says now.
+            draft = msgspec.structs.replace(draft, also=wanted.also, request="")
         summary = self.desk.state.sessions[session].summary
         self._draft, self._unsaved_since, self._bound_step = draft, None, summary.step
         verb = "answer" if draft.answers is not None else ("edit" if draft.edits is not None else "advise")
@@ -98,6 +108,7 @@ class Advising(ApolloScreen):
             verb=verb,  # type: ignore[arg-type]  # one of the three words above
             about=str(draft.about) if draft.about else "",
             ref=draft.answers if draft.answers is not None else draft.edits,
+            also=tuple(self.desk.steering.name(other) for other in draft.also),
         )
         self.composer.bind(target, draft=draft.text)
         self._hinted = None
@@ -175,9 +186,12 @@ class Advising(ApolloScreen):
             # Whoever writes fast must not be told that the advice was about nothing.
             with contextlib.suppress(WorkerCancelled):  # the screen was left
                 draft = msgspec.structs.replace(draft, about=await about.wait())
-        seen = self.desk.sight.seen(draft.session, self.desk.clock())
+        seen = partial(self.desk.sight.seen, now=self.desk.clock())
         try:
-            receipt = await self.desk.steering.send(draft, now=now, seen=seen)
+            if draft.also:
+                receipt = await self.desk.steering.send_to_all(draft, now=now, seen=seen)
+            else:
+                receipt = await self.desk.steering.send(draft, now=now, seen=seen(draft.session))
         except NotDone as problem:
             raise NotDone(f"not sent: {problem} · i brings the draft back", cut=problem.cut) from problem
         stored = self.desk.drafts.load(draft.session, draft.slot)

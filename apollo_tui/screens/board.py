@@ -137,8 +137,8 @@ class BoardScreen(Verbs):
         self._stale = True
 
     def here(self) -> keys.Here:
-        """Also whether there is a session to go back to."""
-        return dataclasses.replace(super().here(), came_from=bool(self._came_from))
+        """Also whether there is a session to go back to, and whether some are marked."""
+        return dataclasses.replace(super().here(), came_from=bool(self._came_from), marked=bool(self.desk.marked))
 
     def action_number(self, text: str) -> None:
         """To the session with this number; ``ctrl+o`` goes back."""
@@ -151,6 +151,14 @@ class BoardScreen(Verbs):
         """To the session that the last jump came from."""
         if self._came_from:
             self.go_to(self._came_from.pop())
+
+    def action_mark_session(self) -> None:
+        """Mark or unmark the current session."""
+        if self.session:
+            self.desk.marked ^= {self.session}
+            self.listing.mark(frozenset(self.desk.marked))
+            count = len(self.desk.marked)
+            self.say(f"{count} marked: I writes to all of them" if count else "none is marked")
 
     def on_session_list_highlighted(self, message: SessionList.Highlighted) -> None:
         """The list moved."""

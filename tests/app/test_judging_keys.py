@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import msgspec
+import pytest
+from app_running import Running, running, screen_text, until
+from fake_feed import FakeFeed
+from textual.pilot import Pilot
+
+from apollo_tui.screens.labels import LabelPanel
+from apollo_tui.screens.session import SessionScreen
+from sessions.host import protocol
+from sessions.log import events as ev
+
+
+async def story(feed: FakeFeed) -> str:
+    session = await feed.session("tune-lr")
+    await feed.step(session, 1, ("run", {"command": "python train.py"}, "loss 2.1"), text="I begin.", reasoning="Hm.")
+    await feed.step(session, 2, ("job_kill", {"job": 7}, "killed"), text="It is slow.", reasoning="Too slow.")
+    await feed.step(session, 3, ("run", {"command": "ls"}, "a b c"))
+    return session
+
+
+def sent(feed: FakeFeed, kind: str) -> list[ev.Body]:
+    calls = [call for call in feed.calls if isinstance(call, protocol.Annotate) and call.kind == kind]
+    return [msgspec.convert(call.body, ev.KINDS[kind]) for call in calls]
+
+
+def flags(feed: FakeFeed) -> list[ev.FlagSet]:
+    return [body for body in sent(feed, "flag.set") if isinstance(body, ev.FlagSet)]
+
+
+async def opened(app: Running, pilot: Pilot[None], *keys: str) -> None:
+    """The session with the job_kill of step 2 selected, then more keys."""
+    await pilot.press("enter")
+    await until(pilot, lambda: isinstance(app[0].screen, SessionScreen) and "job_kill" in screen_text(app[0]))
+    await pilot.press("left_square_bracket", "left_square_bracket", *keys)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+async def test_one_letter_labels_and_the_panel_shows_what_each_letter_means(
+    feed: FakeFeed, size: tuple[int, int]
+) -> None:
+    await story(feed)
+    async with running(feed, size) as (app, pilot):
+        await opened((app, pilot), pilot, "F")
+        await until(pilot, lambda: isinstance(app.screen, LabelPanel) and "about the call 2.1" in screen_text(app))
+        assert "hallucination" in screen_text(app) and "States something that no input" in screen_text(app)
+        await pilot.press("x")
+        await until(pilot, lambda: len(flags(feed)) == 1)
+        (flag,) = flags(feed)
+        assert (str(flag.target), flag.label, flag.severity, flag.until_recovery) == (
+            "2.1",
+            "x/impatience",
+            None,
+            False,
+        )
+        await until(pilot, lambda: "1 tune-lr · 2.1 job_kill: impatience · u undoes" in screen_text(app))
+
+
+async def test_part_reach_severity_and_note_are_chosen_before_the_letter(feed: FakeFeed) -> None:
+    await story(feed)
+    async with running(feed) as (app, pilot):
+        await opened((app, pilot), pilot, "F")
+        await until(pilot, lambda: isinstance(app.screen, LabelPanel))
+        await pilot.press("right")
+        await until(pilot, lambda: "the whole reply of step 2" in screen_text(app))
+        await pilot.press("right")
+        await until(pilot, lambda: "the reasoning of step 2" in screen_text(app))
+        await pilot.press("asterisk", "4", "tab", *"too early", "tab", "x")
+        await until(pilot, lambda: len(flags(feed)) == 1)
+    (flag,) = flags(feed)
+    assert str(flag.target) == "2:reasoning" and flag.note == "too early"
+    assert flag.severity == 4 and flag.until_recovery
+
+
+async def test_a_span_from_here_to_there(feed: FakeFeed) -> None:
+    session = await story(feed)
+    async with running(feed) as (app, pilot):
+        await opened((app, pilot), pilot, "V")
+        await until(pilot, lambda: "span from step 2" in screen_text(app))
+        await pilot.press("right_square_bracket", "F")
+        await until(pilot, lambda: isinstance(app.screen, LabelPanel))
+        await pilot.press("right")
+        await until(pilot, lambda: "about steps 2 to 3" in screen_text(app))
+        await pilot.press("s")
+        await until(pilot, lambda: len(flags(feed)) == 1)
+        assert flags(feed)[0].target == ev.Target(2, "span", to_step=3)
+        marks = [entry.flags for entry in app.desk.state.sessions[session].book.entries() if entry.kind == "action"]
+        assert [len(mark) for mark in marks] == [0, 1, 1]
+        assert app.desk.judging.span_from is None
+
+
+async def test_good_unsure_recovery_and_the_last_label_have_a_key_each(feed: FakeFeed) -> None:
+    session = await story(feed)
+    async with running(feed) as (app, pilot):
+        await opened((app, pilot), pilot, "full_stop")
+        await until(pilot, lambda: "no label to repeat yet" in screen_text(app))
+        await pilot.press("F", "x")
+        await until(pilot, lambda: len(flags(feed)) == 1)
+        await pilot.press("right_square_bracket", "full_stop")
+        await until(pilot, lambda: len(flags(feed)) == 2)
+        await pilot.press("plus")
+        await until(pilot, lambda: len(flags(feed)) == 3)
+        await pilot.press("equals_sign")
+        await until(pilot, lambda: len(flags(feed)) == 4)
+        await pilot.press("R")
+        await until(pilot, lambda: app.desk.state.sessions[session].remarks.recoveries == {3: "human:ada"})
+        await pilot.press("R")
+        await until(pilot, lambda: not app.desk.state.sessions[session].remarks.recoveries)
+        standing = [body for _, body in app.desk.state.sessions[session].flags.values()]
+        assert [(str(flag.target), flag.verdict) for flag in standing] == [("2.1", "bad"), ("3.1", "unsure")]
+    assert [flag.label for flag in flags(feed)[:2]] == ["x/impatience", "x/impatience"]
+
+
+async def test_the_last_label_is_known_after_a_restart(feed: FakeFeed) -> None:
+    session = await story(feed)
+    body = ev.FlagSet(flag="old", target=ev.Target(1), label="trail/goal-deviation")
+    await feed.add(session, body, actor=feed.actor)
+    async with running(feed) as (app, pilot):
+        await opened((app, pilot), pilot, "full_stop")
+        await until(pilot, lambda: [flag.label for flag in flags(feed)] == ["trail/goal-deviation"])
+
+
+async def test_undo_and_redo_go_through_everything_and_the_history_names_it(feed: FakeFeed) -> None:
+    session = await story(feed)
+    async with running(feed) as (app, pilot):
+        now = app.desk.state.sessions[session]
+        await opened((app, pilot), pilot, "f")
+        await until(pilot, lambda: len(now.flags) == 1)
+        await pilot.press("F", "x")
+        await until(pilot, lambda: [body.label for _, body in now.flags.values()] == ["x/impatience"])
+        await pilot.press("S", "p")
+        await until(pilot, lambda: now.remarks.sign_offs)
+        await pilot.press("B")
+        await until(pilot, lambda: now.remarks.bookmarks)
+        await pilot.press("u")
+        await until(pilot, lambda: not now.remarks.bookmarks)
+        await pilot.press("u")
+        await until(pilot, lambda: not now.remarks.sign_offs)
+        await pilot.press("u")
+        await until(pilot, lambda: [body.label for _, body in now.flags.values()] == ["unspecified"])
+        await pilot.press("u")
+        await until(pilot, lambda: not now.flags)
+        for done in (
+            lambda: [body.label for _, body in now.flags.values()] == ["unspecified"],
+            lambda: [body.label for _, body in now.flags.values()] == ["x/impatience"],
+            lambda: now.remarks.sign_offs,
+            lambda: now.remarks.bookmarks,
+        ):
+            await pilot.press("U")
+            await until(pilot, done)
+        await pilot.press("U")
+        await until(pilot, lambda: "nothing of yours to do again" in screen_text(app))
+        await pilot.press("u", "H")
+        await until(pilot, lambda: "what you did on this log (4)" in screen_text(app))
+        text = screen_text(app)
+        assert "bookmark on 1 tune-lr · 2.1" in text and "undone" in text
+        assert "sign-off of 1 tune-lr: partial" in text and "flag impatience on 1 tune-lr · 2.1" in text
+
+
+async def test_a_new_act_ends_what_could_be_done_again(feed: FakeFeed) -> None:
+    session = await story(feed)
+    async with running(feed) as (app, pilot):
+        now = app.desk.state.sessions[session]
+        await opened((app, pilot), pilot, "f")
+        await until(pilot, lambda: len(now.flags) == 1)
+        await pilot.press("u")
+        await until(pilot, lambda: not now.flags)
+        await pilot.press("plus")
+        await until(pilot, lambda: len(now.flags) == 1)
+        await pilot.press("U")
+        await until(pilot, lambda: "nothing of yours to do again" in screen_text(app))
+
+
+async def test_sign_off_up_to_a_step_a_note_and_bookmarks_to_jump_to(feed: FakeFeed) -> None:
+    session = await story(feed)
+    async with running(feed, (80, 24)) as (app, pilot):
+        now = app.desk.state.sessions[session]
+        await opened((app, pilot), pilot, "B", "S")
+        await until(pilot, lambda: "judged up to step 2" in screen_text(app))
+        await pilot.press("u")
+        await until(pilot, lambda: now.remarks.words() == ["judged up to step 2 by ada"])
+        await pilot.press("S", "n", *"leaks?", "enter")
+        await until(pilot, lambda: now.remarks.notes == {"human:ada": "leaks?"})
+        await pilot.press("G", "escape")
+        await pilot.press("L")
+        await until(pilot, lambda: "bookmarks" in screen_text(app) and "2.1" in screen_text(app))
+        await pilot.press("a")
+        await until(pilot, lambda: isinstance(app.screen, SessionScreen) and app.screen.subject() is not None)
+        found = app.screen.subject()  # type: ignore[attr-defined]
+        assert found is not None and found[1].target == "2.1"
+        await pilot.press("S", "t")
+        await until(pilot, lambda: not now.remarks.sign_offs)
+        await pilot.press("u")
+        await until(pilot, lambda: now.remarks.words() == ["judged up to step 2 by ada"])
+
+
+async def test_the_same_advice_goes_to_all_marked_sessions_and_a_resend_reaches_each_once(feed: FakeFeed) -> None:
+    first = await story(feed)
+    second = await feed.session("poller")
+    third = await feed.session("formats")
+    async with running(feed) as (app, pilot):
+        await pilot.press("asterisk", "j", "j", "asterisk")
+        await until(pilot, lambda: "2 marked" in screen_text(app))
+        await pilot.press("I", *"save often")
+        await until(pilot, lambda: "1 tune-lr and 3 formats" in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "queued: advice to 2 sessions" in screen_text(app))
+        told = [call for call in feed.calls if isinstance(call, protocol.QueueAdvice)]
+        assert [(call.session, call.text) for call in told] == [(first, "save often"), (third, "save often")]
+        assert not app.desk.state.sessions[second].summary.open_advice
+        assert app.desk.drafts.all() == []
