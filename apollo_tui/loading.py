@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -26,6 +27,8 @@ SPARSE: Final = frozenset(
 )
 """Kinds that change entries far from their own place, and are few: read once, whole."""
 
+INDEXES: Final = 3
+"""Of so many sessions the index is kept: ten megabytes for one of 100,000 events."""
 
 LOOKS: Final = 60
 """So many of the newest results are looked through for what a job printed."""
@@ -38,16 +41,40 @@ class Index:
     anchors: Sequence[Anchor]
     sparse: Sequence[ev.Event]
     files: dict[str, tuple[int, int]] = field(default_factory=dict)
+    upto: int = 0
+    """Seq of the newest event that is in here."""
 
 
-def read_index(reader: LogReader, session: str) -> Index:
-    """The index of a whole session, what changes entries from afar, and the files it touched."""
-    anchors = [Anchor(*row) for row in reader.anchors(session)]
-    sparse = reader.events(session, kinds=SPARSE)
-    files: dict[str, tuple[int, int]] = {}
-    for event in reader.events(session, kinds={"file.changed"}):
+def read_index(reader: LogReader, session: str, known: Index | None = None) -> Index:
+    """The index of a whole session, what changes entries from afar, and the files it touched; ``known`` is gone on
+    from, and left as it is."""
+    after = known.upto if known is not None else 0
+    anchors = list(map(Anchor._make, reader.anchors(session, after=after)))
+    sparse = reader.events(session, kinds=SPARSE, after=after)
+    changed = reader.events(session, kinds={"file.changed"}, after=after)
+    files = dict(known.files) if known is not None else {}
+    for event in changed:
         note_file(files, event)
-    return Index(anchors, sparse, files)
+    if known is not None:
+        if not (anchors or sparse or changed):
+            return known
+        anchors, sparse = [*known.anchors, *anchors], [*known.sparse, *sparse]
+    upto = max((held[-1].seq for held in (anchors, sparse, changed) if held), default=after)
+    return Index(anchors, sparse, files, upto)
+
+
+class Indexes:
+    """The indexes of the sessions that were looked at last: who comes back to one waits for what is new in it only."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, Index] = OrderedDict()
+
+    def read(self, reader: LogReader, session: str) -> Index:
+        """The index of a session as it is now."""
+        index = self._kept[session] = read_index(reader, session, self._kept.pop(session, None))
+        while len(self._kept) > INDEXES:
+            self._kept.popitem(last=False)
+        return index
 
 
 def note_file(files: dict[str, tuple[int, int]], event: ev.Event) -> None:

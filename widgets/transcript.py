@@ -95,6 +95,11 @@ class Transcript(Painter, can_focus=True):
 
     def append(self, anchors: Iterable[Anchor]) -> None:
         """More of the index, in order of seq; repeats are left out."""
+        if not self._anchors and self._keep is None:
+            self._anchors = list(anchors)
+            self._seqs = [anchor[0] for anchor in self._anchors]
+            self._changed()
+            return
         last = self._anchors[-1].seq if self._anchors else 0
         for anchor in anchors:
             if anchor.seq <= last:

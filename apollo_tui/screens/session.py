@@ -14,7 +14,7 @@ from textual.widget import Widget
 from apollo_tui import keys
 from apollo_tui.desk import Desk
 from apollo_tui.facts import facts_of
-from apollo_tui.loading import SPARSE, job_lines, note_file, read_index, read_page
+from apollo_tui.loading import SPARSE, job_lines, note_file, read_page
 from apollo_tui.screens.finding import Trail
 from apollo_tui.screens.training import TrainingMode
 from apollo_tui.state import Change
@@ -107,8 +107,8 @@ class SessionScreen(TrainingMode):
         self.run_worker(self._load(), group="load", exclusive=True)
 
     async def _load(self) -> None:
-        index = await self.desk.feed.work(lambda reader: read_index(reader, self._session))
-        self._sparse, self._files = list(index.sparse), index.files
+        index = await self.desk.feed.work(partial(self.desk.indexes.read, session=self._session))
+        self._sparse, self._files = list(index.sparse), dict(index.files)
         self._book = EntryBook(label_name=self.desk.labels.name)
         self._book.add(self._sparse)
         self.transcript.append(index.anchors)
