@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from benchmarks.supervision.knobs import load_knobs
+from benchmarks.supervision.knobs import Base, load_knobs
 from benchmarks.supervision.report import write
 from benchmarks.supervision.unit import Result, Spec
 
@@ -31,51 +31,66 @@ def specs(work: Path, which: Literal["quick", "full"]) -> tuple[list[Spec], list
     """The units of the table, and those of the sweep of systematic errors."""
     knobs = load_knobs()
     size = knobs.size(which)
-    units = [
-        Spec(str(work / f"seed-{seed}" / "work"), seed, size, knobs, sweep=seed in size.sweep_seeds)
-        for seed in size.seeds
-    ]
+
+    def spec(name: str, seed: int, base: Base, *, sweep: bool = False, share: float | None = None) -> Spec:
+        folder = str(work / name / "work")
+        return Spec(folder, seed, size, knobs.shape, base, knobs.annotator, knobs.train, sweep, share)
+
+    units = [spec(f"seed-{seed}", seed, knobs.base, sweep=seed in size.sweep_seeds) for seed in size.seeds]
     shares = []
     for share in size.sweeps.systematic_share:
-        other = msgspec.structs.replace(knobs, base=msgspec.structs.replace(knobs.base, systematic_share=share))
-        for seed in size.sweep_seeds:
-            shares.append(Spec(str(work / f"seed-{seed}-share-{share}" / "work"), seed, size, other, share=share))
+        base = msgspec.structs.replace(knobs.base, systematic_share=share)
+        shares += [spec(f"seed-{seed}-share-{share}", seed, base, share=share) for seed in size.sweep_seeds]
     return units, shares
 
 
 def run_all(wanted: Sequence[Spec], workers: int) -> None:
-    """Run the units that have no result yet, some at a time. Raises SystemExit with the words of one that failed."""
+    """Run the units that have no result yet, by some processes. Raises SystemExit with the words of one that failed."""
     waiting = [spec for spec in wanted if not _done(spec)]
-    running: dict[subprocess.Popen[bytes], Path] = {}
+    # Dealt out in turn: starting Python and torch anew for each unit would take a tenth of the time.
+    hands = [waiting[number::workers] for number in range(workers)]
+    running = {_start(hand): hand for hand in hands if hand}
+    told: set[str] = set()
     try:
-        while waiting or running:
-            while waiting and len(running) < workers:
-                process, folder = _start(waiting.pop(0))
-                running[process] = folder
-            for process, folder in list(running.items()):
+        while running:
+            for process, hand in list(running.items()):
                 code = process.poll()
+                for name in (Path(spec.folder).parent.name for spec in hand if _result_file(spec).exists()):
+                    if name not in told:
+                        told.add(name)
+                        print(f"{time.strftime('%H:%M:%S')}  {name} done", flush=True)
                 if code is not None:
                     del running[process]
                     if code:
-                        tail = (folder / "output").read_text("utf-8", "replace").splitlines()[-5:]
-                        raise SystemExit(f"{folder.name} failed:\n" + "\n".join(tail))
-                    print(f"{time.strftime('%H:%M:%S')}  {folder.name} done", flush=True)
+                        raise SystemExit(f"a unit failed:\n{_last_words(hand)}")
             time.sleep(0.2)
     finally:
         for process in running:
-            process.terminate()  # a unit stops its own host and server on its way out
+            process.terminate()  # it stops its own host and server on its way out
         for process in running:
             process.wait()
 
 
-def _start(spec: Spec) -> tuple[subprocess.Popen[bytes], Path]:
-    folder = Path(spec.folder).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    _result_file(spec).unlink(missing_ok=True)
-    (folder / "spec.json").write_bytes(msgspec.json.encode(spec))
-    command = [sys.executable, "-m", "benchmarks.supervision.unit", str(folder / "spec.json")]
-    with (folder / "output").open("wb") as output:
-        return subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, **QUIET}), folder
+def _start(hand: Sequence[Spec]) -> subprocess.Popen[bytes]:
+    files = []
+    for spec in hand:
+        folder = Path(spec.folder).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        _result_file(spec).unlink(missing_ok=True)
+        files.append(folder / "spec.json")
+        files[-1].write_bytes(msgspec.json.encode(spec))
+    command = [sys.executable, "-m", "benchmarks.supervision.unit", *map(str, files)]
+    with _output(hand).open("wb") as output:
+        return subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, **QUIET})
+
+
+def _output(hand: Sequence[Spec]) -> Path:
+    """Where the process that does these units writes what it says."""
+    return Path(hand[0].folder).parent / "output"
+
+
+def _last_words(hand: Sequence[Spec]) -> str:
+    return "\n".join(_output(hand).read_text("utf-8", "replace").splitlines()[-5:])
 
 
 def _result_file(spec: Spec) -> Path:

@@ -39,7 +39,9 @@ def bars(title: str, rows: Sequence[Bar], legend: tuple[str, str]) -> str:
             parts.append(
                 f'<rect x="{left}" y="{y + offset}" width="{width * value.mean:.1f}" height="11" fill="{colour}"/>'
             )
-            parts.append(_whisker(left + width * value.low, left + width * value.high, y + offset + 5.5))
+            parts.append(
+                _whisker(left + width * max(0.0, value.low), left + width * min(1.0, value.high), y + offset + 5.5)
+            )
     return _page(left + width + 30, height, parts)
 
 

@@ -117,13 +117,10 @@ def _differences(units: Sequence[Result]) -> str:
     rows = ["| question | difference in success | 0 outside the interval |", "|---|---:|---|"]
     for question, one, other in QUESTIONS:
         made = difference(_of(units, one, sampled), _of(units, other, sampled))
-        sure = "–" if made.half is None else ("yes" if made.low > 0 or made.high < 0 else "no")
-        rows.append(f"| {question} ({TITLES[one]} − {TITLES[other]}) | {made.mean:+.2f}{_half(made)} | {sure} |")
+        sure = ("yes" if made.low > 0 or made.high < 0 else "no") if made.interval else "–"
+        half = f" ± {made.high - made.mean:.2f}" if made.interval else ""
+        rows.append(f"| {question} ({TITLES[one]} − {TITLES[other]}) | {made.mean:+.2f}{half} | {sure} |")
     return "\n".join(rows)
-
-
-def _half(made: Estimate) -> str:
-    return "" if made.half is None else f" ± {made.half:.2f}"
 
 
 def _rollouts(units: Sequence[Result]) -> str:

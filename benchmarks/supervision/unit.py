@@ -1,4 +1,4 @@
-"""One unit of work: one seed with one base model, from an empty folder to ``result.json``. ``python -m ...unit SPEC``.
+"""One unit of work: one seed with one base model, from an empty folder to ``result.json``.
 
 Rollouts are played in a host of its own on a log of its own, reviewed through the socket, exported and trained by the
 product, and tested without advice. Everything in the result is a function of the knobs and the seed.
@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,8 +24,8 @@ import msgspec
 from benchmarks.supervision import playing
 from benchmarks.supervision.annotator import LABEL
 from benchmarks.supervision.arms import ARMS, RANDOM, SWEPT, UNTRAINED, Arm, arm
-from benchmarks.supervision.chain import World, plain
-from benchmarks.supervision.knobs import Annotator, Knobs, Size
+from benchmarks.supervision.chain import Shape, World, plain
+from benchmarks.supervision.knobs import Annotator, Base, Size, Train
 from benchmarks.supervision.playing import Cast, Desk, Played
 from benchmarks.supervision.reviewing import flag_at_random, flag_what_is_wrong
 from benchmarks.supervision.testing import FIRST, Score, actions_of, judge
@@ -44,7 +45,10 @@ class Spec(msgspec.Struct, frozen=True):
     folder: str
     seed: int
     size: Size
-    knobs: Knobs
+    shape: Shape
+    base: Base
+    annotator: Annotator
+    train: Train
     sweep: bool = False
     share: float | None = None
 
@@ -103,9 +107,16 @@ class Unit:
     def __init__(self, spec: Spec, at: Desk, url: str) -> None:
         self.spec, self.at, self.url = spec, at, url
         self.folder = Path(spec.folder)
-        self.world = World(spec.knobs.shape, spec.seed)
+        self.world = World(spec.shape, spec.seed)
         self.flags: dict[tuple[str, str], int] = {}
         """Flags by rollouts and label."""
+        self._began = time.monotonic()
+
+    def tell(self, what: str) -> None:
+        """A line of how long the last part took."""
+        now = time.monotonic()
+        print(f"seed {self.spec.seed}: {what}, {now - self._began:.1f} s", file=sys.stderr, flush=True)
+        self._began = now
 
     async def run(self) -> Result:
         """Everything, in order."""
@@ -114,7 +125,7 @@ class Unit:
         sets = {"raw": await self.play("raw"), "advised": await self.play("advised")}
         if not share:
             sets["oracle"] = await self.play("oracle")
-        await self.review(sets, LABEL, self.spec.knobs.annotator)
+        await self.review(sets, LABEL, self.spec.annotator)
         if not share:
             number = self.flags["raw", LABEL]
             await flag_at_random(self.at, sets["raw"], RANDOM, number, self.spec.seed)
@@ -123,12 +134,12 @@ class Unit:
             arms.append(await self.arm(arm(name), sets[arm(name).rollouts]))
         rollouts = {name: self._about(name, rollouts) for name, rollouts in sets.items()}
         points = await self.sweeps(sets) if self.spec.sweep else []
-        return Result(self.spec.seed, self.spec.knobs.base.systematic_share, arms, rollouts, points)
+        return Result(self.spec.seed, self.spec.base.systematic_share, arms, rollouts, points)
 
     async def play(self, tag: str, annotator: Annotator | None = None) -> list[Played]:
         """Training rollouts of one kind, tagged with its name."""
         if tag == "advised":
-            annotator = self.spec.knobs.annotator
+            annotator = self.spec.annotator
         cast = Cast("oracle" if tag == "oracle" else "base", self.url, tag)
         return await playing.play(
             self.at, self.world, cast, range(self.spec.size.episodes), self.folder / "tasks", annotator
@@ -148,15 +159,17 @@ class Unit:
             sum(each.advice for each in rollouts) if made.rollouts == "advised" else 0,
             self.flags[kind or made.rollouts, made.masks] if made.masks not in ("", RANDOM) else 0,
         )
+        self.tell(f"ready to train {name}")
         out = self.folder / "arms" / name
         sessions = [each.session for each in rollouts]
         base = self.folder / "models" / "base"
         try:
-            on = await asyncio.to_thread(train, self.at.reader, sessions, made, base, out, self.spec.knobs.train)
+            on = await asyncio.to_thread(train, self.at.reader, sessions, made, base, out, self.spec.train)
         except NothingToTrain:
             # What the policy leaves nothing of (no run succeeded, say) stays the untrained model.
             return msgspec.structs.replace(await self.test(UNTRAINED, None, None, cost), arm=made.name)
         (self.folder / "models" / name).symlink_to((out / "model").resolve())
+        self.tell(f"{name} trained")
         return await self.test(name, made.name, on, cost)
 
     async def test(self, name: str, called: str | None, on: TrainedOn | None, cost: Cost) -> ArmResult:
@@ -171,6 +184,7 @@ class Unit:
             actions = [actions_of(chances, self.world, episode, temperature) for episode in episodes]
             tested.append(judge(self.world, episodes, actions))
             if temperature:
+                self.tell(f"{name} tested")
                 await self._same_in_host(model, episodes, actions)
         return ArmResult(called or name, tested[0], tested[1], cost, on, size.tests_in_host)
 
@@ -184,24 +198,24 @@ class Unit:
 
     async def sweeps(self, sets: dict[str, list[Played]]) -> list[Point]:
         """One knob of the annotator at a time, all else as it is."""
-        knobs, swept = self.spec.knobs, self.spec.size.sweeps
+        usual, swept = self.spec.annotator, self.spec.size.sweeps
         points: list[Point] = []
         reviews = [("recall", value) for value in swept.recall]
         reviews += [("false_positives", value) for value in swept.false_positives]
         for knob, value in reviews:
             label = f"sweep/{knob}-{value}"
-            await self.review(sets, label, msgspec.structs.replace(knobs.annotator, **{knob: value}))
+            await self.review(sets, label, msgspec.structs.replace(usual, **{knob: value}))
             for name in SWEPT:
                 points.append(await self._point(knob, str(value), arm(name), label, sets[arm(name).rollouts]))
         lives: list[tuple[str, str, Annotator]] = []
         for low, high in swept.delay:
-            lives.append(("delay", f"{low}-{high}", msgspec.structs.replace(knobs.annotator, delay=(low, high))))
+            lives.append(("delay", f"{low}-{high}", msgspec.structs.replace(usual, delay=(low, high))))
         for rate in swept.look_rate:
-            lives.append(("look_rate", str(rate), msgspec.structs.replace(knobs.annotator, look_rate=rate)))
+            lives.append(("look_rate", str(rate), msgspec.structs.replace(usual, look_rate=rate)))
         for knob, shown, annotator in lives:
             tag = f"{knob}-{shown}"
             rollouts = await self.play(tag, annotator)
-            await self.review({tag: rollouts}, LABEL, knobs.annotator)
+            await self.review({tag: rollouts}, LABEL, usual)
             result = await self.arm(arm("advice-dropped-masked"), rollouts, name=tag, kind=tag)
             points.append(Point(knob, shown, result))
         return points
@@ -254,8 +268,8 @@ def run(spec: Spec) -> Result:
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "tasks").mkdir(parents=True)
     (folder / "models").mkdir()
-    (folder / "run.json").write_text(json.dumps({"shape": plain(spec.knobs.shape), "world": spec.seed}))
-    make_base(World(spec.knobs.shape, spec.seed), spec.knobs.base, folder / "models" / "base")
+    (folder / "run.json").write_text(json.dumps({"shape": plain(spec.shape), "world": spec.seed}))
+    make_base(World(spec.shape, spec.seed), spec.base, folder / "models" / "base")
     paths = log_paths(folder / "apollo.db")
     paths.prepare()
 
@@ -271,12 +285,14 @@ def run(spec: Spec) -> Result:
 
 
 def main() -> None:
-    """Do the unit that the spec file names, and write its result beside the spec."""
-    file = Path(sys.argv[1])
+    """Do the units that the spec files name, one after the other; each result lies beside its spec."""
     # Ended by its parent, it still stops its own host and server.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    result = run(msgspec.json.decode(file.read_bytes(), type=Spec))
-    file.with_name("result.json").write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
+    for file in map(Path, sys.argv[1:]):
+        result = run(msgspec.json.decode(file.read_bytes(), type=Spec))
+        part = file.with_name("result.part")
+        part.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
+        part.replace(file.with_name("result.json"))
 
 
 if __name__ == "__main__":

@@ -33,14 +33,20 @@ def test_an_interval_is_that_of_the_textbook() -> None:
     # 1, 2, 3, 4: mean 2.5, standard error 0.6455, t(3) = 3.182.
     found = estimate([1.0, 2.0, 3.0, 4.0])
     assert found.mean == pytest.approx(2.5)
-    assert found.half == pytest.approx(2.054, abs=1e-3)
-    assert estimate([0.4]).half is None
+    assert found.high - found.mean == pytest.approx(2.054, abs=1e-3)
+    assert str(found) == "2.50 ± 2.05"
+
+
+def test_two_seeds_give_a_range_and_no_interval() -> None:
+    assert str(estimate([0.2, 0.4])) == "0.30 (0.20 to 0.40)"
+    assert str(estimate([0.4])) == "0.40"
 
 
 def test_differences_are_taken_seed_by_seed() -> None:
     found = difference([0.9, 0.5], [0.8, 0.4])
     assert found.mean == pytest.approx(0.1)
-    assert found.half == pytest.approx(0.0, abs=1e-9)
+    assert not found.interval
+    assert (found.low, found.high) == (pytest.approx(0.1), pytest.approx(0.1))
 
 
 def test_the_report_names_every_arm_and_its_pictures_are_well_formed(tmp_path: Path) -> None:
