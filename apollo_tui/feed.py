@@ -18,7 +18,15 @@ from textual.message import Message
 from sessions.errors import ApolloError
 from sessions.fold.summary import Summary
 from sessions.host import protocol
-from sessions.host.client import ConnectionLost, HostClient, HostDown, Mismatch, RequestRefused, ensure_host
+from sessions.host.client import (
+    ConnectionLost,
+    HostClient,
+    HostDown,
+    Mismatch,
+    RequestRefused,
+    call_once,
+    ensure_host,
+)
 from sessions.log.errors import LogError, LogMissing
 from sessions.log.events import Event
 from sessions.log.reader import LogReader
@@ -165,6 +173,8 @@ class LiveFeed:
         """A request to the host. One that is cut off is sent again under the same id when the host is back."""
         if self.read_only:
             raise NotDone("this window is read-only")
+        if self._client is None and isinstance(params, protocol.ANYHOW):
+            return await self._ask_stranger(params)
         if self._client is None:
             raise NotDone("no host is connected: nothing was sent")
         seconds = None if params.method in protocol.SLOW else CALL_S
@@ -181,6 +191,13 @@ class LiveFeed:
                     raise NotDone(str(lost), cut=True) from lost
             except HostDown as slow:
                 raise NotDone(str(slow), cut=True) from slow
+
+    async def _ask_stranger(self, params: protocol.Call) -> Any:
+        """What also a host of another protocol answers, on a connection of its own."""
+        try:
+            return await asyncio.to_thread(call_once, self.paths, params, actor=self.actor, start=False)
+        except ApolloError as problem:
+            raise NotDone(str(problem)) from problem
 
     async def _connection(self, deadline: float) -> HostClient:
         """The connection that stands, at the latest at ``deadline`` (loop time)."""

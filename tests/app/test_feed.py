@@ -147,3 +147,16 @@ async def test_a_log_that_is_not_there_yet_is_waited_for(tmp_path: Path, no_host
             await until(lambda: any(isinstance(message, Loaded) for message in heard.messages))
     finally:
         await feed.close()
+
+
+async def test_a_host_of_another_protocol_is_said_and_can_be_restarted_from_here(
+    tmp_path: Path, no_host_is_started: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sessions.host.client.SCHEMA_VERSION", 99)
+    async with running_host(tmp_path, ends="restart") as host, listening(host.paths) as (feed, heard):
+        await until(lambda: "mismatch" in heard.links)
+        assert "up" not in heard.links
+        with pytest.raises(NotDone, match="nothing was sent"):
+            await feed.call(protocol.Control(request=new_ulid(), session="s", verb="pause"))
+        stopping = await feed.call(protocol.StopHost(by=ME, restart=True))
+        assert isinstance(stopping, protocol.Stopping)
