@@ -1,0 +1,62 @@
+"""Sign-off, notes, search and effort on the command line, against a real host."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from apollo_process import Apollo
+
+TASK = "---\ntitle: count\nlimits: {steps: 50}\n---\nCount to three, and say the word zebra.\n"
+
+
+@pytest.fixture(scope="module")
+def apollo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apollo]:
+    made = Apollo(tmp_path_factory.mktemp("judging"))
+    (made.folder / "task.md").write_text(TASK)
+    made.run("new", "task.md", "--model", "demo:steady", "--no-start")
+    yield made
+    made.close()
+
+
+def json_of(apollo: Apollo, *args: str) -> Any:
+    return json.loads(apollo.run(*args, "--json").stdout)
+
+
+def test_a_sign_off_is_set_taken_back_and_counted(apollo: Apollo) -> None:
+    assert json_of(apollo, "signoff", "1", "discard")["seq"] > 0
+    assert json_of(apollo, "effort")["total"]["sign_offs"] == 1
+    said = apollo.run("signoff", "1", "none").stdout
+    assert "taken back" in said
+
+
+def test_a_step_goes_with_up_to_and_with_nothing_else(apollo: Apollo) -> None:
+    for words in (("up-to",), ("good", "3")):
+        failed = apollo.run("signoff", "1", *words, check=False)
+        assert failed.returncode == 2 and "write 'up-to 41', or a word alone" in failed.stderr
+    beyond = apollo.run("signoff", "1", "up-to", "7", check=False)
+    assert beyond.returncode != 0 and "has no step 7" in beyond.stderr
+
+
+def test_a_note_is_written_and_an_empty_one_takes_it_away(apollo: Apollo) -> None:
+    assert "note written" in apollo.run("note", "1", "leaks the answer?").stdout
+    assert "note taken away" in apollo.run("note", "1", "").stdout
+
+
+def test_search_finds_the_task_and_refuses_nonsense_in_one_line(apollo: Apollo) -> None:
+    (hit,) = json_of(apollo, "search", "zebra")
+    assert hit["number"] == 1 and "zebra" in hit["text"]
+    nothing = apollo.run("search", "unheard-of", check=False)
+    assert nothing.returncode != 0 and "nothing found" in nothing.stderr
+    assert "no such state" in apollo.run("search", "state:nope", check=False).stderr
+    assert json_of(apollo, "search", "session:1", "zebra")[0]["number"] == 1
+
+
+def test_effort_names_nobody_unless_asked(apollo: Apollo) -> None:
+    apollo.run("signoff", "1", "good")
+    plain = apollo.run("effort", "--json").stdout
+    named = apollo.run("effort", "--json", "--names").stdout
+    (with_names,) = json.loads(named)["sessions"]
+    assert list(with_names["by"]) and not any(name in plain for name in with_names["by"])
