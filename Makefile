@@ -70,8 +70,9 @@ layers: $(STAMP) ## The direction of imports
 
 check: lint types layers ## Everything that needs no run
 
-pictures: $(STAMP) ## Make the README's pictures from the running app
+pictures: $(STAMP) ## Make the pictures of README and guide from the running app
 	$(BIN)/python scripts/pictures.py
+	$(BIN)/python scripts/night_pictures.py
 
 clean: demo-stop ## Remove the environment and the caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
