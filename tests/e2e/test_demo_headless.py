@@ -53,22 +53,6 @@ def test_advice_changes_the_course_of_a_drifting_session_and_flags_mask_its_acti
     assert len(again.stderr.splitlines()) == 1
 
 
-def test_malformed_calls_are_masked_without_any_flag(apollo: Apollo) -> None:
-    formats = apollo.json("demo", "--headless", "--pace", "0")[2]["id"]
-    wait_for("the end", lambda: apollo.session(formats)["state"] == "finished", seconds=60)
-    assert apollo.session(formats)["malformed"] >= 6
-    out = apollo.folder / "out.jsonl"
-    apollo.run("export", "--format", "openai", "--out", str(out), "--session", formats)
-    refused = {
-        (e["step"])
-        for e in apollo.events(formats, "action.refused")
-        if e["body"]["why"] in ("malformed", "unknown_tool")
-    }
-    row = json.loads(out.read_text().splitlines()[0])
-    assistants = [message for message in row["messages"] if message["role"] == "assistant"]
-    assert {step for step, message in enumerate(assistants, start=1) if message["weight"] == 0} == refused
-
-
 def test_a_stopped_host_holds_its_sessions_and_only_a_person_lets_them_go_on(apollo: Apollo) -> None:
     tune = apollo.json("demo", "--headless", "--pace", "0.3")[0]["id"]
     wait_for("a few steps", lambda: apollo.session(tune)["step"] >= 2)
