@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
-from sessions.fold.digest import Before, Digest, digest
+from sessions.fold.digest import COUNTED, Before, Digest, digest
 from sessions.log import events as ev
 from sessions.log.reader import LogReader
 
 _TRACES: Final = ("cursor.moved", "flag.set", "advice.queued", "control.requested", "signal.judged", "effort.spent")
 """Kinds of events that a person leaves behind."""
 _LOOK_BACK: Final = 20
+_PAGE: Final = 2000
 
 
 def session_digest(
@@ -24,12 +26,19 @@ def session_digest(
         since_seq = _seq_at(reader, session, since_at)
     elif since_seq is None:
         since_seq = read_up_to(reader, session, actor)
-    events = reader.events(session, after=since_seq)
-    began = reader.event(session, since_seq) if since_seq else None
-    since = since_at if since_at is not None else began.at if began else events[0].at if events else now
+    began = reader.event(session, max(1, since_seq))
+    since = since_at if since_at is not None else began.at if began else now
+    events = _pages(reader, session, since_seq)
     return digest(
         session, events, since=since, until=max(now, since), before=_before(reader, session, since_seq), reader=actor
     )
+
+
+def _pages(reader: LogReader, session: str, after: int) -> Iterator[ev.Event]:
+    """The events after ``after``, a page at a time: whoever was away for days costs no more memory."""
+    while page := reader.events(session, after=after, kinds=COUNTED, limit=_PAGE):
+        yield from page
+        after = page[-1].seq
 
 
 def read_up_to(reader: LogReader, session: str, actor: str) -> int:

@@ -18,6 +18,12 @@ LOOP: Final = 4
 """The same call with the same result this often in a row counts as a loop."""
 POLLS: Final = 10
 """So many polling actions in a row count as a loop."""
+COUNTED: Final = frozenset(
+    {"session.state", "session.recovered", "model.reply", "action.started", "action.result", "action.refused",
+     "advice.delivered", "eval.scored", "job.started", "job.ended", "file.changed", "summary.written",
+     "question.asked", "flag.set"}
+)  # fmt: skip
+"""Kinds that a digest looks at; all others may be left out of its events."""
 _HEADLINE: Final = (
     "failed", "needs you", "finished", "stopped", "paused", "steps", "evals", "loops", "malformed", "errors", "advice",
     "questions", "jobs ended", "files", "summaries", "flags by others", "money",

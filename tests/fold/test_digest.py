@@ -8,7 +8,7 @@ import random
 import pytest
 from story import Story
 
-from sessions.fold.digest import Before, Digest, digest
+from sessions.fold.digest import COUNTED, Before, Digest, digest
 from sessions.log import events as ev
 from sessions.log.parts import CallPart, TextPart
 
@@ -95,6 +95,14 @@ def test_a_digest_of_a_random_interval_equals_a_recount_from_the_raw_log(seed: i
         assert {f.name: f.value for f in found.figures if f.name in recount([], 0, 0)} == recount(
             story.events, since, until
         )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_events_of_kinds_that_are_not_counted_change_nothing(seed: int) -> None:
+    story = random_session(seed)
+    counted = [event for event in story.events if event.kind in COUNTED]
+    assert len(counted) < len(story.events)
+    assert digest_of(counted, 0, story.at) == digest_of(story.events, 0, story.at)
 
 
 def test_each_figure_names_the_events_that_it_counts() -> None:
