@@ -14,6 +14,7 @@ from sessions.agent.services import RetryPolicy
 from sessions.log import events as ev
 from sessions.log.parts import CallPart, Part, ReasoningPart, TextPart
 from sessions.providers.base import CallContext, Delta, ProviderError, Reply, RequestBody
+from sessions.providers.pricing import cost
 from sessions.redact import Redactor, StreamRedactor
 
 SHOWN_ERROR: Final = 400
@@ -45,6 +46,27 @@ class Received:
     attempt: int
     first_token_ms: int | None
     duration_ms: int
+
+    def event(self, request: int, model: ev.ModelSpec) -> ev.ModelReplied:
+        """The event that says so; ``request`` is the seq of what it answers."""
+        reply = self.reply
+        return ev.ModelReplied(
+            request=request,
+            parts=reply.parts,
+            finish=reply.finish,
+            finish_raw=reply.finish_raw,
+            model=reply.model,
+            response_id=reply.response_id,
+            usage=reply.usage,
+            cost=cost(model, reply.usage),
+            attempt=self.attempt,
+            first_token_ms=self.first_token_ms,
+            duration_ms=self.duration_ms,
+            stop_token=reply.stop_token,
+            token_ids=reply.token_ids,
+            logprobs=reply.logprobs,
+            raw_text=reply.raw_text,
+        )
 
 
 class Partial:

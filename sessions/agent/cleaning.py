@@ -42,7 +42,9 @@ class Cleaner:
             return body
         if isinstance(body, ev.ModelReplied):
             parts = tuple(self._redactor.part(part) for part in body.parts)
-            return msgspec.structs.replace(body, parts=parts, raw_text=self._redactor.text(body.raw_text))
+            clean = msgspec.structs.replace(body, parts=parts, raw_text=self._redactor.text(body.raw_text))
+            # Tokens spell the secret that the text no longer has.
+            return body if clean == body else msgspec.structs.replace(clean, token_ids=(), logprobs=())
         return msgspec.convert(self._named(self._redactor.value(msgspec.to_builtins(body))), type(body))
 
     def _named(self, value: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from sessions.agent.attempts import ContextTooLong, Received, ReplyCut, Yielded, receive
+from sessions.agent.attempts import ContextTooLong, ReplyCut, Yielded, receive
 from sessions.agent.boundary import Boundary
 from sessions.agent.context import Prompt, Prompts
 from sessions.agent.position import Position
@@ -12,7 +12,6 @@ from sessions.agent.scope import NeedsPerson, Scope
 from sessions.agent.step import Step
 from sessions.agent.summarise import Summariser
 from sessions.log import events as ev
-from sessions.providers.pricing import cost
 from sessions.tools.base import Tool
 from sessions.tools.registry import NO_TOOLS
 
@@ -70,7 +69,7 @@ class Loop:
                 ) from None
             await self._summariser.shorten(prompt.tokens)
         else:
-            await scope.commit(_reply(scope, request, received), step=step, actor="agent")
+            await scope.commit(received.event(request, scope.model), step=step, actor="agent")
 
     async def _committed(self, position: Position, prompt: Prompt, step: int) -> tuple[int, int]:
         """The seq of the request and its failed attempts; one that is open with this very body is sent again."""
@@ -81,24 +80,3 @@ class Loop:
             failed = 0
         self._prompts.remember(event, prompt)
         return event.seq, failed
-
-
-def _reply(scope: Scope, request: int, received: Received) -> ev.ModelReplied:
-    reply = received.reply
-    return ev.ModelReplied(
-        request=request,
-        parts=reply.parts,
-        finish=reply.finish,
-        finish_raw=reply.finish_raw,
-        model=reply.model,
-        response_id=reply.response_id,
-        usage=reply.usage,
-        cost=cost(scope.model, reply.usage),
-        attempt=received.attempt,
-        first_token_ms=received.first_token_ms,
-        duration_ms=received.duration_ms,
-        stop_token=reply.stop_token,
-        token_ids=reply.token_ids,
-        logprobs=reply.logprobs,
-        raw_text=reply.raw_text,
-    )

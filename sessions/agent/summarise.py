@@ -17,7 +17,6 @@ from sessions.agent.system_prompt import SUMMARY_REQUEST
 from sessions.fold.prompt import in_context
 from sessions.log import events as ev
 from sessions.log.parts import TextPart
-from sessions.providers.pricing import cost
 
 ENOUGH: Final = 0.6
 """Summaries are repeated until the context is below this share of the threshold."""
@@ -94,21 +93,8 @@ class Summariser:
                     ev.ReplyInterrupted(request=request.seq, parts=ended.partial, why=ended.why or "host")
                 )
                 raise
-            reply = received.reply
-            replied = ev.ModelReplied(
-                request=request.seq,
-                parts=reply.parts,
-                finish=reply.finish,
-                finish_raw=reply.finish_raw,
-                model=reply.model,
-                response_id=reply.response_id,
-                usage=reply.usage,
-                cost=cost(scope.model, reply.usage),
-                attempt=received.attempt,
-                first_token_ms=received.first_token_ms,
-                duration_ms=received.duration_ms,
-            )
-            words = "".join(part.text for part in reply.parts if isinstance(part, TextPart)).strip()
+            replied = received.event(request.seq, scope.model)
+            words = "".join(part.text for part in replied.parts if isinstance(part, TextPart)).strip()
             if words:
                 return await self._commit(cut, request.seq, replied, words, before)
             await scope.commit(replied, actor="agent")

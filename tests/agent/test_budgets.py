@@ -162,6 +162,8 @@ async def test_the_earlier_half_becomes_a_summary_with_all_advice_word_for_word(
     assert "Never delete <results>." in first.advice
     written = [e for e in bench.events(session, "model.request") if getattr(e.body, "purpose", "") == "summary"]
     assert len(written) == len(summaries) and all(event.step is None for event in written)
+    replies = [e.body for e in bench.events(session, "model.reply") if e.step is None]
+    assert [getattr(body, "raw_text", "") for body in replies][:1] == ["Summary 1."]
     after = next(
         e for e in bench.events(session, "model.request") if e.seq > bench.events(session, "summary.written")[0].seq
     )

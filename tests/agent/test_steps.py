@@ -6,12 +6,14 @@ from contextlib import closing
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 from agent_bench import Bench, assert_prompts_grow, assert_rebuilds
 from scripted_adapter import ScriptedAdapter, Turn, call
 
 from sessions.agent.cleaning import Cleaner
 from sessions.log import events as ev
+from sessions.log.parts import TextPart
 from sessions.log.text import INLINE_CHARS, long_text
 from sessions.redact import Redactor
 from sessions.tools import registry
@@ -169,6 +171,15 @@ async def test_a_secret_that_becomes_known_later_is_kept_from_the_model_and_prom
     await bench.state(session, "finished")
     assert "[redacted:OPENAI_API_KEY]" in json.dumps(bench.prompt(session, bench.events(session, "model.request")[-1]))
     assert_rebuilds(bench, session, adapter.received)
+
+
+def test_the_tokens_of_a_reply_go_with_the_secret_that_they_spell() -> None:
+    clean = Cleaner(Redactor({"KEY": "sk-0123456789abcdefghij"}))
+    harmless = ev.ModelReplied(request=1, parts=(TextPart("a"),), finish="stop", token_ids=(1,), logprobs=(-0.1,))
+    assert clean.body(harmless) == harmless
+    telling = msgspec.structs.replace(harmless, raw_text="<|a|>sk-0123456789abcdefghij")
+    body = clean.body(telling)
+    assert (body.raw_text, body.token_ids, body.logprobs) == ("<|a|>[redacted:KEY]", (), ())
 
 
 def test_the_head_of_a_long_text_shows_no_half_of_a_secret() -> None:

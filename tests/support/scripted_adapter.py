@@ -91,6 +91,7 @@ class ScriptedAdapter:
             parts=parts,
             finish=turn.finish or ("calls" if turn.calls else "stop"),
             model="scripted",
+            raw_text=turn.text,
             usage=turn.usage or Usage(input_tokens=100, output_tokens=10),
         )
 
