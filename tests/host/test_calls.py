@@ -167,16 +167,6 @@ async def test_waiting_advice_can_be_edited_and_withdrawn_but_not_once_it_was_de
             await client.call(protocol.WithdrawAdvice(request="r6", session=made.session, advice=7))
 
 
-async def test_held_back_advice_is_looked_at_again_when_its_hold_is_over(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
-        client = await host.client()
-        made = await client.call(new_session("r1"))
-        await until("running", lambda: host.state(made.session) == "running")
-        advice = protocol.QueueAdvice(request="r2", session=made.session, text="one", hold_ms=80)
-        await client.call(advice)
-        await until("told twice", lambda: host.runners[made.session].told.count("advice") == 2)
-
-
 async def test_an_answer_reaches_the_open_question_and_no_other(tmp_path: Path) -> None:
     async with running_host(tmp_path) as host:
         client = await host.client()

@@ -46,8 +46,6 @@ async def queue(desk: Desk, call: QueueAdvice, actor: str) -> Done:
         desk.fleet.runner(s.session).start()
     elif s.state in ACTIVE or s.state == "needs_you":
         _tell(desk, s.session)
-        if hold:  # by then nobody can take it back any more
-            asyncio.get_running_loop().call_later(hold / 1000, _tell, desk, s.session)
     return answer
 
 
