@@ -130,7 +130,7 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("move.page_up", "pageup b", "page back", "One page up.", "move", PAGED, painter=True),
     Key("move.start", "g home", "top", "To the first row.", "move", PAGED, painter=True),
     Key("move.end", "G end", "bottom", "To the last row, and follow new ones.", "move", PAGED, painter=True),
-    Key("move.open", "enter", "open", "Open what is selected: the session, then the action.", "move", PAGED, 7,
+    Key("move.open", "enter", "open", "Open what is selected: the session, then the action.", "move", PAGED - REVIEW, 7,
         painter=True),
     Key("next_pane", "tab", "next pane", "To the next pane.", "move", VIEWS | {"export"}),
     Key("previous_pane", "shift+tab", "previous pane", "To the pane before.", "move", VIEWS | {"export"}),

@@ -13,6 +13,19 @@ from sessions.log.reader import LogReader
 
 PAGE: Final = 1_000
 
+ABOUT_ACTIONS: Final = frozenset(
+    {
+        "killed_healthy_job",
+        "malformed_streak",
+        "repeated_error",
+        "repeated_action",
+        "score_drop",
+        "edit_rolled_back",
+        "polling_streak",
+    }
+)
+"""Rules whose signals mean something that the agent did; the others mean the session as it stands now."""
+
 
 def catch_up(reader: LogReader, book: ReviewBook) -> None:
     """Fold what is new in the log, page by page."""
@@ -37,7 +50,7 @@ def queue(
         if book is None or summary.archived:
             continue
         alarms = signals(summary, now, thresholds or Thresholds())
-        causes = [Cause(signal.seq, signal.step, signal.reason) for signal in alarms if signal.step]
+        causes = [Cause(signal.seq, signal.step, signal.reason) for signal in alarms if signal.rule in ABOUT_ACTIONS]
         for item in book.items(actor, causes):
             if item.key not in skipped:
                 found.append(((item.rank, summary.number, item.seq), item))

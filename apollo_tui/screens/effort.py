@@ -33,9 +33,11 @@ async def _show(screen: ApolloScreen) -> str:
         Choice(session, f"{desk.steering.name(session):<24} {said(together(by.values()))}")
         for session, by in spent.items()
     ]
-    lines = [f"all: {said(whole)}", labels(whole, desk.labels.name)]
-    title = "what supervision cost (it stays on this machine; no export carries it)"
-    footer = "active time ends a minute after a key · `apollo effort --json` prints it · esc closes"
+    rate = whole.minutes_per_flag
+    each = f", {rate:.1f} min per flag" if rate is not None else ""
+    lines = [f"all: {said(whole)}{each}", labels(whole, desk.labels.name)]
+    title = "what supervision cost; it stays on this machine"
+    footer = "active time ends a minute after a key · enter goes there · esc closes"
 
     def chosen(session: str | None) -> None:
         from apollo_tui.screens.judge_verbs import JudgeVerbs
@@ -51,8 +53,6 @@ def said(spent: Effort) -> str:
     """One effort in a line."""
     parts = [f"{duration(spent.active_ms)} active", f"{spent.keys:,} keys", f"{spent.advice} advice"]
     parts.append(f"{spent.flags} flags")
-    if spent.minutes_per_flag is not None:
-        parts.append(f"{spent.minutes_per_flag:.1f} min per flag")
     return ", ".join(parts)
 
 

@@ -38,6 +38,7 @@ class Picked:
 class LabelPanel(PanelScreen[Picked]):
     """Labels with one key each. ``standing`` says which flags are in force on a part of the subject."""
 
+    more_rows: ClassVar[int] = 2
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab,shift+tab", "note", show=False, id="label.note", priority=True),
         Binding("plus", "word('good')", show=False, id="label.good"),
@@ -67,7 +68,7 @@ class LabelPanel(PanelScreen[Picked]):
         super().__init__(
             f"⚑ {subject.words}",
             _rows(labels),
-            "a letter sets it · enter the row · . the last one · + good · = unsure · R recovered · esc leaves it",
+            "a letter or enter sets it · . last · + good · = unsure · R recovered",
             [_line(flag, labels) for flag in standing(subject)],
         )
 

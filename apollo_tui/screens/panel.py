@@ -26,6 +26,8 @@ class PanelScreen(ModalScreen[T]):
     """A titled list of choices. Subclasses say what a choice means."""
 
     AUTO_FOCUS = "ChoiceList"
+    more_rows: ClassVar[int] = 0
+    """Rows that ``compose_more`` takes beyond the two of a note."""
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+g,q", "back", show=False, id="back")]
 
     def __init__(self, title: str, choices: Sequence[Choice], footer: str, lines: Sequence[str] = ()) -> None:
@@ -58,7 +60,7 @@ class PanelScreen(ModalScreen[T]):
         self._fit()
 
     def _fit(self) -> None:
-        room = self.app.size.height - FRAME - len(self._lines)
+        room = self.app.size.height - FRAME - len(self._lines) - self.more_rows
         self.choices.styles.height = max(1, min(self.choices.line_count, room))
 
     @property
