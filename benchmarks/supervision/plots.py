@@ -55,8 +55,10 @@ class Line:
 
 def lines(title: str, axis: str, places: Sequence[str], rows: Sequence[Line]) -> str:
     """Lines with intervals over named places of a knob, from 0 to 1."""
-    left, top, width, tall = 54, 76, 400, 220
-    parts = [_text(16, 26, title, weight="600"), *_legend([row.name for row in rows], 16, 48)]
+    left, top, width, tall = 54, 50, 380, 220
+    parts = [_text(16, 26, title, weight="600")]
+    for number, row in enumerate(rows):
+        parts += _legend([row.name], left + width + 16, top + 20 + 22 * number, first=number)
     for tick in range(0, 11, 2):
         y = top + tall * (1 - tick / 10)
         parts.append(f'<line x1="{left}" y1="{y:g}" x2="{left + width}" y2="{y:g}" stroke="{GRID}"/>')
@@ -78,13 +80,13 @@ def lines(title: str, axis: str, places: Sequence[str], rows: Sequence[Line]) ->
             parts.append(f'<line x1="{x:.1f}" y1="{low:.1f}" x2="{x:.1f}" y2="{high:.1f}" stroke="{colour}"/>')
             parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>')
         parts.append(f'<polyline points="{" ".join(points)}" fill="none" stroke="{colour}" stroke-width="2"/>')
-    return _page(left + width + 24, top + tall + 56, parts)
+    return _page(left + width + 200, top + tall + 56, parts)
 
 
-def _legend(names: Sequence[str], x: float, y: float) -> list[str]:
+def _legend(names: Sequence[str], x: float, y: float, *, first: int = 0) -> list[str]:
     parts = []
-    for number, name in enumerate(names):
-        parts.append(f'<rect x="{x}" y="{y - 10}" width="11" height="11" fill="{COLOURS[number]}"/>')
+    for number, name in enumerate(names, first):
+        parts.append(f'<rect x="{x}" y="{y - 10}" width="11" height="11" fill="{COLOURS[number % len(COLOURS)]}"/>')
         parts.append(_text(x + 16, y, name, colour=DIM))
         x += 34 + 7.2 * len(name)
     return parts
