@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from apollo_tui import keys, memory, telling
 from apollo_tui.alerts import Alerts
 from apollo_tui.desk import Desk
 from apollo_tui.feed import ClientsChanged, DeltasArrived, EventsArrived, Feed, LinkChanged, Loaded, NotDone
+from apollo_tui.link import Link
 from apollo_tui.outside import crash_report
 from apollo_tui.presence import RETURN_MS
 from apollo_tui.pressing import Presser
@@ -68,6 +70,7 @@ class ApolloApp(App[None], inherit_bindings=False):
         self.last_words = ""
         self._acts = asyncio.Lock()
         self._terminal = ThinScreen()
+        self.link = Link(_terminal_fd(), self.desk.config.ui.slow_link)
         self._minute = 0
         self._presser = Presser(self)
         self._alerts = Alerts(self.desk.config.ui.alerts, os.environ)
@@ -168,7 +171,15 @@ class ApolloApp(App[None], inherit_bindings=False):
         if now // 60_000 != self._minute:
             self._minute = now // 60_000
             screen.changed(Change(sessions=set(self.desk.state.sessions)))
-        screen.tick(now)
+        slow = self.link.slow
+        if self.link.look():
+            # A full line gets nothing more: what is painted later is newer.
+            screen.tick(now)
+        if self.link.slow and not slow:
+            self.say(
+                "the line is slow: the board shows one line per session; `:slow off` brings the panes back", "warning"
+            )
+            self._show(Change(sessions=set(self.desk.state.sessions)))
         self._look_out(now)
         self.desk.effort.look(screen.session, now)
         for told in telling.due(self.desk, now):
@@ -246,7 +257,9 @@ class ApolloApp(App[None], inherit_bindings=False):
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         """Textual's hook for what is written to the terminal: only what differs from what stands there."""
+        before = self._terminal.written
         super()._display(screen, self._terminal.thin(renderable))
+        self.link.wrote(self._terminal.written - before, self.desk.clock())
 
     def _fatal_error(self) -> None:
         """Textual's hook for an unhandled exception: a line and a report instead of a traceback in the terminal."""
@@ -255,3 +268,8 @@ class ApolloApp(App[None], inherit_bindings=False):
             path = crash_report(error, self.desk.paths.folder)
             self.crash = f"{type(error).__name__} in the app; sessions go on, drafts are kept; the report is {path}"
         self._close_messages_no_wait()
+
+
+def _terminal_fd() -> int | None:
+    """Where Textual writes, None if that is no terminal."""
+    return sys.__stderr__.fileno() if sys.__stderr__ is not None and sys.__stderr__.isatty() else None

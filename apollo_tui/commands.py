@@ -9,9 +9,11 @@ from apollo_tui import hosting
 from apollo_tui.command import Command, Deed
 from apollo_tui.commands_judging import JUDGING
 from apollo_tui.feed import NotDone
+from apollo_tui.link import MODES
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.screens.verbs import Verbs
 from apollo_tui.steering import BUDGETS, Verb
+from widgets.views import Choice
 
 if TYPE_CHECKING:
     from apollo_tui.screens.base import ApolloScreen
@@ -53,6 +55,28 @@ def _panes(screen: ApolloScreen, words: list[str]) -> None:
     if words and words[0] != "auto" and not (words[0].isdigit() and 1 <= int(words[0]) <= 16):
         raise NotDone(":panes 1 to 16, or auto")
     screen.set_panes(int(words[0]) if words and words[0] != "auto" else None)
+
+
+def _slow(screen: ApolloScreen, words: list[str]) -> None:
+    mode = next((mode for mode in MODES if words[:1] == [mode]), None)
+    if words and mode is None:
+        raise NotDone(f":slow {' | '.join(MODES)}")
+    link = screen.apollo.link
+    link.set(mode or ("off" if link.slow else "on"))
+    screen.on_screen_resume()
+    screen.say(link.said(screen.desk.clock())[-1])
+
+
+def _link(screen: ApolloScreen, _: list[str]) -> None:
+    from apollo_tui.screens.panel import ChoicePanel
+
+    def chosen(mode: str | None) -> None:
+        if mode:
+            _slow(screen, [mode])
+
+    said = screen.apollo.link.said(screen.desk.clock())
+    choices = [Choice(mode, f"slow-link mode {mode}", key=mode[1], note=note) for mode, note in SLOW_NOTES.items()]
+    screen.app.push_screen(ChoicePanel("the line to this terminal", choices, "enter sets it · esc", said), chosen)
 
 
 def _archived(screen: ApolloScreen, _: list[str]) -> None:
@@ -107,6 +131,12 @@ def _quit(screen: ApolloScreen, _: list[str]) -> None:
     screen.apollo.leave()
 
 
+SLOW_NOTES: Final[dict[str, str]] = {
+    "auto": "where the terminal does not keep up",
+    "on": "one line per session, every two seconds",
+    "off": "panes, whatever the line takes",
+}
+
 COMMANDS: Final[tuple[Command, ...]] = (
     Command("pause", "", "Pause at the next boundary.", _control("pause"), True, True),
     Command("resume", "", "Go on.", _control("resume"), True, True),
@@ -123,6 +153,8 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("goto", "NUMBER", "To a session.", _goto),
     Command("archived", "", "Show or hide archived sessions.", _archived),
     Command("panes", "1…16 | auto", "How many panes the board shows.", _panes),
+    Command("slow", "on | off | auto", "Over a slow line: one line per session instead of panes.", _slow),
+    Command("link", "", "How much goes over the line to this terminal, and whether it keeps up.", _link),
     Command("copy-file", "", "Copy the selected action to a file.", _copy_file, True),
     Command("host", "start|stop|restart|status", "The background process.", _host),
     Command("theme", "NAME", "Another look, until you leave.", _theme),

@@ -7,7 +7,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from sessions.jobs.output import last_line
 from sessions.log import events as ev
 from sessions.log.reader import LogReader
 from widgets.views import Anchor
@@ -100,6 +99,8 @@ def job_lines(reader: LogReader, session: str, jobs: Collection[int]) -> dict[in
     found: dict[int, str] = {}
     if not jobs:
         return found
+    from sessions.jobs.output import last_line  # the app starts without what runs jobs
+
     for event in reader.events(session, kinds={"action.result"}, newest_first=True, limit=LOOKS):
         if isinstance(event.body, ev.ActionResult):
             job = event.body.data.get("job")

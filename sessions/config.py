@@ -56,7 +56,8 @@ class Labels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Ui(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the app looks. ``mouse`` ``auto``: on, but off over SSH.
+    """How the app looks. ``mouse`` ``auto``: on, but off over SSH. ``slow_link``: a line per session instead of panes;
+    ``auto``: where the terminal does not keep up.
 
     ``alerts``: how the terminal is told of a session that needs you. ``auto``: the bell, and the notification that
     this terminal is known to take; ``off`` also leaves the window's title alone.
@@ -65,6 +66,7 @@ class Ui(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     theme: str = ""
     motion: Literal["full", "reduced"] = "full"
     mouse: Literal["auto", "on", "off"] = "auto"
+    slow_link: Literal["auto", "on", "off"] = "auto"
     alerts: Literal["auto", "off", "bell", "osc9", "osc777", "osc99"] = "auto"
 
 

@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from widgets.calls import raw_call_line
 from widgets.entry_kinds import reply_lines
+from widgets.sanitise import clean_line
 from widgets.views import Entry, LivePart, LiveReply
 
 LIVE_SEQ: Final = 1 << 40
@@ -54,6 +55,15 @@ def live_entries(live: LiveReply, at: int) -> list[Entry]:
         head = raw_call_line(part.name or "…", part.text[:SHOWN])
         entries.append(Entry(LIVE_SEQ + number, "action", at, live.step, number, part.name, head, live=True))
     return entries
+
+
+def ticker(live: LiveReply, cells: int) -> str:
+    """The end of what a partial reply says, in about so many cells, from the beginning of a word."""
+    text = clean_line(live.parts[-1].text[-2 * cells :]) if live.parts else ""
+    if len(text) <= cells:
+        return text
+    space = text.find(" ", len(text) - cells)
+    return "… " + text[space + 1 if space >= 0 else len(text) - cells :]
 
 
 def _end(text: str) -> str:

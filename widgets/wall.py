@@ -328,6 +328,8 @@ class Wall(Painter, can_focus=True):
             order.remove(self._focused)
             order.insert(len(regions) - 1, self._focused)
         self._regions = dict(zip(order, regions, strict=False))
+        # What has no pane any more is not in sight: no key may mean it.
+        self._settling = {key: since for key, since in self._settling.items() if key[0] in self._regions}
         self._repaint_all()
 
     def _flush_now(self) -> None:

@@ -15,12 +15,18 @@ from apollo_tui.desk import Desk
 from apollo_tui.screens.verbs import Verbs
 from apollo_tui.state import WINDOW, Change
 from widgets.composer import Composer
+from widgets.live import ticker
 from widgets.session_list import SessionList
 from widgets.views import Entry
 from widgets.wall import Wall
 
 ALL_PANES: Final = 4
 """Up to so many sessions have a pane each by default, where there is room; above, one large pane."""
+TICKER_MS: Final = 2_000
+"""Over a slow line, what streams is shown this often."""
+TICKER: Final = 100
+TICKER_BESIDE: Final = 30
+"""Cells of a ticker at most, and those of its row that it leaves to counts."""
 ROOMY: Final = 110
 """Columns from which on several panes are readable beside the list."""
 
@@ -36,6 +42,9 @@ class BoardScreen(Verbs):
         self.listing = SessionList(id="sessions")
         self.wall = Wall(id="wall")
         self._came_from: list[str] = []
+        self._tickers: dict[str, str] = {}
+        self._ticking = False
+        self._ticked_at = 0
         self.panes: int | None = None
         """How many panes the annotator asked for; None: as many as fit well."""
 
@@ -85,6 +94,7 @@ class BoardScreen(Verbs):
 
     def streamed(self, sessions: Collection[str]) -> None:
         """Partial replies grew."""
+        self._ticking = True
         for session in sessions:
             self.wall.live(session, self.desk.state.sessions[session].live)
 
@@ -93,13 +103,24 @@ class BoardScreen(Verbs):
         state = self.desk.state
         order = state.order()
         views = [state.view(session, now) for session in order]
+        if self.apollo.link.slow:
+            views = [
+                dataclasses.replace(view, last_line=self._tickers.get(view.id) or view.last_line) for view in views
+            ]
+        self.set_class(self.apollo.link.slow, "-slow")
         self.listing.update(views)
         for view in views:
             self.wall.set_session(view)
         self._choose_panes(order)
 
     def tick(self, now: int) -> None:
-        """Paint what is new in the panes."""
+        """Paint what is new in the panes; over a slow line, what is said last, now and then."""
+        if self.apollo.link.slow and self._ticking and now - self._ticked_at >= TICKER_MS:
+            self._ticked_at, self._ticking, self._stale = now, False, True
+            room = max(20, min(TICKER, self.listing.size.width - TICKER_BESIDE))
+            self._tickers = {
+                one: ticker(held.live, room) for one, held in self.desk.state.sessions.items() if held.live
+            }
         super().tick(now)
         self.wall.flush(now)
 
@@ -109,6 +130,9 @@ class BoardScreen(Verbs):
 
     def _choose_panes(self, order: list[str]) -> None:
         current = self.session or (order[0] if order else "")
+        if self.apollo.link.slow:
+            self.wall.show(())
+            return
         if self.panes is None:
             wanted = len(order) if len(order) <= ALL_PANES and self.size.width >= ROOMY else 1
         else:

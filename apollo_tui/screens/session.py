@@ -30,6 +30,8 @@ ROOMY: Final = 110
 BOOK_MOST: Final = 8_000
 """Entries after which the book of this screen begins anew: scrolling through a long session costs no memory."""
 PAGE: Final = 200
+SLOW_MS: Final = 1_000
+"""Over a slow line, what streams is shown this often."""
 
 
 class SessionScreen(TrainingMode):
@@ -52,6 +54,7 @@ class SessionScreen(TrainingMode):
         self._facts = FactsPanel(id="facts")
         self._session = session
         self._at = seq
+        self._streamed_at = 0
         self._book = EntryBook(label_name=self.desk.labels.name)
         self._sparse: list[ev.Event] = []
         self._files: dict[str, tuple[int, int]] = {}
@@ -186,8 +189,10 @@ class SessionScreen(TrainingMode):
             await self._supply(tuple(seqs))
 
     def streamed(self, sessions: Collection[str]) -> None:
-        """The partial reply grew."""
-        if self._session in sessions:
+        """The partial reply grew. Over a slow line its end comes with the reply, and what is between once a second."""
+        now = self.desk.clock()
+        if self._session in sessions and (not self.apollo.link.slow or now - self._streamed_at >= SLOW_MS):
+            self._streamed_at = now
             self.transcript.live(self.desk.state.sessions[self._session].live)
 
     def paint(self, now: int) -> None:

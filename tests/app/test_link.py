@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from app_running import running, screen_text, until
+from fake_feed import FakeFeed
+
+from apollo_tui.link import LOOKED_AT, STUCK, WINDOW_MS, Link
+from sessions.log import events as ev
+from widgets.wall import Wall
+
+
+def test_the_rate_is_that_of_the_last_ten_seconds() -> None:
+    link = Link(None)
+    for second in range(30):
+        link.wrote(2_000 - 24, 1_000 * second)
+    assert link.rate(29_000) == 2.0
+    assert link.peak == 2.0
+    assert link.rate(29_000 + WINDOW_MS) == 0
+    assert link.total == 60_000
+    link.wrote(0, 40_000)
+    assert link.total == 60_000
+
+
+def test_a_line_that_does_not_keep_up_is_slow_until_somebody_says_otherwise() -> None:
+    full = True
+    link = Link(3, ready=lambda _: not full)
+    for _ in range(STUCK - 1):
+        assert not link.look()
+    assert not link.slow
+    link.look()
+    assert link.slow
+    full = False
+    for _ in range(10 * LOOKED_AT):
+        assert link.look()
+    assert link.slow
+    assert "did not keep up" in link.said(0)[-1]
+    link.set("auto")
+    assert not link.slow
+
+
+def test_a_line_that_is_full_now_and_then_is_not_slow() -> None:
+    looks = 0
+
+    def ready(_: int) -> bool:
+        nonlocal looks
+        looks += 1
+        return looks % 4 != 0
+
+    link = Link(3, ready=ready)
+    for _ in range(10 * LOOKED_AT):
+        link.look()
+    assert not link.slow
+
+
+def test_by_hand_wins_over_what_the_line_does() -> None:
+    link = Link(3, "off", ready=lambda _: False)
+    for _ in range(LOOKED_AT):
+        link.look()
+    assert not link.slow
+    link.set("on")
+    assert link.slow
+
+
+async def test_over_a_slow_line_the_board_is_a_list_with_tickers_and_every_key_of_the_list_works(
+    feed: FakeFeed,
+) -> None:
+    first = await feed.session("tune-lr")
+    await feed.step(first, 1, ("run", {"command": "python train.py"}, "loss 2.1\n"))
+    second = await feed.session("poller")
+    await feed.add(first, ev.ModelRequested(adapter="t", adapter_version=1, envelope={}, sha256="0" * 64), step=2)
+    async with running(feed) as (app, pilot):
+        await pilot.press("colon", *"slow", "space", *"on", "enter")
+        await until(pilot, lambda: app.link.slow and not app.screen.query_one(Wall).display)
+        assert app.screen.query_one(Wall).shown == ()
+        feed.delta(first, 2, "I will wait for the epoch to end")
+        await until(pilot, lambda: "wait for the epoch to end" in screen_text(app))
+        await pilot.press("j")
+        await until(pilot, lambda: app.view is not None and app.view.session == second)
+        await pilot.press("colon", *"slow", "space", *"off", "enter")
+        await until(pilot, lambda: "python train.py" in screen_text(app) and app.screen.query_one(Wall).display)
+
+
+async def test_the_diagnostics_name_rate_and_mode(feed: FakeFeed) -> None:
+    await feed.session("tune-lr")
+    async with running(feed) as (app, pilot):
+        app.link.wrote(50_000, app.desk.clock())
+        await pilot.press("colon", *"link", "enter")
+        await until(pilot, lambda: "5.0 KB/s over the last 10 s" in screen_text(app))
+        await pilot.press("n")
+        await until(pilot, lambda: app.link.mode == "on" and "slow-link mode is on, by hand" in screen_text(app))
+
+
+async def test_nothing_is_painted_while_the_line_is_full_and_the_newest_comes_when_it_is_not(feed: FakeFeed) -> None:
+    first = await feed.session("tune-lr")
+    async with running(feed) as (app, pilot):
+        full = True
+        app.link = Link(3, ready=lambda _: not full)
+        await feed.step(first, 1, ("run", {"command": "python train.py"}, "loss 2.1\n"))
+        for _ in range(5):
+            app._tick()
+            await pilot.pause()
+        assert "python train.py" not in screen_text(app)
+        full = False
+        await until(pilot, lambda: "python train.py" in screen_text(app))
