@@ -72,7 +72,7 @@ class Difference:
     def lines(self) -> Iterator[str]:
         """The difference for a person."""
         if self.same_bytes:
-            yield "the same rows, byte for byte"
+            yield "the rows are the same, byte for byte"
         else:
             yield "the rows differ"
         if self.position[0] != self.position[1]:

@@ -29,7 +29,9 @@ def select(
     for name in names:
         judged = judgement_of(reader, name, position)
         if judged is None:
-            yield LeftOut(name, "session_missing")
+            # Nobody asked by name for a session that came later: that it is there now changes nothing of then.
+            if sessions is not None:
+                yield LeftOut(name, "session_missing")
             continue
         reason = why_not(judged, policy.sessions) if policy is not None else ""
         yield LeftOut(name, reason) if reason else judged

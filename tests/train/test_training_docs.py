@@ -7,9 +7,9 @@ from pathlib import Path
 
 from apollo_train import select
 from apollo_train.formats import FORMATS
-from apollo_train.formats.messages import broken_by
 from apollo_train.masks import REASONS
 from apollo_train.policy import PRESETS, FilterPolicy, parse_policy
+from sessions.importers import FORMATS as IMPORTS
 from sessions.importers import import_file
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -34,16 +34,13 @@ def test_the_policy_in_the_docs_names_every_key_and_is_a_good_one() -> None:
     assert all(f"`{name}`" in TRAINING for name in PRESETS)
 
 
-def test_every_format_is_on_the_page_and_its_examples_load(tmp_path: Path) -> None:
-    assert all(name in FORMAT_PAGE for name in FORMATS)
-    steps, openai, raw = re.findall(r"```json\n(.*?)```", FORMAT_PAGE, re.S)
-    row = json.loads(steps)
-    assert broken_by([*row["prompt"], *row["completion"]]) == ""
-    assert json.loads(row["tools"])[0]["type"] == "function"
-    row = json.loads(openai)
-    assert broken_by(row["messages"]) == ""
-    assert {m["weight"] for m in row["messages"] if m["role"] == "assistant"} == {0, 1}
-    assert all(f"`{key}`" in FORMAT_PAGE for key in row["meta"])
-    (tmp_path / "raw.jsonl").write_text(raw)
+def test_every_format_and_column_is_on_the_page_and_the_raw_example_loads(tmp_path: Path) -> None:
+    assert all(f"`{name}`" in FORMAT_PAGE for name in (*IMPORTS, "tokens"))
+    assert all(f"## {name}\n" in FORMAT_PAGE for name in FORMATS)
+    examples = re.findall(r"```json\n(.*?)```", FORMAT_PAGE, re.S)
+    samples = [json.loads(example) for example in examples if '"meta"' in example]
+    columns = {key for row in samples for key in row["meta"]}
+    assert columns and all(f"`{key}`" in FORMAT_PAGE for key in columns)
+    (tmp_path / "raw.jsonl").write_text(examples[-1])
     [session] = import_file(tmp_path / "raw.jsonl")
     assert len(session.events) == 3
