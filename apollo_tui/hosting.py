@@ -6,6 +6,7 @@ from typing import Final
 
 from apollo_tui.desk import Desk
 from apollo_tui.feed import NotDone
+from sessions.config import ConfigError, load_config
 from sessions.host import protocol
 
 VERBS: Final = ("start", "stop", "restart", "status")
@@ -20,6 +21,11 @@ async def host(desk: Desk, verb: str) -> str:
         status = await desk.feed.call(protocol.Status())
         assert isinstance(status, protocol.HostStatus)
         return f"host pid {status.pid}, {len(status.sessions)} sessions, log {status.log}"
+    if verb == "restart":
+        try:
+            load_config()
+        except ConfigError as problem:
+            raise NotDone(f"{problem}; a host that cannot read it would not come back") from problem
     await desk.feed.call(protocol.StopHost(by=desk.actor, restart=verb == "restart"))
     if verb == "restart":
         return "the host restarts at boundaries; sessions go on by themselves"

@@ -45,8 +45,10 @@ def restart(cli: Cli, now: bool) -> None:
     """Stop the host and start it again; its sessions go on."""
     import asyncio
 
+    from sessions.config import load_config
     from sessions.host.client import ensure_host
 
+    load_config()  # a host that cannot read it would not come back
     _stop(cli, now=now, quiet=True, restart=True)
     asyncio.run(ensure_host(cli.paths, *cli.host_options))
     click.echo("the host has been restarted")

@@ -125,6 +125,10 @@ def main(args: list[str] | None = None) -> None:
         sys.exit(141)
     except KeyboardInterrupt:
         fail("interrupted", 130)
+    except OSError as error:
+        # The user's files and folders, and our own refusals to use them, which say all in their text.
+        where = f"{error.filename}: " if error.filename else ""
+        fail(f"{where}{error.strerror or error}", 1)
     except Exception as error:  # noqa: BLE001 - the last boundary before a person's terminal
         fail(f"{type(error).__name__}: {error}; details are in {crash_report()}", 70)
 

@@ -155,6 +155,24 @@ def test_the_exit_code_says_whether_a_host_runs_and_whether_something_is_bad(
     assert not nowhere.exists()
 
 
+def test_a_host_is_not_stopped_for_a_restart_that_a_wrong_config_would_prevent(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = json_of(cli("host", "status", "--json"))["pid"]
+    (tmp_path / "config.toml").write_text("[ui")
+    monkeypatch.setenv("APOLLO_CONFIG", str(tmp_path / "config.toml"))
+    restart = cli("host", "restart")
+    assert (restart.code, restart.err.count("\n")) == (1, 1)
+    assert "no valid TOML" in restart.err
+    assert json_of(cli("host", "status", "--json"))["pid"] == before
+
+
+def test_a_folder_that_cannot_be_made_is_named_in_one_line(cli: Cli) -> None:
+    said = cli("host", "start", log=Path("/proc/nowhere/a.sqlite"))
+    assert (said.code, said.out, said.err.count("\n")) == (1, "", 1)
+    assert said.err == "apollo: /proc/nowhere: No such file or directory\n"
+
+
 def test_the_doctor_survives_a_log_that_is_damaged_and_says_so(cli: Cli, apollo: Apollo, tmp_path: Path) -> None:
     log = tmp_path / "odd name?#%.sqlite"
     data = bytearray(apollo.log.read_bytes())
