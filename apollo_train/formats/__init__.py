@@ -39,6 +39,8 @@ def format_named(name: str | Format) -> Format:
     """The format of this name (or one made already). Raises UnknownFormat, naming those that there are."""
     if not isinstance(name, str):
         return name
+    if name == "tokens":
+        raise UnknownFormat("tokens need a tokenizer: `apollo-train tokens --tokenizer MODEL --out FILE` writes them")
     if name not in FORMATS:
         raise UnknownFormat(f"there is no format {name!r}: choose one of {', '.join(FORMATS)}")
     return FORMATS[name]

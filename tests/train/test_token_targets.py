@@ -15,6 +15,7 @@ from fake_engine import FakeEngine, fake_renderer
 from apollo_train.cli import main
 from apollo_train.errors import TrainError
 from apollo_train.export import run_export
+from apollo_train.formats import UnknownFormat, format_named
 from apollo_train.formats.token_files import page, write_parquet, write_report
 from apollo_train.formats.tokens import TokensFormat, TooLong
 from apollo_train.policy import PRESETS, FilterPolicy, FlagRules, TargetRules
@@ -184,3 +185,8 @@ def test_no_library_default_cuts_rows() -> None:
     assert arguments["max_length"] is None
     assert arguments["bf16"] is False
     assert arguments["gradient_checkpointing"] is True
+
+
+def test_whoever_asks_for_tokens_by_name_is_told_where_they_are() -> None:
+    with pytest.raises(UnknownFormat, match="apollo-train tokens --tokenizer"):
+        format_named("tokens")
