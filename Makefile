@@ -55,6 +55,9 @@ test-train: $(TRAIN_STAMP) ## Run the tests of the trainers, on the CPU
 conformance: $(TRAIN_STAMP) ## Hand our files to another trainer's loader: TRAINER=trl|renderers|ms-swift|llamafactory|axolotl
 	@PYTHON=$(PYTHON) bash scripts/conformance.sh $(TRAINER)
 
+bench: $(STAMP) ## Measure the app against its budgets (docs/budgets.md), in ten minutes; FULL=1 for the long version
+	@$(BIN)/python -m benchmarks.budgets $(if $(FULL),,--quick)
+
 bench-supervision: $(TRAIN_STAMP) ## Does supervision pay? Table and plots in docs/supervision; FULL=1 for the long version
 	@$(TRAIN_VENV)/bin/python -m benchmarks.supervision $(if $(FULL),--full)
 
@@ -73,6 +76,7 @@ check: lint types layers ## Everything that needs no run
 pictures: $(STAMP) ## Make the pictures of README and guide from the running app
 	$(BIN)/python scripts/pictures.py
 	$(BIN)/python scripts/night_pictures.py
+	$(BIN)/python scripts/judging_pictures.py
 
 clean: demo-stop ## Remove the environment and the caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

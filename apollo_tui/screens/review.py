@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual.binding import BindingType
 from textual.widget import Widget
@@ -19,8 +19,10 @@ from sessions.fold.review import Item
 from widgets.sanitise import clean_line
 from widgets.views import Entry
 
-MANY: int = 8
+MANY: Final = 8
 """Sessions that are read at a time, so that the first items are there at once."""
+
+HINTED: Final = ("good", "flag", "label", "unsure", "skip", "open_there", "help")
 
 
 class ReviewScreen(ActionScreen):
@@ -74,6 +76,14 @@ class ReviewScreen(ActionScreen):
     def shows(self, session: str) -> bool:
         """An undo is shown first: what it undoes is rarely the item on screen."""
         return False
+
+    def extra_hints(self) -> list[tuple[str, str]]:
+        """Here the verdicts come first."""
+        found = super().extra_hints()
+        if found or not self.desk.state.writable:
+            return found
+        keymap = self.desk.config.keys
+        return [(keys.shown(keys.first(keys.BY_ID[id], keymap)), keys.BY_ID[id].label) for id in HINTED]
 
     # --- the queue --------------------------------------------------------------------------------------------------
 
