@@ -88,9 +88,7 @@ class Alerts:
         """Give the terminal its title back."""
         return POP_TITLE if self._titled else ""
 
-    def update(
-        self, standing: Mapping[str, Sequence[Signal]], now: int, key_at: int, names: Mapping[str, str]
-    ) -> str:
+    def update(self, standing: Mapping[str, Sequence[Signal]], now: int, key_at: int, names: Mapping[str, str]) -> str:
         """The bytes to write now, mostly none. ``standing``: the signals of every session; ``names``: their names.
 
         What was there when the app began rings no bell: whoever began it sees it.

@@ -111,6 +111,8 @@ class Attending(Advising):
                 return
             if answer == "next":
                 view.action_next_need()
+            elif answer == "advise":
+                view.action_advise()
             elif answer == "session":
                 view.attend(session, followed.record.delivered_seq or 0)
             elif answer == "snooze":

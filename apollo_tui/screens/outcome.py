@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import ClassVar, Final, Literal
 
 from textual.app import ComposeResult
@@ -14,9 +15,11 @@ from apollo_tui.screens.panel import line
 from widgets.document import Document
 from widgets.views import Line
 
-Answer = Literal["followed", "ignored", "made_it_worse", "snooze", "next", "session"]
+Answer = Literal["followed", "ignored", "made_it_worse", "snooze", "next", "session", "advise"]
 
-FOOTER: Final = "f followed · i ignored · w made it worse · z later · enter session · ! next · esc leaves it open"
+FOOTER: Final = "y followed · n ignored · w worse · z later · i advise · ! next · esc"
+SETTLED_S: Final = 0.5
+"""A word that comes sooner was meant for what stood there before."""
 
 
 class OutcomePanel(ModalScreen[Answer]):
@@ -25,9 +28,10 @@ class OutcomePanel(ModalScreen[Answer]):
     AUTO_FOCUS = "#after"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,ctrl+g,q", "back", show=False, id="back"),
-        Binding("f", "answer('followed')", show=False, id="outcome.followed", priority=True),
-        Binding("i", "answer('ignored')", show=False, id="outcome.ignored", priority=True),
-        Binding("w", "answer('made_it_worse')", show=False, id="outcome.worse", priority=True),
+        Binding("y", "word('followed')", show=False, id="outcome.followed", priority=True),
+        Binding("n", "word('ignored')", show=False, id="outcome.ignored", priority=True),
+        Binding("w", "word('made_it_worse')", show=False, id="outcome.worse", priority=True),
+        Binding("i", "answer('advise')", show=False, id="outcome.advise", priority=True),
         Binding("z", "answer('snooze')", show=False, id="outcome.snooze", priority=True),
         Binding("enter", "answer('session')", show=False, id="outcome.session", priority=True),
         Binding("exclamation_mark", "answer('next')", show=False, id="outcome.next", priority=True),
@@ -39,6 +43,7 @@ class OutcomePanel(ModalScreen[Answer]):
         self._whose = name
         self._followed = followed
         self._step = step
+        self._shown_at = 0.0
         self._left = Document(id="advice")
         self._right = Document(id="after")
 
@@ -58,6 +63,7 @@ class OutcomePanel(ModalScreen[Answer]):
 
     def on_mount(self) -> None:
         """Fill both sides once their width is known."""
+        self._shown_at = monotonic()
         self.call_after_refresh(self._fill)
 
     def on_resize(self) -> None:
@@ -71,8 +77,13 @@ class OutcomePanel(ModalScreen[Answer]):
         said: list[Line] = [(("nothing followed yet", "dim"),)]
         self._right.set_lines(entry_lines(self._followed.after, self._right.size.width - 1) or said, keep_place=True)
 
+    def action_word(self, word: Answer) -> None:
+        """What became of it."""
+        if monotonic() - self._shown_at >= SETTLED_S:
+            self.dismiss(word)
+
     def action_answer(self, answer: Answer) -> None:
-        """A word, or where to go."""
+        """Where to go."""
         self.dismiss(answer)
 
     def action_other(self) -> None:

@@ -40,7 +40,7 @@ class AwayPanel(PanelScreen[None]):
         ]
         ago = f"you left {duration(desk.clock() - left)} ago; " if left is not None else ""
         title = f"{ago}since you last read them, worst first"
-        super().__init__(title, rows, "a letter or enter: what happened there · esc skips · :since comes back here")
+        super().__init__(title, rows, "enter: what happened there · esc skips · :since shows it again")
 
     def on_choice_list_picked(self, message: ChoiceList.Picked) -> None:
         """Its figures."""
@@ -61,7 +61,7 @@ class DigestPanel(PanelScreen[None]):
         super().__init__(
             f"{desk.steering.name(digest.session)} · {' · '.join(plain)}",
             self._rows(),
-            "a letter or enter goes there, again: the next one (there: n and N) · esc back",
+            "enter goes there, again: the next one (there n, N) · esc back",
         )
 
     def _rows(self) -> list[Choice]:

@@ -11,6 +11,7 @@ from apollo_tui.screens.session import SessionScreen
 from sessions.clock import now_ms
 from sessions.log import events as ev
 from sessions.log.reader import LogReader
+from widgets.composer import Composer
 
 SIZES = [(80, 24), (120, 36)]
 
@@ -191,8 +192,9 @@ async def test_the_list_is_ordered_by_need_on_a_key_only_and_the_cursor_stays_on
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_advice_whose_outcome_is_open_stands_beside_what_followed_and_one_key_sets_it(
-    feed: FakeFeed, size: tuple[int, int]
+    feed: FakeFeed, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("apollo_tui.screens.outcome.SETTLED_S", 60.0)
     session = await feed.session("tune-lr")
     await feed.step(session, 1, ("job_kill", {"job": 7}, "killed\n"))
     about = ev.Target(1, "call", 1)
@@ -207,13 +209,16 @@ async def test_advice_whose_outcome_is_open_stands_beside_what_followed_and_one_
         await until(pilot, lambda: "train 4" in screen_text(app))
         text = screen_text(app)
         assert "let it run" in text and "job_kill" in text and "3 steps since" in text and "about 1.1" in text
-        await pilot.press("f")
+        await pilot.press("y")
+        assert isinstance(app.screen, OutcomePanel), "so soon the key was meant for the board"
+        monkeypatch.setattr("apollo_tui.screens.outcome.SETTLED_S", 0.0)
+        await pilot.press("y")
         await until(pilot, lambda: not app.desk.state.sessions[session].summary.watch.delivered)
         await until(pilot, lambda: "advice 1 followed" in screen_text(app))
         assert "to look at" not in screen_text(app)
 
 
-async def test_enter_on_delivered_advice_opens_it_and_esc_leaves_its_outcome_open(feed: FakeFeed) -> None:
+async def test_enter_on_delivered_advice_opens_it_and_i_writes_more_as_everywhere(feed: FakeFeed) -> None:
     session = await feed.session("tune-lr")
     await feed.step(session, 1, ("run", {"command": "x"}, "y\n"))
     await feed.add(session, ev.AdviceQueued(advice=1, text="let it run"), actor="human:ada")
@@ -222,8 +227,8 @@ async def test_enter_on_delivered_advice_opens_it_and_esc_leaves_its_outcome_ope
         await pilot.press("tab", "j", "enter")
         await until(pilot, lambda: isinstance(app.screen, OutcomePanel))
         await until(pilot, lambda: "nothing followed yet" in screen_text(app))
-        await pilot.press("escape")
-        await until(pilot, lambda: app.screen is app.view)
+        await pilot.press("i", *"more")
+        await until(pilot, lambda: app.screen is app.view and app.screen.query_one(Composer).text == "more")
         assert len(app.desk.state.sessions[session].summary.watch.delivered) == 1
 
 
