@@ -63,6 +63,10 @@ class Prompts:
         """Keep the messages of a request that is in the log: the next one most likely extends it."""
         self._newest = (event.seq, prompt.body.messages)
 
+    def forget(self) -> None:
+        """Let go of the messages; the log has them."""
+        self._newest = None
+
     def context(self) -> list[ev.Event]:
         """The events that the prompt is made of now, from the log."""
         reader, session = self._scope.services.reader, self._scope.session

@@ -29,6 +29,10 @@ class Loop:
         self._step = Step(scope, scope.services.jobs_for(scope.session), self._prompts.names, own)
         self._summariser = Summariser(scope, self._prompts, yields)
 
+    def rest(self) -> None:
+        """Hold no prompt in memory while nothing happens; a host keeps its ended sessions for weeks."""
+        self._prompts.forget()
+
     async def turn(self) -> None:
         """Do what comes next. Raises NeedsPerson."""
         position = self._scope.position()

@@ -164,6 +164,8 @@ class SessionRunner:
         scope = self._scope
         rung = scope.bell.listen()
         summary = scope.summary
+        if self._loop is not None:
+            self._loop.rest()
         verb, actor = scope.asked_for()
         # Who asks for a person after too many nudges is answered by advice.
         advised = held_for(summary, scope.now()) if summary.need == "nudges" and not verb else None

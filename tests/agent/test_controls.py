@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from scripted_adapter import ScriptedAdapter, Turn, call
 from sessions.log import events as ev
 from sessions.log.states import ACTIVE
 
+MARK = "mark-of-an-observation"
 DONE = call("finish", summary="done")
 
 
@@ -238,3 +240,15 @@ async def test_a_stop_that_comes_a_moment_after_the_end_changes_nothing(
     await bench.until(lambda: len(bench.events(session, "session.state")) > 2, "it goes on")
     assert [name for name, _ in states(bench, session)][:3] == ["running", "finished", "running"]
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+async def test_a_session_at_rest_holds_no_prompt_in_memory_and_goes_on_from_the_log(bench: Bench) -> None:
+    def kept() -> bool:
+        lists = (one for one in gc.get_objects() if type(one) is list)
+        return any(type(item) is dict and MARK in str(item.get("content")) for one in lists for item in one)
+
+    session = await bench.run([Turn("", (("run", {"command": f"echo {MARK[:4]}-{MARK[5:]}"}),)), DONE, DONE])
+    await bench.until(lambda: not kept(), "no message of the prompt is left")
+    await bench.control(session, "reopen")
+    await bench.until(lambda: bench.summary(session).step == 3 and bench.summary(session).state == "finished", "again")
+    assert_prompts_grow(bench, session)
