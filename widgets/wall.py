@@ -26,8 +26,8 @@ from widgets.regions import grid
 from widgets.views import Entry, Line, LiveReply, SessionView
 
 STREAM_MS: Final = ((1, 0), (4, 200), (16, 400))
-"""Up to so many panes: how long text that streams may wait in those that have not the focus. Rows of the terminal are
-shared by the panes side by side, so all of them are painted together."""
+"""Up to so many panes: how long text that streams may wait, half as long in the pane that has the focus. Rows of the
+terminal are shared by the panes side by side, so all of them are painted together."""
 
 SETTLED: Final = 0.5
 """Seconds that an action must have been on screen before a key without a selection means it."""
@@ -89,7 +89,7 @@ class Wall(Painter, can_focus=True):
         self._painted: dict[str, _Painted] = {}
         self._settling: dict[tuple[str, int], float] = {}
         self._now = 0
-        self._streamed_at = 0
+        self._streamed_at = self._focus_streamed_at = 0
         self.rows_repainted = 0
         """Rows painted anew since the start: what the wall costs, in the unit that matters."""
 
@@ -134,11 +134,14 @@ class Wall(Painter, can_focus=True):
         changed: list[Region] = []
         wait = next((wait for panes, wait in STREAM_MS if len(self._regions) <= panes), STREAM_MS[-1][1])
         due = not 0 <= now - self._streamed_at < wait
+        focus_due = due or not 0 <= now - self._focus_streamed_at < wait // 2
         if due:
             self._streamed_at = now
+        if focus_due:
+            self._focus_streamed_at = now
         for session, region in self._regions.items():
             pane = self._pane(session)
-            streamed = pane.streamed and (due or session == self._focused)
+            streamed = pane.streamed and (focus_due if session == self._focused else due)
             if pane.dirty or streamed or (pane.tick_at is not None and now >= pane.tick_at):
                 changed.extend(self._paint_pane(session, pane, region))
         if changed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -121,9 +122,12 @@ class Program:
 
 
 def _environment(more: Mapping[str, str]) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("APOLLO_", "TEXTUAL", "SSH_"))}
+    left_out = ("APOLLO_", "TEXTUAL", "SSH_", "PYTHONDONTWRITE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     return {
         **kept,
+        # Compiled once, as where it is installed; in a place of its own, which the first run of each row fills.
+        "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / f"apollo-bench-pyc-{os.getuid()}"),
         "TERM": "xterm-256color",
         "COLORTERM": "truecolor",
         "APOLLO_CONFIG": os.environ.get("APOLLO_CONFIG", "/nonexistent/config.toml"),

@@ -29,7 +29,8 @@ def first_paint(folder: Path, quick: bool) -> Iterator[Figure]:
     try:
         app, empty = [], []
         busy = Contention([])
-        to_first([*APP, "--log", str(log)], "long-004")  # compiled and cached, as it is after the first time
+        to_first([*APP, "--log", str(log)], "long-004")
+        to_first(EMPTY, "painted")
         for _ in range(runs):
             app.append(to_first([*APP, "--log", str(log)], "long-004"))
             empty.append(to_first(EMPTY, "painted"))
@@ -49,6 +50,7 @@ def _against_inspect(log: Path, folder: Path, runs: int) -> Iterator[Figure]:
     with inspect_running(Path(inspect), folder) as (command, env):
         app, peer = [], []
         busy = Contention([])
+        to_first(command, "bench_peer", env, seconds=120)
         for _ in range(runs):
             app.append(to_first([*APP, "--log", str(log)], "long-004"))
             peer.append(to_first(command, "bench_peer", env, seconds=120))
