@@ -160,7 +160,7 @@ KEYS: Final[tuple[Key, ...]] = (
         SESSION, when=_session),
     # advice
     Key("advise", "i", "advise", "Write advice, about the selected action if there is one.", "advise", LOOKS, 1,
-        when=_writable_session),
+        when=_session),
     Key("mark_session", "asterisk", "mark", "Mark this session, to advise several at once.", "advise", BOARD,
         when=_session),
     Key("advise_marked", "I", "advise marked", "Write the same advice to all marked sessions.", "advise", BOARD,

@@ -368,6 +368,17 @@ async def test_keys_that_come_in_one_burst_after_i_are_text_and_never_act_on_the
         await until(pilot, lambda: (draft := drafts.load(second)) and draft.text == typed)
 
 
+async def test_advice_can_be_written_before_the_host_is_reached_and_is_no_burst_of_commands(feed: FakeFeed) -> None:
+    await two(feed)
+    async with running(feed) as (app, pilot):
+        feed.link(False)
+        await until(pilot, lambda: "read-only, reconnecting" in screen_text(app))
+        for character in "ipoll less":
+            app.post_message(events.Key(_character_to_key(character), character))
+        await until(pilot, lambda: app.screen.query_one(Composer).text == "poll less")
+        assert isinstance(app.screen, BoardScreen) and not feed.calls
+
+
 async def test_keys_that_come_in_one_burst_after_a_prompt_opened_are_for_the_prompt(feed: FakeFeed) -> None:
     await two(feed)
     async with running(feed) as (app, pilot):
