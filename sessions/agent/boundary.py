@@ -78,20 +78,14 @@ class Boundary:
         if not numbers:
             return False
         pieces = deliver.queued(scope.services.reader, scope.session, numbers)
-        bodies = []
-        for answering in (True, False):
-            group = [piece for piece in pieces if (piece.answers is not None) is answering]
-            if group:
-                delivered = ev.AdviceDelivered(
-                    advice=tuple(piece.advice for piece in group),
-                    at_step=position.step + 1,
-                    text=deliver.turn(scope.created.nonce, group),
-                    channel="tool_result" if answering else "user",
-                    woke=position.woken,
-                    without_effect=not scope.executes,
-                )
-                bodies.append(delivered)
-        await scope.commit(*bodies, step=position.step + 1)
+        delivered = ev.AdviceDelivered(
+            advice=tuple(piece.advice for piece in pieces),
+            at_step=position.step + 1,
+            text=deliver.turn(scope.created.nonce, pieces),
+            woke=position.woken,
+            without_effect=not scope.executes,
+        )
+        await scope.commit(delivered, step=position.step + 1)
         return scope.executes
 
     async def _silent(self, position: Position) -> Verdict:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -111,9 +111,7 @@ class SessionRunner:
         # Before anything else is committed: the time of the newest event tells how long nobody was at work.
         alive = await self._guarded(lambda: recover(scope))
         open_jobs = [job.job for job in scope.summary.open_jobs]
-        watching = asyncio.create_task(
-            self._services.jobs_for(self.session).watch(self._job_ended, open_jobs), name=f"jobs of {self.session}"
-        )
+        watching = asyncio.create_task(self._watch_jobs(open_jobs), name=f"jobs of {self.session}")
         try:
             while alive:
                 alive = await self._guarded(self._work)
@@ -182,6 +180,12 @@ class SessionRunner:
             await first_of(rung.wait(), scope.services.sleep(advised))
         else:
             await rung.wait()
+
+    async def _watch_jobs(self, open_jobs: Sequence[int]) -> None:
+        try:
+            await self._services.jobs_for(self.session).watch(self._job_ended, open_jobs)
+        except Exception:  # noqa: BLE001 - the session goes on; a wait for a job looks at the job itself
+            _log.exception("%s: the ends of its background jobs are told only after a restart", self._scope.name)
 
     async def _job_ended(self, ended: ev.JobEnded) -> None:
         try:

@@ -7,6 +7,7 @@ import pytest
 from agent_bench import Bench, assert_prompts_grow
 from scripted_adapter import ScriptedAdapter, Turn, call
 
+from sessions.jobs.manager import JobManager
 from sessions.log import events as ev
 from sessions.log.states import ACTIVE
 
@@ -252,3 +253,15 @@ async def test_a_session_at_rest_holds_no_prompt_in_memory_and_goes_on_from_the_
     await bench.control(session, "reopen")
     await bench.until(lambda: bench.summary(session).step == 3 and bench.summary(session).state == "finished", "again")
     assert_prompts_grow(bench, session)
+
+
+async def test_a_watch_over_jobs_that_breaks_is_said_and_the_session_goes_on(
+    bench: Bench, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise OSError("too many open files")
+
+    monkeypatch.setattr(JobManager, "watch", broken)
+    session = await bench.run([call("run", command="sleep 0.05", background=True), call("wait", job=1), DONE])
+    assert "the ends of its background jobs" in caplog.text
+    assert bench.summary(session).step == 3
