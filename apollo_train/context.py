@@ -58,8 +58,11 @@ class Prompt:
     tools: list[dict[str, Any]]
     root: int
     """The request that began this context: all requests up to the next summary share it."""
-    sources: frozenset[int]
-    """All events that it was made from."""
+
+    @property
+    def sources(self) -> frozenset[int]:
+        """All events that it was made from."""
+        return frozenset(source for ref in self.refs for source in ref.sources)
 
 
 @dataclass(slots=True)
@@ -71,7 +74,6 @@ class Node:
     refs: list[ev.MessageRef] = field(default_factory=list)
     root: int = 0
     turns: list[Turn] | None = None
-    sources: frozenset[int] = frozenset()
     known: tuple[int, list[Turn]] = (0, [])
     """The turns of so many refs, from the parent."""
     dumped: tuple[int, bytes] = (0, b"")
@@ -104,9 +106,7 @@ class Prompts:
                 node.turns += self._turns_of(ref)
             # The parent's turns are copied, not shared: a list never grows under a prompt that has it.
             node.known = (len(node.refs), node.turns)
-        return Prompt(
-            node.request, request, node.refs, node.turns, self._tools_of(node.request), node.root, node.sources
-        )
+        return Prompt(node.request, request, node.refs, node.turns, self._tools_of(node.request), node.root)
 
     def dumped(self, prompt: Prompt) -> bytes:
         """The turns of the prompt as JSON, with commas between them: those of its parent and what came after."""
@@ -136,8 +136,10 @@ class Prompts:
 
     def starts(self, prompt: Prompt) -> list[int]:
         """How many turns are before each message of the prompt, and before what follows the last."""
-        sizes = (len(self._turns_of(ref)) for ref in prompt.refs)
-        return list(accumulate(sizes, initial=len(self._system(prompt.request))))
+        first = len(self._system(prompt.request))
+        if len(prompt.turns) == first + len(prompt.refs):  # one turn per message, as nearly all providers have it
+            return list(range(first, len(prompt.turns) + 1))
+        return list(accumulate((len(self._turns_of(ref)) for ref in prompt.refs), initial=first))
 
     def blobs(self, hashes: Collection[str]) -> dict[str, bytes]:
         """Blobs by hash, from memory where they are there."""
@@ -242,13 +244,12 @@ class Prompts:
 
 
 def _extended(before: Node | None, seq: int, request: ev.ModelRequested) -> Node:
-    new = frozenset(source for ref in request.append for source in ref.sources)
     if before is None:
-        return Node(seq, request, list(request.append), seq, sources=new)
-    refs, sources = [*before.refs, *request.append], before.sources | new
+        return Node(seq, request, list(request.append), seq)
+    refs = [*before.refs, *request.append]
     same = before.request.system == request.system
     known, dumped = (before.known, before.dumped) if same else ((0, []), (0, b""))
-    return Node(seq, request, refs, before.root, None, sources, known, dumped, before.hashed)
+    return Node(seq, request, refs, before.root, None, known, dumped, before.hashed)
 
 
 def _same_frame(one: ev.ModelRequested, other: ev.ModelRequested) -> bool:

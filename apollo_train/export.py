@@ -290,8 +290,7 @@ def _start(source: Source, made: Format) -> Counts:
         return Counts(sessions=1)
     judged = source.judged
     verdicts = Verdicts(judged, source.policy)
-    last = source.reader.events(judged.session, kinds=("model.reply",), limit=64, newest_first=True)
-    steps = max((event.step or 0 for event in last if event.id <= judged.position), default=0)
+    steps = _last_step(source)
     flags = judged.flags.active
     return Counts(
         sessions=1,
@@ -301,6 +300,17 @@ def _start(source: Source, made: Format) -> Counts:
         flags=sum(flag.human for flag in flags),
         effort_ms=judged.effort_ms,
     )
+
+
+def _last_step(source: Source) -> int:
+    """The newest step that has a reply at the export's position; of an old position all replies are looked at."""
+    judged = source.judged
+    for limit in (4, None):
+        found = source.reader.events(judged.session, kinds=("model.reply",), limit=limit, newest_first=True)
+        steps = [event.step for event in found if event.id <= judged.position and event.step is not None]
+        if steps:
+            return max(steps)
+    return 0
 
 
 def _twin_line(item: Excluded) -> bytes:

@@ -51,7 +51,8 @@ REASONS: Final = {
 }
 """Every reason that a mask can have, in order of precedence, and what it means to a person."""
 
-_KINDS: Final = frozenset({"model.request", "model.reply", "model.interrupted", "action.refused", "summary.written"})
+_KINDS: Final = frozenset({"model.reply", "model.interrupted", "action.refused", "summary.written"})
+_ORDER: Final = {reason: number for number, reason in enumerate(REASONS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +119,14 @@ def masks_of(reader: LogReader, judged: Judgement, policy: FilterPolicy) -> Iter
     """The verdict on every reply of the session, in order, in constant memory."""
     verdicts = Verdicts(judged, policy)
     polls = inner_polls(reader, judged, policy.rules.poll_tools) if policy.rules.inner_polls else frozenset()
-    purposes: dict[int, str] = {}
     current: _Open | None = None
     for event in pages(reader, judged.session, judged.position, _KINDS):
         match event.body:
-            case ev.ModelRequested() as request:
-                purposes = {event.seq: request.purpose, **dict(list(purposes.items())[:7])}
-            case ev.ModelReplied() as reply:
+            case ev.ModelReplied():
                 if current is not None:
                     yield _close(current, verdicts, polls)
-                current = _Open(event, purposes.get(reply.request, "step"), set())
+                # Requests for summaries are not numbered, and neither are the replies to them.
+                current = _Open(event, "summary" if event.step is None else "step", set())
             case ev.ActionRefused() as refused:
                 if current is not None and refused.malformed:
                     current.malformed.add(refused.call_id)
@@ -184,8 +183,7 @@ def _close(reply: _Open, verdicts: Verdicts, polls: frozenset[tuple[int, int]]) 
             case _:
                 continue
     cells = _scoped(cells, policy)
-    reasons = [cell.reason for cell in cells if cell.reason]
-    said = min(reasons, key=list(REASONS).index) if reasons else ""
+    said = min((cell.reason for cell in cells if cell.reason), key=_ORDER.__getitem__, default="")
     spread = "" if summary else verdicts.reach(step)
     late = _late(policy, verdicts, about, number, seen, summary)
     reason = general or said or spread or late

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 from apollo_train.judgement import Judgement
@@ -89,6 +90,7 @@ def task_of(judged: Judgement) -> str:
     return created.task_id or "sha256:" + hashlib.sha256(created.task.encode()).hexdigest()[:16]
 
 
+@lru_cache(maxsize=1024)
 def split_of(task: str, rules: SplitRules) -> str:
     """``train``, ``validation`` or ``test``: a function of the task alone, so that no task is on both sides."""
     number = int.from_bytes(hashlib.sha256(f"{rules.seed}\0{task}".encode()).digest()[:8], "big") / (1 << 64)

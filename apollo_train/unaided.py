@@ -71,6 +71,8 @@ class Unaider:
 
     def variants(self, prompt: Prompt) -> list[Variant]:
         """The samples that one prompt makes: one, or two where they differ."""
+        if not self._always and not self._twins:
+            return [Variant()]
         present = self.present(prompt)
         always = self._always & present
         if self._twins & present:
@@ -79,6 +81,8 @@ class Unaider:
 
     def present(self, prompt: Prompt) -> frozenset[int]:
         """The advice that the prompt holds: as turns, as answers, and in the block after a summary."""
+        if not self._texts:
+            return frozenset()
         sources = prompt.sources
         found = {number for seq, turn in self._turns.items() if seq in sources for number in turn.advice}
         for turn in prompt.turns if self._judged.answers else ():

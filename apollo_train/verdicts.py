@@ -66,6 +66,8 @@ class Verdicts:
 
     def cell(self, step: int, part: Cell, call: int | None, *, summary: bool = False) -> str:
         """Why flags mask this cell: ``flagged``, ``disputed``, ``unsure``, or ""."""
+        if step not in (self._by_summary if summary else self._by_step) and not self._spans:
+            return ""
         votes: list[tuple[int, Flag]] = []
         for flag in (self._by_summary if summary else self._by_step).get(step, ()):
             target = flag.target

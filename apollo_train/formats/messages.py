@@ -61,12 +61,11 @@ class MessageFormat:
         return row + b',"prefix_checked":%b,"meta":%b}' % (checked, dumps(segment.meta))
 
     def _message(self, turn: Turn, trained: bool | None) -> bytes:
-        if trained is None:
-            return dumps({**turn.chat, **self.others}) if self.others else turn.dumped
+        marks = self.others if trained is None else self.marks[trained]
         chat = turn.chat
-        if self.null_content and not chat["content"] and chat.get("tool_calls"):
-            chat = {**chat, "content": None}
-        return dumps({**chat, **self.marks[trained]})
+        if trained is not None and self.null_content and not chat["content"] and chat.get("tool_calls"):
+            return dumps({**chat, "content": None, **marks})
+        return turn.dumped[:-1] + b"," + dumps(marks)[1:] if marks else turn.dumped
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from apollo_train.chat import dumps
 from apollo_train.formats.base import Line, Unit, line_of, whole_replies_only
@@ -38,4 +39,12 @@ class StepsFormat:
 
 def tools_text(sample: StepSample) -> bytes:
     """The tools as JSON text, itself a JSON string; or null."""
-    return dumps(dumps(sample.tools).decode()) if sample.tools else b"null"
+    if not sample.tools:
+        return b"null"
+    if _newest[0] is not sample.tools:
+        _newest[:] = [sample.tools, dumps(dumps(sample.tools).decode())]
+    return bytes(_newest[1])
+
+
+_newest: list[Any] = [None, b""]
+"""The tools that were dumped last: all samples of a session share them."""
