@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from rich.cells import cell_len, get_character_cell_size
 
+from widgets.sanitise import clean
 from widgets.views import Line, Role, Span
 
 
@@ -112,8 +113,14 @@ def slice_line(line: Line, start: int, end: int) -> Line:
     return tuple(out)
 
 
+def harmless(line: Iterable[Span]) -> Line:
+    """The line, cleaned before a cut can part a sequence; a line that is clean already costs next to nothing."""
+    return tuple((clean(text), role) for text, role in line)
+
+
 def wrap_line(line: Line, cells: int) -> list[Line]:
     """A line in rows of at most ``cells``, with its roles."""
+    line = harmless(line)
     text = text_of(line)
     if len(line) == 1:
         role = line[0][1]
@@ -123,7 +130,7 @@ def wrap_line(line: Line, cells: int) -> list[Line]:
 
 def crop_line(line: Iterable[Span], cells: int, ellipsis: str = "…") -> Line:
     """A line in at most ``cells``; what is cut ends in ``ellipsis``."""
-    line = tuple(line)
+    line = harmless(line)
     if line_width(line) <= cells:
         return line
     out: list[Span] = []
