@@ -14,8 +14,8 @@ class Presence:
     """Keys of one app."""
 
     def __init__(self, now: int) -> None:
-        self.key_at = now
-        """When the last key was pressed, or the app was started."""
+        self.started_at = self.key_at = now
+        """When the app was started, and when the last key was pressed (at first: the start)."""
         self._told = 0
         self._asked = 0
 

@@ -101,13 +101,16 @@ async def greet(app: ApolloApp) -> None:
     left = await desk.feed.work(partial(last_trace, actor=desk.actor))
     # Whoever was never here has not left; a line that dropped for a moment is no return.
     if left is not None and desk.clock() - left >= RETURN_MS:
-        await come_back(app, left)
+        await come_back(app, left, key_at=desk.presence.started_at)
 
 
-async def come_back(app: ApolloApp, left: int | None, *, asked: bool = False) -> None:
-    """Show the table, unless somebody is already at work: then a line says how to see it."""
+async def come_back(app: ApolloApp, left: int | None, *, key_at: int | None = None, asked: bool = False) -> None:
+    """Show the table, unless somebody is already at work: then a line says how to see it.
+
+    ``key_at``: the key, or the start, that was the return (default: the last key); a later one is work.
+    """
     desk = app.desk
-    key_at = desk.presence.key_at
+    key_at = desk.presence.key_at if key_at is None else key_at
     found = await desk.feed.work(partial(digests, actor=desk.actor, now=desk.clock()))
     if not found:
         ago = f" in the {duration(desk.clock() - left)} since you left" if left is not None else ""

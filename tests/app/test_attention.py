@@ -250,3 +250,26 @@ async def test_a_new_need_rings_when_nobody_looks_and_the_host_hears_of_keys(
         await until(pilot, lambda: "\x07" in written)
         assert written.count("\x07") == 1
         assert app.desk.state.sessions[session].summary.state == "needs_you"
+
+
+async def test_the_outcome_panel_leads_on_and_asks_again_later(feed: FakeFeed) -> None:
+    session = await feed.session("tune-lr")
+    await feed.step(session, 1, ("run", {"command": "x"}, "y\n"))
+    await feed.add(session, ev.AdviceQueued(advice=1, text="let it run"), actor="human:ada")
+    await feed.add(session, ev.AdviceDelivered(advice=(1,), at_step=2, text="let it run"), step=2)
+    for step in range(2, 6):
+        await feed.step(session, step, ("run", {"command": f"train {step}"}, f"loss {step}\n"))
+    loops = await looping(feed, "formats")
+    async with running(feed) as (app, pilot):
+        await pilot.press("exclamation_mark", "exclamation_mark")
+        await until(pilot, lambda: isinstance(app.screen, OutcomePanel))
+        await pilot.press("exclamation_mark")
+        await until(pilot, lambda: app.screen is app.view and selected(app)[0] == loops)
+        await pilot.press("exclamation_mark")
+        await until(pilot, lambda: isinstance(app.screen, OutcomePanel))
+        await pilot.press("z")
+        await until(pilot, lambda: judged(feed) == [("advice_outcome", "snoozed")])
+        await pilot.press("colon", *"outcome", "enter")
+        await until(pilot, lambda: isinstance(app.screen, OutcomePanel))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen is app.view and selected(app)[1] is not None)

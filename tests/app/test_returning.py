@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import json
+from typing import Any
 
 import pytest
 from app_running import running, screen_text, until
@@ -124,6 +126,23 @@ async def test_in_a_composer_the_key_is_text_and_no_panel_opens_over_it(feed: Fa
         await pilot.press("b")
         await until(pilot, lambda: app.screen.query_one(Composer).text == "ab")
         await until(pilot, lambda: "`:since` says how" in screen_text(app))
+        assert app.screen is app.view
+
+
+async def test_who_is_already_at_work_gets_a_line_and_no_panel(feed: FakeFeed, monkeypatch: pytest.MonkeyPatch) -> None:
+    await night(feed)
+    slow = asyncio.Event()
+    work = feed.work
+
+    async def held(ask: Any) -> Any:
+        await slow.wait()
+        return await work(ask)
+
+    monkeypatch.setattr(feed, "work", held)
+    async with running(feed, clock=later) as (app, pilot):
+        await pilot.press("j")
+        slow.set()
+        await until(pilot, lambda: "2 sessions went on since you left" in screen_text(app))
         assert app.screen is app.view
 
 
