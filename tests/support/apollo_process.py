@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -87,8 +88,12 @@ class Apollo:
         return pid
 
     def close(self) -> None:
-        """Stop the host; then nothing of this log runs any more, and an AssertionError says so if something does."""
-        stopped = self.run("host", "stop", "--now", "--quiet", check=False)
+        """Stop the host, then the jobs, which outlive it; an AssertionError says what of this log still runs."""
+        stopped = self.run("host", "stop", "--sessions", "--now", "--quiet", check=False)
+        for pid, line in self.processes():
+            if "sessions.jobs.holder" in line:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
         try:
             wait_for("no process of this log is left", lambda: not self.processes(), seconds=20)
         except AssertionError as late:

@@ -1,0 +1,111 @@
+"""The app behind a real pty, as a person has it: keys go in, a terminal in memory shows what came out.
+
+``Terminal(command, env)`` gives ``press(*keys)``, ``type(text)``, ``text()``, ``wait(what, condition)``, ``raw`` (every
+byte that reached the terminal), ``kill()``, ``hang_up()`` and ``close()``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pyte
+
+KEYS = {
+    "enter": "\r", "esc": "\x1b", "tab": "\t", "up": "\x1b[A", "down": "\x1b[B", "space": " ",
+    "ctrl+s": "\x13", "ctrl+g": "\x07", "ctrl+j": "\n", "pageup": "\x1b[5~", "pagedown": "\x1b[6~",
+}  # fmt: skip
+PRIVATE = re.compile(rb"\x1b\[[<>=][0-9;]*[a-zA-Z]|\x1b\[\?[0-9;]*\$p")
+"""Questions and modes that pyte takes for text; no cell of the screen depends on them."""
+
+
+class Terminal:
+    """One process on a pty of ``columns`` by ``rows`` cells."""
+
+    def __init__(
+        self, command: Sequence[str], env: dict[str, str], cwd: Path, *, columns: int = 120, rows: int = 36
+    ) -> None:
+        self.raw = b""
+        self._screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self._screen)
+        plain = {name: value for name, value in env.items() if name not in ("NO_COLOR", "TMUX", "SSH_TTY")}
+        self.child: Any = pexpect.spawn(
+            command[0], list(command[1:]), env=plain | {"TERM": "xterm-256color", "LANG": "C.UTF-8"}, cwd=str(cwd),
+            dimensions=(rows, columns), timeout=10,
+        )  # fmt: skip
+        self.child.delaybeforesend = None
+
+    def press(self, *keys: str) -> None:
+        """Keys by name or character, one at a time, as a person presses them."""
+        for key in keys:
+            self.child.send(KEYS.get(key, key))
+            self.read(0.06)
+
+    def type(self, text: str) -> None:
+        """All of a text in one write: a burst."""
+        self.child.send(text)
+
+    def read(self, seconds: float = 0.0) -> None:
+        """Take in what the app writes in the next ``seconds``."""
+        deadline = time.monotonic() + seconds
+        while True:
+            with contextlib.suppress(pexpect.TIMEOUT, pexpect.EOF):
+                piece = self.child.read_nonblocking(65536, timeout=max(0.0, min(0.05, deadline - time.monotonic())))
+                self.raw += piece
+                self._stream.feed(PRIVATE.sub(b"", piece))
+            if time.monotonic() >= deadline:
+                return
+
+    def text(self) -> str:
+        """What stands on the screen now, row by row."""
+        self.read()
+        return "\n".join(line.rstrip() for line in self._screen.display)
+
+    def wait(self, what: str, condition: str | Callable[[], Any], *, seconds: float = 20.0) -> Any:
+        """Until a text is on the screen, or a condition holds. AssertionError with the screen after ``seconds``."""
+        deadline = time.monotonic() + seconds
+        while True:
+            self.read(0.05)
+            found = condition in self.text() if isinstance(condition, str) else condition()
+            if found:
+                return found
+            assert time.monotonic() < deadline, f"waited {seconds:g} s in vain for {what}:\n{self.text()}"
+
+    @property
+    def running(self) -> bool:
+        """Whether the process lives."""
+        return bool(self.child.isalive())
+
+    def kill(self) -> None:
+        """SIGKILL, and wait for the end."""
+        self._end(signal.SIGKILL)
+
+    def hang_up(self) -> None:
+        """Close the terminal under the app: it gets SIGHUP."""
+        os.close(self.child.child_fd)
+        self.child.closed = True
+        self._reap()
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        if self.running:
+            self._end(signal.SIGKILL)
+        if not self.child.closed:
+            self.child.close(force=True)
+
+    def _end(self, sign: signal.Signals) -> None:
+        os.kill(self.child.pid, sign)
+        self._reap()
+
+    def _reap(self) -> None:
+        deadline = time.monotonic() + 10
+        while self.child.isalive():
+            assert time.monotonic() < deadline, "the app does not end"
+            time.sleep(0.02)
