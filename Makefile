@@ -34,7 +34,7 @@ demo: $(STAMP) ## Open the app on four demo sessions that really run (log in .de
 	@$(BIN)/apollo --log $(DEMO_LOG) demo $(DEMO_ARGS)
 
 demo-stop: ## Stop the demo's host and remove its log
-	@if [ -e $(DEMO_LOG) ] && [ -x $(BIN)/apollo ]; then $(BIN)/apollo --log $(DEMO_LOG) host stop --now --quiet || true; fi
+	@if [ -e $(DEMO_LOG) ] && [ -x $(BIN)/apollo ]; then $(BIN)/apollo --log $(DEMO_LOG) host stop --sessions --now --quiet || true; fi
 	@rm -rf .demo
 
 test: $(STAMP) ## Run all tests (none needs torch or the network)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+
 import click
 import msgspec
 
 from apollo_tui.cli.context import Cli
-from apollo_tui.cli.shared import ask, json_option, print_json, table
+from apollo_tui.cli.shared import ask, json_option, print_json, request_id, table
 from sessions.host import protocol
+from sessions.log.states import ENDED
 
 
 @click.group()
@@ -32,10 +36,37 @@ def start(cli: Cli, as_json: bool) -> None:
 @host.command()
 @click.option("--now", is_flag=True, help="Do not wait for boundaries.")
 @click.option("--quiet", is_flag=True, help="Say nothing if none runs.")
+@click.option("--sessions", is_flag=True, help="Stop its sessions first, which ends their jobs.")
 @click.pass_obj
-def stop(cli: Cli, now: bool, quiet: bool) -> None:
-    """Stop the host; its sessions are held until you resume them."""
+def stop(cli: Cli, now: bool, quiet: bool, sessions: bool) -> None:
+    """Stop the host; its sessions are held until you resume them, and their jobs run on."""
+    if sessions:
+        _stop_sessions(cli)
     _stop(cli, now=now, quiet=quiet, restart=False)
+
+
+def _stop_sessions(cli: Cli) -> None:
+    """Stop every session that has not ended. Jobs outlive a host, but not a session that was stopped."""
+    from sessions.host.client import RequestRefused, host_status
+
+    status = host_status(cli.paths)
+    for session, state in (status.sessions if status else {}).items():
+        if state not in ENDED:
+            params = protocol.Control(request=request_id(), session=session, verb="stop")
+            # It may have ended by itself in the meantime.
+            with contextlib.suppress(RequestRefused):
+                ask(cli, params, start=False)
+    _wait_ended(cli)
+
+
+def _wait_ended(cli: Cli, seconds: float = 20.0) -> None:
+    from sessions.host.client import host_status
+
+    deadline = time.monotonic() + seconds
+    while (status := host_status(cli.paths)) and not ENDED.issuperset(status.sessions.values()):
+        if time.monotonic() > deadline:
+            raise click.ClickException("some sessions did not stop in time; 'apollo ls' says which")
+        time.sleep(0.1)
 
 
 @host.command()
