@@ -144,6 +144,26 @@ def _terminal(cli: Cli) -> Iterator[Finding]:
         yield Finding("copying", "warn", "screen may drop OSC 52", "copy to a file instead (key in the Action screen)")
 
 
+def _telling(cli: Cli) -> Iterator[Finding]:
+    """Whether somebody would hear of a session that needs them."""
+    from apollo_tui.alerts import channel
+    from sessions.config import ConfigError, load_config
+
+    try:
+        config = load_config()
+    except ConfigError:  # it has its own line
+        return
+    by = channel(config.ui.alerts, os.environ)
+    yield Finding("alerts", "ok", "off" if by == "off" else f"{'bell' if by == 'bell' else f'bell and {by}'}, title")
+    command = config.host.notify_command
+    if not command:
+        yield Finding("notify", "ok", "no command: only an open app tells you", "docs/attention.md says how to set one")
+    elif shutil.which(command[0]) is None:
+        yield Finding("notify", "bad", f"{command[0]} is not found", "correct host.notify in the config")
+    else:
+        yield Finding("notify", "ok", " ".join(command))
+
+
 def _ssh() -> bool:
     return bool(os.environ.get("SSH_TTY") or os.environ.get("SSH_CONNECTION"))
 
@@ -197,4 +217,4 @@ def _host(cli: Cli) -> Iterator[Finding]:
         yield Finding("host", "warn", f"{said}; this is version {code_version()}", advice)
 
 
-CHECKS: tuple[Callable[[Cli], Iterator[Finding]], ...] = (_versions, _paths, _keys, _terminal, _log, _host)
+CHECKS: tuple[Callable[[Cli], Iterator[Finding]], ...] = (_versions, _paths, _keys, _terminal, _telling, _log, _host)
