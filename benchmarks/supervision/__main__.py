@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -118,6 +119,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="units at a time")
     given = parser.parse_args()
     which: Literal["quick", "full"] = "full" if given.full else "quick"
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = time.monotonic()
     units, shares = specs(given.work.resolve() / which, which)
     run_all([*units, *shares], given.workers)
