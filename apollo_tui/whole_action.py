@@ -198,9 +198,10 @@ def _output(whole: Whole) -> list[Line]:
         lines += text_lines(hidden, "unseen")
         lines.append((("── from here the model saw it again ──", "need"),))
         lines += text_lines(tail)
-    if whole.lost:
-        place = f"; the file is {clean_line(whole.file)}" if whole.file else ""
-        lines.append(((f"── {whole.lost:,} more characters are not in the log{place} ──", "need"),))
+    if whole.lost or whole.file:
+        place = f"; the session's folder has it: {clean_line(whole.file)}" if whole.file else ""
+        what = f"{whole.lost:,} more characters are" if whole.lost else "the whole output is"
+        lines.append(((f"── {what} not in the log{place} ──", "need"),))
     return lines
 
 

@@ -174,6 +174,8 @@ class Step:
         if notice:
             seen = f"{seen}\n{notice}" if seen else notice
         output, blobs = scope.text(whole)
+        if result.file is not None:
+            output = msgspec.structs.replace(output, file=result.file)
         other, more = scope.text(seen) if seen != whole else (None, [])
         data = result.data | ({TOLD: told} if told else {}) | ({FINISH: True} if result.finish else {})
         observed = ev.ActionResult(

@@ -37,6 +37,8 @@ class ToolResult:
     environment: bool = False
     finish: bool = False
     """True ends the session as finished after this step."""
+    file: str | None = None
+    """Where in the session's folder more of a very long output is kept than ``output`` has."""
 
 
 class ToolFailure(Exception):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+from sessions.jobs import files
 from sessions.jobs.job import Job, JobEnd
 from sessions.jobs.manager import JobManager
 from sessions.log.events import Outcome
@@ -18,24 +20,41 @@ MAX_OUTPUT: Final = MAX_TEXT_BYTES - 65_536
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """A job's output as text; the raw bytes as a blob where they were no UTF-8."""
+    """A job's output as text; the raw bytes as a blob where they were no UTF-8.
+
+    ``file`` (in the session's folder) holds more than the text does, once the job has ended; ``sha256`` is its hash.
+    """
 
     text: str
     raw: Blob | None
+    file: str | None = None
+    sha256: str = ""
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What an action's result says of the raw bytes and of the file."""
+        found = {"raw": self.raw.hash if self.raw else "", "file_sha256": self.sha256}
+        return {name: value for name, value in found.items() if value}
 
 
 def collect(jobs: JobManager, job: Job) -> Collected:
     """All of the output that is kept, with a line that says how much is not."""
     head, tail = jobs.ends(job, MAX_OUTPUT)
     data = head.data
+    file, sha256 = None, ""
     if tail is not None:
+        if job.state == "ended":
+            path = job.folder / files.OUTPUT
+            with path.open("rb") as kept:
+                sha256 = hashlib.file_digest(kept, "sha256").hexdigest()
+            file = "/".join(path.parts[-3:])
         gap = tail.start - head.end
         data += f"\n[… {gap:,} bytes of output in the middle are not kept …]\n".encode() + tail.data
     try:
-        return Collected(data.decode(), None)
+        return Collected(data.decode(), None, file, sha256)
     except UnicodeDecodeError:
         # A cut may have split a character; only bytes that were wrong by themselves are worth keeping.
-        return Collected(data.decode(errors="replace"), Blob.of(data) if tail is None else None)
+        return Collected(data.decode(errors="replace"), Blob.of(data) if tail is None else None, file, sha256)
 
 
 def ended(end: JobEnd) -> str:

@@ -93,15 +93,15 @@ class Run:
             "exit_code": end.exit_code,
             "duration_ms": end.duration_ms,
             "output_bytes": end.output_bytes,
+            **output.data,
         }
-        if output.raw:
-            data["raw"] = output.raw.hash
         return ToolResult(
             _with_notes(output.text, *notes),
             outcome=outcome(end),
             data=data,
             events=events,
             blobs=(output.raw,) if output.raw else (),
+            file=output.file,
         )
 
     async def _left(self, job: Job, context: ToolContext, why: Why) -> ToolResult:

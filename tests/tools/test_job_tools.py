@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -108,6 +109,18 @@ async def test_output_that_is_no_utf_8_is_shown_replaced_and_kept_raw(bench: Ben
     assert result.output.startswith("\ufffd\ufffd ok\n")
     assert result.blobs[0].data == b"\xff\xfe ok\n"
     assert result.data["raw"] == result.blobs[0].hash
+
+
+async def test_of_an_output_beyond_the_log_the_file_is_named_with_its_size_and_hash(bench: Bench) -> None:
+    size = 9 * 1024 * 1024
+    result = await bench.do("run", command=f"head -c {size} /dev/zero | tr '\\0' a")
+    assert "bytes of output in the middle are not kept" in result.output
+    assert result.file == "jobs/1/output"
+    data = (bench.context().folder / result.file).read_bytes()
+    assert (result.data["output_bytes"], len(data)) == (size, size)
+    assert result.data["file_sha256"] == hashlib.sha256(data).hexdigest()
+    short = await bench.do("run", command="echo short")
+    assert (short.file, "file_sha256" in short.data) == (None, False)
 
 
 async def test_a_nul_in_a_command_and_an_unknown_job_are_failures_in_words(bench: Bench) -> None:
