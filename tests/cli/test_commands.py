@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -121,6 +123,20 @@ def test_a_mistake_is_one_line_on_stderr_and_a_code(
     assert says in said.err
     assert said.err.startswith("apollo: ")
     assert said.err.count("\n") == 1
+
+
+def test_who_only_reads_starts_no_host(cli: Cli, apollo: Apollo, tmp_path: Path) -> None:
+    log = tmp_path / "copy.sqlite"
+    with closing(sqlite3.connect(apollo.log)) as here, closing(sqlite3.connect(log)) as there:
+        here.backup(there)
+    for args in (("ls",), ("show", "1"), ("log", "1"), ("digest",), ("doctor",), ("effort",)):
+        assert cli(*args, log=log).code == 0
+    out = tmp_path / "raw.jsonl"
+    assert cli("export", "--format", "raw", "--out", str(out), log=log).code == 0
+    assert cli("host", "status", log=log).code == 3
+    assert not Path(f"{log}.lock").exists()
+    there_already = cli("import", str(out))
+    assert (there_already.code, "--copy" in there_already.err) == (1, True)
 
 
 def test_foreign_text_reaches_the_terminal_without_its_sequences(cli: Cli) -> None:
