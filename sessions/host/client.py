@@ -199,6 +199,9 @@ async def ensure_host(paths: LogPaths, *options: str, seconds: float = START_SEC
         code = watcher.poll()
         if code not in (None, exits.STOPPED):
             raise HostDown(_last_words(paths, began) or f"the host could not start; see {paths.host_log}")
+        if code == exits.STOPPED and not is_watched(paths):
+            # It found the watcher of a host that was stopped a moment ago, which had not gone yet.
+            watcher = spawn_host(paths, *options)
         if time.monotonic() >= deadline:
             raise HostDown(_last_words(paths, began) or f"no host came up within {seconds:g} s; see {paths.host_log}")
         await asyncio.sleep(0.05)
