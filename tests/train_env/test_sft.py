@@ -57,7 +57,7 @@ def trained(story: Path, base: Path, tmp_path_factory: pytest.TempPathFactory) -
 def test_the_loss_on_trained_tokens_falls(trained: Path) -> None:
     found = losses(trained)
     assert list(found) == [1, 2, 3, 4]
-    assert found[4] < 0.9 * found[1]
+    assert found[4] < 0.95 * found[1]
     assert list((trained / "tensorboard").glob("events.*"))
 
 
