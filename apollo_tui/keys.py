@@ -146,8 +146,8 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("next_action", "right_square_bracket", "next action", "The action after this one.", "move", LOOKS, 11,
         when=_session),
     # where to look
-    Key("next_need", "exclamation_mark", "next need", "To the next session that needs you, the worst first.", "look",
-        VIEWS, 16),
+    Key("next_need", "exclamation_mark", "next", "To the next session that needs you, the worst first.", "look",
+        VIEWS, 7),
     Key("snooze", "z", "snooze", "Not now: what wants you here comes back in 30 minutes.", "look", VIEWS, 17,
         when=_signal),
     Key("signal_done", "d", "done", "What wants you here was seen to.", "look", VIEWS, 18, when=_signal),
@@ -224,7 +224,7 @@ COMPOSER: Final[tuple[tuple[str, str, str], ...]] = (
 )
 """Keys inside the composer: shown in help and docs; the composer itself binds them."""
 
-HINTS: Final = 7
+HINTS: Final = 8
 """So many hints fit a footer; the last one is always the way to all the others."""
 
 NAMES: Final[Mapping[str, str]] = {

@@ -8,7 +8,7 @@ from typing import Final
 from widgets.paint import Painter
 from widgets.views import Hint, Line, Span
 
-MOST: Final = 7
+MOST: Final = 8
 
 
 class HintBar(Painter):
@@ -21,7 +21,7 @@ class HintBar(Painter):
         self._hints: tuple[Hint, ...] = ()
 
     def update(self, hints: Sequence[Hint]) -> None:
-        """Show the first seven; ``?`` should be the last of them."""
+        """Show the first eight; ``?`` should be the last of them."""
         if tuple(hints) != self._hints:
             self._hints = tuple(hints)
             self.refresh()

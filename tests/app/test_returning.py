@@ -8,9 +8,12 @@ import pytest
 from app_running import running, screen_text, until
 from click.testing import CliRunner
 from fake_feed import FakeFeed
+from textual.pilot import Pilot
 
+from apollo_tui.app import ApolloApp
 from apollo_tui.cli.main import apollo
 from apollo_tui.drafts import Draft, Drafts
+from apollo_tui.screens.outcome import OutcomePanel
 from apollo_tui.screens.returning import AwayPanel, DigestPanel
 from apollo_tui.screens.session import SessionScreen
 from sessions.clock import now_ms
@@ -179,3 +182,31 @@ async def test_leave_says_on_the_command_line_what_will_stand_still(feed: FakeFe
     assert [(worry["number"], worry["what"]) for worry in found["worries"]] == [(1, "needs you"), (1, "unsent draft")]
     assert found["sessions"] == 1 and found["morning"] > now_ms()
     assert "1 tune-lr: needs you: no key" in CliRunner().invoke(apollo, arguments).output
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_foreign_text_stays_harmless_in_every_panel_of_a_return(feed: FakeFeed, size: tuple[int, int]) -> None:
+    evil = "[b]x[/] \x1b]0;owned\x07 \x9b31m \u202e [/a/b] "
+    session = await feed.session(evil)
+    await feed.add(session, ev.CursorMoved(read_seq=1), actor=feed.actor)
+    await feed.add(session, ev.AdviceQueued(advice=1, text=evil * 20), actor=evil.replace(" ", ""))
+    await feed.add(session, ev.AdviceDelivered(advice=(1,), at_step=1, text=evil), step=1)
+    for step in range(1, 6):
+        await feed.step(session, step, (evil, {evil: evil}, evil), text=evil)
+    await feed.add(session, ev.StateChanged(state="needs_you", reason=evil, need="other"))
+    async with running(feed, size, clock=later) as (app, pilot):
+        for screen, keys in ((AwayPanel, ["enter"]), (DigestPanel, ["enter"]), (SessionScreen, ["escape"] * 3)):
+            await until(pilot, lambda screen=screen: isinstance(app.screen, screen))  # type: ignore[misc]
+            await harmless(app, pilot)
+            await pilot.press(*keys)
+        await until(pilot, lambda: app.screen is app.view)
+        await pilot.press("colon", *"outcome", "enter")
+        await until(pilot, lambda: isinstance(app.screen, OutcomePanel))
+        await harmless(app, pilot)
+
+
+async def harmless(app: ApolloApp, pilot: Pilot[None]) -> None:
+    await pilot.pause(0.1)
+    text = screen_text(app)
+    bad = [letter for letter in text if (ord(letter) < 32 and letter != "\n") or 0x7F <= ord(letter) < 0xA0]
+    assert bad == [] and "\u202e" not in text

@@ -115,7 +115,7 @@ async def test_the_bars_say_what_matters_first_and_never_take_the_focus() -> Non
         text = app.text()
         assert "! 1 needs you: tune-lr killed a healthy job (2 min)" in text
         assert "✓ flagged 1 tune-lr 40.1" in text
-        assert text.count(" verb") == 7
+        assert text.count(" verb") == 8
         assert app.focused is app.query_one(Wall)
 
 
