@@ -169,7 +169,7 @@ class Scope:
         return "", ""
 
     async def end(self, state: State, actor: str, reason: str = "") -> None:
-        """End the session: its jobs, then itself."""
+        """End the session: its jobs, then itself. Advice that came while its jobs ended keeps it from finishing."""
         jobs = self.services.jobs_for(self.session)
         await jobs.kill_all()
         ended: list[ev.Body] = []
@@ -178,4 +178,7 @@ class Scope:
             end = await jobs.wait(job, 1.0) if job else None
             if jobs.settle(open_job.job):
                 ended.append(end.event(open_job.job) if end else ev.JobEnded(job=open_job.job, how="lost"))
-        await self.commit(*ended, ev.StateChanged(state=state, reason=reason), actor=actor)
+        if state != "finished" or not self.executes or not self.summary.open_advice:
+            ended.append(ev.StateChanged(state=state, reason=reason))
+        if ended:
+            await self.commit(*ended, actor=actor)

@@ -7,6 +7,7 @@ from agent_bench import Bench, assert_prompts_are_folds, assert_prompts_grow, as
 from scripted_adapter import ScriptedAdapter, Turn, call
 
 from sessions.agent.deliver import about_text
+from sessions.jobs.manager import JobManager
 from sessions.log import events as ev
 
 DONE = call("finish", summary="done")
@@ -222,3 +223,26 @@ async def test_advice_to_a_resting_session_waits_until_it_is_resumed(bench: Benc
     await bench.control(session, "resume")
     await bench.state(session, "finished")
     assert "Hello." in user_turns(bench, session)[1]
+
+
+async def test_advice_that_comes_while_the_last_jobs_end_is_delivered_before_the_session_finishes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kill_all = JobManager.kill_all
+    asked: list[int] = []
+
+    async def slow(manager: JobManager) -> object:
+        if not asked:
+            asked.append(await bench.advise(session, "Not yet: look at the plot."))
+        return await kill_all(manager, grace=0.1)
+
+    monkeypatch.setattr(JobManager, "kill_all", slow)
+    bench.adapter = ScriptedAdapter([call("run", command="sleep 60", background=True), DONE, DONE])
+    session = await bench.create()
+    bench.runner(session).start()
+    await bench.state(session, "finished")
+    assert asked == [1]
+    assert [given.advice for given in bench.bodies(session, ev.AdviceDelivered)] == [(1,)]
+    assert not bench.summary(session).open_advice
+    assert [ended.job for ended in bench.bodies(session, ev.JobEnded)] == [1]
+    assert bench.summary(session).step == 3
