@@ -104,7 +104,9 @@ class ApolloApp(App[None], inherit_bindings=False):
         state = self.desk.state
         state.load(message.summaries, message.position)
         self._show(Change(sessions=set(state.sessions), new=state.order()))
-        self.run_worker(self._seed(sorted(message.summaries, key=lambda s: s.last_id, reverse=True)), group="seed")
+        self._tick()
+        newest_first = sorted(message.summaries, key=lambda s: s.last_id, reverse=True)
+        self.call_after_refresh(lambda: self.run_worker(self._seed(newest_first), group="seed"))
 
     async def _seed(self, summaries: list[Summary]) -> None:
         for summary in summaries:

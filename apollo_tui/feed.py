@@ -36,6 +36,8 @@ T = TypeVar("T")
 
 PAGE: Final = 500
 POLL_S: Final = 1.0
+PAINT_FIRST_S: Final = 0.2
+"""What is in the log is on screen before the work of reaching the host begins."""
 CALL_S: Final = 30.0
 RESEND_S: Final = 8.0
 """How long a request that was cut off waits for the host to come back, to be sent again under the same id."""
@@ -141,6 +143,7 @@ class LiveFeed:
         self._grew = asyncio.Event()
         self._client: HostClient | None = None
         self._connected = asyncio.Event()
+        self._looked = asyncio.Event()
         self._state: LinkState = "connecting"
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -263,11 +266,14 @@ class LiveFeed:
             try:
                 position, summaries = await self.read(ask)
             except LogMissing:
+                self._looked.set()
                 await self._wait_for_more()
             except LogError as problem:
+                self._looked.set()
                 self._say("down", str(problem))
                 await asyncio.sleep(POLL_S)
             else:
+                self._looked.set()
                 self._post(Loaded(summaries, position))
                 return position
 
@@ -279,6 +285,8 @@ class LiveFeed:
     # --- the host -----------------------------------------------------------------------------------------------
 
     async def _hold_link(self) -> None:
+        await self._looked.wait()
+        await asyncio.sleep(PAINT_FIRST_S)
         try:
             await self.start_host()
         except NotDone as problem:
