@@ -28,9 +28,12 @@ def chat_of_wire(wire: dict[str, Any]) -> Chat | None:
     if role not in ("system", "developer", "user", "assistant", "tool") or content is None:
         return None
     chat: Chat = {"role": "system" if role == "developer" else role, "content": content}
-    reasoning = next((wire[key] for key in REASONING_KEYS if isinstance(wire.get(key), str)), None)
-    if role == "assistant" and reasoning:
-        chat["reasoning_content"] = reasoning
+    if role == "assistant":
+        for key in REASONING_KEYS:
+            if isinstance(wire.get(key), str):
+                if wire[key]:
+                    chat["reasoning_content"] = wire[key]
+                break
     if wire.get("tool_calls"):
         calls = [_call(call) for call in wire["tool_calls"]]
         if None in calls:

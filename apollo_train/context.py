@@ -31,9 +31,9 @@ AHEAD: Final = 32
 """Requests (and their messages) that are read at once: they are asked for in order."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Turn:
-    """One message of a prompt and the events it was made from."""
+    """One message of a prompt and the events it was made from. Nobody changes one; freezing so many costs too much."""
 
     chat: Chat
     sources: tuple[int, ...] = ()
@@ -58,11 +58,8 @@ class Prompt:
     tools: list[dict[str, Any]]
     root: int
     """The request that began this context: all requests up to the next summary share it."""
-
-    @property
-    def sources(self) -> frozenset[int]:
-        """All events that it was made from."""
-        return frozenset(source for ref in self.refs for source in ref.sources)
+    sources: frozenset[int]
+    """All events that it was made from."""
 
 
 @dataclass(slots=True)
@@ -76,6 +73,8 @@ class Node:
     turns: list[Turn] | None = None
     known: tuple[int, list[Turn]] = (0, [])
     """The turns of so many refs, from the parent."""
+    sources: tuple[int, frozenset[int]] = (0, frozenset())
+    """The events that so many refs were made from, from the parent."""
     dumped: tuple[int, bytes] = (0, b"")
     """So many turns as JSON, with commas between them, from the parent."""
     hashed: tuple[bytes, int, Any] | None = None
@@ -106,7 +105,11 @@ class Prompts:
                 node.turns += self._turns_of(ref)
             # The parent's turns are copied, not shared: a list never grows under a prompt that has it.
             node.known = (len(node.refs), node.turns)
-        return Prompt(node.request, request, node.refs, node.turns, self._tools_of(node.request), node.root)
+        done, sources = node.sources
+        if done < len(node.refs):
+            sources = sources.union(*[ref.sources for ref in node.refs[done:]])
+            node.sources = (len(node.refs), sources)
+        return Prompt(node.request, request, node.refs, node.turns, self._tools_of(node.request), node.root, sources)
 
     def dumped(self, prompt: Prompt) -> bytes:
         """The turns of the prompt as JSON, with commas between them: those of its parent and what came after."""
@@ -249,7 +252,7 @@ def _extended(before: Node | None, seq: int, request: ev.ModelRequested) -> Node
     refs = [*before.refs, *request.append]
     same = before.request.system == request.system
     known, dumped = (before.known, before.dumped) if same else ((0, []), (0, b""))
-    return Node(seq, request, refs, before.root, None, known, dumped, before.hashed)
+    return Node(seq, request, refs, before.root, None, known, before.sources, dumped, before.hashed)
 
 
 def _same_frame(one: ev.ModelRequested, other: ev.ModelRequested) -> bool:

@@ -7,10 +7,11 @@ and policy speak about the whole reply. Message formats train a reply whole or n
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Literal
 
 import msgspec
+from msgspec import structs
 
 from apollo_train.judgement import Judgement, pages
 from apollo_train.policy import FilterPolicy
@@ -55,8 +56,7 @@ _KINDS: Final = frozenset({"model.reply", "model.interrupted", "action.refused",
 _ORDER: Final = {reason: number for number, reason in enumerate(REASONS)}
 
 
-@dataclass(frozen=True, slots=True)
-class Mask:
+class Mask(msgspec.Struct, frozen=True):
     """The verdict on a cell (``call`` from 1) or, as ``part="reply"``, on a whole reply; no ``reason``: trained."""
 
     step: int
@@ -66,8 +66,7 @@ class Mask:
     part: Literal["reply", "reasoning", "text", "call"] = "reply"
 
 
-@dataclass(frozen=True, slots=True)
-class ReplyMask:
+class ReplyMask(msgspec.Struct, frozen=True):
     """A reply with its verdicts. ``summary`` is the number of the summary that it wrote, if it did."""
 
     step: int
@@ -190,7 +189,7 @@ def _close(reply: _Open, verdicts: Verdicts, polls: frozenset[tuple[int, int]]) 
     # What speaks against the whole reply masks its good cells too; a bad cell leaves them as they are.
     against = general or spread or late
     if against:
-        cells = [cell if cell.reason else replace(cell, trained=False, reason=against) for cell in cells]
+        cells = [cell if cell.reason else structs.replace(cell, trained=False, reason=against) for cell in cells]
     whole = Mask(step, None, not reason, reason)
     return ReplyMask(step, event.seq, body.request, whole, tuple(cells), seen, event, reply.summary)
 
@@ -228,7 +227,10 @@ def _scoped(cells: list[Mask], policy: FilterPolicy) -> list[Mask]:
     lost = next((cell.reason for cell in cells if cell.part == "call" and not cell.trained), "")
     if not lost or policy.flags.scope != "reasoning":
         return cells
-    return [replace(cell, trained=False, reason=cell.reason or lost) if cell.part != "call" else cell for cell in cells]
+    return [
+        structs.replace(cell, trained=False, reason=cell.reason or lost) if cell.part != "call" else cell
+        for cell in cells
+    ]
 
 
 def is_object(arguments: str) -> bool:

@@ -122,7 +122,8 @@ def _written(
     found: dict[int, ReplyMask] = {}
     prefixes = growing.prefixes
     for at, turn in enumerate(turns):
-        mask = next((members[seq] for seq in turn.sources if seq in members), None)
+        said = turn.chat["role"] == "assistant"
+        mask = next((members[seq] for seq in turn.sources if seq in members), None) if said else None
         if mask is not None and mask.trained and mask.seq not in refused:
             target = chat_of_reply(reply_of(mask).parts)
             # What later prompts say of a reply may differ from it: reasoning that is not sent back, an empty text.
@@ -131,7 +132,7 @@ def _written(
             turn = turn if target == turn.chat else Turn(target, turn.sources)
             found[mask.seq] = mask
         written.append(turn)
-        flags.append(None if turn.chat["role"] != "assistant" else mask is not None and mask.seq in found)
+        flags.append((mask is not None and mask.seq in found) if said else None)
     lost = {mask.seq for mask in trained} - found.keys() - refused.keys()
     yield from (source.excluded(members[seq], "not_in_context", variant.suffix) for seq in sorted(lost))
     if found:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
+
+import msgspec
 
 from apollo_train.policy import FilterPolicy
 from apollo_train.samples import Excluded, Source, StepSample
@@ -14,8 +15,7 @@ from apollo_train.tokens import count
 Unit = Literal["step", "segment", "event", "verdict"]
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """One line of the file, without its end; what it trains, and what it had to give up."""
 
     data: bytes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from apollo_train.chat import Chat, dumps
 from apollo_train.formats.base import Line, Unit, line_of, whole_replies_only
@@ -53,7 +52,7 @@ class KtoFormat:
         for verdict in verdicts_of(source):
             label = b"true" if verdict.good else b"false"
             data = _row(verdict.sample, b'"completion":%b,"label":%b' % (_list(verdict.sample.completion), label))
-            yield replace(line_of(data, verdict.sample), calls_lost=0)
+            yield line_of(data, verdict.sample)
 
 
 def _row(sample: StepSample, middle: bytes) -> bytes:
