@@ -82,7 +82,8 @@ ENVELOPE: Final = {"model": "made-up", "temperature": 0.7, "stream": True}
 class Teller:
     """One session's events. Seqs are known in advance, because the writer appends them in this order."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, context: int = CONTEXT) -> None:
+        self.context = context
         self.chance = random.Random(number)
         self.number = number
         self.session = ulid.encode((1_700_000_000_000 + number) << 80 | number)
@@ -106,7 +107,7 @@ class Teller:
         self.begin([{"role": "user", "content": task}], [1])
         for step in range(1, STEPS + 1):
             self.step(step)
-            if step % CONTEXT == 0 and step < STEPS:
+            if step % self.context == 0 and step < STEPS:
                 self.summarise(step, task)
             if self.chance.random() < 0.02:
                 self.judge(step)
@@ -183,8 +184,8 @@ class Teller:
         text = self.text(200)
         said = ev.ModelReplied(request=asked, parts=(TextPart(text),), finish="stop", usage=Usage(1, 200))
         self.add(said, actor="agent")
-        number = step // CONTEXT
-        first = step - CONTEXT + 1
+        number = step // self.context
+        first = step - self.context + 1
         whole = ev.LongText(text, chars=len(text))
         seq = self.add(ev.SummaryWritten(number=number, from_step=first, to_step=step, text=whole, request=asked))
         told = f"{task}\n\nYour own summary of steps {first} to {step}, which are no longer in view:\n\n{text}"
@@ -204,13 +205,13 @@ class Teller:
             self.say({"role": "user", "content": turn}, seq)
 
 
-async def generate(path: Path, events: int) -> int:
+async def generate(path: Path, events: int, context: int = CONTEXT) -> int:
     """Fill a new log at ``path`` with whole sessions until it has at least this many events; how many it has."""
     async with await LogWriter.open(path) as writer:
         number = 0
         while writer.position < events:
             number += 1
-            teller = Teller(number)
+            teller = Teller(number, context)
             await writer.append(*teller.tell(), blobs=teller.blobs)
         return writer.position
 
@@ -220,8 +221,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("log", type=Path)
     parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--context", type=int, default=CONTEXT, help="Steps between two summaries.")
     given = parser.parse_args()
-    print(f"{asyncio.run(generate(given.log, given.events)):,} events in {given.log}")
+    print(f"{asyncio.run(generate(given.log, given.events, given.context)):,} events in {given.log}")
 
 
 if __name__ == "__main__":
