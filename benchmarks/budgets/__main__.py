@@ -13,6 +13,8 @@ from typing import Final, cast
 
 from benchmarks.budgets.figures import HEAD, Figure
 from benchmarks.budgets.machine import described
+from benchmarks.budgets.program import Gone
+from sessions.errors import ApolloError
 
 ROWS: Final[dict[str, str]] = {
     "cpu": "streaming:cpu",
@@ -42,9 +44,13 @@ def main() -> int:
         module, _, function = ROWS[name].partition(":")
         measure = cast("Row", getattr(importlib.import_module(f"benchmarks.budgets.rows.{module}"), function))
         with tempfile.TemporaryDirectory(prefix="apollo-bench-") as folder:
-            for figure in measure(Path(folder), given.quick):
-                print(figure.row(), flush=True)
-                missed += "missed" in figure.verdict
+            try:
+                for figure in measure(Path(folder), given.quick):
+                    print(figure.row(), flush=True)
+                    missed += "missed" in figure.verdict
+            except (Gone, ApolloError) as problem:
+                print(f"| {name} | could not be measured: {problem} | | | | | |", flush=True)
+                missed += 1
     return 1 if missed else 0
 
 

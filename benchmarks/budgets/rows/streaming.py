@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -128,8 +129,12 @@ def _latencies(program: Program, count: int) -> list[float]:
         letter = LETTERS[at % len(LETTERS)].encode()
         began = time.monotonic()
         program.send(letter)
-        if not program.pump(KEY_WAIT, lambda seen, letter=letter: letter in seen):
+        if not program.pump(KEY_WAIT, partial(_holds, letter)):
             raise Gone(f"key {at} was not painted in {KEY_WAIT:.0f} s: {program.tail[-300:]!r}")
         found.append(1000 * (time.monotonic() - began))
         program.pump(chance.uniform(0.02, 0.12))
     return found
+
+
+def _holds(letter: bytes, seen: bytes) -> bool:
+    return letter in seen
