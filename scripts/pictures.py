@@ -54,7 +54,7 @@ async def story(paths: LogPaths) -> None:
     """The five pictures of the README, in the order in which a person would see them."""
     app = ApolloApp(LiveFeed(paths, "human:ada"))
     async with app.run_test(size=SIZE) as pilot:
-        await until(lambda: steps(paths, "tune-lr") >= 6 and steps(paths, "poller") >= 8)
+        await until(lambda: steps(paths, "tune-lr") >= 6 and steps(paths, "poller") >= 8, 120)
         await pilot.press("1", "i", *"let the run end before you judge it")
         await take(pilot, "board")
         await pilot.press("enter")
