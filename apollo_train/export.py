@@ -150,7 +150,7 @@ class Export:
                 stopped = not isinstance(problem, Exception)
                 raise
             finally:
-                journal.close(keep=stopped)
+                journal.close(keep=stopped and not isinstance(self.made, Reporting))
         return report
 
     def _position_of_before(self) -> None:
