@@ -27,7 +27,7 @@ RATE: Final = 50
 """Tokens a second and session."""
 TOKEN: Final = 5
 """Characters of a token, as the scripted server cuts its text."""
-PACE: Final = 0.0192
+PACE: Final = 0.0168
 """Seconds before each token: a sleep of asyncio lasts a little longer than it is told to."""
 TURNS: Final = 12
 TEXT: Final = (
