@@ -46,7 +46,8 @@ class Terminal:
         """Keys by name or character, one at a time, as a person presses them."""
         for key in keys:
             self.child.send(KEYS.get(key, key))
-            self.read(0.06)
+            # The app waits a moment after an escape: it may be the beginning of a sequence.
+            self.read(0.25 if key == "esc" else 0.06)
 
     def type(self, text: str) -> None:
         """All of a text in one write: a burst."""
