@@ -17,7 +17,7 @@ from sessions.host import protocol
 from sessions.host.environments import Environments
 from sessions.host.faults import Faults
 from sessions.host.feed import Feed
-from sessions.host.fleet import RESTARTING, After, Fleet, RunnerFactory
+from sessions.host.fleet import RESTARTING, STOPPED, After, Fleet, RunnerFactory
 from sessions.host.handlers.desk import Desk, waits_for
 from sessions.host.keys import KeyRing
 from sessions.host.lock import HostLock
@@ -153,7 +153,7 @@ class Host:
 
     async def _rest(self, writer: LogWriter, fleet: Fleet, call: protocol.StopHost) -> None:
         """Bring every session to rest; who does not reach a boundary in time is cut off where it is."""
-        reason = RESTARTING if call.restart else "the host was stopped; resume it to let it go on"
+        reason = RESTARTING if call.restart else STOPPED
         left = await fleet.rest(reason, call.timeout if call.at_boundary else 0.0)
         # After a restart they go on from here as after a crash; otherwise the log must not say that they run.
         for summary in left if not call.restart else ():

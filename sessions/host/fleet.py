@@ -19,6 +19,10 @@ After = Literal["start", "crash", "restart", "reboot"]
 
 RESTARTING: Final = "the host restarts"
 """Reason of the pause in which a session waits for a restart of its host; it goes on by itself after that."""
+STOPPED: Final = "the host was stopped; resume it to let it go on"
+"""Reason of the pause in which a session is left by a host that was stopped for good."""
+REBOOTED: Final = "the machine was rebooted; resume it to let it go on"
+"""The same, where the machine took the host with it."""
 
 _log = logging.getLogger(__name__)
 
@@ -82,13 +86,13 @@ class Fleet:
         for and no host got to do is done after a crash.
         """
         goes_on = resume or after in ("crash", "restart")
-        why = "the machine was rebooted" if after == "reboot" else "the host was stopped"
+        waited = {RESTARTING, STOPPED, REBOOTED} if resume else {RESTARTING}
         for summary in sorted(self._writer.summaries().values(), key=lambda each: each.number):
             if summary.origin == "import":
                 continue
             if summary.state in ACTIVE and not goes_on:
-                await self._hold(summary, f"{why}; resume it to let it go on")
-            elif goes_on and summary.state == "paused" and summary.reason == RESTARTING:
+                await self._hold(summary, REBOOTED if after == "reboot" else STOPPED)
+            elif goes_on and summary.state == "paused" and summary.reason in waited:
                 self.runner(summary.session).resume()
             elif goes_on and (_works(summary) or await asyncio.to_thread(self._undone, summary.session)):
                 self.runner(summary.session).start()

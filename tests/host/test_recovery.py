@@ -79,6 +79,22 @@ async def test_the_config_can_let_sessions_go_on_after_a_reboot(tmp_path: Path) 
         assert (host.state(session), host.runners[session].told) == ("running", ["start"])
 
 
+async def test_the_config_can_let_sessions_go_on_after_a_stop(tmp_path: Path) -> None:
+    async with running_host(tmp_path) as host:
+        session = await make_running(host)
+    async with running_host(tmp_path, resume_on_start=True) as host:
+        await until("going on", lambda: host.state(session) == "running")
+        assert host.runners[session].told == ["resume"]
+
+
+async def test_the_config_lets_no_session_go_on_that_a_person_paused(tmp_path: Path) -> None:
+    async with running_host(tmp_path) as host:
+        session = await make_running(host)
+        await host.append(ev.NewEvent(session, ev.StateChanged(state="paused"), actor="human:ada"))
+    async with running_host(tmp_path, resume_on_start=True) as host:
+        assert (host.state(session), session in host.runners) == ("paused", False)
+
+
 async def test_time_in_which_no_host_ran_is_not_active_time(tmp_path: Path) -> None:
     async with running_host(tmp_path, ends="cut", boot=lambda: "one") as host:
         session = await make_running(host)
