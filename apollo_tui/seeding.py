@@ -29,7 +29,7 @@ def seed_of(reader: LogReader, session: str, actor: str) -> Seed:
     window = reader.events(session, newest_first=True, limit=WINDOW)[::-1]
     flags = reader.events(session, kinds=remarks.KINDS | {"flag.set", "flag.removed"})
     cursor = cursor_of(reader, session, actor)
-    unread = [seq for seq, _, _, kind in reader.anchors(session, after=cursor) if kind in COUNTED]
+    unread = [seq for seq, _, _, _ in reader.anchors(session, after=cursor, kinds=COUNTED)]
     return Seed(window, flags, cursor, unread)
 
 

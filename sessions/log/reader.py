@@ -125,9 +125,11 @@ class LogReader:
         """The whole write set that answered ``request``; empty if it was never applied."""
         return [event_of(row) for row in self._rows(BY_REQUEST, request)]
 
-    def anchors(self, session: str, *, after: int = 0, limit: int | None = None) -> list[Anchor]:
-        """Where entries of the transcript begin, in order, without reading a single body."""
-        where, values = _where(session, after, None, sorted(ANCHORS))
+    def anchors(
+        self, session: str, *, after: int = 0, limit: int | None = None, kinds: Collection[str] = ANCHORS
+    ) -> list[Anchor]:
+        """Where entries of the transcript begin (or only those of some ``kinds``), in order, without reading a body."""
+        where, values = _where(session, after, None, sorted(kinds))
         query = f"SELECT seq, step, call, kind FROM events WHERE {where} ORDER BY seq LIMIT ?"
         return self._rows(query, *values, -1 if limit is None else limit)
 
