@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +16,7 @@ from benchmarks.budgets.program import Program
 from benchmarks.budgets.rows.streaming import APP
 
 ESCAPE: Final = "\x1b"
+TOOLONG: Final = "APOLLO_BENCH_TOOLONG"
 
 
 def opening(folder: Path, quick: bool) -> Iterator[Figure]:
@@ -60,6 +64,32 @@ def tail(folder: Path, quick: bool) -> Iterator[Figure]:
     other = busy.percent()
     yield Figure("a session of 100,000 events at its tail, CPU", median(opened), " s", 0.3, None, listed(opened), other)
     yield Figure("leaving and returning to it, CPU", median(returned), " s", 0.1, None, listed(returned), other)
+    yield from _against_toolong(log, folder, 3 if quick else 5)
+
+
+def _against_toolong(log: Path, folder: Path, runs: int) -> Iterator[Figure]:
+    """From the command to the end of the same events: in the app, and as JSON lines in a log viewer."""
+    toolong = os.environ.get(TOOLONG)
+    if not toolong:
+        print(f"| the same session against toolong: set {TOOLONG} to its command | | | | | | |", flush=True)
+        return
+    lines = folder / "long.jsonl"
+    with closing(sqlite3.connect(log)) as connection, lines.open("w") as file:
+        file.writelines(f"{body}\n" for (body,) in connection.execute("SELECT body FROM events ORDER BY id"))
+    app, peer = [], []
+    busy = Contention([])
+    for _ in range(runs + 1):
+        with Program([*APP, "--log", str(log), "--read-only"]) as program:
+            program.until("long-001")
+            program.send("\r")
+            program.settle(1.0)
+            app.append(program.cpu())
+        with Program([toolong, str(lines)]) as program:
+            program.settle(2.0)
+            peer.append(program.cpu())
+    ratio = median(app[1:]) / median(peer[1:])
+    raw = f"{listed(app[1:])} against {listed(peer[1:])} CPU-s, start included"
+    yield Figure("that session against toolong on the same events, CPU", ratio, "×", None, None, raw, busy.percent())
 
 
 def memory(folder: Path, quick: bool) -> Iterator[Figure]:
