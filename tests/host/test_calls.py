@@ -138,14 +138,16 @@ async def test_advice_to_an_ended_session_offers_to_reopen_it_and_does_so_when_a
 async def test_advice_to_a_session_at_its_limit_says_which_and_how_to_raise_it(tmp_path: Path) -> None:
     async with running_host(tmp_path) as host:
         client = await host.client()
-        made = await client.call(new_session("r1", limits=ev.Limits(steps=10)))
+        made = await client.call(new_session("r1", limits=ev.Limits(steps=0)))
         await until("running", lambda: host.state(made.session) == "running")
-        stopped = ev.StateChanged(state="paused", reason="steps: 10 of 10", need="limit")
+        stopped = ev.StateChanged(state="paused", reason="steps: 0 of 0", need="limit")
         await host.append(ev.NewEvent(made.session, stopped))
-        with pytest.raises(RequestRefused, match=r"steps: 10 of 10.*apollo limit 1"):
+        with pytest.raises(RequestRefused, match=r"steps: 0 of 0.*apollo limit 1"):
             await client.call(protocol.QueueAdvice(request="r2", session=made.session, text="go on"))
         raised = await client.call(protocol.SetLimit(request="r3", session=made.session, name="steps", delta=5))
-        assert raised.note.startswith("steps: 15")
+        assert raised.note.startswith("steps: 5")
+        queued = await client.call(protocol.QueueAdvice(request="r5", session=made.session, text="go on"))
+        assert (queued.number, host.state(made.session)) == (1, "paused")
         with pytest.raises(RequestRefused, match="whole number"):
             await client.call(protocol.SetLimit(request="r4", session=made.session, name="steps", value=1.5))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from sessions.agent.budget import reached
 from sessions.agent.deliver import about_text
 from sessions.fold.summary import OpenAdvice, Summary
 from sessions.host.handlers.desk import Desk, only_people, refused, text_of, waits_for
@@ -23,7 +24,7 @@ async def queue(desk: Desk, call: QueueAdvice, actor: str) -> Done:
     async with desk.turn(call.session):
         s = desk.summary(call.session)
         desk.check_runs_here(s)
-        reopens = _check_open(s, call.reopen)
+        reopens = _check_open(s, call.reopen, desk.clock())
         what = ""
         if call.about is not None:
             await check_target(desk, s, call.about)
@@ -90,7 +91,7 @@ async def answer(desk: Desk, call: Answer, actor: str) -> Done:
     return committed
 
 
-def _check_open(s: Summary, reopen: bool) -> bool:
+def _check_open(s: Summary, reopen: bool, now: int) -> bool:
     """Whether the session has to be reopened for advice. Raises RpcError if it has to and was not asked for."""
     if s.state == "archived":
         raise refused(f"session {s.number} is archived: `apollo resume {s.number}` brings it back first")
@@ -99,6 +100,8 @@ def _check_open(s: Summary, reopen: bool) -> bool:
         return False
     if reopen:
         return True
+    if at_limit and not reached(s, now, step=s.step):
+        return False  # the limit was raised: the advice waits until somebody resumes it
     if at_limit:
         raise refused(
             f"session {s.number} stands at its limit ({s.reason}): raise it with `apollo limit {s.number} NAME +N`, "
