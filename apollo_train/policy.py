@@ -71,8 +71,10 @@ class FlagRules(_Table, frozen=True):
     adjudicators: tuple[str, ...] = ()
     propagation: Literal["this", "until_recovery", "to_end", "first_error"] = "this"
     """How far a human's bad flag reaches; flags of rules and judges never propagate."""
-    scope: Literal["message", "call", "reasoning"] = "message"
-    """What a flagged call masks where a format can: its whole reply, its own span, or its span and the reasoning."""
+    scope: Literal["format", "message", "call", "reasoning"] = "format"
+    """What a flagged call masks: as little as the format can say (its own span in token formats, its whole reply in
+    message formats), always its whole reply, only its own span, or its span and the reasoning.
+    """
 
 
 class RuleMasks(_Table, frozen=True):

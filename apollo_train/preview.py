@@ -115,7 +115,7 @@ def _target(mask: ReplyMask, policy: FilterPolicy) -> list[Span]:
             case CallPart():
                 number += 1
                 cell, label, text = cells.get(("call", number)), f"call {number}", f"{part.name} {part.arguments}"
-        whole = policy.flags.scope == "message" or cell is None
+        whole = policy.flags.scope in ("format", "message") or cell is None
         trained = mask.trained if whole or cell is None else cell.trained
         reason = "" if trained else ((cell.reason if cell else "") or mask.reason)
         spans.append(Span(text, "trained" if trained else "masked", label, reason))

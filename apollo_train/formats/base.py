@@ -107,7 +107,7 @@ class Choosy(Protocol):
 
 def whole_replies_only(name: str, policy: FilterPolicy) -> str:
     """The refusal of formats that train a reply whole or not at all."""
-    if policy.flags.scope == "message":
+    if policy.flags.scope in ("format", "message"):
         return ""
     return (
         f"{name} trains a reply whole or not at all, and the policy says flags.scope = {policy.flags.scope!r}: "

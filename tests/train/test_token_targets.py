@@ -65,7 +65,8 @@ def test_rows_train_targets_and_nothing_else(log: Path, tmp_path: Path) -> None:
 
 def test_a_reply_with_every_cell_masked_is_dropped_with_its_reason(log: Path, tmp_path: Path) -> None:
     made = TokensFormat(fake_renderer())
-    export(log, tmp_path / "rows.jsonl", made, FilterPolicy(targets=TargetRules(text_only=True)))
+    whole = FilterPolicy(flags=FlagRules(scope="message"), targets=TargetRules(text_only=True))
+    export(log, tmp_path / "rows.jsonl", made, whole)
     assert made.report.dropped == {"flagged": 2}
     assert made.report.masked == {}
 
@@ -155,6 +156,8 @@ def test_twins_are_written_as_often_as_they_weigh(log: Path, tmp_path: Path) -> 
         "2": 2,
         "4+advice": 1,
         "4-advice": 1,
+        "5+advice": 1,
+        "5-advice": 1,
         "6+advice": 1,
         "6-advice": 1,
         "7+advice": 1,

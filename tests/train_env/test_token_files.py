@@ -14,13 +14,13 @@ from apollo_train.export import run_export
 from apollo_train.formats.token_files import page, write_report
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.judgement import judgement_of
-from apollo_train.policy import FilterPolicy, TargetRules
+from apollo_train.policy import FilterPolicy, FlagRules, TargetRules
 from apollo_train.rows import Weigher
 from apollo_train.samples import Source
 from apollo_train.templates.packing import Row
 from sessions.log.reader import LogReader
 
-POLICY = FilterPolicy(targets=TargetRules(text_only=True))
+POLICY = FilterPolicy(flags=FlagRules(scope="message"), targets=TargetRules(text_only=True))
 
 
 def rows_of(reader: LogReader, made: TokensFormat, policy: FilterPolicy) -> list[Row]:
