@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from typing import Final
 
 from rich.cells import cell_len, get_character_cell_size
 
 from widgets.sanitise import clean
 from widgets.views import Line, Role, Span
+
+_CONTROL: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
 def char_width(char: str) -> int:
@@ -114,8 +118,8 @@ def slice_line(line: Line, start: int, end: int) -> Line:
 
 
 def harmless(line: Iterable[Span]) -> Line:
-    """The line, cleaned before a cut can part a sequence; a line that is clean already costs next to nothing."""
-    return tuple((clean(text), role) for text, role in line)
+    """The line, cleaned before a cut can part a sequence, if there is one in it."""
+    return tuple((clean(text) if _CONTROL.search(text) else text, role) for text, role in line)
 
 
 def wrap_line(line: Line, cells: int) -> list[Line]:
