@@ -50,7 +50,9 @@ class Apollo:
         """The words that run ``apollo`` with this log."""
         return [sys.executable, "-P", "-m", "apollo_tui", "--log", str(self.log), *args]
 
-    def run(self, *args: str, check: bool = True, timeout: float = 60, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:  # fmt: skip
+    def run(
+        self, *args: str, check: bool = True, timeout: float = 60, cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run one command; with ``check``, a non-zero exit is an AssertionError with what it said."""
         done = subprocess.run(
             self.command(*args), env=self.env, capture_output=True, text=True, timeout=timeout, cwd=cwd or self.folder
