@@ -69,7 +69,7 @@ def test_a_stopped_host_holds_its_sessions_and_only_a_person_lets_them_go_on(apo
 
 
 def test_a_killed_host_comes_back_and_its_sessions_go_on_without_a_second_start_of_a_job(apollo: Apollo) -> None:
-    poller = apollo.json("demo", "--headless", "--pace", "0.2")[1]["id"]
+    poller = apollo.json("demo", "--headless", "--pace", "0.1")[1]["id"]
     wait_for("the job", lambda: apollo.events(poller, "job.started"))
     first = apollo.kill_host()
     wait_for("another host", lambda: (pid := apollo.host_pid()) and pid != first and pid, seconds=20)

@@ -16,6 +16,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from apollo_tui.cli.looking import event_json
+from apollo_tui.cli.shared import row_of
+from sessions.clock import now_ms
+from sessions.log.reader import LogReader
+
 T = TypeVar("T")
 
 
@@ -66,15 +71,18 @@ class Apollo:
         return json.loads(self.run(*args, "--json").stdout)
 
     def events(self, session: str, *kinds: str) -> list[dict[str, Any]]:
-        """The events of a session as objects."""
-        given = [word for kind in kinds for word in ("--kind", kind)]
-        return [json.loads(line) for line in self.run("log", session, *given, "--json").stdout.splitlines()]
+        """The events of a session as ``log --json`` prints them, read here: polling must not cost a process each."""
+        with LogReader(self.log) as reader:
+            found = reader.events(reader.find(session), kinds=kinds or None)
+        return [json.loads(event_json(event)) for event in found]
 
     def session(self, prefix: str) -> dict[str, Any]:
-        """The row of ``ls`` for a session id or title."""
-        rows = [row for row in self.json("ls", "--all") if prefix in (row["id"], row["title"])]
-        assert rows, f"no session {prefix}"
-        return rows[0]
+        """The row of ``ls --all --json`` for a session id or title."""
+        with LogReader(self.log) as reader:
+            rows = [row_of(summary, now_ms()) for summary in reader.summaries()]
+        found = [row for row in rows if prefix in (row["id"], row["title"])]
+        assert found, f"no session {prefix}"
+        return found[0]
 
     def host_pid(self) -> int | None:
         """The host's pid, None if none runs."""

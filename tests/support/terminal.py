@@ -19,9 +19,11 @@ import pexpect
 import pyte
 
 KEYS = {
-    "enter": "\r", "esc": "\x1b", "tab": "\t", "up": "\x1b[A", "down": "\x1b[B", "space": " ",
+    "enter": "\r", "esc": "\x1b", "tab": "\t", "up": "\x1b[A", "down": "\x1b[B", "right": "\x1b[C", "space": " ",
     "ctrl+s": "\x13", "ctrl+g": "\x07", "ctrl+j": "\n", "pageup": "\x1b[5~", "pagedown": "\x1b[6~",
 }  # fmt: skip
+OTHER_TERMINAL = ("NO_COLOR", "TMUX", "SSH_TTY", "SSH_CONNECTION", "COLUMNS", "LINES")
+"""Variables that say something of the terminal that the tests are started from."""
 PRIVATE = re.compile(rb"\x1b\[[<>=][0-9;]*[a-zA-Z]|\x1b\[\?[0-9;]*\$p")
 """Questions and modes that pyte takes for text; no cell of the screen depends on them."""
 
@@ -35,7 +37,7 @@ class Terminal:
         self.raw = b""
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
-        plain = {name: value for name, value in env.items() if name not in ("NO_COLOR", "TMUX", "SSH_TTY")}
+        plain = {name: value for name, value in env.items() if name not in OTHER_TERMINAL}
         self.child: Any = pexpect.spawn(
             command[0], list(command[1:]), env=plain | {"TERM": "xterm-256color", "LANG": "C.UTF-8"}, cwd=str(cwd),
             dimensions=(rows, columns), timeout=10,
