@@ -21,6 +21,8 @@ class Attention:
         self.at: Key | None = None
         """The signal that ``!`` went to last."""
         self._known: dict[str, tuple[Summary, int, list[Signal]]] = {}
+        self._after: list[Key] = []
+        """What came after that signal when ``!`` went to it."""
 
     def of(self, summary: Summary, now: int) -> list[Signal]:
         """The signals of one session, most urgent first."""
@@ -58,6 +60,13 @@ class Attention:
     def next(self, summaries: Iterable[Summary], now: int, here: str | None) -> Signal | None:
         """Where ``!`` leads from session ``here``: the worst first; from one that it led to, the one after it."""
         found = self.round(summaries, now)
+        if not found:
+            return None
         keys = [key_of(signal) for signal in found]
-        at = keys.index(self.at) if self.at in keys and self.at is not None and self.at[0] == here else -1
-        return found[(at + 1) % len(found)] if found else None
+        at = 0
+        if self.at is not None and self.at[0] == here:
+            # The signal may be gone because it was seen to: the way goes on from there all the same.
+            after = keys[keys.index(self.at) + 1 :] if self.at in keys else self._after
+            at = next((keys.index(key) for key in after if key in keys), 0)
+        self.at, self._after = keys[at], keys[at + 1 :]
+        return found[at]

@@ -38,11 +38,10 @@ class Attending(Advising):
         if found is None:
             self.say("nobody needs you, and nothing waits to be looked at")
             return
-        attention.at = key_of(found)
         every = [key_of(signal) for signal in attention.round(summaries, now)]
         self.attend(found.session, found.place)
         name = self.desk.steering.name(found.session)
-        self.apollo.say(f"{every.index(attention.at) + 1} of {len(every)} · {name}: {found.reason}")
+        self.apollo.say(f"{every.index(key_of(found)) + 1} of {len(every)} · {name}: {found.reason}")
         if found.rule == "advice_outcome":
             self.act(self._ask_outcome_of(found))
 

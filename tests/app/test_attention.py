@@ -36,6 +36,19 @@ async def three(feed: FakeFeed) -> tuple[str, str, str]:
     return well, loops, asks
 
 
+async def test_the_way_goes_on_from_a_session_that_was_seen_to(feed: FakeFeed) -> None:
+    _, loops, asks = await three(feed)
+    last = await looping(feed, "last")
+    async with running(feed) as (app, pilot):
+        for session in (asks, loops):
+            await pilot.press("exclamation_mark")
+            await until(pilot, lambda session=session: selected(app)[0] == session)  # type: ignore[misc]
+        await pilot.press("d")
+        await until(pilot, lambda: judged(feed) == [("repeated_action", "done")])
+        await pilot.press("exclamation_mark")
+        await until(pilot, lambda: selected(app)[0] == last)
+
+
 def judged(feed: FakeFeed) -> list[tuple[str, str]]:
     with LogReader(feed.paths.log) as reader:
         found = [event.body for event in reader.stream() if isinstance(event.body, ev.SignalJudged)]

@@ -1,0 +1,300 @@
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from apollo_process import Apollo, wait_for
+from night import begun, let_hours_pass
+from terminal import Terminal
+
+from sessions.attention.signals import signals
+from sessions.clock import now_ms
+from sessions.fold.summary import Summary
+from sessions.log.events import AdviceDelivered
+from sessions.log.reader import LogReader
+
+pytestmark = pytest.mark.pty
+
+HOURS = 8
+MOST_KEYS = 10
+"""From the start of the app to the first needed advice, besides its text."""
+DRIFTS = {"tune-lr": "killed_healthy_job", "formats": "malformed_streak", "poller": "polling_streak"}
+"""Whom ``!`` must lead to, in its order, and by which rule."""
+ADVICE = {
+    "tune-lr": "a falling loss is a healthy run: let it train to the end",
+    "formats": "arguments are one JSON object, with the fields that the tool names",
+    "poller": "one wait for the job instead of asking again and again",
+}
+NUMBERS = {"1": "tune-lr", "2": "poller", "3": "formats"}
+MARKED = re.compile(r"^\W*(\d+) ▸ .*\[(trained.*?|masked: .*?)\]", re.M)
+"""A row of the training view: the first call of a step, and what the view says of it."""
+WRONG = {"signal": "x", "malformed": "f"}
+"""The label that an item of the review gets, by why it is there: impatience, formatting."""
+
+
+class Annotator(Terminal):
+    """Counts the keys that are pressed one by one; text is typed."""
+
+    keys = 0
+
+    def press(self, *keys: str) -> None:
+        self.keys += len(keys)
+        super().press(*keys)
+
+
+@pytest.fixture
+def apollo(tmp_path: Path) -> Iterator[Apollo]:
+    product = Apollo(tmp_path)
+    config = tmp_path / "config" / "apollo-tui" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text("[host]\nresume_on_start = true\n")
+    yield product
+    product.close()
+
+
+@pytest.fixture
+def opened(apollo: Apollo) -> Iterator[Callable[[str], Annotator]]:
+    """``opened(text)`` opens the app and waits for a text on its screen; none of them is left behind."""
+    terminals: list[Annotator] = []
+
+    def open_app(text: str) -> Annotator:
+        terminal = Annotator(apollo.command(), apollo.env, apollo.folder)
+        terminals.append(terminal)
+        terminal.wait("the app", text)
+        return terminal
+
+    yield open_app
+    for terminal in terminals:
+        terminal.close()
+
+
+def summaries(apollo: Apollo) -> dict[str, Summary]:
+    with LogReader(apollo.log) as reader:
+        return {summary.title: summary for summary in reader.summaries()}
+
+
+def rules(apollo: Apollo) -> dict[str, set[str]]:
+    """Which rules say something, by session."""
+    found = {title: {signal.rule for signal in signals(now, now_ms())} for title, now in summaries(apollo).items()}
+    return {title: said for title, said in found.items() if said}
+
+
+def test_a_night_away_then_digest_advice_a_span_the_review_and_an_export_that_trains_what_the_view_showed(
+    apollo: Apollo, opened: Callable[[str], Annotator]
+) -> None:
+    sessions = go_home(apollo, opened)
+    pass_the_night(apollo)
+
+    ada = opened("you left")
+    read_the_digest(ada, apollo, sessions["formats"])
+    ada.press("esc", "esc")
+    follow_to(ada, "tune-lr")
+    advise(ada, "tune-lr")
+    assert ada.keys <= MOST_KEYS
+    flag_span(ada)
+    follow_to(ada, "formats")
+    raise_the_limit(ada)
+    advise(ada, "formats")
+    ada.press("p")
+    follow_to(ada, "poller")
+    advise(ada, "poller")
+    wait_for("the advised to come to their ends", lambda: all_ended(apollo), seconds=40)
+    for title in DRIFTS:
+        followed(apollo, sessions[title], ADVICE[title])
+
+    clear_the_review(ada)
+    ada.press("esc")
+    shown = {title: training_shown(ada, number) for number, title in NUMBERS.items()}
+    written = export(ada, apollo)
+    assert set(written) == {sessions[title] for title in DRIFTS}
+    for title, (trained, of, words) in shown.items():
+        weights = written[sessions[title]]
+        assert (sum(weights.values()), len(weights)) == (trained, of)
+        for step, said in words.items():
+            assert said.startswith("trained") == bool(weights[step]), (title, step, said)
+    _, steps, words = shown["tune-lr"]
+    assert set(words) == set(range(1, steps + 1))
+    flagged = [step for step, said in words.items() if said == "masked: flagged"]
+    assert flagged == list(range(flagged[0], flagged[0] + 3))
+    _, steps, words = shown["formats"]
+    assert set(words) == set(range(1, steps + 1))
+    assert {step for step, said in words.items() if said == "masked: malformed"} >= {3, 4, 7, 8, 9, 10}
+
+
+def go_home(apollo: Apollo, opened: Callable[[str], Annotator]) -> dict[str, str]:
+    """Eight sessions are begun, one is looked at, and the app is left; their ids by title."""
+    apollo.run("host", "start")
+    sessions = begun(apollo.log, "human:tester")
+    evening = opened("8 steady-5")
+    evening.press("enter")
+    evening.wait("something to be read", lambda: cursors(apollo, sessions["tune-lr"]))
+    evening.press("esc", "q")
+    evening.wait("the end of the app", lambda: not evening.running or evening.press("q"))
+    return sessions
+
+
+def cursors(apollo: Apollo, session: str) -> int:
+    with LogReader(apollo.log) as reader:
+        return len(reader.events(session, kinds=("cursor.moved",)))
+
+
+def pass_the_night(apollo: Apollo) -> None:
+    """The evening lies hours back, and three sessions have drifted since."""
+    apollo.run("host", "stop")
+    let_hours_pass(apollo.log, HOURS * 3_600_000)
+    apollo.run("host", "start")
+    drifted = {title: {rule} for title, rule in DRIFTS.items()}
+    wait_for("three sessions to drift", lambda: rules(apollo) == drifted, seconds=40)
+    wait_for(
+        "the others to rest", lambda: {now.state for t, now in summaries(apollo).items() if "steady" in t} == {"paused"}
+    )
+
+
+def read_the_digest(ada: Annotator, apollo: Apollo, session: str) -> None:
+    """The table names the three; the figures of one that rests are those of the command line."""
+    assert f"you left {HOURS} h 00" in ada.text()
+    [told] = apollo.json("digest", session)
+    figures = [figure for figure in told["figures"].values() if figure["value"]]
+    row = re.search(r"(\w) 3 formats", ada.text())
+    assert row
+    ada.press(row[1])
+    ada.wait("its figures", "enter goes there")
+    shown = ada.text()
+    for name, figure in told["figures"].items():
+        if figure["value"] and name != "away":
+            assert figure["said"] in shown, name
+    assert len(figures) > 5
+
+
+def follow_to(ada: Annotator, title: str) -> None:
+    """``!`` leads there next, and says why."""
+    ada.press("!")
+    ada.wait(f"the way to {title}", lambda: re.search(rf"\d of \d · \d {title}: ", ada.text()))
+
+
+def raise_the_limit(ada: Annotator) -> None:
+    ada.press(":")
+    ada.wait("the command line", "limit NAME VALUE")
+    ada.type("limit steps +30")
+    ada.wait("the command", ": limit steps +30")
+    ada.press("enter")
+    ada.wait("the receipt", "steps: 40")
+
+
+def all_ended(apollo: Apollo) -> bool:
+    return all(now.state == "finished" for title, now in summaries(apollo).items() if title in DRIFTS)
+
+
+def followed(apollo: Apollo, session: str, text: str) -> None:
+    """The advice was delivered as it was written."""
+    with LogReader(apollo.log) as reader:
+        [delivered] = reader.events(session, kinds=("advice.delivered",))
+        assert isinstance(delivered.body, AdviceDelivered)
+        assert text in delivered.body.text
+
+
+def advise(ada: Annotator, title: str) -> None:
+    ada.press("i")
+    ada.wait("the composer", lambda: re.search(rf"advise \d {title}", ada.text()))
+    ada.type(ADVICE[title])
+    ada.wait("the text", ADVICE[title])
+    ada.read(0.3)  # a return at the heels of a burst is part of a paste
+    ada.press("enter")
+    ada.wait("the receipt", lambda: re.search(rf"queued: advice to \d {title}", ada.text()))
+
+
+def flag_span(ada: Annotator) -> None:
+    """From the kill, where ``!`` led to and the selection still is, back to the first impatient look."""
+    ada.press("V")
+    found = ada.wait("one end of the span", lambda: re.search(r"span from step (\d+)", ada.text()))
+    kill = int(found[1])
+    ada.press("[", "[", "F")
+    ada.wait("the labels", f"about the call {kill - 2}.1")
+    ada.press("right")
+    ada.wait("the span", f"about steps {kill - 2} to {kill}")
+    ada.press("x")
+    ada.wait("the receipt", f"{kill - 2}-{kill}: impatience")
+
+
+def clear_the_review(ada: Annotator) -> None:
+    """A label for what went wrong, a sign-off for whom all is well with, and on for the rest; until nothing is left."""
+    ada.press("r")
+    ada.wait("the queue", lambda: left(ada))
+    while before := left(ada):
+        bar = ada.text().splitlines()[1]
+        if "steady" in bar:
+            ada.press("S")
+            ada.wait("the sign-off", "sign off")
+            ada.press("g")
+        elif label := next((key for why, key in WRONG.items() if bar.startswith(f" {why} ")), None):
+            ada.press("F")
+            ada.wait("the labels", "a letter or enter sets it")
+            ada.press(label)
+        else:
+            ada.press("s")
+        ada.wait("the next item", lambda before=before: left(ada) != before)
+    assert "nothing to review" in ada.text()
+
+
+def left(ada: Annotator) -> int | None:
+    """How many items the review has left; None while it is being read."""
+    found = re.search(r"(\d+) done · ([\d,]+) left", ada.text())
+    return int(found[2]) if found else None
+
+
+def training_shown(ada: Annotator, number: str) -> tuple[int, int, dict[int, str]]:
+    """What the training view says of a session: replies trained, of all, and the word at the first call of each step.
+
+    Polls that are folded into one row have no word.
+    """
+    ada.press(number, "esc", "enter", "m")
+    found = ada.wait("the counts", lambda: re.search(r"trained +(\d+) of (\d+) replies$", ada.text(), re.M))
+    trained, of = int(found[1]), int(found[2])
+    ada.press("g")
+    ada.wait("the task", "◆ task")
+    words: dict[int, str] = {}
+    before = ""
+    while (page := settled(ada)) != before:
+        words |= {
+            int(step): word for step, word in re.findall(r"^\W*(\d+) ▸ .*\[(trained.*?|masked: .*?)\]", page, re.M)
+        }
+        before = page
+        ada.press("space")
+    ada.press("esc")
+    ada.wait("the board", lambda: "training view" not in ada.text())
+    return trained, of, words
+
+
+def settled(ada: Annotator) -> str:
+    """The screen below its title, once it stays as it is."""
+    before = ""
+    while (now := ada.text().partition("\n")[2]) != before:
+        before = now
+        ada.read(0.15)
+    return now
+
+
+def export(ada: Annotator, apollo: Apollo) -> dict[str, dict[int, int]]:
+    """The three that ended, as ``openai``: per session the weight of each reply by step."""
+    ada.press("e")
+    ada.wait("the export menu", "tokens trained")
+    for number, title in NUMBERS.items():
+        while not re.search(rf"›\s+\[.\] {number} {title}", ada.text()):
+            ada.press("j" if number != "1" else "k")
+        if f"[ ] {number} {title}" in ada.text():
+            ada.press("x")
+    ada.wait("three sessions to be chosen", "3 sessions")
+    ada.press("tab")
+    while "format  openai" not in ada.text():
+        ada.press("l")
+    ada.press("w")
+    ada.wait("the file", "✓ wrote")
+    [out] = apollo.folder.glob("*.openai.jsonl")
+    found: dict[str, dict[int, int]] = {}
+    for row in map(json.loads, out.read_text("utf-8").splitlines()):
+        replies = [message for message in row["messages"] if message["role"] == "assistant"]
+        found[row["meta"]["session"]] = {step: reply["weight"] for step, reply in enumerate(replies, start=1)}
+    return found
