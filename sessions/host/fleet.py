@@ -91,7 +91,9 @@ class Fleet:
             if summary.origin == "import":
                 continue
             if summary.state in ACTIVE and not goes_on:
-                await self._hold(summary, REBOOTED if after == "reboot" else STOPPED)
+                # A runner is there already: a person resumed or made it since this very host began to listen.
+                if summary.session not in self._runners:
+                    await self._hold(summary, REBOOTED if after == "reboot" else STOPPED)
             elif goes_on and summary.state == "paused" and summary.reason in waited:
                 self.runner(summary.session).resume()
             elif goes_on and (_works(summary) or await asyncio.to_thread(self._undone, summary.session)):

@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from apollo_process import wait_for
 from hosting import Running, new_session, paths_in, running_host, until
 
-from sessions.host import protocol
+from sessions.host import app, protocol
+from sessions.host.client import call_once
 from sessions.jobs.processes import boot_id
 from sessions.log import events as ev
 from sessions.log.reader import LogReader
@@ -42,6 +44,25 @@ async def test_after_a_stop_sessions_stay_held_and_say_why(tmp_path: Path) -> No
         assert [type(body).__name__ for body in bodies] == ["HostStarted", "HostStopped", "HostStarted"]
         assert isinstance(bodies[-1], ev.HostStarted)
         assert bodies[-1].after == "start"
+
+
+async def test_what_a_person_resumes_while_the_host_still_starts_is_not_held_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_host(tmp_path) as host:
+        session = await make_running(host)
+
+    def slowly(_: object) -> None:
+        """What the host does between listening and taking over, in a thread of its own."""
+        resume = protocol.Control(request="early", session=session, verb="resume")
+        call_once(paths_in(tmp_path), resume, actor="human:ada", start=False)
+        with LogReader(paths_in(tmp_path).log) as reader:
+            wait_for("running", lambda: (found := reader.summary(session)) and found.state == "running")
+
+    monkeypatch.setattr(app, "_import_providers", slowly)
+    async with running_host(tmp_path) as host:
+        assert host.state(session) == "running"
+        assert "hold" not in host.runners[session].told
 
 
 async def test_after_a_restart_sessions_go_on(tmp_path: Path) -> None:
