@@ -95,8 +95,8 @@ def _play(plan: Plan, product: Product, parallel: int, timeout: float, retry: bo
     playing = Playing(
         plan, product, lambda _, result: click.echo(plain_line(result_line(result))), parallel=parallel, timeout=timeout
     )
-    product.start_host()
     try:
+        product.start_host()
         with LogReader(product.log) as reader:
             playing.run(reader, retry=retry)
     except BaseException as problem:
