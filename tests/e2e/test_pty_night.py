@@ -3,11 +3,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from apollo_process import Apollo, wait_for
-from night import begun, let_hours_pass
+from night import EIGHT, begun, let_hours_pass
 from terminal import Terminal
 
 from sessions.attention.signals import signals
@@ -132,8 +133,15 @@ def go_home(apollo: Apollo, opened: Callable[[str], Annotator]) -> dict[str, str
     evening.press("enter")
     evening.wait("something to be read", lambda: cursors(apollo, sessions["tune-lr"]))
     evening.press("esc", "q")
-    evening.wait("the end of the app", lambda: not evening.running or evening.press("q"))
+    evening.wait("the end of the app", partial(left_for_home, evening))
     return sessions
+
+
+def left_for_home(evening: Annotator) -> bool:
+    """Whether the app has ended; what would stand still overnight is read on the way out, if there is any."""
+    if evening.running and "q leaves" in evening.text():
+        evening.press("q")
+    return not evening.running
 
 
 def cursors(apollo: Apollo, session: str) -> int:
@@ -154,7 +162,8 @@ def pass_the_night(apollo: Apollo) -> None:
 
 
 def read_the_digest(ada: Annotator, apollo: Apollo, session: str) -> None:
-    """The table names the three; the figures of one that rests are those of the command line."""
+    """The table has a row for each; the figures of one that rests are those of the command line."""
+    assert all(f" {number} {title}" in ada.text() for number, title in enumerate(EIGHT, start=1))
     assert f"you left {HOURS} h 00" in ada.text()
     [told] = apollo.json("digest", session)
     figures = [figure for figure in told["figures"].values() if figure["value"]]
@@ -235,8 +244,12 @@ def clear_the_review(ada: Annotator) -> None:
             ada.press(label)
         else:
             ada.press("s")
-        ada.wait("the next item", lambda before=before: left(ada) != before)
+        ada.wait("the next item", partial(is_past, ada, before))
     assert "nothing to review" in ada.text()
+
+
+def is_past(ada: Annotator, before: int) -> bool:
+    return left(ada) != before
 
 
 def left(ada: Annotator) -> int | None:
