@@ -33,7 +33,7 @@ UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
     "--tasks",
     required=True,
     multiple=True,
-    type=click.Path(path_type=Path, exists=True),
+    type=click.Path(path_type=Path),
     metavar="FOLDER|FILE",
     help="Task files, or a folder of them (may be given again).",
 )

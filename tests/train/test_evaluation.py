@@ -33,6 +33,7 @@ SCRIPT = {
     "trained": {"turns": [write("0.5"), SCORE, write("0.4"), SCORE, FINISH]},
     "refused": {"turns": [{"faults": [{"status": 400, "message": "no such model here"}] * 50}]},
     "endless": {"turns": [write("0.1") | {"pause": 0.02}]},
+    "flaky": {"turns": [write("0.9") | {"faults": [{"status": 400, "message": "loading"}]}, SCORE, FINISH]},
     "slow": {"turns": [WAIT, FINISH]},
 }
 
@@ -116,21 +117,27 @@ def test_sessions_that_do_not_finish_are_counted_by_reason_and_hold_nothing_up(
     apollo: Apollo, url: str, tmp_path: Path
 ) -> None:
     folder = tasks(tmp_path / "tasks", one="higher")
-    more = ("--limit", "steps=3", "--timeout", "3s")
-    words = command(apollo, folder, url, "refused", "endless", "slow", more=more)
+    more = ("--limit", "steps=4", "--timeout", "3s")
+    words = command(apollo, folder, url, "refused", "endless", "slow", "flaky", more=more)
     said = run(apollo, words)
     found = report(apollo)
     assert found["endings"] == {
         "openai:refused": {"needs_you (provider)": 1},
         "openai:endless": {"limit": 1},
         "openai:slow": {"timeout": 1},
+        "openai:flaky": {"needs_you (provider)": 1},
     }
     scores = [each for each in found["differences"] if "score" in each["measure"]]
-    assert [(each["mean"], each["left_out"]) for each in scores] == [(None, 1)] * 4
+    assert [(each["mean"], each["left_out"]) for each in scores] == [(None, 1)] * 6
     assert "no such model here" in said
     assert {row["state"] for row in apollo.json("ls")} == {"stopped"}
     run(apollo, words)
-    assert report(apollo)["sessions"] == found["sessions"] and len(apollo.json("ls")) == 3
+    assert report(apollo)["sessions"] == found["sessions"] and len(apollo.json("ls")) == 4
+    run(apollo, [*words, "--retry"])
+    again = report(apollo)["sessions"]
+    assert [each["session"] for each in again] == [each["session"] for each in found["sessions"]]
+    assert [each["how"] for each in again] == ["needs_you (provider)", "limit", "timeout", "finished"]
+    assert again[3]["best"] == 0.9
 
 
 def test_a_killed_and_an_interrupted_evaluation_go_on_with_the_sessions_that_are_there(
@@ -173,6 +180,7 @@ def steps(apollo: Apollo) -> int:
     ("words", "said"),
     [
         (("--tasks", "empty", "--model", "openai:m"), "there are no tasks in"),
+        (("--tasks", "gone.md", "--model", "openai:m"), "gone.md: cannot be read: No such file"),
         (("--tasks", "tasks", "--model", "nobody:m"), "'nobody:m' is no model"),
         (("--tasks", "tasks", "--model", "openai:m", "--base-url", "gpu-box:8000"), "is no address"),
         (("--tasks", "tasks", "--model", "openai:m", "--base-url", "http://127.0.0.1:9/v1"), "nobody answers at"),
