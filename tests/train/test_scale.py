@@ -6,8 +6,8 @@ from pathlib import Path
 
 from benchmarks.export.generate import generate
 
-CODE = """
-import resource, sys
+CODE = r"""
+import re, sys
 from pathlib import Path
 from apollo_train.export import run_export
 from apollo_train.policy import PRESETS
@@ -16,7 +16,8 @@ log, name, out, count = sys.argv[1:]
 with LogReader(Path(log)) as reader:
     sessions = [summary.session for summary in reader.summaries()][:int(count)]
     run_export(reader, sessions, PRESETS["default"], name, Path(out))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+# Of this program alone: ru_maxrss would also know how large the process was that started it.
+print(int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) // 1024)
 """
 
 
