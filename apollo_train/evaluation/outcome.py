@@ -81,7 +81,7 @@ def ending(events: Sequence[Event]) -> Ending:
     if body.state == "finished":
         return Ending("finished", body.reason)
     if body.state == "paused" and body.need == "limit":
-        return Ending("limit", body.reason)
+        return Ending("limit", body.reason.partition(";")[0])  # the rest tells how to raise it, too late here
     if body.state == "needs_you":
         return Ending(f"needs_you ({body.need or 'other'})", body.reason)
     by = f" by {actor}" if body.state in ENDED | {"paused"} and body.state != "failed" else ""

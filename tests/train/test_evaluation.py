@@ -129,7 +129,7 @@ def test_sessions_that_do_not_finish_are_counted_by_reason_and_hold_nothing_up(
     }
     scores = [each for each in found["differences"] if "score" in each["measure"]]
     assert [(each["mean"], each["left_out"]) for each in scores] == [(None, 1)] * 6
-    assert "no such model here" in said
+    assert "no such model here" in said and "budget used up: 4 of 4 steps  best" in said
     assert {row["state"] for row in apollo.json("ls")} == {"stopped"}
     run(apollo, words)
     assert report(apollo)["sessions"] == found["sessions"] and len(apollo.json("ls")) == 4
