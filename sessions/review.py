@@ -55,4 +55,3 @@ def queue(
             if item.key not in skipped:
                 found.append(((item.rank, summary.number, item.seq), item))
     return [item for _, item in sorted(found, key=lambda pair: pair[0])]
-

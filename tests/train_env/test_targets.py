@@ -140,7 +140,8 @@ def test_parts_that_a_template_does_not_render_are_named(reader: LogReader) -> N
 
 def logged(sample: StepSample, **more: Any) -> StepSample:
     body = msgspec.structs.replace(sample.mask.event.body, **more)  # type: ignore[type-var]  # a reply
-    return replace(sample, mask=msgspec.structs.replace(sample.mask, event=msgspec.structs.replace(sample.mask.event, body=body)))
+    event = msgspec.structs.replace(sample.mask.event, body=body)
+    return replace(sample, mask=msgspec.structs.replace(sample.mask, event=event))
 
 
 def test_the_stop_that_the_server_names_is_taken_if_it_is_one(reader: LogReader) -> None:

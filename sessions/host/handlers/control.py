@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from sessions.agent.budget import reached
 from sessions.fold.summary import Summary
 from sessions.host.handlers.desk import Desk, only_people, refused, waits_for
 from sessions.host.keys import key_variable
@@ -69,8 +70,9 @@ def _resume(s: Summary) -> Plan:
         raise refused(f"session {s.number} waits for an answer: `apollo answer {s.number} TEXT`")
     if s.state == "archived":
         return _unarchive(s)
-    note = f"{s.reason}; if that still holds it will stop there again" if s.need == "limit" else ""
-    return Plan(note=note)
+    # It stands still, so no active time has passed since its last event.
+    at_limit = s.need == "limit" and reached(s, s.last_at, step=s.step)
+    return Plan(note=f"{s.reason}; it will stop there again" if at_limit else "")
 
 
 def _reopen(s: Summary) -> Plan:
