@@ -45,7 +45,7 @@ train-env: $(TRAIN_STAMP) ## Make .venv-train: torch, transformers, TRL (about 1
 # pip, not uv, and torch first and alone: which build of torch fits this machine is the package index's business.
 $(TRAIN_STAMP): pyproject.toml constraints-train.txt
 	$(PYTHON) -m venv $(TRAIN_VENV)
-	$(TRAIN_VENV)/bin/python -m pip install --quiet torch==2.13.0
+	$(TRAIN_VENV)/bin/python -m pip install -qq torch==2.13.0
 	$(TRAIN_VENV)/bin/python -m pip install -qq --constraint constraints-train.txt --editable '.[train]' pytest pytest-asyncio
 	@touch $(TRAIN_STAMP)
 

@@ -153,7 +153,8 @@ def fold(w: Watch, event: ev.Event) -> Watch:
             return _scored(w, event, body.score, body.better)
         case ev.AdviceDelivered() as body if not body.without_effect:
             new = (Delivered(number, body.at_step, event.seq, event.at) for number in body.advice)
-            return _with(w, delivered=(*w.delivered, *new)[-KEPT_JUDGED:])
+            # Somebody has spoken since the kill: whether that helped is asked as the advice's outcome.
+            return _with(w, delivered=(*w.delivered, *new)[-KEPT_JUDGED:], kill=None)
         case ev.AdviceOutcome() as body:
             return _with(w, delivered=tuple(d for d in w.delivered if d.advice != body.advice))
         case ev.SignalJudged() as body:

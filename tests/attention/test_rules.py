@@ -70,6 +70,17 @@ def test_killing_a_job_whose_loss_was_falling(story: Story) -> None:
     assert fired(story)["killed_healthy_job"] == "killed job 7 after 40 s while its loss was falling (2.5 → 2.1)"
 
 
+def test_advice_after_a_kill_ends_the_signal_and_a_new_kill_begins_another(story: Story) -> None:
+    started = {"pid": 1, "start_time": "1", "boot_id": "b", "folder": "/x"}
+    for job in (7, 8):
+        story.tell(ev.JobStarted(job=job, command="train", **started))  # type: ignore[arg-type]
+        story.act("job_output", {"job": job}, "step 1 loss 2.50\nstep 2 loss 2.10", job=job)
+        story.tell(ev.JobEnded(job=job, how="killed_by_agent", duration_ms=40_000))
+        assert f"killed job {job}" in fired(story)["killed_healthy_job"]
+        story.tell(ev.AdviceDelivered(advice=(job,), at_step=story.step + 1, text="let it run"))
+        assert "killed_healthy_job" not in fired(story)
+
+
 def test_killing_a_job_whose_loss_rose_is_no_impatience(story: Story) -> None:
     started = {"pid": 1, "start_time": "1", "boot_id": "b", "folder": "/x"}
     story.tell(ev.JobStarted(job=7, command="train", **started))  # type: ignore[arg-type]
