@@ -21,6 +21,7 @@ from apollo_tui import keys, memory, telling
 from apollo_tui.alerts import Alerts
 from apollo_tui.desk import Desk
 from apollo_tui.feed import ClientsChanged, DeltasArrived, EventsArrived, Feed, LinkChanged, Loaded, NotDone
+from apollo_tui.leaving import way_back
 from apollo_tui.link import Link
 from apollo_tui.outside import crash_report
 from apollo_tui.presence import RETURN_MS
@@ -36,6 +37,7 @@ from sessions.errors import ApolloError
 from sessions.fold.summary import Summary
 from sessions.labels import Taxonomy, load_labels
 from sessions.log.states import ACTIVE
+from sessions.paths import log_paths
 from widgets.receipt import Level
 
 LEAVE_S: Final = 1.0
@@ -229,7 +231,7 @@ class ApolloApp(App[None], inherit_bindings=False):
         live = sum(now.summary.state in ACTIVE for now in state.sessions.values())
         if live and state.writable:
             words = "1 session goes on" if live == 1 else f"{live} sessions go on"
-            self.last_words = f"{words}; `apollo` comes back to them"
+            self.last_words = f"{words}; `{way_back(self.desk.feed.paths.log, log_paths().log)}` comes back to them"
         told = asyncio.gather(*telling.due(self.desk, self.desk.clock(), all_of_it=True))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(told, LEAVE_S)

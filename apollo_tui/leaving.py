@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import shlex
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from sessions.fold.summary import Summary
@@ -24,6 +26,11 @@ class Worry:
     title: str
     what: str
     why: str
+
+
+def way_back(log: Path, usual: Path) -> str:
+    """The command that opens ``log`` again; ``usual`` is the log that ``apollo`` opens by itself."""
+    return "apollo" if log == usual else f"apollo --log {shlex.quote(str(log))}"
 
 
 def morning(now: int) -> int:
