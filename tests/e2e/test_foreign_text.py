@@ -120,9 +120,15 @@ def walk(terminal: Terminal) -> dict[str, str]:
     return seen
 
 
+OWN_STYLE = re.compile(r"\x1b\[(?:(?:0|1|2|3|4|7|9|2[1-9]|39|49|[34]8;5;\d+|[34]8;2;\d+;\d+;\d+)(?:;|(?=m)))*m")
+"""Styles as the app writes them, in any company: which of them stand together depends on when it painted. The sixteen
+basic colours (``31m``), which foreign text would use, are not among them."""
+
+
 def kinds(raw: str) -> set[str]:
     """The escape sequences of ``raw``, numbers apart."""
-    return {re.sub(r"[0-9]+", "N", re.sub(r"(?<=[;N])[0-9]+", "N", found)) for found in SEQUENCE.findall(raw)}
+    found = {"\x1b[STYLEm" if OWN_STYLE.fullmatch(one) else one for one in SEQUENCE.findall(raw)}
+    return {re.sub(r"[0-9]+", "N", re.sub(r"(?<=[;N])[0-9]+", "N", one)) for one in found}
 
 
 def test_foreign_text_changes_nothing_on_a_terminal_but_its_own_cells(shown: Callable[..., Terminal]) -> None:
