@@ -79,6 +79,8 @@ def main() -> None:
     """Start a host on a log of its own, make the pictures, stop the host."""
     PICTURES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="apollo-pictures-") as folder:
+        # The export menu shows a path: let it be one that says nothing of who made the picture.
+        os.chdir(folder)
         paths = log_paths(Path(folder) / "demo.db")
         for params in demo_sessions(pace=PACE, request_id=new_ulid):
             call_once(paths, params, actor="human:ada", start=True)
