@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -18,6 +19,9 @@ BODY_LINES: Final = 400
 """Lines of a reply that a transcript shows; the Action screen has all."""
 DETAIL_LINES: Final = 120
 LINE_LIMIT: Final = 4000
+
+# The reader knows the advice from where it was written; the tag around it matters to the model only.
+ADVICE_TAG: Final = re.compile(r"</?advice(?:-\w+)?>")
 
 
 def build(
@@ -37,7 +41,8 @@ def build(
             return _queued(anchor, body, related, under_way)
         case ev.AdviceDelivered() as body:
             head = _one(f"delivered at step {body.at_step}", "accent")
-            return _entry(anchor, "advice", head, body=lines_of(body.text), note=_delivery_note(body))
+            said = clean_line(" ".join(ADVICE_TAG.sub(" ", body.text).split()))
+            return _entry(anchor, "advice", head, detail=lines_of(body.text), tail=said, note=_delivery_note(body))
         case ev.QuestionAsked() as body:
             answered = any(isinstance(e.body, ev.QuestionAnswered) for e in related)
             note = "answered" if answered else "waits for you"

@@ -124,6 +124,15 @@ def test_advice_says_what_it_waits_for_and_then_when_it_was_delivered() -> None:
     assert entry is not None and entry.note == "delivered at step 10"
 
 
+def test_delivered_advice_is_one_line_without_its_tag_and_unfolds_to_what_the_model_saw() -> None:
+    told = Told()
+    text = "<advice-ba89>\nlet it run\nto the end\n</advice-ba89>\n\n<advice-ba89>\nthen evaluate\n</advice-ba89>"
+    entry = entry_of(told.add(ev.AdviceDelivered(advice=(1, 2), at_step=10, text=text), 10), [])
+    assert entry.body == ()
+    assert entry.tail == "let it run to the end then evaluate"
+    assert "".join(text for line in entry.detail for text, _ in line).startswith("<advice-ba89>let it run")
+
+
 def test_withdrawn_and_judged_advice_say_so() -> None:
     told = Told()
     queued = told.add(ev.AdviceQueued(advice=1, text="stop"), actor="human:anna")
