@@ -21,6 +21,7 @@ from sessions.errors import ApolloError
 from sessions.log.reader import LogReader
 from sessions.paths import log_paths
 from sessions.plain import plain, plain_line
+from sessions.remedy import in_shell
 
 MARKS: Final = {"trained": "+", "masked": "-", "context": " "}
 """In the margin: what is trained and what is masked can be told without colour."""
@@ -46,7 +47,7 @@ def told() -> Iterator[None]:
     try:
         yield
     except ApolloError as problem:
-        raise OneLine(str(problem)) from problem
+        raise OneLine(in_shell(problem)) from problem
 
 
 @contextmanager

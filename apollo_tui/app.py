@@ -17,7 +17,7 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from apollo_tui import keys, memory, telling
+from apollo_tui import keys, memory, remedies, telling
 from apollo_tui.alerts import Alerts
 from apollo_tui.desk import Desk
 from apollo_tui.feed import ClientsChanged, DeltasArrived, EventsArrived, Feed, LinkChanged, Loaded, NotDone
@@ -114,7 +114,7 @@ class ApolloApp(App[None], inherit_bindings=False):
         for summary in summaries:
             session = summary.session
             seed = await self.desk.feed.read(partial(seed_of, session=session, actor=self.desk.actor))
-            self.desk.state.seed(session, seed.window, seed.flags, seed.cursor, seed.unread)
+            self.desk.state.seed(session, seed.window, seed.flags, seed.read, seed.unread)
             self._show(Change(sessions={session}, entries={session: set()}))
         memory.settle()
         from apollo_tui.screens.returning import greet
@@ -141,7 +141,7 @@ class ApolloApp(App[None], inherit_bindings=False):
         """The host came or went; the header says so, drafts and reading are not touched."""
         state = self.desk.state
         state.writable = message.state == "up"
-        state.trouble = message.detail
+        state.trouble = remedies.said_of_link(message, self.desk.config.keys)
         self.desk.presence.link_is_new()
         self._show(Change())
 
@@ -208,6 +208,10 @@ class ApolloApp(App[None], inherit_bindings=False):
         if self.view is not None:
             self.view.say(text, level)
 
+    def told(self, problem: Exception) -> str:
+        """What went wrong, and which key helps."""
+        return remedies.told(problem, self.desk.config.keys)
+
     def act(self, deed: Coroutine[Any, Any, str]) -> None:
         """Do something that needs the host or the log, after what was asked before, and say how it went."""
         self.run_worker(self._act(deed), group="acts")
@@ -217,7 +221,7 @@ class ApolloApp(App[None], inherit_bindings=False):
             try:
                 receipt = await deed
             except (NotDone, ApolloError, OSError) as problem:
-                self.say(str(problem), "error")
+                self.say(self.told(problem), "error")
             else:
                 if receipt:
                     self.say(receipt, "done")

@@ -196,4 +196,4 @@ def run_command(screen: ApolloScreen, text: str) -> None:
     try:
         command.run(screen, words)
     except NotDone as problem:
-        screen.say(str(problem), "error")
+        screen.say(screen.apollo.told(problem), "error")

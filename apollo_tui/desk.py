@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from apollo_tui.drafts import Drafts
 from apollo_tui.effort import EffortClock
@@ -24,8 +25,7 @@ from sessions.labels import Taxonomy
 from sessions.paths import LogPaths
 
 
-@dataclass(slots=True)
-class Desk:
+class Desk(msgspec.Struct):
     """One annotator's desk over one log. ``clock`` is Unix milliseconds."""
 
     paths: LogPaths
@@ -43,12 +43,12 @@ class Desk:
     watching: Watching
     presence: Presence
     clock: Callable[[], int] = now_ms
-    sight: Sight = field(default_factory=Sight)
-    effort: EffortClock = field(default_factory=EffortClock)
-    marked: set[str] = field(default_factory=set)
+    sight: Sight = msgspec.field(default_factory=Sight)
+    effort: EffortClock = msgspec.field(default_factory=EffortClock)
+    marked: set[str] = msgspec.field(default_factory=set)
     """Sessions that are marked to get the same advice."""
-    indexes: Indexes = field(default_factory=Indexes)
-    searches: list[str] = field(default_factory=list)
+    indexes: Indexes = msgspec.field(default_factory=Indexes)
+    searches: list[str] = msgspec.field(default_factory=list)
     """Newest last; the session and action screens share them."""
 
     @classmethod
@@ -68,7 +68,7 @@ class Desk:
             judging=judging,
             undoing=Undoing(judging),
             signing=Signing(judging),
-            steering=Steering(feed, state),
+            steering=Steering(feed, state, config.keys),
             reviewing=Reviewing(drafts, config.attention),
             watching=Watching(judging),
             presence=Presence(clock()),

@@ -19,6 +19,7 @@ from sessions.errors import ApolloError
 from sessions.fold.summary import Summary
 from sessions.host import protocol
 from sessions.host.client import (
+    RESTART,
     ConnectionLost,
     HostClient,
     HostDown,
@@ -31,6 +32,7 @@ from sessions.log.errors import LogError, LogMissing
 from sessions.log.events import Event
 from sessions.log.reader import LogReader
 from sessions.paths import LogPaths
+from sessions.remedy import Remedy
 
 T = TypeVar("T")
 
@@ -41,6 +43,8 @@ PAINT_FIRST_S: Final = 0.2
 CALL_S: Final = 30.0
 RESEND_S: Final = 8.0
 """How long a request that was cut off waits for the host to come back, to be sent again under the same id."""
+
+STARTS: Final = Remedy("start_host", "starts one")
 
 LinkState = Literal["connecting", "up", "down", "mismatch", "read-only"]
 
@@ -79,20 +83,25 @@ class ClientsChanged(Message):
 
 
 class LinkChanged(Message):
-    """The link to the host changed; ``detail`` is one line, "" if all is well."""
+    """The link to the host changed; ``detail`` is one line, "" if all is well, ``remedies`` what to do about it."""
 
-    def __init__(self, state: LinkState, detail: str = "") -> None:
+    def __init__(self, state: LinkState, detail: str = "", remedies: Sequence[Remedy] = ()) -> None:
         super().__init__()
         self.state = state
         self.detail = detail
+        self.remedies = tuple(remedies)
 
 
 class NotDone(Exception):
-    """A request was not done; the text is one line for a person. ``cut``: nobody knows, repeat with the same id."""
+    """A request was not done; the text is one line for a person. ``cut``: nobody knows, repeat with the same id.
 
-    def __init__(self, message: str, *, cut: bool = False) -> None:
+    ``remedies`` say what to do about it (apollo_tui/remedies.py names the keys).
+    """
+
+    def __init__(self, message: str, *, cut: bool = False, remedies: Sequence[Remedy] = ()) -> None:
         super().__init__(message)
         self.cut = cut
+        self.remedies = tuple(remedies)
 
 
 class Feed(Protocol):
@@ -179,7 +188,7 @@ class LiveFeed:
         if self._client is None and isinstance(params, protocol.ANYHOW):
             return await self._ask_stranger(params)
         if self._client is None:
-            raise NotDone("no host is connected: nothing was sent")
+            raise NotDone("no host is connected: nothing was sent", remedies=[STARTS])
         seconds = None if params.method in protocol.SLOW else CALL_S
         deadline = asyncio.get_running_loop().time() + RESEND_S
         while True:
@@ -187,7 +196,7 @@ class LiveFeed:
             try:
                 return await client.call(params, seconds=seconds)
             except RequestRefused as refused:
-                raise NotDone(str(refused)) from refused
+                raise NotDone(str(refused), remedies=refused.remedies) from refused
             except ConnectionLost as lost:
                 self._connected.clear()
                 if not isinstance(params, protocol.Change):
@@ -200,7 +209,7 @@ class LiveFeed:
         try:
             return await asyncio.to_thread(call_once, self.paths, params, actor=self.actor, start=False)
         except ApolloError as problem:
-            raise NotDone(str(problem)) from problem
+            raise NotDone(str(problem), remedies=problem.remedies) from problem
 
     async def _connection(self, deadline: float) -> HostClient:
         """The connection that stands, at the latest at ``deadline`` (loop time)."""
@@ -225,7 +234,9 @@ class LiveFeed:
             raise NotDone("this window is read-only: leave it and open `apollo` without --read-only")
         try:
             await ensure_host(self.paths)
-        except (ApolloError, OSError) as problem:
+        except ApolloError as problem:
+            raise NotDone(str(problem), remedies=problem.remedies) from problem
+        except OSError as problem:
             raise NotDone(str(problem)) from problem
 
     async def close(self) -> None:
@@ -249,7 +260,7 @@ class LiveFeed:
             try:
                 events = await self.read(partial(LogReader.since, position=position, limit=PAGE))
             except LogError as problem:
-                self._say("down", str(problem))
+                self._say("down", str(problem), problem.remedies)
                 await asyncio.sleep(POLL_S)
                 continue
             if events:
@@ -270,7 +281,7 @@ class LiveFeed:
                 await self._wait_for_more()
             except LogError as problem:
                 self._looked.set()
-                self._say("down", str(problem))
+                self._say("down", str(problem), problem.remedies)
                 await asyncio.sleep(POLL_S)
             else:
                 self._looked.set()
@@ -290,14 +301,14 @@ class LiveFeed:
         try:
             await self.start_host()
         except NotDone as problem:
-            self._say("down", str(problem))
+            self._say("down", str(problem), problem.remedies)
         while True:
             try:
                 client = await HostClient.connect(self.paths, actor=self.actor, client="app")
             except Mismatch as other:
-                self._say("mismatch", str(other))
+                self._say("mismatch", str(other), other.remedies)
             except HostDown as problem:
-                self._say("down", f"read-only, reconnecting · {problem}")
+                self._say("down", f"read-only, reconnecting · {problem}", problem.remedies)
             else:
                 await self._stay(client)
             await asyncio.sleep(POLL_S)
@@ -310,7 +321,8 @@ class LiveFeed:
             self._client = client
             self._connected.set()
             self._grew.set()
-            self._say("up", client.welcome.mismatch)
+            other = client.welcome.mismatch
+            self._say("up", other, [RESTART] if other else ())
             async for note in client.notifications():
                 if isinstance(note, protocol.DeltaFrame):
                     self._post(DeltasArrived([note]))
@@ -326,7 +338,7 @@ class LiveFeed:
             self._say("down", "read-only, reconnecting")
             await client.close()
 
-    def _say(self, state: LinkState, detail: str = "") -> None:
+    def _say(self, state: LinkState, detail: str = "", remedies: Sequence[Remedy] = ()) -> None:
         if state != self._state or detail:
             self._state = state
-            self._post(LinkChanged(state, detail))
+            self._post(LinkChanged(state, detail, remedies))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from apollo_tui.desk import Desk
-from apollo_tui.feed import NotDone
+from apollo_tui.feed import STARTS, NotDone
 from sessions.config import ConfigError, load_config
 from sessions.host import protocol
 
@@ -31,4 +31,4 @@ async def host(desk: Desk, verb: str) -> str:
         return "the host restarts at boundaries; sessions go on by themselves"
     if desk.state.writable:
         return "the host stops at boundaries; sessions are held until a person resumes them"
-    raise NotDone("no host is connected")
+    raise NotDone("no host is connected", remedies=[STARTS])

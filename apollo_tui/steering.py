@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
 import msgspec
 
 from apollo_tui.drafts import Draft
 from apollo_tui.feed import Feed, NotDone
+from apollo_tui.remedies import noted
 from apollo_tui.state import BoardState
 from sessions.host import protocol
 from sessions.host.keys import key_here
 from sessions.log import events as ev
 from sessions.log.states import ENDED
+from sessions.remedy import go_on
 from sessions.ulid import new_ulid
 
 Verb = Literal["start", "pause", "resume", "stop", "interrupt", "archive", "unarchive", "reopen", "next"]
@@ -26,9 +28,10 @@ BUDGETS: Final[tuple[Budget, ...]] = get_args(Budget)
 class Steering:
     """What the keys i, a, p, x x and the commands about a session do."""
 
-    def __init__(self, feed: Feed, state: BoardState) -> None:
+    def __init__(self, feed: Feed, state: BoardState, keymap: Mapping[str, str] | None = None) -> None:
         self.feed = feed
         self.state = state
+        self._keymap = keymap or {}
 
     def name(self, session: str) -> str:
         """``1 tune-lr``: for receipts."""
@@ -40,7 +43,7 @@ class Steering:
         goes = verb in ("start", "resume", "reopen")
         key = await self.feed.read(partial(key_here, session=session)) if goes else None
         done = await self.feed.call(protocol.Control(request=new_ulid(), session=session, verb=verb, key=key))
-        return f"{self.name(session)}: {_note(done) or VERBS[verb]}"
+        return f"{self.name(session)}: {self._note(done) or VERBS[verb]}"
 
     def pause_verb(self, session: str) -> Verb:
         """What ``p`` means now: pause, resume, start or reopen. Raises NotDone where it means nothing."""
@@ -52,7 +55,7 @@ class Steering:
         if summary.state in ("paused", "needs_you"):
             return "resume"
         if summary.state in ENDED:
-            raise NotDone(f"{self.name(session)} is {summary.state}: `:reopen` lets it go on")
+            raise NotDone(f"{self.name(session)} is {summary.state}", remedies=[go_on(summary.number, "reopen")])
         return "pause"
 
     async def limit(self, session: str, name: str, change: str) -> str:
@@ -70,7 +73,7 @@ class Steering:
         else:
             call = protocol.SetLimit(request=request, session=session, name=budget, value=float(change))
         done = await self.feed.call(call)
-        return f"{self.name(session)}: {_note(done) or f'limit of {name} {change}'}"
+        return f"{self.name(session)}: {self._note(done) or f'limit of {name} {change}'}"
 
     async def send(self, draft: Draft, *, now: bool, seen: ev.Seen | None) -> str:
         """Queue the draft, put it in the place of queued advice, or answer the question. On disk when this returns."""
@@ -100,10 +103,8 @@ class Steering:
                 seen=seen,
             )
         )
-        state = self.state.sessions[draft.session].summary.state
-        ended = f" · it is {state}: `:reopen` lets it go on" if state in ENDED else ""
-        how = "now" if now else "queued"
-        return f"{how}: advice to {where}{' · ' + _note(done) if _note(done) else ''}{ended} · u takes it back"
+        how, note = "now" if now else "queued", self._note(done)
+        return f"{how}: advice to {where}{' · ' + note if note else ''} · u takes it back"
 
     async def send_to_all(self, draft: Draft, *, now: bool, seen: Callable[[str], ev.Seen | None]) -> str:
         """Queue the same advice for several sessions. Sent again after a failure, none gets it twice."""
@@ -114,7 +115,8 @@ class Steering:
                 await self.send(one, now=now, seen=seen(session))
             except NotDone as problem:
                 left = ", ".join(self.name(other) for other in sessions[at:])
-                raise NotDone(f"{at} of {len(sessions)} have it, not {left}: {problem}", cut=problem.cut) from problem
+                what = f"{at} of {len(sessions)} have it, not {left}: {problem}"
+                raise NotDone(what, cut=problem.cut, remedies=problem.remedies) from problem
         names = ", ".join(self.name(session) for session in sessions)
         return f"{'now' if now else 'queued'}: advice to {len(sessions)} sessions, {names} · u takes the last one back"
 
@@ -123,10 +125,8 @@ class Steering:
         await self.feed.call(protocol.WithdrawAdvice(request=new_ulid(), session=session, advice=advice, to_draft=True))
         return f"advice to {self.name(session)} is a draft again"
 
-    async def read_up_to(self, session: str, seq: int) -> None:
-        """Tell the log how far this annotator has read."""
-        body = msgspec.to_builtins(ev.CursorMoved(read_seq=seq))
-        await self.feed.call(protocol.Annotate(request=new_ulid(), session=session, kind="cursor.moved", body=body))
+    def _note(self, done: object) -> str:
+        return noted(done, self._keymap)
 
 
 VERBS: Final[dict[str, str]] = {
@@ -140,7 +140,3 @@ VERBS: Final[dict[str, str]] = {
     "reopen": "reopened",
     "next": "goes on to the next boundary",
 }
-
-
-def _note(done: Any) -> str:
-    return done.note if isinstance(done, protocol.Done) else ""

@@ -20,6 +20,7 @@ from apollo_tui.cli.context import Cli
 from apollo_tui.cli.shared import json_option, print_json
 from sessions.errors import ApolloError
 from sessions.plain import plain_line
+from sessions.remedy import in_shell
 
 Verdict = Literal["ok", "warn", "bad"]
 
@@ -180,7 +181,7 @@ def _log(cli: Cli) -> Iterator[Finding]:
         position, count = reader.position(), len(reader.summaries())
         reader.close()
     except ApolloError as error:
-        yield Finding("log health", "bad", str(error))
+        yield Finding("log health", "bad", in_shell(error))
         return
     try:
         with closing(sqlite3.connect(file_uri(cli.paths.log, "mode=ro"), uri=True)) as connection:
@@ -204,7 +205,7 @@ def _host(cli: Cli) -> Iterator[Finding]:
     try:
         status = host_status(cli.paths)
     except (ApolloError, OSError) as error:
-        yield Finding("host", "bad", str(error))
+        yield Finding("host", "bad", in_shell(error))
         return
     if status is None:
         yield Finding("host", "ok", "none runs", "'apollo host start' or the app starts one")

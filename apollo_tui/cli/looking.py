@@ -11,9 +11,12 @@ import msgspec
 
 from apollo_tui.cli.context import Cli
 from apollo_tui.cli.shared import ago, json_option, print_json, reader_of, row_of, span, table
+from sessions.agent.ways import out_of_limit
+from sessions.fold.summary import Summary
 from sessions.fold.trajectory import CallRecord, StepRecord, steps
 from sessions.log import events as ev
 from sessions.plain import plain, plain_line
+from sessions.remedy import command, said
 
 
 @click.command()
@@ -65,7 +68,7 @@ def show(cli: Cli, session: str, count: int, as_json: bool) -> None:
     if as_json:
         print_json(row_of(summary, now) | {"steps": [_step_json(record) for record in records]})
         return
-    click.echo(plain_line(f"{summary.number} {summary.title}  {summary.state.replace('_', ' ')}  {summary.reason}"))
+    click.echo(plain_line(f"{summary.number} {summary.title}  {summary.state.replace('_', ' ')}  {_reason(summary)}"))
     click.echo(f"  id {found}")
     click.echo(
         f"  step {summary.step}, active {span(summary.active_now(now))}, {summary.input_tokens:,} tokens in, "
@@ -151,3 +154,8 @@ def event_line(event: ev.Event) -> str:
     clock = time.strftime("%m-%d %H:%M:%S", time.localtime(event.at / 1000))
     said = msgspec.json.encode(event.body).decode()
     return f"{event.seq:>6}  {clock}  {place:<7} {event.actor:<14} {event.kind:<18} {plain(said)[:140]}"
+
+
+def _reason(summary: Summary) -> str:
+    """Why it stands where it stands, with the commands that help."""
+    return said(summary.reason, out_of_limit(summary), command)

@@ -16,6 +16,7 @@ import click
 from apollo_tui.cli.context import Cli
 from sessions.errors import ApolloError
 from sessions.paths import log_paths
+from sessions.remedy import in_shell
 
 COMMANDS: Final[dict[str, str]] = {
     "demo": "starting:demo",
@@ -118,7 +119,7 @@ def main(args: list[str] | None = None) -> None:
     except click.ClickException as error:
         fail(error.format_message(), error.exit_code)
     except ApolloError as error:
-        fail(str(error), 1)
+        fail(in_shell(error), 1)
     except BrokenPipeError:
         # The reader of our output went away (`apollo log … | head`); not an error of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

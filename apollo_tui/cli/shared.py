@@ -15,6 +15,7 @@ from sessions.fold.summary import Summary
 from sessions.host import protocol
 from sessions.log.reader import LogReader
 from sessions.plain import plain_line
+from sessions.remedy import command, said
 
 F = TypeVar("F", bound=Callable[..., Any])
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
@@ -108,10 +109,11 @@ def row_of(summary: Summary, now: int) -> dict[str, Any]:
 
 def done(answer: Any, as_json: bool, line: str, **more: str) -> None:
     """Say what was committed: JSON with ``id`` first, then ``more``, or one line."""
+    note = said(answer.note, answer.remedies, command, "; ")
     if as_json:
-        print_json({"id": answer.session, "seq": answer.seq, "number": answer.number, "note": answer.note} | more)
+        print_json({"id": answer.session, "seq": answer.seq, "number": answer.number, "note": note} | more)
     else:
-        click.echo(plain_line(f"{line}{': ' + answer.note if answer.note else ''}"))
+        click.echo(plain_line(f"{line}{': ' + note if note else ''}"))
 
 
 def lines(items: Iterable[str]) -> None:

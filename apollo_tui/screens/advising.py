@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -18,6 +17,7 @@ from apollo_tui.screens.base import ApolloScreen
 from sessions.errors import ApolloError
 from sessions.log import events as ev
 from sessions.log.reader import LogReader
+from sessions.remedy import Remedy
 from sessions.ulid import new_ulid
 from widgets.composer import Composer
 from widgets.views import ComposerTarget
@@ -126,7 +126,7 @@ class Advising(ApolloScreen):
         if self.composer.target is target:
             if about is not None and self._draft is not None:
                 self._draft = msgspec.structs.replace(self._draft, about=about)
-                target = replace(target, about=str(about))
+                target = msgspec.structs.replace(target, about=str(about))
             self.composer.complete(target, earlier)
         return about
 
@@ -193,7 +193,8 @@ class Advising(ApolloScreen):
             else:
                 receipt = await self.desk.steering.send(draft, now=now, seen=seen(draft.session))
         except NotDone as problem:
-            raise NotDone(f"not sent: {problem} · i brings the draft back", cut=problem.cut) from problem
+            ways = (*problem.remedies, Remedy("send_draft", "brings the draft back", also=True))
+            raise NotDone(f"not sent: {problem}", cut=problem.cut, remedies=ways) from problem
         stored = self.desk.drafts.load(draft.session, draft.slot)
         if stored is not None and stored.request == draft.request:
             self.desk.drafts.clear(draft.session, draft.slot)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from typing import ClassVar, Final
 
+import msgspec
 from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.widget import Widget
 
-from apollo_tui import keys
+from apollo_tui import keys, remedies
 from apollo_tui.desk import Desk
 from apollo_tui.facts import facts_of
 from apollo_tui.loading import SPARSE, job_lines, note_file, read_page
+from apollo_tui.reading import parts_of
 from apollo_tui.screens.finding import Trail
 from apollo_tui.screens.training import TrainingMode
 from apollo_tui.state import Change
@@ -79,7 +80,7 @@ class SessionScreen(TrainingMode):
     def here(self) -> keys.Here:
         """Also whether there is a place to go back to."""
         here = super().here()
-        return dataclasses.replace(here, came_from=bool(self._came_from))
+        return msgspec.structs.replace(here, came_from=bool(self._came_from))
 
     def subject(self) -> tuple[str, Entry] | None:
         """The selected entry; while following, the newest action in sight."""
@@ -204,14 +205,14 @@ class SessionScreen(TrainingMode):
             summary = state.sessions[self._session].summary
             facts = facts_of(
                 summary,
-                state.view(self._session, now),
+                remedies.with_ways(summary, state.view(self._session, now), self.desk.config.keys),
                 self._files,
                 now,
                 remarks=state.sessions[self._session].remarks,
                 jobs=self._job_lines,
                 ended=[event.body for event in self._sparse if isinstance(event.body, ev.JobEnded)],
             )
-            panel.update(dataclasses.replace(facts, training=self.training_facts))
+            panel.update(msgspec.structs.replace(facts, training=self.training_facts))
 
     def tick(self, now: int) -> None:
         """Paint what is new, and note what was read."""
@@ -220,9 +221,19 @@ class SessionScreen(TrainingMode):
         sight = self.transcript.in_sight()
         if sight and self.app.screen is self:
             before = len(self.desk.state.unread_seqs(self._session))
-            self.desk.state.reading.show(self._session, sight[-1], now)
+            self.desk.state.reading.show(self._session, self._parts(sight), now)
             if len(self.desk.state.unread_seqs(self._session)) != before:
                 self._mark_unread()
+
+    def _parts(self, seqs: Iterable[int]) -> list[ev.SeqRange]:
+        """What of the log these entries show, as far as they are loaded."""
+        transcript = self.transcript
+        loaded = [seq for seq in seqs if transcript.entry(seq) is not None]
+        return parts_of(transcript.anchors, loaded, lambda seq: (e := transcript.entry(seq)) is not None and e.quiet)
+
+    def _read(self, seq: int) -> None:
+        for part in self._parts([seq]) or [ev.SeqRange(seq, seq)]:
+            self.desk.state.reading.select(self._session, part, self.desk.clock())
 
     def on_resize(self) -> None:
         """The facts come and go with the width."""
@@ -277,7 +288,7 @@ class SessionScreen(TrainingMode):
 
     def on_transcript_entry_selected(self, message: Transcript.EntrySelected) -> None:
         """What is selected is read."""
-        self.desk.state.reading.select(self._session, message.seq, self.desk.clock())
+        self._read(message.seq)
 
     def on_transcript_entry_opened(self, message: Transcript.EntryOpened) -> None:
         """Queued advice is edited, all else opens."""
@@ -342,7 +353,7 @@ class SessionScreen(TrainingMode):
         if sight and seq not in sight:
             self._came_from.append((self._session, self._here()))
         self.transcript.reveal(seq)
-        self.desk.state.reading.select(self._session, seq, self.desk.clock())
+        self._read(seq)
 
     def action_jump_back(self) -> None:
         """To where the last jump came from."""

@@ -42,7 +42,7 @@ class Boundary:
             return "look_again"
         if position.refused("limit") and budget.evaluations_left(summary) == 0:
             used = budget.Budget("evaluations", summary.evaluations, summary.limits.evaluations or 0)
-            await scope.commit(ev.StateChanged(state="paused", need="limit", reason=budget.limit_reason(summary, used)))
+            await scope.commit(ev.StateChanged(state="paused", need="limit", reason=budget.limit_reason(used)))
             return "look_again"
         if await self._advised(position, wait=position.refused("skipped_for_advice") and not position.user_turn):
             return "look_again"

@@ -47,16 +47,25 @@ def budgets(summary: Summary, now: int, *, step: int) -> list[Budget]:
 
 
 def reached(summary: Summary, now: int, *, step: int) -> str:
-    """Why the session must pause at this boundary, one line that names the way on; empty if it need not."""
+    """Why the session must pause at this boundary, in one line; empty if it need not."""
     for budget in budgets(summary, now, step=step):
         if budget.used >= budget.limit:
-            return limit_reason(summary, budget)
+            return limit_reason(budget)
     return ""
 
 
-def limit_reason(summary: Summary, budget: Budget) -> str:
+def limit_reason(budget: Budget) -> str:
     """The reason of a pause at a limit."""
-    return f"budget used up: {budget}; `apollo limit {summary.number} {budget.name} +N`, then resume"
+    return f"budget used up: {budget}"
+
+
+def at_limit(summary: Summary) -> str:
+    """The name of the budget that a session which stands still has used up, "" if there is none."""
+    # No active time passes while it stands still.
+    found = budgets(summary, summary.last_at, step=summary.step)
+    names = [budget.name for budget in found if budget.used >= budget.limit]
+    names += ["evaluations"] if evaluations_left(summary) == 0 else []
+    return names[0] if names else ""
 
 
 def evaluations_left(summary: Summary) -> int | None:

@@ -18,12 +18,16 @@ from sessions.host.version import code_version
 from sessions.host.watcher import is_watched
 from sessions.log.schema import SCHEMA_VERSION
 from sessions.paths import LogPaths
+from sessions.remedy import Remedy
 
 HELLO_SECONDS: Final = 10.0
 START_SECONDS: Final = 30.0
 CALL_SECONDS: Final = 60.0
 TRIES: Final = 3
 KEPT_NOTIFICATIONS: Final = 4096
+
+RESTART: Final = Remedy("restart_host", "restarts it at the sessions' boundaries")
+"""What to do about a host of other code than ours."""
 
 Note = protocol.Changed | protocol.DeltaFrame | protocol.Clients
 ClientKind = Literal["app", "cli", "script"]
@@ -44,8 +48,8 @@ class Mismatch(ApolloError):
 class RequestRefused(ApolloError):
     """The host said no; ``kind`` is a key of protocol.ERRORS, the text says why and what to do."""
 
-    def __init__(self, message: str, kind: str = "refused") -> None:
-        super().__init__(message)
+    def __init__(self, message: str, kind: str = "refused", *, remedies: Sequence[Remedy] = ()) -> None:
+        super().__init__(message, remedies=remedies)
         self.kind = kind
 
 
@@ -74,7 +78,7 @@ class HostClient:
         try:
             reader, writer = await asyncio.open_unix_connection(str(paths.socket))
         except OSError as error:
-            raise HostDown(_why_down(paths, error)) from error
+            raise _why_down(paths, error) from error
         self = cls(reader, writer)
         hello = protocol.Hello(
             protocol=protocol.PROTOCOL, schema=SCHEMA_VERSION, version=code_version(), actor=actor, client=client
@@ -90,7 +94,8 @@ class HostClient:
         theirs = (self.welcome.protocol, self.welcome.schema)
         if theirs != (protocol.PROTOCOL, SCHEMA_VERSION) and not anyhow:
             await self.close()
-            raise Mismatch(self.welcome.mismatch or f"the host (pid {self.welcome.pid}) speaks protocol {theirs[0]}")
+            what = self.welcome.mismatch or f"the host (pid {self.welcome.pid}) speaks protocol {theirs[0]}"
+            raise Mismatch(what, remedies=[RESTART])
         return self
 
     async def call(self, params: protocol.Call, *, seconds: float | None = None) -> Any:
@@ -114,7 +119,9 @@ class HostClient:
         finally:
             self._pending.pop(number, None)
         if message.error is not None:
-            raise RequestRefused(message.error.message, _kind(message.error.code))
+            raise RequestRefused(
+                message.error.message, _kind(message.error.code), remedies=wire.remedies(message.error)
+            )
         return msgspec.json.decode(message.result, type=protocol.ANSWERS[params.method])
 
     async def notifications(self) -> AsyncIterator[Note]:
@@ -169,11 +176,12 @@ def _kind(code: int) -> str:
     return next((kind for kind, known in protocol.ERRORS.items() if known == code), "refused")
 
 
-def _why_down(paths: LogPaths, error: OSError) -> str:
+def _why_down(paths: LogPaths, error: OSError) -> HostDown:
     found = lock.holder(paths.lock)
     if found is None:
-        return f"no host runs for {paths.log}; 'apollo host start' starts one"
-    return f"the host (pid {found.pid}) is not ready ({error.strerror or error}); its log is {paths.host_log}"
+        return HostDown(f"no host runs for {paths.log}", remedies=[Remedy("start_host", "starts one")])
+    why = error.strerror or error
+    return HostDown(f"the host (pid {found.pid}) is not ready ({why}); its log is {paths.host_log}")
 
 
 def _why_silent(paths: LogPaths) -> str:

@@ -17,6 +17,7 @@ from typing import Final, Literal
 import msgspec
 
 from sessions.errors import ApolloError
+from sessions.remedy import Remedy
 
 TRY_SECONDS: Final = 1.0
 """How long a new host tries: those who only look take the lock for an instant."""
@@ -35,7 +36,7 @@ class LockHeld(ApolloError):
 
     def __init__(self, path: Path, holder: Holder | None) -> None:
         who = f"another host (pid {holder.pid})" if holder else "another host"
-        super().__init__(f"{who} already holds {path}; `apollo host stop` ends it")
+        super().__init__(f"{who} already holds {path}", remedies=[Remedy("stop_host", "ends it")])
         self.holder = holder
 
 

@@ -23,6 +23,7 @@ from sessions.host.protocol import StopHost
 from sessions.log.filesystem import refuse_network_fs
 from sessions.log.schema import check_sqlite
 from sessions.paths import LogPaths, log_paths
+from sessions.remedy import in_shell
 
 THREADS: Final = 32
 
@@ -48,7 +49,7 @@ def run_host(paths: LogPaths, *, allow_network_fs: bool = False) -> int:
         )
         return exits.RESTART if asyncio.run(_until_stopped(host)) else exits.STOPPED
     except (ApolloError, OSError) as problem:
-        sys.stderr.write(f"{exits.PREFIX}{' '.join(str(problem).split())}\n")
+        sys.stderr.write(f"{exits.PREFIX}{' '.join(in_shell(problem).split())}\n")
         return exits.REFUSED
 
 

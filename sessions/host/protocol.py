@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from sessions.log.events import AdviceKind, EnvironmentSpec, EvaluateSpec, Limits, ModelSpec, Seen, Target
+from sessions.remedy import Remedy
 
 PROTOCOL = 1
 """Raised on any incompatible change; the handshake compares it."""
@@ -312,6 +313,8 @@ class Done(msgspec.Struct, frozen=True, omit_defaults=True):
     number: int | None = None
     note: str = ""
     """One line for a person, e.g. "pauses at the boundary, after `evaluate`"."""
+    remedies: tuple[Remedy, ...] = ()
+    """What a person may want to do next; the client names it in its own words."""
 
 
 CALLS: dict[str, type[Call]] = {
@@ -375,4 +378,7 @@ ERRORS = {
     "mismatch": 3,
     "log": 4,
 }
-"""JSON-RPC error codes. ``refused``: the state does not allow it; the message says why and what to do."""
+"""JSON-RPC error codes. ``refused``: the state does not allow it; the message says why.
+
+An error's ``data`` may hold ``remedies``: what to do, as a list of ``sessions.remedy.Remedy``.
+"""

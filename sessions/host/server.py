@@ -139,7 +139,7 @@ class Connection:
         except wire.RpcError as problem:
             line = wire.error(number, problem)
         except ApolloError as problem:
-            line = wire.error(number, wire.RpcError("refused", str(problem)))
+            line = wire.error(number, wire.RpcError("refused", str(problem), problem.remedies))
         except Exception:  # noqa: BLE001 - a defect in one handler is this call's problem, never the host's
             _log.exception("%s failed", call.method)
             line = wire.error(number, wire.RpcError("log", f"{call.method} failed inside the host; see its log file"))

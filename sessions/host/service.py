@@ -105,7 +105,7 @@ class Service:
         except IllegalTransition as error:
             raise RpcError("refused", f"{error}; its state has just changed, look again") from error
         except LogError as error:
-            raise RpcError("log", str(error)) from error
+            raise RpcError("log", str(error), error.remedies) from error
 
     def _status(self) -> protocol.HostStatus:
         writer = self._desk.writer
@@ -143,8 +143,5 @@ def _mismatch(hello: protocol.Hello, pid: int) -> str:
         ("code", hello.version, code_version()),
     ):
         if theirs != ours:
-            return (
-                f"the host (pid {pid}) runs {what} {ours}, this client {theirs}: "
-                "`apollo host restart` restarts it at the sessions' boundaries"
-            )
+            return f"the host (pid {pid}) runs {what} {ours}, this client {theirs}"
     return ""

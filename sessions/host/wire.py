@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from sessions.host.protocol import ERRORS
 from sessions.log.text import valid_unicode
+from sessions.remedy import Remedy
 
 MAX_REQUEST: Final = 8 << 20
 """Longest line, in bytes, that the host takes from a client."""
@@ -19,12 +20,15 @@ MAX_ANSWER: Final = 64 << 20
 
 
 class RpcError(Exception):
-    """An answer that is an error; ``kind`` is a key of protocol.ERRORS, the text is one line for a person."""
+    """An answer that is an error; ``kind`` is a key of protocol.ERRORS, the text is one line for a person.
 
-    def __init__(self, kind: str, message: str, data: dict[str, Any] | None = None) -> None:
+    ``remedies`` go with it, for the client to put into its own words.
+    """
+
+    def __init__(self, kind: str, message: str, remedies: Sequence[Remedy] = ()) -> None:
         super().__init__(message)
         self.kind = kind
-        self.data = data
+        self.remedies = tuple(remedies)
 
     @property
     def code(self) -> int:
@@ -82,9 +86,17 @@ def answer(id: int | str | None, result: object) -> bytes:
 def error(id: int | str | None, problem: RpcError) -> bytes:
     """The line of an error; ``id`` is None where the request's own could not be read."""
     body: dict[str, Any] = {"code": problem.code, "message": str(problem)}
-    if problem.data is not None:
-        body["data"] = problem.data
+    if problem.remedies:
+        body["data"] = {"remedies": problem.remedies}
     return _line({"jsonrpc": "2.0", "id": id, "error": body})
+
+
+def remedies(problem: WireError) -> tuple[Remedy, ...]:
+    """What the error says to do; nothing of what this side does not know."""
+    try:
+        return msgspec.convert((problem.data or {}).get("remedies", ()), tuple[Remedy, ...])
+    except msgspec.ValidationError:
+        return ()
 
 
 def _line(message: dict[str, Any]) -> bytes:

@@ -20,9 +20,13 @@ from sessions.log.codec import BY_REQUEST, COLUMNS, event_of
 from sessions.log.errors import AmbiguousId, LogMissing, LogReadFailed, LogTooOld, NoSuchSession
 from sessions.log.events import ANCHORS, Event, LongText
 from sessions.log.heads import fold_summaries
+from sessions.remedy import Remedy
 
 PAGE: Final = 500
 """Events per read of ``stream``."""
+
+MAKES_LOG: Final = (Remedy("create", "makes one"), Remedy("demo", "shows four sessions"))
+"""What to do where there is no log."""
 
 Anchor = tuple[int, int | None, int | None, str]
 """``(seq, step, call, kind)`` of an event that begins an entry of the transcript."""
@@ -78,7 +82,7 @@ class LogReader:
             return str(found[0])
         if found:
             raise AmbiguousId(f"{len(found)} sessions begin with {prefix}: give more of the id, or the number")
-        raise NoSuchSession(f"no session is called {prefix!r}: `apollo ls` lists them")
+        raise NoSuchSession(f"no session is called {prefix!r}", remedies=[Remedy("list", "lists them")])
 
     def events(
         self,
@@ -212,7 +216,7 @@ def _marks(values: Sequence[str] | Collection[str]) -> str:
 
 def _open(path: Path) -> sqlite3.Connection:
     if not path.exists():
-        raise LogMissing(f"there is no log at {path}: `apollo new` or `apollo demo` makes one")
+        raise LogMissing(f"there is no log at {path}", remedies=MAKES_LOG)
     try:
         return _connect(path, "mode=ro")
     except sqlite3.OperationalError as error:
@@ -230,9 +234,10 @@ def _connect(path: Path, query: str) -> sqlite3.Connection:
         connection.execute("PRAGMA query_only = ON")
         version = schema.check_version(connection, path)
         if version == 0:
-            raise LogMissing(f"the log at {path} is empty: `apollo new` or `apollo demo` fills it")
+            raise LogMissing(f"the log at {path} is empty", remedies=MAKES_LOG)
         if version < schema.SCHEMA_VERSION:
-            raise LogTooOld(f"{path} was written by an older Apollo: `apollo host start` brings it up to date")
+            brings = Remedy("start_host", "brings it up to date")
+            raise LogTooOld(f"{path} was written by an older Apollo", remedies=[brings])
     except BaseException:
         connection.close()
         raise

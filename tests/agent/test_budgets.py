@@ -7,6 +7,7 @@ import pytest
 from agent_bench import Bench, assert_prompts_are_folds, assert_prompts_grow, assert_rebuilds
 from scripted_adapter import ScriptedAdapter, Turn, call
 
+from sessions.agent.budget import at_limit
 from sessions.agent.position import TOLD
 from sessions.log import events as ev
 from sessions.log.parts import Usage
@@ -29,7 +30,7 @@ async def test_a_reached_limit_pauses_with_its_reason_and_raising_it_lets_a_resu
     session = await bench.run([*STEPS, DONE], until="paused", limits=limits, spec=spec)
     summary = bench.summary(session)
     assert (summary.step, summary.state_by, summary.need) == (2, "host", "limit")
-    assert f"`apollo limit {summary.number} {name}" in summary.reason
+    assert summary.reason.startswith("budget used up: ") and at_limit(summary) == name
     await bench.control(session, "resume")
     await bench.until(lambda: len(bench.events(session, "session.state")) == 4, "a second pause")
     assert bench.summary(session).step == 2

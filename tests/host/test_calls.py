@@ -9,6 +9,7 @@ from hosting import ACTOR, new_session, running_host, until
 from sessions.host import protocol
 from sessions.host.client import ConnectionLost, HostClient, RequestRefused
 from sessions.log import events as ev
+from sessions.remedy import in_shell
 
 
 async def test_a_session_is_created_started_and_answered_after_its_commit(tmp_path: Path) -> None:
@@ -112,8 +113,9 @@ async def test_only_an_ended_or_resting_session_can_be_archived_and_it_comes_bac
         client = await host.client()
         made = await client.call(new_session("r1"))
         await until("running", lambda: host.state(made.session) == "running")
-        with pytest.raises(RequestRefused, match="apollo stop 1"):
+        with pytest.raises(RequestRefused, match="is running") as refused:
             await client.call(protocol.Control(request="r2", session=made.session, verb="archive"))
+        assert in_shell(refused.value).endswith("is running: `apollo stop 1` ends it first")
         await client.call(protocol.Control(request="r3", session=made.session, verb="stop"))
         await until("stopped", lambda: host.state(made.session) == "stopped")
         await client.call(protocol.Control(request="r4", session=made.session, verb="archive"))
@@ -129,8 +131,9 @@ async def test_advice_to_an_ended_session_offers_to_reopen_it_and_does_so_when_a
         await until("running", lambda: host.state(made.session) == "running")
         await host.append(ev.NewEvent(made.session, ev.StateChanged(state="finished")))
         advice = protocol.QueueAdvice(request="r2", session=made.session, text="one more try")
-        with pytest.raises(RequestRefused, match="apollo resume 1"):
+        with pytest.raises(RequestRefused, match="is finished") as refused:
             await client.call(advice)
+        assert [remedy.way for remedy in refused.value.remedies] == ["reopen", "advise_reopening"]
         await client.call(protocol.QueueAdvice(request="r3", session=made.session, text="one more try", reopen=True))
         await until("running again", lambda: host.state(made.session) == "running")
 
@@ -142,10 +145,11 @@ async def test_advice_to_a_session_at_its_limit_says_which_and_how_to_raise_it(t
         await until("running", lambda: host.state(made.session) == "running")
         stopped = ev.StateChanged(state="paused", reason="steps: 0 of 0", need="limit")
         await host.append(ev.NewEvent(made.session, stopped))
-        with pytest.raises(RequestRefused, match=r"steps: 0 of 0.*apollo limit 1"):
+        with pytest.raises(RequestRefused, match=r"steps: 0 of 0") as refused:
             await client.call(protocol.QueueAdvice(request="r2", session=made.session, text="go on"))
+        assert "`apollo limit 1 steps +N` raises it, then `apollo resume 1` lets it go on" in in_shell(refused.value)
         raised = await client.call(protocol.SetLimit(request="r3", session=made.session, name="steps", delta=5))
-        assert raised.note.startswith("steps: 5")
+        assert raised.note == "steps: 5" and [remedy.way for remedy in raised.remedies] == ["resume"]
         queued = await client.call(protocol.QueueAdvice(request="r5", session=made.session, text="go on"))
         assert (queued.number, host.state(made.session)) == (1, "paused")
         with pytest.raises(RequestRefused, match="whole number"):
@@ -181,8 +185,9 @@ async def test_an_answer_reaches_the_open_question_and_no_other(tmp_path: Path) 
         )
         with pytest.raises(RequestRefused, match="question 9"):
             await client.call(protocol.Answer(request="r3", session=made.session, text="yes", question=9))
-        with pytest.raises(RequestRefused, match="apollo answer 1"):
+        with pytest.raises(RequestRefused, match="waits for an answer") as refused:
             await client.call(protocol.Control(request="r4", session=made.session, verb="resume"))
+        assert "`apollo answer 1 TEXT`" in in_shell(refused.value)
         answer = await client.call(protocol.Answer(request="r5", session=made.session, text="yes"))
         assert answer.number == 1
         summary = host.parts.writer.summary(made.session)

@@ -1,5 +1,4 @@
-import dataclasses
-
+import msgspec
 from textual import on
 from textual.app import App, ComposeResult
 from textual.theme import BUILTIN_THEMES
@@ -169,8 +168,29 @@ async def test_the_facts_panel_shows_new_facts_where_they_differ() -> None:
         panel = app.query_one(FactsPanel)
         session = SessionView("s", 1, "tune-lr", "running", step=41)
         for step in (41, 42):
-            panel.update(FactsView(dataclasses.replace(session, step=step)))
+            panel.update(FactsView(msgspec.structs.replace(session, step=step)))
             await pilot.pause()
             text = [strip.text.rstrip() for strip in app.screen._compositor.render_strips()]
             assert "│ 1 tune-lr" in text
             assert f"│ step      {step}" in text
+
+
+async def test_a_receipt_takes_the_rows_that_its_words_need_and_gives_them_back() -> None:
+    app = BarsApp()
+    async with app.run_test(size=(40, 24)) as pilot:
+        receipt = app.query_one(ReceiptLine)
+        long = "session 3 stands at its limit, 40 of 40 steps: `:limit steps +N` raises it, then `p` lets it go on"
+        receipt.show(long, "error")
+        await pilot.pause()
+        shown = app.text().splitlines()[1 : 1 + receipt.size.height]
+        assert receipt.size.height == 3 and "".join(shown).split() == ["✗", *long.split()]
+        receipt.show("x" * 400)
+        await pilot.pause()
+        assert receipt.size.height == 3 and app.text().splitlines()[3].endswith("x…")
+        await pilot.resize_terminal(200, 24)
+        receipt.show(long)
+        await pilot.pause()
+        assert receipt.size.height == 1 and long in app.text()
+        receipt.clear()
+        await pilot.pause()
+        assert receipt.size.height == 1 and app.focused is app.query_one(Wall)

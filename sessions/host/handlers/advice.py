@@ -7,12 +7,14 @@ from typing import Final
 
 from sessions.agent.budget import reached
 from sessions.agent.deliver import about_text
+from sessions.agent.ways import goes_on, out_of_limit
 from sessions.fold.summary import OpenAdvice, Summary
 from sessions.host.handlers.desk import Desk, only_people, refused, text_of, waits_for
 from sessions.host.handlers.targets import check_target
 from sessions.host.protocol import Answer, Done, EditAdvice, QueueAdvice, WithdrawAdvice
 from sessions.log import events as ev
 from sessions.log.states import ACTIVE, ENDED
+from sessions.remedy import Remedy
 
 MAX_HOLD_MS: Final = 60_000
 
@@ -42,7 +44,9 @@ async def queue(desk: Desk, call: QueueAdvice, actor: str) -> Done:
             seen=call.seen,
         )
         more = (ev.ControlRequested(verb="reopen" if s.state in ENDED else "resume"),) if reopens else ()
-        answer = await desk.commit(s.session, actor, call.request, queued, *more, note=_delivery(s, call.now, reopens))
+        note = _delivery(s, call.now, reopens)
+        remedies = () if reopens else _next_for(s)
+        answer = await desk.commit(s.session, actor, call.request, queued, *more, note=note, remedies=remedies)
     if reopens:
         desk.fleet.runner(s.session).start()
     elif s.state in ACTIVE or s.state == "needs_you":
@@ -82,7 +86,7 @@ async def answer(desk: Desk, call: Answer, actor: str) -> Done:
     async with desk.turn(call.session):
         s = desk.summary(call.session)
         if not s.open_question:
-            raise refused(f"session {s.number} asks nothing; `apollo advise {s.number} TEXT` reaches it")
+            raise refused(f"session {s.number} asks nothing", Remedy("advise", "reaches it", s.number, "TEXT"))
         if call.question is not None and call.question != s.question:
             raise refused(f"question {call.question} of session {s.number} is over; it now asks question {s.question}")
         body = ev.QuestionAnswered(question=s.question, text=text, seen=call.seen)
@@ -94,7 +98,7 @@ async def answer(desk: Desk, call: Answer, actor: str) -> Done:
 def _check_open(s: Summary, reopen: bool, now: int) -> bool:
     """Whether the session has to be reopened for advice. Raises RpcError if it has to and was not asked for."""
     if s.state == "archived":
-        raise refused(f"session {s.number} is archived: `apollo resume {s.number}` brings it back first")
+        raise refused(f"session {s.number} is archived", *goes_on(s))
     at_limit = s.need == "limit" and s.state not in ACTIVE
     if s.state not in ENDED and not at_limit:
         return False
@@ -103,13 +107,13 @@ def _check_open(s: Summary, reopen: bool, now: int) -> bool:
     if at_limit and not reached(s, now, step=s.step):
         return False  # the limit was raised: the advice waits until somebody resumes it
     if at_limit:
-        raise refused(
-            f"session {s.number} stands at its limit ({s.reason}): raise it with `apollo limit {s.number} NAME +N`, "
-            f"then `apollo resume {s.number}`, or queue the advice with --reopen"
-        )
-    raise refused(
-        f"session {s.number} is {s.state}: reopen it first with `apollo resume {s.number}`, or advise with --reopen"
-    )
+        ways = (*out_of_limit(s), _reopening(s))
+        raise refused(f"session {s.number} stands at its limit ({s.reason})", *ways)
+    raise refused(f"session {s.number} is {s.state}", *goes_on(s), _reopening(s))
+
+
+def _reopening(s: Summary) -> Remedy:
+    return Remedy("advise_reopening", "does so by itself", s.number, "TEXT")
 
 
 def _waiting(s: Summary, number: int) -> OpenAdvice:
@@ -121,13 +125,20 @@ def _waiting(s: Summary, number: int) -> OpenAdvice:
     raise refused(f"session {s.number} has no advice {number}")
 
 
+def _next_for(s: Summary) -> tuple[Remedy, ...]:
+    """What the delivery waits for, where that is a person."""
+    if s.open_question:
+        return (Remedy("answer", "answers its question", s.number, "TEXT"),)
+    return (Remedy("resume", "resumes it", s.number),) if s.state in ("paused", "needs_you") else ()
+
+
 def _delivery(s: Summary, now: bool, reopens: bool) -> str:
     if reopens:
         return "delivered when the session goes on"
     if s.state == "created":
         return "delivered when the session starts"
     if s.state in ("paused", "needs_you"):
-        return f"delivered when the session is resumed (`apollo resume {s.number}`)"
+        return "delivered when the session is resumed"
     return "delivered now" if now else f"delivered at the boundary{waits_for(s)}"
 
 

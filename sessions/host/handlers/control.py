@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from sessions.agent.budget import reached
+from sessions.agent.ways import goes_on, raises
 from sessions.fold.summary import Summary
 from sessions.host.handlers.desk import Desk, only_people, refused, waits_for
 from sessions.host.keys import key_variable
 from sessions.host.protocol import Control, Done
 from sessions.log.events import Body, ControlRequested, StateChanged
 from sessions.log.states import ACTIVE, ENDED
+from sessions.remedy import Remedy, go_on
 
 GOES: Final = frozenset({"start", "resume", "reopen", "next"})
 """Verbs after which an agent works."""
@@ -26,6 +28,7 @@ class Plan:
     more: tuple[Body, ...] = ()
     note: str = ""
     runs: bool = True
+    remedies: tuple[Remedy, ...] = ()
 
 
 async def control(desk: Desk, call: Control, actor: str) -> Done:
@@ -39,7 +42,8 @@ async def control(desk: Desk, call: Control, actor: str) -> Done:
         if call.key is not None:
             desk.keys.remember(call.session, call.key, await asyncio.to_thread(key_variable, desk.reader, call.session))
         body = ControlRequested(verb=call.verb)
-        answer = await desk.commit(call.session, actor, call.request, body, *plan.more, note=plan.note)
+        bodies = (body, *plan.more)
+        answer = await desk.commit(call.session, actor, call.request, *bodies, note=plan.note, remedies=plan.remedies)
     if plan.runs:
         desk.fleet.runner(call.session).start()
     return answer
@@ -53,9 +57,9 @@ def _pause(s: Summary) -> Plan:
     if s.state == "needs_you" and s.open_question:
         return Plan(note="pauses now; its question stays open")
     if s.state == "needs_you":
-        raise refused(f"session {s.number} waits for you and does nothing; `apollo resume {s.number}` lets it go on")
+        raise refused(f"session {s.number} waits for you and does nothing", go_on(s.number))
     if s.state == "paused":
-        raise refused(f"session {s.number} is paused already; `apollo resume {s.number}` lets it go on")
+        raise refused(f"session {s.number} is paused already", go_on(s.number))
     raise refused(f"session {s.number} is {_named(s)}: there is nothing to pause")
 
 
@@ -67,12 +71,12 @@ def _resume(s: Summary) -> Plan:
     if s.state in ACTIVE:
         raise refused(f"session {s.number} is {_named(s)} already")
     if s.state == "needs_you" and s.open_question:
-        raise refused(f"session {s.number} waits for an answer: `apollo answer {s.number} TEXT`")
+        raise refused(f"session {s.number} waits for an answer", Remedy("answer", "gives it", s.number, "TEXT"))
     if s.state == "archived":
         return _unarchive(s)
     # It stands still, so no active time has passed since its last event.
     at_limit = s.need == "limit" and reached(s, s.last_at, step=s.step)
-    return Plan(note=f"{s.reason}; it will stop there again" if at_limit else "")
+    return Plan(note=f"{s.reason}; it will stop there again", remedies=raises(s)) if at_limit else Plan()
 
 
 def _reopen(s: Summary) -> Plan:
@@ -109,7 +113,7 @@ def _archive(s: Summary) -> Plan:
     if s.state == "archived":
         raise refused(f"session {s.number} is archived already")
     if s.state in ACTIVE or s.open_jobs:
-        raise refused(f"session {s.number} is {_named(s)}: `apollo stop {s.number}` ends it first")
+        raise refused(f"session {s.number} is {_named(s)}", Remedy("stop", "ends it first", s.number))
     return Plan((StateChanged(state="archived"),), runs=False)
 
 
@@ -122,7 +126,7 @@ def _unarchive(s: Summary) -> Plan:
 
 def _start(s: Summary) -> Plan:
     if s.state != "created":
-        raise refused(f"session {s.number} is {_named(s)}: `apollo resume {s.number}` lets it go on")
+        raise refused(f"session {s.number} is {_named(s)}", *goes_on(s))
     return Plan()
 
 

@@ -20,6 +20,7 @@ from sessions.log.reader import LogReader
 from sessions.log.text import valid_unicode
 from sessions.log.writer import LogWriter
 from sessions.paths import LogPaths
+from sessions.remedy import Remedy
 
 MAX_TEXT_CHARS = 200_000
 """Longest text that a person can send at once: more than that is a file, and belongs into the workspace."""
@@ -46,7 +47,7 @@ class Desk:
         """The session as it is now. Raises RpcError if there is none."""
         found = self.writer.summary(session)
         if found is None:
-            raise RpcError("not_found", f"there is no session {session}; `apollo ls` lists them")
+            raise RpcError("not_found", f"there is no session {session}", [Remedy("list", "lists them")])
         return found
 
     def check_runs_here(self, summary: Summary) -> None:
@@ -63,15 +64,24 @@ class Desk:
         """Events of these kinds, read off the loop."""
         return await asyncio.to_thread(self.reader.events, session, kinds=kinds, steps=steps)
 
-    async def commit(self, session: str, actor: str, request: str, first: Body, *more: Body, note: str = "") -> Done:
+    async def commit(
+        self,
+        session: str,
+        actor: str,
+        request: str,
+        first: Body,
+        *more: Body,
+        note: str = "",
+        remedies: Sequence[Remedy] = (),
+    ) -> Done:
         """Append one write set by ``actor``, without secrets; the answer after it is on disk."""
         clean = Cleaner(self.keys.redactor())
         events = [NewEvent(session, clean.body(first), actor=actor, request=request)]
         events += [NewEvent(session, clean.body(body), actor=actor) for body in more]
-        return done(await self.writer.append(*events), note)
+        return done(await self.writer.append(*events), note, remedies)
 
 
-def done(events: Sequence[Event], note: str = "") -> Done:
+def done(events: Sequence[Event], note: str = "", remedies: Sequence[Remedy] = ()) -> Done:
     """The answer that says that ``events`` are committed."""
     first = events[0]
     number = getattr(first.body, "advice", getattr(first.body, "question", None))
@@ -81,12 +91,13 @@ def done(events: Sequence[Event], note: str = "") -> Done:
         position=events[-1].id,
         number=number if isinstance(number, int) else None,
         note=note,
+        remedies=tuple(remedies),
     )
 
 
-def refused(message: str) -> RpcError:
-    """The state does not allow it; ``message`` says why and what to do."""
-    return RpcError("refused", message)
+def refused(message: str, *remedies: Remedy) -> RpcError:
+    """The state does not allow it; ``message`` says why, ``remedies`` what to do."""
+    return RpcError("refused", message, remedies)
 
 
 def only_people(actor: str, what: str) -> None:

@@ -9,6 +9,7 @@ from sessions.fold.summary import Summary
 from sessions.host.handlers.desk import Desk, only_people, refused
 from sessions.host.protocol import Done, SetLimit
 from sessions.log.events import LimitChanged
+from sessions.remedy import go_on
 
 WHOLE: Final = frozenset({"steps", "tokens", "evaluations"})
 
@@ -20,9 +21,10 @@ async def set_limit(desk: Desk, call: SetLimit, actor: str) -> Done:
         s = desk.summary(call.session)
         value = _value(s, call)
         note = f"{call.name}: {'no limit' if value is None else f'{value:g}'}"
-        if s.need == "limit" and s.state == "paused":
-            note += f"; `apollo resume {s.number}` lets it go on"
-        return await desk.commit(s.session, actor, call.request, LimitChanged(name=call.name, value=value), note=note)
+        waits = s.need == "limit" and s.state == "paused"
+        body = LimitChanged(name=call.name, value=value)
+        remedies = [go_on(s.number)] if waits else []
+        return await desk.commit(s.session, actor, call.request, body, note=note, remedies=remedies)
 
 
 def _value(s: Summary, call: SetLimit) -> float | None:

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from app_running import running, screen_text, until
+from fake_feed import FakeFeed
+from hosting import new_session, running_host
+from hosting import until as comes
+
+from apollo_tui import remedies
+from apollo_tui.app import ApolloApp
+from apollo_tui.commands import COMMANDS
+from apollo_tui.feed import LiveFeed, NotDone
+from apollo_tui.screens.base import ApolloScreen
+from sessions.config import Config
+from sessions.host import protocol
+from sessions.log import events as ev
+from sessions.remedy import COMMANDS as SHELL
+from sessions.remedy import Remedy, Way, command, go_on, said
+
+
+def receipt(app: ApolloApp) -> str:
+    assert isinstance(app.screen, ApolloScreen)
+    return app.screen._receipt.text
+
+
+def test_every_way_on_has_a_command_or_a_key_and_what_the_app_names_exists() -> None:
+    for way in get_args(Way):
+        remedy = Remedy(way, "helps", 3, "steps +N")
+        assert remedies.key(remedy, {}) or command(remedy), way
+        assert "apollo" not in remedies.key(remedy, {})
+    known = {f":{one.name}" for one in COMMANDS}
+    assert {named.split(" ")[0] for named in remedies.COMMANDS.values()} <= known
+    assert set(SHELL) | set(remedies.KEYS) | set(remedies.COMMANDS) == set(get_args(Way))
+
+
+def test_a_rebound_key_is_named_as_it_is_bound() -> None:
+    refused = NotDone("session 3 is paused already", remedies=[go_on(3)])
+    assert remedies.told(refused, {}) == "session 3 is paused already: `p` lets it go on"
+    assert remedies.told(refused, {"pause": "P"}) == "session 3 is paused already: `P` lets it go on"
+
+
+def test_what_follows_a_way_that_is_not_there_is_left_out_with_it() -> None:
+    ways = [Remedy("advise_reopening", "does both", 1, "TEXT"), go_on(1, then=True), Remedy("reopen", "starts it")]
+    assert said("ended", ways, lambda one: remedies.key(one, {})) == "ended: `:reopen` starts it"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+async def test_a_refusal_names_keys_in_the_app_and_stands_whole_on_the_screen(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    async with running_host(tmp_path) as host:
+        client = await host.client()
+        made = await client.call(new_session("r1", limits=ev.Limits(steps=0)))
+        await comes("running", lambda: host.state(made.session) == "running")
+        feed: Any = LiveFeed(host.paths, "human:ada")
+        async with running(feed, size) as (app, pilot):
+            await until(pilot, lambda: app.desk.state.writable)
+            await pilot.press("colon", *"archive", "enter")
+            await until(pilot, lambda: receipt(app) == "session 1 is running: `:stop` ends it first")
+            await host.append(
+                ev.NewEvent(made.session, ev.StateChanged(state="paused", reason="0 of 0 steps", need="limit"))
+            )
+            await until(pilot, lambda: app.desk.state.sessions[made.session].summary.state == "paused")
+            await pilot.press("i", *"go", "enter")
+            whole = (
+                "✗ not sent: session 1 stands at its limit (0 of 0 steps): `:limit steps +N` raises it, "
+                "then `p` lets it go on · `i` brings the draft back"
+            )
+            await until(pilot, lambda: whole in " ".join(screen_text(app).split()))
+            await pilot.press("colon", *"limit", "space", *"steps", "space", *"+5", "enter")
+            await until(pilot, lambda: receipt(app).endswith("steps: 5; `p` lets it go on"))
+            await host.append(ev.NewEvent(made.session, ev.StateChanged(state="stopped")))
+            await until(pilot, lambda: app.desk.state.sessions[made.session].summary.state == "stopped")
+            await pilot.press("i", "enter")
+            await until(pilot, lambda: "is stopped: `:reopen` lets it go on · `i` brings" in receipt(app))
+
+
+async def test_without_a_host_the_app_names_its_own_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running_host(tmp_path) as host:
+        client = await host.client()
+        await client.call(new_session("r1"))
+    monkeypatch.setattr("apollo_tui.feed.ensure_host", _no_host)
+    feed: Any = LiveFeed(host.paths, "human:ada")
+    async with running(feed, (200, 50)) as (app, pilot):
+        await until(pilot, lambda: "`:host start` starts one" in app.desk.state.trouble)
+        assert "apollo host" not in screen_text(app)
+        with pytest.raises(NotDone) as refused:
+            await feed.call(protocol.SetLimit(request="r", session="s", name="steps"))
+        assert app.told(refused.value) == "no host is connected: nothing was sent: `:host start` starts one"
+
+
+async def _no_host(*_: object) -> None:
+    return None
+
+
+async def test_a_session_at_its_limit_says_in_its_facts_how_it_goes_on(feed: FakeFeed) -> None:
+    session = await feed.session("tune")
+    await feed.add(session, ev.LimitChanged(name="steps", value=1))
+    await feed.step(session, 1, ("run", {"command": "ls"}, "a\n"))
+    await feed.add(session, ev.StateChanged(state="paused", reason="budget used up: 1 of 1 steps", need="limit"))
+    async with running(feed, (160, 50), config=Config(path=Path(), keys={"pause": "P"})) as (app, pilot):
+        assert "budget used up: 1 of 1 steps" in screen_text(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: "`:limit steps +N` raises it, then `P` lets it go on" in _flat(app))
+
+
+def _flat(app: ApolloApp) -> str:
+    """The facts at the side, without where their rows break."""
+    return " ".join(row[-52:].strip() for row in screen_text(app).splitlines() if len(row) > 110).replace("  ", " ")
