@@ -25,6 +25,7 @@ from apollo_train.trainers.record import (
     write_record,
 )
 from apollo_train.trainers.settings import TrainSettings
+from apollo_train.trainers.sharding import able_to_shard, engine_of, gathering, weights_in
 from sessions.log.reader import LogReader
 
 Method = Literal["sft", "dpo", "kto"]
@@ -66,6 +67,7 @@ def run(job: Job, tell: Tell) -> dict[str, Any]:
     train = splits["train"]
     equally(train, record["policy"]["weights"]["apply"] if job.method == "sft" else "refuse")
     trainer = _trainer(job, train, splits.get("validation"))
+    able_to_shard(trainer)
     if state.is_main_process:
         tell(f"{len(train):,} rows, {train.trained:,} tokens trained, {state.num_processes} processes")
     result = trainer.train(resume_from_checkpoint=job.resume)
@@ -75,6 +77,7 @@ def run(job: Job, tell: Tell) -> dict[str, Any]:
             "steps": trainer.state.global_step,
             "metrics": {key: value for key, value in result.metrics.items() if isinstance(value, int | float)},
             "processes": state.num_processes,
+            "engine": engine_of(trainer),
             "seconds": round(result.metrics.get("train_runtime", 0.0), 1),
         }
         write_record(job.settings.output, record)
@@ -180,6 +183,8 @@ def _save(job: Job, trainer: Any) -> None:
     folder = job.settings.output / "model"
     model = trainer.accelerator.unwrap_model(trainer.model)
     stop_at(model, job.tokens.renderer.stops.ids.values())
+    gathering(trainer)
     trainer.save_model(str(folder))
     if trainer.is_world_process_zero():
+        weights_in(folder)
         model.generation_config.save_pretrained(str(folder))

@@ -2,9 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -174,25 +171,6 @@ def test_adapters_train_alone_and_are_saved_alone(story: Path, base: Path, tmp_p
     assert (tmp_path / "lora" / "model" / "adapter_model.safetensors").exists()
     assert not (tmp_path / "lora" / "model" / "model.safetensors").exists()
     assert read_record(tmp_path / "lora")["settings"]["lora"] == 4
-
-
-def test_two_processes_train_what_one_would(trained: Path, story: Path, base: Path, tmp_path: Path) -> None:
-    output = tmp_path / "two"
-    more = ["--max-steps", "2", "--batch", "1", "--learning-rate", "0.01"]
-    # On a machine without GPUs this is how accelerate starts processes without MPI; they find no device and use gloo.
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
-    launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
-    ran = subprocess.run(
-        [*launch, "-m", "apollo_train", *command(story, base, output, *more)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        cwd=Path(__file__).parents[2],
-    )
-    assert ran.returncode == 0, ran.stderr[-3000:]
-    assert read_record(output)["finished"]["processes"] == 2
-    assert losses(output)[1] == pytest.approx(losses(trained)[1], rel=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,16 @@
+"""``apollo-train recipe``: where a configuration for many devices lies."""
+
+from __future__ import annotations
+
+import click
+
+from apollo_train.cli import told
+from apollo_train.trainers import sharding
+
+
+@click.command()
+@click.argument("name")
+def recipe(name: str) -> None:
+    """Print the path of a configuration for `accelerate launch --config_file`: fsdp, deepspeed-zero2, -zero3."""
+    with told():
+        click.echo(str(sharding.recipe(name)))
