@@ -6,18 +6,19 @@ entries this annotator has not read.
 
 from __future__ import annotations
 
-import dataclasses
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from apollo_tui.activity import Activity
 from apollo_tui.attention import Attention
 from apollo_tui.reading import Reading
 from sessions.attention.settings import Thresholds
 from sessions.attention.signals import Signal
+from sessions.fold.read import ReadBook
 from sessions.fold.remarks import Remarks
 from sessions.fold.summary import Summary, fold
 from sessions.host.protocol import ClientInfo, DeltaFrame
@@ -39,36 +40,37 @@ COUNTED: Final = frozenset({"action.started", "action.refused", "eval.scored", "
 ENDS_LIVE: Final = frozenset({"model.reply", "model.interrupted", "model.attempt_failed"})
 
 
-@dataclass(slots=True)
-class SessionNow:
+class SessionNow(msgspec.Struct):
     """One session as this app knows it."""
 
     summary: Summary
     book: EntryBook
     live: LiveReply | None = None
-    unread: list[int] = field(default_factory=list)
-    """Seqs of unread entries, oldest first."""
-    flags: dict[str, tuple[str, ev.FlagSet]] = field(default_factory=dict)
+    unread: list[int] = msgspec.field(default_factory=list)
+    """Seqs of unread entries, oldest first; ``read_changes``: what of the reading is taken from them already."""
+    read_changes: int = 0
+    flags: dict[str, tuple[str, ev.FlagSet]] = msgspec.field(default_factory=dict)
     """Flags in force: id → (actor, body), oldest first."""
-    activity: Activity = field(default_factory=Activity)
-    remarks: Remarks = field(default_factory=Remarks)
+    activity: Activity = msgspec.field(default_factory=Activity)
+    remarks: Remarks = msgspec.field(default_factory=Remarks)
     """Sign-offs, notes, bookmarks and recovery marks that stand."""
-    advice: dict[int, int] = field(default_factory=dict)
+    advice: dict[int, int] = msgspec.field(default_factory=dict)
     """Advice numbers by the seq of the event that queued them, of the entries in the window."""
+    questions: dict[int, int] = msgspec.field(default_factory=dict)
+    """Seqs of the questions in the window, by number."""
     newest: int = 0
     """Seq of the newest action, for the list."""
     loaded: bool = False
     """Whether the window of entries was read from the log."""
 
 
-@dataclass(slots=True)
-class Change:
+class Change(msgspec.Struct):
     """What ``apply`` changed: for screens to know what to paint. Without ``events``: look at the state anew."""
 
-    sessions: set[str] = field(default_factory=set)
-    events: list[ev.Event] = field(default_factory=list)
-    entries: dict[str, set[int]] = field(default_factory=dict)
-    new: list[str] = field(default_factory=list)
+    sessions: set[str] = msgspec.field(default_factory=set)
+    events: list[ev.Event] = msgspec.field(default_factory=list)
+    entries: dict[str, set[int]] = msgspec.field(default_factory=dict)
+    new: list[str] = msgspec.field(default_factory=list)
 
 
 class BoardState:
@@ -105,9 +107,9 @@ class BoardState:
                 known.summary = summary
 
     def seed(
-        self, session: str, window: Sequence[ev.Event], flags: Sequence[ev.Event], cursor: int, unread: Iterable[int]
+        self, session: str, window: Sequence[ev.Event], flags: Sequence[ev.Event], read: ReadBook, unread: Iterable[int]
     ) -> None:
-        """The newest events of a session (oldest first), all its flag events, and what is unread after ``cursor``."""
+        """The newest events of a session (oldest first), all its flag events, what was read, and what was not."""
         now = self.sessions[session]
         first = window[0].seq if window else 0
         now.book.add([*(event for event in flags if event.seq < first), *window])
@@ -116,8 +118,8 @@ class BoardState:
         for event in window:
             _advise(now, event)
             _act(now, event)
-        self.reading.know(session, cursor)
-        now.unread = sorted({*unread, *now.unread})
+        self.reading.learn(session, read)
+        now.unread, now.read_changes = sorted({*unread, *now.unread}), -1
         now.loaded = True
         for event in self._early.pop(session, []):
             if not window or event.seq > window[-1].seq:
@@ -164,9 +166,10 @@ class BoardState:
         if len(now.book) > 2 * WINDOW:
             now.book.forget(now.book.entries()[-WINDOW].seq)
         if isinstance(event.body, ev.CursorMoved) and event.actor == self.actor:
-            self.reading.know(event.session, event.body.read_seq)
+            self.reading.know(event.session, event.body)
         elif event.actor == self.actor and isinstance(event.body, ev.QuestionAnswered):
-            self.reading.know(event.session, event.seq)
+            asked = now.questions.get(event.body.question, event.seq)
+            self.reading.select(event.session, ev.SeqRange(asked, asked), event.at)
 
     def frame(self, frame: DeltaFrame) -> bool:
         """A piece of a streaming reply; False if it is of a reply that is over or of no session we know."""
@@ -218,11 +221,15 @@ class BoardState:
 
     def unread_seqs(self, session: str) -> list[int]:
         """Seqs of the unread entries, oldest first."""
-        now = self.sessions[session]
-        read = bisect_right(now.unread, self.reading.cursors.get(session, 0))
-        if read:
-            del now.unread[:read]
-        return now.unread
+        now, book = self.sessions[session], self.reading.book(session)
+        unread = now.unread
+        if unread and unread[0] <= book.let_go:
+            del unread[: bisect_right(unread, book.let_go)]
+        if now.read_changes != book.changes:
+            now.read_changes = book.changes
+            for part in book:
+                del unread[bisect_left(unread, part.first) : bisect_right(unread, part.last)]
+        return unread
 
     def view(self, session: str, now: int) -> SessionView:
         """One session for lists and titles."""
@@ -230,18 +237,19 @@ class BoardState:
         summary = known.summary
         worst = self.attention.worst(summary, now)
         waits = f"{summary.pending}s at the boundary" if summary.pending else ""
+        stands = summary.reason if summary.need == "limit" and summary.state == "paused" else ""
         view = session_view(
             summary,
             now,
             unread=self.unread(session),
             activity=known.activity.slots(now),
-            why=worst.reason if worst else waits,
+            why=stands or (worst.reason if worst else waits),
             can_wait=worst is None or worst.quiet,
         )
         if summary.open_advice:
-            return dataclasses.replace(view, last_line=f"{len(summary.open_advice)} advice queued")
+            return msgspec.structs.replace(view, last_line=f"{len(summary.open_advice)} advice queued")
         newest = known.book.entry(known.newest)
-        return dataclasses.replace(view, last_line=text_of(newest.head)) if newest and newest.head else view
+        return msgspec.structs.replace(view, last_line=text_of(newest.head)) if newest and newest.head else view
 
     def header(self, now: int, place: str = "") -> HeaderView:
         """The first line of the app."""
@@ -276,6 +284,15 @@ class BoardState:
         me, others = self.actor.removeprefix("human:"), self.others()
         return f"{me} + {', '.join(others)}" if others else me
 
+    def part_of(self, session: str, seq: int) -> ev.SeqRange:
+        """What the entry ``seq`` of a pane shows: also the routine before it, such as a reply of calls only."""
+        before = None
+        for entry in self.sessions[session].book.entries():
+            if entry.seq == seq:
+                break
+            before = (before or entry.seq) if entry.quiet else None
+        return ev.SeqRange(before or seq, seq)
+
     def entry(self, session: str, seq: int) -> Entry | None:
         """An entry of a session's window."""
         now = self.sessions.get(session)
@@ -293,6 +310,8 @@ def _judge(now: SessionNow, event: ev.Event) -> None:
 def _advise(now: SessionNow, event: ev.Event) -> None:
     if isinstance(event.body, ev.AdviceQueued):
         now.advice[event.seq] = event.body.advice
+    elif isinstance(event.body, ev.QuestionAsked):
+        now.questions[event.body.question] = event.seq
 
 
 def _act(now: SessionNow, event: ev.Event) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import msgspec
 
 from apollo_train.spans import CharSpan
 from apollo_train.view import ReplyView, TrainingView
@@ -20,18 +20,13 @@ def dressed(entry: Entry, view: TrainingView) -> Entry:
         if reply is not None and span is not None:
             role = _role(span, reply, view)
             head: Line = tuple((text, role) for text, _ in entry.head)
-            return dataclasses.replace(entry, head=head, note=_noted(entry.note, role, span, view))
+            return msgspec.structs.replace(entry, head=head, marks=(_words(role, span, view),))
     return entry
 
 
 def _reply(entry: Entry, reply: ReplyView, view: TrainingView) -> Entry:
     reasoning, text = reply.of("reasoning"), reply.of("text")
-    note = entry.note
-    for span in (reasoning, text):
-        if span is not None:
-            role = _role(span, reply, view)
-            # Where both stand alike, one word is enough.
-            note = note if _noted("", role, span, view) in note else _noted(note, role, span, view)
+    marks = tuple(_words(_role(span, reply, view), span, view) for span in (reasoning, text) if span is not None)
 
     def line(old: Line) -> Line:
         return tuple((said, _role(span, reply, view) if (span := _span(role)) else role) for said, role in old)
@@ -39,8 +34,8 @@ def _reply(entry: Entry, reply: ReplyView, view: TrainingView) -> Entry:
     def _span(role: Role) -> CharSpan | None:
         return reasoning if role == "reason" else text
 
-    return dataclasses.replace(
-        entry, body=tuple(map(line, entry.body)), detail=tuple(map(line, entry.detail)), note=note
+    return msgspec.structs.replace(
+        entry, body=tuple(map(line, entry.body)), detail=tuple(map(line, entry.detail)), marks=marks
     )
 
 
@@ -50,10 +45,9 @@ def _role(span: CharSpan, reply: ReplyView, view: TrainingView) -> Role:
     return "trained" if reply.seen else "unseen"
 
 
-def _noted(note: str, role: Role, span: CharSpan, view: TrainingView) -> str:
+def _words(role: Role, span: CharSpan, view: TrainingView) -> str:
     why = (span.reason or view.left_out).replace("_", " ")
-    words = {"masked": f"[masked: {why}]", "unseen": "[trained, unseen]", "trained": "[trained]"}[role]
-    return f"{note} {words}".strip()
+    return {"masked": f"masked: {why}", "unseen": "trained, unseen", "trained": "trained"}[role]
 
 
 def facts_of_view(view: TrainingView) -> tuple[tuple[str, str], ...]:

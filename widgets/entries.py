@@ -6,13 +6,14 @@ flag, a delivery. ``EntryBook`` takes events in any order and in any pieces, bec
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+import msgspec
+
 from sessions.log import events as ev
 from widgets.entry_kinds import build
-from widgets.views import Entry, FlagMark
+from widgets.views import Entry, FlagMark, Role
 
 FEW_LINES: Final = 3
 FEW_CHARACTERS: Final = 200
@@ -146,7 +147,7 @@ class EntryBook:
             for flag, event in self._flags.items()
             if flag not in self._unflagged and isinstance(event.body, ev.FlagSet) and covers(event.body.target, anchor)
         )
-        return dataclasses.replace(entry, flags=flags, quiet=entry.quiet and not flags) if flags else entry
+        return msgspec.structs.replace(entry, flags=flags, quiet=entry.quiet and not flags) if flags else entry
 
 
 def entry_of(
@@ -256,11 +257,18 @@ def _fold(run: Sequence[Entry], said: Sequence[Entry] = ()) -> Entry:
         step=first.step,
         call=first.call,
         name=first.name,
-        head=((title, "call"), (f" ×{len(run)}", "text"), (f"  to step {last.step}", "dim")),
+        head=((title, _role_of_all(run)), (f" ×{len(run)}", "text"), (f"  to step {last.step}", "dim")),
         tail=last.tail,
         outcome=last.outcome,
         duration_ms=spent,
         detail=tuple(line for entry in run for line in ((*entry.head, (f"  {entry.tail}", "dim")),)),
         polling=True,
         members=tuple(sorted(entry.seq for entry in (*run, *said))),
+        marks=tuple(mark for entry in (*run, *said) for mark in entry.marks),
     )
+
+
+def _role_of_all(run: Sequence[Entry]) -> Role:
+    """The role in which the training view shows all of them, where they stand alike."""
+    roles = {role for entry in run for _, role in entry.head[:1]} if run[0].marks else set()
+    return roles.pop() if len(roles) == 1 else "call"

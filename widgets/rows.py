@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
@@ -81,6 +82,11 @@ def outcome_line(entry: Entry, minutes: int = 0) -> Line:
     if entry.note:
         since = f", running {minutes} min" if entry.since is not None and minutes else ""
         parts.append(((entry.note + since, "accent" if entry.kind == "advice" else "dim"),))
+    if entry.marks:
+        counted = Counter(entry.marks)
+        times = entry.kind == "fold"
+        said = " · ".join(f"{mark} ×{number}" if times else mark for mark, number in counted.most_common())
+        parts.append(((f"[{said}]", "dim"),))
     if entry.outcome:
         mark = outcome_mark(entry.outcome)
         took = duration(entry.duration_ms) if entry.duration_ms is not None else ""

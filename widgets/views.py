@@ -7,8 +7,9 @@ cleans once more what it cannot know to be clean. A ``Line`` is a tuple of ``(te
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
+
+import msgspec
 
 from sessions.log.states import State
 
@@ -47,8 +48,7 @@ Outcome = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class FlagMark:
+class FlagMark(msgspec.Struct, frozen=True):
     """One verdict on an entry. ``by`` is the actor: ``human:NAME``, ``rule:NAME``, ``judge:NAME``."""
 
     flag: str
@@ -58,8 +58,7 @@ class FlagMark:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One thing of a transcript. ``seq`` is the seq of its anchor event and its identity for ever.
 
     ``head`` is one line (no step number, no outcome); ``body`` is always shown, wrapped; ``detail`` only when
@@ -87,6 +86,8 @@ class Entry:
     live: bool = False
     members: tuple[int, ...] = ()
     """The seqs that a fold stands for."""
+    marks: tuple[str, ...] = ()
+    """What the training view says of each part of it; of a fold, of every part that it stands for."""
 
     @property
     def target(self) -> str:
@@ -96,8 +97,7 @@ class Entry:
         return f"{self.step}.{self.call}" if self.call else f"{self.step}"
 
 
-@dataclass(frozen=True, slots=True)
-class LivePart:
+class LivePart(msgspec.Struct, frozen=True):
     """One part of a reply that is still streaming; ``name`` is the tool of a call."""
 
     channel: Literal["reasoning", "text", "call"]
@@ -105,8 +105,7 @@ class LivePart:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class LiveReply:
+class LiveReply(msgspec.Struct, frozen=True):
     """A partial reply; it is in no log yet. ``widgets.live.grow`` makes one from frames."""
 
     step: int
@@ -124,8 +123,7 @@ class Anchor(NamedTuple):
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class SessionView:
+class SessionView(msgspec.Struct, frozen=True):
     """One session as lists, pane titles and the header show it. ``why`` is the reason it stands out, "" if none;
     ``can_wait``: it is no hurry."""
 
@@ -154,8 +152,7 @@ class SessionView:
     sign_off: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderView:
+class HeaderView(msgspec.Struct, frozen=True):
     """The first line of the app: who needs you first, then counts; ``trouble`` only when link or log are bad."""
 
     sessions: int = 0
@@ -174,8 +171,7 @@ class HeaderView:
     """Since when the first of them does: it stays where the reason is cut."""
 
 
-@dataclass(frozen=True, slots=True)
-class JobView:
+class JobView(msgspec.Struct, frozen=True):
     """A job: its number, command, last line of output; ``ended`` says how, "" while it runs."""
 
     job: int
@@ -185,16 +181,14 @@ class JobView:
     ended: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PlanLine:
+class PlanLine(msgspec.Struct, frozen=True):
     """One line of the agent's to-do list."""
 
     text: str
     status: Literal["todo", "doing", "done", "dropped"] = "todo"
 
 
-@dataclass(frozen=True, slots=True)
-class FactsView:
+class FactsView(msgspec.Struct, frozen=True):
     """Session facts. ``scores`` are (step, score), oldest first; ``limits`` are (what, used, allowed) in words."""
 
     session: SessionView
@@ -219,16 +213,14 @@ class FactsView:
     """What a policy would train, as (name, value) pairs; empty while nobody asks."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hint:
+class Hint(msgspec.Struct, frozen=True):
     """A key and the verb it does here."""
 
     key: str
     verb: str
 
 
-@dataclass(frozen=True, slots=True)
-class ComposerTarget:
+class ComposerTarget(msgspec.Struct, frozen=True):
     """What a composer is bound to, from opening to leaving. ``about`` is how the selected action is named."""
 
     session: str
@@ -242,8 +234,7 @@ class ComposerTarget:
     """How the other sessions are called that get the same advice."""
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     """One row of a picker, menu or panel: a fixed one-letter key (may be ""), what it says, an explanation."""
 
     id: str

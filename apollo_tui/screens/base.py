@@ -146,6 +146,11 @@ class ApolloScreen(Screen[None]):
         """One line; it stays until the next one or the next key but one."""
         self._receipt.show(text, level)
 
+    @property
+    def receipt(self) -> str:
+        """What was said last."""
+        return self._receipt.text
+
     # --- keys -------------------------------------------------------------------------------------------------------
 
     @property

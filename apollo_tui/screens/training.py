@@ -25,6 +25,8 @@ class TrainingMode(Finding):
 
     _view: TrainingView | None = None
     _policy: FilterPolicy = PRESETS["default"]
+    _counts = ""
+    """The counts as they were last said in the last row."""
 
     def book(self) -> EntryBook:
         """The entries that are loaded."""
@@ -63,12 +65,21 @@ class TrainingMode(Finding):
         await self._look()
         if self._view is None:
             raise NotDone("nothing to train yet")
-        return summary_of_view(self._view)
+        self._counts = summary_of_view(self._view)
+        return self._counts
 
     async def _look(self) -> None:
         session = self.session or ""
         self._view = await self.desk.feed.work(partial(training_view, session=session, policy=self._policy))
         self._redress()
+
+    async def _look_again(self) -> None:
+        """The counts in the last row go on with those at the side, as long as nothing else is said there."""
+        await self._look()
+        before = self._counts
+        if self._view is not None and before and self.receipt == before:
+            self._counts = summary_of_view(self._view)
+            self.say(self._counts, "done")
 
     def _redress(self) -> None:
         self._stale = True
@@ -81,4 +92,4 @@ class TrainingMode(Finding):
             return
         mine = [event for event in change.events if event.session == self.session]
         if not change.events or any(event.kind in CHANGES for event in mine):
-            self.run_worker(self._look(), group="training", exclusive=True)
+            self.run_worker(self._look_again(), group="training", exclusive=True)

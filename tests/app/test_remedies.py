@@ -109,4 +109,4 @@ async def test_a_session_at_its_limit_says_in_its_facts_how_it_goes_on(feed: Fak
 
 def _flat(app: ApolloApp) -> str:
     """The facts at the side, without where their rows break."""
-    return " ".join(row[-52:].strip() for row in screen_text(app).splitlines() if len(row) > 110).replace("  ", " ")
+    return " ".join(row.rpartition("│")[2].strip() for row in screen_text(app).splitlines())

@@ -4,6 +4,8 @@ import pytest
 from app_running import running, screen_text, until
 from fake_feed import FakeFeed
 
+from apollo_train.policy import PRESETS
+from apollo_train.view import training_view
 from apollo_tui.screens.session import SessionScreen
 from sessions.log import events as ev
 
@@ -21,7 +23,7 @@ async def test_the_training_view_says_what_is_trained_and_follows_the_flags(
     feed: FakeFeed, size: tuple[int, int]
 ) -> None:
     session = await three(feed)
-    await feed.add(session, ev.CursorMoved(read_seq=4), actor="human:ben")
+    await feed.add(session, ev.CursorMoved.up_to(4), actor="human:ben")
     async with running(feed, size) as (app, pilot):
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, SessionScreen) and "job_kill" in screen_text(app))
@@ -104,3 +106,47 @@ async def test_effort_and_who_are_said(feed: FakeFeed) -> None:
         await pilot.press("colon", *"effort", "enter")
         await until(pilot, lambda: "10 min active, 90 keys" in screen_text(app))
         assert "labels: impatience 1" in screen_text(app) and "ben" not in screen_text(app)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+async def test_the_counts_in_the_last_row_follow_the_log_and_agree_with_the_export(
+    feed: FakeFeed, size: tuple[int, int]
+) -> None:
+    session = await three(feed)
+    async with running(feed, size) as (app, pilot):
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, SessionScreen) and "job_kill" in screen_text(app))
+        await pilot.press("m")
+        await until(pilot, lambda: "trained 3 of 3 replies" in screen_text(app))
+        await feed.add(session, ev.FlagSet(flag="x", target=ev.Target(2), label="x/impatience"), actor="human:ben")
+        screen = app.screen
+        assert isinstance(screen, SessionScreen)
+        await until(pilot, lambda: "trained 2 of 3 replies" in screen.receipt)
+        await feed.step(session, 4, ("run", {"command": "ls"}, "a"))
+        await until(pilot, lambda: "trained 3 of 4 replies" in screen.receipt)
+        exported = training_view(feed.reader, session, PRESETS["default"])
+        assert exported is not None and screen.receipt == " · ".join(exported.lines())
+        await pilot.press("t")
+        await feed.step(session, 5, ("run", {"command": "ls"}, "a"))
+        await until(pilot, lambda: screen._view is not None and screen._view.trained == 4)
+        assert screen.receipt in ("follows", "stays here")
+
+
+async def test_a_folded_run_of_polls_says_what_of_it_is_trained(feed: FakeFeed) -> None:
+    session = await three(feed)
+    for number in range(4, 9):
+        await feed.step(session, number, ("job_output", {"job": 1}, f"epoch {number}"))
+    await feed.add(session, ev.CursorMoved.up_to(1), actor="human:ben")
+    async with running(feed) as (app, pilot):
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, SessionScreen) and "×5" in screen_text(app))
+        await pilot.press("m")
+        await until(pilot, lambda: "[trained, unseen ×5]" in screen_text(app))
+        screen = app.screen
+        assert isinstance(screen, SessionScreen) and screen._view is not None
+        folded = [entry for seq in screen.transcript.in_sight() if (entry := screen.transcript._folds.run_at(seq))]
+        spans = [screen._view.steps[step].of("call", 1) for step in range(4, 9)]
+        assert [len(entry.marks) for entry in folded] == [len([span for span in spans if span and span.trained])]
+        assert folded[0].head[0][1] == "unseen"
+        await pilot.press("m")
+        await until(pilot, lambda: "[trained" not in screen_text(app) and "×5" in screen_text(app))
