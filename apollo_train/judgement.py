@@ -8,6 +8,7 @@ from typing import Final
 
 from sessions.fold.advice import AdviceBook
 from sessions.fold.flags import FlagBook
+from sessions.fold.read import ReadBook
 from sessions.log import events as ev
 from sessions.log.reader import LogReader
 
@@ -46,8 +47,10 @@ class Judgement:
     state: str = "created"
     flags: FlagBook = field(default_factory=FlagBook)
     advice: AdviceBook = field(default_factory=AdviceBook)
-    read_seq: int = 0
-    """How far any human has read."""
+    read: ReadBook = field(default_factory=ReadBook)
+    """What any human has read."""
+    read_steps: set[int] = field(default_factory=set)
+    """Steps of which a human has read the reply or one of its calls."""
     best_score: float | None = None
     better: str = "higher"
     delivered: dict[int, ev.AdviceDelivered] = field(default_factory=dict)
@@ -92,6 +95,9 @@ def judgement_of(reader: LogReader, session: str, position: int) -> Judgement | 
             found = Judgement(session, event.body, event.at, position)
         if found is not None:
             _take(found, event)
+    if found is not None and found.read:
+        replies = reader.anchors(session, kinds=("model.reply", "action.started", "action.refused"))
+        found.read_steps = {step for seq, step, _, _ in replies if step is not None and seq in found.read}
     return found
 
 
@@ -107,7 +113,7 @@ def _take(found: Judgement, event: ev.Event) -> None:
         case ev.EffortSpent() as body:
             found.effort_ms += body.active_ms
         case ev.CursorMoved() as body if human:
-            found.read_seq = max(found.read_seq, body.read_seq)
+            found.read.take(body)
         case ev.EvalScored(score=float() as score, better=better):
             found.better = better
             best = max if better == "higher" else min

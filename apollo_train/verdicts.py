@@ -95,8 +95,13 @@ class Verdicts:
         )
 
     def seen(self, step: int, seq: int, *, summary: bool = False) -> bool:
-        """Whether a human has read past the reply, or judged it."""
-        return seq <= self.judged.read_seq or (not summary and step in self._human_steps)
+        """Whether a human has read the reply or one of its calls, or judged it; ``seq`` is that of the reply."""
+        judged = self.judged
+        if seq in judged.read:
+            return True
+        if summary:
+            return any(written.number == step and at in judged.read for at, written in judged.summaries.items())
+        return step in judged.read_steps or step in self._human_steps
 
     def signed(self, step: int) -> bool:
         """Whether a human signed the session off, as far as this step."""

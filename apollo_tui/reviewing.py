@@ -76,11 +76,6 @@ class Reviewing:
         """Whether the item is in the queue."""
         return any(one.key == item.key for one in self.items)
 
-    def first_unread(self, item: Item) -> bool:
-        """Whether nothing unread of its session lies before the item: only then does passing it mean having read."""
-        unread = [one.seq for one in self.items if one.session == item.session and one.why == "unseen"]
-        return min(unread, default=item.seq) >= item.seq
-
     def finish(self, now: int) -> None:
         """An item is done."""
         if self._done_at is not None and now - self._done_at <= PACE_IDLE_MS:

@@ -7,7 +7,7 @@ from typing import Any
 
 from apollo_tui.desk import Desk
 from apollo_tui.feed import NotDone
-from sessions.log.events import EffortSpent
+from sessions.log.events import CursorMoved, EffortSpent
 from sessions.ulid import new_ulid
 
 
@@ -18,16 +18,16 @@ def due(desk: Desk, now: int, *, all_of_it: bool = False) -> list[Coroutine[Any,
     read = desk.state.reading.due(now, all_of_it=all_of_it)
     spent = desk.effort.due(all_of_it=all_of_it)
     return [
-        *(_read(desk, session, seq) for session, seq in read.items()),
+        *(_read(desk, session, moved) for session, moved in read.items()),
         *(_spent(desk, session, one) for session, one in spent.items()),
     ]
 
 
-async def _read(desk: Desk, session: str, seq: int) -> None:
+async def _read(desk: Desk, session: str, moved: CursorMoved) -> None:
     try:
-        await desk.steering.read_up_to(session, seq)
+        await desk.judging.annotate(session, moved, new_ulid())
     except NotDone:
-        desk.state.reading.failed(session, desk.clock())
+        desk.state.reading.failed(session, moved, desk.clock())
 
 
 async def _spent(desk: Desk, session: str, spent: EffortSpent) -> None:

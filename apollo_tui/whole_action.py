@@ -8,8 +8,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from apollo_tui.feed import Feed
 from sessions.labels import Taxonomy
@@ -25,13 +26,13 @@ NEAR_STEPS: Final = 3
 """Advice this many steps before and after is shown with the action."""
 
 
-@dataclass(frozen=True, slots=True)
-class Whole:
+class Whole(msgspec.Struct, frozen=True):
     """One entry with all that belongs to it, oldest first; ``output`` and ``shown`` are whole texts."""
 
     anchor: ev.Event
     related: tuple[ev.Event, ...] = ()
     reply: ev.ModelReplied | None = None
+    reply_seq: int | None = None
     output: str = ""
     shown: str | None = None
     lost: int = 0
@@ -60,13 +61,17 @@ def read_whole(reader: LogReader, session: str, seq: int) -> Whole | None:
         (e.body, reader.text(e.body.diff)) for e in related if isinstance(e.body, ev.FileChanged) and e.body.diff
     )
     reply = anchor.body if isinstance(anchor.body, ev.ModelReplied) else None
+    reply_seq = seq if reply is not None else None
     if reply is None and anchor.call:
-        reply = next((e.body for e in same_step if isinstance(e.body, ev.ModelReplied)), None)
+        said = next((e for e in same_step if isinstance(e.body, ev.ModelReplied)), None)
+        if said is not None and isinstance(said.body, ev.ModelReplied):
+            reply, reply_seq = said.body, said.seq
     output = _own_text(reader, anchor) if result is None else reader.text(result.output)
     return Whole(
         anchor=anchor,
         related=related,
         reply=reply,
+        reply_seq=reply_seq,
         output=output,
         shown=reader.text(result.shown) if result and result.shown else None,
         lost=result.output.lost if result else 0,

@@ -29,7 +29,7 @@ async def judge(paths: LogPaths) -> None:
     with LogReader(paths.log) as reader:
         tune, _, formats, _ = [summary.session for summary in reader.summaries()]
     said: list[tuple[str, ev.Body]] = [
-        (tune, ev.CursorMoved(read_seq=40)),
+        (tune, ev.CursorMoved.up_to(40)),
         (tune, ev.FlagSet(flag="a", target=ev.Target(4, "call", 1), label="x/impatience", note="it was healthy")),
         (tune, ev.FlagSet(flag="b", target=ev.Target(6), label="trail/goal-deviation")),
         (formats, ev.FlagSet(flag="c", target=ev.Target(3, "call", 1), label="mast/step-repetition")),

@@ -46,7 +46,7 @@ class Night:
         await self.score(session, 1, 0.41)
         summary = self.writer.summary(session)
         assert summary is not None
-        await self.add(session, ev.CursorMoved(read_seq=summary.last_seq), actor=ME)
+        await self.add(session, ev.CursorMoved.up_to(summary.last_seq), actor=ME)
         return session
 
     async def step(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from sessions.fold.advice import say_outcome
 from sessions.log import events as ev
 from sessions.log.parts import CallPart, Part, ReasoningPart, TextPart
 from widgets.calls import argument_lines, call_line, polls, raw_call_line
@@ -256,7 +257,7 @@ def _refused(anchor: ev.Event, body: ev.ActionRefused) -> Entry:
 
 def _queued(anchor: ev.Event, body: ev.AdviceQueued, related: Sequence[ev.Event], under_way: ev.Event | None) -> Entry:
     text, now, note, since = body.text, body.now, "", None
-    outcome = ""
+    words: dict[str, ev.AdviceOutcome] = {}
     for event in related:
         match event.body:
             case ev.AdviceEdited() as edit:
@@ -266,7 +267,7 @@ def _queued(anchor: ev.Event, body: ev.AdviceQueued, related: Sequence[ev.Event]
             case ev.AdviceDelivered() as delivered:
                 note = f"delivered at step {delivered.at_step}"
             case ev.AdviceOutcome() as said:
-                outcome = f", {said.outcome.replace('_', ' ')}"
+                say_outcome(words, event.actor, said)
             case _:
                 pass
     if not note:
@@ -278,6 +279,8 @@ def _queued(anchor: ev.Event, body: ev.AdviceQueued, related: Sequence[ev.Event]
         else:
             note = "queued, for the next boundary"
     head = _one(f"by {_who(anchor.actor)}", "dim", clean_line(body.about_text))
+    stands = words[next(reversed(words))].outcome if words else None
+    outcome = f", {stands.replace('_', ' ')}" if stands else ""
     return _entry(anchor, "advice", head, body=lines_of(text), note=note + outcome, since=since)
 
 

@@ -36,6 +36,7 @@ class ActionScreen(Verbs):
         self._seq = seq
         self._entry: Entry | None = None
         self._pattern = ""
+        self._shows: list[ev.SeqRange] = []
 
     def compose_body(self) -> Iterable[Widget]:
         """The text, then the composer."""
@@ -89,13 +90,15 @@ class ActionScreen(Verbs):
         self.document.set_lines(lines, keep_place=keep_place)
         if not keep_place and self._pattern:
             self.document.search(self._pattern)
+        self._shows = [ev.SeqRange(one, one) for one in sorted({whole.reply_seq or seq, seq})]
         if self.counts_as_read:
-            self.desk.state.reading.select(self._session, seq, self.desk.clock())
+            for part in self._shows:
+                self.desk.state.reading.select(self._session, part, self.desk.clock())
         self._stale = True
 
     @property
     def counts_as_read(self) -> bool:
-        """Whether looking at this means that the session was read so far."""
+        """Whether looking at this means that it was read."""
         return True
 
     def changed(self, change: Change) -> None:
@@ -111,7 +114,7 @@ class ActionScreen(Verbs):
         """What stands here for a second is read."""
         super().tick(now)
         if self.app.screen is self and self.counts_as_read:
-            self.desk.state.reading.show(self._session, self._seq, now)
+            self.desk.state.reading.show(self._session, self._shows, now)
 
     # --- moving -----------------------------------------------------------------------------------------------------
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Iterable
 from typing import ClassVar, Final
 
+import msgspec
 from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.widget import Widget
@@ -105,7 +105,7 @@ class BoardScreen(Verbs):
         views = [state.view(session, now) for session in order]
         if self.apollo.link.slow:
             views = [
-                dataclasses.replace(view, last_line=self._tickers.get(view.id) or view.last_line) for view in views
+                msgspec.structs.replace(view, last_line=self._tickers.get(view.id) or view.last_line) for view in views
             ]
         self.set_class(self.apollo.link.slow, "-slow")
         self.listing.update(views)
@@ -162,7 +162,7 @@ class BoardScreen(Verbs):
 
     def here(self) -> keys.Here:
         """Also whether there is a session to go back to, and whether some are marked."""
-        return dataclasses.replace(super().here(), came_from=bool(self._came_from), marked=bool(self.desk.marked))
+        return msgspec.structs.replace(super().here(), came_from=bool(self._came_from), marked=bool(self.desk.marked))
 
     def action_number(self, text: str) -> None:
         """To the session with this number; ``ctrl+o`` goes back."""
@@ -199,7 +199,7 @@ class BoardScreen(Verbs):
 
     def on_wall_entry_selected(self, message: Wall.EntrySelected) -> None:
         """What is selected is read."""
-        self.desk.state.reading.select(message.session, message.seq, self.desk.clock())
+        self._read(message.session, message.seq)
         self._stale = True
 
     def on_wall_entry_opened(self, message: Wall.EntryOpened) -> None:
@@ -366,8 +366,11 @@ class BoardScreen(Verbs):
             return
         self.wall.focus()
         self.wall.select(self.session, seq)
-        self.desk.state.reading.select(self.session, seq, self.desk.clock())
+        self._read(self.session, seq)
         self._stale = True
+
+    def _read(self, session: str, seq: int) -> None:
+        self.desk.state.reading.select(session, self.desk.state.part_of(session, seq), self.desk.clock())
 
     def action_search(self) -> None:
         """Search in the session: opens it."""

@@ -16,6 +16,7 @@ from apollo_tui.judging import Subject, about_part
 from apollo_tui.screens.action import ActionScreen
 from apollo_tui.state import Change
 from sessions.fold.review import Item
+from sessions.log import events as ev
 from widgets.sanitise import clean_line
 from widgets.views import Entry
 
@@ -137,8 +138,8 @@ class ReviewScreen(ActionScreen):
 
     @property
     def counts_as_read(self) -> bool:
-        """An item with something unread before it says nothing of that: looking at it is not having read so far."""
-        return self._item is not None and self.desk.reviewing.first_unread(self._item)
+        """What nobody has read stays in the queue until it is passed or judged: it must not go under one's eyes."""
+        return self._item is not None and self._item.why != "unseen"
 
     # --- moving -----------------------------------------------------------------------------------------------------
 
@@ -148,8 +149,8 @@ class ReviewScreen(ActionScreen):
         if item is None:
             return
         reviewing = self.desk.reviewing
-        if item.why == "unseen" and reviewing.first_unread(item):
-            self.desk.state.reading.select(item.session, item.to_seq, self.desk.clock())
+        if item.why == "unseen":
+            self.desk.state.reading.select(item.session, ev.SeqRange(item.seq, item.to_seq), self.desk.clock())
         reviewing.skip(item)
         self._passed.append(item)
         self._renew()

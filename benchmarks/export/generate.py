@@ -111,7 +111,7 @@ class Teller:
                 self.summarise(step, task)
             if self.chance.random() < 0.02:
                 self.judge(step)
-        self.add(ev.CursorMoved(read_seq=len(self.events) // 2), actor="human:ann")
+        self.add(ev.CursorMoved.up_to(len(self.events) // 2), actor="human:ann")
         self.add(ev.StateChanged(state="finished"))
         return self.events
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Final, Literal
+
+import msgspec
 
 from sessions.log import events as ev
 
 Stage = Literal["queued", "withdrawn", "delivered", "judged"]
 
 
-@dataclass(frozen=True, slots=True)
-class FirstAction:
+class FirstAction(msgspec.Struct, frozen=True):
     """The first call that the agent made with the advice in its prompt."""
 
     step: int
@@ -21,8 +21,7 @@ class FirstAction:
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class AdviceRecord:
+class AdviceRecord(msgspec.Struct, frozen=True):
     """One piece of advice. ``number`` counts from 1 in its session; times are Unix ms."""
 
     number: int
@@ -71,6 +70,8 @@ class AdviceBook:
     def __init__(self, events: Iterable[ev.Event] = ()) -> None:
         self._records: dict[int, AdviceRecord] = {}
         self._unanswered: set[int] = set()
+        self._words: dict[int, dict[str, ev.AdviceOutcome]] = {}
+        """By advice, what each person says became of it; the newest word last."""
         for event in events:
             self.fold(event)
 
@@ -82,7 +83,7 @@ class AdviceBook:
             case ev.AdviceEdited() as body:
                 record = self._records.get(body.advice)
                 if record is not None:
-                    self._records[body.advice] = replace(
+                    self._records[body.advice] = msgspec.structs.replace(
                         record,
                         text=body.text,
                         now=record.now or body.now,
@@ -104,7 +105,7 @@ class AdviceBook:
                     )
                     self._unanswered.add(number)
             case ev.AdviceOutcome() as body:
-                self._change(body.advice, outcome=body.outcome, outcome_by=event.actor, outcome_note=body.note)
+                self._judged(event.actor, body)
             case ev.ModelReplied() | ev.ActionStarted() | ev.ActionRefused():
                 self._acted(event)
             case _:
@@ -148,10 +149,29 @@ class AdviceBook:
                 self._change(number, first_action=first)
                 self._unanswered.discard(number)
 
+    def _judged(self, actor: str, body: ev.AdviceOutcome) -> None:
+        words = self._words.setdefault(body.advice, {})
+        say_outcome(words, actor, body)
+        by = next(reversed(words), "")
+        stands = words.get(by)
+        self._change(
+            body.advice,
+            outcome=stands.outcome if stands else None,
+            outcome_by=by,
+            outcome_note=stands.note if stands else "",
+        )
+
     def _change(self, number: int, **change: object) -> None:
         record = self._records.get(number)
         if record is not None:
-            self._records[number] = replace(record, **change)  # type: ignore[arg-type]  # names are checked by replace
+            self._records[number] = msgspec.structs.replace(record, **change)
+
+
+def say_outcome(words: dict[str, ev.AdviceOutcome], actor: str, body: ev.AdviceOutcome) -> None:
+    """Take one more word on a piece of advice into ``words``, by actor: the newest that stands is the last."""
+    words.pop(actor, None)
+    if body.outcome is not None:
+        words[actor] = body
 
 
 def _queued(event: ev.Event, body: ev.AdviceQueued) -> AdviceRecord:

@@ -1,19 +1,22 @@
-"""What annotators say of a session besides flags: sign-offs, notes, bookmarks, recovery marks. A fold, by actor."""
+"""What annotators say of a session besides flags: sign-offs, notes, bookmarks, recovery marks, corrections. A fold."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
+from sessions.fold.corrections import CorrectionBook
 from sessions.log import events as ev
 
-KINDS: Final = frozenset({"recovery.marked", "session.signed_off", "session.note", "bookmark.set"})
+KINDS: Final = frozenset(
+    {"recovery.marked", "session.signed_off", "session.note", "bookmark.set", "correction.written"}
+)
 """The kinds that this fold takes; others change nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bookmark:
+class Bookmark(msgspec.Struct, frozen=True):
     """A place to come back to. ``at`` in Unix ms."""
 
     target: ev.Target
@@ -32,6 +35,7 @@ class Remarks:
         self.notes: dict[str, str] = {}
         """One note per annotator: a newer one takes the place of the older, an empty one takes it away."""
         self._bookmarks: dict[tuple[str, str], Bookmark] = {}
+        self.corrections = CorrectionBook()
         for event in events:
             self.fold(event)
 
@@ -54,6 +58,10 @@ class Remarks:
                 self._bookmarks.pop((event.actor, str(body.target)), None)
             case ev.BookmarkSet() as body:
                 self._bookmarks[event.actor, str(body.target)] = Bookmark(body.target, event.actor, body.note, event.at)
+            case ev.CorrectionWritten():
+                self.corrections.fold(event)
+            case _:
+                pass
 
     @property
     def bookmarks(self) -> list[Bookmark]:

@@ -1,17 +1,19 @@
 """What of one session a person should still look at, and why: a fold, and a pure choice from it.
 
 Disputed: two annotators said different things of the same target. Proposed: a rule or a judge flagged it and no person
-has. Signal, malformed, error: suspicious and judged by nobody. Unseen: nobody has read so far.
+has. Signal, malformed, error: suspicious and judged by nobody. Unseen: nobody has read the reply or one of its calls.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final, Literal
 
+import msgspec
+
 from sessions.fold.flags import Flag, FlagBook
+from sessions.fold.read import ReadBook
 from sessions.fold.watch import POLLING
 from sessions.log import events as ev
 
@@ -39,8 +41,7 @@ POLLS_LEAST: Final = 3
 """So many steps in a row that only look or wait are one item."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(msgspec.Struct, frozen=True):
     """A signal that is active now: what it is about, and its reason."""
 
     seq: int
@@ -48,8 +49,7 @@ class Cause:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True):
     """One thing to look at. ``seq`` is the anchor of its entry, ``to_seq`` the last reply it stands for.
 
     ``key`` is the same tomorrow: what was skipped stays skipped.
@@ -79,8 +79,8 @@ class ReviewBook:
     def __init__(self, session: str, events: Iterable[ev.Event] = ()) -> None:
         self.session = session
         self.flags = FlagBook()
-        self.read_seq = 0
-        """How far any person has read."""
+        self.read = ReadBook()
+        """What any person has read."""
         self._replies: dict[int, int] = {}
         self._anchors: list[tuple[int, ev.Target]] = []
         self._started: dict[tuple[int, int], tuple[int, str]] = {}
@@ -97,8 +97,8 @@ class ReviewBook:
         self.flags.fold(event)
         self.last_seq = event.seq
         match event.body:
-            case ev.CursorMoved(read_seq=seq) if event.actor.startswith("human:"):
-                self.read_seq = max(self.read_seq, seq)
+            case ev.CursorMoved() as moved if event.actor.startswith("human:"):
+                self.read.take(moved)
             case ev.ModelReplied() if event.step:
                 self._replies[event.step] = event.seq
                 self._anchors.append((event.seq, ev.Target(event.step)))
@@ -190,9 +190,9 @@ class ReviewBook:
                 items.extend(self._item(ev.Target(step), "unseen", "nobody has read it", seq, seq) for step, seq in run)
             run.clear()
 
-        touched = self._touched() | taken
+        touched = self._touched() | taken | {target.step for seq, target in self._anchors if seq in self.read}
         for step, seq in sorted(self._replies.items()):
-            if seq <= self.read_seq or step in touched or self.flags.judged(step):
+            if step in touched or self.flags.judged(step):
                 continue
             waits = step in self._polling and step not in self._working
             if not waits or (run and run[-1][0] != step - 1):

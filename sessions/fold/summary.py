@@ -16,7 +16,7 @@ from sessions.log import events as ev
 from sessions.log.parts import CallPart, TextPart
 from sessions.log.states import ACTIVE, ENDED, State, allowed
 
-FOLD_VERSION: Final = 3
+FOLD_VERSION: Final = 4
 """Raised whenever ``fold`` or the shape of Summary changes: stored summaries of another version are made anew."""
 KEPT_EVALS: Final = 64
 """How many of the newest scores a summary keeps, for the plot."""

@@ -78,6 +78,13 @@ class Delivered(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True
     at: int = 0
 
 
+class Settled(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
+    """Delivered advice whose outcome these people have set: where all take their word back, it is open again."""
+
+    given: Delivered
+    by: tuple[str, ...]
+
+
 class Kill(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
     """The newest healthy job that the agent killed."""
 
@@ -126,6 +133,7 @@ class Watch(msgspec.Struct, frozen=True, omit_defaults=True):
     kill: Kill | None = None
     edits: tuple[PathEdits, ...] = ()
     delivered: tuple[Delivered, ...] = ()
+    settled: tuple[Settled, ...] = ()
     best: float | None = None
     drop: Drop | None = None
     state_seq: int = 0
@@ -156,7 +164,7 @@ def fold(w: Watch, event: ev.Event) -> Watch:
             # Somebody has spoken since the kill: whether that helped is asked as the advice's outcome.
             return _with(w, delivered=(*w.delivered, *new)[-KEPT_JUDGED:], kill=None)
         case ev.AdviceOutcome() as body:
-            return _with(w, delivered=tuple(d for d in w.delivered if d.advice != body.advice))
+            return _outcome(w, event.actor, body)
         case ev.SignalJudged() as body:
             others = tuple(j for j in w.judged if j.signal != body.signal)
             return _with(w, judged=(*others, Judged(body.signal, body.verdict, body.until or 0))[-KEPT_JUDGED:])
@@ -168,6 +176,21 @@ def fold(w: Watch, event: ev.Event) -> Watch:
 
 def _with(w: Watch, **change: object) -> Watch:
     return msgspec.structs.replace(w, **change)
+
+
+def _outcome(w: Watch, actor: str, body: ev.AdviceOutcome) -> Watch:
+    """The advice is open while nobody's word on it stands."""
+    known = next((one for one in w.settled if one.given.advice == body.advice), None)
+    given = known.given if known else next((one for one in w.delivered if one.advice == body.advice), None)
+    if given is None:
+        return w
+    by = tuple(who for who in (known.by if known else ()) if who != actor)
+    by = (*by, actor) if body.outcome is not None else by
+    open_now = tuple(one for one in w.delivered if one.advice != body.advice)
+    others = tuple(one for one in w.settled if one.given.advice != body.advice)
+    if by:
+        return _with(w, delivered=open_now, settled=(*others, Settled(given, by))[-KEPT_JUDGED:])
+    return _with(w, delivered=tuple(sorted((*open_now, given), key=lambda one: one.seq)), settled=others)
 
 
 def _acted(w: Watch, event: ev.Event, body: ev.ActionResult) -> Watch:

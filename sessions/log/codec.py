@@ -24,7 +24,17 @@ Row = tuple[int, str, int, int | None, int | None, str, int, int, str, str | Non
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
-UPCASTERS: dict[tuple[str, int], Upcaster] = {}
+
+def _cursor_2(body: dict[str, Any]) -> dict[str, Any]:
+    """The first version knew only the newest event that was looked at: what of the rest was, nobody can say."""
+    newest = body.get("read_seq", 0)
+    return {**body, "read": [[newest, newest]] if newest else [], "let_go": newest}
+
+
+UPCASTERS: dict[tuple[str, int], Upcaster] = {
+    ("cursor.moved", 1): _cursor_2,
+    ("advice.outcome", 1): lambda body: body,  # None came with the second version
+}
 """``(kind, v)`` to a function from a body of version ``v`` to one of ``v + 1``. Pure; kept for ever."""
 
 

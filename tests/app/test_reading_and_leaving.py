@@ -3,9 +3,10 @@ from __future__ import annotations
 import msgspec
 
 from apollo_tui.leaving import budget_end, morning, worries
-from apollo_tui.reading import Reading
+from apollo_tui.reading import Reading, parts_of
 from sessions.fold.summary import Summary
-from sessions.log.events import Limits
+from sessions.log.events import CursorMoved, Limits, SeqRange
+from widgets.views import Anchor
 
 NOW = 1_800_000_000_000
 HOUR = 3_600_000
@@ -16,39 +17,76 @@ def summary(**more: object) -> Summary:
     return msgspec.structs.replace(base, **more)
 
 
+def one(seq: int) -> SeqRange:
+    return SeqRange(seq, seq)
+
+
+def seqs(reading: Reading) -> list[int]:
+    return [seq for part in reading.book("s") for seq in range(part.first, part.last + 1)]
+
+
 def test_what_is_selected_is_read_and_told_once_after_a_while() -> None:
     reading = Reading()
-    reading.select("s", 5, 0)
-    reading.select("s", 9, 1_000)
-    assert reading.cursors == {"s": 9} and reading.due(4_000) == {}
-    assert reading.due(5_000) == {"s": 9} and reading.due(9_000) == {}
+    reading.select("s", one(5), 0)
+    reading.select("s", one(9), 1_000)
+    assert seqs(reading) == [5, 9] and reading.due(4_000) == {}
+    told = CursorMoved(read_seq=9, read=(one(5), one(9)))
+    assert reading.due(5_000) == {"s": told} and reading.due(9_000) == {}
 
 
 def test_what_is_on_screen_counts_after_a_second_near_a_key_only() -> None:
     reading = Reading()
     reading.key(0)
-    reading.show("s", 7, 0)
-    reading.show("s", 7, 900)
-    assert reading.cursors == {}
-    reading.show("s", 7, 1_000)
-    assert reading.cursors == {"s": 7}
-    reading.show("s", 8, 61_500)
-    reading.show("s", 8, 63_000)
-    assert reading.cursors == {"s": 7}, "nobody was there"
+    reading.show("s", [one(6), one(7)], 0)
+    reading.show("s", [one(6), one(7)], 900)
+    assert seqs(reading) == []
+    reading.show("s", [one(7), one(8)], 1_000)
+    assert seqs(reading) == [7], "what came is new, what stayed has had its second"
+    reading.show("s", [one(8)], 61_500)
+    reading.show("s", [one(8)], 63_000)
+    assert seqs(reading) == [7], "nobody was there"
     reading.key(63_500)
-    reading.show("s", 8, 63_600)
-    assert reading.cursors == {"s": 8}
+    reading.show("s", [one(8)], 63_600)
+    assert seqs(reading) == [7, 8]
+
+
+def test_another_session_on_screen_has_to_earn_its_second_too() -> None:
+    reading = Reading()
+    reading.key(0)
+    reading.show("s", [one(6)], 0)
+    reading.show("t", [one(6)], 1_500)
+    assert seqs(reading) == [] and list(reading.book("t")) == []
 
 
 def test_a_cursor_never_goes_back_and_a_failed_report_is_made_again() -> None:
     reading = Reading()
-    reading.know("s", 9)
-    reading.select("s", 5, 0)
+    reading.know("s", CursorMoved(read_seq=9, read=(SeqRange(1, 9),)))
+    reading.select("s", one(5), 0)
     assert reading.due(10_000) == {}
-    reading.select("s", 12, 0)
-    assert reading.due(10_000) == {"s": 12}
-    reading.failed("s", 10_000)
-    assert reading.due(15_000) == {"s": 12}
+    reading.select("s", one(12), 0)
+    told = CursorMoved(read_seq=12, read=(one(12),))
+    assert reading.due(10_000) == {"s": told}
+    reading.failed("s", told, 10_000)
+    assert reading.due(15_000) == {"s": told}
+
+
+def test_what_is_let_go_is_told_and_is_not_said_to_be_read() -> None:
+    reading = Reading()
+    reading.let_go("s", 40, 0)
+    told = CursorMoved(read_seq=0, let_go=40)
+    assert reading.due(5_000) == {"s": told} and reading.book("s").unread([30, 50]) == [50]
+    reading.failed("s", told, 5_000)
+    assert reading.due(10_000) == {"s": told}
+
+
+def test_parts_take_the_routine_before_them_along_and_neighbours_touch() -> None:
+    anchors = [Anchor(seq, None, None, "x") for seq in (1, 3, 6, 7, 10, 12)]
+    quiet = {3, 6, 10}.__contains__
+    assert parts_of(anchors, [7, 12], quiet) == [SeqRange(2, 7), SeqRange(8, 12)]
+    assert parts_of(anchors, [1], quiet) == [SeqRange(1, 1)]
+    assert parts_of(anchors, [12], {7}.__contains__) == [SeqRange(11, 12)], (
+        "what a filter hides was not read"
+    )
 
 
 def test_what_will_stand_still_is_listed_worst_first_with_the_reason() -> None:

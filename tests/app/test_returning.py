@@ -34,7 +34,7 @@ async def night(feed: FakeFeed) -> tuple[str, str]:
     for session in (well, bad):
         await feed.step(session, 1, ("read_file", {"path": "a.txt"}, "hello\n"))
         read = feed.writer.summary(session).last_seq  # type: ignore[union-attr]
-        await feed.add(session, ev.CursorMoved(read_seq=read), actor=feed.actor)
+        await feed.add(session, ev.CursorMoved.up_to(read), actor=feed.actor)
     await feed.step(well, 2, ("read_file", {"path": "b.txt"}, "hello\n"))
     await feed.add(well, ev.EvalScored(score=0.46, used=1), step=2, call=1)
     for step in range(2, 7):
@@ -151,7 +151,7 @@ async def test_who_is_already_at_work_gets_a_line_and_no_panel(feed: FakeFeed, m
 
 async def test_since_shows_the_table_on_demand_and_says_when_there_is_nothing(feed: FakeFeed) -> None:
     session = await feed.session("steady")
-    await feed.add(session, ev.CursorMoved(read_seq=2), actor=feed.actor)
+    await feed.add(session, ev.CursorMoved.up_to(2), actor=feed.actor)
     async with running(feed) as (app, pilot):
         await pilot.press("colon", *"since", "enter")
         await until(pilot, lambda: "nothing happened that you have not read" in screen_text(app))
@@ -163,7 +163,7 @@ async def test_since_shows_the_table_on_demand_and_says_when_there_is_nothing(fe
 async def test_a_digest_of_all_sessions_leaves_out_those_where_nothing_happened(feed: FakeFeed) -> None:
     well, bad = await night(feed)
     idle = await feed.session("idle")
-    await feed.add(idle, ev.CursorMoved(read_seq=2), actor=feed.actor)
+    await feed.add(idle, ev.CursorMoved.up_to(2), actor=feed.actor)
     with LogReader(feed.paths.log) as reader:
         found = digests(reader, feed.actor, now_ms())
         assert [each.session for each in found] == [bad, well]
@@ -188,7 +188,7 @@ async def test_leave_says_on_the_command_line_what_will_stand_still(feed: FakeFe
 async def test_foreign_text_stays_harmless_in_every_panel_of_a_return(feed: FakeFeed, size: tuple[int, int]) -> None:
     evil = "[b]x[/] \x1b]0;owned\x07 \x9b31m \u202e [/a/b] "
     session = await feed.session(evil)
-    await feed.add(session, ev.CursorMoved(read_seq=1), actor=feed.actor)
+    await feed.add(session, ev.CursorMoved.up_to(1), actor=feed.actor)
     await feed.add(session, ev.AdviceQueued(advice=1, text=evil * 20), actor=evil.replace(" ", ""))
     await feed.add(session, ev.AdviceDelivered(advice=(1,), at_step=1, text=evil), step=1)
     for step in range(1, 6):

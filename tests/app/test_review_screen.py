@@ -100,10 +100,30 @@ async def test_looking_at_something_suspicious_far_down_does_not_mark_what_lies_
             now[0] += 2_000
             app._tick()
             await pilot.pause()
-        assert app.desk.state.reading.cursors.get(second, 0) == 0
+        item = app.desk.reviewing.items[0]
+        read = app.desk.state.reading.book(second)
+        assert item.seq in read and not any(seq in read for seq in range(1, item.seq))
         await pilot.press("s")
         await until(pilot, lambda: "unseen · 1 tune-lr · 1 ·" in screen_text(app))
-        await until(pilot, lambda: app.desk.state.reading.cursors.get(first, 0) > 0)
+
+
+async def test_what_nobody_has_read_stays_while_it_is_read_and_goes_when_it_is_passed(feed: FakeFeed) -> None:
+    first, _ = await two(feed)
+    now = [1_000_000]
+    async with running(feed, clock=lambda: now[0]) as (app, pilot):
+        await pilot.press("r", "s")
+        await until(pilot, lambda: "unseen · 1 tune-lr · 1 ·" in screen_text(app))
+        for _ in range(8):
+            await pilot.press("down")
+            now[0] += 2_000
+            app._tick()
+            await pilot.pause()
+        assert "unseen · 1 tune-lr · 1 ·" in screen_text(app)
+        item = next(item for item in app.desk.reviewing.items if item.why == "unseen")
+        assert item.seq not in app.desk.state.reading.book(first)
+        await pilot.press("s")
+        await until(pilot, lambda: "unseen · 1 tune-lr · 2 ·" in screen_text(app))
+        assert item.seq in app.desk.state.reading.book(first)
 
 
 async def test_a_run_of_waiting_is_judged_as_one_span(feed: FakeFeed) -> None:

@@ -3,9 +3,11 @@ from __future__ import annotations
 from itertools import count
 
 from apollo_tui.state import BoardState
+from sessions.fold.read import ReadBook
 from sessions.fold.summary import Summary, fold
 from sessions.host.protocol import DeltaFrame
 from sessions.log import events as ev
+from sessions.log.parts import CallPart
 
 ME = "human:ada"
 
@@ -50,7 +52,7 @@ def test_events_that_the_first_read_held_already_are_not_counted_twice() -> None
     known = [*log.begin(), log.action(1)]
     state = BoardState(ME)
     state.load([folded(known)], known[-1].id)
-    state.seed("s", known, [], 0, [known[-1].seq])
+    state.seed("s", known, [], ReadBook(), [known[-1].seq])
     later = log.action(2)
     change = state.apply([*known, later])
     assert change.events == [later]
@@ -66,7 +68,7 @@ def test_events_that_come_before_the_window_is_read_are_in_it_once_it_is() -> No
     early = log.action(1)
     state.apply([early])
     assert state.entry("s", early.seq) is None
-    state.seed("s", known, [], 0, [])
+    state.seed("s", known, [], ReadBook(), [])
     assert state.entry("s", early.seq) is not None
     assert state.unread("s") == 1
 
@@ -77,10 +79,35 @@ def test_ones_own_cursor_lowers_unread_and_a_colleagues_does_not() -> None:
     state = BoardState(ME)
     state.apply(events)
     assert state.unread("s") == 2
-    state.apply([log(ev.CursorMoved(read_seq=events[-1].seq), actor="human:bob")])
+    state.apply([log(ev.CursorMoved.up_to(events[-1].seq), actor="human:bob")])
     assert state.unread("s") == 2
-    state.apply([log(ev.CursorMoved(read_seq=events[-2].seq), actor=ME)])
+    state.apply([log(ev.CursorMoved.up_to(events[-2].seq), actor=ME)])
     assert state.unread("s") == 1
+
+
+def test_who_reads_the_newest_only_has_the_rest_unread_until_it_is_let_go() -> None:
+    log = Log()
+    events = [*log.begin(), *(log.action(step) for step in range(1, 5))]
+    state = BoardState(ME)
+    state.apply(events)
+    state.reading.select("s", ev.SeqRange(events[-1].seq, events[-1].seq), 0)
+    assert state.unread_seqs("s") == [event.seq for event in events[-4:-1]]
+    state.reading.let_go("s", events[-2].seq, 0)
+    assert state.unread("s") == 0
+    state.apply([log.action(5)])
+    assert state.unread("s") == 1
+
+
+def test_the_reply_of_a_call_is_read_with_the_call_that_is_all_it_says() -> None:
+    log = Log()
+    reply = ev.ModelReplied(request=1, parts=(CallPart("c1.1", "run", "{}"),), finish="calls")
+    state = BoardState(ME)
+    before = log.begin()
+    state.apply([*before, said := log(reply, step=1), called := log.action(1)])
+    assert state.part_of("s", called.seq) == ev.SeqRange(before[-1].seq, called.seq), "and that it runs"
+    assert before[-1].seq < said.seq
+    state.apply([other := log.action(2)])
+    assert state.part_of("s", other.seq) == ev.SeqRange(other.seq, other.seq)
 
 
 def test_rows_stand_by_number_and_archived_ones_are_out_of_sight() -> None:

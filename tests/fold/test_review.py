@@ -37,7 +37,9 @@ def told(found: list[Item]) -> list[tuple[str, str]]:
 def test_what_nobody_has_read_is_in_the_queue_and_leaves_it_when_anybody_reads_or_judges_it() -> None:
     events = [*step(1), *step(2), *step(3)]
     assert told(items(*events)) == [("unseen", "1"), ("unseen", "2"), ("unseen", "3")]
-    assert told(items(*events, said(ev.CursorMoved(read_seq=4), BEN))) == [("unseen", "2"), ("unseen", "3")]
+    assert told(items(*events, said(ev.CursorMoved.up_to(4), BEN))) == [("unseen", "2"), ("unseen", "3")]
+    newest = said(ev.CursorMoved(read_seq=9, read=(ev.SeqRange(9, 9),)), BEN)
+    assert told(items(*events, newest)) == [("unseen", "1"), ("unseen", "2")], "the call of step 3 was read, no more"
     assert told(items(*events, flag("a", Target(2), verdict="good"))) == [("unseen", "1"), ("unseen", "3")]
     assert told(items(*events, said(ev.SignedOff(verdict=None, up_to_step=2)))) == [("unseen", "3")]
     assert items(*events, said(ev.SignedOff(verdict="discard"))) == []
@@ -45,7 +47,7 @@ def test_what_nobody_has_read_is_in_the_queue_and_leaves_it_when_anybody_reads_o
 
 def test_errors_and_malformed_calls_stay_until_a_person_judges_them_even_when_they_were_read() -> None:
     refused = [make.reply(2, 1, ("nope", "{")), make.refused(2, 1, "nope")]
-    events = [*step(1, outcome="error"), *refused, *step(3), said(ev.CursorMoved(read_seq=100))]
+    events = [*step(1, outcome="error"), *refused, *step(3), said(ev.CursorMoved.up_to(100))]
     assert told(items(*events)) == [("malformed", "2.1"), ("error", "1.1")]
     assert told(items(*events, flag("a", Target(1), verdict="unsure"))) == [("malformed", "2.1")]
     assert told(items(*events, flag("r", Target(1), actor="rule:x"))) == [("proposed", "1"), ("malformed", "2.1"),
@@ -57,7 +59,7 @@ def test_an_error_of_the_environment_is_no_suspicion() -> None:
     body = ev.ActionResult(call_id="c1.1", outcome="error", output=ev.LongText("x"), environment=True)
     events = [make.reply(1, 1, ("run", "{}")), make.started(1, 1, "run"),
               ev.NewEvent(S, body, step=1, call=1)]  # fmt: skip
-    read = said(ev.CursorMoved(read_seq=100))
+    read = said(ev.CursorMoved.up_to(100))
     assert items(*events, read) == []
     assert told(items(*events[:2], broken, read)) == [("error", "1.1")]
 
@@ -75,14 +77,14 @@ def test_annotators_who_disagree_are_a_dispute_until_one_has_had_the_last_word()
 
 def test_a_proposal_leaves_when_a_person_agrees_or_not() -> None:
     events = [*step(1), flag("j", Target(1, "call", 1), "judge:m", label="x/impatience", note="too early"),
-              said(ev.CursorMoved(read_seq=100))]  # fmt: skip
+              said(ev.CursorMoved.up_to(100))]  # fmt: skip
     (item,) = items(*events)
     assert (item.why, item.reason) == ("proposed", "judge m says x/impatience: too early")
     assert items(*events, flag("a", Target(1, "call", 1), verdict="good")) == []
 
 
 def test_a_signal_points_at_the_entry_that_caused_it_and_one_target_is_one_item() -> None:
-    events = [*step(1), *step(2, outcome="error"), said(ev.CursorMoved(read_seq=100))]
+    events = [*step(1), *step(2, outcome="error"), said(ev.CursorMoved.up_to(100))]
     (item,) = items(*events, causes=(Cause(7, 2, "killed a healthy job"), Cause(7, 2, "again")))
     assert (item.why, str(item.target), item.reason) == ("signal", "2.1", "killed a healthy job")
 

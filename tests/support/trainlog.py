@@ -162,7 +162,7 @@ class Teller:
         return name
 
     async def read_all(self, actor: str = "human:ann") -> None:
-        await self.tell(ev.CursorMoved(read_seq=self.history[-1].seq), actor=actor)
+        await self.tell(ev.CursorMoved.up_to(self.history[-1].seq), actor=actor)
 
     def _called(self, call: int) -> tuple[str, dict[str, Any]]:
         reply = next(event.body for event in reversed(self.history) if isinstance(event.body, ev.ModelReplied))

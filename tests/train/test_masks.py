@@ -126,13 +126,32 @@ async def test_what_no_human_saw_is_trained_masked_or_left_to_the_sign_off(told:
     await told.read_all()
     await told.act()
     await told.act()
-    await told.tell(ev.CursorMoved(read_seq=9999), actor="rule:watch")
+    await told.tell(ev.CursorMoved.up_to(9999), actor="rule:watch")
     assert [mask.seen for mask in masks(reader)] == [True, False, False]
     assert reasons(reader, targets=TargetRules(unseen="mask")) == ["", "unseen", "unseen"]
     signed = TargetRules(unseen="signed_off")
     assert reasons(reader, targets=signed) == ["", "unseen", "unseen"]
     await told.tell(ev.SignedOff(verdict="good", up_to_step=2), actor="human:ann")
     assert reasons(reader, targets=signed) == ["", "", "unseen"]
+
+
+async def test_who_opens_the_newest_step_has_not_seen_the_night_before_it(told: Teller, reader: LogReader) -> None:
+    for _ in range(6):
+        await told.act()
+    call = next(event.seq for event in reversed(told.history) if event.kind == "action.started")
+    await told.tell(ev.CursorMoved(read_seq=call, read=(ev.SeqRange(call, call),)), actor="human:ann")
+    assert [mask.seen for mask in masks(reader)] == [False] * 5 + [True]
+    await told.tell(ev.CursorMoved(read_seq=call, let_go=call), actor="human:ann")
+    assert [mask.seen for mask in masks(reader)] == [False] * 5 + [True], "what is let go was seen by nobody"
+
+
+async def test_a_summary_was_seen_where_its_own_entry_was_read(told: Teller, reader: LogReader) -> None:
+    await told.act()
+    await told.summarise()
+    await told.act()
+    written = next(event.seq for event in told.history if event.kind == "summary.written")
+    await told.tell(ev.CursorMoved(read_seq=written, read=(ev.SeqRange(written, written),)), actor="human:ann")
+    assert [(mask.name, mask.seen) for mask in masks(reader)] == [("1", False), ("S1", True), ("2", False)]
 
 
 async def test_a_step_that_a_human_flagged_was_seen(told: Teller, reader: LogReader) -> None:

@@ -26,7 +26,7 @@ async def test_no_row_twin_line_or_manifest_says_who_judged_or_what_they_noted(
         ev.NoteWritten(text="a secret note"),
         ev.BookmarkSet(target=ev.Target(1)),
         ev.SignedOff(verdict="good", note="signed by zoe-quill"),
-        ev.CursorMoved(read_seq=told.history[-1].seq),
+        ev.CursorMoved.up_to(told.history[-1].seq),
     ):
         await told.tell(body, actor=who)
     out = tmp_path / "rows.jsonl"

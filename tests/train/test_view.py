@@ -50,7 +50,7 @@ async def random_session(told: Teller, rng: random.Random) -> None:
     if rng.random() < 0.6:
         await told.tell(ev.RecoveryMarked(at_step=rng.randint(1, told.step)), actor="human:ann")
     if rng.random() < 0.5:
-        await told.tell(ev.CursorMoved(read_seq=rng.choice(told.history).seq), actor="human:ann")
+        await told.tell(ev.CursorMoved.up_to(rng.choice(told.history).seq), actor="human:ann")
 
 
 def characters(message: dict[str, Any]) -> dict[tuple[str, int | None], int]:

@@ -14,6 +14,9 @@ from sessions.host.protocol import ANNOTATIONS, Annotate, Done
 from sessions.host.wire import RpcError
 from sessions.log import events as ev
 
+MAY_BE_EMPTY: Final = (ev.NoteWritten, ev.CorrectionWritten)
+"""Bodies whose empty text takes back what was written."""
+
 VERDICTS_OF_MACHINES: Final = frozenset({"flag.set", "flag.removed"})
 """What a rule or a judge may write; everything else is a human's word."""
 
@@ -42,7 +45,7 @@ def _valid_text(body: ev.Body) -> ev.Body:
     for name in ("text", "note", "label", "flag", "signal"):
         value = getattr(body, name, None)
         if isinstance(value, str):
-            texts[name] = text_of(value, f"the {name}", empty=name == "note" or isinstance(body, ev.NoteWritten))
+            texts[name] = text_of(value, f"the {name}", empty=name == "note" or isinstance(body, MAY_BE_EMPTY))
     return msgspec.structs.replace(body, **texts)
 
 
@@ -96,6 +99,13 @@ async def _outcome(desk: Desk, s: Summary, body: ev.AdviceOutcome) -> None:
 async def _cursor(_: Desk, s: Summary, body: ev.CursorMoved) -> None:
     if not 0 <= body.read_seq <= s.last_seq:
         raise refused(f"session {s.number} has {s.last_seq} events; nobody can have read up to {body.read_seq}")
+    if body.let_go is not None and not 0 <= body.let_go <= s.last_seq:
+        raise refused(f"session {s.number} has {s.last_seq} events; up to {body.let_go} nothing can be let go")
+    for part in body.read:
+        if not 1 <= part.first <= part.last <= s.last_seq:
+            raise refused(
+                f"session {s.number} has {s.last_seq} events; nobody can have read {part.first} to {part.last}"
+            )
 
 
 async def _effort(_: Desk, s: Summary, body: ev.EffortSpent) -> None:

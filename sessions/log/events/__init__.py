@@ -16,7 +16,7 @@ from sessions.log.events.advice import (
     AdviceQueued,
     AdviceWithdrawn,
 )
-from sessions.log.events.base import HOST_SESSION, Body, Event, LongText, MessageRef, NewEvent, Seen, Target
+from sessions.log.events.base import HOST_SESSION, Body, Event, LongText, MessageRef, NewEvent, Seen, SeqRange, Target
 from sessions.log.events.host import HostStarted, HostStopped
 from sessions.log.events.judgement import (
     BookmarkSet,
@@ -151,6 +151,7 @@ __all__ = [
     "RecoveryMarked",
     "ReplyInterrupted",
     "Seen",
+    "SeqRange",
     "SessionCreated",
     "SessionRecovered",
     "SignalJudged",

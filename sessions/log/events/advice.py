@@ -58,9 +58,10 @@ class AdviceDelivered(Body, frozen=True, kw_only=True):
 
 
 class AdviceOutcome(Body, frozen=True, kw_only=True):
-    """What a person says became of the advice."""
+    """What a person says became of the advice: a later word of theirs takes its place, None takes it back."""
 
     kind: ClassVar[str] = "advice.outcome"
+    v: ClassVar[int] = 2
     advice: int
-    outcome: Literal["followed", "ignored", "made_it_worse"]
+    outcome: Literal["followed", "ignored", "made_it_worse"] | None
     note: str = ""

@@ -61,6 +61,13 @@ class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
     visible_ms: int = 0
 
 
+class SeqRange(msgspec.Struct, frozen=True, array_like=True):
+    """The events of a session from ``first`` to ``last`` (seqs), both included."""
+
+    first: int
+    last: int
+
+
 class Body(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Base of all event bodies. ``kind`` names the event in the log, ``v`` is the version of the body's shape."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from sessions.log.events.base import Body, Seen, Target
+from sessions.log.events.base import Body, Seen, SeqRange, Target
 
 
 class FlagSet(Body, frozen=True, kw_only=True):
@@ -46,7 +46,10 @@ class SignedOff(Body, frozen=True, kw_only=True):
 
 
 class CorrectionWritten(Body, frozen=True, kw_only=True):
-    """What the agent should have done instead at ``target``."""
+    """What the agent should have done instead at ``target``. A newer word of the actor takes the place of the older.
+
+    An empty text takes it back.
+    """
 
     kind: ClassVar[str] = "correction.written"
     target: Target
@@ -70,10 +73,23 @@ class BookmarkSet(Body, frozen=True, kw_only=True):
 
 
 class CursorMoved(Body, frozen=True, kw_only=True):
-    """How far the actor has read this session (seq), coalesced by the client."""
+    """What the actor has read of this session since their last such event, coalesced by the client.
+
+    ``read_seq`` is the newest event that they have looked at: "since you left" begins there. ``read`` is what they have
+    looked at, and nothing else: who opens the newest step has not read the night before it. ``let_go``: up to this seq
+    nothing counts as unread for them any more, though nobody has looked at it; None: as before.
+    """
 
     kind: ClassVar[str] = "cursor.moved"
+    v: ClassVar[int] = 2
     read_seq: int
+    read: tuple[SeqRange, ...] = ()
+    let_go: int | None = None
+
+    @classmethod
+    def up_to(cls, seq: int) -> CursorMoved:
+        """Everything from the beginning to ``seq`` was read."""
+        return cls(read_seq=seq, read=(SeqRange(1, seq),))
 
 
 class SignalJudged(Body, frozen=True, kw_only=True):

@@ -1,0 +1,101 @@
+"""What annotators say the agent should have done instead: one word per annotator and target, a newer one replaces it.
+
+A correction is free text. Where it ends with calls, each as ``tool {"argument": 1}`` at the beginning of a line, it is
+a reply that a model could have given in place of its own; training makes pairs of those only.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from sessions.log import events as ev
+
+_CALL: Final = re.compile(r"[A-Za-z_][\w.-]*(?=[ \t]*\{)")
+
+
+class Correction(msgspec.Struct, frozen=True):
+    """One that stands. ``by`` is the actor; ``at`` in Unix ms."""
+
+    target: ev.Target
+    text: str
+    by: str
+    seq: int
+    at: int
+
+
+class Called(msgspec.Struct, frozen=True):
+    """A call as a correction writes it; ``arguments`` is its JSON text."""
+
+    name: str
+    arguments: str
+
+
+class CorrectionBook:
+    """The fold of one session: all corrections that stand."""
+
+    def __init__(self, events: Iterable[ev.Event] = ()) -> None:
+        self._standing: dict[tuple[str, str], Correction] = {}
+        for event in events:
+            self.fold(event)
+
+    def fold(self, event: ev.Event) -> None:
+        """Take the next event; other kinds change nothing."""
+        if isinstance(event.body, ev.CorrectionWritten):
+            key = (event.actor, str(event.body.target))
+            self._standing.pop(key, None)
+            if event.body.text:
+                said = Correction(event.body.target, event.body.text, event.actor, event.seq, event.at)
+                self._standing[key] = said
+
+    @property
+    def all(self) -> list[Correction]:
+        """Those that stand, the newest last."""
+        return list(self._standing.values())
+
+    def on(self, target: ev.Target) -> list[Correction]:
+        """Those of exactly this target, the newest last."""
+        return [one for one in self._standing.values() if one.target == target]
+
+    def own(self, actor: str, target: ev.Target) -> str:
+        """What ``actor`` says of the target, "" for nothing."""
+        found = self._standing.get((actor, str(target)))
+        return found.text if found else ""
+
+
+def reply_of(text: str) -> tuple[str, list[Called]]:
+    """What a correction would have the agent say, and the calls it ends with; no calls: it is words only."""
+    for found in re.finditer(rf"^{_CALL.pattern}", text, re.M):
+        calls = _calls(text[found.start() :])
+        if calls:
+            return text[: found.start()].strip(), calls
+    return text.strip(), []
+
+
+def call_text(name: str, arguments: str) -> str:
+    """A call as a correction writes it."""
+    return f"{name} {arguments or '{}'}"
+
+
+def _calls(text: str) -> list[Called]:
+    """The calls that ``text`` is made of, to its end; none if anything else is in it."""
+    calls: list[Called] = []
+    rest = text.strip()
+    while rest:
+        name = _CALL.match(rest)
+        if name is None:
+            return []
+        rest = rest[name.end() :].lstrip()
+        try:
+            value, end = json.JSONDecoder().raw_decode(rest)
+        except ValueError:
+            return []
+        if not isinstance(value, dict):
+            return []
+        calls.append(Called(name.group(), rest[:end]))
+        rest = rest[end:].lstrip()
+    return calls
