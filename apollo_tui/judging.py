@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import msgspec
@@ -20,8 +19,7 @@ from sessions.ulid import new_ulid
 Verdict = Literal["bad", "good", "unsure"]
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True):
     """What a verdict is about: one entry of one session. ``parts``: what else of it, and around it, could be meant."""
 
     session: str
@@ -38,8 +36,7 @@ class Subject:
         return f"{self.number} {self.title} · {self.target} {name}".rstrip()
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True):
     """A flag that is in force on a subject."""
 
     flag: str
@@ -47,8 +44,7 @@ class Standing:
     body: ev.FlagSet
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(msgspec.Struct, frozen=True):
     """What an annotator says of a subject: verdict, label and what is optional."""
 
     verdict: Verdict = "bad"
@@ -201,7 +197,7 @@ class Judging:
 
 def about_part(subject: Subject, target: ev.Target) -> Subject:
     """The same subject, about another part."""
-    return replace(subject, target=target)
+    return msgspec.structs.replace(subject, target=target)
 
 
 def target_of(event: ev.Event) -> ev.Target | None:

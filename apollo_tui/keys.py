@@ -8,9 +8,9 @@ field has the focus. To add a key: add a row here and an ``action_<id>`` to its 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final, Literal
 
+import msgspec
 from textual.binding import Binding
 
 Place = Literal["board", "session", "action", "review", "export", "new", "panel"]
@@ -29,8 +29,7 @@ EVERY: Final[frozenset[Place]] = frozenset(PLACES)
 PAGED: Final[frozenset[Place]] = LOOKS | {"export", "panel"}
 
 
-@dataclass(frozen=True, slots=True)
-class Here:
+class Here(msgspec.Struct, frozen=True):
     """What a key's condition may look at: where the user is and what is there."""
 
     place: Place
@@ -98,8 +97,7 @@ def _act(here: Here) -> bool:
     return here.session and here.live and here.writable
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(msgspec.Struct, frozen=True):
     """One command. ``names``: its keys as Textual calls them. ``footer`` orders
     the hints (0: none); ``label`` is a verb; ``help`` a sentence."""
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import shlex
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from sessions.fold.summary import Summary
 from sessions.log.states import ACTIVE, ENDED
@@ -17,8 +18,7 @@ RATE_NEEDS_MS: Final = 5 * 60_000
 """A session must have been active this long before its rate says anything."""
 
 
-@dataclass(frozen=True, slots=True)
-class Worry:
+class Worry(msgspec.Struct, frozen=True):
     """One thing that will stand still overnight. ``what`` is short, ``why`` says it to a person."""
 
     session: str

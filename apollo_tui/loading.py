@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from sessions.log import events as ev
 from sessions.log.reader import LogReader
@@ -33,13 +34,12 @@ LOOKS: Final = 60
 """So many of the newest results are looked through for what a job printed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(msgspec.Struct, frozen=True):
     """A session's transcript before any entry is loaded."""
 
     anchors: Sequence[Anchor]
     sparse: Sequence[ev.Event]
-    files: dict[str, tuple[int, int]] = field(default_factory=dict)
+    files: dict[str, tuple[int, int]] = msgspec.field(default_factory=dict)
     upto: int = 0
     """Seq of the newest event that is in here."""
 

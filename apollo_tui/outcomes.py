@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from sessions.fold.advice import AdviceBook, AdviceRecord
 from sessions.log import events as ev
@@ -19,8 +20,7 @@ STEPS: Final = 5
 ADVICE: Final = frozenset({"advice.queued", "advice.edited", "advice.withdrawn", "advice.delivered", "advice.outcome"})
 
 
-@dataclass(frozen=True, slots=True)
-class Followed:
+class Followed(msgspec.Struct, frozen=True):
     """Advice, and the entries of the steps that had it in their prompt; ``before`` is the step it was about."""
 
     record: AdviceRecord

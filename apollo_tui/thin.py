@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, cast
 
+import msgspec
 from rich.cells import cell_len
 from rich.color import ColorSystem
 from rich.style import Style
@@ -44,8 +44,7 @@ INKED: Final = 1 << 3 | 1 << 6 | 1 << 8
 """Underline, reverse, strike: these show on a blank, too."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Pen:
+class Pen(msgspec.Struct, frozen=True, eq=False):
     """How a cell is drawn. Two equal ones are one object; ``blank`` is the pen of a space in this style."""
 
     ink: str

@@ -8,8 +8,9 @@ place of (one's own earlier flag) is a second event, whose request is that of th
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, Literal
+
+import msgspec
 
 from sessions.log import events as ev
 from sessions.ulid import new_ulid
@@ -33,8 +34,7 @@ REPLACED: Final = "-replaced"
 Verb = Literal["undo", "redo"]
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(msgspec.Struct, frozen=True):
     """One act of one annotator.
 
     ``flag``: the flag that now stands for it (a flag may have been set again since). ``undone``: it is taken back.

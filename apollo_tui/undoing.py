@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Literal
 
 import msgspec
@@ -31,8 +30,7 @@ LOOK_BACK: Final = 300
 Restore = Callable[[ev.AdviceQueued], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Undoing:
+class Undoing(msgspec.Struct, frozen=True):
     """Undo, redo and history over all sessions of the log, of this annotator only."""
 
     judging: Judging

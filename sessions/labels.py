@@ -6,7 +6,6 @@ The default taxonomy is ``labels.toml`` beside this module; the config may name 
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -41,8 +40,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: int = 1
 
 
-@dataclass(frozen=True)
-class Taxonomy:
+class Taxonomy(msgspec.Struct, frozen=True, dict=True):
     """All labels, in the order of their file."""
 
     labels: tuple[Label, ...]

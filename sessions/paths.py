@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import platformdirs
 
 APP: Final = "apollo-tui"
@@ -17,8 +17,7 @@ MAX_SOCKET_BYTES: Final = 100
 """Socket paths must stay below this: the kernel's limit is 104 (macOS) or 108 (Linux) bytes with its NUL."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogPaths:
+class LogPaths(msgspec.Struct, frozen=True):
     """A log and its neighbours: ``lock`` beside it, all else in ``folder`` (0700)."""
 
     log: Path

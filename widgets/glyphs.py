@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from sessions.log.states import State
 from widgets.views import EntryKind, FlagMark, Line, Outcome, Role
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(msgspec.Struct, frozen=True):
     """A glyph, the word beside it, and the role that both are painted in."""
 
     glyph: str

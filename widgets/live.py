@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Final, Literal
+
+import msgspec
 
 from widgets.calls import raw_call_line
 from widgets.entry_kinds import reply_lines
@@ -40,7 +41,7 @@ def grow(
         # Frames were dropped: keep offsets true, the reader sees that something is missing.
         kept += "…" * min(1, offset - len(kept)) + " " * max(0, offset - len(kept) - 1)
     parts[index] = LivePart(channel, kept + text, name or known.name)
-    return dataclasses.replace(live, parts=tuple(parts))
+    return msgspec.structs.replace(live, parts=tuple(parts))
 
 
 def live_entries(live: LiveReply, at: int) -> list[Entry]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
+import msgspec
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
@@ -15,8 +14,7 @@ from widgets.picker import ChoiceList
 from widgets.views import Choice
 
 
-@dataclass(frozen=True, slots=True)
-class MenuRow:
+class MenuRow(msgspec.Struct, frozen=True):
     """A row: its id, what it is called, its possible values with words for each, and the present one."""
 
     id: str
@@ -82,7 +80,7 @@ class Menu(ChoiceList):
         at = known.index(row.value) if row.value in known else -1
         value = known[(at + by) % len(known)]
         self.set_rows(
-            [dataclasses.replace(one, value=value) if one.id == row.id else one for one in self._rows.values()]
+            [msgspec.structs.replace(one, value=value) if one.id == row.id else one for one in self._rows.values()]
         )
         self.post_message(self.Changed(row.id, value))
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from widgets.entries import fold_polls
 from widgets.live import live_entries
@@ -16,8 +17,7 @@ KEPT: Final = 400
 """Entries that a pane keeps; what is older is on the Session screen, and comes back when it is asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class PaneRow:
+class PaneRow(msgspec.Struct, frozen=True):
     """One painted row and the entry that it belongs to."""
 
     line: Line

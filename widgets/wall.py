@@ -7,10 +7,10 @@ height: scrolling line by line would repaint every row for each new one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from time import monotonic, time_ns
 from typing import Final
 
+import msgspec
 from rich.segment import Segment
 from textual import events
 from textual.geometry import Region
@@ -33,13 +33,12 @@ SETTLED: Final = 0.5
 """Seconds that an action must have been on screen before a key without a selection means it."""
 
 
-@dataclass(slots=True)
-class _Painted:
+class _Painted(msgspec.Struct):
     """What stands on screen for one pane: compared with what should, row by row."""
 
     title: Line = ()
-    rows: list[PaneRow] = field(default_factory=list)
-    strips: list[Strip] = field(default_factory=list)
+    rows: list[PaneRow] = msgspec.field(default_factory=list)
+    strips: list[Strip] = msgspec.field(default_factory=list)
 
 
 class Wall(Painter, can_focus=True):

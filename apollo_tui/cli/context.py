@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from sessions.paths import LogPaths
 
 
-@dataclass(frozen=True, slots=True)
-class Cli:
+class Cli(msgspec.Struct, frozen=True):
     """The log, and who asks (``human:NAME``)."""
 
     paths: LogPaths

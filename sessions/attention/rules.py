@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from sessions.attention.settings import Thresholds
 from sessions.fold.summary import Summary
 from sessions.log.states import ACTIVE
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(msgspec.Struct, frozen=True):
     """The event that caused a signal, where and when it stands, and the reason in one line.
 
     ``place`` is the seq to look at where that is not the cause itself; 0: the newest.
@@ -25,8 +25,7 @@ class Cause:
     place: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """``acute`` rules say that the session cannot go on without a person; ``quiet`` ones wait until one looks."""
 
     name: str

@@ -7,8 +7,9 @@ Host and app run this same code; the host alone notifies.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from sessions.attention.rules import RULES, Cause, Rule
 from sessions.attention.settings import Thresholds
@@ -18,8 +19,7 @@ from sessions.log.states import ENDED
 DEFAULTS: Final = Thresholds()
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(msgspec.Struct, frozen=True):
     """One reason to look. ``rank`` 0 is the most urgent; ``acute``: a person is needed before the session can go on;
     ``quiet``: it can wait until somebody looks. ``place`` is the seq to look at, 0: the newest."""
 

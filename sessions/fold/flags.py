@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Literal
+
+import msgspec
 
 from sessions.log import events as ev
 
@@ -12,8 +13,7 @@ Verdict = Literal["bad", "good", "unsure"]
 SessionVerdict = Literal["good", "partial", "discard", "invalid"]
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(msgspec.Struct, frozen=True):
     """A verdict on a target. ``by`` is the actor: ``human:NAME``, ``rule:NAME`` or ``judge:NAME``. Times in Unix ms."""
 
     id: str
@@ -41,8 +41,7 @@ class Flag:
         return self.by.startswith("human:")
 
 
-@dataclass(frozen=True, slots=True)
-class SignOff:
+class SignOff(msgspec.Struct, frozen=True):
     """A person's word on the session: a verdict on all of it, or "judged up to step N"."""
 
     by: str
@@ -83,7 +82,7 @@ class FlagBook:
             case ev.FlagRemoved() as body:
                 flag = self._flags.get(body.flag)
                 if flag is not None and flag.active:
-                    self._flags[body.flag] = replace(flag, removed_at=event.at, removed_by=event.actor)
+                    self._flags[body.flag] = msgspec.structs.replace(flag, removed_at=event.at, removed_by=event.actor)
             case ev.RecoveryMarked(removed=True) as body:
                 self._recoveries.pop(body.at_step, None)
             case ev.RecoveryMarked() as body:

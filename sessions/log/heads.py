@@ -7,7 +7,6 @@ import sqlite3
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, MutableMapping
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -27,8 +26,7 @@ _PAGE: Final = 500
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class Heads:
+class Heads(msgspec.Struct):
     """The state that the next write set builds on."""
 
     position: int

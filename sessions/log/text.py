@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -17,8 +16,7 @@ MAX_TEXT_BYTES: Final = 8 * 1024 * 1024
 """Of a longer text (as UTF-8) only head and tail, half of this each, are kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+class Blob(msgspec.Struct, frozen=True):
     """Bytes stored once, under the SHA-256 (hex) of what they are before compression."""
 
     hash: str
@@ -30,8 +28,7 @@ class Blob:
         return cls(hashlib.sha256(data).hexdigest(), data)
 
 
-@dataclass(frozen=True, slots=True)
-class DecodedText:
+class DecodedText(msgspec.Struct, frozen=True):
     """Bytes as text: the text, its blobs, and the hash of the raw bytes (a blob too) if they were no valid UTF-8."""
 
     text: LongText

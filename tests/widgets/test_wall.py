@@ -1,5 +1,4 @@
-import dataclasses
-
+import msgspec
 from textual.app import App, ComposeResult
 from widget_events import START, Told
 
@@ -14,7 +13,7 @@ from widgets.wall import Wall
 
 def view(number: int, **changes: object) -> SessionView:
     base = SessionView(id=f"s{number}", number=number, title=f"task {number}", state="running", step=number)
-    return dataclasses.replace(base, **changes)
+    return msgspec.structs.replace(base, **changes)
 
 
 def actions(count: int, first: int = 1) -> list[Entry]:
