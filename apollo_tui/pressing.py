@@ -14,6 +14,7 @@ from typing import Any, Final
 from textual import events
 from textual.app import App
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 from apollo_tui.screens.base import ApolloScreen
@@ -40,7 +41,10 @@ class Presser:
             return False
         if isinstance(app.screen, ApolloScreen):
             app.screen.pressed(event.key)
-        return await app._check_bindings(event.key, priority=True) or await app._check_bindings(event.key)
+        acted = await app._check_bindings(event.key, priority=True) or await app._check_bindings(event.key)
+        if acted and focused is not None:
+            await _told(focused)
+        return acted
 
     async def _opened(self, screen: Screen[Any]) -> None:
         """Wait until a screen that a key has opened has the focus: the keys after it are meant for it."""
@@ -51,3 +55,17 @@ class Presser:
                     # Nothing is told when a screen has placed its focus.
                     while screen.focused is None and self._app.screen is screen:  # noqa: ASYNC110
                         await asyncio.sleep(0.002)
+
+
+async def _told(focused: Widget) -> None:
+    """Wait until what a painter says of the key (it posts messages) has reached its screen, which may open something.
+
+    A message goes up through one queue after the other, so a call at the end of each queue comes after it.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(OPENING_S):
+            for node in focused.ancestors_with_self:
+                if isinstance(node, Widget) and node.is_running:
+                    came = asyncio.Event()
+                    node.call_later(came.set)
+                    await came.wait()

@@ -106,6 +106,10 @@ class Composer(Vertical):
         self.area.remember([clean(text) for text in earlier])
         self._prompt.show_target(target, 0)
 
+    def put_before(self, text: str) -> None:
+        """Put what belongs before the text into its place; what was typed, and the cursor in it, stay."""
+        self.area.insert(clean(text), (0, 0), maintain_selection_offset=True)
+
     def unbind(self) -> None:
         """Close and forget the text; the app gives the focus back."""
         self.target = None

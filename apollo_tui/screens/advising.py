@@ -28,7 +28,7 @@ RECALLED: Final = 30
 
 
 class Advising(ApolloScreen):
-    """Advise, answer, edit queued advice; send, keep and bring back drafts."""
+    """Advise and answer; send, keep and bring back drafts."""
 
     _draft: Draft | None = None
     _unsaved_since: int | None = None
@@ -72,17 +72,6 @@ class Advising(ApolloScreen):
             question = self.desk.state.sessions[self.session].summary.question
             draft = Draft(self.session, "", self.desk.clock(), answers=question)
             self._open(self.session, draft)
-
-    async def edit_advice(self, session: str, seq: int) -> bool:
-        """Open queued advice for editing; False if it is not waiting any more."""
-        now = self.desk.state.sessions[session]
-        number = now.advice.get(seq)
-        waiting = next((advice for advice in now.summary.open_advice if advice.advice == number), None)
-        if waiting is None:
-            return False
-        text = await self._advice_text(session, waiting.advice) or waiting.text
-        self._open(session, Draft(session, text, self.desk.clock(), edits=waiting.advice))
-        return True
 
     def open_draft(self, draft: Draft) -> None:
         """Bring text back into the composer: an undo, or advice that was not sent."""
@@ -141,16 +130,6 @@ class Advising(ApolloScreen):
         except ApolloError:
             return []
 
-    async def _advice_text(self, session: str, number: int) -> str:
-        def ask(reader: LogReader) -> str:
-            kinds = {"advice.queued", "advice.edited"}
-            for event in reader.events(session, kinds=kinds, newest_first=True):
-                if isinstance(event.body, ev.AdviceQueued | ev.AdviceEdited) and event.body.advice == number:
-                    return event.body.text
-            return ""
-
-        return await self.desk.feed.read(ask)
-
     # --- while it is open -------------------------------------------------------------------------------------------
 
     def on_composer_draft_changed(self, message: Composer.DraftChanged) -> None:
@@ -188,6 +167,7 @@ class Advising(ApolloScreen):
                 draft = msgspec.structs.replace(draft, about=await about.wait())
         seen = partial(self.desk.sight.seen, now=self.desk.clock())
         try:
+            draft = await self.whole(draft)
             if draft.also:
                 receipt = await self.desk.steering.send_to_all(draft, now=now, seen=seen)
             else:
@@ -199,6 +179,10 @@ class Advising(ApolloScreen):
         if stored is not None and stored.request == draft.request:
             self.desk.drafts.clear(draft.session, draft.slot)
         return receipt
+
+    async def whole(self, draft: Draft) -> Draft:
+        """The draft with what was still being read for it. Raises NotDone."""
+        return draft
 
     def keep_draft(self) -> None:
         """Write the draft, if the disk does not have it yet."""

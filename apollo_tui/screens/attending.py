@@ -6,13 +6,14 @@ from functools import partial
 
 from apollo_tui.feed import NotDone
 from apollo_tui.outcomes import number_at, read_followed
-from apollo_tui.screens.advising import Advising
+from apollo_tui.screens.editing import Editing
 from apollo_tui.watching import OUTCOMES, SNOOZE_MS, Word, span_ms
 from sessions.attention.edges import key_of
 from sessions.attention.signals import Signal
+from widgets.views import Entry
 
 
-class Attending(Advising):
+class Attending(Editing):
     """Over all views; each says how it goes to a place."""
 
     def attend(self, session: str, seq: int) -> None:
@@ -81,15 +82,24 @@ class Attending(Advising):
             raise NotDone("no advice here waits for its outcome; enter on delivered advice opens it")
         self.act(self._ask_outcome(self.session, waiting[0].advice))
 
-    async def open_advice(self, session: str, seq: int) -> bool:
-        """Edit advice that waits, or open what was delivered beside what followed; False if the entry is neither."""
-        if await self.edit_advice(session, seq):
-            return True
+    def open_entry(self, session: str, seq: int, entry: Entry | None) -> None:
+        """Edit advice that waits, at once; open delivered advice beside what followed, and all else by itself."""
+        if entry is None or entry.kind != "advice":
+            self._open_action(session, seq)
+        elif not self.edit_advice(session, seq):
+            self.run_worker(self._open_delivered(session, seq), group="open")
+
+    def _open_action(self, session: str, seq: int) -> None:
+        from apollo_tui.screens.action import ActionScreen
+
+        self.app.push_screen(ActionScreen(self.desk, session, seq))
+
+    async def _open_delivered(self, session: str, seq: int) -> None:
         number = await self.desk.feed.read(partial(number_at, session=session, seq=seq))
         if number is None:
-            return False
-        await self._ask_outcome(session, number)
-        return True
+            self._open_action(session, seq)
+        else:
+            await self._ask_outcome(session, number)
 
     async def _ask_outcome_of(self, signal: Signal) -> str:
         waiting = self.desk.state.sessions[signal.session].summary.watch.delivered

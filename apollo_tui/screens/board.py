@@ -207,15 +207,7 @@ class BoardScreen(Verbs):
         if message.seq is None:
             self._open_session(message.session)
         else:
-            self.run_worker(self._open_entry(message.session, message.seq), group="open")
-
-    async def _open_entry(self, session: str, seq: int) -> None:
-        from apollo_tui.screens.action import ActionScreen
-
-        entry = self.desk.state.entry(session, seq)
-        if entry is not None and entry.kind == "advice" and await self.open_advice(session, seq):
-            return
-        self.app.push_screen(ActionScreen(self.desk, session, seq))
+            self.open_entry(message.session, message.seq, self.desk.state.entry(message.session, message.seq))
 
     def show_entry(self, session: str, seq: int) -> None:
         """Open the session there."""

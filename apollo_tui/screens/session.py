@@ -292,15 +292,7 @@ class SessionScreen(TrainingMode):
 
     def on_transcript_entry_opened(self, message: Transcript.EntryOpened) -> None:
         """Queued advice is edited, all else opens."""
-        self.run_worker(self._open_entry(message.seq), group="open")
-
-    async def _open_entry(self, seq: int) -> None:
-        from apollo_tui.screens.action import ActionScreen
-
-        entry = self.transcript.entry(seq)
-        if entry is not None and entry.kind == "advice" and await self.open_advice(self._session, seq):
-            return
-        self.app.push_screen(ActionScreen(self.desk, self._session, seq))
+        self.open_entry(self._session, message.seq, self.transcript.entry(message.seq))
 
     def on_transcript_follow_changed(self) -> None:
         """The hints say what ``t`` does."""

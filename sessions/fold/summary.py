@@ -41,6 +41,10 @@ class OpenJob(msgspec.Struct, frozen=True, omit_defaults=True):
     since: int
 
 
+ADVICE_KEPT: Final = 400
+"""Characters of waiting advice that a summary holds; the log holds all of it."""
+
+
 class OpenAdvice(msgspec.Struct, frozen=True, omit_defaults=True):
     """Advice that waits for the boundary."""
 
@@ -277,7 +281,7 @@ def _told(s: Summary, event: ev.Event) -> dict[str, object]:
         case ev.QuestionAnswered():
             return {"open_question": "", "question_until": None}
         case ev.AdviceQueued() as body:
-            waiting = OpenAdvice(body.advice, body.text[:400], event.at, body.not_before, body.now)
+            waiting = OpenAdvice(body.advice, body.text[:ADVICE_KEPT], event.at, body.not_before, body.now)
             return {"advice": body.advice, "open_advice": (*s.open_advice, waiting)}
         case ev.AdviceEdited() as body:
             return {"open_advice": tuple(_edited(waiting, body) for waiting in s.open_advice)}
@@ -301,4 +305,4 @@ def _told(s: Summary, event: ev.Event) -> dict[str, object]:
 def _edited(waiting: OpenAdvice, body: ev.AdviceEdited) -> OpenAdvice:
     if waiting.advice != body.advice:
         return waiting
-    return msgspec.structs.replace(waiting, text=body.text[:400], now=body.now or waiting.now)
+    return msgspec.structs.replace(waiting, text=body.text[:ADVICE_KEPT], now=body.now or waiting.now)

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 from app_running import running, screen_text, until
 from fake_feed import FakeFeed
@@ -385,3 +388,73 @@ async def test_keys_that_come_in_one_burst_after_a_prompt_opened_are_for_the_pro
             app.post_message(events.Key(_character_to_key(character), character))
         await until(pilot, lambda: app.focused is not None and getattr(app.focused, "value", "") == "pause")
         assert not [call for call in feed.calls if isinstance(call, protocol.Control)]
+
+
+@pytest.mark.parametrize("queued", ["stop", "stop " * 200])
+@pytest.mark.parametrize("on_session", [False, True])
+async def test_a_burst_after_enter_on_queued_advice_is_text_after_the_queued_one(
+    feed: FakeFeed, queued: str, on_session: bool
+) -> None:
+    first, _ = await two(feed)
+    made = await feed.add(first, ev.AdviceQueued(advice=1, text=queued), actor=feed.actor)
+    async with running(feed) as (app, pilot):
+        await pilot.press(*(["enter"] if on_session else ["tab"]))
+        if on_session:
+            await until(pilot, lambda: isinstance(app.screen, SessionScreen) and "stop" in screen_text(app))
+        await pilot.press("G")
+        here = app.screen
+        assert isinstance(here, BoardScreen | SessionScreen)
+        await until(pilot, lambda: "advice" in screen_text(app))
+        await pilot.press("k", "j")
+        await until(pilot, lambda: (subject := here.subject()) and subject[1].seq == made.seq)
+        reading = asyncio.Event()
+        before = feed.read
+
+        async def late(ask: Any) -> Any:
+            await reading.wait()
+            return await before(ask)
+
+        feed.read = late  # type: ignore[method-assign]
+        app.post_message(events.Key("enter", "\r"))
+        for character in " fpxq!":
+            app.post_message(events.Key(_character_to_key(character), character))
+        composer = here.query_one(Composer)
+        await until(pilot, lambda: composer.text.endswith(" fpxq!"))
+        assert app.screen is here and not feed.calls
+        reading.set()
+        await until(pilot, lambda: composer.text == f"{queued} fpxq!")
+        await pilot.press("!")
+        await pilot.pause(0.1)
+        await pilot.press("enter")
+        await until(pilot, lambda: any(isinstance(call, protocol.EditAdvice) for call in feed.calls))
+        edit = next(call for call in feed.calls if isinstance(call, protocol.EditAdvice))
+        assert edit.text == f"{queued} fpxq!!" and edit.advice == 1
+
+
+async def test_advice_that_is_sent_or_left_before_the_queued_text_came_still_holds_it(feed: FakeFeed) -> None:
+    first, _ = await two(feed)
+    queued = "stop " * 200
+    made = await feed.add(first, ev.AdviceQueued(advice=1, text=queued), actor=feed.actor)
+    drafts = Drafts(feed.paths.drafts, feed.actor)
+    async with running(feed) as (app, pilot):
+        board = app.screen
+        assert isinstance(board, BoardScreen)
+        before, reading = feed.read, asyncio.Event()
+
+        async def late(ask: Any) -> Any:
+            await reading.wait()
+            return await before(ask)
+
+        feed.read = late  # type: ignore[method-assign]
+        assert board.edit_advice(first, made.seq)
+        await pilot.press(*"now", "escape")
+        reading.set()
+        await until(pilot, lambda: (draft := drafts.load(first, "edit")) and draft.text == f"{queued}now")
+        drafts.clear(first, "edit")
+        reading.clear()
+        assert board.edit_advice(first, made.seq)
+        await pilot.press(*"go", "ctrl+s")
+        reading.set()
+        await until(pilot, lambda: any(isinstance(call, protocol.EditAdvice) for call in feed.calls))
+        assert feed.calls[-1].text == f"{queued}go"  # type: ignore[attr-defined]
+        await until(pilot, lambda: drafts.load(first, "edit") is None)
