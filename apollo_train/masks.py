@@ -32,9 +32,9 @@ REASONS: Final = {
     "summary": "a summary, and the policy trains none",
     "summary_unused": "a summary that was not put to use",
     "malformed": "a call to an unknown tool, or with arguments that are no valid JSON object",
+    "disputed": "annotators disagree, so that the whole reply is left out",
     "flagged": "flagged bad",
     "unsure": "flagged unsure, and the policy masks those",
-    "disputed": "annotators disagree",
     "propagated": "after a bad flag, before the recovery",
     "after_first_error": "after the first bad flag",
     "text_only": "a reply without a call, and the policy trains none",
@@ -186,8 +186,10 @@ def _close(reply: _Open, verdicts: Verdicts, polls: frozenset[tuple[int, int]]) 
     spread = "" if summary else verdicts.reach(step)
     late = _late(policy, verdicts, about, number, seen, summary)
     reason = general or said or spread or late
-    # What speaks against the whole reply masks its good cells too; a bad cell leaves them as they are.
-    against = general or spread or late
+    # What speaks against the whole reply masks its good cells too; a bad cell leaves them as they are. A dispute speaks
+    # against the whole: nobody knows what this sample teaches.
+    disputed = next((cell.reason for cell in cells if cell.reason == "disputed"), "")
+    against = general or disputed or spread or late
     if against:
         cells = [cell if cell.reason else structs.replace(cell, trained=False, reason=against) for cell in cells]
     whole = Mask(step, None, not reason, reason)

@@ -67,7 +67,8 @@ class FlagRules(_Table, frozen=True):
     """Flags that state a lower severity do not mask; flags without one always do."""
     unsure: Literal["train", "mask"] = "train"
     conflict: Literal["mask", "exclude", "adjudicated"] = "mask"
-    """Annotators disagree: any bad flag masks; the action is left out as ``disputed``; or an adjudicator decides."""
+    """Annotators disagree: any bad flag masks; the whole sample is left out as ``disputed``, and no word of the dispute
+    counts elsewhere; or an adjudicator decides, and without his word it is ``disputed``."""
     adjudicators: tuple[str, ...] = ()
     propagation: Literal["this", "until_recovery", "to_end", "first_error"] = "this"
     """How far a human's bad flag reaches; flags of rules and judges never propagate."""

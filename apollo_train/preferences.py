@@ -25,6 +25,7 @@ CONFIRMED: Final = "right-there-too"
 """The label of a good flag on a redo that would have been right at the flagged step already."""
 
 REFUSALS: Final = {
+    "disputed": "annotators disagree, and the policy leaves such replies out",
     "no_redo": "no advice followed it, or no step that is trained followed the advice",
     "ran": "the flagged action ran, and nobody marked the redo `right-there-too`",
     "other_context": "a summary came between",
@@ -61,8 +62,8 @@ class Verdict:
     good: bool
 
 
-def verdicts_of(source: Source) -> Iterator[Verdict]:
-    """The replies that humans flagged bad or marked good, and that could be targets at all."""
+def verdicts_of(source: Source) -> Iterator[Verdict | Refused]:
+    """The replies that humans flagged bad or marked good, and that could be targets at all; and disputed ones."""
     verdicts = Verdicts(source.judged, source.policy)
     good = {step for step in _marked(source) if verdicts.approved(step)}
 
@@ -70,7 +71,10 @@ def verdicts_of(source: Source) -> Iterator[Verdict]:
         return not mask.summary and (mask.reason == "flagged" or (mask.trained and mask.step in good))
 
     for sample in steps_of(source, judged):
-        if isinstance(sample, StepSample) and (sample.mask.trained or _by_human(source, sample.mask)):
+        if isinstance(sample, Excluded):
+            if sample.reason == "disputed":
+                yield Refused(sample.id, "disputed")
+        elif sample.mask.trained or _by_human(source, sample.mask):
             yield Verdict(sample, sample.mask.trained)
 
 
@@ -81,7 +85,11 @@ def pairs_of(source: Source) -> Iterator[Pair | Refused]:
     ran = _ran(source)
     turns = sorted(source.judged.delivered.values(), key=lambda turn: turn.at_step)
     for flagged in steps_of(source, lambda mask: mask.reason == "flagged" and not mask.summary):
-        if isinstance(flagged, Excluded) or not _by_human(source, flagged.mask):
+        if isinstance(flagged, Excluded):
+            if flagged.reason == "disputed":
+                yield Refused(flagged.id, "disputed")
+            continue
+        if not _by_human(source, flagged.mask):
             continue
         step = flagged.mask.step
         advice = next((turn for turn in turns if turn.at_step > step), None)

@@ -112,8 +112,19 @@ class Verdicts:
         return [
             flag
             for flag in flags
-            if source_of(flag) == "human" and flag.verdict == "bad" and flag.target.part != "summary"
+            if source_of(flag) == "human"
+            and flag.verdict == "bad"
+            and flag.target.part != "summary"
+            and not self._overruled(flag)
         ]
+
+    def _overruled(self, flag: Flag) -> bool:
+        """Whether this word does not stand where it was said: it is disputed, or an adjudicator said otherwise."""
+        if self.policy.flags.conflict == "mask":
+            return False
+        target = flag.target
+        part: Cell = target.part if target.part in ("reasoning", "text", "call") else "reply"
+        return self.cell(_last(flag), part, target.call) != "flagged"
 
     def _propagated(self, flags: Iterable[Flag]) -> tuple[list[tuple[int, int]], int]:
         """Open ranges of steps that bad flags reach, and how many flags wait for a recovery that nobody marked."""

@@ -107,6 +107,9 @@ def _pair(source: Source, made: TokensFormat, pair: Pair) -> dict[str, Any] | Re
 
 def _verdicts(source: Source, made: TokensFormat) -> Iterator[dict[str, Any] | Refused]:
     for verdict in verdicts_of(source):
+        if isinstance(verdict, Refused):
+            yield verdict
+            continue
         step = made.fitted(source, verdict.sample)
         if isinstance(step, Excluded):
             yield Refused(verdict.sample.id, "too_long" if step.reason == "too_long" else "tokens")
