@@ -10,9 +10,9 @@ import msgspec
 
 from apollo_tui import keys
 from apollo_tui.feed import LinkChanged, NotDone
-from sessions.agent.ways import out_of_limit
 from sessions.errors import ApolloError
 from sessions.fold.summary import Summary
+from sessions.fold.ways import out_of_limit
 from sessions.host.protocol import Done
 from sessions.remedy import Remedy, Way, said
 from widgets.views import SessionView
@@ -23,6 +23,7 @@ KEYS: Final[dict[Way, str]] = {
     "advise": "advise",
     "answer": "answer",
     "send_draft": "advise",
+    "send_correction": "correct",
     "create": "new",
 }
 """Way to the id of a key."""

@@ -11,12 +11,12 @@ import msgspec
 
 from apollo_tui.cli.context import Cli
 from apollo_tui.cli.shared import ago, json_option, print_json, reader_of, row_of, span, table
-from sessions.agent.ways import out_of_limit
+from sessions import remedy
 from sessions.fold.summary import Summary
 from sessions.fold.trajectory import CallRecord, StepRecord, steps
+from sessions.fold.ways import out_of_limit
 from sessions.log import events as ev
 from sessions.plain import plain, plain_line
-from sessions.remedy import command, said
 
 
 @click.command()
@@ -158,4 +158,4 @@ def event_line(event: ev.Event) -> str:
 
 def _reason(summary: Summary) -> str:
     """Why it stands where it stands, with the commands that help."""
-    return said(summary.reason, out_of_limit(summary), command)
+    return remedy.said(summary.reason, out_of_limit(summary), remedy.command)

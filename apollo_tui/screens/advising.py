@@ -90,12 +90,14 @@ class Advising(ApolloScreen):
         summary = self.desk.state.sessions[session].summary
         self._draft, self._unsaved_since, self._bound_step = draft, None, summary.step
         verb = "answer" if draft.answers is not None else ("edit" if draft.edits is not None else "advise")
+        if draft.corrects is not None:
+            verb = "correct"
         target = ComposerTarget(
             session=session,
             number=summary.number,
             title=summary.title,
-            verb=verb,  # type: ignore[arg-type]  # one of the three words above
-            about=str(draft.about) if draft.about else "",
+            verb=verb,  # type: ignore[arg-type]  # one of the words above
+            about=str(draft.corrects or draft.about or ""),
             ref=draft.answers if draft.answers is not None else draft.edits,
             also=tuple(self.desk.steering.name(other) for other in draft.also),
         )
@@ -130,6 +132,21 @@ class Advising(ApolloScreen):
         except ApolloError:
             return []
 
+    async def _advice_text(self, session: str, number: int) -> str | None:
+        """The newest text of advice, whole; None if the log cannot say."""
+
+        def ask(reader: LogReader) -> str | None:
+            kinds = {"advice.queued", "advice.edited"}
+            for event in reader.events(session, kinds=kinds, newest_first=True):
+                if isinstance(event.body, ev.AdviceQueued | ev.AdviceEdited) and event.body.advice == number:
+                    return event.body.text
+            return None
+
+        try:
+            return await self.desk.feed.read(ask)
+        except ApolloError:
+            return None
+
     # --- while it is open -------------------------------------------------------------------------------------------
 
     def on_composer_draft_changed(self, message: Composer.DraftChanged) -> None:
@@ -149,7 +166,7 @@ class Advising(ApolloScreen):
         """Send. The draft is cleared when the host has acknowledged it, not before."""
         if self._draft is None:
             return
-        if not message.text.strip():
+        if not message.text.strip() and self._draft.corrects is None:
             self._close()
             return
         request = self._draft.request or new_ulid()
@@ -220,6 +237,6 @@ def joined(stored: Draft | None, wanted: Draft) -> Draft:
     """What the composer opens with: nothing that was typed is lost, and nothing of another question is reused."""
     if stored is None or (stored.answers, stored.edits) != (wanted.answers, wanted.edits):
         return wanted
-    if not wanted.text or wanted.text == stored.text or wanted.edits is not None:
+    if not wanted.text or wanted.text == stored.text or wanted.edits is not None or wanted.corrects is not None:
         return stored
     return msgspec.structs.replace(stored, text=f"{stored.text}\n{wanted.text}", request="")

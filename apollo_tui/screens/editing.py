@@ -10,10 +10,7 @@ from textual.worker import Worker, WorkerCancelled
 from apollo_tui.drafts import Draft
 from apollo_tui.feed import NotDone
 from apollo_tui.screens.advising import Advising
-from sessions.errors import ApolloError
 from sessions.fold.summary import ADVICE_KEPT
-from sessions.log import events as ev
-from sessions.log.reader import LogReader
 
 
 class Editing(Advising):
@@ -67,16 +64,3 @@ class Editing(Advising):
                     self.desk.drafts.save(draft)
                 return draft
         raise NotDone("the queued advice could not be read")
-
-    async def _advice_text(self, session: str, number: int) -> str | None:
-        def ask(reader: LogReader) -> str | None:
-            kinds = {"advice.queued", "advice.edited"}
-            for event in reader.events(session, kinds=kinds, newest_first=True):
-                if isinstance(event.body, ev.AdviceQueued | ev.AdviceEdited) and event.body.advice == number:
-                    return event.body.text
-            return None
-
-        try:
-            return await self.desk.feed.read(ask)
-        except ApolloError:
-            return None

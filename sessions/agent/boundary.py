@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from sessions.agent import budget, deliver
+from sessions.agent import deliver
 from sessions.agent.bell import first_of
 from sessions.agent.position import Position
 from sessions.agent.scope import NeedsPerson, Scope
 from sessions.agent.system_prompt import NUDGE
+from sessions.fold import budget
 from sessions.log import events as ev
 
 MOST_NUDGES: Final = 3

@@ -10,12 +10,13 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from sessions.agent import budget, deliver
+from sessions.agent import deliver
 from sessions.agent.ask import ask, close
 from sessions.agent.bell import cancel, watched
 from sessions.agent.observe import escape_advice
 from sessions.agent.position import FINISH, TOLD, CallState, Position
 from sessions.agent.scope import Scope
+from sessions.fold import budget
 from sessions.jobs.manager import JobManager
 from sessions.log import events as ev
 from sessions.log.errors import LogError

@@ -7,8 +7,8 @@ import pytest
 from agent_bench import Bench, assert_prompts_are_folds, assert_prompts_grow, assert_rebuilds
 from scripted_adapter import ScriptedAdapter, Turn, call
 
-from sessions.agent.budget import at_limit
 from sessions.agent.position import TOLD
+from sessions.fold.budget import at_limit
 from sessions.log import events as ev
 from sessions.log.parts import Usage
 

@@ -228,7 +228,7 @@ async def test_advice_whose_outcome_is_open_stands_beside_what_followed_and_one_
         await pilot.press("y")
         await until(pilot, lambda: not app.desk.state.sessions[session].summary.watch.delivered)
         await until(pilot, lambda: "advice 1 followed" in screen_text(app))
-        assert "to look at" not in screen_text(app)
+        await until(pilot, lambda: "to look at" not in screen_text(app))
 
 
 async def test_enter_on_delivered_advice_opens_it_and_i_writes_more_as_everywhere(feed: FakeFeed) -> None:

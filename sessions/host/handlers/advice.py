@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from sessions.agent.budget import reached
 from sessions.agent.deliver import about_text
-from sessions.agent.ways import goes_on, out_of_limit
+from sessions.fold.budget import reached
 from sessions.fold.summary import OpenAdvice, Summary
+from sessions.fold.ways import goes_on, out_of_limit
 from sessions.host.handlers.desk import Desk, only_people, refused, text_of, waits_for
 from sessions.host.handlers.targets import check_target
 from sessions.host.protocol import Answer, Done, EditAdvice, QueueAdvice, WithdrawAdvice

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from sessions.agent.budget import reached
-from sessions.agent.ways import goes_on, raises
+from sessions.fold.budget import reached
 from sessions.fold.summary import Summary
+from sessions.fold.ways import goes_on, raises
 from sessions.host.handlers.desk import Desk, only_people, refused, waits_for
 from sessions.host.keys import key_variable
 from sessions.host.protocol import Control, Done

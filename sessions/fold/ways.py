@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sessions.agent.budget import at_limit
+from sessions.fold.budget import at_limit
 from sessions.fold.summary import Summary
 from sessions.log.states import ENDED
 from sessions.remedy import Remedy, go_on
