@@ -1,6 +1,6 @@
 """What an annotator has typed and not sent: one 0600 file per log, session and annotator, replaced atomically.
 
-An answer and an edit of queued advice have a file beside that of the advice, so that neither costs the other.
+An answer, an edit of queued advice and a correction have a file beside that of the advice: neither costs the other.
 A draft is cleared only when the host has acknowledged it. The folder belongs to one log (``LogPaths.drafts``).
 """
 
@@ -10,14 +10,11 @@ import os
 import re
 import tempfile
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
 from sessions.log.events import Target
 from sessions.log.text import valid_unicode
-
-Slot = Literal["advice", "answer", "edit", "several"]
 
 
 class Draft(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -32,13 +29,17 @@ class Draft(msgspec.Struct, frozen=True, omit_defaults=True):
     about: Target | None = None
     answers: int | None = None
     edits: int | None = None
+    corrects: Target | None = None
+    """What it is a correction of; each target has a draft of its own."""
     request: str = ""
     also: tuple[str, ...] = ()
     """Other sessions that get the same advice."""
 
     @property
-    def slot(self) -> Slot:
+    def slot(self) -> str:
         """Which of the session's drafts it is."""
+        if self.corrects is not None:
+            return f"correction-{self.corrects}"
         if self.answers is not None:
             return "answer"
         if self.also:
@@ -53,7 +54,7 @@ class Drafts:
         self.folder = folder
         self.actor = actor
 
-    def path(self, session: str, slot: Slot = "advice") -> Path:
+    def path(self, session: str, slot: str = "advice") -> Path:
         """The file of one session's draft."""
         return self.folder / f"{session}.{slot}{self.suffix}"
 
@@ -63,7 +64,7 @@ class Drafts:
         safe = re.sub(r"[^A-Za-z0-9_.-]", lambda found: f"%{ord(found.group()):x}", self.actor)
         return f".{safe}.json"
 
-    def load(self, session: str, slot: Slot = "advice") -> Draft | None:
+    def load(self, session: str, slot: str = "advice") -> Draft | None:
         """The stored draft; a file that cannot be read is set aside, never overwritten."""
         return self._read(self.path(session, slot))
 
@@ -91,7 +92,7 @@ class Drafts:
             Path(name).unlink(missing_ok=True)
             raise
 
-    def clear(self, session: str, slot: Slot = "advice") -> None:
+    def clear(self, session: str, slot: str = "advice") -> None:
         """Forget a draft of ``session``."""
         self.path(session, slot).unlink(missing_ok=True)
 

@@ -189,6 +189,16 @@ class Judging:
         where = f"{subject.number} {subject.title} · step {step}"
         return f"recovery mark taken back: {where}" if marked else f"recovered from here: {where} · u undoes"
 
+    async def correct(self, session: str, target: ev.Target, text: str, request: str) -> str:
+        """Say what the agent should have done instead; an empty text takes one's word back. Returns the receipt."""
+        now = self.state.sessions[session]
+        before = now.remarks.corrections.own(self.state.actor, target)
+        where = f"{now.summary.number} {now.summary.title} · {target}"
+        if text == before:
+            return f"correction of {where}: nothing is changed"
+        await self.annotate(session, ev.CorrectionWritten(target=target, text=text), request)
+        return f"correction of {where} {'written' if text else 'taken back'} · u undoes"
+
     async def annotate(self, session: str, body: ev.Body, request: str) -> Any:
         """One event of judgement; on disk when this returns."""
         plain = msgspec.to_builtins(body)

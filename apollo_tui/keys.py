@@ -171,6 +171,7 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("repeat_label", "full_stop", "same label", "Your last label once more.", "judge", LOOKS, when=_judge),
     Key("good", "plus", "good", "The action is good.", "judge", LOOKS, when=_judge),
     Key("unsure", "equals_sign", "unsure", "Nobody can tell yet: somebody should look.", "judge", LOOKS, when=_judge),
+    Key("correct", "C", "correct", "Write what the agent should have done instead.", "judge", LOOKS, when=_judge),
     Key("begin_span", "V", "span", "A span begins here; F at its end means all of it.", "judge", LOOKS, when=_judge),
     Key("recovery", "R", "recovered", "From this step on the agent is on its feet again.", "judge", LOOKS, when=_judge),
     Key("sign_off", "S", "sign off", "A word on the whole session, or judged up to a step.", "judge", LOOKS,

@@ -16,6 +16,7 @@ SPARSE: Final = frozenset(
     {
         "flag.set",
         "flag.removed",
+        "correction.written",
         "advice.edited",
         "advice.withdrawn",
         "advice.delivered",

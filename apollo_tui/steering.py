@@ -120,9 +120,10 @@ class Steering:
         names = ", ".join(self.name(session) for session in sessions)
         return f"{'now' if now else 'queued'}: advice to {len(sessions)} sessions, {names} · u takes the last one back"
 
-    async def withdraw(self, session: str, advice: int) -> str:
+    async def withdraw(self, session: str, advice: int, request: str = "") -> str:
         """Take queued advice back, to be a draft again."""
-        await self.feed.call(protocol.WithdrawAdvice(request=new_ulid(), session=session, advice=advice, to_draft=True))
+        call = protocol.WithdrawAdvice(request=request or new_ulid(), session=session, advice=advice, to_draft=True)
+        await self.feed.call(call)
         return f"advice to {self.name(session)} is a draft again"
 
     def _note(self, done: object) -> str:

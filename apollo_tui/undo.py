@@ -25,9 +25,18 @@ UNDOABLE: Final = frozenset(
         "bookmark.set",
         "session.note",
         "signal.judged",
+        "advice.outcome",
+        "advice.edited",
+        "correction.written",
     }
 )
 """Kinds that ``u`` can take back."""
+
+LOOKED_AT: Final = UNDOABLE | {"advice.withdrawn"}
+"""Kinds that say what was done, undone and done again."""
+
+OF_ADVICE: Final = (ev.AdviceQueued, ev.AdviceEdited)
+"""What can be taken back as long as the advice waits."""
 
 REPLACED: Final = "-replaced"
 
@@ -58,7 +67,7 @@ class Act(msgspec.Struct, frozen=True):
     def target(self) -> ev.Target | None:
         """What the act was about, if it was about one action."""
         match self.event.body:
-            case ev.FlagSet(target=target) | ev.BookmarkSet(target=target):
+            case ev.FlagSet(target=target) | ev.BookmarkSet(target=target) | ev.CorrectionWritten(target=target):
                 return target
             case ev.RecoveryMarked(at_step=step):
                 return ev.Target(step)
@@ -105,6 +114,7 @@ def history(own: Iterable[ev.Event], open_advice: Mapping[str, Collection[int]])
             undone[said[1]] = said[0] == "undo"
     companions = {event.request: event for event in events if (event.request or "").endswith(REPLACED)}
     names = _Names(events, companions)
+    drafts = {(e.session, e.body.advice) for e in events if isinstance(e.body, ev.AdviceWithdrawn)}
     acts: list[Act] = []
     for event in events:
         if about(event) is not None or event.request in companions or event.kind not in UNDOABLE:
@@ -115,8 +125,11 @@ def history(own: Iterable[ev.Event], open_advice: Mapping[str, Collection[int]])
             flag = names.now(event.body.flag)
             gone = isinstance(event.body, ev.FlagSet) and not act.undone and flag in names.removed
             act = Act(event, flag, undone=act.undone, stuck=gone, replaced=act.replaced)
-        elif isinstance(event.body, ev.AdviceQueued) and not act.undone:
-            act = Act(event, stuck=event.body.advice not in open_advice.get(event.session, ()))
+        elif isinstance(event.body, OF_ADVICE):
+            # With the advice its later words have become a draft.
+            undone_now = act.undone or (event.session, event.body.advice) in drafts
+            waits = event.body.advice in open_advice.get(event.session, ())
+            act = Act(event, undone=undone_now, stuck=not undone_now and not waits)
         acts.append(act)
     return acts
 
@@ -157,16 +170,17 @@ def last_act(own: Iterable[ev.Event], open_advice: Mapping[str, Collection[int]]
             continue
         if act.stuck:
             # A flag that somebody took back meanwhile is nothing to wait for; advice that was delivered is.
-            passed = passed or isinstance(act.event.body, ev.AdviceQueued)
+            passed = passed or isinstance(act.event.body, OF_ADVICE)
             continue
         return Act(act.event, act.flag, passed, replaced=act.replaced)
     return None
 
 
-def last_undone(own: Iterable[ev.Event]) -> Act | None:
+def last_undone(own: Iterable[ev.Event], open_advice: Mapping[str, Collection[int]] | None = None) -> Act | None:
     """The act that was undone last and can be done again: nothing new was done since. Advice is a draft again."""
     events = sorted(own, key=lambda event: event.id)
-    found = {act.event.id: act for act in history(events, {})}
+    waiting = open_advice or {}
+    found = {act.event.id: act for act in history(events, waiting)}
     for event in reversed(events):
         said = about(event)
         if said is None:
@@ -174,6 +188,9 @@ def last_undone(own: Iterable[ev.Event]) -> Act | None:
                 return None
             continue
         act = found.get(said[1])
-        if act is not None and act.undone and not isinstance(act.event.body, ev.AdviceQueued):
+        if act is None or not act.undone or isinstance(act.event.body, ev.AdviceQueued):
+            continue
+        body = act.event.body
+        if not isinstance(body, ev.AdviceEdited) or body.advice in waiting.get(act.session, ()):
             return act
     return None

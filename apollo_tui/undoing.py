@@ -10,7 +10,8 @@ import msgspec
 from apollo_tui.feed import NotDone
 from apollo_tui.judging import Judging
 from apollo_tui.undo import (
-    UNDOABLE,
+    LOOKED_AT,
+    OF_ADVICE,
     Act,
     history,
     last_act,
@@ -42,7 +43,7 @@ class Undoing(msgspec.Struct, frozen=True):
         def ask(reader: LogReader) -> list[ev.Event]:
             found: list[ev.Event] = []
             for session in sessions:
-                acts = reader.events(session, kinds=UNDOABLE, newest_first=True, limit=LOOK_BACK)
+                acts = reader.events(session, kinds=LOOKED_AT, newest_first=True, limit=LOOK_BACK)
                 found += [event for event in acts if event.actor == actor]
             return found
 
@@ -58,7 +59,7 @@ class Undoing(msgspec.Struct, frozen=True):
 
     async def last_undone(self) -> Act | None:
         """The act that ``U`` would do again now."""
-        return last_undone(await self._own())
+        return last_undone(await self._own(), self._waiting())
 
     async def history(self) -> list[Act]:
         """All acts, newest first."""
@@ -78,10 +79,22 @@ class Undoing(msgspec.Struct, frozen=True):
             case ev.SignedOff() as body:
                 said = body.verdict or (f"judged up to step {body.up_to_step}" if body.up_to_step else "none")
                 return f"sign-off of {where}: {said}"
+            case ev.AdviceEdited(advice=number, text=text):
+                return f"other words for advice {number} to {where}: {text}"
+            case ev.AdviceOutcome(advice=number, outcome=None):
+                return f"taking back the outcome of advice {number} to {where}"
+            case ev.AdviceOutcome(advice=number, outcome=str() as outcome):
+                return f"outcome of advice {number} to {where}: {outcome.replace('_', ' ')}"
+            case ev.CorrectionWritten(text="") as body:
+                return f"taking back the correction of {where} · {body.target}"
+            case ev.CorrectionWritten() as body:
+                return f"correction of {where} · {body.target}: {body.text}"
             case ev.RecoveryMarked() as body:
                 return f"{'taking back ' * body.removed}recovery mark on {where} · step {body.at_step}"
             case ev.BookmarkSet() as body:
                 return f"{'taking back ' * body.removed}bookmark on {where} · {body.target}"
+            case ev.NoteWritten(text=""):
+                return f"taking away the note on {where}"
             case ev.NoteWritten() as body:
                 return f"note on {where}: {body.text}"
             case ev.SignalJudged() as body:
@@ -103,6 +116,10 @@ class Undoing(msgspec.Struct, frozen=True):
                 call = protocol.WithdrawAdvice(request=request, session=act.session, advice=number, to_draft=True)
                 await self.judging.feed.call(call)
                 restore(advice)
+            case ev.AdviceEdited(advice=number):
+                text = await self._words_before(act, number)
+                edit = protocol.EditAdvice(request=request, session=act.session, advice=number, text=text)
+                await self.judging.feed.call(edit)
             case body:
                 await self._annotate(act, await self._before(act, body), request)
         return f"undone: {self.words(act)} · U does it again"
@@ -117,6 +134,9 @@ class Undoing(msgspec.Struct, frozen=True):
                     await self._annotate(act, ev.FlagRemoved(flag=act.replaced), replaced_request(request))
             case ev.FlagRemoved():
                 await self._annotate(act, ev.FlagRemoved(flag=act.flag), request)
+            case ev.AdviceEdited(advice=number, text=text):
+                call = protocol.EditAdvice(request=request, session=act.session, advice=number, text=text)
+                await self.judging.feed.call(call)
             case ev.AdviceQueued():
                 raise NotDone("that advice is a draft again: i opens it")
             case body:
@@ -132,6 +152,12 @@ class Undoing(msgspec.Struct, frozen=True):
                 return await self._earlier(act, lambda _: True) or ev.SignedOff()
             case ev.NoteWritten():
                 return await self._earlier(act, lambda _: True) or ev.NoteWritten(text="")
+            case ev.CorrectionWritten(target=target):
+                earlier = await self._earlier(act, lambda e: isinstance(e, ev.CorrectionWritten) and e.target == target)
+                return earlier or ev.CorrectionWritten(target=target, text="")
+            case ev.AdviceOutcome(advice=number):
+                earlier = await self._earlier(act, lambda e: isinstance(e, ev.AdviceOutcome) and e.advice == number)
+                return earlier or ev.AdviceOutcome(advice=number, outcome=None)
             case ev.SignalJudged(signal=signal):
                 before = await self._earlier(act, lambda e: isinstance(e, ev.SignalJudged) and e.signal == signal)
                 return before or ev.SignalJudged(signal=signal, verdict="reopened")
@@ -144,6 +170,18 @@ class Undoing(msgspec.Struct, frozen=True):
             events = reader.events(act.session, kinds={act.event.kind}, before=act.event.seq, newest_first=True)
             own = (event.body for event in events if event.actor == act.event.actor)
             return next((body for body in own if same(body)), None)
+
+        return await self.judging.feed.read(ask)
+
+    async def _words_before(self, act: Act, number: int) -> str:
+        """What the advice said before it was edited, by whoever wrote that."""
+
+        def ask(reader: LogReader) -> str:
+            kinds = {"advice.queued", "advice.edited"}
+            for event in reader.events(act.session, kinds=kinds, before=act.event.seq, newest_first=True):
+                if isinstance(event.body, ev.AdviceQueued | ev.AdviceEdited) and event.body.advice == number:
+                    return event.body.text
+            raise NotDone("the advice is not in the log")
 
         return await self.judging.feed.read(ask)
 
@@ -171,5 +209,5 @@ def standing(act: Act) -> Standing:
     if act.undone:
         return "undone"
     if act.stuck:
-        return "delivered" if isinstance(act.event.body, ev.AdviceQueued) else "gone"
+        return "delivered" if isinstance(act.event.body, OF_ADVICE) else "gone"
     return "in force"

@@ -38,7 +38,7 @@ class Watching:
         """Say what became of a piece of advice. A later word takes its place."""
         body = ev.AdviceOutcome(advice=advice, outcome=outcome, note=note)
         await self.judging.annotate(session, body, new_ulid())
-        return f"{self._name(session)}: advice {advice} {outcome.replace('_', ' ')} · another word replaces it"
+        return f"{self._name(session)}: advice {advice} {outcome.replace('_', ' ')} · u undoes"
 
     def _name(self, session: str) -> str:
         summary = self.judging.state.sessions[session].summary

@@ -13,12 +13,14 @@ from typing import Final
 import msgspec
 
 from apollo_tui.feed import Feed
+from sessions.fold.corrections import Correction, CorrectionBook
+from sessions.fold.standing import standing
 from sessions.labels import Taxonomy
 from sessions.log import events as ev
 from sessions.log.parts import CallPart, ReasoningPart, TextPart
 from sessions.log.reader import LogReader
 from widgets.entry_kinds import diff_lines
-from widgets.glyphs import duration
+from widgets.glyphs import duration, outcome_mark
 from widgets.sanitise import clean, clean_line
 from widgets.views import Line, Role
 
@@ -40,6 +42,7 @@ class Whole(msgspec.Struct, frozen=True):
     diffs: tuple[tuple[ev.FileChanged, str], ...] = ()
     flags: tuple[tuple[str, ev.FlagSet, int], ...] = ()
     """(actor, flag, at)"""
+    corrections: tuple[Correction, ...] = ()
     advice: tuple[ev.Event, ...] = ()
 
     @property
@@ -78,6 +81,7 @@ def read_whole(reader: LogReader, session: str, seq: int) -> Whole | None:
         file=(result.output.file or "") if result else "",
         diffs=diffs,
         flags=tuple(_flags(reader, anchor)),
+        corrections=tuple(_corrections(reader, anchor)),
         advice=tuple(_advice(reader, anchor)),
     )
 
@@ -115,6 +119,11 @@ def _flags(reader: LogReader, anchor: ev.Event) -> Iterator[tuple[str, ev.FlagSe
             yield event.actor, event.body, event.at
 
 
+def _corrections(reader: LogReader, anchor: ev.Event) -> list[Correction]:
+    book = CorrectionBook(reader.events(anchor.session, kinds={"correction.written"}))
+    return [one for one in book.all if _about(one.target, anchor)]
+
+
 def _about(target: ev.Target, anchor: ev.Event) -> bool:
     if target.part == "summary":
         return isinstance(anchor.body, ev.SummaryWritten) and anchor.body.number == target.step
@@ -147,6 +156,10 @@ def lines_of_whole(whole: Whole, labels: Taxonomy) -> list[Line]:
         note = f": {clean_line(flag.note)}" if flag.note else ""
         by = clean_line(who.removeprefix("human:"))
         lines.append((("⚑ ", "flag"), (f"{clean_line(what)} by {by}, {_clock(at)}{note}", "text")))
+    for one in whole.corrections:
+        by = clean_line(one.by.removeprefix("human:"))
+        lines += [(), (("↳ ", "flag"), ("instead", "strong"), (f", by {by}, {_clock(one.at)}", "dim"))]
+        lines += [((line, "text"),) for line in clean(one.text).splitlines()]
     anchor = whole.anchor.body
     if isinstance(anchor, ev.ActionStarted):
         lines += _section("arguments", pretty(anchor.arguments))
@@ -179,8 +192,8 @@ def _head(whole: Whole) -> list[Line]:
     if isinstance(anchor.body, ev.ActionRefused):
         outcome = (("✗ malformed" if anchor.body.malformed else "– not run", "error"),)
     elif result is not None:
-        mark = "✓ ok" if result.outcome == "ok" else f"✗ {result.outcome}"
-        outcome = ((mark, "accent" if result.outcome == "ok" else "error"),)
+        mark = outcome_mark(standing(result))
+        outcome = ((f"{mark.glyph} {mark.word or 'ok'}", mark.role),)
         facts.append(f"took {duration(result.duration_ms)}")
         facts.append("the environment's fault" if result.environment else "")
     elif isinstance(anchor.body, ev.ActionStarted):

@@ -18,6 +18,7 @@ Way = Literal[
     "advise_reopening",
     "answer",
     "send_draft",
+    "send_correction",
     "list",
     "create",
     "demo",

@@ -124,7 +124,8 @@ class Composer(Vertical):
     def on_composer_area_sent(self, event: ComposerArea.Sent) -> None:
         """A send from the text area, for the bound session."""
         event.stop()
-        if self.target is not None and self.text.strip():
+        # An empty correction takes the one that stands back.
+        if self.target is not None and (self.text.strip() or self.target.verb == "correct"):
             self.post_message(self.Submitted(self.target, self.text, event.now))
 
     def on_composer_area_escaped(self, event: ComposerArea.Escaped) -> None:
@@ -164,7 +165,11 @@ class ComposerPrompt(Painter):
         if target.about:
             said.append((f"  about {clean_line(target.about, 120)}", "dim"))
         moved = f"+{steps} {'step' if steps == 1 else 'steps'} since you began   " if steps else ""
-        keys = "enter saves" if target.verb == "note" else "enter queues · ctrl+s now"
+        keys = "enter queues · ctrl+s now"
+        if target.verb == "note":
+            keys = "enter saves"
+        if target.verb == "correct":
+            keys = "what it should have done · up: its call · enter saves"
         if target.verb == "answer":
             keys = "enter answers"
         line: Line = ((moved, "strong"), (keys + " · esc leaves ", "dim"))

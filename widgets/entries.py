@@ -11,9 +11,10 @@ from typing import Final
 
 import msgspec
 
+from sessions.fold.corrections import CorrectionBook
 from sessions.log import events as ev
 from widgets.entry_kinds import build
-from widgets.views import Entry, FlagMark, Role
+from widgets.views import CorrectionMark, Entry, FlagMark, Role
 
 FEW_LINES: Final = 3
 FEW_CHARACTERS: Final = 200
@@ -38,6 +39,7 @@ class EntryBook:
         self._by_key: dict[Key, set[int]] = {}
         self._related: dict[Key, dict[int, ev.Event]] = {}
         self._job_calls: dict[int, Key] = {}
+        self._corrections = CorrectionBook()
         self._flags: dict[str, ev.Event] = {}
         self._unflagged: set[str] = set()
         self._spans: dict[str, ev.Target] = {}
@@ -94,6 +96,9 @@ class EntryBook:
                 self._by_key.setdefault(key, set()).add(event.seq)
         if isinstance(event.body, ev.FlagSet | ev.FlagRemoved):
             return changed | self._flag(event, event.body)
+        if isinstance(event.body, ev.CorrectionWritten):
+            self._corrections.fold(event)
+            return changed | self._covered(event.body.target)
         if isinstance(event.body, ev.JobStarted) and event.step and event.call:
             self._job_calls[event.body.job] = ("call", event.step, event.call)
         for found in self._keys(event, key):
@@ -120,7 +125,10 @@ class EntryBook:
         known = self._flags.get(body.flag)
         if known is None or not isinstance(known.body, ev.FlagSet):
             return set()
-        return {seq for seq, anchor in self._anchors.items() if covers(known.body.target, anchor)}
+        return self._covered(known.body.target)
+
+    def _covered(self, target: ev.Target) -> set[int]:
+        return {seq for seq, anchor in self._anchors.items() if covers(target, anchor)}
 
     def _waits(self, event: ev.Event, key: Key | None) -> set[int]:
         """Queued advice says which action it waits for: keep up which one is under way."""
@@ -147,7 +155,10 @@ class EntryBook:
             for flag, event in self._flags.items()
             if flag not in self._unflagged and isinstance(event.body, ev.FlagSet) and covers(event.body.target, anchor)
         )
-        return msgspec.structs.replace(entry, flags=flags, quiet=entry.quiet and not flags) if flags else entry
+        said = tuple(CorrectionMark(one.by, one.text) for one in self._corrections.all if covers(one.target, anchor))
+        if not flags and not said:
+            return entry
+        return msgspec.structs.replace(entry, flags=flags, corrections=said, quiet=False)
 
 
 def entry_of(
@@ -220,17 +231,21 @@ def fold_polls(entries: Sequence[Entry], least: int = 3) -> list[Entry]:
             held.clear()
 
     for entry in entries:
-        if entry.kind == "action" and entry.polling and not entry.flags and entry.outcome in ("ok", "timeout"):
+        if entry.kind == "action" and entry.polling and not _judged(entry) and entry.outcome in ("ok", "timeout"):
             run.append(entry)
             said.extend(between)
             between.clear()
-        elif run and not entry.flags and (entry.quiet or _few_words(entry)):
+        elif run and not _judged(entry) and (entry.quiet or _few_words(entry)):
             between.append(entry)
         else:
             close()
             out.append(entry)
     close()
     return out
+
+
+def _judged(entry: Entry) -> bool:
+    return bool(entry.flags or entry.corrections)
 
 
 def _few_words(entry: Entry) -> bool:

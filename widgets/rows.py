@@ -9,7 +9,8 @@ from typing import Final
 from widgets import cells
 from widgets.glyphs import KIND_GLYPHS, KIND_WORDS, duration, flag_line, outcome_mark
 from widgets.paint import spread
-from widgets.views import Entry, Line, Role, Span
+from widgets.sanitise import clean, clean_line
+from widgets.views import CorrectionMark, Entry, Line, Role, Span
 
 SELECTED: Final = "›"
 """Marks the selected entry where colours do not."""
@@ -18,6 +19,8 @@ CARET: Final = "▌"
 SHORT_REASONING: Final = 4
 SHORT_TEXT: Final = 8
 """Rows of a reply in a live pane."""
+CORRECTION_ROWS: Final = 4
+"""Rows of a correction in a transcript; unfolded, and on the Action screen, it is whole."""
 LEAST_TAIL: Final = 12
 """Cells below which a result is not squeezed into its headline's row."""
 
@@ -58,9 +61,24 @@ def rows_of(
     if expanded:
         for line in entry.detail:
             rows.extend((indent, ("│ ", "dim"), *part) for part in cells.wrap_line(line, room - 2))
+    for mark in entry.corrections:
+        rows.extend((indent, *part) for part in _instead(mark, room, 1 if compact else CORRECTION_ROWS, expanded))
     if entry.live and rows:
         rows[-1] = (*cells.crop_line(rows[-1], width - 1, ""), (CARET, "accent"))
     return rows
+
+
+def _instead(mark: CorrectionMark, room: int, most: int, whole: bool) -> list[Line]:
+    """What somebody would have had it do instead, in ``most`` rows, or all of it."""
+    by = clean_line(mark.by.removeprefix("human:"), 20)
+    lead: Line = (("↳ ", "flag"), ("instead", "strong"), (f" ({by}) ", "dim"))
+    text = clean(mark.text).splitlines() or [""]
+    rows = list(cells.wrap_line((*lead, (text[0], "text")), room))
+    for line in text[1:]:
+        rows.extend((("  ", "text"), *part) for part in cells.wrap_line(((line, "text"),), room - 2))
+    if whole or len(rows) <= most:
+        return rows
+    return [*rows[: most - 1], (*cells.crop_line(rows[most - 1], room - 2, ""), (" …", "dim"))]
 
 
 def _body(entry: Entry, room: int, short: bool) -> Iterator[Line]:

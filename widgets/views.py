@@ -58,6 +58,13 @@ class FlagMark(msgspec.Struct, frozen=True):
     note: str = ""
 
 
+class CorrectionMark(msgspec.Struct, frozen=True):
+    """What somebody says should have been done instead of an entry. ``by`` is the actor."""
+
+    by: str
+    text: str
+
+
 class Entry(msgspec.Struct, frozen=True):
     """One thing of a transcript. ``seq`` is the seq of its anchor event and its identity for ever.
 
@@ -81,6 +88,7 @@ class Entry(msgspec.Struct, frozen=True):
     since: int | None = None
     note: str = ""
     flags: tuple[FlagMark, ...] = ()
+    corrections: tuple[CorrectionMark, ...] = ()
     quiet: bool = False
     polling: bool = False
     live: bool = False
@@ -140,6 +148,8 @@ class SessionView(msgspec.Struct, frozen=True):
     context_limit: int = 0
     tokens: int = 0
     cost: float = 0.0
+    unpriced: int = 0
+    """Replies whose cost is unknown."""
     unread: int = 0
     why: str = ""
     can_wait: bool = False
@@ -226,7 +236,7 @@ class ComposerTarget(msgspec.Struct, frozen=True):
     session: str
     number: int
     title: str
-    verb: Literal["advise", "answer", "edit", "note"] = "advise"
+    verb: Literal["advise", "answer", "edit", "note", "correct"] = "advise"
     about: str = ""
     ref: int | None = None
     """The number of the advice that is edited, or of the question that is answered."""

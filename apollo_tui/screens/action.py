@@ -106,7 +106,7 @@ class ActionScreen(Verbs):
         super().changed(change)
         mine = [event for event in change.events if event.session == self._session]
         step = self._entry.step if self._entry is not None else None
-        judged = any(event.kind.startswith("flag.") for event in mine)
+        judged = any(event.kind.startswith(("flag.", "correction.")) for event in mine)
         if judged or any(event.step == step for event in mine):
             self._load(keep_place=True)
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import msgspec
+
 from apollo_tui.drafts import Draft
 from apollo_tui.feed import NotDone
 from apollo_tui.judging import Subject, Word
-from apollo_tui.screens.advising import Advising, joined
-from apollo_tui.undo import Act
+from apollo_tui.screens.advising import joined
+from apollo_tui.screens.correcting import Correcting
+from apollo_tui.undo import Act, undo_request
 from sessions.log import events as ev
 from widgets.views import Entry
 
 
-class JudgeVerbs(Advising):
+class JudgeVerbs(Correcting):
     """What is said of actions and sessions, and taken back."""
 
     _undo_shown: int | None = None
-
-    def subject(self) -> tuple[str, Entry] | None:
-        """What ``f`` takes: the selected entry, else the newest action on screen for half a second."""
-        return None
 
     def has_action(self) -> bool:
         """Whether ``f`` would take something."""
@@ -255,7 +256,8 @@ class JudgeVerbs(Advising):
         acts = await self.desk.undoing.history()
         if self.typing:
             raise NotDone("leave the text field first")
-        self.app.push_screen(HistoryPanel(acts, self.desk.undoing), chosen)
+        panel = HistoryPanel(acts, self.desk.undoing, self.act, partial(self.bring_back, opened=False))
+        self.app.push_screen(panel, chosen)
         return ""
 
     async def _go_to_act(self, act: Act) -> str:
@@ -273,15 +275,18 @@ class JudgeVerbs(Advising):
         if number is None or all(advice.advice != number for advice in now.summary.open_advice):
             return ""
         event = await self.desk.feed.read(lambda reader: reader.event(session, seq))
-        receipt = await self.desk.steering.withdraw(session, number)
+        text = await self._advice_text(session, number)
+        own = event is not None and event.actor == self.desk.actor
+        request = undo_request(event) if event is not None and own else ""
+        receipt = await self.desk.steering.withdraw(session, number, request)
         if event is not None and isinstance(event.body, ev.AdviceQueued):
-            self.bring_back(session, event.body)
+            self.bring_back(session, msgspec.structs.replace(event.body, text=text or event.body.text))
         return receipt
 
-    def bring_back(self, session: str, advice: ev.AdviceQueued) -> None:
-        """Withdrawn advice is a draft again; in the composer, if its session is on screen."""
+    def bring_back(self, session: str, advice: ev.AdviceQueued, *, opened: bool = True) -> None:
+        """Withdrawn advice is a draft again; in the composer, if its session is on screen and it may be ``opened``."""
         draft = Draft(session, advice.text, advice.drafted_at or self.desk.clock(), about=advice.about)
         draft = joined(self.desk.drafts.load(session), draft)
         self.desk.drafts.save(draft)
-        if self.shows(session) and not self.typing:
+        if opened and self.shows(session) and not self.typing:
             self.open_draft(draft)

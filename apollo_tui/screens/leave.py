@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
-from apollo_tui.leaving import Worry, worries
+from apollo_tui.leaving import Worry, all_well, worries
 from apollo_tui.screens.panel import PanelScreen
 from widgets.picker import ChoiceList
 from widgets.views import Choice
@@ -48,9 +48,10 @@ def leave(board: BoardScreen, *, always: bool = False) -> None:
     """Leave the app; with something to say, only after it was said. ``always``: show the panel in any case."""
     desk = board.desk
     board.keep_draft()
+    summaries = [now.summary for now in desk.state.sessions.values() if not now.summary.archived]
     found = worries(
-        [now.summary for now in desk.state.sessions.values() if not now.summary.archived],
-        {draft.session for draft in desk.drafts.all()},
+        summaries,
+        {draft.session for draft in desk.drafts.all() if draft.corrects is None},
         desk.clock(),
         host=desk.state.writable,
     )
@@ -65,5 +66,6 @@ def leave(board: BoardScreen, *, always: bool = False) -> None:
         board.apollo.leave()
         return
     many = len({worry.session for worry in found})
-    title = f"before morning, {many} session{'s' * (many != 1)} will stand still" if found else "all will go on"
+    still = f"before morning, {many} session{'s' * (many != 1)} will stand still"
+    title = still if found else all_well(summaries)
     board.app.push_screen(LeavePanel(found, title), chosen)

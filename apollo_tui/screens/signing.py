@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from string import ascii_lowercase
-from typing import Final
+from typing import Any, ClassVar, Final
+
+from textual.binding import Binding, BindingType
 
 from apollo_tui.screens.panel import PanelScreen
 from apollo_tui.signing import SessionVerdict
 from apollo_tui.undo import Act
 from apollo_tui.undoing import Undoing, standing
 from sessions.fold.remarks import Bookmark, Remarks
+from sessions.log import events as ev
 from widgets.picker import ChoiceList
 from widgets.views import Choice
 
@@ -83,16 +86,61 @@ class BookmarkPanel(PanelScreen[tuple[str, Bookmark]]):
 
 
 class HistoryPanel(PanelScreen[Act]):
-    """One's acts, newest first, each with where and how it stands. Answers with the one to go to."""
+    """One's acts, newest first, each with where and how it stands. Answers with the one to go to.
 
-    def __init__(self, acts: Sequence[Act], undoing: Undoing) -> None:
+    ``act`` does a deed and says its receipt; ``restore`` makes a draft of advice that is taken back.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("u", "undo", show=False, id="undo"),
+        Binding("U", "redo", show=False, id="redo"),
+    ]
+
+    def __init__(
+        self,
+        acts: Sequence[Act],
+        undoing: Undoing,
+        act: Callable[[Coroutine[Any, Any, str]], None],
+        restore: Callable[[str, ev.AdviceQueued], None],
+    ) -> None:
+        self._undoing = undoing
+        self._act = act
+        self._restore = restore
+        title = f"what you did on this log ({len(acts):,})" if acts else "you did nothing on this log yet"
+        footer = "enter goes there · u undoes the last, U does it again · esc closes"
+        super().__init__(title, self._rows(acts), footer)
+
+    def _rows(self, acts: Sequence[Act]) -> list[Choice]:
         self._acts = list(acts[:HISTORY_MOST])
-        rows = [
-            Choice(str(index), undoing.words(act), note="" if standing(act) == "in force" else standing(act))
+        return [
+            Choice(str(index), self._undoing.words(act), note="" if standing(act) == "in force" else standing(act))
             for index, act in enumerate(self._acts)
         ]
-        title = f"what you did on this log ({len(acts):,})" if acts else "you did nothing on this log yet"
-        super().__init__(title, rows, "enter goes there · u undoes the last, U does it again · esc closes")
+
+    def action_undo(self) -> None:
+        """Undo the last act that can be: it stands here, with where."""
+        self._act(self._undo())
+
+    async def _undo(self) -> str:
+        act = await self._undoing.last()
+        if act is None:
+            return "nothing of yours can be undone"
+        session = act.session
+        return await self._told(self._undoing.undo(act, lambda advice: self._restore(session, advice)))
+
+    def action_redo(self) -> None:
+        """Do again what was undone last."""
+        self._act(self._redo())
+
+    async def _redo(self) -> str:
+        act = await self._undoing.last_undone()
+        return await self._told(self._undoing.redo(act)) if act is not None else "nothing of yours to do again"
+
+    async def _told(self, deed: Coroutine[Any, Any, str]) -> str:
+        receipt = await deed
+        if self.is_attached:
+            self.choices.update(self._rows(await self._undoing.history()))
+        return receipt
 
     def on_choice_list_picked(self, message: ChoiceList.Picked) -> None:
         """Go there."""

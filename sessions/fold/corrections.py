@@ -6,7 +6,6 @@ a reply that a model could have given in place of its own; training makes pairs 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from typing import Final
@@ -36,10 +35,11 @@ class Called(msgspec.Struct, frozen=True):
 
 
 class CorrectionBook:
-    """The fold of one session: all corrections that stand."""
+    """The fold of one session: all corrections that stand. What is older than what was heard changes nothing."""
 
     def __init__(self, events: Iterable[ev.Event] = ()) -> None:
         self._standing: dict[tuple[str, str], Correction] = {}
+        self._heard: dict[tuple[str, str], int] = {}
         for event in events:
             self.fold(event)
 
@@ -47,6 +47,9 @@ class CorrectionBook:
         """Take the next event; other kinds change nothing."""
         if isinstance(event.body, ev.CorrectionWritten):
             key = (event.actor, str(event.body.target))
+            if event.seq <= self._heard.get(key, 0):
+                return
+            self._heard[key] = event.seq
             self._standing.pop(key, None)
             if event.body.text:
                 said = Correction(event.body.target, event.body.text, event.actor, event.seq, event.at)
@@ -83,6 +86,8 @@ def call_text(name: str, arguments: str) -> str:
 
 def _calls(text: str) -> list[Called]:
     """The calls that ``text`` is made of, to its end; none if anything else is in it."""
+    from json import JSONDecoder  # a start has no corrections to read
+
     calls: list[Called] = []
     rest = text.strip()
     while rest:
@@ -91,7 +96,7 @@ def _calls(text: str) -> list[Called]:
             return []
         rest = rest[name.end() :].lstrip()
         try:
-            value, end = json.JSONDecoder().raw_decode(rest)
+            value, end = JSONDecoder().raw_decode(rest)
         except ValueError:
             return []
         if not isinstance(value, dict):
