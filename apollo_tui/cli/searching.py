@@ -16,7 +16,7 @@ from sessions.search.query import parse_query
 @json_option
 @click.pass_obj
 def search(cli: Cli, query: tuple[str, ...], limit: int, as_json: bool) -> None:
-    """Search all sessions. QUERY: words (by their beginning), "phrases", tool:, label:, state:, session:.
+    """Search all sessions. QUERY: words (by their beginning; '*part' is found inside words), "phrases", tool:, label:, state:, session:.
 
     The first search makes an index beside the log; later ones only add what is new.
     """
@@ -45,7 +45,7 @@ def search(cli: Cli, query: tuple[str, ...], limit: int, as_json: bool) -> None:
         )
         return
     if not found.hits:
-        raise click.ClickException("nothing found")
+        raise click.ClickException("nothing found (words are found by their beginning; '*part' looks inside them)")
     rows = [
         [f"{hit.number} {hit.title}", f"{hit.step or ''}" + (f".{hit.call}" if hit.call else ""), ago(hit.at),
          hit.text[:100]]

@@ -68,7 +68,9 @@ async def _find(screen: Verbs, text: str) -> str:
     if found.left:
         screen.apollo.run_worker(_go_on(screen, text), group="index", exclusive=True)
     if not found.hits:
-        raise NotDone(f"{text}: nothing found" + (" so far: older events are being read" if found.left else ""))
+        later = " so far: older events are being read" if found.left else ""
+        inside = f"; `*{query.words[0]}` looks inside words too" if len(query.words) == 1 and not query.phrases else ""
+        raise NotDone(f"{text}: nothing found{later}{inside}")
 
     def chosen(hit: Hit | None) -> None:
         if hit is not None:

@@ -12,8 +12,8 @@ from sessions.fold.flags import Flag, FlagBook
 from sessions.fold.summary import Summary
 from sessions.log import events as ev
 from sessions.log.reader import LogReader
-from sessions.search.index import Row, SearchIndex, index_path
-from sessions.search.query import Query
+from sessions.search.index import MOST_WORDS, Row, SearchIndex, index_path
+from sessions.search.query import BadQuery, Query
 from sessions.search.texts import text_of
 
 PAGE: Final = 200
@@ -67,11 +67,14 @@ def search_all(
 def _hits(reader: LogReader, index: SearchIndex, query: Query) -> Iterator[Hit]:
     sessions = {summary.session: summary for summary in _sessions(reader, query)}
     books = {session: _flags(reader, session, query) for session in sessions} if query.labels else {}
-    if query.labels and not query.match and not query.tools:
+    match = _match(index, query)
+    if match is None:
+        return
+    if query.labels and not match and not query.tools:
         yield from _flagged(reader, sessions, books, query)
         return
     before = 1 << 62
-    while rows := index.newest(query.match, sorted(query.tools), before=before, limit=PAGE):
+    while rows := index.newest(match, sorted(query.tools), before=before, limit=PAGE):
         before = rows[-1][0]
         for row in rows:
             summary = sessions.get(row[1])
@@ -82,6 +85,19 @@ def _hits(reader: LogReader, index: SearchIndex, query: Query) -> Iterator[Hit]:
             hit = _hit(reader, summary, row, query)
             if hit is not None:
                 yield hit
+
+
+def _match(index: SearchIndex, query: Query) -> str | None:
+    """The query for the index, with the words that hold its parts; None where no word does. Raises BadQuery."""
+    terms = [query.match] if query.match else []
+    for part in query.parts:
+        known = index.holding(part)
+        if not known:
+            return None
+        if len(known) > MOST_WORDS:
+            raise BadQuery(f"*{part}: more than {MOST_WORDS:,} words hold that: type more of it")
+        terms.append("({})".format(" OR ".join(f'"{word}"' for word in known)))
+    return " AND ".join(f"({term})" for term in terms)
 
 
 def _sessions(reader: LogReader, query: Query) -> list[Summary]:

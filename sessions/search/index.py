@@ -17,10 +17,14 @@ from sessions.errors import ApolloError
 from sessions.log import events as ev
 from sessions.log.reader import LogReader
 from sessions.search.texts import FOUND, text_of
+from sessions.search.words import folded, spaced
 
-VERSION: Final = 1
+VERSION: Final = 2
+"""Raised when what goes into the index changes: an index of another version is made anew by the next search."""
 BATCH: Final = 500
 BUSY_MS: Final = 5_000
+MOST_WORDS: Final = 2_000
+"""So many different words may hold what is looked for inside words."""
 
 SCHEMA: Final = """
 CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT) STRICT;
@@ -108,6 +112,14 @@ class SearchIndex:
         with self._refused():
             return list(self._connection.execute(query, [*values, limit]))
 
+    def holding(self, part: str) -> list[str]:
+        """The words of the index that hold ``part``, at most MOST_WORDS and one more."""
+        with self._refused():
+            # A table of this connection only: the words of the index, read from the index itself.
+            self._connection.execute("CREATE VIRTUAL TABLE IF NOT EXISTS temp.known USING fts5vocab(main, words, row)")
+            query = "SELECT term FROM temp.known WHERE instr(term, ?) LIMIT ?"
+            return [term for (term,) in self._connection.execute(query, [folded(part), MOST_WORDS + 1])]
+
     # --- taking in ----------------------------------------------------------------------------------------------
 
     def _batch(self, position: int) -> bool:
@@ -141,7 +153,7 @@ class SearchIndex:
             self._connection.execute("INSERT OR IGNORE INTO rows VALUES (?, ?, ?, ?, ?, ?, ?)", row)
             text = text_of(self._reader, event.body)
             if text:
-                self._connection.execute("INSERT INTO words(rowid, said) VALUES (?, ?)", (event.id, text))
+                self._connection.execute("INSERT INTO words(rowid, said) VALUES (?, ?)", (event.id, spaced(text)))
 
     def _tool(self, event: ev.Event) -> str:
         """The tool of an action or of its result, "" for anything else."""

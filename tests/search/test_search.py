@@ -142,3 +142,80 @@ def test_words_that_look_like_filters_of_nothing_are_words() -> None:
     assert query.tools == {"run", "wait"}
     assert query.words == ("path:/tmp", "http://x") and query.phrases == ("two words",)
     assert query.match == '"path"* "tmp"* "http"* "x"* "two words"'
+
+
+SAID = (
+    "学习率太高，损失在第三步之后下降缓慢。",
+    "モデルの学習率を下げて、もう一度ﾄﾚｰﾆﾝｸﾞする。",
+    "학습률이 너무 높아서 손실이 줄지 않는다.",
+    "อัตราการเรียนรู้สูงเกินไป",
+    "GPU内存不足 at step41x, Überfit, is_nan_loss",
+)
+
+
+async def cjk(folder: Path) -> Path:
+    writer = await new_log(folder)
+    teller = await Teller(writer).begin("Train.", title="cjk")
+    for said in SAID:
+        await teller.act("echo", said)
+    await writer.close()
+    return folder / "log.sqlite"
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        ("下降", [1]), ("率", [2, 1]), ("损失在", [1]), ("失损", []), ("学習", [2]),
+        ("トレーニング", [2]), ("下げて", [2]),
+        ("률이", [3]), ("손실이 높아서", [3]), ("เรียนรู้", [4]), ("内存", [5]), ("GPU内存", [5]), ("ＧＰＵ", [5]),
+        ('"步之后下"', [1]), ("uberfit", [5]), ("U\u0308berfit", [5]), ("下降 学习", [1]),
+        ("下降 学習", []),
+    ],
+)  # fmt: skip
+async def test_text_without_spaces_is_found_anywhere_and_however_it_was_typed(
+    tmp_path: Path, text: str, steps: list[int]
+) -> None:
+    found = search(await cjk(tmp_path), text)
+    assert [hit.step for hit in found.hits] == steps
+
+
+async def test_every_piece_of_a_text_without_spaces_is_found_as_a_plain_scan_finds_it(tmp_path: Path) -> None:
+    log = await cjk(tmp_path)
+    with LogReader(log) as reader:
+        search_all(reader, tmp_path, parse_query("x"))
+        for said in SAID[:2]:
+            for start in range(0, len(said) - 3, 2):
+                piece = said[start : start + 3]
+                if piece.isalpha() and not set(piece) & set("ﾄﾚｰﾆﾝｸﾞ"):
+                    held = [number for number, text in enumerate(SAID, 1) if piece in text]
+                    hits = search_all(reader, tmp_path, parse_query(piece)).hits
+                    assert sorted(hit.step or 0 for hit in hits) == held, piece
+
+
+async def test_a_star_looks_inside_words_and_says_when_too_many_hold_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = await story(tmp_path)
+    assert not search(log, "rain.py").hits
+    assert places(search(log, "*rain")) == [(2, 1, 1), (1, 1, 1), (1, None, None)]
+    assert places(search(log, "*ACE nan")) == [(1, 1, 1)]
+    assert places(search(log, "*race *emor")) == [(1, 1, 1)]
+    assert places(search(log, "*rain tool:run session:2")) == [(2, 1, 1)]
+    assert not search(log, "*nowhere").hits
+    with pytest.raises(BadQuery, match="one word"):
+        search(log, "*rain.py")
+    monkeypatch.setattr("sessions.search.index.MOST_WORDS", 1)
+    monkeypatch.setattr("sessions.search.find.MOST_WORDS", 1)
+    with pytest.raises(BadQuery, match="type more of it"):
+        search(log, "*e")
+
+
+async def test_an_index_of_an_older_version_is_made_anew_by_the_next_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = await cjk(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("sessions.search.index.VERSION", 1)
+        patch.setattr("sessions.search.index.spaced", lambda text: text)
+        assert not search(log, "下降").hits and search(log, '"学习率太高"').hits == ()
+    assert [hit.step for hit in search(log, "下降").hits] == [1]
