@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from benchmarks.supervision.annotator import LABEL
@@ -21,6 +21,8 @@ class Arm:
     masks: str = ""
     advice: Literal["kept", "dropped"] = "kept"
     successes: bool = False
+    cut: bool = False
+    """Also leave the flagged steps out of the prompts of later ones (``cutting``)."""
 
     @property
     def policy(self) -> str:
@@ -42,11 +44,13 @@ ARMS: Final = (
     Arm("raw", "raw"),
     Arm("successes", "raw", successes=True),
     Arm("raw-masked", "raw", masks=LABEL),
+    Arm("raw-masked-cut", "raw", masks=LABEL, cut=True),
     Arm("raw-random-masks", "raw", masks=RANDOM),
     Arm("advice-kept", "advised"),
     Arm("advice-dropped", "advised", advice="dropped"),
     Arm("advice-kept-masked", "advised", masks=LABEL),
     Arm("advice-dropped-masked", "advised", masks=LABEL, advice="dropped"),
+    Arm("advice-dropped-masked-cut", "advised", masks=LABEL, advice="dropped", cut=True),
     Arm("oracle", "oracle"),
 )
 """All trained arms, in the order of the table."""
@@ -55,17 +59,20 @@ TITLES: Final = {
     "raw": "raw rollouts",
     "successes": "raw, successes only",
     "raw-masked": "raw + masks",
+    "raw-masked-cut": "raw + masks, steps cut out",
     "raw-random-masks": "raw + random masks",
     "advice-kept": "advice kept, no masks",
     "advice-dropped": "advice dropped, no masks",
     "advice-kept-masked": "advice kept + masks",
     "advice-dropped-masked": "advice dropped + masks",
+    "advice-dropped-masked-cut": "advice dropped + masks, steps cut out",
     "oracle": "all-correct oracle",
 }
 SWEPT: Final = ("raw-masked", "advice-dropped-masked")
 """The arms that the sweeps of flags train again."""
 
 
-def arm(name: str) -> Arm:
-    """The arm of that name."""
-    return next(each for each in ARMS if each.name == name)
+def arm(name: str, masks: str = "") -> Arm:
+    """The arm of that name; with ``masks``, by flags with that label."""
+    found = next(each for each in ARMS if each.name == name)
+    return replace(found, masks=masks) if masks else found

@@ -4,6 +4,8 @@ An episode has a key and S stages. Each stage shows a clue; the right action for
 worked out, only learned. A wrong action leads into an error that needs its own repair. A right one sometimes starts a
 job, which must be waited for: acting instead loses it. SUBMIT at the end is success; the budget of steps, or a SUBMIT
 too early, is failure. Everything that happens is a function of (world, episode seed, actions).
+
+One clue of each key is held out: no training episode shows it, so that a test can ask what was learned beyond them.
 """
 
 from __future__ import annotations
@@ -15,12 +17,14 @@ from typing import Any, Final, Literal
 WAIT: Final = "WAIT"
 SUBMIT: Final = "SUBMIT"
 Phase = Literal["clue", "error", "busy", "ready", "success", "failure"]
+Clues = Literal["known", "all", "one held out"]
+"""Which clues an episode shows: those that training has; all; or training's, but at one stage the held-out one."""
 OVER: Final = frozenset({"success", "failure"})
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How large the environment is. ``budget`` in steps."""
+    """How large the environment is. ``budget`` in steps; of the ``clues`` of each key one is held out."""
 
     stages: int
     budget: int
@@ -49,6 +53,11 @@ class World:
         draw = random.Random(f"table {self.seed} {key} {clue}")
         return f"A{draw.randrange(self.shape.choices)}"
 
+    def held_out(self, key: int) -> int:
+        """The clue of this key that no training episode shows; other keys show it, as far as there are clues."""
+        first = random.Random(f"held out {self.seed}").randrange(self.shape.clues)
+        return (first + key) % self.shape.clues
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -73,6 +82,7 @@ class Chain:
 
     world: World
     episode: int
+    clues: Clues = "known"
 
     def start(self) -> State:
         """The first state."""
@@ -125,8 +135,15 @@ class Chain:
         """The state at the beginning of its stage."""
         if state.stage >= self.world.shape.stages:
             return State(state.key, state.stage, state.step, "ready")
-        clue = self._draw(f"stage {state.stage}").randrange(self.world.shape.clues)
-        return State(state.key, state.stage, state.step, "clue", clue)
+        return State(state.key, state.stage, state.step, "clue", self._clue(state))
+
+    def _clue(self, state: State) -> int:
+        held, draw = self.world.held_out(state.key), self._draw(f"stage {state.stage}")
+        if self.clues == "all":
+            return draw.randrange(self.world.shape.clues)
+        if self.clues == "one held out" and state.stage == self._draw("held out").randrange(self.world.shape.stages):
+            return held
+        return draw.choice([clue for clue in range(self.world.shape.clues) if clue != held])
 
     def _draw(self, what: str) -> random.Random:
         return random.Random(f"{what} {self.world.seed} {self.episode}")
@@ -146,5 +163,5 @@ def task_text(chain: Chain) -> str:
 
 
 def plain(shape: Shape) -> dict[str, Any]:
-    """The shape as options of a task."""
+    """The shape as plain values."""
     return {name: getattr(shape, name) for name in Shape.__slots__}

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from benchmarks.supervision.chain import OVER, Chain, Shape, State, World, observation
+from benchmarks.supervision.chain import OVER, Chain, Clues, Shape, State, World, observation
 from sessions.log.events import EvalScored
 from sessions.tools.base import Arguments, Tool, ToolContext, ToolResult
 from sessions.tools.entry import Setting
@@ -29,8 +29,8 @@ class Act:
 
     def __init__(self, setting: Setting) -> None:
         options: dict[str, Any] = dict(setting.options)
-        world, episode = int(options.pop("world")), int(options.pop("episode"))
-        self._chain = Chain(World(msgspec.convert(options, Shape), world), episode)
+        world, episode, clues = int(options.pop("world")), int(options.pop("episode")), options.pop("show")
+        self._chain = Chain(World(msgspec.convert(options, Shape), world), episode, msgspec.convert(clues, Clues))
         self._file = setting.folder / "state.json"
 
     async def run(self, arguments: ActArguments, context: ToolContext) -> ToolResult:

@@ -69,11 +69,12 @@ class Sweeps(_Table, frozen=True):
 
 
 class Size(_Table, frozen=True):
-    """How much is played. Each test episode is sampled and greedy; ``tests_in_host`` of them also in the host."""
+    """How much is played. Each test episode is sampled and greedy; ``tests_in_host`` of each kind also in the host."""
 
     seeds: tuple[int, ...]
     episodes: int
     tests: int
+    tests_held_out: int
     tests_in_host: int
     sweep_seeds: tuple[int, ...]
     sweeps: Sweeps

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.supervision.annotator import Adviser, Expert, Seen, key_of, sight_of
-from benchmarks.supervision.chain import Chain, World, plain, task_text
+from benchmarks.supervision.chain import Chain, Clues, World, plain, task_text
 from benchmarks.supervision.environment import ENTRY
 from benchmarks.supervision.knobs import Annotator
 from sessions.host import protocol
@@ -106,14 +106,14 @@ async def desk(paths: LogPaths, *, start: bool = True) -> AsyncIterator[Desk]:
             await client.close()
 
 
-def write_task(world: World, episode: int, folder: Path) -> Path:
+def write_task(world: World, episode: int, clues: Clues, folder: Path) -> Path:
     """The task file of an episode, which names the environment."""
-    options = {**plain(world.shape), "world": world.seed, "episode": episode}
+    options = {**plain(world.shape), "world": world.seed, "episode": episode, "show": clues}
     front = [f"title: episode {episode}", "environment:", f"  factory: {ENTRY}", "  options:"]
     front += [f"    {name}: {value}" for name, value in options.items()]
-    path = folder / f"episode-{episode}.md"
+    path = folder / f"episode-{episode}-{clues.replace(' ', '-')}.md"
     path.write_text(
-        "\n".join(["---", *front, "tools: [finish]", "---", task_text(Chain(world, episode))]) + "\n", "utf-8"
+        "\n".join(["---", *front, "tools: [finish]", "---", task_text(Chain(world, episode, clues))]) + "\n", "utf-8"
     )
     return path
 
@@ -126,6 +126,7 @@ class Cast:
     url: str
     tag: str
     temperature: float = 1.0
+    clues: Clues = "known"
 
     def create(self, task: TaskFile, seed: int) -> protocol.CreateSession:
         """The request that makes the session of a task."""
@@ -158,7 +159,7 @@ async def play(
 
 
 async def _created(at: Desk, world: World, cast: Cast, episode: int, folder: Path) -> str:
-    task = load_task(write_task(world, episode, folder))
+    task = load_task(write_task(world, episode, cast.clues, folder))
     made = await at.client.call(cast.create(task, episode))
     return str(made.session)
 

@@ -25,7 +25,7 @@ class Bar:
 
 def bars(title: str, rows: Sequence[Bar], legend: tuple[str, str]) -> str:
     """Two bars for each row, from 0 to 1."""
-    left, width, pitch, top = 210, 420, 40, 64
+    left, width, pitch, top = 260, 420, 40, 64
     height = top + pitch * len(rows) + 34
     parts = [_text(16, 26, title, weight="600"), *_legend(legend, left, 46)]
     for tick in range(0, 11, 2):
@@ -42,15 +42,19 @@ def bars(title: str, rows: Sequence[Bar], legend: tuple[str, str]) -> str:
             parts.append(
                 _whisker(left + width * max(0.0, value.low), left + width * min(1.0, value.high), y + offset + 5.5)
             )
-    return _page(left + width + 30, height, parts)
+            parts.append(_text(left + width + 14, y + offset + 10, f"{value.mean:.2f}", colour=colour))
+    return _page(left + width + 60, height, parts)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line: a value (or none) at each place of the axis."""
+    """One line: a value at each place of the axis. ``colour`` is a place in COLOURS."""
 
     name: str
-    values: Sequence[Estimate | None]
+    values: Sequence[Estimate]
+    colour: int
+    level: bool = False
+    """Whether the knob does not touch it: dashed, and without whiskers."""
 
 
 def lines(title: str, axis: str, places: Sequence[str], rows: Sequence[Line]) -> str:
@@ -58,7 +62,7 @@ def lines(title: str, axis: str, places: Sequence[str], rows: Sequence[Line]) ->
     left, top, width, tall = 54, 50, 380, 220
     parts = [_text(16, 26, title, weight="600")]
     for number, row in enumerate(rows):
-        parts += _legend([row.name], left + width + 16, top + 20 + 22 * number, first=number)
+        parts += _legend([row.name], left + width + 16, top + 20 + 22 * number, first=row.colour)
     for tick in range(0, 11, 2):
         y = top + tall * (1 - tick / 10)
         parts.append(f'<line x1="{left}" y1="{y:g}" x2="{left + width}" y2="{y:g}" stroke="{GRID}"/>')
@@ -68,18 +72,19 @@ def lines(title: str, axis: str, places: Sequence[str], rows: Sequence[Line]) ->
         parts.append(_text(left + step * (number + 0.5), top + tall + 20, place, anchor="middle", colour=DIM))
     parts.append(_text(left + width / 2, top + tall + 42, axis, anchor="middle"))
     for number, row in enumerate(rows):
-        colour = COLOURS[number % len(COLOURS)]
+        colour = COLOURS[row.colour % len(COLOURS)]
         shift = 4 * (number - (len(rows) - 1) / 2)
         points = []
         for at, value in enumerate(row.values):
-            if value is None:
-                continue
             x, y = left + step * (at + 0.5) + shift, top + tall * (1 - value.mean)
             points.append(f"{x:.1f},{y:.1f}")
+            if row.level:
+                continue
             low, high = (top + tall * (1 - min(1.0, max(0.0, end))) for end in (value.low, value.high))
             parts.append(f'<line x1="{x:.1f}" y1="{low:.1f}" x2="{x:.1f}" y2="{high:.1f}" stroke="{colour}"/>')
             parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>')
-        parts.append(f'<polyline points="{" ".join(points)}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        dashes = ' stroke-dasharray="6 4"' if row.level else ""
+        parts.append(f'<polyline points="{" ".join(points)}" fill="none" stroke="{colour}" stroke-width="2"{dashes}/>')
     return _page(left + width + 200, top + tall + 56, parts)
 
 

@@ -8,58 +8,30 @@ from typing import Final
 
 import msgspec
 
-from benchmarks.supervision.arms import ARMS, SWEPT, TITLES, UNTRAINED
-from benchmarks.supervision.knobs import Annotator, Knobs, Size
-from benchmarks.supervision.plots import Bar, Line, bars, lines
-from benchmarks.supervision.stats import Estimate, difference, estimate
-from benchmarks.supervision.unit import SHARE_ARMS, ArmResult, Result
+from benchmarks.supervision.arms import ARMS, TITLES, UNTRAINED
+from benchmarks.supervision.knobs import Knobs
+from benchmarks.supervision.plots import Bar, bars
+from benchmarks.supervision.questions import successes, told
+from benchmarks.supervision.results import ArmResult, Result
+from benchmarks.supervision.stats import estimate
+from benchmarks.supervision.sweeps import AXES, annotator_sweep, share_sweep
 
 Value = Callable[[ArmResult], float]
 ORDER: Final = (UNTRAINED, *(each.name for each in ARMS))
-QUESTIONS: Final = (
-    ("Does raw training help at all?", "raw", UNTRAINED),
-    ("Do masks alone help?", "raw-masked", "raw"),
-    ("Is it the masks, or training on less?", "raw-masked", "raw-random-masks"),
-    ("Are masks better than keeping successes only?", "raw-masked", "successes"),
-    ("Does unmasked advice help, kept in the context?", "advice-kept", "raw"),
-    ("Does unmasked advice help, dropped from it?", "advice-dropped", "raw"),
-    ("Does kept advice add to masks?", "advice-kept-masked", "raw-masked"),
-    ("Does dropped advice add to masks?", "advice-dropped-masked", "raw-masked"),
-    ("With masks: dropped or kept?", "advice-dropped-masked", "advice-kept-masked"),
-    ("How far from perfect data?", "advice-dropped-masked", "oracle"),
-)
-"""Differences that are reported, by seed: the first arm minus the second."""
 
 
-def sampled(result: ArmResult) -> float:
-    """Success of sampled test episodes: the number of the table."""
-    return result.sampled.success
-
-
-def write(folder: Path, which: str, knobs: Knobs, size: Size, units: Sequence[Result], shares: Sequence[Result]) -> str:
+def write(folder: Path, which: str, knobs: Knobs, units: Sequence[Result], shares: Sequence[Result]) -> str:
     """Write everything into ``folder``; the table is returned."""
     folder.mkdir(parents=True, exist_ok=True)
     whole = {"version": which, "seeds": list(units), "systematic_share": list(shares)}
-    (folder / "results.json").write_bytes(msgspec.json.format(msgspec.json.encode(whole), indent=1) + b"\n")
+    (folder / "results.json").write_bytes(msgspec.json.encode(whole) + b"\n")
     (folder / "arms.svg").write_text(_bars(units), "utf-8")
-    parts = [_table(units), _differences(units), _rollouts(units)]
-    for knob, axis in (
-        ("recall", "recall of the annotator's flags"),
-        ("false_positives", "share of right actions that get a flag"),
-        ("delay", "steps between noticing and sending advice"),
-        ("look_rate", "share of wrong actions that lead to advice"),
-    ):
-        places, rows = _swept(knob, knobs.annotator, units)
-        if len(places) > 1:
-            (folder / f"{knob}.svg").write_text(
-                lines(f"Success by {knob.replace('_', ' ')}", axis, places, rows), "utf-8"
-            )
-            parts.append(_sweep_table(knob, places, rows))
-    places, rows = _shares([*shares, *units], size)
-    if len(places) > 1:
-        axis = "share of facts that the base gets wrong systematically"
-        (folder / "systematic_share.svg").write_text(lines("Success by systematic errors", axis, places, rows), "utf-8")
-        parts.append(_sweep_table("systematic_share", places, rows))
+    parts = [_table(units), told(units), _held_out(units), _rollouts(units)]
+    made = [annotator_sweep(knob, knobs.annotator, units) for knob in AXES if knob != "systematic_share"]
+    for sweep in (*made, share_sweep(units, shares)):
+        if sweep is not None:
+            (folder / f"{sweep.knob}.svg").write_text(sweep.picture, "utf-8")
+            parts.append(sweep.table)
     text = "\n\n".join(parts) + "\n"
     (folder / "table.md").write_text(text, "utf-8")
     return text
@@ -77,7 +49,8 @@ def _table(units: Sequence[Result]) -> str:
     rows = [head, "|---" + "|---:" * 9 + "|"]
     for name in ORDER:
         cells = [estimate(_of(units, name, value)) for value in (
-            sampled, lambda a: a.greedy.success, lambda a: a.sampled.progress, lambda a: a.sampled.right,
+            lambda a: a.sampled.success, lambda a: a.greedy.success, lambda a: a.sampled.progress,
+            lambda a: a.sampled.right,
         )]  # fmt: skip
         counts = [
             _mean(units, name, value)
@@ -109,17 +82,24 @@ def _worth(units: Sequence[Result], name: str) -> str:
     acts = _of(units, name, lambda a: a.cost.advice + a.cost.flags)
     if not all(acts):
         return "–"
-    gained = zip(_of(units, name, sampled), _of(units, "raw", sampled), acts, strict=True)
+    gained = zip(successes(units, name), successes(units, "raw"), acts, strict=True)
     return str(estimate([100 * (mine - raw) / cost for mine, raw, cost in gained]))
 
 
-def _differences(units: Sequence[Result]) -> str:
-    rows = ["| question | difference in success | 0 outside the interval |", "|---|---:|---|"]
-    for question, one, other in QUESTIONS:
-        made = difference(_of(units, one, sampled), _of(units, other, sampled))
-        sure = ("yes" if made.low > 0 or made.high < 0 else "no") if made.interval else "–"
-        half = f" ± {made.high - made.mean:.2f}" if made.interval else ""
-        rows.append(f"| {question} ({TITLES[one]} − {TITLES[other]}) | {made.mean:+.2f}{half} | {sure} |")
+def _held_out(units: Sequence[Result]) -> str:
+    rows = [
+        "| arm | right at first, facts in training | right at first, facts held out | success with one held out |",
+        "|---" + "|---:" * 3 + "|",
+    ]
+    for name in ORDER:
+        cells = [estimate(_of(units, name, value)) for value in (
+            lambda a: a.sampled.known, lambda a: a.held_out.held_out or 0.0, lambda a: a.held_out.success,
+        )]  # fmt: skip
+        rows.append(f"| {TITLES[name]} | {' | '.join(map(str, cells))} |")
+    rows += [
+        "",
+        "Facts that no training episode shows, but the base's past did. Right at first: the first action at a stage.",
+    ]
     return "\n".join(rows)
 
 
@@ -140,46 +120,7 @@ def _rollouts(units: Sequence[Result]) -> str:
 
 def _bars(units: Sequence[Result]) -> str:
     rows = [
-        Bar(TITLES[name], estimate(_of(units, name, sampled)), estimate(_of(units, name, lambda a: a.greedy.success)))
+        Bar(TITLES[name], estimate(successes(units, name)), estimate(_of(units, name, lambda a: a.greedy.success)))
         for name in ORDER
     ]
     return bars("Success without advice at test", rows, ("sampled", "greedy"))
-
-
-def _swept(knob: str, annotator: Annotator, units: Sequence[Result]) -> tuple[list[str], list[Line]]:
-    """The values of a knob, its usual one among them, and a line for each arm that was trained again."""
-    swept = [unit for unit in units if unit.points]
-    found: dict[tuple[str, str], list[float]] = {}
-    for unit in swept:
-        for point in unit.points:
-            if point.knob == knob:
-                found.setdefault((point.result.arm, point.value), []).append(sampled(point.result))
-    usual = getattr(annotator, knob)
-    shown = "-".join(map(str, usual)) if isinstance(usual, tuple) else str(usual)
-    for name in SWEPT:
-        if any(arm == name for arm, _ in found):
-            found[name, shown] = _of(swept, name, sampled)
-    places = sorted({place for _, place in found}, key=lambda place: float(place.split("-")[0]))
-    arms = [name for name in SWEPT if any(arm == name for arm, _ in found)]
-    return places, [Line(TITLES[name], [_at(found, name, place) for place in places]) for name in arms]
-
-
-def _at(found: dict[tuple[str, str], list[float]], name: str, place: str) -> Estimate | None:
-    values = found.get((name, place))
-    return estimate(values) if values else None
-
-
-def _shares(results: Sequence[Result], size: Size) -> tuple[list[str], list[Line]]:
-    chosen = [result for result in results if result.seed in size.sweep_seeds]
-    places = sorted({result.share for result in chosen})
-    rows = []
-    for name in (UNTRAINED, *(each for each in SHARE_ARMS if each != "raw")):
-        values = [_of([r for r in chosen if r.share == place], name, sampled) for place in places]
-        rows.append(Line(TITLES[name], [estimate(each) for each in values]))
-    return [f"{place:g}" for place in places], rows
-
-
-def _sweep_table(knob: str, places: Sequence[str], rows: Sequence[Line]) -> str:
-    head = [f"| {knob} | " + " | ".join(places) + " |", "|---" + "|---:" * len(places) + "|"]
-    body = [f"| {row.name} | " + " | ".join("–" if v is None else str(v) for v in row.values) + " |" for row in rows]
-    return "\n".join([*head, *body])

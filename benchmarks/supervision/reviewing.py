@@ -15,12 +15,14 @@ from benchmarks.supervision.playing import Desk, Played
 from sessions.host import protocol
 
 AT_ONCE: Final = 16
+SPACE: Final = uuid.UUID("5b0f6d2e-51d8-4a44-9a2b-3f1a8c0f6a11")
+"""What the ids of requests are made in."""
 
 
 async def flag_what_is_wrong(
     at: Desk, world: World, rollouts: Sequence[Played], label: str, annotator: Annotator
 ) -> int:
-    """Flag every step that the annotator takes for wrong; how many it flagged."""
+    """Flag every step that the annotator takes for wrong; how many it flagged. Doing it again changes nothing."""
     targets = []
     for each in rollouts:
         # The same luck for every setting of the annotator: a sweep then moves one thing only.
@@ -43,10 +45,10 @@ async def _flag(at: Desk, targets: Sequence[tuple[str, int]], label: str) -> Non
     room = asyncio.Semaphore(AT_ONCE)
 
     async def one(session: str, step: int) -> None:
+        # The host does a request once, however often it comes: a review that was cut off can be gone on with.
+        request = uuid.uuid5(SPACE, f"{session} {label} {step}").hex
         body = {"flag": f"{label} {step}", "target": {"step": step}, "label": label}
         async with room:
-            await at.client.call(
-                protocol.Annotate(request=uuid.uuid4().hex, session=session, kind="flag.set", body=body)
-            )
+            await at.client.call(protocol.Annotate(request=request, session=session, kind="flag.set", body=body))
 
     await asyncio.gather(*(one(session, step) for session, step in targets))

@@ -1,7 +1,7 @@
 """A small server of Chat Completions for the tiny models of one run. Its own process: ``python -m ...serve RUN``.
 
 Sampling is a function of the request alone (its seed, its temperature, its words), so that a table does not depend on
-how fast the machine is. A model is a folder of RUN/models; ``oracle`` is no model, but somebody who knows the facts.
+how fast the machine is. A model is a folder of RUN/models; ``expert`` is no model, but somebody who knows the facts.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ from typing import Any, Final
 import msgspec
 
 from benchmarks.supervision.chain import SUBMIT, WAIT, Shape, World
+from benchmarks.supervision.forward import load
 from benchmarks.supervision.words import END, Words
 
+EXPERT: Final = "expert"
+"""The name by which somebody who knows the facts is asked; no arm has it."""
 HEAD: Final = (
     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\nCache-Control: no-store\r\n\r\n"
 )
@@ -40,15 +43,13 @@ class Models:
 
     def answer(self, name: str, ids: Sequence[int], *, temperature: float, seed: int) -> str:
         """The action that the model takes after this prompt."""
-        if name == "oracle":
-            return self._oracle(ids)
+        if name == EXPERT:
+            return self._expert(ids)
         if name not in self._known:
-            from benchmarks.supervision.tiny import load
-
-            self._known[name] = load(self._folder / name)
+            self._known[name] = load(self._folder / name, self.words.calls)
         return pick(self._known[name](ids), self.words.calls, ids, temperature=temperature, seed=seed)
 
-    def _oracle(self, ids: Sequence[int]) -> str:
+    def _expert(self, ids: Sequence[int]) -> str:
         seen = [self.words.all[number] for number in ids]
         key = next(word for word in seen if word[0] == "K")
         last = next(word for word in reversed(seen) if word[0] in "CE" or word in ("BUSY", "READY"))
@@ -88,8 +89,8 @@ def reply(models: Models, request: dict[str, Any]) -> bytes:
     return "".join(f"data: {line}\n\n" for line in (*map(json.dumps, chunks), "[DONE]")).encode()
 
 
-async def serve(models: Models, ready: Callable[[int], None]) -> None:
-    """Answer until the process is ended."""
+async def serve(models: Models, ready: Callable[[int], None], end: asyncio.Event | None = None) -> None:
+    """Answer until ``end``, or for ever."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
@@ -102,14 +103,21 @@ async def serve(models: Models, ready: Callable[[int], None]) -> None:
     server = await asyncio.start_server(answer, "127.0.0.1", 0, backlog=512)
     ready(server.sockets[0].getsockname()[1])
     async with server:
-        await server.serve_forever()
+        await (end or asyncio.Event()).wait()
 
 
 def main() -> None:
     """Serve the models of the run that is named, and print the port."""
     models = Models(Path(sys.argv[1]))
+
+    async def whole() -> None:
+        end = asyncio.Event()
+        # Whoever started this holds the other end: it ends with them, however they end.
+        asyncio.get_running_loop().add_reader(sys.stdin, lambda: None if sys.stdin.read(1) else end.set())
+        await serve(models, lambda port: print(port, flush=True), end)
+
     with suppress(KeyboardInterrupt):
-        asyncio.run(serve(models, lambda port: print(port, flush=True)))
+        asyncio.run(whole())
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from benchmarks.supervision.chain import OVER, Chain, World, observation, task_text
+from benchmarks.supervision.chain import OVER, Chain, Clues, World, observation, task_text
 from benchmarks.supervision.serve import Chances, pick
 from benchmarks.supervision.words import END, Words, call_word
 
@@ -24,11 +24,15 @@ class Score(msgspec.Struct, frozen=True):
     success: float
     progress: float
     right: float
+    known: float
+    """The share of stages of which the first action is right, where training episodes show the clue with this key."""
+    held_out: float | None = None
+    """The same where none does; None if there was no such stage."""
 
 
-def actions_of(chances: Chances, world: World, episode: int, temperature: float) -> list[str]:
+def actions_of(chances: Chances, world: World, episode: int, temperature: float, clues: Clues = "known") -> list[str]:
     """The actions of one test episode."""
-    words, chain = Words(world.shape), Chain(world, episode)
+    words, chain = Words(world.shape), Chain(world, episode, clues)
     state = chain.start()
     ids = words.ids_of(task_text(chain))
     actions = []
@@ -40,17 +44,26 @@ def actions_of(chances: Chances, world: World, episode: int, temperature: float)
     return actions
 
 
-def judge(world: World, episodes: Sequence[int], played: Sequence[Sequence[str]]) -> Score:
+def judge(world: World, episodes: Sequence[int], played: Sequence[Sequence[str]], clues: Clues = "known") -> Score:
     """How these episodes went."""
     success = progress = 0.0
-    right = total = 0
+    right: list[bool] = []
+    first: dict[bool, list[bool]] = {True: [], False: []}
     for episode, actions in zip(episodes, played, strict=True):
-        chain = Chain(world, episode)
+        chain = Chain(world, episode, clues)
         state = chain.start()
+        tried = -1
         for action in actions:
-            right += action == chain.right(state)
-            total += 1
+            right.append(action == chain.right(state))
+            if state.stage > tried and state.phase == "clue":
+                tried = state.stage
+                first[state.at == world.held_out(state.key)].append(right[-1])
             state = chain.act(state, action)
         success += state.phase == "success"
         progress += state.stage / world.shape.stages
-    return Score(success / len(episodes), progress / len(episodes), right / total)
+    known, held_out = _share(first[False]), _share(first[True])
+    return Score(success / len(episodes), progress / len(episodes), sum(right) / len(right), known or 0.0, held_out)
+
+
+def _share(found: Sequence[bool]) -> float | None:
+    return sum(found) / len(found) if found else None

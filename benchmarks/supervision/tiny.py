@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.supervision.chain import OVER, SUBMIT, WAIT, Chain, State, World
+from benchmarks.supervision.forward import load
 from benchmarks.supervision.knobs import Base
 from benchmarks.supervision.words import END, Words, call_word
 
 IGNORED = -100
-
-
-def load(folder: Path) -> Callable[[Sequence[int]], Sequence[float]]:
-    """The logits of the next word, one prompt at a time: a batch of others must not change a last digit."""
-    import torch
-    import transformers
-
-    torch.set_num_threads(1)
-    model: Any = transformers.AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32).eval()
-
-    def logits(ids: Sequence[int]) -> Sequence[float]:
-        with torch.inference_mode():
-            out = model(torch.tensor([list(ids)]), use_cache=False, logits_to_keep=1).logits[0, -1]
-        found: list[float] = out.tolist()
-        return found
-
-    return logits
+NEAR = 1e-3
+"""How far the logits of the library and of the fast forward pass may lie apart."""
 
 
 class Habits:
@@ -39,7 +24,10 @@ class Habits:
         pairs = [(key, clue) for key in range(world.shape.keys) for clue in range(world.shape.clues)]
         draw = random.Random(f"habits {world.seed}")
         draw.shuffle(pairs)
-        wrong = pairs[: round(base.systematic_share * len(pairs))]
+        held_out = [(key, clue) for key, clue in pairs if clue == world.held_out(key)]
+        known = [pair for pair in pairs if pair not in held_out]
+        # The same share of both, so that right actions at both can be compared.
+        wrong = [pair for kind in (known, held_out) for pair in kind[: round(base.systematic_share * len(kind))]]
         self.wrong = {pair: draw.choice(self._others(*pair)) for pair in wrong}
 
     def act(self, chain: Chain, state: State, draw: random.Random) -> str:
@@ -66,7 +54,7 @@ class Habits:
 def episode(habits: Habits, words: Words, number: int) -> tuple[list[int], list[int]]:
     """One episode of the base's past as ids and labels: advice comes now and then, and is mostly followed."""
     base, draw = habits.base, random.Random(f"past {habits.world.seed} {number}")
-    chain = Chain(habits.world, -number - 1)
+    chain = Chain(habits.world, -number - 1, "all")
     state = chain.start()
     ids = words.ids_of(f"K{state.key} {state.sight}")
     labels = [IGNORED] * len(ids)
@@ -119,3 +107,16 @@ def make_base(world: World, base: Base, folder: Path) -> None:
         schedule.step()
     model.save_pretrained(str(folder))
     words.save_tokenizer(folder)
+    _same_forward(model.eval(), folder, words, past[0][0])
+
+
+def _same_forward(model: Any, folder: Path, words: Words, ids: list[int]) -> None:
+    """Raise RuntimeError if the fast forward pass does not do what the library's does."""
+    import torch
+
+    with torch.inference_mode():
+        theirs = model(torch.tensor([ids]), use_cache=False).logits[0]
+    ours = load(folder, words.calls)
+    for place in range(len(ids)):
+        if max(abs(a - b) for a, b in zip(ours(ids[: place + 1]), theirs[place].tolist(), strict=True)) > NEAR:
+            raise RuntimeError("the fast forward pass and the library disagree")

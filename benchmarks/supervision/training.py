@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from benchmarks.supervision.arms import Arm
+from benchmarks.supervision.cutting import cut
 from benchmarks.supervision.knobs import Train
 from benchmarks.supervision.words import END
 from sessions.log.reader import LogReader
@@ -28,18 +30,20 @@ class NothingToTrain(Exception):
 
 
 def train(reader: LogReader, sessions: Sequence[str], arm: Arm, base: Path, out: Path, knobs: Train) -> TrainedOn:
-    """Train the base on what the arm's policy leaves of these sessions; the model is in ``out``/model."""
+    """Train the base on what the arm's policy leaves of these sessions; the model is in ``out``/model, made anew."""
     from apollo_train.errors import NothingToExport
     from apollo_train.token_cli import tokens_format
     from apollo_train.trainers.running import Job, run
     from apollo_train.trainers.settings import TrainSettings
 
+    shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     policy = out / "policy.toml"
     policy.write_text(arm.policy, "utf-8")
     made = tokens_format(
         str(base), None, (END,), max_length=None, too_long="error", packing="rounds", no_think="mask", previews=3
     )
+    made = cut(made, arm.masks) if arm.cut else made
     settings = TrainSettings(
         model=str(base), output=out, max_steps=knobs.max_steps, learning_rate=knobs.learning_rate,
         schedule=knobs.schedule, batch=knobs.batch, accumulate=1, lora=0, precision="fp32", checkpointing=False,

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from chain_bench import SHAPE, WORLD
 
-from benchmarks.supervision.chain import OVER, SUBMIT, WAIT, Chain, State, World, observation, task_text
+from benchmarks.supervision.chain import OVER, SUBMIT, WAIT, Chain, Clues, State, World, observation, task_text
 
 
 def run(chain: Chain, choose: object) -> list[State]:
@@ -42,6 +42,23 @@ def test_an_error_keeps_its_agent_until_its_own_repair() -> None:
     assert chain.act(error, other).sight == error.sight
     mended = chain.act(error, f"FIX{error.at}")
     assert (mended.phase, mended.at, mended.stage) == ("clue", start.at, 0)
+
+
+def test_the_held_out_clue_of_a_key_is_shown_where_it_is_asked_for_and_nowhere_else() -> None:
+    stages = SHAPE.stages
+
+    def shown(clues: Clues) -> list[list[bool]]:
+        found = []
+        for episode in range(60):
+            chain = Chain(WORLD, episode, clues)
+            passed = {state.stage: state for state in run(chain, chain.right) if state.phase == "clue"}
+            found.append([state.at == WORLD.held_out(state.key) for state in passed.values()])
+        return found
+
+    assert not any(any(episode) for episode in shown("known"))
+    assert [sum(episode) for episode in shown("one held out")] == [1] * 60
+    assert 0 < sum(map(sum, shown("all"))) < 60 * stages
+    assert {WORLD.held_out(key) for key in range(SHAPE.keys)} <= set(range(SHAPE.clues))
 
 
 def test_impatience_loses_a_job_and_waiting_ends_it() -> None:

@@ -11,9 +11,11 @@ from apollo_train.export import run_export
 from apollo_train.policy import parse_policy
 from benchmarks.supervision.annotator import LABEL, Expert
 from benchmarks.supervision.arms import ARMS, RANDOM, arm
+from benchmarks.supervision.cutting import without_steps
 from benchmarks.supervision.knobs import load_knobs
 from benchmarks.supervision.playing import Cast, play
 from benchmarks.supervision.reviewing import flag_at_random, flag_what_is_wrong
+from benchmarks.supervision.serve import EXPERT
 from benchmarks.supervision.testing import actions_of, judge
 from benchmarks.supervision.words import Words
 from sessions.log import events as ev
@@ -33,7 +35,7 @@ def told(made: list[dict[str, Any]]) -> list[str]:
 
 async def test_a_session_in_the_host_goes_as_the_rules_say_and_tells_its_score(tmp_path: Path) -> None:
     async with bench(tmp_path) as (at, url):
-        done = await play(at, WORLD, Cast("oracle", url, "oracle"), range(2), tmp_path / "tasks")
+        done = await play(at, WORLD, Cast(EXPERT, url, "oracle"), range(2), tmp_path / "tasks")
         assert all(each.success for each in done)
         assert judge(WORLD, [0, 1], [[s.action for s in each.steps] for each in done]).right == 1.0
         scores = [e.body for e in at.reader.events(done[0].session, kinds={"eval.scored"})]
@@ -97,3 +99,14 @@ def test_every_arm_has_a_policy_that_the_product_takes() -> None:
         assert policy.advice.correction == each.advice
         assert policy.flags.labels == ((each.masks,) if each.masks else ())
         assert bool(policy.flags.sources) == bool(each.masks)
+
+
+def test_a_step_that_is_cut_out_of_a_prompt_goes_with_its_result_and_advice_stays() -> None:
+    def said(role: str, text: str) -> dict[str, Any]:
+        return {"role": role, "content": text}
+
+    prompt = [said("system", "s"), said("user", "task")]
+    prompt += [said("assistant", "1"), said("tool", "one"), said("user", "advice")]
+    prompt += [said("assistant", "2"), said("tool", "two"), said("assistant", "3"), said("tool", "three")]
+    assert [chat["content"] for chat in without_steps(prompt, {1, 3})] == ["s", "task", "advice", "2", "two"]
+    assert without_steps(prompt, ()) == prompt

@@ -6,7 +6,7 @@ from typing import Any
 from chain_bench import SHAPE, WORLD, models
 
 from benchmarks.supervision.chain import Chain, task_text
-from benchmarks.supervision.serve import pick, reply
+from benchmarks.supervision.serve import EXPERT, pick, reply
 from benchmarks.supervision.words import END, Words, call_word
 from sessions.agent.system_prompt import NUDGE, system_prompt
 from sessions.log import events as ev
@@ -47,13 +47,13 @@ def test_sampling_depends_on_the_request_alone() -> None:
     assert pick(likely, WORDS.calls, [1], temperature=0.0, seed=1) == "WAIT"
 
 
-def test_the_oracle_answers_the_newest_observation(tmp_path: Any) -> None:
+def test_the_expert_answers_the_newest_observation(tmp_path: Any) -> None:
     made = models(tmp_path)
     chain = Chain(WORLD, 4)
     state = chain.start()
     messages: list[dict[str, Any]] = [{"role": "user", "content": task_text(chain)}]
     for _ in range(SHAPE.budget):
-        stream = reply(made, {"model": "oracle", "messages": messages}).decode()
+        stream = reply(made, {"model": EXPERT, "messages": messages}).decode()
         first = json.loads(stream.split("\n")[0].removeprefix("data: "))
         called = first["choices"][0]["delta"]["tool_calls"][0]["function"]["arguments"]
         assert json.loads(called) == {"do": chain.right(state)}
@@ -61,4 +61,4 @@ def test_the_oracle_answers_the_newest_observation(tmp_path: Any) -> None:
         messages += [assistant("A0"), {"role": "tool", "tool_call_id": "c", "content": state.sight}]
         if state.phase == "success":
             return
-    raise AssertionError("the oracle did not get through")
+    raise AssertionError("the expert did not get through")

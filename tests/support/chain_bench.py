@@ -23,7 +23,7 @@ WORLD = World(SHAPE, 5)
 
 
 def models(folder: Path) -> Models:
-    """The oracle, and ``base``, to whom all actions are alike."""
+    """The expert, and ``base``, to whom all actions are alike."""
     (folder / "run.json").write_text(json.dumps({"shape": plain(SHAPE), "world": WORLD.seed}))
     made = Models(folder)
 

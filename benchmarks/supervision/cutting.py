@@ -1,0 +1,49 @@
+"""The control that takes flagged steps out of the context as well: the product's token format with shorter prompts.
+
+The product has no such policy, on purpose: nobody ever saw such a prompt. Everything else (masks, advice, tokens, stop
+tokens, packing) is the product's own. Later steps then follow from something that stands nowhere, which is what the
+control is there to price.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields, replace
+
+from apollo_train.chat import Chat
+from apollo_train.formats.tokens import TokensFormat
+from apollo_train.samples import Excluded, Source, StepSample
+from apollo_train.templates.target import StepTokens
+
+
+@dataclass(slots=True)
+class CutTokens(TokensFormat):
+    """Rows in whose prompts the steps with a flag of this label are missing, the agent's action and its result."""
+
+    label: str = ""
+
+    def fitted(self, source: Source, sample: StepSample) -> StepTokens | Excluded:
+        """The tokens of one sample, its prompt cut."""
+        flagged = {flag.target.step for flag in source.judged.flags.active if flag.label == self.label}
+        cut = replace(sample, prompt=without_steps(sample.prompt, flagged), dump=None)
+        return TokensFormat.fitted(self, source, cut)
+
+
+def cut(made: TokensFormat, label: str) -> CutTokens:
+    """The same format, which leaves out the steps with flags of this label."""
+    return CutTokens(**{each.name: getattr(made, each.name) for each in fields(made)}, label=label)
+
+
+def without_steps(prompt: Sequence[Chat], steps: Collection[int]) -> list[Chat]:
+    """The prompt without these steps: the agent's replies by number, from 1, each with the results of its calls."""
+    kept: list[Chat] = []
+    number, dropping = 0, False
+    for chat in prompt:
+        if chat["role"] == "assistant":
+            number += 1
+            dropping = number in steps
+        elif chat["role"] != "tool":
+            dropping = False
+        if not dropping:
+            kept.append(chat)
+    return kept
