@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from sessions.fold.remarks import Remarks
+from sessions.fold.spending import say_cost
 from sessions.fold.summary import Summary
 from sessions.log import events as ev
 from widgets.glyphs import count, duration
@@ -75,7 +76,7 @@ def _limits(s: Summary, now: int) -> Iterator[tuple[str, str, str]]:
     if limits.tokens is not None:
         yield "tokens", count(s.input_tokens + s.output_tokens), count(limits.tokens)
     if limits.money is not None:
-        yield "money", f"${s.cost:.2f}", f"${limits.money:.2f}"
+        yield "money", say_cost(s.cost, s.unpriced), say_cost(limits.money)
     if limits.evaluations is not None:
         yield "evals", str(s.evaluations), str(limits.evaluations)
 

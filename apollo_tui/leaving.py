@@ -12,6 +12,7 @@ import msgspec
 
 from sessions.fold.summary import Summary
 from sessions.log.states import ACTIVE, ENDED
+from sessions.plain import many
 
 MORNING_HOUR: Final = 8
 RATE_NEEDS_MS: Final = 5 * 60_000
@@ -26,6 +27,14 @@ class Worry(msgspec.Struct, frozen=True):
     title: str
     what: str
     why: str
+
+
+def all_well(summaries: Sequence[Summary]) -> str:
+    """What is to be said where nothing worries: how many go on, and that nothing runs where nothing does."""
+    working = sum(s.state in ACTIVE for s in summaries)
+    if not working:
+        return "nothing runs, so nothing will stop"
+    return f"nothing will stop before morning: {many(working, 'session')} at work"
 
 
 def way_back(log: Path, usual: Path) -> str:
@@ -52,7 +61,7 @@ def worries(summaries: Sequence[Summary], drafts: Collection[str], now: int, *, 
     return sorted(found, key=lambda worry: ORDER.index(worry.what))
 
 
-ORDER: Final = ("no host", "needs you", "question", "paused", "not started", "budget", "unsent draft")
+ORDER: Final = ("no host", "needs you", "question", "paused", "not started", "no reply", "budget", "unsent draft")
 
 
 def _of(s: Summary, draft: bool, now: int, host: bool) -> Iterator[tuple[str, str]]:
@@ -66,6 +75,8 @@ def _of(s: Summary, draft: bool, now: int, host: bool) -> Iterator[tuple[str, st
         yield "paused", f"by {s.state_by.removeprefix('human:') or 'the host'}" + (f": {s.reason}" if s.reason else "")
     if s.state == "created":
         yield "not started", "it was created and never started"
+    if s.no_reply:
+        yield "no reply", f"its model gives none; {s.no_reply.words}"
     if s.state in ACTIVE:
         ends = budget_end(s, now)
         if ends is not None and ends[1] < morning(now):

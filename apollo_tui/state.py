@@ -89,6 +89,8 @@ class BoardState:
         self.writable = False
         self.to_review = 0
         """Items in the review queue when it was last made."""
+        self.counting = False
+        """Whether sessions were not counted for it yet."""
         self.clients: tuple[ClientInfo, ...] = ()
         """Who is attached to the host, command lines included."""
         self.show_archived = False
@@ -236,7 +238,8 @@ class BoardState:
         known = self.sessions[session]
         summary = known.summary
         worst = self.attention.worst(summary, now)
-        waits = f"{summary.pending}s at the boundary" if summary.pending else ""
+        trying = summary.no_reply.words if summary.no_reply else ""
+        waits = f"{summary.pending}s at the boundary" if summary.pending else trying
         stands = summary.reason if summary.need == "limit" and summary.state == "paused" else ""
         view = session_view(
             summary,
@@ -268,6 +271,7 @@ class BoardState:
             first_age=age(now - found[0].at) if found else "",
             unread=sum(self.unread(s.session) for s in summaries),
             to_review=self.to_review,
+            counting=self.counting,
             cost=sum(s.cost for s in summaries),
             who=self.who(),
             trouble=self.trouble,

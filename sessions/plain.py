@@ -41,3 +41,8 @@ def plain_line(text: str) -> str:
 def _last_state(line: str) -> str:
     """What a progress line shows in the end: the text after its last carriage return that something follows."""
     return line.rstrip("\r").rpartition("\r")[2]
+
+
+def many(count: int, noun: str, nouns: str = "") -> str:
+    """``1 session``, ``2 sessions``; ``nouns`` where an s is not enough."""
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"

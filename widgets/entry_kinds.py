@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from sessions.fold.advice import say_outcome
+from sessions.fold.standing import standing
 from sessions.log import events as ev
 from sessions.log.parts import CallPart, Part, ReasoningPart, TextPart
 from widgets.calls import argument_lines, call_line, polls, raw_call_line
@@ -191,7 +192,7 @@ def _action(anchor: ev.Event, body: ev.ActionStarted, related: Sequence[ev.Event
     tail, took = "", None
     outcome: Outcome = "running"
     if result is not None:
-        outcome, took = result.outcome, result.duration_ms
+        outcome, took = standing(result), result.duration_ms
         output = _whole(result.output, full_text)
         whole = full_text is not None or result.output.blob is None
         tail = last_line(output) if whole else _known_end(result)
@@ -199,8 +200,8 @@ def _action(anchor: ev.Event, body: ev.ActionStarted, related: Sequence[ev.Event
         detail.extend(lines_of(output, DETAIL_LINES))
         if result.hidden_chars:
             detail.append(((f"{result.hidden_chars:,} characters the model did not see", "strong"),))
-        if left_alone and outcome in ("ok", "timeout"):
-            outcome, took = "background", ended.duration_ms if ended else None
+        if outcome == "background":
+            took = ended.duration_ms if ended else None
     for change in changes:
         detail.extend(diff_lines(_whole(change.diff, full_text) if change.diff else "", DETAIL_LINES))
     return Entry(

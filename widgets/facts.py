@@ -7,8 +7,9 @@ from typing import Final
 
 from textual import events
 
+from sessions.fold.spending import say_cost
 from widgets import cells
-from widgets.glyphs import clock, count, money, state_mark
+from widgets.glyphs import clock, count, state_mark
 from widgets.paint import Painter
 from widgets.plot import plot
 from widgets.sanitise import clean_line
@@ -92,8 +93,8 @@ def facts_lines(view: FactsView, width: int) -> list[Line]:
     lines.append(_pair("active", f"{clock(session.active_ms)} of {clock(view.wall_ms)}"))
     cached = f" ({count(view.cached_tokens)} cached)" if view.cached_tokens else ""
     lines.append(_pair("tokens", f"{count(view.input_tokens)}{cached} in, {count(view.output_tokens)} out"))
-    if session.cost:
-        lines.append(_pair("cost", money(session.cost)))
+    if session.cost or session.unpriced:
+        lines.append(_pair("cost", say_cost(session.cost, session.unpriced)))
     if session.context_limit:
         lines.append(_pair("context", _bar(session.context_tokens, session.context_limit, width - 10)))
     if session.sign_off:

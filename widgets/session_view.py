@@ -35,6 +35,7 @@ def session_view(
         context_limit=summary.context_limit,
         tokens=summary.input_tokens + summary.output_tokens,
         cost=summary.cost,
+        unpriced=summary.unpriced,
         unread=unread,
         why=reason or clean_line(why, 200),
         can_wait=can_wait and not needs,

@@ -12,6 +12,7 @@ import click
 from apollo_tui.cli.context import Cli
 from apollo_tui.cli.shared import json_option, print_json, reader_of
 from sessions.digest import session_digest
+from sessions.fold.spending import UNKNOWN
 from sessions.plain import plain_line
 
 _UNITS: Final = {"m": 60, "h": 3600, "d": 86400}
@@ -50,7 +51,10 @@ def digest(cli: Cli, session: str | None, since: str | None, as_json: bool) -> N
                     "id": each.session,
                     "since": each.since,
                     "until": each.until,
-                    "figures": {f.name: {"value": f.value, "said": f.said, "events": f.places} for f in each.figures},
+                    "figures": {
+                        f.name: {"value": None if f.said == UNKNOWN else f.value, "said": f.said, "events": f.places}
+                        for f in each.figures
+                    },
                 }
                 for each in found
             ]

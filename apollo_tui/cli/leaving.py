@@ -9,7 +9,7 @@ import click
 from apollo_tui.cli.context import Cli
 from apollo_tui.cli.shared import json_option, print_json, reader_of
 from apollo_tui.drafts import Drafts
-from apollo_tui.leaving import morning, worries
+from apollo_tui.leaving import all_well, morning, worries
 from sessions.host.client import host_status
 from sessions.plain import plain_line
 
@@ -36,6 +36,6 @@ def leave(cli: Cli, as_json: bool) -> None:
             }
         )
     elif not found:
-        click.echo(f"nothing will stop before morning ({len(summaries)} session{'s' * (len(summaries) != 1)})")
+        click.echo(all_well(summaries))
     for worry in found if not as_json else ():
         click.echo(plain_line(f"{worry.number} {worry.title}: {worry.what}: {worry.why}"))

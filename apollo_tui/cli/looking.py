@@ -10,13 +10,15 @@ import click
 import msgspec
 
 from apollo_tui.cli.context import Cli
-from apollo_tui.cli.shared import ago, json_option, print_json, reader_of, row_of, span, table
+from apollo_tui.cli.shared import ago, json_option, print_json, reader_of, row_of, span, stands, table
 from sessions import remedy
+from sessions.fold.spending import UNKNOWN, say_cost
+from sessions.fold.standing import standing
 from sessions.fold.summary import Summary
 from sessions.fold.trajectory import CallRecord, StepRecord, steps
 from sessions.fold.ways import out_of_limit
 from sessions.log import events as ev
-from sessions.plain import plain, plain_line
+from sessions.plain import many, plain, plain_line
 
 
 @click.command()
@@ -37,7 +39,8 @@ def ls(cli: Cli, everything: bool, as_json: bool) -> None:
         return
     rows = [
         [str(s.number), s.session[-8:], s.title, s.state.replace("_", " "), str(s.step), span(s.active_now(now)),
-         f"{(s.input_tokens + s.output_tokens) / 1000:.1f}k", f"${s.cost:.2f}", ago(s.last_at, now), s.reason[:60]]
+         f"{(s.input_tokens + s.output_tokens) / 1000:.1f}k", say_cost(s.cost, s.unpriced), ago(s.last_at, now),
+         stands(s)[:60]]
         for s in found
     ]  # fmt: skip
     table(rows, ("no", "id ends", "title", "state", "step", "active", "tokens", "cost", "last", "reason"))
@@ -72,13 +75,18 @@ def show(cli: Cli, session: str, count: int, as_json: bool) -> None:
     click.echo(f"  id {found}")
     click.echo(
         f"  step {summary.step}, active {span(summary.active_now(now))}, {summary.input_tokens:,} tokens in, "
-        f"{summary.output_tokens:,} out, ${summary.cost:.2f}, {summary.malformed} malformed, {summary.flags} flags"
+        f"{summary.output_tokens:,} out, {_cost(summary)}, {summary.malformed} malformed, {many(summary.flags, 'flag')}"
     )
     for item in summary.plan:
         click.echo(plain_line(f"  [{item.status}] {item.text}"))
     for record in records:
         _print_step(record, reader.text)
     reader.close()
+
+
+def _cost(summary: Summary) -> str:
+    said = say_cost(summary.cost, summary.unpriced)
+    return "cost unknown (no prices)" if said == UNKNOWN else said
 
 
 def _print_step(record: StepRecord, text: Callable[[ev.LongText], str]) -> None:
@@ -95,7 +103,7 @@ def _call_line(call: CallRecord, text: Callable[[ev.LongText], str]) -> str:
         return f"{said}  not run: {call.refused.problem or call.refused.why}"
     if call.result:
         last = (text(call.result.output).strip().splitlines() or [""])[-1]
-        return f"{said}  {call.fate}: {last}"
+        return f"{said}  {standing(call.result).replace('background', 'in background')}: {last}"
     return f"{said}  {call.fate}"
 
 
@@ -158,4 +166,4 @@ def event_line(event: ev.Event) -> str:
 
 def _reason(summary: Summary) -> str:
     """Why it stands where it stands, with the commands that help."""
-    return remedy.said(summary.reason, out_of_limit(summary), remedy.command)
+    return remedy.said(stands(summary), out_of_limit(summary), remedy.command)

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from apollo_tui.cli.context import Cli
+from sessions.fold.spending import known_cost
 from sessions.fold.summary import Summary
 from sessions.host import protocol
 from sessions.log.reader import LogReader
@@ -95,7 +96,8 @@ def row_of(summary: Summary, now: int) -> dict[str, Any]:
         "active_ms": summary.active_now(now),
         "input_tokens": summary.input_tokens,
         "output_tokens": summary.output_tokens,
-        "cost": round(summary.cost, 6),
+        "cost": None if (cost := known_cost(summary.cost, summary.unpriced)) is None else round(cost, 6),
+        "retrying": _retrying(summary),
         "scores": [score.score for score in summary.scores],
         "advice_waiting": [advice.text for advice in summary.open_advice],
         "question": summary.open_question,
@@ -105,6 +107,19 @@ def row_of(summary: Summary, now: int) -> dict[str, Any]:
         "last_export": summary.last_export,
         "tags": list(summary.tags),
     }
+
+
+def _retrying(summary: Summary) -> dict[str, Any] | None:
+    """The request that has failed so far: why, how often, since when and when it is tried again (Unix ms)."""
+    tried = summary.no_reply
+    if tried is None:
+        return None
+    return {"reason": tried.reason, "failed": tried.attempt, "since": tried.since, "next_at": tried.next_at}
+
+
+def stands(summary: Summary) -> str:
+    """Why it stands where it stands: its reason, or that its model does not reply."""
+    return summary.no_reply.words if summary.no_reply else summary.reason
 
 
 def done(answer: Any, as_json: bool, line: str, **more: str) -> None:

@@ -22,7 +22,9 @@ SESSIONS: Final = 8
 WITHIN: Final = 5
 GRACE: Final = 2
 """A signal up to so many steps after a drift's end is put down to it."""
-LEFT_OUT: Final = frozenset({"budget", "context_full", "advice_outcome", "finished", "needs_human", "failed"})
+LEFT_OUT: Final = frozenset(
+    {"budget", "budget_used_up", "context_full", "advice_outcome", "finished", "needs_human", "no_reply", "failed"}
+)
 """Rules that state a fact of the log: they cannot be early, late or wrong."""
 
 

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from sessions.attention.settings import Thresholds
+from sessions.fold.budget import at_limit
 from sessions.fold.summary import Summary
 from sessions.log.states import ACTIVE
 
@@ -42,10 +43,25 @@ def needs_human(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
         yield Cause(s.watch.state_seq, s.step, s.state_at, f"asks: {_short(s.open_question)}")
 
 
+def budget_used_up(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
+    """It was paused at a limit: only a person can raise that, or let it rest."""
+    if s.state == "paused" and s.need == "limit":
+        raised = "the budget was raised, and it still rests: let it go on"
+        yield _state(s, f"{s.reason}; raise it or let it rest" if at_limit(s) else raised)
+
+
 def failed(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
     """It could not start, or cannot go on."""
     if s.state == "failed":
         yield _state(s, f"failed: {s.reason or 'no reason given'}")
+
+
+def no_reply(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
+    """Its model has failed to reply again and again; it goes on trying."""
+    tried = s.no_reply
+    if tried and tried.attempt >= t.failed_attempts:
+        reason = f"no reply since {_span(max(0, now - tried.since))}, {tried.words}"
+        yield Cause(tried.seq, s.step, tried.since, reason)
 
 
 def killed_healthy_job(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
@@ -157,7 +173,9 @@ def finished(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
 
 RULES: Final[tuple[Rule, ...]] = (
     Rule("needs_human", needs_human, acute=True),
+    Rule("budget_used_up", budget_used_up, acute=True),
     Rule("failed", failed, acute=True),
+    Rule("no_reply", no_reply),
     Rule("killed_healthy_job", killed_healthy_job),
     Rule("malformed_streak", malformed_streak),
     Rule("repeated_error", repeated_error),

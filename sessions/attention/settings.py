@@ -12,9 +12,9 @@ Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
 RULE_NAMES: Final = (
-    "needs_human", "failed", "killed_healthy_job", "malformed_streak", "repeated_error", "repeated_action",
-    "score_drop", "edit_rolled_back", "polling_streak", "silent", "budget", "context_full", "advice_outcome",
-    "finished",
+    "needs_human", "budget_used_up", "failed", "no_reply", "killed_healthy_job", "malformed_streak",
+    "repeated_error", "repeated_action", "score_drop", "edit_rolled_back", "polling_streak", "silent", "budget",
+    "context_full", "advice_outcome", "finished",
 )  # fmt: skip
 """The rules, most urgent first; ``rules.RULES`` says when each fires."""
 
@@ -22,6 +22,8 @@ RULE_NAMES: Final = (
 class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Counts are of actions in a row, times are minutes, shares are of 1. Frozen on seeds 0-9 (docs/attention.md)."""
 
+    failed_attempts: Count = 5
+    """Attempts at one reply that failed; with the waits between them that is about half a minute."""
     malformed_streak: Count = 3
     repeated_action: Count = 4
     repeated_error: Count = 3

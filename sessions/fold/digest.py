@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from sessions.fold.spending import say_cost
+from sessions.fold.standing import went_wrong
 from sessions.fold.watch import POLLING
 from sessions.log import events as ev
 from sessions.log.parts import CallPart
@@ -110,6 +112,7 @@ class _Count:
     awaiting: list[int] = field(default_factory=list)
     active_ms: int = 0
     money: float = 0.0
+    unpriced: int = 0
 
     def add(self, name: str, event: ev.Event) -> None:
         """One more of ``name``."""
@@ -137,6 +140,7 @@ def digest(
         elif isinstance(body, ev.ModelReplied):
             count.steps.setdefault(event.step or 0, event.seq)
             count.money += body.cost or 0.0
+            count.unpriced += body.cost is None
             for number, part in enumerate((p for p in body.parts if isinstance(p, CallPart)), start=1):
                 calls[(event.step or 0, number)] = (part.name, part.arguments)
         elif isinstance(body, ev.ActionStarted):
@@ -146,7 +150,7 @@ def digest(
                 count.awaiting.clear()
         elif isinstance(body, ev.ActionResult):
             called = calls.get((event.step or 0, event.call or 0), ("", ""))
-            if body.outcome != "ok":
+            if went_wrong(body):
                 count.add("errors", event)
             _loops(count, same, polls, called, (body.shown or body.output).text, event)
         elif isinstance(body, ev.AdviceDelivered):
@@ -251,7 +255,7 @@ def _figures(c: _Count, before: Before, away: int) -> Iterable[Figure]:
     yield counted("summaries", "summary", "summaries")
     yield counted("questions", "question")
     yield counted("flags by others", "flag by others", "flags by others")
-    yield Figure("money", f"${c.money:.2f}", round(c.money, 6))
+    yield Figure("money", say_cost(c.money, c.unpriced), round(c.money, 6))
 
 
 def _span(milliseconds: int) -> str:

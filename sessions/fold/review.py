@@ -14,6 +14,7 @@ import msgspec
 
 from sessions.fold.flags import Flag, FlagBook
 from sessions.fold.read import ReadBook
+from sessions.fold.standing import went_wrong
 from sessions.fold.watch import POLLING
 from sessions.log import events as ev
 
@@ -115,7 +116,7 @@ class ReviewBook:
                     self._wrong[str(target)] = (event.seq, target, "malformed", reason)
             case ev.ActionResult() as result if event.step and event.call:
                 seq, name = self._started.pop((event.step, event.call), (event.seq, ""))
-                if result.outcome not in ("ok", "interrupted") and not result.environment:
+                if went_wrong(result) and result.outcome != "interrupted" and not result.environment:
                     target = ev.Target(event.step, "call", event.call)
                     self._wrong[str(target)] = (seq, target, "error", f"{name}: {result.outcome}".strip(": "))
             case _:

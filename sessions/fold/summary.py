@@ -11,12 +11,13 @@ from typing import Final
 import msgspec
 
 from sessions.fold import watch
+from sessions.fold.standing import went_wrong
 from sessions.fold.watch import Watch
 from sessions.log import events as ev
 from sessions.log.parts import CallPart, TextPart
 from sessions.log.states import ACTIVE, ENDED, State, allowed
 
-FOLD_VERSION: Final = 4
+FOLD_VERSION: Final = 5
 """Raised whenever ``fold`` or the shape of Summary changes: stored summaries of another version are made anew."""
 KEPT_EVALS: Final = 64
 """How many of the newest scores a summary keeps, for the plot."""
@@ -53,6 +54,24 @@ class OpenAdvice(msgspec.Struct, frozen=True, omit_defaults=True):
     since: int
     not_before: int = 0
     now: bool = False
+
+
+class NoReply(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A request that has failed so far and is tried again: at its newest attempt, why, and when the next one is due.
+
+    ``seq`` and ``since`` are of the first failed attempt.
+    """
+
+    reason: str
+    attempt: int
+    seq: int
+    since: int
+    next_at: int | None = None
+
+    @property
+    def words(self) -> str:
+        """What the session does about it, in one line."""
+        return f"retrying: {self.reason.replace('_', ' ')}, attempt {self.attempt + 1}"
 
 
 class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -95,6 +114,10 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     context_tokens: int = 0
     context_limit: int = 0
     cost: float = 0.0
+    unpriced: int = 0
+    """Replies whose cost is unknown: without prices, or without usage."""
+    no_reply: NoReply | None = None
+    """The request that has failed so far, None once a reply has come or the session rests."""
     nudges: int = 0
     """Replies without a call in a row."""
     summaries: int = 0
@@ -186,16 +209,20 @@ def _change(s: Summary, event: ev.Event) -> dict[str, object]:
             return {"limits": msgspec.structs.replace(s.limits, **{body.name: value})}
         case ev.ModelRequested() as body:
             step = {"step": event.step} if body.purpose == "step" and event.step else {}
-            return {**step, "doing": "model", "doing_since": event.at, "last_request": event.seq,
+            return {**step, "no_reply": None, "doing": "model", "doing_since": event.at, "last_request": event.seq,
                     "context_tokens": body.estimate_tokens}  # fmt: skip
+        case ev.ModelAttemptFailed() as body:
+            first = s.no_reply or NoReply(body.reason, body.attempt, event.seq, event.at)
+            due = None if body.retry_ms is None else event.at + body.retry_ms
+            return {"no_reply": NoReply(body.reason, body.attempt, first.seq, first.since, due)}
         case ev.ModelReplied() as body:
             return _reply(s, event, body)
         case ev.ReplyInterrupted():
-            return {"doing": ""}
+            return {"doing": "", "no_reply": None}
         case ev.ActionStarted() as body:
             return {"doing": body.name, "doing_since": event.at, "actions": s.actions + 1}
         case ev.ActionResult() as body:
-            return {"doing": "", "errors": s.errors + (body.outcome != "ok")}
+            return {"doing": "", "errors": s.errors + went_wrong(body)}
         case ev.ActionRefused() as body:
             return {"malformed": s.malformed + body.malformed}
         case ev.NudgeSent() as body:
@@ -231,7 +258,7 @@ def _state(s: Summary, event: ev.Event, body: ev.StateChanged) -> dict[str, obje
     }
     if body.state not in ACTIVE:
         if body.need != "question":  # its action is still under way, and so is what was asked for meanwhile
-            change |= {"pending": "", "doing": ""}
+            change |= {"pending": "", "doing": "", "no_reply": None}
         if s.active_at is not None:
             change |= {"active_ms": s.active_ms + max(0, event.at - s.active_at), "active_at": None}
     elif s.active_at is None:
@@ -248,7 +275,9 @@ def _reply(s: Summary, event: ev.Event, body: ev.ModelReplied) -> dict[str, obje
     line = f"{calls[0].name} {calls[0].arguments}" if calls else said
     change: dict[str, object] = {
         "doing": "",
+        "no_reply": None,
         "cost": s.cost + (body.cost or 0.0),
+        "unpriced": s.unpriced + (body.cost is None),
         "last_line": line.strip()[:200],
         "nudges": 0 if calls else s.nudges,
     }

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from sessions.fold.standing import went_wrong
 from sessions.log import events as ev
 
 KEPT_ACTIONS: Final = 12
@@ -197,7 +198,7 @@ def _acted(w: Watch, event: ev.Event, body: ev.ActionResult) -> Watch:
     name, print_of, job = w.started or ("", "", 0)
     text = (body.shown or body.output).text
     polling = name in POLLING and not (name == "wait" and job)
-    error = _print(name, _VARIES.sub("#", _last_line(text))) if body.outcome != "ok" else ""
+    error = _print(name, _VARIES.sub("#", _last_line(text))) if went_wrong(body) else ""
     acted = Acted(event.seq, event.step or 0, name, print_of, _print(text), error, polling)
     before = next((each for each in reversed(w.actions) if not each.polling), None)
     same, errors = w.same, w.errors

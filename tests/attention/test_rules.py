@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from story import Story
 
+from sessions.attention.edges import Edges
 from sessions.attention.settings import Thresholds
 from sessions.attention.signals import order, ranked, signals
 from sessions.log import events as ev
@@ -145,3 +146,68 @@ def test_the_order_puts_those_who_need_a_person_first_and_says_why() -> None:
     listed = [(summary.session, reason) for summary, reason in order(summaries, dropped.at)]
     assert listed == [("B", "needs you: no key"), ("C", "eval fell 0.46 → 0.31"), ("A", "")]
     assert ranked(summaries, dropped.at)[0].acute
+
+
+def limited(story: Story) -> None:
+    story.step = 100
+    story.act("run", {"command": "ls"})
+    story.tell(ev.LimitChanged(name="steps", value=60))
+    story.tell(ev.StateChanged(state="paused", need="limit", reason="budget used up: 60 of 60 steps"))
+
+
+def test_a_budget_that_is_used_up_is_acute_until_somebody_says_done_or_lets_it_go_on(story: Story) -> None:
+    limited(story)
+    assert story.summary
+    (found,) = signals(story.summary, story.at)
+    assert (found.rule, found.acute, found.quiet) == ("budget_used_up", True, False)
+    assert found.reason == "budget used up: 60 of 60 steps; raise it or let it rest"
+    assert Edges().take({"S": [found]}, story.at, 0) == [found]
+    story.tell(ev.SignalJudged(signal=found.id, verdict="snoozed", until=story.at + 10 * MINUTE))
+    assert fired(story) == {}
+    assert fired(story, now=story.at + 20 * MINUTE).keys() == {"budget_used_up"}
+    story.tell(ev.SignalJudged(signal=found.id, verdict="done"))
+    assert fired(story, now=story.at + 20 * MINUTE) == {}
+    story.tell(ev.StateChanged(state="running"))
+    story.tell(ev.StateChanged(state="paused", need="limit", reason="budget used up: 60 of 60 steps"))
+    assert fired(story).keys() == {"budget_used_up"}
+
+
+def test_a_budget_that_was_raised_leaves_a_session_that_still_rests(story: Story) -> None:
+    limited(story)
+    story.tell(ev.LimitChanged(name="steps", value=200))
+    assert fired(story)["budget_used_up"] == "the budget was raised, and it still rests: let it go on"
+    story.tell(ev.StateChanged(state="running"))
+    assert "budget_used_up" not in fired(story)
+
+
+def test_a_pause_by_a_person_is_nothing_to_look_at(story: Story) -> None:
+    story.tell(ev.StateChanged(state="paused"))
+    assert fired(story) == {}
+
+
+def failing(story: Story, first: int, last: int) -> None:
+    for attempt in range(first, last + 1):
+        story.tell(ev.ModelAttemptFailed(request=3, attempt=attempt, reason="connection", retry_ms=500))
+
+
+def test_a_model_that_fails_to_reply_again_and_again_is_told_until_it_replies(story: Story) -> None:
+    story.tell(ev.ModelRequested(adapter="demo", adapter_version=1, envelope={}, sha256=""))
+    failing(story, 1, 4)
+    assert fired(story) == {}
+    failing(story, 5, 7)
+    assert fired(story)["no_reply"] == "no reply since 6 s, retrying: connection, attempt 8"
+    assert fired(story, Thresholds(failed_attempts=8)) == {}
+    ids = [s.id for s in signals(story.summary, story.at)]  # type: ignore[arg-type]
+    failing(story, 8, 8)
+    assert [s.id for s in signals(story.summary, story.at)] == ids  # type: ignore[arg-type]
+    story.tell(ev.ModelReplied(request=3, parts=(), finish="stop"))
+    assert fired(story) == {}
+
+
+def test_commands_that_went_on_in_the_background_are_no_repeated_error(story: Story) -> None:
+    for job in (1, 2, 3):
+        story.act("run", {"command": f"train {job}"}, f"[Still running: job {job}.]", "timeout", background="timeout")
+    assert fired(story) == {}
+    for job in (1, 2, 3):
+        story.act("run", {"command": f"train {job}"}, f"[Killed: job {job}.]", "timeout")
+    assert "repeated_error" in fired(story)

@@ -45,7 +45,8 @@ def test_a_run_that_was_left_to_itself_is_in_the_background_and_says_how_it_ende
     told.add(ev.JobStarted(job=7, command="train", pid=1, start_time="", boot_id="", folder=""), 3, 1)
     told.add(ev.JobBackgrounded(job=7, why="timeout"), 3, 1)
     output = ev.LongText("epoch 1\n[Still running: it goes on as job 7.]\n")
-    told.add(ev.ActionResult(call_id="c", outcome="timeout", output=output, duration_ms=6000), 3, 1)
+    data = {"job": 7, "background": "timeout"}
+    told.add(ev.ActionResult(call_id="c", outcome="timeout", output=output, duration_ms=6000, data=data), 3, 1)
     left = entry_of(started, told.events[1:])
     assert (left.outcome, left.tail, left.note) == ("background", "epoch 1", "")
     told.add(ev.JobEnded(job=7, exit_code=0, duration_ms=90_000))
