@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from apollo_train import pages
 from apollo_train.errors import TrainError
 from apollo_train.formats.token_report import TokenReport
 from apollo_train.writing import NewFiles
-from sessions.plain import plain
 
 BATCH: Final = 256
 """Rows per Parquet row group: bounded memory whatever the file's size."""
-
-_PAGE: Final = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<style>
-body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem;
-  color: CanvasText; background: Canvas; color-scheme: light dark }}
-pre {{ white-space: pre-wrap; overflow-wrap: anywhere; font: 13px/1.45 ui-monospace, monospace;
-  border-left: 3px solid GrayText; padding-left: .8rem }}
-.context {{ color: GrayText }}
-.trained {{ background: color-mix(in srgb, seagreen 28%, transparent) }}
-.masked {{ background: color-mix(in srgb, crimson 24%, transparent); text-decoration: line-through }}
-</style></head><body><h1>{title}</h1>
-<ul>{facts}</ul>
-<p><span class="trained">trained</span> · <span class="masked">masked</span> ·
-<span class="context">context</span></p>
-{rows}</body></html>
-"""
 
 
 def report_paths(out: Path) -> tuple[Path, Path]:
@@ -54,21 +35,16 @@ def write_report(out: Path, report: TokenReport, settings: dict[str, Any], *, ov
 
 def page(title: str, report: TokenReport) -> str:
     """The page, complete in itself; all foreign text is escaped."""
-    facts = "".join(f"<li>{_safe(line)}</li>" for line in report.lines())
-    return _PAGE.format(title=_safe(title), facts=facts, rows="".join(_rows(report)))
+    return pages.page(title, report.lines(), _rows(report))
 
 
 def _rows(report: TokenReport) -> Iterator[str]:
     for row in report.shown:
-        yield f"<h2>{_safe(row.id)}</h2><p>{row.trained:,} of {row.tokens:,} tokens trained</p><pre>"
+        yield f"<h2>{pages.safe(row.id)}</h2><p>{row.trained:,} of {row.tokens:,} tokens trained</p><pre>"
         for stretch in row.stretches:
             about = " ".join(word for word in (stretch.label, stretch.role, stretch.reason) if word)
-            yield f'<span class="{stretch.role}" title="{_safe(about)}">{_safe(stretch.text)}</span>'
+            yield pages.span(stretch.text, stretch.role, about)
         yield "</pre>"
-
-
-def _safe(text: str) -> str:
-    return html.escape(plain(text))
 
 
 def write_parquet(source: Path, out: Path) -> None:

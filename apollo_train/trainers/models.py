@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from apollo_train.errors import TrainError
@@ -48,6 +49,9 @@ def load_model(source: str, *, half: bool) -> Any:
     import torch
     import transformers
 
+    # Saved adapters name their base: a path must mean the same from wherever they are loaded.
+    folder = Path(source).expanduser()
+    source = str(folder.resolve()) if folder.is_dir() else source
     try:
         # Weights that are trained stay in fp32: bf16 is for computing, small updates would be lost in it.
         dtype = torch.bfloat16 if half else torch.float32

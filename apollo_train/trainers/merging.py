@@ -1,0 +1,45 @@
+"""``apollo-train merge``: a model whole, from its base and its adapters, for servers that take no adapters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from apollo_train.cli import told
+from apollo_train.errors import FileInTheWay
+from apollo_train.trainers.models import NoModel, needs_trainers
+from sessions.plain import plain_line
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="The folder to make.")
+def merge(run: Path, out: Path) -> None:
+    """Write the model of RUN (the --output of a training run) whole, its adapters merged into their base."""
+    with told():
+        needs_trainers()
+        merged(run / "model", out.resolve())
+    click.echo(plain_line(str(out)))
+
+
+def merged(adapters: Path, out: Path) -> None:
+    """Merge and save. Raises NoModel, or FileInTheWay where ``out`` holds something already."""
+    if out.exists() and any(out.iterdir()):
+        raise FileInTheWay(f"{out} is there already: choose another name")
+    if not (adapters / "adapter_config.json").exists():
+        raise NoModel(f"{adapters} holds no adapters: a model that was trained whole (--lora 0) needs no merging")
+    import peft
+    import transformers
+
+    try:
+        # The base is read in its own precision: merging is the last thing that happens to these weights.
+        loaded: Any = peft.AutoPeftModelForCausalLM.from_pretrained(adapters, dtype="auto")
+    except (OSError, ValueError) as problem:
+        said = (str(problem).strip() or type(problem).__name__).splitlines()[0][:200]
+        raise NoModel(f"the base of the adapters in {adapters} cannot be read: {said}") from problem
+    model = loaded.merge_and_unload()
+    model.generation_config = transformers.GenerationConfig.from_pretrained(adapters)
+    model.save_pretrained(out)
+    transformers.AutoTokenizer.from_pretrained(adapters).save_pretrained(out)
