@@ -37,7 +37,7 @@ class TitleBar(Painter):
         if view.trouble:
             left += [("  ", "text"), (clean_line(view.trouble), "need")]
         unread = f"unread {view.unread}" if view.unread else ""
-        review = f"to review {view.to_review}" if view.to_review else ""
+        review = f"to review {view.to_review}{'+' if view.counting else ''}" if view.to_review else ""
         counts = [unread, review, money(view.cost), clean_line(view.who, 40)]
         right: Line = ((" · ".join(text for text in counts if text) + " ", "dim"),)
         if cells.line_width(tuple(left)) + cells.line_width(right) >= self.size.width:

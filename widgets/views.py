@@ -170,6 +170,8 @@ class HeaderView(msgspec.Struct, frozen=True):
     first_need: str = ""
     unread: int = 0
     to_review: int = 0
+    counting: bool = False
+    """``to_review`` is the least number: not all sessions were looked at yet."""
     cost: float = 0.0
     who: str = ""
     trouble: str = ""
