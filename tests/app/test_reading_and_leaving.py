@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import msgspec
 
-from apollo_tui.leaving import budget_end, morning, worries
+from apollo_tui.leaving import all_well, budget_end, morning, worries
 from apollo_tui.reading import Reading, parts_of
-from sessions.fold.summary import Summary
+from sessions.fold.summary import NoReply, Summary
 from sessions.log.events import CursorMoved, Limits, SeqRange
 from widgets.views import Anchor
 
@@ -107,6 +107,19 @@ def test_what_will_stand_still_is_listed_worst_first_with_the_reason() -> None:
         ("c", "question", "asks: Which rate?"),
         ("a", "paused", "by bob: lunch"),
         ("d", "unsent draft", "advice was written and not sent"),
+    ]
+
+
+def test_where_nothing_worries_it_says_how_many_work_or_that_nothing_runs() -> None:
+    ended = summary(session="b", number=2, state="finished", active_at=None)
+    assert all_well([ended]) == all_well([]) == "nothing runs, so nothing will stop"
+    assert all_well([summary(), ended]) == "nothing will stop before morning: 1 session at work"
+
+
+def test_a_model_that_gives_no_reply_is_a_worry() -> None:
+    trying = summary(no_reply=NoReply("connection", 7, seq=9, since=NOW))
+    assert [(worry.what, worry.why) for worry in worries([trying], set(), NOW)] == [
+        ("no reply", "its model gives none; retrying: connection, attempt 8")
     ]
 
 

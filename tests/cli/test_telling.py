@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from story import Story
 
 from apollo_tui.cli.main import apollo
+from apollo_tui.cli.shared import row_of, stands
+from sessions.log import events as ev
 
 
 @pytest.mark.parametrize(
@@ -26,3 +29,16 @@ def test_the_doctor_says_whether_anybody_would_hear_of_a_session_in_need(
     found = {finding["id"]: finding for finding in json.loads(out)}
     assert (found["notify"]["verdict"], said in found["notify"]["said"]) == (level, True)
     assert "title" in found["alerts"]["said"]
+
+
+def test_a_row_says_that_the_model_does_not_reply_and_that_its_cost_is_unknown() -> None:
+    story = Story()
+    story.tell(ev.ModelRequested(adapter="demo", adapter_version=1, envelope={}, sha256=""))
+    story.tell(ev.ModelReplied(request=3, parts=(), finish="stop"))
+    story.tell(ev.ModelRequested(adapter="demo", adapter_version=1, envelope={}, sha256=""))
+    story.tell(ev.ModelAttemptFailed(request=5, attempt=7, reason="connection", retry_ms=500))
+    assert story.summary
+    row = row_of(story.summary, story.at)
+    assert row["retrying"] == {"reason": "connection", "failed": 7, "since": story.at, "next_at": story.at + 500}
+    assert row["cost"] is None
+    assert stands(story.summary) == "retrying: connection, attempt 8"

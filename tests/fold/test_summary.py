@@ -12,6 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sessions.fold.spending import known_cost, say_cost
+from sessions.fold.standing import standing
 from sessions.fold.summary import IllegalTransition, Summary, fold
 from sessions.log import events as ev
 from sessions.log.errors import BadEvent
@@ -169,3 +171,46 @@ async def _write(path: Path, write_sets: list[list[tuple[str, ev.Body, int]]]) -
             with contextlib.suppress(IllegalTransition, BadEvent):
                 await writer.append(*new)
         return writer.summaries()
+
+
+def test_a_request_that_fails_is_kept_with_its_first_failure_until_a_reply_comes_or_the_session_rests() -> None:
+    def failed(attempt: int, reason: str, retry_ms: int | None = 500) -> ev.NewEvent:
+        return event(ev.ModelAttemptFailed(request=3, attempt=attempt, reason=reason, retry_ms=retry_ms))  # type: ignore[arg-type]
+
+    said = event(ev.ModelReplied(request=3, parts=(), finish="stop"), step=1)
+    until = [
+        make.created(),
+        make.state("running"),
+        make.request(1)[0],
+        failed(1, "rate_limit"),
+        failed(2, "connection"),
+    ]
+    tried = summary_of(*until).no_reply
+    assert tried
+    first, second = make.numbered(*until)[-2:]
+    assert (tried.reason, tried.attempt, tried.seq, tried.since) == ("connection", 2, first.seq, first.at)
+    assert tried.next_at == second.at + 500
+    assert tried.words == "retrying: connection, attempt 3"
+    assert summary_of(*until, said).no_reply is None
+    assert summary_of(*until, failed(3, "connection", None), make.state("needs_you")).no_reply is None
+    assert summary_of(*until, make.request(1)[0]).no_reply is None
+
+
+def test_a_cost_that_nobody_knows_is_not_nothing() -> None:
+    free = event(ev.ModelReplied(request=3, parts=(), finish="stop"), step=1)
+    paid = event(ev.ModelReplied(request=3, parts=(), finish="stop", cost=0.5), step=2)
+    start = [make.created(), make.state("running"), make.request(1)[0]]
+    costs = [summary_of(*start, *replies) for replies in ((), (free,), (free, paid), (paid,))]
+    assert [say_cost(s.cost, s.unpriced) for s in costs] == ["$0.00", "–", "$0.50+", "$0.50"]
+    assert [known_cost(s.cost, s.unpriced) for s in costs] == [0, None, 0.5, 0.5]
+
+
+def test_a_command_that_runs_on_in_the_background_is_no_error() -> None:
+    left = ev.ActionResult(
+        call_id="c", outcome="timeout", output=ev.LongText(""), data={"job": 1, "background": "timeout"}
+    )
+    late = msgspec.structs.replace(left, data={})
+    start = [make.created(), make.state("running"), make.request(1)[0], make.started(1, 1, "run")]
+    assert summary_of(*start, event(left, step=1, call=1)).errors == 0
+    assert summary_of(*start, event(late, step=1, call=1)).errors == 1
+    assert (standing(left), standing(late)) == ("background", "timeout")
