@@ -25,8 +25,10 @@ class CutTokens(TokensFormat):
     def fitted(self, source: Source, sample: StepSample) -> StepTokens | Excluded:
         """The tokens of one sample, its prompt cut."""
         flagged = {flag.target.step for flag in source.judged.flags.active if flag.label == self.label}
-        cut = replace(sample, prompt=without_steps(sample.prompt, flagged), dump=None)
-        return TokensFormat.fitted(self, source, cut)
+        kept = without_steps(sample.prompt, flagged)
+        if len(kept) < len(sample.prompt):
+            sample = replace(sample, prompt=kept, dump=None, meta={**sample.meta, "prompt": "counterfactual"})
+        return TokensFormat.fitted(self, source, sample)
 
 
 def cut(made: TokensFormat, label: str) -> CutTokens:

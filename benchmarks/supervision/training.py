@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from apollo_train.formats.token_report import TokenReport
 from benchmarks.supervision.arms import Arm
 from benchmarks.supervision.cutting import cut
 from benchmarks.supervision.knobs import Train
@@ -27,6 +28,10 @@ class TrainedOn(msgspec.Struct, frozen=True):
 
 class NothingToTrain(Exception):
     """The policy leaves no action."""
+
+
+class Unsound(Exception):
+    """The export is not what was played."""
 
 
 def train(reader: LogReader, sessions: Sequence[str], arm: Arm, base: Path, out: Path, knobs: Train) -> TrainedOn:
@@ -53,7 +58,17 @@ def train(reader: LogReader, sessions: Sequence[str], arm: Arm, base: Path, out:
         record = run(Job("sft", reader, list(sessions), str(policy), made, settings), lambda _: None)
     except NothingToExport as error:
         raise NothingToTrain(str(error)) from error
+    _sound(made.report)
     done = record["finished"]
     return TrainedOn(
         made.report.rows, made.report.tokens, made.report.trained, done["steps"], done["metrics"]["train_loss"]
     )
+
+
+def _sound(report: TokenReport) -> None:
+    """Raise Unsound unless every prompt is the one that was sent, and the server counted the same tokens."""
+    lost = {reason: n for reason, n in report.dropped.items() if reason in ("prompt_differs", "prompt_missing")}
+    if lost or report.first_problem:
+        raise Unsound(f"replies that could not be written: {lost} {report.first_problem}")
+    if report.own_tokens != report.server_tokens:
+        raise Unsound(f"the server counted {report.server_tokens:,} tokens, the export {report.own_tokens:,}")
