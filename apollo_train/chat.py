@@ -56,20 +56,24 @@ def chat_of_message(message: Message, *, reasoning: bool = True) -> Chat:
 
 def chat_of_reply(parts: Sequence[Part], *, malformed: Sequence[str] = (), reasoning: bool = True) -> Chat:
     """A reply. Without ``malformed`` it is what the model wrote; calls named there get ``{}``, as later prompts do."""
-    text = "".join(part.text for part in parts if isinstance(part, TextPart))
-    thought = "\n".join(part.text for part in parts if isinstance(part, ReasoningPart) and part.text)
-    chat: Chat = {"role": "assistant", "content": text}
-    if thought and reasoning:
-        chat["reasoning_content"] = thought
-    calls = [
-        {
-            "id": part.id,
-            "type": "function",
-            "function": {"name": part.name, "arguments": "{}" if part.id in malformed else part.arguments or "{}"},
-        }
-        for part in parts
-        if isinstance(part, CallPart)
-    ]
+    texts: list[str] = []
+    thoughts: list[str] = []
+    calls: list[Chat] = []
+    for part in parts:
+        match part:
+            case TextPart(text=text):
+                texts.append(text)
+            case ReasoningPart(text=text) if text:
+                thoughts.append(text)
+            case CallPart():
+                arguments = "{}" if part.id in malformed else part.arguments or "{}"
+                function = {"name": part.name, "arguments": arguments}
+                calls.append({"id": part.id, "type": "function", "function": function})
+            case _:
+                continue
+    chat: Chat = {"role": "assistant", "content": "".join(texts)}
+    if thoughts and reasoning:
+        chat["reasoning_content"] = "\n".join(thoughts)
     if calls:
         chat["tool_calls"] = calls
     return chat

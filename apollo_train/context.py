@@ -27,7 +27,7 @@ KEPT: Final = 4096
 """Messages that are kept decoded; a context rarely has more."""
 NODES: Final = 4
 """Requests whose chain is remembered: the current one, its parent, and a summary's between them."""
-AHEAD: Final = 32
+AHEAD: Final = 64
 """Requests (and their messages) that are read at once: they are asked for in order."""
 
 
@@ -37,14 +37,14 @@ class Turn:
 
     chat: Chat
     sources: tuple[int, ...] = ()
-    _dumped: list[bytes] = field(default_factory=list, init=False, compare=False, repr=False)
+    _dumped: bytes = field(default=b"", init=False, compare=False, repr=False)
 
     @property
     def dumped(self) -> bytes:
         """The chat as JSON, made once: a step sample repeats all turns of the one before."""
         if not self._dumped:
-            self._dumped.append(chat.dumps(self.chat))
-        return self._dumped[0]
+            self._dumped = chat.dumps(self.chat)
+        return self._dumped
 
 
 @dataclass(slots=True)
@@ -98,8 +98,8 @@ class Prompts:
         """The prompt of the request at this seq. Raises LogReadFailed if the log does not hold it whole."""
         node = self.node(request)
         if node.turns is None:
-            self._load(node)
             done, turns = node.known
+            self._load(node, done)
             node.turns = [*turns] if done else self._system(node.request)
             for ref in node.refs[done:]:
                 node.turns += self._turns_of(ref)
@@ -152,6 +152,9 @@ class Prompts:
 
     def node(self, seq: int) -> Node:
         """The request and its chain, without its messages. Raises LogReadFailed where the chain does not hold."""
+        known = self._nodes.get(seq)
+        if known is not None:
+            return known
         path: list[tuple[int, ev.ModelRequested]] = []
         at: int | None = seq
         while at is not None and at not in self._nodes:
@@ -164,8 +167,8 @@ class Prompts:
         for found, request in reversed(path):
             before = _extended(before, found, request)
             self._nodes[found] = before
-        for old in sorted(self._nodes)[:-NODES]:
-            del self._nodes[old]
+        while len(self._nodes) > NODES:
+            del self._nodes[min(self._nodes)]
         return self._nodes[seq]
 
     def _request(self, seq: int, *, backwards: bool) -> ev.ModelRequested:
@@ -198,10 +201,13 @@ class Prompts:
         system = chat.system_of_wire(msgspec.json.decode(self._reader.blob(request.system)))
         return [Turn(system)] if system else []
 
-    def _load(self, node: Node) -> None:
-        """Read the messages of the prompt that are not in memory, and those of the next requests with them."""
+    def _load(self, node: Node, done: int) -> None:
+        """Read the messages of the prompt that are not in memory, and those of the next requests with them.
+
+        The first ``done`` messages are turns already.
+        """
         refs = node.refs
-        missing = [ref.hash for ref in refs if ref.hash not in self._wire]
+        missing = [ref.hash for ref in refs[done:] if ref.hash not in self._wire]
         if not missing:
             return
         later = (ref.hash for seq, request in self._ahead.items() if seq > node.seq for ref in request.append)

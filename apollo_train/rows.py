@@ -87,7 +87,12 @@ class Copies:
 def task_of(judged: Judgement) -> str:
     """What the split goes by: the task's id, or the hash of its text where it has none."""
     created = judged.created
-    return created.task_id or "sha256:" + hashlib.sha256(created.task.encode()).hexdigest()[:16]
+    return created.task_id or _hashed(created.task)
+
+
+@lru_cache(maxsize=64)
+def _hashed(task: str) -> str:
+    return "sha256:" + hashlib.sha256(task.encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=1024)
@@ -99,13 +104,13 @@ def split_of(task: str, rules: SplitRules) -> str:
     return "validation" if number < rules.test + rules.validation else "train"
 
 
-_SAMPLING: dict[tuple[tuple[str, str], ...], str] = {}
+_SAMPLING: dict[str, str] = {}
 """The newest choices as text: nearly all requests of a session have the same."""
 
 
 def sampling_of(request: ev.ModelRequested) -> str:
     """The sampling choices of a request as JSON text: one column, whatever providers call them."""
-    chosen = tuple((key, repr(value)) for key, value in request.envelope.items() if key not in NOT_SAMPLING)
+    chosen = repr(request.envelope)
     if chosen not in _SAMPLING:
         _SAMPLING.clear()
         wanted = {key: value for key, value in request.envelope.items() if key not in NOT_SAMPLING}

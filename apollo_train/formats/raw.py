@@ -23,11 +23,11 @@ from sessions.log.codec import UnknownEvent
 from sessions.log.reader import LogReader
 
 PAGE: Final = 128
-"""Events whose blobs are looked for at once."""
-BATCH: Final = 16
-"""Events whose blobs are read at once: a blob may have 8 MB."""
+"""Events whose blobs are read at once."""
+LARGE: Final = 128 << 10
+"""Blobs of more bytes are read one by one: each may have 8 MB."""
 
-_HASH: Final = re.compile(rb'"[0-9a-f]{64}"')
+_HASH: Final = re.compile(rb'"([0-9a-f]{64})"')
 _encoder: Final = msgspec.json.Encoder(order="sorted")
 
 
@@ -69,22 +69,27 @@ def _with_blobs(reader: LogReader, lines: list[bytes], written: set[str]) -> Ite
     """The lines, each after the blobs that it is the first to name."""
     named = [_hashes(line) for line in lines]
     wanted = {name for names in named for name in names} - written
-    stored = reader.stored(wanted) if wanted else set()
-    for start in range(0, len(lines), BATCH):
-        some = named[start : start + BATCH]
-        fresh = dict.fromkeys(name for names in some for name in names if name in stored and name not in written)
-        blobs = reader.blobs(fresh) if fresh else {}
-        done: list[bytes] = []
-        for line, names in zip(lines[start : start + BATCH], some, strict=True):
-            done += [_encoder.encode(_blob_line(name, blobs.pop(name))) for name in names if name in blobs]
-            done.append(line)
-        written.update(fresh)
-        yield Line(b"\n".join(done), rows=len(some))
+    blobs = reader.stored(wanted, up_to=LARGE) if wanted else {}
+    written.update(blobs)
+    done: list[bytes] = []
+    events = 0
+    for line, names in zip(lines, named, strict=True):
+        for name in names:
+            if name in blobs:
+                data = blobs.pop(name)
+                if data is None:
+                    yield Line(b"\n".join((*done, _blob_line(name, reader.blob(name)))), rows=events)
+                    done, events = [], 0
+                else:
+                    done.append(_blob_line(name, data))
+        done.append(line)
+        events += 1
+    yield Line(b"\n".join(done), rows=events)
 
 
 def _hashes(line: bytes) -> list[str]:
     """The texts in a line that may be the hash of a blob, in order; one too many does no harm."""
-    return [name[1:-1].decode() for name in dict.fromkeys(_HASH.findall(line))]
+    return [name.decode() for name in dict.fromkeys(_HASH.findall(line))]
 
 
 def body_of(event: ev.Event) -> Any:
@@ -100,8 +105,14 @@ def body_of(event: ev.Event) -> Any:
 
 def _event_line(event: ev.Event) -> dict[str, Any]:
     known = not isinstance(event.body, UnknownEvent)
-    line = {"seq": event.seq, "kind": event.kind, "v": event.body.v if known else event.v, "at": event.at}
-    line |= {"actor": event.actor, "body": body_of(event)}
+    line = {
+        "seq": event.seq,
+        "kind": event.kind,
+        "v": event.body.v if known else event.v,
+        "at": event.at,
+        "actor": event.actor,
+        "body": body_of(event),
+    }
     if event.step is not None:
         line["step"] = event.step
     if event.call is not None:
@@ -109,9 +120,9 @@ def _event_line(event: ev.Event) -> dict[str, Any]:
     return line
 
 
-def _blob_line(name: str, data: bytes) -> dict[str, str]:
+def _blob_line(name: str, data: bytes) -> bytes:
     """Text as text, so that people can read it and files compress well; all else in base 64."""
     try:
-        return {"blob": name, "text": data.decode()}
+        return _encoder.encode({"blob": name, "text": data.decode()})
     except UnicodeDecodeError:
-        return {"blob": name, "base64": base64.b64encode(data).decode()}
+        return _encoder.encode({"base64": base64.b64encode(data).decode(), "blob": name})

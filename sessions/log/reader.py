@@ -167,15 +167,16 @@ class LogReader:
             raise LogReadFailed(f"blob {missing[0]} is not in {self.path}: the log is not whole")
         return found
 
-    def stored(self, hashes: Collection[str]) -> set[str]:
-        """Which of these hashes name a blob of the log."""
+    def stored(self, hashes: Collection[str], *, up_to: int) -> dict[str, bytes | None]:
+        """The blobs that these hashes name, without those that are not in the log; None for one of more bytes."""
         wanted = list(dict.fromkeys(hashes))
-        found: set[str] = set()
+        found: dict[str, bytes | None] = {}
         for start in range(0, len(wanted), PAGE):
             part = wanted[start : start + PAGE]
-            found.update(
-                name for (name,) in self._rows(f"SELECT hash FROM blobs WHERE hash IN ({_marks(part)})", *part)
-            )
+            some = "SELECT hash, codec, CASE WHEN size <= ? THEN data END FROM blobs"
+            query = f"{some} WHERE hash IN ({_marks(part)})"
+            for name, codec, data in self._rows(query, up_to, *part):
+                found[name] = zlib.decompress(data) if data is not None and codec == "zlib" else data
         return found
 
     def text(self, text: LongText) -> str:
