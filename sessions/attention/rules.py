@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from sessions.attention.settings import Thresholds
-from sessions.fold.budget import at_limit
+from sessions.fold.budget import used_up
 from sessions.fold.summary import Summary
 from sessions.log.states import ACTIVE
 
@@ -46,8 +46,9 @@ def needs_human(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
 def budget_used_up(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
     """It was paused at a limit: only a person can raise that, or let it rest."""
     if s.state == "paused" and s.need == "limit":
+        spent = used_up(s)
         raised = "the budget was raised, and it still rests: let it go on"
-        yield _state(s, f"{s.reason}; raise it or let it rest" if at_limit(s) else raised)
+        yield _state(s, f"{spent}; raise it or let it rest" if spent else raised)
 
 
 def failed(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:

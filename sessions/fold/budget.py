@@ -28,7 +28,7 @@ class Budget:
         return 100.0 * self.used / self.limit if self.limit > 0 else 100.0
 
     def __str__(self) -> str:
-        return f"{_figure(self.used)} of {_figure(self.limit)} {UNITS.get(self.name, self.name)}"
+        return f"{figure(self.used)} of {figure(self.limit)} {UNITS.get(self.name, self.name)}"
 
 
 def budgets(summary: Summary, now: int, *, step: int) -> list[Budget]:
@@ -59,6 +59,18 @@ def limit_reason(budget: Budget) -> str:
     return f"budget used up: {budget}"
 
 
+def used_up(summary: Summary) -> str:
+    """Why a session that was paused at a limit would only be paused there again, in one line; "" if it would not."""
+    if summary.need != "limit":
+        return ""
+    # No active time passes while it stands still.
+    if reason := reached(summary, summary.last_at, step=summary.step):
+        return reason
+    spent = evaluations(summary)
+    stands = spent is not None and summary.reason.endswith(f" {spent.name}") and spent.used >= spent.limit
+    return limit_reason(spent) if spent is not None and stands else ""
+
+
 def at_limit(summary: Summary) -> str:
     """The name of the budget that a session which stands still has used up, "" if there is none."""
     # No active time passes while it stands still.
@@ -68,10 +80,16 @@ def at_limit(summary: Summary) -> str:
     return names[0] if names else ""
 
 
+def evaluations(summary: Summary) -> Budget | None:
+    """The budget of evaluations; None: without limit."""
+    limit = summary.limits.evaluations
+    return None if limit is None else Budget("evaluations", summary.evaluations, limit)
+
+
 def evaluations_left(summary: Summary) -> int | None:
     """How often the agent may still evaluate; None: without limit."""
-    limit = summary.limits.evaluations
-    return None if limit is None else max(0, limit - summary.evaluations)
+    spent = evaluations(summary)
+    return None if spent is None else max(0, int(spent.limit - spent.used))
 
 
 def notices(summary: Summary, now: int, told: Mapping[str, int], *, step: int) -> tuple[str, dict[str, int]]:
@@ -100,5 +118,6 @@ def still_told(summary: Summary, now: int, told: Mapping[str, int], *, step: int
     return kept
 
 
-def _figure(value: float) -> str:
+def figure(value: float) -> str:
+    """A figure of a budget for a person: whole where it is whole."""
     return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"

@@ -236,7 +236,7 @@ class QueueAdvice(Change, frozen=True, kw_only=True):
     hold_ms: int = 3000
     """How long it is held back so that ``u`` can bring it back as a draft."""
     reopen: bool = False
-    """Reopen or resume a session that has ended or stands at its limit; without it such advice is refused."""
+    """Reopen a session that has ended; without it such advice is refused. At a used-up limit it is refused anyway."""
 
 
 class EditAdvice(Change, frozen=True, kw_only=True):

@@ -61,13 +61,13 @@ async def test_a_refusal_names_keys_in_the_app_and_stands_whole_on_the_screen(
             await pilot.press("colon", *"archive", "enter")
             await until(pilot, lambda: receipt(app) == "session 1 is running: `:stop` ends it first")
             await host.append(
-                ev.NewEvent(made.session, ev.StateChanged(state="paused", reason="0 of 0 steps", need="limit"))
+                ev.NewEvent(made.session, ev.StateChanged(state="paused", reason="budget used up", need="limit"))
             )
             await until(pilot, lambda: app.desk.state.sessions[made.session].summary.state == "paused")
             await pilot.press("i", *"go", "enter")
             whole = (
-                "✗ not sent: session 1 stands at its limit (0 of 0 steps): `:limit steps +N` raises it, "
-                "then `p` lets it go on · `i` brings the draft back"
+                "✗ not sent: session 1 stands at its limit (budget used up: 0 of 0 steps): `:limit steps +N` "
+                "raises it, then `p` lets it go on · `i` brings the draft back"
             )
             await until(pilot, lambda: whole in " ".join(screen_text(app).split()))
             await pilot.press("colon", *"limit", "space", *"steps", "space", *"+5", "enter")

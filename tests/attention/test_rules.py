@@ -149,7 +149,7 @@ def test_the_order_puts_those_who_need_a_person_first_and_says_why() -> None:
 
 
 def limited(story: Story) -> None:
-    story.step = 100
+    story.step = 59
     story.act("run", {"command": "ls"})
     story.tell(ev.LimitChanged(name="steps", value=60))
     story.tell(ev.StateChanged(state="paused", need="limit", reason="budget used up: 60 of 60 steps"))
@@ -178,6 +178,16 @@ def test_a_budget_that_was_raised_leaves_a_session_that_still_rests(story: Story
     assert fired(story)["budget_used_up"] == "the budget was raised, and it still rests: let it go on"
     story.tell(ev.StateChanged(state="running"))
     assert "budget_used_up" not in fired(story)
+
+
+def test_evaluations_that_are_used_up_stop_a_session_only_where_that_was_what_it_stopped_for(story: Story) -> None:
+    story.tell(ev.LimitChanged(name="evaluations", value=2))
+    story.tell(ev.EvalScored(score=0.5, used=2))
+    story.tell(ev.StateChanged(state="paused", need="limit", reason="budget used up: 2 of 2 evaluations"))
+    assert fired(story)["budget_used_up"] == "budget used up: 2 of 2 evaluations; raise it or let it rest"
+    story.tell(ev.StateChanged(state="running"))
+    story.tell(ev.StateChanged(state="paused", need="limit", reason="budget used up: 60 of 60 steps"))
+    assert fired(story)["budget_used_up"].startswith("the budget was raised")
 
 
 def test_a_pause_by_a_person_is_nothing_to_look_at(story: Story) -> None:

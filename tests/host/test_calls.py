@@ -9,7 +9,9 @@ from hosting import ACTOR, new_session, running_host, until
 from sessions.host import protocol
 from sessions.host.client import ConnectionLost, HostClient, RequestRefused
 from sessions.log import events as ev
+from sessions.log.parts import Usage
 from sessions.remedy import in_shell
+from sessions.ulid import new_ulid
 
 
 async def test_a_session_is_created_started_and_answered_after_its_commit(tmp_path: Path) -> None:
@@ -145,15 +147,68 @@ async def test_advice_to_a_session_at_its_limit_says_which_and_how_to_raise_it(t
         await until("running", lambda: host.state(made.session) == "running")
         stopped = ev.StateChanged(state="paused", reason="steps: 0 of 0", need="limit")
         await host.append(ev.NewEvent(made.session, stopped))
-        with pytest.raises(RequestRefused, match=r"steps: 0 of 0") as refused:
-            await client.call(protocol.QueueAdvice(request="r2", session=made.session, text="go on"))
-        assert "`apollo limit 1 steps +N` raises it, then `apollo resume 1` lets it go on" in in_shell(refused.value)
+        for reopen in (False, True):
+            with pytest.raises(RequestRefused, match=r"budget used up: 0 of 0 steps") as refused:
+                advice = protocol.QueueAdvice(request=f"r2{reopen}", session=made.session, text="go on", reopen=reopen)
+                await client.call(advice)
+            assert "`apollo limit 1 steps +N` raises it, then `apollo resume 1` lets it go on" in in_shell(
+                refused.value
+            )
         raised = await client.call(protocol.SetLimit(request="r3", session=made.session, name="steps", delta=5))
         assert raised.note == "steps: 5" and [remedy.way for remedy in raised.remedies] == ["resume"]
         queued = await client.call(protocol.QueueAdvice(request="r5", session=made.session, text="go on"))
         assert (queued.number, host.state(made.session)) == (1, "paused")
         with pytest.raises(RequestRefused, match="whole number"):
             await client.call(protocol.SetLimit(request="r4", session=made.session, name="steps", value=1.5))
+
+
+async def test_a_session_at_its_limit_is_not_resumed_only_to_be_paused_again(tmp_path: Path) -> None:
+    async with running_host(tmp_path) as host:
+        client = await host.client()
+        made = await client.call(new_session("r1", limits=ev.Limits(steps=0)))
+        await until("running", lambda: host.state(made.session) == "running")
+        await host.append(
+            ev.NewEvent(made.session, ev.StateChanged(state="paused", reason="budget used up", need="limit"))
+        )
+        position = host.parts.reader.position()
+        for verb in ("resume", "next"):
+            with pytest.raises(
+                RequestRefused, match=r"paused again at once \(budget used up: 0 of 0 steps\)"
+            ) as refused:
+                await client.call(protocol.Control(request=verb, session=made.session, verb=verb))  # type: ignore[arg-type]
+            assert [remedy.way for remedy in refused.value.remedies] == ["limit", "resume"]
+        assert host.parts.reader.position() == position
+        await client.call(protocol.SetLimit(request="r2", session=made.session, name="steps", delta=5))
+        await client.call(protocol.Control(request="r3", session=made.session, verb="resume"))
+        await until("running again", lambda: host.state(made.session) == "running")
+
+
+async def test_a_limit_below_what_is_used_says_so_and_what_follows(tmp_path: Path) -> None:
+    async with running_host(tmp_path) as host:
+        client = await host.client()
+        made = await client.call(new_session("r1"))
+        await until("running", lambda: host.state(made.session) == "running")
+
+        async def set_to(value: float) -> protocol.Done:
+            call = protocol.SetLimit(request=f"r{new_ulid()}", session=made.session, name="tokens", value=value)
+            done = await client.call(call)
+            assert isinstance(done, protocol.Done)
+            return done
+
+        await host.append(
+            ev.NewEvent(made.session, ev.ModelReplied(request=3, parts=(), finish="stop", usage=Usage(7, 1)), step=1)
+        )
+        assert (await set_to(9)).note == "tokens: 9"
+        assert (await set_to(8)).note == "tokens: 8; 8 are used already: it pauses at the boundary"
+        await host.append(
+            ev.NewEvent(made.session, ev.StateChanged(state="paused", reason="budget used up", need="limit"))
+        )
+        low = await set_to(5)
+        assert low.note == "tokens: 5; 8 are used already: it stays paused"
+        assert [remedy.way for remedy in low.remedies] == ["limit"]
+        assert [remedy.way for remedy in (await set_to(20)).remedies] == ["resume"]
+        await host.append(ev.NewEvent(made.session, ev.StateChanged(state="stopped")))
+        assert (await set_to(5)).note == "tokens: 5; 8 are used already: it would be paused at once"
 
 
 async def test_waiting_advice_can_be_edited_and_withdrawn_but_not_once_it_was_delivered(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from typing import Final
 
 from sessions.agent.deliver import about_text
-from sessions.fold.budget import reached
+from sessions.fold.budget import used_up
 from sessions.fold.summary import OpenAdvice, Summary
 from sessions.fold.ways import goes_on, out_of_limit
 from sessions.host.handlers.desk import Desk, only_people, refused, text_of, waits_for
@@ -26,7 +26,7 @@ async def queue(desk: Desk, call: QueueAdvice, actor: str) -> Done:
     async with desk.turn(call.session):
         s = desk.summary(call.session)
         desk.check_runs_here(s)
-        reopens = _check_open(s, call.reopen, desk.clock())
+        reopens = _check_open(s, call.reopen)
         what = ""
         if call.about is not None:
             await check_target(desk, s, call.about)
@@ -95,20 +95,19 @@ async def answer(desk: Desk, call: Answer, actor: str) -> Done:
     return committed
 
 
-def _check_open(s: Summary, reopen: bool, now: int) -> bool:
+def _check_open(s: Summary, reopen: bool) -> bool:
     """Whether the session has to be reopened for advice. Raises RpcError if it has to and was not asked for."""
     if s.state == "archived":
         raise refused(f"session {s.number} is archived", *goes_on(s))
     at_limit = s.need == "limit" and s.state not in ACTIVE
     if s.state not in ENDED and not at_limit:
         return False
+    if at_limit and (spent := used_up(s)):
+        raise refused(f"session {s.number} stands at its limit ({spent})", *out_of_limit(s))
     if reopen:
         return True
-    if at_limit and not reached(s, now, step=s.step):
-        return False  # the limit was raised: the advice waits until somebody resumes it
     if at_limit:
-        ways = (*out_of_limit(s), _reopening(s))
-        raise refused(f"session {s.number} stands at its limit ({s.reason})", *ways)
+        return False  # the limit was raised: the advice waits until somebody resumes it
     raise refused(f"session {s.number} is {s.state}", *goes_on(s), _reopening(s))
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from sessions.fold.budget import reached
+from sessions.fold.budget import used_up
 from sessions.fold.summary import Summary
-from sessions.fold.ways import goes_on, raises
+from sessions.fold.ways import goes_on, out_of_limit
 from sessions.host.handlers.desk import Desk, only_people, refused, waits_for
 from sessions.host.keys import key_variable
 from sessions.host.protocol import Control, Done
@@ -74,9 +74,14 @@ def _resume(s: Summary) -> Plan:
         raise refused(f"session {s.number} waits for an answer", Remedy("answer", "gives it", s.number, "TEXT"))
     if s.state == "archived":
         return _unarchive(s)
-    # It stands still, so no active time has passed since its last event.
-    at_limit = s.need == "limit" and reached(s, s.last_at, step=s.step)
-    return Plan(note=f"{s.reason}; it will stop there again", remedies=raises(s)) if at_limit else Plan()
+    _check_budget(s)
+    return Plan()
+
+
+def _check_budget(s: Summary) -> None:
+    """A session whose budget is used up would be paused at once: it has to be raised first."""
+    if s.state == "paused" and (spent := used_up(s)):
+        raise refused(f"session {s.number} would be paused again at once ({spent})", *out_of_limit(s))
 
 
 def _reopen(s: Summary) -> Plan:
@@ -106,6 +111,7 @@ def _interrupt(s: Summary) -> Plan:
 def _next(s: Summary) -> Plan:
     if s.state not in ("created", "paused"):
         raise refused(f"session {s.number} is {_named(s)}: pause it first to let it go on step by step")
+    _check_budget(s)
     return Plan(note="goes on for one step")
 
 

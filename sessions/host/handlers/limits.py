@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from typing import Final
 
+import msgspec
+
+from sessions.fold import budget, ways
 from sessions.fold.summary import Summary
 from sessions.host.handlers.desk import Desk, only_people, refused
 from sessions.host.protocol import Done, SetLimit
 from sessions.log.events import LimitChanged
-from sessions.remedy import go_on
+from sessions.log.states import ENDED
+from sessions.remedy import Remedy, go_on
 
 WHOLE: Final = frozenset({"steps", "tokens", "evaluations"})
 
@@ -20,11 +24,31 @@ async def set_limit(desk: Desk, call: SetLimit, actor: str) -> Done:
     async with desk.turn(call.session):
         s = desk.summary(call.session)
         value = _value(s, call)
-        note = f"{call.name}: {'no limit' if value is None else f'{value:g}'}"
-        waits = s.need == "limit" and s.state == "paused"
         body = LimitChanged(name=call.name, value=value)
-        remedies = [go_on(s.number)] if waits else []
+        note, remedies = _follows(s, call.name, value, desk.clock())
         return await desk.commit(s.session, actor, call.request, body, note=note, remedies=remedies)
+
+
+def _follows(s: Summary, name: str, value: float | None, now: int) -> tuple[str, tuple[Remedy, ...]]:
+    """What the new limit comes to, and what to do next."""
+    said = f"{name}: {'no limit' if value is None else f'{value:g}'}"
+    after = msgspec.structs.replace(s, limits=msgspec.structs.replace(s.limits, **{name: value}))
+    limited = budget.budgets(after, now, step=s.step)
+    limited += [spent] if (spent := budget.evaluations(after)) else []
+    new = next((each for each in limited if each.name == name), None)
+    waits = s.need == "limit" and s.state == "paused"
+    if waits and (why := budget.used_up(after)):
+        stays = f"{budget.figure(new.used)} are used already" if new and new.used >= new.limit else why
+        return f"{said}; {stays}: it stays paused", ways.raises(after)
+    if new and new.used >= new.limit and not waits:
+        if name == "evaluations":
+            then = "it can evaluate no more"
+        elif s.state in ENDED:
+            then = "it would be paused at once"
+        else:
+            then = "it pauses at the boundary"
+        return f"{said}; {budget.figure(new.used)} are used already: {then}", ()
+    return said, (go_on(s.number),) if waits else ()
 
 
 def _value(s: Summary, call: SetLimit) -> float | None:
