@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -8,16 +9,20 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_models import tiny_llama, tokenizer
 from trainlog import Teller, new_log
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from apollo_train.cli import main
+from apollo_train.policy import load_policy
+from apollo_train.templates.engine import open_engine
 from apollo_train.trainers.data import read_rows
 from apollo_train.trainers.metrics import read_metrics
 from apollo_train.trainers.record import read_record
 from apollo_train.trainers.settings import TrainSettings
 from apollo_train.trainers.sft import sft_trainer, unchanged
+from sessions.log.reader import LogReader
 
 QUICK = ["--accumulate", "1", "--no-checkpointing", "--schedule", "constant", "--lora", "0"]
 
@@ -55,7 +60,12 @@ def test_the_loss_on_trained_tokens_falls(trained: Path) -> None:
     found = losses(trained)
     assert list(found) == [1, 2, 3, 4]
     assert found[4] < 0.95 * found[1]
-    assert list((trained / "tensorboard").glob("events.*"))
+
+
+def test_tensorboard_shows_the_losses_of_the_metrics_file(trained: Path) -> None:
+    board = EventAccumulator(str(trained / "tensorboard")).Reload()
+    shown = {event.step: event.value for event in board.Scalars("train/loss")}
+    assert shown == pytest.approx(losses(trained), rel=1e-4)
 
 
 def test_the_record_says_exactly_what_was_trained_on_what(trained: Path, story: Path, base: Path) -> None:
@@ -65,6 +75,14 @@ def test_the_record_says_exactly_what_was_trained_on_what(trained: Path, story: 
     assert record["policy_sha256"] == manifest["policy_sha256"]
     assert record["rows_sha256"] == manifest["sha256"]["data"]
     assert record["tokens"] == manifest["format"]["settings"]
+    template = (base / "chat_template.jinja").read_text("utf-8")
+    assert record["tokens"]["template_sha256"] == hashlib.sha256(template.encode()).hexdigest()
+    assert record["tokens"]["tokenizer_sha256"] == open_engine(str(base)).tokenizer_hash
+    with LogReader(story / "log.sqlite") as reader:
+        assert record["position"] == reader.position()
+    assert record["policy_sha256"] == load_policy("default").digest
+    rows = (trained / "data" / "rows.jsonl").read_bytes()
+    assert record["rows_sha256"] == hashlib.sha256(rows).hexdigest()
     assert record["versions"]["trl"] and record["versions"]["torch"].startswith("2.13")
     assert record["settings"]["seed"] == 0
     assert record["finished"]["steps"] == 4
@@ -165,6 +183,47 @@ def test_a_resumed_run_goes_on_as_if_nothing_had_happened(
     assert "no run to resume" in train(story, base, tmp_path / "none", "--resume").output
 
 
+def test_a_run_whose_rows_or_template_are_others_is_not_gone_on_with(story: Path, base: Path, tmp_path: Path) -> None:
+    more = ["--save-steps", "1", "--batch", "2"]
+    assert train(story, base, tmp_path / "cut", "--max-steps", "1", *more).exit_code == 0
+    template = tmp_path / "other.jinja"
+    template.write_text((base / "chat_template.jinja").read_text("utf-8") + "{# other #}", "utf-8")
+    other = train(story, base, tmp_path / "cut", *more, "--resume", "--chat-template", str(template))
+    assert "another tokens" in other.output
+    rows = tmp_path / "cut" / "data" / "rows.jsonl"
+    rows.write_bytes(rows.read_bytes().replace(b'"labels":[-100', b'"labels":[-101', 1))
+    changed = train(story, base, tmp_path / "cut", "--max-steps", "2", *more, "--resume")
+    assert changed.exit_code == 1
+    assert "is not the file that the run began with" in changed.output
+
+
+def test_a_tokenizers_hash_changes_with_its_tokens(base: Path, tmp_path: Path) -> None:
+    made = AutoTokenizer.from_pretrained(base)
+    made.add_tokens(["<another>"])
+    made.save_pretrained(tmp_path)
+    assert open_engine(str(tmp_path)).tokenizer_hash != open_engine(str(base)).tokenizer_hash
+
+
+def test_merged_adapters_say_what_base_and_adapters_say(story: Path, base: Path, tmp_path: Path) -> None:
+    output = tmp_path / "lora"
+    assert train(story, base, output, "--max-steps", "2", "--lora", "4", "--learning-rate", "0.01").exit_code == 0
+    made = CliRunner().invoke(main, ["merge", str(output), "--out", str(tmp_path / "whole")])
+    assert made.exit_code == 0, made.output
+    ids = torch.tensor([read_rows(output / "data" / "rows.jsonl", "sft")["train"].columns["input_ids"][0]])
+    with torch.no_grad():
+        apart = AutoModelForCausalLM.from_pretrained(output / "model")(input_ids=ids).logits
+        whole = AutoModelForCausalLM.from_pretrained(tmp_path / "whole")(input_ids=ids).logits
+        before = AutoModelForCausalLM.from_pretrained(base)(input_ids=ids).logits
+    torch.testing.assert_close(whole, apart, rtol=1e-3, atol=1e-4)
+    assert (whole - before).abs().max() > 0.01
+    assert not (tmp_path / "whole" / "adapter_config.json").exists()
+    assert AutoTokenizer.from_pretrained(tmp_path / "whole").chat_template
+    again = CliRunner().invoke(main, ["merge", str(output), "--out", str(tmp_path / "whole")])
+    assert "is there already" in again.output
+    none = CliRunner().invoke(main, ["merge", str(base.parent), "--out", str(tmp_path / "none")])
+    assert "holds no adapters" in none.output
+
+
 def test_adapters_train_alone_and_are_saved_alone(story: Path, base: Path, tmp_path: Path) -> None:
     ran = train(story, base, tmp_path / "lora", "--max-steps", "2", "--lora", "4", "--checkpointing")
     assert ran.exit_code == 0, ran.output
@@ -200,7 +259,7 @@ def test_a_tokenizer_that_is_not_the_models_is_refused(story: Path, tmp_path: Pa
     assert "embeddings" in ran.output
 
 
-@pytest.mark.parametrize("name", ["glm", "llama3"])
+@pytest.mark.parametrize("name", ["glm", "llama3", "qwen3"])
 def test_a_model_trained_on_the_result_stops_where_it_should(tmp_path: Path, name: str) -> None:
     async def tell() -> None:
         writer = await new_log(tmp_path)
@@ -226,4 +285,7 @@ def test_a_model_trained_on_the_result_stops_where_it_should(tmp_path: Path, nam
             said = model.generate(prompt, max_new_tokens=80, do_sample=False, pad_token_id=0)[0, start:].tolist()
         assert said == row["input_ids"][start:end]
     last = [tokenizer(name).convert_ids_to_tokens(row["input_ids"][-1]) for row in rows]
-    assert last == (["<|observation|>", "<|user|>"] if name == "glm" else ["<|eot_id|>", "<|eot_id|>"])
+    assert (
+        last
+        == {"glm": ["<|observation|>", "<|user|>"], "qwen3": ["<|im_end|>"] * 2, "llama3": ["<|eot_id|>"] * 2}[name]
+    )
