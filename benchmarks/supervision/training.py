@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from apollo_train.formats.token_report import TokenReport
 from benchmarks.supervision.arms import Arm
 from benchmarks.supervision.cutting import cut
 from benchmarks.supervision.knobs import Train
 from benchmarks.supervision.words import END
+from sessions.log import events as ev
+from sessions.log.parts import Usage
 from sessions.log.reader import LogReader
 
 
@@ -58,17 +61,38 @@ def train(reader: LogReader, sessions: Sequence[str], arm: Arm, base: Path, out:
         record = run(Job("sft", reader, list(sessions), str(policy), made, settings), lambda _: None)
     except NothingToExport as error:
         raise NothingToTrain(str(error)) from error
-    _sound(made.report)
+    _sound(record["counts"])
+    as_served(reader, out / "data" / "rows.jsonl")
     done = record["finished"]
-    return TrainedOn(
-        made.report.rows, made.report.tokens, made.report.trained, done["steps"], done["metrics"]["train_loss"]
-    )
+    rows, tokens, trained = (record["counts"][name] for name in ("rows", "tokens", "trained"))
+    return TrainedOn(rows, tokens, trained, done["steps"], done["metrics"]["train_loss"])
 
 
-def _sound(report: TokenReport) -> None:
-    """Raise Unsound unless every prompt is the one that was sent, and the server counted the same tokens."""
-    lost = {reason: n for reason, n in report.dropped.items() if reason in ("prompt_differs", "prompt_missing")}
-    if lost or report.first_problem:
-        raise Unsound(f"replies that could not be written: {lost} {report.first_problem}")
-    if report.own_tokens != report.server_tokens:
-        raise Unsound(f"the server counted {report.server_tokens:,} tokens, the export {report.own_tokens:,}")
+def _sound(counts: dict[str, Any]) -> None:
+    """Raise Unsound if a reply could not be written though the policy wants it."""
+    lost = {reason: n for reason, n in counts["dropped"].items() if reason in ("prompt_differs", "prompt_missing")}
+    if lost or counts["first_problem"]:
+        raise Unsound(f"replies that could not be written: {lost} {counts['first_problem']}")
+
+
+def as_served(reader: LogReader, rows: Path) -> int:
+    """How many replies have an exact prompt. Raises Unsound if one has not the tokens that the server counted."""
+    served: dict[str, dict[str, Usage | None]] = {}
+    same = 0
+    for line in rows.read_bytes().splitlines():
+        meta = json.loads(line)["meta"]
+        if meta["prompt"] != "exact":
+            continue
+        session = meta["session"]
+        if session not in served:
+            replies = reader.events(session, kinds={"model.reply"})
+            bodies = ((str(event.step), event.body) for event in replies)
+            served[session] = {step: body.usage for step, body in bodies if isinstance(body, ev.ModelReplied)}
+        for step, start, end in meta["targets"]:
+            usage = served[session][step]
+            if usage is None or (usage.input_tokens, usage.output_tokens) != (start, end - start):
+                raise Unsound(
+                    f"step {step} of session {session}: {start} and {end - start} tokens, served were {usage}"
+                )
+            same += 1
+    return same

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import queue
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,15 +86,41 @@ def run(spec: Spec) -> Result:
     return result
 
 
+class Orders:
+    """The files that stdin names, one after the other. Whoever gives them lives as long as there is a unit to do."""
+
+    def __init__(self) -> None:
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._busy = threading.Event()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def __iter__(self) -> Iterator[Path]:
+        while line := self._lines.get():
+            self._busy.set()
+            yield Path(line.strip())
+
+    def done(self) -> None:
+        """The unit is done; what comes next may be the end."""
+        self._busy.clear()
+
+    def _read(self) -> None:
+        for line in sys.stdin:
+            self._lines.put(line)
+        self._lines.put("")
+        if self._busy.is_set():
+            os.kill(os.getpid(), signal.SIGTERM)  # nobody waits for the result, and another run may begin
+
+
 def main() -> None:
     """Do the units that stdin names."""
-    # Ended by its parent, it still stops its own host and server.
+    # Ended from outside, it still stops its own host and server.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    for line in sys.stdin:
-        file = Path(line.strip())
+    orders = Orders()
+    for file in orders:
         result = run(msgspec.json.decode(file.read_bytes(), type=Spec))
         part = file.with_name("result.part")
         part.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
+        orders.done()
         part.replace(file.with_name("result.json"))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from chain_bench import SHAPE, WORLD, bench
 
 from apollo_train.export import run_export
@@ -17,6 +18,7 @@ from benchmarks.supervision.playing import Cast, play
 from benchmarks.supervision.reviewing import flag_at_random, flag_what_is_wrong
 from benchmarks.supervision.serve import EXPERT
 from benchmarks.supervision.testing import actions_of, judge
+from benchmarks.supervision.training import Unsound, as_served
 from benchmarks.supervision.words import Words
 from sessions.log import events as ev
 
@@ -89,6 +91,27 @@ async def test_the_arms_train_what_they_say_through_the_product_s_own_export(tmp
         assert any("<advice-" in text for text in told(made["advice-kept-masked"]))
         assert not any("<advice-" in text for text in told(made["advice-dropped-masked"]))
         assert {row["meta"]["id"] for row in made["advice-dropped-masked"]} == right
+
+
+async def test_rows_with_other_tokens_than_were_served_end_the_unit(tmp_path: Path) -> None:
+    async with bench(tmp_path) as (at, url):
+        (done,) = await play(at, WORLD, Cast("base", url, "raw"), [0], tmp_path / "tasks")
+        targets = []
+        for event in at.reader.events(done.session, kinds={"model.reply"}):
+            assert isinstance(event.body, ev.ModelReplied) and event.body.usage is not None
+            start = event.body.usage.input_tokens
+            assert start is not None
+            targets.append([str(event.step), start, start + 2])
+        file = tmp_path / "rows.jsonl"
+
+        def write(found: list[list[Any]]) -> None:
+            file.write_text(json.dumps({"meta": {"session": done.session, "prompt": "exact", "targets": found}}) + "\n")
+
+        write(targets)
+        assert as_served(at.reader, file) == len(done.steps)
+        write([[step, start + 1, end + 1] for step, start, end in targets])
+        with pytest.raises(Unsound, match="step 1 of session"):
+            as_served(at.reader, file)
 
 
 def test_every_arm_has_a_policy_that_the_product_takes() -> None:
