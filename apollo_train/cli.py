@@ -13,7 +13,7 @@ import click
 
 from apollo_train.errors import TrainError
 from apollo_train.export import run_export
-from apollo_train.formats import FORMATS
+from apollo_train.formats import FORMATS, format_for
 from apollo_train.lazy import LazyGroup
 from apollo_train.policy import PRESETS, load_policy, policy_toml
 from apollo_train.preview import Preview, Span, preview
@@ -29,6 +29,12 @@ COLOURS: Final = {"trained": "green", "masked": "red", "context": "bright_black"
 
 log_option = click.option(
     "--log", type=click.Path(path_type=Path, dir_okay=False), help="The log (default: APOLLO_LOG, else yours)."
+)
+template_option = click.option(
+    "--template",
+    default="",
+    metavar="NAME|FOLDER|FILE",
+    help="The model's chat template: rows take the form it needs, or are refused if it would be misread.",
 )
 policy_option = click.option("--policy", default="default", show_default=True, metavar="FILE|PRESET")
 
@@ -81,6 +87,7 @@ def main() -> None:
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="The folder to fill.")
 @click.option("--session", "chosen", multiple=True, metavar="ID", help="Only these sessions (may be given again).")
 @click.option("--segments", default="openai", show_default=True, metavar="FORMAT", help="How segments are written.")
+@template_option
 @click.option("--position", type=int, help="Read the log only up to this event, to repeat an earlier export.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @click.option("--resume", is_flag=True, help="Go on with an export that was stopped, from the same log position.")
@@ -90,6 +97,7 @@ def build(
     out: Path,
     chosen: tuple[str, ...],
     segments: str,
+    template: str,
     position: int | None,
     overwrite: bool,
     resume: bool,
@@ -109,7 +117,7 @@ def build(
                     reader,
                     sessions,
                     rules,
-                    format_name,
+                    format_for(format_name, template),
                     out / name,
                     overwrite=overwrite,
                     position=at,

@@ -17,6 +17,7 @@ from apollo_train.counts import Counts
 from apollo_train.errors import CannotExpress, NothingToExport
 from apollo_train.formats import format_named
 from apollo_train.formats.base import Choosy, Configured, Format, Line, Reporting, Weighing
+from apollo_train.formats.fitted import note_of
 from apollo_train.judgement import Judgement
 from apollo_train.masks import masks_of
 from apollo_train.policy import FilterPolicy
@@ -44,7 +45,7 @@ def plan_export(
     """
     made = able(format_named(format), policy)
     at = reader.position() if position is None else position
-    plan = Plan(made.name, policy, at, Counts(), {}, {})
+    plan = Plan(made.name, policy, at, Counts(), {}, {}, note_of(made))
     for chosen in select(reader, sessions, None if made.unit == "event" else policy, at):
         if isinstance(chosen, LeftOut):
             plan.left_out[chosen.session] = chosen.reason
@@ -119,6 +120,7 @@ class Export:
             self.position,
             Counts(),
             {},
+            note=note_of(made),
         )
         self._progress = progress
         self._journal = out.with_name(f".{out.name}.journal")

@@ -48,7 +48,6 @@ REASONS: Final = {
     "not_in_context": "the conversation went on without this reply",
     "broken_conversation": "a call in the conversation was never answered, which loaders refuse",
     "turns_do_not_alternate": "two turns in a row of the same side, which this loader drops",
-    "text_beside_calls": "a reply with text and calls, of which this loader drops the text",
 }
 """Every reason that a mask can have, in order of precedence, and what it means to a person."""
 

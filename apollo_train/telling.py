@@ -12,6 +12,7 @@ import msgspec
 
 from apollo_train.counts import Counts
 from apollo_train.formats.base import Configured, Format, Line
+from apollo_train.formats.fitted import proof_of
 from apollo_train.policy import FilterPolicy
 from apollo_train.samples import Excluded
 
@@ -33,10 +34,12 @@ class Plan:
     per_session: dict[str, Counts]
     left_out: dict[str, str]
     """Sessions that take no part, and why."""
+    note: str = ""
+    """With which chat templates the trainer of this format was tried."""
 
     def lines(self) -> list[str]:
         """The plan for a person."""
-        return list(self.counts.lines())
+        return [*self.counts.lines(), *filter(None, [self.note])]
 
 
 @dataclass(slots=True)
@@ -54,10 +57,12 @@ class ExportReport:
     per_session: dict[str, Counts]
     left_out: dict[str, str] = field(default_factory=dict)
     sha256: str = ""
+    note: str = ""
+    """With which chat templates the trainer of this format was tried."""
 
     def lines(self) -> list[str]:
         """The report for a person."""
-        return list(self.counts.lines())
+        return [*self.counts.lines(), *filter(None, [self.note])]
 
 
 def manifest_of(report: ExportReport, policy: FilterPolicy, made: Format, hashes: Mapping[str, str]) -> dict[str, Any]:
@@ -75,6 +80,7 @@ def manifest_of(report: ExportReport, policy: FilterPolicy, made: Format, hashes
         "unseen_share": round(report.counts.unseen_share, 6),
         "sessions": {name: _short(counts) for name, counts in sorted(report.per_session.items())},
         "left_out": dict(sorted(report.left_out.items())),
+        **({"proof": proof} if (proof := proof_of(made)) else {}),
         "sha256": dict(hashes),
         "version": version(),
     }

@@ -6,9 +6,11 @@ from typing import Final
 
 from apollo_train.errors import TrainError
 from apollo_train.formats.base import Format
+from apollo_train.formats.fitted import fitted
 from apollo_train.formats.flat import FLAT
 from apollo_train.formats.llamafactory import LlamaFactoryV0, LlamaFactoryV1
 from apollo_train.formats.messages import MESSAGES
+from apollo_train.formats.proof import UnknownTemplate, family_of
 from apollo_train.formats.raw import RawFormat
 from apollo_train.formats.steps import StepsFormat
 from apollo_train.formats.trajectories import AtifFormat, TraceFormat
@@ -46,4 +48,12 @@ def format_named(name: str | Format) -> Format:
     return FORMATS[name]
 
 
-__all__ = ["FORMATS", "Format", "UnknownFormat", "format_named"]
+def format_for(name: str | Format, template: str = "") -> Format:
+    """The format for a chat template: one of docs/conformance.md by name, a model's folder, or a ``.jinja`` file.
+
+    Raises UnknownFormat or UnknownTemplate. A format whose trainer trains other tokens with it refuses when it writes.
+    """
+    return fitted(format_named(name), family_of(template))
+
+
+__all__ = ["FORMATS", "Format", "UnknownFormat", "UnknownTemplate", "format_for", "format_named"]

@@ -7,10 +7,12 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
+from apollo_train.forms import Form
 from apollo_train.policy import FilterPolicy
 from apollo_train.samples import Excluded, Source, StepSample
 from apollo_train.segments import Segment
 from apollo_train.tokens import count
+from apollo_train.writing import Data
 
 Unit = Literal["step", "segment", "event", "verdict"]
 
@@ -18,7 +20,7 @@ Unit = Literal["step", "segment", "event", "verdict"]
 class Line(msgspec.Struct, frozen=True):
     """One line of the file, without its end; what it trains, and what it had to give up."""
 
-    data: bytes
+    data: Data
     trained: int = 0
     """Replies that this line trains."""
     trained_tokens: int = 0
@@ -97,6 +99,25 @@ class Weighing(Protocol):
 
 
 @runtime_checkable
+class Shaped(Protocol):
+    """A format of messages, which a chat template renders: it can say them in another form."""
+
+    @property
+    def name(self) -> str:
+        """The format's."""
+        ...
+
+    @property
+    def form(self) -> Form:
+        """How it says them."""
+        ...
+
+    def shaped(self, form: Form) -> Format:
+        """The same format, its messages in this form."""
+        ...
+
+
+@runtime_checkable
 class Choosy(Protocol):
     """A format that cannot express every policy."""
 
@@ -115,7 +136,7 @@ def whole_replies_only(name: str, policy: FilterPolicy) -> str:
     )
 
 
-def line_of(data: bytes, sample: StepSample) -> Line:
+def line_of(data: Data, sample: StepSample) -> Line:
     """The line of a step sample, with what it counts."""
     tokens = count(sample.mask)
     return Line(
@@ -133,7 +154,7 @@ def line_of(data: bytes, sample: StepSample) -> Line:
     )
 
 
-def line_of_segment(data: bytes, segment: Segment) -> Line:
+def line_of_segment(data: Data, segment: Segment) -> Line:
     """The line of a segment, with what it counts."""
     counts = [count(mask) for mask in segment.masks]
     return Line(

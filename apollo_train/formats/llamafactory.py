@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from apollo_train.chat import Chat, dumps
 from apollo_train.formats.base import Line, Unit, line_of, line_of_segment, whole_replies_only
 from apollo_train.formats.messages import broken_by
+from apollo_train.forms import PLAIN, Form
 from apollo_train.policy import FilterPolicy
 from apollo_train.samples import Excluded, Source, StepSample, steps_of
 from apollo_train.segments import Segment, segments_of
 
 
+@dataclass(frozen=True)
 class LlamaFactoryV1:
     """``messages`` whose ``content`` is a list of parts; ``loss_weight`` on every message carries the row's weight."""
 
-    name = "llamafactory-v1"
-    version = 1
+    name: str = "llamafactory-v1"
+    version: int = 1
     unit: Unit = "segment"
-    about = "content parts and a loss_weight per message (LLaMA-Factory v1)"
-    weighs = True
+    about: str = "content parts and a loss_weight per message (LLaMA-Factory v1)"
+    weighs: bool = True
     """The trainer reads the weight itself: nothing needs to be written twice."""
+    form: Form = PLAIN
+
+    def shaped(self, form: Form) -> LlamaFactoryV1:
+        """The same, for a template that needs another form."""
+        return replace(self, form=form)
 
     def refusal(self, policy: FilterPolicy) -> str:
         """Parts of a reply cannot be masked."""
@@ -30,7 +38,7 @@ class LlamaFactoryV1:
 
     def lines(self, source: Source) -> Iterator[Line | Excluded]:
         """A line per segment of the session that trains anything."""
-        for segment in segments_of(source):
+        for segment in self.form.segments(segments_of(source), source):
             if isinstance(segment, Excluded):
                 yield segment
             elif broken_by(segment.messages):
@@ -51,13 +59,19 @@ class LlamaFactoryV1:
         return {**row, "prefix_checked": segment.meta["prefix_checked"], "meta": segment.meta}
 
 
+@dataclass(frozen=True)
 class LlamaFactoryV0:
     """``conversations`` of alternating turns, the last of which is the target (``mask_history: true``)."""
 
-    name = "llamafactory-v0"
-    version = 1
+    name: str = "llamafactory-v0"
+    version: int = 2
     unit: Unit = "step"
-    about = "ShareGPT step samples for mask_history (LLaMA-Factory v0)"
+    about: str = "ShareGPT step samples for mask_history (LLaMA-Factory v0)"
+    form: Form = PLAIN
+
+    def shaped(self, form: Form) -> LlamaFactoryV0:
+        """The same, for a template that needs another form."""
+        return replace(self, form=form)
 
     def refusal(self, policy: FilterPolicy) -> str:
         """Parts of a reply cannot be masked."""
@@ -65,7 +79,7 @@ class LlamaFactoryV0:
 
     def lines(self, source: Source) -> Iterator[Line | Excluded]:
         """A line per trained reply that the loader would not drop or change without a word."""
-        for sample in steps_of(source):
+        for sample in self.form.steps(steps_of(source)):
             if isinstance(sample, Excluded):
                 yield sample
                 continue
@@ -83,8 +97,6 @@ class LlamaFactoryV0:
         for at, chat in enumerate(messages):
             if (chat["role"] == "assistant") != bool(at % 2):
                 return "turns_do_not_alternate"
-            if chat.get("tool_calls") and chat["content"].strip():
-                return "text_beside_calls"
             turns.append(_turn(chat))
         tools = dumps([tool["function"] for tool in sample.tools]).decode() if sample.tools else ""
         return {"conversations": turns, "system": system, "tools": tools, "meta": sample.meta}
@@ -96,7 +108,10 @@ def _turn(chat: Chat) -> Chat:
     match chat["role"]:
         case "assistant" if chat.get("tool_calls"):
             calls = [{"name": call["name"], "arguments": call["arguments"]} for call in _calls(chat)]
-            return {"from": "function_call", "value": thought + dumps(calls[0] if len(calls) == 1 else calls).decode()}
+            said = dumps(calls[0] if len(calls) == 1 else calls).decode()
+            if chat["content"].strip():  # the loader takes what is between these for the calls, and keeps the rest
+                said = f"{chat['content']}\n<tool_call>{said}</tool_call>"
+            return {"from": "function_call", "value": thought + said}
         case "assistant":
             return {"from": "gpt", "value": thought + chat["content"]}
         case "tool":

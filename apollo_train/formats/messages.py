@@ -7,13 +7,16 @@ tools are, and in small habits of their loaders.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any, Final, Literal, Self
 
 from apollo_train.chat import Chat, dumps
 from apollo_train.context import Turn
 from apollo_train.errors import CannotExpress
 from apollo_train.formats.base import Line, Unit, line_of_segment, whole_replies_only
+from apollo_train.forms import PLAIN, Form
+from apollo_train.masks import ReplyMask
 from apollo_train.policy import FilterPolicy
 from apollo_train.samples import Excluded, Source
 from apollo_train.segments import Segment, segments_of
@@ -34,8 +37,15 @@ class MessageFormat:
     """Write null, not an empty text, where a reply is nothing but calls."""
     others: Chat = field(default_factory=dict)
     """What is put into each message that is no reply."""
+    alternate: bool = False
+    """The loader wants a reply between a tool result and a user turn: it stops at rows that have none there."""
     version: int = 1
     unit: Unit = "segment"
+    form: Form = PLAIN
+
+    def shaped(self, form: Form) -> Self:
+        """The same, for a template that needs another form."""
+        return replace(self, form=form)
 
     def refusal(self, policy: FilterPolicy) -> str:
         """Parts of a reply cannot be masked."""
@@ -43,13 +53,16 @@ class MessageFormat:
 
     def lines(self, source: Source) -> Iterator[Line | Excluded]:
         """A line per segment of the session that trains anything."""
-        for segment in segments_of(source):
+        for segment in self.form.segments(segments_of(source), source):
             if isinstance(segment, Excluded):
                 yield segment
             elif broken_by(segment.messages):
                 yield from (source.excluded(mask, "broken_conversation") for mask in segment.masks)
             else:
-                yield line_of_segment(self.row(segment), segment)
+                kept, after = _alternating(segment) if self.alternate else (segment, [])
+                yield from (source.excluded(mask, "turns_do_not_alternate") for mask in after)
+                if kept is not None:
+                    yield line_of_segment(self.row(kept), kept)
 
     def row(self, segment: Segment) -> bytes:
         """The row of one segment."""
@@ -106,7 +119,15 @@ MESSAGES: Final = (
     MessageFormat(
         "openai", "chat JSONL with weight 0 or 1 per reply (OpenAI style)", _marks(**_WEIGHT), null_content=True
     ),
-    MessageFormat("ms-swift", "the same with a boolean loss (ms-swift)", _marks(**_LOSS), "text"),
+    MessageFormat(
+        "ms-swift",
+        "the same with a boolean loss, reasoning in the text (ms-swift)",
+        _marks(**_LOSS),
+        "text",
+        version=2,
+        form=Form(think="<think>\n{}\n</think>\n\n"),
+        alternate=True,
+    ),
     MessageFormat("axolotl", "the same with a boolean train (Axolotl)", _marks(**_TRAIN)),
     MessageFormat(
         "slime", "the same with step_loss_mask 0 or 1, tools in metadata (slime)", _marks(**_STEP), "metadata"
@@ -116,6 +137,8 @@ MESSAGES: Final = (
         "the same with a boolean trainable on every message (Tinker, CUSTOMIZED)",
         _marks(trainable=(True, False)),
         others={"trainable": False},
+        version=2,
+        form=Form(parts=True),
     ),
     EveryReply("verl", "whole segments without a mask; refuses where a reply is masked (verl)", _marks()),
 )
@@ -126,6 +149,20 @@ def _tools(tools: list[dict[str, Any]], where: Tools) -> tuple[bytes, bytes]:
     if where == "metadata":
         return b"metadata", dumps({"tools": tools})
     return b"tools", dumps(dumps(tools).decode()) if where == "text" else dumps(tools)
+
+
+def _alternating(segment: Segment) -> tuple[Segment | None, list[ReplyMask]]:
+    """The segment up to the first user turn right after a tool result, None if it trains nothing; and what is lost."""
+    roles = [turn.chat["role"] for turn in segment.turns]
+    end = next((at for at, pair in enumerate(pairwise(roles), 1) if pair == ("tool", "user")), len(roles))
+    if end == len(roles):
+        return segment, []
+    trained = segment.trained[:end].count(True)
+    kept, lost = segment.masks[:trained], segment.masks[trained:]
+    if not kept:
+        return None, lost
+    last = max(at for at, flag in enumerate(segment.trained[:end]) if flag is not None) + 1
+    return replace(segment, turns=segment.turns[:last], trained=segment.trained[:last], masks=kept), lost
 
 
 def broken_by(messages: list[Chat]) -> str:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from apollo_train.chat import Chat, dumps
 from apollo_train.formats.base import Line, Unit, line_of, whole_replies_only
 from apollo_train.formats.steps import tools_text
+from apollo_train.forms import PLAIN, Form, Said
 from apollo_train.policy import FilterPolicy
 from apollo_train.preferences import Refused, pairs_of, verdicts_of
 from apollo_train.samples import Excluded, Source, StepSample
 
 
+@dataclass(frozen=True)
 class DpoFormat:
     """``prompt``, ``chosen``, ``rejected``: what was flagged and what was done instead, at the prompt before advice."""
 
-    name = "dpo"
-    version = 1
+    name: str = "dpo"
+    version: int = 1
     unit: Unit = "verdict"
-    about = "prompt, chosen, rejected: flagged replies and their redo at the same prompt (TRL's DPO)"
+    form: Form = PLAIN
+    about: str = "prompt, chosen, rejected: flagged replies and their redo at the same prompt (TRL's DPO)"
+
+    def shaped(self, form: Form) -> DpoFormat:
+        """The same, for a template that needs another form."""
+        return replace(self, form=form)
 
     def refusal(self, policy: FilterPolicy) -> str:
         """A pair is of whole replies."""
@@ -28,31 +36,46 @@ class DpoFormat:
         """A line per pair; the twin file has each flagged reply that makes none, and why."""
         for pair in pairs_of(source):
             if isinstance(pair, Refused):
-                session, _, step = pair.id.partition(":")
-                yield Excluded(pair.id, session, step, pair.reason, 0)
+                yield _excluded(pair)
                 continue
-            both = _list(pair.chosen.completion), _list(pair.rejected.completion)
-            yield line_of(_row(pair.rejected, b'"chosen":%b,"rejected":%b' % both), pair.chosen)
+            said: Said = {}
+            chosen, rejected = (self.form.step(sample, said) for sample in (pair.chosen, pair.rejected))
+            both = _list(chosen.completion), _list(rejected.completion)
+            yield line_of(_row(rejected, b'"chosen":%b,"rejected":%b' % both), chosen)
 
 
+@dataclass(frozen=True)
 class KtoFormat:
     """``prompt``, ``completion``, ``label``: replies that a human flagged bad or marked good."""
 
-    name = "kto"
-    version = 1
+    name: str = "kto"
+    version: int = 1
     unit: Unit = "verdict"
-    about = "prompt, completion, label: replies that humans flagged or marked good (TRL's KTO)"
+    form: Form = PLAIN
+    about: str = "prompt, completion, label: replies that humans flagged or marked good (TRL's KTO)"
+
+    def shaped(self, form: Form) -> KtoFormat:
+        """The same, for a template that needs another form."""
+        return replace(self, form=form)
 
     def refusal(self, policy: FilterPolicy) -> str:
         """A verdict is on a whole reply."""
         return whole_replies_only(self.name, policy)
 
     def lines(self, source: Source) -> Iterator[Line | Excluded]:
-        """A line per judged reply."""
+        """A line per judged reply; the twin file has the disputed ones."""
         for verdict in verdicts_of(source):
+            if isinstance(verdict, Refused):
+                yield _excluded(verdict)
+                continue
             label = b"true" if verdict.good else b"false"
-            data = _row(verdict.sample, b'"completion":%b,"label":%b' % (_list(verdict.sample.completion), label))
-            yield line_of(data, verdict.sample)
+            sample = self.form.step(verdict.sample, {})
+            yield line_of(_row(sample, b'"completion":%b,"label":%b' % (_list(sample.completion), label)), sample)
+
+
+def _excluded(refused: Refused) -> Excluded:
+    session, _, step = refused.id.partition(":")
+    return Excluded(refused.id, session, step, refused.reason, 0)
 
 
 def _row(sample: StepSample, middle: bytes) -> bytes:

@@ -19,6 +19,12 @@ from sessions.plain import plain_line
 @click.option(
     "--format", "format_", default="steps", show_default=True, metavar="FORMAT", help="docs/formats.md lists them."
 )
+@click.option(
+    "--template",
+    default="",
+    metavar="NAME|FOLDER|FILE",
+    help="The model's chat template: rows take the form it needs, or are refused if it would be misread.",
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The file to write.")
 @click.option("--session", "chosen", multiple=True, metavar="ID", help="Only these sessions (may be given again).")
 @click.option("--policy", metavar="FILE|PRESET", default="default", show_default=True)
@@ -30,6 +36,7 @@ from sessions.plain import plain_line
 def export(
     cli: Cli,
     format_: str,
+    template: str,
     out: Path,
     chosen: tuple[str, ...],
     policy: str,
@@ -40,9 +47,11 @@ def export(
 ) -> None:
     """Write training data from the log, with a manifest beside it. Same position and policy: same bytes."""
     from apollo_train.export import run_export
+    from apollo_train.formats import format_for
     from apollo_train.policy import load_policy
 
     reader = reader_of(cli)
+    made = format_for(format_, template)
     sessions = [reader.find(prefix) for prefix in chosen] or None
 
     def tell(done: int, total: int) -> None:
@@ -50,7 +59,7 @@ def export(
             click.echo(msgspec.json.encode({"done": done, "total": total}).decode(), err=True)
 
     report = run_export(
-        reader, sessions, load_policy(policy), format_, out.resolve(), overwrite=overwrite, progress=tell, resume=resume
+        reader, sessions, load_policy(policy), made, out.resolve(), overwrite=overwrite, progress=tell, resume=resume
     )
     _record(cli, report)
     if as_json:

@@ -1,8 +1,9 @@
 """The files that other trainers are handed, and which token positions they must train.
 
 In the trainers' environment, ``python tests/conformance/cases.py FOLDER`` writes for each of four templates a
-tokenizer, our files in every format, and ``expected.json``. The session has one flagged reply in its middle, whose loss
-must not come back.
+tokenizer, our files in every format as ``--template`` writes them (also where the exporter knows better and refuses),
+and ``expected.json``. One session has a flagged reply in its middle, whose loss must not come back; in the other one
+an advisor speaks between two steps, where templates that drop earlier reasoning go wrong.
 """
 
 from __future__ import annotations
@@ -11,26 +12,50 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
+import trainlog
 from tiny_models import TEMPLATES, renderer, tiny_llama, tokenizer
-from trainlog import Teller, new_log
+from trainlog import OTHER, Teller, new_log
 
 from apollo_train.errors import CannotExpress, NothingToExport
 from apollo_train.export import run_export
 from apollo_train.formats import FORMATS
+from apollo_train.formats.base import Shaped
+from apollo_train.formats.fitted import form_for
 from apollo_train.formats.tokens import TokensFormat
-from apollo_train.policy import FilterPolicy, TargetRules
+from apollo_train.policy import PRESETS, FilterPolicy, TargetRules
+from apollo_train.templates.packing import Packing
 from sessions.log import events as ev
 from sessions.log.reader import LogReader
 
 POLICY = FilterPolicy(targets=TargetRules(text_only=True))
+EVERYTHING = ("verl",)
+"""Formats without any mask: their file holds the same sessions with no flag applied, and is compared with that."""
+
+PACKINGS: Final[tuple[tuple[str, Packing, FilterPolicy], ...]] = (
+    ("steps", "steps", POLICY),
+    ("rounds", "rounds", POLICY),
+    ("everything", "rounds", PRESETS["everything"]),
+)
+"""What rows must come to: by name, how replies share them, and by which policy."""
+
+
+def _tool(name: str, about: str, **takes: str) -> dict[str, Any]:
+    properties = {key: {"type": kind, "description": f"The {key}."} for key, kind in takes.items()}
+    parameters = {"type": "object", "properties": properties, "required": list(takes)}
+    return {"type": "function", "function": {"name": name, "description": about, "parameters": parameters}}
+
+
+TOOLS = [_tool("run", "Run a command.", command="string"), _tool("wait", "Do nothing.", seconds="number")]
+"""Two that take different arguments: a loader that merges the columns of different objects is found out."""
 
 
 async def tell(folder: Path, name: str) -> None:
-    """Four replies, the second flagged; all that a template cannot say is left out of its session."""
+    """Four replies, the second flagged; then advice after a step. What a template cannot say is left out."""
+    trainlog.TOOLS = TOOLS
     writer = await new_log(folder)
     told = await Teller(writer).begin("Make it learn.")
     thinks = name in ("qwen3", "glm")
@@ -46,18 +71,32 @@ async def tell(folder: Path, name: str) -> None:
     else:
         await told.act("ls", "a b", **more("Look first.", "I look." if thinks else ""))
         await told.act("kill 7", "dead", **more("Too slow."))
+        await told.reply(("wait", '{"seconds": 9}'), **more("Let it run."))
+        await told.result(1, "9 s")
         await told.act("cat a", "xx", **more("Read it."))
         await told.reply(**more("Finish.", "All is done."))
     await told.flag(ev.Target(2))
+    told = await Teller(writer, OTHER).begin("Find the fault.")
+    if name == "gemma":
+        await told.reply(text="I look.")
+    else:
+        await told.act("cat log", "loss 9", **more("Where is it?"))
+    await told.advise("Look at the rate.")
+    if name != "gemma":
+        await told.act("cat rate", "0.1", **more("They are right.", "I look there." if thinks else ""))
+    await told.reply(**more("Found.", "It is too high."))
     await writer.close()
 
 
-def export(reader: LogReader, case: Path, form: str) -> None:
-    """One file; where the exporter itself refuses, its words instead."""
+def export(reader: LogReader, case: Path, name: str) -> None:
+    """One file; where the format itself refuses, its words instead."""
+    made = FORMATS[name]
+    if isinstance(made, Shaped):
+        made = made.shaped(form_for(made, case.name))
     try:
-        run_export(reader, None, POLICY, form, case / f"{form}.jsonl")
+        run_export(reader, None, PRESETS["everything"] if name in EVERYTHING else POLICY, made, case / f"{name}.jsonl")
     except (CannotExpress, NothingToExport) as problem:
-        (case / f"{form}.refused").write_text(str(problem))
+        (case / f"{name}.refused").write_text(str(problem))
 
 
 def write(folder: Path) -> None:
@@ -69,24 +108,19 @@ def write(folder: Path) -> None:
         tokenizer(name).save_pretrained(case / "model")
         tiny_llama(len(tokenizer(name))).save_pretrained(case / "model")
         with LogReader(case / "log.sqlite") as reader:
-            for packing in ("steps", "rounds"):
-                run_export(
-                    reader,
-                    None,
-                    POLICY,
-                    TokensFormat(renderer(name), packing, attention_mask=True),
-                    case / f"{packing}.tokens.jsonl",
-                )  # type: ignore[arg-type]  # a literal
+            for key, packing, policy in PACKINGS:
+                tokens = TokensFormat(renderer(name), packing, attention_mask=True)
+                run_export(reader, None, policy, tokens, case / f"{key}.tokens.jsonl")
             for form, made in FORMATS.items():
                 if made.unit in ("step", "segment"):
                     export(reader, case, form)
-        rows = {p: [json.loads(x) for x in (case / f"{p}.tokens.jsonl").open()] for p in ("steps", "rounds")}
+        rows = {key: [json.loads(x) for x in (case / f"{key}.tokens.jsonl").open()] for key, _, _ in PACKINGS}
         expected = {
-            packing: [
+            key: [
                 {"ids": row["input_ids"], "trained": [n for n, x in enumerate(row["labels"]) if x != -100]}
                 for row in found
             ]
-            for packing, found in rows.items()
+            for key, found in rows.items()
         }
         (case / "expected.json").write_text(json.dumps(expected))
 

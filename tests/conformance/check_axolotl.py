@@ -11,10 +11,17 @@ import datasets
 from axolotl.utils.collators.batching import DataCollatorForSeq2Seq
 from axolotl.utils.data.wrappers import get_dataset_wrapper
 from axolotl.utils.dict import DictDefault
-from compare import Labelled, rows, table, verdict
+from compare import Labelled, ours, rows, table, verdict
 from transformers import AutoTokenizer
 
-EOT = {"llama3": "<|eot_id|>", "qwen3": "<|im_end|>", "glm": "<|user|>", "gemma": "<end_of_turn>"}
+EOT = {
+    "llama3": ["<|eot_id|>"],
+    "qwen3": ["<|im_end|>"],
+    "glm": ["<|user|>", "<|observation|>"],
+    "gemma": ["<end_of_turn>"],
+}
+FIELDS = {key: key for key in ("role", "content", "reasoning_content", "tool_calls", "tool_call_id")}
+"""Named, because its analysis of GLM's template finds no fields of a message."""
 
 
 def collated(tokenizer: Any, prepared: Any) -> Iterator[Labelled]:
@@ -31,7 +38,7 @@ def config(case: Path, **more: Any) -> tuple[Any, Any]:
     dataset = DictDefault({"path": str(case), "type": "chat_template", **more})
     whole = DictDefault(
         {"sequence_len": 8192, "train_on_inputs": False, "chat_template": "tokenizer_default", "dataset_num_proc": 1,
-         "eot_tokens": [EOT[case.name]], "datasets": [dataset]}
+         "eot_tokens": EOT[case.name], "datasets": [dataset]}
     )  # fmt: skip
     return whole, dataset
 
@@ -51,10 +58,10 @@ def tokens(case: Path) -> str:
 def segments(case: Path) -> str:
     """Our file with a boolean `train` per reply, read as a user's configuration would."""
     tokenizer = AutoTokenizer.from_pretrained(case / "model")
-    given = datasets.load_dataset("json", data_files=str(case / "axolotl.jsonl"), split="train")
+    given = datasets.load_dataset("json", data_files=str(ours(case, "axolotl")), split="train")
     whole, dataset = config(
         case, field_messages="messages", roles_to_train=["assistant"], message_field_training="train",
-        train_on_eos="turn",
+        train_on_eos="turn", message_property_mappings=FIELDS,
     )  # fmt: skip
     prepared, _ = get_dataset_wrapper(dataset, tokenizer, whole, "chat_template", given)
     return verdict(case, "rounds", collated(tokenizer, prepared), tokenizer.decode)

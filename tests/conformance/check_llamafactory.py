@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
-from compare import Labelled, rows, table, verdict
+from compare import Labelled, ours, rows, table, verdict
 from transformers import AutoTokenizer
 
 TEMPLATES_V0 = {"llama3": "llama3", "qwen3": "qwen3", "glm": "glm4_moe", "gemma": "gemma"}
@@ -53,13 +53,10 @@ def steps(case: Path) -> str:
     from llamafactory.hparams import DataArguments, ModelArguments
     from transformers import Seq2SeqTrainingArguments
 
-    refused = case / "llamafactory-v0.refused"
-    if refused.exists():
-        return f"our exporter refuses: {refused.read_text()[:90]}"
     tokenizer = AutoTokenizer.from_pretrained(case / "model")
     with tempfile.TemporaryDirectory() as folder:
         columns = {"messages": "conversations", "system": "system", "tools": "tools"}
-        entry = {"file_name": str(case / "llamafactory-v0.jsonl"), "formatting": "sharegpt", "columns": columns}
+        entry = {"file_name": str(ours(case, "llamafactory-v0")), "formatting": "sharegpt", "columns": columns}
         (Path(folder) / "dataset_info.json").write_text(json.dumps({"apollo": entry}))
         arguments: Any = DataArguments(
             dataset="apollo", dataset_dir=folder, template=TEMPLATES_V0[case.name], mask_history=True, cutoff_len=8192
@@ -80,7 +77,7 @@ def segments(case: Path) -> str:
     from llamafactory.v1.core.utils.rendering import Renderer
 
     tokenizer = AutoTokenizer.from_pretrained(case / "model")
-    engine = DataEngine(str(case / "llamafactory-v1.jsonl"))
+    engine = DataEngine(str(ours(case, "llamafactory-v1")))
     template = "qwen3" if case.name == "qwen3" else "chatml"
     made = Renderer(template=template, processor=tokenizer).process_samples([engine[at] for at in range(len(engine))])
     return verdict(case, "rounds", list(_labelled(made)), tokenizer.decode)

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import datasets
-from compare import rows, table, verdict
+from compare import ours, rows, table, verdict
 from swift.dataset import load_dataset
 from swift.model import get_processor
 from swift.pipelines.utils import get_cached_dataset
@@ -22,7 +22,7 @@ def segments(case: Path) -> str:
     processor = get_processor(str(case / "model"), model_type="llama")
     template = get_template(processor, template_type=TEMPLATES[case.name], max_length=8192)
     template.set_mode("train")
-    data, _ = load_dataset([str(case / "ms-swift.jsonl")], split_dataset_ratio=0.0, num_proc=1)
+    data, _ = load_dataset([str(ours(case, "ms-swift"))], split_dataset_ratio=0.0, num_proc=1)
     found = []
     for row in data:
         batch = template.data_collator([template.encode(dict(row))])

@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from compare import rows, table, verdict
+from compare import ours, rows, table, verdict
 from renderers import configs, create_renderer
 from renderers.base import build_training_sample
 from transformers import AutoTokenizer
@@ -25,7 +25,7 @@ def segments(case: Path) -> str:
     tokenizer = AutoTokenizer.from_pretrained(case / "model")
     renderer = create_renderer(tokenizer, CONFIGS[case.name]())
     found = []
-    for row in rows(case / "messages.jsonl"):
+    for row in rows(ours(case, "messages")):
         mask = [int(message.get("weight", 0)) for message in row["messages"]]
         messages = [{key: message[key] for key in KEYS if key in message} for message in row["messages"]]
         tools = json.loads(row["tools"]) if row.get("tools") else None

@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from compare import Labelled, rows, table, verdict
+from compare import Labelled, ours, rows, table, verdict
 
 
-def collated(case: Path, columns: list[dict[str, Any]], **more: Any) -> Iterator[Labelled]:
+def collated(case: Path, data: Any, **more: Any) -> Iterator[Labelled]:
     """Each row as the trainer's data loader gives it to the model, without the padding."""
-    import datasets
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import SFTConfig, SFTTrainer
 
@@ -24,7 +23,6 @@ def collated(case: Path, columns: list[dict[str, Any]], **more: Any) -> Iterator
             report_to="none", train_sampling_strategy="sequential", **more,
         )  # fmt: skip
         model = AutoModelForCausalLM.from_pretrained(case / "model")
-        data = datasets.Dataset.from_list(columns)
         trainer = SFTTrainer(model=model, args=config, train_dataset=data, processing_class=tokenizer)
         for batch in trainer.get_train_dataloader():
             for at in range(len(batch["input_ids"])):
@@ -43,19 +41,27 @@ def tokens(packing: str) -> Any:
     """Our token rows."""
 
     def check(case: Path) -> str:
+        import datasets
+
         given = [{key: row[key] for key in ("input_ids", "labels")} for row in rows(case / f"{packing}.tokens.jsonl")]
-        return verdict(case, packing, collated(case, given), decoder(case))
+        return verdict(case, packing, collated(case, datasets.Dataset.from_list(given)), decoder(case))
 
     return check
 
 
 def steps(case: Path) -> str:
     """Our step rows, rendered by TRL with the model's own template."""
-    given = [{key: row[key] for key in ("prompt", "completion", "tools")} for row in rows(case / "steps.jsonl")]
+    import datasets
+
+    # Its JSON reader keeps the arguments of different calls apart; `Dataset.from_list` would merge them.
+    given = datasets.load_dataset(
+        "json", data_files=str(ours(case, "steps")), split="train", cache_dir=str(case / "cache")
+    )
+    given = given.select_columns(["prompt", "completion", "tools"])
     return verdict(case, "steps", collated(case, given), decoder(case))
 
 
-CHECKS = {"tokens, rounds": tokens("rounds"), "tokens, steps": tokens("steps"), "steps": steps}
+CHECKS = {"tokens": tokens("rounds"), "tokens, unpacked": tokens("steps"), "steps": steps}
 
 if __name__ == "__main__":
     table("TRL", Path(sys.argv[1]), CHECKS)

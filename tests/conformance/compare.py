@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 Labelled = tuple[Sequence[int], Sequence[int]]
 """Token ids and labels of one row, as they come out of a trainer's collator."""
 
+MOST = 3
+"""Texts of one kind that a line of the table names."""
 NAMES = ("llama3", "qwen3", "glm", "gemma")
 
 
@@ -29,29 +31,42 @@ def verdict(case: Path, packing: str, theirs: Iterable[Labelled], decode: Callab
     wanted = expected(case, packing)
     found = [(list(ids), [at for at, label in enumerate(labels) if label != -100]) for ids, labels in theirs]
     if len(found) != len(wanted):
-        return f"{len(found)} rows of {len(wanted)}"
-    problems: set[str] = set()
+        return f"has {len(found)} rows of {len(wanted)}"
+    problems: dict[str, list[str]] = {}
     for want, (ids, trained) in zip(wanted, found, strict=True):
-        problems |= _problems(want, ids, trained, decode)
-    return "; ".join(sorted(problems)) or "equal"
+        for kind, texts in _problems(want, ids, trained, decode):
+            problems.setdefault(kind, []).extend(texts)
+    unique = {kind: list(dict.fromkeys(texts)) for kind, texts in problems.items()}
+    return "; ".join(f"{kind} {', '.join(texts[:MOST])}" for kind, texts in unique.items()) or "equal"
 
 
-def _problems(want: dict[str, Any], ids: list[int], trained: list[int], decode: Callable[[list[int]], str]) -> set[str]:
+def _problems(
+    want: dict[str, Any], ids: list[int], trained: list[int], decode: Callable[[list[int]], str]
+) -> Iterator[tuple[str, list[str]]]:
+    """What is wrong with a row, and the texts that it is wrong about."""
     shared = min(len(ids), len(want["ids"]))
     if ids[:shared] != want["ids"][:shared]:
         at = next(n for n in range(shared) if ids[n] != want["ids"][n])
         said, wanted = (_short(decode(row[at : at + 12])) for row in (ids, want["ids"]))
-        return {f"other text from token {at}: {said} for {wanted}"}
-    if trained == want["trained"]:
-        return set()
-    extra = sorted(set(trained) - set(want["trained"]))
-    missing = sorted(set(want["trained"]) - set(trained))
-    said = set()
-    if extra:
-        said.add(f"also trains {_short(decode([ids[n] for n in extra]))}")
-    if missing:
-        said.add(f"does not train {_short(decode([want['ids'][n] for n in missing]))}")
-    return said
+        yield "has other text:", [f"{said} for {wanted}"]
+        return
+    for kind, places, row in (
+        ("also trains", set(trained) - set(want["trained"]), ids),
+        ("does not train", set(want["trained"]) - set(trained), want["ids"]),
+    ):
+        if places:
+            yield kind, [_short(decode([row[n] for n in run])) for run in _runs(sorted(places))]
+
+
+def _runs(places: list[int]) -> list[list[int]]:
+    """Places in stretches without a gap."""
+    runs: list[list[int]] = []
+    for at in places:
+        if runs and runs[-1][-1] == at - 1:
+            runs[-1].append(at)
+        else:
+            runs.append([at])
+    return runs
 
 
 def _short(text: str) -> str:
@@ -59,15 +74,39 @@ def _short(text: str) -> str:
     return shown if len(shown) <= 60 else f"{shown[:40]}…{shown[-16:]}"
 
 
-def table(trainer: str, folder: Path, checks: dict[str, Callable[[Path], str]]) -> list[str]:
-    """Run every check on every template and print the table's lines; a refusal of theirs is a result too."""
-    lines = []
+def ours(case: Path, form: str) -> Path:
+    """The file of this format. Raises Refused where our own exporter wrote none."""
+    refused = case / f"{form}.refused"
+    if refused.exists():
+        raise Refused(refused.read_text().split(":")[0])
+    return case / f"{form}.jsonl"
+
+
+def left_out(case: Path, form: str) -> str:
+    """Why our own exporter left out replies that are no target of the mask's, in brackets; "" if it left out none."""
+    twin = case / f"{form}.jsonl.excluded.jsonl"
+    reasons = {row["reason"] for row in rows(twin)} - {"flagged"} if twin.exists() else set()
+    return f" ({', '.join(sorted(reasons))})" if reasons else ""
+
+
+class Refused(Exception):
+    """The format itself cannot say these masks."""
+
+
+def table(trainer: str, folder: Path, checks: dict[str, Callable[[Path], str]]) -> None:
+    """Run every check on every template and print the table's lines; a refusal of theirs is a result too.
+
+    ``FOLDER/results.json`` holds the same for ``record.py``.
+    """
+    results = []
     for what, check in checks.items():
         for name in NAMES:
             try:
-                said = check(folder / name)
+                said = check(folder / name) + left_out(folder / name, what)
+            except Refused as problem:
+                said = f"our exporter refuses: {problem}"
             except Exception as problem:  # whatever a foreign loader says no with is its verdict
                 said = f"refuses: {type(problem).__name__}: {(str(problem).strip() or '-').splitlines()[0][:110]}"
-            lines.append(f"| {trainer} | {what} | {name} | {said} |")
-            print(lines[-1], flush=True)
-    return lines
+            results.append({"trainer": trainer, "format": what, "template": name, "says": said})
+            print(f"| {trainer} | {what} | {name} | {said} |", flush=True)
+    (folder / "results.json").write_text(json.dumps(results))

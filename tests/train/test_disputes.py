@@ -23,8 +23,8 @@ STEPS = [name for name, made in FORMATS.items() if made.unit == "step"]
 PREFERENCES = ["dpo", "kto"]
 
 
-async def disputed(told: Teller) -> None:
-    """Of the second reply's two calls one is disputed; the third reply follows it."""
+async def disputed(told: Teller, advice: str = "") -> None:
+    """Of the second reply's two calls one is disputed; the third reply follows it, after advice if there is any."""
     await told.act("ls", reasoning="Look.")
     calls = [("run", json.dumps({"command": command})) for command in ("pwd", WORD)]
     await told.reply(*calls, reasoning="Both.")
@@ -32,7 +32,8 @@ async def disputed(told: Teller) -> None:
     await told.refuse(2, why="skipped_for_advice", shown="skipped")
     await told.flag(ev.Target(2, "call", 2), actor="human:ann")
     await told.flag(ev.Target(2), actor="human:bob", verdict="good")
-    await told.advise("Look elsewhere.", "strategy")
+    if advice:
+        await told.advise(advice, "strategy")
     await told.act("make", reasoning="On.")
     await told.flag(ev.Target(3), verdict="good")
     await told.tell(ev.StateChanged(state="finished"))
@@ -85,7 +86,7 @@ async def test_a_disputed_reply_is_no_step_sample_but_context_of_the_next(
 async def test_a_dispute_is_no_verdict_for_preference_data(
     told: Teller, reader: LogReader, tmp_path: Path, name: str
 ) -> None:
-    await disputed(told)
+    await disputed(told, "Look elsewhere.")
     # One more flag, that nobody disputes, so that there is a row besides.
     await told.reply(("run", '{"command":"rm"}'), reasoning="Away.")
     await told.refuse(1, why="skipped_for_advice", shown="skipped")

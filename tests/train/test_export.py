@@ -38,7 +38,7 @@ def weights(row: dict[str, Any], field: str) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("name", "field", "yes"), [("openai", "weight", 1), ("ms-swift", "loss", True), ("axolotl", "train", True)]
+    ("name", "field", "yes"), [("openai", "weight", 1), ("messages", "loss", True), ("axolotl", "train", True)]
 )
 async def test_weights_are_0_exactly_for_the_flagged_and_the_malformed(
     told: Teller, reader: LogReader, tmp_path: Path, name: str, field: str, yes: Any
@@ -50,7 +50,7 @@ async def test_weights_are_0_exactly_for_the_flagged_and_the_malformed(
     assert all(field not in message for message in row["messages"] if message["role"] != "assistant")
     assert row["prefix_checked"] is True
     assert broken_by(row["messages"]) == ""
-    assert isinstance(row["tools"], str if name == "ms-swift" else list)
+    assert isinstance(row["tools"], str if name == "messages" else list)
     contents = [m["content"] for m in row["messages"] if m["role"] == "assistant"]
     assert contents == ([None] * 4 if name == "openai" else [""] * 4)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import sys
 from pathlib import Path
 
@@ -10,6 +11,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
 import cases
 import check_trl
 import compare
+import tiny_models
+
+from apollo_train.formats.proof import family_of, proof
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +32,17 @@ def test_trl_trains_exactly_the_positions_of_our_token_rows(folder: Path, name: 
     assert check_trl.tokens(packing)(folder / name) == "equal"
 
 
-def test_what_trl_makes_of_messages_is_not_always_the_same(folder: Path) -> None:
-    assert check_trl.steps(folder / "qwen3") == 'also trains "\\n"'
+@pytest.mark.parametrize("name", compare.NAMES)
+def test_what_trl_makes_of_messages_is_what_is_committed(folder: Path, name: str) -> None:
+    result = proof().of("steps", name)
+    assert result is not None
+    assert check_trl.steps(folder / name) == result.says
+
+
+def test_the_templates_that_were_run_are_those_that_the_exporter_knows(folder: Path) -> None:
+    for name, known in proof().templates.items():
+        assert family_of(str(folder / name / "model")) == name
+        assert hashlib.sha256(tiny_models.template(name).encode()).hexdigest() == known.sha256
 
 
 @pytest.mark.parametrize(
@@ -39,10 +52,10 @@ def test_what_trl_makes_of_messages_is_not_always_the_same(folder: Path) -> None
         ([1, 2, 3], [1, 2, 3], "also trains"),
         ([1, 2, 3], [-100, -100, 3], "does not train"),
         ([1, 2], [-100, 2], "does not train"),
-        ([1, 9, 3], [-100, 9, 3], "other text from token 1"),
+        ([1, 9, 3], [-100, 9, 3], "has other text:"),
     ],
 )
 def test_the_comparison_sees_every_difference(tmp_path: Path, ids: list[int], labels: list[int], said: str) -> None:
     (tmp_path / "expected.json").write_text('{"rounds": [{"ids": [1, 2, 3], "trained": [1, 2]}]}')
     assert compare.verdict(tmp_path, "rounds", [(ids, labels)], str).startswith(said)
-    assert compare.verdict(tmp_path, "rounds", [], str) == "0 rows of 1"
+    assert compare.verdict(tmp_path, "rounds", [], str) == "has 0 rows of 1"

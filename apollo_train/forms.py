@@ -1,0 +1,166 @@
+"""The form that a chat template, or the trainer that applies it, needs messages in.
+
+What a log holds is the same for all: arguments as JSON text, reasoning in a field of its own, the system prompt as a
+turn. A file for one template says it as that template reads it; nothing is added to what was said, and nothing dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+from typing import Final
+
+from apollo_train.chat import Chat
+from apollo_train.context import Turn
+from apollo_train.samples import Excluded, Source, StepSample, reply_of
+from apollo_train.segments import Segment
+from apollo_train.templates.normalise import normalised
+
+KEPT: Final = 8192
+"""Messages that are kept in their form: a step sample repeats all turns of the one before."""
+
+Said = dict[int, tuple[Chat, Turn]]
+"""Messages by their id, with the turn that says them in a form."""
+_Flagged = tuple[Turn, bool | None]
+
+
+@dataclass(frozen=True)
+class Form:
+    """How messages are said. The default is the log's own way."""
+
+    system: bool = True
+    """False: the system text stands at the head of the first user turn."""
+    runs: bool = True
+    """False: user turns that follow each other are one."""
+    objects: bool = False
+    """Arguments are objects, not JSON text."""
+    tools: bool = True
+    """False: the template renders no tools, so that none are offered."""
+    rounds: bool = False
+    """The template drops reasoning before the last user turn: a segment ends, and begins anew, at each of them."""
+    think: str = ""
+    """Reasoning stands at the head of ``content``, where this says ``{}``; "" leaves it in its field."""
+    parts: bool = False
+    """``content`` is a list of typed parts, ``thinking`` and ``text``, in every message."""
+    gap: str = ""
+    """What is between a text and the calls beside it, at the end of ``content``."""
+
+    def chat(self, chat: Chat) -> Chat:
+        """One message."""
+        [made] = normalised([chat], objects=self.objects)
+        if chat["role"] == "assistant":
+            if self.gap and made.get("tool_calls") and made["content"]:
+                made["content"] += self.gap
+            if self.think and made.get("reasoning_content"):
+                made["content"] = self.think.format(made.pop("reasoning_content")) + made["content"]
+        if self.parts:
+            made["content"] = _parts(made)
+        return made
+
+    def steps(self, found: Iterable[StepSample | Excluded]) -> Iterator[StepSample | Excluded]:
+        """Step samples in this form."""
+        if self == PLAIN:
+            return iter(found)
+        said: Said = {}
+        return (sample if isinstance(sample, Excluded) else self.step(sample, said) for sample in found)
+
+    def step(self, sample: StepSample, said: Said) -> StepSample:
+        """One step sample in this form; ``said`` remembers messages from sample to sample."""
+        if self == PLAIN:
+            return sample
+        pairs = self._pairs([(self._remembered(chat, said), None) for chat in sample.prompt])
+        turns = [turn for turn, _ in pairs]
+        return replace(
+            sample,
+            prompt=[turn.chat for turn in turns],
+            completion=self.chat(sample.completion),
+            tools=sample.tools if self.tools else [],
+            dump=partial(_dumped, turns),
+        )
+
+    def segments(self, found: Iterable[Segment | Excluded], source: Source) -> Iterator[Segment | Excluded]:
+        """Segments in this form; with ``rounds`` one for each stretch that a template renders as it was sampled."""
+        for segment in found:
+            if self == PLAIN or isinstance(segment, Excluded):
+                yield segment
+                continue
+            shared = source.policy.weights.normalise != "none"
+            for part in rounds_of(segment, shared=shared) if self.rounds else (segment,):
+                said = [Turn(self.chat(turn.chat), turn.sources) for turn in part.turns]
+                pairs = self._pairs(list(zip(said, part.trained, strict=True)))
+                tools = part.tools if self.tools else []
+                yield replace(part, turns=[turn for turn, _ in pairs], trained=[flag for _, flag in pairs], tools=tools)
+
+    def _pairs(self, made: list[_Flagged]) -> list[_Flagged]:
+        """Turns and whether they are trained, some of them joined."""
+        if not self.system and made and made[0][0].chat["role"] == "system":
+            first = Turn({**made[0][0].chat, "role": "user"}, made[0][0].sources)
+            made[0] = (first, None)
+            if len(made) > 1 and made[1][0].chat["role"] == "user":
+                made[:2] = [(_joined(first, made[1][0]), None)]
+        if self.runs:
+            return made
+        joined: list[_Flagged] = []
+        for turn, flag in made:
+            if joined and turn.chat["role"] == joined[-1][0].chat["role"] == "user":
+                joined[-1] = (_joined(joined[-1][0], turn), None)
+            else:
+                joined.append((turn, flag))
+        return joined
+
+    def _remembered(self, chat: Chat, said: Said) -> Turn:
+        """The message in this form. The memory holds the message too, so that its id stays its own."""
+        if id(chat) not in said:
+            if len(said) > KEPT:
+                said.clear()
+            said[id(chat)] = (chat, Turn(self.chat(chat)))
+        return said[id(chat)][1]
+
+
+PLAIN: Final = Form()
+
+
+def rounds_of(segment: Segment, *, shared: bool = False) -> Iterator[Segment]:
+    """The segment up to each user turn that follows reasoning, and the whole of it; each reply is trained in one.
+
+    ``shared``: the weight of the segment is that of all its replies, so that each round has its part of it.
+    """
+    starts = [at for at, turn in enumerate(segment.turns) if turn.chat["role"] == "user"]
+    thought = [at for at, turn in enumerate(segment.turns) if turn.chat.get("reasoning_content")]
+    pairs = pairwise(starts)
+    cuts = [high for low, high in pairs if any(low < at < high for at in thought)]
+    if not cuts:
+        yield segment
+        return
+    masks, done = list(segment.masks), 0
+    for number, end in enumerate((*cuts, len(segment.turns)), 1):
+        flags = [None if flag is None else flag and at >= done for at, flag in enumerate(segment.trained[:end])]
+        here, masks = masks[: flags.count(True)], masks[flags.count(True) :]
+        done = end
+        if here:
+            last = max(at for at, flag in enumerate(flags) if flag is not None) + 1
+            weight = segment.meta["weight"] * (len(here) / len(segment.masks) if shared else 1)
+            own = {"id": f"{segment.id}/{number}", "packing": "round", "weight": round(weight, 9)}
+            meta = segment.meta | own | {"finish": reply_of(here[-1]).finish, "seen": all(mask.seen for mask in here)}
+            lost = segment.calls_lost if number > len(cuts) else 0
+            yield Segment(own["id"], segment.turns[:last], flags[:last], segment.tools, meta, here, lost)
+
+
+def _parts(chat: Chat) -> list[dict[str, str]]:
+    """The reasoning, taken out of its field, and the text."""
+    thought = chat.pop("reasoning_content", "")
+    parts = [{"type": "thinking", "thinking": thought}] if thought else []
+    return [*parts, {"type": "text", "text": chat["content"]}] if chat["content"] or not parts else parts
+
+
+def _joined(first: Turn, second: Turn) -> Turn:
+    one, other = first.chat["content"], second.chat["content"]
+    both = [*one, *other] if isinstance(one, list) else f"{one}\n\n{other}"
+    return Turn({**first.chat, "content": both}, (*first.sources, *second.sources))
+
+
+def _dumped(turns: list[Turn]) -> bytes:
+    """Messages as JSON, with commas between them."""
+    return b",".join([turn.dumped for turn in turns])

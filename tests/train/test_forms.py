@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from trainlog import Teller, rows_of
+
+from apollo_train.export import run_export
+from apollo_train.formats import FORMATS
+from apollo_train.formats.base import Format, Shaped
+from apollo_train.formats.fitted import form_for
+from apollo_train.policy import PRESETS, FilterPolicy, TargetRules, WeightRules
+from sessions.log import events as ev
+from sessions.log.reader import LogReader
+from sessions.log.writer import LogWriter
+
+TEXT = FilterPolicy(targets=TargetRules(text_only=True))
+
+
+async def advised(writer: LogWriter) -> Teller:
+    """Two replies with reasoning, advice between them, a text at the end; the first reply is flagged."""
+    told = await Teller(writer).begin("Find it.")
+    await told.act("ls", "a", reasoning="Where?")
+    await told.act("cat a", "x", reasoning="Read it.", text="I look.")
+    await told.flag(ev.Target(1))
+    await told.advise("Look at b.")
+    await told.act("cat b", "y", reasoning="They are right.")
+    await told.reply(text="Done.", reasoning="Found.")
+    return told
+
+
+def shaped(name: str, family: str) -> Format:
+    """The format in the form for this template, also where its trainer would misread it."""
+    made = FORMATS[name]
+    assert isinstance(made, Shaped)
+    return made.shaped(form_for(made, family))
+
+
+def rows(reader: LogReader, folder: Path, made: Format, policy: FilterPolicy = TEXT) -> list[dict[str, Any]]:
+    return rows_of(run_export(reader, None, policy, made, folder / "out.jsonl", overwrite=True).path)
+
+
+def arguments(messages: list[dict[str, Any]]) -> list[Any]:
+    return [call["function"]["arguments"] for m in messages for call in m.get("tool_calls", ())]
+
+
+@pytest.mark.parametrize("family", ["llama3", "qwen3", "glm"])
+async def test_arguments_are_objects_for_templates_that_want_them(
+    writer: LogWriter, reader: LogReader, tmp_path: Path, family: str
+) -> None:
+    await advised(writer)
+    plain = rows(reader, tmp_path, FORMATS["steps"])
+    found = rows(reader, tmp_path, shaped("steps", family))
+    assert [row["meta"]["id"] for row in found] == [row["meta"]["id"] for row in plain]
+    for one, other in zip(plain, found, strict=True):
+        texts = arguments([*one["prompt"], *one["completion"]])
+        assert all(isinstance(text, str) for text in texts)
+        assert arguments([*other["prompt"], *other["completion"]]) == [json.loads(text) for text in texts]
+
+
+async def test_a_template_without_a_system_role_gets_its_text_in_the_first_user_turn(
+    writer: LogWriter, reader: LogReader, tmp_path: Path
+) -> None:
+    told = await Teller(writer).begin("Find it.")
+    await told.reply(text="I look.")
+    await told.advise("Look at b.")
+    await told.reply(text="Done.")
+    [row] = rows(reader, tmp_path, shaped("axolotl", "gemma"))
+    assert [m["role"] for m in row["messages"]] == ["user", "assistant", "user", "assistant"]
+    assert row["messages"][0]["content"] == "You are an agent.\n\nFind it."
+    assert "tools" not in row
+    first, last = rows(reader, tmp_path, shaped("steps", "gemma"))
+    assert first["prompt"] == [{"role": "user", "content": "You are an agent.\n\nFind it."}]
+    assert [m["role"] for m in last["prompt"]] == ["user", "assistant", "user"]
+    assert last["tools"] is None
+
+
+async def test_user_turns_that_follow_each_other_are_one_where_roles_must_alternate(
+    writer: LogWriter, reader: LogReader, tmp_path: Path
+) -> None:
+    told = await Teller(writer).begin("Find it.")
+    await told.advise("Look at b.")
+    await told.reply(text="Done.")
+    [row] = rows(reader, tmp_path, shaped("axolotl", "gemma"))
+    said = "You are an agent.\n\nFind it.\n\n<advice-n0>\nLook at b.\n</advice-n0>"
+    assert [m["content"] for m in row["messages"]] == [said, "Done."]
+    [plain] = rows(reader, tmp_path, FORMATS["axolotl"])
+    assert [m["role"] for m in plain["messages"]] == ["system", "user", "user", "assistant"]
+
+
+@pytest.mark.parametrize("family", ["qwen3", "glm"])
+async def test_a_segment_ends_where_the_template_drops_the_reasoning_before(
+    writer: LogWriter, reader: LogReader, tmp_path: Path, family: str
+) -> None:
+    await advised(writer)
+    [whole] = rows(reader, tmp_path, FORMATS["axolotl"])
+    first, second = rows(reader, tmp_path, shaped("axolotl", family))
+    trained = [[m["train"] for m in row["messages"] if "train" in m] for row in (whole, first, second)]
+    assert trained == [[False, True, True, True], [False, True], [False, False, True, True]]
+    assert second["messages"][:4] == [m | ({"train": False} if "train" in m else {}) for m in whole["messages"][:4]]
+    assert [row["meta"]["id"] for row in (first, second)] == [f"{whole['meta']['id']}/{n}" for n in (1, 2)]
+    assert first["messages"][-1]["role"] == "assistant"
+    assert first["meta"]["weight"] == second["meta"]["weight"] == 1.0
+
+
+async def test_rounds_share_a_weight_that_is_of_all_their_replies(
+    writer: LogWriter, reader: LogReader, tmp_path: Path
+) -> None:
+    await advised(writer)
+    policy = FilterPolicy(targets=TEXT.targets, weights=WeightRules(normalise="session", apply="field"))
+    [whole] = rows(reader, tmp_path, FORMATS["llamafactory-v1"], policy)
+    found = rows(reader, tmp_path, shaped("llamafactory-v1", "qwen3"), policy)
+    weights = [row["meta"]["weight"] for row in found]
+    assert weights == pytest.approx([whole["meta"]["weight"] / 3, whole["meta"]["weight"] * 2 / 3])
+
+
+async def test_a_session_without_reasoning_stays_one_row(writer: LogWriter, reader: LogReader, tmp_path: Path) -> None:
+    told = await Teller(writer).begin("Find it.")
+    await told.act("ls", "a")
+    await told.advise("Look at b.")
+    await told.act("cat b", "y")
+    assert len(rows(reader, tmp_path, shaped("axolotl", "qwen3"))) == 1
+
+
+async def test_ms_swift_reads_reasoning_in_the_text_and_stops_at_a_user_turn_after_a_result(
+    writer: LogWriter, reader: LogReader, tmp_path: Path
+) -> None:
+    await advised(writer)
+    report = run_export(reader, None, TEXT, shaped("ms-swift", "qwen3"), tmp_path / "out.jsonl")
+    [row] = rows_of(report.path)
+    said = [m for m in row["messages"] if m["role"] == "assistant"]
+    assert [m["content"] for m in said] == [
+        "<think>\nWhere?\n</think>\n\n",
+        "<think>\nRead it.\n</think>\n\nI look.\n",
+    ]
+    assert not any("reasoning_content" in m for m in said)
+    twin = [json.loads(line) for line in report.excluded.read_text().splitlines()]
+    assert [(row["step"], row["reason"]) for row in twin] == [
+        ("1", "flagged"),
+        ("3", "turns_do_not_alternate"),
+        ("4", "turns_do_not_alternate"),
+    ]
+
+
+async def test_tinker_gets_reasoning_as_a_part_of_its_own(writer: LogWriter, reader: LogReader, tmp_path: Path) -> None:
+    await advised(writer)
+    [row] = rows(reader, tmp_path, FORMATS["tinker"])
+    contents = [m["content"] for m in row["messages"]]
+    assert all(isinstance(content, list) for content in contents)
+    assert contents[0] == [{"type": "text", "text": "You are an agent."}]
+    assert contents[2] == [{"type": "thinking", "thinking": "Where?"}]
+    assert contents[4] == [{"type": "thinking", "thinking": "Read it."}, {"type": "text", "text": "I look."}]
+    assert not any("reasoning_content" in m for m in row["messages"])
+
+
+async def test_text_beside_a_call_is_kept_for_llamafactory(
+    writer: LogWriter, reader: LogReader, tmp_path: Path
+) -> None:
+    told = await Teller(writer).begin("Find it.")
+    await told.act("cat a", "x", reasoning="Read it.", text="I look.")
+    [row] = rows(reader, tmp_path, FORMATS["llamafactory-v0"])
+    call = '{"name":"run","arguments":{"command":"cat a"}}'
+    assert row["conversations"][-1] == {
+        "from": "function_call",
+        "value": f"<think>\nRead it.\n</think>\n\nI look.\n<tool_call>{call}</tool_call>",
+    }
+
+
+async def test_the_bytes_of_a_format_in_its_own_form_do_not_depend_on_the_detour(
+    writer: LogWriter, reader: LogReader, tmp_path: Path
+) -> None:
+    await advised(writer)
+    [row] = rows(reader, tmp_path, FORMATS["messages"], PRESETS["everything"])
+    [again] = rows(reader, tmp_path, shaped("messages", "llama3"), PRESETS["everything"])
+    assert row == again

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from trainlog import Teller, rows_of
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
+
+import record
+
+from apollo_train.cli import main
+from apollo_train.errors import CannotExpress
+from apollo_train.export import plan_export, run_export
+from apollo_train.formats import FORMATS, UnknownTemplate, format_for
+from apollo_train.formats.base import Choosy, Shaped, Weighing
+from apollo_train.formats.proof import EQUAL, family_of, proof
+from apollo_train.policy import PRESETS
+from sessions.log.reader import LogReader
+from sessions.log.writer import LogWriter
+
+PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
+DEFAULT = PRESETS["default"]
+NOT_TRIED = {"openai", "dpo", "kto"}
+"""A service that nobody can run, and preferences, which have no mask."""
+FAMILIES = list(proof().templates)
+
+
+def test_the_page_shows_what_is_committed() -> None:
+    text = PAGE.read_text("utf-8")
+    assert record.page(text, record.tables(json.loads(record.PROOF.read_text("utf-8")))) == text
+
+
+def test_every_message_format_was_tried_with_every_template() -> None:
+    tried = {(result.format, result.template) for result in proof().results}
+    formats = {name for name, made in FORMATS.items() if isinstance(made, Shaped)} - NOT_TRIED
+    assert {(name, family) for name in formats for family in FAMILIES} <= tried
+    assert all(proof().versions[result.trainer] for result in proof().results)
+
+
+def test_token_rows_are_equal_wherever_they_were_tried() -> None:
+    found = [result for result in proof().results if result.format.startswith("tokens")]
+    assert len(found) >= 4 * len(FAMILIES)
+    assert {result.says for result in found} == {EQUAL}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("name", [name for name, made in FORMATS.items() if isinstance(made, Shaped)])
+def test_a_format_refuses_exactly_where_its_trainer_trains_other_tokens(name: str, family: str) -> None:
+    made = format_for(name, family)
+    assert isinstance(made, Choosy)
+    refusal = made.refusal(DEFAULT)
+    result = proof().of(name, family)
+    if result is None or result.says == EQUAL:
+        assert refusal == ""
+    else:
+        assert result.trainer in refusal
+        assert "apollo-train tokens" in refusal
+        assert "\n" not in refusal
+
+
+async def test_an_export_for_a_template_that_is_misread_writes_nothing(
+    told: Teller, reader: LogReader, tmp_path: Path
+) -> None:
+    await told.act("ls", "a", reasoning="Look.")
+    with pytest.raises(CannotExpress, match="take `apollo-train tokens`"):
+        run_export(reader, None, DEFAULT, format_for("axolotl", "glm"), tmp_path / "out.jsonl")
+    with pytest.raises(CannotExpress):
+        plan_export(reader, None, DEFAULT, format_for("axolotl", "glm"))
+    assert list(tmp_path.glob("out*")) == []
+
+
+async def test_a_proven_export_says_for_which_template_it_is(told: Teller, reader: LogReader, tmp_path: Path) -> None:
+    await told.act("ls", "a")
+    report = run_export(reader, None, DEFAULT, format_for("steps", "llama3"), tmp_path / "out.jsonl")
+    manifest = json.loads(report.manifest.read_text())
+    assert manifest["format"]["settings"] == {"template": "llama3"}
+    assert manifest["proof"]["templates"]["llama3"] == EQUAL
+    assert manifest["proof"]["versions"]
+    assert not any("--template" in line for line in report.lines())
+
+
+async def test_an_export_without_a_template_says_which_ones_are_proven(
+    told: Teller, reader: LogReader, tmp_path: Path
+) -> None:
+    await told.act("ls", "a")
+    report = run_export(reader, None, DEFAULT, "axolotl", tmp_path / "out.jsonl")
+    plan = plan_export(reader, None, DEFAULT, "axolotl")
+    for lines in (report.lines(), plan.lines()):
+        [line] = [line for line in lines if "--template" in line]
+        assert "Axolotl" in line and "llama3" in line
+    [line] = [line for line in plan_export(reader, None, DEFAULT, "slime").lines() if "slime" in line]
+    assert "apollo-train tokens" in line
+    assert not any("template" in line for line in plan_export(reader, None, DEFAULT, "atif").lines())
+
+
+def test_weights_that_a_trainer_reads_itself_stay_its_own() -> None:
+    assert isinstance(format_for("llamafactory-v1", "qwen3"), Weighing)
+    assert not isinstance(format_for("steps", "llama3"), Weighing)
+    assert format_for("atif", "llama3") is FORMATS["atif"]
+    assert format_for("steps") is FORMATS["steps"]
+
+
+def test_a_template_is_known_by_its_name_its_file_or_its_models_folder(tmp_path: Path) -> None:
+    marks = {family: " ".join(template.marks) for family, template in proof().templates.items()}
+    for family, text in marks.items():
+        assert family_of(family) == family
+        folder = tmp_path / family
+        folder.mkdir()
+        (folder / "chat_template.jinja").write_text(text)
+        assert family_of(str(folder)) == family_of(str(folder / "chat_template.jinja")) == family
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": marks["glm"]}))
+    assert family_of(str(tmp_path)) == "glm"
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": "{{ messages }}"}))
+    assert family_of(str(tmp_path)) == ""
+    assert family_of("") == ""
+    for wrong in ("no-such-template", str(tmp_path / "glm" / "x")):
+        with pytest.raises(UnknownTemplate, match="llama3"):
+            family_of(wrong)
+
+
+async def test_the_command_takes_a_template(writer: LogWriter, tmp_path: Path) -> None:
+    told = await Teller(writer).begin("Train it.")
+    await told.act("ls", "a")
+    base = ["dataset", "--log", str(writer.path), "--format", "steps"]
+    good = CliRunner().invoke(main, [*base, "--template", "llama3", "--out", str(tmp_path / "good")])
+    assert good.exit_code == 0, good.output
+    [row] = rows_of(tmp_path / "good" / "data" / "train.jsonl")
+    assert row["completion"][0]["tool_calls"][0]["function"]["arguments"] == {"command": "ls"}
+    bad = CliRunner().invoke(main, [*base, "--template", "qwen3", "--out", str(tmp_path / "bad")])
+    assert bad.exit_code == 1
+    assert bad.output.startswith("apollo-train: TRL does not train exactly these masks")
+    assert not (tmp_path / "bad").exists()
+    unknown = CliRunner().invoke(main, [*base, "--template", "xyz", "--out", str(tmp_path / "bad")])
+    assert unknown.exit_code == 1
+    assert "no template 'xyz'" in unknown.output
