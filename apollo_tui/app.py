@@ -117,12 +117,14 @@ class ApolloApp(App[None], inherit_bindings=False):
             self.desk.state.seed(session, seed.window, seed.flags, seed.read, seed.unread)
             self._show(Change(sessions={session}, entries={session: set()}))
         memory.settle()
+        self.run_worker(self.desk.counting.run(lambda: self._show(Change())), group="count", exclusive=True)
         from apollo_tui.screens.returning import greet
 
         await greet(self)
 
     def on_events_arrived(self, message: EventsArrived) -> None:
         """New events: fold them, and tell the screen what changed."""
+        self.desk.counting.note(message.events)
         self._show(self.desk.state.apply(message.events))
 
     def on_deltas_arrived(self, message: DeltasArrived) -> None:
@@ -253,7 +255,7 @@ class ApolloApp(App[None], inherit_bindings=False):
             self.desk.effort.key(now)
             away = self.desk.presence.key(now)
             if away >= RETURN_MS and self.desk.state.sessions:
-                asleep = self.at_rest
+                asleep = self.at_rest or hasattr(self.screen, "give_way")
                 from apollo_tui.screens.returning import come_back
 
                 self.run_worker(come_back(self, now - away), group="return", exclusive=True)

@@ -34,6 +34,9 @@ class Presser:
         """Do what the key is bound to. False: it is text, or not bound, and takes Textual's way."""
         app = self._app
         await self._opened(app.screen)
+        # A panel that opened by itself gives way to keys that are not its own; it may lie over another such panel.
+        while (give_way := getattr(app.screen, "give_way", None)) is not None and give_way(event.key):
+            pass
         focused = app.focused
         if isinstance(focused, Input | TextArea):
             return False

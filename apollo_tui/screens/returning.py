@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from string import ascii_lowercase
-from typing import TYPE_CHECKING, ClassVar, Final
+from time import monotonic
+from typing import TYPE_CHECKING, ClassVar, Final, cast
 
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 
 from apollo_tui.presence import RETURN_MS
 from apollo_tui.screens.panel import PanelScreen
 from sessions.digest import digests, last_trace
 from sessions.fold.digest import Digest, Figure
 from widgets.glyphs import duration
+from widgets.moves import MOVES
 from widgets.picker import ChoiceList
 from widgets.views import Choice
 
@@ -21,33 +22,102 @@ if TYPE_CHECKING:
     from apollo_tui.app import ApolloApp
     from apollo_tui.desk import Desk
 
-LETTERS: Final = "".join(letter for letter in ascii_lowercase if letter not in "qjkgb")
+LETTERS: Final = "defhlmnoprtuvwxyz"
+"""For figures; not those that begin to type something on the board."""
 NAME: Final = 14
 """Cells for a session's name in the table."""
+SETTLED_S: Final = 0.5
+"""A key that comes sooner after the table has opened by itself was meant for what stood there before."""
+OWN: Final = frozenset(key for move in MOVES if isinstance(move, Binding) for key in move.key.split(","))
+"""Keys that move in a panel."""
 
 
-class AwayPanel(PanelScreen[None]):
-    """The table. A letter, or enter, opens what happened in a session; esc skips it all."""
+class ReturnPanel(PanelScreen[None]):
+    """A panel of a return. On the board it gives way to what is not for it: nothing that is typed there is lost."""
 
-    BINDINGS: ClassVar[list[BindingType]] = []
+    own: ClassVar[frozenset[str]] = OWN | {"escape", "ctrl+g", "q", "ctrl+c"}
 
-    def __init__(self, desk: Desk, found: Sequence[Digest], left: int | None) -> None:
+    def give_way(self, key: str) -> bool:
+        """Close for a key of the board, and say so; the key is carried out there."""
+        view = self._apollo.view
+        if view is None or view.place != "board" or not self.foreign(key):
+            return False
+        self.app.pop_screen()
+        session = self.leads_to()
+        if session:
+            view.go_to(session)  # type: ignore[attr-defined]  # the board has it
+        return True
+
+    def foreign(self, key: str) -> bool:
+        """Whether the key means nothing here."""
+        return key not in self.own
+
+    def leads_to(self) -> str:
+        """The session that the keys after it are about, "" for the one of the board."""
+        return ""
+
+    @property
+    def _apollo(self) -> ApolloApp:
+        return cast("ApolloApp", self.app)
+
+
+class AwayPanel(ReturnPanel):
+    """The table. A session's number, or enter, opens what happened in it; esc skips it all.
+
+    ``asked``: it did not open by itself.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding(digit, f"number({digit})", show=False) for digit in "123456789"]
+
+    def __init__(self, desk: Desk, found: Sequence[Digest], left: int | None, *, asked: bool = False) -> None:
         self._desk = desk
         self._found = {digest.session: digest for digest in found}
-        rows = [
-            Choice(digest.session, _row(desk, digest), LETTERS[at] if at < len(LETTERS) else "")
-            for at, digest in enumerate(found)
-        ]
+        self._opened_at = None if asked else monotonic()
+        self._chosen = ""
+        rows = [Choice(digest.session, _row(desk, digest)) for digest in found]
         ago = f"you left {duration(desk.clock() - left)} ago; " if left is not None else ""
         title = f"{ago}since you last read them, worst first"
-        super().__init__(title, rows, "enter: what happened there · esc skips · :since shows it again")
+        super().__init__(title, rows, "a number, enter: what happened there · esc, or any other key of the board: on")
+
+    def foreign(self, key: str) -> bool:
+        """Also what comes too soon, and the number of a session that is not here."""
+        if key in ("escape", "ctrl+g", "q", "ctrl+c"):
+            return False
+        if self._opened_at is not None and monotonic() - self._opened_at < SETTLED_S:
+            return True
+        if key.isdigit():
+            return self._numbered(int(key)) is None
+        return super().foreign(key)
+
+    def leads_to(self) -> str:
+        """The row that the annotator went to."""
+        return self._chosen
+
+    def _numbered(self, number: int) -> Digest | None:
+        session = self._desk.state.numbered(number)
+        return self._found.get(session) if session is not None else None
+
+    def on_choice_list_highlighted(self, message: ChoiceList.Highlighted) -> None:
+        """What comes next is about this one."""
+        self._chosen = message.choice.id
+
+    def action_number(self, number: int) -> None:
+        """What happened in the session with this number."""
+        digest = self._numbered(number)
+        if digest is not None:
+            self.choices.highlight(digest.session)
+            self._open(digest)
 
     def on_choice_list_picked(self, message: ChoiceList.Picked) -> None:
         """Its figures."""
-        self.app.push_screen(DigestPanel(self._desk, self._found[message.choice.id]))
+        self._open(self._found[message.choice.id])
+
+    def _open(self, digest: Digest) -> None:
+        if self.app.screen is self:
+            self.app.push_screen(DigestPanel(self._desk, digest))
 
 
-class DigestPanel(PanelScreen[None]):
+class DigestPanel(ReturnPanel):
     """The figures of one session. A figure leads to its first event, again to the next one."""
 
     BINDINGS: ClassVar[list[BindingType]] = []
@@ -64,6 +134,14 @@ class DigestPanel(PanelScreen[None]):
             "enter goes there, again: the next one (there n, N) · esc back",
         )
 
+    def foreign(self, key: str) -> bool:
+        """All but its figures and its moves."""
+        return super().foreign(key) and not any(choice.key == key for choice in self._rows())
+
+    def leads_to(self) -> str:
+        """Its session."""
+        return self._digest.session
+
     def _rows(self) -> list[Choice]:
         rows = []
         for letter, figure in zip(LETTERS, self._places.values(), strict=False):
@@ -77,6 +155,8 @@ class DigestPanel(PanelScreen[None]):
         """To the event, over this panel; esc comes back here."""
         from apollo_tui.screens.session import SessionScreen
 
+        if self.app.screen is not self:
+            return
         figure = self._places[message.choice.id]
         at = (self._visited.get(figure.name, -1) + 1) % len(figure.places)
         self._visited[figure.name] = at
@@ -96,11 +176,11 @@ def _row(desk: Desk, digest: Digest) -> str:
 
 
 async def greet(app: ApolloApp) -> None:
-    """After the log was read: if the annotator was away, say what happened meanwhile."""
+    """After the log was read: coming back is a return, if anything happened since the annotator's last trace."""
     desk = app.desk
     left = await desk.feed.work(partial(last_trace, actor=desk.actor))
-    # Whoever was never here has not left; a line that dropped for a moment is no return.
-    if left is not None and desk.clock() - left >= RETURN_MS:
+    # Whoever was never here has not left.
+    if left is not None:
         await come_back(app, left, key_at=desk.presence.started_at)
 
 
@@ -112,11 +192,23 @@ async def come_back(app: ApolloApp, left: int | None, *, key_at: int | None = No
     desk = app.desk
     key_at = desk.presence.key_at if key_at is None else key_at
     found = await desk.feed.work(partial(digests, actor=desk.actor, now=desk.clock()))
+    long = left is not None and desk.clock() - left >= RETURN_MS
+    if not asked and left is not None and not long:
+        # Who comes straight back to what they left hears nothing.
+        found = found if any(_last_at(desk, digest) > left for digest in found) else []
     if not found:
         ago = f" in the {duration(desk.clock() - left)} since you left" if left is not None else ""
-        if asked or ago:
+        if asked or long:
             app.say(f"nothing happened{ago} that you have not read")
-    elif app.at_rest and (asked or desk.presence.key_at == key_at):
-        app.push_screen(AwayPanel(desk, found, left))
+        return
+    while isinstance(app.screen, ReturnPanel):
+        app.pop_screen()  # a table of an earlier return
+    if app.at_rest and (asked or desk.presence.key_at == key_at):
+        app.push_screen(AwayPanel(desk, found, left, asked=asked))
     else:
         app.say(f"{len(found)} session{'s' * (len(found) != 1)} went on since you left · `:since` says how")
+
+
+def _last_at(desk: Desk, digest: Digest) -> int:
+    """When something last happened in the session: reading it and the time it takes are nothing."""
+    return desk.state.sessions[digest.session].summary.last_at

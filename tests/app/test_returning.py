@@ -23,6 +23,13 @@ from sessions.log.reader import LogReader
 from widgets.composer import Composer
 from widgets.picker import ChoiceList
 
+
+@pytest.fixture(autouse=True)
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key is too soon, unless a test is about that."""
+    monkeypatch.setattr("apollo_tui.screens.returning.SETTLED_S", 0.0)
+
+
 SIZES = [(80, 24), (120, 36)]
 NIGHT = 6 * 3_600_000 + 12 * 60_000
 
@@ -60,7 +67,7 @@ async def test_who_comes_back_sees_a_row_per_session_then_figures_then_the_event
         assert "you left 6 h 12 min ago" in text or "you left 6 h 12 ago" in text
         first = app.screen.query_one(ChoiceList).highlighted
         assert first is not None and first.id == bad, "worst first"
-        await pilot.press("a")
+        await pilot.press("2")
         await until(pilot, lambda: isinstance(app.screen, DigestPanel))
         panel = app.screen
         assert isinstance(panel, DigestPanel)
@@ -94,15 +101,88 @@ def target(screen: SessionScreen) -> str:
     return entry.target if entry is not None else ""
 
 
-async def test_who_was_never_here_or_left_a_moment_ago_is_not_greeted(feed: FakeFeed) -> None:
-    await night(feed)
+async def greeted(pilot: Pilot[None], app: ApolloApp) -> bool:
+    """Whether the table came, once all that a start does is done."""
+    await until(pilot, lambda: not any(one.group == "seed" and not one.is_finished for one in app.workers))
+    await pilot.pause()
+    return isinstance(app.screen, AwayPanel)
+
+
+async def test_coming_back_is_a_return_also_after_a_moment_if_anything_happened_meanwhile(feed: FakeFeed) -> None:
+    well, _ = await night(feed)
     async with running(feed) as (app, pilot):
-        await pilot.pause()
-        assert app.screen is app.view
+        assert await greeted(pilot, app)
+        assert "you left 0" in screen_text(app) and "1 steady" in screen_text(app)
+        await pilot.press("escape")
+    await feed.add(well, ev.EffortSpent(active_ms=4_000, keys=1), actor=feed.actor)
+    async with running(feed) as (app, pilot):
+        assert not await greeted(pilot, app), "they come straight back, and nothing is new"
+        assert "nothing happened" not in screen_text(app)
+    await asyncio.sleep(0.002)  # the clock of the log counts milliseconds
+    await feed.step(well, 3, ("run", {"command": "ls"}, "a\n"))
+    async with running(feed) as (app, pilot):
+        assert await greeted(pilot, app)
+
+
+async def test_who_was_never_here_has_not_left_and_sees_the_board(feed: FakeFeed) -> None:
+    await night(feed)
     feed.actor = "human:grace"
     async with running(feed, clock=later) as (app, pilot):
-        await pilot.pause()
+        assert not await greeted(pilot, app)
         assert app.screen is app.view
+
+
+async def test_what_is_typed_over_the_table_goes_to_the_board_whole(feed: FakeFeed) -> None:
+    _, bad = await night(feed)
+    async with running(feed) as (app, pilot):
+        assert await greeted(pilot, app)
+        await pilot.press("2", *"i1i wait for job 7 [x] & fuq")
+        await until(pilot, lambda: app.screen is app.view)
+        assert app.screen.query_one(Composer).text == "1i wait for job 7 [x] & fuq"
+        target = app.screen.query_one(Composer).target
+        assert target is not None and target.session == bad, "the one that was opened in the table"
+        await pilot.pause(0.1)
+        assert app.screen is app.view and feed.calls == []
+
+
+async def test_a_burst_that_comes_as_the_table_opens_is_for_the_board_even_where_the_table_has_the_key(
+    feed: FakeFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apollo_tui.screens.returning.SETTLED_S", 60.0)
+    _, bad = await night(feed)
+    async with running(feed) as (app, pilot):
+        assert await greeted(pilot, app)
+        await pilot.press(*"2ienough, jGk")
+        await until(pilot, lambda: app.screen is app.view)
+        assert app.screen.query_one(Composer).text == "enough, jGk"
+        target = app.screen.query_one(Composer).target
+        assert target is not None and target.session == bad
+
+
+@pytest.mark.parametrize("key", ["colon", "slash", "exclamation_mark", "question_mark", "i"])
+async def test_keys_of_the_board_work_as_if_no_table_were_there(feed: FakeFeed, key: str) -> None:
+    await night(feed)
+    async with running(feed) as (app, pilot):
+        assert await greeted(pilot, app)
+        await pilot.press(key)
+        await until(pilot, lambda: not any(isinstance(one, AwayPanel) for one in app.screen_stack))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.view is not None and not app.view.typing)
+
+
+async def test_moves_escape_and_enter_stay_the_tables_own(feed: FakeFeed) -> None:
+    well, _ = await night(feed)
+    async with running(feed) as (app, pilot):
+        assert await greeted(pilot, app)
+        await pilot.press("j", "enter")
+        await until(pilot, lambda: isinstance(app.screen, DigestPanel))
+        assert "1 steady" in screen_text(app)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, AwayPanel))
+        await pilot.press("i")
+        await until(pilot, lambda: app.screen is app.view and app.view.typing)
+        target = app.screen.query_one(Composer).target
+        assert target is not None and target.session == well, "the row that was gone to"
 
 
 async def test_the_first_key_after_twenty_idle_minutes_only_wakes_the_screen(feed: FakeFeed) -> None:
