@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from apollo_tui.counting import Counting
 from apollo_tui.drafts import Drafts
 from apollo_tui.effort import EffortClock
 from apollo_tui.feed import Feed
@@ -42,6 +43,7 @@ class Desk(msgspec.Struct):
     reviewing: Reviewing
     watching: Watching
     presence: Presence
+    counting: Counting
     clock: Callable[[], int] = now_ms
     sight: Sight = msgspec.field(default_factory=Sight)
     effort: EffortClock = msgspec.field(default_factory=EffortClock)
@@ -57,6 +59,7 @@ class Desk(msgspec.Struct):
         state = BoardState(feed.actor, labels.name, config.attention)
         judging = Judging(feed, state, labels)
         drafts = Drafts(feed.paths.drafts, feed.actor)
+        reviewing = Reviewing(drafts, config.attention)
         return cls(
             paths=feed.paths,
             actor=feed.actor,
@@ -69,7 +72,8 @@ class Desk(msgspec.Struct):
             undoing=Undoing(judging),
             signing=Signing(judging),
             steering=Steering(feed, state, config.keys),
-            reviewing=Reviewing(drafts, config.attention),
+            reviewing=reviewing,
+            counting=Counting(feed, state, reviewing, clock),
             watching=Watching(judging),
             presence=Presence(clock()),
             clock=clock,

@@ -6,6 +6,7 @@ of this annotator, so that a review goes on where it was left.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection
 from pathlib import Path
 from typing import Final
@@ -17,7 +18,7 @@ from sessions.attention.settings import Thresholds
 from sessions.fold.review import Item, ReviewBook
 from sessions.fold.summary import Summary
 from sessions.log.reader import LogReader
-from sessions.review import catch_up, queue
+from sessions.review import PAGE, new_page, queue
 
 SKIPPED_MOST: Final = 20_000
 PACE_IDLE_MS: Final = 120_000
@@ -32,6 +33,10 @@ class Reviewing:
         self._actor = drafts.actor
         self._thresholds = thresholds
         self._books: dict[str, ReviewBook] = {}
+        self._folding = threading.Lock()
+        """The books are folded in a reading thread, and looked at in the app's."""
+        self.open = False
+        """Whether the queue was opened: then all books are kept."""
         self._skipped: dict[str, None] | None = None
         self.items: list[Item] = []
         self.done = 0
@@ -42,22 +47,44 @@ class Reviewing:
     def read(self, reader: LogReader, sessions: Collection[str]) -> None:
         """Fold what is new in these sessions. Runs in a reading thread."""
         for session in sessions:
-            book = self._books.get(session)
-            if book is None:
-                book = self._books[session] = ReviewBook(session)
-            catch_up(reader, book)
+            while self.read_page(reader, session):
+                pass
+
+    def read_page(self, reader: LogReader, session: str) -> bool:
+        """Fold one page of what is new in the session; False if that was all. Runs in a reading thread."""
+        book = self._books.get(session) or ReviewBook(session)
+        page = new_page(reader, book)
+        with self._folding:
+            self._books[session] = book
+            for event in page:
+                book.fold(event)
+        return len(page) == PAGE
+
+    def count_page(self, reader: LogReader, summary: Summary, now: int) -> int | None:
+        """Read one page of the session; once all is read, how many items it has. Runs in a reading thread."""
+        return None if self.read_page(reader, summary.session) else len(self._queue([summary], now))
+
+    def forget(self, session: str) -> None:
+        """Let go of what was read of the session, unless the queue is open; it is read again when it is needed."""
+        if not self.open:
+            with self._folding:
+                self._books.pop(session, None)
 
     def refresh(self, summaries: Collection[Summary], now: int) -> list[Item]:
         """The queue as it is now."""
-        self.items = queue(
-            self._books,
-            summaries,
-            actor=self._actor,
-            now=now,
-            skipped=self.skipped,
-            thresholds=self._thresholds,
-        )
+        self.items = self._queue(summaries, now)
         return self.items
+
+    def _queue(self, summaries: Collection[Summary], now: int) -> list[Item]:
+        with self._folding:
+            return queue(
+                self._books,
+                summaries,
+                actor=self._actor,
+                now=now,
+                skipped=self.skipped,
+                thresholds=self._thresholds,
+            )
 
     def after(self, item: Item | None) -> Item | None:
         """The item to show after ``item`` is gone or was passed: the next one in order, else the first."""

@@ -9,6 +9,7 @@ from sessions.attention.settings import Thresholds
 from sessions.attention.signals import signals
 from sessions.fold.review import KINDS, Cause, Item, ReviewBook
 from sessions.fold.summary import Summary
+from sessions.log.events import Event
 from sessions.log.reader import LogReader
 
 PAGE: Final = 1_000
@@ -29,9 +30,14 @@ ABOUT_ACTIONS: Final = frozenset(
 
 def catch_up(reader: LogReader, book: ReviewBook) -> None:
     """Fold what is new in the log, page by page."""
-    while page := reader.events(book.session, after=book.last_seq, kinds=sorted(KINDS), limit=PAGE):
+    while page := new_page(reader, book):
         for event in page:
             book.fold(event)
+
+
+def new_page(reader: LogReader, book: ReviewBook) -> list[Event]:
+    """The next PAGE events that the book has not folded."""
+    return reader.events(book.session, after=book.last_seq, kinds=sorted(KINDS), limit=PAGE)
 
 
 def queue(

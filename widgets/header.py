@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from widgets import cells
 from widgets.glyphs import money
 from widgets.paint import Painter, spread
 from widgets.sanitise import clean_line
 from widgets.views import HeaderView, Line, Span
+
+LEAST_NEED: Final = 52
+"""Cells that who needs you gets before any count."""
 
 
 class TitleBar(Painter):
@@ -32,18 +37,23 @@ class TitleBar(Painter):
             left.append((f" {clean_line(view.place, 120)} ", "strong"))
         said = "no session" if not view.sessions else f"{view.sessions} session{'s' * (view.sessions != 1)}"
         left.append((f" {said}", "dim"))
-        if view.need_you or view.can_wait:
-            left += [(" · ", "dim"), self._need(view, self.size.width - cells.line_width(tuple(left)) - 3)]
-        if view.trouble:
-            left += [("  ", "text"), (clean_line(view.trouble), "need")]
+        room = self.size.width - cells.line_width(tuple(left)) - 3
+        trouble: list[Span] = [("  ", "text"), (clean_line(view.trouble), "need")] if view.trouble else []
         unread = f"unread {view.unread}" if view.unread else ""
         review = f"to review {view.to_review}{'+' if view.counting else ''}" if view.to_review else ""
-        counts = [unread, review, money(view.cost), clean_line(view.who, 40)]
-        right: Line = ((" · ".join(text for text in counts if text) + " ", "dim"),)
-        if cells.line_width(tuple(left)) + cells.line_width(right) >= self.size.width:
-            # What needs you says more than counts do.
-            right = ()
-        return spread(tuple(left), right, self.size.width)
+        counts = [text for text in (unread, review, money(view.cost), clean_line(view.who, 40)) if text]
+        needs = bool(view.need_you or view.can_wait)
+        # What is wrong or needs you says more than counts do: the last ones go first.
+        least = cells.line_width(tuple(trouble)) + (
+            min(LEAST_NEED, cells.width(self._need(view, LEAST_NEED)[0])) if needs else 0
+        )
+        while counts and cells.width(" · ".join(counts)) + 2 + least > room:
+            counts.pop()
+        right: Line = ((" · ".join(counts) + " ", "dim"),) if counts else ()
+        if needs:
+            taken = cells.line_width(right) + cells.line_width(tuple(trouble))
+            left += [(" · ", "dim"), self._need(view, room - taken)]
+        return spread((*left, *trouble), right, self.size.width)
 
     def _need(self, view: HeaderView, room: int) -> Span:
         """How many, and the first one's reason and age; the reason gives way."""

@@ -91,6 +91,7 @@ class ReviewScreen(ActionScreen):
     def on_mount(self) -> None:
         """Read the sessions, a few at a time."""
         self.document.focus()
+        self.desk.reviewing.open = True
         self.run_worker(self._read_all(), group="queue", exclusive=True)
 
     async def _read_all(self) -> None:
