@@ -59,13 +59,13 @@ TITLES: Final = {
     "raw": "raw rollouts",
     "successes": "raw, successes only",
     "raw-masked": "raw + masks",
-    "raw-masked-cut": "raw + masks, steps cut out",
+    "raw-masked-cut": "raw + masks, steps cut",
     "raw-random-masks": "raw + random masks",
     "advice-kept": "advice kept, no masks",
     "advice-dropped": "advice dropped, no masks",
     "advice-kept-masked": "advice kept + masks",
     "advice-dropped-masked": "advice dropped + masks",
-    "advice-dropped-masked-cut": "advice dropped + masks, steps cut out",
+    "advice-dropped-masked-cut": "advice dropped + masks, steps cut",
     "oracle": "all-correct oracle",
 }
 SWEPT: Final = ("raw-masked", "advice-dropped-masked")

@@ -27,6 +27,12 @@ def write(folder: Path, which: str, knobs: Knobs, units: Sequence[Result], share
     (folder / "results.json").write_bytes(msgspec.json.encode(whole) + b"\n")
     (folder / "arms.svg").write_text(_bars(units), "utf-8")
     parts = [_table(units), told(units), _held_out(units), _rollouts(units)]
+    swept = sum(1 for unit in units if unit.points)
+    if swept:
+        parts.append(
+            f"Sweeps, of {swept} seeds. Leads are seed by seed; open: the interval has 0 in it; behind: it lies below 0. "
+            "Nothing is adjusted for there being many."
+        )
     made = [annotator_sweep(knob, knobs.annotator, units) for knob in AXES if knob != "systematic_share"]
     for sweep in (*made, share_sweep(units, shares)):
         if sweep is not None:

@@ -33,8 +33,7 @@ class Estimate:
     @property
     def signed(self) -> str:
         """A difference, with its sign."""
-        text = str(self)
-        return text if text.startswith("-") else f"+{text}"
+        return f"{'-' if round(self.mean, 2) < 0 else '+'}{abs(self.mean):.2f}{str(self).lstrip('-0123456789.')}"
 
 
 def estimate(values: Sequence[float]) -> Estimate:
