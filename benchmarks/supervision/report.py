@@ -30,7 +30,7 @@ def write(folder: Path, which: str, knobs: Knobs, units: Sequence[Result], share
     swept = sum(1 for unit in units if unit.points)
     if swept:
         parts.append(
-            f"Sweeps, of {swept} seeds. Leads are seed by seed; open: the interval has 0 in it; behind: it lies below 0. "
+            f"Sweeps, of {swept} seeds. Leads are seed by seed; open: the interval has 0 in it; behind: it is below 0. "
             "Nothing is adjusted for there being many."
         )
     made = [annotator_sweep(knob, knobs.annotator, units) for knob in AXES if knob != "systematic_share"]
