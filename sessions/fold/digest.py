@@ -30,7 +30,14 @@ _HEADLINE: Final = (
     "failed", "needs you", "finished", "stopped", "paused", "steps", "evals", "loops", "malformed", "errors", "advice",
     "questions", "jobs ended", "files", "summaries", "flags by others", "money",
 )  # fmt: skip
-_NOTABLE: Final = frozenset({"needs_you", "paused", "finished", "stopped", "failed"})
+_PAST: Final = {
+    "failed": "had failed",
+    "needs you": "needed you",
+    "paused": "was paused",
+    "stopped": "was stopped",
+    "finished": "had finished",
+}
+"""States that a person wants to hear of, and how they are told of when they are over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,8 @@ class Digest:
     since: int
     until: int
     figures: tuple[Figure, ...]
+    state: str = ""
+    """How it stands at the end of the interval, in words: ``needs you``."""
 
     @property
     def told(self) -> tuple[Figure, ...]:
@@ -64,9 +73,11 @@ class Digest:
 
     @property
     def headline(self) -> tuple[Figure, ...]:
-        """The figures that say something, in the order in which a person wants to know them."""
+        """The figures that say something, what a person wants to know first at the beginning, what is over at the end."""
         told = {figure.name: figure for figure in self.told}
-        return tuple(told[name] for name in _HEADLINE if name in told)
+        over = [name for name in _PAST if name != self.state]
+        order = [*(name for name in _HEADLINE if name not in over), *over]
+        return tuple(told[name] for name in order if name in told)
 
     def value(self, name: str) -> float:
         """The number of the figure ``name``."""
@@ -75,7 +86,7 @@ class Digest:
     @property
     def badness(self) -> float:
         """How much went wrong, for "worst first": what stopped it weighs most, then loops, malformed calls, errors."""
-        stopped = sum(self.value(name) * weight for name, weight in (("failed", 1000), ("needs you", 500)))
+        stopped = {"failed": 1000, "needs you": 500}.get(self.state, 0)
         fell = 100 if self.value("score change") < 0 else 0
         return stopped + fell + 30 * self.value("loops") + 5 * self.value("malformed") + self.value("errors")
 
@@ -104,7 +115,8 @@ class _Count:
 
     steps: dict[int, int] = field(default_factory=dict)
     places: dict[str, list[int]] = field(default_factory=dict)
-    states: list[str] = field(default_factory=list)
+    why: str = ""
+    """The reason of the newest state that a person wants to hear of."""
     scores: list[float] = field(default_factory=list)
     files: dict[str, int] = field(default_factory=dict)
     followed: list[str] = field(default_factory=list)
@@ -131,9 +143,10 @@ def digest(
         if isinstance(body, ev.StateChanged):
             active_since = _clock(count, active_since, event.at, body.state in ACTIVE)
             state = body.state
-            if state in _NOTABLE:
-                count.add(state.replace("_", " "), event)
-                count.states.append(f"{state.replace('_', ' ')}{': ' + body.reason if body.reason else ''}")
+            word = state.replace("_", " ")
+            if word in _PAST:
+                count.add(word, event)
+                count.why = body.reason
         elif isinstance(body, ev.SessionRecovered):
             _clock(count, active_since, max(body.last_at, active_since or 0), False)
             active_since = event.at if state in ACTIVE else None
@@ -161,7 +174,8 @@ def digest(
     _clock(count, active_since, until, False)
     _end_run(count, same, LOOP)
     _end_run(count, polls, POLLS)
-    return Digest(session, since, until, tuple(_figures(count, before, until - since)))
+    stands = state.replace("_", " ")
+    return Digest(session, since, until, tuple(_figures(count, before, until - since, stands)), stands)
 
 
 def _clock(count: _Count, active_since: int | None, at: int, goes_on: bool) -> int | None:
@@ -214,7 +228,7 @@ def _end_run(count: _Count, run: _Run, least: int) -> None:
     run.key, run.count, run.first = ("", ""), 0, 0
 
 
-def _figures(c: _Count, before: Before, away: int) -> Iterable[Figure]:
+def _figures(c: _Count, before: Before, away: int, stands: str) -> Iterable[Figure]:
     def counted(name: str, one: str, many: str | None = None) -> Figure:
         places = tuple(c.places.get(name, ()))
         return Figure(name, f"{len(places)} {one if len(places) == 1 else many or one + 's'}", len(places), places)
@@ -222,10 +236,12 @@ def _figures(c: _Count, before: Before, away: int) -> Iterable[Figure]:
     yield Figure("away", f"{_span(away)} away", away)
     yield Figure("steps", f"{len(c.steps)} step{'s' * (len(c.steps) != 1)}", len(c.steps), tuple(c.steps.values()))
     yield Figure("active", f"{_span(c.active_ms)} active", c.active_ms)
-    for name in ("failed", "needs you", "paused", "stopped", "finished"):
+    for name, past in _PAST.items():
         places = tuple(c.places.get(name, ()))
-        said = next((text for text in reversed(c.states) if text.startswith(name)), name)
-        yield Figure(name, said if len(places) <= 1 else f"{said} ({len(places)}×)", len(places), places)
+        times = f" ({len(places)}×)" if len(places) > 1 else ""
+        # A reason may say what to do: it is told only while there is anything to be done.
+        now = f"{name}{': ' + c.why if c.why else ''}"
+        yield Figure(name, (now if name == stands else past) + times, len(places), places)
     evals = tuple(c.places.get("evals", ()))
     last = c.scores[-1] if c.scores else None
     was = "–" if before.score is None else f"{before.score:.4g}"

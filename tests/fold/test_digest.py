@@ -131,3 +131,23 @@ def test_loops_and_what_followed_advice_are_told() -> None:
     said = {figure.name: figure.said for figure in found.told}
     assert said["loops"] == "1 loop of 5"
     assert said["advice"] == "1 advice delivered (advice 1: then `wait` at step 6)"
+
+
+def test_what_is_over_is_told_as_past_after_all_that_is_still_so() -> None:
+    story = Story()
+
+    def told(state: ev.StateChanged) -> Digest:
+        story.tell(state)
+        return digest_of(story.events, 0, story.at)
+
+    story.tell(ev.ModelReplied(request=1, parts=(TextPart("x"),), finish="stop"))
+    told(ev.StateChanged(state="needs_you", reason="no key"))
+    told(ev.StateChanged(state="paused", reason="the host was stopped; resume it"))
+    found = told(ev.StateChanged(state="running"))
+    assert [figure.said for figure in found.headline] == ["1 step", "needed you", "was paused"]
+    assert found.badness == 0
+    found = told(ev.StateChanged(state="paused", reason="by ada"))
+    assert [figure.said for figure in found.headline] == ["paused: by ada (2×)", "1 step", "needed you"]
+    found = told(ev.StateChanged(state="needs_you", reason="out of steps"))
+    assert [figure.said for figure in found.headline] == ["needs you: out of steps (2×)", "1 step", "was paused (2×)"]
+    assert found.badness == 500
