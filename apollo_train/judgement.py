@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sessions.fold.advice import AdviceBook
+from sessions.fold.corrections import CorrectionBook
 from sessions.fold.flags import FlagBook
 from sessions.fold.read import ReadBook
 from sessions.log import events as ev
@@ -25,6 +26,7 @@ KINDS: Final = frozenset(
         "session.signed_off",
         "cursor.moved",
         "effort.spent",
+        "correction.written",
         "eval.scored",
         "advice.queued",
         "advice.edited",
@@ -61,6 +63,8 @@ class Judgement:
     """What humans answered to questions, by the seq of the event."""
     humans: set[str] = field(default_factory=set)
     """Names of the annotators who flagged, advised or signed off."""
+    corrections: CorrectionBook = field(default_factory=CorrectionBook)
+    """What humans say the agent should have done instead."""
     effort_ms: int = 0
     """Active time that annotators spent on it."""
 
@@ -112,6 +116,8 @@ def _take(found: Judgement, event: ev.Event) -> None:
             found.state = body.state
         case ev.EffortSpent() as body:
             found.effort_ms += body.active_ms
+        case ev.CorrectionWritten() if human:
+            found.corrections.fold(event)
         case ev.CursorMoved() as body if human:
             found.read.take(body)
         case ev.EvalScored(score=float() as score, better=better):

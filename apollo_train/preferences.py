@@ -3,6 +3,9 @@
 A redo after advice was made in another situation than the flagged action, unless that action never ran. So it makes a
 pair, at the prompt before the advice, only then, or where an annotator marked the redo good with the label
 ``right-there-too``: it would have been right at the flagged step already. All else is KTO data.
+
+A correction that an annotator wrote is of the very same situation: where it says calls, it makes a pair with what the
+agent did, before any redo is looked for.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from typing import Final
 import msgspec
 
 from apollo_train.chat import chat_of_reply
+from apollo_train.corrected import Corrections, replaceable
 from apollo_train.judgement import pages
 from apollo_train.masks import ReplyMask, is_object, masks_of
 from apollo_train.samples import Excluded, Source, StepSample, reply_of, steps_of, target_text
@@ -25,6 +29,7 @@ CONFIRMED: Final = "right-there-too"
 """The label of a good flag on a redo that would have been right at the flagged step already."""
 
 REFUSALS: Final = {
+    "correction_words": "a correction in words, not in calls, of what nobody flagged",
     "disputed": "annotators disagree, and the policy leaves such replies out",
     "no_redo": "no advice followed it, or no step that is trained followed the advice",
     "ran": "the flagged action ran, and nobody marked the redo `right-there-too`",
@@ -39,11 +44,13 @@ REFUSALS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The flagged reply at its own prompt, and what was done instead. Both hold the same prompt."""
+    """A reply at its own prompt, and what was, or should have been, done instead. Both hold the same prompt."""
 
     rejected: StepSample
     chosen: StepSample
     confirmed: bool
+    corrected: bool = False
+    """An annotator wrote what is chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +91,26 @@ def pairs_of(source: Source) -> Iterator[Pair | Refused]:
     roots = _roots(source)
     ran = _ran(source)
     turns = sorted(source.judged.delivered.values(), key=lambda turn: turn.at_step)
-    for flagged in steps_of(source, lambda mask: mask.reason == "flagged" and not mask.summary):
+    corrections = Corrections(source.judged.corrections)
+
+    def wanted(mask: ReplyMask) -> bool:
+        return not mask.summary and (mask.reason == "flagged" or (mask.step in corrections and replaceable(mask)))
+
+    for flagged in steps_of(source, wanted):
         if isinstance(flagged, Excluded):
             if flagged.reason == "disputed":
                 yield Refused(flagged.id, "disputed")
             continue
-        if not _by_human(source, flagged.mask):
-            continue
         step = flagged.mask.step
+        written = corrections.instead_of(flagged.mask)
+        if written is not None:
+            same = _done(written) == _done(flagged.mask)
+            yield Refused(flagged.id, "same") if same else Pair(flagged, _instead(flagged, written, True), True, True)
+            continue
+        if not _by_human(source, flagged.mask):
+            if step in corrections:
+                yield Refused(flagged.id, "correction_words")
+            continue
         advice = next((turn for turn in turns if turn.at_step > step), None)
         redo = redos.get(advice.at_step) if advice is not None else None
         if advice is None or redo is None:
@@ -113,10 +132,10 @@ def pairs_of(source: Source) -> Iterator[Pair | Refused]:
             yield Pair(flagged, _instead(flagged, redo), confirmed)
 
 
-def _instead(flagged: StepSample, redo: ReplyMask) -> StepSample:
-    """The redo at the flagged reply's prompt."""
+def _instead(flagged: StepSample, redo: ReplyMask, corrected: bool = False) -> StepSample:
+    """The redo, or what an annotator wrote, at the flagged reply's prompt."""
     completion = chat_of_reply(reply_of(redo).parts)
-    meta = flagged.meta | {"redo": redo.name}
+    meta = flagged.meta | {"redo": "correction" if corrected else redo.name}
     return StepSample(flagged.id, redo, flagged.prompt, completion, flagged.tools, meta, flagged.root)
 
 

@@ -114,6 +114,71 @@ async def test_a_summary_between_parts_the_two(told: Teller, reader: LogReader) 
     assert pairs(reader) == ["other_context"]
 
 
+async def correct(told: Teller, target: ev.Target, text: str, actor: str = "human:ann") -> None:
+    await told.tell(ev.CorrectionWritten(target=target, text=text), actor=actor)
+
+
+async def test_a_correction_that_says_a_call_pairs_with_what_the_agent_did_whether_it_ran_or_not(
+    told: Teller, reader: LogReader
+) -> None:
+    await told.act("ls")
+    await told.act("kill 7", reasoning="Too slow.", text="I stop it.")
+    await correct(told, ev.Target(2, "call", 1), 'run {"command": "wait 7"}')
+    [pair] = pairs_of(source(reader))
+    assert isinstance(pair, Pair) and pair.corrected
+    assert pair.chosen.prompt == pair.rejected.prompt and len(pair.chosen.prompt) == 4
+    [call] = pair.chosen.completion["tool_calls"]
+    assert call["function"] == {"name": "run", "arguments": '{"command": "wait 7"}'}
+    assert pair.chosen.completion["content"] == "I stop it." and "reasoning_content" not in pair.chosen.completion
+    assert "kill 7" in pair.rejected.completion["tool_calls"][0]["function"]["arguments"]
+    assert pair.chosen.meta["redo"] == "correction" and "ann" not in json.dumps(pair.chosen.meta)
+
+
+async def test_a_correction_of_one_call_leaves_the_others_and_one_of_the_reply_replaces_all(
+    told: Teller, reader: LogReader
+) -> None:
+    await told.reply(("run", '{"command":"a"}'), ("run", '{"command":"b"}'), text="Both.")
+    await told.result(1)
+    await told.result(2)
+    await correct(told, ev.Target(1, "call", 2), 'run {"command":"c"}')
+
+    def chosen() -> list[str]:
+        [pair] = pairs_of(source(reader))
+        assert isinstance(pair, Pair)
+        calls = pair.chosen.completion["tool_calls"]
+        assert len({call["id"] for call in calls}) == len(calls)
+        return [json.loads(call["function"]["arguments"])["command"] for call in calls]
+
+    assert chosen() == ["a", "c"]
+    await correct(told, ev.Target(1), 'Only this.\nrun {"command":"d"}')
+    assert chosen() == ["d"]
+    await correct(told, ev.Target(1), "")
+    assert chosen() == ["a", "c"]
+
+
+async def test_a_correction_in_words_makes_no_pair_and_a_redo_may_still(told: Teller, reader: LogReader) -> None:
+    await held(told)
+    await correct(told, ev.Target(2, "call", 1), "wait for job 7")
+    assert pairs(reader) == ["pair"]
+    await correct(told, ev.Target(3, "call", 1), "look at the loss first")
+    assert pairs(reader) == ["pair", "correction_words"]
+
+
+async def test_the_same_call_or_a_broken_reply_makes_no_pair_of_a_correction(told: Teller, reader: LogReader) -> None:
+    await told.act("x")
+    await correct(told, ev.Target(1, "call", 1), 'run {"command":   "x"}')
+    assert pairs(reader) == ["same"]
+    await told.reply(("run", '{"command":"e"}'), finish="length")
+    await correct(told, ev.Target(2, "call", 1), 'run {"command": "y"}')
+    assert pairs(reader) == ["same"]
+
+
+async def test_what_a_judge_would_correct_is_no_pair(told: Teller, reader: LogReader) -> None:
+    await told.act("x")
+    await correct(told, ev.Target(1, "call", 1), 'run {"command": "y"}', actor="judge:gpt")
+    assert pairs(reader) == []
+
+
 async def test_rules_make_no_pairs_and_no_verdicts(told: Teller, reader: LogReader) -> None:
     await told.reply(("run", '{"command":"kill 7"}'))
     await told.refuse(why="skipped_for_advice")
