@@ -254,6 +254,12 @@ class BoardState:
         newest = known.book.entry(known.newest)
         return msgspec.structs.replace(view, last_line=text_of(newest.head)) if newest and newest.head else view
 
+    def shown_action(self, session: str) -> int:
+        """Seq of the action that the session's line in lists says, 0 if it says something else."""
+        known = self.sessions[session]
+        newest = known.book.entry(known.newest)
+        return known.newest if newest and newest.head and not known.summary.open_advice else 0
+
     def header(self, now: int, place: str = "") -> HeaderView:
         """The first line of the app."""
         summaries = self.shown()

@@ -14,19 +14,14 @@ from apollo_tui import keys
 from apollo_tui.desk import Desk
 from apollo_tui.screens.verbs import Verbs
 from apollo_tui.state import WINDOW, Change
+from apollo_tui.ticking import Tickers, why_not
 from widgets.composer import Composer
-from widgets.live import ticker
 from widgets.session_list import SessionList
 from widgets.views import Entry
 from widgets.wall import Wall
 
 ALL_PANES: Final = 4
 """Up to so many sessions have a pane each by default, where there is room; above, one large pane."""
-TICKER_MS: Final = 2_000
-"""Over a slow line, what streams is shown this often."""
-TICKER: Final = 100
-TICKER_BESIDE: Final = 30
-"""Cells of a ticker at most, and those of its row that it leaves to counts."""
 ROOMY: Final = 110
 """Columns from which on several panes are readable beside the list."""
 
@@ -42,9 +37,7 @@ class BoardScreen(Verbs):
         self.listing = SessionList(id="sessions")
         self.wall = Wall(id="wall")
         self._came_from: list[str] = []
-        self._tickers: dict[str, str] = {}
-        self._ticking = False
-        self._ticked_at = 0
+        self._tickers = Tickers(desk.state)
         self.panes: int | None = None
         """How many panes the annotator asked for; None: as many as fit well."""
 
@@ -64,7 +57,10 @@ class BoardScreen(Verbs):
 
     def subject(self) -> tuple[str, Entry] | None:
         """The selected entry of the focused pane, else the newest action on screen for half a second."""
-        entry = self.wall.candidate(self.session or "") if self.session else None
+        if self.session and self.apollo.link.slow:
+            entry = self._tickers.candidate(self.session, self.desk.clock())
+        else:
+            entry = self.wall.candidate(self.session) if self.session else None
         return (self.session, entry) if self.session and entry is not None else None
 
     async def subject_entry(self) -> tuple[str, int] | None:
@@ -94,7 +90,7 @@ class BoardScreen(Verbs):
 
     def streamed(self, sessions: Collection[str]) -> None:
         """Partial replies grew."""
-        self._ticking = True
+        self._tickers.streamed()
         for session in sessions:
             self.wall.live(session, self.desk.state.sessions[session].live)
 
@@ -104,9 +100,9 @@ class BoardScreen(Verbs):
         order = state.order()
         views = [state.view(session, now) for session in order]
         if self.apollo.link.slow:
-            views = [
-                msgspec.structs.replace(view, last_line=self._tickers.get(view.id) or view.last_line) for view in views
-            ]
+            views = self._tickers.said(views, now)
+        else:
+            self._tickers.gone()
         self.set_class(self.apollo.link.slow, "-slow")
         self.listing.update(views)
         for view in views:
@@ -115,14 +111,19 @@ class BoardScreen(Verbs):
 
     def tick(self, now: int) -> None:
         """Paint what is new in the panes; over a slow line, what is said last, now and then."""
-        if self.apollo.link.slow and self._ticking and now - self._ticked_at >= TICKER_MS:
-            self._ticked_at, self._ticking, self._stale = now, False, True
-            room = max(20, min(TICKER, self.listing.size.width - TICKER_BESIDE))
-            self._tickers = {
-                one: ticker(held.live, room) for one, held in self.desk.state.sessions.items() if held.live
-            }
+        if self.apollo.link.slow and self._tickers.due(now, self.listing.size.width):
+            self._stale = True
         super().tick(now)
         self.wall.flush(now)
+
+    def pressed(self, key: str) -> None:
+        """Over a slow line, a key that finds no action says so."""
+        super().pressed(key)
+        keymap = self.desk.config.keys
+        wants = {name for id in ("flag", "label", "good", "unsure") for name in keys.keys_of(keys.BY_ID[id], keymap)}
+        if self.session and self.apollo.link.slow and key in wants and self.subject() is None:
+            name = self.desk.steering.name(self.session)
+            self.say(why_not(name, lambda id: keys.shown(keys.first(keys.BY_ID[id], keymap))), "warning")
 
     def on_resize(self) -> None:
         """Another size holds another number of panes."""

@@ -79,6 +79,32 @@ async def test_over_a_slow_line_the_board_is_a_list_with_tickers_and_every_key_o
         await until(pilot, lambda: "python train.py" in screen_text(app) and app.screen.query_one(Wall).display)
 
 
+async def test_over_a_slow_line_f_takes_the_newest_action_that_stood_on_the_line_and_else_says_what_to_press(
+    feed: FakeFeed,
+) -> None:
+    first = await feed.session("tune-lr")
+    await feed.step(first, 1, ("run", {"command": "python train.py"}, "loss 2.1\n"))
+    now = [1_000_000]
+    async with running(feed, (80, 24), clock=lambda: now[0]) as (app, pilot):
+        await pilot.press("colon", *"slow", "space", *"on", "enter")
+        await until(pilot, lambda: app.link.slow and not app.screen.query_one(Wall).display)
+        await until(pilot, lambda: "python train.py" in screen_text(app))
+        await pilot.press("f")
+        await until(pilot, lambda: "no action of 1 tune-lr has stood on its line: enter opens it" in screen_text(app))
+        assert not feed.calls
+        now[0] += 500
+        await feed.step(first, 2, ("job_kill", {"job": 7}, "killed"))
+        await until(pilot, lambda: "job_kill" in screen_text(app))
+        await pilot.press("f")
+        flags = app.desk.state.sessions[first].flags
+        await until(pilot, lambda: len(flags) == 1)
+        assert [body.target for _, body in flags.values()] == [ev.Target(1, "call", 1)]
+        now[0] += 500
+        await pilot.press("plus")
+        await until(pilot, lambda: len(flags) == 2)
+        assert [body.target for _, body in flags.values()][1] == ev.Target(2, "call", 1)
+
+
 async def test_the_diagnostics_name_rate_and_mode(feed: FakeFeed) -> None:
     await feed.session("tune-lr")
     async with running(feed) as (app, pilot):
