@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from apollo_tui.command import Command, Deed
@@ -74,6 +75,38 @@ def _unskip(screen: ApolloScreen, _: list[str]) -> None:
     screen.on_screen_resume()
 
 
+def _let_go(screen: ApolloScreen, words: list[str]) -> None:
+    desk = screen.desk
+    if words not in ([], ["all"], ["none"]):
+        raise NotDone("letgo: this session; letgo all: every one; letgo none: what nobody looked at is unread again")
+    sessions = desk.state.order() if words == ["all"] else [screen.session] if screen.session else []
+    if words == ["none"]:
+        screen.act(_take_up(screen, sessions))
+        return
+    count = sum(desk.state.unread(session) for session in sessions)
+    for session in sessions:
+        desk.state.reading.let_go(session, desk.state.sessions[session].summary.last_seq, desk.clock())
+    screen.on_screen_resume()
+    screen.say(
+        f"{count:,} entries count as unread no more; for training they stay unseen · `:letgo none` brings them back"
+    )
+
+
+async def _take_up(screen: ApolloScreen, sessions: list[str]) -> str:
+    from apollo_tui.seeding import unread_of
+
+    desk = screen.desk
+    count = 0
+    for session in sessions:
+        desk.state.reading.let_go(session, 0, desk.clock())
+        read = desk.state.reading.book(session)
+        unread = await desk.feed.read(partial(unread_of, session=session, read=read))
+        desk.state.sessions[session].unread = unread
+        count += len(unread)
+    screen.on_screen_resume()
+    return f"{count:,} entries are unread again"
+
+
 def _edit(screen: ApolloScreen, _: list[str]) -> None:
     if isinstance(screen, Verbs):
         screen.open_in_editor()
@@ -83,6 +116,7 @@ JUDGING: Final[tuple[Command, ...]] = (
     Command("find", "WORDS", 'Search all sessions: `find tool:run label:impatience "loss is nan"`.', _find),
     Command("review", "", "One queue of what is unseen or suspicious.", _key("review")),
     Command("unskip", "", "Put what you skipped back into the review.", _unskip),
+    Command("letgo", "all|none", "What is unread here counts as unread no more, and as seen by nobody.", _let_go),
     Command("signoff", "", "A word on the whole session.", _key("sign_off"), True, True),
     Command("note", "TEXT", "Your note: colleagues see it, the agent does not.", _note, True, True),
     Command("bookmarks", "", "All bookmarks, to jump to.", _key("bookmarks")),

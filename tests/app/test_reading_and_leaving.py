@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import msgspec
+from app_running import running, screen_text, until
+from fake_feed import FakeFeed
 
 from apollo_tui.leaving import all_well, budget_end, morning, worries
 from apollo_tui.reading import Reading, parts_of
 from sessions.fold.summary import NoReply, Summary
+from sessions.host import protocol
 from sessions.log.events import CursorMoved, Limits, SeqRange
 from widgets.views import Anchor
 
@@ -84,9 +87,7 @@ def test_parts_take_the_routine_before_them_along_and_neighbours_touch() -> None
     quiet = {3, 6, 10}.__contains__
     assert parts_of(anchors, [7, 12], quiet) == [SeqRange(2, 7), SeqRange(8, 12)]
     assert parts_of(anchors, [1], quiet) == [SeqRange(1, 1)]
-    assert parts_of(anchors, [12], {7}.__contains__) == [SeqRange(11, 12)], (
-        "what a filter hides was not read"
-    )
+    assert parts_of(anchors, [12], {7}.__contains__) == [SeqRange(11, 12)], "what a filter hides was not read"
 
 
 def test_what_will_stand_still_is_listed_worst_first_with_the_reason() -> None:
@@ -140,3 +141,24 @@ def test_a_budget_that_ends_before_morning_is_told_at_its_present_rate() -> None
 
 def test_the_morning_lies_ahead_within_a_day() -> None:
     assert NOW < morning(NOW) <= NOW + 24 * HOUR
+
+
+async def test_unread_is_let_go_by_command_is_not_read_for_that_and_can_be_taken_up_again(feed: FakeFeed) -> None:
+    session = await feed.session("tune-lr")
+    for step in range(1, 4):
+        await feed.step(session, step, ("run", {"command": "ls"}, "a"))
+    async with running(feed) as (app, pilot):
+        assert app.desk.state.unread(session) == 3
+        await pilot.press("colon", *"letgo", "enter")
+        await until(pilot, lambda: "3 entries count as unread no more" in screen_text(app))
+        assert app.desk.state.unread(session) == 0 and not list(app.desk.state.reading.book(session))
+        await feed.step(session, 4, ("run", {"command": "ls"}, "a"))
+        await until(pilot, lambda: app.desk.state.unread(session) == 1)
+        ahead = app.desk.clock() + 6_000
+        app.desk.clock = lambda: ahead
+        await until(pilot, lambda: [c for c in feed.calls if isinstance(c, protocol.Annotate)])
+    async with running(feed) as (app, pilot):
+        assert app.desk.state.unread(session) == 1, "also after a restart"
+        await pilot.press("colon", *"letgo", "space", *"none", "enter")
+        await until(pilot, lambda: "4 entries are unread again" in screen_text(app))
+        assert app.desk.state.unread(session) == 4
