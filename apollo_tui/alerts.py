@@ -63,10 +63,37 @@ def notification(by: Channel, text: str) -> str:
     return BELL
 
 
-def title(need: int) -> str:
-    """The bytes that set the title of the window (in tmux: of one's own pane)."""
-    said = f"{need} need you · Apollo" if need > 1 else ("1 needs you · Apollo" if need else "Apollo")
-    return f"\x1b]2;{said}{BELL}"
+def said_in_title(need: int) -> str:
+    """What the title says."""
+    return f"{need} need you · Apollo" if need > 1 else ("1 needs you · Apollo" if need else "Apollo")
+
+
+class Titles:
+    """The bytes that set the title of the window: in tmux of one's own pane, in GNU screen of one's own window.
+
+    Screen takes its own sequence, has no stack of titles and names a window after what runs in it. TERM says that it
+    is screen also where SSH has lost its variables; it may then be tmux as well, which takes both sequences.
+    """
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        family = env.get("TERM", "").startswith("screen") and not env.get("TMUX")
+        self._screen = bool(env.get("STY")) or family
+        # One of the two may run in the other, and each leaves its variable behind.
+        self._osc = not env.get("STY") or bool(env.get("TMUX"))
+        self._shell = clean_line(env.get("SHELL", "").rpartition("/")[2], 40) or "sh"
+
+    def begin(self) -> str:
+        """Keep the title for later, where that can be done."""
+        return PUSH_TITLE if self._osc else ""
+
+    def set(self, text: str) -> str:
+        """Show ``text``."""
+        osc = f"\x1b]2;{text}{BELL}" if self._osc else ""
+        return osc + (f"\x1bk{text}\x1b\\" if self._screen else "")
+
+    def end(self) -> str:
+        """Give the title back: in screen, the one that a new window has."""
+        return (POP_TITLE if self._osc else "") + (f"\x1bk{self._shell}\x1b\\" if self._screen else "")
 
 
 class Alerts:
@@ -74,19 +101,18 @@ class Alerts:
 
     def __init__(self, wanted: Channel, env: Mapping[str, str]) -> None:
         self.by = channel(wanted, env)
-        # GNU screen takes no titles this way.
-        self._titled = self.by != "off" and not env.get("STY")
+        self._titles = Titles(env) if self.by != "off" else None
         self._edges = Edges()
         self._begun = False
         self._need = -1
 
     def begin(self) -> str:
         """Keep the terminal's title for later."""
-        return PUSH_TITLE if self._titled else ""
+        return self._titles.begin() if self._titles else ""
 
     def end(self) -> str:
         """Give the terminal its title back."""
-        return POP_TITLE if self._titled else ""
+        return self._titles.end() if self._titles else ""
 
     def update(self, standing: Mapping[str, Sequence[Signal]], now: int, key_at: int, names: Mapping[str, str]) -> str:
         """The bytes to write now, mostly none. ``standing``: the signals of every session; ``names``: their names.
@@ -101,9 +127,9 @@ class Alerts:
         told = self._edges.take(acute, now, key_at)
         out = ""
         need = sum(any(not signal.quiet for signal in signals) for signals in standing.values())
-        if self._titled and need != self._need:
+        if self._titles and need != self._need:
             self._need = need
-            out += title(need)
+            out += self._titles.set(said_in_title(need))
         if told and self.by != "off":
             more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
             out += notification(self.by, f"{names.get(told[0].session, '')}: {told[0].reason}{more}")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from apollo_tui.alerts import BELL, POP_TITLE, PUSH_TITLE, Alerts, channel, notification, title
+from apollo_tui.alerts import BELL, POP_TITLE, PUSH_TITLE, Alerts, Titles, channel, notification, said_in_title
 from apollo_tui.presence import REPORT_MS, RETURN_MS, Presence
 from sessions.attention.signals import Signal
 
@@ -45,9 +45,9 @@ def test_foreign_text_cannot_end_a_notification_or_begin_another_field() -> None
 def test_the_title_counts_and_is_written_only_when_the_count_changes() -> None:
     alerts = Alerts("auto", {"TERM": "xterm"})
     assert (alerts.begin(), alerts.end()) == (PUSH_TITLE, POP_TITLE)
-    assert alerts.update({"s": []}, NOW, NOW, {}) == title(0)
-    assert alerts.update({"s": [signal()]}, NOW + 1, NOW, {}) == title(1)
-    assert "1 needs you" in title(1) and "2 need you" in title(2)
+    assert alerts.update({"s": []}, NOW, NOW, {}) == _title(0)
+    assert alerts.update({"s": [signal()]}, NOW + 1, NOW, {}) == _title(1)
+    assert "1 needs you" in said_in_title(1) and "2 need you" in said_in_title(2)
     assert alerts.update({"s": [signal()]}, NOW + 2, NOW, {}) == ""
     quiet = {"s": [signal()], "t": [signal("advice_outcome:9", acute=False, quiet=True, session="t")]}
     assert alerts.update(quiet, NOW + 3, NOW, {}) == ""
@@ -87,3 +87,35 @@ def test_a_key_says_how_long_there_was_none() -> None:
     presence = Presence(NOW)
     assert presence.key(NOW + RETURN_MS - 1) == RETURN_MS - 1
     assert presence.key(NOW + RETURN_MS) == 1
+
+
+def _title(need: int) -> str:
+    return f"\x1b]2;{said_in_title(need)}\x07"
+
+
+NEW_TITLE = "\x1bksh\x1b\\"
+SCREEN_TITLE = "\x1bkApollo\x1b\\"
+
+
+@pytest.mark.parametrize(
+    ("env", "begin", "said", "end"),
+    [
+        ({"TERM": "xterm"}, PUSH_TITLE, _title(0), POP_TITLE),
+        ({"TERM": "tmux-256color", "TMUX": "/tmp/t,1,0"}, PUSH_TITLE, _title(0), POP_TITLE),
+        ({"TERM": "screen-256color", "TMUX": "/tmp/t,1,0"}, PUSH_TITLE, _title(0), POP_TITLE),
+        ({"TERM": "screen.xterm-256color", "STY": "1.pts", "SHELL": "/bin/zsh"}, "", SCREEN_TITLE, "\x1bkzsh\x1b\\"),
+        ({"TERM": "screen"}, PUSH_TITLE, _title(0) + SCREEN_TITLE, POP_TITLE + "\x1bksh\x1b\\"),
+        (
+            {"TERM": "screen", "TMUX": "t", "STY": "1"},
+            PUSH_TITLE,
+            _title(0) + SCREEN_TITLE,
+            POP_TITLE + "\x1bksh\x1b\\",
+        ),
+    ],
+)
+def test_every_multiplexer_gets_the_title_of_ones_own_window_in_its_own_way(
+    env: dict[str, str], begin: str, said: str, end: str
+) -> None:
+    titles = Titles(env)
+    assert (titles.begin(), titles.set(said_in_title(0)), titles.end()) == (begin, said, end)
+    assert Alerts("off", env).begin() == Alerts("off", env).end() == ""
