@@ -26,6 +26,8 @@ LETTERS: Final = "defhlmnoprtuvwxyz"
 """For figures; not those that begin to type something on the board."""
 NAME: Final = 14
 """Cells for a session's name in the table."""
+STRAIGHT_BACK_MS: Final = 60_000
+"""Who was gone for less, and missed nothing, is shown nothing."""
 SETTLED_S: Final = 0.5
 """A key that comes sooner after the table has opened by itself was meant for what stood there before."""
 OWN: Final = frozenset(key for move in MOVES if isinstance(move, Binding) for key in move.key.split(","))
@@ -193,7 +195,7 @@ async def come_back(app: ApolloApp, left: int | None, *, key_at: int | None = No
     key_at = desk.presence.key_at if key_at is None else key_at
     found = await desk.feed.work(partial(digests, actor=desk.actor, now=desk.clock()))
     long = left is not None and desk.clock() - left >= RETURN_MS
-    if not asked and left is not None and not long:
+    if not asked and left is not None and desk.clock() - left < STRAIGHT_BACK_MS:
         # Who comes straight back to what they left hears nothing.
         found = found if any(_last_at(desk, digest) > left for digest in found) else []
     if not found:

@@ -118,6 +118,8 @@ async def test_coming_back_is_a_return_also_after_a_moment_if_anything_happened_
     async with running(feed) as (app, pilot):
         assert not await greeted(pilot, app), "they come straight back, and nothing is new"
         assert "nothing happened" not in screen_text(app)
+    async with running(feed, clock=lambda: now_ms() + 61_000) as (app, pilot):
+        assert await greeted(pilot, app), "after a minute they may have forgotten what they have not read"
     await asyncio.sleep(0.002)  # the clock of the log counts milliseconds
     await feed.step(well, 3, ("run", {"command": "ls"}, "a\n"))
     async with running(feed) as (app, pilot):
