@@ -72,3 +72,19 @@ def test_events_about_advice_that_is_not_there_change_nothing() -> None:
         ev.AdviceOutcome(advice=9, outcome="followed"),
     ]
     assert book(*map(event, bodies), make.started(1, 1, "run")).all == []
+
+
+def test_of_several_words_the_newest_stands_until_it_is_taken_back() -> None:
+    ada = event(ev.AdviceOutcome(advice=1, outcome="followed"), "human:ada")
+    bob = event(ev.AdviceOutcome(advice=1, outcome="ignored"), "human:bob")
+    back = event(ev.AdviceOutcome(advice=1, outcome=None), "human:bob")
+    none = event(ev.AdviceOutcome(advice=1, outcome=None), "human:ada")
+
+    def stands(*said: ev.NewEvent) -> tuple[str | None, str]:
+        record = book(QUEUED, DELIVERED, *said).get(1)
+        assert record is not None
+        return record.outcome, record.outcome_by
+
+    assert stands(ada, bob) == ("ignored", "human:bob")
+    assert stands(ada, bob, back) == ("followed", "human:ada")
+    assert stands(ada, bob, back, none) == (None, "")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sessions.log import codec
 from sessions.log.codec import UnknownEvent, decode_body, encode_body
-from sessions.log.events import KINDS, Body, NoteWritten
+from sessions.log.events import KINDS, AdviceOutcome, Body, CursorMoved, NoteWritten, SeqRange
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
@@ -85,3 +85,11 @@ def test_every_older_version_of_a_kind_has_an_upcaster() -> None:
 def test_fields_that_a_later_version_may_add_do_not_harm() -> None:
     data = msgspec.json.encode({"text": "x", "added": 1})
     assert decode_body("session.note", 1, data) == NoteWritten(text="x")
+
+
+def test_a_cursor_of_the_first_version_claims_only_the_event_that_was_looked_at() -> None:
+    moved = codec.decode_body("cursor.moved", 1, b'{"read_seq":90}')
+    assert moved == CursorMoved(read_seq=90, read=(SeqRange(90, 90),), let_go=90)
+    assert codec.decode_body("cursor.moved", 1, b'{"read_seq":0}') == CursorMoved(read_seq=0, let_go=0)
+    outcome = codec.decode_body("advice.outcome", 1, b'{"advice":1,"outcome":"followed"}')
+    assert outcome == AdviceOutcome(advice=1, outcome="followed")
