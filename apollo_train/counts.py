@@ -106,7 +106,8 @@ class Counts(msgspec.Struct):
         """The counts for a person, a line each."""
         about = "" if self.exact_tokens else " (estimated where no server counted)"
         rows = f", {self.rows:,} rows" if self.rows else ""
-        yield f"{self.sessions} sessions{rows}: {self.trained:,} replies trained, {self.masked:,} masked"
+        count = f"{self.sessions} session{'s' * (self.sessions != 1)}"
+        yield f"{count}{rows}: {self.trained:,} replies trained, {self.masked:,} masked"
         if self.trained_tokens:
             ratio = self.processed_tokens / self.trained_tokens
             yield f"{self.trained_tokens:,} tokens trained{about}" + (f", {ratio:.1f} processed for each" * bool(ratio))

@@ -12,12 +12,19 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Static
 
+from widgets import cells
 from widgets.picker import ChoiceList
 from widgets.sanitise import clean_line
 from widgets.views import Choice
 
 T = TypeVar("T")
 
+WIDEST: Final = 104
+BESIDE: Final = 4
+"""Cells of a panel at most, and those that its frame takes (app.tcss)."""
+LINE_ROWS: Final = 3
+FOOTER_ROWS: Final = 2
+"""Rows that a line and the footer may take."""
 FRAME: Final = 9
 """Rows of a panel that are not choices, and of the screen around it."""
 
@@ -60,7 +67,10 @@ class PanelScreen(ModalScreen[T]):
         self._fit()
 
     def _fit(self) -> None:
-        room = self.app.size.height - FRAME - len(self._lines) - self.more_rows
+        width = min(WIDEST, self.app.size.width * 9 // 10) - BESIDE
+        lines = sum(min(LINE_ROWS, len(cells.wrap(clean_line(text), width))) for text in self._lines)
+        footer = min(FOOTER_ROWS, len(cells.wrap(clean_line(self._footer), width))) - 1
+        room = self.app.size.height - FRAME - lines - footer - self.more_rows
         self.choices.styles.height = max(1, min(self.choices.line_count, room))
 
     @property

@@ -127,3 +127,16 @@ async def test_nothing_is_painted_while_the_line_is_full_and_the_newest_comes_wh
         assert "python train.py" not in screen_text(app)
         full = False
         await until(pilot, lambda: "python train.py" in screen_text(app))
+
+
+async def test_what_a_panel_says_is_whole_at_80_columns(feed: FakeFeed) -> None:
+    await feed.session("tune-lr")
+    async with running(feed, (80, 24)) as (app, pilot):
+        app.link.wrote(133_000, app.desk.clock())
+        await pilot.press("colon", *"link", "enter")
+        await until(pilot, lambda: "enter sets it" in screen_text(app))
+        rows = screen_text(app).splitlines()
+        said = " ".join(part for row in rows for part in row.split("│")[-2:-1]).split()
+        assert "KB since the start" in " ".join(said)
+        await pilot.press("escape", "question_mark")
+        await until(pilot, lambda: "esc closes" in screen_text(app) and "new line, esc leaves" in screen_text(app))
