@@ -14,12 +14,15 @@ from typing import Final
 
 from apollo_train.chat import Chat
 from apollo_train.context import Turn
+from apollo_train.masks import ReplyMask
 from apollo_train.samples import Excluded, Source, StepSample, reply_of
 from apollo_train.segments import Segment
 from apollo_train.templates.normalise import normalised
 
 KEPT: Final = 8192
 """Messages that are kept in their form: a step sample repeats all turns of the one before."""
+
+NO_THINK: Final = "no_think_form"
 
 Said = dict[int, tuple[Chat, Turn]]
 """Messages by their id, with the turn that says them in a form."""
@@ -38,8 +41,9 @@ class Form:
     """Arguments are objects, not JSON text."""
     tools: bool = True
     """False: the template renders no tools, so that none are offered."""
-    rounds: bool = False
-    """The template drops reasoning before the last user turn: a segment ends, and begins anew, at each of them."""
+    thinks: bool = False
+    """The template drops reasoning before the last user turn, so that a segment ends, and begins anew, at each of them;
+    and it has another prompt for replies without reasoning, so that those are no targets here."""
     think: str = ""
     """Reasoning stands at the head of ``content``, where this says ``{}``; "" leaves it in its field."""
     parts: bool = False
@@ -64,7 +68,15 @@ class Form:
         if self == PLAIN:
             return iter(found)
         said: Said = {}
-        return (sample if isinstance(sample, Excluded) else self.step(sample, said) for sample in found)
+        return (self._step(sample, said) for sample in found)
+
+    def _step(self, sample: StepSample | Excluded, said: Said) -> StepSample | Excluded:
+        if isinstance(sample, Excluded):
+            return sample
+        if self.thinks and not sample.completion.get("reasoning_content"):
+            session, mask = sample.meta["session"], sample.mask
+            return Excluded(sample.id, session, mask.name, NO_THINK, mask.seq, mask.calls_lost, mask)
+        return self.step(sample, said)
 
     def step(self, sample: StepSample, said: Said) -> StepSample:
         """One step sample in this form; ``said`` remembers messages from sample to sample."""
@@ -81,13 +93,17 @@ class Form:
         )
 
     def segments(self, found: Iterable[Segment | Excluded], source: Source) -> Iterator[Segment | Excluded]:
-        """Segments in this form; with ``rounds`` one for each stretch that a template renders as it was sampled."""
+        """Segments in this form; with ``thinks`` one for each stretch that a template renders as it was sampled."""
         for segment in found:
             if self == PLAIN or isinstance(segment, Excluded):
                 yield segment
                 continue
-            shared = source.policy.weights.normalise != "none"
-            for part in rounds_of(segment, shared=shared) if self.rounds else (segment,):
+            parts = [segment]
+            if self.thinks:
+                segment, bare = reasoned(segment)
+                yield from (source.excluded(mask, NO_THINK) for mask in bare)
+                parts = list(rounds_of(segment, shared=source.policy.weights.normalise != "none"))
+            for part in parts:
                 said = [Turn(self.chat(turn.chat), turn.sources) for turn in part.turns]
                 pairs = self._pairs(list(zip(said, part.trained, strict=True)))
                 tools = part.tools if self.tools else []
@@ -122,6 +138,18 @@ class Form:
 PLAIN: Final = Form()
 
 
+def reasoned(segment: Segment) -> tuple[Segment, list[ReplyMask]]:
+    """The segment with loss on replies with reasoning only, and the other ones that it would have trained."""
+    masks, flags = iter(segment.masks), list(segment.trained)
+    kept: list[ReplyMask] = []
+    bare: list[ReplyMask] = []
+    for at, turn in enumerate(segment.turns):
+        if flags[at]:
+            flags[at] = bool(turn.chat.get("reasoning_content"))
+            (kept if flags[at] else bare).append(next(masks))
+    return replace(segment, trained=flags, masks=kept), bare
+
+
 def rounds_of(segment: Segment, *, shared: bool = False) -> Iterator[Segment]:
     """The segment up to each user turn that follows reasoning, and the whole of it; each reply is trained in one.
 
@@ -132,7 +160,8 @@ def rounds_of(segment: Segment, *, shared: bool = False) -> Iterator[Segment]:
     pairs = pairwise(starts)
     cuts = [high for low, high in pairs if any(low < at < high for at in thought)]
     if not cuts:
-        yield segment
+        if segment.masks:
+            yield segment
         return
     masks, done = list(segment.masks), 0
     for number, end in enumerate((*cuts, len(segment.turns)), 1):

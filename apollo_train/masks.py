@@ -47,6 +47,7 @@ REASONS: Final = {
     "prompt_missing": "the prompt cannot be rebuilt",
     "not_in_context": "the conversation went on without this reply",
     "broken_conversation": "a call in the conversation was never answered, which loaders refuse",
+    "no_think_form": "a reply without reasoning, where the template that was named has another prompt for such replies",
     "turns_do_not_alternate": "two turns in a row of the same side, which this loader drops",
 }
 """Every reason that a mask can have, in order of precedence, and what it means to a person."""

@@ -17,8 +17,8 @@ from apollo_train.samples import Excluded, Source
 
 FAMILIES: Final[dict[str, dict[str, Any]]] = {
     "llama3": {"objects": True},
-    "qwen3": {"objects": True, "rounds": True},
-    "glm": {"objects": True, "rounds": True},
+    "qwen3": {"objects": True, "thinks": True},
+    "glm": {"objects": True, "thinks": True},
     "gemma": {"system": False, "runs": False, "tools": False},
 }
 """What the form for each family of templates is, whoever renders it."""

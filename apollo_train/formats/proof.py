@@ -68,11 +68,10 @@ def refusal_of(format: str, family: str) -> str:
     result = proof().of(format, family)
     if result is None or result.says == EQUAL:
         return ""
-    steps = proof().of("steps", family)
-    other = ", or `steps` with TRL" if format != "steps" and steps is not None and steps.says == EQUAL else ""
+    reads = any((r.trainer, r.format, r.says) == (result.trainer, "tokens", EQUAL) for r in proof().results)
     return (
         f"{result.trainer} does not train exactly these masks from {format} with the {family} template "
-        f"({result.says}): {TOKENS}, which it trains as they are{other}"
+        f"({result.says}): {TOKENS}, {'which it trains as they are' if reads else 'and a trainer that reads them'}"
     )
 
 

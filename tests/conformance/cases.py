@@ -28,19 +28,25 @@ from apollo_train.formats.fitted import form_for
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.policy import PRESETS, FilterPolicy, TargetRules
 from apollo_train.templates.packing import Packing
+from apollo_train.templates.target import NoThink
 from sessions.log import events as ev
 from sessions.log.reader import LogReader
 
 POLICY = FilterPolicy(targets=TargetRules(text_only=True))
+BARE = "01K00000000000000000000001"
+"""A session without reasoning, for templates that have a form for it."""
 EVERYTHING = ("verl",)
 """Formats without any mask: their file holds the same sessions with no flag applied, and is compared with that."""
 
-PACKINGS: Final[tuple[tuple[str, Packing, FilterPolicy], ...]] = (
-    ("steps", "steps", POLICY),
-    ("rounds", "rounds", POLICY),
-    ("everything", "rounds", PRESETS["everything"]),
+PACKINGS: Final[tuple[tuple[str, Packing, FilterPolicy, NoThink], ...]] = (
+    ("tokens", "rounds", POLICY, "mask"),
+    ("unpacked", "steps", POLICY, "mask"),
+    ("segments", "rounds", POLICY, "exclude"),
+    ("steps", "steps", POLICY, "exclude"),
+    ("everything", "rounds", PRESETS["everything"], "exclude"),
 )
-"""What rows must come to: by name, how replies share them, and by which policy."""
+"""What rows must come to: by name, how replies share them, by which policy, and what becomes of replies without
+reasoning. The first two are token files; files of messages leave such replies out where a template thinks."""
 
 
 def _tool(name: str, about: str, **takes: str) -> dict[str, Any]:
@@ -85,6 +91,10 @@ async def tell(folder: Path, name: str) -> None:
     if name != "gemma":
         await told.act("cat rate", "0.1", **more("They are right.", "I look there." if thinks else ""))
     await told.reply(**more("Found.", "It is too high."))
+    if thinks:
+        told = await Teller(writer, BARE).begin("Stop it.")
+        await told.act("kill 9", "ok")
+        await told.reply(text="It has stopped.")
     await writer.close()
 
 
@@ -108,13 +118,13 @@ def write(folder: Path) -> None:
         tokenizer(name).save_pretrained(case / "model")
         tiny_llama(len(tokenizer(name))).save_pretrained(case / "model")
         with LogReader(case / "log.sqlite") as reader:
-            for key, packing, policy in PACKINGS:
-                tokens = TokensFormat(renderer(name), packing, attention_mask=True)
+            for key, packing, policy, no_think in PACKINGS:
+                tokens = TokensFormat(renderer(name, no_think), packing, attention_mask=True)
                 run_export(reader, None, policy, tokens, case / f"{key}.tokens.jsonl")
             for form, made in FORMATS.items():
                 if made.unit in ("step", "segment"):
                     export(reader, case, form)
-        rows = {key: [json.loads(x) for x in (case / f"{key}.tokens.jsonl").open()] for key, _, _ in PACKINGS}
+        rows = {key: [json.loads(x) for x in (case / f"{key}.tokens.jsonl").open()] for key, *_ in PACKINGS}
         expected = {
             key: [
                 {"ids": row["input_ids"], "trained": [n for n, x in enumerate(row["labels"]) if x != -100]}

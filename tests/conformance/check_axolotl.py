@@ -48,11 +48,11 @@ def tokens(case: Path) -> str:
     tokenizer = AutoTokenizer.from_pretrained(case / "model")
     columns = ("input_ids", "attention_mask", "labels")
     given = datasets.Dataset.from_list(
-        [{key: row[key] for key in columns} for row in rows(case / "rounds.tokens.jsonl")]
+        [{key: row[key] for key in columns} for row in rows(case / "tokens.tokens.jsonl")]
     )
     whole, dataset = config(case)
     prepared, _ = get_dataset_wrapper(dataset, tokenizer, whole, "chat_template", given)
-    return verdict(case, "rounds", collated(tokenizer, prepared), tokenizer.decode)
+    return verdict(case, "tokens", collated(tokenizer, prepared), tokenizer.decode)
 
 
 def segments(case: Path) -> str:
@@ -64,7 +64,7 @@ def segments(case: Path) -> str:
         train_on_eos="turn", message_property_mappings=FIELDS,
     )  # fmt: skip
     prepared, _ = get_dataset_wrapper(dataset, tokenizer, whole, "chat_template", given)
-    return verdict(case, "rounds", collated(tokenizer, prepared), tokenizer.decode)
+    return verdict(case, "segments", collated(tokenizer, prepared), tokenizer.decode)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def tokens(case: Path) -> str:
 
     tokenizer = AutoTokenizer.from_pretrained(case / "model")
     columns = ("input_ids", "attention_mask", "labels")
-    given = [{key: row[key] for key in columns} for row in rows(case / "rounds.tokens.jsonl")]
+    given = [{key: row[key] for key in columns} for row in rows(case / "tokens.tokens.jsonl")]
     with tempfile.TemporaryDirectory() as folder:
         datasets.DatasetDict({"train": datasets.Dataset.from_list(given)}).save_to_disk(folder)
         arguments: Any = DataArguments(tokenized_path=folder)
@@ -44,7 +44,7 @@ def tokens(case: Path) -> str:
         )
         batches = [collate([row]) for row in module["train_dataset"]]
     found = [(batch["input_ids"][0].tolist(), batch["labels"][0].tolist()) for batch in batches]
-    return verdict(case, "rounds", found, tokenizer.decode)
+    return verdict(case, "tokens", found, tokenizer.decode)
 
 
 def steps(case: Path) -> str:
@@ -80,7 +80,7 @@ def segments(case: Path) -> str:
     engine = DataEngine(str(ours(case, "llamafactory-v1")))
     template = "qwen3" if case.name == "qwen3" else "chatml"
     made = Renderer(template=template, processor=tokenizer).process_samples([engine[at] for at in range(len(engine))])
-    return verdict(case, "rounds", list(_labelled(made)), tokenizer.decode)
+    return verdict(case, "segments", list(_labelled(made)), tokenizer.decode)
 
 
 def _labelled(made: list[dict[str, Any]]) -> Iterator[Labelled]:

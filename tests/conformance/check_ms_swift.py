@@ -27,7 +27,7 @@ def segments(case: Path) -> str:
     for row in data:
         batch = template.data_collator([template.encode(dict(row))])
         found.append((batch["input_ids"][0].tolist(), batch["labels"][0].tolist()))
-    return verdict(case, "rounds", found, processor.decode)
+    return verdict(case, "segments", found, processor.decode)
 
 
 def tokens(case: Path) -> str:
@@ -35,7 +35,7 @@ def tokens(case: Path) -> str:
     processor = get_processor(str(case / "model"), model_type="llama")
     template = get_template(processor, template_type="dummy", max_length=8192)
     template.set_mode("train")
-    given = [{key: row[key] for key in ("input_ids", "labels")} for row in rows(case / "rounds.tokens.jsonl")]
+    given = [{key: row[key] for key in ("input_ids", "labels")} for row in rows(case / "tokens.tokens.jsonl")]
     columns = [{**row, "lengths": len(row["input_ids"])} for row in given]
     with tempfile.TemporaryDirectory() as folder:
         datasets.Dataset.from_list(columns).save_to_disk(folder)
@@ -46,7 +46,7 @@ def tokens(case: Path) -> str:
         [[data], _] = get_cached_dataset(arguments)
         batches = [template.data_collator([dict(row)]) for row in data]
     found = [(batch["input_ids"][0].tolist(), batch["labels"][0].tolist()) for batch in batches]
-    return verdict(case, "rounds", found, processor.decode)
+    return verdict(case, "tokens", found, processor.decode)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def segments(case: Path) -> str:
         made = build_training_sample(renderer, messages, tools=tools, message_loss_mask=mask, ensure_final_stop=True)
         pairs = zip(made.token_ids, made.loss_mask, strict=True)
         found.append((made.token_ids, [number if on else -100 for number, on in pairs]))
-    return verdict(case, "rounds", found, tokenizer.decode)
+    return verdict(case, "segments", found, tokenizer.decode)
 
 
 if __name__ == "__main__":

@@ -24,13 +24,13 @@ KINDS = {"llama3": "qwen", "qwen3": "qwen3", "glm": "qwen", "gemma": "qwen"}
 def tokens(case: Path) -> str:
     """Our token rows, through the rollout function that we hand to slime; it reads a row as its data set gives one."""
     samples = [
-        [SimpleNamespace(prompt=row["input_ids"], label=row["labels"])] for row in rows(case / "rounds.tokens.jsonl")
+        [SimpleNamespace(prompt=row["input_ids"], label=row["labels"])] for row in rows(case / "tokens.tokens.jsonl")
     ]
     buffer = SimpleNamespace(get_samples=lambda number: samples[:number])
     arguments = SimpleNamespace(rollout_batch_size=len(samples))
     made = _module(ADAPTER).generate_rollout(arguments, 0, buffer)
     found = [_masked(one.tokens, [0] * (len(one.tokens) - one.response_length) + one.loss_mask) for (one,) in made]
-    return verdict(case, "rounds", found, AutoTokenizer.from_pretrained(case / "model").decode)
+    return verdict(case, "tokens", found, AutoTokenizer.from_pretrained(case / "model").decode)
 
 
 def segments(case: Path) -> str:
@@ -38,7 +38,7 @@ def segments(case: Path) -> str:
     tokenizer = AutoTokenizer.from_pretrained(case / "model")
     theirs = _module(Path(os.environ["SOURCE"]) / "slime/utils/mask_utils.py")
     generator = theirs.MultiTurnLossMaskGenerator(tokenizer, KINDS[case.name])
-    return verdict(case, "rounds", list(_labelled(generator, ours(case, "slime"))), tokenizer.decode)
+    return verdict(case, "segments", list(_labelled(generator, ours(case, "slime"))), tokenizer.decode)
 
 
 def _labelled(generator: Any, path: Path) -> Iterator[Labelled]:

@@ -40,10 +40,10 @@ def file(form: str, packing: str, what: TrainOnWhat) -> Callable[[Path], str]:
 def tokens(case: Path) -> str:
     """Our token rows, as its own function makes data of ids and weights."""
     data = []
-    for row in rows(case / "rounds.tokens.jsonl"):
+    for row in rows(case / "tokens.tokens.jsonl"):
         weights = torch.tensor([float(label != -100) for label in row["labels"]])
         data.append(datum_from_model_input_weights(tinker.ModelInput.from_ints(row["input_ids"]), weights))
-    return verdict(case, "rounds", list(_labelled(data)), AutoTokenizer.from_pretrained(case / "model").decode)
+    return verdict(case, "tokens", list(_labelled(data)), AutoTokenizer.from_pretrained(case / "model").decode)
 
 
 def _labelled(batch: list[Any]) -> Iterator[Labelled]:
@@ -57,7 +57,7 @@ def _labelled(batch: list[Any]) -> Iterator[Labelled]:
 if __name__ == "__main__":
     checks = {
         "tokens": tokens,
-        "tinker": file("tinker", "rounds", TrainOnWhat.CUSTOMIZED),
+        "tinker": file("tinker", "segments", TrainOnWhat.CUSTOMIZED),
         "tinker-steps": file("tinker-steps", "steps", TrainOnWhat.LAST_ASSISTANT_MESSAGE),
     }
     table("Tinker", Path(sys.argv[1]), checks)

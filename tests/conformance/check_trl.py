@@ -61,7 +61,7 @@ def steps(case: Path) -> str:
     return verdict(case, "steps", collated(case, given), decoder(case))
 
 
-CHECKS = {"tokens": tokens("rounds"), "tokens, unpacked": tokens("steps"), "steps": steps}
+CHECKS = {"tokens": tokens("tokens"), "tokens, unpacked": tokens("unpacked"), "steps": steps}
 
 if __name__ == "__main__":
     table("TRL", Path(sys.argv[1]), CHECKS)

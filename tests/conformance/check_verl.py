@@ -21,14 +21,14 @@ def tokens(case: Path) -> str:
     """Our token rows, through the data set class that we hand to verl, and its collator."""
     tokenizer = AutoTokenizer.from_pretrained(case / "model")
     file = str(case / "tokens.parquet")
-    given = [{key: row[key] for key in ("input_ids", "labels")} for row in rows(case / "rounds.tokens.jsonl")]
+    given = [{key: row[key] for key in ("input_ids", "labels")} for row in rows(case / "tokens.tokens.jsonl")]
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(given), file)
     made = load_extern_object(str(ADAPTER), "TokenRows")(
         parquet_files=[file], tokenizer=tokenizer, config={"max_length": 8192}, processor=None, max_samples=-1
     )
     batch = SFTTensorCollator(DatasetPadMode.NO_PADDING)([made[at] for at in range(len(made))])
     both = zip(batch["input_ids"].unbind(), batch["loss_mask"].unbind(), strict=True)
-    return verdict(case, "rounds", [_masked(ids.tolist(), mask.tolist()) for ids, mask in both], tokenizer.decode)
+    return verdict(case, "tokens", [_masked(ids.tolist(), mask.tolist()) for ids, mask in both], tokenizer.decode)
 
 
 def segments(case: Path) -> str:

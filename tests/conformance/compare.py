@@ -78,14 +78,14 @@ def ours(case: Path, form: str) -> Path:
     """The file of this format. Raises Refused where our own exporter wrote none."""
     refused = case / f"{form}.refused"
     if refused.exists():
-        raise Refused(refused.read_text().split(":")[0])
+        raise Refused(refused.read_text().split(", and ")[0])
     return case / f"{form}.jsonl"
 
 
 def left_out(case: Path, form: str) -> str:
-    """Why our own exporter left out replies that are no target of the mask's, in brackets; "" if it left out none."""
+    """Why our own exporter left out replies that it was to train, in brackets; "" if it left out none."""
     twin = case / f"{form}.jsonl.excluded.jsonl"
-    reasons = {row["reason"] for row in rows(twin)} - {"flagged"} if twin.exists() else set()
+    reasons = {row["reason"] for row in rows(twin)} - {"flagged", "no_think_form"} if twin.exists() else set()
     return f" ({', '.join(sorted(reasons))})" if reasons else ""
 
 

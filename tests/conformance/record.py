@@ -76,11 +76,12 @@ def page(text: str, made: dict[str, str]) -> str:
 
 def main(folder: str, trainer: str, date: str, *, write: bool) -> int:
     """Compare or write; the number of results that differ."""
+    freeze = sys.stdin.read()  # read in any case: who writes it must not be cut off
     results = json.loads((Path(folder) / "results.json").read_text())
     proof = json.loads(PROOF.read_text("utf-8"))
     known = [row for row in proof["results"] if row["trainer"] == results[0]["trainer"]]
     if write:
-        proof = merged(proof, results, versions_of(sys.stdin.read(), trainer), date)
+        proof = merged(proof, results, versions_of(freeze, trainer), date)
         PROOF.write_text(json.dumps(proof, indent=1, ensure_ascii=False) + "\n", "utf-8")
         PAGE.write_text(page(PAGE.read_text("utf-8"), tables(proof)), "utf-8")
         return 0

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trainlog import Teller, rows_of
+from trainlog import OTHER, Teller, rows_of
 
+from apollo_train.errors import NothingToExport
 from apollo_train.export import run_export
 from apollo_train.formats import FORMATS
 from apollo_train.formats.base import Format, Shaped
-from apollo_train.formats.fitted import form_for
+from apollo_train.formats.fitted import fitted, form_for
 from apollo_train.policy import PRESETS, FilterPolicy, TargetRules, WeightRules
 from sessions.log import events as ev
 from sessions.log.reader import LogReader
@@ -116,12 +117,46 @@ async def test_rounds_share_a_weight_that_is_of_all_their_replies(
     assert weights == pytest.approx([whole["meta"]["weight"] / 3, whole["meta"]["weight"] * 2 / 3])
 
 
-async def test_a_session_without_reasoning_stays_one_row(writer: LogWriter, reader: LogReader, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["axolotl", "steps"])
+async def test_replies_without_reasoning_are_no_targets_for_templates_that_think(
+    writer: LogWriter, reader: LogReader, tmp_path: Path, name: str
+) -> None:
     told = await Teller(writer).begin("Find it.")
     await told.act("ls", "a")
-    await told.advise("Look at b.")
-    await told.act("cat b", "y")
-    assert len(rows(reader, tmp_path, shaped("axolotl", "qwen3"))) == 1
+    await told.act("cat b", "y", reasoning="Read it.")
+    await told.act("cat c", "z")
+    report = run_export(reader, None, TEXT, shaped(name, "qwen3"), tmp_path / "out.jsonl")
+    [row] = rows_of(report.path)
+    if name == "axolotl":
+        assert [m["train"] for m in row["messages"] if "train" in m] == [False, True, False]
+    else:
+        assert row["completion"][0]["reasoning_content"] == "Read it."
+    twin = [json.loads(line) for line in report.excluded.read_text().splitlines()]
+    assert [(line["step"], line["reason"]) for line in twin] == [("1", "no_think_form"), ("3", "no_think_form")]
+    assert report.counts.trained == 1
+    assert report.counts.masked_by == {"no_think_form": 2}
+
+
+async def test_a_session_without_any_reasoning_has_nothing_for_such_a_template(
+    writer: LogWriter, reader: LogReader, tmp_path: Path
+) -> None:
+    told = await Teller(writer).begin("Find it.")
+    await told.act("ls", "a")
+    with pytest.raises(NothingToExport, match="no_think_form"):
+        run_export(reader, None, TEXT, shaped("axolotl", "glm"), tmp_path / "out.jsonl")
+
+
+async def test_processes_write_the_same_bytes_of_a_fitted_format(
+    writer: LogWriter, reader: LogReader, tmp_path: Path
+) -> None:
+    await advised(writer)
+    told = await Teller(writer, OTHER).begin("Find it.")
+    await told.act("ls", "a", reasoning="Where?")
+    made = fitted(FORMATS["messages"], "qwen3")
+    one = run_export(reader, None, TEXT, made, tmp_path / "one.jsonl", workers=1)
+    two = run_export(reader, None, TEXT, made, tmp_path / "two.jsonl", workers=2)
+    assert one.path.read_bytes() == two.path.read_bytes()
+    assert len(rows_of(one.path)) == 3
 
 
 async def test_ms_swift_reads_reasoning_in_the_text_and_stops_at_a_user_turn_after_a_result(

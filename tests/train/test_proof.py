@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -12,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
 
 import record
 
+from apollo_train.adapters.slime_tokens import generate_rollout
 from apollo_train.cli import main
 from apollo_train.errors import CannotExpress
 from apollo_train.export import plan_export, run_export
@@ -137,3 +139,16 @@ async def test_the_command_takes_a_template(writer: LogWriter, tmp_path: Path) -
     unknown = CliRunner().invoke(main, [*base, "--template", "xyz", "--out", str(tmp_path / "bad")])
     assert unknown.exit_code == 1
     assert "no template 'xyz'" in unknown.output
+
+
+def test_slime_gets_token_rows_as_they_are() -> None:
+    labels = [[-100, -100, 7, 8], [-100, 5, -100, 6]]
+    samples = [[SimpleNamespace(prompt=[1, 2, 7, 8][:], label=row)] for row in labels]
+    buffer = SimpleNamespace(get_samples=lambda number: samples[:number])
+    made = generate_rollout(SimpleNamespace(rollout_batch_size=2), 0, buffer)
+    assert [(one.tokens, one.response_length, one.loss_mask) for (one,) in made] == [
+        ([1, 2, 7, 8], 2, [1, 1]),
+        ([1, 2, 7, 8], 3, [1, 0, 1]),
+    ]
+    with pytest.raises(AssertionError):
+        generate_rollout(SimpleNamespace(rollout_batch_size=2), 0, buffer, evaluation=True)

@@ -23,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.mark.parametrize("packing", ["rounds", "steps"])
+@pytest.mark.parametrize("packing", ["tokens", "unpacked"])
 @pytest.mark.parametrize("name", compare.NAMES)
 def test_trl_trains_exactly_the_positions_of_our_token_rows(folder: Path, name: str, packing: str) -> None:
     wanted = compare.expected(folder / name, packing)
