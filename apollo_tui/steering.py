@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
 import msgspec
 
@@ -21,8 +21,7 @@ from sessions.remedy import go_on
 from sessions.ulid import new_ulid
 
 Verb = Literal["start", "pause", "resume", "stop", "interrupt", "archive", "unarchive", "reopen", "next"]
-Budget = Literal["steps", "active_hours", "tokens", "money", "evaluations"]
-BUDGETS: Final[tuple[Budget, ...]] = get_args(Budget)
+BUDGETS: Final = protocol.BUDGETS
 
 
 class Steering:

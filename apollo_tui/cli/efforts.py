@@ -8,7 +8,9 @@ import click
 
 from apollo_tui.cli.context import Cli
 from apollo_tui.cli.shared import json_option, print_json, reader_of, span, table
+from sessions.config import load_config
 from sessions.fold.effort import KINDS, Effort, effort_of, together
+from sessions.labels import Taxonomy, load_labels
 
 
 @click.command()
@@ -32,13 +34,14 @@ def effort(cli: Cli, session: str | None, names: bool, as_json: bool) -> None:
             }
         )
         return
+    names_of = load_labels(load_config().labels_file)
     rows = []
     for one, by in spent.items():
         number, title = titles[one]
-        rows.append([str(number), title, *_cells(together(by.values()))])
-        if names:
-            rows += [["", f"  {who.removeprefix('human:')}", *_cells(mine)] for who, mine in sorted(by.items())]
-    table([*rows, ["", "all", *_cells(whole)]], ("no", "session", "active", "keys", "advice", "flags", "labels"))
+        rows.append([str(number), title, *_cells(together(by.values()), names_of)])
+        for who, mine in sorted(by.items()) if names else ():
+            rows.append(["", f"  {who.removeprefix('human:')}", *_cells(mine, names_of)])
+    table([*rows, ["", "all", *_cells(whole, names_of)]], ("no", "session", "active", "keys", "advice", "flags", "labels"))
 
 
 def _plain(session: str, by: dict[str, Effort], names: bool) -> dict[str, Any]:
@@ -48,6 +51,6 @@ def _plain(session: str, by: dict[str, Effort], names: bool) -> dict[str, Any]:
     return found
 
 
-def _cells(spent: Effort) -> list[str]:
-    labels = ", ".join(f"{label} {count}" for label, count in spent.labels.most_common())
+def _cells(spent: Effort, names: Taxonomy) -> list[str]:
+    labels = ", ".join(f"{names.name(label)} {count}" for label, count in spent.labels.most_common())
     return [span(spent.active_ms), str(spent.keys), str(spent.advice), str(spent.flags), labels]

@@ -12,7 +12,7 @@ from apollo_tui.cli.shared import ask, json_option, lines, print_json, reader_of
 from sessions.errors import ApolloError
 from sessions.host import protocol
 from sessions.log import events as ev
-from sessions.plain import plain_line
+from sessions.plain import many, plain_line
 
 
 @click.command()
@@ -25,8 +25,9 @@ from sessions.plain import plain_line
     metavar="NAME|FOLDER|FILE",
     help="The model's chat template: rows take the form it needs, or are refused if it would be misread.",
 )
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The file to write.")
-@click.option("--session", "chosen", multiple=True, metavar="ID", help="Only these sessions (may be given again).")
+@click.argument("named", nargs=-1, metavar="[SESSION]...")
+@click.option("--out", "-o", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The file to write.")
+@click.option("--session", "chosen", multiple=True, metavar="ID", help="Only these sessions, as SESSION does.")
 @click.option("--policy", metavar="FILE|PRESET", default="default", show_default=True)
 @click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
 @click.option("--resume", is_flag=True, help="Go on with an export that was stopped, from the same log position.")
@@ -37,7 +38,8 @@ def export(
     cli: Cli,
     format_: str,
     template: str,
-    out: Path,
+    named: tuple[str, ...],
+    out: Path | None,
     chosen: tuple[str, ...],
     policy: str,
     overwrite: bool,
@@ -45,14 +47,19 @@ def export(
     progress: bool,
     as_json: bool,
 ) -> None:
-    """Write training data from the log, with a manifest beside it. Same position and policy: same bytes."""
+    """Write training data from the log, with a manifest beside it: of all sessions, or of each SESSION.
+
+    Same position and policy: same bytes.
+    """
+    if out is None:
+        raise click.UsageError("which file shall it write? Give --out FILE")
     from apollo_train.export import run_export
     from apollo_train.formats import format_for
     from apollo_train.policy import load_policy
 
     reader = reader_of(cli)
     made = format_for(format_, template)
-    sessions = [reader.find(prefix) for prefix in chosen] or None
+    sessions = list(dict.fromkeys(reader.find(prefix) for prefix in (*named, *chosen))) or None
 
     def tell(done: int, total: int) -> None:
         if progress:
@@ -105,9 +112,12 @@ def import_(cli: Cli, file: Path, format_: str, copy: bool, as_json: bool) -> No
     """Read trajectories that were recorded elsewhere, as finished sessions to annotate."""
     params = protocol.ImportFile(request=request_id(), path=str(file.resolve()), format=format_, copy=copy)
     answer = ask(cli, params)
+    reader = reader_of(cli)
+    made = [found for session in answer.sessions if (found := reader.summary(session))]
+    reader.close()
     if as_json:
-        print_json([{"id": session, "events": answer.events} for session in answer.sessions])
+        print_json([{"id": s.session, "number": s.number, "events": s.last_seq} for s in made])
         return
-    click.echo(f"imported {len(answer.sessions)} session{'s' * (len(answer.sessions) != 1)}, {answer.events} events")
-    lines(f"  {session}" for session in answer.sessions)
+    click.echo(f"imported {many(len(answer.sessions), 'session')}, {many(answer.events, 'event')}")
+    lines(f"  session {s.number} ({s.session}) {s.title}" for s in made)
     lines(f"  note: {warning}" for warning in answer.warnings)

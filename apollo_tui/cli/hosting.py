@@ -39,10 +39,11 @@ def start(cli: Cli, as_json: bool) -> None:
 @click.option("--sessions", is_flag=True, help="Stop its sessions first, which ends their jobs.")
 @click.pass_obj
 def stop(cli: Cli, now: bool, quiet: bool, sessions: bool) -> None:
-    """Stop the host; its sessions are held until you resume them, and their jobs run on."""
+    """Stop the host. Its sessions are held until you resume them, and their jobs run on, unless --sessions is given."""
     if sessions:
         _stop_sessions(cli)
-    _stop(cli, now=now, quiet=quiet, restart=False)
+    became = "stopped, their jobs too" if sessions else "held, their jobs run on"
+    _stop(cli, now=now, said="" if quiet else f"the host has stopped; its sessions are {became}", restart=False)
 
 
 def _stop_sessions(cli: Cli) -> None:
@@ -80,22 +81,23 @@ def restart(cli: Cli, now: bool) -> None:
     from sessions.host.client import ensure_host
 
     load_config()  # a host that cannot read it would not come back
-    _stop(cli, now=now, quiet=True, restart=True)
+    _stop(cli, now=now, said="", restart=True)
     asyncio.run(ensure_host(cli.paths, *cli.host_options))
     click.echo("the host has been restarted")
 
 
-def _stop(cli: Cli, *, now: bool, quiet: bool, restart: bool) -> None:
+def _stop(cli: Cli, *, now: bool, said: str, restart: bool) -> None:
+    """``said``: what to say of it, "" for nothing."""
     from sessions.host.client import host_status, wait_stopped
 
     if host_status(cli.paths) is None:
-        if not quiet:
+        if said:
             click.echo("no host runs for this log")
         return
     stopping = ask(cli, protocol.StopHost(by=cli.actor, at_boundary=not now, restart=restart), start=False)
     wait_stopped(cli.paths, pid=stopping.pid)
-    if not quiet:
-        click.echo("the host has stopped; its sessions are held ('apollo resume ID' lets one go on)")
+    if said:
+        click.echo(f"{said} ('apollo resume ID' lets one go on)")
 
 
 @host.command()
@@ -119,6 +121,9 @@ def _print(status: protocol.HostStatus | None, as_json: bool) -> None:
         print_json({"id": status.pid, "running": True, **msgspec.to_builtins(status)})
         return
     click.echo(f"host {status.pid} (version {status.version}) writes {status.log}, position {status.position}")
+    if not status.sessions:
+        click.echo("no session is at work")
+        return
     table([[session[-8:], state.replace("_", " ")] for session, state in status.sessions.items()], ("session", "state"))
 
 

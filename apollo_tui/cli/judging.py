@@ -13,6 +13,7 @@ from apollo_tui.cli.shared import ask, done, json_option, reader_of, request_id
 from apollo_tui.cli.targets import parse_target
 from sessions.fold.flags import FlagBook
 from sessions.host import protocol
+from sessions.labels import UNSPECIFIED, Taxonomy
 from sessions.log import events as ev
 
 
@@ -27,7 +28,7 @@ def annotate(cli: Cli, session: str, body: ev.Body) -> protocol.Done:
 @click.command()
 @click.argument("session")
 @click.argument("target")
-@click.option("--label", default="unspecified", show_default=True, help="The label's id.")
+@click.option("--label", default="unspecified", show_default=True, help="Its id or name; a wrong one lists them.")
 @click.option("--note", default="", help="Why.")
 @click.option("--severity", type=click.IntRange(1, 5))
 @click.option("--good", is_flag=True, help="A good action instead of a bad one.")
@@ -47,15 +48,13 @@ def flag(
 ) -> None:
     """Flag an action so that it is kept out of the training loss. TARGET: STEP, STEP.CALL or STEP-STEP."""
     from sessions.config import load_config
-    from sessions.labels import UNSPECIFIED, load_labels
+    from sessions.labels import load_labels
 
     if good and unsure:
         raise click.UsageError("a flag is good or unsure, not both")
     verdict: Literal["bad", "good", "unsure"] = "good" if good else "unsure" if unsure else "bad"
-    known = load_labels(load_config().labels_file).by_id
-    if label not in known and label != UNSPECIFIED:
-        near = difflib.get_close_matches(label, known, n=3, cutoff=0.4)
-        raise click.UsageError(f"there is no label '{label}'{'; near: ' + ', '.join(near) if near else ''}")
+    if label != UNSPECIFIED:
+        label = _label(label, load_labels(load_config().labels_file))
     reader = reader_of(cli)
     found = reader.find(session)
     reader.close()
@@ -65,6 +64,16 @@ def flag(
     )
     answer = annotate(cli, found, body)
     done(answer, as_json, f"flagged {target} {verdict} as {label} (flag {name})", flag=name)
+
+
+def _label(said: str, known: Taxonomy) -> str:
+    """The id of the label that is called so, by its id or its name. Raises UsageError that lists what there is."""
+    found = [one.id for one in known.labels if said.casefold() in (one.id.casefold(), one.name.casefold())]
+    if found:
+        return found[0]
+    near = difflib.get_close_matches(said, known.by_id, n=3, cutoff=0.4)
+    listed = f"near: {', '.join(near)}" if near else f"labels: {', '.join(known.by_id)}"
+    raise click.UsageError(f"there is no label '{said}'; {listed}")
 
 
 @click.command()
@@ -85,7 +94,7 @@ def unflag(cli: Cli, session: str, which: str, as_json: bool) -> None:
         mine = [item for item in active if item.target == target and item.by == cli.actor]
     if not mine:
         raise click.ClickException(
-            f"you have no flag on {which} in this session; 'apollo log {session} --kind flag.set'"
+            f"you have no flag on {which} in this session; 'apollo log {session} --kind flag.set' lists all flags"
         )
     answer = annotate(cli, found, ev.FlagRemoved(flag=mine[-1].id))
     done(answer, as_json, f"took back the flag on {mine[-1].target}", flag=mine[-1].id)

@@ -129,9 +129,10 @@ def _step_json(record: StepRecord) -> dict[str, Any]:
 @click.argument("session")
 @click.option("--follow", "-f", is_flag=True, help="Go on as events arrive; ctrl+c ends.")
 @click.option("--kind", "kinds", multiple=True, help="Only events of this kind (may be given again).")
+@click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the newest N, oldest of them first.")
 @json_option
 @click.pass_obj
-def log(cli: Cli, session: str, follow: bool, kinds: tuple[str, ...], as_json: bool) -> None:
+def log(cli: Cli, session: str, follow: bool, kinds: tuple[str, ...], last: int | None, as_json: bool) -> None:
     """Print the events of a session, one a line."""
     unknown = [kind for kind in kinds if kind not in ev.KINDS]
     if unknown:
@@ -139,6 +140,9 @@ def log(cli: Cli, session: str, follow: bool, kinds: tuple[str, ...], as_json: b
     reader = reader_of(cli)
     found = reader.find(session)
     after = 0
+    if last is not None:
+        newest = reader.events(found, kinds=kinds or None, limit=last, newest_first=True)
+        after = newest[-1].seq - 1 if newest else 0
     while True:
         page = reader.events(found, after=after, kinds=kinds or None, limit=500)
         for event in page:

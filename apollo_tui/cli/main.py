@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, str]] = {
     "ls": "looking:ls",
     "show": "looking:show",
     "log": "looking:log",
+    "prompt": "prompting:prompt",
     "advise": "steering:advise",
     "answer": "steering:answer",
     "pause": "steering:pause",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -16,10 +17,17 @@ from sessions.plain import plain_line
 
 
 def open_app(cli: Cli, *, read_only: bool) -> None:
-    """Open the terminal app on the log of ``cli``."""
+    """Open the terminal app on the log of ``cli``. Raises UsageError without a terminal."""
+    check_terminal("'apollo ls' lists the sessions without it")
     from apollo_tui.run import run_app
 
     run_app(cli.paths, cli.actor, read_only=read_only)
+
+
+def check_terminal(instead: str) -> None:
+    """Raise UsageError unless keys can be read and something painted: the app paints on stderr."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise click.UsageError(f"the app needs a terminal; {instead}")
 
 
 @click.command()
@@ -131,6 +139,8 @@ def demo(cli: Cli, headless: bool, pace: float, as_json: bool) -> None:
 
     Their models are scripted; tools, jobs, files, scorer and log are real.
     """
+    if not headless:
+        check_terminal("'apollo demo --headless' makes the sessions without it")
     from sessions.demo.start import demo_sessions
 
     made = [ask(cli, params) for params in demo_sessions(pace=pace, request_id=request_id)]

@@ -81,19 +81,28 @@ archive = _control("archive", "Put a session out of sight; nothing is deleted.")
 
 @click.command(context_settings={"ignore_unknown_options": True})  # -50 is a value, not an option
 @click.argument("session")
-@click.argument("name", type=click.Choice(["steps", "active_hours", "tokens", "money", "evaluations"]))
-@click.argument("value")
+@click.argument("name", metavar="NAME")
+@click.argument("value", required=False)
 @json_option
 @click.pass_obj
-def limit(cli: Cli, session: str, name: str, value: str, as_json: bool) -> None:
-    """Set a budget: a number, +N or -N to change it, or 'none' to lift it."""
+def limit(cli: Cli, session: str, name: str, value: str | None, as_json: bool) -> None:
+    """Set a budget (steps, active_hours, tokens, money, evaluations): a number, +N or -N, or 'none' to lift it.
+
+    NAME=VALUE does, too.
+    """
+    if value is None:
+        name, _, value = name.partition("=")
+    if name not in protocol.BUDGETS:
+        raise click.UsageError(f"there is no limit of '{name}'; limits: {', '.join(protocol.BUDGETS)}")
+    if not value:
+        raise click.UsageError(f"say how much: {name} 200, {name} +50 or {name} none")
     if value != "none" and not re.fullmatch(r"[+-]?\d+(\.\d+)?", value):
         raise click.UsageError(f"'{value}' is no limit; give a number, +N, -N or 'none'")
     relative = value[0] in "+-"
     params = protocol.SetLimit(
         request=request_id(),
         session=find(cli, session),
-        name=cast('Literal["steps", "active_hours", "tokens", "money", "evaluations"]', name),
+        name=name,
         value=None if relative or value == "none" else float(value),
         delta=float(value) if relative else None,
     )

@@ -41,27 +41,37 @@ def try_all(ask: Ask, write: Write, env: Mapping[str, str] = os.environ) -> Iter
 def _clipboards(ask: Ask, write: Write, env: Mapping[str, str]) -> Iterator[Tried]:
     word = f"apollo-{secrets.token_hex(3)}"
     write(osc52(word))
-    worked = _pasted(ask, "OSC 52", word)
+    worked = _pasted(ask, "by OSC 52", word)
     aside = "" if worked else "the app uses tmux's buffer here" if env.get("TMUX") else "use `:copy-file` in the app"
     yield Tried("clipboard by OSC 52", worked, aside)
     if env.get("TMUX"):
         word = f"apollo-{secrets.token_hex(3)}"
         sent = tmux_load(["load-buffer", "-w", "-"], word)
-        worked = sent and _pasted(ask, "tmux load-buffer -w", word)
+        worked = sent and _pasted(ask, "by tmux load-buffer -w", word)
         hint = "put `set -g set-clipboard on` into ~/.tmux.conf; until then paste with prefix ]"
         yield Tried("clipboard by tmux", worked, "" if worked else hint)
 
 
 def _pasted(ask: Ask, way: str, word: str) -> bool:
-    said = ask(f"{way}: paste your clipboard here, then enter (enter alone: nothing came)")
+    said = ask(
+        f"the word {word} was sent to your clipboard {way}: paste it here, then enter (enter alone: it is not there)"
+    )
     return said.strip() == word
 
 
-def _notifications(ask: Ask, write: Write, env: Mapping[str, str]) -> Iterator[Tried]:
+def questions(env: Mapping[str, str] = os.environ) -> int:
+    """How many questions ``try_all`` asks."""
+    return (2 if env.get("TMUX") else 1) + len(_ways(env))
+
+
+def _ways(env: Mapping[str, str]) -> tuple[Channel, ...]:
     inside = bool(env.get("TMUX") or env.get("STY"))
-    ways: tuple[Channel, ...] = ("bell",) if inside else ("bell", "osc9", "osc777", "osc99")
+    return ("bell",) if inside else ("bell", "osc9", "osc777", "osc99")
+
+
+def _notifications(ask: Ask, write: Write, env: Mapping[str, str]) -> Iterator[Tried]:
     auto = channel("auto", env)
-    for way in ways:
+    for way in _ways(env):
         write(notification(way, "a test from apollo doctor"))
         seen = _yes(ask(f"{way}: did you {'hear or see a bell' if way == 'bell' else 'see a notification'}? y/n"))
         advice = ""
@@ -83,8 +93,17 @@ def run_terminal_check() -> None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("--terminal asks you what you see: run it in a terminal")
 
+    count = questions()
+    click.echo(
+        f"What the app copies goes to this terminal's clipboard, and what needs you rings here. To see what arrives, "
+        f"{count} questions:\na test word replaces what is on your clipboard, then "
+        f"{'a bell rings' if count < 4 else 'a bell and notifications are tried'}. ctrl+c ends it."
+    )
+    numbers = iter(range(1, count + 1))
+
     def ask(question: str) -> str:
-        return str(click.prompt(question, default="", show_default=False, prompt_suffix="\n> "))
+        numbered = f"\n{next(numbers)} of {count}: {question}"
+        return str(click.prompt(numbered, default="", show_default=False, prompt_suffix="\n> "))
 
     def write(data: str) -> None:
         sys.stdout.write(data)

@@ -7,7 +7,7 @@ returns the first answer. It is answered after its event is committed, never bef
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import msgspec
 
@@ -268,12 +268,17 @@ class Answer(Change, frozen=True, kw_only=True):
     seen: Seen | None = None
 
 
+BudgetName = Literal["steps", "active_hours", "tokens", "money", "evaluations"]
+BUDGETS: tuple[BudgetName, ...] = get_args(BudgetName)
+"""What can be limited."""
+
+
 class SetLimit(Change, frozen=True, kw_only=True):
     """Set a budget, or change it by ``delta`` ("+200")."""
 
     method: ClassVar[str] = "session.limit"
     session: str
-    name: Literal["steps", "active_hours", "tokens", "money", "evaluations"]
+    name: BudgetName
     value: float | None = None
     delta: float | None = None
 

@@ -24,6 +24,8 @@ from sessions.remedy import Remedy
 
 PAGE: Final = 500
 """Events per read of ``stream``."""
+SHORT_ID: Final = 8
+"""Characters of an id's end that lists show."""
 
 MAKES_LOG: Final = (Remedy("create", "makes one"), Remedy("demo", "shows four sessions"))
 """What to do where there is no log."""
@@ -70,18 +72,25 @@ class LogReader:
         return self._summary(*rows[0]) if rows else None
 
     def find(self, prefix: str) -> str:
-        """The id of the session with this number, or whose id begins so. Raises NoSuchSession or AmbiguousId."""
+        """The session with this number, or whose id begins so, or ends so (with four characters or more).
+
+        Raises NoSuchSession or AmbiguousId.
+        """
         wanted = prefix.strip().upper()
         known = self._rows("SELECT session, number FROM sessions ORDER BY number")
         if wanted.isdecimal() and len(wanted) < 10 and wanted[0] != "0":  # ids begin with 0, numbers do not
             for session, number in known:
                 if number == int(wanted):
                     return str(session)
-        found = [session for session, _ in known if wanted and session.upper().startswith(wanted)]
-        if len(found) == 1:
-            return str(found[0])
-        if found:
-            raise AmbiguousId(f"{len(found)} sessions begin with {prefix}: give more of the id, or the number")
+        ids = [str(session) for session, _ in known]
+        # What may be a mistyped number is no ending.
+        ending = len(wanted) >= (SHORT_ID if wanted.isdecimal() else SHORT_ID // 2)
+        for said, fits in (("begin", str.startswith), ("end", str.endswith)):
+            found = [id for id in ids if wanted and fits(id.upper(), wanted)] if said == "begin" or ending else []
+            if len(found) == 1:
+                return found[0]
+            if found:
+                raise AmbiguousId(f"{len(found)} sessions {said} with {prefix}: give more of the id, or the number")
         raise NoSuchSession(f"no session is called {prefix!r}", remedies=[Remedy("list", "lists them")])
 
     def events(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from apollo_tui.cli.terminal_check import Tried, try_all
+from apollo_tui.cli.terminal_check import Tried, questions, try_all
 
 
 class Terminal:
@@ -46,6 +46,23 @@ def test_a_clipboard_that_drops_the_sequence_is_said_and_the_file_is_named() -> 
     found = Terminal(clipboard=False, shows=frozenset()).run({"TERM": "xterm"})
     assert not found["clipboard by OSC 52"].worked and "copy-file" in found["clipboard by OSC 52"].advice
     assert "alerts" in found["notification by bell"].advice
+
+
+@pytest.mark.parametrize("env", [{"TERM": "xterm"}, {"TERM": "tmux-256color", "TMUX": "/x,1,0"}, {"STY": "1"}])
+def test_every_question_is_counted_and_the_word_that_was_sent_is_named(
+    monkeypatch: pytest.MonkeyPatch, env: Mapping[str, str]
+) -> None:
+    monkeypatch.setattr("apollo_tui.cli.terminal_check.tmux_load", lambda arguments, text: True)
+    asked: list[str] = []
+    terminal = Terminal(clipboard=True, shows=frozenset())
+
+    def ask(question: str) -> str:
+        asked.append(question)
+        return terminal.ask(question)
+
+    list(try_all(ask, terminal.write, env))
+    assert len(asked) == questions(env)
+    assert terminal.pasted in asked[0]
 
 
 def test_an_old_clipboard_is_not_taken_for_success() -> None:

@@ -101,11 +101,20 @@ def test_what_prints_data_prints_objects_with_the_id_first(cli: Cli) -> None:
         (("limit", "1", "steps", "1.5"), 1, "a whole number"),
         (("limit", "1", "money", "-5"), 1, "no limit of money"),
         (("limit", "1", "steps", "--many"), 2, "'--many' is no limit"),
+        (("limit", "1", "steps"), 2, "say how much: steps 200"),
+        (("limit", "1", "stops=200"), 2, "no limit of 'stops'; limits: steps, active_hours"),
         (("flag", "1", "1"), 1, "no step 1"),
         (("flag", "1", "1", "--good", "--unsure"), 2, "not both"),
         (("flag", "1", "3-1"), 2, "ends before it begins"),
         (("flag", "1", "1", "--label", "odd"), 2, "no label 'odd'"),
-        (("unflag", "1", "1"), 1, "no flag on 1"),
+        (("flag", "1", "1", "--label", "zzzzzz"), 2, "labels: trail/hallucination, "),
+        (("flag", "1", "1", "--label", "trail/instuction"), 2, "near: trail/instruction"),
+        (("unflag", "1", "1"), 1, "no flag on 1 in this session; 'apollo log 1 --kind flag.set' lists all flags"),
+        (("prompt", "1", "1"), 1, "no request of step 1"),
+        (("prompt", "1", "S1"), 1, "no request of summary S1"),
+        (("prompt", "1", "one"), 2, "'one' is no step"),
+        (("export", "1"), 2, "Give --out FILE"),
+        (("log", "1", "--last", "0"), 2, "--last"),
         (("signoff", "1", "up-to"), 2, "up-to 41"),
         (("digest", "--since", "soon"), 2, "'soon' is no time"),
         (("new", "nowhere.md", "--model", "demo:steady"), 2, "nowhere.md"),
@@ -145,6 +154,52 @@ def test_foreign_text_reaches_the_terminal_without_its_sequences(cli: Cli) -> No
         assert said.code == 0, said.err
         assert "[/b]" in said.out
         assert not set(said.out) & {"\x1b", "\x07"}
+
+
+def test_a_session_is_found_by_the_end_of_its_id_which_ls_shows(cli: Cli) -> None:
+    (first, second) = json_of(cli("ls", "--json"))[:2]
+    assert first["id"][-8:] in cli("ls").out
+    assert json_of(cli("show", first["id"][-8:].lower(), "--json"))["id"] == first["id"]
+    assert json_of(cli("show", second["id"], "--json"))["id"] == second["id"]
+
+
+def test_the_newest_events_are_printed_in_their_order(cli: Cli) -> None:
+    every = [json.loads(line)["seq"] for line in cli("log", "1", "--json").out.splitlines()]
+    last = [json.loads(line)["seq"] for line in cli("log", "1", "--last", "2", "--json").out.splitlines()]
+    assert last == every[-2:] and len(last) == 2
+    created = cli("log", "1", "--last", "5", "--kind", "session.created").out.splitlines()
+    assert len(created) == 1
+
+
+def test_a_limit_may_be_written_with_an_equals_sign(cli: Cli) -> None:
+    assert json_of(cli("limit", "2", "steps=60", "--json"))["note"] == "steps: 60"
+    assert json_of(cli("limit", "2", "steps=-5", "--json"))["note"] == "steps: 55"
+
+
+def test_an_export_takes_its_sessions_as_arguments(cli: Cli, tmp_path: Path) -> None:
+    out = tmp_path / "raw.jsonl"
+    assert cli("export", "1", "-o", str(out), "--format", "raw").code == 0
+    sessions = {json.loads(line).get("session") for line in out.read_text().splitlines()}
+    assert json_of(cli("show", "1", "--json"))["id"] in sessions
+    assert json_of(cli("show", "2", "--json"))["id"] not in sessions
+
+
+def test_an_import_says_the_number_under_which_the_session_is_found(cli: Cli, tmp_path: Path) -> None:
+    out = tmp_path / "raw.jsonl"
+    assert cli("export", "1", "-o", str(out), "--format", "raw").code == 0
+    (made,) = json_of(cli("import", str(out), "--copy", "--json"))
+    assert json_of(cli("show", str(made["number"]), "--json"))["id"] == made["id"]
+    again = cli("import", str(out), "--copy")
+    assert f"session {made['number'] + 1} (" in again.out and "imported 1 session, " in again.out
+
+
+def test_without_a_terminal_the_app_is_refused_before_anything_is_made(cli: Cli, tmp_path: Path) -> None:
+    log = tmp_path / "none.sqlite"
+    for args, instead in (((), "apollo ls"), (("demo",), "apollo demo --headless"), (("demo", "--json"), "--headless")):
+        said = cli(*args, log=log)
+        assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
+        assert "needs a terminal" in said.err and instead in said.err
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_a_difference_may_be_negative(cli: Cli) -> None:
@@ -219,6 +274,16 @@ def test_the_doctor_names_the_variable_of_a_profile_without_a_key(
     keys.chmod(0o600)
     assert "GLM_KEY" in cli("doctor").out
     assert "set GLM_KEY" not in cli("doctor").out
+
+
+def test_a_label_is_taken_by_its_name_and_told_by_it(cli: Cli, apollo: Apollo) -> None:
+    made = json_of(cli("new", str(apollo.folder / "task.md"), "--model", "demo:steady", "--json"))["id"]
+    wait_for("a step", lambda: apollo.events(made, "model.reply"))
+    assert cli("interrupt", made).code == 0
+    assert cli("flag", made, "1", "--label", "Instruction broken").code == 0
+    assert apollo.events(made, "flag.set")[-1]["body"]["label"] == "trail/instruction"
+    effort = cli("effort", made)
+    assert "instruction broken 1" in effort.out and "trail/" not in effort.out
 
 
 def test_a_flag_is_taken_back_by_the_id_that_it_was_given(cli: Cli, apollo: Apollo) -> None:

@@ -115,7 +115,16 @@ async def test_a_summary_of_another_version_or_damaged_is_made_from_the_events(w
             assert reader.summary(S) == writer.summary(S)
 
 
-async def test_sessions_are_found_by_number_and_by_unique_prefix(writer: LogWriter) -> None:
+async def test_two_sessions_whose_ids_end_alike_are_told_apart_by_more_of_it(writer: LogWriter) -> None:
+    twin = f"{make.OTHER[:3]}1{S[4:]}"
+    await writer.append(make.created(), make.created(twin, 2))
+    with LogReader(writer.path) as reader:
+        with pytest.raises(AmbiguousId, match="2 sessions end with zzzz"):
+            reader.find("zzzz")
+        assert reader.find(twin[3:]) == twin
+
+
+async def test_sessions_are_found_by_number_and_by_unique_prefix_or_ending(writer: LogWriter) -> None:
     await writer.append(make.created(), make.created(make.OTHER, 12))
     with LogReader(writer.path) as reader:
         assert reader.find("12") == make.OTHER
@@ -123,7 +132,9 @@ async def test_sessions_are_found_by_number_and_by_unique_prefix(writer: LogWrit
         assert reader.find("01j") == reader.find(S) == S
         with pytest.raises(AmbiguousId, match="2 sessions begin with 01"):
             reader.find("01")
-        for wrong in ("13", "zz", "", "%"):
+        assert reader.find("ZZZZ") == reader.find(S[-8:].lower()) == S
+        assert reader.find(make.OTHER[-8:]) == make.OTHER
+        for wrong in ("13", "zz", "", "%", "000", "0000000"):
             with pytest.raises(NoSuchSession):
                 reader.find(wrong)
 

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from apollo_tui.cli import hosting
+from apollo_tui.cli.main import apollo
+from sessions.host import protocol
+
+STATUS = protocol.HostStatus(pid=7, version="v", log="l", position=3, started_at=0, sessions={})
+
+
+@pytest.fixture(autouse=True)
+def host(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: Any, **__: Any) -> protocol.Stopping:
+        return protocol.Stopping(pid=STATUS.pid)
+
+    monkeypatch.setattr("sessions.host.client.host_status", lambda paths: STATUS)
+    monkeypatch.setattr("sessions.host.client.wait_stopped", lambda paths, pid: None)
+    monkeypatch.setattr(hosting, "ask", stop)
+
+
+def said(tmp_path: Path, *args: str) -> str:
+    return CliRunner().invoke(apollo, ["--log", str(tmp_path / "log.db"), "host", *args]).stdout
+
+
+def test_a_host_without_sessions_at_work_says_so_instead_of_a_table_without_rows(tmp_path: Path) -> None:
+    assert said(tmp_path, "status").splitlines()[1:] == ["no session is at work"]
+
+
+def test_who_stops_a_host_hears_what_became_of_its_sessions(tmp_path: Path) -> None:
+    assert said(tmp_path, "stop").startswith("the host has stopped; its sessions are held, their jobs run on (")
+    assert said(tmp_path, "stop", "--sessions").startswith("the host has stopped; its sessions are stopped, their jobs")
+    assert said(tmp_path, "stop", "--quiet") == ""
