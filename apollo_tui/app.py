@@ -15,6 +15,7 @@ from rich.console import RenderableType
 from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.screen import Screen
 
 from apollo_tui import keys, memory, remedies, telling
@@ -26,7 +27,7 @@ from apollo_tui.link import Link
 from apollo_tui.outside import crash_report
 from apollo_tui.presence import RETURN_MS
 from apollo_tui.pressing import Presser
-from apollo_tui.screens.base import ApolloScreen
+from apollo_tui.screens.base import WIDTHS, ApolloScreen
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.seeding import seed_of
 from apollo_tui.state import Change
@@ -57,6 +58,7 @@ class ApolloApp(App[None], inherit_bindings=False):
     TITLE = "Apollo"
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = False
+    HORIZONTAL_BREAKPOINTS = WIDTHS
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "how_to_leave", show=False)]
 
     def __init__(
@@ -77,22 +79,33 @@ class ApolloApp(App[None], inherit_bindings=False):
         self._presser = Presser(self)
         self._alerts = Alerts(self.desk.config.ui.alerts, os.environ)
         self._alerted = 0
-        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]
 
-    async def on_mount(self) -> None:
-        """Set the looks, show the board, then begin to read."""
+    async def on_load(self) -> None:
+        """Begin to read before anything is shown: the first paint has the sessions in it."""
+        await self.desk.feed.start(self._hear)
+
+    def on_mount(self) -> None:
+        """Set the looks."""
         config = self.desk.config
         problems = keys.clashes(config.keys)
         if not problems:
             self.set_keymap(config.keys)
         self.theme = config.ui.theme if config.ui.theme in self.available_themes else "textual-dark"
-        await self.push_screen(BoardScreen(self.desk))
         for problem in problems[:1]:
             self.say(f"config, keys: {problem}; the default keys are used", "error")
         self.set_interval(TICK_S, self._tick)
         self.set_timer(SETTLED_S, memory.settle)
         self.to_terminal(self._alerts.begin())
-        await self.desk.feed.start(self.post_message)
+
+    def get_default_screen(self) -> Screen[None]:
+        """The board is home: nothing lies under it."""
+        return BoardScreen(self.desk)
+
+    def _hear(self, message: Message) -> None:
+        """What the feed says, in its order. What the log holds is taken in at once, for the first paint."""
+        if isinstance(message, Loaded):
+            self.desk.state.load(message.summaries, message.position)
+        self.post_message(message)
 
     async def on_unmount(self) -> None:
         """Hang up; sessions go on."""
@@ -104,11 +117,10 @@ class ApolloApp(App[None], inherit_bindings=False):
     async def on_loaded(self, message: Loaded) -> None:
         """The log was read: show what is there, then fill the panes, the newest session first."""
         state = self.desk.state
-        state.load(message.summaries, message.position)
         self._show(Change(sessions=set(state.sessions), new=state.order()))
         self._tick()
         newest_first = sorted(message.summaries, key=lambda s: s.last_id, reverse=True)
-        self.call_after_refresh(lambda: self.run_worker(self._seed(newest_first), group="seed"))
+        self.screen.call_after_refresh(lambda: self.run_worker(self._seed(newest_first), group="seed"))
 
     async def _seed(self, summaries: list[Summary]) -> None:
         for summary in summaries:

@@ -1,4 +1,5 @@
-"""Where the app's data comes from: the log for all that happened, the host's socket for live tokens and for writing.
+"""Where the app's data comes from: the log for all that happened, the host's socket (``host_link``) for live tokens
+and for writing.
 
 The log is read in one thread of its own, by short complete reads; long reads (counts, searches) have a second one.
 The feed posts messages and touches no widget. Without a host it polls once a second, and keeps trying to connect.
@@ -11,28 +12,20 @@ import contextlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Final, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
 
 from textual.message import Message
 
-from sessions.errors import ApolloError
 from sessions.fold.summary import Summary
 from sessions.host import protocol
-from sessions.host.client import (
-    RESTART,
-    ConnectionLost,
-    HostClient,
-    HostDown,
-    Mismatch,
-    RequestRefused,
-    call_once,
-    ensure_host,
-)
 from sessions.log.errors import LogError, LogMissing
 from sessions.log.events import Event
 from sessions.log.reader import LogReader
 from sessions.paths import LogPaths
 from sessions.remedy import Remedy
+
+if TYPE_CHECKING:
+    from apollo_tui.host_link import HostLink
 
 T = TypeVar("T")
 
@@ -40,9 +33,8 @@ PAGE: Final = 500
 POLL_S: Final = 1.0
 PAINT_FIRST_S: Final = 0.2
 """What is in the log is on screen before the work of reaching the host begins."""
-CALL_S: Final = 30.0
-RESEND_S: Final = 8.0
-"""How long a request that was cut off waits for the host to come back, to be sent again under the same id."""
+LOOK_S: Final = 0.2
+"""So long the first screen waits for the log, to be painted with what is in it."""
 
 STARTS: Final = Remedy("start_host", "starts one")
 
@@ -150,8 +142,7 @@ class LiveFeed:
         self._threads = {name: ThreadPoolExecutor(1, f"log-{name}") for name in ("read", "work")}
         self._readers: dict[str, LogReader] = {}
         self._grew = asyncio.Event()
-        self._client: HostClient | None = None
-        self._connected = asyncio.Event()
+        self._link: HostLink | None = None
         self._looked = asyncio.Event()
         self._state: LinkState = "connecting"
         self._tasks: list[asyncio.Task[None]] = []
@@ -164,6 +155,9 @@ class LiveFeed:
             self._say("read-only", "read-only")
         else:
             self._tasks.append(asyncio.create_task(self._hold_link(), name="hold link"))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_S):
+                await self._looked.wait()
 
     async def read(self, ask: Callable[[LogReader], T]) -> T:
         """One short read in the reading thread."""
@@ -185,67 +179,26 @@ class LiveFeed:
         """A request to the host. One that is cut off is sent again under the same id when the host is back."""
         if self.read_only:
             raise NotDone("this window is read-only")
-        if self._client is None and isinstance(params, protocol.ANYHOW):
-            return await self._ask_stranger(params)
-        if self._client is None:
-            raise NotDone("no host is connected: nothing was sent", remedies=[STARTS])
-        seconds = None if params.method in protocol.SLOW else CALL_S
-        deadline = asyncio.get_running_loop().time() + RESEND_S
-        while True:
-            client = await self._connection(deadline)
-            try:
-                return await client.call(params, seconds=seconds)
-            except RequestRefused as refused:
-                raise NotDone(str(refused), remedies=refused.remedies) from refused
-            except ConnectionLost as lost:
-                self._connected.clear()
-                if not isinstance(params, protocol.Change):
-                    raise NotDone(str(lost), cut=True) from lost
-            except HostDown as slow:
-                raise NotDone(str(slow), cut=True) from slow
-
-    async def _ask_stranger(self, params: protocol.Call) -> Any:
-        """What also a host of another protocol answers, on a connection of its own."""
-        try:
-            return await asyncio.to_thread(call_once, self.paths, params, actor=self.actor, start=False)
-        except ApolloError as problem:
-            raise NotDone(str(problem), remedies=problem.remedies) from problem
-
-    async def _connection(self, deadline: float) -> HostClient:
-        """The connection that stands, at the latest at ``deadline`` (loop time)."""
-        try:
-            async with asyncio.timeout_at(deadline):
-                await self._connected.wait()
-        except TimeoutError as late:
-            raise NotDone("the host went away before it answered: send again", cut=True) from late
-        assert self._client is not None
-        return self._client
+        return await self._host.call(params)
 
     async def active(self, idle_ms: int) -> None:
         """Tell the host that somebody looks, if there is one."""
-        if self._client is not None and self._connected.is_set():
-            # An older host does not know the call, and one that goes away learns it from the next key.
-            with contextlib.suppress(HostDown, ConnectionLost, RequestRefused):
-                await self._client.call(protocol.Active(idle_ms=idle_ms), seconds=CALL_S)
+        if self._link is not None:
+            await self._link.active(idle_ms)
 
     async def start_host(self) -> None:
         """Start a host for this log."""
         if self.read_only:
             raise NotDone("this window is read-only: leave it and open `apollo` without --read-only")
-        try:
-            await ensure_host(self.paths)
-        except ApolloError as problem:
-            raise NotDone(str(problem), remedies=problem.remedies) from problem
-        except OSError as problem:
-            raise NotDone(str(problem)) from problem
+        await self._host.start()
 
     async def close(self) -> None:
         """Stop reading and hang up."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._client is not None:
-            await self._client.close()
+        if self._link is not None:
+            await self._link.close()
         for name, thread in self._threads.items():
             reader = self._readers.pop(name, None)
             if reader is not None:
@@ -289,54 +242,27 @@ class LiveFeed:
                 return position
 
     async def _wait_for_more(self) -> None:
+        linked = self._link is not None and self._link.connected.is_set()
+        # Not wait_for: it swallows a cancellation that comes as the event is set, and hanging up does both.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._grew.wait(), None if self._connected.is_set() else POLL_S)
+            async with asyncio.timeout(None if linked else POLL_S):
+                await self._grew.wait()
         self._grew.clear()
 
     # --- the host -----------------------------------------------------------------------------------------------
 
+    @property
+    def _host(self) -> HostLink:
+        if self._link is None:
+            from apollo_tui.host_link import HostLink  # loaded when what is in the log is on screen
+
+            self._link = HostLink(self.paths, self.actor, self._post, self._say, self._grew)
+        return self._link
+
     async def _hold_link(self) -> None:
         await self._looked.wait()
         await asyncio.sleep(PAINT_FIRST_S)
-        try:
-            await self.start_host()
-        except NotDone as problem:
-            self._say("down", str(problem), problem.remedies)
-        while True:
-            try:
-                client = await HostClient.connect(self.paths, actor=self.actor, client="app")
-            except Mismatch as other:
-                self._say("mismatch", str(other), other.remedies)
-            except HostDown as problem:
-                self._say("down", f"read-only, reconnecting · {problem}", problem.remedies)
-            else:
-                await self._stay(client)
-            await asyncio.sleep(POLL_S)
-
-    async def _stay(self, client: HostClient) -> None:
-        try:
-            known = await client.call(protocol.Subscribe(deltas=("*",)))
-            self._post(DeltasArrived(known.frames))
-            self._post(ClientsChanged(known.clients))
-            self._client = client
-            self._connected.set()
-            self._grew.set()
-            other = client.welcome.mismatch
-            self._say("up", other, [RESTART] if other else ())
-            async for note in client.notifications():
-                if isinstance(note, protocol.DeltaFrame):
-                    self._post(DeltasArrived([note]))
-                elif isinstance(note, protocol.Clients):
-                    self._post(ClientsChanged(note.clients))
-                else:
-                    self._grew.set()
-        except (HostDown, RequestRefused):
-            pass  # said below: the link is down whatever ended it
-        finally:
-            self._connected.clear()
-            self._grew.set()
-            self._say("down", "read-only, reconnecting")
-            await client.close()
+        await self._host.hold()
 
     def _say(self, state: LinkState, detail: str = "", remedies: Sequence[Remedy] = ()) -> None:
         if state != self._state or detail:

@@ -15,9 +15,9 @@ from textual import events
 from textual.app import App
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Input, TextArea
 
 from apollo_tui.screens.base import ApolloScreen
+from widgets.fields import is_field
 
 OPENING_S: Final = 0.5
 """Longest wait of a key for the panel or form that the key before it has opened."""
@@ -38,7 +38,7 @@ class Presser:
         while (give_way := getattr(app.screen, "give_way", None)) is not None and give_way(event.key):
             pass
         focused = app.focused
-        if isinstance(focused, Input | TextArea):
+        if is_field(focused):
             return False
         if focused is not None and focused.check_consume_key(event.key, event.character):
             return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -75,9 +74,12 @@ def private_folder(folder: Path) -> None:
 
 
 def _socket(folder: Path) -> Path:
+    if len(os.fsencode(folder / "socket")) < MAX_SOCKET_BYTES:
+        return folder / "socket"
+    import hashlib  # seldom needed, and every start comes through here
+
     key = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
     places = (
-        folder,
         platformdirs.user_state_path(APP, appauthor=False) / key,
         Path(tempfile.gettempdir()) / f"apollo-{os.getuid()}-{key}",
     )

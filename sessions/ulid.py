@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import threading
 from collections.abc import Callable
 from typing import Final
@@ -24,7 +24,7 @@ class UlidMaker:
 
     def __call__(self) -> str:
         """A new id of 26 characters: 48 bits of milliseconds, 80 bits of chance."""
-        fresh = (self._clock() << _RANDOM_BITS) | secrets.randbits(_RANDOM_BITS)
+        fresh = (self._clock() << _RANDOM_BITS) | int.from_bytes(os.urandom(_RANDOM_BITS // 8))
         with self._lock:
             if fresh >> _RANDOM_BITS <= self._last >> _RANDOM_BITS:
                 fresh = self._last + 1

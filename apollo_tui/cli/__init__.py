@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-from apollo_tui.cli.main import main
+from apollo_tui import memory
 
-__all__ = ["main"]
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line. Nothing is collected while it loads what it needs."""
+    memory.begin()
+    from apollo_tui.cli.root import main as run
+
+    run(args)

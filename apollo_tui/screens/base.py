@@ -9,11 +9,11 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Input, TextArea
 
 from apollo_tui import keys
 from apollo_tui.desk import Desk
 from apollo_tui.state import Change
+from widgets.fields import is_field
 from widgets.header import TitleBar
 from widgets.hints import HintBar
 from widgets.receipt import Level, ReceiptLine
@@ -21,6 +21,9 @@ from widgets.views import Hint
 
 if TYPE_CHECKING:
     from apollo_tui.app import ApolloApp
+
+WIDTHS: Final = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]
+"""Columns from which on all screens have this class."""
 
 ARMED_MS: Final = 4_000
 """How long the first key of a double key waits for its second."""
@@ -34,7 +37,9 @@ class ApolloScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = []
 
     def __init__(self, desk: Desk) -> None:
-        super().__init__()
+        # Textual adds the class when the size arrives, and matches all styles again if it is new.
+        width = self.app.size.width
+        super().__init__(classes=next(name for least, name in reversed(WIDTHS) if width >= least))
         self.desk = desk
         self._armed: tuple[str, int] | None = None
         self._stale = True
@@ -156,7 +161,7 @@ class ApolloScreen(Screen[None]):
     @property
     def typing(self) -> bool:
         """Whether a text field has the focus."""
-        return isinstance(self.focused, Input | TextArea)
+        return is_field(self.focused)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A key acts only where the table says that it is valid; by construction none does from a text field."""
@@ -183,8 +188,10 @@ class ApolloScreen(Screen[None]):
         self.apollo.act(deed)
 
     def on_screen_resume(self) -> None:
-        """What happened meanwhile is in the state."""
+        """What happened meanwhile is in the state, and is painted with the screen."""
         self.changed(Change(sessions=set(self.desk.state.sessions)))
+        if self.ready:
+            self.tick(self.desk.clock())
 
     def action_back(self) -> None:
         """One level back."""

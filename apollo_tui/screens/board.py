@@ -135,7 +135,7 @@ class BoardScreen(Verbs):
             self.wall.show(())
             return
         if self.panes is None:
-            wanted = len(order) if len(order) <= ALL_PANES and self.size.width >= ROOMY else 1
+            wanted = len(order) if len(order) <= ALL_PANES and self.app.size.width >= ROOMY else 1
         else:
             wanted = self.panes
         if wanted >= len(order):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from sessions.fold.summary import Summary
 
@@ -14,8 +15,7 @@ HOUR_MS: Final = 3_600_000
 UNITS: Final = {"steps": "steps", "active_hours": "active hours", "tokens": "tokens", "money": "US dollars"}
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(msgspec.Struct, frozen=True):
     """One limited thing: how much is used of how much."""
 
     name: str

@@ -5,7 +5,6 @@ Counts and short fingerprints only, never texts that grow. The rules themselves 
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import Final
 
@@ -286,6 +285,8 @@ def _scored(w: Watch, event: ev.Event, score: float, better: str) -> Watch:
 
 
 def _print(*texts: str) -> str:
+    import hashlib  # readers start without OpenSSL
+
     return hashlib.blake2b("\0".join(texts).encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Final
 
@@ -25,6 +24,8 @@ class Blob(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, data: bytes) -> Blob:
         """The blob of ``data``."""
+        import hashlib  # readers start without OpenSSL
+
         return cls(hashlib.sha256(data).hexdigest(), data)
 
 

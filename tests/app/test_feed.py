@@ -13,6 +13,7 @@ from hosting import new_session as creation
 from textual.message import Message
 
 from apollo_tui import feed as feeds
+from apollo_tui import host_link
 from apollo_tui.feed import EventsArrived, LinkChanged, LiveFeed, Loaded, NotDone
 from sessions.host import protocol
 from sessions.log import events as ev
@@ -41,7 +42,8 @@ class Heard:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feeds, "POLL_S", 0.05)
-    monkeypatch.setattr(feeds, "RESEND_S", 0.2)
+    monkeypatch.setattr(host_link, "RETRY_S", 0.05)
+    monkeypatch.setattr(host_link, "RESEND_S", 0.2)
 
 
 @asynccontextmanager
@@ -72,7 +74,7 @@ def no_host_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
     async def nothing(*_: object) -> None:
         return None
 
-    monkeypatch.setattr(feeds, "ensure_host", nothing)
+    monkeypatch.setattr(host_link, "ensure_host", nothing)
 
 
 async def test_what_another_client_does_arrives_and_so_does_ones_own_request(
@@ -160,3 +162,13 @@ async def test_a_host_of_another_protocol_is_said_and_can_be_restarted_from_here
             await feed.call(protocol.Control(request=new_ulid(), session="s", verb="pause"))
         stopping = await feed.call(protocol.StopHost(by=ME, restart=True))
         assert isinstance(stopping, protocol.Stopping)
+
+
+async def test_hanging_up_ends_also_in_the_moment_in_which_the_log_grows(tmp_path: Path) -> None:
+    async with running_host(tmp_path) as host:
+        await new_session(host)
+    feed, heard = LiveFeed(host.paths, ME, read_only=True), Heard()
+    await feed.start(heard)
+    await until(lambda: feed._grew._waiters)
+    feed._grew.set()
+    await asyncio.wait_for(feed.close(), 2)

@@ -82,7 +82,7 @@ async def test_without_a_host_the_app_names_its_own_command(tmp_path: Path, monk
     async with running_host(tmp_path) as host:
         client = await host.client()
         await client.call(new_session("r1"))
-    monkeypatch.setattr("apollo_tui.feed.ensure_host", _no_host)
+    monkeypatch.setattr("apollo_tui.host_link.ensure_host", _no_host)
     feed: Any = LiveFeed(host.paths, "human:ada")
     async with running(feed, (200, 50)) as (app, pilot):
         await until(pilot, lambda: "`:host start` starts one" in app.desk.state.trouble)

@@ -11,7 +11,7 @@ from fake_feed import FakeFeed
 from textual.pilot import Pilot
 
 from apollo_tui.app import ApolloApp
-from apollo_tui.cli.main import apollo
+from apollo_tui.cli.root import apollo
 from apollo_tui.drafts import Draft, Drafts
 from apollo_tui.screens.outcome import OutcomePanel
 from apollo_tui.screens.returning import AwayPanel, DigestPanel

@@ -150,7 +150,7 @@ async def test_an_outcome_is_undone_by_key_and_its_signal_is_open_again(
         await until(pilot, lambda: app.screen is not app.view)
         await pilot.press("y")
         await until(pilot, lambda: "advice 1 followed · u undoes" in screen_text(app))
-        assert "to look at" not in screen_text(app).splitlines()[0]
+        await until(pilot, lambda: "to look at" not in screen_text(app).splitlines()[0])
         await pilot.press("u")
         await until(pilot, lambda: "undone: outcome of advice 1 to 1 tune-lr: followed" in screen_text(app))
         await until(pilot, lambda: "advice at step 2" in screen_text(app).splitlines()[0])

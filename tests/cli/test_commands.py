@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from apollo_process import Apollo, wait_for
 
-from apollo_tui.cli.main import main
+from apollo_tui.cli.root import main
 
 TASK = "---\ntitle: count\nlimits: {steps: 50}\n---\nCount to three.\n"
 

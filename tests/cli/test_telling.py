@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from story import Story
 
-from apollo_tui.cli.main import apollo
+from apollo_tui.cli.root import apollo
 from apollo_tui.cli.shared import row_of, stands
 from sessions.log import events as ev
 

@@ -9,6 +9,7 @@ from importlib.metadata import distribution, packages_distributions
 import pytest
 
 HEAVY = {"openai", "anthropic", "tiktoken", "torch", "transformers", "trl", "datasets", "pyarrow", "pydantic"}
+OURS = {"sessions", "widgets", "apollo_tui", "apollo_train"}
 SCREEN = {"textual", "rich", "click", "widgets", "apollo_tui"}
 
 
@@ -20,7 +21,12 @@ def loaded_by(statement: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "statement",
-    ["import apollo_tui.app", "import apollo_tui.cli", "import sessions.host.client", "import apollo_train.export"],
+    [
+        "import apollo_tui.app",
+        "import apollo_tui.cli.root",
+        "import sessions.host.client",
+        "import apollo_train.export",
+    ],
 )
 def test_no_sdk_and_no_trainer_is_loaded_by(statement: str) -> None:
     assert not loaded_by(statement) & HEAVY
@@ -34,13 +40,34 @@ def test_the_app_does_not_load_the_agent_or_the_host() -> None:
     assert "sessions.log.writer" not in inside
 
 
+APP = "import apollo_tui.cli.root, apollo_tui.run, apollo_tui.app, apollo_tui.feed, sessions.config, sessions.labels"
+
+
+def test_the_first_paint_waits_for_nothing_that_later_keys_and_the_host_need() -> None:
+    later = {"sessions.host.client", "widgets.composer_area", "textual.widgets._text_area", "argparse", "_hashlib"}
+    code = f"import sys\n{APP}\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert not later & set(done.stdout.split())
+
+
+def test_no_value_of_the_app_is_a_dataclass_because_each_takes_half_a_millisecond_of_the_start_to_make() -> None:
+    code = f"""import sys\n{APP}
+for name, module in list(sys.modules.items()):
+    if name.split(".")[0] in {OURS!r}:
+        for value in vars(module).values():
+            if isinstance(value, type) and value.__module__ == name and "__dataclass_fields__" in vars(value):
+                print(f"{{name}}.{{value.__name__}}")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == []
+
+
 @pytest.mark.parametrize("statement", ["import sessions.host.main", "import sessions.agent.runner"])
 def test_sessions_load_nothing_of_the_screen(statement: str) -> None:
     assert not loaded_by(statement) & SCREEN
 
 
 def test_no_dependency_brings_a_package_with_one_of_our_names() -> None:
-    ours = {"sessions", "widgets", "apollo_tui", "apollo_train"}
     owners = packages_distributions()
-    assert {name: set(owners.get(name, [])) for name in ours if set(owners.get(name, [])) - {"apollo-tui"}} == {}
+    assert {name: set(owners.get(name, [])) for name in OURS if set(owners.get(name, [])) - {"apollo-tui"}} == {}
     assert distribution("apollo-tui").metadata["Name"] == "apollo-tui"

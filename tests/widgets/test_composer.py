@@ -4,7 +4,8 @@ from textual import events
 from textual.app import App, ComposeResult
 from textual.widgets import TextArea
 
-from widgets.composer import BURST, Composer
+from widgets.composer import Composer
+from widgets.composer_area import BURST
 from widgets.views import ComposerTarget
 
 TARGET = ComposerTarget("s1", 1, "tune-lr", about="step 40 (`job_kill`, job 7)")

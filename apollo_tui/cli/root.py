@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import importlib
 import os
 import sys
@@ -13,6 +12,7 @@ from typing import Final
 
 import click
 
+from apollo_tui import memory
 from apollo_tui.cli.context import Cli
 from sessions.errors import ApolloError
 from sessions.paths import log_paths
@@ -83,8 +83,12 @@ class LazyGroup(click.Group):
 
 def default_name() -> str:
     """``APOLLO_AS``, else the login name; self-declared and shown."""
+    if named := os.environ.get("APOLLO_AS"):
+        return named
+    import getpass
+
     try:
-        return os.environ.get("APOLLO_AS") or getpass.getuser()
+        return getpass.getuser()
     except OSError:
         return "annotator"
 
@@ -105,6 +109,8 @@ def apollo(ctx: click.Context, log: Path | None, name: str | None, read_only: bo
         from apollo_tui.cli.starting import open_app
 
         open_app(ctx.obj, read_only=read_only)
+    else:
+        memory.resume()
 
 
 def main(args: list[str] | None = None) -> None:

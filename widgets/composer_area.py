@@ -1,0 +1,197 @@
+"""The text that is written in the composer, and the line above it. Loaded when the composer is first opened."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.timer import Timer
+from textual.widgets import TextArea
+
+from widgets import cells
+from widgets.paint import Painter, spread
+from widgets.sanitise import clean, clean_line
+from widgets.views import ComposerTarget, Line, Span
+
+BURST: Final = 0.03
+"""Seconds between two keys below which no person typed both."""
+
+
+class ComposerPrompt(Painter):
+    """Whom this goes to, what it is about, and what the keys do."""
+
+    DEFAULT_CSS = "ComposerPrompt { height: 1; }"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._left: Line = ()
+        self._right: Line = ()
+
+    def show_target(self, target: ComposerTarget, steps: int) -> None:
+        """Say whom it goes to, and how far the session has gone since."""
+        said: list[Span] = [(f" {target.verb} ", "dim"), (f"{target.number} {clean_line(target.title, 80)}", "accent")]
+        if target.also:
+            said.append((f" and {', '.join(clean_line(name, 40) for name in target.also)}", "accent"))
+        if target.about:
+            said.append((f"  about {clean_line(target.about, 120)}", "dim"))
+        moved = f"+{steps} {'step' if steps == 1 else 'steps'} since you began   " if steps else ""
+        keys = "enter queues · ctrl+s now"
+        if target.verb == "note":
+            keys = "enter saves"
+        if target.verb == "correct":
+            keys = "what it should have done · up: its call · enter saves"
+        if target.verb == "answer":
+            keys = "enter answers"
+        line: Line = ((moved, "strong"), (keys + " · esc leaves ", "dim"))
+        if (tuple(said), line) != (self._left, self._right):
+            self._left, self._right = tuple(said), line
+            self.refresh()
+
+    def row(self, y: int) -> Line:
+        """The prompt; the hints give way first."""
+        room = self.size.width - cells.line_width(self._left) - 2
+        return spread(
+            self._left, self._right if cells.line_width(self._right) <= room else self._right[:1], self.size.width
+        )
+
+
+class ComposerArea(TextArea):
+    """The text. Keys that send, leave or scroll are messages; all others write."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s,ctrl+t", "send_now", "Now", show=False, priority=True),
+        Binding("ctrl+j,shift+enter", "new_line", "New line", show=False),
+        Binding("escape,ctrl+g", "leave", "Leave", show=False),
+        Binding("pageup", "scroll_session(-1)", "Scroll up", show=False),
+        Binding("pagedown", "scroll_session(1)", "Scroll down", show=False),
+        Binding("up", "up", "Earlier", show=False),
+        Binding("down", "down", "Later", show=False),
+    ]
+    DEFAULT_CSS = """
+    ComposerArea {
+        height: auto;
+        min-height: 1;
+        max-height: 6;
+        border: none;
+        padding: 0 1;
+        background: $background;
+        &:focus { border: none; }
+    }
+    """
+
+    class Sent(Message):
+        """The text is to be sent."""
+
+        def __init__(self, now: bool) -> None:
+            super().__init__()
+            self.now = now
+
+    class Escaped(Message):
+        """The person leaves."""
+
+    class Paged(Message):
+        """The person scrolls the session."""
+
+        def __init__(self, pages: int) -> None:
+            super().__init__()
+            self.pages = pages
+
+    def __init__(self) -> None:
+        super().__init__("", soft_wrap=True, show_line_numbers=False, compact=True, highlight_cursor_line=False)
+        self.cursor_blink = False
+        self._earlier: list[str] = []
+        self._recalled: int | None = None
+        self._draft = ""
+        self._last_key = 0.0
+        self._return: Timer | None = None
+
+    def begin(self, draft: str, earlier: list[str]) -> None:
+        """Start with this draft; nothing of the last one is left, its undo history neither."""
+        self._cancel_return()
+        self._earlier, self._recalled, self._draft = earlier, None, draft
+        with self.prevent(TextArea.Changed):
+            self.load_text(draft)
+        self.move_cursor(self.document.end)
+
+    def remember(self, earlier: list[str]) -> None:
+        """What ``up`` brings back, oldest first."""
+        if self._recalled is None:
+            self._earlier = earlier
+
+    async def _on_key(self, event: events.Key) -> None:
+        quick = event.time - self._last_key < BURST
+        self._last_key = event.time
+        if self._return is not None:
+            # Something came right after a return: it was text after all.
+            self._cancel_return()
+            self.insert("\n")
+        if event.key == "enter":
+            event.stop()
+            event.prevent_default()
+            if quick:
+                self.insert("\n")
+            else:
+                self._return = self.set_timer(BURST, self._send_return)
+            return
+        await super()._on_key(event)
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        event.stop()
+        event.prevent_default()
+        self.insert(clean(event.text))
+
+    def _send_return(self) -> None:
+        self._return = None
+        self.post_message(self.Sent(False))
+
+    def _cancel_return(self) -> None:
+        if self._return is not None:
+            self._return.stop()
+            self._return = None
+
+    def action_send_now(self) -> None:
+        """Deliver now."""
+        self.post_message(self.Sent(True))
+
+    def action_new_line(self) -> None:
+        """A new line."""
+        self.insert("\n")
+
+    def action_leave(self) -> None:
+        """Leave; the draft stays."""
+        self._cancel_return()
+        self.post_message(self.Escaped())
+
+    def action_scroll_session(self, pages: int) -> None:
+        """Scroll the session that is written to."""
+        self.post_message(self.Paged(pages))
+
+    def action_up(self) -> None:
+        """Up a row; from the first one, back through earlier advice."""
+        if self.get_cursor_up_location()[0] != self.cursor_location[0] or self.wrapped_above:
+            self.action_cursor_up()
+            return
+        at = len(self._earlier) if self._recalled is None else self._recalled
+        if at > 0:
+            if self._recalled is None:
+                self._draft = self.text
+            self._recall(at - 1)
+
+    def action_down(self) -> None:
+        """Down a row; from the last one, forward to the draft."""
+        if self._recalled is not None and self.cursor_location[0] == self.document.line_count - 1:
+            self._recall(self._recalled + 1)
+        else:
+            self.action_cursor_down()
+
+    @property
+    def wrapped_above(self) -> bool:
+        """Whether there is a row of the same line above the cursor."""
+        return self.cursor_location[0] == 0 and self.get_cursor_up_location() != (0, 0) and self.cursor_location[1] > 0
+
+    def _recall(self, at: int) -> None:
+        self._recalled = at if at < len(self._earlier) else None
+        self.text = self._draft if self._recalled is None else self._earlier[at]
+        self.move_cursor(self.document.end)
