@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from apollo_tui.cli import hosting
-from apollo_tui.cli.main import apollo
+from apollo_tui.cli.root import apollo
 from sessions.host import protocol
 
 STATUS = protocol.HostStatus(pid=7, version="v", log="l", position=3, started_at=0, sessions={})

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from apollo_tui.cli.main import main
+from apollo_tui.cli.root import main
 
 GOLDEN = Path(__file__).parents[1] / "log" / "golden" / "v1.sqlite"
 
