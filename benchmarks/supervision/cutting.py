@@ -33,7 +33,7 @@ class CutTokens(TokensFormat):
 
 def cut(made: TokensFormat, label: str) -> CutTokens:
     """The same format, which leaves out the steps with flags of this label."""
-    return CutTokens(**{each.name: getattr(made, each.name) for each in fields(made)}, label=label)
+    return CutTokens(**{each.name: getattr(made, each.name) for each in fields(made) if each.init}, label=label)
 
 
 def without_steps(prompt: Sequence[Chat], steps: Collection[int]) -> list[Chat]:

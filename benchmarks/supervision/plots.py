@@ -25,7 +25,7 @@ class Bar:
 
 def bars(title: str, rows: Sequence[Bar], legend: tuple[str, str]) -> str:
     """Two bars for each row, from 0 to 1."""
-    left, width, pitch, top = 240, 420, 40, 64
+    left, width, pitch, top = 256, 420, 40, 64
     height = top + pitch * len(rows) + 34
     parts = [_text(16, 26, title, weight="600"), *_legend(legend, left, 46)]
     for tick in range(0, 11, 2):

@@ -13,7 +13,7 @@ from benchmarks.supervision.knobs import Knobs
 from benchmarks.supervision.plots import Bar, bars
 from benchmarks.supervision.questions import successes, told
 from benchmarks.supervision.results import ArmResult, Result
-from benchmarks.supervision.stats import estimate
+from benchmarks.supervision.stats import differences, estimate
 from benchmarks.supervision.sweeps import AXES, annotator_sweep, share_sweep
 
 Value = Callable[[ArmResult], float]
@@ -94,19 +94,33 @@ def _worth(units: Sequence[Result], name: str) -> str:
 
 def _held_out(units: Sequence[Result]) -> str:
     rows = [
-        "| arm | right at first, facts in training | right at first, facts held out | success with one held out |",
-        "|---" + "|---:" * 3 + "|",
+        "| arm | right at first, facts in training | against untrained | right at first, facts held out "
+        "| against untrained | success with one held out |",
+        "|---" + "|---:" * 5 + "|",
     ]
+    before = {value: _of(units, UNTRAINED, value) for value in (_known, _unknown)}
     for name in ORDER:
-        cells = [estimate(_of(units, name, value)) for value in (
-            lambda a: a.sampled.known, lambda a: a.held_out.held_out or 0.0, lambda a: a.held_out.success,
-        )]  # fmt: skip
-        rows.append(f"| {TITLES[name]} | {' | '.join(map(str, cells))} |")
-    rows += [
-        "",
-        "Facts that no training episode shows, but the base's past did. Right at first: the first action at a stage.",
-    ]
+        cells = []
+        for value in (_known, _unknown):
+            found = _of(units, name, value)
+            gain = "" if name == UNTRAINED else estimate(differences(found, before[value])).signed
+            cells += [str(estimate(found)), gain]
+        cells.append(str(estimate(_of(units, name, lambda a: a.held_out.success))))
+        rows.append(f"| {TITLES[name]} | {' | '.join(cells)} |")
+    rows.append("")
+    rows.append(
+        "Facts held out: no training episode shows them, but the base's past did. Right at first: the first action of "
+        "a stage. Not adjusted for being many."
+    )
     return "\n".join(rows)
+
+
+def _known(result: ArmResult) -> float:
+    return result.sampled.known
+
+
+def _unknown(result: ArmResult) -> float:
+    return result.held_out.held_out or 0.0
 
 
 def _rollouts(units: Sequence[Result]) -> str:
