@@ -17,6 +17,7 @@ from apollo_train.formats import FORMATS, format_for
 from apollo_train.lazy import LazyGroup
 from apollo_train.policy import PRESETS, load_policy, policy_toml
 from apollo_train.preview import Preview, Span, preview
+from apollo_train.token_check import counter
 from sessions.errors import ApolloError
 from sessions.log.reader import LogReader
 from sessions.paths import log_paths
@@ -35,6 +36,12 @@ template_option = click.option(
     default="",
     metavar="NAME|FOLDER|FILE",
     help="The model's chat template: rows take the form it needs, or are refused if it would be misread.",
+)
+tokenizer_option = click.option(
+    "--tokenizer",
+    default="",
+    metavar="FOLDER",
+    help="The model's tokenizer: compare its token counts with those of the servers.",
 )
 policy_option = click.option("--policy", default="default", show_default=True, metavar="FILE|PRESET")
 
@@ -88,6 +95,7 @@ def main() -> None:
 @click.option("--session", "chosen", multiple=True, metavar="ID", help="Only these sessions (may be given again).")
 @click.option("--segments", default="openai", show_default=True, metavar="FORMAT", help="How segments are written.")
 @template_option
+@tokenizer_option
 @click.option("--position", type=int, help="Read the log only up to this event, to repeat an earlier export.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @click.option("--resume", is_flag=True, help="Go on with an export that was stopped, from the same log position.")
@@ -98,6 +106,7 @@ def build(
     chosen: tuple[str, ...],
     segments: str,
     template: str,
+    tokenizer: str,
     position: int | None,
     overwrite: bool,
     resume: bool,
@@ -107,6 +116,7 @@ def build(
         rules = load_policy(policy)
         sessions = [reader.find(prefix) for prefix in chosen] or None
         at = reader.position() if position is None else position
+        counting = counter(tokenizer)
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as problem:
@@ -123,6 +133,7 @@ def build(
                     position=at,
                     progress=tell,
                     resume=resume,
+                    counter=counting,
                 )
             click.echo(plain_line(f"{report.path} ({format_name})"))
             for line in report.lines():

@@ -20,11 +20,14 @@ from apollo_train.formats.base import Choosy, Configured, Format, Line, Reportin
 from apollo_train.formats.fitted import note_of
 from apollo_train.judgement import Judgement
 from apollo_train.masks import masks_of
+from apollo_train.message_page import message_page
 from apollo_train.policy import FilterPolicy
 from apollo_train.rows import Copies, Weigher, task_of
 from apollo_train.samples import Excluded, Source
 from apollo_train.select import LeftOut, select
 from apollo_train.telling import ExportReport, Plan, Progress, Teller, manifest_of, nothing_left, version
+from apollo_train.templates.target import Renderer
+from apollo_train.token_check import NOT_CHECKED, check_tokens
 from apollo_train.verdicts import Verdicts
 from apollo_train.writing import Journal, Mark, NewFile, NewFiles
 from sessions.log.reader import LogReader
@@ -85,14 +88,24 @@ def run_export(
     position: int | None = None,
     progress: Progress | None = None,
     resume: bool = False,
+    counter: Renderer | None = None,
 ) -> ExportReport:
-    """Write ``out``, ``out.excluded.jsonl`` and ``out.manifest.json``; ``resume`` goes on with one that was stopped.
+    """Write ``out``, its twin, manifest and page (``out.preview.html``); ``resume`` goes on with one that was stopped.
+
+    ``counter`` counts tokens, to be compared with what the servers counted.
 
     Raises NothingToExport, FileInTheWay, WriteFailed, CannotExpress or UnknownFormat, one line each; no file is
     changed then.
     """
     made = able(format_named(format), policy)
-    return Export(reader, sessions, policy, made, out, position, progress).run(overwrite=overwrite, resume=resume)
+    export = Export(reader, sessions, policy, made, out, position, progress)
+    export.counter = counter
+    return export.run(overwrite=overwrite, resume=resume)
+
+
+def paged(made: Format) -> bool:
+    """Whether a page is written beside the file: of all that a policy rules, but of formats that write their own."""
+    return made.unit != "event" and not isinstance(made, Reporting)
 
 
 class Export:
@@ -121,19 +134,23 @@ class Export:
             Counts(),
             {},
             note=note_of(made),
+            page=out.with_name(f"{out.name}.preview.html") if paged(made) else None,
         )
+        self.counter: Renderer | None = None
         self._progress = progress
         self._journal = out.with_name(f".{out.name}.journal")
 
     def run(self, *, overwrite: bool, resume: bool) -> ExportReport:
         """Write all files, or none."""
-        report, paths = self.report, [self.report.excluded, self.report.manifest, self.out]
+        report = self.report
+        paths = [report.excluded, report.manifest, *([report.page] if report.page else []), self.out]
         resume = resume and not isinstance(self.made, Reporting)
         if resume:
             self._position_of_before()
         with NewFiles(paths, overwrite=overwrite, resume=True) as files, files.told():
-            twin, manifest, data = files.files
-            manifest.begin()
+            twin, manifest, *pages, data = files.files
+            for whole in (manifest, *pages):
+                whole.begin()
             journal = Journal(self._journal, self._key(), [twin, data])
             stopped = False
             try:
@@ -145,8 +162,10 @@ class Export:
                     raise NothingToExport(nothing_left(report.per_session, report.counts))
                 report.sha256 = data.sha256
                 hashes = {"data": data.sha256, "excluded": twin.sha256}
-                told = manifest_of(report, self.policy, self.made, hashes)
+                told = manifest_of(report, self.policy, self.made, hashes, self._checked())
                 manifest.line(msgspec.json.format(canonical_json(told), indent=1))
+                for page in pages:
+                    page.line(self._page())
                 files.put()
             except BaseException as problem:
                 stopped = not isinstance(problem, Exception)
@@ -154,6 +173,27 @@ class Export:
             finally:
                 journal.close(keep=stopped and not isinstance(self.made, Reporting))
         return report
+
+    def _checked(self) -> dict[str, Any] | None:
+        """How the tokenizer that was named counts what servers counted; None where there is none."""
+        report = self.report
+        if not paged(self.made):
+            return None
+        if self.counter is None:
+            report.checked = (NOT_CHECKED,)
+            return None
+        trained = {session: counts.trained for session, counts in report.per_session.items()}
+        check = check_tokens(self.reader, trained, self.policy, self.counter, self.position)
+        report.checked = tuple(check.lines())
+        return check.plain()
+
+    def _page(self) -> bytes:
+        report = self.report
+        facts = [f"{report.format}, policy {report.policy}, log position {report.position:,}", *report.lines()]
+        sessions = report.per_session
+        return message_page(
+            self.reader, sessions, self.policy, self.made, position=self.position, title=self.out.name, facts=facts
+        )
 
     def _position_of_before(self) -> None:
         """Go on at the log position of the export that was stopped, not at the log's end of now."""

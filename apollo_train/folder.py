@@ -15,6 +15,7 @@ from apollo_train.export import ExportReport, Progress, run_export
 from apollo_train.formats import format_named
 from apollo_train.formats.base import Format
 from apollo_train.policy import FilterPolicy, policy_toml
+from apollo_train.templates.target import Renderer
 from sessions.log.reader import LogReader
 from sessions.plain import plain_line
 
@@ -38,6 +39,7 @@ def write_folder(
     *,
     position: int | None = None,
     progress: Progress | None = None,
+    counter: Renderer | None = None,
 ) -> ExportReport:
     """Fill a new ``folder``; it appears whole or not at all. Raises FileInTheWay and whatever ``run_export`` raises."""
     made = format_named(format)
@@ -51,12 +53,21 @@ def write_folder(
         raise TrainError(f"cannot make the folder {folder}: {problem.strerror}") from problem
     try:
         report = run_export(
-            reader, sessions, policy, made, unfinished / "rows.jsonl", position=position, progress=progress
+            reader,
+            sessions,
+            policy,
+            made,
+            unfinished / "rows.jsonl",
+            position=position,
+            progress=progress,
+            counter=counter,
         )
         rows = _split(report.path, unfinished / "data")
         report.path.unlink()
         report.excluded.rename(unfinished / "excluded.jsonl")
         report.manifest.rename(unfinished / "manifest.json")
+        if report.page is not None:
+            report.page.rename(unfinished / "preview.html")
         (unfinished / "policy.toml").write_text(policy_toml(policy), "utf-8")
         (unfinished / "README.md").write_text(card(folder.name, made, policy, report, rows), "utf-8")
         unfinished.chmod(0o755)
@@ -66,7 +77,7 @@ def write_folder(
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     report.path, report.excluded = folder / "data", folder / "excluded.jsonl"
-    report.manifest = folder / "manifest.json"
+    report.manifest, report.page = folder / "manifest.json", folder / "preview.html"
     return report
 
 

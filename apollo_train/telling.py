@@ -59,13 +59,23 @@ class ExportReport:
     sha256: str = ""
     note: str = ""
     """With which chat templates the trainer of this format was tried."""
+    page: Path | None = None
+    """A static page of what is trained, masked and why; None for events, and where the format has a page of its own."""
+    checked: tuple[str, ...] = ()
+    """Whether the counts are those of the tokenizer that was named, in words."""
 
     def lines(self) -> list[str]:
         """The report for a person."""
-        return [*self.counts.lines(), *filter(None, [self.note])]
+        return [*self.counts.lines(), *filter(None, [self.note]), *self.checked]
 
 
-def manifest_of(report: ExportReport, policy: FilterPolicy, made: Format, hashes: Mapping[str, str]) -> dict[str, Any]:
+def manifest_of(
+    report: ExportReport,
+    policy: FilterPolicy,
+    made: Format,
+    hashes: Mapping[str, str],
+    check: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """By which rules, from where, how much: nothing in it depends on when or where the file was written."""
     ruled = made.unit != "event"
     settings = {"settings": made.settings} if isinstance(made, Configured) else {}
@@ -81,6 +91,7 @@ def manifest_of(report: ExportReport, policy: FilterPolicy, made: Format, hashes
         "sessions": {name: _short(counts) for name, counts in sorted(report.per_session.items())},
         "left_out": dict(sorted(report.left_out.items())),
         **({"proof": proof} if (proof := proof_of(made)) else {}),
+        **({"token_check": check} if report.checked else {}),
         "sha256": dict(hashes),
         "version": version(),
     }

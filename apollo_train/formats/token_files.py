@@ -24,7 +24,7 @@ def report_paths(out: Path) -> tuple[Path, Path]:
 def write_report(out: Path, report: TokenReport, settings: dict[str, Any], *, overwrite: bool) -> tuple[Path, Path]:
     """Write the report and the page beside ``out``."""
     paths = report_paths(out)
-    whole = {"apollo": "token-report", "v": 1, "settings": settings, "counts": report.counts(), "drift": report.drift}
+    whole = {"apollo": "token-report", "v": 1, "settings": settings, "counts": report.counts()}
     with NewFiles(paths, overwrite=overwrite) as files, files.told():
         report_file, page_file = files.files
         report_file.line(json.dumps(whole, indent=1, sort_keys=True, ensure_ascii=False).encode())

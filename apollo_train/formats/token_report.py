@@ -7,15 +7,13 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from apollo_train.samples import reply_of
 from apollo_train.templates.engine import Engine
 from apollo_train.templates.packing import PackCounts, Row
 from apollo_train.templates.target import Unfit
+from apollo_train.token_check import TokenCheck
 
 SHOWN_CONTEXT: Final = 1200
 """Of a stretch of context, head and tail, half of this each, are shown, in characters."""
-COUNT_DRIFT: Final = 0.001
-"""A server that counts otherwise by more than this share has another tokenizer or template."""
 
 
 class Stretch(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -62,9 +60,8 @@ class TokenReport(msgspec.Struct):
     """Parts of replies that the template does not render."""
     sampled: int = 0
     """Replies whose token ids are the server's own."""
-    server_tokens: int = 0
-    own_tokens: int = 0
-    """What the server and this tokenizer counted for the same requests."""
+    check: TokenCheck = msgspec.field(default_factory=TokenCheck)
+    """What the servers and this tokenizer counted for the same requests."""
     first_problem: str = ""
     shown: list[Shown] = []
 
@@ -94,10 +91,7 @@ class TokenReport(msgspec.Struct):
         self.sampled += step.sampled
         for part in step.unsaid:
             _add(self.unsaid, part)
-        usage = reply_of(step.sample.mask).usage
-        if usage is not None and usage.input_tokens and step.sample.meta["prompt"] == "exact":
-            self.server_tokens += usage.input_tokens + usage.output_tokens
-            self.own_tokens += len(step.prompt) + step.cut + len(step.target)
+        self.check.take(step.sample, step)
 
     def drop(self, reason: str) -> None:
         """Count a reply that is in no row."""
@@ -110,11 +104,6 @@ class TokenReport(msgspec.Struct):
     def packed(self, counts: PackCounts) -> None:
         """Take the counts of a session's packing."""
         self.pack_broken += counts.broken
-
-    @property
-    def drift(self) -> float | None:
-        """How much more (1.0: twice) this tokenizer counts than the servers did; None if no server counted."""
-        return self.own_tokens / self.server_tokens - 1 if self.server_tokens else None
 
     def lines(self) -> Iterator[str]:
         """The report for a person."""
@@ -134,8 +123,7 @@ class TokenReport(msgspec.Struct):
             "replies have the server's own token ids": self.sampled,
         }
         yield from (f"{n:,} {what}" for what, n in told.items() if n)
-        if self.drift is not None and abs(self.drift) > COUNT_DRIFT:
-            yield f"the servers counted {self.server_tokens:,} tokens where this tokenizer counts {self.drift:+.1%}"
+        yield from self.check.lines()
         if self.first_problem:
             yield f"the first refusal: {self.first_problem}"
 
@@ -143,6 +131,7 @@ class TokenReport(msgspec.Struct):
         """The counts without the previews."""
         made: dict[str, Any] = msgspec.to_builtins(self)
         del made["shown"]
+        made["check"] = self.check.plain()
         return made
 
 

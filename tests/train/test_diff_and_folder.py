@@ -134,7 +134,7 @@ async def test_a_folder_has_a_card_and_a_file_per_split(
     assert all(f"| {split} | {len(rows)} |" in body for split, rows in listed.items())
     assert policy.digest in body and "seen by no human" in body
     made = sorted(path.name for path in (tmp_path / "set").iterdir())
-    assert made == ["README.md", "data", "excluded.jsonl", "manifest.json", "policy.toml"]
+    assert made == ["README.md", "data", "excluded.jsonl", "manifest.json", "policy.toml", "preview.html"]
     assert not list(tmp_path.glob(".set*"))
 
 
