@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import click
 
+from apollo_train.bars import bar
 from apollo_train.errors import TrainError
 from apollo_train.export import run_export
 from apollo_train.formats import FORMATS, format_for
@@ -43,6 +43,11 @@ tokenizer_option = click.option(
     metavar="FOLDER",
     help="The model's tokenizer: compare its token counts with those of the servers.",
 )
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Processes that make the rows (default: one per core, 4 at most; 1 for little). The bytes are the same.",
+)
 policy_option = click.option("--policy", default="default", show_default=True, metavar="FILE|PRESET")
 
 
@@ -61,21 +66,6 @@ def told() -> Iterator[None]:
         yield
     except ApolloError as problem:
         raise OneLine(in_shell(problem)) from problem
-
-
-@contextmanager
-def bar(label: str) -> Iterator[Callable[[int, int], None] | None]:
-    """A progress bar on a terminal, nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    with click.progressbar(length=1, label=label, file=sys.stderr) as shown:
-
-        def tell(done: int, total: int) -> None:
-            shown.length = max(1, total)
-            shown.update(max(0, done - shown.pos))
-
-        yield tell
 
 
 def open_log(log: Path | None) -> LogReader:
@@ -98,6 +88,7 @@ def main() -> None:
 @tokenizer_option
 @click.option("--position", type=int, help="Read the log only up to this event, to repeat an earlier export.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@workers_option
 @click.option("--resume", is_flag=True, help="Go on with an export that was stopped, from the same log position.")
 def build(
     log: Path | None,
@@ -109,6 +100,7 @@ def build(
     tokenizer: str,
     position: int | None,
     overwrite: bool,
+    workers: int | None,
     resume: bool,
 ) -> None:
     """Write step samples (OUT/steps.jsonl) and whole segments (OUT/segments.jsonl), each with twin and manifest."""
@@ -132,6 +124,7 @@ def build(
                     overwrite=overwrite,
                     position=at,
                     progress=tell,
+                    workers=workers,
                     resume=resume,
                     counter=counting,
                 )

@@ -19,16 +19,17 @@ from apollo_train.formats import format_named
 from apollo_train.formats.base import Choosy, Configured, Format, Line, Reporting, Weighing
 from apollo_train.formats.fitted import note_of
 from apollo_train.judgement import Judgement
+from apollo_train.making import Made, Making, counts_before, made_here
 from apollo_train.masks import masks_of
 from apollo_train.message_page import message_page
 from apollo_train.policy import FilterPolicy
 from apollo_train.rows import Copies, Weigher, task_of
-from apollo_train.samples import Excluded, Source
-from apollo_train.select import LeftOut, select
+from apollo_train.samples import Source
+from apollo_train.select import LeftOut, names_of, select
 from apollo_train.telling import ExportReport, Plan, Progress, Teller, manifest_of, nothing_left, version
 from apollo_train.templates.target import Renderer
 from apollo_train.token_check import NOT_CHECKED, check_tokens
-from apollo_train.verdicts import Verdicts
+from apollo_train.workers import Workers, workers_for
 from apollo_train.writing import Journal, Mark, NewFile, NewFiles
 from sessions.log.reader import LogReader
 from sessions.log.text import canonical_json
@@ -89,16 +90,19 @@ def run_export(
     progress: Progress | None = None,
     resume: bool = False,
     counter: Renderer | None = None,
+    workers: int | None = 1,
 ) -> ExportReport:
     """Write ``out``, its twin, manifest and page (``out.preview.html``); ``resume`` goes on with one that was stopped.
 
-    ``counter`` counts tokens, to be compared with what the servers counted.
+    ``counter`` counts tokens, to be compared with what the servers counted. ``workers`` processes make the sessions
+    (None: as many as pay), and the bytes are the same; a program that asks for more than one must be importable
+    without doing anything, as multiprocessing's spawn wants it.
 
     Raises NothingToExport, FileInTheWay, WriteFailed, CannotExpress or UnknownFormat, one line each; no file is
     changed then.
     """
     made = able(format_named(format), policy)
-    export = Export(reader, sessions, policy, made, out, position, progress)
+    export = Export(reader, sessions, policy, made, out, position, progress, workers)
     export.counter = counter
     return export.run(overwrite=overwrite, resume=resume)
 
@@ -120,6 +124,7 @@ class Export:
         out: Path,
         position: int | None,
         progress: Progress | None,
+        workers: int | None,
     ) -> None:
         self.reader, self.sessions, self.policy, self.made, self.out = reader, sessions, policy, made, out
         self.ruled = made.unit != "event"
@@ -137,14 +142,14 @@ class Export:
             page=out.with_name(f"{out.name}.preview.html") if paged(made) else None,
         )
         self.counter: Renderer | None = None
-        self._progress = progress
+        self._progress, self._workers = progress, workers
+        self._told: list[Any] = []
         self._journal = out.with_name(f".{out.name}.journal")
 
     def run(self, *, overwrite: bool, resume: bool) -> ExportReport:
         """Write all files, or none."""
         report = self.report
         paths = [report.excluded, report.manifest, *([report.page] if report.page else []), self.out]
-        resume = resume and not isinstance(self.made, Reporting)
         if resume:
             self._position_of_before()
         with NewFiles(paths, overwrite=overwrite, resume=True) as files, files.told():
@@ -155,8 +160,7 @@ class Export:
             stopped = False
             try:
                 marks = journal.begin(resume=resume)
-                if not isinstance(self.made, Reporting):
-                    files.keep_if_stopped()
+                files.keep_if_stopped()
                 self._write(data, twin, journal, marks)
                 if not (report.counts.rows if not self.ruled else report.counts.trained):
                     raise NothingToExport(nothing_left(report.per_session, report.counts))
@@ -171,7 +175,7 @@ class Export:
                 stopped = not isinstance(problem, Exception)
                 raise
             finally:
-                journal.close(keep=stopped and not isinstance(self.made, Reporting))
+                journal.close(keep=stopped)
         return report
 
     def _checked(self) -> dict[str, Any] | None:
@@ -211,58 +215,55 @@ class Export:
         return canonical_json(about).decode()
 
     def _write(self, data: NewFile, twin: NewFile, journal: Journal, marks: Sequence[Mark]) -> None:
-        report = self.report
         weigher, copies = self._weigher()
         for mark in marks:
             self._restore(mark, copies)
         done = {mark.session for mark in marks}
-        tell = Teller(self._progress, self._total(), report.counts.steps if self.ruled else report.counts.rows)
-        for chosen in select(self.reader, self.sessions, self.policy if self.ruled else None, self.position):
-            if chosen.session in done:
-                continue
-            if isinstance(chosen, LeftOut):
-                report.left_out[chosen.session] = chosen.reason
-                report.counts.left_out[chosen.reason] = report.counts.left_out.get(chosen.reason, 0) + 1
-                twin.line(canonical_json({"session": chosen.session, "reason": chosen.reason}))
-                journal.mark(chosen.session, {"reason": chosen.reason, "owed": copies.owed if copies else 0.0})
-                continue
-            source = Source(self.reader, chosen, self.policy, weigher)
-            counts = _start(source, self.made)
-            for item in self.made.lines(source):
-                if isinstance(item, Excluded):
-                    twin.line(_twin_line(item))
-                else:
-                    self._row(item, copies, data, twin, counts)
-                counts.take(item)
-                tell(item)
-            report.per_session[chosen.session] = counts
-            report.counts.add(counts)
-            journal.mark(
-                chosen.session, {"counts": msgspec.to_builtins(counts), "owed": copies.owed if copies else 0.0}
-            )
+        names = [name for name in names_of(self.reader, self.sessions) if name not in done]
+        counts = self.report.counts
+        tell = Teller(self._progress, self._total(), counts.steps if self.ruled else counts.rows)
+        making = Making(self.policy, self.made, self.position, weigher, self.sessions is not None)
+        # How often a row is written hangs on all rows before it, so that one process has to write them all.
+        workers = self._number(names) if copies is None else 1
+        with contextlib.ExitStack() as stack:
+            if workers > 1:
+                pool = stack.enter_context(Workers(self.reader.path, making, self.out.parent, workers))
+                sessions = pool.make(names, data, twin, tell.more)
+            else:
+                sessions = made_here(self.reader, making, names, data, twin, copies, tell)
+            for made in sessions:
+                self._take(made)
+                journal.mark(made.session, _state(made, copies))
+        for told in self._told:
+            assert isinstance(self.made, Reporting)
+            self.made.add_report(told)
         tell.end()
 
-    def _row(self, item: Line, copies: Copies | None, data: NewFile, twin: NewFile, counts: Counts) -> None:
-        times = 1 if copies is None else copies.next(item.weight)
-        counts.resampled += times != 1
-        for _ in range(times):
-            data.line(item.data)
-        if not times:
-            session, _, step = item.id.partition(":")
-            twin.line(canonical_json({"id": item.id, "session": session, "step": step, "reason": "resampled"}))
+    def _number(self, names: Sequence[str]) -> int:
+        """How many processes make the sessions."""
+        if self._workers is not None or len(names) < 2:
+            return min(self._workers or 1, len(names))
+        return workers_for(self._size(names), len(names), ruled=self.ruled)
+
+    def _take(self, made: Made) -> None:
+        """Count a session."""
+        report = self.report
+        if made.counts is None:
+            report.left_out[made.session] = made.reason
+            report.counts.left_out[made.reason] = report.counts.left_out.get(made.reason, 0) + 1
+            return
+        report.per_session[made.session] = made.counts
+        report.counts.add(made.counts)
+        if made.told is not None:
+            self._told.append(made.told)
 
     def _restore(self, mark: Mark, copies: Copies | None) -> None:
-        report = self.report
+        """Count a session that was written before."""
         if copies is not None:
             copies.owed = float(mark.state.get("owed", 0.0))
-        if "reason" in mark.state:
-            reason = str(mark.state["reason"])
-            report.left_out[mark.session] = reason
-            report.counts.left_out[reason] = report.counts.left_out.get(reason, 0) + 1
-            return
-        counts = msgspec.convert(mark.state["counts"], Counts)
-        report.per_session[mark.session] = counts
-        report.counts.add(counts)
+        counts = mark.state.get("counts")
+        told = None if counts is None else msgspec.convert(counts, Counts)
+        self._take(Made(mark.session, str(mark.state.get("reason", "")), told, mark.state.get("told")))
 
     def _weigher(self) -> tuple[Weigher, Copies | None]:
         """The weight of each row, and how often rows are written for it."""
@@ -290,15 +291,25 @@ class Export:
         """Roughly how much there is to do: replies, or events."""
         if self._progress is None:
             return 0
-        names = {s.session for s in self.reader.summaries()} if self.sessions is None else set(self.sessions)
+        return self._size(names_of(self.reader, self.sessions))
+
+    def _size(self, names: Sequence[str]) -> int:
         kinds = ("model.reply", "model.interrupted") if self.ruled else None
         return sum(self.reader.count(name, kinds=kinds, up_to=self.position) for name in names)
+
+
+def _state(made: Made, copies: Copies | None) -> dict[str, Any]:
+    """What the journal says of a session."""
+    state: dict[str, Any] = {"owed": copies.owed if copies else 0.0}
+    if made.counts is None:
+        return {**state, "reason": made.reason}
+    return {**state, "counts": msgspec.to_builtins(made.counts), "told": made.told}
 
 
 def _counted(reader: LogReader, judged: Judgement, policy: FilterPolicy, made: Format) -> Counts:
     """The counts of one session from its masks alone."""
     source = Source(reader, judged, policy, Weigher(policy), check=False)
-    counts = _start(source, made)
+    counts = counts_before(source, made)
     if made.unit == "event":
         counts.rows = reader.count(judged.session, up_to=judged.position)
         return counts
@@ -324,41 +335,6 @@ def _counted(reader: LogReader, judged: Judgement, policy: FilterPolicy, made: F
         )
         counts.take(line)
     return counts
-
-
-def _start(source: Source, made: Format) -> Counts:
-    """Counts of a session before its first line."""
-    if made.unit == "event":
-        return Counts(sessions=1)
-    judged = source.judged
-    verdicts = Verdicts(judged, source.policy)
-    steps = _last_step(source)
-    flags = judged.flags.active
-    return Counts(
-        sessions=1,
-        unresolved=verdicts.unresolved,
-        lost_flags=sum(1 for flag in flags if flag.target.part != "summary" and flag.target.step > steps),
-        advice=len(judged.advice.delivered),
-        flags=sum(flag.human for flag in flags),
-        effort_ms=judged.effort_ms,
-    )
-
-
-def _last_step(source: Source) -> int:
-    """The newest step that has a reply at the export's position; of an old position all replies are looked at."""
-    judged = source.judged
-    for limit in (4, None):
-        found = source.reader.events(judged.session, kinds=("model.reply",), limit=limit, newest_first=True)
-        steps = [event.step for event in found if event.id <= judged.position and event.step is not None]
-        if steps:
-            return max(steps)
-    return 0
-
-
-def _twin_line(item: Excluded) -> bytes:
-    """One line of the twin file."""
-    line: dict[str, Any] = {"id": item.id, "session": item.session, "step": item.step, "reason": item.reason}
-    return canonical_json({**line, "seq": item.seq})
 
 
 __all__ = ["Counts", "Export", "ExportReport", "Plan", "Progress", "able", "plan_export", "run_export"]

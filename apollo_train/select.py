@@ -25,16 +25,25 @@ def select(
     reader: LogReader, sessions: Sequence[str] | None, policy: FilterPolicy | None, position: int
 ) -> Iterator[Judgement | LeftOut]:
     """Judgement of each session (None: all), in the order of their ids; without a policy, all of them."""
-    names = sorted({summary.session for summary in reader.summaries()} if sessions is None else set(sessions))
-    for name in names:
-        judged = judgement_of(reader, name, position)
-        if judged is None:
-            # Nobody asked by name for a session that came later: that it is there now changes nothing of then.
-            if sessions is not None:
-                yield LeftOut(name, "session_missing")
-            continue
-        reason = why_not(judged, policy.sessions) if policy is not None else ""
-        yield LeftOut(name, reason) if reason else judged
+    for name in names_of(reader, sessions):
+        found = judged_of(reader, name, policy, position)
+        # Nobody asked by name for a session that came later: that it is there now changes nothing of then.
+        if sessions is not None or not isinstance(found, LeftOut) or found.reason != "session_missing":
+            yield found
+
+
+def names_of(reader: LogReader, sessions: Sequence[str] | None) -> list[str]:
+    """The ids of these sessions (None: of all), in the order in which they are written."""
+    return sorted({summary.session for summary in reader.summaries()} if sessions is None else set(sessions))
+
+
+def judged_of(reader: LogReader, session: str, policy: FilterPolicy | None, position: int) -> Judgement | LeftOut:
+    """Judgement of one session, or why it takes no part."""
+    judged = judgement_of(reader, session, position)
+    if judged is None:
+        return LeftOut(session, "session_missing")
+    reason = why_not(judged, policy.sessions) if policy is not None else ""
+    return LeftOut(session, reason) if reason else judged
 
 
 def why_not(judged: Judgement, rules: SessionRules) -> str:

@@ -126,7 +126,11 @@ class Teller:
 
     def __call__(self, item: Line | Excluded) -> None:
         """One more line."""
-        self._done += 1 if isinstance(item, Excluded) else (item.trained or item.rows)
+        self.more(weight_of(item))
+
+    def more(self, number: int) -> None:
+        """So many replies (or events) more."""
+        self._done += number
         if self._progress and self._done - self._told >= TELL_EVERY:
             self._told = self._done
             self._progress(min(self._done, self._total), self._total)
@@ -135,3 +139,8 @@ class Teller:
         """All is done."""
         if self._progress:
             self._progress(self._total, self._total)
+
+
+def weight_of(item: Line | Excluded) -> int:
+    """How many replies (or events) are done with this line."""
+    return 1 if isinstance(item, Excluded) else (item.trained or item.rows)

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import click
 
-from apollo_train.cli import COLOURS, MARKS, log_option, open_log, policy_option, told
+from apollo_train.bars import Tell, bar
+from apollo_train.cli import COLOURS, MARKS, log_option, open_log, policy_option, told, workers_option
 from apollo_train.errors import FileInTheWay, TrainError
 from apollo_train.export import ExportReport, run_export
 from apollo_train.formats.token_files import report_paths, write_parquet, write_report
@@ -58,12 +59,26 @@ def write_tokens(
     *,
     overwrite: bool,
     position: int | None,
+    resume: bool = False,
+    workers: int | None = 1,
+    progress: Tell | None = None,
 ) -> ExportReport:
     """Write the rows, their twin, manifest, report and page."""
     for path in () if overwrite else report_paths(out):
         if path.exists():
             raise FileInTheWay(f"{path} is there already: choose another name, or say --overwrite")
-    report = run_export(reader, sessions, load_policy(policy), made, out, overwrite=overwrite, position=position)
+    report = run_export(
+        reader,
+        sessions,
+        load_policy(policy),
+        made,
+        out,
+        overwrite=overwrite,
+        position=position,
+        progress=progress,
+        resume=resume,
+        workers=workers,
+    )
     write_report(out, made.report, made.settings, overwrite=overwrite)
     return report
 
@@ -80,6 +95,8 @@ def write_tokens(
 @click.option("--show", default=1, show_default=True, help="Rows to show decoded, what is trained in colour.")
 @click.option("--position", type=int, help="Read the log only up to this event, to repeat an earlier export.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@workers_option
+@click.option("--resume", is_flag=True, help="Go on with an export that was stopped, from the same log position.")
 def tokens(
     log: Path | None,
     policy: str,
@@ -90,6 +107,8 @@ def tokens(
     show: int,
     position: int | None,
     overwrite: bool,
+    workers: int | None,
+    resume: bool,
     **settings: Any,
 ) -> None:
     """Write rows of token ids and labels, -100 where there is no loss, with a report and a page of decoded rows."""
@@ -101,7 +120,19 @@ def tokens(
             raise FileInTheWay(f"{columns} is there already: choose another name, or say --overwrite")
         if parquet and columns == out:
             raise TrainError("--out names the JSONL file; --parquet writes another one beside it")
-        report = write_tokens(reader, sessions, policy, made, out, overwrite=overwrite, position=position)
+        with bar(out.name) as tell:
+            report = write_tokens(
+                reader,
+                sessions,
+                policy,
+                made,
+                out,
+                overwrite=overwrite,
+                position=position,
+                resume=resume,
+                workers=workers,
+                progress=tell,
+            )
         if parquet:
             write_parquet(out, columns)
         for row in made.report.shown[:show]:

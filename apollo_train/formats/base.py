@@ -83,11 +83,14 @@ class Configured(Protocol):
 
 @runtime_checkable
 class Reporting(Protocol):
-    """A format that gathers a report of its own while its lines are made, so that it cannot go on half-way."""
+    """A format that gathers a report of its own while its lines are made."""
 
-    @property
-    def report(self) -> Any:
-        """What it gathered."""
+    def take_report(self) -> Any:
+        """What it gathered since this was asked last, as JSON can say it."""
+        ...
+
+    def add_report(self, told: Any) -> None:
+        """Add what ``take_report`` told, here or in another process, to the report of the whole."""
         ...
 
 

@@ -105,6 +105,20 @@ class TokenReport(msgspec.Struct):
         """Take the counts of a session's packing."""
         self.pack_broken += counts.broken
 
+    def add(self, other: TokenReport, *, previews: int) -> None:
+        """Add the report of what follows."""
+        for name in self.__struct_fields__:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if isinstance(mine, dict):
+                for key, number in theirs.items():
+                    _add(mine, key, number)
+            elif isinstance(mine, int) and name != "longest":
+                setattr(self, name, mine + theirs)
+        self.check.add(other.check)
+        self.longest = max(self.longest, other.longest)
+        self.first_problem = self.first_problem or other.first_problem
+        self.shown += other.shown[: max(0, previews - len(self.shown))]
+
     def lines(self) -> Iterator[str]:
         """The report for a person."""
         yield (

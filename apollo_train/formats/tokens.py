@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import msgspec
+
 from apollo_train.chat import dumps
 from apollo_train.errors import TrainError
 from apollo_train.formats.base import Line, Unit
@@ -41,6 +43,19 @@ class TokensFormat:
     unit: Unit = "step"
     about: str = "input_ids and labels, for a tokenizer"
     report: TokenReport = field(default_factory=TokenReport)
+    _taken: int = field(default=0, init=False)
+    """Rows that were kept for a look before, in reports that were taken."""
+
+    def take_report(self) -> Any:
+        """See Reporting."""
+        told = msgspec.to_builtins(self.report)
+        self._taken += len(self.report.shown)
+        self.report = TokenReport()
+        return told
+
+    def add_report(self, told: Any) -> None:
+        """See Reporting."""
+        self.report.add(msgspec.convert(told, TokenReport), previews=self.previews)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -60,7 +75,7 @@ class TokensFormat:
         for row in packer.rows(self._fitting(source, left_out)):
             yield from left_out
             left_out.clear()
-            self.report.take(row, self.renderer.engine, previews=self.previews)
+            self.report.take(row, self.renderer.engine, previews=self.previews - self._taken)
             yield row
         yield from left_out
         self.report.packed(packer.counts)

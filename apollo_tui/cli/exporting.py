@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -25,12 +26,23 @@ from sessions.plain import many, plain_line
     metavar="NAME|FOLDER|FILE",
     help="The model's chat template: rows take the form it needs, or are refused if it would be misread.",
 )
+@click.option(
+    "--tokenizer",
+    default="",
+    metavar="FOLDER",
+    help="The model's tokenizer: compare its token counts with those of the servers.",
+)
 @click.argument("named", nargs=-1, metavar="[SESSION]...")
 @click.option("--out", "-o", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The file to write.")
 @click.option("--session", "chosen", multiple=True, metavar="ID", help="Only these sessions, as SESSION does.")
 @click.option("--policy", metavar="FILE|PRESET", default="default", show_default=True)
 @click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
 @click.option("--resume", is_flag=True, help="Go on with an export that was stopped, from the same log position.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Processes that make the rows (default: one per core, 4 at most; 1 for little). The bytes are the same.",
+)
 @click.option("--progress", is_flag=True, help="Print progress as JSON lines on stderr, for the app.")
 @json_option
 @click.pass_obj
@@ -38,12 +50,14 @@ def export(
     cli: Cli,
     format_: str,
     template: str,
+    tokenizer: str,
     named: tuple[str, ...],
     out: Path | None,
     chosen: tuple[str, ...],
     policy: str,
     overwrite: bool,
     resume: bool,
+    workers: int | None,
     progress: bool,
     as_json: bool,
 ) -> None:
@@ -53,21 +67,32 @@ def export(
     """
     if out is None:
         raise click.UsageError("which file shall it write? Give --out FILE")
+    from apollo_train.bars import bar
     from apollo_train.export import run_export
     from apollo_train.formats import format_for
     from apollo_train.policy import load_policy
+    from apollo_train.token_check import counter
 
     reader = reader_of(cli)
     made = format_for(format_, template)
     sessions = list(dict.fromkeys(reader.find(prefix) for prefix in (*named, *chosen))) or None
 
     def tell(done: int, total: int) -> None:
-        if progress:
-            click.echo(msgspec.json.encode({"done": done, "total": total}).decode(), err=True)
+        click.echo(msgspec.json.encode({"done": done, "total": total}).decode(), err=True)
 
-    report = run_export(
-        reader, sessions, load_policy(policy), made, out.resolve(), overwrite=overwrite, progress=tell, resume=resume
-    )
+    with nullcontext(tell) if progress else bar(out.name) as told:
+        report = run_export(
+            reader,
+            sessions,
+            load_policy(policy),
+            made,
+            out.resolve(),
+            overwrite=overwrite,
+            progress=told,
+            resume=resume,
+            counter=counter(tokenizer),
+            workers=workers,
+        )
     _record(cli, report)
     if as_json:
         print_json({"id": str(report.path), **msgspec.to_builtins(report.counts)})

@@ -1,0 +1,143 @@
+"""One session made into lines: what a process does by itself, be it the only one or one of several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from apollo_train.counts import Counts
+from apollo_train.formats.base import Format, Line, Reporting
+from apollo_train.policy import FilterPolicy
+from apollo_train.rows import Copies, Weigher
+from apollo_train.samples import Excluded, Source
+from apollo_train.select import LeftOut, judged_of
+from apollo_train.verdicts import Verdicts
+from apollo_train.writing import Data
+from sessions.log.reader import LogReader
+from sessions.log.text import canonical_json
+
+Tell = Callable[[Line | Excluded], None]
+"""Hears of each line and of each reply that is left out."""
+
+
+class Sink(Protocol):
+    """Takes lines in order."""
+
+    def line(self, data: Data) -> None:
+        """Write one line (or several, with their ends between them) and its end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """All that decides what the files say of a session; other processes get it as it is."""
+
+    policy: FilterPolicy
+    made: Format
+    position: int
+    weigher: Weigher
+    named: bool
+    """Whether somebody asked for these very sessions, so that a missing one is told of."""
+
+    @property
+    def ruled(self) -> bool:
+        """Whether the policy applies."""
+        return self.made.unit != "event"
+
+
+@dataclass(slots=True)
+class Made:
+    """What became of one session: its counts, or the ``reason`` why it takes no part."""
+
+    session: str
+    reason: str = ""
+    counts: Counts | None = None
+    told: Any = None
+    """What a format that reports gathered of it."""
+
+
+def make(
+    reader: LogReader, making: Making, session: str, data: Sink, twin: Sink, copies: Copies | None, tell: Tell
+) -> Made | None:
+    """Write the lines of a session; None if there was no such session then, and nobody asked for it."""
+    judged = judged_of(reader, session, making.policy if making.ruled else None, making.position)
+    if isinstance(judged, LeftOut):
+        if judged.reason == "session_missing" and not making.named:
+            return None
+        twin.line(canonical_json({"session": session, "reason": judged.reason}))
+        return Made(session, judged.reason)
+    source = Source(reader, judged, making.policy, making.weigher)
+    counts = counts_before(source, making.made)
+    for item in making.made.lines(source):
+        if isinstance(item, Excluded):
+            twin.line(_twin_line(item))
+        elif copies is None:
+            data.line(item.data)
+        else:
+            _copied(item, copies, data, twin, counts)
+        counts.take(item)
+        tell(item)
+    return Made(session, counts=counts, told=making.made.take_report() if isinstance(making.made, Reporting) else None)
+
+
+def made_here(
+    reader: LogReader,
+    making: Making,
+    sessions: Sequence[str],
+    data: Sink,
+    twin: Sink,
+    copies: Copies | None,
+    tell: Tell,
+) -> Iterator[Made]:
+    """The sessions one after the other, in this process."""
+    for session in sessions:
+        made = make(reader, making, session, data, twin, copies, tell)
+        if made is not None:
+            yield made
+
+
+def _copied(item: Line, copies: Copies, data: Sink, twin: Sink, counts: Counts) -> None:
+    """Write a row as often as it weighs."""
+    times = copies.next(item.weight)
+    counts.resampled += times != 1
+    for _ in range(times):
+        data.line(item.data)
+    if not times:
+        session, _, step = item.id.partition(":")
+        twin.line(canonical_json({"id": item.id, "session": session, "step": step, "reason": "resampled"}))
+
+
+def counts_before(source: Source, made: Format) -> Counts:
+    """Counts of a session before its first line."""
+    if made.unit == "event":
+        return Counts(sessions=1)
+    judged = source.judged
+    verdicts = Verdicts(judged, source.policy)
+    steps = _last_step(source)
+    flags = judged.flags.active
+    return Counts(
+        sessions=1,
+        unresolved=verdicts.unresolved,
+        lost_flags=sum(1 for flag in flags if flag.target.part != "summary" and flag.target.step > steps),
+        advice=len(judged.advice.delivered),
+        flags=sum(flag.human for flag in flags),
+        effort_ms=judged.effort_ms,
+    )
+
+
+def _last_step(source: Source) -> int:
+    """The newest step that has a reply at the export's position; of an old position all replies are looked at."""
+    judged = source.judged
+    for limit in (4, None):
+        found = source.reader.events(judged.session, kinds=("model.reply",), limit=limit, newest_first=True)
+        steps = [event.step for event in found if event.id <= judged.position and event.step is not None]
+        if steps:
+            return max(steps)
+    return 0
+
+
+def _twin_line(item: Excluded) -> bytes:
+    """One line of the twin file."""
+    line: dict[str, Any] = {"id": item.id, "session": item.session, "step": item.step, "reason": item.reason}
+    return canonical_json({**line, "seq": item.seq})
