@@ -82,8 +82,8 @@ ENVELOPE: Final = {"model": "made-up", "temperature": 0.7, "stream": True}
 class Teller:
     """One session's events. Seqs are known in advance, because the writer appends them in this order."""
 
-    def __init__(self, number: int, context: int = CONTEXT) -> None:
-        self.context = context
+    def __init__(self, number: int, context: int = CONTEXT, steps: int = STEPS) -> None:
+        self.context, self.steps = context, steps
         self.chance = random.Random(number)
         self.number = number
         self.session = ulid.encode((1_700_000_000_000 + number) << 80 | number)
@@ -105,9 +105,9 @@ class Teller:
         )
         self.add(ev.StateChanged(state="running"))
         self.begin([{"role": "user", "content": task}], [1])
-        for step in range(1, STEPS + 1):
+        for step in range(1, self.steps + 1):
             self.step(step)
-            if step % self.context == 0 and step < STEPS:
+            if step % self.context == 0 and step < self.steps:
                 self.summarise(step, task)
             if self.chance.random() < 0.02:
                 self.judge(step)
@@ -205,13 +205,13 @@ class Teller:
             self.say({"role": "user", "content": turn}, seq)
 
 
-async def generate(path: Path, events: int, context: int = CONTEXT) -> int:
+async def generate(path: Path, events: int, context: int = CONTEXT, steps: int = STEPS) -> int:
     """Fill a new log at ``path`` with whole sessions until it has at least this many events; how many it has."""
     async with await LogWriter.open(path) as writer:
         number = 0
         while writer.position < events:
             number += 1
-            teller = Teller(number, context)
+            teller = Teller(number, context, steps)
             await writer.append(*teller.tell(), blobs=teller.blobs)
         return writer.position
 
@@ -222,8 +222,9 @@ def main() -> None:
     parser.add_argument("log", type=Path)
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--context", type=int, default=CONTEXT, help="Steps between two summaries.")
+    parser.add_argument("--steps", type=int, default=STEPS, help="Steps of a session.")
     given = parser.parse_args()
-    print(f"{asyncio.run(generate(given.log, given.events, given.context)):,} events in {given.log}")
+    print(f"{asyncio.run(generate(given.log, given.events, given.context, given.steps)):,} events in {given.log}")
 
 
 if __name__ == "__main__":
