@@ -35,8 +35,8 @@ def test_every_prompt_of_the_demo_rebuilds_in_another_process_from_a_copied_log(
     with LogReader(product.log) as reader:
         for session in sessions:
             requests = reader.events(session, kinds={"model.request"})
-            # The poller says least when its job ends at once: seven replies.
-            assert len(requests) >= 7
+            # The poller says least when its job ends at once: six replies.
+            assert len(requests) >= 6
             assert {(session, event.seq) for event in requests} <= set(rebuilt)
             assert assert_prompts_grow(reader, session) == len(requests) - 1
 

@@ -21,9 +21,11 @@ def tune_lr() -> Script:
     )  # fmt: skip
     advised = bool(seen.advice)
     job: int | None = None
-    for attempt, rate in enumerate(RATES):
+    rate = RATES[0]
+    for attempt, tried in enumerate(RATES):
         if advised:
             break
+        rate = tried
         seen = yield say(
             f"Training with a learning rate of {rate}.",
             call("run", command=f"python3 train.py --lr {rate}", timeout=6),
@@ -50,17 +52,19 @@ def tune_lr() -> Script:
         )
         advised, job = bool(seen.advice), None
     if advised:
-        yield from _patient(job)
+        yield from _patient(job, rate)
     else:
         yield from _give_up()
 
 
-def _patient(job: int | None) -> Script:
+def _patient(job: int | None, rate: str) -> Script:
+    """Let ``job`` run to its end, which trains with ``rate``; without a job, one is started."""
     if job is None:
+        rate = RATES[0]
         seen = yield say(
             "Understood: I will train once, with the rate that looked steady, and let it run to the end.",
-            call("run", command="python3 train.py --lr 3e-3", background=True),
-            why="The advice says to let it run. None of the runs was sick; I only never waited.",
+            call("run", command=f"python3 train.py --lr {rate}", background=True),
+            why="The advice says to let it run. A run that is killed tells nothing; I have to wait for one.",
         )
         job = seen.job or 1
     seen = yield say(
@@ -71,7 +75,7 @@ def _patient(job: int | None) -> Script:
     while "still running" in seen.result:
         seen = yield say("It is still running; I keep waiting.", call("wait", job=job))
     yield say("It has ended. Let me see how it finished.", call("job_output", job=job, lines=5))
-    yield from _score("Trained to the end with a learning rate of 3e-3, after advice to wait for the run.")
+    yield from _score(f"Trained to the end with a learning rate of {rate}, after advice to wait for the run.")
 
 
 def _give_up() -> Script:
@@ -81,7 +85,7 @@ def _give_up() -> Script:
         why="Every run was too slow. A short run is better than none.",
     )
     if seen.advice:
-        yield from _patient(None)
+        yield from _patient(None, RATES[0])
         return
     yield from _score("Only a short run finished.")
 
