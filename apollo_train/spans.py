@@ -7,7 +7,6 @@ from typing import Literal
 
 from apollo_train.chat import chat_of_reply
 from apollo_train.masks import Mask, ReplyMask
-from apollo_train.policy import FilterPolicy
 from sessions.log import events as ev
 
 
@@ -26,11 +25,6 @@ class CharSpan:
     def trained(self) -> bool:
         """Whether these characters are trained."""
         return not self.reason
-
-
-def by_cell(policy: FilterPolicy, unit: str = "segment") -> bool:
-    """Whether a format of this unit trains the good cells of a reply with a bad one: only token formats can."""
-    return unit == "tokens" and policy.flags.scope != "message"
 
 
 def char_spans(mask: ReplyMask, *, cells: bool) -> tuple[CharSpan, ...]:

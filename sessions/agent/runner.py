@@ -50,37 +50,17 @@ class SessionRunner:
     # --- what the host calls, after it has committed the event that says so ---
 
     def start(self) -> None:
-        """Bring the runner to life: the session goes on from where its log says that it is."""
+        """Come to life, or look again: the session goes on from where its log is, and does what that asks for."""
         self._hold = ""
         self._wake()
 
     def resume(self) -> None:
-        """Go on after a pause, a need or an end; also without a control in the log (then the host resumes it)."""
+        """Go on after a pause by the host, for which the log holds no control."""
         self._go = self._scope.summary.state not in ACTIVE
         self.start()
 
-    def next_boundary(self) -> None:
-        """Go on to the next boundary, then pause."""
-        self.start()
-
-    def request_pause(self) -> None:
-        """Pause at the boundary."""
-        self._wake()
-
-    def interrupt(self) -> None:
-        """End the reply or action under way, then pause."""
-        self._wake()
-
-    def stop(self) -> None:
-        """End the reply or action under way, the jobs and the session."""
-        self._wake()
-
     def advice_changed(self) -> None:
         """Advice was queued, edited, withdrawn or made urgent."""
-        self._wake()
-
-    def answer_arrived(self) -> None:
-        """The open question was answered."""
         self._wake()
 
     def hold(self, reason: str) -> None:

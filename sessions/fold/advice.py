@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, Literal
+from typing import Literal
 
 import msgspec
 
@@ -126,11 +126,6 @@ class AdviceBook:
         """Delivered, judged or not."""
         return [record for record in self.all if record.delivered_at is not None]
 
-    @property
-    def unjudged(self) -> list[AdviceRecord]:
-        """Delivered with effect, and nobody has said what became of it."""
-        return [record for record in self.all if record.stage == "delivered" and not record.without_effect]
-
     def get(self, number: int) -> AdviceRecord | None:
         """The advice with this number."""
         return self._records.get(number)
@@ -190,9 +185,3 @@ def _queued(event: ev.Event, body: ev.AdviceQueued) -> AdviceRecord:
         answers=body.answers,
         seen=body.seen,
     )
-
-
-ADVICE_KINDS: Final = frozenset(
-    {"advice.queued", "advice.edited", "advice.withdrawn", "advice.delivered", "advice.outcome"}
-)
-"""What ``LogReader.events(kinds=...)`` needs for the book without its first actions."""

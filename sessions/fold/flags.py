@@ -124,10 +124,6 @@ class FlagBook:
         """The flags that stand on exactly this target."""
         return [flag for flag in self.active if flag.target == target]
 
-    def touching(self, step: int) -> list[Flag]:
-        """The flags that stand and concern any part of ``step``; flags on summaries concern none."""
-        return [flag for flag in self.active if _names(flag.target, step) or self._reaches(flag, step, None)]
-
     def covers(self, step: int, call: int | None = None) -> tuple[Flag, ...]:
         """The flags that stand for all of what ``step.call`` is, or, without a call, for the whole reply of ``step``.
 
@@ -176,9 +172,3 @@ class FlagBook:
         if step > last:
             return True
         return flag.target.part == "call" and call is not None and call > (flag.target.call or 0)
-
-
-def _names(target: ev.Target, step: int) -> bool:
-    if target.part == "summary":
-        return False
-    return target.step <= step <= (target.to_step or target.step)

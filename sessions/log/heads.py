@@ -100,16 +100,6 @@ def read_heads(path: Path) -> Heads:
         return load_heads(connection)
 
 
-def rebuild_summaries(path: Path) -> dict[str, Summary]:
-    """Make the ``sessions`` table anew from the events, in one transaction. No host may be running."""
-    with closing(_connect(path)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("DELETE FROM sessions")
-        found = dict(load_heads(connection).summaries)
-        connection.execute("COMMIT")
-    return found
-
-
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None)
     for pragma in schema.WRITER_PRAGMAS:

@@ -29,14 +29,6 @@ class Blob(msgspec.Struct, frozen=True):
         return cls(hashlib.sha256(data).hexdigest(), data)
 
 
-class DecodedText(msgspec.Struct, frozen=True):
-    """Bytes as text: the text, its blobs, and the hash of the raw bytes (a blob too) if they were no valid UTF-8."""
-
-    text: LongText
-    blobs: list[Blob]
-    raw: str | None = None
-
-
 def canonical_json(value: object) -> bytes:
     """The one form of a JSON value that hashes are made of: sorted keys, no spaces, UTF-8, valid Unicode, no NaN."""
     text = json.dumps(
@@ -73,16 +65,3 @@ def long_text(text: str, *, inline: int = INLINE_CHARS, file: str | None = None)
         data = f"{head}\n[… {lost:,} characters are not kept in the log …]\n{tail}".encode()
     blob = Blob.of(data)
     return LongText(text=text[:inline], blob=blob.hash, chars=chars, lost=lost, file=file), [blob]
-
-
-def decoded_text(data: bytes, *, inline: int = INLINE_CHARS, file: str | None = None) -> DecodedText:
-    """``data`` as text, U+FFFD where it is no UTF-8; the raw bytes are then kept as well (up to 8 MB)."""
-    try:
-        whole, faithful = data.decode(), True
-    except UnicodeDecodeError:
-        whole, faithful = data.decode(errors="replace"), False
-    text, blobs = long_text(whole, inline=inline, file=file)
-    if faithful or len(data) > MAX_TEXT_BYTES:
-        return DecodedText(text, blobs)
-    raw = Blob.of(data)
-    return DecodedText(text, [*blobs, raw], raw.hash)

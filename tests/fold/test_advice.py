@@ -49,19 +49,13 @@ def test_delivery_the_first_reply_and_the_first_action_after_it() -> None:
     (record,) = advice.delivered
     assert (record.at_step, record.woke, record.first_reply) == (3, True, 3)
     assert record.first_action == FirstAction(4, 1, "wait", 7)
-    assert advice.unjudged == [record]
+    assert record.stage == "delivered"
 
 
 def test_the_outcome_ends_the_life_of_advice() -> None:
     advice = book(QUEUED, DELIVERED, event(ev.AdviceOutcome(advice=1, outcome="ignored", note="n"), "human:bob"))
     (record,) = advice.all
     assert (record.stage, record.outcome, record.outcome_by) == ("judged", "ignored", "human:bob")
-    assert advice.unjudged == []
-
-
-def test_advice_without_effect_needs_no_judgement() -> None:
-    delivered = event(ev.AdviceDelivered(advice=(1,), at_step=3, text="x", without_effect=True))
-    assert book(QUEUED, delivered).unjudged == []
 
 
 def test_events_about_advice_that_is_not_there_change_nothing() -> None:

@@ -65,23 +65,11 @@ def test_what_a_flag_covers(
     assert all(covered(flags, *place) == [] for place in spares)
 
 
-def test_what_touches_a_step_includes_its_calls_and_parts_but_no_summary() -> None:
-    flags = book(
-        flag("call", CALL),
-        flag("why", Target(41, "reasoning")),
-        flag("span", Target(40, "span", to_step=41)),
-        flag("sum", Target(41, "summary")),
-        flag("else", Target(42)),
-    )
-    assert [f.id for f in flags.touching(41)] == ["call", "why", "span"]
-
-
 def test_until_recovery_reaches_to_the_mark_and_not_over_it() -> None:
     flags = book(flag("f", CALL, until_recovery=True), event(ev.RecoveryMarked(at_step=44)))
     assert all(covered(flags, *place) == ["f"] for place in [(41, 2), (41, 3), (42, None), (42, 1), (43, 1)])
     assert all(covered(flags, *place) == [] for place in [(41, 1), (41, None), (44, 1), (45, None)])
     assert flags.unresolved == []
-    assert [f.id for f in flags.touching(43)] == ["f"]
 
 
 def test_without_a_mark_only_the_flagged_action_is_covered_and_counted_as_unresolved() -> None:

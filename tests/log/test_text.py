@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessions.log.text import MAX_TEXT_BYTES, Blob, canonical_json, decoded_text, long_text, valid_unicode
+from sessions.log.text import MAX_TEXT_BYTES, canonical_json, long_text, valid_unicode
 
 ANY_TEXT = st.text(st.characters())
 JSON = st.recursive(
@@ -75,11 +75,3 @@ def test_beyond_the_cap_head_and_tail_are_kept_and_the_loss_is_said() -> None:
 def test_a_text_of_exactly_the_cap_loses_nothing() -> None:
     stored, (blob,) = long_text("x" * MAX_TEXT_BYTES)
     assert (stored.lost, len(blob.data)) == (0, MAX_TEXT_BYTES)
-
-
-def test_bytes_that_are_no_text_are_kept_as_they_were() -> None:
-    found = decoded_text(b"ok \xff\xfe")
-    assert found.text.text == "ok \ufffd\ufffd"
-    assert found.blobs == [Blob.of(b"ok \xff\xfe")]
-    assert found.raw == found.blobs[0].hash
-    assert decoded_text("grüße".encode()).raw is None

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sessions import tokens
-from sessions.tokens import VOCABULARIES, Counter, count_tokens
+from sessions.tokens import VOCABULARIES, Counter
 
 BLOCKED = """
 import os, sys
@@ -121,10 +121,6 @@ def test_the_same_text_is_encoded_once() -> None:
     counter = Counter(lambda text: encoded.append(text) or len(text), "test")
     assert [counter.count("abc"), counter.count("abc"), counter.count("abcd")] == [3, 3, 4]
     assert encoded == ["abc", "abcd"]
-
-
-async def test_counting_from_the_event_loop_happens_in_a_thread() -> None:
-    assert await count_tokens("gpt-4", "hello world") == (2, "cl100k_base")
 
 
 def test_importing_the_module_does_not_import_tiktoken() -> None:

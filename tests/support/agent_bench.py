@@ -169,10 +169,7 @@ class Bench:
 
     async def control(self, session: str, verb: str) -> None:
         await self.writer.append(self.control_event(session, verb))
-        runner = self.runners[-1]
-        tell = {"pause": runner.request_pause, "stop": runner.stop, "interrupt": runner.interrupt}
-        tell |= {"resume": runner.resume, "reopen": runner.resume, "start": runner.start, "next": runner.next_boundary}
-        tell[verb]()
+        self.runners[-1].start()
 
     async def advise(self, session: str, text: str, *, hold_ms: int = 0, now: bool = False, **more: Any) -> int:
         number = self.summary(session).advice + 1
@@ -187,7 +184,7 @@ class Bench:
     async def answer(self, session: str, text: str) -> None:
         body = ev.QuestionAnswered(question=self.summary(session).question, text=text)
         await self.writer.append(ev.NewEvent(session, body, actor="human:ann"))
-        self.runners[-1].answer_arrived()
+        self.runners[-1].start()
 
     # --- looking ---
 
