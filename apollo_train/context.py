@@ -155,6 +155,9 @@ class Prompts:
         known = self._nodes.get(seq)
         if known is not None:
             return known
+        request = self._ahead.get(seq)
+        if request is not None and request.parent is not None and seq > request.parent in self._nodes:
+            return self._kept(_extended(self._nodes[request.parent], seq, request))
         path: list[tuple[int, ev.ModelRequested]] = []
         at: int | None = seq
         while at is not None and at not in self._nodes:
@@ -166,10 +169,15 @@ class Prompts:
         before = self._nodes[at] if at is not None else None
         for found, request in reversed(path):
             before = _extended(before, found, request)
-            self._nodes[found] = before
-        while len(self._nodes) > NODES:
-            del self._nodes[min(self._nodes)]
+            self._kept(before)
         return self._nodes[seq]
+
+    def _kept(self, node: Node) -> Node:
+        self._nodes[node.seq] = node
+        if len(self._nodes) > 2 * NODES:
+            for old in sorted(self._nodes)[:-NODES]:
+                del self._nodes[old]
+        return node
 
     def _request(self, seq: int, *, backwards: bool) -> ev.ModelRequested:
         if seq not in self._ahead:

@@ -181,14 +181,16 @@ def _close(reply: _Open, verdicts: Verdicts, polls: frozenset[tuple[int, int]]) 
                 cells.append(Mask(step, number, not reason, reason, "call"))
             case _:
                 continue
-    cells = _scoped(cells, policy)
-    said = min((cell.reason for cell in cells if cell.reason), key=_ORDER.__getitem__, default="")
+    reasons = [cell.reason for cell in cells if cell.reason]  # of most replies there are none
+    if reasons:
+        cells = _scoped(cells, policy)
+    said = min(reasons, key=_ORDER.__getitem__) if reasons else ""
     spread = "" if summary else verdicts.reach(step)
     late = _late(policy, verdicts, about, number, seen, summary)
     reason = general or said or spread or late
     # What speaks against the whole reply masks its good cells too; a bad cell leaves them as they are. A dispute speaks
     # against the whole: nobody knows what this sample teaches.
-    disputed = next((cell.reason for cell in cells if cell.reason == "disputed"), "")
+    disputed = "disputed" if "disputed" in reasons else ""
     against = general or disputed or spread or late
     if against:
         cells = [cell if cell.reason else structs.replace(cell, trained=False, reason=against) for cell in cells]
