@@ -10,6 +10,7 @@ from sessions.fold.remarks import Remarks
 from sessions.fold.spending import say_cost
 from sessions.fold.summary import Summary
 from sessions.log import events as ev
+from sessions.log.states import ENDED
 from widgets.glyphs import count, duration
 from widgets.views import FactsView, JobView, PlanLine, SessionView
 
@@ -33,7 +34,7 @@ def facts_of(
     """
     return FactsView(
         session=view,
-        wall_ms=max(0, now - s.created_at),
+        wall_ms=max(0, _until(s, now) - s.created_at),
         input_tokens=s.input_tokens,
         output_tokens=s.output_tokens,
         cached_tokens=s.cached_tokens,
@@ -50,6 +51,13 @@ def facts_of(
         advice=tuple(_advice(s, now)),
         extra=tuple(_extra(s)),
     )
+
+
+def _until(s: Summary, now: int) -> int:
+    """Up to when its time counts: to its end once it has ended."""
+    if s.archived:
+        return s.progress_at
+    return s.state_at if s.state in ENDED else now
 
 
 def _ended(job: ev.JobEnded) -> str:

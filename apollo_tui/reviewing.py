@@ -23,6 +23,8 @@ from sessions.review import PAGE, new_page, queue
 SKIPPED_MOST: Final = 20_000
 PACE_IDLE_MS: Final = 120_000
 """A longer wait between two verdicts is no part of the pace."""
+PACE_FROM_MS: Final = 60_000
+"""Work of which a pace is told; a few seconds say nothing of the items to come."""
 
 
 class Reviewing:
@@ -111,9 +113,9 @@ class Reviewing:
         self.done += 1
 
     def pace(self) -> str:
-        """``12 done · 31 left · 6/min · 5 min to go``."""
+        """``12 done · 31 left · 6/min · 5 min to go``; the last two after a minute of work."""
         said = [f"{self.done} done", f"{len(self.items):,} left"]
-        if self.done > 1 and self._worked_ms >= 1_000:
+        if self._worked_ms >= PACE_FROM_MS:
             rate = (self.done - 1) * 60_000 / self._worked_ms
             said += [f"{rate:.0f}/min" if rate >= 1 else f"{rate * 60:.0f}/h"]
             minutes = len(self.items) / rate

@@ -24,6 +24,9 @@ class Reading:
         """The newest seq when following ended: what is younger is new to the reader."""
         self._top: tuple[int, int] | None = None
         self._newest = 0
+        self.settling = False
+        """Other entries are shown, and those in sight may not all be loaded."""
+        self._wanted: tuple[int, int] | None = None
 
     def places(self, rows: int) -> list[Place]:
         """What to show in ``rows`` rows. While following, a full screen jumps."""
@@ -79,13 +82,28 @@ class Reading:
         """Back to the newest entry, and stay there."""
         self.following, self._top = True, None
 
+    def settle(self) -> None:
+        """Other entries are shown: until ``settling`` ends, ``fill`` leaves no blank rows below them."""
+        self.settling, self._wanted = True, self._top
+
+    def fill(self, rows: int) -> None:
+        """While settling: the place of before, or the end at the bottom of ``rows`` rows where blank ones would be."""
+        if not self.settling:
+            return
+        self._top = None if self.following else self._wanted
+        top, count = self.place(), len(self._seqs())
+        if top is not None and len(window(self._height, count, top, rows)) < rows:
+            self.keep(min(top, tail(self._height, count, rows)))
+
     def unfollow(self) -> None:
         """Stay here while new entries come."""
+        self.settling = False
         if self.following:
             self.following, self.left_at = False, self.newest
 
     def scroll(self, by: int, rows: int) -> bool:
         """Move by rows, up if negative; following ends, and begins again at the end. False if nothing moved."""
+        self.settling = False
         top = self.place()
         if top is None or by == 0:
             return False
@@ -106,6 +124,7 @@ class Reading:
 
     def reveal(self, index: int, rows: int) -> None:
         """Scroll as little as is needed to show the entry at ``index``; a tall one from its first row."""
+        self.settling = False
         tall = self._height(index)
         places = self.places(rows)
         if sum(place.item == index for place in places) == tall:

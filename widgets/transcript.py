@@ -13,14 +13,13 @@ from textual import events
 from textual.message import Message
 from textual.strip import Strip
 
-from widgets.cells import restyle, slice_line, text_of
 from widgets.folding import Folds
 from widgets.live import LIVE_SEQ, live_entries
 from widgets.moves import MOVES
 from widgets.paint import Painter
+from widgets.painted import PaintedRows
 from widgets.reading import Reading
-from widgets.rows import gutter_width, rows_of
-from widgets.search import matches
+from widgets.rows import gutter_width
 from widgets.viewport import Place
 from widgets.views import Anchor, Entry, Line, LiveReply
 
@@ -78,10 +77,7 @@ class Transcript(Painter, can_focus=True):
         self._asked: set[int] = set()
         self._live: list[Entry] = []
         self._live_step = 0
-        self._expanded: set[int] = set()
-        self._pattern = ""
-        self._marks: frozenset[int] = frozenset()
-        self._cache: dict[int, tuple[object, list[Line]]] = {}
+        self._painted = PaintedRows()
         self._shown: list[tuple[Line, int, bool]] = []
         self._width = 0
         self._now = 0
@@ -114,8 +110,9 @@ class Transcript(Painter, can_focus=True):
         """Empty, for another session."""
         for held in (self._anchors, self._seqs, self._live, self._shown):
             held.clear()
-        for kept in (self._entries, self._asked, self._expanded, self._cache):
+        for kept in (self._entries, self._asked, self._painted.expanded):
             kept.clear()
+        self._painted.forget()
         self.selected, self._keep, self._routine, self._live_step = None, None, False, 0
         self._folds.clear()
         self._reading.follow()
@@ -152,16 +149,17 @@ class Transcript(Painter, can_focus=True):
         self._routine = predicate is not None and routine
         self._seqs = [anchor.seq for anchor in self._anchors if predicate is None or predicate(anchor)]
         self._fold_again = True
+        self._reading.settle()
         self._changed()
 
     def highlight(self, pattern: str) -> None:
         """Show matches of a search; "" for none. Where the matches are is the app's to find."""
-        self._pattern = pattern
+        self._painted.pattern = pattern
         self._changed()
 
     def mark(self, seqs: Iterable[int]) -> None:
         """Entries that are marked in the margin (bookmarks, unread)."""
-        self._marks = frozenset(seqs)
+        self._painted.marks = frozenset(seqs)
         self._changed()
 
     # --- reading ----------------------------------------------------------------------------------------------------
@@ -224,7 +222,7 @@ class Transcript(Painter, can_focus=True):
         """Unfold or fold the detail of an entry (default: the selected one)."""
         seq = self.selected if seq is None else seq
         if seq is not None:
-            self._expanded ^= {seq}
+            self._painted.expanded ^= {seq}
             self._changed()
 
     def action_move(self, by: int) -> None:
@@ -292,8 +290,8 @@ class Transcript(Painter, can_focus=True):
     def on_resize(self) -> None:
         """A new width wraps anew; the reader stays with the entry."""
         if self._width and self._width != self.size.width:
-            old = {seq: len(rows) for seq, (_, rows) in self._cache.items()}
-            self._cache.clear()
+            old = self._painted.heights()
+            self._painted.forget()
             self._width = self.size.width
             self._reading.resized(lambda index: old.get(self._seq_at(index), self._height(index)))
         elif self._reading.following:
@@ -332,26 +330,9 @@ class Transcript(Painter, can_focus=True):
             return [(("  …", "dim"),)]
         if entry.quiet and not selected and not self._routine:
             return []
-        minutes = max(0, self._now - entry.since) // 60_000 if entry.since is not None else 0
-        key = (entry, selected, seq in self._expanded, minutes, self._pattern, seq in self._marks)
-        known = self._cache.get(seq)
-        if known is not None and known[0] == key:
-            return known[1]
         gutter = gutter_width(self._anchors[-1].step or 0 if self._anchors else 0)
-        rows = rows_of(
-            entry,
-            max(16, self.size.width),
-            gutter=gutter,
-            expanded=seq in self._expanded,
-            minutes=minutes,
-            selected=selected,
-        )
-        if self._pattern:
-            rows = [restyle(row, matches(text_of(row), self._pattern), "match") for row in rows]
-        if seq in self._marks and rows and not selected:
-            rows[0] = (("•", "accent"), *slice_line(rows[0], 1, 1 << 30))
-        self._cache[seq] = (key, rows)
-        return rows
+        width = max(16, self.size.width)
+        return self._painted.rows(seq, entry, width, gutter=gutter, now=self._now, selected=selected)
 
     def _changed(self) -> None:
         """Lay out anew, ask for what is missing, have the rows painted that differ."""
@@ -364,11 +345,14 @@ class Transcript(Painter, can_focus=True):
             if folded and self._reading.following:
                 # Rows have gone: the end stands at the bottom of the screen again.
                 self._reading.follow()
+        self._reading.fill(self.size.height)
         rows: list[tuple[Line, int, bool]] = []
         for item, row in self._reading.places(self.size.height):
             seq = self._seq_at(item)
             rows.append((self._rows(item)[row], seq, seq == self.selected))
         before, self._shown = self._shown, rows
+        if all(seq in self._entries for _, seq, _ in rows if seq < LIVE_SEQ):
+            self._reading.settling = False
         for y in range(self.size.height):
             if (rows[y] if y < len(rows) else None) != (before[y] if y < len(before) else None):
                 self.rows_repainted += 1
@@ -393,7 +377,7 @@ class Transcript(Painter, can_focus=True):
             self._asked.update(missing)
             self.post_message(self.EntriesNeeded(tuple(missing)))
         if len(self._entries) > KEPT:
-            near = set(self._seqs[max(0, first - KEPT // 4) : last + KEPT // 4]) | {self.selected}
+            near = {*self._seqs[max(0, first - KEPT // 4) : last + KEPT // 4], self.selected or 0}
             self._entries = {seq: entry for seq, entry in self._entries.items() if seq in near}
-            self._cache = {seq: kept for seq, kept in self._cache.items() if seq in near}
+            self._painted.forget(keep=near)
             self._fold_again = True

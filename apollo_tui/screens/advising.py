@@ -25,6 +25,8 @@ from widgets.views import ComposerTarget
 SAVE_MS: Final = 300
 """A draft is written this long after the first key that is not on disk yet."""
 RECALLED: Final = 30
+SENDS: Final[dict[str, str]] = {"answer": "answer", "correct": "save", "note": "save"}
+"""What enter does where it does not queue, by the composer's verb."""
 
 
 class Advising(ApolloScreen):
@@ -51,7 +53,12 @@ class Advising(ApolloScreen):
 
     def extra_hints(self) -> list[tuple[str, str]]:
         """The composer's keys while it has the focus."""
-        return [(names.split(", ")[0], verb) for names, verb, _ in COMPOSER] if self.typing else []
+        if not self.typing:
+            return []
+        found = [(names.split(", ")[0], verb) for names, verb, _ in COMPOSER]
+        sends = SENDS.get(self.composer.target.verb) if self.composer.target is not None else None
+        # What is no advice to a running session has no "now".
+        return found if sends is None else [(found[0][0], sends), *found[2:]]
 
     # --- opening ----------------------------------------------------------------------------------------------------
 

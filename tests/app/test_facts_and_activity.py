@@ -4,7 +4,11 @@ from app_running import running, screen_text, until
 from fake_feed import FakeFeed
 
 from apollo_tui.activity import SLOT_MS, SLOTS, Activity
+from apollo_tui.facts import facts_of
 from sessions.log import events as ev
+from widgets.cells import text_of
+from widgets.facts import facts_lines
+from widgets.views import SessionView
 
 
 def test_replies_are_counted_by_quarter_hours_and_the_present_one_is_last() -> None:
@@ -14,6 +18,20 @@ def test_replies_are_counted_by_quarter_hours_and_the_present_one_is_last() -> N
         activity.note(at)
     assert activity.slots(now) == (0, 0, 0, 0, 0, 2, 0, 2)
     assert activity.slots(now + SLOTS * SLOT_MS) == ()
+
+
+async def test_active_time_is_told_within_the_time_up_to_the_end_and_stands_then(feed: FakeFeed) -> None:
+    session = await feed.session("tune-lr")
+    await feed.step(session, 1, ("run", {"command": "ls"}, "x"))
+    hour = 3_600_000
+    for state, finishes in (("running", True), ("finished", False)):
+        summary = feed.writer.summary(session)
+        assert summary is not None and summary.state == state
+        facts = facts_of(summary, SessionView(session, 1, "tune-lr", summary.state), {}, summary.last_at + hour)
+        told = next(text for line in facts_lines(facts, 40) if (text := text_of(line)).startswith("active"))
+        assert told.split() == ["active", "0h00", "in", "1h00" if finishes else "0h00"]
+        if finishes:
+            await feed.add(session, ev.StateChanged(state="finished"))
 
 
 async def test_facts_show_remarks_jobs_with_their_last_line_and_scores_over_steps(feed: FakeFeed) -> None:

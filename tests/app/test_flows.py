@@ -216,7 +216,10 @@ async def test_a_question_is_answered_with_a(feed: FakeFeed) -> None:
     await feed.add(first, ev.QuestionAsked(question=1, text="Which rate?", until=0), step=3)
     async with running(feed) as (app, pilot):
         assert "Which rate?" in screen_text(app)
-        await pilot.press("a", *"1e-3", "enter")
+        await pilot.press("a")
+        await until(pilot, lambda: "enter answer  ctrl+j new line" in screen_text(app))
+        assert "queue" not in screen_text(app).splitlines()[-1]
+        await pilot.press(*"1e-3", "enter")
         await until(pilot, lambda: any(isinstance(call, protocol.Answer) for call in feed.calls))
         sent = next(call for call in feed.calls if isinstance(call, protocol.Answer))
         assert (sent.text, sent.question) == ("1e-3", 1)

@@ -71,6 +71,22 @@ async def test_a_review_goes_on_where_it_was_left_also_after_a_restart(feed: Fak
         assert all(item.why == "unseen" for item in app.desk.reviewing.items)
 
 
+async def test_a_pace_is_told_after_a_minute_of_work_and_not_before(feed: FakeFeed) -> None:
+    await two(feed)
+    now = [1_000_000]
+    async with running(feed, clock=lambda: now[0]) as (app, pilot):
+        await pilot.press("r")
+        await until(pilot, lambda: "0 done · 4 left" in screen_text(app))
+        for _ in range(20):
+            app.desk.reviewing.finish(now[0])
+            now[0] += 500
+            app.desk.reviewing.finish(now[0])
+        assert app.desk.reviewing.pace() == "40 done · 4 left"
+        now[0] += 50_000
+        app.desk.reviewing.finish(now[0])
+        assert app.desk.reviewing.pace() == "41 done · 4 left · 40/min · under a minute to go"
+
+
 async def test_an_undo_brings_an_item_back_and_is_shown_first(feed: FakeFeed) -> None:
     await two(feed)
     async with running(feed) as (app, pilot):

@@ -171,6 +171,25 @@ async def test_a_jump_reveals_a_far_entry_and_a_filter_leaves_only_what_it_keeps
         assert transcript.selected == 1234
 
 
+@pytest.mark.parametrize("up", [False, True])
+async def test_after_a_filter_the_page_is_full_to_its_last_row(up: bool) -> None:
+    app = TranscriptApp(2_000, words=60)
+    async with app.run_test(size=(60, 24)) as pilot:
+        transcript = app.query_one(Transcript)
+        await pilot.press("G")
+        await pilot.pause()
+        if up:
+            transcript.scroll_pages(-0.5)
+        await pilot.pause()
+        transcript.keep(lambda anchor: anchor.seq % 100 == 0)
+        await pilot.pause()
+        assert transcript.following is not up
+        assert "run 2000" in "\n".join(app.text()[-3:]) and all(app.text())
+        transcript.keep(None)
+        await pilot.pause()
+        assert all(app.text())
+
+
 async def test_detail_unfolds_in_place_and_a_streaming_reply_stands_at_the_end() -> None:
     app = TranscriptApp(10)
     async with app.run_test(size=(80, 30)) as pilot:
