@@ -43,7 +43,7 @@ class RawFormat:
         """All lines of one session; the rows that are counted are its events."""
         reader, session = source.reader, source.judged.session
         yield Line(_encoder.encode({"apollo": "raw", "v": self.version, "session": session}), rows=0)
-        events, written = 0, set[str]()
+        events, written = 0, set[bytes]()
         for page in _pages(reader.stream(session, up_to=source.judged.position)):
             lines = [_encoder.encode({"event": _event_line(event)}) for event in page]
             events += len(lines)
@@ -65,12 +65,12 @@ def _pages(events: Iterator[ev.Event]) -> Iterator[list[ev.Event]]:
         yield page
 
 
-def _with_blobs(reader: LogReader, lines: list[bytes], written: set[str]) -> Iterator[Line]:
+def _with_blobs(reader: LogReader, lines: list[bytes], written: set[bytes]) -> Iterator[Line]:
     """The lines, each after the blobs that it is the first to name."""
     named = [_hashes(line) for line in lines]
-    wanted = {name for names in named for name in names} - written
+    wanted = {name for names in named for name in names if bytes.fromhex(name) not in written}
     blobs = reader.stored(wanted, up_to=LARGE) if wanted else {}
-    written.update(blobs)
+    written.update(map(bytes.fromhex, blobs))
     done: list[bytes] = []
     events = 0
     for line, names in zip(lines, named, strict=True):
