@@ -10,6 +10,7 @@ from apollo_train.formats.base import Line
 from apollo_train.masks import ReplyMask
 from apollo_train.samples import Excluded
 from apollo_train.tokens import count
+from sessions.plain import many
 
 
 class Counts(msgspec.Struct):
@@ -105,29 +106,31 @@ class Counts(msgspec.Struct):
     def lines(self) -> Iterator[str]:
         """The counts for a person, a line each."""
         about = "" if self.exact_tokens else " (estimated where no server counted)"
-        rows = f", {self.rows:,} rows" if self.rows else ""
-        count = f"{self.sessions} session{'s' * (self.sessions != 1)}"
-        yield f"{count}{rows}: {self.trained:,} replies trained, {self.masked:,} masked"
+        rows = f", {many(self.rows, 'row')}" if self.rows else ""
+        trained = many(self.trained, "reply", "replies")
+        yield f"{many(self.sessions, 'session')}{rows}: {trained} trained, {self.masked:,} masked"
         if self.trained_tokens:
             ratio = self.processed_tokens / self.trained_tokens
-            yield f"{self.trained_tokens:,} tokens trained{about}" + (f", {ratio:.1f} processed for each" * bool(ratio))
+            processed = f", {ratio:.1f} tokens processed per trained token" if ratio else ""
+            yield f"{many(self.trained_tokens, 'token')} trained{about}{processed}"
             yield f"{self.unseen_share:.1%} of the trained tokens were seen by no human"
         if self.actions or self.actions_masked:
-            yield f"{self.actions:,} calls trained, {sum(self.actions_masked.values()):,} masked"
+            yield f"{many(self.actions, 'call')} trained, {sum(self.actions_masked.values()):,} masked"
         for reason, number in sorted(self.masked_by.items()):
             tokens = self.tokens_masked.get(reason)
-            yield f"masked: {number:,} {reason}" + (f" ({tokens:,} tokens)" if tokens else "")
+            yield f"masked: {number:,} {reason}" + (f" ({many(tokens, 'token')})" if tokens else "")
         yield from (f"left out: {number:,} {reason}" for reason, number in sorted(self.left_out.items()))
-        told = {
-            "good calls are not trained, because another call of their reply is masked": self.calls_lost,
-            "rows have advice taken out of their prompt": self.counterfactual,
-            "rows have advice in their context": self.helped,
-            "rows are written more or less than once, for their weight": self.resampled,
-            "pieces of advice were given to these agents": self.advice,
-            "flags of humans stand on these sessions": self.flags,
-            "minutes of annotators' time went into these sessions": round(self.effort_ms / 60_000),
-            "segments are not prefix-checked: take `steps` for a template that drops reasoning": self.unchecked,
-            "flags wait for a recovery that nobody marked; only what they flag is masked": self.unresolved,
-            "flags are on steps that do not exist": self.lost_flags,
-        }
-        yield from (f"{number:,} {what}" for what, number in told.items() if number)
+        told = (
+            (self.calls_lost, "good call", "not trained, because another call of the reply is masked"),
+            (self.counterfactual, "row", "with advice taken out of the prompt"),
+            (self.helped, "row", "with advice in the context"),
+            (self.resampled, "row", "written more or less than once, for the weight"),
+            (self.flags, "flag", "of humans on these sessions"),
+            (round(self.effort_ms / 60_000), "minute", "of annotators' time in these sessions"),
+            (self.unchecked, "segment", "not prefix-checked: take `steps` for a template that drops reasoning"),
+            (self.unresolved, "flag", "waiting for a recovery that nobody marked: only what is flagged is masked"),
+            (self.lost_flags, "flag", "on a step that does not exist"),
+        )
+        if self.advice:
+            yield f"{many(self.advice, 'piece', 'pieces')} of advice given to these agents"
+        yield from (f"{many(number, noun)} {what}" for number, noun, what in told if number)

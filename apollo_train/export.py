@@ -163,7 +163,7 @@ class Export:
                 files.keep_if_stopped()
                 self._write(data, twin, journal, marks)
                 if not (report.counts.rows if not self.ruled else report.counts.trained):
-                    raise NothingToExport(nothing_left(report.per_session, report.counts))
+                    raise NothingToExport(nothing_left(report.per_session, report.counts, self.made.name))
                 report.sha256 = data.sha256
                 hashes = {"data": data.sha256, "excluded": twin.sha256}
                 told = manifest_of(report, self.policy, self.made, hashes, self._checked())

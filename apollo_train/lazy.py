@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any, Final
 
 import click
+
+from sessions.plain import plain_line
 
 COMMANDS: Final = {
     "dataset": ("apollo_train.files_cli:dataset", "Make a folder that datasets loads, card included."),
@@ -23,6 +26,24 @@ COMMANDS: Final = {
 
 class LazyGroup(click.Group):
     """A group that knows of its lazy commands what a list needs, and imports one to run it."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run a command; a mistake in its use is one line, as ``apollo`` has it."""
+        run: Any = super().main
+        if not extra.pop("standalone_mode", True):
+            return run(*args, standalone_mode=False, **extra)
+        try:
+            sys.exit(run(*args, standalone_mode=False, **extra))
+        except click.UsageError as error:
+            where = f" ({error.ctx.command_path} --help)" if error.ctx else ""
+            click.echo(f"apollo-train: {plain_line(error.format_message())}{where}", err=True)
+            sys.exit(error.exit_code)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except click.Abort:
+            click.echo("apollo-train: interrupted", err=True)
+            sys.exit(130)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names, in order."""

@@ -109,12 +109,21 @@ def version() -> str:
         return "0"
 
 
-def nothing_left(per_session: Mapping[str, Counts], counts: Counts) -> str:
+NEEDS: Final = {
+    "dpo": "a pair needs a flagged reply and what was done instead, after advice or as a correction",
+    "kto": "a verdict needs a flag or a good mark of a human on a reply",
+}
+"""What a format of verdicts makes its rows of."""
+
+
+def nothing_left(per_session: Mapping[str, Counts], counts: Counts, format_name: str = "") -> str:
     """Why there is nothing to write, in one line."""
     reasons = {**counts.left_out, **counts.masked_by}
     why = ", ".join(f"{number} {reason}" for reason, number in sorted(reasons.items()))
     if not per_session:
         return f"no session is left to export ({why or 'the log has none'}): choose others, or another policy"
+    if needs := NEEDS.get(format_name):
+        return f"there is nothing to write{f' ({why})' if why else ''}: {needs}"
     return f"no reply is left to train ({why or 'there are none yet'}): choose other sessions, or another policy"
 
 

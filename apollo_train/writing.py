@@ -136,12 +136,13 @@ class NewFiles:
 
     def __init__(self, paths: Sequence[Path], *, overwrite: bool, resume: bool = False) -> None:
         """Raises FileInTheWay, or WriteFailed where the folder takes no file. ``resume`` leaves it to a journal
-        where to begin."""
+        where to begin. The last of ``paths`` is the one that was asked for: errors name it."""
+        self._asked = paths[-1]
         self._overwrite = overwrite
         self._keep = False
         self.files: list[NewFile] = []
         if not overwrite:
-            for path in paths:
+            for path in reversed(paths):
                 if path.exists():
                     raise in_the_way(path)
         with self.told(), contextlib.ExitStack() as undo:
@@ -186,7 +187,7 @@ class NewFiles:
         try:
             yield
         except OSError as problem:
-            raise WriteFailed(f"cannot write {problem.filename or 'the export'}: {problem.strerror}") from problem
+            raise WriteFailed(f"cannot write {self._asked}: {problem.strerror}") from problem
 
 
 class Mark(msgspec.Struct, frozen=True):

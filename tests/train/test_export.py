@@ -135,10 +135,11 @@ async def test_a_file_that_is_there_is_never_replaced_unasked(told: Teller, read
     await a_day(told)
     out = tmp_path / "out.jsonl"
     out.write_text("mine")
-    with pytest.raises(FileInTheWay, match=r"out\.jsonl is there already"):
+    out.with_name("out.jsonl.excluded.jsonl").write_text("mine, too")
+    with pytest.raises(FileInTheWay, match=r"/out\.jsonl is there already"):
         run_export(reader, None, DEFAULT, "steps", out)
     assert out.read_text() == "mine"
-    assert [path.name for path in tmp_path.glob("*out*")] == ["out.jsonl"]
+    assert sorted(path.name for path in tmp_path.glob("*out*")) == ["out.jsonl", "out.jsonl.excluded.jsonl"]
     run_export(reader, None, DEFAULT, "steps", out, overwrite=True)
     assert len(rows_of(out)) == 2
 
@@ -155,7 +156,7 @@ async def test_an_export_that_fails_leaves_nothing_behind(
     monkeypatch.setattr("apollo_train.writing.os.fsync", full)
     with pytest.raises(WriteFailed, match="No space left"):
         run_export(reader, None, DEFAULT, "steps", tmp_path / "out.jsonl")
-    with pytest.raises(WriteFailed, match="cannot write"):
+    with pytest.raises(WriteFailed, match=r"cannot write .*/nowhere/out\.jsonl: No such"):
         run_export(reader, None, DEFAULT, "steps", tmp_path / "nowhere" / "out.jsonl")
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 

@@ -10,7 +10,9 @@ from click.testing import CliRunner, Result
 from trainlog import SESSION, Teller, rows_of
 
 from apollo_train.cli import main
-from apollo_train.policy import parse_policy
+from apollo_train.errors import NothingToExport
+from apollo_train.export import run_export
+from apollo_train.policy import load_policy, parse_policy
 from apollo_train.preview import preview
 from sessions.log import events as ev
 from sessions.log.reader import LogReader
@@ -26,7 +28,7 @@ async def test_build_writes_step_samples_and_segments(told: Teller, tmp_path: Pa
     await told.flag(ev.Target(1))
     done = run("build", "--log", told.writer.path, "--out", tmp_path / "out")
     assert done.exit_code == 0, done.output
-    assert "1 replies trained, 1 masked" in done.output
+    assert "1 reply trained, 1 masked" in done.output
     assert len(rows_of(tmp_path / "out" / "steps.jsonl")) == 1
     [row] = rows_of(tmp_path / "out" / "segments.jsonl")
     assert [m["weight"] for m in row["messages"] if m["role"] == "assistant"] == [0, 1]
@@ -109,3 +111,32 @@ def test_the_light_half_loads_no_screen_and_no_heavy_library() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     heavy = {"textual", "rich", "torch", "transformers", "pyarrow", "datasets", "openai", "anthropic", "aiosqlite"}
     assert not heavy & {name.split(".")[0] for name in json.loads(loaded)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("frobnicate",), "No such command 'frobnicate'. (apollo-train --help)"),
+        (("build",), "Missing option '--out'. (apollo-train build --help)"),
+        (("formats", "--odd"), "No such option"),
+    ],
+)
+def test_a_mistake_in_the_use_is_one_line(
+    arguments: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments), prog_name="apollo-train")
+    out, err = capsys.readouterr()
+    assert (ended.value.code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("apollo-train: ") and says in err
+
+
+async def test_what_a_format_of_verdicts_lacks_is_said_and_one_is_one(told: Teller, tmp_path: Path) -> None:
+    await told.act("a")
+    with LogReader(told.writer.path) as reader:
+        for name, needs in (("dpo", "a pair needs a flagged reply"), ("kto", "a verdict needs a flag")):
+            with pytest.raises(NothingToExport, match=f"there is nothing to write: {needs}"):
+                run_export(reader, None, load_policy("default"), name, tmp_path / name)
+        (first, second, *_) = run_export(reader, None, load_policy("default"), "steps", tmp_path / "s.jsonl").lines()
+    assert first.startswith("1 session, 1 row: 1 reply trained, 0 masked")
+    assert " tokens processed per trained token" in second or "processed" not in second
