@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeVar
 
 from textual.message import Message
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from apollo_tui.host_link import HostLink
 
 T = TypeVar("T")
+A = TypeVar("A")
 
 PAGE: Final = 500
 POLL_S: Final = 1.0
@@ -114,7 +115,7 @@ class Feed(Protocol):
         """A read that may take long, beside the short ones. Raises LogError."""
         ...
 
-    async def call(self, params: protocol.Call) -> Any:
+    async def call(self, params: protocol.Call[A]) -> A:
         """A request to the host; the answer is given after its event is on disk. Raises NotDone."""
         ...
 
@@ -175,7 +176,7 @@ class LiveFeed:
 
         return await asyncio.get_running_loop().run_in_executor(self._threads[thread], run)
 
-    async def call(self, params: protocol.Call) -> Any:
+    async def call(self, params: protocol.Call[A]) -> A:
         """A request to the host. One that is cut off is sent again under the same id when the host is back."""
         if self.read_only:
             raise NotDone("this window is read-only")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final, TypeVar
 
 from textual.message import Message
 
@@ -26,6 +26,8 @@ from sessions.host.client import (
     ensure_host,
 )
 from sessions.paths import LogPaths
+
+A = TypeVar("A")
 
 RETRY_S: Final = 1.0
 CALL_S: Final = 30.0
@@ -52,9 +54,10 @@ class HostLink:
         self._client: HostClient | None = None
         self.connected = asyncio.Event()
 
-    async def call(self, params: protocol.Call) -> Any:
+    async def call(self, params: protocol.Call[A]) -> A:
         """A request to the host. One that is cut off is sent again under the same id when the host is back."""
-        if self._client is None and isinstance(params, protocol.ANYHOW):
+        of_any_protocol = isinstance(params, protocol.ANYHOW)
+        if self._client is None and of_any_protocol:
             return await self._ask_stranger(params)
         if self._client is None:
             raise NotDone("no host is connected: nothing was sent", remedies=[STARTS])
@@ -73,7 +76,7 @@ class HostLink:
             except HostDown as slow:
                 raise NotDone(str(slow), cut=True) from slow
 
-    async def _ask_stranger(self, params: protocol.Call) -> Any:
+    async def _ask_stranger(self, params: protocol.Call[A]) -> A:
         """What also a host of another protocol answers, on a connection of its own."""
         try:
             return await asyncio.to_thread(call_once, self._paths, params, actor=self._actor, start=False)

@@ -125,7 +125,7 @@ class Steering:
         await self.feed.call(call)
         return f"advice to {self.name(session)} is a draft again"
 
-    def _note(self, done: object) -> str:
+    def _note(self, done: protocol.Done) -> str:
         return noted(done, self._keymap)
 
 

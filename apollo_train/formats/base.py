@@ -96,7 +96,7 @@ class Reporting(Protocol):
 
 @runtime_checkable
 class Weighing(Protocol):
-    """A format whose trainer reads each row's weight: nothing is written twice for it."""
+    """A format that writes nothing twice for a weight: a row holds its weight, or the format has none to hold."""
 
     weighs: bool
 

@@ -18,6 +18,7 @@ from sessions.log.reader import LogReader
 from sessions.plain import plain_line
 from sessions.remedy import command, said
 
+A = TypeVar("A")
 F = TypeVar("F", bound=Callable[..., Any])
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
@@ -41,7 +42,7 @@ def request_id() -> str:
     return uuid.uuid4().hex
 
 
-def ask(cli: Cli, params: protocol.Call, *, start: bool = True) -> Any:
+def ask(cli: Cli, params: protocol.Call[A], *, start: bool = True) -> A:
     """Make one request to the host. ``start``: start a host if none runs."""
     from sessions.host.client import call_once
 
@@ -122,7 +123,7 @@ def stands(summary: Summary) -> str:
     return summary.no_reply.words if summary.no_reply else summary.reason
 
 
-def done(answer: Any, as_json: bool, line: str, **more: str) -> None:
+def done(answer: protocol.Done, as_json: bool, line: str, **more: str) -> None:
     """Say what was committed: JSON with ``id`` first, then ``more``, or one line."""
     note = said(answer.note, answer.remedies, command, "; ")
     if as_json:

@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Final, Literal
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
@@ -19,6 +19,8 @@ from sessions.host.watcher import is_watched
 from sessions.log.schema import SCHEMA_VERSION
 from sessions.paths import LogPaths
 from sessions.remedy import Remedy
+
+A = TypeVar("A")
 
 HELLO_SECONDS: Final = 10.0
 START_SECONDS: Final = 30.0
@@ -98,7 +100,7 @@ class HostClient:
             raise Mismatch(what, remedies=[RESTART])
         return self
 
-    async def call(self, params: protocol.Call, *, seconds: float | None = None) -> Any:
+    async def call(self, params: protocol.Call[A], *, seconds: float | None = None) -> A:
         """Make one call and return its answer struct (protocol.ANSWERS).
 
         Raises RequestRefused, ConnectionLost, or HostDown when no answer came within ``seconds`` (None: no limit).
@@ -122,7 +124,8 @@ class HostClient:
             raise RequestRefused(
                 message.error.message, _kind(message.error.code), remedies=wire.remedies(message.error)
             )
-        return msgspec.json.decode(message.result, type=protocol.ANSWERS[params.method])
+        answer: A = msgspec.json.decode(message.result, type=protocol.ANSWERS[params.method])
+        return answer
 
     async def notifications(self) -> AsyncIterator[Note]:
         """What the host tells unasked, after ``subscribe``; ends when the connection is lost.
@@ -237,20 +240,20 @@ def _last_words(paths: LogPaths, began: int) -> str:
 
 def call_once(
     paths: LogPaths,
-    params: protocol.Call,
+    params: protocol.Call[A],
     *,
     actor: str,
     start: bool = True,
     options: Sequence[str] = (),
     seconds: float = CALL_SECONDS,
-) -> Any:
+) -> A:
     """Connect, make one call, hang up: for the command line, without a running loop.
 
     ``start``: start a host if none runs, with ``options``.
     A call whose connection breaks is repeated; its request id keeps it from being applied twice.
     """
 
-    async def once() -> Any:
+    async def once() -> A:
         if start:
             await ensure_host(paths, *options)
         client = await HostClient.connect(paths, actor=actor, anyhow=isinstance(params, protocol.ANYHOW))
@@ -259,7 +262,7 @@ def call_once(
         finally:
             await client.close()
 
-    async def until_answered() -> Any:
+    async def until_answered() -> A:
         for _ in range(TRIES - 1):
             with contextlib.suppress(ConnectionLost):
                 return await once()
@@ -272,9 +275,7 @@ def host_status(paths: LogPaths) -> protocol.HostStatus | None:
     """How the host is, None if none runs. Never starts one. Raises HostDown if one runs but does not answer."""
     if lock.holder(paths.lock) is None:
         return None
-    answer = call_once(paths, protocol.Status(), actor="human:status", start=False, seconds=HELLO_SECONDS)
-    assert isinstance(answer, protocol.HostStatus)
-    return answer
+    return call_once(paths, protocol.Status(), actor="human:status", start=False, seconds=HELLO_SECONDS)
 
 
 def wait_stopped(paths: LogPaths, *, pid: int | None = None, seconds: float = 60.0) -> None:

@@ -7,7 +7,7 @@ returns the first answer. It is answered after its event is committed, never bef
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
 
 import msgspec
 
@@ -18,19 +18,23 @@ PROTOCOL = 1
 """Raised on any incompatible change; the handshake compares it."""
 
 
-class Call(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Base of all requests; ``method`` is the JSON-RPC method."""
+A = TypeVar("A", covariant=True)
+"""What a call is answered with."""
+
+
+class Call(msgspec.Struct, Generic[A], frozen=True, omit_defaults=True, kw_only=True):
+    """Base of all requests, by what they are answered with; ``method`` is the JSON-RPC method."""
 
     method: ClassVar[str] = ""
 
 
-class Change(Call, frozen=True, kw_only=True):
+class Change(Call[A], frozen=True, kw_only=True):
     """Base of requests that write to the log. ``request`` is unique in the log."""
 
     request: str
 
 
-class Hello(Call, frozen=True, kw_only=True):
+class Hello(Call["Welcome"], frozen=True, kw_only=True):
     """The handshake, first on every connection. Answer: Welcome."""
 
     method: ClassVar[str] = "hello"
@@ -55,7 +59,7 @@ class Welcome(msgspec.Struct, frozen=True, omit_defaults=True):
     mismatch: str = ""
 
 
-class Active(Call, frozen=True, kw_only=True):
+class Active(Call["Noted"], frozen=True, kw_only=True):
     """A person pressed a key at this client ``idle_ms`` ago: while somebody looks, nobody is notified. Answer: Noted.
 
     Sent after a key, but not for every one (apollo_tui/presence.py).
@@ -69,7 +73,7 @@ class Noted(msgspec.Struct, frozen=True):
     """The host has taken note."""
 
 
-class Subscribe(Call, frozen=True, kw_only=True):
+class Subscribe(Call["Subscribed"], frozen=True, kw_only=True):
     """Ask for ``changed`` and for delta frames: of these sessions, all ("*") or none. Answer: Subscribed.
 
     A later ``subscribe`` replaces the earlier one.
@@ -122,7 +126,7 @@ class Subscribed(msgspec.Struct, frozen=True, omit_defaults=True):
     clients: tuple[ClientInfo, ...] = ()
 
 
-class Status(Call, frozen=True, kw_only=True):
+class Status(Call["HostStatus"], frozen=True, kw_only=True):
     """Answer: HostStatus."""
 
     method: ClassVar[str] = "host.status"
@@ -143,7 +147,7 @@ class HostStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     wal_bytes: int = 0
 
 
-class StopHost(Call, frozen=True, kw_only=True):
+class StopHost(Call["Stopping"], frozen=True, kw_only=True):
     """Stop in order; ``at_boundary`` waits for boundaries first (up to ``timeout`` seconds).
 
     With ``restart`` the sessions go on after. Answer: Stopping, before the host begins to stop.
@@ -163,7 +167,7 @@ class Stopping(msgspec.Struct, frozen=True, omit_defaults=True):
     waits_for: tuple[str, ...] = ()
 
 
-class CreateSession(Change, frozen=True, kw_only=True):
+class CreateSession(Change["Created"], frozen=True, kw_only=True):
     """Make a session and, with ``start``, set it running. Answer: Created."""
 
     method: ClassVar[str] = "session.create"
@@ -196,7 +200,7 @@ class Created(msgspec.Struct, frozen=True, omit_defaults=True):
     number: int
 
 
-class ImportFile(Change, frozen=True, kw_only=True):
+class ImportFile(Change["Imported"], frozen=True, kw_only=True):
     """Import a file that was recorded elsewhere (absolute path). Answer: Imported."""
 
     method: ClassVar[str] = "session.import"
@@ -213,7 +217,7 @@ class Imported(msgspec.Struct, frozen=True, omit_defaults=True):
     warnings: tuple[str, ...] = ()
 
 
-class Control(Change, frozen=True, kw_only=True):
+class Control(Change["Done"], frozen=True, kw_only=True):
     """Start, pause, resume, stop, interrupt, archive, reopen a session, or let it go on to the next boundary."""
 
     method: ClassVar[str] = "session.control"
@@ -222,7 +226,7 @@ class Control(Change, frozen=True, kw_only=True):
     key: str | None = None
 
 
-class QueueAdvice(Change, frozen=True, kw_only=True):
+class QueueAdvice(Change["Done"], frozen=True, kw_only=True):
     """Queue advice for the next boundary (``now``: deliver at once). Answer: Done; ``number`` is the advice's."""
 
     method: ClassVar[str] = "advice.queue"
@@ -239,7 +243,7 @@ class QueueAdvice(Change, frozen=True, kw_only=True):
     """Reopen a session that has ended; without it such advice is refused. At a used-up limit it is refused anyway."""
 
 
-class EditAdvice(Change, frozen=True, kw_only=True):
+class EditAdvice(Change["Done"], frozen=True, kw_only=True):
     """Give queued advice a new text, or make it urgent."""
 
     method: ClassVar[str] = "advice.edit"
@@ -249,7 +253,7 @@ class EditAdvice(Change, frozen=True, kw_only=True):
     now: bool = False
 
 
-class WithdrawAdvice(Change, frozen=True, kw_only=True):
+class WithdrawAdvice(Change["Done"], frozen=True, kw_only=True):
     """Take queued advice back."""
 
     method: ClassVar[str] = "advice.withdraw"
@@ -258,7 +262,7 @@ class WithdrawAdvice(Change, frozen=True, kw_only=True):
     to_draft: bool = False
 
 
-class Answer(Change, frozen=True, kw_only=True):
+class Answer(Change["Done"], frozen=True, kw_only=True):
     """Answer an open question."""
 
     method: ClassVar[str] = "question.answer"
@@ -273,7 +277,7 @@ BUDGETS: tuple[BudgetName, ...] = get_args(BudgetName)
 """What can be limited."""
 
 
-class SetLimit(Change, frozen=True, kw_only=True):
+class SetLimit(Change["Done"], frozen=True, kw_only=True):
     """Set a budget, or change it by ``delta`` ("+200")."""
 
     method: ClassVar[str] = "session.limit"
@@ -300,7 +304,7 @@ ANNOTATIONS = (
 """Kinds that a client may append as they are: a person's judgement, which has no effect on a running agent."""
 
 
-class Annotate(Change, frozen=True, kw_only=True):
+class Annotate(Change["Done"], frozen=True, kw_only=True):
     """Append one event of a kind in ANNOTATIONS. The host checks that its target exists. Answer: Done."""
 
     method: ClassVar[str] = "annotate"
@@ -322,7 +326,7 @@ class Done(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a person may want to do next; the client names it in its own words."""
 
 
-CALLS: dict[str, type[Call]] = {
+CALLS: dict[str, type[Call[Any]]] = {
     cls.method: cls
     for cls in (
         Hello,

@@ -12,7 +12,7 @@ import stat
 import struct
 import sys
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -38,7 +38,7 @@ class Answerer(Protocol):
         """Shake hands."""
         ...
 
-    async def answer(self, call: protocol.Call, actor: str) -> object:
+    async def answer(self, call: protocol.Call[Any], actor: str) -> object:
         """The answer to any call but ``hello`` and ``subscribe``. Raises wire.RpcError."""
         ...
 
@@ -109,7 +109,7 @@ class Connection:
         else:
             await self._answer(number, call)
 
-    def _call(self, message: wire.Message) -> protocol.Call:
+    def _call(self, message: wire.Message) -> protocol.Call[Any]:
         if not message.method or message.id is None:
             raise wire.RpcError("invalid", "a request needs a method and an id")
         kind = protocol.CALLS.get(message.method)
@@ -118,11 +118,12 @@ class Connection:
         if self._limited_to is not None and message.method not in self._limited_to:
             raise wire.RpcError("mismatch", f"{message.method} is not possible before a hello that both sides agree on")
         try:
-            return msgspec.json.decode(message.params, type=kind)
+            call: protocol.Call[Any] = msgspec.json.decode(message.params, type=kind)
+            return call
         except (msgspec.DecodeError, UnicodeError) as error:
             raise wire.RpcError("params", f"{message.method}: {error}") from error
 
-    async def _answer(self, number: int | str | None, call: protocol.Call) -> None:
+    async def _answer(self, number: int | str | None, call: protocol.Call[Any]) -> None:
         try:
             match call:
                 case protocol.Hello():

@@ -6,7 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sessions.fold.summary import IllegalTransition
 from sessions.host import protocol
@@ -28,7 +28,8 @@ StopAsked = Callable[[protocol.StopHost, str], Awaitable[protocol.Stopping]]
 
 
 class Service:
-    """The host's side of every call but ``subscribe``. ``stop`` begins to end the host and says what it waits for."""
+    """The host's side of the calls that are not about a connection. ``stop`` begins to end the host, and says what it
+    waits for."""
 
     def __init__(self, desk: Desk, feed: Feed, welcome: protocol.Welcome, stop: StopAsked) -> None:
         self._desk = desk
@@ -53,7 +54,7 @@ class Service:
             mismatch=_mismatch(hello, mine.pid),
         )
 
-    async def answer(self, call: protocol.Call, actor: str) -> object:
+    async def answer(self, call: protocol.Call[Any], actor: str) -> object:
         """The answer to ``call``. Raises RpcError."""
         match call:
             case protocol.Status():
@@ -70,7 +71,7 @@ class Service:
         if self._under_way:
             await asyncio.wait(self._under_way.values(), timeout=10.0)
 
-    async def _once(self, call: protocol.Change, actor: str) -> object:
+    async def _once(self, call: protocol.Change[Any], actor: str) -> object:
         if not call.request or len(call.request) > MAX_REQUEST_CHARS:
             raise RpcError("params", f"a request id has 1 to {MAX_REQUEST_CHARS} characters")
         key = (call.method, call.request)
@@ -91,7 +92,7 @@ class Service:
             if len(self._answers) > KEPT_ANSWERS:
                 self._answers.popitem(last=False)
 
-    async def _apply(self, call: protocol.Change, actor: str) -> object:
+    async def _apply(self, call: protocol.Change[Any], actor: str) -> object:
         key = (call.method, call.request)
         if key in self._answers:
             return self._answers[key]
@@ -123,7 +124,7 @@ class Service:
         )
 
 
-def answered(call: protocol.Change, events: list[Event]) -> object:
+def answered(call: protocol.Change[Any], events: list[Event]) -> object:
     """The first answer to a request, made again from what it committed. RpcError if the id was for another call."""
     first = events[0].body
     makes = isinstance(call, protocol.CreateSession | protocol.ImportFile)
