@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from textual import events
 from textual.message import Message
@@ -13,6 +14,20 @@ from widgets.paint import Painter, spread
 from widgets.rows import SELECTED
 from widgets.sanitise import clean_line
 from widgets.views import Choice, Line, Span
+
+KEY_CELLS: Final = 2
+MORE_CELLS: Final = 12
+"""Cells of the sign that there are more choices."""
+LEAST_NOTE: Final = 6
+"""Cells below which a note says nothing."""
+
+
+class _Row(NamedTuple):
+    """One row: a heading, or the part of a choice's text with this number."""
+
+    text: str
+    choice: Choice | None = None
+    part: int = 0
 
 
 class ChoiceList(Painter, can_focus=True):
@@ -51,10 +66,19 @@ class ChoiceList(Painter, can_focus=True):
             """The list, for ``@on`` selectors."""
             return self.sender
 
-    def __init__(self, choices: Sequence[Choice] = (), *, id: str | None = None, classes: str | None = None) -> None:
+    def __init__(
+        self,
+        choices: Sequence[Choice] = (),
+        *,
+        hang: int | None = None,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        """``hang``: long texts go on in rows below, from this cell of the text on; None: they are cropped."""
         super().__init__(id=id, classes=classes)
         self._choices: tuple[Choice, ...] = ()
-        self._lines: list[Choice | str] = []
+        self._hang = hang
+        self._lines: list[_Row] = []
         self._at = 0
         self._top = 0
         self._ticked: frozenset[str] = frozenset()
@@ -64,15 +88,8 @@ class ChoiceList(Painter, can_focus=True):
         """Show these; the cursor stays on its choice."""
         here = self.highlighted.id if self.highlighted is not None else ""
         self._choices = tuple(choices)
-        self._lines = []
-        group = ""
-        for choice in choices:
-            if choice.group != group:
-                group = choice.group
-                self._lines.append(group)
-            self._lines.append(choice)
         self._at = next((i for i, choice in enumerate(self._choices) if choice.id == here), 0)
-        self._into_view()
+        self._lay_out()
         self.refresh()
 
     def tick(self, ids: frozenset[str]) -> None:
@@ -87,8 +104,12 @@ class ChoiceList(Painter, can_focus=True):
 
     @property
     def line_count(self) -> int:
-        """Rows that all choices and headings take."""
+        """Rows that all choices and headings take at this width."""
         return len(self._lines)
+
+    def rows_in(self, width: int) -> int:
+        """Rows that all choices and headings take in ``width`` cells."""
+        return len(self._laid_out(width))
 
     def highlight(self, id: str) -> None:
         """Put the cursor on a choice."""
@@ -132,35 +153,89 @@ class ChoiceList(Painter, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         """Put the cursor on the choice under the pointer."""
         at = self._top + event.y
-        if at < len(self._lines) and isinstance(choice := self._lines[at], Choice):
+        if at < len(self._lines) and (choice := self._lines[at].choice) is not None:
             self.highlight(choice.id)
 
     def on_resize(self) -> None:
-        """Keep the cursor in sight."""
-        self._into_view()
+        """Break the texts anew; keep the cursor in sight."""
+        self._lay_out()
+        self.refresh()
 
     def row(self, y: int) -> Line:
-        """A heading, or key, text, value and note of a choice."""
+        """A heading, or key, text, value and note of a choice; at the edges, how many more there are."""
         at = self._top + y
         if at >= len(self._lines):
             return ()
-        line = self._lines[at]
-        if isinstance(line, str):
-            return ((f" {clean_line(line)}", "dim"),)
-        here = line is self.highlighted
-        spans: list[Span] = [(f"{SELECTED if here else ' '} ", "accent"), (cells.pad(line.key, 2), "strong")]
+        more = self._more(y)
+        width = self.size.width - (cells.width(more) + 1 if more else 0)
+        shown = self._shown(self._lines[at], width)
+        return spread(shown, ((more, "accent"),), self.size.width) if more else shown
+
+    def _shown(self, row: _Row, width: int) -> Line:
+        choice = row.choice
+        if choice is None:
+            return ((f" {clean_line(row.text)}", "dim"),)
+        here, first = choice is self.highlighted, row.part == 0
+        spans: list[Span] = [
+            (f"{SELECTED if here and first else ' '} ", "accent"),
+            (cells.pad(choice.key if first else "", KEY_CELLS), "strong"),
+        ]
         if self._ticked:
-            spans.append(("[x] " if line.id in self._ticked else "[ ] ", "text"))
-        spans.append((clean_line(line.text), "dim" if line.disabled else "text"))
-        if line.value:
-            spans.append((f"  {clean_line(line.value)}", "accent"))
-        note = clean_line(line.disabled or line.note)
-        return spread(tuple(spans), ((note + " ", "dim"),) if note else (), self.size.width)
+            spans.append(((("[x] " if choice.id in self._ticked else "[ ] ") if first else " " * 4), "text"))
+        spans.append((row.text, "dim" if choice.disabled else "text"))
+        if not first:
+            return tuple(spans)
+        if choice.value:
+            spans.append((f"  {clean_line(choice.value)}", "accent"))
+        # The note gives way: which choice this is must be whole.
+        room = width - cells.line_width(tuple(spans)) - 1
+        note = cells.crop(f"{clean_line(choice.disabled or choice.note)} ", room) if room >= LEAST_NOTE else ""
+        return spread(tuple(spans), ((note, "dim"),) if note.strip() else (), width)
+
+    def _more(self, y: int) -> str:
+        """At the first and the last row: how many choices are out of sight there."""
+        signs = []
+        if y == 0 and (above := _choices_in(self._lines[: self._top])):
+            signs.append(f"↑ {above} more")
+        if y == self.size.height - 1 and (below := _choices_in(self._lines[self._top + self.size.height :])):
+            signs.append(f"↓ {below} more")
+        return "  ".join(signs) + " " if signs else ""
+
+    def _lay_out(self) -> None:
+        width, height = self.size
+        self._lines = self._laid_out(width)
+        if self._hang is not None and len(self._lines) > height:
+            # Whole texts leave room for the sign that there are more.
+            self._lines = self._laid_out(width - MORE_CELLS)
+        self._into_view()
+
+    def _laid_out(self, width: int) -> list[_Row]:
+        """Headings and choices as rows."""
+        rows: list[_Row] = []
+        group = ""
+        for choice in self._choices:
+            if choice.group != group:
+                group = choice.group
+                rows.append(_Row(group))
+            rows.extend(
+                _Row(text, choice, part) for part, text in enumerate(self._broken(clean_line(choice.text), width))
+            )
+        return rows
+
+    def _broken(self, text: str, width: int) -> list[str]:
+        if self._hang is None or width <= 0:
+            return [text]
+        lead, rest = text[: self._hang], text[self._hang :]
+        room = max(8, width - KEY_CELLS - 2 - self._hang)
+        parts = cells.wrap(rest, room) if cells.width(rest) > room else [rest]
+        return [lead + parts[0], *(" " * self._hang + part for part in parts[1:])]
 
     def row_selected(self, y: int) -> bool:
         """Whether the cursor is on row ``y``."""
         at = self._top + y
-        return at < len(self._lines) and self._lines[at] is self.highlighted
+        return (
+            at < len(self._lines) and self._lines[at].choice is not None and self._lines[at].choice is self.highlighted
+        )
 
     def _pick(self, choice: Choice, by_key: bool) -> None:
         self.highlight(choice.id)
@@ -178,7 +253,12 @@ class ChoiceList(Painter, can_focus=True):
     def _into_view(self) -> None:
         if self.highlighted is None or not self.size.height:
             return
-        line = next(i for i, one in enumerate(self._lines) if one is self.highlighted)
-        # The heading of the first choice of a group belongs to it.
-        first = line - 1 if line and isinstance(self._lines[line - 1], str) else line
-        self._top = max(line - self.size.height + 1, min(self._top, first))
+        first = next(i for i, row in enumerate(self._lines) if row.choice is self.highlighted)
+        last = max(i for i, row in enumerate(self._lines) if row.choice is self.highlighted)
+        if first and self._lines[first - 1].choice is None:
+            first -= 1  # the heading of the first choice of a group belongs to it
+        self._top = max(last - self.size.height + 1, min(self._top, first, len(self._lines) - self.size.height), 0)
+
+
+def _choices_in(rows: Sequence[_Row]) -> int:
+    return sum(row.choice is not None and row.part == 0 for row in rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import ClassVar, Final
 
 from apollo_tui import keys
 from apollo_tui.screens.panel import PanelScreen
@@ -23,8 +23,14 @@ GROUPS: Final[Mapping[str, str]] = {
 }
 
 
+NAMES: Final = 13
+"""Cells of the column of key names."""
+
+
 class HelpPanel(PanelScreen[str]):
     """Answers with the id of the key that was chosen."""
+
+    hang: ClassVar[int | None] = NAMES + 1
 
     def __init__(self, here: keys.Here, keymap: Mapping[str, str]) -> None:
         super().__init__(
@@ -44,6 +50,6 @@ def choices_of(here: keys.Here, keymap: Mapping[str, str]) -> list[Choice]:
     for key in keys.at(here.place):
         if keys.valid(key, here) and key.id not in ("help", "number"):
             names = " ".join(keys.shown(name) for name in keys.keys_of(key, keymap))
-            found.append(Choice(key.id, f"{names:<12} {key.help}", group=GROUPS[key.group]))
+            found.append(Choice(key.id, f"{names:<{NAMES}} {key.help}", group=GROUPS[key.group]))
     order = list(GROUPS.values())
     return sorted(found, key=lambda choice: order.index(choice.group))

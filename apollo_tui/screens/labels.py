@@ -79,8 +79,11 @@ class LabelPanel(PanelScreen[Picked]):
         yield Input(own.body.note if own else "", placeholder="note (tab)", id="note")
 
     def on_mount(self) -> None:
-        """Say what it is about."""
+        """Say what it is about; the cursor stands on one's own label, so that enter changes nothing unasked."""
         super().on_mount()
+        own = self._own
+        if own is not None and own.body.verdict == "bad":
+            self.choices.highlight(own.body.label)
         self._tell()
 
     def on_choice_list_picked(self, message: ChoiceList.Picked) -> None:
@@ -171,12 +174,12 @@ def part_words(target: ev.Target) -> str:
 
 
 def _rows(labels: Taxonomy) -> list[Choice]:
-    rows = [
+    rows = [Choice(UNSPECIFIED, "no label             Bad, and nothing more is said.")]
+    rows += [
         Choice(label.id, f"{label.name:<20} {label.definition}", key=label.key, group=label.group)
         for label in labels.labels
         if label.key
     ]
-    rows.append(Choice(UNSPECIFIED, "no label             Bad, and nothing more is said.", group="verification"))
     rows += [
         Choice(label.id, f"{label.name:<20} {label.definition}", group=label.group)
         for label in labels.labels

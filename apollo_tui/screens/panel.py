@@ -35,6 +35,8 @@ class PanelScreen(ModalScreen[T]):
     AUTO_FOCUS = "ChoiceList"
     more_rows: ClassVar[int] = 0
     """Rows that ``compose_more`` takes beyond the two of a note."""
+    hang: ClassVar[int | None] = None
+    """Where long texts of choices go on in the next row; None: they are cropped."""
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+g,q", "back", show=False, id="back")]
 
     def __init__(self, title: str, choices: Sequence[Choice], footer: str, lines: Sequence[str] = ()) -> None:
@@ -50,7 +52,7 @@ class PanelScreen(ModalScreen[T]):
             yield line(self._title, "panel-title")
             for text in self._lines:
                 yield line(text, "panel-line")
-            yield ChoiceList(self._choices, id="choices")
+            yield ChoiceList(self._choices, hang=self.hang, id="choices")
             yield from self.compose_more()
             yield line(self._footer, "panel-footer")
 
@@ -71,7 +73,7 @@ class PanelScreen(ModalScreen[T]):
         lines = sum(min(LINE_ROWS, len(cells.wrap(clean_line(text), width))) for text in self._lines)
         footer = min(FOOTER_ROWS, len(cells.wrap(clean_line(self._footer), width))) - 1
         room = self.app.size.height - FRAME - lines - footer - self.more_rows
-        self.choices.styles.height = max(1, min(self.choices.line_count, room))
+        self.choices.styles.height = max(1, min(self.choices.rows_in(width), room))
 
     @property
     def choices(self) -> ChoiceList:

@@ -57,6 +57,25 @@ async def test_one_letter_labels_and_the_panel_shows_what_each_letter_means(
         await until(pilot, lambda: "1 tune-lr · 2.1 job_kill: impatience · u undoes" in screen_text(app))
 
 
+async def test_enter_in_the_label_panel_sets_no_label_and_then_leaves_ones_own_as_it_is(feed: FakeFeed) -> None:
+    await story(feed)
+    async with running(feed, (80, 24)) as (app, pilot):
+        await opened((app, pilot), pilot, "F")
+        await until(pilot, lambda: isinstance(app.screen, LabelPanel) and "› " in screen_text(app))
+        rows = [row.split("│")[1].split() for row in screen_text(app).splitlines() if row.count("│") > 1]
+        assert [row[:3] for row in rows[1:3]] == [["›", "no", "label"], ["reasoning"]]
+        await until(pilot, lambda: "more" in screen_text(app))
+        sign = next(row for row in screen_text(app).splitlines() if "↓ " in row)
+        assert int(sign.split("↓ ")[1].split()[0]) > 5
+        await pilot.press("enter")
+        await until(pilot, lambda: [flag.label for flag in flags(feed)] == ["unspecified"])
+        await pilot.press("F", "x")
+        await until(pilot, lambda: [flag.label for flag in flags(feed)][1:] == ["x/impatience"])
+        await until(pilot, lambda: "impatience · u undoes" in screen_text(app))
+        await pilot.press("F")
+        await until(pilot, lambda: "› x impatience" in screen_text(app) and "↑ " in screen_text(app))
+
+
 async def test_part_reach_severity_and_note_are_chosen_before_the_letter(feed: FakeFeed) -> None:
     await story(feed)
     async with running(feed) as (app, pilot):

@@ -107,7 +107,7 @@ async def test_an_undo_brings_an_item_back_and_is_shown_first(feed: FakeFeed) ->
 async def test_looking_at_something_suspicious_far_down_does_not_mark_what_lies_before_it_as_read(
     feed: FakeFeed,
 ) -> None:
-    first, second = await two(feed)
+    _, second = await two(feed)
     now = [1_000_000]
     async with running(feed, clock=lambda: now[0]) as (app, pilot):
         await pilot.press("r")

@@ -50,6 +50,46 @@ async def test_a_choices_own_key_picks_it_even_where_the_key_would_move() -> Non
         assert app.picked[2:] == [("loop", False)]
 
 
+LONG = [
+    Choice("1", "1 tune-lr: question", "a", note="asks: " + "may I go on? " * 9),
+    Choice("2", "2 a very long title of a session: paused", "b", note="by ada: lunch"),
+    *(Choice(str(at), f"{at} poller: budget", note="steps") for at in range(3, 20)),
+]
+
+
+async def test_a_title_is_whole_beside_a_long_note_and_signs_say_how_many_choices_are_out_of_sight() -> None:
+    app = PickerApp()
+    async with app.run_test(size=(50, 6)) as pilot:
+        app.query_one(ChoiceList).update(LONG)
+        await pilot.pause()
+        text = app.text()
+        assert text[0].startswith("› a 1 tune-lr: question") and text[0].endswith("…")
+        assert text[1].startswith("  b 2 a very long title of a session: paused")
+        assert text[-1].split() == ["6", "poller:", "budget", "steps", "↓", "13", "more"]
+        await pilot.press("end")
+        await pilot.pause()
+        text = app.text()
+        assert text[0].endswith("↑ 13 more") and "19 poller" in text[-1] and "↓" not in "".join(text)
+
+
+async def test_long_texts_go_on_below_where_a_list_says_so_and_nothing_of_them_is_lost() -> None:
+    class Hanging(PickerApp):
+        def compose(self) -> ComposeResult:
+            words = " ".join(f"word{at}" for at in range(12))
+            yield ChoiceList([Choice(str(at), f"key{at}  {words}") for at in range(8)], hang=6)
+
+    app = Hanging()
+    async with app.run_test(size=(50, 8)) as pilot:
+        seen: set[str] = set()
+        for at in range(8):
+            await pilot.pause()
+            text = app.text()
+            assert "…" not in "".join(text) and any(row.startswith(f"›   key{at}") for row in text)
+            seen |= set(" ".join(text).split())
+            await pilot.press("down")
+        assert {f"word{at}" for at in range(12)} <= seen
+
+
 async def test_a_choice_that_cannot_be_made_says_why_and_is_not_made() -> None:
     app = PickerApp()
     async with app.run_test(size=(60, 20)) as pilot:
