@@ -22,8 +22,12 @@ pytestmark = pytest.mark.pty
 HOURS = 8
 MOST_KEYS = 10
 """From the start of the app to the first needed advice, besides its text."""
-DRIFTS = {"tune-lr": "killed_healthy_job", "formats": "malformed_streak", "poller": "polling_streak"}
-"""Whom ``!`` must lead to, in its order, and by which rule."""
+DRIFTS = {
+    "formats": {"malformed_streak", "budget_used_up"},
+    "tune-lr": {"killed_healthy_job"},
+    "poller": {"polling_streak"},
+}
+"""Whom ``!`` must lead to, in its order, and by which rules."""
 ADVICE = {
     "tune-lr": "a falling loss is a healthy run: let it train to the end",
     "formats": "arguments are one JSON object, with the fields that the tool names",
@@ -92,14 +96,14 @@ def test_a_night_away_then_digest_advice_a_span_the_review_and_an_export_that_tr
     ada = opened("you left")
     read_the_digest(ada, apollo, sessions["formats"])
     ada.press("esc", "esc")
-    follow_to(ada, "tune-lr")
-    advise(ada, "tune-lr")
-    assert ada.keys <= MOST_KEYS
-    flag_span(ada)
     follow_to(ada, "formats")
     raise_the_limit(ada)
     advise(ada, "formats")
+    assert ada.keys <= MOST_KEYS
     ada.press("p")
+    follow_to(ada, "tune-lr")
+    advise(ada, "tune-lr")
+    flag_span(ada)
     follow_to(ada, "poller")
     advise(ada, "poller")
     wait_for("the advised to come to their ends", lambda: all_ended(apollo), seconds=40)
@@ -150,15 +154,19 @@ def cursors(apollo: Apollo, session: str) -> int:
 
 
 def pass_the_night(apollo: Apollo) -> None:
-    """The evening lies hours back, and three sessions have drifted since."""
+    """The evening lies hours back, three sessions have drifted since, and a colleague has paused the others."""
     apollo.run("host", "stop")
     let_hours_pass(apollo.log, HOURS * 3_600_000)
     apollo.run("host", "start")
-    drifted = {title: {rule} for title, rule in DRIFTS.items()}
-    wait_for("three sessions to drift", lambda: rules(apollo) == drifted, seconds=40)
-    wait_for(
-        "the others to rest", lambda: {now.state for t, now in summaries(apollo).items() if "steady" in t} == {"paused"}
-    )
+    for title in (title for title in EIGHT if title not in DRIFTS):
+        wait_for("a steady session to get on", lambda title=title: summaries(apollo)[title].step >= 4)
+        apollo.run("--as", "grace", "pause", title_number(title))
+    wait_for("three sessions to drift", lambda: rules(apollo) == DRIFTS, seconds=40)
+
+
+def title_number(title: str) -> str:
+    """What the command line calls a session by."""
+    return str(list(EIGHT).index(title) + 1)
 
 
 def read_the_digest(ada: Annotator, apollo: Apollo, session: str) -> None:

@@ -36,7 +36,7 @@ EIGHT: Final[dict[str, Plan]] = {
     "tune-lr": Plan("tune-lr", 0.3, 0.25),
     "poller": Plan("poller", 0.3, 0.3),
     "formats": Plan("formats", 0.2, 0.0, 10),
-    **{f"steady-{number}": Plan("steady", 0.4, 0.0, 4) for number in range(1, 6)},
+    **{f"steady-{number}": Plan("steady", 0.4, 0.0) for number in range(1, 6)},
 }
 """By title, in the order of their numbers. ``formats`` is out of steps in the middle of its malformed calls."""
 
