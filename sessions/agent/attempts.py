@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final
 
 from sessions.agent.bell import cancel, watched
 from sessions.agent.scope import Cut, NeedsPerson, Scope
@@ -141,8 +141,8 @@ async def _cuttable(scope: Scope, body: RequestBody, step: int | None, attempt: 
             key=scope.services.key_for(scope.session, scope.model),
             extra={"attempt": attempt, "view": scope.services.reader},
         )
-        # Adapters are asynchronous generators: closing them closes the connection.
-        async with aclosing(cast(Any, scope.adapter.stream(scope.model, body, call))) as items:
+        # Closing the generator closes the connection.
+        async with aclosing(scope.adapter.stream(scope.model, body, call)) as items:
             async for item in items:
                 if isinstance(item, Reply):
                     return item

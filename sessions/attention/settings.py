@@ -22,8 +22,8 @@ RULE_NAMES: Final = (
 class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Counts are of actions in a row, times are minutes, shares are of 1. Frozen on seeds 0-9 (docs/attention.md)."""
 
-    failed_attempts: Count = 5
-    """Attempts at one reply that failed; with the waits between them that is about half a minute."""
+    failed_attempts: Count = 6
+    """Attempts at one reply that failed: the waits between six come to 15 to 31 seconds."""
     malformed_streak: Count = 3
     repeated_action: Count = 4
     repeated_error: Count = 3

@@ -61,7 +61,7 @@ def key_for(spec: ModelSpec, call: CallContext, default_variable: str) -> str:
 
 async def attempt(
     sdk: ModuleType, spec: ModelSpec, call: CallContext, post: Post, assembler: Assembler
-) -> AsyncIterator[Delta | Reply]:
+) -> AsyncGenerator[Delta | Reply, None]:
     """Send, then yield deltas and last the reply. Whatever goes wrong is a ProviderError with the parts so far."""
     failure: ProviderError | None = None
     try:

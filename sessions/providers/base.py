@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -144,7 +144,7 @@ class Adapter(Protocol):
         """
         ...
 
-    def stream(self, spec: ModelSpec, body: RequestBody, call: CallContext) -> AsyncIterator[Delta | Reply]:
+    def stream(self, spec: ModelSpec, body: RequestBody, call: CallContext) -> AsyncGenerator[Delta | Reply, None]:
         """Make one attempt; the last item is the Reply. Raises ProviderError; cancelling it closes the connection."""
         ...
 

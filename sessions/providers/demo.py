@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from typing import Any, Final
 
 from sessions.demo.script import Seen, Turn, next_turn
@@ -55,7 +55,9 @@ class DemoAdapter:
         envelope = {"model": spec.id, "scripted": True, "purpose": purpose}
         return RequestBody(envelope, with_system(system, wire), tools=chat_tools(tools) or None)
 
-    async def stream(self, spec: ModelSpec, body: RequestBody, call: CallContext) -> AsyncIterator[Delta | Reply]:
+    async def stream(
+        self, spec: ModelSpec, body: RequestBody, call: CallContext
+    ) -> AsyncGenerator[Delta | Reply, None]:
         """Speak the script's next turn, token by token."""
         from sessions.demo.scripts import SCRIPTS
 

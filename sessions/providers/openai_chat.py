@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -56,7 +56,7 @@ class OpenAIChat:
         envelope |= quirks.extra_body
         return RequestBody(envelope=envelope, messages=with_system(system, wire), tools=offered)
 
-    def stream(self, spec: ModelSpec, body: RequestBody, call: CallContext) -> AsyncIterator[Delta | Reply]:
+    def stream(self, spec: ModelSpec, body: RequestBody, call: CallContext) -> AsyncGenerator[Delta | Reply, None]:
         """One attempt; what is sent is the canonical JSON of ``body.whole()``, byte for byte."""
         import openai
 

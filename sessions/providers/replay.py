@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -42,7 +42,9 @@ class Replay:
         """The request that nobody receives."""
         return RequestBody({"model": spec.name}, with_system(system, wire), tools=chat_tools(tools) or None)
 
-    async def stream(self, spec: ModelSpec, body: RequestBody, call: CallContext) -> AsyncIterator[Delta | Reply]:
+    async def stream(
+        self, spec: ModelSpec, body: RequestBody, call: CallContext
+    ) -> AsyncGenerator[Delta | Reply, None]:
         """The recorded reply, at recorded pace times ``speed``. Past the end: ProviderError."""
         steps = await asyncio.to_thread(self._load)
         if not 1 <= call.step <= len(steps):

@@ -202,9 +202,9 @@ def failing(story: Story, first: int, last: int) -> None:
 
 def test_a_model_that_fails_to_reply_again_and_again_is_told_until_it_replies(story: Story) -> None:
     story.tell(ev.ModelRequested(adapter="demo", adapter_version=1, envelope={}, sha256=""))
-    failing(story, 1, 4)
+    failing(story, 1, 5)
     assert fired(story) == {}
-    failing(story, 5, 7)
+    failing(story, 6, 7)
     assert fired(story)["no_reply"] == "no reply since 6 s, retrying: connection, attempt 8"
     assert fired(story, Thresholds(failed_attempts=8)) == {}
     ids = [s.id for s in signals(story.summary, story.at)]  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,7 +68,9 @@ class ScriptedAdapter:
         offered = chat_tools(tools) if purpose == "step" else None
         return RequestBody({"model": spec.name, "purpose": purpose}, with_system(system, wire), tools=offered)
 
-    async def stream(self, spec: ModelSpec, body: RequestBody, call: CallContext) -> AsyncIterator[Delta | Reply]:
+    async def stream(
+        self, spec: ModelSpec, body: RequestBody, call: CallContext
+    ) -> AsyncGenerator[Delta | Reply, None]:
         self.received.append(canonical_json(body.whole()))
         self.keys.append(call.key)
         turn = self._turn(call)
