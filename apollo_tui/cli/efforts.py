@@ -41,7 +41,9 @@ def effort(cli: Cli, session: str | None, names: bool, as_json: bool) -> None:
         rows.append([str(number), title, *_cells(together(by.values()), names_of)])
         for who, mine in sorted(by.items()) if names else ():
             rows.append(["", f"  {who.removeprefix('human:')}", *_cells(mine, names_of)])
-    table([*rows, ["", "all", *_cells(whole, names_of)]], ("no", "session", "active", "keys", "advice", "flags", "labels"))
+    table(
+        [*rows, ["", "all", *_cells(whole, names_of)]], ("no", "session", "active", "keys", "advice", "flags", "labels")
+    )
 
 
 def _plain(session: str, by: dict[str, Effort], names: bool) -> dict[str, Any]:

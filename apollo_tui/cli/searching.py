@@ -16,7 +16,9 @@ from sessions.search.query import parse_query
 @json_option
 @click.pass_obj
 def search(cli: Cli, query: tuple[str, ...], limit: int, as_json: bool) -> None:
-    """Search all sessions. QUERY: words (by their beginning; '*part' is found inside words), "phrases", tool:, label:, state:, session:.
+    """Search all sessions.
+
+    QUERY: words (by their beginning; '*part' is found inside words), "phrases", tool:, label:, state:, session:.
 
     The first search makes an index beside the log; later ones only add what is new.
     """

@@ -73,7 +73,7 @@ class Digest:
 
     @property
     def headline(self) -> tuple[Figure, ...]:
-        """The figures that say something, what a person wants to know first at the beginning, what is over at the end."""
+        """The figures that say something: what a person wants to know first comes first, what is over last."""
         told = {figure.name: figure for figure in self.told}
         over = [name for name in _PAST if name != self.state]
         order = [*(name for name in _HEADLINE if name not in over), *over]
