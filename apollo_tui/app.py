@@ -22,7 +22,7 @@ from apollo_tui import keys, memory, remedies, telling
 from apollo_tui.alerts import Alerts
 from apollo_tui.desk import Desk
 from apollo_tui.feed import ClientsChanged, DeltasArrived, EventsArrived, Feed, LinkChanged, Loaded, NotDone
-from apollo_tui.leaving import way_back
+from apollo_tui.leaving import last_words, way_back
 from apollo_tui.link import Link
 from apollo_tui.outside import crash_report
 from apollo_tui.presence import RETURN_MS
@@ -247,9 +247,8 @@ class ApolloApp(App[None], inherit_bindings=False):
     async def _leave(self) -> None:
         state = self.desk.state
         live = sum(now.summary.state in ACTIVE for now in state.sessions.values())
-        if live and state.writable:
-            words = "1 session goes on" if live == 1 else f"{live} sessions go on"
-            self.last_words = f"{words}; `{way_back(self.desk.feed.paths.log, log_paths().log)}` comes back to them"
+        back = way_back(self.desk.feed.paths.log, log_paths().log)
+        self.last_words = last_words(live, back, host=state.writable)
         told = asyncio.gather(*telling.due(self.desk, self.desk.clock(), all_of_it=True))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(told, LEAVE_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -24,6 +25,9 @@ from sessions.clock import now_ms
 from sessions.config import Config
 from sessions.labels import Taxonomy
 from sessions.paths import LogPaths
+
+if TYPE_CHECKING:
+    from apollo_tui.creating import Form
 
 
 class Desk(msgspec.Struct):
@@ -49,6 +53,8 @@ class Desk(msgspec.Struct):
     effort: EffortClock = msgspec.field(default_factory=EffortClock)
     marked: set[str] = msgspec.field(default_factory=set)
     """Sessions that are marked to get the same advice."""
+    form: Form | None = None
+    """The new session that is being written, until it is created."""
     indexes: Indexes = msgspec.field(default_factory=Indexes)
     searches: list[str] = msgspec.field(default_factory=list)
     """Newest last; the session and action screens share them."""

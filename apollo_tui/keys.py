@@ -97,6 +97,21 @@ def _act(here: Here) -> bool:
     return here.session and here.live and here.writable
 
 
+WANTS: Final[Mapping[When, tuple[str, ...]]] = {
+    _session: ("session",),
+    _writable: ("writable",),
+    _writable_session: ("session", "writable"),
+    _marked: ("writable", "marked"),
+    _came_from: ("came_from",),
+    _action: ("session", "action"),
+    _question: ("session", "writable", "question"),
+    _signal: ("session", "writable", "signal"),
+    _judge: ("session", "writable", "action"),
+    _act: ("session", "writable", "live"),
+}
+"""The fields of ``Here`` that a condition wants, in the order in which a missing one is told."""
+
+
 class Key(msgspec.Struct, frozen=True):
     """One command. ``names``: its keys as Textual calls them. ``footer`` orders
     the hints (0: none); ``label`` is a verb; ``help`` a sentence."""

@@ -42,6 +42,19 @@ def way_back(log: Path, usual: Path) -> str:
     return "apollo" if log == usual else f"apollo --log {shlex.quote(str(log))}"
 
 
+def last_words(working: int, back: str, *, host: bool) -> str:
+    """What the terminal shows after the app has been left. ``back`` is the command that comes back."""
+    if working and host:
+        words = "1 session goes on" if working == 1 else f"{working} sessions go on"
+        return f"{words}; `{back}` comes back to them"
+    if working:
+        stands = "1 session stands" if working == 1 else f"{working} sessions stand"
+        return f"no host is connected: {stands} still until `{back} host start`"
+    if host:
+        return f"nothing runs; the host waits for work, `{back} host stop` ends it"
+    return "nothing runs, and no host is connected"
+
+
 def morning(now: int) -> int:
     """The next morning in local time, Unix ms."""
     here = dt.datetime.fromtimestamp(now / 1000).astimezone()

@@ -21,6 +21,8 @@ SHORT_TEXT: Final = 8
 """Rows of a reply in a live pane."""
 CORRECTION_ROWS: Final = 4
 """Rows of a correction in a transcript; unfolded, and on the Action screen, it is whole."""
+LEAST_PART: Final = 4
+"""Cells below which a note, a mark or a flag says nothing."""
 LEAST_TAIL: Final = 12
 """Cells below which a result is not squeezed into its headline's row."""
 
@@ -48,7 +50,7 @@ def rows_of(
     lead: Line = (*_number(entry, gutter, selected), (KIND_GLYPHS[entry.kind] + " ", _glyph_role(entry)))
     indent: Span = (" " * (gutter + 2), "text")
     room = max(8, width - gutter - 2)
-    right = outcome_line(entry, minutes)
+    right = outcome_line(entry, minutes, _beside_name(entry, room) if entry.head else room)
     rows: list[Line] = []
     if entry.head or not entry.body:
         rows.append((*lead, *spread(_head(entry, room, right, compact), right, room)))
@@ -94,32 +96,54 @@ def _body(entry: Entry, room: int, short: bool) -> Iterator[Line]:
                 yield part
 
 
-def outcome_line(entry: Entry, minutes: int = 0) -> Line:
-    """How it ended, how long it took, what stands about it, its flags: ``✓ 12 s``, ``⚑ impatience``."""
-    parts: list[Line] = []
+def outcome_line(entry: Entry, minutes: int = 0, room: int | None = None) -> Line:
+    """How it ended, how long it took, what stands about it, its flags: ``✓ 12 s``, ``⚑ impatience``.
+
+    In ``room`` cells marks give way first, then the note, then flags; the outcome stays.
+    """
+    note: Line = ()
+    marks: Line = ()
+    outcome: Line = ()
     if entry.note:
         since = f", running {minutes} min" if entry.since is not None and minutes else ""
-        parts.append(((entry.note + since, "accent" if entry.kind == "advice" else "dim"),))
+        note = ((entry.note + since, "accent" if entry.kind == "advice" else "dim"),)
     if entry.marks:
         counted = Counter(entry.marks)
         times = entry.kind == "fold"
         said = " · ".join(f"{mark} ×{number}" if times else mark for mark, number in counted.most_common())
-        parts.append(((f"[{said}]", "dim"),))
+        marks = ((f"[{said}]", "dim"),)
     if entry.outcome:
         mark = outcome_mark(entry.outcome)
         took = duration(entry.duration_ms) if entry.duration_ms is not None else ""
         if entry.outcome == "running" and minutes:
             took = f"{minutes} min"
         words = " ".join(word for word in (mark.word, took) if word)
-        parts.append(((f"{mark.glyph} {words}".rstrip(), mark.role),))
-    if entry.flags:
-        parts.append(flag_line(entry.flags))
+        outcome = ((f"{mark.glyph} {words}".rstrip(), mark.role),)
+    flags = flag_line(entry.flags)
+    if room is not None:
+        marks = _given_way(marks, room, note, outcome, flags)
+        note = _given_way(note, room, marks, outcome, flags)
+        flags = _given_way(flags, room, note, marks, outcome)
     line: list[Span] = []
-    for part in parts:
-        if line:
+    for part in (note, marks, outcome, flags):
+        if line and part:
             line.append(("  ", "text"))
         line.extend(part)
     return tuple(line)
+
+
+def _given_way(part: Line, room: int, *others: Line) -> Line:
+    """``part`` cropped so that it and the others fit into ``room`` cells; nothing where it would say nothing."""
+    free = room - sum(cells.line_width(other) + 2 for other in others if other)
+    return cells.crop_line(part, free) if free >= LEAST_PART else ()
+
+
+def _beside_name(entry: Entry, room: int) -> int:
+    """Cells of a headline that are free beside what says which entry this is."""
+    word = KIND_WORDS[entry.kind] if entry.kind in ("advice", "eval", "question") else ""
+    name = word or (entry.head[0][0] if entry.head[0][1] == "call" else "")
+    mark = 1 if len(entry.head) > 1 else 0  # of what is cut after the name
+    return room - min(cells.width(name) + mark + 1, room // 2)
 
 
 def _number(entry: Entry, gutter: int, selected: bool) -> Line:

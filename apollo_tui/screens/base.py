@@ -12,6 +12,7 @@ from textual.widget import Widget
 
 from apollo_tui import keys
 from apollo_tui.desk import Desk
+from apollo_tui.idle_keys import why_idle
 from apollo_tui.state import Change
 from widgets.fields import is_field
 from widgets.header import TitleBar
@@ -169,9 +170,11 @@ class ApolloScreen(Screen[None]):
         return True if key is None or key.painter else keys.valid(key, self.here())
 
     def pressed(self, key: str) -> None:
-        """A key was pressed: any other one takes the first half of a double key back."""
+        """A key was pressed: any other one takes the first half of a double key back; one that is idle says why."""
         if self._armed and key not in keys.keys_of(keys.BY_ID[self._armed[0]], self.desk.config.keys):
             self._armed = None
+        if why := why_idle(key, self.here(), self.desk.config.keys):
+            self.say(why, "warning")
 
     def twice(self, action: str, first: str) -> bool:
         """True at the second press within four seconds; the first one only says ``first``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
+from textual import on
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.suggester import SuggestFromList
@@ -24,7 +25,7 @@ FIELDS: tuple[tuple[Field, str], ...] = (
     ("model", "PROVIDER:NAME, or a profile of the config (→ completes)"),
     ("name", "what the board calls it; else the task's title"),
     ("workspace", "a folder that is copied for the agent; else an empty one"),
-    ("limits", "steps=200 money=5 active_hours=12 tokens=2000000 evaluations=10"),
+    ("limits", "empty: none · e.g. steps=200 money=5 active_hours=12"),
 )
 
 
@@ -40,7 +41,10 @@ class NewSessionScreen(ApolloScreen):
         config = self.desk.config
         with Vertical(id="form"):
             yield line("task: its text (Markdown), or the path of a task file", "wide-label")
-            task = TextArea(id="task", tab_behavior="focus", show_line_numbers=False, compact=True)
+            kept = self.desk.form
+            task = TextArea(
+                kept.task if kept else "", id="task", tab_behavior="focus", show_line_numbers=False, compact=True
+            )
             task.cursor_blink = False
             yield task
             yield Static("", id="task-problem", classes="problem", markup=False)
@@ -49,6 +53,8 @@ class NewSessionScreen(ApolloScreen):
                     yield line(name, "label")
                     suggest = SuggestFromList([*config.profiles, *MODELS]) if name == "model" else None
                     value = next(iter(config.profiles), "") if name == "model" else ""
+                    if kept is not None:
+                        value = getattr(kept, name)
                     field = Input(value, placeholder=hint, id=name, suggester=suggest)
                     field.cursor_blink = False
                     yield field
@@ -68,7 +74,7 @@ class NewSessionScreen(ApolloScreen):
 
     def action_create(self) -> None:
         """Create it, or say what is wrong."""
-        form = Form(self.query_one(TextArea).text, *(self.query_one(f"#{name}", Input).value for name, _ in FIELDS))
+        form = self._form()
         for name in ("task", *(name for name, _ in FIELDS)):
             self._problem(name, "")
         try:
@@ -84,10 +90,29 @@ class NewSessionScreen(ApolloScreen):
                 raise NotDone("the host answered something else than a session")
             if self.is_current:
                 self.app.pop_screen()
+            if self.desk.form == form:
+                self.desk.form = None
             return f"session {made.number} {request.title} is created and starts"
 
         self.say("creating …")
         self.act(create())
+
+    def action_back(self) -> None:
+        """Leave; what was typed waits for the next time."""
+        super().action_back()
+        if self.desk.form is not None:
+            key = keys.shown(keys.first(keys.BY_ID["new"], self.desk.config.keys))
+            self.apollo.say(f"the new session is kept as you left it: {key} goes on with it")
+
+    @on(Input.Changed)
+    @on(TextArea.Changed)
+    def keep(self) -> None:
+        """What is typed stays until the session is created."""
+        form = self._form()
+        self.desk.form = form if any((form.task, form.name, form.workspace, form.limits)) else None
+
+    def _form(self) -> Form:
+        return Form(self.query_one(TextArea).text, *(self.query_one(f"#{name}", Input).value for name, _ in FIELDS))
 
     def _problem(self, field: str, text: str) -> None:
         place = self.query_one(f"#{field}-problem", Static)

@@ -81,6 +81,30 @@ async def test_a_session_is_created_from_the_form_and_errors_stand_beside_their_
         await until(pilot, lambda: isinstance(app.screen, BoardScreen) and "session 2" in screen_text(app))
 
 
+async def test_a_form_that_was_left_is_there_again_until_its_session_is_created(feed: FakeFeed) -> None:
+    await feed.session("one")
+    async with running(feed, config=CONFIG) as (app, pilot):
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, NewSessionScreen))
+        assert "empty: none · e.g. steps=200" in screen_text(app)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, BoardScreen))
+        assert "is kept" not in screen_text(app)
+        await pilot.press("c", *"Sort", "space", *"it", "tab", "tab", *"sorter")
+        await until(pilot, lambda: app.screen.query_one("#name", Input).value == "sorter")
+        await pilot.press("escape")
+        await until(pilot, lambda: "kept as you left it: c goes on with it" in screen_text(app))
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, NewSessionScreen) and "sorter" in screen_text(app))
+        assert app.screen.query_one(TextArea).text == "Sort it"
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: any(isinstance(call, protocol.CreateSession) for call in feed.calls))
+        await until(pilot, lambda: isinstance(app.screen, BoardScreen))
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, NewSessionScreen) and app.focused is not None)
+        assert app.screen.query_one(TextArea).text == "" and "sorter" not in screen_text(app)
+
+
 @pytest.mark.parametrize(
     ("form", "field"),
     [

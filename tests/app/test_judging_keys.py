@@ -92,6 +92,29 @@ async def test_part_reach_severity_and_note_are_chosen_before_the_letter(feed: F
     assert flag.severity == 4 and flag.until_recovery
 
 
+async def test_keys_that_find_nothing_to_take_say_what_to_press(feed: FakeFeed) -> None:
+    session = await feed.session("empty")
+    async with running(feed) as (app, pilot):
+        for opens in ((), ("enter",)):
+            await pilot.press(*opens)
+            for key, verb in (("f", "flag"), ("F", "label"), ("C", "correct"), ("y", "copy")):
+                await pilot.press(key)
+                await until(pilot, lambda v=verb: f"{v}: no action is selected here; [ selects one" in screen_text(app))
+            await pilot.press("D")
+            await until(pilot, lambda: "nothing wants you here" in screen_text(app))
+            await pilot.press("a")
+            await until(pilot, lambda: "the agent asks nothing here" in screen_text(app))
+        await feed.add(session, ev.StateChanged(state="finished"))
+        await until(pilot, lambda: "finished" in screen_text(app))
+        await pilot.press("p")
+        await until(pilot, lambda: "the session has ended; `:reopen` lets it go on" in screen_text(app))
+        feed.link(False)
+        await until(pilot, lambda: not app.desk.state.writable)
+        await pilot.press("f")
+        await until(pilot, lambda: "nothing can be written while no host" in screen_text(app))
+        assert not flags(feed) and app.screen.receipt
+
+
 async def test_a_span_from_here_to_there(feed: FakeFeed) -> None:
     session = await story(feed)
     async with running(feed) as (app, pilot):

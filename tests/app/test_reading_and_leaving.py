@@ -4,7 +4,7 @@ import msgspec
 from app_running import running, screen_text, until
 from fake_feed import FakeFeed
 
-from apollo_tui.leaving import all_well, budget_end, morning, worries
+from apollo_tui.leaving import all_well, budget_end, last_words, morning, worries
 from apollo_tui.reading import Reading, parts_of
 from sessions.fold.summary import NoReply, Summary
 from sessions.host import protocol
@@ -114,6 +114,10 @@ def test_what_will_stand_still_is_listed_worst_first_with_the_reason() -> None:
 def test_where_nothing_worries_it_says_how_many_work_or_that_nothing_runs() -> None:
     ended = summary(session="b", number=2, state="finished", active_at=None)
     assert all_well([ended]) == all_well([]) == "nothing runs, so nothing will stop"
+    assert last_words(0, "apollo", host=True) == "nothing runs; the host waits for work, `apollo host stop` ends it"
+    assert last_words(0, "apollo", host=False) == "nothing runs, and no host is connected"
+    stuck = last_words(2, "apollo --log x.db", host=False)
+    assert stuck == "no host is connected: 2 sessions stand still until `apollo --log x.db host start`"
     assert all_well([summary(), ended]) == "nothing will stop before morning: 1 session at work"
 
 

@@ -3,11 +3,12 @@ import random
 from widget_events import ESCAPES, Told
 
 from sessions.log import events as ev
+from widgets import cells
 from widgets.cells import text_of
 from widgets.entries import EntryBook, entry_of, fold_polls
 from widgets.rows import rows_of
 from widgets.sanitise import is_clean
-from widgets.views import Entry
+from widgets.views import Entry, FlagMark
 
 
 def shown(entry: Entry, width: int = 80, **how: bool) -> list[str]:
@@ -71,6 +72,21 @@ def test_where_room_is_short_the_result_wins_over_arguments_that_say_little() ->
     assert "loss 0.41" in shown(entry, 50, compact=True)[0]
     assert "lines=200" not in shown(entry, 50, compact=True)[0]
     assert "lines=200" in shown(entry, 90)[0]
+
+
+def test_in_a_narrow_pane_name_and_outcome_are_whole_and_what_stands_beside_gives_way_with_a_mark() -> None:
+    flagged = FlagMark("f1", "bad", "instruction broken", "human:ada")
+    entry = Entry(
+        4, "action", 0, step=6, call=1, name="run", head=(("run", "call"), ("  python3 train.py", "text")),
+        outcome="background", flags=(flagged,), marks=("seen",), note="killed by agent",
+    )  # fmt: skip
+    for width in range(34, 100):
+        [row] = shown(entry, width, compact=True)
+        assert cells.width(row) <= width and row[:11] in ("   6 ▸ run ", "   6 ▸ run…") and "◔ in background" in row
+        assert "⚑ instruction broken" in row or row.endswith("…") or "⚑" not in row
+    assert shown(entry, 45, compact=True) == ["   6 ▸ run… ◔ in background  ⚑ instruction b…"]
+    wide = shown(entry, 110, compact=True)[0]
+    assert "python3 train.py" in wide and "killed by agent  [seen]  ◔ in background  ⚑ instruction broken" in wide
 
 
 def test_reasoning_is_named_and_text_is_not() -> None:
