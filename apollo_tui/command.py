@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ Deed = Callable[["ApolloScreen", list[str]], None]
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command. ``session``: it needs one; ``write``: it needs a host."""
+    """One command. ``session``: it needs one; ``write``: it needs a host; ``needs``: so many words after its name."""
 
     name: str
     arguments: str
@@ -22,3 +22,10 @@ class Command:
     run: Deed
     session: bool = False
     write: bool = False
+    needs: int = 0
+    hint: str = ""
+    """What those words are."""
+
+    def lacks(self, words: Sequence[str]) -> str:
+        """What is still to be typed after these words, "" if it can run."""
+        return f"{self.name} {self.arguments}: {self.hint or self.help}" if len(words) < self.needs else ""

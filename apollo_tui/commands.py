@@ -29,7 +29,7 @@ def _control(verb: Verb) -> Deed:
 
 def _limit(screen: ApolloScreen, words: list[str]) -> None:
     if len(words) != 2:
-        raise NotDone(f":limit NAME VALUE, e.g. `limit steps +200`; names: {', '.join(BUDGETS)}")
+        raise NotDone(f":limit NAME VALUE; {LIMIT_HINT}")
     if screen.session:
         screen.act(screen.desk.steering.limit(screen.session, *words))
 
@@ -131,6 +131,8 @@ def _quit(screen: ApolloScreen, _: list[str]) -> None:
     screen.apollo.leave()
 
 
+LIMIT_HINT: Final = f"NAME is one of {', '.join(BUDGETS)}; VALUE is 200, +200 or none"
+
 SLOW_NOTES: Final[dict[str, str]] = {
     "auto": "where the terminal does not keep up",
     "on": "one line per session, every two seconds",
@@ -147,10 +149,10 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("reopen", "", "Let an ended session go on.", _control("reopen"), True, True),
     Command("archive", "", "Out of sight; nothing is deleted.", _control("archive"), True, True),
     Command("unarchive", "", "Back from the archive, paused.", _control("unarchive"), True, True),
-    Command("limit", "NAME VALUE", "Set or raise a budget: `limit steps +200`.", _limit, True, True),
+    Command("limit", "NAME VALUE", "Set or raise a budget: `limit steps +200`.", _limit, True, True, 2, LIMIT_HINT),
     Command("new", "", "Create a session.", _key("new"), write=True),
     Command("export", "", "Turn sessions into training data.", _key("export")),
-    Command("goto", "NUMBER", "To a session.", _goto),
+    Command("goto", "NUMBER", "To a session.", _goto, needs=1, hint="the number of a session"),
     Command("archived", "", "Show or hide archived sessions.", _archived),
     Command("panes", "1…16 | auto", "How many panes the board shows.", _panes),
     Command("slow", "on | off | auto", "Over a slow line: one line per session instead of panes.", _slow),

@@ -8,13 +8,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from apollo_tui.command import Command
 from apollo_tui.commands import commands_for, matching, run_command
 from apollo_tui.screens.base import ApolloScreen
 from apollo_tui.screens.panel import line
 from widgets.picker import ChoiceList
+from widgets.sanitise import clean_line
 from widgets.views import Choice
 
 
@@ -64,6 +65,7 @@ class CommandPrompt(ModalScreen[str]):
         """The completions over the field."""
         with Vertical(id="command"):
             yield ChoiceList(id="choices")
+            yield Static("", id="command-hint", markup=False)
             with Horizontal(id="prompt"):
                 yield line(":", "prompt-label")
                 yield Input()
@@ -100,11 +102,19 @@ class CommandPrompt(ModalScreen[str]):
         self.query_one(ChoiceList).action_move(by)
 
     def on_input_submitted(self, message: Input.Submitted) -> None:
-        """Run what is typed; a beginning runs the completion under the cursor."""
+        """Run what is typed; a beginning runs the completion under the cursor. What lacks words stays open."""
         name, _, rest = message.value.strip().partition(" ")
         if name not in {command.name for command in self._commands}:
             chosen = self.query_one(ChoiceList).highlighted
             name = chosen.id if chosen is not None else name
+        lacks = next((command.lacks(rest.split()) for command in self._commands if command.name == name), "")
+        hint = self.query_one("#command-hint", Static)
+        hint.update(clean_line(lacks))
+        hint.set_class(bool(lacks), "-shown")
+        if lacks:
+            message.input.value = f"{name} {rest.strip()} " if rest.strip() else f"{name} "
+            message.input.cursor_position = len(message.input.value)
+            return
         self.dismiss(f"{name} {rest}".strip())
 
     def action_back(self) -> None:

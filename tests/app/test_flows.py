@@ -8,6 +8,7 @@ from app_running import running, screen_text, until
 from fake_feed import FakeFeed
 from textual import events
 from textual.keys import _character_to_key
+from textual.widgets import Input
 
 from apollo_tui.drafts import Drafts
 from apollo_tui.screens.action import ActionScreen
@@ -331,6 +332,25 @@ async def test_a_host_that_is_down_is_said_and_can_be_started(feed: FakeFeed) ->
         await pilot.press("colon", *"host start", "enter")
         await until(pilot, lambda: feed.hosts_started == 1)
         await until(pilot, lambda: "read-only" not in screen_text(app))
+
+
+@pytest.mark.parametrize("size", SIZES[:2])
+async def test_a_command_that_lacks_words_stays_open_and_says_which(feed: FakeFeed, size: tuple[int, int]) -> None:
+    await two(feed)
+    async with running(feed, size) as (app, pilot):
+        await pilot.press("colon", *"lim", "enter")
+        await until(pilot, lambda: "NAME is one of steps, " in screen_text(app))
+        assert app.screen.query_one(Input).value == "limit "
+        await pilot.press(*"steps", "enter")
+        await until(pilot, lambda: app.screen.query_one(Input).value == "limit steps ")
+        assert "VALUE is 200, +200 or none" in screen_text(app) and not feed.calls
+        await pilot.press(*"+40", "enter")
+        await until(pilot, lambda: "is not played here" in screen_text(app))
+        assert isinstance(app.screen, BoardScreen)
+        await pilot.press("colon", *"goto", "enter")
+        await until(pilot, lambda: "the number of a session" in screen_text(app))
+        await pilot.press("2", "enter")
+        await until(pilot, lambda: app.screen.session == app.desk.state.numbered(2))  # type: ignore[attr-defined]
 
 
 async def test_u_on_selected_queued_advice_takes_back_that_one_whatever_came_later(feed: FakeFeed) -> None:

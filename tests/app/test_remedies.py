@@ -70,6 +70,12 @@ async def test_a_refusal_names_keys_in_the_app_and_stands_whole_on_the_screen(
                 "raises it, then `p` lets it go on · `i` brings the draft back"
             )
             await until(pilot, lambda: whole in " ".join(screen_text(app).split()))
+            await pilot.press("p")
+            again = (
+                "✗ session 1 would be paused again at once (budget used up: 0 of 0 steps): `:limit steps +N` "
+                "raises it, then `p` lets it go on"
+            )
+            await until(pilot, lambda: again in " ".join(screen_text(app).split()))
             await pilot.press("colon", *"limit", "space", *"steps", "space", *"+5", "enter")
             await until(pilot, lambda: receipt(app).endswith("steps: 5; `p` lets it go on"))
             await host.append(ev.NewEvent(made.session, ev.StateChanged(state="stopped")))
