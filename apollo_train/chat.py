@@ -80,16 +80,19 @@ def chat_of_reply(parts: Sequence[Part], *, malformed: Sequence[str] = (), reaso
 
 
 def tools_of_wire(tools: Any) -> list[dict[str, Any]]:
-    """Tool schemas in chat form, from chat form or from Anthropic's."""
+    """Tool schemas in chat form, from chat form or from Anthropic's, their keys in the order of a request's body.
+
+    Templates write a schema key by key, so that another order is another prompt. Chat form is taken as it was sent;
+    schemas of Anthropic's form get the order that canonical JSON gives those of the chat form.
+    """
     found: list[dict[str, Any]] = []
     for tool in tools or ():
         if "function" in tool:
-            found.append({"type": "function", "function": tool["function"]})
+            found.append(tool)
         elif "input_schema" in tool:
-            function = {"name": tool["name"], "parameters": tool["input_schema"]}
-            if tool.get("description"):
-                function["description"] = tool["description"]
-            found.append({"type": "function", "function": function})
+            told = {"description": tool["description"]} if tool.get("description") else {}
+            function = {**told, "name": tool["name"], "parameters": tool["input_schema"]}
+            found.append({"function": function, "type": "function"})
     return found
 
 

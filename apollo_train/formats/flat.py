@@ -20,7 +20,7 @@ class LastReply:
     name: str
     about: str
     extra: bytes = b""
-    version: int = 1
+    version: int = 2
     unit: Unit = "step"
     form: Form = PLAIN
 
@@ -49,7 +49,7 @@ FLAT: Final = (
     LastReply(
         "tinker-steps",
         "step samples as messages (Tinker, LAST_ASSISTANT_MESSAGE)",
-        version=2,
+        version=3,
         form=Form(parts=True),
     ),
 )

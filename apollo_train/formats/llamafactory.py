@@ -21,7 +21,7 @@ class LlamaFactoryV1:
     """``messages`` whose ``content`` is a list of parts; ``loss_weight`` on every message carries the row's weight."""
 
     name: str = "llamafactory-v1"
-    version: int = 1
+    version: int = 2
     unit: Unit = "segment"
     about: str = "content parts and a loss_weight per message (LLaMA-Factory v1)"
     weighs: bool = True
@@ -64,7 +64,7 @@ class LlamaFactoryV0:
     """``conversations`` of alternating turns, the last of which is the target (``mask_history: true``)."""
 
     name: str = "llamafactory-v0"
-    version: int = 2
+    version: int = 3
     unit: Unit = "step"
     about: str = "ShareGPT step samples for mask_history (LLaMA-Factory v0)"
     form: Form = PLAIN

@@ -39,7 +39,7 @@ class MessageFormat:
     """What is put into each message that is no reply."""
     alternate: bool = False
     """The loader wants a reply between a tool result and a user turn: it stops at rows that have none there."""
-    version: int = 1
+    version: int = 2
     unit: Unit = "segment"
     form: Form = PLAIN
 
@@ -124,7 +124,7 @@ MESSAGES: Final = (
         "the same with a boolean loss, reasoning in the text (ms-swift)",
         _marks(**_LOSS),
         "text",
-        version=2,
+        version=3,
         form=Form(think="<think>\n{}\n</think>\n\n"),
         alternate=True,
     ),
@@ -137,7 +137,7 @@ MESSAGES: Final = (
         "the same with a boolean trainable on every message (Tinker, CUSTOMIZED)",
         _marks(trainable=(True, False)),
         others={"trainable": False},
-        version=2,
+        version=3,
         form=Form(parts=True),
     ),
     EveryReply("verl", "whole segments without a mask; refuses where a reply is masked (verl)", _marks()),

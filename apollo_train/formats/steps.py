@@ -21,7 +21,7 @@ class StepsFormat:
     """
 
     name: str = "steps"
-    version: int = 1
+    version: int = 2
     unit: Unit = "step"
     about: str = "prompt, completion, tools: one row per trained reply (TRL and most others)"
     form: Form = PLAIN

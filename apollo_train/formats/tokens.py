@@ -39,7 +39,7 @@ class TokensFormat:
     """Also write a column of ones: Axolotl and LLaMA-Factory know token rows by it."""
     previews: int = 12
     name: str = "tokens"
-    version: int = 1
+    version: int = 2
     unit: Unit = "step"
     about: str = "input_ids and labels, for a tokenizer"
     report: TokenReport = field(default_factory=TokenReport)

@@ -34,7 +34,7 @@ class AtifFormat:
     """A line is a whole ATIF document: a file of one session is one."""
 
     name = "atif"
-    version = 1
+    version = 2
     unit: Unit = "segment"
     about = "whole trajectories as ATIF v1.7, flags and advice in extra; can be imported"
     weighs = True

@@ -19,7 +19,7 @@ class DpoFormat:
     """``prompt``, ``chosen``, ``rejected``: what was flagged and what was done instead, at the prompt before advice."""
 
     name: str = "dpo"
-    version: int = 1
+    version: int = 2
     unit: Unit = "verdict"
     form: Form = PLAIN
     about: str = "prompt, chosen, rejected: flagged replies and their redo at the same prompt (TRL's DPO)"
@@ -49,7 +49,7 @@ class KtoFormat:
     """``prompt``, ``completion``, ``label``: replies that a human flagged bad or marked good."""
 
     name: str = "kto"
-    version: int = 1
+    version: int = 2
     unit: Unit = "verdict"
     form: Form = PLAIN
     about: str = "prompt, completion, label: replies that humans flagged or marked good (TRL's KTO)"
