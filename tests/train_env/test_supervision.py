@@ -10,9 +10,10 @@ from apollo_train.templates.engine import open_engine
 from apollo_train.templates.normalise import normalised
 from apollo_train.templates.traits import traits_of
 from benchmarks.supervision.chain import Chain, World, observation, task_text
+from benchmarks.supervision.forward import load
 from benchmarks.supervision.knobs import load_knobs
 from benchmarks.supervision.testing import actions_of, judge
-from benchmarks.supervision.tiny import Habits, episode, load, make_base
+from benchmarks.supervision.tiny import Habits, episode, make_base
 from benchmarks.supervision.words import Words
 
 KNOBS = load_knobs()
@@ -57,7 +58,7 @@ def test_the_past_of_the_base_has_its_loss_on_its_own_words_only() -> None:
 def test_a_base_is_the_same_whenever_it_is_made(tmp_path: Path) -> None:
     for name in ("one", "two"):
         make_base(WORLD, SMALL, tmp_path / name)
-    chances = [load(tmp_path / name) for name in ("one", "two")]
+    chances = [load(tmp_path / name, WORDS.calls) for name in ("one", "two")]
     prompt = WORDS.ids_of("K1 C1")
     assert chances[0](prompt) == chances[1](prompt)
     played = [[actions_of(each, WORLD, number, 1.0) for number in range(5)] for each in chances]
