@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from apollo_train.chat import dumps
-from apollo_train.formats.base import Line, Unit, line_of, whole_replies_only
-from apollo_train.forms import PLAIN, Form
-from apollo_train.policy import FilterPolicy
-from apollo_train.samples import Excluded, Source, StepSample, steps_of
+from apollo_train.formats.whole import StepRows
+from apollo_train.forms import Form
+from apollo_train.samples import StepSample
 
 
 @dataclass(frozen=True)
-class LastReply:
+class LastReply(StepRows):
     """``messages`` of which the last is the target; ``extra`` are columns that the trainer asks for."""
 
     name: str
     about: str
     extra: bytes = b""
     version: int = 2
-    unit: Unit = "step"
-    form: Form = PLAIN
-
-    def shaped(self, form: Form) -> LastReply:
-        """The same, for a template that needs another form."""
-        return replace(self, form=form)
-
-    def refusal(self, policy: FilterPolicy) -> str:
-        """Parts of a reply cannot be masked."""
-        return whole_replies_only(self.name, policy)
-
-    def lines(self, source: Source) -> Iterator[Line | Excluded]:
-        """A line per trained reply of the session."""
-        for sample in self.form.steps(steps_of(source)):
-            yield sample if isinstance(sample, Excluded) else line_of(self.row(sample), sample)
 
     def row(self, sample: StepSample) -> tuple[bytes, ...]:
         """The row of one step sample, in pieces."""

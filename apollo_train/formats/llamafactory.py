@@ -3,50 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from apollo_train.chat import Chat, dumps
-from apollo_train.formats.base import Line, Unit, line_of, line_of_segment, whole_replies_only
-from apollo_train.formats.messages import broken_by
-from apollo_train.forms import PLAIN, Form
-from apollo_train.policy import FilterPolicy
-from apollo_train.samples import Excluded, Source, StepSample, steps_of
-from apollo_train.segments import Segment, segments_of
+from apollo_train.formats.whole import SegmentRows, StepRows
+from apollo_train.samples import StepSample
+from apollo_train.segments import Segment
 
 
 @dataclass(frozen=True)
-class LlamaFactoryV1:
+class LlamaFactoryV1(SegmentRows):
     """``messages`` whose ``content`` is a list of parts; ``loss_weight`` on every message carries the row's weight."""
 
     name: str = "llamafactory-v1"
     version: int = 2
-    unit: Unit = "segment"
     about: str = "content parts and a loss_weight per message (LLaMA-Factory v1)"
     weighs: bool = True
     """The trainer reads the weight itself: nothing needs to be written twice."""
-    form: Form = PLAIN
 
-    def shaped(self, form: Form) -> LlamaFactoryV1:
-        """The same, for a template that needs another form."""
-        return replace(self, form=form)
-
-    def refusal(self, policy: FilterPolicy) -> str:
-        """Parts of a reply cannot be masked."""
-        return whole_replies_only(self.name, policy)
-
-    def lines(self, source: Source) -> Iterator[Line | Excluded]:
-        """A line per segment of the session that trains anything."""
-        for segment in self.form.segments(segments_of(source), source):
-            if isinstance(segment, Excluded):
-                yield segment
-            elif broken_by(segment.messages):
-                yield from (source.excluded(mask, "broken_conversation") for mask in segment.masks)
-            else:
-                yield line_of_segment(dumps(self.row(segment)), segment)
-
-    def row(self, segment: Segment) -> dict[str, Any]:
+    def row(self, segment: Segment) -> bytes:
         """The row of one segment."""
         weight = float(segment.meta["weight"])
         messages = [
@@ -56,40 +32,18 @@ class LlamaFactoryV1:
         row: dict[str, Any] = {"messages": messages}
         if segment.tools:
             row["tools"] = dumps(segment.tools).decode()
-        return {**row, "prefix_checked": segment.meta["prefix_checked"], "meta": segment.meta}
+        return dumps({**row, "prefix_checked": segment.meta["prefix_checked"], "meta": segment.meta})
 
 
 @dataclass(frozen=True)
-class LlamaFactoryV0:
+class LlamaFactoryV0(StepRows):
     """``conversations`` of alternating turns, the last of which is the target (``mask_history: true``)."""
 
     name: str = "llamafactory-v0"
     version: int = 3
-    unit: Unit = "step"
     about: str = "ShareGPT step samples for mask_history (LLaMA-Factory v0)"
-    form: Form = PLAIN
 
-    def shaped(self, form: Form) -> LlamaFactoryV0:
-        """The same, for a template that needs another form."""
-        return replace(self, form=form)
-
-    def refusal(self, policy: FilterPolicy) -> str:
-        """Parts of a reply cannot be masked."""
-        return whole_replies_only(self.name, policy)
-
-    def lines(self, source: Source) -> Iterator[Line | Excluded]:
-        """A line per trained reply that the loader would not drop or change without a word."""
-        for sample in self.form.steps(steps_of(source)):
-            if isinstance(sample, Excluded):
-                yield sample
-                continue
-            row = self.row(sample)
-            if isinstance(row, str):
-                yield source.excluded(sample.mask, row, sample.suffix)
-            else:
-                yield line_of(dumps(row), sample)
-
-    def row(self, sample: StepSample) -> dict[str, Any] | str:
+    def row(self, sample: StepSample) -> bytes | str:
         """The row, or why the loader cannot take it."""
         messages = [*sample.prompt, sample.completion]
         system = messages.pop(0)["content"] if messages[0]["role"] == "system" else ""
@@ -99,7 +53,7 @@ class LlamaFactoryV0:
                 return "turns_do_not_alternate"
             turns.append(_turn(chat))
         tools = dumps([tool["function"] for tool in sample.tools]).decode() if sample.tools else ""
-        return {"conversations": turns, "system": system, "tools": tools, "meta": sample.meta}
+        return dumps({"conversations": turns, "system": system, "tools": tools, "meta": sample.meta})
 
 
 def _turn(chat: Chat) -> Chat:

@@ -6,27 +6,25 @@ tools are, and in small habits of their loaders.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal
 
 from apollo_train.chat import Chat, dumps
 from apollo_train.context import Turn
 from apollo_train.errors import CannotExpress
-from apollo_train.formats.base import Line, Unit, line_of_segment, whole_replies_only
-from apollo_train.forms import PLAIN, Form
+from apollo_train.formats.whole import SegmentRows
+from apollo_train.forms import Form
 from apollo_train.masks import ReplyMask
-from apollo_train.policy import FilterPolicy
-from apollo_train.samples import Excluded, Source
-from apollo_train.segments import Segment, segments_of
+from apollo_train.segments import Segment
 
 Tools = Literal["list", "text", "metadata"]
 """Where tool schemas are: a list, JSON text, or a list in ``metadata.tools``."""
 
 
 @dataclass(frozen=True)
-class MessageFormat:
+class MessageFormat(SegmentRows):
     """Chat messages with ``marks[True]`` or ``marks[False]`` put into each reply."""
 
     name: str
@@ -40,29 +38,10 @@ class MessageFormat:
     alternate: bool = False
     """The loader wants a reply between a tool result and a user turn: it stops at rows that have none there."""
     version: int = 2
-    unit: Unit = "segment"
-    form: Form = PLAIN
 
-    def shaped(self, form: Form) -> Self:
-        """The same, for a template that needs another form."""
-        return replace(self, form=form)
-
-    def refusal(self, policy: FilterPolicy) -> str:
-        """Parts of a reply cannot be masked."""
-        return whole_replies_only(self.name, policy)
-
-    def lines(self, source: Source) -> Iterator[Line | Excluded]:
-        """A line per segment of the session that trains anything."""
-        for segment in self.form.segments(segments_of(source), source):
-            if isinstance(segment, Excluded):
-                yield segment
-            elif broken_by(segment.messages):
-                yield from (source.excluded(mask, "broken_conversation") for mask in segment.masks)
-            else:
-                kept, after = _alternating(segment) if self.alternate else (segment, [])
-                yield from (source.excluded(mask, "turns_do_not_alternate") for mask in after)
-                if kept is not None:
-                    yield line_of_segment(self.row(kept), kept)
+    def alternating(self, segment: Segment) -> tuple[Segment | None, list[ReplyMask]]:
+        """See SegmentRows."""
+        return _alternating(segment) if self.alternate else (segment, [])
 
     def row(self, segment: Segment) -> bytes:
         """The row of one segment."""
@@ -163,20 +142,3 @@ def _alternating(segment: Segment) -> tuple[Segment | None, list[ReplyMask]]:
         return None, lost
     last = max(at for at, flag in enumerate(segment.trained[:end]) if flag is not None) + 1
     return replace(segment, turns=segment.turns[:last], trained=segment.trained[:last], masks=kept), lost
-
-
-def broken_by(messages: list[Chat]) -> str:
-    """What loaders of chat files would refuse, or "": a reply is last, and calls are answered before anybody speaks."""
-    if not messages or messages[-1]["role"] != "assistant":
-        return "the last message is no reply"
-    open_calls: set[str] = set()
-    for message in messages:
-        if message["role"] == "tool":
-            if message["tool_call_id"] not in open_calls:
-                return f"a tool result answers no call ({message['tool_call_id']!r})"
-            open_calls.discard(message["tool_call_id"])
-            continue
-        if open_calls:
-            return f"the call {min(open_calls)!r} was not answered before the next turn ({message['role']})"
-        open_calls = {call["id"] for call in message.get("tool_calls", ())}
-    return ""

@@ -30,19 +30,30 @@ KEY: Final = "apollo"
 """Under which key of ``extra`` our own words are."""
 
 
-class AtifFormat:
-    """A line is a whole ATIF document: a file of one session is one."""
+class Trajectories:
+    """A format that tells a session as it was."""
 
-    name = "atif"
-    version = 2
+    name: str
     unit: Unit = "segment"
-    about = "whole trajectories as ATIF v1.7, flags and advice in extra; can be imported"
     weighs = True
     """Nothing here is weighed: each session is written once."""
 
     def refusal(self, policy: FilterPolicy) -> str:
         """What happened cannot be told without the advice."""
-        return _with_advice(self.name, policy)
+        if policy.advice.modes == {"kept"}:
+            return ""
+        return (
+            f"{self.name} tells what happened, and the policy takes advice out: take `steps`, or a policy that keeps "
+            "advice"
+        )
+
+
+class AtifFormat(Trajectories):
+    """A line is a whole ATIF document: a file of one session is one."""
+
+    name = "atif"
+    version = 2
+    about = "whole trajectories as ATIF v1.7, flags and advice in extra; can be imported"
 
     def lines(self, source: Source) -> Iterator[Line | Excluded]:
         """One document."""
@@ -51,18 +62,12 @@ class AtifFormat:
         yield _line(dumps(_Document(source, masks).made()), masks)
 
 
-class TraceFormat:
+class TraceFormat(Trajectories):
     """A header, then a message per line: Hugging Face's Session Trace Simple Format."""
 
     name = "sts"
     version = 1
-    unit: Unit = "segment"
     about = "whole trajectories as session traces for Hugging Face's viewer; take one session per file"
-    weighs = True
-
-    def refusal(self, policy: FilterPolicy) -> str:
-        """What happened cannot be told without the advice."""
-        return _with_advice(self.name, policy)
 
     def lines(self, source: Source) -> Iterator[Line | Excluded]:
         """The header and the messages."""
@@ -74,12 +79,6 @@ class TraceFormat:
         for at, chat, _ in _told(source):
             lines.append(dumps({"type": "message", "message": _traced(chat, at, judged.created.model.name)}))
         yield _line(b"\n".join(lines), masks)
-
-
-def _with_advice(name: str, policy: FilterPolicy) -> str:
-    if policy.advice.modes == {"kept"}:
-        return ""
-    return f"{name} tells what happened, and the policy takes advice out: take `steps`, or a policy that keeps advice"
 
 
 def _masks(source: Source) -> dict[int, ReplyMask]:

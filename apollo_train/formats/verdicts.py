@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from apollo_train.chat import Chat, dumps
-from apollo_train.formats.base import Line, Unit, line_of, whole_replies_only
+from apollo_train.formats.base import Line, Unit, line_of
 from apollo_train.formats.steps import tools_text
-from apollo_train.forms import PLAIN, Form, Said
-from apollo_train.policy import FilterPolicy
+from apollo_train.formats.whole import WholeReplies
+from apollo_train.forms import Said
 from apollo_train.preferences import Refused, pairs_of, verdicts_of
 from apollo_train.samples import Excluded, Source, StepSample
 
 
 @dataclass(frozen=True)
-class DpoFormat:
+class DpoFormat(WholeReplies):
     """``prompt``, ``chosen``, ``rejected``: what was flagged and what was done instead, at the prompt before advice."""
 
     name: str = "dpo"
     version: int = 2
     unit: Unit = "verdict"
-    form: Form = PLAIN
     about: str = "prompt, chosen, rejected: flagged replies and their redo at the same prompt (TRL's DPO)"
-
-    def shaped(self, form: Form) -> DpoFormat:
-        """The same, for a template that needs another form."""
-        return replace(self, form=form)
-
-    def refusal(self, policy: FilterPolicy) -> str:
-        """A pair is of whole replies."""
-        return whole_replies_only(self.name, policy)
 
     def lines(self, source: Source) -> Iterator[Line | Excluded]:
         """A line per pair; the twin file has each flagged reply that makes none, and why."""
@@ -45,22 +36,13 @@ class DpoFormat:
 
 
 @dataclass(frozen=True)
-class KtoFormat:
+class KtoFormat(WholeReplies):
     """``prompt``, ``completion``, ``label``: replies that a human flagged bad or marked good."""
 
     name: str = "kto"
     version: int = 2
     unit: Unit = "verdict"
-    form: Form = PLAIN
     about: str = "prompt, completion, label: replies that humans flagged or marked good (TRL's KTO)"
-
-    def shaped(self, form: Form) -> KtoFormat:
-        """The same, for a template that needs another form."""
-        return replace(self, form=form)
-
-    def refusal(self, policy: FilterPolicy) -> str:
-        """A verdict is on a whole reply."""
-        return whole_replies_only(self.name, policy)
 
     def lines(self, source: Source) -> Iterator[Line | Excluded]:
         """A line per judged reply; the twin file has the disputed ones."""

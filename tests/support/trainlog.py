@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from sessions import ulid
 from sessions.fold.prompt import messages_of
 from sessions.log import events as ev
 from sessions.log.parts import CallPart, Part, ReasoningPart, TextPart, Usage
@@ -18,6 +19,8 @@ from sessions.providers.chat_wire import chat_wire
 
 SESSION = "01JZZZZZZZZZZZZZZZZZZZZZZZ"
 OTHER = "01K00000000000000000000000"
+MANY = [ulid.encode((1_700_000_000_000 + n) << 80) for n in range(6)]
+"""The sessions of ``many``."""
 TOOLS = [
     {"type": "function", "function": {"name": "run", "parameters": {"type": "object", "properties": {"command": {}}}}}
 ]
@@ -168,6 +171,18 @@ class Teller:
         reply = next(event.body for event in reversed(self.history) if isinstance(event.body, ev.ModelReplied))
         part = [part for part in reply.parts if isinstance(part, CallPart)][call - 1]
         return part.name, json.loads(part.arguments)
+
+
+async def many(writer: LogWriter) -> None:
+    """Six sessions of two tasks, the longer the later: one is discarded, one has a flag."""
+    for number, name in enumerate(MANY):
+        told = await Teller(writer, name).begin(f"Task {number}.", task_id=f"t{number % 2}")
+        for step in range(number + 1):
+            await told.act(f"s{number}.{step}")
+        if number == 2:
+            await told.tell(ev.SignedOff(verdict="discard"), actor="human:ann")
+        if number == 3:
+            await told.flag(ev.Target(1))
 
 
 async def new_log(folder: Path) -> LogWriter:

@@ -10,7 +10,7 @@ from trainlog import OTHER, SESSION, Teller, rows_of
 from apollo_train.errors import FileInTheWay, NothingToExport
 from apollo_train.export import plan_export, run_export
 from apollo_train.formats import FORMATS, UnknownFormat
-from apollo_train.formats.messages import broken_by
+from apollo_train.formats.whole import broken_by
 from apollo_train.policy import PRESETS, FilterPolicy, SessionRules, TargetRules
 from apollo_train.writing import WriteFailed
 from sessions.log import events as ev

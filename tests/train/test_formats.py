@@ -12,7 +12,7 @@ from trainlog import SESSION, Teller, rows_of
 from apollo_train.errors import CannotExpress, NothingToExport
 from apollo_train.export import plan_export, run_export
 from apollo_train.formats import FORMATS
-from apollo_train.formats.messages import broken_by
+from apollo_train.formats.whole import broken_by
 from apollo_train.policy import PRESETS, AdviceRules, FilterPolicy, FlagRules
 from sessions.importers import import_file
 from sessions.log import events as ev

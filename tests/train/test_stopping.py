@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trainlog import Teller, rows_of
+from trainlog import MANY, Teller, many, rows_of
 
 from apollo_train.errors import FileInTheWay
 from apollo_train.export import ExportReport, run_export
@@ -20,18 +20,6 @@ from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 
 DEFAULT = PRESETS["default"]
-NAMES = [ulid.encode((1_700_000_000_000 + n) << 80) for n in range(6)]
-
-
-async def many(writer: LogWriter) -> None:
-    for number, name in enumerate(NAMES):
-        told = await Teller(writer, name).begin(f"Task {number}.", task_id=f"t{number % 2}")
-        for step in range(number + 1):
-            await told.act(f"s{number}.{step}")
-        if number == 2:
-            await told.tell(ev.SignedOff(verdict="discard"), actor="human:ann")
-        if number == 3:
-            await told.flag(ev.Target(1))
 
 
 def files(report: ExportReport) -> list[bytes]:
@@ -160,7 +148,7 @@ async def test_rows_are_seen_as_often_as_they_weigh(
     writer: LogWriter, reader: LogReader, tmp_path: Path, name: str
 ) -> None:
     for number, steps in enumerate((2, 8, 30)):
-        told = await Teller(writer, NAMES[number]).begin(task_id=f"t{number % 2}")
+        told = await Teller(writer, MANY[number]).begin(task_id=f"t{number % 2}")
         for step in range(steps):
             await told.act(str(step))
             if step % 2:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trainlog import Teller
+from trainlog import MANY, many
 
 from apollo_train.bars import Rate, bar
 from apollo_train.export import ExportReport, run_export
@@ -19,24 +19,10 @@ from apollo_train.formats.base import Line, Unit
 from apollo_train.policy import PRESETS, FilterPolicy, WeightRules
 from apollo_train.samples import Source
 from apollo_train.workers import MOST, WORTH, WorkerLost, workers_for
-from sessions import ulid
-from sessions.log import events as ev
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 
 DEFAULT = PRESETS["default"]
-NAMES = [ulid.encode((1_700_000_000_000 + n) << 80) for n in range(6)]
-
-
-async def many(writer: LogWriter) -> None:
-    for number, name in enumerate(NAMES):
-        told = await Teller(writer, name).begin(f"Task {number}.", task_id=f"t{number % 2}")
-        for step in range(number + 1):
-            await told.act(f"s{number}.{step}")
-        if number == 2:
-            await told.tell(ev.SignedOff(verdict="discard"), actor="human:ann")
-        if number == 3:
-            await told.flag(ev.Target(1))
 
 
 def files(report: ExportReport) -> list[bytes]:
@@ -99,7 +85,7 @@ async def test_a_report_is_gathered_in_order_from_all_processes(
     for number in (1, 2):
         made = Gathering()
         run_export(reader, None, PRESETS["everything"], made, tmp_path / f"{number}.jsonl", workers=number)
-        assert list(made.report) == NAMES and not made.seen
+        assert list(made.report) == MANY and not made.seen
 
 
 async def test_what_fails_in_a_process_is_said_here_and_leaves_nothing(
@@ -108,9 +94,9 @@ async def test_what_fails_in_a_process_is_said_here_and_leaves_nothing(
     await many(writer)
     before = set(tmp_path.iterdir())
     with pytest.raises(WorkerLost, match="no such thing"):
-        run_export(reader, None, DEFAULT, Gathering(fail=NAMES[1]), tmp_path / "o.jsonl", workers=2)
+        run_export(reader, None, DEFAULT, Gathering(fail=MANY[1]), tmp_path / "o.jsonl", workers=2)
     with pytest.raises(WorkerLost, match=r"ended early .code -9.*workers 1"):
-        run_export(reader, None, DEFAULT, Gathering(die=NAMES[4]), tmp_path / "o.jsonl", workers=2)
+        run_export(reader, None, DEFAULT, Gathering(die=MANY[4]), tmp_path / "o.jsonl", workers=2)
     assert set(tmp_path.iterdir()) == before and not multiprocessing.active_children()
 
 
