@@ -10,17 +10,16 @@ from collections.abc import Iterable, Sequence
 from time import monotonic, time_ns
 from typing import Final
 
-import msgspec
 from rich.segment import Segment
 from textual import events
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
-from widgets.live import LIVE_SEQ
 from widgets.moves import MOVES
+from widgets.on_screen import PaneOnScreen
 from widgets.paint import Painter
-from widgets.pane import Pane, PaneRow
+from widgets.pane import Pane
 from widgets.pane_title import pane_title
 from widgets.regions import grid
 from widgets.views import Entry, Line, LiveReply, SessionView
@@ -28,17 +27,6 @@ from widgets.views import Entry, Line, LiveReply, SessionView
 STREAM_MS: Final = ((1, 0), (4, 200), (16, 400))
 """Up to so many panes: how long text that streams may wait, half as long in the pane that has the focus. Rows of the
 terminal are shared by the panes side by side, so all of them are painted together."""
-
-SETTLED: Final = 0.5
-"""Seconds that an action must have been on screen before a key without a selection means it."""
-
-
-class _Painted(msgspec.Struct):
-    """What stands on screen for one pane: compared with what should, row by row."""
-
-    title: Line = ()
-    rows: list[PaneRow] = msgspec.field(default_factory=list)
-    strips: list[Strip] = msgspec.field(default_factory=list)
 
 
 class Wall(Painter, can_focus=True):
@@ -85,8 +73,7 @@ class Wall(Painter, can_focus=True):
         self._shown: tuple[str, ...] = ()
         self._regions: dict[str, Region] = {}
         self._focused = ""
-        self._painted: dict[str, _Painted] = {}
-        self._settling: dict[tuple[str, int], float] = {}
+        self._on_screen: dict[str, PaneOnScreen] = {}
         self._now = 0
         self._streamed_at = self._focus_streamed_at = 0
         self.rows_repainted = 0
@@ -198,9 +185,8 @@ class Wall(Painter, can_focus=True):
             return pane.entry(pane.selected)
         if not pane.following:
             return None
-        ripe = monotonic() - SETTLED
-        seqs = [seq for (one, seq), since in self._settling.items() if one == pane.session and since <= ripe]
-        for seq in sorted(seqs, reverse=True):
+        on_screen = self._on_screen.get(pane.session)
+        for seq in on_screen.settled(monotonic()) if on_screen is not None else ():
             entry = pane.entry(seq)
             if entry is not None and entry.kind == "action":
                 return entry
@@ -208,8 +194,8 @@ class Wall(Painter, can_focus=True):
 
     def last_visible(self, session: str) -> int:
         """The seq of the last entry that stands on screen, 0 if none does."""
-        painted = self._painted.get(session)
-        return max((row.seq for row in painted.rows if row.seq < LIVE_SEQ), default=0) if painted else 0
+        on_screen = self._on_screen.get(session)
+        return on_screen.last_seq if on_screen is not None else 0
 
     def scroll_pages(self, session: str, pages: float) -> None:
         """Scroll a pane by pages (from within a composer, say); following ends when it moves up."""
@@ -269,7 +255,7 @@ class Wall(Painter, can_focus=True):
         for session, region in self._regions.items():
             if region.contains(event.x, event.y):
                 self.focus_pane(session)
-                rows = self._painted[session].rows
+                rows = self._on_screen[session].rows
                 at = event.y - region.y - 1
                 if 0 <= at < len(rows) and self._pane(session).entry(rows[at].seq) is not None:
                     self._pane(session).select(rows[at].seq)
@@ -310,7 +296,8 @@ class Wall(Painter, can_focus=True):
         self._repaint_all()
 
     def _repaint_all(self) -> None:
-        self._painted.clear()
+        for on_screen in self._on_screen.values():
+            on_screen.wipe()
         for pane in self._panes.values():
             pane.dirty = True
         self._flush_now()
@@ -330,8 +317,8 @@ class Wall(Painter, can_focus=True):
             order.remove(self._focused)
             order.insert(len(regions) - 1, self._focused)
         self._regions = dict(zip(order, regions, strict=False))
-        # What has no pane any more is not in sight: no key may mean it.
-        self._settling = {key: since for key, since in self._settling.items() if key[0] in self._regions}
+        for session in self._on_screen.keys() - self._regions.keys():
+            del self._on_screen[session]  # what has no pane is not in sight: no key may mean it
         self._repaint_all()
 
     def _flush_now(self) -> None:
@@ -340,33 +327,14 @@ class Wall(Painter, can_focus=True):
             self.flush(self._now or time_ns() // 1_000_000)
 
     def _paint_pane(self, session: str, pane: Pane, region: Region) -> list[Region]:
-        painted = self._painted.setdefault(session, _Painted())
         rows = pane.lay_out(region.width, max(0, region.height - 1), self._now)
-        self._settle(session, rows)
-        changed: list[Region] = []
         focused = session == self._focused
         title = pane_title(self._views.get(session), pane, region.width, focused, focused and self.has_focus)
-        if title != painted.title or not painted.strips:
-            painted.title = title
-            painted.strips[:1] = [self.strip(title, region.width)]
-            changed.append(Region(region.x, region.y, region.width, 1))
-        blank = PaneRow((), 0, False)
-        for at in range(region.height - 1):
-            row = rows[at] if at < len(rows) else blank
-            if at < len(painted.rows) and painted.rows[at] == row and at + 1 < len(painted.strips):
-                continue
-            painted.strips[at + 1 : at + 2] = [self.strip(row.line, region.width, selected=row.selected)]
-            changed.append(Region(region.x, region.y + at + 1, region.width, 1))
-        painted.rows = [*rows, *([blank] * (region.height - 1 - len(rows)))]
-        return changed
+        on_screen = self._on_screen.setdefault(session, PaneOnScreen())
+        return on_screen.paint(title, rows, region, self._strip, monotonic())
 
-    def _settle(self, session: str, rows: Sequence[PaneRow]) -> None:
-        now = monotonic()
-        shown = {(session, row.seq) for row in rows}
-        for key in [key for key in self._settling if key[0] == session and key not in shown]:
-            del self._settling[key]
-        for key in shown:
-            self._settling.setdefault(key, now)
+    def _strip(self, line: Line, width: int, selected: bool) -> Strip:
+        return self.strip(line, width, selected=selected)
 
     def render_line(self, y: int) -> Strip:
         """One row of the screen: the panes' rows side by side."""
@@ -381,9 +349,9 @@ class Wall(Painter, can_focus=True):
                 continue
             if region.x > at:
                 segments.append(Segment("│" * (region.x - at), self.style_of("rule")))
-            strips = self._painted[session].strips if session in self._painted else []
-            line = y - region.y
-            segments.extend(strips[line] if line < len(strips) else self.strip((), region.width))
+            on_screen = self._on_screen.get(session)
+            painted = on_screen.strip(y - region.y) if on_screen is not None else None
+            segments.extend(painted if painted is not None else self.strip((), region.width))
             at = region.right
         if at < width:
             segments.append(Segment(" " * (width - at), self.style_of("text")))
