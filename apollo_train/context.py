@@ -27,6 +27,8 @@ KEPT: Final = 4096
 """Messages that are kept decoded; a context rarely has more."""
 NODES: Final = 4
 """Requests whose chain is remembered: the current one, its parent, and a summary's between them."""
+PIECE: Final = 1 << 15
+"""Bytes of a prompt's JSON in a piece: what is whole is shared with the prompts after it, not copied."""
 AHEAD: Final = 64
 """Requests (and their messages) that are read at once: they are asked for in order."""
 
@@ -75,8 +77,8 @@ class Node:
     """The turns of so many refs, from the parent."""
     sources: tuple[int, frozenset[int]] = (0, frozenset())
     """The events that so many refs were made from, from the parent."""
-    dumped: tuple[int, bytes] = (0, b"")
-    """So many turns as JSON, with commas between them, from the parent."""
+    dumped: tuple[int, tuple[bytes, ...]] = (0, ())
+    """So many turns as JSON in pieces, with commas between them, from the parent."""
     hashed: tuple[bytes, int, Any] | None = None
     """What was hashed so far: the beginning of the body, how many refs, and the state of the hash."""
 
@@ -111,13 +113,17 @@ class Prompts:
             node.sources = (len(node.refs), sources)
         return Prompt(node.request, request, node.refs, node.turns, self._tools_of(node.request), node.root, sources)
 
-    def dumped(self, prompt: Prompt) -> bytes:
-        """The turns of the prompt as JSON, with commas between them: those of its parent and what came after."""
+    def dumped(self, prompt: Prompt) -> tuple[bytes, ...]:
+        """The turns of the prompt as JSON, with commas between them: the pieces of its parent and what came after."""
         node = self.node(prompt.seq)
-        done, before = node.dumped
+        done, pieces = node.dumped
         if done < len(prompt.turns):
             more = b",".join([turn.dumped for turn in prompt.turns[done:]])
-            node.dumped = (len(prompt.turns), before + b"," + more if done else more)
+            if done:
+                more = b"," + more
+            if pieces and len(pieces[-1]) < PIECE:
+                pieces, more = pieces[:-1], pieces[-1] + more
+            node.dumped = (len(prompt.turns), (*pieces, more))
         return node.dumped[1]
 
     def exact(self, prompt: Prompt) -> bool:
@@ -265,7 +271,7 @@ def _extended(before: Node | None, seq: int, request: ev.ModelRequested) -> Node
         return Node(seq, request, list(request.append), seq)
     refs = [*before.refs, *request.append]
     same = before.request.system == request.system
-    known, dumped = (before.known, before.dumped) if same else ((0, []), (0, b""))
+    known, dumped = (before.known, before.dumped) if same else ((0, []), (0, ()))
     return Node(seq, request, refs, before.root, None, known, before.sources, dumped, before.hashed)
 
 

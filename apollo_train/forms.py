@@ -190,6 +190,6 @@ def _joined(first: Turn, second: Turn) -> Turn:
     return Turn({**first.chat, "content": both}, (*first.sources, *second.sources))
 
 
-def _dumped(turns: list[Turn]) -> bytes:
+def _dumped(turns: list[Turn]) -> tuple[bytes, ...]:
     """Messages as JSON, with commas between them."""
-    return b",".join([turn.dumped for turn in turns])
+    return (b",".join([turn.dumped for turn in turns]),)

@@ -33,13 +33,13 @@ class StepSample:
     meta: dict[str, Any]
     root: int = 0
     """The request that began the context of this prompt."""
-    dump: Callable[[], bytes] | None = None
+    dump: Callable[[], tuple[bytes, ...]] | None = None
     """Makes the JSON of ``prompt`` at little cost, where there is a way."""
 
     @property
-    def dumped(self) -> bytes:
-        """The messages of the prompt as JSON, with commas between them."""
-        return self.dump() if self.dump else b",".join(map(dumps, self.prompt))
+    def dumped(self) -> tuple[bytes, ...]:
+        """The messages of the prompt as JSON in pieces, with commas between them."""
+        return self.dump() if self.dump else (b",".join(map(dumps, self.prompt)),)
 
     @property
     def suffix(self) -> str:

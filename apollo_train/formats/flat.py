@@ -24,7 +24,7 @@ class LastReply(StepRows):
         """The row of one step sample, in pieces."""
         tools = b'"tools":%b,' % dumps(sample.tools) if sample.tools else b""
         end = b',%b],%b%b"meta":%b}' % (dumps(sample.completion), tools, self.extra, dumps(sample.meta))
-        return b'{"messages":[', sample.dumped, end
+        return b'{"messages":[', *sample.dumped, end
 
 
 FLAT: Final = (

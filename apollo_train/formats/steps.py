@@ -22,9 +22,9 @@ class StepsFormat(StepRows):
     about: str = "prompt, completion, tools: one row per trained reply (TRL and most others)"
 
     def row(self, sample: StepSample) -> tuple[bytes, ...]:
-        """The row in pieces, the prompt in one that is JSON already: a prompt repeats all of the one before."""
+        """The row in pieces, the prompt in some that are JSON already: a prompt repeats all of the one before."""
         end = b'],"completion":[%b],"tools":%b,"meta":%b}'
-        return b'{"prompt":[', sample.dumped, end % (dumps(sample.completion), tools_text(sample), dumps(sample.meta))
+        return b'{"prompt":[', *sample.dumped, end % (dumps(sample.completion), tools_text(sample), dumps(sample.meta))
 
 
 def tools_text(sample: StepSample) -> bytes:

@@ -61,7 +61,7 @@ def _excluded(refused: Refused) -> Excluded:
 
 
 def _row(sample: StepSample, middle: bytes) -> bytes:
-    parts = (sample.dumped, middle, tools_text(sample), dumps(sample.meta))
+    parts = (b"".join(sample.dumped), middle, tools_text(sample), dumps(sample.meta))
     return b'{"prompt":[%b],%b,"tools":%b,"meta":%b}' % parts
 
 
