@@ -72,6 +72,7 @@ class ApolloApp(App[None], inherit_bindings=False):
         self.desk = Desk.of(feed, config or Config(path=Path()), labels or load_labels(), clock)
         self.crash = ""
         self.last_words = ""
+        self._leaving = False
         self._acts = asyncio.Lock()
         self._terminal = ThinScreen()
         self.link = Link(_terminal_fd(), self.desk.config.ui.slow_link)
@@ -241,17 +242,19 @@ class ApolloApp(App[None], inherit_bindings=False):
                     self.say(receipt, "done")
 
     def leave(self) -> None:
-        """Leave; sessions go on."""
-        self.run_worker(self._leave(), exclusive=True, group="leave")
+        """Leave; sessions go on. Said again while it leaves, it changes nothing."""
+        if not self._leaving:
+            self._leaving = True
+            self.run_worker(self._leave(), group="leave")
 
     async def _leave(self) -> None:
         state = self.desk.state
         live = sum(now.summary.state in ACTIVE for now in state.sessions.values())
         back = way_back(self.desk.feed.paths.log, log_paths().log)
         self.last_words = last_words(live, back, host=state.writable)
-        told = asyncio.gather(*telling.due(self.desk, self.desk.clock(), all_of_it=True))
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(told, LEAVE_S)
+            async with asyncio.timeout(LEAVE_S):
+                await asyncio.gather(*telling.due(self.desk, self.desk.clock(), all_of_it=True))
         self.exit()
 
     def action_how_to_leave(self) -> None:
@@ -261,6 +264,8 @@ class ApolloApp(App[None], inherit_bindings=False):
     async def on_event(self, event: events.Event) -> None:
         """Note when a key was last pressed: reading counts only near one. After a long time without, it is a return."""
         if isinstance(event, events.Key) and not event.is_forwarded:
+            if self._leaving:
+                return  # a screen opened now would never get its widgets
             now = self.desk.clock()
             self.desk.state.reading.key(now)
             self.desk.effort.key(now)

@@ -48,6 +48,8 @@ class LogWriter:
         self._callbacks: list[Callback] = []
         self._number = 0
         self._closed = False
+        self._at_rest = asyncio.Event()
+        self._at_rest.set()
         self.committed_at = clock()
         """When the newest commit was acknowledged (ms), for the host's status."""
         self._task = asyncio.create_task(self._run(), name=f"log writer of {path.name}")
@@ -92,6 +94,10 @@ class LogWriter:
         """All summaries after the newest commit, by session id."""
         return dict(self._committer.heads.summaries)
 
+    async def caught_up(self) -> None:
+        """Wait for the commit that is under way, if any: other processes may have read it before ``summary`` has it."""
+        await self._at_rest.wait()
+
     def next_number(self) -> int:
         """A number for a new session that no other session has, or was promised since the log was opened."""
         taken = max((summary.number for summary in self._committer.heads.summaries.values()), default=0)
@@ -132,12 +138,15 @@ class LogWriter:
     async def _run(self) -> None:
         try:
             while batch := await self._next_batch():
+                self._at_rest.clear()
                 events = await self._committer.store(batch)
+                self._at_rest.set()
                 if events:
                     self.committed_at = self._clock()
                     self._tell(events)
         finally:
             self._closed = True
+            self._at_rest.set()
             self._fail_waiting(LogClosed(f"the log {self.path} was closed: nothing was stored"))
             await self._committer.close()
 

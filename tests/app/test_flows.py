@@ -266,6 +266,18 @@ async def test_leaving_with_nothing_to_say_just_leaves(feed: FakeFeed) -> None:
         await until(pilot, lambda: app._exit)
 
 
+async def test_q_once_more_while_it_leaves_changes_nothing(feed: FakeFeed) -> None:
+    await two(feed)
+    async with running(feed) as (app, pilot):
+        feed.hold = asyncio.Event()
+        app.desk.effort.look(next(iter(app.desk.state.sessions)), app.desk.clock())
+        await pilot.press("q", "q", "q", "question_mark")
+        assert isinstance(app.screen, BoardScreen)
+        feed.hold.set()
+        await until(pilot, lambda: app._exit)
+    assert not app.crash
+
+
 async def test_help_shows_only_what_works_here_and_enter_does_it(feed: FakeFeed) -> None:
     await two(feed)
     async with running(feed) as (app, pilot):

@@ -9,6 +9,7 @@ import logmaking as make
 import pytest
 
 from sessions.log import events as ev
+from sessions.log.committer import WriteSet
 from sessions.log.errors import BadEvent, LogClosed, RepeatedRequest
 from sessions.log.heads import Heads
 from sessions.log.reader import LogReader
@@ -27,6 +28,38 @@ def note(text: str = "x", request: str | None = None, session: str = S) -> ev.Ne
 async def writer(tmp_path: Path):
     async with await LogWriter.open(tmp_path / "log.sqlite") as opened:
         yield opened
+
+
+async def test_what_a_reader_has_seen_is_in_the_summaries_once_the_writer_has_caught_up(
+    writer: LogWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await writer.append(make.created(), make.state("running"))
+    on_disk, go_on = asyncio.Event(), asyncio.Event()
+    store = writer._committer.store
+
+    async def slow(batch: list[WriteSet]) -> list[ev.Event]:
+        heads = writer._committer.heads
+        writer._committer.heads = heads.branch()
+        stored = await store(batch)
+        writer._committer.heads, newer = heads, writer._committer.heads
+        on_disk.set()
+        await go_on.wait()
+        writer._committer.heads = newer
+        return stored
+
+    monkeypatch.setattr(writer._committer, "store", slow)
+    pausing = asyncio.create_task(writer.append(make.state("paused")))
+    await on_disk.wait()
+    with LogReader(writer.path) as reader:
+        [seen] = reader.summaries()
+    caught_up = asyncio.create_task(writer.caught_up())
+    await asyncio.sleep(0)
+    assert (seen.state, caught_up.done()) == ("paused", False)
+    go_on.set()
+    await caught_up
+    now = writer.summary(S)
+    assert now is not None and now.state == "paused"
+    await pausing
 
 
 async def test_what_append_returns_is_what_a_reader_finds(writer: LogWriter) -> None:

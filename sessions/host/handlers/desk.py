@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from sessions.agent.cleaning import Cleaner
@@ -39,9 +40,15 @@ class Desk:
     clock: Callable[[], int] = now_ms
     _turns: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
-    def turn(self, session: str) -> asyncio.Lock:
-        """Held from check to commit, so that two requests about one session cannot both pass the same check."""
-        return self._turns[session]
+    @asynccontextmanager
+    async def turn(self, session: str) -> AsyncIterator[None]:
+        """Held from check to commit, so that two requests about one session cannot both pass the same check.
+
+        What the caller may have read in the log before it asked is in ``summary`` then.
+        """
+        async with self._turns[session]:
+            await self.writer.caught_up()
+            yield
 
     def summary(self, session: str) -> Summary:
         """The session as it is now. Raises RpcError if there is none."""
