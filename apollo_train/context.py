@@ -134,9 +134,7 @@ class Prompts:
             node.hashed = (head, 0, hashlib.sha256(head))
         _, done, state = node.hashed
         state = state.copy()
-        names = [ref.hash for ref in node.refs[done:]]
-        held = self.blobs(names)
-        more = b",".join([held[name] for name in names])
+        more = b",".join(self._sent([ref.hash for ref in node.refs[done:]]))
         state.update(b"," + more if done and more else more)
         node.hashed = (head, len(node.refs), state)
         whole = state.copy()
@@ -149,6 +147,14 @@ class Prompts:
         if len(prompt.turns) == first + len(prompt.refs):  # one turn per message, as nearly all providers have it
             return list(range(first, len(prompt.turns) + 1))
         return list(accumulate((len(self._turns_of(ref)) for ref in prompt.refs), initial=first))
+
+    def _sent(self, names: list[str]) -> list[bytes]:
+        """What these messages were sent as."""
+        try:
+            return [self._wire[name] for name in names]
+        except KeyError:
+            held = self.blobs(names)
+            return [held[name] for name in names]
 
     def blobs(self, hashes: Collection[str]) -> dict[str, bytes]:
         """Blobs by hash, from memory where they are there."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from apollo_train.masks import ReplyMask
 from apollo_train.samples import reply_of, target_text
@@ -13,8 +14,7 @@ BYTES_PER_TOKEN: Final = 4
 """The estimate where no server counted: rough, and said to be so wherever it is shown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(msgspec.Struct, frozen=True):
     """Tokens of a reply and of the prompt before it; ``exact`` if the server counted them."""
 
     reply: int

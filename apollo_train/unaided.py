@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
+import msgspec
 from msgspec import structs
 
 from apollo_train.context import Prompt, Turn
@@ -34,8 +35,7 @@ _TALK: Final = re.compile(r"\b(?:advice|advis(?:e|ed|es|or|er|ing)|annotator|sup
 """A reply that speaks of advice was made with it. Too many are left out rather than too few."""
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(msgspec.Struct, frozen=True):
     """One way to write a sample: which advice is left out, the suffix of its id, and its share of the weight."""
 
     dropped: frozenset[int] = frozenset()
@@ -43,8 +43,7 @@ class Variant:
     share: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Unaided:
+class Unaided(msgspec.Struct, frozen=True):
     """A prompt without some advice. ``problem`` is the reason why it cannot be used, or ""."""
 
     turns: list[Turn]
@@ -65,6 +64,7 @@ class Unaider:
             record = judged.advice.get(number)
             self._texts[number] = record.text if record else ""
             kinds[number] = record.kind if record else None
+        self._blocks: dict[int, frozenset[int]] = {}
         modes = {number: rules.mode(kind) for number, kind in kinds.items()}
         self._always = frozenset(number for number, mode in modes.items() if mode == "dropped")
         self._twins = frozenset(number for number, mode in modes.items() if mode == "both")
@@ -88,12 +88,18 @@ class Unaider:
         for turn in prompt.turns if self._judged.answers else ():
             found.update(-answer.question for answer in self._answered(turn))
         for seq in sources.intersection(self._judged.summaries):
-            block = self._judged.summaries[seq].advice
-            earlier = {number for at, turn in self._turns.items() if at < seq for number in turn.advice}
-            found.update(number for number in earlier if self._texts[number] and self._texts[number] in block)
-            answers = (answer for at, answer in self._judged.answers.items() if at < seq)
-            found.update(-answer.question for answer in answers if answer.text in block)
+            if seq not in self._blocks:
+                self._blocks[seq] = self._in_block(seq)
+            found |= self._blocks[seq]
         return frozenset(found)
+
+    def _in_block(self, seq: int) -> frozenset[int]:
+        """The advice that the block after the summary at ``seq`` holds."""
+        block = self._judged.summaries[seq].advice
+        earlier = {number for at, turn in self._turns.items() if at < seq for number in turn.advice}
+        found = {number for number in earlier if self._texts[number] and self._texts[number] in block}
+        answers = (answer for at, answer in self._judged.answers.items() if at < seq)
+        return frozenset(found.union(-answer.question for answer in answers if answer.text in block))
 
     def before(self, seq: int) -> frozenset[int]:
         """All advice that was given before the event at ``seq``."""

@@ -7,7 +7,6 @@ import sqlite3
 import threading
 import zlib
 from collections.abc import Collection, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -236,10 +235,15 @@ def _open(path: Path) -> sqlite3.Connection:
         raise LogReadFailed(f"the log {path} could not be opened: {error}") from error
 
 
+def _text(data: bytes) -> str:
+    """A column of text, whatever its bytes are; SQLite asks for each one."""
+    return data.decode("utf-8", "replace")
+
+
 def _connect(path: Path, query: str) -> sqlite3.Connection:
     connection = sqlite3.connect(schema.file_uri(path, query), uri=True, isolation_level=None, check_same_thread=False)
     try:
-        connection.text_factory = partial(str, encoding="utf-8", errors="replace")
+        connection.text_factory = _text
         connection.execute(f"PRAGMA busy_timeout = {schema.BUSY_MS}")
         connection.execute("PRAGMA query_only = ON")
         version = schema.check_version(connection, path)
