@@ -22,6 +22,7 @@ from apollo_tui.exporting import ExportJob, default_path
 from apollo_tui.screens.base import ApolloScreen
 from sessions.errors import ApolloError
 from sessions.log.states import ENDED
+from sessions.plain import many
 from widgets.document import Document
 from widgets.menu import Menu, MenuRow
 from widgets.picker import ChoiceList
@@ -89,7 +90,11 @@ class ExportScreen(ApolloScreen):
         rows = []
         for session in state.order():
             s = state.sessions[session].summary
-            note = f"exported {Path(s.last_export).name}" if s.last_export else f"{s.step} steps, {s.flags} flags"
+            note = (
+                f"exported {Path(s.last_export).name}"
+                if s.last_export
+                else f"{many(s.step, 'step')}, {many(s.flags, 'flag')}"
+            )
             rows.append(Choice(session, f"{s.number} {s.title}", note=note))
         listing = self.query_one("#export-sessions", ChoiceList)
         listing.update(rows)

@@ -10,9 +10,9 @@ from msgspec import Meta
 from sessions.jobs.manager import JobError
 from sessions.jobs.output import last_line, last_lines, last_state
 from sessions.log.events import Body
+from sessions.plain import many
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
 from sessions.tools.reports import ended, job_of, outcome, state
-from sessions.tools.words import plural
 
 SINCE_BYTES: Final = 1024 * 1024
 
@@ -103,7 +103,7 @@ class JobKill:
         if end is None:
             raise ToolFailure(f"job {job.number} does not die", environment=True, data=data)
         if before is not None:
-            also = f" Its {plural(before.left, 'process', 'processes')} left over are ended too." if before.left else ""
+            also = f" Its {many(before.left, 'process', 'processes')} left over are ended too." if before.left else ""
             return ToolResult(f"Job {job.number} had ended already: {ended(before)}.{also}", data=data)
         events: tuple[Body, ...] = (end.event(job.number),) if context.jobs.settle(job.number) else ()
         last = last_line(context.jobs.tail(job, 4096).text)

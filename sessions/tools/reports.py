@@ -11,8 +11,9 @@ from sessions.jobs.job import Job, JobEnd
 from sessions.jobs.manager import JobManager
 from sessions.log.events import Outcome
 from sessions.log.text import MAX_TEXT_BYTES, Blob
+from sessions.plain import many
 from sessions.tools.base import ToolContext, ToolFailure
-from sessions.tools.words import duration, plural
+from sessions.tools.words import duration
 
 MAX_OUTPUT: Final = MAX_TEXT_BYTES - 65_536
 """Bytes of a job's output that go into its observation; of more, head and tail do. All fits the log's own cap."""
@@ -86,7 +87,7 @@ def leftovers(job: Job, end: JobEnd) -> str:
     """What to say of processes that outlive their command, "" if there are none."""
     if not end.left:
         return ""
-    what = plural(end.left, "process", "processes")
+    what = many(end.left, "process", "processes")
     return f"{what} that it started still run as part of job {job.number}; `job_kill` ends them"
 
 

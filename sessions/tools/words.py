@@ -14,8 +14,3 @@ def duration(ms: float) -> str:
     if minutes < 120:
         return f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60} min"
-
-
-def plural(count: int, noun: str, nouns: str = "") -> str:
-    """``1 process``, ``2 processes``."""
-    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
