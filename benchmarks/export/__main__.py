@@ -1,7 +1,7 @@
 """Exports of a large generated log against a control: reading the same rows and dumping them with orjson.
 
 ``python -m benchmarks.export --events 1000000``. Times are CPU seconds, and by the clock; ratios above 1 are
-faster than the control. Needs orjson, which the product does not (benchmarks/README.md).
+faster than the control. Needs orjson, which the product does not (benchmarks/export/README.md).
 """
 
 from __future__ import annotations
