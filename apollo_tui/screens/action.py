@@ -74,15 +74,15 @@ class ActionScreen(Verbs):
         self.run_worker(self._read(keep_place=keep_place), group="load", exclusive=True)
 
     async def _read(self, *, keep_place: bool) -> None:
-        seq = self._seq
+        session, seq = asked = (self._session, self._seq)
         labels = self.desk.labels
 
         def ask(reader: LogReader) -> tuple[Whole, list[Line]] | None:
-            whole = read_whole(reader, self._session, seq)
+            whole = read_whole(reader, session, seq)
             return (whole, lines_of_whole(whole, labels)) if whole is not None else None
 
         found = await self.desk.feed.work(ask)
-        if found is None or seq != self._seq:
+        if found is None or asked != (self._session, self._seq):
             return
         whole, lines = found
         if whole.anchor.kind in ev.ANCHORS:

@@ -39,6 +39,8 @@ class ReviewScreen(ActionScreen):
         self._bar = Static("", id="review-bar", markup=False)
         self._complete = False
         """Whether all sessions were read once."""
+        self._changed: set[str] = set()
+        """Sessions that grew since they were read."""
 
     def compose_body(self) -> Iterable[Widget]:
         """Why the item is here, then the item, then the composer."""
@@ -101,16 +103,20 @@ class ReviewScreen(ActionScreen):
             self._renew()
         self._complete = True
         self._renew()
+        await self._follow()
 
     def changed(self, change: Change) -> None:
         """What was judged leaves the queue; what happened joins it."""
         super().changed(change)
-        if self._complete and change.sessions:
-            self.run_worker(self._follow(sorted(change.sessions)), group="follow", exclusive=not change.events)
+        self._changed |= change.sessions
+        if self._complete and self._changed:
+            self.run_worker(self._follow(), group="follow")
 
-    async def _follow(self, sessions: list[str]) -> None:
-        await self.desk.feed.work(partial(self.desk.reviewing.read, sessions=sessions))
-        self._renew()
+    async def _follow(self) -> None:
+        if sessions := sorted(self._changed):
+            self._changed.clear()
+            await self.desk.feed.work(partial(self.desk.reviewing.read, sessions=sessions))
+            self._renew()
 
     def _renew(self) -> None:
         """Look at the queue anew; the item on screen stays while it is in it."""
@@ -129,6 +135,7 @@ class ReviewScreen(ActionScreen):
         self._item = item
         if item is None:
             self._entry = None
+            self._session, self._seq = "", 0
             self.document.set_text("nothing to review" if self._complete else "reading …", "dim")
             self._bar.update("")
             return

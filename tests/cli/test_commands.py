@@ -72,7 +72,7 @@ def test_what_prints_data_prints_objects_with_the_id_first(cli: Cli) -> None:
         *json_of(cli("doctor", "--json")),
         *json_of(cli("digest", "--json")),
         *json_of(cli("effort", "--json"))["sessions"],
-        *(json.loads(line) for line in cli("log", "1", "--json").out.splitlines()),
+        *(json.loads(line) for line in cli("log", "2", "--json").out.splitlines()),
         json_of(cli("advise", session[:20], "let it run", "--json")),
         json_of(cli("limit", session, "steps", "+5", "--json")),
         json_of(cli("note", "1", "mine", "--json")),
@@ -164,10 +164,10 @@ def test_a_session_is_found_by_the_end_of_its_id_which_ls_shows(cli: Cli) -> Non
 
 
 def test_the_newest_events_are_printed_in_their_order(cli: Cli) -> None:
-    every = [json.loads(line)["seq"] for line in cli("log", "1", "--json").out.splitlines()]
-    last = [json.loads(line)["seq"] for line in cli("log", "1", "--last", "2", "--json").out.splitlines()]
+    every = [json.loads(line)["seq"] for line in cli("log", "2", "--json").out.splitlines()]
+    last = [json.loads(line)["seq"] for line in cli("log", "2", "--last", "2", "--json").out.splitlines()]
     assert last == every[-2:] and len(last) == 2
-    created = cli("log", "1", "--last", "5", "--kind", "session.created").out.splitlines()
+    created = cli("log", "2", "--last", "5", "--kind", "session.created").out.splitlines()
     assert len(created) == 1
 
 
