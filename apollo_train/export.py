@@ -23,10 +23,10 @@ from apollo_train.making import Made, Making, counts_before, made_here
 from apollo_train.masks import masks_of
 from apollo_train.message_page import message_page
 from apollo_train.policy import FilterPolicy
+from apollo_train.reporting import ExportReport, Plan, Progress, Teller, manifest_of, nothing_left, version
 from apollo_train.rows import Copies, Weigher, task_of
 from apollo_train.samples import Source
 from apollo_train.select import LeftOut, names_of, select
-from apollo_train.telling import ExportReport, Plan, Progress, Teller, manifest_of, nothing_left, version
 from apollo_train.templates.target import Renderer
 from apollo_train.token_check import NOT_CHECKED, check_tokens
 from apollo_train.workers import Workers, workers_for

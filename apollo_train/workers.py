@@ -22,8 +22,8 @@ from typing import IO, Any, Final
 from apollo_train.errors import TrainError
 from apollo_train.formats.base import Line
 from apollo_train.making import Made, Making, make
+from apollo_train.reporting import TELL_EVERY, weight_of
 from apollo_train.samples import Excluded
-from apollo_train.telling import TELL_EVERY, weight_of
 from apollo_train.writing import CHUNK, Data, NewFile
 from sessions.log.reader import LogReader
 

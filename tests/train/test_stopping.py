@@ -46,7 +46,7 @@ async def test_an_export_that_was_stopped_goes_on_and_gives_the_same_bytes(
     writer: LogWriter, reader: LogReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, count: int
 ) -> None:
     await many(writer)
-    monkeypatch.setattr("apollo_train.telling.TELL_EVERY", 1)
+    monkeypatch.setattr("apollo_train.reporting.TELL_EVERY", 1)
     whole = files(run_export(reader, None, DEFAULT, name, tmp_path / "whole.jsonl"))
     out = tmp_path / "out.jsonl"
     with pytest.raises(Stop):
@@ -62,7 +62,7 @@ async def test_what_was_done_is_not_done_again(
     writer: LogWriter, reader: LogReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await many(writer)
-    monkeypatch.setattr("apollo_train.telling.TELL_EVERY", 1)
+    monkeypatch.setattr("apollo_train.reporting.TELL_EVERY", 1)
     out = tmp_path / "out.jsonl"
     with pytest.raises(Stop):
         run_export(reader, None, DEFAULT, "steps", out, progress=stop_at(12))
@@ -75,7 +75,7 @@ async def test_a_damaged_or_other_beginning_is_not_gone_on_with(
     writer: LogWriter, reader: LogReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await many(writer)
-    monkeypatch.setattr("apollo_train.telling.TELL_EVERY", 1)
+    monkeypatch.setattr("apollo_train.reporting.TELL_EVERY", 1)
     whole = files(run_export(reader, None, DEFAULT, "steps", tmp_path / "whole.jsonl"))
     out, part = tmp_path / "out.jsonl", tmp_path / ".out.jsonl.part"
     for spoil in (lambda data: data[:10], lambda data: b"x" + data[1:], lambda data: data + b"more"):
@@ -93,7 +93,7 @@ async def test_a_killed_export_goes_on_too(writer: LogWriter, reader: LogReader,
     await many(writer)
     whole = files(run_export(reader, None, DEFAULT, "steps", tmp_path / "whole.jsonl"))
     code = (
-        "import sys,time; from pathlib import Path; import apollo_train.telling as t; t.TELL_EVERY = 1\n"
+        "import sys,time; from pathlib import Path; import apollo_train.reporting as t; t.TELL_EVERY = 1\n"
         "from apollo_train.export import run_export; from apollo_train.policy import PRESETS\n"
         "from sessions.log.reader import LogReader\n"
         "def tell(done, total):\n    print(done, flush=True)\n    time.sleep(60 if done > 8 else 0)\n"
