@@ -1,0 +1,44 @@
+"""What the page about the architecture names is there."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+INTERFACES = re.findall(r"^\| `([\w.]+)` \| (.*) \|$", PAGE, re.M)
+ROOMS = re.findall(r"^\| (`\w+/.*?) \| .* \| (.*) \|$", PAGE, re.M)
+
+
+@pytest.mark.parametrize(("name", "said"), INTERFACES)
+def test_an_interface_has_what_the_page_says_of_it(name: str, said: str) -> None:
+    module, _, attribute = name.rpartition(".")
+    found = getattr(importlib.import_module(module), attribute)
+    for member in re.findall(r"`(\w+)`", said):
+        assert hasattr(found, member), f"{name} has no {member}"
+
+
+@pytest.mark.parametrize(("folders", "first"), ROOMS)
+def test_a_room_has_the_modules_to_begin_with(folders: str, first: str) -> None:
+    rooms = [ROOT / folder for folder in re.findall(r"`([\w/]+/)`", folders)]
+    assert all(room.is_dir() for room in rooms)
+    for name in re.findall(r"`([\w/]+)`", first):
+        assert any((room / f"{name}.py").is_file() or (room / name).is_dir() for room in rooms), name
+
+
+def test_the_page_has_rooms_and_interfaces() -> None:
+    assert len(ROOMS) >= 10 and len(INTERFACES) >= 10
+
+
+def test_every_module_has_its_line_and_the_page_of_modules_is_today_s() -> None:
+    spec = importlib.util.spec_from_file_location("modules", ROOT / "scripts" / "modules.py")
+    assert spec is not None and spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    assert script.PAGE.read_text("utf-8") == script.page(), "run: python scripts/modules.py"
+    assert "|  |" not in script.page()
