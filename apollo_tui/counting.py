@@ -20,6 +20,8 @@ SHARE: Final = 0.1
 """The share of the time that reading takes: what is looked at and typed comes first."""
 REST_S: Final = 1.0
 """Longest pause after one page, and least time between two counts."""
+LONG_EVENTS: Final = 4_000
+"""A session with more events is counted once the queue was opened: until then the number is said to be a part."""
 RETRY_S: Final = 30.0
 """Until a log that could not be read is tried again."""
 
@@ -39,6 +41,10 @@ class Counting:
     def note(self, events: Iterable[Event]) -> None:
         """What happened may have changed the number."""
         self._add(dict.fromkeys(event.session for event in events if event.kind in KINDS))
+
+    def everything(self) -> None:
+        """The queue was read: long sessions cost nothing more to count."""
+        self._add(list(self._state.sessions))
 
     async def run(self, say: Callable[[], None], *, rest: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Count all sessions, the newest first, then again whatever changes; does not return."""
@@ -65,7 +71,7 @@ class Counting:
 
     async def _count(self, session: str, rest: Callable[[float], Awaitable[None]]) -> None:
         known = self._state.sessions.get(session)
-        if known is None:
+        if known is None or (known.summary.last_seq > LONG_EVENTS and not self._reviewing.open):
             return
         count = None
         while count is None:

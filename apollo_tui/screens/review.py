@@ -103,6 +103,7 @@ class ReviewScreen(ActionScreen):
             self._renew()
         self._complete = True
         self._renew()
+        self.desk.counting.everything()
         await self._follow()
 
     def changed(self, change: Change) -> None:

@@ -89,3 +89,19 @@ async def test_long_sessions_are_read_a_page_at_a_time_with_rests_between_and_en
         finally:
             task.cancel()
         assert all(0 < seconds <= counting.REST_S for seconds in rests)
+
+
+async def test_a_long_session_is_counted_when_the_queue_has_read_it_and_until_then_the_number_is_a_part(
+    feed: FakeFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await three_steps(feed, "short")
+    long = await three_steps(feed, "long")
+    await feed.step(long, 4, ("run", {"command": "ls"}, "a"))
+    monkeypatch.setattr(counting, "LONG_EVENTS", len(feed.reader.events(long)) - 1)
+    async with running(feed) as (app, pilot):
+        await until(pilot, lambda: "to review 3+" in screen_text(app))
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(app.screen, ReviewScreen) and app.screen._complete)
+        await pilot.press("escape")
+        await until(pilot, lambda: "to review 7" in screen_text(app))
+        assert not app.desk.state.counting
