@@ -6,10 +6,11 @@ import argparse
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 import click
+from msgspec.structs import replace
 
 from benchmarks.attention.made import DRIFTS, Made
 from sessions.attention.settings import Thresholds
