@@ -75,7 +75,7 @@ def evaluate(
         _check_limits(limits)
         plan = Plan(find_tasks(tasks), find_contenders(models, base_urls), repeat, limits)
         check_reachable(plan.contenders)
-        with _alone(output), _terminated():
+        with _alone(output):
             where = log_paths(log or output / "apollo.sqlite").log
             for task in plan.tasks:
                 if not task.scored:
@@ -96,9 +96,10 @@ def _play(plan: Plan, product: Product, parallel: int, timeout: float, retry: bo
         plan, product, lambda _, result: click.echo(plain_line(result_line(result))), parallel=parallel, timeout=timeout
     )
     try:
-        product.start_host()
-        with LogReader(product.log) as reader:
-            playing.run(reader, retry=retry)
+        with _terminated():
+            product.start_host()
+            with LogReader(product.log) as reader:
+                playing.run(reader, retry=retry)
     except BaseException as problem:
         if isinstance(problem, KeyboardInterrupt):
             click.echo("stopping; its sessions are held, and the same command goes on from here", err=True)
