@@ -75,6 +75,8 @@ class Boundary:
             await first_of(rung.wait(), scope.services.sleep(seconds))
             if scope.summary.pending:
                 return True
+        # A person may be taking it back or changing it in this very moment, and is told so: their word comes first.
+        await scope.services.writer.caught_up()
         numbers = [advice.advice for advice in deliver.ready(scope.summary, scope.now())]
         if not numbers:
             return False

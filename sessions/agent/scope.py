@@ -178,6 +178,7 @@ class Scope:
             end = await jobs.wait(job, 1.0) if job else None
             if jobs.settle(open_job.job):
                 ended.append(end.event(open_job.job) if end else ev.JobEnded(job=open_job.job, how="lost"))
+        await self.services.writer.caught_up()
         if state != "finished" or not self.executes or not self.summary.open_advice:
             ended.append(ev.StateChanged(state=state, reason=reason))
         if ended:

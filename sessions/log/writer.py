@@ -48,6 +48,7 @@ class LogWriter:
         self._callbacks: list[Callback] = []
         self._number = 0
         self._closed = False
+        self._under_way = 0
         self._at_rest = asyncio.Event()
         self._at_rest.set()
         self.committed_at = clock()
@@ -95,8 +96,13 @@ class LogWriter:
         return dict(self._committer.heads.summaries)
 
     async def caught_up(self) -> None:
-        """Wait for the commit that is under way, if any: other processes may have read it before ``summary`` has it."""
-        await self._at_rest.wait()
+        """Wait until all that was appended so far is stored or refused.
+
+        What ``summary`` says then holds until the caller next waits for something: who checks it and appends at once
+        cannot be overtaken, neither by a write set in the queue nor by one that other processes have read already.
+        """
+        while self._under_way:
+            await self._at_rest.wait()
 
     def next_number(self) -> int:
         """A number for a new session that no other session has, or was promised since the log was opened."""
@@ -126,6 +132,8 @@ class LogWriter:
         # A cancelled caller never fetches the exception; looking at it here keeps the loop from complaining.
         answer.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._queue.put_nowait(WriteSet(events, tuple(blobs), answer))
+        self._under_way += 1
+        self._at_rest.clear()
         return await asyncio.shield(answer)
 
     async def close(self) -> None:
@@ -138,14 +146,16 @@ class LogWriter:
     async def _run(self) -> None:
         try:
             while batch := await self._next_batch():
-                self._at_rest.clear()
                 events = await self._committer.store(batch)
-                self._at_rest.set()
+                self._under_way -= len(batch)
+                if not self._under_way:
+                    self._at_rest.set()
                 if events:
                     self.committed_at = self._clock()
                     self._tell(events)
         finally:
             self._closed = True
+            self._under_way = 0
             self._at_rest.set()
             self._fail_waiting(LogClosed(f"the log {self.path} was closed: nothing was stored"))
             await self._committer.close()

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from agent_bench import Bench, assert_prompts_are_folds, assert_prompts_grow, assert_rebuilds
 from scripted_adapter import ScriptedAdapter, Turn, call
 
+from sessions.agent.boundary import Boundary
 from sessions.agent.deliver import about_text
+from sessions.agent.scope import Scope
 from sessions.jobs.manager import JobManager
 from sessions.log import events as ev
 
@@ -115,6 +118,32 @@ async def test_held_advice_that_is_withdrawn_lets_the_session_finish(bench: Benc
     bench.runners[-1].advice_changed()
     await bench.state(session, "finished")
     assert bench.summary(session).step == 1
+
+
+async def test_advice_whose_withdrawal_is_being_stored_is_not_delivered(bench: Bench) -> None:
+    bench.adapter = ScriptedAdapter([])
+    session = await bench.create(start=False)
+    await bench.advise(session, "Wait.")
+    await bench.writer.append(ev.NewEvent(session, ev.StateChanged(state="running")))
+    scope = Scope(session, bench.services())
+    withdrawn = ev.NewEvent(session, ev.AdviceWithdrawn(advice=1, to_draft=True))
+    withdrawing = asyncio.create_task(bench.writer.append(withdrawn))
+    await asyncio.sleep(0)
+    assert await Boundary(scope).decide(scope.position()) == "request"
+    await withdrawing
+    assert not bench.bodies(session, ev.AdviceDelivered)
+
+
+async def test_advice_that_is_being_stored_keeps_a_session_from_finishing(bench: Bench) -> None:
+    bench.adapter = ScriptedAdapter([])
+    session = await bench.create(start=False)
+    await bench.writer.append(ev.NewEvent(session, ev.StateChanged(state="running")))
+    scope = Scope(session, bench.services())
+    advising = asyncio.create_task(bench.advise(session, "One more thing."))
+    await asyncio.sleep(0)
+    await scope.end("finished", "agent")
+    await advising
+    assert bench.summary(session).state == "running"
 
 
 async def test_advice_wakes_a_sleeping_agent_and_the_log_says_so(bench: Bench) -> None:

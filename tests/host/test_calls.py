@@ -9,7 +9,8 @@ from hosting import ACTOR, new_session, running_host, until
 from sessions.host import protocol
 from sessions.host.client import ConnectionLost, HostClient, RequestRefused
 from sessions.log import events as ev
-from sessions.log.parts import Usage
+from sessions.log.parts import TextPart, Usage
+from sessions.log.reader import LogReader
 from sessions.remedy import in_shell
 from sessions.ulid import new_ulid
 
@@ -138,6 +139,29 @@ async def test_advice_to_an_ended_session_offers_to_reopen_it_and_does_so_when_a
         assert [remedy.way for remedy in refused.value.remedies] == ["reopen", "advise_reopening"]
         await client.call(protocol.QueueAdvice(request="r3", session=made.session, text="one more try", reopen=True))
         await until("running again", lambda: host.state(made.session) == "running")
+
+
+async def test_advice_about_an_action_is_refused_if_the_session_ends_while_the_action_is_looked_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_host(tmp_path) as host:
+        client = await host.client()
+        made = await client.call(new_session("r1"))
+        await until("running", lambda: host.state(made.session) == "running")
+        reply = ev.ModelReplied(request=1, parts=(TextPart("Well."),), finish="stop")
+        request = ev.ModelRequested(adapter="demo", adapter_version=1, envelope={}, sha256="")
+        await host.append(ev.NewEvent(made.session, request, step=1), ev.NewEvent(made.session, reply, step=1))
+        loop = asyncio.get_running_loop()
+
+        def slowly(reader: LogReader, session: str, target: ev.Target) -> str:
+            ended = host.append(ev.NewEvent(session, ev.StateChanged(state="finished")))
+            asyncio.run_coroutine_threadsafe(ended, loop).result(10)
+            return "About step 1:"
+
+        monkeypatch.setattr("sessions.host.handlers.advice.about_text", slowly)
+        advice = protocol.QueueAdvice(request="r2", session=made.session, text="think", about=ev.Target(1))
+        with pytest.raises(RequestRefused, match="is finished"):
+            await client.call(advice)
 
 
 async def test_advice_to_a_session_at_its_limit_says_which_and_how_to_raise_it(tmp_path: Path) -> None:

@@ -30,6 +30,25 @@ async def writer(tmp_path: Path):
         yield opened
 
 
+async def test_what_was_asked_for_before_is_in_the_summaries_once_the_writer_has_caught_up(writer: LogWriter) -> None:
+    await writer.append(make.created(), make.state("running"))
+    pausing = asyncio.create_task(writer.append(make.state("paused")))
+    await asyncio.sleep(0)
+    await writer.caught_up()
+    now = writer.summary(S)
+    assert now is not None
+    assert now.state == "paused"
+    await pausing
+
+
+async def test_a_writer_that_closes_keeps_nobody_waiting_for_it_to_catch_up(writer: LogWriter) -> None:
+    await writer.append(make.created())
+    appending = asyncio.create_task(writer.append(make.state("running")))
+    await asyncio.sleep(0)
+    waiting = asyncio.create_task(writer.caught_up())
+    await asyncio.wait_for(asyncio.gather(writer.close(), waiting, appending), 10)
+
+
 async def test_what_a_reader_has_seen_is_in_the_summaries_once_the_writer_has_caught_up(
     writer: LogWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,14 +23,12 @@ async def queue(desk: Desk, call: QueueAdvice, actor: str) -> Done:
     """Queue advice for the next boundary."""
     only_people(actor, "advise")
     text = text_of(call.text, "the advice")
+    # Looked up first: between the checks and the commit nothing is waited for, so that what they find still holds.
+    what = await _about(desk, call)
     async with desk.turn(call.session):
         s = desk.summary(call.session)
         desk.check_runs_here(s)
         reopens = _check_open(s, call.reopen)
-        what = ""
-        if call.about is not None:
-            await check_target(desk, s, call.about)
-            what = await asyncio.to_thread(about_text, desk.reader, s.session, call.about)
         hold = 0 if call.now else min(max(0, call.hold_ms), MAX_HOLD_MS)
         queued = ev.AdviceQueued(
             advice=s.advice + 1,
@@ -93,6 +91,14 @@ async def answer(desk: Desk, call: Answer, actor: str) -> Done:
         committed = await desk.commit(s.session, actor, call.request, body)
     desk.fleet.runner(s.session).start()
     return committed
+
+
+async def _about(desk: Desk, call: QueueAdvice) -> str:
+    """What the model is told that the advice is about. Raises RpcError if there is no such thing."""
+    if call.about is None:
+        return ""
+    await check_target(desk, desk.summary(call.session), call.about)
+    return await asyncio.to_thread(about_text, desk.reader, call.session, call.about)
 
 
 def _check_open(s: Summary, reopen: bool) -> bool:

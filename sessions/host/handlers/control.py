@@ -34,13 +34,14 @@ class Plan:
 async def control(desk: Desk, call: Control, actor: str) -> Done:
     """Check, commit, then tell the session's runner."""
     only_people(actor, f"{call.verb} a session")
+    # Looked up first: between the checks and the commit nothing is waited for, so that what they find still holds.
+    variable = await asyncio.to_thread(key_variable, desk.reader, call.session) if call.key is not None else None
     async with desk.turn(call.session):
         summary = desk.summary(call.session)
         if call.verb in GOES and summary.state != "archived":
             desk.check_runs_here(summary)
         plan = PLANS[call.verb](summary)
-        if call.key is not None:
-            desk.keys.remember(call.session, call.key, await asyncio.to_thread(key_variable, desk.reader, call.session))
+        desk.keys.remember(call.session, call.key, variable)
         body = ControlRequested(verb=call.verb)
         bodies = (body, *plan.more)
         answer = await desk.commit(call.session, actor, call.request, *bodies, note=plan.note, remedies=plan.remedies)
