@@ -3,7 +3,8 @@
 In the trainers' environment, ``python tests/conformance/cases.py FOLDER`` writes for each of four templates a
 tokenizer, our files in every format as ``--template`` writes them (also where the exporter knows better and refuses),
 and ``expected.json``. One session has a flagged reply in its middle, whose loss must not come back; in the other one
-an advisor speaks between two steps, where templates that drop earlier reasoning go wrong.
+an advisor speaks between two steps, where templates that drop earlier reasoning go wrong. Judged replies, for DPO and
+KTO, have a log of their own (``judged.py``).
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from pathlib import Path
 from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+sys.path.insert(0, str(Path(__file__).parent))
 
+import judged
 import trainlog
 from tiny_models import TEMPLATES, renderer, tiny_llama, tokenizer
 from trainlog import OTHER, Teller, new_log
@@ -124,8 +127,9 @@ def write(folder: Path) -> None:
             for form, made in FORMATS.items():
                 if made.unit in ("step", "segment"):
                     export(reader, case, form)
+        expected: dict[str, list[dict[str, Any]]] = judged.write(case, POLICY)
         rows = {key: [json.loads(x) for x in (case / f"{key}.tokens.jsonl").open()] for key, *_ in PACKINGS}
-        expected = {
+        expected |= {
             key: [
                 {"ids": row["input_ids"], "trained": [n for n, x in enumerate(row["labels"]) if x != -100]}
                 for row in found

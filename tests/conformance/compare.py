@@ -30,14 +30,33 @@ def verdict(case: Path, packing: str, theirs: Iterable[Labelled], decode: Callab
     """``equal``, or in words what is trained too much and too little."""
     wanted = expected(case, packing)
     found = [(list(ids), [at for at, label in enumerate(labels) if label != -100]) for ids, labels in theirs]
-    if len(found) != len(wanted):
-        return f"has {len(found)} rows of {len(wanted)}"
     problems: dict[str, list[str]] = {}
-    for want, (ids, trained) in zip(wanted, found, strict=True):
+    if len(found) != len(wanted):
+        problems["has"] = [f"{len(found)} rows of {len(wanted)}"]
+    for want, (ids, trained) in _matched(wanted, found):
         for kind, texts in _problems(want, ids, trained, decode):
             problems.setdefault(kind, []).extend(texts)
     unique = {kind: list(dict.fromkeys(texts)) for kind, texts in problems.items()}
     return "; ".join(f"{kind} {', '.join(texts[:MOST])}" for kind, texts in unique.items()) or "equal"
+
+
+def _matched(
+    wanted: list[dict[str, Any]], found: list[tuple[list[int], list[int]]]
+) -> Iterator[tuple[dict[str, Any], tuple[list[int], list[int]]]]:
+    """Each row with the one that it should be: the next one, or where some are missing the one most like it."""
+    left = list(wanted)
+    for row in found:
+        if not left:
+            return
+        best = (
+            0 if len(found) == len(wanted) else max(range(len(left)), key=lambda at: _shared(left[at]["ids"], row[0]))
+        )
+        yield left.pop(best), row
+
+
+def _shared(one: list[int], other: list[int]) -> int:
+    """How long both begin with the same ids."""
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def _problems(
@@ -85,7 +104,9 @@ def ours(case: Path, form: str) -> Path:
 def left_out(case: Path, form: str) -> str:
     """Why our own exporter left out replies that it was to train, in brackets; "" if it left out none."""
     twin = case / f"{form}.jsonl.excluded.jsonl"
-    reasons = {row["reason"] for row in rows(twin)} - {"flagged", "no_think_form"} if twin.exists() else set()
+    reasons = (
+        {row["reason"] for row in rows(twin)} - {"flagged", "no_think_form", "no_redo"} if twin.exists() else set()
+    )
     return f" ({', '.join(sorted(reasons))})" if reasons else ""
 
 
