@@ -60,8 +60,12 @@ class Prompt:
     tools: list[dict[str, Any]]
     root: int
     """The request that began this context: all requests up to the next summary share it."""
-    sources: frozenset[int]
-    """All events that it was made from."""
+    node: Node
+
+    @property
+    def sources(self) -> frozenset[int]:
+        """All events that it was made from; found when somebody asks, because few sessions have advice."""
+        return self.node.all_sources()
 
 
 @dataclass(slots=True)
@@ -81,6 +85,14 @@ class Node:
     """So many turns as JSON in pieces, with commas between them, from the parent."""
     hashed: tuple[bytes, int, Any] | None = None
     """What was hashed so far: the beginning of the body, how many refs, and the state of the hash."""
+
+    def all_sources(self) -> frozenset[int]:
+        """All events that the messages were made from."""
+        done, sources = self.sources
+        if done < len(self.refs):
+            sources = sources.union(*[ref.sources for ref in self.refs[done:]])
+            self.sources = (len(self.refs), sources)
+        return sources
 
 
 class Prompts:
@@ -107,11 +119,7 @@ class Prompts:
                 node.turns += self._turns_of(ref)
             # The parent's turns are copied, not shared: a list never grows under a prompt that has it.
             node.known = (len(node.refs), node.turns)
-        done, sources = node.sources
-        if done < len(node.refs):
-            sources = sources.union(*[ref.sources for ref in node.refs[done:]])
-            node.sources = (len(node.refs), sources)
-        return Prompt(node.request, request, node.refs, node.turns, self._tools_of(node.request), node.root, sources)
+        return Prompt(node.request, request, node.refs, node.turns, self._tools_of(node.request), node.root, node)
 
     def dumped(self, prompt: Prompt) -> tuple[bytes, ...]:
         """The turns of the prompt as JSON, with commas between them: the pieces of its parent and what came after."""

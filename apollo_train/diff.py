@@ -122,7 +122,7 @@ def diff_exports(a: Path, b: Path, *, shown: int = SHOWN) -> Difference:
     one, two = _open(a), _open(b)
     first, second = one.manifest, two.manifest
     found = Difference(
-        first["sha256"]["data"] == second["sha256"]["data"],
+        first["blake3"]["data"] == second["blake3"]["data"],
         (first["position"], second["position"]),
         (str(first["format"]["name"]), str(second["format"]["name"])),
         _changed(_flat(first["policy"] or {}), _flat(second["policy"] or {})),
@@ -262,7 +262,7 @@ def _open(path: Path) -> _Side:
                 raise NoExport(f"{file} is missing: an export is its rows, their twin and their manifest")
     except (OSError, msgspec.MsgspecError) as problem:
         raise NoExport(f"{path} is no export: its manifest {manifest.name} cannot be read") from problem
-    if found.get("apollo") != "export" or not {"sha256", "position", "format", "policy"} <= found.keys():
+    if found.get("apollo") != "export" or not {"blake3", "position", "format", "policy"} <= found.keys():
         raise NoExport(f"{manifest} is no manifest of an export")
     return _Side(data, twin, found)
 

@@ -164,8 +164,8 @@ class Export:
                 self._write(data, twin, journal, marks)
                 if not (report.counts.rows if not self.ruled else report.counts.trained):
                     raise NothingToExport(nothing_left(report.per_session, report.counts, self.made.name))
-                report.sha256 = data.sha256
-                hashes = {"data": data.sha256, "excluded": twin.sha256}
+                report.checksum = data.checksum
+                hashes = {"data": data.checksum, "excluded": twin.checksum}
                 told = manifest_of(report, self.policy, self.made, hashes, self._checked())
                 manifest.line(msgspec.json.format(canonical_json(told), indent=1))
                 for page in pages:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import pairwise
 from typing import Final
 
@@ -83,13 +82,12 @@ class Form:
         if self == PLAIN:
             return sample
         pairs = self._pairs([(self._remembered(chat, said), None) for chat in sample.prompt])
-        turns = [turn for turn, _ in pairs]
         return replace(
             sample,
-            prompt=[turn.chat for turn in turns],
+            turns=[turn for turn, _ in pairs],
             completion=self.chat(sample.completion),
             tools=sample.tools if self.tools else [],
-            dump=partial(_dumped, turns),
+            dump=None,
         )
 
     def segments(self, found: Iterable[Segment | Excluded], source: Source) -> Iterator[Segment | Excluded]:
@@ -188,8 +186,3 @@ def _joined(first: Turn, second: Turn) -> Turn:
     one, other = first.chat["content"], second.chat["content"]
     both = [*one, *other] if isinstance(one, list) else f"{one}\n\n{other}"
     return Turn({**first.chat, "content": both}, (*first.sources, *second.sources))
-
-
-def _dumped(turns: list[Turn]) -> tuple[bytes, ...]:
-    """Messages as JSON, with commas between them."""
-    return (b",".join([turn.dumped for turn in turns]),)

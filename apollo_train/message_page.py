@@ -135,8 +135,8 @@ def _preferences(source: Source, name: str) -> Iterator[str]:
 
 
 def _judged(sample: StepSample, said: list[_Said]) -> str:
-    before = [part for chat in sample.prompt[-TAIL:] for part in _message(chat)]
-    hidden = len(sample.prompt) - TAIL
+    before = [part for turn in sample.turns[-TAIL:] for part in _message(turn.chat)]
+    hidden = len(sample.turns) - TAIL
     more = f"<p>{hidden:,} earlier messages of the prompt are not shown</p>" if hidden > 0 else ""
     return f"<h2>{safe(sample.id)}</h2>{more}" + "".join(_shown(part) for part in (*before, *said))
 

@@ -56,7 +56,8 @@ class ExportReport:
     counts: Counts
     per_session: dict[str, Counts]
     left_out: dict[str, str] = field(default_factory=dict)
-    sha256: str = ""
+    checksum: str = ""
+    """The BLAKE3 of the file."""
     note: str = ""
     """With which chat templates the trainer of this format was tried."""
     page: Path | None = None
@@ -81,7 +82,7 @@ def manifest_of(
     settings = {"settings": made.settings} if isinstance(made, Configured) else {}
     return {
         "apollo": "export",
-        "v": 1,
+        "v": 2,
         "format": {"name": made.name, "version": made.version, **settings},
         "policy": policy.plain() if ruled else None,
         "policy_sha256": policy.digest if ruled else None,
@@ -92,7 +93,7 @@ def manifest_of(
         "left_out": dict(sorted(report.left_out.items())),
         **({"proof": proof} if (proof := proof_of(made)) else {}),
         **({"token_check": check} if report.checked else {}),
-        "sha256": dict(hashes),
+        "blake3": dict(hashes),
         "version": version(),
     }
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-from apollo_train.chat import Chat, chat_of_reply, dumps
-from apollo_train.context import Prompt, Prompts
+from apollo_train.chat import Chat, chat_of_reply
+from apollo_train.context import Prompt, Prompts, Turn
 from apollo_train.judgement import Judgement
 from apollo_train.masks import ReplyMask, masks_of
 from apollo_train.policy import FilterPolicy
@@ -27,7 +27,8 @@ class StepSample:
 
     id: str
     mask: ReplyMask
-    prompt: list[Chat]
+    turns: list[Turn]
+    """The messages of the prompt."""
     completion: Chat
     tools: list[dict[str, Any]]
     meta: dict[str, Any]
@@ -37,9 +38,14 @@ class StepSample:
     """Makes the JSON of ``prompt`` at little cost, where there is a way."""
 
     @property
+    def prompt(self) -> list[Chat]:
+        """The prompt as chat messages."""
+        return [turn.chat for turn in self.turns]
+
+    @property
     def dumped(self) -> tuple[bytes, ...]:
         """The messages of the prompt as JSON in pieces, with commas between them."""
-        return self.dump() if self.dump else (b",".join(map(dumps, self.prompt)),)
+        return self.dump() if self.dump else (b",".join([turn.dumped for turn in self.turns]),)
 
     @property
     def suffix(self) -> str:
@@ -154,6 +160,5 @@ def _sample(
         prompt=kind_of(prompt, unaided),
         seen=mask.seen,
     )
-    turns = [turn.chat for turn in unaided.turns]
     dump = None if unaided.changed else partial(prompts.dumped, prompt)
-    return StepSample(name, mask, turns, chat_of_reply(body.parts), prompt.tools, meta, prompt.root, dump)
+    return StepSample(name, mask, unaided.turns, chat_of_reply(body.parts), prompt.tools, meta, prompt.root, dump)

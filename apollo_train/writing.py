@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from types import TracebackType
 from typing import IO, Any, BinaryIO, Final
 
 import msgspec
+from blake3 import blake3
 
 from apollo_train.errors import FileInTheWay, TrainError
 
@@ -37,7 +37,7 @@ class NewFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.bytes = 0
-        self._hash = hashlib.sha256()
+        self._hash = blake3()
         self._waiting: list[bytes] = []
         self._room = CHUNK
         self._temporary = path.with_name(f".{path.name}.part")
@@ -49,10 +49,10 @@ class NewFile:
             raise FileInTheWay(f"another export is writing {path}: wait for it, or choose another name") from problem
 
     @property
-    def sha256(self) -> str:
-        """The hash of what was written so far."""
+    def checksum(self) -> str:
+        """The BLAKE3 of what was written so far, as ``b3sum`` prints it."""
         self.flush()
-        return self._hash.hexdigest()
+        return str(self._hash.hexdigest())
 
     def line(self, data: Data) -> None:
         """Write one line (or several, with their ends between them) and its end."""
@@ -83,7 +83,7 @@ class NewFile:
         """Keep the first ``size`` bytes of an earlier attempt and go on after them."""
         self._file.truncate(size)
         self._file.seek(0)
-        self._hash, self.bytes = hashlib.sha256(), size
+        self._hash, self.bytes = blake3(), size
         self._waiting, self._room = [], CHUNK
         while chunk := self._file.read(CHUNK):
             self._hash.update(chunk)
@@ -220,7 +220,7 @@ class Journal:
             marks.pop()
         for file, size in zip(self._files, marks[-1].sizes if marks else [0] * len(self._files), strict=True):
             file.begin(size)
-        if marks and tuple(file.sha256 for file in self._files) != marks[-1].hashes:
+        if marks and tuple(file.checksum for file in self._files) != marks[-1].hashes:
             marks = []
             for file in self._files:
                 file.begin()
@@ -239,7 +239,7 @@ class Journal:
         assert self._file is not None
         for file in self._files:
             file.flush()
-        mark = Mark(session, tuple(f.bytes for f in self._files), tuple(f.sha256 for f in self._files), state)
+        mark = Mark(session, tuple(f.bytes for f in self._files), tuple(f.checksum for f in self._files), state)
         self._file.write(msgspec.json.encode(mark) + b"\n")
         self._file.flush()
 

@@ -20,7 +20,7 @@ from apollo_train.rows import Weigher
 from apollo_train.samples import Excluded, Source
 from apollo_train.select import select
 from apollo_train.templates.target import StepTokens
-from apollo_train.trainers.record import file_sha256
+from apollo_train.trainers.record import file_checksum
 from apollo_train.writing import NewFiles
 from sessions.log.reader import LogReader
 from sessions.log.text import canonical_json
@@ -34,7 +34,7 @@ class PreferenceReport:
     rows: int = 0
     good: int = 0
     refused: Counter[str] = field(default_factory=Counter)
-    sha256: str = ""
+    checksum: str = ""
 
     def lines(self) -> Iterator[str]:
         """The report for a person."""
@@ -78,7 +78,7 @@ def write_preferences(
             what = "pair" if method == "dpo" else "judged reply"
             raise NothingToExport(f"there is no {what} to train on ({why or 'nobody flagged anything'})")
         files.put()
-    report.sha256 = file_sha256(out)
+    report.checksum = file_checksum(out)
     return report
 
 

@@ -18,7 +18,7 @@ from apollo_train.trainers.models import adapters, fits, load_model, on_cpu, sto
 from apollo_train.trainers.record import (
     NAME,
     NothingToResume,
-    file_sha256,
+    file_checksum,
     read_record,
     same_run,
     versions,
@@ -93,7 +93,7 @@ def _started(job: Job, tell: Tell) -> dict[str, Any]:
     job.rows.parent.mkdir(parents=True, exist_ok=True)
     position = job.reader.position() if job.position is None else job.position
     policy = load_policy(job.policy)
-    counts, sha256 = _written(job, policy, position, tell)
+    counts, checksum = _written(job, policy, position, tell)
     return {
         "apollo": "train",
         "v": 1,
@@ -106,7 +106,7 @@ def _started(job: Job, tell: Tell) -> dict[str, Any]:
         "tokens": job.tokens.settings,
         "tokenizer": job.tokens.renderer.engine.name,
         "settings": job.settings.plain(),
-        "rows_sha256": sha256,
+        "rows_blake3": checksum,
         "counts": counts,
         "versions": versions(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -123,11 +123,11 @@ def _written(job: Job, policy: FilterPolicy, position: int, tell: Tell) -> tuple
         write_report(job.rows, job.tokens.report, job.tokens.settings, overwrite=True)
         for line in job.tokens.report.lines():
             tell(line)
-        return job.tokens.report.counts(), report.sha256
+        return job.tokens.report.counts(), report.checksum
     made = write_preferences(job.method, job.reader, job.sessions, policy, job.tokens, job.rows, position)
     for line in made.lines():
         tell(line)
-    return made.plain(), made.sha256
+    return made.plain(), made.checksum
 
 
 def _resumed(job: Job) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def _resumed(job: Job) -> dict[str, Any]:
     policy = load_policy(job.policy)
     now = {"method": job.method, "model": job.settings.model, "policy_sha256": policy.digest}
     same_run(record, {**now, "tokens": job.tokens.settings})
-    if file_sha256(job.rows) != record["rows_sha256"]:
+    if file_checksum(job.rows) != record["rows_blake3"]:
         raise NothingToResume(f"{job.rows} is not the file that the run began with")
     settings = job.settings.plain()
     changed = {key: [old, settings[key]] for key, old in record["settings"].items() if settings[key] != old}

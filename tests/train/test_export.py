@@ -118,7 +118,7 @@ async def test_the_plan_counts_what_the_export_then_holds(told: Teller, reader: 
 
 
 async def test_the_manifest_says_by_which_rules_and_from_where(told: Teller, reader: LogReader, tmp_path: Path) -> None:
-    import hashlib
+    from blake3 import blake3
 
     await a_day(told)
     report = run_export(reader, None, DEFAULT, "steps", tmp_path / "steps.jsonl")
@@ -127,8 +127,8 @@ async def test_the_manifest_says_by_which_rules_and_from_where(told: Teller, rea
     assert manifest["policy_sha256"] == DEFAULT.digest
     assert manifest["position"] == reader.position()
     assert manifest["counts"]["trained"] == 2
-    assert manifest["sha256"]["data"] == hashlib.sha256(report.path.read_bytes()).hexdigest()
-    assert manifest["sha256"]["excluded"] == hashlib.sha256(report.excluded.read_bytes()).hexdigest()
+    assert manifest["blake3"]["data"] == blake3(report.path.read_bytes()).hexdigest()
+    assert manifest["blake3"]["excluded"] == blake3(report.excluded.read_bytes()).hexdigest()
 
 
 async def test_a_file_that_is_there_is_never_replaced_unasked(told: Teller, reader: LogReader, tmp_path: Path) -> None:

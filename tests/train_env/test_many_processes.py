@@ -72,7 +72,7 @@ def same_training(output: Path, alone: Path, base: Path) -> None:
     moved = sum(float((theirs[name] - before[name]).abs().sum()) for name in before)
     apart = sum(float((theirs[name] - ours[name]).abs().sum()) for name in before)
     assert moved > 100 * apart
-    assert read_record(output)["rows_sha256"] == read_record(alone)["rows_sha256"]
+    assert read_record(output)["rows_blake3"] == read_record(alone)["rows_blake3"]
     stop = AutoTokenizer.from_pretrained(output / "model").convert_tokens_to_ids("<|im_end|>")
     known = AutoModelForCausalLM.from_pretrained(output / "model").generation_config.eos_token_id
     assert stop in (known if isinstance(known, list) else [known])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from blake3 import blake3
 from click.testing import CliRunner, Result
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_models import tiny_llama, tokenizer
@@ -73,7 +74,7 @@ def test_the_record_says_exactly_what_was_trained_on_what(trained: Path, story: 
     manifest = json.loads((trained / "data" / "rows.jsonl.manifest.json").read_text())
     assert record["position"] == manifest["position"] > 0
     assert record["policy_sha256"] == manifest["policy_sha256"]
-    assert record["rows_sha256"] == manifest["sha256"]["data"]
+    assert record["rows_blake3"] == manifest["blake3"]["data"]
     assert record["tokens"] == manifest["format"]["settings"]
     template = (base / "chat_template.jinja").read_text("utf-8")
     assert record["tokens"]["template_sha256"] == hashlib.sha256(template.encode()).hexdigest()
@@ -82,7 +83,7 @@ def test_the_record_says_exactly_what_was_trained_on_what(trained: Path, story: 
         assert record["position"] == reader.position()
     assert record["policy_sha256"] == load_policy("default").digest
     rows = (trained / "data" / "rows.jsonl").read_bytes()
-    assert record["rows_sha256"] == hashlib.sha256(rows).hexdigest()
+    assert record["rows_blake3"] == blake3(rows).hexdigest()
     assert record["versions"]["trl"] and record["versions"]["torch"].startswith("2.13")
     assert record["settings"]["seed"] == 0
     assert record["finished"]["steps"] == 4
