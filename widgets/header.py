@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
+from sessions.plain import many
 from widgets import cells
 from widgets.glyphs import money
 from widgets.paint import Painter, spread
@@ -12,6 +14,9 @@ from widgets.views import HeaderView, Line, Span
 
 LEAST_NEED: Final = 52
 """Cells that who needs you gets before any count."""
+SIGN: Final = " · "
+LEAST_REASON: Final = 12
+"""Cells below which a reason says nothing."""
 
 
 class TitleBar(Painter):
@@ -35,32 +40,37 @@ class TitleBar(Painter):
         left: list[Span] = [(" Apollo ", "accent")]
         if view.place:
             left.append((f" {clean_line(view.place, 120)} ", "strong"))
-        said = "no session" if not view.sessions else f"{view.sessions} session{'s' * (view.sessions != 1)}"
-        left.append((f" {said}", "dim"))
-        room = self.size.width - cells.line_width(tuple(left)) - 3
         trouble: list[Span] = [("  ", "text"), (clean_line(view.trouble), "need")] if view.trouble else []
+        needs = bool(view.need_you or view.can_wait)
+        said = "no session" if not view.sessions else many(view.sessions, "session")
+        bare = cells.width(self._need(view, 0)[0]) if needs else 0
+        if not view.place or self._room((*left, (f" {said}", "dim")), trouble) >= bare:
+            left.append((f" {said}", "dim"))
+        room = self._room(left, trouble)
         unread = f"unread {view.unread}" if view.unread else ""
         review = f"to review {view.to_review}{'+' if view.counting else ''}" if view.to_review else ""
         counts = [text for text in (unread, review, money(view.cost), clean_line(view.who, 40)) if text]
-        needs = bool(view.need_you or view.can_wait)
         # What is wrong or needs you says more than counts do: the last ones go first.
-        least = cells.line_width(tuple(trouble)) + (
-            min(LEAST_NEED, cells.width(self._need(view, LEAST_NEED)[0])) if needs else 0
-        )
+        least = cells.width(self._need(view, LEAST_NEED)[0]) if needs else 0
         while counts and cells.width(" · ".join(counts)) + 2 + least > room:
             counts.pop()
         right: Line = ((" · ".join(counts) + " ", "dim"),) if counts else ()
         if needs:
-            taken = cells.line_width(right) + cells.line_width(tuple(trouble))
-            left += [(" · ", "dim"), self._need(view, room - taken)]
+            # A cell stays free before what is flush right.
+            left += [(SIGN, "dim"), self._need(view, room - cells.line_width(right) - len(right))]
         return spread((*left, *trouble), right, self.size.width)
 
+    def _room(self, left: Sequence[Span], trouble: Sequence[Span]) -> int:
+        """Cells for who needs you, with the sign before it, and for the counts."""
+        return self.size.width - cells.line_width(tuple(left)) - cells.line_width(tuple(trouble)) - len(SIGN)
+
     def _need(self, view: HeaderView, room: int) -> Span:
-        """How many, and the first one's reason and age; the reason gives way."""
+        """How many, and the first one's reason and age; the reason gives way, and with it what it is about."""
         verb = "needs" if view.need_you == 1 else "need"
         said = f"! {view.need_you} {verb} you" if view.need_you else f"{view.can_wait} to look at"
         age = f" ({clean_line(view.first_age, 20)})" if view.first_age else ""
-        if view.first_need:
-            left = max(8, room - cells.width(said) - cells.width(age) - 2)
-            said = f"{said}: {cells.crop(clean_line(view.first_need), left)}{age}"
+        reason = clean_line(view.first_need)
+        left = room - cells.width(said) - cells.width(age) - 2
+        if reason and left >= min(LEAST_REASON, cells.width(reason)):
+            said = f"{said}: {cells.crop(reason, left)}{age}"
         return said, "need" if view.need_you else "text"

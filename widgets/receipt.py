@@ -61,7 +61,7 @@ class ReceiptLine(Painter):
 
     def row(self, y: int) -> Line:
         """Mark and text; the text goes on below itself."""
-        if y >= len(self._rows):
+        if not self._text or y >= len(self._rows):
             return ()
         glyph, role = _MARKS[self._level]
         mark = f" {glyph} " if y == 0 else " " * INDENT

@@ -29,6 +29,9 @@ WIDTHS: Final = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]
 ARMED_MS: Final = 4_000
 """How long the first key of a double key waits for its second."""
 
+RECEIPT_KEYS: Final = 2
+"""A receipt stays through the key after it and goes with the next one."""
+
 
 class ApolloScreen(Screen[None]):
     """A screen over one desk. Subclasses say their ``place``, their body, and how they follow changes."""
@@ -45,6 +48,7 @@ class ApolloScreen(Screen[None]):
         self._armed: tuple[str, int] | None = None
         self._stale = True
         self._hinted: keys.Here | None = None
+        self._stale_in: int | None = None
         self._title = TitleBar(id="title")
         self._receipt = ReceiptLine(id="receipt")
         self._hints = HintBar(id="hints")
@@ -149,7 +153,8 @@ class ApolloScreen(Screen[None]):
         return []
 
     def say(self, text: str, level: Level = "info") -> None:
-        """One line; it stays until the next one or the next key but one."""
+        """One line; it stays until the next one or the next key but one, an error until the next one."""
+        self._stale_in = None if level == "error" else RECEIPT_KEYS
         self._receipt.show(text, level)
 
     @property
@@ -171,6 +176,12 @@ class ApolloScreen(Screen[None]):
 
     def pressed(self, key: str) -> None:
         """A key was pressed: any other one takes the first half of a double key back; one that is idle says why."""
+        if self._stale_in is not None:
+            self._stale_in -= 1
+            if not self._stale_in:
+                # What was said of an earlier key is not taken for an answer to this one.
+                self._stale_in = None
+                self._receipt.clear()
         if self._armed and key not in keys.keys_of(keys.BY_ID[self._armed[0]], self.desk.config.keys):
             self._armed = None
         if why := why_idle(key, self.here(), self.desk.config.keys):
