@@ -60,7 +60,10 @@ class Corrections:
             structs.replace(part, id=f"c{mask.step}.{place}", raw=None) if isinstance(part, CallPart) else part
             for place, part in enumerate(flat, 1)
         ]
-        made = structs.replace(body, parts=tuple(flat), finish="calls", token_ids=(), logprobs=(), raw_text="")
+        # What the server said of its end is of another reply: after a call some templates stop on another token.
+        made = structs.replace(
+            body, parts=tuple(flat), finish="calls", stop_token="", token_ids=(), logprobs=(), raw_text=""
+        )
         return structs.replace(mask, event=structs.replace(mask.event, body=made))
 
 

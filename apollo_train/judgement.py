@@ -69,9 +69,9 @@ class Judgement:
     """Active time that annotators spent on it."""
 
     def signed(self, step: int) -> bool:
-        """Whether a human's good or partial word covers ``step``."""
+        """Whether a human's good or partial word, or a "judged up to here", covers ``step``."""
         return any(
-            word.verdict in ("good", "partial") and (word.up_to_step is None or step <= word.up_to_step)
+            word.verdict in ("good", "partial", None) and (word.up_to_step is None or step <= word.up_to_step)
             for word in self.flags.sign_offs.values()
         )
 

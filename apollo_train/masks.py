@@ -16,7 +16,7 @@ from msgspec import structs
 from apollo_train.judgement import Judgement, pages
 from apollo_train.policy import FilterPolicy
 from apollo_train.polls import inner_polls
-from apollo_train.verdicts import Verdicts
+from apollo_train.verdicts import Cell, Verdicts
 from sessions.log import events as ev
 from sessions.log.parts import CallPart, ReasoningPart, TextPart
 from sessions.log.reader import LogReader
@@ -31,8 +31,8 @@ REASONS: Final = {
     "empty": "the reply has nothing in it",
     "summary": "a summary, and the policy trains none",
     "summary_unused": "a summary that was not put to use",
-    "malformed": "a call to an unknown tool, or with arguments that are no valid JSON object",
     "disputed": "annotators disagree, so that the whole reply is left out",
+    "malformed": "a call to an unknown tool, or with arguments that are no valid JSON object",
     "flagged": "flagged bad",
     "unsure": "flagged unsure, and the policy masks those",
     "propagated": "after a bad flag, before the recovery",
@@ -111,7 +111,8 @@ class _Open:
     event: ev.Event
     purpose: str
     malformed: set[str]
-    summary: int | None = None
+    written: ev.SummaryWritten | None = None
+    """The summary that it wrote, if that was put to use."""
 
 
 def masks_of(reader: LogReader, judged: Judgement, policy: FilterPolicy) -> Iterator[ReplyMask]:
@@ -131,7 +132,7 @@ def masks_of(reader: LogReader, judged: Judgement, policy: FilterPolicy) -> Iter
                     current.malformed.add(refused.call_id)
             case ev.SummaryWritten() as written:
                 if current is not None and written.request == _reply(current.event).request:
-                    current.summary = written.number
+                    current.written = written
             case ev.ReplyInterrupted() as cut:
                 if current is not None:
                     yield _close(current, verdicts, polls)
@@ -158,44 +159,49 @@ def _close(reply: _Open, verdicts: Verdicts, polls: frozenset[tuple[int, int]]) 
     event, body, policy = reply.event, _reply(reply.event), verdicts.policy
     step = event.step or 0
     summary = reply.purpose == "summary"
-    about = reply.summary or 0 if summary else step
+    about = step if not summary else reply.written.number if reply.written else 0
     seen = verdicts.seen(about, event.seq, summary=summary)
     general = _general(reply, body, policy)
     cells: list[Mask] = []
     number = 0
     for part in body.parts:
+        kind: Cell
         match part:
             case ReasoningPart():
-                reason = verdicts.cell(about, "reasoning", None, summary=summary)
-                cells.append(Mask(step, None, not reason, reason, "reasoning"))
+                kind, call = "reasoning", None
             case TextPart(text=text) if text.strip():
-                reason = verdicts.cell(about, "text", None, summary=summary)
-                cells.append(Mask(step, None, not reason, reason, "text"))
+                kind, call = "text", None
             case CallPart():
                 number += 1
-                reason = verdicts.cell(about, "call", number)
-                if policy.rules.malformed and (part.id in reply.malformed or not is_object(part.arguments)):
-                    reason = "malformed"
-                if not reason and (step, number) in polls:
-                    reason = "inner_poll"
-                cells.append(Mask(step, number, not reason, reason, "call"))
+                kind, call = "call", number
             case _:
                 continue
+        reason = verdicts.cell(about, kind, call, summary=summary)
+        if isinstance(part, CallPart) and reason != "disputed" and policy.rules.malformed:
+            reason = "malformed" if part.id in reply.malformed or not is_object(part.arguments) else reason
+        if not reason and not summary:
+            reason = verdicts.reach(step, kind, call)
+        if not reason and call and (step, call) in polls:
+            reason = "inner_poll"
+        cells.append(Mask(step, call, not reason, reason, kind))
     reasons = [cell.reason for cell in cells if cell.reason]  # of most replies there are none
+    if "propagated" in reasons and verdicts.approved(step, number):
+        # Who calls all that the reply does good means its words too.
+        cells = [structs.replace(c, trained=True, reason="") if c.reason == "propagated" else c for c in cells]
+        reasons = [cell.reason for cell in cells if cell.reason]
     if reasons:
         cells = _scoped(cells, policy)
     said = min(reasons, key=_ORDER.__getitem__) if reasons else ""
-    spread = "" if summary else verdicts.reach(step)
-    late = _late(policy, verdicts, about, number, seen, summary)
-    reason = general or said or spread or late
+    late = _late(policy, verdicts, reply, number, seen)
+    reason = general or said or late
     # What speaks against the whole reply masks its good cells too; a bad cell leaves them as they are. A dispute speaks
     # against the whole: nobody knows what this sample teaches.
-    disputed = "disputed" if "disputed" in reasons else ""
-    against = general or disputed or spread or late
+    against = general or (said if said == "disputed" else "") or late
     if against:
         cells = [cell if cell.reason else structs.replace(cell, trained=False, reason=against) for cell in cells]
     whole = Mask(step, None, not reason, reason)
-    return ReplyMask(step, event.seq, body.request, whole, tuple(cells), seen, event, reply.summary)
+    number_of = reply.written.number if reply.written else None
+    return ReplyMask(step, event.seq, body.request, whole, tuple(cells), seen, event, number_of)
 
 
 def _general(reply: _Open, body: ev.ModelReplied, policy: FilterPolicy) -> str:
@@ -204,24 +210,25 @@ def _general(reply: _Open, body: ev.ModelReplied, policy: FilterPolicy) -> str:
         return f"finish_{body.finish}"
     if body.salvaged:
         return "salvaged"
-    if not any(
-        not isinstance(part, ReasoningPart) and (not isinstance(part, TextPart) or part.text) for part in body.parts
-    ):
+    if not any(isinstance(part, CallPart) or (isinstance(part, TextPart) and part.text.strip()) for part in body.parts):
         return "empty"
     if reply.purpose == "summary":
-        if reply.summary is None:
+        if reply.written is None:
             return "summary_unused"
         if not policy.targets.summaries:
             return "summary"
     return ""
 
 
-def _late(policy: FilterPolicy, verdicts: Verdicts, step: int, calls: int, seen: bool, summary: bool) -> str:
+def _late(policy: FilterPolicy, verdicts: Verdicts, reply: _Open, calls: int, seen: bool) -> str:
     """What the policy says of a reply that nobody and no rule objects to."""
-    if not summary and not calls and not policy.targets.text_only:
+    written = reply.written
+    if written is None and not calls and not policy.targets.text_only:
         return "text_only"
     mode = policy.targets.unseen
-    if seen or mode == "train" or (mode == "signed_off" and verdicts.signed(step)):
+    # A sign-off goes as far as a step: a summary is covered where all that it sums up is.
+    last = written.to_step if written is not None else reply.event.step or 0
+    if seen or mode == "train" or (mode == "signed_off" and verdicts.signed(last)):
         return ""
     return "unseen"
 

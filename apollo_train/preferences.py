@@ -10,7 +10,7 @@ agent did, before any redo is looked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +19,7 @@ import msgspec
 from apollo_train.chat import chat_of_reply
 from apollo_train.corrected import Corrections, replaceable
 from apollo_train.judgement import pages
-from apollo_train.masks import ReplyMask, is_object, masks_of
+from apollo_train.masks import REASONS, ReplyMask, is_object, masks_of
 from apollo_train.samples import Excluded, Source, StepSample, reply_of, steps_of, target_text
 from apollo_train.unaided import quotes, speaks_of_advice
 from apollo_train.verdicts import Verdicts, source_of
@@ -38,8 +38,12 @@ REFUSALS: Final = {
     "same": "the redo is the same as what was flagged",
     "tokens": "the template renders the two after different prompts, or not at all",
     "too_long": "longer than the limit",
+    **{
+        reason: REASONS[reason]
+        for reason in ("prompt_differs", "prompt_missing", "summary_refers", "target_refers", "advice_mixed")
+    },
 }
-"""Why a flagged reply makes no pair."""
+"""Why a flagged reply makes no pair, or no verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +74,21 @@ class Verdict:
 
 
 def verdicts_of(source: Source) -> Iterator[Verdict | Refused]:
-    """The replies that humans flagged bad or marked good, and that could be targets at all; and disputed ones."""
+    """The replies that humans flagged bad or marked good, and that could be targets at all; and why others are none."""
     verdicts = Verdicts(source.judged, source.policy)
-    good = {step for step in _marked(source) if verdicts.approved(step)}
 
     def judged(mask: ReplyMask) -> bool:
-        return not mask.summary and (mask.reason == "flagged" or (mask.trained and mask.step in good))
+        if mask.summary:
+            return False
+        if mask.trained:
+            return verdicts.approved(mask.step, mask.calls)
+        return mask.reason == "flagged" and verdicts.blamed(mask.step)
 
     for sample in steps_of(source, judged):
-        if isinstance(sample, Excluded):
-            if sample.reason == "disputed":
-                yield Refused(sample.id, "disputed")
-        elif sample.mask.trained or _by_human(source, sample.mask):
+        if not isinstance(sample, Excluded):
             yield Verdict(sample, sample.mask.trained)
+        elif _told(sample, judged):
+            yield Refused(sample.id, sample.reason)
 
 
 def pairs_of(source: Source) -> Iterator[Pair | Refused]:
@@ -92,14 +98,18 @@ def pairs_of(source: Source) -> Iterator[Pair | Refused]:
     ran = _ran(source)
     turns = sorted(source.judged.delivered.values(), key=lambda turn: turn.at_step)
     corrections = Corrections(source.judged.corrections)
+    verdicts = Verdicts(source.judged, source.policy)
 
     def wanted(mask: ReplyMask) -> bool:
-        return not mask.summary and (mask.reason == "flagged" or (mask.step in corrections and replaceable(mask)))
+        if mask.summary or mask.reason == "disputed":
+            return False
+        corrected = mask.step in corrections and replaceable(mask)
+        return corrected or (mask.reason == "flagged" and verdicts.blamed(mask.step))
 
     for flagged in steps_of(source, wanted):
         if isinstance(flagged, Excluded):
-            if flagged.reason == "disputed":
-                yield Refused(flagged.id, "disputed")
+            if _told(flagged, wanted):
+                yield Refused(flagged.id, flagged.reason)
             continue
         step = flagged.mask.step
         written = corrections.instead_of(flagged.mask)
@@ -107,9 +117,8 @@ def pairs_of(source: Source) -> Iterator[Pair | Refused]:
             same = _done(written) == _done(flagged.mask)
             yield Refused(flagged.id, "same") if same else Pair(flagged, _instead(flagged, written, True), True, True)
             continue
-        if not _by_human(source, flagged.mask):
-            if step in corrections:
-                yield Refused(flagged.id, "correction_words")
+        if not verdicts.blamed(step):
+            yield Refused(flagged.id, "correction_words")
             continue
         advice = next((turn for turn in turns if turn.at_step > step), None)
         redo = redos.get(advice.at_step) if advice is not None else None
@@ -122,7 +131,7 @@ def pairs_of(source: Source) -> Iterator[Pair | Refused]:
             reason = "ran"
         elif roots.get(redo.request) != roots.get(flagged.mask.request):
             reason = "other_context"
-        elif speaks_of_advice(target_text(redo)) or quotes(target_text(redo), [advice.text]):
+        elif _leans(redo, [turn.text for turn in turns if turn.at_step <= redo.step and not _held(flagged, turn)]):
             reason = "redo_refers"
         elif _done(redo) == _done(flagged.mask):
             reason = "same"
@@ -136,7 +145,7 @@ def _instead(flagged: StepSample, redo: ReplyMask, corrected: bool = False) -> S
     """The redo, or what an annotator wrote, at the flagged reply's prompt."""
     completion = chat_of_reply(reply_of(redo).parts)
     meta = flagged.meta | {"redo": "correction" if corrected else redo.name}
-    return StepSample(flagged.id, redo, flagged.turns, completion, flagged.tools, meta, flagged.root)
+    return StepSample(flagged.id, redo, flagged.prompt, completion, flagged.tools, meta, flagged.root)
 
 
 def _done(mask: ReplyMask) -> object:
@@ -150,24 +159,29 @@ def _value(arguments: str) -> object:
     return msgspec.json.decode(arguments) if is_object(arguments) and arguments.strip() else arguments
 
 
-def _by_human(source: Source, mask: ReplyMask) -> bool:
-    """Whether a human, not only a rule or a judge, flagged the reply or a part of it."""
-    return any(
-        source_of(flag) == "human"
-        and flag.verdict == "bad"
-        and flag.target.part != "summary"
-        and flag.target.step <= mask.step <= (flag.target.to_step or flag.target.step)
-        for flag in source.judged.flags.active
-    )
+def _told(left: Excluded, wanted: Callable[[ReplyMask], bool]) -> bool:
+    """Whether somebody waits for this reply: it is disputed, or was wanted and has no prompt to train on."""
+    return left.reason == "disputed" or (left.mask is not None and wanted(left.mask))
 
 
-def _marked(source: Source) -> set[int]:
-    return {flag.target.step for flag in source.judged.flags.active if flag.verdict == "good"}
+def _leans(redo: ReplyMask, advice: Iterable[str]) -> bool:
+    """Whether the redo speaks of being advised, or quotes advice that the flagged reply's prompt does not hold."""
+    text = target_text(redo)
+    return speaks_of_advice(text) or quotes(text, advice)
+
+
+def _held(sample: StepSample, turn: ev.AdviceDelivered) -> bool:
+    """Whether the sample's prompt holds all of this advice."""
+    return set(turn.advice) <= set(sample.meta["advice"])
 
 
 def _confirmed(source: Source, step: int) -> bool:
     return any(
-        flag.verdict == "good" and flag.label == CONFIRMED and flag.target.step == step and source_of(flag) == "human"
+        flag.verdict == "good"
+        and flag.label == CONFIRMED
+        and flag.target.step == step
+        and flag.target.part != "summary"
+        and source_of(flag) == "human"
         for flag in source.judged.flags.active
     )
 

@@ -6,22 +6,24 @@ import pytest
 from trainlog import SESSION, Teller
 
 from apollo_train.judgement import judgement_of
-from apollo_train.policy import FilterPolicy
-from apollo_train.preferences import CONFIRMED, REFUSALS, Pair, Refused, pairs_of, verdicts_of
+from apollo_train.policy import AdviceRules, FilterPolicy, FlagRules
+from apollo_train.preferences import CONFIRMED, REFUSALS, Pair, Refused, Verdict, pairs_of, verdicts_of
 from apollo_train.rows import Weigher
-from apollo_train.samples import Source
+from apollo_train.samples import Source, reply_of
 from sessions.log import events as ev
 from sessions.log.reader import LogReader
 
+DEFAULT = FilterPolicy()
 
-def source(reader: LogReader) -> Source:
+
+def source(reader: LogReader, policy: FilterPolicy = DEFAULT) -> Source:
     judged = judgement_of(reader, SESSION, reader.position())
     assert judged is not None
-    return Source(reader, judged, FilterPolicy(), Weigher(FilterPolicy()))
+    return Source(reader, judged, policy, Weigher(policy))
 
 
-def pairs(reader: LogReader) -> list[str]:
-    found = list(pairs_of(source(reader)))
+def pairs(reader: LogReader, policy: FilterPolicy = DEFAULT) -> list[str]:
+    found = list(pairs_of(source(reader, policy)))
     assert all(item.reason in REFUSALS for item in found if isinstance(item, Refused))
     return [item.reason if isinstance(item, Refused) else "pair" for item in found]
 
@@ -203,3 +205,87 @@ async def test_verdicts_are_what_humans_flagged_and_marked_good_and_nothing_else
     await told.flag(ev.Target(5), verdict="good")
     found = [(verdict.sample.mask.step, verdict.good) for verdict in verdicts_of(source(reader))]
     assert found == [(1, False), (2, True)]
+
+
+async def test_a_good_mark_on_the_only_call_or_on_all_calls_is_a_verdict_on_the_reply(
+    told: Teller, reader: LogReader
+) -> None:
+    for _ in range(3):
+        await told.reply(("run", '{"command":"a"}'), ("run", '{"command":"b"}'))
+        await told.result(1)
+        await told.result(2)
+    await told.act("c")
+    await told.flag(ev.Target(1, "call", 1), verdict="good")
+    for call in (1, 2):
+        await told.flag(ev.Target(2, "call", call), verdict="good")
+    await told.flag(ev.Target(3), verdict="good")
+    await told.flag(ev.Target(3, "call", 2), verdict="unsure")
+    await told.flag(ev.Target(4, "call", 1), verdict="good")
+    found = [(item.sample.mask.step, item.good) for item in verdicts_of(source(reader)) if isinstance(item, Verdict)]
+    assert found == [(2, True), (4, True)], "of step 1 one call is judged, of step 3 one is doubtful"
+
+
+async def test_a_span_of_good_steps_is_a_verdict_on_each(told: Teller, reader: LogReader) -> None:
+    for command in ("a", "b", "c"):
+        await told.act(command)
+    await told.flag(ev.Target(1, "span", None, 2), verdict="good")
+    found = [(item.sample.mask.step, item.good) for item in verdicts_of(source(reader)) if isinstance(item, Verdict)]
+    assert found == [(1, True), (2, True)]
+
+
+async def test_a_rules_flag_is_no_humans_because_a_human_blames_the_environment_or_another_part(
+    told: Teller, reader: LogReader
+) -> None:
+    await held(told)
+    await told.flag(ev.Target(3), actor="rule:loop")
+    await told.flag(ev.Target(3, "call", 9), label="environment/timeout")
+    found = [(item.sample.mask.step, item.good) for item in verdicts_of(source(reader)) if isinstance(item, Verdict)]
+    assert found == [(2, False)]
+    assert pairs(reader) == ["no_redo"]
+
+
+async def test_a_disputed_reply_makes_no_pair_of_a_correction(told: Teller, reader: LogReader) -> None:
+    await told.act("kill 7")
+    await told.flag(ev.Target(1), actor="human:ann")
+    await told.flag(ev.Target(1), actor="human:bob", verdict="good")
+    await correct(told, ev.Target(1), 'run {"command": "wait 7"}')
+    assert pairs(reader) == ["pair"]
+    assert pairs(reader, FilterPolicy(flags=FlagRules(conflict="exclude"))) == ["disputed"]
+
+
+async def test_what_is_corrected_ends_as_a_call_ends_whatever_the_server_said_of_the_old_reply(
+    told: Teller, reader: LogReader
+) -> None:
+    await told.reply(text="I give up.", stop_token="<|user|>", token_ids=(1, 2), finish="stop")
+    await correct(told, ev.Target(1), 'run {"command": "wait 7"}')
+    [pair] = pairs_of(source(reader))
+    assert isinstance(pair, Pair)
+    chosen, rejected = reply_of(pair.chosen.mask), reply_of(pair.rejected.mask)
+    assert (chosen.finish, chosen.stop_token, chosen.token_ids) == ("calls", "", ())
+    assert (rejected.finish, rejected.stop_token) == ("stop", "<|user|>")
+
+
+async def test_flagged_replies_without_a_prompt_to_train_on_are_counted(told: Teller, reader: LogReader) -> None:
+    await told.advise("Please let the job run for another hour.", "strategy")
+    await told.act("echo let the job run for another hour")
+    await told.flag(ev.Target(1))
+    await told.act("x")
+    await told.flag(ev.Target(2), verdict="good")
+    policy = FilterPolicy(advice=AdviceRules(strategy="dropped"))
+    assert pairs(reader, policy) == ["target_refers"]
+    found = [item.reason if isinstance(item, Refused) else item.good for item in verdicts_of(source(reader, policy))]
+    assert found == ["target_refers", True]
+    assert pairs(reader) == ["no_redo"]
+
+
+async def test_a_redo_may_not_quote_earlier_advice_that_its_prompt_lost(told: Teller, reader: LogReader) -> None:
+    await told.advise("Please let the job run for another hour.", "knowledge")
+    await held(told, advice="No.", redo="echo let the job run for another hour")
+    assert pairs(reader) == ["pair"]
+    assert pairs(reader, FilterPolicy(advice=AdviceRules(knowledge="dropped"))) == ["redo_refers"]
+
+
+async def test_a_confirmation_of_a_summary_confirms_no_step(told: Teller, reader: LogReader) -> None:
+    await ran(told)
+    await told.flag(ev.Target(3, "summary"), verdict="good", label=CONFIRMED)
+    assert pairs(reader) == ["ran"]
