@@ -145,7 +145,7 @@ def _instead(flagged: StepSample, redo: ReplyMask, corrected: bool = False) -> S
     """The redo, or what an annotator wrote, at the flagged reply's prompt."""
     completion = chat_of_reply(reply_of(redo).parts)
     meta = flagged.meta | {"redo": "correction" if corrected else redo.name}
-    return StepSample(flagged.id, redo, flagged.prompt, completion, flagged.tools, meta, flagged.root)
+    return StepSample(flagged.id, redo, flagged.turns, completion, flagged.tools, meta, flagged.root)
 
 
 def _done(mask: ReplyMask) -> object:
