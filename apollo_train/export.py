@@ -270,22 +270,27 @@ class Export:
         plain = Weigher(self.policy)
         if not self.ruled or not weights_differ(self.policy):
             return plain, None
-        twins = "both" in self.policy.advice.modes
-        weigher, weights = plain, [1.0]
+        weigher, weights = plain, [1.0, *([0.5] if "both" in self.policy.advice.modes else [])]
         if plain.counted:
             plan = plan_export(self.reader, self.sessions, self.policy, self.made, position=self.position)
             trained = {session: counts.trained for session, counts in plan.per_session.items()}
             judged = [
                 one for one in select(self.reader, sorted(trained), None, self.position) if isinstance(one, Judgement)
             ]
-            tasks: dict[str, int] = {}
-            for one in judged:
-                tasks[task_of(one)] = tasks.get(task_of(one), 0) + trained[one.session]
-            weigher = Weigher(self.policy, trained, tasks)
-            weights = [weigher.weight(one, 1.0) for one in judged for _ in range(trained[one.session])]
+            weigher = Weigher.counting(self.policy, trained, {one.session: task_of(one) for one in judged})
+            weights = self._weights(weigher, judged)
         if self.policy.weights.apply != "resample" or isinstance(self.made, Weighing):
             return weigher, None
-        return weigher, Copies.of([*weights, min(weights) / 2] if twins and weights else weights)
+        return weigher, Copies.of(weights)
+
+    def _weights(self, weigher: Weigher, judged: Sequence[Judgement]) -> list[float]:
+        """The weights of the rows to come."""
+        if self.made.unit != "segment":
+            found = [weigher.weight(one, 1.0) for one in judged for _ in range(weigher.session_trained[one.session])]
+            return [*found, min(found) / 2] if found and "both" in self.policy.advice.modes else found
+        # How many replies share a row, and so its weight, is known only once it is made.
+        sources = (Source(self.reader, one, self.policy, weigher) for one in judged)
+        return [line.weight for source in sources for line in self.made.lines(source) if isinstance(line, Line)]
 
     def _total(self) -> int:
         """Roughly how much there is to do: replies, or events."""

@@ -193,6 +193,9 @@ PRESETS: Final[dict[str, FilterPolicy]] = {
 out); ``everything`` (no mask but what is never a target: for comparison)."""
 
 
+_DATES: Final = ("created_from", "created_to")
+
+
 def load_policy(source: str | Path | None = None) -> FilterPolicy:
     """The preset of that name, or the policy in that file (default: the preset ``default``). Raises BadPolicy."""
     if source is None:
@@ -217,7 +220,7 @@ def parse_policy(text: str, source: str = "policy") -> FilterPolicy:
     version = tables.get("version")
     if version is None:
         raise BadPolicy(f"{source}: version: missing; write `version = {VERSION}`")
-    if version != VERSION:
+    if version != VERSION or isinstance(version, bool | float):
         raise BadPolicy(f"{source}: version: {version!r} is not known here; this Apollo reads {VERSION}")
     preset = tables.pop("preset", "default")
     if preset not in PRESETS:
@@ -244,10 +247,19 @@ def _check(policy: FilterPolicy, source: str) -> None:
     """What types alone cannot say."""
     if policy.split.validation + policy.split.test > 1:
         raise BadPolicy(f"{source}: split: validation and test are more than the whole")
+    first, last = (date_ms(getattr(policy.sessions, key), f"{source}: sessions.{key}") for key in _DATES)
+    if first is not None and last is not None and first > last:
+        raise BadPolicy(f"{source}: sessions.created_to: {policy.sessions.created_to} is before created_from")
+    weights = policy.weights
+    if (weights.normalise == "session" and (weights.session_cap or weights.task_cap)) or (
+        weights.normalise == "task" and weights.task_cap
+    ):
+        raise BadPolicy(
+            f"{source}: weights: with normalise = {weights.normalise!r} all weigh the same already: a session_cap says "
+            'something with "none" and "task", a task_cap with "none" only'
+        )
     if policy.flags.conflict == "adjudicated" and not policy.flags.adjudicators:
         raise BadPolicy(f"{source}: flags.adjudicators: name who decides, because flags.conflict is `adjudicated`")
-    for key in ("created_from", "created_to"):
-        date_ms(getattr(policy.sessions, key), f"{source}: sessions.{key}")
 
 
 def date_ms(text: str, where: str = "date") -> int | None:

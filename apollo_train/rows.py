@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
@@ -30,22 +30,29 @@ class Weigher:
     policy: FilterPolicy
     session_trained: dict[str, int] = field(default_factory=dict)
     task_trained: dict[str, int] = field(default_factory=dict)
+    """What the sessions of a task count together: no session counts more than ``session_cap`` replies."""
+
+    @classmethod
+    def counting(cls, policy: FilterPolicy, trained: Mapping[str, int], tasks: Mapping[str, str]) -> Weigher:
+        """For sessions with so many trained replies, each of the task that ``tasks`` names."""
+        cap = policy.weights.session_cap
+        totals: dict[str, int] = {}
+        for session, task in tasks.items():
+            totals[task] = totals.get(task, 0) + _capped(trained[session], cap)
+        return cls(policy, dict(trained), totals)
 
     def weight(self, judged: Judgement, share: float, replies: int = 1, *, row: bool = False) -> float:
         """The weight of a row that trains ``replies``; ``row``: it counts once however many they are (segments)."""
         rules = self.policy.weights
         total = max(1, self.session_trained.get(judged.session, 1))
-        weight = share
+        of_task = max(1, self.task_trained.get(task_of(judged), 1))
+        weight = share * _capped(total, rules.session_cap) / total
         if rules.normalise == "session":
-            weight *= replies / total
+            weight = share * replies / total
         elif rules.normalise == "task":
-            weight *= replies / max(1, self.task_trained.get(task_of(judged), 1))
-        elif not row:
-            weight *= replies
-        if rules.session_cap and total > rules.session_cap:
-            weight *= rules.session_cap / total
-        if rules.task_cap:
-            weight *= min(1.0, rules.task_cap / max(1, self.task_trained.get(task_of(judged), 1)))
+            weight *= replies / of_task
+        else:
+            weight *= (1 if row else replies) * _capped(of_task, rules.task_cap) / of_task
         return round(weight, 9)
 
     @property
@@ -82,6 +89,11 @@ class Copies:
         copies = int(self.owed + 0.5)
         self.owed = round(self.owed - copies, 9)
         return copies
+
+
+def _capped(number: int, cap: int) -> int:
+    """``number``, but at most the cap; 0 is none."""
+    return min(number, cap) if cap else number
 
 
 def task_of(judged: Judgement) -> str:

@@ -46,6 +46,11 @@ def test_presets_differ_and_a_name_alone_changes_the_digest() -> None:
         ("version = 1\n[split]\ntest = 2", "p.toml: split.test: Expected `float` <= 1.0"),
         ("version = 1\n[split]\ntest = 0.6\nvalidation = 0.6", "p.toml: split: validation and test are more"),
         ("version = 1\n[rules]\nmalformed = 'yes'", "p.toml: rules.malformed: Expected `bool`, got `str`"),
+        (
+            "version = 1\n[sessions]\ncreated_from = '2026-11-23'\ncreated_to = '2026-11-22'",
+            "p.toml: sessions.created_to: 2026-11-22 is before",
+        ),
+        ("version = true", "p.toml: version: True is not known"),
         ("version = 1\n[weights]\nsession_cap = -1", "p.toml: weights.session_cap: Expected `int` >= 0"),
     ],
 )
