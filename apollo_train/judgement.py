@@ -33,6 +33,7 @@ KINDS: Final = frozenset(
         "advice.withdrawn",
         "advice.delivered",
         "summary.written",
+        "question.asked",
         "question.answered",
     }
 )
@@ -61,6 +62,8 @@ class Judgement:
     """Summaries by the seq of their event."""
     answers: dict[int, ev.QuestionAnswered] = field(default_factory=dict)
     """What humans answered to questions, by the seq of the event."""
+    asked: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """The step and the call of each question."""
     humans: set[str] = field(default_factory=set)
     """Names of the annotators who flagged, advised or signed off."""
     corrections: CorrectionBook = field(default_factory=CorrectionBook)
@@ -128,6 +131,8 @@ def _take(found: Judgement, event: ev.Event) -> None:
             found.delivered[event.seq] = body
         case ev.SummaryWritten() as body:
             found.summaries[event.seq] = body
+        case ev.QuestionAsked() as body:
+            found.asked[body.question] = (event.step or 0, event.call or 0)
         case ev.QuestionAnswered(timed_out=False) as body:
             found.answers[event.seq] = body
         case _:

@@ -51,7 +51,8 @@ class _Growing:
         if self.members:
             before = self.node
             extends = node.request.parent == before.seq or node.refs[: len(before.refs)] == before.refs
-            self.prefixes = self.prefixes and extends and node.request.tools == before.request.tools
+            one, other = node.request, before.request
+            self.prefixes = self.prefixes and extends and (one.tools, one.system) == (other.tools, other.system)
         self.node = node
         self.members[mask.seq] = (mask, len(node.refs))
 

@@ -96,10 +96,13 @@ class Unaider:
     def _in_block(self, seq: int) -> frozenset[int]:
         """The advice that the block after the summary at ``seq`` holds."""
         block = self._judged.summaries[seq].advice
-        earlier = {number for at, turn in self._turns.items() if at < seq for number in turn.advice}
+        turns = [turn for at, turn in self._turns.items() if at < seq]
+        earlier = {number for turn in turns for number in turn.advice}
         found = {number for number in earlier if self._texts[number] and self._texts[number] in block}
+        # A turn is in the block as it was delivered, which need not be as it was written.
+        found |= {number for turn in turns if turn.text in block for number in turn.advice}
         answers = (answer for at, answer in self._judged.answers.items() if at < seq)
-        return frozenset(found.union(-answer.question for answer in answers if answer.text in block))
+        return frozenset(found.union(-answer.question for answer in answers if _told(answer) in block))
 
     def before(self, seq: int) -> frozenset[int]:
         """All advice that was given before the event at ``seq``."""
@@ -172,8 +175,8 @@ class Unaider:
                 if problem:
                     return content, problem
         for answer in answers:
-            block = block.replace(f"Answer to your question {answer.question}: {answer.text}", "")
-        if any(self._texts[number] and self._texts[number] in block for number in gone):
+            block = block.replace(_told(answer), "")
+        if any(number > 0 and self._texts[number] and self._texts[number] in block for number in gone):
             return content, "advice_mixed"
         block = re.sub(r"\n{3,}", "\n\n", block).strip()
         if block == summary.advice:
@@ -188,7 +191,13 @@ class Unaider:
         if turn.chat["role"] != "tool" or not turn.sources:
             return []
         at, said = turn.sources[-1], turn.chat["content"]
-        return [answer for seq, answer in self._judged.answers.items() if seq < at and answer.text == said]
+        alike = [answer for seq, answer in self._judged.answers.items() if seq < at and answer.text == said]
+        if not alike:
+            return []
+        # Another call may well have the same words for its result.
+        result = self._reader.event(self._judged.session, at)
+        place = (result.step or 0, result.call or 0) if result is not None else (0, 0)
+        return [answer for answer in alike if self._judged.asked.get(answer.question, place) == place]
 
     def _neutral_before(self, kept: list[Turn]) -> None:
         """Give the results just before a dropped turn the texts they would have had: nobody woke or hurried them."""
@@ -202,6 +211,11 @@ class Unaider:
                 content = content if event is None else _neutral(content, event.body)
             if content != turn.chat["content"]:
                 kept[at] = replace(turn, chat={**turn.chat, "content": content})
+
+
+def _told(answer: ev.QuestionAnswered) -> str:
+    """An answer as the block after a summary says it."""
+    return f"Answer to your question {answer.question}: {answer.text}"
 
 
 def _neutral(content: str, body: ev.Body) -> str:

@@ -41,6 +41,7 @@ class Teller:
         self.history: list[ev.Event] = []
         self.pending: list[ev.Event] = []
         self.spec = ev.ModelSpec("anthropic" if shape == "anthropic" else "openai", "scripted")
+        self.system = "You are an agent."
 
     async def tell(
         self, body: ev.Body, *, step: int | None = None, call: int | None = None, actor: str = "host",
@@ -66,17 +67,17 @@ class Teller:
         wire = messages_wire(self.spec, messages) if self.shape == "anthropic" else self._chat(messages)
         blobs = [Blob.of(canonical_json(message.json)) for message in wire]
         refs = [ev.MessageRef(b.hash, m.role, m.sources) for b, m in zip(blobs, wire, strict=True)]
-        system, tools = Blob.of(canonical_json("You are an agent.")), Blob.of(canonical_json(TOOLS))
+        system, tools = Blob.of(canonical_json(self.system)), Blob.of(canonical_json(TOOLS))
         if self.parent is None:
             self.chain = []
             if self.shape == "chat":
-                blobs.insert(0, Blob.of(canonical_json({"role": "system", "content": "You are an agent."})))
+                blobs.insert(0, Blob.of(canonical_json({"role": "system", "content": self.system})))
                 refs.insert(0, ev.MessageRef(blobs[0].hash, "system"))
         self.chain += [blob.data for blob in blobs]
         envelope = {"model": "scripted", "temperature": 0.7, "stream": True}
         whole = {**envelope, "messages": [json.loads(data) for data in self.chain], "tools": TOOLS}
         if self.shape == "anthropic":
-            whole["system"] = "You are an agent."
+            whole["system"] = self.system
         body = ev.ModelRequested(
             purpose=purpose,
             adapter=self.shape,

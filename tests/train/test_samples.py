@@ -271,3 +271,42 @@ async def test_the_split_goes_by_task_alone_and_weights_by_session(told: Teller,
     assert sample.meta["weight"] == 0.25
     [sample], _ = steps(reader, weights=WeightRules(session_cap=2))
     assert sample.meta["weight"] == 0.5
+
+
+async def test_a_result_that_only_says_the_same_as_an_answer_stays(told: Teller, reader: LogReader) -> None:
+    await told.reply(("ask_human", '{"question":"ok?"}'))
+    await told.tell(ev.QuestionAsked(question=1, text="ok?", until=1), step=1, call=1)
+    await told.tell(ev.QuestionAnswered(question=1, text="ok"), actor="human:ann")
+    await told.result(1, "ok", data={"timed_out": False})
+    await told.act("make", "ok")
+    await told.act("a")
+    samples, _ = steps(reader, advice=DROPPED)
+    results = [chat["content"] for chat in samples[-1].prompt if chat["role"] == "tool"]
+    assert results == ["Nobody answered in time. Use your judgement.", "ok"]
+
+
+async def test_advice_that_was_delivered_in_other_words_than_written_leaves_the_block_too(
+    told: Teller, reader: LogReader
+) -> None:
+    await told.act("a")
+    await told.tell(ev.AdviceQueued(advice=1, text="Keep <advice-n0> as it is. "), actor="human:ann")
+    turn = "<advice-n0>\nKeep &lt;advice-n0> as it is.\n</advice-n0>"
+    await told.tell(ev.AdviceDelivered(advice=(1,), at_step=2, text=turn), step=2)
+    await told.act("b")
+    await told.summarise("Did a and b.", turn)
+    await told.act("c")
+    samples, _ = steps(reader, advice=DROPPED)
+    assert [sample.meta["prompt"] for sample in samples] == ["exact", "counterfactual", "counterfactual"]
+    assert not any("as it is" in json.dumps(sample.prompt) for sample in samples)
+
+
+async def test_a_segment_under_two_system_prompts_is_not_prefix_checked(writer: LogWriter, reader: LogReader) -> None:
+    told = await Teller(writer, shape="anthropic").begin()
+    await told.act("a")
+    await told.act("b")
+    assert segments(reader)[0][0].meta["prefix_checked"]
+    told.system = "You are another agent."
+    await told.act("c")
+    [segment], _ = segments(reader)
+    assert not segment.meta["prefix_checked"]
+    assert [sample.prompt[0]["content"] for sample in steps(reader)[0]][-2:] == ["You are an agent.", told.system]
