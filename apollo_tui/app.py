@@ -279,6 +279,12 @@ class ApolloApp(App[None], inherit_bindings=False):
                     return  # the key only woke the screen
             if await self._presser.acted(event):
                 return
+        if isinstance(event, events.Paste) and not event.is_forwarded:
+            await self._presser.ready_for("paste")
+            from apollo_tui.pasting import took
+
+            if took(self, event):
+                return
         await super().on_event(event)
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:

@@ -15,6 +15,7 @@ from sessions.log.states import ACTIVE, ENDED
 from sessions.plain import many
 
 MORNING_HOUR: Final = 8
+NO_BUDGET: Final = "no limit ends it, however long it goes wrong"
 RATE_NEEDS_MS: Final = 5 * 60_000
 """A session must have been active this long before its rate says anything."""
 
@@ -79,7 +80,7 @@ ORDER: Final = ("no host", "needs you", "question", "paused", "not started", "no
 
 def _of(s: Summary, draft: bool, now: int, host: bool) -> Iterator[tuple[str, str]]:
     if not host and s.state in ACTIVE:
-        yield "no host", "no host runs: it stands still until one is started"
+        yield "no host", "it stands still until a host is started"
     if s.open_question:
         yield "question", f"asks: {s.open_question}"
     elif s.state == "needs_you":
@@ -99,21 +100,31 @@ def _of(s: Summary, draft: bool, now: int, host: bool) -> Iterator[tuple[str, st
         yield "unsent draft", "advice was written and not sent"
 
 
+def unlimited(summaries: Sequence[Summary]) -> list[Worry]:
+    """The sessions at work that nothing ends: no step, no token, no money and no hour is counted for them."""
+    free = [s for s in summaries if s.state in ACTIVE and all(limit is None for _, _, limit in _limited(s, 0))]
+    return [Worry(s.session, s.number, s.title, "no budget", NO_BUDGET) for s in free]
+
+
 def budget_end(s: Summary, now: int) -> tuple[str, int] | None:
     """Which limit ends the session first at its present rate, and when (Unix ms); None if none can be told."""
     active = s.active_now(now)
     if active < RATE_NEEDS_MS:
         return None
+    ends = [
+        (name, now + int(max(0.0, allowed - spent) / spent * active))
+        for name, spent, allowed in _limited(s, active)
+        if allowed is not None and spent > 0
+    ]
+    return min(ends, key=lambda end: end[1]) if ends else None
+
+
+def _limited(s: Summary, active: int) -> list[tuple[str, float, float | None]]:
+    """What is counted, how much of it is used, and how much is allowed."""
     limits = s.limits
-    used: list[tuple[str, float, float | None]] = [
+    return [
         ("steps", s.step, limits.steps),
         ("tokens", s.input_tokens + s.output_tokens, limits.tokens),
         ("money", s.cost, limits.money),
         ("active hours", active / 3_600_000, limits.active_hours),
     ]
-    ends = [
-        (name, now + int(max(0.0, allowed - spent) / spent * active))
-        for name, spent, allowed in used
-        if allowed is not None and spent > 0
-    ]
-    return min(ends, key=lambda end: end[1]) if ends else None

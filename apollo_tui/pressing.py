@@ -33,21 +33,37 @@ class Presser:
     async def acted(self, event: events.Key) -> bool:
         """Do what the key is bound to. False: it is text, or not bound, and takes Textual's way."""
         app = self._app
-        await self._opened(app.screen)
-        # A panel that opened by itself gives way to keys that are not its own; it may lie over another such panel.
-        while (give_way := getattr(app.screen, "give_way", None)) is not None and give_way(event.key):
-            pass
+        await self.ready_for(event.key)
         focused = app.focused
         if is_field(focused):
             return False
         if focused is not None and focused.check_consume_key(event.key, event.character):
-            return False
+            if not await app._check_bindings(event.key, priority=True):
+                focused._forward_event(event)
+                await _reached(focused)
+                await _told(focused)
+            return True
         if isinstance(app.screen, ApolloScreen):
             app.screen.pressed(event.key)
-        acted = await app._check_bindings(event.key, priority=True) or await app._check_bindings(event.key)
+        try:
+            acted = await app._check_bindings(event.key, priority=True) or await app._check_bindings(event.key)
+        except ImportError as problem:
+            # Parts are loaded when they are first used, and files change beneath an app that stays open for days.
+            if not isinstance(app.screen, ApolloScreen):
+                raise
+            app.screen.say(f"this part cannot be loaded ({problem}): leave with q, start Apollo again", "error")
+            return True
         if acted and focused is not None:
             await _told(focused)
         return acted
+
+    async def ready_for(self, key: str) -> None:
+        """Wait for what the key before has opened; let what opened by itself give way to a key that is not its own."""
+        app = self._app
+        await self._opened(app.screen)
+        # It may lie over another such panel.
+        while (give_way := getattr(app.screen, "give_way", None)) is not None and give_way(key):
+            pass
 
     async def _opened(self, screen: Screen[Any]) -> None:
         """Wait until a screen that a key has opened has the focus: the keys after it are meant for it."""
@@ -68,7 +84,15 @@ async def _told(focused: Widget) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(OPENING_S):
             for node in focused.ancestors_with_self:
-                if isinstance(node, Widget) and node.is_running:
-                    came = asyncio.Event()
-                    node.call_later(came.set)
-                    await came.wait()
+                if isinstance(node, Widget):
+                    await _reached(node)
+
+
+async def _reached(node: Widget) -> None:
+    """Wait until a widget has taken in all that was sent to it before."""
+    if node.is_running:
+        came = asyncio.Event()
+        node.call_later(came.set)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(OPENING_S):
+                await came.wait()

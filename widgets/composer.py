@@ -107,6 +107,11 @@ class Composer(Vertical):
         """Put what belongs before the text into its place; what was typed, and the cursor in it, stay."""
         self.area.insert(clean(text), (0, 0), maintain_selection_offset=True)
 
+    def put_after(self, text: str) -> None:
+        """Put a text after what is written, on a line of its own."""
+        area = self.area
+        area.insert(("\n" if area.text else "") + clean(text), area.document.end)
+
     def unbind(self) -> None:
         """Close and forget the text; the app gives the focus back."""
         self.target = None

@@ -20,6 +20,11 @@ MORE_CELLS: Final = 12
 """Cells of the sign that there are more choices."""
 LEAST_NOTE: Final = 6
 """Cells below which a note says nothing."""
+WHOLE: Final = "↳ "
+WHOLE_MOST: Final = 3
+"""Rows that say the choice at the cursor whole where choices are cropped."""
+LIST_LEAST: Final = 3
+"""Rows of choices that stay however little room there is."""
 
 
 class _Row(NamedTuple):
@@ -33,7 +38,8 @@ class _Row(NamedTuple):
 class ChoiceList(Painter, can_focus=True):
     """Choices under their group headings. A choice's own key picks it at once; ``enter`` picks the one at the cursor.
 
-    Keys of choices win over movement keys: with a choice on ``j``, the arrows move.
+    Keys of choices win over movement keys: with a choice on ``j``, the arrows move. Where choices are cropped, the last
+    rows say the one at the cursor whole.
     """
 
     BINDINGS = MOVES
@@ -81,6 +87,8 @@ class ChoiceList(Painter, can_focus=True):
         self._lines: list[_Row] = []
         self._at = 0
         self._top = 0
+        self._foot = 0
+        """Rows at the end that say the choice at the cursor whole."""
         self._ticked: frozenset[str] = frozenset()
         self.update(choices)
 
@@ -95,6 +103,7 @@ class ChoiceList(Painter, can_focus=True):
     def tick(self, ids: frozenset[str]) -> None:
         """Mark choices that are taken, where several may be."""
         self._ticked = ids
+        self._lay_out()
         self.refresh()
 
     @property
@@ -107,9 +116,14 @@ class ChoiceList(Painter, can_focus=True):
         """Rows that all choices and headings take at this width."""
         return len(self._lines)
 
+    @property
+    def _listed(self) -> int:
+        """Rows in which choices are shown."""
+        return self.size.height - self._foot
+
     def rows_in(self, width: int) -> int:
-        """Rows that all choices and headings take in ``width`` cells."""
-        return len(self._laid_out(width))
+        """Rows that all choices and headings take in ``width`` cells, with those that say one whole."""
+        return len(self._laid_out(width)) + self._foot_in(width)
 
     def highlight(self, id: str) -> None:
         """Put the cursor on a choice."""
@@ -135,7 +149,7 @@ class ChoiceList(Painter, can_focus=True):
 
     def action_page(self, by: int) -> None:
         """A page further."""
-        self._go(self._at + by * max(1, self.size.height - 1))
+        self._go(self._at + by * max(1, self._listed - 1))
 
     def action_to_start(self) -> None:
         """To the first choice."""
@@ -153,7 +167,7 @@ class ChoiceList(Painter, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         """Put the cursor on the choice under the pointer."""
         at = self._top + event.y
-        if at < len(self._lines) and (choice := self._lines[at].choice) is not None:
+        if event.y < self._listed and at < len(self._lines) and (choice := self._lines[at].choice) is not None:
             self.highlight(choice.id)
 
     def on_resize(self) -> None:
@@ -163,6 +177,8 @@ class ChoiceList(Painter, can_focus=True):
 
     def row(self, y: int) -> Line:
         """A heading, or key, text, value and note of a choice; at the edges, how many more there are."""
+        if y >= self._listed:
+            return self._whole(y - self._listed)
         at = self._top + y
         if at >= len(self._lines):
             return ()
@@ -197,13 +213,14 @@ class ChoiceList(Painter, can_focus=True):
         signs = []
         if y == 0 and (above := _choices_in(self._lines[: self._top])):
             signs.append(f"↑ {above} more")
-        if y == self.size.height - 1 and (below := _choices_in(self._lines[self._top + self.size.height :])):
+        if y == self._listed - 1 and (below := _choices_in(self._lines[self._top + self._listed :])):
             signs.append(f"↓ {below} more")
         return "  ".join(signs) + " " if signs else ""
 
     def _lay_out(self) -> None:
         width, height = self.size
         self._lines = self._laid_out(width)
+        self._foot = max(0, min(self._foot_in(width), height - min(LIST_LEAST, len(self._lines))))
         if self._hang is not None and len(self._lines) > height:
             # Whole texts leave room for the sign that there are more.
             self._lines = self._laid_out(width - MORE_CELLS)
@@ -257,7 +274,43 @@ class ChoiceList(Painter, can_focus=True):
         last = max(i for i, row in enumerate(self._lines) if row.choice is self.highlighted)
         if first and self._lines[first - 1].choice is None:
             first -= 1  # the heading of the first choice of a group belongs to it
-        self._top = max(last - self.size.height + 1, min(self._top, first, len(self._lines) - self.size.height), 0)
+        self._top = max(last - self._listed + 1, min(self._top, first, len(self._lines) - self._listed), 0)
+
+    # --- what is cropped --------------------------------------------------------------------------------------------
+
+    def _cells_of(self, choice: Choice) -> int:
+        """Cells that a choice takes when nothing of it is cropped."""
+        taken = len(SELECTED) + 1 + KEY_CELLS + (4 if self._ticked else 0) + cells.width(clean_line(choice.text))
+        taken += 2 + cells.width(clean_line(choice.value)) if choice.value else 0
+        note = clean_line(choice.disabled or choice.note)
+        return taken + (2 + cells.width(note) if note else 0)
+
+    def _foot_in(self, width: int) -> int:
+        """Rows that the longest of the cropped choices takes whole; 0 if none is cropped, or texts go on below."""
+        if self._hang is not None or width <= 0:
+            return 0
+        cropped = [choice for choice in self._choices if self._cells_of(choice) > width]
+        return max((len(_whole_rows(choice, width)) for choice in cropped), default=0)
+
+    def _whole(self, part: int) -> Line:
+        """Row ``part`` of the choice at the cursor, whole, if its own row may be cropped."""
+        choice, width = self.highlighted, self.size.width
+        if choice is None or self._cells_of(choice) <= width - MORE_CELLS:
+            return ()
+        rows = _whole_rows(choice, width)
+        if part >= len(rows):
+            return ()
+        return ((f" {WHOLE if not part else ' ' * len(WHOLE)}", "accent"), (rows[part], "text"))
+
+
+def _whole_rows(choice: Choice, width: int) -> list[str]:
+    """All that a choice says, wrapped; columns become words."""
+    said = [" ".join(clean_line(text).split()) for text in (choice.text, choice.value, choice.disabled or choice.note)]
+    room = max(8, width - len(WHOLE) - 2)
+    rows = cells.wrap(" · ".join(filter(None, said)), room)
+    if len(rows) > WHOLE_MOST:
+        rows[WHOLE_MOST - 1 :] = [cells.crop(" ".join(rows[WHOLE_MOST - 1 :]), room)]
+    return rows
 
 
 def _choices_in(rows: Sequence[_Row]) -> int:

@@ -1,4 +1,7 @@
-"""The list of sessions: two rows each, numbers for life. Rows change places only when somebody asks for it."""
+"""The list of sessions: two rows each, three where there is room, numbers for life.
+
+Rows change places only when somebody asks for it.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,17 @@ from widgets.glyphs import age, sparkline, state_mark
 from widgets.moves import MOVES
 from widgets.paint import Painter, spread
 from widgets.rows import SELECTED
+from widgets.sanitise import clean_line
 from widgets.views import Line, Role, SessionView
 
 ROWS: Final = 2
+ROOMY_ROWS: Final = 3
+"""Rows of a session where all have so many: what stands out takes two of them."""
+ONE_LINE: Final = 60
+"""Cells from which on what stands out fits one row."""
+WIDE: Final = 34
+"""Cells from which on counts have company."""
+INDENT: Final = 4
 
 
 class SessionList(Painter, can_focus=True):
@@ -47,6 +58,8 @@ class SessionList(Painter, can_focus=True):
         self._selected = ""
         self._top = 0
         self._marked: frozenset[str] = frozenset()
+        self._digits = 1
+        """Cells of the longest number."""
 
     def update(self, views: Sequence[SessionView]) -> None:
         """New facts. Sessions keep their rows; new ones come last, so that nothing moves under the cursor."""
@@ -54,7 +67,8 @@ class SessionList(Painter, can_focus=True):
         order = [one for one in self._order if one in given]
         order += [view.id for view in sorted(views, key=lambda view: view.number) if view.id not in self._views]
         before, self._views = self._views, given
-        if order != self._order:
+        digits, self._digits = self._digits, max((len(str(view.number)) for view in views), default=1)
+        if order != self._order or digits != self._digits:
             self._order = order
             if self._selected not in given:
                 self._selected = order[0] if order else ""
@@ -111,7 +125,7 @@ class SessionList(Painter, can_focus=True):
 
     def action_page(self, by: int) -> None:
         """A page further."""
-        self.action_move(by * max(1, self.size.height // ROWS - 1))
+        self.action_move(by * max(1, self._fits - 1))
 
     def action_to_start(self) -> None:
         """To the first row."""
@@ -128,8 +142,8 @@ class SessionList(Painter, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """Select the session under the pointer."""
-        at = self._top + event.y // ROWS
-        if at < len(self._order):
+        at = self._at(event.y)
+        if at is not None:
             self.select(self._order[at])
             self.post_message(self.Highlighted(self._selected))
 
@@ -137,13 +151,54 @@ class SessionList(Painter, can_focus=True):
         """Keep the selected session in sight."""
         self._into_view()
 
+    @property
+    def _tall(self) -> int:
+        """Rows of a session."""
+        roomy = len(self._order) * ROOMY_ROWS <= self.size.height and self.size.width < ONE_LINE
+        return ROOMY_ROWS if roomy else ROWS
+
+    @property
+    def _fits(self) -> int:
+        """How many sessions are in sight; where some are not, the last row says so."""
+        height = self.size.height
+        return max(1, height // self._tall if len(self._order) * self._tall <= height else (height - 1) // self._tall)
+
+    def _at(self, y: int) -> int | None:
+        """The place of the session in row ``y``."""
+        at = y // self._tall
+        return self._top + at if at < self._fits and self._top + at < len(self._order) else None
+
     def row(self, y: int) -> Line:
-        """The first row says which and how, the second why it stands out or what it does."""
-        at, second = self._top + y // ROWS, y % ROWS
-        if at >= len(self._order):
-            return ()
+        """The first row says which and how, the second why it stands out or what it does; a third goes on."""
+        at = self._at(y)
+        if at is None:
+            return self._out_of_sight() if y == self.size.height - 1 else ()
         view = self._views[self._order[at]]
-        return self._second(view) if second else self._first(view)
+        return self._rows(view)[y % self._tall]
+
+    def _rows(self, view: SessionView) -> list[Line]:
+        if self._tall == ROWS:
+            return [self._first(view), self._second(view)]
+        width = self.size.width - 2
+        role: Role = "dim" if not view.why else "need" if _urgent(view) else "text"
+        first, *more = cells.wrap(clean_line(view.why), width - INDENT) if view.why else [self._said(view)]
+        left: Line = ((" " * INDENT, "text"), (" ".join(more), role))
+        facts = self._facts(view)
+        fits = cells.line_width(left) + cells.line_width(facts) < width
+        second: Line = ((" " * INDENT, "text"), (cells.crop(first, width - INDENT), role))
+        # The reason is worth more than counts.
+        return [self._first(view), second, spread(left, facts if fits else (), width)]
+
+    def _out_of_sight(self) -> Line:
+        """How many sessions are above and below, and how many of them want somebody."""
+        above, below = self._order[: self._top], self._order[self._top + self._fits :]
+        if not above and not below:
+            return ()
+        signs = [f"{sign} {len(ids)}" for sign, ids in (("↑", above), ("↓", below)) if ids]
+        said = f" {' '.join(signs)}{' more' * (len(signs) == 1)}"
+        urgent = sum(_urgent(self._views[one]) for one in (*above, *below))
+        verb = "needs" if urgent == 1 else "need"
+        return ((said, "accent"), *(((", ", "dim"), (f"! {urgent} {verb} you", "need")) if urgent else ()))
 
     def render_line(self, y: int) -> Strip:
         """One row, with the rule that parts the list from what stands beside it."""
@@ -153,8 +208,8 @@ class SessionList(Painter, can_focus=True):
 
     def row_selected(self, y: int) -> bool:
         """Whether row ``y`` belongs to the selected session."""
-        at = self._top + y // ROWS
-        return at < len(self._order) and self._order[at] == self._selected
+        at = self._at(y)
+        return at is not None and self._order[at] == self._selected
 
     def _first(self, view: SessionView) -> Line:
         here = view.id == self._selected
@@ -163,37 +218,47 @@ class SessionList(Painter, can_focus=True):
         mark: Line = ((SELECTED if here else " ", "accent"), ("!" if _urgent(view) else " ", "need"))
         chosen = (("+", "accent"),) if view.id in self._marked else ()
         return spread(
-            (*mark, (f"{view.number} {view.title}", role), *chosen), ((state.text, state.role),), self.size.width - 2
+            (*mark, (f"{view.number:>{self._digits}} {view.title}", role), *chosen),
+            ((state.text, state.role),),
+            self.size.width - 2,
         )
 
     def _second(self, view: SessionView) -> Line:
         width = self.size.width - 2
         if view.why:
             role: Role = "need" if _urgent(view) else "text"
-            return (("    ", "text"), *cells.crop_line(((view.why, role),), max(0, width - 4)))
+            return ((" " * INDENT, "text"), *cells.crop_line(((view.why, role),), max(0, width - INDENT)))
+        facts = self._facts(view)
+        room = max(0, width - INDENT - cells.line_width(facts) - 1)
+        return spread(((" " * INDENT, "text"), *cells.crop_line(((self._said(view), "dim"),), room)), facts, width)
+
+    @staticmethod
+    def _said(view: SessionView) -> str:
+        return view.last_line or f"step {view.step}"
+
+    def _facts(self, view: SessionView) -> Line:
+        """Counts of a session, how busy it was and how old its newest event is."""
+        wide = self.size.width - 2 >= WIDE
         facts = [f"{view.unread} unread"] if view.unread else []
         facts += [f"⚑{view.flags}"] if view.flags else []
-        facts += [age(view.age_ms)] if view.age_ms >= 60_000 and width >= 34 else []
-        right: Line = ((" ".join(facts), "dim"),) if facts else ()
-        if view.activity and width >= 34:
-            right = ((sparkline(view.activity, 8) + " ", "dim"), *right)
-        said: Line = ((view.last_line or f"step {view.step}", "dim"),)
-        room = width - 4 - cells.line_width(right) - 1
-        return spread((("    ", "text"), *cells.crop_line(said, max(0, room))), right, width)
+        facts += [age(view.age_ms)] if view.age_ms >= 60_000 and wide else []
+        spark: Line = ((sparkline(view.activity, 8) + " ", "dim"),) if view.activity and wide else ()
+        return (*spark, *(((" ".join(facts), "dim"),) if facts else ()))
 
     def _repaint(self, at: int) -> None:
-        y = (at - self._top) * ROWS
-        if 0 <= y < self.size.height:
-            self.repaint_row(y)
-            self.repaint_row(y + 1)
+        if 0 <= at - self._top < self._fits:
+            for row in range(self._tall):
+                self.repaint_row((at - self._top) * self._tall + row)
+        else:
+            self.repaint_row(self.size.height - 1)
 
     def _into_view(self) -> bool:
-        fits = max(1, self.size.height // ROWS)
+        fits = self._fits
         before = self._top
         if self._selected in self._order:
             at = self._order.index(self._selected)
             self._top = max(at - fits + 1, min(self._top, at))
-        self._top = max(0, min(self._top, len(self._order) - 1))
+        self._top = max(0, min(self._top, len(self._order) - fits))
         return self._top != before
 
 

@@ -67,6 +67,13 @@ class Advising(ApolloScreen):
         if self.session:
             self._open(self.session)
 
+    def put_text(self, text: str) -> None:
+        """Begin advice to this session with a text that was pasted, after what its draft says."""
+        self.action_advise()
+        self.composer.put_after(text)
+        if self._draft is not None:
+            self.say(f"pasted into a draft to {self.desk.steering.name(self._draft.session)}; nothing is sent yet")
+
     def action_advise_marked(self) -> None:
         """Write the same advice to all marked sessions."""
         chosen = [session for session in self.desk.state.order() if session in self.desk.marked]

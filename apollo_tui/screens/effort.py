@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from apollo_tui.screens.panel import ChoicePanel
 from sessions.fold.effort import KINDS, Effort, effort_of, together
 from sessions.log.reader import LogReader
+from sessions.plain import many
+from widgets import cells
 from widgets.glyphs import duration
+from widgets.sanitise import clean_line
 from widgets.views import Choice
 
 if TYPE_CHECKING:
     from apollo_tui.screens.base import ApolloScreen
+
+NAME: Final = 24
+"""Cells of the column of names."""
 
 
 def show_effort(screen: ApolloScreen) -> None:
@@ -30,14 +36,14 @@ async def _show(screen: ApolloScreen) -> str:
     spent = await desk.feed.work(ask)
     whole = together(one for by in spent.values() for one in by.values())
     rows = [
-        Choice(session, f"{desk.steering.name(session):<24} {said(together(by.values()))}")
+        Choice(session, f"{cells.pad(clean_line(desk.steering.name(session)), NAME)} {said(together(by.values()))}")
         for session, by in spent.items()
     ]
     rate = whole.minutes_per_flag
     each = f", {rate:.1f} min per flag" if rate is not None else ""
     lines = [f"all: {said(whole)}{each}", labels(whole, desk.labels.name)]
     title = "what supervision cost; it stays on this machine"
-    footer = "active time ends a minute after a key · enter goes there · esc closes"
+    footer = "enter goes there · esc closes · active time ends a minute after a key"
 
     def chosen(session: str | None) -> None:
         from apollo_tui.screens.judge_verbs import JudgeVerbs
@@ -51,9 +57,8 @@ async def _show(screen: ApolloScreen) -> str:
 
 def said(spent: Effort) -> str:
     """One effort in a line."""
-    parts = [f"{duration(spent.active_ms)} active", f"{spent.keys:,} keys", f"{spent.advice} advice"]
-    parts.append(f"{spent.flags} flags")
-    return ", ".join(parts)
+    counts = [many(spent.keys, "key"), f"{spent.advice:,} advice", many(spent.flags, "flag")]
+    return ", ".join([f"{duration(spent.active_ms)} active", *counts])
 
 
 def labels(spent: Effort, name: Callable[[str], str]) -> str:

@@ -254,6 +254,9 @@ class JudgeVerbs(Correcting):
                 self.act(self._go_to_act(act))
 
         acts = await self.desk.undoing.history()
+        if not acts:
+            self.say("you did nothing on this log yet")
+            return ""
         if self.typing:
             raise NotDone("leave the text field first")
         panel = HistoryPanel(acts, self.desk.undoing, self.act, partial(self.bring_back, opened=False))

@@ -15,12 +15,15 @@ from apollo_tui.judging import Standing, Subject, Word, about_part
 from apollo_tui.screens.panel import PanelScreen
 from sessions.labels import UNSPECIFIED, Taxonomy
 from sessions.log import events as ev
+from widgets import cells
 from widgets.picker import ChoiceList
 from widgets.sanitise import clean_line
 from widgets.views import Choice
 
 SEVERITIES: Final = "0,1,2,3,4,5"
 """0: not said."""
+NAME: Final = 20
+"""Cells of the column of names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,18 +177,15 @@ def part_words(target: ev.Target) -> str:
 
 
 def _rows(labels: Taxonomy) -> list[Choice]:
-    rows = [Choice(UNSPECIFIED, "no label             Bad, and nothing more is said.")]
-    rows += [
-        Choice(label.id, f"{label.name:<20} {label.definition}", key=label.key, group=label.group)
-        for label in labels.labels
-        if label.key
-    ]
-    rows += [
-        Choice(label.id, f"{label.name:<20} {label.definition}", group=label.group)
-        for label in labels.labels
-        if not label.key
-    ]
+    """Those with a key first."""
+    rows = [Choice(UNSPECIFIED, _said("no label", "Bad, and nothing more is said."))]
+    known = sorted(labels.labels, key=lambda label: not label.key)
+    rows += [Choice(label.id, _said(label.name, label.definition), label.key, group=label.group) for label in known]
     return rows
+
+
+def _said(name: str, definition: str) -> str:
+    return f"{cells.pad(clean_line(name), NAME)} {definition}"
 
 
 def _line(flag: Standing, labels: Taxonomy) -> str:

@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 from string import ascii_lowercase
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.binding import Binding, BindingType
 
-from apollo_tui.leaving import Worry, all_well, worries
+from apollo_tui.leaving import Worry, all_well, unlimited, worries
 from apollo_tui.screens.panel import PanelScreen
+from sessions.plain import many
+from widgets import cells
 from widgets.picker import ChoiceList
+from widgets.sanitise import clean_line
 from widgets.views import Choice
 
 if TYPE_CHECKING:
     from apollo_tui.screens.board import BoardScreen
 
+TITLE: Final = 32
+"""Cells of a session's title."""
 LETTERS = "".join(letter for letter in ascii_lowercase if letter not in "qjkgb")
 
 
 class LeavePanel(PanelScreen[str]):
     """Answers "leave", or the session to go to."""
 
+    hang: ClassVar[int | None] = 4
     BINDINGS: ClassVar[list[BindingType]] = [Binding("q", "leave", show=False, id="leave", priority=True)]
 
     def __init__(self, found: list[Worry], title: str) -> None:
         rows = [
             Choice(
                 f"{worry.session} {index}",
-                f"{worry.number} {worry.title}: {worry.what}",
+                f"{worry.number} {cells.crop(clean_line(worry.title), TITLE)}: {worry.what} · {worry.why}",
                 key=LETTERS[index] if index < len(LETTERS) else "",
-                note=worry.why,
             )
             for index, worry in enumerate(found)
         ]
@@ -45,7 +50,7 @@ class LeavePanel(PanelScreen[str]):
 
 
 def leave(board: BoardScreen, *, always: bool = False) -> None:
-    """Leave the app; with something to say, only after it was said. ``always``: show the panel in any case."""
+    """Leave the app; where something will stand still, only after it was said. ``always``: stay, and say it all."""
     desk = board.desk
     board.keep_draft()
     summaries = [now.summary for now in desk.state.sessions.values() if not now.summary.archived]
@@ -62,10 +67,18 @@ def leave(board: BoardScreen, *, always: bool = False) -> None:
         elif answer:
             board.go_to(answer)
 
-    if not found and not always:
+    free = unlimited(summaries)
+    if always and not found and not free:
+        board.apollo.say(all_well(summaries))
+    elif always or found:
+        board.app.push_screen(LeavePanel([*found, *free], _title(found, free)), chosen)
+    else:
         board.apollo.leave()
-        return
-    many = len({worry.session for worry in found})
-    still = f"before morning, {many} session{'s' * (many != 1)} will stand still"
-    title = still if found else all_well(summaries)
-    board.app.push_screen(LeavePanel(found, title), chosen)
+
+
+def _title(found: list[Worry], free: list[Worry]) -> str:
+    """How many sessions will stand still, and how many nothing would stop."""
+    still = len({worry.session for worry in found})
+    said = [f"{many(still, 'session')} will stand still before morning"] if found else []
+    said += [f"{len(free)} {'goes' if len(free) == 1 else 'go'} on without a budget"] if free else []
+    return ", ".join(said)

@@ -8,10 +8,9 @@ from typing import ClassVar, Final, Literal
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 
 from apollo_tui.outcomes import Followed, advice_lines, entry_lines
-from apollo_tui.screens.panel import line
+from apollo_tui.screens.panel import Modal, line
 from widgets.document import Document
 from widgets.views import Line
 
@@ -22,7 +21,7 @@ SETTLED_S: Final = 0.5
 """A word that comes sooner was meant for what stood there before."""
 
 
-class OutcomePanel(ModalScreen[Answer]):
+class OutcomePanel(Modal[Answer]):
     """Answers with the outcome, or with where to go."""
 
     AUTO_FOCUS = "#after"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import ClassVar, Final, TypeVar
 
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
@@ -29,7 +31,15 @@ FRAME: Final = 9
 """Rows of a panel that are not choices, and of the screen around it."""
 
 
-class PanelScreen(ModalScreen[T]):
+class Modal(ModalScreen[T]):
+    """Answers once: a key that comes while it closes was meant for it, and closes nothing else."""
+
+    def dismiss(self, result: T | None = None) -> AwaitComplete:
+        """Close with this answer, if it is still open."""
+        return super().dismiss(result) if self.is_active else AwaitComplete(asyncio.sleep(0))
+
+
+class PanelScreen(Modal[T]):
     """A titled list of choices. Subclasses say what a choice means."""
 
     AUTO_FOCUS = "ChoiceList"

@@ -7,19 +7,18 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from apollo_tui.command import Command
 from apollo_tui.commands import commands_for, matching, run_command
 from apollo_tui.screens.base import ApolloScreen
-from apollo_tui.screens.panel import line
+from apollo_tui.screens.panel import Modal, line
 from widgets.picker import ChoiceList
 from widgets.sanitise import clean_line
 from widgets.views import Choice
 
 
-class LinePrompt(ModalScreen[str]):
+class LinePrompt(Modal[str]):
     """Answers with the line, None if it was left."""
 
     AUTO_FOCUS = "Input"
@@ -46,7 +45,7 @@ class LinePrompt(ModalScreen[str]):
         self.dismiss(None)
 
 
-class CommandPrompt(ModalScreen[str]):
+class CommandPrompt(Modal[str]):
     """``:``: type a command; tab completes, up and down choose."""
 
     AUTO_FOCUS = "Input"

@@ -13,9 +13,11 @@ from apollo_tui.presence import RETURN_MS
 from apollo_tui.screens.panel import PanelScreen
 from sessions.digest import digests, last_trace
 from sessions.fold.digest import Digest, Figure
+from widgets import cells
 from widgets.glyphs import duration
 from widgets.moves import MOVES
 from widgets.picker import ChoiceList
+from widgets.sanitise import clean_line
 from widgets.views import Choice
 
 if TYPE_CHECKING:
@@ -173,8 +175,7 @@ def _trail(figure: Figure) -> tuple[str, tuple[int, ...]]:
 
 def _row(desk: Desk, digest: Digest) -> str:
     name = desk.steering.name(digest.session)
-    name = name if len(name) <= NAME else name[: NAME - 1] + "…"
-    return f"{name:<{NAME}}  {' · '.join(figure.said for figure in digest.headline)}"
+    return f"{cells.pad(clean_line(name), NAME)}  {' · '.join(figure.said for figure in digest.headline)}"
 
 
 async def greet(app: ApolloApp) -> None:

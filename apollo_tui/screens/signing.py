@@ -106,7 +106,7 @@ class HistoryPanel(PanelScreen[Act]):
         self._undoing = undoing
         self._act = act
         self._restore = restore
-        title = f"what you did on this log ({len(acts):,})" if acts else "you did nothing on this log yet"
+        title = f"what you did on this log ({len(acts):,})"
         footer = "enter goes there · u undoes the last, U does it again · esc closes"
         super().__init__(title, self._rows(acts), footer)
 

@@ -59,17 +59,19 @@ LONG = [
 
 async def test_a_title_is_whole_beside_a_long_note_and_signs_say_how_many_choices_are_out_of_sight() -> None:
     app = PickerApp()
-    async with app.run_test(size=(50, 6)) as pilot:
+    async with app.run_test(size=(50, 9)) as pilot:
         app.query_one(ChoiceList).update(LONG)
         await pilot.pause()
         text = app.text()
         assert text[0].startswith("› a 1 tune-lr: question") and text[0].endswith("…")
         assert text[1].startswith("  b 2 a very long title of a session: paused")
-        assert text[-1].split() == ["6", "poller:", "budget", "steps", "↓", "13", "more"]
+        assert text[5].split() == ["6", "poller:", "budget", "steps", "↓", "13", "more"]
+        whole = " ".join(" ".join(text[6:]).replace("↳", "").split())
+        assert whole.endswith("…") and f"{LONG[0].text} · {LONG[0].note}".startswith(whole[:-1])
         await pilot.press("end")
         await pilot.pause()
         text = app.text()
-        assert text[0].endswith("↑ 13 more") and "19 poller" in text[-1] and "↓" not in "".join(text)
+        assert text[0].endswith("↑ 13 more") and "19 poller" in text[5] and "↓" not in "".join(text[:6])
 
 
 async def test_long_texts_go_on_below_where_a_list_says_so_and_nothing_of_them_is_lost() -> None:

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from app_running import running, screen_text, until
+from fake_feed import FakeFeed
+from textual import events
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from apollo_tui.app import ApolloApp
+from apollo_tui.leaving import unlimited
+from apollo_tui.screens.board import BoardScreen
+from apollo_tui.screens.labels import LabelPanel
+from apollo_tui.screens.leave import LeavePanel
+from apollo_tui.screens.returning import AwayPanel
+from sessions.clock import now_ms
+from sessions.host import protocol
+from sessions.log import events as ev
+from widgets.picker import ChoiceList
+
+NIGHT = 6 * 3_600_000
+
+
+@pytest.fixture(autouse=True)
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apollo_tui.screens.returning.SETTLED_S", 0.0)
+
+
+@pytest.fixture
+async def session(feed: FakeFeed) -> str:
+    made = await feed.session("tune-lr")
+    await feed.step(made, 1, ("job_kill", {"job": 7}, "killed"), text="It is slow.")
+    return made
+
+
+async def ready(app: ApolloApp, pilot: Pilot[None]) -> None:
+    await pilot.press("left_square_bracket")
+    await until(pilot, lambda: app.view is not None and app.view.has_action())
+
+
+async def burst(app: ApolloApp, *keys: str) -> None:
+    for key in keys:
+        app.post_message(events.Key(key, key if len(key) == 1 else None))
+    await asyncio.sleep(0)
+
+
+def paste(app: ApolloApp, text: str) -> None:
+    app.post_message(events.Paste(text))
+
+
+def composed(app: ApolloApp) -> str:
+    screen = app.screen
+    return str(screen.composer.text) if isinstance(screen, BoardScreen) else ""
+
+
+async def test_a_label_letter_that_comes_twice_in_a_burst_sets_one_flag_and_the_second_is_the_boards(
+    feed: FakeFeed, session: str
+) -> None:
+    second = await feed.session("poller")
+    async with running(feed) as (app, pilot):
+        await ready(app, pilot)
+        await pilot.press("F")
+        await until(pilot, lambda: isinstance(app.screen, LabelPanel))
+        app.screen.query_one(ChoiceList).focus()
+        await burst(app, "j", "2")
+        await until(pilot, lambda: isinstance(app.screen, BoardScreen) and app.screen.session == second)
+        await pilot.press("1")
+        await ready(app, pilot)
+        await pilot.press("F")
+        await until(pilot, lambda: isinstance(app.screen, LabelPanel))
+        await burst(app, "x", "x", "x")
+        flags = [c for c in feed.calls if isinstance(c, protocol.Annotate) and c.kind == "flag.set"]
+        await until(pilot, lambda: isinstance(app.screen, BoardScreen))
+        await pilot.pause(0.05)
+        flags = [c for c in feed.calls if isinstance(c, protocol.Annotate) and c.kind == "flag.set"]
+    assert len(flags) == 2 and not app.crash
+
+
+async def test_what_is_cropped_in_a_list_is_said_whole_for_the_choice_at_the_cursor(
+    feed: FakeFeed, session: str
+) -> None:
+    async with running(feed, (80, 24)) as (app, pilot):
+        await ready(app, pilot)
+        await pilot.press("F")
+        await until(pilot, lambda: isinstance(app.screen, LabelPanel))
+        choices = app.screen.query_one(ChoiceList)
+        for label in app.desk.labels.labels:
+            choices.highlight(label.id)
+            await pilot.pause()
+            assert label.definition in " ".join(screen_text(app).replace("│", " ").split()), label.id
+
+
+async def test_a_paste_over_the_table_of_what_happened_is_a_draft_to_the_session_it_was_about(
+    feed: FakeFeed, session: str
+) -> None:
+    other = await feed.session("formats")
+    for one in (session, other):
+        await feed.add(one, ev.CursorMoved.up_to(1), actor=feed.actor)
+        await feed.step(one, 2, ("run", {"command": "make"}, "done"))
+    async with running(feed, clock=lambda: now_ms() + NIGHT) as (app, pilot):
+        await until(pilot, lambda: isinstance(app.screen, AwayPanel))
+        chosen = app.screen.query_one(ChoiceList)
+        await pilot.press("down")
+        wanted = chosen.highlighted
+        paste(app, "let it run\nto the end")
+        await until(pilot, lambda: composed(app) == "let it run\nto the end")
+        board = app.screen
+        assert isinstance(board, BoardScreen) and wanted is not None and board.composer.target is not None
+        assert board.composer.target.session == wanted.id
+        assert not [call for call in feed.calls if isinstance(call, protocol.QueueAdvice)]
+
+
+async def test_a_paste_on_a_view_goes_behind_the_draft_that_is_there(feed: FakeFeed, session: str) -> None:
+    async with running(feed) as (app, pilot):
+        await pilot.press("i", *"first", "escape")
+        paste(app, "second")
+        await until(pilot, lambda: composed(app) == "first\nsecond")
+        assert "nothing is sent yet" in screen_text(app)
+        await pilot.press("escape")
+        stored = app.desk.drafts.load(session, "advice")
+        assert stored is not None and stored.text == "first\nsecond"
+
+
+async def test_a_paste_on_a_panel_goes_into_its_field_with_all_its_lines_or_it_is_said_that_nothing_takes_it(
+    feed: FakeFeed, session: str
+) -> None:
+    async with running(feed) as (app, pilot):
+        await ready(app, pilot)
+        await pilot.press("F")
+        await until(pilot, lambda: isinstance(app.screen, LabelPanel))
+        paste(app, "too early\nand twice")
+        await until(pilot, lambda: app.screen.query_one("#note", Input).value == "too early and twice")
+        await pilot.press("escape", "question_mark")
+        await until(pilot, lambda: "keys that work here" in screen_text(app))
+        paste(app, "lost?")
+        await until(pilot, lambda: app.view is not None and "a paste is text" in app.view.receipt)
+
+
+async def test_before_leaving_it_is_said_which_sessions_nothing_would_end(feed: FakeFeed, session: str) -> None:
+    held = await feed.session("held")
+    await feed.add(held, ev.StateChanged(state="paused", reason="lunch"), actor="human:bob")
+    bound = await feed.session("bound")
+    await feed.add(bound, ev.LimitChanged(name="steps", value=50), actor="human:ada")
+    async with running(feed) as (app, pilot):
+        found = unlimited([held.summary for held in app.desk.state.sessions.values()])
+        assert [worry.session for worry in found] == [session]
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, LeavePanel))
+        text = screen_text(app)
+        assert "1 session will stand still before morning, 1 goes on without a budget" in text
+        assert "held: paused · by bob: lunch" in text and "1 tune-lr: no budget" in text
+
+
+async def test_who_did_nothing_yet_hears_it_and_sees_no_empty_panel(feed: FakeFeed, session: str) -> None:
+    async with running(feed) as (app, pilot):
+        await pilot.press("H")
+        await until(pilot, lambda: "you did nothing on this log yet" in screen_text(app))
+        assert isinstance(app.screen, BoardScreen)
