@@ -89,10 +89,13 @@ def restart(cli: Cli, now: bool) -> None:
 def _stop(cli: Cli, *, now: bool, said: str, restart: bool) -> None:
     """``said``: what to say of it, "" for nothing."""
     from sessions.host.client import host_status, wait_stopped
+    from sessions.host.watcher import end_watcher
 
     if host_status(cli.paths) is None:
+        # One that crashed may be about to be started again.
+        ended = end_watcher(cli.paths)
         if said:
-            click.echo("no host runs for this log")
+            click.echo(f"no host runs for this log{'; none will be started again by itself' if ended else ''}")
         return
     stopping = ask(cli, protocol.StopHost(by=cli.actor, at_boundary=not now, restart=restart), start=False)
     wait_stopped(cli.paths, pid=stopping.pid)

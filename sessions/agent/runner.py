@@ -162,17 +162,27 @@ class SessionRunner:
             await rung.wait()
 
     async def _watch_jobs(self, open_jobs: Sequence[int]) -> None:
-        try:
-            await self._services.jobs_for(self.session).watch(self._job_ended, open_jobs)
-        except Exception:  # noqa: BLE001 - the session goes on; a wait for a job looks at the job itself
-            _log.exception("%s: the ends of its background jobs are told only after a restart", self._scope.name)
+        """Tell the ends of jobs that nobody waits for, for as long as the runner lives."""
+        while True:
+            try:
+                await self._services.jobs_for(self.session).watch(self._job_ended, open_jobs)
+            except Exception:  # noqa: BLE001 - one job that cannot be looked at must not hide the ends of the others
+                _log.exception("%s: its jobs cannot be watched", self._scope.name)
+            await self._services.sleep(LOG_PAUSE)
+            open_jobs = [job.job for job in self._scope.summary.open_jobs]
 
     async def _job_ended(self, ended: ev.JobEnded) -> None:
-        try:
-            await self._scope.commit(ended)
-        except LogError as error:
-            # A later host finds the job again, and tells then.
-            _log.error("%s: the end of job %d is not in the log: %s", self._scope.name, ended.job, error)
+        """Commit the end of a job; a log that cannot be written is tried again until it can."""
+        while True:
+            try:
+                await self._scope.commit(ended)
+            except LogClosed:
+                return  # a later host finds the job again, and tells then
+            except LogError as error:
+                _log.error("%s: the end of job %d is not in the log yet: %s", self._scope.name, ended.job, error)
+                await self._services.sleep(LOG_PAUSE)
+            else:
+                return
 
     # --- when something goes wrong ---
 
@@ -195,6 +205,11 @@ class SessionRunner:
     async def _need(self, need: Need, reason: str) -> bool:
         """Commit that a person is needed; a log that cannot be written is tried again until it can."""
         change = ev.StateChanged(state="needs_you", need=need, reason=" ".join(reason.split()))
+        summary = self._scope.summary
+        if (summary.state, summary.need, summary.reason) == (change.state, change.need, change.reason):
+            # Said already: what fails at rest fails at once again, and must neither fill the log nor spin.
+            await self._services.sleep(LOG_PAUSE)
+            return True
         while True:
             try:
                 await self._scope.commit(change)

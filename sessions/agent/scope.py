@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from sessions.agent.bell import Bell
 from sessions.agent.cleaning import Cleaner
@@ -12,10 +12,14 @@ from sessions.agent.position import Position, read_position
 from sessions.agent.services import Services
 from sessions.fold.summary import Summary
 from sessions.log import events as ev
+from sessions.log.errors import LogError
 from sessions.log.states import State
 from sessions.log.text import Blob, long_text
 from sessions.providers.base import Adapter
 from sessions.tools.base import ToolResult
+
+if TYPE_CHECKING:
+    from sessions.jobs.manager import JobManager
 
 Cut = Literal["", "interrupt", "advice", "stop"]
 Need = Literal["key", "provider", "nudges", "context", "other"]
@@ -182,4 +186,15 @@ class Scope:
         if state != "finished" or not self.executes or not self.summary.open_advice:
             ended.append(ev.StateChanged(state=state, reason=reason))
         if ended:
-            await self.commit(*ended, actor=actor)
+            try:
+                await self.commit(*ended, actor=actor)
+            except LogError:
+                unsettle(jobs, ended)
+                raise
+
+
+def unsettle(jobs: JobManager, events: Iterable[ev.Body]) -> None:
+    """The log did not take ``events``: the ends of jobs among them are still to be told."""
+    for event in events:
+        if isinstance(event, ev.JobEnded):
+            jobs.unsettle(event.job)

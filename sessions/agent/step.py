@@ -15,7 +15,7 @@ from sessions.agent.ask import ask, close
 from sessions.agent.bell import cancel, watched
 from sessions.agent.observe import escape_advice
 from sessions.agent.position import FINISH, TOLD, CallState, Position
-from sessions.agent.scope import Scope
+from sessions.agent.scope import Scope, unsettle
 from sessions.fold import budget
 from sessions.jobs.manager import JobManager
 from sessions.log import events as ev
@@ -189,15 +189,19 @@ class Step:
             environment=result.environment,
             data=data,
         )
-        await scope.commit(
-            *result.events,
-            observed,
-            *self._back_to_work(),
-            step=step,
-            call=call.number,
-            actor="agent",
-            blobs=[*blobs, *more, *result.blobs],
-        )
+        try:
+            await scope.commit(
+                *result.events,
+                observed,
+                *self._back_to_work(),
+                step=step,
+                call=call.number,
+                actor="agent",
+                blobs=[*blobs, *more, *result.blobs],
+            )
+        except LogError:
+            unsettle(self._jobs, result.events)
+            raise
         self._told = (self._told or {}) | told
 
     def _back_to_work(self) -> tuple[ev.StateChanged, ...]:

@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from sessions.attention.settings import Thresholds
@@ -91,8 +92,13 @@ class Host:
             self._asked.set_result((call, by))
 
     async def _watch(self, lock: HostLock) -> None:
-        """End when somebody has removed the log's folder: what is written from then on, nobody would ever read."""
-        while not lock.removed:  # noqa: ASYNC110 - nobody tells us of a removed file
+        """End when somebody has removed or replaced the log: what is written from then on, nobody would ever read."""
+        log = None
+        while not lock.removed:
+            found = _file(self.paths.log)
+            if log is not None and found != log:
+                break
+            log = found
             await asyncio.sleep(LOOK_SECONDS)
         self.stop(protocol.StopHost(at_boundary=False), "the log was removed")
 
@@ -128,7 +134,7 @@ class Host:
             if notifier is not None:
                 notifier.start()
             self.ready.set()
-            call, by = await self._asked
+            call, by = await self._until_asked(writer)
             service.stopping = True
             await service.finish()
             await self._rest(writer, fleet, call)
@@ -142,6 +148,18 @@ class Host:
         await writer.append(NewEvent(HOST_SESSION, HostStopped(pid=os.getpid(), by=by, restart=call.restart)))
         _log.info("host ends (%s)", "restart" if call.restart else "stopped")
         return call
+
+    async def _until_asked(self, writer: LogWriter) -> tuple[protocol.StopHost, str]:
+        """Wait until somebody stops the host. Without its writer it crashes instead: the watcher starts another."""
+        assert self._asked is not None
+        ended = asyncio.ensure_future(writer.ended())
+        try:
+            await asyncio.wait([self._asked, ended], return_when=asyncio.FIRST_COMPLETED)
+            if ended.done() and not self._asked.done():
+                raise RuntimeError("the writer of the log has died") from ended.exception()
+            return await self._asked
+        finally:
+            ended.cancel()
 
     def _notifier(self, writer: LogWriter, feed: Feed) -> Notifier | None:
         if not self.notify:
@@ -174,6 +192,15 @@ class Host:
             position=0,
             started_at=now_ms(),
         )
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    """Which file lies at ``path``, None if there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _import_providers(summaries: Iterable[Summary]) -> None:

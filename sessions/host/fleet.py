@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final, Literal, Protocol
 
 from sessions.fold.summary import Summary
+from sessions.log.errors import LogClosed
 from sessions.log.events import NewEvent, SessionRecovered, StateChanged
 from sessions.log.reader import LogReader
 from sessions.log.states import ACTIVE
@@ -85,21 +86,30 @@ class Fleet:
         ``resume`` (a line in the config): they go on in any case. Jobs are watched in any case. What a person asked
         for and no host got to do is done after a crash.
         """
-        goes_on = resume or after in ("crash", "restart")
-        waited = {RESTARTING, STOPPED, REBOOTED} if resume else {RESTARTING}
         for summary in sorted(self._writer.summaries().values(), key=lambda each: each.number):
             if summary.origin == "import":
                 continue
-            if summary.state in ACTIVE and not goes_on:
-                # A runner is there already: a person resumed or made it since this very host began to listen.
-                if summary.session not in self._runners:
-                    await self._hold(summary, REBOOTED if after == "reboot" else STOPPED)
-            elif goes_on and summary.state == "paused" and summary.reason in waited:
-                self.runner(summary.session).resume()
-            elif goes_on and (_works(summary) or await asyncio.to_thread(self._undone, summary.session)):
-                self.runner(summary.session).start()
-            if summary.open_jobs:
-                self.runner(summary.session).start()
+            try:
+                await self._take_over(summary, after, resume)
+            except LogClosed:
+                raise
+            except Exception as error:  # noqa: BLE001 - one session that cannot be had must not keep the others waiting
+                _log.exception("session %d cannot be taken over", summary.number)
+                await self._needs_person(summary, error)
+
+    async def _take_over(self, summary: Summary, after: After, resume: bool) -> None:
+        goes_on = resume or after in ("crash", "restart")
+        waited = {RESTARTING, STOPPED, REBOOTED} if resume else {RESTARTING}
+        if summary.state in ACTIVE and not goes_on:
+            # A runner is there already: a person resumed or made it since this very host began to listen.
+            if summary.session not in self._runners:
+                await self._hold(summary, REBOOTED if after == "reboot" else STOPPED)
+        elif goes_on and summary.state == "paused" and summary.reason in waited:
+            self.runner(summary.session).resume()
+        elif goes_on and (_works(summary) or await asyncio.to_thread(self._undone, summary.session)):
+            self.runner(summary.session).start()
+        if summary.open_jobs:
+            self.runner(summary.session).start()
 
     async def rest(self, reason: str, seconds: float) -> list[Summary]:
         """Hold every active session at its boundary, end all runners, and return who was cut off after ``seconds``."""
@@ -130,6 +140,12 @@ class Fleet:
             NewEvent(session, SessionRecovered(last_at=summary.last_at, host_pid=os.getpid())),
             NewEvent(session, StateChanged(state="paused", reason=reason)),
         )
+
+    async def _needs_person(self, summary: Summary, error: Exception) -> None:
+        if summary.state in ACTIVE or summary.state == "paused":
+            reason = f"it could not be taken over ({type(error).__name__}: {error}); the host's log has the details"
+            state = StateChanged(state="needs_you", need="other", reason=" ".join(reason.split()))
+            await self._writer.append(NewEvent(summary.session, state))
 
     def _undone(self, session: str) -> bool:
         """Whether the session's state has not changed since something was asked for last."""

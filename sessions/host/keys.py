@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -37,13 +38,17 @@ def read_keys(path: Path) -> dict[str, str]:
     Raises KeysFileError if anybody else could read the file.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # Not blocking: a fifo in its place would hold up every commit.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise KeysFileError(f"the keys file {path} cannot be read: {error.strerror}") from error
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise KeysFileError(f"the keys file {path} cannot be read: it is no file")
     with os.fdopen(descriptor, encoding="utf-8", errors="replace") as file:
-        found = os.fstat(descriptor)
         if found.st_uid != os.getuid() or found.st_mode & 0o077:
             raise KeysFileError(f"others can read the keys file {path}: 'chmod 600 {path}', then resume the session")
         keys: dict[str, str] = {}

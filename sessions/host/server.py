@@ -194,8 +194,8 @@ class Server:
             return
         self._server.close()
         self.path.unlink(missing_ok=True)
-        for connection in list(self._connections):
-            await connection.finish()
+        # All at once: each may wait a moment for a client that takes nothing.
+        await asyncio.gather(*(connection.finish() for connection in self._connections))
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         user = _peer_user(writer)

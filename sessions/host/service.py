@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, Final
 
 from sessions.fold.summary import IllegalTransition
@@ -110,7 +109,6 @@ class Service:
 
     def _status(self) -> protocol.HostStatus:
         writer = self._desk.writer
-        wal = Path(f"{writer.path}-wal")
         return protocol.HostStatus(
             pid=self._welcome.pid,
             version=code_version(),
@@ -120,7 +118,7 @@ class Service:
             sessions=self._desk.fleet.states(),
             clients=tuple(f"{each.actor} ({each.client})" for each in self._feed.clients()),
             commit_age_ms=max(0, self._desk.clock() - writer.committed_at),
-            wal_bytes=wal.stat().st_size if wal.exists() else 0,
+            wal_bytes=writer.wal_bytes(),
         )
 
 

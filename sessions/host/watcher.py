@@ -7,6 +7,8 @@ child: one whose watcher was killed. Only one watcher runs per log; a second one
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -22,6 +24,9 @@ from sessions.paths import LogPaths, log_paths
 PAUSES: Final = (0.2, 0.2, 0.5, 1.0, 2.0, 4.0)
 """Seconds before the next start, by the number of crashes in a row: a host is back within five seconds."""
 
+REFUSED_SECONDS: Final = 15.0
+"""Seconds before the next try where a host that ran cannot be started again: a broken config, a full disk."""
+
 HEALTHY_SECONDS: Final = 10.0
 """A host that lived this long does not count as crashing in a row."""
 
@@ -36,27 +41,52 @@ def is_watched(paths: LogPaths) -> bool:
     return lock.holder(watch_lock(paths)) is not None
 
 
-class Watcher:
-    """Runs hosts one after the other until one ends in order. ``say`` takes one line for the host's log file."""
+def end_watcher(paths: LogPaths) -> bool:
+    """End the watcher of this log, and with it, in order, a host that it has just started; False if there is none."""
+    found = lock.holder(watch_lock(paths))
+    if found is None or not found.pid:
+        return False
+    with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+        os.kill(found.pid, signal.SIGTERM)
+    return True
 
-    def __init__(self, paths: LogPaths, options: Sequence[str], say: Callable[[str], None]) -> None:
+
+class Watcher:
+    """Runs hosts one after the other until one ends in order. ``say`` takes one line for the host's log file.
+
+    ``removed`` says whether the log was removed: then no host is started in its place.
+    """
+
+    def __init__(
+        self, paths: LogPaths, options: Sequence[str], say: Callable[[str], None], removed: Callable[[], bool]
+    ) -> None:
         self._paths = paths
         self._command = command("sessions.host.main", paths.log, *options)
         self._say = say
+        self._removed = removed
         self._child: subprocess.Popen[bytes] | None = None
         self._stopping = False
 
     def run(self) -> int:
         """Watch until a host ends in order; returns its exit status."""
         crashes = 0
-        while not self._stopping:
+        ran = told = False
+        while not self._stopping and not self._removed():
             began = time.monotonic()
             adopted = lock.holder(self._paths.lock)
             code = self._adopt(adopted) if adopted else self._start()
             if code == exits.REFUSED and lock.holder(self._paths.lock):
                 continue  # somebody else's host was faster: watch over that one
-            if code in (exits.STOPPED, exits.REFUSED):
+            if code == exits.STOPPED or (code == exits.REFUSED and not ran):
                 return code
+            if code == exits.REFUSED:
+                # Its sessions wait for it, and nobody may be there: what is in the way can be put right meanwhile.
+                if not told:  # once: who looks for the reason finds the host's own words last
+                    self._say(f"the host cannot start; trying again every {REFUSED_SECONDS:g} s")
+                told = True
+                time.sleep(REFUSED_SECONDS)
+                continue
+            ran, told = True, False
             if code == exits.RESTART:
                 crashes = 0
                 continue
@@ -114,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         mine = lock.HostLock.acquire(watch_lock(paths), seconds=0.1)
     except lock.LockHeld:
         return exits.STOPPED
-    watcher = Watcher(paths, options, _say)
+    watcher = Watcher(paths, options, _say, lambda: mine.removed)
     # Handlers, not SIG_IGN: what is ignored here would be ignored in every command of an agent too.
     signal.signal(signal.SIGHUP, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)

@@ -51,6 +51,8 @@ class Holder:
         self.end_of_input = False
         self.control = b""
         self.status: int | None = None
+        self.report: dict[str, Any] | None = None
+        """How the job ended, once that is certain."""
         self.written_exit = False
         self.killed_by = ""
         self.kill_at: float | None = None
@@ -159,7 +161,7 @@ class Holder:
         if self.kill_asked:
             return 0.05
         # Without a subreaper there is no signal for the end of processes that the command left behind.
-        return 1.0 if self.status is not None else None
+        return 1.0 if self.status is not None or self.report else None
 
     def _read_output(self) -> bool:
         """Take one chunk; False when there is none now."""
@@ -242,28 +244,31 @@ class Holder:
                 break
             if pid == self.child:
                 self.status = status
-        if self.status is not None and not self.written_exit and not self.kill_asked:
+        if (self.status is not None or self.report) and not self.written_exit and not self.kill_asked:
             self._write_exit()
 
     def _write_exit(self) -> None:
-        """Say how it ended, after all output that it left in the pipe."""
+        """Say how it ended. A full disk is tried again with every turn, until there is room: nobody else knows."""
+        self.report = self.report or self._ended()
+        with contextlib.suppress(OSError):
+            files.write_json(self.folder / files.EXIT, self.report)
+            self.written_exit = True
+
+    def _ended(self) -> dict[str, Any]:
+        """How it ended, after all output that it left in the pipe."""
         deadline = time.monotonic() + 1.0
         while time.monotonic() < deadline and self._read_output():
             pass
         code = None if self.status is None else os.waitstatus_to_exitcode(self.status)
-        files.write_json(
-            self.folder / files.EXIT,
-            {
-                "code": 128 - code if code is not None and code < 0 else code,
-                "how": self.killed_by or "exited",
-                "duration_ms": round((time.monotonic() - self.started) * 1000),
-                "ended_at": time.time_ns() // 1_000_000,
-                "output_bytes": self.output.total,
-                "lost_bytes": self.output.lost,
-                "left": len(processes.descendants(os.getpid())),
-            },
-        )
-        self.written_exit = True
+        return {
+            "code": 128 - code if code is not None and code < 0 else code,
+            "how": self.killed_by or "exited",
+            "duration_ms": round((time.monotonic() - self.started) * 1000),
+            "ended_at": time.time_ns() // 1_000_000,
+            "output_bytes": self.output.total,
+            "lost_bytes": self.output.lost,
+            "left": len(processes.descendants(os.getpid())),
+        }
 
     def _over(self) -> bool:
         if not self.written_exit or self.kill_asked:

@@ -151,6 +151,12 @@ class JobManager:
         self._settled.add(number)
         return first
 
+    def unsettle(self, number: int) -> None:
+        """The end of this job, which was the caller's to report, could not be reported: ``watch`` does it."""
+        self._settled.discard(number)
+        if job := self.find(number):
+            self.release(job)
+
     async def watch(self, callback: Callable[[JobEnded], Awaitable[None]], open_jobs: Iterable[int] = ()) -> None:
         """Report the end of each job of ``open_jobs`` and of each that is released, once. Runs until cancelled."""
         async with asyncio.TaskGroup() as group:

@@ -20,6 +20,8 @@ INSERT_EVENT: Final = (
 )
 INSERT_BLOB: Final = "INSERT INTO blobs (hash, size, codec, data) VALUES (?, ?, ?, ?)"
 INSERT_REQUEST: Final = "INSERT INTO requests (request, first, last) VALUES (?, ?, ?)"
+WORTH_PACKING: Final = 1024
+"""Bytes from which on a blob is compressed: below, inflating costs every reader more than the room is worth."""
 
 EventRow = tuple[int, str, int, int | None, int | None, str, int, int, str, str | None, str]
 BlobRow = tuple[str, int, str, bytes]
@@ -77,10 +79,10 @@ def stage(events: Sequence[NewEvent], heads: Heads, clock: Callable[[], int]) ->
 
 
 def pack(blobs: Iterable[Blob]) -> list[BlobRow]:
-    """The rows of blobs, compressed where that helps. May take a while: run it off the event loop."""
+    """The rows of blobs, compressed where that pays. May take a while: run it off the event loop."""
     rows: list[BlobRow] = []
     for blob in blobs:
-        small = zlib.compress(blob.data)
+        small = zlib.compress(blob.data) if len(blob.data) >= WORTH_PACKING else blob.data
         codec, data = ("zlib", small) if len(small) < len(blob.data) else ("raw", blob.data)
         rows.append((blob.hash, len(blob.data), codec, data))
     return rows

@@ -143,6 +143,10 @@ class LogWriter:
             self._queue.put_nowait(None)
         await asyncio.wait([self._task])
 
+    async def ended(self) -> None:
+        """Return once the writer has been closed; raises what ended it otherwise."""
+        await asyncio.shield(self._task)
+
     async def _run(self) -> None:
         try:
             while batch := await self._next_batch():
@@ -197,8 +201,10 @@ class LogWriter:
 
     def wal_bytes(self) -> int:
         """How much of the log is still in its WAL."""
-        wal = self.path.with_name(self.path.name + "-wal")
-        return wal.stat().st_size if wal.exists() else 0
+        try:
+            return self.path.with_name(self.path.name + "-wal").stat().st_size
+        except OSError:
+            return 0
 
     def _fail_waiting(self, error: LogError) -> None:
         while not self._queue.empty():

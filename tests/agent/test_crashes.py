@@ -4,16 +4,18 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from agent_bench import Bench, FragileWriter, assert_prompts_are_folds, assert_prompts_grow, assert_rebuilds
+from agent_bench import Bench, FragileWriter, FullDisk, assert_prompts_are_folds, assert_prompts_grow, assert_rebuilds
 from scripted_adapter import ScriptedAdapter, Turn, call
 
 from sessions.agent.runner import SessionRunner
 from sessions.jobs.manager import JobManager
 from sessions.log import events as ev
+from sessions.log.errors import LogReadFailed
 from sessions.log.parts import CallPart
+from sessions.log.reader import LogReader
 from sessions.providers.base import ProviderError
 
 DONE = call("finish", summary="done")
@@ -142,3 +144,75 @@ async def test_a_host_that_dies_again_and_again_still_gets_there(bench: Bench, c
         assert host.crashes < 80
     check(bench, host, session, WORK)
     assert host.crashes > 8
+
+
+async def test_the_end_of_a_job_that_a_full_disk_kept_out_of_the_log_is_told_when_there_is_room(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sessions.agent.runner.LOG_PAUSE", 0.01)
+    bench.adapter = ScriptedAdapter([call("run", command="sleep 0.5", background=True), call("wait", seconds=60), DONE])
+    disk = FullDisk(bench.writer, "job.ended")
+    session = await bench.create()
+    bench.runner(session, disk).start()
+    await bench.until(lambda: disk.refused and not bench.summary(session).open_jobs, "the end of the job in the log")
+    assert [body.how for body in bench.bodies(session, ev.JobEnded)] == ["exited"]
+
+
+async def test_a_command_whose_result_a_full_disk_kept_out_of_the_log_leaves_no_job_open(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sessions.agent.runner.LOG_PAUSE", 0.01)
+    bench.adapter = ScriptedAdapter([call("run", command="echo hello"), DONE])
+    disk = FullDisk(bench.writer, "action.result")
+    session = await bench.create()
+    bench.runner(session, disk).start()
+    await bench.state(session, "needs_you")
+    await bench.control(session, "resume")
+    await bench.state(session, "finished")
+    assert [body.exit_code for body in bench.bodies(session, ev.JobEnded)] == [0]
+    assert not bench.summary(session).open_jobs
+    assert "hello" in bench.bodies(session, ev.ActionResult)[0].output.text
+
+
+async def test_a_job_that_ends_with_its_session_on_a_full_disk_does_not_stay_open(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sessions.agent.runner.LOG_PAUSE", 0.01)
+    sleeping = call("run", command="sleep 600", background=True)
+    bench.adapter = ScriptedAdapter([sleeping, call("wait", seconds=600)])
+    disk = FullDisk(bench.writer, "job.ended")
+    session = await bench.create()
+    bench.runner(session, disk).start()
+    await bench.state(session, "sleeping")
+    await bench.control(session, "stop")
+    await bench.until(lambda: disk.refused, "the full disk")
+    await bench.until(lambda: not bench.summary(session).open_jobs, "the end of the job")
+
+
+async def test_a_session_whose_log_cannot_be_read_says_so_once_and_tries_again_in_peace(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sessions.agent.runner.LOG_PAUSE", 0.01)
+    bench.adapter = ScriptedAdapter([DONE])
+    session = await bench.create(start=False)
+    services = replace(bench.services(), reader=cast(LogReader, OutOfOrder(bench.reader)))
+    runner = SessionRunner(session, services)
+    bench.runners.append(runner)
+    runner.start()
+    await bench.until(lambda: len(bench.slept) >= 3 or bench.summary(session).last_seq > 20, "three tries")
+    assert [body.state for body in bench.bodies(session, ev.StateChanged)] == ["needs_you"]
+
+
+class OutOfOrder:
+    """A reader that can say how a session began, and nothing else."""
+
+    def __init__(self, reader: LogReader) -> None:
+        self._reader = reader
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reader, name)
+
+    def events(self, session: str, **more: Any) -> list[ev.Event]:
+        if more == {"limit": 1}:
+            return self._reader.events(session, limit=1)
+        raise LogReadFailed("the log could not be read: disk I/O error")

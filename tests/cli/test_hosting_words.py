@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,8 @@ from click.testing import CliRunner
 from apollo_tui.cli import hosting
 from apollo_tui.cli.root import apollo
 from sessions.host import protocol
+from sessions.host.watcher import watch_lock
+from sessions.paths import log_paths
 
 STATUS = protocol.HostStatus(pid=7, version="v", log="l", position=3, started_at=0, sessions={})
 
@@ -35,3 +40,21 @@ def test_who_stops_a_host_hears_what_became_of_its_sessions(tmp_path: Path) -> N
     assert said(tmp_path, "stop").startswith("the host has stopped; its sessions are held, their jobs run on (")
     assert said(tmp_path, "stop", "--sessions").startswith("the host has stopped; its sessions are stopped, their jobs")
     assert said(tmp_path, "stop", "--quiet") == ""
+
+
+def test_who_stops_a_host_that_has_crashed_also_ends_what_would_start_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sessions.host.client.host_status", lambda paths: None)
+    assert said(tmp_path, "stop") == "no host runs for this log\n"
+    paths = log_paths(tmp_path / "log.db")
+    paths.prepare()
+    waits = "import sys; from pathlib import Path; from sessions.host.lock import HostLock; "
+    waits += "HostLock.acquire(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+    watcher = subprocess.Popen(
+        [sys.executable, "-c", waits, str(watch_lock(paths))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert watcher.stdout is not None
+    assert watcher.stdout.readline() == "held\n"
+    assert "none will be started again" in said(tmp_path, "stop")
+    assert watcher.wait(10) == -signal.SIGTERM

@@ -50,3 +50,13 @@ def test_all_values_that_must_not_be_logged_are_known(tmp_path: Path) -> None:
     write(tmp_path / "keys", "A=4\n")
     assert sorted(ring.secrets().values()) == ["1", "2", "3", "4"]
     assert len(ring.secrets()) == 4
+
+
+def test_a_folder_in_place_of_the_file_is_refused_keeps_no_descriptor_and_stops_no_commit(tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir(mode=0o700)
+    ring = KeyRing(tmp_path / "keys")
+    before = len(list(Path("/dev/fd").iterdir()))
+    with pytest.raises(KeysFileError, match="cannot be read"):
+        ring.key("s", "K")
+    assert ring.redactor().text("as it is") == "as it is"
+    assert len(list(Path("/dev/fd").iterdir())) == before

@@ -7,10 +7,12 @@ import pytest
 from apollo_process import wait_for
 from hosting import Running, new_session, paths_in, running_host, until
 
-from sessions.host import app, protocol
+from sessions.host import app, lock, protocol
 from sessions.host.client import call_once
+from sessions.host.fleet import Runner, RunnerFactory
 from sessions.jobs.processes import boot_id
 from sessions.log import events as ev
+from sessions.log.committer import WriteSet
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 
@@ -159,3 +161,54 @@ async def test_nothing_is_changed_any_more_while_the_host_stops(tmp_path: Path) 
         await one.call(protocol.StopHost(timeout=0.5))
         with pytest.raises(Exception, match="host is stopping"):
             await two.call(new_session("r2"))
+
+
+async def test_a_session_that_cannot_be_taken_over_needs_you_and_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_host(tmp_path, ends="cut") as host:
+        damaged, sound = await make_running(host), await make_running(host)
+    await without_a_last_word(tmp_path, boot_id())
+    made = Running.factory
+
+    def factory(self: Running, parts: app.Parts) -> RunnerFactory:
+        make = made(self, parts)
+
+        def only_sound(session: str) -> Runner:
+            if session == damaged:
+                raise ValueError("its beginning cannot be read")
+            return make(session)
+
+        return only_sound
+
+    monkeypatch.setattr(Running, "factory", factory)
+    async with running_host(tmp_path) as host:
+        assert host.runners[sound].told == ["start"]
+        summary = host.parts.writer.summary(damaged)
+        assert summary is not None
+        assert (summary.state, summary.need) == ("needs_you", "other")
+        assert "its beginning cannot be read" in summary.reason
+
+
+async def test_a_host_whose_log_was_removed_or_replaced_ends_though_its_lock_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "LOOK_SECONDS", 0.01)
+    async with running_host(tmp_path) as host:
+        await make_running(host)
+        host.paths.log.unlink()
+        await until("the host's end", lambda: lock.holder(host.paths.lock) is None)
+
+
+async def test_a_host_whose_writer_has_died_does_not_live_on_without_it(tmp_path: Path) -> None:
+    async def dies() -> list[WriteSet]:
+        raise ValueError("out of order")
+
+    with pytest.raises(RuntimeError, match="writer of the log"):
+        async with running_host(tmp_path) as host:
+            session = await make_running(host)
+            host.parts.writer._next_batch = dies  # type: ignore[method-assign]
+            await host.append(ev.NewEvent(session, ev.NoteWritten(text="the last")))
+            await until("the host's end", lambda: lock.holder(host.paths.lock) is None)
+    with LogReader(paths_in(tmp_path).log) as reader:
+        assert isinstance(host_events(reader)[-1], ev.HostStarted)

@@ -1,22 +1,26 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hosting import paths_in
 
 from sessions.host import exits, lock
-from sessions.host.watcher import PAUSES, Watcher
+from sessions.host.watcher import PAUSES, REFUSED_SECONDS, Watcher
 
 
 def watcher_of(
-    tmp_path: Path, ends: list[int], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    ends: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    removed: Callable[[], bool] = lambda: False,
 ) -> tuple[Watcher, list[str], list[float]]:
     """A watcher whose hosts end one after the other as ``ends`` says; with what it says and how long it pauses."""
     said: list[str] = []
     pauses: list[float] = []
-    watcher = Watcher(paths_in(tmp_path), (), said.append)
+    watcher = Watcher(paths_in(tmp_path), (), said.append, removed)
     monkeypatch.setattr(watcher, "_start", lambda: ends.pop(0))
     monkeypatch.setattr("sessions.host.watcher.time.sleep", pauses.append)
     return watcher, said, pauses
@@ -57,5 +61,25 @@ def test_a_host_that_somebody_else_runs_is_watched_and_its_orderly_end_is_ours(t
         others.ended("stopped")
         others.release()
 
-    assert Watcher(paths, (), say).run() == exits.STOPPED
+    assert Watcher(paths, (), say, lambda: False).run() == exits.STOPPED
     assert "runs already" in said[0]
+
+
+def test_a_host_that_cannot_be_started_again_after_a_crash_is_tried_until_somebody_has_put_it_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = [-signal.SIGKILL, exits.REFUSED, exits.REFUSED, exits.STOPPED]
+    watcher, said, pauses = watcher_of(tmp_path, ends, monkeypatch)
+    assert watcher.run() == exits.STOPPED
+    assert pauses == [PAUSES[0], REFUSED_SECONDS, REFUSED_SECONDS]
+    assert [line for line in said if "cannot start" in line] == said[1:]
+    assert len(said) == 2
+
+
+def test_a_watcher_whose_log_was_removed_starts_no_host_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = [-signal.SIGKILL, exits.STOPPED]
+    watcher, _, _ = watcher_of(tmp_path, ends, monkeypatch, removed=lambda: len(ends) < 2)
+    assert watcher.run() == exits.STOPPED
+    assert ends == [exits.STOPPED]

@@ -13,6 +13,7 @@ from sessions.agent.services import RetryPolicy, Services
 from sessions.clock import now_ms
 from sessions.jobs.manager import JobManager
 from sessions.log import events as ev
+from sessions.log.errors import LogWriteFailed
 from sessions.log.reader import LogReader
 from sessions.log.text import Blob, canonical_json
 from sessions.log.writer import LogWriter
@@ -56,6 +57,24 @@ class FragileWriter:
             self.dead.set()
             raise Crash
         return made
+
+
+class FullDisk:
+    """A writer that cannot store the first write set with an event of ``kind``; then there is room again."""
+
+    def __init__(self, writer: LogWriter, kind: str) -> None:
+        self._writer = writer
+        self._kind = kind
+        self.refused = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._writer, name)
+
+    async def append(self, *events: ev.NewEvent, blobs: Iterable[Blob] = ()) -> list[ev.Event]:
+        if not self.refused and any(event.body.kind == self._kind for event in events):
+            self.refused += 1
+            raise LogWriteFailed("the disk is full: nothing was stored; free some space")
+        return await self._writer.append(*events, blobs=blobs)
 
 
 class Bench:
