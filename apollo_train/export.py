@@ -321,6 +321,8 @@ def _counted(reader: LogReader, judged: Judgement, policy: FilterPolicy, made: F
     if made.unit == "verdict":  # few rows: making them is the way to count them
         for item in made.lines(source):
             counts.take(item)
+        if isinstance(made, Reporting):
+            made.take_report()  # the report is of what is written
         return counts
     for mask in masks_of(reader, judged, policy):
         counts.calls_lost += mask.calls_lost

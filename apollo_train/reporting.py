@@ -123,7 +123,7 @@ def nothing_left(per_session: Mapping[str, Counts], counts: Counts, format_name:
     why = ", ".join(f"{number} {reason}" for reason, number in sorted(reasons.items()))
     if not per_session:
         return f"no session is left to export ({why or 'the log has none'}): choose others, or another policy"
-    if needs := NEEDS.get(format_name):
+    if needs := NEEDS.get(format_name.removesuffix("-tokens")):
         return f"there is nothing to write{f' ({why})' if why else ''}: {needs}"
     return f"no reply is left to train ({why or 'there are none yet'}): choose other sessions, or another policy"
 

@@ -51,42 +51,27 @@ _OPTIONS: Final = (
 )
 
 
-def _train_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(_OPTIONS):
+_BETA: Final = _number("--beta", click.FloatRange(min=0, min_open=True), "How dear it is to leave the base model.")
+
+
+def _command(method: Method, about: str, *more: Callable[[Callable[..., Any]], Callable[..., Any]]) -> click.Command:
+    """The command of one method: the options of all, and its own."""
+
+    def run_it(**given: Any) -> None:
+        _train(method, **given)
+
+    command: Callable[..., Any] = token_options(run_it)
+    options: tuple[Callable[..., Any], ...] = (log_option, policy_option, *_OPTIONS, *more)
+    for option in reversed(options):
         command = option(command)
-    return command
+    return click.command(name=method, help=about)(command)
 
 
-@click.command()
-@log_option
-@policy_option
-@_train_options
-@token_options
-def sft(**given: Any) -> None:
-    """Fine-tune a model on the replies that the policy trains, and on nothing else."""
-    _train("sft", **given)
-
-
-@click.command()
-@log_option
-@policy_option
-@_train_options
-@_number("--beta", click.FloatRange(min=0, min_open=True), "How dear it is to leave the base model.")
-@token_options
-def dpo(**given: Any) -> None:
-    """Train on pairs: a flagged action and what was done instead, where both answer the same prompt."""
-    _train("dpo", **given)
-
-
-@click.command()
-@log_option
-@policy_option
-@_train_options
-@_number("--beta", click.FloatRange(min=0, min_open=True), "How dear it is to leave the base model.")
-@token_options
-def kto(**given: Any) -> None:
-    """Train on single verdicts: replies that humans flagged bad or marked good."""
-    _train("kto", **given)
+sft = _command("sft", "Fine-tune a model on the replies that the policy trains, and on nothing else.")
+dpo = _command(
+    "dpo", "Train on pairs: a flagged action and what was done instead, where both answer the same prompt.", _BETA
+)
+kto = _command("kto", "Train on single verdicts: replies that humans flagged bad or marked good.", _BETA)
 
 
 def _train(

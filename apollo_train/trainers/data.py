@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from apollo_train.errors import NothingToExport, TrainError
+from apollo_train.trainers.preference_rows import PairRow, VerdictRow
 
 COLUMNS: Final = {
     "sft": ("input_ids", "labels"),
-    "dpo": ("prompt_ids", "chosen_ids", "rejected_ids"),
-    "kto": ("prompt_ids", "completion_ids", "label"),
+    "dpo": tuple(name for name in PairRow.__struct_fields__ if name != "meta"),
+    "kto": tuple(name for name in VerdictRow.__struct_fields__ if name != "meta"),
 }
 """What each trainer reads of a row; everything else stays in the file."""
 

@@ -1,118 +1,143 @@
-"""Rows of token ids for DPO and KTO, written like any export: the rows, and why the others are none."""
+"""Rows of token ids for DPO and KTO: a format like any other, so that weights, twins and manifests are the same."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from apollo_train.chat import dumps
-from apollo_train.errors import NothingToExport
+from apollo_train.formats.base import Line, Unit, line_of
 from apollo_train.formats.tokens import TokensFormat
-from apollo_train.judgement import Judgement
-from apollo_train.policy import FilterPolicy
-from apollo_train.preferences import Pair, Refused, pairs_of, verdicts_of
-from apollo_train.rows import Weigher
-from apollo_train.samples import Excluded, Source
-from apollo_train.select import select
+from apollo_train.preferences import Pair, Refused, Verdict, pairs_of, verdicts_of
+from apollo_train.samples import Excluded, Source, StepSample
 from apollo_train.templates.target import StepTokens
-from apollo_train.trainers.record import file_checksum
-from apollo_train.writing import NewFiles
-from sessions.log.reader import LogReader
-from sessions.log.text import canonical_json
+
+PreferenceMethod = Literal["dpo", "kto"]
 
 
-@dataclass(slots=True)
-class PreferenceReport:
-    """What was written: rows (of KTO, good and bad), and refusals by reason."""
+class PairRow(msgspec.Struct, frozen=True):
+    """A row for DPO: two replies to one prompt."""
 
-    path: Path
+    prompt_ids: list[int]
+    chosen_ids: list[int]
+    rejected_ids: list[int]
+    meta: dict[str, Any]
+
+
+class VerdictRow(msgspec.Struct, frozen=True):
+    """A row for KTO: a reply, and whether it is wanted."""
+
+    prompt_ids: list[int]
+    completion_ids: list[int]
+    label: bool
+    meta: dict[str, Any]
+
+
+class PreferenceReport(msgspec.Struct):
+    """What was made: rows (of KTO, good and bad), and refusals by reason."""
+
     rows: int = 0
     good: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
-    checksum: str = ""
+    refused: dict[str, int] = {}
 
     def lines(self) -> Iterator[str]:
         """The report for a person."""
         about = f", {self.good:,} of them good" if self.good else ""
-        yield f"{self.rows:,} rows{about}; {sum(self.refused.values()):,} flagged replies refused"
+        yield f"{self.rows:,} rows{about}; {sum(self.refused.values()):,} judged replies refused"
         yield from (f"refused: {number:,} {reason}" for reason, number in sorted(self.refused.items()))
 
-    def plain(self) -> dict[str, Any]:
+    def counts(self) -> dict[str, Any]:
         """The counts for a record."""
         return {"rows": self.rows, "good": self.good, "refused": dict(sorted(self.refused.items()))}
 
 
-def write_preferences(
-    method: Literal["dpo", "kto"],
-    reader: LogReader,
-    sessions: Sequence[str] | None,
-    policy: FilterPolicy,
-    made: TokensFormat,
-    out: Path,
-    position: int,
-) -> PreferenceReport:
-    """Write ``out`` and, beside it, each refusal with its reason. Raises NothingToExport."""
-    report = PreferenceReport(out)
-    twin_path = out.with_name(f"{out.name}.refused.jsonl")
-    with NewFiles([twin_path, out], overwrite=True) as files, files.told():
-        twin, data = files.files
-        for judged in select(reader, sessions, policy, position):
-            if not isinstance(judged, Judgement):
+@dataclass(slots=True)
+class PreferenceTokens:
+    """What ``apollo-train dpo`` and ``kto`` train on, by the tokenizer and the limits of ``tokens``."""
+
+    method: PreferenceMethod
+    tokens: TokensFormat
+    version: int = 1
+    unit: Unit = "verdict"
+    about: str = "token ids of pairs or of judged replies, for a tokenizer"
+    report: PreferenceReport = field(default_factory=PreferenceReport)
+
+    @property
+    def name(self) -> str:
+        """``dpo-tokens`` or ``kto-tokens``."""
+        return f"{self.method}-tokens"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the bytes depend on besides log and policy."""
+        return self.tokens.settings
+
+    def take_report(self) -> Any:
+        """See Reporting."""
+        told, self.report = msgspec.to_builtins(self.report), PreferenceReport()
+        return told
+
+    def add_report(self, told: Any) -> None:
+        """See Reporting."""
+        more, report = msgspec.convert(told, PreferenceReport), self.report
+        report.rows += more.rows
+        report.good += more.good
+        for reason, number in more.refused.items():
+            report.refused[reason] = report.refused.get(reason, 0) + number
+
+    def lines(self, source: Source) -> Iterator[Line | Excluded]:
+        """A line per pair or judged reply; the twin file has the others, and why."""
+        for item in pairs_of(source) if self.method == "dpo" else verdicts_of(source):
+            if isinstance(item, Refused):
+                made: Line | Refused = item
+            else:
+                made = self._pair(source, item) if isinstance(item, Pair) else self._verdict(source, item)
+            if isinstance(made, Line):
+                self.report.rows += 1
+                yield made
                 continue
-            source = Source(reader, judged, policy, Weigher(policy))
-            for row in (_pairs if method == "dpo" else _verdicts)(source, made):
-                if isinstance(row, Refused):
-                    report.refused[row.reason] += 1
-                    twin.line(canonical_json(msgspec.to_builtins(row)))
-                else:
-                    report.rows += 1
-                    report.good += row.get("label") is True
-                    data.line(dumps(row))
-        if not report.rows:
-            why = ", ".join(f"{number} {reason}" for reason, number in sorted(report.refused.items()))
-            what = "pair" if method == "dpo" else "judged reply"
-            raise NothingToExport(f"there is no {what} to train on ({why or 'nobody flagged anything'})")
-        files.put()
-    report.checksum = file_checksum(out)
-    return report
+            self.report.refused[made.reason] = self.report.refused.get(made.reason, 0) + 1
+            session, _, step = made.id.partition(":")
+            yield Excluded(made.id, session, step, made.reason, 0)
+
+    def _pair(self, source: Source, pair: Pair) -> Line | Refused:
+        found = [self._fitted(source, sample) for sample in (pair.chosen, pair.rejected)]
+        refused = next((one for one in found if isinstance(one, Refused)), None)
+        if refused is not None:
+            return refused
+        chosen, rejected = (one for one in found if isinstance(one, StepTokens))
+        # Each prompt may have been cut to fit its own reply.
+        length = min(len(chosen.prompt), len(rejected.prompt))
+        prompt = chosen.prompt[-length:]
+        if chosen.no_think != rejected.no_think or prompt != rejected.prompt[-length:]:
+            return Refused(pair.rejected.id, "tokens")
+        meta = pair.chosen.meta | {"confirmed": pair.confirmed}
+        return _line(PairRow(prompt, chosen.target, rejected.target, meta), chosen)
+
+    def _verdict(self, source: Source, verdict: Verdict) -> Line | Refused:
+        made = self._fitted(source, verdict.sample)
+        if isinstance(made, Refused):
+            return made
+        self.report.good += verdict.good
+        return _line(VerdictRow(made.prompt, made.target, verdict.good, verdict.sample.meta), made)
+
+    def _fitted(self, source: Source, sample: StepSample) -> StepTokens | Refused:
+        made = self.tokens.fitted(source, sample)
+        if isinstance(made, Excluded):
+            return Refused(sample.id, "too_long" if made.reason == "too_long" else "tokens")
+        return made
 
 
-def _pairs(source: Source, made: TokensFormat) -> Iterator[dict[str, Any] | Refused]:
-    for pair in pairs_of(source):
-        yield pair if isinstance(pair, Refused) else _pair(source, made, pair)
-
-
-def _pair(source: Source, made: TokensFormat, pair: Pair) -> dict[str, Any] | Refused:
-    found = [made.fitted(source, sample) for sample in (pair.chosen, pair.rejected)]
-    for step in found:
-        if isinstance(step, Excluded):
-            return Refused(pair.rejected.id, "too_long" if step.reason == "too_long" else "tokens")
-    chosen, rejected = (step for step in found if isinstance(step, StepTokens))
-    length = min(len(chosen.prompt), len(rejected.prompt))
-    if chosen.no_think != rejected.no_think or chosen.prompt[-length:] != rejected.prompt[-length:]:
-        return Refused(pair.rejected.id, "tokens")
-    meta = pair.chosen.meta | {"confirmed": pair.confirmed}
-    return {
-        "prompt_ids": chosen.prompt[-length:],
-        "chosen_ids": chosen.target,
-        "rejected_ids": rejected.target,
-        "meta": meta,
-    }
-
-
-def _verdicts(source: Source, made: TokensFormat) -> Iterator[dict[str, Any] | Refused]:
-    for verdict in verdicts_of(source):
-        if isinstance(verdict, Refused):
-            yield verdict
-            continue
-        step = made.fitted(source, verdict.sample)
-        if isinstance(step, Excluded):
-            yield Refused(verdict.sample.id, "too_long" if step.reason == "too_long" else "tokens")
-            continue
-        ids = {"prompt_ids": step.prompt, "completion_ids": step.target}
-        yield {**ids, "label": verdict.good, "meta": verdict.sample.meta}
+def _line(row: PairRow | VerdictRow, made: StepTokens) -> Line:
+    """The line of a row whose wanted reply, or only one, is ``made``."""
+    tokens = len(made.target)
+    return msgspec.structs.replace(
+        line_of(dumps(row), made.sample),
+        trained_tokens=tokens,
+        processed_tokens=len(made.prompt) + tokens,
+        unseen_tokens=0 if made.sample.mask.seen else tokens,
+        exact_tokens=True,
+    )

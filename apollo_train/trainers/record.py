@@ -54,6 +54,6 @@ def read_record(output: Path) -> dict[str, Any]:
 
 def same_run(before: dict[str, Any], now: dict[str, Any]) -> None:
     """Raises NothingToResume, naming what differs, if ``now`` asks for other data or another method."""
-    for key in ("method", "model", "policy_sha256", "tokens"):
-        if before.get(key) != now.get(key):
+    for key, value in now.items():
+        if before.get(key) != value:
             raise NothingToResume(f"the run to resume has another {key}: start a new one in another folder")

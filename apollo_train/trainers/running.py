@@ -15,6 +15,7 @@ from apollo_train.policy import FilterPolicy, load_policy
 from apollo_train.trainers.data import Rows, equally, read_rows
 from apollo_train.trainers.metrics import callbacks
 from apollo_train.trainers.models import adapters, fits, load_model, on_cpu, stop_at, use_bf16
+from apollo_train.trainers.preference_rows import PreferenceMethod, PreferenceTokens
 from apollo_train.trainers.record import (
     NAME,
     NothingToResume,
@@ -28,7 +29,7 @@ from apollo_train.trainers.settings import TrainSettings
 from apollo_train.trainers.sharding import able_to_shard, engine_of, gathering, weights_in
 from sessions.log.reader import LogReader
 
-Method = Literal["sft", "dpo", "kto"]
+Method = Literal["sft"] | PreferenceMethod
 Tell = Callable[[str], None]
 
 
@@ -65,7 +66,7 @@ def run(job: Job, tell: Tell) -> dict[str, Any]:
     record = read_record(job.settings.output)
     splits = read_rows(job.rows, job.method)
     train = splits["train"]
-    equally(train, record["policy"]["weights"]["apply"] if job.method == "sft" else "refuse")
+    equally(train, record["policy"]["weights"]["apply"])
     trainer = _trainer(job, train, splits.get("validation"))
     able_to_shard(trainer)
     if state.is_main_process:
@@ -116,18 +117,14 @@ def _started(job: Job, tell: Tell) -> dict[str, Any]:
 def _written(job: Job, policy: FilterPolicy, position: int, tell: Tell) -> tuple[dict[str, Any], str]:
     from apollo_train.export import run_export
     from apollo_train.formats.token_files import write_report
-    from apollo_train.trainers.preference_rows import write_preferences
 
-    if job.method == "sft":
-        report = run_export(job.reader, job.sessions, policy, job.tokens, job.rows, overwrite=True, position=position)
-        write_report(job.rows, job.tokens.report, job.tokens.settings, overwrite=True)
-        for line in job.tokens.report.lines():
-            tell(line)
-        return job.tokens.report.counts(), report.checksum
-    made = write_preferences(job.method, job.reader, job.sessions, policy, job.tokens, job.rows, position)
-    for line in made.lines():
+    made = job.tokens if job.method == "sft" else PreferenceTokens(job.method, job.tokens)
+    report = run_export(job.reader, job.sessions, policy, made, job.rows, overwrite=True, position=position)
+    if isinstance(made, TokensFormat):
+        write_report(job.rows, made.report, made.settings, overwrite=True)
+    for line in made.report.lines():
         tell(line)
-    return made.plain(), made.checksum
+    return made.report.counts(), report.checksum
 
 
 def _resumed(job: Job) -> dict[str, Any]:
@@ -138,12 +135,20 @@ def _resumed(job: Job) -> dict[str, Any]:
         raise NothingToResume(f"{output} has no checkpoint yet: remove it and start again")
     policy = load_policy(job.policy)
     now = {"method": job.method, "model": job.settings.model, "policy_sha256": policy.digest}
-    same_run(record, {**now, "tokens": job.tokens.settings})
+    position = record["position"] if job.position is None else job.position
+    same_run(record, {**now, "tokens": job.tokens.settings, "sessions": job.sessions, "position": position})
     if file_checksum(job.rows) != record["rows_blake3"]:
         raise NothingToResume(f"{job.rows} is not the file that the run began with")
     settings = job.settings.plain()
-    changed = {key: [old, settings[key]] for key, old in record["settings"].items() if settings[key] != old}
-    return {**record, "settings": settings, "resumed": [*record.get("resumed", []), {"changed": changed}]}
+    again: dict[str, Any] = {"changed": _changed(record["settings"], settings)}
+    if others := _changed(record["versions"], versions()):
+        again["versions"] = others
+    return {**record, "settings": settings, "resumed": [*record.get("resumed", []), again]}
+
+
+def _changed(before: dict[str, Any], now: dict[str, Any]) -> dict[str, list[Any]]:
+    """What differs, each with both values."""
+    return {key: [old, now[key]] for key, old in before.items() if now[key] != old}
 
 
 def _trainer(job: Job, train: Rows, evaluation: Rows | None) -> Any:

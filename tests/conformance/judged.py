@@ -16,7 +16,7 @@ from apollo_train.formats.base import Shaped
 from apollo_train.formats.fitted import form_for
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.policy import FilterPolicy
-from apollo_train.trainers.preference_rows import write_preferences
+from apollo_train.trainers.preference_rows import PreferenceTokens
 from sessions.log import events as ev
 from sessions.log.reader import LogReader
 
@@ -60,7 +60,7 @@ def write(case: Path, policy: FilterPolicy) -> dict[str, list[dict[str, Any]]]:
             assert isinstance(made, Shaped)
             run_export(reader, None, policy, made.shaped(form_for(made, case.name)), case / f"{method}.jsonl")
             out = case / f"{method}.tokens.jsonl"
-            write_preferences(method, reader, None, policy, TokensFormat(renderer(case.name)), out, reader.position())
+            run_export(reader, None, policy, PreferenceTokens(method, TokensFormat(renderer(case.name))), out)
             rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
             expected[method] = [made for row in rows for made in _labelled(row)]
     return expected

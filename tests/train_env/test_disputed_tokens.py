@@ -13,7 +13,7 @@ from apollo_train.export import run_export
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.policy import FilterPolicy, FlagRules
 from apollo_train.templates.packing import Packing
-from apollo_train.trainers.preference_rows import write_preferences
+from apollo_train.trainers.preference_rows import PreferenceTokens
 from sessions.log import events as ev
 from sessions.log.reader import LogReader
 
@@ -73,9 +73,9 @@ def test_token_rows_drop_a_disputed_reply_whole_and_keep_it_as_context(
 
 def test_rows_for_kto_leave_a_dispute_out(disputed: Path, tmp_path: Path) -> None:
     with LogReader(disputed) as reader:
-        at = reader.position()
-        made = TokensFormat(renderer("qwen3"))
-        before = write_preferences("kto", reader, None, policy("mask"), made, tmp_path / "a.jsonl", at)
-        after = write_preferences("kto", reader, None, policy("exclude"), made, tmp_path / "b.jsonl", at)
-    assert (before.rows, dict(before.refused)) == (2, {})
-    assert (after.rows, dict(after.refused)) == (1, {"disputed": 1})
+        made = [PreferenceTokens("kto", TokensFormat(renderer("qwen3"))) for _ in range(2)]
+        run_export(reader, None, policy("mask"), made[0], tmp_path / "a.jsonl")
+        report = run_export(reader, None, policy("exclude"), made[1], tmp_path / "b.jsonl")
+    assert made[0].report.counts() == {"rows": 2, "good": 0, "refused": {}}
+    assert made[1].report.counts() == {"rows": 1, "good": 0, "refused": {"disputed": 1}}
+    assert [json.loads(line)["reason"] for line in report.excluded.read_text().splitlines()] == ["disputed"]

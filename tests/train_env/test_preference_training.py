@@ -95,6 +95,58 @@ def test_kto_makes_good_replies_likelier_against_bad_ones(folder: Path, tmp_path
     assert moved[True] > moved[False]
 
 
+@pytest.mark.parametrize("method", ["dpo", "kto"])
+def test_a_resumed_run_goes_on_as_if_nothing_had_happened(folder: Path, tmp_path: Path, method: str) -> None:
+    more = ["--batch", "2", "--save-steps", "2"]
+    assert train(folder, method, tmp_path / "whole", "--max-steps", "4", *more).exit_code == 0
+    assert train(folder, method, tmp_path / "cut", "--max-steps", "2", *more).exit_code == 0
+    ran = train(folder, method, tmp_path / "cut", "--max-steps", "4", *more, "--resume")
+    assert ran.exit_code == 0, ran.output
+    assert losses(tmp_path / "cut") == pytest.approx(losses(tmp_path / "whole"), rel=1e-4)
+    assert len(losses(tmp_path / "cut")) == 4
+    other = "kto" if method == "dpo" else "dpo"
+    assert "another method" in train(folder, other, tmp_path / "cut", "--max-steps", "6", *more, "--resume").output
+
+
+def losses(output: Path) -> dict[int, float]:
+    return {line["step"]: line["loss"] for line in read_metrics(output) if "loss" in line}
+
+
+@pytest.mark.parametrize("method", ["dpo", "kto"])
+def test_rows_are_repeated_for_their_weight_and_refused_where_nobody_does(
+    folder: Path, tmp_path: Path, method: str
+) -> None:
+    policy = tmp_path / "twins.toml"
+    policy.write_text("version = 1\npreset = 'twins'\n[weights]\napply = 'resample'\n")
+    ran = train(folder, method, tmp_path / "out", "--max-steps", "1", "--batch", "2", "--policy", str(policy))
+    assert ran.exit_code == 0, ran.output
+    rows = rows_of(tmp_path / "out")
+    assert {row["meta"]["weight"] for row in rows} == {0.5, 1.0}
+    ids = [row["meta"]["id"] for row in rows]
+    assert all(ids.count(row["meta"]["id"]) == row["meta"]["weight"] * 2 for row in rows)
+    assert read_record(tmp_path / "out")["counts"]["rows"] == len(set(ids))
+    policy.write_text(policy.read_text().replace("resample", "column"))
+    refused = train(folder, method, tmp_path / "not", "--max-steps", "1", "--batch", "2", "--policy", str(policy))
+    assert (refused.exit_code, "this loss knows no weights" in refused.output) == (1, True)
+    policy.write_text("version = 1\n[weights]\nnormalise = 'session'\n")
+    ran = train(folder, method, tmp_path / "one", "--max-steps", "1", "--batch", "2", "--policy", str(policy))
+    assert ran.exit_code == 0, ran.output
+    weights = [row["meta"]["weight"] for row in rows_of(tmp_path / "one")]
+    assert sum(weights) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("method", ["dpo", "kto"])
+def test_what_is_too_long_is_an_error_until_somebody_chooses(folder: Path, tmp_path: Path, method: str) -> None:
+    more = ["--max-steps", "1", "--batch", "2", "--max-length", "60"]
+    ran = train(folder, method, tmp_path / "out", *more)
+    assert (ran.exit_code, "--too-long exclude" in ran.output) == (1, True)
+    ran = train(folder, method, tmp_path / "out", *more, "--too-long", "keep_end")
+    assert ran.exit_code == 0, ran.output
+    for row in rows_of(tmp_path / "out"):
+        replies = [ids for name, ids in row.items() if name in ("chosen_ids", "rejected_ids", "completion_ids")]
+        assert all(len(row["prompt_ids"]) + len(ids) <= 60 for ids in replies)
+
+
 def test_nothing_to_learn_from_is_one_line(story: Path, folder: Path, tmp_path: Path) -> None:
     start = [
         "dpo",
@@ -107,7 +159,7 @@ def test_nothing_to_learn_from_is_one_line(story: Path, folder: Path, tmp_path: 
     ]
     ran = CliRunner().invoke(main, [*start, *QUICK])
     assert ran.exit_code == 1
-    assert "no pair to train on (1 no_redo, 1 ran)" in ran.output
+    assert "nothing to write (1 no_redo, 1 ran): a pair needs a flagged reply" in ran.output
     alone = train(folder, "kto", tmp_path / "k", "--batch", "1")
     assert alone.exit_code == 1
     assert "--batch 2" in alone.output

@@ -179,8 +179,11 @@ def test_a_resumed_run_goes_on_as_if_nothing_had_happened(
     assert losses(tmp_path / "cut") == pytest.approx(losses(trained), rel=1e-4)
     record = read_record(tmp_path / "cut")
     assert record["resumed"] == [{"changed": {"max_steps": [2, 4]}}]
-    other = train(story, base, tmp_path / "cut", *more, "--resume", "--policy", "unaided")
-    assert "another policy_sha256" in other.output
+    for word, value, said in (
+        ("--policy", "unaided", "policy_sha256"), ("--position", "9", "position"), ("--session", "1", "sessions"),
+    ):  # fmt: skip
+        other = train(story, base, tmp_path / "cut", *more, "--resume", word, value)
+        assert f"another {said}" in other.output
     assert "no run to resume" in train(story, base, tmp_path / "none", "--resume").output
 
 
