@@ -156,7 +156,12 @@ class ApolloApp(App[None], inherit_bindings=False):
         """The host came or went; the header says so, drafts and reading are not touched."""
         state = self.desk.state
         state.writable = message.state == "up"
-        state.trouble = remedies.said_of_link(message, self.desk.config.keys)
+        before, state.trouble = state.trouble, remedies.said_of_link(message, self.desk.config.keys)
+        if state.trouble not in ("", before):
+            # The first line may have no room for all of it, and its end says what helps.
+            self.say(state.trouble, "warning")
+        elif before and not state.trouble:
+            self.say("connected again")
         self.desk.presence.link_is_new()
         self._show(Change())
 

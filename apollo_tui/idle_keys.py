@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from apollo_tui import keys
+
+WHERE: Final[Mapping[keys.Place, str]] = {
+    "board": "on the board",
+    "session": "in a session",
+    "action": "on an action",
+    "review": "in the review queue",
+    "export": "in the export menu",
+}
+
+OPENS: Final = ("board", "session")
+"""From where to where the key that opens leads."""
 
 
 def why_idle(name: str, here: keys.Here, keymap: Mapping[str, str]) -> str:
     """What to say when ``name`` (a Textual key) is pressed ``here``; "" if it acts, or is nobody's key."""
     key = next((one for one in keys.at(here.place) if name in keys.keys_of(one, keymap)), None)
+    if key is None and not here.typing:
+        return _elsewhere(name, here, keymap)
     if key is None or here.typing or keys.valid(key, here):
         return ""
 
@@ -31,3 +45,13 @@ def why_idle(name: str, here: keys.Here, keymap: Mapping[str, str]) -> str:
         "marked": f"no session is marked: {shown('mark_session')} marks one",
         "came_from": "there is no jump to go back from",
     }.get(wants[-1] if wants else "", "")
+
+
+def _elsewhere(name: str, here: keys.Here, keymap: Mapping[str, str]) -> str:
+    """Where a key works that does nothing on this screen; "" if it is nobody's."""
+    for place, where in WHERE.items():
+        key = next((one for one in keys.at(place) if name in keys.keys_of(one, keymap)), None)
+        if key is not None:
+            way = keys.shown(keys.first(keys.BY_ID["move.open"], keymap)) if (here.place, place) == OPENS else ""
+            return f"{key.label}: works {where}" + (f"; {way} opens one" if way else "")
+    return ""

@@ -143,13 +143,13 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("move.page_up", "pageup b", "page back", "One page up.", "move", PAGED, painter=True),
     Key("move.start", "g home", "top", "To the first row.", "move", PAGED, painter=True),
     Key("move.end", "G end", "bottom", "To the last row, and follow new ones.", "move", PAGED, painter=True),
-    Key("move.open", "enter", "open", "Open what is selected: the session, then the action.", "move", PAGED - REVIEW, 7,
-        painter=True),
+    Key("move.open", "enter", "open", "Open what is selected: the session, then the action.", "move",
+        PAGED - REVIEW - {"action"}, 8, painter=True),
     Key("next_pane", "tab", "next pane", "To the next pane.", "move", VIEWS | {"export"}),
     Key("previous_pane", "shift+tab", "previous pane", "To the pane before.", "move", VIEWS | {"export"}),
     Key("number", "1 2 3 4 5 6 7 8 9", "session", "To the session with this number.", "move", LOOKS),
     Key("goto", "apostrophe", "session …", "To any session: type its number, then enter.", "move", LOOKS),
-    Key("back", "escape ctrl+g", "back", "One level back. Never leaves the app.", "move", EVERY, typing=True),
+    Key("back", "escape ctrl+g", "back", "One level back. Never leaves the app.", "move", EVERY, 6, typing=True),
     Key("jump_back", "ctrl+o", "jump back", "Back to where a jump came from.", "move", VIEWS - {"action"},
         when=_came_from),
     Key("follow", "t", "follow", "Follow the newest events, or stop following.", "move", VIEWS - {"action"}, 9,
@@ -280,7 +280,9 @@ def valid(key: Key, here: Here) -> bool:
 
 def hints(here: Here, keymap: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
     """Footer hints (key, verb), most important first, only what works here and now."""
-    wanted = sorted((key for key in at(here.place) if key.footer and valid(key, here)), key=lambda key: key.footer)
+    # Nothing lies behind the board.
+    found = (key for key in at(here.place) if key.footer and (key.id != "back" or here.place != "board"))
+    wanted = sorted((key for key in found if valid(key, here)), key=lambda key: key.footer)
     if len(wanted) > HINTS:
         wanted = [*wanted[: HINTS - 1], wanted[-1]]
     return [(shown(first(key, keymap)), key.label) for key in wanted]

@@ -148,8 +148,8 @@ def _plot(view: FactsView, width: int) -> list[Line]:
         gap = max(1, width - margin - 1 - len(first) - len(last_step))
         lines.append(((" " * margin + first + " " * gap + last_step, "dim"),))
     step, last = view.scores[-1]
-    lines.append(((f"last {last:g} at step {step}, best {best:g}, {view.better} is better", "dim"),))
-    return lines
+    said = f"last {last:g} at step {step}, best {best:g}, {view.better} is better"
+    return lines + cells.wrap_line(((said, "dim"),), width)
 
 
 def _jobs(view: FactsView) -> list[Line]:

@@ -15,6 +15,8 @@ from widgets.views import HeaderView, Line, Span
 LEAST_NEED: Final = 52
 """Cells that who needs you gets before any count."""
 SIGN: Final = " · "
+LEAST_PLACE: Final = 12
+"""Cells that the name of the screen has in any case."""
 LEAST_REASON: Final = 12
 """Cells below which a reason says nothing."""
 
@@ -38,12 +40,13 @@ class TitleBar(Painter):
         """``Apollo   4 sessions · 1 needs you: tune-lr killed a healthy job (2 min)      unread 212 · $0.84``."""
         view = self._view
         left: list[Span] = [(" Apollo ", "accent")]
-        if view.place:
-            left.append((f" {clean_line(view.place, 120)} ", "strong"))
         trouble: list[Span] = [("  ", "text"), (clean_line(view.trouble), "need")] if view.trouble else []
         needs = bool(view.need_you or view.can_wait)
-        said = "no session" if not view.sessions else many(view.sessions, "session")
         bare = cells.width(self._need(view, 0)[0]) if needs else 0
+        if view.place:
+            place = max(LEAST_PLACE, self._room(left, trouble) - bare - 2)
+            left.append((f" {cells.crop(clean_line(view.place, 120), place)} ", "strong"))
+        said = "no session" if not view.sessions else many(view.sessions, "session")
         if not view.place or self._room((*left, (f" {said}", "dim")), trouble) >= bare:
             left.append((f" {said}", "dim"))
         room = self._room(left, trouble)

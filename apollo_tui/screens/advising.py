@@ -12,7 +12,7 @@ from textual.worker import Worker, WorkerCancelled
 from apollo_tui.desk import Desk
 from apollo_tui.drafts import Draft
 from apollo_tui.feed import NotDone
-from apollo_tui.keys import COMPOSER
+from apollo_tui.keys import COMPOSER, shown
 from apollo_tui.screens.base import ApolloScreen
 from sessions.errors import ApolloError
 from sessions.log import events as ev
@@ -55,7 +55,7 @@ class Advising(ApolloScreen):
         """The composer's keys while it has the focus."""
         if not self.typing:
             return []
-        found = [(names.split(", ")[0], verb) for names, verb, _ in COMPOSER]
+        found = [(shown(names.split(", ")[0]), verb) for names, verb, _ in COMPOSER]
         sends = SENDS.get(self.composer.target.verb) if self.composer.target is not None else None
         # What is no advice to a running session has no "now".
         return found if sends is None else [(found[0][0], sends), *found[2:]]

@@ -23,8 +23,8 @@ HINTS: Final = [
     ("enter", "save"),
     ("up", "its call"),
     ("ctrl+j", "new line"),
-    ("pageup", "scroll"),
-    ("escape", "leave"),
+    (keys.shown("pageup"), "scroll"),
+    (keys.shown("escape"), "leave"),
 ]
 
 
@@ -93,7 +93,8 @@ class Correcting(Editing):
         flags = self.desk.state.sessions[session].flags.values()
         if any(flag.target.step <= target.step <= (flag.target.to_step or flag.target.step) for _, flag in flags):
             return ""
-        return f" · {keys.shown(keys.first(keys.BY_ID['flag'], self.desk.config.keys))} flags it too"
+        flag = keys.shown(keys.first(keys.BY_ID["flag"], self.desk.config.keys))
+        return f" · it masks nothing: {flag} flags what the agent did"
 
 
 def text_of(reader: LogReader, session: str, target: ev.Target) -> str:

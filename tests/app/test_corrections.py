@@ -57,7 +57,9 @@ async def test_a_correction_is_written_on_the_selected_action_and_stands_under_i
         await saved(app, pilot, feed, 1)
         assert written(feed) == [ev.CorrectionWritten(target=KILL, text="wait for job 7")]
         await until(pilot, lambda: "↳ instead (ada) wait for job 7" in screen_text(app))
-        await until(pilot, lambda: "2.1 written · u undoes · f flags it too" in screen_text(app))
+        await until(
+            pilot, lambda: "written · u undoes · it masks nothing: f flags what the agent did" in app.screen.receipt
+        )
         assert [call for call in feed.calls if call.method.startswith("advice.")] == []
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, ActionScreen) and "↳ instead, by ada," in screen_text(app))

@@ -127,8 +127,12 @@ async def test_a_span_from_here_to_there(feed: FakeFeed) -> None:
         await pilot.press("s")
         await until(pilot, lambda: len(flags(feed)) == 1)
         assert flags(feed)[0].target == ev.Target(2, "span", to_step=3)
-        marks = [entry.flags for entry in app.desk.state.sessions[session].book.entries() if entry.kind == "action"]
-        assert [len(mark) for mark in marks] == [0, 1, 1]
+
+        def marks() -> list[int]:
+            entries = app.desk.state.sessions[session].book.entries()
+            return [len(entry.flags) for entry in entries if entry.kind == "action"]
+
+        await until(pilot, lambda: marks() == [0, 1, 1])
         assert app.desk.judging.span_from is None
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import pytest
 from app_running import running, screen_text, until
@@ -158,3 +159,42 @@ async def test_who_did_nothing_yet_hears_it_and_sees_no_empty_panel(feed: FakeFe
         await pilot.press("H")
         await until(pilot, lambda: "you did nothing on this log yet" in screen_text(app))
         assert isinstance(app.screen, BoardScreen)
+
+
+async def test_a_key_of_another_screen_says_where_it_works_and_the_footer_says_how_to_come_back(
+    feed: FakeFeed, session: str
+) -> None:
+    async with running(feed, (80, 24)) as (app, pilot):
+        await pilot.press("w")
+        await until(pilot, lambda: "filter: works in a session; enter opens one" in screen_text(app))
+        assert "esc back" not in screen_text(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: "esc back" in screen_text(app).splitlines()[-1])
+        await pilot.press("c")
+        await until(pilot, lambda: "new session: works on the board" in screen_text(app))
+        assert app.view is not None and app.view.place == "session"
+
+
+async def test_what_was_said_of_one_key_does_not_stand_beside_the_next_but_one(feed: FakeFeed, session: str) -> None:
+    async with running(feed) as (app, pilot):
+        view = app.view
+        assert view is not None
+        await pilot.press("w")
+        assert "works in a session" in view.receipt
+        await pilot.press("j")
+        assert "works in a session" in view.receipt
+        await pilot.press("j")
+        assert view.receipt == ""
+        view.say("not sent", "error")
+        await pilot.press("j", "k", "j")
+        assert view.receipt == "not sent"
+
+
+async def test_a_part_that_is_gone_from_the_disk_is_said_and_ends_nothing(
+    feed: FakeFeed, session: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "apollo_tui.screens.review", None)
+    async with running(feed) as (app, pilot):
+        await pilot.press("r")
+        await until(pilot, lambda: app.view is not None and "start Apollo again" in app.view.receipt)
+        assert isinstance(app.screen, BoardScreen) and not app.crash

@@ -236,3 +236,29 @@ async def test_a_receipt_takes_the_rows_that_its_words_need_and_gives_them_back(
         receipt.clear()
         await pilot.pause()
         assert receipt.size.height == 1 and app.focused is app.query_one(Wall)
+
+
+async def test_the_first_line_keeps_ages_and_trouble_whole_at_every_width() -> None:
+    app = BarsApp()
+    async with app.run_test(size=(60, 24)) as pilot:
+        bar = app.query_one(TitleBar)
+        for place in ("", "4 steady · training view: default"):
+            bar.update(
+                HeaderView(20, 20, "poller: asks: which of the two?", 212, 31, 0.84, trouble="read-only", place=place,
+                           who="ada", first_age="5 h")
+            )  # fmt: skip
+            for width in range(60, 200, 7):
+                await pilot.resize_terminal(width, 24)
+                row = next(line for line in app.text().splitlines() if "Apollo" in line)
+                assert "! 20 need you" in row and "read-only" in row, (width, row)
+                assert ("poller" in row) == ("(5 h)" in row) and "……" not in row, (width, row)
+
+
+async def test_an_empty_receipt_is_an_empty_row() -> None:
+    app = BarsApp()
+    async with app.run_test(size=(60, 24)) as pilot:
+        receipt = app.query_one(ReceiptLine)
+        receipt.show("saved")
+        receipt.clear()
+        await pilot.pause()
+        assert receipt.row(0) == ()

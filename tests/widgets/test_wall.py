@@ -251,3 +251,41 @@ async def test_rows_of_the_list_stay_where_they_are_until_somebody_reorders_them
         assert sessions.selected == "s2"
         sessions.update([view(1), view(3)])
         assert sessions.order == ("s3", "s1")
+
+
+def list_rows(app: ListApp) -> list[str]:
+    return [strip.text.rstrip(" │") for strip in app.screen._compositor.render_strips()]
+
+
+async def test_where_there_is_room_a_reason_takes_two_rows_and_counts_stand_beside_its_end() -> None:
+    why = "killed job 5 after 9 s while its loss was falling"
+    app = ListApp()
+    async with app.run_test(size=(32, 12)) as pilot:
+        sessions = app.query_one(SessionList)
+        sessions.update([view(1, why=why, unread=7), view(2, last_line="run  make", unread=3)])
+        await pilot.pause()
+        rows = list_rows(app)
+        assert " ".join(" ".join(rows[1:3]).split()).startswith("killed job 5 after 9 s while its loss was")
+        assert rows[4].strip() == "run  make" and rows[5].strip() == "3 unread"
+        sessions.update([view(at, why=why) for at in range(1, 7)])
+        await pilot.pause()
+        rows = list_rows(app)
+        assert [row.split()[0] for row in rows[1::2]] == ["killed"] * 6 and all("6" not in row for row in rows[:10])
+
+
+async def test_the_list_says_how_many_sessions_are_out_of_sight_and_how_many_of_them_need_somebody() -> None:
+    app = ListApp()
+    async with app.run_test(size=(32, 9)) as pilot:
+        sessions = app.query_one(SessionList)
+        sessions.update([view(at, needs_you=at > 10, why="asks" if at > 10 else "") for at in range(1, 13)])
+        sessions.focus()
+        await pilot.pause()
+        assert list_rows(app)[-1].strip() == "↓ 8 more, ! 2 need you"
+        assert list_rows(app)[0].startswith("›  1 ")
+        await pilot.press(*["j"] * 5)
+        await pilot.pause()
+        assert list_rows(app)[-1].strip() == "↑ 2 ↓ 6, ! 2 need you"
+        await pilot.press("end")
+        await pilot.pause()
+        rows = list_rows(app)
+        assert rows[-1].strip() == "↑ 8 more" and rows[6].startswith("›!12 ")
