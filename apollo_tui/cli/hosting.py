@@ -12,6 +12,7 @@ from apollo_tui.cli.context import Cli
 from apollo_tui.cli.shared import ask, json_option, print_json, request_id, table
 from sessions.host import protocol
 from sessions.log.states import ENDED
+from sessions.plain import many
 
 
 @click.group()
@@ -40,10 +41,30 @@ def start(cli: Cli, as_json: bool) -> None:
 @click.pass_obj
 def stop(cli: Cli, now: bool, quiet: bool, sessions: bool) -> None:
     """Stop the host. Its sessions are held until you resume them, and their jobs run on, unless --sessions is given."""
+    at_work = _at_work(cli)
     if sessions:
         _stop_sessions(cli)
-    became = "stopped, their jobs too" if sessions else "held, their jobs run on"
-    _stop(cli, now=now, said="" if quiet else f"the host has stopped; its sessions are {became}", restart=False)
+    _stop(cli, now=now, quiet=quiet, restart=False, said=_what_became(cli, at_work, ended=sessions))
+
+
+def _at_work(cli: Cli) -> int:
+    """How many sessions of the host have not ended."""
+    from sessions.host.client import host_status
+
+    status = host_status(cli.paths)
+    return sum(state not in ENDED for state in status.sessions.values()) if status else 0
+
+
+def _what_became(cli: Cli, at_work: int, *, ended: bool) -> str:
+    """What a stop of the host did to its sessions, and what lets one go on."""
+    from apollo_tui.leaving import way_back
+    from sessions.paths import log_paths
+
+    if not at_work:
+        return "the host has stopped; no session was at work"
+    became = "stopped, their jobs too" if ended else "held, their jobs run on"
+    resume = f"{way_back(cli.paths.log, log_paths().log)} resume SESSION"
+    return f"the host has stopped; {many(at_work, 'session')} {became}: '{resume}' lets one of them go on"
 
 
 def _stop_sessions(cli: Cli) -> None:
@@ -81,26 +102,26 @@ def restart(cli: Cli, now: bool) -> None:
     from sessions.host.client import ensure_host
 
     load_config()  # a host that cannot read it would not come back
-    _stop(cli, now=now, said="", restart=True)
+    _stop(cli, now=now, quiet=True, restart=True)
     asyncio.run(ensure_host(cli.paths, *cli.host_options))
     click.echo("the host has been restarted")
 
 
-def _stop(cli: Cli, *, now: bool, said: str, restart: bool) -> None:
-    """``said``: what to say of it, "" for nothing."""
+def _stop(cli: Cli, *, now: bool, quiet: bool, restart: bool, said: str = "") -> None:
+    """``said``: what to say of it."""
     from sessions.host.client import host_status, wait_stopped
     from sessions.host.watcher import end_watcher
 
     if host_status(cli.paths) is None:
         # One that crashed may be about to be started again.
         ended = end_watcher(cli.paths)
-        if said:
+        if not quiet:
             click.echo(f"no host runs for this log{'; none will be started again by itself' if ended else ''}")
         return
     stopping = ask(cli, protocol.StopHost(by=cli.actor, at_boundary=not now, restart=restart), start=False)
     wait_stopped(cli.paths, pid=stopping.pid)
-    if said:
-        click.echo(f"{said} ('apollo resume ID' lets one go on)")
+    if not quiet:
+        click.echo(said)
 
 
 @host.command()

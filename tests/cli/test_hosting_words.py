@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -36,9 +37,16 @@ def test_a_host_without_sessions_at_work_says_so_instead_of_a_table_without_rows
     assert said(tmp_path, "status").splitlines()[1:] == ["no session is at work"]
 
 
-def test_who_stops_a_host_hears_what_became_of_its_sessions(tmp_path: Path) -> None:
-    assert said(tmp_path, "stop").startswith("the host has stopped; its sessions are held, their jobs run on (")
-    assert said(tmp_path, "stop", "--sessions").startswith("the host has stopped; its sessions are stopped, their jobs")
+def test_who_stops_a_host_hears_what_became_of_its_sessions_and_what_lets_one_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert said(tmp_path, "stop") == "the host has stopped; no session was at work\n"
+    at_work = msgspec.structs.replace(STATUS, sessions={"a": "running", "b": "paused", "c": "finished"})
+    monkeypatch.setattr("sessions.host.client.host_status", lambda paths: at_work)
+    monkeypatch.setattr(hosting, "_wait_ended", lambda cli: None)
+    back = f"'apollo --log {tmp_path / 'log.db'} resume SESSION' lets one of them go on"
+    assert said(tmp_path, "stop") == f"the host has stopped; 2 sessions held, their jobs run on: {back}\n"
+    assert said(tmp_path, "stop", "--sessions") == f"the host has stopped; 2 sessions stopped, their jobs too: {back}\n"
     assert said(tmp_path, "stop", "--quiet") == ""
 
 
