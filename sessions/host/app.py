@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sessions.attention.settings import Thresholds
 from sessions.clock import now_ms
@@ -153,8 +153,9 @@ class Host:
         """Wait until somebody stops the host. Without its writer it crashes instead: the watcher starts another."""
         assert self._asked is not None
         ended = asyncio.ensure_future(writer.ended())
+        waits: list[asyncio.Future[Any]] = [self._asked, ended]
         try:
-            await asyncio.wait([self._asked, ended], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             if ended.done() and not self._asked.done():
                 raise RuntimeError("the writer of the log has died") from ended.exception()
             return await self._asked

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from sessions.log.events import ModelSpec
 from sessions.log.parts import Message
-from sessions.log.text import canonical_json
 from sessions.providers.anthropic_stream import MessagesAssembler
 from sessions.providers.anthropic_wire import has_calls, messages_wire
-from sessions.providers.attempt import attempt, key_for, preload_http
+from sessions.providers.attempt import Api, attempt
 from sessions.providers.base import CallContext, Delta, Reply, RequestBody, ToolSchema, WireMessage
 from sessions.providers.quirks import AnthropicQuirks, quirks_of
 
@@ -20,8 +17,6 @@ if TYPE_CHECKING:
     import anthropic
     import httpx2
 
-BASE_URL: Final = "https://api.anthropic.com"
-KEY_VARIABLE: Final = "ANTHROPIC_API_KEY"
 CACHE: Final = {"type": "ephemeral"}
 
 
@@ -52,7 +47,7 @@ class AnthropicMessages:
             # max_tokens counts the thinking too, and must be more than its budget.
             envelope["max_tokens"] += quirks.thinking_budget
         envelope |= {name: value for name in ("temperature", "top_p") if (value := getattr(quirks, name)) is not None}
-        if _own(spec) if quirks.cache is None else quirks.cache:
+        if API.is_own(spec) if quirks.cache is None else quirks.cache:
             envelope["cache_control"] = CACHE
         offered = _tools(tools) if purpose == "step" or has_calls(wire) else []
         if offered and purpose != "step":
@@ -65,51 +60,39 @@ class AnthropicMessages:
 
     def stream(self, spec: ModelSpec, body: RequestBody, call: CallContext) -> AsyncGenerator[Delta | Reply, None]:
         """One attempt; what is sent is the canonical JSON of ``body.whole()``, byte for byte."""
-        import anthropic
-
-        async def post(http: httpx2.AsyncClient) -> anthropic.AsyncStream[object]:
-            client = _client(spec, key_for(spec, call, KEY_VARIABLE), http)
-            return await client.post(
-                "/v1/messages",
-                cast_to=object,
-                content=canonical_json(body.whole()),
-                options={"headers": {"Content-Type": "application/json", "Accept": "text/event-stream"}},
-                stream=True,
-                stream_cls=anthropic.AsyncStream[object],
-            )
-
-        return attempt(anthropic, spec, call, post, MessagesAssembler(spec, call.key))
-
-
-@cache
-def _adapter() -> AnthropicMessages:
-    return AnthropicMessages()
+        return attempt(API, spec, body, call)
 
 
 def adapter(spec: ModelSpec) -> AnthropicMessages:
     """The adapter for ``spec``."""
-    return _adapter()
+    return _ADAPTER
 
 
 def preload() -> None:
     """Import the SDK and what it stands on."""
-    import anthropic.resources.messages  # noqa: F401  the SDK imports its parts when they are first used
-
-    preload_http()
+    API.preload()
 
 
 def _client(spec: ModelSpec, key: str, http: httpx2.AsyncClient) -> anthropic.AsyncAnthropic:
     import anthropic
 
-    base_url = (spec.base_url or BASE_URL).rstrip("/").removesuffix("/v1")
+    base_url = (spec.base_url or API.base_url).rstrip("/").removesuffix("/v1")
     if quirks_of(spec, AnthropicQuirks).auth == "bearer":
         return anthropic.AsyncAnthropic(auth_token=key, base_url=base_url, max_retries=0, http_client=http)
     return anthropic.AsyncAnthropic(api_key=key, base_url=base_url, max_retries=0, http_client=http)
 
 
-def _own(spec: ModelSpec) -> bool:
-    return spec.base_url is None or urlsplit(spec.base_url).hostname == urlsplit(BASE_URL).hostname
-
-
 def _tools(tools: Sequence[ToolSchema]) -> list[dict[str, Any]]:
     return [{"name": tool.name, "description": tool.description, "input_schema": tool.parameters} for tool in tools]
+
+
+API: Final = Api(
+    sdk="anthropic",
+    resources="anthropic.resources.messages",
+    base_url="https://api.anthropic.com",
+    path="/v1/messages",
+    key_variable="ANTHROPIC_API_KEY",
+    client=_client,
+    assembler=MessagesAssembler,
+)
+_ADAPTER: Final = AnthropicMessages()

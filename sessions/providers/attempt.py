@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import ipaddress
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from types import ModuleType
@@ -15,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from sessions.log.events import ModelSpec
+from sessions.log.text import canonical_json
 from sessions.providers.assemble import Assembler
-from sessions.providers.base import CallContext, Delta, ProviderError, Reply
+from sessions.providers.base import CallContext, Delta, ProviderError, Reply, RequestBody
 from sessions.providers.failures import from_error_object, from_status, missing_key, one_line
 from sessions.providers.sse import SseDecoder, SseEvent
 
@@ -29,8 +31,33 @@ CONNECT_SECONDS: Final = 20.0
 NO_KEY: Final = "no-key"
 """Sent where a server wants none: the SDKs refuse to go without."""
 
-Post = Callable[["httpx2.AsyncClient"], Awaitable[Any]]
-"""Sends the request through an SDK and returns the SDK's stream object, whose ``response`` is read here."""
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """One HTTP API: what an attempt needs to know of it besides the body of the request."""
+
+    sdk: str
+    """The module that opens the connection and adds the headers, imported when the first attempt is made."""
+    resources: str
+    """The part of it that it imports when it is first used."""
+    base_url: str
+    """The provider's own address, where a profile names none."""
+    path: str
+    key_variable: str
+    """Where the key for ``base_url`` is by convention."""
+    client: Callable[[ModelSpec, str, httpx2.AsyncClient], Any]
+    """``client(spec, key, http)`` makes the SDK's client."""
+    assembler: Callable[[ModelSpec, str | None], Assembler]
+    """``assembler(spec, key)`` puts one reply together; the key is only kept out of errors."""
+
+    def is_own(self, spec: ModelSpec) -> bool:
+        """Whether requests for ``spec`` go to the provider itself, not to somebody else who speaks its API."""
+        return spec.base_url is None or urlsplit(spec.base_url).hostname == urlsplit(self.base_url).hostname
+
+    def preload(self) -> None:
+        """Import the SDK and what it stands on."""
+        import_module(self.resources)
+        _preload_http()
 
 
 def is_local(base_url: str | None) -> bool:
@@ -60,14 +87,27 @@ def key_for(spec: ModelSpec, call: CallContext, default_variable: str) -> str:
 
 
 async def attempt(
-    sdk: ModuleType, spec: ModelSpec, call: CallContext, post: Post, assembler: Assembler
+    api: Api, spec: ModelSpec, body: RequestBody, call: CallContext
 ) -> AsyncGenerator[Delta | Reply, None]:
-    """Send, then yield deltas and last the reply. Whatever goes wrong is a ProviderError with the parts so far."""
+    """Send the canonical JSON of ``body.whole()``, byte for byte, then yield deltas and last the reply.
+
+    Whatever goes wrong is a ProviderError with the parts so far.
+    """
+    sdk = import_module(api.sdk)
+    assembler = api.assembler(spec, call.key)
     failure: ProviderError | None = None
     try:
         async with _http_client(spec.base_url, call) as http:
+            client = api.client(spec, key_for(spec, call, api.key_variable), http)
             async with asyncio.timeout(call.timeout):
-                stream = await post(http)
+                stream = await client.post(
+                    api.path,
+                    cast_to=object,
+                    content=canonical_json(body.whole()),
+                    options={"headers": {"Content-Type": "application/json", "Accept": "text/event-stream"}},
+                    stream=True,
+                    stream_cls=sdk.AsyncStream[object],
+                )
             async with contextlib.aclosing(_events(spec, stream.response, call)) as events:
                 async for event in events:
                     for delta in assembler.feed(event):
@@ -99,7 +139,7 @@ def json_object(spec: ModelSpec, text: str, key: str | None = None) -> dict[str,
     return data
 
 
-def preload_http() -> None:
+def _preload_http() -> None:
     """Import what the HTTP stack otherwise imports when the first connection is opened."""
     import h11  # noqa: F401
     import httpcore2

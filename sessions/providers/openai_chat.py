@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from sessions.log.events import ModelSpec
 from sessions.log.parts import Message
-from sessions.log.text import canonical_json
-from sessions.providers.attempt import attempt, key_for, preload_http
+from sessions.providers.attempt import Api, attempt
 from sessions.providers.base import CallContext, Delta, Reply, RequestBody, ToolSchema, WireMessage
 from sessions.providers.chat_stream import ChatAssembler
 from sessions.providers.chat_wire import chat_tools, chat_wire, with_system
@@ -18,9 +15,8 @@ from sessions.providers.quirks import OpenAIQuirks, quirks_of
 
 if TYPE_CHECKING:
     import httpx2
+    import openai
 
-BASE_URL: Final = "https://api.openai.com/v1"
-KEY_VARIABLE: Final = "OPENAI_API_KEY"
 _OPTIONAL: Final = ("temperature", "top_p", "seed", "reasoning_effort")
 
 
@@ -42,7 +38,8 @@ class OpenAIChat:
         """The system prompt is the first message. A summary gets no tools."""
         quirks = quirks_of(spec, OpenAIQuirks)
         envelope: dict[str, Any] = {"model": spec.name, "stream": True}
-        envelope[quirks.max_tokens_field or _max_tokens_field(spec)] = spec.max_output_tokens
+        field = "max_completion_tokens" if API.is_own(spec) else "max_tokens"
+        envelope[quirks.max_tokens_field or field] = spec.max_output_tokens
         envelope |= {name: value for name in _OPTIONAL if (value := getattr(quirks, name)) is not None}
         if quirks.stream_usage:
             envelope["stream_options"] = {"include_usage": True}
@@ -58,41 +55,32 @@ class OpenAIChat:
 
     def stream(self, spec: ModelSpec, body: RequestBody, call: CallContext) -> AsyncGenerator[Delta | Reply, None]:
         """One attempt; what is sent is the canonical JSON of ``body.whole()``, byte for byte."""
-        import openai
-
-        async def post(http: httpx2.AsyncClient) -> openai.AsyncStream[object]:
-            key = key_for(spec, call, KEY_VARIABLE)
-            base_url = spec.base_url or BASE_URL
-            client = openai.AsyncOpenAI(api_key=key, base_url=base_url, max_retries=0, http_client=http)
-            return await client.post(
-                "/chat/completions",
-                cast_to=object,
-                content=canonical_json(body.whole()),
-                options={"headers": {"Content-Type": "application/json", "Accept": "text/event-stream"}},
-                stream=True,
-                stream_cls=openai.AsyncStream[object],
-            )
-
-        return attempt(openai, spec, call, post, ChatAssembler(spec, call.key))
-
-
-@cache
-def _adapter() -> OpenAIChat:
-    return OpenAIChat()
+        return attempt(API, spec, body, call)
 
 
 def adapter(spec: ModelSpec) -> OpenAIChat:
     """The adapter for ``spec``."""
-    return _adapter()
+    return _ADAPTER
 
 
 def preload() -> None:
     """Import the SDK and what it stands on."""
-    import openai.resources.chat.completions  # noqa: F401  the SDK imports its parts when they are first used
-
-    preload_http()
+    API.preload()
 
 
-def _max_tokens_field(spec: ModelSpec) -> str:
-    own = spec.base_url is None or urlsplit(spec.base_url).hostname == urlsplit(BASE_URL).hostname
-    return "max_completion_tokens" if own else "max_tokens"
+def _client(spec: ModelSpec, key: str, http: httpx2.AsyncClient) -> openai.AsyncOpenAI:
+    import openai
+
+    return openai.AsyncOpenAI(api_key=key, base_url=spec.base_url or API.base_url, max_retries=0, http_client=http)
+
+
+API: Final = Api(
+    sdk="openai",
+    resources="openai.resources.chat.completions",
+    base_url="https://api.openai.com/v1",
+    path="/chat/completions",
+    key_variable="OPENAI_API_KEY",
+    client=_client,
+    assembler=ChatAssembler,
+)
+_ADAPTER: Final = OpenAIChat()

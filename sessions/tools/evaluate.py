@@ -16,7 +16,7 @@ from sessions.log.text import long_text
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
 from sessions.tools.environment import tool_environment
 from sessions.tools.racing import whole_or_undone
-from sessions.tools.reports import collect
+from sessions.tools.reports import Collected, collect
 from sessions.tools.words import duration
 from sessions.workspace import WorkspaceError, copy_for_scoring, remove_tree
 
@@ -61,9 +61,9 @@ class Evaluate:
         except asyncio.CancelledError:
             await asyncio.shield(asyncio.ensure_future(_abandon(runs, context.folder, job)))
             raise
-        output = (await asyncio.to_thread(collect, runs, job)).text
+        output = await asyncio.to_thread(collect, runs, job)
         await asyncio.to_thread(_tidy, context.folder, job.number)
-        score, problem = _judged(output, end, spec, late)
+        score, problem = _judged(output.text, end, spec, late)
         return _result(context, spec, output, score, problem)
 
 
@@ -80,8 +80,10 @@ async def _begin(spec: EvaluateSpec, runs: JobManager, context: ToolContext) -> 
         raise ToolFailure(f"the evaluation could not begin: {error}", environment=True) from None
 
 
-def _result(context: ToolContext, spec: EvaluateSpec, output: str, score: float | None, problem: str) -> ToolResult:
-    text, blobs = long_text(output)
+def _result(
+    context: ToolContext, spec: EvaluateSpec, output: Collected, score: float | None, problem: str
+) -> ToolResult:
+    text, blobs = long_text(output.text, file=output.file)
     used, left = context.evaluations_used(), context.evaluations_left()
     budget = None if left is None else used + left
     if score is not None:
@@ -92,13 +94,14 @@ def _result(context: ToolContext, spec: EvaluateSpec, output: str, score: float 
         told = f"[no score: the scorer {problem}; this does not count as an evaluation]"
     else:
         told = f"[score {score:g} ({spec.better} is better), {count}]"
-    body = output if not output or output.endswith("\n") else output + "\n"
+    body = output.text if not output.text or output.text.endswith("\n") else output.text + "\n"
     return ToolResult(
         body + told,
         outcome="ok" if score is not None else "error",
-        data={"score": score, "problem": problem, "used": used, "budget": budget},
+        data={"score": score, "problem": problem, "used": used, "budget": budget, **output.data},
         events=(event,),
-        blobs=tuple(blobs),
+        blobs=(*blobs, output.raw) if output.raw else tuple(blobs),
+        file=output.file,
     )
 
 

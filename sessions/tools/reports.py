@@ -30,11 +30,14 @@ class Collected:
     raw: Blob | None
     file: str | None = None
     sha256: str = ""
+    size: int = 0
+    """Bytes that the job wrote."""
 
     @property
     def data(self) -> dict[str, Any]:
-        """What an action's result says of the raw bytes and of the file."""
-        found = {"raw": self.raw.hash if self.raw else "", "file_sha256": self.sha256}
+        """What an action's result says of the output, of its raw bytes and of the file."""
+        raw = self.raw.hash if self.raw else ""
+        found = {"output_bytes": self.size, "raw": raw, "file_sha256": self.sha256}
         return {name: value for name, value in found.items() if value}
 
 
@@ -52,10 +55,11 @@ def collect(jobs: JobManager, job: Job) -> Collected:
         gap = tail.start - head.end
         data += f"\n[… {gap:,} bytes of output in the middle are not kept …]\n".encode() + tail.data
     try:
-        return Collected(data.decode(), None, file, sha256)
+        return Collected(data.decode(), None, file, sha256, head.total)
     except UnicodeDecodeError:
         # A cut may have split a character; only bytes that were wrong by themselves are worth keeping.
-        return Collected(data.decode(errors="replace"), Blob.of(data) if tail is None else None, file, sha256)
+        raw = Blob.of(data) if tail is None else None
+        return Collected(data.decode(errors="replace"), raw, file, sha256, head.total)
 
 
 def ended(end: JobEnd) -> str:

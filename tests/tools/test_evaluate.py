@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -104,6 +105,19 @@ async def test_an_interrupted_evaluation_ends_its_scorer(bench: Bench, when: str
     await asyncio.gather(call, return_exceptions=True)
     assert call.cancelled()
     assert not runs.all()[0].holder.alive()
+
+
+async def test_of_a_scorer_that_writes_very_much_the_whole_is_kept_with_its_hash(bench: Bench) -> None:
+    bench.evaluate = EvaluateSpec(command="yes | head -c 9000000; echo 0.5", timeout=30)
+    result = await bench.do("evaluate")
+    event = scored(result)
+    assert event.score == 0.5
+    assert event.output is not None
+    assert result.file is not None
+    assert event.output.file == result.file
+    whole = (bench.folder / result.file).read_bytes()
+    assert len(whole) == 9_000_004
+    assert result.data["file_sha256"] == hashlib.sha256(whole).hexdigest()
 
 
 async def test_evaluations_have_numbers_of_their_own(bench: Bench) -> None:
