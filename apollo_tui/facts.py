@@ -82,9 +82,9 @@ def _limits(s: Summary, now: int) -> Iterator[tuple[str, str, str]]:
     if limits.active_hours is not None:
         yield "active", duration(s.active_now(now)), duration(int(limits.active_hours * 3_600_000))
     if limits.tokens is not None:
-        yield "tokens", count(s.input_tokens + s.output_tokens), count(limits.tokens)
+        yield "tokens", count(s.tokens), count(limits.tokens)
     if limits.money is not None:
-        yield "money", say_cost(s.cost, s.unpriced), say_cost(limits.money)
+        yield "money", say_cost(s.spent, s.unpriced), say_cost(limits.money)
     if limits.evaluations is not None:
         yield "evals", str(s.evaluations), str(limits.evaluations)
 

@@ -124,7 +124,7 @@ def _limited(s: Summary, active: int) -> list[tuple[str, float, float | None]]:
     limits = s.limits
     return [
         ("steps", s.step, limits.steps),
-        ("tokens", s.input_tokens + s.output_tokens, limits.tokens),
-        ("money", s.cost, limits.money),
+        ("tokens", s.tokens, limits.tokens),
+        ("money", s.spent, limits.money),
         ("active hours", active / 3_600_000, limits.active_hours),
     ]

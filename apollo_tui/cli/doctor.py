@@ -77,9 +77,16 @@ def _versions(cli: Cli) -> Iterator[Finding]:
 
 def _paths(cli: Cli) -> Iterator[Finding]:
     from sessions.config import load_config
+    from sessions.log.errors import NetworkFilesystem
+    from sessions.log.filesystem import refuse_network_fs
     from sessions.paths import config_path
 
-    yield Finding("log", "ok", str(cli.paths.log))
+    try:
+        refuse_network_fs(cli.paths.log)
+    except NetworkFilesystem as refused:
+        yield Finding("log", "warn" if cli.allow_network_fs else "bad", str(refused))
+    else:
+        yield Finding("log", "ok", str(cli.paths.log))
     yield Finding("state", "ok", str(cli.paths.folder))
     path = config_path()
     try:

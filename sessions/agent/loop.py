@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from sessions.agent.attempts import ContextTooLong, ReplyCut, Yielded, receive
 from sessions.agent.boundary import Boundary
 from sessions.agent.context import Prompt, Prompts
+from sessions.agent.counting import counted
 from sessions.agent.position import Position
 from sessions.agent.scope import NeedsPerson, Scope
 from sessions.agent.step import Step
@@ -73,7 +74,8 @@ class Loop:
                 ) from None
             await self._summariser.shorten(prompt.tokens)
         else:
-            await scope.commit(received.event(request, scope.model), step=step, actor="agent")
+            replied = await counted(scope, received.event(request, scope.model), prompt.tokens)
+            await scope.commit(replied, step=step, actor="agent")
 
     async def _committed(self, position: Position, prompt: Prompt, step: int) -> tuple[int, int]:
         """The seq of the request and its failed attempts; one that is open with this very body is sent again."""

@@ -12,6 +12,7 @@ import msgspec
 from sessions.agent import deliver
 from sessions.agent.attempts import ContextTooLong, ReplyCut, Yielded, receive
 from sessions.agent.context import Prompts
+from sessions.agent.counting import counted
 from sessions.agent.scope import NeedsPerson, Scope
 from sessions.agent.system_prompt import SUMMARY_REQUEST
 from sessions.fold.prompt import in_context
@@ -93,7 +94,7 @@ class Summariser:
                     ev.ReplyInterrupted(request=request.seq, parts=ended.partial, why=ended.why or "host")
                 )
                 raise
-            replied = received.event(request.seq, scope.model)
+            replied = await counted(scope, received.event(request.seq, scope.model), prompt.tokens)
             words = "".join(part.text for part in replied.parts if isinstance(part, TextPart)).strip()
             if words:
                 return await self._commit(cut, request.seq, replied, words, before)

@@ -135,8 +135,8 @@ def budget(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
     used: dict[str, tuple[float, float | None]] = {
         "steps": (s.step, s.limits.steps),
         "active hours": (s.active_now(now) / 3_600_000, s.limits.active_hours),
-        "tokens": (s.input_tokens + s.output_tokens, s.limits.tokens),
-        "money": (s.cost, s.limits.money),
+        "tokens": (s.tokens, s.limits.tokens),
+        "money": (s.spent, s.limits.money),
     }
     if s.state not in ACTIVE:
         return

@@ -21,6 +21,8 @@ class Budget(msgspec.Struct, frozen=True):
     name: str
     used: float
     limit: float
+    estimated: bool = False
+    """Whether a part of it is our own count, because the server does not say."""
 
     @property
     def percent(self) -> float:
@@ -28,7 +30,8 @@ class Budget(msgspec.Struct, frozen=True):
         return 100.0 * self.used / self.limit if self.limit > 0 else 100.0
 
     def __str__(self) -> str:
-        return f"{figure(self.used)} of {figure(self.limit)} {UNITS.get(self.name, self.name)}"
+        used = f"about {figure(self.used)}" if self.estimated else figure(self.used)
+        return f"{used} of {figure(self.limit)} {UNITS.get(self.name, self.name)}"
 
 
 def budgets(summary: Summary, now: int, *, step: int) -> list[Budget]:
@@ -39,11 +42,16 @@ def budgets(summary: Summary, now: int, *, step: int) -> list[Budget]:
     used = {
         "steps": float(step),
         "active_hours": summary.active_now(now) / HOUR_MS,
-        "tokens": float(summary.input_tokens + summary.output_tokens),
-        "money": summary.cost,
+        "tokens": float(summary.tokens),
+        "money": summary.spent,
     }
+    estimated = {"tokens": summary.estimated_tokens > 0, "money": summary.estimated_cost > 0}
     limits = {name: getattr(summary.limits, name) for name in used}
-    return [Budget(name, used[name], float(limit)) for name, limit in limits.items() if limit is not None]
+    return [
+        Budget(name, used[name], float(limit), estimated.get(name, False))
+        for name, limit in limits.items()
+        if limit is not None
+    ]
 
 
 def reached(summary: Summary, now: int, *, step: int) -> str:

@@ -17,7 +17,7 @@ from sessions.log import events as ev
 from sessions.log.parts import CallPart, TextPart
 from sessions.log.states import ACTIVE, ENDED, State, allowed
 
-FOLD_VERSION: Final = 5
+FOLD_VERSION: Final = 6
 """Raised whenever ``fold`` or the shape of Summary changes: stored summaries of another version are made anew."""
 KEPT_EVALS: Final = 64
 """How many of the newest scores a summary keeps, for the plot."""
@@ -116,6 +116,9 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     cost: float = 0.0
     unpriced: int = 0
     """Replies whose cost is unknown: without prices, or without usage."""
+    estimated_tokens: int = 0
+    """Our own count of the prompts and replies whose server reported none."""
+    estimated_cost: float = 0.0
     no_reply: NoReply | None = None
     """The request that has failed so far, None once a reply has come or the session rests."""
     nudges: int = 0
@@ -147,6 +150,16 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     def active_now(self, now: int) -> int:
         """Active milliseconds up to ``now``."""
         return self.active_ms + (max(0, now - self.active_at) if self.active_at is not None else 0)
+
+    @property
+    def tokens(self) -> int:
+        """All tokens that were used, estimated where the server did not say."""
+        return self.input_tokens + self.output_tokens + self.estimated_tokens
+
+    @property
+    def spent(self) -> float:
+        """US dollars that were spent, estimated where the server did not say; nothing for what has no price."""
+        return self.cost + self.estimated_cost
 
     @property
     def archived(self) -> bool:
@@ -286,6 +299,11 @@ def _reply(s: Summary, event: ev.Event, body: ev.ModelReplied) -> dict[str, obje
             "input_tokens": s.input_tokens + usage.input_tokens,
             "output_tokens": s.output_tokens + usage.output_tokens,
             "cached_tokens": s.cached_tokens + usage.cached_tokens,
+        }
+    if ours := body.estimate:
+        change |= {
+            "estimated_tokens": s.estimated_tokens + ours.input_tokens + ours.output_tokens,
+            "estimated_cost": s.estimated_cost + (body.estimated_cost or 0.0),
         }
     return change
 

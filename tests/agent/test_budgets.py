@@ -39,6 +39,30 @@ async def test_a_reached_limit_pauses_with_its_reason_and_raising_it_lets_a_resu
     await bench.state(session, "finished")
 
 
+@pytest.mark.parametrize(
+    ("limits", "name", "spec"),
+    [
+        (ev.Limits(tokens=200), "tokens", {}),
+        (ev.Limits(money=0.0002), "money", {"price_input": 1.0, "price_output": 1.0}),
+    ],
+)
+async def test_a_server_that_reports_no_usage_is_held_to_its_budget_by_an_estimate(
+    bench: Bench, limits: ev.Limits, name: Any, spec: dict[str, Any]
+) -> None:
+    adapter = ScriptedAdapter([*STEPS, DONE], counts=False)
+    session = await bench.run(adapter, until="paused", limits=limits, spec=spec)
+    summary = bench.summary(session)
+    assert (summary.need, at_limit(summary), summary.step) == ("limit", name, 1)
+    assert summary.reason.startswith("budget used up: about ")
+    (request,), (reply,) = bench.bodies(session, ev.ModelRequested), bench.bodies(session, ev.ModelReplied)
+    # What nobody reported is not what the server said: training and lists keep the two apart.
+    assert (reply.usage, reply.cost, summary.input_tokens, summary.cost, summary.unpriced) == (None, None, 0, 0.0, 1)
+    assert reply.estimate is not None
+    assert reply.estimate.input_tokens == request.estimate_tokens > 200
+    assert reply.estimate.output_tokens > 0
+    assert summary.tokens == reply.estimate.input_tokens + reply.estimate.output_tokens
+
+
 async def test_waiting_for_a_person_is_not_active_time(bench: Bench) -> None:
     bench.adapter = ScriptedAdapter([call("ask_human", question="Which?"), DONE])
     session = await bench.create(limits=ev.Limits(active_hours=1.0))

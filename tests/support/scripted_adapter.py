@@ -57,6 +57,8 @@ class ScriptedAdapter:
     attempts: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     streaming: asyncio.Event = field(default_factory=asyncio.Event)
     on_step: Callable[[int], None] | None = None
+    counts: bool = True
+    """Whether the server says how many tokens a reply was."""
     _summaries_given: int = 0
 
     def wire(self, spec: ModelSpec, messages: Sequence[Message]) -> list[WireMessage]:
@@ -94,7 +96,7 @@ class ScriptedAdapter:
             finish=turn.finish or ("calls" if turn.calls else "stop"),
             model="scripted",
             raw_text=turn.text,
-            usage=turn.usage or Usage(input_tokens=100, output_tokens=10),
+            usage=(turn.usage or Usage(input_tokens=100, output_tokens=10)) if self.counts else None,
         )
 
     def _turn(self, call: CallContext) -> Turn:

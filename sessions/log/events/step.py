@@ -57,6 +57,10 @@ class ModelReplied(Body, frozen=True, kw_only=True):
     response_id: str = ""
     usage: Usage | None = None
     cost: float | None = None
+    estimate: Usage | None = None
+    """Our own count, where the server reported none: for budgets, never for training or a bill."""
+    estimated_cost: float | None = None
+    """What the estimate comes to, where the model has prices."""
     attempt: int = 1
     first_token_ms: int | None = None
     duration_ms: int = 0
