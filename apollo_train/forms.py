@@ -16,16 +16,18 @@ from apollo_train.context import Turn
 from apollo_train.masks import ReplyMask
 from apollo_train.samples import Excluded, Source, StepSample, reply_of
 from apollo_train.segments import Segment
+from apollo_train.spelled import KEPT, Flagged, Spelling
 from apollo_train.templates.normalise import normalised
-
-KEPT: Final = 8192
-"""Messages that are kept in their form: a step sample repeats all turns of the one before."""
 
 NO_THINK: Final = "no_think_form"
 
-Said = dict[int, tuple[Chat, Turn]]
-"""Messages by their id, with the turn that says them in a form."""
-_Flagged = tuple[Turn, bool | None]
+
+class Said:
+    """What was said already: messages by their id, with the turn that says them in a form, and how that was spelled."""
+
+    def __init__(self) -> None:
+        self.turns: dict[int, tuple[Chat, Turn]] = {}
+        self.spelling = Spelling()
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,10 @@ class Form:
     """``content`` is a list of typed parts, ``thinking`` and ``text``, in every message."""
     gap: str = ""
     """What is between a text and the calls beside it, at the end of ``content``."""
+    spelled: bool = False
+    """Messages are role and text only, as Qwen 3's template would write them."""
+    closing: bool = False
+    """An empty reply without loss ends each segment, for trainers that find a reply less well where it is the last."""
 
     def chat(self, chat: Chat) -> Chat:
         """One message."""
@@ -66,7 +72,7 @@ class Form:
         """Step samples in this form."""
         if self == PLAIN:
             return iter(found)
-        said: Said = {}
+        said = Said()
         return (self._step(sample, said) for sample in found)
 
     def _step(self, sample: StepSample | Excluded, said: Said) -> StepSample | Excluded:
@@ -81,14 +87,13 @@ class Form:
         """One step sample in this form; ``said`` remembers messages from sample to sample."""
         if self == PLAIN:
             return sample
+        completion = self.chat(sample.completion)
+        tools = sample.tools if self.tools else []
         pairs = self._pairs([(self._remembered(chat, said), None) for chat in sample.prompt])
-        return replace(
-            sample,
-            turns=[turn for turn, _ in pairs],
-            completion=self.chat(sample.completion),
-            tools=sample.tools if self.tools else [],
-            dump=None,
-        )
+        if self.spelled:
+            *pairs, (last, _) = said.spelling.spelled([*pairs, (Turn(completion), True)], tools)
+            completion, tools = last.chat, []
+        return replace(sample, turns=[turn for turn, _ in pairs], completion=completion, tools=tools, dump=None)
 
     def segments(self, found: Iterable[Segment | Excluded], source: Source) -> Iterator[Segment | Excluded]:
         """Segments in this form; with ``thinks`` one for each stretch that a template renders as it was sampled."""
@@ -105,9 +110,11 @@ class Form:
                 said = [Turn(self.chat(turn.chat), turn.sources) for turn in part.turns]
                 pairs = self._pairs(list(zip(said, part.trained, strict=True)))
                 tools = part.tools if self.tools else []
+                if self.spelled:
+                    pairs, tools = Spelling().spelled(pairs, tools), []
                 yield replace(part, turns=[turn for turn, _ in pairs], trained=[flag for _, flag in pairs], tools=tools)
 
-    def _pairs(self, made: list[_Flagged]) -> list[_Flagged]:
+    def _pairs(self, made: list[Flagged]) -> list[Flagged]:
         """Turns and whether they are trained, some of them joined."""
         if not self.system and made and made[0][0].chat["role"] == "system":
             first = Turn({**made[0][0].chat, "role": "user"}, made[0][0].sources)
@@ -116,7 +123,7 @@ class Form:
                 made[:2] = [(_joined(first, made[1][0]), None)]
         if self.runs:
             return made
-        joined: list[_Flagged] = []
+        joined: list[Flagged] = []
         for turn, flag in made:
             if joined and turn.chat["role"] == joined[-1][0].chat["role"] == "user":
                 joined[-1] = (_joined(joined[-1][0], turn), None)
@@ -126,11 +133,11 @@ class Form:
 
     def _remembered(self, chat: Chat, said: Said) -> Turn:
         """The message in this form. The memory holds the message too, so that its id stays its own."""
-        if id(chat) not in said:
-            if len(said) > KEPT:
-                said.clear()
-            said[id(chat)] = (chat, Turn(self.chat(chat)))
-        return said[id(chat)][1]
+        if id(chat) not in said.turns:
+            if len(said.turns) > KEPT:
+                said.turns.clear()
+            said.turns[id(chat)] = (chat, Turn(self.chat(chat)))
+        return said.turns[id(chat)][1]
 
 
 PLAIN: Final = Form()

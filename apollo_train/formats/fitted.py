@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from apollo_train.formats.base import Choosy, Format, Line, Shaped, Unit, Weighing
-from apollo_train.formats.proof import proof, refusal_of, told_of, tried
+from apollo_train.formats.proof import TOKENS, proof, refusal_of, told_of, tried
 from apollo_train.forms import Form
 from apollo_train.policy import FilterPolicy
 from apollo_train.samples import Excluded, Source
@@ -40,6 +40,9 @@ OWN: Final[dict[tuple[str, str], dict[str, Any]]] = {
     ("ms-swift", "qwen3"): {"gap": "\n"},
     ("ms-swift", "glm"): {"think": "<think>{}</think>\n"},
     ("llamafactory-v0", "gemma"): {"system": True},
+    ("axolotl", "qwen3"): {"closing": True},
+    ("tinker", "qwen3"): {"spelled": True, "parts": False, "objects": True},
+    ("tinker-steps", "qwen3"): {"spelled": True, "parts": False, "objects": True},
 }
 """Where a trainer renders with templates of its own that want something else."""
 
@@ -58,6 +61,8 @@ class Fitted:
 
     inner: Format
     family: str
+    exact: bool = True
+    """Whether the template is the very one of its family that was tried."""
 
     @property
     def name(self) -> str:
@@ -87,6 +92,11 @@ class Fitted:
     def refusal(self, policy: FilterPolicy) -> str:
         """Why the trainer of this format cannot train these masks with this template, and what to take."""
         own = self.inner.refusal(policy) if isinstance(self.inner, Choosy) else ""
+        if not own and not self.exact and isinstance(self.inner, Shaped) and self.inner.form.spelled:
+            own = (
+                f"{self.name} says all in the words of the {self.family} template that was tried, and yours is another "
+                f"of its family: {TOKENS}"
+            )
         return own or refusal_of(self.name, self.family)
 
     def lines(self, source: Source) -> Iterator[Line | Excluded]:
@@ -119,9 +129,9 @@ def proof_of(made: Format) -> dict[str, Any]:
     }
 
 
-def fitted(made: Format, family: str) -> Format:
+def fitted(made: Format, family: str, *, exact: bool = True) -> Format:
     """The format for templates of ``family``; as it is where it holds no messages for a template, or none is named."""
     if not family or not isinstance(made, Shaped):
         return made
     inner = made.shaped(form_for(made, family))
-    return FittedWeighing(inner, family) if isinstance(made, Weighing) else Fitted(inner, family)
+    return (FittedWeighing if isinstance(made, Weighing) else Fitted)(inner, family, exact)

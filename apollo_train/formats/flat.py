@@ -32,7 +32,7 @@ FLAT: Final = (
     LastReply(
         "tinker-steps",
         "step samples as messages (Tinker, LAST_ASSISTANT_MESSAGE)",
-        version=3,
+        version=4,
         form=Form(parts=True),
     ),
 )

@@ -46,7 +46,10 @@ class MessageFormat(SegmentRows):
     def row(self, segment: Segment) -> bytes:
         """The row of one segment."""
         pairs = zip(segment.turns, segment.trained, strict=True)
-        row = b'{"messages":[%b]' % b",".join([self._message(turn, trained) for turn, trained in pairs])
+        messages = [self._message(turn, trained) for turn, trained in pairs]
+        if self.form.closing:
+            messages.append(self._message(_EMPTY, False))
+        row = b'{"messages":[%b]' % b",".join(messages)
         if segment.tools:
             row += b',"%b":%b' % _tools(segment.tools, self.tools)
         checked = b"true" if segment.meta["prefix_checked"] else b"false"
@@ -83,6 +86,7 @@ def _marks(**values: tuple[Any, Any]) -> dict[bool, Chat]:
     return {which: {name: pair[not which] for name, pair in values.items()} for which in (True, False)}
 
 
+_EMPTY: Final = Turn({"role": "assistant", "content": ""})
 _WEIGHT: Final = {"weight": (1, 0)}
 _LOSS: Final = {"loss": (True, False)}
 _TRAIN: Final = {"train": (True, False)}
@@ -107,7 +111,7 @@ MESSAGES: Final = (
         form=Form(think="<think>\n{}\n</think>\n\n"),
         alternate=True,
     ),
-    MessageFormat("axolotl", "the same with a boolean train (Axolotl)", _marks(**_TRAIN)),
+    MessageFormat("axolotl", "the same with a boolean train (Axolotl)", _marks(**_TRAIN), version=3),
     MessageFormat(
         "slime", "the same with step_loss_mask 0 or 1, tools in metadata (slime)", _marks(**_STEP), "metadata"
     ),
@@ -116,7 +120,7 @@ MESSAGES: Final = (
         "the same with a boolean trainable on every message (Tinker, CUSTOMIZED)",
         _marks(trainable=(True, False)),
         others={"trainable": False},
-        version=3,
+        version=4,
         form=Form(parts=True),
     ),
     EveryReply("verl", "whole segments without a mask; refuses where a reply is masked (verl)", _marks()),

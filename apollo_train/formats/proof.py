@@ -1,7 +1,8 @@
 """What was run: which trainer trains exactly our tokens from which of our files, with which chat template.
 
-``proof.json`` beside this file is written by the conformance runs (scripts/conformance.sh); docs/conformance.md shows
-the same. A format is proven for a template if the trainer's own loader and collator trained our positions and no other.
+``proof.json`` beside this file is written by the conformance runs (scripts/conformance.sh), ``reasons.json`` by those
+who read the trainer's code; docs/conformance.md shows both. A format is proven for a template if the trainer's own
+loader and collator trained our positions and no other.
 """
 
 from __future__ import annotations
@@ -16,7 +17,13 @@ import msgspec
 from apollo_train.errors import TrainError
 
 FILE: Final = Path(__file__).with_name("proof.json")
+REASONS: Final = Path(__file__).with_name("reasons.json")
 EQUAL: Final = "equal"
+INSTEAD: Final = {
+    "dpo": "train with `apollo-train dpo`, on the same pairs as token ids",
+    "kto": "train with `apollo-train kto`, on the same replies as token ids",
+}
+"""What to take instead of formats that have no token file."""
 TOKENS: Final = "take `apollo-train tokens`"
 
 
@@ -41,6 +48,8 @@ class Result(msgspec.Struct, frozen=True):
     template: str
     says: str
     """``equal``, or in words what is trained too much, too little or otherwise."""
+    needs: str = ""
+    """The setting of the trainer with which it says so, beside those that docs/formats.md names for the format."""
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -63,16 +72,28 @@ def proof() -> Proof:
     return msgspec.json.decode(FILE.read_bytes(), type=Proof)
 
 
+@functools.cache
+def reasons() -> dict[str, dict[str, str]]:
+    """By format and template, why its trainer cannot train our tokens from it, in one line."""
+    return msgspec.json.decode(REASONS.read_bytes(), type=dict[str, dict[str, str]])
+
+
 def refusal_of(format: str, family: str) -> str:
     """Why this format is not written for templates of this family, and what to take; "" if it is proven or unknown."""
     result = proof().of(format, family)
     if result is None or result.says == EQUAL:
         return ""
-    reads = any((r.trainer, r.format, r.says) == (result.trainer, "tokens", EQUAL) for r in proof().results)
     return (
-        f"{result.trainer} does not train exactly these masks from {format} with the {family} template "
-        f"({result.says}): {TOKENS}, {'which it trains as they are' if reads else 'and a trainer that reads them'}"
+        f"{result.trainer} does not train exactly these masks from {format} with the {family} template, because "
+        f"{reasons().get(format, {}).get(family, f'it {result.says}')}: {_instead(format, result.trainer)}"
     )
+
+
+def _instead(format: str, trainer: str) -> str:
+    if format in INSTEAD:
+        return INSTEAD[format]
+    reads = any((r.trainer, r.format, r.says) == (trainer, "tokens", EQUAL) for r in proof().results)
+    return f"{TOKENS}, {'which it trains as they are' if reads else 'and a trainer that reads them'}"
 
 
 def tried(format: str) -> list[Result]:
@@ -81,18 +102,21 @@ def tried(format: str) -> list[Result]:
 
 
 def told_of(format: str, family: str = "") -> str:
-    """One line on where this format is proven, for a report; "" where no trainer was tried with it."""
+    """One line on where this format is proven, for a report; "" where there is nothing to say."""
     found = tried(format)
     if not found:
         return ""
     trainer, good = found[0].trainer, [r.template for r in found if r.says == EQUAL]
+    take = INSTEAD.get(format, TOKENS)
     if family:
-        known = any(r.template == family for r in found)
-        return "" if known else f"{trainer} was not tried with this template: {TOKENS} to be sure of the masks"
+        result = next((r for r in found if r.template == family), None)
+        if result is None:
+            return f"{trainer} was not tried with this template: {take} to be sure of the masks"
+        return f"{trainer} trains exactly these masks if it is told {result.needs}" if result.needs else ""
     if not good:
-        return f"{trainer} trains other tokens than these masks say, whatever the template: {TOKENS}"
+        return f"{trainer} trains other tokens than these masks say, whatever the template: {take}"
     bad = [r.template for r in found if r.says != EQUAL]
-    but = f", and other tokens with {', '.join(bad)}: name yours with --template, or {TOKENS}" if bad else ""
+    but = f", and other tokens with {', '.join(bad)}: name yours with --template, or {take}" if bad else ""
     return f"{trainer} trains exactly these masks with the templates {', '.join(good)}{but}"
 
 
@@ -104,15 +128,31 @@ def family_of(name: str) -> str:
     known = proof().templates
     if not name or name in known:
         return name
-    text = _text(Path(name))
-    if text is None:
-        raise UnknownTemplate(
-            f"there is no template {name!r}: choose one of {', '.join(known)}, or a model's folder, or a .jinja file"
-        )
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    exact = [family for family, template in known.items() if template.sha256 == digest]
+    text = _text_of(name)
+    exact = [family for family, template in known.items() if template.sha256 == _digest(text)]
     alike = [family for family, template in known.items() if all(mark in text for mark in template.marks)]
     return next(iter((*exact, *alike)), "")
+
+
+def is_the_one(name: str) -> bool:
+    """Whether a template is the very one that was tried, and not another of its family. Raises UnknownTemplate."""
+    known = proof().templates
+    return name in known or any(template.sha256 == _digest(_text_of(name)) for template in known.values())
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _text_of(name: str) -> str:
+    """The template itself. Raises UnknownTemplate."""
+    text = _text(Path(name))
+    if text is None:
+        known = ", ".join(proof().templates)
+        raise UnknownTemplate(
+            f"there is no template {name!r}: choose one of {known}, or a model's folder, or a .jinja file"
+        )
+    return text
 
 
 def _text(path: Path) -> str | None:

@@ -29,7 +29,7 @@ class DpoFormat(WholeReplies):
             if isinstance(pair, Refused):
                 yield _excluded(pair)
                 continue
-            said: Said = {}
+            said = Said()
             chosen, rejected = (self.form.step(sample, said) for sample in (pair.chosen, pair.rejected))
             both = _list(chosen.completion), _list(rejected.completion)
             yield line_of(_row(rejected, b'"chosen":%b,"rejected":%b' % both), chosen)
@@ -51,7 +51,7 @@ class KtoFormat(WholeReplies):
                 yield _excluded(verdict)
                 continue
             label = b"true" if verdict.good else b"false"
-            sample = self.form.step(verdict.sample, {})
+            sample = self.form.step(verdict.sample, Said())
             yield line_of(_row(sample, b'"completion":%b,"label":%b' % (_list(sample.completion), label)), sample)
 
 

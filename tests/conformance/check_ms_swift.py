@@ -1,52 +1,55 @@
-"""ms-swift: rows that are encoded already, and its loader, templates and collator on segments with a boolean `loss`."""
+"""ms-swift: what `swift sft` makes of our files, from its command line to the batches that its trainer is given."""
 
 from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import datasets
-from compare import ours, rows, table, verdict
-from swift.dataset import load_dataset
-from swift.model import get_processor
-from swift.pipelines.utils import get_cached_dataset
-from swift.template import get_template
+from compare import Labelled, ours, rows, table, verdict
+from swift.pipelines.train.sft import SwiftSft
+from swift.trainers import TrainerFactory
+from transformers import AutoTokenizer
 
 TEMPLATES = {"llama3": "llama3_2", "qwen3": "qwen3", "glm": "glm4_5", "gemma": "gemma"}
 
 
+def batches(case: Path, template: str, *options: str) -> Iterator[Labelled]:
+    """The rows that `swift sft` with these options would train, without the padding."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = SwiftSft(
+            ["--model", str(case / "model"), "--model_type", "llama", "--template", template, "--tuner_type", "full",
+             "--max_length", "8192", "--output_dir", folder, "--train_dataloader_shuffle", "false",
+             "--per_device_train_batch_size", "1", "--torch_dtype", "float32", "--use_cpu", "true",
+             "--dataset_shuffle", "false", "--report_to", "none", *options]
+        )  # fmt: skip
+        data, _ = made._prepare_dataset()
+        kind = TrainerFactory.get_trainer_cls(made.args)
+        trainer = kind(model=made.model, args=made.args.training_args, template=made.template, train_dataset=data)
+        for batch in trainer.get_train_dataloader():
+            yield batch["input_ids"][0].tolist(), batch["labels"][0].tolist()
+
+
 def segments(case: Path) -> str:
-    """Our file, as `swift sft --dataset FILE --template NAME` reads it."""
-    processor = get_processor(str(case / "model"), model_type="llama")
-    template = get_template(processor, template_type=TEMPLATES[case.name], max_length=8192)
-    template.set_mode("train")
-    data, _ = load_dataset([str(ours(case, "ms-swift"))], split_dataset_ratio=0.0, num_proc=1)
-    found = []
-    for row in data:
-        batch = template.data_collator([template.encode(dict(row))])
-        found.append((batch["input_ids"][0].tolist(), batch["labels"][0].tolist()))
-    return verdict(case, "segments", found, processor.decode)
+    """Our file, as `swift sft --dataset FILE --template NAME` reads and encodes it."""
+    found = list(batches(case, TEMPLATES[case.name], "--dataset", str(ours(case, "ms-swift")), "--strict", "true"))
+    return verdict(case, "segments", found, _decoder(case))
 
 
 def tokens(case: Path) -> str:
     """Our token rows, as `--cached_dataset FOLDER` takes rows that are encoded already."""
-    processor = get_processor(str(case / "model"), model_type="llama")
-    template = get_template(processor, template_type="dummy", max_length=8192)
-    template.set_mode("train")
     given = [{key: row[key] for key in ("input_ids", "labels")} for row in rows(case / "tokens.tokens.jsonl")]
     columns = [{**row, "lengths": len(row["input_ids"])} for row in given]
     with tempfile.TemporaryDirectory() as folder:
         datasets.Dataset.from_list(columns).save_to_disk(folder)
-        arguments = SimpleNamespace(
-            cached_dataset=[folder], cached_val_dataset=[], data_seed=0, max_length=8192, truncation_strategy="delete",
-            dataset_shuffle=False,
-        )  # fmt: skip
-        [[data], _] = get_cached_dataset(arguments)
-        batches = [template.data_collator([dict(row)]) for row in data]
-    found = [(batch["input_ids"][0].tolist(), batch["labels"][0].tolist()) for batch in batches]
-    return verdict(case, "tokens", found, processor.decode)
+        options = ("--cached_dataset", folder, "--truncation_strategy", "split")
+        return verdict(case, "tokens", list(batches(case, TEMPLATES[case.name], *options)), _decoder(case))
+
+
+def _decoder(case: Path):
+    return AutoTokenizer.from_pretrained(case / "model").decode
 
 
 if __name__ == "__main__":

@@ -10,6 +10,9 @@ from typing import Any, Literal
 
 from compare import Labelled, expected, ours, rows, table, verdict
 
+NEEDS = {("steps", "glm"): "assistant_only_loss=True"}
+"""With it TRL renders by a template of its own, which for GLM alone ends a reply with the stop token and no more."""
+
 
 def arguments(folder: str) -> dict[str, Any]:
     """What all three trainers are told."""
@@ -68,7 +71,8 @@ def steps(case: Path) -> str:
         "json", data_files=str(ours(case, "steps")), split="train", cache_dir=str(case / "cache")
     )
     given = given.select_columns(["prompt", "completion", "tools"])
-    return verdict(case, "steps", collated(case, given), decoder(case))
+    own = {"assistant_only_loss": True} if ("steps", case.name) in NEEDS else {}
+    return verdict(case, "steps", collated(case, given, **own), decoder(case))
 
 
 def preferences(method: Literal["dpo", "kto"]) -> Any:
@@ -140,4 +144,4 @@ CHECKS = {
 }
 
 if __name__ == "__main__":
-    table("TRL", Path(sys.argv[1]), CHECKS)
+    table("TRL", Path(sys.argv[1]), CHECKS, NEEDS)

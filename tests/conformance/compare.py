@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 Labelled = tuple[Sequence[int], Sequence[int]]
@@ -114,9 +115,15 @@ class Refused(Exception):
     """The format itself cannot say these masks."""
 
 
-def table(trainer: str, folder: Path, checks: dict[str, Callable[[Path], str]]) -> None:
+def table(
+    trainer: str,
+    folder: Path,
+    checks: dict[str, Callable[[Path], str]],
+    needs: Mapping[tuple[str, str], str] = MappingProxyType({}),
+) -> None:
     """Run every check on every template and print the table's lines; a refusal of theirs is a result too.
 
+    ``needs`` names for a file and a template the setting of the trainer that the check gave it.
     ``FOLDER/results.json`` holds the same for ``record.py``.
     """
     results = []
@@ -128,6 +135,7 @@ def table(trainer: str, folder: Path, checks: dict[str, Callable[[Path], str]]) 
                 said = f"our exporter refuses: {problem}"
             except Exception as problem:  # whatever a foreign loader says no with is its verdict
                 said = f"refuses: {type(problem).__name__}: {(str(problem).strip() or '-').splitlines()[0][:110]}"
-            results.append({"trainer": trainer, "format": what, "template": name, "says": said})
+            more = {"needs": needs[what, name]} if (what, name) in needs else {}
+            results.append({"trainer": trainer, "format": what, "template": name, "says": said, **more})
             print(f"| {trainer} | {what} | {name} | {said} |", flush=True)
     (folder / "results.json").write_text(json.dumps(results))

@@ -15,6 +15,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 PROOF = ROOT / "apollo_train" / "formats" / "proof.json"
+REASONS = ROOT / "apollo_train" / "formats" / "reasons.json"
 PAGE = ROOT / "docs" / "conformance.md"
 TOLD = ("torch", "transformers", "tokenizers", "datasets")
 """Packages whose versions are told for each trainer, besides its own."""
@@ -45,19 +46,29 @@ def merged(proof: dict[str, Any], results: list[dict[str, str]], versions: dict[
 
 def tables(proof: dict[str, Any]) -> dict[str, str]:
     """The tables of the page, by the name in its markers."""
-    names = list(proof["templates"])
+    names, reasons = list(proof["templates"]), json.loads(REASONS.read_text("utf-8"))
     ran = ["| trainer | run on | versions |", "|---|---|---|"]
     for trainer, versions in proof["versions"].items():
         told = ", ".join(f"{name} {version}" for name, version in versions.items())
         ran.append(f"| {trainer} | {proof['dates'][trainer]} | {told} |")
     wide = [f"| trainer | our file | {' | '.join(names)} |", "|---|---|" + "---|" * len(names)]
-    long = ["| trainer | our file | template | what it trains |", "|---|---|---|---|"]
+    long = ["| trainer | our file | template | what it trains | why |", "|---|---|---|---|---|"]
     for trainer, form in dict.fromkeys((row["trainer"], row["format"]) for row in proof["results"]):
-        said = {r["template"]: r["says"] for r in proof["results"] if (r["trainer"], r["format"]) == (trainer, form)}
-        cells = ("equal" if said.get(name) == "equal" else "**no**" if name in said else "–" for name in names)
-        wide.append(f"| {trainer} | `{form}` | {' | '.join(cells)} |")
-        long += [f"| {trainer} | `{form}` | {name} | {_cell(what)} |" for name, what in said.items() if what != "equal"]
+        mine = {r["template"]: r for r in proof["results"] if (r["trainer"], r["format"]) == (trainer, form)}
+        wide.append(f"| {trainer} | `{form}` | {' | '.join(_short(mine.get(name)) for name in names)} |")
+        long += [
+            f"| {trainer} | `{form}` | {name} | {_cell(row['says'])} | {reasons.get(form, {}).get(name, '')} |"
+            for name, row in mine.items()
+            if row["says"] != "equal"
+        ]
     return {"versions": "\n".join(ran), "results": "\n".join(wide), "differences": "\n".join(long)}
+
+
+def _short(row: dict[str, str] | None) -> str:
+    """A result in a word or two."""
+    if row is None or row["says"] != "equal":
+        return "–" if row is None else "**no**"
+    return f"equal, with `{row['needs']}`" if row.get("needs") else "equal"
 
 
 def _cell(text: str) -> str:

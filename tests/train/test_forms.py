@@ -96,8 +96,8 @@ async def test_a_segment_ends_where_the_template_drops_the_reasoning_before(
     writer: LogWriter, reader: LogReader, tmp_path: Path, family: str
 ) -> None:
     await advised(writer)
-    [whole] = rows(reader, tmp_path, FORMATS["axolotl"])
-    first, second = rows(reader, tmp_path, shaped("axolotl", family))
+    [whole] = rows(reader, tmp_path, FORMATS["messages"])
+    first, second = rows(reader, tmp_path, shaped("messages", family))
     trained = [[m["train"] for m in row["messages"] if "train" in m] for row in (whole, first, second)]
     assert trained == [[False, True, True, True], [False, True], [False, False, True, True]]
     assert second["messages"][:4] == [m | ({"train": False} if "train" in m else {}) for m in whole["messages"][:4]]
@@ -117,7 +117,7 @@ async def test_rounds_share_a_weight_that_is_of_all_their_replies(
     assert weights == pytest.approx([whole["meta"]["weight"] / 3, whole["meta"]["weight"] * 2 / 3])
 
 
-@pytest.mark.parametrize("name", ["axolotl", "steps"])
+@pytest.mark.parametrize("name", ["messages", "steps"])
 async def test_replies_without_reasoning_are_no_targets_for_templates_that_think(
     writer: LogWriter, reader: LogReader, tmp_path: Path, name: str
 ) -> None:
@@ -127,7 +127,7 @@ async def test_replies_without_reasoning_are_no_targets_for_templates_that_think
     await told.act("cat c", "z")
     report = run_export(reader, None, TEXT, shaped(name, "qwen3"), tmp_path / "out.jsonl")
     [row] = rows_of(report.path)
-    if name == "axolotl":
+    if name == "messages":
         assert [m["train"] for m in row["messages"] if "train" in m] == [False, True, False]
     else:
         assert row["completion"][0]["reasoning_content"] == "Read it."
@@ -188,6 +188,41 @@ async def test_tinker_gets_reasoning_as_a_part_of_its_own(writer: LogWriter, rea
     assert contents[2] == [{"type": "thinking", "thinking": "Where?"}]
     assert contents[4] == [{"type": "thinking", "thinking": "Read it."}, {"type": "text", "text": "I look."}]
     assert not any("reasoning_content" in m for m in row["messages"])
+
+
+async def test_an_empty_reply_without_loss_ends_each_row_for_axolotl_and_qwen_alone(
+    writer: LogWriter, reader: LogReader, tmp_path: Path
+) -> None:
+    await advised(writer)
+    found = rows(reader, tmp_path, shaped("axolotl", "qwen3"))
+    assert [row["messages"][-1] for row in found] == [{"role": "assistant", "content": "", "train": False}] * 2
+    assert [row["messages"][-2]["train"] for row in found] == [True, True]
+    [whole] = rows(reader, tmp_path, FORMATS["axolotl"])
+    assert [m for row in found[1:] for m in row["messages"][:-1]][-1] == whole["messages"][-1]
+    assert rows(reader, tmp_path, shaped("axolotl", "llama3"))[0]["messages"][-1]["content"] == "Done."
+
+
+@pytest.mark.parametrize("name", ["tinker", "tinker-steps"])
+async def test_tinker_gets_all_of_qwens_words_as_text(
+    writer: LogWriter, reader: LogReader, tmp_path: Path, name: str
+) -> None:
+    await advised(writer)
+    found = rows(reader, tmp_path, shaped(name, "qwen3"))
+    messages = [m for row in found for m in row["messages"]]
+    assert all(isinstance(m["content"], str) and set(m) <= {"role", "content", "trainable"} for m in messages)
+    assert not any("tools" in row for row in found)
+    assert "<tools>" in messages[0]["content"]
+    last = found[-1]["messages"]
+    assert last[-1]["content"] == "<think>\nFound.\n</think>\n\nDone."
+    assert last[2]["content"] == '<tool_call>\n{"name": "run", "arguments": {"command": "ls"}}\n</tool_call>'
+    assert last[3] | {"trainable": False} == {
+        "role": "user",
+        "content": "<tool_response>\na\n</tool_response>",
+        "trainable": False,
+    }
+    if name == "tinker":
+        trained = [[m["trainable"] for m in row["messages"] if m["role"] == "assistant"] for row in found]
+        assert trained == [[False, True], [False, False, True, True]]
 
 
 async def test_text_beside_a_call_is_kept_for_llamafactory(

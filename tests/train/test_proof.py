@@ -19,15 +19,15 @@ from apollo_train.errors import CannotExpress
 from apollo_train.export import plan_export, run_export
 from apollo_train.formats import FORMATS, UnknownTemplate, format_for
 from apollo_train.formats.base import Choosy, Shaped, Weighing
-from apollo_train.formats.proof import EQUAL, family_of, proof
+from apollo_train.formats.proof import EQUAL, family_of, proof, reasons, told_of
 from apollo_train.policy import PRESETS
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 
 PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
 DEFAULT = PRESETS["default"]
-NOT_TRIED = {"openai", "dpo", "kto"}
-"""A service that nobody can run, and preferences, which have no mask."""
+NOT_TRIED = {"openai"}
+"""A service that nobody can run."""
 FAMILIES = list(proof().templates)
 
 
@@ -59,9 +59,37 @@ def test_a_format_refuses_exactly_where_its_trainer_trains_other_tokens(name: st
     if result is None or result.says == EQUAL:
         assert refusal == ""
     else:
-        assert result.trainer in refusal
-        assert "apollo-train tokens" in refusal
+        assert refusal.startswith(f"{result.trainer} does not train exactly these masks from {name}")
+        assert reasons()[name][family] in refusal
+        assert f"apollo-train {name if name in ('dpo', 'kto') else 'tokens'}" in refusal
         assert "\n" not in refusal
+
+
+def test_each_difference_has_a_reason_and_no_reason_is_left_over() -> None:
+    different = {(result.format, result.template) for result in proof().results if result.says != EQUAL}
+    assert different == {(name, family) for name, told in reasons().items() for family in told}
+    assert all(
+        reason[0].islower() and reason[-1] not in ".;" for told in reasons().values() for reason in told.values()
+    )
+
+
+def test_a_result_that_needs_a_setting_says_so_in_the_report_and_on_the_page() -> None:
+    needy = [result for result in proof().results if result.needs]
+    assert [(result.format, result.template) for result in needy] == [("steps", "glm")]
+    assert told_of("steps", "glm") == "TRL trains exactly these masks if it is told assistant_only_loss=True"
+    assert told_of("steps", "llama3") == ""
+    assert "equal, with `assistant_only_loss=True`" in PAGE.read_text("utf-8")
+
+
+def test_words_of_a_template_are_refused_for_another_of_its_family(tmp_path: Path) -> None:
+    (tmp_path / "chat_template.jinja").write_text("".join(proof().templates["qwen3"].marks))
+    for name in ("tinker", "tinker-steps"):
+        other = format_for(name, str(tmp_path))
+        assert isinstance(other, Choosy)
+        assert "yours is another of its family: take `apollo-train tokens`" in other.refusal(DEFAULT)
+    plain = format_for("axolotl", str(tmp_path))
+    assert isinstance(plain, Choosy)
+    assert plain.refusal(DEFAULT) == ""
 
 
 async def test_an_export_for_a_template_that_is_misread_writes_nothing(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -32,11 +34,31 @@ def test_trl_trains_exactly_the_positions_of_our_token_rows(folder: Path, name: 
     assert check_trl.tokens(packing)(folder / name) == "equal"
 
 
+@pytest.mark.parametrize("method", ["dpo", "kto"])
 @pytest.mark.parametrize("name", compare.NAMES)
-def test_what_trl_makes_of_messages_is_what_is_committed(folder: Path, name: str) -> None:
-    result = proof().of("steps", name)
+def test_trl_compares_exactly_the_replies_of_our_token_rows(folder: Path, name: str, method: str) -> None:
+    wanted = compare.expected(folder / name, method)
+    assert sum(row["good"] for row in wanted) == 2
+    assert sum(not row["good"] for row in wanted) >= 2
+    assert all(0 < len(row["trained"]) < len(row["ids"]) for row in wanted)
+    assert check_trl.CHECKS[f"tokens, {method}"](folder / name) == "equal"
+
+
+@pytest.mark.parametrize("form", ["steps", "dpo", "kto"])
+@pytest.mark.parametrize("name", compare.NAMES)
+def test_what_trl_makes_of_messages_is_what_is_committed(folder: Path, name: str, form: str) -> None:
+    result = proof().of(form, name)
     assert result is not None
-    assert check_trl.steps(folder / name) == result.says
+    assert check_trl.CHECKS[form](folder / name) == result.says
+    assert check_trl.NEEDS.get((form, name), "") == result.needs
+
+
+def test_a_good_reply_that_trl_takes_for_a_bad_one_is_found_out(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "llama3", tmp_path / "llama3")
+    rows = compare.rows(tmp_path / "llama3" / "kto.jsonl")
+    lines = [json.dumps(row | {"label": not row["label"]}) for row in rows]
+    (tmp_path / "llama3" / "kto.jsonl").write_text("\n".join(lines))
+    assert check_trl.CHECKS["kto"](tmp_path / "llama3").startswith("takes good for bad; equal")
 
 
 def test_the_templates_that_were_run_are_those_that_the_exporter_knows(folder: Path) -> None:
@@ -59,3 +81,11 @@ def test_the_comparison_sees_every_difference(tmp_path: Path, ids: list[int], la
     (tmp_path / "expected.json").write_text('{"rounds": [{"ids": [1, 2, 3], "trained": [1, 2]}]}')
     assert compare.verdict(tmp_path, "rounds", [(ids, labels)], str).startswith(said)
     assert compare.verdict(tmp_path, "rounds", [], str) == "has 0 rows of 1"
+
+
+def test_rows_that_are_missing_do_not_hide_what_is_wrong_with_the_others(tmp_path: Path) -> None:
+    wanted = [{"ids": [n, 2, 3], "trained": [2]} for n in (1, 5)]
+    (tmp_path / "expected.json").write_text(json.dumps({"rounds": wanted}))
+    assert compare.verdict(tmp_path, "rounds", [([5, 2, 3], [-100, -100, 3])], str) == "has 1 rows of 2"
+    said = compare.verdict(tmp_path, "rounds", [([5, 2, 3], [-100, 2, 3])], str)
+    assert said.startswith("has 1 rows of 2; also trains")
