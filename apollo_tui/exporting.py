@@ -35,7 +35,16 @@ class ExportJob:
     """One export under way. ``policy`` is TOML; it is stored beside the progress, so that the run can be repeated."""
 
     def __init__(
-        self, paths: LogPaths, actor: str, sessions: Sequence[str], format: str, policy: str, out: Path, overwrite: bool
+        self,
+        paths: LogPaths,
+        actor: str,
+        sessions: Sequence[str],
+        format: str,
+        policy: str,
+        out: Path,
+        overwrite: bool,
+        *,
+        template: str = "",
     ) -> None:
         self.out = out
         folder = paths.folder / "exports"
@@ -50,6 +59,8 @@ class ExportJob:
         command += ["export", "--format", format, "--out", str(out), "--policy", str(rules), "--progress"]
         for session in sessions:
             command += ["--session", session]
+        if template:
+            command += ["--template", template]
         if overwrite:
             command.append("--overwrite")
         with self._told.open("wb") as told, self._said.open("wb") as said:

@@ -13,7 +13,8 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from apollo_train.export import plan_export
-from apollo_train.formats import FORMATS
+from apollo_train.formats import FORMATS, format_for
+from apollo_train.formats.proof import proof
 from apollo_train.policy import PRESETS, AdviceMode, AdviceRules, FilterPolicy, policy_toml
 from apollo_train.preview import Preview, preview
 from apollo_tui import keys
@@ -39,6 +40,11 @@ UNSEEN: Final = ((OWN, "as the policy says"), ("train", "trained"), ("mask", "ma
                  ("signed_off", "trained where signed off"))  # fmt: skip
 
 
+def templates() -> tuple[tuple[str, str], ...]:
+    """The chat templates that trainers were run with; another one is for ``apollo export --template``."""
+    return ((OWN, "not said"), *((name, name) for name in proof().templates))
+
+
 class ExportScreen(ApolloScreen):
     """Sessions and settings at the left, counts and a preview of what is trained at the right."""
 
@@ -53,7 +59,13 @@ class ExportScreen(ApolloScreen):
         self._shown = session or (order[0] if order else None)
         title = desk.state.sessions[session].summary.title if session else "apollo"
         self._out = default_path(title, next(iter(FORMATS)), Path.cwd())
-        self._settings = {"format": next(iter(FORMATS)), "policy": "default", "advice": OWN, "unseen": OWN}
+        self._settings = {
+            "format": next(iter(FORMATS)),
+            "template": OWN,
+            "policy": "default",
+            "advice": OWN,
+            "unseen": OWN,
+        }
         self._job: ExportJob | None = None
 
     def compose_body(self) -> Iterable[Widget]:
@@ -103,6 +115,7 @@ class ExportScreen(ApolloScreen):
         menu.set_rows(
             [
                 MenuRow("format", "format", tuple((name, name) for name in FORMATS), self._settings["format"]),
+                MenuRow("template", "template", templates(), self._settings["template"]),
                 MenuRow("policy", "policy", tuple((name, name) for name in PRESETS), self._settings["policy"]),
                 MenuRow("advice", "advice", ADVICE, self._settings["advice"]),
                 MenuRow("unseen", "what nobody saw", UNSEEN, self._settings["unseen"]),
@@ -110,7 +123,16 @@ class ExportScreen(ApolloScreen):
                 MenuRow("write", "write it (w)"),
             ]
         )
-        menu.styles.height = menu.line_count + 1
+        self._fit()
+
+    def _fit(self) -> None:
+        """The settings are all in sight; sessions have what is left."""
+        menu = self.query_one("#export-settings", Menu)
+        menu.styles.height = menu.rows_in(menu.size.width) + 1
+
+    def on_resize(self) -> None:
+        """Another width crops other rows."""
+        self.call_after_refresh(self._fit)
 
     def on_choice_list_picked(self, message: ChoiceList.Picked) -> None:
         """Choose or drop a session."""
@@ -190,13 +212,15 @@ class ExportScreen(ApolloScreen):
         if not self._chosen:
             counts.update("no session is chosen: x chooses the one under the cursor")
             return
-        policy, format, chosen = self.policy(), self._settings["format"], sorted(self._chosen)
+        policy, chosen = self.policy(), sorted(self._chosen)
+        made = format_for(self._settings["format"], self._settings["template"])
         try:
-            plan = await self.desk.feed.work(lambda reader: plan_export(reader, chosen, policy, format))
+            plan = await self.desk.feed.work(lambda reader: plan_export(reader, chosen, policy, made))
         except ApolloError as problem:
             counts.update(clean(str(problem)))
             return
-        counts.update(clean("\n".join(plan.lines())))
+        # The command line has an option where this menu has a row.
+        counts.update(clean("\n".join(plan.lines()).replace("with --template", "at the left")))
 
     def _preview(self) -> None:
         self.run_worker(self._preview_now(), group="preview", exclusive=True)
@@ -240,6 +264,7 @@ class ExportScreen(ApolloScreen):
                 policy_toml(self.policy()),
                 self._out,
                 overwrite,
+                template=self._settings["template"],
             )
         except OSError as problem:
             self.say(f"the export could not start: {problem}", "error")
