@@ -139,10 +139,28 @@ def build(
 @click.argument("session")
 @click.argument("step", type=int, required=False)
 @click.option("--messages", default=4, show_default=True, help="How much of the prompt to show before the reply.")
-def inspect(log: Path | None, policy: str, session: str, step: int | None, messages: int) -> None:
+@click.option("--tokenizer", metavar="FOLDER", help="Show its tokens instead, as `apollo-train tokens` trains them.")
+@click.option("--chat-template", type=click.Path(path_type=Path, dir_okay=False), help="Instead of the tokenizer's.")
+@click.option("--stop", multiple=True, metavar="TOKEN", help="Where replies end; twice: after a text, a call.")
+def inspect(
+    log: Path | None,
+    policy: str,
+    session: str,
+    step: int | None,
+    messages: int,
+    tokenizer: str | None,
+    chat_template: Path | None,
+    stop: tuple[str, ...],
+) -> None:
     """Show one sample of SESSION: what is trained (green, `+`) and what is masked (red, `-`)."""
     with told(), open_log(log) as reader:
-        found = preview(reader, reader.find(session), load_policy(policy), step=step, messages=messages)
+        name, rules = reader.find(session), load_policy(policy)
+        if tokenizer is not None:
+            from apollo_train.token_cli import show_step
+
+            show_step(reader, name, rules, step, tokenizer, chat_template, stop)
+            return
+        found = preview(reader, name, rules, step=step, messages=messages)
         if found is None:
             what = f"step {step}" if step is not None else "reply"
             raise TrainError(f"session {session} has no {what}: `apollo log {session}` shows what it has")

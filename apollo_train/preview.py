@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from apollo_train.chat import Chat
-from apollo_train.context import Prompt, Prompts, Turn
+from apollo_train.context import Prompts, Turn
 from apollo_train.judgement import Judgement, judgement_of
 from apollo_train.masks import ReplyMask, masks_of
 from apollo_train.policy import FilterPolicy
-from apollo_train.samples import reply_of
-from apollo_train.unaided import Unaider
+from apollo_train.rows import Weigher
+from apollo_train.samples import Excluded, Source, StepSample, reply_of, steps_of
+from apollo_train.select import why_not
+from apollo_train.spans import by_cell
 from sessions.log.errors import LogReadFailed
 from sessions.log.parts import CallPart, ReasoningPart, TextPart
 from sessions.log.reader import LogReader
@@ -57,14 +59,29 @@ def preview(
     None where the session has no such reply.
     """
     judged = judgement_of(reader, session, reader.position() if position is None else position)
-    mask = _chosen(masks_of(reader, judged, policy), step) if judged is not None else None
+    mask = chosen(reader, judged, policy, step) if judged is not None else None
     if judged is None or mask is None:
         return None
-    turns = _turns(reader, judged, policy, mask)
-    shown = turns[-messages:] if messages else []
-    spans = [span for turn in shown for span in _context(turn.chat)]
-    spans += _target(mask, policy)
-    return Preview(session, mask.name, mask.trained, mask.reason, tuple(spans), len(turns) - len(shown))
+    made = sample_of(Source(reader, judged, policy, Weigher(policy)), mask)
+    prompt = [turn.chat for turn in _turns(reader, judged, mask)] if isinstance(made, Excluded) else made.prompt
+    # So does what only writing finds: a prompt that differs, a reply that refers to dropped advice.
+    lost = why_not(judged, policy.sessions) or (made.reason if isinstance(made, Excluded) else "")
+    shown = prompt[-messages:] if messages else []
+    spans = [span for chat in shown for span in _context(chat)]
+    spans += _target(mask, policy, lost)
+    reason = mask.reason or lost
+    return Preview(session, mask.name, not reason, reason, tuple(spans), len(prompt) - len(shown))
+
+
+def sample_of(source: Source, mask: ReplyMask) -> StepSample | Excluded:
+    """The sample of this reply, masked or not, of twins the one without advice; or why it has none."""
+    found = steps_of(source, lambda other: other.seq == mask.seq)
+    return [made for made in found if made.mask is not None and made.mask.seq == mask.seq][-1]
+
+
+def chosen(reader: LogReader, judged: Judgement, policy: FilterPolicy, step: int | None) -> ReplyMask | None:
+    """The reply of ``step`` (default: the newest flagged, else the newest)."""
+    return _chosen(masks_of(reader, judged, policy), step)
 
 
 def _chosen(masks: Iterable[ReplyMask], step: int | None) -> ReplyMask | None:
@@ -80,13 +97,12 @@ def _chosen(masks: Iterable[ReplyMask], step: int | None) -> ReplyMask | None:
     return found
 
 
-def _turns(reader: LogReader, judged: Judgement, policy: FilterPolicy, mask: ReplyMask) -> list[Turn]:
+def _turns(reader: LogReader, judged: Judgement, mask: ReplyMask) -> list[Turn]:
+    """What the model saw, as far as the log has it."""
     try:
-        prompt: Prompt = Prompts(reader, judged).of(mask.request)
+        return Prompts(reader, judged).of(mask.request).turns
     except LogReadFailed:
         return []
-    unaider = Unaider(reader, judged, policy.advice)
-    return unaider.without(prompt, unaider.variants(prompt)[-1].dropped).turns
 
 
 def _context(chat: Chat) -> list[Span]:
@@ -101,8 +117,8 @@ def _context(chat: Chat) -> list[Span]:
     return spans
 
 
-def _target(mask: ReplyMask, policy: FilterPolicy) -> list[Span]:
-    """The reply's cells. By message, one masked cell masks them all."""
+def _target(mask: ReplyMask, policy: FilterPolicy, lost: str) -> list[Span]:
+    """The reply's cells; ``lost`` masks them all. By message, one masked cell does."""
     cells = {(cell.part, cell.call): cell for cell in mask.cells}
     spans: list[Span] = []
     number = 0
@@ -115,9 +131,9 @@ def _target(mask: ReplyMask, policy: FilterPolicy) -> list[Span]:
             case CallPart():
                 number += 1
                 cell, label, text = cells.get(("call", number)), f"call {number}", f"{part.name} {part.arguments}"
-        whole = policy.flags.scope in ("format", "message") or cell is None
-        trained = mask.trained if whole or cell is None else cell.trained
-        reason = "" if trained else ((cell.reason if cell else "") or mask.reason)
+        trained = cell.trained if cell is not None and by_cell(policy) else mask.trained
+        reason = ((cell.reason if cell else "") or mask.reason) if not trained else lost
+        trained = trained and not lost
         spans.append(Span(text, "trained" if trained else "masked", label, reason))
     return spans
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from apollo_train.chat import chat_of_reply
 from apollo_train.masks import Mask, ReplyMask
+from apollo_train.policy import FilterPolicy
 from sessions.log import events as ev
 
 
@@ -25,6 +26,11 @@ class CharSpan:
     def trained(self) -> bool:
         """Whether these characters are trained."""
         return not self.reason
+
+
+def by_cell(policy: FilterPolicy) -> bool:
+    """Whether the policy masks parts of replies, which only files of tokens can say."""
+    return policy.flags.scope in ("call", "reasoning")
 
 
 def char_spans(mask: ReplyMask, *, cells: bool) -> tuple[CharSpan, ...]:

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import click
+from msgspec import structs
 
 from apollo_train.bars import Tell, bar
 from apollo_train.cli import COLOURS, MARKS, log_option, open_log, policy_option, told, workers_option
 from apollo_train.errors import FileInTheWay, TrainError
 from apollo_train.export import ExportReport, run_export
 from apollo_train.formats.token_files import report_paths, write_parquet, write_report
-from apollo_train.formats.token_report import Shown
+from apollo_train.formats.token_report import Shown, shown
 from apollo_train.formats.tokens import TokensFormat
-from apollo_train.policy import load_policy
+from apollo_train.judgement import judgement_of
+from apollo_train.masks import REASONS
+from apollo_train.policy import FilterPolicy, load_policy
+from apollo_train.preview import chosen, sample_of
+from apollo_train.rows import Weigher
+from apollo_train.samples import Excluded, Source
+from apollo_train.select import why_not
 from apollo_train.templates.engine import open_engine
 from apollo_train.templates.families import stops_of
-from apollo_train.templates.target import Renderer
+from apollo_train.templates.packing import Row, alone
+from apollo_train.templates.target import UNFIT, Renderer
 from apollo_train.templates.traits import traits_of
 from sessions.log.reader import LogReader
 from sessions.plain import plain, plain_line
@@ -141,6 +150,51 @@ def tokens(
         for line in (*report.lines(), *made.report.lines()):
             click.echo(f"  {plain_line(line)}")
         click.echo(plain_line(f"  decoded rows: {report_paths(out)[1]}"))
+
+
+def show_step(
+    reader: LogReader,
+    session: str,
+    policy: FilterPolicy,
+    step: int | None,
+    tokenizer: str,
+    chat_template: Path | None,
+    stop: tuple[str, ...],
+) -> None:
+    """One reply as tokens, trained or masked. Raises TrainError where there is none."""
+    made = tokens_format(tokenizer, chat_template, stop, no_think="mask", packing="steps")
+    row = row_of(reader, session, policy, made, step)
+    if row is None:
+        raise TrainError(f"session {session} has no {'reply' if step is None else f'step {step}'}")
+    if isinstance(row, Excluded):
+        about = REASONS.get(row.reason) or UNFIT.get(row.reason) or "the policy leaves the session out"
+        raise TrainError(f"step {row.step} makes no tokens: {row.reason} ({about})")
+    if not any(row.trained):
+        click.echo(f"step {row.last.sample.meta['step']} is masked: {row.last.sample.mask.reason}")
+    show_row(shown(row, made.renderer.engine))
+
+
+def row_of(
+    reader: LogReader, session: str, policy: FilterPolicy, made: TokensFormat, step: int | None
+) -> Row | Excluded | None:
+    """The row of one reply by itself, also of one that is masked; None where there is no such reply."""
+    judged = judgement_of(reader, session, reader.position())
+    mask = chosen(reader, judged, policy, step) if judged is not None else None
+    if judged is None or mask is None:
+        return None
+    source = Source(reader, judged, policy, Weigher(policy))
+    left_out = why_not(judged, policy.sessions)
+    if left_out:
+        return source.excluded(mask, left_out)
+    if policy.flags.scope == "message" and not mask.trained:
+        cells = [structs.replace(cell, trained=False, reason=cell.reason or mask.reason) for cell in mask.cells]
+        mask = structs.replace(mask, cells=tuple(cells))
+    sample = sample_of(source, mask)
+    found = sample if isinstance(sample, Excluded) else made.fitted(source, replace(sample, mask=mask))
+    if not isinstance(found, Excluded):
+        return alone(found)
+    masked = not mask.trained and not any(cell.trained for cell in mask.cells)
+    return source.excluded(mask, mask.reason) if masked else found
 
 
 def show_row(row: Shown) -> None:

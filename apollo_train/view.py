@@ -14,7 +14,7 @@ from apollo_train.judgement import judgement_of
 from apollo_train.masks import masks_of
 from apollo_train.policy import FilterPolicy
 from apollo_train.select import why_not
-from apollo_train.spans import CharSpan, char_spans
+from apollo_train.spans import CharSpan, by_cell, char_spans
 from sessions.log.reader import LogReader
 
 
@@ -71,9 +71,13 @@ class TrainingView:
 
 
 def training_view(
-    reader: LogReader, session: str, policy: FilterPolicy, *, cells: bool = False, position: int | None = None
+    reader: LogReader, session: str, policy: FilterPolicy, *, cells: bool | None = None, position: int | None = None
 ) -> TrainingView | None:
-    """What an export of ``session`` at ``position`` (default: now) would train; None if there is no such session."""
+    """What an export of ``session`` at ``position`` (default: now) would train; None if there is no such session.
+
+    ``cells``: the spans of each reply go by its parts, as in files of tokens (default: where the policy says so).
+    """
+    cells = by_cell(policy) if cells is None else cells
     at = reader.position() if position is None else position
     judged = judgement_of(reader, session, at)
     if judged is None:

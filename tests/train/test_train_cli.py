@@ -140,3 +140,18 @@ async def test_what_a_format_of_verdicts_lacks_is_said_and_one_is_one(told: Tell
         (first, second, *_) = run_export(reader, None, load_policy("default"), "steps", tmp_path / "s.jsonl").lines()
     assert first.startswith("1 session, 1 row: 1 reply trained, 0 masked")
     assert " tokens processed per trained token" in second or "processed" not in second
+
+
+async def test_inspect_says_of_a_reply_what_the_export_does_with_it(told: Teller, reader: LogReader) -> None:
+    await told.advise("Please let the job run for another hour.", "strategy")
+    await told.act("echo let the job run for another hour", text="Good.")
+    await told.act("b")
+    dropped = parse_policy('version = 1\npreset = "unaided"')
+    for policy, step, said in ((dropped, 1, "target_refers"), (dropped, 2, ""), (parse_policy("version = 1"), 1, "")):
+        found = preview(reader, SESSION, policy, step=step)
+        assert found is not None
+        assert (found.trained, found.reason) == (not said, said)
+        assert {span.reason for span in found.spans if span.role != "context"} == {said}
+    await told.tell(ev.SignedOff(verdict="discard"), actor="human:ann")
+    found = preview(reader, SESSION, parse_policy("version = 1"), step=2)
+    assert found is not None and (found.trained, found.reason) == (False, "session_sign_off")

@@ -139,9 +139,9 @@ async def test_by_cell_only_the_flagged_call_is_masked_and_by_message_the_whole_
     await told.result(1)
     await told.result(2)
     await told.flag(ev.Target(1, "call", 2))
-    policy = FilterPolicy(flags=FlagRules(scope="call"))
-    by_message = training_view(reader, SESSION, policy)
-    by_cell = training_view(reader, SESSION, policy, cells=True)
+    by_message = training_view(reader, SESSION, FilterPolicy())
+    by_cell = training_view(reader, SESSION, FilterPolicy(flags=FlagRules(scope="call")))
+    assert by_cell == training_view(reader, SESSION, FilterPolicy(flags=FlagRules(scope="call")), cells=True)
     assert by_message and by_cell
     assert [span.trained for span in by_message.steps[1].spans] == [False] * 4
     assert [span.trained for span in by_cell.steps[1].spans] == [True, True, True, False]

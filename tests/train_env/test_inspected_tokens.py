@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from stories import random_story
+from tiny_models import renderer, tokenizer
+from trainlog import SESSION
+
+from apollo_train.cli import main
+from apollo_train.formats.tokens import TokensFormat
+from apollo_train.judgement import judgement_of
+from apollo_train.policy import AdviceRules, FilterPolicy, FlagRules, TargetRules
+from apollo_train.rows import Weigher
+from apollo_train.samples import Source
+from apollo_train.templates.packing import Row
+from apollo_train.token_cli import row_of
+from apollo_train.view import training_view
+from sessions.log.reader import LogReader
+
+NAME = f"{SESSION[:-4]}0003"
+DROPPED: dict[str, Any] = dict.fromkeys(AdviceRules.__struct_fields__, "dropped")
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("inspected")
+    asyncio.run(random_story(folder, 3, steps=16))
+    return folder / "log.sqlite"
+
+
+@pytest.mark.parametrize("scope", ["format", "message", "call", "reasoning"])
+@pytest.mark.parametrize("advice", [{}, DROPPED], ids=["kept", "dropped"])
+@pytest.mark.parametrize("name", ["qwen3", "llama3"])
+def test_what_is_inspected_is_what_is_exported_token_by_token(
+    log: Path, name: str, scope: Any, advice: dict[str, Any]
+) -> None:
+    policy = FilterPolicy(
+        flags=FlagRules(scope=scope), targets=TargetRules(text_only=True), advice=AdviceRules(**advice)
+    )
+    made = TokensFormat(renderer(name), packing="steps")
+    with LogReader(log) as reader:
+        judged = judgement_of(reader, NAME, reader.position())
+        view = training_view(reader, NAME, policy, cells=scope != "message")
+        assert judged is not None and view is not None
+        exported = {}
+        lost = {}
+        for row in made.rows(Source(reader, judged, policy, Weigher(policy))):
+            if isinstance(row, Row):
+                exported[int(row.last.sample.meta["step"])] = row
+            else:
+                lost[row.seq] = row.reason
+        assert exported and lost
+        for step, seen in view.steps.items():
+            row = row_of(reader, NAME, policy, made, step)
+            if not isinstance(row, Row):
+                assert row is not None and step not in exported
+                assert row.reason == lost[seen.seq]
+                continue
+            assert row.labels == (exported[step].labels if step in exported else [-100] * len(row.ids))
+            # The spans of the app say the same of each part that the template tells apart.
+            for piece in row.replies[0].step.pieces:
+                span = seen.of(piece.part, piece.call)
+                if span is not None:
+                    assert span.reason == piece.reason
+                else:
+                    assert piece.reason or all(span.trained for span in seen.spans)
+
+
+def test_the_command_shows_the_tokens_of_one_step(log: Path, tmp_path: Path) -> None:
+    tokenizer("qwen3").save_pretrained(tmp_path)
+    start = ["inspect", "--log", str(log), "1", "1", "--tokenizer", str(tmp_path)]
+    shown = CliRunner().invoke(main, start)
+    assert shown.exit_code == 0, shown.output
+    assert "tokens trained" in shown.output
+    assert "<|im_end|>" in shown.output
+    for words, said in ((["99"], "has no step 99"), (["--stop", "nothing like it"], "has no single token")):
+        missing = CliRunner().invoke(main, [*start[:4], *(words if words[0].isdigit() else ["1", *words]), *start[5:]])
+        assert (missing.exit_code, said in missing.output, missing.output.count("\n")) == (1, True, 1)
