@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import datasets
@@ -48,8 +48,10 @@ def tokens(case: Path) -> str:
         return verdict(case, "tokens", list(batches(case, TEMPLATES[case.name], *options)), _decoder(case))
 
 
-def _decoder(case: Path):
-    return AutoTokenizer.from_pretrained(case / "model").decode
+def _decoder(case: Path) -> Callable[[list[int]], str]:
+    """Ids to text."""
+    decode: Callable[[list[int]], str] = AutoTokenizer.from_pretrained(case / "model").decode
+    return decode
 
 
 if __name__ == "__main__":
