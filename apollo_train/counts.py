@@ -55,7 +55,7 @@ class Counts(msgspec.Struct):
     unresolved: int = 0
     """Flags that should reach until a recovery which nobody marked."""
     lost_flags: int = 0
-    """Flags on steps that do not exist."""
+    """Flags on steps, calls or summaries that do not exist."""
 
     def take(self, item: Line | Excluded) -> None:
         """Count one line or one reply that is left out."""
@@ -129,7 +129,7 @@ class Counts(msgspec.Struct):
             (round(self.effort_ms / 60_000), "minute", "of annotators' time in these sessions"),
             (self.unchecked, "segment", "not prefix-checked: take `steps` for a template that drops reasoning"),
             (self.unresolved, "flag", "waiting for a recovery that nobody marked: only what is flagged is masked"),
-            (self.lost_flags, "flag", "on a step that does not exist"),
+            (self.lost_flags, "flag", "on a step, a call or a summary that does not exist"),
         )
         if self.advice:
             yield f"{many(self.advice, 'piece', 'pieces')} of advice given to these agents"

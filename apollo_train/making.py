@@ -14,6 +14,8 @@ from apollo_train.samples import Excluded, Source
 from apollo_train.select import LeftOut, judged_of
 from apollo_train.verdicts import Verdicts
 from apollo_train.writing import Data
+from sessions.log.events import ModelReplied, Target
+from sessions.log.parts import CallPart
 from sessions.log.reader import LogReader
 from sessions.log.text import canonical_json
 
@@ -114,27 +116,29 @@ def counts_before(source: Source, made: Format) -> Counts:
         return Counts(sessions=1)
     judged = source.judged
     verdicts = Verdicts(judged, source.policy)
-    steps = _last_step(source)
     flags = judged.flags.active
     return Counts(
         sessions=1,
         unresolved=verdicts.unresolved,
-        lost_flags=sum(1 for flag in flags if flag.target.part != "summary" and flag.target.step > steps),
+        lost_flags=sum(1 for flag in flags if not _exists(source, flag.target)),
         advice=len(judged.advice.delivered),
         flags=sum(flag.human for flag in flags),
         effort_ms=judged.effort_ms,
     )
 
 
-def _last_step(source: Source) -> int:
-    """The newest step that has a reply at the export's position; of an old position all replies are looked at."""
+def _exists(source: Source, target: Target) -> bool:
+    """Whether there is such a step, or such a call of it, or such a summary, at the export's position."""
     judged = source.judged
-    for limit in (4, None):
-        found = source.reader.events(judged.session, kinds=("model.reply",), limit=limit, newest_first=True)
-        steps = [event.step for event in found if event.id <= judged.position and event.step is not None]
-        if steps:
-            return max(steps)
-    return 0
+    if target.part == "summary":
+        return any(written.number == target.step for written in judged.summaries.values())
+    steps = (target.step, target.to_step or target.step)
+    found = source.reader.events(judged.session, steps=steps, kinds=("model.reply", "model.interrupted"), limit=8)
+    bodies = [event.body for event in found if event.id <= judged.position]
+    if target.part != "call":
+        return bool(bodies)
+    replies = [body for body in bodies if isinstance(body, ModelReplied)]
+    return any(sum(isinstance(part, CallPart) for part in body.parts) >= (target.call or 0) for body in replies)
 
 
 def _twin_line(item: Excluded) -> bytes:

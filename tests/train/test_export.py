@@ -245,6 +245,23 @@ async def test_flags_on_steps_that_do_not_exist_are_counted(told: Teller, reader
     await told.flag(ev.Target(1), until_recovery=True)
     counts = plan_export(reader, None, DEFAULT).counts
     assert (counts.lost_flags, counts.unresolved) == (1, 1)
+    position = reader.position()
+    await told.summarise()
+    await told.act()
+    for target in (
+        ev.Target(2, "call", 1),
+        ev.Target(2, "reasoning"),
+        ev.Target(1, "summary"),
+        ev.Target(1, "span", None, 9),
+    ):
+        await told.flag(target)
+    assert plan_export(reader, None, DEFAULT).counts.lost_flags == 1
+    for target in (ev.Target(2, "call", 2), ev.Target(2, "summary"), ev.Target(5, "span", None, 9)):
+        await told.flag(target)
+    counts = plan_export(reader, None, DEFAULT).counts
+    assert counts.lost_flags == 4
+    assert "4 flags on a step, a call or a summary that does not exist" in list(counts.lines())
+    assert plan_export(reader, None, DEFAULT, position=position).counts.lost_flags == 1
 
 
 async def test_progress_ends_at_the_whole(told: Teller, reader: LogReader, tmp_path: Path) -> None:
