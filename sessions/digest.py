@@ -43,11 +43,13 @@ def _pages(reader: LogReader, session: str, after: int) -> Iterator[ev.Event]:
 
 def read_up_to(reader: LogReader, session: str, actor: str) -> int:
     """The seq up to which ``actor`` has read the session, 0 if never."""
-    moved = reader.events(session, kinds=("cursor.moved",), newest_first=True)
-    return next(
-        (e.body.read_seq for e in moved if e.actor == actor and isinstance(e.body, ev.CursorMoved)),
-        0,
-    )
+    before: int | None = None
+    while page := reader.events(session, before=before, kinds=("cursor.moved",), newest_first=True, limit=_LOOK_BACK):
+        for event in page:
+            if event.actor == actor and isinstance(event.body, ev.CursorMoved):
+                return event.body.read_seq
+        before = page[-1].seq
+    return 0
 
 
 def _seq_at(reader: LogReader, session: str, at: int) -> int:

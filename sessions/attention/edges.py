@@ -40,6 +40,8 @@ class Edges:
         ``active_at`` is when somebody last pressed a key in front of the sessions (Unix ms, 0: never).
         """
         told: list[Signal] = []
+        # A key of a time to come was pressed before the clock was set back: nobody knows when.
+        active_at = active_at if active_at <= now else 0
         for session, signals in standing.items():
             here = {key_of(signal): signal for signal in signals if not signal.quiet}
             # A cause that is gone may come back as the same signal, e.g. after a snooze: that is a new edge.

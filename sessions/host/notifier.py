@@ -18,6 +18,7 @@ from typing import Final
 
 import msgspec
 
+from sessions.agent.bell import cancel
 from sessions.attention.edges import Edges, Key
 from sessions.attention.settings import Thresholds
 from sessions.attention.signals import Signal, signals
@@ -77,9 +78,7 @@ class Notifier:
         self._changed.close()
         for task in (self._looking, self._telling):
             if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+                await cancel(task)
 
     def look(self, sessions: Mapping[str, Summary]) -> None:
         """Evaluate the rules for ``sessions``; what is new is told soon."""
@@ -98,7 +97,10 @@ class Notifier:
 
     async def _look_now_and_then(self) -> None:
         while True:
-            self.look(self.summaries())
+            try:
+                self.look(self.summaries())
+            except Exception:  # noqa: BLE001 - nobody would be told of anything from then on
+                _log.exception("the sessions could not be looked at")
             await asyncio.sleep(LOOK_SECONDS)
 
     def _remember(self) -> None:

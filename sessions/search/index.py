@@ -57,12 +57,14 @@ class SearchIndex:
         self._names: dict[tuple[str, int, int], str] = {}
         try:
             self._connection = self._open()
-        except sqlite3.DatabaseError:
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise _failed(path, error) from error  # somebody else may be at work with it: it is left alone
             remove(path)
             try:
                 self._connection = self._open()
-            except sqlite3.DatabaseError as error:
-                raise IndexFailed(f"the search index {path} cannot be used ({error}): delete it") from error
+            except sqlite3.DatabaseError as again:
+                raise _failed(path, again) from again
 
     def close(self) -> None:
         """Close the file."""
@@ -217,7 +219,15 @@ class SearchIndex:
         try:
             yield
         except sqlite3.Error as error:
-            raise IndexFailed(f"the search index {self._path} cannot be used ({error}): delete it") from error
+            raise _failed(self._path, error) from error
+
+
+def _failed(path: Path, error: sqlite3.Error) -> IndexFailed:
+    if "locked" in str(error):
+        return IndexFailed(f"another search is at work with the index {path}: try again in a moment")
+    if "full" in str(error):
+        return IndexFailed(f"the disk that holds the search index {path} is full: free some space")
+    return IndexFailed(f"the search index {path} cannot be used ({error}): delete it")
 
 
 def remove(path: Path) -> None:

@@ -65,3 +65,7 @@ def test_what_was_seen_is_never_told() -> None:
     edges = Edges()
     edges.see([made("loop:7")])
     assert told(edges, made("loop:7")) == []
+
+
+def test_a_key_of_a_time_to_come_from_before_the_clock_was_set_back_says_nothing_of_who_looks_now() -> None:
+    assert told(Edges(), made("loop:7"), active_at=NOW + 3_600_000) == ["loop:7"]

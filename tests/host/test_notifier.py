@@ -143,3 +143,20 @@ async def test_a_rule_that_is_off_is_not_told(tmp_path: Path) -> None:
             await running.append(ev.NewEvent(session, body))
         await until("the other rule", lambda: told(tmp_path))
         assert [each["APOLLO_RULE"] for each in told(tmp_path)] == ["failed"]
+
+
+async def test_what_goes_wrong_in_one_look_does_not_end_the_looking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    look = notifier.Notifier.look
+
+    def stumbling(self: notifier.Notifier, sessions: Any) -> None:
+        looks.append(1)
+        if len(looks) == 1:
+            raise ValueError("out of order")
+        look(self, sessions)
+
+    monkeypatch.setattr(notifier.Notifier, "look", stumbling)
+    async with running_host(tmp_path, notify=command(tmp_path)):
+        await until("another look", lambda: len(looks) > 2)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import random
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,8 @@ from trainlog import OTHER, SESSION, Teller, new_log
 from sessions.log import events as ev
 from sessions.log.reader import LogReader
 from sessions.search.find import Found, search_all
-from sessions.search.index import SearchIndex, index_path
+from sessions.search import index as indexing
+from sessions.search.index import IndexFailed, SearchIndex, index_path
 from sessions.search.query import BadQuery, parse_query
 
 
@@ -219,3 +222,19 @@ async def test_an_index_of_an_older_version_is_made_anew_by_the_next_search(
         patch.setattr("sessions.search.index.spaced", lambda text: text)
         assert not search(log, "下降").hits and search(log, '"学习率太高"').hits == ()
     assert [hit.step for hit in search(log, "下降").hits] == [1]
+
+
+async def test_an_index_that_another_search_is_at_work_with_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = await story(tmp_path)
+    search(log, "loss")
+    monkeypatch.setattr(indexing, "BUSY_MS", 1)
+    path = index_path(tmp_path)
+    before = path.stat().st_ino
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(IndexFailed, match="try again in a moment"):
+            search(log, "loss")
+        assert path.stat().st_ino == before
+    assert places(search(log, "nvidia-smi")) == [(1, 2, 1)]
