@@ -42,15 +42,124 @@ async def test_the_export_menu_counts_previews_writes_and_never_overwrites_unask
         assert isinstance(menu, ExportScreen)
         while menu._settings["format"] != "raw":
             await pilot.press("right")
-        commands: list[list[str]] = []
+        target = menu._out
+        await pilot.press("w")
+        await until(pilot, lambda: target.exists() and "wrote" in screen_text(app), seconds=20)
+        before = target.read_bytes()
+        await pilot.press("w")
+        await until(pilot, lambda: "w again replaces" in screen_text(app))
+        assert target.read_bytes() == before and before.count(b"\n") > 5
+        await pilot.press("escape")
+        assert isinstance(app.screen, BoardScreen)
 
-        class Process:
-            def __init__(self, command: list[str], **_: object) -> None:
-                commands.append(command)
 
-            def poll(self) -> None:
-                return None
+def test_a_new_file_has_a_name_that_says_what_it_holds_and_is_not_there(tmp_path: Path) -> None:
+    assert default_path("Tune/../LR ☕", "steps", tmp_path).name == "tune-lr.steps.jsonl"
+    (tmp_path / "tune-lr.steps.jsonl").touch()
+    assert default_path("Tune LR", "steps", tmp_path).name == "tune-lr-2.steps.jsonl"
+    assert default_path("☕", "raw", tmp_path).name == "apollo.raw.jsonl"
 
+
+async def test_a_session_is_created_from_the_form_and_errors_stand_beside_their_field(feed: FakeFeed) -> None:
+    await feed.session("one")
+    async with running(feed, config=CONFIG) as (app, pilot):
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, NewSessionScreen))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "write the task" in screen_text(app))
+        app.screen.query_one(TextArea).focus()
+        await pilot.press(*"Sort", "space", *"it", "enter", *"well")
+        app.screen.query_one("#model", Input).value = "nonsense"
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: app.focused is app.screen.query_one("#model"))
+        app.screen.query_one("#model", Input).value = "local"
+        app.screen.query_one("#limits", Input).value = "steps=5"
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: any(isinstance(call, protocol.CreateSession) for call in feed.calls))
+        made = next(call for call in feed.calls if isinstance(call, protocol.CreateSession))
+        assert made.task.split() == ["Sort", "it", "well"] and made.limits.steps == 5
+        assert made.model.id == "openai:tiny" and made.model.base_url == "http://127.0.0.1:9/v1"
+        await until(pilot, lambda: isinstance(app.screen, BoardScreen) and "session 2" in screen_text(app))
+
+
+async def test_a_form_that_was_left_is_there_again_until_its_session_is_created(feed: FakeFeed) -> None:
+    await feed.session("one")
+    async with running(feed, config=CONFIG) as (app, pilot):
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, NewSessionScreen))
+        assert "empty: none · e.g. steps=200" in screen_text(app)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, BoardScreen))
+        assert "is kept" not in screen_text(app)
+        await pilot.press("c", *"Sort", "space", *"it", "tab", "tab", *"sorter")
+        await until(pilot, lambda: app.screen.query_one("#name", Input).value == "sorter")
+        await pilot.press("escape")
+        await until(pilot, lambda: "kept as you left it: c goes on with it" in screen_text(app))
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, NewSessionScreen) and "sorter" in screen_text(app))
+        assert app.screen.query_one(TextArea).text == "Sort it"
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: any(isinstance(call, protocol.CreateSession) for call in feed.calls))
+        await until(pilot, lambda: isinstance(app.screen, BoardScreen))
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, NewSessionScreen) and app.focused is not None)
+        assert app.screen.query_one(TextArea).text == "" and "sorter" not in screen_text(app)
+
+
+@pytest.mark.parametrize(
+    ("form", "field"),
+    [
+        (Form("", "local"), "task"),
+        (Form("missing.md", "local"), "task"),
+        (Form("do it", ""), "model"),
+        (Form("do it", "nobody:x"), "model"),
+        (Form("do it", "local", workspace="/does/not/exist"), "workspace"),
+        (Form("do it", "local", limits="steps=many"), "limits"),
+        (Form("do it", "local", limits="bread=2"), "limits"),
+    ],
+)
+def test_every_bad_field_is_named(form: Form, field: str) -> None:
+    with pytest.raises(BadField) as caught:
+        request_of(form, CONFIG)
+    assert caught.value.field == field and "\n" not in str(caught.value)
+
+
+def test_a_task_file_brings_its_front_matter_and_the_form_wins(tmp_path: Path) -> None:
+    path = tmp_path / "sum.md"
+    path.write_text("---\ntitle: Sum it\nlimits: {steps: 9, money: 2}\n---\nAdd the numbers.\n")
+    made = request_of(Form(str(path), "local", limits="steps=20"), CONFIG)
+    assert (made.title, made.limits.steps, made.limits.money) == ("Sum it", 20, 2)
+    assert made.task.strip() == "Add the numbers." and made.evaluate_base == str(tmp_path)
+    assert request_of(Form(str(path), "local", name="mine"), CONFIG).title == "mine"
+    assert request_of(Form("Sort these files by date please", "local"), CONFIG).title == "Sort these files by date"
+
+
+async def test_the_template_of_the_model_is_chosen_in_the_menu_and_decides_what_is_written(
+    feed: FakeFeed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    session = await feed.session("tune-lr")
+    await feed.step(session, 1, ("run", {"command": "python train.py"}, "loss 2.1\n"), text="I train.")
+    commands: list[list[str]] = []
+
+    class Process:
+        def __init__(self, command: list[str], **_: object) -> None:
+            commands.append(command)
+
+        def poll(self) -> None:
+            return None
+
+    async with running(feed) as (app, pilot):
+        await pilot.press("e", "tab")
+        await until(pilot, lambda: isinstance(app.screen, ExportScreen) and "1 row" in screen_text(app))
+        menu = app.screen
+        assert isinstance(menu, ExportScreen)
+        counts = menu.query_one("#export-counts", Static)
+        assert "--template" not in str(counts.render()) and "template" in str(counts.render())
+        await pilot.press("down", "right")
+        chosen = menu._settings["template"]
+        assert chosen in proof().templates
+        await until(pilot, lambda: "trains exactly these masks with the templates" not in str(counts.render()))
         monkeypatch.setattr("apollo_tui.exporting.subprocess.Popen", Process)
         await pilot.press("w")
         await until(pilot, lambda: commands)
