@@ -207,7 +207,9 @@ def _steps(side: _Side) -> Iterator[tuple[str, _Group]]:
             for _, told_id, content, meta in row[1]:
                 group.rows[told_id] = (content, meta)
                 for step in _trained(told_id, meta):
-                    group.fate.setdefault(step, TRAINED)
+                    # What is masked for itself is masked in both twins, and named once.
+                    if group.fate.get(step.removesuffix(_named("", told_id)), TRAINED) == TRAINED:
+                        group.fate.setdefault(step, TRAINED)
             row = next(rows, None)
         if group.fate or group.rows:
             yield name, group
@@ -220,11 +222,11 @@ def _named(step: str, id: str) -> str:
 
 def _trained(id: str, meta: dict[str, Any]) -> Iterator[str]:
     """The steps that a row may train: those of its range that the twin file does not name are trained."""
+    suffix = _named("", id)
     if targets := meta.get("targets"):
-        yield from (str(target[0]) for target in targets)
+        yield from (f"{target[0]}{suffix}" for target in targets)
         return
     first, _, last = str(meta.get("step", "")).partition("-")
-    suffix = _named("", id)
     if first.isdigit() and last.isdigit():
         yield from (f"{step}{suffix}" for step in range(int(first), int(last) + 1))
     elif first:

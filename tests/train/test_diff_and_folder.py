@@ -86,6 +86,18 @@ async def test_twins_and_other_formats_are_compared_step_by_step(
     assert {(c.before, c.after) for c in twins.changes} == {("not there", "trained"), ("trained", "not there")}
 
 
+async def test_a_flag_masks_both_twins_of_a_segment(writer: LogWriter, reader: LogReader, tmp_path: Path) -> None:
+    first, _ = await two(writer)
+    a = export(reader, tmp_path / "a.jsonl", PRESETS["twins"], "openai")
+    await first.flag(ev.Target(3))
+    found = diff_exports(a, export(reader, tmp_path / "b.jsonl", PRESETS["twins"], "openai"))
+    assert found.changes == [
+        Change(SESSION, "3", "not there", "flagged"),
+        Change(SESSION, "3+advice", "trained", "not there"),
+        Change(SESSION, "3-advice", "trained", "not there"),
+    ]
+
+
 async def test_paths_that_are_no_exports_are_one_line(writer: LogWriter, reader: LogReader, tmp_path: Path) -> None:
     await two(writer)
     a = export(reader, tmp_path / "a.jsonl")

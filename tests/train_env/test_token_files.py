@@ -10,11 +10,12 @@ from tiny_models import engine, renderer, tokenizer
 from trainlog import SESSION
 
 from apollo_train.cli import main
+from apollo_train.diff import diff_exports
 from apollo_train.export import run_export
 from apollo_train.formats.token_files import page, write_report
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.judgement import judgement_of
-from apollo_train.policy import FilterPolicy, FlagRules, TargetRules
+from apollo_train.policy import PRESETS, FilterPolicy, FlagRules, TargetRules
 from apollo_train.rows import Weigher
 from apollo_train.samples import Source
 from apollo_train.templates.packing import Row
@@ -56,6 +57,16 @@ def test_the_same_log_and_policy_give_the_same_bytes(reader: LogReader, tmp_path
         write_report(tmp_path / name, made.report, made.settings, overwrite=False)
     for end in ("", ".manifest.json", ".excluded.jsonl", ".report.json"):
         assert (tmp_path / f"a{end}").read_bytes() == (tmp_path / f"b{end}").read_bytes()
+
+
+def test_a_diff_tells_the_twins_of_token_rows_apart(reader: LogReader, tmp_path: Path) -> None:
+    for name, policy in (("a", FilterPolicy()), ("b", PRESETS["twins"])):
+        run_export(reader, None, policy, TokensFormat(renderer("qwen3")), tmp_path / name)
+    found = diff_exports(tmp_path / "a", tmp_path / "b", shown=99)
+    ends = {"": "not there", "+advice": "trained", "-advice": "trained"}
+    assert {c.step: c.after for c in found.changes} == {
+        f"{n}{end}": after for n in (4, 5, 6) for end, after in ends.items()
+    }
 
 
 def test_the_report_adds_up(reader: LogReader) -> None:
