@@ -7,6 +7,7 @@ every key. ``digest`` names a policy by its content, so that an export can say b
 from __future__ import annotations
 
 import hashlib
+import math
 import tomllib
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -14,6 +15,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from apollo_train.errors import BadPolicy
+from apollo_train.policy_errors import explained
 from sessions.log.events import AdviceKind
 from sessions.log.states import State
 from sessions.log.text import canonical_json
@@ -63,7 +65,7 @@ class FlagRules(_Table, frozen=True):
     """Bad flags with these labels keep their loss, besides those of the environment."""
     environment_kept: bool = True
     """Errors of the environment are not the agent's fault and keep their loss."""
-    min_severity: int = 0
+    min_severity: Annotated[int, msgspec.Meta(ge=0, le=5)] = 0
     """Flags that state a lower severity do not mask; flags without one always do."""
     unsure: Literal["train", "mask"] = "train"
     conflict: Literal["mask", "exclude", "adjudicated"] = "mask"
@@ -207,7 +209,8 @@ def load_policy(source: str | Path | None = None) -> FilterPolicy:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as problem:
         names = ", ".join(PRESETS)
-        raise BadPolicy(f"policy {source}: no preset ({names}) and no file that can be read: {problem}") from problem
+        why = problem.strerror if isinstance(problem, OSError) else problem
+        raise BadPolicy(f"policy {source}: no preset ({names}) and no file that can be read: {why}") from problem
     return parse_policy(text, str(source))
 
 
@@ -217,6 +220,8 @@ def parse_policy(text: str, source: str = "policy") -> FilterPolicy:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:
         raise BadPolicy(f"{source}: not TOML: {problem}") from problem
+    except RecursionError as problem:
+        raise BadPolicy(f"{source}: not TOML of a policy: nested too deeply") from problem
     version = tables.get("version")
     if version is None:
         raise BadPolicy(f"{source}: version: missing; write `version = {VERSION}`")
@@ -228,8 +233,7 @@ def parse_policy(text: str, source: str = "policy") -> FilterPolicy:
     try:
         policy = msgspec.convert(_merged(PRESETS[preset].plain(), tables), FilterPolicy)
     except msgspec.ValidationError as problem:
-        what, _, where = str(problem).partition(" - at `$")
-        raise BadPolicy(f"{source}: {where.strip('`.') or 'top level'}: {what}") from problem
+        raise BadPolicy(f"{source}: {explained(problem, FilterPolicy)}") from problem
     _check(policy, source)
     return policy
 
@@ -245,6 +249,9 @@ def _merged(base: dict[str, object], change: dict[str, object]) -> dict[str, obj
 
 def _check(policy: FilterPolicy, source: str) -> None:
     """What types alone cannot say."""
+    score = policy.sessions.min_score
+    if score is not None and not math.isfinite(score):
+        raise BadPolicy(f"{source}: sessions.min_score: {score} is no finite number")
     if policy.split.validation + policy.split.test > 1:
         raise BadPolicy(f"{source}: split: validation and test are more than the whole")
     first, last = (date_ms(getattr(policy.sessions, key), f"{source}: sessions.{key}") for key in _DATES)

@@ -36,12 +36,24 @@ def test_presets_differ_and_a_name_alone_changes_the_digest() -> None:
         ("name = 'x'", "p.toml: version: missing"),
         ("version = 9", "p.toml: version: 9 is not known here"),
         ("version = 1\npreset = 'no'", "p.toml: preset: 'no' is none of default"),
-        ("version = 1\n[flag]", "p.toml: top level: Object contains unknown field `flag`"),
-        ("version = 1\n[flags]\nconflcit = 'mask'", "p.toml: flags: Object contains unknown field `conflcit`"),
-        ("version = 1\n[flags]\nconflict = 'x'", "p.toml: flags.conflict: Invalid enum value 'x'"),
+        ("version = 1\n[flag]", "p.toml: top level: there is no key 'flag': did you mean flags?"),
+        (
+            "version = 1\n[flags]\nconflcit = 'mask'",
+            "p.toml: flags: there is no key 'conflcit': did you mean conflict?",
+        ),
+        (
+            "version = 1\n[flags]\nconflict = 'x'",
+            "p.toml: flags.conflict: there is no 'x': choose one of mask, exclude",
+        ),
         ("version = 1\n[flags]\nconflict = 'adjudicated'", "p.toml: flags.adjudicators: name who decides"),
-        ("version = 1\n[advice]\nstop = 'maybe'", "p.toml: advice.stop: Invalid enum value 'maybe'"),
-        ("version = 1\n[sessions]\nstates = ['done']", "p.toml: sessions.states[0]: Invalid enum value 'done'"),
+        (
+            "version = 1\n[advice]\nstop = 'maybe'",
+            "p.toml: advice.stop: there is no 'maybe': choose one of kept, dropped, both",
+        ),
+        (
+            "version = 1\n[sessions]\nstates = ['done']",
+            "p.toml: sessions.states[0]: there is no 'done': choose one of created, ",
+        ),
         ("version = 1\n[sessions]\ncreated_from = 'May'", "p.toml: sessions.created_from: 'May' is no date"),
         ("version = 1\n[split]\ntest = 2", "p.toml: split.test: Expected `float` <= 1.0"),
         ("version = 1\n[split]\ntest = 0.6\nvalidation = 0.6", "p.toml: split: validation and test are more"),
@@ -50,6 +62,18 @@ def test_presets_differ_and_a_name_alone_changes_the_digest() -> None:
             "version = 1\n[sessions]\ncreated_from = '2026-11-23'\ncreated_to = '2026-11-22'",
             "p.toml: sessions.created_to: 2026-11-22 is before",
         ),
+        ("version = 1\nprest = 'strict'", "p.toml: top level: there is no key 'prest': did you mean preset?"),
+        (
+            "version = 1\n[sessions]\nsign_off = ['goood']",
+            "p.toml: sessions.sign_off[0]: there is no 'goood': did you mean",
+        ),
+        (
+            "version = 1\n[sessions]\ncreated_from = 2026-11-22",
+            "p.toml: sessions.created_from: a date stands in quotes",
+        ),
+        ("version = 1\n[sessions]\nmin_score = nan", "p.toml: sessions.min_score: nan is no finite number"),
+        ("version = 1\n[flags]\nmin_severity = 9", "p.toml: flags.min_severity: Expected `int` <= 5"),
+        ("a = " + "[" * 100_000, "p.toml: not TOML of a policy: nested too deeply"),
         ("version = true", "p.toml: version: True is not known"),
         ("version = 1\n[weights]\nsession_cap = -1", "p.toml: weights.session_cap: Expected `int` >= 0"),
     ],
@@ -62,7 +86,7 @@ def test_a_bad_policy_is_one_line_with_the_path_of_the_key(text: str, said: str)
 
 
 def test_a_policy_that_is_neither_a_preset_nor_a_file(tmp_path: Path) -> None:
-    with pytest.raises(BadPolicy, match=r"no preset .* and no file"):
+    with pytest.raises(BadPolicy, match=r"no preset .* and no file that can be read: No such file or directory$"):
         load_policy("strictt")
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(BadPolicy, match="no file that can be read"):
