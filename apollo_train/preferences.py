@@ -28,7 +28,7 @@ from sessions.log import events as ev
 CONFIRMED: Final = "right-there-too"
 """The label of a good flag on a redo that would have been right at the flagged step already."""
 
-REFUSALS: Final = {
+_OWN: Final = {
     "correction_words": "a correction in words, not in calls, of what nobody flagged",
     "disputed": "annotators disagree, and the policy leaves such replies out",
     "no_redo": "no advice followed it, or no step that is trained followed the advice",
@@ -38,11 +38,8 @@ REFUSALS: Final = {
     "same": "the redo is the same as what was flagged",
     "tokens": "the template renders the two after different prompts, or not at all",
     "too_long": "longer than the limit",
-    **{
-        reason: REASONS[reason]
-        for reason in ("prompt_differs", "prompt_missing", "summary_refers", "target_refers", "advice_mixed")
-    },
 }
+REFUSALS: Final = {**REASONS, **_OWN}
 """Why a flagged reply makes no pair, or no verdict."""
 
 
@@ -87,7 +84,7 @@ def verdicts_of(source: Source) -> Iterator[Verdict | Refused]:
     for sample in steps_of(source, judged):
         if not isinstance(sample, Excluded):
             yield Verdict(sample, sample.mask.trained)
-        elif _told(sample, judged):
+        elif _told(sample, judged, verdicts):
             yield Refused(sample.id, sample.reason)
 
 
@@ -108,7 +105,7 @@ def pairs_of(source: Source) -> Iterator[Pair | Refused]:
 
     for flagged in steps_of(source, wanted):
         if isinstance(flagged, Excluded):
-            if _told(flagged, wanted):
+            if _told(flagged, wanted, verdicts):
                 yield Refused(flagged.id, flagged.reason)
             continue
         step = flagged.mask.step
@@ -159,9 +156,12 @@ def _value(arguments: str) -> object:
     return msgspec.json.decode(arguments) if is_object(arguments) and arguments.strip() else arguments
 
 
-def _told(left: Excluded, wanted: Callable[[ReplyMask], bool]) -> bool:
-    """Whether somebody waits for this reply: it is disputed, or was wanted and has no prompt to train on."""
-    return left.reason == "disputed" or (left.mask is not None and wanted(left.mask))
+def _told(left: Excluded, wanted: Callable[[ReplyMask], bool], verdicts: Verdicts) -> bool:
+    """Whether somebody waits for this reply: it is disputed, flagged, or wanted and has no prompt to train on."""
+    mask = left.mask
+    if left.reason == "disputed" or mask is None or mask.summary:
+        return left.reason == "disputed"
+    return wanted(mask) or verdicts.blamed(mask.step)
 
 
 def _leans(redo: ReplyMask, advice: Iterable[str]) -> bool:

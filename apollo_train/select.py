@@ -49,7 +49,8 @@ def judged_of(reader: LogReader, session: str, policy: FilterPolicy | None, posi
 def why_not(judged: Judgement, rules: SessionRules) -> str:
     """The first rule of the policy that keeps the session out, or ""."""
     created = judged.created
-    words = {word.verdict or "none" for word in judged.flags.sign_offs.values()} or {"none"}
+    # "Judged up to here" is no word on the session: beside somebody's verdict it says nothing.
+    words: set[str] = {word.verdict for word in judged.flags.sign_offs.values() if word.verdict} or {"none"}
     start, end = date_ms(rules.created_from), date_ms(rules.created_to)
     checks = {
         "session_replayed": created.origin == "replay" and not rules.replayed,

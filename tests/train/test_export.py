@@ -205,6 +205,17 @@ async def test_the_policy_chooses_sessions(
     assert bool(plan.left_out) is not taken
 
 
+async def test_judged_up_to_a_step_takes_nothing_from_a_colleagues_sign_off(told: Teller, reader: LogReader) -> None:
+    await told.act()
+    policy = FilterPolicy(sessions=SessionRules(sign_off=("good",)))
+    await told.tell(ev.SignedOff(up_to_step=1), actor="human:bob")
+    assert plan_export(reader, None, policy).left_out == {SESSION: "session_sign_off"}
+    await told.tell(ev.SignedOff(verdict="good"), actor="human:ann")
+    assert plan_export(reader, None, policy).left_out == {}
+    await told.tell(ev.SignedOff(verdict="discard"), actor="human:cleo")
+    assert plan_export(reader, None, policy).left_out == {SESSION: "session_sign_off"}
+
+
 async def test_replayed_and_discarded_sessions_stay_out_by_default(writer: LogWriter, reader: LogReader) -> None:
     replayed = await Teller(writer).begin(origin="replay")
     await replayed.act()

@@ -289,3 +289,17 @@ async def test_a_confirmation_of_a_summary_confirms_no_step(told: Teller, reader
     await ran(told)
     await told.flag(ev.Target(3, "summary"), verdict="good", label=CONFIRMED)
     assert pairs(reader) == ["ran"]
+
+
+async def test_flagged_replies_that_are_no_targets_anyway_are_counted(told: Teller, reader: LogReader) -> None:
+    await told.reply(("run", "{"))
+    await told.refuse()
+    await told.reply(("run", '{"command":"e"}'), finish="length")
+    await told.act("x")
+    for step in (1, 2):
+        await told.flag(ev.Target(step))
+    await told.flag(ev.Target(3), label="environment/timeout")
+    assert pairs(reader) == ["malformed", "finish_length"]
+    found = list(verdicts_of(source(reader)))
+    assert [item.reason for item in found if isinstance(item, Refused)] == ["malformed", "finish_length"]
+    assert len(found) == 2
