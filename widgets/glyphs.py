@@ -107,7 +107,7 @@ def flag_line(flags: Sequence[FlagMark]) -> Line:
 
 
 def duration(ms: int | None) -> str:
-    """A duration as people say it: ``0.1 s``, ``12 s``, ``22 min``, ``2 h 05``, ``3 d 4 h``."""
+    """A duration as people say it: ``0.1 s``, ``12 s``, ``22 min``, ``2 h 05 min``, ``3 d 4 h``."""
     if ms is None:
         return ""
     seconds = max(0, ms) / 1000
@@ -120,7 +120,7 @@ def duration(ms: int | None) -> str:
         return f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
     if hours < 48:
-        return f"{hours} h {minutes:02}"
+        return f"{hours} h {minutes:02} min"
     return f"{hours // 24} d {hours % 24} h"
 
 

@@ -17,6 +17,8 @@ LEAST_NEED: Final = 52
 SIGN: Final = " · "
 LEAST_PLACE: Final = 12
 """Cells that the name of the screen has in any case."""
+LEAST_TROUBLE: Final = 28
+"""Cells that what is wrong has beside who needs you; a receipt says it whole."""
 LEAST_REASON: Final = 12
 """Cells below which a reason says nothing."""
 
@@ -40,8 +42,12 @@ class TitleBar(Painter):
         """``Apollo   4 sessions · 1 needs you: tune-lr killed a healthy job (2 min)      unread 212 · $0.84``."""
         view = self._view
         left: list[Span] = [(" Apollo ", "accent")]
-        trouble: list[Span] = [("  ", "text"), (clean_line(view.trouble), "need")] if view.trouble else []
         needs = bool(view.need_you or view.can_wait)
+        trouble: list[Span] = []
+        if view.trouble:
+            wanted = cells.width(self._need(view, LEAST_NEED)[0]) if needs else 0
+            most = max(LEAST_TROUBLE, self._room(left, ()) - wanted - 2)
+            trouble = [("  ", "text"), (cells.crop(clean_line(view.trouble), most), "need")]
         bare = cells.width(self._need(view, 0)[0]) if needs else 0
         if view.place:
             place = max(LEAST_PLACE, self._room(left, trouble) - bare - 2)

@@ -174,6 +174,11 @@ class Pane:
         self._reading.follow()
         self.dirty = True
 
+    def rest(self, on: bool) -> None:
+        """Whether nothing more comes: a pane at its end is then filled to its last row."""
+        if on != self._reading.resting:
+            self._reading.resting, self.dirty = on, True
+
     def unfollow(self) -> None:
         """Stay here while new entries come."""
         self._reading.unfollow()

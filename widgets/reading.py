@@ -24,6 +24,8 @@ class Reading:
         """The newest seq when following ended: what is younger is new to the reader."""
         self._top: tuple[int, int] | None = None
         self._newest = 0
+        self.resting = False
+        """Nothing more comes: while following, the last entries stand at the bottom."""
         self.settling = False
         """Other entries are shown, and those in sight may not all be loaded."""
         self._wanted: tuple[int, int] | None = None
@@ -31,7 +33,7 @@ class Reading:
     def places(self, rows: int) -> list[Place]:
         """What to show in ``rows`` rows. While following, a full screen jumps."""
         count = len(self._seqs())
-        top = self.place()
+        top = None if self.resting and self.following else self.place()
         if top is None:
             top = tail(self._height, count, rows)
         shown = window(self._height, count, top, rows + 1)

@@ -16,6 +16,7 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
+from sessions.log.states import ACTIVE
 from widgets.moves import MOVES
 from widgets.on_screen import PaneOnScreen
 from widgets.paint import Painter
@@ -99,6 +100,7 @@ class Wall(Painter, can_focus=True):
         """What the title of a pane says."""
         if self._views.get(view.id) != view:
             self._views[view.id] = view
+            self._pane(view.id).rest(view.state not in ACTIVE)
             self._pane(view.id).dirty = True
 
     def put(self, session: str, entries: Iterable[Entry]) -> None:

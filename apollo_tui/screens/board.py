@@ -328,7 +328,14 @@ class BoardScreen(Verbs):
             wanted = next((seq for seq in seqs if seq > here), None)
         else:
             wanted = next((seq for seq in reversed(seqs) if seq < here), None)
+        if wanted is None:
+            self.say(
+                "this is the last action" if by > 0 else f"no action before this one here: {self._opens()} shows all"
+            )
         self._select(wanted)
+
+    def _opens(self) -> str:
+        return keys.shown(keys.first(keys.BY_ID["move.open"], self.desk.config.keys))
 
     def action_next_match(self) -> None:
         """The next unread entry of the session."""

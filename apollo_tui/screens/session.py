@@ -321,7 +321,9 @@ class SessionScreen(TrainingMode):
         self._step_action(-1)
 
     def _step_action(self, by: int) -> None:
-        self.step_to([a.seq for a in self.transcript.anchors if a.kind in ("action.started", "action.refused")], by)
+        seqs = [a.seq for a in self.transcript.anchors if a.kind in ("action.started", "action.refused")]
+        if not self.step_to(seqs, by):
+            self.say("this is the last action" if by > 0 else "this is the first action")
 
     def step_to(self, seqs: Sequence[int], by: int) -> bool:
         """To the next or the previous of these entries; False if there is none in that direction."""

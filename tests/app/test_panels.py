@@ -198,3 +198,17 @@ async def test_a_part_that_is_gone_from_the_disk_is_said_and_ends_nothing(
         await pilot.press("r")
         await until(pilot, lambda: app.view is not None and "start Apollo again" in app.view.receipt)
         assert isinstance(app.screen, BoardScreen) and not app.crash
+
+
+async def test_at_the_last_and_the_first_action_the_keys_say_so(feed: FakeFeed, session: str) -> None:
+    async with running(feed) as (app, pilot):
+        await pilot.press("left_square_bracket", "right_square_bracket")
+        await until(pilot, lambda: app.view is not None and app.view.receipt == "this is the last action")
+        await pilot.press("left_square_bracket")
+        await until(pilot, lambda: app.view is not None and "no action before this one" in app.view.receipt)
+        await pilot.press("escape", "escape", "enter")
+        await until(pilot, lambda: app.view is not None and app.view.place == "session")
+        await pilot.press("left_square_bracket", "left_square_bracket")
+        await until(pilot, lambda: app.view is not None and app.view.receipt == "this is the first action")
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: app.view is not None and app.view.receipt == "this is the last action")

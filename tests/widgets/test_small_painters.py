@@ -168,7 +168,7 @@ def test_every_state_and_outcome_has_a_word_or_is_the_plain_good_one() -> None:
 
 def test_numbers_are_said_in_little_room() -> None:
     assert [duration(ms) for ms in (100, 12_000, 22 * 60_000, 125 * 60_000, 76 * 3_600_000)] == [
-        "0.1 s", "12 s", "22 min", "2 h 05", "3 d 4 h"]  # fmt: skip
+        "0.1 s", "12 s", "22 min", "2 h 05 min", "3 d 4 h"]  # fmt: skip
     assert [clock(132 * 60_000), age(30_000), age(120_000)] == ["2h12", "now", "2 min"]
     assert [count(950), count(18_200), count(1_300_000)] == ["950", "18.2k", "1.3M"]
     assert sparkline([0.41, 0.46, 0.31], 10) == "▆█▁"

@@ -263,7 +263,7 @@ async def test_a_run_of_polls_is_one_row_that_enter_unfolds_and_that_is_read_who
         for _ in range(20):
             await pilot.pause()
         text = "\n".join(app.text())
-        assert "wait ×191" in text and "to step 200" in text and "✓ 3 h 11" in text
+        assert "wait ×191" in text and "to step 200" in text and "✓ 3 h 11 min" in text
         assert "word9" in text and "word205" in text and "wait 100" not in text
         assert 150 in transcript.in_sight()
         transcript.reveal(10)

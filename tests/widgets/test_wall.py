@@ -289,3 +289,19 @@ async def test_the_list_says_how_many_sessions_are_out_of_sight_and_how_many_of_
         await pilot.pause()
         rows = list_rows(app)
         assert rows[-1].strip() == "↑ 8 more" and rows[6].startswith("›!12 ")
+
+
+def test_a_pane_of_a_session_that_stands_still_is_filled_to_its_last_row() -> None:
+    pane = Pane("s")
+    entries = actions(30)
+    for upto in range(1, 31):
+        pane.put(entries[:upto])
+        pane.lay_out(60, 10, 0)
+    moving = pane.lay_out(60, 10, 0)
+    pane.rest(True)
+    assert pane.dirty
+    still = pane.lay_out(60, 10, 0)
+    assert len(moving) < 10 == len(still) and still[-1].seq == moving[-1].seq == entries[-1].seq
+    pane.scroll(-3)
+    above = pane.lay_out(60, 10, 0)
+    assert above[-1].seq < entries[-1].seq and not pane.following
