@@ -179,7 +179,7 @@ def _close(reply: _Open, verdicts: Verdicts, polls: frozenset[tuple[int, int]]) 
         reason = verdicts.cell(about, kind, call, summary=summary)
         if isinstance(part, CallPart) and reason != "disputed" and policy.rules.malformed:
             reason = "malformed" if part.id in reply.malformed or not is_object(part.arguments) else reason
-        if not reason and not summary:
+        if verdicts.reaching and not reason and not summary:
             reason = verdicts.reach(step, kind, call)
         if not reason and call and (step, call) in polls:
             reason = "inner_poll"

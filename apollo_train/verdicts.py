@@ -74,9 +74,13 @@ class Verdicts:
         self._human_steps = {flag.target.step for flag in judged.flags.active if source_of(flag) == "human"}
         self._errors = [flag for flag in flags if self._is_error(flag)]
         self._ranges, self.unresolved = self._propagated()
+        self.reaching = bool(self._ranges)
+        """Whether any flag reaches further than what it is about."""
 
     def cell(self, step: int, part: Cell, call: int | None, *, summary: bool = False) -> str:
         """Why flags mask this cell: ``flagged``, ``disputed``, ``unsure``, or ""."""
+        if not self._spans and step not in (self._by_summary if summary else self._by_step):
+            return ""  # so it is of nearly all
         match self._word(step, part, call, summary=summary):
             case "bad":
                 return "flagged"
