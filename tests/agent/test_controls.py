@@ -255,13 +255,21 @@ async def test_a_session_at_rest_holds_no_prompt_in_memory_and_goes_on_from_the_
     assert_prompts_grow(bench, session)
 
 
-async def test_a_watch_over_jobs_that_breaks_is_said_and_the_session_goes_on(
+async def test_a_watch_over_jobs_that_breaks_is_said_the_session_goes_on_and_so_does_the_watch(
     bench: Bench, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(*_: object) -> None:
-        raise OSError("too many open files")
+    monkeypatch.setattr("sessions.agent.runner.LOG_PAUSE", 0.2)
+    watch = JobManager.watch
+    broken: list[int] = []
 
-    monkeypatch.setattr(JobManager, "watch", broken)
+    async def breaks_once(jobs: JobManager, *rest: Any) -> None:
+        if not broken:
+            broken.append(1)
+            raise OSError("too many open files")
+        await watch(jobs, *rest)
+
+    monkeypatch.setattr(JobManager, "watch", breaks_once)
     session = await bench.run([call("run", command="sleep 0.05", background=True), call("wait", job=1), DONE])
-    assert "the ends of its background jobs" in caplog.text
+    assert "its jobs cannot be watched" in caplog.text
     assert bench.summary(session).step == 3
+    await bench.until(lambda: not bench.summary(session).open_jobs, "the end of the job")
