@@ -61,11 +61,16 @@ class OneLine(click.ClickException):
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Our own errors become one line on stderr and exit code 1."""
+    """Our own errors, and those of files and disks, become one line on stderr and exit code 1."""
     try:
         yield
     except ApolloError as problem:
         raise OneLine(in_shell(problem)) from problem
+    except OSError as problem:
+        if problem.strerror is None:
+            raise
+        where = f"{problem.filename}: " if problem.filename else ""
+        raise OneLine(f"{where}{problem.strerror}") from problem
 
 
 def open_log(log: Path | None) -> LogReader:

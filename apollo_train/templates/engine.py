@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from apollo_train.errors import TrainError
 from sessions.log.text import canonical_json
 
 Messages = Sequence[dict[str, Any]]
+FILES: Final = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "config.json")
+"""One of these is in every folder that a tokenizer can be read from."""
 
 
 class NoTokenizer(TrainError):
@@ -105,6 +107,11 @@ class HFEngine:
         return int(ids[0]) if len(ids) == 1 else None
 
 
+def _is_path(source: str) -> bool:
+    """Whether it can be nothing but a path: the name of a model has one slash at most, and does not begin with one."""
+    return source.startswith(("/", "./", "../", "~")) or source.count("/") > 1
+
+
 def open_engine(source: str | Path, chat_template: Path | None = None) -> HFEngine:
     """The tokenizer in that folder (or of that model name). Raises NoTokenizer, one line."""
     try:
@@ -113,6 +120,10 @@ def open_engine(source: str | Path, chat_template: Path | None = None) -> HFEngi
         raise NoTokenizer(
             "tokens need transformers, which is not installed here: `make train-env`, then .venv-train/bin/apollo-train"
         ) from problem
+    if _is_path(str(source)) and not Path(source).is_dir():
+        raise NoTokenizer(f"there is no folder {str(source)!r} to read a tokenizer from")
+    if Path(source).is_dir() and not any((Path(source) / name).exists() for name in FILES):
+        raise NoTokenizer(f"the folder {str(source)!r} holds no tokenizer: expected one of {', '.join(FILES)} in it")
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(str(source))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:

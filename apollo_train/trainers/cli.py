@@ -40,7 +40,7 @@ _OPTIONS: Final = (
     _number("--learning-rate", click.FloatRange(min=0, min_open=True), "At its highest."),
     _number("--schedule", click.Choice(["cosine", "linear", "constant", "constant_with_warmup"]), "Of the rate."),
     _number("--warmup", _COUNT, "Optimiser steps."),
-    _number("--batch", _SOME, "Rows per device and pass."),
+    click.option("--batch", type=_SOME, help="Rows per device and pass.  [default: 1; kto: 2]"),
     _number("--accumulate", _SOME, "Passes per optimiser step."),
     _number("--lora", _COUNT, "Rank of adapters on all linear layers; 0: train the whole model."),
     _number("--precision", click.Choice(get_args(Precision)), "What to compute in."),
@@ -86,6 +86,7 @@ def _train(
 ) -> None:
     choices = {field: given.pop(field) for field in TrainSettings.__struct_fields__ if field in given}
     choices["output"] = choices["output"].resolve()
+    choices["batch"] = choices["batch"] or (2 if method == "kto" else _DEFAULT["batch"])
     with told():
         needs_trainers()
         settings = TrainSettings(**choices)

@@ -28,6 +28,8 @@ def merged(adapters: Path, out: Path) -> None:
     """Merge and save. Raises NoModel, or FileInTheWay where ``out`` holds something already."""
     if out.exists() and any(out.iterdir()):
         raise FileInTheWay(f"{out} is there already: choose another name")
+    if not adapters.exists():
+        raise NoModel(f"{adapters} is not there: name the --output of a training run that has ended")
     if not (adapters / "adapter_config.json").exists():
         raise NoModel(f"{adapters} holds no adapters: a model that was trained whole (--lora 0) needs no merging")
     import peft

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,8 +18,8 @@ from apollo_train.trainers.metrics import callbacks
 from apollo_train.trainers.models import adapters, fits, load_model, on_cpu, stop_at, use_bf16
 from apollo_train.trainers.preference_rows import PreferenceMethod, PreferenceTokens
 from apollo_train.trainers.record import (
-    NAME,
     NothingToResume,
+    alone_in,
     file_checksum,
     read_record,
     same_run,
@@ -28,6 +29,7 @@ from apollo_train.trainers.record import (
 from apollo_train.trainers.settings import TrainSettings
 from apollo_train.trainers.sharding import able_to_shard, engine_of, gathering, weights_in
 from sessions.log.reader import LogReader
+from sessions.plain import many
 
 Method = Literal["sft"] | PreferenceMethod
 Tell = Callable[[str], None]
@@ -59,6 +61,13 @@ def run(job: Job, tell: Tell) -> dict[str, Any]:
     state = accelerate.PartialState(cpu=on_cpu())
     if int(os.environ.get("WORLD_SIZE", "1")) != state.num_processes:
         raise TrainError("the launcher started several processes that do not find each other: each would train alone")
+    if state.is_main_process and job.resume:
+        read_record(job.settings.output)
+    with alone_in(job.settings.output) if state.is_main_process else nullcontext():
+        return _run(job, tell, state)
+
+
+def _run(job: Job, tell: Tell, state: Any) -> dict[str, Any]:
     if state.is_main_process:
         record = _resumed(job) if job.resume else _started(job, tell)
         write_record(job.settings.output, record)
@@ -70,7 +79,8 @@ def run(job: Job, tell: Tell) -> dict[str, Any]:
     trainer = _trainer(job, train, splits.get("validation"))
     able_to_shard(trainer)
     if state.is_main_process:
-        tell(f"{len(train):,} rows, {train.trained:,} tokens trained, {state.num_processes} processes")
+        processes = many(state.num_processes, "process", "processes")
+        tell(f"{many(len(train), 'row')}, {train.trained:,} tokens trained, {processes}")
     result = trainer.train(resume_from_checkpoint=job.resume)
     _save(job, trainer)
     if state.is_main_process:
@@ -89,8 +99,14 @@ def run(job: Job, tell: Tell) -> dict[str, Any]:
 def _started(job: Job, tell: Tell) -> dict[str, Any]:
     """Write the rows of a new run, and say in the record what they were made from."""
     output = job.settings.output
-    if (output / NAME).exists() or (output / "checkpoints").exists():
+    if any((output / "checkpoints").glob("checkpoint-*")) or (output / "model").exists():
         raise FileInTheWay(f"{output} holds a run already: say --resume to go on with it, or choose another folder")
+    if (output / "metrics.jsonl").exists():
+        raise FileInTheWay(
+            f"{output} holds a run that was stopped before its first checkpoint: remove it, or choose another folder"
+        )
+    if job.method == "kto" and job.settings.batch < 2:
+        raise TrainError("KTO compares replies within a batch: it needs --batch 2 or more")
     job.rows.parent.mkdir(parents=True, exist_ok=True)
     position = job.reader.position() if job.position is None else job.position
     policy = load_policy(job.policy)

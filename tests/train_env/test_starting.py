@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from tiny_models import tiny_llama, tokenizer
+from trainlog import Teller, new_log
+
+from apollo_train.cli import main
+from apollo_train.errors import TrainError
+from apollo_train.templates.engine import NoTokenizer, open_engine
+from apollo_train.trainers.record import alone_in
+from sessions.log import events as ev
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log with a bad reply and a good one, and a tiny model."""
+    made = tmp_path_factory.mktemp("starting")
+
+    async def tell() -> None:
+        writer = await new_log(made)
+        told = await Teller(writer).begin()
+        for command, verdict in (("kill 9", "bad"), ("wait", "good")):
+            await told.act(command, reasoning="Quick.")
+            await told.flag(ev.Target(told.step), verdict=verdict)  # type: ignore[arg-type]
+        await writer.close()
+
+    asyncio.run(tell())
+    tokenizer("qwen3").save_pretrained(made / "base")
+    tiny_llama(len(tokenizer("qwen3"))).save_pretrained(made / "base")
+    return made
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def start(folder: Path, method: str, output: Path, *more: str) -> Result:
+    whole = ("--max-steps", "1", "--accumulate", "1", "--lora", "0", "--no-checkpointing", *more)
+    return run(method, "--log", folder / "log.sqlite", "--model", folder / "base", "--output", output, *whole)
+
+
+def refused(done: Result) -> str:
+    assert done.exit_code == 1 and done.stderr.count("\n") == 1, done.output
+    return done.stderr
+
+
+def test_kto_compares_two_replies_unasked_and_a_refusal_leaves_the_folder_free(folder: Path, tmp_path: Path) -> None:
+    assert "--batch 2 or more" in refused(start(folder, "kto", tmp_path, "--batch", "1"))
+    done = start(folder, "kto", tmp_path)
+    assert done.exit_code == 0, done.output
+    assert "2 rows" in done.output and "1 process\n" in done.output
+    assert "say --resume" in refused(start(folder, "kto", tmp_path))
+
+
+def test_a_run_that_failed_before_its_first_step_can_be_started_again(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "apollo.train.json").write_text("{}")
+    done = start(folder, "sft", tmp_path)
+    assert done.exit_code == 0, done.output
+
+
+def test_a_run_that_was_stopped_before_its_first_checkpoint_is_not_said_to_be_resumable(
+    folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "metrics.jsonl").write_text("")
+    said = refused(start(folder, "sft", tmp_path))
+    assert "stopped before its first checkpoint: remove it" in said and "--resume" not in said
+
+
+def test_two_runs_in_one_folder_are_refused(folder: Path, tmp_path: Path) -> None:
+    with alone_in(tmp_path):
+        assert "another run is under way" in refused(start(folder, "sft", tmp_path))
+
+
+def test_an_output_that_cannot_be_written_is_one_line(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "cannot write into the folder" in refused(start(folder, "sft", tmp_path / "file" / "run"))
+    with pytest.raises(TrainError, match="cannot write into the folder"), alone_in(tmp_path / "file"):
+        pass
+
+
+def test_to_resume_nothing_makes_no_folder(folder: Path, tmp_path: Path) -> None:
+    assert "holds no run to resume" in refused(start(folder, "sft", tmp_path / "run", "--resume"))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("source", ["/no/such/folder", "./none", "a/b/c"])
+def test_a_tokenizer_that_can_only_be_a_path_is_not_looked_for_elsewhere(source: str) -> None:
+    with pytest.raises(NoTokenizer, match=r"^there is no folder"):
+        open_engine(source)
+
+
+def test_a_folder_without_a_tokenizer_is_said_to_have_none(tmp_path: Path) -> None:
+    with pytest.raises(NoTokenizer, match=r"holds no tokenizer: expected one of tokenizer.json"):
+        open_engine(tmp_path)
+
+
+def test_merging_what_is_not_there_says_so(tmp_path: Path) -> None:
+    assert "is not there: name the --output of a training run" in refused(
+        run("merge", tmp_path / "none", "--out", tmp_path / "out")
+    )
