@@ -169,3 +169,30 @@ async def test_masks_keep_their_promises_whatever_is_flagged(writer: LogWriter, 
         assert {c for c, r in flagged.items() if not r} <= {c for c, r in ruled.items() if not r}
         here = {e.seq for e in told.history if isinstance(e.body, ev.ModelReplied) and e.step == step}
         assert all(flagged[cell] for cell in flagged if cell[0] in here)
+
+
+@pytest.mark.parametrize("seed", range(24))
+async def test_every_reply_is_trained_or_named_with_its_reason_once(
+    writer: LogWriter, reader: LogReader, seed: int
+) -> None:
+    chance = random.Random(2000 + seed)
+    told = await Teller(writer).begin()
+    await wander(told, chance)
+    for _ in range(4):
+        source = source_of(reader, any_policy(chance))
+        replies = {mask.seq for mask in masks_of(reader, source.judged, source.policy)}
+        for found in (steps_of(source), segments_of(source)):
+            fate: dict[tuple[int, str], str] = {}
+            for item in found:
+                suffix = next((end for end in ("+advice", "-advice") if item.id.endswith(end)), "")
+                if isinstance(item, Excluded):
+                    named = [(item.seq, item.reason)]
+                else:
+                    masks = [item.mask] if isinstance(item, StepSample) else item.masks
+                    named = [(mask.seq, "") for mask in masks]
+                for seq, reason in named:
+                    assert (seq, suffix) not in fate, (seq, suffix, reason, fate[seq, suffix])
+                    fate[seq, suffix] = reason
+            assert {seq for seq, _ in fate} == replies
+            for seq in replies:
+                assert {end for at, end in fate if at == seq} in ({""}, {"+advice", "-advice"})
