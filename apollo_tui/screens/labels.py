@@ -12,7 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from apollo_tui.judging import Standing, Subject, Word, about_part
-from apollo_tui.screens.panel import PanelScreen
+from apollo_tui.screens.panel import PanelScreen, text_field
 from sessions.labels import UNSPECIFIED, Taxonomy
 from sessions.log import events as ev
 from widgets import cells
@@ -79,7 +79,7 @@ class LabelPanel(PanelScreen[Picked]):
         """What it is about, then the note."""
         yield Static("", id="about", classes="panel-line", markup=False)
         own = self._own
-        yield Input(own.body.note if own else "", placeholder="note (tab)", id="note")
+        yield text_field(own.body.note if own else "", "note (tab)", "note")
 
     def on_mount(self) -> None:
         """Say what it is about; the cursor stands on one's own label, so that enter changes nothing unasked."""

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from widgets import cells
 from widgets.picker import ChoiceList
@@ -98,6 +98,13 @@ class PanelScreen(Modal[T]):
 def line(text: str, classes: str) -> Static:
     """One line of text, foreign or not, never parsed."""
     return Static(clean_line(text), classes=classes, markup=False)
+
+
+def text_field(value: str = "", placeholder: str = "", id: str | None = None) -> Input:
+    """A text field of one line. Its cursor does not blink: an idle screen writes nothing."""
+    made = Input(value, placeholder=placeholder, id=id)
+    made.cursor_blink = False
+    return made
 
 
 class ChoicePanel(PanelScreen[str]):

@@ -12,7 +12,7 @@ from textual.widgets import Input, Static
 from apollo_tui.command import Command
 from apollo_tui.commands import commands_for, matching, run_command
 from apollo_tui.screens.base import ApolloScreen
-from apollo_tui.screens.panel import Modal, line
+from apollo_tui.screens.panel import Modal, line, text_field
 from widgets.picker import ChoiceList
 from widgets.sanitise import clean_line
 from widgets.views import Choice
@@ -34,7 +34,7 @@ class LinePrompt(Modal[str]):
         """A label and a field."""
         with Horizontal(id="prompt"):
             yield line(self._label, "prompt-label")
-            yield Input(self._value, placeholder=self._placeholder)
+            yield text_field(self._value, self._placeholder)
 
     def on_input_submitted(self, message: Input.Submitted) -> None:
         """Enter answers."""
@@ -67,7 +67,7 @@ class CommandPrompt(Modal[str]):
             yield Static("", id="command-hint", markup=False)
             with Horizontal(id="prompt"):
                 yield line(":", "prompt-label")
-                yield Input()
+                yield text_field(placeholder="a name and its words · tab completes · enter does it · esc leaves")
 
     def on_mount(self) -> None:
         """All commands at first."""

@@ -212,3 +212,14 @@ async def test_at_the_last_and_the_first_action_the_keys_say_so(feed: FakeFeed, 
         await until(pilot, lambda: app.view is not None and app.view.receipt == "this is the first action")
         await pilot.press("right_square_bracket")
         await until(pilot, lambda: app.view is not None and app.view.receipt == "this is the last action")
+
+
+async def test_no_cursor_of_a_field_blinks(feed: FakeFeed, session: str) -> None:
+    async with running(feed) as (app, pilot):
+        await ready(app, pilot)
+        for key in ("F", "slash", "colon", "s", "apostrophe"):
+            await pilot.press(key)
+            await until(pilot, lambda: app.screen is not app.view and bool(app.screen.query(Input)))
+            assert [field.cursor_blink for field in app.screen.query(Input)] == [False], key
+            await pilot.press("escape")
+            await until(pilot, lambda: app.screen is app.view)
