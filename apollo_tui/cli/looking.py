@@ -17,7 +17,9 @@ from sessions.fold.standing import standing
 from sessions.fold.summary import Summary
 from sessions.fold.trajectory import CallRecord, StepRecord, steps
 from sessions.fold.ways import out_of_limit
+from sessions.host import lock
 from sessions.log import events as ev
+from sessions.log.states import ACTIVE
 from sessions.plain import many, plain, plain_line
 
 
@@ -44,6 +46,8 @@ def ls(cli: Cli, everything: bool, as_json: bool) -> None:
         for s in found
     ]  # fmt: skip
     table(rows, ("no", "id ends", "title", "state", "step", "active", "tokens", "cost", "last", "reason"))
+    if any(s.state in ACTIVE for s in found) and lock.holder(cli.paths.lock) is None:
+        click.echo("no host runs, so none of them is at work; 'apollo host start' starts one", err=True)
 
 
 @click.command()
