@@ -30,6 +30,7 @@ CONFIRMED: Final = "right-there-too"
 
 _OWN: Final = {
     "correction_words": "a correction in words, not in calls, of what nobody flagged",
+    "correction_tool": "a correction with a call to a tool that the agent did not have",
     "disputed": "annotators disagree, and the policy leaves such replies out",
     "no_redo": "no advice followed it, or no step that is trained followed the advice",
     "ran": "the flagged action ran, and nobody marked the redo `right-there-too`",
@@ -111,8 +112,13 @@ def pairs_of(source: Source) -> Iterator[Pair | Refused]:
         step = flagged.mask.step
         written = corrections.instead_of(flagged.mask)
         if written is not None:
-            same = _done(written) == _done(flagged.mask)
-            yield Refused(flagged.id, "same") if same else Pair(flagged, _instead(flagged, written, True), True, True)
+            chosen = _instead(flagged, written, True)
+            if _done(written) == _done(flagged.mask):
+                yield Refused(flagged.id, "same")
+            elif not _offered(chosen):
+                yield Refused(flagged.id, "correction_tool")
+            else:
+                yield Pair(flagged, chosen, True, True)
             continue
         if not verdicts.blamed(step):
             yield Refused(flagged.id, "correction_words")
@@ -143,6 +149,12 @@ def _instead(flagged: StepSample, redo: ReplyMask, corrected: bool = False) -> S
     completion = chat_of_reply(reply_of(redo).parts)
     meta = flagged.meta | {"redo": "correction" if corrected else redo.name}
     return StepSample(flagged.id, redo, flagged.turns, completion, flagged.tools, meta, flagged.root)
+
+
+def _offered(sample: StepSample) -> bool:
+    """Whether the agent had the tools that the reply calls; of some imported sessions nobody knows."""
+    had = {tool["function"]["name"] for tool in sample.tools if "function" in tool}
+    return not had or all(call["function"]["name"] in had for call in sample.completion.get("tool_calls", ()))
 
 
 def _done(mask: ReplyMask) -> object:

@@ -76,6 +76,26 @@ def fits(model: Any, highest: int, longest: int) -> None:
         )
 
 
+def same_ids(source: str, tokenizer: Any) -> None:
+    """Raises NoModel if the model's own tokenizer has a token by another id than the one that made the rows.
+
+    More tokens, and another chat template, are no contradiction; a model without a tokenizer says nothing.
+    """
+    import transformers
+
+    try:
+        own = transformers.AutoTokenizer.from_pretrained(source).get_vocab()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # a folder of weights alone
+        return
+    made = tokenizer.get_vocab()
+    other = next((token for token, number in own.items() if made.get(token) != number), None)
+    if other is not None:
+        raise NoModel(
+            f"the tokenizer gives the token {other!r} another id than the one of the model {source!r}: what it would "
+            "learn is noise; take the model's own, with --chat-template for another template"
+        )
+
+
 def adapters(rank: int) -> Any:
     """LoRA on all linear layers but the head; None: the whole model is trained."""
     if not rank:

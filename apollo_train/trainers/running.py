@@ -15,7 +15,7 @@ from apollo_train.formats.tokens import TokensFormat
 from apollo_train.policy import FilterPolicy, load_policy
 from apollo_train.trainers.data import Rows, equally, read_rows
 from apollo_train.trainers.metrics import callbacks
-from apollo_train.trainers.models import adapters, fits, load_model, on_cpu, stop_at, use_bf16
+from apollo_train.trainers.models import adapters, fits, load_model, on_cpu, same_ids, stop_at, use_bf16
 from apollo_train.trainers.preference_rows import PreferenceMethod, PreferenceTokens
 from apollo_train.trainers.record import (
     NothingToResume,
@@ -177,8 +177,9 @@ def _trainer(job: Job, train: Rows, evaluation: Rows | None) -> Any:
         tokenizer.pad_token = tokenizer.eos_token or next(iter(job.tokens.renderer.stops.ids))
     bf16 = use_bf16(settings.precision)
     model = load_model(settings.model, half=bf16 and settings.lora > 0)
-    longest, highest = _extremes(train)
+    longest, highest = (max(most) for most in zip(*map(_extremes, [train, *filter(None, [evaluation])]), strict=True))
     fits(model, highest, longest)
+    same_ids(settings.model, tokenizer)
     arguments = settings.arguments(bf16=bf16, cpu=on_cpu(), evaluate=evaluation is not None)
     parts = {
         "model": model,

@@ -303,3 +303,11 @@ async def test_flagged_replies_that_are_no_targets_anyway_are_counted(told: Tell
     found = list(verdicts_of(source(reader)))
     assert [item.reason for item in found if isinstance(item, Refused)] == ["malformed", "finish_length"]
     assert len(found) == 2
+
+
+async def test_a_correction_may_only_call_what_the_agent_had(told: Teller, reader: LogReader) -> None:
+    await told.act("kill 7")
+    await correct(told, ev.Target(1, "call", 1), 'wait_for {"job": 7}')
+    assert pairs(reader) == ["correction_tool"]
+    await correct(told, ev.Target(1, "call", 1), 'run {"command": "wait 7"}')
+    assert pairs(reader) == ["pair"]

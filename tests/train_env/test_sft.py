@@ -261,6 +261,13 @@ def test_a_tokenizer_that_is_not_the_models_is_refused(story: Path, tmp_path: Pa
     ran = train(story, tmp_path / "small", tmp_path / "out", "--max-steps", "1")
     assert ran.exit_code == 1
     assert "embeddings" in ran.output
+    tokenizer("llama3").save_pretrained(tmp_path / "other")
+    tiny_llama(len(tokenizer("qwen3")) + 50).save_pretrained(tmp_path / "other")
+    words = ["--max-steps", "1", "--tokenizer", str(tmp_path / "small")]
+    ran = train(story, tmp_path / "other", tmp_path / "noise", *words)
+    assert ran.exit_code == 1
+    assert "another id than the one of the model" in ran.output
+    assert not (tmp_path / "noise" / "model").exists()
 
 
 @pytest.mark.parametrize("name", ["glm", "llama3", "qwen3"])
