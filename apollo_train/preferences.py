@@ -23,10 +23,10 @@ from apollo_train.masks import REASONS, ReplyMask, is_object, masks_of
 from apollo_train.samples import Excluded, Source, StepSample, reply_of, steps_of, target_text
 from apollo_train.unaided import quotes, speaks_of_advice
 from apollo_train.verdicts import Verdicts, source_of
+from sessions.labels import RIGHT_THERE_TOO
 from sessions.log import events as ev
 
-CONFIRMED: Final = "right-there-too"
-"""The label of a good flag on a redo that would have been right at the flagged step already."""
+CONFIRMED: Final = RIGHT_THERE_TOO
 
 _OWN: Final = {
     "correction_words": "a correction in words, not in calls, of what nobody flagged",

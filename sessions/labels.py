@@ -8,6 +8,7 @@ from __future__ import annotations
 import tomllib
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -15,6 +16,8 @@ from sessions.errors import ApolloError
 
 UNSPECIFIED = "unspecified"
 """What a bare flag stores. It counts as bad."""
+RIGHT_THERE_TOO: Final = "right-there-too"
+"""On a good flag: the action would have been right at the flagged step before it too. It is in every taxonomy."""
 
 DEFAULT_FILE = Path(__file__).with_name("labels.toml")
 
@@ -76,7 +79,7 @@ def load_labels(path: Path | None = None) -> Taxonomy:
     seen: set[str] = set()
     keys: set[str] = set()
     for label in found.label:
-        if not label.id or label.id == UNSPECIFIED or label.id in seen:
+        if label.id in ("", UNSPECIFIED, RIGHT_THERE_TOO) or label.id in seen:
             raise BadLabels(f"{source}: the id {label.id!r} is empty, reserved or used twice")
         if label.key and (len(label.key) != 1 or not label.key.isalnum() or label.key in keys):
             raise BadLabels(

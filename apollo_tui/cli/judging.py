@@ -13,7 +13,7 @@ from apollo_tui.cli.shared import ask, done, json_option, reader_of, request_id
 from apollo_tui.cli.targets import parse_target
 from sessions.fold.flags import FlagBook
 from sessions.host import protocol
-from sessions.labels import UNSPECIFIED, Taxonomy
+from sessions.labels import RIGHT_THERE_TOO, UNSPECIFIED, Taxonomy
 from sessions.log import events as ev
 
 
@@ -51,7 +51,9 @@ def flag(
     if good and unsure:
         raise click.UsageError("a flag is good or unsure, not both")
     verdict: Literal["bad", "good", "unsure"] = "good" if good else "unsure" if unsure else "bad"
-    if label != UNSPECIFIED:
+    if label == RIGHT_THERE_TOO and not good:
+        raise click.UsageError(f"{label} is said of a good action: add --good")
+    if label not in (UNSPECIFIED, RIGHT_THERE_TOO):
         label = _label(label, load_labels(load_config().labels_file))
     reader = reader_of(cli)
     found = reader.find(session)

@@ -109,6 +109,7 @@ def test_what_prints_data_prints_objects_with_the_id_first(cli: Cli) -> None:
         (("flag", "1", "1", "--label", "odd"), 2, "no label 'odd'"),
         (("flag", "1", "1", "--label", "zzzzzz"), 2, "labels: trail/hallucination, "),
         (("flag", "1", "1", "--label", "trail/instuction"), 2, "near: trail/instruction"),
+        (("flag", "1", "1", "--label", "right-there-too"), 2, "add --good"),
         (("unflag", "1", "1"), 1, "no flag on 1 in this session; 'apollo log 1 --kind flag.set' lists all flags"),
         (("prompt", "1", "1"), 1, "no request of step 1"),
         (("prompt", "1", "S1"), 1, "no request of summary S1"),
@@ -286,6 +287,8 @@ def test_a_label_is_taken_by_its_name_and_told_by_it(cli: Cli, apollo: Apollo) -
     assert apollo.events(made, "flag.set")[-1]["body"]["label"] == "trail/instruction"
     effort = cli("effort", made)
     assert "instruction broken 1" in effort.out and "trail/" not in effort.out
+    assert cli("flag", made, "1", "--good", "--label", "right-there-too").code == 0
+    assert apollo.events(made, "flag.set")[-1]["body"]["label"] == "right-there-too"
 
 
 def test_a_flag_is_taken_back_by_the_id_that_it_was_given(cli: Cli, apollo: Apollo) -> None:
