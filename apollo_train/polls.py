@@ -9,11 +9,14 @@ from apollo_train.judgement import Judgement, pages
 from sessions.log import events as ev
 from sessions.log.reader import LogReader
 
-_KINDS: Final = frozenset({"action.started", "action.result"})
+_KINDS: Final = frozenset({"action.started", "action.result", "summary.written"})
 
 
 def inner_polls(reader: LogReader, judged: Judgement, tools: Collection[str]) -> frozenset[tuple[int, int]]:
-    """(step, call) of each inner repeat. A run goes on only through calls of ``tools``; any other call ends it."""
+    """(step, call) of each inner repeat. A run goes on only through calls of ``tools``; any other call ends it.
+
+    So does a summary: who does not see the polls before it has to look.
+    """
     found: set[tuple[int, int]] = set()
     runs: dict[tuple[str, str], list[tuple[int, int]]] = {}
     answers: dict[tuple[str, str], object] = {}
@@ -23,7 +26,7 @@ def inner_polls(reader: LogReader, judged: Judgement, tools: Collection[str]) ->
         match event.body:
             case ev.ActionStarted() as started if started.name in tools:
                 calls[place] = (started.name, repr(sorted(started.arguments.items())))
-            case ev.ActionStarted():
+            case ev.ActionStarted() | ev.SummaryWritten():
                 runs.clear()
                 answers.clear()
             case ev.ActionResult() as result if place in calls:

@@ -200,3 +200,13 @@ async def test_two_polls_at_once_are_runs_of_their_own_and_waiting_is_none(told:
         await told.result(1, "Still running.")
     found = masks(reader, rules=RuleMasks(inner_polls=True))
     assert [mask.reason for mask in found] == ["", "inner_poll", "", "", "", ""]
+
+
+async def test_a_summary_ends_a_run_of_polls(told: Teller, reader: LogReader) -> None:
+    for step in range(6):
+        await told.reply(("job_output", '{"job":1}'))
+        await told.result(1, "same")
+        if step == 2:
+            await told.summarise()
+    found = masks(reader, rules=RuleMasks(inner_polls=True))
+    assert [mask.reason for mask in found] == ["", "inner_poll", "", "summary", "", "inner_poll", ""]
