@@ -164,6 +164,8 @@ def test_a_loader_that_drops_or_changes_rows_is_found_out(trained: Path, base: P
         unchanged(prepared.select(range(1)), rows)
     with pytest.raises(Exception, match="changed the rows"):
         unchanged(prepared.map(lambda row: {"labels": row["input_ids"]}), rows)
+    with pytest.raises(Exception, match="changed the rows"):
+        unchanged(prepared.map(lambda row: {"input_ids": row["input_ids"][1:] + [0]}), rows)
 
 
 def test_a_resumed_run_goes_on_as_if_nothing_had_happened(
