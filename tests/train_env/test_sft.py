@@ -156,6 +156,24 @@ def test_the_gradient_is_zero_exactly_where_the_next_token_is_masked(trained: Pa
     assert torch.equal(felt, wanted)
 
 
+def test_every_trained_token_counts_the_same_however_rows_are_spread_over_passes(
+    story: Path, base: Path, tmp_path: Path
+) -> None:
+    weights = []
+    for name, batch, passes in (("at_once", "2", "1"), ("apart", "1", "2")):
+        more = ["--max-steps", "2", "--batch", batch, "--accumulate", passes, "--learning-rate", "0.001"]
+        ran = train(story, base, tmp_path / name, *more)
+        assert ran.exit_code == 0, ran.output
+        weights.append(AutoModelForCausalLM.from_pretrained(tmp_path / name / "model").state_dict())
+    trained = {
+        sum(n != -100 for n in row)
+        for row in read_rows(tmp_path / "apart/data/rows.jsonl", "sft")["train"].columns["labels"]
+    }
+    assert len(trained) > 1, "rows with as many trained tokens each would show nothing"
+    for name, weight in weights[0].items():
+        torch.testing.assert_close(weights[1][name], weight, rtol=1e-3, atol=2e-5, msg=name)
+
+
 def test_a_loader_that_drops_or_changes_rows_is_found_out(trained: Path, base: Path, tmp_path: Path) -> None:
     rows = read_rows(trained / "data" / "rows.jsonl", "sft")["train"]
     prepared = rows.dataset()
@@ -165,7 +183,7 @@ def test_a_loader_that_drops_or_changes_rows_is_found_out(trained: Path, base: P
     with pytest.raises(Exception, match="changed the rows"):
         unchanged(prepared.map(lambda row: {"labels": row["input_ids"]}), rows)
     with pytest.raises(Exception, match="changed the rows"):
-        unchanged(prepared.map(lambda row: {"input_ids": row["input_ids"][1:] + [0]}), rows)
+        unchanged(prepared.map(lambda row: {"input_ids": [*row["input_ids"][1:], 0]}), rows)
 
 
 def test_a_resumed_run_goes_on_as_if_nothing_had_happened(
