@@ -24,6 +24,8 @@ A = TypeVar("A")
 
 HELLO_SECONDS: Final = 10.0
 START_SECONDS: Final = 30.0
+OPEN_SECONDS: Final = 180.0
+"""How much longer a host that is opening its log is waited for: after an update, a long one is read whole."""
 CALL_SECONDS: Final = 60.0
 TRIES: Final = 3
 KEPT_NOTIFICATIONS: Final = 4096
@@ -213,8 +215,14 @@ async def ensure_host(paths: LogPaths, *options: str, seconds: float = START_SEC
         if code == exits.STOPPED and not is_watched(paths):
             # It found the watcher of a host that was stopped a moment ago, which had not gone yet.
             watcher = spawn_host(paths, *options)
-        if time.monotonic() >= deadline:
-            raise HostDown(_last_words(paths, began) or f"no host came up within {seconds:g} s; see {paths.host_log}")
+        now = time.monotonic()
+        if now >= deadline:
+            opening = lock.holder(paths.lock)
+            if opening is None:
+                none = f"no host came up within {seconds:g} s; see {paths.host_log}"
+                raise HostDown(_last_words(paths, began) or none)
+            if now >= deadline + OPEN_SECONDS:
+                raise HostDown(f"the host (pid {opening.pid}) has its log but is not ready; see {paths.host_log}")
         await asyncio.sleep(0.05)
 
 
