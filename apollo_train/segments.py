@@ -16,6 +16,7 @@ from apollo_train.masks import ReplyMask, masks_of
 from apollo_train.rows import meta_of
 from apollo_train.samples import Excluded, Source, kind_of, reply_of, target_text
 from apollo_train.unaided import Unaider, Variant
+from apollo_train.verdicts import Verdicts
 from sessions.log.errors import LogReadFailed
 
 
@@ -61,11 +62,14 @@ def segments_of(source: Source) -> Iterator[Segment | Excluded]:
     """The segments of a session, and why replies are masked or left out; one context in memory at a time."""
     prompts = Prompts(source.reader, source.judged)
     unaider = Unaider(source.reader, source.judged, source.policy.advice)
+    verdicts = Verdicts(source.judged, source.policy)
     growing: _Growing | None = None
     for mask in masks_of(source.reader, source.judged, source.policy):
         if not mask.trained:
             yield source.excluded(mask, mask.reason)
-        if mask.event.kind != "model.reply" or mask.reason in ("summary_unused", "summary", "after_first_error"):
+        if mask.event.kind != "model.reply" or mask.reason in ("summary_unused", "summary"):
+            continue
+        if verdicts.reaching and verdicts.ended(mask.event.step or 0):
             continue
         try:
             node = prompts.node(mask.request)

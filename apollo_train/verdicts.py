@@ -103,6 +103,11 @@ class Verdicts:
             return "after_first_error"
         return "" if self._word(step, part, call) == "good" else "propagated"
 
+    def ended(self, step: int) -> bool:
+        """Whether the policy ends the session's segments before this step: it is behind the first error."""
+        first = self.policy.flags.propagation == "first_error"
+        return first and any(low[0] < step for low, _ in self._ranges)
+
     def approved(self, step: int, calls: int) -> bool:
         """Whether a human's word on the reply, or on each of its ``calls``, is that it is good."""
         if not calls:

@@ -7,7 +7,7 @@ import pytest
 from trainlog import SESSION, Shape, Teller
 
 from apollo_train.judgement import judgement_of
-from apollo_train.policy import AdviceRules, FilterPolicy, SplitRules, WeightRules
+from apollo_train.policy import AdviceRules, FilterPolicy, FlagRules, SplitRules, WeightRules
 from apollo_train.rows import Weigher, split_of
 from apollo_train.samples import Excluded, Source, StepSample, steps_of
 from apollo_train.segments import Segment, segments_of
@@ -151,7 +151,6 @@ async def test_a_segment_is_not_prefix_checked_where_reasoning_is_not_sent_back(
 
 
 async def test_first_error_ends_the_segment_before_what_follows(told: Teller, reader: LogReader) -> None:
-    from apollo_train.policy import FlagRules
 
     for command in "abcd":
         await told.act(command)
@@ -159,6 +158,20 @@ async def test_first_error_ends_the_segment_before_what_follows(told: Teller, re
     [segment], excluded = segments(reader, flags=FlagRules(propagation="first_error"))
     assert segment.trained == [None, None, True, None, False]
     assert [item.reason for item in excluded] == ["flagged", "after_first_error", "after_first_error"]
+
+
+async def test_what_is_masked_anyway_does_not_carry_a_segment_past_the_first_error(
+    told: Teller, reader: LogReader
+) -> None:
+    await told.act("a")
+    await told.act("b")
+    await told.flag(ev.Target(2))
+    await told.reply(("run", "{"))
+    await told.refuse()
+    await told.reply(("run", '{"command":"c"}'), finish="length")
+    [segment], excluded = segments(reader, flags=FlagRules(propagation="first_error"))
+    assert segment.trained == [None, None, True, None, False]
+    assert [item.reason for item in excluded] == ["flagged", "malformed", "finish_length"]
 
 
 async def test_dropped_advice_is_in_no_later_prompt_and_the_row_says_counterfactual(
