@@ -151,7 +151,6 @@ async def test_a_segment_is_not_prefix_checked_where_reasoning_is_not_sent_back(
 
 
 async def test_first_error_ends_the_segment_before_what_follows(told: Teller, reader: LogReader) -> None:
-
     for command in "abcd":
         await told.act(command)
     await told.flag(ev.Target(2))
