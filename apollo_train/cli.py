@@ -15,7 +15,7 @@ from apollo_train.errors import TrainError
 from apollo_train.export import run_export
 from apollo_train.formats import FORMATS, format_for
 from apollo_train.lazy import LazyGroup
-from apollo_train.policy import PRESETS, load_policy, policy_toml
+from apollo_train.policy import ABOUT, PRESETS, load_policy, policy_toml
 from apollo_train.preview import Preview, Span, preview
 from apollo_train.token_check import counter
 from sessions.errors import ApolloError
@@ -133,7 +133,7 @@ def build(
                     resume=resume,
                     counter=counting,
                 )
-            click.echo(plain_line(f"{report.path} ({format_name})"))
+            click.echo(plain_line(f"{report.path} ({format_name}), with {report.beside()} beside it"))
             for line in report.lines():
                 click.echo(f"  {plain_line(line)}")
 
@@ -198,7 +198,7 @@ def policy() -> None:
 @policy.command()
 @click.argument("name", default="default")
 def show(name: str) -> None:
-    """Print a policy (a preset's name or a file) whole, as a file to start from."""
+    """Print a policy (a preset or a file) whole, to start from."""
     with told():
         click.echo(policy_toml(load_policy(name)), nl=False)
 
@@ -214,9 +214,9 @@ def check(file: str) -> None:
 
 @policy.command(name="list")
 def list_() -> None:
-    """Name the presets."""
+    """Name the presets, with the beginning of their hashes and what they do."""
     for name, rules in PRESETS.items():
-        click.echo(f"{name:<12} {rules.digest[:12]}")
+        click.echo(f"{name:<12} {rules.digest[:12]}  {ABOUT[name]}")
 
 
 @main.command()

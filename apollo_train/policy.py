@@ -191,8 +191,15 @@ PRESETS: Final[dict[str, FilterPolicy]] = {
         ),
     )
 }
-"""Policies by name: ``default``; ``strict`` (seen and signed off); ``unaided`` and ``twins`` (advice out, or in and
-out); ``everything`` (no mask but what is never a target: for comparison)."""
+"""Policies by name."""
+ABOUT: Final = {
+    "default": "flagged and malformed replies are masked, advice stays in the context",
+    "strict": "only what was seen, in sessions signed off as good; disputes left out, inner polls masked",
+    "unaided": "the default with advice dropped",
+    "twins": "the default with advice in and out, each row at half the weight",
+    "everything": "only what is never a target is masked: for comparison",
+}
+"""What each of them does, in a line."""
 
 
 _DATES: Final = ("created_from", "created_to")

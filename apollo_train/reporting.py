@@ -15,9 +15,12 @@ from apollo_train.formats.base import Configured, Format, Line
 from apollo_train.formats.fitted import proof_of
 from apollo_train.policy import FilterPolicy
 from apollo_train.samples import Excluded
+from apollo_train.select import LEFT_OUT
 
 TELL_EVERY: Final = 64
 """Replies between two calls of a progress callback."""
+EXPLAINED: Final = 3
+"""Reasons that are told in words where nothing is left to write."""
 
 Progress = Callable[[int, int], None]
 """``progress(done, total)``, in replies (events for ``raw``)."""
@@ -67,7 +70,14 @@ class ExportReport:
 
     def lines(self) -> list[str]:
         """The report for a person."""
-        return [*self.counts.lines(), *filter(None, [self.note]), *self.checked]
+        several = "the viewer of session traces takes one session per file: name one with --session"
+        notes = [self.note, several if self.format == "sts" and len(self.per_session) > 1 else ""]
+        return [*self.counts.lines(), *filter(None, notes), *self.checked]
+
+    def beside(self) -> str:
+        """The names of the files beside it, for a person."""
+        names = [path.name for path in (self.excluded, self.manifest, self.page) if path is not None]
+        return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def manifest_of(
@@ -119,6 +129,19 @@ NEEDS: Final = {
 
 def nothing_left(per_session: Mapping[str, Counts], counts: Counts, format_name: str = "") -> str:
     """Why there is nothing to write, in one line."""
+    return _why_nothing(per_session, counts, format_name) + _in_words({**counts.left_out, **counts.masked_by})
+
+
+def _in_words(reasons: Mapping[str, int]) -> str:
+    """What the most frequent reasons mean."""
+    from apollo_train.preferences import REFUSALS
+
+    known = {**REFUSALS, **LEFT_OUT}
+    first = sorted((reason for reason in reasons if reason in known), key=lambda reason: -reasons[reason])
+    return "".join(f"; {reason}: {known[reason]}" for reason in first[:EXPLAINED])
+
+
+def _why_nothing(per_session: Mapping[str, Counts], counts: Counts, format_name: str) -> str:
     reasons = {**counts.left_out, **counts.masked_by}
     why = ", ".join(f"{number} {reason}" for reason, number in sorted(reasons.items()))
     if not per_session:

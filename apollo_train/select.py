@@ -11,6 +11,20 @@ from apollo_train.policy import FilterPolicy, SessionRules, date_ms
 from sessions.log.reader import LogReader
 
 DAY_MS: Final = 86_400_000
+LEFT_OUT: Final = {
+    "session_missing": "the log has no such session at this position",
+    "session_replayed": "it plays a recording, and sessions.replayed is false",
+    "session_demo": "a scripted demo session, and sessions.demo is false",
+    "session_state": "its state is none of sessions.states",
+    "session_sign_off": "its sign-off is none of sessions.sign_off",
+    "session_score": "no score of it reaches sessions.min_score",
+    "session_task": "its task is none of sessions.tasks",
+    "session_tag": "it has none of sessions.tags",
+    "session_model": "its model is none of sessions.models",
+    "session_date": "it was not created in the days of sessions.created_from and created_to",
+    "session_annotator": "none of sessions.annotators judged or advised it",
+}
+"""Why a session takes no part, in words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,6 +141,9 @@ class NewFiles:
         self._overwrite = overwrite
         self._keep = False
         self.files: list[NewFile] = []
+        if self._asked.exists() and not self._asked.is_file():
+            what = "a folder" if self._asked.is_dir() else "no ordinary file"
+            raise FileInTheWay(f"{self._asked} is {what}: name the file to write")
         if not overwrite:
             for path in reversed(paths):
                 if path.exists():
@@ -187,6 +190,9 @@ class NewFiles:
         try:
             yield
         except OSError as problem:
+            folder = self._asked.parent
+            if isinstance(problem, FileNotFoundError) and not folder.exists():
+                raise WriteFailed(f"cannot write {self._asked}: there is no folder {folder}") from problem
             raise WriteFailed(f"cannot write {self._asked}: {problem.strerror}") from problem
 
 

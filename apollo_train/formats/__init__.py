@@ -10,7 +10,7 @@ from apollo_train.formats.fitted import fitted
 from apollo_train.formats.flat import FLAT
 from apollo_train.formats.llamafactory import LlamaFactoryV0, LlamaFactoryV1
 from apollo_train.formats.messages import MESSAGES
-from apollo_train.formats.proof import UnknownTemplate, family_of, is_the_one
+from apollo_train.formats.proof import OTHER, UnknownTemplate, family_of, is_the_one
 from apollo_train.formats.raw import RawFormat
 from apollo_train.formats.steps import StepsFormat
 from apollo_train.formats.trajectories import AtifFormat, TraceFormat
@@ -53,8 +53,8 @@ def format_for(name: str | Format, template: str = "") -> Format:
 
     Raises UnknownFormat or UnknownTemplate. A format whose trainer trains other tokens with it refuses when it writes.
     """
-    family = family_of(template)
-    return fitted(format_named(name), family, exact=not family or is_the_one(template))
+    family = family_of(template) or (OTHER if template else "")
+    return fitted(format_named(name), family, exact=family in ("", OTHER) or is_the_one(template))
 
 
 __all__ = ["FORMATS", "Format", "UnknownFormat", "UnknownTemplate", "format_for", "format_named"]

@@ -66,6 +66,10 @@ class Proof(msgspec.Struct, frozen=True):
         return next((r for r in self.results if (r.format, r.template) == (format, template)), None)
 
 
+OTHER: Final = "other"
+"""The family of a template that was named and is of none that was tried."""
+
+
 @functools.cache
 def proof() -> Proof:
     """The results that are committed."""

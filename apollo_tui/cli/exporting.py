@@ -97,7 +97,7 @@ def export(
     if as_json:
         print_json({"id": str(report.path), **msgspec.to_builtins(report.counts)})
         return
-    click.echo(plain_line(f"wrote {report.path} and {report.manifest.name}"))
+    click.echo(plain_line(f"wrote {report.path}, with {report.beside()} beside it"))
     lines(report.lines())
 
 

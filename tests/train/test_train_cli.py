@@ -1,19 +1,25 @@
 from __future__ import annotations
 
+import inspect
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from trainlog import SESSION, Teller, rows_of
+from trainlog import SESSION, Teller, new_log, rows_of
 
 from apollo_train.cli import main
-from apollo_train.errors import NothingToExport
+from apollo_train.errors import FileInTheWay, NothingToExport
 from apollo_train.export import run_export
-from apollo_train.policy import load_policy, parse_policy
+from apollo_train.formats import format_for
+from apollo_train.policy import PRESETS, load_policy, parse_policy
 from apollo_train.preview import preview
+from apollo_train.select import LEFT_OUT, select
+from apollo_train.writing import WriteFailed
 from sessions.log import events as ev
 from sessions.log.reader import LogReader
 
@@ -94,8 +100,10 @@ def test_policies_can_be_shown_checked_and_named(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("version = 1\n[flags]\nscope = 'word'\n")
     bad = run("policy", "check", tmp_path / "bad.toml")
     assert bad.exit_code == 1
-    assert "flags.scope: Invalid enum value 'word'" in bad.stderr
-    assert run("policy", "list").output.startswith("default")
+    assert "flags.scope: there is no 'word': choose one of format, message, call, reasoning" in bad.stderr
+    listed = run("policy", "list").output.splitlines()
+    assert [line.split()[0] for line in listed] == list(PRESETS)
+    assert all(len(line.split()) > 5 for line in listed)
     assert "openai" in run("formats").output
 
 
@@ -155,3 +163,62 @@ async def test_inspect_says_of_a_reply_what_the_export_does_with_it(told: Teller
     await told.tell(ev.SignedOff(verdict="discard"), actor="human:ann")
     found = preview(reader, SESSION, parse_policy("version = 1"), step=2)
     assert found is not None and (found.trained, found.reason) == (False, "session_sign_off")
+
+
+async def test_an_export_that_holds_nothing_says_in_words_what_kept_all_out(told: Teller, tmp_path: Path) -> None:
+    await told.act("a")
+    await told.flag(ev.Target(1))
+    strict = run("build", "--log", told.writer.path, "--out", tmp_path / "a", "--policy", "strict")
+    assert "session_sign_off: its sign-off is none of sessions.sign_off" in strict.stderr
+    assert strict.stderr.count("\n") == 1
+    assert "flagged: flagged bad" in run("build", "--log", told.writer.path, "--out", tmp_path / "b").stderr
+
+
+def test_every_reason_that_keeps_a_session_out_has_words() -> None:
+    source = Path(inspect.getsourcefile(select) or "").read_text("utf-8")
+    assert set(re.findall(r'"(session_\w+)"', source)) == set(LEFT_OUT)
+
+
+async def test_an_export_names_the_files_beside_it(told: Teller, tmp_path: Path) -> None:
+    await told.act("a")
+    said = run("build", "--log", told.writer.path, "--out", tmp_path / "out").output
+    for name in (path.name for path in (tmp_path / "out").iterdir()):
+        assert name in said
+
+
+async def test_what_is_no_file_to_write_is_told_and_left_as_it_is(
+    told: Teller, reader: LogReader, tmp_path: Path
+) -> None:
+    await told.act("a")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    for name, says in (("folder", "is a folder"), ("pipe", "is no ordinary file")):
+        with pytest.raises(FileInTheWay, match=f"{says}: name the file to write"):
+            run_export(reader, None, load_policy(), "steps", tmp_path / name, overwrite=True)
+    assert (tmp_path / "pipe").is_fifo()
+    with pytest.raises(WriteFailed, match=r"there is no folder .*nowhere$"):
+        run_export(reader, None, load_policy(), "steps", tmp_path / "nowhere" / "x.jsonl")
+
+
+async def test_a_template_that_was_named_and_never_tried_is_not_asked_for_again(
+    told: Teller, reader: LogReader, tmp_path: Path
+) -> None:
+    await told.act("a")
+    (tmp_path / "odd.jinja").write_text("{{ messages }}")
+    fitted = run_export(reader, None, load_policy(), format_for("steps", str(tmp_path / "odd.jinja")), tmp_path / "a")
+    plain = run_export(reader, None, load_policy(), "steps", tmp_path / "b")
+    assert "TRL was not tried with this template" in fitted.note and "name yours" not in fitted.note
+    assert "name yours with --template" in plain.note
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+async def test_a_file_of_several_session_traces_says_that_the_viewer_takes_one(tmp_path: Path) -> None:
+    writer = await new_log(tmp_path)
+    for session in (SESSION, SESSION[:-1] + "0"):
+        await (await Teller(writer, session).begin()).act("a")
+    await writer.close()
+    with LogReader(tmp_path / "log.sqlite") as reader:
+        both = run_export(reader, None, load_policy(), "sts", tmp_path / "both")
+        one = run_export(reader, [SESSION], load_policy(), "sts", tmp_path / "one")
+    assert any("one session per file" in line for line in both.lines())
+    assert not any("one session per file" in line for line in one.lines())
