@@ -26,7 +26,10 @@ async def wander(told: Teller, chance: random.Random) -> None:
     for _ in range(chance.randint(4, 12)):
         before = chance.random()
         if before < 0.25:
-            pieces = [(f"{chance.choice(KINDS)} {WORDS}", chance.choice(KINDS)) for _ in range(chance.randint(1, 2))]
+            number = told.advice + 1
+            pieces = [
+                (f"ADVICE{n}. {WORDS}", chance.choice(KINDS)) for n in range(number, number + chance.randint(1, 2))
+            ]
             await told.advise_all(*pieces)
         elif before < 0.35 and told.step:
             block = "\n\n".join(e.body.text for e in told.history if isinstance(e.body, ev.AdviceDelivered))
@@ -196,3 +199,35 @@ async def test_every_reply_is_trained_or_named_with_its_reason_once(
             assert {seq for seq, _ in fate} == replies
             for seq in replies:
                 assert {end for at, end in fate if at == seq} in ({""}, {"+advice", "-advice"})
+
+
+@pytest.mark.parametrize("seed", range(24))
+async def test_each_piece_of_advice_is_in_the_prompts_that_its_kind_says_and_in_no_other(
+    writer: LogWriter, reader: LogReader, seed: int
+) -> None:
+    chance = random.Random(3000 + seed)
+    told = await Teller(writer, shape=chance.choice(["chat", "anthropic"])).begin()
+    await wander(told, chance)
+    given = {
+        number: event
+        for event in told.history
+        if isinstance(event.body, ev.AdviceDelivered)
+        for number in event.body.advice
+    }
+    kinds = {e.body.advice: e.body.advice_kind for e in told.history if isinstance(e.body, ev.AdviceQueued)}
+    for _ in range(6):
+        source = source_of(reader, any_policy(chance, propagation="this"))
+        rules = source.policy.advice
+        for sample in steps_of(source):
+            if not isinstance(sample, StepSample) or sample.mask.summary:
+                continue
+            prompt = json.dumps(sample.prompt)
+            held = {number for number in given if f"ADVICE{number}." in prompt}
+            before = {number for number, event in given.items() if event.body.at_step <= sample.mask.step}  # type: ignore[attr-defined]
+            modes = {number: rules.mode(kinds[number]) for number in before}
+            kept = {number for number, mode in modes.items() if mode == "kept"}
+            both = {number for number, mode in modes.items() if mode == "both"}
+            assert (sample.suffix != "") == bool(both)
+            assert held == kept | (both if sample.suffix == "+advice" else set())
+            assert sample.meta["advice"] == sorted(held)
+            assert sample.meta["prompt"] == ("exact" if held == before else "counterfactual")
