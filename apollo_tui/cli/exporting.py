@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -128,21 +130,43 @@ def _record(cli: Cli, report: object) -> None:
 
 
 @click.command(name="import")
-@click.argument("file", type=click.Path(exists=True, path_type=Path))
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--format", "format_", default="auto", show_default=True, help="docs/formats.md lists them.")
 @click.option("--copy", is_flag=True, help="Import a session that the log has already, as a copy with a new id.")
 @json_option
 @click.pass_obj
-def import_(cli: Cli, file: Path, format_: str, copy: bool, as_json: bool) -> None:
-    """Read trajectories that were recorded elsewhere, as finished sessions to annotate."""
-    params = protocol.ImportFile(request=request_id(), path=str(file.resolve()), format=format_, copy=copy)
-    answer = ask(cli, params)
+def import_(cli: Cli, files: tuple[Path, ...], format_: str, copy: bool, as_json: bool) -> None:
+    """Read trajectories that were recorded elsewhere, as finished sessions to annotate.
+
+    Of several files, those that cannot be read are named, and the others are imported.
+    """
+    answers: list[protocol.Imported] = []
+    refused: list[ApolloError] = []
+    for file in files:
+        params = protocol.ImportFile(request=request_id(), path=str(file.resolve()), format=format_, copy=copy)
+        try:
+            answers.append(ask(cli, params))
+        except ApolloError as problem:
+            refused.append(problem)
+    if not answers:
+        _refuse(refused)
     reader = reader_of(cli)
-    made = [found for session in answer.sessions if (found := reader.summary(session))]
+    made = [found for answer in answers for session in answer.sessions if (found := reader.summary(session))]
     reader.close()
+    events = sum(answer.events for answer in answers)
+    notes = Counter(note for answer in answers for note in answer.warnings)
     if as_json:
         print_json([{"id": s.session, "number": s.number, "events": s.last_seq} for s in made])
-        return
-    click.echo(f"imported {many(len(answer.sessions), 'session')}, {many(answer.events, 'event')}")
-    lines(f"  session {s.number} ({s.session}) {s.title}" for s in made)
-    lines(f"  note: {warning}" for warning in answer.warnings)
+    else:
+        click.echo(f"imported {many(len(made), 'session')}, {many(events, 'event')}")
+        lines(f"  session {s.number} ({s.session}) {s.title}" for s in made)
+        lines(f"  note{f' ({number} times)' if number > 1 else ''}: {note}" for note, number in notes.items())
+    _refuse(refused)
+
+
+def _refuse(problems: Sequence[ApolloError]) -> None:
+    """Say each in a line; the last one ends the command."""
+    for problem in problems[:-1]:
+        click.echo(plain_line(f"apollo: {problem}"), err=True)
+    if problems:
+        raise problems[-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 import msgspec
@@ -21,6 +21,10 @@ from sessions.remedy import command, said
 A = TypeVar("A")
 F = TypeVar("F", bound=Callable[..., Any])
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+
+
+EARLIEST: Final = 10 * 365 * 86_400_000
+"""Times before 1980 (Unix ms) are of recordings that say none."""
 
 
 def reader_of(cli: Cli) -> LogReader:
@@ -66,7 +70,9 @@ def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> None:
 
 
 def ago(at: int, now: int | None = None) -> str:
-    """How long ago ``at`` (Unix ms) was, in the largest unit that fits: "now", "5 min", "3 h", "2 d"."""
+    """How long ago ``at`` (Unix ms) was, in the largest unit: "now", "5 min", "3 h", "2 d"; "–" for no time."""
+    if at < EARLIEST:
+        return "–"
     return span(max(0, (now if now is not None else int(time.time() * 1000)) - at))
 
 

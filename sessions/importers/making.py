@@ -22,6 +22,7 @@ from sessions.log import events as ev
 from sessions.log.parts import CallPart, Finish, Part, ReasoningPart, TextPart, Usage
 from sessions.log.rebuild import assemble
 from sessions.log.text import Blob, canonical_json, long_text
+from sessions.plain import many
 
 STEP_MS: Final = 1000
 TITLE_CHARS: Final = 60
@@ -72,6 +73,8 @@ class Maker:
     _open: dict[str, tuple[int, Call]] = field(default_factory=dict)
     _parent: int | None = None
     _now: int = 0
+    _told: int | None = None
+    """The first time that the file says."""
     _summaries: int = 0
     _covered: int = 0
     _tools: str | None = None
@@ -212,14 +215,21 @@ class Maker:
             raise CannotImport(f"{self.format}: the recording holds no reply of a model: nothing to import")
         self.add(ev.StateChanged(state=state, reason=reason))
         if self._open:
-            self.notes.append(f"{len(self._open)} calls at the end have no result")
+            have = "has" if len(self._open) == 1 else "have"
+            self.notes.append(f"{many(len(self._open), 'call')} at the end {have} no result")
         if self.skipped:
-            kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(self.skipped.items()))
+            kinds = ", ".join(f"{kind} ({number:,})" for kind, number in sorted(self.skipped.items()))
             self.notes.append(f"left out, because they say nothing to us: {kinds}")
         if not self.tools:
             self.notes.append("the file has no tool schemas: its prompts are reconstructed without them")
         if not self._system:
             self.notes.append("the file has no system prompt")
+        if self._told is None:
+            self.notes.append("the file says no times: its steps are put a second apart, in 1970")
+        else:
+            # What came before the first time in the file happened then, and not in 1970.
+            early = next((n for n, one in enumerate(self.events) if (one.at or 0) >= self._told), 0)
+            self.events[:early] = [structs.replace(one, at=self._told) for one in self.events[:early]]
         return ImportedSession(self._session, self.events, list(self._blobs.values()), self.notes)
 
     def add(
@@ -232,7 +242,9 @@ class Maker:
         actor: str = ACTOR,
     ) -> int:
         """Append an event as it is; its seq. Time never goes back."""
-        self._now = max(self._now, at) if at is not None else self._now
+        if at is not None:
+            self._now = max(self._now, at)
+            self._told = at if self._told is None else self._told
         self.events.append(ev.NewEvent(self._session, body, step, call, actor, None, self._now))
         return len(self.events)
 
@@ -255,6 +267,8 @@ class Maker:
         self._task = task
         if self.started is None:
             self.started = at or 0
+        if self.started:
+            self._told = self.started
         self._now = self.started
         whole, blobs = long_text(self._system)
         self.hold(blobs)

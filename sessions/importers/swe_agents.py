@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from sessions.importers.base import ImportedSession
@@ -9,6 +10,7 @@ from sessions.importers.making import Call, Maker, time_ms
 from sessions.importers.reading import Document, as_text, count, items, table, text_of
 from sessions.log.parts import Usage
 
+_INSTANCE: Final = re.compile(r"[\w.-]+__[\w.-]+-\w+")
 BY_TEXT: Final = "its agent acts by text and not by calls: a policy has to say targets.text_only = true to train on it"
 
 
@@ -28,6 +30,7 @@ def parse_mini(found: Document) -> list[ImportedSession]:
     config = table(info.get("config"))
     model = as_text(table(config.get("model")).get("model_name"))
     maker = Maker("mini-swe-agent", _key(found), model, meta=_kept(info))
+    maker.title = _instance(found)
     _chat(maker, messages)
     return [_ended(maker, info)]
 
@@ -35,7 +38,10 @@ def parse_mini(found: Document) -> list[ImportedSession]:
 def is_swe(found: Document) -> bool:
     """Whether it is SWE-agent's."""
     value = found.table
-    return isinstance(value.get("trajectory"), list) and ("history" in value or "environment" in value)
+    if isinstance(value.get("trajectory"), list):
+        return "history" in value or "environment" in value
+    # Its demonstrations are a history alone.
+    return any("message_type" in message and "agent" in message for message in items(value.get("history")))
 
 
 def parse_swe(found: Document) -> list[ImportedSession]:
@@ -43,6 +49,7 @@ def parse_swe(found: Document) -> list[ImportedSession]:
     value, info = found.table, table(found.table.get("info"))
     model = as_text(table(table(info.get("config")).get("model")).get("name"))
     maker = Maker("swe-agent", _key(found), model, task_id=as_text(value.get("environment")), meta=_kept(info))
+    maker.title = _instance(found)
     history = items(value.get("history"))
     if not history:
         history = list(_history(items(value.get("trajectory"))))
@@ -116,6 +123,12 @@ def _ended(maker: Maker, info: dict[str, Any]) -> ImportedSession:
 def _kept(info: dict[str, Any]) -> dict[str, Any]:
     names = ("exit_status", "submission", "mini_version", "swe_agent_version")
     return {name: info[name] for name in names if isinstance(info.get(name), str)}
+
+
+def _instance(found: Document) -> str:
+    """The instance of SWE-bench that the file is named after, or "": all of its tasks begin with the same words."""
+    name = found.path.name.split(".traj")[0]
+    return name if _INSTANCE.fullmatch(name) else ""
 
 
 def _key(found: Document) -> str:

@@ -317,3 +317,19 @@ def test_a_resume_brings_the_key_that_a_restarted_host_has_forgotten(
     wait_for("an attempt with the key", lambda: apollo.events(made, "model.attempt_failed")[1:])
     assert apollo.events(made, "model.attempt_failed")[-1]["body"]["reason"] == "connection"
     cli("stop", made)
+
+
+def test_several_files_are_imported_at_once_and_one_that_cannot_be_read_is_named(cli: Cli, apollo: Apollo) -> None:
+    folder = apollo.folder / "recordings"
+    folder.mkdir()
+    chat = [{"role": "user", "content": "Do it."}, {"role": "assistant", "content": "Done."}]
+    for name in ("a", "b"):
+        (folder / f"{name}.traj.json").write_text(json.dumps(chat))
+    (folder / "odd.json").write_text("hello")
+    said = cli("import", *(str(path) for path in sorted(folder.iterdir())))
+    assert said.code == 1
+    assert "imported 2 sessions" in said.out and "note (2 times): its agent acts by text" in said.out
+    assert said.err == f"apollo: {said.err.removeprefix('apollo: ').rstrip()}\n" and "odd.json" in said.err
+    assert " d " not in cli("ls").out
+    again = cli("import", str(folder / "a.traj.json"), str(folder / "b.traj.json"))
+    assert (again.code, again.out, again.err.count("\n")) == (1, "", 2)

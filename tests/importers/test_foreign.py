@@ -184,3 +184,54 @@ def damage(content: Any, chance: random.Random) -> None:
         del holder[key]
     else:
         holder[key] = chance.choice([None, 7, -1, "x", [], {}, [[]], [None], True, {"a": {}}, "\ud800", 1e300])
+
+
+def test_what_came_before_the_first_time_in_a_file_happened_then_and_not_in_1970(tmp_path: Path) -> None:
+    lines = [
+        {"type": "user", "sessionId": "s", "message": {"role": "user", "content": "Do it."}},
+        {
+            "type": "assistant",
+            "sessionId": "s",
+            "timestamp": "2025-06-14T10:00:00Z",
+            "message": {"id": "m", "model": "c", "content": [{"type": "text", "text": "Done."}]},
+        },
+    ]
+    path = tmp_path / "s.jsonl"
+    path.write_text("\n".join(json.dumps(line) for line in lines))
+    [session] = import_file(path)
+    assert {event.at for event in session.events} == {1_749_895_200_000}
+
+
+def test_a_file_without_times_says_so(tmp_path: Path) -> None:
+    assert any("says no times" in note for note in imported(tmp_path, "swe").warnings)
+    assert not any("says no times" in note for note in imported(tmp_path, "claude").warnings)
+
+
+def test_a_demonstration_of_swe_agent_is_a_history_alone(tmp_path: Path) -> None:
+    turn = {"agent": "main", "message_type": "action"}
+    call = {"id": "c", "type": "function", "function": {"name": "bash", "arguments": "{}"}}
+    history = [
+        {**turn, "role": "user", "content": "Mend it."},
+        {**turn, "role": "assistant", "content": "I look.", "tool_calls": [call]},
+        {**turn, "role": "tool", "content": "found", "tool_call_ids": ["c"]},
+    ]
+    path = tmp_path / "demonstration.traj"
+    path.write_text(json.dumps({"history": history}))
+    [session] = import_file(path)
+    assert session.created.meta["format"] == "swe-agent" and session.created.title == "Mend it."
+    assert [body.outcome for body in bodies(session, ev.ActionResult)] == ["ok"]
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [("django__django-10914.traj.json", "django__django-10914"), ("run-1.traj.json", "Make the tests pass.")],
+)
+def test_a_recording_of_swe_bench_is_called_by_its_instance(tmp_path: Path, name: str, title: str) -> None:
+    path = tmp_path / name
+    path.write_text(dumped(FILES["mini"].content))
+    [session] = import_file(path)
+    assert session.created.title == title
+
+
+def test_one_call_without_a_result_is_one(tmp_path: Path) -> None:
+    assert "1 call at the end has no result" in imported(tmp_path, "swe").warnings
