@@ -270,7 +270,7 @@ class Export:
         plain = Weigher(self.policy)
         if not self.ruled or not weights_differ(self.policy):
             return plain, None
-        weigher, weights = plain, [1.0, *([0.5] if "both" in self.policy.advice.modes else [])]
+        weigher, judged = plain, []
         if plain.counted:
             plan = plan_export(self.reader, self.sessions, self.policy, self.made, position=self.position)
             trained = {session: counts.trained for session, counts in plan.per_session.items()}
@@ -278,19 +278,20 @@ class Export:
                 one for one in select(self.reader, sorted(trained), None, self.position) if isinstance(one, Judgement)
             ]
             weigher = Weigher.counting(self.policy, trained, {one.session: task_of(one) for one in judged})
-            weights = self._weights(weigher, judged)
         if self.policy.weights.apply != "resample" or isinstance(self.made, Weighing):
             return weigher, None
-        return weigher, Copies.of(weights)
+        return weigher, Copies.of(self._weights(weigher, judged))
 
     def _weights(self, weigher: Weigher, judged: Sequence[Judgement]) -> list[float]:
         """The weights of the rows to come."""
-        if self.made.unit != "segment":
+        if weigher.counted and self.made.unit == "segment":
+            # How many replies share a row, and so its weight, is known only once it is made.
+            sources = (Source(self.reader, one, self.policy, weigher) for one in judged)
+            return [line.weight for source in sources for line in self.made.lines(source) if isinstance(line, Line)]
+        found = [1.0]
+        if weigher.counted:
             found = [weigher.weight(one, 1.0) for one in judged for _ in range(weigher.session_trained[one.session])]
-            return [*found, min(found) / 2] if found and "both" in self.policy.advice.modes else found
-        # How many replies share a row, and so its weight, is known only once it is made.
-        sources = (Source(self.reader, one, self.policy, weigher) for one in judged)
-        return [line.weight for source in sources for line in self.made.lines(source) if isinstance(line, Line)]
+        return [*found, min(found) / 2] if found and "both" in self.policy.advice.modes else found
 
     def _total(self) -> int:
         """Roughly how much there is to do: replies, or events."""

@@ -223,7 +223,7 @@ async def test_each_piece_of_advice_is_in_the_prompts_that_its_kind_says_and_in_
                 continue
             prompt = json.dumps(sample.prompt)
             held = {number for number in given if f"ADVICE{number}." in prompt}
-            before = {number for number, event in given.items() if event.body.at_step <= sample.mask.step}  # type: ignore[attr-defined]
+            before = {number for number, event in given.items() if event.body.at_step <= sample.mask.step}
             modes = {number: rules.mode(kinds[number]) for number in before}
             kept = {number for number, mode in modes.items() if mode == "kept"}
             both = {number for number, mode in modes.items() if mode == "both"}
