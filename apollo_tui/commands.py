@@ -76,7 +76,9 @@ def _link(screen: ApolloScreen, _: list[str]) -> None:
 
     said = screen.apollo.link.said(screen.desk.clock())
     choices = [Choice(mode, f"slow-link mode {mode}", key=mode[1], note=note) for mode, note in SLOW_NOTES.items()]
-    screen.app.push_screen(ChoicePanel("the line to this terminal", choices, "enter sets it · esc", said), chosen)
+    screen.app.push_screen(
+        ChoicePanel("the line to this terminal", choices, "a letter or enter sets it · esc closes", said), chosen
+    )
 
 
 def _archived(screen: ApolloScreen, _: list[str]) -> None:

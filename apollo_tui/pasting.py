@@ -21,7 +21,7 @@ def took(app: ApolloApp, event: events.Paste) -> bool:
     field = focused if isinstance(focused, Input) else screen.query(Input).first() if _asks(app) else None
     if field is not None:
         # A field of one line would keep the first line only.
-        field.focus()
+        screen.set_focus(field)
         field._forward_event(events.Paste(clean_line(" ".join(event.text.split()))))
         return True
     if is_field(focused):

@@ -66,14 +66,19 @@ class Presser:
             pass
 
     async def _opened(self, screen: Screen[Any]) -> None:
-        """Wait until a screen that a key has opened has the focus: the keys after it are meant for it."""
-        if screen.AUTO_FOCUS and screen is not self._awaited:
+        """Wait until a screen that a key has opened has its focus: the keys after it are meant for it."""
+        if screen is not self._awaited:
             self._awaited = screen
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(OPENING_S):
                     # Nothing is told when a screen has placed its focus.
-                    while screen.focused is None and self._app.screen is screen:  # noqa: ASYNC110
+                    while _opens(screen) and self._app.screen is screen:  # noqa: ASYNC110
                         await asyncio.sleep(0.002)
+
+
+def _opens(screen: Screen[Any]) -> bool:
+    """Whether the screen has no place for keys yet."""
+    return not screen.ready if isinstance(screen, ApolloScreen) else bool(screen.AUTO_FOCUS) and screen.focused is None
 
 
 async def _told(focused: Widget) -> None:

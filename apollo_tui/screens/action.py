@@ -67,7 +67,7 @@ class ActionScreen(Verbs):
 
     def on_mount(self) -> None:
         """Read it."""
-        self.document.focus()
+        self.set_focus(self.document)
         self._load(keep_place=False)
 
     def _load(self, *, keep_place: bool) -> None:
@@ -174,7 +174,7 @@ class ActionScreen(Verbs):
 
     def refocus(self) -> None:
         """After the composer."""
-        self.document.focus()
+        self.set_focus(self.document)
 
     # --- search -----------------------------------------------------------------------------------------------------
 

@@ -30,11 +30,16 @@ ARMED_MS: Final = 4_000
 """How long the first key of a double key waits for its second."""
 
 RECEIPT_KEYS: Final = 2
-"""A receipt stays through the key after it and goes with the next one."""
+ERROR_KEYS: Final = 6
+"""A receipt stays through the key after it and goes with the next one; one of an error stays longer."""
 
 
 class ApolloScreen(Screen[None]):
-    """A screen over one desk. Subclasses say their ``place``, their body, and how they follow changes."""
+    """A screen over one desk. Subclasses say their ``place``, their body, and how they follow changes.
+
+    They give the focus with ``set_focus``: ``Widget.focus`` waits until the keys that have come already are done, and
+    in a burst it would take the focus from the field that one of them has opened.
+    """
 
     place: ClassVar[keys.Place]
     AUTO_FOCUS = ""
@@ -153,8 +158,8 @@ class ApolloScreen(Screen[None]):
         return []
 
     def say(self, text: str, level: Level = "info") -> None:
-        """One line; it stays until the next one or the next key but one, an error until the next one."""
-        self._stale_in = None if level == "error" else RECEIPT_KEYS
+        """One line; it stays until the next one, or the next key but one; an error for a few keys more."""
+        self._stale_in = ERROR_KEYS if level == "error" else RECEIPT_KEYS
         self._receipt.show(text, level)
 
     @property

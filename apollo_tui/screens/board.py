@@ -48,7 +48,7 @@ class BoardScreen(Verbs):
 
     def on_mount(self) -> None:
         """Keys go to the list first."""
-        self.listing.focus()
+        self.set_focus(self.listing)
 
     @property
     def session(self) -> str | None:
@@ -271,9 +271,9 @@ class BoardScreen(Verbs):
         at = ring.index(self.wall.focused_session) if self.wall.has_focus else 0
         target = ring[(at + by) % len(ring)]
         if target is None:
-            self.listing.focus()
+            self.set_focus(self.listing)
         else:
-            self.wall.focus()
+            self.set_focus(self.wall)
             self.go_to(target)
 
     def action_follow(self) -> None:
@@ -290,7 +290,7 @@ class BoardScreen(Verbs):
             self.wall.select(self.session, None)
             self.wall.follow(self.session)
         else:
-            self.listing.focus()
+            self.set_focus(self.listing)
 
     def action_leave(self) -> None:
         """Leave the app; what will stop before morning is said first."""
@@ -300,7 +300,7 @@ class BoardScreen(Verbs):
 
     def refocus(self) -> None:
         """After the composer: where the selection is."""
-        (self.wall if self.wall.selected is not None else self.listing).focus()
+        self.set_focus(self.wall if self.wall.selected is not None else self.listing)
 
     def on_composer_scroll_session(self, message: Composer.ScrollSession) -> None:
         """Scroll the pane from within the composer."""
@@ -364,7 +364,7 @@ class BoardScreen(Verbs):
         if self.desk.state.entry(self.session, seq) is None:
             self._open_session(self.session, seq)
             return
-        self.wall.focus()
+        self.set_focus(self.wall)
         self.wall.select(self.session, seq)
         self._read(self.session, seq)
         self._stale = True

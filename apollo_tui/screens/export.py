@@ -81,7 +81,7 @@ class ExportScreen(ApolloScreen):
     def on_mount(self) -> None:
         """Fill it, and count."""
         self._fill()
-        self.query_one("#export-sessions", ChoiceList).focus()
+        self.set_focus(self.query_one("#export-sessions", ChoiceList))
         if self._shown:
             self.query_one("#export-sessions", ChoiceList).highlight(self._shown)
         self._count()

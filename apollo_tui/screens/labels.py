@@ -95,12 +95,12 @@ class LabelPanel(PanelScreen[Picked]):
 
     def on_input_submitted(self) -> None:
         """Enter in the note goes back to the labels."""
-        self.choices.focus()
+        self.set_focus(self.choices)
 
     def action_note(self) -> None:
         """To the note, or back."""
         note = self.query_one("#note", Input)
-        (self.choices if note.has_focus else note).focus()
+        self.set_focus(self.choices if note.has_focus else note)
 
     def action_word(self, verdict: str) -> None:
         """It is good, or nobody can tell."""

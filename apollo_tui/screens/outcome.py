@@ -16,7 +16,7 @@ from widgets.views import Line
 
 Answer = Literal["followed", "ignored", "made_it_worse", "snooze", "next", "session", "advise"]
 
-FOOTER: Final = "y followed · n ignored · w worse · z later · i advise · ! next · esc"
+FOOTER: Final = "y followed · n ignored · w worse · z later · i advise · ! next · esc leaves it open"
 SETTLED_S: Final = 0.5
 """A word that comes sooner was meant for what stood there before."""
 
@@ -87,7 +87,7 @@ class OutcomePanel(Modal[Answer]):
 
     def action_other(self) -> None:
         """To the other side, to scroll there."""
-        (self._right if self._left.has_focus else self._left).focus()
+        self.set_focus(self._right if self._left.has_focus else self._left)
 
     def action_back(self) -> None:
         """Leave it open."""

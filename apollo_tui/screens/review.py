@@ -92,7 +92,7 @@ class ReviewScreen(ActionScreen):
 
     def on_mount(self) -> None:
         """Read the sessions, a few at a time."""
-        self.document.focus()
+        self.set_focus(self.document)
         self.desk.reviewing.open = True
         self.run_worker(self._read_all(), group="queue", exclusive=True)
 

@@ -107,7 +107,7 @@ class SessionScreen(TrainingMode):
 
     def on_mount(self) -> None:
         """Read the index; entries follow as they come into sight."""
-        self.transcript.focus()
+        self.set_focus(self.transcript)
         self.run_worker(self._load(), group="load", exclusive=True)
 
     async def _load(self) -> None:
@@ -304,7 +304,7 @@ class SessionScreen(TrainingMode):
 
     def refocus(self) -> None:
         """After the composer."""
-        self.transcript.focus()
+        self.set_focus(self.transcript)
 
     def action_follow(self) -> None:
         """Follow the end, or stay."""

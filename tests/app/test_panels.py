@@ -223,3 +223,14 @@ async def test_no_cursor_of_a_field_blinks(feed: FakeFeed, session: str) -> None
             assert [field.cursor_blink for field in app.screen.query(Input)] == [False], key
             await pilot.press("escape")
             await until(pilot, lambda: app.screen is app.view)
+
+
+@pytest.mark.parametrize("first", [["left_square_bracket"], ["enter"], ["1", "tab"], ["exclamation_mark"], ["r", "q"]])
+async def test_text_that_comes_in_one_burst_with_the_keys_before_it_goes_into_the_composer(
+    feed: FakeFeed, session: str, first: list[str]
+) -> None:
+    await feed.session("poller")
+    async with running(feed) as (app, pilot):
+        await burst(app, *first, "i", *"free?")
+        await until(pilot, lambda: app.view is not None and app.view.typing)
+        await until(pilot, lambda: getattr(app.screen, "composer").text == "free?")  # noqa: B009 - every view has one
