@@ -156,7 +156,7 @@ class Verdicts:
             return False
         # A newer word of the same person, another's or an adjudicator's may stand in its place.
         part: Cell = target.part if target.part in ("reasoning", "text", "call") else "reply"
-        return self._word(_last(flag), part, target.call) == "bad"
+        return any(self._word(step, part, target.call) == "bad" for step in range(target.step, _last(flag) + 1))
 
     def _propagated(self) -> tuple[list[tuple[tuple[int, int], int]], int]:
         """What bad flags reach, from after a call of a step up to a step, and how many wait for a recovery mark."""

@@ -311,3 +311,12 @@ async def test_a_correction_may_only_call_what_the_agent_had(told: Teller, reade
     assert pairs(reader) == ["correction_tool"]
     await correct(told, ev.Target(1, "call", 1), 'run {"command": "wait 7"}')
     assert pairs(reader) == ["pair"]
+
+
+async def test_a_good_step_within_a_bad_span_takes_nothing_from_the_others(told: Teller, reader: LogReader) -> None:
+    for command in ("a", "b", "c"):
+        await told.act(command)
+    await told.flag(ev.Target(1, "span", None, 3))
+    await told.flag(ev.Target(3), verdict="good")
+    found = [(item.sample.mask.step, item.good) for item in verdicts_of(source(reader)) if isinstance(item, Verdict)]
+    assert found == [(1, False), (2, False), (3, True)]
