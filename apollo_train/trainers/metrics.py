@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,18 @@ def keep_until(path: Path, step: int) -> None:
     """Forget what was logged after the checkpoint that a run goes on from."""
     if not path.exists():
         return
-    lines = [line for line in path.read_text("utf-8").splitlines() if json.loads(line)["step"] <= step]
+    lines = [line for line in path.read_text("utf-8").splitlines() if _step(line) <= step]
     part = path.with_name(f".{path.name}.part")
     part.write_text("".join(f"{line}\n" for line in lines if step), "utf-8")
     part.replace(path)
+
+
+def _step(line: str) -> float:
+    """The step of a line; of one that was cut off by a kill, none that is kept."""
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf
 
 
 def read_metrics(output: Path) -> list[dict[str, Any]]:

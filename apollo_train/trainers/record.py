@@ -74,6 +74,12 @@ def read_record(output: Path) -> dict[str, Any]:
     return made
 
 
+def checkpoint_of(output: Path) -> Path | None:
+    """The newest checkpoint that was written whole: its state is what the trainer writes last."""
+    found = [path.parent for path in (output / "checkpoints").glob("checkpoint-*/trainer_state.json")]
+    return max(found, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+
 def same_run(before: dict[str, Any], now: dict[str, Any]) -> None:
     """Raises NothingToResume, naming what differs, if ``now`` asks for other data or another method."""
     for key, value in now.items():

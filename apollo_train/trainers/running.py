@@ -20,6 +20,7 @@ from apollo_train.trainers.preference_rows import PreferenceMethod, PreferenceTo
 from apollo_train.trainers.record import (
     NothingToResume,
     alone_in,
+    checkpoint_of,
     file_checksum,
     read_record,
     same_run,
@@ -81,7 +82,7 @@ def _run(job: Job, tell: Tell, state: Any) -> dict[str, Any]:
     if state.is_main_process:
         processes = many(state.num_processes, "process", "processes")
         tell(f"{many(len(train), 'row')}, {train.trained:,} tokens trained, {processes}")
-    result = trainer.train(resume_from_checkpoint=job.resume)
+    result = trainer.train(resume_from_checkpoint=str(checkpoint_of(job.settings.output)) if job.resume else None)
     _save(job, trainer)
     if state.is_main_process:
         record["finished"] = {
@@ -147,7 +148,7 @@ def _resumed(job: Job) -> dict[str, Any]:
     """The record of the run to go on with. Raises NothingToResume if it is none, or another."""
     output = job.settings.output
     record = read_record(output)
-    if not any((output / "checkpoints").glob("checkpoint-*")):
+    if checkpoint_of(output) is None:
         raise NothingToResume(f"{output} has no checkpoint yet: remove it and start again")
     policy = load_policy(job.policy)
     now = {"method": job.method, "model": job.settings.model, "policy_sha256": policy.digest}

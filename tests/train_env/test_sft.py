@@ -194,6 +194,10 @@ def test_a_resumed_run_goes_on_as_if_nothing_had_happened(
     again = train(story, base, tmp_path / "cut", "--max-steps", "4", *more)
     assert again.exit_code == 1
     assert "--resume" in again.output
+    # A kill may have left half a checkpoint and half a line.
+    (tmp_path / "cut" / "checkpoints" / "checkpoint-10").mkdir()
+    with (tmp_path / "cut" / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 3, "lo')
     ran = train(story, base, tmp_path / "cut", "--max-steps", "4", *more, "--resume")
     assert ran.exit_code == 0, ran.output
     assert losses(tmp_path / "cut") == pytest.approx(losses(trained), rel=1e-4)
