@@ -48,7 +48,7 @@ def build(
         case ev.QuestionAsked() as body:
             answered = any(isinstance(e.body, ev.QuestionAnswered) for e in related)
             note = "answered" if answered else "waits for you"
-            return _entry(anchor, "question", _one("asks you", "strong"), body=lines_of(body.text), note=note)
+            return _entry(anchor, "question", _one("you", "strong"), body=lines_of(body.text), note=note)
         case ev.QuestionAnswered() as body:
             said = "nobody answered: use your judgement" if body.timed_out else f"answered by {_who(anchor.actor)}"
             return _entry(anchor, "advice", _one(said, "strong"), body=lines_of(body.text))

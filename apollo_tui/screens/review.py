@@ -23,7 +23,7 @@ from widgets.views import Entry
 MANY: Final = 8
 """Sessions that are read at a time, so that the first items are there at once."""
 
-HINTED: Final = ("good", "flag", "label", "unsure", "skip", "open_there", "help")
+HINTED: Final = ("good", "flag", "label", "unsure", "skip", "open_there", "back", "help")
 
 
 class ReviewScreen(ActionScreen):

@@ -234,3 +234,12 @@ async def test_text_that_comes_in_one_burst_with_the_keys_before_it_goes_into_th
         await burst(app, *first, "i", *"free?")
         await until(pilot, lambda: app.view is not None and app.view.typing)
         await until(pilot, lambda: getattr(app.screen, "composer").text == "free?")  # noqa: B009 - every view has one
+
+
+async def test_a_question_of_the_agent_says_once_that_it_asks(feed: FakeFeed, session: str) -> None:
+    asked = ev.QuestionAsked(question=1, text="Which learning rate?", until=now_ms() + 60_000)
+    await feed.add(session, asked, step=2, call=1, actor="agent")
+    async with running(feed) as (app, pilot):
+        await until(pilot, lambda: "Which learning rate?" in screen_text(app))
+        row = next(line for line in screen_text(app).splitlines() if "waits for you" in line)
+        assert "? asks you" in row and row.count("asks") == 1
