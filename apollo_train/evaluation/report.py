@@ -15,7 +15,7 @@ from typing import Any, Final
 from apollo_train.evaluation.compare import DRAWS, LEVEL, SEED, Difference, compare
 from apollo_train.evaluation.outcome import Result
 from apollo_train.evaluation.plan import Plan
-from sessions.plain import plain_line
+from sessions.plain import many, plain_line
 
 JSON_NAME: Final = "evaluation.json"
 MARKDOWN_NAME: Final = "evaluation.md"
@@ -161,8 +161,8 @@ def _difference_line(each: Difference) -> str:
     between = f" ({row[3]})" if each.low is not None else ""
     left = f", {each.left_out} left out for want of a score" if each.left_out else ""
     return (
-        f"{each.model} against {each.base}, {each.measure}: {row[2]}{between} over {each.pairs} pairs of "
-        f"{each.tasks} tasks; {each.better} better, {each.equal} equal, {each.worse} worse{left}"
+        f"{each.model} against {each.base}, {each.measure}: {row[2]}{between} over {many(each.pairs, 'pair')} of "
+        f"{many(each.tasks, 'task')}; {each.better} better, {each.equal} equal, {each.worse} worse{left}"
     )
 
 

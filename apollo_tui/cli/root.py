@@ -122,7 +122,10 @@ def main(args: list[str] | None = None) -> None:
         fail("interrupted", 130)
     except click.UsageError as error:
         where = f" ({error.ctx.command_path} --help)" if error.ctx else ""
-        fail(error.format_message() + where, 2)
+        said = error.format_message()
+        if isinstance(error, click.NoSuchOption) and error.option_name in ("--log", "--as", "--allow-network-fs"):
+            said = f"{error.option_name} stands before the command: apollo {error.option_name} … {_command_of(error)}"
+        fail(said + where, 2)
     except click.ClickException as error:
         fail(error.format_message(), error.exit_code)
     except ApolloError as error:
@@ -139,6 +142,10 @@ def main(args: list[str] | None = None) -> None:
         fail(f"{where}{error.strerror or error}", 1)
     except Exception as error:  # noqa: BLE001 - the last boundary before a person's terminal
         fail(f"{type(error).__name__}: {error}; details are in {crash_report()}", 70)
+
+
+def _command_of(error: click.UsageError) -> str:
+    return (error.ctx.info_name or "") if error.ctx else ""
 
 
 def fail(message: str, code: int) -> None:

@@ -110,6 +110,7 @@ def test_what_prints_data_prints_objects_with_the_id_first(cli: Cli) -> None:
         (("flag", "1", "1", "--label", "zzzzzz"), 2, "labels: trail/hallucination, "),
         (("flag", "1", "1", "--label", "trail/instuction"), 2, "near: trail/instruction"),
         (("flag", "1", "1", "--label", "right-there-too"), 2, "add --good"),
+        (("export", "--log", "x", "-o", "y"), 2, "--log stands before the command: apollo --log … export"),
         (("unflag", "1", "1"), 1, "no flag on 1 in this session; 'apollo log 1 --kind flag.set' lists all flags"),
         (("prompt", "1", "1"), 1, "no request of step 1"),
         (("prompt", "1", "S1"), 1, "no request of summary S1"),
