@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -16,6 +16,13 @@ from apollo_tui.screens.panel import Modal, line, text_field
 from widgets.picker import ChoiceList
 from widgets.sanitise import clean_line
 from widgets.views import Choice
+
+MOST: Final = 14
+"""Rows of completions at most."""
+SHARE: Final = 60
+"""Percent of the screen that the command line takes at most,"""
+BESIDE: Final = 2
+"""and the rows of it that are no completions: its edge and the field."""
 
 
 class LinePrompt(Modal[str]):
@@ -86,7 +93,17 @@ class CommandPrompt(Modal[str]):
         listing = self.query_one(ChoiceList)
         listing.update(rows)
         listing.action_to_start()
-        listing.styles.height = max(1, len(rows))
+        self._fit()
+
+    def on_resize(self) -> None:
+        """Another height has room for other numbers of completions."""
+        self._fit()
+
+    def _fit(self) -> None:
+        """The field stays in sight below as many completions as there is room for."""
+        listing, size = self.query_one(ChoiceList), self.app.size
+        room = max(1, size.height * SHARE // 100 - BESIDE)
+        listing.styles.height = max(1, min(MOST, room, listing.rows_in(size.width)))
 
     def action_complete(self) -> None:
         """Take the command under the cursor into the field."""

@@ -243,3 +243,20 @@ async def test_a_question_of_the_agent_says_once_that_it_asks(feed: FakeFeed, se
         await until(pilot, lambda: "Which learning rate?" in screen_text(app))
         row = next(line for line in screen_text(app).splitlines() if "waits for you" in line)
         assert "? asks you" in row and row.count("asks") == 1
+
+
+@pytest.mark.parametrize("size", [(60, 15), (80, 24), (120, 36)])
+async def test_the_line_in_which_a_command_is_typed_stays_in_sight(
+    feed: FakeFeed, session: str, size: tuple[int, int]
+) -> None:
+    async with running(feed, size) as (app, pilot):
+        await pilot.press("colon")
+        await until(pilot, lambda: app.screen is not app.view)
+        await until(pilot, lambda: screen_text(app).splitlines()[-1].startswith(" : a name and its words"))
+        await pilot.press(*"limit", "enter")
+        await until(pilot, lambda: "NAME VALUE" in screen_text(app))
+        await until(pilot, lambda: screen_text(app).splitlines()[-1].startswith(" : limit"))
+        await pilot.press("escape", "colon", *"s")
+        await until(pilot, lambda: screen_text(app).splitlines()[-1] == " : s")
+        rows = screen_text(app).splitlines()
+        assert any(row.startswith("›   ") and "start" in row for row in rows)
