@@ -37,8 +37,10 @@ _OPTIONS: Final = (
     click.option("--chat-template", type=click.Path(path_type=Path, dir_okay=False), help="Instead of its own."),
     click.option("--stop", multiple=True, metavar="TOKEN", help="Where replies end; twice: after a text, a call."),
     click.option("--max-length", type=click.IntRange(min=8), help="The longest row, in tokens (default: no limit)."),
-    click.option("--too-long", type=click.Choice(["error", "exclude", "keep_end"]), default="error", show_default=True),
-    click.option("--packing", type=click.Choice(["rounds", "steps"]), default="rounds", show_default=True),
+    click.option("--too-long", type=click.Choice(["error", "exclude", "keep_end"]), default="error", show_default=True,
+                 help="Rows over --max-length: an error, left out, or without the start of their prompt."),
+    click.option("--packing", type=click.Choice(["rounds", "steps"]), default="rounds", show_default=True,
+                 help="Replies share a row while the template allows it, or have one each."),
     click.option("--no-think", type=click.Choice(["mask", "exclude"]), default="mask", show_default=True,
                  help="Replies without reasoning: the empty block masked, or left out."),
 )  # fmt: skip
