@@ -12,11 +12,12 @@ import click
 
 from apollo_train.bars import bar
 from apollo_train.errors import TrainError
-from apollo_train.export import run_export
+from apollo_train.export import able, run_export
 from apollo_train.formats import FORMATS, format_for
 from apollo_train.lazy import LazyGroup
 from apollo_train.policy import ABOUT, PRESETS, load_policy, policy_toml
 from apollo_train.preview import Preview, Span, preview
+from apollo_train.select import position_of
 from apollo_train.token_check import counter
 from sessions.errors import ApolloError
 from sessions.log.reader import LogReader
@@ -112,8 +113,10 @@ def build(
     with told(), open_log(log) as reader:
         rules = load_policy(policy)
         sessions = [reader.find(prefix) for prefix in chosen] or None
-        at = reader.position() if position is None else position
+        at = position_of(reader, position)
         counting = counter(tokenizer)
+        # Neither file is begun where the other cannot be written.
+        made = {name: able(format_for(name, template), rules) for name in ("steps", segments)}
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as problem:
@@ -124,7 +127,7 @@ def build(
                     reader,
                     sessions,
                     rules,
-                    format_for(format_name, template),
+                    made[format_name],
                     out / name,
                     overwrite=overwrite,
                     position=at,

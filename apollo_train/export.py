@@ -26,7 +26,7 @@ from apollo_train.policy import FilterPolicy
 from apollo_train.reporting import ExportReport, Plan, Progress, Teller, manifest_of, nothing_left, version
 from apollo_train.rows import Copies, Weigher, task_of
 from apollo_train.samples import Source
-from apollo_train.select import LeftOut, names_of, select
+from apollo_train.select import LeftOut, names_of, position_of, select
 from apollo_train.templates.target import Renderer
 from apollo_train.token_check import NOT_CHECKED, check_tokens
 from apollo_train.workers import Workers, workers_for
@@ -48,7 +48,7 @@ def plan_export(
     Raises UnknownFormat, or CannotExpress where the format cannot say what the policy asks for.
     """
     made = able(format_named(format), policy)
-    at = reader.position() if position is None else position
+    at = position_of(reader, position)
     plan = Plan(made.name, policy, at, Counts(), {}, {}, note_of(made))
     for chosen in select(reader, sessions, None if made.unit == "event" else policy, at):
         if isinstance(chosen, LeftOut):
@@ -128,7 +128,7 @@ class Export:
     ) -> None:
         self.reader, self.sessions, self.policy, self.made, self.out = reader, sessions, policy, made, out
         self.ruled = made.unit != "event"
-        self.position = reader.position() if position is None else position
+        self.position = position_of(reader, position)
         self.report = ExportReport(
             out,
             out.with_name(f"{out.name}.excluded.jsonl"),

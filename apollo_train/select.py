@@ -6,11 +6,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from apollo_train.errors import TrainError
 from apollo_train.judgement import Judgement, judgement_of
 from apollo_train.policy import FilterPolicy, SessionRules, date_ms
 from sessions.log.reader import LogReader
 
 DAY_MS: Final = 86_400_000
+
+
+class NoPosition(TrainError):
+    """A position that the log does not have."""
+
+
 LEFT_OUT: Final = {
     "session_missing": "the log has no such session at this position",
     "session_replayed": "it plays a recording, and sessions.replayed is false",
@@ -44,6 +51,17 @@ def select(
         # Nobody asked by name for a session that came later: that it is there now changes nothing of then.
         if sessions is not None or not isinstance(found, LeftOut) or found.reason != "session_missing":
             yield found
+
+
+def position_of(reader: LogReader, wanted: int | None) -> int:
+    """The log position that was asked for (None: the log's end). Raises NoPosition where the log is not that long yet.
+
+    What is written from beyond the end would change as the log grows.
+    """
+    end = reader.position()
+    if wanted is not None and not 0 < wanted <= end:
+        raise NoPosition(f"there is no log position {wanted:,}: the log ends at {end:,}")
+    return end if wanted is None else wanted
 
 
 def names_of(reader: LogReader, sessions: Sequence[str] | None) -> list[str]:

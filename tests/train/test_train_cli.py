@@ -222,3 +222,24 @@ async def test_a_file_of_several_session_traces_says_that_the_viewer_takes_one(t
         one = run_export(reader, [SESSION], load_policy(), "sts", tmp_path / "one")
     assert any("one session per file" in line for line in both.lines())
     assert not any("one session per file" in line for line in one.lines())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--position", "9999"], "there is no log position 9,999: the log ends at"),
+        (["--position", "-1"], "there is no log position -1"),
+        (["--segments", "nope"], "nope"),
+        (["--policy", "CALL"], "trains a reply whole or not at all"),
+    ],
+)
+async def test_a_build_that_cannot_be_whole_writes_nothing(
+    told: Teller, tmp_path: Path, words: list[str], said: str
+) -> None:
+    await told.act()
+    (tmp_path / "call.toml").write_text('version = 1\n[flags]\nscope = "call"\n')
+    words = [str(tmp_path / "call.toml") if word == "CALL" else word for word in words]
+    failed = run("build", "--log", told.writer.path, "--out", tmp_path / "out", *words)
+    assert (failed.exit_code, failed.stderr.count("\n")) == (1, 1)
+    assert said in failed.stderr
+    assert not (tmp_path / "out").exists()
