@@ -101,6 +101,12 @@ def _leave(screen: ApolloScreen, _: list[str]) -> None:
         leave(board, always=True)
 
 
+def _facts(screen: ApolloScreen, _: list[str]) -> None:
+    from apollo_tui.screens.facts import show_facts
+
+    show_facts(screen)
+
+
 def _since(screen: ApolloScreen, _: list[str]) -> None:
     from apollo_tui.screens.returning import come_back
 
@@ -165,6 +171,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("help", "", "The keys that work here.", _key("help")),
     Command("since", "", "What happened since you left, per session.", _since),
     Command("snooze", "30m | 2h | 1d", "What wants you here comes back then.", _snooze, True, True),
+    Command("facts", "", "Plan, budgets, scores, jobs and files of this session.", _facts, True),
     Command("outcome", "", "What became of advice here, beside what followed it.", _outcome, True, True),
     *JUDGING,
     Command("leave", "", "What will stop before morning; then leave.", _leave),

@@ -13,6 +13,7 @@ from textual.widgets import Input
 from apollo_tui.app import ApolloApp
 from apollo_tui.leaving import unlimited
 from apollo_tui.screens.board import BoardScreen
+from apollo_tui.screens.facts import FactsScreen
 from apollo_tui.screens.labels import LabelPanel
 from apollo_tui.screens.leave import LeavePanel
 from apollo_tui.screens.returning import AwayPanel
@@ -260,3 +261,19 @@ async def test_the_line_in_which_a_command_is_typed_stays_in_sight(
         await until(pilot, lambda: screen_text(app).splitlines()[-1] == " : s")
         rows = screen_text(app).splitlines()
         assert any(row.startswith("›   ") and "start" in row for row in rows)
+
+
+@pytest.mark.parametrize("size", [(60, 15), (80, 24)])
+async def test_the_facts_of_a_session_can_be_read_where_there_is_no_room_beside_it(
+    feed: FakeFeed, session: str, size: tuple[int, int]
+) -> None:
+    await feed.add(session, ev.LimitChanged(name="steps", value=50), actor="human:ada")
+    async with running(feed, size) as (app, pilot):
+        for place in ("board", "session"):
+            assert app.view is not None and app.view.place == place
+            await pilot.press("colon", *"facts", "enter")
+            await until(pilot, lambda: isinstance(app.screen, FactsScreen) and "model" in screen_text(app))
+            await pilot.press("end")
+            await until(pilot, lambda: "1 of 50" in screen_text(app))
+            await pilot.press("escape", "enter")
+            await until(pilot, lambda: app.screen is app.view and app.view.place == "session")
