@@ -21,9 +21,10 @@ from sessions.log.reader import LogReader
 PromptKind = Literal["exact", "counterfactual", "reconstructed"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StepSample:
-    """One trained reply. ``meta`` is what the row says about itself."""
+    """One trained reply. ``meta`` is what the row says about itself. Nobody changes one; freezing so many costs too
+    much."""
 
     id: str
     mask: ReplyMask

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
+import math
 import random
 from collections.abc import Sequence
 from itertools import count
@@ -22,8 +23,8 @@ from sessions.log.writer import LogWriter
 
 STEPS: Final = 250
 """Steps of a session: about a thousand events."""
-CONTEXT: Final = 50
-"""Steps between two summaries."""
+CONTEXT: Final = 100
+"""Steps between two summaries: prompts of 200 KB on average, the median of InnovatorBench runs (55k tokens)."""
 WORDS: Final = [
     "the",
     "loss",
@@ -79,6 +80,39 @@ TOOL_BLOB: Final = Blob.of(canonical_json(TOOLS))
 ENVELOPE: Final = {"model": "made-up", "temperature": 0.7, "stream": True}
 
 
+MEDIAN: Final = 860
+SPREAD: Final = 1.8
+MOST: Final = 25_000
+"""Characters of a tool's output: lognormal, as in a real InnovatorBench segment (median 0.86 KB, 90th percentile
+8.6 KB, longest 25 KB), which also has a character to escape in every twelve."""
+
+
+def _printed(chance: random.Random, characters: int = 1_000_000) -> str:
+    """What tools print: progress, settings, code, paths."""
+    made: list[str] = []
+    size = 0
+    while size < characters:
+        word, other = chance.choices(WORDS, k=2)
+        number = chance.random()
+        made.append(
+            chance.choice(
+                (
+                    f"step {number * 1e4:.0f} | {word} {number:.4f} | {other} {number / 7:.3e} | {number:.2f} s/it\n",
+                    f'  "{word}_{other}": {{"value": {number:.3f}, "unit": "{other}"}},\n',
+                    f'\tif {word}["{other}"] is None:\n\t\traise ValueError(f"{word}: {{{other}!r}}")\n',
+                    f"-rw-r--r-- 1 user user {number * 1e6:8.0f} /data/{word}/{other}_{size % 1000}.jsonl\n",
+                    f"{' '.join(chance.choices(WORDS, k=12))}.\n",
+                    f"{word:<14} {'█' * int(number * 8):<8} {number:6.1%}\n",
+                )
+            )
+        )
+        size += len(made[-1])
+    return "".join(made)
+
+
+PRINTED: Final = _printed(random.Random(0))
+
+
 class Teller:
     """One session's events. Seqs are known in advance, because the writer appends them in this order."""
 
@@ -118,6 +152,12 @@ class Teller:
     def text(self, words: int) -> str:
         """Words in a row."""
         return " ".join(self.chance.choices(WORDS, k=words))
+
+    def output(self) -> str:
+        """What a tool printed."""
+        size = min(int(self.chance.lognormvariate(math.log(MEDIAN), SPREAD)), MOST)
+        at = self.chance.randrange(len(PRINTED) - MOST)
+        return PRINTED[at : at + size]
 
     def add(self, body: ev.Body, step: int | None = None, call: int | None = None, actor: str = "host") -> int:
         """Append an event; its seq."""
@@ -172,7 +212,7 @@ class Teller:
         wire = {"role": "assistant", "content": said, "reasoning_content": thought}
         self.say({**wire, "tool_calls": [{"id": call.id, "type": "function", "function": function}]}, replied)
         self.add(ev.ActionStarted(call_id=call.id, name=call.name, arguments={"command": command}), step, 1)
-        output = self.text(1200 if step % 10 == 0 else 90)
+        output = self.output()
         long, blobs = long_text(output)
         self.blobs += blobs
         done = self.add(ev.ActionResult(call_id=call.id, outcome="ok", output=long, duration_ms=900), step, 1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
 
-from apollo_train.chat import Chat
+from apollo_train.context import Turn
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.samples import Excluded, Source, StepSample
 from apollo_train.templates.target import StepTokens
@@ -25,9 +25,9 @@ class CutTokens(TokensFormat):
     def fitted(self, source: Source, sample: StepSample) -> StepTokens | Excluded:
         """The tokens of one sample, its prompt cut."""
         flagged = {flag.target.step for flag in source.judged.flags.active if flag.label == self.label}
-        kept = without_steps(sample.prompt, flagged)
-        if len(kept) < len(sample.prompt):
-            sample = replace(sample, prompt=kept, dump=None, meta={**sample.meta, "prompt": "counterfactual"})
+        kept = without_steps(sample.turns, flagged)
+        if len(kept) < len(sample.turns):
+            sample = replace(sample, turns=kept, dump=None, meta={**sample.meta, "prompt": "counterfactual"})
         return TokensFormat.fitted(self, source, sample)
 
 
@@ -36,16 +36,16 @@ def cut(made: TokensFormat, label: str) -> CutTokens:
     return CutTokens(**{each.name: getattr(made, each.name) for each in fields(made) if each.init}, label=label)
 
 
-def without_steps(prompt: Sequence[Chat], steps: Collection[int]) -> list[Chat]:
+def without_steps(prompt: Sequence[Turn], steps: Collection[int]) -> list[Turn]:
     """The prompt without these steps: the agent's replies by number, from 1, each with the results of its calls."""
-    kept: list[Chat] = []
+    kept: list[Turn] = []
     number, dropping = 0, False
-    for chat in prompt:
-        if chat["role"] == "assistant":
+    for turn in prompt:
+        if turn.chat["role"] == "assistant":
             number += 1
             dropping = number in steps
-        elif chat["role"] != "tool":
+        elif turn.chat["role"] != "tool":
             dropping = False
         if not dropping:
-            kept.append(chat)
+            kept.append(turn)
     return kept

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from chain_bench import SHAPE, WORLD, bench
 
+from apollo_train.context import Turn
 from apollo_train.export import run_export
 from apollo_train.policy import parse_policy
 from benchmarks.supervision.annotator import LABEL, Expert
@@ -125,11 +126,11 @@ def test_every_arm_has_a_policy_that_the_product_takes() -> None:
 
 
 def test_a_step_that_is_cut_out_of_a_prompt_goes_with_its_result_and_advice_stays() -> None:
-    def said(role: str, text: str) -> dict[str, Any]:
-        return {"role": role, "content": text}
+    def said(role: str, text: str) -> Turn:
+        return Turn({"role": role, "content": text})
 
     prompt = [said("system", "s"), said("user", "task")]
     prompt += [said("assistant", "1"), said("tool", "one"), said("user", "advice")]
     prompt += [said("assistant", "2"), said("tool", "two"), said("assistant", "3"), said("tool", "three")]
-    assert [chat["content"] for chat in without_steps(prompt, {1, 3})] == ["s", "task", "advice", "2", "two"]
+    assert [turn.chat["content"] for turn in without_steps(prompt, {1, 3})] == ["s", "task", "advice", "2", "two"]
     assert without_steps(prompt, ()) == prompt
