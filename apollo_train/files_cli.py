@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from apollo_train.cli import log_option, open_log, policy_option, template_option, tokenizer_option, told
+from apollo_train.cli_shared import log_option, open_log, policy_option, template_option, tokenizer_option, told
 from apollo_train.diff import diff_exports
 from apollo_train.folder import write_folder
 from apollo_train.formats import format_for

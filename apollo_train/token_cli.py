@@ -12,7 +12,7 @@ import click
 from msgspec import structs
 
 from apollo_train.bars import Tell, bar
-from apollo_train.cli import COLOURS, MARKS, log_option, open_log, policy_option, told, workers_option
+from apollo_train.cli_shared import COLOURS, MARKS, log_option, open_log, policy_option, told, workers_option
 from apollo_train.errors import FileInTheWay, TrainError
 from apollo_train.export import ExportReport, run_export
 from apollo_train.formats.token_files import report_paths, write_parquet, write_report

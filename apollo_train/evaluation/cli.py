@@ -13,7 +13,7 @@ from typing import Final
 
 import click
 
-from apollo_train.cli import told
+from apollo_train.cli_shared import told
 from apollo_train.errors import TrainError
 from apollo_train.evaluation.plan import BadEvaluation, Plan, find_contenders, find_tasks, sessions_of
 from apollo_train.evaluation.playing import Playing

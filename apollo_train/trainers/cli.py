@@ -9,7 +9,7 @@ from typing import Any, Final, get_args
 
 import click
 
-from apollo_train.cli import log_option, open_log, policy_option, told
+from apollo_train.cli_shared import log_option, open_log, policy_option, told
 from apollo_train.token_cli import token_options, tokens_format
 from apollo_train.trainers.models import needs_trainers
 from apollo_train.trainers.running import Job, Method, run

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from apollo_train.cli import told
+from apollo_train.cli_shared import told
 from apollo_train.errors import FileInTheWay
 from apollo_train.trainers.models import NoModel, needs_trainers
 from sessions.plain import plain_line
