@@ -1,6 +1,6 @@
 """The link of one app to the host of its log: requests and their answers, live tokens, and who else is there.
 
-Loaded after the first paint; ``feed.LiveFeed`` is its only owner.
+Loaded after the first paint; ``live_feed`` is its only owner.
 """
 
 from __future__ import annotations

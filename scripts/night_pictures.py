@@ -10,7 +10,7 @@ from typing import Final
 from pictures import SIZE, take, until
 
 from apollo_tui.app import ApolloApp
-from apollo_tui.feed import LiveFeed
+from apollo_tui.live_feed import LiveFeed
 from sessions.clock import now_ms
 from sessions.log import events as ev
 from sessions.log.parts import CallPart, TextPart, Usage

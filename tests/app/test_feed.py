@@ -14,7 +14,8 @@ from textual.message import Message
 
 from apollo_tui import feed as feeds
 from apollo_tui import host_link
-from apollo_tui.feed import EventsArrived, LinkChanged, LiveFeed, Loaded, NotDone
+from apollo_tui.feed import EventsArrived, LinkChanged, Loaded, NotDone
+from apollo_tui.live_feed import LiveFeed
 from sessions.host import protocol
 from sessions.log import events as ev
 from sessions.paths import LogPaths

@@ -12,7 +12,8 @@ from hosting import until as comes
 from apollo_tui import remedies
 from apollo_tui.app import ApolloApp
 from apollo_tui.commands import COMMANDS
-from apollo_tui.feed import LiveFeed, NotDone
+from apollo_tui.feed import NotDone
+from apollo_tui.live_feed import LiveFeed
 from apollo_tui.screens.base import ApolloScreen
 from sessions.config import Config
 from sessions.host import protocol

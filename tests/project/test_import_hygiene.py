@@ -40,7 +40,9 @@ def test_the_app_does_not_load_the_agent_or_the_host() -> None:
     assert "sessions.log.writer" not in inside
 
 
-APP = "import apollo_tui.cli.root, apollo_tui.run, apollo_tui.app, apollo_tui.feed, sessions.config, sessions.labels"
+APP = (
+    "import apollo_tui.cli.root, apollo_tui.run, apollo_tui.app, apollo_tui.live_feed, sessions.config, sessions.labels"
+)
 
 
 def test_the_first_paint_waits_for_nothing_that_later_keys_and_the_host_need() -> None:
