@@ -249,7 +249,7 @@ def test_merged_adapters_say_what_base_and_adapters_say(story: Path, base: Path,
     again = CliRunner().invoke(main, ["merge", str(output), "--out", str(tmp_path / "whole")])
     assert "is there already" in again.output
     none = CliRunner().invoke(main, ["merge", str(base.parent), "--out", str(tmp_path / "none")])
-    assert "holds no adapters" in none.output
+    assert "is not there: name the --output of a training run" in none.output
 
 
 def test_adapters_train_alone_and_are_saved_alone(story: Path, base: Path, tmp_path: Path) -> None:

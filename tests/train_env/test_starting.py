@@ -103,3 +103,5 @@ def test_merging_what_is_not_there_says_so(tmp_path: Path) -> None:
     assert "is not there: name the --output of a training run" in refused(
         run("merge", tmp_path / "none", "--out", tmp_path / "out")
     )
+    (tmp_path / "whole" / "model").mkdir(parents=True)
+    assert "holds no adapters" in refused(run("merge", tmp_path / "whole", "--out", tmp_path / "out"))
