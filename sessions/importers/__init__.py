@@ -33,6 +33,9 @@ def import_file(path: Path, format: str = "auto") -> list[ImportedSession]:
     """The sessions in ``path``. Raises CannotImport, one line, if anything about the file is wrong."""
     if format not in ("auto", *FORMATS):
         raise CannotImport(f"there is no import format {format!r}: choose one of auto, {', '.join(FORMATS)}")
+    if path.exists() and not path.is_file() and not path.is_dir():
+        # A pipe that nobody writes to would hold a thread of the host, and with it the host's end, for ever.
+        raise CannotImport(f"{path.name} is no file and no folder: save it as a file first")
     head = _head(path)
     own = next((name for name, (recognises, _) in OWN.items() if format in ("auto", name) and recognises(head)), "")
     if own or format in OWN:

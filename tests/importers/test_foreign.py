@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import zipfile
 from pathlib import Path
@@ -235,3 +236,9 @@ def test_a_recording_of_swe_bench_is_called_by_its_instance(tmp_path: Path, name
 
 def test_one_call_without_a_result_is_one(tmp_path: Path) -> None:
     assert "1 call at the end has no result" in imported(tmp_path, "swe").warnings
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CannotImport, match="pipe is no file and no folder"):
+        import_file(tmp_path / "pipe")
