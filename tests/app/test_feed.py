@@ -12,8 +12,7 @@ from hosting import Running, paths_in, running_host
 from hosting import new_session as creation
 from textual.message import Message
 
-from apollo_tui import feed as feeds
-from apollo_tui import host_link
+from apollo_tui import host_link, live_feed
 from apollo_tui.feed import EventsArrived, LinkChanged, Loaded, NotDone
 from apollo_tui.live_feed import LiveFeed
 from sessions.host import protocol
@@ -42,7 +41,7 @@ class Heard:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeds, "POLL_S", 0.05)
+    monkeypatch.setattr(live_feed, "POLL_S", 0.05)
     monkeypatch.setattr(host_link, "RETRY_S", 0.05)
     monkeypatch.setattr(host_link, "RESEND_S", 0.2)
 
