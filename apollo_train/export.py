@@ -243,6 +243,8 @@ class Export:
         """How many processes make the sessions."""
         if self._workers is not None or len(names) < 2:
             return min(self._workers or 1, len(names))
+        if self.made.unit == "step" and not isinstance(self.made, Reporting):
+            return 1  # each row repeats its prompt: time goes into writing, and processes would write all of it twice
         return workers_for(self._size(names), len(names), ruled=self.ruled)
 
     def _take(self, made: Made) -> None:

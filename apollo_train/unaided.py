@@ -58,6 +58,8 @@ class Unaider:
         self._reader = reader
         self._judged = judged
         self._turns = {seq: turn for seq, turn in judged.delivered.items() if turn.channel == "user"}
+        # Sets on both sides: a prompt has few sources, a long session much advice and many summaries.
+        self._delivered, self._summaries = frozenset(self._turns), frozenset(judged.summaries)
         self._texts = {-answer.question: answer.text for answer in judged.answers.values()}
         kinds: dict[int, ev.AdviceKind | None] = dict.fromkeys(self._texts)
         for number in {number for turn in self._turns.values() for number in turn.advice}:
@@ -84,10 +86,10 @@ class Unaider:
         if not self._texts:
             return frozenset()
         sources = prompt.sources
-        found = {number for seq, turn in self._turns.items() if seq in sources for number in turn.advice}
+        found = {number for seq in sources & self._delivered for number in self._turns[seq].advice}
         for turn in prompt.turns if self._judged.answers else ():
             found.update(-answer.question for answer in self._answered(turn))
-        for seq in sources.intersection(self._judged.summaries):
+        for seq in sources & self._summaries:
             if seq not in self._blocks:
                 self._blocks[seq] = self._in_block(seq)
             found |= self._blocks[seq]

@@ -29,7 +29,7 @@ from sessions.log.reader import LogReader
 
 MOST: Final = 4
 """Processes that are taken unasked: each needs about 45 MB."""
-WORTH: Final = {True: 5_000, False: 25_000}
+WORTH: Final = {True: 15_000, False: 60_000}
 """Replies (True), or events, from which on it pays to start processes: each needs a third of a second for it."""
 AHEAD: Final = 2
 """Sessions that a process is given at once, so that it never waits for the next."""

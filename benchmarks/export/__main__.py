@@ -131,7 +131,7 @@ def control_steps(log: sqlite3.Connection, sessions: list[str], out: Path) -> No
                     if kind == "model.request":
                         context = [] if body.get("parent") is None else context
                         context += [orjson.loads(held[ref["hash"]]) for ref in body["append"]]
-                        if body["tools"] != named:
+                        if body.get("tools", "") != named:
                             named = body["tools"]
                             tools = orjson.dumps(orjson.loads(held[named])).decode()
                     elif kind == "model.reply":

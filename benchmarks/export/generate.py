@@ -126,6 +126,7 @@ class Teller:
         self.parent: int | None = None
         self.fresh: list[ev.MessageRef] = []
         self.body: list[bytes] = []
+        self.advice = count(1)
         self.ticks = count(1_700_000_000_000 + number, 1_000)
 
     def tell(self) -> list[ev.NewEvent]:
@@ -238,7 +239,7 @@ class Teller:
             actor="human:ann",
         )
         if self.chance.random() < 0.5:
-            number = 1 + sum(isinstance(event.body, ev.AdviceQueued) for event in self.events)
+            number = next(self.advice)
             self.add(ev.AdviceQueued(advice=number, text="Let it run."), actor="human:ann")
             turn = "<advice-n0>\nLet it run.\n</advice-n0>"
             seq = self.add(ev.AdviceDelivered(advice=(number,), at_step=step + 1, text=turn), step + 1)

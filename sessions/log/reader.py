@@ -105,11 +105,12 @@ class LogReader:
     ) -> list[Event]:
         """Events of a session with ``after < seq < before``; ``steps`` is a range, both ends included."""
         # The plus keeps SQLite from walking the session by seq where it should go to the steps.
-        where, values = _where(session, after, before, kinds, seq="seq" if steps is None else "+seq")
+        seq = "seq" if steps is None else "+seq"
+        where, values = _where(session, after, before, kinds, seq=seq)
         if steps is not None:
             where, values = where + " AND step BETWEEN ? AND ?", (*values, *steps)
         order = "DESC" if newest_first else "ASC"
-        chosen = f"{where} ORDER BY seq {order} LIMIT ?"
+        chosen = f"{where} ORDER BY {seq} {order} LIMIT ?"
         if kinds is not None and len(kinds) > 1:
             # Chosen in an index that holds the kind too, so that only the rows that are wanted are read.
             chosen = f"id IN (SELECT id FROM events WHERE {chosen}) ORDER BY seq {order}"

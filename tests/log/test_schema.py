@@ -106,6 +106,7 @@ async def test_no_usual_question_walks_through_bodies(log: Path, monkeypatch: py
         s = make.SESSION
         assert "(session=? AND seq>?)" in plan_of(reader.events, s, after=7, limit=50)
         assert "events_by_step (session=? AND step>? AND step<?)" in plan_of(reader.events, s, steps=(3, 4))
+        assert "events_by_step (session=? AND step>?" in plan_of(reader.events, s, steps=(3, 4), kinds=["a", "b"])
         assert "events_by_kind (session=? AND kind=?" in plan_of(reader.events, s, kinds=["a"], newest_first=True)
         assert "COVERING INDEX events_in_order" in plan_of(reader.events, s, kinds=["a", "b"], before=99)
         assert "COVERING INDEX events_in_order" in plan_of(reader.anchors, s, after=7)
