@@ -48,7 +48,23 @@ def test_every_command_of_the_readme_is_covered_here() -> None:
         "pip install '.[train]'",
         "apollo new TASK.md --model openai:MODEL --base-url http://127.0.0.1:8000/v1",
         "apollo",
+        "apollo-train build --out data",
+        "apollo-train inspect 1 3",
     }
+
+
+def test_the_training_commands_build_and_show_what_a_demo_session_trains(tmp_path: Path) -> None:
+    product = Apollo(tmp_path)
+    product.run("demo", "--headless", "--pace", "0")
+    wait_for("three steps", lambda: product.session("tune-lr")["step"] > 3)
+    build, inspect = (line for line in shown() if line.startswith("apollo-train"))
+    for command in (build, inspect):
+        words = [sys.executable, "-m", "apollo_train", *shlex.split(command)[1:], "--log", str(product.log)]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=120, cwd=tmp_path, env=product.env)
+        assert done.returncode == 0, done.stderr
+        assert "trained" in done.stdout
+    assert {path.name for path in (tmp_path / "data").glob("*.jsonl")} >= {"steps.jsonl", "segments.jsonl"}
+    product.close()
 
 
 @pytest.mark.skipif(not (VENV / ".apollo-installed").exists(), reason="not run from the Makefile's environment")
