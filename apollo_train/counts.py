@@ -18,6 +18,7 @@ class Counts(msgspec.Struct):
 
     sessions: int = 0
     rows: int = 0
+    """Rows of the file, copies counted."""
     steps: int = 0
     trained: int = 0
     masked: int = 0
@@ -57,15 +58,19 @@ class Counts(msgspec.Struct):
     lost_flags: int = 0
     """Flags on steps, calls or summaries that do not exist."""
 
-    def take(self, item: Line | Excluded) -> None:
-        """Count one line or one reply that is left out."""
+    def take(self, item: Line | Excluded, copies: int = 1) -> None:
+        """Count one line, written so many times, or one reply that is left out. What is trained counts once."""
         self.calls_lost += item.calls_lost
         if isinstance(item, Excluded):
             self.mask(item.reason, item.mask)
             return
+        self.resampled += copies != 1
+        if not copies:
+            self._not_written(item)
+            return
         self.actions += item.actions
-        self.helped += item.helped * item.rows
-        self.rows += item.rows
+        self.helped += item.helped * item.rows * copies
+        self.rows += item.rows * copies
         self.trained += item.trained
         self.steps += item.trained
         self.trained_tokens += item.trained_tokens
@@ -73,7 +78,19 @@ class Counts(msgspec.Struct):
         self.processed_tokens += item.processed_tokens
         self.exact_tokens = self.exact_tokens and item.exact_tokens
         self.unchecked += item.unchecked
-        self.counterfactual += item.counterfactual
+        self.counterfactual += item.counterfactual * copies
+
+    def _not_written(self, item: Line) -> None:
+        """Count the replies of a row that weighs so little that it is not in the file."""
+        self.steps += item.trained
+        self.masked += item.trained
+        for counts, number in (
+            (self.masked_by, item.trained),
+            (self.tokens_masked, item.trained_tokens),
+            (self.actions_masked, item.actions),
+        ):
+            if number:
+                counts["resampled"] = counts.get("resampled", 0) + number
 
     def mask(self, reason: str, mask: ReplyMask | None = None) -> None:
         """Count one masked reply."""
@@ -107,8 +124,9 @@ class Counts(msgspec.Struct):
         """The counts for a person, a line each."""
         about = "" if self.exact_tokens else " (estimated where no server counted)"
         rows = f", {many(self.rows, 'row')}" if self.rows else ""
-        trained = many(self.trained, "reply", "replies")
-        yield f"{many(self.sessions, 'session')}{rows}: {trained} trained, {self.masked:,} masked"
+        trained = f": {many(self.trained, 'reply', 'replies')} trained, {self.masked:,} masked"
+        # Events have rows and no replies: nothing of them is trained or masked.
+        yield f"{many(self.sessions, 'session')}{rows}{trained if self.steps or not self.rows else ''}"
         if self.trained_tokens:
             ratio = self.processed_tokens / self.trained_tokens
             processed = f", {ratio:.1f} tokens processed per trained token" if ratio else ""

@@ -22,6 +22,7 @@ from apollo_train.judgement import Judgement
 from apollo_train.making import Made, Making, counts_before, made_here
 from apollo_train.masks import masks_of
 from apollo_train.message_page import message_page
+from apollo_train.named_labels import unused_labels
 from apollo_train.policy import FilterPolicy
 from apollo_train.reporting import ExportReport, Plan, Progress, Teller, manifest_of, nothing_left, version
 from apollo_train.rows import Copies, Weigher, task_of
@@ -57,6 +58,8 @@ def plan_export(
             continue
         counts = plan.per_session[chosen.session] = _counted(reader, chosen, policy, made)
         plan.counts.add(counts)
+    if made.unit != "event":
+        plan.unused = unused_labels(reader, plan.per_session, policy, at)
     return plan
 
 
@@ -164,6 +167,8 @@ class Export:
                 self._write(data, twin, journal, marks)
                 if not (report.counts.rows if not self.ruled else report.counts.trained):
                     raise NothingToExport(nothing_left(report.per_session, report.counts, self.made.name))
+                if self.ruled:
+                    report.unused = unused_labels(self.reader, report.per_session, self.policy, self.position)
                 report.checksum = data.checksum
                 hashes = {"data": data.checksum, "excluded": twin.checksum}
                 told = manifest_of(report, self.policy, self.made, hashes, self._checked())

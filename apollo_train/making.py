@@ -72,13 +72,14 @@ def make(
     source = Source(reader, judged, making.policy, making.weigher)
     counts = counts_before(source, making.made)
     for item in making.made.lines(source):
+        times = 1
         if isinstance(item, Excluded):
             twin.line(_twin_line(item))
         elif copies is None:
             data.line(item.data)
         else:
-            _copied(item, copies, data, twin, counts)
-        counts.take(item)
+            times = _copied(item, copies, data, twin)
+        counts.take(item, times)
         tell(item)
     return Made(session, counts=counts, told=making.made.take_report() if isinstance(making.made, Reporting) else None)
 
@@ -99,15 +100,15 @@ def made_here(
             yield made
 
 
-def _copied(item: Line, copies: Copies, data: Sink, twin: Sink, counts: Counts) -> None:
-    """Write a row as often as it weighs."""
+def _copied(item: Line, copies: Copies, data: Sink, twin: Sink) -> int:
+    """Write a row as often as it weighs; returns how often that is."""
     times = copies.next(item.weight)
-    counts.resampled += times != 1
     for _ in range(times):
         data.line(item.data)
     if not times:
         session, _, step = item.id.partition(":")
         twin.line(canonical_json({"id": item.id, "session": session, "step": step, "reason": "resampled"}))
+    return times
 
 
 def counts_before(source: Source, made: Format) -> Counts:

@@ -28,7 +28,8 @@ Progress = Callable[[int, int], None]
 
 @dataclass(slots=True)
 class Plan:
-    """What an export would be. Exact, except that replies which refer to dropped advice are found on writing only."""
+    """What an export would be. Exact, except that only writing finds replies that refer to dropped advice, and only
+    writing repeats rows, or leaves them out, for their weight."""
 
     format: str
     policy: FilterPolicy
@@ -39,10 +40,12 @@ class Plan:
     """Sessions that take no part, and why."""
     note: str = ""
     """With which chat templates the trainer of this format was tried."""
+    unused: tuple[str, ...] = ()
+    """Labels that the policy names and no flag has, a line each."""
 
     def lines(self) -> list[str]:
         """The plan for a person."""
-        return [*self.counts.lines(), *filter(None, [self.note])]
+        return [*self.counts.lines(), *self.unused, *filter(None, [self.note])]
 
 
 @dataclass(slots=True)
@@ -67,12 +70,14 @@ class ExportReport:
     """A static page of what is trained, masked and why; None for events, and where the format has a page of its own."""
     checked: tuple[str, ...] = ()
     """Whether the counts are those of the tokenizer that was named, in words."""
+    unused: tuple[str, ...] = ()
+    """Labels that the policy names and no flag has, a line each."""
 
     def lines(self) -> list[str]:
         """The report for a person."""
         several = "the viewer of session traces takes one session per file: name one with --session"
         notes = [self.note, several if self.format == "sts" and len(self.per_session) > 1 else ""]
-        return [*self.counts.lines(), *filter(None, notes), *self.checked]
+        return [*self.counts.lines(), *self.unused, *filter(None, notes), *self.checked]
 
     def beside(self) -> str:
         """The names of the files beside it, for a person."""
@@ -102,6 +107,7 @@ def manifest_of(
         "sessions": {name: _short(counts) for name, counts in sorted(report.per_session.items())},
         "left_out": dict(sorted(report.left_out.items())),
         **({"proof": proof} if (proof := proof_of(made)) else {}),
+        **({"labels_without_flags": list(report.unused)} if report.unused else {}),
         **({"token_check": check} if report.checked else {}),
         "blake3": dict(hashes),
         "version": version(),

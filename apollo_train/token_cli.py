@@ -149,7 +149,8 @@ def tokens(
         for row in made.report.shown[:show]:
             show_row(row)
         click.echo(plain_line(f"{report.path} (tokens)"))
-        for line in (*report.lines(), *made.report.lines()):
+        weighed = "of what follows each row counts once, however often it is written for its weight, or not at all"
+        for line in (*report.lines(), *([weighed] if report.counts.resampled else []), *made.report.lines()):
             click.echo(f"  {plain_line(line)}")
         click.echo(plain_line(f"  decoded rows: {report_paths(out)[1]}"))
 

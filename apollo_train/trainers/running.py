@@ -139,8 +139,10 @@ def _written(job: Job, policy: FilterPolicy, position: int, tell: Tell) -> tuple
     report = run_export(job.reader, job.sessions, policy, made, job.rows, overwrite=True, position=position)
     if isinstance(made, TokensFormat):
         write_report(job.rows, made.report, made.settings, overwrite=True)
-    for line in made.report.lines():
+    for line in (*report.unused, *made.report.lines()):
         tell(line)
+    if report.counts.resampled:
+        tell(f"for their weight {many(report.counts.resampled, 'row')} of these are written more or less than once")
     return made.report.counts(), report.checksum
 
 

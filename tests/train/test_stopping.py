@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,8 +12,8 @@ import pytest
 from trainlog import MANY, Teller, many, rows_of
 
 from apollo_train.errors import FileInTheWay
-from apollo_train.export import ExportReport, run_export
-from apollo_train.policy import PRESETS, AdviceRules, FilterPolicy, SessionRules, WeightRules
+from apollo_train.export import ExportReport, plan_export, run_export
+from apollo_train.policy import PRESETS, AdviceRules, FilterPolicy, SessionRules, WeightRules, parse_policy
 from apollo_train.writing import NewFiles
 from sessions import ulid
 from sessions.log import events as ev
@@ -161,7 +162,14 @@ async def test_rows_are_seen_as_often_as_they_weigh(
     assert max(seen.values()) - min(seen.values()) <= 1 and len(seen) == 3
     left = [line for line in rows_of(report.excluded) if line["reason"] == "resampled"]
     written = {row["meta"]["id"] for row in rows_of(report.path)}
-    assert {line["id"] for line in left}.isdisjoint(written) and len(left) + len(written) == report.counts.rows
+    assert left and {line["id"] for line in left}.isdisjoint(written)
+    counts = report.counts
+    assert counts.rows == len(rows_of(report.path)) and counts.trained + counts.masked_by["resampled"] == 40
+    assert counts.masked == 20 + counts.masked_by["resampled"]  # 20 are summaries
+    assert counts.actions_masked["resampled"] == counts.masked_by["resampled"]
+    if name == "steps":
+        assert (counts.masked_by["resampled"], counts.trained) == (len(left), len(written))
+        assert counts.trained_tokens == 10 * len(written) and counts.tokens_masked["resampled"] == 10 * len(left)
 
 
 async def test_caps_hold_sessions_and_tasks_down(writer: LogWriter, reader: LogReader, tmp_path: Path) -> None:
@@ -210,3 +218,34 @@ async def test_the_report_says_what_help_went_in_and_what_each_reason_cost(
     lines = "\n".join(counts.lines())
     assert "3 minutes of annotators' time" in lines and "2 calls trained, 2 masked" in lines
     assert "masked: 1 flagged (10 tokens)" in lines
+
+
+async def test_a_file_of_events_says_nothing_of_trained_replies(
+    told: Teller, reader: LogReader, tmp_path: Path
+) -> None:
+    await told.act("a")
+    report = run_export(reader, None, DEFAULT, "raw", tmp_path / "o.jsonl")
+    assert report.lines()[0] == f"1 session, {reader.count(told.session)} rows"
+    assert plan_export(reader, None, DEFAULT, "raw").lines()[0] == report.lines()[0]
+
+
+@pytest.mark.parametrize("key", ["labels", "kept_labels"])
+async def test_a_label_that_no_flag_has_is_named_with_the_nearest_that_they_have(
+    told: Teller, reader: LogReader, tmp_path: Path, key: str
+) -> None:
+    await told.act("a")
+    await told.act("b")
+    await told.flag(ev.Target(1), label="strategy/loop")
+    await told.flag(ev.Target(2), verdict="good", label="stratgy/loop")
+    wrong = parse_policy(f"version = 1\n[flags]\n{key} = ['stratgy/loop', 'strategy/loop']\n")
+    does = "masks" if key == "labels" else "keeps"
+    said = f"flags.{key} names 'stratgy/loop', which no bad flag here has, so it {does} nothing: "
+    said += "did you mean 'strategy/loop'?"
+    assert plan_export(reader, None, wrong).lines().count(said) == 1
+    report = run_export(reader, None, wrong, "steps", tmp_path / "o.jsonl")
+    assert report.lines().count(said) == 1
+    assert json.loads(report.manifest.read_text())["labels_without_flags"] == [said]
+    right = parse_policy(f"version = 1\n[flags]\n{key} = ['strategy/loop']\n")
+    assert plan_export(reader, None, right).unused == ()
+    far = parse_policy(f"version = 1\n[flags]\n{key} = ['q']\n")
+    assert plan_export(reader, None, far).unused[0].endswith("they have strategy/loop")
