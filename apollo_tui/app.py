@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from rich.console import RenderableType
 from textual import events
@@ -24,6 +24,7 @@ from apollo_tui.desk import Desk
 from apollo_tui.feed import ClientsChanged, DeltasArrived, EventsArrived, Feed, LinkChanged, Loaded, NotDone
 from apollo_tui.leaving import last_words, way_back
 from apollo_tui.link import Link
+from apollo_tui.opening import Opening
 from apollo_tui.outside import crash_report
 from apollo_tui.presence import RETURN_MS
 from apollo_tui.pressing import Presser
@@ -40,6 +41,9 @@ from sessions.labels import Taxonomy, load_labels
 from sessions.log.states import ACTIVE
 from sessions.paths import log_paths
 from widgets.receipt import Level
+
+if TYPE_CHECKING:
+    from apollo_tui.apollo import Opens
 
 LEAVE_S: Final = 1.0
 """So long leaving waits for the log to hear what was read."""
@@ -77,6 +81,7 @@ class ApolloApp(App[None], inherit_bindings=False):
         self._terminal = ThinScreen()
         self.link = Link(_terminal_fd(), self.desk.config.ui.slow_link)
         self._minute = 0
+        self.open: Opens = Opening(self, self.desk)
         self._presser = Presser(self)
         self._alerts = Alerts(self.desk.config.ui.alerts, os.environ)
         self._alerted = 0

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, get_args
 
 from apollo_tui import hosting
-from apollo_tui.command import Command, Deed
 from apollo_tui.commands_judging import JUDGING
 from apollo_tui.feed import NotDone
 from apollo_tui.link import MODES
 from apollo_tui.screens.board import BoardScreen
+from apollo_tui.screens.command import Command, Deed
+from apollo_tui.screens.prompt import CommandPrompt
 from apollo_tui.screens.verbs import Verbs
 from apollo_tui.steering import BUDGETS, Verb
 from widgets.views import Choice
@@ -187,16 +187,6 @@ def commands_for(screen: ApolloScreen) -> list[Command]:
     return [c for c in COMMANDS if (here.session or not c.session) and (here.writable or not c.write)]
 
 
-def matching(commands: Sequence[Command], text: str) -> list[Command]:
-    """Commands whose name begins with the first word of ``text``; with a space after it, only that very one."""
-    name, space, _ = text.lstrip().partition(" ")
-    exact = [command for command in commands if command.name == name]
-    if space and exact:
-        return exact
-    begun = [command for command in commands if command.name.startswith(name)]
-    return begun or [command for command in commands if name in command.help.lower()]
-
-
 def run_command(screen: ApolloScreen, text: str) -> None:
     """Run a command line; what is wrong with it is said in one line."""
     name, *words = text.split()
@@ -208,3 +198,13 @@ def run_command(screen: ApolloScreen, text: str) -> None:
         command.run(screen, words)
     except NotDone as problem:
         screen.say(screen.apollo.told(problem), "error")
+
+
+def ask_command(screen: ApolloScreen) -> None:
+    """Open the command line over ``screen`` and run what is chosen there."""
+
+    def chosen(text: str | None) -> None:
+        if text:
+            run_command(screen, text)
+
+    screen.app.push_screen(CommandPrompt(commands_for(screen)), chosen)

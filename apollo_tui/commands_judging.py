@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from apollo_tui.command import Command, Deed
 from apollo_tui.feed import NotDone
+from apollo_tui.screens.command import Command, Deed
 from apollo_tui.screens.judge_verbs import JudgeVerbs
 from apollo_tui.screens.training import TrainingMode
 from apollo_tui.screens.verbs import Verbs

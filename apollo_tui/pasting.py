@@ -12,10 +12,10 @@ from widgets.fields import is_field
 from widgets.sanitise import clean_line
 
 if TYPE_CHECKING:
-    from apollo_tui.app import ApolloApp
+    from apollo_tui.apollo import Apollo
 
 
-def took(app: ApolloApp, event: events.Paste) -> bool:
+def took(app: Apollo, event: events.Paste) -> bool:
     """Put the paste where text goes. False: the field that has the focus takes it as it is."""
     focused, screen = app.focused, app.screen
     field = focused if isinstance(focused, Input) else screen.query(Input).first() if _asks(app) else None
@@ -33,6 +33,6 @@ def took(app: ApolloApp, event: events.Paste) -> bool:
     return True
 
 
-def _asks(app: ApolloApp) -> bool:
+def _asks(app: Apollo) -> bool:
     """Whether a panel is open that has a field."""
     return app.screen is not app.view and bool(app.screen.query(Input))

@@ -120,18 +120,13 @@ class ActionScreen(Verbs):
 
     def go_to(self, session: str) -> None:
         """Another session: its own screen takes this one's place."""
-        from apollo_tui.screens.session import SessionScreen
-
         self.keep_draft()
-        self.app.switch_screen(SessionScreen(self.desk, session))
+        self.apollo.open.session(session, instead=True)
 
     def show_entry(self, session: str, seq: int) -> None:
         """The transcript of that session takes this screen's place, at the entry."""
-        from apollo_tui.screens.session import SessionScreen
-
         self.keep_draft()
-        came_from = [(self._session, self._seq)]
-        self.app.switch_screen(SessionScreen(self.desk, session, seq or None, came_from=came_from))
+        self.apollo.open.session(session, seq or None, came_from=[(self._session, self._seq)], instead=True)
 
     def attend(self, session: str, seq: int) -> None:
         """Go there."""

@@ -85,19 +85,14 @@ class Attending(Editing):
     def open_entry(self, session: str, seq: int, entry: Entry | None) -> None:
         """Edit advice that waits, at once; open delivered advice beside what followed, and all else by itself."""
         if entry is None or entry.kind != "advice":
-            self._open_action(session, seq)
+            self.apollo.open.action(session, seq)
         elif not self.edit_advice(session, seq):
             self.run_worker(self._open_delivered(session, seq), group="open")
-
-    def _open_action(self, session: str, seq: int) -> None:
-        from apollo_tui.screens.action import ActionScreen
-
-        self.app.push_screen(ActionScreen(self.desk, session, seq))
 
     async def _open_delivered(self, session: str, seq: int) -> None:
         number = await self.desk.feed.read(partial(number_at, session=session, seq=seq))
         if number is None:
-            self._open_action(session, seq)
+            self.apollo.open.action(session, seq)
         else:
             await self._ask_outcome(session, number)
 

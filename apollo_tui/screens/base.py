@@ -21,7 +21,7 @@ from widgets.receipt import Level, ReceiptLine
 from widgets.views import Hint
 
 if TYPE_CHECKING:
-    from apollo_tui.app import ApolloApp
+    from apollo_tui.apollo import Apollo
 
 WIDTHS: Final = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]
 """Columns from which on all screens have this class."""
@@ -61,9 +61,9 @@ class ApolloScreen(Screen[None]):
         """Whether the widgets are there: nothing is painted before and after."""
 
     @property
-    def apollo(self) -> ApolloApp:
-        """The app, with its own methods."""
-        return cast("ApolloApp", self.app)
+    def apollo(self) -> Apollo:
+        """The app, as far as screens know it."""
+        return cast("Apollo", self.app)
 
     def compose(self) -> ComposeResult:
         """Title, body, receipt, hints."""
@@ -238,9 +238,7 @@ class ApolloScreen(Screen[None]):
 
     def action_command(self) -> None:
         """Every command by name."""
-        from apollo_tui.screens.prompt import ask_command
-
-        ask_command(self)
+        self.apollo.open.commands()
 
 
 PAINTER_ACTIONS: Final[dict[str, str]] = {

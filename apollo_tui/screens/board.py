@@ -191,7 +191,7 @@ class BoardScreen(Verbs):
 
     def on_session_list_chosen(self, message: SessionList.Chosen) -> None:
         """Open the session."""
-        self._open_session(message.session)
+        self.apollo.open.session(message.session)
 
     def on_wall_pane_focused(self, message: Wall.PaneFocused) -> None:
         """The wall moved."""
@@ -206,13 +206,13 @@ class BoardScreen(Verbs):
     def on_wall_entry_opened(self, message: Wall.EntryOpened) -> None:
         """The action, the queued advice, or the session."""
         if message.seq is None:
-            self._open_session(message.session)
+            self.apollo.open.session(message.session)
         else:
             self.open_entry(message.session, message.seq, self.desk.state.entry(message.session, message.seq))
 
     def show_entry(self, session: str, seq: int) -> None:
         """Open the session there."""
-        self._open_session(session, seq)
+        self.apollo.open.session(session, seq)
 
     def attend(self, session: str, seq: int) -> None:
         """Make the session the current one and select the entry in its pane; what is older is opened."""
@@ -224,7 +224,7 @@ class BoardScreen(Verbs):
             self.wall.select(session, None)
             self.wall.follow(session)
         elif seq < entries[0].seq:
-            self._open_session(session, seq)
+            self.apollo.open.session(session, seq)
         else:
             self._select(next(entry.seq for entry in reversed(entries) if entry.seq <= seq))
 
@@ -243,11 +243,6 @@ class BoardScreen(Verbs):
             if wanted != by_number
             else "the order by who needs you is the order by number"
         )
-
-    def _open_session(self, session: str, seq: int | None = None) -> None:
-        from apollo_tui.screens.session import SessionScreen
-
-        self.app.push_screen(SessionScreen(self.desk, session, seq))
 
     async def on_wall_history_needed(self, message: Wall.HistoryNeeded) -> None:
         """The reader is at the oldest entry of a pane: read what lies before it."""
@@ -362,7 +357,7 @@ class BoardScreen(Verbs):
         if seq is None or not self.session:
             return
         if self.desk.state.entry(self.session, seq) is None:
-            self._open_session(self.session, seq)
+            self.apollo.open.session(self.session, seq)
             return
         self.set_focus(self.wall)
         self.wall.select(self.session, seq)
@@ -375,7 +370,7 @@ class BoardScreen(Verbs):
     def action_search(self) -> None:
         """Search in the session: opens it."""
         if self.session:
-            self._open_session(self.session)
+            self.apollo.open.session(self.session)
             self.call_later(self._search_there)
 
     async def _search_there(self) -> None:

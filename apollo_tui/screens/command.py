@@ -1,4 +1,4 @@
-"""What a command of ``:`` is."""
+"""What a command of ``:`` is, and which ones a typed beginning means."""
 
 from __future__ import annotations
 
@@ -29,3 +29,13 @@ class Command:
     def lacks(self, words: Sequence[str]) -> str:
         """What is still to be typed after these words, "" if it can run."""
         return f"{self.name} {self.arguments}: {self.hint or self.help}" if len(words) < self.needs else ""
+
+
+def matching(commands: Sequence[Command], text: str) -> list[Command]:
+    """Commands whose name begins with the first word of ``text``; with a space after it, only that very one."""
+    name, space, _ = text.lstrip().partition(" ")
+    exact = [command for command in commands if command.name == name]
+    if space and exact:
+        return exact
+    begun = [command for command in commands if command.name.startswith(name)]
+    return begun or [command for command in commands if name in command.help.lower()]

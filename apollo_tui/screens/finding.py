@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from apollo_tui.desk import Desk
 from apollo_tui.feed import NotDone
@@ -15,8 +15,8 @@ from sessions.log import events as ev
 from widgets.transcript import Transcript
 from widgets.views import Anchor, Choice
 
-Trail = tuple[str, Sequence[int]]
-"""What a row of places is called, and the seqs of its events."""
+if TYPE_CHECKING:
+    from apollo_tui.apollo import Trail
 
 KEYS: Final[dict[Filter, str]] = {
     "all": "a", "outline": "o", "flagged": "f", "errors": "e", "unread": "u", "no polls": "p",

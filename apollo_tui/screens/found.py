@@ -16,7 +16,7 @@ from widgets.picker import ChoiceList
 from widgets.views import Choice
 
 if TYPE_CHECKING:
-    from apollo_tui.screens.verbs import Verbs
+    from apollo_tui.screens.base import ApolloScreen
 
 LIMIT: Final = 200
 SLICE_S: Final = 1.5
@@ -52,21 +52,19 @@ def slice_of(seconds: float) -> Callable[[int], bool]:
     return lambda _: monotonic() < end
 
 
-def find_everywhere(screen: Verbs, text: str) -> None:
+def find_everywhere(screen: ApolloScreen, text: str) -> None:
     """Search, and show what was found."""
     screen.act(_find(screen, text))
 
 
-async def _find(screen: Verbs, text: str) -> str:
-    from apollo_tui.screens.session import SessionScreen
-
+async def _find(screen: ApolloScreen, text: str) -> str:
     desk = screen.desk
     query = parse_query(text)
     desk.searches.append(text)
     folder = desk.paths.folder
     found = await desk.feed.work(lambda reader: search_all(reader, folder, query, limit=LIMIT, go_on=slice_of(SLICE_S)))
     if found.left:
-        screen.apollo.run_worker(_go_on(screen, text), group="index", exclusive=True)
+        screen.app.run_worker(_go_on(screen, text), group="index", exclusive=True)
     if not found.hits:
         later = " so far: older events are being read" if found.left else ""
         inside = f"; `*{query.words[0]}` looks inside words too" if len(query.words) == 1 and not query.phrases else ""
@@ -76,7 +74,7 @@ async def _find(screen: Verbs, text: str) -> str:
         if hit is not None:
             screen.keep_draft()
             trail = (text, seqs_of(found.hits, hit.session))
-            screen.app.push_screen(SessionScreen(desk, hit.session, hit.seq, trail=trail))
+            screen.apollo.open.session(hit.session, hit.seq, trail=trail)
 
     if screen.typing:
         raise NotDone("leave the text field first")
@@ -84,7 +82,7 @@ async def _find(screen: Verbs, text: str) -> str:
     return ""
 
 
-async def _go_on(screen: Verbs, text: str) -> None:
+async def _go_on(screen: ApolloScreen, text: str) -> None:
     """Read the rest in slices, so that other long reads have their turn."""
     desk = screen.desk
     query = parse_query(text)

@@ -16,7 +16,7 @@ from widgets.sanitise import clean_line
 from widgets.views import Choice
 
 if TYPE_CHECKING:
-    from apollo_tui.screens.board import BoardScreen
+    from apollo_tui.screens.verbs import Verbs
 
 TITLE: Final = 32
 """Cells of a session's title."""
@@ -49,7 +49,7 @@ class LeavePanel(PanelScreen[str]):
         self.dismiss("leave")
 
 
-def leave(board: BoardScreen, *, always: bool = False) -> None:
+def leave(board: Verbs, *, always: bool = False) -> None:
     """Leave the app; where something will stand still, only after it was said. ``always``: stay, and say it all."""
     desk = board.desk
     board.keep_draft()

@@ -9,9 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 
-from apollo_tui.command import Command
-from apollo_tui.commands import commands_for, matching, run_command
-from apollo_tui.screens.base import ApolloScreen
+from apollo_tui.screens.command import Command, matching
 from apollo_tui.screens.panel import Modal, line, text_field
 from widgets.picker import ChoiceList
 from widgets.sanitise import clean_line
@@ -136,13 +134,3 @@ class CommandPrompt(Modal[str]):
     def action_back(self) -> None:
         """Leave it."""
         self.dismiss(None)
-
-
-def ask_command(screen: ApolloScreen) -> None:
-    """Open the command line over ``screen`` and run what is chosen there."""
-
-    def chosen(text: str | None) -> None:
-        if text:
-            run_command(screen, text)
-
-    screen.app.push_screen(CommandPrompt(commands_for(screen)), chosen)

@@ -11,8 +11,9 @@ from textual.binding import Binding, BindingType
 
 from apollo_tui.presence import RETURN_MS
 from apollo_tui.screens.panel import PanelScreen
+from apollo_tui.screens.verbs import Verbs
 from sessions.digest import digests, last_trace
-from sessions.fold.digest import Digest, Figure
+from sessions.fold.digest import Digest
 from widgets import cells
 from widgets.glyphs import duration
 from widgets.moves import MOVES
@@ -21,7 +22,7 @@ from widgets.sanitise import clean_line
 from widgets.views import Choice
 
 if TYPE_CHECKING:
-    from apollo_tui.app import ApolloApp
+    from apollo_tui.apollo import Apollo
     from apollo_tui.desk import Desk
 
 LETTERS: Final = "defhlmnoprtuvwxyz"
@@ -44,12 +45,12 @@ class ReturnPanel(PanelScreen[None]):
     def give_way(self, key: str) -> bool:
         """Close for a key of the board, and say so; the key is carried out there."""
         view = self._apollo.view
-        if view is None or view.place != "board" or not self.foreign(key):
+        if not isinstance(view, Verbs) or view.place != "board" or not self.foreign(key):
             return False
         self.app.pop_screen()
         session = self.leads_to()
         if session:
-            view.go_to(session)  # type: ignore[attr-defined]  # the board has it
+            view.go_to(session)
         return True
 
     def foreign(self, key: str) -> bool:
@@ -61,8 +62,8 @@ class ReturnPanel(PanelScreen[None]):
         return ""
 
     @property
-    def _apollo(self) -> ApolloApp:
-        return cast("ApolloApp", self.app)
+    def _apollo(self) -> Apollo:
+        return cast("Apollo", self.app)
 
 
 class AwayPanel(ReturnPanel):
@@ -157,20 +158,13 @@ class DigestPanel(ReturnPanel):
 
     def on_choice_list_picked(self, message: ChoiceList.Picked) -> None:
         """To the event, over this panel; esc comes back here."""
-        from apollo_tui.screens.session import SessionScreen
-
         if self.app.screen is not self:
             return
         figure = self._places[message.choice.id]
         at = (self._visited.get(figure.name, -1) + 1) % len(figure.places)
         self._visited[figure.name] = at
         self.choices.update(self._rows())
-        screen = SessionScreen(self._desk, self._digest.session, figure.places[at], trail=_trail(figure))
-        self.app.push_screen(screen)
-
-
-def _trail(figure: Figure) -> tuple[str, tuple[int, ...]]:
-    return figure.said, figure.places
+        self._apollo.open.session(self._digest.session, figure.places[at], trail=(figure.said, figure.places))
 
 
 def _row(desk: Desk, digest: Digest) -> str:
@@ -178,7 +172,7 @@ def _row(desk: Desk, digest: Digest) -> str:
     return f"{cells.pad(clean_line(name), NAME)}  {' · '.join(figure.said for figure in digest.headline)}"
 
 
-async def greet(app: ApolloApp) -> None:
+async def greet(app: Apollo) -> None:
     """After the log was read: coming back is a return, if anything happened since the annotator's last trace."""
     desk = app.desk
     left = await desk.feed.work(partial(last_trace, actor=desk.actor))
@@ -187,7 +181,7 @@ async def greet(app: ApolloApp) -> None:
         await come_back(app, left, key_at=desk.presence.started_at)
 
 
-async def come_back(app: ApolloApp, left: int | None, *, key_at: int | None = None, asked: bool = False) -> None:
+async def come_back(app: Apollo, left: int | None, *, key_at: int | None = None, asked: bool = False) -> None:
     """Show the table, unless somebody is already at work: then a line says how to see it.
 
     ``key_at``: the key, or the start, that was the return (default: the last key); a later one is work.

@@ -180,21 +180,15 @@ class ReviewScreen(ActionScreen):
     def action_open_there(self) -> None:
         """The item in its session."""
         if self._item is not None:
-            from apollo_tui.screens.session import SessionScreen
-
             self.keep_draft()
-            self.app.push_screen(SessionScreen(self.desk, self._session, self._seq))
+            self.apollo.open.session(self._session, self._seq)
 
     def go_to(self, session: str) -> None:
         """Another session is opened over the review."""
-        from apollo_tui.screens.session import SessionScreen
-
         self.keep_draft()
-        self.app.push_screen(SessionScreen(self.desk, session))
+        self.apollo.open.session(session)
 
     def show_entry(self, session: str, seq: int) -> None:
         """Opened over the review."""
-        from apollo_tui.screens.session import SessionScreen
-
         self.keep_draft()
-        self.app.push_screen(SessionScreen(self.desk, session, seq))
+        self.apollo.open.session(session, seq)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from functools import partial
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
 from textual.binding import BindingType
@@ -16,7 +16,6 @@ from apollo_tui.desk import Desk
 from apollo_tui.facts import facts_of
 from apollo_tui.loading import SPARSE, job_lines, note_file, read_page
 from apollo_tui.reading import parts_of
-from apollo_tui.screens.finding import Trail
 from apollo_tui.screens.training import TrainingMode
 from apollo_tui.state import Change
 from sessions.log import events as ev
@@ -25,6 +24,9 @@ from widgets.entries import EntryBook
 from widgets.facts import FactsPanel
 from widgets.transcript import Transcript
 from widgets.views import Anchor, Entry
+
+if TYPE_CHECKING:
+    from apollo_tui.apollo import Trail
 
 ROOMY: Final = 110
 """Columns from which on the facts have a place at the side."""

@@ -34,21 +34,15 @@ class Verbs(JudgeVerbs, Attending):
 
     def action_new(self) -> None:
         """Create a session."""
-        from apollo_tui.screens.new_session import NewSessionScreen
-
-        self.app.push_screen(NewSessionScreen(self.desk))
+        self.apollo.open.new_session()
 
     def action_review(self) -> None:
         """One queue over all sessions."""
-        from apollo_tui.screens.review import ReviewScreen
-
-        self.app.push_screen(ReviewScreen(self.desk))
+        self.apollo.open.review()
 
     def action_export(self) -> None:
         """Turn sessions into training data."""
-        from apollo_tui.screens.export import ExportScreen
-
-        self.app.push_screen(ExportScreen(self.desk, self.session))
+        self.apollo.open.export(self.session)
 
     def action_find(self) -> None:
         """Search all sessions."""
