@@ -1,4 +1,4 @@
-"""A progress bar: how far, how fast, how much longer. On a terminal; nothing elsewhere."""
+"""A progress bar: how far, how fast, how much longer, on a terminal; and what to do after ctrl+c."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from apollo_train.writing import journal_of
+from sessions.plain import plain_line
 
 if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
@@ -35,6 +39,19 @@ def bar(label: str) -> Iterator[Tell | None]:
             shown.update(max(0, done - shown.pos))
 
         yield tell
+
+
+@contextmanager
+def resumable(*paths: Path) -> Iterator[None]:
+    """Where ctrl+c stops an export to one of these files, say that it can be gone on with."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        left = next((path for path in paths if journal_of(path).exists()), None)
+        if left is not None:
+            said = f"{left} is not whole yet: the same command with --resume goes on, without it the export starts anew"
+            click.echo(plain_line(said), err=True)
+        raise
 
 
 class Rate:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from apollo_train.bars import bar
+from apollo_train.bars import bar, resumable
 from apollo_train.cli_shared import (
     COLOURS,
     MARKS,
@@ -21,6 +21,7 @@ from apollo_train.cli_shared import (
 )
 from apollo_train.errors import TrainError
 from apollo_train.export import able, run_export
+from apollo_train.finished import finished
 from apollo_train.formats import FORMATS, format_for
 from apollo_train.lazy import LazyGroup
 from apollo_train.policy import ABOUT, PRESETS, load_policy, policy_toml
@@ -73,7 +74,11 @@ def build(
         except OSError as problem:
             raise TrainError(f"cannot make the folder {out}: {problem.strerror}") from problem
         for format_name, name in (("steps", "steps.jsonl"), (segments, "segments.jsonl")):
-            with bar(f"{name}") as tell:
+            if resume and (before := finished(out / name, made[format_name], rules, sessions)) is not None:
+                at = before  # both are of one position
+                click.echo(plain_line(f"{out / name} ({format_name}) was whole before"))
+                continue
+            with resumable(out / name), bar(f"{name}") as tell:
                 report = run_export(
                     reader,
                     sessions,

@@ -31,7 +31,7 @@ from apollo_train.select import LeftOut, names_of, position_of, select
 from apollo_train.templates.target import Renderer
 from apollo_train.token_check import NOT_CHECKED, check_tokens
 from apollo_train.workers import Workers, workers_for
-from apollo_train.writing import Journal, Mark, NewFile, NewFiles
+from apollo_train.writing import Journal, Mark, NewFile, NewFiles, journal_of
 from sessions.log.reader import LogReader
 from sessions.log.text import canonical_json
 
@@ -147,7 +147,7 @@ class Export:
         self.counter: Renderer | None = None
         self._progress, self._workers = progress, workers
         self._told: list[Any] = []
-        self._journal = out.with_name(f".{out.name}.journal")
+        self._journal = journal_of(out)
 
     def run(self, *, overwrite: bool, resume: bool) -> ExportReport:
         """Write all files, or none."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 import click
 from msgspec import structs
 
-from apollo_train.bars import Tell, bar
+from apollo_train.bars import Tell, bar, resumable
 from apollo_train.cli_shared import COLOURS, MARKS, log_option, open_log, policy_option, told, workers_option
 from apollo_train.errors import FileInTheWay, TrainError
 from apollo_train.export import ExportReport, run_export
@@ -131,7 +131,7 @@ def tokens(
             raise FileInTheWay(f"{columns} is there already: choose another name, or say --overwrite")
         if parquet and columns == out:
             raise TrainError("--out names the JSONL file; --parquet writes another one beside it")
-        with bar(out.name) as tell:
+        with resumable(out), bar(out.name) as tell:
             report = write_tokens(
                 reader,
                 sessions,

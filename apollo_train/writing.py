@@ -27,6 +27,11 @@ Data = bytes | tuple[bytes, ...]
 """The bytes of a line, or its pieces: a long one need not be put together before it is written."""
 
 
+def journal_of(path: Path) -> Path:
+    """Where the journal of an export to ``path`` is, while the export runs and after it was stopped."""
+    return path.with_name(f".{path.name}.journal")
+
+
 class WriteFailed(TrainError):
     """The disk said no; no file was changed."""
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
 from apollo_tui import memory
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line. Nothing is collected while it loads what it needs."""
+    """Run the command line. Nothing is collected while it loads what it needs; ctrl+c meanwhile is no traceback."""
     memory.begin()
-    from apollo_tui.cli.root import main as run
-
+    try:
+        from apollo_tui.cli.root import main as run
+    except KeyboardInterrupt:
+        sys.stderr.write("apollo: interrupted\n")
+        sys.exit(130)
     run(args)

@@ -69,7 +69,7 @@ def export(
     """
     if out is None:
         raise click.UsageError("which file shall it write? Give --out FILE")
-    from apollo_train.bars import bar
+    from apollo_train.bars import bar, resumable
     from apollo_train.export import run_export
     from apollo_train.formats import format_for
     from apollo_train.policy import load_policy
@@ -82,7 +82,7 @@ def export(
     def tell(done: int, total: int) -> None:
         click.echo(msgspec.json.encode({"done": done, "total": total}).decode(), err=True)
 
-    with nullcontext(tell) if progress else bar(out.name) as told:
+    with resumable(out.resolve()), nullcontext(tell) if progress else bar(out.name) as told:
         report = run_export(
             reader,
             sessions,
