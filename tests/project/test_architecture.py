@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -42,3 +44,10 @@ def test_every_module_has_its_line_and_the_page_of_modules_is_today_s() -> None:
     spec.loader.exec_module(script)
     assert script.PAGE.read_text("utf-8") == script.page(), "run: python scripts/modules.py"
     assert "|  |" not in script.page()
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = grimp.build_graph("apollo_tui", "widgets", "apollo_train", "sessions", cache_dir=None)
+    # Imports inside functions and those for types alone count too.
+    TopologicalSorter({one: graph.find_modules_directly_imported_by(one) for one in graph.modules}).prepare()
+    assert len(graph.modules) > 300
