@@ -85,6 +85,13 @@ def evaluate(
     for line in report.lines():
         click.echo(plain_line(line))
     click.echo(plain_line(f"{output / MARKDOWN_NAME}, {output / JSON_NAME}"))
+    if not report.compared:
+        click.echo("apollo-train: nothing could be compared: see above what was not played, or has no score", err=True)
+        if report.unplayed():
+            click.echo(
+                "apollo-train: once server, key and model are there, the same command with --retry goes on", err=True
+            )
+        raise SystemExit(1)
 
 
 def _play(plan: Plan, product: Product, parallel: int, timeout: float, retry: bool, missing: float | None) -> Report:

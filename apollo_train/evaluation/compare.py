@@ -44,18 +44,18 @@ class Difference:
 
 
 def best_score(missing: float | None) -> Value:
-    """The best score; ``missing`` stands for none."""
-    return lambda result: missing if result.best is None else result.best
+    """The best score; ``missing`` stands for none in a session that was played."""
+    return lambda result: result.best if result.best is not None else missing if result.played else None
 
 
 def last_score(missing: float | None) -> Value:
-    """The last score; ``missing`` stands for none."""
-    return lambda result: missing if result.last is None else result.last
+    """The last score; ``missing`` stands for none in a session that was played."""
+    return lambda result: result.last if result.last is not None else missing if result.played else None
 
 
-def finished(result: Result) -> float:
-    """1 for a session that its agent finished, else 0."""
-    return float(result.finished)
+def finished(result: Result) -> float | None:
+    """1 for a session that its agent finished, else 0; None where it was not played."""
+    return float(result.finished) if result.played else None
 
 
 def compare(results: Sequence[Result], base: str, model: str, *, missing: float | None = None) -> list[Difference]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from apollo_train.evaluation.plan import Cell
 from apollo_train.evaluation.product import ACTOR
@@ -12,6 +12,9 @@ from sessions.fold.summary import Summary
 from sessions.log.events import EvalScored, Event, ModelReplied, StateChanged
 from sessions.log.reader import LogReader
 from sessions.log.states import ACTIVE, ENDED
+
+TRANSIENT: Final = ("needs_you (provider)", "needs_you (key)")
+"""What ``--retry`` lets go on: the session met no model, and its prompt is as it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,13 @@ class Result:
     cost: float | None
     active_seconds: float
     served_model: str
+    replied: bool = True
+    """Whether the model ever gave a reply."""
+
+    @property
+    def played(self) -> bool:
+        """False where server, key or model was not there from the start: that says nothing of the model."""
+        return self.replied or not (self.how in TRANSIENT or self.how.startswith("failed"))
 
     @property
     def finished(self) -> bool:
@@ -119,4 +129,5 @@ def result(reader: LogReader, cell: Cell, session: str) -> Result:
         cost=summary.cost if reply and reply.cost is not None else None,
         active_seconds=round(summary.active_ms / 1000, 3),
         served_model=reply.model if reply else "",
+        replied=reply is not None,
     )

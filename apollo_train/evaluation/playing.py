@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from apollo_train.errors import TrainError
-from apollo_train.evaluation.outcome import Result, ending, held, result, waits
+from apollo_train.evaluation.outcome import TRANSIENT, Result, ending, held, result, waits
 from apollo_train.evaluation.plan import Cell, Plan, sessions_of
 from apollo_train.evaluation.product import Product, ProductFailed
 from sessions.fold.summary import Summary
@@ -21,8 +21,6 @@ QUIET: Final = 60.0
 """Seconds without an event after which the host is started again, if it has gone."""
 GRACE: Final = 60.0
 """Seconds that a session has to stop after its time is up."""
-TRANSIENT: Final = ("needs_you (provider)", "needs_you (key)")
-"""What ``--retry`` lets go on: the session met no model, and its prompt is as it was."""
 
 Tell = Callable[[Cell, Result], None]
 

@@ -39,6 +39,29 @@ class Report:
         base, *others = (each.label for each in self.plan.contenders)
         return [found for other in others for found in compare(self.results, base, other, missing=self.missing)]
 
+    @property
+    def compared(self) -> bool:
+        """Whether any pair has both values; of one model, whether any of its sessions was played."""
+        if len(self.plan.contenders) > 1:
+            return any(each.pairs for each in self.differences)
+        return any(each.played for each in self.results)
+
+    def unplayed(self) -> list[str]:
+        """A line for each model of which sessions met no model at all."""
+        lines = []
+        for contender in self.plan.contenders:
+            mine = self.of(contender.label)
+            lost = [each for each in mine if not each.played]
+            if lost:
+                reasons = Counter(each.reason for each in lost if each.reason).most_common(1)
+                why = f": {reasons[0][0]}" if reasons else ""
+                number = "none" if len(lost) == len(mine) else f"only {len(mine) - len(lost)}"
+                of = many(len(mine), "session")
+                lines.append(
+                    f"{contender.label}: {number} of {of} could be played, for want of a server that answers{why}"
+                )
+        return lines
+
     def of(self, model: str, task: str | None = None) -> list[Result]:
         """The results of a model, in one task or in all."""
         return [each for each in self.results if each.model == model and task in (None, each.task)]
@@ -92,6 +115,7 @@ class Report:
         labels = [each.label for each in self.plan.contenders]
         rows = [[task.id, task.better, *(_mean_best(self.of(label, task.id)) for label in labels)]
                 for task in self.plan.tasks]  # fmt: skip
+        parts += [_cell(line) for line in self.unplayed()]
         parts += ["Mean best score by task.", _table(("task", "better", *labels), rows)]
         parts += ["Every session.", _table(SESSION_COLUMNS, [_session_row(each) for each in self.results])]
         parts.append(f"Log position {self.position}; {JSON_NAME} has hashes, models and versions.")
@@ -107,7 +131,7 @@ class Report:
         for label in labels:
             endings = Counter(each.how for each in self.of(label))
             lines.append(f"{label}: " + ", ".join(f"{count} {how}" for how, count in endings.most_common()))
-        return lines + [_difference_line(each) for each in self.differences]
+        return lines + self.unplayed() + [_difference_line(each) for each in self.differences]
 
     def _model_row(self, label: str) -> list[str]:
         mine = self.of(label)
@@ -159,7 +183,8 @@ def _difference_line(each: Difference) -> str:
         return f"{each.model} against {each.base}, {each.measure}: no pair has both values"
     row = _difference_row(each)
     between = f" ({row[3]})" if each.low is not None else ""
-    left = f", {each.left_out} left out for want of a score" if each.left_out else ""
+    want = "not played" if each.measure == "finished" else "for want of a score"
+    left = f", {each.left_out} left out, {want}" if each.left_out else ""
     return (
         f"{each.model} against {each.base}, {each.measure}: {row[2]}{between} over {many(each.pairs, 'pair')} of "
         f"{many(each.tasks, 'task')}; {each.better} better, {each.equal} equal, {each.worse} worse{left}"

@@ -119,7 +119,7 @@ def test_sessions_that_do_not_finish_are_counted_by_reason_and_hold_nothing_up(
 ) -> None:
     folder = tasks(tmp_path / "tasks", one="higher")
     more = ("--limit", "steps=4", "--timeout", "3s")
-    words = command(apollo, folder, url, "refused", "endless", "slow", "flaky", more=more)
+    words = command(apollo, folder, url, "endless", "refused", "slow", "flaky", more=more)
     said = run(apollo, words)
     found = report(apollo)
     assert found["endings"] == {
@@ -130,6 +130,10 @@ def test_sessions_that_do_not_finish_are_counted_by_reason_and_hold_nothing_up(
     }
     scores = [each for each in found["differences"] if "score" in each["measure"]]
     assert [(each["mean"], each["left_out"]) for each in scores] == [(None, 1)] * 6
+    ends = [each for each in found["differences"] if each["measure"] == "finished"]
+    assert [(each["mean"], each["left_out"]) for each in ends] == [(None, 1), (0.0, 0), (None, 1)]
+    assert "openai:refused: none of 1 session could be played, for want of a server that answers: " in said
+    assert "openai:slow against openai:endless, finished: +0 over 1 pair" in said
     assert "no such model here" in said and "budget used up: 4 of 4 steps  best" in said
     assert {row["state"] for row in apollo.json("ls")} == {"stopped"}
     run(apollo, words)
@@ -137,8 +141,22 @@ def test_sessions_that_do_not_finish_are_counted_by_reason_and_hold_nothing_up(
     run(apollo, [*words, "--retry"])
     again = report(apollo)["sessions"]
     assert [each["session"] for each in again] == [each["session"] for each in found["sessions"]]
-    assert [each["how"] for each in again] == ["needs_you (provider)", "limit", "timeout", "finished"]
+    assert [each["how"] for each in again] == ["limit", "needs_you (provider)", "timeout", "finished"]
     assert again[3]["best"] == 0.9
+
+
+def test_where_no_model_answers_nothing_is_compared_and_the_exit_code_says_so(
+    apollo: Apollo, url: str, tmp_path: Path
+) -> None:
+    folder = tasks(tmp_path / "tasks", one="higher", two="higher")
+    words = command(apollo, folder, url, "base", "refused", more=("--missing-score", "0"))
+    done = subprocess.run(words, env=apollo.env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and apollo.host_pid() is None
+    assert "openai:refused: none of 2 sessions could be played, for want of a server that answers: " in done.stdout
+    assert "no such model here" in done.stdout and "openai:base: none" not in done.stdout
+    assert done.stdout.count("against openai:base") == done.stdout.count("no pair has both values") == 3
+    assert done.stderr.startswith("apollo-train: nothing could be compared") and "--retry" in done.stderr
+    assert "none of 2 sessions could be played" in (apollo.folder / "evaluation.md").read_text()
 
 
 def test_a_killed_and_an_interrupted_evaluation_go_on_with_the_sessions_that_are_there(
