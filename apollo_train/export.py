@@ -16,7 +16,7 @@ from apollo_train import tokens
 from apollo_train.counts import Counts
 from apollo_train.errors import CannotExpress, NothingToExport
 from apollo_train.formats import format_named
-from apollo_train.formats.base import Choosy, Configured, Format, Line, Reporting, Weighing
+from apollo_train.formats.base import Choosy, Configured, Explaining, Format, Line, Reporting, Weighing
 from apollo_train.formats.fitted import note_of
 from apollo_train.judgement import Judgement
 from apollo_train.making import Made, Making, counts_before, made_here
@@ -166,7 +166,8 @@ class Export:
                 files.keep_if_stopped()
                 self._write(data, twin, journal, marks)
                 if not (report.counts.rows if not self.ruled else report.counts.trained):
-                    raise NothingToExport(nothing_left(report.per_session, report.counts, self.made.name))
+                    problem = self.made.explanation() if isinstance(self.made, Explaining) else ""
+                    raise NothingToExport(nothing_left(report.per_session, report.counts, self.made.name, problem))
                 if self.ruled:
                     report.unused = unused_labels(self.reader, report.per_session, self.policy, self.position)
                 report.checksum = data.checksum

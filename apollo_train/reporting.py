@@ -133,16 +133,18 @@ NEEDS: Final = {
 """What a format of verdicts makes its rows of."""
 
 
-def nothing_left(per_session: Mapping[str, Counts], counts: Counts, format_name: str = "") -> str:
-    """Why there is nothing to write, in one line."""
-    return _why_nothing(per_session, counts, format_name) + _in_words({**counts.left_out, **counts.masked_by})
+def nothing_left(per_session: Mapping[str, Counts], counts: Counts, format_name: str = "", problem: str = "") -> str:
+    """Why there is nothing to write, in one line; ``problem``: what a format found in the way first."""
+    said = _why_nothing(per_session, counts, format_name) + _in_words({**counts.left_out, **counts.masked_by})
+    return f"{said}; first {problem}" if problem else said
 
 
 def _in_words(reasons: Mapping[str, int]) -> str:
     """What the most frequent reasons mean."""
     from apollo_train.preferences import REFUSALS
+    from apollo_train.templates.target import UNFIT
 
-    known = {**REFUSALS, **LEFT_OUT}
+    known = {**UNFIT, **REFUSALS, **LEFT_OUT}
     first = sorted((reason for reason in reasons if reason in known), key=lambda reason: -reasons[reason])
     return "".join(f"; {reason}: {known[reason]}" for reason in first[:EXPLAINED])
 

@@ -170,7 +170,12 @@ def show_step(
     if row is None:
         raise TrainError(f"session {session} has no {'reply' if step is None else f'step {step}'}")
     if isinstance(row, Excluded):
-        about = REASONS.get(row.reason) or UNFIT.get(row.reason) or "the policy leaves the session out"
+        about = (
+            made.explanation()
+            or REASONS.get(row.reason)
+            or UNFIT.get(row.reason)
+            or "the policy leaves the session out"
+        )
         raise TrainError(f"step {row.step} makes no tokens: {row.reason} ({about})")
     if not any(row.trained):
         click.echo(f"step {row.last.sample.meta['step']} is masked: {row.last.sample.mask.reason}")

@@ -95,6 +95,15 @@ class Reporting(Protocol):
 
 
 @runtime_checkable
+class Explaining(Protocol):
+    """A format that learns on the way why replies cannot be written, beyond the one word of the reason."""
+
+    def explanation(self) -> str:
+        """What was in the way first, where, and what helps; "" where nothing was."""
+        ...
+
+
+@runtime_checkable
 class Weighing(Protocol):
     """A format that writes nothing twice for a weight: a row holds its weight, or the format has none to hold."""
 

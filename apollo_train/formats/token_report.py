@@ -15,6 +15,12 @@ from apollo_train.token_check import TokenCheck
 SHOWN_CONTEXT: Final = 1200
 """Of a stretch of context, head and tail, half of this each, are shown, in characters."""
 
+INSTEAD: Final = (
+    "what comes after it in the same context is refused too; take the template that the model was served with, by "
+    "--chat-template FILE, or a model whose template takes this"
+)
+"""What helps where a template refuses a conversation that a server took."""
+
 
 class Stretch(msgspec.Struct, frozen=True, omit_defaults=True):
     """A stretch of decoded text in a preview."""
@@ -63,6 +69,7 @@ class TokenReport(msgspec.Struct):
     check: TokenCheck = msgspec.field(default_factory=TokenCheck)
     """What the servers and this tokenizer counted for the same requests."""
     first_problem: str = ""
+    """What a template said when it first refused a conversation, where, and what helps."""
     shown: list[Shown] = []
 
     def take(self, row: Row, engine: Engine, *, previews: int) -> None:
@@ -97,9 +104,10 @@ class TokenReport(msgspec.Struct):
         """Count a reply that is in no row."""
         _add(self.dropped, reason)
 
-    def note(self, unfit: Unfit) -> None:
-        """Keep what the template said first."""
-        self.first_problem = self.first_problem or unfit.detail
+    def note(self, unfit: Unfit, place: str) -> None:
+        """Keep what the template said first, and of which reply."""
+        if unfit.detail and not self.first_problem:
+            self.first_problem = f"at {place} {unfit.detail} ({INSTEAD})"
 
     def packed(self, counts: PackCounts) -> None:
         """Take the counts of a session's packing."""

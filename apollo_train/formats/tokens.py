@@ -80,6 +80,10 @@ class TokensFormat:
         yield from left_out
         self.report.packed(packer.counts)
 
+    def explanation(self) -> str:
+        """See Explaining."""
+        return self.report.first_problem
+
     def row(self, row: Row) -> dict[str, Any]:
         """What is written of a row."""
         first, last = row.replies[0].step.sample, row.last.sample
@@ -129,7 +133,8 @@ class TokensFormat:
         """The tokens of one sample within the limit, or why there are none. Raises TooLong."""
         made = self.renderer.step(sample)
         if isinstance(made, Unfit):
-            self.report.note(made)
+            judged = source.judged
+            self.report.note(made, f"step {sample.meta['step']} of session {judged.created.number or judged.session}")
             return excluded(source, sample, made.reason)
         length = len(made.prompt) + len(made.target)
         if self.max_length is None or length <= self.max_length:

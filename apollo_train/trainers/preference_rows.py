@@ -42,12 +42,16 @@ class PreferenceReport(msgspec.Struct):
     rows: int = 0
     good: int = 0
     refused: dict[str, int] = {}
+    first_problem: str = ""
+    """What a template said when it first refused a conversation."""
 
     def lines(self) -> Iterator[str]:
         """The report for a person."""
         about = f", {self.good:,} of them good" if self.good else ""
         yield f"{self.rows:,} rows{about}; {sum(self.refused.values()):,} judged replies refused"
         yield from (f"refused: {number:,} {reason}" for reason, number in sorted(self.refused.items()))
+        if self.first_problem:
+            yield f"the first refusal: {self.first_problem}"
 
     def counts(self) -> dict[str, Any]:
         """The counts for a record."""
@@ -85,8 +89,13 @@ class PreferenceTokens:
         more, report = msgspec.convert(told, PreferenceReport), self.report
         report.rows += more.rows
         report.good += more.good
+        report.first_problem = report.first_problem or more.first_problem
         for reason, number in more.refused.items():
             report.refused[reason] = report.refused.get(reason, 0) + number
+
+    def explanation(self) -> str:
+        """See Explaining."""
+        return self.report.first_problem
 
     def lines(self, source: Source) -> Iterator[Line | Excluded]:
         """A line per pair or judged reply; the twin file has the others, and why."""
@@ -127,6 +136,7 @@ class PreferenceTokens:
     def _fitted(self, source: Source, sample: StepSample) -> StepTokens | Refused:
         made = self.tokens.fitted(source, sample)
         if isinstance(made, Excluded):
+            self.report.first_problem = self.report.first_problem or self.tokens.explanation()
             return Refused(sample.id, "too_long" if made.reason == "too_long" else "tokens")
         return made
 

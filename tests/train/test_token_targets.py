@@ -4,7 +4,9 @@ import asyncio
 import importlib.util
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,15 +15,16 @@ from click.testing import CliRunner
 from fake_engine import FakeEngine, fake_renderer
 
 from apollo_train.cli import main
-from apollo_train.errors import TrainError
+from apollo_train.errors import NothingToExport, TrainError
 from apollo_train.export import run_export
 from apollo_train.formats import UnknownFormat, format_named
 from apollo_train.formats.token_files import page, write_parquet, write_report
 from apollo_train.formats.tokens import TokensFormat, TooLong
 from apollo_train.policy import PRESETS, FilterPolicy, FlagRules, TargetRules
-from apollo_train.templates.engine import NoTokenizer, open_engine
+from apollo_train.templates.engine import NoTokenizer, TemplateRefused, open_engine
 from apollo_train.templates.families import UnknownTemplate, stops_of
 from apollo_train.templates.normalise import normalised
+from apollo_train.templates.target import Renderer
 from apollo_train.trainers.data import UnequalWeights, equally, read_rows
 from apollo_train.trainers.metrics import keep_until
 from apollo_train.trainers.models import NoModel, needs_trainers
@@ -43,6 +46,37 @@ def export(log: Path, out: Path, made: TokensFormat, policy: FilterPolicy = POLI
     with LogReader(log) as reader:
         run_export(reader, None, policy, made, out)
     return [json.loads(line) for line in out.read_text().splitlines()]
+
+
+class OneCall(FakeEngine):
+    """As Llama 3's template."""
+
+    def render(
+        self, messages: Sequence[dict[str, Any]], tools: Sequence[dict[str, Any]], *, generation: bool, thinking: bool
+    ) -> str:
+        if any(len(message.get("tool_calls", ())) > 1 for message in messages):
+            raise TemplateRefused("the template of 'llama' refused a conversation: only single tool-calls at once!")
+        return super().render(messages, tools, generation=generation, thinking=thinking)
+
+
+def one_call(**settings: Any) -> TokensFormat:
+    made = fake_renderer()
+    return TokensFormat(Renderer(OneCall(), made.stops, made.traits), **settings)
+
+
+WORDS = "the template of 'llama' refused a conversation: only single tool-calls at once! (what comes after it"
+
+
+def test_a_template_that_refuses_is_quoted_with_the_step_where_it_began(log: Path, tmp_path: Path) -> None:
+    made = one_call()
+    export(log, tmp_path / "rows.jsonl", made)
+    [line] = [line for line in made.report.lines() if "refusal" in line]
+    assert line.startswith(f"the first refusal: at step 5 of session 1 {WORDS}") and "--chat-template FILE" in line
+    with pytest.raises(NothingToExport) as empty:
+        export(log, tmp_path / "none.jsonl", one_call(max_length=8, too_long="exclude"))
+    said = str(empty.value)
+    assert "3 template_refuses" in said and "3 too_long" in said and said.startswith("no reply is left to train (")
+    assert f"; first at step 5 of session 1 {WORDS}" in said and "\n" not in said
 
 
 def test_rows_train_targets_and_nothing_else(log: Path, tmp_path: Path) -> None:
