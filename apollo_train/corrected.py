@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from msgspec import structs
@@ -9,8 +10,10 @@ from msgspec import structs
 from apollo_train.masks import ReplyMask
 from sessions.fold.corrections import CorrectionBook, reply_of
 from sessions.log import events as ev
-from sessions.log.parts import CallPart, Part, TextPart
+from sessions.log.parts import CallPart, Part, ReasoningPart, TextPart
 
+_THOUGHT: Final = re.compile(r"<think>\s*(.*?)\s*</think>\s*", re.DOTALL)
+"""How a correction begins that says what the model should have thought."""
 _BROKEN: Final = frozenset({"interrupted", "salvaged", "empty"})
 
 
@@ -35,7 +38,7 @@ class Corrections:
         """The reply as it should have been, None where no correction of it says a call.
 
         A correction of the reply takes the place of all of it, one of a call the place of that call; the model's
-        reasoning led to what was wrong and is left out.
+        reasoning led to what was wrong and is left out, unless the correction begins with reasoning of its own.
         """
         body = mask.event.body
         if not isinstance(body, ev.ModelReplied) or not replaceable(mask):
@@ -55,6 +58,7 @@ class Corrections:
         if not changed:
             return None
         flat = [part for group in parts for part in group]
+        flat.sort(key=lambda part: not isinstance(part, ReasoningPart))
         # Calls are told apart by their ids, and results of other calls would otherwise seem to answer these.
         flat = [
             structs.replace(part, id=f"c{mask.step}.{place}", raw=None) if isinstance(part, CallPart) else part
@@ -69,5 +73,9 @@ class Corrections:
 
 def _parts(step: int, text: str) -> list[Part]:
     said, calls = reply_of(text)
-    parts: list[Part] = [TextPart(said)] if said else []
+    parts: list[Part] = []
+    if thought := _THOUGHT.match(said):
+        said = said[thought.end() :]
+        parts += [ReasoningPart(thought[1])] if thought[1] else []
+    parts += [TextPart(said)] if said else []
     return parts + [CallPart(f"c{step}", call.name, call.arguments) for call in calls]

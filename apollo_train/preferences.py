@@ -37,6 +37,8 @@ _OWN: Final = {
     "other_context": "a summary came between",
     "redo_refers": "the redo speaks of the advice, which its prompt would not hold",
     "same": "the redo is the same as what was flagged",
+    "reasoning": "one of the two has reasoning and the other none, for which the template has another prompt (a "
+    "correction may begin with <think>its reasoning</think>)",
     "tokens": "the template renders the two after different prompts, or not at all",
     "too_long": "longer than the limit",
 }

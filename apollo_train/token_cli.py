@@ -19,6 +19,7 @@ from apollo_train.formats.token_files import report_paths, write_parquet, write_
 from apollo_train.formats.token_report import Shown, shown
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.judgement import judgement_of
+from apollo_train.local import stay_local
 from apollo_train.masks import REASONS
 from apollo_train.policy import FilterPolicy, load_policy
 from apollo_train.preview import chosen, sample_of
@@ -125,6 +126,7 @@ def tokens(
     """Write rows of token ids and labels, -100 where there is no loss, with a report and a page of decoded rows."""
     with told(), open_log(log) as reader:
         sessions = [reader.find(prefix) for prefix in chosen] or None
+        stay_local(tokenizer)
         made = tokens_format(tokenizer, **settings)
         columns = out.with_suffix(".parquet")
         if parquet and columns.exists() and not overwrite:
@@ -165,6 +167,7 @@ def show_step(
     stop: tuple[str, ...],
 ) -> None:
     """One reply as tokens, trained or masked. Raises TrainError where there is none."""
+    stay_local(tokenizer)
     made = tokens_format(tokenizer, chat_template, stop, no_think="mask", packing="steps")
     row = row_of(reader, session, policy, made, step)
     if row is None:

@@ -11,7 +11,7 @@ import msgspec
 from apollo_train.chat import dumps
 from apollo_train.formats.base import Line, Unit, line_of
 from apollo_train.formats.tokens import TokensFormat
-from apollo_train.preferences import Pair, Refused, Verdict, pairs_of, verdicts_of
+from apollo_train.preferences import REFUSALS, Pair, Refused, Verdict, pairs_of, verdicts_of
 from apollo_train.samples import Excluded, Source, StepSample
 from apollo_train.templates.target import StepTokens
 
@@ -49,7 +49,8 @@ class PreferenceReport(msgspec.Struct):
         """The report for a person."""
         about = f", {self.good:,} of them good" if self.good else ""
         yield f"{self.rows:,} rows{about}; {sum(self.refused.values()):,} judged replies refused"
-        yield from (f"refused: {number:,} {reason}" for reason, number in sorted(self.refused.items()))
+        for reason, number in sorted(self.refused.items()):
+            yield f"refused: {number:,} {reason}: {REFUSALS[reason]}"
         if self.first_problem:
             yield f"the first refusal: {self.first_problem}"
 
@@ -121,7 +122,9 @@ class PreferenceTokens:
         # Each prompt may have been cut to fit its own reply.
         length = min(len(chosen.prompt), len(rejected.prompt))
         prompt = chosen.prompt[-length:]
-        if chosen.no_think != rejected.no_think or prompt != rejected.prompt[-length:]:
+        if chosen.no_think != rejected.no_think:
+            return Refused(pair.rejected.id, "reasoning")
+        if prompt != rejected.prompt[-length:]:
             return Refused(pair.rejected.id, "tokens")
         meta = pair.chosen.meta | {"confirmed": pair.confirmed}
         return _line(PairRow(prompt, chosen.target, rejected.target, meta), chosen)

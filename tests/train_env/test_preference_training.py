@@ -80,6 +80,51 @@ def test_dpo_prefers_what_was_done_instead_and_counts_what_makes_no_pair(
     assert margins[-1] > 0
 
 
+@pytest.fixture(scope="module")
+def corrected(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log of corrections: with reasoning as the reply has, without where the reply has none, and without alone."""
+    made = tmp_path_factory.mktemp("corrected")
+
+    async def tell() -> None:
+        writer = await new_log(made)
+        told = await Teller(writer).begin()
+        instead = 'Look first.\nrun {"command": "ls data"}'
+        for reasoning, text in (
+            ("Quick.", f"<think>\nThe data is needed.\n</think>\n{instead}"),
+            ("", instead),
+            ("Quick.", instead),
+        ):
+            await told.act("rm -rf data", reasoning=reasoning)
+            await told.flag(ev.Target(told.step))
+            await told.tell(ev.CorrectionWritten(target=ev.Target(told.step), text=text), actor="human:ann")
+        await writer.close()
+
+    asyncio.run(tell())
+    (made / "base").symlink_to(folder / "base")
+    return made
+
+
+def test_dpo_trains_on_corrections_of_replies_that_ran_where_both_think_or_neither_does(
+    corrected: Path, tmp_path: Path
+) -> None:
+    ran = train(corrected, "dpo", tmp_path / "out", "--max-steps", "6", "--batch", "2")
+    assert ran.exit_code == 0, ran.output
+    decode = engine("qwen3").decode
+    call = '<tool_call>\n{{"name": "run", "arguments": {{"command": "{}"}}}}\n</tool_call><|im_end|>'
+    both, neither = rows_of(tmp_path / "out")
+    thought = "<think>\nThe data is needed.\n</think>\n\nLook first.\n"
+    assert decode(both["chosen_ids"]) == thought + call.format("ls data")
+    assert decode(both["rejected_ids"]) == "<think>\nQuick.\n</think>\n\n" + call.format("rm -rf data")
+    assert decode(neither["chosen_ids"]) == "Look first.\n" + call.format("ls data")
+    assert decode(neither["rejected_ids"]) == call.format("rm -rf data")
+    assert decode(neither["prompt_ids"]).endswith("<|im_start|>assistant\n<think>\n\n</think>\n\n")
+    assert read_record(tmp_path / "out")["counts"] == {"rows": 2, "good": 0, "refused": {"reasoning": 1}}
+    said = "refused: 1 reasoning: one of the two has reasoning and the other none"
+    assert said in ran.output and "may begin with <think>" in ran.output
+    margins = [line["rewards/margins"] for line in read_metrics(tmp_path / "out") if "rewards/margins" in line]
+    assert margins[-1] > max(0, margins[0])
+
+
 def test_kto_makes_good_replies_likelier_against_bad_ones(folder: Path, tmp_path: Path) -> None:
     ran = train(folder, "kto", tmp_path / "out", "--max-steps", "8", "--batch", "5")
     assert ran.exit_code == 0, ran.output

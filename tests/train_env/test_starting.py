@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -105,3 +108,28 @@ def test_merging_what_is_not_there_says_so(tmp_path: Path) -> None:
     )
     (tmp_path / "whole" / "model").mkdir(parents=True)
     assert "holds no adapters" in refused(run("merge", tmp_path / "whole", "--out", tmp_path / "out"))
+
+
+HOOK = """
+import socket, sys
+def refused(host, *more, **named):
+    sys.stderr.write(f"ASKED {host}\\n")
+    raise OSError("no network in this test")
+socket.getaddrinfo = refused
+"""
+
+
+@pytest.mark.parametrize("method", ["sft", "kto"])
+def test_a_model_in_a_folder_is_trained_without_a_word_to_the_network_or_of_names_to_come(
+    folder: Path, tmp_path: Path, method: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(HOOK)
+    words = [method, "--log", folder / "log.sqlite", "--model", folder / "base", "--output", tmp_path / "out"]
+    command = [sys.executable, "-m", "apollo_train", *map(str, words), "--max-steps", "1", "--accumulate", "1"]
+    plain = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
+    env = plain | {"PYTHONPATH": str(tmp_path), "HF_HOME": str(tmp_path / "home")}
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, env=env, cwd=root, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "ASKED" not in done.stderr and "FutureWarning" not in done.stderr
+    assert (tmp_path / "out" / "model" / "adapter_model.safetensors").exists()
