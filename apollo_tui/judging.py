@@ -7,10 +7,11 @@ from typing import Any, Literal
 import msgspec
 
 from apollo_tui.feed import Feed, NotDone
+from apollo_tui.redone import redone
 from apollo_tui.state import BoardState
 from apollo_tui.undo import replaced_request
 from sessions.host import protocol
-from sessions.labels import UNSPECIFIED, Taxonomy
+from sessions.labels import RIGHT_THERE_TOO, UNSPECIFIED, Taxonomy
 from sessions.log import events as ev
 from sessions.log.parts import ReasoningPart, TextPart
 from sessions.log.reader import LogReader
@@ -28,6 +29,8 @@ class Subject(msgspec.Struct, frozen=True):
     target: ev.Target
     name: str
     parts: tuple[ev.Target, ...] = ()
+    redoes: int | None = None
+    """The step that somebody flagged and that this one did over, after advice."""
 
     @property
     def words(self) -> str:
@@ -53,6 +56,11 @@ class Word(msgspec.Struct, frozen=True):
     severity: int | None = None
     until_recovery: bool = False
 
+    @property
+    def again(self) -> Word:
+        """What of it can be said of another action: that one was right earlier too is said of this one alone."""
+        return Word(self.verdict, UNSPECIFIED if self.label == RIGHT_THERE_TOO else self.label)
+
 
 class Judging:
     """What the keys f, F, ``.``, + and = do."""
@@ -68,20 +76,24 @@ class Judging:
     async def subject(self, session: str, seq: int) -> Subject:
         """What a verdict on the entry at ``seq`` is about. Raises NotDone for entries that cannot be judged."""
 
-        def ask(reader: LogReader) -> tuple[ev.Event | None, ev.ModelReplied | None]:
+        flags = self.state.sessions[session].flags.values()
+        flagged = {body.target.step for who, body in flags if body.verdict == "bad" and who.startswith("human:")}
+
+        def ask(reader: LogReader) -> tuple[ev.Event | None, ev.ModelReplied | None, int | None]:
             event = reader.event(session, seq)
             if event is None or not event.step:
-                return event, None
+                return event, None, None
             replies = reader.events(session, steps=(event.step, event.step), kinds={"model.reply"}, newest_first=True)
-            return event, next((r.body for r in replies if isinstance(r.body, ev.ModelReplied)), None)
+            reply = next((r.body for r in replies if isinstance(r.body, ev.ModelReplied)), None)
+            return event, reply, redone(reader, session, event.step, flagged)
 
-        event, reply = await self.feed.read(ask)
+        event, reply, redoes = await self.feed.read(ask)
         found = target_of(event) if event else None
         if event is None or found is None:
             raise NotDone("only replies, actions and summaries can be flagged")
         summary = self.state.sessions[session].summary
         parts = (found, *self._around(session, found, reply))
-        return Subject(session, summary.number, summary.title, found, name_of(event), parts)
+        return Subject(session, summary.number, summary.title, found, name_of(event), parts, redoes)
 
     def _around(self, session: str, found: ev.Target, reply: ev.ModelReplied | None) -> list[ev.Target]:
         """What else a verdict could be about: the whole reply, its reasoning, its text, a span."""
@@ -144,7 +156,7 @@ class Judging:
         if before is not None:
             await self.annotate(subject.session, ev.FlagRemoved(flag=before.flag), replaced_request(request))
         if word.verdict != "bad" or word.label != UNSPECIFIED:
-            self._last = Word(word.verdict, word.label)
+            self._last = word.again
         if subject.target.part == "span":
             self.span_from = None
         reach = " and what followed until recovery" if word.until_recovery else ""
@@ -152,7 +164,9 @@ class Judging:
 
     def say(self, flag: ev.FlagSet) -> str:
         """A flag in a word: its verdict where that is not bad, else its label."""
-        return self.labels.name(flag.label) if flag.verdict == "bad" else flag.verdict
+        if flag.verdict == "bad":
+            return self.labels.name(flag.label)
+        return f"{flag.verdict}, there too" if flag.label == RIGHT_THERE_TOO else flag.verdict
 
     async def unflag(self, subject: Subject, flag: Standing) -> str:
         """Take one's own flag back and return the receipt."""
@@ -177,7 +191,7 @@ class Judging:
                 if (body.verdict != "bad" or body.label != UNSPECIFIED) and (newest is None or event.id > newest.id):
                     newest = event
         last = newest.body if newest else None
-        return Word(last.verdict, last.label) if isinstance(last, ev.FlagSet) else None
+        return Word(last.verdict, last.label).again if isinstance(last, ev.FlagSet) else None
 
     async def mark_recovery(self, subject: Subject) -> str:
         """From this step on the agent is on its feet again; a second time takes the mark back."""

@@ -12,7 +12,7 @@ from apollo_tui.drafts import Draft
 from apollo_tui.feed import NotDone
 from apollo_tui.screens.editing import Editing
 from sessions.errors import ApolloError
-from sessions.fold.corrections import call_text
+from sessions.fold.corrections import call_text, not_called
 from sessions.log import events as ev
 from sessions.log.parts import CallPart, TextPart
 from sessions.log.reader import LogReader
@@ -86,7 +86,7 @@ class Correcting(Editing):
         stored = self.desk.drafts.load(draft.session, draft.slot)
         if stored is not None and stored.request == draft.request:
             self.desk.drafts.clear(draft.session, draft.slot)
-        return receipt + self._still_trained(draft.session, draft.corrects) if text else receipt
+        return receipt + _words_only(text) + self._still_trained(draft.session, draft.corrects) if text else receipt
 
     def _still_trained(self, session: str, target: ev.Target) -> str:
         """A correction masks nothing: that is what a flag is for."""
@@ -95,6 +95,12 @@ class Correcting(Editing):
             return ""
         flag = keys.shown(keys.first(keys.BY_ID["flag"], self.desk.config.keys))
         return f" · it masks nothing: {flag} flags what the agent did"
+
+
+def _words_only(text: str) -> str:
+    """What looks like a call and is none makes no pair, which nobody would see."""
+    name = not_called(text)
+    return f" · kept as words: {name} is followed by no whole JSON object, or by more than calls" if name else ""
 
 
 def text_of(reader: LogReader, session: str, target: ev.Target) -> str:

@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 
 from apollo_tui.judging import Standing, Subject, Word, about_part
 from apollo_tui.screens.panel import PanelScreen, text_field
-from sessions.labels import UNSPECIFIED, Taxonomy
+from sessions.labels import RIGHT_THERE_TOO, UNSPECIFIED, Taxonomy
 from sessions.log import events as ev
 from widgets import cells
 from widgets.picker import ChoiceList
@@ -22,6 +22,8 @@ from widgets.views import Choice
 
 SEVERITIES: Final = "0,1,2,3,4,5"
 """0: not said."""
+THERE_TOO: Final = "<"
+"""The key of the word that looks back to the flagged step; no label can have it."""
 NAME: Final = 20
 """Cells of the column of names."""
 
@@ -70,7 +72,7 @@ class LabelPanel(PanelScreen[Picked]):
         self._severity: int | None = None
         super().__init__(
             f"⚑ {subject.words}",
-            _rows(labels),
+            _rows(labels, subject.redoes),
             "a letter or enter sets it · . last · + good · = unsure · R recovered",
             [_line(flag, labels) for flag in standing(subject)],
         )
@@ -85,13 +87,14 @@ class LabelPanel(PanelScreen[Picked]):
         """Say what it is about; the cursor stands on one's own label, so that enter changes nothing unasked."""
         super().on_mount()
         own = self._own
-        if own is not None and own.body.verdict == "bad":
+        if own is not None and (own.body.verdict == "bad" or own.body.label == RIGHT_THERE_TOO):
             self.choices.highlight(own.body.label)
         self._tell()
 
     def on_choice_list_picked(self, message: ChoiceList.Picked) -> None:
         """A label, with the rest as it stands."""
-        self._done(Word(label=message.choice.id))
+        label = message.choice.id
+        self._done(Word("good" if label == RIGHT_THERE_TOO else "bad", label))
 
     def on_input_submitted(self) -> None:
         """Enter in the note goes back to the labels."""
@@ -176,9 +179,12 @@ def part_words(target: ev.Target) -> str:
             return f"the {part} of step {target.step}"
 
 
-def _rows(labels: Taxonomy) -> list[Choice]:
-    """Those with a key first."""
+def _rows(labels: Taxonomy, redoes: int | None) -> list[Choice]:
+    """Those with a key first; ``redoes``: the flagged step that this one did over, for which training wants a word."""
     rows = [Choice(UNSPECIFIED, _said("no label", "Bad, and nothing more is said."))]
+    if redoes is not None:
+        there = f"Right here, and it would have been right at step {redoes} too, which is flagged: training pairs them."
+        rows.append(Choice(RIGHT_THERE_TOO, _said("good, there too", there), THERE_TOO))
     known = sorted(labels.labels, key=lambda label: not label.key)
     rows += [Choice(label.id, _said(label.name, label.definition), label.key, group=label.group) for label in known]
     return rows
@@ -190,5 +196,6 @@ def _said(name: str, definition: str) -> str:
 
 def _line(flag: Standing, labels: Taxonomy) -> str:
     who = flag.actor.removeprefix("human:")
-    what = labels.name(flag.body.label) if flag.body.verdict == "bad" else flag.body.verdict
+    good = "good, there too" if flag.body.label == RIGHT_THERE_TOO else flag.body.verdict
+    what = labels.name(flag.body.label) if flag.body.verdict == "bad" else good
     return f"  {what} by {who}" + (f": {flag.body.note}" if flag.body.note else "")

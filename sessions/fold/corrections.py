@@ -79,6 +79,12 @@ def reply_of(text: str) -> tuple[str, list[Called]]:
     return text.strip(), []
 
 
+def not_called(text: str) -> str:
+    """The tool that a correction seems to call and does not, by broken JSON or by what follows it; "" for none."""
+    found = re.search(rf"^{_CALL.pattern}", text, re.M)
+    return found.group() if found and not reply_of(text)[1] else ""
+
+
 def call_text(name: str, arguments: str) -> str:
     """A call as a correction writes it."""
     return f"{name} {arguments or '{}'}"

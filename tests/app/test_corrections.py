@@ -66,6 +66,20 @@ async def test_a_correction_is_written_on_the_selected_action_and_stands_under_i
         assert "wait for job 7" in screen_text(app)
 
 
+async def test_a_call_whose_json_is_broken_is_kept_as_words_and_the_receipt_says_so(feed: FakeFeed) -> None:
+    await story(feed)
+    async with running(feed) as (app, pilot):
+        await at_the_kill(app, pilot)
+        await pilot.press("C", *'wait {"job": 7')
+        await until(pilot, lambda: app.screen.query_one(Composer).text == 'wait {"job": 7')
+        await saved(app, pilot, feed, 1)
+        await until(pilot, lambda: "kept as words: wait is followed by no whole JSON object" in app.screen.receipt)
+        await pilot.press("C", "right_curly_bracket")
+        await until(pilot, lambda: app.screen.query_one(Composer).text == 'wait {"job": 7}')
+        await saved(app, pilot, feed, 2)
+        await until(pilot, lambda: "written" in app.screen.receipt and "kept as words" not in app.screen.receipt)
+
+
 async def test_a_burst_after_the_key_is_text_and_no_key_of_the_screen(feed: FakeFeed) -> None:
     await story(feed)
     async with running(feed) as (app, pilot):

@@ -115,6 +115,32 @@ async def test_keys_that_find_nothing_to_take_say_what_to_press(feed: FakeFeed) 
         assert not flags(feed) and app.screen.receipt
 
 
+async def test_a_step_that_did_a_flagged_one_over_can_be_called_right_there_too(feed: FakeFeed) -> None:
+    session = await story(feed)
+    await feed.add(session, ev.FlagSet(flag="f", target=ev.Target(2)), actor="human:bob")
+    await feed.add(session, ev.AdviceDelivered(advice=(1,), at_step=4, text="Look first."), step=4)
+    await feed.step(session, 4, ("tail", {"n": 5}, "loss 2.0"))
+    await feed.step(session, 5, ("run", {"command": "pwd"}, "/"))
+    async with running(feed) as (app, pilot):
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, SessionScreen) and "pwd" in screen_text(app))
+        await pilot.press("left_square_bracket", "F")
+        await until(pilot, lambda: "about the call 5.1" in screen_text(app))
+        assert "good, there too" not in screen_text(app)
+        await pilot.press("escape", "left_square_bracket", "F")
+        await until(pilot, lambda: "about the call 4.1" in screen_text(app))
+        row = next(row for row in screen_text(app).splitlines() if "good, there too" in row)
+        assert "Right here, and it would have been right at step 2 too" in row
+        await pilot.press("less_than_sign")
+        await until(pilot, lambda: "4.1 tail: good, there too · u undoes" in screen_text(app))
+        await pilot.press("F")
+        await until(pilot, lambda: "› < good, there too" in screen_text(app))
+        await pilot.press("escape", "left_square_bracket", "full_stop")
+        await until(pilot, lambda: len(flags(feed)) == 2)
+    said = [(str(flag.target), flag.verdict, flag.label) for flag in flags(feed)]
+    assert said == [("4.1", "good", "right-there-too"), ("3.1", "good", "unspecified")]
+
+
 async def test_a_span_from_here_to_there(feed: FakeFeed) -> None:
     session = await story(feed)
     async with running(feed) as (app, pilot):

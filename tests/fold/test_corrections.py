@@ -3,7 +3,7 @@ from __future__ import annotations
 import logmaking as make
 import pytest
 
-from sessions.fold.corrections import Called, CorrectionBook, reply_of
+from sessions.fold.corrections import Called, CorrectionBook, not_called, reply_of
 from sessions.log import events as ev
 
 ADA, BEN = "human:ada", "human:ben"
@@ -39,3 +39,19 @@ def test_a_correction_that_ends_with_calls_is_a_reply_and_all_else_is_words(
     text: str, said: str, calls: list[Called]
 ) -> None:
     assert reply_of(text) == (said, calls)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('wait {"job": 7', "wait"),
+        ("Look first.\nrun {'command': 'ls'}", "run"),
+        ('run {"command": "ls"} and then wait', "run"),
+        ('run {"command": "ls"}', ""),
+        ("run ls", ""),
+        ("Say {nothing}: no call stands at the beginning", "Say"),
+        ("", ""),
+    ],
+)
+def test_what_looks_like_a_call_and_is_none_is_named(text: str, name: str) -> None:
+    assert not_called(text) == name
