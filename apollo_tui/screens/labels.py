@@ -183,7 +183,7 @@ def _rows(labels: Taxonomy, redoes: int | None) -> list[Choice]:
     """Those with a key first; ``redoes``: the flagged step that this one did over, for which training wants a word."""
     rows = [Choice(UNSPECIFIED, _said("no label", "Bad, and nothing more is said."))]
     if redoes is not None:
-        there = f"Right here, and it would have been right at step {redoes} too, which is flagged: training pairs them."
+        there = f"Also right at step {redoes}, which is flagged: training pairs the two."
         rows.append(Choice(RIGHT_THERE_TOO, _said("good, there too", there), THERE_TOO))
     known = sorted(labels.labels, key=lambda label: not label.key)
     rows += [Choice(label.id, _said(label.name, label.definition), label.key, group=label.group) for label in known]

@@ -130,7 +130,7 @@ async def test_a_step_that_did_a_flagged_one_over_can_be_called_right_there_too(
         await pilot.press("escape", "left_square_bracket", "F")
         await until(pilot, lambda: "about the call 4.1" in screen_text(app))
         row = next(row for row in screen_text(app).splitlines() if "good, there too" in row)
-        assert "Right here, and it would have been right at step 2 too" in row
+        assert "Also right at step 2, which is flagged" in row
         await pilot.press("less_than_sign")
         await until(pilot, lambda: "4.1 tail: good, there too · u undoes" in screen_text(app))
         await pilot.press("F")
