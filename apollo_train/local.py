@@ -12,8 +12,10 @@ def stay_local(*sources: str | Path) -> bool:
     ``HF_HUB_OFFLINE`` in the environment wins. A folder of adapters may name a base that lies elsewhere: it decides
     nothing.
     """
-    folders = [Path(source).expanduser() for source in sources]
-    local = all(folder.is_dir() and not (folder / "adapter_config.json").exists() for folder in folders)
+    folders = [Path(source).expanduser() for source in sources if str(source)]
+    local = bool(folders) and all(
+        folder.is_dir() and not (folder / "adapter_config.json").exists() for folder in folders
+    )
     if local:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
     return local

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import click
 
 from apollo_train.cli_shared import told
 from apollo_train.errors import FileInTheWay
+from apollo_train.local import stay_local
 from apollo_train.trainers.models import NoModel, needs_trainers
 from sessions.plain import plain_line
 
@@ -20,8 +23,16 @@ def merge(run: Path, out: Path) -> None:
     """Write the model of RUN (the --output of a training run) whole, its adapters merged into their base."""
     with told():
         needs_trainers()
+        stay_local(base_of(run / "model"))
         merged(run / "model", out.resolve())
     click.echo(plain_line(str(out)))
+
+
+def base_of(adapters: Path) -> str:
+    """The base that the adapters name, "" where nothing says so."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return str(json.loads((adapters / "adapter_config.json").read_text("utf-8"))["base_model_name_or_path"])
+    return ""
 
 
 def merged(adapters: Path, out: Path) -> None:

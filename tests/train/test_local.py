@@ -10,7 +10,13 @@ from apollo_train.local import stay_local
 
 @pytest.mark.parametrize(
     ("sources", "local"),
-    [(("base",), True), (("base", "base"), True), (("base", "org/name"), False), (("adapters",), False)],
+    [
+        (("base",), True),
+        (("base", "base"), True),
+        (("base", "org/name"), False),
+        (("adapters",), False),
+        (("",), False),
+    ],
 )
 def test_only_folders_that_are_whole_keep_the_hub_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sources: tuple[str, ...], local: bool
