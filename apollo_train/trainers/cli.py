@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -13,7 +12,7 @@ import click
 from apollo_train.cli_shared import log_option, open_log, policy_option, told
 from apollo_train.local import stay_local
 from apollo_train.token_cli import token_options, tokens_format
-from apollo_train.trainers.models import needs_trainers
+from apollo_train.trainers.models import needs_trainers, old_names_untold
 from apollo_train.trainers.running import Job, Method, run
 from apollo_train.trainers.settings import Precision, TrainSettings
 from sessions.plain import plain_line
@@ -21,9 +20,6 @@ from sessions.plain import plain_line
 _DEFAULT: Final = {
     field: getattr(TrainSettings(model="", output=Path()), field) for field in TrainSettings.__struct_fields__
 }
-
-OLD_NAME: Final = r"`(is_)?gradient_checkpointing\w*` is deprecated"
-"""How a warning of transformers begins that says only how a setting will be called."""
 
 
 def _number(name: str, kind: Any, about: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -96,9 +92,7 @@ def _train(
         needs_trainers()
         settings = TrainSettings(**choices)
         stay_local(settings.model, tokenizer or settings.model)
-        with open_log(log) as reader, warnings.catch_warnings():
-            # TRL and transformers themselves use the old name too: nobody who trains can do anything about it.
-            warnings.filterwarnings("ignore", OLD_NAME, FutureWarning)
+        with open_log(log) as reader, old_names_untold():
             sessions = [reader.find(prefix) for prefix in chosen] or None
             made = tokens_format(tokenizer or settings.model, **given)
             record = run(Job(method, reader, sessions, policy, made, settings, position, resume), _tell)

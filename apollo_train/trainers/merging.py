@@ -12,7 +12,7 @@ import click
 from apollo_train.cli_shared import told
 from apollo_train.errors import FileInTheWay
 from apollo_train.local import stay_local
-from apollo_train.trainers.models import NoModel, needs_trainers
+from apollo_train.trainers.models import NoModel, needs_trainers, old_names_untold
 from sessions.plain import plain_line
 
 
@@ -24,7 +24,8 @@ def merge(run: Path, out: Path) -> None:
     with told():
         needs_trainers()
         stay_local(base_of(run / "model"))
-        merged(run / "model", out.resolve())
+        with old_names_untold():
+            merged(run / "model", out.resolve())
     click.echo(plain_line(str(out)))
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from apollo_train.errors import TrainError
 from apollo_train.trainers.settings import Precision
+
+OLD_NAME: Final = r"`(is_)?gradient_checkpointing\w*` is deprecated"
+"""How a warning of transformers begins that says only how a setting will be called."""
 
 
 class NoModel(TrainError):
@@ -25,6 +30,14 @@ def needs_trainers() -> None:
             f"training needs {', '.join(missing)}: `make train-env`, then .venv-train/bin/apollo-train "
             "(or pip install 'apollo-tui[train]')"
         )
+
+
+@contextmanager
+def old_names_untold() -> Iterator[None]:
+    """Without that warning: TRL and transformers use the old name themselves, and nobody who trains can help it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", OLD_NAME, FutureWarning)
+        yield
 
 
 def on_cpu() -> bool:
