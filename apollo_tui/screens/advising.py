@@ -14,6 +14,7 @@ from apollo_tui.drafts import Draft
 from apollo_tui.feed import NotDone
 from apollo_tui.keys import COMPOSER, shown
 from apollo_tui.screens.base import ApolloScreen
+from apollo_tui.sight import Sight
 from sessions.errors import ApolloError
 from sessions.log import events as ev
 from sessions.log.reader import LogReader
@@ -50,6 +51,11 @@ class Advising(ApolloScreen):
     def in_sight(self) -> dict[str, int]:
         """The sessions on screen, and the last visible event (seq) of each."""
         return {}
+
+    def look(self) -> Sight:
+        """Note what is on screen at this moment: a verdict may come before the next tick."""
+        self.desk.sight.show(self.in_sight(), self.desk.clock())
+        return self.desk.sight
 
     def extra_hints(self) -> list[tuple[str, str]]:
         """The composer's keys while it has the focus."""
@@ -188,6 +194,7 @@ class Advising(ApolloScreen):
         self._draft = draft
         about = self._about
         self._close()
+        self.look()
         self.say("sending …")
         self.act(self._send(draft, about, now=message.now))
 
@@ -239,7 +246,7 @@ class Advising(ApolloScreen):
     def tick(self, now: int) -> None:
         """Store the draft, and say how far the session went meanwhile."""
         super().tick(now)
-        self.desk.sight.show(self.in_sight(), now)
+        self.look()
         if self._unsaved_since is not None and now - self._unsaved_since >= SAVE_MS:
             self.keep_draft()
         if self._draft is not None:

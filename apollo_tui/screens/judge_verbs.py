@@ -31,7 +31,7 @@ class JudgeVerbs(Correcting):
 
     def seen(self, session: str) -> ev.Seen | None:
         """What of the session was on the screen when a verdict was given; None: nothing."""
-        return self.desk.sight.seen(session, self.desk.clock())
+        return self.look().seen(session, self.desk.clock())
 
     def show_entry(self, session: str, seq: int) -> None:
         """Show an entry of any session, selected."""
