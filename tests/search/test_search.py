@@ -10,8 +10,8 @@ from trainlog import OTHER, SESSION, Teller, new_log
 
 from sessions.log import events as ev
 from sessions.log.reader import LogReader
-from sessions.search.find import Found, search_all
 from sessions.search import index as indexing
+from sessions.search.find import Found, search_all
 from sessions.search.index import IndexFailed, SearchIndex, index_path
 from sessions.search.query import BadQuery, parse_query
 
