@@ -65,7 +65,7 @@ def build(
     with told(), open_log(log) as reader:
         rules = load_policy(policy)
         sessions = [reader.find(prefix) for prefix in chosen] or None
-        at = position_of(reader, position)
+        at = None if position is None else position_of(reader, position)
         counting = counter(tokenizer)
         # Neither file is begun where the other cannot be written.
         made = {name: able(format_for(name, template), rules) for name in ("steps", segments)}
@@ -74,7 +74,8 @@ def build(
         except OSError as problem:
             raise TrainError(f"cannot make the folder {out}: {problem.strerror}") from problem
         for format_name, name in (("steps", "steps.jsonl"), (segments, "segments.jsonl")):
-            if resume and (before := finished(out / name, made[format_name], rules, sessions)) is not None:
+            before = finished(out / name, made[format_name], rules, sessions) if resume else None
+            if before is not None and at in (None, before):
                 at = before  # both are of one position
                 click.echo(plain_line(f"{out / name} ({format_name}) was whole before"))
                 continue
@@ -92,6 +93,7 @@ def build(
                     resume=resume,
                     counter=counting,
                 )
+            at = report.position
             click.echo(plain_line(f"{report.path} ({format_name}), with {report.beside()} beside it"))
             for line in report.lines():
                 click.echo(f"  {plain_line(line)}")

@@ -132,6 +132,7 @@ class Export:
         self.reader, self.sessions, self.policy, self.made, self.out = reader, sessions, policy, made, out
         self.ruled = made.unit != "event"
         self.position = position_of(reader, position)
+        self._named = position is not None
         self.report = ExportReport(
             out,
             out.with_name(f"{out.name}.excluded.jsonl"),
@@ -153,7 +154,7 @@ class Export:
         """Write all files, or none."""
         report = self.report
         paths = [report.excluded, report.manifest, *([report.page] if report.page else []), self.out]
-        if resume:
+        if resume and not self._named:
             self._position_of_before()
         with NewFiles(paths, overwrite=overwrite, resume=True) as files, files.told():
             twin, manifest, *pages, data = files.files
@@ -206,11 +207,14 @@ class Export:
         )
 
     def _position_of_before(self) -> None:
-        """Go on at the log position of the export that was stopped, not at the log's end of now."""
+        """Go on at the log position of the same export that was stopped, not at the log's end of now."""
+        end = self.position
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            self.position = self.report.position = int(
-                msgspec.json.decode(self._journal.read_bytes().split(b"\n")[0])["position"]
-            )
+            head = self._journal.read_bytes().split(b"\n")[0]
+            self.position = int(msgspec.json.decode(head)["position"])
+            if head.decode(errors="replace") != self._key():
+                self.position = end  # of another export, whose rows begin anew
+        self.report.position = self.position
 
     def _key(self) -> str:
         """What makes two exports the same: from where, by which rules, into what shape."""

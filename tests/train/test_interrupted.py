@@ -64,6 +64,62 @@ async def test_an_interrupted_build_says_how_it_goes_on_and_both_files_are_of_on
     assert (out / "steps.jsonl").read_bytes() == whole
 
 
+async def test_a_build_that_was_stopped_in_its_first_file_reads_both_at_the_position_of_then(
+    told: Teller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await told.act("a")
+    log, out = told.writer.path, tmp_path / "out"
+    then = LogReader(log).position()
+    with monkeypatch.context() as patch:
+        patch.setattr("apollo_train.cli.bar", lambda label: pressed(label, "steps.jsonl"))
+        assert build(log, out).exit_code == 130
+    await told.act("b")
+    assert build(log, out, "--resume").exit_code == 0
+    found = [json.loads((out / f"{name}.jsonl.manifest.json").read_text()) for name in ("steps", "segments")]
+    assert [manifest["position"] for manifest in found] == [then, then] and then < LogReader(log).position()
+
+
+async def test_a_position_that_is_named_goes_before_that_of_what_was_stopped_or_whole(
+    told: Teller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await told.act("a")
+    log, out = told.writer.path, tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr("apollo_train.cli.bar", lambda label: pressed(label, "segments.jsonl"))
+        assert build(log, out).exit_code == 130
+    await told.act("b")
+    end = str(LogReader(log).position())
+    refused = build(log, out, "--resume", "--position", end)
+    assert refused.exit_code == 1 and "steps.jsonl is there already" in refused.stderr
+    done = build(log, out, "--resume", "--position", end, "--overwrite")
+    assert done.exit_code == 0 and "was whole before" not in done.output
+    found = [json.loads((out / f"{name}.jsonl.manifest.json").read_text()) for name in ("steps", "segments")]
+    assert [str(manifest["position"]) for manifest in found] == [end, end]
+
+
+async def test_a_stopped_export_of_another_policy_does_not_say_how_far_the_log_is_read(
+    told: Teller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await told.act("a")
+    log, out = told.writer.path, tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr("apollo_train.cli.bar", lambda label: pressed(label, "steps.jsonl"))
+        assert build(log, out, "--policy", "everything").exit_code == 130
+    await told.act("b")
+    assert build(log, out, "--resume").exit_code == 0
+    found = [json.loads((out / f"{name}.jsonl.manifest.json").read_text()) for name in ("steps", "segments")]
+    assert [manifest["position"] for manifest in found] == [LogReader(log).position()] * 2
+
+
+async def test_a_file_for_another_template_is_not_taken_for_a_part_of_the_build(told: Teller, tmp_path: Path) -> None:
+    await told.act("a")
+    assert build(told.writer.path, tmp_path / "out", "--template", "llama3").exit_code == 0
+    other = build(told.writer.path, tmp_path / "out", "--resume")
+    assert other.exit_code == 1 and "steps.jsonl is there already" in other.stderr
+    again = build(told.writer.path, tmp_path / "out", "--resume", "--template", "llama3")
+    assert again.exit_code == 0 and again.output.count("was whole before") == 2
+
+
 async def test_a_file_of_another_policy_is_not_taken_for_a_part_of_the_build(told: Teller, tmp_path: Path) -> None:
     await told.act("a")
     assert build(told.writer.path, tmp_path / "out").exit_code == 0
