@@ -52,6 +52,9 @@ class LiveFeed:
         self._link: HostLink | None = None
         self._looked = asyncio.Event()
         self._state: LinkState = "connecting"
+        self._last: tuple[LinkState, str, Sequence[Remedy]] = ("connecting", "", ())
+        """What the link said last; it holds again when a log that could not be read can be read."""
+        self._unread = False
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, post: Callable[[Message], object]) -> None:
@@ -120,9 +123,10 @@ class LiveFeed:
             try:
                 events = await self.read(partial(LogReader.since, position=position, limit=PAGE))
             except LogError as problem:
-                self._say("down", str(problem), problem.remedies)
+                self._not_read(problem)
                 await asyncio.sleep(POLL_S)
                 continue
+            self._was_read()
             if events:
                 position = events[-1].id
                 self._post(EventsArrived(events))
@@ -141,10 +145,11 @@ class LiveFeed:
                 await self._wait_for_more()
             except LogError as problem:
                 self._looked.set()
-                self._say("down", str(problem), problem.remedies)
+                self._not_read(problem)
                 await asyncio.sleep(POLL_S)
             else:
                 self._looked.set()
+                self._was_read()
                 self._post(Loaded(summaries, position))
                 return position
 
@@ -171,7 +176,20 @@ class LiveFeed:
         await asyncio.sleep(PAINT_FIRST_S)
         await self._host.hold()
 
+    def _not_read(self, problem: LogError) -> None:
+        self._unread = True
+        self._show("down", str(problem), problem.remedies)
+
+    def _was_read(self) -> None:
+        if self._unread:
+            self._unread = False
+            self._show(*self._last)
+
     def _say(self, state: LinkState, detail: str = "", remedies: Sequence[Remedy] = ()) -> None:
+        self._last = (state, detail, remedies)
+        self._show(state, detail, remedies)
+
+    def _show(self, state: LinkState, detail: str, remedies: Sequence[Remedy]) -> None:
         if state != self._state or detail:
             self._state = state
             self._post(LinkChanged(state, detail, remedies))

@@ -17,6 +17,8 @@ from apollo_tui.feed import EventsArrived, LinkChanged, Loaded, NotDone
 from apollo_tui.live_feed import LiveFeed
 from sessions.host import protocol
 from sessions.log import events as ev
+from sessions.log.errors import LogReadFailed
+from sessions.log.reader import LogReader
 from sessions.paths import LogPaths
 from sessions.ulid import new_ulid
 
@@ -136,6 +138,30 @@ async def test_a_read_only_window_starts_no_host_and_follows_the_log_by_polling(
             assert heard.links == ["read-only"]
             with pytest.raises(NotDone, match="read-only"):
                 await feed.call(protocol.Status())
+
+
+async def test_a_log_that_cannot_be_read_for_a_moment_is_said_and_then_the_link_is_what_it_was(
+    tmp_path: Path, no_host_is_started: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    since = LogReader.since
+    broken: list[int] = []
+
+    def sometimes(reader: LogReader, position: int, limit: int) -> list[ev.Event]:
+        if broken:
+            raise LogReadFailed("the log cannot be read: disk I/O error")
+        return since(reader, position, limit)
+
+    async with running_host(tmp_path) as host:
+        session = await new_session(host)
+        async with listening(host.paths) as (_, heard):
+            await until(lambda: heard.links == ["up"])
+            monkeypatch.setattr(LogReader, "since", sometimes)
+            broken.append(1)
+            await host.append(ev.NewEvent(session, ev.NoteWritten(text="x"), actor="human:bob"))
+            await until(lambda: heard.links[-1] == "down")
+            broken.clear()
+            await until(lambda: heard.links[-1] == "up")
+            assert heard.events[-1].kind == "session.note"
 
 
 async def test_a_log_that_is_not_there_yet_is_waited_for(tmp_path: Path, no_host_is_started: None) -> None:
