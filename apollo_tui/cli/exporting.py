@@ -43,7 +43,7 @@ from sessions.plain import many, plain_line
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
-    help="Processes that make the rows (default: one per core, 4 at most; 1 for little). The bytes are the same.",
+    help="Processes that make the rows (default: one per core, 4 at most; 1 for little, and for step samples). Same bytes.",
 )
 @click.option("--progress", is_flag=True, help="Print progress as JSON lines on stderr, for the app.")
 @json_option
