@@ -163,15 +163,24 @@ class JobManager:
             for number in open_jobs:
                 if job := self.find(number):
                     group.create_task(self._report(job, callback))
-                elif self.settle(number):
-                    await callback(JobEnded(job=number, how="lost"))
+                else:
+                    await self._tell(JobEnded(job=number, how="lost"), callback)
             while True:
                 group.create_task(self._report(await self._unattended.get(), callback))
 
     async def _report(self, job: Job, callback: Callable[[JobEnded], Awaitable[None]]) -> None:
         end = await self.wait(job)
-        if end is not None and self.settle(job.number):
-            await callback(end.event(job.number))
+        if end is not None:
+            await self._tell(end.event(job.number), callback)
+
+    async def _tell(self, ended: JobEnded, callback: Callable[[JobEnded], Awaitable[None]]) -> None:
+        if not self.settle(ended.job):
+            return
+        try:
+            await callback(ended)
+        except asyncio.CancelledError:
+            self._settled.discard(ended.job)  # it may not have been told: who watches next looks again
+            raise
 
     # --- reading and feeding ---
 

@@ -291,6 +291,27 @@ async def test_the_end_of_each_released_or_open_job_is_reported_once(jobs: JobMa
     assert not jobs.settle(released.number)
 
 
+async def test_an_end_that_a_watch_was_cut_off_from_telling_is_told_by_the_next_one(jobs: JobManager) -> None:
+    told: list[JobEnded] = []
+
+    async def stuck(end: JobEnded) -> None:
+        told.append(end)
+        await asyncio.Event().wait()
+
+    async def note(end: JobEnded) -> None:
+        told.append(end)
+
+    job = await start(jobs, "exit 5")
+    await jobs.wait(job, 10)
+    for callback, open_jobs, count in ((stuck, [job.number], 1), (stuck, [99], 1), (note, [job.number, 99], 2)):
+        told.clear()
+        watch = asyncio.create_task(jobs.watch(callback, open_jobs))
+        await until(lambda: len(told) == count)
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
+    assert sorted((each.job, each.how) for each in told) == [(job.number, "exited"), (99, "lost")]
+
+
 async def test_kill_all_ends_everything_of_the_session_evaluations_too(tmp_path: Path) -> None:
     jobs, evaluations = JobManager(tmp_path), JobManager(tmp_path, kind="evaluations")
     made = [await manager.start(1, "sleep 1009", tmp_path, ENV) for manager in (jobs, evaluations)]
