@@ -323,7 +323,9 @@ class BoardScreen(Verbs):
             wanted = next((seq for seq in seqs if seq > here), None)
         else:
             wanted = next((seq for seq in reversed(seqs) if seq < here), None)
-        if wanted is None:
+        if wanted is None and not seqs:
+            self.say(f"no action here: {self._opens()} shows all")
+        elif wanted is None:
             self.say(
                 "this is the last action" if by > 0 else f"no action before this one here: {self._opens()} shows all"
             )

@@ -215,6 +215,14 @@ async def test_at_the_last_and_the_first_action_the_keys_say_so(feed: FakeFeed, 
         await until(pilot, lambda: app.view is not None and app.view.receipt == "this is the last action")
 
 
+async def test_where_no_action_is_the_keys_do_not_speak_of_a_last_one(feed: FakeFeed) -> None:
+    await feed.session("untouched")
+    async with running(feed) as (app, pilot):
+        await until(pilot, lambda: isinstance(app.screen, BoardScreen) and app.screen.session)
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: app.view is not None and app.view.receipt.startswith("no action here: "))
+
+
 async def test_no_cursor_of_a_field_blinks(feed: FakeFeed, session: str) -> None:
     async with running(feed) as (app, pilot):
         await ready(app, pilot)
