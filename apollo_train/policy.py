@@ -235,7 +235,7 @@ def parse_policy(text: str, source: str = "policy") -> FilterPolicy:
     if version != VERSION or isinstance(version, bool | float):
         raise BadPolicy(f"{source}: version: {version!r} is not known here; this Apollo reads {VERSION}")
     preset = tables.pop("preset", "default")
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         raise BadPolicy(f"{source}: preset: {preset!r} is none of {', '.join(PRESETS)}")
     try:
         policy = msgspec.convert(_merged(PRESETS[preset].plain(), tables), FilterPolicy)

@@ -58,7 +58,7 @@ class Spelling:
                 yield self._results(results), None
                 results = []
             if role == "assistant":
-                framed = at > newest and (at == len(made) - 1 or bool(turn.chat.get("reasoning_content")))
+                framed = at > newest and (at == len(made) - 1 or bool(_said_and_thought(turn.chat)[1]))
                 yield self._once(turn, framed, _reply, framed), flag
             else:
                 yield self._once(turn, "", _plain, None), flag
@@ -102,11 +102,20 @@ def _shown(_: Turn, turns: list[Turn]) -> Turn:
 
 def _reply(turn: Turn, framed: bool) -> Turn:
     """What the template writes between a reply's header and its stop token."""
-    content: str = turn.chat["content"]
-    thought: str = turn.chat.get("reasoning_content") or ""
+    content, thought = _said_and_thought(turn.chat)
     calls = [_call(call["function"]) for call in turn.chat.get("tool_calls", ())]
     head = "<think>\n" + thought.strip("\n") + "\n</think>\n\n" + content.lstrip("\n") if framed else content
     return _text(turn, "assistant", head + ("\n" if calls and content else "") + "\n".join(calls))
+
+
+def _said_and_thought(chat: Chat) -> tuple[str, str]:
+    """A reply's text and its reasoning, which the template also finds in a text where a server left it there."""
+    content: str = chat["content"]
+    thought = chat.get("reasoning_content")
+    if isinstance(thought, str) or "</think>" not in content:
+        return content, thought or ""
+    first, *_, last = content.split("</think>")
+    return last.lstrip("\n"), first.rstrip("\n").split("<think>")[-1].lstrip("\n")
 
 
 def _call(function: dict[str, Any]) -> str:

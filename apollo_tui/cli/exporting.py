@@ -43,7 +43,7 @@ from sessions.plain import many, plain_line
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
-    help="Processes that make the rows (default: one per core, 4 at most; 1 for little, and for step samples). Same bytes.",
+    help="Processes that make the rows (default: one per core, 4 at most; 1 for little or for steps). The bytes are the same.",
 )
 @click.option("--progress", is_flag=True, help="Print progress as JSON lines on stderr, for the app.")
 @json_option
@@ -140,14 +140,19 @@ def import_(cli: Cli, files: tuple[Path, ...], format_: str, copy: bool, as_json
 
     Of several files, those that cannot be read are named, and the others are imported.
     """
+    from sessions.host.client import RequestRefused
+
     answers: list[protocol.Imported] = []
     refused: list[ApolloError] = []
     for file in files:
         params = protocol.ImportFile(request=request_id(), path=str(file.resolve()), format=format_, copy=copy)
         try:
             answers.append(ask(cli, params))
+        except RequestRefused as problem:
+            refused.append(problem)
         except ApolloError as problem:
             refused.append(problem)
+            break  # without a host no other file goes in either
     if not answers:
         _refuse(refused)
     reader = reader_of(cli)

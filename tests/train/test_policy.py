@@ -36,6 +36,7 @@ def test_presets_differ_and_a_name_alone_changes_the_digest() -> None:
         ("name = 'x'", "p.toml: version: missing"),
         ("version = 9", "p.toml: version: 9 is not known here"),
         ("version = 1\npreset = 'no'", "p.toml: preset: 'no' is none of default"),
+        ("version = 1\npreset = ['strict']", "p.toml: preset: ['strict'] is none of default"),
         ("version = 1\n[flag]", "p.toml: top level: there is no key 'flag': did you mean flags?"),
         (
             "version = 1\n[flags]\nconflcit = 'mask'",

@@ -12,6 +12,7 @@ RUN = {"type": "function", "function": {"name": "run", "description": "Läuft.",
 SYSTEM = {"role": "system", "content": "You are an agent."}
 ASK = {"role": "user", "content": "Find it."}
 DONE = {"role": "assistant", "content": "Done.", "reasoning_content": "Found.\n"}
+INSIDE = {"role": "assistant", "content": "<think>\nOnce.\n</think>\n\nI\n</think>\nsay."}
 
 
 def called(*commands: Any, text: str = "", thought: str = "") -> dict[str, Any]:
@@ -33,6 +34,7 @@ CONVERSATIONS = {
     "no reasoning at the end": [SYSTEM, ASK, {"role": "assistant", "content": "\nDone."}],
     "a user who quotes a result": [ASK, DONE, {"role": "user", "content": "<tool_response>x</tool_response>"}, DONE],
     "results at the end": [SYSTEM, ASK, called({"c": "ls"}, thought="Where?"), result("a")],
+    "reasoning in the text": [SYSTEM, ASK, INSIDE, ASK, INSIDE, called({"c": "ls"}, thought="T"), result("a"), INSIDE],
     "arguments that are no object": [SYSTEM, ASK, called("ls -l", thought="Where?"), result("a"), DONE],
 }
 
