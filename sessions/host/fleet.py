@@ -9,8 +9,8 @@ import os
 from collections.abc import Callable
 from typing import Final, Literal, Protocol
 
-from sessions.fold.summary import Summary
-from sessions.log.errors import LogClosed
+from sessions.fold.summary import IllegalTransition, Summary
+from sessions.log.errors import LogClosed, LogError
 from sessions.log.events import NewEvent, SessionRecovered, StateChanged
 from sessions.log.reader import LogReader
 from sessions.log.states import ACTIVE
@@ -145,7 +145,12 @@ class Fleet:
         if summary.state in ACTIVE or summary.state == "paused":
             reason = f"it could not be taken over ({type(error).__name__}: {error}); the host's log has the details"
             state = StateChanged(state="needs_you", need="other", reason=" ".join(reason.split()))
-            await self._writer.append(NewEvent(summary.session, state))
+            try:
+                await self._writer.append(NewEvent(summary.session, state))
+            except LogClosed:
+                raise
+            except (LogError, IllegalTransition) as refused:
+                _log.error("session %d needs a person, which the log does not take: %s", summary.number, refused)
 
     def _undone(self, session: str) -> bool:
         """Whether the session's state has not changed since something was asked for last."""

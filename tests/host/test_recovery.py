@@ -7,9 +7,10 @@ import pytest
 from apollo_process import wait_for
 from hosting import Running, new_session, paths_in, running_host, until
 
+from sessions.fold.summary import Summary
 from sessions.host import app, lock, protocol
 from sessions.host.client import call_once
-from sessions.host.fleet import Runner, RunnerFactory
+from sessions.host.fleet import After, Fleet, Runner, RunnerFactory
 from sessions.jobs.processes import boot_id
 from sessions.log import events as ev
 from sessions.log.committer import WriteSet
@@ -188,6 +189,26 @@ async def test_a_session_that_cannot_be_taken_over_needs_you_and_holds_up_no_oth
         assert summary is not None
         assert (summary.state, summary.need) == ("needs_you", "other")
         assert "its beginning cannot be read" in summary.reason
+
+
+async def test_a_session_that_was_stopped_while_it_could_not_be_taken_over_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running_host(tmp_path, ends="cut") as host:
+        damaged, sound = await make_running(host), await make_running(host)
+    await without_a_last_word(tmp_path, boot_id())
+    take_over = Fleet._take_over
+
+    async def stopped_meanwhile(self: Fleet, summary: Summary, after: After, resume: bool) -> None:
+        if summary.session == damaged:
+            await self._writer.append(ev.NewEvent(damaged, ev.StateChanged(state="stopped", reason="stopped")))
+            raise ValueError("its beginning cannot be read")
+        await take_over(self, summary, after, resume)
+
+    monkeypatch.setattr(Fleet, "_take_over", stopped_meanwhile)
+    async with running_host(tmp_path) as host:
+        assert (host.runners[sound].told, host.state(damaged)) == (["start"], "stopped")
+    assert "which the log does not take" in caplog.text
 
 
 async def test_a_host_whose_log_was_removed_or_replaced_ends_though_its_lock_is_there(

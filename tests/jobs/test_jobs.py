@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -301,15 +301,21 @@ async def test_an_end_that_a_watch_was_cut_off_from_telling_is_told_by_the_next_
     async def note(end: JobEnded) -> None:
         told.append(end)
 
+    async def watch(callback: Callable[[JobEnded], Awaitable[None]], *open_jobs: int) -> None:
+        told.clear()
+        watching_task = asyncio.create_task(jobs.watch(callback, open_jobs))
+        await until(lambda: told)
+        watching_task.cancel()
+        await asyncio.gather(watching_task, return_exceptions=True)
+
     job = await start(jobs, "exit 5")
     await jobs.wait(job, 10)
-    for callback, open_jobs, count in ((stuck, [job.number], 1), (stuck, [99], 1), (note, [job.number, 99], 2)):
-        told.clear()
-        watch = asyncio.create_task(jobs.watch(callback, open_jobs))
-        await until(lambda: len(told) == count)
-        watch.cancel()
-        await asyncio.gather(watch, return_exceptions=True)
-    assert sorted((each.job, each.how) for each in told) == [(job.number, "exited"), (99, "lost")]
+    await watch(stuck, job.number)
+    await watch(stuck, 99)
+    await watch(note, job.number)
+    assert [(each.job, each.how) for each in told] == [(job.number, "exited")]
+    await watch(note, 99)
+    assert [(each.job, each.how) for each in told] == [(99, "lost")]
 
 
 async def test_kill_all_ends_everything_of_the_session_evaluations_too(tmp_path: Path) -> None:
