@@ -12,8 +12,11 @@ from typing import Any, NamedTuple
 
 import pytest
 from apollo_process import Apollo, wait_for
+from click.testing import CliRunner
 
+from apollo_tui.cli import exporting
 from apollo_tui.cli.root import main
+from sessions.host.client import HostDown
 
 TASK = "---\ntitle: count\nlimits: {steps: 50}\n---\nCount to three.\n"
 
@@ -334,3 +337,21 @@ def test_several_files_are_imported_at_once_and_one_that_cannot_be_read_is_named
     assert " d " not in cli("ls").out
     again = cli("import", str(folder / "a.traj.json"), str(folder / "b.traj.json"))
     assert (again.code, again.out, again.err.count("\n")) == (1, "", 2)
+
+
+def test_where_no_host_comes_up_the_files_after_the_first_are_not_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def ask(_: object, params: object) -> None:
+        asked.append(params)
+        raise HostDown("no host came up")
+
+    monkeypatch.setattr(exporting, "ask", ask)
+    files = [tmp_path / name for name in ("a.json", "b.json")]
+    for file in files:
+        file.write_text("[]")
+    said = CliRunner().invoke(exporting.import_, [str(file) for file in files], obj=object())
+    assert isinstance(said.exception, HostDown)
+    assert len(asked) == 1
