@@ -38,7 +38,7 @@ tokenizer_option = click.option(
 workers_option = click.option(
     "--workers",
     type=click.IntRange(min=1),
-    help="Processes that make the rows (default: one per core, 4 at most; 1 for little or for steps). The bytes are the same.",
+    help="Processes that make rows (default: one per core, 4 at most; 1 for little and steps). The bytes are the same.",
 )
 policy_option = click.option("--policy", default="default", show_default=True, metavar="FILE|PRESET")
 

@@ -43,7 +43,7 @@ from sessions.plain import many, plain_line
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
-    help="Processes that make the rows (default: one per core, 4 at most; 1 for little or for steps). The bytes are the same.",
+    help="Processes that make rows (default: one per core, 4 at most; 1 for little and steps). The bytes are the same.",
 )
 @click.option("--progress", is_flag=True, help="Print progress as JSON lines on stderr, for the app.")
 @json_option
