@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -192,8 +193,17 @@ class ApolloApp(App[None], inherit_bindings=False):
         if view is not None and view.ready:
             view.changed(change)
 
+    def _hang_up(self) -> None:
+        """The terminal is gone and no signal said so: who started us may have had it ignored. End as it would."""
+        if self.view is not None:
+            self.view.keep_draft()
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGHUP)
+
     def _tick(self) -> None:
         now = self.desk.clock()
+        if self.link.gone:
+            self._hang_up()
         screen = self.view
         if screen is None or not screen.ready:
             return

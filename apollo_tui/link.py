@@ -23,9 +23,16 @@ FRAME_BYTES: Final = 24
 class Link:
     """Bytes and fullness of one terminal. ``fd`` None: there is no terminal. Times in Unix ms."""
 
-    def __init__(self, fd: int | None, mode: Mode = "auto", ready: Callable[[int], bool] | None = None) -> None:
+    def __init__(
+        self,
+        fd: int | None,
+        mode: Mode = "auto",
+        ready: Callable[[int], bool] | None = None,
+        hung_up: Callable[[int], bool] | None = None,
+    ) -> None:
         self._fd = fd
         self._ready = ready or _takes_more
+        self._hung_up = hung_up or _hung_up
         self._written: deque[tuple[int, int]] = deque()
         self._looks: deque[bool] = deque(maxlen=LOOKED_AT)
         self._began = 0
@@ -58,6 +65,11 @@ class Link:
         return ready
 
     @property
+    def gone(self) -> bool:
+        """Whether the terminal hung up."""
+        return self._fd is not None and self._hung_up(self._fd)
+
+    @property
     def slow(self) -> bool:
         """Whether the app says less: by hand, or because the line did not keep up. It stays so until by hand."""
         return self.mode == "on" or (self.mode == "auto" and self._full)
@@ -84,3 +96,9 @@ class Link:
 
 def _takes_more(fd: int) -> bool:
     return bool(select.select([], [fd], [], 0)[1])
+
+
+def _hung_up(fd: int) -> bool:
+    poll = select.poll()
+    poll.register(fd, 0)
+    return any(flags & select.POLLHUP for _, flags in poll.poll(0))

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+
+import pytest
 from app_running import running, screen_text, until
 from fake_feed import FakeFeed
 
@@ -18,6 +21,21 @@ def test_the_rate_is_that_of_the_last_ten_seconds() -> None:
     assert link.total == 60_000
     link.wrote(0, 40_000)
     assert link.total == 60_000
+
+
+def test_a_terminal_that_hung_up_is_gone_and_one_that_is_full_is_not() -> None:
+    ours, theirs = os.openpty()
+    link = Link(theirs)
+    assert not link.gone and link.look()
+    os.set_blocking(theirs, False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            os.write(theirs, b"x" * 4096)
+    assert not link.gone and not link.look()
+    os.close(ours)
+    assert link.gone
+    os.close(theirs)
+    assert not Link(None).gone
 
 
 def test_a_line_that_does_not_keep_up_is_slow_until_somebody_says_otherwise() -> None:

@@ -28,8 +28,8 @@ def opened(apollo: Apollo) -> Iterator[Any]:
     """``opened()`` opens the app once more; none of them is left behind."""
     terminals: list[Terminal] = []
 
-    def open_app() -> Terminal:
-        terminal = Terminal(apollo.command(), apollo.env, apollo.folder)
+    def open_app(deaf: bool = False) -> Terminal:
+        terminal = Terminal(apollo.command(), apollo.env, apollo.folder, deaf=deaf)
         terminals.append(terminal)
         terminal.wait("the board", "1 tune-lr")
         return terminal
@@ -105,12 +105,12 @@ def named(apollo: Apollo, session: str, name: str = "") -> list[dict[str, Any]]:
     return [e for e in apollo.events(session, "action.started") if not name or e["body"]["name"] == name]
 
 
-@pytest.mark.parametrize("end", ["kill", "hang_up"])
+@pytest.mark.parametrize(("end", "deaf"), [("kill", False), ("hang_up", False), ("hang_up", True)])
 def test_sessions_outlive_the_app_and_its_terminal_and_the_draft_is_there_again(
-    apollo: Apollo, opened: Any, end: str
+    apollo: Apollo, opened: Any, end: str, deaf: bool
 ) -> None:
     poller = apollo.json("demo", "--headless", "--pace", "0.3")[1]["id"]
-    terminal = opened()
+    terminal = opened(deaf)
     half = "poll less: use wait for the jo"
     terminal.type("2i" + half)
     terminal.wait("the draft on disk", lambda: any(half in f.read_text() for f in drafts(apollo)))

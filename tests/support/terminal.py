@@ -32,15 +32,23 @@ class Terminal:
     """One process on a pty of ``columns`` by ``rows`` cells."""
 
     def __init__(
-        self, command: Sequence[str], env: dict[str, str], cwd: Path, *, columns: int = 120, rows: int = 36
+        self,
+        command: Sequence[str],
+        env: dict[str, str],
+        cwd: Path,
+        *,
+        columns: int = 120,
+        rows: int = 36,
+        deaf: bool = False,
     ) -> None:
+        """``deaf``: SIGHUP is ignored in the process, as under nohup."""
         self.raw = b""
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
         plain = {name: value for name, value in env.items() if name not in OTHER_TERMINAL}
         self.child: Any = pexpect.spawn(
             command[0], list(command[1:]), env=plain | {"TERM": "xterm-256color", "LANG": "C.UTF-8"}, cwd=str(cwd),
-            dimensions=(rows, columns), timeout=10,
+            dimensions=(rows, columns), timeout=10, ignore_sighup=deaf,
         )  # fmt: skip
         self.child.delaybeforesend = None
 
