@@ -58,6 +58,8 @@ def told() -> Iterator[None]:
         yield
     except ApolloError as problem:
         raise OneLine(in_shell(problem)) from problem
+    except BrokenPipeError:
+        raise  # Who reads it has seen enough, as `head` has: click ends without a word.
     except OSError as problem:
         if problem.strerror is None:
             raise

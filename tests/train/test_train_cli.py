@@ -243,3 +243,12 @@ async def test_a_build_that_cannot_be_whole_writes_nothing(
     assert (failed.exit_code, failed.stderr.count("\n")) == (1, 1)
     assert said in failed.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_reader_that_has_seen_enough_is_no_error_to_tell_of() -> None:
+    command = [sys.executable, "-m", "apollo_train", "policy", "show"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as told:
+        assert told.stdout is not None and told.stderr is not None
+        told.stdout.close()  # as `head` does, here before anything comes
+        assert told.stderr.read() == ""
+    assert told.returncode == 1
