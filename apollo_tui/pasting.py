@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from textual import events
 from textual.widgets import Input
 
+from apollo_tui import keys
 from apollo_tui.screens.advising import Advising
 from widgets.fields import is_field
 from widgets.sanitise import clean_line
@@ -29,7 +30,8 @@ def took(app: Apollo, event: events.Paste) -> bool:
     if isinstance(screen, Advising) and screen.session:
         screen.put_text(event.text)
     else:
-        app.say("a paste is text, and nothing takes text here: esc, then i", "warning")
+        back, advise = (keys.shown(keys.first(keys.BY_ID[one], app.desk.config.keys)) for one in ("back", "advise"))
+        app.say(f"a paste is text, and nothing takes text here: {back}, then {advise}", "warning")
     return True
 
 

@@ -16,6 +16,7 @@ from textual.app import App
 from textual.screen import Screen
 from textual.widget import Widget
 
+from apollo_tui import keys
 from apollo_tui.screens.base import ApolloScreen
 from widgets.fields import is_field
 
@@ -51,7 +52,8 @@ class Presser:
             # Parts are loaded when they are first used, and files change beneath an app that stays open for days.
             if not isinstance(app.screen, ApolloScreen):
                 raise
-            app.screen.say(f"this part cannot be loaded ({problem}): leave with q, start Apollo again", "error")
+            leave = keys.shown(keys.first(keys.BY_ID["leave"], app.screen.desk.config.keys))
+            app.screen.say(f"this part cannot be loaded ({problem}): leave with {leave}, start Apollo again", "error")
             return True
         if acted and focused is not None:
             await _told(focused)

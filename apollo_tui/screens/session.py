@@ -325,7 +325,8 @@ class SessionScreen(TrainingMode):
     def _step_action(self, by: int) -> None:
         seqs = [a.seq for a in self.transcript.anchors if a.kind in ("action.started", "action.refused")]
         if not self.step_to(seqs, by):
-            self.say("this is the last action" if by > 0 else "this is the first action")
+            last = "this is the last action" if by > 0 else "this is the first action"
+            self.say(last if seqs else "no action is shown here")
 
     def step_to(self, seqs: Sequence[int], by: int) -> bool:
         """To the next or the previous of these entries; False if there is none in that direction."""

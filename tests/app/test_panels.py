@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from pathlib import Path
 
 import pytest
 from app_running import running, screen_text, until
@@ -18,6 +19,7 @@ from apollo_tui.screens.labels import LabelPanel
 from apollo_tui.screens.leave import LeavePanel
 from apollo_tui.screens.returning import AwayPanel
 from sessions.clock import now_ms
+from sessions.config import Config
 from sessions.host import protocol
 from sessions.log import events as ev
 from widgets.picker import ChoiceList
@@ -140,6 +142,16 @@ async def test_a_paste_on_a_panel_goes_into_its_field_with_all_its_lines_or_it_i
         await until(pilot, lambda: app.view is not None and "a paste is text" in app.view.receipt)
 
 
+async def test_a_paste_that_nothing_takes_names_the_keys_of_the_config(feed: FakeFeed, session: str) -> None:
+    config = Config(path=Path(), keys={"advise": "W", "back": "ctrl+b"})
+    async with running(feed, config=config) as (app, pilot):
+        await ready(app, pilot)
+        await pilot.press("question_mark")
+        await until(pilot, lambda: "keys that work here" in screen_text(app))
+        paste(app, "lost?")
+        await until(pilot, lambda: app.view is not None and app.view.receipt.endswith("here: ctrl+b, then W"))
+
+
 async def test_before_leaving_it_is_said_which_sessions_nothing_would_end(feed: FakeFeed, session: str) -> None:
     held = await feed.session("held")
     await feed.add(held, ev.StateChanged(state="paused", reason="lunch"), actor="human:bob")
@@ -221,6 +233,10 @@ async def test_where_no_action_is_the_keys_do_not_speak_of_a_last_one(feed: Fake
         await until(pilot, lambda: isinstance(app.screen, BoardScreen) and app.screen.session)
         await pilot.press("right_square_bracket")
         await until(pilot, lambda: app.view is not None and app.view.receipt.startswith("no action here: "))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.view is not None and app.view.place == "session" and app.view.ready)
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: app.view is not None and app.view.receipt == "no action is shown here")
 
 
 async def test_no_cursor_of_a_field_blinks(feed: FakeFeed, session: str) -> None:
