@@ -82,11 +82,15 @@ def _limits(s: Summary, now: int) -> Iterator[tuple[str, str, str]]:
     if limits.active_hours is not None:
         yield "active", duration(s.active_now(now)), duration(int(limits.active_hours * 3_600_000))
     if limits.tokens is not None:
-        yield "tokens", count(s.tokens), count(limits.tokens)
+        yield "tokens", _about(count(s.tokens), s.estimated_tokens), count(limits.tokens)
     if limits.money is not None:
-        yield "money", say_cost(s.spent, s.unpriced), say_cost(limits.money)
+        yield "money", _about(say_cost(s.spent, s.unpriced), s.estimated_cost), say_cost(limits.money)
     if limits.evaluations is not None:
         yield "evals", str(s.evaluations), str(limits.evaluations)
+
+
+def _about(used: str, estimated: float) -> str:
+    return f"about {used}" if estimated else used
 
 
 def _advice(s: Summary, now: int) -> Iterator[str]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 from app_running import running, screen_text, until
 from fake_feed import FakeFeed
 
@@ -60,3 +61,19 @@ async def test_facts_show_remarks_jobs_with_their_last_line_and_scores_over_step
         assert "exit 3 after 2" in text and "no such file" in text
         assert "last 0.31 at step 9, best 0.46" in text and "step 2" in text
         assert any("\u2801" <= cell <= "\u28ff" for cell in text)
+
+
+async def test_a_limit_says_about_where_a_part_of_what_was_used_is_our_own_count(feed: FakeFeed) -> None:
+    session = await feed.session("tune-lr")
+    for name, value in (("tokens", 50_000), ("money", 2)):
+        await feed.add(session, ev.LimitChanged(name=name, value=value))  # type: ignore[arg-type]
+    summary = feed.writer.summary(session)
+    assert summary is not None
+    exact = msgspec.structs.replace(summary, input_tokens=1_000, output_tokens=200, cost=0.5)
+    guessed = msgspec.structs.replace(exact, estimated_tokens=800, estimated_cost=0.25)
+    for one, wanted in (
+        (exact, [("tokens", "1.2k", "50.0k"), ("money", "$0.50", "$2.00")]),
+        (guessed, [("tokens", "about 2.0k", "50.0k"), ("money", "about $0.75", "$2.00")]),
+    ):
+        facts = facts_of(one, SessionView(session, 1, "tune-lr", one.state), {}, one.last_at)
+        assert [limit for limit in facts.limits if limit[0] in ("tokens", "money")] == wanted
