@@ -94,6 +94,11 @@ def _run(job: Job, tell: Tell, state: Any) -> dict[str, Any]:
         }
         write_record(job.settings.output, record)
     state.wait_for_everyone()
+    if state.num_processes > 1:
+        import torch.distributed
+
+        # Threads of the group that are left at the end of the interpreter abort it.
+        torch.distributed.destroy_process_group()
     return record
 
 
