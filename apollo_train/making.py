@@ -134,7 +134,9 @@ def _exists(source: Source, target: Target) -> bool:
     if target.part == "summary":
         return any(written.number == target.step for written in judged.summaries.values())
     steps = (target.step, target.to_step or target.step)
-    found = source.reader.events(judged.session, steps=steps, kinds=("model.reply", "model.interrupted"), limit=8)
+    # The first event of a span says whether there is any; a call may be in any reply of its step.
+    kinds, limit = ("model.reply", "model.interrupted"), None if target.part == "call" else 1
+    found = source.reader.events(judged.session, steps=steps, kinds=kinds, limit=limit)
     bodies = [event.body for event in found if event.id <= judged.position]
     if target.part != "call":
         return bool(bodies)

@@ -275,6 +275,16 @@ async def test_flags_on_steps_that_do_not_exist_are_counted(told: Teller, reader
     assert plan_export(reader, None, DEFAULT, position=position).counts.lost_flags == 1
 
 
+async def test_a_flag_on_a_call_is_found_behind_any_number_of_cut_replies(told: Teller, reader: LogReader) -> None:
+    for _ in range(12):
+        asked = await told.request()
+        await told.tell(ev.ReplyInterrupted(request=asked), step=told.step + 1)
+    await told.act()
+    await told.flag(ev.Target(told.step, "call", 1))
+    await told.flag(ev.Target(told.step, "call", 2))
+    assert plan_export(reader, None, DEFAULT).counts.lost_flags == 1
+
+
 async def test_progress_ends_at_the_whole(told: Teller, reader: LogReader, tmp_path: Path) -> None:
     await a_day(told)
     seen: list[tuple[int, int]] = []
