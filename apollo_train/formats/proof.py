@@ -120,7 +120,7 @@ def told_of(format: str, family: str = "") -> str:
     if not good:
         return f"{trainer} trains other tokens than these masks say, whatever the template: {take}"
     bad = [r.template for r in found if r.says != EQUAL]
-    but = f", and other tokens with {', '.join(bad)}: name yours with --template, or {take}" if bad else ""
+    but = f", and other tokens with {', '.join(bad)}: name your template, or {take}" if bad else ""
     return f"{trainer} trains exactly these masks with the templates {', '.join(good)}{but}"
 
 

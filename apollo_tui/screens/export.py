@@ -219,8 +219,7 @@ class ExportScreen(ApolloScreen):
         except ApolloError as problem:
             counts.update(clean(str(problem)))
             return
-        # The command line has an option where this menu has a row.
-        counts.update(clean("\n".join(plan.lines()).replace("with --template", "at the left")))
+        counts.update(clean("\n".join(plan.lines())))
 
     def _preview(self) -> None:
         self.run_worker(self._preview_now(), group="preview", exclusive=True)

@@ -120,7 +120,7 @@ async def test_an_export_without_a_template_says_which_ones_are_proven(
     report = run_export(reader, None, DEFAULT, "axolotl", tmp_path / "out.jsonl")
     plan = plan_export(reader, None, DEFAULT, "axolotl")
     for lines in (report.lines(), plan.lines()):
-        [line] = [line for line in lines if "--template" in line]
+        [line] = [line for line in lines if "name your template" in line]
         assert "Axolotl" in line and "llama3" in line
     [line] = [line for line in plan_export(reader, None, DEFAULT, "slime").lines() if "slime" in line]
     assert "apollo-train tokens" in line

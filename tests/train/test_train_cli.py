@@ -207,8 +207,8 @@ async def test_a_template_that_was_named_and_never_tried_is_not_asked_for_again(
     (tmp_path / "odd.jinja").write_text("{{ messages }}")
     fitted = run_export(reader, None, load_policy(), format_for("steps", str(tmp_path / "odd.jinja")), tmp_path / "a")
     plain = run_export(reader, None, load_policy(), "steps", tmp_path / "b")
-    assert "TRL was not tried with this template" in fitted.note and "name yours" not in fitted.note
-    assert "name yours with --template" in plain.note
+    assert "TRL was not tried with this template" in fitted.note and "name your template" not in fitted.note
+    assert "name your template" in plain.note
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
