@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import re
 import signal
 from collections.abc import Iterator
@@ -13,8 +12,8 @@ from typing import Final
 
 import click
 
+from apollo_train.alone import alone_in
 from apollo_train.cli_shared import told
-from apollo_train.errors import TrainError
 from apollo_train.evaluation.plan import BadEvaluation, Plan, find_contenders, find_tasks, sessions_of
 from apollo_train.evaluation.playing import Playing
 from apollo_train.evaluation.product import Product, ProductFailed
@@ -75,7 +74,7 @@ def evaluate(
         _check_limits(limits)
         plan = Plan(find_tasks(tasks), find_contenders(models, base_urls), repeat, limits)
         check_reachable(plan.contenders)
-        with _alone(output):
+        with alone_in(output, "evaluation"):
             where = log_paths(log or output / "apollo.sqlite").log
             for task in plan.tasks:
                 if not task.scored:
@@ -133,24 +132,6 @@ def _check_limits(limits: tuple[str, ...]) -> None:
         if name not in Limits.__struct_fields__ or not re.fullmatch(r"\d+(\.\d+)?", value):
             names = ", ".join(Limits.__struct_fields__)
             raise BadEvaluation(f"--limit {item}: expected NAME=NUMBER with a name of {names}")
-
-
-@contextmanager
-def _alone(output: Path) -> Iterator[None]:
-    """Make the folder, and keep a second evaluation out of it."""
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        lock = (output / ".lock").open("w")
-    except OSError as problem:
-        raise TrainError(f"cannot write to {output}: {problem.strerror}") from problem
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise TrainError(
-                f"another evaluation is at work in {output}: wait for it, or name another folder"
-            ) from None
-        yield
 
 
 @contextmanager

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import importlib.metadata
 import json
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,30 +13,11 @@ from blake3 import blake3
 from apollo_train.errors import TrainError
 
 NAME: Final = "apollo.train.json"
-LOCK: Final = ".apollo.train.lock"
 PACKAGES: Final = ("apollo-tui", "torch", "transformers", "trl", "peft", "datasets", "accelerate", "tokenizers")
 
 
 class NothingToResume(TrainError):
     """There is no run to go on with, or it was another one."""
-
-
-@contextmanager
-def alone_in(output: Path) -> Iterator[None]:
-    """Make the folder of a run, and keep other runs out of it. Raises TrainError if it cannot, or one is in it."""
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        lock = (output / LOCK).open("ab")
-    except OSError as problem:
-        raise TrainError(f"cannot write into the folder {output}: {problem.strerror}") from problem
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as problem:
-            raise TrainError(f"another run is under way in {output}: choose another folder") from problem
-        except OSError:
-            pass  # A file system without locks: nothing is kept out, and nothing stops.
-        yield
 
 
 def versions() -> dict[str, str]:

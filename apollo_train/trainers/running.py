@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from apollo_train.alone import alone_in
 from apollo_train.errors import FileInTheWay, TrainError
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.policy import FilterPolicy, load_policy
@@ -19,7 +20,6 @@ from apollo_train.trainers.models import adapters, fits, load_model, on_cpu, sam
 from apollo_train.trainers.preference_rows import PreferenceMethod, PreferenceTokens
 from apollo_train.trainers.record import (
     NothingToResume,
-    alone_in,
     checkpoint_of,
     file_checksum,
     read_record,
@@ -64,7 +64,7 @@ def run(job: Job, tell: Tell) -> dict[str, Any]:
         raise TrainError("the launcher started several processes that do not find each other: each would train alone")
     if state.is_main_process and job.resume:
         read_record(job.settings.output)
-    with alone_in(job.settings.output) if state.is_main_process else nullcontext():
+    with alone_in(job.settings.output, "run") if state.is_main_process else nullcontext():
         return _run(job, tell, state)
 
 
