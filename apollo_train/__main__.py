@@ -8,7 +8,7 @@ import sys
 def main() -> None:
     """Run it; ctrl+c while its modules are loaded is no traceback either."""
     try:
-        from apollo_train.cli import main as run
+        from apollo_train.cli.main import main as run
     except KeyboardInterrupt:
         sys.stderr.write("apollo-train: interrupted\n")
         sys.exit(130)

@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -19,32 +19,91 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
 
-from apollo_tui import keys, memory, remedies, telling
-from apollo_tui.alerts import Alerts
-from apollo_tui.desk import Desk
-from apollo_tui.feed import ClientsChanged, DeltasArrived, EventsArrived, Feed, LinkChanged, Loaded, NotDone
-from apollo_tui.leaving import last_words, way_back
-from apollo_tui.link import Link
-from apollo_tui.opening import Opening
-from apollo_tui.outside import crash_report
-from apollo_tui.presence import RETURN_MS
-from apollo_tui.pressing import Presser
+from apollo_tui import context, keys
+from apollo_tui.acts import error_hints
+from apollo_tui.acts.annotator_time import RETURN_MS
+from apollo_tui.acts.leave_check import last_words, way_back
+from apollo_tui.backend.base import ClientsChanged, DeltasArrived, EventsArrived, Feed, LinkChanged, Loaded, NotDone
+from apollo_tui.context import Desk
+from apollo_tui.key_dispatch import Presser
 from apollo_tui.screens.base import WIDTHS, ApolloScreen
 from apollo_tui.screens.board import BoardScreen
-from apollo_tui.seeding import seed_of
-from apollo_tui.state import Change
-from apollo_tui.thin import ThinScreen
+from apollo_tui.state.board import Change
+from apollo_tui.state.transcript_pages import seed_of
+from apollo_tui.terminal import gc_tuning
+from apollo_tui.terminal.alerts import Alerts
+from apollo_tui.terminal.clipboard import crash_report
+from apollo_tui.terminal.line_speed import Link
+from apollo_tui.terminal.screen_diff import ThinScreen
 from sessions.clock import now_ms
 from sessions.config import Config
 from sessions.errors import ApolloError
+from sessions.events.states import ACTIVE
 from sessions.fold.summary import Summary
 from sessions.labels import Taxonomy, load_labels
-from sessions.log.states import ACTIVE
 from sessions.paths import log_paths
-from widgets.receipt import Level
+from widgets.chrome import Level
 
 if TYPE_CHECKING:
-    from apollo_tui.apollo import Opens
+    from apollo_tui.screens.ports import Opens, Trail
+
+
+class Opening:
+    """What ``apollo.Opens`` says, for one app. A view is there when the call returns: the next key is meant for it."""
+
+    def __init__(self, app: App[Any], desk: Desk) -> None:
+        self._app = app
+        self._desk = desk
+
+    def session(
+        self,
+        session: str,
+        seq: int | None = None,
+        *,
+        trail: Trail | None = None,
+        came_from: Sequence[tuple[str, int]] = (),
+        instead: bool = False,
+    ) -> None:
+        """A transcript."""
+        from apollo_tui.screens.session import SessionScreen
+
+        screen = SessionScreen(self._desk, session, seq, came_from=came_from, trail=trail)
+        if instead:
+            self._app.switch_screen(screen)
+        else:
+            self._app.push_screen(screen)
+
+    def action(self, session: str, seq: int) -> None:
+        """One entry, whole."""
+        from apollo_tui.screens.action import ActionScreen
+
+        self._app.push_screen(ActionScreen(self._desk, session, seq))
+
+    def review(self) -> None:
+        """The queue."""
+        from apollo_tui.screens.review import ReviewScreen
+
+        self._app.push_screen(ReviewScreen(self._desk))
+
+    def new_session(self) -> None:
+        """The form of a new session."""
+        from apollo_tui.screens.new_session import NewSessionScreen
+
+        self._app.push_screen(NewSessionScreen(self._desk))
+
+    def export(self, session: str | None) -> None:
+        """Sessions to training data."""
+        from apollo_tui.screens.export import ExportScreen
+
+        self._app.push_screen(ExportScreen(self._desk, session))
+
+    def commands(self) -> None:
+        """The command line, over a view only."""
+        from apollo_tui.commands import ask_command
+
+        if isinstance(self._app.screen, ApolloScreen):
+            ask_command(self._app.screen)
+
 
 LEAVE_S: Final = 1.0
 """So long leaving waits for the log to hear what was read."""
@@ -101,7 +160,7 @@ class ApolloApp(App[None], inherit_bindings=False):
         for problem in problems[:1]:
             self.say(f"config, keys: {problem}; the default keys are used", "error")
         self.set_interval(TICK_S, self._tick)
-        self.set_timer(SETTLED_S, memory.settle)
+        self.set_timer(SETTLED_S, gc_tuning.settle)
         self.to_terminal(self._alerts.begin())
 
     def get_default_screen(self) -> Screen[None]:
@@ -135,9 +194,9 @@ class ApolloApp(App[None], inherit_bindings=False):
             seed = await self.desk.feed.read(partial(seed_of, session=session, actor=self.desk.actor))
             self.desk.state.seed(session, seed.window, seed.flags, seed.read, seed.unread)
             self._show(Change(sessions={session}, entries={session: set()}))
-        memory.settle()
+        gc_tuning.settle()
         self.run_worker(self.desk.counting.run(lambda: self._show(Change())), group="count", exclusive=True)
-        from apollo_tui.screens.returning import greet
+        from apollo_tui.screens.panels.since_you_left import greet
 
         await greet(self)
 
@@ -162,7 +221,7 @@ class ApolloApp(App[None], inherit_bindings=False):
         """The host came or went; the header says so, drafts and reading are not touched."""
         state = self.desk.state
         state.writable = message.state == "up"
-        before, state.trouble = state.trouble, remedies.said_of_link(message, self.desk.config.keys)
+        before, state.trouble = state.trouble, error_hints.said_of_link(message, self.desk.config.keys)
         if state.trouble not in ("", before):
             # The first line may have no room for all of it, and its end says what helps.
             self.say(state.trouble, "warning")
@@ -221,7 +280,7 @@ class ApolloApp(App[None], inherit_bindings=False):
             self._show(Change(sessions=set(self.desk.state.sessions)))
         self._look_out(now)
         self.desk.effort.look(screen.session, now)
-        for told in telling.due(self.desk, now):
+        for told in context.due(self.desk, now):
             self.run_worker(told, group="telling")
 
     def _look_out(self, now: int) -> None:
@@ -245,7 +304,7 @@ class ApolloApp(App[None], inherit_bindings=False):
 
     def told(self, problem: Exception) -> str:
         """What went wrong, and which key helps."""
-        return remedies.told(problem, self.desk.config.keys)
+        return error_hints.told(problem, self.desk.config.keys)
 
     def act(self, deed: Coroutine[Any, Any, str]) -> None:
         """Do something that needs the host or the log, after what was asked before, and say how it went."""
@@ -274,7 +333,7 @@ class ApolloApp(App[None], inherit_bindings=False):
         self.last_words = last_words(live, back, host=state.writable)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEAVE_S):
-                await asyncio.gather(*telling.due(self.desk, self.desk.clock(), all_of_it=True))
+                await asyncio.gather(*context.due(self.desk, self.desk.clock(), all_of_it=True))
         self.exit()
 
     def action_how_to_leave(self) -> None:
@@ -292,7 +351,7 @@ class ApolloApp(App[None], inherit_bindings=False):
             away = self.desk.presence.key(now)
             if away >= RETURN_MS and self.desk.state.sessions:
                 asleep = self.at_rest or hasattr(self.screen, "give_way")
-                from apollo_tui.screens.returning import come_back
+                from apollo_tui.screens.panels.since_you_left import come_back
 
                 self.run_worker(come_back(self, now - away), group="return", exclusive=True)
                 if asleep:
@@ -301,7 +360,7 @@ class ApolloApp(App[None], inherit_bindings=False):
                 return
         if isinstance(event, events.Paste) and not event.is_forwarded:
             await self._presser.ready_for("paste")
-            from apollo_tui.pasting import took
+            from apollo_tui.key_dispatch import took
 
             if took(self, event):
                 return

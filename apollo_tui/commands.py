@@ -2,21 +2,135 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final, get_args
 
-from apollo_tui import hosting
-from apollo_tui.commands_judging import JUDGING
-from apollo_tui.feed import NotDone
-from apollo_tui.link import MODES
+from apollo_tui.acts import host_control
+from apollo_tui.acts.control import BUDGETS, Verb
+from apollo_tui.backend.base import NotDone
 from apollo_tui.screens.board import BoardScreen
-from apollo_tui.screens.command import Command, Deed
-from apollo_tui.screens.prompt import CommandPrompt
-from apollo_tui.screens.verbs import Verbs
-from apollo_tui.steering import BUDGETS, Verb
-from widgets.views import Choice
+from apollo_tui.screens.flag_keys import JudgeVerbs
+from apollo_tui.screens.panels.prompt import Command, CommandPrompt, Deed
+from apollo_tui.screens.training import TrainingMode
+from apollo_tui.screens.view import Verbs
+from apollo_tui.terminal.line_speed import MODES
+from sessions.errors import ApolloError
+from widgets.glyphs import duration
+from widgets.models import Choice
 
 if TYPE_CHECKING:
     from apollo_tui.screens.base import ApolloScreen
+
+
+def _key(name: str) -> Deed:
+    def run(screen: ApolloScreen, _: list[str]) -> None:
+        screen.run_worker(screen.run_key(name))
+
+    return run
+
+
+def _find(screen: ApolloScreen, words: list[str]) -> None:
+    if isinstance(screen, Verbs) and words:
+        screen.find_everywhere(" ".join(words))
+    elif isinstance(screen, Verbs):
+        screen.action_find()
+
+
+def _note(screen: ApolloScreen, words: list[str]) -> None:
+    if not isinstance(screen, JudgeVerbs) or not screen.session:
+        return
+    if words:
+        screen.act(screen.desk.signing.note(screen.session, " ".join(words)))
+    else:
+        screen.write_note(screen.session)
+
+
+def _train(screen: ApolloScreen, words: list[str]) -> None:
+    if not isinstance(screen, TrainingMode):
+        raise NotDone("open a session first: the training view colours a transcript")
+    try:
+        screen.train_by(words[0] if words else "default")
+    except ApolloError as problem:
+        raise NotDone(str(problem)) from problem
+
+
+def _who(screen: ApolloScreen, _: list[str]) -> None:
+    desk = screen.desk
+    now = desk.clock()
+    apps = [client for client in desk.state.clients if client.client == "app"]
+    if not apps:
+        raise NotDone("nobody is attached: no host is connected")
+    said = [
+        f"{client.actor.removeprefix('human:')}{' (you)' if client.actor == desk.actor else ''}"
+        f" for {duration(max(0, now - client.since))}"
+        for client in apps
+    ]
+    screen.say("here: " + ", ".join(said))
+
+
+def _effort(screen: ApolloScreen, _: list[str]) -> None:
+    from apollo_tui.screens.panels.effort import show_effort
+
+    show_effort(screen)
+
+
+def _unskip(screen: ApolloScreen, _: list[str]) -> None:
+    count = screen.desk.reviewing.unskip_all()
+    screen.say(f"{count} skipped items are in the queue again")
+    screen.on_screen_resume()
+
+
+def _let_go(screen: ApolloScreen, words: list[str]) -> None:
+    desk = screen.desk
+    if words not in ([], ["all"], ["none"]):
+        raise NotDone("letgo: this session; letgo all: every one; letgo none: what nobody looked at is unread again")
+    sessions = desk.state.order() if words == ["all"] else [screen.session] if screen.session else []
+    if words == ["none"]:
+        screen.act(_take_up(screen, sessions))
+        return
+    count = sum(desk.state.unread(session) for session in sessions)
+    for session in sessions:
+        desk.state.reading.let_go(session, desk.state.sessions[session].summary.last_seq, desk.clock())
+    screen.on_screen_resume()
+    screen.say(
+        f"{count:,} entries count as unread no more; for training they stay unseen · `:letgo none` brings them back"
+    )
+
+
+async def _take_up(screen: ApolloScreen, sessions: list[str]) -> str:
+    from apollo_tui.state.transcript_pages import unread_of
+
+    desk = screen.desk
+    count = 0
+    for session in sessions:
+        desk.state.reading.let_go(session, 0, desk.clock())
+        read = desk.state.reading.book(session)
+        unread = await desk.feed.read(partial(unread_of, session=session, read=read))
+        desk.state.sessions[session].unread = unread
+        count += len(unread)
+    screen.on_screen_resume()
+    return f"{count:,} entries are unread again"
+
+
+def _edit(screen: ApolloScreen, _: list[str]) -> None:
+    if isinstance(screen, Verbs):
+        screen.open_in_editor()
+
+
+JUDGING: Final[tuple[Command, ...]] = (
+    Command("find", "WORDS", 'Search all sessions: `find tool:run label:impatience "loss is nan"`.', _find),
+    Command("review", "", "One queue of what is unseen or suspicious.", _key("review")),
+    Command("unskip", "", "Put what you skipped back into the review.", _unskip),
+    Command("letgo", "all|none", "What is unread here counts as unread no more, and as seen by nobody.", _let_go),
+    Command("signoff", "", "A word on the whole session.", _key("sign_off"), True, True),
+    Command("note", "TEXT", "Your note: colleagues see it, the agent does not.", _note, True, True),
+    Command("bookmarks", "", "All bookmarks, to jump to.", _key("bookmarks")),
+    Command("history", "", "Everything that you did on this log.", _key("history")),
+    Command("train", "POLICY", "Training view by a preset or a file.", _train, True),
+    Command("effort", "", "What supervision cost, per session and label.", _effort),
+    Command("who", "", "Who else is here.", _who),
+    Command("edit", "", "Open the selected entry in $EDITOR, to read or copy from.", _edit, True),
+)
 
 
 def _control(verb: Verb) -> Deed:
@@ -36,9 +150,9 @@ def _limit(screen: ApolloScreen, words: list[str]) -> None:
 
 def _host(screen: ApolloScreen, words: list[str]) -> None:
     verb = words[0] if words else "status"
-    if verb not in hosting.VERBS:
-        raise NotDone(f":host {'|'.join(hosting.VERBS)}")
-    screen.act(hosting.host(screen.desk, verb))
+    if verb not in host_control.VERBS:
+        raise NotDone(f":host {'|'.join(host_control.VERBS)}")
+    screen.act(host_control.control_host(screen.desk.feed, screen.desk.state, screen.desk.actor, verb))
 
 
 def _theme(screen: ApolloScreen, words: list[str]) -> None:
@@ -68,7 +182,7 @@ def _slow(screen: ApolloScreen, words: list[str]) -> None:
 
 
 def _link(screen: ApolloScreen, _: list[str]) -> None:
-    from apollo_tui.screens.panel import ChoicePanel
+    from apollo_tui.screens.panels.base import ChoicePanel
 
     def chosen(mode: str | None) -> None:
         if mode:
@@ -94,7 +208,7 @@ def _goto(screen: ApolloScreen, words: list[str]) -> None:
 
 
 def _leave(screen: ApolloScreen, _: list[str]) -> None:
-    from apollo_tui.screens.leave import leave
+    from apollo_tui.screens.panels.leave import leave
 
     board = next((one for one in screen.app.screen_stack if isinstance(one, BoardScreen)), None)
     if board is not None:
@@ -102,13 +216,13 @@ def _leave(screen: ApolloScreen, _: list[str]) -> None:
 
 
 def _facts(screen: ApolloScreen, _: list[str]) -> None:
-    from apollo_tui.screens.facts import show_facts
+    from apollo_tui.screens.panels.facts import show_facts
 
     show_facts(screen)
 
 
 def _since(screen: ApolloScreen, _: list[str]) -> None:
-    from apollo_tui.screens.returning import come_back
+    from apollo_tui.screens.panels.since_you_left import come_back
 
     screen.run_worker(come_back(screen.apollo, None, asked=True), group="return", exclusive=True)
 
@@ -126,13 +240,6 @@ def _outcome(screen: ApolloScreen, _: list[str]) -> None:
 def _copy_file(screen: ApolloScreen, _: list[str]) -> None:
     if isinstance(screen, Verbs):
         screen.copy_to_file()
-
-
-def _key(name: str) -> Deed:
-    def run(screen: ApolloScreen, _: list[str]) -> None:
-        screen.run_worker(screen.run_key(name))
-
-    return run
 
 
 def _quit(screen: ApolloScreen, _: list[str]) -> None:

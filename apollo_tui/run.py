@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Final
 
-from apollo_tui import memory
+from apollo_tui.terminal import gc_tuning
 from sessions.paths import LogPaths
 
 FRAMES: Final = "500"
@@ -16,7 +16,7 @@ FRAMES: Final = "500"
 
 def run_app(paths: LogPaths, actor: str, *, read_only: bool = False) -> None:
     """Open the app and return when it is left. Raises ApolloError for a config or label file that cannot be used."""
-    memory.begin()
+    gc_tuning.begin()
     os.environ.setdefault("TEXTUAL_FPS", FRAMES)
     from sessions.config import load_config
     from sessions.labels import load_labels
@@ -26,7 +26,7 @@ def run_app(paths: LogPaths, actor: str, *, read_only: bool = False) -> None:
     if config.ui.motion == "reduced":
         os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     from apollo_tui.app import ApolloApp
-    from apollo_tui.live_feed import LiveFeed
+    from apollo_tui.backend.live import LiveFeed
 
     app = ApolloApp(LiveFeed(paths, actor, read_only=read_only), config, labels)
     with contextlib.suppress(KeyboardInterrupt):

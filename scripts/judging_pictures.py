@@ -11,12 +11,12 @@ from night_pictures import ME, write
 from pictures import SIZE, take, until
 
 from apollo_tui.app import ApolloApp
-from apollo_tui.live_feed import LiveFeed
-from apollo_tui.screens.found import FoundPanel
+from apollo_tui.backend.live import LiveFeed
+from apollo_tui.screens.panels.search_results import FoundPanel
 from apollo_tui.screens.review import ReviewScreen
 from apollo_tui.screens.session import SessionScreen
+from sessions import events as ev
 from sessions.clock import now_ms
-from sessions.log import events as ev
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 from sessions.paths import LogPaths, log_paths

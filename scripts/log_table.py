@@ -15,7 +15,7 @@ BEGIN, END = "<!-- kinds: made by scripts/log_table.py -->", "<!-- /kinds -->"
 
 def table() -> str:
     """The table in Markdown, a row per kind in the order of the module; fields with a default are in brackets."""
-    from sessions.log.events import ANCHORS, KINDS
+    from sessions.events import ANCHORS, KINDS
 
     rows = ["| kind | v | fields | says |", "|---|---|---|---|"]
     for kind, body in KINDS.items():

@@ -10,11 +10,11 @@ from typing import Final
 from pictures import SIZE, take, until
 
 from apollo_tui.app import ApolloApp
-from apollo_tui.live_feed import LiveFeed
+from apollo_tui.backend.live import LiveFeed
+from sessions import events as ev
 from sessions.clock import now_ms
-from sessions.log import events as ev
-from sessions.log.parts import CallPart, TextPart, Usage
-from sessions.log.text import canonical_json, long_text
+from sessions.events.messages import CallPart, TextPart, Usage
+from sessions.events.text import canonical_json, long_text
 from sessions.log.writer import LogWriter
 from sessions.paths import LogPaths, log_paths
 from sessions.ulid import new_ulid

@@ -14,8 +14,8 @@ from textual.app import App
 from textual.pilot import Pilot
 
 from apollo_tui.app import ApolloApp
-from apollo_tui.live_feed import LiveFeed
-from sessions.demo.start import demo_sessions
+from apollo_tui.backend.live import LiveFeed
+from sessions.demo.requests import demo_sessions
 from sessions.host import protocol
 from sessions.host.client import call_once, wait_stopped
 from sessions.log.reader import LogReader

@@ -16,7 +16,7 @@ import msgspec
 
 from sessions.attention.settings import RULE_NAMES, Thresholds
 from sessions.errors import ApolloError
-from sessions.log.events import ModelSpec
+from sessions.events import ModelSpec
 from sessions.paths import config_path
 
 KEY_VARIABLES: Final = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}

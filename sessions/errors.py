@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sessions.remedy import Remedy
+from sessions.hints import Remedy
 
 
 class ApolloError(Exception):

@@ -18,7 +18,7 @@ import msgspec
 import yaml
 
 from sessions.errors import ApolloError
-from sessions.log.events import EnvironmentSpec, EvaluateSpec, Limits
+from sessions.events import EnvironmentSpec, EvaluateSpec, Limits
 
 FENCE: Final = re.compile(r"(---|\.\.\.)[ \t]*")
 MAX_BYTES: Final = 1024 * 1024
@@ -230,7 +230,7 @@ def _environment(reader: _Reader, node: yaml.Node, name: str) -> EnvironmentSpec
 
 
 def _entry(reader: _Reader, node: yaml.Node, name: str) -> str:
-    from sessions.tools.entry import is_entry
+    from sessions.tools.task_environment import is_entry
 
     text = reader.text(node, name)
     if not is_entry(text):

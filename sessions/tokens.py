@@ -22,7 +22,7 @@ from typing import Final
 
 import platformdirs
 
-from sessions.log.text import valid_unicode
+from sessions.events.text import valid_unicode
 from sessions.paths import APP
 
 BYTES_PER_TOKEN: Final = 4

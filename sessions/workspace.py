@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from sessions.errors import ApolloError
-from sessions.log.events import EvaluateSpec
+from sessions.events import EvaluateSpec
 
 MAX_BYTES: Final = 5 * 1024**3
 MAX_FILES: Final = 200_000

@@ -8,8 +8,8 @@ from typing import Final
 
 from rich.cells import cell_len, get_character_cell_size
 
+from widgets.models import Line, Role, Span
 from widgets.sanitise import clean
-from widgets.views import Line, Role, Span
 
 _CONTROL: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from textual.containers import Vertical
 from textual.message import Message
 
+from widgets.models import ComposerTarget
 from widgets.sanitise import clean
-from widgets.views import ComposerTarget
 
 if TYPE_CHECKING:
     from textual.widgets import TextArea

@@ -11,9 +11,9 @@ from textual.timer import Timer
 from textual.widgets import TextArea
 
 from widgets import cells
+from widgets.models import ComposerTarget, Line, Span
 from widgets.paint import Painter, spread
 from widgets.sanitise import clean, clean_line
-from widgets.views import ComposerTarget, Line, Span
 
 BURST: Final = 0.03
 """Seconds between two keys below which no person typed both."""

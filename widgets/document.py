@@ -11,12 +11,11 @@ from textual.message import Message
 from textual.strip import Strip
 
 from widgets import cells
-from widgets.moves import MOVES
-from widgets.paint import Painter
+from widgets.models import Line, Role
+from widgets.paint import MOVES, Painter
 from widgets.sanitise import clean, is_clean
+from widgets.scroll import Place, back, forward, scaled, tail, window
 from widgets.search import has_match, matches
-from widgets.viewport import Place, back, forward, scaled, tail, window
-from widgets.views import Line, Role
 
 PIECE: Final = 2000
 """Characters of a line that are wrapped at a time; a longer line is kept in pieces of this length."""

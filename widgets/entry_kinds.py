@@ -6,14 +6,14 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from sessions import events as ev
+from sessions.events.messages import CallPart, Part, ReasoningPart, TextPart
 from sessions.fold.advice import say_outcome
-from sessions.fold.standing import standing
-from sessions.log import events as ev
-from sessions.log.parts import CallPart, Part, ReasoningPart, TextPart
-from widgets.calls import argument_lines, call_line, polls, raw_call_line
+from sessions.fold.result_status import standing
 from widgets.glyphs import count, duration, state_mark
+from widgets.models import Entry, EntryKind, Line, Outcome, Role, Span
 from widgets.sanitise import clean, clean_line, last_line
-from widgets.views import Entry, EntryKind, Line, Outcome, Role, Span
+from widgets.tool_call_text import argument_lines, call_line, polls, raw_call_line
 
 FullText = Callable[[ev.LongText], str]
 

@@ -7,13 +7,13 @@ from typing import Final
 
 from textual import events
 
-from sessions.fold.spending import say_cost
+from sessions.fold.costs import say_cost
 from widgets import cells
 from widgets.glyphs import clock, count, state_mark
+from widgets.models import FactsView, Line, Role
 from widgets.paint import Painter
 from widgets.plot import plot
 from widgets.sanitise import clean_line
-from widgets.views import FactsView, Line, Role
 
 _PLAN: dict[str, tuple[str, Role]] = {
     "todo": ("[ ]", "text"),

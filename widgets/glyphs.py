@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
-from sessions.log.states import State
-from widgets.views import EntryKind, FlagMark, Line, Outcome, Role
+from sessions.events.states import State
+from widgets.models import EntryKind, FlagMark, Line, Outcome, Role
 
 
 class Mark(msgspec.Struct, frozen=True):

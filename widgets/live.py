@@ -6,10 +6,10 @@ from typing import Final, Literal
 
 import msgspec
 
-from widgets.calls import raw_call_line
 from widgets.entry_kinds import reply_lines
+from widgets.models import Entry, LivePart, LiveReply
 from widgets.sanitise import clean_line
-from widgets.views import Entry, LivePart, LiveReply
+from widgets.tool_call_text import raw_call_line
 
 LIVE_SEQ: Final = 1 << 40
 """Live entries count from here: beyond every event of the log, so they come last."""

@@ -9,9 +9,9 @@ import msgspec
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from widgets.moves import MOVES
+from widgets.models import Choice
+from widgets.paint import MOVES
 from widgets.picker import ChoiceList
-from widgets.views import Choice
 
 
 class MenuRow(msgspec.Struct, frozen=True):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.binding import Binding, BindingType
 from textual.css.styles import RenderStyles
 from textual.dom import DOMNode
 from textual.geometry import Region
@@ -13,8 +15,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from widgets import cells
+from widgets.models import Line, Role, Span
 from widgets.sanitise import clean_line, is_clean
-from widgets.views import Line, Role, Span
 
 
 class Painter(Widget):
@@ -146,3 +148,23 @@ def spread(left: Line, right: Line, width: int) -> Line:
     left = cells.crop_line(left, max(0, room - 1 if right else room))
     gap = width - cells.line_width(left) - cells.line_width(right)
     return (*left, (" " * gap, "text"), *right) if right else left
+
+
+def is_field(widget: Widget | None) -> bool:
+    """Whether a person types text into it: every key goes to it."""
+    if widget is None or isinstance(widget, Painter):
+        return False
+    from textual.widgets import Input, TextArea  # the board is painted without a text area
+
+    return isinstance(widget, Input | TextArea)
+
+
+MOVES: Final[list[BindingType]] = [
+    Binding("down,j", "move(1)", "Down", show=False, id="move.down"),
+    Binding("up,k", "move(-1)", "Up", show=False, id="move.up"),
+    Binding("space,pagedown", "page(1)", "Page down", show=False, id="move.page_down"),
+    Binding("pageup,b", "page(-1)", "Page up", show=False, id="move.page_up"),
+    Binding("g,home", "to_start", "To the start", show=False, id="move.start"),
+    Binding("G,end", "to_end", "To the end, follow", show=False, id="move.end"),
+    Binding("enter", "open", "Open", show=False, id="move.open"),
+]

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import msgspec
+from textual.geometry import Region
+from textual.strip import Strip
 
+from widgets import cells
 from widgets.entries import fold_polls
-from widgets.live import live_entries
-from widgets.reading import Reading
+from widgets.glyphs import clock, count, state_mark
+from widgets.live import LIVE_SEQ, live_entries
+from widgets.models import Entry, Line, LiveReply, Role, SessionView
+from widgets.paint import spread
 from widgets.rows import gutter_width, rows_of
-from widgets.views import Entry, Line, LiveReply
+from widgets.scroll import Reading
 
 KEPT: Final = 400
 """Entries that a pane keeps; what is older is on the Session screen, and comes back when it is asked for."""
@@ -222,3 +227,89 @@ class Pane:
         if index is not None and self._size[1]:
             self._reading.reveal(index, self._size[1])
             self.dirty = True
+
+
+SETTLED: Final = 0.5
+"""Seconds that an action must have been on screen before a key without a selection means it."""
+
+BLANK: Final = PaneRow((), 0, False)
+
+
+class PaneOnScreen:
+    """The title and rows of a pane as they were painted last. Seconds are of the monotonic clock."""
+
+    def __init__(self) -> None:
+        self.rows: list[PaneRow] = []
+        self._title: Line = ()
+        self._strips: list[Strip] = []
+        self._since: dict[int, float] = {}
+
+    def paint(
+        self,
+        title: Line,
+        rows: Sequence[PaneRow],
+        region: Region,
+        strip: Callable[[Line, int, bool], Strip],
+        seconds: float,
+    ) -> list[Region]:
+        """Take in what should stand in ``region``; ``strip`` paints a line. Returns the rows that differ."""
+        self._note(rows, seconds)
+        changed: list[Region] = []
+        if title != self._title or not self._strips:
+            self._title = title
+            self._strips[:1] = [strip(title, region.width, False)]
+            changed.append(Region(region.x, region.y, region.width, 1))
+        for at in range(region.height - 1):
+            row = rows[at] if at < len(rows) else BLANK
+            if at < len(self.rows) and self.rows[at] == row and at + 1 < len(self._strips):
+                continue
+            self._strips[at + 1 : at + 2] = [strip(row.line, region.width, row.selected)]
+            changed.append(Region(region.x, region.y + at + 1, region.width, 1))
+        self.rows = [*rows, *([BLANK] * (region.height - 1 - len(rows)))]
+        return changed
+
+    def strip(self, y: int) -> Strip | None:
+        """Row ``y`` as it was painted, the title is 0; None if it never was."""
+        return self._strips[y] if y < len(self._strips) else None
+
+    def wipe(self) -> None:
+        """Paint everything anew next time: another size, another style."""
+        self._title, self._strips, self.rows = (), [], []
+
+    def settled(self, seconds: float) -> list[int]:
+        """The seqs that have stood here long enough to be meant, newest first."""
+        return sorted((seq for seq, since in self._since.items() if since <= seconds - SETTLED), reverse=True)
+
+    @property
+    def last_seq(self) -> int:
+        """The seq of the last entry of the log that stands here, 0 if none does."""
+        return max((row.seq for row in self.rows if row.seq < LIVE_SEQ), default=0)
+
+    def _note(self, rows: Sequence[PaneRow], seconds: float) -> None:
+        shown = {row.seq for row in rows}
+        self._since = {seq: self._since.get(seq, seconds) for seq in shown}
+
+
+def pane_title(view: SessionView | None, pane: Pane, width: int, focused: bool, has_keys: bool) -> Line:
+    """``▌1 tune-lr ──── ● running  step 41  2h12  18.2k/128k``; what does not fit goes from the right.
+
+    ``focused`` is the pane that keys would go to, ``has_keys`` says that they do go to the wall.
+    """
+    role: Role = "title-on" if focused else "title"
+    mark: Line = (("▌" if has_keys else " ", "accent"),)
+    if view is None:
+        return (*mark, ("…", role))
+    state = state_mark(view.state, view.state_words)
+    reading = ""
+    if not pane.following:
+        reading = f" {pane.unseen} new ↓ " if pane.unseen else " not following "
+    left: Line = (*mark, (f"{view.number} {view.title} ", role))
+    known: Line = ((reading, "accent"), (f" {state.text}", state.role))
+    more = [f"  step {view.step}", f"  {clock(view.active_ms)}"]
+    if view.context_limit:
+        more.append(f"  {count(view.context_tokens)}/{count(view.context_limit)}")
+    while more and cells.line_width((*left, *known)) + sum(map(len, more)) + 1 > width:
+        more.pop()
+    right: Line = (*known, ("".join(more), "dim"))
+    gap = width - cells.line_width(left) - cells.line_width(right)
+    return (*left, ("─" * gap, "rule"), *right) if gap > 0 else spread(left, right, width)

@@ -9,11 +9,10 @@ from textual import events
 from textual.message import Message
 
 from widgets import cells
-from widgets.moves import MOVES
-from widgets.paint import Painter, spread
+from widgets.models import Choice, Line, Span
+from widgets.paint import MOVES, Painter, spread
 from widgets.rows import SELECTED
 from widgets.sanitise import clean_line
-from widgets.views import Choice, Line, Span
 
 KEY_CELLS: Final = 2
 MORE_CELLS: Final = 12

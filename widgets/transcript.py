@@ -13,15 +13,12 @@ from textual import events
 from textual.message import Message
 from textual.strip import Strip
 
-from widgets.folding import Folds
+from widgets.entries import Folds
 from widgets.live import LIVE_SEQ, live_entries
-from widgets.moves import MOVES
-from widgets.paint import Painter
-from widgets.painted import PaintedRows
-from widgets.reading import Reading
-from widgets.rows import gutter_width
-from widgets.viewport import Place
-from widgets.views import Anchor, Entry, Line, LiveReply
+from widgets.models import Anchor, Entry, Line, LiveReply
+from widgets.paint import MOVES, Painter
+from widgets.rows import PaintedRows, gutter_width
+from widgets.scroll import Place, Reading
 
 KEPT: Final = 2000
 """Entries that are kept loaded; the farthest go first."""

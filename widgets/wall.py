@@ -16,14 +16,11 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
-from sessions.log.states import ACTIVE
-from widgets.moves import MOVES
-from widgets.on_screen import PaneOnScreen
-from widgets.paint import Painter
-from widgets.pane import Pane
-from widgets.pane_title import pane_title
-from widgets.regions import grid
-from widgets.views import Entry, Line, LiveReply, SessionView
+from sessions.events.states import ACTIVE
+from widgets.grid import grid
+from widgets.models import Entry, Line, LiveReply, SessionView
+from widgets.paint import MOVES, Painter
+from widgets.pane import Pane, PaneOnScreen, pane_title
 
 STREAM_MS: Final = ((1, 0), (4, 200), (16, 400))
 """Up to so many panes: how long text that streams may wait, half as long in the pane that has the focus. Rows of the

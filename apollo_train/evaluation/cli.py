@@ -12,17 +12,17 @@ from typing import Final
 
 import click
 
-from apollo_train.alone import alone_in
-from apollo_train.cli_shared import told
+from apollo_train.cli.shared import told
 from apollo_train.evaluation.plan import BadEvaluation, Plan, find_contenders, find_tasks, sessions_of
 from apollo_train.evaluation.playing import Playing
-from apollo_train.evaluation.product import Product, ProductFailed
-from apollo_train.evaluation.reach import check_reachable
 from apollo_train.evaluation.report import JSON_NAME, MARKDOWN_NAME, Report, result_line
-from sessions.log.events import Limits
+from apollo_train.evaluation.run_cli import Product, ProductFailed
+from apollo_train.evaluation.server_check import check_reachable
+from apollo_train.folder_lock import alone_in
+from sessions.events import Limits
 from sessions.log.reader import LogReader
 from sessions.paths import log_paths
-from sessions.plain import plain_line
+from sessions.terminal_text import plain_line
 
 UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
 

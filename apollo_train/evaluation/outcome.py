@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from apollo_train.evaluation.plan import Cell
-from apollo_train.evaluation.product import ACTOR
+from apollo_train.evaluation.run_cli import ACTOR
+from sessions.events import EvalScored, Event, ModelReplied, StateChanged
+from sessions.events.states import ACTIVE, ENDED
 from sessions.fold.summary import Summary
-from sessions.log.events import EvalScored, Event, ModelReplied, StateChanged
 from sessions.log.reader import LogReader
-from sessions.log.states import ACTIVE, ENDED
 
 TRANSIENT: Final = ("needs_you (provider)", "needs_you (key)")
 """What ``--retry`` lets go on: the session met no model, and its prompt is as it was."""

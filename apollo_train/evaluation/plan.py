@@ -12,10 +12,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
-from apollo_train.errors import TrainError
+from apollo_train.runtime import TrainError
 from sessions.config import load_config, resolve_model
-from sessions.log.events import ModelSpec
-from sessions.log.text import canonical_json
+from sessions.events import ModelSpec
+from sessions.events.text import canonical_json
 from sessions.taskfile import load_task
 
 KEY: Final = re.compile(r"\(eval ([0-9a-f]{12})\)$")

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from apollo_train.errors import TrainError
 from apollo_train.evaluation.outcome import TRANSIENT, Result, ending, held, result, waits
 from apollo_train.evaluation.plan import Cell, Plan, sessions_of
-from apollo_train.evaluation.product import Product, ProductFailed
+from apollo_train.evaluation.run_cli import Product, ProductFailed
+from apollo_train.runtime import TrainError
+from sessions.events.states import ENDED
 from sessions.fold.summary import Summary
 from sessions.log.reader import LogReader
-from sessions.log.states import ENDED
 
 LOOK_EVERY: Final = 1.0
 """Seconds between two looks at the log."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 from apollo_train.evaluation.compare import DRAWS, LEVEL, SEED, Difference, compare
 from apollo_train.evaluation.outcome import Result
 from apollo_train.evaluation.plan import Plan
-from sessions.plain import many, plain_line
+from sessions.terminal_text import many, plain_line
 
 JSON_NAME: Final = "evaluation.json"
 MARKDOWN_NAME: Final = "evaluation.md"

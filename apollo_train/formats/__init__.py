@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from apollo_train.errors import TrainError
 from apollo_train.formats.base import Format
-from apollo_train.formats.fitted import fitted
-from apollo_train.formats.flat import FLAT
-from apollo_train.formats.llamafactory import LlamaFactoryV0, LlamaFactoryV1
-from apollo_train.formats.messages import MESSAGES
-from apollo_train.formats.proof import OTHER, UnknownTemplate, family_of, is_the_one
+from apollo_train.formats.compatibility import fitted
+from apollo_train.formats.conformance import OTHER, UnknownTemplate, family_of, is_the_one
+from apollo_train.formats.messages import MESSAGES, LlamaFactoryV0, LlamaFactoryV1
+from apollo_train.formats.preferences import DpoFormat, KtoFormat
 from apollo_train.formats.raw import RawFormat
-from apollo_train.formats.steps import StepsFormat
+from apollo_train.formats.rows import FLAT, StepsFormat
 from apollo_train.formats.trajectories import AtifFormat, TraceFormat
-from apollo_train.formats.verdicts import DpoFormat, KtoFormat
+from apollo_train.runtime import TrainError
 
 _ALL: Final[tuple[Format, ...]] = (
     StepsFormat(),

@@ -7,12 +7,12 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
-from apollo_train.forms import Form
+from apollo_train.output_files import Data
 from apollo_train.policy import FilterPolicy
-from apollo_train.samples import Excluded, Source, StepSample
-from apollo_train.segments import Segment
-from apollo_train.tokens import count
-from apollo_train.writing import Data
+from apollo_train.samples.segments import Segment
+from apollo_train.samples.steps import Excluded, Source, StepSample
+from apollo_train.samples.token_counts import count
+from apollo_train.templates.message_form import Form
 
 Unit = Literal["step", "segment", "event", "verdict"]
 

@@ -6,18 +6,20 @@ tools are, and in small habits of their loaders.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final, Literal
 
-from apollo_train.chat import Chat, dumps
-from apollo_train.context import Turn
-from apollo_train.errors import CannotExpress
-from apollo_train.formats.whole import SegmentRows
-from apollo_train.forms import Form
-from apollo_train.masks import ReplyMask
-from apollo_train.segments import Segment
+from apollo_train.formats.rows import SegmentRows, StepRows
+from apollo_train.masks.masks import ReplyMask
+from apollo_train.runtime import CannotExpress
+from apollo_train.samples.chat import Chat, dumps
+from apollo_train.samples.prompts import Turn
+from apollo_train.samples.segments import Segment
+from apollo_train.samples.steps import StepSample
+from apollo_train.templates.message_form import Form
 
 Tools = Literal["list", "text", "metadata"]
 """Where tool schemas are: a list, JSON text, or a list in ``metadata.tools``."""
@@ -146,3 +148,88 @@ def _alternating(segment: Segment) -> tuple[Segment | None, list[ReplyMask]]:
         return None, lost
     last = max(at for at, flag in enumerate(segment.trained[:end]) if flag is not None) + 1
     return replace(segment, turns=segment.turns[:last], trained=segment.trained[:last], masks=kept), lost
+
+
+@dataclass(frozen=True)
+class LlamaFactoryV1(SegmentRows):
+    """``messages`` whose ``content`` is a list of parts; ``loss_weight`` on every message carries the row's weight."""
+
+    name: str = "llamafactory-v1"
+    version: int = 2
+    about: str = "content parts and a loss_weight per message (LLaMA-Factory v1)"
+    weighs: bool = True
+    """The trainer reads the weight itself: nothing needs to be written twice."""
+
+    def row(self, segment: Segment) -> bytes:
+        """The row of one segment."""
+        weight = float(segment.meta["weight"])
+        messages = [
+            {"role": chat["role"], "content": _parts(chat), "loss_weight": weight if trained else 0.0}
+            for chat, trained in zip(segment.messages, segment.trained, strict=True)
+        ]
+        row: dict[str, Any] = {"messages": messages}
+        if segment.tools:
+            row["tools"] = dumps(segment.tools).decode()
+        return dumps({**row, "prefix_checked": segment.meta["prefix_checked"], "meta": segment.meta})
+
+
+@dataclass(frozen=True)
+class LlamaFactoryV0(StepRows):
+    """``conversations`` of alternating turns, the last of which is the target (``mask_history: true``)."""
+
+    name: str = "llamafactory-v0"
+    version: int = 3
+    about: str = "ShareGPT step samples for mask_history (LLaMA-Factory v0)"
+
+    def row(self, sample: StepSample) -> bytes | str:
+        """The row, or why the loader cannot take it."""
+        messages = [*sample.prompt, sample.completion]
+        system = messages.pop(0)["content"] if messages[0]["role"] == "system" else ""
+        turns: list[Chat] = []
+        for at, chat in enumerate(messages):
+            if (chat["role"] == "assistant") != bool(at % 2):
+                return "turns_do_not_alternate"
+            turns.append(_turn(chat))
+        tools = dumps([tool["function"] for tool in sample.tools]).decode() if sample.tools else ""
+        return dumps({"conversations": turns, "system": system, "tools": tools, "meta": sample.meta})
+
+
+def _turn(chat: Chat) -> Chat:
+    """A turn in ShareGPT's words. Reasoning goes before the text or the calls, as the loader expects it."""
+    thought = f"<think>\n{chat['reasoning_content']}\n</think>\n\n" if chat.get("reasoning_content") else ""
+    match chat["role"]:
+        case "assistant" if chat.get("tool_calls"):
+            calls = [{"name": call["name"], "arguments": call["arguments"]} for call in _calls(chat)]
+            said = dumps(calls[0] if len(calls) == 1 else calls).decode()
+            if chat["content"].strip():  # the loader takes what is between these for the calls, and keeps the rest
+                said = f"{chat['content']}\n<tool_call>{said}</tool_call>"
+            return {"from": "function_call", "value": thought + said}
+        case "assistant":
+            return {"from": "gpt", "value": thought + chat["content"]}
+        case "tool":
+            return {"from": "observation", "value": chat["content"]}
+        case _:
+            return {"from": "human", "value": chat["content"]}
+
+
+def _parts(chat: Chat) -> list[dict[str, str]]:
+    """A message as typed parts; a call is the JSON text of its name and arguments."""
+    parts = [{"type": "reasoning", "value": chat["reasoning_content"]}] if chat.get("reasoning_content") else []
+    if chat["content"] or not chat.get("tool_calls"):
+        parts.append({"type": "text", "value": chat["content"]})
+    return parts + [{"type": "tool_call", "value": dumps(call).decode()} for call in _calls(chat)]
+
+
+def _calls(chat: Chat) -> list[dict[str, Any]]:
+    """Name and arguments of each call; arguments that are no JSON stay text."""
+    return [
+        {"name": call["function"]["name"], "arguments": _object(call["function"]["arguments"])}
+        for call in chat.get("tool_calls", ())
+    ]
+
+
+def _object(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -16,9 +16,9 @@ from typing import Any, Final
 import msgspec
 
 from apollo_train.formats.base import Line, Unit
-from apollo_train.samples import Excluded, Source
+from apollo_train.samples.steps import Excluded, Source
+from sessions import events as ev
 from sessions.importers.raw import is_made_up
-from sessions.log import events as ev
 from sessions.log.codec import UnknownEvent
 from sessions.log.reader import LogReader
 

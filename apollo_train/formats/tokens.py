@@ -11,13 +11,13 @@ from typing import Any, Literal
 
 import msgspec
 
-from apollo_train.chat import dumps
-from apollo_train.errors import TrainError
 from apollo_train.formats.base import Line, Unit
 from apollo_train.formats.token_report import TokenReport
-from apollo_train.samples import Excluded, Source, StepSample, steps_of
+from apollo_train.runtime import TrainError
+from apollo_train.samples.chat import dumps
+from apollo_train.samples.steps import Excluded, Source, StepSample, steps_of
 from apollo_train.templates.packing import Packer, Packing, Row
-from apollo_train.templates.target import Renderer, StepTokens, Unfit, describe
+from apollo_train.templates.tokenise_sample import Renderer, StepTokens, Unfit, describe
 
 TooLongChoice = Literal["error", "exclude", "keep_end"]
 

@@ -12,17 +12,17 @@ from typing import Any, Final
 
 import msgspec
 
-from apollo_train.chat import Chat, chat_of_reply, dumps
-from apollo_train.context import Prompts
 from apollo_train.formats.base import Line, Unit
-from apollo_train.masks import ReplyMask, is_object, masks_of
+from apollo_train.masks.masks import ReplyMask, is_object, masks_of
 from apollo_train.policy import FilterPolicy
-from apollo_train.rows import task_of
-from apollo_train.samples import Excluded, Source
-from apollo_train.tokens import count
+from apollo_train.samples.chat import Chat, chat_of_reply, dumps
+from apollo_train.samples.prompts import Prompts
+from apollo_train.samples.rows import task_of
+from apollo_train.samples.steps import Excluded, Source
+from apollo_train.samples.token_counts import count
+from sessions import events as ev
 from sessions.fold.flags import Flag
 from sessions.fold.trajectory import StepRecord, Trajectory
-from sessions.log import events as ev
 from sessions.log.errors import LogReadFailed
 
 ATIF: Final = "ATIF-v1.7"

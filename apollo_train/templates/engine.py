@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from apollo_train.errors import TrainError
-from sessions.log.text import canonical_json
+from apollo_train.runtime import TrainError
+from sessions.events.text import canonical_json
 
 Messages = Sequence[dict[str, Any]]
 FILES: Final = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "config.json")

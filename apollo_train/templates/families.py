@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from apollo_train.errors import TrainError
+from apollo_train.runtime import TrainError
 from apollo_train.templates.engine import Engine
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from apollo_train.chat import Chat
+from apollo_train.samples.chat import Chat
 
 
 def normalised(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from apollo_train.templates.target import StepTokens
+from apollo_train.templates.tokenise_sample import StepTokens
 
 Packing = Literal["rounds", "steps"]
 IGNORED = -100

@@ -9,13 +9,13 @@ from typing import Any, Final, get_args
 
 import click
 
-from apollo_train.cli_shared import log_option, open_log, policy_option, told
-from apollo_train.local import stay_local
-from apollo_train.token_cli import token_options, tokens_format
+from apollo_train.cli.shared import log_option, open_log, policy_option, told
+from apollo_train.cli.tokens import token_options, tokens_format
+from apollo_train.offline_hub import stay_local
 from apollo_train.trainers.models import needs_trainers, old_names_untold
 from apollo_train.trainers.running import Job, Method, run
 from apollo_train.trainers.settings import Precision, TrainSettings
-from sessions.plain import plain_line
+from sessions.terminal_text import plain_line
 
 _DEFAULT: Final = {
     field: getattr(TrainSettings(model="", output=Path()), field) for field in TrainSettings.__struct_fields__

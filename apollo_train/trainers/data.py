@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from apollo_train.errors import NothingToExport, TrainError
+from apollo_train.runtime import NothingToExport, TrainError
 from apollo_train.trainers.preference_rows import PairRow, VerdictRow
 
 COLUMNS: Final = {

@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from apollo_train.cli_shared import told
-from apollo_train.errors import FileInTheWay
-from apollo_train.local import stay_local
+from apollo_train.cli.shared import told
+from apollo_train.offline_hub import stay_local
+from apollo_train.runtime import FileInTheWay
 from apollo_train.trainers.models import NoModel, needs_trainers, old_names_untold
-from sessions.plain import plain_line
+from sessions.terminal_text import plain_line
 
 
 @click.command()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from apollo_train.errors import TrainError
+from apollo_train.runtime import TrainError
 from apollo_train.trainers.settings import Precision
 
 OLD_NAME: Final = r"`(is_)?gradient_checkpointing\w*` is deprecated"

@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from apollo_train.chat import dumps
 from apollo_train.formats.base import Line, Unit, line_of
 from apollo_train.formats.tokens import TokensFormat
-from apollo_train.preferences import REFUSALS, Pair, Refused, Verdict, pairs_of, verdicts_of
-from apollo_train.samples import Excluded, Source, StepSample
-from apollo_train.templates.target import StepTokens
+from apollo_train.samples.chat import dumps
+from apollo_train.samples.preferences import REFUSALS, Pair, Refused, Verdict, pairs_of, verdicts_of
+from apollo_train.samples.steps import Excluded, Source, StepSample
+from apollo_train.templates.tokenise_sample import StepTokens
 
 PreferenceMethod = Literal["dpo", "kto"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apollo_train.errors import TrainError
+from apollo_train.runtime import TrainError
 from apollo_train.trainers.data import Rows
 
 

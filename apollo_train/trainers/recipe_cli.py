@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from apollo_train.cli_shared import told
+from apollo_train.cli.shared import told
 from apollo_train.trainers import sharding
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from blake3 import blake3
 
-from apollo_train.errors import TrainError
+from apollo_train.runtime import TrainError
 
 NAME: Final = "apollo.train.json"
 PACKAGES: Final = ("apollo-tui", "torch", "transformers", "trl", "peft", "datasets", "accelerate", "tokenizers")

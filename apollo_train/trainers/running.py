@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from apollo_train.alone import alone_in
-from apollo_train.errors import FileInTheWay, TrainError
+from apollo_train.folder_lock import alone_in
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.policy import FilterPolicy, load_policy
+from apollo_train.runtime import FileInTheWay, TrainError
 from apollo_train.trainers.data import Rows, equally, read_rows
 from apollo_train.trainers.metrics import callbacks
 from apollo_train.trainers.models import adapters, fits, load_model, on_cpu, same_ids, stop_at, use_bf16
@@ -30,7 +30,7 @@ from apollo_train.trainers.record import (
 from apollo_train.trainers.settings import TrainSettings
 from apollo_train.trainers.sharding import able_to_shard, engine_of, gathering, weights_in
 from sessions.log.reader import LogReader
-from sessions.plain import many
+from sessions.terminal_text import many
 
 Method = Literal["sft"] | PreferenceMethod
 Tell = Callable[[str], None]
@@ -137,8 +137,8 @@ def _started(job: Job, tell: Tell) -> dict[str, Any]:
 
 
 def _written(job: Job, policy: FilterPolicy, position: int, tell: Tell) -> tuple[dict[str, Any], str]:
-    from apollo_train.export import run_export
-    from apollo_train.formats.token_files import write_report
+    from apollo_train.export.export import run_export
+    from apollo_train.formats.token_report import write_report
 
     made = job.tokens if job.method == "sft" else PreferenceTokens(job.method, job.tokens)
     report = run_export(job.reader, job.sessions, policy, made, job.rows, overwrite=True, position=position)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-from apollo_train.errors import TrainError
+from apollo_train.runtime import TrainError
 
 RECIPES: Final = Path(__file__).parent / "recipes"
 """Configurations for ``accelerate launch --config_file``, by the name that ``apollo-train recipe`` takes."""

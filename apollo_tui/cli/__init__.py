@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from apollo_tui import memory
+from apollo_tui.terminal import gc_tuning
 
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line. Nothing is collected while it loads what it needs; ctrl+c meanwhile is no traceback."""
-    memory.begin()
+    gc_tuning.begin()
     try:
         from apollo_tui.cli.root import main as run
     except KeyboardInterrupt:

@@ -12,39 +12,39 @@ from typing import Final
 
 import click
 
-from apollo_tui import memory
 from apollo_tui.cli.context import Cli
+from apollo_tui.terminal import gc_tuning
 from sessions.errors import ApolloError
+from sessions.hints import in_shell
 from sessions.paths import log_paths
-from sessions.remedy import in_shell
 
 COMMANDS: Final[dict[str, str]] = {
-    "demo": "starting:demo",
-    "new": "starting:new",
-    "replay": "starting:replay",
-    "ls": "looking:ls",
-    "show": "looking:show",
-    "log": "looking:log",
-    "prompt": "prompting:prompt",
-    "advise": "steering:advise",
-    "answer": "steering:answer",
-    "pause": "steering:pause",
-    "resume": "steering:resume",
-    "stop": "steering:stop",
-    "interrupt": "steering:interrupt",
-    "archive": "steering:archive",
-    "limit": "steering:limit",
-    "flag": "judging:flag",
-    "unflag": "judging:unflag",
-    "signoff": "signing:signoff",
-    "note": "signing:note",
-    "search": "searching:search",
-    "effort": "efforts:effort",
-    "digest": "digesting:digest",
-    "leave": "leaving:leave",
-    "export": "exporting:export",
-    "import": "exporting:import_",
-    "host": "hosting:host",
+    "demo": "start:demo",
+    "new": "start:new",
+    "replay": "start:replay",
+    "ls": "read:ls",
+    "show": "read:show",
+    "log": "read:log",
+    "prompt": "read:prompt",
+    "advise": "control:advise",
+    "answer": "control:answer",
+    "pause": "control:pause",
+    "resume": "control:resume",
+    "stop": "control:stop",
+    "interrupt": "control:interrupt",
+    "archive": "control:archive",
+    "limit": "control:limit",
+    "flag": "flags:flag",
+    "unflag": "flags:unflag",
+    "signoff": "flags:signoff",
+    "note": "flags:note",
+    "search": "read:search",
+    "effort": "reports:effort",
+    "digest": "reports:digest",
+    "leave": "reports:leave",
+    "export": "export:export",
+    "import": "export:import_",
+    "host": "host:host",
     "doctor": "doctor:doctor",
 }
 """Command to ``module:attribute``; modules are imported only when their command is asked for."""
@@ -106,11 +106,11 @@ def apollo(ctx: click.Context, log: Path | None, name: str | None, read_only: bo
     """Supervise long-running LLM-agent sessions. Without a command: open the app."""
     ctx.obj = Cli(log_paths(log), f"human:{name or default_name()}", allow_network_fs)
     if ctx.invoked_subcommand is None:
-        from apollo_tui.cli.starting import open_app
+        from apollo_tui.cli.start import open_app
 
         open_app(ctx.obj, read_only=read_only)
     else:
-        memory.resume()
+        gc_tuning.resume()
 
 
 def main(args: list[str] | None = None) -> None:
@@ -150,7 +150,7 @@ def _command_of(error: click.UsageError) -> str:
 
 def fail(message: str, code: int) -> None:
     """One line on stderr, then exit."""
-    from sessions.plain import plain_line
+    from sessions.terminal_text import plain_line
 
     click.echo(f"apollo: {plain_line(message)}", err=True)
     sys.exit(code)

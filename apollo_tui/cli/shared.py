@@ -11,12 +11,12 @@ import click
 import msgspec
 
 from apollo_tui.cli.context import Cli
-from sessions.fold.spending import known_cost
+from sessions.fold.costs import known_cost
 from sessions.fold.summary import Summary
+from sessions.hints import command, said
 from sessions.host import protocol
 from sessions.log.reader import LogReader
-from sessions.plain import plain_line
-from sessions.remedy import command, said
+from sessions.terminal_text import plain_line
 
 A = TypeVar("A")
 F = TypeVar("F", bound=Callable[..., Any])

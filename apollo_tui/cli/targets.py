@@ -6,7 +6,7 @@ import re
 
 import click
 
-from sessions.log.events import Target
+from sessions.events import Target
 
 _FORM = re.compile(
     r"(?:S(?P<summary>\d+)|(?P<step>\d+)(?:\.(?P<call>\d+)|-(?P<to>\d+)|:(?P<part>reasoning|text))?)", re.ASCII

@@ -9,16 +9,16 @@ from textual.binding import BindingType
 from textual.widget import Widget
 
 from apollo_tui import keys
-from apollo_tui.desk import Desk
-from apollo_tui.screens.verbs import Verbs
-from apollo_tui.state import Change
-from apollo_tui.whole_action import Whole, lines_of_whole, read_whole
-from sessions.log import events as ev
+from apollo_tui.context import Desk
+from apollo_tui.screens.view import Verbs
+from apollo_tui.state.action_details import Whole, lines_of_whole, read_whole
+from apollo_tui.state.board import Change
+from sessions import events as ev
 from sessions.log.reader import LogReader
 from widgets.composer import Composer
 from widgets.document import Document
 from widgets.entries import entry_of
-from widgets.views import Entry, Line
+from widgets.models import Entry, Line
 
 ACTIONS = ("action.started", "action.refused")
 
@@ -175,7 +175,7 @@ class ActionScreen(Verbs):
 
     def action_search(self) -> None:
         """Search in the text."""
-        from apollo_tui.screens.prompt import LinePrompt
+        from apollo_tui.screens.panels.prompt import LinePrompt
 
         def chosen(text: str | None) -> None:
             if text is not None:

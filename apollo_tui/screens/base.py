@@ -11,17 +11,15 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from apollo_tui import keys
-from apollo_tui.desk import Desk
-from apollo_tui.idle_keys import why_idle
-from apollo_tui.state import Change
-from widgets.fields import is_field
-from widgets.header import TitleBar
-from widgets.hints import HintBar
-from widgets.receipt import Level, ReceiptLine
-from widgets.views import Hint
+from apollo_tui.context import Desk
+from apollo_tui.keys import why_idle
+from apollo_tui.state.board import Change
+from widgets.chrome import HintBar, Level, ReceiptLine, TitleBar
+from widgets.models import Hint
+from widgets.paint import is_field
 
 if TYPE_CHECKING:
-    from apollo_tui.apollo import Apollo
+    from apollo_tui.screens.ports import Apollo
 
 WIDTHS: Final = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]
 """Columns from which on all screens have this class."""
@@ -222,7 +220,7 @@ class ApolloScreen(Screen[None]):
 
     def action_help(self) -> None:
         """The keys that work here and now; enter does one."""
-        from apollo_tui.screens.help import HelpPanel
+        from apollo_tui.screens.panels.help import HelpPanel
 
         def chosen(name: str | None) -> None:
             if name:

@@ -11,13 +11,13 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from apollo_tui import keys
-from apollo_tui.desk import Desk
-from apollo_tui.screens.verbs import Verbs
-from apollo_tui.state import WINDOW, Change
-from apollo_tui.ticking import Tickers, why_not
+from apollo_tui.context import Desk
+from apollo_tui.screens.slow_board import Tickers, why_not
+from apollo_tui.screens.view import Verbs
+from apollo_tui.state.board import WINDOW, Change
 from widgets.composer import Composer
+from widgets.models import Entry
 from widgets.session_list import SessionList
-from widgets.views import Entry
 from widgets.wall import Wall
 
 ALL_PANES: Final = 4
@@ -289,7 +289,7 @@ class BoardScreen(Verbs):
 
     def action_leave(self) -> None:
         """Leave the app; what will stop before morning is said first."""
-        from apollo_tui.screens.leave import leave
+        from apollo_tui.screens.panels.leave import leave
 
         leave(self)
 

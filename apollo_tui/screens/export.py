@@ -12,23 +12,23 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Static
 
-from apollo_train.export import plan_export
+from apollo_train.export.export import plan_export
+from apollo_train.export.preview import Preview, preview
 from apollo_train.formats import FORMATS, format_for
-from apollo_train.formats.proof import proof
+from apollo_train.formats.conformance import proof
 from apollo_train.policy import PRESETS, AdviceMode, AdviceRules, FilterPolicy, policy_toml
-from apollo_train.preview import Preview, preview
 from apollo_tui import keys
-from apollo_tui.desk import Desk
-from apollo_tui.exporting import ExportJob, default_path
+from apollo_tui.acts.export_job import ExportJob, default_path
+from apollo_tui.context import Desk
 from apollo_tui.screens.base import ApolloScreen
 from sessions.errors import ApolloError
-from sessions.log.states import ENDED
-from sessions.plain import many
+from sessions.events.states import ENDED
+from sessions.terminal_text import many
 from widgets.document import Document
 from widgets.menu import Menu, MenuRow
+from widgets.models import Choice, Line, Role
 from widgets.picker import ChoiceList
 from widgets.sanitise import clean
-from widgets.views import Choice, Line, Role
 
 OWN: Final = ""
 """The value of a setting that is left to the policy."""
@@ -172,7 +172,7 @@ class ExportScreen(ApolloScreen):
             self._ask_path()
 
     def _ask_path(self) -> None:
-        from apollo_tui.screens.prompt import LinePrompt
+        from apollo_tui.screens.panels.prompt import LinePrompt
 
         def chosen(text: str | None) -> None:
             if text:

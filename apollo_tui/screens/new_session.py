@@ -13,10 +13,10 @@ from textual.widget import Widget
 from textual.widgets import Input, Static, TextArea
 
 from apollo_tui import keys
-from apollo_tui.creating import BadField, Field, Form, request_of
-from apollo_tui.feed import NotDone
+from apollo_tui.acts.new_session import BadField, Field, Form, request_of
+from apollo_tui.backend.base import NotDone
 from apollo_tui.screens.base import ApolloScreen
-from apollo_tui.screens.panel import line
+from apollo_tui.screens.panels.base import line
 from sessions.host.protocol import Created
 from widgets.sanitise import clean_line
 

@@ -11,14 +11,14 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from apollo_tui import keys
-from apollo_tui.desk import Desk
-from apollo_tui.judging import Subject, about_part
+from apollo_tui.acts.flags import Subject, about_part
+from apollo_tui.context import Desk
 from apollo_tui.screens.action import ActionScreen
-from apollo_tui.state import Change
+from apollo_tui.state.board import Change
+from sessions import events as ev
 from sessions.fold.review import Item
-from sessions.log import events as ev
+from widgets.models import Entry
 from widgets.sanitise import clean_line
-from widgets.views import Entry
 
 MANY: Final = 8
 """Sessions that are read at a time, so that the first items are there at once."""

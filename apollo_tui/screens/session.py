@@ -11,22 +11,23 @@ from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.widget import Widget
 
-from apollo_tui import keys, remedies
-from apollo_tui.desk import Desk
-from apollo_tui.facts import facts_of
-from apollo_tui.loading import SPARSE, job_lines, note_file, read_page
-from apollo_tui.reading import parts_of
+from apollo_tui import keys
+from apollo_tui.acts import error_hints
+from apollo_tui.context import Desk
 from apollo_tui.screens.training import TrainingMode
-from apollo_tui.state import Change
-from sessions.log import events as ev
+from apollo_tui.state.board import Change
+from apollo_tui.state.read_marks import parts_of
+from apollo_tui.state.session_facts import facts_of
+from apollo_tui.state.transcript_pages import SPARSE, job_lines, note_file, read_page
+from sessions import events as ev
 from widgets.composer import Composer
 from widgets.entries import EntryBook
 from widgets.facts import FactsPanel
+from widgets.models import Anchor, Entry
 from widgets.transcript import Transcript
-from widgets.views import Anchor, Entry
 
 if TYPE_CHECKING:
-    from apollo_tui.apollo import Trail
+    from apollo_tui.screens.ports import Trail
 
 ROOMY: Final = 110
 """Columns from which on the facts have a place at the side."""
@@ -207,7 +208,7 @@ class SessionScreen(TrainingMode):
             summary = state.sessions[self._session].summary
             facts = facts_of(
                 summary,
-                remedies.with_ways(summary, state.view(self._session, now), self.desk.config.keys),
+                error_hints.with_ways(summary, state.view(self._session, now), self.desk.config.keys),
                 self._files,
                 now,
                 remarks=state.sessions[self._session].remarks,

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from apollo_train.judgement import KINDS
+from apollo_train.export.preview import TrainingView, training_view
+from apollo_train.masks.judgement import KINDS
 from apollo_train.policy import PRESETS, FilterPolicy, load_policy
-from apollo_train.view import TrainingView, training_view
-from apollo_tui.feed import NotDone
-from apollo_tui.screens.finding import Finding
-from apollo_tui.state import Change
-from apollo_tui.training import dressed, facts_of_view, summary_of_view
+from apollo_tui.backend.base import NotDone
+from apollo_tui.screens.transcript import Finding
+from apollo_tui.state.board import Change
+from apollo_tui.state.training_view import dressed, facts_of_view, summary_of_view
 from widgets.entries import EntryBook
-from widgets.views import Entry
+from widgets.models import Entry
 
 CHANGES: Final = KINDS | {"model.reply", "action.refused"}
 """Kinds that change what would be trained."""

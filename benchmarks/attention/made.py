@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from sessions import events as ev
 from sessions.fold.summary import Summary, fold
-from sessions.log import events as ev
 
 STEP_MEDIAN: Final = 69.0
 STEPS: Final = 200

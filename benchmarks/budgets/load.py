@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.budgets.program import ROOT
+from sessions.events import ModelSpec
 from sessions.host import protocol
 from sessions.host.client import HostClient, ensure_host, host_status
-from sessions.log.events import ModelSpec
 from sessions.paths import LogPaths, log_paths
 
 SESSIONS: Final = 16

@@ -12,11 +12,11 @@ from typing import Final
 
 import msgspec
 
+from sessions import events as ev
+from sessions.events import NewEvent
+from sessions.events.messages import CallPart, ReasoningPart, TextPart, Usage
+from sessions.events.text import Blob, canonical_json, long_text
 from sessions.fold.summary import FOLD_VERSION, Summary
-from sessions.log import events as ev
-from sessions.log.events import NewEvent
-from sessions.log.parts import CallPart, ReasoningPart, TextPart, Usage
-from sessions.log.text import Blob, canonical_json, long_text
 from sessions.log.writer import LogWriter
 from sessions.ulid import encode
 

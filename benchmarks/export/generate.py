@@ -15,10 +15,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
+from sessions import events as ev
 from sessions import ulid
-from sessions.log import events as ev
-from sessions.log.parts import CallPart, ReasoningPart, TextPart, Usage
-from sessions.log.text import Blob, canonical_json, long_text
+from sessions.events.messages import CallPart, ReasoningPart, TextPart, Usage
+from sessions.events.text import Blob, canonical_json, long_text
 from sessions.log.writer import LogWriter
 
 STEPS: Final = 250

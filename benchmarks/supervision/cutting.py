@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
 
-from apollo_train.context import Turn
 from apollo_train.formats.tokens import TokensFormat
-from apollo_train.samples import Excluded, Source, StepSample
-from apollo_train.templates.target import StepTokens
+from apollo_train.samples.prompts import Turn
+from apollo_train.samples.steps import Excluded, Source, StepSample
+from apollo_train.templates.tokenise_sample import StepTokens
 
 
 @dataclass(slots=True)

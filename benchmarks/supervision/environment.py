@@ -8,9 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from benchmarks.supervision.chain import OVER, Chain, Clues, Shape, State, World, observation
-from sessions.log.events import EvalScored
+from sessions.events import EvalScored
 from sessions.tools.base import Arguments, Tool, ToolContext, ToolResult
-from sessions.tools.entry import Setting
+from sessions.tools.task_environment import Setting
 
 ENTRY = "benchmarks.supervision.environment:tools"
 

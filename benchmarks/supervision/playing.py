@@ -19,9 +19,9 @@ from benchmarks.supervision.annotator import Adviser, Expert, Seen, key_of, sigh
 from benchmarks.supervision.chain import Chain, Clues, World, plain, task_text
 from benchmarks.supervision.environment import ENTRY
 from benchmarks.supervision.knobs import Annotator
+from sessions import events as ev
 from sessions.host import protocol
 from sessions.host.client import HostClient, ensure_host
-from sessions.log import events as ev
 from sessions.log.reader import LogReader
 from sessions.paths import LogPaths
 from sessions.taskfile import TaskFile, load_task

@@ -14,8 +14,8 @@ from benchmarks.supervision.arms import Arm
 from benchmarks.supervision.cutting import cut
 from benchmarks.supervision.knobs import Train
 from benchmarks.supervision.words import END
-from sessions.log import events as ev
-from sessions.log.parts import Usage
+from sessions import events as ev
+from sessions.events.messages import Usage
 from sessions.log.reader import LogReader
 
 
@@ -39,8 +39,8 @@ class Unsound(Exception):
 
 def train(reader: LogReader, sessions: Sequence[str], arm: Arm, base: Path, out: Path, knobs: Train) -> TrainedOn:
     """Train the base on what the arm's policy leaves of these sessions; the model is in ``out``/model, made anew."""
-    from apollo_train.errors import NothingToExport
-    from apollo_train.token_cli import tokens_format
+    from apollo_train.cli.tokens import tokens_format
+    from apollo_train.runtime import NothingToExport
     from apollo_train.trainers.running import Job, run
     from apollo_train.trainers.settings import TrainSettings
 

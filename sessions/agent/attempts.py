@@ -6,16 +6,21 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from sessions.agent.bell import cancel, watched
-from sessions.agent.scope import Cut, NeedsPerson, Scope
-from sessions.agent.services import RetryPolicy
-from sessions.log import events as ev
-from sessions.log.parts import CallPart, Part, ReasoningPart, TextPart
+import msgspec
+
+from sessions import events as ev
+from sessions.agent.session import Cut, NeedsPerson, RetryPolicy, Scope
+from sessions.agent.wakeup import cancel, watched
+from sessions.events.messages import CallPart, Part, ReasoningPart, TextPart, Usage
 from sessions.providers.base import CallContext, Delta, ProviderError, Reply, RequestBody
 from sessions.providers.pricing import cost
-from sessions.redact import Redactor, StreamRedactor
+from sessions.redaction import Redactor, StreamRedactor
+
+if TYPE_CHECKING:
+    from sessions.agent.session import Scope
+    from sessions.events import ModelReplied
 
 SHOWN_ERROR: Final = 400
 """Most characters of a provider's error in a reason for a person."""
@@ -195,3 +200,26 @@ def _reason(scope: Scope, error: ProviderError, tried: int) -> str:
     if error.retryable:
         return f"{model} gave no reply in {tried} attempts: {str(error)[:SHOWN_ERROR]}; resume to try again"
     return f"{model} refused the request: {str(error)[:SHOWN_ERROR]}; put it right, then resume"
+
+
+async def counted(scope: Scope, replied: ModelReplied, prompt_tokens: int) -> ModelReplied:
+    """``replied`` with our own estimate if it has no usage; ``prompt_tokens`` is that of its request.
+
+    Tokens are counted as for prompts: without what a chat template adds, and with a vocabulary that may stand in for
+    the model's own (docs/providers.md). Nothing is taken to have come from a cache.
+    """
+    usage = replied.usage
+    if not scope.executes or (usage is not None and (usage.input_tokens or usage.output_tokens)):
+        return replied
+    written = await asyncio.to_thread(_count, scope, [_text(part) for part in replied.parts])
+    estimate = Usage(input_tokens=prompt_tokens, output_tokens=written)
+    return msgspec.structs.replace(replied, estimate=estimate, estimated_cost=cost(scope.model, estimate))
+
+
+def _count(scope: Scope, texts: list[str]) -> int:
+    counter = scope.services.counter_for(scope.model.name)
+    return sum(counter.count(text) for text in texts)
+
+
+def _text(part: Part) -> str:
+    return f"{part.name}{part.arguments}" if isinstance(part, CallPart) else part.text

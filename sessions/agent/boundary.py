@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from sessions.agent import deliver
-from sessions.agent.bell import first_of
-from sessions.agent.position import Position
-from sessions.agent.scope import NeedsPerson, Scope
-from sessions.agent.system_prompt import NUDGE
+from sessions import events as ev
+from sessions.agent import advice as deliver
+from sessions.agent.prompts import NUDGE
+from sessions.agent.resume_point import Position
+from sessions.agent.session import NeedsPerson, Scope
+from sessions.agent.wakeup import first_of
 from sessions.fold import budget
-from sessions.log import events as ev
 
 MOST_NUDGES: Final = 3
 """This many replies without a call in a row ask for a person."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from sessions.agent.attempts import ContextTooLong, ReplyCut, Yielded, receive
+from sessions import events as ev
+from sessions.agent.attempts import ContextTooLong, ReplyCut, Yielded, counted, receive
 from sessions.agent.boundary import Boundary
-from sessions.agent.context import Prompt, Prompts
-from sessions.agent.counting import counted
-from sessions.agent.position import Position
-from sessions.agent.scope import NeedsPerson, Scope
+from sessions.agent.prompts import Prompt, Prompts
+from sessions.agent.resume_point import Position
+from sessions.agent.session import NeedsPerson, Scope
 from sessions.agent.step import Step
 from sessions.agent.summarise import Summariser
-from sessions.log import events as ev
 from sessions.tools.base import Tool
 from sessions.tools.registry import NO_TOOLS
 

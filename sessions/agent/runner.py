@@ -8,24 +8,51 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from sessions.agent.bell import cancel, first_of
-from sessions.agent.deliver import held_for
+from sessions import events as ev
+from sessions.agent.advice import held_for
 from sessions.agent.loop import Loop
-from sessions.agent.recover import recover
-from sessions.agent.scope import Need, NeedsPerson, Scope
-from sessions.agent.services import Services
+from sessions.agent.session import Need, NeedsPerson, Scope, Services
+from sessions.agent.wakeup import cancel, first_of
+from sessions.events.states import ACTIVE, ENDED
 from sessions.fold.summary import IllegalTransition
-from sessions.log import events as ev
 from sessions.log.errors import LogClosed, LogError
-from sessions.log.states import ACTIVE, ENDED
 from sessions.providers.base import ProviderError
 from sessions.tools.base import Tool
-from sessions.tools.entry import BadEnvironment, environment_tools
 from sessions.tools.registry import NO_TOOLS
+from sessions.tools.task_environment import BadEnvironment, environment_tools
+
+
+async def recover(scope: Scope) -> None:
+    """Commit that the session was taken over, if it was at work; what comes next follows from its log.
+
+    An attempt that was under way is counted as failed, so that the request is sent again as a new attempt. A wait
+    whose action has ended already is over.
+    """
+    summary = scope.summary
+    asking = summary.state == "needs_you" and summary.need == "question"
+    if summary.state not in ACTIVE and not asking:
+        return
+    position = scope.position()
+    bodies: list[ev.Body] = [ev.SessionRecovered(last_at=summary.last_at, host_pid=os.getpid())]
+    if position.open_request is not None and not position.unfinished and scope.executes:
+        bodies.append(
+            ev.ModelAttemptFailed(
+                request=position.open_request.seq,
+                attempt=position.attempts + 1,
+                reason="cut",
+                message="the host ended while the reply was under way",
+                retry_ms=0,
+            )
+        )
+    if (asking or summary.state != "running") and not position.unfinished:
+        bodies.append(ev.StateChanged(state="running"))
+    await scope.commit(*bodies, step=position.open_request.step if position.open_request else None)
+
 
 GO: Final = frozenset({"start", "resume", "reopen", "next"})
 """Controls that set a resting session going."""

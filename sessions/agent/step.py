@@ -10,21 +10,21 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from sessions.agent import deliver
-from sessions.agent.ask import ask, close
-from sessions.agent.bell import cancel, watched
-from sessions.agent.observe import escape_advice
-from sessions.agent.position import FINISH, TOLD, CallState, Position
-from sessions.agent.scope import Scope, unsettle
+from sessions import events as ev
+from sessions.agent import advice as deliver
+from sessions.agent.advice import escape_advice
+from sessions.agent.questions import ask, close
+from sessions.agent.resume_point import FINISH, TOLD, CallState, Position
+from sessions.agent.session import Scope, unsettle
+from sessions.agent.wakeup import cancel, watched
+from sessions.events.states import ACTIVE, State
+from sessions.events.text import Blob
 from sessions.fold import budget
 from sessions.jobs.manager import JobManager
-from sessions.log import events as ev
 from sessions.log.errors import LogError
-from sessions.log.states import ACTIVE, State
-from sessions.log.text import Blob
 from sessions.tools import recovery, registry
 from sessions.tools.base import Tool, ToolContext, ToolFailure, ToolResult
-from sessions.tools.shown import shown
+from sessions.tools.observations import shown
 
 Why = Literal["skipped_for_advice", "interrupted", "limit"]
 

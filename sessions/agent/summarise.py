@@ -9,15 +9,13 @@ from typing import Final
 
 import msgspec
 
-from sessions.agent import deliver
-from sessions.agent.attempts import ContextTooLong, ReplyCut, Yielded, receive
-from sessions.agent.context import Prompts
-from sessions.agent.counting import counted
-from sessions.agent.scope import NeedsPerson, Scope
-from sessions.agent.system_prompt import SUMMARY_REQUEST
+from sessions import events as ev
+from sessions.agent import advice as deliver
+from sessions.agent.attempts import ContextTooLong, ReplyCut, Yielded, counted, receive
+from sessions.agent.prompts import SUMMARY_REQUEST, Prompts
+from sessions.agent.session import NeedsPerson, Scope
+from sessions.events.messages import TextPart
 from sessions.fold.prompt import in_context
-from sessions.log import events as ev
-from sessions.log.parts import TextPart
 
 ENOUGH: Final = 0.6
 """Summaries are repeated until the context is below this share of the threshold."""

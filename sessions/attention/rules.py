@@ -8,9 +8,9 @@ from typing import Final
 import msgspec
 
 from sessions.attention.settings import Thresholds
+from sessions.events.states import ACTIVE
 from sessions.fold.budget import used_up
 from sessions.fold.summary import Summary
-from sessions.log.states import ACTIVE
 
 
 class Cause(msgspec.Struct, frozen=True):

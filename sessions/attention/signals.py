@@ -13,8 +13,8 @@ import msgspec
 
 from sessions.attention.rules import RULES, Cause, Rule
 from sessions.attention.settings import Thresholds
+from sessions.events.states import ENDED
 from sessions.fold.summary import Summary
-from sessions.log.states import ENDED
 
 DEFAULTS: Final = Thresholds()
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from sessions.log import events as ev
+from sessions import events as ev
 
 _CALL: Final = re.compile(r"[A-Za-z_][\w.-]*(?=[ \t]*\{)")
 

@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from sessions.fold.spending import say_cost
-from sessions.fold.standing import went_wrong
-from sessions.fold.watch import POLLING
-from sessions.log import events as ev
-from sessions.log.parts import CallPart
-from sessions.log.states import ACTIVE, State
+from sessions import events as ev
+from sessions.events.messages import CallPart
+from sessions.events.states import ACTIVE, State
+from sessions.fold.attention_counters import POLLING
+from sessions.fold.costs import say_cost
+from sessions.fold.result_status import went_wrong
 
 LOOP: Final = 4
 """The same call with the same result this often in a row counts as a loop."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sessions.log import events as ev
+from sessions import events as ev
 
 KINDS: Final = frozenset(
     {"effort.spent", "flag.set", "flag.removed", "advice.queued", "advice.withdrawn", "question.answered",

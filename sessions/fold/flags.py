@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from sessions.log import events as ev
+from sessions import events as ev
 
 Verdict = Literal["bad", "good", "unsure"]
 SessionVerdict = Literal["good", "partial", "discard", "invalid"]

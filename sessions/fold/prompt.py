@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from sessions.log import events as ev
-from sessions.log.parts import Message, TextPart
-from sessions.log.rebuild import request_chain
-
-if TYPE_CHECKING:
-    from sessions.log.reader import LogReader
+from sessions import events as ev
+from sessions.events.messages import Message, TextPart
 
 CONTEXT_KINDS: Final = frozenset(
     {
@@ -26,14 +22,6 @@ CONTEXT_KINDS: Final = frozenset(
 """The kinds that a prompt is made of; all other events may be left out of what ``messages_of`` is given."""
 
 Text = Callable[[ev.LongText], str]
-
-
-def message_refs(reader: LogReader, session: str, request_seq: int) -> list[ev.MessageRef]:
-    """The messages of the request at ``request_seq``, in order: its own after those of its chain of parents.
-
-    Raises LogReadFailed where the chain does not hold.
-    """
-    return request_chain(reader, session, request_seq)
 
 
 def messages_of(events: Sequence[ev.Event], text: Text, *, origin: str = "") -> list[Message]:

@@ -12,11 +12,11 @@ from typing import Final, Literal
 
 import msgspec
 
+from sessions import events as ev
+from sessions.fold.attention_counters import POLLING
 from sessions.fold.flags import Flag, FlagBook
-from sessions.fold.read import ReadBook
-from sessions.fold.standing import went_wrong
-from sessions.fold.watch import POLLING
-from sessions.log import events as ev
+from sessions.fold.read_ranges import ReadBook
+from sessions.fold.result_status import went_wrong
 
 Why = Literal["disputed", "proposed", "signal", "malformed", "error", "unseen"]
 

@@ -10,12 +10,12 @@ from typing import Final
 
 import msgspec
 
-from sessions.fold import watch
-from sessions.fold.standing import went_wrong
-from sessions.fold.watch import Watch
-from sessions.log import events as ev
-from sessions.log.parts import CallPart, TextPart
-from sessions.log.states import ACTIVE, ENDED, State, allowed
+from sessions import events as ev
+from sessions.events.messages import CallPart, TextPart
+from sessions.events.states import ACTIVE, ENDED, State, allowed
+from sessions.fold import attention_counters
+from sessions.fold.attention_counters import Watch
+from sessions.fold.result_status import went_wrong
 
 FOLD_VERSION: Final = 6
 """Raised whenever ``fold`` or the shape of Summary changes: stored summaries of another version are made anew."""
@@ -200,7 +200,7 @@ def fold(before: Summary | None, event: ev.Event) -> Summary:
     # Reading and judging are not the session's own doing: they leave its age alone.
     if event.kind not in ("cursor.moved", "effort.spent"):
         change["last_at"] = event.at
-    change["watch"] = watch.fold(before.watch, event)
+    change["watch"] = attention_counters.fold(before.watch, event)
     return msgspec.structs.replace(before, last_id=event.id, last_seq=event.seq, **change)
 
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from sessions.log import events as ev
-from sessions.log.parts import CallPart, ReasoningPart, TextPart
+from sessions import events as ev
+from sessions.events.messages import CallPart, ReasoningPart, TextPart
 
 Fate = Literal["ok", "error", "timeout", "interrupted", "unknown", "refused", "running", "waiting"]
 """What a call came to: its outcome, ``refused``, or no result yet (``waiting`` has not even begun)."""

@@ -13,24 +13,24 @@ from typing import Any, Final
 from sessions.attention.settings import Thresholds
 from sessions.clock import now_ms
 from sessions.errors import ApolloError
+from sessions.events import HOST_SESSION, HostStarted, HostStopped, ModelSpec, NewEvent, StateChanged
+from sessions.events.states import ENDED
 from sessions.fold.summary import Summary
 from sessions.host import protocol
+from sessions.host.dispatch import Service
 from sessions.host.environments import Environments
 from sessions.host.faults import Faults
-from sessions.host.feed import Feed
-from sessions.host.fleet import RESTARTING, STOPPED, After, Fleet, RunnerFactory
-from sessions.host.handlers.desk import Desk, waits_for
-from sessions.host.keys import KeyRing
+from sessions.host.handlers.context import Desk, waits_for
 from sessions.host.lock import HostLock
+from sessions.host.notifications import Feed
 from sessions.host.notifier import Notifier
+from sessions.host.secrets import KeyRing
 from sessions.host.server import Server
-from sessions.host.service import Service
+from sessions.host.session_manager import RESTARTING, STOPPED, After, Fleet, RunnerFactory
 from sessions.host.version import code_version
 from sessions.jobs.processes import boot_id
-from sessions.log.events import HOST_SESSION, HostStarted, HostStopped, ModelSpec, NewEvent, StateChanged
 from sessions.log.reader import LogReader
 from sessions.log.schema import SCHEMA_VERSION
-from sessions.log.states import ENDED
 from sessions.log.writer import LogWriter
 from sessions.paths import LogPaths
 from sessions.providers.registry import preload

@@ -12,13 +12,13 @@ from typing import Final, Literal, TypeVar
 import msgspec
 
 from sessions.errors import ApolloError
-from sessions.host import exits, lock, protocol, wire
+from sessions.hints import Remedy
+from sessions.host import exit_codes, lock, protocol, wire
 from sessions.host.spawn import spawn_host
 from sessions.host.version import code_version
 from sessions.host.watcher import is_watched
 from sessions.log.schema import SCHEMA_VERSION
 from sessions.paths import LogPaths
-from sessions.remedy import Remedy
 
 A = TypeVar("A")
 
@@ -210,9 +210,9 @@ async def ensure_host(paths: LogPaths, *options: str, seconds: float = START_SEC
     deadline = time.monotonic() + seconds
     while not await _listens(paths):
         code = watcher.poll()
-        if code not in (None, exits.STOPPED):
+        if code not in (None, exit_codes.STOPPED):
             raise HostDown(_last_words(paths, began) or f"the host could not start; see {paths.host_log}")
-        if code == exits.STOPPED and not is_watched(paths):
+        if code == exit_codes.STOPPED and not is_watched(paths):
             # It found the watcher of a host that was stopped a moment ago, which had not gone yet.
             watcher = spawn_host(paths, *options)
         now = time.monotonic()
@@ -242,8 +242,8 @@ def _last_words(paths: LogPaths, began: int) -> str:
     except FileNotFoundError:
         return ""
     recent = data[began:] if began <= len(data) else data
-    said = [line for line in recent.decode("utf-8", "replace").splitlines() if line.startswith(exits.PREFIX)]
-    return said[-1].removeprefix(exits.PREFIX) if said else ""
+    said = [line for line in recent.decode("utf-8", "replace").splitlines() if line.startswith(exit_codes.PREFIX)]
+    return said[-1].removeprefix(exit_codes.PREFIX) if said else ""
 
 
 def call_once(

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from sessions.paths import LogPaths, private_folder
-from sessions.redact import looks_secret
+from sessions.redaction import looks_secret
 
 FILE = "env.json"
 FALLBACK = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "SHELL", "TMPDIR", "TZ")

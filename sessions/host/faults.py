@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from sessions.log.events import Event
+from sessions.events import Event
 
 VARIABLE: Final = "APOLLO_FAULTS"
 

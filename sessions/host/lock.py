@@ -17,7 +17,7 @@ from typing import Final, Literal
 import msgspec
 
 from sessions.errors import ApolloError
-from sessions.remedy import Remedy
+from sessions.hints import Remedy
 
 TRY_SECONDS: Final = 1.0
 """How long a new host tries: those who only look take the lock for an instant."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import faulthandler
+import functools
 import os
 import signal
 import sys
@@ -13,23 +14,60 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+from sessions.agent.runner import SessionRunner
+from sessions.agent.session import Services
 from sessions.config import load_config
 from sessions.errors import ApolloError
-from sessions.host import exits, hostlog
-from sessions.host.app import STOP_SECONDS, Host
-from sessions.host.compose import runners
+from sessions.events import ModelSpec
+from sessions.hints import in_shell
+from sessions.host import exit_codes, hostlog
+from sessions.host.app import STOP_SECONDS, Host, Parts
 from sessions.host.faults import Faults
 from sessions.host.protocol import StopHost
+from sessions.host.secrets import KeysFileError
+from sessions.host.session_manager import RunnerFactory
+from sessions.jobs.manager import JobManager
 from sessions.log.filesystem import refuse_network_fs
 from sessions.log.schema import check_sqlite
 from sessions.paths import LogPaths, log_paths
-from sessions.remedy import in_shell
+from sessions.providers.base import ProviderError
+from sessions.providers.registry import adapter_for
+from sessions.tokens import Counter
+
+
+def runners(parts: Parts) -> RunnerFactory:
+    """The factory of real runners."""
+
+    @functools.cache
+    def jobs_for(session: str) -> JobManager:
+        return JobManager(parts.paths.session_folder(session))
+
+    def key_for(session: str, model: ModelSpec) -> str | None:
+        try:
+            return parts.keys.key(session, model.key_env)
+        except KeysFileError as problem:
+            raise ProviderError("refused", str(problem), need_key=model.key_env or "") from problem
+
+    services = Services(
+        writer=parts.writer,
+        reader=parts.reader,
+        paths=parts.paths,
+        adapter_for=adapter_for,
+        counter_for=Counter.for_model,
+        jobs_for=jobs_for,
+        key_for=key_for,
+        env_for=parts.environments.of,
+        redactor_for=lambda _: parts.keys.redactor(),
+        deltas=parts.feed.delta,
+    )
+    return lambda session: SessionRunner(session, services)
+
 
 THREADS: Final = 32
 
 
 def run_host(paths: LogPaths, *, allow_network_fs: bool = False) -> int:
-    """Run a host in this process until it ends; its exit status (sessions.host.exits). Says why it cannot start."""
+    """Run a host in this process until it ends; its exit status (``exit_codes``). Says why it cannot start."""
     os.umask(0o077)
     faulthandler.enable()
     hostlog.set_up(paths.host_log)
@@ -47,10 +85,10 @@ def run_host(paths: LogPaths, *, allow_network_fs: bool = False) -> int:
             thresholds=config.attention,
             faults=Faults.from_environment(),
         )
-        return exits.RESTART if asyncio.run(_until_stopped(host)) else exits.STOPPED
+        return exit_codes.RESTART if asyncio.run(_until_stopped(host)) else exit_codes.STOPPED
     except (ApolloError, OSError) as problem:
-        sys.stderr.write(f"{exits.PREFIX}{' '.join(in_shell(problem).split())}\n")
-        return exits.REFUSED
+        sys.stderr.write(f"{exit_codes.PREFIX}{' '.join(in_shell(problem).split())}\n")
+        return exit_codes.REFUSED
 
 
 async def _until_stopped(host: Host) -> bool:

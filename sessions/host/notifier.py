@@ -18,15 +18,15 @@ from typing import Final
 
 import msgspec
 
-from sessions.agent.bell import cancel
-from sessions.attention.edges import Edges, Key
+from sessions.agent.wakeup import cancel
+from sessions.attention.notify_when import Edges, Key
 from sessions.attention.settings import Thresholds
 from sessions.attention.signals import Signal, signals
 from sessions.clock import now_ms
+from sessions.events import Event
 from sessions.fold.summary import Summary
-from sessions.host.feed import Throttle
-from sessions.log.events import Event
-from sessions.plain import plain_line
+from sessions.host.notifications import Throttle
+from sessions.terminal_text import plain_line
 
 CHANGED_SECONDS: Final = 1.0
 LOOK_SECONDS: Final = 60.0

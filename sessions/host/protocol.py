@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
 
 import msgspec
 
-from sessions.log.events import AdviceKind, EnvironmentSpec, EvaluateSpec, Limits, ModelSpec, Seen, Target
-from sessions.remedy import Remedy
+from sessions.events import AdviceKind, EnvironmentSpec, EvaluateSpec, Limits, ModelSpec, Seen, Target
+from sessions.hints import Remedy
 
 PROTOCOL = 1
 """Raised on any incompatible change; the handshake compares it."""
@@ -389,5 +389,5 @@ ERRORS = {
 }
 """JSON-RPC error codes. ``refused``: the state does not allow it; the message says why.
 
-An error's ``data`` may hold ``remedies``: what to do, as a list of ``sessions.remedy.Remedy``.
+An error's ``data`` may hold ``remedies``: what to do, as a list of ``sessions.hints.Remedy``.
 """

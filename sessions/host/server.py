@@ -20,7 +20,7 @@ from sessions.clock import now_ms
 from sessions.errors import ApolloError
 from sessions.host import protocol, wire
 from sessions.host.faults import Faults
-from sessions.host.feed import Feed
+from sessions.host.notifications import Feed
 from sessions.host.protocol import ClientInfo
 
 BACKLOG: Final = 64

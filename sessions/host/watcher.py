@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from sessions.host import exits, lock
+from sessions.host import exit_codes, lock
 from sessions.host.spawn import command, rotate
 from sessions.paths import LogPaths, log_paths
 
@@ -75,11 +75,11 @@ class Watcher:
             began = time.monotonic()
             adopted = lock.holder(self._paths.lock)
             code = self._adopt(adopted) if adopted else self._start()
-            if code == exits.REFUSED and lock.holder(self._paths.lock):
+            if code == exit_codes.REFUSED and lock.holder(self._paths.lock):
                 continue  # somebody else's host was faster: watch over that one
-            if code == exits.STOPPED or (code == exits.REFUSED and not ran):
+            if code == exit_codes.STOPPED or (code == exit_codes.REFUSED and not ran):
                 return code
-            if code == exits.REFUSED:
+            if code == exit_codes.REFUSED:
                 # Its sessions wait for it, and nobody may be there: what is in the way can be put right meanwhile.
                 if not told:  # once: who looks for the reason finds the host's own words last
                     self._say(f"the host cannot start; trying again every {REFUSED_SECONDS:g} s")
@@ -87,20 +87,20 @@ class Watcher:
                 time.sleep(REFUSED_SECONDS)
                 continue
             ran, told = True, False
-            if code == exits.RESTART:
+            if code == exit_codes.RESTART:
                 crashes = 0
                 continue
             crashes = 1 if time.monotonic() - began >= HEALTHY_SECONDS else crashes + 1
             pause = PAUSES[min(crashes, len(PAUSES)) - 1]
             self._say(f"the host {_how(code)}; starting it again in {pause:g} s (crash {crashes} in a row)")
             time.sleep(pause)
-        return exits.STOPPED
+        return exit_codes.STOPPED
 
     def stop(self) -> None:
         """Ask our own host to stop in order; an adopted one goes on without us."""
         self._stopping = True
         if self._child is None:
-            raise SystemExit(exits.STOPPED)
+            raise SystemExit(exit_codes.STOPPED)
         self._child.terminate()
 
     def _start(self) -> int:
@@ -118,7 +118,7 @@ class Watcher:
     def _adopt(self, found: lock.Holder) -> int | None:
         self._say(f"watching over the host that runs already (pid {found.pid})")
         left = lock.wait_until_free(self._paths.lock)
-        return {"stopped": exits.STOPPED, "restart": exits.RESTART}.get(left.ended if left else "")
+        return {"stopped": exit_codes.STOPPED, "restart": exit_codes.RESTART}.get(left.ended if left else "")
 
 
 def _how(code: int | None) -> str:
@@ -128,7 +128,7 @@ def _how(code: int | None) -> str:
 
 
 def _say(line: str) -> None:
-    sys.stderr.write(f"{exits.PREFIX}{line}\n")
+    sys.stderr.write(f"{exit_codes.PREFIX}{line}\n")
     sys.stderr.flush()
 
 
@@ -143,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Not long: a watcher that waited for another's end would start again what was just stopped.
         mine = lock.HostLock.acquire(watch_lock(paths), seconds=0.1)
     except lock.LockHeld:
-        return exits.STOPPED
+        return exit_codes.STOPPED
     watcher = Watcher(paths, options, _say, lambda: mine.removed)
     # Handlers, not SIG_IGN: what is ignored here would be ignored in every command of an agent too.
     signal.signal(signal.SIGHUP, lambda *_: None)

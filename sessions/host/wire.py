@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
+from sessions.events.text import valid_unicode
+from sessions.hints import Remedy
 from sessions.host.protocol import ERRORS
-from sessions.log.text import valid_unicode
-from sessions.remedy import Remedy
 
 MAX_REQUEST: Final = 8 << 20
 """Longest line, in bytes, that the host takes from a client."""

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from sessions.importers import foreign, innovatorbench, raw
+from sessions.importers import detect, innovatorbench, raw
 from sessions.importers.base import CannotImport, ImportedSession, as_copy
-from sessions.importers.reading import read_document
+from sessions.importers.documents import read_document
 from sessions.importers.recording import RecordedSession, recording_of
-from sessions.plain import plain_line
+from sessions.terminal_text import plain_line
 
 HEAD_BYTES: Final = 4096
 """What a format is recognised by."""
@@ -25,7 +25,7 @@ OWN: Final[dict[str, tuple[Callable[[bytes], bool], Callable[[Path], list[Import
     "raw": (raw.recognises, raw.parse),
     "innovatorbench": (innovatorbench.recognises, innovatorbench.parse),
 }
-FORMATS: Final = (*OWN, *foreign.NAMES)
+FORMATS: Final = (*OWN, *detect.NAMES)
 """The names that ``--format`` takes, besides ``auto``."""
 
 
@@ -42,7 +42,7 @@ def import_file(path: Path, format: str = "auto") -> list[ImportedSession]:
         found = OWN[own or format][1](path)
     else:
         document = read_document(path)
-        shape = foreign.shape_of(document, format)
+        shape = detect.shape_of(document, format)
         if shape is None:
             what = "in no format that is known here" if format == "auto" else f"no file of {format}"
             raise CannotImport(f"{path.name} is {what} ({', '.join(FORMATS)})")

@@ -6,11 +6,11 @@ from typing import Any, Final
 
 import msgspec
 
+from sessions import events as ev
+from sessions.events.messages import Usage
 from sessions.importers.base import ImportedSession
-from sessions.importers.making import Call, Maker, time_ms
-from sessions.importers.reading import Document, as_text, count, items, table, text_of
-from sessions.log import events as ev
-from sessions.log.parts import Usage
+from sessions.importers.builder import Call, Maker, time_ms
+from sessions.importers.documents import Document, as_text, count, items, table, text_of
 
 KEY: Final = "apollo"
 """Under which key of ``extra`` our own words are."""

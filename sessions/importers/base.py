@@ -8,8 +8,8 @@ from typing import Final
 from msgspec import structs
 
 from sessions.errors import ApolloError
-from sessions.log.events import NewEvent, SessionCreated
-from sessions.log.text import Blob
+from sessions.events import NewEvent, SessionCreated
+from sessions.events.text import Blob
 
 ACTOR: Final = "import"
 """Who did what an importer had to make up."""

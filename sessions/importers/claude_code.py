@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from sessions.events.messages import Finish, Usage
 from sessions.importers.base import CannotImport, ImportedSession
-from sessions.importers.making import Call, Maker, time_ms
-from sessions.importers.reading import Document, as_text, count, items, table, text_of
-from sessions.log.parts import Finish, Usage
+from sessions.importers.builder import Call, Maker, time_ms
+from sessions.importers.documents import Document, as_text, count, items, table, text_of
 
 _STOPS: Final[dict[str, Finish]] = {"max_tokens": "length", "refusal": "refusal"}
 SYNTHETIC: Final = "<synthetic>"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from sessions.events.messages import Usage
 from sessions.importers.base import ImportedSession
-from sessions.importers.making import Call, Maker, time_ms
-from sessions.importers.reading import Document, as_text, count, loads, table, text_of
-from sessions.log.parts import Usage
+from sessions.importers.builder import Call, Maker, time_ms
+from sessions.importers.documents import Document, as_text, count, loads, table, text_of
 
 ITEMS: Final = frozenset(
     {

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from sessions.events.messages import Finish
 from sessions.importers.base import CannotImport, ImportedSession
-from sessions.importers.making import Call, Maker, time_ms
-from sessions.importers.reading import Document, archived, as_text, items, table, text_of
-from sessions.log.parts import Finish
+from sessions.importers.builder import Call, Maker, time_ms
+from sessions.importers.documents import Document, archived, as_text, items, table, text_of
 
 SCORES: Final = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 """Inspect's letters: correct, partial, incorrect, no answer."""

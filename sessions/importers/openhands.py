@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from sessions.events.messages import Usage
 from sessions.importers.base import ImportedSession
-from sessions.importers.making import Call, Maker, time_ms
-from sessions.importers.reading import Document, as_text, count, items, table, text_of
-from sessions.log.parts import Usage
+from sessions.importers.builder import Call, Maker, time_ms
+from sessions.importers.documents import Document, as_text, count, items, table, text_of
 
 
 def recognises(found: Document) -> bool:

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import msgspec
 
+from sessions.events import NewEvent, SessionCreated, StateChanged
+from sessions.events.states import ENDED, allowed
+from sessions.events.text import Blob, canonical_json
 from sessions.importers.base import ACTOR, CannotImport, ImportedSession
 from sessions.log.codec import UnknownEvent, decode_body
-from sessions.log.events import NewEvent, SessionCreated, StateChanged
-from sessions.log.states import ENDED, allowed
-from sessions.log.text import Blob, canonical_json
 from sessions.ulid import is_ulid
 
 VERSION: Final = 1

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from sessions.events.messages import Usage
 from sessions.importers.base import ImportedSession
-from sessions.importers.making import Call, Maker, time_ms
-from sessions.importers.reading import Document, as_text, count, items, table, text_of
-from sessions.log.parts import Usage
+from sessions.importers.builder import Call, Maker, time_ms
+from sessions.importers.documents import Document, as_text, count, items, table, text_of
 
 _INSTANCE: Final = re.compile(r"[\w.-]+__[\w.-]+-\w+")
 BY_TEXT: Final = "its agent acts by text and not by calls: a policy has to say targets.text_only = true to train on it"

@@ -22,7 +22,7 @@ from types import FrameType
 from typing import Any, Final
 
 from sessions.jobs import files, processes
-from sessions.jobs.capped import HEAD, RING, CappedWriter
+from sessions.jobs.ring_buffer import HEAD, RING, CappedWriter
 
 CHUNK: Final = 64 * 1024
 MAX_PENDING_INPUT: Final = 1024 * 1024

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from sessions.events import JobEnded, JobStarted
 from sessions.jobs import files, output, processes
-from sessions.jobs.capped import HEAD, RING, CappedReader
 from sessions.jobs.processes import Identity
-from sessions.log.events import JobEnded, JobStarted
+from sessions.jobs.ring_buffer import HEAD, RING, CappedReader
 
 JobState = Literal["never_started", "running", "ended", "lost"]
 How = Literal["exited", "killed_by_agent", "killed_by_host", "lost"]

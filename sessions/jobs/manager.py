@@ -14,14 +14,14 @@ from typing import Final
 
 from sessions.clock import now_ms
 from sessions.errors import ApolloError
+from sessions.events import JobEnded
 from sessions.jobs import files
-from sessions.jobs.capped import HEAD, RING, Piece
 from sessions.jobs.holder import READY
 from sessions.jobs.job import Job, JobEnd
 from sessions.jobs.output import Output, decoded
+from sessions.jobs.ring_buffer import HEAD, RING, Piece
 from sessions.jobs.spawning import first_bytes, shell, spawn, trouble
-from sessions.jobs.watching import one_gone
-from sessions.log.events import JobEnded
+from sessions.jobs.waiting import one_gone
 
 GRACE: Final = 3.0
 """Seconds between SIGTERM and SIGKILL."""

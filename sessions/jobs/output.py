@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from dataclasses import dataclass
 
-from sessions.jobs.capped import Piece
+from sessions.jobs.ring_buffer import Piece
 
 LAST_LINE_CHARS = 200
 

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import msgspec
 
+from sessions.events import KINDS, Body, Event
+from sessions.events.text import valid_unicode
 from sessions.log.errors import BadEvent
-from sessions.log.events import KINDS, Body, Event
-from sessions.log.text import valid_unicode
 
 COLUMNS: Final = "id, session, seq, step, call, kind, v, at, actor, request, CAST(body AS BLOB)"
 """What ``event_of`` takes. The body comes as bytes, so that damaged UTF-8 is our affair and not SQLite's."""

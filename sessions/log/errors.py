@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sessions.errors import ApolloError
-from sessions.log.events import Event
+from sessions.events import Event
 
 
 class LogError(ApolloError):

@@ -13,13 +13,13 @@ from typing import Any, Final
 
 import msgspec
 
+from sessions.events import ANCHORS, Event, LongText
 from sessions.fold.summary import FOLD_VERSION, Summary
+from sessions.hints import Remedy
 from sessions.log import schema
 from sessions.log.codec import BY_REQUEST, COLUMNS, event_of
 from sessions.log.errors import AmbiguousId, LogMissing, LogReadFailed, LogTooOld, NoSuchSession
-from sessions.log.events import ANCHORS, Event, LongText
-from sessions.log.heads import fold_summaries
-from sessions.remedy import Remedy
+from sessions.log.session_heads import fold_summaries
 
 PAGE: Final = 500
 """Events per read of ``stream``."""

@@ -6,14 +6,17 @@ import hashlib
 from collections.abc import Collection
 from typing import Protocol
 
+from sessions.events import MessageRef, ModelRequested
+from sessions.events.text import canonical_json
 from sessions.log.errors import LogReadFailed, PromptMismatch
-from sessions.log.events import MessageRef, ModelRequested
 from sessions.log.reader import LogReader
-from sessions.log.text import canonical_json
 
 
 def request_chain(reader: LogReader, session: str, seq: int) -> list[MessageRef]:
-    """The messages of the request at ``seq``, in order: those of its parents, oldest first, then its own."""
+    """The messages of the request at ``seq``, in order: those of its parents, oldest first, then its own.
+
+    Raises LogReadFailed where the chain does not hold.
+    """
     pieces: list[tuple[MessageRef, ...]] = []
     at: int | None = seq
     while at is not None:

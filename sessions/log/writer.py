@@ -17,14 +17,14 @@ from typing import Final
 import aiosqlite
 
 from sessions.clock import now_ms
+from sessions.events import Event, NewEvent
+from sessions.events.text import Blob
 from sessions.fold.summary import Summary
 from sessions.log import schema
-from sessions.log.committer import Committer, WriteSet
 from sessions.log.errors import LogClosed, LogError, LogWriteFailed
-from sessions.log.events import Event, NewEvent
-from sessions.log.heads import Heads, read_heads
 from sessions.log.migrations import prepare_log
-from sessions.log.text import Blob
+from sessions.log.session_heads import Heads, read_heads
+from sessions.log.transaction import Committer, WriteSet
 
 BATCH: Final = 200
 """Most write sets that share one commit."""

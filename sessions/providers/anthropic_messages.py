@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from sessions.log.events import ModelSpec
-from sessions.log.parts import Message
+from sessions.events import ModelSpec
+from sessions.events.messages import Message
 from sessions.providers.anthropic_stream import MessagesAssembler
 from sessions.providers.anthropic_wire import has_calls, messages_wire
 from sessions.providers.attempt import Api, attempt

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal
 
-from sessions.log.events import ModelSpec
-from sessions.log.parts import Finish, Part, Usage
-from sessions.log.text import canonical_json
+from sessions.events import ModelSpec
+from sessions.events.messages import Finish, Part, Usage
+from sessions.events.text import canonical_json
 from sessions.providers.assemble import Slot, Slots
 from sessions.providers.attempt import json_object
 from sessions.providers.base import Delta, Reply

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, Final
 
-from sessions.log.events import ModelSpec
-from sessions.log.parts import CallPart, Message, TextPart
+from sessions.events import ModelSpec
+from sessions.events.messages import CallPart, Message, TextPart
 from sessions.providers.base import WireMessage
 from sessions.providers.chat_wire import EMPTY_REPLY, arguments_object, safe_name
 

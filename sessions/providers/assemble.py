@@ -6,8 +6,8 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 
-from sessions.log.parts import CallPart, Part, ReasoningPart, TextPart
-from sessions.log.text import valid_unicode
+from sessions.events.messages import CallPart, Part, ReasoningPart, TextPart
+from sessions.events.text import valid_unicode
 from sessions.providers.base import Delta, Reply
 from sessions.providers.sse import SseEvent
 

@@ -15,8 +15,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from sessions.log.events import ModelSpec
-from sessions.log.text import canonical_json
+from sessions.events import ModelSpec
+from sessions.events.text import canonical_json
 from sessions.providers.assemble import Assembler
 from sessions.providers.base import CallContext, Delta, ProviderError, Reply, RequestBody
 from sessions.providers.failures import from_error_object, from_status, missing_key, one_line

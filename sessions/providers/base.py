@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from sessions.log.events import ModelSpec
-from sessions.log.parts import Finish, Message, Part, Usage
+from sessions.events import ModelSpec
+from sessions.events.messages import Finish, Message, Part, Usage
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sessions.log.events import ModelSpec
-from sessions.log.parts import CallPart, Message, ReasoningPart, TextPart
+from sessions.events import ModelSpec
+from sessions.events.messages import CallPart, Message, ReasoningPart, TextPart
 from sessions.providers.base import ToolSchema, WireMessage
 
 EMPTY_REPLY: Final = "(empty reply)"

@@ -13,8 +13,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from typing import Any, Final
 
 from sessions.demo.script import Seen, Turn, next_turn
-from sessions.log.events import ModelSpec
-from sessions.log.parts import CallPart, Message, Part, ReasoningPart, TextPart, Usage
+from sessions.events import ModelSpec
+from sessions.events.messages import CallPart, Message, Part, ReasoningPart, TextPart, Usage
 from sessions.providers.base import CallContext, Delta, ProviderError, Reply, RequestBody, ToolSchema, WireMessage
 from sessions.providers.chat_wire import chat_tools, chat_wire, with_system
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-from sessions.log.events import ModelSpec
-from sessions.log.text import valid_unicode
+from sessions.events import ModelSpec
+from sessions.events.text import valid_unicode
 from sessions.providers.base import ProviderError, Reason
 
 MESSAGE_CHARS: Final = 300

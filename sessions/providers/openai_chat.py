@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from sessions.log.events import ModelSpec
-from sessions.log.parts import Message
+from sessions.events import ModelSpec
+from sessions.events.messages import Message
 from sessions.providers.attempt import Api, attempt
 from sessions.providers.base import CallContext, Delta, Reply, RequestBody, ToolSchema, WireMessage
 from sessions.providers.chat_stream import ChatAssembler

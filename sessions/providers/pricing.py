@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from sessions.log.events import ModelSpec
-from sessions.log.parts import Usage
+from sessions.events import ModelSpec
+from sessions.events.messages import Usage
 
 MILLION: Final = 1_000_000
 CACHE_WRITE_FACTOR: Final = {"anthropic": 1.25}

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 
 from sessions.errors import ApolloError
-from sessions.log.events import ModelSpec
+from sessions.events import ModelSpec
 from sessions.providers.base import ProviderError
 
 RESERVED: Final = frozenset({"model", "messages", "system", "tools", "stream"})

@@ -10,7 +10,7 @@ from typing import Final, cast
 
 from sessions import tokens
 from sessions.errors import ApolloError
-from sessions.log.events import ModelSpec
+from sessions.events import ModelSpec
 from sessions.providers.base import Adapter
 
 MODULES: Final = {

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from sessions.errors import ApolloError
-from sessions.log.events import ModelSpec
-from sessions.log.parts import CallPart, Message, Part, ReasoningPart
+from sessions.events import ModelSpec
+from sessions.events.messages import CallPart, Message, Part, ReasoningPart
+from sessions.importers.recording import RecordedResult, RecordedStep, Recording
 from sessions.providers.base import CallContext, Delta, ProviderError, Reply, RequestBody, ToolSchema, WireMessage
 from sessions.providers.chat_wire import chat_tools, chat_wire, with_system
 from sessions.providers.quirks import ReplayQuirks, quirks_of
-from sessions.recorded import RecordedResult, RecordedStep, Recording
 
 FRAME_SECONDS: Final = 0.1
 MAX_FRAMES: Final = 200

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from sessions.log.events import Body, EvaluateSpec, Outcome
-from sessions.log.states import State
-from sessions.log.text import Blob
+from sessions.events import Body, EvaluateSpec, Outcome
+from sessions.events.states import State
+from sessions.events.text import Blob
 
 if TYPE_CHECKING:
     from sessions.jobs.manager import JobManager

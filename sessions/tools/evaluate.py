@@ -8,16 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from sessions.events import EvalScored, EvaluateSpec
+from sessions.events.text import long_text
 from sessions.jobs.job import Job, JobEnd
 from sessions.jobs.manager import JobError, JobManager
 from sessions.jobs.output import last_line
-from sessions.log.events import EvalScored, EvaluateSpec
-from sessions.log.text import long_text
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
 from sessions.tools.environment import tool_environment
-from sessions.tools.racing import whole_or_undone
-from sessions.tools.reports import Collected, collect
-from sessions.tools.words import duration
+from sessions.tools.first_of import whole_or_undone
+from sessions.tools.job_text import Collected, collect
+from sessions.tools.observations import duration
 from sessions.workspace import WorkspaceError, copy_for_scoring, remove_tree
 
 WORKSPACE_VARIABLE: Final = "APOLLO_WORKSPACE"

@@ -7,12 +7,12 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
+from sessions.events import Body
 from sessions.jobs.manager import JobError
 from sessions.jobs.output import last_line, last_lines, last_state
-from sessions.log.events import Body
-from sessions.plain import many
+from sessions.terminal_text import many
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
-from sessions.tools.reports import ended, job_of, outcome, state
+from sessions.tools.job_text import ended, job_of, outcome, state
 
 SINCE_BYTES: Final = 1024 * 1024
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from sessions.log.events import PlanChanged, PlanItem
+from sessions.events import PlanChanged, PlanItem
 from sessions.tools.base import Arguments, ToolContext, ToolResult
 
 

@@ -11,12 +11,12 @@ from typing import Final
 
 import msgspec
 
+from sessions.events import ActionStarted, Event, JobStarted
 from sessions.jobs.manager import JobManager
-from sessions.log.events import ActionStarted, Event, JobStarted
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
 from sessions.tools.evaluate import KIND, Evaluate, EvaluateArguments
+from sessions.tools.job_text import job_of
 from sessions.tools.registry import TOOLS
-from sessions.tools.reports import job_of
 from sessions.tools.run import Run, RunArguments
 from sessions.tools.wait import Wait, WaitArguments
 

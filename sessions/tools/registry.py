@@ -13,17 +13,17 @@ from typing import Any, Final, Literal, cast
 
 import msgspec
 
-from sessions.log.text import valid_unicode
+from sessions.events.text import valid_unicode
 from sessions.providers.base import ToolSchema
 from sessions.tools import schema
-from sessions.tools.ask import AskHuman
+from sessions.tools.ask_human import AskHuman
 from sessions.tools.base import Arguments, Tool
 from sessions.tools.edits import EditFile, WriteFile
 from sessions.tools.evaluate import Evaluate
+from sessions.tools.files import ReadFile
 from sessions.tools.finish import Finish
 from sessions.tools.jobs import JobInput, JobKill, JobOutput
 from sessions.tools.plan import Plan
-from sessions.tools.reads import ReadFile
 from sessions.tools.run import Run
 from sessions.tools.search import Search
 from sessions.tools.wait import Wait

@@ -8,14 +8,14 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta
 
+from sessions.events import Body, JobBackgrounded
 from sessions.jobs.job import Job, JobEnd
 from sessions.jobs.manager import JobError
-from sessions.log.events import Body, JobBackgrounded
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
 from sessions.tools.environment import tool_environment
-from sessions.tools.racing import first_of, whole_or_undone
-from sessions.tools.reports import collect, ended, leftovers, outcome
-from sessions.tools.words import duration
+from sessions.tools.first_of import first_of, whole_or_undone
+from sessions.tools.job_text import collect, ended, leftovers, outcome
+from sessions.tools.observations import duration
 
 Why = Literal["asked", "advice", "timeout"]
 EARLY: Final = 0.3

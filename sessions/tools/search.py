@@ -13,7 +13,7 @@ from msgspec import Meta
 
 import sessions
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
-from sessions.tools.inside import inside
+from sessions.tools.workspace_paths import inside
 
 TIMEOUT: Final = 30.0
 SHOWN: Final = 200

@@ -10,9 +10,9 @@ from msgspec import Meta
 from sessions.jobs.job import Job
 from sessions.jobs.output import last_line
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
-from sessions.tools.racing import first_of
-from sessions.tools.reports import ended, job_of
-from sessions.tools.words import duration
+from sessions.tools.first_of import first_of
+from sessions.tools.job_text import ended, job_of
+from sessions.tools.observations import duration
 
 LONGEST: Final = 1800
 

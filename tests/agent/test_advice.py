@@ -7,11 +7,11 @@ import pytest
 from agent_bench import Bench, assert_prompts_are_folds, assert_prompts_grow, assert_rebuilds
 from scripted_adapter import ScriptedAdapter, Turn, call
 
+from sessions import events as ev
+from sessions.agent.advice import about_text
 from sessions.agent.boundary import Boundary
-from sessions.agent.deliver import about_text
-from sessions.agent.scope import Scope
+from sessions.agent.session import Scope
 from sessions.jobs.manager import JobManager
-from sessions.log import events as ev
 
 DONE = call("finish", summary="done")
 
@@ -210,7 +210,7 @@ async def test_advice_now_puts_a_command_into_the_background_and_skips_what_has_
 
 
 async def test_advice_now_during_the_wait_between_attempts_is_delivered_at_once(bench: Bench) -> None:
-    from sessions.agent.services import RetryPolicy
+    from sessions.agent.session import RetryPolicy
     from sessions.providers.base import ProviderError
 
     bench.retry = RetryPolicy(attempts=3, first=3600, cap=3600)

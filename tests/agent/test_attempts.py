@@ -6,10 +6,10 @@ import pytest
 from agent_bench import Bench, assert_prompts_grow, assert_rebuilds
 from scripted_adapter import ScriptedAdapter, Turn, call
 
+from sessions import events as ev
 from sessions.agent.attempts import delay
-from sessions.agent.services import RetryPolicy
-from sessions.log import events as ev
-from sessions.log.parts import TextPart
+from sessions.agent.session import RetryPolicy
+from sessions.events.messages import TextPart
 from sessions.providers.base import ProviderError, Reason
 from sessions.providers.registry import adapter_for
 

@@ -7,10 +7,10 @@ import pytest
 from agent_bench import Bench, assert_prompts_are_folds, assert_prompts_grow, assert_rebuilds
 from scripted_adapter import ScriptedAdapter, Turn, call
 
-from sessions.agent.position import TOLD
+from sessions import events as ev
+from sessions.agent.resume_point import TOLD
+from sessions.events.messages import Usage
 from sessions.fold.budget import at_limit
-from sessions.log import events as ev
-from sessions.log.parts import Usage
 
 DONE = call("finish", summary="done")
 STEPS = [call("run", command=f"echo {n}") for n in range(4)]
@@ -251,7 +251,7 @@ async def test_summaries_count_against_the_budget(bench: Bench) -> None:
 
 
 async def test_a_replayed_session_executes_nothing_and_advice_has_no_effect(bench: Bench) -> None:
-    from sessions.recorded import RecordedResult
+    from sessions.importers.recording import RecordedResult
 
     class Replay(ScriptedAdapter):
         executes = False

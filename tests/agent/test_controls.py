@@ -7,9 +7,9 @@ import pytest
 from agent_bench import Bench, assert_prompts_grow
 from scripted_adapter import ScriptedAdapter, Turn, call
 
+from sessions import events as ev
+from sessions.events.states import ACTIVE
 from sessions.jobs.manager import JobManager
-from sessions.log import events as ev
-from sessions.log.states import ACTIVE
 
 MARK = "mark-of-an-observation"
 DONE = call("finish", summary="done")

@@ -10,11 +10,11 @@ import pytest
 from agent_bench import Bench, FragileWriter, FullDisk, assert_prompts_are_folds, assert_prompts_grow, assert_rebuilds
 from scripted_adapter import ScriptedAdapter, Turn, call
 
+from sessions import events as ev
 from sessions.agent.runner import SessionRunner
+from sessions.events.messages import CallPart
 from sessions.jobs.manager import JobManager
-from sessions.log import events as ev
 from sessions.log.errors import LogReadFailed
-from sessions.log.parts import CallPart
 from sessions.log.reader import LogReader
 from sessions.providers.base import ProviderError
 

@@ -6,7 +6,7 @@ import pytest
 from agent_bench import Bench, assert_rebuilds
 from scripted_adapter import ScriptedAdapter, call
 
-from sessions.log import events as ev
+from sessions import events as ev
 
 COUNTER = ev.EnvironmentSpec("toy_environment:counter", {"last": 3})
 UP = call("count", by=1)

@@ -4,10 +4,10 @@ from typing import Any
 
 from story import Story
 
-from sessions.agent.position import position_of
+from sessions import events as ev
+from sessions.agent.resume_point import position_of
+from sessions.events.messages import CallPart, Message, Part, TextPart
 from sessions.fold.prompt import messages_of
-from sessions.log import events as ev
-from sessions.log.parts import CallPart, Message, Part, TextPart
 
 
 def text(long: ev.LongText) -> str:

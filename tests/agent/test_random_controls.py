@@ -9,7 +9,7 @@ import pytest
 from agent_bench import Bench, assert_prompts_grow, assert_rebuilds
 from scripted_adapter import ScriptedAdapter, Turn, call
 
-from sessions.log import events as ev
+from sessions import events as ev
 
 DONE = call("finish", summary="done")
 TURNS = [

@@ -11,11 +11,11 @@ import pytest
 from agent_bench import Bench, assert_prompts_grow, assert_rebuilds
 from scripted_adapter import ScriptedAdapter, Turn, call
 
-from sessions.agent.cleaning import Cleaner
-from sessions.log import events as ev
-from sessions.log.parts import TextPart
-from sessions.log.text import INLINE_CHARS, long_text
-from sessions.redact import Redactor
+from sessions import events as ev
+from sessions.agent.clean_events import Cleaner
+from sessions.events.messages import TextPart
+from sessions.events.text import INLINE_CHARS, long_text
+from sessions.redaction import Redactor
 from sessions.tools import registry
 
 DONE = call("finish", summary="done")

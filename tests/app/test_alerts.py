@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from apollo_tui.alerts import BELL, POP_TITLE, PUSH_TITLE, Alerts, Titles, channel, notification, said_in_title
-from apollo_tui.presence import REPORT_MS, RETURN_MS, Presence
+from apollo_tui.acts.annotator_time import REPORT_MS, RETURN_MS, Presence
+from apollo_tui.terminal.alerts import BELL, POP_TITLE, PUSH_TITLE, Alerts, Titles, channel, notification, said_in_title
 from sessions.attention.signals import Signal
 
 NOW = 1_700_000_000_000

@@ -6,10 +6,10 @@ from fake_feed import FakeFeed
 
 from apollo_tui.app import ApolloApp
 from apollo_tui.screens.board import BoardScreen
-from apollo_tui.screens.outcome import OutcomePanel
+from apollo_tui.screens.panels.advice_outcome import OutcomePanel
 from apollo_tui.screens.session import SessionScreen
+from sessions import events as ev
 from sessions.clock import now_ms
-from sessions.log import events as ev
 from sessions.log.reader import LogReader
 from widgets.composer import Composer
 
@@ -207,7 +207,7 @@ async def test_the_list_is_ordered_by_need_on_a_key_only_and_the_cursor_stays_on
 async def test_advice_whose_outcome_is_open_stands_beside_what_followed_and_one_key_sets_it(
     feed: FakeFeed, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("apollo_tui.screens.outcome.SETTLED_S", 60.0)
+    monkeypatch.setattr("apollo_tui.screens.panels.advice_outcome.SETTLED_S", 60.0)
     session = await feed.session("tune-lr")
     await feed.step(session, 1, ("job_kill", {"job": 7}, "killed\n"))
     about = ev.Target(1, "call", 1)
@@ -224,7 +224,7 @@ async def test_advice_whose_outcome_is_open_stands_beside_what_followed_and_one_
         assert "let it run" in text and "job_kill" in text and "3 steps since" in text and "about 1.1" in text
         await pilot.press("y")
         assert isinstance(app.screen, OutcomePanel), "so soon the key was meant for the board"
-        monkeypatch.setattr("apollo_tui.screens.outcome.SETTLED_S", 0.0)
+        monkeypatch.setattr("apollo_tui.screens.panels.advice_outcome.SETTLED_S", 0.0)
         await pilot.press("y")
         await until(pilot, lambda: not app.desk.state.sessions[session].summary.watch.delivered)
         await until(pilot, lambda: "advice 1 followed" in screen_text(app))

@@ -8,12 +8,12 @@ from app_running import running, screen_text, until
 from fake_feed import FakeFeed
 from textual.pilot import Pilot
 
+from apollo_tui.acts.drafts import Drafts
 from apollo_tui.app import ApolloApp
-from apollo_tui.drafts import Drafts
 from apollo_tui.screens.action import ActionScreen
 from apollo_tui.screens.session import SessionScreen
+from sessions import events as ev
 from sessions.host import protocol
-from sessions.log import events as ev
 from widgets.composer import Composer
 
 SIZES = [(80, 24), (120, 36)]

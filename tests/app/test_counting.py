@@ -6,16 +6,16 @@ import pytest
 from app_running import running, screen_text, until
 from fake_feed import FakeFeed
 
-from apollo_tui import counting
+from apollo_tui.acts import review_queue
 from apollo_tui.screens.review import ReviewScreen
-from apollo_tui.state import BoardState
-from sessions.log import events as ev
-from sessions.review import PAGE
+from apollo_tui.state.board import BoardState
+from sessions import events as ev
+from sessions.queries.review import PAGE
 
 
 @pytest.fixture(autouse=True)
 def quick_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "REST_S", 0.01)
+    monkeypatch.setattr(review_queue, "REST_S", 0.01)
 
 
 async def three_steps(feed: FakeFeed, title: str) -> str:
@@ -74,7 +74,7 @@ async def test_long_sessions_are_read_a_page_at_a_time_with_rests_between_and_en
     state.load(feed.reader.summaries(), feed.reader.position())
     async with running(feed) as (app, pilot):
         reviewing = app.desk.reviewing
-        mine = counting.Counting(feed, state, reviewing, app.desk.clock)
+        mine = review_queue.Counting(feed, state, reviewing, app.desk.clock)
         rests: list[float] = []
 
         async def rest(seconds: float) -> None:
@@ -88,7 +88,7 @@ async def test_long_sessions_are_read_a_page_at_a_time_with_rests_between_and_en
             await until(pilot, lambda: session not in reviewing._books)
         finally:
             task.cancel()
-        assert all(0 < seconds <= counting.REST_S for seconds in rests)
+        assert all(0 < seconds <= review_queue.REST_S for seconds in rests)
 
 
 async def test_a_long_session_is_counted_when_the_queue_has_read_it_and_until_then_the_number_is_a_part(
@@ -97,7 +97,7 @@ async def test_a_long_session_is_counted_when_the_queue_has_read_it_and_until_th
     await three_steps(feed, "short")
     long = await three_steps(feed, "long")
     await feed.step(long, 4, ("run", {"command": "ls"}, "a"))
-    monkeypatch.setattr(counting, "LONG_EVENTS", len(feed.reader.events(long)) - 1)
+    monkeypatch.setattr(review_queue, "LONG_EVENTS", len(feed.reader.events(long)) - 1)
     async with running(feed) as (app, pilot):
         await until(pilot, lambda: "to review 3+" in screen_text(app))
         await pilot.press("r")

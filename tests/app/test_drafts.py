@@ -3,9 +3,9 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from apollo_tui.drafts import Draft, Drafts
-from apollo_tui.screens.advising import joined
-from sessions.log.events import Target
+from apollo_tui.acts.drafts import Draft, Drafts
+from apollo_tui.screens.composer import joined
+from sessions.events import Target
 
 
 def test_a_draft_comes_back_whole_and_only_its_author_can_read_the_file(tmp_path: Path) -> None:

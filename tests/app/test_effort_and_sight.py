@@ -4,10 +4,9 @@ import msgspec
 from app_running import running, until
 from fake_feed import FakeFeed
 
-from apollo_tui.effort import COALESCE_MS, IDLE_MS, EffortClock
-from apollo_tui.sight import Sight
+from apollo_tui.acts.annotator_time import COALESCE_MS, IDLE_MS, EffortClock, Sight
+from sessions import events as ev
 from sessions.host import protocol
-from sessions.log import events as ev
 
 
 def test_time_counts_from_key_to_key_and_an_hour_away_counts_a_minute() -> None:
@@ -105,7 +104,7 @@ async def test_leaving_tells_the_log_what_was_worked(feed: FakeFeed) -> None:
 
 
 async def test_who_else_is_here_is_said_and_command_lines_are_nobody(feed: FakeFeed) -> None:
-    from apollo_tui.feed import ClientsChanged
+    from apollo_tui.backend.base import ClientsChanged
 
     await feed.session("one")
     async with running(feed) as (app, pilot):

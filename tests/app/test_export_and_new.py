@@ -7,15 +7,15 @@ from app_running import running, screen_text, until
 from fake_feed import FakeFeed
 from textual.widgets import Input, Static, TextArea
 
-from apollo_train.formats.proof import proof
-from apollo_tui.creating import BadField, Form, request_of
-from apollo_tui.exporting import default_path
+from apollo_train.formats.conformance import proof
+from apollo_tui.acts.export_job import default_path
+from apollo_tui.acts.new_session import BadField, Form, request_of
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.screens.export import ExportScreen
 from apollo_tui.screens.new_session import NewSessionScreen
+from sessions import events as ev
 from sessions.config import Config, Profile
 from sessions.host import protocol
-from sessions.log import events as ev
 
 CONFIG = Config(path=Path("none"), profiles={"local": Profile(model="openai:tiny", base_url="http://127.0.0.1:9/v1")})
 
@@ -160,7 +160,7 @@ async def test_the_template_of_the_model_is_chosen_in_the_menu_and_decides_what_
         chosen = menu._settings["template"]
         assert chosen in proof().templates
         await until(pilot, lambda: "trains exactly these masks with the templates" not in str(counts.render()))
-        monkeypatch.setattr("apollo_tui.exporting.subprocess.Popen", Process)
+        monkeypatch.setattr("apollo_tui.acts.export_job.subprocess.Popen", Process)
         await pilot.press("w")
         await until(pilot, lambda: commands)
         assert commands[0][commands[0].index("--template") + 1] == chosen

@@ -4,12 +4,12 @@ import msgspec
 from app_running import running, screen_text, until
 from fake_feed import FakeFeed
 
-from apollo_tui.activity import SLOT_MS, SLOTS, Activity
-from apollo_tui.facts import facts_of
-from sessions.log import events as ev
+from apollo_tui.state.board import SLOT_MS, SLOTS, Activity
+from apollo_tui.state.session_facts import facts_of
+from sessions import events as ev
 from widgets.cells import text_of
 from widgets.facts import facts_lines
-from widgets.views import SessionView
+from widgets.models import SessionView
 
 
 def test_replies_are_counted_by_quarter_hours_and_the_present_one_is_last() -> None:

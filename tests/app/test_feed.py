@@ -12,11 +12,11 @@ from hosting import Running, paths_in, running_host
 from hosting import new_session as creation
 from textual.message import Message
 
-from apollo_tui import host_link, live_feed
-from apollo_tui.feed import EventsArrived, LinkChanged, Loaded, NotDone
-from apollo_tui.live_feed import LiveFeed
+from apollo_tui.backend import host_link, live
+from apollo_tui.backend.base import EventsArrived, LinkChanged, Loaded, NotDone
+from apollo_tui.backend.live import LiveFeed
+from sessions import events as ev
 from sessions.host import protocol
-from sessions.log import events as ev
 from sessions.log.errors import LogReadFailed
 from sessions.log.reader import LogReader
 from sessions.paths import LogPaths
@@ -43,7 +43,7 @@ class Heard:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_feed, "POLL_S", 0.05)
+    monkeypatch.setattr(live, "POLL_S", 0.05)
     monkeypatch.setattr(host_link, "RETRY_S", 0.05)
     monkeypatch.setattr(host_link, "RESEND_S", 0.2)
 

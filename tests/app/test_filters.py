@@ -4,11 +4,11 @@ import pytest
 from app_running import running, screen_text, until
 from fake_feed import FakeFeed
 
-from apollo_tui.filters import Filter, Shown
 from apollo_tui.screens.session import SessionScreen
-from sessions.log import events as ev
-from sessions.log.text import long_text
-from widgets.views import Anchor
+from apollo_tui.state.filters import Filter, Shown
+from sessions import events as ev
+from sessions.events.text import long_text
+from widgets.models import Anchor
 
 
 class Log:

@@ -10,12 +10,12 @@ from textual import events
 from textual.keys import _character_to_key
 from textual.widgets import Input
 
-from apollo_tui.drafts import Drafts
+from apollo_tui.acts.drafts import Drafts
 from apollo_tui.screens.action import ActionScreen
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.screens.session import SessionScreen
+from sessions import events as ev
 from sessions.host import protocol
-from sessions.log import events as ev
 from widgets.composer import Composer
 
 SIZES = [(80, 24), (120, 36), (200, 50)]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from logmaking import SESSION, created
 
-from apollo_tui.loading import INDEXES, Indexes, read_index
-from sessions.log import events as ev
+from apollo_tui.state.transcript_pages import INDEXES, Indexes, read_index
+from sessions import events as ev
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 

@@ -6,10 +6,10 @@ from app_running import Running, running, screen_text, until
 from fake_feed import FakeFeed
 from textual.pilot import Pilot
 
-from apollo_tui.screens.labels import LabelPanel
+from apollo_tui.screens.panels.labels import LabelPanel
 from apollo_tui.screens.session import SessionScreen
+from sessions import events as ev
 from sessions.host import protocol
-from sessions.log import events as ev
 
 
 async def story(feed: FakeFeed) -> str:

@@ -13,7 +13,7 @@ from apollo_tui.screens.new_session import NewSessionScreen
 from apollo_tui.screens.review import ReviewScreen
 from apollo_tui.screens.session import SessionScreen
 from widgets.composer_area import ComposerArea
-from widgets.moves import MOVES
+from widgets.paint import MOVES
 
 SCREENS = {
     "board": BoardScreen,

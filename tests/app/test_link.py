@@ -6,8 +6,8 @@ import pytest
 from app_running import running, screen_text, until
 from fake_feed import FakeFeed
 
-from apollo_tui.link import LOOKED_AT, STUCK, WINDOW_MS, Link
-from sessions.log import events as ev
+from apollo_tui.terminal.line_speed import LOOKED_AT, STUCK, WINDOW_MS, Link
+from sessions import events as ev
 from widgets.wall import Wall
 
 

@@ -11,17 +11,17 @@ from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from apollo_tui.acts.leave_check import unlimited
 from apollo_tui.app import ApolloApp
-from apollo_tui.leaving import unlimited
 from apollo_tui.screens.board import BoardScreen
-from apollo_tui.screens.facts import FactsScreen
-from apollo_tui.screens.labels import LabelPanel
-from apollo_tui.screens.leave import LeavePanel
-from apollo_tui.screens.returning import AwayPanel
+from apollo_tui.screens.panels.facts import FactsScreen
+from apollo_tui.screens.panels.labels import LabelPanel
+from apollo_tui.screens.panels.leave import LeavePanel
+from apollo_tui.screens.panels.since_you_left import AwayPanel
+from sessions import events as ev
 from sessions.clock import now_ms
 from sessions.config import Config
 from sessions.host import protocol
-from sessions.log import events as ev
 from widgets.picker import ChoiceList
 
 NIGHT = 6 * 3_600_000
@@ -29,7 +29,7 @@ NIGHT = 6 * 3_600_000
 
 @pytest.fixture(autouse=True)
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apollo_tui.screens.returning.SETTLED_S", 0.0)
+    monkeypatch.setattr("apollo_tui.screens.panels.since_you_left.SETTLED_S", 0.0)
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ import msgspec
 from app_running import running, screen_text, until
 from fake_feed import FakeFeed
 
-from apollo_tui.leaving import all_well, budget_end, last_words, morning, worries
-from apollo_tui.reading import Reading, parts_of
+from apollo_tui.acts.leave_check import all_well, budget_end, last_words, morning, worries
+from apollo_tui.state.read_marks import Reading, parts_of
+from sessions.events import CursorMoved, Limits, SeqRange
 from sessions.fold.summary import NoReply, Summary
 from sessions.host import protocol
-from sessions.log.events import CursorMoved, Limits, SeqRange
-from widgets.views import Anchor
+from widgets.models import Anchor
 
 NOW = 1_800_000_000_000
 HOUR = 3_600_000

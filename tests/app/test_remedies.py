@@ -9,17 +9,17 @@ from fake_feed import FakeFeed
 from hosting import new_session, running_host
 from hosting import until as comes
 
-from apollo_tui import remedies
+from apollo_tui.acts import error_hints
 from apollo_tui.app import ApolloApp
+from apollo_tui.backend.base import NotDone
+from apollo_tui.backend.live import LiveFeed
 from apollo_tui.commands import COMMANDS
-from apollo_tui.feed import NotDone
-from apollo_tui.live_feed import LiveFeed
 from apollo_tui.screens.base import ApolloScreen
+from sessions import events as ev
 from sessions.config import Config
+from sessions.hints import COMMANDS as SHELL
+from sessions.hints import Remedy, Way, command, go_on, said
 from sessions.host import protocol
-from sessions.log import events as ev
-from sessions.remedy import COMMANDS as SHELL
-from sessions.remedy import Remedy, Way, command, go_on, said
 
 
 def receipt(app: ApolloApp) -> str:
@@ -30,22 +30,22 @@ def receipt(app: ApolloApp) -> str:
 def test_every_way_on_has_a_command_or_a_key_and_what_the_app_names_exists() -> None:
     for way in get_args(Way):
         remedy = Remedy(way, "helps", 3, "steps +N")
-        assert remedies.key(remedy, {}) or command(remedy), way
-        assert "apollo" not in remedies.key(remedy, {})
+        assert error_hints.key(remedy, {}) or command(remedy), way
+        assert "apollo" not in error_hints.key(remedy, {})
     known = {f":{one.name}" for one in COMMANDS}
-    assert {named.split(" ")[0] for named in remedies.COMMANDS.values()} <= known
-    assert set(SHELL) | set(remedies.KEYS) | set(remedies.COMMANDS) == set(get_args(Way))
+    assert {named.split(" ")[0] for named in error_hints.COMMANDS.values()} <= known
+    assert set(SHELL) | set(error_hints.KEYS) | set(error_hints.COMMANDS) == set(get_args(Way))
 
 
 def test_a_rebound_key_is_named_as_it_is_bound() -> None:
     refused = NotDone("session 3 is paused already", remedies=[go_on(3)])
-    assert remedies.told(refused, {}) == "session 3 is paused already: `p` lets it go on"
-    assert remedies.told(refused, {"pause": "P"}) == "session 3 is paused already: `P` lets it go on"
+    assert error_hints.told(refused, {}) == "session 3 is paused already: `p` lets it go on"
+    assert error_hints.told(refused, {"pause": "P"}) == "session 3 is paused already: `P` lets it go on"
 
 
 def test_what_follows_a_way_that_is_not_there_is_left_out_with_it() -> None:
     ways = [Remedy("advise_reopening", "does both", 1, "TEXT"), go_on(1, then=True), Remedy("reopen", "starts it")]
-    assert said("ended", ways, lambda one: remedies.key(one, {})) == "ended: `:reopen` starts it"
+    assert said("ended", ways, lambda one: error_hints.key(one, {})) == "ended: `:reopen` starts it"
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)])
@@ -89,7 +89,7 @@ async def test_without_a_host_the_app_names_its_own_command(tmp_path: Path, monk
     async with running_host(tmp_path) as host:
         client = await host.client()
         await client.call(new_session("r1"))
-    monkeypatch.setattr("apollo_tui.host_link.ensure_host", _no_host)
+    monkeypatch.setattr("apollo_tui.backend.host_link.ensure_host", _no_host)
     feed: Any = LiveFeed(host.paths, "human:ada")
     async with running(feed, (200, 50)) as (app, pilot):
         await until(pilot, lambda: "`:host start` starts one" in app.desk.state.trouble)

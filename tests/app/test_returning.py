@@ -10,16 +10,16 @@ from click.testing import CliRunner
 from fake_feed import FakeFeed
 from textual.pilot import Pilot
 
+from apollo_tui.acts.drafts import Draft, Drafts
 from apollo_tui.app import ApolloApp
 from apollo_tui.cli.root import apollo
-from apollo_tui.drafts import Draft, Drafts
-from apollo_tui.screens.outcome import OutcomePanel
-from apollo_tui.screens.returning import AwayPanel, DigestPanel
+from apollo_tui.screens.panels.advice_outcome import OutcomePanel
+from apollo_tui.screens.panels.since_you_left import AwayPanel, DigestPanel
 from apollo_tui.screens.session import SessionScreen
+from sessions import events as ev
 from sessions.clock import now_ms
-from sessions.digest import digests, last_trace
-from sessions.log import events as ev
 from sessions.log.reader import LogReader
+from sessions.queries.digest import digests, last_trace
 from widgets.composer import Composer
 from widgets.picker import ChoiceList
 
@@ -27,7 +27,7 @@ from widgets.picker import ChoiceList
 @pytest.fixture(autouse=True)
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """No key is too soon, unless a test is about that."""
-    monkeypatch.setattr("apollo_tui.screens.returning.SETTLED_S", 0.0)
+    monkeypatch.setattr("apollo_tui.screens.panels.since_you_left.SETTLED_S", 0.0)
 
 
 SIZES = [(80, 24), (120, 36)]
@@ -150,7 +150,7 @@ async def test_what_is_typed_over_the_table_goes_to_the_board_whole(feed: FakeFe
 async def test_a_burst_that_comes_as_the_table_opens_is_for_the_board_even_where_the_table_has_the_key(
     feed: FakeFeed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("apollo_tui.screens.returning.SETTLED_S", 60.0)
+    monkeypatch.setattr("apollo_tui.screens.panels.since_you_left.SETTLED_S", 60.0)
     _, bad = await night(feed)
     async with running(feed) as (app, pilot):
         assert await greeted(pilot, app)

@@ -6,8 +6,8 @@ from app_running import running, screen_text, until
 from fake_feed import FakeFeed
 
 from apollo_tui.screens.review import ReviewScreen
+from sessions import events as ev
 from sessions.host import protocol
-from sessions.log import events as ev
 
 
 async def two(feed: FakeFeed) -> tuple[str, str]:

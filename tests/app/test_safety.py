@@ -13,8 +13,8 @@ from textual import events
 
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.screens.session import SessionScreen
+from sessions import events as ev
 from sessions.host import protocol
-from sessions.log import events as ev
 from widgets.composer import Composer
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -72,7 +72,7 @@ async def test_random_typing_while_everything_happens_is_nothing_but_text(feed: 
             c for c in feed.calls[calls:] if isinstance(c, protocol.Annotate) and c.kind != "cursor.moved"
         ]
         assert isinstance(app.screen, BoardScreen)
-    from apollo_tui.drafts import Drafts
+    from apollo_tui.acts.drafts import Drafts
 
     draft = Drafts(feed.paths.drafts, feed.actor).load(first)
     assert draft is not None and draft.text == typed

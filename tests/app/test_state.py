@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from itertools import count
 
-from apollo_tui.state import BoardState
-from sessions.fold.read import ReadBook
+from apollo_tui.state.board import BoardState
+from sessions import events as ev
+from sessions.events.messages import CallPart
+from sessions.fold.read_ranges import ReadBook
 from sessions.fold.summary import Summary, fold
 from sessions.host.protocol import DeltaFrame
-from sessions.log import events as ev
-from sessions.log.parts import CallPart
 
 ME = "human:ada"
 

@@ -12,7 +12,7 @@ from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.geometry import Region
 from textual.strip import Strip
 
-from apollo_tui.thin import ThinScreen
+from apollo_tui.terminal.screen_diff import ThinScreen
 
 WIDTH, HEIGHT = 40, 6
 CUTS = [0, 12, 13, 26, WIDTH]

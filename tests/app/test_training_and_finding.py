@@ -4,10 +4,10 @@ import pytest
 from app_running import running, screen_text, until
 from fake_feed import FakeFeed
 
+from apollo_train.export.preview import training_view
 from apollo_train.policy import PRESETS
-from apollo_train.view import training_view
 from apollo_tui.screens.session import SessionScreen
-from sessions.log import events as ev
+from sessions import events as ev
 
 
 async def three(feed: FakeFeed) -> str:

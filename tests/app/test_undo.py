@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from itertools import count
 
-from apollo_tui.undo import last_act, undo_request
-from sessions.log import events as ev
+from apollo_tui.acts.undo import last_act, undo_request
+from sessions import events as ev
 
 ME = "human:ada"
 ids = count(1)

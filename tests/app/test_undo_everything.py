@@ -7,13 +7,13 @@ import pytest
 from app_running import running, screen_text, until
 from fake_feed import FakeFeed
 
-from apollo_tui.desk import Desk
-from apollo_tui.drafts import Draft
-from apollo_tui.judging import Word
+from apollo_tui.acts.drafts import Draft
+from apollo_tui.acts.flags import Word
+from apollo_tui.context import Desk
+from sessions import events as ev
 from sessions.attention.signals import Signal
 from sessions.fold.advice import AdviceBook
 from sessions.host import protocol
-from sessions.log import events as ev
 from sessions.log.reader import LogReader
 from sessions.ulid import new_ulid
 
@@ -138,7 +138,7 @@ async def test_every_act_is_undone_and_done_again_step_by_step_and_is_in_the_his
 async def test_an_outcome_is_undone_by_key_and_its_signal_is_open_again(
     feed: FakeFeed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("apollo_tui.screens.outcome.SETTLED_S", 0.0)
+    monkeypatch.setattr("apollo_tui.screens.panels.advice_outcome.SETTLED_S", 0.0)
     session = await feed.session("tune-lr")
     await feed.step(session, 1, ("run", {"command": "x"}, "y\n"))
     await feed.add(session, ev.AdviceQueued(advice=1, text="let it run"), actor=COLLEAGUE)

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from story import Story
 
-from apollo_tui.whole_action import Whole, lines_of_whole
+from apollo_tui.state.action_details import Whole, lines_of_whole
+from sessions import events as ev
 from sessions.labels import load_labels
-from sessions.log import events as ev
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from sessions.attention.edges import LOOKS_MS, Edges
+from sessions.attention.notify_when import LOOKS_MS, Edges
 from sessions.attention.signals import Signal
 
 NOW = 1_700_000_000_000

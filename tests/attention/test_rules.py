@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 from story import Story
 
-from sessions.attention.edges import Edges
+from sessions import events as ev
+from sessions.attention.notify_when import Edges
 from sessions.attention.settings import Thresholds
 from sessions.attention.signals import order, ranked, signals
-from sessions.log import events as ev
 
 MINUTE = 60_000
 

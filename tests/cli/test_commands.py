@@ -14,7 +14,7 @@ import pytest
 from apollo_process import Apollo, wait_for
 from click.testing import CliRunner
 
-from apollo_tui.cli import exporting
+from apollo_tui.cli import export
 from apollo_tui.cli.root import main
 from sessions.host.client import HostDown
 
@@ -348,10 +348,10 @@ def test_where_no_host_comes_up_the_files_after_the_first_are_not_tried(
         asked.append(params)
         raise HostDown("no host came up")
 
-    monkeypatch.setattr(exporting, "ask", ask)
+    monkeypatch.setattr(export, "ask", ask)
     files = [tmp_path / name for name in ("a.json", "b.json")]
     for file in files:
         file.write_text("[]")
-    said = CliRunner().invoke(exporting.import_, [str(file) for file in files], obj=object())
+    said = CliRunner().invoke(export.import_, [str(file) for file in files], obj=object())
     assert isinstance(said.exception, HostDown)
     assert len(asked) == 1

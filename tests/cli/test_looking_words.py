@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from apollo_tui.cli.root import apollo
+from sessions.events.states import State
 from sessions.host.lock import HostLock
-from sessions.log.states import State
 from sessions.log.writer import LogWriter
 from sessions.paths import log_paths
 

@@ -9,7 +9,7 @@ from story import Story
 
 from apollo_tui.cli.root import apollo
 from apollo_tui.cli.shared import row_of, stands
-from sessions.log import events as ev
+from sessions import events as ev
 
 
 @pytest.mark.parametrize(

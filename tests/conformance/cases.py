@@ -23,16 +23,16 @@ import trainlog
 from tiny_models import TEMPLATES, renderer, tiny_llama, tokenizer
 from trainlog import OTHER, Teller, new_log
 
-from apollo_train.errors import CannotExpress, NothingToExport
-from apollo_train.export import run_export
+from apollo_train.export.export import run_export
 from apollo_train.formats import FORMATS
 from apollo_train.formats.base import Shaped
-from apollo_train.formats.fitted import form_for
+from apollo_train.formats.compatibility import form_for
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.policy import PRESETS, FilterPolicy, TargetRules
+from apollo_train.runtime import CannotExpress, NothingToExport
 from apollo_train.templates.packing import Packing
-from apollo_train.templates.target import NoThink
-from sessions.log import events as ev
+from apollo_train.templates.tokenise_sample import NoThink
+from sessions import events as ev
 from sessions.log.reader import LogReader
 
 POLICY = FilterPolicy(targets=TargetRules(text_only=True))

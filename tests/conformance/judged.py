@@ -10,14 +10,14 @@ from typing import Any, Literal
 from tiny_models import renderer
 from trainlog import Teller, new_log
 
-from apollo_train.export import run_export
+from apollo_train.export.export import run_export
 from apollo_train.formats import FORMATS
 from apollo_train.formats.base import Shaped
-from apollo_train.formats.fitted import form_for
+from apollo_train.formats.compatibility import form_for
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.policy import FilterPolicy
 from apollo_train.trainers.preference_rows import PreferenceTokens
-from sessions.log import events as ev
+from sessions import events as ev
 from sessions.log.reader import LogReader
 
 METHODS: tuple[Literal["dpo", "kto"], ...] = ("dpo", "kto")

@@ -23,10 +23,10 @@ import pytest
 from apollo_process import Apollo, wait_for
 from sse_server import server_process
 
-from apollo_tui.cli.starting import task_params
+from apollo_tui.cli.start import task_params
+from sessions import events as ev
 from sessions.host import protocol
 from sessions.host.client import HostClient, HostDown, RequestRefused, call_once, host_status
-from sessions.log import events as ev
 from sessions.log.reader import LogReader
 from sessions.paths import log_paths
 
@@ -202,7 +202,7 @@ def check_prompts(copy: Path, record: Path) -> None:
 
 
 def canonical(body: Any) -> bytes:
-    from sessions.log.text import canonical_json
+    from sessions.events.text import canonical_json
 
     return canonical_json(body)
 

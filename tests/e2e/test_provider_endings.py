@@ -15,8 +15,8 @@ from sse_anthropic import signature
 from sse_script import Fault, Script, Turn, in_order
 from sse_server import ScriptedServer
 
-from sessions.log import events as ev
-from sessions.log.parts import CallPart, ReasoningPart, TextPart
+from sessions import events as ev
+from sessions.events.messages import CallPart, ReasoningPart, TextPart
 from sessions.providers.base import CallContext
 from sessions.providers.registry import adapter_for
 

@@ -13,8 +13,8 @@ from terminal import Terminal
 
 from sessions.attention.signals import signals
 from sessions.clock import now_ms
+from sessions.events import AdviceDelivered
 from sessions.fold.summary import Summary
-from sessions.log.events import AdviceDelivered
 from sessions.log.reader import LogReader
 
 pytestmark = pytest.mark.pty

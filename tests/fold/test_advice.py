@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import logmaking as make
 
+from sessions import events as ev
 from sessions.fold.advice import AdviceBook, FirstAction
-from sessions.log import events as ev
 
 S = make.SESSION
 

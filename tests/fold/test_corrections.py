@@ -3,8 +3,8 @@ from __future__ import annotations
 import logmaking as make
 import pytest
 
+from sessions import events as ev
 from sessions.fold.corrections import Called, CorrectionBook, not_called, reply_of
-from sessions.log import events as ev
 
 ADA, BEN = "human:ada", "human:ben"
 CALL = ev.Target(2, "call", 1)

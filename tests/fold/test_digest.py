@@ -8,9 +8,9 @@ import random
 import pytest
 from story import Story
 
+from sessions import events as ev
+from sessions.events.messages import CallPart, TextPart
 from sessions.fold.digest import COUNTED, Before, Digest, digest
-from sessions.log import events as ev
-from sessions.log.parts import CallPart, TextPart
 
 
 def random_session(seed: int, length: int = 120) -> Story:

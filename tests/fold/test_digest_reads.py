@@ -5,10 +5,10 @@ from typing import Any
 
 import logmaking as make
 
-from sessions.digest import read_up_to
-from sessions.log import events as ev
+from sessions import events as ev
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
+from sessions.queries.digest import read_up_to
 
 
 class Counting(LogReader):

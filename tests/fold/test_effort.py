@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import logmaking as make
 
+from sessions import events as ev
 from sessions.fold.effort import effort_of, together
-from sessions.fold.remarks import Remarks
-from sessions.log import events as ev
+from sessions.fold.notes import Remarks
 
 S = make.SESSION
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import logmaking as make
 import pytest
 
+from sessions import events as ev
+from sessions.events import Target
 from sessions.fold.flags import FlagBook
-from sessions.log import events as ev
-from sessions.log.events import Target
 
 S = make.SESSION
 

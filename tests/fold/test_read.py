@@ -5,8 +5,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessions.fold.read import ReadBook
-from sessions.log import events as ev
+from sessions import events as ev
+from sessions.fold.read_ranges import ReadBook
 
 
 def ranges(book: ReadBook) -> list[tuple[int, int]]:

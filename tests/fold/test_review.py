@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import logmaking as make
 
+from sessions import events as ev
+from sessions.events import Target
 from sessions.fold.review import Cause, Item, ReviewBook
-from sessions.log import events as ev
-from sessions.log.events import Target
 
 S = make.SESSION
 ADA, BEN = "human:ada", "human:ben"

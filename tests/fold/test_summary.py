@@ -13,15 +13,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sessions.fold.spending import known_cost, say_cost
-from sessions.fold.standing import standing
+from sessions import events as ev
+from sessions.events.messages import Usage
+from sessions.events.states import STATES, TRANSITIONS, allowed
+from sessions.fold.costs import known_cost, say_cost
+from sessions.fold.result_status import standing
 from sessions.fold.summary import IllegalTransition, Summary, fold
-from sessions.log import events as ev
 from sessions.log.errors import BadEvent
-from sessions.log.heads import fold_summaries, read_heads
-from sessions.log.parts import Usage
 from sessions.log.reader import LogReader
-from sessions.log.states import STATES, TRANSITIONS, allowed
+from sessions.log.session_heads import fold_summaries, read_heads
 from sessions.log.writer import LogWriter
 
 S = make.SESSION

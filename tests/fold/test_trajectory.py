@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import logmaking as make
 
+from sessions import events as ev
 from sessions.fold.trajectory import StepRecord, Trajectory, steps
-from sessions.log import events as ev
 
 S = make.SESSION
 

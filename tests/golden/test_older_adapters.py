@@ -18,8 +18,8 @@ from rebuilding import assert_prompts_grow
 from sse_script import Received, Turn
 from sse_server import ScriptedServer
 
-from sessions.log import events as ev
-from sessions.log.parts import Message
+from sessions import events as ev
+from sessions.events.messages import Message
 from sessions.log.reader import LogReader
 from sessions.log.rebuild import rebuild_request
 from sessions.providers.base import CallContext, WireMessage

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from hosting import ACTOR, new_session, running_host, until
 
+from sessions import events as ev
+from sessions.events.messages import TextPart, Usage
+from sessions.hints import in_shell
 from sessions.host import protocol
 from sessions.host.client import ConnectionLost, HostClient, RequestRefused
-from sessions.log import events as ev
-from sessions.log.parts import TextPart, Usage
 from sessions.log.reader import LogReader
-from sessions.remedy import in_shell
 from sessions.ulid import new_ulid
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from hosting import ACTOR, new_session, paths_in, until
 
+from sessions.events import ModelSpec
 from sessions.fold.summary import Summary
-from sessions.host import compose, protocol
+from sessions.host import main, protocol
 from sessions.host.app import Host
 from sessions.host.client import HostClient
-from sessions.host.keys import KeyRing
-from sessions.log.events import ModelSpec
+from sessions.host.secrets import KeyRing
 from sessions.log.reader import LogReader
 from sessions.paths import LogPaths
 
@@ -24,7 +24,7 @@ MODEL = ModelSpec("openai", "m", base_url="https://models.invalid/v1", key_env="
 
 @asynccontextmanager
 async def real_host(folder: Path) -> AsyncIterator[LogPaths]:
-    host = Host(paths_in(folder), compose.runners, keys=KeyRing(folder / "keys"))
+    host = Host(paths_in(folder), main.runners, keys=KeyRing(folder / "keys"))
     task = asyncio.create_task(host.run())
     await asyncio.wait_for(host.ready.wait(), 10)
     try:

@@ -5,11 +5,11 @@ import asyncio
 import msgspec
 from hosting import until
 
+from sessions import events as ev
 from sessions.host import wire
-from sessions.host.deltas import EVERY, Cursor, PartialReplies
-from sessions.host.feed import Feed, Throttle
+from sessions.host.notifications import Feed, Throttle
+from sessions.host.partial_replies import EVERY, Cursor, PartialReplies
 from sessions.host.protocol import ClientInfo, DeltaFrame
-from sessions.log import events as ev
 from sessions.providers.base import Delta
 
 

@@ -7,10 +7,10 @@ import msgspec
 import pytest
 from hosting import Running, new_session, running_host, until
 
+from sessions import events as ev
+from sessions.events.messages import CallPart, TextPart
 from sessions.host import protocol
 from sessions.host.client import HostClient, RequestRefused
-from sessions.log import events as ev
-from sessions.log.parts import CallPart, TextPart
 
 
 async def judged(host: Running) -> tuple[HostClient, str]:

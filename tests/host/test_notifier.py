@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hosting import Running, new_session, running_host, until
 
+from sessions import events as ev
 from sessions.attention.settings import Thresholds
 from sessions.clock import now_ms
 from sessions.host import notifier, protocol
 from sessions.host.client import HostClient
-from sessions.log import events as ev
 
 TITLE = "tune; touch $(pwned) `pwned` \x1b]0;x\x07"
 WRITES = """
@@ -91,7 +91,7 @@ async def test_nothing_is_told_while_an_annotator_looks(tmp_path: Path, monkeypa
         looks.clear()
         await until("a few looks at the session", lambda: len(looks) > 3)
         assert told(tmp_path) == []
-        monkeypatch.setattr("sessions.attention.edges.LOOKS_MS", 0)
+        monkeypatch.setattr("sessions.attention.notify_when.LOOKS_MS", 0)
         await until("the command, as no key followed", lambda: told(tmp_path))
         await app.close()
 

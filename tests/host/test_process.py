@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 from hosting import ACTOR, paths_in, until
 
-from sessions.host import exits, lock, protocol
+from sessions import events as ev
+from sessions.hints import in_shell
+from sessions.host import exit_codes, lock, protocol
 from sessions.host.client import (
     ConnectionLost,
     HostClient,
@@ -29,10 +31,8 @@ from sessions.host.client import (
 )
 from sessions.host.spawn import command, environment
 from sessions.host.watcher import is_watched, watch_lock
-from sessions.log import events as ev
 from sessions.log.reader import LogReader
 from sessions.paths import LogPaths
-from sessions.remedy import in_shell
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 
@@ -176,7 +176,7 @@ async def test_a_suspended_host_is_not_dead(paths: LogPaths, monkeypatch: pytest
             *command("sessions.host.main", paths.log), env=environment(), stderr=subprocess.PIPE
         )
         _, said = await second.communicate()
-        assert (second.returncode, said.decode().count("\n")) == (exits.REFUSED, 1)
+        assert (second.returncode, said.decode().count("\n")) == (exit_codes.REFUSED, 1)
         assert f"another host (pid {host})" in said.decode()
         assert pid_of(paths.lock) == host
     finally:

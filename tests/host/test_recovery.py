@@ -7,14 +7,14 @@ import pytest
 from apollo_process import wait_for
 from hosting import Running, new_session, paths_in, running_host, until
 
+from sessions import events as ev
 from sessions.fold.summary import Summary
 from sessions.host import app, lock, protocol
 from sessions.host.client import call_once
-from sessions.host.fleet import After, Fleet, Runner, RunnerFactory
+from sessions.host.session_manager import After, Fleet, Runner, RunnerFactory
 from sessions.jobs.processes import boot_id
-from sessions.log import events as ev
-from sessions.log.committer import WriteSet
 from sessions.log.reader import LogReader
+from sessions.log.transaction import WriteSet
 from sessions.log.writer import LogWriter
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 from hosting import new_session, running_host
 
+from sessions import events as ev
 from sessions.host import protocol
-from sessions.log import events as ev
 
 FILED = "sk-filed-0123456789abcdef"
 GIVEN = "sk-given-0123456789abcdef"

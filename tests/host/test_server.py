@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from hosting import ACTOR, Raw, new_session, running_host, until
 
+from sessions.hints import in_shell
 from sessions.host import protocol, wire
 from sessions.host.client import HostClient, Mismatch, RequestRefused, call_once, host_status, wait_stopped
-from sessions.host.deltas import EVERY
+from sessions.host.partial_replies import EVERY
 from sessions.log.schema import SCHEMA_VERSION
 from sessions.providers.base import Delta
-from sessions.remedy import in_shell
 
 
 async def test_a_hello_of_another_protocol_is_answered_with_a_line_and_may_only_ask_and_stop(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ async def test_a_defect_in_a_handler_is_that_calls_error_and_not_the_hosts(
 ) -> None:
     async with running_host(tmp_path) as host:
         client = await host.client()
-        monkeypatch.setattr("sessions.host.service.HANDLERS", {})
+        monkeypatch.setattr("sessions.host.dispatch.HANDLERS", {})
         with pytest.raises(RequestRefused, match="failed inside the host"):
             await client.call(new_session("r1"))
         assert (await client.call(protocol.Status())).pid == os.getpid()

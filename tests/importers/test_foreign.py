@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from foreignfiles import FILES, dumped
 
+from sessions import events as ev
+from sessions.events.messages import CallPart, ReasoningPart
 from sessions.importers import FORMATS, CannotImport, ImportedSession, import_file
-from sessions.importers.foreign import NAMES
-from sessions.log import events as ev
-from sessions.log.parts import CallPart, ReasoningPart
+from sessions.importers.detect import NAMES
 from sessions.log.reader import LogReader
 from sessions.log.rebuild import rebuild_request
 from sessions.log.writer import LogWriter

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from trainlog import rows_of
 
-from apollo_train.export import run_export
+from apollo_train.export.export import run_export
 from apollo_train.policy import PRESETS
+from sessions import events as ev
 from sessions.importers import CannotImport, ImportedSession, import_file, load_recording
-from sessions.log import events as ev
 from sessions.log.reader import LogReader
 from sessions.log.rebuild import rebuild_request
 from sessions.log.writer import LogWriter

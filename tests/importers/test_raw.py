@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from trainlog import OTHER, SESSION, Teller, rows_of
 
-from apollo_train.export import run_export
+from apollo_train.export.export import run_export
 from apollo_train.policy import PRESETS
+from sessions import events as ev
+from sessions.events.text import Blob
 from sessions.importers import CannotImport, as_copy, import_file, load_recording
 from sessions.importers.raw import UNFINISHED
-from sessions.log import events as ev
 from sessions.log.reader import LogReader
 from sessions.log.rebuild import rebuild_request
-from sessions.log.text import Blob
 from sessions.log.writer import LogWriter
 from sessions.ulid import new_ulid
 

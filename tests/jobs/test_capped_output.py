@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sessions.jobs import files
-from sessions.jobs.capped import CappedReader, CappedWriter, Piece
 from sessions.jobs.output import decoded, last_line, last_lines, last_state
+from sessions.jobs.ring_buffer import CappedReader, CappedWriter, Piece
 
 
 def test_output_within_the_cap_is_kept_whole_and_has_no_ring(tmp_path: Path) -> None:

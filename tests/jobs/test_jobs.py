@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from toolbench import until
 
-from sessions.jobs import files, processes, watching
+from sessions.events import JobEnded
+from sessions.jobs import files, processes, waiting
 from sessions.jobs.job import Job
 from sessions.jobs.manager import NOBODY, JobError, JobManager
-from sessions.log.events import JobEnded
 
 ENV = {"PATH": os.environ["PATH"]}
 
@@ -330,7 +330,7 @@ async def test_kill_all_ends_everything_of_the_session_evaluations_too(tmp_path:
 
 async def test_without_pidfds_the_end_is_noticed_by_looking(jobs: JobManager, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "pidfd_open", raising=False)
-    monkeypatch.setattr(watching, "POLL", 0.01)
+    monkeypatch.setattr(waiting, "POLL", 0.01)
     job = await start(jobs, "sleep 0.05; exit 4")
     end = await jobs.wait(job, 10)
     assert end is not None

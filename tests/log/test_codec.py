@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sessions.events import KINDS, AdviceOutcome, Body, CursorMoved, NoteWritten, SeqRange
 from sessions.log import codec
 from sessions.log.codec import UnknownEvent, decode_body, encode_body
-from sessions.log.events import KINDS, AdviceOutcome, Body, CursorMoved, NoteWritten, SeqRange
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

@@ -7,10 +7,10 @@ import goldenlog
 import msgspec
 import pytest
 
+from sessions.events import ActionResult
 from sessions.fold.summary import FOLD_VERSION, Summary
 from sessions.fold.trajectory import steps
 from sessions.log.codec import UnknownEvent
-from sessions.log.events import ActionResult
 from sessions.log.migrations import prepare_log
 from sessions.log.reader import LogReader
 from sessions.log.rebuild import rebuild_request

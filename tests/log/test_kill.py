@@ -13,9 +13,9 @@ from pathlib import Path
 import logmaking as make
 import pytest
 
-from sessions.log import events as ev
-from sessions.log.heads import fold_summaries
+from sessions import events as ev
 from sessions.log.reader import LogReader
+from sessions.log.session_heads import fold_summaries
 from sessions.log.writer import LogWriter
 
 KILLS = 45
@@ -27,7 +27,7 @@ import asyncio, os, sys
 from pathlib import Path
 import logmaking as make
 from sessions.log import events as ev
-from sessions.log.text import long_text
+from sessions.events.text import long_text
 from sessions.log.writer import LogWriter
 
 async def keep_writing(writer, run, lane):

@@ -13,13 +13,13 @@ from pathlib import Path
 import logmaking as make
 import pytest
 
-from sessions.log import events as ev
+from sessions import events as ev
+from sessions.events.text import long_text
+from sessions.hints import in_shell
 from sessions.log.codec import UnknownEvent
 from sessions.log.errors import AmbiguousId, LogMissing, LogReadFailed, LogTooOld, NoSuchSession
 from sessions.log.reader import PAGE, LogReader
-from sessions.log.text import long_text
 from sessions.log.writer import LogWriter
-from sessions.remedy import in_shell
 
 S = make.SESSION
 

@@ -8,11 +8,11 @@ from typing import Any
 import logmaking as make
 import pytest
 
-from sessions.log import events as ev
+from sessions import events as ev
+from sessions.events.text import Blob, canonical_json
 from sessions.log.errors import LogReadFailed, PromptMismatch
 from sessions.log.reader import LogReader
 from sessions.log.rebuild import rebuild_request, request_chain
-from sessions.log.text import Blob, canonical_json
 from sessions.log.writer import LogWriter
 
 S = make.SESSION

@@ -9,12 +9,12 @@ from typing import Any
 import logmaking as make
 import pytest
 
-from sessions.log import events as ev
+from sessions import events as ev
+from sessions.events.text import Blob
 from sessions.log import schema
 from sessions.log.errors import LogTooNew, SqliteTooOld
 from sessions.log.migrations import MIGRATIONS, prepare_log, run_script
 from sessions.log.reader import LogReader
-from sessions.log.text import Blob
 from sessions.log.writer import LogWriter
 
 

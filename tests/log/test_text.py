@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessions.log.text import MAX_TEXT_BYTES, canonical_json, long_text, valid_unicode
+from sessions.events.text import MAX_TEXT_BYTES, canonical_json, long_text, valid_unicode
 
 ANY_TEXT = st.text(st.characters())
 JSON = st.recursive(

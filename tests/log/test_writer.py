@@ -8,13 +8,12 @@ from pathlib import Path
 import logmaking as make
 import pytest
 
-from sessions.log import events as ev
-from sessions.log.committer import WriteSet
+from sessions import events as ev
+from sessions.events.text import Blob, long_text
 from sessions.log.errors import BadEvent, LogClosed, RepeatedRequest
-from sessions.log.heads import Heads
 from sessions.log.reader import LogReader
-from sessions.log.staging import Staged, stage
-from sessions.log.text import Blob, long_text
+from sessions.log.session_heads import Heads
+from sessions.log.transaction import Staged, WriteSet, stage
 from sessions.log.writer import LogWriter
 
 S = make.SESSION
@@ -239,7 +238,7 @@ async def test_a_long_write_set_is_encoded_and_folded_off_the_event_loop(
         on_loop.append(threading.current_thread() is threading.main_thread())
         return stage(events, heads, clock)
 
-    monkeypatch.setattr("sessions.log.committer.stage", watched)
+    monkeypatch.setattr("sessions.log.transaction.stage", watched)
     await writer.append(make.created())
     stored = await writer.append(*(note(str(number)) for number in range(1_000)))
 

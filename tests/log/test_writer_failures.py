@@ -8,11 +8,11 @@ from pathlib import Path
 import logmaking as make
 import pytest
 
+from sessions import events as ev
+from sessions.events.text import Blob
 from sessions.fold.summary import IllegalTransition, Summary, fold
-from sessions.log import events as ev
 from sessions.log.errors import BadEvent, LogClosed, LogReadFailed, LogTooNew, LogWriteFailed, NotALog
 from sessions.log.reader import LogReader
-from sessions.log.text import Blob
 from sessions.log.writer import LogWriter
 
 S = make.SESSION
@@ -81,7 +81,7 @@ async def test_an_event_that_the_fold_cannot_bear_fails_alone(
             raise ZeroDivisionError("a mistake in a fold")
         return fold(before, event)
 
-    monkeypatch.setattr("sessions.log.staging.fold", fold_badly)
+    monkeypatch.setattr("sessions.log.transaction.fold", fold_badly)
     answers = await asyncio.gather(writer.append(note("absurd")), writer.append(note("fine")), return_exceptions=True)
 
     assert isinstance(answers[0], BadEvent)

@@ -25,7 +25,7 @@ def loaded_by(statement: str) -> set[str]:
         "import apollo_tui.app",
         "import apollo_tui.cli.root",
         "import sessions.host.client",
-        "import apollo_train.export",
+        "import apollo_train.export.export",
     ],
 )
 def test_no_sdk_and_no_trainer_is_loaded_by(statement: str) -> None:
@@ -40,9 +40,8 @@ def test_the_app_does_not_load_the_agent_or_the_host() -> None:
     assert "sessions.log.writer" not in inside
 
 
-APP = (
-    "import apollo_tui.cli.root, apollo_tui.run, apollo_tui.app, apollo_tui.live_feed, sessions.config, sessions.labels"
-)
+APP = """import apollo_tui.cli.root, apollo_tui.run, apollo_tui.app, apollo_tui.backend.live
+import sessions.config, sessions.labels"""
 
 
 def test_the_first_paint_waits_for_nothing_that_later_keys_and_the_host_need() -> None:

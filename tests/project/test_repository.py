@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-MOST_LINES = 400
+MOST_LINES = 600
 
 
 def tracked(pattern: str = "*") -> list[Path]:
@@ -20,7 +20,7 @@ def tracked(pattern: str = "*") -> list[Path]:
     return [ROOT / line for line in done.stdout.splitlines() if (ROOT / line).is_file()]
 
 
-def test_no_module_is_longer_than_400_lines() -> None:
+def test_no_module_is_longer_than_600_lines() -> None:
     long = {
         str(path.relative_to(ROOT)): count
         for path in tracked("*.py")

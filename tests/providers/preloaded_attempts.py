@@ -9,8 +9,8 @@ import sys
 from sse_script import Fault, Turn, in_order
 from sse_server import ScriptedServer
 
-from sessions.log.events import ModelSpec
-from sessions.log.parts import Message, TextPart
+from sessions.events import ModelSpec
+from sessions.events.messages import Message, TextPart
 from sessions.providers.base import CallContext, ProviderError
 from sessions.providers.registry import adapter_for, preload
 from sessions.tokens import Counter

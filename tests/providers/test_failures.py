@@ -11,8 +11,8 @@ import pytest
 from provider_bench import said
 from sse_script import Fault, Turn
 
-from sessions.log.events import ModelSpec
-from sessions.log.parts import ReasoningPart, TextPart
+from sessions.events import ModelSpec
+from sessions.events.messages import ReasoningPart, TextPart
 from sessions.providers.base import CallContext, ProviderError
 from sessions.providers.failures import from_status, retry_after
 from sessions.providers.registry import adapter_for

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessions.log.events import ModelSpec
-from sessions.log.parts import CallPart, ReasoningPart, TextPart
+from sessions.events import ModelSpec
+from sessions.events.messages import CallPart, ReasoningPart, TextPart
 from sessions.providers.anthropic_stream import MessagesAssembler
 from sessions.providers.base import ProviderError, Reply
 from sessions.providers.chat_stream import ChatAssembler

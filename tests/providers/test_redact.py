@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessions.log.parts import CallPart, ReasoningPart, TextPart
-from sessions.redact import Redactor, looks_secret, scrub_env
+from sessions.events.messages import CallPart, ReasoningPart, TextPart
+from sessions.redaction import Redactor, looks_secret, scrub_env
 
 SHORT, LONG = "abababababababab", "abababababababababcd"
 REDACTOR = Redactor({"SHORT_KEY": SHORT, "LONG_KEY": LONG, "OTHER": "0123456789abcdef", "TINY": "hunter2"})

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sessions.log.events import ModelSpec
-from sessions.log.parts import Usage
+from sessions.events import ModelSpec
+from sessions.events.messages import Usage
 from sessions.providers import registry
 from sessions.providers.pricing import cost
 from sessions.providers.registry import UnknownModel, adapter_for, parse_model
@@ -38,7 +38,7 @@ def test_a_text_without_a_known_provider_is_no_model() -> None:
 def test_an_sdk_is_imported_by_preload_and_not_before(name: str, sdk: str) -> None:
     code = (
         "import sys\n"
-        "from sessions.log.events import ModelSpec\n"
+        "from sessions.events import ModelSpec\n"
         "from sessions.providers.registry import adapter_for, preload\n"
         f"spec = ModelSpec({name!r}, 'm')\n"
         "adapter_for(spec)\n"

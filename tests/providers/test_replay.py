@@ -9,12 +9,12 @@ import pytest
 from provider_bench import said
 
 import sessions.importers
-from sessions.log.events import ModelSpec
-from sessions.log.parts import CallPart, ReasoningPart, TextPart
+from sessions.events import ModelSpec
+from sessions.events.messages import CallPart, ReasoningPart, TextPart
+from sessions.importers.recording import RecordedResult, RecordedStep
 from sessions.providers.base import CallContext, Delta, ProviderError, Reply
 from sessions.providers.registry import adapter_for
 from sessions.providers.replay import Replay
-from sessions.recorded import RecordedResult, RecordedStep
 
 STEPS = (
     RecordedStep(

@@ -9,8 +9,8 @@ from provider_bench import replied, result, said
 from sse_anthropic import signature
 from sse_script import Fault, Turn
 
-from sessions.log.parts import CallPart, ReasoningPart, TextPart
-from sessions.log.text import canonical_json
+from sessions.events.messages import CallPart, ReasoningPart, TextPart
+from sessions.events.text import canonical_json
 
 Bench = Callable[..., Any]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sse_server import server_process
 
-from sessions.log.text import canonical_json
+from sessions.events.text import canonical_json
 
 SCRIPT = {
     "slow": {"turns": [{"text": "never used"}]},

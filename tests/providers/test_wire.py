@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from provider_bench import TOOLS, replied, result, said
 
-from sessions.log.events import ModelSpec
-from sessions.log.parts import CallPart, Message, ReasoningPart, TextPart
+from sessions.events import ModelSpec
+from sessions.events.messages import CallPart, Message, ReasoningPart, TextPart
 from sessions.providers.base import ProviderError
 from sessions.providers.registry import adapter_for
 

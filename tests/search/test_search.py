@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from trainlog import OTHER, SESSION, Teller, new_log
 
-from sessions.log import events as ev
+from sessions import events as ev
 from sessions.log.reader import LogReader
-from sessions.search import index as indexing
-from sessions.search.find import Found, search_all
-from sessions.search.index import IndexFailed, SearchIndex, index_path
-from sessions.search.query import BadQuery, parse_query
+from sessions.queries import search_index
+from sessions.queries.search import Found, search_all
+from sessions.queries.search_index import IndexFailed, SearchIndex, index_path
+from sessions.queries.search_query import BadQuery, parse_query
 
 
 async def story(folder: Path) -> Path:
@@ -83,7 +83,7 @@ async def test_new_events_are_found_without_reading_the_old_ones_again_and_a_los
 async def test_the_first_time_the_newest_is_found_before_all_is_read_and_the_rest_follows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sessions.search.index.BATCH", 7)
+    monkeypatch.setattr("sessions.queries.search_index.BATCH", 7)
     writer = await new_log(tmp_path)
     teller = await Teller(writer).begin()
     for number in range(20):
@@ -207,8 +207,8 @@ async def test_a_star_looks_inside_words_and_says_when_too_many_hold_it(
     assert not search(log, "*nowhere").hits
     with pytest.raises(BadQuery, match="one word"):
         search(log, "*rain.py")
-    monkeypatch.setattr("sessions.search.index.MOST_WORDS", 1)
-    monkeypatch.setattr("sessions.search.find.MOST_WORDS", 1)
+    monkeypatch.setattr("sessions.queries.search_index.MOST_WORDS", 1)
+    monkeypatch.setattr("sessions.queries.search.MOST_WORDS", 1)
     with pytest.raises(BadQuery, match="type more of it"):
         search(log, "*e")
 
@@ -218,8 +218,8 @@ async def test_an_index_of_an_older_version_is_made_anew_by_the_next_search(
 ) -> None:
     log = await cjk(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("sessions.search.index.VERSION", 1)
-        patch.setattr("sessions.search.index.spaced", lambda text: text)
+        patch.setattr("sessions.queries.search_index.VERSION", 1)
+        patch.setattr("sessions.queries.search_index.spaced", lambda text: text)
         assert not search(log, "下降").hits and search(log, '"学习率太高"').hits == ()
     assert [hit.step for hit in search(log, "下降").hits] == [1]
 
@@ -229,7 +229,7 @@ async def test_an_index_that_another_search_is_at_work_with_is_left_alone(
 ) -> None:
     log = await story(tmp_path)
     search(log, "loss")
-    monkeypatch.setattr(indexing, "BUSY_MS", 1)
+    monkeypatch.setattr(search_index, "BUSY_MS", 1)
     path = index_path(tmp_path)
     before = path.stat().st_ino
     with closing(sqlite3.connect(path, isolation_level=None)) as other:

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 from chain_bench import SHAPE, WORLD, bench
 
-from apollo_train.context import Turn
-from apollo_train.export import run_export
+from apollo_train.export.export import run_export
 from apollo_train.policy import parse_policy
+from apollo_train.samples.prompts import Turn
 from benchmarks.supervision.annotator import LABEL, Expert
 from benchmarks.supervision.arms import ARMS, RANDOM, arm
 from benchmarks.supervision.cutting import without_steps
@@ -21,7 +21,7 @@ from benchmarks.supervision.serve import EXPERT
 from benchmarks.supervision.testing import actions_of, judge
 from benchmarks.supervision.training import Unsound, as_served
 from benchmarks.supervision.words import Words
-from sessions.log import events as ev
+from sessions import events as ev
 
 KNOBS = load_knobs().annotator
 EXACT = msgspec.structs.replace(KNOBS, recall=1.0, false_positives=0.0, delay=(0, 1), look_rate=1.0)

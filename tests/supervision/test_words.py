@@ -8,8 +8,8 @@ from chain_bench import SHAPE, WORLD, models
 from benchmarks.supervision.chain import Chain, task_text
 from benchmarks.supervision.serve import EXPERT, pick, reply
 from benchmarks.supervision.words import END, Words, call_word
-from sessions.agent.system_prompt import NUDGE, system_prompt
-from sessions.log import events as ev
+from sessions import events as ev
+from sessions.agent.prompts import NUDGE, system_prompt
 
 WORDS = Words(SHAPE)
 

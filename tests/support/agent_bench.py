@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sessions import events as ev
 from sessions.agent.runner import SessionRunner
-from sessions.agent.services import RetryPolicy, Services
+from sessions.agent.session import RetryPolicy, Services
 from sessions.clock import now_ms
+from sessions.events.text import Blob, canonical_json
 from sessions.jobs.manager import JobManager
-from sessions.log import events as ev
 from sessions.log.errors import LogWriteFailed
 from sessions.log.reader import LogReader
-from sessions.log.text import Blob, canonical_json
 from sessions.log.writer import LogWriter
 from sessions.paths import LogPaths, log_paths
 from sessions.providers.base import Adapter, Delta
-from sessions.redact import Redactor
+from sessions.redaction import Redactor
 from sessions.tokens import Counter
 from sessions.ulid import new_ulid
 
@@ -222,9 +222,9 @@ class Bench:
         return [event.kind for event in self.reader.events(session)]
 
     def prompt(self, session: str, request: ev.Event) -> list[dict[str, Any]]:
-        from sessions.fold.prompt import message_refs
+        from sessions.log.rebuild import request_chain
 
-        return [json.loads(self.reader.blob(ref.hash)) for ref in message_refs(self.reader, session, request.seq)]
+        return [json.loads(self.reader.blob(ref.hash)) for ref in request_chain(self.reader, session, request.seq)]
 
     def workspace(self, session: str) -> Path:
         return self.paths.session_folder(session) / "workspace"

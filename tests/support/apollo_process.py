@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from apollo_tui.cli.looking import event_json
+from apollo_tui.cli.read import event_json
 from apollo_tui.cli.shared import row_of
 from sessions.clock import now_ms
 from sessions.log.reader import LogReader

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec.inspect as mi
 from hypothesis import strategies as st
 
-from sessions.log.events import Body
+from sessions.events import Body
 
 
 def example(kind: type[Body]) -> Body:

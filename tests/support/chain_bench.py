@@ -15,8 +15,8 @@ from benchmarks.supervision.playing import Desk, desk
 from benchmarks.supervision.serve import Models, serve
 from sessions.host import protocol
 from sessions.host.app import Host
-from sessions.host.compose import runners
-from sessions.host.keys import KeyRing
+from sessions.host.main import runners
+from sessions.host.secrets import KeyRing
 
 SHAPE = Shape(stages=2, budget=8, keys=2, clues=3, choices=4, errors=2, job_share=0.3)
 WORLD = World(SHAPE, 5)

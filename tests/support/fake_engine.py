@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from apollo_train.templates.families import stops_of
-from apollo_train.templates.target import NoThink, Renderer
-from apollo_train.templates.traits import traits_of
+from apollo_train.templates.template_probe import traits_of
+from apollo_train.templates.tokenise_sample import NoThink, Renderer
 
 SPECIAL = ["<|im_start|>", "<|im_end|>", "<think>", "</think>"]
 _TOKEN = re.compile("|".join(map(re.escape, SPECIAL)) + r"|\w+|\s|.", re.S)

@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 import msgspec
 from textual.message import Message
 
-from apollo_tui.feed import DeltasArrived, EventsArrived, LinkChanged, Loaded, NotDone
+from apollo_tui.backend.base import DeltasArrived, EventsArrived, LinkChanged, Loaded, NotDone
+from sessions import events as ev
+from sessions.events.messages import CallPart, Part, ReasoningPart, TextPart, Usage
+from sessions.events.text import Blob, long_text
 from sessions.host import protocol
-from sessions.log import events as ev
-from sessions.log.parts import CallPart, Part, ReasoningPart, TextPart, Usage
 from sessions.log.reader import LogReader
-from sessions.log.text import Blob, long_text
 from sessions.log.writer import LogWriter
 from sessions.paths import log_paths
 from sessions.ulid import new_ulid

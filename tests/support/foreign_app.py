@@ -6,19 +6,14 @@ from textual.app import App, ComposeResult
 from textual.containers import Horizontal, Vertical
 from widget_events import ESCAPES, START, Told
 
-from sessions.log import events as ev
+from sessions import events as ev
+from widgets.chrome import HintBar, ReceiptLine, TitleBar
 from widgets.composer import Composer
 from widgets.document import Document
 from widgets.entries import EntryBook
 from widgets.facts import FactsPanel
-from widgets.header import TitleBar
-from widgets.hints import HintBar
 from widgets.live import grow
-from widgets.picker import ChoiceList
-from widgets.receipt import ReceiptLine
-from widgets.session_list import SessionList
-from widgets.transcript import Transcript
-from widgets.views import (
+from widgets.models import (
     Anchor,
     Choice,
     ComposerTarget,
@@ -30,6 +25,9 @@ from widgets.views import (
     PlanLine,
     SessionView,
 )
+from widgets.picker import ChoiceList
+from widgets.session_list import SessionList
+from widgets.transcript import Transcript
 from widgets.wall import Wall
 
 HOSTILE = SessionView(

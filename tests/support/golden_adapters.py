@@ -21,7 +21,7 @@ from agent_bench import Bench
 from sse_script import Fault, Received, Turn
 from sse_server import ScriptedServer
 
-from sessions.log import events as ev
+from sessions import events as ev
 from sessions.providers.registry import adapter_for
 from sessions.ulid import new_ulid
 

@@ -18,12 +18,12 @@ import bodies
 import logmaking as make
 import msgspec
 
+from sessions import events as ev
+from sessions.events.text import Blob, canonical_json, long_text
 from sessions.fold.summary import FOLD_VERSION, Summary
-from sessions.log import events as ev
-from sessions.log.heads import fold_summaries
 from sessions.log.reader import LogReader
 from sessions.log.schema import SCHEMA_VERSION
-from sessions.log.text import Blob, canonical_json, long_text
+from sessions.log.session_heads import fold_summaries
 from sessions.log.writer import LogWriter
 
 FOLDER = Path(__file__).parents[1] / "log" / "golden"

@@ -9,15 +9,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from sessions import events as ev
+from sessions.events.states import ACTIVE
 from sessions.host import protocol
 from sessions.host.app import Host, Parts
 from sessions.host.client import HostClient
 from sessions.host.faults import Faults
-from sessions.host.fleet import RunnerFactory
-from sessions.host.keys import KeyRing
-from sessions.log import events as ev
+from sessions.host.secrets import KeyRing
+from sessions.host.session_manager import RunnerFactory
 from sessions.log.schema import SCHEMA_VERSION
-from sessions.log.states import ACTIVE
 from sessions.paths import LogPaths, log_paths
 
 ACTOR = "human:ada"

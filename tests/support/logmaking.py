@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from sessions.log import events as ev
-from sessions.log.parts import CallPart, Part, ReasoningPart, TextPart, Usage
-from sessions.log.text import Blob, canonical_json, long_text
+from sessions import events as ev
+from sessions.events.messages import CallPart, Part, ReasoningPart, TextPart, Usage
+from sessions.events.text import Blob, canonical_json, long_text
 
 SESSION = "01JZZZZZZZZZZZZZZZZZZZZZZZ"
 OTHER = "01K00000000000000000000000"

@@ -14,10 +14,10 @@ from typing import Final
 
 import msgspec
 
-from sessions.demo.start import demo_sessions
+from sessions.demo.requests import demo_sessions
+from sessions.events import Limits
 from sessions.host.client import HostClient
 from sessions.host.protocol import Created, CreateSession
-from sessions.log.events import Limits
 from sessions.paths import log_paths
 from sessions.ulid import new_ulid
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sse_server import ScriptedServer
 
-from sessions.log.events import ModelSpec
-from sessions.log.parts import Message, Part, TextPart
+from sessions.events import ModelSpec
+from sessions.events.messages import Message, Part, TextPart
 from sessions.providers.base import Adapter, CallContext, Delta, ProviderError, Reply, ToolSchema
 from sessions.providers.registry import adapter_for
 

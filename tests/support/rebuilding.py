@@ -9,7 +9,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from sessions.log import events as ev
+from sessions import events as ev
 from sessions.log.reader import LogReader
 from sessions.log.rebuild import request_chain
 

@@ -9,9 +9,9 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sessions.log.events import ModelSpec
-from sessions.log.parts import CallPart, Finish, Message, Part, ReasoningPart, TextPart, Usage
-from sessions.log.text import canonical_json
+from sessions.events import ModelSpec
+from sessions.events.messages import CallPart, Finish, Message, Part, ReasoningPart, TextPart, Usage
+from sessions.events.text import canonical_json
 from sessions.providers.base import CallContext, Delta, ProviderError, Reply, RequestBody, ToolSchema, WireMessage
 from sessions.providers.chat_wire import chat_tools, chat_wire, with_system
 

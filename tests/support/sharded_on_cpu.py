@@ -11,7 +11,7 @@ os.environ["ACCELERATE_TORCH_DEVICE"] = "cpu"
 from accelerate.state import PartialState
 from accelerate.utils import DistributedType
 
-from apollo_train.cli import main
+from apollo_train.cli.main import main
 from apollo_train.trainers import running
 
 PartialState._prepare_backend = lambda self, *_: ("gloo", DistributedType.MULTI_GPU)

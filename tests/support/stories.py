@@ -8,7 +8,7 @@ from pathlib import Path
 
 from trainlog import SESSION, Teller, new_log
 
-from sessions.log import events as ev
+from sessions import events as ev
 
 STORY_STEPS = {
     1: "text and call",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sessions import events as ev
 from sessions.fold.summary import Summary, fold
-from sessions.log import events as ev
 
 
 class Story:

@@ -15,8 +15,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from apollo_train.templates.engine import HFEngine
 from apollo_train.templates.families import stops_of
-from apollo_train.templates.target import NoThink, Renderer
-from apollo_train.templates.traits import traits_of
+from apollo_train.templates.template_probe import traits_of
+from apollo_train.templates.tokenise_sample import NoThink, Renderer
 
 TEMPLATES = {
     "llama3": (

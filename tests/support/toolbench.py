@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from sessions.clock import now_ms
+from sessions.events import Body, EvaluateSpec
 from sessions.jobs.manager import JobManager
-from sessions.log.events import Body, EvaluateSpec
 from sessions.tools import registry
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
-from sessions.tools.entry import Setting
+from sessions.tools.task_environment import Setting
 
 
 class CountArguments(Arguments, frozen=True):

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from sessions import events as ev
 from sessions import ulid
+from sessions.events.messages import CallPart, Part, ReasoningPart, TextPart, Usage
+from sessions.events.text import Blob, canonical_json, long_text
 from sessions.fold.prompt import messages_of
-from sessions.log import events as ev
-from sessions.log.parts import CallPart, Part, ReasoningPart, TextPart, Usage
-from sessions.log.text import Blob, canonical_json, long_text
 from sessions.log.writer import LogWriter
 from sessions.providers.anthropic_wire import messages_wire
 from sessions.providers.chat_wire import chat_wire

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sessions.log import events as ev
-from sessions.log.parts import CallPart, ReasoningPart, TextPart
+from sessions import events as ev
+from sessions.events.messages import CallPart, ReasoningPart, TextPart
 
 START = 1_700_000_000_000
 ESCAPES = (

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from sessions.log.events import EnvironmentSpec
+from sessions.events import EnvironmentSpec
 from sessions.taskfile import TaskFileError, parse_task
-from sessions.tools.entry import BadEnvironment, environment_tools
 from sessions.tools.registry import Malformed, decode, names_for, schemas
+from sessions.tools.task_environment import BadEnvironment, environment_tools
 
 
 def made(tmp_path: Path, factory: str) -> dict[str, object]:

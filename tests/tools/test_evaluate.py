@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from toolbench import Bench, until
 
+from sessions.events import EvalScored, EvaluateSpec
 from sessions.jobs.manager import JobManager
-from sessions.log.events import EvalScored, EvaluateSpec
 from sessions.tools.base import ToolResult
 from sessions.workspace import keep_scorer
 

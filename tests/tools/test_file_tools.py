@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from toolbench import Bench
 
-from sessions.log.events import FileChanged
+from sessions.events import FileChanged
 from sessions.tools.base import ToolFailure
-from sessions.tools.diffs import unified
-from sessions.tools.inside import inside
+from sessions.tools.edits import unified
+from sessions.tools.workspace_paths import inside
 
 
 @pytest.fixture

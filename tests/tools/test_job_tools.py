@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from toolbench import Bench, until
 
-from sessions.log.events import JobBackgrounded, JobEnded, JobStarted
+from sessions.events import JobBackgrounded, JobEnded, JobStarted
 from sessions.tools.registry import TOOLS
 from sessions.tools.run import RunArguments
 

@@ -9,8 +9,8 @@ import pytest
 from toolbench import Bench, until
 
 from sessions.clock import now_ms
+from sessions.events import ActionStarted, Body, EvalScored, EvaluateSpec, Event, JobEnded, JobStarted
 from sessions.jobs.manager import JobManager
-from sessions.log.events import ActionStarted, Body, EvalScored, EvaluateSpec, Event, JobEnded, JobStarted
 from sessions.tools import registry
 from sessions.tools.base import Arguments, ToolFailure, ToolResult
 from sessions.tools.recovery import recover_action

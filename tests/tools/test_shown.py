@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessions.tools.shown import SHOWN_CHARS, shown
+from sessions.tools.observations import SHOWN_CHARS, shown
 
 
 def test_what_is_short_is_shown_whole() -> None:

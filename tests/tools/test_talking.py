@@ -4,7 +4,7 @@ from pathlib import Path
 
 from toolbench import Bench
 
-from sessions.log.events import PlanChanged, PlanItem
+from sessions.events import PlanChanged, PlanItem
 
 
 async def test_a_plan_is_noted_whole(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sessions.log.events import EvaluateSpec, Limits
+from sessions.events import EvaluateSpec, Limits
 from sessions.taskfile import TaskFile, TaskFileError, load_task
 
 FULL = """---

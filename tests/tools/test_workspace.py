@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sessions import workspace
-from sessions.log.events import EvaluateSpec
+from sessions.events import EvaluateSpec
 from sessions.workspace import WorkspaceError, copy_for_scoring, keep_scorer, prepare
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from apollo_train.alone import alone_in
-from apollo_train.errors import TrainError
+from apollo_train.folder_lock import alone_in
+from apollo_train.runtime import TrainError
 
 
 def test_a_second_one_in_a_folder_is_refused_until_the_first_is_done(tmp_path: Path) -> None:

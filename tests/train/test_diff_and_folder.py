@@ -9,13 +9,13 @@ import yaml
 from click.testing import CliRunner
 from trainlog import OTHER, SESSION, Teller, rows_of
 
-from apollo_train.cli import main
-from apollo_train.diff import Change, NoExport, diff_exports
-from apollo_train.errors import FileInTheWay, TrainError
-from apollo_train.export import run_export
-from apollo_train.folder import write_folder
+from apollo_train.cli.main import main
+from apollo_train.export.dataset_folder import write_folder
+from apollo_train.export.diff import Change, NoExport, diff_exports
+from apollo_train.export.export import run_export
 from apollo_train.policy import PRESETS, AdviceRules, FilterPolicy, FlagRules, SessionRules, SplitRules
-from sessions.log import events as ev
+from apollo_train.runtime import FileInTheWay, TrainError
+from sessions import events as ev
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 
@@ -151,7 +151,7 @@ async def test_a_folder_has_a_card_and_a_file_per_split(
 
 
 def parted(seed: str) -> bool:
-    from apollo_train.rows import split_of
+    from apollo_train.samples.rows import split_of
 
     rules = SplitRules(test=0.5, seed=seed)
     return split_of("one", rules) != split_of("two", rules)

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from trainlog import SESSION, Teller, rows_of
 
-from apollo_train.export import run_export
+from apollo_train.export.export import run_export
 from apollo_train.formats import FORMATS
-from apollo_train.judgement import judgement_of
-from apollo_train.masks import ReplyMask, masks_of
+from apollo_train.masks.judgement import judgement_of
+from apollo_train.masks.masks import ReplyMask, masks_of
 from apollo_train.policy import FilterPolicy, FlagRules
-from sessions.log import events as ev
+from sessions import events as ev
 from sessions.log.reader import LogReader
 
 EXCLUDE = FilterPolicy(flags=FlagRules(conflict="exclude"))

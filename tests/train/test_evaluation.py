@@ -218,7 +218,7 @@ async def test_what_cannot_be_played_is_one_line_and_starts_no_host(
     from click.testing import CliRunner
     from trainlog import Teller, new_log
 
-    from apollo_train.cli import main
+    from apollo_train.cli.main import main
 
     for name in [name for name in os.environ if name.startswith("APOLLO_") or name.endswith("_BASE_URL")]:
         monkeypatch.delenv(name)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from apollo_train.evaluation.compare import compare, interval, mean_over_tasks
 from apollo_train.evaluation.outcome import Result, ending
 from apollo_train.evaluation.plan import BadEvaluation, Plan, find_contenders, find_tasks, sessions_of
-from apollo_train.evaluation.product import ACTOR
 from apollo_train.evaluation.report import Report
-from sessions.log import events as ev
+from apollo_train.evaluation.run_cli import ACTOR
+from sessions import events as ev
 
 
 def made(

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from trainlog import OTHER, SESSION, Teller, rows_of
 
-from apollo_train.errors import FileInTheWay, NothingToExport
-from apollo_train.export import plan_export, run_export
+from apollo_train.export.export import plan_export, run_export
 from apollo_train.formats import FORMATS, UnknownFormat
-from apollo_train.formats.whole import broken_by
+from apollo_train.formats.rows import broken_by
+from apollo_train.output_files import WriteFailed
 from apollo_train.policy import PRESETS, FilterPolicy, SessionRules, TargetRules
-from apollo_train.writing import WriteFailed
-from sessions.log import events as ev
+from apollo_train.runtime import FileInTheWay, NothingToExport
+from sessions import events as ev
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 
@@ -153,7 +153,7 @@ async def test_an_export_that_fails_leaves_nothing_behind(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("apollo_train.writing.os.fsync", full)
+    monkeypatch.setattr("apollo_train.output_files.os.fsync", full)
     with pytest.raises(WriteFailed, match="No space left"):
         run_export(reader, None, DEFAULT, "steps", tmp_path / "out.jsonl")
     with pytest.raises(WriteFailed, match=r"cannot write .*/nowhere/out\.jsonl: there is no folder"):

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from trainlog import SESSION, Teller, rows_of
 
-from apollo_train.errors import CannotExpress, NothingToExport
-from apollo_train.export import plan_export, run_export
+from apollo_train.export.export import plan_export, run_export
 from apollo_train.formats import FORMATS
-from apollo_train.formats.whole import broken_by
+from apollo_train.formats.rows import broken_by
 from apollo_train.policy import PRESETS, AdviceRules, FilterPolicy, FlagRules
+from apollo_train.runtime import CannotExpress, NothingToExport
+from sessions import events as ev
 from sessions.importers import import_file
-from sessions.log import events as ev
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 

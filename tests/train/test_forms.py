@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from trainlog import OTHER, Teller, rows_of
 
-from apollo_train.errors import NothingToExport
-from apollo_train.export import run_export
+from apollo_train.export.export import run_export
 from apollo_train.formats import FORMATS
 from apollo_train.formats.base import Format, Shaped
-from apollo_train.formats.fitted import fitted, form_for
+from apollo_train.formats.compatibility import fitted, form_for
 from apollo_train.policy import PRESETS, FilterPolicy, TargetRules, WeightRules
-from sessions.log import events as ev
+from apollo_train.runtime import NothingToExport
+from sessions import events as ev
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from trainlog import Teller
 
-from apollo_train.export import run_export
+from apollo_train.export.export import run_export
 from apollo_train.policy import PRESETS
-from sessions.log import events as ev
+from sessions import events as ev
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 

@@ -9,9 +9,9 @@ from agent_bench import Bench
 from scripted_adapter import ScriptedAdapter, Turn, call
 from trainlog import rows_of
 
-from apollo_train.export import run_export
+from apollo_train.export.export import run_export
 from apollo_train.policy import PRESETS
-from sessions.log import events as ev
+from sessions import events as ev
 
 DONE = call("finish", summary="done")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from apollo_train.local import stay_local
+from apollo_train.offline_hub import stay_local
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from trainlog import SESSION, Teller
 
-from apollo_train.judgement import judgement_of
-from apollo_train.masks import REASONS, ReplyMask, masks_of
+from apollo_train.masks.judgement import judgement_of
+from apollo_train.masks.masks import REASONS, ReplyMask, masks_of
 from apollo_train.policy import FilterPolicy, FlagRules, RuleMasks, TargetRules
-from sessions.log import events as ev
+from sessions import events as ev
 from sessions.log.reader import LogReader
 
 

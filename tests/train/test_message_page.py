@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from trainlog import Teller
 
-from apollo_train.errors import FileInTheWay
-from apollo_train.export import run_export
-from apollo_train.folder import write_folder
+from apollo_train.export.dataset_folder import write_folder
+from apollo_train.export.export import run_export
+from apollo_train.export.message_page import SHOWN
 from apollo_train.formats import FORMATS
-from apollo_train.message_page import SHOWN
 from apollo_train.policy import PRESETS, AdviceRules, FilterPolicy, FlagRules
-from sessions.log import events as ev
+from apollo_train.runtime import FileInTheWay
+from sessions import events as ev
 from sessions.log.reader import LogReader
 
 HOSTILE = "</pre><script>alert(1)</script>\x1b[31m"

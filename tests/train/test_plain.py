@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessions.plain import plain, plain_line
+from sessions.terminal_text import plain, plain_line
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ import json
 import pytest
 from trainlog import SESSION, Teller
 
-from apollo_train.judgement import judgement_of
+from apollo_train.masks.judgement import judgement_of
 from apollo_train.policy import AdviceRules, FilterPolicy, FlagRules
-from apollo_train.preferences import CONFIRMED, REFUSALS, Pair, Refused, Verdict, pairs_of, verdicts_of
-from apollo_train.rows import Weigher
-from apollo_train.samples import Source, reply_of
-from sessions.log import events as ev
+from apollo_train.samples.preferences import CONFIRMED, REFUSALS, Pair, Refused, Verdict, pairs_of, verdicts_of
+from apollo_train.samples.rows import Weigher
+from apollo_train.samples.steps import Source, reply_of
+from sessions import events as ev
 from sessions.log.reader import LogReader
 
 DEFAULT = FilterPolicy()

@@ -14,13 +14,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
 import record
 
 from apollo_train.adapters.slime_tokens import generate_rollout
-from apollo_train.cli import main
-from apollo_train.errors import CannotExpress
-from apollo_train.export import plan_export, run_export
+from apollo_train.cli.main import main
+from apollo_train.export.export import plan_export, run_export
 from apollo_train.formats import FORMATS, UnknownTemplate, format_for
 from apollo_train.formats.base import Choosy, Shaped, Weighing
-from apollo_train.formats.proof import EQUAL, family_of, proof, reasons, told_of
+from apollo_train.formats.conformance import EQUAL, family_of, proof, reasons, told_of
 from apollo_train.policy import PRESETS
+from apollo_train.runtime import CannotExpress
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 

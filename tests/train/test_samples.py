@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from trainlog import SESSION, Shape, Teller
 
-from apollo_train.judgement import judgement_of
+from apollo_train.masks.judgement import judgement_of
 from apollo_train.policy import AdviceRules, FilterPolicy, FlagRules, SplitRules, WeightRules
-from apollo_train.rows import Weigher, split_of
-from apollo_train.samples import Excluded, Source, StepSample, steps_of
-from apollo_train.segments import Segment, segments_of
-from sessions.log import events as ev
+from apollo_train.samples.rows import Weigher, split_of
+from apollo_train.samples.segments import Segment, segments_of
+from apollo_train.samples.steps import Excluded, Source, StepSample, steps_of
+from sessions import events as ev
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 

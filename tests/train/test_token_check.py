@@ -10,18 +10,18 @@ from click.testing import CliRunner
 from fake_engine import fake_renderer
 from trainlog import OTHER, SESSION, Teller
 
-from apollo_train.cli import main
-from apollo_train.export import ExportReport, run_export
+from apollo_train.cli.main import main
+from apollo_train.export.export import ExportReport, run_export
 from apollo_train.formats import FORMATS
 from apollo_train.formats.tokens import TokensFormat
-from apollo_train.judgement import judgement_of
+from apollo_train.masks.judgement import judgement_of
 from apollo_train.policy import PRESETS, AdviceRules, FilterPolicy
-from apollo_train.rows import Weigher
-from apollo_train.samples import Source, StepSample, steps_of
-from apollo_train.templates.target import Renderer, StepTokens
-from apollo_train.token_check import NOT_CHECKED, PER_SESSION, check_tokens
-from sessions.log import events as ev
-from sessions.log.parts import Usage
+from apollo_train.samples.rows import Weigher
+from apollo_train.samples.steps import Source, StepSample, steps_of
+from apollo_train.templates.token_check import NOT_CHECKED, PER_SESSION, check_tokens
+from apollo_train.templates.tokenise_sample import Renderer, StepTokens
+from sessions import events as ev
+from sessions.events.messages import Usage
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 

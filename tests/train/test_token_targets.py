@@ -14,17 +14,17 @@ import stories
 from click.testing import CliRunner
 from fake_engine import FakeEngine, fake_renderer
 
-from apollo_train.cli import main
-from apollo_train.errors import NothingToExport, TrainError
-from apollo_train.export import run_export
+from apollo_train.cli.main import main
+from apollo_train.export.export import run_export
 from apollo_train.formats import UnknownFormat, format_named
-from apollo_train.formats.token_files import page, write_parquet, write_report
+from apollo_train.formats.token_report import page, write_parquet, write_report
 from apollo_train.formats.tokens import TokensFormat, TooLong
 from apollo_train.policy import PRESETS, FilterPolicy, FlagRules, TargetRules
+from apollo_train.runtime import NothingToExport, TrainError
 from apollo_train.templates.engine import NoTokenizer, TemplateRefused, open_engine
 from apollo_train.templates.families import UnknownTemplate, stops_of
 from apollo_train.templates.normalise import normalised
-from apollo_train.templates.target import Renderer
+from apollo_train.templates.tokenise_sample import Renderer
 from apollo_train.trainers.data import UnequalWeights, equally, read_rows
 from apollo_train.trainers.metrics import keep_until
 from apollo_train.trainers.models import NoModel, needs_trainers

@@ -12,15 +12,15 @@ import pytest
 from click.testing import CliRunner, Result
 from trainlog import SESSION, Teller, new_log, rows_of
 
-from apollo_train.cli import main
-from apollo_train.errors import FileInTheWay, NothingToExport
-from apollo_train.export import run_export
+from apollo_train.cli.main import main
+from apollo_train.export.export import run_export
+from apollo_train.export.preview import preview
 from apollo_train.formats import format_for
+from apollo_train.output_files import WriteFailed
 from apollo_train.policy import PRESETS, load_policy, parse_policy
-from apollo_train.preview import preview
-from apollo_train.select import LEFT_OUT, select
-from apollo_train.writing import WriteFailed
-from sessions.log import events as ev
+from apollo_train.runtime import FileInTheWay, NothingToExport
+from apollo_train.samples.select import LEFT_OUT, select
+from sessions import events as ev
 from sessions.log.reader import LogReader
 
 
@@ -115,7 +115,7 @@ def test_a_log_that_is_not_there_is_one_line(tmp_path: Path, arguments: tuple[st
 
 
 def test_the_light_half_loads_no_screen_and_no_heavy_library() -> None:
-    code = "import sys, json, apollo_train.export, apollo_train.cli; print(json.dumps(sorted(sys.modules)))"
+    code = "import sys, json, apollo_train.export.export, apollo_train.cli.main; print(json.dumps(sorted(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     heavy = {"textual", "rich", "torch", "transformers", "pyarrow", "datasets", "openai", "anthropic", "aiosqlite"}
     assert not heavy & {name.split(".")[0] for name in json.loads(loaded)}

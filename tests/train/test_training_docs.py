@@ -5,10 +5,10 @@ import re
 import tomllib
 from pathlib import Path
 
-from apollo_train import select
 from apollo_train.formats import FORMATS
-from apollo_train.masks import REASONS
+from apollo_train.masks.masks import REASONS
 from apollo_train.policy import PRESETS, FilterPolicy, parse_policy
+from apollo_train.samples import select
 from sessions.importers import FORMATS as IMPORTS
 from sessions.importers import import_file
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from trainlog import SESSION, Teller, rows_of
 
-from apollo_train.errors import NothingToExport
-from apollo_train.export import run_export
+from apollo_train.export.export import run_export
+from apollo_train.export.preview import TrainingView, training_view
 from apollo_train.policy import PRESETS, FilterPolicy, FlagRules
-from apollo_train.spans import CharSpan
-from apollo_train.view import TrainingView, training_view
-from sessions.log import events as ev
+from apollo_train.runtime import NothingToExport
+from apollo_train.samples.spans import CharSpan
+from sessions import events as ev
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trainlog import MANY, Teller, rows_of
 
-from apollo_train.errors import BadPolicy
-from apollo_train.export import run_export
+from apollo_train.export.export import run_export
 from apollo_train.policy import FilterPolicy, WeightRules, parse_policy
-from apollo_train.rows import Copies
+from apollo_train.runtime import BadPolicy
+from apollo_train.samples.rows import Copies
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 

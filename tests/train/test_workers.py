@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from trainlog import MANY, many
 
-from apollo_train.bars import Rate, bar
-from apollo_train.export import ExportReport, run_export
+from apollo_train.cli.progress import Rate, bar
+from apollo_train.export.export import ExportReport, run_export
+from apollo_train.export.workers import MOST, WORTH, WorkerLost, workers_for
 from apollo_train.formats.base import Line, Unit
 from apollo_train.policy import PRESETS, FilterPolicy, WeightRules
-from apollo_train.samples import Source
-from apollo_train.workers import MOST, WORTH, WorkerLost, workers_for
+from apollo_train.samples.steps import Source
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 
@@ -108,7 +108,7 @@ async def test_a_stopped_export_of_many_processes_goes_on_with_any_number(
     writer: LogWriter, reader: LogReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await many(writer)
-    monkeypatch.setattr("apollo_train.writing.Journal.mark", _stopping(4))
+    monkeypatch.setattr("apollo_train.output_files.Journal.mark", _stopping(4))
     with pytest.raises(Stop):
         run_export(reader, None, DEFAULT, "steps", tmp_path / "o.jsonl", workers=2)
     monkeypatch.undo()
@@ -118,7 +118,7 @@ async def test_a_stopped_export_of_many_processes_goes_on_with_any_number(
 
 
 def _stopping(after: int) -> Any:
-    from apollo_train.writing import Journal
+    from apollo_train.output_files import Journal
 
     mark, calls = Journal.mark, iter(range(1, 100))
 
@@ -140,8 +140,8 @@ async def test_a_killed_export_leaves_no_process_and_goes_on(
     out, script = tmp_path / "out.jsonl", tmp_path / "main.py"
     script.write_text(
         "import sys, time, multiprocessing; from pathlib import Path\n"
-        "from apollo_train.export import run_export; from apollo_train.policy import PRESETS\n"
-        "from apollo_train.writing import Journal; from sessions.log.reader import LogReader\n"
+        "from apollo_train.export.export import run_export; from apollo_train.policy import PRESETS\n"
+        "from apollo_train.output_files import Journal; from sessions.log.reader import LogReader\n"
         "if __name__ == '__main__':\n"
         "    mark, calls = Journal.mark, iter(range(100))\n"
         "    def slow(self, *given):\n"

@@ -15,7 +15,7 @@ import check_trl
 import compare
 import tiny_models
 
-from apollo_train.formats.proof import family_of, proof
+from apollo_train.formats.conformance import family_of, proof
 
 
 @pytest.fixture(scope="module")

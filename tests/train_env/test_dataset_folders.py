@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from trainlog import OTHER, Teller, new_log, rows_of
 
-from apollo_train.export import run_export
-from apollo_train.folder import write_folder
+from apollo_train.export.dataset_folder import write_folder
+from apollo_train.export.export import run_export
 from apollo_train.policy import FilterPolicy, SplitRules
-from sessions.log import events as ev
+from sessions import events as ev
 from sessions.log.reader import LogReader
 
 POLICY = FilterPolicy(split=SplitRules(test=0.5, seed="3"))

@@ -9,12 +9,12 @@ import pytest
 from tiny_models import engine, renderer
 from trainlog import Teller, new_log
 
-from apollo_train.export import run_export
+from apollo_train.export.export import run_export
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.policy import FilterPolicy, FlagRules
 from apollo_train.templates.packing import Packing
 from apollo_train.trainers.preference_rows import PreferenceTokens
-from sessions.log import events as ev
+from sessions import events as ev
 from sessions.log.reader import LogReader
 
 WORD = "DISPUTED"

@@ -10,15 +10,15 @@ from stories import random_story
 from tiny_models import renderer, tokenizer
 from trainlog import SESSION
 
-from apollo_train.cli import main
+from apollo_train.cli.main import main
+from apollo_train.cli.tokens import row_of
+from apollo_train.export.preview import training_view
 from apollo_train.formats.tokens import TokensFormat
-from apollo_train.judgement import judgement_of
+from apollo_train.masks.judgement import judgement_of
 from apollo_train.policy import AdviceRules, FilterPolicy, FlagRules, TargetRules
-from apollo_train.rows import Weigher
-from apollo_train.samples import Source
+from apollo_train.samples.rows import Weigher
+from apollo_train.samples.steps import Source
 from apollo_train.templates.packing import Row
-from apollo_train.token_cli import row_of
-from apollo_train.view import training_view
 from sessions.log.reader import LogReader
 
 NAME = f"{SESSION[:-4]}0003"

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from tiny_models import tiny_llama, tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from apollo_train.cli import main
+from apollo_train.cli.main import main
 from apollo_train.trainers.metrics import read_metrics
 from apollo_train.trainers.record import read_record
 from apollo_train.trainers.sharding import recipe

@@ -12,10 +12,10 @@ import stories
 from tiny_models import TEMPLATES, renderer
 
 from apollo_train.formats.tokens import TokensFormat
-from apollo_train.judgement import judgement_of
+from apollo_train.masks.judgement import judgement_of
 from apollo_train.policy import PRESETS, FilterPolicy, FlagRules, TargetRules
-from apollo_train.rows import Weigher
-from apollo_train.samples import Excluded, Source
+from apollo_train.samples.rows import Weigher
+from apollo_train.samples.steps import Excluded, Source
 from apollo_train.templates.packing import IGNORED, Packing, Row
 from sessions.log.reader import LogReader
 

@@ -12,10 +12,10 @@ from tiny_models import engine, tiny_llama, tokenizer
 from trainlog import Teller, new_log
 from transformers import AutoModelForCausalLM
 
-from apollo_train.cli import main
+from apollo_train.cli.main import main
 from apollo_train.trainers.metrics import read_metrics
 from apollo_train.trainers.record import read_record
-from sessions.log import events as ev
+from sessions import events as ev
 
 QUICK = ["--no-checkpointing", "--schedule", "constant", "--accumulate", "1", "--learning-rate", "0.003", "--lora", "0"]
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from tiny_models import TEMPLATES, renderer
 
-from apollo_train.export import run_export
-from apollo_train.judgement import judgement_of
+from apollo_train.export.export import run_export
+from apollo_train.masks.judgement import judgement_of
 from apollo_train.policy import FilterPolicy, TargetRules
-from apollo_train.rows import Weigher
-from apollo_train.samples import Source, StepSample, steps_of
-from apollo_train.templates.target import StepTokens
-from sessions.log import events as ev
+from apollo_train.samples.rows import Weigher
+from apollo_train.samples.steps import Source, StepSample, steps_of
+from apollo_train.templates.tokenise_sample import StepTokens
+from sessions import events as ev
 from sessions.log.reader import LogReader
 from sessions.log.rebuild import rebuild_request
 

@@ -15,7 +15,7 @@ from tiny_models import tiny_llama, tokenizer
 from trainlog import Teller, new_log
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from apollo_train.cli import main
+from apollo_train.cli.main import main
 from apollo_train.policy import load_policy
 from apollo_train.templates.engine import open_engine
 from apollo_train.trainers.data import read_rows

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from tiny_models import tokenizer
 
-from apollo_train.context import Turn
-from apollo_train.spelled import Spelling
+from apollo_train.samples.prompts import Turn
+from apollo_train.templates.message_form import Spelling
 
 RUN = {"type": "function", "function": {"name": "run", "description": "Läuft.", "parameters": {"type": "object"}}}
 SYSTEM = {"role": "system", "content": "You are an agent."}

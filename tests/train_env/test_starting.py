@@ -11,10 +11,10 @@ from click.testing import CliRunner, Result
 from tiny_models import tiny_llama, tokenizer
 from trainlog import Teller, new_log
 
-from apollo_train.alone import alone_in
-from apollo_train.cli import main
+from apollo_train.cli.main import main
+from apollo_train.folder_lock import alone_in
 from apollo_train.templates.engine import NoTokenizer, open_engine
-from sessions.log import events as ev
+from sessions import events as ev
 
 
 @pytest.fixture(scope="module")

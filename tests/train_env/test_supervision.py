@@ -8,7 +8,7 @@ import msgspec
 
 from apollo_train.templates.engine import open_engine
 from apollo_train.templates.normalise import normalised
-from apollo_train.templates.traits import traits_of
+from apollo_train.templates.template_probe import traits_of
 from benchmarks.supervision.chain import Chain, World, observation, task_text
 from benchmarks.supervision.forward import load
 from benchmarks.supervision.knobs import load_knobs

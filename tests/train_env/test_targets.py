@@ -10,17 +10,17 @@ import pytest
 from tiny_models import TEMPLATES, engine, renderer, tokenizer
 from trainlog import SESSION
 
-from apollo_train.errors import NothingToExport
-from apollo_train.export import run_export
+from apollo_train.export.export import run_export
 from apollo_train.formats.tokens import TokensFormat, TooLong
-from apollo_train.judgement import judgement_of
+from apollo_train.masks.judgement import judgement_of
 from apollo_train.policy import FilterPolicy, FlagRules, TargetRules
-from apollo_train.rows import Weigher
-from apollo_train.samples import Source, StepSample, steps_of
+from apollo_train.runtime import NothingToExport
+from apollo_train.samples.rows import Weigher
+from apollo_train.samples.steps import Source, StepSample, steps_of
 from apollo_train.templates.engine import HFEngine, NoTokenizer, TemplateRefused, open_engine
 from apollo_train.templates.families import UnknownTemplate, stops_of
 from apollo_train.templates.normalise import normalised
-from apollo_train.templates.target import Renderer, StepTokens, Unfit
+from apollo_train.templates.tokenise_sample import Renderer, StepTokens, Unfit
 from sessions.log.reader import LogReader
 
 STOPS = {

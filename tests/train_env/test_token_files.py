@@ -9,15 +9,15 @@ from click.testing import CliRunner
 from tiny_models import engine, renderer, tokenizer
 from trainlog import SESSION
 
-from apollo_train.cli import main
-from apollo_train.diff import diff_exports
-from apollo_train.export import run_export
-from apollo_train.formats.token_files import page, write_report
+from apollo_train.cli.main import main
+from apollo_train.export.diff import diff_exports
+from apollo_train.export.export import run_export
+from apollo_train.formats.token_report import page, write_report
 from apollo_train.formats.tokens import TokensFormat
-from apollo_train.judgement import judgement_of
+from apollo_train.masks.judgement import judgement_of
 from apollo_train.policy import PRESETS, FilterPolicy, FlagRules, TargetRules
-from apollo_train.rows import Weigher
-from apollo_train.samples import Source
+from apollo_train.samples.rows import Weigher
+from apollo_train.samples.steps import Source
 from apollo_train.templates.packing import Row
 from sessions.log.reader import LogReader
 

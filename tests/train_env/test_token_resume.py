@@ -8,10 +8,10 @@ import pytest
 import stories
 from tiny_models import renderer
 
-from apollo_train.export import run_export
+from apollo_train.export.export import run_export
 from apollo_train.formats.tokens import TokensFormat
+from apollo_train.output_files import Journal
 from apollo_train.policy import PRESETS
-from apollo_train.writing import Journal
 from sessions.log.reader import LogReader
 
 

@@ -9,11 +9,11 @@ from click.testing import CliRunner
 from tiny_models import tiny_llama, tokenizer
 from trainlog import MANY, Teller, new_log
 
-from apollo_train.cli import main
+from apollo_train.cli.main import main
 from apollo_train.policy import SplitRules
-from apollo_train.rows import split_of
+from apollo_train.samples.rows import split_of
 from apollo_train.trainers.metrics import read_metrics
-from sessions.log import events as ev
+from sessions import events as ev
 
 QUICK = ["--no-checkpointing", "--schedule", "constant", "--accumulate", "1", "--lora", "0", "--batch", "2"]
 SPLIT = SplitRules(validation=0.4, test=0.3, seed="x")

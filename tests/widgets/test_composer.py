@@ -6,7 +6,7 @@ from textual.widgets import TextArea
 
 from widgets.composer import Composer
 from widgets.composer_area import BURST
-from widgets.views import ComposerTarget
+from widgets.models import ComposerTarget
 
 TARGET = ComposerTarget("s1", 1, "tune-lr", about="step 40 (`job_kill`, job 7)")
 

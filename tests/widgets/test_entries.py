@@ -2,13 +2,13 @@ import random
 
 from widget_events import ESCAPES, Told
 
-from sessions.log import events as ev
+from sessions import events as ev
 from widgets import cells
 from widgets.cells import text_of
 from widgets.entries import EntryBook, entry_of, fold_polls
+from widgets.models import Entry, FlagMark
 from widgets.rows import rows_of
 from widgets.sanitise import is_clean
-from widgets.views import Entry, FlagMark
 
 
 def shown(entry: Entry, width: int = 80, **how: bool) -> list[str]:

@@ -3,16 +3,14 @@ from textual import on
 from textual.app import App, ComposeResult
 from textual.theme import BUILTIN_THEMES
 
-from sessions.log.states import STATES as ALL_STATES
+from sessions.events.states import STATES as ALL_STATES
 from widgets.cells import text_of
+from widgets.chrome import HintBar, ReceiptLine, TitleBar
 from widgets.facts import FactsPanel, facts_lines
 from widgets.glyphs import OUTCOMES, STATES, age, clock, count, duration, sparkline
-from widgets.header import TitleBar
-from widgets.hints import HintBar
 from widgets.menu import Menu, MenuRow
+from widgets.models import Choice, FactsView, HeaderView, Hint, PlanLine, SessionView
 from widgets.picker import ChoiceList
-from widgets.receipt import ReceiptLine
-from widgets.views import Choice, FactsView, HeaderView, Hint, PlanLine, SessionView
 from widgets.wall import Wall
 
 CHOICES = [

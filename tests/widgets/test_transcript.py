@@ -7,9 +7,9 @@ from textual.app import App, ComposeResult
 from widget_events import START
 
 from widgets.live import LIVE_SEQ, grow
+from widgets.models import Anchor, Entry
+from widgets.scroll import Place, back, forward, tail, window
 from widgets.transcript import Transcript
-from widgets.viewport import Place, back, forward, tail, window
-from widgets.views import Anchor, Entry
 
 
 def entry(seq: int, words: int = 1) -> Entry:

@@ -3,11 +3,11 @@ from textual.app import App, ComposeResult
 from widget_events import START, Told
 
 from widgets.entries import EntryBook
+from widgets.grid import LEAST_HEIGHT, LEAST_WIDTH, grid
 from widgets.live import grow
+from widgets.models import Entry, LiveReply, SessionView
 from widgets.pane import Pane
-from widgets.regions import LEAST_HEIGHT, LEAST_WIDTH, grid
 from widgets.session_list import SessionList
-from widgets.views import Entry, LiveReply, SessionView
 from widgets.wall import Wall
 
 

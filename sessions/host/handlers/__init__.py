@@ -6,21 +6,21 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from sessions.host import protocol
-from sessions.host.handlers import advice, control, creating, importing, judging, limits
-from sessions.host.handlers.desk import Desk
+from sessions.host.handlers import advice, annotate, control, create, imports, limits
+from sessions.host.handlers.context import Desk
 
 Handler = Callable[[Desk, Any, str], Awaitable[object]]
 """``await handler(desk, call, actor)`` commits and answers, or raises wire.RpcError."""
 
 HANDLERS: Final[Mapping[str, Handler]] = {
-    protocol.CreateSession.method: creating.create,
-    protocol.ImportFile.method: importing.import_file,
+    protocol.CreateSession.method: create.create,
+    protocol.ImportFile.method: imports.import_file,
     protocol.Control.method: control.control,
     protocol.QueueAdvice.method: advice.queue,
     protocol.EditAdvice.method: advice.edit,
     protocol.WithdrawAdvice.method: advice.withdraw,
     protocol.Answer.method: advice.answer,
     protocol.SetLimit.method: limits.set_limit,
-    protocol.Annotate.method: judging.annotate,
+    protocol.Annotate.method: annotate.annotate,
 }
 """Method to handler, of everything that writes to the log."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from sessions.agent.deliver import about_text
+from sessions import events as ev
+from sessions.agent.advice import about_text
+from sessions.events.states import ACTIVE, ENDED
 from sessions.fold.budget import used_up
+from sessions.fold.remedies import goes_on, out_of_limit
 from sessions.fold.summary import OpenAdvice, Summary
-from sessions.fold.ways import goes_on, out_of_limit
-from sessions.host.handlers.desk import Desk, only_people, refused, text_of, waits_for
+from sessions.hints import Remedy
+from sessions.host.handlers.context import Desk, only_people, refused, text_of, waits_for
 from sessions.host.handlers.targets import check_target
 from sessions.host.protocol import Answer, Done, EditAdvice, QueueAdvice, WithdrawAdvice
-from sessions.log import events as ev
-from sessions.log.states import ACTIVE, ENDED
-from sessions.remedy import Remedy
 
 MAX_HOLD_MS: Final = 60_000
 

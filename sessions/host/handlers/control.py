@@ -7,15 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from sessions.events import Body, ControlRequested, StateChanged
+from sessions.events.states import ACTIVE, ENDED
 from sessions.fold.budget import used_up
+from sessions.fold.remedies import goes_on, out_of_limit
 from sessions.fold.summary import Summary
-from sessions.fold.ways import goes_on, out_of_limit
-from sessions.host.handlers.desk import Desk, only_people, refused, waits_for
-from sessions.host.keys import key_variable
+from sessions.hints import Remedy, go_on
+from sessions.host.handlers.context import Desk, only_people, refused, waits_for
 from sessions.host.protocol import Control, Done
-from sessions.log.events import Body, ControlRequested, StateChanged
-from sessions.log.states import ACTIVE, ENDED
-from sessions.remedy import Remedy, go_on
+from sessions.host.secrets import key_variable
 
 GOES: Final = frozenset({"start", "resume", "reopen", "next"})
 """Verbs after which an agent works."""

@@ -7,13 +7,13 @@ from typing import Final
 
 import msgspec
 
-from sessions.fold import budget, ways
+from sessions.events import LimitChanged
+from sessions.events.states import ENDED
+from sessions.fold import budget, remedies
 from sessions.fold.summary import Summary
-from sessions.host.handlers.desk import Desk, only_people, refused
+from sessions.hints import Remedy, go_on
+from sessions.host.handlers.context import Desk, only_people, refused
 from sessions.host.protocol import Done, SetLimit
-from sessions.log.events import LimitChanged
-from sessions.log.states import ENDED
-from sessions.remedy import Remedy, go_on
 
 WHOLE: Final = frozenset({"steps", "tokens", "evaluations"})
 
@@ -39,7 +39,7 @@ def _follows(s: Summary, name: str, value: float | None, now: int) -> tuple[str,
     waits = s.need == "limit" and s.state == "paused"
     if waits and (why := budget.used_up(after)):
         stays = f"{budget.figure(new.used)} are used already" if new and new.used >= new.limit else why
-        return f"{said}; {stays}: it stays paused", ways.raises(after)
+        return f"{said}; {stays}: it stays paused", remedies.raises(after)
     if new and new.used >= new.limit and not waits:
         if name == "evaluations":
             then = "it can evaluate no more"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from sessions import events as ev
+from sessions.events.messages import CallPart, ReasoningPart, TextPart
 from sessions.fold.summary import Summary
-from sessions.host.handlers.desk import Desk, refused
-from sessions.log import events as ev
-from sessions.log.parts import CallPart, ReasoningPart, TextPart
+from sessions.host.handlers.context import Desk, refused
 
 
 async def check_target(desk: Desk, s: Summary, target: ev.Target) -> None:

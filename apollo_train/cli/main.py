@@ -1,0 +1,237 @@
+"""``apollo-train``: from a log to training data, and one sample under the eye."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+import msgspec
+
+from apollo_train.cli.lazy_group import LazyGroup
+from apollo_train.cli.progress import bar, resumable
+from apollo_train.cli.shared import (
+    COLOURS,
+    MARKS,
+    log_option,
+    open_log,
+    policy_option,
+    template_option,
+    tokenizer_option,
+    told,
+    workers_option,
+)
+from apollo_train.export.dataset_folder import write_folder
+from apollo_train.export.diff import diff_exports
+from apollo_train.export.export import able, finished, run_export
+from apollo_train.export.preview import Preview, Span, preview
+from apollo_train.formats import FORMATS, format_for
+from apollo_train.policy import ABOUT, PRESETS, load_policy, policy_toml
+from apollo_train.runtime import TrainError
+from apollo_train.samples.select import position_of
+from apollo_train.templates.token_check import counter
+from sessions.terminal_text import plain, plain_line
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Turn Apollo's log into training data with per-action masks."""
+
+
+@main.command()
+@log_option
+@policy_option
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="The folder to fill.")
+@click.option("--session", "chosen", multiple=True, metavar="ID", help="Only these sessions (may be given again).")
+@click.option("--segments", default="openai", show_default=True, metavar="FORMAT", help="How segments are written.")
+@template_option
+@tokenizer_option
+@click.option("--position", type=int, help="Read the log only up to this event, to repeat an earlier export.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@workers_option
+@click.option("--resume", is_flag=True, help="Go on with an export that was stopped, from the same log position.")
+def build(
+    log: Path | None,
+    policy: str,
+    out: Path,
+    chosen: tuple[str, ...],
+    segments: str,
+    template: str,
+    tokenizer: str,
+    position: int | None,
+    overwrite: bool,
+    workers: int | None,
+    resume: bool,
+) -> None:
+    """Write step samples (OUT/steps.jsonl) and whole segments (OUT/segments.jsonl), each with twin and manifest."""
+    with told(), open_log(log) as reader:
+        rules = load_policy(policy)
+        sessions = [reader.find(prefix) for prefix in chosen] or None
+        at = None if position is None else position_of(reader, position)
+        counting = counter(tokenizer)
+        # Neither file is begun where the other cannot be written.
+        made = {name: able(format_for(name, template), rules) for name in ("steps", segments)}
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise TrainError(f"cannot make the folder {out}: {problem.strerror}") from problem
+        for format_name, name in (("steps", "steps.jsonl"), (segments, "segments.jsonl")):
+            before = finished(out / name, made[format_name], rules, sessions) if resume else None
+            if before is not None and at in (None, before):
+                at = before  # both are of one position
+                click.echo(plain_line(f"{out / name} ({format_name}) was whole before"))
+                continue
+            with resumable(out / name), bar(f"{name}") as tell:
+                report = run_export(
+                    reader,
+                    sessions,
+                    rules,
+                    made[format_name],
+                    out / name,
+                    overwrite=overwrite,
+                    position=at,
+                    progress=tell,
+                    workers=workers,
+                    resume=resume,
+                    counter=counting,
+                )
+            at = report.position
+            click.echo(plain_line(f"{report.path} ({format_name}), with {report.beside()} beside it"))
+            for line in report.lines():
+                click.echo(f"  {plain_line(line)}")
+
+
+@main.command()
+@log_option
+@policy_option
+@click.argument("session")
+@click.argument("step", type=int, required=False)
+@click.option("--messages", default=4, show_default=True, help="How much of the prompt to show before the reply.")
+@click.option("--tokenizer", metavar="FOLDER", help="Show its tokens instead, as `apollo-train tokens` trains them.")
+@click.option("--chat-template", type=click.Path(path_type=Path, dir_okay=False), help="Instead of the tokenizer's.")
+@click.option("--stop", multiple=True, metavar="TOKEN", help="Where replies end; twice: after a text, a call.")
+def inspect(
+    log: Path | None,
+    policy: str,
+    session: str,
+    step: int | None,
+    messages: int,
+    tokenizer: str | None,
+    chat_template: Path | None,
+    stop: tuple[str, ...],
+) -> None:
+    """Show one sample of SESSION: what is trained (green, `+`) and what is masked (red, `-`)."""
+    with told(), open_log(log) as reader:
+        name, rules = reader.find(session), load_policy(policy)
+        if tokenizer is not None:
+            from apollo_train.cli.tokens import show_step
+
+            show_step(reader, name, rules, step, tokenizer, chat_template, stop)
+            return
+        found = preview(reader, name, rules, step=step, messages=messages)
+        if found is None:
+            what = f"step {step}" if step is not None else "reply"
+            raise TrainError(f"session {session} has no {what}: `apollo log {session}` shows what it has")
+        _show(found)
+
+
+def _show(found: Preview) -> None:
+    verdict = "trained" if found.trained else f"masked: {found.reason}"
+    click.echo(plain_line(f"session {found.session}  step {found.name}  {verdict}"))
+    if found.hidden:
+        click.echo(f"  … {found.hidden} earlier messages are in its prompt too")
+    for span in found.spans:
+        _show_span(span)
+    click.echo(f"\n{MARKS['trained']} trained   {MARKS['masked']} masked   everything else is context")
+
+
+def _show_span(span: Span) -> None:
+    colour = None if os.environ.get("NO_COLOR") else COLOURS[span.role]
+    reason = f" ({span.reason})" if span.reason else ""
+    click.secho(f"{MARKS[span.role]} {plain_line(span.label)}: {span.role}{reason}", fg=colour, bold=True)
+    for line in plain(span.text).split("\n"):
+        click.secho(f"{MARKS[span.role]}   {line}", fg=colour)
+
+
+@main.group()
+def policy() -> None:
+    """Look at filter policies and check them."""
+
+
+@policy.command()
+@click.argument("name", default="default")
+def show(name: str) -> None:
+    """Print a policy (a preset or a file) whole, to start from."""
+    with told():
+        click.echo(policy_toml(load_policy(name)), nl=False)
+
+
+@policy.command()
+@click.argument("file")
+def check(file: str) -> None:
+    """Say whether FILE is a good policy."""
+    with told():
+        rules = load_policy(file)
+        click.echo(plain_line(f"{file}: good; policy {rules.name!r}, {rules.digest[:12]}"))
+
+
+@policy.command(name="list")
+def list_() -> None:
+    """Name the presets, with the beginning of their hashes and what they do."""
+    for name, rules in PRESETS.items():
+        click.echo(f"{name:<12} {rules.digest[:12]}  {ABOUT[name]}")
+
+
+@main.command()
+def formats() -> None:
+    """Name the formats that `apollo export` and `build` write."""
+    for name, made in FORMATS.items():
+        click.echo(f"{name:<16} {made.about}")
+
+
+@click.command()
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+@click.option("--shown", default=20, show_default=True, help="How many changed steps to name.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def diff(a: Path, b: Path, shown: int, as_json: bool) -> None:
+    """Say how export B differs from export A, and why. Exit code 1 if their rows differ."""
+    with told():
+        found = diff_exports(a, b, shown=shown)
+    if as_json:
+        click.echo(msgspec.json.encode(found.plain()).decode())
+    else:
+        for line in found.lines():
+            click.echo(plain_line(line))
+    if not found.same_bytes:
+        raise SystemExit(1)
+
+
+@click.command()
+@log_option
+@policy_option
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to make.")
+@click.option("--format", "format_", default="steps", show_default=True, help="`apollo-train formats` lists them.")
+@template_option
+@tokenizer_option
+@click.option("--session", "chosen", multiple=True, metavar="ID", help="Only these sessions (may be given again).")
+@click.option("--position", type=int, help="Read the log only up to this event, to repeat an earlier export.")
+def dataset(
+    log: Path | None,
+    policy: str,
+    out: Path,
+    format_: str,
+    template: str,
+    tokenizer: str,
+    chosen: tuple[str, ...],
+    position: int | None,
+) -> None:
+    """Make a folder that `datasets.load_dataset` loads: rows by split, and a dataset card."""
+    with told(), open_log(log) as reader:
+        sessions = [reader.find(prefix) for prefix in chosen] or None
+        made = format_for(format_, template)
+        rules, counting = load_policy(policy), counter(tokenizer)
+        report = write_folder(reader, sessions, rules, made, out.resolve(), position=position, counter=counting)
+    click.echo(plain_line(f"{out} ({format_})"))
+    for line in report.lines():
+        click.echo(f"  {plain_line(line)}")

@@ -1,0 +1,154 @@
+"""What an export counts: trained, masked and why, what nobody saw, and what a format had to give up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from apollo_train.formats.base import Line
+from apollo_train.masks.masks import ReplyMask
+from apollo_train.samples.steps import Excluded
+from apollo_train.samples.token_counts import count
+from sessions.terminal_text import many
+
+
+class Counts(msgspec.Struct):
+    """Counts of a session or of a whole export. ``steps`` are replies, ``masked`` those that are no target."""
+
+    sessions: int = 0
+    rows: int = 0
+    """Rows of the file, copies counted."""
+    steps: int = 0
+    trained: int = 0
+    masked: int = 0
+    masked_by: dict[str, int] = {}
+    """Masked replies by their one reason."""
+    left_out: dict[str, int] = {}
+    """Sessions that the policy leaves out, by reason."""
+    actions: int = 0
+    """Calls that are trained."""
+    actions_masked: dict[str, int] = {}
+    """Calls that are not, by the reason of their reply."""
+    tokens_masked: dict[str, int] = {}
+    """Tokens of masked replies, by reason."""
+    helped: int = 0
+    """Rows with advice in their context."""
+    resampled: int = 0
+    """Rows that are written more or less than once, so that each is seen as often as it weighs."""
+    advice: int = 0
+    """Pieces of advice that the agents of these sessions were given."""
+    flags: int = 0
+    """Flags of humans that stand."""
+    effort_ms: int = 0
+    """Active time that annotators spent on these sessions."""
+    calls_lost: int = 0
+    """Good calls that are not trained because their reply is masked for another cell."""
+    trained_tokens: int = 0
+    unseen_tokens: int = 0
+    processed_tokens: int = 0
+    exact_tokens: bool = True
+    """False: some token counts are estimates (no server counted)."""
+    unchecked: int = 0
+    """Segments in which a trained reply's prompt is no prefix of the messages."""
+    counterfactual: int = 0
+    """Rows from whose prompt advice was taken."""
+    unresolved: int = 0
+    """Flags that should reach until a recovery which nobody marked."""
+    lost_flags: int = 0
+    """Flags on steps, calls or summaries that do not exist."""
+
+    def take(self, item: Line | Excluded, copies: int = 1) -> None:
+        """Count one line, written so many times, or one reply that is left out. What is trained counts once."""
+        self.calls_lost += item.calls_lost
+        if isinstance(item, Excluded):
+            self.mask(item.reason, item.mask)
+            return
+        self.resampled += copies != 1
+        if not copies:
+            self._not_written(item)
+            return
+        self.actions += item.actions
+        self.helped += item.helped * item.rows * copies
+        self.rows += item.rows * copies
+        self.trained += item.trained
+        self.steps += item.trained
+        self.trained_tokens += item.trained_tokens
+        self.unseen_tokens += item.unseen_tokens
+        self.processed_tokens += item.processed_tokens
+        self.exact_tokens = self.exact_tokens and item.exact_tokens
+        self.unchecked += item.unchecked
+        self.counterfactual += item.counterfactual * copies
+
+    def _not_written(self, item: Line) -> None:
+        """Count the replies of a row that weighs so little that it is not in the file."""
+        self.steps += item.trained
+        self.masked += item.trained
+        for counts, number in (
+            (self.masked_by, item.trained),
+            (self.tokens_masked, item.trained_tokens),
+            (self.actions_masked, item.actions),
+        ):
+            if number:
+                counts["resampled"] = counts.get("resampled", 0) + number
+
+    def mask(self, reason: str, mask: ReplyMask | None = None) -> None:
+        """Count one masked reply."""
+        self.steps += 1
+        self.masked += 1
+        self.masked_by[reason] = self.masked_by.get(reason, 0) + 1
+        if mask is None or mask.event.kind != "model.reply":
+            return
+        self.tokens_masked[reason] = self.tokens_masked.get(reason, 0) + count(mask).reply
+        if mask.calls:
+            self.actions_masked[reason] = self.actions_masked.get(reason, 0) + mask.calls
+
+    def add(self, other: Counts) -> None:
+        """Add the counts of another session."""
+        for name in self.__struct_fields__:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if isinstance(mine, dict):
+                for key, number in theirs.items():
+                    mine[key] = mine.get(key, 0) + number
+            elif isinstance(mine, bool):
+                setattr(self, name, mine and theirs)
+            else:
+                setattr(self, name, mine + theirs)
+
+    @property
+    def unseen_share(self) -> float:
+        """The share of trained tokens that no human saw, 0 to 1."""
+        return self.unseen_tokens / self.trained_tokens if self.trained_tokens else 0.0
+
+    def lines(self) -> Iterator[str]:
+        """The counts for a person, a line each."""
+        about = "" if self.exact_tokens else " (estimated where no server counted)"
+        rows = f", {many(self.rows, 'row')}" if self.rows else ""
+        trained = f": {many(self.trained, 'reply', 'replies')} trained, {self.masked:,} masked"
+        # Events have rows and no replies: nothing of them is trained or masked.
+        yield f"{many(self.sessions, 'session')}{rows}{trained if self.steps or not self.rows else ''}"
+        if self.trained_tokens:
+            ratio = self.processed_tokens / self.trained_tokens
+            processed = f", {ratio:.1f} tokens processed per trained token" if ratio else ""
+            yield f"{many(self.trained_tokens, 'token')} trained{about}{processed}"
+            yield f"{self.unseen_share:.1%} of the trained tokens were seen by no human"
+        if self.actions or self.actions_masked:
+            yield f"{many(self.actions, 'call')} trained, {sum(self.actions_masked.values()):,} masked"
+        for reason, number in sorted(self.masked_by.items()):
+            tokens = self.tokens_masked.get(reason)
+            yield f"masked: {number:,} {reason}" + (f" ({many(tokens, 'token')})" if tokens else "")
+        yield from (f"left out: {number:,} {reason}" for reason, number in sorted(self.left_out.items()))
+        told = (
+            (self.calls_lost, "good call", "not trained, because another call of the reply is masked"),
+            (self.counterfactual, "row", "with advice taken out of the prompt"),
+            (self.helped, "row", "with advice in the context"),
+            (self.resampled, "row", "written more or less than once, for the weight"),
+            (self.flags, "flag", "of humans on these sessions"),
+            (round(self.effort_ms / 60_000), "minute", "of annotators' time in these sessions"),
+            (self.unchecked, "segment", "not prefix-checked: take `steps` for a template that drops reasoning"),
+            (self.unresolved, "flag", "waiting for a recovery that nobody marked: only what is flagged is masked"),
+            (self.lost_flags, "flag", "on a step, a call or a summary that does not exist"),
+        )
+        if self.advice:
+            yield f"{many(self.advice, 'piece', 'pieces')} of advice given to these agents"
+        yield from (f"{many(number, noun)} {what}" for number, noun, what in told if number)

@@ -1,0 +1,187 @@
+"""What an export says of itself: its plan before, its progress meanwhile, its report and manifest after."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from apollo_train.export.counts import Counts
+from apollo_train.formats.base import Configured, Format, Line
+from apollo_train.formats.compatibility import proof_of
+from apollo_train.policy import FilterPolicy
+from apollo_train.samples.select import LEFT_OUT
+from apollo_train.samples.steps import Excluded
+
+TELL_EVERY: Final = 64
+"""Replies between two calls of a progress callback."""
+EXPLAINED: Final = 3
+"""Reasons that are told in words where nothing is left to write."""
+
+Progress = Callable[[int, int], None]
+"""``progress(done, total)``, in replies (events for ``raw``)."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """What an export would be. Exact, except that only writing finds replies that refer to dropped advice, and only
+    writing repeats rows, or leaves them out, for their weight."""
+
+    format: str
+    policy: FilterPolicy
+    position: int
+    counts: Counts
+    per_session: dict[str, Counts]
+    left_out: dict[str, str]
+    """Sessions that take no part, and why."""
+    note: str = ""
+    """With which chat templates the trainer of this format was tried."""
+    unused: tuple[str, ...] = ()
+    """Labels that the policy names and no flag has, a line each."""
+
+    def lines(self) -> list[str]:
+        """The plan for a person."""
+        return [*self.counts.lines(), *self.unused, *filter(None, [self.note])]
+
+
+@dataclass(slots=True)
+class ExportReport:
+    """What was written."""
+
+    path: Path
+    excluded: Path
+    manifest: Path
+    format: str
+    policy: str
+    """The policy's name and the first digits of its hash."""
+    position: int
+    counts: Counts
+    per_session: dict[str, Counts]
+    left_out: dict[str, str] = field(default_factory=dict)
+    checksum: str = ""
+    """The BLAKE3 of the file."""
+    note: str = ""
+    """With which chat templates the trainer of this format was tried."""
+    page: Path | None = None
+    """A static page of what is trained, masked and why; None for events, and where the format has a page of its own."""
+    checked: tuple[str, ...] = ()
+    """Whether the counts are those of the tokenizer that was named, in words."""
+    unused: tuple[str, ...] = ()
+    """Labels that the policy names and no flag has, a line each."""
+
+    def lines(self) -> list[str]:
+        """The report for a person."""
+        several = "the viewer of session traces takes one session per file: name one with --session"
+        notes = [self.note, several if self.format == "sts" and len(self.per_session) > 1 else ""]
+        return [*self.counts.lines(), *self.unused, *filter(None, notes), *self.checked]
+
+    def beside(self) -> str:
+        """The names of the files beside it, for a person."""
+        names = [path.name for path in (self.excluded, self.manifest, self.page) if path is not None]
+        return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def manifest_of(
+    report: ExportReport,
+    policy: FilterPolicy,
+    made: Format,
+    hashes: Mapping[str, str],
+    check: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """By which rules, from where, how much: nothing in it depends on when or where the file was written."""
+    ruled = made.unit != "event"
+    settings = {"settings": made.settings} if isinstance(made, Configured) else {}
+    return {
+        "apollo": "export",
+        "v": 2,
+        "format": {"name": made.name, "version": made.version, **settings},
+        "policy": policy.plain() if ruled else None,
+        "policy_sha256": policy.digest if ruled else None,
+        "position": report.position,
+        "counts": msgspec.to_builtins(report.counts),
+        "unseen_share": round(report.counts.unseen_share, 6),
+        "sessions": {name: _short(counts) for name, counts in sorted(report.per_session.items())},
+        "left_out": dict(sorted(report.left_out.items())),
+        **({"proof": proof} if (proof := proof_of(made)) else {}),
+        **({"labels_without_flags": list(report.unused)} if report.unused else {}),
+        **({"token_check": check} if report.checked else {}),
+        "blake3": dict(hashes),
+        "version": version(),
+    }
+
+
+def _short(counts: Counts) -> dict[str, Any]:
+    return {"rows": counts.rows, "trained": counts.trained, "masked": counts.masked, "masked_by": counts.masked_by}
+
+
+def version() -> str:
+    """Which Apollo wrote it."""
+    try:
+        return importlib.metadata.version("apollo-tui")
+    except importlib.metadata.PackageNotFoundError:  # run from a checkout
+        return "0"
+
+
+NEEDS: Final = {
+    "dpo": "a pair needs a flagged reply and what was done instead, after advice or as a correction",
+    "kto": "a verdict needs a flag or a good mark of a human on a reply",
+}
+"""What a format of verdicts makes its rows of."""
+
+
+def nothing_left(per_session: Mapping[str, Counts], counts: Counts, format_name: str = "", problem: str = "") -> str:
+    """Why there is nothing to write, in one line; ``problem``: what a format found in the way first."""
+    said = _why_nothing(per_session, counts, format_name) + _in_words({**counts.left_out, **counts.masked_by})
+    return f"{said}; first {problem}" if problem else said
+
+
+def _in_words(reasons: Mapping[str, int]) -> str:
+    """What the most frequent reasons mean."""
+    from apollo_train.samples.preferences import REFUSALS
+    from apollo_train.templates.tokenise_sample import UNFIT
+
+    known = {**UNFIT, **REFUSALS, **LEFT_OUT}
+    first = sorted((reason for reason in reasons if reason in known), key=lambda reason: -reasons[reason])
+    return "".join(f"; {reason}: {known[reason]}" for reason in first[:EXPLAINED])
+
+
+def _why_nothing(per_session: Mapping[str, Counts], counts: Counts, format_name: str) -> str:
+    reasons = {**counts.left_out, **counts.masked_by}
+    why = ", ".join(f"{number} {reason}" for reason, number in sorted(reasons.items()))
+    if not per_session:
+        return f"no session is left to export ({why or 'the log has none'}): choose others, or another policy"
+    if needs := NEEDS.get(format_name.removesuffix("-tokens")):
+        return f"there is nothing to write{f' ({why})' if why else ''}: {needs}"
+    return f"no reply is left to train ({why or 'there are none yet'}): choose other sessions, or another policy"
+
+
+class Teller:
+    """Tells how far the export is, now and then."""
+
+    def __init__(self, progress: Progress | None, total: int, done: int = 0) -> None:
+        self._progress, self._total, self._done, self._told = progress, total, done, done
+
+    def __call__(self, item: Line | Excluded) -> None:
+        """One more line."""
+        self.more(weight_of(item))
+
+    def more(self, number: int) -> None:
+        """So many replies (or events) more."""
+        self._done += number
+        if self._progress and self._done - self._told >= TELL_EVERY:
+            self._told = self._done
+            self._progress(min(self._done, self._total), self._total)
+
+    def end(self) -> None:
+        """All is done."""
+        if self._progress:
+            self._progress(self._total, self._total)
+
+
+def weight_of(item: Line | Excluded) -> int:
+    """How many replies (or events) are done with this line."""
+    return 1 if isinstance(item, Excluded) else (item.trained or item.rows)

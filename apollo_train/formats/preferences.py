@@ -1,0 +1,68 @@
+"""Preference data as messages: ``dpo`` (a pair at one prompt) and ``kto`` (a reply and whether it is wanted)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from apollo_train.formats.base import Line, Unit, line_of
+from apollo_train.formats.rows import WholeReplies, tools_text
+from apollo_train.samples.chat import Chat, dumps
+from apollo_train.samples.preferences import Refused, pairs_of, verdicts_of
+from apollo_train.samples.steps import Excluded, Source, StepSample
+from apollo_train.templates.message_form import Said
+
+
+@dataclass(frozen=True)
+class DpoFormat(WholeReplies):
+    """``prompt``, ``chosen``, ``rejected``: what was flagged and what was done instead, at the prompt before advice."""
+
+    name: str = "dpo"
+    version: int = 2
+    unit: Unit = "verdict"
+    about: str = "prompt, chosen, rejected: flagged replies and their redo at the same prompt (TRL's DPO)"
+
+    def lines(self, source: Source) -> Iterator[Line | Excluded]:
+        """A line per pair; the twin file has each flagged reply that makes none, and why."""
+        for pair in pairs_of(source):
+            if isinstance(pair, Refused):
+                yield _excluded(pair)
+                continue
+            said = Said()
+            chosen, rejected = (self.form.step(sample, said) for sample in (pair.chosen, pair.rejected))
+            both = _list(chosen.completion), _list(rejected.completion)
+            yield line_of(_row(rejected, b'"chosen":%b,"rejected":%b' % both), chosen)
+
+
+@dataclass(frozen=True)
+class KtoFormat(WholeReplies):
+    """``prompt``, ``completion``, ``label``: replies that a human flagged bad or marked good."""
+
+    name: str = "kto"
+    version: int = 2
+    unit: Unit = "verdict"
+    about: str = "prompt, completion, label: replies that humans flagged or marked good (TRL's KTO)"
+
+    def lines(self, source: Source) -> Iterator[Line | Excluded]:
+        """A line per judged reply; the twin file has the disputed ones."""
+        for verdict in verdicts_of(source):
+            if isinstance(verdict, Refused):
+                yield _excluded(verdict)
+                continue
+            label = b"true" if verdict.good else b"false"
+            sample = self.form.step(verdict.sample, Said())
+            yield line_of(_row(sample, b'"completion":%b,"label":%b' % (_list(sample.completion), label)), sample)
+
+
+def _excluded(refused: Refused) -> Excluded:
+    session, _, step = refused.id.partition(":")
+    return Excluded(refused.id, session, step, refused.reason, 0)
+
+
+def _row(sample: StepSample, middle: bytes) -> bytes:
+    parts = (b"".join(sample.dumped), middle, tools_text(sample), dumps(sample.meta))
+    return b'{"prompt":[%b],%b,"tools":%b,"meta":%b}' % parts
+
+
+def _list(chat: Chat) -> bytes:
+    return dumps([chat])

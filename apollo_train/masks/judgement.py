@@ -1,0 +1,139 @@
+"""What people, rules and judges said about one session, read from the log in one pass over its judging events."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from sessions import events as ev
+from sessions.fold.advice import AdviceBook
+from sessions.fold.corrections import CorrectionBook
+from sessions.fold.flags import FlagBook
+from sessions.fold.read_ranges import ReadBook
+from sessions.log.reader import LogReader
+
+PAGE: Final = 500
+"""Events per read: few reads, and bodies of a few hundred KB at most in memory."""
+
+KINDS: Final = frozenset(
+    {
+        "session.created",
+        "session.state",
+        "flag.set",
+        "flag.removed",
+        "recovery.marked",
+        "session.signed_off",
+        "cursor.moved",
+        "effort.spent",
+        "correction.written",
+        "eval.scored",
+        "advice.queued",
+        "advice.edited",
+        "advice.withdrawn",
+        "advice.delivered",
+        "summary.written",
+        "question.asked",
+        "question.answered",
+    }
+)
+
+
+@dataclass(slots=True)
+class Judgement:
+    """All that was said about a session up to a position of the log, and the few facts that filters ask for."""
+
+    session: str
+    created: ev.SessionCreated
+    created_at: int
+    position: int
+    state: str = "created"
+    flags: FlagBook = field(default_factory=FlagBook)
+    advice: AdviceBook = field(default_factory=AdviceBook)
+    read: ReadBook = field(default_factory=ReadBook)
+    """What any human has read."""
+    read_steps: set[int] = field(default_factory=set)
+    """Steps of which a human has read the reply or one of its calls."""
+    best_score: float | None = None
+    better: str = "higher"
+    delivered: dict[int, ev.AdviceDelivered] = field(default_factory=dict)
+    """Delivered turns by the seq of their event."""
+    summaries: dict[int, ev.SummaryWritten] = field(default_factory=dict)
+    """Summaries by the seq of their event."""
+    answers: dict[int, ev.QuestionAnswered] = field(default_factory=dict)
+    """What humans answered to questions, by the seq of the event."""
+    asked: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """The step and the call of each question."""
+    humans: set[str] = field(default_factory=set)
+    """Names of the annotators who flagged, advised or signed off."""
+    corrections: CorrectionBook = field(default_factory=CorrectionBook)
+    """What humans say the agent should have done instead."""
+    effort_ms: int = 0
+    """Active time that annotators spent on it."""
+
+    def signed(self, step: int) -> bool:
+        """Whether a human's good or partial word, or a "judged up to here", covers ``step``."""
+        return any(
+            word.verdict in ("good", "partial", None) and (word.up_to_step is None or step <= word.up_to_step)
+            for word in self.flags.sign_offs.values()
+        )
+
+
+def pages(
+    reader: LogReader, session: str, position: int, kinds: Collection[str] | None = None, *, after: int = 0
+) -> Iterator[ev.Event]:
+    """The session's events of these kinds up to the log position, page by page: constant memory."""
+    while True:
+        page = reader.events(session, after=after, kinds=kinds, limit=PAGE)
+        for event in page:
+            if event.id > position:
+                return
+            yield event
+        if len(page) < PAGE:
+            return
+        after = page[-1].seq
+
+
+def judgement_of(reader: LogReader, session: str, position: int) -> Judgement | None:
+    """What was said about ``session`` by ``position``; None if it did not exist then."""
+    found: Judgement | None = None
+    for event in pages(reader, session, position, KINDS):
+        if isinstance(event.body, ev.SessionCreated):
+            found = Judgement(session, event.body, event.at, position)
+        if found is not None:
+            _take(found, event)
+    if found is not None and found.read:
+        replies = reader.anchors(session, kinds=("model.reply", "action.started", "action.refused"))
+        found.read_steps = {step for seq, step, _, _ in replies if step is not None and seq in found.read}
+    return found
+
+
+def _take(found: Judgement, event: ev.Event) -> None:
+    found.flags.fold(event)
+    found.advice.fold(event)
+    human = event.actor.partition(":")[2] if event.actor.startswith("human:") else ""
+    if human and event.kind in ("flag.set", "session.signed_off", "advice.queued"):
+        found.humans.add(human)
+    match event.body:
+        case ev.StateChanged() as body:
+            found.state = body.state
+        case ev.EffortSpent() as body:
+            found.effort_ms += body.active_ms
+        case ev.CorrectionWritten() if human:
+            found.corrections.fold(event)
+        case ev.CursorMoved() as body if human:
+            found.read.take(body)
+        case ev.EvalScored(score=float() as score, better=better):
+            found.better = better
+            best = max if better == "higher" else min
+            found.best_score = score if found.best_score is None else best(found.best_score, score)
+        case ev.AdviceDelivered() as body:
+            found.delivered[event.seq] = body
+        case ev.SummaryWritten() as body:
+            found.summaries[event.seq] = body
+        case ev.QuestionAsked() as body:
+            found.asked[body.question] = (event.step or 0, event.call or 0)
+        case ev.QuestionAnswered(timed_out=False) as body:
+            found.answers[event.seq] = body
+        case _:
+            pass

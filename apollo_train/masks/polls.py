@@ -1,0 +1,43 @@
+"""Polls that told nothing new: of a run of equal polls with equal answers, all but the first and the last."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from apollo_train.masks.judgement import Judgement, pages
+from sessions import events as ev
+from sessions.log.reader import LogReader
+
+_KINDS: Final = frozenset({"action.started", "action.result", "summary.written"})
+
+
+def inner_polls(reader: LogReader, judged: Judgement, tools: Collection[str]) -> frozenset[tuple[int, int]]:
+    """(step, call) of each inner repeat. A run goes on only through calls of ``tools``; any other call ends it.
+
+    So does a summary: who does not see the polls before it has to look.
+    """
+    found: set[tuple[int, int]] = set()
+    runs: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    answers: dict[tuple[str, str], object] = {}
+    calls: dict[tuple[int, int], tuple[str, str]] = {}
+    for event in pages(reader, judged.session, judged.position, _KINDS):
+        place = (event.step or 0, event.call or 0)
+        match event.body:
+            case ev.ActionStarted() as started if started.name in tools:
+                calls[place] = (started.name, repr(sorted(started.arguments.items())))
+            case ev.ActionStarted() | ev.SummaryWritten():
+                runs.clear()
+                answers.clear()
+            case ev.ActionResult() as result if place in calls:
+                call = calls.pop(place)
+                answer = (result.output.blob or result.output.text, result.outcome)
+                if answers.get(call) == answer:
+                    runs[call].append(place)
+                    found.update(runs[call][1:-1])
+                    runs[call] = [runs[call][0], place]
+                else:
+                    answers[call], runs[call] = answer, [place]
+            case _:
+                continue
+    return frozenset(found)

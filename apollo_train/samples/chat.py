@@ -1,0 +1,149 @@
+"""Messages in the one chat form that all message formats are made from.
+
+A chat message is a dict with ``role``, ``content`` (always text), and where they apply ``reasoning_content``,
+``tool_calls`` (``arguments`` stay JSON text) and ``tool_call_id``. What a server got in this shape already is taken
+as it was sent; what it got in another shape is made from the log's neutral messages.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from sessions.events.messages import CallPart, Message, Part, ReasoningPart, TextPart
+
+Chat = dict[str, Any]
+
+REASONING_KEYS: Final = ("reasoning_content", "reasoning", "thinking")
+"""Under which names servers take earlier reasoning back."""
+
+
+def chat_of_wire(wire: dict[str, Any]) -> Chat | None:
+    """A message that was sent in chat form, normalised; None if it has another shape (Anthropic's blocks, images)."""
+    role = wire.get("role")
+    content = _text(wire.get("content"))
+    if role not in ("system", "developer", "user", "assistant", "tool") or content is None:
+        return None
+    chat: Chat = {"role": "system" if role == "developer" else role, "content": content}
+    if role == "assistant":
+        for key in REASONING_KEYS:
+            if isinstance(wire.get(key), str):
+                if wire[key]:
+                    chat["reasoning_content"] = wire[key]
+                break
+    if wire.get("tool_calls"):
+        calls = [_call(call) for call in wire["tool_calls"]]
+        if None in calls:
+            return None
+        chat["tool_calls"] = calls
+    if role == "tool":
+        chat["tool_call_id"] = str(wire.get("tool_call_id", ""))
+    return chat
+
+
+def chat_of_message(message: Message, *, reasoning: bool = True) -> Chat:
+    """A neutral message; ``reasoning`` False leaves earlier reasoning out, where the server did not get it either."""
+    if message.role == "assistant":
+        return chat_of_reply(message.parts, malformed=message.malformed, reasoning=reasoning)
+    chat: Chat = {"role": message.role, "content": _joined(message)}
+    if message.role == "tool":
+        chat["tool_call_id"] = message.call_id or ""
+    return chat
+
+
+def chat_of_reply(parts: Sequence[Part], *, malformed: Sequence[str] = (), reasoning: bool = True) -> Chat:
+    """A reply. Without ``malformed`` it is what the model wrote; calls named there get ``{}``, as later prompts do."""
+    texts: list[str] = []
+    thoughts: list[str] = []
+    calls: list[Chat] = []
+    for part in parts:
+        match part:
+            case TextPart(text=text):
+                texts.append(text)
+            case ReasoningPart(text=text) if text:
+                thoughts.append(text)
+            case CallPart():
+                arguments = "{}" if part.id in malformed else part.arguments or "{}"
+                function = {"name": part.name, "arguments": arguments}
+                calls.append({"id": part.id, "type": "function", "function": function})
+            case _:
+                continue
+    chat: Chat = {"role": "assistant", "content": "".join(texts)}
+    if thoughts and reasoning:
+        chat["reasoning_content"] = "\n".join(thoughts)
+    if calls:
+        chat["tool_calls"] = calls
+    return chat
+
+
+def tools_of_wire(tools: Any) -> list[dict[str, Any]]:
+    """Tool schemas in chat form, from chat form or from Anthropic's, their keys in the order of a request's body.
+
+    Templates write a schema key by key, so that another order is another prompt. Chat form is taken as it was sent;
+    schemas of Anthropic's form get the order that canonical JSON gives those of the chat form.
+    """
+    found: list[dict[str, Any]] = []
+    for tool in tools or ():
+        if "function" in tool:
+            found.append(tool)
+        elif "input_schema" in tool:
+            told = {"description": tool["description"]} if tool.get("description") else {}
+            function = {**told, "name": tool["name"], "parameters": tool["input_schema"]}
+            found.append({"function": function, "type": "function"})
+    return found
+
+
+def system_of_wire(system: Any) -> Chat | None:
+    """A system prompt that was sent apart from the messages, as text or as blocks."""
+    text = _text(system)
+    return {"role": "system", "content": text} if text else None
+
+
+def wire_had_reasoning(wire: dict[str, Any]) -> bool:
+    """Whether the server got the reasoning of this earlier reply back."""
+    if any(wire.get(key) for key in REASONING_KEYS):
+        return True
+    content = wire.get("content")
+    return isinstance(content, list) and any(
+        isinstance(block, dict) and block.get("type") in ("thinking", "redacted_thinking") for block in content
+    )
+
+
+def _joined(message: Message) -> str:
+    """Text parts of one turn, apart by an empty line as the adapters send them."""
+    return "\n\n".join(part.text for part in message.parts if isinstance(part, TextPart))
+
+
+def _text(content: Any) -> str | None:
+    """The text of a content field; None if it holds anything else."""
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return None
+    texts = [block.get("text") for block in content if isinstance(block, dict) and block.get("type") == "text"]
+    if len(texts) != len(content):
+        return None
+    return "\n\n".join(str(text) for text in texts)
+
+
+def _call(call: Any) -> dict[str, Any] | None:
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(function, dict) or "name" not in function:
+        return None
+    arguments = function.get("arguments", "{}")
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+    return {
+        "id": str(call.get("id", "")),
+        "type": "function",
+        "function": {"name": str(function["name"]), "arguments": text},
+    }
+
+
+def dumps(value: Any) -> bytes:
+    """One JSON line without its end: keys in the order they were put in, UTF-8."""
+    return msgspec.json.encode(value)

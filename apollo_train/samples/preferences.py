@@ -1,0 +1,217 @@
+"""Preference data: pairs for DPO, only where both actions answer the same question, and single verdicts for KTO.
+
+A redo after advice was made in another situation than the flagged action, unless that action never ran. So it makes a
+pair, at the prompt before the advice, only then, or where an annotator marked the redo good with the label
+``right-there-too``: it would have been right at the flagged step already. All else is KTO data.
+
+A correction that an annotator wrote is of the very same situation: where it says calls, it makes a pair with what the
+agent did, before any redo is looked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from apollo_train.masks.judgement import pages
+from apollo_train.masks.masks import REASONS, ReplyMask, is_object, masks_of
+from apollo_train.masks.verdicts import Verdicts, source_of
+from apollo_train.samples.chat import chat_of_reply
+from apollo_train.samples.corrections import Corrections, replaceable
+from apollo_train.samples.steps import Excluded, Source, StepSample, reply_of, steps_of, target_text
+from apollo_train.samples.without_advice import quotes, speaks_of_advice
+from sessions import events as ev
+from sessions.labels import RIGHT_THERE_TOO
+
+CONFIRMED: Final = RIGHT_THERE_TOO
+
+_OWN: Final = {
+    "correction_words": "a correction in words, not in calls, of what nobody flagged",
+    "correction_tool": "a correction with a call to a tool that the agent did not have",
+    "disputed": "annotators disagree, and the policy leaves such replies out",
+    "no_redo": "no advice followed it, or no step that is trained followed the advice",
+    "ran": "the flagged action ran, and nobody marked the redo `right-there-too`",
+    "other_context": "a summary came between",
+    "redo_refers": "the redo speaks of the advice, which its prompt would not hold",
+    "same": "the redo is the same as what was flagged",
+    "reasoning": "one of the two has reasoning and the other none, for which the template has another prompt (a "
+    "correction may begin with <think>its reasoning</think>)",
+    "tokens": "the template renders the two after different prompts, or not at all",
+    "too_long": "longer than the limit",
+}
+REFUSALS: Final = {**REASONS, **_OWN}
+"""Why a flagged reply makes no pair, or no verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A reply at its own prompt, and what was, or should have been, done instead. Both hold the same prompt."""
+
+    rejected: StepSample
+    chosen: StepSample
+    confirmed: bool
+    corrected: bool = False
+    """An annotator wrote what is chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A flagged reply that makes no pair; ``reason`` is a key of REFUSALS."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A reply that a human judged: wanted or not."""
+
+    sample: StepSample
+    good: bool
+
+
+def verdicts_of(source: Source) -> Iterator[Verdict | Refused]:
+    """The replies that humans flagged bad or marked good, and that could be targets at all; and why others are none."""
+    verdicts = Verdicts(source.judged, source.policy)
+
+    def judged(mask: ReplyMask) -> bool:
+        if mask.summary:
+            return False
+        if mask.trained:
+            return verdicts.approved(mask.step, mask.calls)
+        return mask.reason == "flagged" and verdicts.blamed(mask.step)
+
+    for sample in steps_of(source, judged):
+        if not isinstance(sample, Excluded):
+            yield Verdict(sample, sample.mask.trained)
+        elif _told(sample, judged, verdicts):
+            yield Refused(sample.id, sample.reason)
+
+
+def pairs_of(source: Source) -> Iterator[Pair | Refused]:
+    """The pairs of a session, and of each other reply that a human flagged why it makes none."""
+    redos = {mask.step: mask for mask in masks_of(source.reader, source.judged, source.policy) if mask.trained}
+    roots = _roots(source)
+    ran = _ran(source)
+    turns = sorted(source.judged.delivered.values(), key=lambda turn: turn.at_step)
+    corrections = Corrections(source.judged.corrections)
+    verdicts = Verdicts(source.judged, source.policy)
+
+    def wanted(mask: ReplyMask) -> bool:
+        if mask.summary or mask.reason == "disputed":
+            return False
+        corrected = mask.step in corrections and replaceable(mask)
+        return corrected or (mask.reason == "flagged" and verdicts.blamed(mask.step))
+
+    for flagged in steps_of(source, wanted):
+        if isinstance(flagged, Excluded):
+            if _told(flagged, wanted, verdicts):
+                yield Refused(flagged.id, flagged.reason)
+            continue
+        step = flagged.mask.step
+        written = corrections.instead_of(flagged.mask)
+        if written is not None:
+            chosen = _instead(flagged, written, True)
+            if _done(written) == _done(flagged.mask):
+                yield Refused(flagged.id, "same")
+            elif not _offered(chosen):
+                yield Refused(flagged.id, "correction_tool")
+            else:
+                yield Pair(flagged, chosen, True, True)
+            continue
+        if not verdicts.blamed(step):
+            yield Refused(flagged.id, "correction_words")
+            continue
+        advice = next((turn for turn in turns if turn.at_step > step), None)
+        redo = redos.get(advice.at_step) if advice is not None else None
+        if advice is None or redo is None:
+            yield Refused(flagged.id, "no_redo")
+            continue
+        confirmed = _confirmed(source, redo.step)
+        reason = ""
+        if not confirmed and (step in ran or redo.step != step + 1):
+            reason = "ran"
+        elif roots.get(redo.request) != roots.get(flagged.mask.request):
+            reason = "other_context"
+        elif _leans(redo, [turn.text for turn in turns if turn.at_step <= redo.step and not _held(flagged, turn)]):
+            reason = "redo_refers"
+        elif _done(redo) == _done(flagged.mask):
+            reason = "same"
+        if reason:
+            yield Refused(flagged.id, reason)
+        else:
+            yield Pair(flagged, _instead(flagged, redo), confirmed)
+
+
+def _instead(flagged: StepSample, redo: ReplyMask, corrected: bool = False) -> StepSample:
+    """The redo, or what an annotator wrote, at the flagged reply's prompt."""
+    completion = chat_of_reply(reply_of(redo).parts)
+    meta = flagged.meta | {"redo": "correction" if corrected else redo.name}
+    return StepSample(flagged.id, redo, flagged.turns, completion, flagged.tools, meta, flagged.root)
+
+
+def _offered(sample: StepSample) -> bool:
+    """Whether the agent had the tools that the reply calls; of some imported sessions nobody knows."""
+    had = {tool["function"]["name"] for tool in sample.tools if "function" in tool}
+    return not had or all(call["function"]["name"] in had for call in sample.completion.get("tool_calls", ()))
+
+
+def _done(mask: ReplyMask) -> object:
+    """What a reply does: its calls, however they are written; its text, if it calls nothing."""
+    chat = chat_of_reply(reply_of(mask).parts)
+    calls = [call["function"] for call in chat.get("tool_calls", ())]
+    return [(call["name"], _value(call["arguments"])) for call in calls] or chat["content"]
+
+
+def _value(arguments: str) -> object:
+    return msgspec.json.decode(arguments) if is_object(arguments) and arguments.strip() else arguments
+
+
+def _told(left: Excluded, wanted: Callable[[ReplyMask], bool], verdicts: Verdicts) -> bool:
+    """Whether somebody waits for this reply: it is disputed, flagged, or wanted and has no prompt to train on."""
+    mask = left.mask
+    if left.reason == "disputed" or mask is None or mask.summary:
+        return left.reason == "disputed"
+    return wanted(mask) or verdicts.blamed(mask.step)
+
+
+def _leans(redo: ReplyMask, advice: Iterable[str]) -> bool:
+    """Whether the redo speaks of being advised, or quotes advice that the flagged reply's prompt does not hold."""
+    text = target_text(redo)
+    return speaks_of_advice(text) or quotes(text, advice)
+
+
+def _held(sample: StepSample, turn: ev.AdviceDelivered) -> bool:
+    """Whether the sample's prompt holds all of this advice."""
+    return set(turn.advice) <= set(sample.meta["advice"])
+
+
+def _confirmed(source: Source, step: int) -> bool:
+    return any(
+        flag.verdict == "good"
+        and flag.label == CONFIRMED
+        and flag.target.step == step
+        and flag.target.part != "summary"
+        and source_of(flag) == "human"
+        for flag in source.judged.flags.active
+    )
+
+
+def _ran(source: Source) -> set[int]:
+    """Steps of which at least one action was started."""
+    judged = source.judged
+    started = pages(source.reader, judged.session, judged.position, frozenset({"action.started"}))
+    return {event.step for event in started if event.step is not None}
+
+
+def _roots(source: Source) -> dict[int, int]:
+    """For each request the one that began its context."""
+    judged = source.judged
+    roots: dict[int, int] = {}
+    for event in pages(source.reader, judged.session, judged.position, frozenset({"model.request"})):
+        assert isinstance(event.body, ev.ModelRequested)
+        roots[event.seq] = event.seq if event.body.parent is None else roots.get(event.body.parent, event.seq)
+    return roots

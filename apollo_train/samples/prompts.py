@@ -1,0 +1,293 @@
+"""The prompt of each request as chat messages, and what becomes of it when advice is left out.
+
+It follows the chain of requests in the log, as the host does, and keeps in memory only what the requests around the
+current one share: the messages of one context.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any, Final
+
+import msgspec
+
+from apollo_train.masks.judgement import Judgement
+from apollo_train.samples import chat
+from apollo_train.samples.chat import Chat
+from sessions import events as ev
+from sessions.events.text import canonical_json
+from sessions.fold.prompt import messages_of
+from sessions.log.errors import LogReadFailed
+from sessions.log.reader import LogReader
+
+KEPT: Final = 4096
+"""Messages that are kept decoded; a context rarely has more."""
+NODES: Final = 4
+"""Requests whose chain is remembered: the current one, its parent, and a summary's between them."""
+PIECE: Final = 1 << 15
+"""Bytes of a prompt's JSON in a piece: what is whole is shared with the prompts after it, not copied."""
+AHEAD: Final = 64
+"""Requests (and their messages) that are read at once: they are asked for in order."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """One message of a prompt and the events it was made from. Nobody changes one; freezing so many costs too much."""
+
+    chat: Chat
+    sources: tuple[int, ...] = ()
+    _dumped: bytes = field(default=b"", init=False, compare=False, repr=False)
+
+    @property
+    def dumped(self) -> bytes:
+        """The chat as JSON, made once: a step sample repeats all turns of the one before."""
+        if not self._dumped:
+            self._dumped = chat.dumps(self.chat)
+        return self._dumped
+
+
+@dataclass(slots=True)
+class Prompt:
+    """The whole prompt of a request."""
+
+    request: ev.ModelRequested
+    seq: int
+    refs: list[ev.MessageRef]
+    turns: list[Turn]
+    tools: list[dict[str, Any]]
+    root: int
+    """The request that began this context: all requests up to the next summary share it."""
+    node: Node
+
+    @property
+    def sources(self) -> frozenset[int]:
+        """All events that it was made from; found when somebody asks, because few sessions have advice."""
+        return self.node.all_sources()
+
+
+@dataclass(slots=True)
+class Node:
+    """A request and the messages of its whole prompt, of which nothing is read yet."""
+
+    seq: int
+    request: ev.ModelRequested
+    refs: list[ev.MessageRef] = field(default_factory=list)
+    root: int = 0
+    turns: list[Turn] | None = None
+    known: tuple[int, list[Turn]] = (0, [])
+    """The turns of so many refs, from the parent."""
+    sources: tuple[int, frozenset[int]] = (0, frozenset())
+    """The events that so many refs were made from, from the parent."""
+    dumped: tuple[int, tuple[bytes, ...]] = (0, ())
+    """So many turns as JSON in pieces, with commas between them, from the parent."""
+    hashed: tuple[bytes, int, Any] | None = None
+    """What was hashed so far: the beginning of the body, how many refs, and the state of the hash."""
+
+    def all_sources(self) -> frozenset[int]:
+        """All events that the messages were made from."""
+        done, sources = self.sources
+        if done < len(self.refs):
+            sources = sources.union(*[ref.sources for ref in self.refs[done:]])
+            self.sources = (len(self.refs), sources)
+        return sources
+
+
+class Prompts:
+    """Prompts of one session, by the seq of their request; ask in the order of the log."""
+
+    def __init__(self, reader: LogReader, judged: Judgement) -> None:
+        self._reader = reader
+        self._judged = judged
+        self._nodes: dict[int, Node] = {}
+        self._ahead: dict[int, ev.ModelRequested] = {}
+        self._wire: dict[str, bytes] = {}
+        self._turns: dict[ev.MessageRef, list[Turn]] = {}
+        self._tools: dict[str, list[dict[str, Any]]] = {}
+        self._frame: tuple[ev.ModelRequested, bytes, bytes] | None = None
+
+    def of(self, request: int) -> Prompt:
+        """The prompt of the request at this seq. Raises LogReadFailed if the log does not hold it whole."""
+        node = self.node(request)
+        if node.turns is None:
+            done, turns = node.known
+            self._load(node, done)
+            node.turns = [*turns] if done else self._system(node.request)
+            for ref in node.refs[done:]:
+                node.turns += self._turns_of(ref)
+            # The parent's turns are copied, not shared: a list never grows under a prompt that has it.
+            node.known = (len(node.refs), node.turns)
+        return Prompt(node.request, request, node.refs, node.turns, self._tools_of(node.request), node.root, node)
+
+    def dumped(self, prompt: Prompt) -> tuple[bytes, ...]:
+        """The turns of the prompt as JSON, with commas between them: the pieces of its parent and what came after."""
+        node = self.node(prompt.seq)
+        done, pieces = node.dumped
+        if done < len(prompt.turns):
+            more = b",".join([turn.dumped for turn in prompt.turns[done:]])
+            if done:
+                more = b"," + more
+            if pieces and len(pieces[-1]) < PIECE:
+                pieces, more = pieces[:-1], pieces[-1] + more
+            node.dumped = (len(prompt.turns), (*pieces, more))
+        return node.dumped[1]
+
+    def exact(self, prompt: Prompt) -> bool:
+        """Whether the rebuilt body has the hash that the log says was sent."""
+        node = self.node(prompt.seq)
+        head, tail = self._around(node.request)
+        if node.hashed is None or node.hashed[0] != head:
+            node.hashed = (head, 0, hashlib.sha256(head))
+        _, done, state = node.hashed
+        state = state.copy()
+        more = b",".join(self._sent([ref.hash for ref in node.refs[done:]]))
+        state.update(b"," + more if done and more else more)
+        node.hashed = (head, len(node.refs), state)
+        whole = state.copy()
+        whole.update(tail)
+        return bool(whole.hexdigest() == node.request.sha256)
+
+    def starts(self, prompt: Prompt) -> list[int]:
+        """How many turns are before each message of the prompt, and before what follows the last."""
+        first = len(self._system(prompt.request))
+        if len(prompt.turns) == first + len(prompt.refs):  # one turn per message, as nearly all providers have it
+            return list(range(first, len(prompt.turns) + 1))
+        return list(accumulate((len(self._turns_of(ref)) for ref in prompt.refs), initial=first))
+
+    def _sent(self, names: list[str]) -> list[bytes]:
+        """What these messages were sent as."""
+        try:
+            return [self._wire[name] for name in names]
+        except KeyError:
+            held = self.blobs(names)
+            return [held[name] for name in names]
+
+    def blobs(self, hashes: Collection[str]) -> dict[str, bytes]:
+        """Blobs by hash, from memory where they are there."""
+        missing = [name for name in hashes if name not in self._wire]
+        more = self._reader.blobs(missing) if missing else {}
+        return {name: self._wire.get(name) or more[name] for name in hashes}
+
+    def node(self, seq: int) -> Node:
+        """The request and its chain, without its messages. Raises LogReadFailed where the chain does not hold."""
+        known = self._nodes.get(seq)
+        if known is not None:
+            return known
+        request = self._ahead.get(seq)
+        if request is not None and request.parent is not None and seq > request.parent in self._nodes:
+            return self._kept(_extended(self._nodes[request.parent], seq, request))
+        path: list[tuple[int, ev.ModelRequested]] = []
+        at: int | None = seq
+        while at is not None and at not in self._nodes:
+            request = self._request(at, backwards=bool(path))
+            path.append((at, request))
+            if request.parent is not None and request.parent >= at:
+                raise LogReadFailed(f"request {at} of session {self._judged.session} names a later parent")
+            at = request.parent
+        before = self._nodes[at] if at is not None else None
+        for found, request in reversed(path):
+            before = _extended(before, found, request)
+            self._kept(before)
+        return self._nodes[seq]
+
+    def _kept(self, node: Node) -> Node:
+        self._nodes[node.seq] = node
+        if len(self._nodes) > 2 * NODES:
+            for old in sorted(self._nodes)[:-NODES]:
+                del self._nodes[old]
+        return node
+
+    def _request(self, seq: int, *, backwards: bool) -> ev.ModelRequested:
+        if seq not in self._ahead:
+            session, kinds = self._judged.session, ("model.request",)
+            if backwards:
+                found = self._reader.events(session, before=seq + 1, kinds=kinds, limit=AHEAD, newest_first=True)
+            else:
+                found = self._reader.events(session, after=seq - 1, kinds=kinds, limit=AHEAD)
+            self._ahead = {e.seq: e.body for e in found if isinstance(e.body, ev.ModelRequested)}
+        if seq not in self._ahead:
+            raise LogReadFailed(f"event {seq} of session {self._judged.session} is no model request")
+        return self._ahead[seq]
+
+    def _around(self, request: ev.ModelRequested) -> tuple[bytes, bytes]:
+        """What is before and after the messages in the request's canonical body (sessions.log.rebuild.assemble)."""
+        if self._frame is None or not _same_frame(self._frame[0], request):
+            mark = b"\0"
+            slots = {name: canonical_json(value) for name, value in request.envelope.items()} | {"messages": mark}
+            named = {name: digest for name, digest in (("system", request.system), ("tools", request.tools)) if digest}
+            slots |= {name: self._reader.blob(digest) for name, digest in named.items()}
+            body = b"{" + b",".join(canonical_json(name) + b":" + slots[name] for name in sorted(slots)) + b"}"
+            head, _, tail = body.partition(mark)
+            self._frame = (request, head + b"[", b"]" + tail)
+        return self._frame[1:]
+
+    def _system(self, request: ev.ModelRequested) -> list[Turn]:
+        if not request.system:
+            return []
+        system = chat.system_of_wire(msgspec.json.decode(self._reader.blob(request.system)))
+        return [Turn(system)] if system else []
+
+    def _load(self, node: Node, done: int) -> None:
+        """Read the messages of the prompt that are not in memory, and those of the next requests with them.
+
+        The first ``done`` messages are turns already.
+        """
+        refs = node.refs
+        missing = [ref.hash for ref in refs[done:] if ref.hash not in self._wire]
+        if not missing:
+            return
+        later = (ref.hash for seq, request in self._ahead.items() if seq > node.seq for ref in request.append)
+        ahead = [name for name in later if name not in self._wire]
+        if len(self._wire) + len(missing) + len(ahead) > KEPT:
+            wanted = {ref.hash for ref in refs}
+            self._wire = {name: data for name, data in self._wire.items() if name in wanted}
+            self._turns = {ref: made for ref, made in self._turns.items() if ref.hash in wanted}
+        try:
+            self._wire |= self._reader.blobs(missing + ahead)
+        except LogReadFailed:  # what is missing may belong to a later request only
+            self._wire |= self._reader.blobs(missing)
+
+    def _turns_of(self, ref: ev.MessageRef) -> list[Turn]:
+        made = self._turns.get(ref)
+        if made is None:
+            wire = msgspec.json.decode(self._wire[ref.hash])
+            sent = chat.chat_of_wire(wire)
+            made = self._turns[ref] = [Turn(sent, ref.sources)] if sent else self._neutral(ref, wire)
+        return made
+
+    def _neutral(self, ref: ev.MessageRef, wire: dict[str, Any]) -> list[Turn]:
+        """The turns from the events they were made from: some providers send several of ours as one message."""
+        session, wanted = self._judged.session, set(ref.sources)
+        events = [event for seq in ref.sources if (event := self._reader.event(session, seq)) is not None]
+        for event in list(events):
+            if event.kind == "model.reply" and event.step is not None:
+                step = (event.step, event.step)
+                events += self._reader.events(session, steps=step, kinds=("action.refused",))
+        events.sort(key=lambda event: event.seq)
+        found = [m for m in messages_of(events, self._reader.text) if wanted.issuperset(m.sources)]
+        if not found:
+            raise LogReadFailed(f"a message of session {session} has no events that it was made from")
+        reasoning = chat.wire_had_reasoning(wire)
+        return [Turn(chat.chat_of_message(message, reasoning=reasoning), message.sources) for message in found]
+
+    def _tools_of(self, request: ev.ModelRequested) -> list[dict[str, Any]]:
+        if not request.tools:
+            return []
+        if request.tools not in self._tools:
+            self._tools = {request.tools: chat.tools_of_wire(msgspec.json.decode(self._reader.blob(request.tools)))}
+        return self._tools[request.tools]
+
+
+def _extended(before: Node | None, seq: int, request: ev.ModelRequested) -> Node:
+    if before is None:
+        return Node(seq, request, list(request.append), seq)
+    refs = [*before.refs, *request.append]
+    same = before.request.system == request.system
+    known, dumped = (before.known, before.dumped) if same else ((0, []), (0, ()))
+    return Node(seq, request, refs, before.root, None, known, before.sources, dumped, before.hashed)
+
+
+def _same_frame(one: ev.ModelRequested, other: ev.ModelRequested) -> bool:
+    return (one.envelope, one.system, one.tools) == (other.envelope, other.system, other.tools)

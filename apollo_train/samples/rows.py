@@ -1,0 +1,143 @@
+"""What every row says about itself, whatever its format: where it comes from and how much it counts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final
+
+from apollo_train.masks.judgement import Judgement
+from apollo_train.policy import FilterPolicy, SplitRules
+from sessions import events as ev
+from sessions.events.text import canonical_json
+
+NOT_SAMPLING: Final = frozenset(
+    {"model", "messages", "stream", "stream_options", "tools", "system", "metadata", "user"}
+)
+"""Keys of a request's envelope that are no choice of sampling."""
+
+
+MOST_COPIES: Final = 4
+"""Rows are copied up to this often to say their weights exactly; beyond it some rows are left out instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weigher:
+    """The weight of a row, given how many replies of its session and its task are trained."""
+
+    policy: FilterPolicy
+    session_trained: dict[str, int] = field(default_factory=dict)
+    task_trained: dict[str, int] = field(default_factory=dict)
+    """What the sessions of a task count together: no session counts more than ``session_cap`` replies."""
+
+    @classmethod
+    def counting(cls, policy: FilterPolicy, trained: Mapping[str, int], tasks: Mapping[str, str]) -> Weigher:
+        """For sessions with so many trained replies, each of the task that ``tasks`` names."""
+        cap = policy.weights.session_cap
+        totals: dict[str, int] = {}
+        for session, task in tasks.items():
+            totals[task] = totals.get(task, 0) + _capped(trained[session], cap)
+        return cls(policy, dict(trained), totals)
+
+    def weight(self, judged: Judgement, share: float, replies: int = 1, *, row: bool = False) -> float:
+        """The weight of a row that trains ``replies``; ``row``: it counts once however many they are (segments)."""
+        rules = self.policy.weights
+        total = max(1, self.session_trained.get(judged.session, 1))
+        of_task = max(1, self.task_trained.get(task_of(judged), 1))
+        weight = share * _capped(total, rules.session_cap) / total
+        if rules.normalise == "session":
+            weight = share * replies / total
+        elif rules.normalise == "task":
+            weight *= replies / of_task
+        else:
+            weight *= (1 if row else replies) * _capped(of_task, rules.task_cap) / of_task
+        return round(weight, 9)
+
+    @property
+    def counted(self) -> bool:
+        """Whether weights depend on how many replies are trained, so that they have to be counted first."""
+        rules = self.policy.weights
+        return rules.normalise != "none" or bool(rules.session_cap or rules.task_cap)
+
+
+class Copies:
+    """How often each row is written, so that a trainer which ignores weights sees each as often as it weighs.
+
+    ``scale`` is how often a row of weight 1 is written on average. What a row is owed beyond whole copies goes to the
+    rows after it, so that any stretch of rows is as good as right; a row that weighs little may be written not at all.
+    """
+
+    def __init__(self, scale: float, owed: float = 0.0) -> None:
+        self.scale, self.owed = scale, owed
+
+    @classmethod
+    def of(cls, weights: Iterable[float]) -> Copies:
+        """For rows of these weights: as few copies as say it exactly, else about as many rows as there are."""
+        found = sorted(weights)
+        if not found or not found[0]:
+            return cls(1.0)
+        shares = [weight / found[0] for weight in dict.fromkeys(found)]
+        if shares[-1] <= MOST_COPIES and all(abs(share - round(share)) < 1e-6 for share in shares):
+            return cls(1 / found[0])
+        return cls(len(found) / sum(found))
+
+    def next(self, weight: float) -> int:
+        """How often the next row is written."""
+        self.owed = round(self.owed + weight * self.scale, 9)
+        copies = int(self.owed + 0.5)
+        self.owed = round(self.owed - copies, 9)
+        return copies
+
+
+def _capped(number: int, cap: int) -> int:
+    """``number``, but at most the cap; 0 is none."""
+    return min(number, cap) if cap else number
+
+
+def task_of(judged: Judgement) -> str:
+    """What the split goes by: the task's id, or the hash of its text where it has none."""
+    created = judged.created
+    return created.task_id or _hashed(created.task)
+
+
+@lru_cache(maxsize=64)
+def _hashed(task: str) -> str:
+    return "sha256:" + hashlib.sha256(task.encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=1024)
+def split_of(task: str, rules: SplitRules) -> str:
+    """``train``, ``validation`` or ``test``: a function of the task alone, so that no task is on both sides."""
+    number = int.from_bytes(hashlib.sha256(f"{rules.seed}\0{task}".encode()).digest()[:8], "big") / (1 << 64)
+    if number < rules.test:
+        return "test"
+    return "validation" if number < rules.test + rules.validation else "train"
+
+
+_SAMPLING: dict[str, str] = {}
+"""The newest choices as text: nearly all requests of a session have the same."""
+
+
+def sampling_of(request: ev.ModelRequested) -> str:
+    """The sampling choices of a request as JSON text: one column, whatever providers call them."""
+    chosen = repr(request.envelope)
+    if chosen not in _SAMPLING:
+        _SAMPLING.clear()
+        wanted = {key: value for key, value in request.envelope.items() if key not in NOT_SAMPLING}
+        _SAMPLING[chosen] = canonical_json(wanted).decode()
+    return _SAMPLING[chosen]
+
+
+def meta_of(judged: Judgement, policy: FilterPolicy, request: ev.ModelRequested, **more: Any) -> dict[str, Any]:
+    """The columns that all rows of a session share, then those of the row."""
+    task = task_of(judged)
+    return {
+        "session": judged.session,
+        "task": task,
+        "model": judged.created.model.id,
+        "sampling": sampling_of(request),
+        "split": split_of(task, policy.split),
+        **more,
+    }

@@ -1,0 +1,109 @@
+"""Which sessions take part in an export, and why the others do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from apollo_train.masks.judgement import Judgement, judgement_of
+from apollo_train.policy import FilterPolicy, SessionRules, date_ms
+from apollo_train.runtime import TrainError
+from sessions.log.reader import LogReader
+
+DAY_MS: Final = 86_400_000
+
+
+class NoPosition(TrainError):
+    """A position that the log does not have."""
+
+
+LEFT_OUT: Final = {
+    "session_missing": "the log has no such session at this position",
+    "session_replayed": "it plays a recording, and sessions.replayed is false",
+    "session_demo": "a scripted demo session, and sessions.demo is false",
+    "session_state": "its state is none of sessions.states",
+    "session_sign_off": "its sign-off is none of sessions.sign_off",
+    "session_score": "no score of it reaches sessions.min_score",
+    "session_task": "its task is none of sessions.tasks",
+    "session_tag": "it has none of sessions.tags",
+    "session_model": "its model is none of sessions.models",
+    "session_date": "it was not created in the days of sessions.created_from and created_to",
+    "session_annotator": "none of sessions.annotators judged or advised it",
+}
+"""Why a session takes no part, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A session that takes no part, and the one reason."""
+
+    session: str
+    reason: str
+
+
+def select(
+    reader: LogReader, sessions: Sequence[str] | None, policy: FilterPolicy | None, position: int
+) -> Iterator[Judgement | LeftOut]:
+    """Judgement of each session (None: all), in the order of their ids; without a policy, all of them."""
+    for name in names_of(reader, sessions):
+        found = judged_of(reader, name, policy, position)
+        # Nobody asked by name for a session that came later: that it is there now changes nothing of then.
+        if sessions is not None or not isinstance(found, LeftOut) or found.reason != "session_missing":
+            yield found
+
+
+def position_of(reader: LogReader, wanted: int | None) -> int:
+    """The log position that was asked for (None: the log's end). Raises NoPosition where the log is not that long yet.
+
+    What is written from beyond the end would change as the log grows.
+    """
+    end = reader.position()
+    if wanted is not None and not 0 < wanted <= end:
+        raise NoPosition(f"there is no log position {wanted:,}: the log ends at {end:,}")
+    return end if wanted is None else wanted
+
+
+def names_of(reader: LogReader, sessions: Sequence[str] | None) -> list[str]:
+    """The ids of these sessions (None: of all), in the order in which they are written."""
+    return sorted({summary.session for summary in reader.summaries()} if sessions is None else set(sessions))
+
+
+def judged_of(reader: LogReader, session: str, policy: FilterPolicy | None, position: int) -> Judgement | LeftOut:
+    """Judgement of one session, or why it takes no part."""
+    judged = judgement_of(reader, session, position)
+    if judged is None:
+        return LeftOut(session, "session_missing")
+    reason = why_not(judged, policy.sessions) if policy is not None else ""
+    return LeftOut(session, reason) if reason else judged
+
+
+def why_not(judged: Judgement, rules: SessionRules) -> str:
+    """The first rule of the policy that keeps the session out, or ""."""
+    created = judged.created
+    # "Judged up to here" is no word on the session: beside somebody's verdict it says nothing.
+    words: set[str] = {word.verdict for word in judged.flags.sign_offs.values() if word.verdict} or {"none"}
+    start, end = date_ms(rules.created_from), date_ms(rules.created_to)
+    checks = {
+        "session_replayed": created.origin == "replay" and not rules.replayed,
+        "session_demo": created.origin == "demo" and not rules.demo,
+        "session_state": bool(rules.states) and judged.state not in rules.states,
+        "session_sign_off": not words <= set(rules.sign_off),
+        "session_score": not _good_enough(judged, rules.min_score),
+        "session_task": bool(rules.tasks) and created.task_id not in rules.tasks,
+        "session_tag": bool(rules.tags) and not set(rules.tags) & set(created.tags),
+        "session_model": bool(rules.models) and not {created.model.id, created.model.name} & set(rules.models),
+        "session_date": bool(
+            (start is not None and judged.created_at < start) or (end is not None and judged.created_at >= end + DAY_MS)
+        ),
+        "session_annotator": bool(rules.annotators) and not set(rules.annotators) & judged.humans,
+    }
+    return next((reason for reason, out in checks.items() if out), "")
+
+
+def _good_enough(judged: Judgement, wanted: float | None) -> bool:
+    if wanted is None:
+        return True
+    if judged.best_score is None:
+        return False
+    return judged.best_score >= wanted if judged.better == "higher" else judged.best_score <= wanted

@@ -1,0 +1,165 @@
+"""Step samples: the exact prompt that the model saw, and its one reply. The canonical unit of training data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+from apollo_train.masks.judgement import Judgement
+from apollo_train.masks.masks import ReplyMask, masks_of
+from apollo_train.policy import FilterPolicy
+from apollo_train.samples.chat import Chat, chat_of_reply
+from apollo_train.samples.prompts import Prompt, Prompts, Turn
+from apollo_train.samples.rows import Weigher, meta_of
+from apollo_train.samples.without_advice import Unaided, Unaider, Variant
+from sessions import events as ev
+from sessions.log.errors import LogReadFailed
+from sessions.log.reader import LogReader
+
+PromptKind = Literal["exact", "counterfactual", "reconstructed"]
+
+
+@dataclass(slots=True)
+class StepSample:
+    """One trained reply. ``meta`` is what the row says about itself. Nobody changes one; freezing so many costs too
+    much."""
+
+    id: str
+    mask: ReplyMask
+    turns: list[Turn]
+    """The messages of the prompt."""
+    completion: Chat
+    tools: list[dict[str, Any]]
+    meta: dict[str, Any]
+    root: int = 0
+    """The request that began the context of this prompt."""
+    dump: Callable[[], tuple[bytes, ...]] | None = None
+    """Makes the JSON of ``prompt`` at little cost, where there is a way."""
+
+    @property
+    def prompt(self) -> list[Chat]:
+        """The prompt as chat messages."""
+        return [turn.chat for turn in self.turns]
+
+    @property
+    def dumped(self) -> tuple[bytes, ...]:
+        """The messages of the prompt as JSON in pieces, with commas between them."""
+        return self.dump() if self.dump else (b",".join([turn.dumped for turn in self.turns]),)
+
+    @property
+    def suffix(self) -> str:
+        """``+advice`` or ``-advice`` of a twin, else ""."""
+        return self.id.removeprefix(f"{self.meta['session']}:{self.mask.name}")
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """A reply that is no target in this export, and the one reason why; a line of the twin file."""
+
+    id: str
+    session: str
+    step: str
+    reason: str
+    seq: int
+    calls_lost: int = 0
+    mask: ReplyMask | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One session on its way into samples."""
+
+    reader: LogReader
+    judged: Judgement
+    policy: FilterPolicy
+    weigher: Weigher
+    check: bool = True
+    """Compare each exact prompt with the hash that the log has of it."""
+
+    def excluded(self, mask: ReplyMask, reason: str, suffix: str = "") -> Excluded:
+        """The line of the twin file for ``mask``."""
+        name = f"{self.judged.session}:{mask.name}{suffix}"
+        return Excluded(name, self.judged.session, mask.name, reason, mask.seq, mask.calls_lost, mask)
+
+
+def whole(mask: ReplyMask) -> bool:
+    """Whether the reply is trained as a whole, which is all that formats of messages can say."""
+    return mask.trained
+
+
+def steps_of(source: Source, wanted: Callable[[ReplyMask], bool] = whole) -> Iterator[StepSample | Excluded]:
+    """Every reply that is ``wanted`` as a sample, and why the others are none; in order, in constant memory."""
+    prompts = Prompts(source.reader, source.judged)
+    unaider = Unaider(source.reader, source.judged, source.policy.advice)
+    for mask in masks_of(source.reader, source.judged, source.policy):
+        if not wanted(mask):
+            yield source.excluded(mask, mask.reason)
+            continue
+        prompt = prompt_of(prompts, mask, check=source.check)
+        if isinstance(prompt, str):
+            yield source.excluded(mask, prompt)
+            continue
+        for variant in unaider.variants(prompt):
+            yield _sample(source, prompts, unaider, mask, prompt, variant)
+
+
+def prompt_of(prompts: Prompts, mask: ReplyMask, *, check: bool) -> Prompt | str:
+    """The prompt that the reply answered, or the reason why there is none to train on."""
+    try:
+        prompt = prompts.of(mask.request)
+        if check and prompt.request.exact and not prompts.exact(prompt):
+            return "prompt_differs"
+    except LogReadFailed:
+        return "prompt_missing"
+    return prompt
+
+
+def kind_of(prompt: Prompt, unaided: Unaided) -> PromptKind:
+    """What the row says of its prompt."""
+    if unaided.changed:
+        return "counterfactual"
+    return "exact" if prompt.request.exact else "reconstructed"
+
+
+def reply_of(mask: ReplyMask) -> ev.ModelReplied:
+    """The body of the reply."""
+    assert isinstance(mask.event.body, ev.ModelReplied)
+    return mask.event.body
+
+
+def target_text(mask: ReplyMask) -> str:
+    """All that the model wrote in this reply, to look for what it refers to."""
+    chat = chat_of_reply(reply_of(mask).parts)
+    calls = (call["function"]["arguments"] for call in chat.get("tool_calls", ()))
+    return "\n".join((chat.get("reasoning_content", ""), chat["content"], *calls))
+
+
+def _sample(
+    source: Source, prompts: Prompts, unaider: Unaider, mask: ReplyMask, prompt: Prompt, variant: Variant
+) -> StepSample | Excluded:
+    unaided = unaider.without(prompt, variant.dropped)
+    problem = unaided.problem
+    if not problem and variant.dropped and unaider.refers(target_text(mask), variant.dropped):
+        problem = "target_refers"
+    if problem:
+        return source.excluded(mask, problem, variant.suffix)
+    body = reply_of(mask)
+    name = f"{source.judged.session}:{mask.name}{variant.suffix}"
+    meta = meta_of(
+        source.judged,
+        source.policy,
+        prompt.request,
+        id=name,
+        step=mask.name,
+        packing="step",
+        advice=sorted(number for number in unaider.present(prompt) - variant.dropped if number > 0),
+        weight=source.weigher.weight(source.judged, variant.share),
+        finish=body.finish,
+        stop_token=body.stop_token,
+        prompt=kind_of(prompt, unaided),
+        seen=mask.seen,
+    )
+    dump = None if unaided.changed else partial(prompts.dumped, prompt)
+    return StepSample(name, mask, unaided.turns, chat_of_reply(body.parts), prompt.tools, meta, prompt.root, dump)

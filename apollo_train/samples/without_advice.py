@@ -1,0 +1,253 @@
+"""Advice left out of a prompt: what the agent would have seen had nobody spoken, and where that cannot be made up.
+
+A prompt from which something was taken is counterfactual: no server ever saw it. What the log shows to refer to the
+advice all the same (a summary that the model wrote, the reply itself) makes the sample unfit, and says why.
+Pieces of advice go by their number; the answer to question 3, which is advice too, goes by -3.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from typing import Final
+
+import msgspec
+from msgspec import structs
+
+from apollo_train.masks.judgement import Judgement
+from apollo_train.policy import AdviceRules
+from apollo_train.samples.prompts import Prompt, Turn
+from sessions import events as ev
+from sessions.fold.prompt import summary_text
+from sessions.log.reader import LogReader
+
+NOT_RUN: Final = "This call was not run."
+"""What a call that was skipped for advice says without it."""
+NO_ANSWER: Final = "Nobody answered in time. Use your judgement."
+"""What a question says whose answer is left out: what it says when nobody comes."""
+QUOTE_WORDS: Final = 6
+"""This many words in a row, shared with a piece of advice, count as a quotation of it."""
+
+_WORD: Final = re.compile(r"\w+")
+_PIECE: Final = re.compile(r"<(advice[\w-]*)>\n.*?\n</\1>", re.S)
+_TALK: Final = re.compile(r"\b(?:advice|advis(?:e|ed|es|or|er|ing)|annotator|supervisor|the human)\b", re.I)
+"""A reply that speaks of advice was made with it. Too many are left out rather than too few."""
+
+
+class Variant(msgspec.Struct, frozen=True):
+    """One way to write a sample: which advice is left out, the suffix of its id, and its share of the weight."""
+
+    dropped: frozenset[int] = frozenset()
+    suffix: str = ""
+    share: float = 1.0
+
+
+class Unaided(msgspec.Struct, frozen=True):
+    """A prompt without some advice. ``problem`` is the reason why it cannot be used, or ""."""
+
+    turns: list[Turn]
+    changed: bool
+    problem: str = ""
+
+
+class Unaider:
+    """Leaves advice out of the prompts of one session."""
+
+    def __init__(self, reader: LogReader, judged: Judgement, rules: AdviceRules) -> None:
+        self._reader = reader
+        self._judged = judged
+        self._turns = {seq: turn for seq, turn in judged.delivered.items() if turn.channel == "user"}
+        # Sets on both sides: a prompt has few sources, a long session much advice and many summaries.
+        self._delivered, self._summaries = frozenset(self._turns), frozenset(judged.summaries)
+        self._texts = {-answer.question: answer.text for answer in judged.answers.values()}
+        kinds: dict[int, ev.AdviceKind | None] = dict.fromkeys(self._texts)
+        for number in {number for turn in self._turns.values() for number in turn.advice}:
+            record = judged.advice.get(number)
+            self._texts[number] = record.text if record else ""
+            kinds[number] = record.kind if record else None
+        self._blocks: dict[int, frozenset[int]] = {}
+        modes = {number: rules.mode(kind) for number, kind in kinds.items()}
+        self._always = frozenset(number for number, mode in modes.items() if mode == "dropped")
+        self._twins = frozenset(number for number, mode in modes.items() if mode == "both")
+
+    def variants(self, prompt: Prompt) -> list[Variant]:
+        """The samples that one prompt makes: one, or two where they differ."""
+        if not self._always and not self._twins:
+            return [Variant()]
+        present = self.present(prompt)
+        always = self._always & present
+        if self._twins & present:
+            return [Variant(always, "+advice", 0.5), Variant(present & (always | self._twins), "-advice", 0.5)]
+        return [Variant(always)]
+
+    def present(self, prompt: Prompt) -> frozenset[int]:
+        """The advice that the prompt holds: as turns, as answers, and in the block after a summary."""
+        if not self._texts:
+            return frozenset()
+        sources = prompt.sources
+        found = {number for seq in sources & self._delivered for number in self._turns[seq].advice}
+        for turn in prompt.turns if self._judged.answers else ():
+            found.update(-answer.question for answer in self._answered(turn))
+        for seq in sources & self._summaries:
+            if seq not in self._blocks:
+                self._blocks[seq] = self._in_block(seq)
+            found |= self._blocks[seq]
+        return frozenset(found)
+
+    def _in_block(self, seq: int) -> frozenset[int]:
+        """The advice that the block after the summary at ``seq`` holds."""
+        block = self._judged.summaries[seq].advice
+        turns = [turn for at, turn in self._turns.items() if at < seq]
+        earlier = {number for turn in turns for number in turn.advice}
+        found = {number for number in earlier if self._texts[number] and self._texts[number] in block}
+        # A turn is in the block as it was delivered, which need not be as it was written.
+        found |= {number for turn in turns if turn.text in block for number in turn.advice}
+        answers = (answer for at, answer in self._judged.answers.items() if at < seq)
+        return frozenset(found.union(-answer.question for answer in answers if _told(answer) in block))
+
+    def before(self, seq: int) -> frozenset[int]:
+        """All advice that was given before the event at ``seq``."""
+        found = {number for at, turn in self._turns.items() if at < seq for number in turn.advice}
+        return frozenset(found | {-answer.question for at, answer in self._judged.answers.items() if at < seq})
+
+    def without(self, prompt: Prompt, dropped: frozenset[int]) -> Unaided:
+        """The prompt's turns without this advice."""
+        if not dropped:
+            return Unaided(prompt.turns, False)
+        kept: list[Turn] = []
+        problem = ""
+        for turn in prompt.turns:
+            changed, trouble = self._changed(turn, dropped)
+            problem = problem or trouble
+            if changed is None:
+                self._neutral_before(kept)
+            else:
+                kept.append(changed)
+        return Unaided(kept, kept != prompt.turns, problem)
+
+    def refers(self, text: str, dropped: Collection[int]) -> bool:
+        """Whether ``text`` quotes the advice or speaks of being advised."""
+        return speaks_of_advice(text) or quotes(text, (self._texts[number] for number in dropped))
+
+    def _changed(self, turn: Turn, dropped: frozenset[int]) -> tuple[Turn | None, str]:
+        """The turn without the advice (None: nothing is left of it), and what is wrong with that."""
+        content = before = str(turn.chat["content"])
+        problem = ""
+        for seq in turn.sources:
+            if seq in self._turns:
+                content, problem = self._cut(content, self._turns[seq], dropped)
+            elif seq in self._judged.summaries:
+                content, problem = self._summary(content, seq, dropped)
+        if any(-answer.question in dropped for answer in self._answered(turn)):
+            content = NO_ANSWER
+        if content == before:
+            return turn, problem
+        if not content and turn.chat["role"] == "user":
+            return None, problem
+        return replace(turn, chat={**turn.chat, "content": content}), problem
+
+    def _cut(self, content: str, delivered: ev.AdviceDelivered, dropped: frozenset[int]) -> tuple[str, str]:
+        """``content`` without the dropped pieces of a delivered turn."""
+        if not dropped.intersection(delivered.advice):
+            return content, ""
+        pieces = [found[0] for found in _PIECE.finditer(delivered.text)]
+        if delivered.text not in content:
+            return content, "advice_mixed"
+        if dropped.issuperset(delivered.advice):
+            return content.replace(delivered.text, "").strip(), ""
+        if len(pieces) != len(delivered.advice):
+            return content, "advice_mixed"
+        left = [piece for piece, number in zip(pieces, delivered.advice, strict=True) if number not in dropped]
+        return content.replace(delivered.text, "\n\n".join(left)), ""
+
+    def _summary(self, content: str, seq: int, dropped: frozenset[int]) -> tuple[str, str]:
+        """The turn of a summary without advice in its block; the model's own words decide whether it can be used."""
+        summary = self._judged.summaries[seq]
+        earlier = {at: turn for at, turn in self._turns.items() if at < seq and dropped.intersection(turn.advice)}
+        answers = [a for at, a in self._judged.answers.items() if at < seq and -a.question in dropped]
+        gone = {number for turn in earlier.values() for number in turn.advice} & dropped
+        gone |= {-answer.question for answer in answers}
+        if gone and self.refers(self._reader.text(summary.text), gone):
+            return content, "summary_refers"
+        block = summary.advice
+        for delivered in earlier.values():
+            if delivered.text in block:
+                block, problem = self._cut(block, delivered, dropped)
+                if problem:
+                    return content, problem
+        for answer in answers:
+            block = block.replace(_told(answer), "")
+        if any(number > 0 and self._texts[number] and self._texts[number] in block for number in gone):
+            return content, "advice_mixed"
+        block = re.sub(r"\n{3,}", "\n\n", block).strip()
+        if block == summary.advice:
+            return content, ""
+        whole = summary_text(summary, self._reader.text)
+        if whole not in content:
+            return content, "advice_mixed"
+        return content.replace(whole, summary_text(structs.replace(summary, advice=block), self._reader.text)), ""
+
+    def _answered(self, turn: Turn) -> list[ev.QuestionAnswered]:
+        """The answers that this turn is, if it is the result of a question."""
+        if turn.chat["role"] != "tool" or not turn.sources:
+            return []
+        at, said = turn.sources[-1], turn.chat["content"]
+        alike = [answer for seq, answer in self._judged.answers.items() if seq < at and answer.text == said]
+        if not alike:
+            return []
+        # Another call may well have the same words for its result.
+        result = self._reader.event(self._judged.session, at)
+        place = (result.step or 0, result.call or 0) if result is not None else (0, 0)
+        return [answer for answer in alike if self._judged.asked.get(answer.question, place) == place]
+
+    def _neutral_before(self, kept: list[Turn]) -> None:
+        """Give the results just before a dropped turn the texts they would have had: nobody woke or hurried them."""
+        for at in range(len(kept) - 1, -1, -1):
+            turn = kept[at]
+            if turn.chat["role"] != "tool":
+                return
+            content = str(turn.chat["content"])
+            for seq in turn.sources:
+                event = self._reader.event(self._judged.session, seq)
+                content = content if event is None else _neutral(content, event.body)
+            if content != turn.chat["content"]:
+                kept[at] = replace(turn, chat={**turn.chat, "content": content})
+
+
+def _told(answer: ev.QuestionAnswered) -> str:
+    """An answer as the block after a summary says it."""
+    return f"Answer to your question {answer.question}: {answer.text}"
+
+
+def _neutral(content: str, body: ev.Body) -> str:
+    """What a result would have said without the advice that followed it."""
+    if isinstance(body, ev.ActionRefused) and body.why == "skipped_for_advice":
+        return NOT_RUN
+    if isinstance(body, ev.ActionResult) and isinstance(pair := body.data.get("unaided"), list) and len(pair) == 2:
+        return content.replace(str(pair[0]), str(pair[1]))
+    return content
+
+
+def speaks_of_advice(text: str) -> bool:
+    """Whether ``text`` speaks of being advised, whatever the advice was."""
+    return bool(_TALK.search(text))
+
+
+def quotes(text: str, advice: Iterable[str]) -> bool:
+    """Whether ``text`` shares a run of words with one of the pieces of advice."""
+    words = _words(text)
+    for piece in advice:
+        said = _words(piece)
+        size = min(QUOTE_WORDS, len(said))
+        if size >= 3 and not _runs(said, size).isdisjoint(_runs(words, size)):
+            return True
+    return False
+
+
+def _words(text: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(text)]
+
+
+def _runs(words: Sequence[str], size: int) -> set[tuple[str, ...]]:
+    return {tuple(words[at : at + size]) for at in range(len(words) - size + 1)}

@@ -1,0 +1,253 @@
+"""One step sample as tokens: the prompt as the server tokenised it, and the reply as the model would sample it.
+
+Prompt and reply are encoded apart, because that is how they came about: a server encodes the prompt, and the model
+goes on from there. The reply ends with the token on which the server stopped, and no other stop token is in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from apollo_train.masks.masks import ReplyMask
+from apollo_train.samples.chat import Chat
+from apollo_train.samples.steps import StepSample, reply_of
+from apollo_train.templates.engine import Engine, TemplateRefused
+from apollo_train.templates.families import Stops
+from apollo_train.templates.normalise import normalised
+from apollo_train.templates.template_probe import Traits
+
+NoThink = Literal["mask", "exclude"]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of the reply: its tokens are ``target[start:end]``. No ``reason``: trained."""
+
+    part: Literal["reply", "reasoning", "text", "call"]
+    call: int | None
+    start: int
+    end: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepTokens:
+    """A step sample as tokens. ``pieces`` tile the target: every token of it belongs to exactly one."""
+
+    sample: StepSample
+    prompt: list[int]
+    target: list[int]
+    pieces: tuple[Piece, ...]
+    no_think: bool = False
+    """The template's own empty reasoning block stands at the end of the prompt, masked."""
+    unsaid: tuple[str, ...] = ()
+    """Parts of the reply that the template does not render: ``reasoning``, ``text``."""
+    sampled: bool = False
+    """The ids are the server's own."""
+    cut: int = 0
+    """Tokens of the prompt's start that were cut off to fit."""
+
+    @property
+    def labels(self) -> list[bool]:
+        """Of each token of the target, whether it is trained."""
+        return [not piece.reason for piece in self.pieces for _ in range(piece.start, piece.end)]
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """Why a sample cannot be written with this template; ``reason`` is a key of ``UNFIT``."""
+
+    reason: str
+    detail: str = ""
+
+
+UNFIT = {
+    "template_refuses": "the template refuses the conversation (two calls at once, or a role that it does not know)",
+    "template_no_calls": "the template does not render calls and their results",
+    "no_think_form": "a reply without reasoning: the template has no form for that, or such replies were not wanted",
+    "prompt_no_prefix": "the template renders the prompt otherwise once the reply follows",
+    "stop_inside": "the reply holds the text of a stop token",
+    "not_rendered": "the template leaves out what the reply is made of",
+    "too_long": "longer than the limit",
+}
+"""Every reason why a sample cannot be written as tokens, and what it means to a person."""
+
+
+@dataclass(slots=True)
+class Renderer:
+    """Renders the samples of an export with one tokenizer."""
+
+    engine: Engine
+    stops: Stops
+    traits: Traits
+    no_think: NoThink = "mask"
+    tools_unsaid: int = field(default=0, init=False)
+    """Samples with tools on offer that the template does not render."""
+
+    def step(self, sample: StepSample) -> StepTokens | Unfit:
+        """The tokens of one sample, or why there are none."""
+        called = any(chat.get("tool_calls") or chat["role"] == "tool" for chat in (*sample.prompt, sample.completion))
+        if called and not self.traits.calls:
+            return Unfit("template_no_calls")
+        try:
+            return self._step(sample)
+        except TemplateRefused as problem:
+            return Unfit("template_refuses", str(problem))
+
+    def _step(self, sample: StepSample) -> StepTokens | Unfit:
+        thinking = bool(sample.completion.get("reasoning_content")) or not self.traits.reasoning
+        if not thinking and self.no_think == "exclude":
+            return Unfit("no_think_form")
+        prompt = self._render(sample, None, thinking)
+        whole = self._render(sample, sample.completion, thinking)
+        if not whole.startswith(prompt):
+            return Unfit("prompt_no_prefix" if thinking else "no_think_form")
+        body = self._body(whole[len(prompt) :])
+        if body is None or any(stop in body for stop in self.stops.ids):
+            return Unfit("stop_inside")
+        unsaid = self._unsaid(sample.completion, body)
+        if unsaid is None or not body:
+            return Unfit("not_rendered")
+        if sample.tools and not self.traits.schemas:
+            self.tools_unsaid += 1
+        reply = reply_of(sample.mask)
+        stop = self.stops.of(bool(sample.completion.get("tool_calls")), reply.stop_token)
+        ids, offsets = self.engine.encode(body)
+        sampled = self._sampled(reply.token_ids, body)
+        if sampled and sample.mask.trained:
+            ids = sampled
+        pieces = self._pieces(sample, prompt, body, offsets, thinking, len(ids) + 1)
+        target = [*ids, stop]
+        # Nothing may be trained past the stop, and nothing may look like one before it.
+        if set(ids) & set(self.stops.ids.values()):
+            return Unfit("stop_inside")
+        assert target[-1] in self.stops.ids.values()
+        assert [piece.start for piece in pieces[1:]] == [piece.end for piece in pieces[:-1]]
+        assert pieces[-1].end == len(target)
+        return StepTokens(
+            sample,
+            self.engine.encode(prompt)[0],
+            target,
+            pieces,
+            not thinking,
+            unsaid,
+            bool(sampled and ids is sampled),
+        )
+
+    def _render(self, sample: StepSample, completion: Chat | None, thinking: bool) -> str:
+        messages = sample.prompt if completion is None else [*sample.prompt, completion]
+        traits = self.traits
+        made = normalised(messages, system=traits.system, objects=traits.objects, runs=traits.runs)
+        return self.engine.render(made, sample.tools, generation=completion is None, thinking=thinking)
+
+    def _body(self, rest: str) -> str | None:
+        """The reply's text without the end of its turn; None if something follows that end."""
+        at = max(rest.rfind(stop) for stop in self.stops.ids)
+        if at < 0:
+            return rest
+        after = next(len(stop) for stop in self.stops.ids if rest.startswith(stop, at))
+        return None if rest[at + after :].strip() else rest[:at]
+
+    def _unsaid(self, completion: Chat, body: str) -> tuple[str, ...] | None:
+        """Which parts the template left out; None if a call is among them, or nothing is left."""
+        for call in completion.get("tool_calls", ()):
+            if call["function"]["name"] not in body:
+                return None
+        texts = {"reasoning": completion.get("reasoning_content", ""), "text": completion["content"]}
+        unsaid = tuple(name for name, text in texts.items() if text.strip() and text.strip() not in body)
+        return None if "text" in unsaid and not completion.get("tool_calls") else unsaid
+
+    def _sampled(self, ids: Sequence[int], body: str) -> list[int]:
+        """The server's own ids, if they are this tokenizer's and say the same; else none."""
+        own = list(ids)
+        if own and own[-1] in self.stops.ids.values():
+            own.pop()
+        return own if own and self.engine.decode(own) == body else []
+
+    def _pieces(
+        self,
+        sample: StepSample,
+        prompt: str,
+        body: str,
+        offsets: Sequence[tuple[int, int]],
+        thinking: bool,
+        length: int,
+    ) -> tuple[Piece, ...]:
+        """The reply's parts as spans of tokens; one span where it is trained whole, or cannot be told apart."""
+        if sample.mask.trained:
+            return (Piece("reply", None, 0, length),)
+        whole = (Piece("reply", None, 0, length, sample.mask.reason),)
+        ends = self._ends(sample, prompt, body, thinking)
+        if ends is None:
+            return whole
+        pieces: list[Piece] = []
+        reasons = _reasons(sample.mask)
+        start = 0
+        for number, (part, call, end) in enumerate(ends):
+            # A token that reaches over the border goes to the masked side, else to the earlier part.
+            last = number == len(ends) - 1
+            reason = reasons.get((part, call), sample.mask.reason)
+            until = length if last else _token_at(offsets, end, start, over=bool(reason))
+            pieces.append(Piece(part, call, start, until, reason))
+            start = until
+        return tuple(pieces)
+
+    def _ends(
+        self, sample: StepSample, prompt: str, body: str, thinking: bool
+    ) -> list[tuple[Literal["reasoning", "text", "call"], int | None, int]] | None:
+        """Where each part ends in ``body``, in characters, found by rendering the reply part by part."""
+        full = sample.completion
+        calls = full.get("tool_calls", [])
+        steps: list[tuple[Literal["reasoning", "text", "call"], int | None, Chat]] = []
+        without = {key: value for key, value in full.items() if key != "tool_calls"}
+        if full.get("reasoning_content"):
+            steps.append(("reasoning", None, {**without, "content": ""}))
+        if full["content"].strip():
+            steps.append(("text", None, without))
+        for number in range(1, len(calls) + 1):
+            steps.append(("call", number, {**full, "tool_calls": calls[:number]}))
+        ends: list[tuple[Literal["reasoning", "text", "call"], int | None, int]] = []
+        for part, call, chat in steps:
+            try:
+                rest = self._render(sample, chat, thinking)[len(prompt) :]
+            except TemplateRefused:
+                return None
+            said = self._body(rest)
+            if said is None or not body.startswith(said):
+                return None
+            if ends and len(said) < ends[-1][2]:
+                return None
+            ends.append((part, call, len(said)))
+        return ends if ends and ends[-1][2] == len(body) else None
+
+
+def _reasons(mask: ReplyMask) -> dict[tuple[str, int | None], str]:
+    found: dict[tuple[str, int | None], str] = {}
+    for cell in mask.cells:
+        key: tuple[str, int | None] = (cell.part, cell.call)
+        found[key] = found.get(key) or cell.reason
+    return found
+
+
+def _token_at(offsets: Sequence[tuple[int, int]], end: int, start: int, *, over: bool) -> int:
+    """The first token that begins at or after ``end``; with ``over`` False one that reaches over it is not before."""
+    at = start
+    while at < len(offsets) and (offsets[at][0] < end if over else offsets[at][1] <= end):
+        at += 1
+    return at
+
+
+def describe(renderer: Renderer) -> dict[str, Any]:
+    """What decided the tokens, for a manifest or a record."""
+    from apollo_train.templates.engine import template_hash
+
+    engine = renderer.engine
+    return {
+        "family": renderer.stops.family,
+        "stops": dict(sorted(renderer.stops.ids.items())),
+        "template_sha256": template_hash(engine),
+        "tokenizer_sha256": engine.tokenizer_hash,
+        "no_think": renderer.no_think,
+    }

@@ -1,0 +1,68 @@
+"""What to do about a refusal, in the words of the app: its keys and its `:` commands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from apollo_tui import keys
+from apollo_tui.backend.base import LinkChanged, NotDone
+from sessions.errors import ApolloError
+from sessions.fold.remedies import out_of_limit
+from sessions.fold.summary import Summary
+from sessions.hints import Remedy, Way, said
+from sessions.host.protocol import Done
+from widgets.models import SessionView
+
+KEYS: Final[dict[Way, str]] = {
+    "start": "pause",
+    "resume": "pause",
+    "advise": "advise",
+    "answer": "answer",
+    "send_draft": "advise",
+    "send_correction": "correct",
+    "create": "new",
+}
+"""Way to the id of a key."""
+
+COMMANDS: Final[dict[Way, str]] = {
+    "reopen": ":reopen",
+    "unarchive": ":unarchive",
+    "stop": ":stop",
+    "limit": ":limit {words}",
+    "start_host": ":host start",
+    "restart_host": ":host restart",
+    "stop_host": ":host stop",
+}
+
+
+def key(remedy: Remedy, keymap: Mapping[str, str]) -> str:
+    """The key or the command, "" where the app has none; ``keymap`` is the config's."""
+    if remedy.way in KEYS:
+        return keys.shown(keys.first(keys.BY_ID[KEYS[remedy.way]], keymap))
+    return COMMANDS.get(remedy.way, "").format(words=remedy.words)
+
+
+def told(problem: Exception, keymap: Mapping[str, str]) -> str:
+    """What went wrong, with the way on."""
+    remedies = problem.remedies if isinstance(problem, NotDone | ApolloError) else ()
+    return said(str(problem), remedies, partial(key, keymap=keymap))
+
+
+def with_ways(summary: Summary, view: SessionView, keymap: Mapping[str, str]) -> SessionView:
+    """The session, with why it stands where it stands and what lets it go on."""
+    why = said(view.why, out_of_limit(summary), partial(key, keymap=keymap))
+    return msgspec.structs.replace(view, why=why)
+
+
+def noted(done: object, keymap: Mapping[str, str]) -> str:
+    """What the host said of a change, with what to do next."""
+    return said(done.note, done.remedies, partial(key, keymap=keymap), "; ") if isinstance(done, Done) else ""
+
+
+def said_of_link(link: LinkChanged, keymap: Mapping[str, str]) -> str:
+    """What is wrong with the link to the host, with the way on."""
+    return said(link.detail, link.remedies, partial(key, keymap=keymap))

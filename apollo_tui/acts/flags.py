@@ -1,0 +1,269 @@
+"""Verdicts: flag, label, take back, mark a recovery. The log decides what a key means; acts return a receipt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final, Literal
+
+import msgspec
+
+from apollo_tui.backend.base import Feed, NotDone
+from apollo_tui.state.board import BoardState
+from sessions import events as ev
+from sessions.events.messages import ReasoningPart, TextPart
+from sessions.host import protocol
+from sessions.labels import RIGHT_THERE_TOO, UNSPECIFIED, Taxonomy
+from sessions.log.reader import LogReader
+from sessions.ulid import new_ulid
+
+
+def redone(reader: LogReader, session: str, step: int, flagged: Iterable[int]) -> int | None:
+    """The newest of the ``flagged`` steps that ``step`` did over: no other advice came between the two.
+
+    None where ``step`` is not the first one after advice, or nothing before it is flagged. It is what training looks
+    for: the action after the next advice.
+    """
+    before = [number for number in flagged if number < step]
+    if not before:
+        return None
+    turns = [event.body.at_step for event in reader.events(session, kinds={"advice.delivered"})
+             if isinstance(event.body, ev.AdviceDelivered)]  # fmt: skip
+    last = max(before)
+    return last if next((at for at in sorted(turns) if at > last), None) == step else None
+
+
+Verdict = Literal["bad", "good", "unsure"]
+
+REPLACED: Final = "-replaced"
+
+
+def replaced_request(request: str) -> str:
+    """The request id of what is done besides ``request``, as one act with it."""
+    return request + REPLACED
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """What a verdict is about: one entry of one session. ``parts``: what else of it, and around it, could be meant."""
+
+    session: str
+    number: int
+    title: str
+    target: ev.Target
+    name: str
+    parts: tuple[ev.Target, ...] = ()
+    redoes: int | None = None
+    """The step that somebody flagged and that this one did over, after advice."""
+
+    @property
+    def words(self) -> str:
+        """``1 tune-lr · 40.1 job_kill``: for receipts."""
+        name = self.name if self.target.part in ("call", "reply", "summary") else ""
+        return f"{self.number} {self.title} · {self.target} {name}".rstrip()
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """A flag that is in force on a subject."""
+
+    flag: str
+    actor: str
+    body: ev.FlagSet
+
+
+class Word(msgspec.Struct, frozen=True):
+    """What an annotator says of a subject: verdict, label and what is optional."""
+
+    verdict: Verdict = "bad"
+    label: str = UNSPECIFIED
+    note: str = ""
+    severity: int | None = None
+    until_recovery: bool = False
+
+    @property
+    def again(self) -> Word:
+        """What of it can be said of another action: that one was right earlier too is said of this one alone."""
+        return Word(self.verdict, UNSPECIFIED if self.label == RIGHT_THERE_TOO else self.label)
+
+
+class Judging:
+    """What the keys f, F, ``.``, + and = do."""
+
+    def __init__(self, feed: Feed, state: BoardState, labels: Taxonomy) -> None:
+        self.feed = feed
+        self.state = state
+        self.labels = labels
+        self.span_from: tuple[str, int] | None = None
+        """Session and step where ``V`` began a span."""
+        self._last: Word | None = None
+
+    async def subject(self, session: str, seq: int) -> Subject:
+        """What a verdict on the entry at ``seq`` is about. Raises NotDone for entries that cannot be judged."""
+
+        flags = self.state.sessions[session].flags.values()
+        flagged = {body.target.step for who, body in flags if body.verdict == "bad" and who.startswith("human:")}
+
+        def ask(reader: LogReader) -> tuple[ev.Event | None, ev.ModelReplied | None, int | None]:
+            event = reader.event(session, seq)
+            if event is None or not event.step:
+                return event, None, None
+            replies = reader.events(session, steps=(event.step, event.step), kinds={"model.reply"}, newest_first=True)
+            reply = next((r.body for r in replies if isinstance(r.body, ev.ModelReplied)), None)
+            return event, reply, redone(reader, session, event.step, flagged)
+
+        event, reply, redoes = await self.feed.read(ask)
+        found = target_of(event) if event else None
+        if event is None or found is None:
+            raise NotDone("only replies, actions and summaries can be flagged")
+        summary = self.state.sessions[session].summary
+        parts = (found, *self._around(session, found, reply))
+        return Subject(session, summary.number, summary.title, found, name_of(event), parts, redoes)
+
+    def _around(self, session: str, found: ev.Target, reply: ev.ModelReplied | None) -> list[ev.Target]:
+        """What else a verdict could be about: the whole reply, its reasoning, its text, a span."""
+        if found.part == "summary" or reply is None:
+            return []
+        parts = [ev.Target(found.step)] if found.part == "call" else []
+        if any(isinstance(part, ReasoningPart) for part in reply.parts):
+            parts.append(ev.Target(found.step, "reasoning"))
+        if any(isinstance(part, TextPart) and part.text.strip() for part in reply.parts):
+            parts.append(ev.Target(found.step, "text"))
+        if self.span_from is not None and self.span_from[0] == session:
+            first, last = sorted((self.span_from[1], found.step))
+            parts.insert(0, ev.Target(first, "span", to_step=last))
+        return parts
+
+    def begin_span(self, subject: Subject) -> str:
+        """From here: the next flag on a later or earlier step may mean all between. Again on the same step: no span."""
+        step = subject.target.step
+        if subject.target.part == "summary":
+            raise NotDone("a span is of steps, not of summaries")
+        if self.span_from == (subject.session, step):
+            self.span_from = None
+            return "no span"
+        self.span_from = (subject.session, step)
+        return f"span from step {step} of {subject.number} {subject.title}: go to its end, then F and right"
+
+    def standing(self, subject: Subject) -> list[Standing]:
+        """The flags in force on exactly this subject, oldest first."""
+        flags = self.state.sessions[subject.session].flags
+        return [Standing(flag, who, body) for flag, (who, body) in flags.items() if body.target == subject.target]
+
+    def own_bare(self, subject: Subject) -> Standing | None:
+        """This annotator's flag without label and note, which ``f`` may take back."""
+        for flag in self.standing(subject):
+            bare = flag.body.label == UNSPECIFIED and flag.body.verdict == "bad" and not flag.body.note
+            if flag.actor == self.state.actor and bare:
+                return flag
+        return None
+
+    def own(self, subject: Subject) -> Standing | None:
+        """This annotator's newest flag on the subject."""
+        return next((flag for flag in reversed(self.standing(subject)) if flag.actor == self.state.actor), None)
+
+    async def flag(self, subject: Subject, word: Word | None = None, *, seen: ev.Seen | None) -> str:
+        """Set a flag, in place of one's own earlier one on the same target, and return the receipt."""
+        word = word or Word()
+        before = self.own(subject)
+        body = ev.FlagSet(
+            flag=new_ulid(),
+            target=subject.target,
+            verdict=word.verdict,
+            label=word.label,
+            note=word.note,
+            severity=word.severity,
+            until_recovery=word.until_recovery,
+            seen=seen,
+        )
+        request = new_ulid()
+        await self.annotate(subject.session, body, request)
+        if before is not None:
+            await self.annotate(subject.session, ev.FlagRemoved(flag=before.flag), replaced_request(request))
+        if word.verdict != "bad" or word.label != UNSPECIFIED:
+            self._last = word.again
+        if subject.target.part == "span":
+            self.span_from = None
+        reach = " and what followed until recovery" if word.until_recovery else ""
+        return f"⚑ {subject.words}{reach}: {self.say(body)} · u undoes"
+
+    def say(self, flag: ev.FlagSet) -> str:
+        """A flag in a word: its verdict where that is not bad, else its label."""
+        if flag.verdict == "bad":
+            return self.labels.name(flag.label)
+        return f"{flag.verdict}, there too" if flag.label == RIGHT_THERE_TOO else flag.verdict
+
+    async def unflag(self, subject: Subject, flag: Standing) -> str:
+        """Take one's own flag back and return the receipt."""
+        await self.annotate(subject.session, ev.FlagRemoved(flag=flag.flag), new_ulid())
+        return f"flag taken back: {subject.words} · u undoes"
+
+    async def last_word(self) -> Word:
+        """The label or verdict that this annotator gave last, also before a restart. Raises NotDone for none."""
+        if self._last is None:
+            self._last = await self.feed.read(self._find_last)
+        if self._last is None:
+            raise NotDone("no label to repeat yet: F chooses one")
+        return self._last
+
+    def _find_last(self, reader: LogReader) -> Word | None:
+        newest: ev.Event | None = None
+        for session in list(self.state.sessions):
+            for event in reader.events(session, kinds={"flag.set"}, newest_first=True, limit=50):
+                body = event.body
+                if not isinstance(body, ev.FlagSet) or event.actor != self.state.actor:
+                    continue
+                if (body.verdict != "bad" or body.label != UNSPECIFIED) and (newest is None or event.id > newest.id):
+                    newest = event
+        last = newest.body if newest else None
+        return Word(last.verdict, last.label).again if isinstance(last, ev.FlagSet) else None
+
+    async def mark_recovery(self, subject: Subject) -> str:
+        """From this step on the agent is on its feet again; a second time takes the mark back."""
+        step = subject.target.to_step or subject.target.step
+        if subject.target.part == "summary":
+            raise NotDone("a recovery is marked on a step, not on a summary")
+        marked = step in self.state.sessions[subject.session].remarks.recoveries
+        await self.annotate(subject.session, ev.RecoveryMarked(at_step=step, removed=marked), new_ulid())
+        where = f"{subject.number} {subject.title} · step {step}"
+        return f"recovery mark taken back: {where}" if marked else f"recovered from here: {where} · u undoes"
+
+    async def correct(self, session: str, target: ev.Target, text: str, request: str) -> str:
+        """Say what the agent should have done instead; an empty text takes one's word back. Returns the receipt."""
+        now = self.state.sessions[session]
+        before = now.remarks.corrections.own(self.state.actor, target)
+        where = f"{now.summary.number} {now.summary.title} · {target}"
+        if text == before:
+            return f"correction of {where}: nothing is changed"
+        await self.annotate(session, ev.CorrectionWritten(target=target, text=text), request)
+        return f"correction of {where} {'written' if text else 'taken back'} · u undoes"
+
+    async def annotate(self, session: str, body: ev.Body, request: str) -> Any:
+        """One event of judgement; on disk when this returns."""
+        plain = msgspec.to_builtins(body)
+        return await self.feed.call(protocol.Annotate(request=request, session=session, kind=body.kind, body=plain))
+
+
+def about_part(subject: Subject, target: ev.Target) -> Subject:
+    """The same subject, about another part."""
+    return msgspec.structs.replace(subject, target=target)
+
+
+def target_of(event: ev.Event) -> ev.Target | None:
+    """What a verdict on the entry of this anchor event is about, None if it cannot be judged."""
+    match event.body:
+        case ev.ActionStarted() | ev.ActionRefused() if event.step and event.call:
+            return ev.Target(event.step, "call", event.call)
+        case ev.ModelReplied() if event.step:
+            return ev.Target(event.step)
+        case ev.SummaryWritten(number=number):
+            return ev.Target(number, "summary")
+    return None
+
+
+def name_of(event: ev.Event) -> str:
+    """What the entry is called in receipts."""
+    match event.body:
+        case ev.ActionStarted(name=name) | ev.ActionRefused(name=name):
+            return name
+        case ev.ModelReplied():
+            return "reply"
+        case _:
+            return ""

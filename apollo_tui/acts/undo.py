@@ -1,0 +1,376 @@
+"""Undo: which act ``u`` and ``U`` mean, what taking it back asks of the host, and the history of one's acts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Final, Literal
+
+import msgspec
+
+from apollo_tui.acts.flags import REPLACED, Judging, replaced_request
+from apollo_tui.backend.base import NotDone
+from sessions import events as ev
+from sessions.host import protocol
+from sessions.log.reader import LogReader
+from sessions.ulid import new_ulid
+
+UNDOABLE: Final = frozenset(
+    {
+        "flag.set",
+        "flag.removed",
+        "advice.queued",
+        "session.signed_off",
+        "recovery.marked",
+        "bookmark.set",
+        "session.note",
+        "signal.judged",
+        "advice.outcome",
+        "advice.edited",
+        "correction.written",
+    }
+)
+"""Kinds that ``u`` can take back."""
+
+LOOKED_AT: Final = UNDOABLE | {"advice.withdrawn"}
+"""Kinds that say what was done, undone and done again."""
+
+OF_ADVICE: Final = (ev.AdviceQueued, ev.AdviceEdited)
+"""What can be taken back as long as the advice waits."""
+
+Verb = Literal["undo", "redo"]
+
+
+class Act(msgspec.Struct, frozen=True):
+    """One act of one annotator.
+
+    ``flag``: the flag that now stands for it (a flag may have been set again since). ``undone``: it is taken back.
+    ``stuck``: it cannot be undone any more (delivered advice). ``passed``: a newer act is stuck, so that this one has
+    to be shown first. ``replaced``: one's own flag, as it is now called, in whose place this one was set.
+    """
+
+    event: ev.Event
+    flag: str = ""
+    passed: bool = False
+    undone: bool = False
+    stuck: bool = False
+    replaced: str = ""
+
+    @property
+    def session(self) -> str:
+        """Where the act was done."""
+        return self.event.session
+
+    @property
+    def target(self) -> ev.Target | None:
+        """What the act was about, if it was about one action."""
+        match self.event.body:
+            case ev.FlagSet(target=target) | ev.BookmarkSet(target=target) | ev.CorrectionWritten(target=target):
+                return target
+            case ev.RecoveryMarked(at_step=step):
+                return ev.Target(step)
+            case ev.AdviceQueued(about=about):
+                return about
+        return None
+
+
+def undo_request(event: ev.Event) -> str:
+    """A request id that says which event is undone."""
+    return f"undo-{event.id}-{new_ulid()}"
+
+
+def redo_request(event: ev.Event) -> str:
+    """A request id that says which event is done again."""
+    return f"redo-{event.id}-{new_ulid()}"
+
+
+def about(event: ev.Event) -> tuple[Verb, int] | None:
+    """What ``event`` undoes or does again (an event id), None if it is an act of its own."""
+    parts = (event.request or "").removesuffix(REPLACED).split("-")
+    if len(parts) != 3 or not parts[1].isdigit():
+        return None
+    if parts[0] == "undo":
+        return "undo", int(parts[1])
+    return ("redo", int(parts[1])) if parts[0] == "redo" else None
+
+
+def history(own: Iterable[ev.Event], open_advice: Mapping[str, Collection[int]]) -> list[Act]:
+    """All acts among this annotator's ``own`` events, oldest first.
+
+    ``open_advice``: per session, the numbers of the advice that still waits for its boundary.
+    """
+    events = sorted(own, key=lambda event: event.id)
+    undone: dict[int, bool] = {}
+    for event in events:
+        said = about(event)
+        if said is not None:
+            undone[said[1]] = said[0] == "undo"
+    companions = {event.request: event for event in events if (event.request or "").endswith(REPLACED)}
+    names = _Names(events, companions)
+    drafts = {(e.session, e.body.advice) for e in events if isinstance(e.body, ev.AdviceWithdrawn)}
+    acts: list[Act] = []
+    for event in events:
+        if about(event) is not None or event.request in companions or event.kind not in UNDOABLE:
+            continue
+        replaced = companions.get(replaced_request(event.request)) if event.request else None
+        act = Act(event, undone=undone.get(event.id, False), replaced=names.of_removed(replaced))
+        if isinstance(event.body, ev.FlagSet | ev.FlagRemoved):
+            flag = names.now(event.body.flag)
+            gone = isinstance(event.body, ev.FlagSet) and not act.undone and flag in names.removed
+            act = Act(event, flag, undone=act.undone, stuck=gone, replaced=act.replaced)
+        elif isinstance(event.body, OF_ADVICE):
+            # With the advice its later words have become a draft.
+            undone_now = act.undone or (event.session, event.body.advice) in drafts
+            waits = event.body.advice in open_advice.get(event.session, ())
+            act = Act(event, undone=undone_now, stuck=not undone_now and not waits)
+        acts.append(act)
+    return acts
+
+
+class _Names:
+    """What flags are called now: one that is set again has a new id."""
+
+    def __init__(self, events: Sequence[ev.Event], companions: Mapping[str | None, ev.Event]) -> None:
+        by_id = {event.id: event for event in events}
+        self.removed = {event.body.flag for event in events if isinstance(event.body, ev.FlagRemoved)}
+        self._next: dict[str, str] = {}
+        for event in events:
+            said = about(event)
+            source = by_id.get(said[1]) if said else None
+            if source is None or not isinstance(event.body, ev.FlagSet):
+                continue
+            if (event.request or "").endswith(REPLACED):
+                source = companions.get(replaced_request(source.request or ""), source)
+            if isinstance(source.body, ev.FlagSet | ev.FlagRemoved):
+                self._next[self.now(source.body.flag)] = event.body.flag
+
+    def now(self, flag: str) -> str:
+        """The present id of a flag."""
+        while flag in self._next:
+            flag = self._next[flag]
+        return flag
+
+    def of_removed(self, event: ev.Event | None) -> str:
+        """The present id of the flag that ``event`` removed, "" if it removed none."""
+        return self.now(event.body.flag) if event is not None and isinstance(event.body, ev.FlagRemoved) else ""
+
+
+def last_act(own: Iterable[ev.Event], open_advice: Mapping[str, Collection[int]]) -> Act | None:
+    """The newest act that is still in force and can be undone, None if there is none."""
+    passed = False
+    for act in reversed(history(own, open_advice)):
+        if act.undone:
+            continue
+        if act.stuck:
+            # A flag that somebody took back meanwhile is nothing to wait for; advice that was delivered is.
+            passed = passed or isinstance(act.event.body, OF_ADVICE)
+            continue
+        return Act(act.event, act.flag, passed, replaced=act.replaced)
+    return None
+
+
+def last_undone(own: Iterable[ev.Event], open_advice: Mapping[str, Collection[int]] | None = None) -> Act | None:
+    """The act that was undone last and can be done again: nothing new was done since. Advice is a draft again."""
+    events = sorted(own, key=lambda event: event.id)
+    waiting = open_advice or {}
+    found = {act.event.id: act for act in history(events, waiting)}
+    for event in reversed(events):
+        said = about(event)
+        if said is None:
+            if event.id in found:
+                return None
+            continue
+        act = found.get(said[1])
+        if act is None or not act.undone or isinstance(act.event.body, ev.AdviceQueued):
+            continue
+        body = act.event.body
+        if not isinstance(body, ev.AdviceEdited) or body.advice in waiting.get(act.session, ()):
+            return act
+    return None
+
+
+LOOK_BACK: Final = 300
+"""How many of a session's newest acts are looked through."""
+
+Restore = Callable[[ev.AdviceQueued], None]
+
+
+class Undoing(msgspec.Struct, frozen=True):
+    """Undo, redo and history over all sessions of the log, of this annotator only."""
+
+    judging: Judging
+
+    async def _own(self) -> list[ev.Event]:
+        actor = self.judging.state.actor
+        sessions = list(self.judging.state.sessions)
+
+        def ask(reader: LogReader) -> list[ev.Event]:
+            found: list[ev.Event] = []
+            for session in sessions:
+                acts = reader.events(session, kinds=LOOKED_AT, newest_first=True, limit=LOOK_BACK)
+                found += [event for event in acts if event.actor == actor]
+            return found
+
+        return await self.judging.feed.read(ask)
+
+    def _waiting(self) -> dict[str, set[int]]:
+        sessions = self.judging.state.sessions
+        return {id: {advice.advice for advice in now.summary.open_advice} for id, now in sessions.items()}
+
+    async def last(self) -> Act | None:
+        """The act that ``u`` would undo now."""
+        return last_act(await self._own(), self._waiting())
+
+    async def last_undone(self) -> Act | None:
+        """The act that ``U`` would do again now."""
+        return last_undone(await self._own(), self._waiting())
+
+    async def history(self) -> list[Act]:
+        """All acts, newest first."""
+        return history(await self._own(), self._waiting())[::-1]
+
+    def words(self, act: Act) -> str:
+        """What the act is, and where."""
+        summary = self.judging.state.sessions[act.session].summary
+        where = f"{summary.number} {summary.title}"
+        match act.event.body:
+            case ev.FlagSet() as body:
+                return f"flag {self.judging.say(body)} on {where} · {body.target}"
+            case ev.FlagRemoved():
+                return f"taking back a flag on {where}"
+            case ev.AdviceQueued() as body:
+                return f"advice to {where}: {body.text}"
+            case ev.SignedOff() as body:
+                said = body.verdict or (f"judged up to step {body.up_to_step}" if body.up_to_step else "none")
+                return f"sign-off of {where}: {said}"
+            case ev.AdviceEdited(advice=number, text=text):
+                return f"other words for advice {number} to {where}: {text}"
+            case ev.AdviceOutcome(advice=number, outcome=None):
+                return f"taking back the outcome of advice {number} to {where}"
+            case ev.AdviceOutcome(advice=number, outcome=str() as outcome):
+                return f"outcome of advice {number} to {where}: {outcome.replace('_', ' ')}"
+            case ev.CorrectionWritten(text="") as body:
+                return f"taking back the correction of {where} · {body.target}"
+            case ev.CorrectionWritten() as body:
+                return f"correction of {where} · {body.target}: {body.text}"
+            case ev.RecoveryMarked() as body:
+                return f"{'taking back ' * body.removed}recovery mark on {where} · step {body.at_step}"
+            case ev.BookmarkSet() as body:
+                return f"{'taking back ' * body.removed}bookmark on {where} · {body.target}"
+            case ev.NoteWritten(text=""):
+                return f"taking away the note on {where}"
+            case ev.NoteWritten() as body:
+                return f"note on {where}: {body.text}"
+            case ev.SignalJudged() as body:
+                return f"{body.verdict.replace('_', ' ')} for the signal {body.signal} of {where}"
+            case other:
+                return f"{other.kind} on {where}"
+
+    async def undo(self, act: Act, restore: Restore) -> str:
+        """Undo ``act``; advice comes back as a draft through ``restore``. Returns the receipt."""
+        request = undo_request(act.event)
+        match act.event.body:
+            case ev.FlagSet():
+                await self._annotate(act, ev.FlagRemoved(flag=act.flag), request)
+                if act.replaced:
+                    await self._set_again(act, act.replaced, replaced_request(request))
+            case ev.FlagRemoved():
+                await self._set_again(act, act.flag, request)
+            case ev.AdviceQueued(advice=number) as advice:
+                call = protocol.WithdrawAdvice(request=request, session=act.session, advice=number, to_draft=True)
+                await self.judging.feed.call(call)
+                restore(advice)
+            case ev.AdviceEdited(advice=number):
+                text = await self._words_before(act, number)
+                edit = protocol.EditAdvice(request=request, session=act.session, advice=number, text=text)
+                await self.judging.feed.call(edit)
+            case body:
+                await self._annotate(act, await self._before(act, body), request)
+        return f"undone: {self.words(act)} · U does it again"
+
+    async def redo(self, act: Act) -> str:
+        """Do an act again that was undone. Returns the receipt."""
+        request = redo_request(act.event)
+        match act.event.body:
+            case ev.FlagSet() as body:
+                await self._annotate(act, msgspec.structs.replace(body, flag=new_ulid()), request)
+                if act.replaced:
+                    await self._annotate(act, ev.FlagRemoved(flag=act.replaced), replaced_request(request))
+            case ev.FlagRemoved():
+                await self._annotate(act, ev.FlagRemoved(flag=act.flag), request)
+            case ev.AdviceEdited(advice=number, text=text):
+                call = protocol.EditAdvice(request=request, session=act.session, advice=number, text=text)
+                await self.judging.feed.call(call)
+            case ev.AdviceQueued():
+                raise NotDone("that advice is a draft again: i opens it")
+            case body:
+                await self._annotate(act, body, request)
+        return f"done again: {self.words(act)} · u undoes"
+
+    async def _before(self, act: Act, body: ev.Body) -> ev.Body:
+        """What to write so that all is as it was before the act."""
+        match body:
+            case ev.RecoveryMarked() | ev.BookmarkSet():
+                return msgspec.structs.replace(body, removed=not body.removed)
+            case ev.SignedOff():
+                return await self._earlier(act, lambda _: True) or ev.SignedOff()
+            case ev.NoteWritten():
+                return await self._earlier(act, lambda _: True) or ev.NoteWritten(text="")
+            case ev.CorrectionWritten(target=target):
+                earlier = await self._earlier(act, lambda e: isinstance(e, ev.CorrectionWritten) and e.target == target)
+                return earlier or ev.CorrectionWritten(target=target, text="")
+            case ev.AdviceOutcome(advice=number):
+                earlier = await self._earlier(act, lambda e: isinstance(e, ev.AdviceOutcome) and e.advice == number)
+                return earlier or ev.AdviceOutcome(advice=number, outcome=None)
+            case ev.SignalJudged(signal=signal):
+                before = await self._earlier(act, lambda e: isinstance(e, ev.SignalJudged) and e.signal == signal)
+                return before or ev.SignalJudged(signal=signal, verdict="reopened")
+        raise NotDone("that cannot be undone")
+
+    async def _earlier(self, act: Act, same: Callable[[ev.Body], bool]) -> ev.Body | None:
+        """This annotator's word of the same kind that stood before the act."""
+
+        def ask(reader: LogReader) -> ev.Body | None:
+            events = reader.events(act.session, kinds={act.event.kind}, before=act.event.seq, newest_first=True)
+            own = (event.body for event in events if event.actor == act.event.actor)
+            return next((body for body in own if same(body)), None)
+
+        return await self.judging.feed.read(ask)
+
+    async def _words_before(self, act: Act, number: int) -> str:
+        """What the advice said before it was edited, by whoever wrote that."""
+
+        def ask(reader: LogReader) -> str:
+            kinds = {"advice.queued", "advice.edited"}
+            for event in reader.events(act.session, kinds=kinds, before=act.event.seq, newest_first=True):
+                if isinstance(event.body, ev.AdviceQueued | ev.AdviceEdited) and event.body.advice == number:
+                    return event.body.text
+            raise NotDone("the advice is not in the log")
+
+        return await self.judging.feed.read(ask)
+
+    async def _set_again(self, act: Act, flag: str, request: str) -> None:
+        def ask(reader: LogReader) -> ev.FlagSet | None:
+            for event in reader.events(act.session, kinds={"flag.set"}, newest_first=True):
+                if isinstance(event.body, ev.FlagSet) and event.body.flag == flag:
+                    return event.body
+            return None
+
+        found = await self.judging.feed.read(ask)
+        if found is None:
+            raise NotDone("the flag is not in the log")
+        await self._annotate(act, msgspec.structs.replace(found, flag=new_ulid()), request)
+
+    async def _annotate(self, act: Act, body: ev.Body, request: str) -> None:
+        await self.judging.annotate(act.session, body, request)
+
+
+Standing = Literal["in force", "undone", "delivered", "gone"]
+
+
+def standing(act: Act) -> Standing:
+    """How an act stands, in a word."""
+    if act.undone:
+        return "undone"
+    if act.stuck:
+        return "delivered" if isinstance(act.event.body, OF_ADVICE) else "gone"
+    return "in force"

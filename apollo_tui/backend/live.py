@@ -1,0 +1,195 @@
+"""Where the app's data comes from: the log for all that happened, the host's socket (``host_link``) for live tokens
+and for writing.
+
+The log is read in one thread of its own, by short complete reads; long reads (counts, searches) have a second one.
+The feed posts messages and touches no widget. Without a host it polls once a second, and keeps trying to connect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from textual.message import Message
+
+from apollo_tui.backend.base import EventsArrived, LinkChanged, LinkState, Loaded, NotDone
+from sessions.fold.summary import Summary
+from sessions.hints import Remedy
+from sessions.host import protocol
+from sessions.log.errors import LogError, LogMissing
+from sessions.log.reader import LogReader
+from sessions.paths import LogPaths
+
+if TYPE_CHECKING:
+    from apollo_tui.backend.host_link import HostLink
+
+T = TypeVar("T")
+A = TypeVar("A")
+
+PAGE: Final = 500
+POLL_S: Final = 1.0
+PAINT_FIRST_S: Final = 0.2
+"""What is in the log is on screen before the work of reaching the host begins."""
+LOOK_S: Final = 0.2
+"""So long the first screen waits for the log, to be painted with what is in it."""
+
+
+class LiveFeed:
+    """The feed of a real log. ``read_only``: never start a host and never write."""
+
+    def __init__(self, paths: LogPaths, actor: str, *, read_only: bool = False) -> None:
+        self.paths = paths
+        self.actor = actor
+        self.read_only = read_only
+        self._post: Callable[[Message], object] = lambda _: None
+        self._threads = {name: ThreadPoolExecutor(1, f"log-{name}") for name in ("read", "work")}
+        self._readers: dict[str, LogReader] = {}
+        self._grew = asyncio.Event()
+        self._link: HostLink | None = None
+        self._looked = asyncio.Event()
+        self._state: LinkState = "connecting"
+        self._last: tuple[LinkState, str, Sequence[Remedy]] = ("connecting", "", ())
+        """What the link said last; it holds again when a log that could not be read can be read."""
+        self._unread = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self, post: Callable[[Message], object]) -> None:
+        """Begin to read and to connect."""
+        self._post = post
+        self._tasks = [asyncio.create_task(self._follow_log(), name="follow log")]
+        if self.read_only:
+            self._say("read-only", "read-only")
+        else:
+            self._tasks.append(asyncio.create_task(self._hold_link(), name="hold link"))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_S):
+                await self._looked.wait()
+
+    async def read(self, ask: Callable[[LogReader], T]) -> T:
+        """One short read in the reading thread."""
+        return await self._ask("read", ask)
+
+    async def work(self, ask: Callable[[LogReader], T]) -> T:
+        """A long read in a thread of its own."""
+        return await self._ask("work", ask)
+
+    async def _ask(self, thread: str, ask: Callable[[LogReader], T]) -> T:
+        def run() -> T:
+            if thread not in self._readers:
+                self._readers[thread] = LogReader(self.paths.log)
+            return ask(self._readers[thread])
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads[thread], run)
+
+    async def call(self, params: protocol.Call[A]) -> A:
+        """A request to the host. One that is cut off is sent again under the same id when the host is back."""
+        if self.read_only:
+            raise NotDone("this window is read-only")
+        return await self._host.call(params)
+
+    async def active(self, idle_ms: int) -> None:
+        """Tell the host that somebody looks, if there is one."""
+        if self._link is not None:
+            await self._link.active(idle_ms)
+
+    async def start_host(self) -> None:
+        """Start a host for this log."""
+        if self.read_only:
+            raise NotDone("this window is read-only: leave it and open `apollo` without --read-only")
+        await self._host.start()
+
+    async def close(self) -> None:
+        """Stop reading and hang up."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._link is not None:
+            await self._link.close()
+        for name, thread in self._threads.items():
+            reader = self._readers.pop(name, None)
+            if reader is not None:
+                thread.submit(reader.close)
+            thread.shutdown(wait=False)
+
+    # --- the log ------------------------------------------------------------------------------------------------
+
+    async def _follow_log(self) -> None:
+        position = await self._first_read()
+        while True:
+            try:
+                events = await self.read(partial(LogReader.since, position=position, limit=PAGE))
+            except LogError as problem:
+                self._not_read(problem)
+                await asyncio.sleep(POLL_S)
+                continue
+            self._was_read()
+            if events:
+                position = events[-1].id
+                self._post(EventsArrived(events))
+            if len(events) < PAGE:
+                await self._wait_for_more()
+
+    async def _first_read(self) -> int:
+        def ask(reader: LogReader) -> tuple[int, list[Summary]]:
+            return reader.position(), reader.summaries()
+
+        while True:
+            try:
+                position, summaries = await self.read(ask)
+            except LogMissing:
+                self._looked.set()
+                await self._wait_for_more()
+            except LogError as problem:
+                self._looked.set()
+                self._not_read(problem)
+                await asyncio.sleep(POLL_S)
+            else:
+                self._looked.set()
+                self._was_read()
+                self._post(Loaded(summaries, position))
+                return position
+
+    async def _wait_for_more(self) -> None:
+        linked = self._link is not None and self._link.connected.is_set()
+        # Not wait_for: it swallows a cancellation that comes as the event is set, and hanging up does both.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None if linked else POLL_S):
+                await self._grew.wait()
+        self._grew.clear()
+
+    # --- the host -----------------------------------------------------------------------------------------------
+
+    @property
+    def _host(self) -> HostLink:
+        if self._link is None:
+            from apollo_tui.backend.host_link import HostLink  # loaded when what is in the log is on screen
+
+            self._link = HostLink(self.paths, self.actor, self._post, self._say, self._grew)
+        return self._link
+
+    async def _hold_link(self) -> None:
+        await self._looked.wait()
+        await asyncio.sleep(PAINT_FIRST_S)
+        await self._host.hold()
+
+    def _not_read(self, problem: LogError) -> None:
+        self._unread = True
+        self._show("down", str(problem), problem.remedies)
+
+    def _was_read(self) -> None:
+        if self._unread:
+            self._unread = False
+            self._show(*self._last)
+
+    def _say(self, state: LinkState, detail: str = "", remedies: Sequence[Remedy] = ()) -> None:
+        self._last = (state, detail, remedies)
+        self._show(state, detail, remedies)
+
+    def _show(self, state: LinkState, detail: str, remedies: Sequence[Remedy]) -> None:
+        if state != self._state or detail:
+            self._state = state
+            self._post(LinkChanged(state, detail, remedies))

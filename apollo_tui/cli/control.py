@@ -1,0 +1,109 @@
+"""``advise``, ``answer``, ``pause`` and the rest: what changes the course of a session."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, cast
+
+import click
+
+from apollo_tui.cli.context import Cli
+from apollo_tui.cli.shared import ask, done, find, json_option, reader_of, request_id
+from apollo_tui.cli.targets import parse_target
+from sessions.events import AdviceKind
+from sessions.host import protocol
+from sessions.host.secrets import key_here
+
+Verb = Literal["pause", "resume", "stop", "interrupt", "archive", "reopen"]
+
+
+@click.command()
+@click.argument("session")
+@click.argument("text")
+@click.option("--now", is_flag=True, help="Deliver at once: cuts a reply, leaves commands running as jobs.")
+@click.option("--kind", type=click.Choice(["knowledge", "strategy", "correction", "stop"]))
+@click.option("--about", metavar="STEP[.CALL]", help="The action that it is about.")
+@click.option("--reopen", is_flag=True, help="Reopen the session if it has ended.")
+@json_option
+@click.pass_obj
+def advise(
+    cli: Cli, session: str, text: str, now: bool, kind: str | None, about: str | None, reopen: bool, as_json: bool
+) -> None:
+    """Give advice: it is delivered at the next boundary and disturbs nothing that is under way."""
+    if not text.strip():
+        raise click.UsageError("the advice is empty")
+    params = protocol.QueueAdvice(
+        request=request_id(),
+        session=find(cli, session),
+        text=text,
+        now=now,
+        kind=cast("AdviceKind | None", kind),
+        about=parse_target(about) if about else None,
+        reopen=reopen,
+        hold_ms=0,
+    )
+    answer = ask(cli, params)
+    done(answer, as_json, f"advice {answer.number} queued")
+
+
+@click.command()
+@click.argument("session")
+@click.argument("text")
+@json_option
+@click.pass_obj
+def answer(cli: Cli, session: str, text: str, as_json: bool) -> None:
+    """Answer the question that the session has asked."""
+    done(ask(cli, protocol.Answer(request=request_id(), session=find(cli, session), text=text)), as_json, "answered")
+
+
+def _control(verb: Verb, doc: str) -> click.Command:
+    @click.command(name=verb, help=doc)
+    @click.argument("session")
+    @json_option
+    @click.pass_obj
+    def command(cli: Cli, session: str, as_json: bool) -> None:
+        reader = reader_of(cli)
+        found = reader.find(session)
+        key = key_here(reader, found) if verb == "resume" else None
+        reader.close()
+        reply = ask(cli, protocol.Control(request=request_id(), session=found, verb=verb, key=key))
+        done(reply, as_json, f"{verb} asked for")
+
+    return command
+
+
+pause = _control("pause", "Pause a session at its next boundary.")
+resume = _control("resume", "Let a paused, stopped or finished session go on.")
+stop = _control("stop", "Stop a session now: its reply, action and jobs end. It can be resumed later.")
+interrupt = _control("interrupt", "Cancel the reply under way, then pause.")
+archive = _control("archive", "Put a session out of sight; nothing is deleted.")
+
+
+@click.command(context_settings={"ignore_unknown_options": True})  # -50 is a value, not an option
+@click.argument("session")
+@click.argument("name", metavar="NAME")
+@click.argument("value", required=False)
+@json_option
+@click.pass_obj
+def limit(cli: Cli, session: str, name: str, value: str | None, as_json: bool) -> None:
+    """Set a budget (steps, active_hours, tokens, money, evaluations): a number, +N or -N, or 'none' to lift it.
+
+    NAME=VALUE does, too.
+    """
+    if value is None:
+        name, _, value = name.partition("=")
+    if name not in protocol.BUDGETS:
+        raise click.UsageError(f"there is no limit of '{name}'; limits: {', '.join(protocol.BUDGETS)}")
+    if not value:
+        raise click.UsageError(f"say how much: {name} 200, {name} +50 or {name} none")
+    if value != "none" and not re.fullmatch(r"[+-]?\d+(\.\d+)?", value):
+        raise click.UsageError(f"'{value}' is no limit; give a number, +N, -N or 'none'")
+    relative = value[0] in "+-"
+    params = protocol.SetLimit(
+        request=request_id(),
+        session=find(cli, session),
+        name=name,
+        value=None if relative or value == "none" else float(value),
+        delta=float(value) if relative else None,
+    )
+    done(ask(cli, params), as_json, f"limit of {name} set")

@@ -1,0 +1,177 @@
+"""``apollo export`` and ``apollo import``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+import click
+import msgspec
+
+from apollo_tui.cli.context import Cli
+from apollo_tui.cli.shared import ask, json_option, lines, print_json, reader_of, request_id
+from sessions import events as ev
+from sessions.errors import ApolloError
+from sessions.host import protocol
+from sessions.terminal_text import many, plain_line
+
+
+@click.command()
+@click.option(
+    "--format", "format_", default="steps", show_default=True, metavar="FORMAT", help="docs/formats.md lists them."
+)
+@click.option(
+    "--template",
+    default="",
+    metavar="NAME|FOLDER|FILE",
+    help="The model's chat template: rows take the form it needs, or are refused if it would be misread.",
+)
+@click.option(
+    "--tokenizer",
+    default="",
+    metavar="FOLDER",
+    help="The model's tokenizer: compare its token counts with those of the servers.",
+)
+@click.argument("named", nargs=-1, metavar="[SESSION]...")
+@click.option("--out", "-o", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The file to write.")
+@click.option("--session", "chosen", multiple=True, metavar="ID", help="Only these sessions, as SESSION does.")
+@click.option("--policy", metavar="FILE|PRESET", default="default", show_default=True)
+@click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
+@click.option("--resume", is_flag=True, help="Go on with an export that was stopped, from the same log position.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Processes that make rows (default: one per core, 4 at most; 1 for little and steps). The bytes are the same.",
+)
+@click.option("--progress", is_flag=True, help="Print progress as JSON lines on stderr, for the app.")
+@json_option
+@click.pass_obj
+def export(
+    cli: Cli,
+    format_: str,
+    template: str,
+    tokenizer: str,
+    named: tuple[str, ...],
+    out: Path | None,
+    chosen: tuple[str, ...],
+    policy: str,
+    overwrite: bool,
+    resume: bool,
+    workers: int | None,
+    progress: bool,
+    as_json: bool,
+) -> None:
+    """Write training data from the log, with a manifest beside it: of all sessions, or of each SESSION.
+
+    Same position and policy: same bytes.
+    """
+    if out is None:
+        raise click.UsageError("which file shall it write? Give --out FILE")
+    from apollo_train.cli.progress import bar, resumable
+    from apollo_train.export.export import run_export
+    from apollo_train.formats import format_for
+    from apollo_train.policy import load_policy
+    from apollo_train.templates.token_check import counter
+
+    reader = reader_of(cli)
+    made = format_for(format_, template)
+    sessions = list(dict.fromkeys(reader.find(prefix) for prefix in (*named, *chosen))) or None
+
+    def tell(done: int, total: int) -> None:
+        click.echo(msgspec.json.encode({"done": done, "total": total}).decode(), err=True)
+
+    with resumable(out.resolve()), nullcontext(tell) if progress else bar(out.name) as told:
+        report = run_export(
+            reader,
+            sessions,
+            load_policy(policy),
+            made,
+            out.resolve(),
+            overwrite=overwrite,
+            progress=told,
+            resume=resume,
+            counter=counter(tokenizer),
+            workers=workers,
+        )
+    _record(cli, report)
+    if as_json:
+        print_json({"id": str(report.path), **msgspec.to_builtins(report.counts)})
+        return
+    click.echo(plain_line(f"wrote {report.path}, with {report.beside()} beside it"))
+    lines(report.lines())
+
+
+def _record(cli: Cli, report: object) -> None:
+    """Let the log say what was exported, if a host runs; an export itself never starts one."""
+    from apollo_train.export.export import ExportReport
+    from sessions.host.client import host_status
+
+    assert isinstance(report, ExportReport)
+    try:
+        if host_status(cli.paths) is None:
+            return
+        for session, counts in report.per_session.items():
+            body = ev.ExportWritten(
+                path=str(report.path),
+                format=report.format,
+                policy=report.policy,
+                position=report.position,
+                trained=counts.trained,
+                masked=counts.masked,
+            )
+            params = protocol.Annotate(
+                request=request_id(), session=session, kind=body.kind, body=msgspec.to_builtins(body)
+            )
+            ask(cli, params, start=False)
+    except ApolloError as error:
+        click.echo(plain_line(f"apollo: the file is written, but the log does not say so: {error}"), err=True)
+
+
+@click.command(name="import")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--format", "format_", default="auto", show_default=True, help="docs/formats.md lists them.")
+@click.option("--copy", is_flag=True, help="Import a session that the log has already, as a copy with a new id.")
+@json_option
+@click.pass_obj
+def import_(cli: Cli, files: tuple[Path, ...], format_: str, copy: bool, as_json: bool) -> None:
+    """Read trajectories that were recorded elsewhere, as finished sessions to annotate.
+
+    Of several files, those that cannot be read are named, and the others are imported.
+    """
+    from sessions.host.client import RequestRefused
+
+    answers: list[protocol.Imported] = []
+    refused: list[ApolloError] = []
+    for file in files:
+        params = protocol.ImportFile(request=request_id(), path=str(file.resolve()), format=format_, copy=copy)
+        try:
+            answers.append(ask(cli, params))
+        except RequestRefused as problem:
+            refused.append(problem)
+        except ApolloError as problem:
+            refused.append(problem)
+            break  # without a host no other file goes in either
+    if not answers:
+        _refuse(refused)
+    reader = reader_of(cli)
+    made = [found for answer in answers for session in answer.sessions if (found := reader.summary(session))]
+    reader.close()
+    events = sum(answer.events for answer in answers)
+    notes = Counter(note for answer in answers for note in answer.warnings)
+    if as_json:
+        print_json([{"id": s.session, "number": s.number, "events": s.last_seq} for s in made])
+    else:
+        click.echo(f"imported {many(len(made), 'session')}, {many(events, 'event')}")
+        lines(f"  session {s.number} ({s.session}) {s.title}" for s in made)
+        lines(f"  note{f' ({number} times)' if number > 1 else ''}: {note}" for note, number in notes.items())
+    _refuse(refused)
+
+
+def _refuse(problems: Sequence[ApolloError]) -> None:
+    """Say each in a line; the last one ends the command."""
+    for problem in problems[:-1]:
+        click.echo(plain_line(f"apollo: {problem}"), err=True)
+    if problems:
+        raise problems[-1]

@@ -1,0 +1,131 @@
+"""``flag`` and ``unflag``."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Literal, cast
+
+import click
+import msgspec
+
+from apollo_tui.cli.context import Cli
+from apollo_tui.cli.shared import ask, done, find, json_option, reader_of, request_id
+from apollo_tui.cli.targets import parse_target
+from sessions import events as ev
+from sessions.fold.flags import FlagBook
+from sessions.fold.notes import said
+from sessions.host import protocol
+from sessions.labels import RIGHT_THERE_TOO, UNSPECIFIED, Taxonomy
+
+
+def annotate(cli: Cli, session: str, body: ev.Body) -> protocol.Done:
+    """Append one annotation through the host."""
+    params = protocol.Annotate(request=request_id(), session=session, kind=body.kind, body=msgspec.to_builtins(body))
+    return ask(cli, params)
+
+
+@click.command()
+@click.argument("session")
+@click.argument("target")
+@click.option("--label", default="unspecified", show_default=True, help="Its id or name; a wrong one lists them.")
+@click.option("--note", default="", help="Why.")
+@click.option("--severity", type=click.IntRange(1, 5))
+@click.option("--good", is_flag=True, help="A good action instead of a bad one.")
+@click.option("--unsure", is_flag=True, help="Neither; somebody should look.")
+@json_option
+@click.pass_obj
+def flag(
+    cli: Cli,
+    session: str,
+    target: str,
+    label: str,
+    note: str,
+    severity: int | None,
+    good: bool,
+    unsure: bool,
+    as_json: bool,
+) -> None:
+    """Flag an action so that it is kept out of the training loss. TARGET: STEP, STEP.CALL or STEP-STEP."""
+    from sessions.config import load_config
+    from sessions.labels import load_labels
+
+    if good and unsure:
+        raise click.UsageError("a flag is good or unsure, not both")
+    verdict: Literal["bad", "good", "unsure"] = "good" if good else "unsure" if unsure else "bad"
+    if label == RIGHT_THERE_TOO and not good:
+        raise click.UsageError(f"{label} is said of a good action: add --good")
+    if label not in (UNSPECIFIED, RIGHT_THERE_TOO):
+        label = _label(label, load_labels(load_config().labels_file))
+    reader = reader_of(cli)
+    found = reader.find(session)
+    reader.close()
+    name = request_id()[:12]
+    body = ev.FlagSet(
+        flag=name, target=parse_target(target), verdict=verdict, label=label, note=note, severity=severity
+    )
+    answer = annotate(cli, found, body)
+    done(answer, as_json, f"flagged {target} {verdict} as {label} (flag {name})", flag=name)
+
+
+def _label(said: str, known: Taxonomy) -> str:
+    """The id of the label that is called so, by its id or its name. Raises UsageError that lists what there is."""
+    found = [one.id for one in known.labels if said.casefold() in (one.id.casefold(), one.name.casefold())]
+    if found:
+        return found[0]
+    near = difflib.get_close_matches(said, known.by_id, n=3, cutoff=0.4)
+    listed = f"near: {', '.join(near)}" if near else f"labels: {', '.join(known.by_id)}"
+    raise click.UsageError(f"there is no label '{said}'; {listed}")
+
+
+@click.command()
+@click.argument("session")
+@click.argument("which")
+@json_option
+@click.pass_obj
+def unflag(cli: Cli, session: str, which: str, as_json: bool) -> None:
+    """Take back a flag: WHICH is its id, or a target of which you take back your newest flag."""
+    reader = reader_of(cli)
+    found = reader.find(session)
+    book = FlagBook(reader.events(found, kinds=("flag.set", "flag.removed")))
+    reader.close()
+    active = book.active
+    mine = [item for item in active if item.id == which]
+    if not mine:
+        target = parse_target(which)
+        mine = [item for item in active if item.target == target and item.by == cli.actor]
+    if not mine:
+        raise click.ClickException(
+            f"you have no flag on {which} in this session; 'apollo log {session} --kind flag.set' lists all flags"
+        )
+    answer = annotate(cli, found, ev.FlagRemoved(flag=mine[-1].id))
+    done(answer, as_json, f"took back the flag on {mine[-1].target}", flag=mine[-1].id)
+
+
+WORDS = ("good", "partial", "discard", "invalid", "up-to", "none")
+
+
+@click.command()
+@click.argument("session")
+@click.argument("word", type=click.Choice(WORDS))
+@click.argument("step", type=click.IntRange(min=1), required=False)
+@json_option
+@click.pass_obj
+def signoff(cli: Cli, session: str, word: str, step: int | None, as_json: bool) -> None:
+    """Sign a session off: good, partial, discard, invalid (reward hack, leak), up-to STEP, or none to take it back."""
+    if (word == "up-to") != (step is not None):
+        raise click.UsageError("write 'up-to 41', or a word alone")
+    verdict = None if word in ("up-to", "none") else cast(Literal["good", "partial", "discard", "invalid"], word)
+    body = ev.SignedOff(verdict=verdict, up_to_step=step)
+    answer = annotate(cli, find(cli, session), body)
+    done(answer, as_json, "sign-off taken back" if word == "none" else f"signed off: {said(body)}")
+
+
+@click.command()
+@click.argument("session")
+@click.argument("text")
+@json_option
+@click.pass_obj
+def note(cli: Cli, session: str, text: str, as_json: bool) -> None:
+    """Write your note on a session. Colleagues see it, the agent does not; an empty TEXT takes it away."""
+    answer = annotate(cli, find(cli, session), ev.NoteWritten(text=text.strip()))
+    done(answer, as_json, "note written" if text.strip() else "note taken away")

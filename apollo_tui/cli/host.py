@@ -1,0 +1,160 @@
+"""``apollo host …``: the background process that runs the sessions."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+import click
+import msgspec
+
+from apollo_tui.cli.context import Cli
+from apollo_tui.cli.shared import ask, json_option, print_json, request_id, table
+from sessions.events.states import ENDED
+from sessions.host import protocol
+from sessions.terminal_text import many
+
+
+@click.group()
+def host() -> None:
+    """The background process that runs sessions and alone writes the log."""
+
+
+@host.command()
+@json_option
+@click.pass_obj
+def start(cli: Cli, as_json: bool) -> None:
+    """Start the host if none runs. Sessions held by an earlier stop stay held."""
+    import asyncio
+
+    from sessions.host.client import ensure_host, host_status
+
+    asyncio.run(ensure_host(cli.paths, *cli.host_options))
+    status = host_status(cli.paths)
+    _print(status, as_json)
+
+
+@host.command()
+@click.option("--now", is_flag=True, help="Do not wait for boundaries.")
+@click.option("--quiet", is_flag=True, help="Say nothing if none runs.")
+@click.option("--sessions", is_flag=True, help="Stop its sessions first, which ends their jobs.")
+@click.pass_obj
+def stop(cli: Cli, now: bool, quiet: bool, sessions: bool) -> None:
+    """Stop the host. Its sessions are held until you resume them, and their jobs run on, unless --sessions is given."""
+    at_work = _at_work(cli)
+    if sessions:
+        _stop_sessions(cli)
+    _stop(cli, now=now, quiet=quiet, restart=False, said=_what_became(cli, at_work, ended=sessions))
+
+
+def _at_work(cli: Cli) -> int:
+    """How many sessions of the host have not ended."""
+    from sessions.host.client import host_status
+
+    status = host_status(cli.paths)
+    return sum(state not in ENDED for state in status.sessions.values()) if status else 0
+
+
+def _what_became(cli: Cli, at_work: int, *, ended: bool) -> str:
+    """What a stop of the host did to its sessions, and what lets one go on."""
+    from apollo_tui.acts.leave_check import way_back
+    from sessions.paths import log_paths
+
+    if not at_work:
+        return "the host has stopped; no session was at work"
+    became = "stopped, their jobs too" if ended else "held, their jobs run on"
+    resume = f"{way_back(cli.paths.log, log_paths().log)} resume SESSION"
+    return f"the host has stopped; {many(at_work, 'session')} {became}: '{resume}' lets one of them go on"
+
+
+def _stop_sessions(cli: Cli) -> None:
+    """Stop every session that has not ended. Jobs outlive a host, but not a session that was stopped."""
+    from sessions.host.client import RequestRefused, host_status
+
+    status = host_status(cli.paths)
+    for session, state in (status.sessions if status else {}).items():
+        if state not in ENDED:
+            params = protocol.Control(request=request_id(), session=session, verb="stop")
+            # It may have ended by itself in the meantime.
+            with contextlib.suppress(RequestRefused):
+                ask(cli, params, start=False)
+    _wait_ended(cli)
+
+
+def _wait_ended(cli: Cli, seconds: float = 20.0) -> None:
+    from sessions.host.client import host_status
+
+    deadline = time.monotonic() + seconds
+    while (status := host_status(cli.paths)) and not ENDED.issuperset(status.sessions.values()):
+        if time.monotonic() > deadline:
+            raise click.ClickException("some sessions did not stop in time; 'apollo ls' says which")
+        time.sleep(0.1)
+
+
+@host.command()
+@click.option("--now", is_flag=True, help="Do not wait for boundaries.")
+@click.pass_obj
+def restart(cli: Cli, now: bool) -> None:
+    """Stop the host and start it again; its sessions go on."""
+    import asyncio
+
+    from sessions.config import load_config
+    from sessions.host.client import ensure_host
+
+    load_config()  # a host that cannot read it would not come back
+    _stop(cli, now=now, quiet=True, restart=True)
+    asyncio.run(ensure_host(cli.paths, *cli.host_options))
+    click.echo("the host has been restarted")
+
+
+def _stop(cli: Cli, *, now: bool, quiet: bool, restart: bool, said: str = "") -> None:
+    """``said``: what to say of it."""
+    from sessions.host.client import host_status, wait_stopped
+    from sessions.host.watcher import end_watcher
+
+    if host_status(cli.paths) is None:
+        # One that crashed may be about to be started again.
+        ended = end_watcher(cli.paths)
+        if not quiet:
+            click.echo(f"no host runs for this log{'; none will be started again by itself' if ended else ''}")
+        return
+    stopping = ask(cli, protocol.StopHost(by=cli.actor, at_boundary=not now, restart=restart), start=False)
+    wait_stopped(cli.paths, pid=stopping.pid)
+    if not quiet:
+        click.echo(said)
+
+
+@host.command()
+@json_option
+@click.pass_obj
+def status(cli: Cli, as_json: bool) -> None:
+    """Say whether a host runs, its pid, its log and its sessions. Exit code 3 if none runs."""
+    from sessions.host.client import host_status
+
+    _print(host_status(cli.paths), as_json)
+
+
+def _print(status: protocol.HostStatus | None, as_json: bool) -> None:
+    if status is None:
+        if as_json:
+            print_json({"id": None, "running": False})
+        else:
+            click.echo("no host runs for this log; 'apollo host start' starts one")
+        raise click.exceptions.Exit(3)
+    if as_json:
+        print_json({"id": status.pid, "running": True, **msgspec.to_builtins(status)})
+        return
+    click.echo(f"host {status.pid} (version {status.version}) writes {status.log}, position {status.position}")
+    if not status.sessions:
+        click.echo("no session is at work")
+        return
+    table([[session[-8:], state.replace("_", " ")] for session, state in status.sessions.items()], ("session", "state"))
+
+
+@host.command()
+@click.pass_obj
+def run(cli: Cli) -> None:
+    """Run the host in the foreground, without a watcher (for service managers and for debugging)."""
+    from sessions.host.main import run_host
+
+    raise click.exceptions.Exit(run_host(cli.paths, allow_network_fs=cli.allow_network_fs))

@@ -1,0 +1,278 @@
+"""``ls``, ``show`` and ``log``: reading the log. They never start a host."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+import msgspec
+
+from apollo_tui.cli.context import Cli
+from apollo_tui.cli.shared import ago, json_option, print_json, reader_of, row_of, span, stands, table
+from sessions import events as ev
+from sessions import hints
+from sessions.events.states import ACTIVE
+from sessions.fold.costs import UNKNOWN, say_cost
+from sessions.fold.remedies import out_of_limit
+from sessions.fold.result_status import standing
+from sessions.fold.summary import Summary
+from sessions.fold.trajectory import CallRecord, StepRecord, steps
+from sessions.host import lock
+from sessions.log.reader import LogReader
+from sessions.log.rebuild import rebuild_request
+from sessions.queries.search import search_all
+from sessions.queries.search_query import parse_query
+from sessions.terminal_text import many, plain, plain_line
+
+
+@click.command()
+@click.option("--all", "everything", is_flag=True, help="Archived sessions too.")
+@json_option
+@click.pass_obj
+def ls(cli: Cli, everything: bool, as_json: bool) -> None:
+    """List the sessions."""
+    reader = reader_of(cli)
+    now = int(time.time() * 1000)
+    found = [s for s in reader.summaries() if everything or not s.archived]
+    reader.close()
+    if as_json:
+        print_json([row_of(s, now) for s in found])
+        return
+    if not found:
+        click.echo("no sessions yet; 'apollo new TASK.md --model PROVIDER:MODEL' makes one, 'apollo demo' shows four")
+        return
+    rows = [
+        [str(s.number), s.session[-8:], s.title, s.state.replace("_", " "), str(s.step), span(s.active_now(now)),
+         f"{(s.input_tokens + s.output_tokens) / 1000:.1f}k", say_cost(s.cost, s.unpriced), ago(s.last_at, now),
+         stands(s)[:60]]
+        for s in found
+    ]  # fmt: skip
+    table(rows, ("no", "id ends", "title", "state", "step", "active", "tokens", "cost", "last", "reason"))
+    if any(s.state in ACTIVE for s in found) and lock.holder(cli.paths.lock) is None:
+        click.echo("no host runs, so none of them is at work; 'apollo host start' starts one", err=True)
+
+
+@click.command()
+@click.argument("session")
+@click.option(
+    "--steps",
+    "count",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="How many of the newest steps; 0: all.",
+)
+@json_option
+@click.pass_obj
+def show(cli: Cli, session: str, count: int, as_json: bool) -> None:
+    """Show a session: its facts and its newest steps."""
+    reader = reader_of(cli)
+    found = reader.find(session)
+    summary = reader.summary(found)
+    assert summary is not None
+    first = max(1, summary.step - count + 1) if count else 1
+    window = reader.events(found, steps=(first, summary.step)) if summary.step else []
+    records = list(steps(window))
+    now = int(time.time() * 1000)
+    if as_json:
+        print_json(row_of(summary, now) | {"steps": [_step_json(record) for record in records]})
+        return
+    click.echo(plain_line(f"{summary.number} {summary.title}  {summary.state.replace('_', ' ')}  {_reason(summary)}"))
+    click.echo(f"  id {found}")
+    click.echo(
+        f"  step {summary.step}, active {span(summary.active_now(now))}, {summary.input_tokens:,} tokens in, "
+        f"{summary.output_tokens:,} out, {_cost(summary)}, {summary.malformed} malformed, {many(summary.flags, 'flag')}"
+    )
+    for item in summary.plan:
+        click.echo(plain_line(f"  [{item.status}] {item.text}"))
+    for record in records:
+        _print_step(record, reader.text)
+    reader.close()
+
+
+def _cost(summary: Summary) -> str:
+    said = say_cost(summary.cost, summary.unpriced)
+    return "cost unknown (no prices)" if said == UNKNOWN else said
+
+
+def _print_step(record: StepRecord, text: Callable[[ev.LongText], str]) -> None:
+    for word, said in (("reasoning", record.reasoning), ("says", record.text)):
+        if said.strip():
+            click.echo(f"{record.step:>5}  {word:<10} {plain_line(said)[:100]}")
+    for call in record.calls:
+        click.echo(f"{record.step:>5}.{call.number} {plain_line(_call_line(call, text))[:110]}")
+
+
+def _call_line(call: CallRecord, text: Callable[[ev.LongText], str]) -> str:
+    said = f"{call.name} {call.part.arguments if call.part else ''}"
+    if call.refused:
+        return f"{said}  not run: {call.refused.problem or call.refused.why}"
+    if call.result:
+        last = (text(call.result.output).strip().splitlines() or [""])[-1]
+        return f"{said}  {standing(call.result).replace('background', 'in background')}: {last}"
+    return f"{said}  {call.fate}"
+
+
+def _step_json(record: StepRecord) -> dict[str, Any]:
+    return {
+        "step": record.step,
+        "reasoning": record.reasoning,
+        "text": record.text,
+        "calls": [
+            {
+                "call": call.number,
+                "name": call.name,
+                "arguments": call.part.arguments if call.part else None,
+                "fate": call.fate,
+                "result": msgspec.to_builtins(call.result or call.refused),
+            }
+            for call in record.calls
+        ],
+    }
+
+
+@click.command()
+@click.argument("session")
+@click.option("--follow", "-f", is_flag=True, help="Go on as events arrive; ctrl+c ends.")
+@click.option("--kind", "kinds", multiple=True, help="Only events of this kind (may be given again).")
+@click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the newest N, oldest of them first.")
+@json_option
+@click.pass_obj
+def log(cli: Cli, session: str, follow: bool, kinds: tuple[str, ...], last: int | None, as_json: bool) -> None:
+    """Print the events of a session, one a line."""
+    unknown = [kind for kind in kinds if kind not in ev.KINDS]
+    if unknown:
+        raise click.UsageError(f"there is no kind of event '{unknown[0]}'; docs/log.md lists them")
+    reader = reader_of(cli)
+    found = reader.find(session)
+    after = 0
+    if last is not None:
+        newest = reader.events(found, kinds=kinds or None, limit=last, newest_first=True)
+        after = newest[-1].seq - 1 if newest else 0
+    while True:
+        page = reader.events(found, after=after, kinds=kinds or None, limit=500)
+        for event in page:
+            click.echo(event_json(event) if as_json else event_line(event))
+            after = event.seq
+        if not page:
+            if not follow:
+                break
+            time.sleep(0.3)
+    reader.close()
+
+
+def event_json(event: ev.Event) -> str:
+    """One event as JSON, ``id`` first."""
+    return msgspec.json.encode(event).decode()
+
+
+def event_line(event: ev.Event) -> str:
+    """One event as a line for a person."""
+    place = f"{event.step}.{event.call}" if event.step and event.call else str(event.step or "")
+    clock = time.strftime("%m-%d %H:%M:%S", time.localtime(event.at / 1000))
+    said = msgspec.json.encode(event.body).decode()
+    return f"{event.seq:>6}  {clock}  {place:<7} {event.actor:<14} {event.kind:<18} {plain(said)[:140]}"
+
+
+def _reason(summary: Summary) -> str:
+    """Why it stands where it stands, with the commands that help."""
+    return hints.said(stands(summary), out_of_limit(summary), hints.command)
+
+
+@click.command()
+@click.argument("session")
+@click.argument("step")
+@click.option("--pretty", is_flag=True, help="Indented, to be read; without it: canonical JSON, byte for byte.")
+@click.pass_obj
+def prompt(cli: Cli, session: str, step: str, pretty: bool) -> None:
+    """Print the body of the request of STEP (or of summary S1), rebuilt from the log, as JSON.
+
+    Its SHA-256 is checked against the log, with an exit code of 1 if it is another; stderr says what was found.
+    """
+    reader = reader_of(cli)
+    try:
+        found = reader.find(session)
+        event, body, count = _request(reader, found, step)
+        data = rebuild_request(reader, found, event.seq)
+    finally:
+        reader.close()
+    origin = "exact: what the server was sent" if body.exact else "reconstructed: an import tells no more"
+    newest = f", the newest of {count} requests" if count > 1 else ""
+    click.echo(f"apollo: event {event.seq}{newest}; sha256 {body.sha256} as in the log; {origin}", err=True)
+    text = json.dumps(json.loads(data), indent=2, ensure_ascii=False) if pretty else data.decode()
+    if sys.stdout.isatty():
+        click.echo(plain(text))
+    else:
+        click.echo(text.encode(), nl=False)
+
+
+def _request(reader: LogReader, session: str, step: str) -> tuple[ev.Event, ev.ModelRequested, int]:
+    """The newest request of a step, or that of a summary, and how many there are. Raises ClickException."""
+    number = re.fullmatch(r"(S?)(\d{1,9})", step)
+    if not number:
+        raise click.UsageError(f"'{step}' is no step; write 41, or S1 for a summary")
+    if number[1]:
+        written = [event.body for event in reader.events(session, kinds={"summary.written"})]
+        seqs = [b.request for b in written if isinstance(b, ev.SummaryWritten) and b.number == int(number[2])]
+        asked = [event for seq in seqs if seq is not None and (event := reader.event(session, seq))]
+    else:
+        at = int(number[2])
+        asked = reader.events(session, kinds={"model.request"}, steps=(at, at))
+    found = [(e, e.body) for e in asked if isinstance(e.body, ev.ModelRequested)]
+    found = [pair for pair in found if number[1] or pair[1].purpose == "step"]
+    if not found:
+        raise click.ClickException(f"the log holds no request of {'summary' if number[1] else 'step'} {step}")
+    return *found[-1], len(found)
+
+
+@click.command()
+@click.argument("query", nargs=-1, required=True)
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
+@json_option
+@click.pass_obj
+def search(cli: Cli, query: tuple[str, ...], limit: int, as_json: bool) -> None:
+    """Search all sessions.
+
+    QUERY: words (by their beginning; '*part' is found inside words), "phrases", tool:, label:, state:, session:.
+
+    The first search makes an index beside the log; later ones only add what is new.
+    """
+    words = [word if " " not in word or '"' in word or ":" in word else f'"{word}"' for word in query]
+    parsed = parse_query(" ".join(words))
+    reader = reader_of(cli)
+    try:
+        found = search_all(reader, cli.paths.folder, parsed, limit=limit)
+    finally:
+        reader.close()
+    if as_json:
+        print_json(
+            [
+                {
+                    "id": hit.session,
+                    "number": hit.number,
+                    "seq": hit.seq,
+                    "step": hit.step,
+                    "call": hit.call,
+                    "kind": hit.kind,
+                    "at": hit.at,
+                    "text": hit.text,
+                }
+                for hit in found.hits
+            ]
+        )
+        return
+    if not found.hits:
+        raise click.ClickException("nothing found (words are found by their beginning; '*part' looks inside them)")
+    rows = [
+        [f"{hit.number} {hit.title}", f"{hit.step or ''}" + (f".{hit.call}" if hit.call else ""), ago(hit.at),
+         hit.text[:100]]
+        for hit in found.hits
+    ]  # fmt: skip
+    table(rows, ("session", "step", "ago", "text"))
+    if found.more:
+        click.echo(f"these are the newest {limit}; --limit shows more")

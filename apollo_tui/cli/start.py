@@ -1,0 +1,152 @@
+"""``apollo`` itself, ``apollo new`` and ``apollo demo``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+
+from apollo_tui.cli.context import Cli
+from apollo_tui.cli.shared import ask, json_option, print_json, request_id
+from sessions.events import Limits, ModelSpec
+from sessions.host import protocol
+from sessions.terminal_text import plain_line
+
+
+def open_app(cli: Cli, *, read_only: bool) -> None:
+    """Open the terminal app on the log of ``cli``. Raises UsageError without a terminal."""
+    check_terminal("'apollo ls' lists the sessions without it")
+    from apollo_tui.run import run_app
+
+    run_app(cli.paths, cli.actor, read_only=read_only)
+
+
+def check_terminal(instead: str) -> None:
+    """Raise UsageError unless keys can be read and something painted: the app paints on stderr."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise click.UsageError(f"the app needs a terminal; {instead}")
+
+
+@click.command()
+@click.argument("task", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--model", required=True, metavar="PROVIDER:MODEL", help="Or the name of a profile in the config.")
+@click.option("--name", help="The session's title. Default: the task's.")
+@click.option("--workspace", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder to copy.")
+@click.option("--in-place", is_flag=True, help="Work in the folder itself instead of a copy.")
+@click.option("--base-url", help="Where the model is served, for servers of your own.")
+@click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="A budget, e.g. steps=200.")
+@click.option("--no-start", is_flag=True, help="Create it, but let it wait for 'apollo resume'.")
+@json_option
+@click.pass_obj
+def new(
+    cli: Cli, task: Path, model: str, name: str | None, workspace: Path | None, in_place: bool, base_url: str | None,
+    limits: tuple[str, ...], no_start: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Create a session from a task file (Markdown) and start it."""
+    params = task_params(task, model, base_url=base_url, workspace=workspace)
+    params = msgspec.structs.replace(
+        params,
+        title=name or params.title,
+        in_place=in_place,
+        limits=_with_limits(params.limits, limits),
+        start=not no_start,
+    )
+    _made(ask(cli, params), params.title, as_json)
+
+
+def _with_limits(limits: Limits, given: tuple[str, ...]) -> Limits:
+    for item in given:
+        name, _, value = item.partition("=")
+        if name not in Limits.__struct_fields__ or not value.replace(".", "", 1).isdigit():
+            names = ", ".join(Limits.__struct_fields__)
+            raise click.UsageError(f"--limit {item}: write NAME=NUMBER with a name of {names}")
+        number = float(value) if name in ("money", "active_hours") else int(float(value))
+        limits = msgspec.structs.replace(limits, **{name: number})
+    return limits
+
+
+def task_params(
+    task: Path, model: str, *, base_url: str | None = None, workspace: Path | None = None
+) -> protocol.CreateSession:
+    """The request that makes a session of a task file. The key travels over the socket only, never into the log."""
+    from sessions.config import load_config, resolve_model
+    from sessions.redaction import scrub_env
+    from sessions.taskfile import load_task
+
+    loaded = load_task(task)
+    spec = resolve_model(model, base_url=base_url, config=load_config())
+    source = workspace.resolve() if workspace else loaded.workspace
+    return protocol.CreateSession(
+        request=request_id(),
+        title=loaded.title,
+        task=loaded.text,
+        model=spec,
+        workspace=str(source) if source else None,
+        tools=loaded.tools,
+        evaluate=loaded.evaluate,
+        evaluate_base=str(task.resolve().parent),
+        environment=loaded.environment,
+        limits=loaded.limits,
+        env=scrub_env(dict(os.environ)),
+        key=os.environ.get(spec.key_env) if spec.key_env else None,
+        task_id=loaded.id,
+        tags=loaded.tags,
+        origin="replay" if spec.provider == "replay" else "host",
+    )
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--speed", default=1.0, show_default=True, help="20: twenty times as fast as it was recorded.")
+@click.option("--name", help="The session's title. Default: the recording's.")
+@json_option
+@click.pass_obj
+def replay(cli: Cli, file: Path, speed: float, name: str | None, as_json: bool) -> None:
+    """Play a recorded trajectory again, as if live. It executes nothing, and advice has no effect on it."""
+    from sessions.importers import load_recording
+
+    if speed <= 0:
+        raise click.UsageError("--speed must be more than 0")
+    recording = load_recording(file)
+    params = protocol.CreateSession(
+        request=request_id(),
+        title=name or f"replay of {recording.title}",
+        task=recording.task,
+        model=ModelSpec(provider="replay", name=str(file.resolve()), quirks={"speed": speed}),
+        task_id=f"replay/{file.stem}",
+        origin="replay",
+    )
+    _made(ask(cli, params), params.title, as_json)
+
+
+def _made(made: protocol.Created, title: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"id": made.session, "number": made.number})
+    else:
+        click.echo(plain_line(f"session {made.number} ({made.session}) {title}"))
+
+
+@click.command()
+@click.option("--headless", is_flag=True, help="Create and start the sessions, but do not open the app.")
+@click.option("--pace", default=1.0, show_default=True, help="1: as for a person; 0.1: ten times as fast.")
+@json_option
+@click.pass_obj
+def demo(cli: Cli, headless: bool, pace: float, as_json: bool) -> None:
+    """Create four demo sessions that really run, start them, and open the app.
+
+    Their models are scripted; tools, jobs, files, scorer and log are real.
+    """
+    if not headless:
+        check_terminal("'apollo demo --headless' makes the sessions without it")
+    from sessions.demo.requests import demo_sessions
+
+    made = [ask(cli, params) for params in demo_sessions(pace=pace, request_id=request_id)]
+    if as_json:
+        print_json([{"id": each.session, "number": each.number} for each in made])
+    elif headless:
+        click.echo(f"{len(made)} demo sessions run; 'apollo --log {cli.paths.log} ls' lists them")
+    if not headless:
+        open_app(cli, read_only=False)

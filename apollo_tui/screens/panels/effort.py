@@ -1,0 +1,67 @@
+"""``:effort``: what supervision cost. It is on this machine only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from apollo_tui.screens.panels.base import ChoicePanel
+from sessions.fold.effort import KINDS, Effort, effort_of, together
+from sessions.log.reader import LogReader
+from sessions.terminal_text import many
+from widgets import cells
+from widgets.glyphs import duration
+from widgets.models import Choice
+from widgets.sanitise import clean_line
+
+if TYPE_CHECKING:
+    from apollo_tui.screens.base import ApolloScreen
+
+NAME: Final = 24
+"""Cells of the column of names."""
+
+
+def show_effort(screen: ApolloScreen) -> None:
+    """Read it and show it; enter on a session goes there."""
+    screen.act(_show(screen))
+
+
+async def _show(screen: ApolloScreen) -> str:
+    desk = screen.desk
+    sessions = sorted(desk.state.sessions, key=lambda session: desk.state.sessions[session].summary.number)
+
+    def ask(reader: LogReader) -> dict[str, dict[str, Effort]]:
+        return {session: effort_of(reader.events(session, kinds=KINDS)) for session in sessions}
+
+    spent = await desk.feed.work(ask)
+    whole = together(one for by in spent.values() for one in by.values())
+    rows = [
+        Choice(session, f"{cells.pad(clean_line(desk.steering.name(session)), NAME)} {said(together(by.values()))}")
+        for session, by in spent.items()
+    ]
+    rate = whole.minutes_per_flag
+    each = f", {rate:.1f} min per flag" if rate is not None else ""
+    lines = [f"all: {said(whole)}{each}", labels(whole, desk.labels.name)]
+    title = "what supervision cost; it stays on this machine"
+    footer = "enter goes there · esc closes · active time ends a minute after a key"
+
+    def chosen(session: str | None) -> None:
+        from apollo_tui.screens.flag_keys import JudgeVerbs
+
+        if session is not None and isinstance(screen, JudgeVerbs):
+            screen.show_entry(session, desk.state.sessions[session].summary.last_seq)
+
+    screen.app.push_screen(ChoicePanel(title, rows, footer, [line for line in lines if line]), chosen)
+    return ""
+
+
+def said(spent: Effort) -> str:
+    """One effort in a line."""
+    counts = [many(spent.keys, "key"), f"{spent.advice:,} advice", many(spent.flags, "flag")]
+    return ", ".join([f"{duration(spent.active_ms)} active", *counts])
+
+
+def labels(spent: Effort, name: Callable[[str], str]) -> str:
+    """The labels in a line, the most frequent first; "" without any."""
+    counts: Sequence[tuple[str, int]] = spent.labels.most_common(8)
+    return "labels: " + ", ".join(f"{name(label)} {count}" for label, count in counts) if counts else ""

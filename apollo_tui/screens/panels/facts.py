@@ -1,0 +1,77 @@
+"""``:facts``: the facts of a session where there is no room for them at its side."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+
+from apollo_tui.acts import error_hints
+from apollo_tui.screens.panels.base import BESIDE, FRAME, WIDEST, Modal, line
+from apollo_tui.state.session_facts import facts_of
+from apollo_tui.state.transcript_pages import job_lines
+from sessions import events as ev
+from widgets.document import Document
+from widgets.facts import facts_lines
+from widgets.models import FactsView
+
+if TYPE_CHECKING:
+    from apollo_tui.screens.base import ApolloScreen
+
+
+class FactsScreen(Modal[None]):
+    """What is known of a session, as it was when this was opened."""
+
+    AUTO_FOCUS = "Document"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+g,q", "back", show=False, id="back")]
+
+    def __init__(self, view: FactsView) -> None:
+        super().__init__()
+        self._view = view
+
+    def compose(self) -> ComposeResult:
+        """Facts and keys."""
+        with Vertical(id="panel"):
+            yield Document(id="facts-text")
+            yield line("down, space: further · esc closes", "panel-footer")
+
+    def on_resize(self) -> None:
+        """Bars and plots follow the width; it is as high as the facts need, within the screen."""
+        width = min(WIDEST, self.app.size.width * 9 // 10) - BESIDE
+        lines = facts_lines(self._view, width)
+        document = self.query_one(Document)
+        document.styles.height = max(1, min(len(lines), self.app.size.height - FRAME + 2))
+        document.set_lines(lines, keep_place=True)
+
+    def action_back(self) -> None:
+        """Close."""
+        self.dismiss(None)
+
+
+def show_facts(screen: ApolloScreen) -> None:
+    """Read what the log knows, and show it."""
+    if screen.session:
+        screen.act(_show(screen, screen.session))
+
+
+async def _show(screen: ApolloScreen, session: str) -> str:
+    desk = screen.desk
+    index = await desk.feed.work(partial(desk.indexes.read, session=session))
+    held = desk.state.sessions[session]
+    jobs = [job.job for job in held.summary.open_jobs]
+    now = desk.clock()
+    view = facts_of(
+        held.summary,
+        error_hints.with_ways(held.summary, desk.state.view(session, now), desk.config.keys),
+        dict(index.files),
+        now,
+        remarks=held.remarks,
+        jobs=await desk.feed.work(partial(job_lines, session=session, jobs=jobs)),
+        ended=[event.body for event in index.sparse if isinstance(event.body, ev.JobEnded)],
+    )
+    if not screen.typing and screen.app.screen is screen:
+        screen.app.push_screen(FactsScreen(view))
+    return ""

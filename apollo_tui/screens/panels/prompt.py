@@ -1,0 +1,172 @@
+"""One line at the bottom: a session's number, a search, a command with its completions. Opened by a key only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Input, Static
+
+from apollo_tui.screens.panels.base import Modal, line, text_field
+from widgets.models import Choice
+from widgets.picker import ChoiceList
+from widgets.sanitise import clean_line
+
+if TYPE_CHECKING:
+    from apollo_tui.screens.base import ApolloScreen
+
+Deed = Callable[["ApolloScreen", list[str]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command. ``session``: it needs one; ``write``: it needs a host; ``needs``: so many words after its name."""
+
+    name: str
+    arguments: str
+    help: str
+    run: Deed
+    session: bool = False
+    write: bool = False
+    needs: int = 0
+    hint: str = ""
+    """What those words are."""
+
+    def lacks(self, words: Sequence[str]) -> str:
+        """What is still to be typed after these words, "" if it can run."""
+        return f"{self.name} {self.arguments}: {self.hint or self.help}" if len(words) < self.needs else ""
+
+
+def matching(commands: Sequence[Command], text: str) -> list[Command]:
+    """Commands whose name begins with the first word of ``text``; with a space after it, only that very one."""
+    name, space, _ = text.lstrip().partition(" ")
+    exact = [command for command in commands if command.name == name]
+    if space and exact:
+        return exact
+    begun = [command for command in commands if command.name.startswith(name)]
+    return begun or [command for command in commands if name in command.help.lower()]
+
+
+MOST: Final = 14
+"""Rows of completions at most."""
+SHARE: Final = 60
+"""Percent of the screen that the command line takes at most,"""
+BESIDE: Final = 2
+"""and the rows of it that are no completions: its edge and the field."""
+
+
+class LinePrompt(Modal[str]):
+    """Answers with the line, None if it was left."""
+
+    AUTO_FOCUS = "Input"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+g", "back", show=False, id="back")]
+
+    def __init__(self, label: str, placeholder: str = "", value: str = "") -> None:
+        super().__init__()
+        self._label = label
+        self._placeholder = placeholder
+        self._value = value
+
+    def compose(self) -> ComposeResult:
+        """A label and a field."""
+        with Horizontal(id="prompt"):
+            yield line(self._label, "prompt-label")
+            yield text_field(self._value, self._placeholder)
+
+    def on_input_submitted(self, message: Input.Submitted) -> None:
+        """Enter answers."""
+        self.dismiss(message.value)
+
+    def action_back(self) -> None:
+        """Leave it."""
+        self.dismiss(None)
+
+
+class CommandPrompt(Modal[str]):
+    """``:``: type a command; tab completes, up and down choose."""
+
+    AUTO_FOCUS = "Input"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,ctrl+g", "back", show=False, id="back"),
+        Binding("tab", "complete", show=False, priority=True),
+        Binding("down,ctrl+n", "move(1)", show=False, priority=True),
+        Binding("up,ctrl+p", "move(-1)", show=False, priority=True),
+    ]
+
+    def __init__(self, commands: list[Command]) -> None:
+        super().__init__()
+        self._commands = commands
+
+    def compose(self) -> ComposeResult:
+        """The completions over the field."""
+        with Vertical(id="command"):
+            yield ChoiceList(id="choices")
+            yield Static("", id="command-hint", markup=False)
+            with Horizontal(id="prompt"):
+                yield line(":", "prompt-label")
+                yield text_field(placeholder="a name and its words · tab completes · enter does it · esc leaves")
+
+    def on_mount(self) -> None:
+        """All commands at first."""
+        self.query_one(ChoiceList).can_focus = False
+        self._complete("")
+
+    def on_input_changed(self, message: Input.Changed) -> None:
+        """Narrow the list down."""
+        self._complete(message.value)
+
+    def _complete(self, text: str) -> None:
+        found = matching(self._commands, text)
+        rows = [
+            Choice(command.name, f"{command.name + ' ' + command.arguments:<26} {command.help}") for command in found
+        ]
+        listing = self.query_one(ChoiceList)
+        listing.update(rows)
+        listing.action_to_start()
+        self._fit()
+
+    def on_resize(self) -> None:
+        """Another height has room for other numbers of completions."""
+        self._fit()
+
+    def _fit(self) -> None:
+        """The field stays in sight below as many completions as there is room for."""
+        listing, size = self.query_one(ChoiceList), self.app.size
+        room = max(1, size.height * SHARE // 100 - BESIDE)
+        listing.styles.height = max(1, min(MOST, room, listing.rows_in(size.width)))
+
+    def action_complete(self) -> None:
+        """Take the command under the cursor into the field."""
+        chosen = self.query_one(ChoiceList).highlighted
+        if chosen is not None:
+            field = self.query_one(Input)
+            field.value = f"{chosen.id} "
+            field.cursor_position = len(field.value)
+
+    def action_move(self, by: int) -> None:
+        """Another completion."""
+        self.query_one(ChoiceList).action_move(by)
+
+    def on_input_submitted(self, message: Input.Submitted) -> None:
+        """Run what is typed; a beginning runs the completion under the cursor. What lacks words stays open."""
+        name, _, rest = message.value.strip().partition(" ")
+        if name not in {command.name for command in self._commands}:
+            chosen = self.query_one(ChoiceList).highlighted
+            name = chosen.id if chosen is not None else name
+        lacks = next((command.lacks(rest.split()) for command in self._commands if command.name == name), "")
+        hint = self.query_one("#command-hint", Static)
+        hint.update(clean_line(lacks))
+        hint.set_class(bool(lacks), "-shown")
+        if lacks:
+            message.input.value = f"{name} {rest.strip()} " if rest.strip() else f"{name} "
+            message.input.cursor_position = len(message.input.value)
+            return
+        self.dismiss(f"{name} {rest}".strip())
+
+    def action_back(self) -> None:
+        """Leave it."""
+        self.dismiss(None)

@@ -1,0 +1,297 @@
+"""Everything about one entry of the log, for the Action screen: read whole, in a thread, and laid out as lines.
+
+What the model did not see of an output is there, and marked as such.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from apollo_tui.backend.base import Feed
+from sessions import events as ev
+from sessions.events.messages import CallPart, ReasoningPart, TextPart
+from sessions.fold.corrections import Correction, CorrectionBook
+from sessions.fold.result_status import standing
+from sessions.labels import Taxonomy
+from sessions.log.reader import LogReader
+from widgets.entry_kinds import diff_lines
+from widgets.glyphs import duration, outcome_mark
+from widgets.models import Line, Role
+from widgets.sanitise import clean, clean_line
+
+NEAR_STEPS: Final = 3
+"""Advice this many steps before and after is shown with the action."""
+
+
+class Whole(msgspec.Struct, frozen=True):
+    """One entry with all that belongs to it, oldest first; ``output`` and ``shown`` are whole texts."""
+
+    anchor: ev.Event
+    related: tuple[ev.Event, ...] = ()
+    reply: ev.ModelReplied | None = None
+    reply_seq: int | None = None
+    output: str = ""
+    shown: str | None = None
+    lost: int = 0
+    file: str = ""
+    diffs: tuple[tuple[ev.FileChanged, str], ...] = ()
+    flags: tuple[tuple[str, ev.FlagSet, int], ...] = ()
+    """(actor, flag, at)"""
+    corrections: tuple[Correction, ...] = ()
+    advice: tuple[ev.Event, ...] = ()
+
+    @property
+    def result(self) -> ev.ActionResult | None:
+        """The observation, once there is one."""
+        return next((event.body for event in self.related if isinstance(event.body, ev.ActionResult)), None)
+
+
+def read_whole(reader: LogReader, session: str, seq: int) -> Whole | None:
+    """Read all about the entry that begins at ``seq``; None if there is no such event."""
+    anchor = reader.event(session, seq)
+    if anchor is None:
+        return None
+    step = anchor.step
+    same_step = reader.events(session, steps=(step, step)) if step else []
+    related = tuple(e for e in same_step if e.call == anchor.call and e.seq != seq) if anchor.call else ()
+    result = next((e.body for e in related if isinstance(e.body, ev.ActionResult)), None)
+    diffs = tuple(
+        (e.body, reader.text(e.body.diff)) for e in related if isinstance(e.body, ev.FileChanged) and e.body.diff
+    )
+    reply = anchor.body if isinstance(anchor.body, ev.ModelReplied) else None
+    reply_seq = seq if reply is not None else None
+    if reply is None and anchor.call:
+        said = next((e for e in same_step if isinstance(e.body, ev.ModelReplied)), None)
+        if said is not None and isinstance(said.body, ev.ModelReplied):
+            reply, reply_seq = said.body, said.seq
+    output = _own_text(reader, anchor) if result is None else reader.text(result.output)
+    return Whole(
+        anchor=anchor,
+        related=related,
+        reply=reply,
+        reply_seq=reply_seq,
+        output=output,
+        shown=reader.text(result.shown) if result and result.shown else None,
+        lost=result.output.lost if result else 0,
+        file=(result.output.file or "") if result else "",
+        diffs=diffs,
+        flags=tuple(_flags(reader, anchor)),
+        corrections=tuple(_corrections(reader, anchor)),
+        advice=tuple(_advice(reader, anchor)),
+    )
+
+
+def _own_text(reader: LogReader, anchor: ev.Event) -> str:
+    match anchor.body:
+        case ev.SummaryWritten() as body:
+            return reader.text(body.text) + (f"\n\n{body.advice}" if body.advice else "")
+        case ev.SessionCreated() as body:
+            return body.task
+        case (
+            ev.AdviceQueued()
+            | ev.AdviceDelivered()
+            | ev.NudgeSent()
+            | ev.QuestionAsked()
+            | ev.QuestionAnswered() as said
+        ):
+            return said.text
+        case ev.EvalScored() as body:
+            return reader.text(body.output) if body.output else body.problem
+        case ev.ModelAttemptFailed() as body:
+            return body.message
+        case ev.ActionRefused() as body:
+            return body.shown
+        case ev.StateChanged() as body:
+            return body.reason
+    return ""
+
+
+def _flags(reader: LogReader, anchor: ev.Event) -> Iterator[tuple[str, ev.FlagSet, int]]:
+    events = reader.events(anchor.session, kinds={"flag.set", "flag.removed"})
+    removed = {event.body.flag for event in events if isinstance(event.body, ev.FlagRemoved)}
+    for event in events:
+        if isinstance(event.body, ev.FlagSet) and event.body.flag not in removed and _about(event.body.target, anchor):
+            yield event.actor, event.body, event.at
+
+
+def _corrections(reader: LogReader, anchor: ev.Event) -> list[Correction]:
+    book = CorrectionBook(reader.events(anchor.session, kinds={"correction.written"}))
+    return [one for one in book.all if _about(one.target, anchor)]
+
+
+def _about(target: ev.Target, anchor: ev.Event) -> bool:
+    if target.part == "summary":
+        return isinstance(anchor.body, ev.SummaryWritten) and anchor.body.number == target.step
+    if target.part == "span":
+        return anchor.step is not None and target.step <= anchor.step <= (target.to_step or target.step)
+    if anchor.step != target.step:
+        return False
+    return anchor.call == target.call if target.part == "call" else anchor.call is None
+
+
+def _advice(reader: LogReader, anchor: ev.Event) -> list[ev.Event]:
+    if anchor.step is None:
+        return []
+    found = reader.events(anchor.session, kinds={"advice.delivered", "question.answered"})
+    return [event for event in found if abs((_step_of(event) or -99) - anchor.step) <= NEAR_STEPS]
+
+
+def _step_of(event: ev.Event) -> int | None:
+    return event.body.at_step if isinstance(event.body, ev.AdviceDelivered) else event.step
+
+
+# --- laid out -------------------------------------------------------------------------------------------------------
+
+
+def lines_of_whole(whole: Whole, labels: Taxonomy) -> list[Line]:
+    """The whole entry: what it is, flags, arguments, changes, output, the reply it came from, advice near it."""
+    lines = [*_head(whole)]
+    for who, flag, at in whole.flags:
+        what = labels.name(flag.label) if flag.verdict == "bad" else flag.verdict
+        note = f": {clean_line(flag.note)}" if flag.note else ""
+        by = clean_line(who.removeprefix("human:"))
+        lines.append((("⚑ ", "flag"), (f"{clean_line(what)} by {by}, {_clock(at)}{note}", "text")))
+    for one in whole.corrections:
+        by = clean_line(one.by.removeprefix("human:"))
+        lines += [(), (("↳ ", "flag"), ("instead", "strong"), (f", by {by}, {_clock(one.at)}", "dim"))]
+        lines += [((line, "text"),) for line in clean(one.text).splitlines()]
+    anchor = whole.anchor.body
+    if isinstance(anchor, ev.ActionStarted):
+        lines += _section("arguments", pretty(anchor.arguments))
+    elif isinstance(anchor, ev.ActionRefused):
+        lines += _section("what the model wrote", anchor.arguments)
+        lines += _section("what was wrong", anchor.problem or anchor.why.replace("_", " "))
+    for change, diff in whole.diffs:
+        lines += [
+            (),
+            (
+                (f"{clean_line(change.path)}  ", "strong"),
+                (f"+{change.added}", "add"),
+                (f" −{change.removed}", "remove"),
+            ),
+        ]
+        lines += diff_lines(diff, 1 << 30)
+    lines += _output(whole)
+    lines += _reply(whole)
+    for event in whole.advice:
+        text = event.body.text if isinstance(event.body, ev.AdviceDelivered | ev.QuestionAnswered) else ""
+        lines += _section(f"advice at step {_step_of(event)}", text)
+    return lines
+
+
+def _head(whole: Whole) -> list[Line]:
+    anchor, result = whole.anchor, whole.result
+    name = getattr(anchor.body, "name", "") or anchor.kind
+    facts = [_clock(anchor.at)]
+    outcome: Line = ()
+    if isinstance(anchor.body, ev.ActionRefused):
+        outcome = (("✗ malformed" if anchor.body.malformed else "– not run", "error"),)
+    elif result is not None:
+        mark = outcome_mark(standing(result))
+        outcome = ((f"{mark.glyph} {mark.word or 'ok'}", mark.role),)
+        facts.append(f"took {duration(result.duration_ms)}")
+        facts.append("the environment's fault" if result.environment else "")
+    elif isinstance(anchor.body, ev.ActionStarted):
+        outcome = (("… running", "accent"),)
+    target = f"{anchor.step}.{anchor.call}" if anchor.call else (f"{anchor.step}" if anchor.step else "")
+    tail = "  ".join(fact for fact in facts if fact)
+    return [((f"{target} ", "dim"), (clean_line(name), "strong"), ("  ", "text"), *outcome, (f"  {tail}", "dim"))]
+
+
+def _output(whole: Whole) -> list[Line]:
+    if not whole.output:
+        return [] if whole.result is None else [*_section("output", ""), (("(empty)", "dim"),)]
+    named = {"advice.queued": "advice", "session.created": "task", "action.refused": "what the model was told"}
+    title = "output" if whole.result is not None else named.get(whole.anchor.kind, "text")
+    lines = _section(title, "")
+    head, hidden, tail = split_unseen(whole.output, whole.shown)
+    lines += text_lines(head)
+    if hidden:
+        lines.append(((f"── {len(hidden):,} characters the model did not see ──", "need"),))
+        lines += text_lines(hidden, "unseen")
+        lines.append((("── from here the model saw it again ──", "need"),))
+        lines += text_lines(tail)
+    if whole.lost or whole.file:
+        place = f"; the session's folder has it: {clean_line(whole.file)}" if whole.file else ""
+        what = f"{whole.lost:,} more characters are" if whole.lost else "the whole output is"
+        lines.append(((f"── {what} not in the log{place} ──", "need"),))
+    return lines
+
+
+def _reply(whole: Whole) -> list[Line]:
+    if whole.reply is None:
+        return []
+    lines: list[Line] = []
+    for part in whole.reply.parts:
+        match part:
+            case ReasoningPart():
+                lines += _section("reasoning before it" if whole.anchor.call else "reasoning", part.text, "reason")
+            case TextPart():
+                lines += _section("said before it" if whole.anchor.call else "text", part.text)
+            case CallPart() if not whole.anchor.call:
+                lines += _section(f"call {part.name}", part.arguments)
+    usage = whole.reply.usage
+    if usage:
+        said = f"{usage.input_tokens:,} tokens in ({usage.cached_tokens:,} cached), {usage.output_tokens:,} out"
+        lines += [(), ((said, "dim"),)]
+    return lines
+
+
+def split_unseen(output: str, shown: str | None) -> tuple[str, str, str]:
+    """``output`` as (seen, not seen, seen): ``shown`` begins and ends like it, with a notice in its middle."""
+    if shown is None or shown == output:
+        return output, "", ""
+    most = min(len(output), len(shown))
+    start = _common(output, shown, most)
+    end = _common(output[::-1], shown[::-1], most - start)
+    return output[:start], output[start : len(output) - end], output[len(output) - end :]
+
+
+def _common(a: str, b: str, most: int) -> int:
+    """Length of the common prefix, by halving: texts have megabytes."""
+    low, high = 0, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def text_lines(text: str, role: Role = "text") -> list[Line]:
+    """A text as cleaned lines."""
+    return [((row, role),) for row in clean(text).split("\n")]
+
+
+def _section(title: str, text: str, role: Role = "text") -> list[Line]:
+    return [(), ((clean_line(title), "title"),), *(text_lines(text.strip("\n"), role) if text else ())]
+
+
+def pretty(arguments: dict[str, object]) -> str:
+    """Arguments for reading: one per paragraph, long strings as they are rather than escaped."""
+    found = []
+    for name, value in arguments.items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+        found.append(f"{name}:\n{text}" if "\n" in text else f"{name}: {text}")
+    return "\n".join(found)
+
+
+def _clock(at: int) -> str:
+    return dt.datetime.fromtimestamp(at / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def plain_text(lines: Sequence[Line]) -> str:
+    """Lines without their roles, for the clipboard and the pager."""
+    return "\n".join("".join(text for text, _ in line) for line in lines) + "\n"
+
+
+async def text_of_entry(feed: Feed, labels: Taxonomy, session: str, seq: int) -> str:
+    """All of one entry as plain, harmless text; "" if it is not in the log."""
+    whole = await feed.work(lambda reader: read_whole(reader, session, seq))
+    return plain_text(lines_of_whole(whole, labels)) if whole else ""

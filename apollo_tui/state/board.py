@@ -1,0 +1,360 @@
+"""What the app knows, folded from events: pure, without Textual. Screens read it, the app alone fills it.
+
+Per session: the summary (the same fold as the host's), a window of the newest entries, the partial reply, and which
+entries this annotator has not read.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from apollo_tui.state.attention import Attention
+from apollo_tui.state.read_marks import Reading
+from sessions import events as ev
+from sessions.attention.settings import Thresholds
+from sessions.attention.signals import Signal
+from sessions.events.states import ENDED
+from sessions.fold.notes import Remarks
+from sessions.fold.read_ranges import ReadBook
+from sessions.fold.summary import Summary, fold
+from sessions.host.protocol import ClientInfo, DeltaFrame
+from widgets.cells import text_of
+from widgets.entries import EntryBook
+from widgets.glyphs import age
+from widgets.live import grow
+from widgets.models import Entry, HeaderView, LiveReply, SessionView
+from widgets.session_list import session_view
+
+SLOT_MS: Final = 15 * 60_000
+SLOTS: Final = 8
+
+
+class Activity:
+    """How many replies came in each of the last slots. Times in Unix ms."""
+
+    def __init__(self) -> None:
+        self._counts: deque[tuple[int, int]] = deque(maxlen=SLOTS)
+
+    def note(self, at: int) -> None:
+        """A reply came; in order of time, repeats of an older slot are left out."""
+        slot = at // SLOT_MS
+        if self._counts and slot == self._counts[-1][0]:
+            self._counts[-1] = (slot, self._counts[-1][1] + 1)
+        elif not self._counts or slot > self._counts[-1][0]:
+            self._counts.append((slot, 1))
+
+    def slots(self, now: int) -> tuple[int, ...]:
+        """Replies per slot, oldest first, the present one last; () if there were none."""
+        known = dict(self._counts)
+        last = now // SLOT_MS
+        found = tuple(known.get(slot, 0) for slot in range(last - SLOTS + 1, last + 1))
+        return found if any(found) else ()
+
+
+WINDOW: Final = 400
+"""How many events of a session are kept for its pane; the Session screen reads the rest from the log."""
+
+COUNTED: Final = frozenset({"action.started", "action.refused", "eval.scored", "question.asked", "summary.written"})
+"""Kinds of entries that count as unread."""
+
+ENDS_LIVE: Final = frozenset({"model.reply", "model.interrupted", "model.attempt_failed"})
+
+
+class SessionNow(msgspec.Struct):
+    """One session as this app knows it."""
+
+    summary: Summary
+    book: EntryBook
+    live: LiveReply | None = None
+    unread: list[int] = msgspec.field(default_factory=list)
+    """Seqs of unread entries, oldest first; ``read_changes``: what of the reading is taken from them already."""
+    read_changes: int = 0
+    flags: dict[str, tuple[str, ev.FlagSet]] = msgspec.field(default_factory=dict)
+    """Flags in force: id → (actor, body), oldest first."""
+    activity: Activity = msgspec.field(default_factory=Activity)
+    remarks: Remarks = msgspec.field(default_factory=Remarks)
+    """Sign-offs, notes, bookmarks and recovery marks that stand."""
+    advice: dict[int, int] = msgspec.field(default_factory=dict)
+    """Advice numbers by the seq of the event that queued them, of the entries in the window."""
+    questions: dict[int, int] = msgspec.field(default_factory=dict)
+    """Seqs of the questions in the window, by number."""
+    newest: int = 0
+    """Seq of the newest action, for the list."""
+    loaded: bool = False
+    """Whether the window of entries was read from the log."""
+
+
+class Change(msgspec.Struct):
+    """What ``apply`` changed: for screens to know what to paint. Without ``events``: look at the state anew."""
+
+    sessions: set[str] = msgspec.field(default_factory=set)
+    events: list[ev.Event] = msgspec.field(default_factory=list)
+    entries: dict[str, set[int]] = msgspec.field(default_factory=dict)
+    new: list[str] = msgspec.field(default_factory=list)
+
+
+class BoardState:
+    """All sessions of one log, as one annotator sees them."""
+
+    def __init__(
+        self, actor: str, label_name: Callable[[str], str] = str, thresholds: Thresholds | None = None
+    ) -> None:
+        self.actor = actor
+        self.attention = Attention(thresholds)
+        self.label_name = label_name
+        self.sessions: dict[str, SessionNow] = {}
+        self.position = 0
+        self.reading = Reading()
+        self.trouble = ""
+        self.writable = False
+        self.to_review = 0
+        """Items in the review queue when it was last made."""
+        self.counting = False
+        """Whether sessions were not counted for it yet."""
+        self.clients: tuple[ClientInfo, ...] = ()
+        """Who is attached to the host, command lines included."""
+        self.show_archived = False
+        self._early: OrderedDict[str, list[ev.Event]] = OrderedDict()
+
+    # --- filling ------------------------------------------------------------------------------------------------
+
+    def load(self, summaries: Sequence[Summary], position: int) -> None:
+        """The first read of the log."""
+        self.position = max(self.position, position)
+        for summary in summaries:
+            known = self.sessions.get(summary.session)
+            if known is None:
+                self.sessions[summary.session] = self._begin(summary)
+            elif summary.last_seq > known.summary.last_seq:
+                known.summary = summary
+
+    def seed(
+        self, session: str, window: Sequence[ev.Event], flags: Sequence[ev.Event], read: ReadBook, unread: Iterable[int]
+    ) -> None:
+        """The newest events of a session (oldest first), all its flag events, what was read, and what was not."""
+        now = self.sessions[session]
+        first = window[0].seq if window else 0
+        now.book.add([*(event for event in flags if event.seq < first), *window])
+        for event in flags:
+            _judge(now, event)
+        for event in window:
+            _advise(now, event)
+            _act(now, event)
+        self.reading.learn(session, read)
+        now.unread, now.read_changes = sorted({*unread, *now.unread}), -1
+        now.loaded = True
+        for event in self._early.pop(session, []):
+            if not window or event.seq > window[-1].seq:
+                now.book.add([event])
+                _judge(now, event)
+
+    def _begin(self, summary: Summary) -> SessionNow:
+        return SessionNow(summary, EntryBook(label_name=self.label_name))
+
+    def apply(self, events: Iterable[ev.Event]) -> Change:
+        """Fold new events in. Events that are known already are skipped."""
+        change = Change()
+        for event in events:
+            self.position = max(self.position, event.id)
+            if event.session == ev.HOST_SESSION:
+                continue
+            now = self.sessions.get(event.session)
+            if now is None:
+                now = self.sessions[event.session] = self._begin(fold(None, event))
+                now.loaded = True
+                change.new.append(event.session)
+            elif event.seq <= now.summary.last_seq:
+                continue
+            else:
+                now.summary = fold(now.summary, event)
+            self._tell(now, event)
+            change.events.append(event)
+            change.sessions.add(event.session)
+            touched = change.entries.setdefault(event.session, set())
+            if now.loaded:
+                touched |= now.book.add([event])
+            else:
+                self._early.setdefault(event.session, []).append(event)
+        return change
+
+    def _tell(self, now: SessionNow, event: ev.Event) -> None:
+        if event.kind in COUNTED:
+            now.unread.append(event.seq)
+        if event.kind in ENDS_LIVE:
+            now.live = None
+        _judge(now, event)
+        _advise(now, event)
+        _act(now, event)
+        if len(now.book) > 2 * WINDOW:
+            now.book.forget(now.book.entries()[-WINDOW].seq)
+        if isinstance(event.body, ev.CursorMoved) and event.actor == self.actor:
+            self.reading.know(event.session, event.body)
+        elif event.actor == self.actor and isinstance(event.body, ev.QuestionAnswered):
+            asked = now.questions.get(event.body.question, event.seq)
+            self.reading.select(event.session, ev.SeqRange(asked, asked), event.at)
+
+    def frame(self, frame: DeltaFrame) -> bool:
+        """A piece of a streaming reply; False if it is of a reply that is over or of no session we know."""
+        now = self.sessions.get(frame.session)
+        if now is None or now.summary.state in ENDED or (frame.step <= now.summary.step and not _streaming(now)):
+            return False
+        now.live = grow(
+            now.live,
+            step=frame.step,
+            attempt=frame.attempt,
+            index=frame.index,
+            channel=frame.channel,
+            offset=frame.offset,
+            text=frame.text,
+            name=frame.name,
+        )
+        return True
+
+    # --- asking -------------------------------------------------------------------------------------------------
+
+    def order(self) -> list[str]:
+        """Session ids by number: rows never move by themselves. Archived ones only where asked for."""
+        shown = [now.summary for now in self.sessions.values() if self.show_archived or not now.summary.archived]
+        return [summary.session for summary in sorted(shown, key=lambda summary: summary.number)]
+
+    def shown(self) -> list[Summary]:
+        """The summaries of ``order``."""
+        return [self.sessions[session].summary for session in self.order()]
+
+    def by_attention(self, now: int) -> list[str]:
+        """The sessions of ``order``, the one that needs somebody most first; those that need nobody by number."""
+        worst: dict[str, int] = {}
+        for place, signal in enumerate(self.attention.ranked(self.shown(), now)):
+            worst.setdefault(signal.session, place)
+        return sorted(self.order(), key=lambda session: worst.get(session, len(worst) + 1_000_000))
+
+    def standing(self, now: int) -> dict[str, list[Signal]]:
+        """All signals of every session that is not archived, most urgent first."""
+        found = {id: self.attention.of(known.summary, now) for id, known in self.sessions.items()}
+        return {id: signals for id, signals in found.items() if not self.sessions[id].summary.archived}
+
+    def numbered(self, number: int) -> str | None:
+        """The session with this number."""
+        return next((id for id, now in self.sessions.items() if now.summary.number == number), None)
+
+    def unread(self, session: str) -> int:
+        """How many entries of a session this annotator has not read."""
+        return len(self.unread_seqs(session))
+
+    def unread_seqs(self, session: str) -> list[int]:
+        """Seqs of the unread entries, oldest first."""
+        now, book = self.sessions[session], self.reading.book(session)
+        unread = now.unread
+        if unread and unread[0] <= book.let_go:
+            del unread[: bisect_right(unread, book.let_go)]
+        if now.read_changes != book.changes:
+            now.read_changes = book.changes
+            for part in book:
+                del unread[bisect_left(unread, part.first) : bisect_right(unread, part.last)]
+        return unread
+
+    def view(self, session: str, now: int) -> SessionView:
+        """One session for lists and titles."""
+        known = self.sessions[session]
+        summary = known.summary
+        worst = self.attention.worst(summary, now)
+        trying = summary.no_reply.words if summary.no_reply else ""
+        waits = f"{summary.pending}s at the boundary" if summary.pending else trying
+        stands = summary.reason if summary.need == "limit" and summary.state == "paused" else ""
+        view = session_view(
+            summary,
+            now,
+            unread=self.unread(session),
+            activity=known.activity.slots(now),
+            why=stands or (worst.reason if worst else waits),
+            can_wait=worst is None or worst.quiet,
+        )
+        if summary.open_advice:
+            return msgspec.structs.replace(view, last_line=f"{len(summary.open_advice)} advice queued")
+        newest = known.book.entry(known.newest)
+        return msgspec.structs.replace(view, last_line=text_of(newest.head)) if newest and newest.head else view
+
+    def shown_action(self, session: str) -> int:
+        """Seq of the action that the session's line in lists says, 0 if it says something else."""
+        known = self.sessions[session]
+        newest = known.book.entry(known.newest)
+        return known.newest if newest and newest.head and not known.summary.open_advice else 0
+
+    def header(self, now: int, place: str = "") -> HeaderView:
+        """The first line of the app."""
+        summaries = self.shown()
+        found = self.attention.ranked(summaries, now)
+        need = {signal.session for signal in found if not signal.quiet}
+        first = ""
+        if found:
+            reason = found[0].reason.removeprefix("needs you: ")
+            first = f"{self.sessions[found[0].session].summary.title}: {reason}"
+        return HeaderView(
+            sessions=len(summaries),
+            need_you=len(need),
+            can_wait=len({signal.session for signal in found} - need),
+            first_need=first,
+            first_age=age(now - found[0].at) if found else "",
+            unread=sum(self.unread(s.session) for s in summaries),
+            to_review=self.to_review,
+            counting=self.counting,
+            cost=sum(s.cost for s in summaries),
+            who=self.who(),
+            trouble=self.trouble,
+            place=place,
+        )
+
+    def others(self) -> list[str]:
+        """The other annotators with an app on this log, by name; one's own second window is none."""
+        apps = {client.actor for client in self.clients if client.client == "app"}
+        return sorted(actor.removeprefix("human:") for actor in apps - {self.actor})
+
+    def who(self) -> str:
+        """Who one is, and who else is here."""
+        me, others = self.actor.removeprefix("human:"), self.others()
+        return f"{me} + {', '.join(others)}" if others else me
+
+    def part_of(self, session: str, seq: int) -> ev.SeqRange:
+        """What the entry ``seq`` of a pane shows: also the routine before it, such as a reply of calls only."""
+        before = None
+        for entry in self.sessions[session].book.entries():
+            if entry.seq == seq:
+                break
+            before = (before or entry.seq) if entry.quiet else None
+        return ev.SeqRange(before or seq, seq)
+
+    def entry(self, session: str, seq: int) -> Entry | None:
+        """An entry of a session's window."""
+        now = self.sessions.get(session)
+        return now.book.entry(seq) if now else None
+
+
+def _judge(now: SessionNow, event: ev.Event) -> None:
+    now.remarks.fold(event)
+    if isinstance(event.body, ev.FlagSet):
+        now.flags[event.body.flag] = (event.actor, event.body)
+    elif isinstance(event.body, ev.FlagRemoved):
+        now.flags.pop(event.body.flag, None)
+
+
+def _advise(now: SessionNow, event: ev.Event) -> None:
+    if isinstance(event.body, ev.AdviceQueued):
+        now.advice[event.seq] = event.body.advice
+    elif isinstance(event.body, ev.QuestionAsked):
+        now.questions[event.body.question] = event.seq
+
+
+def _act(now: SessionNow, event: ev.Event) -> None:
+    if event.kind in ("action.started", "action.refused"):
+        now.newest = event.seq
+    if event.kind == "model.reply":
+        now.activity.note(event.at)
+
+
+def _streaming(now: SessionNow) -> bool:
+    return now.summary.doing == "model"

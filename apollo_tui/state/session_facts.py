@@ -1,0 +1,120 @@
+"""Session facts from its summary: plan, clock, tokens, limits, jobs, files. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+from sessions import events as ev
+from sessions.events.states import ENDED
+from sessions.fold.costs import say_cost
+from sessions.fold.notes import Remarks
+from sessions.fold.summary import Summary
+from widgets.glyphs import count, duration
+from widgets.models import FactsView, JobView, PlanLine, SessionView
+
+ENDED_SHOWN: Final = 3
+"""So many jobs that are over are shown, the newest first."""
+
+
+def facts_of(
+    s: Summary,
+    view: SessionView,
+    files: Mapping[str, tuple[int, int]],
+    now: int,
+    *,
+    remarks: Remarks | None = None,
+    jobs: Mapping[int, str] = MappingProxyType({}),
+    ended: Sequence[ev.JobEnded] = (),
+) -> FactsView:
+    """What the side of the Session screen shows. ``files``: path → lines added and removed.
+
+    ``jobs``: the last line that each job was seen to print; ``ended``: the jobs that are over, newest last.
+    """
+    return FactsView(
+        session=view,
+        wall_ms=max(0, _until(s, now) - s.created_at),
+        input_tokens=s.input_tokens,
+        output_tokens=s.output_tokens,
+        cached_tokens=s.cached_tokens,
+        plan=tuple(PlanLine(item.text, item.status) for item in s.plan),
+        scores=tuple((score.step, score.score) for score in s.scores),
+        better=s.better,
+        limits=tuple(_limits(s, now)),
+        jobs=(
+            *(JobView(job.job, job.command, jobs.get(job.job, ""), max(0, now - job.since)) for job in s.open_jobs),
+            *(JobView(job.job, "", job.last_line, job.duration_ms, _ended(job)) for job in ended[-ENDED_SHOWN:][::-1]),
+        ),
+        files=tuple((path, added, removed) for path, (added, removed) in files.items()),
+        remarks=tuple(_remarks(remarks)) if remarks is not None else (),
+        advice=tuple(_advice(s, now)),
+        extra=tuple(_extra(s)),
+    )
+
+
+def _until(s: Summary, now: int) -> int:
+    """Up to when its time counts: to its end once it has ended."""
+    if s.archived:
+        return s.progress_at
+    return s.state_at if s.state in ENDED else now
+
+
+def _ended(job: ev.JobEnded) -> str:
+    how = {"exited": f"exit {job.exit_code}", "killed_by_agent": "killed", "killed_by_host": "killed by the host"}
+    return f"{how.get(job.how, 'lost')} after {duration(job.duration_ms)}"
+
+
+def _remarks(remarks: Remarks) -> Iterator[str]:
+    yield from remarks.words()
+    for who, text in remarks.notes.items():
+        yield f"{who.removeprefix('human:')}: {text}"
+    if remarks.bookmarks:
+        yield "bookmarks " + ", ".join(str(mark.target) for mark in remarks.bookmarks)
+    if remarks.recoveries:
+        yield "recovered at step " + ", ".join(str(step) for step in sorted(remarks.recoveries))
+
+
+def _limits(s: Summary, now: int) -> Iterator[tuple[str, str, str]]:
+    limits = s.limits
+    if limits.steps is not None:
+        yield "steps", str(s.step), str(limits.steps)
+    if limits.active_hours is not None:
+        yield "active", duration(s.active_now(now)), duration(int(limits.active_hours * 3_600_000))
+    if limits.tokens is not None:
+        yield "tokens", _about(count(s.tokens), s.estimated_tokens), count(limits.tokens)
+    if limits.money is not None:
+        yield "money", _about(say_cost(s.spent, s.unpriced), s.estimated_cost), say_cost(limits.money)
+    if limits.evaluations is not None:
+        yield "evals", str(s.evaluations), str(limits.evaluations)
+
+
+def _about(used: str, estimated: float) -> str:
+    return f"about {used}" if estimated else used
+
+
+def _advice(s: Summary, now: int) -> Iterator[str]:
+    for advice in s.open_advice:
+        if advice.now:
+            waits = "now"
+        elif advice.not_before > now:
+            waits = "held for 3 s"
+        elif s.doing and s.doing != "model":
+            waits = f"after `{s.doing}`, running {duration(max(0, now - s.doing_since))}"
+        else:
+            waits = "for the next boundary"
+        yield f"{advice.text} ({waits})"
+
+
+def _extra(s: Summary) -> Iterator[tuple[str, str]]:
+    yield "actions", f"{s.actions}, {s.malformed} malformed, {s.errors} errors"
+    if s.flags:
+        yield "flags", str(s.flags)
+    if s.advice:
+        yield "advice", f"{s.advice_delivered} of {s.advice} delivered"
+    if s.summaries:
+        yield "summaries", str(s.summaries)
+    if s.sign_off:
+        yield "sign-off", s.sign_off
+    if s.last_export:
+        yield "exported", s.last_export

@@ -1,0 +1,163 @@
+"""Every kind of event and its typed body, one module per family; import them from here.
+
+An event is never changed or deleted: what changes is said by a later event. Events refer to each other by
+``(session, seq)``; ``id`` is the global order and only a watermark. Times are Unix milliseconds, UTC.
+To add a kind: write a body with a docstring and a ``kind`` in its family's module and export it here; the registry, the
+decoder, the migration test and docs/log.md's table are made from it.
+"""
+
+from __future__ import annotations
+
+from sessions.events.advice import (
+    AdviceDelivered,
+    AdviceEdited,
+    AdviceKind,
+    AdviceOutcome,
+    AdviceQueued,
+    AdviceWithdrawn,
+)
+from sessions.events.base import HOST_SESSION, Body, Event, LongText, MessageRef, NewEvent, Seen, SeqRange, Target
+from sessions.events.judgement import (
+    BookmarkSet,
+    CorrectionWritten,
+    CursorMoved,
+    EffortSpent,
+    ExportWritten,
+    FlagRemoved,
+    FlagSet,
+    NoteWritten,
+    RecoveryMarked,
+    SignalJudged,
+    SignedOff,
+)
+from sessions.events.session import (
+    ControlRequested,
+    EnvironmentSpec,
+    EvaluateSpec,
+    HostStarted,
+    HostStopped,
+    LimitChanged,
+    Limits,
+    ModelSpec,
+    SessionCreated,
+    SessionRecovered,
+    StateChanged,
+)
+from sessions.events.step import (
+    ActionRefused,
+    ActionResult,
+    ActionStarted,
+    ModelAttemptFailed,
+    ModelReplied,
+    ModelRequested,
+    NudgeSent,
+    Outcome,
+    ReplyInterrupted,
+    SummaryWritten,
+)
+from sessions.events.tools import (
+    EvalScored,
+    FileChanged,
+    JobBackgrounded,
+    JobEnded,
+    JobStarted,
+    PlanChanged,
+    PlanItem,
+    QuestionAnswered,
+    QuestionAsked,
+)
+
+
+def _bodies(base: type[Body]) -> dict[str, type[Body]]:
+    found: dict[str, type[Body]] = {}
+    for child in base.__subclasses__():
+        found[child.kind] = child
+        found |= _bodies(child)
+    return found
+
+
+KINDS: dict[str, type[Body]] = _bodies(Body)
+"""Kind name to body type; the single registry."""
+
+ANCHORS: frozenset[str] = frozenset(
+    {
+        "session.created",
+        "session.state",
+        "model.reply",
+        "model.interrupted",
+        "model.attempt_failed",
+        "action.started",
+        "action.refused",
+        "nudge.sent",
+        "summary.written",
+        "eval.scored",
+        "question.asked",
+        "question.answered",
+        "advice.queued",
+        "advice.delivered",
+        "session.recovered",
+        "limit.changed",
+    }
+)
+"""Kinds that begin an entry of the transcript; all other kinds only change an entry that is there."""
+
+__all__ = [
+    "ANCHORS",
+    "HOST_SESSION",
+    "KINDS",
+    "ActionRefused",
+    "ActionResult",
+    "ActionStarted",
+    "AdviceDelivered",
+    "AdviceEdited",
+    "AdviceKind",
+    "AdviceOutcome",
+    "AdviceQueued",
+    "AdviceWithdrawn",
+    "Body",
+    "BookmarkSet",
+    "ControlRequested",
+    "CorrectionWritten",
+    "CursorMoved",
+    "EffortSpent",
+    "EnvironmentSpec",
+    "EvalScored",
+    "EvaluateSpec",
+    "Event",
+    "ExportWritten",
+    "FileChanged",
+    "FlagRemoved",
+    "FlagSet",
+    "HostStarted",
+    "HostStopped",
+    "JobBackgrounded",
+    "JobEnded",
+    "JobStarted",
+    "LimitChanged",
+    "Limits",
+    "LongText",
+    "MessageRef",
+    "ModelAttemptFailed",
+    "ModelReplied",
+    "ModelRequested",
+    "ModelSpec",
+    "NewEvent",
+    "NoteWritten",
+    "NudgeSent",
+    "Outcome",
+    "PlanChanged",
+    "PlanItem",
+    "QuestionAnswered",
+    "QuestionAsked",
+    "RecoveryMarked",
+    "ReplyInterrupted",
+    "Seen",
+    "SeqRange",
+    "SessionCreated",
+    "SessionRecovered",
+    "SignalJudged",
+    "SignedOff",
+    "StateChanged",
+    "SummaryWritten",
+    "Target",
+]

@@ -1,0 +1,67 @@
+"""The life of advice."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from sessions.events.base import Body, Seen, Target
+
+AdviceKind = Literal["knowledge", "strategy", "correction", "stop"]
+
+
+class AdviceQueued(Body, frozen=True, kw_only=True):
+    """Advice is on disk and waits for the boundary. ``advice`` counts from 1 in its session; ``not_before`` in ms."""
+
+    kind: ClassVar[str] = "advice.queued"
+    advice: int
+    text: str
+    advice_kind: AdviceKind | None = None
+    about: Target | None = None
+    about_text: str = ""
+    """How the model is told what it is about: ``About step 40 (`job_kill`, job 7):``."""
+    now: bool = False
+    not_before: int = 0
+    drafted_at: int | None = None
+    seen: Seen | None = None
+    answers: int | None = None
+    """The number of the question that it answers (channel ``tool_result``)."""
+
+
+class AdviceEdited(Body, frozen=True, kw_only=True):
+    """Queued advice has new text (or is now urgent); only before delivery."""
+
+    kind: ClassVar[str] = "advice.edited"
+    advice: int
+    text: str
+    now: bool = False
+
+
+class AdviceWithdrawn(Body, frozen=True, kw_only=True):
+    """Queued advice was taken back before delivery; ``to_draft`` when it became a draft again."""
+
+    kind: ClassVar[str] = "advice.withdrawn"
+    advice: int
+    to_draft: bool = False
+
+
+class AdviceDelivered(Body, frozen=True, kw_only=True):
+    """These pieces of advice are one user turn, ``text``, in the prompt of step ``at_step``. ``woke`` ended a wait."""
+
+    kind: ClassVar[str] = "advice.delivered"
+    advice: tuple[int, ...]
+    at_step: int
+    text: str
+    channel: Literal["user", "tool_result"] = "user"
+    woke: bool = False
+    without_effect: bool = False
+    """True for replayed sessions: they cannot change course."""
+
+
+class AdviceOutcome(Body, frozen=True, kw_only=True):
+    """What a person says became of the advice: a later word of theirs takes its place, None takes it back."""
+
+    kind: ClassVar[str] = "advice.outcome"
+    v: ClassVar[int] = 2
+    advice: int
+    outcome: Literal["followed", "ignored", "made_it_worse"] | None
+    note: str = ""

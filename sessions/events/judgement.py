@@ -1,0 +1,122 @@
+"""What people and rules say of a session: flags, sign-offs, notes, cursors, signals, effort, exports."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from sessions.events.base import Body, Seen, SeqRange, Target
+
+
+class FlagSet(Body, frozen=True, kw_only=True):
+    """A verdict with a label on a target. ``flag`` is unique in its session; the actor is human, rule or judge."""
+
+    kind: ClassVar[str] = "flag.set"
+    flag: str
+    target: Target
+    verdict: Literal["bad", "good", "unsure"] = "bad"
+    label: str = "unspecified"
+    note: str = ""
+    severity: int | None = None
+    until_recovery: bool = False
+    seen: Seen | None = None
+
+
+class FlagRemoved(Body, frozen=True, kw_only=True):
+    """A flag was taken back."""
+
+    kind: ClassVar[str] = "flag.removed"
+    flag: str
+
+
+class RecoveryMarked(Body, frozen=True, kw_only=True):
+    """From this step on the agent is on its feet again (that step is trained); ``removed`` takes the mark back."""
+
+    kind: ClassVar[str] = "recovery.marked"
+    at_step: int
+    removed: bool = False
+
+
+class SignedOff(Body, frozen=True, kw_only=True):
+    """A human's word on the whole session, or "judged up to step N"; verdict None takes one's sign-off back."""
+
+    kind: ClassVar[str] = "session.signed_off"
+    verdict: Literal["good", "partial", "discard", "invalid"] | None = None
+    up_to_step: int | None = None
+    note: str = ""
+
+
+class CorrectionWritten(Body, frozen=True, kw_only=True):
+    """What the agent should have done instead at ``target``. A newer word of the actor takes the place of the older.
+
+    An empty text takes it back.
+    """
+
+    kind: ClassVar[str] = "correction.written"
+    target: Target
+    text: str
+
+
+class NoteWritten(Body, frozen=True, kw_only=True):
+    """A note on the session that colleagues see and the agent does not."""
+
+    kind: ClassVar[str] = "session.note"
+    text: str
+
+
+class BookmarkSet(Body, frozen=True, kw_only=True):
+    """A place to come back to; ``removed`` takes it away."""
+
+    kind: ClassVar[str] = "bookmark.set"
+    target: Target
+    note: str = ""
+    removed: bool = False
+
+
+class CursorMoved(Body, frozen=True, kw_only=True):
+    """What the actor has read of this session since their last such event, coalesced by the client.
+
+    ``read_seq`` is the newest event that they have looked at: "since you left" begins there. ``read`` is what they have
+    looked at, and nothing else: who opens the newest step has not read the night before it. ``let_go``: up to this seq
+    nothing counts as unread for them any more, though nobody has looked at it; None: as before.
+    """
+
+    kind: ClassVar[str] = "cursor.moved"
+    v: ClassVar[int] = 2
+    read_seq: int
+    read: tuple[SeqRange, ...] = ()
+    let_go: int | None = None
+
+    @classmethod
+    def up_to(cls, seq: int) -> CursorMoved:
+        """Everything from the beginning to ``seq`` was read."""
+        return cls(read_seq=seq, read=(SeqRange(1, seq),))
+
+
+class SignalJudged(Body, frozen=True, kw_only=True):
+    """A person's word on a signal (its id is rule + causing event)."""
+
+    kind: ClassVar[str] = "signal.judged"
+    signal: str
+    verdict: Literal["done", "snoozed", "false_alarm", "reopened"]
+    until: int | None = None
+
+
+class EffortSpent(Body, frozen=True, kw_only=True):
+    """Active annotator time on this session since the last such event (idle cut off), and keys pressed."""
+
+    kind: ClassVar[str] = "effort.spent"
+    active_ms: int
+    keys: int = 0
+
+
+class ExportWritten(Body, frozen=True, kw_only=True):
+    """This session went into an export."""
+
+    kind: ClassVar[str] = "export.written"
+    path: str
+    format: str
+    policy: str
+    position: int
+    """The log position (event id) that was exported."""
+    trained: int = 0
+    masked: int = 0

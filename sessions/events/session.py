@@ -1,0 +1,137 @@
+"""The life of a session: how it was made, its states, its budgets."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+from sessions.events.base import Body, LongText
+from sessions.events.states import State
+
+
+class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Budgets of a session; None means no limit. They survive restarts and can be raised live."""
+
+    steps: int | None = None
+    active_hours: float | None = None
+    tokens: int | None = None
+    money: float | None = None
+    evaluations: int | None = None
+
+
+class EvaluateSpec(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The task's own scorer: the last line that ``command`` prints is the score."""
+
+    command: str
+    better: Literal["higher", "lower"] = "higher"
+    timeout: float = 600.0
+    files: tuple[str, ...] = ()
+    """Paths (relative to the task file) that the scorer needs and the agent must not see."""
+
+
+class EnvironmentSpec(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where the tools of the task's own environment come from: ``package.module:factory``, and what it is given."""
+
+    factory: str
+    options: dict[str, Any] = {}
+
+
+class ModelSpec(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Which model answers: provider (openai, anthropic, replay, demo), its name, and how to reach it."""
+
+    provider: str
+    name: str
+    base_url: str | None = None
+    key_env: str | None = None
+    context_tokens: int = 128_000
+    summary_threshold: int = 100_000
+    max_output_tokens: int = 8_192
+    price_input: float | None = None
+    price_output: float | None = None
+    price_cached: float | None = None
+    quirks: dict[str, Any] = {}
+    """What endpoints disagree on: send_reasoning, max_tokens_field, tool_choice, stream_usage, temperature, ..."""
+
+    @property
+    def id(self) -> str:
+        """``provider:name``, as the command line and the log write it."""
+        return f"{self.provider}:{self.name}"
+
+
+class SessionCreated(Body, frozen=True, kw_only=True):
+    """A session came to be. ``number`` is its short number on the board, for life. Money is in US dollars."""
+
+    kind: ClassVar[str] = "session.created"
+    number: int
+    title: str
+    task: str
+    model: ModelSpec
+    origin: Literal["host", "import", "demo", "replay"] = "host"
+    workspace: str | None = None
+    source_workspace: str | None = None
+    in_place: bool = False
+    tools: tuple[str, ...] = ()
+    evaluate: EvaluateSpec | None = None
+    environment: EnvironmentSpec | None = None
+    limits: Limits = Limits()
+    nonce: str = ""
+    """Per-session tag suffix in which advice arrives, so that tool output cannot imitate it."""
+    system: LongText | None = None
+    task_id: str = ""
+    """What the split of a data set goes by: the task file's name, or the importer's task id."""
+    tags: tuple[str, ...] = ()
+    meta: dict[str, Any] = {}
+
+
+class StateChanged(Body, frozen=True, kw_only=True):
+    """The session entered ``state``, by the event's actor. ``until`` in ms for sleeping; ``job`` for on_job."""
+
+    kind: ClassVar[str] = "session.state"
+    state: State
+    reason: str = ""
+    need: Literal["", "question", "key", "provider", "nudges", "context", "scorer", "limit", "other"] = ""
+    until: int | None = None
+    job: int | None = None
+
+
+class ControlRequested(Body, frozen=True, kw_only=True):
+    """A person asked for a change of state that takes effect at the boundary, or at once for ``interrupt``."""
+
+    kind: ClassVar[str] = "control.requested"
+    verb: Literal["start", "pause", "resume", "stop", "interrupt", "archive", "unarchive", "reopen", "next"]
+
+
+class SessionRecovered(Body, frozen=True, kw_only=True):
+    """A new host process took the session over; no active time ran since ``last_at`` (ms)."""
+
+    kind: ClassVar[str] = "session.recovered"
+    last_at: int
+    host_pid: int = 0
+
+
+class LimitChanged(Body, frozen=True, kw_only=True):
+    """A budget was set to ``value`` (None: lifted)."""
+
+    kind: ClassVar[str] = "limit.changed"
+    name: Literal["steps", "active_hours", "tokens", "money", "evaluations"]
+    value: float | None
+
+
+class HostStarted(Body, frozen=True, kw_only=True):
+    """A host process opened the log for writing."""
+
+    kind: ClassVar[str] = "host.started"
+    pid: int
+    boot_id: str
+    version: str
+    after: Literal["start", "crash", "restart", "reboot"] = "start"
+
+
+class HostStopped(Body, frozen=True, kw_only=True):
+    """The host closed the log in order; its sessions are held until a person resumes them, or go on at ``restart``."""
+
+    kind: ClassVar[str] = "host.stopped"
+    pid: int
+    by: str = ""
+    restart: bool = False

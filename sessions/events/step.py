@@ -1,0 +1,154 @@
+"""One step: request, reply, actions, and what replaces a context that grew too long."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from sessions.events.base import Body, LongText, MessageRef
+from sessions.events.messages import Finish, Part, Usage
+
+
+class ModelRequested(Body, frozen=True, kw_only=True):
+    """A request is about to be sent. The prompt can be rebuilt from it, byte for byte (canonical JSON).
+
+    The body of the request is ``envelope`` with three slots filled in: ``system`` (a blob of JSON, for providers
+    that take it apart from the messages), ``tools`` (a blob of JSON) and the messages. The messages are those of
+    the request at seq ``parent`` (or none) followed by ``append``. ``sha256`` is that of the canonical JSON.
+    """
+
+    kind: ClassVar[str] = "model.request"
+    purpose: Literal["step", "summary"] = "step"
+    adapter: str
+    adapter_version: int
+    envelope: dict[str, Any]
+    system: str | None = None
+    tools: str | None = None
+    parent: int | None = None
+    append: tuple[MessageRef, ...] = ()
+    sha256: str
+    estimate_tokens: int = 0
+    estimate_method: str = ""
+    exact: bool = True
+    """False for imported steps: their prompt is reconstructed, not what a server received."""
+
+
+class ModelAttemptFailed(Body, frozen=True, kw_only=True):
+    """An attempt ended without a usable reply. ``retry_ms`` is the wait before the next one, None after the last."""
+
+    kind: ClassVar[str] = "model.attempt_failed"
+    request: int
+    attempt: int
+    reason: Literal["rate_limit", "overloaded", "server", "timeout", "connection", "cut", "context", "refused", "fatal"]
+    status: int | None = None
+    message: str = ""
+    retry_ms: int | None = None
+    partial: tuple[Part, ...] = ()
+
+
+class ModelReplied(Body, frozen=True, kw_only=True):
+    """The reply to the request at seq ``request``. Malformed call texts are kept verbatim in the parts."""
+
+    kind: ClassVar[str] = "model.reply"
+    request: int
+    parts: tuple[Part, ...]
+    finish: Finish
+    finish_raw: str = ""
+    model: str = ""
+    response_id: str = ""
+    usage: Usage | None = None
+    cost: float | None = None
+    estimate: Usage | None = None
+    """Our own count, where the server reported none: for budgets, never for training or a bill."""
+    estimated_cost: float | None = None
+    """What the estimate comes to, where the model has prices."""
+    attempt: int = 1
+    first_token_ms: int | None = None
+    duration_ms: int = 0
+    salvaged: bool = False
+    """Put together from a stream that broke, or by an importer: in the context, never a target."""
+    stop_token: str = ""
+    token_ids: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = ()
+    raw_text: str = ""
+
+
+class ReplyInterrupted(Body, frozen=True, kw_only=True):
+    """A partial reply that was cut by ``interrupt`` or by advice delivered now: logged, never in the context."""
+
+    kind: ClassVar[str] = "model.interrupted"
+    request: int
+    parts: tuple[Part, ...] = ()
+    why: Literal["interrupt", "advice", "stop", "host"] = "interrupt"
+
+
+class ActionStarted(Body, frozen=True, kw_only=True):
+    """Committed before the action runs. The event's ``step`` and ``call`` say which; ``call_id`` is the provider's."""
+
+    kind: ClassVar[str] = "action.started"
+    call_id: str
+    name: str
+    arguments: dict[str, Any] = {}
+
+
+Outcome = Literal["ok", "error", "timeout", "interrupted", "unknown"]
+
+
+class ActionResult(Body, frozen=True, kw_only=True):
+    """The observation. ``output`` is the whole; ``shown`` is what the model saw where that differs (cut in the middle).
+
+    ``outcome`` ``unknown`` means the host died while it ran and nobody can say what happened.
+    ``environment`` marks errors that are not the agent's fault (they keep their loss).
+    """
+
+    kind: ClassVar[str] = "action.result"
+    call_id: str
+    outcome: Outcome
+    output: LongText
+    shown: LongText | None = None
+    hidden_chars: int = 0
+    duration_ms: int = 0
+    environment: bool = False
+    data: dict[str, Any] = {}
+
+
+class ActionRefused(Body, frozen=True, kw_only=True):
+    """A call that was never run: malformed, or skipped. ``shown`` is what the model is told, the observation."""
+
+    kind: ClassVar[str] = "action.refused"
+    call_id: str
+    name: str
+    why: Literal["malformed", "unknown_tool", "skipped_for_advice", "interrupted", "limit"]
+    problem: str = ""
+    arguments: str = ""
+    shown: str = ""
+
+    @property
+    def malformed(self) -> bool:
+        """Malformed = unknown tool, arguments that are no JSON object or break the schema (masked by default)."""
+        return self.why in ("malformed", "unknown_tool")
+
+
+class NudgeSent(Body, frozen=True, kw_only=True):
+    """The host's own user turn after a reply without a call (three in a row: needs you)."""
+
+    kind: ClassVar[str] = "nudge.sent"
+    text: str
+    streak: int = 1
+
+
+class SummaryWritten(Body, frozen=True, kw_only=True):
+    """The earlier part of the context was replaced. ``number`` counts summaries from 1 (``S1``).
+
+    ``from_step``..``to_step`` is what it replaces; ``advice`` is the verbatim block that the host appended;
+    ``request`` is the seq of the request that wrote it. The next request has no parent.
+    """
+
+    kind: ClassVar[str] = "summary.written"
+    number: int
+    from_step: int
+    to_step: int
+    text: LongText
+    advice: str = ""
+    request: int | None = None
+    tokens_before: int = 0
+    tokens_after: int = 0

@@ -1,0 +1,294 @@
+"""What the attention rules need to remember of a session: a bounded fold, stored inside the Summary.
+
+Counts and short fingerprints only, never texts that grow. The rules themselves are in ``sessions/attention``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import msgspec
+
+from sessions import events as ev
+from sessions.fold.result_status import went_wrong
+
+KEPT_ACTIONS: Final = 12
+KEPT_PATHS: Final = 8
+KEPT_HASHES: Final = 8
+KEPT_JUDGED: Final = 64
+KEPT_LOSSES: Final = 8
+
+POLLING: Final = frozenset(
+    {"job_output", "wait", "sleep", "get_session_output", "check_session_idle", "list_sessions", "get_session_status",
+     "get_session_recent_output"}
+)  # fmt: skip
+"""Actions that only look or wait. A ``wait`` for a job is not polling: it is the cure for it."""
+
+_LOSS: Final = re.compile(r"\bloss\b[\"']?\s*[=:]?\s*([0-9]+(?:\.[0-9]+)?(?:[eE][-+]?\d+)?)", re.I)
+_VARIES: Final = re.compile(r"0x[0-9a-fA-F]+|\d+")
+
+
+class Acted(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
+    """One action, as fingerprints: of the call, of what it returned, and of its error ("" if it went well)."""
+
+    seq: int
+    step: int
+    name: str
+    call: str
+    result: str = ""
+    error: str = ""
+    polling: bool = False
+
+
+class Streak(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
+    """A run of things alike: how many, since which event and when, and what they have in common."""
+
+    count: int = 0
+    seq: int = 0
+    at: int = 0
+    key: str = ""
+    step: int = 0
+
+
+class JobLoss(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
+    """A job that is being watched: since when, and the losses that the agent saw it print."""
+
+    job: int
+    since: int
+    losses: tuple[float, ...] = ()
+
+
+class PathEdits(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
+    """A file's recent versions (short hashes), and how often an edit brought back an earlier one."""
+
+    path: str
+    hashes: tuple[str, ...] = ()
+    rollbacks: int = 0
+    seq: int = 0
+    step: int = 0
+
+
+class Delivered(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
+    """Advice that was delivered and whose outcome nobody has set."""
+
+    advice: int
+    step: int
+    seq: int
+    at: int = 0
+
+
+class Settled(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
+    """Delivered advice whose outcome these people have set: where all take their word back, it is open again."""
+
+    given: Delivered
+    by: tuple[str, ...]
+
+
+class Kill(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
+    """The newest healthy job that the agent killed."""
+
+    job: int
+    seq: int
+    step: int
+    at: int
+    ran_ms: int
+    first: float
+    last: float
+
+
+class Judged(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
+    """A person's newest word on a signal."""
+
+    signal: str
+    verdict: str
+    until: int = 0
+
+
+class Drop(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
+    """The newest evaluation, where it was worse than the best before it."""
+
+    seq: int
+    step: int
+    best: float
+    now: float
+    at: int = 0
+
+
+class Watch(msgspec.Struct, frozen=True, omit_defaults=True):
+    """See the module."""
+
+    actions: tuple[Acted, ...] = ()
+    started: tuple[str, str, int] | None = None
+    """Name and fingerprint of the action under way, and the number of the job that it is about."""
+    same: Streak = Streak()
+    """Equal calls with equal results in a row, polling apart."""
+    errors: Streak = Streak()
+    """Equal errors, with nothing but errors between them."""
+    malformed: Streak = Streak()
+    polls: Streak = Streak()
+    idle_polls: Streak = Streak()
+    """Polls in a row that showed what the poll before them had shown."""
+    losses: tuple[JobLoss, ...] = ()
+    kill: Kill | None = None
+    edits: tuple[PathEdits, ...] = ()
+    delivered: tuple[Delivered, ...] = ()
+    settled: tuple[Settled, ...] = ()
+    best: float | None = None
+    drop: Drop | None = None
+    state_seq: int = 0
+    judged: tuple[Judged, ...] = ()
+
+
+def fold(w: Watch, event: ev.Event) -> Watch:
+    """What is remembered after ``event``."""
+    match event.body:
+        case ev.ActionStarted() as body:
+            job = body.arguments.get("job")
+            print_of = _print(body.name, msgspec.json.encode(body.arguments, order="sorted").decode())
+            return _with(w, started=(body.name, print_of, job if isinstance(job, int) else 0))
+        case ev.ActionResult() as body:
+            return _acted(w, event, body)
+        case ev.ActionRefused() as body if body.malformed:
+            return _with(w, malformed=_longer(w.malformed, event, "malformed"), started=None)
+        case ev.JobStarted() as body:
+            return _with(w, losses=(*w.losses, JobLoss(body.job, event.at))[-KEPT_PATHS:])
+        case ev.JobEnded() as body:
+            return _job_ended(w, event, body)
+        case ev.FileChanged() as body:
+            return _with(w, edits=_edited(w.edits, event, body))
+        case ev.EvalScored() as body if body.score is not None:
+            return _scored(w, event, body.score, body.better)
+        case ev.AdviceDelivered() as body if not body.without_effect:
+            new = (Delivered(number, body.at_step, event.seq, event.at) for number in body.advice)
+            # Somebody has spoken since the kill: whether that helped is asked as the advice's outcome.
+            return _with(w, delivered=(*w.delivered, *new)[-KEPT_JUDGED:], kill=None)
+        case ev.AdviceOutcome() as body:
+            return _outcome(w, event.actor, body)
+        case ev.SignalJudged() as body:
+            others = tuple(j for j in w.judged if j.signal != body.signal)
+            return _with(w, judged=(*others, Judged(body.signal, body.verdict, body.until or 0))[-KEPT_JUDGED:])
+        case ev.StateChanged():
+            return _with(w, state_seq=event.seq)
+        case _:
+            return w
+
+
+def _with(w: Watch, **change: object) -> Watch:
+    return msgspec.structs.replace(w, **change)
+
+
+def _outcome(w: Watch, actor: str, body: ev.AdviceOutcome) -> Watch:
+    """The advice is open while nobody's word on it stands."""
+    known = next((one for one in w.settled if one.given.advice == body.advice), None)
+    given = known.given if known else next((one for one in w.delivered if one.advice == body.advice), None)
+    if given is None:
+        return w
+    by = tuple(who for who in (known.by if known else ()) if who != actor)
+    by = (*by, actor) if body.outcome is not None else by
+    open_now = tuple(one for one in w.delivered if one.advice != body.advice)
+    others = tuple(one for one in w.settled if one.given.advice != body.advice)
+    if by:
+        return _with(w, delivered=open_now, settled=(*others, Settled(given, by))[-KEPT_JUDGED:])
+    return _with(w, delivered=tuple(sorted((*open_now, given), key=lambda one: one.seq)), settled=others)
+
+
+def _acted(w: Watch, event: ev.Event, body: ev.ActionResult) -> Watch:
+    name, print_of, job = w.started or ("", "", 0)
+    text = (body.shown or body.output).text
+    polling = name in POLLING and not (name == "wait" and job)
+    error = _print(name, _VARIES.sub("#", _last_line(text))) if went_wrong(body) else ""
+    acted = Acted(event.seq, event.step or 0, name, print_of, _print(text), error, polling)
+    before = next((each for each in reversed(w.actions) if not each.polling), None)
+    same, errors = w.same, w.errors
+    if not polling:
+        first = Streak(1, event.seq, event.at, acted.call, acted.step)
+        repeated = before is not None and (before.call, before.result) == (acted.call, acted.result)
+        same = _longer(same, event, acted.call) if repeated else first
+        if not error:
+            errors = Streak()
+        else:
+            known = errors.key == error
+            errors = _longer(errors, event, error) if known else Streak(1, event.seq, event.at, error, acted.step)
+    return _with(
+        w,
+        actions=(*w.actions, acted)[-KEPT_ACTIONS:],
+        started=None,
+        same=same,
+        errors=errors,
+        malformed=Streak(),
+        polls=_longer(w.polls, event, "polling") if polling else Streak(),
+        idle_polls=_idle(w, event, acted) if polling else Streak(),
+        losses=_losses(w.losses, body, job, text),
+    )
+
+
+def _idle(w: Watch, event: ev.Event, acted: Acted) -> Streak:
+    before = w.actions[-1] if w.actions else None
+    if before and before.polling and before.result == acted.result:
+        return _longer(w.idle_polls, event, acted.result)
+    return Streak(1, event.seq, event.at, acted.result, acted.step)
+
+
+def _longer(streak: Streak, event: ev.Event, key: str) -> Streak:
+    """One more; ``seq`` and ``at`` stay those of the first."""
+    if streak.count and streak.key in ("", key):
+        return Streak(streak.count + 1, streak.seq, streak.at, key, streak.step)
+    return Streak(1, event.seq, event.at, key, event.step or 0)
+
+
+def _losses(known: tuple[JobLoss, ...], body: ev.ActionResult, job: int, text: str) -> tuple[JobLoss, ...]:
+    told = body.data.get("job", job)
+    found = [float(value) for value in _LOSS.findall(text)]
+    if not found:
+        return known
+    return tuple(
+        JobLoss(each.job, each.since, _kept(each.losses, found)) if each.job == told else each for each in known
+    )
+
+
+def _kept(before: tuple[float, ...], new: list[float]) -> tuple[float, ...]:
+    """The first loss stays, so that the whole fall can be told; the rest are the newest."""
+    merged = (*before, *new)
+    return merged if len(merged) <= KEPT_LOSSES else (merged[0], *merged[-(KEPT_LOSSES - 1) :])
+
+
+def _job_ended(w: Watch, event: ev.Event, body: ev.JobEnded) -> Watch:
+    job = next((each for each in w.losses if each.job == body.job), None)
+    change: dict[str, object] = {"losses": tuple(each for each in w.losses if each.job != body.job)}
+    if job and body.how == "killed_by_agent" and len(job.losses) >= 2 and job.losses[-1] < job.losses[0]:
+        ran = body.duration_ms or event.at - job.since
+        change["kill"] = Kill(body.job, event.seq, event.step or 0, event.at, ran, job.losses[0], job.losses[-1])
+    return _with(w, **change)
+
+
+def _edited(known: tuple[PathEdits, ...], event: ev.Event, body: ev.FileChanged) -> tuple[PathEdits, ...]:
+    old = next((each for each in known if each.path == body.path), PathEdits(body.path))
+    before, after = (body.before or "absent")[:12], (body.after or "absent")[:12]
+    hashes = old.hashes if old.hashes and old.hashes[-1] == before else (*old.hashes, before)
+    back = after in hashes[:-1]
+    new = PathEdits(
+        body.path,
+        (*hashes, after)[-KEPT_HASHES:],
+        old.rollbacks + back,
+        event.seq if back else old.seq,
+        (event.step or 0) if back else old.step,
+    )
+    return (*(each for each in known if each.path != body.path), new)[-KEPT_PATHS:]
+
+
+def _scored(w: Watch, event: ev.Event, score: float, better: str) -> Watch:
+    sign = 1 if better == "higher" else -1
+    if w.best is None or score * sign >= w.best * sign:
+        return _with(w, best=score, drop=None)
+    return _with(w, drop=Drop(event.seq, event.step or 0, w.best, score, event.at))
+
+
+def _print(*texts: str) -> str:
+    import hashlib  # readers start without OpenSSL
+
+    return hashlib.blake2b("\0".join(texts).encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+
+
+def _last_line(text: str) -> str:
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")[:200]

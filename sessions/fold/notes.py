@@ -1,0 +1,84 @@
+"""What annotators say of a session besides flags: sign-offs, notes, bookmarks, recovery marks, corrections. A fold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from sessions import events as ev
+from sessions.fold.corrections import CorrectionBook
+
+KINDS: Final = frozenset(
+    {"recovery.marked", "session.signed_off", "session.note", "bookmark.set", "correction.written"}
+)
+"""The kinds that this fold takes; others change nothing."""
+
+
+class Bookmark(msgspec.Struct, frozen=True):
+    """A place to come back to. ``at`` in Unix ms."""
+
+    target: ev.Target
+    by: str
+    note: str
+    at: int
+
+
+class Remarks:
+    """All remarks on one session that stand."""
+
+    def __init__(self, events: Iterable[ev.Event] = ()) -> None:
+        self.recoveries: dict[int, str] = {}
+        """Steps with a recovery mark, and who set it."""
+        self.sign_offs: dict[str, ev.SignedOff] = {}
+        self.notes: dict[str, str] = {}
+        """One note per annotator: a newer one takes the place of the older, an empty one takes it away."""
+        self._bookmarks: dict[tuple[str, str], Bookmark] = {}
+        self.corrections = CorrectionBook()
+        for event in events:
+            self.fold(event)
+
+    def fold(self, event: ev.Event) -> None:
+        """Take the next event."""
+        match event.body:
+            case ev.RecoveryMarked(removed=True, at_step=step):
+                self.recoveries.pop(step, None)
+            case ev.RecoveryMarked(at_step=step):
+                self.recoveries[step] = event.actor
+            case ev.SignedOff(verdict=None, up_to_step=None):
+                self.sign_offs.pop(event.actor, None)
+            case ev.SignedOff() as body:
+                self.sign_offs[event.actor] = body
+            case ev.NoteWritten(text=""):
+                self.notes.pop(event.actor, None)
+            case ev.NoteWritten(text=text):
+                self.notes[event.actor] = text
+            case ev.BookmarkSet(removed=True) as body:
+                self._bookmarks.pop((event.actor, str(body.target)), None)
+            case ev.BookmarkSet() as body:
+                self._bookmarks[event.actor, str(body.target)] = Bookmark(body.target, event.actor, body.note, event.at)
+            case ev.CorrectionWritten():
+                self.corrections.fold(event)
+            case _:
+                pass
+
+    @property
+    def bookmarks(self) -> list[Bookmark]:
+        """All bookmarks, by step."""
+        return sorted(self._bookmarks.values(), key=lambda mark: (mark.target.step, mark.target.call or 0))
+
+    def bookmarked(self, actor: str, target: ev.Target) -> bool:
+        """Whether ``actor`` has a bookmark there."""
+        return (actor, str(target)) in self._bookmarks
+
+    def words(self) -> list[str]:
+        """The sign-offs, one line each: ``good by ada``, ``judged up to step 40 by ben``."""
+        return [f"{said(body)} by {who.removeprefix('human:')}" for who, body in self.sign_offs.items()]
+
+
+def said(body: ev.SignedOff) -> str:
+    """A sign-off in words."""
+    if body.verdict is None:
+        return f"judged up to step {body.up_to_step}"
+    return body.verdict + (f" up to step {body.up_to_step}" if body.up_to_step else "")

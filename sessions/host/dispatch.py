@@ -1,0 +1,146 @@
+"""Answers calls: each change once, whatever the connection does meanwhile, and a repeat with the first answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from sessions.events import Event, SessionCreated
+from sessions.fold.summary import IllegalTransition
+from sessions.host import protocol
+from sessions.host.handlers import HANDLERS
+from sessions.host.handlers.context import Desk, done
+from sessions.host.handlers.create import created
+from sessions.host.handlers.imports import imported
+from sessions.host.notifications import Feed
+from sessions.host.version import code_version
+from sessions.host.wire import RpcError
+from sessions.log.errors import LogError, RepeatedRequest
+from sessions.log.schema import SCHEMA_VERSION
+
+KEPT_ANSWERS: Final = 2000
+MAX_REQUEST_CHARS: Final = 128
+
+StopAsked = Callable[[protocol.StopHost, str], Awaitable[protocol.Stopping]]
+
+
+class Service:
+    """The host's side of the calls that are not about a connection. ``stop`` begins to end the host, and says what it
+    waits for."""
+
+    def __init__(self, desk: Desk, feed: Feed, welcome: protocol.Welcome, stop: StopAsked) -> None:
+        self._desk = desk
+        self._feed = feed
+        self._welcome = welcome
+        self._stop = stop
+        self._under_way: dict[tuple[str, str], asyncio.Task[object]] = {}
+        self._answers: OrderedDict[tuple[str, str], object] = OrderedDict()
+        self.stopping = False
+
+    def welcome(self, hello: protocol.Hello) -> protocol.Welcome:
+        """Shake hands; a mismatch is said in one line, and the client decides."""
+        mine = self._welcome
+        return protocol.Welcome(
+            protocol=protocol.PROTOCOL,
+            schema=SCHEMA_VERSION,
+            version=code_version(),
+            pid=mine.pid,
+            log=mine.log,
+            position=self._desk.writer.position,
+            started_at=mine.started_at,
+            mismatch=_mismatch(hello, mine.pid),
+        )
+
+    async def answer(self, call: protocol.Call[Any], actor: str) -> object:
+        """The answer to ``call``. Raises RpcError."""
+        match call:
+            case protocol.Status():
+                return self._status()
+            case protocol.StopHost():
+                return await self._stop(call, actor)
+            case protocol.Change():
+                return await self._once(call, actor)
+            case _:
+                raise RpcError("method", f"{call.method} is not a call that changes or asks anything")
+
+    async def finish(self) -> None:
+        """Let the changes under way be committed."""
+        if self._under_way:
+            await asyncio.wait(self._under_way.values(), timeout=10.0)
+
+    async def _once(self, call: protocol.Change[Any], actor: str) -> object:
+        if not call.request or len(call.request) > MAX_REQUEST_CHARS:
+            raise RpcError("params", f"a request id has 1 to {MAX_REQUEST_CHARS} characters")
+        key = (call.method, call.request)
+        task = self._under_way.get(key)
+        if task is None:
+            if self.stopping:
+                raise RpcError("refused", "the host is stopping; nothing was changed")
+            # A task of its own: who hangs up loses the answer, not the change.
+            task = asyncio.create_task(self._apply(call, actor), name=f"{call.method} {call.request}")
+            self._under_way[key] = task
+            task.add_done_callback(lambda ended: self._ended(key, ended))
+        return await asyncio.shield(task)
+
+    def _ended(self, key: tuple[str, str], task: asyncio.Task[object]) -> None:
+        del self._under_way[key]
+        if not task.cancelled() and task.exception() is None:
+            self._answers[key] = task.result()
+            if len(self._answers) > KEPT_ANSWERS:
+                self._answers.popitem(last=False)
+
+    async def _apply(self, call: protocol.Change[Any], actor: str) -> object:
+        key = (call.method, call.request)
+        if key in self._answers:
+            return self._answers[key]
+        before = await asyncio.to_thread(self._desk.reader.by_request, call.request)
+        if before:
+            return answered(call, before)
+        try:
+            return await HANDLERS[call.method](self._desk, call, actor)
+        except RepeatedRequest as repeated:
+            return answered(call, repeated.events)
+        except IllegalTransition as error:
+            raise RpcError("refused", f"{error}; its state has just changed, look again") from error
+        except LogError as error:
+            raise RpcError("log", str(error), error.remedies) from error
+
+    def _status(self) -> protocol.HostStatus:
+        writer = self._desk.writer
+        return protocol.HostStatus(
+            pid=self._welcome.pid,
+            version=code_version(),
+            log=self._welcome.log,
+            position=writer.position,
+            started_at=self._welcome.started_at,
+            sessions=self._desk.fleet.states(),
+            clients=tuple(f"{each.actor} ({each.client})" for each in self._feed.clients()),
+            commit_age_ms=max(0, self._desk.clock() - writer.committed_at),
+            wal_bytes=writer.wal_bytes(),
+        )
+
+
+def answered(call: protocol.Change[Any], events: list[Event]) -> object:
+    """The first answer to a request, made again from what it committed. RpcError if the id was for another call."""
+    first = events[0].body
+    makes = isinstance(call, protocol.CreateSession | protocol.ImportFile)
+    if makes != isinstance(first, SessionCreated) or getattr(call, "session", events[0].session) != events[0].session:
+        raise RpcError("params", f"request id {call.request} was used for something else; make a new one")
+    if isinstance(call, protocol.CreateSession):
+        return created(events)
+    if isinstance(call, protocol.ImportFile):
+        return imported(events)
+    return done(events)
+
+
+def _mismatch(hello: protocol.Hello, pid: int) -> str:
+    for what, theirs, ours in (
+        ("protocol", str(hello.protocol), str(protocol.PROTOCOL)),
+        ("log schema", str(hello.schema), str(SCHEMA_VERSION)),
+        ("code", hello.version, code_version()),
+    ):
+        if theirs != ours:
+            return f"the host (pid {pid}) runs {what} {ours}, this client {theirs}"
+    return ""

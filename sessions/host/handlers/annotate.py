@@ -1,0 +1,127 @@
+"""A person's judgement: appended as it is, after a check that its target exists. It never touches a running agent."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+
+from sessions import events as ev
+from sessions.fold.summary import Summary
+from sessions.host.handlers.context import Desk, only_people, refused, text_of
+from sessions.host.handlers.targets import check_target
+from sessions.host.protocol import ANNOTATIONS, Annotate, Done
+from sessions.host.wire import RpcError
+
+MAY_BE_EMPTY: Final = (ev.NoteWritten, ev.CorrectionWritten)
+"""Bodies whose empty text takes back what was written."""
+
+VERDICTS_OF_MACHINES: Final = frozenset({"flag.set", "flag.removed"})
+"""What a rule or a judge may write; everything else is a human's word."""
+
+
+async def annotate(desk: Desk, call: Annotate, actor: str) -> Done:
+    """Append one event of a kind in protocol.ANNOTATIONS."""
+    if call.kind not in ANNOTATIONS:
+        raise RpcError("params", f"{call.kind!r} cannot be annotated; possible are {', '.join(ANNOTATIONS)}")
+    if call.kind not in VERDICTS_OF_MACHINES:
+        only_people(actor, f"write {call.kind}")
+    try:
+        body = msgspec.convert(call.body, type=ev.KINDS[call.kind])
+    except msgspec.ValidationError as error:
+        raise RpcError("params", f"{call.kind}: {error}") from error
+    async with desk.turn(call.session):
+        summary = desk.summary(call.session)
+        body = _valid_text(body)
+        check = CHECKS.get(type(body))
+        if check is not None:
+            await check(desk, summary, body)
+        return await desk.commit(call.session, actor, call.request, body)
+
+
+def _valid_text(body: ev.Body) -> ev.Body:
+    texts: dict[str, Any] = {}
+    for name in ("text", "note", "label", "flag", "signal"):
+        value = getattr(body, name, None)
+        if isinstance(value, str):
+            texts[name] = text_of(value, f"the {name}", empty=name == "note" or isinstance(body, MAY_BE_EMPTY))
+    return msgspec.structs.replace(body, **texts)
+
+
+async def _flag(desk: Desk, s: Summary, body: ev.FlagSet) -> None:
+    await check_target(desk, s, body.target)
+    if body.severity is not None and not 1 <= body.severity <= 5:
+        raise refused(f"severity goes from 1 to 5, not {body.severity}")
+    if body.flag in await _flags(desk, s):
+        raise refused(f"session {s.number} has a flag {body.flag} already; choose another id")
+
+
+async def _unflag(desk: Desk, s: Summary, body: ev.FlagRemoved) -> None:
+    flags = await _flags(desk, s)
+    if body.flag not in flags:
+        raise refused(f"session {s.number} has no flag {body.flag}")
+    if not flags[body.flag]:
+        raise refused(f"flag {body.flag} of session {s.number} was taken back already")
+
+
+async def _flags(desk: Desk, s: Summary) -> dict[str, bool]:
+    """Every flag that the session ever had, and whether it still stands."""
+    flags: dict[str, bool] = {}
+    for event in await desk.events(s.session, ("flag.set", "flag.removed")):
+        match event.body:
+            case ev.FlagSet(flag=flag):
+                flags[flag] = True
+            case ev.FlagRemoved(flag=flag):
+                flags[flag] = False
+    return flags
+
+
+async def _target(desk: Desk, s: Summary, body: ev.CorrectionWritten | ev.BookmarkSet) -> None:
+    await check_target(desk, s, body.target)
+
+
+async def _recovery(desk: Desk, s: Summary, body: ev.RecoveryMarked) -> None:
+    await check_target(desk, s, ev.Target(step=body.at_step))
+
+
+async def _sign_off(_: Desk, s: Summary, body: ev.SignedOff) -> None:
+    if body.up_to_step is not None and not 1 <= body.up_to_step <= s.step:
+        raise refused(f"session {s.number} has no step {body.up_to_step}; it is at step {s.step}")
+
+
+async def _outcome(desk: Desk, s: Summary, body: ev.AdviceOutcome) -> None:
+    delivered = await desk.events(s.session, ("advice.delivered",))
+    if not any(isinstance(event.body, ev.AdviceDelivered) and body.advice in event.body.advice for event in delivered):
+        raise refused(f"advice {body.advice} of session {s.number} has not been delivered: it has no outcome yet")
+
+
+async def _cursor(_: Desk, s: Summary, body: ev.CursorMoved) -> None:
+    if not 0 <= body.read_seq <= s.last_seq:
+        raise refused(f"session {s.number} has {s.last_seq} events; nobody can have read up to {body.read_seq}")
+    if body.let_go is not None and not 0 <= body.let_go <= s.last_seq:
+        raise refused(f"session {s.number} has {s.last_seq} events; up to {body.let_go} nothing can be let go")
+    for part in body.read:
+        if not 1 <= part.first <= part.last <= s.last_seq:
+            raise refused(
+                f"session {s.number} has {s.last_seq} events; nobody can have read {part.first} to {part.last}"
+            )
+
+
+async def _effort(_: Desk, s: Summary, body: ev.EffortSpent) -> None:
+    if body.active_ms < 0 or body.keys < 0:
+        raise refused(f"effort on session {s.number} cannot be negative")
+
+
+CHECKS: Final[dict[type[ev.Body], Callable[[Desk, Summary, Any], Awaitable[None]]]] = {
+    ev.FlagSet: _flag,
+    ev.FlagRemoved: _unflag,
+    ev.RecoveryMarked: _recovery,
+    ev.SignedOff: _sign_off,
+    ev.CorrectionWritten: _target,
+    ev.BookmarkSet: _target,
+    ev.CursorMoved: _cursor,
+    ev.AdviceOutcome: _outcome,
+    ev.EffortSpent: _effort,
+}
+"""Body to check; a check raises RpcError with one line if what the body is about does not exist."""

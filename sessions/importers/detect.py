@@ -1,0 +1,34 @@
+"""Which agent recorded a file, by what is in it; more telling shapes come first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from sessions.importers import atif, claude_code, codex, inspect_log, openhands, swe_agents
+from sessions.importers.base import ImportedSession
+from sessions.importers.documents import Document
+
+Recognises = Callable[[Document], bool]
+Parse = Callable[[Document], list[ImportedSession]]
+
+SHAPES: Final[tuple[tuple[str, Recognises, Parse], ...]] = (
+    ("atif", atif.recognises, atif.parse),
+    ("inspect", inspect_log.recognises, inspect_log.parse),
+    ("mini-swe-agent", swe_agents.is_mini, swe_agents.parse_mini),
+    ("swe-agent", swe_agents.is_swe, swe_agents.parse_swe),
+    ("claude-code", claude_code.recognises, claude_code.parse),
+    ("codex", codex.recognises, codex.parse),
+    ("codex", codex.flat, codex.parse_flat),
+    ("openhands", openhands.recognises, openhands.parse),
+    ("openhands", openhands.is_old, openhands.parse_old),
+)
+NAMES: Final = tuple(dict.fromkeys(name for name, _, _ in SHAPES))
+
+
+def shape_of(found: Document, format: str = "auto") -> tuple[str, Parse] | None:
+    """Whose file it is (or, of one agent, which of its shapes), and what reads it; None if nobody's."""
+    for name, recognises, parse in SHAPES:
+        if format in ("auto", name) and recognises(found):
+            return name, parse
+    return None

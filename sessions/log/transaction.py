@@ -1,0 +1,269 @@
+"""One transaction for many write sets: each in a savepoint of its own, so that a bad one leaves the others alone."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import aiosqlite
+
+from sessions.events import HOST_SESSION, Event, NewEvent, SessionCreated
+from sessions.events.text import Blob, valid_unicode
+from sessions.fold.summary import IllegalTransition, Summary, fold
+from sessions.log import schema
+from sessions.log.codec import BY_REQUEST, encode_body, event_of
+from sessions.log.errors import BadEvent, LogClosed, LogError, LogWriteFailed, RepeatedRequest
+from sessions.log.session_heads import UPSERT, Heads, SummaryRow, read_heads, summary_row
+
+INSERT_EVENT: Final = (
+    "INSERT INTO events (id, session, seq, step, call, kind, v, at, actor, request, body) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+INSERT_BLOB: Final = "INSERT INTO blobs (hash, size, codec, data) VALUES (?, ?, ?, ?)"
+INSERT_REQUEST: Final = "INSERT INTO requests (request, first, last) VALUES (?, ?, ?)"
+WORTH_PACKING: Final = 1024
+"""Bytes from which on a blob is compressed: below, inflating costs every reader more than the room is worth."""
+
+EventRow = tuple[int, str, int, int | None, int | None, str, int, int, str, str | None, str]
+BlobRow = tuple[str, int, str, bytes]
+RequestRow = tuple[str, int, int]
+
+
+@dataclass(slots=True)
+class Staged:
+    """A write set, ready to be inserted."""
+
+    events: list[Event] = field(default_factory=list)
+    rows: list[EventRow] = field(default_factory=list)
+    requests: list[RequestRow] = field(default_factory=list)
+    seqs: dict[str, int] = field(default_factory=dict)
+    summaries: dict[str, Summary] = field(default_factory=dict)
+    summary_rows: dict[str, SummaryRow] = field(default_factory=dict)
+
+    def join(self, heads: Heads) -> None:
+        """Make the heads what they are after this set."""
+        if self.events:
+            heads.position = self.events[-1].id
+        heads.seqs.update(self.seqs)
+        heads.summaries.update(self.summaries)
+
+
+def stage(events: Sequence[NewEvent], heads: Heads, clock: Callable[[], int]) -> Staged:
+    """Number, encode and fold a write set on top of ``heads``, which stays as it is.
+
+    Raises BadEvent or IllegalTransition; any other error comes from a fold that met what it did not expect.
+    A request id is kept by the first event that carries it, and covers the set.
+    """
+    staged = Staged()
+    seen: set[str] = set()
+    first = heads.position + 1
+    for number, new in enumerate(events, start=first):
+        session = new.session
+        seq = staged.seqs.get(session, heads.seqs.get(session, 0)) + 1
+        data, body = encode_body(new.body)
+        request = None if new.request in seen else new.request
+        if request is not None:
+            seen.add(request)
+        at = clock() if new.at is None else new.at
+        actor = valid_unicode(new.actor)
+        event = Event(number, session, seq, new.step, new.call, body.kind, body.v, at, actor, request, body)
+        if session != HOST_SESSION:
+            staged.summaries[session] = _folded(event, staged, heads)
+        staged.seqs[session] = seq
+        staged.events.append(event)
+        row = (number, session, seq, new.step, new.call, body.kind, body.v, at, actor, request, data.decode())
+        staged.rows.append(row)
+    last = heads.position + len(events)
+    staged.summary_rows = {session: summary_row(summary) for session, summary in staged.summaries.items()}
+    staged.requests = [(request, first, last) for request in sorted(seen)]
+    return staged
+
+
+def pack(blobs: Iterable[Blob]) -> list[BlobRow]:
+    """The rows of blobs, compressed where that pays. May take a while: run it off the event loop."""
+    rows: list[BlobRow] = []
+    for blob in blobs:
+        small = zlib.compress(blob.data) if len(blob.data) >= WORTH_PACKING else blob.data
+        codec, data = ("zlib", small) if len(small) < len(blob.data) else ("raw", blob.data)
+        rows.append((blob.hash, len(blob.data), codec, data))
+    return rows
+
+
+def _folded(event: Event, staged: Staged, heads: Heads) -> Summary:
+    before = staged.summaries.get(event.session) or heads.summaries.get(event.session)
+    if before is None and isinstance(event.body, SessionCreated):
+        number = event.body.number
+        if number in {known.number for known in (*heads.summaries.values(), *staged.summaries.values())}:
+            raise BadEvent(f"number {number} belongs to another session already")
+    if before is None and event.seq > 1:
+        raise IllegalTransition(f"session {event.session} has no summary to build on")
+    return fold(before, event)
+
+
+_PACK_HERE_BYTES: Final = 64 * 1024
+"""More than this is compressed off the event loop."""
+_STAGE_HERE_EVENTS: Final = 100
+"""More than these (an import) are encoded and folded off the event loop."""
+_KNOWN_BLOBS: Final = 4096
+"""How many stored hashes are remembered, so that a prompt's tools are not compressed at every step."""
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class WriteSet:
+    """Events that are stored together or not at all, and the future that their caller waits on."""
+
+    events: tuple[NewEvent, ...]
+    blobs: tuple[Blob, ...]
+    answer: asyncio.Future[list[Event]]
+
+    def fail(self, error: BaseException) -> None:
+        """Tell the caller that nothing of it was stored."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+    def requests(self) -> set[str]:
+        """The request ids that its events carry."""
+        return {event.request for event in self.events if event.request is not None}
+
+
+class Committer:
+    """The writer's connection and what it knows of the log. Used by the writer's task alone."""
+
+    def __init__(self, path: Path, connection: aiosqlite.Connection, heads: Heads, clock: Callable[[], int]) -> None:
+        self.path = path
+        self.heads = heads
+        self._connection = connection
+        self._clock = clock
+        self._known_blobs: dict[str, None] = {}
+        self._suspect = False
+
+    async def store(self, batch: list[WriteSet]) -> list[Event]:
+        """Commit ``batch`` and answer its callers; returns the new events. Only a cancellation is raised."""
+        done: list[tuple[WriteSet, Staged]] = []
+        try:
+            if self._suspect:
+                # After a failure only the file says what is in it.
+                self.heads = await asyncio.to_thread(read_heads, self.path)
+                self._suspect = False
+            branch = self.heads.branch()
+            await self._connection.execute("BEGIN IMMEDIATE")
+            for item in batch:
+                staged = await self._store_one(item, branch)
+                if staged is not None:
+                    staged.join(branch)
+                    done.append((item, staged))
+            changed = {name: row for _, staged in done for name, row in staged.summary_rows.items()}
+            await self._connection.executemany(UPSERT, changed.values())
+            await self._connection.execute("COMMIT")
+        except BaseException as error:
+            self._suspect = True
+            for item in batch:
+                item.fail(self._explained(error))
+            if not isinstance(error, Exception):
+                raise
+            if not isinstance(error, sqlite3.Error | LogError):
+                _logger.exception("the log %s could not be written", self.path)
+            await self._roll_back()
+            return []
+        self.heads.merge(branch)
+        for item, staged in done:
+            self._remember(item.blobs)
+            if not item.answer.done():
+                item.answer.set_result(staged.events)
+        return [event for _, staged in done for event in staged.events]
+
+    async def checkpoint(self) -> None:
+        """Move the WAL into the log; cut it if nobody reads. Never waits for a reader, which would hold up writing."""
+        try:
+            await self._connection.execute("PRAGMA busy_timeout = 0")
+            await self._connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            _logger.warning("the log %s could not be checkpointed: %s", self.path, error)
+        finally:
+            await self._connection.execute(f"PRAGMA busy_timeout = {schema.BUSY_MS}")
+
+    async def close(self) -> None:
+        """Close the connection; with no reader about, SQLite removes the WAL."""
+        await self._connection.close()
+
+    async def _store_one(self, item: WriteSet, branch: Heads) -> Staged | None:
+        """Insert one write set in its savepoint; None if it was refused."""
+        try:
+            await self._refuse_repeats(item)
+            if len(item.events) > _STAGE_HERE_EVENTS:
+                staged = await asyncio.to_thread(stage, item.events, branch, self._clock)
+            else:
+                staged = stage(item.events, branch, self._clock)
+        except (LogError, IllegalTransition) as error:
+            item.fail(error)
+            return None
+        except Exception as error:
+            _logger.exception("a write set could not be folded")
+            item.fail(BadEvent(f"{type(error).__name__}: {error}"))
+            return None
+        rows = await self._packed(item.blobs)
+        await self._connection.execute("SAVEPOINT write_set")
+        try:
+            if rows:
+                await self._connection.executemany(INSERT_BLOB, rows)
+            await self._connection.executemany(INSERT_EVENT, staged.rows)
+            if staged.requests:
+                await self._connection.executemany(INSERT_REQUEST, staged.requests)
+        except sqlite3.OperationalError:
+            raise  # disk full, locked, I/O: it concerns the whole batch
+        except (sqlite3.Error, OverflowError) as error:
+            # A row where none should be: somebody else wrote. What is in the file is read again before the next batch.
+            self._suspect |= isinstance(error, sqlite3.IntegrityError)
+            await self._connection.execute("ROLLBACK TO write_set")
+            await self._connection.execute("RELEASE write_set")
+            item.fail(self._explained(error))
+            return None
+        await self._connection.execute("RELEASE write_set")
+        return staged
+
+    async def _refuse_repeats(self, item: WriteSet) -> None:
+        for request in sorted(item.requests()):
+            rows = await self._connection.execute_fetchall(BY_REQUEST, (request,))
+            events = [event_of(tuple(row)) for row in rows]
+            if events:
+                raise RepeatedRequest(request, events)
+
+    async def _packed(self, blobs: tuple[Blob, ...]) -> list[BlobRow]:
+        fresh = {blob.hash: blob for blob in blobs if blob.hash not in self._known_blobs}
+        if sum(len(blob.data) for blob in fresh.values()) > _PACK_HERE_BYTES:
+            return await asyncio.to_thread(pack, fresh.values())
+        return pack(fresh.values())
+
+    def _remember(self, blobs: tuple[Blob, ...]) -> None:
+        for blob in blobs:
+            self._known_blobs[blob.hash] = None
+        while len(self._known_blobs) > _KNOWN_BLOBS:
+            del self._known_blobs[next(iter(self._known_blobs))]
+
+    async def _roll_back(self) -> None:
+        # SQLite has often rolled back by itself (disk full); then there is nothing to do.
+        if self._connection.in_transaction:
+            try:
+                await self._connection.execute("ROLLBACK")
+            except sqlite3.Error as error:
+                _logger.warning("the log %s could not roll back: %s", self.path, error)
+
+    def _explained(self, error: BaseException) -> LogError:
+        text = str(error)
+        if isinstance(error, LogError):
+            return error
+        if isinstance(error, asyncio.CancelledError):
+            return LogClosed(f"the log {self.path} was closed in mid-write: look there whether this was stored")
+        if "full" in text:
+            return LogWriteFailed(f"the disk that holds {self.path} is full: nothing was stored; free some space")
+        if "locked" in text or "busy" in text:
+            return LogWriteFailed(f"another program holds {self.path} locked: nothing was stored; close it, try again")
+        return LogWriteFailed(f"the log {self.path} could not be written: {text or type(error).__name__}")
