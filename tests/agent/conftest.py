@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest_asyncio
-from agent_bench import Bench
+from agent_testbed import Bench
 
 
 @pytest_asyncio.fixture

@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from agent_bench import Bench, assert_prompts_are_folds, assert_prompts_grow, assert_rebuilds
-from scripted_adapter import ScriptedAdapter, Turn, call
+from agent_testbed import Bench, assert_prompts_are_folds, assert_prompts_grow, assert_rebuilds
+from scripted_model import ScriptedAdapter, Turn, call
 
 from sessions import events as ev
 from sessions.agent.advice import about_text

@@ -3,8 +3,8 @@ from __future__ import annotations
 import random
 
 import pytest
-from agent_bench import Bench, assert_prompts_grow, assert_rebuilds
-from scripted_adapter import ScriptedAdapter, Turn, call
+from agent_testbed import Bench, assert_prompts_grow, assert_rebuilds
+from scripted_model import ScriptedAdapter, Turn, call
 
 from sessions import events as ev
 from sessions.agent.attempts import delay

@@ -4,8 +4,8 @@ import gc
 from typing import Any
 
 import pytest
-from agent_bench import Bench, assert_prompts_grow
-from scripted_adapter import ScriptedAdapter, Turn, call
+from agent_testbed import Bench, assert_prompts_grow
+from scripted_model import ScriptedAdapter, Turn, call
 
 from sessions import events as ev
 from sessions.events.states import ACTIVE

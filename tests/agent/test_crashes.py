@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
-from agent_bench import Bench, FragileWriter, FullDisk, assert_prompts_are_folds, assert_prompts_grow, assert_rebuilds
-from scripted_adapter import ScriptedAdapter, Turn, call
+from agent_testbed import Bench, FragileWriter, FullDisk, assert_prompts_are_folds, assert_prompts_grow, assert_rebuilds
+from scripted_model import ScriptedAdapter, Turn, call
 
 from sessions import events as ev
 from sessions.agent.runner import SessionRunner

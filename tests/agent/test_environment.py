@@ -3,8 +3,8 @@ from __future__ import annotations
 import sys
 
 import pytest
-from agent_bench import Bench, assert_rebuilds
-from scripted_adapter import ScriptedAdapter, call
+from agent_testbed import Bench, assert_rebuilds
+from scripted_model import ScriptedAdapter, call
 
 from sessions import events as ev
 

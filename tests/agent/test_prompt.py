@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from story import Story
+from session_in_memory import Story
 
 from sessions import events as ev
 from sessions.agent.resume_point import position_of

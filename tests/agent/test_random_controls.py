@@ -6,8 +6,8 @@ import random
 from collections import Counter
 
 import pytest
-from agent_bench import Bench, assert_prompts_grow, assert_rebuilds
-from scripted_adapter import ScriptedAdapter, Turn, call
+from agent_testbed import Bench, assert_prompts_grow, assert_rebuilds
+from scripted_model import ScriptedAdapter, Turn, call
 
 from sessions import events as ev
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from agent_bench import Bench, assert_prompts_grow, assert_rebuilds
-from scripted_adapter import ScriptedAdapter, Turn, call
+from agent_testbed import Bench, assert_prompts_grow, assert_rebuilds
+from scripted_model import ScriptedAdapter, Turn, call
 
 from sessions import events as ev
 from sessions.agent.clean_events import Cleaner

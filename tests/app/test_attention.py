@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from app_running import running, screen_text, until
 from fake_feed import FakeFeed
+from headless_app import running, screen_text, until
 
 from apollo_tui.app import ApolloApp
 from apollo_tui.screens.board import BoardScreen

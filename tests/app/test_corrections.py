@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from app_running import running, screen_text, until
 from fake_feed import FakeFeed
+from headless_app import running, screen_text, until
 from textual.pilot import Pilot
 
 from apollo_tui.acts.drafts import Drafts

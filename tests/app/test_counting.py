@@ -3,8 +3,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from app_running import running, screen_text, until
 from fake_feed import FakeFeed
+from headless_app import running, screen_text, until
 
 from apollo_tui.acts import review_queue
 from apollo_tui.screens.review import ReviewScreen

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import msgspec
-from app_running import running, until
 from fake_feed import FakeFeed
+from headless_app import running, until
 
 from apollo_tui.acts.annotator_time import COALESCE_MS, IDLE_MS, EffortClock, Sight
 from sessions import events as ev

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import msgspec
-from app_running import running, screen_text, until
 from fake_feed import FakeFeed
+from headless_app import running, screen_text, until
 
 from apollo_tui.state.board import SLOT_MS, SLOTS, Activity
 from apollo_tui.state.session_facts import facts_of

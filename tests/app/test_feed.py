@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from hosting import Running, paths_in, running_host
-from hosting import new_session as creation
+from host_in_process import Running, paths_in, running_host
+from host_in_process import new_session as creation
 from textual.message import Message
 
 from apollo_tui.backend import host_link, live

@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from app_running import running, screen_text, until
 from fake_feed import FakeFeed
+from headless_app import running, screen_text, until
 from textual import events
 from textual.keys import _character_to_key
 from textual.widgets import Input

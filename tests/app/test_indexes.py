@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from logmaking import SESSION, created
+from log_events import SESSION, created
 
 from apollo_tui.state.transcript_pages import INDEXES, Indexes, read_index
 from sessions import events as ev

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from app_running import Running, running, screen_text, until
 from fake_feed import FakeFeed
+from headless_app import Running, running, screen_text, until
 from textual.pilot import Pilot
 
 from apollo_tui.screens.panels.labels import LabelPanel

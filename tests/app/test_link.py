@@ -3,8 +3,8 @@ from __future__ import annotations
 import os
 
 import pytest
-from app_running import running, screen_text, until
 from fake_feed import FakeFeed
+from headless_app import running, screen_text, until
 
 from apollo_tui.terminal.line_speed import LOOKED_AT, STUCK, WINDOW_MS, Link
 from sessions import events as ev

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from app_running import running, screen_text, until
 from fake_feed import FakeFeed
+from headless_app import running, screen_text, until
 from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import msgspec
-from app_running import running, screen_text, until
 from fake_feed import FakeFeed
+from headless_app import running, screen_text, until
 
 from apollo_tui.acts.leave_check import all_well, budget_end, last_words, morning, worries
 from apollo_tui.state.read_marks import Reading, parts_of

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from app_running import running, screen_text, until
 from fake_feed import FakeFeed
-from hosting import new_session, running_host
-from hosting import until as comes
+from headless_app import running, screen_text, until
+from host_in_process import new_session, running_host
+from host_in_process import until as comes
 
 from apollo_tui.acts import error_hints
 from apollo_tui.app import ApolloApp

@@ -5,9 +5,9 @@ import json
 from typing import Any
 
 import pytest
-from app_running import running, screen_text, until
 from click.testing import CliRunner
 from fake_feed import FakeFeed
+from headless_app import running, screen_text, until
 from textual.pilot import Pilot
 
 from apollo_tui.acts.drafts import Draft, Drafts

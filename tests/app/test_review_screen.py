@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from app_running import running, screen_text, until
 from fake_feed import FakeFeed
+from headless_app import running, screen_text, until
 
 from apollo_tui.screens.review import ReviewScreen
 from sessions import events as ev

@@ -7,8 +7,8 @@ import subprocess
 import sys
 
 import pytest
-from app_running import running, screen_text, until
 from fake_feed import FakeFeed
+from headless_app import running, screen_text, until
 from textual import events
 
 from apollo_tui.screens.board import BoardScreen

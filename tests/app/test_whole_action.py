@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from story import Story
+from session_in_memory import Story
 
 from apollo_tui.state.action_details import Whole, lines_of_whole
 from sessions import events as ev

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
-from story import Story
+from session_in_memory import Story
 
 from sessions import events as ev
 from sessions.attention.notify_when import Edges

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import logmaking as make
+import log_events as make
 import pytest
 from click.testing import CliRunner
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from story import Story
+from session_in_memory import Story
 
 from apollo_tui.cli.root import apollo
 from apollo_tui.cli.shared import row_of, stands

@@ -19,9 +19,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 import judged
-import trainlog
+import training_log
 from tiny_models import TEMPLATES, renderer, tiny_llama, tokenizer
-from trainlog import OTHER, Teller, new_log
+from training_log import OTHER, Teller, new_log
 
 from apollo_train.export.export import run_export
 from apollo_train.formats import FORMATS
@@ -64,7 +64,7 @@ TOOLS = [_tool("run", "Run a command.", command="string"), _tool("wait", "Do not
 
 async def tell(folder: Path, name: str) -> None:
     """Four replies, the second flagged; then advice after a step. What a template cannot say is left out."""
-    trainlog.TOOLS = TOOLS
+    training_log.TOOLS = TOOLS
     writer = await new_log(folder)
     told = await Teller(writer).begin("Make it learn.")
     thinks = name in ("qwen3", "glm")

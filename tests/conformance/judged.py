@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tiny_models import renderer
-from trainlog import Teller, new_log
+from training_log import Teller, new_log
 
 from apollo_train.export.export import run_export
 from apollo_train.formats import FORMATS

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from apollo_process import Apollo, wait_for
-from rebuilding import Rebuilder, assert_prompts_grow
+from prompt_rebuild import Rebuilder, assert_prompts_grow
 
 from sessions.log.reader import LogReader
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_bench import Bench
-from rebuilding import Rebuilder, assert_prompts_grow
+from agent_testbed import Bench
+from prompt_rebuild import Rebuilder, assert_prompts_grow
 from sse_anthropic import signature
 from sse_script import Fault, Script, Turn, in_order
 from sse_server import ScriptedServer

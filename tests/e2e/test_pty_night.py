@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from apollo_process import Apollo, wait_for
-from night import EIGHT, begun, let_hours_pass
+from night_scenario import EIGHT, begun, let_hours_pass
 from terminal import Terminal
 
 from sessions.attention.signals import signals

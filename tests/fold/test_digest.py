@@ -6,7 +6,7 @@ import itertools
 import random
 
 import pytest
-from story import Story
+from session_in_memory import Story
 
 from sessions import events as ev
 from sessions.events.messages import CallPart, TextPart

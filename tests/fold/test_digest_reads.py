@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import logmaking as make
+import log_events as make
 
 from sessions import events as ev
 from sessions.log.reader import LogReader

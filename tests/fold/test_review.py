@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import logmaking as make
+import log_events as make
 
 from sessions import events as ev
 from sessions.events import Target

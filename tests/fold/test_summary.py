@@ -6,8 +6,8 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
-import bodies
-import logmaking as make
+import event_bodies
+import log_events as make
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -142,7 +142,7 @@ def test_a_summary_does_not_grow_with_its_session() -> None:
 
 
 KINDS = sorted(set(ev.KINDS) - {"session.created", "host.started", "host.stopped"})
-ANY_BODY = st.sampled_from(KINDS).flatmap(lambda kind: bodies.bodies(ev.KINDS[kind]))
+ANY_BODY = st.sampled_from(KINDS).flatmap(lambda kind: event_bodies.bodies(ev.KINDS[kind]))
 WRITE_SET = st.lists(st.tuples(st.sampled_from([S, make.OTHER]), ANY_BODY, st.integers(1, 9)), max_size=5)
 
 

@@ -4,7 +4,7 @@ import gc
 import weakref
 from collections.abc import Iterator
 
-import logmaking as make
+import log_events as make
 
 from sessions import events as ev
 from sessions.fold.trajectory import StepRecord, Trajectory, steps

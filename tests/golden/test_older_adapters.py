@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import golden_adapters as golden
+import golden_adapter_logs as golden
 import msgspec
 import pytest
-from agent_bench import Bench
-from rebuilding import assert_prompts_grow
+from agent_testbed import Bench
+from prompt_rebuild import assert_prompts_grow
 from sse_script import Received, Turn
 from sse_server import ScriptedServer
 
@@ -48,7 +48,7 @@ def rebuilt(log: Path, session: str, *, upto: int | None = None) -> list[str]:
 
 def test_the_installed_adapters_have_their_golden_log() -> None:
     versions = {name: adapter_for(ev.ModelSpec(name, "m")).version for name in golden.PROVIDERS}
-    assert golden.paths(versions)[0] in LOGS, "run: python tests/support/golden_adapters.py"
+    assert golden.paths(versions)[0] in LOGS, "run: python tests/support/golden_adapter_logs.py"
 
 
 def test_every_request_of_an_older_adapter_rebuilds_to_what_the_server_received(log: Path) -> None:

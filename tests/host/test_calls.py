@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from hosting import ACTOR, new_session, running_host, until
+from host_in_process import ACTOR, new_session, running_host, until
 
 from sessions import events as ev
 from sessions.events.messages import TextPart, Usage

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from hosting import ACTOR, new_session, paths_in, until
+from host_in_process import ACTOR, new_session, paths_in, until
 
 from sessions.events import ModelSpec
 from sessions.fold.summary import Summary

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
-from hosting import until
+from host_in_process import until
 
 from sessions import events as ev
 from sessions.host import wire

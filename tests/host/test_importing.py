@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hosting import running_host
+from host_in_process import running_host
 
 from sessions.host import protocol
 from sessions.host.client import RequestRefused

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hosting import Running, new_session, running_host, until
+from host_in_process import Running, new_session, running_host, until
 
 from sessions import events as ev
 from sessions.events.messages import CallPart, TextPart

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hosting import Running, new_session, running_host, until
+from host_in_process import Running, new_session, running_host, until
 
 from sessions import events as ev
 from sessions.attention.settings import Thresholds

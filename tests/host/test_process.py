@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hosting import ACTOR, paths_in, until
+from host_in_process import ACTOR, paths_in, until
 
 from sessions import events as ev
 from sessions.hints import in_shell

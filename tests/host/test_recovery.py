@@ -5,7 +5,7 @@ from typing import Literal
 
 import pytest
 from apollo_process import wait_for
-from hosting import Running, new_session, paths_in, running_host, until
+from host_in_process import Running, new_session, paths_in, running_host, until
 
 from sessions import events as ev
 from sessions.fold.summary import Summary

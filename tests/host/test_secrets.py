@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import msgspec
-from hosting import new_session, running_host
+from host_in_process import new_session, running_host
 
 from sessions import events as ev
 from sessions.host import protocol

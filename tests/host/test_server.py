@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from hosting import ACTOR, Raw, new_session, running_host, until
+from host_in_process import ACTOR, Raw, new_session, running_host, until
 
 from sessions.hints import in_shell
 from sessions.host import protocol, wire

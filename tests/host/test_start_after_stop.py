@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from apollo_process import Apollo
-from hosting import paths_in
+from host_in_process import paths_in
 
 from sessions.host import client, lock, spawn
 from sessions.host.client import ensure_host, host_status

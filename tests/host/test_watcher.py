@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hosting import paths_in
+from host_in_process import paths_in
 
 from sessions.host import exit_codes, lock
 from sessions.host.watcher import PAUSES, REFUSED_SECONDS, Watcher

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from foreignfiles import FILES, dumped
+from foreign_recordings import FILES, dumped
 
 from sessions import events as ev
 from sessions.events.messages import CallPart, ReasoningPart

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trainlog import rows_of
+from training_log import rows_of
 
 from apollo_train.export.export import run_export
 from apollo_train.policy import PRESETS

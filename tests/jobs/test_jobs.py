@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from toolbench import until
+from tool_testbed import until
 
 from sessions.events import JobEnded
 from sessions.jobs import files, processes, waiting

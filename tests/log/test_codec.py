@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import bodies
+import event_bodies
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,7 +13,7 @@ from sessions.log.codec import UnknownEvent, decode_body, encode_body
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_every_kind_comes_back_as_it_went_in(kind: str) -> None:
-    body = bodies.example(KINDS[kind])
+    body = event_bodies.example(KINDS[kind])
     data, seen = encode_body(body)
     assert seen == body
     assert decode_body(kind, KINDS[kind].v, data) == body
@@ -23,7 +23,7 @@ def test_every_kind_comes_back_as_it_went_in(kind: str) -> None:
 @given(data=st.data())
 def test_any_body_comes_back_as_it_went_in(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(sorted(KINDS)))
-    body = data.draw(bodies.bodies(KINDS[kind]))
+    body = data.draw(event_bodies.bodies(KINDS[kind]))
     stored, seen = encode_body(body)
     assert seen == body
     assert decode_body(kind, body.v, stored) == body

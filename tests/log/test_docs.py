@@ -4,7 +4,7 @@ import importlib.util
 import sqlite3
 from pathlib import Path
 
-import goldenlog
+import golden_log
 
 from sessions.log.schema import SCHEMA_VERSION
 
@@ -31,7 +31,7 @@ def test_the_questions_in_the_page_can_be_asked() -> None:
     questions = text.split("```sql\n")[1].split("```")[0].split(";")
     if sqlite3.sqlite_version_info < (3, 38):
         return
-    uri = f"file:{goldenlog.LOG}?immutable=1"
+    uri = f"file:{golden_log.LOG}?immutable=1"
     connection = sqlite3.connect(uri, uri=True)
     answers = [connection.execute(question).fetchall() for question in questions if question.strip()]
     connection.close()

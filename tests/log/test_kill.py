@@ -10,7 +10,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-import logmaking as make
+import log_events as make
 import pytest
 
 from sessions import events as ev
@@ -25,7 +25,7 @@ SET = 3
 WRITE_UNTIL_KILLED = """
 import asyncio, os, sys
 from pathlib import Path
-import logmaking as make
+import log_events as make
 from sessions.log import events as ev
 from sessions.events.text import long_text
 from sessions.log.writer import LogWriter

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 
-import logmaking as make
+import log_events as make
 import pytest
 
 from sessions import events as ev
@@ -214,7 +214,7 @@ async def test_a_missing_an_empty_and_an_old_log_are_each_said_in_one_line(tmp_p
 WRITE_AND_DIE = """
 import asyncio, os, signal, sys
 from pathlib import Path
-import logmaking as make
+import log_events as make
 from sessions.log.writer import LogWriter
 async def main():
     writer = await LogWriter.open(Path(sys.argv[1]))

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import logmaking as make
+import log_events as make
 import pytest
 
 from sessions import events as ev

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import logmaking as make
+import log_events as make
 import pytest
 
 from sessions import events as ev

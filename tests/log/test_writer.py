@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import logmaking as make
+import log_events as make
 import pytest
 
 from sessions import events as ev

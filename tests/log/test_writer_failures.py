@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-import logmaking as make
+import log_events as make
 import pytest
 
 from sessions import events as ev

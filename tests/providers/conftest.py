@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from provider_bench import Bench
+from provider_testbed import Bench
 from sse_script import Script, Turn, in_order
 from sse_server import ScriptedServer
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from provider_bench import said
+from provider_testbed import said
 from sse_script import Fault, Turn
 
 from sessions.events import ModelSpec

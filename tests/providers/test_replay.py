@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from provider_bench import said
+from provider_testbed import said
 
 import sessions.importers
 from sessions.events import ModelSpec

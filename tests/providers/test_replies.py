@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from provider_bench import replied, result, said
+from provider_testbed import replied, result, said
 from sse_anthropic import signature
 from sse_script import Fault, Turn
 

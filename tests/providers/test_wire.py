@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from provider_bench import TOOLS, replied, result, said
+from provider_testbed import TOOLS, replied, result, said
 
 from sessions.events import ModelSpec
 from sessions.events.messages import CallPart, Message, ReasoningPart, TextPart

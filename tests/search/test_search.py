@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from trainlog import OTHER, SESSION, Teller, new_log
+from training_log import OTHER, SESSION, Teller, new_log
 
 from sessions import events as ev
 from sessions.log.reader import LogReader

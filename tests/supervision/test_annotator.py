@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from chain_bench import WORLD
+from supervision_testbed import WORLD
 
 from benchmarks.supervision.annotator import Adviser, Expert, Reviewer, Seen, key_of, sight_of
 from benchmarks.supervision.knobs import FILE, load_knobs

@@ -4,7 +4,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from chain_bench import SHAPE, WORLD
+from supervision_testbed import SHAPE, WORLD
 
 from benchmarks.supervision.chain import OVER, SUBMIT, WAIT, Chain, Clues, State, World, observation, task_text
 

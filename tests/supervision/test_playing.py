@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from chain_bench import SHAPE, WORLD, bench
+from supervision_testbed import SHAPE, WORLD, bench
 
 from apollo_train.export.export import run_export
 from apollo_train.policy import parse_policy

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from chain_bench import SHAPE, WORLD, models
+from supervision_testbed import SHAPE, WORLD, models
 
 from benchmarks.supervision.chain import Chain, task_text
 from benchmarks.supervision.serve import EXPERT, pick, reply

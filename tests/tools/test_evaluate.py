@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from toolbench import Bench, until
+from tool_testbed import Bench, until
 
 from sessions.events import EvalScored, EvaluateSpec
 from sessions.jobs.manager import JobManager

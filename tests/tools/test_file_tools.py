@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from toolbench import Bench
+from tool_testbed import Bench
 
 from sessions.events import FileChanged
 from sessions.tools.base import ToolFailure

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toolbench import Bench, until
+from tool_testbed import Bench, until
 
 from sessions.clock import now_ms
 from sessions.events import ActionStarted, Body, EvalScored, EvaluateSpec, Event, JobEnded, JobStarted

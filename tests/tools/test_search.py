@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from toolbench import Bench
+from tool_testbed import Bench
 
 from sessions.tools import search
 

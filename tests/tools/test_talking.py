@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from toolbench import Bench
+from tool_testbed import Bench
 
 from sessions.events import PlanChanged, PlanItem
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from trainlog import Teller, new_log
+from training_log import Teller, new_log
 
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter

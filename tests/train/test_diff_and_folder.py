@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner
-from trainlog import OTHER, SESSION, Teller, rows_of
+from training_log import OTHER, SESSION, Teller, rows_of
 
 from apollo_train.cli.main import main
 from apollo_train.export.dataset_folder import write_folder

@@ -216,7 +216,7 @@ async def test_what_cannot_be_played_is_one_line_and_starts_no_host(
     words: tuple[str, ...], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from click.testing import CliRunner
-    from trainlog import Teller, new_log
+    from training_log import Teller, new_log
 
     from apollo_train.cli.main import main
 

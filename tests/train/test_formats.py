@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trainlog import SESSION, Teller, rows_of
+from training_log import SESSION, Teller, rows_of
 
 from apollo_train.export.export import plan_export, run_export
 from apollo_train.formats import FORMATS

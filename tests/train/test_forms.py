@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trainlog import OTHER, Teller, rows_of
+from training_log import OTHER, Teller, rows_of
 
 from apollo_train.export.export import run_export
 from apollo_train.formats import FORMATS

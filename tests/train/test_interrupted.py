@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from trainlog import Teller
+from training_log import Teller
 
 from apollo_train.cli.main import main
 from sessions.log.reader import LogReader

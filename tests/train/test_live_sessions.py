@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from agent_bench import Bench
-from scripted_adapter import ScriptedAdapter, Turn, call
-from trainlog import rows_of
+from agent_testbed import Bench
+from scripted_model import ScriptedAdapter, Turn, call
+from training_log import rows_of
 
 from apollo_train.export.export import run_export
 from apollo_train.policy import PRESETS

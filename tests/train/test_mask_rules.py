@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from trainlog import SESSION, Teller
+from training_log import SESSION, Teller
 
 from apollo_train.masks.judgement import judgement_of
 from apollo_train.masks.masks import ReplyMask, masks_of

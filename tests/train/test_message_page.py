@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from trainlog import Teller
+from training_log import Teller
 
 from apollo_train.export.dataset_folder import write_folder
 from apollo_train.export.export import run_export

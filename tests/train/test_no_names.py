@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from trainlog import Teller
+from training_log import Teller
 
 from apollo_train.export.export import run_export
 from apollo_train.policy import FilterPolicy

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from trainlog import SESSION, Teller
+from training_log import SESSION, Teller
 
 from apollo_train.masks.judgement import judgement_of
 from apollo_train.policy import AdviceRules, FilterPolicy, FlagRules

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
-from trainlog import Teller, rows_of
+from training_log import Teller, rows_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
 

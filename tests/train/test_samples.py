@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from trainlog import SESSION, Shape, Teller
+from training_log import SESSION, Shape, Teller
 
 from apollo_train.masks.judgement import judgement_of
 from apollo_train.policy import AdviceRules, FilterPolicy, FlagRules, SplitRules, WeightRules

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trainlog import MANY, Teller, many, rows_of
+from training_log import MANY, Teller, many, rows_of
 
 from apollo_train.export.export import ExportReport, plan_export, run_export
 from apollo_train.output_files import NewFiles

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from fake_engine import fake_renderer
-from trainlog import OTHER, SESSION, Teller
+from fake_template_engine import fake_renderer
+from training_log import OTHER, SESSION, Teller
 
 from apollo_train.cli.main import main
 from apollo_train.export.export import ExportReport, run_export

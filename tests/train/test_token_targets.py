@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 import pytest
-import stories
+import sample_sessions
 from click.testing import CliRunner
-from fake_engine import FakeEngine, fake_renderer
+from fake_template_engine import FakeEngine, fake_renderer
 
 from apollo_train.cli.main import main
 from apollo_train.export.export import run_export
@@ -38,7 +38,7 @@ POLICY = FilterPolicy(flags=FlagRules(scope="call"), targets=TargetRules(text_on
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("story")
-    asyncio.run(stories.story(folder))
+    asyncio.run(sample_sessions.story(folder))
     return folder / "log.sqlite"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from trainlog import SESSION, Teller, new_log, rows_of
+from training_log import SESSION, Teller, new_log, rows_of
 
 from apollo_train.cli.main import main
 from apollo_train.export.export import run_export

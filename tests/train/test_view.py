@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trainlog import SESSION, Teller, rows_of
+from training_log import SESSION, Teller, rows_of
 
 from apollo_train.export.export import run_export
 from apollo_train.export.preview import TrainingView, training_view

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trainlog import MANY, Teller, rows_of
+from training_log import MANY, Teller, rows_of
 
 from apollo_train.export.export import run_export
 from apollo_train.policy import FilterPolicy, WeightRules, parse_policy

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trainlog import MANY, many
+from training_log import MANY, many
 
 from apollo_train.cli.progress import Rate, bar
 from apollo_train.export.export import ExportReport, run_export

@@ -18,7 +18,7 @@ HERE = importlib.util.find_spec("transformers") is not None
 collect_ignore_glob = [] if HERE else ["test_*.py"]
 
 if HERE:
-    import stories
+    import sample_sessions
     import torch
 
     from sessions.log.reader import LogReader
@@ -29,7 +29,7 @@ if HERE:
     def story(tmp_path_factory: pytest.TempPathFactory) -> Path:
         """The folder of a log with one session in which most things happen."""
         folder = tmp_path_factory.mktemp("story")
-        asyncio.run(stories.story(folder))
+        asyncio.run(sample_sessions.story(folder))
         return folder
 
     @pytest.fixture

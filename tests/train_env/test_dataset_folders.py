@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trainlog import OTHER, Teller, new_log, rows_of
+from training_log import OTHER, Teller, new_log, rows_of
 
 from apollo_train.export.dataset_folder import write_folder
 from apollo_train.export.export import run_export

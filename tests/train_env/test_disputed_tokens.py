@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tiny_models import engine, renderer
-from trainlog import Teller, new_log
+from training_log import Teller, new_log
 
 from apollo_train.export.export import run_export
 from apollo_train.formats.tokens import TokensFormat

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from stories import random_story
+from sample_sessions import random_story
 from tiny_models import renderer, tokenizer
-from trainlog import SESSION
+from training_log import SESSION
 
 from apollo_train.cli.main import main
 from apollo_train.cli.tokens import row_of

@@ -19,7 +19,7 @@ from apollo_train.trainers.record import read_record
 from apollo_train.trainers.sharding import recipe
 
 ROOT = Path(__file__).parents[2]
-ON_CPU = ROOT / "tests" / "support" / "sharded_on_cpu.py"
+ON_CPU = ROOT / "tests" / "support" / "cpu_sharding.py"
 DDP = ["--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no"]
 COMMON = ["--accumulate", "1", "--schedule", "constant", "--lora", "0", "--learning-rate", "0.003"]
 deepspeed = pytest.mark.skipif(importlib.util.find_spec("deepspeed") is None, reason="DeepSpeed is not installed")

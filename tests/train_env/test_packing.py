@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-import stories
+import sample_sessions
 from tiny_models import TEMPLATES, renderer
 
 from apollo_train.formats.tokens import TokensFormat
@@ -54,7 +54,9 @@ def test_rounds_train_exactly_the_tokens_and_contexts_that_step_samples_train(tm
     for seed in range(4):
         folder = tmp_path / str(seed)
         folder.mkdir()
-        asyncio.run(stories.random_story(folder, seed, calls=1 if name == "llama3" else 2, talk=name == "gemma"))
+        asyncio.run(
+            sample_sessions.random_story(folder, seed, calls=1 if name == "llama3" else 2, talk=name == "gemma")
+        )
         with LogReader(folder / "log.sqlite") as reader:
             rounds, packed = rows(reader, name, "rounds")
             steps, _ = rows(reader, name, "steps")

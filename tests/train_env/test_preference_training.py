@@ -9,7 +9,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from tiny_models import engine, tiny_llama, tokenizer
-from trainlog import Teller, new_log
+from training_log import Teller, new_log
 from transformers import AutoModelForCausalLM
 
 from apollo_train.cli.main import main

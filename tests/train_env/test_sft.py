@@ -12,7 +12,7 @@ from blake3 import blake3
 from click.testing import CliRunner, Result
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_models import tiny_llama, tokenizer
-from trainlog import Teller, new_log
+from training_log import Teller, new_log
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from apollo_train.cli.main import main

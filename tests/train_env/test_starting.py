@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from tiny_models import tiny_llama, tokenizer
-from trainlog import Teller, new_log
+from training_log import Teller, new_log
 
 from apollo_train.cli.main import main
 from apollo_train.folder_lock import alone_in

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from tiny_models import TEMPLATES, engine, renderer, tokenizer
-from trainlog import SESSION
+from training_log import SESSION
 
 from apollo_train.export.export import run_export
 from apollo_train.formats.tokens import TokensFormat, TooLong

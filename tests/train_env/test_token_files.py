@@ -7,7 +7,7 @@ import datasets
 import pytest
 from click.testing import CliRunner
 from tiny_models import engine, renderer, tokenizer
-from trainlog import SESSION
+from training_log import SESSION
 
 from apollo_train.cli.main import main
 from apollo_train.export.diff import diff_exports

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import stories
+import sample_sessions
 from tiny_models import renderer
 
 from apollo_train.export.export import run_export
@@ -22,7 +22,7 @@ class Stop(BaseException):
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     for seed in range(4):
-        asyncio.run(stories.random_story(tmp_path, seed))
+        asyncio.run(sample_sessions.random_story(tmp_path, seed))
     return tmp_path / "log.sqlite"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from tiny_models import tiny_llama, tokenizer
-from trainlog import MANY, Teller, new_log
+from training_log import MANY, Teller, new_log
 
 from apollo_train.cli.main import main
 from apollo_train.policy import SplitRules

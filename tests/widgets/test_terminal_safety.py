@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from foreign_app import ForeignApp
+from hostile_text_app import ForeignApp
 
 ROOT = Path(__file__).parents[2]
 CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
@@ -30,7 +30,11 @@ def test_what_reaches_the_terminal_has_none_of_the_foreign_sequences() -> None:
     env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'support'}", "TERM": "xterm-256color"}
     env.pop("NO_COLOR", None)
     child = pexpect.spawn(
-        sys.executable, [str(ROOT / "tests" / "support" / "foreign_app.py")], env=env, dimensions=(36, 120), timeout=20
+        sys.executable,
+        [str(ROOT / "tests" / "support" / "hostile_text_app.py")],
+        env=env,
+        dimensions=(36, 120),
+        timeout=20,
     )
     child.expect(pexpect.EOF)
     child.close()

@@ -173,7 +173,7 @@ class Bench:
 
     async def run(self, turns: Sequence[Any] | Adapter, until: str = "finished", **more: Any) -> str:
         """Create a session, run it to a state, and return its id."""
-        from scripted_adapter import ScriptedAdapter
+        from scripted_model import ScriptedAdapter
 
         self.adapter = ScriptedAdapter(turns) if isinstance(turns, Sequence) else turns
         session = await self.create(**more)

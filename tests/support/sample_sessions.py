@@ -6,7 +6,7 @@ import json
 import random
 from pathlib import Path
 
-from trainlog import SESSION, Teller, new_log
+from training_log import SESSION, Teller, new_log
 
 from sessions import events as ev
 

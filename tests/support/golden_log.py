@@ -1,6 +1,6 @@
 """Golden logs: one file per schema version, never written again once released.
 
-``python tests/support/goldenlog.py`` makes the files of this version that are missing; ``--anew`` makes them again.
+``python tests/support/golden_log.py`` makes the files of this version that are missing; ``--anew`` makes them again.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import bodies
-import logmaking as make
+import event_bodies
+import log_events as make
 import msgspec
 
 from sessions import events as ev
@@ -41,7 +41,7 @@ async def write_log(path: Path) -> None:
         for number, (kind, body) in enumerate(sorted(ev.KINDS.items())):
             session = ev.HOST_SESSION if kind.startswith("host.") else EVERY_KIND
             if kind != "session.created":
-                new = ev.NewEvent(session, bodies.example(body), step=1, actor="human:ada", request=f"r{number}")
+                new = ev.NewEvent(session, event_bodies.example(body), step=1, actor="human:ada", request=f"r{number}")
                 await writer.append(new)
         await writer.append(make.state("running", REAL))
         parent: int | None = None

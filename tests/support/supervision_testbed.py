@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from hosting import paths_in
+from host_in_process import paths_in
 
 from benchmarks.supervision.chain import Shape, World, plain
 from benchmarks.supervision.playing import Desk, desk

@@ -1,6 +1,6 @@
 """Golden logs of adapters: sessions as one version of each adapter made them, never written again once released.
 
-``python tests/support/golden_adapters.py`` makes the file of this version's adapters if it is missing: two sessions
+``python tests/support/golden_adapter_logs.py`` makes the file of this version's adapters if it is missing: two sessions
 against the scripted server, with reasoning, parallel and malformed calls, advice, a nudge and a summary in their
 prompts. Beside it stands what the server received: the SHA-256 of each request's body, by session, in order.
 """
@@ -17,7 +17,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from agent_bench import Bench
+from agent_testbed import Bench
 from sse_script import Fault, Received, Turn
 from sse_server import ScriptedServer
 
