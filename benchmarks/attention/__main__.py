@@ -12,7 +12,7 @@ from typing import Final
 import click
 from msgspec.structs import replace
 
-from benchmarks.attention.made import DRIFTS, Made
+from benchmarks.attention.generated_sessions import DRIFTS, Made
 from sessions.attention.settings import Thresholds
 from sessions.attention.signals import Signal, signals
 from sessions.fold.summary import Summary

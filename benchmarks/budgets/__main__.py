@@ -13,7 +13,7 @@ from typing import Final, cast
 
 from benchmarks.budgets.figures import HEAD, Figure
 from benchmarks.budgets.machine import described
-from benchmarks.budgets.program import Gone
+from benchmarks.budgets.pty_program import Gone
 from sessions.errors import ApolloError
 
 ROWS: Final[dict[str, str]] = {

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.budgets.program import ROOT
+from benchmarks.budgets.pty_program import ROOT
 from sessions.events import ModelSpec
 from sessions.host import protocol
 from sessions.host.client import HostClient, ensure_host, host_status

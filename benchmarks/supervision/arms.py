@@ -22,7 +22,7 @@ class Arm:
     advice: Literal["kept", "dropped"] = "kept"
     successes: bool = False
     cut: bool = False
-    """Also leave the flagged steps out of the prompts of later ones (``cutting``)."""
+    """Also leave the flagged steps out of the prompts of later ones (``shorter_prompts``)."""
 
     @property
     def policy(self) -> str:

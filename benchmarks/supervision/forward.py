@@ -2,7 +2,7 @@
 
 A library made for large models takes most of its time for itself here. A prompt is worked off in pieces, each of them
 up to the next call, always the same ones: what is remembered of earlier prompts saves work and changes no digit, so
-that the server and the tests outside the host see the same numbers. ``tiny`` compares them with the library's.
+that the server and the tests outside the host see the same numbers. ``tiny_model`` compares them with the library's.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from benchmarks.supervision.chain import Shape
+from benchmarks.supervision.episodes import Score
 from benchmarks.supervision.knobs import Annotator, Base, Size, Train
-from benchmarks.supervision.testing import Score
 from benchmarks.supervision.training import TrainedOn
 
 

@@ -20,7 +20,7 @@ import msgspec
 
 from benchmarks.supervision.chain import SUBMIT, WAIT, Shape, World
 from benchmarks.supervision.forward import load
-from benchmarks.supervision.words import END, Words
+from benchmarks.supervision.vocabulary import END, Words
 
 EXPERT: Final = "expert"
 """The name by which somebody who knows the facts is asked; no arm has it."""

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from benchmarks.supervision.arms import Arm
-from benchmarks.supervision.cutting import cut
 from benchmarks.supervision.knobs import Train
-from benchmarks.supervision.words import END
+from benchmarks.supervision.shorter_prompts import cut
+from benchmarks.supervision.vocabulary import END
 from sessions import events as ev
 from sessions.events.messages import Usage
 from sessions.log.reader import LogReader

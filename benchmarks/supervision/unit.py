@@ -1,6 +1,6 @@
 """One unit of work: one seed with one base model, played, reviewed, trained and tested in this order.
 
-Everything in the result is a function of the knobs and the seed. What is done is not done again (``steps``).
+Everything in the result is a function of the knobs and the seed. What is done is not done again (``unit_steps``).
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from typing import Final
 
 from msgspec import structs
 
-from benchmarks.supervision import playing
+from benchmarks.supervision import rollouts
 from benchmarks.supervision.annotator import LABEL
 from benchmarks.supervision.arms import ARMS, RANDOM, SWEPT, UNTRAINED, Arm, arm
 from benchmarks.supervision.chain import Clues, World
+from benchmarks.supervision.episodes import FIRST, Score, actions_of, judge
 from benchmarks.supervision.forward import load
 from benchmarks.supervision.knobs import Annotator
-from benchmarks.supervision.playing import Cast, Desk, Played
 from benchmarks.supervision.results import ArmResult, Cost, Point, Result, Rollout, Spec
-from benchmarks.supervision.reviewing import flag_at_random, flag_what_is_wrong
+from benchmarks.supervision.review import flag_at_random, flag_what_is_wrong
+from benchmarks.supervision.rollouts import Cast, Desk, Played
 from benchmarks.supervision.serve import EXPERT
-from benchmarks.supervision.steps import Steps
-from benchmarks.supervision.testing import FIRST, Score, actions_of, judge
 from benchmarks.supervision.training import NothingToTrain, TrainedOn, train
-from benchmarks.supervision.words import Words
+from benchmarks.supervision.unit_steps import Steps
+from benchmarks.supervision.vocabulary import Words
 
 SHARE_ARMS: Final = ("raw", "successes", "raw-masked", "advice-dropped-masked")
 """What the sweep of systematic errors trains for each share."""
@@ -69,7 +69,7 @@ class Unit:
 
         async def make() -> list[Played]:
             with self._timed(f"{tag} played"):
-                return await playing.play(
+                return await rollouts.play(
                     self.at, self.world, cast, range(self.spec.size.episodes), self.folder / "tasks", annotator
                 )
 
@@ -123,7 +123,7 @@ class Unit:
 
     async def _same_in_host(self, cast: Cast, episodes: Sequence[int], actions: Sequence[Sequence[str]]) -> None:
         some = list(episodes)[: self.spec.size.tests_in_host]
-        done = await playing.play(self.at, self.world, cast, some, self.folder / "tasks")
+        done = await rollouts.play(self.at, self.world, cast, some, self.folder / "tasks")
         for here, there in zip(actions, done, strict=False):
             if list(here) != [seen.action for seen in there.steps]:
                 raise RuntimeError(f"test episode {there.episode} of {cast.model} went another way in the host")

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.supervision import playing
+from benchmarks.supervision import rollouts
 from benchmarks.supervision.chain import World, plain
 from benchmarks.supervision.results import Result, Spec
 from benchmarks.supervision.unit import Unit
@@ -54,13 +54,13 @@ def stopped_after(paths: LogPaths) -> Iterator[None]:
         yield
     finally:
         if paths.lock.exists():
-            call_once(paths, protocol.StopHost(by="benchmark", at_boundary=False), actor=playing.ACTOR, start=False)
+            call_once(paths, protocol.StopHost(by="benchmark", at_boundary=False), actor=rollouts.ACTOR, start=False)
             wait_stopped(paths)
 
 
 def run(spec: Spec) -> Result:
     """Do the unit in its folder, or what is left of it to do."""
-    from benchmarks.supervision.tiny import make_base
+    from benchmarks.supervision.tiny_model import make_base
 
     folder = Path(spec.folder)
     begun = folder / "begun.json"
@@ -76,7 +76,7 @@ def run(spec: Spec) -> Result:
     paths.prepare()
 
     async def inside(url: str) -> Result:
-        async with playing.desk(paths) as at:
+        async with rollouts.desk(paths) as at:
             return await Unit(spec, at, url).run()
 
     with server(folder) as url, stopped_after(paths):

@@ -13,14 +13,14 @@ from apollo_train.policy import parse_policy
 from apollo_train.samples.prompts import Turn
 from benchmarks.supervision.annotator import LABEL, Expert
 from benchmarks.supervision.arms import ARMS, RANDOM, arm
-from benchmarks.supervision.cutting import without_steps
+from benchmarks.supervision.episodes import actions_of, judge
 from benchmarks.supervision.knobs import load_knobs
-from benchmarks.supervision.playing import Cast, play
-from benchmarks.supervision.reviewing import flag_at_random, flag_what_is_wrong
+from benchmarks.supervision.review import flag_at_random, flag_what_is_wrong
+from benchmarks.supervision.rollouts import Cast, play
 from benchmarks.supervision.serve import EXPERT
-from benchmarks.supervision.testing import actions_of, judge
+from benchmarks.supervision.shorter_prompts import without_steps
 from benchmarks.supervision.training import Unsound, as_served
-from benchmarks.supervision.words import Words
+from benchmarks.supervision.vocabulary import Words
 from sessions import events as ev
 
 KNOBS = load_knobs().annotator

@@ -7,12 +7,12 @@ import msgspec
 import pytest
 
 from benchmarks.supervision.arms import ARMS, SWEPT, UNTRAINED
+from benchmarks.supervision.episodes import Score
 from benchmarks.supervision.knobs import load_knobs
 from benchmarks.supervision.questions import answers
 from benchmarks.supervision.report import write
 from benchmarks.supervision.results import ArmResult, Cost, Point, Result, Rollout
 from benchmarks.supervision.stats import _outside, estimate, holm, p_value
-from benchmarks.supervision.testing import Score
 from benchmarks.supervision.training import TrainedOn
 from benchmarks.supervision.unit import SHARE_ARMS
 

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.supervision.__main__ import specs
 from benchmarks.supervision.knobs import load_knobs
 from benchmarks.supervision.pool import done
-from benchmarks.supervision.steps import Steps
+from benchmarks.supervision.unit_steps import Steps
 
 
 @pytest.mark.parametrize("which", ["quick", "full"])

@@ -7,7 +7,7 @@ from supervision_testbed import SHAPE, WORLD, models
 
 from benchmarks.supervision.chain import Chain, task_text
 from benchmarks.supervision.serve import EXPERT, pick, reply
-from benchmarks.supervision.words import END, Words, call_word
+from benchmarks.supervision.vocabulary import END, Words, call_word
 from sessions import events as ev
 from sessions.agent.prompts import NUDGE, system_prompt
 

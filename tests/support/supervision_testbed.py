@@ -11,7 +11,7 @@ from pathlib import Path
 from host_in_process import paths_in
 
 from benchmarks.supervision.chain import Shape, World, plain
-from benchmarks.supervision.playing import Desk, desk
+from benchmarks.supervision.rollouts import Desk, desk
 from benchmarks.supervision.serve import Models, serve
 from sessions.host import protocol
 from sessions.host.app import Host

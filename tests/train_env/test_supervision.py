@@ -10,11 +10,11 @@ from apollo_train.templates.engine import open_engine
 from apollo_train.templates.normalise import normalised
 from apollo_train.templates.template_probe import traits_of
 from benchmarks.supervision.chain import Chain, World, observation, task_text
+from benchmarks.supervision.episodes import actions_of, judge
 from benchmarks.supervision.forward import load
 from benchmarks.supervision.knobs import load_knobs
-from benchmarks.supervision.testing import actions_of, judge
-from benchmarks.supervision.tiny import Habits, episode, make_base
-from benchmarks.supervision.words import Words
+from benchmarks.supervision.tiny_model import Habits, episode, make_base
+from benchmarks.supervision.vocabulary import Words
 
 KNOBS = load_knobs()
 WORLD = World(KNOBS.shape, 1)

@@ -11,7 +11,7 @@ from typing import Final
 from benchmarks.supervision.annotator import Expert, Reviewer
 from benchmarks.supervision.chain import World
 from benchmarks.supervision.knobs import Annotator
-from benchmarks.supervision.playing import Desk, Played
+from benchmarks.supervision.rollouts import Desk, Played
 from sessions.host import protocol
 
 AT_ONCE: Final = 16

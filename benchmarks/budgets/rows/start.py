@@ -10,11 +10,11 @@ from typing import Final
 
 from benchmarks.budgets.figures import Figure, listed, median
 from benchmarks.budgets.load import start_host, stop_host
+from benchmarks.budgets.long_logs import make_log
 from benchmarks.budgets.machine import Contention, cpu_seconds
-from benchmarks.budgets.made_logs import make_log
 from benchmarks.budgets.peers import inspect_running
-from benchmarks.budgets.program import Program
-from benchmarks.budgets.rows.streaming import APP
+from benchmarks.budgets.pty_program import Program
+from benchmarks.budgets.rows.stream import APP
 
 EMPTY: Final = [sys.executable, "-m", "benchmarks.budgets.controls.empty_app"]
 INSPECT: Final = "APOLLO_BENCH_INSPECT"

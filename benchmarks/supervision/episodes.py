@@ -12,7 +12,7 @@ import msgspec
 
 from benchmarks.supervision.chain import OVER, Chain, Clues, World, observation, task_text
 from benchmarks.supervision.serve import Chances, pick
-from benchmarks.supervision.words import END, Words, call_word
+from benchmarks.supervision.vocabulary import END, Words, call_word
 
 FIRST: Final = 1_000_000
 """The first test episode; training episodes count from 0."""

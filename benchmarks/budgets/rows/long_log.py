@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.budgets.figures import Figure, listed, median
+from benchmarks.budgets.long_logs import make_log
 from benchmarks.budgets.machine import Contention
-from benchmarks.budgets.made_logs import make_log
-from benchmarks.budgets.program import Program
-from benchmarks.budgets.rows.streaming import APP
+from benchmarks.budgets.pty_program import Program
+from benchmarks.budgets.rows.stream import APP
 
 ESCAPE: Final = "\x1b"
 TOOLONG: Final = "APOLLO_BENCH_TOOLONG"

@@ -14,10 +14,10 @@ from typing import Final
 from benchmarks.budgets.figures import Figure, listed, median, percentile
 from benchmarks.budgets.load import Load, start_host, stop_host, streaming
 from benchmarks.budgets.machine import Contention
-from benchmarks.budgets.program import Gone, Program
+from benchmarks.budgets.pty_program import Gone, Program
 
 APP: Final = [sys.executable, "-P", "-m", "apollo_tui"]
-UNPAINTED: Final = [sys.executable, "-m", "benchmarks.budgets.controls.unpainted"]
+UNPAINTED: Final = [sys.executable, "-m", "benchmarks.budgets.controls.no_paint_app"]
 LETTERS: Final = [chr(code) for code in range(0x100, 0x17F)]
 """What is typed: letters that no model says, so that an echo is known when it is seen."""
 LINE: Final = 60

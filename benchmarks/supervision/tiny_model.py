@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.supervision.chain import OVER, SUBMIT, WAIT, Chain, State, World
 from benchmarks.supervision.forward import load
 from benchmarks.supervision.knobs import Base
-from benchmarks.supervision.words import END, Words, call_word
+from benchmarks.supervision.vocabulary import END, Words, call_word
 
 IGNORED = -100
 NEAR = 1e-3
