@@ -77,9 +77,9 @@ class Unit:
 
     async def review(self, sets: dict[str, list[Played]], label: str, annotator: Annotator) -> None:
         """Let the annotator flag what looks wrong to it in these sessions."""
-        for name, rollouts in sets.items():
+        for name, sessions in sets.items():
             if name != "oracle":
-                count = await flag_what_is_wrong(self.at, self.world, rollouts, label, annotator)
+                count = await flag_what_is_wrong(self.at, self.world, sessions, label, annotator)
                 self.flags[name, label] = count
 
     async def arm(self, name: str, made: Arm | None, rollouts: Sequence[Played], cost: Cost) -> ArmResult:
