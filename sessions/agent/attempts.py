@@ -209,7 +209,7 @@ async def counted(scope: Scope, replied: ModelReplied, prompt_tokens: int) -> Mo
     the model's own (docs/providers.md). Nothing is taken to have come from a cache.
     """
     usage = replied.usage
-    if not scope.executes or (usage is not None and (usage.input_tokens or usage.output_tokens)):
+    if scope.playback is not None or (usage is not None and (usage.input_tokens or usage.output_tokens)):
         return replied
     written = await asyncio.to_thread(_count, scope, [_text(part) for part in replied.parts])
     estimate = Usage(input_tokens=prompt_tokens, output_tokens=written)

@@ -20,8 +20,6 @@ class Loop:
     """The work of an active session. Every turn begins with a look at the log, so any turn may be the first one."""
 
     def __init__(self, scope: Scope, yields: Callable[[], bool], own: Mapping[str, Tool] = NO_TOOLS) -> None:
-        if scope.executes and not scope.workspace.is_dir():
-            raise NeedsPerson("other", f"the workspace {scope.workspace} is gone; bring it back, then resume")
         self._scope = scope
         self._yields = yields
         self._prompts = Prompts(scope, own)
@@ -53,7 +51,7 @@ class Loop:
         """Have the next reply, or a shorter context."""
         scope = self._scope
         prompt = await self._prompts.for_step(position)
-        if prompt.tokens > scope.model.summary_threshold and scope.executes and position.reply is not None:
+        if prompt.tokens > scope.model.summary_threshold and scope.playback is None and position.reply is not None:
             await self._summariser.shorten(prompt.tokens)
             return
         step = position.step + 1

@@ -39,7 +39,7 @@ async def recover(scope: Scope) -> None:
         return
     position = scope.position()
     bodies: list[ev.Body] = [ev.SessionRecovered(last_at=summary.last_at, host_pid=os.getpid())]
-    if position.open_request is not None and not position.unfinished and scope.executes:
+    if position.open_request is not None and not position.unfinished and scope.playback is None:
         bodies.append(
             ev.ModelAttemptFailed(
                 request=position.open_request.seq,
@@ -154,15 +154,21 @@ class SessionRunner:
         await self._loop.turn()
 
     async def _environment(self) -> Mapping[str, Tool]:
-        """The tools of the task's own environment, imported off the event loop. Raises NeedsPerson."""
+        """The tools of the task's own environment, imported off the event loop. Raises NeedsPerson.
+
+        A recording needs neither tools nor a workspace.
+        """
         scope, spec = self._scope, self._scope.created.environment
-        if spec is None or not scope.executes:
+        if scope.playback is not None:
             return NO_TOOLS
         make = partial(environment_tools, spec, session=self.session, workspace=scope.workspace, folder=scope.folder)
         try:
-            return await asyncio.to_thread(make)
+            own = NO_TOOLS if spec is None else await asyncio.to_thread(make)
         except BadEnvironment as error:
             raise NeedsPerson("other", f"{error}; then resume") from error
+        if not scope.workspace.is_dir():
+            raise NeedsPerson("other", f"the workspace {scope.workspace} is gone; bring it back, then resume")
+        return own
 
     async def _rest(self) -> None:
         """Wait at rest until a person, or the host, wants something that changes that."""

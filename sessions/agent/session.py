@@ -7,7 +7,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Literal
 
 from sessions import events as ev
 from sessions.agent.clean_events import Cleaner
@@ -20,8 +20,7 @@ from sessions.events.text import Blob, long_text
 from sessions.fold.summary import Summary
 from sessions.log.errors import LogError
 from sessions.paths import LogPaths
-from sessions.providers.base import Adapter, Delta
-from sessions.tools.base import ToolResult
+from sessions.providers.base import Adapter, Delta, Playback
 
 if TYPE_CHECKING:
     from sessions.jobs.manager import JobManager
@@ -90,32 +89,6 @@ class NeedsPerson(Exception):
         self.need: Need = need
 
 
-class Recorded(Protocol):
-    """The result of a recorded call."""
-
-    @property
-    def output(self) -> str:
-        """The observation."""
-        ...
-
-    @property
-    def outcome(self) -> ev.Outcome:
-        """How it ended."""
-        ...
-
-
-class PlaysBack(Protocol):
-    """What an adapter that executes nothing has besides (sessions.providers.replay)."""
-
-    async def recorded_result(self, spec: ev.ModelSpec, step: int, call: int) -> Recorded:
-        """What the call returned then, after as long as it took."""
-        ...
-
-    async def is_over(self, step: int) -> bool:
-        """Whether the recording ends with this step."""
-        ...
-
-
 class Scope:
     """One session as its loop sees it. ``created`` is its first event; all else is read from the log when needed."""
 
@@ -145,18 +118,9 @@ class Scope:
         return summary
 
     @property
-    def executes(self) -> bool:
-        """Whether calls are run here; a replayed session's results are recorded ones."""
-        return self.adapter.executes
-
-    async def recorded(self, step: int, call: int) -> ToolResult:
-        """What a call of a replayed session returned then."""
-        found = await cast(PlaysBack, self.adapter).recorded_result(self.model, step, call)
-        return ToolResult(found.output, found.outcome)
-
-    async def is_over(self, step: int) -> bool:
-        """Whether ``step`` is the last one of a replayed session."""
-        return not self.executes and await cast(PlaysBack, self.adapter).is_over(step)
+    def playback(self) -> Playback | None:
+        """The recording that a replayed session plays: no tool is run, and advice has no effect. Else None."""
+        return self.adapter.playback
 
     @property
     def folder(self) -> Path:
@@ -210,7 +174,7 @@ class Scope:
             return "stop"
         if summary.pending == "interrupt":
             return "interrupt"
-        return "advice" if any(advice.now for advice in summary.open_advice) and self.executes else ""
+        return "advice" if any(advice.now for advice in summary.open_advice) and self.playback is None else ""
 
     def last_actor(self, verb: str) -> str:
         """Who asked for ``verb`` last; ``host`` if nobody did."""
@@ -240,7 +204,7 @@ class Scope:
             if jobs.settle(open_job.job):
                 ended.append(end.event(open_job.job) if end else ev.JobEnded(job=open_job.job, how="lost"))
         await self.services.writer.caught_up()
-        if state != "finished" or not self.executes or not self.summary.open_advice:
+        if state != "finished" or self.playback is not None or not self.summary.open_advice:
             ended.append(ev.StateChanged(state=state, reason=reason))
         if ended:
             try:

@@ -22,6 +22,7 @@ from sessions.events.text import Blob
 from sessions.fold import budget
 from sessions.jobs.manager import JobManager
 from sessions.log.errors import LogError
+from sessions.providers.base import Playback
 from sessions.tools import recovery, registry
 from sessions.tools.base import Tool, ToolContext, ToolFailure, ToolResult
 from sessions.tools.observations import shown
@@ -52,8 +53,8 @@ class Step:
     async def run_calls(self, position: Position) -> None:
         """Bring every call of the newest reply to its observation."""
         for call in position.unfinished:
-            if not self._scope.executes:
-                await self._replay(position.step, call)
+            if playback := self._scope.playback:
+                await self._play(playback, position.step, call)
             elif call.started is not None:
                 await self._recover(position, call, call.started)
             else:
@@ -81,14 +82,19 @@ class Step:
         since = [event for event in position.tail if event.seq > started.seq]
         await self._carry_out(position.step, call, recovery.recover_action(started, since, context), context)
 
-    async def _replay(self, step: int, call: CallState) -> None:
-        """What is recorded comes back; nothing is run."""
+    async def _play(self, playback: Playback, step: int, call: CallState) -> None:
+        """Have the result that is recorded; nothing is run, and nothing is refused."""
+
+        async def result() -> ToolResult:
+            found = await playback.result(self._scope.model, step, call.number)
+            return ToolResult(found.output, found.outcome)
+
         if call.started is None:
             arguments = registry.decode(call.part.name, call.part.arguments)
             await self._start(
                 step, call, {} if isinstance(arguments, registry.Malformed) else registry.as_json(arguments)
             )
-        await self._carry_out(step, call, self._scope.recorded(step, call.number), self._context(step, call))
+        await self._carry_out(step, call, result(), self._context(step, call))
 
     async def _start(self, step: int, call: CallState, arguments: dict[str, Any]) -> None:
         started = ev.ActionStarted(call_id=call.part.id, name=call.part.name, arguments=arguments)

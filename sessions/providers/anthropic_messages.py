@@ -25,7 +25,7 @@ class AnthropicMessages:
 
     name = "anthropic"
     version = 1
-    executes = True
+    playback = None
 
     def wire(self, spec: ModelSpec, messages: Sequence[Message]) -> list[WireMessage]:
         """What lies between two assistant messages becomes one user message, results first."""

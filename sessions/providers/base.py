@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from sessions.events import ModelSpec
 from sessions.events.messages import Finish, Message, Part, Usage
+
+if TYPE_CHECKING:
+    from sessions.importers.recording import RecordedResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +115,28 @@ class RequestBody:
         return body
 
 
-class Adapter(Protocol):
-    """One provider. ``name`` and ``version`` go into the log; raise ``version`` when the wire form changes.
+class Playback(Protocol):
+    """The results of a recording, in place of tools that run. Steps and calls count from 1."""
 
-    ``executes`` is False where calls are not run because their results are recorded (see ``providers.replay``).
-    """
+    async def result(self, spec: ModelSpec, step: int, call: int) -> RecordedResult:
+        """What the call returned then, after as long as it took."""
+        ...
+
+    async def is_over(self, step: int) -> bool:
+        """Whether the recording ends with ``step``: the session is finished after it."""
+        ...
+
+
+class Adapter(Protocol):
+    """One provider. ``name`` and ``version`` go into the log; raise ``version`` when the wire form changes."""
 
     name: str
     version: int
-    executes: bool
+
+    @property
+    def playback(self) -> Playback | None:
+        """None, but where replies come from a recording: what stands in for the tools then."""
+        ...
 
     def wire(self, spec: ModelSpec, messages: Sequence[Message]) -> list[WireMessage]:
         """Translate *new* messages (those since the last request, in order) so that a prompt only ever grows.

@@ -42,7 +42,7 @@ class DemoAdapter:
 
     name = "demo"
     version = 1
-    executes = True
+    playback = None
 
     def wire(self, spec: ModelSpec, messages: Sequence[Message]) -> list[WireMessage]:
         """As Chat Completions."""

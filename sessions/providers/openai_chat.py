@@ -25,7 +25,7 @@ class OpenAIChat:
 
     name = "openai"
     version = 1
-    executes = True
+    playback = None
 
     def wire(self, spec: ModelSpec, messages: Sequence[Message]) -> list[WireMessage]:
         """One wire message per neutral one."""

@@ -26,11 +26,15 @@ class Replay:
 
     name = "replay"
     version = 1
-    executes = False
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._steps: Sequence[RecordedStep] | None = None
+
+    @property
+    def playback(self) -> Replay:
+        """The recording has the results too."""
+        return self
 
     def wire(self, spec: ModelSpec, messages: Sequence[Message]) -> list[WireMessage]:
         """The shape of Chat Completions; nobody receives it, but the log keeps it."""
@@ -62,7 +66,7 @@ class Replay:
         called = any(isinstance(part, CallPart) for part in step.parts)
         yield Reply(parts=step.parts, finish="calls" if called else "stop", model=step.model, usage=step.usage)
 
-    async def recorded_result(self, spec: ModelSpec, step: int, call: int) -> RecordedResult:
+    async def result(self, spec: ModelSpec, step: int, call: int) -> RecordedResult:
         """What call ``call`` of step ``step`` (both from 1) returned, after as long as it took then, by ``speed``."""
         steps = await asyncio.to_thread(self._load)
         results = steps[step - 1].results if 1 <= step <= len(steps) else ()

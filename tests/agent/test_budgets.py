@@ -253,17 +253,15 @@ async def test_summaries_count_against_the_budget(bench: Bench) -> None:
 async def test_a_replayed_session_executes_nothing_and_advice_has_no_effect(bench: Bench) -> None:
     from sessions.importers.recording import RecordedResult
 
-    class Replay(ScriptedAdapter):
-        executes = False
-
-        async def recorded_result(self, spec: ev.ModelSpec, step: int, call: int) -> RecordedResult:
+    class Recording:
+        async def result(self, spec: ev.ModelSpec, step: int, call: int) -> RecordedResult:
             return RecordedResult(f"recorded {step}.{call}", "ok")
 
         async def is_over(self, step: int) -> bool:
             return step >= 3
 
     turns = [call("run", command="touch made"), Turn("only words"), call("bash_start", x=1)]
-    bench.adapter = Replay(turns, executes=False)
+    bench.adapter = ScriptedAdapter(turns, playback=Recording())
     session = await bench.create()
     await bench.advise(session, "Turn left.")
     bench.runner(session).start()

@@ -87,7 +87,7 @@ class Newer:
     def __init__(self, inner: Any, base_url: str) -> None:
         self._inner = inner
         self._base_url = base_url
-        self.name, self.version, self.executes = inner.name, inner.version + 1, True
+        self.name, self.version, self.playback = inner.name, inner.version + 1, None
 
     def wire(self, spec: ev.ModelSpec, messages: Sequence[Message]) -> list[WireMessage]:
         return [

@@ -71,10 +71,10 @@ async def test_a_step_plays_in_pieces_at_recorded_pace_by_speed(spec: ModelSpec,
 
 async def test_the_recorded_result_comes_back_instead_of_running_anything(spec: ModelSpec, slept: list[float]) -> None:
     replay = adapter_for(spec)
-    assert isinstance(replay, Replay) and not replay.executes
-    assert (await replay.recorded_result(spec, 1, 1)).output == "a.py"
+    assert isinstance(replay, Replay) and replay.playback is replay
+    assert (await replay.result(spec, 1, 1)).output == "a.py"
     assert slept == [pytest.approx(3 / 20)]
-    missing = await replay.recorded_result(spec, 1, 2)
+    missing = await replay.result(spec, 1, 2)
     assert missing.outcome == "unknown"
     assert "1.2" in missing.output
 

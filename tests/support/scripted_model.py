@@ -12,7 +12,16 @@ from typing import Any
 from sessions.events import ModelSpec
 from sessions.events.messages import CallPart, Finish, Message, Part, ReasoningPart, TextPart, Usage
 from sessions.events.text import canonical_json
-from sessions.providers.base import CallContext, Delta, ProviderError, Reply, RequestBody, ToolSchema, WireMessage
+from sessions.providers.base import (
+    CallContext,
+    Delta,
+    Playback,
+    ProviderError,
+    Reply,
+    RequestBody,
+    ToolSchema,
+    WireMessage,
+)
 from sessions.providers.chat_wire import chat_tools, chat_wire, with_system
 
 
@@ -51,7 +60,7 @@ class ScriptedAdapter:
     summaries: Sequence[Turn] = ()
     name: str = "scripted"
     version: int = 1
-    executes: bool = True
+    playback: Playback | None = None
     received: list[bytes] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
     attempts: dict[int, int] = field(default_factory=lambda: defaultdict(int))
