@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, get_args
 
 from apollo_tui.acts import host_control
-from apollo_tui.acts.control import BUDGETS, Verb
+from apollo_tui.acts.requests import Verb
 from apollo_tui.backend.base import NotDone
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.screens.flag_keys import JudgeVerbs
@@ -15,6 +15,7 @@ from apollo_tui.screens.training import TrainingMode
 from apollo_tui.screens.view import Verbs
 from apollo_tui.terminal.line_speed import MODES
 from sessions.errors import ApolloError
+from sessions.host.protocol import BUDGETS
 from widgets.glyphs import duration
 from widgets.models import Choice
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
 from apollo_tui.acts.drafts import Draft
 from apollo_tui.acts.error_hints import noted
+from apollo_tui.acts.requests import KEYED, Verb, budget_named, is_limit_change, limit_request
 from apollo_tui.backend.base import Feed, NotDone
 from apollo_tui.state.board import BoardState
 from sessions import events as ev
@@ -19,9 +19,6 @@ from sessions.hints import go_on
 from sessions.host import protocol
 from sessions.host.secrets import key_here
 from sessions.ulid import new_ulid
-
-Verb = Literal["start", "pause", "resume", "stop", "interrupt", "archive", "unarchive", "reopen", "next"]
-BUDGETS: Final = protocol.BUDGETS
 
 
 class Steering:
@@ -39,8 +36,7 @@ class Steering:
 
     async def control(self, session: str, verb: Verb) -> str:
         """Ask for a change of state."""
-        goes = verb in ("start", "resume", "reopen")
-        key = await self.feed.read(partial(key_here, session=session)) if goes else None
+        key = await self.feed.read(partial(key_here, session=session)) if verb in KEYED else None
         done = await self.feed.call(protocol.Control(request=new_ulid(), session=session, verb=verb, key=key))
         return f"{self.name(session)}: {self._note(done) or VERBS[verb]}"
 
@@ -59,19 +55,12 @@ class Steering:
 
     async def limit(self, session: str, name: str, change: str) -> str:
         """Set a budget: ``200``, or ``+200`` to raise it, or ``none`` to lift it."""
-        budget = next((known for known in BUDGETS if known == name), None)
+        budget = budget_named(name)
         if budget is None:
-            raise NotDone(f"no limit is called {name}: {', '.join(BUDGETS)}")
-        if not re.fullmatch(r"[+-]?\d+(\.\d+)?|none", change):
+            raise NotDone(f"no limit is called {name}: {', '.join(protocol.BUDGETS)}")
+        if not is_limit_change(change):
             raise NotDone(f"{change}: expected a number, +number or none")
-        request = new_ulid()
-        if change == "none":
-            call = protocol.SetLimit(request=request, session=session, name=budget)
-        elif change[0] in "+-":
-            call = protocol.SetLimit(request=request, session=session, name=budget, delta=float(change))
-        else:
-            call = protocol.SetLimit(request=request, session=session, name=budget, value=float(change))
-        done = await self.feed.call(call)
+        done = await self.feed.call(limit_request(new_ulid(), session, budget, change))
         return f"{self.name(session)}: {self._note(done) or f'limit of {name} {change}'}"
 
     async def send(self, draft: Draft, *, now: bool, seen: ev.Seen | None) -> str:

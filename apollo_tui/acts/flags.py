@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
+from apollo_tui.acts.requests import annotation_request
 from apollo_tui.backend.base import Feed, NotDone
 from apollo_tui.state.board import BoardState
 from sessions import events as ev
 from sessions.events.messages import ReasoningPart, TextPart
-from sessions.host import protocol
+from sessions.fold.flags import Verdict
 from sessions.labels import RIGHT_THERE_TOO, UNSPECIFIED, Taxonomy
 from sessions.log.reader import LogReader
 from sessions.ulid import new_ulid
@@ -31,8 +32,6 @@ def redone(reader: LogReader, session: str, step: int, flagged: Iterable[int]) -
     last = max(before)
     return last if next((at for at in sorted(turns) if at > last), None) == step else None
 
-
-Verdict = Literal["bad", "good", "unsure"]
 
 REPLACED: Final = "-replaced"
 
@@ -237,8 +236,7 @@ class Judging:
 
     async def annotate(self, session: str, body: ev.Body, request: str) -> Any:
         """One event of judgement; on disk when this returns."""
-        plain = msgspec.to_builtins(body)
-        return await self.feed.call(protocol.Annotate(request=request, session=session, kind=body.kind, body=plain))
+        return await self.feed.call(annotation_request(request, session, body))
 
 
 def about_part(subject: Subject, target: ev.Target) -> Subject:

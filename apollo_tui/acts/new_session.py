@@ -1,23 +1,32 @@
-"""From the form of a new session to the request that makes it; what is wrong is said with the field it is in."""
+"""The request that makes a session: from the app's form, whose errors name their field, and from the command line."""
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from sessions.config import Config, resolve_model
 from sessions.errors import ApolloError
-from sessions.events import Limits
+from sessions.events import Limits, ModelSpec
 from sessions.host.protocol import CreateSession
 from sessions.redaction import scrub_env
-from sessions.taskfile import load_task, parse_task
+from sessions.taskfile import TaskFile, load_task, parse_task
 from sessions.ulid import new_ulid
 
 Field = Literal["task", "model", "name", "workspace", "limits"]
+
+FRACTIONS: Final = ("money", "active_hours")
+"""The limits that need not be whole."""
+
+
+class BadLimit(ApolloError):
+    """A limit of a new session cannot be used."""
 
 
 class BadField(ApolloError):
@@ -63,22 +72,19 @@ def request_of(form: Form, config: Config) -> CreateSession:
         workspace = Path(form.workspace.strip()).expanduser().resolve()
         if not workspace.is_dir():
             raise BadField("workspace", f"there is no folder {workspace}")
-    return CreateSession(
-        request=new_ulid(),
+    try:
+        limits = limits_with(task.limits, form.limits.replace(",", " ").split())
+    except BadLimit as problem:
+        raise BadField("limits", str(problem)) from problem
+    return session_request(
+        new_ulid(),
+        task,
+        model,
         title=form.name.strip() or (task.title if is_file or task.title != "task" else _first_words(task.text)),
-        task=task.text,
-        model=model,
-        workspace=str(workspace) if workspace else None,
-        tools=task.tools,
-        evaluate=task.evaluate,
-        environment=task.environment,
-        evaluate_base=str(path.resolve().parent) if is_file else None,
-        limits=_limits(form.limits, task.limits),
-        env=scrub_env(dict(os.environ)),
-        key=os.environ.get(model.key_env) if model.key_env else None,
-        task_id=task.id if is_file else "",
-        tags=task.tags,
-        origin="replay" if model.provider == "replay" else ("demo" if model.provider == "demo" else "host"),
+        workspace=workspace,
+        limits=limits,
+        file=path if is_file else None,
+        origin="demo" if model.provider == "demo" else "host",
     )
 
 
@@ -87,16 +93,43 @@ def _first_words(text: str) -> str:
     return " ".join(words[:5])[:40]
 
 
-def _limits(text: str, base: Limits) -> Limits:
-    """``steps=200 money=5``: what is named changes, the rest is the task file's."""
-    for item in text.replace(",", " ").split():
+def limits_with(base: Limits, items: Iterable[str]) -> Limits:
+    """``base`` with what ``steps=200``, ``money=2.5`` and so on say instead. Raises BadLimit."""
+    for item in items:
         name, _, value = item.partition("=")
-        try:
-            number = float(value)
-        except ValueError:
-            number = -1.0
-        if name not in Limits.__struct_fields__ or number <= 0:
-            raise BadField("limits", f"{item}: write NAME=NUMBER with a name of {', '.join(Limits.__struct_fields__)}")
-        whole = name not in ("money", "active_hours")
-        base = msgspec.structs.replace(base, **{name: int(number) if whole else number})
+        if name not in Limits.__struct_fields__ or not re.fullmatch(r"\d+\.?\d*|\.\d+", value, re.ASCII):
+            raise BadLimit(f"{item}: write NAME=NUMBER with a name of {', '.join(Limits.__struct_fields__)}")
+        number = float(value) if name in FRACTIONS else int(float(value))
+        base = msgspec.structs.replace(base, **{name: number})
     return base
+
+
+def session_request(
+    request: str,
+    task: TaskFile,
+    model: ModelSpec,
+    *,
+    title: str,
+    workspace: Path | None,
+    limits: Limits,
+    file: Path | None,
+    origin: Literal["host", "demo"] = "host",
+) -> CreateSession:
+    """A new session of ``task``, read from ``file`` (None: it was typed). The key never reaches the log."""
+    return CreateSession(
+        request=request,
+        title=title,
+        task=task.text,
+        model=model,
+        workspace=str(workspace) if workspace else None,
+        tools=task.tools,
+        evaluate=task.evaluate,
+        evaluate_base=str(file.resolve().parent) if file else None,
+        environment=task.environment,
+        limits=limits,
+        env=scrub_env(dict(os.environ)),
+        key=os.environ.get(model.key_env) if model.key_env else None,
+        task_id=task.id if file else "",
+        tags=task.tags,
+        origin="replay" if model.provider == "replay" else origin,
+    )

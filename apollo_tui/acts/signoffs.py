@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from apollo_tui.acts.flags import Judging, Subject
 from apollo_tui.backend.base import NotDone
 from sessions import events as ev
+from sessions.fold.flags import SessionVerdict
 from sessions.fold.notes import Remarks, said
 from sessions.log.reader import LogReader
 from sessions.ulid import new_ulid
-
-SessionVerdict = Literal["good", "partial", "discard", "invalid"]
 
 
 class Signing:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from typing import Literal, cast
+from typing import cast
 
 import click
 
+from apollo_tui.acts.requests import KEYED, Verb, budget_named, is_limit_change, limit_request
 from apollo_tui.cli.context import Cli
 from apollo_tui.cli.shared import ask, done, find, json_option, reader_of, request_id
 from apollo_tui.cli.targets import parse_target
 from sessions.events import AdviceKind
 from sessions.host import protocol
 from sessions.host.secrets import key_here
-
-Verb = Literal["pause", "resume", "stop", "interrupt", "archive", "reopen"]
 
 
 @click.command()
@@ -64,7 +62,7 @@ def _control(verb: Verb, doc: str) -> click.Command:
     def command(cli: Cli, session: str, as_json: bool) -> None:
         reader = reader_of(cli)
         found = reader.find(session)
-        key = key_here(reader, found) if verb == "resume" else None
+        key = key_here(reader, found) if verb in KEYED else None
         reader.close()
         reply = ask(cli, protocol.Control(request=request_id(), session=found, verb=verb, key=key))
         done(reply, as_json, f"{verb} asked for")
@@ -92,18 +90,12 @@ def limit(cli: Cli, session: str, name: str, value: str | None, as_json: bool) -
     """
     if value is None:
         name, _, value = name.partition("=")
-    if name not in protocol.BUDGETS:
+    budget = budget_named(name)
+    if budget is None:
         raise click.UsageError(f"there is no limit of '{name}'; limits: {', '.join(protocol.BUDGETS)}")
     if not value:
         raise click.UsageError(f"say how much: {name} 200, {name} +50 or {name} none")
-    if value != "none" and not re.fullmatch(r"[+-]?\d+(\.\d+)?", value):
+    if not is_limit_change(value):
         raise click.UsageError(f"'{value}' is no limit; give a number, +N, -N or 'none'")
-    relative = value[0] in "+-"
-    params = protocol.SetLimit(
-        request=request_id(),
-        session=find(cli, session),
-        name=name,
-        value=None if relative or value == "none" else float(value),
-        delta=float(value) if relative else None,
-    )
+    params = limit_request(request_id(), find(cli, session), budget, value)
     done(ask(cli, params), as_json, f"limit of {name} set")

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from apollo_tui.acts.requests import annotation_request
 from apollo_tui.cli.context import Cli
 from apollo_tui.cli.shared import ask, json_option, lines, print_json, reader_of, request_id
 from sessions import events as ev
@@ -121,10 +122,7 @@ def _record(cli: Cli, report: object) -> None:
                 trained=counts.trained,
                 masked=counts.masked,
             )
-            params = protocol.Annotate(
-                request=request_id(), session=session, kind=body.kind, body=msgspec.to_builtins(body)
-            )
-            ask(cli, params, start=False)
+            ask(cli, annotation_request(request_id(), session, body), start=False)
     except ApolloError as error:
         click.echo(plain_line(f"apollo: the file is written, but the log does not say so: {error}"), err=True)
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from typing import Literal, cast
+from typing import cast
 
 import click
-import msgspec
 
+from apollo_tui.acts.requests import annotation_request
 from apollo_tui.cli.context import Cli
 from apollo_tui.cli.shared import ask, done, find, json_option, reader_of, request_id
 from apollo_tui.cli.targets import parse_target
 from sessions import events as ev
-from sessions.fold.flags import FlagBook
+from sessions.fold.flags import FlagBook, SessionVerdict, Verdict
 from sessions.fold.notes import said
 from sessions.host import protocol
 from sessions.labels import RIGHT_THERE_TOO, UNSPECIFIED, Taxonomy
@@ -20,8 +20,7 @@ from sessions.labels import RIGHT_THERE_TOO, UNSPECIFIED, Taxonomy
 
 def annotate(cli: Cli, session: str, body: ev.Body) -> protocol.Done:
     """Append one annotation through the host."""
-    params = protocol.Annotate(request=request_id(), session=session, kind=body.kind, body=msgspec.to_builtins(body))
-    return ask(cli, params)
+    return ask(cli, annotation_request(request_id(), session, body))
 
 
 @click.command()
@@ -51,7 +50,7 @@ def flag(
 
     if good and unsure:
         raise click.UsageError("a flag is good or unsure, not both")
-    verdict: Literal["bad", "good", "unsure"] = "good" if good else "unsure" if unsure else "bad"
+    verdict: Verdict = "good" if good else "unsure" if unsure else "bad"
     if label == RIGHT_THERE_TOO and not good:
         raise click.UsageError(f"{label} is said of a good action: add --good")
     if label not in (UNSPECIFIED, RIGHT_THERE_TOO):
@@ -114,7 +113,7 @@ def signoff(cli: Cli, session: str, word: str, step: int | None, as_json: bool) 
     """Sign a session off: good, partial, discard, invalid (reward hack, leak), up-to STEP, or none to take it back."""
     if (word == "up-to") != (step is not None):
         raise click.UsageError("write 'up-to 41', or a word alone")
-    verdict = None if word in ("up-to", "none") else cast(Literal["good", "partial", "discard", "invalid"], word)
+    verdict = None if word in ("up-to", "none") else cast(SessionVerdict, word)
     body = ev.SignedOff(verdict=verdict, up_to_step=step)
     answer = annotate(cli, find(cli, session), body)
     done(answer, as_json, "sign-off taken back" if word == "none" else f"signed off: {said(body)}")

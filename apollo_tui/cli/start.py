@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import msgspec
 
 from apollo_tui.cli.context import Cli
 from apollo_tui.cli.shared import ask, json_option, print_json, request_id
-from sessions.events import Limits, ModelSpec
+from sessions.events import ModelSpec
 from sessions.host import protocol
 from sessions.terminal_text import plain_line
 
@@ -46,55 +45,32 @@ def new(
     limits: tuple[str, ...], no_start: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Create a session from a task file (Markdown) and start it."""
-    params = task_params(task, model, base_url=base_url, workspace=workspace)
+    from apollo_tui.acts.new_session import BadLimit, limits_with
+
+    params = task_request(task, model, base_url=base_url, workspace=workspace)
+    try:
+        wanted = limits_with(params.limits, limits)
+    except BadLimit as problem:
+        raise click.UsageError(f"--limit {problem}") from problem
     params = msgspec.structs.replace(
-        params,
-        title=name or params.title,
-        in_place=in_place,
-        limits=_with_limits(params.limits, limits),
-        start=not no_start,
+        params, title=name or params.title, in_place=in_place, limits=wanted, start=not no_start
     )
-    _made(ask(cli, params), params.title, as_json)
+    _print_created(ask(cli, params), params.title, as_json)
 
 
-def _with_limits(limits: Limits, given: tuple[str, ...]) -> Limits:
-    for item in given:
-        name, _, value = item.partition("=")
-        if name not in Limits.__struct_fields__ or not value.replace(".", "", 1).isdigit():
-            names = ", ".join(Limits.__struct_fields__)
-            raise click.UsageError(f"--limit {item}: write NAME=NUMBER with a name of {names}")
-        number = float(value) if name in ("money", "active_hours") else int(float(value))
-        limits = msgspec.structs.replace(limits, **{name: number})
-    return limits
-
-
-def task_params(
+def task_request(
     task: Path, model: str, *, base_url: str | None = None, workspace: Path | None = None
 ) -> protocol.CreateSession:
     """The request that makes a session of a task file. The key travels over the socket only, never into the log."""
+    from apollo_tui.acts.new_session import session_request
     from sessions.config import load_config, resolve_model
-    from sessions.redaction import scrub_env
     from sessions.taskfile import load_task
 
     loaded = load_task(task)
     spec = resolve_model(model, base_url=base_url, config=load_config())
     source = workspace.resolve() if workspace else loaded.workspace
-    return protocol.CreateSession(
-        request=request_id(),
-        title=loaded.title,
-        task=loaded.text,
-        model=spec,
-        workspace=str(source) if source else None,
-        tools=loaded.tools,
-        evaluate=loaded.evaluate,
-        evaluate_base=str(task.resolve().parent),
-        environment=loaded.environment,
-        limits=loaded.limits,
-        env=scrub_env(dict(os.environ)),
-        key=os.environ.get(spec.key_env) if spec.key_env else None,
-        task_id=loaded.id,
-        tags=loaded.tags,
-        origin="replay" if spec.provider == "replay" else "host",
+    return session_request(
+        request_id(), loaded, spec, title=loaded.title, workspace=source, limits=loaded.limits, file=task
     )
 
 
@@ -119,14 +95,14 @@ def replay(cli: Cli, file: Path, speed: float, name: str | None, as_json: bool) 
         task_id=f"replay/{file.stem}",
         origin="replay",
     )
-    _made(ask(cli, params), params.title, as_json)
+    _print_created(ask(cli, params), params.title, as_json)
 
 
-def _made(made: protocol.Created, title: str, as_json: bool) -> None:
+def _print_created(created: protocol.Created, title: str, as_json: bool) -> None:
     if as_json:
-        print_json({"id": made.session, "number": made.number})
+        print_json({"id": created.session, "number": created.number})
     else:
-        click.echo(plain_line(f"session {made.number} ({made.session}) {title}"))
+        click.echo(plain_line(f"session {created.number} ({created.session}) {title}"))
 
 
 @click.command()

@@ -23,7 +23,7 @@ import pytest
 from apollo_process import Apollo, wait_for
 from sse_server import server_process
 
-from apollo_tui.cli.start import task_params
+from apollo_tui.cli.start import task_request
 from sessions import events as ev
 from sessions.host import protocol
 from sessions.host.client import HostClient, HostDown, RequestRefused, call_once, host_status
@@ -104,7 +104,7 @@ def product(tmp_path: Path) -> Iterator[tuple[Apollo, Path]]:
         task.write_text("Write the lines.")
         host = start_host(apollo)
         for model in MODELS:
-            params = task_params(task, f"openai:{model}", base_url=f"{url}/v1")
+            params = task_request(task, f"openai:{model}", base_url=f"{url}/v1")
             call_once(log_paths(apollo.log), params, actor="human:tester", start=False)
         kill(host)
         yield apollo, record

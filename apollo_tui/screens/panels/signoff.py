@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Final
 
 from textual.binding import Binding, BindingType
 
-from apollo_tui.acts.signoffs import SessionVerdict
 from apollo_tui.acts.undo import Act, Undoing, standing
 from apollo_tui.screens.panels.base import PanelScreen
 from sessions import events as ev
+from sessions.fold.flags import SessionVerdict
 from sessions.fold.notes import Bookmark, Remarks
 from widgets.models import Choice
 from widgets.picker import ChoiceList
