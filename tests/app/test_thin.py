@@ -5,6 +5,7 @@ import random
 
 import pyte
 import pytest
+from emulator import halves
 from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
@@ -81,6 +82,25 @@ def test_a_thinned_terminal_looks_like_one_that_textual_wrote_to(erase: bool, te
         plain_stream.feed(update.render_segments(CONSOLE).replace("\n", ""))
         thin_stream.feed(screen.render(update, CONSOLE))
         assert looks(thinned) == looks(plain)
+
+
+@pytest.mark.parametrize("erase", [True, False])
+@pytest.mark.parametrize("seed", range(8))
+def test_no_update_leaves_half_of_a_wide_letter(erase: bool, seed: int) -> None:
+    """While the edges of widgets stay where they are. Where one moved, this is left to the terminal, as by Textual."""
+    chance = random.Random(seed)
+    terminal = pyte.Screen(WIDTH, HEIGHT)
+    stream, screen = pyte.Stream(terminal), ThinScreen(erase=erase)
+    rows: list[Strip] = []
+    for turn in range(60):
+        if turn % 20 == 0:
+            update = full(chance, ODD)
+            cut = [[row.crop(x, end) for x, end in itertools.pairwise(CUTS)] for (row,) in update.strips]
+            rows = [Strip.join(pieces) for pieces in cut]
+            stream.feed(screen.render(LayoutUpdate(cut, update.region), CONSOLE))
+        else:
+            stream.feed(screen.render(partial(chance, rows, ODD), CONSOLE))
+        assert halves(terminal) == []
 
 
 def test_what_stands_there_already_is_not_written_again() -> None:

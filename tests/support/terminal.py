@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pexpect
-import pyte
+from emulator import Emulator
 
 KEYS = {
     "enter": "\r", "esc": "\x1b", "tab": "\t", "up": "\x1b[A", "down": "\x1b[B", "right": "\x1b[C", "space": " ",
@@ -24,8 +23,6 @@ KEYS = {
 }  # fmt: skip
 OTHER_TERMINAL = ("NO_COLOR", "TMUX", "SSH_TTY", "SSH_CONNECTION", "COLUMNS", "LINES")
 """Variables that say something of the terminal that the tests are started from."""
-PRIVATE = re.compile(rb"\x1b\[[<>=][0-9;]*[a-zA-Z]|\x1b\[\?[0-9;]*\$p")
-"""Questions and modes that pyte takes for text; no cell of the screen depends on them."""
 
 
 class Terminal:
@@ -43,8 +40,7 @@ class Terminal:
     ) -> None:
         """``deaf``: SIGHUP is ignored in the process, as under nohup."""
         self.raw = b""
-        self._screen = pyte.Screen(columns, rows)
-        self._stream = pyte.ByteStream(self._screen)
+        self._emulator = Emulator(columns, rows)
         plain = {name: value for name, value in env.items() if name not in OTHER_TERMINAL}
         self.child: Any = pexpect.spawn(
             command[0], list(command[1:]), env=plain | {"TERM": "xterm-256color", "LANG": "C.UTF-8"}, cwd=str(cwd),
@@ -70,14 +66,14 @@ class Terminal:
             with contextlib.suppress(pexpect.TIMEOUT, pexpect.EOF):
                 piece = self.child.read_nonblocking(65536, timeout=max(0.0, min(0.05, deadline - time.monotonic())))
                 self.raw += piece
-                self._stream.feed(PRIVATE.sub(b"", piece))
+                self._emulator.feed(piece)
             if time.monotonic() >= deadline:
                 return
 
     def text(self) -> str:
         """What stands on the screen now, row by row."""
         self.read()
-        return "\n".join(line.rstrip() for line in self._screen.display)
+        return self._emulator.text()
 
     def wait(self, what: str, condition: str | Callable[[], Any], *, seconds: float = 20.0) -> Any:
         """Until a text is on the screen, or a condition holds. AssertionError with the screen after ``seconds``."""
