@@ -35,6 +35,7 @@ from apollo_tui.terminal.alerts import Alerts
 from apollo_tui.terminal.clipboard import crash_report
 from apollo_tui.terminal.line_speed import Link
 from apollo_tui.terminal.screen_diff import ThinScreen
+from apollo_tui.terminal.textual_private import HookedApp
 from sessions.clock import now_ms
 from sessions.config import Config
 from sessions.errors import ApolloError
@@ -116,7 +117,7 @@ TICK_S: Final = 0.1
 """Nothing is painted more often than this, however much arrives; keys paint at once."""
 
 
-class ApolloApp(App[None], inherit_bindings=False):
+class ApolloApp(HookedApp, inherit_bindings=False):
     """The annotator's app. ``crash`` and ``last_words`` are for the terminal after it has ended."""
 
     TITLE = "Apollo"
@@ -161,7 +162,7 @@ class ApolloApp(App[None], inherit_bindings=False):
             self.say(f"config, keys: {problem}; the default keys are used", "error")
         self.set_interval(TICK_S, self._tick)
         self.set_timer(SETTLED_S, gc_tuning.settle)
-        self.to_terminal(self._alerts.begin())
+        self.write_bytes(self._alerts.begin())
 
     def get_default_screen(self) -> Screen[None]:
         """The board is home: nothing lies under it."""
@@ -175,7 +176,7 @@ class ApolloApp(App[None], inherit_bindings=False):
 
     async def on_unmount(self) -> None:
         """Hang up; sessions go on."""
-        self.to_terminal(self._alerts.end())
+        self.write_bytes(self._alerts.end())
         await self.desk.feed.close()
 
     # --- what the feed says -----------------------------------------------------------------------------------------
@@ -242,11 +243,6 @@ class ApolloApp(App[None], inherit_bindings=False):
         """Whether a view is on top and nobody types: only then may a panel open."""
         return self.view is self.screen and self.view is not None and not self.view.typing
 
-    def to_terminal(self, data: str) -> None:
-        """Write what is no part of the screen: a bell, a title."""
-        if data and self._driver is not None and not self.is_headless:
-            self._driver.write(data)
-
     def _show(self, change: Change) -> None:
         view = self.view
         if view is not None and view.ready:
@@ -290,7 +286,7 @@ class ApolloApp(App[None], inherit_bindings=False):
         self._alerted = now
         state, presence = self.desk.state, self.desk.presence
         names = {session: self.desk.steering.name(session) for session in state.sessions}
-        self.to_terminal(self._alerts.update(state.standing(now), now, presence.key_at, names))
+        self.write_bytes(self._alerts.update(state.standing(now), now, presence.key_at, names))
         idle = presence.due(now) if state.writable else None
         if idle is not None:
             self.run_worker(self.desk.feed.active(idle), group="presence")
@@ -366,19 +362,17 @@ class ApolloApp(App[None], inherit_bindings=False):
                 return
         await super().on_event(event)
 
-    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
-        """Textual's hook for what is written to the terminal: only what differs from what stands there."""
+    def write_update(self, update: RenderableType | None, write: Callable[[RenderableType | None], None]) -> None:
+        """Write only what differs from what stands in the terminal."""
         before = self._terminal.written
-        super()._display(screen, self._terminal.thin(renderable))
+        write(self._terminal.thin(update))
         self.link.wrote(self._terminal.written - before, self.desk.clock())
 
-    def _fatal_error(self) -> None:
-        """Textual's hook for an unhandled exception: a line and a report instead of a traceback in the terminal."""
-        error = self._exception
-        if error is not None and not self.crash:
+    def on_crash(self, error: Exception) -> None:
+        """Keep a line and a report of an unhandled exception, instead of a traceback in the terminal."""
+        if not self.crash:
             path = crash_report(error, self.desk.paths.folder)
             self.crash = f"{type(error).__name__} in the app; sessions go on, drafts are kept; the report is {path}"
-        self._close_messages_no_wait()
 
 
 def _terminal_fd() -> int | None:

@@ -20,6 +20,7 @@ from textual.widgets import Input
 from apollo_tui import keys
 from apollo_tui.screens.base import ApolloScreen
 from apollo_tui.screens.composer import Advising
+from apollo_tui.terminal.textual_private import run_binding, send_event
 from widgets.paint import is_field
 from widgets.sanitise import clean_line
 
@@ -45,15 +46,15 @@ class Presser:
         if is_field(focused):
             return False
         if focused is not None and focused.check_consume_key(event.key, event.character):
-            if not await app._check_bindings(event.key, priority=True):
-                focused._forward_event(event)
+            if not await run_binding(app, event.key, priority=True):
+                send_event(focused, event)
                 await _reached(focused)
                 await _told(focused)
             return True
         if isinstance(app.screen, ApolloScreen):
             app.screen.pressed(event.key)
         try:
-            acted = await app._check_bindings(event.key, priority=True) or await app._check_bindings(event.key)
+            acted = await run_binding(app, event.key, priority=True) or await run_binding(app, event.key)
         except ImportError as problem:
             # Parts are loaded when they are first used, and files change beneath an app that stays open for days.
             if not isinstance(app.screen, ApolloScreen):
@@ -118,7 +119,7 @@ def took(app: Apollo, event: events.Paste) -> bool:
     if field is not None:
         # A field of one line would keep the first line only.
         screen.set_focus(field)
-        field._forward_event(events.Paste(clean_line(" ".join(event.text.split()))))
+        send_event(field, events.Paste(clean_line(" ".join(event.text.split()))))
         return True
     if is_field(focused):
         return False

@@ -120,7 +120,7 @@ class ComposerArea(TextArea):
         if self._recalled is None:
             self._earlier = earlier
 
-    async def _on_key(self, event: events.Key) -> None:
+    async def on_key(self, event: events.Key) -> None:
         quick = event.time - self._last_key < BURST
         self._last_key = event.time
         if self._return is not None:
@@ -134,10 +134,8 @@ class ComposerArea(TextArea):
                 self.insert("\n")
             else:
                 self._return = self.set_timer(BURST, self._send_return)
-            return
-        await super()._on_key(event)
 
-    async def _on_paste(self, event: events.Paste) -> None:
+    async def on_paste(self, event: events.Paste) -> None:
         event.stop()
         event.prevent_default()
         self.insert(clean(event.text))

@@ -9,7 +9,6 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.css.styles import RenderStyles
-from textual.dom import DOMNode
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
@@ -17,6 +16,7 @@ from textual.widget import Widget
 from widgets import cells
 from widgets.models import Line, Role, Span
 from widgets.sanitise import clean_line, is_clean
+from widgets.textual_private import forget_component_styles, match_component_style
 
 
 class Painter(Widget):
@@ -62,7 +62,7 @@ class Painter(Widget):
     def notify_style_update(self) -> None:
         """Styles changed (theme, focus): resolve roles anew."""
         super().notify_style_update()
-        self._component_styles.clear()
+        forget_component_styles(self)
         self._styles_by_role.clear()
         self.styles_changed()
 
@@ -70,17 +70,9 @@ class Painter(Widget):
         """Drop what was painted with the old styles. Subclasses with caches of strips extend this."""
 
     def get_component_styles(self, *names: str) -> RenderStyles:
-        """The styles of roles, matched when they are first painted.
-
-        Textual matches every component class of a widget whenever anything about its style may have changed, also at a
-        change of focus: with twenty roles a painter that was most of the app's start.
-        """
+        """The styles of roles, matched when they are first painted."""
         for name in names:
-            if name not in self._component_styles:
-                node = DOMNode(classes=name)
-                node._attach(self)
-                self.app.stylesheet.apply(node, animate=False)
-                self._component_styles[name] = node.styles
+            match_component_style(self, name)
         return super().get_component_styles(*names)
 
     def style_of(self, role: Role, selected: bool = False) -> Style:

@@ -17,8 +17,14 @@ import msgspec
 from rich.cells import cell_len
 from rich.color import ColorSystem
 from rich.style import Style
-from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 
+from apollo_tui.terminal.textual_private import (
+    ChopsUpdate,
+    CompositorUpdate,
+    LayoutUpdate,
+    color_system,
+    style_attributes,
+)
 from widgets.cells import char_width
 
 if TYPE_CHECKING:
@@ -74,7 +80,7 @@ class Pens:
             pen = self._of[style] = self._pen(
                 ";".join(ink.downgrade(self._colours).get_ansi_codes()) if ink else "39",
                 ";".join(paper.downgrade(self._colours).get_ansi_codes(foreground=False)) if paper else "49",
-                style._attributes & style._set_attributes,
+                style_attributes(style),
             )
         return pen
 
@@ -131,7 +137,7 @@ class ThinScreen:
     def render(self, update: ChopsUpdate | LayoutUpdate, console: Console) -> str:
         """The bytes that bring the terminal up to date."""
         if self._pens is None:
-            self._pens = Pens(console._color_system or ColorSystem.TRUECOLOR)
+            self._pens = Pens(color_system(console) or ColorSystem.TRUECOLOR)
         out = _Run(self._pens, self._erase)
         if isinstance(update, LayoutUpdate):
             self._chars.clear()

@@ -249,7 +249,7 @@ async def test_a_new_need_rings_when_nobody_looks_and_the_host_hears_of_keys(
     feed: FakeFeed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[str] = []
-    monkeypatch.setattr(ApolloApp, "to_terminal", lambda self, data: written.append(data))
+    monkeypatch.setattr(ApolloApp, "write_bytes", lambda self, data: written.append(data))
     monkeypatch.setattr("apollo_tui.app.ALERT_MS", 0)
     session = await feed.session("tune-lr")
     ahead = [0]

@@ -55,7 +55,7 @@ async def until(condition) -> None:
 async def typed(app: ComposerApp, text: str, gap: float, start: float = 1000.0) -> None:
     area = app.query_one(Composer).area
     for index, char in enumerate(text):
-        await area._on_key(key(char, start + index * gap))
+        await area.on_event(key(char, start + index * gap))
 
 
 async def test_a_return_that_a_person_typed_queues_and_control_s_delivers_now() -> None:

@@ -1,0 +1,82 @@
+"""Every private part of Textual and Rich that the app uses, each with the reason why nothing public does.
+
+An update of Textual begins here: what is gone or behaves otherwise is mended in this file. ``widgets`` has its own.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual.app import App
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.color import ColorSystem
+    from rich.console import Console, RenderableType
+    from rich.style import Style
+    from textual import events
+    from textual.screen import Screen
+    from textual.widget import Widget
+
+# An update of the screen has no public type: LayoutUpdate is the whole of it, ChopsUpdate the spans that changed, and
+# CompositorUpdate is what the driver asks for bytes (render_segments).
+__all__ = [
+    "ChopsUpdate",
+    "CompositorUpdate",
+    "HookedApp",
+    "LayoutUpdate",
+    "color_system",
+    "run_binding",
+    "send_event",
+    "style_attributes",
+]
+
+
+class HookedApp(App[None], inherit_bindings=False):
+    """Textual's app with three public hooks: what goes to the terminal, what else is written there, and a crash."""
+
+    def write_update(self, update: RenderableType | None, write: Callable[[RenderableType | None], None]) -> None:
+        """Write ``update`` with ``write``; an app may write another one in its place."""
+        write(update)
+
+    def on_crash(self, error: Exception) -> None:
+        """An exception was not handled: the app ends after this, and prints nothing of its own."""
+
+    def write_bytes(self, data: str) -> None:
+        """Write what is no part of the screen, such as a bell. Nothing is written where there is no terminal."""
+        # The driver alone knows how to write beside the screen's updates and in order with them.
+        if data and self._driver is not None and not self.is_headless:
+            self._driver.write(data)
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        # The one place where updates pass on their way to the terminal: those of screens, of widgets and of scrolling.
+        self.write_update(renderable, partial(super()._display, screen))
+
+    def _fatal_error(self) -> None:
+        # Textual's own prints a traceback with all variables (they may hold keys) into the terminal.
+        if self._exception is not None:
+            self.on_crash(self._exception)
+        self._close_messages_no_wait()
+
+
+async def run_binding(app: App[Any], key: str, *, priority: bool = False) -> bool:
+    """Do what ``key`` is bound to; False if it is not bound. Public ways only post the key: it would act later."""
+    return await app._check_bindings(key, priority=priority)
+
+
+def send_event(widget: Widget, event: events.Event) -> None:
+    """Give a widget an event that counts as forwarded, so that the app does not look at it again."""
+    widget._forward_event(event)
+
+
+def style_attributes(style: Style) -> int:
+    """Rich's attributes that are on, as bits: its public properties ask for thirteen of them one by one."""
+    return style._attributes & style._set_attributes
+
+
+def color_system(console: Console) -> ColorSystem | None:
+    """How many colours the console has: the public property gives its name only."""
+    return console._color_system
