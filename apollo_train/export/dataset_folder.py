@@ -43,7 +43,7 @@ def write_folder(
 ) -> ExportReport:
     """Fill a new ``folder``; it appears whole or not at all. Raises FileInTheWay and whatever ``run_export`` raises."""
     made = format_named(format)
-    if made.unit == "event" or made.name in ("atif", "sts"):
+    if not made.has_meta:
         raise TrainError(f"{made.name} holds no rows that datasets could load: take steps, or a format of messages")
     if folder.exists():
         raise FileInTheWay(f"{folder} is there already: choose another name")

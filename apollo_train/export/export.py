@@ -17,8 +17,8 @@ from apollo_train.export.message_page import message_page
 from apollo_train.export.report import ExportReport, Plan, Progress, Teller, manifest_of, nothing_left, version
 from apollo_train.export.workers import Made, Making, Workers, counts_before, made_here, workers_for
 from apollo_train.formats import format_named
-from apollo_train.formats.base import Choosy, Configured, Explaining, Format, Line, Reporting, Weighing
-from apollo_train.formats.compatibility import note_of
+from apollo_train.formats.base import Format, Line
+from apollo_train.formats.conformance import note_of
 from apollo_train.masks.judgement import Judgement
 from apollo_train.masks.masks import masks_of
 from apollo_train.masks.unused_labels import unused_labels
@@ -49,7 +49,7 @@ def plan_export(
     """
     made = able(format_named(format), policy)
     at = position_of(reader, position)
-    plan = Plan(made.name, policy, at, Counts(), {}, {}, note_of(made))
+    plan = Plan(made.name, policy, at, Counts(), {}, {}, note_of(made.name, made.template))
     for chosen in select(reader, sessions, None if made.unit == "event" else policy, at):
         if isinstance(chosen, LeftOut):
             plan.left_out[chosen.session] = chosen.reason
@@ -64,8 +64,8 @@ def plan_export(
 
 def able(made: Format, policy: FilterPolicy) -> Format:
     """The format, if it can express the policy. Raises CannotExpress, naming one that can."""
-    refusal = made.refusal(policy) if isinstance(made, Choosy) else ""
-    if not refusal and policy.weights.apply == "refuse" and weights_differ(policy) and not isinstance(made, Weighing):
+    refusal = made.refusal(policy)
+    if not refusal and policy.weights.apply == "refuse" and weights_differ(policy) and not made.weighs:
         refusal = (
             f"rows of {made.name} weigh differently by this policy, and its trainers ignore weights: say "
             "weights.apply = 'resample' to write rows as often as they weigh, or take llamafactory-v1"
@@ -111,7 +111,7 @@ def run_export(
 
 def paged(made: Format) -> bool:
     """Whether a page is written beside the file: of all that a policy rules, but of formats that write their own."""
-    return made.unit != "event" and not isinstance(made, Reporting)
+    return made.unit != "event" and not made.own_report
 
 
 class Export:
@@ -141,7 +141,7 @@ class Export:
             self.position,
             Counts(),
             {},
-            note=note_of(made),
+            note=note_of(made.name, made.template),
             page=out.with_name(f"{out.name}.preview.html") if paged(made) else None,
         )
         self.counter: Renderer | None = None
@@ -166,7 +166,7 @@ class Export:
                 files.keep_if_stopped()
                 self._write(data, twin, journal, marks)
                 if not (report.counts.rows if not self.ruled else report.counts.trained):
-                    problem = self.made.explanation() if isinstance(self.made, Explaining) else ""
+                    problem = self.made.explanation()
                     raise NothingToExport(nothing_left(report.per_session, report.counts, self.made.name, problem))
                 if self.ruled:
                     report.unused = unused_labels(self.reader, report.per_session, self.policy, self.position)
@@ -217,8 +217,12 @@ class Export:
 
     def _key(self) -> str:
         """What makes two exports the same: from where, by which rules, into what shape."""
-        settings = self.made.settings if isinstance(self.made, Configured) else {}
-        shape = {"name": self.made.name, "version": self.made.version, "settings": settings, "code": version()}
+        shape = {
+            "name": self.made.name,
+            "version": self.made.version,
+            "settings": self.made.settings,
+            "code": version(),
+        }
         chosen = None if self.sessions is None else sorted(set(self.sessions))
         about = {"position": self.position, "policy": self.policy.digest, "format": shape, "sessions": chosen}
         return canonical_json(about).decode()
@@ -244,7 +248,6 @@ class Export:
                 self._take(made)
                 journal.mark(made.session, _state(made, copies))
         for told in self._told:
-            assert isinstance(self.made, Reporting)
             self.made.add_report(told)
         tell.end()
 
@@ -252,7 +255,7 @@ class Export:
         """How many processes make the sessions."""
         if self._workers is not None or len(names) < 2:
             return min(self._workers or 1, len(names))
-        if self.made.unit == "step" and not isinstance(self.made, Reporting):
+        if self.made.unit == "step" and not self.made.own_report:
             return 1  # each row repeats its prompt: time goes into writing, and processes would write all of it twice
         return workers_for(self._size(names), len(names), ruled=self.ruled)
 
@@ -289,7 +292,7 @@ class Export:
                 one for one in select(self.reader, sorted(trained), None, self.position) if isinstance(one, Judgement)
             ]
             weigher = Weigher.counting(self.policy, trained, {one.session: task_of(one) for one in judged})
-        if self.policy.weights.apply != "resample" or isinstance(self.made, Weighing):
+        if self.policy.weights.apply != "resample" or self.made.weighs:
             return weigher, None
         return weigher, Copies.of(self._weights(weigher, judged))
 
@@ -333,8 +336,7 @@ def _counted(reader: LogReader, judged: Judgement, policy: FilterPolicy, made: F
     if made.unit == "verdict":  # few rows: making them is the way to count them
         for item in made.lines(source):
             counts.take(item)
-        if isinstance(made, Reporting):
-            made.take_report()  # the report is of what is written
+        made.take_report()  # the report is of what is written
         return counts
     for mask in masks_of(reader, judged, policy):
         counts.calls_lost += mask.calls_lost
@@ -369,7 +371,7 @@ def finished(path: Path, made: Format, policy: FilterPolicy, sessions: Sequence[
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         told = msgspec.json.decode(path.with_name(f"{path.name}.manifest.json").read_bytes())
         wrote = {*told["sessions"], *told["left_out"]}
-        settings = {"settings": made.settings} if isinstance(made, Configured) else {}
+        settings = {"settings": made.settings} if made.settings else {}
         same = told["format"] == {"name": made.name, "version": made.version, **settings}
         if same and told["policy_sha256"] == policy.digest and (sessions is None or wrote == set(sessions)):
             return int(told["position"])

@@ -11,8 +11,8 @@ from typing import Any, Final
 import msgspec
 
 from apollo_train.export.counts import Counts
-from apollo_train.formats.base import Configured, Format, Line
-from apollo_train.formats.compatibility import proof_of
+from apollo_train.formats.base import Format, Line
+from apollo_train.formats.conformance import describe_results
 from apollo_train.policy import FilterPolicy
 from apollo_train.samples.select import LEFT_OUT
 from apollo_train.samples.steps import Excluded
@@ -94,7 +94,7 @@ def manifest_of(
 ) -> dict[str, Any]:
     """By which rules, from where, how much: nothing in it depends on when or where the file was written."""
     ruled = made.unit != "event"
-    settings = {"settings": made.settings} if isinstance(made, Configured) else {}
+    settings = {"settings": made.settings} if made.settings else {}
     return {
         "apollo": "export",
         "v": 2,
@@ -106,7 +106,7 @@ def manifest_of(
         "unseen_share": round(report.counts.unseen_share, 6),
         "sessions": {name: _short(counts) for name, counts in sorted(report.per_session.items())},
         "left_out": dict(sorted(report.left_out.items())),
-        **({"proof": proof} if (proof := proof_of(made)) else {}),
+        **({"proof": results} if (results := describe_results(made.name)) else {}),
         **({"labels_without_flags": list(report.unused)} if report.unused else {}),
         **({"token_check": check} if report.checked else {}),
         "blake3": dict(hashes),

@@ -22,7 +22,7 @@ from typing import IO, Any, Final, Protocol
 
 from apollo_train.export.counts import Counts
 from apollo_train.export.report import TELL_EVERY, weight_of
-from apollo_train.formats.base import Format, Line, Reporting
+from apollo_train.formats.base import Format, Line
 from apollo_train.masks.verdicts import Verdicts
 from apollo_train.output_files import CHUNK, Data, NewFile
 from apollo_train.policy import FilterPolicy
@@ -97,7 +97,7 @@ def make(
             times = _copied(item, copies, data, twin)
         counts.take(item, times)
         tell(item)
-    return Made(session, counts=counts, told=making.made.take_report() if isinstance(making.made, Reporting) else None)
+    return Made(session, counts=counts, told=making.made.take_report())
 
 
 def made_here(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from apollo_train.formats.base import Format
-from apollo_train.formats.compatibility import fitted
-from apollo_train.formats.conformance import OTHER, UnknownTemplate, family_of, is_the_one
-from apollo_train.formats.messages import MESSAGES, LlamaFactoryV0, LlamaFactoryV1
+from apollo_train.formats.conformance import OTHER, UnknownTemplate, family_of, is_tried
+from apollo_train.formats.llamafactory import LlamaFactoryV0, LlamaFactoryV1
+from apollo_train.formats.messages import MESSAGES
 from apollo_train.formats.preferences import DpoFormat, KtoFormat
 from apollo_train.formats.raw import RawFormat
-from apollo_train.formats.rows import FLAT, StepsFormat
+from apollo_train.formats.steps import LAST_REPLY, StepsFormat
 from apollo_train.formats.trajectories import AtifFormat, TraceFormat
 from apollo_train.runtime import TrainError
 
@@ -19,7 +19,7 @@ _ALL: Final[tuple[Format, ...]] = (
     *MESSAGES,
     LlamaFactoryV1(),
     LlamaFactoryV0(),
-    *FLAT,
+    *LAST_REPLY,
     DpoFormat(),
     KtoFormat(),
     AtifFormat(),
@@ -27,7 +27,7 @@ _ALL: Final[tuple[Format, ...]] = (
     RawFormat(),
 )
 
-FORMATS: Final[dict[str, Format]] = {made.name: made for made in _ALL}
+FORMATS: Final[dict[str, Format]] = {format.name: format for format in _ALL}
 """Format by name, in the order that menus show them; the first is the default."""
 
 
@@ -52,7 +52,10 @@ def format_for(name: str | Format, template: str = "") -> Format:
     Raises UnknownFormat or UnknownTemplate. A format whose trainer trains other tokens with it refuses when it writes.
     """
     family = family_of(template) or (OTHER if template else "")
-    return fitted(format_named(name), family, exact=family in ("", OTHER) or is_the_one(template))
+    format = format_named(name)
+    if not family:
+        return format
+    return format.adapt_to_template(family, exact=family == OTHER or is_tried(template))
 
 
 __all__ = ["FORMATS", "Format", "UnknownFormat", "UnknownTemplate", "format_for", "format_named"]

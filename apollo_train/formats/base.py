@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 import msgspec
 
@@ -12,7 +13,6 @@ from apollo_train.policy import FilterPolicy
 from apollo_train.samples.segments import Segment
 from apollo_train.samples.steps import Excluded, Source, StepSample
 from apollo_train.samples.token_counts import count
-from apollo_train.templates.message_form import Form
 
 Unit = Literal["step", "segment", "event", "verdict"]
 
@@ -43,99 +43,61 @@ class Line(msgspec.Struct, frozen=True):
     rows: int = 1
 
 
-class Format(Protocol):
-    """A file format."""
+class Format(ABC):
+    """A file format. A new one says its ``name``, ``version``, ``about`` and ``lines``; all else has a default.
 
-    @property
-    def name(self) -> str:
-        """What ``--format`` takes."""
-        ...
+    Formats whose rows hold chat messages begin with ``rows.StepRows`` or ``rows.SegmentRows`` instead.
+    """
 
-    @property
-    def version(self) -> int:
-        """Raised when the shape of its lines changes."""
-        ...
+    name: str
+    """What ``--format`` takes."""
+    version: int
+    """Raised when the shape of its lines changes."""
+    about: str
+    """One line for a menu."""
+    unit: Unit = "step"
+    """What a line is."""
+    has_meta: bool = True
+    """Whether each row says in ``meta`` where it comes from, so that ``datasets`` can load and split the file."""
+    weighs: bool = False
+    """Whether nothing is written twice for a weight: a row holds its weight, or the format has none to hold."""
+    own_report: bool = False
+    """Whether it gathers a report of its own while its lines are made, and has a page of its own."""
+    trainer: str = ""
+    """The trainer that renders its messages by a chat template, as docs/conformance.md names it; "" if none was run."""
+    template: str = ""
+    """The family of the chat template that its rows are for; "" for any."""
 
-    @property
-    def unit(self) -> Unit:
-        """What a line is."""
-        ...
-
-    @property
-    def about(self) -> str:
-        """One line for a menu."""
-        ...
-
+    @abstractmethod
     def lines(self, source: Source) -> Iterator[Line | Excluded]:
         """The lines of one session, in constant memory."""
-        ...
-
-
-@runtime_checkable
-class Configured(Protocol):
-    """A format whose bytes depend on more than the log and the policy."""
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All that they depend on, for the manifest."""
-        ...
-
-
-@runtime_checkable
-class Reporting(Protocol):
-    """A format that gathers a report of its own while its lines are made."""
-
-    def take_report(self) -> Any:
-        """What it gathered since this was asked last, as JSON can say it."""
-        ...
-
-    def add_report(self, told: Any) -> None:
-        """Add what ``take_report`` told, here or in another process, to the report of the whole."""
-        ...
-
-
-@runtime_checkable
-class Explaining(Protocol):
-    """A format that learns on the way why replies cannot be written, beyond the one word of the reason."""
-
-    def explanation(self) -> str:
-        """What was in the way first, where, and what helps; "" where nothing was."""
-        ...
-
-
-@runtime_checkable
-class Weighing(Protocol):
-    """A format that writes nothing twice for a weight: a row holds its weight, or the format has none to hold."""
-
-    weighs: bool
-
-
-@runtime_checkable
-class Shaped(Protocol):
-    """A format of messages, which a chat template renders: it can say them in another form."""
-
-    @property
-    def name(self) -> str:
-        """The format's."""
-        ...
-
-    @property
-    def form(self) -> Form:
-        """How it says them."""
-        ...
-
-    def shaped(self, form: Form) -> Format:
-        """The same format, its messages in this form."""
-        ...
-
-
-@runtime_checkable
-class Choosy(Protocol):
-    """A format that cannot express every policy."""
+        """All that its bytes depend on besides the log and the policy, for the manifest."""
+        return {}
 
     def refusal(self, policy: FilterPolicy) -> str:
-        """Why not this one, and which format to take; "" if it can."""
-        ...
+        """Why it cannot express this policy, and which format to take; "" if it can."""
+        return ""
+
+    def explanation(self) -> str:
+        """Why replies could not be written, beyond the one word of the reason: what was first, where, what helps."""
+        return ""
+
+    def take_report(self) -> Any:
+        """What it gathered since this was asked last, as JSON can say it; None without a report of its own."""
+        return None
+
+    def add_report(self, report: Any) -> None:  # noqa: B027 - without a report there is nothing to add
+        """Add what ``take_report`` gave, here or in another process, to the report of the whole."""
+
+    def adapt_to_template(self, family: str, *, exact: bool = True) -> Format:
+        """The format for templates of this family, in the form that it needs; itself where it holds no messages.
+
+        ``exact``: the template is the very one of its family that was tried.
+        """
+        return self
 
 
 def whole_replies_only(name: str, policy: FilterPolicy) -> str:

@@ -1,8 +1,8 @@
 """What was run: which trainer trains exactly our tokens from which of our files, with which chat template.
 
-``proof.json`` beside this file is written by the conformance runs (scripts/conformance.sh), ``reasons.json`` by those
-who read the trainer's code; docs/conformance.md shows both. A format is proven for a template if the trainer's own
-loader and collator trained our positions and no other.
+``conformance.json`` beside this file is written by the conformance runs (scripts/conformance.sh), ``reasons.json`` by
+those who read the trainer's code; docs/conformance.md shows both. A format is proven for a template if the trainer's
+own loader and collator trained our positions and no other.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import functools
 import hashlib
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from apollo_train.runtime import TrainError
 
-FILE: Final = Path(__file__).with_name("proof.json")
+FILE: Final = Path(__file__).with_name("conformance.json")
 REASONS: Final = Path(__file__).with_name("reasons.json")
 EQUAL: Final = "equal"
 INSTEAD: Final = {
@@ -52,7 +52,7 @@ class Result(msgspec.Struct, frozen=True):
     """The setting of the trainer with which it says so, beside those that docs/formats.md names for the format."""
 
 
-class Proof(msgspec.Struct, frozen=True):
+class Conformance(msgspec.Struct, frozen=True):
     """All results, with the versions that gave them."""
 
     templates: dict[str, Template]
@@ -71,9 +71,9 @@ OTHER: Final = "other"
 
 
 @functools.cache
-def proof() -> Proof:
+def conformance() -> Conformance:
     """The results that are committed."""
-    return msgspec.json.decode(FILE.read_bytes(), type=Proof)
+    return msgspec.json.decode(FILE.read_bytes(), type=Conformance)
 
 
 @functools.cache
@@ -84,7 +84,7 @@ def reasons() -> dict[str, dict[str, str]]:
 
 def refusal_of(format: str, family: str) -> str:
     """Why this format is not written for templates of this family, and what to take; "" if it is proven or unknown."""
-    result = proof().of(format, family)
+    result = conformance().of(format, family)
     if result is None or result.says == EQUAL:
         return ""
     return (
@@ -96,18 +96,28 @@ def refusal_of(format: str, family: str) -> str:
 def _instead(format: str, trainer: str) -> str:
     if format in INSTEAD:
         return INSTEAD[format]
-    reads = any((r.trainer, r.format, r.says) == (trainer, "tokens", EQUAL) for r in proof().results)
+    reads = any((r.trainer, r.format, r.says) == (trainer, "tokens", EQUAL) for r in conformance().results)
     return f"{TOKENS}, {'which it trains as they are' if reads else 'and a trainer that reads them'}"
 
 
-def tried(format: str) -> list[Result]:
+def results_of(format: str) -> list[Result]:
     """What was made of this format; nothing of token rows, which many trainers read and none reads otherwise."""
-    return [] if format == "tokens" else [r for r in proof().results if r.format == format]
+    return [] if format == "tokens" else [r for r in conformance().results if r.format == format]
 
 
-def told_of(format: str, family: str = "") -> str:
+def describe_results(format: str) -> dict[str, Any]:
+    """The results of this format for a manifest: the trainer, its versions, and what it trained with each template."""
+    found = results_of(format)
+    if not found:
+        return {}
+    trainer = found[0].trainer
+    versions = conformance().versions.get(trainer, {})
+    return {"trainer": trainer, "versions": versions, "templates": {r.template: r.says for r in found}}
+
+
+def note_of(format: str, family: str = "") -> str:
     """One line on where this format is proven, for a report; "" where there is nothing to say."""
-    found = tried(format)
+    found = results_of(format)
     if not found:
         return ""
     trainer, good = found[0].trainer, [r.template for r in found if r.says == EQUAL]
@@ -129,7 +139,7 @@ def family_of(name: str) -> str:
 
     "" for a template of no family that was tried. Raises UnknownTemplate.
     """
-    known = proof().templates
+    known = conformance().templates
     if not name or name in known:
         return name
     text = _text_of(name)
@@ -138,9 +148,9 @@ def family_of(name: str) -> str:
     return next(iter((*exact, *alike)), "")
 
 
-def is_the_one(name: str) -> bool:
+def is_tried(name: str) -> bool:
     """Whether a template is the very one that was tried, and not another of its family. Raises UnknownTemplate."""
-    known = proof().templates
+    known = conformance().templates
     return name in known or any(template.sha256 == _digest(_text_of(name)) for template in known.values())
 
 
@@ -152,7 +162,7 @@ def _text_of(name: str) -> str:
     """The template itself. Raises UnknownTemplate."""
     text = _text(Path(name))
     if text is None:
-        known = ", ".join(proof().templates)
+        known = ", ".join(conformance().templates)
         raise UnknownTemplate(
             f"there is no template {name!r}: choose one of {known}, or a model's folder, or a .jinja file"
         )

@@ -6,27 +6,25 @@ tools are, and in small habits of their loaders.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final, Literal
 
-from apollo_train.formats.rows import SegmentRows, StepRows
+from apollo_train.formats.rows import TINKER_FORMS, SegmentRows
 from apollo_train.masks.masks import ReplyMask
 from apollo_train.runtime import CannotExpress
 from apollo_train.samples.chat import Chat, dumps
 from apollo_train.samples.prompts import Turn
 from apollo_train.samples.segments import Segment
-from apollo_train.samples.steps import StepSample
-from apollo_train.templates.message_form import Form
+from apollo_train.templates.message_form import PLAIN, Form
 
 Tools = Literal["list", "text", "metadata"]
 """Where tool schemas are: a list, JSON text, or a list in ``metadata.tools``."""
 
 
-@dataclass(frozen=True)
-class MessageFormat(SegmentRows):
+@dataclass
+class MarkedSegments(SegmentRows):
     """Chat messages with ``marks[True]`` or ``marks[False]`` put into each reply."""
 
     name: str
@@ -40,6 +38,10 @@ class MessageFormat(SegmentRows):
     alternate: bool = False
     """The loader wants a reply between a tool result and a user turn: it stops at rows that have none there."""
     version: int = 2
+    trainer: str = ""
+    form: Form = PLAIN
+    text_arguments: bool = False
+    own_forms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def alternating(self, segment: Segment) -> tuple[Segment | None, list[ReplyMask]]:
         """See SegmentRows."""
@@ -65,8 +67,8 @@ class MessageFormat(SegmentRows):
         return turn.dumped[:-1] + b"," + dumps(marks)[1:] if marks else turn.dumped
 
 
-@dataclass(frozen=True)
-class EveryReply(MessageFormat):
+@dataclass
+class UnmarkedSegments(MarkedSegments):
     """For trainers that train every reply of a row: what follows the last trained reply is cut off; no mask."""
 
     def row(self, segment: Segment) -> bytes:
@@ -95,37 +97,67 @@ _TRAIN: Final = {"train": (True, False)}
 _STEP: Final = {"step_loss_mask": (1, 0)}
 
 MESSAGES: Final = (
-    MessageFormat(
+    MarkedSegments(
         "messages",
         "chat messages; each reply says by five names whether it is trained",
         _marks(**_WEIGHT, **_LOSS, **_TRAIN, **_STEP, loss_weight=(1.0, 0.0)),
         "text",
+        trainer="renderers",
+        text_arguments=True,
     ),
-    MessageFormat(
-        "openai", "chat JSONL with weight 0 or 1 per reply (OpenAI style)", _marks(**_WEIGHT), null_content=True
+    MarkedSegments(  # for a service that nobody outside can run: no trainer
+        "openai",
+        "chat JSONL with weight 0 or 1 per reply (OpenAI style)",
+        _marks(**_WEIGHT),
+        null_content=True,
+        text_arguments=True,
     ),
-    MessageFormat(
+    MarkedSegments(
         "ms-swift",
         "the same with a boolean loss, reasoning in the text (ms-swift)",
         _marks(**_LOSS),
         "text",
         version=3,
+        trainer="ms-swift",
         form=Form(think="<think>\n{}\n</think>\n\n"),
         alternate=True,
+        text_arguments=True,
+        own_forms={"qwen3": {"gap": "\n"}, "glm": {"think": "<think>{}</think>\n"}},
     ),
-    MessageFormat("axolotl", "the same with a boolean train (Axolotl)", _marks(**_TRAIN), version=3),
-    MessageFormat(
-        "slime", "the same with step_loss_mask 0 or 1, tools in metadata (slime)", _marks(**_STEP), "metadata"
+    MarkedSegments(
+        "axolotl",
+        "the same with a boolean train (Axolotl)",
+        _marks(**_TRAIN),
+        version=3,
+        trainer="Axolotl",
+        text_arguments=True,
+        own_forms={"qwen3": {"closing": True}},
     ),
-    MessageFormat(
+    MarkedSegments(
+        "slime",
+        "the same with step_loss_mask 0 or 1, tools in metadata (slime)",
+        _marks(**_STEP),
+        "metadata",
+        trainer="slime",
+    ),
+    MarkedSegments(
         "tinker",
         "the same with a boolean trainable on every message (Tinker, CUSTOMIZED)",
         _marks(trainable=(True, False)),
         others={"trainable": False},
         version=4,
+        trainer="Tinker",
         form=Form(parts=True),
+        text_arguments=True,
+        own_forms=TINKER_FORMS,
     ),
-    EveryReply("verl", "whole segments without a mask; refuses where a reply is masked (verl)", _marks()),
+    UnmarkedSegments(
+        "verl",
+        "whole segments without a mask; refuses where a reply is masked (verl)",
+        _marks(),
+        trainer="verl",
+        text_arguments=True,
+    ),
 )
 
 
@@ -148,88 +180,3 @@ def _alternating(segment: Segment) -> tuple[Segment | None, list[ReplyMask]]:
         return None, lost
     last = max(at for at, flag in enumerate(segment.trained[:end]) if flag is not None) + 1
     return replace(segment, turns=segment.turns[:last], trained=segment.trained[:last], masks=kept), lost
-
-
-@dataclass(frozen=True)
-class LlamaFactoryV1(SegmentRows):
-    """``messages`` whose ``content`` is a list of parts; ``loss_weight`` on every message carries the row's weight."""
-
-    name: str = "llamafactory-v1"
-    version: int = 2
-    about: str = "content parts and a loss_weight per message (LLaMA-Factory v1)"
-    weighs: bool = True
-    """The trainer reads the weight itself: nothing needs to be written twice."""
-
-    def row(self, segment: Segment) -> bytes:
-        """The row of one segment."""
-        weight = float(segment.meta["weight"])
-        messages = [
-            {"role": chat["role"], "content": _parts(chat), "loss_weight": weight if trained else 0.0}
-            for chat, trained in zip(segment.messages, segment.trained, strict=True)
-        ]
-        row: dict[str, Any] = {"messages": messages}
-        if segment.tools:
-            row["tools"] = dumps(segment.tools).decode()
-        return dumps({**row, "prefix_checked": segment.meta["prefix_checked"], "meta": segment.meta})
-
-
-@dataclass(frozen=True)
-class LlamaFactoryV0(StepRows):
-    """``conversations`` of alternating turns, the last of which is the target (``mask_history: true``)."""
-
-    name: str = "llamafactory-v0"
-    version: int = 3
-    about: str = "ShareGPT step samples for mask_history (LLaMA-Factory v0)"
-
-    def row(self, sample: StepSample) -> bytes | str:
-        """The row, or why the loader cannot take it."""
-        messages = [*sample.prompt, sample.completion]
-        system = messages.pop(0)["content"] if messages[0]["role"] == "system" else ""
-        turns: list[Chat] = []
-        for at, chat in enumerate(messages):
-            if (chat["role"] == "assistant") != bool(at % 2):
-                return "turns_do_not_alternate"
-            turns.append(_turn(chat))
-        tools = dumps([tool["function"] for tool in sample.tools]).decode() if sample.tools else ""
-        return dumps({"conversations": turns, "system": system, "tools": tools, "meta": sample.meta})
-
-
-def _turn(chat: Chat) -> Chat:
-    """A turn in ShareGPT's words. Reasoning goes before the text or the calls, as the loader expects it."""
-    thought = f"<think>\n{chat['reasoning_content']}\n</think>\n\n" if chat.get("reasoning_content") else ""
-    match chat["role"]:
-        case "assistant" if chat.get("tool_calls"):
-            calls = [{"name": call["name"], "arguments": call["arguments"]} for call in _calls(chat)]
-            said = dumps(calls[0] if len(calls) == 1 else calls).decode()
-            if chat["content"].strip():  # the loader takes what is between these for the calls, and keeps the rest
-                said = f"{chat['content']}\n<tool_call>{said}</tool_call>"
-            return {"from": "function_call", "value": thought + said}
-        case "assistant":
-            return {"from": "gpt", "value": thought + chat["content"]}
-        case "tool":
-            return {"from": "observation", "value": chat["content"]}
-        case _:
-            return {"from": "human", "value": chat["content"]}
-
-
-def _parts(chat: Chat) -> list[dict[str, str]]:
-    """A message as typed parts; a call is the JSON text of its name and arguments."""
-    parts = [{"type": "reasoning", "value": chat["reasoning_content"]}] if chat.get("reasoning_content") else []
-    if chat["content"] or not chat.get("tool_calls"):
-        parts.append({"type": "text", "value": chat["content"]})
-    return parts + [{"type": "tool_call", "value": dumps(call).decode()} for call in _calls(chat)]
-
-
-def _calls(chat: Chat) -> list[dict[str, Any]]:
-    """Name and arguments of each call; arguments that are no JSON stay text."""
-    return [
-        {"name": call["function"]["name"], "arguments": _object(call["function"]["arguments"])}
-        for call in chat.get("tool_calls", ())
-    ]
-
-
-def _object(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

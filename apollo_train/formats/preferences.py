@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from apollo_train.formats.base import Line, Unit, line_of
-from apollo_train.formats.rows import WholeReplies, tools_text
+from apollo_train.formats.rows import MessageRows
+from apollo_train.formats.steps import tools_text
 from apollo_train.samples.chat import Chat, dumps
 from apollo_train.samples.preferences import Refused, pairs_of, verdicts_of
 from apollo_train.samples.steps import Excluded, Source, StepSample
 from apollo_train.templates.message_form import Said
 
 
-@dataclass(frozen=True)
-class DpoFormat(WholeReplies):
+class DpoFormat(MessageRows):
     """``prompt``, ``chosen``, ``rejected``: what was flagged and what was done instead, at the prompt before advice."""
 
-    name: str = "dpo"
-    version: int = 2
+    name = "dpo"
+    version = 2
     unit: Unit = "verdict"
-    about: str = "prompt, chosen, rejected: flagged replies and their redo at the same prompt (TRL's DPO)"
+    trainer = "TRL"
+    about = "prompt, chosen, rejected: flagged replies and their redo at the same prompt (TRL's DPO)"
 
     def lines(self, source: Source) -> Iterator[Line | Excluded]:
         """A line per pair; the twin file has each flagged reply that makes none, and why."""
@@ -34,14 +34,14 @@ class DpoFormat(WholeReplies):
             yield line_of(_row(rejected, b'"chosen":%b,"rejected":%b' % both), chosen)
 
 
-@dataclass(frozen=True)
-class KtoFormat(WholeReplies):
+class KtoFormat(MessageRows):
     """``prompt``, ``completion``, ``label``: replies that a human flagged bad or marked good."""
 
-    name: str = "kto"
-    version: int = 2
+    name = "kto"
+    version = 2
     unit: Unit = "verdict"
-    about: str = "prompt, completion, label: replies that humans flagged or marked good (TRL's KTO)"
+    trainer = "TRL"
+    about = "prompt, completion, label: replies that humans flagged or marked good (TRL's KTO)"
 
     def lines(self, source: Source) -> Iterator[Line | Excluded]:
         """A line per judged reply; the twin file has the disputed ones."""

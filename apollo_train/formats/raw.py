@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from apollo_train.formats.base import Line, Unit
+from apollo_train.formats.base import Format, Line, Unit
 from apollo_train.samples.steps import Excluded, Source
 from sessions import events as ev
 from sessions.importers.raw import is_made_up
@@ -31,12 +31,13 @@ _HASH: Final = re.compile(rb'"([0-9a-f]{64})"')
 _encoder: Final = msgspec.json.Encoder(order="sorted")
 
 
-class RawFormat:
+class RawFormat(Format):
     """The log's own form, one session after the other. Policies do not apply."""
 
     name = "raw"
     version = 1
     unit: Unit = "event"
+    has_meta = False
     about = "everything in the log about the sessions; can be imported again without loss"
 
     def lines(self, source: Source) -> Iterator[Line | Excluded]:

@@ -1,40 +1,78 @@
-"""What message formats share that train a reply whole or not at all: their form, what they refuse, how lines come."""
+"""Rows of chat messages, by step sample or by segment: what such formats share, from their form to what they refuse."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from copy import copy
+from dataclasses import replace
 from typing import Any, Final, Self
 
-from apollo_train.formats.base import Line, Unit, line_of, line_of_segment, whole_replies_only
+from apollo_train.formats.base import Format, Line, Unit, line_of, line_of_segment, whole_replies_only
+from apollo_train.formats.conformance import TOKENS, refusal_of
 from apollo_train.masks.masks import ReplyMask
 from apollo_train.output_files import Data
 from apollo_train.policy import FilterPolicy
-from apollo_train.samples.chat import Chat, dumps
+from apollo_train.samples.chat import Chat
 from apollo_train.samples.segments import Segment, segments_of
 from apollo_train.samples.steps import Excluded, Source, StepSample, steps_of
 from apollo_train.templates.message_form import PLAIN, Form
 
+FORMS: Final[dict[str, dict[str, Any]]] = {
+    "llama3": {"objects": True},
+    "qwen3": {"objects": True, "thinks": True},
+    "glm": {"objects": True, "thinks": True},
+    "gemma": {"system": False, "runs": False, "tools": False},
+}
+"""What the form for each family of templates is, whoever renders it."""
+TINKER_FORMS: Final = {"qwen3": {"spelled": True, "parts": False, "objects": True}}
+"""Tinker's own renderer takes Qwen 3's messages only as texts in the words of its template."""
 
-@dataclass(frozen=True, kw_only=True)
-class WholeReplies:
-    """A format of messages in some form."""
 
-    name: str
+class MessageRows(Format):
+    """A format of chat messages, each reply trained whole or not at all; it can say them in a template's form."""
+
     form: Form = PLAIN
+    text_arguments: bool = False
+    """Arguments stay text for every template: the trainer parses them itself, or its loader would merge the objects of
+    different rows."""
+    own_forms: Mapping[str, Mapping[str, Any]] = {}
+    """By family, where its trainer renders with a template of its own that wants something else."""
+    exact: bool = True
+    """Whether the template is the very one of its family that was tried."""
 
-    def shaped(self, form: Form) -> Self:
-        """The same, for a template that needs another form."""
-        return replace(self, form=form)
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The template: rows for another would be others."""
+        return {"template": self.template} if self.template else {}
+
+    def adapt_to_template(self, family: str, *, exact: bool = True) -> Self:
+        """See Format. What its trainer would train otherwise with this template is refused."""
+        adapted = self.adopt_form(family)
+        adapted.template, adapted.exact = family, exact
+        return adapted
+
+    def adopt_form(self, family: str) -> Self:
+        """The same format, its messages as templates of ``family`` want them; its own for one that is not known."""
+        form = replace(self.form, **FORMS.get(family, {}))
+        if self.text_arguments:
+            form = replace(form, objects=False)
+        adapted = copy(self)
+        adapted.form = replace(form, **self.own_forms.get(family, {}))
+        return adapted
 
     def refusal(self, policy: FilterPolicy) -> str:
-        """Parts of a reply cannot be masked."""
-        return whole_replies_only(self.name, policy)
+        """Parts of a reply cannot be masked; and some trainers train other tokens with some templates."""
+        refusal = whole_replies_only(self.name, policy)
+        if not refusal and not self.exact and self.form.spelled:
+            refusal = (
+                f"{self.name} says all in the words of the {self.template} template that was tried, and yours is "
+                f"another of its family: {TOKENS}"
+            )
+        return refusal or refusal_of(self.name, self.template)
 
 
-@dataclass(frozen=True, kw_only=True)
-class StepRows(WholeReplies, ABC):
+class StepRows(MessageRows):
     """A row per step sample."""
 
     unit: Unit = "step"
@@ -54,11 +92,9 @@ class StepRows(WholeReplies, ABC):
     @abstractmethod
     def row(self, sample: StepSample) -> Data | str:
         """The row of one step sample, or why the loader cannot take it."""
-        ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class SegmentRows(WholeReplies, ABC):
+class SegmentRows(MessageRows):
     """A row per segment."""
 
     unit: Unit = "segment"
@@ -83,7 +119,6 @@ class SegmentRows(WholeReplies, ABC):
     @abstractmethod
     def row(self, segment: Segment) -> Data:
         """The row of one segment."""
-        ...
 
 
 def broken_by(messages: list[Chat]) -> str:
@@ -101,60 +136,3 @@ def broken_by(messages: list[Chat]) -> str:
             return f"the call {min(open_calls)!r} was not answered before the next turn ({message['role']})"
         open_calls = {call["id"] for call in message.get("tool_calls", ())}
     return ""
-
-
-@dataclass(frozen=True)
-class LastReply(StepRows):
-    """``messages`` of which the last is the target; ``extra`` are columns that the trainer asks for."""
-
-    name: str
-    about: str
-    extra: bytes = b""
-    version: int = 2
-
-    def row(self, sample: StepSample) -> tuple[bytes, ...]:
-        """The row of one step sample, in pieces."""
-        tools = b'"tools":%b,' % dumps(sample.tools) if sample.tools else b""
-        end = b',%b],%b%b"meta":%b}' % (dumps(sample.completion), tools, self.extra, dumps(sample.meta))
-        return b'{"messages":[', *sample.dumped, end
-
-
-FLAT: Final = (
-    LastReply("nemo-rl", "step samples as messages (NeMo-RL, sft.only_unmask_final)", b'"task_name":"apollo",'),
-    LastReply(
-        "tinker-steps",
-        "step samples as messages (Tinker, LAST_ASSISTANT_MESSAGE)",
-        version=4,
-        form=Form(parts=True),
-    ),
-)
-
-
-@dataclass(frozen=True)
-class StepsFormat(StepRows):
-    """``prompt``, ``completion`` (one assistant message), ``tools`` (JSON text), ``meta``.
-
-    ``tools`` is text because Arrow would merge the schemas of different rows into one with empty fields.
-    """
-
-    name: str = "steps"
-    version: int = 2
-    about: str = "prompt, completion, tools: one row per trained reply (TRL and most others)"
-
-    def row(self, sample: StepSample) -> tuple[bytes, ...]:
-        """The row in pieces, the prompt in some that are JSON already: a prompt repeats all of the one before."""
-        end = b'],"completion":[%b],"tools":%b,"meta":%b}'
-        return b'{"prompt":[', *sample.dumped, end % (dumps(sample.completion), tools_text(sample), dumps(sample.meta))
-
-
-def tools_text(sample: StepSample) -> bytes:
-    """The tools as JSON text, itself a JSON string; or null."""
-    if not sample.tools:
-        return b"null"
-    if _newest[0] is not sample.tools:
-        _newest[:] = [sample.tools, dumps(dumps(sample.tools).decode())]
-    return bytes(_newest[1])
-
-
-_newest: list[Any] = [None, b""]
-"""The tools that were dumped last: all samples of a session share them."""

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from apollo_train.formats.base import Line, Unit
+from apollo_train.formats.base import Format, Line, Unit
 from apollo_train.formats.token_report import TokenReport
 from apollo_train.runtime import TrainError
 from apollo_train.samples.chat import dumps
@@ -27,7 +27,7 @@ class TooLong(TrainError):
 
 
 @dataclass(slots=True)
-class TokensFormat:
+class TokensFormat(Format):
     """Rows of token ids. ``report`` fills while lines are made; lengths are in tokens."""
 
     renderer: Renderer
@@ -42,19 +42,20 @@ class TokensFormat:
     version: int = 2
     unit: Unit = "step"
     about: str = "input_ids and labels, for a tokenizer"
+    own_report: bool = True
     report: TokenReport = field(default_factory=TokenReport)
     _taken: int = field(default=0, init=False)
     """Rows that were kept for a look before, in reports that were taken."""
 
     def take_report(self) -> Any:
-        """See Reporting."""
+        """See Format."""
         told = msgspec.to_builtins(self.report)
         self._taken += len(self.report.shown)
         self.report = TokenReport()
         return told
 
     def add_report(self, told: Any) -> None:
-        """See Reporting."""
+        """See Format."""
         self.report.add(msgspec.convert(told, TokenReport), previews=self.previews)
 
     @property
@@ -81,7 +82,7 @@ class TokensFormat:
         self.report.packed(packer.counts)
 
     def explanation(self) -> str:
-        """See Explaining."""
+        """See Format."""
         return self.report.first_problem
 
     def row(self, row: Row) -> dict[str, Any]:

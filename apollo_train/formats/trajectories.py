@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from apollo_train.formats.base import Line, Unit
+from apollo_train.formats.base import Format, Line, Unit
 from apollo_train.masks.masks import ReplyMask, is_object, masks_of
 from apollo_train.policy import FilterPolicy
 from apollo_train.samples.chat import Chat, chat_of_reply, dumps
@@ -30,13 +30,12 @@ KEY: Final = "apollo"
 """Under which key of ``extra`` our own words are."""
 
 
-class Trajectories:
+class Trajectories(Format):
     """A format that tells a session as it was."""
 
-    name: str
     unit: Unit = "segment"
-    weighs = True
-    """Nothing here is weighed: each session is written once."""
+    has_meta = False
+    weighs = True  # each session is written once
 
     def refusal(self, policy: FilterPolicy) -> str:
         """What happened cannot be told without the advice."""

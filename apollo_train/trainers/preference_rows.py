@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from apollo_train.formats.base import Line, Unit, line_of
+from apollo_train.formats.base import Format, Line, Unit, line_of
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.samples.chat import dumps
 from apollo_train.samples.preferences import REFUSALS, Pair, Refused, Verdict, pairs_of, verdicts_of
@@ -60,20 +60,20 @@ class PreferenceReport(msgspec.Struct):
 
 
 @dataclass(slots=True)
-class PreferenceTokens:
+class PreferenceTokens(Format):
     """What ``apollo-train dpo`` and ``kto`` train on, by the tokenizer and the limits of ``tokens``."""
 
     method: PreferenceMethod
     tokens: TokensFormat
+    name: str = field(init=False)
     version: int = 1
     unit: Unit = "verdict"
     about: str = "token ids of pairs or of judged replies, for a tokenizer"
+    own_report: bool = True
     report: PreferenceReport = field(default_factory=PreferenceReport)
 
-    @property
-    def name(self) -> str:
-        """``dpo-tokens`` or ``kto-tokens``."""
-        return f"{self.method}-tokens"
+    def __post_init__(self) -> None:
+        self.name = f"{self.method}-tokens"
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -81,12 +81,12 @@ class PreferenceTokens:
         return self.tokens.settings
 
     def take_report(self) -> Any:
-        """See Reporting."""
+        """See Format."""
         told, self.report = msgspec.to_builtins(self.report), PreferenceReport()
         return told
 
     def add_report(self, told: Any) -> None:
-        """See Reporting."""
+        """See Format."""
         more, report = msgspec.convert(told, PreferenceReport), self.report
         report.rows += more.rows
         report.good += more.good
@@ -95,7 +95,7 @@ class PreferenceTokens:
             report.refused[reason] = report.refused.get(reason, 0) + number
 
     def explanation(self) -> str:
-        """See Explaining."""
+        """See Format."""
         return self.report.first_problem
 
     def lines(self, source: Source) -> Iterator[Line | Excluded]:

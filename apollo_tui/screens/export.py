@@ -15,7 +15,7 @@ from textual.widgets import Static
 from apollo_train.export.export import plan_export
 from apollo_train.export.preview import Preview, preview
 from apollo_train.formats import FORMATS, format_for
-from apollo_train.formats.conformance import proof
+from apollo_train.formats.conformance import conformance
 from apollo_train.policy import PRESETS, AdviceMode, AdviceRules, FilterPolicy, policy_toml
 from apollo_tui import keys
 from apollo_tui.acts.export_job import ExportJob, default_path
@@ -42,7 +42,7 @@ UNSEEN: Final = ((OWN, "as the policy says"), ("train", "trained"), ("mask", "ma
 
 def templates() -> tuple[tuple[str, str], ...]:
     """The chat templates that trainers were run with; another one is for ``apollo export --template``."""
-    return ((OWN, "not said"), *((name, name) for name in proof().templates))
+    return ((OWN, "not said"), *((name, name) for name in conformance().templates))
 
 
 class ExportScreen(ApolloScreen):

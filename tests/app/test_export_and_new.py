@@ -7,7 +7,7 @@ from fake_feed import FakeFeed
 from headless_app import running, screen_text, until
 from textual.widgets import Input, Static, TextArea
 
-from apollo_train.formats.conformance import proof
+from apollo_train.formats.conformance import conformance
 from apollo_tui.acts.export_job import default_path
 from apollo_tui.acts.new_session import BadField, Form, request_of
 from apollo_tui.screens.board import BoardScreen
@@ -158,7 +158,7 @@ async def test_the_template_of_the_model_is_chosen_in_the_menu_and_decides_what_
         assert "--template" not in str(counts.render()) and "template" in str(counts.render())
         await pilot.press("down", "right")
         chosen = menu._settings["template"]
-        assert chosen in proof().templates
+        assert chosen in conformance().templates
         await until(pilot, lambda: "trains exactly these masks with the templates" not in str(counts.render()))
         monkeypatch.setattr("apollo_tui.acts.export_job.subprocess.Popen", Process)
         await pilot.press("w")

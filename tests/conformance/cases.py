@@ -25,8 +25,7 @@ from training_log import OTHER, Teller, new_log
 
 from apollo_train.export.export import run_export
 from apollo_train.formats import FORMATS
-from apollo_train.formats.base import Shaped
-from apollo_train.formats.compatibility import form_for
+from apollo_train.formats.rows import MessageRows
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.policy import PRESETS, FilterPolicy, TargetRules
 from apollo_train.runtime import CannotExpress, NothingToExport
@@ -104,8 +103,8 @@ async def tell(folder: Path, name: str) -> None:
 def export(reader: LogReader, case: Path, name: str) -> None:
     """One file; where the format itself refuses, its words instead."""
     made = FORMATS[name]
-    if isinstance(made, Shaped):
-        made = made.shaped(form_for(made, case.name))
+    if isinstance(made, MessageRows):
+        made = made.adopt_form(case.name)
     try:
         run_export(reader, None, PRESETS["everything"] if name in EVERYTHING else POLICY, made, case / f"{name}.jsonl")
     except (CannotExpress, NothingToExport) as problem:

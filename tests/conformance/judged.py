@@ -12,8 +12,7 @@ from training_log import Teller, new_log
 
 from apollo_train.export.export import run_export
 from apollo_train.formats import FORMATS
-from apollo_train.formats.base import Shaped
-from apollo_train.formats.compatibility import form_for
+from apollo_train.formats.rows import MessageRows
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.policy import FilterPolicy
 from apollo_train.trainers.preference_rows import PreferenceTokens
@@ -57,8 +56,8 @@ def write(case: Path, policy: FilterPolicy) -> dict[str, list[dict[str, Any]]]:
     with LogReader(folder / "log.sqlite") as reader:
         for method in METHODS:
             made = FORMATS[method]
-            assert isinstance(made, Shaped)
-            run_export(reader, None, policy, made.shaped(form_for(made, case.name)), case / f"{method}.jsonl")
+            assert isinstance(made, MessageRows)
+            run_export(reader, None, policy, made.adopt_form(case.name), case / f"{method}.jsonl")
             out = case / f"{method}.tokens.jsonl"
             run_export(reader, None, policy, PreferenceTokens(method, TokensFormat(renderer(case.name))), out)
             rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]

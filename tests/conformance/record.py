@@ -1,7 +1,7 @@
 """Compare a run with the results that are committed, or put it in their place.
 
 ``python tests/conformance/record.py FOLDER TRAINER DATE [--write] < pip-freeze``: FOLDER has ``results.json``. With
-``--write`` the results go to ``apollo_train/formats/proof.json`` and the tables in docs/conformance.md follow.
+``--write`` the results go to ``apollo_train/formats/conformance.json`` and the tables in docs/conformance.md follow.
 Without it, the exit code is 1 where they differ. Imports nothing but the standard library.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-PROOF = ROOT / "apollo_train" / "formats" / "proof.json"
+CONFORMANCE = ROOT / "apollo_train" / "formats" / "conformance.json"
 REASONS = ROOT / "apollo_train" / "formats" / "reasons.json"
 PAGE = ROOT / "docs" / "conformance.md"
 TOLD = ("torch", "transformers", "tokenizers", "datasets")
@@ -32,29 +32,29 @@ def _same(name: str, trainer: str) -> bool:
     return re.sub(r"[_.-]+", "-", name.lower()) in (trainer, f"{trainer}-cookbook")
 
 
-def merged(proof: dict[str, Any], results: list[dict[str, str]], versions: dict[str, str], date: str) -> dict[str, Any]:
+def merged(found: dict[str, Any], results: list[dict[str, str]], versions: dict[str, str], date: str) -> dict[str, Any]:
     """The committed results with those of one trainer in their place."""
     trainer = results[0]["trainer"]
-    before = [row for row in proof["results"] if row["trainer"] != trainer]
+    before = [row for row in found["results"] if row["trainer"] != trainer]
     return {
-        "templates": proof["templates"],
-        "versions": dict(sorted({**proof["versions"], trainer: versions}.items())),
-        "dates": dict(sorted({**proof["dates"], trainer: date}.items())),
+        "templates": found["templates"],
+        "versions": dict(sorted({**found["versions"], trainer: versions}.items())),
+        "dates": dict(sorted({**found["dates"], trainer: date}.items())),
         "results": sorted([*before, *results], key=lambda row: row["trainer"].lower()),
     }
 
 
-def tables(proof: dict[str, Any]) -> dict[str, str]:
+def tables(found: dict[str, Any]) -> dict[str, str]:
     """The tables of the page, by the name in its markers."""
-    names, reasons = list(proof["templates"]), json.loads(REASONS.read_text("utf-8"))
+    names, reasons = list(found["templates"]), json.loads(REASONS.read_text("utf-8"))
     ran = ["| trainer | run on | versions |", "|---|---|---|"]
-    for trainer, versions in proof["versions"].items():
+    for trainer, versions in found["versions"].items():
         told = ", ".join(f"{name} {version}" for name, version in versions.items())
-        ran.append(f"| {trainer} | {proof['dates'][trainer]} | {told} |")
+        ran.append(f"| {trainer} | {found['dates'][trainer]} | {told} |")
     wide = [f"| trainer | our file | {' | '.join(names)} |", "|---|---|" + "---|" * len(names)]
     long = ["| trainer | our file | template | what it trains | why |", "|---|---|---|---|---|"]
-    for trainer, form in dict.fromkeys((row["trainer"], row["format"]) for row in proof["results"]):
-        mine = {r["template"]: r for r in proof["results"] if (r["trainer"], r["format"]) == (trainer, form)}
+    for trainer, form in dict.fromkeys((row["trainer"], row["format"]) for row in found["results"]):
+        mine = {r["template"]: r for r in found["results"] if (r["trainer"], r["format"]) == (trainer, form)}
         wide.append(f"| {trainer} | `{form}` | {' | '.join(_short(mine.get(name)) for name in names)} |")
         long += [
             f"| {trainer} | `{form}` | {name} | {_cell(row['says'])} | {reasons.get(form, {}).get(name, '')} |"
@@ -89,12 +89,12 @@ def main(folder: str, trainer: str, date: str, *, write: bool) -> int:
     """Compare or write; the number of results that differ."""
     freeze = sys.stdin.read()  # read in any case: who writes it must not be cut off
     results = json.loads((Path(folder) / "results.json").read_text())
-    proof = json.loads(PROOF.read_text("utf-8"))
-    known = [row for row in proof["results"] if row["trainer"] == results[0]["trainer"]]
+    found = json.loads(CONFORMANCE.read_text("utf-8"))
+    known = [row for row in found["results"] if row["trainer"] == results[0]["trainer"]]
     if write:
-        proof = merged(proof, results, versions_of(freeze, trainer), date)
-        PROOF.write_text(json.dumps(proof, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        PAGE.write_text(page(PAGE.read_text("utf-8"), tables(proof)), "utf-8")
+        found = merged(found, results, versions_of(freeze, trainer), date)
+        CONFORMANCE.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        PAGE.write_text(page(PAGE.read_text("utf-8"), tables(found)), "utf-8")
         return 0
     different = [row for row in results if row not in known]
     for row in different:

@@ -9,8 +9,8 @@ from training_log import OTHER, Teller, rows_of
 
 from apollo_train.export.export import run_export
 from apollo_train.formats import FORMATS
-from apollo_train.formats.base import Format, Shaped
-from apollo_train.formats.compatibility import fitted, form_for
+from apollo_train.formats.base import Format
+from apollo_train.formats.rows import MessageRows
 from apollo_train.policy import PRESETS, FilterPolicy, TargetRules, WeightRules
 from apollo_train.runtime import NothingToExport
 from sessions import events as ev
@@ -35,8 +35,8 @@ async def advised(writer: LogWriter) -> Teller:
 def shaped(name: str, family: str) -> Format:
     """The format in the form for this template, also where its trainer would misread it."""
     made = FORMATS[name]
-    assert isinstance(made, Shaped)
-    return made.shaped(form_for(made, family))
+    assert isinstance(made, MessageRows)
+    return made.adopt_form(family)
 
 
 def rows(reader: LogReader, folder: Path, made: Format, policy: FilterPolicy = TEXT) -> list[dict[str, Any]]:
@@ -146,13 +146,13 @@ async def test_a_session_without_any_reasoning_has_nothing_for_such_a_template(
         run_export(reader, None, TEXT, shaped("axolotl", "glm"), tmp_path / "out.jsonl")
 
 
-async def test_processes_write_the_same_bytes_of_a_fitted_format(
+async def test_processes_write_the_same_bytes_of_a_format_for_a_template(
     writer: LogWriter, reader: LogReader, tmp_path: Path
 ) -> None:
     await advised(writer)
     told = await Teller(writer, OTHER).begin("Find it.")
     await told.act("ls", "a", reasoning="Where?")
-    made = fitted(FORMATS["messages"], "qwen3")
+    made = FORMATS["messages"].adapt_to_template("qwen3")
     one = run_export(reader, None, TEXT, made, tmp_path / "one.jsonl", workers=1)
     two = run_export(reader, None, TEXT, made, tmp_path / "two.jsonl", workers=2)
     assert one.path.read_bytes() == two.path.read_bytes()

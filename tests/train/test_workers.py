@@ -16,7 +16,7 @@ from training_log import MANY, many
 from apollo_train.cli.progress import Rate, bar
 from apollo_train.export.export import ExportReport, run_export
 from apollo_train.export.workers import MOST, WORTH, WorkerLost, workers_for
-from apollo_train.formats.base import Line, Unit
+from apollo_train.formats.base import Format, Line, Unit
 from apollo_train.policy import PRESETS, FilterPolicy, WeightRules
 from apollo_train.samples.steps import Source
 from sessions.log.reader import LogReader
@@ -31,7 +31,7 @@ def files(report: ExportReport) -> list[bytes]:
 
 
 @dataclass
-class Gathering:
+class Gathering(Format):
     """Rows of one session each, and a report of them."""
 
     fail: str = ""
@@ -40,6 +40,7 @@ class Gathering:
     version: int = 1
     unit: Unit = "step"
     about: str = ""
+    own_report: bool = True
     seen: tuple[str, ...] = ()
     report: tuple[str, ...] = ()
 

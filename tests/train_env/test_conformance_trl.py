@@ -15,7 +15,7 @@ import check_trl
 import compare
 import tiny_models
 
-from apollo_train.formats.conformance import family_of, proof
+from apollo_train.formats.conformance import conformance, family_of
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_trl_compares_exactly_the_replies_of_our_token_rows(folder: Path, name: 
 @pytest.mark.parametrize("form", ["steps", "dpo", "kto"])
 @pytest.mark.parametrize("name", compare.NAMES)
 def test_what_trl_makes_of_messages_is_what_is_committed(folder: Path, name: str, form: str) -> None:
-    result = proof().of(form, name)
+    result = conformance().of(form, name)
     assert result is not None
     assert check_trl.CHECKS[form](folder / name) == result.says
     assert check_trl.NEEDS.get((form, name), "") == result.needs
@@ -62,7 +62,7 @@ def test_a_good_reply_that_trl_takes_for_a_bad_one_is_found_out(folder: Path, tm
 
 
 def test_the_templates_that_were_run_are_those_that_the_exporter_knows(folder: Path) -> None:
-    for name, known in proof().templates.items():
+    for name, known in conformance().templates.items():
         assert family_of(str(folder / name / "model")) == name
         assert hashlib.sha256(tiny_models.template(name).encode()).hexdigest() == known.sha256
 

@@ -17,8 +17,8 @@ from apollo_train.adapters.slime_tokens import generate_rollout
 from apollo_train.cli.main import main
 from apollo_train.export.export import plan_export, run_export
 from apollo_train.formats import FORMATS, UnknownTemplate, format_for
-from apollo_train.formats.base import Choosy, Shaped, Weighing
-from apollo_train.formats.conformance import EQUAL, family_of, proof, reasons, told_of
+from apollo_train.formats.conformance import EQUAL, conformance, family_of, note_of, reasons
+from apollo_train.formats.rows import MessageRows
 from apollo_train.policy import PRESETS
 from apollo_train.runtime import CannotExpress
 from sessions.log.reader import LogReader
@@ -26,36 +26,34 @@ from sessions.log.writer import LogWriter
 
 PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
 DEFAULT = PRESETS["default"]
-NOT_TRIED = {"openai"}
-"""A service that nobody can run."""
-FAMILIES = list(proof().templates)
+TRAINERS = {name: made.trainer for name, made in FORMATS.items() if made.trainer}
+FAMILIES = list(conformance().templates)
 
 
 def test_the_page_shows_what_is_committed() -> None:
     text = PAGE.read_text("utf-8")
-    assert record.page(text, record.tables(json.loads(record.PROOF.read_text("utf-8")))) == text
+    assert record.page(text, record.tables(json.loads(record.CONFORMANCE.read_text("utf-8")))) == text
 
 
 def test_every_message_format_was_tried_with_every_template() -> None:
-    tried = {(result.format, result.template) for result in proof().results}
-    formats = {name for name, made in FORMATS.items() if isinstance(made, Shaped)} - NOT_TRIED
-    assert {(name, family) for name in formats for family in FAMILIES} <= tried
-    assert all(proof().versions[result.trainer] for result in proof().results)
+    tried = [result for result in conformance().results if not result.format.startswith("tokens")]
+    assert {(each.format, each.trainer) for each in tried} == set(TRAINERS.items())
+    assert {(name, family) for name in TRAINERS for family in FAMILIES} == {(r.format, r.template) for r in tried}
+    assert all(conformance().versions[result.trainer] for result in conformance().results)
 
 
 def test_token_rows_are_equal_wherever_they_were_tried() -> None:
-    found = [result for result in proof().results if result.format.startswith("tokens")]
+    found = [result for result in conformance().results if result.format.startswith("tokens")]
     assert len(found) >= 4 * len(FAMILIES)
     assert {result.says for result in found} == {EQUAL}
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("name", [name for name, made in FORMATS.items() if isinstance(made, Shaped)])
+@pytest.mark.parametrize("name", [name for name, made in FORMATS.items() if isinstance(made, MessageRows)])
 def test_a_format_refuses_exactly_where_its_trainer_trains_other_tokens(name: str, family: str) -> None:
     made = format_for(name, family)
-    assert isinstance(made, Choosy)
     refusal = made.refusal(DEFAULT)
-    result = proof().of(name, family)
+    result = conformance().of(name, family)
     if result is None or result.says == EQUAL:
         assert refusal == ""
     else:
@@ -66,7 +64,7 @@ def test_a_format_refuses_exactly_where_its_trainer_trains_other_tokens(name: st
 
 
 def test_each_difference_has_a_reason_and_no_reason_is_left_over() -> None:
-    different = {(result.format, result.template) for result in proof().results if result.says != EQUAL}
+    different = {(result.format, result.template) for result in conformance().results if result.says != EQUAL}
     assert different == {(name, family) for name, told in reasons().items() for family in told}
     assert all(
         reason[0].islower() and reason[-1] not in ".;" for told in reasons().values() for reason in told.values()
@@ -74,21 +72,19 @@ def test_each_difference_has_a_reason_and_no_reason_is_left_over() -> None:
 
 
 def test_a_result_that_needs_a_setting_says_so_in_the_report_and_on_the_page() -> None:
-    needy = [result for result in proof().results if result.needs]
+    needy = [result for result in conformance().results if result.needs]
     assert [(result.format, result.template) for result in needy] == [("steps", "glm")]
-    assert told_of("steps", "glm") == "TRL trains exactly these masks if it is told assistant_only_loss=True"
-    assert told_of("steps", "llama3") == ""
+    assert note_of("steps", "glm") == "TRL trains exactly these masks if it is told assistant_only_loss=True"
+    assert note_of("steps", "llama3") == ""
     assert "equal, with `assistant_only_loss=True`" in PAGE.read_text("utf-8")
 
 
 def test_words_of_a_template_are_refused_for_another_of_its_family(tmp_path: Path) -> None:
-    (tmp_path / "chat_template.jinja").write_text("".join(proof().templates["qwen3"].marks))
+    (tmp_path / "chat_template.jinja").write_text("".join(conformance().templates["qwen3"].marks))
     for name in ("tinker", "tinker-steps"):
         other = format_for(name, str(tmp_path))
-        assert isinstance(other, Choosy)
         assert "yours is another of its family: take `apollo-train tokens`" in other.refusal(DEFAULT)
     plain = format_for("axolotl", str(tmp_path))
-    assert isinstance(plain, Choosy)
     assert plain.refusal(DEFAULT) == ""
 
 
@@ -128,14 +124,14 @@ async def test_an_export_without_a_template_says_which_ones_are_proven(
 
 
 def test_weights_that_a_trainer_reads_itself_stay_its_own() -> None:
-    assert isinstance(format_for("llamafactory-v1", "qwen3"), Weighing)
-    assert not isinstance(format_for("steps", "llama3"), Weighing)
+    assert format_for("llamafactory-v1", "qwen3").weighs
+    assert not format_for("steps", "llama3").weighs
     assert format_for("atif", "llama3") is FORMATS["atif"]
     assert format_for("steps") is FORMATS["steps"]
 
 
 def test_a_template_is_known_by_its_name_its_file_or_its_models_folder(tmp_path: Path) -> None:
-    marks = {family: " ".join(template.marks) for family, template in proof().templates.items()}
+    marks = {family: " ".join(template.marks) for family, template in conformance().templates.items()}
     for family, text in marks.items():
         assert family_of(family) == family
         folder = tmp_path / family
