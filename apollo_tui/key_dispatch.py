@@ -59,7 +59,7 @@ class Presser:
             # Parts are loaded when they are first used, and files change beneath an app that stays open for days.
             if not isinstance(app.screen, ApolloScreen):
                 raise
-            leave = keys.shown(keys.first(keys.BY_ID["leave"], app.screen.desk.config.keys))
+            leave = keys.key_name("leave", app.screen.desk.config.keys)
             app.screen.say(f"this part cannot be loaded ({problem}): leave with {leave}, start Apollo again", "error")
             return True
         if acted and focused is not None:
@@ -126,7 +126,7 @@ def took(app: Apollo, event: events.Paste) -> bool:
     if isinstance(screen, Advising) and screen.session:
         screen.put_text(event.text)
     else:
-        back, advise = (keys.shown(keys.first(keys.BY_ID[one], app.desk.config.keys)) for one in ("back", "advise"))
+        back, advise = (keys.key_name(one, app.desk.config.keys) for one in ("back", "advise"))
         app.say(f"a paste is text, and nothing takes text here: {back}, then {advise}", "warning")
     return True
 

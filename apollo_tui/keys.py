@@ -1,13 +1,13 @@
-"""The one key table: Textual bindings, footer hints, ``?`` help and docs/keys.md are all made from it.
+"""The one key table: bindings, footer hints, ``?`` help, what an idle key says and docs/keys.md are made from it.
 
-A key belongs to screens, and is valid there when its condition holds. Keys without ``typing`` never act while a text
-field has the focus. To add a key: add a row here and an ``action_<id>`` to its screens, then run
+A key belongs to screens, and acts there when all that it needs is there. Keys without ``typing`` never act while a text
+field has the focus. To add a key: add a row here and a function to the table in ``key_dispatch``, then run
 ``python -m apollo_tui.keys > docs/keys.md``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
 import msgspec
@@ -29,8 +29,8 @@ EVERY: Final[frozenset[Place]] = frozenset(PLACES)
 PAGED: Final[frozenset[Place]] = LOOKS | {"export", "panel"}
 
 
-class Here(msgspec.Struct, frozen=True):
-    """What a key's condition may look at: where the user is and what is there."""
+class KeyContext(msgspec.Struct, frozen=True):
+    """What a key may need: where the annotator is, and what is there."""
 
     place: Place
     typing: bool = False
@@ -42,7 +42,6 @@ class Here(msgspec.Struct, frozen=True):
     question: bool = False
     writable: bool = True
     """A host is connected and this client may write."""
-    searching: bool = False
     came_from: bool = False
     marked: bool = False
     """Sessions are marked to get the same advice."""
@@ -50,71 +49,13 @@ class Here(msgspec.Struct, frozen=True):
     """The session has a signal: something says that it wants somebody."""
 
 
-When = Callable[[Here], bool]
-
-
-def _always(_: Here) -> bool:
-    return True
-
-
-def _session(here: Here) -> bool:
-    return here.session
-
-
-def _writable(here: Here) -> bool:
-    return here.writable
-
-
-def _writable_session(here: Here) -> bool:
-    return here.session and here.writable
-
-
-def _marked(here: Here) -> bool:
-    return here.marked and here.writable
-
-
-def _came_from(here: Here) -> bool:
-    return here.came_from
-
-
-def _action(here: Here) -> bool:
-    return here.action
-
-
-def _question(here: Here) -> bool:
-    return here.question and here.writable
-
-
-def _signal(here: Here) -> bool:
-    return here.signal and here.writable
-
-
-def _judge(here: Here) -> bool:
-    return here.action and here.writable
-
-
-def _act(here: Here) -> bool:
-    return here.session and here.live and here.writable
-
-
-WANTS: Final[Mapping[When, tuple[str, ...]]] = {
-    _session: ("session",),
-    _writable: ("writable",),
-    _writable_session: ("session", "writable"),
-    _marked: ("writable", "marked"),
-    _came_from: ("came_from",),
-    _action: ("session", "action"),
-    _question: ("session", "writable", "question"),
-    _signal: ("session", "writable", "signal"),
-    _judge: ("session", "writable", "action"),
-    _act: ("session", "writable", "live"),
-}
-"""The fields of ``Here`` that a condition wants, in the order in which a missing one is told."""
+Need = Literal["session", "live", "action", "question", "writable", "came_from", "marked", "signal"]
+"""A field of ``KeyContext`` that must be true for a key to act."""
 
 
 class Key(msgspec.Struct, frozen=True):
-    """One command. ``names``: its keys as Textual calls them. ``footer`` orders
-    the hints (0: none); ``label`` is a verb; ``help`` a sentence."""
+    """One command. ``names``: its keys as Textual calls them; ``label``: a verb; ``help``: a sentence; ``footer`` orders
+    the hints (0: none); ``needs``: in the order in which a missing one is told."""
 
     id: str
     names: str
@@ -123,7 +64,7 @@ class Key(msgspec.Struct, frozen=True):
     group: str
     places: frozenset[Place]
     footer: int = 0
-    when: When = _always
+    needs: tuple[Need, ...] = ()
     typing: bool = False
     painter: bool = False
     """Bound by the widget that has the focus, under the same id; the screen does not bind it again."""
@@ -151,76 +92,88 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("goto", "apostrophe", "session …", "To any session: type its number, then enter.", "move", LOOKS),
     Key("back", "escape ctrl+g", "back", "One level back. Never leaves the app.", "move", EVERY, 6, typing=True),
     Key("jump_back", "ctrl+o", "jump back", "Back to where a jump came from.", "move", VIEWS - {"action"},
-        when=_came_from),
+        needs=("came_from",)),
     Key("follow", "t", "follow", "Follow the newest events, or stop following.", "move", VIEWS - {"action"}, 9,
-        when=_session),
+        needs=("session",)),
     Key("previous_action", "left_square_bracket", "previous", "The action before this one.", "move", LOOKS, 10,
-        when=_session),
+        needs=("session",)),
     Key("next_action", "right_square_bracket", "next action", "The action after this one.", "move", LOOKS, 11,
-        when=_session),
+        needs=("session",)),
     # where to look
-    Key("next_need", "exclamation_mark", "next", "To the next session that needs you, the worst first.", "look",
-        VIEWS, 7),
+    Key("next_need", "exclamation_mark", "next", "To the next session that needs you, the worst first.", "look", VIEWS,
+        7),
     Key("snooze", "z", "snooze", "Not now: what wants you here comes back in 30 minutes.", "look", VIEWS, 17,
-        when=_signal),
-    Key("signal_done", "d", "done", "What wants you here was seen to.", "look", VIEWS, 18, when=_signal),
+        needs=("session", "writable", "signal")),
+    Key("signal_done", "d", "done", "What wants you here was seen to.", "look", VIEWS, 18,
+        needs=("session", "writable", "signal")),
     Key("false_alarm", "D", "false alarm", "There was nothing to see; it counts against the rule.", "look", VIEWS,
-        when=_signal),
+        needs=("session", "writable", "signal")),
     Key("by_attention", "o", "order", "Order the list by who needs you; again: by number.", "look", BOARD),
     Key("outline", "O", "outline", "Only plans, jobs, evals, edits, summaries, advice, flags, questions; or all.",
-        "look", SESSION, when=_session),
+        "look", SESSION, needs=("session",)),
     Key("filter", "w", "filter", "What is shown: all, flagged, errors, unread, without polls, the outline.", "look",
-        SESSION, when=_session),
+        SESSION, needs=("session",)),
     # advice
     Key("advise", "i", "advise", "Write advice, about the selected action if there is one.", "advise", LOOKS, 1,
-        when=_session),
+        needs=("session",)),
     Key("mark_session", "asterisk", "mark", "Mark this session, to advise several at once.", "advise", BOARD,
-        when=_session),
+        needs=("session",)),
     Key("advise_marked", "I", "advise marked", "Write the same advice to all marked sessions.", "advise", BOARD,
-        when=_marked),
-    Key("answer", "a", "answer", "Answer the question that the agent asks.", "advise", LOOKS, 2, when=_question),
+        needs=("writable", "marked")),
+    Key("answer", "a", "answer", "Answer the question that the agent asks.", "advise", LOOKS, 2,
+        needs=("session", "writable", "question")),
     # judgement
     Key("flag", "f", "flag", "Flag the action as bad; again takes your own bare flag back.", "judge", LOOKS, 3,
-        when=_judge),
-    Key("label", "F", "label", "Flag with a label and a note.", "judge", LOOKS, 4, when=_judge),
-    Key("repeat_label", "full_stop", "same label", "Your last label once more.", "judge", LOOKS, when=_judge),
-    Key("good", "plus", "good", "The action is good.", "judge", LOOKS, when=_judge),
-    Key("unsure", "equals_sign", "unsure", "Nobody can tell yet: somebody should look.", "judge", LOOKS, when=_judge),
-    Key("correct", "C", "correct", "Write what the agent should have done instead.", "judge", LOOKS, when=_judge),
-    Key("begin_span", "V", "span", "A span begins here; F at its end means all of it.", "judge", LOOKS, when=_judge),
-    Key("recovery", "R", "recovered", "From this step on the agent is on its feet again.", "judge", LOOKS, when=_judge),
+        needs=("session", "writable", "action")),
+    Key("label", "F", "label", "Flag with a label and a note.", "judge", LOOKS, 4,
+        needs=("session", "writable", "action")),
+    Key("repeat_label", "full_stop", "same label", "Your last label once more.", "judge", LOOKS,
+        needs=("session", "writable", "action")),
+    Key("good", "plus", "good", "The action is good.", "judge", LOOKS, needs=("session", "writable", "action")),
+    Key("unsure", "equals_sign", "unsure", "Nobody can tell yet: somebody should look.", "judge", LOOKS,
+        needs=("session", "writable", "action")),
+    Key("correct", "C", "correct", "Write what the agent should have done instead.", "judge", LOOKS,
+        needs=("session", "writable", "action")),
+    Key("begin_span", "V", "span", "A span begins here; F at its end means all of it.", "judge", LOOKS,
+        needs=("session", "writable", "action")),
+    Key("recovery", "R", "recovered", "From this step on the agent is on its feet again.", "judge", LOOKS,
+        needs=("session", "writable", "action")),
     Key("sign_off", "S", "sign off", "A word on the whole session, or judged up to a step.", "judge", LOOKS,
-        when=_writable_session),
+        needs=("session", "writable")),
     Key("bookmark", "B", "bookmark", "Set a bookmark on the selected entry, or take it away.", "judge", LOOKS,
-        when=_judge),
+        needs=("session", "writable", "action")),
     Key("bookmarks", "L", "bookmarks", "All bookmarks, to jump to.", "judge", LOOKS),
-    Key("skip", "s", "skip", "Not now, and not again: the next one.", "judge", REVIEW, 6, when=_session),
-    Key("open_there", "o", "open", "The item in its session.", "move", REVIEW, 7, when=_session),
+    Key("skip", "s", "skip", "Not now, and not again: the next one.", "judge", REVIEW, 6, needs=("session",)),
+    Key("open_there", "o", "open", "The item in its session.", "move", REVIEW, 7, needs=("session",)),
     Key("undo", "u", "undo", "Undo your last act on this log; it says which and where.", "judge", LOOKS, 5,
-        when=_writable),
-    Key("redo", "U", "redo", "Do again what you undid last.", "judge", LOOKS, when=_writable),
+        needs=("writable",)),
+    Key("redo", "U", "redo", "Do again what you undid last.", "judge", LOOKS, needs=("writable",)),
     Key("history", "H", "history", "Everything that you did on this log.", "judge", LOOKS),
     # control
-    Key("pause", "p", "pause", "Pause at the next boundary, or resume.", "control", LOOKS, 6, when=_act),
-    Key("interrupt", "x", "interrupt", "Twice: cut the reply that is under way.", "control", VIEWS, when=_act),
-    Key("new", "c", "new session", "Create a session.", "control", BOARD, 12, when=_writable),
+    Key("pause", "p", "pause", "Pause at the next boundary, or resume.", "control", LOOKS, 6,
+        needs=("session", "writable", "live")),
+    Key("interrupt", "x", "interrupt", "Twice: cut the reply that is under way.", "control", VIEWS,
+        needs=("session", "writable", "live")),
+    Key("new", "c", "new session", "Create a session.", "control", BOARD, 12, needs=("writable",)),
     # finding and taking along
-    Key("search", "slash", "search", "Search in this session.", "find", LOOKS, 13, when=_session),
+    Key("search", "slash", "search", "Search in this session.", "find", LOOKS, 13, needs=("session",)),
     Key("next_match", "n", "next match", "The next match; without a search, the next unread.", "find", LOOKS,
-        when=_session),
+        needs=("session",)),
     Key("previous_match", "N", "match before", "The match before; without a search, the unread before.", "find", LOOKS,
-        when=_session),
-    Key("copy", "y", "copy", "Copy the selected action; says where the copy went.", "find", LOOKS, 8, when=_action),
-    Key("pager", "v", "pager", "Open the selected action in $PAGER.", "find", LOOKS, when=_action),
+        needs=("session",)),
+    Key("copy", "y", "copy", "Copy the selected action; says where the copy went.", "find", LOOKS, 8,
+        needs=("session", "action")),
+    Key("pager", "v", "pager", "Open the selected action in $PAGER.", "find", LOOKS, needs=("session", "action")),
     Key("review", "r", "review", "One queue over all sessions of what is unseen or suspicious.", "judge", VIEWS, 13),
-    Key("training", "m", "training", "Colour the transcript by what would be trained.", "find", SESSION, when=_session),
+    Key("training", "m", "training", "Colour the transcript by what would be trained.", "find", SESSION,
+        needs=("session",)),
     Key("find", "s", "find", "Search all sessions, newest first.", "find", VIEWS),
     Key("export", "e", "export", "Turn sessions into training data.", "find", VIEWS, 14),
     # the app
     Key("command", "colon ctrl+p", "command", "Every command by name.", "app", LOOKS | {"export"}, 15),
     Key("help", "question_mark f1", "help", "The keys that work here and now.", "app", LOOKS | {"export"}, 99),
-    Key("leave", "q", "leave", "Leave this view; on the board, the app. Sessions go on.", "app",
-        LOOKS | {"export", "panel"}),
+    Key("leave", "q", "leave", "Leave this view; on the board, the app. Sessions go on.", "app", LOOKS | {"export",
+        "panel"}),
     # the export menu and forms
     Key("mark", "x", "choose", "Choose or drop the session under the cursor.", "export", EXPORT, 1),
     Key("write", "w", "write", "Write the file.", "export", EXPORT, 2),
@@ -250,20 +203,92 @@ NAMES: Final[Mapping[str, str]] = {
 BY_ID: Final[Mapping[str, Key]] = {key.id: key for key in KEYS}
 
 
-def shown(key: str) -> str:
+WHERE: Final[Mapping[Place, str]] = {
+    "board": "on the board",
+    "session": "in a session",
+    "action": "on an action",
+    "review": "in the review queue",
+    "export": "in the export menu",
+}
+
+OPENS: Final = ("board", "session")
+"""From where to where the key that opens leads."""
+
+IDLE: Final[Mapping[Need, str]] = {
+    "session": "there is no session here",
+    "writable": "{label}: nothing can be written while no host is connected",
+    "live": "{label}: the session has ended; `:reopen` lets it go on",
+    "action": "{label}: no action is selected here; {previous_action} selects one",
+    "signal": "nothing wants you here",
+    "question": "the agent asks nothing here",
+    "marked": "no session is marked: {mark_session} marks one",
+    "came_from": "there is no jump to go back from",
+}
+"""What a key says where it needs what is not there; a name in braces is that of the key of a command."""
+
+
+def unmet_need(key: Key, here: KeyContext) -> Need | None:
+    """The first thing that the key needs and that is not ``here``; None: it can act, as far as that goes."""
+    return next((need for need in key.needs if not getattr(here, need)), None)
+
+
+def is_valid(key: Key, here: KeyContext) -> bool:
+    """Whether the key does something here and now."""
+    return here.place in key.places and (key.typing or not here.typing) and unmet_need(key, here) is None
+
+
+def explain_idle(name: str, here: KeyContext, keymap: Mapping[str, str]) -> str:
+    """What to say when ``name`` (a Textual key) is pressed ``here``; "" if it acts, or is nobody's key."""
+    key = next((one for one in keys_at(here.place) if name in keys_of(one, keymap)), None)
+    if key is None and not here.typing:
+        return _explain_elsewhere(name, here, keymap)
+    if key is None or here.typing or here.place not in key.places:
+        return ""
+    need = unmet_need(key, here)
+    if need is None:
+        return ""
+    names = {id: key_name(id, keymap) for id in ("previous_action", "mark_session")}
+    words = IDLE[need].format(label=key.label, **names)
+    return words + (f": {key_name('new', keymap)} creates one" if (need, here.place) == ("session", "board") else "")
+
+
+def _explain_elsewhere(name: str, here: KeyContext, keymap: Mapping[str, str]) -> str:
+    """Where a key works that does nothing on this screen; "" if it is nobody's."""
+    for place, where in WHERE.items():
+        key = next((one for one in keys_at(place) if name in keys_of(one, keymap)), None)
+        if key is not None:
+            way = key_name("move.open", keymap) if (here.place, place) == OPENS else ""
+            return f"{key.label}: works {where}" + (f"; {way} opens one" if way else "")
+    return ""
+
+
+def display_name(key: str) -> str:
     """How a person reads a Textual key name."""
     return NAMES.get(key, key)
 
 
-def at(place: Place) -> list[Key]:
+def key_name(id: str, keymap: Mapping[str, str] | None = None) -> str:
+    """How a person reads the key of a command: the config's, else the first of the table."""
+    key = BY_ID[id]
+    return display_name(keys_of(key, keymap)[0])
+
+
+def keys_at(place: Place) -> list[Key]:
     """All keys of a place, in the order of the table."""
     return [key for key in KEYS if place in key.places]
+
+
+def keys_of(key: Key, keymap: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """The keys of a command under a keymap, as Textual calls them."""
+    if keymap and key.id in keymap:
+        return tuple(part.strip() for part in keymap[key.id].split(","))
+    return key.keys
 
 
 def bindings(place: Place) -> list[Binding]:
     """The Textual bindings of a place; ids are what the config rebinds."""
     made = []
-    for key in at(place):
+    for key in keys_at(place):
         if key.painter:
             continue
         if key.id == "number":
@@ -273,26 +298,14 @@ def bindings(place: Place) -> list[Binding]:
     return made
 
 
-def valid(key: Key, here: Here) -> bool:
-    """Whether the key does something here and now."""
-    return here.place in key.places and (key.typing or not here.typing) and key.when(here)
-
-
-def hints(here: Here, keymap: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
+def hints(here: KeyContext, keymap: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
     """Footer hints (key, verb), most important first, only what works here and now."""
     # Nothing lies behind the board.
-    found = (key for key in at(here.place) if key.footer and (key.id != "back" or here.place != "board"))
-    wanted = sorted((key for key in found if valid(key, here)), key=lambda key: key.footer)
+    found = (key for key in keys_at(here.place) if key.footer and (key.id != "back" or here.place != "board"))
+    wanted = sorted((key for key in found if is_valid(key, here)), key=lambda key: key.footer)
     if len(wanted) > HINTS:
         wanted = [*wanted[: HINTS - 1], wanted[-1]]
-    return [(shown(first(key, keymap)), key.label) for key in wanted]
-
-
-def first(key: Key, keymap: Mapping[str, str] | None = None) -> str:
-    """The key to show for a command: the config's, else the first of the table."""
-    if keymap and key.id in keymap:
-        return keymap[key.id].split(",")[0].strip()
-    return key.keys[0]
+    return [(key_name(key.id, keymap), key.label) for key in wanted]
 
 
 def clashes(keymap: Mapping[str, str] | None = None) -> list[str]:
@@ -301,19 +314,12 @@ def clashes(keymap: Mapping[str, str] | None = None) -> list[str]:
     found = [f"no command is called {name!r}" for name in keymap if name not in BY_ID or name == "number"]
     for place in PLACES:
         owner: dict[str, str] = {}
-        for key in at(place):
+        for key in keys_at(place):
             for name in keys_of(key, keymap):
                 if name in owner:
-                    found.append(f"{shown(name)} on {place}: both {owner[name]} and {key.id}")
+                    found.append(f"{display_name(name)} on {place}: both {owner[name]} and {key.id}")
                 owner[name] = key.id
     return found
-
-
-def keys_of(key: Key, keymap: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """The keys of a command under a keymap."""
-    if keymap and key.id in keymap:
-        return tuple(part.strip() for part in keymap[key.id].split(","))
-    return key.keys
 
 
 def markdown(keys: Iterable[Key] = KEYS) -> str:
@@ -334,7 +340,7 @@ def markdown(keys: Iterable[Key] = KEYS) -> str:
         "|---|---|---|---|",
     ]
     for key in keys:
-        names = " ".join(f"`{shown(name)}`" for name in key.keys)
+        names = " ".join(f"`{display_name(name)}`" for name in key.keys)
         where = "everywhere" if key.places == EVERY else ", ".join(place for place in PLACES if place in key.places)
         lines.append(f"| {names} | {key.id} | {key.help} | {where} |")
     lines += ["", "## In the composer", "", "| keys | what it does |", "|---|---|"]
@@ -344,53 +350,3 @@ def markdown(keys: Iterable[Key] = KEYS) -> str:
 
 if __name__ == "__main__":
     print(markdown(), end="")  # noqa: T201 - a generator's output
-
-
-WHERE: Final[Mapping[Place, str]] = {
-    "board": "on the board",
-    "session": "in a session",
-    "action": "on an action",
-    "review": "in the review queue",
-    "export": "in the export menu",
-}
-
-OPENS: Final = ("board", "session")
-"""From where to where the key that opens leads."""
-
-
-def why_idle(name: str, here: Here, keymap: Mapping[str, str]) -> str:
-    """What to say when ``name`` (a Textual key) is pressed ``here``; "" if it acts, or is nobody's key."""
-    key = next((one for one in at(here.place) if name in keys_of(one, keymap)), None)
-    if key is None and not here.typing:
-        return _elsewhere(name, here, keymap)
-    if key is None or here.typing or valid(key, here):
-        return ""
-
-    def shown(id: str) -> str:
-        return shown(first(BY_ID[id], keymap))
-
-    wants = WANTS.get(key.when, ())
-    if "session" in wants and not here.session:
-        return "there is no session here" + (f": {shown('new')} creates one" if here.place == "board" else "")
-    if "writable" in wants and not here.writable:
-        return f"{key.label}: nothing can be written while no host is connected"
-    if "live" in wants and not here.live:
-        return f"{key.label}: the session has ended; `:reopen` lets it go on"
-    if "action" in wants:
-        return f"{key.label}: no action is selected here; {shown('previous_action')} selects one"
-    return {
-        "signal": "nothing wants you here",
-        "question": "the agent asks nothing here",
-        "marked": f"no session is marked: {shown('mark_session')} marks one",
-        "came_from": "there is no jump to go back from",
-    }.get(wants[-1] if wants else "", "")
-
-
-def _elsewhere(name: str, here: Here, keymap: Mapping[str, str]) -> str:
-    """Where a key works that does nothing on this screen; "" if it is nobody's."""
-    for place, where in WHERE.items():
-        key = next((one for one in at(place) if name in keys_of(one, keymap)), None)
-        if key is not None:
-            way = shown(first(BY_ID["move.open"], keymap)) if (here.place, place) == OPENS else ""
-            return f"{key.label}: works {where}" + (f"; {way} opens one" if way else "")
-    return ""

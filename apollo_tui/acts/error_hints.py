@@ -42,7 +42,7 @@ COMMANDS: Final[dict[Way, str]] = {
 def key(remedy: Remedy, keymap: Mapping[str, str]) -> str:
     """The key or the command, "" where the app has none; ``keymap`` is the config's."""
     if remedy.way in KEYS:
-        return keys.shown(keys.first(keys.BY_ID[KEYS[remedy.way]], keymap))
+        return keys.key_name(KEYS[remedy.way], keymap)
     return COMMANDS.get(remedy.way, "").format(words=remedy.words)
 
 

@@ -12,7 +12,7 @@ from textual.widget import Widget
 
 from apollo_tui import keys
 from apollo_tui.context import Desk
-from apollo_tui.keys import why_idle
+from apollo_tui.keys import explain_idle
 from apollo_tui.state.board import Change
 from widgets.chrome import HintBar, Level, ReceiptLine, TitleBar
 from widgets.models import Hint
@@ -50,7 +50,7 @@ class ApolloScreen(Screen[None]):
         self.desk = desk
         self._armed: tuple[str, int] | None = None
         self._stale = True
-        self._hinted: keys.Here | None = None
+        self._hinted: keys.KeyContext | None = None
         self._stale_in: int | None = None
         self._title = TitleBar(id="title")
         self._receipt = ReceiptLine(id="receipt")
@@ -90,10 +90,10 @@ class ApolloScreen(Screen[None]):
         """The session that keys act on."""
         return None
 
-    def here(self) -> keys.Here:
+    def here(self) -> keys.KeyContext:
         """What a key's condition may look at."""
         now = self.desk.state.sessions.get(self.session) if self.session else None
-        return keys.Here(
+        return keys.KeyContext(
             place=self.place,
             typing=self.typing,
             session=now is not None,
@@ -175,7 +175,7 @@ class ApolloScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A key acts only where the table says that it is valid; by construction none does from a text field."""
         key = keys.BY_ID.get(action)
-        return True if key is None or key.painter else keys.valid(key, self.here())
+        return True if key is None or key.painter else keys.is_valid(key, self.here())
 
     def pressed(self, key: str) -> None:
         """A key was pressed: any other one takes the first half of a double key back; one that is idle says why."""
@@ -187,7 +187,7 @@ class ApolloScreen(Screen[None]):
                 self._receipt.clear()
         if self._armed and key not in keys.keys_of(keys.BY_ID[self._armed[0]], self.desk.config.keys):
             self._armed = None
-        if why := why_idle(key, self.here(), self.desk.config.keys):
+        if why := explain_idle(key, self.here(), self.desk.config.keys):
             self.say(why, "warning")
 
     def twice(self, action: str, first: str) -> bool:

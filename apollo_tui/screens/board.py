@@ -123,7 +123,7 @@ class BoardScreen(Verbs):
         wants = {name for id in ("flag", "label", "good", "unsure") for name in keys.keys_of(keys.BY_ID[id], keymap)}
         if self.session and self.apollo.link.slow and key in wants and self.subject() is None:
             name = self.desk.steering.name(self.session)
-            self.say(why_not(name, lambda id: keys.shown(keys.first(keys.BY_ID[id], keymap))), "warning")
+            self.say(why_not(name, lambda id: keys.key_name(id, keymap)), "warning")
 
     def on_resize(self) -> None:
         """Another size holds another number of panes."""
@@ -161,7 +161,7 @@ class BoardScreen(Verbs):
         self._choose_panes(self.desk.state.order())
         self._stale = True
 
-    def here(self) -> keys.Here:
+    def here(self) -> keys.KeyContext:
         """Also whether there is a session to go back to, and whether some are marked."""
         return msgspec.structs.replace(super().here(), came_from=bool(self._came_from), marked=bool(self.desk.marked))
 
@@ -332,7 +332,7 @@ class BoardScreen(Verbs):
         self._select(wanted)
 
     def _opens(self) -> str:
-        return keys.shown(keys.first(keys.BY_ID["move.open"], self.desk.config.keys))
+        return keys.key_name("move.open", self.desk.config.keys)
 
     def action_next_match(self) -> None:
         """The next unread entry of the session."""

@@ -13,7 +13,7 @@ from apollo_tui.acts.annotator_time import Sight
 from apollo_tui.acts.drafts import Draft
 from apollo_tui.backend.base import NotDone
 from apollo_tui.context import Desk
-from apollo_tui.keys import COMPOSER, shown
+from apollo_tui.keys import COMPOSER, display_name
 from apollo_tui.screens.base import ApolloScreen
 from sessions import events as ev
 from sessions.errors import ApolloError
@@ -62,7 +62,7 @@ class Advising(ApolloScreen):
         """The composer's keys while it has the focus."""
         if not self.typing:
             return []
-        found = [(shown(names.split(", ")[0]), verb) for names, verb, _ in COMPOSER]
+        found = [(display_name(names.split(", ")[0]), verb) for names, verb, _ in COMPOSER]
         sends = SENDS.get(self.composer.target.verb) if self.composer.target is not None else None
         # What is no advice to a running session has no "now".
         return found if sends is None else [(found[0][0], sends), *found[2:]]

@@ -23,8 +23,8 @@ HINTS: Final = [
     ("enter", "save"),
     ("up", "its call"),
     ("ctrl+j", "new line"),
-    (keys.shown("pageup"), "scroll"),
-    (keys.shown("escape"), "leave"),
+    (keys.display_name("pageup"), "scroll"),
+    (keys.display_name("escape"), "leave"),
 ]
 
 
@@ -93,7 +93,7 @@ class Correcting(Editing):
         flags = self.desk.state.sessions[session].flags.values()
         if any(flag.target.step <= target.step <= (flag.target.to_step or flag.target.step) for _, flag in flags):
             return ""
-        flag = keys.shown(keys.first(keys.BY_ID["flag"], self.desk.config.keys))
+        flag = keys.key_name("flag", self.desk.config.keys)
         return f" · it masks nothing: {flag} flags what the agent did"
 
 

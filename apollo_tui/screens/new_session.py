@@ -101,7 +101,7 @@ class NewSessionScreen(ApolloScreen):
         """Leave; what was typed waits for the next time."""
         super().action_back()
         if self.desk.form is not None:
-            key = keys.shown(keys.first(keys.BY_ID["new"], self.desk.config.keys))
+            key = keys.key_name("new", self.desk.config.keys)
             self.apollo.say(f"the new session is kept as you left it: {key} goes on with it")
 
     @on(Input.Changed)

@@ -86,7 +86,7 @@ class ReviewScreen(ActionScreen):
         if found or not self.desk.state.writable:
             return found
         keymap = self.desk.config.keys
-        return [(keys.shown(keys.first(keys.BY_ID[id], keymap)), keys.BY_ID[id].label) for id in HINTED]
+        return [(keys.key_name(id, keymap), keys.BY_ID[id].label) for id in HINTED]
 
     # --- the queue --------------------------------------------------------------------------------------------------
 

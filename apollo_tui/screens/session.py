@@ -80,7 +80,7 @@ class SessionScreen(TrainingMode):
         words = (self.desk.steering.name(self._session), self.filtered, self.training_words)
         return " · ".join(word for word in words if word)
 
-    def here(self) -> keys.Here:
+    def here(self) -> keys.KeyContext:
         """Also whether there is a place to go back to."""
         here = super().here()
         return msgspec.structs.replace(here, came_from=bool(self._came_from))

@@ -42,7 +42,7 @@ def test_the_settled_keys_are_where_people_expect_them(name: str) -> None:
 
 @pytest.mark.parametrize("place", SCREENS)
 def test_every_key_of_a_screen_has_its_action_there(place: keys.Place) -> None:
-    for key in keys.at(place):
+    for key in keys.keys_at(place):
         if not key.painter:
             assert hasattr(SCREENS[place], f"action_{key.id}"), key.id
 
@@ -60,16 +60,16 @@ def test_the_composers_keys_are_those_that_help_and_docs_name() -> None:
 
 
 def test_single_letters_never_act_while_somebody_types() -> None:
-    here = keys.Here("board", typing=True, session=True, live=True, action=True, question=True)
+    here = keys.KeyContext("board", typing=True, session=True, live=True, action=True, question=True)
     for key in keys.KEYS:
-        if keys.valid(key, here):
+        if keys.is_valid(key, here):
             assert all("+" in name or name == "escape" for name in key.keys), key.id
 
 
 def test_hints_show_only_what_works_and_end_with_help() -> None:
-    assert keys.hints(keys.Here("board", writable=False))[-1] == ("?", "help")
-    assert not {"advise", "flag", "pause"} & {verb for _, verb in keys.hints(keys.Here("board", writable=False))}
-    full = keys.hints(keys.Here("board", session=True, live=True, action=True, question=True))
+    assert keys.hints(keys.KeyContext("board", writable=False))[-1] == ("?", "help")
+    assert not {"advise", "flag", "pause"} & {verb for _, verb in keys.hints(keys.KeyContext("board", writable=False))}
+    full = keys.hints(keys.KeyContext("board", session=True, live=True, action=True, question=True))
     assert len(full) == keys.HINTS and full[0] == ("i", "advise") and full[-1] == ("?", "help")
 
 

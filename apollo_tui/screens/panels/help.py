@@ -32,7 +32,7 @@ class HelpPanel(PanelScreen[str]):
 
     hang: ClassVar[int | None] = NAMES + 1
 
-    def __init__(self, here: keys.Here, keymap: Mapping[str, str]) -> None:
+    def __init__(self, here: keys.KeyContext, keymap: Mapping[str, str]) -> None:
         super().__init__(
             f"keys that work here ({here.place})",
             choices_of(here, keymap),
@@ -44,12 +44,12 @@ class HelpPanel(PanelScreen[str]):
         self.dismiss(message.choice.id)
 
 
-def choices_of(here: keys.Here, keymap: Mapping[str, str]) -> list[Choice]:
+def choices_of(here: keys.KeyContext, keymap: Mapping[str, str]) -> list[Choice]:
     """One row per valid key, in the order of the table."""
     found = []
-    for key in keys.at(here.place):
-        if keys.valid(key, here) and key.id not in ("help", "number"):
-            names = " ".join(keys.shown(name) for name in keys.keys_of(key, keymap))
+    for key in keys.keys_at(here.place):
+        if keys.is_valid(key, here) and key.id not in ("help", "number"):
+            names = " ".join(keys.display_name(name) for name in keys.keys_of(key, keymap))
             found.append(Choice(key.id, f"{names:<{NAMES}} {key.help}", group=GROUPS[key.group]))
     order = list(GROUPS.values())
     return sorted(found, key=lambda choice: order.index(choice.group))
