@@ -108,9 +108,9 @@ class Steering:
         names = ", ".join(self.name(session) for session in sessions)
         return f"{'now' if now else 'queued'}: advice to {len(sessions)} sessions, {names} · u takes the last one back"
 
-    async def withdraw(self, session: str, advice: int, request: str = "") -> str:
-        """Take queued advice back, to be a draft again."""
-        call = protocol.WithdrawAdvice(request=request or new_ulid(), session=session, advice=advice, to_draft=True)
+    async def withdraw(self, session: str, advice: int, undoes: int | None = None) -> str:
+        """Take queued advice back, to be a draft again. ``undoes``: the seq at which one queued it oneself."""
+        call = protocol.WithdrawAdvice(request=new_ulid(), session=session, advice=advice, to_draft=True, undoes=undoes)
         await self.feed.call(call)
         return f"advice to {self.name(session)} is a draft again"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -31,14 +31,6 @@ def redone(reader: LogReader, session: str, step: int, flagged: Iterable[int]) -
              if isinstance(event.body, ev.AdviceDelivered)]  # fmt: skip
     last = max(before)
     return last if next((at for at in sorted(turns) if at > last), None) == step else None
-
-
-REPLACED: Final = "-replaced"
-
-
-def replaced_request(request: str) -> str:
-    """The request id of what is done besides ``request``, as one act with it."""
-    return request + REPLACED
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -171,11 +163,11 @@ class Judging:
             severity=word.severity,
             until_recovery=word.until_recovery,
             seen=seen,
+            replaces=before.flag if before is not None else "",
         )
-        request = new_ulid()
-        await self.annotate(subject.session, body, request)
+        await self.annotate(subject.session, body, new_ulid())
         if before is not None:
-            await self.annotate(subject.session, ev.FlagRemoved(flag=before.flag), replaced_request(request))
+            await self.annotate(subject.session, ev.FlagRemoved(flag=before.flag), new_ulid())
         if word.verdict != "bad" or word.label != UNSPECIFIED:
             self._last = word.again
         if subject.target.part == "span":

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, Literal
 
 import msgspec
 
-from apollo_tui.acts.flags import REPLACED, Judging, replaced_request
+from apollo_tui.acts.flags import Judging
 from apollo_tui.backend.base import NotDone
 from sessions import events as ev
+from sessions.fold.undo import UndoBook
 from sessions.host import protocol
 from sessions.log.reader import LogReader
 from sessions.ulid import new_ulid
@@ -37,23 +38,29 @@ LOOKED_AT: Final = UNDOABLE | {"advice.withdrawn"}
 OF_ADVICE: Final = (ev.AdviceQueued, ev.AdviceEdited)
 """What can be taken back as long as the advice waits."""
 
-Verb = Literal["undo", "redo"]
+
+class Replaced(msgspec.Struct, frozen=True):
+    """One's own flag in whose place another one was set: its present id, and the seq at which it was removed."""
+
+    flag: str
+    removal: int
 
 
 class Act(msgspec.Struct, frozen=True):
     """One act of one annotator.
 
     ``flag``: the flag that now stands for it (a flag may have been set again since). ``undone``: it is taken back.
-    ``stuck``: it cannot be undone any more (delivered advice). ``passed``: a newer act is stuck, so that this one has
-    to be shown first. ``replaced``: one's own flag, as it is now called, in whose place this one was set.
+    ``undo``: the seq of the event that took it back last. ``stuck``: it cannot be undone any more (delivered advice).
+    ``passed``: a newer act is stuck, so that this one has to be shown first.
     """
 
     event: ev.Event
     flag: str = ""
     passed: bool = False
     undone: bool = False
+    undo: int | None = None
     stuck: bool = False
-    replaced: str = ""
+    replaced: Replaced | None = None
 
     @property
     def session(self) -> str:
@@ -73,85 +80,40 @@ class Act(msgspec.Struct, frozen=True):
         return None
 
 
-def undo_request(event: ev.Event) -> str:
-    """A request id that says which event is undone."""
-    return f"undo-{event.id}-{new_ulid()}"
-
-
-def redo_request(event: ev.Event) -> str:
-    """A request id that says which event is done again."""
-    return f"redo-{event.id}-{new_ulid()}"
-
-
-def about(event: ev.Event) -> tuple[Verb, int] | None:
-    """What ``event`` undoes or does again (an event id), None if it is an act of its own."""
-    parts = (event.request or "").removesuffix(REPLACED).split("-")
-    if len(parts) != 3 or not parts[1].isdigit():
-        return None
-    if parts[0] == "undo":
-        return "undo", int(parts[1])
-    return ("redo", int(parts[1])) if parts[0] == "redo" else None
-
-
 def history(own: Iterable[ev.Event], open_advice: Mapping[str, Collection[int]]) -> list[Act]:
     """All acts among this annotator's ``own`` events, oldest first.
 
     ``open_advice``: per session, the numbers of the advice that still waits for its boundary.
     """
-    events = sorted(own, key=lambda event: event.id)
-    undone: dict[int, bool] = {}
-    for event in events:
-        said = about(event)
-        if said is not None:
-            undone[said[1]] = said[0] == "undo"
-    companions = {event.request: event for event in events if (event.request or "").endswith(REPLACED)}
-    names = _Names(events, companions)
-    drafts = {(e.session, e.body.advice) for e in events if isinstance(e.body, ev.AdviceWithdrawn)}
+    return _acts(UndoBook(own), open_advice)
+
+
+def _acts(book: UndoBook, open_advice: Mapping[str, Collection[int]]) -> list[Act]:
+    drafts = {(e.session, e.body.advice) for e in book.events if isinstance(e.body, ev.AdviceWithdrawn)}
     acts: list[Act] = []
-    for event in events:
-        if about(event) is not None or event.request in companions or event.kind not in UNDOABLE:
+    for event in book.events:
+        if not book.is_act(event) or event.kind not in UNDOABLE:
             continue
-        replaced = companions.get(replaced_request(event.request)) if event.request else None
-        act = Act(event, undone=undone.get(event.id, False), replaced=names.of_removed(replaced))
+        undone, undo = book.is_undone(event), book.undo_of(event)
         if isinstance(event.body, ev.FlagSet | ev.FlagRemoved):
-            flag = names.now(event.body.flag)
-            gone = isinstance(event.body, ev.FlagSet) and not act.undone and flag in names.removed
-            act = Act(event, flag, undone=act.undone, stuck=gone, replaced=act.replaced)
+            flag = book.present_flag(event.session, event.body.flag)
+            gone = isinstance(event.body, ev.FlagSet) and not undone and book.is_removed(event.session, flag)
+            acts.append(Act(event, flag, undone=undone, undo=undo, stuck=gone, replaced=_replaced(book, event)))
         elif isinstance(event.body, OF_ADVICE):
             # With the advice its later words have become a draft.
-            undone_now = act.undone or (event.session, event.body.advice) in drafts
+            undone = undone or (event.session, event.body.advice) in drafts
             waits = event.body.advice in open_advice.get(event.session, ())
-            act = Act(event, undone=undone_now, stuck=not undone_now and not waits)
-        acts.append(act)
+            acts.append(Act(event, undone=undone, undo=undo, stuck=not undone and not waits))
+        else:
+            acts.append(Act(event, undone=undone, undo=undo))
     return acts
 
 
-class _Names:
-    """What flags are called now: one that is set again has a new id."""
-
-    def __init__(self, events: Sequence[ev.Event], companions: Mapping[str | None, ev.Event]) -> None:
-        by_id = {event.id: event for event in events}
-        self.removed = {event.body.flag for event in events if isinstance(event.body, ev.FlagRemoved)}
-        self._next: dict[str, str] = {}
-        for event in events:
-            said = about(event)
-            source = by_id.get(said[1]) if said else None
-            if source is None or not isinstance(event.body, ev.FlagSet):
-                continue
-            if (event.request or "").endswith(REPLACED):
-                source = companions.get(replaced_request(source.request or ""), source)
-            if isinstance(source.body, ev.FlagSet | ev.FlagRemoved):
-                self._next[self.now(source.body.flag)] = event.body.flag
-
-    def now(self, flag: str) -> str:
-        """The present id of a flag."""
-        while flag in self._next:
-            flag = self._next[flag]
-        return flag
-
-    def of_removed(self, event: ev.Event | None) -> str:
-        """The present id of the flag that ``event`` removed, "" if it removed none."""
-        return self.now(event.body.flag) if event is not None and isinstance(event.body, ev.FlagRemoved) else ""
+def _replaced(book: UndoBook, event: ev.Event) -> Replaced | None:
+    removal = book.removal_of(event)
+    if removal is None or not isinstance(removal.body, ev.FlagRemoved):
+        return None
+    return Replaced(book.present_flag(event.session, removal.body.flag), removal.seq)
 
 
 def last_act(own: Iterable[ev.Event], open_advice: Mapping[str, Collection[int]]) -> Act | None:
@@ -164,22 +126,20 @@ def last_act(own: Iterable[ev.Event], open_advice: Mapping[str, Collection[int]]
             # A flag that somebody took back meanwhile is nothing to wait for; advice that was delivered is.
             passed = passed or isinstance(act.event.body, OF_ADVICE)
             continue
-        return Act(act.event, act.flag, passed, replaced=act.replaced)
+        return msgspec.structs.replace(act, passed=passed)
     return None
 
 
 def last_undone(own: Iterable[ev.Event], open_advice: Mapping[str, Collection[int]] | None = None) -> Act | None:
     """The act that was undone last and can be done again: nothing new was done since. Advice is a draft again."""
-    events = sorted(own, key=lambda event: event.id)
     waiting = open_advice or {}
-    found = {act.event.id: act for act in history(events, waiting)}
-    for event in reversed(events):
-        said = about(event)
-        if said is None:
-            if event.id in found:
-                return None
-            continue
-        act = found.get(said[1])
+    book = UndoBook(own)
+    acts = {(act.event.session, act.event.seq): act for act in _acts(book, waiting)}
+    for event in reversed(book.events):
+        if (event.session, event.seq) in acts:
+            return None
+        place = book.act_of(event)
+        act = acts.get(place) if place else None
         if act is None or not act.undone or isinstance(act.event.body, ev.AdviceQueued):
             continue
         body = act.event.body
@@ -267,43 +227,44 @@ class Undoing(msgspec.Struct, frozen=True):
 
     async def undo(self, act: Act, restore: Restore) -> str:
         """Undo ``act``; advice comes back as a draft through ``restore``. Returns the receipt."""
-        request = undo_request(act.event)
+        seq = act.event.seq
         match act.event.body:
             case ev.FlagSet():
-                await self._annotate(act, ev.FlagRemoved(flag=act.flag), request)
-                if act.replaced:
-                    await self._set_again(act, act.replaced, replaced_request(request))
+                await self._annotate(act, ev.FlagRemoved(flag=act.flag), seq)
+                if act.replaced is not None:
+                    await self._set_again(act, act.replaced.flag, act.replaced.removal)
             case ev.FlagRemoved():
-                await self._set_again(act, act.flag, request)
+                await self._set_again(act, act.flag, seq)
             case ev.AdviceQueued(advice=number) as advice:
-                call = protocol.WithdrawAdvice(request=request, session=act.session, advice=number, to_draft=True)
-                await self.judging.feed.call(call)
+                await self.judging.feed.call(
+                    protocol.WithdrawAdvice(
+                        request=new_ulid(), session=act.session, advice=number, to_draft=True, undoes=seq
+                    )
+                )
                 restore(advice)
             case ev.AdviceEdited(advice=number):
-                text = await self._words_before(act, number)
-                edit = protocol.EditAdvice(request=request, session=act.session, advice=number, text=text)
-                await self.judging.feed.call(edit)
+                await self._edit_advice(act, number, await self._words_before(act, number), seq)
             case body:
-                await self._annotate(act, await self._before(act, body), request)
+                await self._annotate(act, await self._before(act, body), seq)
         return f"undone: {self.words(act)} · U does it again"
 
     async def redo(self, act: Act) -> str:
         """Do an act again that was undone. Returns the receipt."""
-        request = redo_request(act.event)
         match act.event.body:
             case ev.FlagSet() as body:
-                await self._annotate(act, msgspec.structs.replace(body, flag=new_ulid()), request)
-                if act.replaced:
-                    await self._annotate(act, ev.FlagRemoved(flag=act.replaced), replaced_request(request))
+                replaced = act.replaced.flag if act.replaced is not None else ""
+                again = msgspec.structs.replace(body, flag=new_ulid(), replaces=replaced)
+                await self._annotate(act, again, act.undo)
+                if replaced:
+                    await self._annotate(act, ev.FlagRemoved(flag=replaced), None)
             case ev.FlagRemoved():
-                await self._annotate(act, ev.FlagRemoved(flag=act.flag), request)
+                await self._annotate(act, ev.FlagRemoved(flag=act.flag), act.undo)
             case ev.AdviceEdited(advice=number, text=text):
-                call = protocol.EditAdvice(request=request, session=act.session, advice=number, text=text)
-                await self.judging.feed.call(call)
+                await self._edit_advice(act, number, text, act.undo)
             case ev.AdviceQueued():
                 raise NotDone("that advice is a draft again: i opens it")
             case body:
-                await self._annotate(act, body, request)
+                await self._annotate(act, body, act.undo)
         return f"done again: {self.words(act)} · u undoes"
 
     async def _before(self, act: Act, body: ev.Body) -> ev.Body:
@@ -348,7 +309,7 @@ class Undoing(msgspec.Struct, frozen=True):
 
         return await self.judging.feed.read(ask)
 
-    async def _set_again(self, act: Act, flag: str, request: str) -> None:
+    async def _set_again(self, act: Act, flag: str, undoes: int) -> None:
         def ask(reader: LogReader) -> ev.FlagSet | None:
             for event in reader.events(act.session, kinds={"flag.set"}, newest_first=True):
                 if isinstance(event.body, ev.FlagSet) and event.body.flag == flag:
@@ -358,10 +319,15 @@ class Undoing(msgspec.Struct, frozen=True):
         found = await self.judging.feed.read(ask)
         if found is None:
             raise NotDone("the flag is not in the log")
-        await self._annotate(act, msgspec.structs.replace(found, flag=new_ulid()), request)
+        await self._annotate(act, msgspec.structs.replace(found, flag=new_ulid(), replaces=""), undoes)
 
-    async def _annotate(self, act: Act, body: ev.Body, request: str) -> None:
-        await self.judging.annotate(act.session, body, request)
+    async def _edit_advice(self, act: Act, number: int, text: str, undoes: int | None) -> None:
+        edit = protocol.EditAdvice(request=new_ulid(), session=act.session, advice=number, text=text, undoes=undoes)
+        await self.judging.feed.call(edit)
+
+    async def _annotate(self, act: Act, body: ev.Body, undoes: int | None) -> None:
+        linked = msgspec.structs.replace(body, undoes=undoes)
+        await self.judging.annotate(act.session, linked, new_ulid())
 
 
 Standing = Literal["in force", "undone", "delivered", "gone"]

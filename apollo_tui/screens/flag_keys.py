@@ -8,7 +8,7 @@ import msgspec
 
 from apollo_tui.acts.drafts import Draft
 from apollo_tui.acts.flags import Subject, Word
-from apollo_tui.acts.undo import Act, undo_request
+from apollo_tui.acts.undo import Act
 from apollo_tui.backend.base import NotDone
 from apollo_tui.screens.composer import joined
 from apollo_tui.screens.corrections import Correcting
@@ -280,8 +280,7 @@ class JudgeVerbs(Correcting):
         event = await self.desk.feed.read(lambda reader: reader.event(session, seq))
         text = await self._advice_text(session, number)
         own = event is not None and event.actor == self.desk.actor
-        request = undo_request(event) if event is not None and own else ""
-        receipt = await self.desk.steering.withdraw(session, number, request)
+        receipt = await self.desk.steering.withdraw(session, number, undoes=seq if own else None)
         if event is not None and isinstance(event.body, ev.AdviceQueued):
             self.bring_back(session, msgspec.structs.replace(event.body, text=text or event.body.text))
         return receipt

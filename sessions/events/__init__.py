@@ -16,7 +16,18 @@ from sessions.events.advice import (
     AdviceQueued,
     AdviceWithdrawn,
 )
-from sessions.events.base import HOST_SESSION, Body, Event, LongText, MessageRef, NewEvent, Seen, SeqRange, Target
+from sessions.events.base import (
+    HOST_SESSION,
+    Body,
+    Event,
+    LongText,
+    MessageRef,
+    NewEvent,
+    ReversibleAct,
+    Seen,
+    SeqRange,
+    Target,
+)
 from sessions.events.judgement import (
     BookmarkSet,
     CorrectionWritten,
@@ -71,7 +82,8 @@ from sessions.events.tools import (
 def _bodies(base: type[Body]) -> dict[str, type[Body]]:
     found: dict[str, type[Body]] = {}
     for child in base.__subclasses__():
-        found[child.kind] = child
+        if child.kind:
+            found[child.kind] = child
         found |= _bodies(child)
     return found
 
@@ -151,6 +163,7 @@ __all__ = [
     "QuestionAsked",
     "RecoveryMarked",
     "ReplyInterrupted",
+    "ReversibleAct",
     "Seen",
     "SeqRange",
     "SessionCreated",

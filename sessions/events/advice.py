@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from sessions.events.base import Body, Seen, Target
+from sessions.events.base import Body, ReversibleAct, Seen, Target
 
 AdviceKind = Literal["knowledge", "strategy", "correction", "stop"]
 
@@ -27,7 +27,7 @@ class AdviceQueued(Body, frozen=True, kw_only=True):
     """The number of the question that it answers (channel ``tool_result``)."""
 
 
-class AdviceEdited(Body, frozen=True, kw_only=True):
+class AdviceEdited(ReversibleAct, frozen=True, kw_only=True):
     """Queued advice has new text (or is now urgent); only before delivery."""
 
     kind: ClassVar[str] = "advice.edited"
@@ -36,7 +36,7 @@ class AdviceEdited(Body, frozen=True, kw_only=True):
     now: bool = False
 
 
-class AdviceWithdrawn(Body, frozen=True, kw_only=True):
+class AdviceWithdrawn(ReversibleAct, frozen=True, kw_only=True):
     """Queued advice was taken back before delivery; ``to_draft`` when it became a draft again."""
 
     kind: ClassVar[str] = "advice.withdrawn"
@@ -57,7 +57,7 @@ class AdviceDelivered(Body, frozen=True, kw_only=True):
     """True for replayed sessions: they cannot change course."""
 
 
-class AdviceOutcome(Body, frozen=True, kw_only=True):
+class AdviceOutcome(ReversibleAct, frozen=True, kw_only=True):
     """What a person says became of the advice: a later word of theirs takes its place, None takes it back."""
 
     kind: ClassVar[str] = "advice.outcome"

@@ -75,6 +75,16 @@ class Body(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     v: ClassVar[int] = 1
 
 
+class ReversibleAct(Body, frozen=True, kw_only=True):
+    """Base of what an annotator does and can take back. No kind of its own.
+
+    ``undoes``: the seq of the event of the same session and actor that this one takes back. What takes back an undo
+    does the act again. Older clients said it in the id of their request: sessions/fold/undo.py reads both.
+    """
+
+    undoes: int | None = None
+
+
 class Event(msgspec.Struct, frozen=True):
     """One row of the log. ``step`` and ``call`` number from 1; ``request`` is the client-made id of the request."""
 

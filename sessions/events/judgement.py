@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from sessions.events.base import Body, Seen, SeqRange, Target
+from sessions.events.base import Body, ReversibleAct, Seen, SeqRange, Target
 
 
-class FlagSet(Body, frozen=True, kw_only=True):
-    """A verdict with a label on a target. ``flag`` is unique in its session; the actor is human, rule or judge."""
+class FlagSet(ReversibleAct, frozen=True, kw_only=True):
+    """A verdict with a label on a target. ``flag`` is unique in its session; the actor is human, rule or judge.
+
+    ``replaces``: the actor's own earlier flag in whose place this one is set; its ``flag.removed`` follows.
+    """
 
     kind: ClassVar[str] = "flag.set"
     flag: str
@@ -19,16 +22,17 @@ class FlagSet(Body, frozen=True, kw_only=True):
     severity: int | None = None
     until_recovery: bool = False
     seen: Seen | None = None
+    replaces: str = ""
 
 
-class FlagRemoved(Body, frozen=True, kw_only=True):
+class FlagRemoved(ReversibleAct, frozen=True, kw_only=True):
     """A flag was taken back."""
 
     kind: ClassVar[str] = "flag.removed"
     flag: str
 
 
-class RecoveryMarked(Body, frozen=True, kw_only=True):
+class RecoveryMarked(ReversibleAct, frozen=True, kw_only=True):
     """From this step on the agent is on its feet again (that step is trained); ``removed`` takes the mark back."""
 
     kind: ClassVar[str] = "recovery.marked"
@@ -36,7 +40,7 @@ class RecoveryMarked(Body, frozen=True, kw_only=True):
     removed: bool = False
 
 
-class SignedOff(Body, frozen=True, kw_only=True):
+class SignedOff(ReversibleAct, frozen=True, kw_only=True):
     """A human's word on the whole session, or "judged up to step N"; verdict None takes one's sign-off back."""
 
     kind: ClassVar[str] = "session.signed_off"
@@ -45,7 +49,7 @@ class SignedOff(Body, frozen=True, kw_only=True):
     note: str = ""
 
 
-class CorrectionWritten(Body, frozen=True, kw_only=True):
+class CorrectionWritten(ReversibleAct, frozen=True, kw_only=True):
     """What the agent should have done instead at ``target``. A newer word of the actor takes the place of the older.
 
     An empty text takes it back.
@@ -56,14 +60,14 @@ class CorrectionWritten(Body, frozen=True, kw_only=True):
     text: str
 
 
-class NoteWritten(Body, frozen=True, kw_only=True):
+class NoteWritten(ReversibleAct, frozen=True, kw_only=True):
     """A note on the session that colleagues see and the agent does not."""
 
     kind: ClassVar[str] = "session.note"
     text: str
 
 
-class BookmarkSet(Body, frozen=True, kw_only=True):
+class BookmarkSet(ReversibleAct, frozen=True, kw_only=True):
     """A place to come back to; ``removed`` takes it away."""
 
     kind: ClassVar[str] = "bookmark.set"
@@ -92,7 +96,7 @@ class CursorMoved(Body, frozen=True, kw_only=True):
         return cls(read_seq=seq, read=(SeqRange(1, seq),))
 
 
-class SignalJudged(Body, frozen=True, kw_only=True):
+class SignalJudged(ReversibleAct, frozen=True, kw_only=True):
     """A person's word on a signal (its id is rule + causing event)."""
 
     kind: ClassVar[str] = "signal.judged"

@@ -49,7 +49,8 @@ class Remarks:
             case ev.SignedOff(verdict=None, up_to_step=None):
                 self.sign_offs.pop(event.actor, None)
             case ev.SignedOff() as body:
-                self.sign_offs[event.actor] = body
+                # What stands is the same whichever way it came to stand.
+                self.sign_offs[event.actor] = msgspec.structs.replace(body, undoes=None)
             case ev.NoteWritten(text=""):
                 self.notes.pop(event.actor, None)
             case ev.NoteWritten(text=text):

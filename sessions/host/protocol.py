@@ -244,22 +244,24 @@ class QueueAdvice(Change["Done"], frozen=True, kw_only=True):
 
 
 class EditAdvice(Change["Done"], frozen=True, kw_only=True):
-    """Give queued advice a new text, or make it urgent."""
+    """Give queued advice a new text, or make it urgent. ``undoes``: see sessions.events.ReversibleAct."""
 
     method: ClassVar[str] = "advice.edit"
     session: str
     advice: int
     text: str
     now: bool = False
+    undoes: int | None = None
 
 
 class WithdrawAdvice(Change["Done"], frozen=True, kw_only=True):
-    """Take queued advice back."""
+    """Take queued advice back. ``undoes``: see sessions.events.ReversibleAct."""
 
     method: ClassVar[str] = "advice.withdraw"
     session: str
     advice: int
     to_draft: bool = False
+    undoes: int | None = None
 
 
 class Answer(Change["Done"], frozen=True, kw_only=True):

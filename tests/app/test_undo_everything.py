@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
 from fake_feed import FakeFeed
 from headless_app import running, screen_text, until
@@ -101,7 +102,51 @@ def acts(desk: Desk, session: str, seqs: dict[int, int]) -> list[tuple[str, Call
     ]
 
 
-async def test_every_act_is_undone_and_done_again_step_by_step_and_is_in_the_history(feed: FakeFeed) -> None:
+def written_by_an_older_client(feed: FakeFeed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on the feed writes what clients wrote that said in a request's id what an act undoes."""
+    abouts: dict[int, tuple[str, int]] = {}  # seq of an undo or a redo: verb, id of the act
+    removals: set[int] = set()  # seqs of removals that belong to a flag that was set in their place
+    last = [("", "")]  # request of the last event, and the flag that it replaces
+
+    async def append(params: Any, body: ev.Body) -> protocol.Done:
+        request = new_ulid()
+        goes_with = isinstance(body, ev.FlagRemoved) and body.undoes is None and body.flag == last[0][1]
+        if goes_with:
+            request = f"{last[0][0]}-replaced"
+        replaces = body.replaces if isinstance(body, ev.FlagSet) else ""
+        undoes = body.undoes if isinstance(body, ev.ReversibleAct) else None
+        about: tuple[str, int] | None = None
+        if undoes in removals:
+            request = f"{last[0][0]}-replaced"
+        elif undoes in abouts:
+            about = ("redo" if abouts[undoes][0] == "undo" else "undo"), abouts[undoes][1]
+        elif undoes is not None:
+            event = feed.reader.event(params.session, undoes)
+            assert event is not None
+            about = "undo", event.id
+        if about is not None:
+            request = f"{about[0]}-{about[1]}-{new_ulid()}"
+        if isinstance(body, ev.FlagSet):
+            body = msgspec.structs.replace(body, undoes=None, replaces="")
+        elif isinstance(body, ev.ReversibleAct):
+            body = msgspec.structs.replace(body, undoes=None)
+        made = await feed.add(params.session, body, actor=feed.actor, request=request)
+        if about is not None:
+            abouts[made.seq] = about
+        if goes_with:
+            removals.add(made.seq)
+        last[0] = request, replaces
+        return protocol.Done(params.session, made.seq, made.id)
+
+    monkeypatch.setattr(feed, "_append", append)
+
+
+@pytest.mark.parametrize("client", ["present", "older"])
+async def test_every_act_is_undone_and_done_again_step_by_step_and_is_in_the_history(
+    feed: FakeFeed, monkeypatch: pytest.MonkeyPatch, client: str
+) -> None:
+    if client == "older":
+        written_by_an_older_client(feed, monkeypatch)
     session = await story(feed)
     async with running(feed) as (app, pilot):
         desk = app.desk

@@ -59,6 +59,21 @@ async def test_a_flag_on_what_exists_is_stored_with_its_actor(tmp_path: Path, ta
         assert (stored.actor, stored.body) == ("human:ada", ev.FlagSet(flag="f", target=target))
 
 
+async def test_what_an_act_undoes_and_replaces_is_stored_and_left_out_where_it_does_neither(tmp_path: Path) -> None:
+    async with running_host(tmp_path) as host:
+        client, session = await judged(host)
+        target = ev.Target(step=1)
+        first = await client.call(annotation("any", session, ev.FlagSet(flag="a", target=target)))
+        second = await client.call(annotation("id", session, ev.FlagSet(flag="b", target=target, replaces="a")))
+        undo = await client.call(annotation("at all", session, ev.FlagRemoved(flag="b", undoes=second.seq)))
+        stored = [host.parts.reader.event(session, done.seq) for done in (first, second, undo)]
+        assert [event and msgspec.json.encode(event.body) for event in stored] == [
+            b'{"flag":"a","target":{"step":1}}',
+            b'{"flag":"b","target":{"step":1},"replaces":"a"}',
+            b'{"undoes":%d,"flag":"b"}' % second.seq,
+        ]
+
+
 @pytest.mark.parametrize(
     ("body", "says"),
     [
@@ -69,6 +84,8 @@ async def test_a_flag_on_what_exists_is_stored_with_its_actor(tmp_path: Path, ta
         (ev.FlagSet(flag="f", target=ev.Target(step=1, part="summary")), "no summary S1"),
         (ev.FlagSet(flag="f", target=ev.Target(step=1), severity=9), "severity"),
         (ev.FlagRemoved(flag="nope"), "no flag nope"),
+        (ev.FlagSet(flag="f", target=ev.Target(step=1), replaces="nope"), "no flag nope"),
+        (ev.NoteWritten(text="", undoes=9999), "event 9999 cannot be undone"),
         (ev.AdviceOutcome(advice=1, outcome="followed"), "has not been delivered"),
         (ev.CursorMoved(read_seq=9999), "nobody can have read"),
         (ev.CursorMoved(read_seq=1, read=(ev.SeqRange(1, 9999),)), "nobody can have read 1 to 9999"),

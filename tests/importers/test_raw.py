@@ -33,6 +33,9 @@ async def a_session(writer: LogWriter, *, ended: bool = True, session: str = SES
     await told.summarise("Did a.", "Wait for it.")
     await told.act("c")
     await told.tell(ev.SignedOff(verdict="partial", up_to_step=2), actor="human:bob")
+    replaced = await told.flag(ev.Target(3))
+    await told.flag(ev.Target(3), label="x/impatience", replaces=replaced)
+    await told.tell(ev.SignedOff(undoes=told.history[-3].seq), actor="human:bob")
     if ended:
         await told.tell(ev.StateChanged(state="finished"))
     return told
@@ -54,6 +57,7 @@ async def test_export_import_export_gives_the_same_bytes(tmp_path: Path, ended: 
     async with await LogWriter.open(tmp_path / "one.sqlite") as writer:
         await a_session(writer, ended=ended)
         before = export(writer.path, tmp_path / "before.jsonl")
+    assert before.count(b'"undoes":') == before.count(b'"replaces":') == 1
     async with await LogWriter.open(tmp_path / "two.sqlite") as writer:
         await (Teller(writer, OTHER)).begin("Somebody else's session, so that numbers and ids differ.")
         await append(writer, tmp_path / "before.jsonl")

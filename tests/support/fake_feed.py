@@ -100,9 +100,11 @@ class FakeFeed:
                 )  # fmt: skip
                 return await self._append(params, body)
             case protocol.EditAdvice():
-                return await self._append(params, ev.AdviceEdited(advice=params.advice, text=params.text))
+                body = ev.AdviceEdited(advice=params.advice, text=params.text, undoes=params.undoes)
+                return await self._append(params, body)
             case protocol.WithdrawAdvice():
-                return await self._append(params, ev.AdviceWithdrawn(advice=params.advice, to_draft=params.to_draft))
+                body = ev.AdviceWithdrawn(advice=params.advice, to_draft=params.to_draft, undoes=params.undoes)
+                return await self._append(params, body)
             case protocol.Answer():
                 number = self._summary(params.session).question
                 return await self._append(params, ev.QuestionAnswered(question=number, text=params.text))

@@ -13,7 +13,7 @@ from sessions.fold.remedies import goes_on, out_of_limit
 from sessions.fold.summary import OpenAdvice, Summary
 from sessions.hints import Remedy
 from sessions.host.handlers.context import Desk, only_people, refused, text_of, waits_for
-from sessions.host.handlers.targets import check_target
+from sessions.host.handlers.targets import check_target, check_undoes
 from sessions.host.protocol import Answer, Done, EditAdvice, QueueAdvice, WithdrawAdvice
 
 MAX_HOLD_MS: Final = 60_000
@@ -59,7 +59,8 @@ async def edit(desk: Desk, call: EditAdvice, actor: str) -> Done:
     async with desk.turn(call.session):
         s = desk.summary(call.session)
         _waiting(s, call.advice)
-        body = ev.AdviceEdited(advice=call.advice, text=text, now=call.now)
+        check_undoes(s, call.undoes)
+        body = ev.AdviceEdited(advice=call.advice, text=text, now=call.now, undoes=call.undoes)
         answer = await desk.commit(s.session, actor, call.request, body)
     _tell(desk, s.session)
     return answer
@@ -71,7 +72,8 @@ async def withdraw(desk: Desk, call: WithdrawAdvice, actor: str) -> Done:
     async with desk.turn(call.session):
         s = desk.summary(call.session)
         _waiting(s, call.advice)
-        body = ev.AdviceWithdrawn(advice=call.advice, to_draft=call.to_draft)
+        check_undoes(s, call.undoes)
+        body = ev.AdviceWithdrawn(advice=call.advice, to_draft=call.to_draft, undoes=call.undoes)
         answer = await desk.commit(s.session, actor, call.request, body)
     _tell(desk, s.session)
     return answer

@@ -10,7 +10,7 @@ import msgspec
 from sessions import events as ev
 from sessions.fold.summary import Summary
 from sessions.host.handlers.context import Desk, only_people, refused, text_of
-from sessions.host.handlers.targets import check_target
+from sessions.host.handlers.targets import check_target, check_undoes
 from sessions.host.protocol import ANNOTATIONS, Annotate, Done
 from sessions.host.wire import RpcError
 
@@ -34,6 +34,8 @@ async def annotate(desk: Desk, call: Annotate, actor: str) -> Done:
     async with desk.turn(call.session):
         summary = desk.summary(call.session)
         body = _valid_text(body)
+        if isinstance(body, ev.ReversibleAct):
+            check_undoes(summary, body.undoes)
         check = CHECKS.get(type(body))
         if check is not None:
             await check(desk, summary, body)
@@ -53,8 +55,11 @@ async def _flag(desk: Desk, s: Summary, body: ev.FlagSet) -> None:
     await check_target(desk, s, body.target)
     if body.severity is not None and not 1 <= body.severity <= 5:
         raise refused(f"severity goes from 1 to 5, not {body.severity}")
-    if body.flag in await _flags(desk, s):
+    flags = await _flags(desk, s)
+    if body.flag in flags:
         raise refused(f"session {s.number} has a flag {body.flag} already; choose another id")
+    if body.replaces and body.replaces not in flags:
+        raise refused(f"session {s.number} has no flag {body.replaces}")
 
 
 async def _unflag(desk: Desk, s: Summary, body: ev.FlagRemoved) -> None:

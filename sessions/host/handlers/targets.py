@@ -42,3 +42,9 @@ async def reply_of(desk: Desk, session: str, step: int) -> ev.ModelReplied | Non
 def _check_step(s: Summary, step: int) -> None:
     if not 1 <= step <= s.step:
         raise refused(f"session {s.number} has no step {step}; it is at step {s.step}")
+
+
+def check_undoes(s: Summary, seq: int | None) -> None:
+    """Raise RpcError unless the session has the event that an act says it takes back."""
+    if seq is not None and not 1 <= seq <= s.last_seq:
+        raise refused(f"session {s.number} has {s.last_seq} events; event {seq} cannot be undone")
