@@ -54,8 +54,8 @@ Need = Literal["session", "live", "action", "question", "writable", "came_from",
 
 
 class Key(msgspec.Struct, frozen=True):
-    """One command. ``names``: its keys as Textual calls them; ``label``: a verb; ``help``: a sentence; ``footer`` orders
-    the hints (0: none); ``needs``: in the order in which a missing one is told."""
+    """One command. ``names``: its keys as Textual calls them; ``label``: a verb; ``help``: a sentence; ``footer``
+    orders the hints (0: none); ``needs``: in the order in which a missing one is told."""
 
     id: str
     names: str
