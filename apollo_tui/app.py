@@ -22,7 +22,7 @@ from textual.screen import Screen
 from apollo_tui import context, keys
 from apollo_tui.acts import error_hints
 from apollo_tui.acts.annotator_time import RETURN_MS
-from apollo_tui.acts.leave_check import last_words, way_back
+from apollo_tui.acts.leave_check import last_words
 from apollo_tui.backend.base import ClientsChanged, DeltasArrived, EventsArrived, Feed, LinkChanged, Loaded, NotDone
 from apollo_tui.context import Desk
 from apollo_tui.key_dispatch import Presser
@@ -35,6 +35,7 @@ from apollo_tui.terminal.alerts import Alerts
 from apollo_tui.terminal.clipboard import crash_report
 from apollo_tui.terminal.line_speed import Link
 from apollo_tui.terminal.screen_diff import ThinScreen
+from apollo_tui.terminal.shell_command import way_back
 from apollo_tui.terminal.textual_private import HookedApp
 from sessions.clock import now_ms
 from sessions.config import Config
@@ -42,7 +43,6 @@ from sessions.errors import ApolloError
 from sessions.events.states import ACTIVE
 from sessions.fold.summary import Summary
 from sessions.labels import Taxonomy, load_labels
-from sessions.paths import log_paths
 from widgets.chrome import Level
 
 if TYPE_CHECKING:
@@ -325,7 +325,7 @@ class ApolloApp(HookedApp, inherit_bindings=False):
     async def _leave(self) -> None:
         state = self.desk.state
         live = sum(now.summary.state in ACTIVE for now in state.sessions.values())
-        back = way_back(self.desk.feed.paths.log, log_paths().log)
+        back = way_back(self.desk.feed.paths.log)
         self.last_words = last_words(live, back, host=state.writable)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEAVE_S):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import shlex
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -36,11 +34,6 @@ def all_well(summaries: Sequence[Summary]) -> str:
     if not working:
         return "nothing runs, so nothing will stop"
     return f"nothing will stop before morning: {many(working, 'session')} at work"
-
-
-def way_back(log: Path, usual: Path) -> str:
-    """The command that opens ``log`` again; ``usual`` is the log that ``apollo`` opens by itself."""
-    return "apollo" if log == usual else f"apollo --log {shlex.quote(str(log))}"
 
 
 def last_words(working: int, back: str, *, host: bool) -> str:

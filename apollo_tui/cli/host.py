@@ -10,6 +10,7 @@ import msgspec
 
 from apollo_tui.cli.context import Cli
 from apollo_tui.cli.shared import ask, json_option, print_json, request_id, table
+from apollo_tui.terminal.shell_command import way_back
 from sessions.events.states import ENDED
 from sessions.host import protocol
 from sessions.terminal_text import many
@@ -57,13 +58,10 @@ def _at_work(cli: Cli) -> int:
 
 def _what_became(cli: Cli, at_work: int, *, ended: bool) -> str:
     """What a stop of the host did to its sessions, and what lets one go on."""
-    from apollo_tui.acts.leave_check import way_back
-    from sessions.paths import log_paths
-
     if not at_work:
         return "the host has stopped; no session was at work"
     became = "stopped, their jobs too" if ended else "held, their jobs run on"
-    resume = f"{way_back(cli.paths.log, log_paths().log)} resume SESSION"
+    resume = f"{way_back(cli.paths.log)} resume SESSION"
     return f"the host has stopped; {many(at_work, 'session')} {became}: '{resume}' lets one of them go on"
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from apollo_tui.cli.context import Cli
 from apollo_tui.cli.shared import ask, json_option, print_json, request_id
+from apollo_tui.terminal.shell_command import on_log
 from sessions.events import ModelSpec
 from sessions.host import protocol
 from sessions.terminal_text import plain_line
@@ -119,10 +120,10 @@ def demo(cli: Cli, headless: bool, pace: float, as_json: bool) -> None:
         check_terminal("'apollo demo --headless' makes the sessions without it")
     from sessions.demo.requests import demo_sessions
 
-    made = [ask(cli, params) for params in demo_sessions(pace=pace, request_id=request_id)]
+    created = [ask(cli, params) for params in demo_sessions(pace=pace, request_id=request_id)]
     if as_json:
-        print_json([{"id": each.session, "number": each.number} for each in made])
+        print_json([{"id": each.session, "number": each.number} for each in created])
     elif headless:
-        click.echo(f"{len(made)} demo sessions run; 'apollo --log {cli.paths.log} ls' lists them")
+        click.echo(f"{len(created)} demo sessions run; '{on_log(cli.paths.log)} ls' lists them")
     if not headless:
         open_app(cli, read_only=False)

@@ -83,6 +83,28 @@ def test_make_demo_starts_four_sessions_twice_in_a_row_and_make_demo_stop_ends_t
     assert not product.log.parent.exists()
 
 
+@pytest.mark.pty
+@pytest.mark.skipif(not (VENV / ".apollo-installed").exists(), reason="not run from the Makefile's environment")
+def test_the_command_that_make_demo_ends_with_can_be_typed_after_it(tmp_path: Path) -> None:
+    done = make("demo", tmp_path, "DEMO_ARGS=--headless --pace 0.2")
+    assert done.returncode == 0, done.stderr
+    [listing] = re.findall(r"'(.+ ls)' lists them", done.stdout)
+    listed = subprocess.run(listing, shell=True, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert listed.returncode == 0 and len(listed.stdout.splitlines()) == 5, listed.stderr
+    child = pexpect.spawn(listing.removesuffix(" ls"), cwd=str(tmp_path), dimensions=(36, 120), encoding="utf-8")
+    child.expect("tune-lr", timeout=30)
+    farewell = ""
+    deadline = time.monotonic() + 30
+    while child.isalive() and time.monotonic() < deadline:
+        child.send("q")  # the first may only close the table of what happened since
+        child.expect([pexpect.EOF, pexpect.TIMEOUT], timeout=1)
+        farewell += child.before if isinstance(child.before, str) else ""
+    child.close()
+    [back] = set(re.findall(r"go(?:es)? on; `([^`]+)` comes back to them", farewell))
+    assert back == listing.removesuffix(" ls")
+    assert make("demo-stop", tmp_path).returncode == 0
+
+
 @pytest.mark.skipif(not (VENV / ".apollo-installed").exists(), reason="not run from the Makefile's environment")
 def test_make_test_runs_the_tests_and_ends_with_the_runners_summary(tmp_path: Path) -> None:
     done = make("test", tmp_path, f"TESTS={ROOT / 'tests' / 'demo'}")
