@@ -1,9 +1,9 @@
 """Files recorded elsewhere, read into events. Pure parsing: nothing is written here, the host appends.
 
 ``import_file`` gives all sessions of a file or none; ``load_recording`` gives what ``replay:`` plays.
-Our own formats are known by their first bytes; what other agents recorded by what is in it (``foreign``).
+Our own formats are known by their first bytes; what other agents recorded by what is in it (``detect``).
 To add one: a module with ``recognises(document) -> bool`` and ``parse(document) -> list[ImportedSession]``, and a line
-in ``foreign.SHAPES``.
+in ``detect.SHAPES``.
 """
 
 from __future__ import annotations

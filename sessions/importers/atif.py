@@ -9,7 +9,7 @@ import msgspec
 from sessions import events as ev
 from sessions.events.messages import Usage
 from sessions.importers.base import ImportedSession
-from sessions.importers.builder import Call, Maker, time_ms
+from sessions.importers.builder import Call, SessionBuilder, time_ms
 from sessions.importers.documents import Document, as_text, count, items, table, text_of
 
 KEY: Final = "apollo"
@@ -33,7 +33,7 @@ def parse(found: Document) -> list[ImportedSession]:
 def _session(document: dict[str, Any]) -> ImportedSession:
     agent, extra = table(document.get("agent")), table(table(document.get("extra")).get(KEY))
     steps = items(document.get("steps"))
-    maker = Maker(
+    builder = SessionBuilder(
         "atif",
         f"{as_text(document.get('session_id'))}/{as_text(document.get('trajectory_id'))}",
         as_text(agent.get("model_name")) or as_text(agent.get("name")),
@@ -43,16 +43,16 @@ def _session(document: dict[str, Any]) -> ImportedSession:
         tools=items(agent.get("tool_definitions")),
         started=next((at for at in (time_ms(step.get("timestamp")) for step in steps) if at is not None), None),
     )
-    reading = _Reading(maker)
+    reader = _StepReader(builder)
     for step in steps:
-        reading.take(step)
-    reading.judge(extra)
-    return maker.done()
+        reader.take(step)
+    reader.judge(extra)
+    return builder.finish()
 
 
-class _Reading:
-    def __init__(self, maker: Maker) -> None:
-        self.maker = maker
+class _StepReader:
+    def __init__(self, builder: SessionBuilder) -> None:
+        self.builder = builder
         self.flags: list[dict[str, Any]] = []
 
     def take(self, step: dict[str, Any]) -> None:
@@ -60,28 +60,28 @@ class _Reading:
         own = table(table(step.get("extra")).get(KEY))
         match step.get("source"):
             case "system":
-                self.maker.system(text)
+                self.builder.add_system(text)
             case "user" if own.get("kind") == "summary":
-                self.maker.summary(as_text(own.get("text")) or text, at)
+                self.builder.add_summary(as_text(own.get("text")) or text, at)
             case "user" if own.get("kind") == "advice":
                 self._advice(items(own.get("advice")), text, at)
             case "user":
-                self.maker.user(text, at, by_host=own.get("kind") == "nudge")
+                self.builder.add_user(text, at, by_host=own.get("kind") == "nudge")
             case "agent":
                 self._agent(step, own, text, at)
             case source:
-                self.maker.skipped[f"step of {as_text(source) or '?'}"] += 1
+                self.builder.skipped[f"step of {as_text(source) or '?'}"] += 1
 
     def _agent(self, step: dict[str, Any], own: dict[str, Any], text: str, at: int | None) -> None:
-        maker = self.maker
+        builder = self.builder
         calls: list[Call] = []
         for number, call in enumerate(items(step.get("tool_calls")), 1):
             written = table(table(call.get("extra")).get(KEY)).get("arguments")
             arguments = as_text(written if isinstance(written, str) else call.get("arguments"))
-            identity = as_text(call.get("tool_call_id")) or f"call-{maker.step + 1}.{number}"
+            identity = as_text(call.get("tool_call_id")) or f"call-{builder.step + 1}.{number}"
             calls.append(Call(identity, as_text(call.get("function_name")) or "?", arguments))
         finish = own.get("finish")
-        number = maker.reply(
+        number = builder.add_reply(
             text,
             calls,
             as_text(step.get("reasoning_content")),
@@ -97,45 +97,47 @@ class _Reading:
             outcome: Any = told if told in ("ok", "error", "timeout", "interrupted", "unknown") else "ok"
             name = as_text(result.get("source_call_id")) or None
             if name is None and not calls:  # an observation of nothing that was called: what the environment said
-                maker.user(text_of(result.get("content")), at, by_host=True)
+                builder.add_user(text_of(result.get("content")), at, by_host=True)
             else:
-                maker.result(name, text_of(result.get("content")), outcome=outcome, at=at)
+                builder.add_result(name, text_of(result.get("content")), outcome=outcome, at=at)
 
     def _advice(self, pieces: list[dict[str, Any]], turn: str, at: int | None) -> None:
         """One delivered turn of one or more pieces."""
-        maker = self.maker
+        builder = self.builder
         if len(pieces) == 1:
-            maker.advise(
+            builder.add_advice(
                 as_text(pieces[0].get("text")), turn=turn, at=at, actor=_actor(pieces[0]), kind=_kind(pieces[0])
             )
         elif pieces:
-            maker.advise_all([(as_text(p.get("text")), _kind(p), _actor(p)) for p in pieces], turn, at)
+            builder.add_advice_turn([(as_text(p.get("text")), _kind(p), _actor(p)) for p in pieces], turn, at)
         else:
-            maker.user(turn, at)
+            builder.add_user(turn, at)
 
     def judge(self, extra: dict[str, Any]) -> None:
         """All flags, then the words on the whole session."""
         for number, flag in enumerate([*self.flags, *items(extra.get("annotations"))], 1):
             try:
                 target = {"step": flag.get("step"), **table(flag.get("target"))}
-                body = msgspec.convert({**_known(flag), "flag": f"atif-{number}", "target": target}, ev.FlagSet)
+                body = msgspec.convert({**_flag_fields(flag), "flag": f"atif-{number}", "target": target}, ev.FlagSet)
             except msgspec.ValidationError:
-                self.maker.skipped["annotation that is no flag"] += 1
+                self.builder.skipped["annotation that is no flag"] += 1
                 continue
-            self.maker.add(body, at=time_ms(flag.get("created_at")), actor=_actor(flag))
+            self.builder.add_event(body, at=time_ms(flag.get("created_at")), actor=_actor(flag))
         for sign in items(extra.get("sign_offs")):
             verdict = sign.get("verdict")
             if verdict in ("good", "partial", "discard", "invalid"):
-                self.maker.add(ev.SignedOff(verdict=verdict, note=as_text(sign.get("note"))), actor=_actor(sign))
+                self.builder.add_event(
+                    ev.SignedOff(verdict=verdict, note=as_text(sign.get("note"))), actor=_actor(sign)
+                )
         for mark in extra.get("recoveries", ()) if isinstance(extra.get("recoveries"), list) else ():
             if count(mark):
-                self.maker.add(ev.RecoveryMarked(at_step=mark))
+                self.builder.add_event(ev.RecoveryMarked(at_step=mark))
         for score in items(extra.get("scores")):
             value = score.get("score")
-            self.maker.score(float(value) if isinstance(value, int | float) else None)
+            self.builder.add_score(float(value) if isinstance(value, int | float) else None)
 
 
-def _known(flag: dict[str, Any]) -> dict[str, Any]:
+def _flag_fields(flag: dict[str, Any]) -> dict[str, Any]:
     names = ("verdict", "label", "note", "severity", "until_recovery")
     labels = flag.get("labels")
     found = {name: flag[name] for name in names if flag.get(name) is not None}

@@ -38,7 +38,7 @@ class ImportedSession:
         assert isinstance(body, SessionCreated)
         return body
 
-    def numbered(self, number: int) -> ImportedSession:
+    def with_number(self, number: int) -> ImportedSession:
         """The same session with its number on the board."""
         first = structs.replace(self.events[0], body=structs.replace(self.created, number=number))
         return replace(self, events=[first, *self.events[1:]])

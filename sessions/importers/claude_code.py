@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sessions.events.messages import Finish, Usage
 from sessions.importers.base import CannotImport, ImportedSession
-from sessions.importers.builder import Call, Maker, time_ms
+from sessions.importers.builder import Call, SessionBuilder, time_ms
 from sessions.importers.documents import Document, as_text, count, items, table, text_of
 
 _STOPS: Final[dict[str, Finish]] = {"max_tokens": "length", "refusal": "refusal"}
@@ -45,31 +45,31 @@ def parse(found: Document) -> list[ImportedSession]:
 
 def _session(name: str, records: list[dict[str, Any]], broken: int, loose: list[dict[str, Any]]) -> ImportedSession:
     first = next((r for r in records if r.get("type") == "assistant" and _model(r)), {})
-    maker = Maker("claude-code", name, _model(first), meta=_about(records))
+    builder = SessionBuilder("claude-code", name, _model(first), meta=_about(records))
     if broken:
-        maker.skipped["line that is no JSON object"] += broken
+        builder.skipped["line that is no JSON object"] += broken
     for record in loose:
-        maker.skipped[f"record {as_text(record.get('type')) or '?'}"] += 1
-    reading = _Reading(maker)
+        builder.skipped[f"record {as_text(record.get('type')) or '?'}"] += 1
+    reader = _RecordReader(builder)
     for record in records:
-        reading.take(record)
-    reading.flush()
-    return maker.done()
+        reader.take(record)
+    reader.flush()
+    return builder.finish()
 
 
-class _Reading:
+class _RecordReader:
     """A reply is several records with one message id, a part in each."""
 
-    def __init__(self, maker: Maker) -> None:
-        self.maker = maker
+    def __init__(self, builder: SessionBuilder) -> None:
+        self.builder = builder
         self.open: list[dict[str, Any]] = []
 
     def take(self, record: dict[str, Any]) -> None:
         kind, message = record.get("type"), table(record.get("message"))
         if record.get("isSidechain"):
-            self.maker.skipped["record of a side chain"] += 1
+            self.builder.skipped["record of a side chain"] += 1
         elif kind == "assistant" and (_model(record) == SYNTHETIC or record.get("isApiErrorMessage")):
-            self.maker.skipped["message that no model wrote"] += 1
+            self.builder.skipped["message that no model wrote"] += 1
         elif kind == "assistant":
             if self.open and table(self.open[0].get("message")).get("id") != message.get("id"):
                 self.flush()
@@ -78,23 +78,25 @@ class _Reading:
             self.flush()
             self._user(record, message)
         else:
-            self.maker.skipped[f"record {as_text(kind) or '?'}"] += 1
+            self.builder.skipped[f"record {as_text(kind) or '?'}"] += 1
 
     def _user(self, record: dict[str, Any], message: dict[str, Any]) -> None:
         at, content = time_ms(record.get("timestamp")), message.get("content")
         for block in items(content):
             if block.get("type") == "tool_result":
                 outcome: Any = "error" if block.get("is_error") is True else "ok"
-                self.maker.result(
+                self.builder.add_result(
                     as_text(block.get("tool_use_id")), text_of(block.get("content")), outcome=outcome, at=at
                 )
             elif block.get("type") != "text":
-                self.maker.skipped[f"block {as_text(block.get('type')) or '?'}"] += 1
+                self.builder.skipped[f"block {as_text(block.get('type')) or '?'}"] += 1
         text = text_of(content)
         if record.get("isCompactSummary"):
-            self.maker.summary(text, at)
+            self.builder.add_summary(text, at)
         elif text.strip():
-            self.maker.user(text, at, by_host=bool(record.get("isMeta")) or text.startswith("[Request interrupted"))
+            self.builder.add_user(
+                text, at, by_host=bool(record.get("isMeta")) or text.startswith("[Request interrupted")
+            )
 
     def flush(self) -> None:
         """Make one reply of the records that are its parts."""
@@ -115,9 +117,9 @@ class _Reading:
         ]
         for block in blocks:
             if block.get("type") not in ("text", "thinking", "tool_use"):
-                self.maker.skipped[f"block {as_text(block.get('type')) or '?'}"] += 1
+                self.builder.skipped[f"block {as_text(block.get('type')) or '?'}"] += 1
         stop = as_text(messages[-1].get("stop_reason"))
-        self.maker.reply(
+        self.builder.add_reply(
             "\n\n".join(text for text in texts if text),
             calls,
             "\n".join(thought for thought in thoughts if thought),

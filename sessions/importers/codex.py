@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sessions.events.messages import Usage
 from sessions.importers.base import ImportedSession
-from sessions.importers.builder import Call, Maker, time_ms
+from sessions.importers.builder import Call, SessionBuilder, time_ms
 from sessions.importers.documents import Document, as_text, count, loads, table, text_of
 
 ITEMS: Final = frozenset(
@@ -20,7 +20,7 @@ ITEMS: Final = frozenset(
         "local_shell_call",
     }
 )
-_TOLD_TWICE: Final = frozenset({"user_message", "agent_message", "agent_reasoning", "agent_reasoning_section_break"})
+_REPEATS: Final = frozenset({"user_message", "agent_message", "agent_reasoning", "agent_reasoning_section_break"})
 """Events that only repeat what an item says."""
 
 
@@ -35,24 +35,26 @@ def parse(found: Document) -> list[ImportedSession]:
     about = next((table(r.get("payload")) for r in found.records if r.get("type") == "session_meta"), {})
     turn = next((table(r.get("payload")) for r in found.records if r.get("type") == "turn_context"), {})
     meta = {name: about[name] for name in ("cwd", "originator", "cli_version") if isinstance(about.get(name), str)}
-    maker = Maker("codex", as_text(about.get("id")) or found.path.name, as_text(turn.get("model")), meta=meta)
-    maker.started = time_ms(about.get("timestamp"))
+    builder = SessionBuilder(
+        "codex", as_text(about.get("id")) or found.path.name, as_text(turn.get("model")), meta=meta
+    )
+    builder.started = time_ms(about.get("timestamp"))
     if found.broken:
-        maker.skipped["line that is no JSON object"] += found.broken
+        builder.skipped["line that is no JSON object"] += found.broken
     base = about.get("base_instructions", about.get("instructions"))
     instructions = as_text(table(base).get("text")) if isinstance(base, dict) else as_text(base)
     if instructions:
-        maker.system(instructions)
-    reading = _Reading(maker)
+        builder.add_system(instructions)
+    reader = _RolloutReader(builder)
     for record in found.records:
-        reading.take(record)
-    reading.flush()
-    return [maker.done()]
+        reader.take(record)
+    reader.flush()
+    return [builder.finish()]
 
 
-class _Reading:
-    def __init__(self, maker: Maker) -> None:
-        self.maker = maker
+class _RolloutReader:
+    def __init__(self, builder: SessionBuilder) -> None:
+        self.builder = builder
         self.task: list[str] = []
         self.thoughts: list[str] = []
         self.texts: list[str] = []
@@ -66,11 +68,11 @@ class _Reading:
             self._item(payload, at)
         elif kind == "compacted":
             self.flush()
-            self.maker.summary(as_text(payload.get("message")), at)
+            self.builder.add_summary(as_text(payload.get("message")), at)
         elif kind == "event_msg":
             self._event(payload)
         elif kind not in ("session_meta", "turn_context"):
-            self.maker.skipped[f"record {kind or '?'}"] += 1
+            self.builder.skipped[f"record {kind or '?'}"] += 1
 
     def _event(self, payload: dict[str, Any]) -> None:
         name = as_text(payload.get("type"))
@@ -79,8 +81,8 @@ class _Reading:
             sent, said = count(told.get("input_tokens")), count(told.get("output_tokens"))
             cached, thought = count(told.get("cached_input_tokens")), count(told.get("reasoning_output_tokens"))
             self.usage = Usage(sent, said, cached, reasoning_tokens=thought) if sent or said else None
-        elif name not in _TOLD_TWICE:
-            self.maker.skipped[f"event {name or '?'}"] += 1
+        elif name not in _REPEATS:
+            self.builder.skipped[f"event {name or '?'}"] += 1
 
     def _item(self, item: dict[str, Any], at: int | None) -> None:
         kind = as_text(item.get("type"))
@@ -103,9 +105,9 @@ class _Reading:
             case "function_call_output" | "custom_tool_call_output":
                 self.flush()
                 text, failed = _output(item.get("output"))
-                self.maker.result(as_text(item.get("call_id")), text, outcome="error" if failed else "ok", at=at)
+                self.builder.add_result(as_text(item.get("call_id")), text, outcome="error" if failed else "ok", at=at)
             case _:
-                self.maker.skipped[f"item {kind or '?'}"] += 1
+                self.builder.skipped[f"item {kind or '?'}"] += 1
 
     def _message(self, item: dict[str, Any], at: int | None) -> None:
         text = text_of(item.get("content"))
@@ -116,19 +118,19 @@ class _Reading:
                     self.flush()
                 self._begin(at)
                 self.texts.append(text)
-            case "user" if not self.maker.step and not self._pending:
+            case "user" if not self.builder.step and not self._pending:
                 self.task.append(text)
             case "user":
                 self.flush()
-                self.maker.user(text, at, by_host=text.startswith("<"))
+                self.builder.add_user(text, at, by_host=text.startswith("<"))
             case "system" | "developer":
-                self.maker.system(text)
+                self.builder.add_system(text)
             case role:
-                self.maker.skipped[f"message with the role {role!r}"] += 1
+                self.builder.skipped[f"message with the role {role!r}"] += 1
 
     def _call(self, item: dict[str, Any], name: str, arguments: str) -> None:
         identity = (
-            as_text(item.get("call_id")) or as_text(item.get("id")) or f"call-{self.maker.step}.{len(self.calls)}"
+            as_text(item.get("call_id")) or as_text(item.get("id")) or f"call-{self.builder.step}.{len(self.calls)}"
         )
         self.calls.append(Call(identity, name, arguments))
 
@@ -144,17 +146,17 @@ class _Reading:
         """Make a reply of what was said since the last turn."""
         if not self._pending:
             return
-        if not self.maker.step:
+        if not self.builder.step:
             self._begin_task()
         text, thought = "\n\n".join(t for t in self.texts if t), "\n".join(self.thoughts)
-        self.maker.reply(text, self.calls, thought, self.at, self.usage)
+        self.builder.add_reply(text, self.calls, thought, self.at, self.usage)
         self.thoughts, self.texts, self.calls, self.usage = [], [], [], None
 
     def _begin_task(self) -> None:
         """What the tool says of the place comes before the task; the title is the task's."""
         own = [text for text in self.task if not text.lstrip().startswith("<")]
-        self.maker.title = own[-1].strip().split("\n")[0][:60] if own and own[-1].strip() else ""
-        self.maker.user("\n\n".join(self.task), self.at)
+        self.builder.title = own[-1].strip().split("\n")[0][:60] if own and own[-1].strip() else ""
+        self.builder.add_user("\n\n".join(self.task), self.at)
 
 
 def _output(value: Any) -> tuple[str, bool]:
@@ -172,7 +174,7 @@ def _output(value: Any) -> tuple[str, bool]:
     return text or as_text(told.get("body")), told.get("success") is False
 
 
-def flat(found: Document) -> bool:
+def is_flat(found: Document) -> bool:
     """Whether it is a rollout of an older Codex: items without an envelope."""
     heads = found.records[:20]
     return bool(heads) and "instructions" in heads[0] and any(as_text(r.get("type")) in ITEMS for r in heads)

@@ -19,7 +19,7 @@ SHAPES: Final[tuple[tuple[str, Recognises, Parse], ...]] = (
     ("swe-agent", swe_agents.is_swe, swe_agents.parse_swe),
     ("claude-code", claude_code.recognises, claude_code.parse),
     ("codex", codex.recognises, codex.parse),
-    ("codex", codex.flat, codex.parse_flat),
+    ("codex", codex.is_flat, codex.parse_flat),
     ("openhands", openhands.recognises, openhands.parse),
     ("openhands", openhands.is_old, openhands.parse_old),
 )

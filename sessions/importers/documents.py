@@ -40,7 +40,7 @@ def loads(text: str | bytes) -> Any:
     Raises ValueError.
     """
     try:
-        return json.loads(text, parse_constant=lambda _: None, parse_int=_whole, parse_float=_number)
+        return json.loads(text, parse_constant=lambda _: None, parse_int=_parse_whole, parse_float=_parse_number)
     except RecursionError as problem:
         raise ValueError("nested too deeply") from problem
 
@@ -65,7 +65,7 @@ def read_document(path: Path) -> Document:
     return Document(path, value, [one for one in objects if isinstance(one, dict)])
 
 
-def archived(path: Path) -> Iterator[tuple[str, Any]]:
+def read_archive(path: Path) -> Iterator[tuple[str, Any]]:
     """Name and value of each JSON file in an archive, in the order of their names. Raises CannotImport."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -150,10 +150,10 @@ def _lines(path: Path, text: str) -> Document:
     return Document(path, None, records, broken)
 
 
-def _whole(text: str) -> int | float | None:
-    return int(text) if len(text) <= _DIGITS else _number(text)
+def _parse_whole(text: str) -> int | float | None:
+    return int(text) if len(text) <= _DIGITS else _parse_number(text)
 
 
-def _number(text: str) -> float | None:
+def _parse_number(text: str) -> float | None:
     value = float(text)
     return value if math.isfinite(value) else None

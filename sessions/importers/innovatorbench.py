@@ -11,8 +11,8 @@ import json
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -20,11 +20,11 @@ from typing import Any, Final
 import msgspec
 
 from sessions import events as ev
-from sessions import ulid
-from sessions.events.messages import CallPart, Part, ReasoningPart, TextPart, Usage
-from sessions.events.text import Blob, canonical_json, long_text
+from sessions.events.messages import Usage
+from sessions.events.text import long_text
+from sessions.importers import builder
 from sessions.importers.base import ACTOR, CannotImport, ImportedSession
-from sessions.log.rebuild import assemble
+from sessions.importers.builder import ELSEWHERE, SessionBuilder
 
 QUARTER_MS: Final = 15 * 60 * 1000
 """Time zones differ by quarters of an hour."""
@@ -44,7 +44,7 @@ class Observation:
     success: bool
 
 
-def observed(content: str) -> Observation:
+def parse_observation(content: str) -> Observation:
     """What a tool message says. Content that is no JSON object is its own text."""
     try:
         fields = json.loads(content)
@@ -69,7 +69,7 @@ def zone_offset_ms(contents: Sequence[str]) -> int:
     offsets: Counter[int] = Counter()
     before: int | None = None
     for content in contents:
-        fields = observed(content).fields
+        fields = parse_observation(content).fields
         if (local := _naive_ms(fields.get("timestamp"))) is not None:
             before = local
         elif before is not None and isinstance(active := fields.get("last_activity"), int | float):
@@ -84,7 +84,7 @@ class Clock:
 
     def __init__(self, offset_ms: int, last: str = "", contents: Sequence[str] = ()) -> None:
         self._offset = offset_ms
-        stated = [_naive_ms(observed(content).fields.get("timestamp")) for content in contents]
+        stated = [_naive_ms(parse_observation(content).fields.get("timestamp")) for content in contents]
         self._stated = [time - offset_ms for time in stated if time is not None]
         end = _naive_ms(last)
         if end is not None:
@@ -92,7 +92,7 @@ class Clock:
         self._stated.sort()
         self.now = self._stated[0] - STEP_MS if self._stated else 0
 
-    def passed(self, name: str, arguments: Any, fields: dict[str, Any]) -> int:
+    def advance(self, name: str, arguments: Any, fields: dict[str, Any]) -> int:
         """Let an action pass that returned ``fields``; how long it took, in ms. Time never goes back."""
         before = self.now
         took = _took_ms(name, arguments, fields)
@@ -212,81 +212,56 @@ def parse(path: Path) -> list[ImportedSession]:
     task = next((message.content for message in node.messages if message.role == "user" and message.content), None)
     if task is None:
         raise CannotImport(f"{path.name}: the node has no task (no user message)")
-    maker = _Maker(node, task)
+    reader = _NodeReader(node, task)
     for message in node.messages:
-        maker.message(message)
-    maker.last()
-    return [maker.session()]
+        reader.take(message)
+    reader.take_own_step()
+    return [reader.finish()]
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """Blobs in memory, for what puts a request together."""
+class _NodeReader:
+    """Takes the messages of a node's prompt in their order, then its own step."""
 
-    held: dict[str, Blob]
-
-    def blobs(self, hashes: Collection[str]) -> dict[str, bytes]:
-        return {name: self.held[name].data for name in hashes}
-
-
-@dataclass(slots=True)
-class _Maker:
-    """Turns messages into events. Seqs are known in advance: the host appends the events in this order."""
-
-    node: Node
-    task: str
-    events: list[ev.NewEvent] = field(default_factory=list)
-    blobs: dict[str, Blob] = field(default_factory=dict)
-    fresh: list[ev.MessageRef] = field(default_factory=list)
-    """Messages since the last request."""
-    refs: list[ev.MessageRef] = field(default_factory=list)
-    name: str = ""
-    clock: Clock = field(default_factory=lambda: Clock(0))
-    step: int = 0
-    parent: int | None = None
-    advice: int = 0
-    earlier: int = 0
-    open_call: Call | None = None
-
-    def __post_init__(self) -> None:
-        contents = [m.tool_result.content for m in self.node.messages if m.tool_result is not None]
-        self.clock = Clock(zone_offset_ms(contents), self.node.timestamp, contents)
-        self.name = _session_id(self.node.id, self.clock.now)
-        model = self.node.response.model if self.node.response else ""
-        system = (
-            next((m.content for m in self.node.messages if m.role == "system"), None) or self.node.messages[0].content
+    def __init__(self, node: Node, task: str) -> None:
+        self.node = node
+        self.task = task
+        contents = [m.tool_result.content for m in node.messages if m.tool_result is not None]
+        self.clock = Clock(zone_offset_ms(contents), node.timestamp, contents)
+        self.builder = SessionBuilder(
+            "innovatorbench",
+            node.id,
+            node.response.model if node.response else "",
+            meta={"node": node.id, "depth": node.depth, "times": "estimated"},
+            started=self.clock.now,
+            session=builder.session_id(node.id, self.clock.now),
+            notes=["the file has no tool schemas: its prompts are reconstructed"],
         )
+        self.open_call: Call | None = None
+        self.earlier = 0
+        """Actions that the file has only in a summary."""
+        system = next((m.content for m in node.messages if m.role == "system"), None) or node.messages[0].content
         whole, blobs = long_text(system or "")
-        self._hold(blobs)
-        about = _TIME_LEFT.sub("", self.task).strip()
-        self._add(
-            ev.SessionCreated(
-                number=0,
-                title=_title(about),
-                task=self.task,
-                model=ev.ModelSpec(provider="import", name=model or "unknown"),
-                origin="import",
-                system=whole,
-                task_id="innovatorbench:" + hashlib.sha256(about.encode()).hexdigest()[:12],
-                meta={"format": "innovatorbench", "node": self.node.id, "depth": self.node.depth, "times": "estimated"},
-            )
-        )
-        self._add(ev.StateChanged(state="running", reason="recorded elsewhere"))
+        self.builder.hold_blobs(blobs)
+        about = _TIME_LEFT.sub("", task).strip()
+        title = builder.title_of(about, "InnovatorBench run", marks="#<")
+        self.builder.create(task, whole, title, "innovatorbench:" + hashlib.sha256(about.encode()).hexdigest()[:12])
 
-    def message(self, message: Message) -> None:
+    def take(self, message: Message) -> None:
         """Take the next message of the prompt."""
         content = message.content or ""
         match message.role:
             case "system":
-                self._ref({"role": "system", "content": content}, 1)
+                self.builder.add_message({"role": "system", "content": content}, 1)
             case "user":
                 self._user(content)
-            case "assistant" if message.tool_call is None and not self.step and (found := _SUMMARY.match(content)):
+            case "assistant" if (
+                message.tool_call is None and not self.builder.step and (found := _SUMMARY.match(content))
+            ):
                 self.earlier = int(found[1])
                 whole, blobs = long_text(content)
-                self._hold(blobs)
-                seq = self._add(ev.SummaryWritten(number=1, from_step=0, to_step=0, text=whole))
-                self._ref({"role": "assistant", "content": content}, seq)
+                self.builder.hold_blobs(blobs)
+                seq = self._add(ev.SummaryWritten(number=1, from_step=0, to_step=0, text=whole), actor="agent")
+                self.builder.add_message({"role": "assistant", "content": content}, seq)
             case "assistant":
                 calls = () if message.tool_call is None else (message.tool_call,)
                 self._reply(
@@ -297,12 +272,12 @@ class _Maker:
             case _:
                 raise CannotImport(f"node {self.node.id}: a message with the role {message.role!r} and no content")
 
-    def last(self) -> None:
+    def take_own_step(self) -> None:
         """Take the node's own reply and observation: they are in no later prompt."""
         response = self.node.response
         if response is None:
             return
-        told = ev.ModelReplied(
+        reply = ev.ModelReplied(
             request=0,
             parts=(),
             finish="stop",
@@ -310,69 +285,66 @@ class _Maker:
             model=response.model,
             usage=None if response.usage is None else response.usage.neutral(),
         )
-        self._reply(response.content or "", response.reasoning or "", response.tool_calls or (), told)
+        self._reply(response.content or "", response.reasoning or "", response.tool_calls or (), reply)
         if self.node.observation is not None and self.open_call is not None:
             self._result(Result(self.open_call.call_id, json.dumps(self.node.observation), self.open_call.name))
 
-    def session(self) -> ImportedSession:
+    def finish(self) -> ImportedSession:
         """The whole session, finished."""
-        if not self.step:
+        if not self.builder.step:
             raise CannotImport(f"node {self.node.id} holds no action: nothing to import")
-        self._add(ev.StateChanged(state="finished", reason="recorded elsewhere"))
-        warnings = ["the file has no tool schemas: its prompts are reconstructed"]
+        self._add(ev.StateChanged(state="finished", reason=ELSEWHERE))
+        imported = self.builder.imported()
         if self.earlier:
-            created = self.events[0].body
-            assert isinstance(created, ev.SessionCreated)
-            meta = {**created.meta, "earlier_actions": self.earlier}
-            body = msgspec.structs.replace(created, meta=meta)
-            self.events[0] = msgspec.structs.replace(self.events[0], body=body)
-            warnings.append(f"{self.earlier} earlier actions are in the file only as the summary S1")
-        return ImportedSession(self.name, self.events, list(self.blobs.values()), warnings)
+            created = imported.created
+            created = msgspec.structs.replace(created, meta={**created.meta, "earlier_actions": self.earlier})
+            imported.events[0] = msgspec.structs.replace(imported.events[0], body=created)
+            imported.warnings.append(f"{self.earlier} earlier actions are in the file only as the summary S1")
+        return imported
 
     def _user(self, content: str) -> None:
-        said = [text.strip() for text in _ADVICE.findall(content)]
-        if content == self.task and not self.step:
-            self._ref({"role": "user", "content": content}, 1)
-        elif said:
-            numbers = range(self.advice + 1, self.advice + 1 + len(said))
-            for number, text in zip(numbers, said, strict=True):
+        pieces = [text.strip() for text in _ADVICE.findall(content)]
+        message = {"role": "user", "content": content}
+        if content == self.task and not self.builder.step:
+            self.builder.add_message(message, 1)
+        elif pieces:
+            numbers = range(self.builder.advice + 1, self.builder.advice + 1 + len(pieces))
+            for number, text in zip(numbers, pieces, strict=True):
                 self._add(ev.AdviceQueued(advice=number, text=text))
-            self.advice += len(said)
-            delivered = ev.AdviceDelivered(advice=tuple(numbers), at_step=self.step + 1, text=content)
-            self._ref({"role": "user", "content": content}, self._add(delivered))
+            self.builder.advice += len(pieces)
+            delivered = ev.AdviceDelivered(advice=tuple(numbers), at_step=self.builder.step + 1, text=content)
+            self.builder.add_message(message, self._add(delivered))
         else:
-            self._ref({"role": "user", "content": content}, self._add(ev.NudgeSent(text=content, streak=0)))
+            self.builder.add_message(message, self._add(ev.NudgeSent(text=content, streak=0)))
 
-    def _reply(self, content: str, reasoning: str, calls: tuple[Call, ...], told: ev.ModelReplied) -> None:
-        self.step += 1
-        request = self._request()
-        parts: list[Part] = [ReasoningPart(reasoning)] if reasoning else []
-        parts += [TextPart(content)] if content else []
-        parts += [CallPart(call.call_id, call.name, _arguments(call)) for call in calls]
-        body = msgspec.structs.replace(told, request=request, parts=tuple(parts), finish="calls" if calls else "stop")
-        seq = self._add(body, self.step)
+    def _reply(self, content: str, reasoning: str, calls: tuple[Call, ...], reply: ev.ModelReplied) -> None:
+        self.builder.step += 1
+        request = self.builder.add_request()
+        written = [builder.Call(call.call_id, call.name, _arguments(call)) for call in calls]
+        body = msgspec.structs.replace(
+            reply,
+            request=request,
+            parts=builder.parts_of(content, reasoning, written),
+            finish="calls" if calls else "stop",
+        )
+        seq = self._add(body, self.builder.step, actor="agent")
         self.open_call = calls[0] if calls else None
-        wire: dict[str, Any] = {"role": "assistant", "content": content or None}
         if calls:
-            wire["tool_calls"] = [
-                {"id": c.call_id, "type": "function", "function": {"name": c.name, "arguments": _arguments(c)}}
-                for c in calls
-            ]
             arguments = calls[0].arguments if isinstance(calls[0].arguments, dict) else {}
             started = ev.ActionStarted(call_id=calls[0].call_id, name=calls[0].name, arguments=arguments)
-            self._add(started, self.step, 1)
-        self._ref(wire, seq)
+            self._add(started, self.builder.step, 1, actor="agent")
+        self.builder.add_message(builder.reply_message(content, written), seq)
 
     def _result(self, result: Result) -> None:
         call = self.open_call
         if call is None or result.call_id != call.call_id:
             raise CannotImport(f"node {self.node.id}: the result {result.call_id!r} answers no call before it")
         self.open_call = None
-        seen = observed(result.content)
-        took = self.clock.passed(call.name, call.arguments, seen.fields)
+        seen = parse_observation(result.content)
+        took = self.clock.advance(call.name, call.arguments, seen.fields)
         output, blobs = long_text(seen.readable)
         shown, more = long_text(result.content)
-        self._hold([*blobs, *more])
+        self.builder.hold_blobs([*blobs, *more])
         body = ev.ActionResult(
             call_id=call.call_id,
             outcome="ok" if seen.success else "error",
@@ -381,61 +353,23 @@ class _Maker:
             duration_ms=took,
             data=seen.data,
         )
-        seq = self._add(body, self.step, 1)
-        self._ref({"role": "tool", "tool_call_id": call.call_id, "content": result.content}, seq)
+        seq = self._add(body, self.builder.step, 1)
+        message = {"role": "tool", "tool_call_id": call.call_id, "content": result.content}
+        self.builder.add_message(message, seq)
         if "overall_score" in seen.fields:
-            self._scored(seen.fields)
+            self._score(seen.fields)
 
-    def _scored(self, fields: dict[str, Any]) -> None:
+    def _score(self, fields: dict[str, Any]) -> None:
         score, used = fields["overall_score"], fields.get("already_eval_num", 0)
         left = _BUDGET.search(str(fields.get("message", "")))
         number = float(score) if isinstance(score, int | float) else None
         uses = used if isinstance(used, int) else 0
         budget = uses + int(left[1]) if left else None
-        self._add(ev.EvalScored(score=number, used=uses, budget=budget), self.step, 1)
+        self._add(ev.EvalScored(score=number, used=uses, budget=budget), self.builder.step, 1)
 
-    def _request(self) -> int:
-        model = self.node.response.model if self.node.response else ""
-        self.refs += self.fresh
-        request = ev.ModelRequested(
-            adapter="import",
-            adapter_version=1,
-            envelope={"model": model or "unknown"},
-            parent=self.parent,
-            append=tuple(self.fresh),
-            sha256="",
-            exact=False,
-        )
-        digest = hashlib.sha256(assemble(_Held(self.blobs), request, self.refs)).hexdigest()
-        self.fresh = []
-        self.parent = self._add(msgspec.structs.replace(request, sha256=digest), self.step)
-        return self.parent
-
-    def _ref(self, wire: dict[str, Any], seq: int) -> None:
-        blob = Blob.of(canonical_json(wire))
-        self._hold([blob])
-        self.fresh.append(ev.MessageRef(blob.hash, wire["role"], (seq,)))
-
-    def _hold(self, blobs: list[Blob]) -> None:
-        self.blobs |= {blob.hash: blob for blob in blobs}
-
-    def _add(self, body: ev.Body, step: int | None = None, call: int | None = None) -> int:
-        actor = "agent" if isinstance(body, ev.ModelReplied | ev.ActionStarted | ev.SummaryWritten) else ACTOR
-        self.events.append(ev.NewEvent(self.name, body, step, call, actor, None, self.clock.now))
-        return len(self.events)
-
-
-def _session_id(node: str, at: int) -> str:
-    """The same node always gives the same id, so that a second import is noticed."""
-    chance = int.from_bytes(hashlib.sha256(node.encode()).digest()[:10], "big")
-    return ulid.encode((at & ((1 << 48) - 1)) << 80 | chance)
+    def _add(self, body: ev.Body, step: int | None = None, call: int | None = None, *, actor: str = ACTOR) -> int:
+        return self.builder.add_event(body, step, call, at=self.clock.now, actor=actor)
 
 
 def _arguments(call: Call) -> str:
     return call.arguments if isinstance(call.arguments, str) else json.dumps(call.arguments, ensure_ascii=False)
-
-
-def _title(task: str) -> str:
-    lines = (line.strip() for line in task.splitlines())
-    first = next((line for line in lines if line and line[0] not in "#<"), "InnovatorBench run")
-    return first if len(first) <= 60 else first[:59].rstrip() + "…"

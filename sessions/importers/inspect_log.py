@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from sessions.events.messages import Finish
 from sessions.importers.base import CannotImport, ImportedSession
-from sessions.importers.builder import Call, Maker, time_ms
-from sessions.importers.documents import Document, archived, as_text, items, table, text_of
+from sessions.importers.builder import Call, SessionBuilder, time_ms
+from sessions.importers.documents import Document, as_text, items, read_archive, table, text_of
 
 SCORES: Final = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 """Inspect's letters: correct, partial, incorrect, no answer."""
@@ -49,14 +49,14 @@ def parse(found: Document) -> list[ImportedSession]:
 
 
 def _entries(found: Document) -> Iterator[tuple[str, Any]]:
-    return archived(found.path)
+    return read_archive(found.path)
 
 
 def _sample(evaluation: dict[str, Any], sample: dict[str, Any]) -> ImportedSession:
     task, name = as_text(evaluation.get("task")), f"{as_text(sample.get('id'))}/{as_text(sample.get('epoch'))}"
     model = as_text(evaluation.get("model"))
     first = next((event for event in items(sample.get("events")) if event.get("event") == "model"), {})
-    maker = Maker(
+    builder = SessionBuilder(
         "inspect",
         f"{as_text(evaluation.get('run_id'))}/{as_text(sample.get('uuid'))}/{task}/{name}",
         model,
@@ -69,51 +69,53 @@ def _sample(evaluation: dict[str, Any], sample: dict[str, Any]) -> ImportedSessi
     held = table(sample.get("attachments"))
     task_parts: list[str] = []
     for message in items(sample.get("messages")):
-        _message(maker, message, held, task_parts)
+        _message(builder, message, held, task_parts)
     for score in table(sample.get("scores")).values():
         value = table(score).get("value")
         number = SCORES.get(value) if isinstance(value, str) else value
         if isinstance(number, int | float):
-            maker.score(float(number))
-    return maker.done()
+            builder.add_score(float(number))
+    return builder.finish()
 
 
-def _message(maker: Maker, message: dict[str, Any], held: dict[str, Any], task: list[str]) -> None:
-    text = _resolved(text_of(message.get("content")), held)
+def _message(builder: SessionBuilder, message: dict[str, Any], held: dict[str, Any], task: list[str]) -> None:
+    text = _with_attachment(text_of(message.get("content")), held)
     match message.get("role"):
         case "system":
-            maker.system(text)
-        case "user" if not maker.step:
+            builder.add_system(text)
+        case "user" if not builder.step:
             task.append(text)
         case "user":
             # Only an operator is a person; what an agent loop tells its model is its host's turn.
-            maker.user(text, by_host=message.get("source") not in ("operator", "human"))
+            builder.add_user(text, by_host=message.get("source") not in ("operator", "human"))
         case "tool":
             error = table(message.get("error"))
             shown = text or as_text(error.get("message"))
-            maker.result(as_text(message.get("tool_call_id")) or None, shown, outcome="error" if error else "ok")
+            builder.add_result(as_text(message.get("tool_call_id")) or None, shown, outcome="error" if error else "ok")
         case "assistant":
-            if not maker.step:
-                maker.user("\n\n".join(task))
+            if not builder.step:
+                builder.add_user("\n\n".join(task))
             content = message.get("content")
             thoughts = (as_text(part.get("reasoning")) for part in items(content) if part.get("type") == "reasoning")
-            reasoning = _resolved("\n".join(thought for thought in thoughts if thought), held)
+            reasoning = _with_attachment("\n".join(thought for thought in thoughts if thought), held)
             finish = _STOPS.get(as_text(message.get("stop_reason")))
-            maker.reply(text, _calls(message, held), reasoning, model=as_text(message.get("model")), finish=finish)
+            builder.add_reply(
+                text, _calls(message, held), reasoning, model=as_text(message.get("model")), finish=finish
+            )
         case role:
-            maker.skipped[f"message with the role {role!r}"] += 1
+            builder.skipped[f"message with the role {role!r}"] += 1
 
 
 def _calls(message: dict[str, Any], held: dict[str, Any]) -> list[Call]:
     calls: list[Call] = []
     for number, call in enumerate(items(message.get("tool_calls")), 1):
-        arguments = _resolved(as_text(call.get("arguments")), held)
+        arguments = _with_attachment(as_text(call.get("arguments")), held)
         identity = as_text(call.get("id")) or f"{as_text(message.get('id'))}.{number}"
         calls.append(Call(identity, as_text(call.get("function")) or "unknown", arguments))
     return calls
 
 
-def _resolved(text: str, held: dict[str, Any]) -> str:
+def _with_attachment(text: str, held: dict[str, Any]) -> str:
     """Long texts are attachments, named by their hash."""
     head, mark, name = text.partition("attachment://")
     return as_text(held[name]) if mark and not head and name in held else text

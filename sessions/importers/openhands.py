@@ -7,7 +7,7 @@ from typing import Any
 
 from sessions.events.messages import Usage
 from sessions.importers.base import ImportedSession
-from sessions.importers.builder import Call, Maker, time_ms
+from sessions.importers.builder import Call, SessionBuilder, time_ms
 from sessions.importers.documents import Document, as_text, count, items, table, text_of
 
 
@@ -26,35 +26,35 @@ def is_old(found: Document) -> bool:
 
 def parse(found: Document) -> list[ImportedSession]:
     """The one session of the file."""
-    reading = _Events(_maker(found))
+    reader = _EventReader(_builder(found))
     for record in found.records:
-        reading.take(record)
-    reading.flush()
-    return [reading.maker.done()]
+        reader.take(record)
+    reader.flush()
+    return [reader.builder.finish()]
 
 
 def parse_old(found: Document) -> list[ImportedSession]:
     """The one session of an older file."""
-    reading = _Old(_maker(found))
+    reader = _OldReader(_builder(found))
     for record in found.records:
-        reading.take(record)
-    reading.flush()
-    return [reading.maker.done()]
+        reader.take(record)
+    reader.flush()
+    return [reader.builder.finish()]
 
 
-def _maker(found: Document) -> Maker:
+def _builder(found: Document) -> SessionBuilder:
     key = as_text([record.get("id") for record in found.records[:8]]) + as_text(found.records[:1])[:65536]
-    maker = Maker("openhands", key)
+    builder = SessionBuilder("openhands", key)
     if found.broken:
-        maker.skipped["line that is no JSON object"] += found.broken
-    return maker
+        builder.skipped["line that is no JSON object"] += found.broken
+    return builder
 
 
-class _Pending:
+class _ReplyReader:
     """A reply is all actions that came of one response of the model."""
 
-    def __init__(self, maker: Maker) -> None:
-        self.maker = maker
+    def __init__(self, builder: SessionBuilder) -> None:
+        self.builder = builder
         self.response = ""
         self.text = ""
         self.thought = ""
@@ -76,10 +76,10 @@ class _Pending:
         """Make the reply."""
         if self.calls:
             calls, self.calls = self.calls, []
-            self.maker.reply(self.text, calls, self.thought, self.at, self.usage)
+            self.builder.add_reply(self.text, calls, self.thought, self.at, self.usage)
 
 
-class _Events(_Pending):
+class _EventReader(_ReplyReader):
     def take(self, event: dict[str, Any]) -> None:
         """The next event."""
         at = time_ms(event.get("timestamp"))
@@ -87,8 +87,8 @@ class _Events(_Pending):
         match kind:
             case "SystemPromptEvent":
                 tools = items(event.get("tools"))
-                self.maker.tools = [{"type": "function", "function": _schema(tool)} for tool in tools]
-                self.maker.system(text_of(event.get("system_prompt")))
+                self.builder.tools = [{"type": "function", "function": _schema(tool)} for tool in tools]
+                self.builder.add_system(text_of(event.get("system_prompt")))
             case "MessageEvent":
                 self._message(event, at)
             case "ActionEvent":
@@ -98,18 +98,18 @@ class _Events(_Pending):
                 self._observation(event, kind, at)
             case "Condensation" if event.get("summary"):
                 self.flush()
-                self.maker.summary(as_text(event["summary"]), at)
+                self.builder.add_summary(as_text(event["summary"]), at)
             case _:
-                self.maker.skipped[f"event {kind or '?'}"] += 1
+                self.builder.skipped[f"event {kind or '?'}"] += 1
 
     def _message(self, event: dict[str, Any], at: int | None) -> None:
         message = table(event.get("llm_message"))
         text = text_of(message.get("content"))
         self.flush()
         if message.get("role") == "assistant":
-            self.maker.reply(text, (), as_text(message.get("reasoning_content")), at)
+            self.builder.add_reply(text, (), as_text(message.get("reasoning_content")), at)
         else:
-            self.maker.user(text, at, by_host=event.get("source") != "user")
+            self.builder.add_user(text, at, by_host=event.get("source") != "user")
 
     def _action(self, event: dict[str, Any], at: int | None) -> None:
         told = table(event.get("tool_call"))
@@ -131,39 +131,39 @@ class _Events(_Pending):
             text = as_text(event.get("error"))
         elif kind == "UserRejectObservation":
             text, outcome = f"Rejected by the user: {as_text(event.get('rejection_reason'))}", "interrupted"
-        self.maker.result(as_text(event.get("tool_call_id")) or None, text, outcome=outcome, at=at)
+        self.builder.add_result(as_text(event.get("tool_call_id")) or None, text, outcome=outcome, at=at)
 
 
-class _Old(_Pending):
+class _OldReader(_ReplyReader):
     def take(self, event: dict[str, Any]) -> None:
         """The next action or observation."""
         at, arguments = time_ms(event.get("timestamp")), table(event.get("args"))
         if "observation" in event and "action" not in event:
             if event.get("cause") is None:
-                self.maker.skipped[f"observation {as_text(event['observation'])}"] += 1
+                self.builder.skipped[f"observation {as_text(event['observation'])}"] += 1
                 return
             self.flush()
             told = table(event.get("tool_call_metadata"))
             failed = count(table(event.get("extras")).get("exit_code")) > 0 or event["observation"] == "error"
             outcome: Any = "error" if failed else "ok"
             name = as_text(told.get("tool_call_id")) or None
-            self.maker.result(name, as_text(event.get("content")), outcome=outcome, at=at)
+            self.builder.add_result(name, as_text(event.get("content")), outcome=outcome, at=at)
             return
         action, source = as_text(event.get("action")), event.get("source")
         text = as_text(arguments.get("content")) or as_text(event.get("message"))
         if action == "system":
-            self.maker.tools = items(arguments.get("tools"))
-            self.maker.system(text)
+            self.builder.tools = items(arguments.get("tools"))
+            self.builder.add_system(text)
         elif action == "message":
             self.flush()
             if source == "agent":
-                self.maker.reply(text, at=at)
+                self.builder.add_reply(text, at=at)
             else:
-                self.maker.user(text, at)
+                self.builder.add_user(text, at)
         elif source == "agent" and action:
             self._action(event, action, arguments, at)
         else:
-            self.maker.skipped[f"action {action or '?'} of {as_text(source) or '?'}"] += 1
+            self.builder.skipped[f"action {action or '?'} of {as_text(source) or '?'}"] += 1
 
     def _action(self, event: dict[str, Any], action: str, arguments: dict[str, Any], at: int | None) -> None:
         told = table(event.get("tool_call_metadata"))

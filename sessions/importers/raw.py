@@ -53,7 +53,7 @@ class _Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenSession:
     """A session whose end was not read yet."""
 
     session: str
@@ -75,19 +75,19 @@ def is_made_up(actor: str, body: object) -> bool:
 def parse(path: Path) -> list[ImportedSession]:
     """All sessions of the file. Raises CannotImport with the number of the line that is wrong."""
     found: list[ImportedSession] = []
-    current: _Open | None = None
+    current: _OpenSession | None = None
     for number, line in _lines(path):
         where = f"{path.name}, line {number}"
         if line.apollo:
-            current = _begun(line, current, where)
+            current = _begin_session(line, current, where)
         elif current is None:
             raise CannotImport(f"{where}: no session has begun here")
         elif line.event is not None:
-            _take(current, line.event, where)
+            _add_event(current, line.event, where)
         elif line.blob:
             current.blobs.append(_blob(line, where))
         elif line.end:
-            found.append(_ended(current, line, where))
+            found.append(_end_session(current, line, where))
             current = None
         else:
             raise CannotImport(f"{where}: neither an event nor a blob nor an end")
@@ -109,7 +109,7 @@ def _lines(path: Path) -> Iterator[tuple[int, _Line]]:
         raise CannotImport(f"{path.name}: a line is not as the raw format has it: {problem}") from problem
 
 
-def _begun(line: _Line, before: _Open | None, where: str) -> _Open:
+def _begin_session(line: _Line, before: _OpenSession | None, where: str) -> _OpenSession:
     if line.apollo != "raw" or line.v != VERSION:
         raise CannotImport(
             f"{where}: {line.apollo} version {line.v} is not known here; this Apollo reads raw {VERSION}"
@@ -119,10 +119,10 @@ def _begun(line: _Line, before: _Open | None, where: str) -> _Open:
     # The id becomes the name of a folder: nothing but a ULID may.
     if not is_ulid(line.session):
         raise CannotImport(f"{where}: {line.session[:40]!r} is no session id")
-    return _Open(line.session)
+    return _OpenSession(line.session)
 
 
-def _take(current: _Open, value: dict[str, Any], where: str) -> None:
+def _add_event(current: _OpenSession, value: dict[str, Any], where: str) -> None:
     try:
         event = msgspec.convert(value, _Event)
     except msgspec.ValidationError as problem:
@@ -157,7 +157,7 @@ def _blob(line: _Line, where: str) -> Blob:
     return blob
 
 
-def _ended(current: _Open, line: _Line, where: str) -> ImportedSession:
+def _end_session(current: _OpenSession, line: _Line, where: str) -> ImportedSession:
     if (line.end, line.events, line.blobs) != (current.session, len(current.events), len(current.blobs)):
         raise CannotImport(f"{where}: the end does not match what came before: the file is damaged")
     if not current.events:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sessions.events.messages import Usage
 from sessions.importers.base import ImportedSession
-from sessions.importers.builder import Call, Maker, time_ms
+from sessions.importers.builder import Call, SessionBuilder, time_ms
 from sessions.importers.documents import Document, as_text, count, items, table, text_of
 
 _INSTANCE: Final = re.compile(r"[\w.-]+__[\w.-]+-\w+")
@@ -29,10 +29,10 @@ def parse_mini(found: Document) -> list[ImportedSession]:
     messages = items(value.get("messages")) if value else found.records
     config = table(info.get("config"))
     model = as_text(table(config.get("model")).get("model_name"))
-    maker = Maker("mini-swe-agent", _key(found), model, meta=_kept(info))
-    maker.title = _instance(found)
-    _chat(maker, messages)
-    return [_ended(maker, info)]
+    builder = SessionBuilder("mini-swe-agent", _key(found), model, meta=_run_info(info))
+    builder.title = _instance(found)
+    _chat(builder, messages)
+    return [_finish(builder, info)]
 
 
 def is_swe(found: Document) -> bool:
@@ -48,16 +48,18 @@ def parse_swe(found: Document) -> list[ImportedSession]:
     """The one session of the file."""
     value, info = found.table, table(found.table.get("info"))
     model = as_text(table(table(info.get("config")).get("model")).get("name"))
-    maker = Maker("swe-agent", _key(found), model, task_id=as_text(value.get("environment")), meta=_kept(info))
-    maker.title = _instance(found)
+    builder = SessionBuilder(
+        "swe-agent", _key(found), model, task_id=as_text(value.get("environment")), meta=_run_info(info)
+    )
+    builder.title = _instance(found)
     history = items(value.get("history"))
     if not history:
         history = list(_history(items(value.get("trajectory"))))
-    _chat(maker, history)
-    return [_ended(maker, info)]
+    _chat(builder, history)
+    return [_finish(builder, info)]
 
 
-def _chat(maker: Maker, messages: list[dict[str, Any]]) -> None:
+def _chat(builder: SessionBuilder, messages: list[dict[str, Any]]) -> None:
     """Chat messages; all user turns before the first reply are the task."""
     task: list[str] = []
     for message in messages:
@@ -66,31 +68,31 @@ def _chat(maker: Maker, messages: list[dict[str, Any]]) -> None:
         text, role = text_of(message.get("content")), message.get("role")
         match role:
             case "system":
-                maker.system(text)
-            case "user" if not maker.step:
+                builder.add_system(text)
+            case "user" if not builder.step:
                 task.append(text)
             case "user" | "tool":
                 ids = message.get("tool_call_ids")
                 name = message.get("tool_call_id") or (ids[0] if isinstance(ids, list) and ids else None)
                 if role == "user" and name is None:
-                    maker.user(text, at, by_host=True)
+                    builder.add_user(text, at, by_host=True)
                 else:
                     failed = count(extra.get("returncode")) > 0
-                    maker.result(as_text(name) or None, text, at=at, outcome="error" if failed else "ok")
+                    builder.add_result(as_text(name) or None, text, at=at, outcome="error" if failed else "ok")
             case "assistant":
-                if not maker.step:
-                    maker.user("\n\n".join(task), at)
-                maker.reply(
+                if not builder.step:
+                    builder.add_user("\n\n".join(task), at)
+                builder.add_reply(
                     text,
-                    calls_of(message.get("tool_calls"), f"call-{maker.step + 1}"),
+                    calls_of(message.get("tool_calls"), f"call-{builder.step + 1}"),
                     as_text(message.get("reasoning_content")),
                     at,
                     _usage(table(extra.get("response")).get("usage")),
                 )
             case "exit":
-                maker.meta["exit"] = text[:200]
+                builder.meta["exit"] = text[:200]
             case _:
-                maker.skipped[f"message with the role {role!r}"] += 1
+                builder.skipped[f"message with the role {role!r}"] += 1
 
 
 def calls_of(value: Any, prefix: str) -> list[Call]:
@@ -114,13 +116,13 @@ def _history(trajectory: list[dict[str, Any]]) -> Any:
         yield {"role": "user", "content": as_text(step.get("observation"))}
 
 
-def _ended(maker: Maker, info: dict[str, Any]) -> ImportedSession:
-    if not any(event.body.kind == "action.started" for event in maker.events):
-        maker.notes.append(BY_TEXT)
-    return maker.done(reason=as_text(info.get("exit_status")) or "recorded elsewhere")
+def _finish(builder: SessionBuilder, info: dict[str, Any]) -> ImportedSession:
+    if not any(event.body.kind == "action.started" for event in builder.events):
+        builder.notes.append(BY_TEXT)
+    return builder.finish(reason=as_text(info.get("exit_status")) or "recorded elsewhere")
 
 
-def _kept(info: dict[str, Any]) -> dict[str, Any]:
+def _run_info(info: dict[str, Any]) -> dict[str, Any]:
     names = ("exit_status", "submission", "mini_version", "swe_agent_version")
     return {name: info[name] for name in names if isinstance(info.get(name), str)}
 

@@ -43,7 +43,7 @@ def test_every_foreign_format_has_a_file_here() -> None:
 async def test_the_log_takes_it_and_its_prompts_can_be_rebuilt(tmp_path: Path, name: str) -> None:
     session = imported(tmp_path, name)
     async with await LogWriter.open(tmp_path / "log.sqlite") as writer:
-        await writer.append(*session.numbered(1).events, blobs=session.blobs)
+        await writer.append(*session.with_number(1).events, blobs=session.blobs)
         with LogReader(writer.path) as reader:
             summary = reader.summary(session.session)
             assert summary is not None and summary.state == "finished" and summary.step == FILES[name].steps

@@ -161,7 +161,7 @@ def test_a_bad_node_is_one_line(tmp_path: Path, more: dict[str, Any], expected: 
 
 
 async def test_its_rows_say_reconstructed_and_its_prompts_rebuild(tmp_path: Path) -> None:
-    session = imported(tmp_path).numbered(1)
+    session = imported(tmp_path).with_number(1)
     async with await LogWriter.open(tmp_path / "log.sqlite") as writer:
         await writer.append(*session.events, blobs=session.blobs)
         with LogReader(writer.path) as reader:
@@ -194,7 +194,7 @@ async def test_the_recorded_node_has_69_actions_one_summary_and_two_scores(tmp_p
 @real
 async def test_three_flags_on_the_recorded_node_mask_three_replies(tmp_path: Path) -> None:
     [session] = import_file(REAL)
-    session = session.numbered(1)
+    session = session.with_number(1)
     name = session.session
     async with await LogWriter.open(tmp_path / "log.sqlite") as writer:
         await writer.append(*session.events, blobs=session.blobs)

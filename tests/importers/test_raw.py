@@ -48,7 +48,7 @@ def export(path: Path, out: Path) -> bytes:
 
 async def append(writer: LogWriter, file: Path) -> None:
     for session in import_file(file):
-        numbered = session.numbered(writer.next_number())
+        numbered = session.with_number(writer.next_number())
         await writer.append(*numbered.events, blobs=numbered.blobs)
 
 
@@ -102,7 +102,7 @@ async def test_a_copy_has_its_own_id_and_says_of_what(tmp_path: Path) -> None:
     async with await LogWriter.open(tmp_path / "one.sqlite") as writer:
         await a_session(writer)
         export(writer.path, tmp_path / "raw.jsonl")
-        copy = as_copy(import_file(tmp_path / "raw.jsonl")[0], new_ulid()).numbered(writer.next_number())
+        copy = as_copy(import_file(tmp_path / "raw.jsonl")[0], new_ulid()).with_number(writer.next_number())
         await writer.append(*copy.events, blobs=copy.blobs)
         assert copy.created.meta == {"copy_of": SESSION}
         assert {event.session for event in copy.events} == {copy.session} != {SESSION}

@@ -239,7 +239,7 @@ async def test_atif_goes_out_and_in_with_its_flags_and_advice(
     assert sorted(map(str, map(bare, before))) == sorted(map(str, map(bare, after)))
     assert {actor for actor, body in again if isinstance(body, ev.FlagSet)} == {"human:ann", "judge:j"}
     async with await LogWriter.open(tmp_path / "again.sqlite") as other:
-        await other.append(*session.numbered(1).events, blobs=session.blobs)
+        await other.append(*session.with_number(1).events, blobs=session.blobs)
         with LogReader(other.path) as second:
             run_export(second, None, DEFAULT, "atif", tmp_path / "u.json")
             one, two = (json.loads((tmp_path / name).read_text()) for name in ("t.json", "u.json"))

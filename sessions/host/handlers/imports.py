@@ -63,4 +63,4 @@ def _placed(desk: Desk, session: ImportedSession, call: ImportFile) -> ImportedS
                 f"{Path(call.path).name} holds session {known.number}, which is in this log: --copy copies it"
             )
         session = as_copy(session, new_ulid())
-    return session.numbered(desk.writer.next_number())
+    return session.with_number(desk.writer.next_number())
