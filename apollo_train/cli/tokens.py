@@ -17,8 +17,8 @@ from apollo_train.export.export import ExportReport, run_export
 from apollo_train.export.preview import chosen, sample_of
 from apollo_train.formats.token_report import Shown, report_paths, shown, write_parquet, write_report
 from apollo_train.formats.tokens import TokensFormat
-from apollo_train.masks.judgement import judgement_of
-from apollo_train.masks.masks import REASONS
+from apollo_train.masks.annotations import read_annotations
+from apollo_train.masks.rules import REASONS
 from apollo_train.offline_hub import stay_local
 from apollo_train.policy import FilterPolicy, load_policy
 from apollo_train.runtime import FileInTheWay, TrainError
@@ -188,7 +188,7 @@ def row_of(
     reader: LogReader, session: str, policy: FilterPolicy, made: TokensFormat, step: int | None
 ) -> Row | Excluded | None:
     """The row of one reply by itself, also of one that is masked; None where there is no such reply."""
-    judged = judgement_of(reader, session, reader.position())
+    judged = read_annotations(reader, session, reader.position())
     mask = chosen(reader, judged, policy, step) if judged is not None else None
     if judged is None or mask is None:
         return None

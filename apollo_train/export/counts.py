@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from apollo_train.formats.base import Line
-from apollo_train.masks.masks import ReplyMask
+from apollo_train.masks.reply_masks import ReplyMask
 from apollo_train.samples.steps import Excluded
 from apollo_train.samples.token_counts import count
 from sessions.terminal_text import many

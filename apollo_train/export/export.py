@@ -19,8 +19,8 @@ from apollo_train.export.workers import Made, Making, Workers, counts_before, ma
 from apollo_train.formats import format_named
 from apollo_train.formats.base import Format, Line
 from apollo_train.formats.conformance import note_of
-from apollo_train.masks.judgement import Judgement
-from apollo_train.masks.masks import masks_of
+from apollo_train.masks.annotations import Annotations
+from apollo_train.masks.reply_masks import mask_replies
 from apollo_train.masks.unused_labels import unused_labels
 from apollo_train.output_files import Journal, Mark, NewFile, NewFiles, journal_of
 from apollo_train.policy import FilterPolicy
@@ -289,14 +289,14 @@ class Export:
             plan = plan_export(self.reader, self.sessions, self.policy, self.made, position=self.position)
             trained = {session: counts.trained for session, counts in plan.per_session.items()}
             judged = [
-                one for one in select(self.reader, sorted(trained), None, self.position) if isinstance(one, Judgement)
+                one for one in select(self.reader, sorted(trained), None, self.position) if isinstance(one, Annotations)
             ]
             weigher = Weigher.counting(self.policy, trained, {one.session: task_of(one) for one in judged})
         if self.policy.weights.apply != "resample" or self.made.weighs:
             return weigher, None
         return weigher, Copies.of(self._weights(weigher, judged))
 
-    def _weights(self, weigher: Weigher, judged: Sequence[Judgement]) -> list[float]:
+    def _weights(self, weigher: Weigher, judged: Sequence[Annotations]) -> list[float]:
         """The weights of the rows to come."""
         if weigher.counted and self.made.unit == "segment":
             # How many replies share a row, and so its weight, is known only once it is made.
@@ -326,7 +326,7 @@ def _state(made: Made, copies: Copies | None) -> dict[str, Any]:
     return {**state, "counts": msgspec.to_builtins(made.counts), "told": made.told}
 
 
-def _counted(reader: LogReader, judged: Judgement, policy: FilterPolicy, made: Format) -> Counts:
+def _counted(reader: LogReader, judged: Annotations, policy: FilterPolicy, made: Format) -> Counts:
     """The counts of one session from its masks alone."""
     source = Source(reader, judged, policy, Weigher(policy), check=False)
     counts = counts_before(source, made)
@@ -338,7 +338,7 @@ def _counted(reader: LogReader, judged: Judgement, policy: FilterPolicy, made: F
             counts.take(item)
         made.take_report()  # the report is of what is written
         return counts
-    for mask in masks_of(reader, judged, policy):
+    for mask in mask_replies(reader, judged, policy):
         counts.calls_lost += mask.calls_lost
         if not mask.trained:
             counts.mask(mask.reason, mask)

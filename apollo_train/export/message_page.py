@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from apollo_train.formats.base import Format
 from apollo_train.formats.html import page, safe, span
-from apollo_train.masks.judgement import judgement_of
-from apollo_train.masks.masks import Mask, ReplyMask
+from apollo_train.masks.annotations import read_annotations
+from apollo_train.masks.reply_masks import Mask, ReplyMask
 from apollo_train.policy import FilterPolicy
 from apollo_train.samples.chat import Chat
 from apollo_train.samples.preferences import Refused, pairs_of, verdicts_of
@@ -58,7 +58,7 @@ def _found(
     reader: LogReader, sessions: Iterable[str], policy: FilterPolicy, made: Format, position: int
 ) -> Iterator[str]:
     for session in sessions:
-        judged = judgement_of(reader, session, position)
+        judged = read_annotations(reader, session, position)
         if judged is None:
             continue
         source = Source(reader, judged, policy, Weigher(policy))

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from apollo_train.masks.judgement import Judgement, judgement_of
-from apollo_train.masks.masks import ReplyMask, masks_of
+from apollo_train.masks.annotations import Annotations, read_annotations
+from apollo_train.masks.reply_masks import ReplyMask, mask_replies
 from apollo_train.policy import FilterPolicy
 from apollo_train.samples import token_counts as tokens
 from apollo_train.samples.chat import Chat
@@ -60,7 +60,7 @@ def preview(
 
     None where the session has no such reply.
     """
-    judged = judgement_of(reader, session, reader.position() if position is None else position)
+    judged = read_annotations(reader, session, reader.position() if position is None else position)
     mask = chosen(reader, judged, policy, step) if judged is not None else None
     if judged is None or mask is None:
         return None
@@ -81,9 +81,9 @@ def sample_of(source: Source, mask: ReplyMask) -> StepSample | Excluded:
     return [made for made in found if made.mask is not None and made.mask.seq == mask.seq][-1]
 
 
-def chosen(reader: LogReader, judged: Judgement, policy: FilterPolicy, step: int | None) -> ReplyMask | None:
+def chosen(reader: LogReader, judged: Annotations, policy: FilterPolicy, step: int | None) -> ReplyMask | None:
     """The reply of ``step`` (default: the newest flagged, else the newest)."""
-    return _chosen(masks_of(reader, judged, policy), step)
+    return _chosen(mask_replies(reader, judged, policy), step)
 
 
 def _chosen(masks: Iterable[ReplyMask], step: int | None) -> ReplyMask | None:
@@ -99,7 +99,7 @@ def _chosen(masks: Iterable[ReplyMask], step: int | None) -> ReplyMask | None:
     return found
 
 
-def _turns(reader: LogReader, judged: Judgement, mask: ReplyMask) -> list[Turn]:
+def _turns(reader: LogReader, judged: Annotations, mask: ReplyMask) -> list[Turn]:
     """What the model saw, as far as the log has it."""
     try:
         return Prompts(reader, judged).of(mask.request).turns
@@ -208,11 +208,11 @@ def training_view(
     """
     cells = by_cell(policy) if cells is None else cells
     at = reader.position() if position is None else position
-    judged = judgement_of(reader, session, at)
+    judged = read_annotations(reader, session, at)
     if judged is None:
         return None
     view = TrainingView(session, policy.name, at, why_not(judged, policy.sessions))
-    for mask in masks_of(reader, judged, policy):
+    for mask in mask_replies(reader, judged, policy):
         reason = mask.reason or view.left_out
         reply = ReplyView(mask.step, mask.seq, char_spans(mask, cells=cells), mask.seen, reason, mask.summary)
         view.replies[mask.seq] = reply

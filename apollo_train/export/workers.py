@@ -23,7 +23,7 @@ from typing import IO, Any, Final, Protocol
 from apollo_train.export.counts import Counts
 from apollo_train.export.report import TELL_EVERY, weight_of
 from apollo_train.formats.base import Format, Line
-from apollo_train.masks.verdicts import Verdicts
+from apollo_train.masks.flag_verdicts import FlagVerdicts
 from apollo_train.output_files import CHUNK, Data, NewFile
 from apollo_train.policy import FilterPolicy
 from apollo_train.runtime import TrainError
@@ -132,7 +132,7 @@ def counts_before(source: Source, made: Format) -> Counts:
     if made.unit == "event":
         return Counts(sessions=1)
     judged = source.judged
-    verdicts = Verdicts(judged, source.policy)
+    verdicts = FlagVerdicts(judged, source.policy)
     flags = judged.flags.active
     return Counts(
         sessions=1,

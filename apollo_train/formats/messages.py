@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any, Final, Literal
 
 from apollo_train.formats.rows import TINKER_FORMS, SegmentRows
-from apollo_train.masks.masks import ReplyMask
+from apollo_train.masks.reply_masks import ReplyMask
 from apollo_train.runtime import CannotExpress
 from apollo_train.samples.chat import Chat, dumps
 from apollo_train.samples.prompts import Turn

@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 
 from apollo_train.formats.base import Format, Line, Unit, line_of, line_of_segment, whole_replies_only
 from apollo_train.formats.conformance import TOKENS, refusal_of
-from apollo_train.masks.masks import ReplyMask
+from apollo_train.masks.reply_masks import ReplyMask
 from apollo_train.output_files import Data
 from apollo_train.policy import FilterPolicy
 from apollo_train.samples.chat import Chat

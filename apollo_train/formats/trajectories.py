@@ -13,7 +13,8 @@ from typing import Any, Final
 import msgspec
 
 from apollo_train.formats.base import Format, Line, Unit
-from apollo_train.masks.masks import ReplyMask, is_object, masks_of
+from apollo_train.masks.reply_masks import ReplyMask, mask_replies
+from apollo_train.masks.rules import is_object
 from apollo_train.policy import FilterPolicy
 from apollo_train.samples.chat import Chat, chat_of_reply, dumps
 from apollo_train.samples.prompts import Prompts
@@ -82,7 +83,7 @@ class TraceFormat(Trajectories):
 
 def _masks(source: Source) -> dict[int, ReplyMask]:
     """The verdict on each step's reply."""
-    found = masks_of(source.reader, source.judged, source.policy)
+    found = mask_replies(source.reader, source.judged, source.policy)
     return {mask.seq: mask for mask in found if not mask.summary}
 
 

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from apollo_train.masks.judgement import judgement_of
+from apollo_train.masks.annotations import read_annotations
 from apollo_train.policy import FilterPolicy
 from sessions.log.reader import LogReader
 
@@ -24,7 +24,7 @@ def unused_labels(reader: LogReader, sessions: Iterable[str], policy: FilterPoli
         return ()
     found: set[str] = set()
     for session in sessions:
-        judged = judgement_of(reader, session, position)
+        judged = read_annotations(reader, session, position)
         if judged is not None:
             found |= {flag.label for flag in judged.flags.active if flag.verdict == "bad"}
     return tuple(_lines(named.items(), sorted(found)))

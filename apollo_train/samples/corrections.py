@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import structs
 
-from apollo_train.masks.masks import ReplyMask
+from apollo_train.masks.reply_masks import ReplyMask
 from sessions import events as ev
 from sessions.events.messages import CallPart, Part, ReasoningPart, TextPart
 from sessions.fold.corrections import CorrectionBook, reply_of

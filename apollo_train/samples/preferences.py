@@ -16,9 +16,10 @@ from typing import Final
 
 import msgspec
 
-from apollo_train.masks.judgement import pages
-from apollo_train.masks.masks import REASONS, ReplyMask, is_object, masks_of
-from apollo_train.masks.verdicts import Verdicts, source_of
+from apollo_train.masks.flag_verdicts import FlagVerdicts, source_of
+from apollo_train.masks.reply_masks import ReplyMask, mask_replies
+from apollo_train.masks.rules import REASONS, is_object
+from apollo_train.masks.session_events import read_events
 from apollo_train.samples.chat import chat_of_reply
 from apollo_train.samples.corrections import Corrections, replaceable
 from apollo_train.samples.steps import Excluded, Source, StepSample, reply_of, steps_of, target_text
@@ -75,14 +76,14 @@ class Verdict:
 
 def verdicts_of(source: Source) -> Iterator[Verdict | Refused]:
     """The replies that humans flagged bad or marked good, and that could be targets at all; and why others are none."""
-    verdicts = Verdicts(source.judged, source.policy)
+    verdicts = FlagVerdicts(source.judged, source.policy)
 
     def judged(mask: ReplyMask) -> bool:
         if mask.summary:
             return False
         if mask.trained:
-            return verdicts.approved(mask.step, mask.calls)
-        return mask.reason == "flagged" and verdicts.blamed(mask.step)
+            return verdicts.is_approved(mask.step, mask.calls)
+        return mask.reason == "flagged" and verdicts.is_blamed(mask.step)
 
     for sample in steps_of(source, judged):
         if not isinstance(sample, Excluded):
@@ -93,18 +94,18 @@ def verdicts_of(source: Source) -> Iterator[Verdict | Refused]:
 
 def pairs_of(source: Source) -> Iterator[Pair | Refused]:
     """The pairs of a session, and of each other reply that a human flagged why it makes none."""
-    redos = {mask.step: mask for mask in masks_of(source.reader, source.judged, source.policy) if mask.trained}
+    redos = {mask.step: mask for mask in mask_replies(source.reader, source.judged, source.policy) if mask.trained}
     roots = _roots(source)
     ran = _ran(source)
     turns = sorted(source.judged.delivered.values(), key=lambda turn: turn.at_step)
     corrections = Corrections(source.judged.corrections)
-    verdicts = Verdicts(source.judged, source.policy)
+    verdicts = FlagVerdicts(source.judged, source.policy)
 
     def wanted(mask: ReplyMask) -> bool:
         if mask.summary or mask.reason == "disputed":
             return False
         corrected = mask.step in corrections and replaceable(mask)
-        return corrected or (mask.reason == "flagged" and verdicts.blamed(mask.step))
+        return corrected or (mask.reason == "flagged" and verdicts.is_blamed(mask.step))
 
     for flagged in steps_of(source, wanted):
         if isinstance(flagged, Excluded):
@@ -122,7 +123,7 @@ def pairs_of(source: Source) -> Iterator[Pair | Refused]:
             else:
                 yield Pair(flagged, chosen, True, True)
             continue
-        if not verdicts.blamed(step):
+        if not verdicts.is_blamed(step):
             yield Refused(flagged.id, "correction_words")
             continue
         advice = next((turn for turn in turns if turn.at_step > step), None)
@@ -170,12 +171,12 @@ def _value(arguments: str) -> object:
     return msgspec.json.decode(arguments) if is_object(arguments) and arguments.strip() else arguments
 
 
-def _told(left: Excluded, wanted: Callable[[ReplyMask], bool], verdicts: Verdicts) -> bool:
+def _told(left: Excluded, wanted: Callable[[ReplyMask], bool], verdicts: FlagVerdicts) -> bool:
     """Whether somebody waits for this reply: it is disputed, flagged, or wanted and has no prompt to train on."""
     mask = left.mask
     if left.reason == "disputed" or mask is None or mask.summary:
         return left.reason == "disputed"
-    return wanted(mask) or verdicts.blamed(mask.step)
+    return wanted(mask) or verdicts.is_blamed(mask.step)
 
 
 def _leans(redo: ReplyMask, advice: Iterable[str]) -> bool:
@@ -203,7 +204,7 @@ def _confirmed(source: Source, step: int) -> bool:
 def _ran(source: Source) -> set[int]:
     """Steps of which at least one action was started."""
     judged = source.judged
-    started = pages(source.reader, judged.session, judged.position, frozenset({"action.started"}))
+    started = read_events(source.reader, judged.session, judged.position, frozenset({"action.started"}))
     return {event.step for event in started if event.step is not None}
 
 
@@ -211,7 +212,7 @@ def _roots(source: Source) -> dict[int, int]:
     """For each request the one that began its context."""
     judged = source.judged
     roots: dict[int, int] = {}
-    for event in pages(source.reader, judged.session, judged.position, frozenset({"model.request"})):
+    for event in read_events(source.reader, judged.session, judged.position, frozenset({"model.request"})):
         assert isinstance(event.body, ev.ModelRequested)
         roots[event.seq] = event.seq if event.body.parent is None else roots.get(event.body.parent, event.seq)
     return roots

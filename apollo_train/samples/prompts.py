@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from apollo_train.masks.judgement import Judgement
+from apollo_train.masks.annotations import Annotations
 from apollo_train.samples import chat
 from apollo_train.samples.chat import Chat
 from sessions import events as ev
@@ -98,7 +98,7 @@ class Node:
 class Prompts:
     """Prompts of one session, by the seq of their request; ask in the order of the log."""
 
-    def __init__(self, reader: LogReader, judged: Judgement) -> None:
+    def __init__(self, reader: LogReader, judged: Annotations) -> None:
         self._reader = reader
         self._judged = judged
         self._nodes: dict[int, Node] = {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
-from apollo_train.masks.judgement import Judgement
+from apollo_train.masks.annotations import Annotations
 from apollo_train.policy import FilterPolicy, SplitRules
 from sessions import events as ev
 from sessions.events.text import canonical_json
@@ -41,7 +41,7 @@ class Weigher:
             totals[task] = totals.get(task, 0) + _capped(trained[session], cap)
         return cls(policy, dict(trained), totals)
 
-    def weight(self, judged: Judgement, share: float, replies: int = 1, *, row: bool = False) -> float:
+    def weight(self, judged: Annotations, share: float, replies: int = 1, *, row: bool = False) -> float:
         """The weight of a row that trains ``replies``; ``row``: it counts once however many they are (segments)."""
         rules = self.policy.weights
         total = max(1, self.session_trained.get(judged.session, 1))
@@ -96,7 +96,7 @@ def _capped(number: int, cap: int) -> int:
     return min(number, cap) if cap else number
 
 
-def task_of(judged: Judgement) -> str:
+def task_of(judged: Annotations) -> str:
     """What the split goes by: the task's id, or the hash of its text where it has none."""
     created = judged.created
     return created.task_id or _hashed(created.task)
@@ -130,7 +130,7 @@ def sampling_of(request: ev.ModelRequested) -> str:
     return _SAMPLING[chosen]
 
 
-def meta_of(judged: Judgement, policy: FilterPolicy, request: ev.ModelRequested, **more: Any) -> dict[str, Any]:
+def meta_of(judged: Annotations, policy: FilterPolicy, request: ev.ModelRequested, **more: Any) -> dict[str, Any]:
     """The columns that all rows of a session share, then those of the row."""
     task = task_of(judged)
     return {

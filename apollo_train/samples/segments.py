@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from apollo_train.masks.masks import ReplyMask, masks_of
-from apollo_train.masks.verdicts import Verdicts
+from apollo_train.masks.flag_verdicts import FlagVerdicts
+from apollo_train.masks.reply_masks import ReplyMask, mask_replies
 from apollo_train.samples.chat import Chat, chat_of_reply
 from apollo_train.samples.prompts import Node, Prompt, Prompts, Turn
 from apollo_train.samples.rows import meta_of
@@ -62,14 +62,14 @@ def segments_of(source: Source) -> Iterator[Segment | Excluded]:
     """The segments of a session, and why replies are masked or left out; one context in memory at a time."""
     prompts = Prompts(source.reader, source.judged)
     unaider = Unaider(source.reader, source.judged, source.policy.advice)
-    verdicts = Verdicts(source.judged, source.policy)
+    verdicts = FlagVerdicts(source.judged, source.policy)
     growing: _Growing | None = None
-    for mask in masks_of(source.reader, source.judged, source.policy):
+    for mask in mask_replies(source.reader, source.judged, source.policy):
         if not mask.trained:
             yield source.excluded(mask, mask.reason)
         if mask.event.kind != "model.reply" or mask.reason in ("summary_unused", "summary"):
             continue
-        if verdicts.reaching and verdicts.ended(mask.event.step or 0):
+        if verdicts.has_reach and verdicts.is_cut_off(mask.event.step or 0):
             continue
         try:
             node = prompts.node(mask.request)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from apollo_train.masks.judgement import Judgement, judgement_of
+from apollo_train.masks.annotations import Annotations, read_annotations
 from apollo_train.policy import FilterPolicy, SessionRules, date_ms
 from apollo_train.runtime import TrainError
 from sessions.log.reader import LogReader
@@ -44,7 +44,7 @@ class LeftOut:
 
 def select(
     reader: LogReader, sessions: Sequence[str] | None, policy: FilterPolicy | None, position: int
-) -> Iterator[Judgement | LeftOut]:
+) -> Iterator[Annotations | LeftOut]:
     """Judgement of each session (None: all), in the order of their ids; without a policy, all of them."""
     for name in names_of(reader, sessions):
         found = judged_of(reader, name, policy, position)
@@ -69,16 +69,16 @@ def names_of(reader: LogReader, sessions: Sequence[str] | None) -> list[str]:
     return sorted({summary.session for summary in reader.summaries()} if sessions is None else set(sessions))
 
 
-def judged_of(reader: LogReader, session: str, policy: FilterPolicy | None, position: int) -> Judgement | LeftOut:
+def judged_of(reader: LogReader, session: str, policy: FilterPolicy | None, position: int) -> Annotations | LeftOut:
     """Judgement of one session, or why it takes no part."""
-    judged = judgement_of(reader, session, position)
+    judged = read_annotations(reader, session, position)
     if judged is None:
         return LeftOut(session, "session_missing")
     reason = why_not(judged, policy.sessions) if policy is not None else ""
     return LeftOut(session, reason) if reason else judged
 
 
-def why_not(judged: Judgement, rules: SessionRules) -> str:
+def why_not(judged: Annotations, rules: SessionRules) -> str:
     """The first rule of the policy that keeps the session out, or ""."""
     created = judged.created
     # "Judged up to here" is no word on the session: beside somebody's verdict it says nothing.
@@ -101,7 +101,7 @@ def why_not(judged: Judgement, rules: SessionRules) -> str:
     return next((reason for reason, out in checks.items() if out), "")
 
 
-def _good_enough(judged: Judgement, wanted: float | None) -> bool:
+def _good_enough(judged: Annotations, wanted: float | None) -> bool:
     if wanted is None:
         return True
     if judged.best_score is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from apollo_train.masks.masks import Mask, ReplyMask
+from apollo_train.masks.reply_masks import Mask, ReplyMask
 from apollo_train.policy import FilterPolicy
 from apollo_train.samples.chat import chat_of_reply
 from sessions import events as ev

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-from apollo_train.masks.judgement import Judgement
-from apollo_train.masks.masks import ReplyMask, masks_of
+from apollo_train.masks.annotations import Annotations
+from apollo_train.masks.reply_masks import ReplyMask, mask_replies
 from apollo_train.policy import FilterPolicy
 from apollo_train.samples.chat import Chat, chat_of_reply
 from apollo_train.samples.prompts import Prompt, Prompts, Turn
@@ -72,7 +72,7 @@ class Source:
     """One session on its way into samples."""
 
     reader: LogReader
-    judged: Judgement
+    judged: Annotations
     policy: FilterPolicy
     weigher: Weigher
     check: bool = True
@@ -93,7 +93,7 @@ def steps_of(source: Source, wanted: Callable[[ReplyMask], bool] = whole) -> Ite
     """Every reply that is ``wanted`` as a sample, and why the others are none; in order, in constant memory."""
     prompts = Prompts(source.reader, source.judged)
     unaider = Unaider(source.reader, source.judged, source.policy.advice)
-    for mask in masks_of(source.reader, source.judged, source.policy):
+    for mask in mask_replies(source.reader, source.judged, source.policy):
         if not wanted(mask):
             yield source.excluded(mask, mask.reason)
             continue

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from apollo_train.masks.masks import ReplyMask
+from apollo_train.masks.reply_masks import ReplyMask
 from apollo_train.samples.steps import reply_of, target_text
 from sessions import events as ev
 

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 from msgspec import structs
 
-from apollo_train.masks.judgement import Judgement
+from apollo_train.masks.annotations import Annotations
 from apollo_train.policy import AdviceRules
 from apollo_train.samples.prompts import Prompt, Turn
 from sessions import events as ev
@@ -54,7 +54,7 @@ class Unaided(msgspec.Struct, frozen=True):
 class Unaider:
     """Leaves advice out of the prompts of one session."""
 
-    def __init__(self, reader: LogReader, judged: Judgement, rules: AdviceRules) -> None:
+    def __init__(self, reader: LogReader, judged: Annotations, rules: AdviceRules) -> None:
         self._reader = reader
         self._judged = judged
         self._turns = {seq: turn for seq, turn in judged.delivered.items() if turn.channel == "user"}

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-from apollo_train.masks.judgement import judgement_of
-from apollo_train.masks.masks import ReplyMask
+from apollo_train.masks.annotations import read_annotations
+from apollo_train.masks.reply_masks import ReplyMask
 from apollo_train.policy import AdviceRules, FilterPolicy
 from apollo_train.samples.rows import Weigher
 from apollo_train.samples.steps import Source, StepSample, reply_of, steps_of
@@ -102,7 +102,7 @@ def check_tokens(
     # The prompts as they were sent: a policy that drops advice makes others, which no server counted.
     sent = msgspec.structs.replace(policy, advice=AdviceRules())
     for session, trained in sessions.items():
-        judged = judgement_of(reader, session, position)
+        judged = read_annotations(reader, session, position)
         if judged is None:
             continue
         wanted = _Every(max(1, -(-trained // PER_SESSION)))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from apollo_train.masks.masks import ReplyMask
+from apollo_train.masks.reply_masks import ReplyMask
 from apollo_train.samples.chat import Chat
 from apollo_train.samples.steps import StepSample, reply_of
 from apollo_train.templates.engine import Engine, TemplateRefused

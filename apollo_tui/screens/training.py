@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from apollo_train.export.preview import TrainingView, training_view
-from apollo_train.masks.judgement import KINDS
+from apollo_train.masks.annotations import KINDS
 from apollo_train.policy import PRESETS, FilterPolicy, load_policy
 from apollo_tui.backend.base import NotDone
 from apollo_tui.screens.transcript import Finding

@@ -9,8 +9,8 @@ from training_log import SESSION, Teller, rows_of
 
 from apollo_train.export.export import run_export
 from apollo_train.formats import FORMATS
-from apollo_train.masks.judgement import judgement_of
-from apollo_train.masks.masks import ReplyMask, masks_of
+from apollo_train.masks.annotations import read_annotations
+from apollo_train.masks.reply_masks import ReplyMask, mask_replies
 from apollo_train.policy import FilterPolicy, FlagRules
 from sessions import events as ev
 from sessions.log.reader import LogReader
@@ -46,9 +46,9 @@ def exported(reader: LogReader, folder: Path, name: str, policy: FilterPolicy) -
 
 
 def masks(reader: LogReader, policy: FilterPolicy) -> list[ReplyMask]:
-    judged = judgement_of(reader, SESSION, reader.position())
+    judged = read_annotations(reader, SESSION, reader.position())
     assert judged is not None
-    return list(masks_of(reader, judged, policy))
+    return list(mask_replies(reader, judged, policy))
 
 
 @pytest.mark.parametrize("name", MESSAGES)

@@ -6,17 +6,17 @@ from typing import Any
 import pytest
 from training_log import SESSION, Teller
 
-from apollo_train.masks.judgement import judgement_of
-from apollo_train.masks.masks import ReplyMask, masks_of
+from apollo_train.masks.annotations import read_annotations
+from apollo_train.masks.reply_masks import ReplyMask, mask_replies
 from apollo_train.policy import FilterPolicy, FlagRules, RuleMasks, TargetRules
 from sessions import events as ev
 from sessions.log.reader import LogReader
 
 
 def masks(reader: LogReader, **policy: Any) -> list[ReplyMask]:
-    judged = judgement_of(reader, SESSION, reader.position())
+    judged = read_annotations(reader, SESSION, reader.position())
     assert judged is not None
-    return list(masks_of(reader, judged, FilterPolicy(**policy)))
+    return list(mask_replies(reader, judged, FilterPolicy(**policy)))
 
 
 def reasons(reader: LogReader, **flags: Any) -> list[str]:
@@ -114,7 +114,7 @@ async def test_the_screen_and_the_export_let_a_flag_reach_the_same_calls(told: T
         await act_twice(told)
     await told.flag(ev.Target(2, "call", 1), until_recovery=True)
     await told.tell(ev.RecoveryMarked(at_step=4), actor="human:ann")
-    judged = judgement_of(reader, SESSION, reader.position())
+    judged = read_annotations(reader, SESSION, reader.position())
     assert judged is not None
     for mask in masks(reader):
         covered = [bool(judged.flags.covers(mask.step, number)) for number in (1, 2)]

@@ -6,17 +6,18 @@ from typing import Any
 import pytest
 from training_log import SESSION, Teller
 
-from apollo_train.masks.judgement import judgement_of
-from apollo_train.masks.masks import REASONS, ReplyMask, masks_of
+from apollo_train.masks.annotations import read_annotations
+from apollo_train.masks.reply_masks import ReplyMask, mask_replies
+from apollo_train.masks.rules import REASONS
 from apollo_train.policy import FilterPolicy, FlagRules, RuleMasks, TargetRules
 from sessions import events as ev
 from sessions.log.reader import LogReader
 
 
 def masks(reader: LogReader, policy: FilterPolicy | None = None) -> list[ReplyMask]:
-    judged = judgement_of(reader, SESSION, reader.position())
+    judged = read_annotations(reader, SESSION, reader.position())
     assert judged is not None
-    return list(masks_of(reader, judged, policy or FilterPolicy()))
+    return list(mask_replies(reader, judged, policy or FilterPolicy()))
 
 
 def reasons(reader: LogReader, **policy: Any) -> list[str]:

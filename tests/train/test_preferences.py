@@ -5,7 +5,7 @@ import json
 import pytest
 from training_log import SESSION, Teller
 
-from apollo_train.masks.judgement import judgement_of
+from apollo_train.masks.annotations import read_annotations
 from apollo_train.policy import AdviceRules, FilterPolicy, FlagRules
 from apollo_train.samples.preferences import CONFIRMED, REFUSALS, Pair, Refused, Verdict, pairs_of, verdicts_of
 from apollo_train.samples.rows import Weigher
@@ -17,7 +17,7 @@ DEFAULT = FilterPolicy()
 
 
 def source(reader: LogReader, policy: FilterPolicy = DEFAULT) -> Source:
-    judged = judgement_of(reader, SESSION, reader.position())
+    judged = read_annotations(reader, SESSION, reader.position())
     assert judged is not None
     return Source(reader, judged, policy, Weigher(policy))
 

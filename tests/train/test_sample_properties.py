@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from training_log import SESSION, Teller
 
-from apollo_train.masks.judgement import judgement_of
-from apollo_train.masks.masks import masks_of
+from apollo_train.masks.annotations import read_annotations
+from apollo_train.masks.reply_masks import mask_replies
 from apollo_train.policy import AdviceRules, FilterPolicy, FlagRules, RuleMasks, TargetRules
 from apollo_train.samples.rows import Weigher
 from apollo_train.samples.segments import segments_of
@@ -91,7 +91,7 @@ def any_policy(chance: random.Random, **flags: Any) -> FilterPolicy:
 
 
 def source_of(reader: LogReader, policy: FilterPolicy) -> Source:
-    judged = judgement_of(reader, SESSION, reader.position())
+    judged = read_annotations(reader, SESSION, reader.position())
     assert judged is not None
     return Source(reader, judged, policy, Weigher(policy))
 
@@ -141,7 +141,7 @@ async def test_masks_keep_their_promises_whatever_is_flagged(writer: LogWriter, 
 
     def cells(rules: FilterPolicy) -> dict[tuple[int, str, int | None], str]:
         found: dict[tuple[int, str, int | None], str] = {}
-        for mask in masks_of(reader, source_of(reader, rules).judged, rules):
+        for mask in mask_replies(reader, source_of(reader, rules).judged, rules):
             assert mask.trained == (not mask.reason)
             assert not mask.trained or all(cell.trained for cell in mask.cells), "a trained reply has no masked part"
             assert mask.reason != "disputed" or not any(cell.trained for cell in mask.cells)
@@ -183,7 +183,7 @@ async def test_every_reply_is_trained_or_named_with_its_reason_once(
     await wander(told, chance)
     for _ in range(4):
         source = source_of(reader, any_policy(chance))
-        replies = {mask.seq for mask in masks_of(reader, source.judged, source.policy)}
+        replies = {mask.seq for mask in mask_replies(reader, source.judged, source.policy)}
         for found in (steps_of(source), segments_of(source)):
             fate: dict[tuple[int, str], str] = {}
             for item in found:

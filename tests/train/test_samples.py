@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from training_log import SESSION, Shape, Teller
 
-from apollo_train.masks.judgement import judgement_of
+from apollo_train.masks.annotations import read_annotations
 from apollo_train.policy import AdviceRules, FilterPolicy, FlagRules, SplitRules, WeightRules
 from apollo_train.samples.rows import Weigher, split_of
 from apollo_train.samples.segments import Segment, segments_of
@@ -21,7 +21,7 @@ BOTH = AdviceRules(knowledge="both", strategy="both", correction="both", stop="b
 
 def source(reader: LogReader, **policy: Any) -> Source:
     rules = FilterPolicy(**policy)
-    judged = judgement_of(reader, SESSION, reader.position())
+    judged = read_annotations(reader, SESSION, reader.position())
     assert judged is not None
     return Source(reader, judged, rules, Weigher(rules, {SESSION: 4}, {}))
 

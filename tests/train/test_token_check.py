@@ -14,7 +14,7 @@ from apollo_train.cli.main import main
 from apollo_train.export.export import ExportReport, run_export
 from apollo_train.formats import FORMATS
 from apollo_train.formats.tokens import TokensFormat
-from apollo_train.masks.judgement import judgement_of
+from apollo_train.masks.annotations import read_annotations
 from apollo_train.policy import PRESETS, AdviceRules, FilterPolicy
 from apollo_train.samples.rows import Weigher
 from apollo_train.samples.steps import Source, StepSample, steps_of
@@ -36,7 +36,7 @@ async def counted(told: Teller, usages: Sequence[Usage | None]) -> None:
 
 def lengths(reader: LogReader, session: str) -> list[tuple[int, int]]:
     """Of each reply the tokens of its prompt and its own, as the fake tokenizer counts."""
-    judged = judgement_of(reader, session, reader.position())
+    judged = read_annotations(reader, session, reader.position())
     assert judged is not None
     found = []
     for sample in steps_of(Source(reader, judged, DEFAULT, Weigher(DEFAULT))):

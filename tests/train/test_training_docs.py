@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 from apollo_train.formats import FORMATS
-from apollo_train.masks.masks import REASONS
+from apollo_train.masks.rules import REASONS
 from apollo_train.policy import PRESETS, FilterPolicy, parse_policy
 from apollo_train.samples import select
 from sessions.importers import FORMATS as IMPORTS

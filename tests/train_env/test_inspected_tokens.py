@@ -14,7 +14,7 @@ from apollo_train.cli.main import main
 from apollo_train.cli.tokens import row_of
 from apollo_train.export.preview import training_view
 from apollo_train.formats.tokens import TokensFormat
-from apollo_train.masks.judgement import judgement_of
+from apollo_train.masks.annotations import read_annotations
 from apollo_train.policy import AdviceRules, FilterPolicy, FlagRules, TargetRules
 from apollo_train.samples.rows import Weigher
 from apollo_train.samples.steps import Source
@@ -43,7 +43,7 @@ def test_what_is_inspected_is_what_is_exported_token_by_token(
     )
     made = TokensFormat(renderer(name), packing="steps")
     with LogReader(log) as reader:
-        judged = judgement_of(reader, NAME, reader.position())
+        judged = read_annotations(reader, NAME, reader.position())
         view = training_view(reader, NAME, policy, cells=scope != "message")
         assert judged is not None and view is not None
         exported = {}

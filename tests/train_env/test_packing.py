@@ -12,7 +12,7 @@ import sample_sessions
 from tiny_models import TEMPLATES, renderer
 
 from apollo_train.formats.tokens import TokensFormat
-from apollo_train.masks.judgement import judgement_of
+from apollo_train.masks.annotations import read_annotations
 from apollo_train.policy import PRESETS, FilterPolicy, FlagRules, TargetRules
 from apollo_train.samples.rows import Weigher
 from apollo_train.samples.steps import Excluded, Source
@@ -28,7 +28,7 @@ def rows(
     made = TokensFormat(renderer(name), packing)
     found: list[Row] = []
     for summary in reader.summaries():
-        judged = judgement_of(reader, summary.session, reader.position())
+        judged = read_annotations(reader, summary.session, reader.position())
         assert judged is not None
         source = Source(reader, judged, policy, Weigher(policy))
         found += [row for row in made.rows(source) if not isinstance(row, Excluded)]

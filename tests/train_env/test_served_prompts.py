@@ -10,7 +10,7 @@ import pytest
 from tiny_models import TEMPLATES, renderer
 
 from apollo_train.export.export import run_export
-from apollo_train.masks.judgement import judgement_of
+from apollo_train.masks.annotations import read_annotations
 from apollo_train.policy import FilterPolicy, TargetRules
 from apollo_train.samples.rows import Weigher
 from apollo_train.samples.steps import Source, StepSample, steps_of
@@ -43,7 +43,7 @@ def session_of(reader: LogReader, provider: str) -> str:
 
 
 def samples(reader: LogReader, provider: str) -> list[StepSample]:
-    judged = judgement_of(reader, session_of(reader, provider), reader.position())
+    judged = read_annotations(reader, session_of(reader, provider), reader.position())
     assert judged is not None
     source = Source(reader, judged, POLICY, Weigher(POLICY))
     return [sample for sample in steps_of(source, lambda mask: True) if isinstance(sample, StepSample)]

@@ -12,7 +12,7 @@ from training_log import SESSION
 
 from apollo_train.export.export import run_export
 from apollo_train.formats.tokens import TokensFormat, TooLong
-from apollo_train.masks.judgement import judgement_of
+from apollo_train.masks.annotations import read_annotations
 from apollo_train.policy import FilterPolicy, FlagRules, TargetRules
 from apollo_train.runtime import NothingToExport
 from apollo_train.samples.rows import Weigher
@@ -34,7 +34,7 @@ POLICY = FilterPolicy(flags=FlagRules(scope="call"), targets=TargetRules(text_on
 
 
 def source(reader: LogReader, policy: FilterPolicy = POLICY) -> Source:
-    judged = judgement_of(reader, SESSION, reader.position())
+    judged = read_annotations(reader, SESSION, reader.position())
     assert judged is not None
     return Source(reader, judged, policy, Weigher(policy))
 

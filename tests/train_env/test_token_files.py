@@ -14,7 +14,7 @@ from apollo_train.export.diff import diff_exports
 from apollo_train.export.export import run_export
 from apollo_train.formats.token_report import page, write_report
 from apollo_train.formats.tokens import TokensFormat
-from apollo_train.masks.judgement import judgement_of
+from apollo_train.masks.annotations import read_annotations
 from apollo_train.policy import PRESETS, FilterPolicy, FlagRules, TargetRules
 from apollo_train.samples.rows import Weigher
 from apollo_train.samples.steps import Source
@@ -25,7 +25,7 @@ POLICY = FilterPolicy(flags=FlagRules(scope="message"), targets=TargetRules(text
 
 
 def rows_of(reader: LogReader, made: TokensFormat, policy: FilterPolicy) -> list[Row]:
-    judged = judgement_of(reader, SESSION, reader.position())
+    judged = read_annotations(reader, SESSION, reader.position())
     assert judged is not None
     found = made.rows(Source(reader, judged, policy, Weigher(policy)))
     return [row for row in found if isinstance(row, Row)]

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from apollo_train.masks.judgement import Judgement, pages
+from apollo_train.masks.annotations import Annotations
+from apollo_train.masks.session_events import read_events
 from sessions import events as ev
 from sessions.log.reader import LogReader
 
 _KINDS: Final = frozenset({"action.started", "action.result", "summary.written"})
 
 
-def inner_polls(reader: LogReader, judged: Judgement, tools: Collection[str]) -> frozenset[tuple[int, int]]:
+def find_inner_polls(reader: LogReader, judged: Annotations, tools: Collection[str]) -> frozenset[tuple[int, int]]:
     """(step, call) of each inner repeat. A run goes on only through calls of ``tools``; any other call ends it.
 
     So does a summary: who does not see the polls before it has to look.
@@ -21,7 +22,7 @@ def inner_polls(reader: LogReader, judged: Judgement, tools: Collection[str]) ->
     runs: dict[tuple[str, str], list[tuple[int, int]]] = {}
     answers: dict[tuple[str, str], object] = {}
     calls: dict[tuple[int, int], tuple[str, str]] = {}
-    for event in pages(reader, judged.session, judged.position, _KINDS):
+    for event in read_events(reader, judged.session, judged.position, _KINDS):
         place = (event.step or 0, event.call or 0)
         match event.body:
             case ev.ActionStarted() as started if started.name in tools:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from apollo_train.masks.session_events import read_events
 from sessions import events as ev
 from sessions.fold.advice import AdviceBook
 from sessions.fold.corrections import CorrectionBook
 from sessions.fold.flags import FlagBook
 from sessions.fold.read_ranges import ReadBook
 from sessions.log.reader import LogReader
-
-PAGE: Final = 500
-"""Events per read: few reads, and bodies of a few hundred KB at most in memory."""
 
 KINDS: Final = frozenset(
     {
@@ -40,7 +37,7 @@ KINDS: Final = frozenset(
 
 
 @dataclass(slots=True)
-class Judgement:
+class Annotations:
     """All that was said about a session up to a position of the log, and the few facts that filters ask for."""
 
     session: str
@@ -71,7 +68,7 @@ class Judgement:
     effort_ms: int = 0
     """Active time that annotators spent on it."""
 
-    def signed(self, step: int) -> bool:
+    def is_signed_off(self, step: int) -> bool:
         """Whether a human's good or partial word, or a "judged up to here", covers ``step``."""
         return any(
             word.verdict in ("good", "partial", None) and (word.up_to_step is None or step <= word.up_to_step)
@@ -79,27 +76,12 @@ class Judgement:
         )
 
 
-def pages(
-    reader: LogReader, session: str, position: int, kinds: Collection[str] | None = None, *, after: int = 0
-) -> Iterator[ev.Event]:
-    """The session's events of these kinds up to the log position, page by page: constant memory."""
-    while True:
-        page = reader.events(session, after=after, kinds=kinds, limit=PAGE)
-        for event in page:
-            if event.id > position:
-                return
-            yield event
-        if len(page) < PAGE:
-            return
-        after = page[-1].seq
-
-
-def judgement_of(reader: LogReader, session: str, position: int) -> Judgement | None:
+def read_annotations(reader: LogReader, session: str, position: int) -> Annotations | None:
     """What was said about ``session`` by ``position``; None if it did not exist then."""
-    found: Judgement | None = None
-    for event in pages(reader, session, position, KINDS):
+    found: Annotations | None = None
+    for event in read_events(reader, session, position, KINDS):
         if isinstance(event.body, ev.SessionCreated):
-            found = Judgement(session, event.body, event.at, position)
+            found = Annotations(session, event.body, event.at, position)
         if found is not None:
             _take(found, event)
     if found is not None and found.read:
@@ -108,7 +90,7 @@ def judgement_of(reader: LogReader, session: str, position: int) -> Judgement | 
     return found
 
 
-def _take(found: Judgement, event: ev.Event) -> None:
+def _take(found: Annotations, event: ev.Event) -> None:
     found.flags.fold(event)
     found.advice.fold(event)
     human = event.actor.partition(":")[2] if event.actor.startswith("human:") else ""

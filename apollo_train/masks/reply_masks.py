@@ -1,0 +1,104 @@
+"""The mask of each reply of a session: whether it and each of its parts are trained, and the one reason why not.
+
+What decides is the table of masks/rules.py; here its facts are read from the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, Literal
+
+import msgspec
+
+from apollo_train.masks.annotations import Annotations
+from apollo_train.masks.flag_verdicts import FlagVerdicts
+from apollo_train.masks.inner_polls import find_inner_polls
+from apollo_train.masks.rules import ReplyFacts, SessionFacts, find_reasons
+from apollo_train.masks.session_events import read_events
+from apollo_train.policy import FilterPolicy
+from sessions import events as ev
+from sessions.log.reader import LogReader
+
+_KINDS: Final = frozenset({"model.reply", "model.interrupted", "action.refused", "summary.written"})
+
+
+class Mask(msgspec.Struct, frozen=True):
+    """The mask of a part (``call`` from 1) or, as ``part="reply"``, of a whole reply; no ``reason``: trained."""
+
+    step: int
+    call: int | None
+    trained: bool
+    reason: str = ""
+    part: Literal["reply", "reasoning", "text", "call"] = "reply"
+
+
+class ReplyMask(msgspec.Struct, frozen=True):
+    """A reply with its masks, of the whole and of each part. ``summary``: the number of the summary that it wrote."""
+
+    step: int
+    seq: int
+    request: int
+    whole: Mask
+    cells: tuple[Mask, ...]
+    seen: bool
+    event: ev.Event
+    summary: int | None = None
+
+    @property
+    def trained(self) -> bool:
+        """Whether a message format trains this reply."""
+        return self.whole.trained
+
+    @property
+    def reason(self) -> str:
+        """Why not, or ""."""
+        return self.whole.reason
+
+    @property
+    def calls_lost(self) -> int:
+        """Good calls that a message format cannot train, because another cell of the reply is masked."""
+        return 0 if self.trained else sum(cell.trained and cell.part == "call" for cell in self.cells)
+
+    @property
+    def calls(self) -> int:
+        """How many calls the reply has."""
+        return sum(cell.part == "call" for cell in self.cells)
+
+    @property
+    def name(self) -> str:
+        """``41``, or ``S1`` for a summary."""
+        return f"S{self.summary}" if self.summary else str(self.step)
+
+
+def mask_replies(reader: LogReader, annotations: Annotations, policy: FilterPolicy) -> Iterator[ReplyMask]:
+    """The mask of every reply of the session, in order, in constant memory."""
+    polls = find_inner_polls(reader, annotations, policy.rules.poll_tools) if policy.rules.inner_polls else frozenset()
+    session = SessionFacts(FlagVerdicts(annotations, policy), polls)
+    reply: ReplyFacts | None = None
+    """The newest reply, of whose calls and summary nothing later was read yet."""
+    for event in read_events(reader, annotations.session, annotations.position, _KINDS):
+        match event.body:
+            case ev.ModelReplied() | ev.ReplyInterrupted() as body:
+                if reply is not None:
+                    yield _mask_reply(reply, policy)
+                reply = ReplyFacts(event, body, session)
+            case ev.ActionRefused() as refused:
+                if reply is not None and refused.malformed:
+                    reply.malformed.add(refused.call_id)
+            case ev.SummaryWritten() as written:
+                if reply is not None and reply.answers(written.request):
+                    reply.summary = written
+            case _:
+                continue
+    if reply is not None:
+        yield _mask_reply(reply, policy)
+
+
+def _mask_reply(reply: ReplyFacts, policy: FilterPolicy) -> ReplyMask:
+    reason, reasons = find_reasons(reply, policy)
+    step = reply.step
+    pairs = zip(reply.parts, reasons, strict=True)
+    cells = tuple([Mask(step, part.number, not why, why, part.kind) for part, why in pairs])
+    whole = Mask(step, None, not reason, reason)
+    summary = reply.summary.number if reply.summary else None
+    return ReplyMask(step, reply.event.seq, reply.body.request, whole, cells, reply.is_seen, reply.event, summary)

@@ -1,0 +1,306 @@
+"""The rules that decide what is trained: RULES, read from the top.
+
+A reply is made of parts: its reasoning, its text and its calls. Rules of a reply ask about all of it, rules of a part
+about each part, rules of a call about each call.
+
+- The reply has the first reason of the table that holds for it or for any of its parts. Message formats train a reply
+  whole or not at all, so that this is all they need.
+- A part has the first reason that holds for it; without one, the first that holds for the reply as a whole. Token
+  formats can go by part.
+
+What no rule holds for is trained. Of a reply with two calls, of which the second is flagged bad:
+``find_reasons(reply, policy) == ("flagged", ["", "flagged"])``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final, Literal
+
+import msgspec
+
+from apollo_train.masks.flag_verdicts import FlagVerdicts, PartKind, Verdict
+from apollo_train.policy import FilterPolicy
+from sessions import events as ev
+from sessions.events.messages import CallPart, Finish, ReasoningPart, TextPart
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFacts:
+    """What the rules know of the session: the verdicts of its flags, and (step, call) of each inner poll."""
+
+    flags: FlagVerdicts
+    polls: frozenset[tuple[int, int]] = frozenset()
+
+
+@dataclass
+class ReplyFacts:
+    """One reply, and what the rules can ask about it. ``malformed`` are the ids of calls that the host refused so."""
+
+    event: ev.Event
+    body: ev.ModelReplied | ev.ReplyInterrupted
+    session: SessionFacts
+    malformed: set[str] = field(default_factory=set)
+    summary: ev.SummaryWritten | None = None
+    """The summary that it wrote, if that was put to use."""
+
+    @property
+    def step(self) -> int:
+        """Its step; 0 for a summary, whose requests are not numbered."""
+        return self.event.step or 0
+
+    @property
+    def for_summary(self) -> bool:
+        """Whether it answers a request for a summary."""
+        return self.event.step is None and isinstance(self.body, ev.ModelReplied)
+
+    def answers(self, request: int | None) -> bool:
+        """Whether it is the whole reply to this request."""
+        return isinstance(self.body, ev.ModelReplied) and self.body.request == request
+
+    @property
+    def number(self) -> int:
+        """What flags call it: its step, or the number of the summary (0: that was not put to use)."""
+        if self.for_summary:
+            return self.summary.number if self.summary else 0
+        return self.step
+
+    @cached_property
+    def parts(self) -> list[PartFacts]:
+        """Its parts, in order; texts of spaces only are none, and what was cut off is not told apart."""
+        found: list[PartFacts] = []
+        calls = 0
+        for part in self.body.parts if isinstance(self.body, ev.ModelReplied) else ():
+            match part:
+                case ReasoningPart():
+                    found.append(PartFacts(self, "reasoning"))
+                case TextPart(text=text) if text.strip():
+                    found.append(PartFacts(self, "text"))
+                case CallPart():
+                    calls += 1
+                    found.append(PartFacts(self, "call", calls, part))
+                case _:
+                    continue
+        return found
+
+    @cached_property
+    def calls(self) -> int:
+        """How many calls it has."""
+        return sum(part.kind == "call" for part in self.parts)
+
+    @cached_property
+    def is_seen(self) -> bool:
+        """Whether a human has read or judged it."""
+        return self.session.flags.is_seen(self.number, self.event.seq, summary=self.for_summary)
+
+    @cached_property
+    def is_approved(self) -> bool:
+        """Whether a human's word on the reply, or on each of its calls, is that it is good."""
+        return self.session.flags.is_approved(self.step, self.calls)
+
+
+@dataclass(slots=True)
+class PartFacts:
+    """One part of a reply. ``number`` is that of a call, from 1."""
+
+    reply: ReplyFacts
+    kind: PartKind
+    number: int | None = None
+    call: CallPart | None = None
+    verdict: Verdict = field(init=False)
+    """What all flags on it come to."""
+
+    def __post_init__(self) -> None:
+        reply = self.reply
+        self.verdict = reply.session.flags.verdict(reply.number, self.kind, self.number, summary=reply.for_summary)
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether a human's bad flag elsewhere reaches it."""
+        flags = self.reply.session.flags
+        return flags.has_reach and not self.reply.for_summary and flags.is_reached(self.reply.step, self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyRule:
+    """A rule about a reply as a whole, and what its reason means to a person."""
+
+    reason: str
+    test: Callable[[ReplyFacts, FilterPolicy], bool]
+    meaning: str
+    scope: Literal["reply"] = "reply"
+
+
+@dataclass(frozen=True, slots=True)
+class PartRule:
+    """A rule about each part, or each call, of a reply. ``reply``: what holds for one holds for all of the reply."""
+
+    reason: str
+    test: Callable[[PartFacts, FilterPolicy], bool]
+    meaning: str
+    scope: Literal["part", "call"] = "part"
+    reply: bool = False
+
+
+def _is_interrupted(reply: ReplyFacts, _: FilterPolicy) -> bool:
+    return isinstance(reply.body, ev.ReplyInterrupted)
+
+
+def _has_finish(finish: Finish) -> Callable[[ReplyFacts, FilterPolicy], bool]:
+    return lambda reply, _: isinstance(reply.body, ev.ModelReplied) and reply.body.finish == finish
+
+
+def _is_salvaged(reply: ReplyFacts, _: FilterPolicy) -> bool:
+    return isinstance(reply.body, ev.ModelReplied) and reply.body.salvaged
+
+
+def _is_empty(reply: ReplyFacts, _: FilterPolicy) -> bool:
+    return all(part.kind == "reasoning" for part in reply.parts)
+
+
+def _is_unused_summary(reply: ReplyFacts, _: FilterPolicy) -> bool:
+    return reply.for_summary and reply.summary is None
+
+
+def _is_unwanted_summary(reply: ReplyFacts, policy: FilterPolicy) -> bool:
+    return reply.for_summary and not policy.targets.summaries
+
+
+def _is_disputed(part: PartFacts, _: FilterPolicy) -> bool:
+    return part.verdict == "disputed"
+
+
+def _is_malformed(part: PartFacts, policy: FilterPolicy) -> bool:
+    if not policy.rules.malformed or part.call is None:
+        return False
+    return part.call.id in part.reply.malformed or not is_object(part.call.arguments)
+
+
+def _is_flagged(part: PartFacts, _: FilterPolicy) -> bool:
+    return part.verdict == "bad"
+
+
+def _is_unsure(part: PartFacts, policy: FilterPolicy) -> bool:
+    return part.verdict == "unsure" and policy.flags.unsure == "mask"
+
+
+def _is_propagated(part: PartFacts, policy: FilterPolicy) -> bool:
+    if policy.flags.propagation == "first_error" or not part.is_reached:
+        return False
+    # Who calls all that the reply does good means its words too.
+    return part.verdict != "good" and not part.reply.is_approved
+
+
+def _is_after_first_error(part: PartFacts, policy: FilterPolicy) -> bool:
+    return policy.flags.propagation == "first_error" and part.is_reached
+
+
+def _is_text_only(reply: ReplyFacts, policy: FilterPolicy) -> bool:
+    return not policy.targets.text_only and reply.summary is None and not reply.calls
+
+
+def _is_inner_poll(part: PartFacts, _: FilterPolicy) -> bool:
+    return (part.reply.step, part.number) in part.reply.session.polls
+
+
+def _is_unseen(reply: ReplyFacts, policy: FilterPolicy) -> bool:
+    mode = policy.targets.unseen
+    if mode == "train" or reply.is_seen:
+        return False
+    # A sign-off goes as far as a step: a summary is covered where all that it sums up is.
+    last = reply.summary.to_step if reply.summary is not None else reply.step
+    return not (mode == "signed_off" and reply.session.flags.is_signed_off(last))
+
+
+RULES: Final[tuple[ReplyRule | PartRule, ...]] = (
+    ReplyRule("interrupted", _is_interrupted, "the reply was cut off by a person or by advice delivered now"),
+    ReplyRule("finish_length", _has_finish("length"), "the reply ran into its token limit"),
+    ReplyRule("finish_refusal", _has_finish("refusal"), "the model or its server refused"),
+    ReplyRule("finish_interrupted", _has_finish("interrupted"), "the reply was interrupted"),
+    ReplyRule("finish_other", _has_finish("other"), "the reply did not end normally"),
+    ReplyRule("salvaged", _is_salvaged, "the reply was put together from a broken stream"),
+    ReplyRule("empty", _is_empty, "the reply has nothing in it"),
+    ReplyRule("summary_unused", _is_unused_summary, "a summary that was not put to use"),
+    ReplyRule("summary", _is_unwanted_summary, "a summary, and the policy trains none"),
+    PartRule("disputed", _is_disputed, "annotators disagree, so that the whole reply is left out", reply=True),
+    PartRule(
+        "malformed",
+        _is_malformed,
+        "a call to an unknown tool, or with arguments that are no valid JSON object",
+        scope="call",
+    ),
+    PartRule("flagged", _is_flagged, "flagged bad"),
+    PartRule("unsure", _is_unsure, "flagged unsure, and the policy masks those"),
+    PartRule("propagated", _is_propagated, "after a bad flag, before the recovery"),
+    PartRule("after_first_error", _is_after_first_error, "after the first bad flag"),
+    ReplyRule("text_only", _is_text_only, "a reply without a call, and the policy trains none"),
+    PartRule("inner_poll", _is_inner_poll, "a repeated poll with an unchanged answer", scope="call"),
+    ReplyRule("unseen", _is_unseen, "no human saw it"),
+)
+"""Every rule, in order: the first that holds wins."""
+
+PROMPT_REASONS: Final = {
+    "summary_refers": "advice is dropped, and the summary in the prompt still refers to it",
+    "target_refers": "advice is dropped, and the reply still refers to it",
+    "advice_mixed": "advice is dropped, but cannot be told apart from what stays in the same message",
+    "prompt_differs": "the rebuilt prompt has another hash than the log says",
+    "prompt_missing": "the prompt cannot be rebuilt",
+    "not_in_context": "the conversation went on without this reply",
+    "broken_conversation": "a call in the conversation was never answered, which loaders refuse",
+    "no_think_form": "a reply without reasoning, where the template that was named has another prompt for such replies",
+    "turns_do_not_alternate": "two turns in a row of the same side, which this loader drops",
+}
+"""Why a reply that no rule masks is left out all the same, once its prompt or its row is put together."""
+
+REASONS: Final = {rule.reason: rule.meaning for rule in RULES} | PROMPT_REASONS
+"""Every reason that a mask can have, in order of precedence, and what it means to a person."""
+
+_PLACES: Final = {rule.reason: place for place, rule in enumerate(RULES)}
+_OF_REPLIES: Final = tuple(rule for rule in RULES if isinstance(rule, ReplyRule))
+_OF_CALLS: Final = tuple(rule for rule in RULES if isinstance(rule, PartRule))
+_OF_PARTS: Final = tuple(rule for rule in _OF_CALLS if rule.scope == "part")
+_OF_WHOLES: Final = frozenset(rule.reason for rule in _OF_CALLS if rule.reply)
+
+
+def find_reasons(reply: ReplyFacts, policy: FilterPolicy) -> tuple[str, list[str]]:
+    """Why the reply is masked as a whole, and why each of its parts is; "" for what is trained."""
+    parts = [_find_reason(part, policy) for part in reply.parts]
+    whole = next((rule.reason for rule in _OF_REPLIES if rule.test(reply, policy)), "")
+    if not any(parts):  # so it is of nearly all
+        return whole, [whole] * len(parts)
+    first = _first_of([whole, *parts])
+    whole = _first_of([whole, *_OF_WHOLES.intersection(parts)])
+    if policy.flags.scope == "reasoning":
+        parts = _mask_words(reply.parts, parts)
+    return first, [reason or whole for reason in parts]
+
+
+def _find_reason(part: PartFacts, policy: FilterPolicy) -> str:
+    for rule in _OF_PARTS if part.call is None else _OF_CALLS:
+        if rule.test(part, policy):
+            return rule.reason
+    return ""
+
+
+def _first_of(reasons: Iterable[str]) -> str:
+    """The reason that stands first in the table, of those that are any."""
+    return min(filter(None, reasons), key=_PLACES.__getitem__, default="")
+
+
+def _mask_words(parts: list[PartFacts], reasons: list[str]) -> list[str]:
+    """Let the first masked call take the reasoning and the text beside it with it: ``flags.scope = "reasoning"``."""
+    pairs = list(zip(parts, reasons, strict=True))
+    lost = next((reason for part, reason in pairs if part.kind == "call" and reason), "")
+    return [reason or (lost if part.kind != "call" else "") for part, reason in pairs]
+
+
+def is_object(arguments: str) -> bool:
+    """Whether a call's arguments are a JSON object (none at all count as an empty one)."""
+    if not arguments.strip():
+        return True
+    try:
+        return isinstance(msgspec.json.decode(arguments), dict)
+    except msgspec.DecodeError:
+        return False
