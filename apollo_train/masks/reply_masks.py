@@ -11,9 +11,10 @@ from typing import Final, Literal
 import msgspec
 
 from apollo_train.masks.annotations import Annotations
+from apollo_train.masks.facts import ReplyFacts, SessionFacts
 from apollo_train.masks.flag_verdicts import FlagVerdicts
 from apollo_train.masks.inner_polls import find_inner_polls
-from apollo_train.masks.rules import ReplyFacts, SessionFacts, find_reasons
+from apollo_train.masks.rules import find_reasons
 from apollo_train.masks.session_events import read_events
 from apollo_train.policy import FilterPolicy
 from sessions import events as ev

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import tomllib
@@ -15,6 +16,15 @@ from sessions.importers import import_file
 DOCS = Path(__file__).parents[2] / "docs"
 TRAINING = (DOCS / "training.md").read_text("utf-8")
 FORMAT_PAGE = (DOCS / "formats.md").read_text("utf-8")
+
+
+def test_the_table_of_reasons_is_today_s() -> None:
+    spec = importlib.util.spec_from_file_location("mask_table", DOCS.parent / "scripts" / "mask_table.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    assert script.page(TRAINING) == TRAINING, "run: python scripts/mask_table.py"
 
 
 def test_every_reason_is_explained() -> None:
