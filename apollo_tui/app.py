@@ -23,7 +23,7 @@ from apollo_tui import context, keys
 from apollo_tui.acts import error_hints
 from apollo_tui.acts.annotator_time import RETURN_MS
 from apollo_tui.acts.leave_check import last_words
-from apollo_tui.backend.base import ClientsChanged, DeltasArrived, EventsArrived, Feed, LinkChanged, Loaded, NotDone
+from apollo_tui.backend.feed import ClientsChanged, DeltasArrived, EventsArrived, Feed, LinkChanged, Loaded, NotDone
 from apollo_tui.context import Desk
 from apollo_tui.key_dispatch import Presser
 from apollo_tui.screens.base import WIDTHS, ApolloScreen
@@ -32,9 +32,9 @@ from apollo_tui.state.board import Change
 from apollo_tui.state.transcript_pages import seed_of
 from apollo_tui.terminal import gc_tuning
 from apollo_tui.terminal.alerts import Alerts
-from apollo_tui.terminal.clipboard import crash_report
-from apollo_tui.terminal.line_speed import Link
-from apollo_tui.terminal.screen_diff import ThinScreen
+from apollo_tui.terminal.line_speed import LineSpeed
+from apollo_tui.terminal.private_files import write_crash_report
+from apollo_tui.terminal.screen_diff import ScreenDiff
 from apollo_tui.terminal.shell_command import way_back
 from apollo_tui.terminal.textual_private import HookedApp
 from sessions.clock import now_ms
@@ -139,8 +139,8 @@ class ApolloApp(HookedApp, inherit_bindings=False):
         self.last_words = ""
         self._leaving = False
         self._acts = asyncio.Lock()
-        self._terminal = ThinScreen()
-        self.link = Link(_terminal_fd(), self.desk.config.ui.slow_link)
+        self._terminal = ScreenDiff()
+        self.line_speed = LineSpeed(_terminal_fd(), self.desk.config.ui.slow_link)
         self._minute = 0
         self.open: Opens = Opening(self, self.desk)
         self._presser = Presser(self)
@@ -257,7 +257,7 @@ class ApolloApp(HookedApp, inherit_bindings=False):
 
     def _tick(self) -> None:
         now = self.desk.clock()
-        if self.link.gone:
+        if self.line_speed.hung_up:
             self._hang_up()
         screen = self.view
         if screen is None or not screen.ready:
@@ -265,11 +265,11 @@ class ApolloApp(HookedApp, inherit_bindings=False):
         if now // 60_000 != self._minute:
             self._minute = now // 60_000
             screen.changed(Change(sessions=set(self.desk.state.sessions)))
-        slow = self.link.slow
-        if self.link.look():
+        slow = self.line_speed.slow
+        if self.line_speed.look():
             # A full line gets nothing more: what is painted later is newer.
             screen.tick(now)
-        if self.link.slow and not slow:
+        if self.line_speed.slow and not slow:
             self.say(
                 "the line is slow: the board shows one line per session; `:slow off` brings the panes back", "warning"
             )
@@ -365,13 +365,13 @@ class ApolloApp(HookedApp, inherit_bindings=False):
     def write_update(self, update: RenderableType | None, write: Callable[[RenderableType | None], None]) -> None:
         """Write only what differs from what stands in the terminal."""
         before = self._terminal.written
-        write(self._terminal.thin(update))
-        self.link.wrote(self._terminal.written - before, self.desk.clock())
+        write(self._terminal.diff(update))
+        self.line_speed.count(self._terminal.written - before, self.desk.clock())
 
     def on_crash(self, error: Exception) -> None:
         """Keep a line and a report of an unhandled exception, instead of a traceback in the terminal."""
         if not self.crash:
-            path = crash_report(error, self.desk.paths.folder)
+            path = write_crash_report(error, self.desk.paths.folder)
             self.crash = f"{type(error).__name__} in the app; sessions go on, drafts are kept; the report is {path}"
 
 

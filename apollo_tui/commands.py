@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, get_args
 
 from apollo_tui.acts import host_control
 from apollo_tui.acts.requests import Verb
-from apollo_tui.backend.base import NotDone
+from apollo_tui.backend.feed import NotDone
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.screens.flag_keys import JudgeVerbs
 from apollo_tui.screens.panels.prompt import Command, CommandPrompt, Deed
@@ -176,10 +176,10 @@ def _slow(screen: ApolloScreen, words: list[str]) -> None:
     mode = next((mode for mode in MODES if words[:1] == [mode]), None)
     if words and mode is None:
         raise NotDone(f":slow {' | '.join(MODES)}")
-    link = screen.apollo.link
-    link.set(mode or ("off" if link.slow else "on"))
+    line = screen.apollo.line_speed
+    line.set(mode or ("off" if line.slow else "on"))
     screen.on_screen_resume()
-    screen.say(link.said(screen.desk.clock())[-1])
+    screen.say(line.report(screen.desk.clock())[-1])
 
 
 def _link(screen: ApolloScreen, _: list[str]) -> None:
@@ -189,7 +189,7 @@ def _link(screen: ApolloScreen, _: list[str]) -> None:
         if mode:
             _slow(screen, [mode])
 
-    said = screen.apollo.link.said(screen.desk.clock())
+    said = screen.apollo.line_speed.report(screen.desk.clock())
     choices = [Choice(mode, f"slow-link mode {mode}", key=mode[1], note=note) for mode, note in SLOW_NOTES.items()]
     screen.app.push_screen(
         ChoicePanel("the line to this terminal", choices, "a letter or enter sets it · esc closes", said), chosen

@@ -15,7 +15,7 @@ from apollo_tui.acts.review_queue import Counting, Reviewing
 from apollo_tui.acts.signals import Watching
 from apollo_tui.acts.signoffs import Signing
 from apollo_tui.acts.undo import Undoing
-from apollo_tui.backend.base import Feed, NotDone
+from apollo_tui.backend.feed import Feed, NotDone
 from apollo_tui.state.board import BoardState
 from apollo_tui.state.transcript_pages import Indexes
 from sessions.clock import now_ms

@@ -26,7 +26,7 @@ def run_app(paths: LogPaths, actor: str, *, read_only: bool = False) -> None:
     if config.ui.motion == "reduced":
         os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     from apollo_tui.app import ApolloApp
-    from apollo_tui.backend.live import LiveFeed
+    from apollo_tui.backend.live_feed import LiveFeed
 
     app = ApolloApp(LiveFeed(paths, actor, read_only=read_only), config, labels)
     with contextlib.suppress(KeyboardInterrupt):

@@ -11,7 +11,7 @@ from night_pictures import ME, write
 from pictures import SIZE, take, until
 
 from apollo_tui.app import ApolloApp
-from apollo_tui.backend.live import LiveFeed
+from apollo_tui.backend.live_feed import LiveFeed
 from apollo_tui.screens.panels.search_results import FoundPanel
 from apollo_tui.screens.review import ReviewScreen
 from apollo_tui.screens.session import SessionScreen

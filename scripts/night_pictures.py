@@ -10,7 +10,7 @@ from typing import Final
 from pictures import SIZE, take, until
 
 from apollo_tui.app import ApolloApp
-from apollo_tui.backend.live import LiveFeed
+from apollo_tui.backend.live_feed import LiveFeed
 from sessions import events as ev
 from sessions.clock import now_ms
 from sessions.events.messages import CallPart, TextPart, Usage

@@ -14,7 +14,7 @@ from textual.app import App
 from textual.pilot import Pilot
 
 from apollo_tui.app import ApolloApp
-from apollo_tui.backend.live import LiveFeed
+from apollo_tui.backend.live_feed import LiveFeed
 from sessions.demo.requests import demo_sessions
 from sessions.host import protocol
 from sessions.host.client import call_once, wait_stopped

@@ -11,7 +11,7 @@ import msgspec
 from apollo_tui.acts.drafts import Draft
 from apollo_tui.acts.error_hints import noted
 from apollo_tui.acts.requests import KEYED, Verb, budget_named, is_limit_change, limit_request
-from apollo_tui.backend.base import Feed, NotDone
+from apollo_tui.backend.feed import Feed, NotDone
 from apollo_tui.state.board import BoardState
 from sessions import events as ev
 from sessions.events.states import ENDED

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from apollo_tui import keys
-from apollo_tui.backend.base import LinkChanged, NotDone
+from apollo_tui.backend.feed import LinkChanged, NotDone
 from sessions.errors import ApolloError
 from sessions.fold.remedies import out_of_limit
 from sessions.fold.summary import Summary

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from apollo_tui.acts.requests import annotation_request
-from apollo_tui.backend.base import Feed, NotDone
+from apollo_tui.backend.feed import Feed, NotDone
 from apollo_tui.state.board import BoardState
 from sessions import events as ev
 from sessions.events.messages import ReasoningPart, TextPart

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from apollo_tui.backend.base import STARTS, Feed, NotDone
+from apollo_tui.backend.feed import STARTS, Feed, NotDone
 from apollo_tui.state.board import BoardState
 from sessions.config import ConfigError, load_config
 from sessions.host import protocol

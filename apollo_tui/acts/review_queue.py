@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from apollo_tui.acts.drafts import Drafts
-from apollo_tui.backend.base import Feed
+from apollo_tui.backend.feed import Feed
 from apollo_tui.state.board import BoardState
 from sessions.attention.settings import Thresholds
 from sessions.errors import ApolloError

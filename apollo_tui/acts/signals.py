@@ -6,7 +6,7 @@ import re
 from typing import Final, Literal, get_args
 
 from apollo_tui.acts.flags import Judging
-from apollo_tui.backend.base import NotDone
+from apollo_tui.backend.feed import NotDone
 from sessions import events as ev
 from sessions.attention.signals import Signal
 from sessions.ulid import new_ulid

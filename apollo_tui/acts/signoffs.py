@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from apollo_tui.acts.flags import Judging, Subject
-from apollo_tui.backend.base import NotDone
+from apollo_tui.backend.feed import NotDone
 from sessions import events as ev
 from sessions.fold.flags import SessionVerdict
 from sessions.fold.notes import Remarks, said

@@ -8,7 +8,7 @@ from typing import Final, Literal
 import msgspec
 
 from apollo_tui.acts.flags import Judging
-from apollo_tui.backend.base import NotDone
+from apollo_tui.backend.feed import NotDone
 from sessions import events as ev
 from sessions.fold.undo import UndoBook
 from sessions.host import protocol

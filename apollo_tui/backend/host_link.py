@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from textual.message import Message
 
-from apollo_tui.backend.base import STARTS, ClientsChanged, DeltasArrived, NotDone
+from apollo_tui.backend.feed import STARTS, ClientsChanged, DeltasArrived, NotDone
 from sessions.errors import ApolloError
 from sessions.host import protocol
 from sessions.host.client import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from apollo_tui.acts.signals import OUTCOMES, SNOOZE_MS, Word, span_ms
-from apollo_tui.backend.base import NotDone
+from apollo_tui.backend.feed import NotDone
 from apollo_tui.screens.composer import Editing
 from apollo_tui.state.advice_outcome import number_at, read_followed
 from sessions.attention.notify_when import key_of

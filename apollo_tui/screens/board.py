@@ -57,7 +57,7 @@ class BoardScreen(Verbs):
 
     def subject(self) -> tuple[str, Entry] | None:
         """The selected entry of the focused pane, else the newest action on screen for half a second."""
-        if self.session and self.apollo.link.slow:
+        if self.session and self.apollo.line_speed.slow:
             entry = self._tickers.candidate(self.session, self.desk.clock())
         else:
             entry = self.wall.candidate(self.session) if self.session else None
@@ -99,11 +99,11 @@ class BoardScreen(Verbs):
         state = self.desk.state
         order = state.order()
         views = [state.view(session, now) for session in order]
-        if self.apollo.link.slow:
+        if self.apollo.line_speed.slow:
             views = self._tickers.said(views, now)
         else:
             self._tickers.gone()
-        self.set_class(self.apollo.link.slow, "-slow")
+        self.set_class(self.apollo.line_speed.slow, "-slow")
         self.listing.update(views)
         for view in views:
             self.wall.set_session(view)
@@ -111,7 +111,7 @@ class BoardScreen(Verbs):
 
     def tick(self, now: int) -> None:
         """Paint what is new in the panes; over a slow line, what is said last, now and then."""
-        if self.apollo.link.slow and self._tickers.due(now, self.listing.size.width):
+        if self.apollo.line_speed.slow and self._tickers.due(now, self.listing.size.width):
             self._stale = True
         super().tick(now)
         self.wall.flush(now)
@@ -121,7 +121,7 @@ class BoardScreen(Verbs):
         super().pressed(key)
         keymap = self.desk.config.keys
         wants = {name for id in ("flag", "label", "good", "unsure") for name in keys.keys_of(keys.BY_ID[id], keymap)}
-        if self.session and self.apollo.link.slow and key in wants and self.subject() is None:
+        if self.session and self.apollo.line_speed.slow and key in wants and self.subject() is None:
             name = self.desk.steering.name(self.session)
             self.say(why_not(name, lambda id: keys.key_name(id, keymap)), "warning")
 
@@ -131,7 +131,7 @@ class BoardScreen(Verbs):
 
     def _choose_panes(self, order: list[str]) -> None:
         current = self.session or (order[0] if order else "")
-        if self.apollo.link.slow:
+        if self.apollo.line_speed.slow:
             self.wall.show(())
             return
         if self.panes is None:

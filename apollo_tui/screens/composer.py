@@ -11,7 +11,7 @@ from textual.worker import Worker, WorkerCancelled
 
 from apollo_tui.acts.annotator_time import Sight
 from apollo_tui.acts.drafts import Draft
-from apollo_tui.backend.base import NotDone
+from apollo_tui.backend.feed import NotDone
 from apollo_tui.context import Desk
 from apollo_tui.keys import COMPOSER, display_name
 from apollo_tui.screens.base import ApolloScreen

@@ -9,7 +9,7 @@ from textual.worker import Worker
 
 from apollo_tui import keys
 from apollo_tui.acts.drafts import Draft
-from apollo_tui.backend.base import NotDone
+from apollo_tui.backend.feed import NotDone
 from apollo_tui.screens.composer import Editing
 from sessions import events as ev
 from sessions.errors import ApolloError

@@ -9,7 +9,7 @@ import msgspec
 from apollo_tui.acts.drafts import Draft
 from apollo_tui.acts.flags import Subject, Word
 from apollo_tui.acts.undo import Act
-from apollo_tui.backend.base import NotDone
+from apollo_tui.backend.feed import NotDone
 from apollo_tui.screens.composer import joined
 from apollo_tui.screens.corrections import Correcting
 from sessions import events as ev

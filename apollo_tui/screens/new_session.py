@@ -14,7 +14,7 @@ from textual.widgets import Input, Static, TextArea
 
 from apollo_tui import keys
 from apollo_tui.acts.new_session import BadField, Field, Form, request_of
-from apollo_tui.backend.base import NotDone
+from apollo_tui.backend.feed import NotDone
 from apollo_tui.screens.base import ApolloScreen
 from apollo_tui.screens.panels.base import line
 from sessions.host.protocol import Created

@@ -10,7 +10,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from apollo_tui.context import Desk
-from apollo_tui.terminal.line_speed import Link
+from apollo_tui.terminal.line_speed import LineSpeed
 from widgets.chrome import Level
 
 Trail = tuple[str, Sequence[int]]
@@ -58,7 +58,7 @@ class Apollo(Protocol):
     """The app, as its screens know it."""
 
     desk: Desk
-    link: Link
+    line_speed: LineSpeed
     open: Opens
 
     @property

@@ -195,7 +195,7 @@ class SessionScreen(TrainingMode):
     def streamed(self, sessions: Collection[str]) -> None:
         """The partial reply grew. Over a slow line its end comes with the reply, and what is between once a second."""
         now = self.desk.clock()
-        if self._session in sessions and (not self.apollo.link.slow or now - self._streamed_at >= SLOW_MS):
+        if self._session in sessions and (not self.apollo.line_speed.slow or now - self._streamed_at >= SLOW_MS):
             self._streamed_at = now
             self.transcript.live(self.desk.state.sessions[self._session].live)
 

@@ -9,7 +9,7 @@ from typing import Final
 from apollo_train.export.preview import TrainingView, training_view
 from apollo_train.masks.annotations import KINDS
 from apollo_train.policy import PRESETS, FilterPolicy, load_policy
-from apollo_tui.backend.base import NotDone
+from apollo_tui.backend.feed import NotDone
 from apollo_tui.screens.transcript import Finding
 from apollo_tui.state.board import Change
 from apollo_tui.state.training_view import dressed, facts_of_view, summary_of_view

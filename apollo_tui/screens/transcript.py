@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from apollo_tui.backend.base import NotDone
+from apollo_tui.backend.feed import NotDone
 from apollo_tui.context import Desk
 from apollo_tui.screens.view import Verbs
 from apollo_tui.state.filters import WORDS, Filter, Shown, entry_at, read_needed

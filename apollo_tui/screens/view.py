@@ -7,7 +7,8 @@ import asyncio
 from apollo_tui.screens.attention_keys import Attending
 from apollo_tui.screens.flag_keys import JudgeVerbs
 from apollo_tui.state.action_details import text_of_entry
-from apollo_tui.terminal.clipboard import copy_text, copy_to_file, edit_text, page_text
+from apollo_tui.terminal.clipboard import copy_text, copy_to_file
+from apollo_tui.terminal.pager import edit_text, page_text
 
 
 class Verbs(JudgeVerbs, Attending):

@@ -1,1 +1,1 @@
-"""What the app knows, as pure folds of events and frozen views of them. No Textual, no I/O."""
+"""What the app knows, folded from events and read from the log, as data for painters. No Textual."""

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from apollo_tui.backend.base import Feed
+from apollo_tui.backend.feed import Feed
 from sessions import events as ev
 from sessions.events.messages import CallPart, ReasoningPart, TextPart
 from sessions.fold.corrections import Correction, CorrectionBook

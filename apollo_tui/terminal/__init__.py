@@ -1,1 +1,1 @@
-"""What goes to the terminal besides the screens: alerts, clipboard, the speed of the line, fewer bytes per frame."""
+"""What goes to the terminal: small updates, alerts, clipboard, pager, last words; and Textual's private parts."""

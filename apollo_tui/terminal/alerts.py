@@ -63,7 +63,7 @@ def notification(by: Channel, text: str) -> str:
     return BELL
 
 
-def said_in_title(need: int) -> str:
+def title_text(need: int) -> str:
     """What the title says."""
     return f"{need} need you · Apollo" if need > 1 else ("1 needs you · Apollo" if need else "Apollo")
 
@@ -129,7 +129,7 @@ class Alerts:
         need = sum(any(not signal.quiet for signal in signals) for signals in standing.values())
         if self._titles and need != self._need:
             self._need = need
-            out += self._titles.set(said_in_title(need))
+            out += self._titles.set(title_text(need))
         if told and self.by != "off":
             more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
             out += notification(self.by, f"{names.get(told[0].session, '')}: {told[0].reason}{more}")

@@ -1,16 +1,14 @@
-"""What leaves the app: the clipboard, the pager and the crash report. Receipts say what really happened."""
+"""The clipboard: of the terminal, of tmux, or a file. Receipts say what really happened."""
 
 from __future__ import annotations
 
 import os
-import shlex
 import subprocess
-import tempfile
-import time
-import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
+
+from apollo_tui.terminal.private_files import write_private
 
 OSC_52_MOST: Final = 74_000
 """Terminals drop longer clipboard sequences without a word."""
@@ -36,7 +34,7 @@ def copy_to_file(text: str, folder: Path) -> str:
     """Write ``text`` to a 0600 file and say where it is."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / "copied.txt"
-    _write_private(path, text)
+    write_private(path, text)
     return f"{len(text):,} characters in {path}"
 
 
@@ -47,39 +45,3 @@ def tmux_load(arguments: list[str], text: str) -> bool:
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0
-
-
-def page_text(text: str, name: str, env: Mapping[str, str] = os.environ) -> str:
-    """Show ``text`` in ``$PAGER`` (the caller has suspended the app). Returns one line if it could not."""
-    return _shown_by(shlex.split(env.get("PAGER") or "less"), text, name, "$PAGER")
-
-
-def edit_text(text: str, name: str, env: Mapping[str, str] = os.environ) -> str:
-    """Open a copy of ``text`` in ``$VISUAL`` or ``$EDITOR`` (the caller has suspended the app); changes go nowhere."""
-    editor = env.get("VISUAL") or env.get("EDITOR") or "vi"
-    return _shown_by(shlex.split(editor), text, name, "$EDITOR")
-
-
-def _shown_by(command: Sequence[str], text: str, name: str, variable: str) -> str:
-    with tempfile.TemporaryDirectory(prefix="apollo-") as folder:
-        path = Path(folder) / name
-        _write_private(path, text)
-        try:
-            subprocess.run([*command, str(path)], check=False)
-        except OSError as problem:
-            return f"{command[0]} could not be started ({problem.strerror}): set {variable}"
-    return ""
-
-
-def crash_report(error: BaseException, folder: Path) -> Path:
-    """Write the traceback of ``error`` (no variables: they may hold secrets) and return the file."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / time.strftime("crash-%Y%m%d-%H%M%S.txt")
-    _write_private(path, "".join(traceback.format_exception(error)))
-    return path
-
-
-def _write_private(path: Path, text: str) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(text.encode("utf-8", "replace"))

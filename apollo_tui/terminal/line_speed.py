@@ -1,4 +1,4 @@
-"""The line to the terminal: how much goes over it, whether it keeps up, and whether the app should say less."""
+"""How much goes over the line to the terminal, whether the line keeps up, and whether the app should say less."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ FRAME_BYTES: Final = 24
 """Of each update, besides the cells: the marks around it and the cursor's place."""
 
 
-class Link:
-    """Bytes and fullness of one terminal. ``fd`` None: there is no terminal. Times in Unix ms."""
+class LineSpeed:
+    """Bytes and fullness of the line to one terminal. ``fd`` None: there is no terminal. Times in Unix ms."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Link:
     ) -> None:
         self._fd = fd
         self._ready = ready or _takes_more
-        self._hung_up = hung_up or _hung_up
+        self._hung_up = hung_up or _has_hung_up
         self._written: deque[tuple[int, int]] = deque()
         self._looks: deque[bool] = deque(maxlen=LOOKED_AT)
         self._began = 0
@@ -43,8 +43,8 @@ class Link:
         """The most KB/s over ten seconds."""
         self._full = False
 
-    def wrote(self, count: int, now: int) -> None:
-        """So many bytes of cells were written, in one update."""
+    def count(self, count: int, now: int) -> None:
+        """Count ``count`` bytes of cells, written in one update."""
         if count:
             self._written.append((now, count + FRAME_BYTES))
             self.total += count + FRAME_BYTES
@@ -65,7 +65,7 @@ class Link:
         return ready
 
     @property
-    def gone(self) -> bool:
+    def hung_up(self) -> bool:
         """Whether the terminal hung up."""
         return self._fd is not None and self._hung_up(self._fd)
 
@@ -80,7 +80,7 @@ class Link:
         self._full = False
         self._looks.clear()
 
-    def said(self, now: int) -> list[str]:
+    def report(self, now: int) -> list[str]:
         """What a person may want to know, line by line."""
         full = self._looks.count(False)
         keeps = "keeps up" if not full else f"was full at {full} of the last {len(self._looks)} looks"
@@ -98,7 +98,7 @@ def _takes_more(fd: int) -> bool:
     return bool(select.select([], [fd], [], 0)[1])
 
 
-def _hung_up(fd: int) -> bool:
+def _has_hung_up(fd: int) -> bool:
     poll = select.poll()
     poll.register(fd, 0)
     return any(flags & select.POLLHUP for _, flags in poll.poll(0))

@@ -1,4 +1,4 @@
-"""What goes to the terminal, made thin: only cells that differ from what stands there, and short colour changes.
+"""What goes to the terminal, kept small: only cells that differ from what stands there, and short colour changes.
 
 Textual writes a whole row of a widget whenever a piece of it changes, each run of text with its full colours and a
 reset. Over SSH that is most of the bytes (docs/budgets.md). Here every update is compared with the screen as it was
@@ -115,8 +115,8 @@ def _change(before: Pen, after: Pen) -> str:
     return f"\x1b[{';'.join(codes)}m" if codes else ""
 
 
-class ThinScreen:
-    """The terminal as it was left. ``thin`` wraps an update of Textual's, which is compared when it is written."""
+class ScreenDiff:
+    """The terminal as it was left. ``diff`` wraps an update of Textual's, which is compared when it is written."""
 
     def __init__(self, erase: bool | None = None) -> None:
         self._erase = erases_in_colour() if erase is None else erase
@@ -128,10 +128,10 @@ class ThinScreen:
         self.written = 0
         """Bytes written so far."""
 
-    def thin(self, update: RenderableType | None) -> RenderableType | None:
+    def diff(self, update: RenderableType | None) -> RenderableType | None:
         """The same update with fewer bytes; what is no update of the whole screen or of spans is left as it is."""
         if isinstance(update, ChopsUpdate | LayoutUpdate):
-            return cast("RenderableType", _ThinUpdate(self, update))
+            return cast("RenderableType", _DiffedUpdate(self, update))
         return update
 
     def render(self, update: ChopsUpdate | LayoutUpdate, console: Console) -> str:
@@ -160,7 +160,7 @@ class ThinScreen:
             self._odd.add(y)
         whole = y in self._odd
         if whole:
-            out.lost()
+            out.forget_place()
             # A terminal that gives these letters more room breaks the line.
             self._drawn[y + 1] = [_UNKNOWN] * len(self._drawn.get(y + 1, ()))
         for text, style in pieces:
@@ -241,7 +241,7 @@ class _Run:
         elif column < x:
             self._out.append(f"\x1b[{x - column}C")
 
-    def lost(self) -> None:
+    def forget_place(self) -> None:
         """Nobody knows where the cursor stands."""
         self._at = (-1, -1)
 
@@ -252,10 +252,10 @@ class _Run:
         return "".join(self._out)
 
 
-class _ThinUpdate(CompositorUpdate):
+class _DiffedUpdate(CompositorUpdate):
     """An update of Textual's that is compared with the screen when it is written."""
 
-    def __init__(self, screen: ThinScreen, update: ChopsUpdate | LayoutUpdate) -> None:
+    def __init__(self, screen: ScreenDiff, update: ChopsUpdate | LayoutUpdate) -> None:
         self._screen = screen
         self._update = update
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from apollo_tui.acts.annotator_time import REPORT_MS, RETURN_MS, Presence
-from apollo_tui.terminal.alerts import BELL, POP_TITLE, PUSH_TITLE, Alerts, Titles, channel, notification, said_in_title
+from apollo_tui.terminal.alerts import BELL, POP_TITLE, PUSH_TITLE, Alerts, Titles, channel, notification, title_text
 from sessions.attention.signals import Signal
 
 NOW = 1_700_000_000_000
@@ -47,7 +47,7 @@ def test_the_title_counts_and_is_written_only_when_the_count_changes() -> None:
     assert (alerts.begin(), alerts.end()) == (PUSH_TITLE, POP_TITLE)
     assert alerts.update({"s": []}, NOW, NOW, {}) == _title(0)
     assert alerts.update({"s": [signal()]}, NOW + 1, NOW, {}) == _title(1)
-    assert "1 needs you" in said_in_title(1) and "2 need you" in said_in_title(2)
+    assert "1 needs you" in title_text(1) and "2 need you" in title_text(2)
     assert alerts.update({"s": [signal()]}, NOW + 2, NOW, {}) == ""
     quiet = {"s": [signal()], "t": [signal("advice_outcome:9", acute=False, quiet=True, session="t")]}
     assert alerts.update(quiet, NOW + 3, NOW, {}) == ""
@@ -90,7 +90,7 @@ def test_a_key_says_how_long_there_was_none() -> None:
 
 
 def _title(need: int) -> str:
-    return f"\x1b]2;{said_in_title(need)}\x07"
+    return f"\x1b]2;{title_text(need)}\x07"
 
 
 NEW_TITLE = "\x1bksh\x1b\\"
@@ -117,5 +117,5 @@ def test_every_multiplexer_gets_the_title_of_ones_own_window_in_its_own_way(
     env: dict[str, str], begin: str, said: str, end: str
 ) -> None:
     titles = Titles(env)
-    assert (titles.begin(), titles.set(said_in_title(0)), titles.end()) == (begin, said, end)
+    assert (titles.begin(), titles.set(title_text(0)), titles.end()) == (begin, said, end)
     assert Alerts("off", env).begin() == Alerts("off", env).end() == ""

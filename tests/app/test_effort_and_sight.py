@@ -104,7 +104,7 @@ async def test_leaving_tells_the_log_what_was_worked(feed: FakeFeed) -> None:
 
 
 async def test_who_else_is_here_is_said_and_command_lines_are_nobody(feed: FakeFeed) -> None:
-    from apollo_tui.backend.base import ClientsChanged
+    from apollo_tui.backend.feed import ClientsChanged
 
     await feed.session("one")
     async with running(feed) as (app, pilot):

@@ -13,8 +13,8 @@ from host_in_process import new_session as creation
 from textual.message import Message
 
 from apollo_tui.backend import host_link, live
-from apollo_tui.backend.base import EventsArrived, LinkChanged, Loaded, NotDone
-from apollo_tui.backend.live import LiveFeed
+from apollo_tui.backend.feed import EventsArrived, LinkChanged, Loaded, NotDone
+from apollo_tui.backend.live_feed import LiveFeed
 from sessions import events as ev
 from sessions.host import protocol
 from sessions.log.errors import LogReadFailed

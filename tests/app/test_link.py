@@ -6,53 +6,53 @@ import pytest
 from fake_feed import FakeFeed
 from headless_app import running, screen_text, until
 
-from apollo_tui.terminal.line_speed import LOOKED_AT, STUCK, WINDOW_MS, Link
+from apollo_tui.terminal.line_speed import LOOKED_AT, STUCK, WINDOW_MS, LineSpeed
 from sessions import events as ev
 from widgets.wall import Wall
 
 
 def test_the_rate_is_that_of_the_last_ten_seconds() -> None:
-    link = Link(None)
+    line = LineSpeed(None)
     for second in range(30):
-        link.wrote(2_000 - 24, 1_000 * second)
-    assert link.rate(29_000) == 2.0
-    assert link.peak == 2.0
-    assert link.rate(29_000 + WINDOW_MS) == 0
-    assert link.total == 60_000
-    link.wrote(0, 40_000)
-    assert link.total == 60_000
+        line.count(2_000 - 24, 1_000 * second)
+    assert line.rate(29_000) == 2.0
+    assert line.peak == 2.0
+    assert line.rate(29_000 + WINDOW_MS) == 0
+    assert line.total == 60_000
+    line.count(0, 40_000)
+    assert line.total == 60_000
 
 
 def test_a_terminal_that_hung_up_is_gone_and_one_that_is_full_is_not() -> None:
     ours, theirs = os.openpty()
-    link = Link(theirs)
-    assert not link.gone and link.look()
+    line = LineSpeed(theirs)
+    assert not line.hung_up and line.look()
     os.set_blocking(theirs, False)
     with pytest.raises(BlockingIOError):
         while True:
             os.write(theirs, b"x" * 4096)
-    assert not link.gone and not link.look()
+    assert not line.hung_up and not line.look()
     os.close(ours)
-    assert link.gone
+    assert line.hung_up
     os.close(theirs)
-    assert not Link(None).gone
+    assert not LineSpeed(None).hung_up
 
 
 def test_a_line_that_does_not_keep_up_is_slow_until_somebody_says_otherwise() -> None:
     full = True
-    link = Link(3, ready=lambda _: not full)
+    line = LineSpeed(3, ready=lambda _: not full)
     for _ in range(STUCK - 1):
-        assert not link.look()
-    assert not link.slow
-    link.look()
-    assert link.slow
+        assert not line.look()
+    assert not line.slow
+    line.look()
+    assert line.slow
     full = False
     for _ in range(10 * LOOKED_AT):
-        assert link.look()
-    assert link.slow
-    assert "did not keep up" in link.said(0)[-1]
-    link.set("auto")
-    assert not link.slow
+        assert line.look()
+    assert line.slow
+    assert "did not keep up" in line.report(0)[-1]
+    line.set("auto")
+    assert not line.slow
 
 
 def test_a_line_that_is_full_now_and_then_is_not_slow() -> None:
@@ -63,19 +63,19 @@ def test_a_line_that_is_full_now_and_then_is_not_slow() -> None:
         looks += 1
         return looks % 4 != 0
 
-    link = Link(3, ready=ready)
+    line = LineSpeed(3, ready=ready)
     for _ in range(10 * LOOKED_AT):
-        link.look()
-    assert not link.slow
+        line.look()
+    assert not line.slow
 
 
 def test_by_hand_wins_over_what_the_line_does() -> None:
-    link = Link(3, "off", ready=lambda _: False)
+    line = LineSpeed(3, "off", ready=lambda _: False)
     for _ in range(LOOKED_AT):
-        link.look()
-    assert not link.slow
-    link.set("on")
-    assert link.slow
+        line.look()
+    assert not line.slow
+    line.set("on")
+    assert line.slow
 
 
 async def test_over_a_slow_line_the_board_is_a_list_with_tickers_and_every_key_of_the_list_works(
@@ -87,7 +87,7 @@ async def test_over_a_slow_line_the_board_is_a_list_with_tickers_and_every_key_o
     await feed.add(first, ev.ModelRequested(adapter="t", adapter_version=1, envelope={}, sha256="0" * 64), step=2)
     async with running(feed) as (app, pilot):
         await pilot.press("colon", *"slow", "space", *"on", "enter")
-        await until(pilot, lambda: app.link.slow and not app.screen.query_one(Wall).display)
+        await until(pilot, lambda: app.line_speed.slow and not app.screen.query_one(Wall).display)
         assert app.screen.query_one(Wall).shown == ()
         feed.delta(first, 2, "I will wait for the epoch to end")
         await until(pilot, lambda: "wait for the epoch to end" in screen_text(app))
@@ -105,7 +105,7 @@ async def test_over_a_slow_line_f_takes_the_newest_action_that_stood_on_the_line
     now = [1_000_000]
     async with running(feed, (80, 24), clock=lambda: now[0]) as (app, pilot):
         await pilot.press("colon", *"slow", "space", *"on", "enter")
-        await until(pilot, lambda: app.link.slow and not app.screen.query_one(Wall).display)
+        await until(pilot, lambda: app.line_speed.slow and not app.screen.query_one(Wall).display)
         await until(pilot, lambda: "python train.py" in screen_text(app))
         await pilot.press("f")
         await until(pilot, lambda: "no action of 1 tune-lr has stood on its line: enter opens it" in screen_text(app))
@@ -126,18 +126,18 @@ async def test_over_a_slow_line_f_takes_the_newest_action_that_stood_on_the_line
 async def test_the_diagnostics_name_rate_and_mode(feed: FakeFeed) -> None:
     await feed.session("tune-lr")
     async with running(feed) as (app, pilot):
-        app.link.wrote(50_000, app.desk.clock())
+        app.line_speed.count(50_000, app.desk.clock())
         await pilot.press("colon", *"link", "enter")
         await until(pilot, lambda: "5.0 KB/s over the last 10 s" in screen_text(app))
         await pilot.press("n")
-        await until(pilot, lambda: app.link.mode == "on" and "slow-link mode is on, by hand" in screen_text(app))
+        await until(pilot, lambda: app.line_speed.mode == "on" and "slow-link mode is on, by hand" in screen_text(app))
 
 
 async def test_nothing_is_painted_while_the_line_is_full_and_the_newest_comes_when_it_is_not(feed: FakeFeed) -> None:
     first = await feed.session("tune-lr")
     async with running(feed) as (app, pilot):
         full = True
-        app.link = Link(3, ready=lambda _: not full)
+        app.line_speed = LineSpeed(3, ready=lambda _: not full)
         await feed.step(first, 1, ("run", {"command": "python train.py"}, "loss 2.1\n"))
         for _ in range(5):
             app._tick()
@@ -150,7 +150,7 @@ async def test_nothing_is_painted_while_the_line_is_full_and_the_newest_comes_wh
 async def test_what_a_panel_says_is_whole_at_80_columns(feed: FakeFeed) -> None:
     await feed.session("tune-lr")
     async with running(feed, (80, 24)) as (app, pilot):
-        app.link.wrote(133_000, app.desk.clock())
+        app.line_speed.count(133_000, app.desk.clock())
         await pilot.press("colon", *"link", "enter")
         await until(pilot, lambda: "enter sets it" in screen_text(app))
         rows = screen_text(app).splitlines()

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from apollo_tui.run import mouse_wanted
-from apollo_tui.terminal.clipboard import OSC_52_MOST, copy_text, page_text
+from apollo_tui.terminal.clipboard import OSC_52_MOST, copy_text
+from apollo_tui.terminal.pager import page_text
 
 
 def tool(folder: Path, name: str, script: str) -> dict[str, str]:

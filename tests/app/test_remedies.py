@@ -11,8 +11,8 @@ from host_in_process import until as comes
 
 from apollo_tui.acts import error_hints
 from apollo_tui.app import ApolloApp
-from apollo_tui.backend.base import NotDone
-from apollo_tui.backend.live import LiveFeed
+from apollo_tui.backend.feed import NotDone
+from apollo_tui.backend.live_feed import LiveFeed
 from apollo_tui.commands import COMMANDS
 from apollo_tui.screens.base import ApolloScreen
 from sessions import events as ev

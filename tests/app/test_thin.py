@@ -13,7 +13,7 @@ from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.geometry import Region
 from textual.strip import Strip
 
-from apollo_tui.terminal.screen_diff import ThinScreen
+from apollo_tui.terminal.screen_diff import ScreenDiff
 
 WIDTH, HEIGHT = 40, 6
 CUTS = [0, 12, 13, 26, WIDTH]
@@ -71,7 +71,7 @@ def terminals() -> tuple[pyte.Screen, pyte.Stream, pyte.Screen, pyte.Stream]:
 def test_a_thinned_terminal_looks_like_one_that_textual_wrote_to(erase: bool, texts: list[str], seed: int) -> None:
     chance = random.Random(seed)
     plain, plain_stream, thinned, thin_stream = terminals()
-    screen = ThinScreen(erase=erase)
+    screen = ScreenDiff(erase=erase)
     rows: list[Strip] = []
     for turn in range(40):
         if turn % 20 == 0:
@@ -90,7 +90,7 @@ def test_no_update_leaves_half_of_a_wide_letter(erase: bool, seed: int) -> None:
     """While the edges of widgets stay where they are. Where one moved, this is left to the terminal, as by Textual."""
     chance = random.Random(seed)
     terminal = pyte.Screen(WIDTH, HEIGHT)
-    stream, screen = pyte.Stream(terminal), ThinScreen(erase=erase)
+    stream, screen = pyte.Stream(terminal), ScreenDiff(erase=erase)
     rows: list[Strip] = []
     for turn in range(60):
         if turn % 20 == 0:
@@ -104,7 +104,7 @@ def test_no_update_leaves_half_of_a_wide_letter(erase: bool, seed: int) -> None:
 
 
 def test_what_stands_there_already_is_not_written_again() -> None:
-    screen = ThinScreen()
+    screen = ScreenDiff()
     update = full(random.Random(1), NARROW)
     assert screen.render(update, CONSOLE)
     chops = [{0: strips[0]} for strips in update.strips]
@@ -113,7 +113,7 @@ def test_what_stands_there_already_is_not_written_again() -> None:
 
 
 def test_one_letter_more_costs_a_move_a_colour_and_the_letter() -> None:
-    screen = ThinScreen(erase=True)
+    screen = ScreenDiff(erase=True)
     screen.render(
         LayoutUpdate([[Strip([Segment("I look at t" + " " * 29, STYLES[0])])]], Region(0, 0, WIDTH, 1)), CONSOLE
     )
@@ -124,7 +124,7 @@ def test_one_letter_more_costs_a_move_a_colour_and_the_letter() -> None:
 
 def test_a_full_update_mends_a_terminal_that_something_else_wrote_to() -> None:
     plain, plain_stream, thinned, thin_stream = terminals()
-    screen = ThinScreen(erase=True)
+    screen = ScreenDiff(erase=True)
     update = full(random.Random(3), NARROW)
     thin_stream.feed(screen.render(update, CONSOLE))
     thin_stream.feed("\x1b[2J\x1b[Hwall: the machine goes down")
@@ -137,6 +137,6 @@ def test_gnu_screen_is_not_asked_to_erase_in_colour(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("TERM", "screen")
     monkeypatch.delenv("TMUX", raising=False)
     update = LayoutUpdate([[Strip([Segment(" " * WIDTH, STYLES[0])])]], Region(0, 0, WIDTH, 1))
-    assert "X" not in ThinScreen().render(update, CONSOLE)
+    assert "X" not in ScreenDiff().render(update, CONSOLE)
     monkeypatch.setenv("TMUX", "/tmp/tmux")
-    assert f"\x1b[{WIDTH}X" in ThinScreen().render(update, CONSOLE)
+    assert f"\x1b[{WIDTH}X" in ScreenDiff().render(update, CONSOLE)

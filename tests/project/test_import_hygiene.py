@@ -40,7 +40,7 @@ def test_the_app_does_not_load_the_agent_or_the_host() -> None:
     assert "sessions.log.writer" not in inside
 
 
-APP = """import apollo_tui.cli.root, apollo_tui.run, apollo_tui.app, apollo_tui.backend.live
+APP = """import apollo_tui.cli.root, apollo_tui.run, apollo_tui.app, apollo_tui.backend.live_feed
 import sessions.config, sessions.labels"""
 
 

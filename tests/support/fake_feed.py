@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 from textual.message import Message
 
-from apollo_tui.backend.base import DeltasArrived, EventsArrived, LinkChanged, Loaded, NotDone
+from apollo_tui.backend.feed import DeltasArrived, EventsArrived, LinkChanged, Loaded, NotDone
 from sessions import events as ev
 from sessions.events.messages import CallPart, Part, ReasoningPart, TextPart, Usage
 from sessions.events.text import Blob, long_text
@@ -63,7 +63,7 @@ class FakeFeed:
 
     async def start_host(self) -> None:
         self.hosts_started += 1
-        self.link(True)
+        self.line_speed(True)
 
     async def close(self) -> None:
         self._post = lambda _: None

@@ -7,7 +7,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from apollo_tui.backend.base import NotDone
+from apollo_tui.backend.feed import NotDone
 from apollo_tui.screens.panels.base import PanelScreen
 from sessions.queries.search import Found, Hit, search_all
 from sessions.queries.search_query import parse_query

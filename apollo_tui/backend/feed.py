@@ -1,5 +1,7 @@
-"""What the app may ask of the world outside, and the messages in which the world tells it something; ``live_feed`` is
-the one of a real log."""
+"""The feed: what the app may ask of log and host, and the messages that they answer with.
+
+``live_feed`` is the one of a real log, and ``host_link`` its connection to the host.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,7 @@ class LinkChanged(Message):
 class NotDone(Exception):
     """A request was not done; the text is one line for a person. ``cut``: nobody knows, repeat with the same id.
 
-    ``remedies`` say what to do about it (apollo_tui/remedies.py names the keys).
+    ``remedies`` say what to do about it (``acts.error_hints`` names the keys).
     """
 
     def __init__(self, message: str, *, cut: bool = False, remedies: Sequence[Remedy] = ()) -> None:

@@ -1,5 +1,5 @@
-"""Where the app's data comes from: the log for all that happened, the host's socket (``host_link``) for live tokens
-and for writing.
+"""The feed of a real log: the log for all that happened, the host's socket (``host_link``) for live tokens and for
+writing.
 
 The log is read in one thread of its own, by short complete reads; long reads (counts, searches) have a second one.
 The feed posts messages and touches no widget. Without a host it polls once a second, and keeps trying to connect.
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from textual.message import Message
 
-from apollo_tui.backend.base import EventsArrived, LinkChanged, LinkState, Loaded, NotDone
+from apollo_tui.backend.feed import EventsArrived, LinkChanged, LinkState, Loaded, NotDone
 from sessions.fold.summary import Summary
 from sessions.hints import Remedy
 from sessions.host import protocol
