@@ -121,10 +121,10 @@ class NewFile:
             # A link fails where the name is taken, also if somebody took it this very moment; a rename would not.
             self.path.hardlink_to(self._temporary)
         except FileExistsError as problem:
-            raise in_the_way(self.path) from problem
+            raise file_in_the_way(self.path) from problem
         except OSError:
             if self.path.exists():
-                raise in_the_way(self.path) from None
+                raise file_in_the_way(self.path) from None
             self._temporary.replace(self.path)
         self._temporary.unlink(missing_ok=True)
 
@@ -152,8 +152,8 @@ class NewFiles:
         if not overwrite:
             for path in reversed(paths):
                 if path.exists():
-                    raise in_the_way(path)
-        with self.told(), contextlib.ExitStack() as undo:
+                    raise file_in_the_way(path)
+        with self.explain_errors(), contextlib.ExitStack() as undo:
             for path in paths:
                 self.files.append(NewFile(path))
                 undo.callback(self.files[-1].drop)
@@ -180,7 +180,7 @@ class NewFiles:
         """Give all of them their names, in order; if one cannot have its own, none that is new stays."""
         placed: list[NewFile] = []
         try:
-            with self.told():
+            with self.explain_errors():
                 for file in self.files:
                     file.put(overwrite=self._overwrite)
                     placed.append(file)
@@ -190,7 +190,7 @@ class NewFiles:
             raise
 
     @contextlib.contextmanager
-    def told(self) -> Iterator[None]:
+    def explain_errors(self) -> Iterator[None]:
         """What the disk says no to becomes one line for a person."""
         try:
             yield
@@ -262,6 +262,6 @@ class Journal:
             self._path.unlink(missing_ok=True)
 
 
-def in_the_way(path: Path) -> FileInTheWay:
+def file_in_the_way(path: Path) -> FileInTheWay:
     """The error that says which file, and what to do."""
     return FileInTheWay(f"{path} is there already: choose another name, or say --overwrite")

@@ -9,27 +9,28 @@ import click
 import msgspec
 
 from apollo_train.cli.lazy_group import LazyGroup
-from apollo_train.cli.progress import bar, resumable
+from apollo_train.cli.progress import hint_at_resume, progress_bar
 from apollo_train.cli.shared import (
     COLOURS,
     MARKS,
     log_option,
     open_log,
     policy_option,
+    report_errors,
     template_option,
     tokenizer_option,
-    told,
     workers_option,
 )
 from apollo_train.export.dataset_folder import write_folder
 from apollo_train.export.diff import diff_exports
-from apollo_train.export.export import able, finished, run_export
+from apollo_train.export.plan import require_expressible
 from apollo_train.export.preview import Preview, Span, preview
+from apollo_train.export.run import find_finished_export, run_export
 from apollo_train.formats import FORMATS, format_for
 from apollo_train.policy import ABOUT, PRESETS, load_policy, policy_toml
 from apollo_train.runtime import TrainError
 from apollo_train.samples.select import position_of
-from apollo_train.templates.token_check import counter
+from apollo_train.templates.token_check import counter as open_counter
 from sessions.terminal_text import plain, plain_line
 
 
@@ -64,36 +65,36 @@ def build(
     resume: bool,
 ) -> None:
     """Write step samples (OUT/steps.jsonl) and whole segments (OUT/segments.jsonl), each with twin and manifest."""
-    with told(), open_log(log) as reader:
+    with report_errors(), open_log(log) as reader:
         rules = load_policy(policy)
         sessions = [reader.find(prefix) for prefix in chosen] or None
         at = None if position is None else position_of(reader, position)
-        counting = counter(tokenizer)
+        counter = open_counter(tokenizer)
         # Neither file is begun where the other cannot be written.
-        made = {name: able(format_for(name, template), rules) for name in ("steps", segments)}
+        formats = {name: require_expressible(format_for(name, template), rules) for name in ("steps", segments)}
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as problem:
             raise TrainError(f"cannot make the folder {out}: {problem.strerror}") from problem
         for format_name, name in (("steps", "steps.jsonl"), (segments, "segments.jsonl")):
-            before = finished(out / name, made[format_name], rules, sessions) if resume else None
+            before = find_finished_export(out / name, formats[format_name], rules, sessions) if resume else None
             if before is not None and at in (None, before):
                 at = before  # both are of one position
                 click.echo(plain_line(f"{out / name} ({format_name}) was whole before"))
                 continue
-            with resumable(out / name), bar(f"{name}") as tell:
+            with hint_at_resume(out / name), progress_bar(f"{name}") as progress:
                 report = run_export(
                     reader,
                     sessions,
                     rules,
-                    made[format_name],
+                    formats[format_name],
                     out / name,
                     overwrite=overwrite,
                     position=at,
-                    progress=tell,
+                    progress=progress,
                     workers=workers,
                     resume=resume,
-                    counter=counting,
+                    counter=counter,
                 )
             at = report.position
             click.echo(plain_line(f"{report.path} ({format_name}), with {report.beside()} beside it"))
@@ -121,26 +122,26 @@ def inspect(
     stop: tuple[str, ...],
 ) -> None:
     """Show one sample of SESSION: what is trained (green, `+`) and what is masked (red, `-`)."""
-    with told(), open_log(log) as reader:
+    with report_errors(), open_log(log) as reader:
         name, rules = reader.find(session), load_policy(policy)
         if tokenizer is not None:
             from apollo_train.cli.tokens import show_step
 
             show_step(reader, name, rules, step, tokenizer, chat_template, stop)
             return
-        found = preview(reader, name, rules, step=step, messages=messages)
-        if found is None:
+        sample = preview(reader, name, rules, step=step, messages=messages)
+        if sample is None:
             what = f"step {step}" if step is not None else "reply"
             raise TrainError(f"session {session} has no {what}: `apollo log {session}` shows what it has")
-        _show(found)
+        _show(sample)
 
 
-def _show(found: Preview) -> None:
-    verdict = "trained" if found.trained else f"masked: {found.reason}"
-    click.echo(plain_line(f"session {found.session}  step {found.name}  {verdict}"))
-    if found.hidden:
-        click.echo(f"  … {found.hidden} earlier messages are in its prompt too")
-    for span in found.spans:
+def _show(sample: Preview) -> None:
+    verdict = "trained" if sample.trained else f"masked: {sample.reason}"
+    click.echo(plain_line(f"session {sample.session}  step {sample.name}  {verdict}"))
+    if sample.hidden:
+        click.echo(f"  … {sample.hidden} earlier messages are in its prompt too")
+    for span in sample.spans:
         _show_span(span)
     click.echo(f"\n{MARKS['trained']} trained   {MARKS['masked']} masked   everything else is context")
 
@@ -162,7 +163,7 @@ def policy() -> None:
 @click.argument("name", default="default")
 def show(name: str) -> None:
     """Print a policy (a preset or a file) whole, to start from."""
-    with told():
+    with report_errors():
         click.echo(policy_toml(load_policy(name)), nl=False)
 
 
@@ -170,7 +171,7 @@ def show(name: str) -> None:
 @click.argument("file")
 def check(file: str) -> None:
     """Say whether FILE is a good policy."""
-    with told():
+    with report_errors():
         rules = load_policy(file)
         click.echo(plain_line(f"{file}: good; policy {rules.name!r}, {rules.digest[:12]}"))
 
@@ -185,8 +186,8 @@ def list_() -> None:
 @main.command()
 def formats() -> None:
     """Name the formats that `apollo export` and `build` write."""
-    for name, made in FORMATS.items():
-        click.echo(f"{name:<16} {made.about}")
+    for name, format in FORMATS.items():
+        click.echo(f"{name:<16} {format.about}")
 
 
 @click.command()
@@ -196,14 +197,14 @@ def formats() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def diff(a: Path, b: Path, shown: int, as_json: bool) -> None:
     """Say how export B differs from export A, and why. Exit code 1 if their rows differ."""
-    with told():
-        found = diff_exports(a, b, shown=shown)
+    with report_errors():
+        difference = diff_exports(a, b, shown=shown)
     if as_json:
-        click.echo(msgspec.json.encode(found.plain()).decode())
+        click.echo(msgspec.json.encode(difference.plain()).decode())
     else:
-        for line in found.lines():
+        for line in difference.lines():
             click.echo(plain_line(line))
-    if not found.same_bytes:
+    if not difference.same_bytes:
         raise SystemExit(1)
 
 
@@ -227,11 +228,11 @@ def dataset(
     position: int | None,
 ) -> None:
     """Make a folder that `datasets.load_dataset` loads: rows by split, and a dataset card."""
-    with told(), open_log(log) as reader:
+    with report_errors(), open_log(log) as reader:
         sessions = [reader.find(prefix) for prefix in chosen] or None
-        made = format_for(format_, template)
-        rules, counting = load_policy(policy), counter(tokenizer)
-        report = write_folder(reader, sessions, rules, made, out.resolve(), position=position, counter=counting)
+        format = format_for(format_, template)
+        rules, counter = load_policy(policy), open_counter(tokenizer)
+        report = write_folder(reader, sessions, rules, format, out.resolve(), position=position, counter=counter)
     click.echo(plain_line(f"{out} ({format_})"))
     for line in report.lines():
         click.echo(f"  {plain_line(line)}")

@@ -11,46 +11,44 @@ from typing import TYPE_CHECKING
 
 import click
 
+from apollo_train.export.report import Progress
 from apollo_train.output_files import journal_of
 from sessions.terminal_text import plain_line
 
 if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
 
-Tell = Callable[[int, int], None]
-"""``tell(done, total)``."""
-
 
 @contextmanager
-def bar(label: str) -> Iterator[Tell | None]:
+def progress_bar(label: str) -> Iterator[Progress | None]:
     """A bar on stderr; None where that is no terminal."""
     if not sys.stderr.isatty():
         yield None
         return
     rate = Rate()
-    made: ProgressBar[int] = click.progressbar(
+    bar: ProgressBar[int] = click.progressbar(
         length=1, label=label, file=sys.stderr, show_pos=True, item_show_func=lambda _: rate.text
     )
-    with made as shown:
+    with bar as shown:
 
-        def tell(done: int, total: int) -> None:
+        def advance(done: int, total: int) -> None:
             rate.take(done)
             shown.length = max(1, total)
             shown.update(max(0, done - shown.pos))
 
-        yield tell
+        yield advance
 
 
 @contextmanager
-def resumable(*paths: Path) -> Iterator[None]:
+def hint_at_resume(*paths: Path) -> Iterator[None]:
     """Where ctrl+c stops an export to one of these files, say that it can be gone on with."""
     try:
         yield
     except KeyboardInterrupt:
         left = next((path for path in paths if journal_of(path).exists()), None)
         if left is not None:
-            said = f"{left} is not whole yet: the same command with --resume goes on, without it the export starts anew"
-            click.echo(plain_line(said), err=True)
+            hint = f"{left} is not whole yet: the same command with --resume goes on, without it the export starts anew"
+            click.echo(plain_line(hint), err=True)
         raise
 
 

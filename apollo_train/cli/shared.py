@@ -52,7 +52,7 @@ class OneLine(click.ClickException):
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def report_errors() -> Iterator[None]:
     """Our own errors, and those of files and disks, become one line on stderr and exit code 1."""
     try:
         yield

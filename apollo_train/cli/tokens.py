@@ -11,10 +11,11 @@ from typing import Any, Final
 import click
 from msgspec import structs
 
-from apollo_train.cli.progress import Tell, bar, resumable
-from apollo_train.cli.shared import COLOURS, MARKS, log_option, open_log, policy_option, told, workers_option
-from apollo_train.export.export import ExportReport, run_export
+from apollo_train.cli.progress import hint_at_resume, progress_bar
+from apollo_train.cli.shared import COLOURS, MARKS, log_option, open_log, policy_option, report_errors, workers_option
 from apollo_train.export.preview import chosen, sample_of
+from apollo_train.export.report import ExportReport, Progress
+from apollo_train.export.run import run_export
 from apollo_train.formats.token_report import Shown, report_paths, shown, write_parquet, write_report
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.masks.annotations import read_annotations
@@ -72,7 +73,7 @@ def write_tokens(
     position: int | None,
     resume: bool = False,
     workers: int | None = 1,
-    progress: Tell | None = None,
+    progress: Progress | None = None,
 ) -> ExportReport:
     """Write the rows, their twin, manifest, report and page."""
     for path in () if overwrite else report_paths(out):
@@ -123,7 +124,7 @@ def tokens(
     **settings: Any,
 ) -> None:
     """Write rows of token ids and labels, -100 where there is no loss, with a report and a page of decoded rows."""
-    with told(), open_log(log) as reader:
+    with report_errors(), open_log(log) as reader:
         sessions = [reader.find(prefix) for prefix in chosen] or None
         stay_local(tokenizer)
         made = tokens_format(tokenizer, **settings)
@@ -132,7 +133,7 @@ def tokens(
             raise FileInTheWay(f"{columns} is there already: choose another name, or say --overwrite")
         if parquet and columns == out:
             raise TrainError("--out names the JSONL file; --parquet writes another one beside it")
-        with resumable(out), bar(out.name) as tell:
+        with hint_at_resume(out), progress_bar(out.name) as progress:
             report = write_tokens(
                 reader,
                 sessions,
@@ -143,7 +144,7 @@ def tokens(
                 position=position,
                 resume=resume,
                 workers=workers,
-                progress=tell,
+                progress=progress,
             )
         if parquet:
             write_parquet(out, columns)

@@ -12,7 +12,7 @@ from typing import Final
 
 import click
 
-from apollo_train.cli.shared import told
+from apollo_train.cli.shared import report_errors
 from apollo_train.evaluation.plan import BadEvaluation, Plan, find_contenders, find_tasks, sessions_of
 from apollo_train.evaluation.playing import Playing
 from apollo_train.evaluation.report import JSON_NAME, MARKDOWN_NAME, Report, result_line
@@ -69,7 +69,7 @@ def evaluate(
     """Play tasks with a base and a trained model, as real sessions, and compare. The same command goes on after a
     stop: sessions that are there are not played again.
     """
-    with told():
+    with report_errors():
         seconds = _seconds(timeout)
         _check_limits(limits)
         plan = Plan(find_tasks(tasks), find_contenders(models, base_urls), repeat, limits)

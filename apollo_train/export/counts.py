@@ -66,7 +66,7 @@ class Counts(msgspec.Struct):
             return
         self.resampled += copies != 1
         if not copies:
-            self._not_written(item)
+            self._skip(item)
             return
         self.actions += item.actions
         self.helped += item.helped * item.rows * copies
@@ -80,7 +80,7 @@ class Counts(msgspec.Struct):
         self.unchecked += item.unchecked
         self.counterfactual += item.counterfactual * copies
 
-    def _not_written(self, item: Line) -> None:
+    def _skip(self, item: Line) -> None:
         """Count the replies of a row that weighs so little that it is not in the file."""
         self.steps += item.trained
         self.masked += item.trained
@@ -91,6 +91,10 @@ class Counts(msgspec.Struct):
         ):
             if number:
                 counts["resampled"] = counts.get("resampled", 0) + number
+
+    def leave_out(self, reason: str) -> None:
+        """Count one session that takes no part."""
+        self.left_out[reason] = self.left_out.get(reason, 0) + 1
 
     def mask(self, reason: str, mask: ReplyMask | None = None) -> None:
         """Count one masked reply."""
@@ -138,7 +142,7 @@ class Counts(msgspec.Struct):
             tokens = self.tokens_masked.get(reason)
             yield f"masked: {number:,} {reason}" + (f" ({many(tokens, 'token')})" if tokens else "")
         yield from (f"left out: {number:,} {reason}" for reason, number in sorted(self.left_out.items()))
-        told = (
+        notes = (
             (self.calls_lost, "good call", "not trained, because another call of the reply is masked"),
             (self.counterfactual, "row", "with advice taken out of the prompt"),
             (self.helped, "row", "with advice in the context"),
@@ -151,4 +155,4 @@ class Counts(msgspec.Struct):
         )
         if self.advice:
             yield f"{many(self.advice, 'piece', 'pieces')} of advice given to these agents"
-        yield from (f"{many(number, noun)} {what}" for number, noun, what in told if number)
+        yield from (f"{many(number, noun)} {what}" for number, noun, what in notes if number)

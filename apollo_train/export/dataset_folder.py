@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import msgspec
 
-from apollo_train.export.export import ExportReport, Progress, run_export
-from apollo_train.formats import format_named
+from apollo_train.export.report import ExportReport, Progress
+from apollo_train.export.run import run_export
+from apollo_train.formats import find_format
 from apollo_train.formats.base import Format
 from apollo_train.policy import FilterPolicy, policy_toml
 from apollo_train.runtime import FileInTheWay, TrainError
@@ -42,7 +43,7 @@ def write_folder(
     counter: Renderer | None = None,
 ) -> ExportReport:
     """Fill a new ``folder``; it appears whole or not at all. Raises FileInTheWay and whatever ``run_export`` raises."""
-    made = format_named(format)
+    made = find_format(format)
     if not made.has_meta:
         raise TrainError(f"{made.name} holds no rows that datasets could load: take steps, or a format of messages")
     if folder.exists():

@@ -31,7 +31,7 @@ class _Row(msgspec.Struct):
     meta: dict[str, Any] = {}
 
 
-class _Left(msgspec.Struct):
+class _TwinLine(msgspec.Struct):
     session: str
     reason: str
     step: str = ""
@@ -82,14 +82,14 @@ class Difference:
         yield from (f"policy {key}: {before!r} → {after!r}" for key, (before, after) in sorted(self.policy.items()))
         yield from (f"setting {key}: {before!r} → {after!r}" for key, (before, after) in sorted(self.settings.items()))
         yield from (f"session {name}: {a} → {b}" for name, (a, b) in sorted(self.sessions.items()))
-        for (before, after), number in sorted(self.reasons.items(), key=lambda pair: (-pair[1], pair[0])):
+        for (before, after), number in sorted(self.reasons.items(), key=_by_number):
             yield f"{number:,} steps: {before} → {after}"
         yield from (f"  {c.session} step {c.step}: {c.before} → {c.after}" for c in self.changes)
         left = sum(self.reasons.values()) - len(self.changes)
         if left > 0:
             yield f"  … and {left:,} more"
         if self.rewritten:
-            what = ", ".join(f"{name} in {number:,}" for name, number in self.columns.most_common())
+            what = ", ".join(f"{name} in {number:,}" for name, number in sorted(self.columns.items(), key=_by_number))
             yield f"{self.rewritten:,} rows are in both and differ: {what}"
 
     def plain(self) -> dict[str, Any]:
@@ -104,7 +104,7 @@ class Difference:
             "reasons": [{"before": a, "after": b, "steps": n} for (a, b), n in sorted(self.reasons.items())],
             "changes": [msgspec.to_builtins(change) for change in self.changes],
             "rewritten": self.rewritten,
-            "columns": dict(self.columns),
+            "columns": dict(sorted(self.columns.items())),
         }
 
 
@@ -121,21 +121,21 @@ def diff_exports(a: Path, b: Path, *, shown: int = SHOWN) -> Difference:
     """How the export ``b`` differs from ``a``; each is the path of its rows. Raises NoExport."""
     one, two = _open(a), _open(b)
     first, second = one.manifest, two.manifest
-    found = Difference(
+    difference = Difference(
         first["blake3"]["data"] == second["blake3"]["data"],
         (first["position"], second["position"]),
         (str(first["format"]["name"]), str(second["format"]["name"])),
-        _changed(_flat(first["policy"] or {}), _flat(second["policy"] or {})),
-        _changed(_flat(first["format"].get("settings", {})), _flat(second["format"].get("settings", {}))),
+        _changes(_flat(first["policy"] or {}), _flat(second["policy"] or {})),
+        _changes(_flat(first["format"].get("settings", {})), _flat(second["format"].get("settings", {}))),
     )
-    found.policy.pop("name", None)
+    difference.policy.pop("name", None)
     for name in sorted({*_sessions(first), *_sessions(second)}):
         before, after = _sessions(first).get(name, ABSENT), _sessions(second).get(name, ABSENT)
         if before != after:
-            found.sessions[name] = (before, after)
-    for session, was, now in _paired(_steps(one), _steps(two)):
-        _compare(found, session, was, now, shown)
-    return found
+            difference.sessions[name] = (before, after)
+    for session, was, now in _pair(_steps(one), _steps(two)):
+        _compare(difference, session, was, now, shown)
+    return difference
 
 
 @dataclass(slots=True)
@@ -148,23 +148,27 @@ class _Group:
     """Rows by id: the hash of their content without ``meta``, and ``meta``."""
 
 
-def _compare(found: Difference, session: str, before: _Group | None, after: _Group | None, shown: int) -> None:
+def _compare(difference: Difference, session: str, before: _Group | None, after: _Group | None, shown: int) -> None:
     if before is None or after is None:
         return  # said once, of the session
     for step in sorted({*before.fate, *after.fate}, key=_by_step):
         was, now = before.fate.get(step, ABSENT), after.fate.get(step, ABSENT)
         if was != now:
-            found.reasons[was, now] += 1
-            if len(found.changes) < shown:
-                found.changes.append(Change(session, step, was, now))
+            difference.reasons[was, now] += 1
+            if len(difference.changes) < shown:
+                difference.changes.append(Change(session, step, was, now))
     for name, (content, meta) in before.rows.items():
         other = after.rows.get(name)
         if other is None or other == (content, meta):
             continue
-        found.rewritten += 1
-        found.columns.update(key for key in {*meta, *other[1]} if meta.get(key) != other[1].get(key))
-        found.columns["content"] += content != other[0]
-    found.columns = +found.columns
+        difference.rewritten += 1
+        difference.columns.update(key for key in {*meta, *other[1]} if meta.get(key) != other[1].get(key))
+        difference.columns["content"] += content != other[0]
+    difference.columns = +difference.columns
+
+
+def _by_number(item: tuple[Any, int]) -> tuple[int, Any]:
+    return -item[1], item[0]
 
 
 def _by_step(step: str) -> tuple[int, str]:
@@ -172,7 +176,7 @@ def _by_step(step: str) -> tuple[int, str]:
     return (int(head) if head else 0, step)
 
 
-def _paired(
+def _pair(
     one: Iterator[tuple[str, _Group]], two: Iterator[tuple[str, _Group]]
 ) -> Iterator[tuple[str, _Group | None, _Group | None]]:
     """Both in the order of their sessions, side by side."""
@@ -193,36 +197,36 @@ def _paired(
 def _steps(side: _Side) -> Iterator[tuple[str, _Group]]:
     """The sessions that take part, in order."""
     rows = groupby(_rows(side.data), key=lambda row: row[0])
-    left = groupby(_left(side.twin), key=lambda line: line.session)
+    left = groupby(_twin_lines(side.twin), key=lambda line: line.session)
     row, line = next(rows, None), next(left, None)
     while row is not None or line is not None:
         name = min(one[0] for one in (row, line) if one is not None)
         group = _Group()
         if line is not None and line[0] == name:
-            for told in line[1]:
-                if told.step:
-                    group.fate[_named(told.step, told.id)] = told.reason
+            for excluded in line[1]:
+                if excluded.step:
+                    group.fate[_step_name(excluded.step, excluded.id)] = excluded.reason
             line = next(left, None)
         if row is not None and row[0] == name:
-            for _, told_id, content, meta in row[1]:
-                group.rows[told_id] = (content, meta)
-                for step in _trained(told_id, meta):
+            for _, row_id, content, meta in row[1]:
+                group.rows[row_id] = (content, meta)
+                for step in _trained_steps(row_id, meta):
                     # What is masked for itself is masked in both twins, and named once.
-                    if group.fate.get(step.removesuffix(_named("", told_id)), TRAINED) == TRAINED:
+                    if group.fate.get(step.removesuffix(_step_name("", row_id)), TRAINED) == TRAINED:
                         group.fate.setdefault(step, TRAINED)
             row = next(rows, None)
         if group.fate or group.rows:
             yield name, group
 
 
-def _named(step: str, id: str) -> str:
+def _step_name(step: str, id: str) -> str:
     """A twin's step with its suffix."""
     return step + next((end for end in ("+advice", "-advice") if id.endswith(end)), "")
 
 
-def _trained(id: str, meta: dict[str, Any]) -> Iterator[str]:
+def _trained_steps(id: str, meta: dict[str, Any]) -> Iterator[str]:
     """The steps that a row may train: those of its range that the twin file does not name are trained."""
-    suffix = _named("", id)
+    suffix = _step_name("", id)
     if targets := meta.get("targets"):
         yield from (f"{target[0]}{suffix}" for target in targets)
         return
@@ -247,8 +251,8 @@ def _rows(path: Path) -> Iterator[tuple[str, str, bytes, dict[str, Any]]]:
             yield str(row.meta.get("session", "")), str(row.meta.get("id", "")), content, row.meta
 
 
-def _left(path: Path) -> Iterator[_Left]:
-    decoder = msgspec.json.Decoder(_Left)
+def _twin_lines(path: Path) -> Iterator[_TwinLine]:
+    decoder = msgspec.json.Decoder(_TwinLine)
     with path.open("rb") as lines:
         for line in lines:
             yield decoder.decode(line)
@@ -283,5 +287,6 @@ def _flat(tables: dict[str, Any], before: str = "") -> dict[str, Any]:
     return found
 
 
-def _changed(one: dict[str, Any], two: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    return {key: (one.get(key), two.get(key)) for key in {*one, *two} if one.get(key) != two.get(key)}
+def _changes(one: dict[str, Any], two: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """The keys that differ, in the order of their names, with both values."""
+    return {key: (one.get(key), two.get(key)) for key in sorted({*one, *two}) if one.get(key) != two.get(key)}

@@ -1,4 +1,4 @@
-"""What an export says of itself: its plan before, its progress meanwhile, its report and manifest after."""
+"""What an export says of itself: its progress meanwhile, its report and manifest after."""
 
 from __future__ import annotations
 
@@ -17,35 +17,13 @@ from apollo_train.policy import FilterPolicy
 from apollo_train.samples.select import LEFT_OUT
 from apollo_train.samples.steps import Excluded
 
-TELL_EVERY: Final = 64
+PROGRESS_EVERY: Final = 64
 """Replies between two calls of a progress callback."""
-EXPLAINED: Final = 3
-"""Reasons that are told in words where nothing is left to write."""
+EXPLAINED_REASONS: Final = 3
+"""Reasons that are explained where nothing is left to write."""
 
 Progress = Callable[[int, int], None]
 """``progress(done, total)``, in replies (events for ``raw``)."""
-
-
-@dataclass(slots=True)
-class Plan:
-    """What an export would be. Exact, except that only writing finds replies that refer to dropped advice, and only
-    writing repeats rows, or leaves them out, for their weight."""
-
-    format: str
-    policy: FilterPolicy
-    position: int
-    counts: Counts
-    per_session: dict[str, Counts]
-    left_out: dict[str, str]
-    """Sessions that take no part, and why."""
-    note: str = ""
-    """With which chat templates the trainer of this format was tried."""
-    unused: tuple[str, ...] = ()
-    """Labels that the policy names and no flag has, a line each."""
-
-    def lines(self) -> list[str]:
-        """The plan for a person."""
-        return [*self.counts.lines(), *self.unused, *filter(None, [self.note])]
 
 
 @dataclass(slots=True)
@@ -88,25 +66,25 @@ class ExportReport:
 def manifest_of(
     report: ExportReport,
     policy: FilterPolicy,
-    made: Format,
+    format: Format,
     hashes: Mapping[str, str],
     check: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """By which rules, from where, how much: nothing in it depends on when or where the file was written."""
-    ruled = made.unit != "event"
-    settings = {"settings": made.settings} if made.settings else {}
+    takes_policy = format.takes_policy
+    settings = {"settings": format.settings} if format.settings else {}
     return {
         "apollo": "export",
         "v": 2,
-        "format": {"name": made.name, "version": made.version, **settings},
-        "policy": policy.plain() if ruled else None,
-        "policy_sha256": policy.digest if ruled else None,
+        "format": {"name": format.name, "version": format.version, **settings},
+        "policy": policy.plain() if takes_policy else None,
+        "policy_sha256": policy.digest if takes_policy else None,
         "position": report.position,
         "counts": msgspec.to_builtins(report.counts),
         "unseen_share": round(report.counts.unseen_share, 6),
         "sessions": {name: _short(counts) for name, counts in sorted(report.per_session.items())},
         "left_out": dict(sorted(report.left_out.items())),
-        **({"proof": results} if (results := describe_results(made.name)) else {}),
+        **({"proof": results} if (results := describe_results(format.name)) else {}),
         **({"labels_without_flags": list(report.unused)} if report.unused else {}),
         **({"token_check": check} if report.checked else {}),
         "blake3": dict(hashes),
@@ -133,20 +111,22 @@ NEEDS: Final = {
 """What a format of verdicts makes its rows of."""
 
 
-def nothing_left(per_session: Mapping[str, Counts], counts: Counts, format_name: str = "", problem: str = "") -> str:
+def explain_nothing_left(
+    per_session: Mapping[str, Counts], counts: Counts, format_name: str = "", problem: str = ""
+) -> str:
     """Why there is nothing to write, in one line; ``problem``: what a format found in the way first."""
-    said = _why_nothing(per_session, counts, format_name) + _in_words({**counts.left_out, **counts.masked_by})
-    return f"{said}; first {problem}" if problem else said
+    why = _why_nothing(per_session, counts, format_name) + _explain({**counts.left_out, **counts.masked_by})
+    return f"{why}; first {problem}" if problem else why
 
 
-def _in_words(reasons: Mapping[str, int]) -> str:
+def _explain(reasons: Mapping[str, int]) -> str:
     """What the most frequent reasons mean."""
     from apollo_train.samples.preferences import REFUSALS
     from apollo_train.templates.tokenise_sample import UNFIT
 
     known = {**UNFIT, **REFUSALS, **LEFT_OUT}
     first = sorted((reason for reason in reasons if reason in known), key=lambda reason: -reasons[reason])
-    return "".join(f"; {reason}: {known[reason]}" for reason in first[:EXPLAINED])
+    return "".join(f"; {reason}: {known[reason]}" for reason in first[:EXPLAINED_REASONS])
 
 
 def _why_nothing(per_session: Mapping[str, Counts], counts: Counts, format_name: str) -> str:
@@ -159,21 +139,21 @@ def _why_nothing(per_session: Mapping[str, Counts], counts: Counts, format_name:
     return f"no reply is left to train ({why or 'there are none yet'}): choose other sessions, or another policy"
 
 
-class Teller:
-    """Tells how far the export is, now and then."""
+class ProgressMeter:
+    """Says now and then how far the export is."""
 
     def __init__(self, progress: Progress | None, total: int, done: int = 0) -> None:
-        self._progress, self._total, self._done, self._told = progress, total, done, done
+        self._progress, self._total, self._done, self._reported = progress, total, done, done
 
     def __call__(self, item: Line | Excluded) -> None:
         """One more line."""
-        self.more(weight_of(item))
+        self.add(size_of(item))
 
-    def more(self, number: int) -> None:
+    def add(self, number: int) -> None:
         """So many replies (or events) more."""
         self._done += number
-        if self._progress and self._done - self._told >= TELL_EVERY:
-            self._told = self._done
+        if self._progress and self._done - self._reported >= PROGRESS_EVERY:
+            self._reported = self._done
             self._progress(min(self._done, self._total), self._total)
 
     def end(self) -> None:
@@ -182,6 +162,6 @@ class Teller:
             self._progress(self._total, self._total)
 
 
-def weight_of(item: Line | Excluded) -> int:
+def size_of(item: Line | Excluded) -> int:
     """How many replies (or events) are done with this line."""
     return 1 if isinstance(item, Excluded) else (item.trained or item.rows)

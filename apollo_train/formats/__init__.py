@@ -35,7 +35,7 @@ class UnknownFormat(TrainError):
     """No format has this name."""
 
 
-def format_named(name: str | Format) -> Format:
+def find_format(name: str | Format) -> Format:
     """The format of this name (or one made already). Raises UnknownFormat, naming those that there are."""
     if not isinstance(name, str):
         return name
@@ -52,10 +52,10 @@ def format_for(name: str | Format, template: str = "") -> Format:
     Raises UnknownFormat or UnknownTemplate. A format whose trainer trains other tokens with it refuses when it writes.
     """
     family = family_of(template) or (OTHER if template else "")
-    format = format_named(name)
+    format = find_format(name)
     if not family:
         return format
     return format.adapt_to_template(family, exact=family == OTHER or is_tried(template))
 
 
-__all__ = ["FORMATS", "Format", "UnknownFormat", "UnknownTemplate", "format_for", "format_named"]
+__all__ = ["FORMATS", "Format", "UnknownFormat", "UnknownTemplate", "find_format", "format_for"]

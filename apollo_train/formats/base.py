@@ -73,6 +73,11 @@ class Format(ABC):
         """The lines of one session, in constant memory."""
 
     @property
+    def takes_policy(self) -> bool:
+        """Whether a policy says what is in it: events are written as they are."""
+        return self.unit != "event"
+
+    @property
     def settings(self) -> dict[str, Any]:
         """All that its bytes depend on besides the log and the policy, for the manifest."""
         return {}

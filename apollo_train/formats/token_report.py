@@ -204,7 +204,7 @@ def write_report(out: Path, report: TokenReport, settings: dict[str, Any], *, ov
     """Write the report and the page beside ``out``."""
     paths = report_paths(out)
     whole = {"apollo": "token-report", "v": 1, "settings": settings, "counts": report.counts()}
-    with NewFiles(paths, overwrite=overwrite) as files, files.told():
+    with NewFiles(paths, overwrite=overwrite) as files, files.explain_errors():
         report_file, page_file = files.files
         report_file.line(json.dumps(whole, indent=1, sort_keys=True, ensure_ascii=False).encode())
         page_file.line(page(out.name, report).encode())

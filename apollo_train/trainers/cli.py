@@ -9,7 +9,7 @@ from typing import Any, Final, get_args
 
 import click
 
-from apollo_train.cli.shared import log_option, open_log, policy_option, told
+from apollo_train.cli.shared import log_option, open_log, policy_option, report_errors
 from apollo_train.cli.tokens import token_options, tokens_format
 from apollo_train.offline_hub import stay_local
 from apollo_train.trainers.models import needs_trainers, old_names_untold
@@ -88,7 +88,7 @@ def _train(
     choices = {field: given.pop(field) for field in TrainSettings.__struct_fields__ if field in given}
     choices["output"] = choices["output"].resolve()
     choices["batch"] = choices["batch"] or (2 if method == "kto" else _DEFAULT["batch"])
-    with told():
+    with report_errors():
         needs_trainers()
         settings = TrainSettings(**choices)
         stay_local(settings.model, tokenizer or settings.model)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from apollo_train.cli.shared import told
+from apollo_train.cli.shared import report_errors
 from apollo_train.offline_hub import stay_local
 from apollo_train.runtime import FileInTheWay
 from apollo_train.trainers.models import NoModel, needs_trainers, old_names_untold
@@ -21,7 +21,7 @@ from sessions.terminal_text import plain_line
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="The folder to make.")
 def merge(run: Path, out: Path) -> None:
     """Write the model of RUN (the --output of a training run) whole, its adapters merged into their base."""
-    with told():
+    with report_errors():
         needs_trainers()
         stay_local(base_of(run / "model"))
         with old_names_untold():

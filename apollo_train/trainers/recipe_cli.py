@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from apollo_train.cli.shared import told
+from apollo_train.cli.shared import report_errors
 from apollo_train.trainers import sharding
 
 
@@ -12,5 +12,5 @@ from apollo_train.trainers import sharding
 @click.argument("name")
 def recipe(name: str) -> None:
     """Print the path of a configuration for `accelerate launch --config_file`: fsdp, deepspeed-zero2, -zero3."""
-    with told():
+    with report_errors():
         click.echo(str(sharding.recipe(name)))

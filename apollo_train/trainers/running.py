@@ -137,7 +137,7 @@ def _started(job: Job, tell: Tell) -> dict[str, Any]:
 
 
 def _written(job: Job, policy: FilterPolicy, position: int, tell: Tell) -> tuple[dict[str, Any], str]:
-    from apollo_train.export.export import run_export
+    from apollo_train.export.run import run_export
     from apollo_train.formats.token_report import write_report
 
     made = job.tokens if job.method == "sft" else PreferenceTokens(job.method, job.tokens)

@@ -70,28 +70,28 @@ def export(
     """
     if out is None:
         raise click.UsageError("which file shall it write? Give --out FILE")
-    from apollo_train.cli.progress import bar, resumable
-    from apollo_train.export.export import run_export
+    from apollo_train.cli.progress import hint_at_resume, progress_bar
+    from apollo_train.export.run import run_export
     from apollo_train.formats import format_for
     from apollo_train.policy import load_policy
     from apollo_train.templates.token_check import counter
 
     reader = reader_of(cli)
-    made = format_for(format_, template)
+    format = format_for(format_, template)
     sessions = list(dict.fromkeys(reader.find(prefix) for prefix in (*named, *chosen))) or None
 
-    def tell(done: int, total: int) -> None:
+    def print_progress(done: int, total: int) -> None:
         click.echo(msgspec.json.encode({"done": done, "total": total}).decode(), err=True)
 
-    with resumable(out.resolve()), nullcontext(tell) if progress else bar(out.name) as told:
+    with hint_at_resume(out.resolve()), nullcontext(print_progress) if progress else progress_bar(out.name) as listener:
         report = run_export(
             reader,
             sessions,
             load_policy(policy),
-            made,
+            format,
             out.resolve(),
             overwrite=overwrite,
-            progress=told,
+            progress=listener,
             resume=resume,
             counter=counter(tokenizer),
             workers=workers,
@@ -106,7 +106,7 @@ def export(
 
 def _record(cli: Cli, report: object) -> None:
     """Let the log say what was exported, if a host runs; an export itself never starts one."""
-    from apollo_train.export.export import ExportReport
+    from apollo_train.export.report import ExportReport
     from sessions.host.client import host_status
 
     assert isinstance(report, ExportReport)

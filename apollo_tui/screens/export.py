@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Static
 
-from apollo_train.export.export import plan_export
+from apollo_train.export.plan import plan_export
 from apollo_train.export.preview import Preview, preview
 from apollo_train.formats import FORMATS, format_for
 from apollo_train.formats.conformance import conformance

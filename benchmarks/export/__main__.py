@@ -168,7 +168,7 @@ def _paged(found: Iterator[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
 
 def measure(log: Path, name: str, folder: Path, count: int, workers: int, repeat: int) -> dict[str, Any]:
     """One format: our seconds, the control's, peak memory; in this process, or (``workers`` > 1) with helpers."""
-    from apollo_train.export.export import run_export
+    from apollo_train.export.run import run_export
     from apollo_train.policy import PRESETS
     from sessions.log.reader import LogReader
 

@@ -23,7 +23,7 @@ import training_log
 from tiny_models import TEMPLATES, renderer, tiny_llama, tokenizer
 from training_log import OTHER, Teller, new_log
 
-from apollo_train.export.export import run_export
+from apollo_train.export.run import run_export
 from apollo_train.formats import FORMATS
 from apollo_train.formats.rows import MessageRows
 from apollo_train.formats.tokens import TokensFormat

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from tiny_models import renderer
 from training_log import Teller, new_log
 
-from apollo_train.export.export import run_export
+from apollo_train.export.run import run_export
 from apollo_train.formats import FORMATS
 from apollo_train.formats.rows import MessageRows
 from apollo_train.formats.tokens import TokensFormat

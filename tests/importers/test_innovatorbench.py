@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from training_log import rows_of
 
-from apollo_train.export.export import run_export
+from apollo_train.export.run import run_export
 from apollo_train.policy import PRESETS
 from sessions import events as ev
 from sessions.importers import CannotImport, ImportedSession, import_file, load_recording

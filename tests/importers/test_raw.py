@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from training_log import OTHER, SESSION, Teller, rows_of
 
-from apollo_train.export.export import run_export
+from apollo_train.export.run import run_export
 from apollo_train.policy import PRESETS
 from sessions import events as ev
 from sessions.events.text import Blob

@@ -25,7 +25,7 @@ def loaded_by(statement: str) -> set[str]:
         "import apollo_tui.app",
         "import apollo_tui.cli.root",
         "import sessions.host.client",
-        "import apollo_train.export.export",
+        "import apollo_train.export.run",
     ],
 )
 def test_no_sdk_and_no_trainer_is_loaded_by(statement: str) -> None:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from supervision_testbed import SHAPE, WORLD, bench
 
-from apollo_train.export.export import run_export
+from apollo_train.export.run import run_export
 from apollo_train.policy import parse_policy
 from apollo_train.samples.prompts import Turn
 from benchmarks.supervision.annotator import LABEL, Expert

@@ -15,7 +15,8 @@ import record
 
 from apollo_train.adapters.slime_tokens import generate_rollout
 from apollo_train.cli.main import main
-from apollo_train.export.export import plan_export, run_export
+from apollo_train.export.plan import plan_export
+from apollo_train.export.run import run_export
 from apollo_train.formats import FORMATS, UnknownTemplate, format_for
 from apollo_train.formats.conformance import EQUAL, conformance, family_of, note_of, reasons
 from apollo_train.formats.rows import MessageRows

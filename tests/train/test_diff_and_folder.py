@@ -12,7 +12,7 @@ from training_log import OTHER, SESSION, Teller, rows_of
 from apollo_train.cli.main import main
 from apollo_train.export.dataset_folder import write_folder
 from apollo_train.export.diff import Change, NoExport, diff_exports
-from apollo_train.export.export import run_export
+from apollo_train.export.run import run_export
 from apollo_train.policy import PRESETS, AdviceRules, FilterPolicy, FlagRules, SessionRules, SplitRules
 from apollo_train.runtime import FileInTheWay, TrainError
 from sessions import events as ev
@@ -74,6 +74,21 @@ async def test_policies_sessions_and_columns_that_differ_are_said(
     dropped = FilterPolicy(advice=AdviceRules(strategy="dropped"))
     found = diff_exports(a, export(reader, tmp_path / "c.jsonl", dropped))
     assert found.columns == {"advice": 4, "prompt": 4, "content": 4}
+
+
+async def test_keys_of_policy_settings_and_columns_are_printed_in_the_order_of_their_names(
+    writer: LogWriter, reader: LogReader, tmp_path: Path
+) -> None:
+    await two(writer)
+    other = FilterPolicy(
+        advice=AdviceRules(strategy="dropped", knowledge="dropped"),
+        flags=FlagRules(min_severity=2, unsure="mask", sources=("human",)),
+        split=SplitRules(test=1.0, seed="other"),
+    )
+    a, b = export(reader, tmp_path / "a.jsonl"), export(reader, tmp_path / "b.jsonl", other)
+    printed = json.loads(CliRunner().invoke(main, ["diff", "--json", str(a), str(b)]).stdout)
+    assert len(printed["policy"]) >= 5 and list(printed["policy"]) == sorted(printed["policy"])
+    assert list(printed["columns"]) == ["advice", "content", "prompt", "split"]
 
 
 async def test_twins_and_other_formats_are_compared_step_by_step(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from training_log import SESSION, Teller, rows_of
 
-from apollo_train.export.export import run_export
+from apollo_train.export.run import run_export
 from apollo_train.formats import FORMATS
 from apollo_train.masks.annotations import read_annotations
 from apollo_train.masks.reply_masks import ReplyMask, mask_replies

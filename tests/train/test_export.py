@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from training_log import OTHER, SESSION, Teller, rows_of
 
-from apollo_train.export.export import plan_export, run_export
+from apollo_train.export.plan import plan_export
+from apollo_train.export.run import run_export
 from apollo_train.formats import FORMATS, UnknownFormat
 from apollo_train.formats.rows import broken_by
 from apollo_train.output_files import WriteFailed

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from training_log import OTHER, Teller, rows_of
 
-from apollo_train.export.export import run_export
+from apollo_train.export.run import run_export
 from apollo_train.formats import FORMATS
 from apollo_train.formats.base import Format
 from apollo_train.formats.rows import MessageRows

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from training_log import Teller
 
-from apollo_train.export.export import run_export
+from apollo_train.export.run import run_export
 from apollo_train.policy import PRESETS
 from sessions import events as ev
 from sessions.log.reader import LogReader

@@ -9,7 +9,7 @@ from agent_testbed import Bench
 from scripted_model import ScriptedAdapter, Turn, call
 from training_log import rows_of
 
-from apollo_train.export.export import run_export
+from apollo_train.export.run import run_export
 from apollo_train.policy import PRESETS
 from sessions import events as ev
 

@@ -9,8 +9,8 @@ import pytest
 from training_log import Teller
 
 from apollo_train.export.dataset_folder import write_folder
-from apollo_train.export.export import run_export
 from apollo_train.export.message_page import SHOWN
+from apollo_train.export.run import run_export
 from apollo_train.formats import FORMATS
 from apollo_train.policy import PRESETS, AdviceRules, FilterPolicy, FlagRules
 from apollo_train.runtime import FileInTheWay

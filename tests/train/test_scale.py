@@ -9,7 +9,7 @@ from benchmarks.export.generate import generate
 CODE = r"""
 import re, sys
 from pathlib import Path
-from apollo_train.export.export import run_export
+from apollo_train.export.run import run_export
 from apollo_train.policy import PRESETS
 from sessions.log.reader import LogReader
 log, name, out, count = sys.argv[1:]

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from training_log import MANY, Teller, many, rows_of
 
-from apollo_train.export.export import ExportReport, plan_export, run_export
+from apollo_train.export.plan import plan_export
+from apollo_train.export.report import ExportReport
+from apollo_train.export.run import run_export
 from apollo_train.output_files import NewFiles
 from apollo_train.policy import PRESETS, AdviceRules, FilterPolicy, SessionRules, WeightRules, parse_policy
 from apollo_train.runtime import FileInTheWay
@@ -47,7 +49,7 @@ async def test_an_export_that_was_stopped_goes_on_and_gives_the_same_bytes(
     writer: LogWriter, reader: LogReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, count: int
 ) -> None:
     await many(writer)
-    monkeypatch.setattr("apollo_train.export.report.TELL_EVERY", 1)
+    monkeypatch.setattr("apollo_train.export.report.PROGRESS_EVERY", 1)
     whole = files(run_export(reader, None, DEFAULT, name, tmp_path / "whole.jsonl"))
     out = tmp_path / "out.jsonl"
     with pytest.raises(Stop):
@@ -63,7 +65,7 @@ async def test_what_was_done_is_not_done_again(
     writer: LogWriter, reader: LogReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await many(writer)
-    monkeypatch.setattr("apollo_train.export.report.TELL_EVERY", 1)
+    monkeypatch.setattr("apollo_train.export.report.PROGRESS_EVERY", 1)
     out = tmp_path / "out.jsonl"
     with pytest.raises(Stop):
         run_export(reader, None, DEFAULT, "steps", out, progress=stop_at(12))
@@ -76,7 +78,7 @@ async def test_a_damaged_or_other_beginning_is_not_gone_on_with(
     writer: LogWriter, reader: LogReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await many(writer)
-    monkeypatch.setattr("apollo_train.export.report.TELL_EVERY", 1)
+    monkeypatch.setattr("apollo_train.export.report.PROGRESS_EVERY", 1)
     whole = files(run_export(reader, None, DEFAULT, "steps", tmp_path / "whole.jsonl"))
     out, part = tmp_path / "out.jsonl", tmp_path / ".out.jsonl.part"
     for spoil in (lambda data: data[:10], lambda data: b"x" + data[1:], lambda data: data + b"more"):
@@ -94,8 +96,8 @@ async def test_a_killed_export_goes_on_too(writer: LogWriter, reader: LogReader,
     await many(writer)
     whole = files(run_export(reader, None, DEFAULT, "steps", tmp_path / "whole.jsonl"))
     code = (
-        "import sys,time; from pathlib import Path; import apollo_train.export.report as t; t.TELL_EVERY = 1\n"
-        "from apollo_train.export.export import run_export; from apollo_train.policy import PRESETS\n"
+        "import sys,time; from pathlib import Path; import apollo_train.export.report as t; t.PROGRESS_EVERY = 1\n"
+        "from apollo_train.export.run import run_export; from apollo_train.policy import PRESETS\n"
         "from sessions.log.reader import LogReader\n"
         "def tell(done, total):\n    print(done, flush=True)\n    time.sleep(60 if done > 8 else 0)\n"
         "log, out = map(Path, sys.argv[1:])\n"

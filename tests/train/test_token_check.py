@@ -11,7 +11,8 @@ from fake_template_engine import fake_renderer
 from training_log import OTHER, SESSION, Teller
 
 from apollo_train.cli.main import main
-from apollo_train.export.export import ExportReport, run_export
+from apollo_train.export.report import ExportReport
+from apollo_train.export.run import run_export
 from apollo_train.formats import FORMATS
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.masks.annotations import read_annotations

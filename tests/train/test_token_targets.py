@@ -15,8 +15,8 @@ from click.testing import CliRunner
 from fake_template_engine import FakeEngine, fake_renderer
 
 from apollo_train.cli.main import main
-from apollo_train.export.export import run_export
-from apollo_train.formats import UnknownFormat, format_named
+from apollo_train.export.run import run_export
+from apollo_train.formats import UnknownFormat, find_format
 from apollo_train.formats.token_report import page, write_parquet, write_report
 from apollo_train.formats.tokens import TokensFormat, TooLong
 from apollo_train.policy import PRESETS, FilterPolicy, FlagRules, TargetRules
@@ -226,4 +226,4 @@ def test_no_library_default_cuts_rows() -> None:
 
 def test_whoever_asks_for_tokens_by_name_is_told_where_they_are() -> None:
     with pytest.raises(UnknownFormat, match="apollo-train tokens --tokenizer"):
-        format_named("tokens")
+        find_format("tokens")

@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 from training_log import SESSION, Teller, new_log, rows_of
 
 from apollo_train.cli.main import main
-from apollo_train.export.export import run_export
 from apollo_train.export.preview import preview
+from apollo_train.export.run import run_export
 from apollo_train.formats import format_for
 from apollo_train.output_files import WriteFailed
 from apollo_train.policy import PRESETS, load_policy, parse_policy
@@ -115,7 +115,7 @@ def test_a_log_that_is_not_there_is_one_line(tmp_path: Path, arguments: tuple[st
 
 
 def test_the_light_half_loads_no_screen_and_no_heavy_library() -> None:
-    code = "import sys, json, apollo_train.export.export, apollo_train.cli.main; print(json.dumps(sorted(sys.modules)))"
+    code = "import sys, json, apollo_train.export.run, apollo_train.cli.main; print(json.dumps(sorted(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     heavy = {"textual", "rich", "torch", "transformers", "pyarrow", "datasets", "openai", "anthropic", "aiosqlite"}
     assert not heavy & {name.split(".")[0] for name in json.loads(loaded)}

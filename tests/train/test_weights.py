@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from training_log import MANY, Teller, rows_of
 
-from apollo_train.export.export import run_export
+from apollo_train.export.run import run_export
 from apollo_train.policy import FilterPolicy, WeightRules, parse_policy
 from apollo_train.runtime import BadPolicy
 from apollo_train.samples.rows import Copies

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from training_log import MANY, many
 
-from apollo_train.cli.progress import Rate, bar
-from apollo_train.export.export import ExportReport, run_export
+from apollo_train.cli.progress import Rate, progress_bar
+from apollo_train.export.report import ExportReport
+from apollo_train.export.run import run_export
 from apollo_train.export.workers import MOST, WORTH, WorkerLost, workers_for
 from apollo_train.formats.base import Format, Line, Unit
 from apollo_train.policy import PRESETS, FilterPolicy, WeightRules
@@ -141,7 +142,7 @@ async def test_a_killed_export_leaves_no_process_and_goes_on(
     out, script = tmp_path / "out.jsonl", tmp_path / "main.py"
     script.write_text(
         "import sys, time, multiprocessing; from pathlib import Path\n"
-        "from apollo_train.export.export import run_export; from apollo_train.policy import PRESETS\n"
+        "from apollo_train.export.run import run_export; from apollo_train.policy import PRESETS\n"
         "from apollo_train.output_files import Journal; from sessions.log.reader import LogReader\n"
         "if __name__ == '__main__':\n"
         "    mark, calls = Journal.mark, iter(range(100))\n"
@@ -184,12 +185,12 @@ def _alive(pid: int) -> bool:
 
 def test_processes_are_taken_unasked_where_they_pay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
-    assert workers_for(WORTH[True] - 1, 100, ruled=True) == 1
-    assert workers_for(WORTH[True], 100, ruled=True) == MOST
-    assert workers_for(WORTH[True], 100, ruled=False) == 1
-    assert workers_for(WORTH[False], 3, ruled=False) == 3
+    assert workers_for(WORTH[True] - 1, 100, replies=True) == 1
+    assert workers_for(WORTH[True], 100, replies=True) == MOST
+    assert workers_for(WORTH[True], 100, replies=False) == 1
+    assert workers_for(WORTH[False], 3, replies=False) == 3
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
-    assert workers_for(10**6, 100, ruled=True) == 1
+    assert workers_for(10**6, 100, replies=True) == 1
 
 
 def test_a_bar_says_how_fast_it_goes_and_only_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -201,7 +202,7 @@ def test_a_bar_says_how_fast_it_goes_and_only_on_a_terminal(capsys: pytest.Captu
     assert rate.text == "1,000/s"
     rate.take(9000)
     assert rate.text == "2,000/s"
-    with bar("rows") as tell:
+    with progress_bar("rows") as tell:
         assert tell is None
     assert capsys.readouterr().err == ""
 

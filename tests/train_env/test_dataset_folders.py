@@ -8,7 +8,7 @@ import pytest
 from training_log import OTHER, Teller, new_log, rows_of
 
 from apollo_train.export.dataset_folder import write_folder
-from apollo_train.export.export import run_export
+from apollo_train.export.run import run_export
 from apollo_train.policy import FilterPolicy, SplitRules
 from sessions import events as ev
 from sessions.log.reader import LogReader

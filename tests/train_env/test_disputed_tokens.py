@@ -9,7 +9,7 @@ import pytest
 from tiny_models import engine, renderer
 from training_log import Teller, new_log
 
-from apollo_train.export.export import run_export
+from apollo_train.export.run import run_export
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.policy import FilterPolicy, FlagRules
 from apollo_train.templates.packing import Packing

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tiny_models import TEMPLATES, renderer
 
-from apollo_train.export.export import run_export
+from apollo_train.export.run import run_export
 from apollo_train.masks.annotations import read_annotations
 from apollo_train.policy import FilterPolicy, TargetRules
 from apollo_train.samples.rows import Weigher

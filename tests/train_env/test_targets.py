@@ -10,7 +10,7 @@ import pytest
 from tiny_models import TEMPLATES, engine, renderer, tokenizer
 from training_log import SESSION
 
-from apollo_train.export.export import run_export
+from apollo_train.export.run import run_export
 from apollo_train.formats.tokens import TokensFormat, TooLong
 from apollo_train.masks.annotations import read_annotations
 from apollo_train.policy import FilterPolicy, FlagRules, TargetRules

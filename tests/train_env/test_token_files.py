@@ -11,7 +11,7 @@ from training_log import SESSION
 
 from apollo_train.cli.main import main
 from apollo_train.export.diff import diff_exports
-from apollo_train.export.export import run_export
+from apollo_train.export.run import run_export
 from apollo_train.formats.token_report import page, write_report
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.masks.annotations import read_annotations

@@ -8,7 +8,7 @@ import pytest
 import sample_sessions
 from tiny_models import renderer
 
-from apollo_train.export.export import run_export
+from apollo_train.export.run import run_export
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.output_files import Journal
 from apollo_train.policy import PRESETS
