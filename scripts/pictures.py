@@ -17,7 +17,7 @@ from apollo_tui.app import ApolloApp
 from apollo_tui.backend.live_feed import LiveFeed
 from sessions.demo.requests import demo_sessions
 from sessions.host import protocol
-from sessions.host.client import call_once, wait_stopped
+from sessions.host.client import call_once, wait_for_stop
 from sessions.log.reader import LogReader
 from sessions.paths import LogPaths, log_paths
 from sessions.ulid import new_ulid
@@ -88,7 +88,7 @@ def main() -> None:
             asyncio.run(story(paths))
         finally:
             call_once(paths, protocol.StopHost(by="human:ada", at_boundary=False), actor="human:ada", start=False)
-            wait_stopped(paths)
+            wait_for_stop(paths)
     print(*sorted(path.name for path in PICTURES.glob("*.svg")))
 
 

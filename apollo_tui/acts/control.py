@@ -17,7 +17,7 @@ from sessions import events as ev
 from sessions.events.states import ENDED
 from sessions.hints import go_on
 from sessions.host import protocol
-from sessions.host.secrets import key_here
+from sessions.host.api_keys import key_here
 from sessions.ulid import new_ulid
 
 

@@ -12,7 +12,7 @@ from apollo_tui.cli.shared import ask, done, find, json_option, reader_of, reque
 from apollo_tui.cli.targets import parse_target
 from sessions.events import AdviceKind
 from sessions.host import protocol
-from sessions.host.secrets import key_here
+from sessions.host.api_keys import key_here
 
 
 @click.command()

@@ -108,7 +108,7 @@ def _paths(cli: Cli) -> Iterator[Finding]:
 
 def _keys(cli: Cli) -> Iterator[Finding]:
     from sessions.config import ConfigError, load_config
-    from sessions.host.secrets import keys_path, read_keys
+    from sessions.host.api_keys import keys_path, read_keys
 
     path = keys_path()
     try:

@@ -107,7 +107,7 @@ def restart(cli: Cli, now: bool) -> None:
 
 def _stop(cli: Cli, *, now: bool, quiet: bool, restart: bool, said: str = "") -> None:
     """``said``: what to say of it."""
-    from sessions.host.client import host_status, wait_stopped
+    from sessions.host.client import host_status, wait_for_stop
     from sessions.host.watcher import end_watcher
 
     if host_status(cli.paths) is None:
@@ -117,7 +117,7 @@ def _stop(cli: Cli, *, now: bool, quiet: bool, restart: bool, said: str = "") ->
             click.echo(f"no host runs for this log{'; none will be started again by itself' if ended else ''}")
         return
     stopping = ask(cli, protocol.StopHost(by=cli.actor, at_boundary=not now, restart=restart), start=False)
-    wait_stopped(cli.paths, pid=stopping.pid)
+    wait_for_stop(cli.paths, pid=stopping.pid)
     if not quiet:
         click.echo(said)
 

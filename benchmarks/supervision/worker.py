@@ -26,7 +26,7 @@ from benchmarks.supervision.chain import World, plain
 from benchmarks.supervision.results import Result, Spec
 from benchmarks.supervision.unit import Unit
 from sessions.host import protocol
-from sessions.host.client import call_once, wait_stopped
+from sessions.host.client import call_once, wait_for_stop
 from sessions.log.reader import LogReader
 from sessions.paths import LogPaths, log_paths
 
@@ -55,7 +55,7 @@ def stopped_after(paths: LogPaths) -> Iterator[None]:
     finally:
         if paths.lock.exists():
             call_once(paths, protocol.StopHost(by="benchmark", at_boundary=False), actor=rollouts.ACTOR, start=False)
-            wait_stopped(paths)
+            wait_for_stop(paths)
 
 
 def run(spec: Spec) -> Result:

@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 _LOOK_ALIKE: Final = re.compile(r"[<\uff1c\u2039\u3008](?=\s*[/\u2044\u2215]?\s*advice\b)", re.IGNORECASE)
 
 
-def escape_advice(text: str) -> str:
+def escape_tags(text: str) -> str:
     """``text`` in which no tag can be taken for the one that advice arrives in."""
     return _LOOK_ALIKE.sub("&lt;", text)
 
 
-def ready(summary: Summary, now: int) -> tuple[OpenAdvice, ...]:
+def ready_advice(summary: Summary, now: int) -> tuple[OpenAdvice, ...]:
     """Advice that may be delivered now: urgent, or no longer held back."""
     return tuple(advice for advice in summary.open_advice if advice.now or advice.not_before <= now)
 
 
-def held_for(summary: Summary, now: int) -> float | None:
+def seconds_to_delivery(summary: Summary, now: int) -> float | None:
     """Seconds until the next piece of advice may be delivered (0: now), None if there is none."""
     waits = [0 if advice.now else max(0, advice.not_before - now) for advice in summary.open_advice]
     return min(waits) / 1000 if waits else None
 
 
-def queued(reader: LogReader, session: str, numbers: Iterable[int]) -> list[ev.AdviceQueued]:
+def read_queued(reader: LogReader, session: str, numbers: Iterable[int]) -> list[ev.AdviceQueued]:
     """The queued advice with these numbers, in order, with its newest text."""
     wanted = set(numbers)
     found: dict[int, ev.AdviceQueued] = {}
@@ -50,13 +50,13 @@ def queued(reader: LogReader, session: str, numbers: Iterable[int]) -> list[ev.A
     return [found[number] for number in sorted(found)]
 
 
-def turn(nonce: str, pieces: Sequence[ev.AdviceQueued]) -> str:
+def user_turn(nonce: str, pieces: Sequence[ev.AdviceQueued]) -> str:
     """The text of the user turn: each piece in the session's tag, in order."""
     tag = f"advice-{nonce}" if nonce else "advice"
-    return "\n\n".join(f"<{tag}>\n{_worded(piece)}\n</{tag}>" for piece in pieces)
+    return "\n\n".join(f"<{tag}>\n{_text_in_tag(piece)}\n</{tag}>" for piece in pieces)
 
 
-def about_text(reader: LogReader, session: str, target: ev.Target) -> str:
+def describe_target(reader: LogReader, session: str, target: ev.Target) -> str:
     """How the model is told what advice is about: ``About step 40 (`job_kill`, job 7):``. One short read."""
     if target.part == "span":
         return f"About steps {target.step} to {target.to_step}:"
@@ -69,11 +69,11 @@ def about_text(reader: LogReader, session: str, target: ev.Target) -> str:
     number = target.call or (1 if len(calls) == 1 else None)
     if number is None or number > len(calls) or target.part in ("reasoning", "text"):
         return f"About step {target.step}:"
-    job = _job(calls[number - 1])
+    job = _job_number(calls[number - 1])
     return f"About step {target.step} (`{calls[number - 1].name}`{f', job {job}' if job else ''}):"
 
 
-def delivered_before(reader: LogReader, session: str, *, to_step: int) -> str:
+def read_advice_before(reader: LogReader, session: str, *, to_step: int) -> str:
     """All advice up to the turn before step ``to_step + 1``, and answers up to ``to_step``, word for word.
 
     It is what a summary that ends with ``to_step`` takes out of view: the turn before the next step goes with it.
@@ -94,14 +94,14 @@ def delivered_before(reader: LogReader, session: str, *, to_step: int) -> str:
     return "\n\n".join(texts)
 
 
-def _worded(piece: ev.AdviceQueued) -> str:
+def _text_in_tag(piece: ev.AdviceQueued) -> str:
     about = piece.about_text or (f"About step {piece.about}:" if piece.about else "")
     # The tag is the host's alone: a copied one inside the text must not end it.
-    text = escape_advice(piece.text.strip())
+    text = escape_tags(piece.text.strip())
     return f"{about}\n{text}" if about else text
 
 
-def _job(part: CallPart) -> int | None:
+def _job_number(part: CallPart) -> int | None:
     try:
         arguments = msgspec.json.decode(part.arguments)
     except (msgspec.DecodeError, UnicodeError):

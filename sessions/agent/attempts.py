@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from sessions import events as ev
-from sessions.agent.session import Cut, NeedsPerson, RetryPolicy, Scope
-from sessions.agent.wakeup import cancel, watched
+from sessions.agent.session import CutReason, NeedsPerson, RetryPolicy, Session
+from sessions.agent.wakeup import cancel, wait_while
 from sessions.events.messages import CallPart, Part, ReasoningPart, TextPart, Usage
 from sessions.providers.base import CallContext, Delta, ProviderError, Reply, RequestBody
 from sessions.providers.pricing import cost
 from sessions.redaction import Redactor, StreamRedactor
 
 if TYPE_CHECKING:
-    from sessions.agent.session import Scope
+    from sessions.agent.session import Session
     from sessions.events import ModelReplied
 
 SHOWN_ERROR: Final = 400
@@ -33,18 +33,18 @@ class ContextTooLong(Exception):
 class ReplyCut(Exception):
     """The reply under way was ended for ``why``; ``partial`` is what had arrived."""
 
-    def __init__(self, why: Cut, partial: tuple[Part, ...]) -> None:
+    def __init__(self, why: CutReason, partial: tuple[Part, ...]) -> None:
         super().__init__(why)
         self.why = why
         self.partial = partial
 
 
-class Yielded(Exception):
+class RestWanted(Exception):
     """Between two attempts the session was asked to come to rest; the request stays open."""
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class TimedReply:
     """A whole reply and how it came."""
 
     reply: Reply
@@ -74,7 +74,7 @@ class Received:
         )
 
 
-class Partial:
+class PartialReply:
     """What has arrived of a reply, without secrets, part by part."""
 
     def __init__(self, redactor: Redactor) -> None:
@@ -103,83 +103,89 @@ class Partial:
         return tuple(made)
 
 
-async def receive(
-    scope: Scope, request: int, body: RequestBody, *, step: int | None, failed: int = 0, yields: Callable[[], bool]
-) -> Received:
+async def receive_reply(
+    session: Session, request: int, body: RequestBody, *, step: int | None, failed: int = 0, yields: Callable[[], bool]
+) -> TimedReply:
     """The reply to the request at seq ``request``, of which ``failed`` attempts are in the log.
 
     Raises ReplyCut, Yielded, ContextTooLong or NeedsPerson. ``step`` None: a summary, whose pieces nobody is shown.
     """
-    policy = scope.services.retry
+    policy = session.services.retry
     for tried in range(1, policy.attempts + 1):
         attempt = failed + tried
-        partial = Partial(scope.services.redactor_for(scope.session))
+        partial = PartialReply(session.services.redactor_for(session.id))
         try:
-            return await _cuttable(scope, body, step, attempt, partial)
+            return await _attempt(session, body, step, attempt, partial)
         except ProviderError as error:
             last = tried == policy.attempts or not error.retryable
-            wait = None if last else delay(policy, tried, error.retry_after, scope.services.random.random())
-            await scope.commit(_failure(request, attempt, error, wait, partial.parts()), step=step)
+            wait = None if last else backoff_seconds(policy, tried, error.retry_after, session.services.random.random())
+            await session.commit(_failure_event(request, attempt, error, wait, partial.parts()), step=step)
             if error.reason == "context":
                 raise ContextTooLong from error
             if wait is None:
-                raise NeedsPerson("key" if error.need_key else "provider", _reason(scope, error, tried)) from error
-            await _back_off(scope, wait, yields)
+                raise NeedsPerson("key" if error.need_key else "provider", _reason(session, error, tried)) from error
+            await _wait_between(session, wait, yields)
     raise AssertionError("the last attempt either returns or raises")
 
 
-def delay(policy: RetryPolicy, tried: int, retry_after: float | None, chance: float) -> float:
+def backoff_seconds(policy: RetryPolicy, tried: int, retry_after: float | None, chance: float) -> float:
     """Seconds before the next attempt, after ``tried`` failed ones; ``chance`` is a random number below 1."""
     backed_off = min(policy.cap, policy.first * 2.0 ** (tried - 1)) * (1.0 - chance / 2)
     return max(backed_off, min(retry_after or 0.0, policy.retry_after_cap))
 
 
-async def _cuttable(scope: Scope, body: RequestBody, step: int | None, attempt: int, partial: Partial) -> Received:
+async def _attempt(
+    session: Session, body: RequestBody, step: int | None, attempt: int, partial: PartialReply
+) -> TimedReply:
     """One attempt, which ends at once when a person asks for it."""
-    began = scope.now()
+    began = session.now()
     first: list[int] = []
 
     async def stream() -> Reply:
         call = CallContext(
-            session=scope.session,
+            session=session.id,
             step=step or 0,
-            key=scope.services.key_for(scope.session, scope.model),
-            extra={"attempt": attempt, "view": scope.services.reader},
+            key=session.services.key_for(session.id, session.model),
+            extra={"attempt": attempt, "view": session.services.reader},
         )
         # Closing the generator closes the connection.
-        async with aclosing(scope.adapter.stream(scope.model, body, call)) as items:
+        async with aclosing(session.adapter.stream(session.model, body, call)) as items:
             async for item in items:
                 if isinstance(item, Reply):
                     return item
                 if not first:
-                    first.append(scope.now() - began)
+                    first.append(session.now() - began)
                 shown = partial.add(item)
                 if step is not None:
-                    scope.services.deltas(scope.session, step, attempt, shown)
+                    session.services.deltas(session.id, step, attempt, shown)
         raise ProviderError("cut", "the stream ended before the reply did")
 
     task = asyncio.create_task(stream())
-    if not await watched(task, scope.bell, lambda: -1.0 if scope.cut() else None, scope.services.sleep):
+    if not await wait_while(
+        task, session.wakeup, lambda: -1.0 if session.cut_reason() else None, session.services.sleep
+    ):
         await cancel(task)
-        raise ReplyCut(scope.cut(), partial.parts())
-    return Received(task.result(), attempt, first[0] if first else None, scope.now() - began)
+        raise ReplyCut(session.cut_reason(), partial.parts())
+    return TimedReply(task.result(), attempt, first[0] if first else None, session.now() - began)
 
 
-async def _back_off(scope: Scope, seconds: float, yields: Callable[[], bool]) -> None:
+async def _wait_between(session: Session, seconds: float, yields: Callable[[], bool]) -> None:
     """Wait between attempts; ended by whatever would end a reply, and by a request to come to rest."""
 
     async def pause() -> None:
-        await scope.services.sleep(seconds)
+        await session.services.sleep(seconds)
 
     task = asyncio.create_task(pause())
-    if not await watched(task, scope.bell, lambda: -1.0 if scope.cut() or yields() else None, scope.services.sleep):
+    if not await wait_while(
+        task, session.wakeup, lambda: -1.0 if session.cut_reason() or yields() else None, session.services.sleep
+    ):
         await cancel(task)
-        if why := scope.cut():
+        if why := session.cut_reason():
             raise ReplyCut(why, ())
-        raise Yielded
+        raise RestWanted
 
 
-def _failure(
+def _failure_event(
     request: int, attempt: int, error: ProviderError, wait: float | None, arrived: Sequence[Part]
 ) -> ev.ModelAttemptFailed:
     return ev.ModelAttemptFailed(
@@ -193,8 +199,8 @@ def _failure(
     )
 
 
-def _reason(scope: Scope, error: ProviderError, tried: int) -> str:
-    model = scope.model.id
+def _reason(session: Session, error: ProviderError, tried: int) -> str:
+    model = session.model.id
     if error.need_key:
         return f"{model} has no key that works: set {error.need_key}, then resume ({str(error)[:SHOWN_ERROR]})"
     if error.retryable:
@@ -202,22 +208,22 @@ def _reason(scope: Scope, error: ProviderError, tried: int) -> str:
     return f"{model} refused the request: {str(error)[:SHOWN_ERROR]}; put it right, then resume"
 
 
-async def counted(scope: Scope, replied: ModelReplied, prompt_tokens: int) -> ModelReplied:
+async def add_estimate(session: Session, replied: ModelReplied, prompt_tokens: int) -> ModelReplied:
     """``replied`` with our own estimate if it has no usage; ``prompt_tokens`` is that of its request.
 
     Tokens are counted as for prompts: without what a chat template adds, and with a vocabulary that may stand in for
     the model's own (docs/providers.md). Nothing is taken to have come from a cache.
     """
     usage = replied.usage
-    if scope.playback is not None or (usage is not None and (usage.input_tokens or usage.output_tokens)):
+    if session.playback is not None or (usage is not None and (usage.input_tokens or usage.output_tokens)):
         return replied
-    written = await asyncio.to_thread(_count, scope, [_text(part) for part in replied.parts])
+    written = await asyncio.to_thread(_count, session, [_text(part) for part in replied.parts])
     estimate = Usage(input_tokens=prompt_tokens, output_tokens=written)
-    return msgspec.structs.replace(replied, estimate=estimate, estimated_cost=cost(scope.model, estimate))
+    return msgspec.structs.replace(replied, estimate=estimate, estimated_cost=cost(session.model, estimate))
 
 
-def _count(scope: Scope, texts: list[str]) -> int:
-    counter = scope.services.counter_for(scope.model.name)
+def _count(session: Session, texts: list[str]) -> int:
+    counter = session.services.counter_for(session.model.name)
     return sum(counter.count(text) for text in texts)
 
 

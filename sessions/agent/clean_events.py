@@ -45,9 +45,9 @@ class Cleaner:
             clean = msgspec.structs.replace(body, parts=parts, raw_text=self._redactor.text(body.raw_text))
             # Tokens spell the secret that the text no longer has.
             return body if clean == body else msgspec.structs.replace(clean, token_ids=(), logprobs=())
-        return msgspec.convert(self._named(self._redactor.value(msgspec.to_builtins(body))), type(body))
+        return msgspec.convert(self._replace_hashes(self._redactor.value(msgspec.to_builtins(body))), type(body))
 
-    def _named(self, value: Any) -> Any:
+    def _replace_hashes(self, value: Any) -> Any:
         """``value`` with the hashes of cleaned blobs."""
         if not self._renamed:
             return value
@@ -55,13 +55,13 @@ class Cleaner:
             case str():
                 return self._renamed.get(value, value)
             case dict():
-                named = {key: self._named(item) for key, item in value.items()}
+                named = {key: self._replace_hashes(item) for key, item in value.items()}
                 whole = self._texts.get(str(named.get("blob")))
                 if whole is not None and "chars" in named:
                     # The head of a long text may end within a secret that only the whole shows.
                     named |= {"text": whole[:INLINE_CHARS], "chars": len(whole) + named.get("lost", 0)}
                 return named
             case list():
-                return [self._named(item) for item in value]
+                return [self._replace_hashes(item) for item in value]
             case _:
                 return value

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sessions import events as ev
-from sessions.agent.resume_point import Position
-from sessions.agent.session import Scope
+from sessions.agent.resume_point import ResumePoint
+from sessions.agent.session import Session
 from sessions.events import SessionCreated
 from sessions.events.messages import Message, TextPart
 from sessions.events.text import Blob, canonical_json
@@ -78,18 +78,18 @@ class Prompt:
 class Prompts:
     """Builds the prompts of one session. What it remembers are copies of what the log holds."""
 
-    def __init__(self, scope: Scope, own: Mapping[str, Tool] = registry.NO_TOOLS) -> None:
-        self._scope = scope
-        created = scope.created
+    def __init__(self, session: Session, own: Mapping[str, Tool] = registry.NO_TOOLS) -> None:
+        self._session = session
+        created = session.created
         self.names = registry.names_for(created.tools, has_scorer=created.evaluate is not None, own=own)
         self._tools = registry.schemas(self.names, own)
         self._system = self._read(created.system) if created.system else system_prompt(created)
         self._newest: tuple[int, list[dict[str, Any]]] | None = None
 
-    async def for_step(self, position: Position) -> Prompt:
+    async def for_step(self, point: ResumePoint) -> Prompt:
         """The prompt of the next step."""
-        parent = self.parent_of(position.reply)
-        events = self.context() if parent is None else position.tail
+        parent = self.parent_of(point.reply)
+        events = self.context() if parent is None else point.tail
         return await self._build(parent, self.messages(events), "step")
 
     async def for_summary(self, upto: ev.Event, cover: Sequence[ev.Event], ask: str) -> Prompt:
@@ -109,7 +109,7 @@ class Prompts:
 
     def context(self) -> list[ev.Event]:
         """The events that the prompt is made of now, from the log."""
-        reader, session = self._scope.services.reader, self._scope.session
+        reader, session = self._session.services.reader, self._session.id
         summary = self._summary()
         if summary is None or not isinstance(summary.body, ev.SummaryWritten):
             return reader.events(session, kinds=CONTEXT_KINDS)
@@ -120,16 +120,16 @@ class Prompts:
 
     def messages(self, events: Sequence[ev.Event]) -> list[Message]:
         """Neutral messages of context events."""
-        return messages_of(events, self._scope.services.reader.text, origin=self._scope.model.id)
+        return messages_of(events, self._session.services.reader.text, origin=self._session.model.id)
 
     def parent_of(self, reply: ev.Event | None) -> int | None:
         """The request that ``reply`` answered, if its prompt can be extended as it is."""
         if reply is None or not isinstance(reply.body, ev.ModelReplied):
             return None
-        event = self._scope.services.reader.event(self._scope.session, reply.body.request)
+        event = self._session.services.reader.event(self._session.id, reply.body.request)
         if event is None or not isinstance(event.body, ev.ModelRequested):
             return None
-        adapter, request = self._scope.adapter, event.body
+        adapter, request = self._session.adapter, event.body
         if not request.exact or (request.adapter, request.adapter_version) != (adapter.name, adapter.version):
             return None
         summary = self._summary()
@@ -137,18 +137,18 @@ class Prompts:
 
     async def count(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, counted off the event loop."""
-        return (await self._counted(texts))[0]
+        return (await self._count_tokens(texts))[0]
 
     async def _build(
         self, parent: int | None, messages: Sequence[Message], purpose: Literal["step", "summary"]
     ) -> Prompt:
-        scope = self._scope
+        session = self._session
         before = self._messages_of_request(parent) if parent is not None else []
-        wire = scope.adapter.wire(scope.model, messages)
+        wire = session.adapter.wire(session.model, messages)
         # What is in the log may hold a secret that has only become known since.
-        clean = scope.services.redactor_for(scope.session)
-        body = scope.adapter.body(
-            scope.model,
+        clean = session.services.redactor_for(session.id)
+        body = session.adapter.body(
+            session.model,
             clean.text(self._system),
             clean.value(self._tools),
             [*before, *(clean.value(message.json) for message in wire)],
@@ -166,11 +166,11 @@ class Prompts:
         tools = Blob.of(canonical_json(body.tools)) if body.tools else None
         slots = [blob for blob in (system, tools) if blob is not None]
         counted = blobs if parent is not None else [*slots, *blobs]
-        tokens, method = await self._counted([blob.data.decode() for blob in counted])
+        tokens, method = await self._count_tokens([blob.data.decode() for blob in counted])
         request = ev.ModelRequested(
             purpose=purpose,
-            adapter=scope.adapter.name,
-            adapter_version=scope.adapter.version,
+            adapter=session.adapter.name,
+            adapter_version=session.adapter.version,
             envelope=body.envelope,
             system=system.hash if system else None,
             tools=tools.hash if tools else None,
@@ -182,32 +182,32 @@ class Prompts:
         )
         return Prompt(body, request, (*slots, *blobs))
 
-    async def _counted(self, texts: Sequence[str]) -> tuple[list[int], str]:
+    async def _count_tokens(self, texts: Sequence[str]) -> tuple[list[int], str]:
         def count() -> tuple[list[int], str]:
-            counter = self._scope.services.counter_for(self._scope.model.name)
+            counter = self._session.services.counter_for(self._session.model.name)
             return [counter.count(text) for text in texts], counter.method
 
         return await asyncio.to_thread(count)
 
     def _estimate(self, parent: int | None) -> int:
-        event = self._scope.services.reader.event(self._scope.session, parent) if parent is not None else None
+        event = self._session.services.reader.event(self._session.id, parent) if parent is not None else None
         return event.body.estimate_tokens if event and isinstance(event.body, ev.ModelRequested) else 0
 
     def _messages_of_request(self, seq: int) -> list[dict[str, Any]]:
         if self._newest is not None and self._newest[0] == seq:
             return self._newest[1]
-        reader = self._scope.services.reader
-        refs = request_chain(reader, self._scope.session, seq)
+        reader = self._session.services.reader
+        refs = request_chain(reader, self._session.id, seq)
         blobs = reader.blobs([ref.hash for ref in refs])
         return [json.loads(blobs[ref.hash]) for ref in refs]
 
     def _summary(self) -> ev.Event | None:
-        if not self._scope.summary.summaries:
+        if not self._session.summary.summaries:
             return None
-        found = self._scope.services.reader.events(
-            self._scope.session, kinds={"summary.written"}, newest_first=True, limit=1
+        found = self._session.services.reader.events(
+            self._session.id, kinds={"summary.written"}, newest_first=True, limit=1
         )
         return found[0] if found else None
 
     def _read(self, text: ev.LongText) -> str:
-        return self._scope.services.reader.text(text)
+        return self._session.services.reader.text(text)

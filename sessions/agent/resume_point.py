@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 FINISH: Final = "finish"
 """Key in an action result's data: the session is to finish after this step."""
-TOLD: Final = "told"
+NOTICES: Final = "told"
 """Key in an action result's data: budget name to the share (percent) that the model was told of with it."""
 
 
@@ -29,7 +29,7 @@ class CallState:
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class ResumePoint:
     """The newest step with a reply, and what has happened since.
 
     ``open_request`` is a step's request that has neither a reply nor been interrupted.
@@ -57,21 +57,21 @@ class Position:
         return (self.reply.step or 0) if self.reply else 0
 
     @property
-    def unfinished(self) -> tuple[CallState, ...]:
+    def open_calls(self) -> tuple[CallState, ...]:
         """Calls without an observation yet."""
         return tuple(call for call in self.calls if call.ended is None)
 
     @property
-    def finishing(self) -> bool:
+    def asks_to_finish(self) -> bool:
         """Whether a call of this step asked to finish and nobody has acted on it (nor reopened the session) since."""
         return not self.ended and not self.user_turn and any(data.get(FINISH) for data in self._results())
 
     @property
-    def woken(self) -> bool:
+    def was_woken(self) -> bool:
         """Whether advice ended a wait in this step."""
         return any(data.get("why") == "advice" for data in self._results())
 
-    def refused(self, why: str) -> bool:
+    def has_refusal(self, why: str) -> bool:
         """Whether a call of this step was refused for this reason and the session has not come to rest since."""
         ends = (call.ended.body for call in self.calls if call.ended is not None)
         return not self.halted and any(isinstance(body, ev.ActionRefused) and body.why == why for body in ends)
@@ -81,8 +81,8 @@ class Position:
         return [body.data for body in ends if isinstance(body, ev.ActionResult)]
 
 
-def position_of(tail: Sequence[ev.Event]) -> Position:
-    """The position at the end of ``tail``, which begins with a step's reply or with the session's first event."""
+def resume_point_of(tail: Sequence[ev.Event]) -> ResumePoint:
+    """The point at the end of ``tail``, which begins with a step's reply or with the session's first event."""
     reply = next((e for e in reversed(tail) if isinstance(e.body, ev.ModelReplied) and e.step is not None), None)
     since = [event for event in tail if reply is None or event.seq > reply.seq]
     started = {e.call: e for e in since if isinstance(e.body, ev.ActionStarted) and reply and e.step == reply.step}
@@ -95,7 +95,7 @@ def position_of(tail: Sequence[ev.Event]) -> Position:
     calls = tuple(CallState(n, part, started.get(n), ended.get(n)) for n, part in enumerate(parts, 1))
     observed = max((event.seq for event in ended.values()), default=reply.seq if reply else 0)
     open_request, attempts = _open_request(since)
-    return Position(
+    return ResumePoint(
         tail=tuple(event for event in tail if reply is None or event.seq >= reply.seq),
         reply=reply,
         calls=calls,
@@ -108,10 +108,10 @@ def position_of(tail: Sequence[ev.Event]) -> Position:
     )
 
 
-def read_position(reader: LogReader, session: str, step: int) -> Position:
-    """The position of a session whose newest step, answered or only requested, is ``step``. Two short reads."""
+def read_resume_point(reader: LogReader, session: str, step: int) -> ResumePoint:
+    """Where a session stands whose newest step, answered or only requested, is ``step``. Two short reads."""
     replies = reader.events(session, kinds={"model.reply"}, steps=(step - 1, step), newest_first=True, limit=1)
-    return position_of(reader.events(session, after=replies[0].seq - 1 if replies else 0))
+    return resume_point_of(reader.events(session, after=replies[0].seq - 1 if replies else 0))
 
 
 def _parts(reply: ev.Event | None) -> tuple[object, ...]:

@@ -14,10 +14,10 @@ from functools import partial
 from typing import Final
 
 from sessions import events as ev
-from sessions.agent.advice import held_for
+from sessions.agent.advice import seconds_to_delivery
 from sessions.agent.loop import Loop
-from sessions.agent.session import Need, NeedsPerson, Scope, Services
-from sessions.agent.wakeup import cancel, first_of
+from sessions.agent.session import Need, NeedsPerson, Services, Session
+from sessions.agent.wakeup import cancel, wait_for_any
 from sessions.events.states import ACTIVE, ENDED
 from sessions.fold.summary import IllegalTransition
 from sessions.log.errors import LogClosed, LogError
@@ -27,31 +27,31 @@ from sessions.tools.registry import NO_TOOLS
 from sessions.tools.task_environment import BadEnvironment, environment_tools
 
 
-async def recover(scope: Scope) -> None:
+async def recover_session(session: Session) -> None:
     """Commit that the session was taken over, if it was at work; what comes next follows from its log.
 
     An attempt that was under way is counted as failed, so that the request is sent again as a new attempt. A wait
     whose action has ended already is over.
     """
-    summary = scope.summary
+    summary = session.summary
     asking = summary.state == "needs_you" and summary.need == "question"
     if summary.state not in ACTIVE and not asking:
         return
-    position = scope.position()
+    point = session.resume_point()
     bodies: list[ev.Body] = [ev.SessionRecovered(last_at=summary.last_at, host_pid=os.getpid())]
-    if position.open_request is not None and not position.unfinished and scope.playback is None:
+    if point.open_request is not None and not point.open_calls and session.playback is None:
         bodies.append(
             ev.ModelAttemptFailed(
-                request=position.open_request.seq,
-                attempt=position.attempts + 1,
+                request=point.open_request.seq,
+                attempt=point.attempts + 1,
                 reason="cut",
                 message="the host ended while the reply was under way",
                 retry_ms=0,
             )
         )
-    if (asking or summary.state != "running") and not position.unfinished:
+    if (asking or summary.state != "running") and not point.open_calls:
         bodies.append(ev.StateChanged(state="running"))
-    await scope.commit(*bodies, step=position.open_request.step if position.open_request else None)
+    await session.commit(*bodies, step=point.open_request.step if point.open_request else None)
 
 
 GO: Final = frozenset({"start", "resume", "reopen", "next"})
@@ -66,9 +66,8 @@ class SessionRunner:
     """Runs one session. All methods but ``close`` return at once; what they cause is in the log once it is so."""
 
     def __init__(self, session: str, services: Services) -> None:
-        self.session = session
         self._services = services
-        self._scope = Scope(session, services)
+        self._session = Session(session, services)
         self._task: asyncio.Task[None] | None = None
         self._loop: Loop | None = None
         self._hold = ""
@@ -83,10 +82,10 @@ class SessionRunner:
 
     def resume(self) -> None:
         """Go on after a pause by the host, for which the log holds no control."""
-        self._go = self._scope.summary.state not in ACTIVE
+        self._go = self._session.summary.state not in ACTIVE
         self.start()
 
-    def advice_changed(self) -> None:
+    def look_for_advice(self) -> None:
         """Advice was queued, edited, withdrawn or made urgent."""
         self._wake()
 
@@ -108,30 +107,30 @@ class SessionRunner:
 
     def _wake(self) -> None:
         if self._task is None:
-            self._task = asyncio.create_task(self._live(), name=f"session {self.session}")
-        self._scope.bell.ring()
+            self._task = asyncio.create_task(self._live(), name=f"session {self._session.id}")
+        self._session.wakeup.wake()
 
     # --- the life ---
 
     async def _live(self) -> None:
-        scope = self._scope
+        session = self._session
         # Before anything else is committed: the time of the newest event tells how long nobody was at work.
-        alive = await self._guarded(lambda: recover(scope))
-        open_jobs = [job.job for job in scope.summary.open_jobs]
-        watching = asyncio.create_task(self._watch_jobs(open_jobs), name=f"jobs of {self.session}")
+        alive = await self._guard(lambda: recover_session(session))
+        open_jobs = [job.job for job in session.summary.open_jobs]
+        watching = asyncio.create_task(self._watch_jobs(open_jobs), name=f"jobs of {self._session.id}")
         try:
             while alive:
-                alive = await self._guarded(self._work)
+                alive = await self._guard(self._work)
         finally:
             await cancel(watching)
 
     async def _work(self) -> None:
         """One piece of the session's life, up to where the log is to be looked at again."""
-        scope, summary = self._scope, self._scope.summary
+        session, summary = self._session, self._session.summary
         if summary.state in ACTIVE:
             self._go = False
             if self._hold:
-                await scope.commit(ev.StateChanged(state="paused", reason=self._hold))
+                await session.commit(ev.StateChanged(state="paused", reason=self._hold))
                 self._hold = ""
             else:
                 await self._turn()
@@ -144,12 +143,14 @@ class SessionRunner:
         if self._loop is None:
             try:
                 own = await self._environment()
-                self._loop = Loop(self._scope, lambda: bool(self._hold) or self._scope.summary.pending == "pause", own)
+                self._loop = Loop(
+                    self._session, lambda: bool(self._hold) or self._session.summary.pending == "pause", own
+                )
             except Exception as error:  # whatever it is, it has to do with this session alone
-                if self._scope.summary.step:
+                if self._session.summary.step:
                     raise
-                _log.exception("%s could not start", self._scope.name)
-                await self._scope.commit(ev.StateChanged(state="failed", reason=f"could not start: {error}"))
+                _log.exception("%s could not start", self._session.name)
+                await self._session.commit(ev.StateChanged(state="failed", reason=f"could not start: {error}"))
                 return
         await self._loop.turn()
 
@@ -158,68 +159,70 @@ class SessionRunner:
 
         A recording needs neither tools nor a workspace.
         """
-        scope, spec = self._scope, self._scope.created.environment
-        if scope.playback is not None:
+        session, spec = self._session, self._session.created.environment
+        if session.playback is not None:
             return NO_TOOLS
-        make = partial(environment_tools, spec, session=self.session, workspace=scope.workspace, folder=scope.folder)
+        make = partial(
+            environment_tools, spec, session=self._session.id, workspace=session.workspace, folder=session.folder
+        )
         try:
             own = NO_TOOLS if spec is None else await asyncio.to_thread(make)
         except BadEnvironment as error:
             raise NeedsPerson("other", f"{error}; then resume") from error
-        if not scope.workspace.is_dir():
-            raise NeedsPerson("other", f"the workspace {scope.workspace} is gone; bring it back, then resume")
+        if not session.workspace.is_dir():
+            raise NeedsPerson("other", f"the workspace {session.workspace} is gone; bring it back, then resume")
         return own
 
     async def _rest(self) -> None:
         """Wait at rest until a person, or the host, wants something that changes that."""
-        scope = self._scope
-        rung = scope.bell.listen()
-        summary = scope.summary
+        session = self._session
+        woken = session.wakeup.listen()
+        summary = session.summary
         if self._loop is not None:
             self._loop.rest()
-        verb, actor = scope.asked_for()
+        verb, actor = session.newest_request()
         # Who asks for a person after too many nudges is answered by advice.
-        advised = held_for(summary, scope.now()) if summary.need == "nudges" and not verb else None
+        advised = seconds_to_delivery(summary, session.now()) if summary.need == "nudges" and not verb else None
         if summary.state == "archived":
-            await rung.wait()
+            await woken.wait()
         elif verb in GO or self._go or (advised is not None and advised <= 0):
             self._go = False
-            await scope.commit(ev.StateChanged(state="running"), actor=actor or "host")
+            await session.commit(ev.StateChanged(state="running"), actor=actor or "host")
         elif verb == "stop" and summary.state not in ENDED:
-            await scope.end("stopped", actor)
+            await session.end("stopped", actor)
         elif verb == "pause" and summary.state in ("created", "needs_you"):
-            await scope.commit(ev.StateChanged(state="paused"), actor=actor)
+            await session.commit(ev.StateChanged(state="paused"), actor=actor)
         elif advised is not None:
-            await first_of(rung.wait(), scope.services.sleep(advised))
+            await wait_for_any(woken.wait(), session.services.sleep(advised))
         else:
-            await rung.wait()
+            await woken.wait()
 
     async def _watch_jobs(self, open_jobs: Sequence[int]) -> None:
         """Tell the ends of jobs that nobody waits for, for as long as the runner lives."""
         while True:
             try:
-                await self._services.jobs_for(self.session).watch(self._job_ended, open_jobs)
+                await self._services.jobs_for(self._session.id).watch(self._commit_job_end, open_jobs)
             except Exception:  # noqa: BLE001 - one job that cannot be looked at must not hide the ends of the others
-                _log.exception("%s: its jobs cannot be watched", self._scope.name)
+                _log.exception("%s: its jobs cannot be watched", self._session.name)
             await self._services.sleep(LOG_PAUSE)
-            open_jobs = [job.job for job in self._scope.summary.open_jobs]
+            open_jobs = [job.job for job in self._session.summary.open_jobs]
 
-    async def _job_ended(self, ended: ev.JobEnded) -> None:
+    async def _commit_job_end(self, ended: ev.JobEnded) -> None:
         """Commit the end of a job; a log that cannot be written is tried again until it can."""
         while True:
             try:
-                await self._scope.commit(ended)
+                await self._session.commit(ended)
             except LogClosed:
                 return  # a later host finds the job again, and tells then
             except LogError as error:
-                _log.error("%s: the end of job %d is not in the log yet: %s", self._scope.name, ended.job, error)
+                _log.error("%s: the end of job %d is not in the log yet: %s", self._session.name, ended.job, error)
                 await self._services.sleep(LOG_PAUSE)
             else:
                 return
 
     # --- when something goes wrong ---
 
-    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> bool:
+    async def _guard(self, work: Callable[[], Awaitable[None]]) -> bool:
         """Do ``work``; what goes wrong ends in "needs you", never in a dead session. False: the log is closed."""
         try:
             await work()
@@ -230,7 +233,7 @@ class SessionRunner:
         except ProviderError as error:  # a profile that the adapter cannot use; what an attempt meets never comes here
             return await self._need("provider", str(error))
         except Exception as error:  # noqa: BLE001 - a session never dies of an exception
-            _log.exception("%s met an error of our own", self._scope.name)
+            _log.exception("%s met an error of our own", self._session.name)
             told = f"an error in Apollo itself ({type(error).__name__}: {error}); the host's log has the details"
             return await self._need("other", told)
         return True
@@ -238,22 +241,22 @@ class SessionRunner:
     async def _need(self, need: Need, reason: str) -> bool:
         """Commit that a person is needed; a log that cannot be written is tried again until it can."""
         change = ev.StateChanged(state="needs_you", need=need, reason=" ".join(reason.split()))
-        summary = self._scope.summary
+        summary = self._session.summary
         if (summary.state, summary.need, summary.reason) == (change.state, change.need, change.reason):
             # Said already: what fails at rest fails at once again, and must neither fill the log nor spin.
             await self._services.sleep(LOG_PAUSE)
             return True
         while True:
             try:
-                await self._scope.commit(change)
+                await self._session.commit(change)
             except LogClosed:
                 return False
             except IllegalTransition as error:
                 # Somebody else changed the state meanwhile; what the log says holds.
-                _log.error("%s: %s", self._scope.name, error)
+                _log.error("%s: %s", self._session.name, error)
                 await self._services.sleep(LOG_PAUSE)
             except LogError as error:
-                _log.error("%s stands still: %s", self._scope.name, error)
+                _log.error("%s stands still: %s", self._session.name, error)
                 await self._services.sleep(LOG_PAUSE)
                 continue
             return True

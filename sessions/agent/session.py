@@ -1,4 +1,4 @@
-"""What all parts of one session's loop share: its log, its facts, and the one way to commit."""
+"""A session as its loop has it: what it is made of, where it stands, and the one way to commit; and what all share."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 from sessions import events as ev
 from sessions.agent.clean_events import Cleaner
-from sessions.agent.resume_point import Position, read_position
-from sessions.agent.wakeup import Bell
+from sessions.agent.resume_point import ResumePoint, read_resume_point
+from sessions.agent.wakeup import Wakeup
 from sessions.clock import now_ms
 from sessions.events import ModelSpec
 from sessions.events.states import State
@@ -77,7 +77,7 @@ class Services:
     retry: RetryPolicy = RetryPolicy()
 
 
-Cut = Literal["", "interrupt", "advice", "stop"]
+CutReason = Literal["", "interrupt", "advice", "stop"]
 Need = Literal["key", "provider", "nudges", "context", "other"]
 
 
@@ -89,13 +89,13 @@ class NeedsPerson(Exception):
         self.need: Need = need
 
 
-class Scope:
+class Session:
     """One session as its loop sees it. ``created`` is its first event; all else is read from the log when needed."""
 
     def __init__(self, session: str, services: Services) -> None:
-        self.session = session
+        self.id = session
         self.services = services
-        self.bell = Bell()
+        self.wakeup = Wakeup()
         first = next(iter(services.reader.events(session, limit=1)), None)
         if first is None or not isinstance(first.body, ev.SessionCreated):
             raise ValueError(f"there is no session {session} in the log, so nothing can be run")
@@ -113,7 +113,7 @@ class Scope:
     @property
     def summary(self) -> Summary:
         """The fold of the session after the newest commit."""
-        summary = self.services.writer.summary(self.session)
+        summary = self.services.writer.summary(self.id)
         assert summary is not None, "a session with a first event has a summary"
         return summary
 
@@ -125,7 +125,7 @@ class Scope:
     @property
     def folder(self) -> Path:
         """The session's own folder."""
-        return self.services.paths.session_folder(self.session)
+        return self.services.paths.session_folder(self.id)
 
     @property
     def workspace(self) -> Path:
@@ -141,9 +141,9 @@ class Scope:
         """Unix milliseconds."""
         return self.services.clock()
 
-    def position(self) -> Position:
-        """Where the session stands now, from the log."""
-        return read_position(self.services.reader, self.session, self.summary.step)
+    def resume_point(self) -> ResumePoint:
+        """Where the session stands now, and so what comes next, from the log."""
+        return read_resume_point(self.services.reader, self.id, self.summary.step)
 
     def text(self, text: str) -> tuple[ev.LongText, list[Blob]]:
         """``text`` without secrets, as the log stores it, and its blobs."""
@@ -151,7 +151,7 @@ class Scope:
 
     def clean(self, text: str) -> str:
         """``text`` without secrets."""
-        return self.services.redactor_for(self.session).text(text)
+        return self.services.redactor_for(self.id).text(text)
 
     async def commit(
         self,
@@ -162,12 +162,12 @@ class Scope:
         blobs: Iterable[Blob] = (),
     ) -> list[ev.Event]:
         """Commit a write set of this session; returns after it is on disk. Secrets are taken out first."""
-        clean = Cleaner(self.services.redactor_for(self.session))
+        clean = Cleaner(self.services.redactor_for(self.id))
         kept = [clean.blob(blob) for blob in blobs]
-        new = [ev.NewEvent(self.session, clean.body(body), step, call, actor) for body in bodies]
+        new = [ev.NewEvent(self.id, clean.body(body), step, call, actor) for body in bodies]
         return await self.services.writer.append(*new, blobs=kept)
 
-    def cut(self) -> Cut:
+    def cut_reason(self) -> CutReason:
         """Why a reply under way must end now, if it must: what was asked for is in the log."""
         summary = self.summary
         if summary.pending == "stop":
@@ -178,16 +178,16 @@ class Scope:
 
     def last_actor(self, verb: str) -> str:
         """Who asked for ``verb`` last; ``host`` if nobody did."""
-        controls = self.services.reader.events(self.session, kinds={"control.requested"}, newest_first=True, limit=16)
+        controls = self.services.reader.events(self.id, kinds={"control.requested"}, newest_first=True, limit=16)
         for event in controls:
             if isinstance(event.body, ev.ControlRequested) and event.body.verb == verb:
                 return event.actor
         return "host"
 
-    def asked_for(self) -> tuple[str, str]:
+    def newest_request(self) -> tuple[str, str]:
         """(verb, actor) of the newest control, if no change of state has followed it; else two empty strings."""
         newest = self.services.reader.events(
-            self.session, kinds={"control.requested", "session.state"}, newest_first=True, limit=1
+            self.id, kinds={"control.requested", "session.state"}, newest_first=True, limit=1
         )
         if newest and isinstance(newest[0].body, ev.ControlRequested):
             return newest[0].body.verb, newest[0].actor
@@ -195,7 +195,7 @@ class Scope:
 
     async def end(self, state: State, actor: str, reason: str = "") -> None:
         """End the session: its jobs, then itself. Advice that came while its jobs ended keeps it from finishing."""
-        jobs = self.services.jobs_for(self.session)
+        jobs = self.services.jobs_for(self.id)
         await jobs.kill_all()
         ended: list[ev.Body] = []
         for open_job in self.summary.open_jobs:
@@ -210,11 +210,11 @@ class Scope:
             try:
                 await self.commit(*ended, actor=actor)
             except LogError:
-                unsettle(jobs, ended)
+                unsettle_jobs(jobs, ended)
                 raise
 
 
-def unsettle(jobs: JobManager, events: Iterable[ev.Body]) -> None:
+def unsettle_jobs(jobs: JobManager, events: Iterable[ev.Body]) -> None:
     """The log did not take ``events``: the ends of jobs among them are still to be told."""
     for event in events:
         if isinstance(event, ev.JobEnded):

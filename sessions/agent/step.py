@@ -11,12 +11,11 @@ from typing import Any, Final, Literal
 import msgspec
 
 from sessions import events as ev
-from sessions.agent import advice as deliver
-from sessions.agent.advice import escape_advice
-from sessions.agent.questions import ask, close
-from sessions.agent.resume_point import FINISH, TOLD, CallState, Position
-from sessions.agent.session import Scope, unsettle
-from sessions.agent.wakeup import cancel, watched
+from sessions.agent.advice import escape_tags, seconds_to_delivery
+from sessions.agent.questions import ask_person, close_question
+from sessions.agent.resume_point import FINISH, NOTICES, CallState, ResumePoint
+from sessions.agent.session import Session, unsettle_jobs
+from sessions.agent.wakeup import cancel, wait_while
 from sessions.events.states import ACTIVE, State
 from sessions.events.text import Blob
 from sessions.fold import budget
@@ -25,7 +24,7 @@ from sessions.log.errors import LogError
 from sessions.providers.base import Playback
 from sessions.tools import recovery, registry
 from sessions.tools.base import Tool, ToolContext, ToolFailure, ToolResult
-from sessions.tools.observations import shown
+from sessions.tools.observations import shorten
 
 Why = Literal["skipped_for_advice", "interrupted", "limit"]
 
@@ -42,73 +41,71 @@ class Step:
     """Runs calls for one session, and is the same whether they are new or were left by a host that died."""
 
     def __init__(
-        self, scope: Scope, jobs: JobManager, names: tuple[str, ...], own: Mapping[str, Tool] = registry.NO_TOOLS
+        self, session: Session, jobs: JobManager, names: tuple[str, ...], own: Mapping[str, Tool] = registry.NO_TOOLS
     ) -> None:
-        self._scope = scope
+        self._session = session
         self._jobs = jobs
         self._names = names
         self._own = own
         self._told: dict[str, int] | None = None
 
-    async def run_calls(self, position: Position) -> None:
+    async def run_calls(self, point: ResumePoint) -> None:
         """Bring every call of the newest reply to its observation."""
-        for call in position.unfinished:
-            if playback := self._scope.playback:
-                await self._play(playback, position.step, call)
+        for call in point.open_calls:
+            if playback := self._session.playback:
+                await self._play(playback, point.step, call)
             elif call.started is not None:
-                await self._recover(position, call, call.started)
+                await self._recover(point, call, call.started)
             else:
-                await self._run(position.step, call)
+                await self._run(point.step, call)
 
     # --- one call ---
 
     async def _run(self, step: int, call: CallState) -> None:
         part = call.part
         arguments = registry.decode(part.name, part.arguments, self._names, self._own)
-        if isinstance(arguments, registry.Malformed):
+        if isinstance(arguments, registry.MalformedCall):
             await self._refuse(step, call, arguments.why, arguments.problem)
         elif why := self._why_not(part.name):
             await self._refuse(step, call, why, NOT_RUN[why])
         else:
             await self._start(step, call, registry.as_json(arguments))
             context = self._context(step, call)
-            await self._carry_out(
-                step, call, registry.tool_named(part.name, self._own).run(arguments, context), context
-            )
+            await self._carry_out(step, call, registry.find_tool(part.name, self._own).run(arguments, context), context)
 
-    async def _recover(self, position: Position, call: CallState, started: ev.Event) -> None:
+    async def _recover(self, point: ResumePoint, call: CallState, started: ev.Event) -> None:
         """Find out what became of a call that an earlier host began; it is not begun again."""
-        context = self._context(position.step, call)
-        since = [event for event in position.tail if event.seq > started.seq]
-        await self._carry_out(position.step, call, recovery.recover_action(started, since, context), context)
+        context = self._context(point.step, call)
+        since = [event for event in point.tail if event.seq > started.seq]
+        await self._carry_out(point.step, call, recovery.recover_action(started, since, context), context)
 
     async def _play(self, playback: Playback, step: int, call: CallState) -> None:
         """Have the result that is recorded; nothing is run, and nothing is refused."""
 
         async def result() -> ToolResult:
-            found = await playback.result(self._scope.model, step, call.number)
+            found = await playback.result(self._session.model, step, call.number)
             return ToolResult(found.output, found.outcome)
 
         if call.started is None:
             arguments = registry.decode(call.part.name, call.part.arguments)
             await self._start(
-                step, call, {} if isinstance(arguments, registry.Malformed) else registry.as_json(arguments)
+                step, call, {} if isinstance(arguments, registry.MalformedCall) else registry.as_json(arguments)
             )
         await self._carry_out(step, call, result(), self._context(step, call))
 
     async def _start(self, step: int, call: CallState, arguments: dict[str, Any]) -> None:
         started = ev.ActionStarted(call_id=call.part.id, name=call.part.name, arguments=arguments)
-        await self._scope.commit(started, step=step, call=call.number, actor="agent")
+        await self._session.commit(started, step=step, call=call.number, actor="agent")
 
     async def _carry_out(
         self, step: int, call: CallState, work: Coroutine[Any, Any, ToolResult], context: ToolContext
     ) -> None:
         """See the work to its end; a crash of the tool is an observation like any other."""
-        scope, since, name = self._scope, self._scope.now(), call.part.name
-        task = asyncio.create_task(work, name=f"{name} of {scope.session}")
-        if not await watched(task, scope.bell, partial(self._look, context), scope.services.sleep):
+        session, since, name = self._session, self._session.now(), call.part.name
+        task = asyncio.create_task(work, name=f"{name} of {session.id}")
+        if not await wait_while(task, session.wakeup, partial(self._look, context), session.services.sleep):
             await cancel(task)
-            await self._commit(step, call, await self._interrupted(step, call), since=since)
+            await self._commit(step, call, await self._interruption(step, call), since=since)
             return
         try:
             result = task.result()
@@ -117,29 +114,29 @@ class Step:
         except LogError:
             raise
         except Exception as error:  # noqa: BLE001 - the model hears of it and decides
-            _log.exception("%s: the tool %s crashed at step %d.%d", scope.name, name, step, call.number)
+            _log.exception("%s: the tool %s crashed at step %d.%d", session.name, name, step, call.number)
             told = f"The tool {name} crashed ({type(error).__name__}: {error}). Whether it had an effect is not known."
             result = ToolResult(told, "error", environment=True)
         await self._commit(step, call, result, since=since)
 
     def _look(self, context: ToolContext) -> float | None:
         """What a person wants of the action under way: -1 ends it; else seconds until there is more to look at."""
-        scope = self._scope
-        why = scope.cut()
+        session = self._session
+        why = session.cut_reason()
         if why in ("stop", "interrupt"):
             return -1.0
         if why == "advice":
             context.hurry.set()
             context.wake.set()
-        held = deliver.held_for(scope.summary, scope.now())
+        held = seconds_to_delivery(session.summary, session.now())
         if held is not None and held <= 0:
             context.wake.set()
         return held if held else None
 
-    async def _interrupted(self, step: int, call: CallState) -> ToolResult:
-        scope = self._scope
-        if scope.summary.open_question:
-            await close(scope, step, call.number, "The question was withdrawn: a person interrupted.")
+    async def _interruption(self, step: int, call: CallState) -> ToolResult:
+        session = self._session
+        if session.summary.open_question:
+            await close_question(session, step, call.number, "The question was withdrawn: a person interrupted.")
         job = self._jobs.by_origin(f"{step}.{call.number}")
         goes_on = job is not None and job.state == "running"
         more = f" Its command goes on as job {job.number}." if job is not None and goes_on else ""
@@ -147,14 +144,14 @@ class Step:
 
     def _why_not(self, name: str) -> Why | None:
         """Why a call that is not started yet must not be."""
-        scope = self._scope
-        why = scope.cut()
+        session = self._session
+        why = session.cut_reason()
         if why in ("stop", "interrupt"):
             return "interrupted"
         # Whoever has just written should not be asked before the answer that may be in it is read.
-        if why == "advice" or (name == "ask_human" and scope.summary.open_advice):
+        if why == "advice" or (name == "ask_human" and session.summary.open_advice):
             return "skipped_for_advice"
-        return "limit" if name == "evaluate" and budget.evaluations_left(scope.summary) == 0 else None
+        return "limit" if name == "evaluate" and budget.evaluations_left(session.summary) == 0 else None
 
     # --- committing ---
 
@@ -168,35 +165,35 @@ class Step:
             why=why,
             problem=problem,
             arguments=part.arguments,
-            shown=escape_advice(self._scope.clean(problem)),
+            shown=escape_tags(self._session.clean(problem)),
         )
-        await self._scope.commit(refused, *self._back_to_work(), step=step, call=call.number)
+        await self._session.commit(refused, *self._back_to_work(), step=step, call=call.number)
 
     async def _commit(self, step: int, call: CallState, result: ToolResult, *, since: int) -> None:
-        scope = self._scope
-        whole = scope.clean(result.output)
-        seen, hidden = shown(whole)
-        seen = escape_advice(seen)
+        session = self._session
+        whole = session.clean(result.output)
+        seen, hidden = shorten(whole)
+        seen = escape_tags(seen)
         notice, told = self._notice(step)
         if notice:
             seen = f"{seen}\n{notice}" if seen else notice
-        output, blobs = scope.text(whole)
+        output, blobs = session.text(whole)
         if result.file is not None:
             output = msgspec.structs.replace(output, file=result.file)
-        other, more = scope.text(seen) if seen != whole else (None, [])
-        data = result.data | ({TOLD: told} if told else {}) | ({FINISH: True} if result.finish else {})
+        other, more = session.text(seen) if seen != whole else (None, [])
+        data = result.data | ({NOTICES: told} if told else {}) | ({FINISH: True} if result.finish else {})
         observed = ev.ActionResult(
             call_id=call.part.id,
             outcome=result.outcome,
             output=output,
             shown=other,
             hidden_chars=hidden,
-            duration_ms=max(0, scope.now() - since),
+            duration_ms=max(0, session.now() - since),
             environment=result.environment,
             data=data,
         )
         try:
-            await scope.commit(
+            await session.commit(
                 *result.events,
                 observed,
                 *self._back_to_work(),
@@ -206,62 +203,62 @@ class Step:
                 blobs=[*blobs, *more, *result.blobs],
             )
         except LogError:
-            unsettle(self._jobs, result.events)
+            unsettle_jobs(self._jobs, result.events)
             raise
         self._told = (self._told or {}) | told
 
     def _back_to_work(self) -> tuple[ev.StateChanged, ...]:
         """The end of a wait or of a question; somebody who paused the session meanwhile keeps it paused."""
-        summary = self._scope.summary
+        summary = self._session.summary
         waited = summary.state in ACTIVE - {"running"} or summary.need == "question"
         return (ev.StateChanged(state="running"),) if waited and summary.state != "paused" else ()
 
     def _notice(self, step: int) -> tuple[str, dict[str, int]]:
-        scope, summary = self._scope, self._scope.summary
+        session, summary = self._session, self._session.summary
         if self._told is None:
-            self._told = self._read_told()
-        self._told = budget.still_told(summary, scope.now(), self._told, step=step)
-        return budget.notices(summary, scope.now(), self._told, step=step)
+            self._told = self._read_notices()
+        self._told = budget.still_told(summary, session.now(), self._told, step=step)
+        return budget.notices(summary, session.now(), self._told, step=step)
 
-    def _read_told(self) -> dict[str, int]:
+    def _read_notices(self) -> dict[str, int]:
         """What the model was told of its budgets before this runner, from the log."""
         told: dict[str, int] = {}
-        for event in self._scope.services.reader.events(self._scope.session, kinds={"action.result"}):
-            if isinstance(event.body, ev.ActionResult) and isinstance(shares := event.body.data.get(TOLD), dict):
+        for event in self._session.services.reader.events(self._session.id, kinds={"action.result"}):
+            if isinstance(event.body, ev.ActionResult) and isinstance(shares := event.body.data.get(NOTICES), dict):
                 told |= msgspec.convert(shares, dict[str, int])
         return told
 
     # --- what a call may touch ---
 
     def _context(self, step: int, call: CallState) -> ToolContext:
-        scope = self._scope
+        session = self._session
 
         async def emit(*bodies: ev.Body, blobs: Iterable[Blob] = ()) -> None:
-            await scope.commit(*bodies, step=step, call=call.number, actor="agent", blobs=blobs)
+            await session.commit(*bodies, step=step, call=call.number, actor="agent", blobs=blobs)
 
         async def enter(state: State, *, reason: str = "", until: int | None = None, job: int | None = None) -> None:
             change = ev.StateChanged(state=state, reason=reason, until=until, job=job)
-            await scope.commit(change, step=step, call=call.number, actor="agent")
+            await session.commit(change, step=step, call=call.number, actor="agent")
 
-        async def asking(question: str, timeout: float) -> tuple[str, bool]:
-            return await ask(scope, step, call.number, question, timeout)
+        async def ask(question: str, timeout: float) -> tuple[str, bool]:
+            return await ask_person(session, step, call.number, question, timeout)
 
         return ToolContext(
-            session=scope.session,
+            session=session.id,
             step=step,
             call=call.number,
             call_id=call.part.id,
-            workspace=scope.workspace,
-            folder=scope.folder,
-            env=scope.services.env_for(scope.session),
+            workspace=session.workspace,
+            folder=session.folder,
+            env=session.services.env_for(session.id),
             jobs=self._jobs,
-            evaluate=scope.created.evaluate,
-            evaluations_left=lambda: budget.evaluations_left(scope.summary),
-            evaluations_used=lambda: scope.summary.evaluations,
+            evaluate=session.created.evaluate,
+            evaluations_left=lambda: budget.evaluations_left(session.summary),
+            evaluations_used=lambda: session.summary.evaluations,
             emit=emit,
             enter=enter,
             wake=asyncio.Event(),
             hurry=asyncio.Event(),
-            ask=asking,
-            clock=scope.services.clock,
+            ask=ask,
+            clock=session.services.clock,
         )

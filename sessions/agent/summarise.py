@@ -10,10 +10,10 @@ from typing import Final
 import msgspec
 
 from sessions import events as ev
-from sessions.agent import advice as deliver
-from sessions.agent.attempts import ContextTooLong, ReplyCut, Yielded, counted, receive
+from sessions.agent.advice import read_advice_before
+from sessions.agent.attempts import ContextTooLong, ReplyCut, RestWanted, add_estimate, receive_reply
 from sessions.agent.prompts import SUMMARY_REQUEST, Prompts
-from sessions.agent.session import NeedsPerson, Scope
+from sessions.agent.session import NeedsPerson, Session
 from sessions.events.messages import TextPart
 from sessions.fold.prompt import in_context
 
@@ -24,7 +24,7 @@ TRIES: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class Coverage:
     """What a summary is to cover: steps ``first``..``last``, whose newest reply is ``reply``."""
 
     first: int
@@ -36,8 +36,8 @@ class Cut:
 class Summariser:
     """Writes the summaries of one session."""
 
-    def __init__(self, scope: Scope, prompts: Prompts, yields: Callable[[], bool]) -> None:
-        self._scope = scope
+    def __init__(self, session: Session, prompts: Prompts, yields: Callable[[], bool]) -> None:
+        self._session = session
         self._prompts = prompts
         self._yields = yields
 
@@ -46,7 +46,7 @@ class Summariser:
 
         Ends early where a person asks for it. Raises NeedsPerson where nothing more can be left out.
         """
-        goal = ENOUGH * self._scope.model.summary_threshold
+        goal = ENOUGH * self._session.model.summary_threshold
         first = True
         while first or tokens >= goal:
             cut = await self._cut()
@@ -54,11 +54,11 @@ class Summariser:
                 raise NeedsPerson("context", self._too_long(tokens))
             try:
                 tokens = await self._replace(cut, tokens)
-            except (ReplyCut, Yielded):
+            except (ReplyCut, RestWanted):
                 return
             first = False
 
-    async def _cut(self) -> Cut | None:
+    async def _cut(self) -> Coverage | None:
         """The earlier half of the context by tokens, cut between steps; None if there is only one step."""
         events = [event for event in self._prompts.context() if in_context(event)]
         replies = [event for event in events if event.kind == "model.reply"]
@@ -75,41 +75,41 @@ class Summariser:
                 newest, following = reply, after
                 break
         cover = tuple(event for event in events if event.seq < following.seq or event.kind == "summary.written")
-        return Cut(replies[0].step or 1, newest.step or 1, newest, cover)
+        return Coverage(replies[0].step or 1, newest.step or 1, newest, cover)
 
-    async def _replace(self, cut: Cut, before: int) -> int:
+    async def _replace(self, cut: Coverage, before: int) -> int:
         """Have the summary written and commit it; returns the tokens of the new context."""
-        scope = self._scope
+        session = self._session
         for _ in range(TRIES):
             prompt = await self._prompts.for_summary(cut.reply, cut.cover, SUMMARY_REQUEST)
-            request = (await scope.commit(prompt.request, blobs=prompt.blobs))[0]
+            request = (await session.commit(prompt.request, blobs=prompt.blobs))[0]
             try:
-                received = await receive(scope, request.seq, prompt.body, step=None, yields=self._yields)
+                received = await receive_reply(session, request.seq, prompt.body, step=None, yields=self._yields)
             except ContextTooLong:
                 raise NeedsPerson("context", self._too_long(before)) from None
             except ReplyCut as ended:
-                await scope.commit(
+                await session.commit(
                     ev.ReplyInterrupted(request=request.seq, parts=ended.partial, why=ended.why or "host")
                 )
                 raise
-            replied = await counted(scope, received.event(request.seq, scope.model), prompt.tokens)
+            replied = await add_estimate(session, received.event(request.seq, session.model), prompt.tokens)
             words = "".join(part.text for part in replied.parts if isinstance(part, TextPart)).strip()
             if words:
                 return await self._commit(cut, request.seq, replied, words, before)
-            await scope.commit(replied, actor="agent")
-        raise NeedsPerson("context", f"{scope.model.id} wrote no summary when asked for one; resume to ask again")
+            await session.commit(replied, actor="agent")
+        raise NeedsPerson("context", f"{session.model.id} wrote no summary when asked for one; resume to ask again")
 
-    async def _commit(self, cut: Cut, request: int, replied: ev.ModelReplied, words: str, before: int) -> int:
-        scope = self._scope
-        text, blobs = scope.text(words)
-        advice = deliver.delivered_before(scope.services.reader, scope.session, to_step=cut.last)
+    async def _commit(self, cut: Coverage, request: int, replied: ev.ModelReplied, words: str, before: int) -> int:
+        session = self._session
+        text, blobs = session.text(words)
+        advice = read_advice_before(session.services.reader, session.id, to_step=cut.last)
         covered = {event.seq for event in cut.cover}
         kept = [e for e in self._prompts.context() if e.seq not in covered or e.kind == "session.created"]
         counts = await self._prompts.count([words, advice, *self._texts(kept)])
         fixed = max(0, before - sum(await self._prompts.count(self._texts(self._prompts.context()))))
         after = fixed + sum(counts)
         written = ev.SummaryWritten(
-            number=scope.summary.summaries + 1,
+            number=session.summary.summaries + 1,
             from_step=cut.first,
             to_step=cut.last,
             text=text,
@@ -118,7 +118,7 @@ class Summariser:
             tokens_before=before,
             tokens_after=after,
         )
-        await scope.commit(replied, written, actor="agent", blobs=blobs)
+        await session.commit(replied, written, actor="agent", blobs=blobs)
         return after
 
     def _texts(self, events: Sequence[ev.Event]) -> list[str]:
@@ -126,6 +126,6 @@ class Summariser:
 
     def _too_long(self, tokens: int) -> str:
         return (
-            f"the context of about {tokens:,} tokens is too long for {self._scope.model.id} and cannot be shortened "
+            f"the context of about {tokens:,} tokens is too long for {self._session.model.id} and cannot be shortened "
             "any further; stop the session, or reopen it with a larger context"
         )

@@ -1,4 +1,4 @@
-"""A bell that everybody who listens hears: something may have changed, look at the log again."""
+"""Wakes all parts of a session's loop that wait: something may have changed, look at the log again."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ Result = TypeVar("Result")
 Sleep = Callable[[float], Awaitable[None]]
 
 
-class Bell:
-    """Listen first, then look at the facts, then wait: no ring in between is lost."""
+class Wakeup:
+    """Listen first, then look at the facts, then wait: no wakeup in between is lost."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Wake all who listen now."""
         self._event.set()
         self._event = asyncio.Event()
 
     def listen(self) -> asyncio.Event:
-        """The event of the next ring."""
+        """The event of the next wakeup."""
         return self._event
 
 
-async def first_of(*waits: Awaitable[object]) -> None:
+async def wait_for_any(*waits: Awaitable[object]) -> None:
     """Return when one of ``waits`` is done; those made for this call alone are cancelled, given tasks go on."""
     given = {wait for wait in waits if isinstance(wait, asyncio.Task)}
     tasks = [asyncio.ensure_future(wait) for wait in waits]
@@ -48,21 +48,23 @@ async def cancel(*tasks: asyncio.Future[Any]) -> None:
             task.exception()
 
 
-async def watched(task: asyncio.Task[Result], bell: Bell, look: Callable[[], float | None], sleep: Sleep) -> bool:
-    """Wait for ``task``, calling ``look`` at first, at each ring, and after the seconds that it returns.
+async def wait_while(
+    task: asyncio.Task[Result], wakeup: Wakeup, look: Callable[[], float | None], sleep: Sleep
+) -> bool:
+    """Wait for ``task``, calling ``look`` at first, at each wakeup, and after the seconds that it returns.
 
     True when the task is done, False as soon as ``look`` returns a negative number. The task ends with us.
     """
     try:
         while not task.done():
-            rung = bell.listen()
+            woken = wakeup.listen()
             again = look()
             if again is not None and again < 0:
                 return False
-            waits: list[Awaitable[object]] = [task, rung.wait()]
+            waits: list[Awaitable[object]] = [task, woken.wait()]
             if again is not None:
                 waits.append(sleep(again))
-            await first_of(*waits)
+            await wait_for_any(*waits)
     except BaseException:
         await cancel(task)
         raise

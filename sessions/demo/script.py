@@ -30,7 +30,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Feedback:
     """What followed a reply: the observations in order, and the text of any advice."""
 
     results: tuple[str, ...] = ()
@@ -48,7 +48,7 @@ class Seen:
         return int(found.group(1)) if found else None
 
 
-Script = Generator[Turn, Seen, None]
+Script = Generator[Turn, Feedback, None]
 
 
 def call(name: str, /, **arguments: object) -> Call:
@@ -61,7 +61,7 @@ def say(text: str, *calls: Call, why: str = "") -> Turn:
     return Turn(reasoning=why, text=text, calls=calls)
 
 
-def next_turn(script: Callable[[], Script], history: Sequence[Seen]) -> Turn:
+def next_turn(script: Callable[[], Script], history: Sequence[Feedback]) -> Turn:
     """What the model says after ``history``: the script is played from its beginning.
 
     A script that has come to its end says so and finishes.

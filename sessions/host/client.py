@@ -270,13 +270,13 @@ def call_once(
         finally:
             await client.close()
 
-    async def until_answered() -> A:
+    async def repeat_until_answer() -> A:
         for _ in range(TRIES - 1):
             with contextlib.suppress(ConnectionLost):
                 return await once()
         return await once()
 
-    return asyncio.run(until_answered())
+    return asyncio.run(repeat_until_answer())
 
 
 def host_status(paths: LogPaths) -> protocol.HostStatus | None:
@@ -286,7 +286,7 @@ def host_status(paths: LogPaths) -> protocol.HostStatus | None:
     return call_once(paths, protocol.Status(), actor="human:status", start=False, seconds=HELLO_SECONDS)
 
 
-def wait_stopped(paths: LogPaths, *, pid: int | None = None, seconds: float = 60.0) -> None:
+def wait_for_stop(paths: LogPaths, *, pid: int | None = None, seconds: float = 60.0) -> None:
     """Return once no host holds the log, or none with this ``pid``. Raises HostDown after ``seconds``.
 
     After ``StopHost(restart=True)`` give the pid of its answer: the watcher may have the next host up in no time.

@@ -11,10 +11,10 @@ from sessions.events import Event, SessionCreated
 from sessions.fold.summary import IllegalTransition
 from sessions.host import protocol
 from sessions.host.handlers import HANDLERS
-from sessions.host.handlers.context import Desk, done
-from sessions.host.handlers.create import created
-from sessions.host.handlers.imports import imported
-from sessions.host.notifications import Feed
+from sessions.host.handlers.context import HandlerContext, change_answer
+from sessions.host.handlers.create import creation_answer
+from sessions.host.handlers.imports import import_answer
+from sessions.host.notifications import Notifications
 from sessions.host.version import code_version
 from sessions.host.wire import RpcError
 from sessions.log.errors import LogError, RepeatedRequest
@@ -23,16 +23,18 @@ from sessions.log.schema import SCHEMA_VERSION
 KEPT_ANSWERS: Final = 2000
 MAX_REQUEST_CHARS: Final = 128
 
-StopAsked = Callable[[protocol.StopHost, str], Awaitable[protocol.Stopping]]
+StopHandler = Callable[[protocol.StopHost, str], Awaitable[protocol.Stopping]]
 
 
-class Service:
+class Dispatcher:
     """The host's side of the calls that are not about a connection. ``stop`` begins to end the host, and says what it
     waits for."""
 
-    def __init__(self, desk: Desk, feed: Feed, welcome: protocol.Welcome, stop: StopAsked) -> None:
-        self._desk = desk
-        self._feed = feed
+    def __init__(
+        self, context: HandlerContext, notifications: Notifications, welcome: protocol.Welcome, stop: StopHandler
+    ) -> None:
+        self._context = context
+        self._notifications = notifications
         self._welcome = welcome
         self._stop = stop
         self._under_way: dict[tuple[str, str], asyncio.Task[object]] = {}
@@ -48,7 +50,7 @@ class Service:
             version=code_version(),
             pid=mine.pid,
             log=mine.log,
-            position=self._desk.writer.position,
+            position=self._context.writer.position,
             started_at=mine.started_at,
             mismatch=_mismatch(hello, mine.pid),
         )
@@ -81,10 +83,10 @@ class Service:
             # A task of its own: who hangs up loses the answer, not the change.
             task = asyncio.create_task(self._apply(call, actor), name=f"{call.method} {call.request}")
             self._under_way[key] = task
-            task.add_done_callback(lambda ended: self._ended(key, ended))
+            task.add_done_callback(lambda ended: self._keep_answer(key, ended))
         return await asyncio.shield(task)
 
-    def _ended(self, key: tuple[str, str], task: asyncio.Task[object]) -> None:
+    def _keep_answer(self, key: tuple[str, str], task: asyncio.Task[object]) -> None:
         del self._under_way[key]
         if not task.cancelled() and task.exception() is None:
             self._answers[key] = task.result()
@@ -95,44 +97,44 @@ class Service:
         key = (call.method, call.request)
         if key in self._answers:
             return self._answers[key]
-        before = await asyncio.to_thread(self._desk.reader.by_request, call.request)
+        before = await asyncio.to_thread(self._context.reader.by_request, call.request)
         if before:
-            return answered(call, before)
+            return first_answer(call, before)
         try:
-            return await HANDLERS[call.method](self._desk, call, actor)
+            return await HANDLERS[call.method](self._context, call, actor)
         except RepeatedRequest as repeated:
-            return answered(call, repeated.events)
+            return first_answer(call, repeated.events)
         except IllegalTransition as error:
             raise RpcError("refused", f"{error}; its state has just changed, look again") from error
         except LogError as error:
             raise RpcError("log", str(error), error.remedies) from error
 
     def _status(self) -> protocol.HostStatus:
-        writer = self._desk.writer
+        writer = self._context.writer
         return protocol.HostStatus(
             pid=self._welcome.pid,
             version=code_version(),
             log=self._welcome.log,
             position=writer.position,
             started_at=self._welcome.started_at,
-            sessions=self._desk.fleet.states(),
-            clients=tuple(f"{each.actor} ({each.client})" for each in self._feed.clients()),
-            commit_age_ms=max(0, self._desk.clock() - writer.committed_at),
+            sessions=self._context.manager.states(),
+            clients=tuple(f"{each.actor} ({each.client})" for each in self._notifications.clients()),
+            commit_age_ms=max(0, self._context.clock() - writer.committed_at),
             wal_bytes=writer.wal_bytes(),
         )
 
 
-def answered(call: protocol.Change[Any], events: list[Event]) -> object:
+def first_answer(call: protocol.Change[Any], events: list[Event]) -> object:
     """The first answer to a request, made again from what it committed. RpcError if the id was for another call."""
     first = events[0].body
     makes = isinstance(call, protocol.CreateSession | protocol.ImportFile)
     if makes != isinstance(first, SessionCreated) or getattr(call, "session", events[0].session) != events[0].session:
         raise RpcError("params", f"request id {call.request} was used for something else; make a new one")
     if isinstance(call, protocol.CreateSession):
-        return created(events)
+        return creation_answer(events)
     if isinstance(call, protocol.ImportFile):
-        return imported(events)
-    return done(events)
+        return import_answer(events)
+    return change_answer(events)
 
 
 def _mismatch(hello: protocol.Hello, pid: int) -> str:

@@ -70,12 +70,12 @@ class HostLock:
             os.close(descriptor)
             time.sleep(0.02)
 
-    def ended(self, how: Literal["stopped", "restart"]) -> None:
+    def note_end(self, how: Literal["stopped", "restart"]) -> None:
         """Say how this host ends, just before it does; a crash says nothing, and that is how it is known."""
         self._write(msgspec.structs.replace(self._holder, ended=how))
 
     @property
-    def removed(self) -> bool:
+    def is_removed(self) -> bool:
         """Whether the file is gone from its path: then nobody else knows of this lock, nor of the log beside it."""
         return not _same_file(self._descriptor, self.path)
 

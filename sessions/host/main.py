@@ -20,11 +20,11 @@ from sessions.config import load_config
 from sessions.errors import ApolloError
 from sessions.events import ModelSpec
 from sessions.hints import in_shell
-from sessions.host import exit_codes, hostlog
-from sessions.host.app import STOP_SECONDS, Host, Parts
-from sessions.host.faults import Faults
+from sessions.host import exit_codes, host_log
+from sessions.host.api_keys import KeysFileError
+from sessions.host.fault_injection import Faults
+from sessions.host.lifecycle import STOP_SECONDS, Host, RunnerParts
 from sessions.host.protocol import StopHost
-from sessions.host.secrets import KeysFileError
 from sessions.host.session_manager import RunnerFactory
 from sessions.jobs.manager import JobManager
 from sessions.log.filesystem import refuse_network_fs
@@ -35,7 +35,7 @@ from sessions.providers.registry import adapter_for
 from sessions.tokens import Counter
 
 
-def runners(parts: Parts) -> RunnerFactory:
+def runners(parts: RunnerParts) -> RunnerFactory:
     """The factory of real runners."""
 
     @functools.cache
@@ -58,7 +58,7 @@ def runners(parts: Parts) -> RunnerFactory:
         key_for=key_for,
         env_for=parts.environments.of,
         redactor_for=lambda _: parts.keys.redactor(),
-        deltas=parts.feed.delta,
+        deltas=parts.notifications.delta,
     )
     return lambda session: SessionRunner(session, services)
 
@@ -70,7 +70,7 @@ def run_host(paths: LogPaths, *, allow_network_fs: bool = False) -> int:
     """Run a host in this process until it ends; its exit status (``exit_codes``). Says why it cannot start."""
     os.umask(0o077)
     faulthandler.enable()
-    hostlog.set_up(paths.host_log)
+    host_log.set_up(paths.host_log)
     try:
         check_sqlite()
         refuse_network_fs(paths.log, allow_network_fs)
@@ -85,13 +85,13 @@ def run_host(paths: LogPaths, *, allow_network_fs: bool = False) -> int:
             thresholds=config.attention,
             faults=Faults.from_environment(),
         )
-        return exit_codes.RESTART if asyncio.run(_until_stopped(host)) else exit_codes.STOPPED
+        return exit_codes.RESTART if asyncio.run(_run_until_stop(host)) else exit_codes.STOPPED
     except (ApolloError, OSError) as problem:
         sys.stderr.write(f"{exit_codes.PREFIX}{' '.join(in_shell(problem).split())}\n")
         return exit_codes.REFUSED
 
 
-async def _until_stopped(host: Host) -> bool:
+async def _run_until_stop(host: Host) -> bool:
     loop = asyncio.get_running_loop()
     # Copies of large workspaces take a thread for minutes, and a short read must never wait for them.
     loop.set_default_executor(ThreadPoolExecutor(THREADS, "host"))

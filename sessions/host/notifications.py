@@ -71,14 +71,14 @@ class _Subscriber:
         self.clients_known = False
 
 
-class Feed:
+class Notifications:
     """Keeps, per client, only how far it has been told; what it missed while it was slow is caught up in one go."""
 
     def __init__(self, position: int = 0) -> None:
         self.position = position
         self.partials = PartialReplies()
         self._peers: dict[Peer, _Subscriber] = {}
-        self._changed = Throttle(CHANGED_SECONDS, self._tell_changed)
+        self._changed = Throttle(CHANGED_SECONDS, self._send_changes)
         self._frames = Throttle(FRAME_SECONDS, self._send_frames)
 
     def delta(self, session: str, step: int, attempt: int, delta: Delta) -> None:
@@ -87,7 +87,7 @@ class Feed:
         if self._peers:
             self._frames.poke()
 
-    def committed(self, events: Sequence[Event]) -> None:
+    def on_commit(self, events: Sequence[Event]) -> None:
         """The writer's side: these events are in the log."""
         for event in events:
             self.position = max(self.position, event.id)
@@ -98,12 +98,12 @@ class Feed:
     def attach(self, peer: Peer) -> None:
         """A client said hello."""
         self._peers[peer] = _Subscriber()
-        self._clients_changed()
+        self._announce_clients()
 
     def detach(self, peer: Peer) -> None:
         """A client is gone."""
         if self._peers.pop(peer, None) is not None:
-            self._clients_changed()
+            self._announce_clients()
 
     def clients(self) -> tuple[ClientInfo, ...]:
         """Who is attached, in the order of their coming."""
@@ -129,12 +129,12 @@ class Feed:
         self._changed.close()
         self._frames.close()
 
-    def _clients_changed(self) -> None:
+    def _announce_clients(self) -> None:
         for subscriber in self._peers.values():
             subscriber.clients_known = False
         self._changed.poke()
 
-    def _tell_changed(self) -> bool:
+    def _send_changes(self) -> bool:
         left = False
         for peer, subscriber in self._peers.items():
             behind = subscriber.position < self.position

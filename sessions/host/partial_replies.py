@@ -42,7 +42,7 @@ class _Reply:
 
 
 @dataclass(slots=True)
-class _Seen:
+class _Sent:
     step: int
     attempt: int
     offsets: dict[int, int] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Cursor:
 
     def __init__(self, wanted: Collection[str] = ()) -> None:
         self._wanted = frozenset(wanted)
-        self._seen: dict[str, _Seen] = {}
+        self._seen: dict[str, _Sent] = {}
 
     def wants(self, session: str) -> bool:
         """Whether the client asked for this session's frames."""
@@ -63,7 +63,7 @@ class Cursor:
         """What was sent of ``reply``, by part; nothing yet if it is a new step or a new attempt."""
         seen = self._seen.get(session)
         if seen is None or (seen.step, seen.attempt) != (reply.step, reply.attempt):
-            seen = self._seen[session] = _Seen(reply.step, reply.attempt)
+            seen = self._seen[session] = _Sent(reply.step, reply.attempt)
         return seen.offsets
 
 

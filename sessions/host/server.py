@@ -19,8 +19,8 @@ import msgspec
 from sessions.clock import now_ms
 from sessions.errors import ApolloError
 from sessions.host import protocol, wire
-from sessions.host.faults import Faults
-from sessions.host.notifications import Feed
+from sessions.host.fault_injection import Faults
+from sessions.host.notifications import Notifications
 from sessions.host.protocol import ClientInfo
 
 BACKLOG: Final = 64
@@ -90,7 +90,7 @@ class Connection:
         except OSError:
             pass  # hung up in the middle: what it asked for goes on
         finally:
-            self._server.feed.detach(self)
+            self._server.notifications.detach(self)
             self._writer.close()
 
     async def _take(self, line: bytes) -> None:
@@ -129,7 +129,7 @@ class Connection:
                 case protocol.Hello():
                     result: object = self._hello(call)
                 case protocol.Subscribe():
-                    result = self._server.feed.subscribe(self, call.deltas)
+                    result = self._server.notifications.subscribe(self, call.deltas)
                 case protocol.Active():
                     active_at = now_ms() - max(0, call.idle_ms)
                     self.info = msgspec.structs.replace(self.info, active_at=max(active_at, self.info.active_at))
@@ -156,7 +156,7 @@ class Connection:
         self._limited_to = None if agree else frozenset({"hello", *(call.method for call in protocol.ANYHOW)})
         if not self.info.actor and agree:
             self.info = ClientInfo(actor=hello.actor, client=hello.client, since=self.info.since)
-            self._server.feed.attach(self)
+            self._server.notifications.attach(self)
         return welcome
 
 
@@ -166,10 +166,12 @@ _METHODS: Final = ", ".join(protocol.CALLS)
 class Server:
     """Listens on a unix socket that only our user can open."""
 
-    def __init__(self, path: Path, answerer: Answerer, feed: Feed, faults: Faults | None = None) -> None:
+    def __init__(
+        self, path: Path, answerer: Answerer, notifications: Notifications, faults: Faults | None = None
+    ) -> None:
         self.path = path
         self.answerer = answerer
-        self.feed = feed
+        self.notifications = notifications
         self.faults = faults or Faults()
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None

@@ -37,7 +37,7 @@ class Runner(Protocol):
     def start(self) -> None:
         """Come to life, and do what the log says."""
 
-    def advice_changed(self) -> None:
+    def look_for_advice(self) -> None:
         """Advice was queued, edited or withdrawn."""
 
     def resume(self) -> None:
@@ -53,7 +53,7 @@ class Runner(Protocol):
 RunnerFactory = Callable[[str], Runner]
 
 
-class Fleet:
+class SessionManager:
     """All runners of a host, one per session, made when first needed."""
 
     def __init__(self, factory: RunnerFactory, writer: LogWriter, reader: LogReader) -> None:
@@ -106,7 +106,7 @@ class Fleet:
                 await self._hold(summary, REBOOTED if after == "reboot" else STOPPED)
         elif goes_on and summary.state == "paused" and summary.reason in waited:
             self.runner(summary.session).resume()
-        elif goes_on and (_works(summary) or await asyncio.to_thread(self._undone, summary.session)):
+        elif goes_on and (_works(summary) or await asyncio.to_thread(self._has_open_request, summary.session)):
             self.runner(summary.session).start()
         if summary.open_jobs:
             self.runner(summary.session).start()
@@ -152,7 +152,7 @@ class Fleet:
             except (LogError, IllegalTransition) as refused:
                 _log.error("session %d needs a person, which the log does not take: %s", summary.number, refused)
 
-    def _undone(self, session: str) -> bool:
+    def _has_open_request(self, session: str) -> bool:
         """Whether the session's state has not changed since something was asked for last."""
         asked = self._reader.events(session, kinds={"control.requested"}, newest_first=True, limit=1)
         if not asked:

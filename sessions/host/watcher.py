@@ -144,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         mine = lock.HostLock.acquire(watch_lock(paths), seconds=0.1)
     except lock.LockHeld:
         return exit_codes.STOPPED
-    watcher = Watcher(paths, options, _say, lambda: mine.removed)
+    watcher = Watcher(paths, options, _say, lambda: mine.is_removed)
     # Handlers, not SIG_IGN: what is ignored here would be ignored in every command of an agent too.
     signal.signal(signal.SIGHUP, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)

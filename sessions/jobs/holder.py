@@ -22,7 +22,7 @@ from types import FrameType
 from typing import Any, Final
 
 from sessions.jobs import files, processes
-from sessions.jobs.ring_buffer import HEAD, RING, CappedWriter
+from sessions.jobs.ring_buffer import HEAD, RING, RingWriter
 
 CHUNK: Final = 64 * 1024
 MAX_PENDING_INPUT: Final = 1024 * 1024
@@ -40,7 +40,7 @@ class Holder:
         self.folder = folder
         self.spec: dict[str, Any] = files.read_json(folder / files.SPEC) or {}
         self.env = env
-        self.output = CappedWriter(folder, self.spec.get("head", HEAD), self.spec.get("ring", RING))
+        self.output = RingWriter(folder, self.spec.get("head", HEAD), self.spec.get("ring", RING))
         self.selector = selectors.DefaultSelector()
         self.child = 0
         self.source: int | None = None
@@ -67,7 +67,7 @@ class Holder:
             os.set_blocking(end, False)
         signal.set_wakeup_fd(poked, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, _ignore)
-        signal.signal(signal.SIGTERM, self._asked_to_kill)
+        signal.signal(signal.SIGTERM, self._note_kill)
         self.selector.register(wakeup, selectors.EVENT_READ, "wakeup")
         self._open_control()
         self._start()
@@ -249,12 +249,12 @@ class Holder:
 
     def _write_exit(self) -> None:
         """Say how it ended. A full disk is tried again with every turn, until there is room: nobody else knows."""
-        self.report = self.report or self._ended()
+        self.report = self.report or self._exit_report()
         with contextlib.suppress(OSError):
             files.write_json(self.folder / files.EXIT, self.report)
             self.written_exit = True
 
-    def _ended(self) -> dict[str, Any]:
+    def _exit_report(self) -> dict[str, Any]:
         """How it ended, after all output that it left in the pipe."""
         deadline = time.monotonic() + 1.0
         while time.monotonic() < deadline and self._read_output():
@@ -279,7 +279,7 @@ class Holder:
             pass
         return True
 
-    def _asked_to_kill(self, number: int, frame: FrameType | None) -> None:
+    def _note_kill(self, number: int, frame: FrameType | None) -> None:
         self.kill_asked = True
 
     def _kill_step(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from sessions.events import JobEnded, JobStarted
 from sessions.jobs import files, output, processes
 from sessions.jobs.processes import Identity
-from sessions.jobs.ring_buffer import HEAD, RING, CappedReader
+from sessions.jobs.ring_buffer import HEAD, RING, RingReader
 
 JobState = Literal["never_started", "running", "ended", "lost"]
 How = Literal["exited", "killed_by_agent", "killed_by_host", "lost"]
@@ -54,7 +54,7 @@ class Job:
     holder: Identity
     child: Identity | None
     started_at: int
-    reader: CappedReader
+    reader: RingReader
 
     @classmethod
     def find(cls, folder: Path) -> Job | None:
@@ -76,10 +76,10 @@ class Job:
             holder=holder,
             child=None if child is None else Identity(child["pid"], child["start_time"], holder.boot_id),
             started_at=spec["created_at"] if child is None else child["started_at"],
-            reader=CappedReader(folder, spec.get("head", HEAD), spec.get("ring", RING)),
+            reader=RingReader(folder, spec.get("head", HEAD), spec.get("ring", RING)),
         )
 
-    def started(self) -> JobStarted:
+    def start_event(self) -> JobStarted:
         """The event that says who runs it."""
         return JobStarted(
             job=self.number,
@@ -106,7 +106,7 @@ class Job:
         if found is None and self.holder.alive():
             return None
         found = found or files.read_json(self.folder / files.EXIT)
-        last = output.last_line(output.decoded(self.reader.tail(LAST_BYTES)).text)
+        last = output.last_line(output.decode_piece(self.reader.tail(LAST_BYTES)).text)
         if found is None:
             return JobEnd(None, "lost", 0, self.reader.total(), last)
         return _end_of(found, last)

@@ -18,14 +18,14 @@ from sessions.events import JobEnded
 from sessions.jobs import files
 from sessions.jobs.holder import READY
 from sessions.jobs.job import Job, JobEnd
-from sessions.jobs.output import Output, decoded
+from sessions.jobs.output import Output, decode_piece
 from sessions.jobs.ring_buffer import HEAD, RING, Piece
-from sessions.jobs.spawning import first_bytes, shell, spawn, trouble
-from sessions.jobs.waiting import one_gone
+from sessions.jobs.start_holder import read_first_bytes, read_trouble, shell, start_holder
+from sessions.jobs.wait_for_exit import wait_for_exit
 
 GRACE: Final = 3.0
 """Seconds between SIGTERM and SIGKILL."""
-REAPED_AFTER: Final = 0.5
+REAP_SECONDS: Final = 0.5
 TAIL_BYTES: Final = 1024 * 1024
 
 
@@ -85,14 +85,14 @@ class JobManager:
             "created_at": now_ms(),
         }
         await asyncio.to_thread(files.write_json, folder / files.SPEC, spec)
-        holder, ready = await asyncio.to_thread(spawn, folder, {**env, "PYTHONUNBUFFERED": "1"})
+        holder, ready = await asyncio.to_thread(start_holder, folder, {**env, "PYTHONUNBUFFERED": "1"})
         self._reap()
         self._holders.append(holder)
-        started = await first_bytes(ready) == READY
+        started = await read_first_bytes(ready) == READY
         job = Job.find(folder)
         if job is None or not started:
             holder.wait()
-            raise JobError(f"job {number} could not be started: {trouble(folder)}")
+            raise JobError(f"job {number} could not be started: {read_trouble(folder)}")
         return job
 
     def find(self, number: int) -> Job | None:
@@ -129,14 +129,14 @@ class JobManager:
                 while (end := job.end()) is None:
                     watched = [who for who in (job.child, job.holder) if who and who.alive()]
                     if len(watched) == 2:
-                        await one_gone(watched, None)
+                        await wait_for_exit(watched, None)
                     # The command has ended: its holder is about to say how.
                     await asyncio.sleep(pause)
                     pause = min(0.5, pause * 2)
         except TimeoutError:
             return None
         # The holder itself ends a moment after its last word.
-        asyncio.get_running_loop().call_later(REAPED_AFTER, self._reap)
+        asyncio.get_running_loop().call_later(REAP_SECONDS, self._reap)
         if end.how == "lost":
             await asyncio.to_thread(job.sweep)
         return end
@@ -186,13 +186,13 @@ class JobManager:
 
     def tail(self, job: Job, limit: int = TAIL_BYTES) -> Output:
         """The newest output of ``job``, at most ``limit`` bytes of it."""
-        return decoded(job.reader.tail(limit))
+        return decode_piece(job.reader.tail(limit))
 
     def since(self, job: Job, offset: int, limit: int = TAIL_BYTES) -> Output:
         """The output of ``job`` from byte ``offset`` on, at most ``limit`` bytes; go on at its ``end``."""
         piece = job.reader.read(max(0, offset), limit)
         at_the_end = piece.end >= piece.total and job.state != "running"
-        return decoded(piece, more_may_come=not at_the_end)
+        return decode_piece(piece, more_may_come=not at_the_end)
 
     def ends(self, job: Job, limit: int) -> tuple[Piece, Piece | None]:
         """The whole output if it is kept and within ``limit`` bytes, else its first and its newest half."""
@@ -225,7 +225,7 @@ class JobManager:
         if job.holder.alive():
             await asyncio.to_thread(files.write_json, job.folder / files.KILL, {"by": by, "grace": grace})
             job.holder.send(signal.SIGTERM)
-            await one_gone([job.holder], grace + 10.0)
+            await wait_for_exit([job.holder], grace + 10.0)
         return await self.wait(job, timeout=1.0)
 
     async def kill_all(self, *, by: str = "host", grace: float = GRACE) -> list[Job]:

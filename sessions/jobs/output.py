@@ -24,7 +24,7 @@ class Output:
     missing: int = 0
 
 
-def decoded(piece: Piece, *, more_may_come: bool = False) -> Output:
+def decode_piece(piece: Piece, *, more_may_come: bool = False) -> Output:
     """``piece`` as text, U+FFFD for what is no UTF-8. With ``more_may_come`` half a character at the end is left for
     the next call, which begins at ``end``; half a character at the start of a cut piece is skipped.
     """

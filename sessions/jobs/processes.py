@@ -27,7 +27,7 @@ class Identity:
 
     def alive(self) -> bool:
         """Whether this very process still runs; a zombie and a process that took over its pid do not count."""
-        return self.boot_id == boot_id() and _start_time_if_running(self.pid) == self.start_time
+        return self.boot_id == boot_id() and _start_time(self.pid) == self.start_time
 
     def send(self, number: int) -> bool:
         """Send it a signal; False if it is gone. The pid cannot change hands in between where pidfds exist."""
@@ -53,7 +53,7 @@ class Identity:
 def identity(pid: int | None = None) -> Identity:
     """The identity of ``pid`` (None: of this process). Raises ProcessLookupError if there is none."""
     pid = os.getpid() if pid is None else pid
-    start_time = _start_time_if_running(pid)
+    start_time = _start_time(pid)
     if start_time is None:
         raise ProcessLookupError(f"no process {pid}")
     return Identity(pid, start_time, boot_id())
@@ -84,12 +84,12 @@ def descendants(root: int) -> list[int]:
         below = children.get(todo.pop(), [])
         found += below
         todo += below
-    return [pid for pid in found if _running(pid)]
+    return [pid for pid in found if _is_running(pid)]
 
 
 def session_members(session: int) -> list[int]:
     """All processes of the kernel's session ``session`` (its process group where there is no /proc) that still run."""
-    return [pid for pid, row in _table().items() if row.session == session and _running(pid)]
+    return [pid for pid, row in _table().items() if row.session == session and _is_running(pid)]
 
 
 def send_all(pids: Iterable[int], number: int) -> None:
@@ -121,7 +121,7 @@ def _stat(pid: int) -> list[str] | None:
     return text[text.rindex(")") + 2 :].split()
 
 
-def _start_time_if_running(pid: int) -> str | None:
+def _start_time(pid: int) -> str | None:
     if HAS_PROC:
         fields = _stat(pid)
         return None if fields is None or fields[0] in "ZX" else fields[19]
@@ -129,8 +129,8 @@ def _start_time_if_running(pid: int) -> str | None:
     return None if not state or state.startswith("Z") else " ".join(started.split())
 
 
-def _running(pid: int) -> bool:
-    return _start_time_if_running(pid) is not None
+def _is_running(pid: int) -> bool:
+    return _start_time(pid) is not None
 
 
 def _table() -> dict[int, _Row]:

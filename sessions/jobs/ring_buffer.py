@@ -21,7 +21,7 @@ _COUNTS: Final = struct.Struct(">QQ")
 """The ring's header: bytes that may be overwritten by now, bytes that are whole; both counted from the ring's first."""
 
 
-class CappedWriter:
+class RingWriter:
     """Takes all that a command writes. A full disk loses output, never the job: ``lost`` counts such bytes."""
 
     def __init__(self, folder: Path, head: int = HEAD, ring: int = RING) -> None:
@@ -81,7 +81,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class CappedReader:
+class RingReader:
     """Reads what a CappedWriter of another process has written so far in ``folder``, with the same caps."""
 
     folder: Path

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 from sessions.events import ModelSpec
 from sessions.events.messages import Finish, Part, Usage
 from sessions.events.text import canonical_json
-from sessions.providers.assemble import Slot, Slots
+from sessions.providers.assembler import Slot, Slots
 from sessions.providers.attempt import json_object
 from sessions.providers.base import Delta, Reply
 from sessions.providers.failures import from_error_object
@@ -47,7 +47,7 @@ class MessagesAssembler:
         self._usage: dict[str, Any] = {}
 
     @property
-    def finished(self) -> bool:
+    def is_whole(self) -> bool:
         """A stop reason came."""
         return bool(self._finish_raw)
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from sessions.events import ModelSpec
 from sessions.events.text import canonical_json
-from sessions.providers.assemble import Assembler
+from sessions.providers.assembler import Assembler
 from sessions.providers.base import CallContext, Delta, ProviderError, Reply, RequestBody
 from sessions.providers.failures import from_error_object, from_status, missing_key, one_line
 from sessions.providers.sse import SseDecoder, SseEvent
@@ -117,7 +117,7 @@ async def attempt(
                         break
     except Exception as error:  # noqa: BLE001  an attempt must end as a reply or as a ProviderError, nothing else
         failure = _failure(sdk, spec, call, error)
-    if assembler.finished:
+    if assembler.is_whole:
         # Whole, even if the line broke before the farewell.
         yield assembler.reply()
         return

@@ -7,7 +7,7 @@ from typing import Any, Final
 from sessions.events import ModelSpec
 from sessions.events.messages import CallPart, Finish, Part, Usage
 from sessions.events.text import canonical_json, valid_unicode
-from sessions.providers.assemble import Slot, Slots
+from sessions.providers.assembler import Slot, Slots
 from sessions.providers.attempt import json_object
 from sessions.providers.base import Delta, Reply
 from sessions.providers.chat_wire import call_block
@@ -53,7 +53,7 @@ class ChatAssembler:
         self._raw_bytes = bytearray()
 
     @property
-    def finished(self) -> bool:
+    def is_whole(self) -> bool:
         """A finish reason came; some servers send nothing after it."""
         return bool(self._finish_raw) or (self.ended and bool(self._slots.parts()))
 
@@ -127,7 +127,7 @@ class ChatAssembler:
             if isinstance(item, str) and item:
                 deltas.append(self._slots.begin("text", "text").add(item))
             elif isinstance(item, dict):
-                deltas += self._texts({"content": item.get("text"), "reasoning": _thinking(item)})
+                deltas += self._texts({"content": item.get("text"), "reasoning": _thinking_text(item)})
         if isinstance(delta.get("refusal"), str) and delta["refusal"]:
             self._refused = True
             deltas.append(self._slots.begin("text", "text").add(delta["refusal"]))
@@ -164,7 +164,7 @@ class ChatAssembler:
             self._raw_bytes += bytes(token["bytes"]) if token.get("bytes") else valid_unicode(text).encode()
 
 
-def _thinking(item: dict[str, Any]) -> str:
+def _thinking_text(item: dict[str, Any]) -> str:
     """The text of a thinking item in a list of contents (Mistral)."""
     inner = item.get("thinking")
     if isinstance(inner, list):

@@ -12,7 +12,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from typing import Any, Final
 
-from sessions.demo.script import Seen, Turn, next_turn
+from sessions.demo.script import Feedback, Turn, next_turn
 from sessions.events import ModelSpec
 from sessions.events.messages import CallPart, Message, Part, ReasoningPart, TextPart, Usage
 from sessions.providers.base import CallContext, Delta, ProviderError, Reply, RequestBody, ToolSchema, WireMessage
@@ -32,9 +32,7 @@ def adapter(spec: ModelSpec) -> DemoAdapter:
 
 def preload() -> None:
     """Import the scripts now."""
-    import sessions.demo.scripts as _scripts
-
-    assert _scripts.SCRIPTS
+    import sessions.demo.scripts  # noqa: F401
 
 
 class DemoAdapter:
@@ -88,7 +86,7 @@ class DemoAdapter:
 _ADAPTER: Final = DemoAdapter()
 
 
-def history(messages: Sequence[dict[str, Any]]) -> Iterator[Seen]:
+def history(messages: Sequence[dict[str, Any]]) -> Iterator[Feedback]:
     """What followed each assistant message of a prompt, in order."""
     results: list[str] = []
     advice: list[str] = []
@@ -97,14 +95,14 @@ def history(messages: Sequence[dict[str, Any]]) -> Iterator[Seen]:
         role, content = message.get("role"), message.get("content") or ""
         if role == "assistant":
             if begun:
-                yield Seen(tuple(results), "\n".join(advice))
+                yield Feedback(tuple(results), "\n".join(advice))
             begun, results, advice = True, [], []
         elif role == "tool":
             results.append(content)
         elif role == "user" and begun:
             advice += [found[1].strip() for found in _ADVICE.findall(content)]
     if begun:
-        yield Seen(tuple(results), "\n".join(advice))
+        yield Feedback(tuple(results), "\n".join(advice))
 
 
 def _parts(turn: Turn, length: int) -> Iterator[Part]:

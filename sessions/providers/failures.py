@@ -57,7 +57,7 @@ def from_status(
     spec: ModelSpec, status: int, headers: Mapping[str, str], body: object, *, key: str | None = None
 ) -> ProviderError:
     """The failure that an HTTP status of 400 or more stands for."""
-    message, codes = _said(body)
+    message, codes = _message_and_codes(body)
     reason = _reason_of_status(status)
     if status in _TOO_LONG_STATUSES and (status == 413 or codes & _TOO_LONG_CODES or _TOO_LONG.search(message)):
         reason = "context"
@@ -78,7 +78,7 @@ def from_status(
 
 def from_error_object(spec: ModelSpec, error: object, *, key: str | None = None) -> ProviderError:
     """The failure that a server reports inside a stream that began well."""
-    message, codes = _said({"error": error})
+    message, codes = _message_and_codes({"error": error})
     reason: Reason = "server"
     for code in codes:
         if code.isdigit() and 400 <= int(code) < 600:
@@ -129,7 +129,7 @@ def _reason_of_status(status: int) -> Reason:
     return "server" if status >= 500 or status == 409 else "fatal"
 
 
-def _said(body: object) -> tuple[str, set[str]]:
+def _message_and_codes(body: object) -> tuple[str, set[str]]:
     """The message in an error's body, whichever shape it has, and its type and code as texts."""
     if isinstance(body, bytes | str):
         text = body.decode(errors="replace") if isinstance(body, bytes) else body

@@ -15,7 +15,7 @@ from msgspec import Meta
 from sessions.events import FileChanged
 from sessions.events.text import long_text
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
-from sessions.tools.workspace_paths import inside, read_bytes, shown_path
+from sessions.tools.workspace_paths import read_bytes, relative_path, resolve_inside
 
 MAX_COMPARED = 3000
 """Changed regions of more lines on both sides are shown as one replacement: comparing them takes too long."""
@@ -31,7 +31,7 @@ class Diff:
     removed: int
 
 
-def unified(path: str, before: str, after: str) -> Diff:
+def unified_diff(path: str, before: str, after: str) -> Diff:
     """What turns ``before`` into ``after``; an absent file is the empty text."""
     old, new = _lines(before), _lines(after)
     same = 0
@@ -48,10 +48,10 @@ def unified(path: str, before: str, after: str) -> Diff:
         body = [f"@@ -{same + 1},{len(gone)} +{same + 1},{len(come)} @@\n"]
         body += [f"-{line}" for line in gone] + [f"+{line}" for line in come]
     else:
-        body = [_moved(line, first) for line in list(difflib.unified_diff(old_part, new_part, n=CONTEXT))[2:]]
+        body = [_shift_header(line, first) for line in list(difflib.unified_diff(old_part, new_part, n=CONTEXT))[2:]]
     if not body:
         return Diff("", 0, 0)
-    lines = [f"--- {path}\n", f"+++ {path}\n", *(_ended(line) for line in body)]
+    lines = [f"--- {path}\n", f"+++ {path}\n", *(_end_line(line) for line in body)]
     return Diff(
         "".join(lines),
         sum(line.startswith("+") for line in body),
@@ -65,20 +65,20 @@ def _lines(text: str) -> list[str]:
     return [f"{line}\n" for line in whole] + ([rest] if rest else [])
 
 
-def _moved(line: str, by: int) -> str:
+def _shift_header(line: str, by: int) -> str:
     """A hunk's header with its line numbers counted from the top of the file."""
     if not line.startswith("@@") or not by:
         return line
     _, old, new, rest = line.split(" ", 3)
-    return f"@@ {_shifted(old, by)} {_shifted(new, by)} {rest}"
+    return f"@@ {_shift_range(old, by)} {_shift_range(new, by)} {rest}"
 
 
-def _shifted(place: str, by: int) -> str:
+def _shift_range(place: str, by: int) -> str:
     number, comma, count = place[1:].partition(",")
     return f"{place[0]}{int(number) + by}{comma}{count}"
 
 
-def _ended(line: str) -> str:
+def _end_line(line: str) -> str:
     return line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 
 
@@ -128,13 +128,13 @@ class EditFile:
 
 
 def _write(workspace: Path, name: str, content: bytes) -> ToolResult:
-    path = inside(workspace, name)
+    path = resolve_inside(workspace, name)
     before = read_bytes(workspace, name, MAX_BYTES) if path.exists() else None
-    return _changed(workspace, path, before, content)
+    return _put_content(workspace, path, before, content)
 
 
 def _edit(workspace: Path, arguments: EditFileArguments) -> ToolResult:
-    path = inside(workspace, arguments.path)
+    path = resolve_inside(workspace, arguments.path)
     before = read_bytes(workspace, arguments.path, MAX_BYTES)
     text = before.decode(errors="surrogateescape")
     old, new = arguments.old, arguments.new
@@ -149,18 +149,18 @@ def _edit(workspace: Path, arguments: EditFileArguments) -> ToolResult:
             "add more of what is around it, or set `all`"
         )
     after = text.replace(old, new).encode(errors="surrogateescape")
-    return _changed(workspace, path, before, after, f"{count} places" if count > 1 else "")
+    return _put_content(workspace, path, before, after, f"{count} places" if count > 1 else "")
 
 
-def _changed(workspace: Path, path: Path, before: bytes | None, after: bytes, where: str = "") -> ToolResult:
-    name = shown_path(workspace, path)
+def _put_content(workspace: Path, path: Path, before: bytes | None, after: bytes, where: str = "") -> ToolResult:
+    name = relative_path(workspace, path)
     if before == after:
         return ToolResult(f"{name} is unchanged: it has this content already.", data={"path": name})
     try:
         _replace(path, after)
     except OSError as error:
         raise ToolFailure(f"cannot write {name!r}: {error.strerror}") from None
-    diff = unified(name, _text(before or b""), _text(after))
+    diff = unified_diff(name, _text(before or b""), _text(after))
     text, blobs = long_text(diff.text)
     event = FileChanged(
         path=name,

@@ -14,9 +14,9 @@ from sessions.jobs.job import Job, JobEnd
 from sessions.jobs.manager import JobError, JobManager
 from sessions.jobs.output import last_line
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
-from sessions.tools.environment import tool_environment
-from sessions.tools.first_of import whole_or_undone
-from sessions.tools.job_text import Collected, collect
+from sessions.tools.command_env import command_env
+from sessions.tools.first_of import finish_or_undo
+from sessions.tools.job_text import CollectedOutput, collect
 from sessions.tools.observations import duration
 from sessions.workspace import WorkspaceError, copy_for_scoring, remove_tree
 
@@ -46,7 +46,7 @@ class Evaluate:
             used = context.evaluations_used()
             raise ToolFailure(f"the budget of evaluations is used up: {used} of {used + left}")
         runs = JobManager(context.folder, kind=KIND)
-        job = await whole_or_undone(_begin(spec, runs, context), partial(_abandon, runs, context.folder))
+        job = await finish_or_undo(_begin(spec, runs, context), partial(_abandon, runs, context.folder))
         return await self.follow(runs, job, context)
 
     async def follow(self, runs: JobManager, job: Job, context: ToolContext) -> ToolResult:
@@ -63,7 +63,7 @@ class Evaluate:
             raise
         output = await asyncio.to_thread(collect, runs, job)
         await asyncio.to_thread(_tidy, context.folder, job.number)
-        score, problem = _judged(output.text, end, spec, late)
+        score, problem = _read_score(output.text, end, spec, late)
         return _result(context, spec, output, score, problem)
 
 
@@ -73,7 +73,7 @@ async def _begin(spec: EvaluateSpec, runs: JobManager, context: ToolContext) -> 
     place = context.folder / PLACE / str(number)
     try:
         copy, home = await asyncio.to_thread(copy_for_scoring, context.workspace, context.folder, place)
-        env = tool_environment(context.env, home) | {WORKSPACE_VARIABLE: str(copy)}
+        env = command_env(context.env, home) | {WORKSPACE_VARIABLE: str(copy)}
         return await runs.start(number, spec.command, home, env, origin=f"{context.step}.{context.call}")
     except (WorkspaceError, JobError) as error:
         await asyncio.to_thread(remove_tree, place)
@@ -81,7 +81,7 @@ async def _begin(spec: EvaluateSpec, runs: JobManager, context: ToolContext) -> 
 
 
 def _result(
-    context: ToolContext, spec: EvaluateSpec, output: Collected, score: float | None, problem: str
+    context: ToolContext, spec: EvaluateSpec, output: CollectedOutput, score: float | None, problem: str
 ) -> ToolResult:
     text, blobs = long_text(output.text, file=output.file)
     used, left = context.evaluations_used(), context.evaluations_left()
@@ -105,7 +105,7 @@ def _result(
     )
 
 
-def _judged(output: str, end: JobEnd | None, spec: EvaluateSpec, late: bool) -> tuple[float | None, str]:
+def _read_score(output: str, end: JobEnd | None, spec: EvaluateSpec, late: bool) -> tuple[float | None, str]:
     """The score, or None and what went wrong."""
     if late:
         return None, f"did not end within {duration(spec.timeout * 1000)}"

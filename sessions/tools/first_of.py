@@ -26,7 +26,7 @@ async def first_of(timeout: float | None, *things: Coroutine[Any, Any, Any]) -> 
     return {place for place, task in enumerate(tasks) if task in done}
 
 
-async def whole_or_undone(work: Coroutine[Any, Any, T], undo: Callable[[T], Awaitable[None]]) -> T:
+async def finish_or_undo(work: Coroutine[Any, Any, T], undo: Callable[[T], Awaitable[None]]) -> T:
     """The result of ``work``. If cancelled meanwhile, ``work`` is done to its end and then undone, however often it
     is cancelled.
     """

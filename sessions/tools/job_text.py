@@ -20,7 +20,7 @@ MAX_OUTPUT: Final = MAX_TEXT_BYTES - 65_536
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
+class CollectedOutput:
     """A job's output as text; the raw bytes as a blob where they were no UTF-8.
 
     ``file`` (in the session's folder) holds more than the text does, once the job has ended; ``sha256`` is its hash.
@@ -41,7 +41,7 @@ class Collected:
         return {name: value for name, value in found.items() if value}
 
 
-def collect(jobs: JobManager, job: Job) -> Collected:
+def collect(jobs: JobManager, job: Job) -> CollectedOutput:
     """All of the output that is kept, with a line that says how much is not."""
     head, tail = jobs.ends(job, MAX_OUTPUT)
     data = head.data
@@ -55,14 +55,14 @@ def collect(jobs: JobManager, job: Job) -> Collected:
         gap = tail.start - head.end
         data += f"\n[… {gap:,} bytes of output in the middle are not kept …]\n".encode() + tail.data
     try:
-        return Collected(data.decode(), None, file, sha256, head.total)
+        return CollectedOutput(data.decode(), None, file, sha256, head.total)
     except UnicodeDecodeError:
         # A cut may have split a character; only bytes that were wrong by themselves are worth keeping.
         raw = Blob.of(data) if tail is None else None
-        return Collected(data.decode(errors="replace"), raw, file, sha256, head.total)
+        return CollectedOutput(data.decode(errors="replace"), raw, file, sha256, head.total)
 
 
-def ended(end: JobEnd) -> str:
+def end_text(end: JobEnd) -> str:
     """``exit code 0 after 12 s``."""
     after = f" after {duration(end.duration_ms)}" if end.duration_ms else ""
     match end.how:
@@ -98,7 +98,7 @@ def leftovers(job: Job, end: JobEnd) -> str:
 def state(job: Job, now: int) -> str:
     """``running for 3 min`` or how it ended."""
     end = job.end()
-    return f"running for {duration(max(0, now - job.started_at))}" if end is None else f"ended, {ended(end)}"
+    return f"running for {duration(max(0, now - job.started_at))}" if end is None else f"ended, {end_text(end)}"
 
 
 def job_of(context: ToolContext, number: int) -> Job:

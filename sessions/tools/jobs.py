@@ -12,7 +12,7 @@ from sessions.jobs.manager import JobError
 from sessions.jobs.output import last_line, last_lines, last_state
 from sessions.terminal_text import many
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
-from sessions.tools.job_text import ended, job_of, outcome, state
+from sessions.tools.job_text import end_text, job_of, outcome, state
 
 SINCE_BYTES: Final = 1024 * 1024
 
@@ -104,11 +104,11 @@ class JobKill:
             raise ToolFailure(f"job {job.number} does not die", environment=True, data=data)
         if before is not None:
             also = f" Its {many(before.left, 'process', 'processes')} left over are ended too." if before.left else ""
-            return ToolResult(f"Job {job.number} had ended already: {ended(before)}.{also}", data=data)
+            return ToolResult(f"Job {job.number} had ended already: {end_text(before)}.{also}", data=data)
         events: tuple[Body, ...] = (end.event(job.number),) if context.jobs.settle(job.number) else ()
         last = last_line(context.jobs.tail(job, 4096).text)
         wrote = f" Its last line was: {last}" if last else " It wrote nothing."
-        told = f"Job {job.number}: {ended(end)}.{wrote}"
+        told = f"Job {job.number}: {end_text(end)}.{wrote}"
         ok = outcome(end) != "unknown"
         return ToolResult(
             told, outcome="ok" if ok else "unknown", data=data | {"ran_ms": end.duration_ms}, events=events

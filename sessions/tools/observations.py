@@ -10,7 +10,7 @@ SHOWN_CHARS: Final = 30_000
 """More than this the model does not see of one observation."""
 
 
-def shown(text: str, limit: int = SHOWN_CHARS) -> tuple[str, int]:
+def shorten(text: str, limit: int = SHOWN_CHARS) -> tuple[str, int]:
     """What the model sees of ``text``, and how many of its characters it does not see (0: it sees all)."""
     kept = last_state(text)
     if len(kept) <= limit:

@@ -66,7 +66,7 @@ async def _run(arguments: RunArguments, at: int, known: set[int], context: ToolC
     if job is None:
         return unknown("run")
     if job.number not in known:
-        await context.emit(job.started())
+        await context.emit(job.start_event())
     left = 0.0 if arguments.background else arguments.timeout - (context.clock() - at) / 1000
     return await Run().follow(job, context, left, background=arguments.background)
 

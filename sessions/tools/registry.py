@@ -20,10 +20,10 @@ from sessions.tools.ask_human import AskHuman
 from sessions.tools.base import Arguments, Tool
 from sessions.tools.edits import EditFile, WriteFile
 from sessions.tools.evaluate import Evaluate
-from sessions.tools.files import ReadFile
 from sessions.tools.finish import Finish
 from sessions.tools.jobs import JobInput, JobKill, JobOutput
 from sessions.tools.plan import Plan
+from sessions.tools.read_file import ReadFile
 from sessions.tools.run import Run
 from sessions.tools.search import Search
 from sessions.tools.wait import Wait
@@ -50,7 +50,7 @@ NO_TOOLS: Final[Mapping[str, Tool]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Malformed:
+class MalformedCall:
     """A call that cannot be run; ``problem`` tells the model what was wrong and what was expected."""
 
     why: Literal["malformed", "unknown_tool"]
@@ -73,17 +73,17 @@ def _schema(name: str, arguments: type[Arguments]) -> ToolSchema:
 
 def schemas(names: Sequence[str] = NAMES, own: Mapping[str, Tool] = NO_TOOLS) -> list[ToolSchema]:
     """What the model is told of these tools, in this order."""
-    return [_schema(name, tool_named(name, own).arguments) for name in names]
+    return [_schema(name, find_tool(name, own).arguments) for name in names]
 
 
-def tool_named(name: str, own: Mapping[str, Tool] = NO_TOOLS) -> Tool:
+def find_tool(name: str, own: Mapping[str, Tool] = NO_TOOLS) -> Tool:
     """The tool of that name: one of the environment's ``own``, or the product's."""
     return own[name] if name in own else TOOLS[name]
 
 
 def decode(
     name: str, text: str, names: Sequence[str] = NAMES, own: Mapping[str, Tool] = NO_TOOLS
-) -> Arguments | Malformed:
+) -> Arguments | MalformedCall:
     """The arguments of a call of ``name``, whose JSON text the model wrote; blank text counts as ``{}``.
 
     ``names`` are the tools that this session has, ``own`` those of them that its environment brings.
@@ -91,22 +91,22 @@ def decode(
     if name not in names:
         near = difflib.get_close_matches(name, names, n=3)
         hint = f" Did you mean {_or(near)}?" if near else ""
-        return Malformed("unknown_tool", f"There is no tool {name!r}.{hint} The tools are: {', '.join(names)}.")
-    arguments = tool_named(name, own).arguments
-    expected = f".{_expected(name, arguments)}"
+        return MalformedCall("unknown_tool", f"There is no tool {name!r}.{hint} The tools are: {', '.join(names)}.")
+    arguments = find_tool(name, own).arguments
+    expected = f".{_describe_arguments(name, arguments)}"
     try:
         value = json.loads(text) if text.strip() else {}
     except RecursionError:
-        return Malformed("malformed", f"The arguments of {name} are nested too deeply.")
+        return MalformedCall("malformed", f"The arguments of {name} are nested too deeply.")
     except ValueError as error:
-        return Malformed("malformed", f"The arguments of {name} are no valid JSON: {error}{expected}")
+        return MalformedCall("malformed", f"The arguments of {name} are no valid JSON: {error}{expected}")
     if not isinstance(value, dict):
         kind = {list: "an array", str: "a string", type(None): "null"}.get(type(value), f"{value}")
-        return Malformed("malformed", f"The arguments of {name} must be a JSON object, not {kind}{expected}")
+        return MalformedCall("malformed", f"The arguments of {name} must be a JSON object, not {kind}{expected}")
     try:
         return msgspec.convert(_clean(value), arguments)
     except msgspec.ValidationError as error:
-        return Malformed("malformed", f"The arguments of {name} are wrong: {_in_words(error)}{expected}")
+        return MalformedCall("malformed", f"The arguments of {name} are wrong: {_in_words(error)}{expected}")
 
 
 def as_json(arguments: Arguments) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def _in_words(error: msgspec.ValidationError) -> str:
     return f"{where}: {text[0].lower()}{text[1:]}" if where else f"{text[0].lower()}{text[1:]}"
 
 
-def _expected(name: str, arguments: type[Arguments]) -> str:
+def _describe_arguments(name: str, arguments: type[Arguments]) -> str:
     parameters = _schema(name, arguments).parameters
     required = parameters.get("required", [])
     told = [

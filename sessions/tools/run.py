@@ -12,9 +12,9 @@ from sessions.events import Body, JobBackgrounded
 from sessions.jobs.job import Job, JobEnd
 from sessions.jobs.manager import JobError
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
-from sessions.tools.environment import tool_environment
-from sessions.tools.first_of import first_of, whole_or_undone
-from sessions.tools.job_text import collect, ended, leftovers, outcome
+from sessions.tools.command_env import command_env
+from sessions.tools.first_of import finish_or_undo, first_of
+from sessions.tools.job_text import collect, end_text, leftovers, outcome
 from sessions.tools.observations import duration
 
 Why = Literal["asked", "advice", "timeout"]
@@ -48,7 +48,7 @@ class Run:
             raise ToolFailure("a command cannot contain a NUL character")
         # Half started is no state that a log can tell: it is finished, then the job is handed over.
         try:
-            job = await whole_or_undone(self._start(arguments, context), partial(_hand_over, context))
+            job = await finish_or_undo(self._start(arguments, context), partial(_hand_over, context))
         except JobError as error:
             raise ToolFailure(str(error), environment=True) from None
         timeout = EARLY if arguments.background else arguments.timeout
@@ -64,9 +64,9 @@ class Run:
             await first_of(max(0.0, timeout), context.jobs.wait(job), *others)
             end = await context.jobs.wait(job, 0)
             if end is not None:
-                return await self._ended(job, context, end)
+                return await self._end_result(job, context, end)
             why: Why = "asked" if background else "advice" if context.hurry.is_set() else "timeout"
-            return await self._left(job, context, why)
+            return await self._background_result(job, context, why)
         except asyncio.CancelledError:
             context.jobs.release(job)
             raise
@@ -76,18 +76,18 @@ class Run:
             context.jobs.next_number(),
             arguments.command,
             context.workspace,
-            tool_environment(context.env, context.workspace),
+            command_env(context.env, context.workspace),
             origin=f"{context.step}.{context.call}",
             tty=arguments.tty,
             input=arguments.background,
         )
-        await context.emit(job.started())
+        await context.emit(job.start_event())
         return job
 
-    async def _ended(self, job: Job, context: ToolContext, end: JobEnd) -> ToolResult:
+    async def _end_result(self, job: Job, context: ToolContext, end: JobEnd) -> ToolResult:
         output = await asyncio.to_thread(collect, context.jobs, job)
         events: tuple[Body, ...] = (end.event(job.number),) if context.jobs.settle(job.number) else ()
-        notes = [note for note in (ended(end), leftovers(job, end)) if note]
+        notes = [note for note in (end_text(end), leftovers(job, end)) if note]
         data: dict[str, Any] = {
             "job": job.number,
             "exit_code": end.exit_code,
@@ -104,7 +104,7 @@ class Run:
             file=output.file,
         )
 
-    async def _left(self, job: Job, context: ToolContext, why: Why) -> ToolResult:
+    async def _background_result(self, job: Job, context: ToolContext, why: Why) -> ToolResult:
         """The job goes on in the background; the model gets its number and what it wrote so far."""
         if why == "asked":
             told = f"Started as job {job.number}."

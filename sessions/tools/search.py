@@ -13,7 +13,7 @@ from msgspec import Meta
 
 import sessions
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
-from sessions.tools.workspace_paths import inside
+from sessions.tools.workspace_paths import resolve_inside
 
 TIMEOUT: Final = 30.0
 SHOWN: Final = 200
@@ -45,7 +45,7 @@ class Search:
             re.compile(arguments.pattern)
         except (re.error, RecursionError, OverflowError) as error:
             raise ToolFailure(f"{arguments.pattern!r} is no regular expression: {error}") from None
-        start = inside(context.workspace, arguments.path)
+        start = resolve_inside(context.workspace, arguments.path)
         if not start.exists():
             raise ToolFailure(f"there is no {arguments.path!r} in the workspace")
         wish = {
@@ -56,11 +56,11 @@ class Search:
             "limit": SHOWN,
             "stop": STOP,
         }
-        found = await _searched(wish)
-        return ToolResult(_told(found), data={"matches": found["matches"], "files": found["files"]})
+        found = await _run_searcher(wish)
+        return ToolResult(_result_text(found), data={"matches": found["matches"], "files": found["files"]})
 
 
-async def _searched(wish: dict[str, Any]) -> dict[str, Any]:
+async def _run_searcher(wish: dict[str, Any]) -> dict[str, Any]:
     root = str(Path(sessions.__file__).resolve().parents[1])
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-I", "-S", "-c", BOOTSTRAP, root,
@@ -85,7 +85,7 @@ async def _searched(wish: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _told(found: dict[str, Any]) -> str:
+def _result_text(found: dict[str, Any]) -> str:
     left_out = f"; {found['skipped']} binary, linked or large files were left out" if found["skipped"] else ""
     if not found["matches"]:
         return f"[no match{left_out}]"

@@ -61,8 +61,8 @@ def environment_tools(spec: EnvironmentSpec | None, *, session: str, workspace: 
         own.mkdir(parents=True, exist_ok=True)
         made = list(factory(setting))
     except (Exception, SystemExit) as error:
-        raise BadEnvironment(f"the environment {spec.factory} could not be made: {_said(error)}") from error
-    return _checked(spec.factory, made)
+        raise BadEnvironment(f"the environment {spec.factory} could not be made: {_error_text(error)}") from error
+    return _check_tools(spec.factory, made)
 
 
 def _factory(entry: str) -> Callable[[Setting], Iterable[Tool]]:
@@ -73,7 +73,7 @@ def _factory(entry: str) -> Callable[[Setting], Iterable[Tool]]:
         found = getattr(importlib.import_module(module), name, None)
     except (Exception, SystemExit) as error:
         raise BadEnvironment(
-            f"the environment {entry} cannot be imported: {_said(error)}; "
+            f"the environment {entry} cannot be imported: {_error_text(error)}; "
             "install the module where the host's Python finds it"
         ) from error
     if not callable(found):
@@ -82,7 +82,7 @@ def _factory(entry: str) -> Callable[[Setting], Iterable[Tool]]:
     return factory
 
 
-def _checked(entry: str, made: list[Tool]) -> dict[str, Tool]:
+def _check_tools(entry: str, made: list[Tool]) -> dict[str, Tool]:
     """The tools by name, after a look at all that a model will be told of them."""
     tools: dict[str, Tool] = {}
     for tool in made:
@@ -96,13 +96,13 @@ def _checked(entry: str, made: list[Tool]) -> dict[str, Tool]:
         try:
             schema.parameters(arguments)
         except (TypeError, msgspec.ValidationError) as error:
-            raise BadEnvironment(f"the environment {entry}: no schema for {name!r}: {_said(error)}") from error
+            raise BadEnvironment(f"the environment {entry}: no schema for {name!r}: {_error_text(error)}") from error
         tools[name] = tool
     if not tools:
         raise BadEnvironment(f"the environment {entry} made no tool")
     return tools
 
 
-def _said(error: BaseException) -> str:
+def _error_text(error: BaseException) -> str:
     text = " ".join(str(error).split())[:200]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

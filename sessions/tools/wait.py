@@ -11,7 +11,7 @@ from sessions.jobs.job import Job
 from sessions.jobs.output import last_line
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
 from sessions.tools.first_of import first_of
-from sessions.tools.job_text import ended, job_of
+from sessions.tools.job_text import end_text, job_of
 from sessions.tools.observations import duration
 
 LONGEST: Final = 1800
@@ -43,7 +43,7 @@ class Wait:
     async def follow(self, job: Job | None, until: int | None, context: ToolContext, *, since: int) -> ToolResult:
         """Wait until ``job`` ends, until the time ``until`` (ms), or until advice comes. ``since``: when it began."""
         if job is not None and job.end() is not None:
-            return self._told(job, context, since, woken=False)
+            return self._result(job, context, since, woken=False)
         if job is None:
             await context.enter("sleeping", reason="wait", until=until)
         else:
@@ -53,13 +53,13 @@ class Wait:
         if job is not None:
             events.append(context.jobs.wait(job))
         done = await first_of(left, *events)
-        return self._told(job, context, since, woken=bool(done & {0, 1}))
+        return self._result(job, context, since, woken=bool(done & {0, 1}))
 
-    def _told(self, job: Job | None, context: ToolContext, since: int, *, woken: bool) -> ToolResult:
+    def _result(self, job: Job | None, context: ToolContext, since: int, *, woken: bool) -> ToolResult:
         waited = duration(max(0, context.clock() - since))
         end = job.end() if job is not None else None
         if job is not None and end is not None:
-            why, told = "job", f"Job {job.number} has ended: {ended(end)}."
+            why, told = "job", f"Job {job.number} has ended: {end_text(end)}."
             if end.last_line:
                 told += f" Its last line was: {end.last_line}"
         elif woken:

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from sessions.tools.base import ToolFailure
 
 
-def inside(workspace: Path, path: str) -> Path:
+def resolve_inside(workspace: Path, path: str) -> Path:
     """``path`` resolved, whether it exists or not. Raises ToolFailure if it leads out of the workspace."""
     root = workspace.resolve()
     try:
@@ -23,7 +23,7 @@ def inside(workspace: Path, path: str) -> Path:
     return found
 
 
-def shown_path(workspace: Path, path: Path) -> str:
+def relative_path(workspace: Path, path: Path) -> str:
     """``path`` as the log and the model write it: relative to the workspace."""
     return path.relative_to(workspace.resolve()).as_posix()
 
@@ -39,7 +39,7 @@ def read_bytes(workspace: Path, path: str, limit: int) -> bytes:
 
 def open_regular(workspace: Path, path: str) -> BinaryIO:
     """A regular file inside the workspace, for reading. Raises ToolFailure for all else."""
-    found = inside(workspace, path)
+    found = resolve_inside(workspace, path)
     try:
         # Not followed and not blocking: what was resolved may have become a link or a fifo since.
         handle = os.open(found, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)

@@ -8,9 +8,9 @@ from agent_testbed import Bench, assert_prompts_are_folds, assert_prompts_grow, 
 from scripted_model import ScriptedAdapter, Turn, call
 
 from sessions import events as ev
-from sessions.agent.advice import about_text
+from sessions.agent.advice import describe_target
 from sessions.agent.boundary import Boundary
-from sessions.agent.session import Scope
+from sessions.agent.session import Session
 from sessions.jobs.manager import JobManager
 
 DONE = call("finish", summary="done")
@@ -115,7 +115,7 @@ async def test_held_advice_that_is_withdrawn_lets_the_session_finish(bench: Benc
     await bench.until(lambda: bench.events(session, "action.result"), "the result")
     assert bench.summary(session).state == "running"
     await bench.writer.append(ev.NewEvent(session, ev.AdviceWithdrawn(advice=1)))
-    bench.runners[-1].advice_changed()
+    bench.runners[-1].look_for_advice()
     await bench.state(session, "finished")
     assert bench.summary(session).step == 1
 
@@ -125,11 +125,11 @@ async def test_advice_whose_withdrawal_is_being_stored_is_not_delivered(bench: B
     session = await bench.create(start=False)
     await bench.advise(session, "Wait.")
     await bench.writer.append(ev.NewEvent(session, ev.StateChanged(state="running")))
-    scope = Scope(session, bench.services())
+    session = Session(session, bench.services())
     withdrawn = ev.NewEvent(session, ev.AdviceWithdrawn(advice=1, to_draft=True))
     withdrawing = asyncio.create_task(bench.writer.append(withdrawn))
     await asyncio.sleep(0)
-    assert await Boundary(scope).decide(scope.position()) == "request"
+    assert await Boundary(session).decide(session.resume_point()) == "request"
     await withdrawing
     assert not bench.bodies(session, ev.AdviceDelivered)
 
@@ -138,10 +138,10 @@ async def test_advice_that_is_being_stored_keeps_a_session_from_finishing(bench:
     bench.adapter = ScriptedAdapter([])
     session = await bench.create(start=False)
     await bench.writer.append(ev.NewEvent(session, ev.StateChanged(state="running")))
-    scope = Scope(session, bench.services())
+    session = Session(session, bench.services())
     advising = asyncio.create_task(bench.advise(session, "One more thing."))
     await asyncio.sleep(0)
-    await scope.end("finished", "agent")
+    await session.end("finished", "agent")
     await advising
     assert bench.summary(session).state == "running"
 
@@ -230,7 +230,7 @@ async def test_what_advice_is_about_names_the_call_and_its_job(bench: Bench) -> 
     session = await bench.run([Turn("", two), call("run", command="true"), DONE])
 
     def about(step: int, **more: Any) -> str:
-        return about_text(bench.reader, session, ev.Target(step, **more))
+        return describe_target(bench.reader, session, ev.Target(step, **more))
 
     assert about(1, part="call", call=1) == "About step 1 (`job_kill`, job 7):"
     assert about(1, part="call", call=2) == "About step 1 (`run`):"

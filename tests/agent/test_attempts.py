@@ -135,6 +135,6 @@ async def test_an_error_of_our_own_needs_a_person_and_says_so(bench: Bench) -> N
 
     session = await bench.run(Broken([DONE]), until="needs_you")
     assert "ZeroDivisionError: a defect" in bench.summary(session).reason
-    bench.runners[-1]._scope._adapter = ScriptedAdapter([DONE])
+    bench.runners[-1]._session._adapter = ScriptedAdapter([DONE])
     await bench.control(session, "resume")
     await bench.state(session, "finished")

@@ -8,7 +8,7 @@ from agent_testbed import Bench, assert_prompts_are_folds, assert_prompts_grow, 
 from scripted_model import ScriptedAdapter, Turn, call
 
 from sessions import events as ev
-from sessions.agent.resume_point import TOLD
+from sessions.agent.resume_point import NOTICES
 from sessions.events.messages import Usage
 from sessions.fold.budget import at_limit
 
@@ -109,9 +109,9 @@ async def test_the_model_is_told_once_for_each_share_of_a_budget(bench: Bench) -
     adapter = ScriptedAdapter([*steps, DONE])
     session = await bench.run(adapter, limits=ev.Limits(steps=20))
     told = {
-        event.step: event.body.data[TOLD]
+        event.step: event.body.data[NOTICES]
         for event in bench.events(session, "action.result")
-        if isinstance(event.body, ev.ActionResult) and TOLD in event.body.data
+        if isinstance(event.body, ev.ActionResult) and NOTICES in event.body.data
     }
     assert told == {10: {"steps": 50}, 16: {"steps": 80}, 19: {"steps": 95}}
     results = bench.bodies(session, ev.ActionResult)
@@ -135,7 +135,7 @@ async def test_a_new_host_does_not_tell_the_model_again(bench: Bench) -> None:
             lambda step=before + 1: bench.summary(session).step == step and bench.summary(session).state == "paused"
         )
         await runner.close()
-    told = [result.data[TOLD] for result in bench.bodies(session, ev.ActionResult) if TOLD in result.data]
+    told = [result.data[NOTICES] for result in bench.bodies(session, ev.ActionResult) if NOTICES in result.data]
     assert told == [{"steps": 50}]
 
 

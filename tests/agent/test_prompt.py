@@ -5,7 +5,7 @@ from typing import Any
 from session_in_memory import Story
 
 from sessions import events as ev
-from sessions.agent.resume_point import position_of
+from sessions.agent.resume_point import resume_point_of
 from sessions.events.messages import CallPart, Message, Part, TextPart
 from sessions.fold.prompt import messages_of
 
@@ -101,26 +101,26 @@ def test_a_position_knows_its_open_request_and_its_unfinished_calls() -> None:
     story = Story()
     request = story.tell(ev.ModelRequested(adapter="a", adapter_version=1, envelope={}, sha256=""))
     story.tell(ev.ModelAttemptFailed(request=request, attempt=1, reason="server"))
-    position = position_of(story.events)
-    assert position.open_request is not None
-    assert (position.open_request.seq, position.attempts, position.step) == (request, 1, 0)
+    point = resume_point_of(story.events)
+    assert point.open_request is not None
+    assert (point.open_request.seq, point.attempts, point.step) == (request, 1, 0)
     story.tell(ev.ReplyInterrupted(request=request))
-    assert position_of(story.events).open_request is None
+    assert resume_point_of(story.events).open_request is None
     reply(story, 1, CallPart("a", "run", "{}"), CallPart("b", "run", "{}"))
     story.act_of(1, "run", "x")
-    position = position_of(story.events)
-    assert [call.number for call in position.unfinished] == [2]
-    assert position.open_request is None
+    point = resume_point_of(story.events)
+    assert [call.number for call in point.open_calls] == [2]
+    assert point.open_request is None
 
 
 def test_a_finish_is_acted_upon_once() -> None:
     story = Story()
     reply(story, 1, CallPart("a", "finish", "{}"))
     story.act_of(1, "finish", "Finished.", finish=True)
-    assert position_of(story.events).finishing
+    assert resume_point_of(story.events).asks_to_finish
     story.tell(ev.StateChanged(state="paused"))
-    assert position_of(story.events).finishing
+    assert resume_point_of(story.events).asks_to_finish
     story.tell(ev.StateChanged(state="running"))
     story.tell(ev.StateChanged(state="finished"))
     story.tell(ev.StateChanged(state="running"))
-    assert not position_of(story.events).finishing
+    assert not resume_point_of(story.events).asks_to_finish

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from sessions.demo.script import Seen, Turn, next_turn
+from sessions.demo.script import Feedback, Turn, next_turn
 from sessions.demo.scripts import SCRIPTS
 from sessions.demo.scripts.poller import LOOKS
 
 
 def played(name: str, advice_at: int | None = None, most: int = 200) -> list[Turn]:
-    history: list[Seen] = []
+    history: list[Feedback] = []
     turns: list[Turn] = []
     for step in range(1, most):
         turn = next_turn(SCRIPTS[name], history)
@@ -20,7 +20,7 @@ def played(name: str, advice_at: int | None = None, most: int = 200) -> list[Tur
         results = tuple(
             "job 1 exited with code 0" if c.name == "wait" else "job 1 is still running" for c in turn.calls
         )
-        history.append(Seen(results, "please change course" if step == advice_at else ""))
+        history.append(Feedback(results, "please change course" if step == advice_at else ""))
     raise AssertionError(f"{name} never finishes")
 
 
@@ -40,7 +40,7 @@ def malformed(turns: list[Turn]) -> int:
 
 @pytest.mark.parametrize("name", sorted(SCRIPTS))
 def test_a_script_gives_the_same_reply_to_the_same_history(name: str) -> None:
-    history = [Seen(("job 1 is still running",))] * 4
+    history = [Feedback(("job 1 is still running",))] * 4
     assert next_turn(SCRIPTS[name], history) == next_turn(SCRIPTS[name], list(history))
 
 
@@ -60,7 +60,7 @@ def test_the_poller_waits_once_advised() -> None:
 
 def summary_of(name: str, results: dict[str, list[str]], advice_at: int | None = None) -> tuple[str, list[Turn]]:
     """What a script says at its end, where tools answer with ``results`` (the last one again and again)."""
-    history: list[Seen] = []
+    history: list[Feedback] = []
     turns: list[Turn] = []
     while len(turns) < 200:
         turn = next_turn(SCRIPTS[name], history)
@@ -72,7 +72,7 @@ def summary_of(name: str, results: dict[str, list[str]], advice_at: int | None =
         for one in turn.calls:
             answers = results.get(one.name, ["done"])
             found.append(answers.pop(0) if len(answers) > 1 else answers[0])
-        history.append(Seen(tuple(found), "please wait" if len(turns) == advice_at else ""))
+        history.append(Feedback(tuple(found), "please wait" if len(turns) == advice_at else ""))
     raise AssertionError(f"{name} never finishes")
 
 

@@ -13,9 +13,9 @@ from host_in_process import ACTOR, new_session, paths_in, until
 from sessions.events import ModelSpec
 from sessions.fold.summary import Summary
 from sessions.host import main, protocol
-from sessions.host.app import Host
+from sessions.host.api_keys import KeyRing
 from sessions.host.client import HostClient
-from sessions.host.secrets import KeyRing
+from sessions.host.lifecycle import Host
 from sessions.log.reader import LogReader
 from sessions.paths import LogPaths
 

@@ -7,7 +7,7 @@ from host_in_process import until
 
 from sessions import events as ev
 from sessions.host import wire
-from sessions.host.notifications import Feed, Throttle
+from sessions.host.notifications import Notifications, Throttle
 from sessions.host.partial_replies import EVERY, Cursor, PartialReplies
 from sessions.host.protocol import ClientInfo, DeltaFrame
 from sessions.providers.base import Delta
@@ -34,13 +34,13 @@ def event(id: int, body: ev.Body) -> ev.Event:
 
 
 async def test_a_congested_client_is_sent_nothing_and_then_one_frame_with_all_it_missed() -> None:
-    feed, peer = Feed(), FakePeer()
+    feed, peer = Notifications(), FakePeer()
     peer.congested = True
     feed.attach(peer)
     feed.subscribe(peer, (EVERY,))
     for letter in "abcdef":
         feed.delta("S", 1, 1, Delta("text", letter))
-        feed.committed([event(ord(letter), ev.NoteWritten(text="x"))])
+        feed.on_commit([event(ord(letter), ev.NoteWritten(text="x"))])
         await asyncio.sleep(0.03)
     assert peer.sent == []
     peer.congested = False
@@ -51,12 +51,12 @@ async def test_a_congested_client_is_sent_nothing_and_then_one_frame_with_all_it
 
 
 async def test_many_commits_are_told_in_few_notifications_with_the_newest_position() -> None:
-    feed, peer = Feed(), FakePeer()
+    feed, peer = Notifications(), FakePeer()
     feed.attach(peer)
     feed.subscribe(peer, ())
     began = asyncio.get_running_loop().time()
     for number in range(1, 201):
-        feed.committed([event(number, ev.NoteWritten(text="x"))])
+        feed.on_commit([event(number, ev.NoteWritten(text="x"))])
         await asyncio.sleep(0.001)
     await until("newest", lambda: peer.sent and peer.sent[-1].params == msgspec.Raw(b'{"position":200}'))
     took = asyncio.get_running_loop().time() - began
@@ -65,21 +65,21 @@ async def test_many_commits_are_told_in_few_notifications_with_the_newest_positi
 
 
 async def test_a_reply_that_is_in_the_log_is_no_longer_streamed() -> None:
-    feed, peer = Feed(), FakePeer()
+    feed, peer = Notifications(), FakePeer()
     feed.delta("S", 1, 1, Delta("text", "hm"))
-    feed.committed([event(1, ev.ModelReplied(request=1, parts=(), finish="stop"))])
+    feed.on_commit([event(1, ev.ModelReplied(request=1, parts=(), finish="stop"))])
     feed.attach(peer)
     assert feed.subscribe(peer, (EVERY,)).frames == ()
     feed.close()
 
 
 async def test_who_did_not_subscribe_is_told_nothing() -> None:
-    feed, peer, other = Feed(), FakePeer(), FakePeer()
+    feed, peer, other = Notifications(), FakePeer(), FakePeer()
     feed.attach(peer)
     feed.attach(other)
     feed.subscribe(other, (EVERY,))
     feed.delta("S", 1, 1, Delta("text", "hm"))
-    feed.committed([event(1, ev.NoteWritten(text="x"))])
+    feed.on_commit([event(1, ev.NoteWritten(text="x"))])
     await until("the other", lambda: {"delta", "changed"} <= set(other.methods()))
     assert peer.sent == []
     feed.close()

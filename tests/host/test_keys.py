@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sessions.host.secrets import KeyRing, KeysFileError
+from sessions.host.api_keys import KeyRing, KeysFileError
 
 
 def write(path: Path, text: str, mode: int = 0o600) -> Path:

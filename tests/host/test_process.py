@@ -27,7 +27,7 @@ from sessions.host.client import (
     call_once,
     ensure_host,
     host_status,
-    wait_stopped,
+    wait_for_stop,
 )
 from sessions.host.spawn import command, environment
 from sessions.host.watcher import is_watched, watch_lock
@@ -260,7 +260,7 @@ def test_the_command_line_asks_a_host_without_starting_one_and_starts_one_to_cha
     assert status is not None
     assert (status.pid, status.log) == (pid_of(paths.lock), str(paths.log))
     call_once(paths, protocol.StopHost(), actor=ACTOR, start=False)
-    wait_stopped(paths, seconds=10)
+    wait_for_stop(paths, seconds=10)
     assert host_status(paths) is None
 
 
@@ -296,6 +296,6 @@ def test_waiting_for_a_restart_does_not_wait_for_the_next_host(paths: LogPaths) 
     asyncio.run(ensure_host(paths))
     for _ in range(3):
         stopping = call_once(paths, protocol.StopHost(restart=True), actor=ACTOR)
-        wait_stopped(paths, pid=stopping.pid, seconds=10)
+        wait_for_stop(paths, pid=stopping.pid, seconds=10)
         asyncio.run(ensure_host(paths))
         assert pid_of(paths.lock) != stopping.pid

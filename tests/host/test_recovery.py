@@ -9,9 +9,9 @@ from host_in_process import Running, new_session, paths_in, running_host, until
 
 from sessions import events as ev
 from sessions.fold.summary import Summary
-from sessions.host import app, lock, protocol
+from sessions.host import lifecycle, lock, protocol
 from sessions.host.client import call_once
-from sessions.host.session_manager import After, Fleet, Runner, RunnerFactory
+from sessions.host.session_manager import After, Runner, RunnerFactory, SessionManager
 from sessions.jobs.processes import boot_id
 from sessions.log.reader import LogReader
 from sessions.log.transaction import WriteSet
@@ -62,7 +62,7 @@ async def test_what_a_person_resumes_while_the_host_still_starts_is_not_held_aga
         with LogReader(paths_in(tmp_path).log) as reader:
             wait_for("running", lambda: (found := reader.summary(session)) and found.state == "running")
 
-    monkeypatch.setattr(app, "_import_providers", slowly)
+    monkeypatch.setattr(lifecycle, "_import_providers", slowly)
     async with running_host(tmp_path) as host:
         assert host.state(session) == "running"
         assert "hold" not in host.runners[session].told
@@ -172,7 +172,7 @@ async def test_a_session_that_cannot_be_taken_over_needs_you_and_holds_up_no_oth
     await without_a_last_word(tmp_path, boot_id())
     made = Running.factory
 
-    def factory(self: Running, parts: app.Parts) -> RunnerFactory:
+    def factory(self: Running, parts: lifecycle.RunnerParts) -> RunnerFactory:
         make = made(self, parts)
 
         def only_sound(session: str) -> Runner:
@@ -197,15 +197,15 @@ async def test_a_session_that_was_stopped_while_it_could_not_be_taken_over_holds
     async with running_host(tmp_path, ends="cut") as host:
         damaged, sound = await make_running(host), await make_running(host)
     await without_a_last_word(tmp_path, boot_id())
-    take_over = Fleet._take_over
+    take_over = SessionManager._take_over
 
-    async def stopped_meanwhile(self: Fleet, summary: Summary, after: After, resume: bool) -> None:
+    async def stopped_meanwhile(self: SessionManager, summary: Summary, after: After, resume: bool) -> None:
         if summary.session == damaged:
             await self._writer.append(ev.NewEvent(damaged, ev.StateChanged(state="stopped", reason="stopped")))
             raise ValueError("its beginning cannot be read")
         await take_over(self, summary, after, resume)
 
-    monkeypatch.setattr(Fleet, "_take_over", stopped_meanwhile)
+    monkeypatch.setattr(SessionManager, "_take_over", stopped_meanwhile)
     async with running_host(tmp_path) as host:
         assert (host.runners[sound].told, host.state(damaged)) == (["start"], "stopped")
     assert "which the log does not take" in caplog.text
@@ -214,7 +214,7 @@ async def test_a_session_that_was_stopped_while_it_could_not_be_taken_over_holds
 async def test_a_host_whose_log_was_removed_or_replaced_ends_though_its_lock_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(lifecycle, "LOOK_SECONDS", 0.01)
     async with running_host(tmp_path) as host:
         await make_running(host)
         host.paths.log.unlink()

@@ -12,7 +12,7 @@ from host_in_process import ACTOR, Raw, new_session, running_host, until
 
 from sessions.hints import in_shell
 from sessions.host import protocol, wire
-from sessions.host.client import HostClient, Mismatch, RequestRefused, call_once, host_status, wait_stopped
+from sessions.host.client import HostClient, Mismatch, RequestRefused, call_once, host_status, wait_for_stop
 from sessions.host.partial_replies import EVERY
 from sessions.log.schema import SCHEMA_VERSION
 from sessions.providers.base import Delta
@@ -233,4 +233,4 @@ async def test_a_host_of_another_protocol_can_still_be_asked_how_it_is_and_be_st
         assert "apollo host restart" in in_shell(mismatch.value)
         stop = protocol.StopHost(by=ACTOR)
         assert (await asyncio.to_thread(call_once, host.paths, stop, actor=ACTOR, start=False)).pid == status.pid
-        await asyncio.to_thread(wait_stopped, host.paths)
+        await asyncio.to_thread(wait_for_stop, host.paths)

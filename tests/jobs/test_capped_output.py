@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sessions.jobs import files
-from sessions.jobs.output import decoded, last_line, last_lines, last_state
-from sessions.jobs.ring_buffer import CappedReader, CappedWriter, Piece
+from sessions.jobs.output import decode_piece, last_line, last_lines, last_state
+from sessions.jobs.ring_buffer import Piece, RingReader, RingWriter
 
 
 def test_output_within_the_cap_is_kept_whole_and_has_no_ring(tmp_path: Path) -> None:
-    CappedWriter(tmp_path, head=10, ring=4).write(b"0123456789")
-    reader = CappedReader(tmp_path, 10, 4)
+    RingWriter(tmp_path, head=10, ring=4).write(b"0123456789")
+    reader = RingReader(tmp_path, 10, 4)
     assert reader.ends(100) == (Piece(b"0123456789", 0, 10, 10), None)
     assert not (tmp_path / files.TAIL).exists()
 
@@ -23,11 +23,11 @@ def test_every_byte_read_stands_at_its_offset_and_what_is_gone_is_counted(
     tmp_path_factory: pytest.TempPathFactory, chunks: list[bytes], since: int
 ) -> None:
     folder = tmp_path_factory.mktemp("capped")
-    writer = CappedWriter(folder, head=16, ring=32)
+    writer = RingWriter(folder, head=16, ring=32)
     for chunk in chunks:
         writer.write(chunk)
     whole = b"".join(chunks)
-    reader = CappedReader(folder, 16, 32)
+    reader = RingReader(folder, 16, 32)
     assert reader.total() == writer.total == len(whole)
     read, at = b"", min(since, len(whole))
     while at < len(whole):
@@ -40,10 +40,10 @@ def test_every_byte_read_stands_at_its_offset_and_what_is_gone_is_counted(
 
 
 def test_the_middle_of_too_much_output_is_dropped_and_space_stays_bounded(tmp_path: Path) -> None:
-    writer = CappedWriter(tmp_path, head=100, ring=50)
+    writer = RingWriter(tmp_path, head=100, ring=50)
     for number in range(1000):
         writer.write(f"{number:03}\n".encode())
-    reader = CappedReader(tmp_path, 100, 50)
+    reader = RingReader(tmp_path, 100, 50)
     head, tail = reader.ends(10_000)
     assert head.data.startswith(b"000\n001\n")
     assert tail is not None
@@ -55,26 +55,26 @@ def test_the_middle_of_too_much_output_is_dropped_and_space_stays_bounded(tmp_pa
 def test_a_full_disk_loses_output_and_not_the_job(tmp_path: Path) -> None:
     Path("/dev/full").exists() or pytest.skip("no /dev/full here")
     (tmp_path / files.OUTPUT).symlink_to("/dev/full")
-    writer = CappedWriter(tmp_path, head=100, ring=50)
+    writer = RingWriter(tmp_path, head=100, ring=50)
     writer.write(b"hello")
     assert (writer.total, writer.lost) == (5, 5)
 
 
 def test_half_a_character_waits_for_its_other_half() -> None:
     whole = "aé€".encode()
-    first = decoded(Piece(whole[:2], 0, 2, len(whole)), more_may_come=True)
+    first = decode_piece(Piece(whole[:2], 0, 2, len(whole)), more_may_come=True)
     assert (first.text, first.end) == ("a", 1)
-    rest = decoded(Piece(whole[1:], 1, len(whole), len(whole)))
+    rest = decode_piece(Piece(whole[1:], 1, len(whole), len(whole)))
     assert rest.text == "é€"
 
 
 def test_a_cut_in_a_character_leaves_no_rubbish_at_the_start() -> None:
     data = "€€".encode()[1:]
-    assert decoded(Piece(data, 1, 6, 6)).text == "€"
+    assert decode_piece(Piece(data, 1, 6, 6)).text == "€"
 
 
 def test_bytes_that_are_no_utf_8_are_replaced() -> None:
-    assert decoded(Piece(b"a\xff\xfeb", 0, 4, 4)).text == "a\ufffd\ufffdb"
+    assert decode_piece(Piece(b"a\xff\xfeb", 0, 4, 4)).text == "a\ufffd\ufffdb"
 
 
 @pytest.mark.parametrize(

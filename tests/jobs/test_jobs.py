@@ -13,7 +13,7 @@ import pytest
 from tool_testbed import until
 
 from sessions.events import JobEnded
-from sessions.jobs import files, processes, waiting
+from sessions.jobs import files, processes, wait_for_exit
 from sessions.jobs.job import Job
 from sessions.jobs.manager import NOBODY, JobError, JobManager
 
@@ -154,9 +154,9 @@ async def test_a_killed_holder_means_a_lost_job_and_no_orphans(jobs: JobManager)
 async def test_a_claimed_job_is_never_started_a_second_time(jobs: JobManager, tmp_path: Path) -> None:
     job = await start(jobs, "echo run >> ran")
     await jobs.wait(job, 10)
-    from sessions.jobs.spawning import spawn
+    from sessions.jobs.start_holder import start_holder
 
-    holder, ready = spawn(job.folder, ENV)
+    holder, ready = start_holder(job.folder, ENV)
     assert holder.wait(10) == 0
     assert os.read(ready, 10) == b""
     os.close(ready)
@@ -192,7 +192,7 @@ async def test_a_number_is_never_used_twice(jobs: JobManager) -> None:
 async def test_a_holder_that_cannot_start_its_command_says_so(
     jobs: JobManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sessions.jobs.spawning.BOOTSTRAP", "raise SystemExit('no such luck')")
+    monkeypatch.setattr("sessions.jobs.start_holder.BOOTSTRAP", "raise SystemExit('no such luck')")
     with pytest.raises(JobError, match="no such luck"):
         await start(jobs, "true")
 
@@ -330,7 +330,7 @@ async def test_kill_all_ends_everything_of_the_session_evaluations_too(tmp_path:
 
 async def test_without_pidfds_the_end_is_noticed_by_looking(jobs: JobManager, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "pidfd_open", raising=False)
-    monkeypatch.setattr(waiting, "POLL", 0.01)
+    monkeypatch.setattr(wait_for_exit, "POLL", 0.01)
     job = await start(jobs, "sleep 0.05; exit 4")
     end = await jobs.wait(job, 10)
     assert end is not None
@@ -352,7 +352,7 @@ async def test_a_cancelled_wait_leaves_no_handles(jobs: JobManager) -> None:
     for _ in range(5):
         waiting = asyncio.ensure_future(jobs.wait(job))
         await asyncio.sleep(0)
-        waiting.cancel()
+        wait_for_exit.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
     assert len(os.listdir("/proc/self/fd")) == before
 

@@ -197,7 +197,7 @@ class Bench:
         )
         await self.writer.append(ev.NewEvent(session, body, actor="human:ann"))
         if self.runners:
-            self.runners[-1].advice_changed()
+            self.runners[-1].look_for_advice()
         return number
 
     async def answer(self, session: str, text: str) -> None:

@@ -12,10 +12,10 @@ from typing import Any, Literal
 from sessions import events as ev
 from sessions.events.states import ACTIVE
 from sessions.host import protocol
-from sessions.host.app import Host, Parts
+from sessions.host.api_keys import KeyRing
 from sessions.host.client import HostClient
-from sessions.host.faults import Faults
-from sessions.host.secrets import KeyRing
+from sessions.host.fault_injection import Faults
+from sessions.host.lifecycle import Host, RunnerParts
 from sessions.host.session_manager import RunnerFactory
 from sessions.log.schema import SCHEMA_VERSION
 from sessions.paths import LogPaths, log_paths
@@ -26,7 +26,7 @@ ACTOR = "human:ada"
 class FakeRunner:
     """Goes to the state that the newest control asks for, at once; no model, no steps."""
 
-    def __init__(self, session: str, parts: Parts) -> None:
+    def __init__(self, session: str, parts: RunnerParts) -> None:
         self.session = session
         self.parts = parts
         self.told: list[str] = []
@@ -37,7 +37,7 @@ class FakeRunner:
         self.told.append("start")
         self._do(self._look())
 
-    def advice_changed(self) -> None:
+    def look_for_advice(self) -> None:
         self.told.append("advice")
 
     def resume(self) -> None:
@@ -84,12 +84,12 @@ class Running:
     def __init__(self, host: Host) -> None:
         self.host = host
         self.paths = host.paths
-        self.parts: Parts
+        self.parts: RunnerParts
         self.runners: dict[str, FakeRunner] = {}
         self._clients: list[HostClient] = []
         self._made = 0
 
-    def factory(self, parts: Parts) -> RunnerFactory:
+    def factory(self, parts: RunnerParts) -> RunnerFactory:
         self.parts = parts
 
         def make(session: str) -> FakeRunner:
@@ -138,7 +138,7 @@ async def running_host(
     """A host that takes connections. In the end it is stopped, stopped for a restart, or cut off in mid-step."""
     running: Running
 
-    def runners(parts: Parts) -> RunnerFactory:
+    def runners(parts: RunnerParts) -> RunnerFactory:
         return running.factory(parts)
 
     ring = KeyRing(keys or folder / "no-keys")

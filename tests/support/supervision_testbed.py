@@ -14,9 +14,9 @@ from benchmarks.supervision.chain import Shape, World, plain
 from benchmarks.supervision.rollouts import Desk, desk
 from benchmarks.supervision.serve import Models, serve
 from sessions.host import protocol
-from sessions.host.app import Host
+from sessions.host.api_keys import KeyRing
+from sessions.host.lifecycle import Host
 from sessions.host.main import runners
-from sessions.host.secrets import KeyRing
 
 SHAPE = Shape(stages=2, budget=8, keys=2, clues=3, choices=4, errors=2, job_share=0.3)
 WORLD = World(SHAPE, 5)

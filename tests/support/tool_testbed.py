@@ -76,9 +76,9 @@ class Bench:
         """Call a tool as a model does, by JSON."""
         import json
 
-        decoded = registry.decode(name, json.dumps(arguments))
-        assert isinstance(decoded, Arguments), decoded
-        return await registry.TOOLS[name].run(decoded, self.context())
+        decode_piece = registry.decode(name, json.dumps(arguments))
+        assert isinstance(decode_piece, Arguments), decode_piece
+        return await registry.TOOLS[name].run(decode_piece, self.context())
 
     async def failure(self, name: str, **arguments: Any) -> str:
         """What a call that cannot be done tells the model."""

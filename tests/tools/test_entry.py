@@ -7,7 +7,7 @@ import pytest
 
 from sessions.events import EnvironmentSpec
 from sessions.taskfile import TaskFileError, parse_task
-from sessions.tools.registry import Malformed, decode, names_for, schemas
+from sessions.tools.registry import MalformedCall, decode, names_for, schemas
 from sessions.tools.task_environment import BadEnvironment, environment_tools
 
 
@@ -53,9 +53,9 @@ def test_an_environment_s_tools_are_told_and_checked_as_the_product_s_own(tmp_pa
     assert names == ("count", "finish")
     assert next(tool.description for tool in schemas(names, own)) == "Count up. The last number ends the session."
     wrong = decode("count", '{"by": "far"}', names, own)
-    assert isinstance(wrong, Malformed)
+    assert isinstance(wrong, MalformedCall)
     assert "by (integer)" in wrong.problem
-    assert not isinstance(decode("count", '{"by": 2}', names, own), Malformed)
+    assert not isinstance(decode("count", '{"by": 2}', names, own), MalformedCall)
 
 
 def test_a_task_names_its_environment_with_or_without_options(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from tool_testbed import Bench
 
 from sessions.events import FileChanged
 from sessions.tools.base import ToolFailure
-from sessions.tools.edits import unified
-from sessions.tools.workspace_paths import inside
+from sessions.tools.edits import unified_diff
+from sessions.tools.workspace_paths import resolve_inside
 
 
 @pytest.fixture
@@ -32,10 +32,10 @@ def test_links_and_dots_that_lead_out_of_the_workspace_are_refused(tmp_path: Pat
     (work / "loop").symlink_to(work / "loop")
     for path in ("../secret", "link", "folder/secret", "dangling", "/etc/passwd", "a/../../secret", "../work2/x"):
         with pytest.raises(ToolFailure, match="outside the workspace"):
-            inside(work, path)
+            resolve_inside(work, path)
     for path in ("loop/x", "a\0b"):
         with pytest.raises(ToolFailure):
-            inside(work, path)
+            resolve_inside(work, path)
 
 
 def test_links_that_stay_inside_and_absolute_paths_inside_are_fine(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_links_that_stay_inside_and_absolute_paths_inside_are_fine(tmp_path: Pat
     work.mkdir()
     (work / "real").write_text("x")
     (work / "link").symlink_to("real")
-    assert inside(work, "link") == inside(work, str(work / "real")) == work / "real"
+    assert resolve_inside(work, "link") == resolve_inside(work, str(work / "real")) == work / "real"
 
 
 async def test_no_file_tool_reaches_outside(bench: Bench) -> None:
@@ -188,19 +188,19 @@ async def test_an_edit_leaves_line_ends_and_odd_bytes_alone(bench: Bench) -> Non
 def test_a_diff_far_down_a_large_file_is_right_and_quick() -> None:
     before = "".join(f"{n}\n" for n in range(200_000))
     after = before.replace("150000\n", "changed\n")
-    diff = unified("f", before, after)
+    diff = unified_diff("f", before, after)
     assert diff.text.startswith("--- f\n+++ f\n@@ -149998,7 +149998,7 @@\n 149997\n")
     assert (diff.added, diff.removed) == (1, 1)
 
 
 def test_a_whole_new_content_of_a_large_file_is_one_replacement() -> None:
-    diff = unified("f", "a\nx\n" * 3000, "b\nx\n" * 3000)
+    diff = unified_diff("f", "a\nx\n" * 3000, "b\nx\n" * 3000)
     assert (diff.added, diff.removed) == (5999, 5999)
 
 
 def test_only_a_line_feed_ends_a_line_of_a_diff() -> None:
-    assert unified("f", "a\x0cb\u2028c\n", "a\x0cB\u2028c\n").text.count("\n") == 5
+    assert unified_diff("f", "a\x0cb\u2028c\n", "a\x0cB\u2028c\n").text.count("\n") == 5
 
 
 def test_a_missing_end_of_line_is_told() -> None:
-    assert unified("f", "a\n", "a").text.count("\\ No newline at end of file") == 1
+    assert unified_diff("f", "a\n", "a").text.count("\\ No newline at end of file") == 1

@@ -28,9 +28,9 @@ def event(body: Body, *, at: int | None = None, seq: int = 1) -> Event:
 
 
 def started(name: str, at: int | None = None, **arguments: Any) -> Event:
-    decoded = registry.decode(name, __import__("json").dumps(arguments))
-    assert isinstance(decoded, Arguments)
-    return event(ActionStarted(call_id="c", name=name, arguments=registry.as_json(decoded)), at=at)
+    decode_piece = registry.decode(name, __import__("json").dumps(arguments))
+    assert isinstance(decode_piece, Arguments)
+    return event(ActionStarted(call_id="c", name=name, arguments=registry.as_json(decode_piece)), at=at)
 
 
 async def recover(bench: Bench, action: Event, *since: Body) -> ToolResult:
@@ -43,12 +43,12 @@ async def crash_during(bench: Bench, name: str, **arguments: Any) -> None:
     """Begin a call and forget it, as a host that dies does, once its command runs."""
     bench.step = 0
     runs = JobManager(bench.folder, kind="evaluations" if name == "evaluate" else "jobs")
-    decoded = registry.decode(name, __import__("json").dumps(arguments))
+    decode_piece = registry.decode(name, __import__("json").dumps(arguments))
     if name == "evaluate":
         assert bench.evaluate is not None
         await runs.start(1, bench.evaluate.command, bench.workspace, bench.env, origin="1.1")
     else:
-        assert isinstance(decoded, registry.TOOLS["run"].arguments)
+        assert isinstance(decode_piece, registry.TOOLS["run"].arguments)
         await runs.start(1, arguments["command"], bench.workspace, bench.env, origin="1.1", input=True)
 
 
@@ -71,7 +71,7 @@ async def test_a_job_that_is_in_the_log_is_not_put_there_twice(bench: Bench) -> 
     await crash_during(bench, "run", command="echo hi")
     job = bench.jobs.find(1)
     assert job is not None
-    result = await recover(bench, started("run", command="echo hi"), job.started())
+    result = await recover(bench, started("run", command="echo hi"), job.start_event())
     assert result.output.startswith("hi\n[exit code 0")
     assert bench.committed == []
 

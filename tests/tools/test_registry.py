@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sessions.tools import registry
-from sessions.tools.registry import NAMES, Malformed, decode, names_for, schemas
+from sessions.tools.registry import NAMES, MalformedCall, decode, names_for, schemas
 from sessions.tools.run import RunArguments
 
 
@@ -53,8 +53,8 @@ def test_good_arguments_become_a_struct_and_go_into_the_log_with_their_defaults(
 
 
 def test_blank_arguments_count_as_an_empty_object() -> None:
-    assert not isinstance(decode("evaluate", " "), Malformed)
-    assert isinstance(decode("run", ""), Malformed)
+    assert not isinstance(decode("evaluate", " "), MalformedCall)
+    assert isinstance(decode("run", ""), MalformedCall)
 
 
 @pytest.mark.parametrize(
@@ -78,17 +78,17 @@ def test_blank_arguments_count_as_an_empty_object() -> None:
 )
 def test_broken_arguments_are_told_in_words(name: str, text: str, says: str) -> None:
     found = decode(name, text)
-    assert isinstance(found, Malformed)
+    assert isinstance(found, MalformedCall)
     assert found.why == "malformed"
     assert says in found.problem
 
 
 def test_an_unknown_tool_gets_near_names_of_this_session_only() -> None:
     found = decode("read_fil", "{}", ("run", "read_file"))
-    assert found == Malformed(
+    assert found == MalformedCall(
         "unknown_tool", "There is no tool 'read_fil'. Did you mean `read_file`? The tools are: run, read_file."
     )
-    assert isinstance(decode("evaluate", "{}", ("run",)), Malformed)
+    assert isinstance(decode("evaluate", "{}", ("run",)), MalformedCall)
 
 
 def test_lone_surrogates_do_not_get_through() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sessions.demo.script import Script, Seen, call, say
+from sessions.demo.script import Feedback, Script, call, say
 
 LOOKS: Final = 75
 """At a person's pace so many looks take longer than the job."""
@@ -66,6 +66,6 @@ def poller() -> Script:
     yield say("Done.", call("finish", summary=summary))
 
 
-def _over(seen: Seen) -> bool:
+def _over(seen: Feedback) -> bool:
     """Whether the job is said to have ended."""
     return "ended, " in seen.result or "exit code" in seen.result

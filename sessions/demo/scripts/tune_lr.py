@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sessions.demo.script import Script, Seen, call, say
+from sessions.demo.script import Feedback, Script, call, say
 
 RATES = ("3e-3", "1e-2", "3e-2", "1e-3", "5e-3")
 
@@ -91,7 +91,7 @@ def _give_up() -> Script:
 
 
 def _score(summary: str) -> Script:
-    seen: Seen = yield say("Now the held-out score.", call("evaluate"))
+    seen: Feedback = yield say("Now the held-out score.", call("evaluate"))
     yield say(f"The scorer says: {seen.result.strip().splitlines()[-1] if seen.result.strip() else 'nothing'}",
               call("plan", items=[
                   {"text": "Read the training script", "status": "done"},

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from sessions.host import protocol
 from sessions.host.handlers import advice, annotate, control, create, imports, limits
-from sessions.host.handlers.context import Desk
+from sessions.host.handlers.context import HandlerContext
 
-Handler = Callable[[Desk, Any, str], Awaitable[object]]
-"""``await handler(desk, call, actor)`` commits and answers, or raises wire.RpcError."""
+Handler = Callable[[HandlerContext, Any, str], Awaitable[object]]
+"""``await handler(context, call, actor)`` commits and answers, or raises wire.RpcError."""
 
 HANDLERS: Final[Mapping[str, Handler]] = {
     protocol.CreateSession.method: create.create,

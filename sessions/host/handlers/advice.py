@@ -6,28 +6,27 @@ import asyncio
 from typing import Final
 
 from sessions import events as ev
-from sessions.agent.advice import about_text
+from sessions.agent.advice import describe_target
 from sessions.events.states import ACTIVE, ENDED
 from sessions.fold.budget import used_up
 from sessions.fold.remedies import goes_on, out_of_limit
 from sessions.fold.summary import OpenAdvice, Summary
 from sessions.hints import Remedy
-from sessions.host.handlers.context import Desk, only_people, refused, text_of, waits_for
+from sessions.host.handlers.context import HandlerContext, only_people, refusal, text_of, waits_for
 from sessions.host.handlers.targets import check_target, check_undoes
 from sessions.host.protocol import Answer, Done, EditAdvice, QueueAdvice, WithdrawAdvice
 
 MAX_HOLD_MS: Final = 60_000
 
 
-async def queue(desk: Desk, call: QueueAdvice, actor: str) -> Done:
+async def queue(context: HandlerContext, call: QueueAdvice, actor: str) -> Done:
     """Queue advice for the next boundary."""
     only_people(actor, "advise")
     text = text_of(call.text, "the advice")
     # Looked up first: between the checks and the commit nothing is waited for, so that what they find still holds.
-    what = await _about(desk, call)
-    async with desk.turn(call.session):
-        s = desk.summary(call.session)
-        desk.check_runs_here(s)
+    what = await _about(context, call)
+    async with context.turn(call.session) as s:
+        context.check_runs_here(s)
         reopens = _check_open(s, call.reopen)
         hold = 0 if call.now else min(max(0, call.hold_ms), MAX_HOLD_MS)
         queued = ev.AdviceQueued(
@@ -37,99 +36,96 @@ async def queue(desk: Desk, call: QueueAdvice, actor: str) -> Done:
             about=call.about,
             about_text=what,
             now=call.now,
-            not_before=desk.clock() + hold if hold else 0,
+            not_before=context.clock() + hold if hold else 0,
             drafted_at=call.drafted_at,
             seen=call.seen,
         )
         more = (ev.ControlRequested(verb="reopen" if s.state in ENDED else "resume"),) if reopens else ()
         note = _delivery(s, call.now, reopens)
         remedies = () if reopens else _next_for(s)
-        answer = await desk.commit(s.session, actor, call.request, queued, *more, note=note, remedies=remedies)
+        answer = await context.commit(s.session, actor, call.request, queued, *more, note=note, remedies=remedies)
     if reopens:
-        desk.fleet.runner(s.session).start()
+        context.manager.runner(s.session).start()
     elif s.state in ACTIVE or s.state == "needs_you":
-        _tell(desk, s.session)
+        _wake_runner(context, s.session)
     return answer
 
 
-async def edit(desk: Desk, call: EditAdvice, actor: str) -> Done:
+async def edit(context: HandlerContext, call: EditAdvice, actor: str) -> Done:
     """Give waiting advice a new text."""
     only_people(actor, "edit advice")
     text = text_of(call.text, "the advice")
-    async with desk.turn(call.session):
-        s = desk.summary(call.session)
-        _waiting(s, call.advice)
+    async with context.turn(call.session) as s:
+        _check_waits(s, call.advice)
         check_undoes(s, call.undoes)
         body = ev.AdviceEdited(advice=call.advice, text=text, now=call.now, undoes=call.undoes)
-        answer = await desk.commit(s.session, actor, call.request, body)
-    _tell(desk, s.session)
+        answer = await context.commit(s.session, actor, call.request, body)
+    _wake_runner(context, s.session)
     return answer
 
 
-async def withdraw(desk: Desk, call: WithdrawAdvice, actor: str) -> Done:
+async def withdraw(context: HandlerContext, call: WithdrawAdvice, actor: str) -> Done:
     """Take waiting advice back."""
     only_people(actor, "withdraw advice")
-    async with desk.turn(call.session):
-        s = desk.summary(call.session)
-        _waiting(s, call.advice)
+    async with context.turn(call.session) as s:
+        _check_waits(s, call.advice)
         check_undoes(s, call.undoes)
         body = ev.AdviceWithdrawn(advice=call.advice, to_draft=call.to_draft, undoes=call.undoes)
-        answer = await desk.commit(s.session, actor, call.request, body)
-    _tell(desk, s.session)
+        answer = await context.commit(s.session, actor, call.request, body)
+    _wake_runner(context, s.session)
     return answer
 
 
-async def answer(desk: Desk, call: Answer, actor: str) -> Done:
+async def answer(context: HandlerContext, call: Answer, actor: str) -> Done:
     """Answer the open question."""
     only_people(actor, "answer a question")
     text = text_of(call.text, "the answer")
-    async with desk.turn(call.session):
-        s = desk.summary(call.session)
+    async with context.turn(call.session) as s:
         if not s.open_question:
-            raise refused(f"session {s.number} asks nothing", Remedy("advise", "reaches it", s.number, "TEXT"))
+            raise refusal(f"session {s.number} asks nothing", Remedy("advise", "reaches it", s.number, "TEXT"))
         if call.question is not None and call.question != s.question:
-            raise refused(f"question {call.question} of session {s.number} is over; it now asks question {s.question}")
+            raise refusal(f"question {call.question} of session {s.number} is over; it now asks question {s.question}")
         body = ev.QuestionAnswered(question=s.question, text=text, seen=call.seen)
-        committed = await desk.commit(s.session, actor, call.request, body)
-    desk.fleet.runner(s.session).start()
+        committed = await context.commit(s.session, actor, call.request, body)
+    context.manager.runner(s.session).start()
     return committed
 
 
-async def _about(desk: Desk, call: QueueAdvice) -> str:
+async def _about(context: HandlerContext, call: QueueAdvice) -> str:
     """What the model is told that the advice is about. Raises RpcError if there is no such thing."""
     if call.about is None:
         return ""
-    await check_target(desk, desk.summary(call.session), call.about)
-    return await asyncio.to_thread(about_text, desk.reader, call.session, call.about)
+    await check_target(context, context.summary(call.session), call.about)
+    return await asyncio.to_thread(describe_target, context.reader, call.session, call.about)
 
 
 def _check_open(s: Summary, reopen: bool) -> bool:
     """Whether the session has to be reopened for advice. Raises RpcError if it has to and was not asked for."""
     if s.state == "archived":
-        raise refused(f"session {s.number} is archived", *goes_on(s))
+        raise refusal(f"session {s.number} is archived", *goes_on(s))
     at_limit = s.need == "limit" and s.state not in ACTIVE
     if s.state not in ENDED and not at_limit:
         return False
     if at_limit and (spent := used_up(s)):
-        raise refused(f"session {s.number} stands at its limit ({spent})", *out_of_limit(s))
+        raise refusal(f"session {s.number} stands at its limit ({spent})", *out_of_limit(s))
     if reopen:
         return True
     if at_limit:
         return False  # the limit was raised: the advice waits until somebody resumes it
-    raise refused(f"session {s.number} is {s.state}", *goes_on(s), _reopening(s))
+    raise refusal(f"session {s.number} is {s.state}", *goes_on(s), _reopen_remedy(s))
 
 
-def _reopening(s: Summary) -> Remedy:
+def _reopen_remedy(s: Summary) -> Remedy:
     return Remedy("advise_reopening", "does so by itself", s.number, "TEXT")
 
 
-def _waiting(s: Summary, number: int) -> OpenAdvice:
+def _check_waits(s: Summary, number: int) -> OpenAdvice:
     for advice in s.open_advice:
         if advice.advice == number:
             return advice
     if 1 <= number <= s.advice:
-        raise refused(f"advice {number} of session {s.number} no longer waits: it was delivered or withdrawn")
-    raise refused(f"session {s.number} has no advice {number}")
+        raise refusal(f"advice {number} of session {s.number} no longer waits: it was delivered or withdrawn")
+    raise refusal(f"session {s.number} has no advice {number}")
 
 
 def _next_for(s: Summary) -> tuple[Remedy, ...]:
@@ -149,7 +145,7 @@ def _delivery(s: Summary, now: bool, reopens: bool) -> str:
     return "delivered now" if now else f"delivered at the boundary{waits_for(s)}"
 
 
-def _tell(desk: Desk, session: str) -> None:
-    summary = desk.writer.summary(session)
+def _wake_runner(context: HandlerContext, session: str) -> None:
+    summary = context.writer.summary(session)
     if summary is not None and (summary.state in ACTIVE or summary.state == "needs_you"):
-        desk.fleet.runner(session).advice_changed()
+        context.manager.runner(session).look_for_advice()

@@ -9,7 +9,7 @@ import msgspec
 
 from sessions import events as ev
 from sessions.fold.summary import Summary
-from sessions.host.handlers.context import Desk, only_people, refused, text_of
+from sessions.host.handlers.context import HandlerContext, only_people, refusal, text_of
 from sessions.host.handlers.targets import check_target, check_undoes
 from sessions.host.protocol import ANNOTATIONS, Annotate, Done
 from sessions.host.wire import RpcError
@@ -21,7 +21,7 @@ VERDICTS_OF_MACHINES: Final = frozenset({"flag.set", "flag.removed"})
 """What a rule or a judge may write; everything else is a human's word."""
 
 
-async def annotate(desk: Desk, call: Annotate, actor: str) -> Done:
+async def annotate(context: HandlerContext, call: Annotate, actor: str) -> Done:
     """Append one event of a kind in protocol.ANNOTATIONS."""
     if call.kind not in ANNOTATIONS:
         raise RpcError("params", f"{call.kind!r} cannot be annotated; possible are {', '.join(ANNOTATIONS)}")
@@ -31,15 +31,14 @@ async def annotate(desk: Desk, call: Annotate, actor: str) -> Done:
         body = msgspec.convert(call.body, type=ev.KINDS[call.kind])
     except msgspec.ValidationError as error:
         raise RpcError("params", f"{call.kind}: {error}") from error
-    async with desk.turn(call.session):
-        summary = desk.summary(call.session)
+    async with context.turn(call.session) as summary:
         body = _valid_text(body)
         if isinstance(body, ev.ReversibleAct):
             check_undoes(summary, body.undoes)
         check = CHECKS.get(type(body))
         if check is not None:
-            await check(desk, summary, body)
-        return await desk.commit(call.session, actor, call.request, body)
+            await check(context, summary, body)
+        return await context.commit(call.session, actor, call.request, body)
 
 
 def _valid_text(body: ev.Body) -> ev.Body:
@@ -51,29 +50,29 @@ def _valid_text(body: ev.Body) -> ev.Body:
     return msgspec.structs.replace(body, **texts)
 
 
-async def _flag(desk: Desk, s: Summary, body: ev.FlagSet) -> None:
-    await check_target(desk, s, body.target)
+async def _flag(context: HandlerContext, s: Summary, body: ev.FlagSet) -> None:
+    await check_target(context, s, body.target)
     if body.severity is not None and not 1 <= body.severity <= 5:
-        raise refused(f"severity goes from 1 to 5, not {body.severity}")
-    flags = await _flags(desk, s)
+        raise refusal(f"severity goes from 1 to 5, not {body.severity}")
+    flags = await _flags(context, s)
     if body.flag in flags:
-        raise refused(f"session {s.number} has a flag {body.flag} already; choose another id")
+        raise refusal(f"session {s.number} has a flag {body.flag} already; choose another id")
     if body.replaces and body.replaces not in flags:
-        raise refused(f"session {s.number} has no flag {body.replaces}")
+        raise refusal(f"session {s.number} has no flag {body.replaces}")
 
 
-async def _unflag(desk: Desk, s: Summary, body: ev.FlagRemoved) -> None:
-    flags = await _flags(desk, s)
+async def _unflag(context: HandlerContext, s: Summary, body: ev.FlagRemoved) -> None:
+    flags = await _flags(context, s)
     if body.flag not in flags:
-        raise refused(f"session {s.number} has no flag {body.flag}")
+        raise refusal(f"session {s.number} has no flag {body.flag}")
     if not flags[body.flag]:
-        raise refused(f"flag {body.flag} of session {s.number} was taken back already")
+        raise refusal(f"flag {body.flag} of session {s.number} was taken back already")
 
 
-async def _flags(desk: Desk, s: Summary) -> dict[str, bool]:
+async def _flags(context: HandlerContext, s: Summary) -> dict[str, bool]:
     """Every flag that the session ever had, and whether it still stands."""
     flags: dict[str, bool] = {}
-    for event in await desk.events(s.session, ("flag.set", "flag.removed")):
+    for event in await context.events(s.session, ("flag.set", "flag.removed")):
         match event.body:
             case ev.FlagSet(flag=flag):
                 flags[flag] = True
@@ -82,43 +81,43 @@ async def _flags(desk: Desk, s: Summary) -> dict[str, bool]:
     return flags
 
 
-async def _target(desk: Desk, s: Summary, body: ev.CorrectionWritten | ev.BookmarkSet) -> None:
-    await check_target(desk, s, body.target)
+async def _target(context: HandlerContext, s: Summary, body: ev.CorrectionWritten | ev.BookmarkSet) -> None:
+    await check_target(context, s, body.target)
 
 
-async def _recovery(desk: Desk, s: Summary, body: ev.RecoveryMarked) -> None:
-    await check_target(desk, s, ev.Target(step=body.at_step))
+async def _recovery(context: HandlerContext, s: Summary, body: ev.RecoveryMarked) -> None:
+    await check_target(context, s, ev.Target(step=body.at_step))
 
 
-async def _sign_off(_: Desk, s: Summary, body: ev.SignedOff) -> None:
+async def _sign_off(_: HandlerContext, s: Summary, body: ev.SignedOff) -> None:
     if body.up_to_step is not None and not 1 <= body.up_to_step <= s.step:
-        raise refused(f"session {s.number} has no step {body.up_to_step}; it is at step {s.step}")
+        raise refusal(f"session {s.number} has no step {body.up_to_step}; it is at step {s.step}")
 
 
-async def _outcome(desk: Desk, s: Summary, body: ev.AdviceOutcome) -> None:
-    delivered = await desk.events(s.session, ("advice.delivered",))
+async def _outcome(context: HandlerContext, s: Summary, body: ev.AdviceOutcome) -> None:
+    delivered = await context.events(s.session, ("advice.delivered",))
     if not any(isinstance(event.body, ev.AdviceDelivered) and body.advice in event.body.advice for event in delivered):
-        raise refused(f"advice {body.advice} of session {s.number} has not been delivered: it has no outcome yet")
+        raise refusal(f"advice {body.advice} of session {s.number} has not been delivered: it has no outcome yet")
 
 
-async def _cursor(_: Desk, s: Summary, body: ev.CursorMoved) -> None:
+async def _cursor(_: HandlerContext, s: Summary, body: ev.CursorMoved) -> None:
     if not 0 <= body.read_seq <= s.last_seq:
-        raise refused(f"session {s.number} has {s.last_seq} events; nobody can have read up to {body.read_seq}")
+        raise refusal(f"session {s.number} has {s.last_seq} events; nobody can have read up to {body.read_seq}")
     if body.let_go is not None and not 0 <= body.let_go <= s.last_seq:
-        raise refused(f"session {s.number} has {s.last_seq} events; up to {body.let_go} nothing can be let go")
+        raise refusal(f"session {s.number} has {s.last_seq} events; up to {body.let_go} nothing can be let go")
     for part in body.read:
         if not 1 <= part.first <= part.last <= s.last_seq:
-            raise refused(
+            raise refusal(
                 f"session {s.number} has {s.last_seq} events; nobody can have read {part.first} to {part.last}"
             )
 
 
-async def _effort(_: Desk, s: Summary, body: ev.EffortSpent) -> None:
+async def _effort(_: HandlerContext, s: Summary, body: ev.EffortSpent) -> None:
     if body.active_ms < 0 or body.keys < 0:
-        raise refused(f"effort on session {s.number} cannot be negative")
+        raise refusal(f"effort on session {s.number} cannot be negative")
 
 
-CHECKS: Final[dict[type[ev.Body], Callable[[Desk, Summary, Any], Awaitable[None]]]] = {
+CHECKS: Final[dict[type[ev.Body], Callable[[HandlerContext, Summary, Any], Awaitable[None]]]] = {
     ev.FlagSet: _flag,
     ev.FlagRemoved: _unflag,
     ev.RecoveryMarked: _recovery,

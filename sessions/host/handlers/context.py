@@ -1,4 +1,4 @@
-"""What every handler works with: the log, the sessions, and one session's turn at a time."""
+"""What every handler works with: the log, the sessions, and one session at a time from check to commit."""
 
 from __future__ import annotations
 
@@ -10,14 +10,23 @@ from dataclasses import dataclass, field
 
 from sessions.agent.clean_events import Cleaner
 from sessions.clock import now_ms
-from sessions.events import Body, Event, NewEvent
+from sessions.events import (
+    AdviceEdited,
+    AdviceOutcome,
+    AdviceQueued,
+    AdviceWithdrawn,
+    Body,
+    Event,
+    NewEvent,
+    QuestionAnswered,
+)
 from sessions.events.text import valid_unicode
 from sessions.fold.summary import Summary
 from sessions.hints import Remedy
-from sessions.host.environments import Environments
+from sessions.host.api_keys import KeyRing
 from sessions.host.protocol import Done
-from sessions.host.secrets import KeyRing
-from sessions.host.session_manager import Fleet
+from sessions.host.session_env import SessionEnvs
+from sessions.host.session_manager import SessionManager
 from sessions.host.wire import RpcError
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
@@ -28,27 +37,27 @@ MAX_TEXT_CHARS = 200_000
 
 
 @dataclass(slots=True)
-class Desk:
+class HandlerContext:
     """Shared by all handlers of a host."""
 
     writer: LogWriter
     reader: LogReader
     paths: LogPaths
-    fleet: Fleet
+    manager: SessionManager
     keys: KeyRing
-    environments: Environments
+    environments: SessionEnvs
     clock: Callable[[], int] = now_ms
     _turns: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     @asynccontextmanager
-    async def turn(self, session: str) -> AsyncIterator[None]:
-        """Held from check to commit, so that two requests about one session cannot both pass the same check.
+    async def turn(self, session: str) -> AsyncIterator[Summary]:
+        """The session as it is now, held from check to commit: no two requests about it can pass the same check.
 
-        What the caller may have read in the log before it asked is in ``summary`` then.
+        What the caller may have read in the log before it asked is in it. Raises RpcError if there is no session.
         """
         async with self._turns[session]:
             await self.writer.caught_up()
-            yield
+            yield self.summary(session)
 
     def summary(self, session: str) -> Summary:
         """The session as it is now. Raises RpcError if there is none."""
@@ -60,7 +69,7 @@ class Desk:
     def check_runs_here(self, summary: Summary) -> None:
         """Raise RpcError unless the session's agent can work on this machine; an imported one has no folder here."""
         if summary.origin == "import" or not self.paths.session_folder(summary.session).is_dir():
-            raise refused(
+            raise refusal(
                 f"session {summary.number} has no folder here (imported, or removed): "
                 "it can be read, judged and exported, but not run or advised"
             )
@@ -85,24 +94,34 @@ class Desk:
         clean = Cleaner(self.keys.redactor())
         events = [NewEvent(session, clean.body(first), actor=actor, request=request)]
         events += [NewEvent(session, clean.body(body), actor=actor) for body in more]
-        return done(await self.writer.append(*events), note, remedies)
+        return change_answer(await self.writer.append(*events), note, remedies)
 
 
-def done(events: Sequence[Event], note: str = "", remedies: Sequence[Remedy] = ()) -> Done:
+def change_answer(events: Sequence[Event], note: str = "", remedies: Sequence[Remedy] = ()) -> Done:
     """The answer that says that ``events`` are committed."""
     first = events[0]
-    number = getattr(first.body, "advice", getattr(first.body, "question", None))
     return Done(
         session=first.session,
         seq=first.seq,
         position=events[-1].id,
-        number=number if isinstance(number, int) else None,
+        number=_number_in(first.body),
         note=note,
         remedies=tuple(remedies),
     )
 
 
-def refused(message: str, *remedies: Remedy) -> RpcError:
+def _number_in(body: Body) -> int | None:
+    """The number of the advice, or of the question, that ``body`` is about."""
+    match body:
+        case AdviceQueued() | AdviceEdited() | AdviceWithdrawn() | AdviceOutcome():
+            return body.advice
+        case QuestionAnswered():
+            return body.question
+        case _:
+            return None
+
+
+def refusal(message: str, *remedies: Remedy) -> RpcError:
     """The state does not allow it; ``message`` says why, ``remedies`` what to do."""
     return RpcError("refused", message, remedies)
 
@@ -110,15 +129,15 @@ def refused(message: str, *remedies: Remedy) -> RpcError:
 def only_people(actor: str, what: str) -> None:
     """Raise RpcError unless ``actor`` is human: rules and judges give verdicts, they do not steer."""
     if not actor.startswith("human:"):
-        raise refused(f"only a person can {what}, {actor} cannot")
+        raise refusal(f"only a person can {what}, {actor} cannot")
 
 
 def text_of(text: str, what: str, *, empty: bool = False) -> str:
     """``text`` as valid Unicode. Raises RpcError if it is empty or too long."""
     if not empty and not text.strip():
-        raise refused(f"{what} is empty")
+        raise refusal(f"{what} is empty")
     if len(text) > MAX_TEXT_CHARS:
-        raise refused(f"{what} is {len(text):,} characters long, more than {MAX_TEXT_CHARS:,}: put it into a file")
+        raise refusal(f"{what} is {len(text):,} characters long, more than {MAX_TEXT_CHARS:,}: put it into a file")
     return valid_unicode(text)
 
 

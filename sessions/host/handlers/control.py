@@ -13,9 +13,9 @@ from sessions.fold.budget import used_up
 from sessions.fold.remedies import goes_on, out_of_limit
 from sessions.fold.summary import Summary
 from sessions.hints import Remedy, go_on
-from sessions.host.handlers.context import Desk, only_people, refused, waits_for
+from sessions.host.api_keys import key_variable
+from sessions.host.handlers.context import HandlerContext, only_people, refusal, waits_for
 from sessions.host.protocol import Control, Done
-from sessions.host.secrets import key_variable
 
 GOES: Final = frozenset({"start", "resume", "reopen", "next"})
 """Verbs after which an agent works."""
@@ -31,37 +31,38 @@ class Plan:
     remedies: tuple[Remedy, ...] = ()
 
 
-async def control(desk: Desk, call: Control, actor: str) -> Done:
+async def control(context: HandlerContext, call: Control, actor: str) -> Done:
     """Check, commit, then tell the session's runner."""
     only_people(actor, f"{call.verb} a session")
     # Looked up first: between the checks and the commit nothing is waited for, so that what they find still holds.
-    variable = await asyncio.to_thread(key_variable, desk.reader, call.session) if call.key is not None else None
-    async with desk.turn(call.session):
-        summary = desk.summary(call.session)
+    variable = await asyncio.to_thread(key_variable, context.reader, call.session) if call.key is not None else None
+    async with context.turn(call.session) as summary:
         if call.verb in GOES and summary.state != "archived":
-            desk.check_runs_here(summary)
+            context.check_runs_here(summary)
         plan = PLANS[call.verb](summary)
-        desk.keys.remember(call.session, call.key, variable)
+        context.keys.remember(call.session, call.key, variable)
         body = ControlRequested(verb=call.verb)
         bodies = (body, *plan.more)
-        answer = await desk.commit(call.session, actor, call.request, *bodies, note=plan.note, remedies=plan.remedies)
+        answer = await context.commit(
+            call.session, actor, call.request, *bodies, note=plan.note, remedies=plan.remedies
+        )
     if plan.runs:
-        desk.fleet.runner(call.session).start()
+        context.manager.runner(call.session).start()
     return answer
 
 
 def _pause(s: Summary) -> Plan:
     if s.pending in ("pause", "stop"):
-        raise refused(f"session {s.number} is about to {s.pending} already{waits_for(s)}")
+        raise refusal(f"session {s.number} is about to {s.pending} already{waits_for(s)}")
     if s.state in ACTIVE:
         return Plan(note=f"pauses at the boundary{waits_for(s)}")
     if s.state == "needs_you" and s.open_question:
         return Plan(note="pauses now; its question stays open")
     if s.state == "needs_you":
-        raise refused(f"session {s.number} waits for you and does nothing", go_on(s.number))
+        raise refusal(f"session {s.number} waits for you and does nothing", go_on(s.number))
     if s.state == "paused":
-        raise refused(f"session {s.number} is paused already", go_on(s.number))
-    raise refused(f"session {s.number} is {_named(s)}: there is nothing to pause")
+        raise refusal(f"session {s.number} is paused already", go_on(s.number))
+    raise refusal(f"session {s.number} is {_state_words(s)}: there is nothing to pause")
 
 
 def _resume(s: Summary) -> Plan:
@@ -70,9 +71,9 @@ def _resume(s: Summary) -> Plan:
     if s.state in ACTIVE and s.pending == "pause":
         return Plan(note="it goes on; the pause is taken back")
     if s.state in ACTIVE:
-        raise refused(f"session {s.number} is {_named(s)} already")
+        raise refusal(f"session {s.number} is {_state_words(s)} already")
     if s.state == "needs_you" and s.open_question:
-        raise refused(f"session {s.number} waits for an answer", Remedy("answer", "gives it", s.number, "TEXT"))
+        raise refusal(f"session {s.number} waits for an answer", Remedy("answer", "gives it", s.number, "TEXT"))
     if s.state == "archived":
         return _unarchive(s)
     _check_budget(s)
@@ -82,22 +83,22 @@ def _resume(s: Summary) -> Plan:
 def _check_budget(s: Summary) -> None:
     """A session whose budget is used up would be paused at once: it has to be raised first."""
     if s.state == "paused" and (spent := used_up(s)):
-        raise refused(f"session {s.number} would be paused again at once ({spent})", *out_of_limit(s))
+        raise refusal(f"session {s.number} would be paused again at once ({spent})", *out_of_limit(s))
 
 
 def _reopen(s: Summary) -> Plan:
     if s.state == "archived":
         return _unarchive(s)
     if s.state not in ENDED:
-        raise refused(f"session {s.number} is {_named(s)}: only an ended session can be reopened")
+        raise refusal(f"session {s.number} is {_state_words(s)}: only an ended session can be reopened")
     return Plan()
 
 
 def _stop(s: Summary) -> Plan:
     if s.state in ENDED:
-        raise refused(f"session {s.number} is {_named(s)} already")
+        raise refusal(f"session {s.number} is {_state_words(s)} already")
     if s.pending == "stop":
-        raise refused(f"session {s.number} is about to stop already")
+        raise refusal(f"session {s.number} is about to stop already")
     ends = ["the reply under way" if s.doing == "model" else f"`{s.doing}`"] if s.doing else []
     ends += [f"{len(s.open_jobs)} job{'s' * (len(s.open_jobs) > 1)}"] if s.open_jobs else []
     return Plan(note=f"stops now{' and ends ' + ' and '.join(ends) if ends else ''}")
@@ -105,39 +106,39 @@ def _stop(s: Summary) -> Plan:
 
 def _interrupt(s: Summary) -> Plan:
     if s.state not in ACTIVE and not s.open_question:
-        raise refused(f"session {s.number} is {_named(s)}: there is nothing to interrupt")
+        raise refusal(f"session {s.number} is {_state_words(s)}: there is nothing to interrupt")
     return Plan()
 
 
 def _next(s: Summary) -> Plan:
     if s.state not in ("created", "paused"):
-        raise refused(f"session {s.number} is {_named(s)}: pause it first to let it go on step by step")
+        raise refusal(f"session {s.number} is {_state_words(s)}: pause it first to let it go on step by step")
     _check_budget(s)
     return Plan(note="goes on for one step")
 
 
 def _archive(s: Summary) -> Plan:
     if s.state == "archived":
-        raise refused(f"session {s.number} is archived already")
+        raise refusal(f"session {s.number} is archived already")
     if s.state in ACTIVE or s.open_jobs:
-        raise refused(f"session {s.number} is {_named(s)}", Remedy("stop", "ends it first", s.number))
+        raise refusal(f"session {s.number} is {_state_words(s)}", Remedy("stop", "ends it first", s.number))
     return Plan((StateChanged(state="archived"),), runs=False)
 
 
 def _unarchive(s: Summary) -> Plan:
     if s.state != "archived":
-        raise refused(f"session {s.number} is {_named(s)}, not archived")
+        raise refusal(f"session {s.number} is {_state_words(s)}, not archived")
     back = StateChanged(state="paused", reason="brought back from the archive")
     return Plan((back,), note="brought back from the archive, paused", runs=False)
 
 
 def _start(s: Summary) -> Plan:
     if s.state != "created":
-        raise refused(f"session {s.number} is {_named(s)}", *goes_on(s))
+        raise refusal(f"session {s.number} is {_state_words(s)}", *goes_on(s))
     return Plan()
 
 
-def _named(s: Summary) -> str:
+def _state_words(s: Summary) -> str:
     return {"on_job": "on a job", "needs_you": "waiting for you"}.get(s.state, s.state)
 
 

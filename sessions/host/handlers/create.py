@@ -16,7 +16,7 @@ from sessions.agent.clean_events import Cleaner
 from sessions.agent.prompts import system_prompt
 from sessions.errors import ApolloError
 from sessions.events.text import Blob, long_text
-from sessions.host.handlers.context import Desk, only_people, refused, text_of
+from sessions.host.handlers.context import HandlerContext, only_people, refusal, text_of
 from sessions.host.protocol import Created, CreateSession
 from sessions.providers.registry import parse_model, preload
 from sessions.tools.registry import NAMES
@@ -27,60 +27,60 @@ from sessions.workspace import keep_scorer, prepare
 MAX_TITLE_CHARS: Final = 200
 
 
-async def create(desk: Desk, call: CreateSession, actor: str) -> Created:
+async def create(context: HandlerContext, call: CreateSession, actor: str) -> Created:
     """Make a session and, with ``start``, set it running. Copying a large workspace takes as long as it takes."""
     only_people(actor, "create a session")
-    call = _checked(call)
+    call = _check_call(call)
     session = new_ulid()
-    folder = desk.paths.session_folder(session)
+    folder = context.paths.session_folder(session)
     try:
         await asyncio.to_thread(preload, [call.model])
-        await asyncio.to_thread(desk.environments.keep, session, call.env)
+        await asyncio.to_thread(context.environments.keep, session, call.env)
         workspace = await asyncio.to_thread(_folders, folder, call)
         await asyncio.to_thread(_environment, session, workspace, folder, call)
-        desk.keys.remember(session, call.key, call.model.key_env)
-        clean = Cleaner(desk.keys.redactor())
-        body, blobs = _body(call, desk.writer.next_number(), workspace)
+        context.keys.remember(session, call.key, call.model.key_env)
+        clean = Cleaner(context.keys.redactor())
+        body, blobs = _body(call, context.writer.next_number(), workspace)
         blobs = [clean.blob(blob) for blob in blobs]
         events = [ev.NewEvent(session, clean.body(body), actor=actor, request=call.request)]
         if call.start:
             events.append(ev.NewEvent(session, ev.ControlRequested(verb="start"), actor=actor))
-        answer = created(await desk.writer.append(*events, blobs=blobs))
+        answer = creation_answer(await context.writer.append(*events, blobs=blobs))
     except BaseException:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         raise
     if call.start:
-        desk.fleet.runner(session).start()
+        context.manager.runner(session).start()
     return answer
 
 
-def created(events: Sequence[ev.Event]) -> Created:
+def creation_answer(events: Sequence[ev.Event]) -> Created:
     """The answer that ``events`` stand for."""
     body = events[0].body
     assert isinstance(body, ev.SessionCreated)
     return Created(session=events[0].session, number=body.number)
 
 
-def _checked(call: CreateSession) -> CreateSession:
+def _check_call(call: CreateSession) -> CreateSession:
     title = " ".join(text_of(call.title, "the title").split())[:MAX_TITLE_CHARS]
     task = text_of(call.task, "the task")
     try:
         parse_model(call.model.id)
     except ApolloError as error:
-        raise refused(str(error)) from error
+        raise refusal(str(error)) from error
     unknown = [name for name in call.tools if name not in NAMES]
     if unknown:
-        raise refused(f"there is no tool {unknown[0]!r}; there are {', '.join(NAMES)}")
+        raise refusal(f"there is no tool {unknown[0]!r}; there are {', '.join(NAMES)}")
     if call.in_place and not call.workspace:
-        raise refused("--in-place needs a workspace: name the folder to work in")
+        raise refusal("--in-place needs a workspace: name the folder to work in")
     if call.workspace and not Path(call.workspace).is_dir():
-        raise refused(f"the workspace {call.workspace} is no folder")
+        raise refusal(f"the workspace {call.workspace} is no folder")
     if call.workspace and not Path(call.workspace).is_absolute():
-        raise refused(f"the workspace {call.workspace} is not an absolute path")
+        raise refusal(f"the workspace {call.workspace} is not an absolute path")
     for name in call.limits.__struct_fields__:
         value = getattr(call.limits, name)
         if value is not None and value < 0:
-            raise refused(f"a limit of {name} cannot be {value:g}")
+            raise refusal(f"a limit of {name} cannot be {value:g}")
     return msgspec.structs.replace(call, title=title, task=task)
 
 
@@ -88,7 +88,7 @@ def _folders(folder: Path, call: CreateSession) -> Path:
     workspace = prepare(Path(call.workspace) if call.workspace else None, folder, in_place=call.in_place)
     if call.evaluate is not None and call.evaluate.files:
         if call.evaluate_base is None:
-            raise refused("the scorer's files are relative to a folder, and none was named")
+            raise refusal("the scorer's files are relative to a folder, and none was named")
         keep_scorer(call.evaluate, Path(call.evaluate_base), folder)
     return workspace
 
@@ -98,7 +98,7 @@ def _environment(session: str, workspace: Path, folder: Path, call: CreateSessio
     try:
         environment_tools(call.environment, session=session, workspace=workspace, folder=folder)
     except BadEnvironment as error:
-        raise refused(str(error)) from error
+        raise refusal(str(error)) from error
 
 
 def _body(call: CreateSession, number: int, workspace: Path) -> tuple[ev.SessionCreated, list[Blob]]:

@@ -10,38 +10,38 @@ from pathlib import Path
 import msgspec
 
 from sessions import events as ev
+from sessions import importers
 from sessions.events.text import Blob
-from sessions.host.handlers.context import Desk, only_people, refused
+from sessions.host.handlers.context import HandlerContext, only_people, refusal
 from sessions.host.protocol import Imported, ImportFile
 from sessions.importers import ImportedSession, as_copy
-from sessions.importers import import_file as parse
 from sessions.log.codec import encode_body
 from sessions.redaction import Redactor
 from sessions.ulid import new_ulid
 
 
-async def import_file(desk: Desk, call: ImportFile, actor: str) -> Imported:
+async def import_file(context: HandlerContext, call: ImportFile, actor: str) -> Imported:
     """Read the file off the loop, then commit all of it as one write set: a file is imported whole or not at all."""
     only_people(actor, "import a file")
     path = Path(call.path)
     if not path.is_absolute():
-        raise refused(f"{call.path} is not an absolute path")
-    found = await asyncio.to_thread(parse, path, call.format)
+        raise refusal(f"{call.path} is not an absolute path")
+    found = await asyncio.to_thread(importers.import_file, path, call.format)
     events: list[ev.NewEvent] = []
     for session in found:
-        events += _placed(desk, session, call).events
+        events += _number_session(context, session, call).events
     # The request stands on the first event of the set, and the log finds the whole set by it.
     events[0] = msgspec.structs.replace(events[0], request=call.request)
     blobs = [blob for session in found for blob in session.blobs]
-    if secret := await asyncio.to_thread(_secret_in, desk.keys.redactor(), events, blobs):
+    if secret := await asyncio.to_thread(_secret_in, context.keys.redactor(), events, blobs):
         # Not replaced: a request that holds it would no longer be what its hash says.
-        raise refused(f"{path.name} holds the value of your key {secret}: take it out of the file, then import it")
-    answer = imported(await desk.writer.append(*events, blobs=blobs))
+        raise refusal(f"{path.name} holds the value of your key {secret}: take it out of the file, then import it")
+    answer = import_answer(await context.writer.append(*events, blobs=blobs))
     warnings = tuple(line for session in found for line in session.warnings)
     return msgspec.structs.replace(answer, warnings=warnings)
 
 
-def imported(events: Sequence[ev.Event]) -> Imported:
+def import_answer(events: Sequence[ev.Event]) -> Imported:
     """The answer that ``events`` stand for; what the importer warned of is not in the log."""
     made = dict.fromkeys(event.session for event in events)
     return Imported(sessions=tuple(made), events=len(events))
@@ -55,12 +55,12 @@ def _secret_in(redactor: Redactor, events: Sequence[ev.NewEvent], blobs: Sequenc
     return next((name for text in texts if (name := redactor.found(text.decode(errors="replace")))), "")
 
 
-def _placed(desk: Desk, session: ImportedSession, call: ImportFile) -> ImportedSession:
-    known = desk.writer.summary(session.session)
+def _number_session(context: HandlerContext, session: ImportedSession, call: ImportFile) -> ImportedSession:
+    known = context.writer.summary(session.session)
     if known is not None:
         if not call.copy:
-            raise refused(
+            raise refusal(
                 f"{Path(call.path).name} holds session {known.number}, which is in this log: --copy copies it"
             )
         session = as_copy(session, new_ulid())
-    return session.with_number(desk.writer.next_number())
+    return session.with_number(context.writer.next_number())

@@ -12,21 +12,20 @@ from sessions.events.states import ENDED
 from sessions.fold import budget, remedies
 from sessions.fold.summary import Summary
 from sessions.hints import Remedy, go_on
-from sessions.host.handlers.context import Desk, only_people, refused
+from sessions.host.handlers.context import HandlerContext, only_people, refusal
 from sessions.host.protocol import Done, SetLimit
 
 WHOLE: Final = frozenset({"steps", "tokens", "evaluations"})
 
 
-async def set_limit(desk: Desk, call: SetLimit, actor: str) -> Done:
+async def set_limit(context: HandlerContext, call: SetLimit, actor: str) -> Done:
     """Set a budget, lift it (no value), or change it by a difference."""
     only_people(actor, "change a limit")
-    async with desk.turn(call.session):
-        s = desk.summary(call.session)
+    async with context.turn(call.session) as s:
         value = _value(s, call)
         body = LimitChanged(name=call.name, value=value)
-        note, remedies = _follows(s, call.name, value, desk.clock())
-        return await desk.commit(s.session, actor, call.request, body, note=note, remedies=remedies)
+        note, remedies = _follows(s, call.name, value, context.clock())
+        return await context.commit(s.session, actor, call.request, body, note=note, remedies=remedies)
 
 
 def _follows(s: Summary, name: str, value: float | None, now: int) -> tuple[str, tuple[Remedy, ...]]:
@@ -56,12 +55,12 @@ def _value(s: Summary, call: SetLimit) -> float | None:
     if call.delta is not None:
         before = getattr(s.limits, call.name)
         if before is None:
-            raise refused(f"session {s.number} has no limit of {call.name} that could be changed by {call.delta:+g}")
+            raise refusal(f"session {s.number} has no limit of {call.name} that could be changed by {call.delta:+g}")
         value = before + call.delta
     if value is None:
         return None
     if not math.isfinite(value) or value < 0:
-        raise refused(f"a limit of {call.name} cannot be {value:g}")
+        raise refusal(f"a limit of {call.name} cannot be {value:g}")
     if call.name in WHOLE and value != int(value):
-        raise refused(f"a limit of {call.name} is a whole number, not {value:g}")
+        raise refusal(f"a limit of {call.name} is a whole number, not {value:g}")
     return value

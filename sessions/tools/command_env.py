@@ -20,7 +20,7 @@ OURS: Final = frozenset({"APOLLO_LOG", "APOLLO_AS", "APOLLO_CONFIG", "APOLLO_KEY
 FALLBACK: Final = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
 
 
-def tool_environment(env: Mapping[str, str], workspace: Path) -> dict[str, str]:
+def command_env(env: Mapping[str, str], workspace: Path) -> dict[str, str]:
     """What a command of the agent sees; ``env`` is the session's, already without keys."""
     kept = {name: value for name, value in env.items() if name not in OURS}
     return {**FALLBACK, "HOME": str(workspace), **kept, **SETTINGS, "PWD": str(workspace)}

@@ -15,7 +15,7 @@ FILE = "env.json"
 FALLBACK = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "SHELL", "TMPDIR", "TZ")
 
 
-class Environments:
+class SessionEnvs:
     """Environments by session; kept across restarts in the sessions' folders, never in the log."""
 
     def __init__(self, paths: LogPaths) -> None:

@@ -12,7 +12,7 @@ POLL = 0.1
 """Seconds between looks where there are no pidfds."""
 
 
-async def one_gone(processes: Sequence[Identity], timeout: float | None) -> None:
+async def wait_for_exit(processes: Sequence[Identity], timeout: float | None) -> None:
     """Return when one of ``processes`` has ended, or after ``timeout`` seconds. Cancelling it leaves nothing behind."""
     loop = asyncio.get_running_loop()
     gone = asyncio.Event()

@@ -17,16 +17,16 @@ from sessions.events import HOST_SESSION, HostStarted, HostStopped, ModelSpec, N
 from sessions.events.states import ENDED
 from sessions.fold.summary import Summary
 from sessions.host import protocol
-from sessions.host.dispatch import Service
-from sessions.host.environments import Environments
-from sessions.host.faults import Faults
-from sessions.host.handlers.context import Desk, waits_for
+from sessions.host.api_keys import KeyRing
+from sessions.host.dispatch import Dispatcher
+from sessions.host.fault_injection import Faults
+from sessions.host.handlers.context import HandlerContext, waits_for
 from sessions.host.lock import HostLock
-from sessions.host.notifications import Feed
-from sessions.host.notifier import Notifier
-from sessions.host.secrets import KeyRing
+from sessions.host.notifications import Notifications
+from sessions.host.notify_command import NotifyCommand
 from sessions.host.server import Server
-from sessions.host.session_manager import RESTARTING, STOPPED, After, Fleet, RunnerFactory
+from sessions.host.session_env import SessionEnvs
+from sessions.host.session_manager import RESTARTING, STOPPED, After, RunnerFactory, SessionManager
 from sessions.host.version import code_version
 from sessions.jobs.processes import boot_id
 from sessions.log.reader import LogReader
@@ -44,15 +44,15 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class RunnerParts:
     """What the runners of a host are made of."""
 
     writer: LogWriter
     reader: LogReader
     paths: LogPaths
-    feed: Feed
+    notifications: Notifications
     keys: KeyRing
-    environments: Environments
+    environments: SessionEnvs
 
 
 @dataclass(slots=True)
@@ -60,7 +60,7 @@ class Host:
     """One host for one log. ``runners`` makes the factory of runners from the host's parts."""
 
     paths: LogPaths
-    runners: Callable[[Parts], RunnerFactory]
+    runners: Callable[[RunnerParts], RunnerFactory]
     resume_on_start: bool = False
     notify: Sequence[str] = ()
     """The user's command for when a session wants a person (program and arguments), empty for none."""
@@ -69,7 +69,7 @@ class Host:
     keys: KeyRing = field(default_factory=KeyRing)
     boot: Callable[[], str] = boot_id
     ready: asyncio.Event = field(default_factory=asyncio.Event)
-    _asked: asyncio.Future[tuple[protocol.StopHost, str]] | None = None
+    _stop_call: asyncio.Future[tuple[protocol.StopHost, str]] | None = None
 
     async def run(self) -> bool:
         """Serve until somebody stops the host; True if it is to be started again. Raises LockHeld or LogError."""
@@ -81,20 +81,20 @@ class Host:
                 stop = await self._serve()
             finally:
                 watching.cancel()
-            lock.ended("restart" if stop.restart else "stopped")
+            lock.note_end("restart" if stop.restart else "stopped")
             return stop.restart
         finally:
             lock.release()
 
     def stop(self, call: protocol.StopHost, by: str) -> None:
         """Begin to end in order. The first one who asks decides how."""
-        if self._asked is not None and not self._asked.done():
-            self._asked.set_result((call, by))
+        if self._stop_call is not None and not self._stop_call.done():
+            self._stop_call.set_result((call, by))
 
     async def _watch(self, lock: HostLock) -> None:
         """End when somebody has removed or replaced the log: what is written from then on, nobody would ever read."""
         log = None
-        while not lock.removed:
+        while not lock.is_removed:
             found = _file(self.paths.log)
             if log is not None and found != log:
                 break
@@ -103,7 +103,7 @@ class Host:
         self.stop(protocol.StopHost(at_boundary=False), "the log was removed")
 
     async def _serve(self) -> protocol.StopHost:
-        self._asked = asyncio.get_running_loop().create_future()
+        self._stop_call = asyncio.get_running_loop().create_future()
         writer = await LogWriter.open(self.paths.log)
         try:
             return await self._with_log(writer)
@@ -111,75 +111,79 @@ class Host:
             await writer.close()
 
     async def _with_log(self, writer: LogWriter) -> protocol.StopHost:
-        assert self._asked is not None
+        assert self._stop_call is not None
         reader = LogReader(self.paths.log)
-        after = await asyncio.to_thread(_after_what, reader, self.boot())
+        after = await asyncio.to_thread(_how_it_ended, reader, self.boot())
         started = HostStarted(pid=os.getpid(), boot_id=self.boot(), version=code_version(), after=after)
         await writer.append(NewEvent(HOST_SESSION, started))
-        feed = Feed(writer.position)
-        writer.subscribe(feed.committed)
-        writer.subscribe(self.faults.committed)
-        environments = Environments(self.paths)
-        factory = self.runners(Parts(writer, reader, self.paths, feed, self.keys, environments))
-        fleet = Fleet(factory, writer, reader)
-        desk = Desk(writer, reader, self.paths, fleet, self.keys, environments)
-        service = Service(desk, feed, self._welcome(), lambda call, actor: self._answer_stop(fleet, call, actor))
-        server = Server(self.paths.socket, service, feed, self.faults)
+        notifications = Notifications(writer.position)
+        writer.subscribe(notifications.on_commit)
+        writer.subscribe(self.faults.on_commit)
+        environments = SessionEnvs(self.paths)
+        factory = self.runners(RunnerParts(writer, reader, self.paths, notifications, self.keys, environments))
+        manager = SessionManager(factory, writer, reader)
+        context = HandlerContext(writer, reader, self.paths, manager, self.keys, environments)
+        dispatcher = Dispatcher(
+            context, notifications, self._welcome(), lambda call, actor: self._answer_stop(manager, call, actor)
+        )
+        server = Server(self.paths.socket, dispatcher, notifications, self.faults)
         await server.open()
         _log.info("host %s of %s runs (after %s)", code_version(), self.paths.log, after)
-        notifier = self._notifier(writer, feed)
+        notifier = self._notifier(writer, notifications)
         try:
             await asyncio.to_thread(_import_providers, writer.summaries().values())
-            await fleet.recover(after, resume=self.resume_on_start)
+            await manager.recover(after, resume=self.resume_on_start)
             if notifier is not None:
                 notifier.start()
             self.ready.set()
-            call, by = await self._until_asked(writer)
-            service.stopping = True
-            await service.finish()
-            await self._rest(writer, fleet, call)
+            call, by = await self._wait_for_stop(writer)
+            dispatcher.stopping = True
+            await dispatcher.finish()
+            await self._rest(writer, manager, call)
         finally:
             if notifier is not None:
                 await notifier.close()
-            await fleet.close()
-            feed.close()
+            await manager.close()
+            notifications.close()
             await server.close()
             reader.close()
         await writer.append(NewEvent(HOST_SESSION, HostStopped(pid=os.getpid(), by=by, restart=call.restart)))
         _log.info("host ends (%s)", "restart" if call.restart else "stopped")
         return call
 
-    async def _until_asked(self, writer: LogWriter) -> tuple[protocol.StopHost, str]:
+    async def _wait_for_stop(self, writer: LogWriter) -> tuple[protocol.StopHost, str]:
         """Wait until somebody stops the host. Without its writer it crashes instead: the watcher starts another."""
-        assert self._asked is not None
+        assert self._stop_call is not None
         ended = asyncio.ensure_future(writer.ended())
-        waits: list[asyncio.Future[Any]] = [self._asked, ended]
+        waits: list[asyncio.Future[Any]] = [self._stop_call, ended]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            if ended.done() and not self._asked.done():
+            if ended.done() and not self._stop_call.done():
                 raise RuntimeError("the writer of the log has died") from ended.exception()
-            return await self._asked
+            return await self._stop_call
         finally:
             ended.cancel()
 
-    def _notifier(self, writer: LogWriter, feed: Feed) -> Notifier | None:
+    def _notifier(self, writer: LogWriter, notifications: Notifications) -> NotifyCommand | None:
         if not self.notify:
             return None
         memory = self.paths.folder / "notified.json"
-        notifier = Notifier(self.notify, writer.summaries, feed.active_at, memory, self.thresholds, str(self.paths.log))
-        writer.subscribe(notifier.committed)
+        notifier = NotifyCommand(
+            self.notify, writer.summaries, notifications.active_at, memory, self.thresholds, str(self.paths.log)
+        )
+        writer.subscribe(notifier.on_commit)
         return notifier
 
-    async def _rest(self, writer: LogWriter, fleet: Fleet, call: protocol.StopHost) -> None:
+    async def _rest(self, writer: LogWriter, manager: SessionManager, call: protocol.StopHost) -> None:
         """Bring every session to rest; who does not reach a boundary in time is cut off where it is."""
         reason = RESTARTING if call.restart else STOPPED
-        left = await fleet.rest(reason, call.timeout if call.at_boundary else 0.0)
+        left = await manager.rest(reason, call.timeout if call.at_boundary else 0.0)
         # After a restart they go on from here as after a crash; otherwise the log must not say that they run.
         for summary in left if not call.restart else ():
             await writer.append(NewEvent(summary.session, StateChanged(state="paused", reason=reason)))
 
-    async def _answer_stop(self, fleet: Fleet, call: protocol.StopHost, actor: str) -> protocol.Stopping:
-        waits = [f"session {s.number} {s.title}{waits_for(s)}" for s in fleet.active()] if call.at_boundary else []
+    async def _answer_stop(self, manager: SessionManager, call: protocol.StopHost, actor: str) -> protocol.Stopping:
+        waits = [f"session {s.number} {s.title}{waits_for(s)}" for s in manager.active()] if call.at_boundary else []
         self.stop(call, call.by or actor)
         return protocol.Stopping(pid=os.getpid(), waits_for=tuple(waits))
 
@@ -213,7 +217,7 @@ def _import_providers(summaries: Iterable[Summary]) -> None:
             _log.error("provider %s cannot be loaded: %s", provider, problem)
 
 
-def _after_what(reader: LogReader, boot: str) -> After:
+def _how_it_ended(reader: LogReader, boot: str) -> After:
     """How the host before this one ended, from the newest of its events."""
     newest = reader.events(HOST_SESSION, kinds=("host.started", "host.stopped"), newest_first=True, limit=1)
     started = reader.events(HOST_SESSION, kinds=("host.started",), newest_first=True, limit=1)

@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Notifier:
+class NotifyCommand:
     """``command``: program and arguments. ``active_at`` says when an attached annotator last pressed a key (Unix ms).
 
     ``memory`` is a file that outlives the host, so that a restart does not tell everything again.
@@ -56,19 +56,19 @@ class Notifier:
     _touched: set[str] = field(default_factory=set)
     _waiting: list[Signal] = field(default_factory=list)
     _changed: Throttle = field(init=False)
-    _looking: asyncio.Task[None] | None = None
-    _telling: asyncio.Task[None] | None = None
+    _look_task: asyncio.Task[None] | None = None
+    _run_task: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
-        self._saved = _remembered(self.memory)
+        self._saved = _read_memory(self.memory)
         self._edges = Edges(self._saved)
-        self._changed = Throttle(CHANGED_SECONDS, self._look_at_touched)
+        self._changed = Throttle(CHANGED_SECONDS, self._look_at_changed_sessions)
 
     def start(self) -> None:
         """Begin to look."""
-        self._looking = asyncio.create_task(self._look_now_and_then(), name="notifier")
+        self._look_task = asyncio.create_task(self._look_now_and_then(), name="notifier")
 
-    def committed(self, events: Sequence[Event]) -> None:
+    def on_commit(self, events: Sequence[Event]) -> None:
         """The writer's side: these events are in the log."""
         self._touched |= {event.session for event in events}
         self._changed.poke()
@@ -76,7 +76,7 @@ class Notifier:
     async def close(self) -> None:
         """Stop looking; a command under way is killed."""
         self._changed.close()
-        for task in (self._looking, self._telling):
+        for task in (self._look_task, self._run_task):
             if task is not None:
                 await cancel(task)
 
@@ -86,10 +86,10 @@ class Notifier:
         standing = {id: signals(summary, now, self.thresholds) for id, summary in sessions.items()}
         self._waiting += self._edges.take(standing, now, self.active_at())
         self._remember()
-        if self._waiting and (self._telling is None or self._telling.done()):
-            self._telling = asyncio.create_task(self._tell_waiting(), name="notify")
+        if self._waiting and (self._run_task is None or self._run_task.done()):
+            self._run_task = asyncio.create_task(self._run_for_waiting(), name="notify")
 
-    def _look_at_touched(self) -> bool:
+    def _look_at_changed_sessions(self) -> bool:
         known = self.summaries()
         touched, self._touched = self._touched, set()
         self.look({id: known[id] for id in touched if id in known})
@@ -116,7 +116,7 @@ class Notifier:
 
     # --- telling ----------------------------------------------------------------------------------------------------
 
-    async def _tell_waiting(self) -> None:
+    async def _run_for_waiting(self) -> None:
         while self._waiting:
             told, self._waiting = self._waiting, []
             await self._run(told)
@@ -168,7 +168,7 @@ def _short(text: str) -> str:
     return plain_line(text)[:MAX_CHARS]
 
 
-def _remembered(memory: Path) -> frozenset[Key]:
+def _read_memory(memory: Path) -> frozenset[Key]:
     try:
         return frozenset(msgspec.json.decode(memory.read_bytes(), type=list[Key]))
     except FileNotFoundError:

@@ -41,7 +41,7 @@ class Faults:
         self._answers[method] += 1
         return (method, self._answers[method]) in self._cuts
 
-    def committed(self, events: Sequence[Event]) -> None:
+    def on_commit(self, events: Sequence[Event]) -> None:
         """Dies if one of these events is the one to die at."""
         for event in events if self._deaths else ():
             self._events[event.kind] += 1

@@ -11,7 +11,7 @@ from host_in_process import Running, new_session, running_host, until
 from sessions import events as ev
 from sessions.attention.settings import Thresholds
 from sessions.clock import now_ms
-from sessions.host import notifier, protocol
+from sessions.host import notify_command, protocol
 from sessions.host.client import HostClient
 
 TITLE = "tune; touch $(pwned) `pwned` \x1b]0;x\x07"
@@ -25,8 +25,8 @@ with open(sys.argv[1], "a") as file:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notifier, "LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(notifier, "CHANGED_SECONDS", 0.0)
+    monkeypatch.setattr(notify_command, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(notify_command, "CHANGED_SECONDS", 0.0)
 
 
 def command(folder: Path) -> tuple[str, ...]:
@@ -82,8 +82,10 @@ async def test_a_restarted_host_does_not_tell_again(tmp_path: Path) -> None:
 
 async def test_nothing_is_told_while_an_annotator_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[int] = []
-    look = notifier.Notifier.look
-    monkeypatch.setattr(notifier.Notifier, "look", lambda self, found: (look(self, found), looks.append(len(found))))
+    look = notify_command.NotifyCommand.look
+    monkeypatch.setattr(
+        notify_command.NotifyCommand, "look", lambda self, found: (look(self, found), looks.append(len(found)))
+    )
     async with running_host(tmp_path, notify=command(tmp_path)) as running:
         app = await HostClient.connect(running.paths, actor="human:ada", client="app")
         await app.call(protocol.Active(idle_ms=0))
@@ -100,13 +102,13 @@ async def test_keys_at_a_script_do_not_count_as_looking(tmp_path: Path) -> None:
     async with running_host(tmp_path, notify=command(tmp_path)) as running:
         script = await running.client()
         await script.call(protocol.Active())
-        assert running.parts.feed.active_at() == 0
+        assert running.parts.notifications.active_at() == 0
 
 
 async def test_a_command_that_hangs_holds_nothing_up_and_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notifier, "COMMAND_SECONDS", 0.3)
+    monkeypatch.setattr(notify_command, "COMMAND_SECONDS", 0.3)
     hangs = (sys.executable, "-c", "import os,sys,time;open(sys.argv[1],'a').write(f'{os.getpid()} ');time.sleep(600)")
     async with running_host(tmp_path, notify=(*hangs, str(tmp_path / "pids"))) as running:
         session = await session_in_need(running)
@@ -149,14 +151,14 @@ async def test_what_goes_wrong_in_one_look_does_not_end_the_looking(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[int] = []
-    look = notifier.Notifier.look
+    look = notify_command.NotifyCommand.look
 
-    def stumbling(self: notifier.Notifier, sessions: Any) -> None:
+    def stumbling(self: notify_command.NotifyCommand, sessions: Any) -> None:
         looks.append(1)
         if len(looks) == 1:
             raise ValueError("out of order")
         look(self, sessions)
 
-    monkeypatch.setattr(notifier.Notifier, "look", stumbling)
+    monkeypatch.setattr(notify_command.NotifyCommand, "look", stumbling)
     async with running_host(tmp_path, notify=command(tmp_path)):
         await until("another look", lambda: len(looks) > 2)

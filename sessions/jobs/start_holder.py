@@ -25,7 +25,7 @@ def shell() -> str:
     return shutil.which("bash") or "/bin/sh"
 
 
-def spawn(folder: Path, env: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
+def start_holder(folder: Path, env: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
     """Start the holder; returns it and the pipe on which it says that the command runs."""
     root = str(Path(sessions.__file__).resolve().parents[1])
     ready, told = os.pipe()
@@ -50,7 +50,7 @@ def spawn(folder: Path, env: Mapping[str, str]) -> tuple[subprocess.Popen[bytes]
     return holder, ready
 
 
-async def first_bytes(handle: int) -> bytes:
+async def read_first_bytes(handle: int) -> bytes:
     """What comes out of a pipe first; b"" if it is closed without a word. Closes it."""
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
@@ -63,7 +63,7 @@ async def first_bytes(handle: int) -> bytes:
         os.close(handle)
 
 
-def trouble(folder: Path) -> str:
+def read_trouble(folder: Path) -> str:
     """The last thing that a holder said of its own trouble."""
     lines = (folder / files.HOLDER_LOG).read_text(errors="replace").strip().splitlines()
     return lines[-1] if lines else "its holder said nothing"

@@ -21,7 +21,7 @@ class Assembler(Protocol):
     """The stream said that it is over; nothing after it matters."""
 
     @property
-    def finished(self) -> bool:
+    def is_whole(self) -> bool:
         """The server gave a reason for the end of the reply: it is whole, whatever happens to the line now."""
         ...
 

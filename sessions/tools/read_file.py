@@ -38,11 +38,11 @@ class ReadFile:
         if b"\0" in data[:SNIFFED]:
             kind = mimetypes.guess_type(arguments.path)[0] or "of unknown type"
             raise ToolFailure(f"{arguments.path!r} is a binary file ({kind}, {len(data):,} bytes)")
-        output, first, last, count = await asyncio.to_thread(_numbered, data, arguments.start, arguments.lines)
+        output, first, last, count = await asyncio.to_thread(_number_lines, data, arguments.start, arguments.lines)
         return ToolResult(output, data={"lines": count, "from": first, "to": last, "bytes": len(data)})
 
 
-def _numbered(data: bytes, start: int, wanted: int) -> tuple[str, int, int, int]:
+def _number_lines(data: bytes, start: int, wanted: int) -> tuple[str, int, int, int]:
     """The text to show, its first and last line (0: none), and how many lines the file has."""
     text = data.decode(errors="replace")
     lines = text.split("\n")
