@@ -125,11 +125,11 @@ async def test_advice_whose_withdrawal_is_being_stored_is_not_delivered(bench: B
     session = await bench.create(start=False)
     await bench.advise(session, "Wait.")
     await bench.writer.append(ev.NewEvent(session, ev.StateChanged(state="running")))
-    session = Session(session, bench.services())
+    running = Session(session, bench.services())
     withdrawn = ev.NewEvent(session, ev.AdviceWithdrawn(advice=1, to_draft=True))
     withdrawing = asyncio.create_task(bench.writer.append(withdrawn))
     await asyncio.sleep(0)
-    assert await Boundary(session).decide(session.resume_point()) == "request"
+    assert await Boundary(running).decide(running.resume_point()) == "request"
     await withdrawing
     assert not bench.bodies(session, ev.AdviceDelivered)
 
@@ -138,10 +138,10 @@ async def test_advice_that_is_being_stored_keeps_a_session_from_finishing(bench:
     bench.adapter = ScriptedAdapter([])
     session = await bench.create(start=False)
     await bench.writer.append(ev.NewEvent(session, ev.StateChanged(state="running")))
-    session = Session(session, bench.services())
+    running = Session(session, bench.services())
     advising = asyncio.create_task(bench.advise(session, "One more thing."))
     await asyncio.sleep(0)
-    await session.end("finished", "agent")
+    await running.end("finished", "agent")
     await advising
     assert bench.summary(session).state == "running"
 

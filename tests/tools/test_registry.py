@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import json
+import pkgutil
+from importlib import import_module
 from typing import Any
 
 import pytest
 
+import sessions.tools
 from sessions.tools import registry
+from sessions.tools.base import Arguments
 from sessions.tools.registry import NAMES, MalformedCall, decode, names_for, schemas
 from sessions.tools.run import RunArguments
 
@@ -28,11 +32,34 @@ def test_schemas_are_plain_objects_that_every_server_takes() -> None:
         json.dumps(tool.parameters)
 
 
-def test_every_tool_and_every_field_is_described() -> None:
-    assert (
+def test_every_tool_of_the_folder_is_registered_once() -> None:
+    modules = [
+        import_module(f"sessions.tools.{module.name}") for module in pkgutil.iter_modules(sessions.tools.__path__)
+    ]
+    found = [
+        value.name
+        for module in modules
+        for value in vars(module).values()
+        if isinstance(value, type) and value.__module__ == module.__name__ and is_tool(value)
+    ]
+    assert sorted(found) == sorted(NAMES)
+
+
+def is_tool(kind: type) -> bool:
+    arguments = getattr(kind, "arguments", None)
+    return isinstance(arguments, type) and issubclass(arguments, Arguments) and callable(getattr(kind, "run", None))
+
+
+def test_tools_that_logs_hold_calls_of_stay_and_keep_their_order() -> None:
+    """Models are told of the tools in this order, and a prompt only grows: a new one needs no place here."""
+    kept = (
         *("run", "job_output", "job_input", "job_kill", "wait", "read_file", "write_file", "edit_file"),
         *("search", "plan", "evaluate", "ask_human", "finish"),
-    ) == NAMES
+    )
+    assert tuple(name for name in NAMES if name in kept) == kept
+
+
+def test_every_tool_and_every_field_is_described() -> None:
     for tool in schemas():
         assert len(tool.description) > 20
         assert "\n" not in tool.description
