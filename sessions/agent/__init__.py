@@ -1,1 +1,1 @@
-"""The agent loop: request, reply, actions, boundary."""
+"""Runs one session, from wherever its log ends: request, reply, calls, boundary, over and over."""

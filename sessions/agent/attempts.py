@@ -19,7 +19,6 @@ from sessions.providers.pricing import cost
 from sessions.redaction import Redactor, StreamRedactor
 
 if TYPE_CHECKING:
-    from sessions.agent.session import Session
     from sessions.events import ModelReplied
 
 SHOWN_ERROR: Final = 400
@@ -39,7 +38,7 @@ class ReplyCut(Exception):
         self.partial = partial
 
 
-class RestWanted(Exception):
+class RestRequest(Exception):
     """Between two attempts the session was asked to come to rest; the request stays open."""
 
 
@@ -182,7 +181,7 @@ async def _wait_between(session: Session, seconds: float, yields: Callable[[], b
         await cancel(task)
         if why := session.cut_reason():
             raise ReplyCut(why, ())
-        raise RestWanted
+        raise RestRequest
 
 
 def _failure_event(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from sessions import events as ev
-from sessions.agent.attempts import ContextTooLong, ReplyCut, RestWanted, add_estimate, receive_reply
+from sessions.agent.attempts import ContextTooLong, ReplyCut, RestRequest, add_estimate, receive_reply
 from sessions.agent.boundary import Boundary
 from sessions.agent.prompts import Prompt, Prompts
 from sessions.agent.resume_point import ResumePoint
@@ -61,7 +61,7 @@ class Loop:
         except ReplyCut as cut:
             interrupted = ev.ReplyInterrupted(request=request, parts=cut.partial, why=cut.why or "host")
             await session.commit(interrupted, step=step)
-        except RestWanted:
+        except RestRequest:
             return
         except ContextTooLong:
             # One shortening for each reply: if that was not enough, more of the same will not be.

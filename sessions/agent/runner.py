@@ -26,6 +26,13 @@ from sessions.tools.base import Tool
 from sessions.tools.registry import NO_TOOLS
 from sessions.tools.task_environment import BadEnvironment, environment_tools
 
+GO: Final = frozenset({"start", "resume", "reopen", "next"})
+"""Controls that set a resting session going."""
+LOG_PAUSE: Final = 5.0
+"""Seconds between tries to write to a log that cannot be written."""
+
+_log = logging.getLogger(__name__)
+
 
 async def recover_session(session: Session) -> None:
     """Commit that the session was taken over, if it was at work; what comes next follows from its log.
@@ -52,14 +59,6 @@ async def recover_session(session: Session) -> None:
     if (asking or summary.state != "running") and not point.open_calls:
         bodies.append(ev.StateChanged(state="running"))
     await session.commit(*bodies, step=point.open_request.step if point.open_request else None)
-
-
-GO: Final = frozenset({"start", "resume", "reopen", "next"})
-"""Controls that set a resting session going."""
-LOG_PAUSE: Final = 5.0
-"""Seconds between tries to write to a log that cannot be written."""
-
-_log = logging.getLogger(__name__)
 
 
 class SessionRunner:

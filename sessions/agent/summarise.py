@@ -11,7 +11,7 @@ import msgspec
 
 from sessions import events as ev
 from sessions.agent.advice import read_advice_before
-from sessions.agent.attempts import ContextTooLong, ReplyCut, RestWanted, add_estimate, receive_reply
+from sessions.agent.attempts import ContextTooLong, ReplyCut, RestRequest, add_estimate, receive_reply
 from sessions.agent.prompts import SUMMARY_REQUEST, Prompts
 from sessions.agent.session import NeedsPerson, Session
 from sessions.events.messages import TextPart
@@ -54,7 +54,7 @@ class Summariser:
                 raise NeedsPerson("context", self._too_long(tokens))
             try:
                 tokens = await self._replace(cut, tokens)
-            except (ReplyCut, RestWanted):
+            except (ReplyCut, RestRequest):
                 return
             first = False
 

@@ -113,7 +113,7 @@ class Host:
     async def _with_log(self, writer: LogWriter) -> protocol.StopHost:
         assert self._stop_call is not None
         reader = LogReader(self.paths.log)
-        after = await asyncio.to_thread(_how_it_ended, reader, self.boot())
+        after = await asyncio.to_thread(_read_last_end, reader, self.boot())
         started = HostStarted(pid=os.getpid(), boot_id=self.boot(), version=code_version(), after=after)
         await writer.append(NewEvent(HOST_SESSION, started))
         notifications = Notifications(writer.position)
@@ -217,7 +217,7 @@ def _import_providers(summaries: Iterable[Summary]) -> None:
             _log.error("provider %s cannot be loaded: %s", provider, problem)
 
 
-def _how_it_ended(reader: LogReader, boot: str) -> After:
+def _read_last_end(reader: LogReader, boot: str) -> After:
     """How the host before this one ended, from the newest of its events."""
     newest = reader.events(HOST_SESSION, kinds=("host.started", "host.stopped"), newest_first=True, limit=1)
     started = reader.events(HOST_SESSION, kinds=("host.started",), newest_first=True, limit=1)

@@ -34,6 +34,9 @@ from sessions.providers.base import ProviderError
 from sessions.providers.registry import adapter_for
 from sessions.tokens import Counter
 
+THREADS: Final = 32
+"""Of the host's executor, which reads, copies and imports."""
+
 
 def runners(parts: RunnerParts) -> RunnerFactory:
     """The factory of real runners."""
@@ -61,9 +64,6 @@ def runners(parts: RunnerParts) -> RunnerFactory:
         deltas=parts.notifications.delta,
     )
     return lambda session: SessionRunner(session, services)
-
-
-THREADS: Final = 32
 
 
 def run_host(paths: LogPaths, *, allow_network_fs: bool = False) -> int:

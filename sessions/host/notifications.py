@@ -18,7 +18,7 @@ REPLY_ENDS: Final = frozenset({"model.reply", "model.interrupted", "model.attemp
 
 
 class Peer(Protocol):
-    """An attached client, as far as the feed needs it."""
+    """An attached client, as far as notifications need it."""
 
     @property
     def info(self) -> ClientInfo:

@@ -17,9 +17,13 @@ from sessions.events.text import long_text
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
 from sessions.tools.workspace_paths import read_bytes, relative_path, resolve_inside
 
-MAX_COMPARED = 3000
+MAX_BYTES: Final = 16 * 1024 * 1024
+MAX_NEAR_LINES: Final = 20_000
+"""In longer files no near line is looked for."""
+MAX_COMPARED: Final = 3000
 """Changed regions of more lines on both sides are shown as one replacement: comparing them takes too long."""
-CONTEXT = 3
+CONTEXT: Final = 3
+"""Lines around a change in a diff."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +84,6 @@ def _shift_range(place: str, by: int) -> str:
 
 def _end_line(line: str) -> str:
     return line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
-
-
-MAX_BYTES: Final = 16 * 1024 * 1024
-MAX_NEAR_LINES: Final = 20_000
-"""In longer files no near line is looked for."""
 
 
 class WriteFileArguments(Arguments, frozen=True):

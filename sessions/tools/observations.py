@@ -1,4 +1,4 @@
-"""What of an observation the model is shown: progress bars in their last state, the middle of what is long left out."""
+"""How observations are worded: long ones without their middle, progress bars in their last state, times in a unit."""
 
 from __future__ import annotations
 

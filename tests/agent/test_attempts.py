@@ -7,7 +7,7 @@ from agent_testbed import Bench, assert_prompts_grow, assert_rebuilds
 from scripted_model import ScriptedAdapter, Turn, call
 
 from sessions import events as ev
-from sessions.agent.attempts import delay
+from sessions.agent.attempts import backoff_seconds
 from sessions.agent.session import RetryPolicy
 from sessions.events.messages import TextPart
 from sessions.providers.base import ProviderError, Reason
@@ -73,12 +73,12 @@ async def test_retry_after_is_waited_for(bench: Bench) -> None:
 
 def test_waits_grow_are_jittered_and_capped() -> None:
     policy = RetryPolicy(first=1.0, cap=60.0, retry_after_cap=300.0)
-    assert [delay(policy, n, None, 0.0) for n in (1, 2, 3, 8)] == [1.0, 2.0, 4.0, 60.0]
-    drawn = {delay(policy, 3, None, random.Random(n).random()) for n in range(50)}
+    assert [backoff_seconds(policy, n, None, 0.0) for n in (1, 2, 3, 8)] == [1.0, 2.0, 4.0, 60.0]
+    drawn = {backoff_seconds(policy, 3, None, random.Random(n).random()) for n in range(50)}
     assert len(drawn) == 50
     assert all(2.0 < wait <= 4.0 for wait in drawn)
-    assert delay(policy, 1, 30.0, 0.5) == 30.0
-    assert delay(policy, 1, 9000.0, 0.5) == 300.0
+    assert backoff_seconds(policy, 1, 30.0, 0.5) == 30.0
+    assert backoff_seconds(policy, 1, 9000.0, 0.5) == 300.0
 
 
 async def test_a_pause_during_the_wait_between_attempts_takes_effect_at_once(bench: Bench) -> None:

@@ -158,7 +158,7 @@ async def test_advice_about_an_action_is_refused_if_the_session_ends_while_the_a
             asyncio.run_coroutine_threadsafe(ended, loop).result(10)
             return "About step 1:"
 
-        monkeypatch.setattr("sessions.host.handlers.advice.about_text", slowly)
+        monkeypatch.setattr("sessions.host.handlers.advice.describe_target", slowly)
         advice = protocol.QueueAdvice(request="r2", session=made.session, text="think", about=ev.Target(1))
         with pytest.raises(RequestRefused, match="is finished"):
             await client.call(advice)

@@ -43,7 +43,7 @@ def test_how_the_holder_ended_can_be_read_afterwards_and_a_crash_says_nothing(lo
     found = holder(lock_path)
     assert found is not None
     assert (found.pid, found.ended) == (os.getpid(), "")
-    first.ended("restart")
+    first.note_end("restart")
     first.release()
     assert holder(lock_path) is None
     left = wait_until_free(lock_path)

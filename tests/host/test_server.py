@@ -107,7 +107,7 @@ async def test_a_message_cut_in_the_middle_by_a_hang_up_is_not_applied(tmp_path:
         whole = wire.request(1, "session.create", new_session("r1"))
         await raw.send(whole[:-1])
         await raw.close()
-        await until("gone", lambda: not host.parts.feed.clients())
+        await until("gone", lambda: not host.parts.notifications.clients())
         assert host.parts.writer.summaries() == {}
 
 
@@ -163,13 +163,13 @@ def _position(notes: list[object]) -> int:
 async def test_a_new_client_gets_the_reply_so_far_and_then_only_what_follows(tmp_path: Path) -> None:
     async with running_host(tmp_path) as host:
         for word in ("let ", "me ", "see"):
-            host.parts.feed.delta("S", 3, 1, Delta("text", word))
+            host.parts.notifications.delta("S", 3, 1, Delta("text", word))
         client = await host.client()
         known = await client.call(protocol.Subscribe(deltas=("S",)))
         assert [(frame.offset, frame.text) for frame in known.frames] == [(0, "let me see")]
-        host.parts.feed.delta("S", 3, 1, Delta("text", " now"))
-        host.parts.feed.delta("other", 1, 1, Delta("text", "unasked"))
-        host.parts.feed.delta("S", 3, 1, Delta("call", "{", index=1, name="run"))
+        host.parts.notifications.delta("S", 3, 1, Delta("text", " now"))
+        host.parts.notifications.delta("other", 1, 1, Delta("text", "unasked"))
+        host.parts.notifications.delta("S", 3, 1, Delta("call", "{", index=1, name="run"))
         frames: list[protocol.DeltaFrame] = []
         async for note in client.notifications():
             if isinstance(note, protocol.DeltaFrame):
@@ -190,7 +190,7 @@ async def test_a_client_that_does_not_read_holds_up_nobody_and_gets_all_text_lat
         await quick.call(protocol.Subscribe())
         piece = "x" * 400_000
         for _ in range(20):
-            host.parts.feed.delta("S", 1, 1, Delta("text", piece))
+            host.parts.notifications.delta("S", 1, 1, Delta("text", piece))
             made = await quick.call(protocol.Status())
             assert made.pid == os.getpid()
             await asyncio.sleep(0.02)

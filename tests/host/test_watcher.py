@@ -58,7 +58,7 @@ def test_a_host_that_somebody_else_runs_is_watched_and_its_orderly_end_is_ours(t
 
     def say(line: str) -> None:
         said.append(line)
-        others.ended("stopped")
+        others.note_end("stopped")
         others.release()
 
     assert Watcher(paths, (), say, lambda: False).run() == exit_codes.STOPPED

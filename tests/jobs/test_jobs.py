@@ -352,7 +352,7 @@ async def test_a_cancelled_wait_leaves_no_handles(jobs: JobManager) -> None:
     for _ in range(5):
         waiting = asyncio.ensure_future(jobs.wait(job))
         await asyncio.sleep(0)
-        wait_for_exit.cancel()
+        waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
     assert len(os.listdir("/proc/self/fd")) == before
 
