@@ -11,8 +11,8 @@ from apollo_train.masks.annotations import Annotations, read_annotations
 from apollo_train.masks.reply_masks import ReplyMask, mask_replies
 from apollo_train.policy import FilterPolicy
 from apollo_train.samples import token_counts as tokens
-from apollo_train.samples.chat import Chat
-from apollo_train.samples.prompts import Prompts, Turn
+from apollo_train.samples.chat import Chat, Turn
+from apollo_train.samples.prompts import Prompts
 from apollo_train.samples.rows import Weigher
 from apollo_train.samples.select import why_not
 from apollo_train.samples.spans import CharSpan, by_cell, char_spans

@@ -14,8 +14,7 @@ from typing import Any, Final, Literal
 from apollo_train.formats.rows import TINKER_FORMS, SegmentRows
 from apollo_train.masks.reply_masks import ReplyMask
 from apollo_train.runtime import CannotExpress
-from apollo_train.samples.chat import Chat, dumps
-from apollo_train.samples.prompts import Turn
+from apollo_train.samples.chat import Chat, Turn, dumps
 from apollo_train.samples.segments import Segment
 from apollo_train.templates.message_form import PLAIN, Form
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +17,27 @@ import msgspec
 from sessions.events.messages import CallPart, Message, Part, ReasoningPart, TextPart
 
 Chat = dict[str, Any]
+
+
+@dataclass(slots=True, eq=False)
+class Turn:
+    """One message of a prompt and the events it was made from.
+
+    Prompts that share a message share its turn, so that turns are compared and hashed by identity: what was made of
+    one can be looked up by it. Nobody changes one; freezing so many costs too much.
+    """
+
+    chat: Chat
+    sources: tuple[int, ...] = ()
+    _dumped: bytes = field(default=b"", init=False, repr=False)
+
+    @property
+    def dumped(self) -> bytes:
+        """The chat as JSON, made once: a step sample repeats all turns of the one before."""
+        if not self._dumped:
+            self._dumped = dumps(self.chat)
+        return self._dumped
+
 
 REASONING_KEYS: Final = ("reasoning_content", "reasoning", "thinking")
 """Under which names servers take earlier reasoning back."""

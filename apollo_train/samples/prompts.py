@@ -1,4 +1,4 @@
-"""The prompt of each request as chat messages, and what becomes of it when advice is left out.
+"""The prompt of each request as chat messages.
 
 It follows the chain of requests in the log, as the host does, and keeps in memory only what the requests around the
 current one share: the messages of one context.
@@ -6,9 +6,8 @@ current one share: the messages of one context.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Final
 
@@ -16,7 +15,8 @@ import msgspec
 
 from apollo_train.masks.annotations import Annotations
 from apollo_train.samples import chat
-from apollo_train.samples.chat import Chat
+from apollo_train.samples.chat import Turn
+from apollo_train.samples.prompt_prefix import PromptPrefixCache
 from sessions import events as ev
 from sessions.events.text import canonical_json
 from sessions.fold.prompt import messages_of
@@ -27,26 +27,8 @@ KEPT: Final = 4096
 """Messages that are kept decoded; a context rarely has more."""
 NODES: Final = 4
 """Requests whose chain is remembered: the current one, its parent, and a summary's between them."""
-PIECE: Final = 1 << 15
-"""Bytes of a prompt's JSON in a piece: what is whole is shared with the prompts after it, not copied."""
 AHEAD: Final = 64
 """Requests (and their messages) that are read at once: they are asked for in order."""
-
-
-@dataclass(slots=True)
-class Turn:
-    """One message of a prompt and the events it was made from. Nobody changes one; freezing so many costs too much."""
-
-    chat: Chat
-    sources: tuple[int, ...] = ()
-    _dumped: bytes = field(default=b"", init=False, compare=False, repr=False)
-
-    @property
-    def dumped(self) -> bytes:
-        """The chat as JSON, made once: a step sample repeats all turns of the one before."""
-        if not self._dumped:
-            self._dumped = chat.dumps(self.chat)
-        return self._dumped
 
 
 @dataclass(slots=True)
@@ -60,39 +42,28 @@ class Prompt:
     tools: list[dict[str, Any]]
     root: int
     """The request that began this context: all requests up to the next summary share it."""
-    node: Node
+    prefix: PromptPrefixCache
 
     @property
     def sources(self) -> frozenset[int]:
         """All events that it was made from; found when somebody asks, because few sessions have advice."""
-        return self.node.all_sources()
+        return self.prefix.collect_sources(self.refs)
+
+    def dump(self) -> tuple[bytes, ...]:
+        """The turns as JSON in pieces, with commas between them."""
+        return self.prefix.dump_turns(self.turns)
 
 
 @dataclass(slots=True)
-class Node:
-    """A request and the messages of its whole prompt, of which nothing is read yet."""
+class RequestNode:
+    """A request in its chain, and the refs of its whole prompt, of which nothing is read yet."""
 
     seq: int
     request: ev.ModelRequested
-    refs: list[ev.MessageRef] = field(default_factory=list)
-    root: int = 0
-    turns: list[Turn] | None = None
-    known: tuple[int, list[Turn]] = (0, [])
-    """The turns of so many refs, from the parent."""
-    sources: tuple[int, frozenset[int]] = (0, frozenset())
-    """The events that so many refs were made from, from the parent."""
-    dumped: tuple[int, tuple[bytes, ...]] = (0, ())
-    """So many turns as JSON in pieces, with commas between them, from the parent."""
-    hashed: tuple[bytes, int, Any] | None = None
-    """What was hashed so far: the beginning of the body, how many refs, and the state of the hash."""
-
-    def all_sources(self) -> frozenset[int]:
-        """All events that the messages were made from."""
-        done, sources = self.sources
-        if done < len(self.refs):
-            sources = sources.union(*[ref.sources for ref in self.refs[done:]])
-            self.sources = (len(self.refs), sources)
-        return sources
+    refs: list[ev.MessageRef]
+    root: int
+    """The first request of the chain."""
+    prefix: PromptPrefixCache
 
 
 class Prompts:
@@ -101,7 +72,7 @@ class Prompts:
     def __init__(self, reader: LogReader, judged: Annotations) -> None:
         self._reader = reader
         self._judged = judged
-        self._nodes: dict[int, Node] = {}
+        self._nodes: dict[int, RequestNode] = {}
         self._ahead: dict[int, ev.ModelRequested] = {}
         self._wire: dict[str, bytes] = {}
         self._turns: dict[ev.MessageRef, list[Turn]] = {}
@@ -111,43 +82,20 @@ class Prompts:
     def of(self, request: int) -> Prompt:
         """The prompt of the request at this seq. Raises LogReadFailed if the log does not hold it whole."""
         node = self.node(request)
-        if node.turns is None:
-            done, turns = node.known
+        prefix = node.prefix
+        turns, done = prefix.turns, prefix.turn_refs
+        if turns is None or done < len(node.refs):
             self._load(node, done)
-            node.turns = [*turns] if done else self._system(node.request)
+            turns = [*turns] if turns is not None else self._system(node.request)
             for ref in node.refs[done:]:
-                node.turns += self._turns_of(ref)
-            # The parent's turns are copied, not shared: a list never grows under a prompt that has it.
-            node.known = (len(node.refs), node.turns)
-        return Prompt(node.request, request, node.refs, node.turns, self._tools_of(node.request), node.root, node)
-
-    def dumped(self, prompt: Prompt) -> tuple[bytes, ...]:
-        """The turns of the prompt as JSON, with commas between them: the pieces of its parent and what came after."""
-        node = self.node(prompt.seq)
-        done, pieces = node.dumped
-        if done < len(prompt.turns):
-            more = b",".join([turn.dumped for turn in prompt.turns[done:]])
-            if done:
-                more = b"," + more
-            if pieces and len(pieces[-1]) < PIECE:
-                pieces, more = pieces[:-1], pieces[-1] + more
-            node.dumped = (len(prompt.turns), (*pieces, more))
-        return node.dumped[1]
+                turns += self._turns_of(ref)
+            prefix.turns, prefix.turn_refs = turns, len(node.refs)
+        return Prompt(node.request, request, node.refs, turns, self._tools_of(node.request), node.root, prefix)
 
     def exact(self, prompt: Prompt) -> bool:
         """Whether the rebuilt body has the hash that the log says was sent."""
-        node = self.node(prompt.seq)
-        head, tail = self._around(node.request)
-        if node.hashed is None or node.hashed[0] != head:
-            node.hashed = (head, 0, hashlib.sha256(head))
-        _, done, state = node.hashed
-        state = state.copy()
-        more = b",".join(self._sent([ref.hash for ref in node.refs[done:]]))
-        state.update(b"," + more if done and more else more)
-        node.hashed = (head, len(node.refs), state)
-        whole = state.copy()
-        whole.update(tail)
-        return bool(whole.hexdigest() == node.request.sha256)
+        head, tail = self._around(prompt.request)
+        return prompt.prefix.hash_body(head, prompt.refs, tail, self._read_sent) == prompt.request.sha256
 
     def starts(self, prompt: Prompt) -> list[int]:
         """How many turns are before each message of the prompt, and before what follows the last."""
@@ -156,7 +104,7 @@ class Prompts:
             return list(range(first, len(prompt.turns) + 1))
         return list(accumulate((len(self._turns_of(ref)) for ref in prompt.refs), initial=first))
 
-    def _sent(self, names: list[str]) -> list[bytes]:
+    def _read_sent(self, names: list[str]) -> list[bytes]:
         """What these messages were sent as."""
         try:
             return [self._wire[name] for name in names]
@@ -170,14 +118,14 @@ class Prompts:
         more = self._reader.blobs(missing) if missing else {}
         return {name: self._wire.get(name) or more[name] for name in hashes}
 
-    def node(self, seq: int) -> Node:
+    def node(self, seq: int) -> RequestNode:
         """The request and its chain, without its messages. Raises LogReadFailed where the chain does not hold."""
         known = self._nodes.get(seq)
         if known is not None:
             return known
         request = self._ahead.get(seq)
         if request is not None and request.parent is not None and seq > request.parent in self._nodes:
-            return self._kept(_extended(self._nodes[request.parent], seq, request))
+            return self._keep(_extend(self._nodes[request.parent], seq, request))
         path: list[tuple[int, ev.ModelRequested]] = []
         at: int | None = seq
         while at is not None and at not in self._nodes:
@@ -188,11 +136,11 @@ class Prompts:
             at = request.parent
         before = self._nodes[at] if at is not None else None
         for found, request in reversed(path):
-            before = _extended(before, found, request)
-            self._kept(before)
+            before = _extend(before, found, request)
+            self._keep(before)
         return self._nodes[seq]
 
-    def _kept(self, node: Node) -> Node:
+    def _keep(self, node: RequestNode) -> RequestNode:
         self._nodes[node.seq] = node
         if len(self._nodes) > 2 * NODES:
             for old in sorted(self._nodes)[:-NODES]:
@@ -229,7 +177,7 @@ class Prompts:
         system = chat.system_of_wire(msgspec.json.decode(self._reader.blob(request.system)))
         return [Turn(system)] if system else []
 
-    def _load(self, node: Node, done: int) -> None:
+    def _load(self, node: RequestNode, done: int) -> None:
         """Read the messages of the prompt that are not in memory, and those of the next requests with them.
 
         The first ``done`` messages are turns already.
@@ -280,13 +228,11 @@ class Prompts:
         return self._tools[request.tools]
 
 
-def _extended(before: Node | None, seq: int, request: ev.ModelRequested) -> Node:
+def _extend(before: RequestNode | None, seq: int, request: ev.ModelRequested) -> RequestNode:
     if before is None:
-        return Node(seq, request, list(request.append), seq)
-    refs = [*before.refs, *request.append]
-    same = before.request.system == request.system
-    known, dumped = (before.known, before.dumped) if same else ((0, []), (0, ()))
-    return Node(seq, request, refs, before.root, None, known, before.sources, dumped, before.hashed)
+        return RequestNode(seq, request, list(request.append), seq, PromptPrefixCache())
+    prefix = before.prefix.copy_for_child(same_system=before.request.system == request.system)
+    return RequestNode(seq, request, [*before.refs, *request.append], before.root, prefix)
 
 
 def _same_frame(one: ev.ModelRequested, other: ev.ModelRequested) -> bool:

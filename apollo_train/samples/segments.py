@@ -12,8 +12,8 @@ from typing import Any
 
 from apollo_train.masks.flag_verdicts import FlagVerdicts
 from apollo_train.masks.reply_masks import ReplyMask, mask_replies
-from apollo_train.samples.chat import Chat, chat_of_reply
-from apollo_train.samples.prompts import Node, Prompt, Prompts, Turn
+from apollo_train.samples.chat import Chat, Turn, chat_of_reply
+from apollo_train.samples.prompts import Prompt, Prompts, RequestNode
 from apollo_train.samples.rows import meta_of
 from apollo_train.samples.steps import Excluded, Source, kind_of, reply_of, target_text
 from apollo_train.samples.without_advice import Unaider, Variant
@@ -43,12 +43,12 @@ class Segment:
 class _Growing:
     """A segment whose end is not reached yet: nothing of its prompts is read before."""
 
-    node: Node
+    node: RequestNode
     members: dict[int, tuple[ReplyMask, int]] = field(default_factory=dict)
     """Replies by seq, each with the number of messages of its request."""
     prefixes: bool = True
 
-    def add(self, mask: ReplyMask, node: Node) -> None:
+    def add(self, mask: ReplyMask, node: RequestNode) -> None:
         if self.members:
             before = self.node
             extends = node.request.parent == before.seq or node.refs[: len(before.refs)] == before.refs

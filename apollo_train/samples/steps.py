@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal
 
 from apollo_train.masks.annotations import Annotations
 from apollo_train.masks.reply_masks import ReplyMask, mask_replies
 from apollo_train.policy import FilterPolicy
-from apollo_train.samples.chat import Chat, chat_of_reply
-from apollo_train.samples.prompts import Prompt, Prompts, Turn
+from apollo_train.samples.chat import Chat, Turn, chat_of_reply
+from apollo_train.samples.prompts import Prompt, Prompts
 from apollo_train.samples.rows import Weigher, meta_of
 from apollo_train.samples.without_advice import Unaided, Unaider, Variant
 from sessions import events as ev
@@ -102,7 +101,7 @@ def steps_of(source: Source, wanted: Callable[[ReplyMask], bool] = whole) -> Ite
             yield source.excluded(mask, prompt)
             continue
         for variant in unaider.variants(prompt):
-            yield _sample(source, prompts, unaider, mask, prompt, variant)
+            yield _sample(source, unaider, mask, prompt, variant)
 
 
 def prompt_of(prompts: Prompts, mask: ReplyMask, *, check: bool) -> Prompt | str:
@@ -137,7 +136,7 @@ def target_text(mask: ReplyMask) -> str:
 
 
 def _sample(
-    source: Source, prompts: Prompts, unaider: Unaider, mask: ReplyMask, prompt: Prompt, variant: Variant
+    source: Source, unaider: Unaider, mask: ReplyMask, prompt: Prompt, variant: Variant
 ) -> StepSample | Excluded:
     unaided = unaider.without(prompt, variant.dropped)
     problem = unaided.problem
@@ -161,5 +160,5 @@ def _sample(
         prompt=kind_of(prompt, unaided),
         seen=mask.seen,
     )
-    dump = None if unaided.changed else partial(prompts.dumped, prompt)
+    dump = None if unaided.changed else prompt.dump
     return StepSample(name, mask, unaided.turns, chat_of_reply(body.parts), prompt.tools, meta, prompt.root, dump)

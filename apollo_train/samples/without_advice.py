@@ -17,7 +17,8 @@ from msgspec import structs
 
 from apollo_train.masks.annotations import Annotations
 from apollo_train.policy import AdviceRules
-from apollo_train.samples.prompts import Prompt, Turn
+from apollo_train.samples.chat import Turn
+from apollo_train.samples.prompts import Prompt
 from sessions import events as ev
 from sessions.fold.prompt import summary_text
 from sessions.log.reader import LogReader

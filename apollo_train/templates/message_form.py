@@ -13,8 +13,7 @@ from itertools import pairwise
 from typing import Any, Final, TypeVar
 
 from apollo_train.masks.reply_masks import ReplyMask
-from apollo_train.samples.chat import Chat
-from apollo_train.samples.prompts import Turn
+from apollo_train.samples.chat import Chat, Turn
 from apollo_train.samples.segments import Segment
 from apollo_train.samples.steps import Excluded, Source, StepSample, reply_of
 from apollo_train.templates.normalise import normalised

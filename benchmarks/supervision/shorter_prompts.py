@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
 
 from apollo_train.formats.tokens import TokensFormat
-from apollo_train.samples.prompts import Turn
+from apollo_train.samples.chat import Turn
 from apollo_train.samples.steps import Excluded, Source, StepSample
 from apollo_train.templates.tokenise_sample import StepTokens
 

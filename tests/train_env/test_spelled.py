@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tiny_models import tokenizer
 
-from apollo_train.samples.prompts import Turn
+from apollo_train.samples.chat import Turn
 from apollo_train.templates.message_form import Spelling
 
 RUN = {"type": "function", "function": {"name": "run", "description": "Läuft.", "parameters": {"type": "object"}}}

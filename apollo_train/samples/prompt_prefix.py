@@ -1,0 +1,84 @@
+"""What prompts share: between two summaries each begins with all of the one before it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from apollo_train.samples.chat import Turn
+from sessions import events as ev
+
+PIECE: Final = 1 << 15
+"""Bytes of a prompt's JSON in a piece: what is whole is shared with the prompts after it, not copied."""
+
+
+@dataclass(slots=True)
+class PromptPrefixCache:
+    """What was made of a prompt, for the request that extends it.
+
+    A prompt is a list of refs, each of a message in the log. Turns, sources, JSON and hash are each kept with the
+    number of refs (JSON: of turns) that they cover, and go on from there:
+
+        step 40, 80 refs: ``turns`` covers 80
+        step 41, 82 refs: takes the cache of step 40 over, makes the turns of refs 81 and 82, ``turns`` covers 82
+
+    So a step costs what it adds, not its whole prompt. What is in it is replaced, never changed in place: a parent can
+    still be asked after its child, and two children may share a parent.
+    """
+
+    turns: list[Turn] | None = None
+    """The turns of the first ``turn_refs`` refs, after those of the system prompt; None: nothing was made yet."""
+    turn_refs: int = 0
+    _sources: frozenset[int] = frozenset()
+    _source_refs: int = 0
+    _pieces: tuple[bytes, ...] = ()
+    """The first ``_piece_turns`` turns as JSON, with commas between them."""
+    _piece_turns: int = 0
+    _hash: Any = None
+    """The state of the hash after ``_hash_head`` and the first ``_hash_refs`` refs."""
+    _hash_head: bytes = b""
+    _hash_refs: int = 0
+
+    def copy_for_child(self, *, same_system: bool) -> PromptPrefixCache:
+        """The cache of a request that extends this one; with another system prompt its turns begin anew."""
+        child = replace(self)
+        if not same_system:
+            child.turns, child.turn_refs = None, 0
+            child._pieces, child._piece_turns = (), 0
+        return child
+
+    def collect_sources(self, refs: Sequence[ev.MessageRef]) -> frozenset[int]:
+        """All events that the messages were made from."""
+        if self._source_refs < len(refs):
+            self._sources = self._sources.union(*[ref.sources for ref in refs[self._source_refs :]])
+            self._source_refs = len(refs)
+        return self._sources
+
+    def dump_turns(self, turns: Sequence[Turn]) -> tuple[bytes, ...]:
+        """The turns as JSON in pieces, with commas between them: those of the parent and what came after."""
+        if self._piece_turns < len(turns):
+            more = b",".join([turn.dumped for turn in turns[self._piece_turns :]])
+            if self._piece_turns:
+                more = b"," + more
+            pieces = self._pieces
+            if pieces and len(pieces[-1]) < PIECE:
+                pieces, more = pieces[:-1], pieces[-1] + more
+            self._pieces, self._piece_turns = (*pieces, more), len(turns)
+        return self._pieces
+
+    def hash_body(
+        self, head: bytes, refs: Sequence[ev.MessageRef], tail: bytes, read: Callable[[list[str]], list[bytes]]
+    ) -> str:
+        """SHA-256 of ``head``, the messages with commas between them, and ``tail``; ``read`` gives messages by hash."""
+        if self._hash is None or self._hash_head != head:
+            self._hash, self._hash_head, self._hash_refs = hashlib.sha256(head), head, 0
+        done = self._hash_refs
+        state = self._hash.copy()
+        more = b",".join(read([ref.hash for ref in refs[done:]]))
+        state.update(b"," + more if done and more else more)
+        self._hash, self._hash_refs = state, len(refs)
+        whole = state.copy()
+        whole.update(tail)
+        return str(whole.hexdigest())
