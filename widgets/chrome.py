@@ -1,4 +1,4 @@
-"""The first line of the app: who needs you first, then counts; trouble with link or log only when there is some."""
+"""The rows above and below a screen: title bar, receipt line, hints of keys."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from widgets.models import HeaderView, Hint, Line, Role, Span
 from widgets.paint import Painter, spread
 from widgets.sanitise import clean_line
 
+Level = Literal["info", "done", "warning", "error"]
+
 LEAST_NEED: Final = 52
 """Cells that who needs you gets before any count."""
 SIGN: Final = " · "
@@ -23,10 +25,23 @@ LEAST_TROUBLE: Final = 28
 """Cells that what is wrong has beside who needs you; a receipt says it whole."""
 LEAST_REASON: Final = 12
 """Cells below which a reason says nothing."""
+MOST_HINTS: Final = 8
+RECEIPT_ROWS: Final = 3
+"""Of a receipt at most; a refusal ends with what to do about it, which must not be cut."""
+RECEIPT_CHARACTERS: Final = 600
+"""So much of a receipt is shown at most."""
+INDENT: Final = 3
+
+_MARKS: dict[Level, tuple[str, Role]] = {
+    "info": ("·", "dim"),
+    "done": ("✓", "text"),
+    "warning": ("!", "need"),
+    "error": ("✗", "need"),
+}
 
 
 class TitleBar(Painter):
-    """One row, always visible."""
+    """Who needs you first, then counts; trouble with link or log only when there is some. One row, always visible."""
 
     DEFAULT_CSS = "TitleBar { height: 1; }"
 
@@ -87,51 +102,6 @@ class TitleBar(Painter):
         return said, "need" if view.need_you else "text"
 
 
-MOST_HINTS: Final = 8
-
-
-class HintBar(Painter):
-    """One row of hints."""
-
-    DEFAULT_CSS = "HintBar { height: 1; }"
-
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
-        self._hints: tuple[Hint, ...] = ()
-
-    def update(self, hints: Sequence[Hint]) -> None:
-        """Show the first eight; ``?`` should be the last of them."""
-        if tuple(hints) != self._hints:
-            self._hints = tuple(hints)
-            self.refresh()
-
-    def row(self, y: int) -> Line:
-        """Those that fit, whole; the last one stays."""
-        shown = list(self._hints[:MOST_HINTS])
-        while len(shown) > 1 and sum(len(h.key) + len(h.verb) + 3 for h in shown) > self.size.width:
-            shown.pop(-2)
-        line: list[Span] = []
-        for hint in shown:
-            line += [(" " if not line else "  ", "text"), (hint.key, "strong"), (f" {hint.verb}", "dim")]
-        return tuple(line)
-
-
-Level = Literal["info", "done", "warning", "error"]
-
-MOST_ROWS: Final = 3
-"""Rows; a refusal ends with what to do about it, which must not be cut."""
-INDENT: Final = 3
-KEPT: Final = 600
-"""Characters of a receipt that are shown at most."""
-
-_MARKS: dict[Level, tuple[str, Role]] = {
-    "info": ("·", "dim"),
-    "done": ("✓", "text"),
-    "warning": ("!", "need"),
-    "error": ("✗", "need"),
-}
-
-
 class ReceiptLine(Painter):
     """The newest receipt stays until the next one, or until the app clears it. One row, more for long words only."""
 
@@ -145,7 +115,7 @@ class ReceiptLine(Painter):
 
     def show(self, text: str, level: Level = "info") -> None:
         """Say ``text``; it may hold foreign words, so it is cleaned."""
-        text = clean_line(text, KEPT)
+        text = clean_line(text, RECEIPT_CHARACTERS)
         if (text, level) != (self._text, self._level):
             self._text, self._level = text, level
             self._wrap(self.size.width)
@@ -175,9 +145,35 @@ class ReceiptLine(Painter):
     def _wrap(self, width: int) -> None:
         room = max(1, width - INDENT)
         rows = cells.wrap(self._text, room) if self._text and width else [self._text]
-        if len(rows) > MOST_ROWS:
-            rows[MOST_ROWS - 1 :] = [cells.crop(" ".join(rows[MOST_ROWS - 1 :]), room)]
+        if len(rows) > RECEIPT_ROWS:
+            rows[RECEIPT_ROWS - 1 :] = [cells.crop(" ".join(rows[RECEIPT_ROWS - 1 :]), room)]
         self._rows = rows
         height = max(1, len(rows))
         if self.styles.height is None or self.styles.height.value != height:
             self.styles.height = height
+
+
+class HintBar(Painter):
+    """One row of hints."""
+
+    DEFAULT_CSS = "HintBar { height: 1; }"
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._hints: tuple[Hint, ...] = ()
+
+    def update(self, hints: Sequence[Hint]) -> None:
+        """Show the first eight; ``?`` should be the last of them."""
+        if tuple(hints) != self._hints:
+            self._hints = tuple(hints)
+            self.refresh()
+
+    def row(self, y: int) -> Line:
+        """Those that fit, whole; the last one stays."""
+        shown = list(self._hints[:MOST_HINTS])
+        while len(shown) > 1 and sum(len(h.key) + len(h.verb) + 3 for h in shown) > self.size.width:
+            shown.pop(-2)
+        line: list[Span] = []
+        for hint in shown:
+            line += [(" " if not line else "  ", "text"), (hint.key, "strong"), (f" {hint.verb}", "dim")]
+        return tuple(line)

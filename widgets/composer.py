@@ -71,7 +71,7 @@ class Composer(Vertical):
     @property
     def area(self) -> ComposerArea:
         """The text field."""
-        return self._filled()[1]
+        return self._parts()[1]
 
     @property
     def text(self) -> str:
@@ -91,7 +91,7 @@ class Composer(Vertical):
         """
         self.target = target
         self.add_class("-bound")
-        prompt, area = self._filled()
+        prompt, area = self._parts()
         area.begin(clean(draft), [clean(text) for text in earlier])
         prompt.show_target(target, 0)
         self.screen.set_focus(area)
@@ -99,7 +99,7 @@ class Composer(Vertical):
     def complete(self, target: ComposerTarget, earlier: Sequence[str]) -> None:
         """Say more about the target that is bound, and remember what was sent ``earlier``; the text stays."""
         self.target = target
-        prompt, area = self._filled()
+        prompt, area = self._parts()
         area.remember([clean(text) for text in earlier])
         prompt.show_target(target, 0)
 
@@ -122,9 +122,9 @@ class Composer(Vertical):
     def progress(self, steps: int) -> None:
         """How many steps the session took since the composer was opened."""
         if self.target is not None:
-            self._filled()[0].show_target(self.target, steps)
+            self._parts()[0].show_target(self.target, steps)
 
-    def _filled(self) -> tuple[ComposerPrompt, ComposerArea]:
+    def _parts(self) -> tuple[ComposerPrompt, ComposerArea]:
         if self._inside is None:
             from widgets.composer_area import ComposerArea, ComposerPrompt
 

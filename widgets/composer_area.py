@@ -168,7 +168,7 @@ class ComposerArea(TextArea):
 
     def action_up(self) -> None:
         """Up a row; from the first one, back through earlier advice."""
-        if self.get_cursor_up_location()[0] != self.cursor_location[0] or self.wrapped_above:
+        if self.get_cursor_up_location()[0] != self.cursor_location[0] or self.has_row_above:
             self.action_cursor_up()
             return
         at = len(self._earlier) if self._recalled is None else self._recalled
@@ -185,7 +185,7 @@ class ComposerArea(TextArea):
             self.action_cursor_down()
 
     @property
-    def wrapped_above(self) -> bool:
+    def has_row_above(self) -> bool:
         """Whether there is a row of the same line above the cursor."""
         return self.cursor_location[0] == 0 and self.get_cursor_up_location() != (0, 0) and self.cursor_location[1] > 0
 

@@ -14,7 +14,7 @@ from widgets import cells
 from widgets.models import Line, Role
 from widgets.paint import MOVES, Painter
 from widgets.sanitise import clean, is_clean
-from widgets.scroll import Place, back, forward, scaled, tail, window
+from widgets.scroll import Place, back, forward, scale_row, tail, window
 from widgets.search import has_match, matches
 
 PIECE: Final = 2000
@@ -59,7 +59,7 @@ class Document(Painter, can_focus=True):
         self._pieces, self._line_of, self._starts = [], [], []
         for number, line in enumerate(lines):
             self._starts.append(len(self._pieces))
-            for piece in _pieces(_cleaned(line)):
+            for piece in _pieces(_with_clean_text(line)):
                 self._pieces.append(piece)
                 self._line_of.append(number)
         self._cache.clear()
@@ -117,7 +117,7 @@ class Document(Painter, can_focus=True):
         self._mark = None if self._mark is not None else self._cursor
         self.refresh()
 
-    def chosen_text(self) -> str:
+    def selected_text(self) -> str:
         """The chosen lines, else the line of the cursor; as they are shown, without wrapping."""
         if not self._pieces:
             return ""
@@ -225,7 +225,7 @@ class Document(Painter, can_focus=True):
         if self._wrapped_at and self._wrapped_at != self.size.width and self._top.item < len(self._pieces):
             before = len(self._cache.get(self._top.item, ()))
             self._cache.clear()
-            self._top = Place(self._top.item, scaled(self._top.row, before, self._height(self._top.item)))
+            self._top = Place(self._top.item, scale_row(self._top.row, before, self._height(self._top.item)))
         self._wrapped_at = self.size.width
         self.refresh()
 
@@ -260,7 +260,7 @@ class Document(Painter, can_focus=True):
         return rows
 
 
-def _cleaned(line: Line) -> Line:
+def _with_clean_text(line: Line) -> Line:
     if all(is_clean(text) and "\n" not in text for text, _ in line):
         return line
     return tuple((clean(text).replace("\n", " ⏎ "), role) for text, role in line)

@@ -98,7 +98,7 @@ class EntryBook:
             return changed | self._flag(event, event.body)
         if isinstance(event.body, ev.CorrectionWritten):
             self._corrections.fold(event)
-            return changed | self._covered(event.body.target)
+            return changed | self._seqs_covered(event.body.target)
         if isinstance(event.body, ev.JobStarted) and event.step and event.call:
             self._job_calls[event.body.job] = ("call", event.step, event.call)
         for found in self._keys(event, key):
@@ -125,9 +125,9 @@ class EntryBook:
         known = self._flags.get(body.flag)
         if known is None or not isinstance(known.body, ev.FlagSet):
             return set()
-        return self._covered(known.body.target)
+        return self._seqs_covered(known.body.target)
 
-    def _covered(self, target: ev.Target) -> set[int]:
+    def _seqs_covered(self, target: ev.Target) -> set[int]:
         return {seq for seq, anchor in self._anchors.items() if covers(target, anchor)}
 
     def _waits(self, event: ev.Event, key: Key | None) -> set[int]:
@@ -231,11 +231,11 @@ def fold_polls(entries: Sequence[Entry], least: int = 3) -> list[Entry]:
             held.clear()
 
     for entry in entries:
-        if entry.kind == "action" and entry.polling and not _judged(entry) and entry.outcome in ("ok", "timeout"):
+        if entry.kind == "action" and entry.polling and not _has_verdict(entry) and entry.outcome in ("ok", "timeout"):
             run.append(entry)
             said.extend(between)
             between.clear()
-        elif run and not _judged(entry) and (entry.quiet or _few_words(entry)):
+        elif run and not _has_verdict(entry) and (entry.quiet or _few_words(entry)):
             between.append(entry)
         else:
             close()
@@ -244,7 +244,7 @@ def fold_polls(entries: Sequence[Entry], least: int = 3) -> list[Entry]:
     return out
 
 
-def _judged(entry: Entry) -> bool:
+def _has_verdict(entry: Entry) -> bool:
     return bool(entry.flags or entry.corrections)
 
 
@@ -304,7 +304,7 @@ class Folds:
         """The run whose row stands at the entry ``seq``."""
         return self._runs.get(seq)
 
-    def hidden(self, seq: int) -> bool:
+    def hides(self, seq: int) -> bool:
         """Whether the entry is inside a run, and not its first."""
         return self._head_of.get(seq, seq) != seq
 

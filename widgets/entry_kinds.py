@@ -38,9 +38,9 @@ def build(
         case ev.ActionStarted() as body:
             return _action(anchor, body, related, full_text)
         case ev.ActionRefused() as body:
-            return _refused(anchor, body)
+            return _refused_action(anchor, body)
         case ev.AdviceQueued() as body:
-            return _queued(anchor, body, related, under_way)
+            return _queued_advice(anchor, body, related, under_way)
         case ev.AdviceDelivered() as body:
             head = _one(f"delivered at step {body.at_step}", "accent")
             said = clean_line(" ".join(ADVICE_TAG.sub(" ", body.text).split()))
@@ -195,7 +195,7 @@ def _action(anchor: ev.Event, body: ev.ActionStarted, related: Sequence[ev.Event
         outcome, took = standing(result), result.duration_ms
         output = _whole(result.output, full_text)
         whole = full_text is not None or result.output.blob is None
-        tail = last_line(output) if whole else _known_end(result)
+        tail = last_line(output) if whole else _end_shown(result)
         detail.append((("result", "dim"),))
         detail.extend(lines_of(output, DETAIL_LINES))
         if result.hidden_chars:
@@ -229,12 +229,12 @@ def _job_note(ended: ev.JobEnded | None, left_alone: bool) -> str:
     return f"exit {ended.exit_code}" if ended.how == "exited" else ended.how.replace("_", " ")
 
 
-def _known_end(result: ev.ActionResult) -> str:
+def _end_shown(result: ev.ActionResult) -> str:
     shown = result.shown if result.shown is not None and result.shown.blob is None else None
     return last_line(shown.text) if shown else f"{result.output.chars:,} characters"
 
 
-def _refused(anchor: ev.Event, body: ev.ActionRefused) -> Entry:
+def _refused_action(anchor: ev.Event, body: ev.ActionRefused) -> Entry:
     problem = clean_line(body.problem or body.why.replace("_", " "))
     detail: list[Line] = [((problem, "strong"),), (("what the model wrote", "dim"),)]
     detail.extend(lines_of(body.arguments, DETAIL_LINES))
@@ -256,7 +256,9 @@ def _refused(anchor: ev.Event, body: ev.ActionRefused) -> Entry:
     )
 
 
-def _queued(anchor: ev.Event, body: ev.AdviceQueued, related: Sequence[ev.Event], under_way: ev.Event | None) -> Entry:
+def _queued_advice(
+    anchor: ev.Event, body: ev.AdviceQueued, related: Sequence[ev.Event], under_way: ev.Event | None
+) -> Entry:
     text, now, note, since = body.text, body.now, "", None
     words: dict[str, ev.AdviceOutcome] = {}
     for event in related:

@@ -1,4 +1,4 @@
-"""The base of all line-API widgets: roles become styles once per style change, lines become strips."""
+"""The base of all painters: roles become styles once per style change, lines become strips; and the keys that move."""
 
 from __future__ import annotations
 
@@ -17,6 +17,17 @@ from widgets import cells
 from widgets.models import Line, Role, Span
 from widgets.sanitise import clean_line, is_clean
 from widgets.textual_private import forget_component_styles, match_component_style
+
+MOVES: Final[list[BindingType]] = [
+    Binding("down,j", "move(1)", "Down", show=False, id="move.down"),
+    Binding("up,k", "move(-1)", "Up", show=False, id="move.up"),
+    Binding("space,pagedown", "page(1)", "Page down", show=False, id="move.page_down"),
+    Binding("pageup,b", "page(-1)", "Page up", show=False, id="move.page_up"),
+    Binding("g,home", "to_start", "To the start", show=False, id="move.start"),
+    Binding("G,end", "to_end", "To the end, follow", show=False, id="move.end"),
+    Binding("enter", "open", "Open", show=False, id="move.open"),
+]
+"""How a person moves in painters with a cursor; the keys can be set in the config by these ids."""
 
 
 class Painter(Widget):
@@ -64,9 +75,9 @@ class Painter(Widget):
         super().notify_style_update()
         forget_component_styles(self)
         self._styles_by_role.clear()
-        self.styles_changed()
+        self.drop_styles()
 
-    def styles_changed(self) -> None:
+    def drop_styles(self) -> None:
         """Drop what was painted with the old styles. Subclasses with caches of strips extend this."""
 
     def get_component_styles(self, *names: str) -> RenderStyles:
@@ -149,14 +160,3 @@ def is_field(widget: Widget | None) -> bool:
     from textual.widgets import Input, TextArea  # the board is painted without a text area
 
     return isinstance(widget, Input | TextArea)
-
-
-MOVES: Final[list[BindingType]] = [
-    Binding("down,j", "move(1)", "Down", show=False, id="move.down"),
-    Binding("up,k", "move(-1)", "Up", show=False, id="move.up"),
-    Binding("space,pagedown", "page(1)", "Page down", show=False, id="move.page_down"),
-    Binding("pageup,b", "page(-1)", "Page up", show=False, id="move.page_up"),
-    Binding("g,home", "to_start", "To the start", show=False, id="move.start"),
-    Binding("G,end", "to_end", "To the end, follow", show=False, id="move.end"),
-    Binding("enter", "open", "Open", show=False, id="move.open"),
-]

@@ -1,4 +1,7 @@
-"""One live pane: what it shows, where it stands, what is selected. It paints nothing and knows no widget."""
+"""One live pane: what it shows, where it stands, what is selected, and which of its rows differ from those painted.
+
+It knows no widget: ``wall`` gives it a place and paints its rows.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,12 @@ from widgets.live import LIVE_SEQ, live_entries
 from widgets.models import Entry, Line, LiveReply, Role, SessionView
 from widgets.paint import spread
 from widgets.rows import gutter_width, rows_of
-from widgets.scroll import Reading
+from widgets.scroll import ReaderPlace
 
 KEPT: Final = 400
 """Entries that a pane keeps; what is older is on the Session screen, and comes back when it is asked for."""
+SETTLED: Final = 0.5
+"""Seconds that an action must have been on screen before a key without a selection means it."""
 
 
 class PaneRow(msgspec.Struct, frozen=True):
@@ -28,6 +33,9 @@ class PaneRow(msgspec.Struct, frozen=True):
     line: Line
     seq: int
     selected: bool
+
+
+BLANK: Final = PaneRow((), 0, False)
 
 
 class Pane:
@@ -47,7 +55,7 @@ class Pane:
         self._items: list[Entry] = []
         self._seqs: list[int] = []
         self._stale = True
-        self._reading = Reading(lambda: self._seqs, self._height)
+        self._place = ReaderPlace(lambda: self._seqs, self._height)
         self._size = (0, 0)
         self._now = 0
         self._rows: dict[int, tuple[Entry, int, bool, list[Line]]] = {}
@@ -93,12 +101,12 @@ class Pane:
     def unseen(self) -> int:
         """How many entries came since the reader stopped following."""
         self.items()
-        return self._reading.unseen
+        return self._place.unseen
 
     @property
     def following(self) -> bool:
         """Whether the pane stays at its newest entry."""
-        return self._reading.following
+        return self._place.following
 
     def entry(self, seq: int | None) -> Entry | None:
         """An entry by its seq."""
@@ -119,7 +127,7 @@ class Pane:
         self._resize(width, height)
         self._now = now
         items = self.items()
-        places = self._reading.places(height)
+        places = self._place.places(height)
         self.tick_at = min(
             (self._next_minute(items[place.item], now) for place in places if items[place.item].since is not None),
             default=None,
@@ -143,9 +151,9 @@ class Pane:
         self._size = (width, height)
         self._rows.clear()
         if self.following:
-            self._reading.follow()
+            self._place.follow()
         elif rewrapped:
-            self._reading.resized(lambda index: old.get(self._seqs[index], self._height(index)))
+            self._place.resize(lambda index: old.get(self._seqs[index], self._height(index)))
 
     def _height(self, index: int) -> int:
         return len(self._rows_at(index))
@@ -176,23 +184,23 @@ class Pane:
 
     def follow(self) -> None:
         """Back to the newest entry, and stay there."""
-        self._reading.follow()
+        self._place.follow()
         self.dirty = True
 
     def rest(self, on: bool) -> None:
         """Whether nothing more comes: a pane at its end is then filled to its last row."""
-        if on != self._reading.resting:
-            self._reading.resting, self.dirty = on, True
+        if on != self._place.resting:
+            self._place.resting, self.dirty = on, True
 
     def unfollow(self) -> None:
         """Stay here while new entries come."""
-        self._reading.unfollow()
+        self._place.unfollow()
         self.dirty = True
 
     def scroll(self, rows: int) -> bool:
         """Move by rows, up if negative; following ends, and begins again at the end. False if nothing moved."""
         self.items()
-        moved = self._reading.scroll(rows, self._size[1])
+        moved = self._place.scroll(rows, self._size[1])
         self.dirty = self.dirty or moved
         return moved
 
@@ -209,14 +217,14 @@ class Pane:
         if not items:
             return None
         at = next((i for i, entry in enumerate(items) if self._is_selected(entry)), None)
-        at = self._newest_shown(items) if at is None else max(0, min(len(items) - 1, at + by))
+        at = self._newest_in_sight(items) if at is None else max(0, min(len(items) - 1, at + by))
         if by < 0:
             self.unfollow()
         self.select(items[at].seq)
         return items[at].seq
 
-    def _newest_shown(self, items: list[Entry]) -> int:
-        places = self._reading.places(self._size[1]) if self._size[1] else []
+    def _newest_in_sight(self, items: list[Entry]) -> int:
+        places = self._place.places(self._size[1]) if self._size[1] else []
         last = places[-1].item if places else len(items) - 1
         return max(0, min(len(items) - 1, last))
 
@@ -225,17 +233,11 @@ class Pane:
         items = self.items()
         index = next((i for i, entry in enumerate(items) if entry.seq == seq or seq in entry.members), None)
         if index is not None and self._size[1]:
-            self._reading.reveal(index, self._size[1])
+            self._place.reveal(index, self._size[1])
             self.dirty = True
 
 
-SETTLED: Final = 0.5
-"""Seconds that an action must have been on screen before a key without a selection means it."""
-
-BLANK: Final = PaneRow((), 0, False)
-
-
-class PaneOnScreen:
+class PaneDiff:
     """The title and rows of a pane as they were painted last. Seconds are of the monotonic clock."""
 
     def __init__(self) -> None:
@@ -276,7 +278,7 @@ class PaneOnScreen:
         """Paint everything anew next time: another size, another style."""
         self._title, self._strips, self.rows = (), [], []
 
-    def settled(self, seconds: float) -> list[int]:
+    def settled_seqs(self, seconds: float) -> list[int]:
         """The seqs that have stood here long enough to be meant, newest first."""
         return sorted((seq for seq, since in self._since.items() if since <= seconds - SETTLED), reverse=True)
 

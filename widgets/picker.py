@@ -116,13 +116,13 @@ class ChoiceList(Painter, can_focus=True):
         return len(self._lines)
 
     @property
-    def _listed(self) -> int:
+    def _list_height(self) -> int:
         """Rows in which choices are shown."""
         return self.size.height - self._foot
 
     def rows_in(self, width: int) -> int:
         """Rows that all choices and headings take in ``width`` cells, with those that say one whole."""
-        return len(self._laid_out(width)) + self._foot_in(width)
+        return len(self._rows_in(width)) + self._foot_in(width)
 
     def highlight(self, id: str) -> None:
         """Put the cursor on a choice."""
@@ -148,7 +148,7 @@ class ChoiceList(Painter, can_focus=True):
 
     def action_page(self, by: int) -> None:
         """A page further."""
-        self._go(self._at + by * max(1, self._listed - 1))
+        self._go(self._at + by * max(1, self._list_height - 1))
 
     def action_to_start(self) -> None:
         """To the first choice."""
@@ -166,7 +166,7 @@ class ChoiceList(Painter, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         """Put the cursor on the choice under the pointer."""
         at = self._top + event.y
-        if event.y < self._listed and at < len(self._lines) and (choice := self._lines[at].choice) is not None:
+        if event.y < self._list_height and at < len(self._lines) and (choice := self._lines[at].choice) is not None:
             self.highlight(choice.id)
 
     def on_resize(self) -> None:
@@ -176,17 +176,17 @@ class ChoiceList(Painter, can_focus=True):
 
     def row(self, y: int) -> Line:
         """A heading, or key, text, value and note of a choice; at the edges, how many more there are."""
-        if y >= self._listed:
-            return self._whole(y - self._listed)
+        if y >= self._list_height:
+            return self._whole(y - self._list_height)
         at = self._top + y
         if at >= len(self._lines):
             return ()
         more = self._more(y)
         width = self.size.width - (cells.width(more) + 1 if more else 0)
-        shown = self._shown(self._lines[at], width)
+        shown = self._row_line(self._lines[at], width)
         return spread(shown, ((more, "accent"),), self.size.width) if more else shown
 
-    def _shown(self, row: _Row, width: int) -> Line:
+    def _row_line(self, row: _Row, width: int) -> Line:
         choice = row.choice
         if choice is None:
             return ((f" {clean_line(row.text)}", "dim"),)
@@ -212,20 +212,20 @@ class ChoiceList(Painter, can_focus=True):
         signs = []
         if y == 0 and (above := _choices_in(self._lines[: self._top])):
             signs.append(f"↑ {above} more")
-        if y == self._listed - 1 and (below := _choices_in(self._lines[self._top + self._listed :])):
+        if y == self._list_height - 1 and (below := _choices_in(self._lines[self._top + self._list_height :])):
             signs.append(f"↓ {below} more")
         return "  ".join(signs) + " " if signs else ""
 
     def _lay_out(self) -> None:
         width, height = self.size
-        self._lines = self._laid_out(width)
+        self._lines = self._rows_in(width)
         self._foot = max(0, min(self._foot_in(width), height - min(LIST_LEAST, len(self._lines))))
         if self._hang is not None and len(self._lines) > height:
             # Whole texts leave room for the sign that there are more.
-            self._lines = self._laid_out(width - MORE_CELLS)
+            self._lines = self._rows_in(width - MORE_CELLS)
         self._into_view()
 
-    def _laid_out(self, width: int) -> list[_Row]:
+    def _rows_in(self, width: int) -> list[_Row]:
         """Headings and choices as rows."""
         rows: list[_Row] = []
         group = ""
@@ -234,11 +234,11 @@ class ChoiceList(Painter, can_focus=True):
                 group = choice.group
                 rows.append(_Row(group))
             rows.extend(
-                _Row(text, choice, part) for part, text in enumerate(self._broken(clean_line(choice.text), width))
+                _Row(text, choice, part) for part, text in enumerate(self._break_text(clean_line(choice.text), width))
             )
         return rows
 
-    def _broken(self, text: str, width: int) -> list[str]:
+    def _break_text(self, text: str, width: int) -> list[str]:
         if self._hang is None or width <= 0:
             return [text]
         lead, rest = text[: self._hang], text[self._hang :]
@@ -273,7 +273,7 @@ class ChoiceList(Painter, can_focus=True):
         last = max(i for i, row in enumerate(self._lines) if row.choice is self.highlighted)
         if first and self._lines[first - 1].choice is None:
             first -= 1  # the heading of the first choice of a group belongs to it
-        self._top = max(last - self._listed + 1, min(self._top, first, len(self._lines) - self._listed), 0)
+        self._top = max(last - self._list_height + 1, min(self._top, first, len(self._lines) - self._list_height), 0)
 
     # --- what is cropped --------------------------------------------------------------------------------------------
 

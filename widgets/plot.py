@@ -18,15 +18,15 @@ def plot(points: Sequence[tuple[float, float]], width: int, height: int) -> list
     low, high = min(y for _, y in points), max(y for _, y in points)
     before: tuple[int, int] | None = None
     for x, y in sorted(points):
-        at = _scaled(x, left, right, 2 * width - 1)
-        up = 4 * height - 1 - _scaled(y, low, high, 4 * height - 1, flat=0.5)
+        at = _scale(x, left, right, 2 * width - 1)
+        up = 4 * height - 1 - _scale(y, low, high, 4 * height - 1, flat=0.5)
         for column, row in _line(before or (at, up), (at, up)):
             cells[row // 4][column // 2] |= DOTS[column % 2][row % 4]
         before = (at, up)
     return ["".join(chr(0x2800 + bits) for bits in row).rstrip("\u2800") for row in cells]
 
 
-def _scaled(value: float, low: float, high: float, most: int, flat: float = 0.0) -> int:
+def _scale(value: float, low: float, high: float, most: int, flat: float = 0.0) -> int:
     return round(most * ((value - low) / (high - low) if high > low else flat))
 
 

@@ -27,6 +27,7 @@ LEAST_PART: Final = 4
 """Cells below which a note, a mark or a flag says nothing."""
 LEAST_TAIL: Final = 12
 """Cells below which a result is not squeezed into its headline's row."""
+MINUTE_MS: Final = 60_000
 
 
 def gutter_width(top_step: int) -> int:
@@ -52,7 +53,7 @@ def rows_of(
     lead: Line = (*_number(entry, gutter, selected), (KIND_GLYPHS[entry.kind] + " ", _glyph_role(entry)))
     indent: Span = (" " * (gutter + 2), "text")
     room = max(8, width - gutter - 2)
-    right = outcome_line(entry, minutes, _beside_name(entry, room) if entry.head else room)
+    right = outcome_line(entry, minutes, _room_beside_name(entry, room) if entry.head else room)
     rows: list[Line] = []
     if entry.head or not entry.body:
         rows.append((*lead, *spread(_head(entry, room, right, compact), right, room)))
@@ -123,9 +124,9 @@ def outcome_line(entry: Entry, minutes: int = 0, room: int | None = None) -> Lin
         outcome = ((f"{mark.glyph} {words}".rstrip(), mark.role),)
     flags = flag_line(entry.flags)
     if room is not None:
-        marks = _given_way(marks, room, note, outcome, flags)
-        note = _given_way(note, room, marks, outcome, flags)
-        flags = _given_way(flags, room, note, marks, outcome)
+        marks = _crop_to_room(marks, room, note, outcome, flags)
+        note = _crop_to_room(note, room, marks, outcome, flags)
+        flags = _crop_to_room(flags, room, note, marks, outcome)
     line: list[Span] = []
     for part in (note, marks, outcome, flags):
         if line and part:
@@ -134,13 +135,13 @@ def outcome_line(entry: Entry, minutes: int = 0, room: int | None = None) -> Lin
     return tuple(line)
 
 
-def _given_way(part: Line, room: int, *others: Line) -> Line:
+def _crop_to_room(part: Line, room: int, *others: Line) -> Line:
     """``part`` cropped so that it and the others fit into ``room`` cells; nothing where it would say nothing."""
     free = room - sum(cells.line_width(other) + 2 for other in others if other)
     return cells.crop_line(part, free) if free >= LEAST_PART else ()
 
 
-def _beside_name(entry: Entry, room: int) -> int:
+def _room_beside_name(entry: Entry, room: int) -> int:
     """Cells of a headline that are free beside what says which entry this is."""
     word = KIND_WORDS[entry.kind] if entry.kind in ("advice", "eval", "question") else ""
     name = word or (entry.head[0][0] if entry.head[0][1] == "call" else "")
@@ -177,10 +178,7 @@ def _head(entry: Entry, room: int, right: Line, compact: bool) -> Line:
     return (*head, ("  ", "text"), *cells.crop_line(((entry.tail, "dim"),), free)) if free >= LEAST_TAIL else head
 
 
-MINUTE_MS: Final = 60_000
-
-
-class PaintedRows:
+class RowCache:
     """Entries by seq as rows, with what a reader did to them: unfolded details, a search, marks in the margin."""
 
     def __init__(self) -> None:

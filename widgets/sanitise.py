@@ -97,7 +97,7 @@ def _last_state(line: str) -> str:
     if "\t" in line:
         line = line.expandtabs(TAB)
     if "\x08" in line:
-        line = _backspaced(line)
+        line = _apply_backspaces(line)
     if "\r" not in line:
         return line.replace(_ERASED, "")
     shown = ""
@@ -110,7 +110,7 @@ def _last_state(line: str) -> str:
     return shown
 
 
-def _backspaced(line: str) -> str:
+def _apply_backspaces(line: str) -> str:
     """Backspaces take the letter before them; those at the end of a line (spinners) take nothing."""
     kept: list[str] = []
     for char in line.rstrip("\x08"):

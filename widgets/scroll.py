@@ -59,14 +59,14 @@ def tail(height: Height, count: int, rows: int) -> Place:
     return back(height, Place(count, 0), rows) if count else Place(0, 0)
 
 
-def scaled(row: int, before: int, after: int) -> int:
+def scale_row(row: int, before: int, after: int) -> int:
     """Where row ``row`` of ``before`` rows is when the item has ``after`` rows, at a new width."""
     if before <= 1 or after <= 1:
         return 0
     return min(after - 1, round(row / before * after))
 
 
-class Reading:
+class ReaderPlace:
     """Where a reader is. ``seqs`` gives the entries' seqs in order, ``height`` the rows of the one at an index.
 
     ``jump`` is the share of a full screen that is freed at once while following: each jump repaints all rows.
@@ -194,7 +194,7 @@ class Reading:
         elif not self.following:
             self.keep(back(self._height, Place(index, tall), rows))
 
-    def resized(self, old_height: Height) -> None:
+    def resize(self, old_height: Height) -> None:
         """The width changed: stay at the same part of the entry. ``old_height`` knows the rows at the old width."""
         if self.following:
             self._top = None
@@ -204,4 +204,4 @@ class Reading:
             return
         seq, row = self._top
         index = max(0, bisect.bisect_right(seqs, seq) - 1)
-        self._top = (seq, scaled(row, old_height(index), self._height(index)))
+        self._top = (seq, scale_row(row, old_height(index), self._height(index)))

@@ -182,7 +182,7 @@ class SessionList(Painter, can_focus=True):
             return [self._first(view), self._second(view)]
         width = self.size.width - 2
         role: Role = "dim" if not view.why else "need" if _urgent(view) else "text"
-        first, *more = cells.wrap(clean_line(view.why), width - INDENT) if view.why else [self._said(view)]
+        first, *more = cells.wrap(clean_line(view.why), width - INDENT) if view.why else [self._last_line(view)]
         left: Line = ((" " * INDENT, "text"), (" ".join(more), role))
         facts = self._facts(view)
         fits = cells.line_width(left) + cells.line_width(facts) < width
@@ -231,10 +231,10 @@ class SessionList(Painter, can_focus=True):
             return ((" " * INDENT, "text"), *cells.crop_line(((view.why, role),), max(0, width - INDENT)))
         facts = self._facts(view)
         room = max(0, width - INDENT - cells.line_width(facts) - 1)
-        return spread(((" " * INDENT, "text"), *cells.crop_line(((self._said(view), "dim"),), room)), facts, width)
+        return spread(((" " * INDENT, "text"), *cells.crop_line(((self._last_line(view), "dim"),), room)), facts, width)
 
     @staticmethod
-    def _said(view: SessionView) -> str:
+    def _last_line(view: SessionView) -> str:
         return view.last_line or f"step {view.step}"
 
     def _facts(self, view: SessionView) -> Line:

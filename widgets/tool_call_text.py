@@ -34,7 +34,7 @@ POLLING: Final = frozenset({"wait", "job_output", "sleep", "get_session_output",
 
 def call_line(name: str, arguments: Mapping[str, Any]) -> Line:
     """Name and the arguments that say most, as the headline of an action."""
-    main, rest = _said(arguments)
+    main, rest = _split_arguments(arguments)
     return _line(name, main, rest)
 
 
@@ -80,7 +80,7 @@ def _line(name: str, main: str, rest: str = "") -> Line:
     return tuple(spans)
 
 
-def _said(arguments: Mapping[str, Any]) -> tuple[str, str]:
+def _split_arguments(arguments: Mapping[str, Any]) -> tuple[str, str]:
     rest = dict(arguments)
     parts: list[str] = []
     job = rest.pop("job", rest.pop("job_id", None))

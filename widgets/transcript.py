@@ -17,8 +17,8 @@ from widgets.entries import Folds
 from widgets.live import LIVE_SEQ, live_entries
 from widgets.models import Anchor, Entry, Line, LiveReply
 from widgets.paint import MOVES, Painter
-from widgets.rows import PaintedRows, gutter_width
-from widgets.scroll import Place, Reading
+from widgets.rows import RowCache, gutter_width
+from widgets.scroll import Place, ReaderPlace
 
 KEPT: Final = 2000
 """Entries that are kept loaded; the farthest go first."""
@@ -74,12 +74,12 @@ class Transcript(Painter, can_focus=True):
         self._asked: set[int] = set()
         self._live: list[Entry] = []
         self._live_step = 0
-        self._painted = PaintedRows()
+        self._row_cache = RowCache()
         self._shown: list[tuple[Line, int, bool]] = []
         self._width = 0
         self._now = 0
         self._told = (True, 0)
-        self._reading = Reading(self._all_seqs, self._height, jump=0.25)
+        self._place = ReaderPlace(self._all_seqs, self._height, jump=0.25)
         self.selected: int | None = None
         """The seq of the selected entry; only a person or a jump changes it."""
         self.rows_repainted = 0
@@ -91,7 +91,7 @@ class Transcript(Painter, can_focus=True):
         if not self._anchors and self._keep is None:
             self._anchors = list(anchors)
             self._seqs = [anchor[0] for anchor in self._anchors]
-            self._changed()
+            self._update()
             return
         last = self._anchors[-1].seq if self._anchors else 0
         for anchor in anchors:
@@ -101,19 +101,19 @@ class Transcript(Painter, can_focus=True):
             self._anchors.append(anchor)
             if self._keep is None or self._keep(anchor):
                 self._seqs.append(anchor.seq)
-        self._changed()
+        self._update()
 
     def clear(self) -> None:
         """Empty, for another session."""
         for held in (self._anchors, self._seqs, self._live, self._shown):
             held.clear()
-        for kept in (self._entries, self._asked, self._painted.expanded):
+        for kept in (self._entries, self._asked, self._row_cache.expanded):
             kept.clear()
-        self._painted.forget()
+        self._row_cache.forget()
         self.selected, self._keep, self._routine, self._live_step = None, None, False, 0
         self._folds.clear()
-        self._reading.follow()
-        self._changed()
+        self._place.follow()
+        self._update()
 
     def supply(self, entries: Iterable[Entry]) -> None:
         """Entries that were asked for, or that changed."""
@@ -123,7 +123,7 @@ class Transcript(Painter, can_focus=True):
             self._asked.discard(entry.seq)
             if entry.kind == "reply" and entry.step is not None and self._live and entry.step >= self._live_step:
                 self._live = []
-        self._changed()
+        self._update()
 
     def live(self, reply: LiveReply | None) -> None:
         """The reply that streams now; painted at the next flush."""
@@ -134,7 +134,7 @@ class Transcript(Painter, can_focus=True):
         """Paint what changed; ``now`` in Unix ms. Returns how many rows were painted anew."""
         before = self.rows_repainted
         self._now = now
-        self._changed()
+        self._update()
         return self.rows_repainted - before
 
     def keep(self, predicate: Callable[[Anchor], bool] | None, *, routine: bool = True) -> None:
@@ -146,18 +146,18 @@ class Transcript(Painter, can_focus=True):
         self._routine = predicate is not None and routine
         self._seqs = [anchor.seq for anchor in self._anchors if predicate is None or predicate(anchor)]
         self._fold_again = True
-        self._reading.settle()
-        self._changed()
+        self._place.settle()
+        self._update()
 
     def highlight(self, pattern: str) -> None:
         """Show matches of a search; "" for none. Where the matches are is the app's to find."""
-        self._painted.pattern = pattern
-        self._changed()
+        self._row_cache.pattern = pattern
+        self._update()
 
     def mark(self, seqs: Iterable[int]) -> None:
         """Entries that are marked in the margin (bookmarks, unread)."""
-        self._painted.marks = frozenset(seqs)
-        self._changed()
+        self._row_cache.marks = frozenset(seqs)
+        self._update()
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
@@ -169,12 +169,12 @@ class Transcript(Painter, can_focus=True):
     @property
     def following(self) -> bool:
         """Whether the end is followed."""
-        return self._reading.following
+        return self._place.following
 
     @property
     def unseen(self) -> int:
         """Entries that came since following ended: "42 new ↓"."""
-        return self._reading.unseen
+        return self._place.unseen
 
     def entry(self, seq: int | None) -> Entry | None:
         """A loaded entry."""
@@ -194,33 +194,33 @@ class Transcript(Painter, can_focus=True):
         index = bisect.bisect_right(self._seqs, seq) - 1
         if index < 0:
             return
-        if self._folds.hidden(self._seqs[index]):
+        if self._folds.hides(self._seqs[index]):
             self._folds.unfold(self._seqs[index])
         if select:
             self.selected = self._seqs[index]
         rows = max(1, self.size.height)
-        self._reading.reveal(index, rows)
-        self._changed()
+        self._place.reveal(index, rows)
+        self._update()
 
     def follow(self, on: bool = True) -> None:
         """To the end, and stay there; or stay here."""
         if on:
-            self._reading.follow()
+            self._place.follow()
         else:
-            self._reading.unfollow()
-        self._changed()
+            self._place.unfollow()
+        self._update()
 
     def scroll_pages(self, pages: float) -> None:
         """Scroll by pages; following ends when it goes up."""
-        self._reading.scroll(round(pages * max(1, self.size.height - 2)), self.size.height)
-        self._changed()
+        self._place.scroll(round(pages * max(1, self.size.height - 2)), self.size.height)
+        self._update()
 
     def toggle(self, seq: int | None = None) -> None:
         """Unfold or fold the detail of an entry (default: the selected one)."""
         seq = self.selected if seq is None else seq
         if seq is not None:
-            self._painted.expanded ^= {seq}
-            self._changed()
+            self._row_cache.expanded ^= {seq}
+            self._update()
 
     def action_move(self, by: int) -> None:
         """Select the next or the previous entry that is not hidden; from nothing, the last one in sight."""
@@ -236,7 +236,7 @@ class Transcript(Painter, can_focus=True):
         if not 0 <= index < len(self._seqs):
             return
         if by < 0:
-            self._reading.unfollow()
+            self._place.unfollow()
         self.reveal(self._seqs[index])
         self.post_message(self.EntrySelected(self._seqs[index]))
 
@@ -247,9 +247,9 @@ class Transcript(Painter, can_focus=True):
     def action_to_start(self) -> None:
         """To the first entry."""
         if self._seqs:
-            self._reading.unfollow()
-            self._reading.keep(Place(0, 0))
-            self._changed()
+            self._place.unfollow()
+            self._place.keep(Place(0, 0))
+            self._update()
 
     def action_to_end(self) -> None:
         """To the newest entry, and follow."""
@@ -258,7 +258,7 @@ class Transcript(Painter, can_focus=True):
     def action_open(self) -> None:
         """Open the selected entry; a run of polls unfolds."""
         if self.selected is not None and self._folds.unfold(self.selected):
-            self._reading.unfollow()
+            self._place.unfollow()
             self.reveal(self.selected)
         elif self.selected is not None:
             self.post_message(self.EntryOpened(self.selected))
@@ -268,34 +268,34 @@ class Transcript(Painter, can_focus=True):
         if event.y < len(self._shown) and 0 < self._shown[event.y][1] < LIVE_SEQ:
             self.selected = self._shown[event.y][1]
             self.post_message(self.EntrySelected(self.selected))
-            self._changed()
+            self._update()
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """Scroll up."""
         event.stop()
-        self._reading.scroll(-3, self.size.height)
-        self._changed()
+        self._place.scroll(-3, self.size.height)
+        self._update()
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """Scroll down."""
         event.stop()
-        self._reading.scroll(3, self.size.height)
-        self._changed()
+        self._place.scroll(3, self.size.height)
+        self._update()
 
     # --- painting ---------------------------------------------------------------------------------------------------
 
     def on_resize(self) -> None:
         """A new width wraps anew; the reader stays with the entry."""
         if self._width and self._width != self.size.width:
-            old = self._painted.heights()
-            self._painted.forget()
+            old = self._row_cache.heights()
+            self._row_cache.forget()
             self._width = self.size.width
-            self._reading.resized(lambda index: old.get(self._seq_at(index), self._height(index)))
-        elif self._reading.following:
-            self._reading.follow()
+            self._place.resize(lambda index: old.get(self._seq_at(index), self._height(index)))
+        elif self._place.following:
+            self._place.follow()
         self._width = self.size.width
         self._shown = []
-        self._changed()
+        self._update()
 
     def render_line(self, y: int) -> Strip:
         """One row."""
@@ -320,7 +320,7 @@ class Transcript(Painter, can_focus=True):
         seq = self._seq_at(index)
         entry = self._entries.get(seq) if seq < LIVE_SEQ else self._live[index - len(self._seqs)]
         selected = seq == self.selected
-        if self._folds.hidden(seq):
+        if self._folds.hides(seq):
             return []
         entry = self._folds.run_at(seq) or entry
         if entry is None:
@@ -329,9 +329,9 @@ class Transcript(Painter, can_focus=True):
             return []
         gutter = gutter_width(self._anchors[-1].step or 0 if self._anchors else 0)
         width = max(16, self.size.width)
-        return self._painted.rows(seq, entry, width, gutter=gutter, now=self._now, selected=selected)
+        return self._row_cache.rows(seq, entry, width, gutter=gutter, now=self._now, selected=selected)
 
-    def _changed(self) -> None:
+    def _update(self) -> None:
         """Lay out anew, ask for what is missing, have the rows painted that differ."""
         if not self.is_mounted or self.size.height <= 0:
             return
@@ -339,23 +339,23 @@ class Transcript(Painter, can_focus=True):
             self._fold_again = False
             # A filter shows single entries, so that each can be judged.
             folded = self._folds.build(self._entries if self._keep is None else {}, self._index)
-            if folded and self._reading.following:
+            if folded and self._place.following:
                 # Rows have gone: the end stands at the bottom of the screen again.
-                self._reading.follow()
-        self._reading.fill(self.size.height)
+                self._place.follow()
+        self._place.fill(self.size.height)
         rows: list[tuple[Line, int, bool]] = []
-        for item, row in self._reading.places(self.size.height):
+        for item, row in self._place.places(self.size.height):
             seq = self._seq_at(item)
             rows.append((self._rows(item)[row], seq, seq == self.selected))
         before, self._shown = self._shown, rows
         if all(seq in self._entries for _, seq, _ in rows if seq < LIVE_SEQ):
-            self._reading.settling = False
+            self._place.settling = False
         for y in range(self.size.height):
             if (rows[y] if y < len(rows) else None) != (before[y] if y < len(before) else None):
                 self.rows_repainted += 1
                 self.repaint_row(y)
         self._ask()
-        told = (self._reading.following, self._reading.unseen)
+        told = (self._place.following, self._place.unseen)
         if told != self._told:
             self._told = told
             self.post_message(self.FollowChanged(*told))
@@ -376,5 +376,5 @@ class Transcript(Painter, can_focus=True):
         if len(self._entries) > KEPT:
             near = {*self._seqs[max(0, first - KEPT // 4) : last + KEPT // 4], self.selected or 0}
             self._entries = {seq: entry for seq, entry in self._entries.items() if seq in near}
-            self._painted.forget(keep=near)
+            self._row_cache.forget(keep=near)
             self._fold_again = True

@@ -20,7 +20,7 @@ from sessions.events.states import ACTIVE
 from widgets.grid import grid
 from widgets.models import Entry, Line, LiveReply, SessionView
 from widgets.paint import MOVES, Painter
-from widgets.pane import Pane, PaneOnScreen, pane_title
+from widgets.pane import Pane, PaneDiff, pane_title
 
 STREAM_MS: Final = ((1, 0), (4, 200), (16, 400))
 """Up to so many panes: how long text that streams may wait, half as long in the pane that has the focus. Rows of the
@@ -71,7 +71,7 @@ class Wall(Painter, can_focus=True):
         self._shown: tuple[str, ...] = ()
         self._regions: dict[str, Region] = {}
         self._focused = ""
-        self._on_screen: dict[str, PaneOnScreen] = {}
+        self._on_screen: dict[str, PaneDiff] = {}
         self._now = 0
         self._streamed_at = self._focus_streamed_at = 0
         self.rows_repainted = 0
@@ -185,7 +185,7 @@ class Wall(Painter, can_focus=True):
         if not pane.following:
             return None
         on_screen = self._on_screen.get(pane.session)
-        for seq in on_screen.settled(monotonic()) if on_screen is not None else ():
+        for seq in on_screen.settled_seqs(monotonic()) if on_screen is not None else ():
             entry = pane.entry(seq)
             if entry is not None and entry.kind == "action":
                 return entry
@@ -290,7 +290,7 @@ class Wall(Painter, can_focus=True):
         """Keys go elsewhere."""
         self._repaint_all()
 
-    def styles_changed(self) -> None:
+    def drop_styles(self) -> None:
         """Paint everything with the new styles."""
         self._repaint_all()
 
@@ -329,7 +329,7 @@ class Wall(Painter, can_focus=True):
         rows = pane.lay_out(region.width, max(0, region.height - 1), self._now)
         focused = session == self._focused
         title = pane_title(self._views.get(session), pane, region.width, focused, focused and self.has_focus)
-        on_screen = self._on_screen.setdefault(session, PaneOnScreen())
+        on_screen = self._on_screen.setdefault(session, PaneDiff())
         return on_screen.paint(title, rows, region, self._strip, monotonic())
 
     def _strip(self, line: Line, width: int, selected: bool) -> Strip:

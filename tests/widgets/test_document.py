@@ -72,9 +72,9 @@ async def test_chosen_lines_are_given_whole_and_without_wrapping() -> None:
         await pilot.press("j")
         document.choose()
         await pilot.press("j")
-        assert document.chosen_text() == "b " * 100 + "\nc"
+        assert document.selected_text() == "b " * 100 + "\nc"
         document.choose()
-        assert document.chosen_text() == "c"
+        assert document.selected_text() == "c"
 
 
 async def test_paging_and_ends_and_a_resize_keep_the_first_line() -> None:
