@@ -10,7 +10,7 @@ from apollo_train.formats.steps import tools_text
 from apollo_train.samples.chat import Chat, dumps
 from apollo_train.samples.preferences import Refused, pairs_of, verdicts_of
 from apollo_train.samples.steps import Excluded, Source, StepSample
-from apollo_train.templates.message_form import Said
+from apollo_train.templates.message_form import FormCache
 
 
 class DpoFormat(MessageRows):
@@ -28,8 +28,8 @@ class DpoFormat(MessageRows):
             if isinstance(pair, Refused):
                 yield _excluded(pair)
                 continue
-            said = Said()
-            chosen, rejected = (self.form.step(sample, said) for sample in (pair.chosen, pair.rejected))
+            cache = FormCache()
+            chosen, rejected = (self.form.adapt_sample(sample, cache) for sample in (pair.chosen, pair.rejected))
             both = _list(chosen.completion), _list(rejected.completion)
             yield line_of(_row(rejected, b'"chosen":%b,"rejected":%b' % both), chosen)
 
@@ -50,7 +50,7 @@ class KtoFormat(MessageRows):
                 yield _excluded(verdict)
                 continue
             label = b"true" if verdict.good else b"false"
-            sample = self.form.step(verdict.sample, Said())
+            sample = self.form.adapt_sample(verdict.sample, FormCache())
             yield line_of(_row(sample, b'"completion":%b,"label":%b' % (_list(sample.completion), label)), sample)
 
 

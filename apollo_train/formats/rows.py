@@ -25,7 +25,7 @@ FORMS: Final[dict[str, dict[str, Any]]] = {
     "gemma": {"system": False, "runs": False, "tools": False},
 }
 """What the form for each family of templates is, whoever renders it."""
-TINKER_FORMS: Final = {"qwen3": {"spelled": True, "parts": False, "objects": True}}
+TINKER_FORMS: Final = {"qwen3": {"qwen3_text": True, "parts": False, "objects": True}}
 """Tinker's own renderer takes Qwen 3's messages only as texts in the words of its template."""
 
 
@@ -64,7 +64,7 @@ class MessageRows(Format):
     def refusal(self, policy: FilterPolicy) -> str:
         """Parts of a reply cannot be masked; and some trainers train other tokens with some templates."""
         refusal = whole_replies_only(self.name, policy)
-        if not refusal and not self.exact and self.form.spelled:
+        if not refusal and not self.exact and self.form.qwen3_text:
             refusal = (
                 f"{self.name} says all in the words of the {self.template} template that was tried, and yours is "
                 f"another of its family: {TOKENS}"
@@ -79,7 +79,7 @@ class StepRows(MessageRows):
 
     def lines(self, source: Source) -> Iterator[Line | Excluded]:
         """A line per trained reply of the session that the loader would not drop or change without a word."""
-        for sample in self.form.steps(steps_of(source)):
+        for sample in self.form.adapt_samples(steps_of(source)):
             if isinstance(sample, Excluded):
                 yield sample
                 continue
@@ -101,7 +101,7 @@ class SegmentRows(MessageRows):
 
     def lines(self, source: Source) -> Iterator[Line | Excluded]:
         """A line per segment of the session that trains anything."""
-        for segment in self.form.segments(segments_of(source), source):
+        for segment in self.form.adapt_segments(segments_of(source), source):
             if isinstance(segment, Excluded):
                 yield segment
             elif broken_by(segment.messages):

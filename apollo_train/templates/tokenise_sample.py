@@ -15,7 +15,7 @@ from apollo_train.samples.chat import Chat
 from apollo_train.samples.steps import StepSample, reply_of
 from apollo_train.templates.engine import Engine, TemplateRefused
 from apollo_train.templates.families import Stops
-from apollo_train.templates.normalise import normalised
+from apollo_train.templates.normaliser import normalise_messages
 from apollo_train.templates.template_probe import Traits
 
 NoThink = Literal["mask", "exclude"]
@@ -139,7 +139,7 @@ class Renderer:
     def _render(self, sample: StepSample, completion: Chat | None, thinking: bool) -> str:
         messages = sample.prompt if completion is None else [*sample.prompt, completion]
         traits = self.traits
-        made = normalised(messages, system=traits.system, objects=traits.objects, runs=traits.runs)
+        made = normalise_messages(messages, system=traits.system, objects=traits.objects, runs=traits.runs)
         return self.engine.render(made, sample.tools, generation=completion is None, thinking=thinking)
 
     def _body(self, rest: str) -> str | None:

@@ -23,7 +23,7 @@ from apollo_train.policy import PRESETS, FilterPolicy, FlagRules, TargetRules
 from apollo_train.runtime import NothingToExport, TrainError
 from apollo_train.templates.engine import NoTokenizer, TemplateRefused, open_engine
 from apollo_train.templates.families import UnknownTemplate, stops_of
-from apollo_train.templates.normalise import normalised
+from apollo_train.templates.normaliser import normalise_messages
 from apollo_train.templates.tokenise_sample import Renderer
 from apollo_train.trainers.data import UnequalWeights, equally, read_rows
 from apollo_train.trainers.metrics import keep_until
@@ -126,14 +126,14 @@ def test_a_normaliser_moves_the_system_text_and_joins_turns_only_where_it_must()
     chats = [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}, {"role": "user", "content": "a"}]
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}
     reply = {"role": "assistant", "content": None, "tool_calls": [call]}
-    assert normalised(chats) == chats
-    assert [m["content"] for m in normalised(chats, system=False)] == ["s\n\nu", "a"]
-    assert [m["content"] for m in normalised(chats, system=False, runs=False)] == ["s\n\nu\n\na"]
-    assert normalised([chats[0], reply], system=False)[0] == {"role": "user", "content": "s"}
-    made = normalised([reply])[0]
+    assert normalise_messages(chats) == chats
+    assert [m["content"] for m in normalise_messages(chats, system=False)] == ["s\n\nu", "a"]
+    assert [m["content"] for m in normalise_messages(chats, system=False, runs=False)] == ["s\n\nu\n\na"]
+    assert normalise_messages([chats[0], reply], system=False)[0] == {"role": "user", "content": "s"}
+    made = normalise_messages([reply])[0]
     assert made["content"] == ""
     assert made["tool_calls"][0]["function"]["arguments"] == {"a": 1}
-    assert normalised([reply], objects=False)[0]["tool_calls"][0]["function"]["arguments"] == '{"a":1}'
+    assert normalise_messages([reply], objects=False)[0]["tool_calls"][0]["function"]["arguments"] == '{"a":1}'
     assert call["function"]["arguments"] == '{"a":1}'
 
 

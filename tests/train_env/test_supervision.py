@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from apollo_train.templates.engine import open_engine
-from apollo_train.templates.normalise import normalised
+from apollo_train.templates.normaliser import normalise_messages
 from apollo_train.templates.template_probe import traits_of
 from benchmarks.supervision.chain import Chain, World, observation, task_text
 from benchmarks.supervision.episodes import actions_of, judge
@@ -42,7 +42,7 @@ def test_the_server_and_the_tokenizer_of_the_export_read_a_chat_alike(tmp_path: 
         )
         chat.append({"role": "tool", "tool_call_id": "c", "content": observation(chain, state)})
     chat.append({"role": "user", "content": "<advice-0a1b>\nUse A2 now.\n</advice-0a1b>"})
-    made = normalised(chat, system=traits.system, objects=traits.objects)
+    made = normalise_messages(chat, system=traits.system, objects=traits.objects)
     text = engine.render(made, [], generation=True, thinking=True)
     assert engine.encode(text)[0] == WORDS.ids_of_chat(chat)
 

@@ -19,7 +19,7 @@ from apollo_train.samples.rows import Weigher
 from apollo_train.samples.steps import Source, StepSample, steps_of
 from apollo_train.templates.engine import HFEngine, NoTokenizer, TemplateRefused, open_engine
 from apollo_train.templates.families import UnknownTemplate, stops_of
-from apollo_train.templates.normalise import normalised
+from apollo_train.templates.normaliser import normalise_messages
 from apollo_train.templates.tokenise_sample import Renderer, StepTokens, Unfit
 from sessions.log.reader import LogReader
 
@@ -72,8 +72,8 @@ def test_prompt_and_target_are_the_text_that_the_template_itself_renders(reader:
     for number, step in tokens(reader, name):
         sample = samples(reader)[number]
         thinking = not step.no_think
-        prompt = made.engine.render(normalised(sample.prompt), sample.tools, generation=True, thinking=thinking)
-        chats = normalised([*sample.prompt, sample.completion])
+        prompt = made.engine.render(normalise_messages(sample.prompt), sample.tools, generation=True, thinking=thinking)
+        chats = normalise_messages([*sample.prompt, sample.completion])
         whole = made.engine.render(chats, sample.tools, generation=False, thinking=thinking)
         assert made.engine.decode(step.prompt) == prompt
         said = made.engine.decode([*step.prompt, *step.target[:-1]])

@@ -6,7 +6,7 @@ import pytest
 from tiny_models import tokenizer
 
 from apollo_train.samples.chat import Turn
-from apollo_train.templates.message_form import Spelling
+from apollo_train.templates.qwen3_text import Qwen3Text
 
 RUN = {"type": "function", "function": {"name": "run", "description": "Läuft.", "parameters": {"type": "object"}}}
 SYSTEM = {"role": "system", "content": "You are an agent."}
@@ -46,10 +46,10 @@ def test_headers_and_stop_tokens_around_our_texts_give_what_qwen_renders(
 ) -> None:
     flags = [(True if chat["role"] == "assistant" else None) for chat in messages]
     turns = [(Turn(chat, (at,)), flags[at]) for at, chat in enumerate(messages)]
-    spelling = Spelling()
+    writer = Qwen3Text()
     for end in range(1, len(turns)):
-        spelling.spelled(turns[:end], tools)  # what it said of a part must not be what it says of the whole
-    made = spelling.spelled(turns, tools)
+        writer.write(turns[:end], tools)  # what it wrote of a part must not be what it writes of the whole
+    made = writer.write(turns, tools)
     assert all(set(turn.chat) == {"role", "content"} for turn, _ in made)
     text = "".join(f"<|im_start|>{turn.chat['role']}\n{turn.chat['content']}<|im_end|>\n" for turn, _ in made)
     assert text == tokenizer("qwen3").apply_chat_template(messages, tools=tools or None, tokenize=False)

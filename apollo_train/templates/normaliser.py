@@ -10,7 +10,7 @@ import msgspec
 from apollo_train.samples.chat import Chat
 
 
-def normalised(
+def normalise_messages(
     messages: Sequence[Chat], *, system: bool = True, objects: bool = True, runs: bool = True
 ) -> list[dict[str, Any]]:
     """The messages for a template. ``system`` False: a system text goes to the head of the first user turn.
