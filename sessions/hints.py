@@ -48,7 +48,7 @@ def go_on(session: int, way: Way = "resume", *, then: bool = False) -> Remedy:
     return Remedy(way, "lets it go on", session, then=then)
 
 
-def said(text: str, remedies: Sequence[Remedy], name: Callable[[Remedy], str], joint: str = ": ") -> str:
+def say_remedies(text: str, remedies: Sequence[Remedy], name: Callable[[Remedy], str], joint: str = ": ") -> str:
     """``text`` and the ways on: "paused already: `p` lets it go on". A way that ``name`` calls "" does not exist here.
 
     What follows a way that does not exist is left out with it.
@@ -83,11 +83,11 @@ COMMANDS: Final[dict[Way, str]] = {
 }
 
 
-def command(remedy: Remedy) -> str:
+def command_of(remedy: Remedy) -> str:
     """What the command line calls it, "" where it has nothing of the kind."""
     return COMMANDS.get(remedy.way, "").format(session=remedy.session, words=remedy.words)
 
 
-def in_shell(problem: Exception) -> str:
+def say_in_shell(problem: Exception) -> str:
     """An error as a command line says it, with the commands that help."""
-    return said(str(problem), getattr(problem, "remedies", ()), command)
+    return say_remedies(str(problem), getattr(problem, "remedies", ()), command_of)

@@ -9,7 +9,7 @@ from typing import Final
 from sessions import events as ev
 from sessions.events.messages import CallPart, Part, ReasoningPart, TextPart
 from sessions.fold.advice import say_outcome
-from sessions.fold.result_status import standing
+from sessions.fold.result_status import result_status
 from widgets.glyphs import count, duration, state_mark
 from widgets.models import Entry, EntryKind, Line, Outcome, Role, Span
 from widgets.sanitise import clean, clean_line, last_line
@@ -192,7 +192,7 @@ def _action(anchor: ev.Event, body: ev.ActionStarted, related: Sequence[ev.Event
     tail, took = "", None
     outcome: Outcome = "running"
     if result is not None:
-        outcome, took = standing(result), result.duration_ms
+        outcome, took = result_status(result), result.duration_ms
         output = _whole(result.output, full_text)
         whole = full_text is not None or result.output.blob is None
         tail = last_line(output) if whole else _end_shown(result)

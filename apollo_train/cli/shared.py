@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from sessions.errors import ApolloError
-from sessions.hints import in_shell
+from sessions.hints import say_in_shell
 from sessions.log.reader import LogReader
 from sessions.paths import log_paths
 from sessions.terminal_text import plain_line
@@ -57,7 +57,7 @@ def report_errors() -> Iterator[None]:
     try:
         yield
     except ApolloError as problem:
-        raise OneLine(in_shell(problem)) from problem
+        raise OneLine(say_in_shell(problem)) from problem
     except BrokenPipeError:
         raise  # Who reads it has seen enough, as `head` has: click ends without a word.
     except OSError as problem:

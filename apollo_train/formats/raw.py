@@ -70,7 +70,7 @@ def _with_blobs(reader: LogReader, lines: list[bytes], written: set[bytes]) -> I
     """The lines, each after the blobs that it is the first to name."""
     named = [_hashes(line) for line in lines]
     wanted = {name for names in named for name in names if bytes.fromhex(name) not in written}
-    blobs = reader.stored(wanted, up_to=LARGE) if wanted else {}
+    blobs = reader.find_blobs(wanted, up_to=LARGE) if wanted else {}
     written.update(map(bytes.fromhex, blobs))
     done: list[bytes] = []
     events = 0

@@ -136,8 +136,8 @@ def _told(source: Source) -> Iterator[Told]:
                     yield event.at, {"role": "user", "content": turn.text}, event
                 case _:
                     continue
-        if record.reply is not None and record.said is not None:
-            yield record.reply.at, chat_of_reply(record.said.parts), record
+        if record.reply is not None and record.reply_body is not None:
+            yield record.reply.at, chat_of_reply(record.reply_body.parts), record
             for call in record.calls:
                 if call.ended is not None and call.part is not None:
                     text = _shown(source, call.ended)
@@ -239,12 +239,12 @@ class _Document:
         return told | {key: value for key, value in optional.items() if value is not None}
 
     def _agent(self, chat: Chat, record: StepRecord) -> dict[str, Any]:
-        assert record.said is not None and record.reply is not None
+        assert record.reply_body is not None and record.reply is not None
         mask = self.masks.get(record.reply.seq)
         cells = {cell.call: cell for cell in mask.cells if cell.call} if mask else {}
         step: dict[str, Any] = {"source": "agent", "message": chat["content"]}
-        if record.said.model:
-            step["model_name"] = record.said.model
+        if record.reply_body.model:
+            step["model_name"] = record.reply_body.model
         if chat.get("reasoning_content"):
             step["reasoning_content"] = chat["reasoning_content"]
         calls = []
@@ -264,17 +264,17 @@ class _Document:
             )
         if calls:
             step["tool_calls"] = calls
-        usage = record.said.usage
+        usage = record.reply_body.usage
         if usage is not None:
             sizes = {"prompt_tokens": usage.input_tokens, "completion_tokens": usage.output_tokens}
             step["metrics"] = sizes | {"cached_tokens": usage.cached_tokens}
-        own = {"step": record.step, "finish": record.said.finish, "trainable": bool(mask and mask.trained)}
+        own = {"step": record.step, "finish": record.reply_body.finish, "trainable": bool(mask and mask.trained)}
         if mask is not None and mask.reason:
             own["reason"] = mask.reason
         flags = self.flags.get(record.step, [])
         if flags:
             own["annotations"] = [_flag(flag) for flag in flags]
-        for event in record.told:
+        for event in record.side_events:
             if isinstance(event.body, ev.EvalScored):
                 self.scores.append({"step": record.step, "score": event.body.score})
         return step | {"extra": {KEY: own}}

@@ -10,7 +10,7 @@ from msgspec import structs
 from apollo_train.masks.reply_masks import ReplyMask
 from sessions import events as ev
 from sessions.events.messages import CallPart, Part, ReasoningPart, TextPart
-from sessions.fold.corrections import CorrectionBook, reply_of
+from sessions.fold.corrections import CorrectionBook, parse_reply
 
 _THOUGHT: Final = re.compile(r"<think>\s*(.*?)\s*</think>\s*", re.DOTALL)
 """How a correction begins that says what the model should have thought."""
@@ -72,7 +72,7 @@ class Corrections:
 
 
 def _parts(step: int, text: str) -> list[Part]:
-    said, calls = reply_of(text)
+    said, calls = parse_reply(text)
     parts: list[Part] = []
     if thought := _THOUGHT.match(said):
         said = said[thought.end() :]

@@ -11,9 +11,9 @@ import msgspec
 from apollo_tui import keys
 from apollo_tui.backend.feed import LinkChanged, NotDone
 from sessions.errors import ApolloError
-from sessions.fold.remedies import out_of_limit
+from sessions.fold.remedies import remedies_at_limit
 from sessions.fold.summary import Summary
-from sessions.hints import Remedy, Way, said
+from sessions.hints import Remedy, Way, say_remedies
 from sessions.host.protocol import Done
 from widgets.models import SessionView
 
@@ -49,20 +49,20 @@ def key(remedy: Remedy, keymap: Mapping[str, str]) -> str:
 def told(problem: Exception, keymap: Mapping[str, str]) -> str:
     """What went wrong, with the way on."""
     remedies = problem.remedies if isinstance(problem, NotDone | ApolloError) else ()
-    return said(str(problem), remedies, partial(key, keymap=keymap))
+    return say_remedies(str(problem), remedies, partial(key, keymap=keymap))
 
 
 def with_ways(summary: Summary, view: SessionView, keymap: Mapping[str, str]) -> SessionView:
     """The session, with why it stands where it stands and what lets it go on."""
-    why = said(view.why, out_of_limit(summary), partial(key, keymap=keymap))
+    why = say_remedies(view.why, remedies_at_limit(summary), partial(key, keymap=keymap))
     return msgspec.structs.replace(view, why=why)
 
 
 def noted(done: object, keymap: Mapping[str, str]) -> str:
     """What the host said of a change, with what to do next."""
-    return said(done.note, done.remedies, partial(key, keymap=keymap), "; ") if isinstance(done, Done) else ""
+    return say_remedies(done.note, done.remedies, partial(key, keymap=keymap), "; ") if isinstance(done, Done) else ""
 
 
 def said_of_link(link: LinkChanged, keymap: Mapping[str, str]) -> str:
     """What is wrong with the link to the host, with the way on."""
-    return said(link.detail, link.remedies, partial(key, keymap=keymap))
+    return say_remedies(link.detail, link.remedies, partial(key, keymap=keymap))

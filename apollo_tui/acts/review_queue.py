@@ -26,7 +26,7 @@ from sessions.events.states import ENDED
 from sessions.fold.review import KINDS, Item, ReviewBook
 from sessions.fold.summary import Summary
 from sessions.log.reader import LogReader
-from sessions.queries.review import PAGE, new_page, queue
+from sessions.queries.review import PAGE, new_page, review_queue
 
 SKIPPED_MOST: Final = 20_000
 PACE_IDLE_MS: Final = 120_000
@@ -87,7 +87,7 @@ class Reviewing:
 
     def _queue(self, summaries: Collection[Summary], now: int) -> list[Item]:
         with self._folding:
-            return queue(
+            return review_queue(
                 self._books,
                 summaries,
                 actor=self._actor,

@@ -8,7 +8,7 @@ from apollo_tui.acts.flags import Judging, Subject
 from apollo_tui.backend.feed import NotDone
 from sessions import events as ev
 from sessions.fold.flags import SessionVerdict
-from sessions.fold.notes import Remarks, said
+from sessions.fold.notes import SessionNotes, sign_off_text
 from sessions.log.reader import LogReader
 from sessions.ulid import new_ulid
 
@@ -19,7 +19,7 @@ class Signing:
     def __init__(self, judging: Judging) -> None:
         self.judging = judging
 
-    def remarks(self, session: str) -> Remarks:
+    def remarks(self, session: str) -> SessionNotes:
         """All remarks on the session that stand."""
         return self.judging.state.sessions[session].remarks
 
@@ -35,7 +35,7 @@ class Signing:
         await self.judging.annotate(session, body, new_ulid())
         if verdict is None and up_to is None:
             return f"{self._name(session)}: your sign-off is taken back · u undoes"
-        return f"{self._name(session)}: {said(body)} · u undoes"
+        return f"{self._name(session)}: {sign_off_text(body)} · u undoes"
 
     async def note(self, session: str, text: str) -> str:
         """Write one's note on the session (colleagues see it, the agent does not); an empty one takes it away."""
@@ -44,7 +44,7 @@ class Signing:
 
     async def bookmark(self, subject: Subject, note: str = "") -> str:
         """Set one's bookmark; a second time takes it away."""
-        there = self.remarks(subject.session).bookmarked(self.judging.state.actor, subject.target)
+        there = self.remarks(subject.session).has_bookmark(self.judging.state.actor, subject.target)
         body = ev.BookmarkSet(target=subject.target, note=note, removed=there and not note)
         await self.judging.annotate(subject.session, body, new_ulid())
         return f"bookmark {'taken away' if body.removed else 'set'}: {subject.words} · u undoes"

@@ -23,7 +23,7 @@ from apollo_tui.cli.shared import json_option, print_json
 from apollo_tui.terminal.alerts import Channel, channel, notification
 from apollo_tui.terminal.clipboard import tmux_load
 from sessions.errors import ApolloError
-from sessions.hints import in_shell
+from sessions.hints import say_in_shell
 from sessions.terminal_text import plain_line
 
 Verdict = Literal["ok", "warn", "bad"]
@@ -190,7 +190,7 @@ def _log(cli: Cli) -> Iterator[Finding]:
         position, count = reader.position(), len(reader.summaries())
         reader.close()
     except ApolloError as error:
-        yield Finding("log health", "bad", in_shell(error))
+        yield Finding("log health", "bad", say_in_shell(error))
         return
     try:
         with closing(sqlite3.connect(file_uri(cli.paths.log, "mode=ro"), uri=True)) as connection:
@@ -214,7 +214,7 @@ def _host(cli: Cli) -> Iterator[Finding]:
     try:
         status = host_status(cli.paths)
     except (ApolloError, OSError) as error:
-        yield Finding("host", "bad", in_shell(error))
+        yield Finding("host", "bad", say_in_shell(error))
         return
     if status is None:
         yield Finding("host", "ok", "none runs", "'apollo host start' or the app starts one")

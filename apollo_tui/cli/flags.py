@@ -13,7 +13,7 @@ from apollo_tui.cli.shared import ask, done, find, json_option, reader_of, reque
 from apollo_tui.cli.targets import parse_target
 from sessions import events as ev
 from sessions.fold.flags import FlagBook, SessionVerdict, Verdict
-from sessions.fold.notes import said
+from sessions.fold.notes import sign_off_text
 from sessions.host import protocol
 from sessions.labels import RIGHT_THERE_TOO, UNSPECIFIED, Taxonomy
 
@@ -116,7 +116,7 @@ def signoff(cli: Cli, session: str, word: str, step: int | None, as_json: bool) 
     verdict = None if word in ("up-to", "none") else cast(SessionVerdict, word)
     body = ev.SignedOff(verdict=verdict, up_to_step=step)
     answer = annotate(cli, find(cli, session), body)
-    done(answer, as_json, "sign-off taken back" if word == "none" else f"signed off: {said(body)}")
+    done(answer, as_json, "sign-off taken back" if word == "none" else f"signed off: {sign_off_text(body)}")
 
 
 @click.command()

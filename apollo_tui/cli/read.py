@@ -18,8 +18,8 @@ from sessions import events as ev
 from sessions import hints
 from sessions.events.states import ACTIVE
 from sessions.fold.costs import UNKNOWN, say_cost
-from sessions.fold.remedies import out_of_limit
-from sessions.fold.result_status import standing
+from sessions.fold.remedies import remedies_at_limit
+from sessions.fold.result_status import result_status
 from sessions.fold.summary import Summary
 from sessions.fold.trajectory import CallRecord, StepRecord, steps
 from sessions.host import lock
@@ -110,11 +110,11 @@ def _print_step(record: StepRecord, text: Callable[[ev.LongText], str]) -> None:
 
 def _call_line(call: CallRecord, text: Callable[[ev.LongText], str]) -> str:
     said = f"{call.name} {call.part.arguments if call.part else ''}"
-    if call.refused:
-        return f"{said}  not run: {call.refused.problem or call.refused.why}"
+    if call.refusal:
+        return f"{said}  not run: {call.refusal.problem or call.refusal.why}"
     if call.result:
         last = (text(call.result.output).strip().splitlines() or [""])[-1]
-        return f"{said}  {standing(call.result).replace('background', 'in background')}: {last}"
+        return f"{said}  {result_status(call.result).replace('background', 'in background')}: {last}"
     return f"{said}  {call.fate}"
 
 
@@ -129,7 +129,7 @@ def _step_json(record: StepRecord) -> dict[str, Any]:
                 "name": call.name,
                 "arguments": call.part.arguments if call.part else None,
                 "fate": call.fate,
-                "result": msgspec.to_builtins(call.result or call.refused),
+                "result": msgspec.to_builtins(call.result or call.refusal),
             }
             for call in record.calls
         ],
@@ -181,7 +181,7 @@ def event_line(event: ev.Event) -> str:
 
 def _reason(summary: Summary) -> str:
     """Why it stands where it stands, with the commands that help."""
-    return hints.said(stands(summary), out_of_limit(summary), hints.command)
+    return hints.say_remedies(stands(summary), remedies_at_limit(summary), hints.command_of)
 
 
 @click.command()

@@ -15,7 +15,7 @@ from apollo_tui.cli.context import Cli
 from apollo_tui.cli.shared import json_option, print_json, reader_of, span, table
 from sessions.config import load_config
 from sessions.fold.costs import UNKNOWN
-from sessions.fold.effort import KINDS, Effort, effort_of, together
+from sessions.fold.effort import KINDS, Effort, effort_of, sum_effort
 from sessions.host.client import host_status
 from sessions.labels import Taxonomy, load_labels
 from sessions.queries.digest import session_digest
@@ -58,7 +58,7 @@ def digest(cli: Cli, session: str | None, since: str | None, as_json: bool) -> N
                     "since": each.since,
                     "until": each.until,
                     "figures": {
-                        f.name: {"value": None if f.said == UNKNOWN else f.value, "said": f.said, "events": f.places}
+                        f.name: {"value": None if f.words == UNKNOWN else f.value, "said": f.words, "events": f.places}
                         for f in each.figures
                     },
                 }
@@ -69,11 +69,11 @@ def digest(cli: Cli, session: str | None, since: str | None, as_json: bool) -> N
     for each in found:
         if session:
             click.echo(plain_line(titles[each.session]))
-            for figure in each.told:
+            for figure in each.nonzero:
                 place = f"  (events {', '.join(map(str, figure.places[:6]))})" if figure.places else ""
-                click.echo(plain_line(f"  {figure.said}{place}"))
+                click.echo(plain_line(f"  {figure.words}{place}"))
         else:
-            said = ", ".join(figure.said for figure in each.told if figure.name != "score change")
+            said = ", ".join(figure.words for figure in each.nonzero if figure.name != "score change")
             click.echo(plain_line(f"{titles[each.session]}: {said}"))
 
 
@@ -89,12 +89,12 @@ def effort(cli: Cli, session: str | None, names: bool, as_json: bool) -> None:
     titles = {summary.session: (summary.number, summary.title) for summary in reader.summaries()}
     spent = {one: effort_of(reader.events(one, kinds=sorted(KINDS))) for one in chosen}
     reader.close()
-    whole = together(one for by in spent.values() for one in by.values())
+    whole = sum_effort(one for by in spent.values() for one in by.values())
     if as_json:
         print_json(
             {
                 "sessions": [_plain(one, by, names) for one, by in spent.items()],
-                "total": whole.plain(),
+                "total": whole.as_dict(),
             }
         )
         return
@@ -102,7 +102,7 @@ def effort(cli: Cli, session: str | None, names: bool, as_json: bool) -> None:
     rows = []
     for one, by in spent.items():
         number, title = titles[one]
-        rows.append([str(number), title, *_cells(together(by.values()), names_of)])
+        rows.append([str(number), title, *_cells(sum_effort(by.values()), names_of)])
         for who, mine in sorted(by.items()) if names else ():
             rows.append(["", f"  {who.removeprefix('human:')}", *_cells(mine, names_of)])
     table(
@@ -111,9 +111,9 @@ def effort(cli: Cli, session: str | None, names: bool, as_json: bool) -> None:
 
 
 def _plain(session: str, by: dict[str, Effort], names: bool) -> dict[str, Any]:
-    found: dict[str, Any] = {"id": session, **together(by.values()).plain()}
+    found: dict[str, Any] = {"id": session, **sum_effort(by.values()).as_dict()}
     if names:
-        found["by"] = {who.removeprefix("human:"): mine.plain() for who, mine in sorted(by.items())}
+        found["by"] = {who.removeprefix("human:"): mine.as_dict() for who, mine in sorted(by.items())}
     return found
 
 

@@ -15,7 +15,7 @@ import click
 from apollo_tui.cli.context import Cli
 from apollo_tui.terminal import gc_tuning
 from sessions.errors import ApolloError
-from sessions.hints import in_shell
+from sessions.hints import say_in_shell
 from sessions.paths import log_paths
 
 COMMANDS: Final[dict[str, str]] = {
@@ -129,7 +129,7 @@ def main(args: list[str] | None = None) -> None:
     except click.ClickException as error:
         fail(error.format_message(), error.exit_code)
     except ApolloError as error:
-        fail(in_shell(error), 1)
+        fail(say_in_shell(error), 1)
     except BrokenPipeError:
         # The reader of our output went away (`apollo log … | head`); not an error of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -13,7 +13,7 @@ import msgspec
 from apollo_tui.cli.context import Cli
 from sessions.fold.costs import known_cost
 from sessions.fold.summary import Summary
-from sessions.hints import command, said
+from sessions.hints import command_of, say_remedies
 from sessions.host import protocol
 from sessions.log.reader import LogReader
 from sessions.terminal_text import plain_line
@@ -131,7 +131,7 @@ def stands(summary: Summary) -> str:
 
 def done(answer: protocol.Done, as_json: bool, line: str, **more: str) -> None:
     """Say what was committed: JSON with ``id`` first, then ``more``, or one line."""
-    note = said(answer.note, answer.remedies, command, "; ")
+    note = say_remedies(answer.note, answer.remedies, command_of, "; ")
     if as_json:
         print_json({"id": answer.session, "seq": answer.seq, "number": answer.number, "note": note} | more)
     else:

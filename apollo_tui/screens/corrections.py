@@ -14,7 +14,7 @@ from apollo_tui.screens.composer import Editing
 from sessions import events as ev
 from sessions.errors import ApolloError
 from sessions.events.messages import CallPart, TextPart
-from sessions.fold.corrections import call_text, not_called
+from sessions.fold.corrections import broken_call, call_text
 from sessions.hints import Remedy
 from sessions.log.reader import LogReader
 from widgets.models import Entry
@@ -99,7 +99,7 @@ class Correcting(Editing):
 
 def _words_only(text: str) -> str:
     """What looks like a call and is none makes no pair, which nobody would see."""
-    name = not_called(text)
+    name = broken_call(text)
     return f" · kept as words: {name} is followed by no whole JSON object, or by more than calls" if name else ""
 
 

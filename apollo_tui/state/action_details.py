@@ -16,7 +16,7 @@ from apollo_tui.backend.feed import Feed
 from sessions import events as ev
 from sessions.events.messages import CallPart, ReasoningPart, TextPart
 from sessions.fold.corrections import Correction, CorrectionBook
-from sessions.fold.result_status import standing
+from sessions.fold.result_status import result_status
 from sessions.labels import Taxonomy
 from sessions.log.reader import LogReader
 from widgets.entry_kinds import diff_lines
@@ -192,7 +192,7 @@ def _head(whole: Whole) -> list[Line]:
     if isinstance(anchor.body, ev.ActionRefused):
         outcome = (("✗ malformed" if anchor.body.malformed else "– not run", "error"),)
     elif result is not None:
-        mark = outcome_mark(standing(result))
+        mark = outcome_mark(result_status(result))
         outcome = ((f"{mark.glyph} {mark.word or 'ok'}", mark.role),)
         facts.append(f"took {duration(result.duration_ms)}")
         facts.append("the environment's fault" if result.environment else "")

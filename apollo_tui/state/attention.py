@@ -7,7 +7,7 @@ from typing import Final
 
 from sessions.attention.notify_when import Key, key_of
 from sessions.attention.settings import Thresholds
-from sessions.attention.signals import Signal, signals, urgency
+from sessions.attention.signals import Signal, signals_of, urgency
 from sessions.fold.summary import Summary
 
 MINUTE_MS: Final = 60_000
@@ -29,7 +29,7 @@ class Attention:
         known = self._known.get(summary.session)
         if known is not None and known[0] is summary and known[1] == now // MINUTE_MS:
             return known[2]
-        found = sorted(signals(summary, now, self.thresholds), key=urgency)
+        found = sorted(signals_of(summary, now, self.thresholds), key=urgency)
         self._known[summary.session] = (summary, now // MINUTE_MS, found)
         return found
 

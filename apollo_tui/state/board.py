@@ -19,9 +19,9 @@ from sessions import events as ev
 from sessions.attention.settings import Thresholds
 from sessions.attention.signals import Signal
 from sessions.events.states import ENDED
-from sessions.fold.notes import Remarks
+from sessions.fold.notes import SessionNotes
 from sessions.fold.read_ranges import ReadBook
-from sessions.fold.summary import Summary, fold
+from sessions.fold.summary import Summary, fold_summary
 from sessions.host.protocol import ClientInfo, DeltaFrame
 from widgets.cells import text_of
 from widgets.entries import EntryBook
@@ -77,7 +77,7 @@ class SessionNow(msgspec.Struct):
     flags: dict[str, tuple[str, ev.FlagSet]] = msgspec.field(default_factory=dict)
     """Flags in force: id → (actor, body), oldest first."""
     activity: Activity = msgspec.field(default_factory=Activity)
-    remarks: Remarks = msgspec.field(default_factory=Remarks)
+    remarks: SessionNotes = msgspec.field(default_factory=SessionNotes)
     """Sign-offs, notes, bookmarks and recovery marks that stand."""
     advice: dict[int, int] = msgspec.field(default_factory=dict)
     """Advice numbers by the seq of the event that queued them, of the entries in the window."""
@@ -165,13 +165,13 @@ class BoardState:
                 continue
             now = self.sessions.get(event.session)
             if now is None:
-                now = self.sessions[event.session] = self._begin(fold(None, event))
+                now = self.sessions[event.session] = self._begin(fold_summary(None, event))
                 now.loaded = True
                 change.new.append(event.session)
             elif event.seq <= now.summary.last_seq:
                 continue
             else:
-                now.summary = fold(now.summary, event)
+                now.summary = fold_summary(now.summary, event)
             self._tell(now, event)
             change.events.append(event)
             change.sessions.add(event.session)

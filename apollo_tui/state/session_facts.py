@@ -9,7 +9,7 @@ from typing import Final
 from sessions import events as ev
 from sessions.events.states import ENDED
 from sessions.fold.costs import say_cost
-from sessions.fold.notes import Remarks
+from sessions.fold.notes import SessionNotes
 from sessions.fold.summary import Summary
 from widgets.glyphs import count, duration
 from widgets.models import FactsView, JobView, PlanLine, SessionView
@@ -24,7 +24,7 @@ def facts_of(
     files: Mapping[str, tuple[int, int]],
     now: int,
     *,
-    remarks: Remarks | None = None,
+    remarks: SessionNotes | None = None,
     jobs: Mapping[int, str] = MappingProxyType({}),
     ended: Sequence[ev.JobEnded] = (),
 ) -> FactsView:
@@ -65,8 +65,8 @@ def _ended(job: ev.JobEnded) -> str:
     return f"{how.get(job.how, 'lost')} after {duration(job.duration_ms)}"
 
 
-def _remarks(remarks: Remarks) -> Iterator[str]:
-    yield from remarks.words()
+def _remarks(remarks: SessionNotes) -> Iterator[str]:
+    yield from remarks.sign_off_lines()
     for who, text in remarks.notes.items():
         yield f"{who.removeprefix('human:')}: {text}"
     if remarks.bookmarks:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
-from sessions.attention.notify_when import Edges
+from sessions.attention.notify_when import SignalMemory
 from sessions.attention.signals import Signal
 from widgets.sanitise import clean_line
 
@@ -102,7 +102,7 @@ class Alerts:
     def __init__(self, wanted: Channel, env: Mapping[str, str]) -> None:
         self.by = channel(wanted, env)
         self._titles = Titles(env) if self.by != "off" else None
-        self._edges = Edges()
+        self._memory = SignalMemory()
         self._begun = False
         self._need = -1
 
@@ -123,8 +123,8 @@ class Alerts:
         if not self._begun:
             self._begun = True
             for signals in acute.values():
-                self._edges.see(signals)
-        told = self._edges.take(acute, now, key_at)
+                self._memory.mark_seen(signals)
+        told = self._memory.take_due(acute, now, key_at)
         out = ""
         need = sum(any(not signal.quiet for signal in signals) for signals in standing.values())
         if self._titles and need != self._need:

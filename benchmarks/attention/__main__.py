@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from benchmarks.attention.generated_sessions import DRIFTS, Made
 from sessions.attention.settings import Thresholds
-from sessions.attention.signals import Signal, signals
+from sessions.attention.signals import Signal, signals_of
 from sessions.fold.summary import Summary
 
 TUNED: Final = range(10)
@@ -59,9 +59,9 @@ def _fired(made: Made, thresholds: Thresholds) -> list[Signal]:
     for summary in made.play():
         if before is not None:
             for now in range(before.last_at + 60_000, summary.last_at, 60_000):
-                for signal in signals(before, now, thresholds):
+                for signal in signals_of(before, now, thresholds):
                     found.setdefault(signal.id, signal)
-        for signal in signals(summary, summary.last_at, thresholds):
+        for signal in signals_of(summary, summary.last_at, thresholds):
             if signal.id not in found:
                 found[signal.id] = signal if signal.step == summary.step else _at(signal, summary.step)
         before = summary

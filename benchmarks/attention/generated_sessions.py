@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sessions import events as ev
-from sessions.fold.summary import Summary, fold
+from sessions.fold.summary import Summary, fold_summary
 
 STEP_MEDIAN: Final = 69.0
 STEPS: Final = 200
@@ -59,7 +59,7 @@ class Made:
         event = ev.Event(
             self.seq, "made", self.seq, self.step or None, call, body.kind, 1, self.at, "agent", None, body
         )
-        self.summary = fold(self.summary, event)
+        self.summary = fold_summary(self.summary, event)
         return self.summary
 
     def _begin(self) -> Summary:

@@ -61,7 +61,7 @@ class Boundary:
 
     async def _stop_at_limit(self, point: ResumePoint) -> bool:
         """Pause where a budget is used up. True if it is."""
-        reason = budget.reached(self._session.summary, self._session.now(), step=point.step)
+        reason = budget.reason_to_pause(self._session.summary, self._session.now(), step=point.step)
         if reason:
             await self._session.commit(ev.StateChanged(state="paused", need="limit", reason=reason))
         return bool(reason)
@@ -95,7 +95,7 @@ class Boundary:
         """Deliver the advice that is ready now. True if there was any."""
         session = self._session
         # A person may be taking it back or changing it in this very moment, and is told so: their word comes first.
-        await session.services.writer.caught_up()
+        await session.services.writer.wait_for_writes()
         numbers = [advice.advice for advice in ready_advice(session.summary, session.now())]
         if not numbers:
             return False

@@ -203,7 +203,7 @@ class Session:
             end = await jobs.wait(job, 1.0) if job else None
             if jobs.settle(open_job.job):
                 ended.append(end.event(open_job.job) if end else ev.JobEnded(job=open_job.job, how="lost"))
-        await self.services.writer.caught_up()
+        await self.services.writer.wait_for_writes()
         if state != "finished" or self.playback is not None or not self.summary.open_advice:
             ended.append(ev.StateChanged(state=state, reason=reason))
         if ended:

@@ -217,7 +217,7 @@ class Step:
         session, summary = self._session, self._session.summary
         if self._told is None:
             self._told = self._read_notices()
-        self._told = budget.still_told(summary, session.now(), self._told, step=step)
+        self._told = budget.forget_raised(summary, session.now(), self._told, step=step)
         return budget.notices(summary, session.now(), self._told, step=step)
 
     def _read_notices(self) -> dict[str, int]:

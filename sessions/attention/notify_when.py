@@ -14,7 +14,7 @@ Key = tuple[str, str]
 """Session and signal id."""
 
 
-class Edges:
+class SignalMemory:
     """Which signals have been told or seen. ``known`` are those of an earlier life, each with when it was first there.
 
     A signal that comes while somebody looks is held: a key pressed after it means that it was seen, no key for a
@@ -30,11 +30,11 @@ class Edges:
         """What must not be told again; only signals that still stand."""
         return frozenset(self._known)
 
-    def see(self, signals: Iterable[Signal]) -> None:
+    def mark_seen(self, signals: Iterable[Signal]) -> None:
         """These were seen: they are never told."""
         self._known |= {key_of(signal) for signal in signals}
 
-    def take(self, standing: Mapping[str, Iterable[Signal]], now: int, active_at: int) -> list[Signal]:
+    def take_due(self, standing: Mapping[str, Iterable[Signal]], now: int, active_at: int) -> list[Signal]:
         """What is to be told now, most urgent first. ``standing``: all signals of each session that was looked at.
 
         ``active_at`` is when somebody last pressed a key in front of the sessions (Unix ms, 0: never).

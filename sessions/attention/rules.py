@@ -9,7 +9,7 @@ import msgspec
 
 from sessions.attention.settings import Thresholds
 from sessions.events.states import ACTIVE
-from sessions.fold.budget import used_up
+from sessions.fold.budget import reason_to_stay_paused
 from sessions.fold.summary import Summary
 
 
@@ -46,7 +46,7 @@ def needs_human(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
 def budget_used_up(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
     """It was paused at a limit: only a person can raise that, or let it rest."""
     if s.state == "paused" and s.need == "limit":
-        spent = used_up(s)
+        spent = reason_to_stay_paused(s)
         raised = "the budget was raised, and it still rests: let it go on"
         yield _state(s, f"{spent}; raise it or let it rest" if spent else raised)
 

@@ -36,9 +36,9 @@ class Signal(msgspec.Struct, frozen=True):
     place: int = 0
 
 
-def signals(summary: Summary, now: int, thresholds: Thresholds = DEFAULTS, *, all_: bool = False) -> list[Signal]:
+def signals_of(summary: Summary, now: int, thresholds: Thresholds = DEFAULTS, *, all_: bool = False) -> list[Signal]:
     """The signals of a session, most urgent first; those done, snoozed or called false are left out unless ``all_``."""
-    if not _concerns(summary):
+    if not _concerns_anybody(summary):
         return []
     words = {judged.signal: judged for judged in summary.watch.judged}
     found = []
@@ -48,16 +48,16 @@ def signals(summary: Summary, now: int, thresholds: Thresholds = DEFAULTS, *, al
         for cause in rule.when(summary, now, thresholds):
             signal = _signal(summary, rule, rank, cause)
             word = words.get(signal.id)
-            if all_ or word is None or not _silenced(word.verdict, word.until, now):
+            if all_ or word is None or not _is_silenced(word.verdict, word.until, now):
                 found.append(signal)
     return found
 
 
-def _silenced(verdict: str, until: int, now: int) -> bool:
+def _is_silenced(verdict: str, until: int, now: int) -> bool:
     return verdict in ("done", "false_alarm") or (verdict == "snoozed" and now < until)
 
 
-def _concerns(summary: Summary) -> bool:
+def _concerns_anybody(summary: Summary) -> bool:
     """Whether a person can still do something about the session: what is over and signed off wants nobody."""
     if summary.archived or summary.state == "stopped" or summary.origin == "import":
         return False
@@ -85,16 +85,18 @@ def urgency(signal: Signal) -> tuple[bool, bool, int, int]:
     return not signal.acute, signal.quiet, signal.rank, signal.at
 
 
-def ranked(summaries: Iterable[Summary], now: int, thresholds: Thresholds = DEFAULTS) -> list[Signal]:
+def rank_signals(summaries: Iterable[Summary], now: int, thresholds: Thresholds = DEFAULTS) -> list[Signal]:
     """All signals of all sessions: the most urgent rule first, then the oldest."""
-    found = [signal for summary in summaries for signal in signals(summary, now, thresholds)]
+    found = [signal for summary in summaries for signal in signals_of(summary, now, thresholds)]
     return sorted(found, key=urgency)
 
 
-def order(summaries: Sequence[Summary], now: int, thresholds: Thresholds = DEFAULTS) -> Iterator[tuple[Summary, str]]:
+def order_sessions(
+    summaries: Sequence[Summary], now: int, thresholds: Thresholds = DEFAULTS
+) -> Iterator[tuple[Summary, str]]:
     """Sessions by how much they want a person, each with the reason why it stands where it stands."""
     worst: dict[str, Signal] = {}
-    for signal in ranked(summaries, now, thresholds):
+    for signal in rank_signals(summaries, now, thresholds):
         worst.setdefault(signal.session, signal)
     places = {session: place for place, session in enumerate(worst)}
     for summary in sorted(summaries, key=lambda s: (places.get(s.session, len(places)), s.number)):

@@ -40,7 +40,7 @@ TRANSITIONS: Final[dict[State, frozenset[State]]] = {
 """``finished``, ``stopped`` and ``failed`` go back to ``running`` or ``paused`` when a person reopens the session."""
 
 
-def allowed(before: State | None, after: State) -> bool:
+def may_change(before: State | None, after: State) -> bool:
     """Whether a session may go from ``before`` (None: it does not exist yet) to ``after``."""
     if before is None:
         return after == "created"

@@ -79,7 +79,7 @@ class AdviceBook:
         """Take the next event of the session; kinds that do not concern advice change nothing."""
         match event.body:
             case ev.AdviceQueued() as body:
-                self._records[body.advice] = _queued(event, body)
+                self._records[body.advice] = _record_of(event, body)
             case ev.AdviceEdited() as body:
                 record = self._records.get(body.advice)
                 if record is not None:
@@ -105,9 +105,9 @@ class AdviceBook:
                     )
                     self._unanswered.add(number)
             case ev.AdviceOutcome() as body:
-                self._judged(event.actor, body)
+                self._set_outcome(event.actor, body)
             case ev.ModelReplied() | ev.ActionStarted() | ev.ActionRefused():
-                self._acted(event)
+                self._note_first_action(event)
             case _:
                 pass
 
@@ -130,7 +130,7 @@ class AdviceBook:
         """The advice with this number."""
         return self._records.get(number)
 
-    def _acted(self, event: ev.Event) -> None:
+    def _note_first_action(self, event: ev.Event) -> None:
         for number in tuple(self._unanswered):
             record = self._records.get(number)
             # An action of the step before may still be reported after the delivery of "now" advice.
@@ -144,7 +144,7 @@ class AdviceBook:
                 self._change(number, first_action=first)
                 self._unanswered.discard(number)
 
-    def _judged(self, actor: str, body: ev.AdviceOutcome) -> None:
+    def _set_outcome(self, actor: str, body: ev.AdviceOutcome) -> None:
         words = self._words.setdefault(body.advice, {})
         say_outcome(words, actor, body)
         by = next(reversed(words), "")
@@ -169,7 +169,7 @@ def say_outcome(words: dict[str, ev.AdviceOutcome], actor: str, body: ev.AdviceO
         words[actor] = body
 
 
-def _queued(event: ev.Event, body: ev.AdviceQueued) -> AdviceRecord:
+def _record_of(event: ev.Event, body: ev.AdviceQueued) -> AdviceRecord:
     return AdviceRecord(
         number=body.advice,
         text=body.text,

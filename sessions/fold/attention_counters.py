@@ -29,7 +29,7 @@ _LOSS: Final = re.compile(r"\bloss\b[\"']?\s*[=:]?\s*([0-9]+(?:\.[0-9]+)?(?:[eE]
 _VARIES: Final = re.compile(r"0x[0-9a-fA-F]+|\d+")
 
 
-class Acted(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
+class ActionPrint(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
     """One action, as fingerprints: of the call, of what it returned, and of its error ("" if it went well)."""
 
     seq: int
@@ -69,7 +69,7 @@ class PathEdits(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True
     step: int = 0
 
 
-class Delivered(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
+class AdviceWithoutOutcome(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
     """Advice that was delivered and whose outcome nobody has set."""
 
     advice: int
@@ -78,10 +78,10 @@ class Delivered(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True
     at: int = 0
 
 
-class Settled(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
-    """Delivered advice whose outcome these people have set: where all take their word back, it is open again."""
+class AdviceWithOutcome(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
+    """Advice whose outcome these people have set: where all take their word back, it is open again."""
 
-    given: Delivered
+    given: AdviceWithoutOutcome
     by: tuple[str, ...]
 
 
@@ -97,7 +97,7 @@ class Kill(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
     last: float
 
 
-class Judged(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
+class SignalVerdict(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
     """A person's newest word on a signal."""
 
     signal: str
@@ -115,10 +115,10 @@ class Drop(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
     at: int = 0
 
 
-class Watch(msgspec.Struct, frozen=True, omit_defaults=True):
-    """See the module."""
+class AttentionCounters(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The fold's state; ``fold_counters`` says what an event changes in it."""
 
-    actions: tuple[Acted, ...] = ()
+    actions: tuple[ActionPrint, ...] = ()
     started: tuple[str, str, int] | None = None
     """Name and fingerprint of the action under way, and the number of the job that it is about."""
     same: Streak = Streak()
@@ -132,53 +132,55 @@ class Watch(msgspec.Struct, frozen=True, omit_defaults=True):
     losses: tuple[JobLoss, ...] = ()
     kill: Kill | None = None
     edits: tuple[PathEdits, ...] = ()
-    delivered: tuple[Delivered, ...] = ()
-    settled: tuple[Settled, ...] = ()
+    delivered: tuple[AdviceWithoutOutcome, ...] = ()
+    settled: tuple[AdviceWithOutcome, ...] = ()
     best: float | None = None
     drop: Drop | None = None
     state_seq: int = 0
-    judged: tuple[Judged, ...] = ()
+    judged: tuple[SignalVerdict, ...] = ()
 
 
-def fold(w: Watch, event: ev.Event) -> Watch:
+def fold_counters(w: AttentionCounters, event: ev.Event) -> AttentionCounters:
     """What is remembered after ``event``."""
     match event.body:
         case ev.ActionStarted() as body:
             job = body.arguments.get("job")
-            print_of = _print(body.name, msgspec.json.encode(body.arguments, order="sorted").decode())
-            return _with(w, started=(body.name, print_of, job if isinstance(job, int) else 0))
+            print_of = _fingerprint(body.name, msgspec.json.encode(body.arguments, order="sorted").decode())
+            return _change(w, started=(body.name, print_of, job if isinstance(job, int) else 0))
         case ev.ActionResult() as body:
-            return _acted(w, event, body)
+            return _count_action(w, event, body)
         case ev.ActionRefused() as body if body.malformed:
-            return _with(w, malformed=_longer(w.malformed, event, "malformed"), started=None)
+            return _change(w, malformed=_lengthen(w.malformed, event, "malformed"), started=None)
         case ev.JobStarted() as body:
-            return _with(w, losses=(*w.losses, JobLoss(body.job, event.at))[-KEPT_PATHS:])
+            return _change(w, losses=(*w.losses, JobLoss(body.job, event.at))[-KEPT_PATHS:])
         case ev.JobEnded() as body:
-            return _job_ended(w, event, body)
+            return _end_job(w, event, body)
         case ev.FileChanged() as body:
-            return _with(w, edits=_edited(w.edits, event, body))
+            return _change(w, edits=_add_edit(w.edits, event, body))
         case ev.EvalScored() as body if body.score is not None:
-            return _scored(w, event, body.score, body.better)
+            return _compare_score(w, event, body.score, body.better)
         case ev.AdviceDelivered() as body if not body.without_effect:
-            new = (Delivered(number, body.at_step, event.seq, event.at) for number in body.advice)
+            new = (AdviceWithoutOutcome(number, body.at_step, event.seq, event.at) for number in body.advice)
             # Somebody has spoken since the kill: whether that helped is asked as the advice's outcome.
-            return _with(w, delivered=(*w.delivered, *new)[-KEPT_JUDGED:], kill=None)
+            return _change(w, delivered=(*w.delivered, *new)[-KEPT_JUDGED:], kill=None)
         case ev.AdviceOutcome() as body:
-            return _outcome(w, event.actor, body)
+            return _set_outcome(w, event.actor, body)
         case ev.SignalJudged() as body:
             others = tuple(j for j in w.judged if j.signal != body.signal)
-            return _with(w, judged=(*others, Judged(body.signal, body.verdict, body.until or 0))[-KEPT_JUDGED:])
+            return _change(
+                w, judged=(*others, SignalVerdict(body.signal, body.verdict, body.until or 0))[-KEPT_JUDGED:]
+            )
         case ev.StateChanged():
-            return _with(w, state_seq=event.seq)
+            return _change(w, state_seq=event.seq)
         case _:
             return w
 
 
-def _with(w: Watch, **change: object) -> Watch:
+def _change(w: AttentionCounters, **change: object) -> AttentionCounters:
     return msgspec.structs.replace(w, **change)
 
 
-def _outcome(w: Watch, actor: str, body: ev.AdviceOutcome) -> Watch:
+def _set_outcome(w: AttentionCounters, actor: str, body: ev.AdviceOutcome) -> AttentionCounters:
     """The advice is open while nobody's word on it stands."""
     known = next((one for one in w.settled if one.given.advice == body.advice), None)
     given = known.given if known else next((one for one in w.delivered if one.advice == body.advice), None)
@@ -189,80 +191,80 @@ def _outcome(w: Watch, actor: str, body: ev.AdviceOutcome) -> Watch:
     open_now = tuple(one for one in w.delivered if one.advice != body.advice)
     others = tuple(one for one in w.settled if one.given.advice != body.advice)
     if by:
-        return _with(w, delivered=open_now, settled=(*others, Settled(given, by))[-KEPT_JUDGED:])
-    return _with(w, delivered=tuple(sorted((*open_now, given), key=lambda one: one.seq)), settled=others)
+        return _change(w, delivered=open_now, settled=(*others, AdviceWithOutcome(given, by))[-KEPT_JUDGED:])
+    return _change(w, delivered=tuple(sorted((*open_now, given), key=lambda one: one.seq)), settled=others)
 
 
-def _acted(w: Watch, event: ev.Event, body: ev.ActionResult) -> Watch:
+def _count_action(w: AttentionCounters, event: ev.Event, body: ev.ActionResult) -> AttentionCounters:
     name, print_of, job = w.started or ("", "", 0)
     text = (body.shown or body.output).text
     polling = name in POLLING and not (name == "wait" and job)
-    error = _print(name, _VARIES.sub("#", _last_line(text))) if went_wrong(body) else ""
-    acted = Acted(event.seq, event.step or 0, name, print_of, _print(text), error, polling)
+    error = _fingerprint(name, _VARIES.sub("#", _last_line(text))) if went_wrong(body) else ""
+    acted = ActionPrint(event.seq, event.step or 0, name, print_of, _fingerprint(text), error, polling)
     before = next((each for each in reversed(w.actions) if not each.polling), None)
     same, errors = w.same, w.errors
     if not polling:
         first = Streak(1, event.seq, event.at, acted.call, acted.step)
         repeated = before is not None and (before.call, before.result) == (acted.call, acted.result)
-        same = _longer(same, event, acted.call) if repeated else first
+        same = _lengthen(same, event, acted.call) if repeated else first
         if not error:
             errors = Streak()
         else:
             known = errors.key == error
-            errors = _longer(errors, event, error) if known else Streak(1, event.seq, event.at, error, acted.step)
-    return _with(
+            errors = _lengthen(errors, event, error) if known else Streak(1, event.seq, event.at, error, acted.step)
+    return _change(
         w,
         actions=(*w.actions, acted)[-KEPT_ACTIONS:],
         started=None,
         same=same,
         errors=errors,
         malformed=Streak(),
-        polls=_longer(w.polls, event, "polling") if polling else Streak(),
-        idle_polls=_idle(w, event, acted) if polling else Streak(),
-        losses=_losses(w.losses, body, job, text),
+        polls=_lengthen(w.polls, event, "polling") if polling else Streak(),
+        idle_polls=_count_idle_poll(w, event, acted) if polling else Streak(),
+        losses=_add_losses(w.losses, body, job, text),
     )
 
 
-def _idle(w: Watch, event: ev.Event, acted: Acted) -> Streak:
+def _count_idle_poll(w: AttentionCounters, event: ev.Event, acted: ActionPrint) -> Streak:
     before = w.actions[-1] if w.actions else None
     if before and before.polling and before.result == acted.result:
-        return _longer(w.idle_polls, event, acted.result)
+        return _lengthen(w.idle_polls, event, acted.result)
     return Streak(1, event.seq, event.at, acted.result, acted.step)
 
 
-def _longer(streak: Streak, event: ev.Event, key: str) -> Streak:
+def _lengthen(streak: Streak, event: ev.Event, key: str) -> Streak:
     """One more; ``seq`` and ``at`` stay those of the first."""
     if streak.count and streak.key in ("", key):
         return Streak(streak.count + 1, streak.seq, streak.at, key, streak.step)
     return Streak(1, event.seq, event.at, key, event.step or 0)
 
 
-def _losses(known: tuple[JobLoss, ...], body: ev.ActionResult, job: int, text: str) -> tuple[JobLoss, ...]:
+def _add_losses(known: tuple[JobLoss, ...], body: ev.ActionResult, job: int, text: str) -> tuple[JobLoss, ...]:
     told = body.data.get("job", job)
     found = [float(value) for value in _LOSS.findall(text)]
     if not found:
         return known
     return tuple(
-        JobLoss(each.job, each.since, _kept(each.losses, found)) if each.job == told else each for each in known
+        JobLoss(each.job, each.since, _keep_losses(each.losses, found)) if each.job == told else each for each in known
     )
 
 
-def _kept(before: tuple[float, ...], new: list[float]) -> tuple[float, ...]:
+def _keep_losses(before: tuple[float, ...], new: list[float]) -> tuple[float, ...]:
     """The first loss stays, so that the whole fall can be told; the rest are the newest."""
     merged = (*before, *new)
     return merged if len(merged) <= KEPT_LOSSES else (merged[0], *merged[-(KEPT_LOSSES - 1) :])
 
 
-def _job_ended(w: Watch, event: ev.Event, body: ev.JobEnded) -> Watch:
+def _end_job(w: AttentionCounters, event: ev.Event, body: ev.JobEnded) -> AttentionCounters:
     job = next((each for each in w.losses if each.job == body.job), None)
     change: dict[str, object] = {"losses": tuple(each for each in w.losses if each.job != body.job)}
     if job and body.how == "killed_by_agent" and len(job.losses) >= 2 and job.losses[-1] < job.losses[0]:
         ran = body.duration_ms or event.at - job.since
         change["kill"] = Kill(body.job, event.seq, event.step or 0, event.at, ran, job.losses[0], job.losses[-1])
-    return _with(w, **change)
+    return _change(w, **change)
 
 
-def _edited(known: tuple[PathEdits, ...], event: ev.Event, body: ev.FileChanged) -> tuple[PathEdits, ...]:
+def _add_edit(known: tuple[PathEdits, ...], event: ev.Event, body: ev.FileChanged) -> tuple[PathEdits, ...]:
     old = next((each for each in known if each.path == body.path), PathEdits(body.path))
     before, after = (body.before or "absent")[:12], (body.after or "absent")[:12]
     hashes = old.hashes if old.hashes and old.hashes[-1] == before else (*old.hashes, before)
@@ -277,14 +279,14 @@ def _edited(known: tuple[PathEdits, ...], event: ev.Event, body: ev.FileChanged)
     return (*(each for each in known if each.path != body.path), new)[-KEPT_PATHS:]
 
 
-def _scored(w: Watch, event: ev.Event, score: float, better: str) -> Watch:
+def _compare_score(w: AttentionCounters, event: ev.Event, score: float, better: str) -> AttentionCounters:
     sign = 1 if better == "higher" else -1
     if w.best is None or score * sign >= w.best * sign:
-        return _with(w, best=score, drop=None)
-    return _with(w, drop=Drop(event.seq, event.step or 0, w.best, score, event.at))
+        return _change(w, best=score, drop=None)
+    return _change(w, drop=Drop(event.seq, event.step or 0, w.best, score, event.at))
 
 
-def _print(*texts: str) -> str:
+def _fingerprint(*texts: str) -> str:
     import hashlib  # readers start without OpenSSL
 
     return hashlib.blake2b("\0".join(texts).encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()

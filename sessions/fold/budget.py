@@ -30,8 +30,8 @@ class Budget(msgspec.Struct, frozen=True):
         return 100.0 * self.used / self.limit if self.limit > 0 else 100.0
 
     def __str__(self) -> str:
-        used = f"about {figure(self.used)}" if self.estimated else figure(self.used)
-        return f"{used} of {figure(self.limit)} {UNITS.get(self.name, self.name)}"
+        used = f"about {say_figure(self.used)}" if self.estimated else say_figure(self.used)
+        return f"{used} of {say_figure(self.limit)} {UNITS.get(self.name, self.name)}"
 
 
 def budgets(summary: Summary, now: int, *, step: int) -> list[Budget]:
@@ -54,7 +54,7 @@ def budgets(summary: Summary, now: int, *, step: int) -> list[Budget]:
     ]
 
 
-def reached(summary: Summary, now: int, *, step: int) -> str:
+def reason_to_pause(summary: Summary, now: int, *, step: int) -> str:
     """Why the session must pause at this boundary, in one line; empty if it need not."""
     for budget in budgets(summary, now, step=step):
         if budget.used >= budget.limit:
@@ -67,19 +67,19 @@ def limit_reason(budget: Budget) -> str:
     return f"budget used up: {budget}"
 
 
-def used_up(summary: Summary) -> str:
+def reason_to_stay_paused(summary: Summary) -> str:
     """Why a session that was paused at a limit would only be paused there again, in one line; "" if it would not."""
     if summary.need != "limit":
         return ""
     # No active time passes while it stands still.
-    if reason := reached(summary, summary.last_at, step=summary.step):
+    if reason := reason_to_pause(summary, summary.last_at, step=summary.step):
         return reason
-    spent = evaluations(summary)
+    spent = evaluation_budget(summary)
     stands = spent is not None and summary.reason.endswith(f" {spent.name}") and spent.used >= spent.limit
     return limit_reason(spent) if spent is not None and stands else ""
 
 
-def at_limit(summary: Summary) -> str:
+def exhausted_budget(summary: Summary) -> str:
     """The name of the budget that a session which stands still has used up, "" if there is none."""
     # No active time passes while it stands still.
     found = budgets(summary, summary.last_at, step=summary.step)
@@ -88,7 +88,7 @@ def at_limit(summary: Summary) -> str:
     return names[0] if names else ""
 
 
-def evaluations(summary: Summary) -> Budget | None:
+def evaluation_budget(summary: Summary) -> Budget | None:
     """The budget of evaluations; None: without limit."""
     limit = summary.limits.evaluations
     return None if limit is None else Budget("evaluations", summary.evaluations, limit)
@@ -96,7 +96,7 @@ def evaluations(summary: Summary) -> Budget | None:
 
 def evaluations_left(summary: Summary) -> int | None:
     """How often the agent may still evaluate; None: without limit."""
-    spent = evaluations(summary)
+    spent = evaluation_budget(summary)
     return None if spent is None else max(0, int(spent.limit - spent.used))
 
 
@@ -115,7 +115,7 @@ def notices(summary: Summary, now: int, told: Mapping[str, int], *, step: int) -
     return "\n".join(lines), fresh
 
 
-def still_told(summary: Summary, now: int, told: Mapping[str, int], *, step: int) -> dict[str, int]:
+def forget_raised(summary: Summary, now: int, told: Mapping[str, int], *, step: int) -> dict[str, int]:
     """``told`` without the shares that a raised limit has put out of reach again."""
     now_at = {budget.name: budget.percent for budget in budgets(summary, now, step=step)}
     kept: dict[str, int] = {}
@@ -126,6 +126,6 @@ def still_told(summary: Summary, now: int, told: Mapping[str, int], *, step: int
     return kept
 
 
-def figure(value: float) -> str:
+def say_figure(value: float) -> str:
     """A figure of a budget for a person: whole where it is whole."""
     return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"

@@ -27,7 +27,7 @@ class Correction(msgspec.Struct, frozen=True):
     at: int
 
 
-class Called(msgspec.Struct, frozen=True):
+class WrittenCall(msgspec.Struct, frozen=True):
     """A call as a correction writes it; ``arguments`` is its JSON text."""
 
     name: str
@@ -38,8 +38,8 @@ class CorrectionBook:
     """The fold of one session: all corrections that stand. What is older than what was heard changes nothing."""
 
     def __init__(self, events: Iterable[ev.Event] = ()) -> None:
-        self._standing: dict[tuple[str, str], Correction] = {}
-        self._heard: dict[tuple[str, str], int] = {}
+        self._current: dict[tuple[str, str], Correction] = {}
+        self._newest_seq: dict[tuple[str, str], int] = {}
         for event in events:
             self.fold(event)
 
@@ -47,30 +47,30 @@ class CorrectionBook:
         """Take the next event; other kinds change nothing."""
         if isinstance(event.body, ev.CorrectionWritten):
             key = (event.actor, str(event.body.target))
-            if event.seq <= self._heard.get(key, 0):
+            if event.seq <= self._newest_seq.get(key, 0):
                 return
-            self._heard[key] = event.seq
-            self._standing.pop(key, None)
+            self._newest_seq[key] = event.seq
+            self._current.pop(key, None)
             if event.body.text:
                 said = Correction(event.body.target, event.body.text, event.actor, event.seq, event.at)
-                self._standing[key] = said
+                self._current[key] = said
 
     @property
     def all(self) -> list[Correction]:
         """Those that stand, the newest last."""
-        return list(self._standing.values())
+        return list(self._current.values())
 
     def on(self, target: ev.Target) -> list[Correction]:
         """Those of exactly this target, the newest last."""
-        return [one for one in self._standing.values() if one.target == target]
+        return [one for one in self._current.values() if one.target == target]
 
     def own(self, actor: str, target: ev.Target) -> str:
         """What ``actor`` says of the target, "" for nothing."""
-        found = self._standing.get((actor, str(target)))
+        found = self._current.get((actor, str(target)))
         return found.text if found else ""
 
 
-def reply_of(text: str) -> tuple[str, list[Called]]:
+def parse_reply(text: str) -> tuple[str, list[WrittenCall]]:
     """What a correction would have the agent say, and the calls it ends with; no calls: it is words only."""
     for found in re.finditer(rf"^{_CALL.pattern}", text, re.M):
         calls = _calls(text[found.start() :])
@@ -79,10 +79,10 @@ def reply_of(text: str) -> tuple[str, list[Called]]:
     return text.strip(), []
 
 
-def not_called(text: str) -> str:
+def broken_call(text: str) -> str:
     """The tool that a correction seems to call and does not, by broken JSON or by what follows it; "" for none."""
     found = re.search(rf"^{_CALL.pattern}", text, re.M)
-    return found.group() if found and not reply_of(text)[1] else ""
+    return found.group() if found and not parse_reply(text)[1] else ""
 
 
 def call_text(name: str, arguments: str) -> str:
@@ -90,11 +90,11 @@ def call_text(name: str, arguments: str) -> str:
     return f"{name} {arguments or '{}'}"
 
 
-def _calls(text: str) -> list[Called]:
+def _calls(text: str) -> list[WrittenCall]:
     """The calls that ``text`` is made of, to its end; none if anything else is in it."""
     from json import JSONDecoder  # a start has no corrections to read
 
-    calls: list[Called] = []
+    calls: list[WrittenCall] = []
     rest = text.strip()
     while rest:
         name = _CALL.match(rest)
@@ -107,6 +107,6 @@ def _calls(text: str) -> list[Called]:
             return []
         if not isinstance(value, dict):
             return []
-        calls.append(Called(name.group(), rest[:end]))
+        calls.append(WrittenCall(name.group(), rest[:end]))
         rest = rest[end:].lstrip()
     return calls

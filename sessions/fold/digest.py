@@ -20,7 +20,7 @@ LOOP: Final = 4
 """The same call with the same result this often in a row counts as a loop."""
 POLLS: Final = 10
 """So many polling actions in a row count as a loop."""
-COUNTED: Final = frozenset(
+KINDS: Final = frozenset(
     {"session.state", "session.recovered", "model.reply", "action.started", "action.result", "action.refused",
      "advice.delivered", "eval.scored", "job.started", "job.ended", "file.changed", "summary.written",
      "question.asked", "flag.set"}
@@ -45,14 +45,14 @@ class Figure:
     """One figure: its name, what it says, its number, and the seqs of the events that it counts (in order)."""
 
     name: str
-    said: str
+    words: str
     value: float
     places: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """The figures of one session between two times (Unix ms); those that are zero are left out of ``told``."""
+    """The figures of one session between two times (Unix ms); those that are zero are left out of ``nonzero``."""
 
     session: str
     since: int
@@ -62,19 +62,19 @@ class Digest:
     """How it stands at the end of the interval, in words: ``needs you``."""
 
     @property
-    def told(self) -> tuple[Figure, ...]:
+    def nonzero(self) -> tuple[Figure, ...]:
         """The figures that say something."""
         return tuple(figure for figure in self.figures if figure.value)
 
     @property
-    def happened(self) -> bool:
+    def has_activity(self) -> bool:
         """Whether the agent, or its session, did anything at all."""
         return any(figure.value for figure in self.figures if figure.name not in ("away", "active"))
 
     @property
     def headline(self) -> tuple[Figure, ...]:
         """The figures that say something: what a person wants to know first comes first, what is over last."""
-        told = {figure.name: figure for figure in self.told}
+        told = {figure.name: figure for figure in self.nonzero}
         over = [name for name in _PAST if name != self.state]
         order = [*(name for name in _HEADLINE if name not in over), *over]
         return tuple(told[name] for name in order if name in told)
@@ -92,7 +92,7 @@ class Digest:
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
+class Baseline:
     """How things stood at the beginning of the interval."""
 
     state: State = "created"
@@ -131,8 +131,8 @@ class _Count:
         self.places.setdefault(name, []).append(event.seq)
 
 
-def digest(
-    session: str, events: Iterable[ev.Event], *, since: int, until: int, before: Before, reader: str = ""
+def digest_of(
+    session: str, events: Iterable[ev.Event], *, since: int, until: int, before: Baseline, reader: str = ""
 ) -> Digest:
     """Count ``events`` (of one session, in order, all within the interval). ``reader`` is the actor who was away."""
     count, same, polls = _Count(), _Run(), _Run()
@@ -165,12 +165,12 @@ def digest(
             called = calls.get((event.step or 0, event.call or 0), ("", ""))
             if went_wrong(body):
                 count.add("errors", event)
-            _loops(count, same, polls, called, (body.shown or body.output).text, event)
+            _count_loop(count, same, polls, called, (body.shown or body.output).text, event)
         elif isinstance(body, ev.AdviceDelivered):
             count.add("advice", event)
             count.awaiting += body.advice
         else:
-            _others(count, event, reader)
+            _count_other(count, event, reader)
     _clock(count, active_since, until, False)
     _end_run(count, same, LOOP)
     _end_run(count, polls, POLLS)
@@ -185,7 +185,7 @@ def _clock(count: _Count, active_since: int | None, at: int, goes_on: bool) -> i
     return at if goes_on else None
 
 
-def _others(count: _Count, event: ev.Event, reader: str) -> None:
+def _count_other(count: _Count, event: ev.Event, reader: str) -> None:
     match event.body:
         case ev.ActionRefused() as body if body.malformed:
             count.add("malformed", event)
@@ -208,7 +208,7 @@ def _others(count: _Count, event: ev.Event, reader: str) -> None:
             pass
 
 
-def _loops(count: _Count, same: _Run, polls: _Run, called: tuple[str, str], said: str, event: ev.Event) -> None:
+def _count_loop(count: _Count, same: _Run, polls: _Run, called: tuple[str, str], said: str, event: ev.Event) -> None:
     """A ``wait`` for a job is not polling, and polls do not break a run of equal calls."""
     if called[0] in POLLING and not (called[0] == "wait" and '"job"' in called[1]):
         polls.count, polls.first = polls.count + 1, polls.first or event.seq
@@ -228,7 +228,7 @@ def _end_run(count: _Count, run: _Run, least: int) -> None:
     run.key, run.count, run.first = ("", ""), 0, 0
 
 
-def _figures(c: _Count, before: Before, away: int, stands: str) -> Iterable[Figure]:
+def _figures(c: _Count, before: Baseline, away: int, stands: str) -> Iterable[Figure]:
     def counted(name: str, one: str, many: str | None = None) -> Figure:
         places = tuple(c.places.get(name, ()))
         return Figure(name, f"{len(places)} {one if len(places) == 1 else many or one + 's'}", len(places), places)
@@ -267,7 +267,7 @@ def _figures(c: _Count, before: Before, away: int, stands: str) -> Iterable[Figu
     )
     told = "; ".join(c.followed[-3:])
     advice = counted("advice", "advice delivered", "advice delivered")
-    yield Figure("advice", f"{advice.said}{' (' + told + ')' if told else ''}", advice.value, advice.places)
+    yield Figure("advice", f"{advice.words}{' (' + told + ')' if told else ''}", advice.value, advice.places)
     yield counted("summaries", "summary", "summaries")
     yield counted("questions", "question")
     yield counted("flags by others", "flag by others", "flags by others")

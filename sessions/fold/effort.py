@@ -45,7 +45,7 @@ class Effort:
         """Active minutes for each flag, None without flags."""
         return self.active_ms / 60_000 / self.flags if self.flags else None
 
-    def plain(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """Plain values for scripts."""
         return {
             "active_ms": self.active_ms,
@@ -99,7 +99,7 @@ def effort_of(events: Iterable[ev.Event]) -> dict[str, Effort]:
     return spent
 
 
-def together(spent: Iterable[Effort]) -> Effort:
+def sum_effort(spent: Iterable[Effort]) -> Effort:
     """The sum."""
     whole = Effort()
     for one in spent:

@@ -138,11 +138,11 @@ class FlagBook:
         return min((step for step in self._recoveries if step > last), default=None)
 
     @property
-    def unresolved(self) -> list[Flag]:
+    def without_recovery(self) -> list[Flag]:
         """Flags that should hold until recovery, which nobody has marked."""
         return [flag for flag in self.active if flag.until_recovery and self.recovery_of(flag) is None]
 
-    def judged(self, step: int) -> bool:
+    def is_signed_off(self, step: int) -> bool:
         """Whether a person has signed off a part of the session that includes ``step``."""
         return any(
             (sign.verdict is not None and sign.up_to_step is None) or (sign.up_to_step or 0) >= step

@@ -25,7 +25,7 @@ class Bookmark(msgspec.Struct, frozen=True):
     at: int
 
 
-class Remarks:
+class SessionNotes:
     """All remarks on one session that stand."""
 
     def __init__(self, events: Iterable[ev.Event] = ()) -> None:
@@ -69,16 +69,16 @@ class Remarks:
         """All bookmarks, by step."""
         return sorted(self._bookmarks.values(), key=lambda mark: (mark.target.step, mark.target.call or 0))
 
-    def bookmarked(self, actor: str, target: ev.Target) -> bool:
+    def has_bookmark(self, actor: str, target: ev.Target) -> bool:
         """Whether ``actor`` has a bookmark there."""
         return (actor, str(target)) in self._bookmarks
 
-    def words(self) -> list[str]:
+    def sign_off_lines(self) -> list[str]:
         """The sign-offs, one line each: ``good by ada``, ``judged up to step 40 by ben``."""
-        return [f"{said(body)} by {who.removeprefix('human:')}" for who, body in self.sign_offs.items()]
+        return [f"{sign_off_text(body)} by {who.removeprefix('human:')}" for who, body in self.sign_offs.items()]
 
 
-def said(body: ev.SignedOff) -> str:
+def sign_off_text(body: ev.SignedOff) -> str:
     """A sign-off in words."""
     if body.verdict is None:
         return f"judged up to step {body.up_to_step}"

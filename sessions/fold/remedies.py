@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from sessions.events.states import ENDED
-from sessions.fold.budget import at_limit
+from sessions.fold.budget import exhausted_budget
 from sessions.fold.summary import Summary
 from sessions.hints import Remedy, go_on
 
 
-def out_of_limit(s: Summary) -> tuple[Remedy, ...]:
+def remedies_at_limit(s: Summary) -> tuple[Remedy, ...]:
     """What lets a session go on that was paused at a limit; nothing for any other."""
-    return (*raises(s), go_on(s.number, then=True)) if s.need == "limit" and s.state == "paused" else ()
+    return (
+        (*remedies_to_raise_limit(s), go_on(s.number, then=True)) if s.need == "limit" and s.state == "paused" else ()
+    )
 
 
-def goes_on(s: Summary) -> tuple[Remedy, ...]:
+def remedies_to_go_on(s: Summary) -> tuple[Remedy, ...]:
     """What lets it go on from the state that it is in; nothing while it works."""
     if s.state == "archived":
         return (Remedy("unarchive", "brings it back", s.number),)
@@ -24,7 +26,7 @@ def goes_on(s: Summary) -> tuple[Remedy, ...]:
     return ()
 
 
-def raises(s: Summary) -> tuple[Remedy, ...]:
+def remedies_to_raise_limit(s: Summary) -> tuple[Remedy, ...]:
     """What raises the limit that it stands at."""
-    name = at_limit(s) or "NAME"
+    name = exhausted_budget(s) or "NAME"
     return (Remedy("limit", "raises it", s.number, f"{name} +N"),)

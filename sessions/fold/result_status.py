@@ -6,10 +6,10 @@ from typing import Literal
 
 from sessions import events as ev
 
-Standing = Literal["ok", "error", "timeout", "interrupted", "unknown", "background"]
+ResultStatus = Literal["ok", "error", "timeout", "interrupted", "unknown", "background"]
 
 
-def standing(result: ev.ActionResult) -> Standing:
+def result_status(result: ev.ActionResult) -> ResultStatus:
     """The outcome; "background" for a command that runs on as a job, whether that was asked for or came of time."""
     if result.outcome in ("ok", "timeout") and result.data.get("background"):
         return "background"
@@ -18,4 +18,4 @@ def standing(result: ev.ActionResult) -> Standing:
 
 def went_wrong(result: ev.ActionResult) -> bool:
     """Whether it counts as an error."""
-    return standing(result) not in ("ok", "background")
+    return result_status(result) not in ("ok", "background")

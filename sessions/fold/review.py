@@ -42,7 +42,7 @@ POLLS_LEAST: Final = 3
 """So many steps in a row that only look or wait are one item."""
 
 
-class Cause(msgspec.Struct, frozen=True):
+class SignalCause(msgspec.Struct, frozen=True):
     """A signal that is active now: what it is about, and its reason."""
 
     seq: int
@@ -122,25 +122,30 @@ class ReviewBook:
             case _:
                 pass
 
-    def items(self, actor: str, causes: Sequence[Cause] = ()) -> list[Item]:
+    def items(self, actor: str, causes: Sequence[SignalCause] = ()) -> list[Item]:
         """What ``actor`` should look at, in the order of the queue: at most one item for a target."""
         found: dict[str, Item] = {}
-        for item in (*self._disputed(actor), *self._proposed(), *self._signals(causes), *self._errors()):
+        for item in (
+            *self._find_disputes(actor),
+            *self._find_proposals(),
+            *self._find_signals(causes),
+            *self._find_errors(),
+        ):
             found.setdefault(str(item.target), item)
         steps = {item.target.step for item in found.values()}
-        chosen = [*found.values(), *self._unseen(steps)]
+        chosen = [*found.values(), *self._find_unseen(steps)]
         return sorted(chosen, key=lambda item: (item.rank, item.seq))
 
     def _item(self, target: ev.Target, why: Why, reason: str, seq: int, to_seq: int | None = None) -> Item:
         return Item(self.session, target, why, reason, seq, to_seq or self._replies.get(target.step, seq))
 
-    def _judged(self, target: ev.Target) -> bool:
+    def _is_judged(self, target: ev.Target) -> bool:
         """Whether a person has said something of all of it, or has signed off that far."""
-        if self.flags.judged(target.step):
+        if self.flags.is_signed_off(target.step):
             return True
         return any(flag.human for flag in self.flags.covers(target.step, target.call))
 
-    def _disputed(self, actor: str) -> Iterable[Item]:
+    def _find_disputes(self, actor: str) -> Iterable[Item]:
         by_target: dict[str, list[Flag]] = {}
         for flag in self.flags.active:
             if flag.human:
@@ -156,29 +161,29 @@ class ReviewBook:
             said = ", ".join(f"{by.removeprefix('human:')} {flag.verdict}" for by, flag in sorted(last.items()))
             yield self._item(flags[0].target, "disputed", f"annotators disagree: {said}", self._place(flags[0].target))
 
-    def _proposed(self) -> Iterable[Item]:
+    def _find_proposals(self) -> Iterable[Item]:
         for flag in self.flags.active:
-            if flag.human or flag.verdict == "good" or self._judged(flag.target):
+            if flag.human or flag.verdict == "good" or self._is_judged(flag.target):
                 continue
             what = flag.label if flag.verdict == "bad" else flag.verdict
             reason = f"{flag.by.replace(':', ' ')} says {what}" + (f": {flag.note}" if flag.note else "")
             yield self._item(flag.target, "proposed", reason, self._place(flag.target))
 
-    def _signals(self, causes: Sequence[Cause]) -> Iterable[Item]:
+    def _find_signals(self, causes: Sequence[SignalCause]) -> Iterable[Item]:
         for cause in causes:
             at = bisect_right(self._anchors, cause.seq, key=lambda anchor: anchor[0]) - 1
             if at < 0:
                 continue
             seq, target = self._anchors[at]
-            if not self._judged(target):
+            if not self._is_judged(target):
                 yield self._item(target, "signal", cause.reason, seq)
 
-    def _errors(self) -> Iterable[Item]:
+    def _find_errors(self) -> Iterable[Item]:
         for seq, target, why, reason in self._wrong.values():
-            if not self._judged(target):
+            if not self._is_judged(target):
                 yield self._item(target, why, reason, seq)
 
-    def _unseen(self, taken: set[int]) -> list[Item]:
+    def _find_unseen(self, taken: set[int]) -> list[Item]:
         """Replies that nobody has read; runs of steps that only look or wait are one item."""
         items: list[Item] = []
         run: list[tuple[int, int]] = []
@@ -191,9 +196,9 @@ class ReviewBook:
                 items.extend(self._item(ev.Target(step), "unseen", "nobody has read it", seq, seq) for step, seq in run)
             run.clear()
 
-        touched = self._touched() | taken | {target.step for seq, target in self._anchors if seq in self.read}
+        touched = self._spoken_of() | taken | {target.step for seq, target in self._anchors if seq in self.read}
         for step, seq in sorted(self._replies.items()):
-            if step in touched or self.flags.judged(step):
+            if step in touched or self.flags.is_signed_off(step):
                 continue
             waits = step in self._polling and step not in self._working
             if not waits or (run and run[-1][0] != step - 1):
@@ -205,7 +210,7 @@ class ReviewBook:
         close()
         return items
 
-    def _touched(self) -> set[int]:
+    def _spoken_of(self) -> set[int]:
         """The steps that a person has said anything of."""
         steps: set[int] = set()
         for flag in self.flags.active:

@@ -12,13 +12,13 @@ import msgspec
 
 from sessions import events as ev
 from sessions.events.messages import CallPart, TextPart
-from sessions.events.states import ACTIVE, ENDED, State, allowed
+from sessions.events.states import ACTIVE, ENDED, State, may_change
 from sessions.fold import attention_counters
-from sessions.fold.attention_counters import Watch
+from sessions.fold.attention_counters import AttentionCounters
 from sessions.fold.result_status import went_wrong
 
 FOLD_VERSION: Final = 6
-"""Raised whenever ``fold`` or the shape of Summary changes: stored summaries of another version are made anew."""
+"""Raised when ``fold_summary`` or the shape of Summary changes: stored summaries of another version are made anew."""
 KEPT_EVALS: Final = 64
 """How many of the newest scores a summary keeps, for the plot."""
 
@@ -144,7 +144,7 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     last_request: int | None = None
     tags: tuple[str, ...] = ()
     task_id: str = ""
-    watch: Watch = Watch()
+    watch: AttentionCounters = AttentionCounters()
     """What the attention rules remember."""
 
     def active_now(self, now: int) -> int:
@@ -171,7 +171,7 @@ AGENT_KINDS: Final = frozenset({"model.reply", "action.result", "action.refused"
 """Kinds by which the agent makes progress."""
 
 
-def fold(before: Summary | None, event: ev.Event) -> Summary:
+def fold_summary(before: Summary | None, event: ev.Event) -> Summary:
     """The summary after ``event``. Raises IllegalTransition for a state that cannot be reached."""
     body = event.body
     if before is None:
@@ -200,7 +200,7 @@ def fold(before: Summary | None, event: ev.Event) -> Summary:
     # Reading and judging are not the session's own doing: they leave its age alone.
     if event.kind not in ("cursor.moved", "effort.spent"):
         change["last_at"] = event.at
-    change["watch"] = attention_counters.fold(before.watch, event)
+    change["watch"] = attention_counters.fold_counters(before.watch, event)
     return msgspec.structs.replace(before, last_id=event.id, last_seq=event.seq, **change)
 
 
@@ -243,7 +243,7 @@ def _change(s: Summary, event: ev.Event) -> dict[str, object]:
         case ev.SummaryWritten() as body:
             return {"summaries": body.number, "context_tokens": body.tokens_after}
         case _:
-            return _told(s, event)
+            return _change_beside_steps(s, event)
 
 
 def _pending(s: Summary, verb: str) -> str:
@@ -258,7 +258,7 @@ def _pending(s: Summary, verb: str) -> str:
 
 
 def _state(s: Summary, event: ev.Event, body: ev.StateChanged) -> dict[str, object]:
-    if not allowed(s.state, body.state) and s.state != body.state:
+    if not may_change(s.state, body.state) and s.state != body.state:
         raise IllegalTransition(f"session {s.number} cannot go from {s.state} to {body.state}")
     change: dict[str, object] = {
         "state": body.state,
@@ -308,7 +308,7 @@ def _reply(s: Summary, event: ev.Event, body: ev.ModelReplied) -> dict[str, obje
     return change
 
 
-def _told(s: Summary, event: ev.Event) -> dict[str, object]:
+def _change_beside_steps(s: Summary, event: ev.Event) -> dict[str, object]:
     """Jobs, plans, evaluations, questions, advice and judgement."""
     match event.body:
         case ev.JobStarted() as body:
@@ -331,7 +331,7 @@ def _told(s: Summary, event: ev.Event) -> dict[str, object]:
             waiting = OpenAdvice(body.advice, body.text[:ADVICE_KEPT], event.at, body.not_before, body.now)
             return {"advice": body.advice, "open_advice": (*s.open_advice, waiting)}
         case ev.AdviceEdited() as body:
-            return {"open_advice": tuple(_edited(waiting, body) for waiting in s.open_advice)}
+            return {"open_advice": tuple(_edit(waiting, body) for waiting in s.open_advice)}
         case ev.AdviceWithdrawn() as body:
             return {"open_advice": tuple(a for a in s.open_advice if a.advice != body.advice)}
         case ev.AdviceDelivered() as body:
@@ -349,7 +349,7 @@ def _told(s: Summary, event: ev.Event) -> dict[str, object]:
             return {}
 
 
-def _edited(waiting: OpenAdvice, body: ev.AdviceEdited) -> OpenAdvice:
+def _edit(waiting: OpenAdvice, body: ev.AdviceEdited) -> OpenAdvice:
     if waiting.advice != body.advice:
         return waiting
     return msgspec.structs.replace(waiting, text=body.text[:ADVICE_KEPT], now=body.now or waiting.now)

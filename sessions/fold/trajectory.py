@@ -16,7 +16,7 @@ from sessions.events.messages import CallPart, ReasoningPart, TextPart
 Fate = Literal["ok", "error", "timeout", "interrupted", "unknown", "refused", "running", "waiting"]
 """What a call came to: its outcome, ``refused``, or no result yet (``waiting`` has not even begun)."""
 
-TOLD_KINDS: Final = frozenset(
+SIDE_KINDS: Final = frozenset(
     {
         "job.started",
         "job.backgrounded",
@@ -28,7 +28,7 @@ TOLD_KINDS: Final = frozenset(
         "question.answered",
     }
 )
-"""Kinds that a step carries along as ``told``."""
+"""Kinds that a step carries along as ``side_events``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class CallRecord:
     """None only where a log has a result without the reply that called for it."""
     started: ev.Event | None = None
     ended: ev.Event | None = None
-    """``action.result`` or ``action.refused``."""
+    """``action.result`` or ``action.refusal``."""
     jobs: tuple[int, ...] = ()
 
     @property
@@ -57,21 +57,21 @@ class CallRecord:
         return self.ended.body if self.ended and isinstance(self.ended.body, ev.ActionResult) else None
 
     @property
-    def refused(self) -> ev.ActionRefused | None:
+    def refusal(self) -> ev.ActionRefused | None:
         """Why the call never ran."""
         return self.ended.body if self.ended and isinstance(self.ended.body, ev.ActionRefused) else None
 
     @property
     def malformed(self) -> bool:
         """Whether the call was no call: unknown tool, or arguments that break the schema."""
-        return self.refused is not None and self.refused.malformed
+        return self.refusal is not None and self.refusal.malformed
 
     @property
     def fate(self) -> Fate:
         """What the call came to so far."""
         if self.result is not None:
             return self.result.outcome
-        if self.refused is not None:
+        if self.refusal is not None:
             return "refused"
         return "running" if self.started is not None else "waiting"
 
@@ -95,39 +95,41 @@ class StepRecord:
     """``summary.written`` since the step before: the context of this step begins with the last one."""
     nudge: ev.Event | None = None
     """The host's own user turn after this step's reply."""
-    told: tuple[ev.Event, ...] = ()
+    side_events: tuple[ev.Event, ...] = ()
     """Jobs, plans, files, scores and questions, in order."""
 
     @property
-    def said(self) -> ev.ModelReplied | None:
+    def reply_body(self) -> ev.ModelReplied | None:
         """The body of the reply."""
         return self.reply.body if self.reply and isinstance(self.reply.body, ev.ModelReplied) else None
 
     @property
     def request(self) -> ev.Event | None:
         """The request that the reply answers, else the newest one."""
-        if self.said is not None:
+        if self.reply_body is not None:
             for event in self.requests:
-                if event.seq == self.said.request:
+                if event.seq == self.reply_body.request:
                     return event
         return self.requests[-1] if self.requests else None
 
     @property
     def reasoning(self) -> str:
         """The reasoning that the model showed."""
-        return "".join(part.text for part in self.said.parts if isinstance(part, ReasoningPart)) if self.said else ""
+        parts = self.reply_body.parts if self.reply_body else ()
+        return "".join(part.text for part in parts if isinstance(part, ReasoningPart))
 
     @property
     def text(self) -> str:
         """The visible text of the reply."""
-        return "".join(part.text for part in self.said.parts if isinstance(part, TextPart)) if self.said else ""
+        parts = self.reply_body.parts if self.reply_body else ()
+        return "".join(part.text for part in parts if isinstance(part, TextPart))
 
     @property
     def seqs(self) -> tuple[int, int]:
         """First and last seq of the step's own events; (0, 0) if it has none."""
         ends = (event for call in self.calls for event in (call.started, call.ended) if event is not None)
         singles = (event for event in (self.reply, self.nudge) if event is not None)
-        groups = (self.requests, self.interrupted, self.attempts_failed, self.told)
+        groups = (self.requests, self.interrupted, self.attempts_failed, self.side_events)
         found = [*(event.seq for group in groups for event in group), *(event.seq for event in (*ends, *singles))]
         return (min(found), max(found)) if found else (0, 0)
 
@@ -153,7 +155,7 @@ class _Step:
     advice: list[ev.Event] = field(default_factory=list)
     summaries: list[ev.Event] = field(default_factory=list)
     nudge: ev.Event | None = None
-    told: list[ev.Event] = field(default_factory=list)
+    side_events: list[ev.Event] = field(default_factory=list)
 
     def call(self, number: int) -> _Call:
         return self.calls.setdefault(number, _Call(number))
@@ -171,7 +173,7 @@ class _Step:
             advice=tuple(self.advice),
             summaries=tuple(self.summaries),
             nudge=self.nudge,
-            told=tuple(self.told),
+            side_events=tuple(self.side_events),
         )
 
 
@@ -244,8 +246,8 @@ class Trajectory:
                 step.call(event.call or 1).ended = event
             case ev.NudgeSent():
                 step.nudge = event
-            case _ if event.kind in TOLD_KINDS:
-                step.told.append(event)
+            case _ if event.kind in SIDE_KINDS:
+                step.side_events.append(event)
                 if isinstance(event.body, ev.JobStarted) and event.call is not None and event.step == step.step:
                     step.call(event.call).jobs.append(event.body.job)
             case _:
@@ -254,7 +256,7 @@ class Trajectory:
 
 _STEP_KINDS: Final = frozenset(
     {"model.request", "model.reply", "model.interrupted", "model.attempt_failed", "action.started", "action.result"}
-    | {"action.refused"}
+    | {"action.refusal"}
 )
 """Kinds that may be the first of a step: imported sessions have no requests."""
 

@@ -154,7 +154,7 @@ class Host:
     async def _wait_for_stop(self, writer: LogWriter) -> tuple[protocol.StopHost, str]:
         """Wait until somebody stops the host. Without its writer it crashes instead: the watcher starts another."""
         assert self._stop_call is not None
-        ended = asyncio.ensure_future(writer.ended())
+        ended = asyncio.ensure_future(writer.wait_for_end())
         waits: list[asyncio.Future[Any]] = [self._stop_call, ended]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -19,7 +19,7 @@ from sessions.agent.session import Services
 from sessions.config import load_config
 from sessions.errors import ApolloError
 from sessions.events import ModelSpec
-from sessions.hints import in_shell
+from sessions.hints import say_in_shell
 from sessions.host import exit_codes, host_log
 from sessions.host.api_keys import KeysFileError
 from sessions.host.fault_injection import Faults
@@ -87,7 +87,7 @@ def run_host(paths: LogPaths, *, allow_network_fs: bool = False) -> int:
         )
         return exit_codes.RESTART if asyncio.run(_run_until_stop(host)) else exit_codes.STOPPED
     except (ApolloError, OSError) as problem:
-        sys.stderr.write(f"{exit_codes.PREFIX}{' '.join(in_shell(problem).split())}\n")
+        sys.stderr.write(f"{exit_codes.PREFIX}{' '.join(say_in_shell(problem).split())}\n")
         return exit_codes.REFUSED
 
 

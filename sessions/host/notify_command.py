@@ -19,9 +19,9 @@ from typing import Final
 import msgspec
 
 from sessions.agent.wakeup import cancel
-from sessions.attention.notify_when import Edges, Key
+from sessions.attention.notify_when import Key, SignalMemory
 from sessions.attention.settings import Thresholds
-from sessions.attention.signals import Signal, signals
+from sessions.attention.signals import Signal, signals_of
 from sessions.clock import now_ms
 from sessions.events import Event
 from sessions.fold.summary import Summary
@@ -51,7 +51,7 @@ class NotifyCommand:
     thresholds: Thresholds = field(default_factory=Thresholds)
     log: str = ""
     clock: Callable[[], int] = now_ms
-    _edges: Edges = field(init=False)
+    _signal_memory: SignalMemory = field(init=False)
     _saved: frozenset[Key] = frozenset()
     _touched: set[str] = field(default_factory=set)
     _waiting: list[Signal] = field(default_factory=list)
@@ -61,7 +61,7 @@ class NotifyCommand:
 
     def __post_init__(self) -> None:
         self._saved = _read_memory(self.memory)
-        self._edges = Edges(self._saved)
+        self._signal_memory = SignalMemory(self._saved)
         self._changed = Throttle(CHANGED_SECONDS, self._look_at_changed_sessions)
 
     def start(self) -> None:
@@ -83,8 +83,8 @@ class NotifyCommand:
     def look(self, sessions: Mapping[str, Summary]) -> None:
         """Evaluate the rules for ``sessions``; what is new is told soon."""
         now = self.clock()
-        standing = {id: signals(summary, now, self.thresholds) for id, summary in sessions.items()}
-        self._waiting += self._edges.take(standing, now, self.active_at())
+        standing = {id: signals_of(summary, now, self.thresholds) for id, summary in sessions.items()}
+        self._waiting += self._signal_memory.take_due(standing, now, self.active_at())
         self._remember()
         if self._waiting and (self._run_task is None or self._run_task.done()):
             self._run_task = asyncio.create_task(self._run_for_waiting(), name="notify")
@@ -104,9 +104,9 @@ class NotifyCommand:
             await asyncio.sleep(LOOK_SECONDS)
 
     def _remember(self) -> None:
-        if self._edges.known == self._saved:
+        if self._signal_memory.known == self._saved:
             return
-        self._saved = self._edges.known
+        self._saved = self._signal_memory.known
         new = self.memory.with_suffix(".new")
         try:
             new.write_bytes(msgspec.json.encode(sorted(self._saved)))

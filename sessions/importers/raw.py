@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from sessions.events import NewEvent, SessionCreated, StateChanged
-from sessions.events.states import ENDED, allowed
+from sessions.events.states import ENDED, may_change
 from sessions.events.text import Blob, canonical_json
 from sessions.importers.base import ACTOR, CannotImport, ImportedSession
 from sessions.log.codec import UnknownEvent, decode_body
@@ -137,7 +137,7 @@ def _add_event(current: _OpenSession, value: dict[str, Any], where: str) -> None
     if isinstance(body, UnknownEvent):
         raise CannotImport(f"{where}: {event.kind} cannot be read: {body.problem}")
     if isinstance(body, StateChanged):
-        if not allowed(current.state, body.state) and current.state != body.state:  # type: ignore[arg-type]  # a State
+        if not may_change(current.state, body.state) and current.state != body.state:  # type: ignore[arg-type]  # a State
             raise CannotImport(f"{where}: a session cannot go from {current.state} to {body.state}")
         current.state = body.state
     elif first:

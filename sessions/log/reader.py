@@ -176,7 +176,7 @@ class LogReader:
             raise LogReadFailed(f"blob {missing[0]} is not in {self.path}: the log is not whole")
         return found
 
-    def stored(self, hashes: Collection[str], *, up_to: int) -> dict[str, bytes | None]:
+    def find_blobs(self, hashes: Collection[str], *, up_to: int) -> dict[str, bytes | None]:
         """The blobs that these hashes name, without those that are not in the log; None for one of more bytes."""
         wanted = list(dict.fromkeys(hashes))
         found: dict[str, bytes | None] = {}

@@ -20,7 +20,7 @@ def request_chain(reader: LogReader, session: str, seq: int) -> list[MessageRef]
     pieces: list[tuple[MessageRef, ...]] = []
     at: int | None = seq
     while at is not None:
-        request = requested(reader, session, at)
+        request = request_at(reader, session, at)
         pieces.append(request.append)
         if request.parent is not None and request.parent >= at:
             raise LogReadFailed(f"request {at} of session {session} names a later parent: the log is not whole")
@@ -28,7 +28,7 @@ def request_chain(reader: LogReader, session: str, seq: int) -> list[MessageRef]
     return [ref for piece in reversed(pieces) for ref in piece]
 
 
-def requested(reader: LogReader, session: str, seq: int) -> ModelRequested:
+def request_at(reader: LogReader, session: str, seq: int) -> ModelRequested:
     """The request at ``seq``. Raises LogReadFailed if there is none."""
     event = reader.event(session, seq)
     if event is None or not isinstance(event.body, ModelRequested):
@@ -38,7 +38,7 @@ def requested(reader: LogReader, session: str, seq: int) -> ModelRequested:
 
 def rebuild_request(reader: LogReader, session: str, seq: int) -> bytes:
     """The canonical JSON of the request's body as it was sent. Raises PromptMismatch if its SHA-256 is another."""
-    request = requested(reader, session, seq)
+    request = request_at(reader, session, seq)
     data = assemble(reader, request, request_chain(reader, session, seq))
     found = hashlib.sha256(data).hexdigest()
     if found != request.sha256:

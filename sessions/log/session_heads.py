@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from sessions.events import HOST_SESSION, Event
-from sessions.fold.summary import FOLD_VERSION, IllegalTransition, Summary, fold
+from sessions.fold.summary import FOLD_VERSION, IllegalTransition, Summary, fold_summary
 from sessions.log import schema
 from sessions.log.codec import COLUMNS, event_of
 
@@ -58,7 +58,7 @@ def fold_summaries(events: Iterable[Event]) -> dict[str, Summary]:
             continue
         before = found.get(event.session)
         try:
-            found[event.session] = fold(before, event)
+            found[event.session] = fold_summary(before, event)
         except IllegalTransition as error:
             # The table of transitions may have grown stricter since; a log must open all the same.
             _logger.warning("event %d of session %s is passed over: %s", event.seq, event.session, error)

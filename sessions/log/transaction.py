@@ -15,7 +15,7 @@ import aiosqlite
 
 from sessions.events import HOST_SESSION, Event, NewEvent, SessionCreated
 from sessions.events.text import Blob, valid_unicode
-from sessions.fold.summary import IllegalTransition, Summary, fold
+from sessions.fold.summary import IllegalTransition, Summary, fold_summary
 from sessions.log import schema
 from sessions.log.codec import BY_REQUEST, encode_body, event_of
 from sessions.log.errors import BadEvent, LogClosed, LogError, LogWriteFailed, RepeatedRequest
@@ -36,7 +36,7 @@ RequestRow = tuple[str, int, int]
 
 
 @dataclass(slots=True)
-class Staged:
+class WriteRows:
     """A write set, ready to be inserted."""
 
     events: list[Event] = field(default_factory=list)
@@ -54,13 +54,13 @@ class Staged:
         heads.summaries.update(self.summaries)
 
 
-def stage(events: Sequence[NewEvent], heads: Heads, clock: Callable[[], int]) -> Staged:
+def stage(events: Sequence[NewEvent], heads: Heads, clock: Callable[[], int]) -> WriteRows:
     """Number, encode and fold a write set on top of ``heads``, which stays as it is.
 
     Raises BadEvent or IllegalTransition; any other error comes from a fold that met what it did not expect.
     A request id is kept by the first event that carries it, and covers the set.
     """
-    staged = Staged()
+    staged = WriteRows()
     seen: set[str] = set()
     first = heads.position + 1
     for number, new in enumerate(events, start=first):
@@ -74,7 +74,7 @@ def stage(events: Sequence[NewEvent], heads: Heads, clock: Callable[[], int]) ->
         actor = valid_unicode(new.actor)
         event = Event(number, session, seq, new.step, new.call, body.kind, body.v, at, actor, request, body)
         if session != HOST_SESSION:
-            staged.summaries[session] = _folded(event, staged, heads)
+            staged.summaries[session] = _fold_summary(event, staged, heads)
         staged.seqs[session] = seq
         staged.events.append(event)
         row = (number, session, seq, new.step, new.call, body.kind, body.v, at, actor, request, data.decode())
@@ -95,7 +95,7 @@ def pack(blobs: Iterable[Blob]) -> list[BlobRow]:
     return rows
 
 
-def _folded(event: Event, staged: Staged, heads: Heads) -> Summary:
+def _fold_summary(event: Event, staged: WriteRows, heads: Heads) -> Summary:
     before = staged.summaries.get(event.session) or heads.summaries.get(event.session)
     if before is None and isinstance(event.body, SessionCreated):
         number = event.body.number
@@ -103,7 +103,7 @@ def _folded(event: Event, staged: Staged, heads: Heads) -> Summary:
             raise BadEvent(f"number {number} belongs to another session already")
     if before is None and event.seq > 1:
         raise IllegalTransition(f"session {event.session} has no summary to build on")
-    return fold(before, event)
+    return fold_summary(before, event)
 
 
 _PACK_HERE_BYTES: Final = 64 * 1024
@@ -147,7 +147,7 @@ class Committer:
 
     async def store(self, batch: list[WriteSet]) -> list[Event]:
         """Commit ``batch`` and answer its callers; returns the new events. Only a cancellation is raised."""
-        done: list[tuple[WriteSet, Staged]] = []
+        done: list[tuple[WriteSet, WriteRows]] = []
         try:
             if self._suspect:
                 # After a failure only the file says what is in it.
@@ -166,7 +166,7 @@ class Committer:
         except BaseException as error:
             self._suspect = True
             for item in batch:
-                item.fail(self._explained(error))
+                item.fail(self._explain(error))
             if not isinstance(error, Exception):
                 raise
             if not isinstance(error, sqlite3.Error | LogError):
@@ -194,7 +194,7 @@ class Committer:
         """Close the connection; with no reader about, SQLite removes the WAL."""
         await self._connection.close()
 
-    async def _store_one(self, item: WriteSet, branch: Heads) -> Staged | None:
+    async def _store_one(self, item: WriteSet, branch: Heads) -> WriteRows | None:
         """Insert one write set in its savepoint; None if it was refused."""
         try:
             await self._refuse_repeats(item)
@@ -209,7 +209,7 @@ class Committer:
             _logger.exception("a write set could not be folded")
             item.fail(BadEvent(f"{type(error).__name__}: {error}"))
             return None
-        rows = await self._packed(item.blobs)
+        rows = await self._pack_new(item.blobs)
         await self._connection.execute("SAVEPOINT write_set")
         try:
             if rows:
@@ -224,7 +224,7 @@ class Committer:
             self._suspect |= isinstance(error, sqlite3.IntegrityError)
             await self._connection.execute("ROLLBACK TO write_set")
             await self._connection.execute("RELEASE write_set")
-            item.fail(self._explained(error))
+            item.fail(self._explain(error))
             return None
         await self._connection.execute("RELEASE write_set")
         return staged
@@ -236,7 +236,7 @@ class Committer:
             if events:
                 raise RepeatedRequest(request, events)
 
-    async def _packed(self, blobs: tuple[Blob, ...]) -> list[BlobRow]:
+    async def _pack_new(self, blobs: tuple[Blob, ...]) -> list[BlobRow]:
         fresh = {blob.hash: blob for blob in blobs if blob.hash not in self._known_blobs}
         if sum(len(blob.data) for blob in fresh.values()) > _PACK_HERE_BYTES:
             return await asyncio.to_thread(pack, fresh.values())
@@ -256,7 +256,7 @@ class Committer:
             except sqlite3.Error as error:
                 _logger.warning("the log %s could not roll back: %s", self.path, error)
 
-    def _explained(self, error: BaseException) -> LogError:
+    def _explain(self, error: BaseException) -> LogError:
         text = str(error)
         if isinstance(error, LogError):
             return error

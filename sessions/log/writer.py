@@ -95,7 +95,7 @@ class LogWriter:
         """All summaries after the newest commit, by session id."""
         return dict(self._committer.heads.summaries)
 
-    async def caught_up(self) -> None:
+    async def wait_for_writes(self) -> None:
         """Wait until all that was appended so far is stored or refused.
 
         What ``summary`` says then holds until the caller next waits for something: who checks it and appends at once
@@ -143,7 +143,7 @@ class LogWriter:
             self._queue.put_nowait(None)
         await asyncio.wait([self._task])
 
-    async def ended(self) -> None:
+    async def wait_for_end(self) -> None:
         """Return once the writer has been closed; raises what ended it otherwise."""
         await asyncio.shield(self._task)
 

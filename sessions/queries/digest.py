@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from sessions import events as ev
-from sessions.fold.digest import COUNTED, Before, Digest, digest
+from sessions.fold.digest import KINDS, Baseline, Digest, digest_of
 from sessions.log.reader import LogReader
 
 _TRACES: Final = ("cursor.moved", "flag.set", "advice.queued", "control.requested", "signal.judged", "effort.spent")
@@ -29,14 +29,14 @@ def session_digest(
     began = reader.event(session, max(1, since_seq))
     since = since_at if since_at is not None else began.at if began else now
     events = _pages(reader, session, since_seq)
-    return digest(
+    return digest_of(
         session, events, since=since, until=max(now, since), before=_before(reader, session, since_seq), reader=actor
     )
 
 
 def _pages(reader: LogReader, session: str, after: int) -> Iterator[ev.Event]:
     """The events after ``after``, a page at a time: whoever was away for days costs no more memory."""
-    while page := reader.events(session, after=after, kinds=COUNTED, limit=_PAGE):
+    while page := reader.events(session, after=after, kinds=KINDS, limit=_PAGE):
         yield from page
         after = page[-1].seq
 
@@ -66,14 +66,14 @@ def _seq_at(reader: LogReader, session: str, at: int) -> int:
     return low
 
 
-def _before(reader: LogReader, session: str, seq: int) -> Before:
+def _before(reader: LogReader, session: str, seq: int) -> Baseline:
     if not seq:
-        return Before()
+        return Baseline()
     states = reader.events(session, before=seq + 1, kinds=("session.state",), newest_first=True, limit=1)
     evals = reader.events(session, before=seq + 1, kinds=("eval.scored",), newest_first=True, limit=8)
     score = next((e.body for e in evals if isinstance(e.body, ev.EvalScored) and e.body.score is not None), None)
     state = states[0].body.state if states and isinstance(states[0].body, ev.StateChanged) else "created"
-    return Before(state, score.score if score else None, score.better if score else "higher")
+    return Baseline(state, score.score if score else None, score.better if score else "higher")
 
 
 def last_trace(reader: LogReader, actor: str) -> int | None:
@@ -98,5 +98,5 @@ def digests(reader: LogReader, actor: str, now: int) -> list[Digest]:
         read = read_up_to(reader, summary.session, actor)
         if summary.last_seq > read:
             found.append(session_digest(reader, summary.session, actor=actor, now=now, since_seq=read))
-    happened = [each for each in found if each.happened]
+    happened = [each for each in found if each.has_activity]
     return sorted(happened, key=lambda each: -each.badness)

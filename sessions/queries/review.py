@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from sessions.attention.settings import Thresholds
-from sessions.attention.signals import signals
+from sessions.attention.signals import signals_of
 from sessions.events import Event
-from sessions.fold.review import KINDS, Cause, Item, ReviewBook
+from sessions.fold.review import KINDS, Item, ReviewBook, SignalCause
 from sessions.fold.summary import Summary
 from sessions.log.reader import LogReader
 
@@ -40,7 +40,7 @@ def new_page(reader: LogReader, book: ReviewBook) -> list[Event]:
     return reader.events(book.session, after=book.last_seq, kinds=sorted(KINDS), limit=PAGE)
 
 
-def queue(
+def review_queue(
     books: Mapping[str, ReviewBook],
     summaries: Collection[Summary],
     *,
@@ -55,8 +55,10 @@ def queue(
         book = books.get(summary.session)
         if book is None or summary.archived:
             continue
-        alarms = signals(summary, now, thresholds or Thresholds())
-        causes = [Cause(signal.seq, signal.step, signal.reason) for signal in alarms if signal.rule in ABOUT_ACTIONS]
+        alarms = signals_of(summary, now, thresholds or Thresholds())
+        causes = [
+            SignalCause(signal.seq, signal.step, signal.reason) for signal in alarms if signal.rule in ABOUT_ACTIONS
+        ]
         for item in book.items(actor, causes):
             if item.key not in skipped:
                 found.append(((item.rank, summary.number, item.seq), item))

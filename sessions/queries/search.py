@@ -37,7 +37,7 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResult:
     """Hits, newest first. ``left``: events of the log that the index does not hold yet; ``more``: not all are here."""
 
     hits: tuple[Hit, ...]
@@ -47,7 +47,7 @@ class Found:
 
 def search_all(
     reader: LogReader, folder: Path, query: Query, *, limit: int = 100, go_on: Callable[[int], bool] = lambda _: True
-) -> Found:
+) -> SearchResult:
     """Bring the index in ``folder`` up to date, as far as ``go_on`` lets it, and search. Raises IndexFailed."""
     index = SearchIndex(index_path(folder), reader)
     try:
@@ -61,7 +61,7 @@ def search_all(
                 break
     finally:
         index.close()
-    return Found(tuple(hits.values())[:limit], left, len(hits) > limit)
+    return SearchResult(tuple(hits.values())[:limit], left, len(hits) > limit)
 
 
 def _hits(reader: LogReader, index: SearchIndex, query: Query) -> Iterator[Hit]:
@@ -71,7 +71,7 @@ def _hits(reader: LogReader, index: SearchIndex, query: Query) -> Iterator[Hit]:
     if match is None:
         return
     if query.labels and not match and not query.tools:
-        yield from _flagged(reader, sessions, books, query)
+        yield from _label_hits(reader, sessions, books, query)
         return
     before = 1 << 62
     while rows := index.newest(match, sorted(query.tools), before=before, limit=PAGE):
@@ -91,7 +91,7 @@ def _match(index: SearchIndex, query: Query) -> str | None:
     """The query for the index, with the words that hold its parts; None where no word does. Raises BadQuery."""
     terms = [query.match] if query.match else []
     for part in query.parts:
-        known = index.holding(part)
+        known = index.words_with(part)
         if not known:
             return None
         if len(known) > MOST_WORDS:
@@ -112,10 +112,10 @@ def _sessions(reader: LogReader, query: Query) -> list[Summary]:
 
 def _flags(reader: LogReader, session: str, query: Query) -> list[Flag]:
     book = FlagBook(reader.events(session, kinds=("flag.set", "flag.removed")))
-    return [flag for flag in book.active if _labelled(flag, query)]
+    return [flag for flag in book.active if _has_label(flag, query)]
 
 
-def _labelled(flag: Flag, query: Query) -> bool:
+def _has_label(flag: Flag, query: Query) -> bool:
     said = flag.label if flag.verdict == "bad" else flag.verdict
     return any(said == label or said.split("/")[-1] == label for label in query.labels)
 
@@ -132,7 +132,7 @@ def _covers(flag: Flag, row: Row) -> bool:
     return target.step <= step <= (target.to_step or target.step)
 
 
-def _flagged(
+def _label_hits(
     reader: LogReader, sessions: dict[str, Summary], books: dict[str, list[Flag]], query: Query
 ) -> Iterator[Hit]:
     """Only labels are asked for: what they are on, the newest flag first."""

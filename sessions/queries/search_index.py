@@ -16,8 +16,8 @@ from typing import Any, Final
 from sessions import events as ev
 from sessions.errors import ApolloError
 from sessions.log.reader import LogReader
-from sessions.queries.search_words import folded, spaced
-from sessions.queries.searchable_text import FOUND, text_of
+from sessions.queries.search_words import fold_word, space_words
+from sessions.queries.searchable_text import SEARCHABLE_KINDS, text_of
 
 VERSION: Final = 2
 """Raised when what goes into the index changes: an index of another version is made anew by the next search."""
@@ -59,12 +59,12 @@ class SearchIndex:
             self._connection = self._open()
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
-                raise _failed(path, error) from error  # somebody else may be at work with it: it is left alone
+                raise _index_error(path, error) from error  # somebody else may be at work with it: it is left alone
             remove(path)
             try:
                 self._connection = self._open()
             except sqlite3.DatabaseError as again:
-                raise _failed(path, again) from again
+                raise _index_error(path, again) from again
 
     def close(self) -> None:
         """Close the file."""
@@ -81,7 +81,7 @@ class SearchIndex:
 
         ``go_on`` is asked between batches, with the number of events that are still to do. True when nothing is left.
         """
-        with self._refused():
+        with self._explain_errors():
             position = self._reader.position()
             while self._batch(position):
                 low, high = self.span
@@ -111,16 +111,16 @@ class SearchIndex:
                 query += f" AND tool IN ({marks})"
                 values += tools
             query += " ORDER BY id DESC LIMIT ?"
-        with self._refused():
+        with self._explain_errors():
             return list(self._connection.execute(query, [*values, limit]))
 
-    def holding(self, part: str) -> list[str]:
+    def words_with(self, part: str) -> list[str]:
         """The words of the index that hold ``part``, at most MOST_WORDS and one more."""
-        with self._refused():
+        with self._explain_errors():
             # A table of this connection only: the words of the index, read from the index itself.
             self._connection.execute("CREATE VIRTUAL TABLE IF NOT EXISTS temp.known USING fts5vocab(main, words, row)")
             query = "SELECT term FROM temp.known WHERE instr(term, ?) LIMIT ?"
-            return [term for (term,) in self._connection.execute(query, [folded(part), MOST_WORDS + 1])]
+            return [term for (term,) in self._connection.execute(query, [fold_word(part), MOST_WORDS + 1])]
 
     # --- taking in ----------------------------------------------------------------------------------------------
 
@@ -148,14 +148,14 @@ class SearchIndex:
 
     def _put(self, events: Sequence[ev.Event]) -> None:
         for event in events:
-            if event.kind not in FOUND:
+            if event.kind not in SEARCHABLE_KINDS:
                 continue
             tool = self._tool(event)
             row = (event.id, event.session, event.seq, event.step, event.call, event.kind, tool)
             self._connection.execute("INSERT OR IGNORE INTO rows VALUES (?, ?, ?, ?, ?, ?, ?)", row)
             text = text_of(self._reader, event.body)
             if text:
-                self._connection.execute("INSERT INTO words(rowid, said) VALUES (?, ?)", (event.id, spaced(text)))
+                self._connection.execute("INSERT INTO words(rowid, said) VALUES (?, ?)", (event.id, space_words(text)))
 
     def _tool(self, event: ev.Event) -> str:
         """The tool of an action or of its result, "" for anything else."""
@@ -215,14 +215,14 @@ class SearchIndex:
         return f"{first[0].session} {first[0].at}" if first else ""
 
     @contextlib.contextmanager
-    def _refused(self) -> Iterator[None]:
+    def _explain_errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
-            raise _failed(self._path, error) from error
+            raise _index_error(self._path, error) from error
 
 
-def _failed(path: Path, error: sqlite3.Error) -> IndexFailed:
+def _index_error(path: Path, error: sqlite3.Error) -> IndexFailed:
     if "locked" in str(error):
         return IndexFailed(f"another search is at work with the index {path}: try again in a moment")
     if "full" in str(error):

@@ -18,7 +18,7 @@ _UNSPACED: Final = re.compile(
 """Letters of scripts that put no space between words: each is a word of its own, and a word is a phrase of them."""
 
 
-def spaced(text: str) -> str:
+def space_words(text: str) -> str:
     """``text`` with one form for each letter, however it was typed, and room around those that stand for themselves."""
     if text.isascii():
         return text
@@ -32,10 +32,10 @@ def is_unspaced(text: str) -> bool:
 
 def words_of(text: str) -> list[str]:
     """The words of ``text``, in order."""
-    return _WORD.findall(spaced(text))
+    return _WORD.findall(space_words(text))
 
 
-def folded(word: str) -> str:
+def fold_word(word: str) -> str:
     """A word as the index spells it: small letters, no accents."""
     bare = unicodedata.normalize("NFD", word.lower())
     return unicodedata.normalize("NFC", "".join(char for char in bare if not unicodedata.combining(char)))

@@ -14,7 +14,7 @@ from sessions.log.reader import LogReader
 MOST: Final = 200_000
 """Characters of one event that go into the index: head and tail, half of this each."""
 
-FOUND: Final = frozenset(
+SEARCHABLE_KINDS: Final = frozenset(
     {
         "session.created",
         "session.state",

@@ -10,7 +10,7 @@ from scripted_model import ScriptedAdapter, Turn, call
 from sessions import events as ev
 from sessions.agent.resume_point import NOTICES
 from sessions.events.messages import Usage
-from sessions.fold.budget import at_limit
+from sessions.fold.budget import exhausted_budget
 
 DONE = call("finish", summary="done")
 STEPS = [call("run", command=f"echo {n}") for n in range(4)]
@@ -30,7 +30,7 @@ async def test_a_reached_limit_pauses_with_its_reason_and_raising_it_lets_a_resu
     session = await bench.run([*STEPS, DONE], until="paused", limits=limits, spec=spec)
     summary = bench.summary(session)
     assert (summary.step, summary.state_by, summary.need) == (2, "host", "limit")
-    assert summary.reason.startswith("budget used up: ") and at_limit(summary) == name
+    assert summary.reason.startswith("budget used up: ") and exhausted_budget(summary) == name
     await bench.control(session, "resume")
     await bench.until(lambda: len(bench.events(session, "session.state")) == 4, "a second pause")
     assert bench.summary(session).step == 2
@@ -52,7 +52,7 @@ async def test_a_server_that_reports_no_usage_is_held_to_its_budget_by_an_estima
     adapter = ScriptedAdapter([*STEPS, DONE], counts=False)
     session = await bench.run(adapter, until="paused", limits=limits, spec=spec)
     summary = bench.summary(session)
-    assert (summary.need, at_limit(summary), summary.step) == ("limit", name, 1)
+    assert (summary.need, exhausted_budget(summary), summary.step) == ("limit", name, 1)
     assert summary.reason.startswith("budget used up: about ")
     (request,), (reply,) = bench.bodies(session, ev.ModelRequested), bench.bodies(session, ev.ModelReplied)
     # What nobody reported is not what the server said: training and lists keep the two apart.

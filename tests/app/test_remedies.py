@@ -18,7 +18,7 @@ from apollo_tui.screens.base import ApolloScreen
 from sessions import events as ev
 from sessions.config import Config
 from sessions.hints import COMMANDS as SHELL
-from sessions.hints import Remedy, Way, command, go_on, said
+from sessions.hints import Remedy, Way, command_of, go_on, say_remedies
 from sessions.host import protocol
 
 
@@ -30,7 +30,7 @@ def receipt(app: ApolloApp) -> str:
 def test_every_way_on_has_a_command_or_a_key_and_what_the_app_names_exists() -> None:
     for way in get_args(Way):
         remedy = Remedy(way, "helps", 3, "steps +N")
-        assert error_hints.key(remedy, {}) or command(remedy), way
+        assert error_hints.key(remedy, {}) or command_of(remedy), way
         assert "apollo" not in error_hints.key(remedy, {})
     known = {f":{one.name}" for one in COMMANDS}
     assert {named.split(" ")[0] for named in error_hints.COMMANDS.values()} <= known
@@ -45,7 +45,7 @@ def test_a_rebound_key_is_named_as_it_is_bound() -> None:
 
 def test_what_follows_a_way_that_is_not_there_is_left_out_with_it() -> None:
     ways = [Remedy("advise_reopening", "does both", 1, "TEXT"), go_on(1, then=True), Remedy("reopen", "starts it")]
-    assert said("ended", ways, lambda one: error_hints.key(one, {})) == "ended: `:reopen` starts it"
+    assert say_remedies("ended", ways, lambda one: error_hints.key(one, {})) == "ended: `:reopen` starts it"
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)])

@@ -6,7 +6,7 @@ from apollo_tui.state.board import BoardState
 from sessions import events as ev
 from sessions.events.messages import CallPart
 from sessions.fold.read_ranges import ReadBook
-from sessions.fold.summary import Summary, fold
+from sessions.fold.summary import Summary, fold_summary
 from sessions.host.protocol import DeltaFrame
 
 ME = "human:ada"
@@ -42,7 +42,7 @@ class Log:
 def folded(events: list[ev.Event]) -> Summary:
     summary: Summary | None = None
     for event in events:
-        summary = fold(summary, event)
+        summary = fold_summary(summary, event)
     assert summary is not None
     return summary
 

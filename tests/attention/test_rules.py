@@ -7,16 +7,16 @@ import pytest
 from session_in_memory import Story
 
 from sessions import events as ev
-from sessions.attention.notify_when import Edges
+from sessions.attention.notify_when import SignalMemory
 from sessions.attention.settings import Thresholds
-from sessions.attention.signals import order, ranked, signals
+from sessions.attention.signals import order_sessions, rank_signals, signals_of
 
 MINUTE = 60_000
 
 
 def fired(story: Story, thresholds: Thresholds | None = None, now: int | None = None) -> dict[str, str]:
     assert story.summary
-    found = signals(story.summary, now or story.at, thresholds or Thresholds())
+    found = signals_of(story.summary, now or story.at, thresholds or Thresholds())
     return {signal.rule: signal.reason for signal in found}
 
 
@@ -31,9 +31,9 @@ def test_the_same_command_with_the_same_error_fires_once_per_cause(story: Story)
     found = fired(story)
     assert found["repeated_action"] == "same command 4 times, same error"
     assert found["repeated_error"] == "same error 4 times, since step 1"
-    ids = [s.id for s in signals(story.summary, story.at)]  # type: ignore[arg-type]
+    ids = [s.id for s in signals_of(story.summary, story.at)]  # type: ignore[arg-type]
     story.act("run", {"command": "make"}, "no rule 12", "error")
-    assert [s.id for s in signals(story.summary, story.at)] == ids  # type: ignore[arg-type]
+    assert [s.id for s in signals_of(story.summary, story.at)] == ids  # type: ignore[arg-type]
     story.act("run", {"command": "ls"}, "a b")
     assert "repeated_action" not in fired(story)
 
@@ -143,9 +143,9 @@ def test_the_order_puts_those_who_need_a_person_first_and_says_why() -> None:
     dropped.tell(ev.EvalScored(score=0.46))
     dropped.tell(ev.EvalScored(score=0.31))
     summaries = [story.summary for story in (calm, dropped, asking) if story.summary]
-    listed = [(summary.session, reason) for summary, reason in order(summaries, dropped.at)]
+    listed = [(summary.session, reason) for summary, reason in order_sessions(summaries, dropped.at)]
     assert listed == [("B", "needs you: no key"), ("C", "eval fell 0.46 → 0.31"), ("A", "")]
-    assert ranked(summaries, dropped.at)[0].acute
+    assert rank_signals(summaries, dropped.at)[0].acute
 
 
 def limited(story: Story) -> None:
@@ -158,10 +158,10 @@ def limited(story: Story) -> None:
 def test_a_budget_that_is_used_up_is_acute_until_somebody_says_done_or_lets_it_go_on(story: Story) -> None:
     limited(story)
     assert story.summary
-    (found,) = signals(story.summary, story.at)
+    (found,) = signals_of(story.summary, story.at)
     assert (found.rule, found.acute, found.quiet) == ("budget_used_up", True, False)
     assert found.reason == "budget used up: 60 of 60 steps; raise it or let it rest"
-    assert Edges().take({"S": [found]}, story.at, 0) == [found]
+    assert SignalMemory().take_due({"S": [found]}, story.at, 0) == [found]
     story.tell(ev.SignalJudged(signal=found.id, verdict="snoozed", until=story.at + 10 * MINUTE))
     assert fired(story) == {}
     assert fired(story, now=story.at + 20 * MINUTE).keys() == {"budget_used_up"}
@@ -207,9 +207,9 @@ def test_a_model_that_fails_to_reply_again_and_again_is_told_until_it_replies(st
     failing(story, 6, 7)
     assert fired(story)["no_reply"] == "no reply since 6 s, retrying: connection, attempt 8"
     assert fired(story, Thresholds(failed_attempts=8)) == {}
-    ids = [s.id for s in signals(story.summary, story.at)]  # type: ignore[arg-type]
+    ids = [s.id for s in signals_of(story.summary, story.at)]  # type: ignore[arg-type]
     failing(story, 8, 8)
-    assert [s.id for s in signals(story.summary, story.at)] == ids  # type: ignore[arg-type]
+    assert [s.id for s in signals_of(story.summary, story.at)] == ids  # type: ignore[arg-type]
     story.tell(ev.ModelReplied(request=3, parts=(), finish="stop"))
     assert fired(story) == {}
 

@@ -11,7 +11,7 @@ from apollo_process import Apollo, wait_for
 from night_scenario import EIGHT, begun, let_hours_pass
 from terminal import Terminal
 
-from sessions.attention.signals import signals
+from sessions.attention.signals import signals_of
 from sessions.clock import now_ms
 from sessions.events import AdviceDelivered
 from sessions.fold.summary import Summary
@@ -83,7 +83,7 @@ def summaries(apollo: Apollo) -> dict[str, Summary]:
 
 def rules(apollo: Apollo) -> dict[str, set[str]]:
     """Which rules say something, by session."""
-    found = {title: {signal.rule for signal in signals(now, now_ms())} for title, now in summaries(apollo).items()}
+    found = {title: {signal.rule for signal in signals_of(now, now_ms())} for title, now in summaries(apollo).items()}
     return {title: said for title, said in found.items() if said}
 
 

@@ -4,7 +4,7 @@ import log_events as make
 import pytest
 
 from sessions import events as ev
-from sessions.fold.corrections import Called, CorrectionBook, not_called, reply_of
+from sessions.fold.corrections import CorrectionBook, WrittenCall, broken_call, parse_reply
 
 ADA, BEN = "human:ada", "human:ben"
 CALL = ev.Target(2, "call", 1)
@@ -25,9 +25,9 @@ def test_each_annotator_has_one_word_on_a_target_and_an_empty_one_takes_it_back(
 @pytest.mark.parametrize(
     ("text", "said", "calls"),
     [
-        ('wait {"job": 7}', "", [Called("wait", '{"job": 7}')]),
+        ('wait {"job": 7}', "", [WrittenCall("wait", '{"job": 7}')]),
         ('It falls.\n\nwait {"job": 7}\nrun {\n "command": "ls"}\n', "It falls.",
-         [Called("wait", '{"job": 7}'), Called("run", '{\n "command": "ls"}')]),
+         [WrittenCall("wait", '{"job": 7}'), WrittenCall("run", '{\n "command": "ls"}')]),
         ("wait for job 7", "wait for job 7", []),
         ("use {braces} here", "use {braces} here", []),
         ('wait {"job": 7} and then look', 'wait {"job": 7} and then look', []),
@@ -36,9 +36,9 @@ def test_each_annotator_has_one_word_on_a_target_and_an_empty_one_takes_it_back(
     ],
 )  # fmt: skip
 def test_a_correction_that_ends_with_calls_is_a_reply_and_all_else_is_words(
-    text: str, said: str, calls: list[Called]
+    text: str, said: str, calls: list[WrittenCall]
 ) -> None:
-    assert reply_of(text) == (said, calls)
+    assert parse_reply(text) == (said, calls)
 
 
 @pytest.mark.parametrize(
@@ -54,4 +54,4 @@ def test_a_correction_that_ends_with_calls_is_a_reply_and_all_else_is_words(
     ],
 )
 def test_what_looks_like_a_call_and_is_none_is_named(text: str, name: str) -> None:
-    assert not_called(text) == name
+    assert broken_call(text) == name

@@ -10,7 +10,7 @@ from session_in_memory import Story
 
 from sessions import events as ev
 from sessions.events.messages import CallPart, TextPart
-from sessions.fold.digest import COUNTED, Before, Digest, digest
+from sessions.fold.digest import KINDS, Baseline, Digest, digest_of
 
 
 def random_session(seed: int, length: int = 120) -> Story:
@@ -76,13 +76,13 @@ def recount(events: list[ev.Event], since: int, until: int) -> dict[str, float]:
     }
 
 
-def digest_of(events: list[ev.Event], since: int, until: int) -> Digest:
+def digest_between(events: list[ev.Event], since: int, until: int) -> Digest:
     earlier = [e for e in events if e.at < since]
     states = [e.body.state for e in earlier if isinstance(e.body, ev.StateChanged)]
     scores = [e.body.score for e in earlier if isinstance(e.body, ev.EvalScored)]
-    before = Before(states[-1] if states else "created", scores[-1] if scores else None)
+    before = Baseline(states[-1] if states else "created", scores[-1] if scores else None)
     inside = [e for e in events if since <= e.at <= until]
-    return digest("S", inside, since=since, until=until, before=before, reader="human:me")
+    return digest_of("S", inside, since=since, until=until, before=before, reader="human:me")
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -91,7 +91,7 @@ def test_a_digest_of_a_random_interval_equals_a_recount_from_the_raw_log(seed: i
     draw = random.Random(seed + 1000)
     for _ in range(20):
         since, until = sorted(draw.sample(range(1_000_000, story.at + 10_000), 2))
-        found = digest_of(story.events, since, until)
+        found = digest_between(story.events, since, until)
         assert {f.name: f.value for f in found.figures if f.name in recount([], 0, 0)} == recount(
             story.events, since, until
         )
@@ -100,14 +100,14 @@ def test_a_digest_of_a_random_interval_equals_a_recount_from_the_raw_log(seed: i
 @pytest.mark.parametrize("seed", range(4))
 def test_events_of_kinds_that_are_not_counted_change_nothing(seed: int) -> None:
     story = random_session(seed)
-    counted = [event for event in story.events if event.kind in COUNTED]
+    counted = [event for event in story.events if event.kind in KINDS]
     assert len(counted) < len(story.events)
-    assert digest_of(counted, 0, story.at) == digest_of(story.events, 0, story.at)
+    assert digest_between(counted, 0, story.at) == digest_between(story.events, 0, story.at)
 
 
 def test_each_figure_names_the_events_that_it_counts() -> None:
     story = random_session(3)
-    found = digest_of(story.events, 0, story.at)
+    found = digest_between(story.events, 0, story.at)
     kinds = {e.seq: e.kind for e in story.events}
     named = {f.name: {kinds[seq] for seq in f.places} for f in found.figures}
     assert named["malformed"] == {"action.refused"}
@@ -127,8 +127,8 @@ def test_loops_and_what_followed_advice_are_told() -> None:
     story.tell(ev.AdviceDelivered(advice=(1,), at_step=6, text="t"))
     story.step += 1
     story.tell(ev.ActionStarted(call_id="c", name="wait", arguments={"job": 1}), call=1)
-    found = digest_of(story.events, 0, story.at)
-    said = {figure.name: figure.said for figure in found.told}
+    found = digest_between(story.events, 0, story.at)
+    said = {figure.name: figure.words for figure in found.nonzero}
     assert said["loops"] == "1 loop of 5"
     assert said["advice"] == "1 advice delivered (advice 1: then `wait` at step 6)"
 
@@ -138,16 +138,16 @@ def test_what_is_over_is_told_as_past_after_all_that_is_still_so() -> None:
 
     def told(state: ev.StateChanged) -> Digest:
         story.tell(state)
-        return digest_of(story.events, 0, story.at)
+        return digest_between(story.events, 0, story.at)
 
     story.tell(ev.ModelReplied(request=1, parts=(TextPart("x"),), finish="stop"))
     told(ev.StateChanged(state="needs_you", reason="no key"))
     told(ev.StateChanged(state="paused", reason="the host was stopped; resume it"))
     found = told(ev.StateChanged(state="running"))
-    assert [figure.said for figure in found.headline] == ["1 step", "needed you", "was paused"]
+    assert [figure.words for figure in found.headline] == ["1 step", "needed you", "was paused"]
     assert found.badness == 0
     found = told(ev.StateChanged(state="paused", reason="by ada"))
-    assert [figure.said for figure in found.headline] == ["paused: by ada (2×)", "1 step", "needed you"]
+    assert [figure.words for figure in found.headline] == ["paused: by ada (2×)", "1 step", "needed you"]
     found = told(ev.StateChanged(state="needs_you", reason="out of steps"))
-    assert [figure.said for figure in found.headline] == ["needs you: out of steps (2×)", "1 step", "was paused (2×)"]
+    assert [figure.words for figure in found.headline] == ["needs you: out of steps (2×)", "1 step", "was paused (2×)"]
     assert found.badness == 500

@@ -3,8 +3,8 @@ from __future__ import annotations
 import log_events as make
 
 from sessions import events as ev
-from sessions.fold.effort import effort_of, together
-from sessions.fold.notes import Remarks
+from sessions.fold.effort import effort_of, sum_effort
+from sessions.fold.notes import SessionNotes
 
 S = make.SESSION
 
@@ -35,7 +35,7 @@ def test_effort_is_summed_per_person_and_what_was_taken_back_does_not_count() ->
     assert (ada.active_ms, ada.keys, ada.advice, ada.flags) == (90_000, 35, 1, 2)
     assert dict(ada.labels) == {"x/impatience": 1, "good": 1}
     assert ada.minutes_per_flag == 0.75
-    whole = together(spent.values())
+    whole = sum_effort(spent.values())
     assert (whole.active_ms, whole.flags, whole.sign_offs) == (91_000, 2, 1)
 
 
@@ -56,8 +56,8 @@ def test_remarks_are_what_stands_and_each_annotator_has_their_own() -> None:
         said(ev.RecoveryMarked(at_step=6)),
         said(ev.RecoveryMarked(at_step=5, removed=True)),
     )
-    remarks = Remarks(events)
+    remarks = SessionNotes(events)
     assert remarks.notes == {"human:ada": "second"}
     assert [(str(mark.target), mark.note) for mark in remarks.bookmarks] == [("2.1", "here")]
-    assert remarks.words() == ["judged up to step 4 by ben"]
+    assert remarks.sign_off_lines() == ["judged up to step 4 by ben"]
     assert remarks.recoveries == {6: "human:ada"}

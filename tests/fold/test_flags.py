@@ -69,7 +69,7 @@ def test_until_recovery_reaches_to_the_mark_and_not_over_it() -> None:
     flags = book(flag("f", CALL, until_recovery=True), event(ev.RecoveryMarked(at_step=44)))
     assert all(covered(flags, *place) == ["f"] for place in [(41, 2), (41, 3), (42, None), (42, 1), (43, 1)])
     assert all(covered(flags, *place) == [] for place in [(41, 1), (41, None), (44, 1), (45, None)])
-    assert flags.unresolved == []
+    assert flags.without_recovery == []
 
 
 def test_without_a_mark_only_the_flagged_action_is_covered_and_counted_as_unresolved() -> None:
@@ -81,14 +81,14 @@ def test_without_a_mark_only_the_flagged_action_is_covered_and_counted_as_unreso
     )
     assert covered(flags, 41, 2) == ["f"]
     assert covered(flags, 42) == []
-    assert [f.id for f in flags.unresolved] == ["f"]
+    assert [f.id for f in flags.without_recovery] == ["f"]
     assert flags.recoveries == {30: "human:ada"}
 
 
 def test_sign_offs_stand_per_person_and_can_be_taken_back() -> None:
     flags = book(event(ev.SignedOff(up_to_step=10)), event(ev.SignedOff(verdict="good"), "human:bob"))
-    assert flags.judged(99)
+    assert flags.is_signed_off(99)
     assert {by: sign.verdict for by, sign in flags.sign_offs.items()} == {"human:ada": None, "human:bob": "good"}
     flags.fold(make.numbered(event(ev.SignedOff(), "human:bob"))[0])
-    assert flags.judged(10)
-    assert not flags.judged(11)
+    assert flags.is_signed_off(10)
+    assert not flags.is_signed_off(11)

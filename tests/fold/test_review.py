@@ -4,7 +4,7 @@ import log_events as make
 
 from sessions import events as ev
 from sessions.events import Target
-from sessions.fold.review import Cause, Item, ReviewBook
+from sessions.fold.review import Item, ReviewBook, SignalCause
 
 S = make.SESSION
 ADA, BEN = "human:ada", "human:ben"
@@ -26,7 +26,7 @@ def step(number: int, tool: str = "run", outcome: ev.Outcome = "ok") -> list[ev.
     ]
 
 
-def items(*events: ev.NewEvent, actor: str = ADA, causes: tuple[Cause, ...] = ()) -> list[Item]:
+def items(*events: ev.NewEvent, actor: str = ADA, causes: tuple[SignalCause, ...] = ()) -> list[Item]:
     return ReviewBook(S, make.numbered(make.created(), *events)).items(actor, causes)
 
 
@@ -85,7 +85,7 @@ def test_a_proposal_leaves_when_a_person_agrees_or_not() -> None:
 
 def test_a_signal_points_at_the_entry_that_caused_it_and_one_target_is_one_item() -> None:
     events = [*step(1), *step(2, outcome="error"), said(ev.CursorMoved.up_to(100))]
-    (item,) = items(*events, causes=(Cause(7, 2, "killed a healthy job"), Cause(7, 2, "again")))
+    (item,) = items(*events, causes=(SignalCause(7, 2, "killed a healthy job"), SignalCause(7, 2, "again")))
     assert (item.why, str(item.target), item.reason) == ("signal", "2.1", "killed a healthy job")
 
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from sessions import events as ev
 from sessions.events.messages import Usage
-from sessions.events.states import STATES, TRANSITIONS, allowed
+from sessions.events.states import STATES, TRANSITIONS, may_change
 from sessions.fold.costs import known_cost, say_cost
-from sessions.fold.result_status import standing
-from sessions.fold.summary import IllegalTransition, Summary, fold
+from sessions.fold.result_status import result_status
+from sessions.fold.summary import IllegalTransition, Summary, fold_summary
 from sessions.log.errors import BadEvent
 from sessions.log.reader import LogReader
 from sessions.log.session_heads import fold_summaries, read_heads
@@ -39,18 +39,18 @@ def event(body: ev.Body, **more: object) -> ev.NewEvent:
 @pytest.mark.parametrize("after", STATES)
 def test_the_table_of_transitions_is_what_the_fold_allows(before: str, after: str) -> None:
     (created,) = make.numbered(make.created())
-    start = msgspec.structs.replace(fold(None, created), state=before)
+    start = msgspec.structs.replace(fold_summary(None, created), state=before)
     (_, change) = make.numbered(make.created(), make.state(after))
     if before == after or after in TRANSITIONS[before]:  # type: ignore[index]
-        assert fold(start, change).state == after
+        assert fold_summary(start, change).state == after
     else:
         with pytest.raises(IllegalTransition, match=f"cannot go from {before} to {after}"):
-            fold(start, change)
+            fold_summary(start, change)
 
 
 def test_nothing_comes_back_to_created_and_every_state_can_be_reached() -> None:
-    assert allowed(None, "created")
-    assert not allowed(None, "running")
+    assert may_change(None, "created")
+    assert not may_change(None, "running")
     reached = {"created"}
     while more := {after for state in reached for after in TRANSITIONS[state]} - reached:  # type: ignore[index]
         reached |= more
@@ -60,10 +60,10 @@ def test_nothing_comes_back_to_created_and_every_state_can_be_reached() -> None:
 
 def test_a_session_begins_once_and_with_its_creation() -> None:
     with pytest.raises(IllegalTransition, match="no beginning"):
-        fold(None, make.numbered(make.state("running"))[0])
+        fold_summary(None, make.numbered(make.state("running"))[0])
     first, again = make.numbered(make.created(), make.created())
     with pytest.raises(IllegalTransition, match="exists already"):
-        fold(fold(None, first), again)
+        fold_summary(fold_summary(None, first), again)
 
 
 def test_active_time_runs_in_active_states_only() -> None:
@@ -217,4 +217,4 @@ def test_a_command_that_runs_on_in_the_background_is_no_error() -> None:
     start = [make.created(), make.state("running"), make.request(1)[0], make.started(1, 1, "run")]
     assert summary_of(*start, event(left, step=1, call=1)).errors == 0
     assert summary_of(*start, event(late, step=1, call=1)).errors == 1
-    assert (standing(left), standing(late)) == ("background", "timeout")
+    assert (result_status(left), result_status(late)) == ("background", "timeout")

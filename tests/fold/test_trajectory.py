@@ -44,7 +44,7 @@ def test_a_step_is_its_request_its_reply_and_what_became_of_each_call() -> None:
     assert one.calls[0].result is not None
     assert one.calls[0].result.output.text == "out"
     assert [c.malformed for c in one.calls] == [False, True, False]
-    assert [e.kind for e in one.told] == ["job.started"]
+    assert [e.kind for e in one.side_events] == ["job.started"]
     assert one.seqs == (3, 9)
 
 
@@ -117,7 +117,7 @@ def test_news_of_an_old_job_is_told_where_it_came_in() -> None:
     _, two = trajectory(
         make.request(1)[0], make.reply(1, 3), make.request(2)[0], event(ev.JobEnded(job=1), step=1)
     )  # fmt: skip
-    assert [e.kind for e in two.told] == ["job.ended"]
+    assert [e.kind for e in two.side_events] == ["job.ended"]
 
 
 def test_the_incremental_fold_and_the_stream_say_the_same() -> None:

@@ -8,7 +8,7 @@ from host_in_process import ACTOR, new_session, running_host, until
 
 from sessions import events as ev
 from sessions.events.messages import TextPart, Usage
-from sessions.hints import in_shell
+from sessions.hints import say_in_shell
 from sessions.host import protocol
 from sessions.host.client import ConnectionLost, HostClient, RequestRefused
 from sessions.log.reader import LogReader
@@ -118,7 +118,7 @@ async def test_only_an_ended_or_resting_session_can_be_archived_and_it_comes_bac
         await until("running", lambda: host.state(made.session) == "running")
         with pytest.raises(RequestRefused, match="is running") as refused:
             await client.call(protocol.Control(request="r2", session=made.session, verb="archive"))
-        assert in_shell(refused.value).endswith("is running: `apollo stop 1` ends it first")
+        assert say_in_shell(refused.value).endswith("is running: `apollo stop 1` ends it first")
         await client.call(protocol.Control(request="r3", session=made.session, verb="stop"))
         await until("stopped", lambda: host.state(made.session) == "stopped")
         await client.call(protocol.Control(request="r4", session=made.session, verb="archive"))
@@ -175,7 +175,7 @@ async def test_advice_to_a_session_at_its_limit_says_which_and_how_to_raise_it(t
             with pytest.raises(RequestRefused, match=r"budget used up: 0 of 0 steps") as refused:
                 advice = protocol.QueueAdvice(request=f"r2{reopen}", session=made.session, text="go on", reopen=reopen)
                 await client.call(advice)
-            assert "`apollo limit 1 steps +N` raises it, then `apollo resume 1` lets it go on" in in_shell(
+            assert "`apollo limit 1 steps +N` raises it, then `apollo resume 1` lets it go on" in say_in_shell(
                 refused.value
             )
         raised = await client.call(protocol.SetLimit(request="r3", session=made.session, name="steps", delta=5))
@@ -266,7 +266,7 @@ async def test_an_answer_reaches_the_open_question_and_no_other(tmp_path: Path) 
             await client.call(protocol.Answer(request="r3", session=made.session, text="yes", question=9))
         with pytest.raises(RequestRefused, match="waits for an answer") as refused:
             await client.call(protocol.Control(request="r4", session=made.session, verb="resume"))
-        assert "`apollo answer 1 TEXT`" in in_shell(refused.value)
+        assert "`apollo answer 1 TEXT`" in say_in_shell(refused.value)
         answer = await client.call(protocol.Answer(request="r5", session=made.session, text="yes"))
         assert answer.number == 1
         summary = host.parts.writer.summary(made.session)

@@ -18,7 +18,7 @@ import pytest
 from host_in_process import ACTOR, paths_in, until
 
 from sessions import events as ev
-from sessions.hints import in_shell
+from sessions.hints import say_in_shell
 from sessions.host import exit_codes, lock, protocol
 from sessions.host.client import (
     ConnectionLost,
@@ -250,7 +250,7 @@ def test_the_command_line_asks_a_host_without_starting_one_and_starts_one_to_cha
     assert host_status(paths) is None
     with pytest.raises(HostDown) as down:
         call_once(paths, protocol.Status(), actor=ACTOR, start=False)
-    assert "apollo host start" in in_shell(down.value)
+    assert "apollo host start" in say_in_shell(down.value)
     assert not paths.log.exists()
     note = ev.NoteWritten(text="hm")
     call = protocol.Annotate(request="r1", session="01NOPE", kind=note.kind, body={"text": "hm"})

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from host_in_process import ACTOR, Raw, new_session, running_host, until
 
-from sessions.hints import in_shell
+from sessions.hints import say_in_shell
 from sessions.host import protocol, wire
 from sessions.host.client import HostClient, Mismatch, RequestRefused, call_once, host_status, wait_for_stop
 from sessions.host.partial_replies import EVERY
@@ -230,7 +230,7 @@ async def test_a_host_of_another_protocol_can_still_be_asked_how_it_is_and_be_st
         advice = protocol.QueueAdvice(request="r", session="s", text="t")
         with pytest.raises(Mismatch) as mismatch:
             await asyncio.to_thread(call_once, host.paths, advice, actor=ACTOR, start=False)
-        assert "apollo host restart" in in_shell(mismatch.value)
+        assert "apollo host restart" in say_in_shell(mismatch.value)
         stop = protocol.StopHost(by=ACTOR)
         assert (await asyncio.to_thread(call_once, host.paths, stop, actor=ACTOR, start=False)).pid == status.pid
         await asyncio.to_thread(wait_for_stop, host.paths)

@@ -15,7 +15,7 @@ import pytest
 
 from sessions import events as ev
 from sessions.events.text import long_text
-from sessions.hints import in_shell
+from sessions.hints import say_in_shell
 from sessions.log.codec import UnknownEvent
 from sessions.log.errors import AmbiguousId, LogMissing, LogReadFailed, LogTooOld, NoSuchSession
 from sessions.log.reader import PAGE, LogReader
@@ -208,7 +208,7 @@ async def test_a_missing_an_empty_and_an_old_log_are_each_said_in_one_line(tmp_p
         patch.setattr("sessions.log.schema.SCHEMA_VERSION", 2)
         with pytest.raises(LogTooOld) as old:
             LogReader(writer.path)
-        assert "apollo host start" in in_shell(old.value)
+        assert "apollo host start" in say_in_shell(old.value)
 
 
 WRITE_AND_DIE = """

@@ -13,7 +13,7 @@ from sessions.events.text import Blob, long_text
 from sessions.log.errors import BadEvent, LogClosed, RepeatedRequest
 from sessions.log.reader import LogReader
 from sessions.log.session_heads import Heads
-from sessions.log.transaction import Staged, WriteSet, stage
+from sessions.log.transaction import WriteRows, WriteSet, stage
 from sessions.log.writer import LogWriter
 
 S = make.SESSION
@@ -33,7 +33,7 @@ async def test_what_was_asked_for_before_is_in_the_summaries_once_the_writer_has
     await writer.append(make.created(), make.state("running"))
     pausing = asyncio.create_task(writer.append(make.state("paused")))
     await asyncio.sleep(0)
-    await writer.caught_up()
+    await writer.wait_for_writes()
     now = writer.summary(S)
     assert now is not None
     assert now.state == "paused"
@@ -44,7 +44,7 @@ async def test_a_writer_that_closes_keeps_nobody_waiting_for_it_to_catch_up(writ
     await writer.append(make.created())
     appending = asyncio.create_task(writer.append(make.state("running")))
     await asyncio.sleep(0)
-    waiting = asyncio.create_task(writer.caught_up())
+    waiting = asyncio.create_task(writer.wait_for_writes())
     await asyncio.wait_for(asyncio.gather(writer.close(), waiting, appending), 10)
 
 
@@ -70,7 +70,7 @@ async def test_what_a_reader_has_seen_is_in_the_summaries_once_the_writer_has_ca
     await on_disk.wait()
     with LogReader(writer.path) as reader:
         [seen] = reader.summaries()
-    caught_up = asyncio.create_task(writer.caught_up())
+    caught_up = asyncio.create_task(writer.wait_for_writes())
     await asyncio.sleep(0)
     assert (seen.state, caught_up.done()) == ("paused", False)
     go_on.set()
@@ -234,7 +234,7 @@ async def test_a_long_write_set_is_encoded_and_folded_off_the_event_loop(
 ) -> None:
     on_loop: list[bool] = []
 
-    def watched(events: Sequence[ev.NewEvent], heads: Heads, clock: Callable[[], int]) -> Staged:
+    def watched(events: Sequence[ev.NewEvent], heads: Heads, clock: Callable[[], int]) -> WriteRows:
         on_loop.append(threading.current_thread() is threading.main_thread())
         return stage(events, heads, clock)
 

@@ -10,7 +10,7 @@ import pytest
 
 from sessions import events as ev
 from sessions.events.text import Blob
-from sessions.fold.summary import IllegalTransition, Summary, fold
+from sessions.fold.summary import IllegalTransition, Summary, fold_summary
 from sessions.log.errors import BadEvent, LogClosed, LogReadFailed, LogTooNew, LogWriteFailed, NotALog
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
@@ -79,9 +79,9 @@ async def test_an_event_that_the_fold_cannot_bear_fails_alone(
     def fold_badly(before: Summary | None, event: ev.Event) -> Summary:
         if event.body == ev.NoteWritten(text="absurd"):
             raise ZeroDivisionError("a mistake in a fold")
-        return fold(before, event)
+        return fold_summary(before, event)
 
-    monkeypatch.setattr("sessions.log.transaction.fold", fold_badly)
+    monkeypatch.setattr("sessions.log.transaction.fold_summary", fold_badly)
     answers = await asyncio.gather(writer.append(note("absurd")), writer.append(note("fine")), return_exceptions=True)
 
     assert isinstance(answers[0], BadEvent)

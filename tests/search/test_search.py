@@ -11,7 +11,7 @@ from training_log import OTHER, SESSION, Teller, new_log
 from sessions import events as ev
 from sessions.log.reader import LogReader
 from sessions.queries import search_index
-from sessions.queries.search import Found, search_all
+from sessions.queries.search import SearchResult, search_all
 from sessions.queries.search_index import IndexFailed, SearchIndex, index_path
 from sessions.queries.search_query import BadQuery, parse_query
 
@@ -31,12 +31,12 @@ async def story(folder: Path) -> Path:
     return folder / "log.sqlite"
 
 
-def search(path: Path, text: str, **more: int) -> Found:
+def search(path: Path, text: str, **more: int) -> SearchResult:
     with LogReader(path) as reader:
         return search_all(reader, path.parent, parse_query(text), **more)  # type: ignore[arg-type]
 
 
-def places(found: Found) -> list[tuple[int, int | None, int | None]]:
+def places(found: SearchResult) -> list[tuple[int, int | None, int | None]]:
     return [(hit.number, hit.step, hit.call) for hit in found.hits]
 
 
@@ -219,7 +219,7 @@ async def test_an_index_of_an_older_version_is_made_anew_by_the_next_search(
     log = await cjk(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr("sessions.queries.search_index.VERSION", 1)
-        patch.setattr("sessions.queries.search_index.spaced", lambda text: text)
+        patch.setattr("sessions.queries.search_index.space_words", lambda text: text)
         assert not search(log, "下降").hits and search(log, '"学习率太高"').hits == ()
     assert [hit.step for hit in search(log, "下降").hits] == [1]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sessions import events as ev
-from sessions.fold.summary import Summary, fold
+from sessions.fold.summary import Summary, fold_summary
 
 
 class Story:
@@ -28,7 +28,7 @@ class Story:
         step = self.step or None
         event = ev.Event(self.seq, self.session, self.seq, step, call, body.kind, body.v, self.at, actor, None, body)
         self.events.append(event)
-        self.summary = fold(self.summary, event)
+        self.summary = fold_summary(self.summary, event)
         return self.seq
 
     def act(

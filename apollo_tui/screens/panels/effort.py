@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from apollo_tui.screens.panels.base import ChoicePanel
-from sessions.fold.effort import KINDS, Effort, effort_of, together
+from sessions.fold.effort import KINDS, Effort, effort_of, sum_effort
 from sessions.log.reader import LogReader
 from sessions.terminal_text import many
 from widgets import cells
@@ -34,9 +34,9 @@ async def _show(screen: ApolloScreen) -> str:
         return {session: effort_of(reader.events(session, kinds=KINDS)) for session in sessions}
 
     spent = await desk.feed.work(ask)
-    whole = together(one for by in spent.values() for one in by.values())
+    whole = sum_effort(one for by in spent.values() for one in by.values())
     rows = [
-        Choice(session, f"{cells.pad(clean_line(desk.steering.name(session)), NAME)} {said(together(by.values()))}")
+        Choice(session, f"{cells.pad(clean_line(desk.steering.name(session)), NAME)} {said(sum_effort(by.values()))}")
         for session, by in spent.items()
     ]
     rate = whole.minutes_per_flag

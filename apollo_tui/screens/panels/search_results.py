@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from apollo_tui.backend.feed import NotDone
 from apollo_tui.screens.panels.base import PanelScreen
-from sessions.queries.search import Found, Hit, search_all
+from sessions.queries.search import Hit, SearchResult, search_all
 from sessions.queries.search_query import parse_query
 from widgets.glyphs import age
 from widgets.models import Choice
@@ -26,7 +26,7 @@ SLICE_S: Final = 1.5
 class FoundPanel(PanelScreen[Hit]):
     """The results, newest first."""
 
-    def __init__(self, text: str, found: Found, now: int) -> None:
+    def __init__(self, text: str, found: SearchResult, now: int) -> None:
         self._hits = found.hits
         rows = [
             Choice(

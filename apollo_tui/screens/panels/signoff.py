@@ -13,7 +13,7 @@ from apollo_tui.acts.undo import Act, Undoing, standing
 from apollo_tui.screens.panels.base import PanelScreen
 from sessions import events as ev
 from sessions.fold.flags import SessionVerdict
-from sessions.fold.notes import Bookmark, Remarks
+from sessions.fold.notes import Bookmark, SessionNotes
 from widgets.models import Choice
 from widgets.picker import ChoiceList
 
@@ -33,7 +33,7 @@ class Signed:
 class SignOffPanel(PanelScreen[Signed]):
     """One key for a word on all of it, or up to a step."""
 
-    def __init__(self, name: str, step: int, remarks: Remarks, actor: str) -> None:
+    def __init__(self, name: str, step: int, remarks: SessionNotes, actor: str) -> None:
         rows = [
             Choice("good", "good        train on it", key="g"),
             Choice("partial", "partial     good in parts: the flags say which", key="p"),
@@ -45,7 +45,7 @@ class SignOffPanel(PanelScreen[Signed]):
         ]
         self._step = step
         notes = [f"  note by {who.removeprefix('human:')}: {text}" for who, text in remarks.notes.items()]
-        lines = [f"  {line}" for line in remarks.words()] + notes
+        lines = [f"  {line}" for line in remarks.sign_off_lines()] + notes
         super().__init__(f"sign off {name}", rows, "a letter says it · esc leaves it", lines)
 
     def on_choice_list_picked(self, message: ChoiceList.Picked) -> None:

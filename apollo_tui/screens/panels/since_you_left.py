@@ -131,8 +131,8 @@ class DigestPanel(ReturnPanel):
         self._desk = desk
         self._digest = digest
         self._visited: dict[str, int] = {}
-        self._places = {figure.name: figure for figure in digest.told if figure.places}
-        plain = [figure.said for figure in digest.told if not figure.places]
+        self._places = {figure.name: figure for figure in digest.nonzero if figure.places}
+        plain = [figure.words for figure in digest.nonzero if not figure.places]
         super().__init__(
             f"{desk.steering.name(digest.session)} · {' · '.join(plain)}",
             self._rows(),
@@ -153,7 +153,7 @@ class DigestPanel(ReturnPanel):
             been = self._visited.get(figure.name)
             places = len(figure.places)
             note = f"{been + 1} of {places}" if been is not None else ("1 place" if places == 1 else f"{places} places")
-            rows.append(Choice(figure.name, figure.said, letter, note))
+            rows.append(Choice(figure.name, figure.words, letter, note))
         return rows
 
     def on_choice_list_picked(self, message: ChoiceList.Picked) -> None:
@@ -164,12 +164,12 @@ class DigestPanel(ReturnPanel):
         at = (self._visited.get(figure.name, -1) + 1) % len(figure.places)
         self._visited[figure.name] = at
         self.choices.update(self._rows())
-        self._apollo.open.session(self._digest.session, figure.places[at], trail=(figure.said, figure.places))
+        self._apollo.open.session(self._digest.session, figure.places[at], trail=(figure.words, figure.places))
 
 
 def _row(desk: Desk, digest: Digest) -> str:
     name = desk.steering.name(digest.session)
-    return f"{cells.pad(clean_line(name), NAME)}  {' · '.join(figure.said for figure in digest.headline)}"
+    return f"{cells.pad(clean_line(name), NAME)}  {' · '.join(figure.words for figure in digest.headline)}"
 
 
 async def greet(app: Apollo) -> None:

@@ -8,8 +8,8 @@ from typing import Final
 from sessions import events as ev
 from sessions.agent.advice import describe_target
 from sessions.events.states import ACTIVE, ENDED
-from sessions.fold.budget import used_up
-from sessions.fold.remedies import goes_on, out_of_limit
+from sessions.fold.budget import reason_to_stay_paused
+from sessions.fold.remedies import remedies_at_limit, remedies_to_go_on
 from sessions.fold.summary import OpenAdvice, Summary
 from sessions.hints import Remedy
 from sessions.host.handlers.context import HandlerContext, only_people, refusal, text_of, waits_for
@@ -102,17 +102,17 @@ async def _about(context: HandlerContext, call: QueueAdvice) -> str:
 def _check_open(s: Summary, reopen: bool) -> bool:
     """Whether the session has to be reopened for advice. Raises RpcError if it has to and was not asked for."""
     if s.state == "archived":
-        raise refusal(f"session {s.number} is archived", *goes_on(s))
+        raise refusal(f"session {s.number} is archived", *remedies_to_go_on(s))
     at_limit = s.need == "limit" and s.state not in ACTIVE
     if s.state not in ENDED and not at_limit:
         return False
-    if at_limit and (spent := used_up(s)):
-        raise refusal(f"session {s.number} stands at its limit ({spent})", *out_of_limit(s))
+    if at_limit and (spent := reason_to_stay_paused(s)):
+        raise refusal(f"session {s.number} stands at its limit ({spent})", *remedies_at_limit(s))
     if reopen:
         return True
     if at_limit:
         return False  # the limit was raised: the advice waits until somebody resumes it
-    raise refusal(f"session {s.number} is {s.state}", *goes_on(s), _reopen_remedy(s))
+    raise refusal(f"session {s.number} is {s.state}", *remedies_to_go_on(s), _reopen_remedy(s))
 
 
 def _reopen_remedy(s: Summary) -> Remedy:

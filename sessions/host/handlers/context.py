@@ -56,7 +56,7 @@ class HandlerContext:
         What the caller may have read in the log before it asked is in it. Raises RpcError if there is no session.
         """
         async with self._turns[session]:
-            await self.writer.caught_up()
+            await self.writer.wait_for_writes()
             yield self.summary(session)
 
     def summary(self, session: str) -> Summary:

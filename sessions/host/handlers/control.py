@@ -9,8 +9,8 @@ from typing import Final
 
 from sessions.events import Body, ControlRequested, StateChanged
 from sessions.events.states import ACTIVE, ENDED
-from sessions.fold.budget import used_up
-from sessions.fold.remedies import goes_on, out_of_limit
+from sessions.fold.budget import reason_to_stay_paused
+from sessions.fold.remedies import remedies_at_limit, remedies_to_go_on
 from sessions.fold.summary import Summary
 from sessions.hints import Remedy, go_on
 from sessions.host.api_keys import key_variable
@@ -82,8 +82,8 @@ def _resume(s: Summary) -> Plan:
 
 def _check_budget(s: Summary) -> None:
     """A session whose budget is used up would be paused at once: it has to be raised first."""
-    if s.state == "paused" and (spent := used_up(s)):
-        raise refusal(f"session {s.number} would be paused again at once ({spent})", *out_of_limit(s))
+    if s.state == "paused" and (spent := reason_to_stay_paused(s)):
+        raise refusal(f"session {s.number} would be paused again at once ({spent})", *remedies_at_limit(s))
 
 
 def _reopen(s: Summary) -> Plan:
@@ -134,7 +134,7 @@ def _unarchive(s: Summary) -> Plan:
 
 def _start(s: Summary) -> Plan:
     if s.state != "created":
-        raise refusal(f"session {s.number} is {_state_words(s)}", *goes_on(s))
+        raise refusal(f"session {s.number} is {_state_words(s)}", *remedies_to_go_on(s))
     return Plan()
 
 

@@ -33,12 +33,12 @@ def _follows(s: Summary, name: str, value: float | None, now: int) -> tuple[str,
     said = f"{name}: {'no limit' if value is None else f'{value:g}'}"
     after = msgspec.structs.replace(s, limits=msgspec.structs.replace(s.limits, **{name: value}))
     limited = budget.budgets(after, now, step=s.step)
-    limited += [spent] if (spent := budget.evaluations(after)) else []
+    limited += [spent] if (spent := budget.evaluation_budget(after)) else []
     new = next((each for each in limited if each.name == name), None)
     waits = s.need == "limit" and s.state == "paused"
-    if waits and (why := budget.used_up(after)):
-        stays = f"{budget.figure(new.used)} are used already" if new and new.used >= new.limit else why
-        return f"{said}; {stays}: it stays paused", remedies.raises(after)
+    if waits and (why := budget.reason_to_stay_paused(after)):
+        stays = f"{budget.say_figure(new.used)} are used already" if new and new.used >= new.limit else why
+        return f"{said}; {stays}: it stays paused", remedies.remedies_to_raise_limit(after)
     if new and new.used >= new.limit and not waits:
         if name == "evaluations":
             then = "it can evaluate no more"
@@ -46,7 +46,7 @@ def _follows(s: Summary, name: str, value: float | None, now: int) -> tuple[str,
             then = "it would be paused at once"
         else:
             then = "it pauses at the boundary"
-        return f"{said}; {budget.figure(new.used)} are used already: {then}", ()
+        return f"{said}; {budget.say_figure(new.used)} are used already: {then}", ()
     return said, (go_on(s.number),) if waits else ()
 
 
