@@ -13,6 +13,7 @@ from apollo_train.cli.progress import hint_at_resume, progress_bar
 from apollo_train.cli.shared import (
     COLOURS,
     MARKS,
+    labels_option,
     log_option,
     open_log,
     policy_option,
@@ -47,6 +48,7 @@ def main() -> None:
 @click.option("--segments", default="openai", show_default=True, metavar="FORMAT", help="How segments are written.")
 @template_option
 @tokenizer_option
+@labels_option
 @click.option("--position", type=int, help="Read the log only up to this event, to repeat an earlier export.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @workers_option
@@ -59,6 +61,7 @@ def build(
     segments: str,
     template: str,
     tokenizer: str,
+    labels: bool,
     position: int | None,
     overwrite: bool,
     workers: int | None,
@@ -71,7 +74,9 @@ def build(
         at = None if position is None else position_of(reader, position)
         counter = open_counter(tokenizer)
         # Neither file is begun where the other cannot be written.
-        formats = {name: require_expressible(format_for(name, template), rules) for name in ("steps", segments)}
+        formats = {
+            name: require_expressible(format_for(name, template, labels=labels), rules) for name in ("steps", segments)
+        }
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as problem:
@@ -215,6 +220,7 @@ def diff(a: Path, b: Path, shown: int, as_json: bool) -> None:
 @click.option("--format", "format_", default="steps", show_default=True, help="`apollo-train formats` lists them.")
 @template_option
 @tokenizer_option
+@labels_option
 @click.option("--session", "chosen", multiple=True, metavar="ID", help="Only these sessions (may be given again).")
 @click.option("--position", type=int, help="Read the log only up to this event, to repeat an earlier export.")
 def dataset(
@@ -224,13 +230,14 @@ def dataset(
     format_: str,
     template: str,
     tokenizer: str,
+    labels: bool,
     chosen: tuple[str, ...],
     position: int | None,
 ) -> None:
     """Make a folder that `datasets.load_dataset` loads: rows by split, and a dataset card."""
     with report_errors(), open_log(log) as reader:
         sessions = [reader.find(prefix) for prefix in chosen] or None
-        format = format_for(format_, template)
+        format = format_for(format_, template, labels=labels)
         rules, counter = load_policy(policy), open_counter(tokenizer)
         report = write_folder(reader, sessions, rules, format, out.resolve(), position=position, counter=counter)
     click.echo(plain_line(f"{out} ({format_})"))

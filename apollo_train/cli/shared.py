@@ -40,6 +40,9 @@ workers_option = click.option(
     type=click.IntRange(min=1),
     help="Processes that make rows (default: one per core, 4 at most; 1 for little and steps). The bytes are the same.",
 )
+labels_option = click.option(
+    "--labels", is_flag=True, help="Let each row say in `meta` which flags, with which labels, stand on its replies."
+)
 policy_option = click.option("--policy", default="default", show_default=True, metavar="FILE|PRESET")
 
 

@@ -12,7 +12,16 @@ import click
 from msgspec import structs
 
 from apollo_train.cli.progress import hint_at_resume, progress_bar
-from apollo_train.cli.shared import COLOURS, MARKS, log_option, open_log, policy_option, report_errors, workers_option
+from apollo_train.cli.shared import (
+    COLOURS,
+    MARKS,
+    labels_option,
+    log_option,
+    open_log,
+    policy_option,
+    report_errors,
+    workers_option,
+)
 from apollo_train.export.preview import chosen, sample_of
 from apollo_train.export.report import ExportReport, Progress
 from apollo_train.export.run import run_export
@@ -102,6 +111,7 @@ def write_tokens(
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The JSONL file to write.")
 @click.option("--session", "chosen", multiple=True, metavar="ID", help="Only these sessions (may be given again).")
 @token_options
+@labels_option
 @click.option("--attention-mask", is_flag=True, help="Also write a column of ones (Axolotl, LLaMA-Factory).")
 @click.option("--parquet", is_flag=True, help="Also write the rows as Parquet, OUT with .parquet.")
 @click.option("--show", default=1, show_default=True, help="Rows to show decoded, what is trained in colour.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -24,6 +24,8 @@ class Counts(msgspec.Struct):
     masked: int = 0
     masked_by: dict[str, int] = {}
     """Masked replies by their one reason."""
+    masked_by_label: dict[str, int] = {}
+    """Of those that flags mask, how many have which label; one that several flags mask counts for each."""
     left_out: dict[str, int] = {}
     """Sessions that the policy leaves out, by reason."""
     actions: int = 0
@@ -62,7 +64,7 @@ class Counts(msgspec.Struct):
         """Count one line, written so many times, or one reply that is left out. What is trained counts once."""
         self.calls_lost += item.calls_lost
         if isinstance(item, Excluded):
-            self.mask(item.reason, item.mask)
+            self.mask(item.reason, item.mask, item.labels)
             return
         self.resampled += copies != 1
         if not copies:
@@ -96,11 +98,13 @@ class Counts(msgspec.Struct):
         """Count one session that takes no part."""
         self.left_out[reason] = self.left_out.get(reason, 0) + 1
 
-    def mask(self, reason: str, mask: ReplyMask | None = None) -> None:
+    def mask(self, reason: str, mask: ReplyMask | None = None, labels: Iterable[str] = ()) -> None:
         """Count one masked reply."""
         self.steps += 1
         self.masked += 1
         self.masked_by[reason] = self.masked_by.get(reason, 0) + 1
+        for label in labels:
+            self.masked_by_label[label] = self.masked_by_label.get(label, 0) + 1
         if mask is None or mask.event.kind != "model.reply":
             return
         self.tokens_masked[reason] = self.tokens_masked.get(reason, 0) + count(mask).reply
@@ -141,6 +145,7 @@ class Counts(msgspec.Struct):
         for reason, number in sorted(self.masked_by.items()):
             tokens = self.tokens_masked.get(reason)
             yield f"masked: {number:,} {reason}" + (f" ({many(tokens, 'token')})" if tokens else "")
+        yield from (f"masked by label: {number:,} {label}" for label, number in sorted(self.masked_by_label.items()))
         yield from (f"left out: {number:,} {reason}" for reason, number in sorted(self.left_out.items()))
         notes = (
             (self.calls_lost, "good call", "not trained, because another call of the reply is masked"),

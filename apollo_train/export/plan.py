@@ -104,7 +104,7 @@ def _count_session(reader: LogReader, judged: Annotations, policy: FilterPolicy,
     for mask in mask_replies(reader, judged, policy):
         counts.calls_lost += mask.calls_lost
         if not mask.trained:
-            counts.mask(mask.reason, mask)
+            counts.mask(mask.reason, mask, mask.labels)
             continue
         number = tokens.count(mask)
         line = Line(

@@ -93,7 +93,13 @@ def manifest_of(
 
 
 def _short(counts: Counts) -> dict[str, Any]:
-    return {"rows": counts.rows, "trained": counts.trained, "masked": counts.masked, "masked_by": counts.masked_by}
+    return {
+        "rows": counts.rows,
+        "trained": counts.trained,
+        "masked": counts.masked,
+        "masked_by": counts.masked_by,
+        "masked_by_label": counts.masked_by_label,
+    }
 
 
 def version() -> str:

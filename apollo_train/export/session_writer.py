@@ -71,7 +71,7 @@ def write_session(
             return None
         twin.line(canonical_json({"session": session, "reason": judged.reason}))
         return SessionResult(session, judged.reason)
-    source = Source(reader, judged, rules.policy, rules.weigher)
+    source = Source(reader, judged, rules.policy, rules.weigher, labels=format.labels)
     counts = counts_before(source, format)
     for item in format.lines(source):
         times = 1
@@ -149,4 +149,5 @@ def _exists(source: Source, target: Target) -> bool:
 def _twin_line(item: Excluded) -> bytes:
     """One line of the twin file."""
     line: dict[str, Any] = {"id": item.id, "session": item.session, "step": item.step, "reason": item.reason}
-    return canonical_json({**line, "seq": item.seq})
+    labels = {"labels": list(item.labels)} if item.labels else {}
+    return canonical_json({**line, **labels, "seq": item.seq})

@@ -46,13 +46,16 @@ def find_format(name: str | Format) -> Format:
     return FORMATS[name]
 
 
-def format_for(name: str | Format, template: str = "") -> Format:
+def format_for(name: str | Format, template: str = "", *, labels: bool = False) -> Format:
     """The format for a chat template: one of docs/conformance.md by name, a model's folder, or a ``.jinja`` file.
 
-    Raises UnknownFormat or UnknownTemplate. A format whose trainer trains other tokens with it refuses when it writes.
+    ``labels``: its rows say which flags stand on their replies. Raises UnknownFormat, UnknownTemplate or CannotExpress.
+    A format whose trainer trains other tokens with it refuses when it writes.
     """
     family = family_of(template) or (OTHER if template else "")
     format = find_format(name)
+    if labels:
+        format = format.with_labels()
     if not family:
         return format
     return format.adapt_to_template(family, exact=family == OTHER or is_tried(template))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any, Literal
+from copy import copy
+from typing import Any, Literal, Self
 
 import msgspec
 
 from apollo_train.output_files import Data
 from apollo_train.policy import FilterPolicy
+from apollo_train.runtime import CannotExpress
 from apollo_train.samples.segments import Segment
 from apollo_train.samples.steps import Excluded, Source, StepSample
 from apollo_train.samples.token_counts import count
@@ -63,6 +65,8 @@ class Format(ABC):
     """Whether nothing is written twice for a weight: a row holds its weight, or the format has none to hold."""
     own_report: bool = False
     """Whether it gathers a report of its own while its lines are made, and has a page of its own."""
+    labels: bool = False
+    """Whether each row says in ``meta`` which flags stand on its replies (``with_labels``)."""
     trainer: str = ""
     """The trainer that renders its messages by a chat template, as docs/conformance.md names it; "" if none was run."""
     template: str = ""
@@ -80,7 +84,18 @@ class Format(ABC):
     @property
     def settings(self) -> dict[str, Any]:
         """All that its bytes depend on besides the log and the policy, for the manifest."""
-        return {}
+        return {"labels": True} if self.labels else {}
+
+    def with_labels(self) -> Self:
+        """The same format, its rows with the labels of flags. Raises CannotExpress where rows have no ``meta``."""
+        if not self.has_meta:
+            raise CannotExpress(
+                f"rows of {self.name} have no `meta` for labels: take `steps` or a format of messages; `raw` and "
+                "`atif` hold every flag as it is"
+            )
+        labelled = copy(self)
+        labelled.labels = True
+        return labelled
 
     def refusal(self, policy: FilterPolicy) -> str:
         """Why it cannot express this policy, and which format to take; "" if it can."""

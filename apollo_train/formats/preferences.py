@@ -56,7 +56,7 @@ class KtoFormat(MessageRows):
 
 def _excluded(refused: Refused) -> Excluded:
     session, _, step = refused.id.partition(":")
-    return Excluded(refused.id, session, step, refused.reason, 0)
+    return Excluded(refused.id, session, step, refused.reason, 0, labels=refused.labels)
 
 
 def _row(sample: StepSample, middle: bytes) -> bytes:

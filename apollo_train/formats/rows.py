@@ -44,7 +44,8 @@ class MessageRows(Format):
     @property
     def settings(self) -> dict[str, Any]:
         """The template: rows for another would be others."""
-        return {"template": self.template} if self.template else {}
+        template = {"template": self.template} if self.template else {}
+        return {**super().settings, **template}
 
     def adapt_to_template(self, family: str, *, exact: bool = True) -> Self:
         """See Format. What its trainer would train otherwise with this template is refused."""

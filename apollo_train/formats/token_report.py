@@ -58,6 +58,8 @@ class TokenReport(msgspec.Struct):
     """Tokens of replies without loss, by reason."""
     masked_actions: dict[str, int] = {}
     """Calls without loss in rows that train other parts of the same reply, by reason."""
+    masked_by_label: dict[str, int] = {}
+    """Tokens without loss by the label of the flags that mask them; of several labels, for each."""
     dropped: dict[str, int] = {}
     """Replies that are in no row, by reason."""
     cut_rows: int = 0
@@ -92,8 +94,12 @@ class TokenReport(msgspec.Struct):
             self.shown.append(shown(row, engine))
 
     def _reply(self, step: Any) -> None:
+        cells = {(cell.part, cell.call): cell for cell in step.sample.mask.cells}
         for piece in step.pieces:
             if piece.reason:
+                cell = cells.get((piece.part, piece.call), step.sample.mask.whole)
+                for label in cell.labels if cell.reason == piece.reason else ():
+                    _add(self.masked_by_label, label, piece.end - piece.start)
                 _add(self.masked, piece.reason, piece.end - piece.start)
                 if piece.part == "call":
                     _add(self.masked_actions, piece.reason)
@@ -139,6 +145,7 @@ class TokenReport(msgspec.Struct):
             f"({self.tokens / max(1, self.trained):.1f} processed for each); the longest has {self.longest:,}"
         )
         yield from (f"masked: {n:,} tokens, {why}" for why, n in sorted(self.masked.items()))
+        yield from (f"masked by label: {n:,} tokens, {label}" for label, n in sorted(self.masked_by_label.items()))
         yield from (f"masked: {n:,} calls beside trained ones, {why}" for why, n in sorted(self.masked_actions.items()))
         yield from (f"dropped: {n:,} replies, {why}" for why, n in sorted(self.dropped.items()))
         yield from (f"the template does not render the {part} of {n:,} replies" for part, n in self.unsaid.items())

@@ -26,7 +26,7 @@ class TooLong(TrainError):
     """A sample is longer than the limit, and nobody chose what to do then."""
 
 
-@dataclass(slots=True)
+@dataclass
 class TokensFormat(Format):
     """Rows of token ids. ``report`` fills while lines are made; lengths are in tokens."""
 
@@ -43,6 +43,7 @@ class TokensFormat(Format):
     unit: Unit = "step"
     about: str = "input_ids and labels, for a tokenizer"
     own_report: bool = True
+    labels: bool = False
     report: TokenReport = field(default_factory=TokenReport)
     _taken: int = field(default=0, init=False)
     """Rows that were kept for a look before, in reports that were taken."""
@@ -62,7 +63,7 @@ class TokensFormat(Format):
     def settings(self) -> dict[str, Any]:
         """What the bytes depend on besides log and policy."""
         limits = {"packing": self.packing, "max_length": self.max_length, "too_long": self.too_long}
-        return {**describe(self.renderer), **limits, "attention_mask": self.attention_mask}
+        return {**super().settings, **describe(self.renderer), **limits, "attention_mask": self.attention_mask}
 
     def lines(self, source: Source) -> Iterator[Line | Excluded]:
         """A line per row of the session."""
@@ -95,6 +96,7 @@ class TokensFormat(Format):
         meta |= {
             "seen": all(reply.step.sample.meta["seen"] for reply in row.replies),
             "segment": last.root,
+            **_join_labels(row),
             "targets": [[reply.step.sample.meta["step"], reply.start, reply.end] for reply in row.replies],
             "template": self.settings["template_sha256"],
             "tokenizer": self.settings["tokenizer_sha256"],
@@ -150,6 +152,12 @@ class TokensFormat(Format):
         if self.too_long == "exclude" or room <= 0:
             return excluded(source, sample, "too_long")
         return replace(made, prompt=made.prompt[-room:], cut=len(made.prompt) - room)
+
+
+def _join_labels(row: Row) -> dict[str, Any]:
+    """``labels`` of all replies of the row, where they are asked for."""
+    found = [reply.step.sample.meta["labels"] for reply in row.replies if "labels" in reply.step.sample.meta]
+    return {"labels": [label for labels in found for label in labels]} if found else {}
 
 
 def _actions(row: Row) -> int:

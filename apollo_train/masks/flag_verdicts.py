@@ -7,6 +7,7 @@ from typing import Final, Literal
 from apollo_train.masks.annotations import Annotations
 from apollo_train.policy import FilterPolicy, FlagRules, Source
 from sessions.fold.flags import Flag
+from sessions.labels import UNSPECIFIED
 
 PartKind = Literal["reply", "reasoning", "text", "call"]
 Verdict = Literal["bad", "good", "kept", "unsure", "disputed", ""]
@@ -79,9 +80,23 @@ class FlagVerdicts:
 
     def verdict(self, step: int, part: PartKind, call: int | None, *, summary: bool = False) -> Verdict:
         """What all flags on this part come to; ``summary``: ``step`` is the number of a summary."""
+        words = self._words(step, part, call, summary=summary)
+        return _resolve(words, self.policy.flags) if words else ""
+
+    def labels(self, step: int, part: PartKind, call: int | None, *, summary: bool = False) -> list[str]:
+        """The labels of the flags that give this part its verdict; of a dispute, of those that call it bad."""
+        words = self._words(step, part, call, summary=summary)
+        verdict = _resolve(words, self.policy.flags)
+        wanted = "bad" if verdict == "disputed" else verdict
+        flags = [flag for flag in words if _meaning(flag, self.policy.flags) == wanted]
+        humans = [flag for flag in flags if source_of(flag) == "human"]
+        return [_label(flag) for flag in humans or flags]
+
+    def _words(self, step: int, part: PartKind, call: int | None, *, summary: bool) -> list[Flag]:
+        """The flags on this part, of each actor the one that stands: the most precise, then the newest."""
         about = (self._by_summary if summary else self._by_step).get(step, ())
         if not about and not self._spans:
-            return ""  # so it is of nearly all
+            return []  # so it is of nearly all
         votes: list[tuple[int, Flag]] = []
         for flag in about:
             target = flag.target
@@ -91,7 +106,12 @@ class FlagVerdicts:
                 votes.append((2, flag))
         if not summary:
             votes += [(0, flag) for flag in self._spans if flag.target.step <= step <= _last(flag)]
-        return _resolve(votes, self.policy.flags) if votes else ""
+        words: dict[str, tuple[int, int, Flag]] = {}
+        for rank, flag in votes:
+            known = words.get(flag.by)
+            if known is None or (rank, flag.seq) > known[:2]:
+                words[flag.by] = (rank, flag.seq, flag)
+        return [word[2] for word in words.values()]
 
     def is_reached(self, step: int, call: int | None) -> bool:
         """Whether a human's bad flag elsewhere reaches this part, as far as the policy lets flags reach.
@@ -99,12 +119,17 @@ class FlagVerdicts:
         It reaches later steps and, of its own reply, the calls after the flagged one.
         """
         place = (step, call or 0)
-        return any(low < place < (high, 0) for low, high in self._ranges)
+        return any(low < place < (high, 0) for low, high, _ in self._ranges)
+
+    def reaching_labels(self, step: int, call: int | None) -> list[str]:
+        """The labels of the flags elsewhere that reach this part."""
+        place = (step, call or 0)
+        return [_label(flag) for low, high, flag in self._ranges if low < place < (high, 0)]
 
     def is_cut_off(self, step: int) -> bool:
         """Whether the policy ends the session's segments before this step: it is behind the first error."""
         first = self.policy.flags.propagation == "first_error"
-        return first and any(low[0] < step for low, _ in self._ranges)
+        return first and any(low[0] < step for low, _, _ in self._ranges)
 
     def is_approved(self, step: int, calls: int) -> bool:
         """Whether a human's word on the reply, or on each of its ``calls``, is that it is good."""
@@ -140,21 +165,21 @@ class FlagVerdicts:
         part: PartKind = target.part if target.part in ("reasoning", "text", "call") else "reply"
         return any(self.verdict(step, part, target.call) == "bad" for step in range(target.step, _last(flag) + 1))
 
-    def _find_reach(self) -> tuple[list[tuple[tuple[int, int], int]], int]:
+    def _find_reach(self) -> tuple[list[tuple[tuple[int, int], int, Flag]], int]:
         """What bad flags reach, from after a call of a step up to a step, and how many wait for a recovery mark."""
         mode = self.policy.flags.propagation
-        ranges: list[tuple[tuple[int, int], int]] = []
+        ranges: list[tuple[tuple[int, int], int, Flag]] = []
         unresolved = 0
         for flag in self._errors:
             recovered = self.judged.flags.recovery_of(flag)
             if mode in ("to_end", "first_error"):
-                ranges.append((_after(flag), _NEVER))
+                ranges.append((_after(flag), _NEVER, flag))
             elif mode == "this" and not flag.until_recovery:
                 continue
             elif recovered is None:
                 unresolved += 1
             else:
-                ranges.append((_after(flag), recovered))
+                ranges.append((_after(flag), recovered, flag))
         return ranges, unresolved
 
 
@@ -163,20 +188,18 @@ def _after(flag: Flag) -> tuple[int, int]:
     return _last(flag), (flag.target.call or _ALL) if flag.target.part == "call" else _ALL
 
 
-def _resolve(votes: list[tuple[int, Flag]], rules: FlagRules) -> Verdict:
-    """One verdict from all votes on a part: of each actor the most precise, then newest; humans before all others."""
-    words: dict[str, tuple[int, int, Flag]] = {}
-    for rank, flag in votes:
-        known = words.get(flag.by)
-        if known is None or (rank, flag.seq) > known[:2]:
-            words[flag.by] = (rank, flag.seq, flag)
-    said = [word[2] for word in words.values()]
-    humans = {_meaning(flag, rules) for flag in said if source_of(flag) == "human"}
+def _label(flag: Flag) -> str:
+    return flag.label or UNSPECIFIED
+
+
+def _resolve(words: list[Flag], rules: FlagRules) -> Verdict:
+    """One verdict from what each actor says of a part: humans before all others."""
+    humans = {_meaning(flag, rules) for flag in words if source_of(flag) == "human"}
     if "bad" in humans and humans & {"good", "kept"} and rules.conflict != "mask":
-        judges = [word for word in words.values() if word[2].by.removeprefix("human:") in rules.adjudicators]
-        last = max(judges, key=lambda word: word[1], default=None)
-        return "disputed" if last is None or rules.conflict == "exclude" else _meaning(last[2], rules)
-    others: set[Verdict] = {_meaning(flag, rules) for flag in said} - {"good", "kept"}
+        judges = [flag for flag in words if flag.by.removeprefix("human:") in rules.adjudicators]
+        last = max(judges, key=lambda flag: flag.seq, default=None)
+        return "disputed" if last is None or rules.conflict == "exclude" else _meaning(last, rules)
+    others: set[Verdict] = {_meaning(flag, rules) for flag in words} - {"good", "kept"}
     return next((word for word in _PRECEDENCE if word in (humans or others)), "")
 
 

@@ -14,7 +14,7 @@ from apollo_train.masks.annotations import Annotations
 from apollo_train.masks.facts import ReplyFacts, SessionFacts
 from apollo_train.masks.flag_verdicts import FlagVerdicts
 from apollo_train.masks.inner_polls import find_inner_polls
-from apollo_train.masks.rules import find_reasons
+from apollo_train.masks.rules import find_labels, find_reasons
 from apollo_train.masks.session_events import read_events
 from apollo_train.policy import FilterPolicy
 from sessions import events as ev
@@ -31,6 +31,8 @@ class Mask(msgspec.Struct, frozen=True):
     trained: bool
     reason: str = ""
     part: Literal["reply", "reasoning", "text", "call"] = "reply"
+    labels: tuple[str, ...] = ()
+    """Of the flags for which it is masked; none where it is masked for another reason."""
 
 
 class ReplyMask(msgspec.Struct, frozen=True):
@@ -54,6 +56,11 @@ class ReplyMask(msgspec.Struct, frozen=True):
     def reason(self) -> str:
         """Why not, or ""."""
         return self.whole.reason
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Of the flags for which it is masked as a whole."""
+        return self.whole.labels
 
     @property
     def calls_lost(self) -> int:
@@ -98,8 +105,13 @@ def mask_replies(reader: LogReader, annotations: Annotations, policy: FilterPoli
 def _mask_reply(reply: ReplyFacts, policy: FilterPolicy) -> ReplyMask:
     reason, reasons = find_reasons(reply, policy)
     step = reply.step
-    pairs = zip(reply.parts, reasons, strict=True)
-    cells = tuple([Mask(step, part.number, not why, why, part.kind) for part, why in pairs])
-    whole = Mask(step, None, not reason, reason)
+    cells = tuple(
+        [
+            Mask(step, part.number, not why, why, part.kind, find_labels([part], why, policy) if why else ())
+            for part, why in zip(reply.parts, reasons, strict=True)
+        ]
+    )
+    labels = find_labels(reply.parts, reason, policy) if reason else ()
+    whole = Mask(step, None, not reason, reason, labels=labels)
     summary = reply.summary.number if reply.summary else None
     return ReplyMask(step, reply.event.seq, reply.body.request, whole, cells, reply.is_seen, reply.event, summary)

@@ -45,6 +45,8 @@ class PartRule:
     meaning: str
     scope: Literal["part", "call"] = "part"
     reply: bool = False
+    labels: Callable[[PartFacts], list[str]] = lambda _: []
+    """The labels of the flags that make the rule hold for a part; rules that ask no flags have none."""
 
 
 def _is_interrupted(reply: ReplyFacts, _: FilterPolicy) -> bool:
@@ -69,6 +71,15 @@ def _is_unused_summary(reply: ReplyFacts, _: FilterPolicy) -> bool:
 
 def _is_unwanted_summary(reply: ReplyFacts, policy: FilterPolicy) -> bool:
     return reply.for_summary and not policy.targets.summaries
+
+
+def _own_labels(part: PartFacts) -> list[str]:
+    reply = part.reply
+    return reply.session.flags.labels(reply.number, part.kind, part.number, summary=reply.for_summary)
+
+
+def _reaching_labels(part: PartFacts) -> list[str]:
+    return part.reply.session.flags.reaching_labels(part.reply.step, part.number)
 
 
 def _is_disputed(part: PartFacts, _: FilterPolicy) -> bool:
@@ -127,17 +138,23 @@ RULES: Final[tuple[ReplyRule | PartRule, ...]] = (
     ReplyRule("empty", _is_empty, "the reply has nothing in it"),
     ReplyRule("summary_unused", _is_unused_summary, "a summary that was not put to use"),
     ReplyRule("summary", _is_unwanted_summary, "a summary, and the policy trains none"),
-    PartRule("disputed", _is_disputed, "annotators disagree, so that the whole reply is left out", reply=True),
+    PartRule(
+        "disputed",
+        _is_disputed,
+        "annotators disagree, so that the whole reply is left out",
+        reply=True,
+        labels=_own_labels,
+    ),
     PartRule(
         "malformed",
         _is_malformed,
         "a call to an unknown tool, or with arguments that are no valid JSON object",
         scope="call",
     ),
-    PartRule("flagged", _is_flagged, "flagged bad"),
-    PartRule("unsure", _is_unsure, "flagged unsure, and the policy masks those"),
-    PartRule("propagated", _is_propagated, "after a bad flag, before the recovery"),
-    PartRule("after_first_error", _is_after_first_error, "after the first bad flag"),
+    PartRule("flagged", _is_flagged, "flagged bad", labels=_own_labels),
+    PartRule("unsure", _is_unsure, "flagged unsure, and the policy masks those", labels=_own_labels),
+    PartRule("propagated", _is_propagated, "after a bad flag, before the recovery", labels=_reaching_labels),
+    PartRule("after_first_error", _is_after_first_error, "after the first bad flag", labels=_reaching_labels),
     ReplyRule("text_only", _is_text_only, "a reply without a call, and the policy trains none"),
     PartRule("inner_poll", _is_inner_poll, "a repeated poll with an unchanged answer", scope="call"),
     ReplyRule("unseen", _is_unseen, "no human saw it"),
@@ -163,6 +180,7 @@ REASONS: Final = {rule.reason: rule.meaning for rule in RULES} | PROMPT_REASONS
 _PLACES: Final = {rule.reason: place for place, rule in enumerate(RULES)}
 _OF_REPLIES: Final = tuple(rule for rule in RULES if isinstance(rule, ReplyRule))
 _OF_CALLS: Final = tuple(rule for rule in RULES if isinstance(rule, PartRule))
+_BY_REASON: Final = {rule.reason: rule for rule in _OF_CALLS}
 _OF_PARTS: Final = tuple(rule for rule in _OF_CALLS if rule.scope == "part")
 _OF_WHOLES: Final = frozenset(rule.reason for rule in _OF_CALLS if rule.reply)
 
@@ -178,6 +196,15 @@ def find_reasons(reply: ReplyFacts, policy: FilterPolicy) -> tuple[str, list[str
     if policy.flags.scope == "reasoning":
         parts = _mask_words(reply.parts, parts)
     return first, [reason or whole for reason in parts]
+
+
+def find_labels(parts: Iterable[PartFacts], reason: str, policy: FilterPolicy) -> tuple[str, ...]:
+    """The labels of the flags for which these parts have this reason, each once, in the order of the parts."""
+    rule = _BY_REASON.get(reason)
+    if rule is None:
+        return ()
+    labels = [label for part in parts if rule.test(part, policy) for label in rule.labels(part)]
+    return tuple(dict.fromkeys(labels))
 
 
 def _find_reason(part: PartFacts, policy: FilterPolicy) -> str:

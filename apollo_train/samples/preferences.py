@@ -64,6 +64,8 @@ class Refused:
 
     id: str
     reason: str
+    labels: tuple[str, ...] = ()
+    """Of the flags on the reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def verdicts_of(source: Source) -> Iterator[Verdict | Refused]:
         if not isinstance(sample, Excluded):
             yield Verdict(sample, sample.mask.trained)
         elif _told(sample, judged, verdicts):
-            yield Refused(sample.id, sample.reason)
+            yield Refused(sample.id, sample.reason, sample.labels)
 
 
 def pairs_of(source: Source) -> Iterator[Pair | Refused]:
@@ -110,26 +112,26 @@ def pairs_of(source: Source) -> Iterator[Pair | Refused]:
     for flagged in steps_of(source, wanted):
         if isinstance(flagged, Excluded):
             if _told(flagged, wanted, verdicts):
-                yield Refused(flagged.id, flagged.reason)
+                yield Refused(flagged.id, flagged.reason, flagged.labels)
             continue
         step = flagged.mask.step
         written = corrections.instead_of(flagged.mask)
         if written is not None:
             chosen = _instead(flagged, written, True)
             if _done(written) == _done(flagged.mask):
-                yield Refused(flagged.id, "same")
+                yield Refused(flagged.id, "same", flagged.mask.labels)
             elif not _offered(chosen):
-                yield Refused(flagged.id, "correction_tool")
+                yield Refused(flagged.id, "correction_tool", flagged.mask.labels)
             else:
                 yield Pair(flagged, chosen, True, True)
             continue
         if not verdicts.is_blamed(step):
-            yield Refused(flagged.id, "correction_words")
+            yield Refused(flagged.id, "correction_words", flagged.mask.labels)
             continue
         advice = next((turn for turn in turns if turn.at_step > step), None)
         redo = redos.get(advice.at_step) if advice is not None else None
         if advice is None or redo is None:
-            yield Refused(flagged.id, "no_redo")
+            yield Refused(flagged.id, "no_redo", flagged.mask.labels)
             continue
         confirmed = _confirmed(source, redo.step)
         reason = ""
@@ -142,7 +144,7 @@ def pairs_of(source: Source) -> Iterator[Pair | Refused]:
         elif _done(redo) == _done(flagged.mask):
             reason = "same"
         if reason:
-            yield Refused(flagged.id, reason)
+            yield Refused(flagged.id, reason, flagged.mask.labels)
         else:
             yield Pair(flagged, _instead(flagged, redo), confirmed)
 

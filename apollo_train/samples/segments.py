@@ -183,6 +183,7 @@ def _row(
         prompt=kind,
         prefix_checked=prefixes,
         seen=all(mask.seen for mask in found),
+        **source.label_columns(masks),
     )
     lost = sum(mask.calls_lost for mask in masks)
     return Segment(name, turns, flags, prompt.tools, meta, found, lost)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,6 +14,8 @@ from apollo_train.samples.prompts import Prompt, Prompts
 from apollo_train.samples.rows import Weigher, meta_of
 from apollo_train.samples.without_advice import Unaided, Unaider, Variant
 from sessions import events as ev
+from sessions.fold.flags import Flag
+from sessions.labels import UNSPECIFIED
 from sessions.log.errors import LogReadFailed
 from sessions.log.reader import LogReader
 
@@ -64,6 +66,8 @@ class Excluded:
     seq: int
     calls_lost: int = 0
     mask: ReplyMask | None = None
+    labels: tuple[str, ...] = ()
+    """Of the flags that are the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +80,34 @@ class Source:
     weigher: Weigher
     check: bool = True
     """Compare each exact prompt with the hash that the log has of it."""
+    labels: bool = False
+    """Let each row say in ``meta`` which flags stand on its replies."""
 
     def excluded(self, mask: ReplyMask, reason: str, suffix: str = "") -> Excluded:
         """The line of the twin file for ``mask``."""
         name = f"{self.judged.session}:{mask.name}{suffix}"
-        return Excluded(name, self.judged.session, mask.name, reason, mask.seq, mask.calls_lost, mask)
+        labels = mask.labels if reason == mask.reason else ()
+        return Excluded(name, self.judged.session, mask.name, reason, mask.seq, mask.calls_lost, mask, labels)
+
+    def label_columns(self, masks: Iterable[ReplyMask]) -> dict[str, Any]:
+        """``labels`` for a row of these replies, where it is asked for: each flag that stands on one of them."""
+        if not self.labels:
+            return {}
+        flags = self.judged.flags.active
+        return {"labels": [_label_of(flag, mask) for mask in masks for flag in flags if _is_about(flag, mask)]}
+
+
+def _is_about(flag: Flag, mask: ReplyMask) -> bool:
+    target = flag.target
+    if mask.summary or target.part == "summary":
+        return bool(mask.summary) and target.part == "summary" and target.step == mask.summary
+    return target.step <= mask.step <= (target.to_step or target.step)
+
+
+def _label_of(flag: Flag, mask: ReplyMask) -> dict[str, Any]:
+    target = flag.target
+    label = flag.label or UNSPECIFIED
+    return {"step": mask.name, "part": target.part, "call": target.call, "verdict": flag.verdict, "label": label}
 
 
 def whole(mask: ReplyMask) -> bool:
@@ -159,6 +186,7 @@ def _sample(
         stop_token=body.stop_token,
         prompt=kind_of(prompt, unaided),
         seen=mask.seen,
+        **source.label_columns([mask]),
     )
     dump = None if unaided.changed else prompt.dump
     return StepSample(name, mask, unaided.turns, chat_of_reply(body.parts), prompt.tools, meta, prompt.root, dump)

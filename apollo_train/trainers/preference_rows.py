@@ -59,7 +59,7 @@ class PreferenceReport(msgspec.Struct):
         return {"rows": self.rows, "good": self.good, "refused": dict(sorted(self.refused.items()))}
 
 
-@dataclass(slots=True)
+@dataclass
 class PreferenceTokens(Format):
     """What ``apollo-train dpo`` and ``kto`` train on, by the tokenizer and the limits of ``tokens``."""
 
@@ -111,7 +111,7 @@ class PreferenceTokens(Format):
                 continue
             self.report.refused[made.reason] = self.report.refused.get(made.reason, 0) + 1
             session, _, step = made.id.partition(":")
-            yield Excluded(made.id, session, step, made.reason, 0)
+            yield Excluded(made.id, session, step, made.reason, 0, labels=made.labels)
 
     def _pair(self, source: Source, pair: Pair) -> Line | Refused:
         found = [self._fitted(source, sample) for sample in (pair.chosen, pair.rejected)]
@@ -123,9 +123,9 @@ class PreferenceTokens(Format):
         length = min(len(chosen.prompt), len(rejected.prompt))
         prompt = chosen.prompt[-length:]
         if chosen.no_think != rejected.no_think:
-            return Refused(pair.rejected.id, "reasoning")
+            return Refused(pair.rejected.id, "reasoning", pair.rejected.mask.labels)
         if prompt != rejected.prompt[-length:]:
-            return Refused(pair.rejected.id, "tokens")
+            return Refused(pair.rejected.id, "tokens", pair.rejected.mask.labels)
         meta = pair.chosen.meta | {"confirmed": pair.confirmed}
         return _line(PairRow(prompt, chosen.target, rejected.target, meta), chosen)
 
@@ -140,7 +140,7 @@ class PreferenceTokens(Format):
         made = self.tokens.fitted(source, sample)
         if isinstance(made, Excluded):
             self.report.first_problem = self.report.first_problem or self.tokens.explanation()
-            return Refused(sample.id, "too_long" if made.reason == "too_long" else "tokens")
+            return Refused(sample.id, "too_long" if made.reason == "too_long" else "tokens", sample.mask.labels)
         return made
 
 

@@ -35,6 +35,9 @@ from sessions.terminal_text import many, plain_line
     metavar="FOLDER",
     help="The model's tokenizer: compare its token counts with those of the servers.",
 )
+@click.option(
+    "--labels", is_flag=True, help="Let each row say in `meta` which flags, with which labels, stand on its replies."
+)
 @click.argument("named", nargs=-1, metavar="[SESSION]...")
 @click.option("--out", "-o", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The file to write.")
 @click.option("--session", "chosen", multiple=True, metavar="ID", help="Only these sessions, as SESSION does.")
@@ -54,6 +57,7 @@ def export(
     format_: str,
     template: str,
     tokenizer: str,
+    labels: bool,
     named: tuple[str, ...],
     out: Path | None,
     chosen: tuple[str, ...],
@@ -77,7 +81,7 @@ def export(
     from apollo_train.templates.token_check import counter
 
     reader = reader_of(cli)
-    format = format_for(format_, template)
+    format = format_for(format_, template, labels=labels)
     sessions = list(dict.fromkeys(reader.find(prefix) for prefix in (*named, *chosen))) or None
 
     def print_progress(done: int, total: int) -> None:

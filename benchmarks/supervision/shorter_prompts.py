@@ -16,7 +16,7 @@ from apollo_train.samples.steps import Excluded, Source, StepSample
 from apollo_train.templates.tokenise_sample import StepTokens
 
 
-@dataclass(slots=True)
+@dataclass
 class CutTokens(TokensFormat):
     """Rows in whose prompts the steps with a flag of this label are missing, the agent's action and its result."""
 

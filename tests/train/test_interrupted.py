@@ -48,7 +48,7 @@ async def test_an_interrupted_build_says_how_it_goes_on_and_both_files_are_of_on
     await told.act("b")
     log, out = told.writer.path, tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr("apollo_train.cli.main.bar", lambda label: pressed(label, "segments.jsonl"))
+        patch.setattr("apollo_train.cli.main.progress_bar", lambda label: pressed(label, "segments.jsonl"))
         stopped = build(log, out)
     assert stopped.exit_code == 130
     [said, last] = filter(None, stopped.stderr.splitlines())  # click ends the line of the ^C
@@ -71,7 +71,7 @@ async def test_a_build_that_was_stopped_in_its_first_file_reads_both_at_the_posi
     log, out = told.writer.path, tmp_path / "out"
     then = LogReader(log).position()
     with monkeypatch.context() as patch:
-        patch.setattr("apollo_train.cli.main.bar", lambda label: pressed(label, "steps.jsonl"))
+        patch.setattr("apollo_train.cli.main.progress_bar", lambda label: pressed(label, "steps.jsonl"))
         assert build(log, out).exit_code == 130
     await told.act("b")
     assert build(log, out, "--resume").exit_code == 0
@@ -85,7 +85,7 @@ async def test_a_position_that_is_named_goes_before_that_of_what_was_stopped_or_
     await told.act("a")
     log, out = told.writer.path, tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr("apollo_train.cli.main.bar", lambda label: pressed(label, "segments.jsonl"))
+        patch.setattr("apollo_train.cli.main.progress_bar", lambda label: pressed(label, "segments.jsonl"))
         assert build(log, out).exit_code == 130
     await told.act("b")
     end = str(LogReader(log).position())
@@ -103,7 +103,7 @@ async def test_a_stopped_export_of_another_policy_does_not_say_how_far_the_log_i
     await told.act("a")
     log, out = told.writer.path, tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr("apollo_train.cli.main.bar", lambda label: pressed(label, "steps.jsonl"))
+        patch.setattr("apollo_train.cli.main.progress_bar", lambda label: pressed(label, "steps.jsonl"))
         assert build(log, out, "--policy", "everything").exit_code == 130
     await told.act("b")
     assert build(log, out, "--resume").exit_code == 0
