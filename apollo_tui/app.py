@@ -29,7 +29,7 @@ from apollo_tui.key_dispatch import Presser
 from apollo_tui.screens.base import WIDTHS, ApolloScreen
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.state.board import Change
-from apollo_tui.state.transcript_pages import seed_of
+from apollo_tui.state.transcript_pages import read_seed
 from apollo_tui.terminal import gc_tuning
 from apollo_tui.terminal.alerts import Alerts
 from apollo_tui.terminal.line_speed import LineSpeed
@@ -192,7 +192,7 @@ class ApolloApp(HookedApp, inherit_bindings=False):
     async def _seed(self, summaries: list[Summary]) -> None:
         for summary in summaries:
             session = summary.session
-            seed = await self.desk.feed.read(partial(seed_of, session=session, actor=self.desk.actor))
+            seed = await self.desk.feed.read(partial(read_seed, session=session, actor=self.desk.actor))
             self.desk.state.seed(session, seed.window, seed.flags, seed.read, seed.unread)
             self._show(Change(sessions={session}, entries={session: set()}))
         gc_tuning.settle()
@@ -286,7 +286,7 @@ class ApolloApp(HookedApp, inherit_bindings=False):
         self._alerted = now
         state, presence = self.desk.state, self.desk.presence
         names = {session: self.desk.steering.name(session) for session in state.sessions}
-        self.write_bytes(self._alerts.update(state.standing(now), now, presence.key_at, names))
+        self.write_bytes(self._alerts.update(state.signals_by_session(now), now, presence.key_at, names))
         idle = presence.due(now) if state.writable else None
         if idle is not None:
             self.run_worker(self.desk.feed.active(idle), group="presence")
@@ -342,7 +342,7 @@ class ApolloApp(HookedApp, inherit_bindings=False):
             if self._leaving:
                 return  # a screen opened now would never get its widgets
             now = self.desk.clock()
-            self.desk.state.reading.key(now)
+            self.desk.state.read_marks.key(now)
             self.desk.effort.key(now)
             away = self.desk.presence.key(now)
             if away >= RETURN_MS and self.desk.state.sessions:

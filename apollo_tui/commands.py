@@ -91,7 +91,7 @@ def _let_go(screen: ApolloScreen, words: list[str]) -> None:
         return
     count = sum(desk.state.unread(session) for session in sessions)
     for session in sessions:
-        desk.state.reading.let_go(session, desk.state.sessions[session].summary.last_seq, desk.clock())
+        desk.state.read_marks.let_go(session, desk.state.sessions[session].summary.last_seq, desk.clock())
     screen.on_screen_resume()
     screen.say(
         f"{count:,} entries count as unread no more; for training they stay unseen · `:letgo none` brings them back"
@@ -99,14 +99,14 @@ def _let_go(screen: ApolloScreen, words: list[str]) -> None:
 
 
 async def _take_up(screen: ApolloScreen, sessions: list[str]) -> str:
-    from apollo_tui.state.transcript_pages import unread_of
+    from apollo_tui.state.transcript_pages import read_unread
 
     desk = screen.desk
     count = 0
     for session in sessions:
-        desk.state.reading.let_go(session, 0, desk.clock())
-        read = desk.state.reading.book(session)
-        unread = await desk.feed.read(partial(unread_of, session=session, read=read))
+        desk.state.read_marks.let_go(session, 0, desk.clock())
+        read = desk.state.read_marks.book(session)
+        unread = await desk.feed.read(partial(read_unread, session=session, read=read))
         desk.state.sessions[session].unread = unread
         count += len(unread)
     screen.on_screen_resume()

@@ -89,7 +89,7 @@ def due(desk: Desk, now: int, *, all_of_it: bool = False) -> list[Coroutine[Any,
     """What to tell now (``now`` in Unix ms); what cannot be told is kept for later. Nothing without a host."""
     if not desk.state.writable:
         return []
-    read = desk.state.reading.due(now, all_of_it=all_of_it)
+    read = desk.state.read_marks.due(now, all_of_it=all_of_it)
     spent = desk.effort.due(all_of_it=all_of_it)
     return [
         *(_read(desk, session, moved) for session, moved in read.items()),
@@ -101,7 +101,7 @@ async def _read(desk: Desk, session: str, moved: CursorMoved) -> None:
     try:
         await desk.judging.annotate(session, moved, new_ulid())
     except NotDone:
-        desk.state.reading.failed(session, moved, desk.clock())
+        desk.state.read_marks.put_back(session, moved, desk.clock())
 
 
 async def _spent(desk: Desk, session: str, spent: EffortSpent) -> None:

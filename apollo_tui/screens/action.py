@@ -11,7 +11,7 @@ from textual.widget import Widget
 from apollo_tui import keys
 from apollo_tui.context import Desk
 from apollo_tui.screens.view import Verbs
-from apollo_tui.state.action_details import Whole, lines_of_whole, read_whole
+from apollo_tui.state.action_details import EntryDetails, details_lines, read_details
 from apollo_tui.state.board import Change
 from sessions import events as ev
 from sessions.log.reader import LogReader
@@ -77,9 +77,9 @@ class ActionScreen(Verbs):
         session, seq = asked = (self._session, self._seq)
         labels = self.desk.labels
 
-        def ask(reader: LogReader) -> tuple[Whole, list[Line]] | None:
-            whole = read_whole(reader, session, seq)
-            return (whole, lines_of_whole(whole, labels)) if whole is not None else None
+        def ask(reader: LogReader) -> tuple[EntryDetails, list[Line]] | None:
+            whole = read_details(reader, session, seq)
+            return (whole, details_lines(whole, labels)) if whole is not None else None
 
         found = await self.desk.feed.work(ask)
         if found is None or asked != (self._session, self._seq):
@@ -93,7 +93,7 @@ class ActionScreen(Verbs):
         self._shows = [ev.SeqRange(one, one) for one in sorted({whole.reply_seq or seq, seq})]
         if self.counts_as_read:
             for part in self._shows:
-                self.desk.state.reading.select(self._session, part, self.desk.clock())
+                self.desk.state.read_marks.select(self._session, part, self.desk.clock())
         self._stale = True
 
     @property
@@ -114,7 +114,7 @@ class ActionScreen(Verbs):
         """What stands here for a second is read."""
         super().tick(now)
         if self.app.screen is self and self.counts_as_read:
-            self.desk.state.reading.show(self._session, self._shows, now)
+            self.desk.state.read_marks.show(self._session, self._shows, now)
 
     # --- moving -----------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from functools import partial
 from apollo_tui.acts.signals import OUTCOMES, SNOOZE_MS, Word, span_ms
 from apollo_tui.backend.feed import NotDone
 from apollo_tui.screens.composer import Editing
-from apollo_tui.state.advice_outcome import number_at, read_followed
+from apollo_tui.state.advice_outcome import number_at, read_aftermath
 from sessions.attention.notify_when import key_of
 from sessions.attention.signals import Signal
 from widgets.models import Entry
@@ -34,7 +34,7 @@ class Attending(Editing):
     def action_next_need(self) -> None:
         """To the next that needs somebody: the worst first."""
         attention, now = self.desk.state.attention, self.desk.clock()
-        summaries = self.desk.state.shown()
+        summaries = self.desk.state.summaries()
         found = attention.next(summaries, now, self.session)
         if found is None:
             self.say("nobody needs you, and nothing waits to be looked at")
@@ -104,7 +104,7 @@ class Attending(Editing):
     async def _ask_outcome(self, session: str, advice: int) -> str:
         from apollo_tui.screens.panels.advice_outcome import Answer, OutcomePanel
 
-        read = partial(read_followed, session=session, advice=advice, label_name=self.desk.labels.name)
+        read = partial(read_aftermath, session=session, advice=advice, label_name=self.desk.labels.name)
         followed = await self.desk.feed.read(read)
         if followed is None:
             raise NotDone(f"advice {advice} of {self.desk.steering.name(session)} has not been delivered")

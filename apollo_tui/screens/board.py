@@ -367,7 +367,7 @@ class BoardScreen(Verbs):
         self._stale = True
 
     def _read(self, session: str, seq: int) -> None:
-        self.desk.state.reading.select(session, self.desk.state.part_of(session, seq), self.desk.clock())
+        self.desk.state.read_marks.select(session, self.desk.state.part_of(session, seq), self.desk.clock())
 
     def action_search(self) -> None:
         """Search in the session: opens it."""

@@ -159,7 +159,7 @@ class ReviewScreen(ActionScreen):
             return
         reviewing = self.desk.reviewing
         if item.why == "unseen":
-            self.desk.state.reading.select(item.session, ev.SeqRange(item.seq, item.to_seq), self.desk.clock())
+            self.desk.state.read_marks.select(item.session, ev.SeqRange(item.seq, item.to_seq), self.desk.clock())
         reviewing.skip(item)
         self._passed.append(item)
         self._renew()

@@ -224,7 +224,7 @@ class SessionScreen(TrainingMode):
         sight = self.transcript.in_sight()
         if sight and self.app.screen is self:
             before = len(self.desk.state.unread_seqs(self._session))
-            self.desk.state.reading.show(self._session, self._parts(sight), now)
+            self.desk.state.read_marks.show(self._session, self._parts(sight), now)
             if len(self.desk.state.unread_seqs(self._session)) != before:
                 self._mark_unread()
 
@@ -236,7 +236,7 @@ class SessionScreen(TrainingMode):
 
     def _read(self, seq: int) -> None:
         for part in self._parts([seq]) or [ev.SeqRange(seq, seq)]:
-            self.desk.state.reading.select(self._session, part, self.desk.clock())
+            self.desk.state.read_marks.select(self._session, part, self.desk.clock())
 
     def on_resize(self) -> None:
         """The facts come and go with the width."""

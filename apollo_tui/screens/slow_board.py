@@ -49,7 +49,7 @@ class Tickers:
         rows = []
         for view in views:
             line = self._lines.get(view.id) if self._state.sessions[view.id].live else ""
-            shown = self._state.shown_action(view.id)
+            shown = self._state.headline_seq(view.id)
             self._stand(view.id, 0 if view.why or line else shown, now)
             rows.append(msgspec.structs.replace(view, last_line=line or view.last_line))
         return rows

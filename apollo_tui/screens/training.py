@@ -12,7 +12,7 @@ from apollo_train.policy import PRESETS, FilterPolicy, load_policy
 from apollo_tui.backend.feed import NotDone
 from apollo_tui.screens.transcript import Finding
 from apollo_tui.state.board import Change
-from apollo_tui.state.training_view import dressed, facts_of_view, summary_of_view
+from apollo_tui.state.training_view import facts_of_view, mark_training, summary_of_view
 from widgets.entries import EntryBook
 from widgets.models import Entry
 
@@ -35,7 +35,7 @@ class TrainingMode(Finding):
     def dress(self, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Entries as they are to be shown."""
         view = self._view
-        return entries if view is None else [dressed(entry, view) for entry in entries]
+        return entries if view is None else [mark_training(entry, view) for entry in entries]
 
     @property
     def training_words(self) -> str:

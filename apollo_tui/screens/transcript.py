@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from apollo_tui.backend.feed import NotDone
 from apollo_tui.context import Desk
 from apollo_tui.screens.view import Verbs
-from apollo_tui.state.filters import WORDS, Filter, Shown, entry_at, read_needed
+from apollo_tui.state.filters import WORDS, EntryFilter, Filter, entry_at, read_filter_events
 from apollo_tui.state.transcript_pages import find_entries
 from sessions import events as ev
 from widgets.models import Anchor, Choice
@@ -32,7 +32,7 @@ class Finding(Verbs):
         self._trail = trail
         self._matches: list[int] = []
         self._pattern = ""
-        self._shown: Shown | None = None
+        self._shown: EntryFilter | None = None
 
     def step_to(self, seqs: Sequence[int], by: int) -> bool:
         """To the next or the previous of these entries; False if there is none in that direction."""
@@ -127,9 +127,9 @@ class Finding(Verbs):
             self._shown = None
             self.transcript.keep(None)
             return "everything is shown"
-        events = await self.desk.feed.work(partial(read_needed, session=session, which=which))
+        events = await self.desk.feed.work(partial(read_filter_events, session=session, which=which))
         unread = list(self.desk.state.unread_seqs(session))
-        shown = Shown(which, self.transcript.anchors, unread)
+        shown = EntryFilter(which, self.transcript.anchors, unread)
         shown.take(events)
         kept = sum(map(shown, self.transcript.anchors))
         if not kept:

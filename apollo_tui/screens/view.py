@@ -6,7 +6,7 @@ import asyncio
 
 from apollo_tui.screens.attention_keys import Attending
 from apollo_tui.screens.flag_keys import JudgeVerbs
-from apollo_tui.state.action_details import text_of_entry
+from apollo_tui.state.action_details import read_entry_text
 from apollo_tui.terminal.clipboard import copy_text, copy_to_file
 from apollo_tui.terminal.pager import edit_text, page_text
 
@@ -75,7 +75,7 @@ class Verbs(JudgeVerbs, Attending):
 
     def action_number(self, text: str) -> None:
         """To the session with this number."""
-        session = self.desk.state.numbered(int(text)) if text.isdigit() else None
+        session = self.desk.state.find_by_number(int(text)) if text.isdigit() else None
         if session is None:
             self.say(f"there is no session {text}", "error")
         else:
@@ -102,7 +102,7 @@ class Verbs(JudgeVerbs, Attending):
             self.act(self._copy(found[0], found[1].seq, to_file=True))
 
     async def _copy(self, session: str, seq: int, *, to_file: bool) -> str:
-        text = await text_of_entry(self.desk.feed, self.desk.labels, session, seq)
+        text = await read_entry_text(self.desk.feed, self.desk.labels, session, seq)
         folder = self.desk.paths.folder
         if to_file:
             return await asyncio.to_thread(copy_to_file, text, folder)
@@ -126,11 +126,11 @@ class Verbs(JudgeVerbs, Attending):
             self.act(self._edit(found[0], found[1].seq))
 
     async def _edit(self, session: str, seq: int) -> str:
-        text = await text_of_entry(self.desk.feed, self.desk.labels, session, seq)
+        text = await read_entry_text(self.desk.feed, self.desk.labels, session, seq)
         with self.app.suspend():
             return edit_text(text, "action.txt")
 
     async def _page(self, session: str, seq: int) -> str:
-        text = await text_of_entry(self.desk.feed, self.desk.labels, session, seq)
+        text = await read_entry_text(self.desk.feed, self.desk.labels, session, seq)
         with self.app.suspend():
             return page_text(text, "action.txt")

@@ -28,7 +28,7 @@ NEAR_STEPS: Final = 3
 """Advice this many steps before and after is shown with the action."""
 
 
-class Whole(msgspec.Struct, frozen=True):
+class EntryDetails(msgspec.Struct, frozen=True):
     """One entry with all that belongs to it, oldest first; ``output`` and ``shown`` are whole texts."""
 
     anchor: ev.Event
@@ -51,7 +51,7 @@ class Whole(msgspec.Struct, frozen=True):
         return next((event.body for event in self.related if isinstance(event.body, ev.ActionResult)), None)
 
 
-def read_whole(reader: LogReader, session: str, seq: int) -> Whole | None:
+def read_details(reader: LogReader, session: str, seq: int) -> EntryDetails | None:
     """Read all about the entry that begins at ``seq``; None if there is no such event."""
     anchor = reader.event(session, seq)
     if anchor is None:
@@ -70,7 +70,7 @@ def read_whole(reader: LogReader, session: str, seq: int) -> Whole | None:
         if said is not None and isinstance(said.body, ev.ModelReplied):
             reply, reply_seq = said.body, said.seq
     output = _own_text(reader, anchor) if result is None else reader.text(result.output)
-    return Whole(
+    return EntryDetails(
         anchor=anchor,
         related=related,
         reply=reply,
@@ -148,25 +148,25 @@ def _step_of(event: ev.Event) -> int | None:
 # --- laid out -------------------------------------------------------------------------------------------------------
 
 
-def lines_of_whole(whole: Whole, labels: Taxonomy) -> list[Line]:
+def details_lines(details: EntryDetails, labels: Taxonomy) -> list[Line]:
     """The whole entry: what it is, flags, arguments, changes, output, the reply it came from, advice near it."""
-    lines = [*_head(whole)]
-    for who, flag, at in whole.flags:
+    lines = [*_head(details)]
+    for who, flag, at in details.flags:
         what = labels.name(flag.label) if flag.verdict == "bad" else flag.verdict
         note = f": {clean_line(flag.note)}" if flag.note else ""
         by = clean_line(who.removeprefix("human:"))
         lines.append((("⚑ ", "flag"), (f"{clean_line(what)} by {by}, {_clock(at)}{note}", "text")))
-    for one in whole.corrections:
+    for one in details.corrections:
         by = clean_line(one.by.removeprefix("human:"))
         lines += [(), (("↳ ", "flag"), ("instead", "strong"), (f", by {by}, {_clock(one.at)}", "dim"))]
         lines += [((line, "text"),) for line in clean(one.text).splitlines()]
-    anchor = whole.anchor.body
+    anchor = details.anchor.body
     if isinstance(anchor, ev.ActionStarted):
         lines += _section("arguments", pretty(anchor.arguments))
     elif isinstance(anchor, ev.ActionRefused):
         lines += _section("what the model wrote", anchor.arguments)
         lines += _section("what was wrong", anchor.problem or anchor.why.replace("_", " "))
-    for change, diff in whole.diffs:
+    for change, diff in details.diffs:
         lines += [
             (),
             (
@@ -176,16 +176,16 @@ def lines_of_whole(whole: Whole, labels: Taxonomy) -> list[Line]:
             ),
         ]
         lines += diff_lines(diff, 1 << 30)
-    lines += _output(whole)
-    lines += _reply(whole)
-    for event in whole.advice:
+    lines += _output(details)
+    lines += _reply(details)
+    for event in details.advice:
         text = event.body.text if isinstance(event.body, ev.AdviceDelivered | ev.QuestionAnswered) else ""
         lines += _section(f"advice at step {_step_of(event)}", text)
     return lines
 
 
-def _head(whole: Whole) -> list[Line]:
-    anchor, result = whole.anchor, whole.result
+def _head(details: EntryDetails) -> list[Line]:
+    anchor, result = details.anchor, details.result
     name = getattr(anchor.body, "name", "") or anchor.kind
     facts = [_clock(anchor.at)]
     outcome: Line = ()
@@ -203,39 +203,39 @@ def _head(whole: Whole) -> list[Line]:
     return [((f"{target} ", "dim"), (clean_line(name), "strong"), ("  ", "text"), *outcome, (f"  {tail}", "dim"))]
 
 
-def _output(whole: Whole) -> list[Line]:
-    if not whole.output:
-        return [] if whole.result is None else [*_section("output", ""), (("(empty)", "dim"),)]
+def _output(details: EntryDetails) -> list[Line]:
+    if not details.output:
+        return [] if details.result is None else [*_section("output", ""), (("(empty)", "dim"),)]
     named = {"advice.queued": "advice", "session.created": "task", "action.refused": "what the model was told"}
-    title = "output" if whole.result is not None else named.get(whole.anchor.kind, "text")
+    title = "output" if details.result is not None else named.get(details.anchor.kind, "text")
     lines = _section(title, "")
-    head, hidden, tail = split_unseen(whole.output, whole.shown)
+    head, hidden, tail = split_unseen(details.output, details.shown)
     lines += text_lines(head)
     if hidden:
         lines.append(((f"── {len(hidden):,} characters the model did not see ──", "need"),))
         lines += text_lines(hidden, "unseen")
         lines.append((("── from here the model saw it again ──", "need"),))
         lines += text_lines(tail)
-    if whole.lost or whole.file:
-        place = f"; the session's folder has it: {clean_line(whole.file)}" if whole.file else ""
-        what = f"{whole.lost:,} more characters are" if whole.lost else "the whole output is"
+    if details.lost or details.file:
+        place = f"; the session's folder has it: {clean_line(details.file)}" if details.file else ""
+        what = f"{details.lost:,} more characters are" if details.lost else "the whole output is"
         lines.append(((f"── {what} not in the log{place} ──", "need"),))
     return lines
 
 
-def _reply(whole: Whole) -> list[Line]:
-    if whole.reply is None:
+def _reply(details: EntryDetails) -> list[Line]:
+    if details.reply is None:
         return []
     lines: list[Line] = []
-    for part in whole.reply.parts:
+    for part in details.reply.parts:
         match part:
             case ReasoningPart():
-                lines += _section("reasoning before it" if whole.anchor.call else "reasoning", part.text, "reason")
+                lines += _section("reasoning before it" if details.anchor.call else "reasoning", part.text, "reason")
             case TextPart():
-                lines += _section("said before it" if whole.anchor.call else "text", part.text)
-            case CallPart() if not whole.anchor.call:
+                lines += _section("said before it" if details.anchor.call else "text", part.text)
+            case CallPart() if not details.anchor.call:
                 lines += _section(f"call {part.name}", part.arguments)
-    usage = whole.reply.usage
+    usage = details.reply.usage
     if usage:
         said = f"{usage.input_tokens:,} tokens in ({usage.cached_tokens:,} cached), {usage.output_tokens:,} out"
         lines += [(), ((said, "dim"),)]
@@ -291,7 +291,7 @@ def plain_text(lines: Sequence[Line]) -> str:
     return "\n".join("".join(text for text, _ in line) for line in lines) + "\n"
 
 
-async def text_of_entry(feed: Feed, labels: Taxonomy, session: str, seq: int) -> str:
+async def read_entry_text(feed: Feed, labels: Taxonomy, session: str, seq: int) -> str:
     """All of one entry as plain, harmless text; "" if it is not in the log."""
-    whole = await feed.work(lambda reader: read_whole(reader, session, seq))
-    return plain_text(lines_of_whole(whole, labels)) if whole else ""
+    details = await feed.work(lambda reader: read_details(reader, session, seq))
+    return plain_text(details_lines(details, labels)) if details else ""

@@ -20,7 +20,7 @@ STEPS: Final = 5
 ADVICE: Final = frozenset({"advice.queued", "advice.edited", "advice.withdrawn", "advice.delivered", "advice.outcome"})
 
 
-class Followed(msgspec.Struct, frozen=True):
+class AdviceAftermath(msgspec.Struct, frozen=True):
     """Advice, and the entries of the steps that had it in their prompt; ``before`` is the step it was about."""
 
     record: AdviceRecord
@@ -28,9 +28,9 @@ class Followed(msgspec.Struct, frozen=True):
     after: tuple[Entry, ...]
 
 
-def read_followed(
+def read_aftermath(
     reader: LogReader, session: str, advice: int, label_name: Callable[[str], str] = str
-) -> Followed | None:
+) -> AdviceAftermath | None:
     """Advice ``advice`` and what followed, None if it was not delivered."""
     book = AdviceBook(reader.events(session, kinds=ADVICE))
     record = book.get(advice)
@@ -39,7 +39,7 @@ def read_followed(
     first = record.about.step if record.about is not None else max(1, record.at_step - 1)
     before = _entries(reader.events(session, steps=(first, first)), label_name)
     after = _entries(reader.events(session, steps=(record.at_step, record.at_step + STEPS - 1)), label_name)
-    return Followed(record, before, after)
+    return AdviceAftermath(record, before, after)
 
 
 def number_at(reader: LogReader, session: str, seq: int) -> int | None:
@@ -61,9 +61,9 @@ def _entries(events: Sequence[ev.Event], label_name: Callable[[str], str]) -> tu
     return tuple(entry for entry in book.entries() if entry.kind in shown and not entry.quiet)
 
 
-def advice_lines(followed: Followed) -> list[Line]:
+def advice_lines(aftermath: AdviceAftermath) -> list[Line]:
     """The left side: what was said, when, about what, and what has been said of it since."""
-    record = followed.record
+    record = aftermath.record
     about = f" about {record.about}" if record.about is not None else ""
     lines: list[Line] = [
         ((f"advice {record.number}", "strong"), (f" by {record.by.removeprefix('human:')}{about}", "dim")),
@@ -73,7 +73,7 @@ def advice_lines(followed: Followed) -> list[Line]:
         said = f"{record.outcome.replace('_', ' ')}, says {record.outcome_by.removeprefix('human:')}"
         lines.append(((said, "accent"),))
     lines += [(), *lines_of(record.text, 200)]
-    if followed.before:
+    if aftermath.before:
         lines += [(), (("before it", "dim"),)]
     return lines
 

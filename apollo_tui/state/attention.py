@@ -33,7 +33,7 @@ class Attention:
         self._known[summary.session] = (summary, now // MINUTE_MS, found)
         return found
 
-    def ranked(self, summaries: Iterable[Summary], now: int) -> list[Signal]:
+    def rank(self, summaries: Iterable[Summary], now: int) -> list[Signal]:
         """All signals: the most urgent rule first, then the oldest."""
         return sorted((signal for summary in summaries for signal in self.of(summary, now)), key=urgency)
 
@@ -50,7 +50,7 @@ class Attention:
 
     def round(self, summaries: Iterable[Summary], now: int) -> list[Signal]:
         """The way that ``!`` goes: the worst of each session first, then what else there is of each."""
-        ranked = self.ranked(summaries, now)
+        ranked = self.rank(summaries, now)
         worst: dict[str, Signal] = {}
         for signal in ranked:
             worst.setdefault(signal.session, signal)

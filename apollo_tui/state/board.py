@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from apollo_tui.state.attention import Attention
-from apollo_tui.state.read_marks import Reading
+from apollo_tui.state.read_marks import ReadMarks
 from sessions import events as ev
 from sessions.attention.settings import Thresholds
 from sessions.attention.signals import Signal
@@ -32,6 +32,15 @@ from widgets.session_list import session_view
 
 SLOT_MS: Final = 15 * 60_000
 SLOTS: Final = 8
+"""The sparkline of a session shows so many slots of time."""
+
+WINDOW: Final = 400
+"""How many events of a session are kept for its pane; the Session screen reads the rest from the log."""
+
+COUNTED: Final = frozenset({"action.started", "action.refused", "eval.scored", "question.asked", "summary.written"})
+"""Kinds of entries that count as unread."""
+
+ENDS_LIVE: Final = frozenset({"model.reply", "model.interrupted", "model.attempt_failed"})
 
 
 class Activity:
@@ -56,16 +65,7 @@ class Activity:
         return found if any(found) else ()
 
 
-WINDOW: Final = 400
-"""How many events of a session are kept for its pane; the Session screen reads the rest from the log."""
-
-COUNTED: Final = frozenset({"action.started", "action.refused", "eval.scored", "question.asked", "summary.written"})
-"""Kinds of entries that count as unread."""
-
-ENDS_LIVE: Final = frozenset({"model.reply", "model.interrupted", "model.attempt_failed"})
-
-
-class SessionNow(msgspec.Struct):
+class SessionState(msgspec.Struct):
     """One session as this app knows it."""
 
     summary: Summary
@@ -107,9 +107,9 @@ class BoardState:
         self.actor = actor
         self.attention = Attention(thresholds)
         self.label_name = label_name
-        self.sessions: dict[str, SessionNow] = {}
+        self.sessions: dict[str, SessionState] = {}
         self.position = 0
-        self.reading = Reading()
+        self.read_marks = ReadMarks()
         self.trouble = ""
         self.writable = False
         self.to_review = 0
@@ -141,20 +141,20 @@ class BoardState:
         first = window[0].seq if window else 0
         now.book.add([*(event for event in flags if event.seq < first), *window])
         for event in flags:
-            _judge(now, event)
+            _fold_verdict(now, event)
         for event in window:
-            _advise(now, event)
-            _act(now, event)
-        self.reading.learn(session, read)
+            _fold_advice(now, event)
+            _fold_progress(now, event)
+        self.read_marks.learn(session, read)
         now.unread, now.read_changes = sorted({*unread, *now.unread}), -1
         now.loaded = True
         for event in self._early.pop(session, []):
             if not window or event.seq > window[-1].seq:
                 now.book.add([event])
-                _judge(now, event)
+                _fold_verdict(now, event)
 
-    def _begin(self, summary: Summary) -> SessionNow:
-        return SessionNow(summary, EntryBook(label_name=self.label_name))
+    def _begin(self, summary: Summary) -> SessionState:
+        return SessionState(summary, EntryBook(label_name=self.label_name))
 
     def apply(self, events: Iterable[ev.Event]) -> Change:
         """Fold new events in. Events that are known already are skipped."""
@@ -172,7 +172,7 @@ class BoardState:
                 continue
             else:
                 now.summary = fold_summary(now.summary, event)
-            self._tell(now, event)
+            self._take_in(now, event)
             change.events.append(event)
             change.sessions.add(event.session)
             touched = change.entries.setdefault(event.session, set())
@@ -182,26 +182,26 @@ class BoardState:
                 self._early.setdefault(event.session, []).append(event)
         return change
 
-    def _tell(self, now: SessionNow, event: ev.Event) -> None:
+    def _take_in(self, now: SessionState, event: ev.Event) -> None:
         if event.kind in COUNTED:
             now.unread.append(event.seq)
         if event.kind in ENDS_LIVE:
             now.live = None
-        _judge(now, event)
-        _advise(now, event)
-        _act(now, event)
+        _fold_verdict(now, event)
+        _fold_advice(now, event)
+        _fold_progress(now, event)
         if len(now.book) > 2 * WINDOW:
             now.book.forget(now.book.entries()[-WINDOW].seq)
         if isinstance(event.body, ev.CursorMoved) and event.actor == self.actor:
-            self.reading.know(event.session, event.body)
+            self.read_marks.know(event.session, event.body)
         elif event.actor == self.actor and isinstance(event.body, ev.QuestionAnswered):
             asked = now.questions.get(event.body.question, event.seq)
-            self.reading.select(event.session, ev.SeqRange(asked, asked), event.at)
+            self.read_marks.select(event.session, ev.SeqRange(asked, asked), event.at)
 
     def frame(self, frame: DeltaFrame) -> bool:
         """A piece of a streaming reply; False if it is of a reply that is over or of no session we know."""
         now = self.sessions.get(frame.session)
-        if now is None or now.summary.state in ENDED or (frame.step <= now.summary.step and not _streaming(now)):
+        if now is None or now.summary.state in ENDED or (frame.step <= now.summary.step and not _model_replies(now)):
             return False
         now.live = grow(
             now.live,
@@ -222,23 +222,23 @@ class BoardState:
         shown = [now.summary for now in self.sessions.values() if self.show_archived or not now.summary.archived]
         return [summary.session for summary in sorted(shown, key=lambda summary: summary.number)]
 
-    def shown(self) -> list[Summary]:
+    def summaries(self) -> list[Summary]:
         """The summaries of ``order``."""
         return [self.sessions[session].summary for session in self.order()]
 
     def by_attention(self, now: int) -> list[str]:
         """The sessions of ``order``, the one that needs somebody most first; those that need nobody by number."""
         worst: dict[str, int] = {}
-        for place, signal in enumerate(self.attention.ranked(self.shown(), now)):
+        for place, signal in enumerate(self.attention.rank(self.summaries(), now)):
             worst.setdefault(signal.session, place)
         return sorted(self.order(), key=lambda session: worst.get(session, len(worst) + 1_000_000))
 
-    def standing(self, now: int) -> dict[str, list[Signal]]:
+    def signals_by_session(self, now: int) -> dict[str, list[Signal]]:
         """All signals of every session that is not archived, most urgent first."""
         found = {id: self.attention.of(known.summary, now) for id, known in self.sessions.items()}
         return {id: signals for id, signals in found.items() if not self.sessions[id].summary.archived}
 
-    def numbered(self, number: int) -> str | None:
+    def find_by_number(self, number: int) -> str | None:
         """The session with this number."""
         return next((id for id, now in self.sessions.items() if now.summary.number == number), None)
 
@@ -248,7 +248,7 @@ class BoardState:
 
     def unread_seqs(self, session: str) -> list[int]:
         """Seqs of the unread entries, oldest first."""
-        now, book = self.sessions[session], self.reading.book(session)
+        now, book = self.sessions[session], self.read_marks.book(session)
         unread = now.unread
         if unread and unread[0] <= book.let_go:
             del unread[: bisect_right(unread, book.let_go)]
@@ -279,7 +279,7 @@ class BoardState:
         newest = known.book.entry(known.newest)
         return msgspec.structs.replace(view, last_line=text_of(newest.head)) if newest and newest.head else view
 
-    def shown_action(self, session: str) -> int:
+    def headline_seq(self, session: str) -> int:
         """Seq of the action that the session's line in lists says, 0 if it says something else."""
         known = self.sessions[session]
         newest = known.book.entry(known.newest)
@@ -287,8 +287,8 @@ class BoardState:
 
     def header(self, now: int, place: str = "") -> HeaderView:
         """The first line of the app."""
-        summaries = self.shown()
-        found = self.attention.ranked(summaries, now)
+        summaries = self.summaries()
+        found = self.attention.rank(summaries, now)
         need = {signal.session for signal in found if not signal.quiet}
         first = ""
         if found:
@@ -334,7 +334,7 @@ class BoardState:
         return now.book.entry(seq) if now else None
 
 
-def _judge(now: SessionNow, event: ev.Event) -> None:
+def _fold_verdict(now: SessionState, event: ev.Event) -> None:
     now.remarks.fold(event)
     if isinstance(event.body, ev.FlagSet):
         now.flags[event.body.flag] = (event.actor, event.body)
@@ -342,19 +342,19 @@ def _judge(now: SessionNow, event: ev.Event) -> None:
         now.flags.pop(event.body.flag, None)
 
 
-def _advise(now: SessionNow, event: ev.Event) -> None:
+def _fold_advice(now: SessionState, event: ev.Event) -> None:
     if isinstance(event.body, ev.AdviceQueued):
         now.advice[event.seq] = event.body.advice
     elif isinstance(event.body, ev.QuestionAsked):
         now.questions[event.body.question] = event.seq
 
 
-def _act(now: SessionNow, event: ev.Event) -> None:
+def _fold_progress(now: SessionState, event: ev.Event) -> None:
     if event.kind in ("action.started", "action.refused"):
         now.newest = event.seq
     if event.kind == "model.reply":
         now.activity.note(event.at)
 
 
-def _streaming(now: SessionNow) -> bool:
+def _model_replies(now: SessionState) -> bool:
     return now.summary.doing == "model"

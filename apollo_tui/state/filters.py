@@ -34,7 +34,7 @@ MARKS: Final = frozenset({"plan.changed", "job.started", "file.changed"})
 """Events that put the action which they belong to into the outline."""
 PROBLEMS: Final = frozenset({"action.refused", "model.attempt_failed", "model.interrupted"})
 FLAGS: Final = frozenset({"flag.set", "flag.removed"})
-NEEDED: Final[dict[Filter, frozenset[str]]] = {
+KINDS_NEEDED: Final[dict[Filter, frozenset[str]]] = {
     "outline": MARKS | FLAGS,
     "flagged": FLAGS,
     "errors": frozenset({"action.result"}),
@@ -43,7 +43,7 @@ NEEDED: Final[dict[Filter, frozenset[str]]] = {
 """Kinds that have to be read beside the index."""
 
 
-class Shown:
+class EntryFilter:
     """What one filter shows of one session. ``unread`` is what is unread now: it stays in sight while it is read."""
 
     def __init__(self, which: Filter, anchors: Iterable[Anchor], unread: Collection[int] = ()) -> None:
@@ -70,10 +70,10 @@ class Shown:
             match event.body:
                 case ev.FlagSet() as flag:
                     self._flags[flag.flag] = flag.target
-                    self._flagged = self._covered()
+                    self._flagged = self._flagged_seqs()
                 case ev.FlagRemoved() as flag:
                     self._flags.pop(flag.flag, None)
-                    self._flagged = self._covered()
+                    self._flagged = self._flagged_seqs()
                 case ev.ActionResult(outcome=outcome) if self.which == "errors" and outcome != "ok":
                     self._mark(event.seq)
                 case ev.ActionStarted(name=name, arguments=arguments) if self.which == "no polls":
@@ -94,7 +94,7 @@ class Shown:
         if at >= 0:
             self._marked.add(self._seqs[at])
 
-    def _covered(self) -> set[int]:
+    def _flagged_seqs(self) -> set[int]:
         targets = list(self._flags.values())
         found = {a.seq for a in self._anchors if any(_covers(target, a) for target in targets)}
         summaries = [a.seq for a in self._anchors if a.kind == "summary.written"]
@@ -132,9 +132,9 @@ def _covers(target: ev.Target, anchor: Anchor) -> bool:
             return anchor.kind == "model.reply" and anchor.step == target.step
 
 
-def read_needed(reader: LogReader, session: str, which: Filter) -> Sequence[ev.Event]:
+def read_filter_events(reader: LogReader, session: str, which: Filter) -> Sequence[ev.Event]:
     """The events that the filter has to know beside the index."""
-    kinds = NEEDED.get(which)
+    kinds = KINDS_NEEDED.get(which)
     return reader.events(session, kinds=kinds) if kinds else []
 
 

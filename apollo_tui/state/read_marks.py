@@ -20,7 +20,7 @@ AWAKE_MS: Final = 60_000
 COALESCE_MS: Final = 5_000
 
 
-class Reading:
+class ReadMarks:
     """Per session: what this annotator has read, and what of it the log does not know yet. Times in ms."""
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ class Reading:
             )
         return told
 
-    def failed(self, session: str, moved: CursorMoved, now: int) -> None:
+    def put_back(self, session: str, moved: CursorMoved, now: int) -> None:
         """The log could not be told: try again later."""
         for part in moved.read:
             self._untold.setdefault(session, ReadBook()).add(part.first, part.last)

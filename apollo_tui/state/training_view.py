@@ -9,7 +9,7 @@ from apollo_train.samples.spans import CharSpan
 from widgets.models import Entry, Line, Role
 
 
-def dressed(entry: Entry, view: TrainingView) -> Entry:
+def mark_training(entry: Entry, view: TrainingView) -> Entry:
     """The entry with what is trained, masked, or trained though nobody saw it; context stays as it is."""
     if entry.kind == "reply":
         reply = view.replies.get(entry.seq)

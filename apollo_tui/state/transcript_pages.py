@@ -1,4 +1,7 @@
-"""Pages of a long transcript: the index once, entries as they come into sight. Runs in a reading thread."""
+"""A transcript as it is read from the log: its seed (the newest events), its index, and pages as they come into sight.
+
+All of it runs in a reading thread.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +35,46 @@ SPARSE: Final = frozenset(
 )
 """Kinds that change entries far from their own place, and are few: read once, whole."""
 
-INDEXES: Final = 3
+MOST_INDEXES: Final = 3
 """Of so many sessions the index is kept: ten megabytes for one of 100,000 events."""
 
-LOOKS: Final = 60
+MOST_RESULTS: Final = 60
 """So many of the newest results are looked through for what a job printed."""
+
+MOST_MATCHES: Final = 2_000
+"""So many entries with a match are enough to go through by hand."""
+
+SILENT_KINDS: Final = frozenset({"model.request", "cursor.moved", "effort.spent", "host.started", "host.stopped"})
+
+
+class Seed(msgspec.Struct, frozen=True):
+    """The newest events (oldest first), all that was judged, what this annotator has read and what of it is unread."""
+
+    window: Sequence[ev.Event]
+    flags: Sequence[ev.Event]
+    read: ReadBook
+    unread: Sequence[int]
+
+
+def read_seed(reader: LogReader, session: str, actor: str) -> Seed:
+    """Read the seed of one session."""
+    window = reader.events(session, newest_first=True, limit=WINDOW)[::-1]
+    flags = reader.events(session, kinds=notes.KINDS | {"flag.set", "flag.removed"})
+    read = read_marks_of(reader, session, actor)
+    return Seed(window, flags, read, read_unread(reader, session, read))
+
+
+def read_unread(reader: LogReader, session: str, read: ReadBook) -> list[int]:
+    """Seqs of the entries that count as unread, oldest first."""
+    # What was read or let go from the beginning on has not to be looked through.
+    after = max(read.let_go, read.beginning)
+    return read.unread(seq for seq, _, _, _ in reader.anchors(session, after=after, kinds=COUNTED))
+
+
+def read_marks_of(reader: LogReader, session: str, actor: str) -> ReadBook:
+    """What ``actor`` has read of the session."""
+    moves = reader.events(session, kinds={"cursor.moved"})
+    return ReadBook(event for event in moves if event.actor == actor)
 
 
 class Index(msgspec.Struct, frozen=True):
@@ -76,7 +114,7 @@ class Indexes:
     def read(self, reader: LogReader, session: str) -> Index:
         """The index of a session as it is now."""
         index = self._kept[session] = read_index(reader, session, self._kept.pop(session, None))
-        while len(self._kept) > INDEXES:
+        while len(self._kept) > MOST_INDEXES:
             self._kept.popitem(last=False)
         return index
 
@@ -106,18 +144,12 @@ def job_lines(reader: LogReader, session: str, jobs: Collection[int]) -> dict[in
         return found
     from sessions.jobs.output import last_line  # the app starts without what runs jobs
 
-    for event in reader.events(session, kinds={"action.result"}, newest_first=True, limit=LOOKS):
+    for event in reader.events(session, kinds={"action.result"}, newest_first=True, limit=MOST_RESULTS):
         if isinstance(event.body, ev.ActionResult):
             job = event.body.data.get("job")
             if isinstance(job, int) and job in jobs and job not in found:
                 found[job] = last_line(reader.text(event.body.shown or event.body.output))
     return found
-
-
-MOST: Final = 2_000
-"""So many entries with a match are enough to go through by hand."""
-
-SILENT: Final = frozenset({"model.request", "cursor.moved", "effort.spent", "host.started", "host.stopped"})
 
 
 def find_entries(reader: LogReader, session: str, text: str) -> list[int]:
@@ -131,40 +163,10 @@ def find_entries(reader: LogReader, session: str, text: str) -> list[int]:
             last = event.seq
             if event.step and event.call:
                 anchors[event.step, event.call] = event.seq
-        if event.kind in SILENT:
+        if event.kind in SILENT_KINDS:
             continue
         if any(text in (said if exact else said.lower()) for said in all_texts(reader, event.body)):
             found[anchors.get((event.step or 0, event.call or 0), last)] = None
-            if len(found) >= MOST:
+            if len(found) >= MOST_MATCHES:
                 break
     return sorted(found)
-
-
-class Seed(msgspec.Struct, frozen=True):
-    """The newest events (oldest first), all that was judged, what this annotator has read and what of it is unread."""
-
-    window: Sequence[ev.Event]
-    flags: Sequence[ev.Event]
-    read: ReadBook
-    unread: Sequence[int]
-
-
-def seed_of(reader: LogReader, session: str, actor: str) -> Seed:
-    """Read the seed of one session."""
-    window = reader.events(session, newest_first=True, limit=WINDOW)[::-1]
-    flags = reader.events(session, kinds=notes.KINDS | {"flag.set", "flag.removed"})
-    read = read_by(reader, session, actor)
-    return Seed(window, flags, read, unread_of(reader, session, read))
-
-
-def unread_of(reader: LogReader, session: str, read: ReadBook) -> list[int]:
-    """Seqs of the entries that count as unread, oldest first."""
-    # What was read or let go from the beginning on has not to be looked through.
-    after = max(read.let_go, read.beginning)
-    return read.unread(seq for seq, _, _, _ in reader.anchors(session, after=after, kinds=COUNTED))
-
-
-def read_by(reader: LogReader, session: str, actor: str) -> ReadBook:
-    """What ``actor`` has read of the session."""
-    moves = reader.events(session, kinds={"cursor.moved"})
-    return ReadBook(event for event in moves if event.actor == actor)

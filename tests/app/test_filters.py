@@ -5,7 +5,7 @@ from fake_feed import FakeFeed
 from headless_app import running, screen_text, until
 
 from apollo_tui.screens.session import SessionScreen
-from apollo_tui.state.filters import Filter, Shown
+from apollo_tui.state.filters import EntryFilter, Filter
 from sessions import events as ev
 from sessions.events.text import long_text
 from widgets.models import Anchor
@@ -32,7 +32,7 @@ class Log:
         return [Anchor(e.seq, e.step, e.call, e.kind) for e in self.events if e.kind in ev.ANCHORS]
 
     def shown(self, which: Filter, unread: tuple[int, ...] = ()) -> list[int]:
-        shown = Shown(which, self.anchors(), unread)
+        shown = EntryFilter(which, self.anchors(), unread)
         shown.take(self.events)
         return [anchor.seq for anchor in self.anchors() if shown(anchor)]
 
@@ -97,7 +97,7 @@ def test_without_polls_and_unread() -> None:
 def test_more_of_the_index_and_later_events_are_taken_in() -> None:
     log = Log()
     log.act(1)
-    shown = Shown("errors", log.anchors())
+    shown = EntryFilter("errors", log.anchors())
     assert not shown.take(log.events)
     bad = log.act(2, outcome="error")
     shown.append(log.anchors())

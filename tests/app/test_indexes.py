@@ -4,7 +4,7 @@ from pathlib import Path
 
 from log_events import SESSION, created
 
-from apollo_tui.state.transcript_pages import INDEXES, Indexes, read_index
+from apollo_tui.state.transcript_pages import MOST_INDEXES, Indexes, read_index
 from sessions import events as ev
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
@@ -43,7 +43,7 @@ async def test_an_index_that_is_gone_on_from_equals_one_that_is_read_anew_and_le
 
 async def test_only_a_few_indexes_are_kept(tmp_path: Path) -> None:
     writer = await LogWriter.open(tmp_path / "log.sqlite")
-    ids = [f"01JZZZZZZZZZZZZZZZZZZZZZ{number:02}" for number in range(INDEXES + 1)]
+    ids = [f"01JZZZZZZZZZZZZZZZZZZZZZ{number:02}" for number in range(MOST_INDEXES + 1)]
     for number, session in enumerate(ids, 1):
         await writer.append(created(session, number))
     reader, indexes = LogReader(tmp_path / "log.sqlite"), Indexes()

@@ -5,7 +5,7 @@ from fake_feed import FakeFeed
 from headless_app import running, screen_text, until
 
 from apollo_tui.acts.leave_check import all_well, budget_end, last_words, morning, worries
-from apollo_tui.state.read_marks import Reading, parts_of
+from apollo_tui.state.read_marks import ReadMarks, parts_of
 from sessions.events import CursorMoved, Limits, SeqRange
 from sessions.fold.summary import NoReply, Summary
 from sessions.host import protocol
@@ -24,12 +24,12 @@ def one(seq: int) -> SeqRange:
     return SeqRange(seq, seq)
 
 
-def seqs(reading: Reading) -> list[int]:
+def seqs(reading: ReadMarks) -> list[int]:
     return [seq for part in reading.book("s") for seq in range(part.first, part.last + 1)]
 
 
 def test_what_is_selected_is_read_and_told_once_after_a_while() -> None:
-    reading = Reading()
+    reading = ReadMarks()
     reading.select("s", one(5), 0)
     reading.select("s", one(9), 1_000)
     assert seqs(reading) == [5, 9] and reading.due(4_000) == {}
@@ -38,7 +38,7 @@ def test_what_is_selected_is_read_and_told_once_after_a_while() -> None:
 
 
 def test_what_is_on_screen_counts_after_a_second_near_a_key_only() -> None:
-    reading = Reading()
+    reading = ReadMarks()
     reading.key(0)
     reading.show("s", [one(6), one(7)], 0)
     reading.show("s", [one(6), one(7)], 900)
@@ -54,7 +54,7 @@ def test_what_is_on_screen_counts_after_a_second_near_a_key_only() -> None:
 
 
 def test_another_session_on_screen_has_to_earn_its_second_too() -> None:
-    reading = Reading()
+    reading = ReadMarks()
     reading.key(0)
     reading.show("s", [one(6)], 0)
     reading.show("t", [one(6)], 1_500)
@@ -62,23 +62,23 @@ def test_another_session_on_screen_has_to_earn_its_second_too() -> None:
 
 
 def test_a_cursor_never_goes_back_and_a_failed_report_is_made_again() -> None:
-    reading = Reading()
+    reading = ReadMarks()
     reading.know("s", CursorMoved(read_seq=9, read=(SeqRange(1, 9),)))
     reading.select("s", one(5), 0)
     assert reading.due(10_000) == {}
     reading.select("s", one(12), 0)
     told = CursorMoved(read_seq=12, read=(one(12),))
     assert reading.due(10_000) == {"s": told}
-    reading.failed("s", told, 10_000)
+    reading.put_back("s", told, 10_000)
     assert reading.due(15_000) == {"s": told}
 
 
 def test_what_is_let_go_is_told_and_is_not_said_to_be_read() -> None:
-    reading = Reading()
+    reading = ReadMarks()
     reading.let_go("s", 40, 0)
     told = CursorMoved(read_seq=0, let_go=40)
     assert reading.due(5_000) == {"s": told} and reading.book("s").unread([30, 50]) == [50]
-    reading.failed("s", told, 5_000)
+    reading.put_back("s", told, 5_000)
     assert reading.due(10_000) == {"s": told}
 
 
@@ -155,7 +155,7 @@ async def test_unread_is_let_go_by_command_is_not_read_for_that_and_can_be_taken
         assert app.desk.state.unread(session) == 3
         await pilot.press("colon", *"letgo", "enter")
         await until(pilot, lambda: "3 entries count as unread no more" in screen_text(app))
-        assert app.desk.state.unread(session) == 0 and not list(app.desk.state.reading.book(session))
+        assert app.desk.state.unread(session) == 0 and not list(app.desk.state.read_marks.book(session))
         await feed.step(session, 4, ("run", {"command": "ls"}, "a"))
         await until(pilot, lambda: app.desk.state.unread(session) == 1)
         ahead = app.desk.clock() + 6_000

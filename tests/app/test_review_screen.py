@@ -117,7 +117,7 @@ async def test_looking_at_something_suspicious_far_down_does_not_mark_what_lies_
             app._tick()
             await pilot.pause()
         item = app.desk.reviewing.items[0]
-        read = app.desk.state.reading.book(second)
+        read = app.desk.state.read_marks.book(second)
         assert item.seq in read and not any(seq in read for seq in range(1, item.seq))
         await pilot.press("s")
         await until(pilot, lambda: "unseen · 1 tune-lr · 1 ·" in screen_text(app))
@@ -136,10 +136,10 @@ async def test_what_nobody_has_read_stays_while_it_is_read_and_goes_when_it_is_p
             await pilot.pause()
         assert "unseen · 1 tune-lr · 1 ·" in screen_text(app)
         item = next(item for item in app.desk.reviewing.items if item.why == "unseen")
-        assert item.seq not in app.desk.state.reading.book(first)
+        assert item.seq not in app.desk.state.read_marks.book(first)
         await pilot.press("s")
         await until(pilot, lambda: "unseen · 1 tune-lr · 2 ·" in screen_text(app))
-        assert item.seq in app.desk.state.reading.book(first)
+        assert item.seq in app.desk.state.read_marks.book(first)
 
 
 async def test_a_run_of_waiting_is_judged_as_one_span(feed: FakeFeed) -> None:

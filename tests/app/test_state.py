@@ -90,9 +90,9 @@ def test_who_reads_the_newest_only_has_the_rest_unread_until_it_is_let_go() -> N
     events = [*log.begin(), *(log.action(step) for step in range(1, 5))]
     state = BoardState(ME)
     state.apply(events)
-    state.reading.select("s", ev.SeqRange(events[-1].seq, events[-1].seq), 0)
+    state.read_marks.select("s", ev.SeqRange(events[-1].seq, events[-1].seq), 0)
     assert state.unread_seqs("s") == [event.seq for event in events[-4:-1]]
-    state.reading.let_go("s", events[-2].seq, 0)
+    state.read_marks.let_go("s", events[-2].seq, 0)
     assert state.unread("s") == 0
     state.apply([log.action(5)])
     assert state.unread("s") == 1

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from session_in_memory import Story
 
-from apollo_tui.state.action_details import Whole, lines_of_whole
+from apollo_tui.state.action_details import EntryDetails, details_lines
 from sessions import events as ev
 from sessions.labels import load_labels
 
@@ -27,5 +27,5 @@ def test_the_action_screen_says_how_a_result_stands_as_the_transcript_does(
     story.act("run", {"command": "train"}, "epoch 1", outcome, **data)
     started, result = story.events[-2:]
     assert isinstance(result.body, ev.ActionResult)
-    head = lines_of_whole(Whole(anchor=started, related=(result,)), load_labels())[0]
+    head = details_lines(EntryDetails(anchor=started, related=(result,)), load_labels())[0]
     assert said in "".join(text for text, _ in head)

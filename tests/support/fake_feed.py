@@ -63,7 +63,7 @@ class FakeFeed:
 
     async def start_host(self) -> None:
         self.hosts_started += 1
-        self.line_speed(True)
+        self.link(True)
 
     async def close(self) -> None:
         self._post = lambda _: None

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
 from apollo_tui.screens.panels.base import Modal, line
-from apollo_tui.state.advice_outcome import Followed, advice_lines, entry_lines
+from apollo_tui.state.advice_outcome import AdviceAftermath, advice_lines, entry_lines
 from widgets.document import Document
 from widgets.models import Line
 
@@ -37,7 +37,7 @@ class OutcomePanel(Modal[Answer]):
         Binding("tab,shift+tab", "other", show=False, id="outcome.other", priority=True),
     ]
 
-    def __init__(self, name: str, followed: Followed, step: int) -> None:
+    def __init__(self, name: str, followed: AdviceAftermath, step: int) -> None:
         super().__init__()
         self._whose = name
         self._followed = followed

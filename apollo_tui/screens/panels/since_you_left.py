@@ -99,7 +99,7 @@ class AwayPanel(ReturnPanel):
         return self._chosen
 
     def _numbered(self, number: int) -> Digest | None:
-        session = self._desk.state.numbered(number)
+        session = self._desk.state.find_by_number(number)
         return self._found.get(session) if session is not None else None
 
     def on_choice_list_highlighted(self, message: ChoiceList.Highlighted) -> None:
