@@ -1,4 +1,4 @@
-"""Keeps the table of event kinds in docs/log.md equal to sessions/log/events/: ``python scripts/log_table.py``."""
+"""Keeps the table of event kinds in docs/log.md equal to sessions/events/: ``python scripts/log_table.py``."""
 
 from __future__ import annotations
 

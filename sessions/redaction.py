@@ -64,42 +64,45 @@ class Redactor:
         self._values = sorted(names, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, self._values))) if names else None
 
-    def text(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """``text`` without any secret value."""
         if self._pattern is None:
             return text
         return self._pattern.sub(lambda found: f"[redacted:{self._names[found.group()]}]", text)
 
-    def found(self, text: str) -> str:
+    def secret_in(self, text: str) -> str:
         """The name of a secret that is in ``text``, "" if there is none."""
         match = self._pattern.search(text) if self._pattern else None
         return self._names[match.group()] if match else ""
 
-    def value(self, value: Any) -> Any:
+    def redact_value(self, value: Any) -> Any:
         """A JSON value with every string in it, keys included, redacted."""
         if self._pattern is None:
             return value
         if isinstance(value, str):
-            return self.text(value)
+            return self.redact(value)
         if isinstance(value, dict):
-            return {self.text(key) if isinstance(key, str) else key: self.value(item) for key, item in value.items()}
+            return {
+                self.redact(key) if isinstance(key, str) else key: self.redact_value(item)
+                for key, item in value.items()
+            }
         if isinstance(value, list | tuple):
-            return [self.value(item) for item in value]
+            return [self.redact_value(item) for item in value]
         return value
 
-    def part(self, part: _PartType) -> _PartType:
+    def redact_part(self, part: _PartType) -> _PartType:
         """A part of a reply without secrets, in its raw block too.
 
         Reasoning whose text had to change loses its raw block: its signature no longer fits, and servers refuse it.
         """
         if self._pattern is None:
             return part
-        clean: _PartType = msgspec.convert(self.value(msgspec.to_builtins(part)), type=type(part))
+        clean: _PartType = msgspec.convert(self.redact_value(msgspec.to_builtins(part)), type=type(part))
         if isinstance(clean, ReasoningPart) and isinstance(part, ReasoningPart) and clean.raw != part.raw:
             return msgspec.structs.replace(clean, raw=None)
         return clean
 
-    def stream(self) -> StreamRedactor:
+    def open_stream(self) -> StreamRedactor:
         """For one text that arrives in pieces."""
         return StreamRedactor(self)
 
@@ -136,7 +139,7 @@ class StreamRedactor:
         while True:
             cut = redactor.safe_length(text)
             end = redactor.end_of_secret_across(text, cut)
-            shown += redactor.text(text[: end or cut])
+            shown += redactor.redact(text[: end or cut])
             if not end:
                 self._held = text[cut:]
                 return shown
@@ -145,4 +148,4 @@ class StreamRedactor:
     def flush(self) -> str:
         """What was held back, at the end of the text."""
         held, self._held = self._held, ""
-        return self._redactor.text(held)
+        return self._redactor.redact(held)

@@ -117,7 +117,7 @@ class _Reader:
     def fail(self, node: yaml.Node, name: str, expected: str) -> NoReturn:
         where = f"{name}: " if name else ""
         line = node.start_mark.line + 1
-        raise TaskFileError(f"{self.path}:{line}: {where}expected {expected}, got {_shown(node)}")
+        raise TaskFileError(f"{self.path}:{line}: {where}expected {expected}, got {_describe(node)}")
 
     def mapping(self, node: yaml.Node, name: str, fields: Mapping[str, _Field]) -> dict[str, Any]:
         if not isinstance(node, yaml.MappingNode):
@@ -131,7 +131,7 @@ class _Reader:
                 near = difflib.get_close_matches(str(key), fields, n=1)
                 hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(fields)}"
                 raise TaskFileError(
-                    f"{self.path}:{line}: unknown key {_shown(key_node)}{f' in {name}' if name else ''}; {hint}"
+                    f"{self.path}:{line}: unknown key {_describe(key_node)}{f' in {name}' if name else ''}; {hint}"
                 )
             if key in found:
                 raise TaskFileError(f"{self.path}:{line}: {whole} is given twice; expected it once")
@@ -275,7 +275,7 @@ _FIELDS: Final[dict[str, _Field]] = {
 }
 
 
-def _shown(node: yaml.Node) -> str:
+def _describe(node: yaml.Node) -> str:
     if isinstance(node, yaml.ScalarNode):
         return repr(node.value[:60]) if node.value else "nothing"
     return "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"

@@ -23,7 +23,7 @@ _INVISIBLE: Final = re.compile(
 )
 
 
-def plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """``text`` over several lines, harmless: no escape sequence, no control but line feed and tab, no override.
 
     A line that was overwritten by carriage returns shows its last state, as a terminal would have left it.
@@ -35,7 +35,7 @@ def plain(text: str) -> str:
 
 def plain_line(text: str) -> str:
     """``text`` on one line, harmless: line feeds and tabs become single spaces."""
-    return plain(text).replace("\n", " ").replace("\t", " ")
+    return plain_text(text).replace("\n", " ").replace("\t", " ")
 
 
 def _last_state(line: str) -> str:
@@ -43,6 +43,6 @@ def _last_state(line: str) -> str:
     return line.rstrip("\r").rpartition("\r")[2]
 
 
-def many(count: int, noun: str, nouns: str = "") -> str:
+def say_count(count: int, noun: str, nouns: str = "") -> str:
     """``1 session``, ``2 sessions``; ``nouns`` where an s is not enough."""
     return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"

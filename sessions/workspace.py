@@ -34,7 +34,9 @@ class Size:
     largest: str
 
 
-def prepare(source: Path | None, session_folder: Path, *, in_place: bool = False, allow_large: bool = False) -> Path:
+def prepare_workspace(
+    source: Path | None, session_folder: Path, *, in_place: bool = False, allow_large: bool = False
+) -> Path:
     """The workspace of a session, made if it is not there yet; safe to call again after a crash.
 
     ``source`` None: an empty folder. Links are copied as links; sockets, fifos and devices are left out.
@@ -42,7 +44,7 @@ def prepare(source: Path | None, session_folder: Path, *, in_place: bool = False
     if source is None:
         if in_place:
             raise WorkspaceError("working in place needs a workspace folder")
-        return _made(session_folder / WORKSPACE)
+        return _make_folder(session_folder / WORKSPACE)
     source = source.expanduser().resolve()
     if not source.is_dir():
         raise WorkspaceError(f"the workspace {source} is no folder")
@@ -56,13 +58,13 @@ def prepare(source: Path | None, session_folder: Path, *, in_place: bool = False
             f"the workspace {source} holds the log's own folder {session_folder}: "
             "choose a smaller folder or work in place"
         )
-    size = measure(source)
+    size = measure_folder(source)
     if not allow_large and (size.size > MAX_BYTES or size.files > MAX_FILES):
         raise WorkspaceError(
             f"the workspace {source} is too large to copy ({_gb(size.size)} in {size.files:,} files, most of it in "
             f"{size.largest}): choose a smaller folder or work in place"
         )
-    _room_for(size, session_folder)
+    _check_room(size, session_folder)
     partial = session_folder / f"{WORKSPACE}.partial"
     remove_tree(partial)
     copy_tree(source, partial)
@@ -96,7 +98,7 @@ def copy_for_scoring(workspace: Path, session_folder: Path, place: Path) -> tupl
     place.mkdir(parents=True)
     # A session that works in place may have its own folder below the workspace: never copied into itself.
     skip = session_folder.parent if session_folder.resolve().is_relative_to(workspace.resolve()) else None
-    _room_for(measure(workspace, skip), place)
+    _check_room(measure_folder(workspace, skip), place)
     copy, home = place / WORKSPACE, place / SCORER
     copy_tree(workspace, copy, skip)
     if (session_folder / SCORER).is_dir():
@@ -122,7 +124,7 @@ def remove_tree(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def measure(folder: Path, skip: Path | None = None) -> Size:
+def measure_folder(folder: Path, skip: Path | None = None) -> Size:
     """How much a folder holds, links not followed; stops counting far above what may be copied."""
     sizes: dict[str, int] = {}
     files = 0
@@ -166,14 +168,14 @@ def _copy_folder(source: Path, target: Path, skipped: Path | None) -> None:
 def _copy_file(source: str, target: Path) -> None:
     """Copy content and mode; the kernel shares the blocks where the file system can."""
     with open(source, "rb") as read, target.open("wb") as write:  # noqa: PTH123 - a string from scandir
-        if not _copied_by_kernel(read.fileno(), write.fileno()):
+        if not _copy_by_kernel(read.fileno(), write.fileno()):
             read.seek(0)
             write.truncate(0)
             shutil.copyfileobj(read, write, 1024 * 1024)
     shutil.copystat(source, target)
 
 
-def _copied_by_kernel(read: int, write: int) -> bool:
+def _copy_by_kernel(read: int, write: int) -> bool:
     if not hasattr(os, "copy_file_range"):
         return False
     size = os.fstat(read).st_size
@@ -192,14 +194,14 @@ def _copied_by_kernel(read: int, write: int) -> bool:
     return done == size
 
 
-def _room_for(size: Size, place: Path) -> None:
+def _check_room(size: Size, place: Path) -> None:
     place.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(place).free
     if size.size + SPARE_BYTES > free:
         raise WorkspaceError(f"no room for a copy of the workspace ({_gb(size.size)}; {_gb(free)} are free in {place})")
 
 
-def _made(folder: Path) -> Path:
+def _make_folder(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

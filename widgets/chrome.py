@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from textual import events
 
-from sessions.terminal_text import many
+from sessions.terminal_text import say_count
 from widgets import cells
 from widgets.glyphs import money
 from widgets.models import HeaderView, Hint, Line, Role, Span
@@ -69,7 +69,7 @@ class TitleBar(Painter):
         if view.place:
             place = max(LEAST_PLACE, self._room(left, trouble) - bare - 2)
             left.append((f" {cells.crop(clean_line(view.place, 120), place)} ", "strong"))
-        said = "no session" if not view.sessions else many(view.sessions, "session")
+        said = "no session" if not view.sessions else say_count(view.sessions, "session")
         if not view.place or self._room((*left, (f" {said}", "dim")), trouble) >= bare:
             left.append((f" {said}", "dim"))
         room = self._room(left, trouble)

@@ -32,7 +32,7 @@ from apollo_train.policy import ABOUT, PRESETS, load_policy, policy_toml
 from apollo_train.runtime import TrainError
 from apollo_train.samples.select import position_of
 from apollo_train.templates.token_check import counter as open_counter
-from sessions.terminal_text import plain, plain_line
+from sessions.terminal_text import plain_line, plain_text
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -155,7 +155,7 @@ def _show_span(span: Span) -> None:
     colour = None if os.environ.get("NO_COLOR") else COLOURS[span.role]
     reason = f" ({span.reason})" if span.reason else ""
     click.secho(f"{MARKS[span.role]} {plain_line(span.label)}: {span.role}{reason}", fg=colour, bold=True)
-    for line in plain(span.text).split("\n"):
+    for line in plain_text(span.text).split("\n"):
         click.secho(f"{MARKS[span.role]}   {line}", fg=colour)
 
 

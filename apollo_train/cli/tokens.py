@@ -41,7 +41,7 @@ from apollo_train.templates.packing import Row, alone
 from apollo_train.templates.template_probe import traits_of
 from apollo_train.templates.tokenise_sample import UNFIT, Renderer
 from sessions.log.reader import LogReader
-from sessions.terminal_text import plain, plain_line
+from sessions.terminal_text import plain_line, plain_text
 
 _OPTIONS: Final = (
     click.option("--chat-template", type=click.Path(path_type=Path, dir_okay=False), help="Instead of its own."),
@@ -223,5 +223,5 @@ def show_row(row: Shown) -> None:
     click.echo(plain_line(f"row {row.id}: {row.trained:,} of {row.tokens:,} tokens trained"))
     for stretch in row.stretches:
         colour = None if os.environ.get("NO_COLOR") else COLOURS[stretch.role]
-        for line in plain(stretch.text).split("\n"):
+        for line in plain_text(stretch.text).split("\n"):
             click.secho(f"{MARKS[stretch.role]} {line}", fg=colour)

@@ -15,7 +15,7 @@ from typing import Any, Final
 from apollo_train.evaluation.compare import DRAWS, LEVEL, SEED, Difference, compare
 from apollo_train.evaluation.outcome import Result
 from apollo_train.evaluation.plan import Plan
-from sessions.terminal_text import many, plain_line
+from sessions.terminal_text import plain_line, say_count
 
 JSON_NAME: Final = "evaluation.json"
 MARKDOWN_NAME: Final = "evaluation.md"
@@ -56,7 +56,7 @@ class Report:
                 reasons = Counter(each.reason for each in lost if each.reason).most_common(1)
                 why = f": {reasons[0][0]}" if reasons else ""
                 number = "none" if len(lost) == len(mine) else f"only {len(mine) - len(lost)}"
-                of = many(len(mine), "session")
+                of = say_count(len(mine), "session")
                 lines.append(
                     f"{contender.label}: {number} of {of} could be played, for want of a server that answers{why}"
                 )
@@ -186,8 +186,8 @@ def _difference_line(each: Difference) -> str:
     want = "not played" if each.measure == "finished" else "for want of a score"
     left = f", {each.left_out} left out, {want}" if each.left_out else ""
     return (
-        f"{each.model} against {each.base}, {each.measure}: {row[2]}{between} over {many(each.pairs, 'pair')} of "
-        f"{many(each.tasks, 'task')}; {each.better} better, {each.equal} equal, {each.worse} worse{left}"
+        f"{each.model} against {each.base}, {each.measure}: {row[2]}{between} over {say_count(each.pairs, 'pair')} of "
+        f"{say_count(each.tasks, 'task')}; {each.better} better, {each.equal} equal, {each.worse} worse{left}"
     )
 
 

@@ -10,7 +10,7 @@ from apollo_train.formats.base import Line
 from apollo_train.masks.reply_masks import ReplyMask
 from apollo_train.samples.steps import Excluded
 from apollo_train.samples.token_counts import count
-from sessions.terminal_text import many
+from sessions.terminal_text import say_count
 
 
 class Counts(msgspec.Struct):
@@ -131,20 +131,20 @@ class Counts(msgspec.Struct):
     def lines(self) -> Iterator[str]:
         """The counts for a person, a line each."""
         about = "" if self.exact_tokens else " (estimated where no server counted)"
-        rows = f", {many(self.rows, 'row')}" if self.rows else ""
-        trained = f": {many(self.trained, 'reply', 'replies')} trained, {self.masked:,} masked"
+        rows = f", {say_count(self.rows, 'row')}" if self.rows else ""
+        trained = f": {say_count(self.trained, 'reply', 'replies')} trained, {self.masked:,} masked"
         # Events have rows and no replies: nothing of them is trained or masked.
-        yield f"{many(self.sessions, 'session')}{rows}{trained if self.steps or not self.rows else ''}"
+        yield f"{say_count(self.sessions, 'session')}{rows}{trained if self.steps or not self.rows else ''}"
         if self.trained_tokens:
             ratio = self.processed_tokens / self.trained_tokens
             processed = f", {ratio:.1f} tokens processed per trained token" if ratio else ""
-            yield f"{many(self.trained_tokens, 'token')} trained{about}{processed}"
+            yield f"{say_count(self.trained_tokens, 'token')} trained{about}{processed}"
             yield f"{self.unseen_share:.1%} of the trained tokens were seen by no human"
         if self.actions or self.actions_masked:
-            yield f"{many(self.actions, 'call')} trained, {sum(self.actions_masked.values()):,} masked"
+            yield f"{say_count(self.actions, 'call')} trained, {sum(self.actions_masked.values()):,} masked"
         for reason, number in sorted(self.masked_by.items()):
             tokens = self.tokens_masked.get(reason)
-            yield f"masked: {number:,} {reason}" + (f" ({many(tokens, 'token')})" if tokens else "")
+            yield f"masked: {number:,} {reason}" + (f" ({say_count(tokens, 'token')})" if tokens else "")
         yield from (f"masked by label: {number:,} {label}" for label, number in sorted(self.masked_by_label.items()))
         yield from (f"left out: {number:,} {reason}" for reason, number in sorted(self.left_out.items()))
         notes = (
@@ -159,5 +159,5 @@ class Counts(msgspec.Struct):
             (self.lost_flags, "flag", "on a step, a call or a summary that does not exist"),
         )
         if self.advice:
-            yield f"{many(self.advice, 'piece', 'pieces')} of advice given to these agents"
-        yield from (f"{many(number, noun)} {what}" for number, noun, what in notes if number)
+            yield f"{say_count(self.advice, 'piece', 'pieces')} of advice given to these agents"
+        yield from (f"{say_count(number, noun)} {what}" for number, noun, what in notes if number)

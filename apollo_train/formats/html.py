@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterable
 from typing import Final
 
-from sessions.terminal_text import plain
+from sessions.terminal_text import plain_text
 
 _PAGE: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
@@ -41,4 +41,4 @@ def span(text: str, role: str, about: str = "") -> str:
 
 def safe(text: str) -> str:
     """Text from anywhere as text of a page: no control characters, no markup."""
-    return html.escape(plain(text))
+    return html.escape(plain_text(text))

@@ -30,7 +30,7 @@ from apollo_train.trainers.record import (
 from apollo_train.trainers.settings import TrainSettings
 from apollo_train.trainers.sharding import able_to_shard, engine_of, gathering, weights_in
 from sessions.log.reader import LogReader
-from sessions.terminal_text import many
+from sessions.terminal_text import say_count
 
 Method = Literal["sft"] | PreferenceMethod
 Tell = Callable[[str], None]
@@ -80,8 +80,8 @@ def _run(job: Job, tell: Tell, state: Any) -> dict[str, Any]:
     trainer = _trainer(job, train, splits.get("validation"))
     able_to_shard(trainer)
     if state.is_main_process:
-        processes = many(state.num_processes, "process", "processes")
-        tell(f"{many(len(train), 'row')}, {train.trained:,} tokens trained, {processes}")
+        processes = say_count(state.num_processes, "process", "processes")
+        tell(f"{say_count(len(train), 'row')}, {train.trained:,} tokens trained, {processes}")
     result = trainer.train(resume_from_checkpoint=str(checkpoint_of(job.settings.output)) if job.resume else None)
     _save(job, trainer)
     if state.is_main_process:
@@ -147,7 +147,9 @@ def _written(job: Job, policy: FilterPolicy, position: int, tell: Tell) -> tuple
     for line in (*report.unused, *made.report.lines()):
         tell(line)
     if report.counts.resampled:
-        tell(f"for their weight {many(report.counts.resampled, 'row')} of these are written more or less than once")
+        tell(
+            f"for their weight {say_count(report.counts.resampled, 'row')} of these are written more or less than once"
+        )
     return made.report.counts(), report.checksum
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from sessions.events.states import ACTIVE, ENDED
 from sessions.fold.summary import Summary
-from sessions.terminal_text import many
+from sessions.terminal_text import say_count
 
 MORNING_HOUR: Final = 8
 NO_BUDGET: Final = "no limit ends it, however long it goes wrong"
@@ -33,7 +33,7 @@ def all_well(summaries: Sequence[Summary]) -> str:
     working = sum(s.state in ACTIVE for s in summaries)
     if not working:
         return "nothing runs, so nothing will stop"
-    return f"nothing will stop before morning: {many(working, 'session')} at work"
+    return f"nothing will stop before morning: {say_count(working, 'session')} at work"
 
 
 def last_words(working: int, back: str, *, host: bool) -> str:

@@ -16,7 +16,7 @@ from apollo_tui.cli.shared import ask, json_option, lines, print_json, reader_of
 from sessions import events as ev
 from sessions.errors import ApolloError
 from sessions.host import protocol
-from sessions.terminal_text import many, plain_line
+from sessions.terminal_text import plain_line, say_count
 
 
 @click.command()
@@ -165,7 +165,7 @@ def import_(cli: Cli, files: tuple[Path, ...], format_: str, copy: bool, as_json
     if as_json:
         print_json([{"id": s.session, "number": s.number, "events": s.last_seq} for s in made])
     else:
-        click.echo(f"imported {many(len(made), 'session')}, {many(events, 'event')}")
+        click.echo(f"imported {say_count(len(made), 'session')}, {say_count(events, 'event')}")
         lines(f"  session {s.number} ({s.session}) {s.title}" for s in made)
         lines(f"  note{f' ({number} times)' if number > 1 else ''}: {note}" for note, number in notes.items())
     _refuse(refused)

@@ -13,7 +13,7 @@ from apollo_tui.cli.shared import ask, json_option, print_json, request_id, tabl
 from apollo_tui.terminal.shell_command import way_back
 from sessions.events.states import ENDED
 from sessions.host import protocol
-from sessions.terminal_text import many
+from sessions.terminal_text import say_count
 
 
 @click.group()
@@ -62,7 +62,7 @@ def _what_became(cli: Cli, at_work: int, *, ended: bool) -> str:
         return "the host has stopped; no session was at work"
     became = "stopped, their jobs too" if ended else "held, their jobs run on"
     resume = f"{way_back(cli.paths.log)} resume SESSION"
-    return f"the host has stopped; {many(at_work, 'session')} {became}: '{resume}' lets one of them go on"
+    return f"the host has stopped; {say_count(at_work, 'session')} {became}: '{resume}' lets one of them go on"
 
 
 def _stop_sessions(cli: Cli) -> None:

@@ -27,7 +27,7 @@ from sessions.log.reader import LogReader
 from sessions.log.rebuild import rebuild_request
 from sessions.queries.search import search_all
 from sessions.queries.search_query import parse_query
-from sessions.terminal_text import many, plain, plain_line
+from sessions.terminal_text import plain_line, plain_text, say_count
 
 
 @click.command()
@@ -86,7 +86,8 @@ def show(cli: Cli, session: str, count: int, as_json: bool) -> None:
     click.echo(f"  id {found}")
     click.echo(
         f"  step {summary.step}, active {span(summary.active_now(now))}, {summary.input_tokens:,} tokens in, "
-        f"{summary.output_tokens:,} out, {_cost(summary)}, {summary.malformed} malformed, {many(summary.flags, 'flag')}"
+        f"{summary.output_tokens:,} out, {_cost(summary)}, {summary.malformed} malformed, "
+        f"{say_count(summary.flags, 'flag')}"
     )
     for item in summary.plan:
         click.echo(plain_line(f"  [{item.status}] {item.text}"))
@@ -176,7 +177,7 @@ def event_line(event: ev.Event) -> str:
     place = f"{event.step}.{event.call}" if event.step and event.call else str(event.step or "")
     clock = time.strftime("%m-%d %H:%M:%S", time.localtime(event.at / 1000))
     said = msgspec.json.encode(event.body).decode()
-    return f"{event.seq:>6}  {clock}  {place:<7} {event.actor:<14} {event.kind:<18} {plain(said)[:140]}"
+    return f"{event.seq:>6}  {clock}  {place:<7} {event.actor:<14} {event.kind:<18} {plain_text(said)[:140]}"
 
 
 def _reason(summary: Summary) -> str:
@@ -206,7 +207,7 @@ def prompt(cli: Cli, session: str, step: str, pretty: bool) -> None:
     click.echo(f"apollo: event {event.seq}{newest}; sha256 {body.sha256} as in the log; {origin}", err=True)
     text = json.dumps(json.loads(data), indent=2, ensure_ascii=False) if pretty else data.decode()
     if sys.stdout.isatty():
-        click.echo(plain(text))
+        click.echo(plain_text(text))
     else:
         click.echo(text.encode(), nl=False)
 

@@ -23,7 +23,7 @@ from apollo_tui.context import Desk
 from apollo_tui.screens.base import ApolloScreen
 from sessions.errors import ApolloError
 from sessions.events.states import ENDED
-from sessions.terminal_text import many
+from sessions.terminal_text import say_count
 from widgets.document import Document
 from widgets.menu import Menu, MenuRow
 from widgets.models import Choice, Line, Role
@@ -105,7 +105,7 @@ class ExportScreen(ApolloScreen):
             note = (
                 f"exported {Path(s.last_export).name}"
                 if s.last_export
-                else f"{many(s.step, 'step')}, {many(s.flags, 'flag')}"
+                else f"{say_count(s.step, 'step')}, {say_count(s.flags, 'flag')}"
             )
             rows.append(Choice(session, f"{s.number} {s.title}", note=note))
         listing = self.query_one("#export-sessions", ChoiceList)

@@ -83,7 +83,7 @@ class PartialReply:
 
     def add(self, delta: Delta) -> Delta:
         """Take a delta in; returns it as it may be shown."""
-        stream = self._streams.setdefault(delta.index, self._redactor.stream())
+        stream = self._streams.setdefault(delta.index, self._redactor.open_stream())
         text = stream.feed(delta.text)
         channel, name, pieces = self._parts.get(delta.index, (delta.channel, delta.name, []))
         pieces.append(text)

@@ -27,7 +27,7 @@ class Cleaner:
             return blob
         # Raw output need not be UTF-8; this way every byte survives.
         text = blob.data.decode(errors="surrogateescape")
-        clean = self._redactor.text(text)
+        clean = self._redactor.redact(text)
         if clean == text:
             return blob
         made = Blob.of(clean.encode(errors="surrogateescape"))
@@ -41,11 +41,11 @@ class Cleaner:
         if not self._redactor.longest or isinstance(body, ev.ModelRequested):
             return body
         if isinstance(body, ev.ModelReplied):
-            parts = tuple(self._redactor.part(part) for part in body.parts)
-            clean = msgspec.structs.replace(body, parts=parts, raw_text=self._redactor.text(body.raw_text))
+            parts = tuple(self._redactor.redact_part(part) for part in body.parts)
+            clean = msgspec.structs.replace(body, parts=parts, raw_text=self._redactor.redact(body.raw_text))
             # Tokens spell the secret that the text no longer has.
             return body if clean == body else msgspec.structs.replace(clean, token_ids=(), logprobs=())
-        return msgspec.convert(self._replace_hashes(self._redactor.value(msgspec.to_builtins(body))), type(body))
+        return msgspec.convert(self._replace_hashes(self._redactor.redact_value(msgspec.to_builtins(body))), type(body))
 
     def _replace_hashes(self, value: Any) -> Any:
         """``value`` with the hashes of cleaned blobs."""

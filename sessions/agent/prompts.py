@@ -149,9 +149,9 @@ class Prompts:
         clean = session.services.redactor_for(session.id)
         body = session.adapter.body(
             session.model,
-            clean.text(self._system),
-            clean.value(self._tools),
-            [*before, *(clean.value(message.json) for message in wire)],
+            clean.redact(self._system),
+            clean.redact_value(self._tools),
+            [*before, *(clean.redact_value(message.json) for message in wire)],
             purpose=purpose,
         )
         fresh = body.messages[len(before) :]

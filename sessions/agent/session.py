@@ -151,7 +151,7 @@ class Session:
 
     def clean(self, text: str) -> str:
         """``text`` without secrets."""
-        return self.services.redactor_for(self.id).text(text)
+        return self.services.redactor_for(self.id).redact(text)
 
     async def commit(
         self,

@@ -218,7 +218,7 @@ class Step:
         if self._told is None:
             self._told = self._read_notices()
         self._told = budget.forget_raised(summary, session.now(), self._told, step=step)
-        return budget.notices(summary, session.now(), self._told, step=step)
+        return budget.budget_notices(summary, session.now(), self._told, step=step)
 
     def _read_notices(self) -> dict[str, int]:
         """What the model was told of its budgets before this runner, from the log."""

@@ -100,7 +100,7 @@ def evaluations_left(summary: Summary) -> int | None:
     return None if spent is None else max(0, int(spent.limit - spent.used))
 
 
-def notices(summary: Summary, now: int, told: Mapping[str, int], *, step: int) -> tuple[str, dict[str, int]]:
+def budget_notices(summary: Summary, now: int, told: Mapping[str, int], *, step: int) -> tuple[str, dict[str, int]]:
     """What to append to the observation, and the shares that it tells of; empty while no threshold is crossed.
 
     ``told`` is the share that the model was last told of, by budget; after a raised limit it hears of it again.

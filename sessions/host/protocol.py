@@ -62,7 +62,7 @@ class Welcome(msgspec.Struct, frozen=True, omit_defaults=True):
 class Active(Call["Noted"], frozen=True, kw_only=True):
     """A person pressed a key at this client ``idle_ms`` ago: while somebody looks, nobody is notified. Answer: Noted.
 
-    Sent after a key, but not for every one (apollo_tui/presence.py).
+    Sent after a key, but not for every one (apollo_tui/acts/annotator_time.py).
     """
 
     method: ClassVar[str] = "client.active"

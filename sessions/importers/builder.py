@@ -22,7 +22,7 @@ from sessions.events.text import Blob, canonical_json, long_text
 from sessions.importers.base import ACTOR, CannotImport, ImportedSession
 from sessions.importers.documents import loads
 from sessions.log.rebuild import assemble
-from sessions.terminal_text import many
+from sessions.terminal_text import say_count
 
 STEP_MS: Final = 1000
 TITLE_CHARS: Final = 60
@@ -217,7 +217,7 @@ class SessionBuilder:
         self.add_event(ev.StateChanged(state=state, reason=reason))
         if self._open_calls:
             have = "has" if len(self._open_calls) == 1 else "have"
-            self.notes.append(f"{many(len(self._open_calls), 'call')} at the end {have} no result")
+            self.notes.append(f"{say_count(len(self._open_calls), 'call')} at the end {have} no result")
         if self.skipped:
             kinds = ", ".join(f"{kind} ({number:,})" for kind, number in sorted(self.skipped.items()))
             self.notes.append(f"left out, because they say nothing to us: {kinds}")

@@ -34,7 +34,7 @@ class Heads(msgspec.Struct):
     summaries: MutableMapping[str, Summary]
 
     def branch(self) -> Heads:
-        """A view whose changes leave this one alone until ``self`` is replaced by ``merged``."""
+        """A view whose changes leave this one alone until they are merged."""
         return Heads(self.position, ChainMap({}, self.seqs), ChainMap({}, self.summaries))
 
     def merge(self, branch: Heads) -> None:

@@ -30,9 +30,36 @@ INSERT_REQUEST: Final = "INSERT INTO requests (request, first, last) VALUES (?, 
 WORTH_PACKING: Final = 1024
 """Bytes from which on a blob is compressed: below, inflating costs every reader more than the room is worth."""
 
+_PACK_HERE_BYTES: Final = 64 * 1024
+"""More than this is compressed off the event loop."""
+_STAGE_HERE_EVENTS: Final = 100
+"""More than these (an import) are encoded and folded off the event loop."""
+_KNOWN_BLOBS: Final = 4096
+"""How many stored hashes are remembered, so that a prompt's tools are not compressed at every step."""
+
 EventRow = tuple[int, str, int, int | None, int | None, str, int, int, str, str | None, str]
 BlobRow = tuple[str, int, str, bytes]
 RequestRow = tuple[str, int, int]
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class WriteSet:
+    """Events that are stored together or not at all, and the future that their caller waits on."""
+
+    events: tuple[NewEvent, ...]
+    blobs: tuple[Blob, ...]
+    answer: asyncio.Future[list[Event]]
+
+    def fail(self, error: BaseException) -> None:
+        """Tell the caller that nothing of it was stored."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+    def requests(self) -> set[str]:
+        """The request ids that its events carry."""
+        return {event.request for event in self.events if event.request is not None}
 
 
 @dataclass(slots=True)
@@ -104,34 +131,6 @@ def _fold_summary(event: Event, staged: WriteRows, heads: Heads) -> Summary:
     if before is None and event.seq > 1:
         raise IllegalTransition(f"session {event.session} has no summary to build on")
     return fold_summary(before, event)
-
-
-_PACK_HERE_BYTES: Final = 64 * 1024
-"""More than this is compressed off the event loop."""
-_STAGE_HERE_EVENTS: Final = 100
-"""More than these (an import) are encoded and folded off the event loop."""
-_KNOWN_BLOBS: Final = 4096
-"""How many stored hashes are remembered, so that a prompt's tools are not compressed at every step."""
-
-_logger = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class WriteSet:
-    """Events that are stored together or not at all, and the future that their caller waits on."""
-
-    events: tuple[NewEvent, ...]
-    blobs: tuple[Blob, ...]
-    answer: asyncio.Future[list[Event]]
-
-    def fail(self, error: BaseException) -> None:
-        """Tell the caller that nothing of it was stored."""
-        if not self.answer.done():
-            self.answer.set_exception(error)
-
-    def requests(self) -> set[str]:
-        """The request ids that its events carry."""
-        return {event.request for event in self.events if event.request is not None}
 
 
 class Committer:

@@ -14,7 +14,7 @@ from sessions.fold.summary import Summary
 from sessions.log.reader import LogReader
 from sessions.queries.search_index import MOST_WORDS, Row, SearchIndex, index_path
 from sessions.queries.search_query import BadQuery, Query
-from sessions.queries.searchable_text import text_of
+from sessions.queries.searchable_text import searchable_text
 
 PAGE: Final = 200
 AROUND: Final = 60
@@ -154,7 +154,7 @@ def _hit(reader: LogReader, summary: Summary, row: Row, query: Query) -> Hit | N
     anchor = seq
     if kind not in ev.ANCHORS and step is not None:
         anchor = _anchor(reader, session, step, call) or seq
-    text = around(text_of(reader, event.body), query)
+    text = text_around(searchable_text(reader, event.body), query)
     return Hit(session, summary.number, summary.title, anchor, step, call, kind, event.at, text)
 
 
@@ -164,7 +164,7 @@ def _anchor(reader: LogReader, session: str, step: int, call: int | None) -> int
     return next((event.seq for event in events if not call or event.call == call), None)
 
 
-def around(text: str, query: Query, width: int = 160) -> str:
+def text_around(text: str, query: Query, width: int = 160) -> str:
     """One line of ``text`` around its first match."""
     pattern = "|".join(re.escape(word) for word in query.texts if word)
     found = re.search(pattern, text, re.IGNORECASE) if pattern else None

@@ -17,7 +17,7 @@ from sessions import events as ev
 from sessions.errors import ApolloError
 from sessions.log.reader import LogReader
 from sessions.queries.search_words import fold_word, space_words
-from sessions.queries.searchable_text import SEARCHABLE_KINDS, text_of
+from sessions.queries.searchable_text import SEARCHABLE_KINDS, searchable_text
 
 VERSION: Final = 2
 """Raised when what goes into the index changes: an index of another version is made anew by the next search."""
@@ -60,7 +60,7 @@ class SearchIndex:
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise _index_error(path, error) from error  # somebody else may be at work with it: it is left alone
-            remove(path)
+            remove_index(path)
             try:
                 self._connection = self._open()
             except sqlite3.DatabaseError as again:
@@ -153,7 +153,7 @@ class SearchIndex:
             tool = self._tool(event)
             row = (event.id, event.session, event.seq, event.step, event.call, event.kind, tool)
             self._connection.execute("INSERT OR IGNORE INTO rows VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-            text = text_of(self._reader, event.body)
+            text = searchable_text(self._reader, event.body)
             if text:
                 self._connection.execute("INSERT INTO words(rowid, said) VALUES (?, ?)", (event.id, space_words(text)))
 
@@ -230,7 +230,7 @@ def _index_error(path: Path, error: sqlite3.Error) -> IndexFailed:
     return IndexFailed(f"the search index {path} cannot be used ({error}): delete it")
 
 
-def remove(path: Path) -> None:
+def remove_index(path: Path) -> None:
     """Delete an index; it is made anew by the next search."""
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from sessions import events as ev
 from sessions.events.messages import ReasoningPart, TextPart
 from sessions.log.reader import LogReader
 
-MOST: Final = 200_000
+MOST_CHARS: Final = 200_000
 """Characters of one event that go into the index: head and tail, half of this each."""
 
 SEARCHABLE_KINDS: Final = frozenset(
@@ -40,7 +40,7 @@ SEARCHABLE_KINDS: Final = frozenset(
 """Kinds that can be found; the rest says nothing that a person would look for."""
 
 
-def text_of(reader: LogReader, body: ev.Body) -> str:
+def searchable_text(reader: LogReader, body: ev.Body) -> str:
     """What of ``body`` goes into the index, "" for nothing."""
     match body:
         case ev.ModelReplied(parts=parts) | ev.ReplyInterrupted(parts=parts):
@@ -105,4 +105,4 @@ def strings(value: Any) -> Iterator[str]:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= MOST else f"{text[: MOST // 2]}\n{text[-MOST // 2 :]}"
+    return text if len(text) <= MOST_CHARS else f"{text[: MOST_CHARS // 2]}\n{text[-MOST_CHARS // 2 :]}"

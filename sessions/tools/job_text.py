@@ -11,7 +11,7 @@ from sessions.events.text import MAX_TEXT_BYTES, Blob
 from sessions.jobs import files
 from sessions.jobs.job import Job, JobEnd
 from sessions.jobs.manager import JobManager
-from sessions.terminal_text import many
+from sessions.terminal_text import say_count
 from sessions.tools.base import ToolContext, ToolFailure
 from sessions.tools.observations import duration
 
@@ -91,7 +91,7 @@ def leftovers(job: Job, end: JobEnd) -> str:
     """What to say of processes that outlive their command, "" if there are none."""
     if not end.left:
         return ""
-    what = many(end.left, "process", "processes")
+    what = say_count(end.left, "process", "processes")
     return f"{what} that it started still run as part of job {job.number}; `job_kill` ends them"
 
 

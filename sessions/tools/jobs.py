@@ -10,7 +10,7 @@ from msgspec import Meta
 from sessions.events import Body
 from sessions.jobs.manager import JobError
 from sessions.jobs.output import last_line, last_lines, last_state
-from sessions.terminal_text import many
+from sessions.terminal_text import say_count
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
 from sessions.tools.job_text import end_text, job_of, outcome, state
 
@@ -103,7 +103,9 @@ class JobKill:
         if end is None:
             raise ToolFailure(f"job {job.number} does not die", environment=True, data=data)
         if before is not None:
-            also = f" Its {many(before.left, 'process', 'processes')} left over are ended too." if before.left else ""
+            also = (
+                f" Its {say_count(before.left, 'process', 'processes')} left over are ended too." if before.left else ""
+            )
             return ToolResult(f"Job {job.number} had ended already: {end_text(before)}.{also}", data=data)
         events: tuple[Body, ...] = (end.event(job.number),) if context.jobs.settle(job.number) else ()
         last = last_line(context.jobs.tail(job, 4096).text)

@@ -58,5 +58,5 @@ def test_a_folder_in_place_of_the_file_is_refused_keeps_no_descriptor_and_stops_
     before = len(list(Path("/dev/fd").iterdir()))
     with pytest.raises(KeysFileError, match="cannot be read"):
         ring.key("s", "K")
-    assert ring.redactor().text("as it is") == "as it is"
+    assert ring.redactor().redact("as it is") == "as it is"
     assert len(list(Path("/dev/fd").iterdir())) == before

@@ -14,9 +14,9 @@ REDACTOR = Redactor({"SHORT_KEY": SHORT, "LONG_KEY": LONG, "OTHER": "0123456789a
 
 
 def test_a_value_is_replaced_by_its_name_and_a_short_one_is_left_alone() -> None:
-    assert REDACTOR.text(f"key={LONG}!") == "key=[redacted:LONG_KEY]!"
-    assert REDACTOR.text("hunter2") == "hunter2"
-    assert Redactor({}).text("anything") == "anything"
+    assert REDACTOR.redact(f"key={LONG}!") == "key=[redacted:LONG_KEY]!"
+    assert REDACTOR.redact("hunter2") == "hunter2"
+    assert Redactor({}).redact("anything") == "anything"
 
 
 @given(
@@ -26,27 +26,27 @@ def test_a_value_is_replaced_by_its_name_and_a_short_one_is_left_alone() -> None
 def test_a_text_in_pieces_is_redacted_like_the_whole(words: list[str], data: st.DataObject) -> None:
     text = "".join(words)
     edges = [0, *sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6))), len(text)]
-    stream = REDACTOR.stream()
+    stream = REDACTOR.open_stream()
     shown = "".join(stream.feed(text[start:end]) for start, end in itertools.pairwise(edges))
-    assert shown + stream.flush() == REDACTOR.text(text)
-    assert REDACTOR.text(text).startswith(shown)
+    assert shown + stream.flush() == REDACTOR.redact(text)
+    assert REDACTOR.redact(text).startswith(shown)
 
 
 def test_nothing_of_a_secret_is_shown_while_it_arrives() -> None:
-    stream = REDACTOR.stream()
+    stream = REDACTOR.open_stream()
     assert stream.feed("the key is 01234567") == "the key is "
     assert stream.feed("89abcdef.") == "[redacted:OTHER]."
     assert stream.flush() == ""
 
 
 def test_what_only_looked_like_a_secret_is_shown_at_the_end() -> None:
-    stream = REDACTOR.stream()
+    stream = REDACTOR.open_stream()
     assert stream.feed("0123") + stream.flush() == "0123"
 
 
 def test_calls_are_redacted_in_their_arguments_and_in_their_raw_block() -> None:
     part = CallPart("c", "run", f'{{"x": "{LONG}"}}', raw={"function": {"arguments": [LONG]}, LONG: 1})
-    clean = REDACTOR.part(part)
+    clean = REDACTOR.redact_part(part)
     assert clean == CallPart(
         "c",
         "run",
@@ -57,10 +57,10 @@ def test_calls_are_redacted_in_their_arguments_and_in_their_raw_block() -> None:
 
 def test_reasoning_that_had_to_change_loses_the_signature_that_no_longer_fits() -> None:
     raw = {"type": "thinking", "thinking": LONG, "signature": "s"}
-    assert REDACTOR.part(ReasoningPart(LONG, raw=raw)) == ReasoningPart("[redacted:LONG_KEY]")
+    assert REDACTOR.redact_part(ReasoningPart(LONG, raw=raw)) == ReasoningPart("[redacted:LONG_KEY]")
     kept = ReasoningPart("fine", raw={"type": "thinking", "thinking": "fine", "signature": "s"})
-    assert REDACTOR.part(kept) == kept
-    assert REDACTOR.part(TextPart("fine", raw={"citations": []})) == TextPart("fine", raw={"citations": []})
+    assert REDACTOR.redact_part(kept) == kept
+    assert REDACTOR.redact_part(TextPart("fine", raw={"citations": []})) == TextPart("fine", raw={"citations": []})
 
 
 @pytest.mark.parametrize(

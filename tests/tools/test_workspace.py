@@ -7,7 +7,7 @@ import pytest
 
 from sessions import workspace
 from sessions.events import EvaluateSpec
-from sessions.workspace import WorkspaceError, copy_for_scoring, keep_scorer, prepare
+from sessions.workspace import WorkspaceError, copy_for_scoring, keep_scorer, prepare_workspace
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def test_a_workspace_is_copied_with_modes_and_links_and_without_fifos(source: Path, tmp_path: Path) -> None:
-    made = prepare(source, tmp_path / "session")
+    made = prepare_workspace(source, tmp_path / "session")
     assert made == tmp_path / "session/workspace"
     assert (made / "src/run.sh").read_text() == "#!/bin/sh\n"
     assert (made / "src/run.sh").stat().st_mode & 0o777 == 0o755
@@ -37,17 +37,17 @@ def test_a_workspace_is_copied_with_modes_and_links_and_without_fifos(source: Pa
 def test_making_it_again_keeps_what_the_agent_did_and_half_a_copy_is_done_anew(source: Path, tmp_path: Path) -> None:
     session = tmp_path / "session"
     (session / "workspace.partial/rubbish").mkdir(parents=True)
-    made = prepare(source, session)
+    made = prepare_workspace(source, session)
     assert not (made / "rubbish").exists()
     (made / "work").write_text("mine")
-    assert (prepare(source, session) / "work").read_text() == "mine"
+    assert (prepare_workspace(source, session) / "work").read_text() == "mine"
 
 
 def test_in_place_is_the_folder_itself_and_none_is_an_empty_one(source: Path, tmp_path: Path) -> None:
-    assert prepare(source, tmp_path / "session", in_place=True) == source
-    assert list(prepare(None, tmp_path / "other").iterdir()) == []
+    assert prepare_workspace(source, tmp_path / "session", in_place=True) == source
+    assert list(prepare_workspace(None, tmp_path / "other").iterdir()) == []
     with pytest.raises(WorkspaceError, match="in place"):
-        prepare(None, tmp_path / "session", in_place=True)
+        prepare_workspace(None, tmp_path / "session", in_place=True)
 
 
 def test_absurd_sizes_and_folders_are_refused_with_what_to_do(
@@ -57,15 +57,15 @@ def test_absurd_sizes_and_folders_are_refused_with_what_to_do(
     with (source / "data/big").open("wb") as file:
         file.truncate(6 * 1024**3)
     with pytest.raises(WorkspaceError, match=r"6\.4 GB in 6 files, most of it in data/.*work in place"):
-        prepare(source, tmp_path / "session")
+        prepare_workspace(source, tmp_path / "session")
     (source / "data/big").unlink()
     with pytest.raises(WorkspaceError, match="holds the log's own folder"):
-        prepare(tmp_path, tmp_path / "session")
+        prepare_workspace(tmp_path, tmp_path / "session")
     with pytest.raises(WorkspaceError, match="is no folder"):
-        prepare(source / "empty", tmp_path / "session")
+        prepare_workspace(source / "empty", tmp_path / "session")
     monkeypatch.setattr(workspace, "SPARE_BYTES", 2**62)
     with pytest.raises(WorkspaceError, match="no room"):
-        prepare(source, tmp_path / "session")
+        prepare_workspace(source, tmp_path / "session")
 
 
 def test_without_help_of_the_kernel_files_are_copied_all_the_same(
@@ -75,7 +75,7 @@ def test_without_help_of_the_kernel_files_are_copied_all_the_same(
         raise OSError(18, "cross-device link")
 
     monkeypatch.setattr(os, "copy_file_range", refused, raising=False)
-    assert (prepare(source, tmp_path / "session") / "src/run.sh").read_text() == "#!/bin/sh\n"
+    assert (prepare_workspace(source, tmp_path / "session") / "src/run.sh").read_text() == "#!/bin/sh\n"
 
 
 def test_scorer_files_lie_side_by_side_and_must_exist(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_scorer_files_lie_side_by_side_and_must_exist(tmp_path: Path) -> None:
 
 def test_read_only_folders_are_copied_and_removed(source: Path, tmp_path: Path) -> None:
     (source / "src").chmod(0o500)
-    made = prepare(source, tmp_path / "session")
+    made = prepare_workspace(source, tmp_path / "session")
     assert (made / "src").stat().st_mode & 0o777 == 0o500
     workspace.remove_tree(made)
     assert not made.exists()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessions.terminal_text import plain, plain_line
+from sessions.terminal_text import plain_line, plain_text
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from sessions.terminal_text import plain, plain_line
     ],
 )
 def test_foreign_text_is_harmless_and_still_says_what_it_said(text: str, expected: str) -> None:
-    assert plain(text) == expected
+    assert plain_text(text) == expected
 
 
 def test_one_line_is_one_line() -> None:
@@ -32,7 +32,7 @@ def test_one_line_is_one_line() -> None:
 
 @given(st.text(st.sampled_from("\x1b[]P;0123mJ\x07\\\x9b\x9d\x9c\r\n\tab\x00\ud800\u202e")))
 def test_no_text_whatever_leaves_a_control_character(text: str) -> None:
-    clean = plain(text)
+    clean = plain_text(text)
     assert all(character in "\n\t" or (character >= " " and not "\x7f" <= character <= "\x9f") for character in clean)
     clean.encode()
-    assert plain(clean) == clean
+    assert plain_text(clean) == clean

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from apollo_tui.screens.panels.base import ChoicePanel
 from sessions.fold.effort import KINDS, Effort, effort_of, sum_effort
 from sessions.log.reader import LogReader
-from sessions.terminal_text import many
+from sessions.terminal_text import say_count
 from widgets import cells
 from widgets.glyphs import duration
 from widgets.models import Choice
@@ -57,7 +57,7 @@ async def _show(screen: ApolloScreen) -> str:
 
 def said(spent: Effort) -> str:
     """One effort in a line."""
-    counts = [many(spent.keys, "key"), f"{spent.advice:,} advice", many(spent.flags, "flag")]
+    counts = [say_count(spent.keys, "key"), f"{spent.advice:,} advice", say_count(spent.flags, "flag")]
     return ", ".join([f"{duration(spent.active_ms)} active", *counts])
 
 

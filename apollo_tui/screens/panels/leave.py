@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 
 from apollo_tui.acts.leave_check import Worry, all_well, unlimited, worries
 from apollo_tui.screens.panels.base import PanelScreen
-from sessions.terminal_text import many
+from sessions.terminal_text import say_count
 from widgets import cells
 from widgets.models import Choice
 from widgets.picker import ChoiceList
@@ -79,6 +79,6 @@ def leave(board: Verbs, *, always: bool = False) -> None:
 def _title(found: list[Worry], free: list[Worry]) -> str:
     """How many sessions will stand still, and how many nothing would stop."""
     still = len({worry.session for worry in found})
-    said = [f"{many(still, 'session')} will stand still before morning"] if found else []
+    said = [f"{say_count(still, 'session')} will stand still before morning"] if found else []
     said += [f"{len(free)} {'goes' if len(free) == 1 else 'go'} on without a budget"] if free else []
     return ", ".join(said)

@@ -22,7 +22,7 @@ from sessions.providers.registry import parse_model, preload
 from sessions.tools.registry import NAMES
 from sessions.tools.task_environment import BadEnvironment, environment_tools
 from sessions.ulid import new_ulid
-from sessions.workspace import keep_scorer, prepare
+from sessions.workspace import keep_scorer, prepare_workspace
 
 MAX_TITLE_CHARS: Final = 200
 
@@ -85,7 +85,7 @@ def _check_call(call: CreateSession) -> CreateSession:
 
 
 def _folders(folder: Path, call: CreateSession) -> Path:
-    workspace = prepare(Path(call.workspace) if call.workspace else None, folder, in_place=call.in_place)
+    workspace = prepare_workspace(Path(call.workspace) if call.workspace else None, folder, in_place=call.in_place)
     if call.evaluate is not None and call.evaluate.files:
         if call.evaluate_base is None:
             raise refusal("the scorer's files are relative to a folder, and none was named")

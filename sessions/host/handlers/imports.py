@@ -52,7 +52,7 @@ def _secret_in(redactor: Redactor, events: Sequence[ev.NewEvent], blobs: Sequenc
     if not redactor.longest:
         return ""
     texts = chain((encode_body(event.body)[0] for event in events), (blob.data for blob in blobs))
-    return next((name for text in texts if (name := redactor.found(text.decode(errors="replace")))), "")
+    return next((name for text in texts if (name := redactor.secret_in(text.decode(errors="replace")))), "")
 
 
 def _number_session(context: HandlerContext, session: ImportedSession, call: ImportFile) -> ImportedSession:
