@@ -1,4 +1,4 @@
-"""``advise``, ``answer``, ``pause`` and the rest: what changes the course of a session."""
+"""``advise``, ``answer``, ``pause``, ``limit`` and the rest: what changes the course of a session."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import cast
 import click
 
 from apollo_tui.acts.requests import KEYED, Verb, budget_named, is_limit_change, limit_request
-from apollo_tui.cli.context import Cli
-from apollo_tui.cli.shared import ask, done, find, json_option, reader_of, request_id
+from apollo_tui.cli.connection import Cli, ask_host, find_session, new_request_id, open_log
+from apollo_tui.cli.output import json_option, print_done
 from apollo_tui.cli.targets import parse_target
 from sessions.events import AdviceKind
 from sessions.host import protocol
@@ -31,8 +31,8 @@ def advise(
     if not text.strip():
         raise click.UsageError("the advice is empty")
     params = protocol.QueueAdvice(
-        request=request_id(),
-        session=find(cli, session),
+        request=new_request_id(),
+        session=find_session(cli, session),
         text=text,
         now=now,
         kind=cast("AdviceKind | None", kind),
@@ -40,8 +40,8 @@ def advise(
         reopen=reopen,
         hold_ms=0,
     )
-    answer = ask(cli, params)
-    done(answer, as_json, f"advice {answer.number} queued")
+    answer = ask_host(cli, params)
+    print_done(answer, as_json, f"advice {answer.number} queued")
 
 
 @click.command()
@@ -51,7 +51,11 @@ def advise(
 @click.pass_obj
 def answer(cli: Cli, session: str, text: str, as_json: bool) -> None:
     """Answer the question that the session has asked."""
-    done(ask(cli, protocol.Answer(request=request_id(), session=find(cli, session), text=text)), as_json, "answered")
+    print_done(
+        ask_host(cli, protocol.Answer(request=new_request_id(), session=find_session(cli, session), text=text)),
+        as_json,
+        "answered",
+    )
 
 
 def _control(verb: Verb, doc: str) -> click.Command:
@@ -60,12 +64,12 @@ def _control(verb: Verb, doc: str) -> click.Command:
     @json_option
     @click.pass_obj
     def command(cli: Cli, session: str, as_json: bool) -> None:
-        reader = reader_of(cli)
+        reader = open_log(cli)
         found = reader.find(session)
         key = key_here(reader, found) if verb in KEYED else None
         reader.close()
-        reply = ask(cli, protocol.Control(request=request_id(), session=found, verb=verb, key=key))
-        done(reply, as_json, f"{verb} asked for")
+        reply = ask_host(cli, protocol.Control(request=new_request_id(), session=found, verb=verb, key=key))
+        print_done(reply, as_json, f"{verb} asked for")
 
     return command
 
@@ -97,5 +101,5 @@ def limit(cli: Cli, session: str, name: str, value: str | None, as_json: bool) -
         raise click.UsageError(f"say how much: {name} 200, {name} +50 or {name} none")
     if not is_limit_change(value):
         raise click.UsageError(f"'{value}' is no limit; give a number, +N, -N or 'none'")
-    params = limit_request(request_id(), find(cli, session), budget, value)
-    done(ask(cli, params), as_json, f"limit of {name} set")
+    params = limit_request(new_request_id(), find_session(cli, session), budget, value)
+    print_done(ask_host(cli, params), as_json, f"limit of {name} set")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import platform
-import secrets
 import shutil
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -18,10 +16,9 @@ from typing import Literal
 
 import click
 
-from apollo_tui.cli.context import Cli
-from apollo_tui.cli.shared import json_option, print_json
-from apollo_tui.terminal.alerts import Channel, channel, notification
-from apollo_tui.terminal.clipboard import tmux_load
+from apollo_tui.cli.connection import Cli
+from apollo_tui.cli.output import json_option, print_json
+from apollo_tui.terminal.alerts import channel
 from sessions.errors import ApolloError
 from sessions.hints import say_in_shell
 from sessions.terminal_text import plain_line
@@ -46,6 +43,8 @@ class Finding:
 def doctor(cli: Cli, terminal: bool, as_json: bool) -> None:
     """Check versions, paths, SQLite, free space, the terminal and the log. Exit code 1 if something is bad."""
     if terminal:
+        from apollo_tui.cli.terminal_check import run_terminal_check
+
         run_terminal_check()
         return
     found = [finding for check in CHECKS for finding in check(cli)]
@@ -154,9 +153,8 @@ def _terminal(cli: Cli) -> Iterator[Finding]:
         yield Finding("copying", "warn", "screen may drop OSC 52", "copy to a file instead (key in the Action screen)")
 
 
-def _telling(cli: Cli) -> Iterator[Finding]:
+def _alerts(cli: Cli) -> Iterator[Finding]:
     """Whether somebody would hear of a session that needs them."""
-    from apollo_tui.terminal.alerts import channel
     from sessions.config import ConfigError, load_config
 
     try:
@@ -227,107 +225,4 @@ def _host(cli: Cli) -> Iterator[Finding]:
         yield Finding("host", "warn", f"{said}; this is version {code_version()}", advice)
 
 
-CHECKS: tuple[Callable[[Cli], Iterator[Finding]], ...] = (_versions, _paths, _keys, _terminal, _telling, _log, _host)
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """One channel: whether it worked, and what follows from it ("" if nothing does)."""
-
-    name: str
-    worked: bool
-    advice: str = ""
-
-
-Ask = Callable[[str], str]
-Write = Callable[[str], None]
-
-
-def osc52(text: str) -> str:
-    """The bytes that ask a terminal to put ``text`` into its clipboard."""
-    return f"\x1b]52;c;{base64.b64encode(text.encode()).decode()}\x07"
-
-
-def try_all(ask: Ask, write: Write, env: Mapping[str, str] = os.environ) -> Iterator[Tried]:
-    """Try each channel that could work here. ``ask`` puts a question to the person, ``write`` goes to the terminal."""
-    yield from _clipboards(ask, write, env)
-    yield from _notifications(ask, write, env)
-
-
-def _clipboards(ask: Ask, write: Write, env: Mapping[str, str]) -> Iterator[Tried]:
-    word = f"apollo-{secrets.token_hex(3)}"
-    write(osc52(word))
-    worked = _pasted(ask, "by OSC 52", word)
-    aside = "" if worked else "the app uses tmux's buffer here" if env.get("TMUX") else "use `:copy-file` in the app"
-    yield Tried("clipboard by OSC 52", worked, aside)
-    if env.get("TMUX"):
-        word = f"apollo-{secrets.token_hex(3)}"
-        sent = tmux_load(["load-buffer", "-w", "-"], word)
-        worked = sent and _pasted(ask, "by tmux load-buffer -w", word)
-        hint = "put `set -g set-clipboard on` into ~/.tmux.conf; until then paste with prefix ]"
-        yield Tried("clipboard by tmux", worked, "" if worked else hint)
-
-
-def _pasted(ask: Ask, way: str, word: str) -> bool:
-    said = ask(
-        f"the word {word} was sent to your clipboard {way}: paste it here, then enter (enter alone: it is not there)"
-    )
-    return said.strip() == word
-
-
-def questions(env: Mapping[str, str] = os.environ) -> int:
-    """How many questions ``try_all`` asks."""
-    return (2 if env.get("TMUX") else 1) + len(_ways(env))
-
-
-def _ways(env: Mapping[str, str]) -> tuple[Channel, ...]:
-    inside = bool(env.get("TMUX") or env.get("STY"))
-    return ("bell",) if inside else ("bell", "osc9", "osc777", "osc99")
-
-
-def _notifications(ask: Ask, write: Write, env: Mapping[str, str]) -> Iterator[Tried]:
-    auto = channel("auto", env)
-    for way in _ways(env):
-        write(notification(way, "a test from apollo doctor"))
-        seen = _yes(ask(f"{way}: did you {'hear or see a bell' if way == 'bell' else 'see a notification'}? y/n"))
-        advice = ""
-        if seen and way != auto:
-            advice = f'`alerts = "{way}"` under [ui] in the config uses it'
-        elif not seen and way == auto:
-            advice = "this is what the app uses here; set `alerts` under [ui], or `notify` under [host]"
-        yield Tried(f"notification by {way}", seen, advice)
-
-
-def _yes(said: str) -> bool:
-    return said.strip().lower().startswith("y")
-
-
-def run_terminal_check() -> None:
-    """Ask the person at this terminal. Raises UsageError without one."""
-    import sys
-
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise click.UsageError("--terminal asks you what you see: run it in a terminal")
-
-    count = questions()
-    click.echo(
-        f"What the app copies goes to this terminal's clipboard, and what needs you rings here. To see what arrives, "
-        f"{count} questions:\na test word replaces what is on your clipboard, then "
-        f"{'a bell rings' if count < 4 else 'a bell and notifications are tried'}. ctrl+c ends it."
-    )
-    numbers = iter(range(1, count + 1))
-
-    def ask(question: str) -> str:
-        numbered = f"\n{next(numbers)} of {count}: {question}"
-        return str(click.prompt(numbered, default="", show_default=False, prompt_suffix="\n> "))
-
-    def write(data: str) -> None:
-        sys.stdout.write(data)
-        sys.stdout.flush()
-
-    found = list(try_all(ask, write))
-    click.echo("")
-    for tried in found:
-        click.echo(f"{'ok  ' if tried.worked else 'no  '}  {tried.name}")
-        if tried.advice:
-            click.echo(f"      {tried.advice}")
+CHECKS: tuple[Callable[[Cli], Iterator[Finding]], ...] = (_versions, _paths, _keys, _terminal, _alerts, _log, _host)

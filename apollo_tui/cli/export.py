@@ -11,8 +11,8 @@ import click
 import msgspec
 
 from apollo_tui.acts.requests import annotation_request
-from apollo_tui.cli.context import Cli
-from apollo_tui.cli.shared import ask, json_option, lines, print_json, reader_of, request_id
+from apollo_tui.cli.connection import Cli, ask_host, new_request_id, open_log
+from apollo_tui.cli.output import json_option, print_json, print_lines
 from sessions import events as ev
 from sessions.errors import ApolloError
 from sessions.host import protocol
@@ -80,7 +80,7 @@ def export(
     from apollo_train.policy import load_policy
     from apollo_train.templates.token_check import counter
 
-    reader = reader_of(cli)
+    reader = open_log(cli)
     format = format_for(format_, template, labels=labels)
     sessions = list(dict.fromkeys(reader.find(prefix) for prefix in (*named, *chosen))) or None
 
@@ -105,7 +105,7 @@ def export(
         print_json({"id": str(report.path), **msgspec.to_builtins(report.counts)})
         return
     click.echo(plain_line(f"wrote {report.path}, with {report.beside()} beside it"))
-    lines(report.lines())
+    print_lines(report.lines())
 
 
 def _record(cli: Cli, report: object) -> None:
@@ -126,7 +126,7 @@ def _record(cli: Cli, report: object) -> None:
                 trained=counts.trained,
                 masked=counts.masked,
             )
-            ask(cli, annotation_request(request_id(), session, body), start=False)
+            ask_host(cli, annotation_request(new_request_id(), session, body), start=False)
     except ApolloError as error:
         click.echo(plain_line(f"apollo: the file is written, but the log does not say so: {error}"), err=True)
 
@@ -147,9 +147,9 @@ def import_(cli: Cli, files: tuple[Path, ...], format_: str, copy: bool, as_json
     answers: list[protocol.Imported] = []
     refused: list[ApolloError] = []
     for file in files:
-        params = protocol.ImportFile(request=request_id(), path=str(file.resolve()), format=format_, copy=copy)
+        params = protocol.ImportFile(request=new_request_id(), path=str(file.resolve()), format=format_, copy=copy)
         try:
-            answers.append(ask(cli, params))
+            answers.append(ask_host(cli, params))
         except RequestRefused as problem:
             refused.append(problem)
         except ApolloError as problem:
@@ -157,7 +157,7 @@ def import_(cli: Cli, files: tuple[Path, ...], format_: str, copy: bool, as_json
             break  # without a host no other file goes in either
     if not answers:
         _refuse(refused)
-    reader = reader_of(cli)
+    reader = open_log(cli)
     made = [found for answer in answers for session in answer.sessions if (found := reader.summary(session))]
     reader.close()
     events = sum(answer.events for answer in answers)
@@ -166,8 +166,8 @@ def import_(cli: Cli, files: tuple[Path, ...], format_: str, copy: bool, as_json
         print_json([{"id": s.session, "number": s.number, "events": s.last_seq} for s in made])
     else:
         click.echo(f"imported {say_count(len(made), 'session')}, {say_count(events, 'event')}")
-        lines(f"  session {s.number} ({s.session}) {s.title}" for s in made)
-        lines(f"  note{f' ({number} times)' if number > 1 else ''}: {note}" for note, number in notes.items())
+        print_lines(f"  session {s.number} ({s.session}) {s.title}" for s in made)
+        print_lines(f"  note{f' ({number} times)' if number > 1 else ''}: {note}" for note, number in notes.items())
     _refuse(refused)
 
 

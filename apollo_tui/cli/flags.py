@@ -1,4 +1,4 @@
-"""``flag`` and ``unflag``."""
+"""``flag``, ``unflag``, ``signoff`` and ``note``: what a person says of actions and of sessions."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import cast
 import click
 
 from apollo_tui.acts.requests import annotation_request
-from apollo_tui.cli.context import Cli
-from apollo_tui.cli.shared import ask, done, find, json_option, reader_of, request_id
+from apollo_tui.cli.connection import Cli, ask_host, find_session, new_request_id, open_log
+from apollo_tui.cli.output import json_option, print_done
 from apollo_tui.cli.targets import parse_target
 from sessions import events as ev
 from sessions.fold.flags import FlagBook, SessionVerdict, Verdict
@@ -20,7 +20,7 @@ from sessions.labels import RIGHT_THERE_TOO, UNSPECIFIED, Taxonomy
 
 def annotate(cli: Cli, session: str, body: ev.Body) -> protocol.Done:
     """Append one annotation through the host."""
-    return ask(cli, annotation_request(request_id(), session, body))
+    return ask_host(cli, annotation_request(new_request_id(), session, body))
 
 
 @click.command()
@@ -55,15 +55,15 @@ def flag(
         raise click.UsageError(f"{label} is said of a good action: add --good")
     if label not in (UNSPECIFIED, RIGHT_THERE_TOO):
         label = _label(label, load_labels(load_config().labels_file))
-    reader = reader_of(cli)
+    reader = open_log(cli)
     found = reader.find(session)
     reader.close()
-    name = request_id()[:12]
+    name = new_request_id()[:12]
     body = ev.FlagSet(
         flag=name, target=parse_target(target), verdict=verdict, label=label, note=note, severity=severity
     )
     answer = annotate(cli, found, body)
-    done(answer, as_json, f"flagged {target} {verdict} as {label} (flag {name})", flag=name)
+    print_done(answer, as_json, f"flagged {target} {verdict} as {label} (flag {name})", flag=name)
 
 
 def _label(said: str, known: Taxonomy) -> str:
@@ -83,7 +83,7 @@ def _label(said: str, known: Taxonomy) -> str:
 @click.pass_obj
 def unflag(cli: Cli, session: str, which: str, as_json: bool) -> None:
     """Take back a flag: WHICH is its id, or a target of which you take back your newest flag."""
-    reader = reader_of(cli)
+    reader = open_log(cli)
     found = reader.find(session)
     book = FlagBook(reader.events(found, kinds=("flag.set", "flag.removed")))
     reader.close()
@@ -97,7 +97,7 @@ def unflag(cli: Cli, session: str, which: str, as_json: bool) -> None:
             f"you have no flag on {which} in this session; 'apollo log {session} --kind flag.set' lists all flags"
         )
     answer = annotate(cli, found, ev.FlagRemoved(flag=mine[-1].id))
-    done(answer, as_json, f"took back the flag on {mine[-1].target}", flag=mine[-1].id)
+    print_done(answer, as_json, f"took back the flag on {mine[-1].target}", flag=mine[-1].id)
 
 
 WORDS = ("good", "partial", "discard", "invalid", "up-to", "none")
@@ -115,8 +115,8 @@ def signoff(cli: Cli, session: str, word: str, step: int | None, as_json: bool) 
         raise click.UsageError("write 'up-to 41', or a word alone")
     verdict = None if word in ("up-to", "none") else cast(SessionVerdict, word)
     body = ev.SignedOff(verdict=verdict, up_to_step=step)
-    answer = annotate(cli, find(cli, session), body)
-    done(answer, as_json, "sign-off taken back" if word == "none" else f"signed off: {sign_off_text(body)}")
+    answer = annotate(cli, find_session(cli, session), body)
+    print_done(answer, as_json, "sign-off taken back" if word == "none" else f"signed off: {sign_off_text(body)}")
 
 
 @click.command()
@@ -126,5 +126,5 @@ def signoff(cli: Cli, session: str, word: str, step: int | None, as_json: bool) 
 @click.pass_obj
 def note(cli: Cli, session: str, text: str, as_json: bool) -> None:
     """Write your note on a session. Colleagues see it, the agent does not; an empty TEXT takes it away."""
-    answer = annotate(cli, find(cli, session), ev.NoteWritten(text=text.strip()))
-    done(answer, as_json, "note written" if text.strip() else "note taken away")
+    answer = annotate(cli, find_session(cli, session), ev.NoteWritten(text=text.strip()))
+    print_done(answer, as_json, "note written" if text.strip() else "note taken away")

@@ -8,8 +8,8 @@ import time
 import click
 import msgspec
 
-from apollo_tui.cli.context import Cli
-from apollo_tui.cli.shared import ask, json_option, print_json, request_id, table
+from apollo_tui.cli.connection import Cli, ask_host, new_request_id
+from apollo_tui.cli.output import json_option, print_json, print_table
 from apollo_tui.terminal.shell_command import way_back
 from sessions.events.states import ENDED
 from sessions.host import protocol
@@ -32,7 +32,7 @@ def start(cli: Cli, as_json: bool) -> None:
 
     asyncio.run(ensure_host(cli.paths, *cli.host_options))
     status = host_status(cli.paths)
-    _print(status, as_json)
+    _print_status(status, as_json)
 
 
 @host.command()
@@ -45,7 +45,7 @@ def stop(cli: Cli, now: bool, quiet: bool, sessions: bool) -> None:
     at_work = _at_work(cli)
     if sessions:
         _stop_sessions(cli)
-    _stop(cli, now=now, quiet=quiet, restart=False, said=_what_became(cli, at_work, ended=sessions))
+    _stop(cli, now=now, quiet=quiet, restart=False, said=_stop_report(cli, at_work, ended=sessions))
 
 
 def _at_work(cli: Cli) -> int:
@@ -56,7 +56,7 @@ def _at_work(cli: Cli) -> int:
     return sum(state not in ENDED for state in status.sessions.values()) if status else 0
 
 
-def _what_became(cli: Cli, at_work: int, *, ended: bool) -> str:
+def _stop_report(cli: Cli, at_work: int, *, ended: bool) -> str:
     """What a stop of the host did to its sessions, and what lets one go on."""
     if not at_work:
         return "the host has stopped; no session was at work"
@@ -72,14 +72,14 @@ def _stop_sessions(cli: Cli) -> None:
     status = host_status(cli.paths)
     for session, state in (status.sessions if status else {}).items():
         if state not in ENDED:
-            params = protocol.Control(request=request_id(), session=session, verb="stop")
+            params = protocol.Control(request=new_request_id(), session=session, verb="stop")
             # It may have ended by itself in the meantime.
             with contextlib.suppress(RequestRefused):
-                ask(cli, params, start=False)
-    _wait_ended(cli)
+                ask_host(cli, params, start=False)
+    _wait_for_end(cli)
 
 
-def _wait_ended(cli: Cli, seconds: float = 20.0) -> None:
+def _wait_for_end(cli: Cli, seconds: float = 20.0) -> None:
     from sessions.host.client import host_status
 
     deadline = time.monotonic() + seconds
@@ -116,7 +116,7 @@ def _stop(cli: Cli, *, now: bool, quiet: bool, restart: bool, said: str = "") ->
         if not quiet:
             click.echo(f"no host runs for this log{'; none will be started again by itself' if ended else ''}")
         return
-    stopping = ask(cli, protocol.StopHost(by=cli.actor, at_boundary=not now, restart=restart), start=False)
+    stopping = ask_host(cli, protocol.StopHost(by=cli.actor, at_boundary=not now, restart=restart), start=False)
     wait_for_stop(cli.paths, pid=stopping.pid)
     if not quiet:
         click.echo(said)
@@ -129,10 +129,10 @@ def status(cli: Cli, as_json: bool) -> None:
     """Say whether a host runs, its pid, its log and its sessions. Exit code 3 if none runs."""
     from sessions.host.client import host_status
 
-    _print(host_status(cli.paths), as_json)
+    _print_status(host_status(cli.paths), as_json)
 
 
-def _print(status: protocol.HostStatus | None, as_json: bool) -> None:
+def _print_status(status: protocol.HostStatus | None, as_json: bool) -> None:
     if status is None:
         if as_json:
             print_json({"id": None, "running": False})
@@ -146,7 +146,9 @@ def _print(status: protocol.HostStatus | None, as_json: bool) -> None:
     if not status.sessions:
         click.echo("no session is at work")
         return
-    table([[session[-8:], state.replace("_", " ")] for session, state in status.sessions.items()], ("session", "state"))
+    print_table(
+        [[session[-8:], state.replace("_", " ")] for session, state in status.sessions.items()], ("session", "state")
+    )
 
 
 @host.command()

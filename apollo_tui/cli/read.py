@@ -1,4 +1,4 @@
-"""``ls``, ``show`` and ``log``: reading the log. They never start a host."""
+"""``ls``, ``show``, ``log``, ``prompt`` and ``search``: reading the log. They never start a host."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 import click
 import msgspec
 
-from apollo_tui.cli.context import Cli
-from apollo_tui.cli.shared import ago, json_option, print_json, reader_of, row_of, span, stands, table
+from apollo_tui.cli.connection import Cli, open_log
+from apollo_tui.cli.output import json_option, print_json, print_table, say_age, say_duration, say_reason, session_row
 from sessions import events as ev
 from sessions import hints
 from sessions.events.states import ACTIVE
@@ -36,23 +36,23 @@ from sessions.terminal_text import plain_line, plain_text, say_count
 @click.pass_obj
 def ls(cli: Cli, everything: bool, as_json: bool) -> None:
     """List the sessions."""
-    reader = reader_of(cli)
+    reader = open_log(cli)
     now = int(time.time() * 1000)
     found = [s for s in reader.summaries() if everything or not s.archived]
     reader.close()
     if as_json:
-        print_json([row_of(s, now) for s in found])
+        print_json([session_row(s, now) for s in found])
         return
     if not found:
         click.echo("no sessions yet; 'apollo new TASK.md --model PROVIDER:MODEL' makes one, 'apollo demo' shows four")
         return
     rows = [
-        [str(s.number), s.session[-8:], s.title, s.state.replace("_", " "), str(s.step), span(s.active_now(now)),
-         f"{(s.input_tokens + s.output_tokens) / 1000:.1f}k", say_cost(s.cost, s.unpriced), ago(s.last_at, now),
-         stands(s)[:60]]
+        [str(s.number), s.session[-8:], s.title, s.state.replace("_", " "), str(s.step),
+         say_duration(s.active_now(now)), f"{(s.input_tokens + s.output_tokens) / 1000:.1f}k",
+         say_cost(s.cost, s.unpriced), say_age(s.last_at, now), say_reason(s)[:60]]
         for s in found
     ]  # fmt: skip
-    table(rows, ("no", "id ends", "title", "state", "step", "active", "tokens", "cost", "last", "reason"))
+    print_table(rows, ("no", "id ends", "title", "state", "step", "active", "tokens", "cost", "last", "reason"))
     if any(s.state in ACTIVE for s in found) and lock.holder(cli.paths.lock) is None:
         click.echo("no host runs, so none of them is at work; 'apollo host start' starts one", err=True)
 
@@ -71,7 +71,7 @@ def ls(cli: Cli, everything: bool, as_json: bool) -> None:
 @click.pass_obj
 def show(cli: Cli, session: str, count: int, as_json: bool) -> None:
     """Show a session: its facts and its newest steps."""
-    reader = reader_of(cli)
+    reader = open_log(cli)
     found = reader.find(session)
     summary = reader.summary(found)
     assert summary is not None
@@ -80,12 +80,12 @@ def show(cli: Cli, session: str, count: int, as_json: bool) -> None:
     records = list(steps(window))
     now = int(time.time() * 1000)
     if as_json:
-        print_json(row_of(summary, now) | {"steps": [_step_json(record) for record in records]})
+        print_json(session_row(summary, now) | {"steps": [_step_json(record) for record in records]})
         return
     click.echo(plain_line(f"{summary.number} {summary.title}  {summary.state.replace('_', ' ')}  {_reason(summary)}"))
     click.echo(f"  id {found}")
     click.echo(
-        f"  step {summary.step}, active {span(summary.active_now(now))}, {summary.input_tokens:,} tokens in, "
+        f"  step {summary.step}, active {say_duration(summary.active_now(now))}, {summary.input_tokens:,} tokens in, "
         f"{summary.output_tokens:,} out, {_cost(summary)}, {summary.malformed} malformed, "
         f"{say_count(summary.flags, 'flag')}"
     )
@@ -149,7 +149,7 @@ def log(cli: Cli, session: str, follow: bool, kinds: tuple[str, ...], last: int 
     unknown = [kind for kind in kinds if kind not in ev.KINDS]
     if unknown:
         raise click.UsageError(f"there is no kind of event '{unknown[0]}'; docs/log.md lists them")
-    reader = reader_of(cli)
+    reader = open_log(cli)
     found = reader.find(session)
     after = 0
     if last is not None:
@@ -182,7 +182,7 @@ def event_line(event: ev.Event) -> str:
 
 def _reason(summary: Summary) -> str:
     """Why it stands where it stands, with the commands that help."""
-    return hints.say_remedies(stands(summary), remedies_at_limit(summary), hints.command_of)
+    return hints.say_remedies(say_reason(summary), remedies_at_limit(summary), hints.command_of)
 
 
 @click.command()
@@ -195,7 +195,7 @@ def prompt(cli: Cli, session: str, step: str, pretty: bool) -> None:
 
     Its SHA-256 is checked against the log, with an exit code of 1 if it is another; stderr says what was found.
     """
-    reader = reader_of(cli)
+    reader = open_log(cli)
     try:
         found = reader.find(session)
         event, body, count = _request(reader, found, step)
@@ -245,7 +245,7 @@ def search(cli: Cli, query: tuple[str, ...], limit: int, as_json: bool) -> None:
     """
     words = [word if " " not in word or '"' in word or ":" in word else f'"{word}"' for word in query]
     parsed = parse_query(" ".join(words))
-    reader = reader_of(cli)
+    reader = open_log(cli)
     try:
         found = search_all(reader, cli.paths.folder, parsed, limit=limit)
     finally:
@@ -270,10 +270,10 @@ def search(cli: Cli, query: tuple[str, ...], limit: int, as_json: bool) -> None:
     if not found.hits:
         raise click.ClickException("nothing found (words are found by their beginning; '*part' looks inside them)")
     rows = [
-        [f"{hit.number} {hit.title}", f"{hit.step or ''}" + (f".{hit.call}" if hit.call else ""), ago(hit.at),
+        [f"{hit.number} {hit.title}", f"{hit.step or ''}" + (f".{hit.call}" if hit.call else ""), say_age(hit.at),
          hit.text[:100]]
         for hit in found.hits
     ]  # fmt: skip
-    table(rows, ("session", "step", "ago", "text"))
+    print_table(rows, ("session", "step", "ago", "text"))
     if found.more:
         click.echo(f"these are the newest {limit}; --limit shows more")

@@ -1,4 +1,4 @@
-"""``apollo digest``: what happened since you left."""
+"""``digest``, ``effort`` and ``leave``: what happened since you left, what it cost, what will stop before morning."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import click
 
 from apollo_tui.acts.drafts import Drafts
 from apollo_tui.acts.leave_check import all_well, morning, worries
-from apollo_tui.cli.context import Cli
-from apollo_tui.cli.shared import json_option, print_json, reader_of, span, table
+from apollo_tui.cli.connection import Cli, open_log
+from apollo_tui.cli.output import json_option, print_json, print_table, say_duration
 from sessions.config import load_config
 from sessions.fold.costs import UNKNOWN
 from sessions.fold.effort import KINDS, Effort, effort_of, sum_effort
@@ -44,7 +44,7 @@ def digest(cli: Cli, session: str | None, since: str | None, as_json: bool) -> N
     """What happened while you were away: a line per session, worst first; all figures with SESSION given."""
     now = int(time.time() * 1000)
     since_at = parse_since(since, now) if since else None
-    reader = reader_of(cli)
+    reader = open_log(cli)
     chosen = [reader.find(session)] if session else [s.session for s in reader.summaries() if not s.archived]
     titles = {s.session: f"{s.number} {s.title}" for s in reader.summaries()}
     found = [session_digest(reader, each, actor=cli.actor, now=now, since_at=since_at) for each in chosen]
@@ -84,7 +84,7 @@ def digest(cli: Cli, session: str | None, since: str | None, as_json: bool) -> N
 @click.pass_obj
 def effort(cli: Cli, session: str | None, names: bool, as_json: bool) -> None:
     """Active annotator time (idle cut off after a minute), keys, advice and flags per session. It stays local."""
-    reader = reader_of(cli)
+    reader = open_log(cli)
     chosen = [reader.find(session)] if session else [summary.session for summary in reader.summaries()]
     titles = {summary.session: (summary.number, summary.title) for summary in reader.summaries()}
     spent = {one: effort_of(reader.events(one, kinds=sorted(KINDS))) for one in chosen}
@@ -105,7 +105,7 @@ def effort(cli: Cli, session: str | None, names: bool, as_json: bool) -> None:
         rows.append([str(number), title, *_cells(sum_effort(by.values()), names_of)])
         for who, mine in sorted(by.items()) if names else ():
             rows.append(["", f"  {who.removeprefix('human:')}", *_cells(mine, names_of)])
-    table(
+    print_table(
         [*rows, ["", "all", *_cells(whole, names_of)]], ("no", "session", "active", "keys", "advice", "flags", "labels")
     )
 
@@ -119,7 +119,7 @@ def _plain(session: str, by: dict[str, Effort], names: bool) -> dict[str, Any]:
 
 def _cells(spent: Effort, names: Taxonomy) -> list[str]:
     labels = ", ".join(f"{names.name(label)} {count}" for label, count in spent.labels.most_common())
-    return [span(spent.active_ms), str(spent.keys), str(spent.advice), str(spent.flags), labels]
+    return [say_duration(spent.active_ms), str(spent.keys), str(spent.advice), str(spent.flags), labels]
 
 
 @click.command()
@@ -128,7 +128,7 @@ def _cells(spent: Effort, names: Taxonomy) -> list[str]:
 def leave(cli: Cli, as_json: bool) -> None:
     """What will stand still before morning, and why. Starts and stops nothing."""
     now = int(time.time() * 1000)
-    reader = reader_of(cli)
+    reader = open_log(cli)
     summaries = [s for s in reader.summaries() if not s.archived]
     reader.close()
     drafts = {draft.session for draft in Drafts(cli.paths.drafts, cli.actor).all()}

@@ -12,7 +12,7 @@ from typing import Final
 
 import click
 
-from apollo_tui.cli.context import Cli
+from apollo_tui.cli.connection import Cli
 from apollo_tui.terminal import gc_tuning
 from sessions.errors import ApolloError
 from sessions.hints import say_in_shell

@@ -1,4 +1,4 @@
-"""``apollo`` itself, ``apollo new`` and ``apollo demo``."""
+"""``new``, ``replay`` and ``demo``, which begin sessions; and ``apollo`` alone, which opens the app."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from apollo_tui.cli.context import Cli
-from apollo_tui.cli.shared import ask, json_option, print_json, request_id
+from apollo_tui.cli.connection import Cli, ask_host, new_request_id
+from apollo_tui.cli.output import json_option, print_json
 from apollo_tui.terminal.shell_command import on_log
 from sessions.events import ModelSpec
 from sessions.host import protocol
@@ -56,7 +56,7 @@ def new(
     params = msgspec.structs.replace(
         params, title=name or params.title, in_place=in_place, limits=wanted, start=not no_start
     )
-    _print_created(ask(cli, params), params.title, as_json)
+    _print_created(ask_host(cli, params), params.title, as_json)
 
 
 def task_request(
@@ -71,7 +71,7 @@ def task_request(
     spec = resolve_model(model, base_url=base_url, config=load_config())
     source = workspace.resolve() if workspace else loaded.workspace
     return session_request(
-        request_id(), loaded, spec, title=loaded.title, workspace=source, limits=loaded.limits, file=task
+        new_request_id(), loaded, spec, title=loaded.title, workspace=source, limits=loaded.limits, file=task
     )
 
 
@@ -89,14 +89,14 @@ def replay(cli: Cli, file: Path, speed: float, name: str | None, as_json: bool) 
         raise click.UsageError("--speed must be more than 0")
     recording = load_recording(file)
     params = protocol.CreateSession(
-        request=request_id(),
+        request=new_request_id(),
         title=name or f"replay of {recording.title}",
         task=recording.task,
         model=ModelSpec(provider="replay", name=str(file.resolve()), quirks={"speed": speed}),
         task_id=f"replay/{file.stem}",
         origin="replay",
     )
-    _print_created(ask(cli, params), params.title, as_json)
+    _print_created(ask_host(cli, params), params.title, as_json)
 
 
 def _print_created(created: protocol.Created, title: str, as_json: bool) -> None:
@@ -120,7 +120,7 @@ def demo(cli: Cli, headless: bool, pace: float, as_json: bool) -> None:
         check_terminal("'apollo demo --headless' makes the sessions without it")
     from sessions.demo.requests import demo_sessions
 
-    created = [ask(cli, params) for params in demo_sessions(pace=pace, request_id=request_id)]
+    created = [ask_host(cli, params) for params in demo_sessions(pace=pace, request_id=new_request_id)]
     if as_json:
         print_json([{"id": each.session, "number": each.number} for each in created])
     elif headless:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from apollo_tui.cli.doctor import Tried, questions, try_all
+from apollo_tui.cli.terminal_check import Trial, questions, try_all
 
 
 class Terminal:
@@ -28,7 +28,7 @@ class Terminal:
             return self.pasted
         return "y" if question.split(":")[0] in self.shows else "n"
 
-    def run(self, env: Mapping[str, str]) -> dict[str, Tried]:
+    def run(self, env: Mapping[str, str]) -> dict[str, Trial]:
         return {tried.name: tried for tried in try_all(self.ask, self.write, env)}
 
 
@@ -52,7 +52,7 @@ def test_a_clipboard_that_drops_the_sequence_is_said_and_the_file_is_named() -> 
 def test_every_question_is_counted_and_the_word_that_was_sent_is_named(
     monkeypatch: pytest.MonkeyPatch, env: Mapping[str, str]
 ) -> None:
-    monkeypatch.setattr("apollo_tui.cli.doctor.tmux_load", lambda arguments, text: True)
+    monkeypatch.setattr("apollo_tui.cli.terminal_check.tmux_load", lambda arguments, text: True)
     asked: list[str] = []
     terminal = Terminal(clipboard=True, shows=frozenset())
 
@@ -74,7 +74,7 @@ def test_an_old_clipboard_is_not_taken_for_success() -> None:
 def test_inside_tmux_only_the_bell_is_tried_so_that_nothing_leaks_into_other_panes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("apollo_tui.cli.doctor.tmux_load", lambda arguments, text: False)
+    monkeypatch.setattr("apollo_tui.cli.terminal_check.tmux_load", lambda arguments, text: False)
     terminal = Terminal(clipboard=True, shows=frozenset({"bell"}))
     found = terminal.run({"TERM": "tmux-256color", "TMUX": "x"})
     assert [name for name in found if name.startswith("notification")] == ["notification by bell"]

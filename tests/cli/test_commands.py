@@ -348,7 +348,7 @@ def test_where_no_host_comes_up_the_files_after_the_first_are_not_tried(
         asked.append(params)
         raise HostDown("no host came up")
 
-    monkeypatch.setattr(export, "ask", ask)
+    monkeypatch.setattr(export, "ask_host", ask)
     files = [tmp_path / name for name in ("a.json", "b.json")]
     for file in files:
         file.write_text("[]")

@@ -16,8 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from apollo_tui.cli.output import session_row
 from apollo_tui.cli.read import event_json
-from apollo_tui.cli.shared import row_of
 from sessions.clock import now_ms
 from sessions.log.reader import LogReader
 
@@ -79,7 +79,7 @@ class Apollo:
     def session(self, prefix: str) -> dict[str, Any]:
         """The row of ``ls --all --json`` for a session id or title."""
         with LogReader(self.log) as reader:
-            rows = [row_of(summary, now_ms()) for summary in reader.summaries()]
+            rows = [session_row(summary, now_ms()) for summary in reader.summaries()]
         found = [row for row in rows if prefix in (row["id"], row["title"])]
         assert found, f"no session {prefix}"
         return found[0]

@@ -26,7 +26,7 @@ def a_host_that_stops(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("sessions.host.client.host_status", lambda paths: STATUS)
     monkeypatch.setattr("sessions.host.client.wait_stopped", lambda paths, pid: None)
-    monkeypatch.setattr(host, "ask", stop)
+    monkeypatch.setattr(host, "ask_host", stop)
 
 
 def said(tmp_path: Path, *args: str) -> str:
@@ -43,7 +43,7 @@ def test_who_stops_a_host_hears_what_became_of_its_sessions_and_what_lets_one_go
     assert said(tmp_path, "stop") == "the host has stopped; no session was at work\n"
     at_work = msgspec.structs.replace(STATUS, sessions={"a": "running", "b": "paused", "c": "finished"})
     monkeypatch.setattr("sessions.host.client.host_status", lambda paths: at_work)
-    monkeypatch.setattr(host, "_wait_ended", lambda cli: None)
+    monkeypatch.setattr(host, "_wait_for_end", lambda cli: None)
     back = f"'apollo --log {tmp_path / 'log.db'} resume SESSION' lets one of them go on"
     assert said(tmp_path, "stop") == f"the host has stopped; 2 sessions held, their jobs run on: {back}\n"
     assert said(tmp_path, "stop", "--sessions") == f"the host has stopped; 2 sessions stopped, their jobs too: {back}\n"

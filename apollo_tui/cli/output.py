@@ -1,65 +1,33 @@
-"""What the commands share: finding a session, asking the host, printing for people and for scripts."""
+"""What commands print: for people, with foreign text made harmless, and as JSON for scripts."""
 
 from __future__ import annotations
 
 import time
-import uuid
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 import click
 import msgspec
 
-from apollo_tui.cli.context import Cli
 from sessions.fold.costs import known_cost
 from sessions.fold.summary import Summary
 from sessions.hints import command_of, say_remedies
 from sessions.host import protocol
-from sessions.log.reader import LogReader
 from sessions.terminal_text import plain_line
 
-A = TypeVar("A")
-F = TypeVar("F", bound=Callable[..., Any])
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
-
 
 EARLIEST: Final = 10 * 365 * 86_400_000
 """Times before 1980 (Unix ms) are of recordings that say none."""
 
 
-def reader_of(cli: Cli) -> LogReader:
-    """Open the log for reading; raises an ApolloError that says how to make one if there is none."""
-    return LogReader(cli.paths.log)
-
-
-def find(cli: Cli, prefix: str) -> str:
-    """The session that ``prefix`` (of its id, or its number) names."""
-    reader = reader_of(cli)
-    try:
-        return reader.find(prefix)
-    finally:
-        reader.close()
-
-
-def request_id() -> str:
-    """A new id for a request, unique in the log."""
-    return uuid.uuid4().hex
-
-
-def ask(cli: Cli, params: protocol.Call[A], *, start: bool = True) -> A:
-    """Make one request to the host. ``start``: start a host if none runs."""
-    from sessions.host.client import call_once
-
-    return call_once(cli.paths, params, actor=cli.actor, start=start, options=cli.host_options)
-
-
 def print_json(value: object) -> None:
-    """One JSON value on one line."""
+    """Print one JSON value on one line."""
     click.echo(msgspec.json.encode(value).decode())
 
 
-def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> None:
-    """Aligned columns; foreign text is made harmless first."""
+def print_table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> None:
+    """Print aligned columns; foreign text is made harmless first."""
     from wcwidth import wcswidth
 
     clean = [[plain_line(cell) for cell in row] for row in (header, *rows)]
@@ -69,14 +37,14 @@ def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> None:
         click.echo("  ".join(cells).rstrip())
 
 
-def ago(at: int, now: int | None = None) -> str:
+def say_age(at: int, now: int | None = None) -> str:
     """How long ago ``at`` (Unix ms) was, in the largest unit: "now", "5 min", "3 h", "2 d"; "–" for no time."""
     if at < EARLIEST:
         return "–"
-    return span(max(0, (now if now is not None else int(time.time() * 1000)) - at))
+    return say_duration(max(0, (now if now is not None else int(time.time() * 1000)) - at))
 
 
-def span(milliseconds: int) -> str:
+def say_duration(milliseconds: int) -> str:
     """A duration for a person, in whole units."""
     minutes = milliseconds // 60_000
     if minutes < 1:
@@ -86,7 +54,7 @@ def span(milliseconds: int) -> str:
     return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} d"
 
 
-def row_of(summary: Summary, now: int) -> dict[str, Any]:
+def session_row(summary: Summary, now: int) -> dict[str, Any]:
     """A session as ``ls --json`` prints it, ``id`` first."""
     return {
         "id": summary.session,
@@ -104,7 +72,7 @@ def row_of(summary: Summary, now: int) -> dict[str, Any]:
         "input_tokens": summary.input_tokens,
         "output_tokens": summary.output_tokens,
         "cost": None if (cost := known_cost(summary.cost, summary.unpriced)) is None else round(cost, 6),
-        "retrying": _retrying(summary),
+        "retrying": _retry_row(summary),
         "scores": [score.score for score in summary.scores],
         "advice_waiting": [advice.text for advice in summary.open_advice],
         "question": summary.open_question,
@@ -116,7 +84,7 @@ def row_of(summary: Summary, now: int) -> dict[str, Any]:
     }
 
 
-def _retrying(summary: Summary) -> dict[str, Any] | None:
+def _retry_row(summary: Summary) -> dict[str, Any] | None:
     """The request that has failed so far: why, how often, since when and when it is tried again (Unix ms)."""
     tried = summary.no_reply
     if tried is None:
@@ -124,12 +92,12 @@ def _retrying(summary: Summary) -> dict[str, Any] | None:
     return {"reason": tried.reason, "failed": tried.attempt, "since": tried.since, "next_at": tried.next_at}
 
 
-def stands(summary: Summary) -> str:
+def say_reason(summary: Summary) -> str:
     """Why it stands where it stands: its reason, or that its model does not reply."""
     return summary.no_reply.words if summary.no_reply else summary.reason
 
 
-def done(answer: protocol.Done, as_json: bool, line: str, **more: str) -> None:
+def print_done(answer: protocol.Done, as_json: bool, line: str, **more: str) -> None:
     """Say what was committed: JSON with ``id`` first, then ``more``, or one line."""
     note = say_remedies(answer.note, answer.remedies, command_of, "; ")
     if as_json:
@@ -138,7 +106,7 @@ def done(answer: protocol.Done, as_json: bool, line: str, **more: str) -> None:
         click.echo(plain_line(f"{line}{': ' + note if note else ''}"))
 
 
-def lines(items: Iterable[str]) -> None:
+def print_lines(items: Iterable[str]) -> None:
     """Print lines of foreign text, made harmless."""
     for item in items:
         click.echo(plain_line(item))

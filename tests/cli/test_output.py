@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 from session_in_memory import Story
 
+from apollo_tui.cli.output import say_reason, session_row
 from apollo_tui.cli.root import apollo
-from apollo_tui.cli.shared import row_of, stands
 from sessions import events as ev
 
 
@@ -38,7 +38,7 @@ def test_a_row_says_that_the_model_does_not_reply_and_that_its_cost_is_unknown()
     story.tell(ev.ModelRequested(adapter="demo", adapter_version=1, envelope={}, sha256=""))
     story.tell(ev.ModelAttemptFailed(request=5, attempt=7, reason="connection", retry_ms=500))
     assert story.summary
-    row = row_of(story.summary, story.at)
+    row = session_row(story.summary, story.at)
     assert row["retrying"] == {"reason": "connection", "failed": 7, "since": story.at, "next_at": story.at + 500}
     assert row["cost"] is None
-    assert stands(story.summary) == "retrying: connection, attempt 8"
+    assert say_reason(story.summary) == "retrying: connection, attempt 8"
