@@ -25,7 +25,7 @@ def a_host_that_stops(monkeypatch: pytest.MonkeyPatch) -> None:
         return protocol.Stopping(pid=STATUS.pid)
 
     monkeypatch.setattr("sessions.host.client.host_status", lambda paths: STATUS)
-    monkeypatch.setattr("sessions.host.client.wait_stopped", lambda paths, pid: None)
+    monkeypatch.setattr("sessions.host.client.wait_for_stop", lambda paths, pid: None)
     monkeypatch.setattr(host, "ask_host", stop)
 
 
