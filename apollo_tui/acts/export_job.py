@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from sessions.host.spawn import environment
+from sessions.host.spawn import child_environment
 from sessions.paths import LogPaths
 from sessions.ulid import new_ulid
 
@@ -69,7 +69,7 @@ class ExportJob:
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=told,
-                env=environment(),
+                env=child_environment(),
                 cwd=folder,
                 start_new_session=True,
             )

@@ -10,7 +10,7 @@ from sessions.agent.boundary import Boundary
 from sessions.agent.prompts import Prompt, Prompts
 from sessions.agent.resume_point import ResumePoint
 from sessions.agent.session import NeedsPerson, Session
-from sessions.agent.step import Step
+from sessions.agent.step import CallRunner
 from sessions.agent.summarise import Summariser
 from sessions.tools.base import Tool
 from sessions.tools.registry import NO_TOOLS
@@ -24,7 +24,7 @@ class Loop:
         self._yields = yields
         self._prompts = Prompts(session, own)
         self._boundary = Boundary(session)
-        self._step = Step(session, session.services.jobs_for(session.id), self._prompts.names, own)
+        self._calls = CallRunner(session, session.services.jobs_for(session.id), self._prompts.names, own)
         self._summariser = Summariser(session, self._prompts, yields)
 
     def rest(self) -> None:
@@ -35,7 +35,7 @@ class Loop:
         """Do what comes next. Raises NeedsPerson."""
         point = self._session.resume_point()
         if point.open_calls:
-            await self._step.run_calls(point)
+            await self._calls.run_calls(point)
             return
         match await self._boundary.decide(point):
             case "request":

@@ -37,7 +37,7 @@ NOT_RUN: Final[dict[Why, str]] = {
 _log = logging.getLogger(__name__)
 
 
-class Step:
+class CallRunner:
     """Runs calls for one session, and is the same whether they are new or were left by a host that died."""
 
     def __init__(

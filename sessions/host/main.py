@@ -38,7 +38,7 @@ THREADS: Final = 32
 """Of the host's executor, which reads, copies and imports."""
 
 
-def runners(parts: RunnerParts) -> RunnerFactory:
+def runner_factory(parts: RunnerParts) -> RunnerFactory:
     """The factory of real runners."""
 
     @functools.cache
@@ -79,7 +79,7 @@ def run_host(paths: LogPaths, *, allow_network_fs: bool = False) -> int:
         config = load_config()
         host = Host(
             paths,
-            runners,
+            runner_factory,
             resume_on_start=config.host.resume_on_start,
             notify=config.host.notify_command,
             thresholds=config.attention,
@@ -96,13 +96,13 @@ async def _run_until_stop(host: Host) -> bool:
     # Copies of large workspaces take a thread for minutes, and a short read must never wait for them.
     loop.set_default_executor(ThreadPoolExecutor(THREADS, "host"))
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop, host, signal.Signals(number).name)
+        loop.add_signal_handler(number, _ask_to_stop, host, signal.Signals(number).name)
     # A handler, not SIG_IGN: what is ignored here would be ignored in every command of an agent too.
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
     return await host.run()
 
 
-def _stop(host: Host, by: str) -> None:
+def _ask_to_stop(host: Host, by: str) -> None:
     host.stop(StopHost(timeout=STOP_SECONDS), by)
 
 

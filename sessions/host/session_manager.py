@@ -106,7 +106,7 @@ class SessionManager:
                 await self._hold(summary, REBOOTED if after == "reboot" else STOPPED)
         elif goes_on and summary.state == "paused" and summary.reason in waited:
             self.runner(summary.session).resume()
-        elif goes_on and (_works(summary) or await asyncio.to_thread(self._has_open_request, summary.session)):
+        elif goes_on and (_is_at_work(summary) or await asyncio.to_thread(self._has_open_request, summary.session)):
             self.runner(summary.session).start()
         if summary.open_jobs:
             self.runner(summary.session).start()
@@ -160,5 +160,5 @@ class SessionManager:
         return not self._reader.events(session, after=asked[0].seq, kinds={"session.state"}, limit=1)
 
 
-def _works(summary: Summary) -> bool:
+def _is_at_work(summary: Summary) -> bool:
     return summary.state in ACTIVE or (summary.state == "needs_you" and bool(summary.open_question))

@@ -27,12 +27,12 @@ PASSED_ON: Final = re.compile(
 _started: list[subprocess.Popen[bytes]] = []  # kept, so that Python does not complain of children that live on
 
 
-def command(module: str, log: Path, *options: str) -> list[str]:
+def command_line(module: str, log: Path, *options: str) -> list[str]:
     """The command line that runs ``module`` of ours for ``log``."""
     return [sys.executable, "-P", "-m", module, "--log", str(log), *options]
 
 
-def environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
+def child_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a host: what it needs of ``base``, and our package first on the path of a checkout."""
     env = {name: value for name, value in (base or os.environ).items() if PASSED_ON.fullmatch(name)}
     root = str(package_root())
@@ -56,7 +56,7 @@ def spawn(paths: LogPaths, argv: Sequence[str]) -> subprocess.Popen[bytes]:
             stdout=output,
             stderr=output,
             cwd=paths.folder,
-            env=environment(),
+            env=child_environment(),
             start_new_session=True,
             close_fds=True,
             umask=0o077,
@@ -68,7 +68,7 @@ def spawn(paths: LogPaths, argv: Sequence[str]) -> subprocess.Popen[bytes]:
 
 def spawn_host(paths: LogPaths, *options: str) -> subprocess.Popen[bytes]:
     """Start a watcher, which runs the host (or watches over the one that runs). Returns at once."""
-    return spawn(paths, command("sessions.host.watcher", paths.log, *options))
+    return spawn(paths, command_line("sessions.host.watcher", paths.log, *options))
 
 
 def rotate(path: Path, limit: int = ROTATE_BYTES) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from sessions.host import exit_codes, lock
-from sessions.host.spawn import command, rotate
+from sessions.host.spawn import command_line, rotate
 from sessions.paths import LogPaths, log_paths
 
 PAUSES: Final = (0.2, 0.2, 0.5, 1.0, 2.0, 4.0)
@@ -61,7 +61,7 @@ class Watcher:
         self, paths: LogPaths, options: Sequence[str], say: Callable[[str], None], removed: Callable[[], bool]
     ) -> None:
         self._paths = paths
-        self._command = command("sessions.host.main", paths.log, *options)
+        self._command = command_line("sessions.host.main", paths.log, *options)
         self._say = say
         self._removed = removed
         self._child: subprocess.Popen[bytes] | None = None

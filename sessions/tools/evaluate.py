@@ -16,7 +16,7 @@ from sessions.jobs.output import last_line
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
 from sessions.tools.command_env import command_env
 from sessions.tools.first_of import finish_or_undo
-from sessions.tools.job_text import CollectedOutput, collect
+from sessions.tools.job_text import CollectedOutput, collect_output
 from sessions.tools.observations import duration
 from sessions.workspace import WorkspaceError, copy_for_scoring, remove_tree
 
@@ -61,7 +61,7 @@ class Evaluate:
         except asyncio.CancelledError:
             await asyncio.shield(asyncio.ensure_future(_abandon(runs, context.folder, job)))
             raise
-        output = await asyncio.to_thread(collect, runs, job)
+        output = await asyncio.to_thread(collect_output, runs, job)
         await asyncio.to_thread(_tidy, context.folder, job.number)
         score, problem = _read_score(output.text, end, spec, late)
         return _result(context, spec, output, score, problem)

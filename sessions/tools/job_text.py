@@ -41,7 +41,7 @@ class CollectedOutput:
         return {name: value for name, value in found.items() if value}
 
 
-def collect(jobs: JobManager, job: Job) -> CollectedOutput:
+def collect_output(jobs: JobManager, job: Job) -> CollectedOutput:
     """All of the output that is kept, with a line that says how much is not."""
     head, tail = jobs.ends(job, MAX_OUTPUT)
     data = head.data
@@ -76,7 +76,7 @@ def end_text(end: JobEnd) -> str:
             return f"exit code {end.exit_code}{after}"
 
 
-def outcome(end: JobEnd) -> Outcome:
+def outcome_of(end: JobEnd) -> Outcome:
     """The outcome of the call that waited for this end."""
     match end.how:
         case "lost":
@@ -95,16 +95,16 @@ def leftovers(job: Job, end: JobEnd) -> str:
     return f"{what} that it started still run as part of job {job.number}; `job_kill` ends them"
 
 
-def state(job: Job, now: int) -> str:
+def state_text(job: Job, now: int) -> str:
     """``running for 3 min`` or how it ended."""
     end = job.end()
     return f"running for {duration(max(0, now - job.started_at))}" if end is None else f"ended, {end_text(end)}"
 
 
-def job_of(context: ToolContext, number: int) -> Job:
+def find_job(context: ToolContext, number: int) -> Job:
     """Job ``number`` of the session. Raises ToolFailure with the jobs that there are."""
     if job := context.jobs.find(number):
         return job
     jobs = context.jobs.all()
-    known = ", ".join(f"{job.number} ({state(job, context.clock())})" for job in jobs[-10:])
+    known = ", ".join(f"{job.number} ({state_text(job, context.clock())})" for job in jobs[-10:])
     raise ToolFailure(f"there is no job {number}; " + (f"jobs: {known}" if known else "no job was started yet"))

@@ -12,7 +12,7 @@ from sessions.jobs.manager import JobError
 from sessions.jobs.output import last_line, last_lines, last_state
 from sessions.terminal_text import say_count
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
-from sessions.tools.job_text import end_text, job_of, outcome, state
+from sessions.tools.job_text import end_text, find_job, outcome_of, state_text
 
 SINCE_BYTES: Final = 1024 * 1024
 
@@ -51,7 +51,7 @@ class JobOutput:
 
     async def run(self, arguments: JobOutputArguments, context: ToolContext) -> ToolResult:
         """Return output and the job's state."""
-        job = job_of(context, arguments.job)
+        job = find_job(context, arguments.job)
         if arguments.since is None:
             output = await asyncio.to_thread(context.jobs.tail, job)
             text = last_lines(last_state(output.text), arguments.lines)
@@ -60,7 +60,7 @@ class JobOutput:
             text = last_state(output.text)
         notes = [f"{output.missing:,} bytes in between are not kept"] if output.missing else []
         notes.append(
-            f"job {job.number}: {state(job, context.clock())}; {output.total:,} bytes of output"
+            f"job {job.number}: {state_text(job, context.clock())}; {output.total:,} bytes of output"
             + (f"; go on with since={output.end}" if arguments.since is not None or not job.end() else "")
         )
         if text and not text.endswith("\n"):
@@ -77,7 +77,7 @@ class JobInput:
 
     async def run(self, arguments: JobInputArguments, context: ToolContext) -> ToolResult:
         """Send the text."""
-        job = job_of(context, arguments.job)
+        job = find_job(context, arguments.job)
         try:
             await context.jobs.send(job, arguments.text, eof=arguments.eof)
         except JobError as error:
@@ -96,7 +96,7 @@ class JobKill:
 
     async def run(self, arguments: JobKillArguments, context: ToolContext) -> ToolResult:
         """Kill it, and say what it last wrote."""
-        job = job_of(context, arguments.job)
+        job = find_job(context, arguments.job)
         before = job.end()
         end = await context.jobs.kill(job, by="agent")
         data = {"job": job.number, "already_ended": before is not None}
@@ -111,7 +111,7 @@ class JobKill:
         last = last_line(context.jobs.tail(job, 4096).text)
         wrote = f" Its last line was: {last}" if last else " It wrote nothing."
         told = f"Job {job.number}: {end_text(end)}.{wrote}"
-        ok = outcome(end) != "unknown"
+        ok = outcome_of(end) != "unknown"
         return ToolResult(
             told, outcome="ok" if ok else "unknown", data=data | {"ran_ms": end.duration_ms}, events=events
         )

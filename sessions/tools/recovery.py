@@ -15,7 +15,7 @@ from sessions.events import ActionStarted, Event, JobStarted
 from sessions.jobs.manager import JobManager
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
 from sessions.tools.evaluate import KIND, Evaluate, EvaluateArguments
-from sessions.tools.job_text import job_of
+from sessions.tools.job_text import find_job
 from sessions.tools.registry import TOOLS
 from sessions.tools.run import Run, RunArguments
 from sessions.tools.wait import Wait, WaitArguments
@@ -44,16 +44,16 @@ async def recover_action(started: Event, since: Sequence[Event], context: ToolCo
             return await _run(arguments, started.at, known, context)
         case WaitArguments() as arguments:
             until = None if arguments.seconds is None else started.at + round(arguments.seconds * 1000)
-            job = None if arguments.job is None else job_of(context, arguments.job)
+            job = None if arguments.job is None else find_job(context, arguments.job)
             return await Wait().follow(job, until, context, since=started.at)
         case EvaluateArguments():
             return await _evaluate(context)
         case Arguments() as arguments if action.name in REPEATABLE:
             return await TOOLS[action.name].run(arguments, context)
-    return unknown(action.name)
+    return unknown_result(action.name)
 
 
-def unknown(name: str) -> ToolResult:
+def unknown_result(name: str) -> ToolResult:
     """The result of a call of which nobody can say what it did."""
     return ToolResult(UNKNOWN.format(name=name), outcome="unknown", environment=True)
 
@@ -64,7 +64,7 @@ async def _run(arguments: RunArguments, at: int, known: set[int], context: ToolC
         return ToolResult(DID_NOT_RUN, outcome="interrupted", environment=True)
     job = context.jobs.by_origin(origin)
     if job is None:
-        return unknown("run")
+        return unknown_result("run")
     if job.number not in known:
         await context.emit(job.start_event())
     left = 0.0 if arguments.background else arguments.timeout - (context.clock() - at) / 1000

@@ -14,7 +14,7 @@ from sessions.jobs.manager import JobError
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
 from sessions.tools.command_env import command_env
 from sessions.tools.first_of import finish_or_undo, first_of
-from sessions.tools.job_text import collect, end_text, leftovers, outcome
+from sessions.tools.job_text import collect_output, end_text, leftovers, outcome_of
 from sessions.tools.observations import duration
 
 Why = Literal["asked", "advice", "timeout"]
@@ -85,7 +85,7 @@ class Run:
         return job
 
     async def _end_result(self, job: Job, context: ToolContext, end: JobEnd) -> ToolResult:
-        output = await asyncio.to_thread(collect, context.jobs, job)
+        output = await asyncio.to_thread(collect_output, context.jobs, job)
         events: tuple[Body, ...] = (end.event(job.number),) if context.jobs.settle(job.number) else ()
         notes = [note for note in (end_text(end), leftovers(job, end)) if note]
         data: dict[str, Any] = {
@@ -97,7 +97,7 @@ class Run:
         }
         return ToolResult(
             _with_notes(output.text, *notes),
-            outcome=outcome(end),
+            outcome=outcome_of(end),
             data=data,
             events=events,
             blobs=(output.raw,) if output.raw else (),
@@ -119,7 +119,7 @@ class Run:
         if why == "advice":
             # What training puts in its place where advice is left out of the context.
             data["unaided"] = [told, f"Still running: it goes on in the background as job {job.number}."]
-        output = await asyncio.to_thread(collect, context.jobs, job)
+        output = await asyncio.to_thread(collect_output, context.jobs, job)
         context.jobs.release(job)
         return ToolResult(
             _with_notes(output.text, told),

@@ -11,7 +11,7 @@ from sessions.jobs.job import Job
 from sessions.jobs.output import last_line
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
 from sessions.tools.first_of import first_of
-from sessions.tools.job_text import end_text, job_of
+from sessions.tools.job_text import end_text, find_job
 from sessions.tools.observations import duration
 
 LONGEST: Final = 1800
@@ -37,7 +37,7 @@ class Wait:
         if arguments.seconds is None and arguments.job is None:
             raise ToolFailure("say how long (`seconds`) or for which job (`job`)")
         until = None if arguments.seconds is None else context.clock() + round(arguments.seconds * 1000)
-        job = None if arguments.job is None else job_of(context, arguments.job)
+        job = None if arguments.job is None else find_job(context, arguments.job)
         return await self.follow(job, until, context, since=context.clock())
 
     async def follow(self, job: Job | None, until: int | None, context: ToolContext, *, since: int) -> ToolResult:

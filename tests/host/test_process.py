@@ -29,7 +29,7 @@ from sessions.host.client import (
     host_status,
     wait_for_stop,
 )
-from sessions.host.spawn import command, environment
+from sessions.host.spawn import child_environment, command_line
 from sessions.host.watcher import is_watched, watch_lock
 from sessions.log.reader import LogReader
 from sessions.paths import LogPaths
@@ -173,7 +173,7 @@ async def test_a_suspended_host_is_not_dead(paths: LogPaths, monkeypatch: pytest
             await HostClient.connect(paths, actor=ACTOR)
         await ensure_host(paths)
         second = await asyncio.create_subprocess_exec(
-            *command("sessions.host.main", paths.log), env=environment(), stderr=subprocess.PIPE
+            *command_line("sessions.host.main", paths.log), env=child_environment(), stderr=subprocess.PIPE
         )
         _, said = await second.communicate()
         assert (second.returncode, said.decode().count("\n")) == (exit_codes.REFUSED, 1)

@@ -24,7 +24,7 @@ MODEL = ModelSpec("openai", "m", base_url="https://models.invalid/v1", key_env="
 
 @asynccontextmanager
 async def real_host(folder: Path) -> AsyncIterator[LogPaths]:
-    host = Host(paths_in(folder), main.runners, keys=KeyRing(folder / "keys"))
+    host = Host(paths_in(folder), main.runner_factory, keys=KeyRing(folder / "keys"))
     task = asyncio.create_task(host.run())
     await asyncio.wait_for(host.ready.wait(), 10)
     try:

@@ -16,7 +16,7 @@ from benchmarks.supervision.serve import Models, serve
 from sessions.host import protocol
 from sessions.host.api_keys import KeyRing
 from sessions.host.lifecycle import Host
-from sessions.host.main import runners
+from sessions.host.main import runner_factory
 
 SHAPE = Shape(stages=2, budget=8, keys=2, clues=3, choices=4, errors=2, job_share=0.3)
 WORLD = World(SHAPE, 5)
@@ -37,7 +37,7 @@ def models(folder: Path) -> Models:
 @asynccontextmanager
 async def bench(folder: Path) -> AsyncIterator[tuple[Desk, str]]:
     """A desk at a host, and the address of the models."""
-    host = Host(paths_in(folder), runners, keys=KeyRing(folder / "no-keys"))
+    host = Host(paths_in(folder), runner_factory, keys=KeyRing(folder / "no-keys"))
     running = asyncio.create_task(host.run())
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(serve(models(folder), port.set_result))

@@ -13,13 +13,13 @@ Handler = Callable[[HandlerContext, Any, str], Awaitable[object]]
 """``await handler(context, call, actor)`` commits and answers, or raises wire.RpcError."""
 
 HANDLERS: Final[Mapping[str, Handler]] = {
-    protocol.CreateSession.method: create.create,
+    protocol.CreateSession.method: create.create_session,
     protocol.ImportFile.method: imports.import_file,
-    protocol.Control.method: control.control,
-    protocol.QueueAdvice.method: advice.queue,
-    protocol.EditAdvice.method: advice.edit,
-    protocol.WithdrawAdvice.method: advice.withdraw,
-    protocol.Answer.method: advice.answer,
+    protocol.Control.method: control.control_session,
+    protocol.QueueAdvice.method: advice.queue_advice,
+    protocol.EditAdvice.method: advice.edit_advice,
+    protocol.WithdrawAdvice.method: advice.withdraw_advice,
+    protocol.Answer.method: advice.answer_question,
     protocol.SetLimit.method: limits.set_limit,
     protocol.Annotate.method: annotate.annotate,
 }

@@ -12,22 +12,22 @@ from sessions.fold.budget import reason_to_stay_paused
 from sessions.fold.remedies import remedies_at_limit, remedies_to_go_on
 from sessions.fold.summary import OpenAdvice, Summary
 from sessions.hints import Remedy
-from sessions.host.handlers.context import HandlerContext, only_people, refusal, text_of, waits_for
+from sessions.host.handlers.context import HandlerContext, refusal, require_person, text_of, waits_for
 from sessions.host.handlers.targets import check_target, check_undoes
 from sessions.host.protocol import Answer, Done, EditAdvice, QueueAdvice, WithdrawAdvice
 
 MAX_HOLD_MS: Final = 60_000
 
 
-async def queue(context: HandlerContext, call: QueueAdvice, actor: str) -> Done:
+async def queue_advice(context: HandlerContext, call: QueueAdvice, actor: str) -> Done:
     """Queue advice for the next boundary."""
-    only_people(actor, "advise")
+    require_person(actor, "advise")
     text = text_of(call.text, "the advice")
     # Looked up first: between the checks and the commit nothing is waited for, so that what they find still holds.
-    what = await _about(context, call)
+    what = await _describe_about(context, call)
     async with context.turn(call.session) as s:
         context.check_runs_here(s)
-        reopens = _check_open(s, call.reopen)
+        reopens = _must_reopen(s, call.reopen)
         hold = 0 if call.now else min(max(0, call.hold_ms), MAX_HOLD_MS)
         queued = ev.AdviceQueued(
             advice=s.advice + 1,
@@ -41,8 +41,8 @@ async def queue(context: HandlerContext, call: QueueAdvice, actor: str) -> Done:
             seen=call.seen,
         )
         more = (ev.ControlRequested(verb="reopen" if s.state in ENDED else "resume"),) if reopens else ()
-        note = _delivery(s, call.now, reopens)
-        remedies = () if reopens else _next_for(s)
+        note = _delivery_note(s, call.now, reopens)
+        remedies = () if reopens else _remedies_for(s)
         answer = await context.commit(s.session, actor, call.request, queued, *more, note=note, remedies=remedies)
     if reopens:
         context.manager.runner(s.session).start()
@@ -51,9 +51,9 @@ async def queue(context: HandlerContext, call: QueueAdvice, actor: str) -> Done:
     return answer
 
 
-async def edit(context: HandlerContext, call: EditAdvice, actor: str) -> Done:
+async def edit_advice(context: HandlerContext, call: EditAdvice, actor: str) -> Done:
     """Give waiting advice a new text."""
-    only_people(actor, "edit advice")
+    require_person(actor, "edit advice")
     text = text_of(call.text, "the advice")
     async with context.turn(call.session) as s:
         _check_waits(s, call.advice)
@@ -64,9 +64,9 @@ async def edit(context: HandlerContext, call: EditAdvice, actor: str) -> Done:
     return answer
 
 
-async def withdraw(context: HandlerContext, call: WithdrawAdvice, actor: str) -> Done:
+async def withdraw_advice(context: HandlerContext, call: WithdrawAdvice, actor: str) -> Done:
     """Take waiting advice back."""
-    only_people(actor, "withdraw advice")
+    require_person(actor, "withdraw advice")
     async with context.turn(call.session) as s:
         _check_waits(s, call.advice)
         check_undoes(s, call.undoes)
@@ -76,9 +76,9 @@ async def withdraw(context: HandlerContext, call: WithdrawAdvice, actor: str) ->
     return answer
 
 
-async def answer(context: HandlerContext, call: Answer, actor: str) -> Done:
+async def answer_question(context: HandlerContext, call: Answer, actor: str) -> Done:
     """Answer the open question."""
-    only_people(actor, "answer a question")
+    require_person(actor, "answer a question")
     text = text_of(call.text, "the answer")
     async with context.turn(call.session) as s:
         if not s.open_question:
@@ -91,7 +91,7 @@ async def answer(context: HandlerContext, call: Answer, actor: str) -> Done:
     return committed
 
 
-async def _about(context: HandlerContext, call: QueueAdvice) -> str:
+async def _describe_about(context: HandlerContext, call: QueueAdvice) -> str:
     """What the model is told that the advice is about. Raises RpcError if there is no such thing."""
     if call.about is None:
         return ""
@@ -99,7 +99,7 @@ async def _about(context: HandlerContext, call: QueueAdvice) -> str:
     return await asyncio.to_thread(describe_target, context.reader, call.session, call.about)
 
 
-def _check_open(s: Summary, reopen: bool) -> bool:
+def _must_reopen(s: Summary, reopen: bool) -> bool:
     """Whether the session has to be reopened for advice. Raises RpcError if it has to and was not asked for."""
     if s.state == "archived":
         raise refusal(f"session {s.number} is archived", *remedies_to_go_on(s))
@@ -128,14 +128,14 @@ def _check_waits(s: Summary, number: int) -> OpenAdvice:
     raise refusal(f"session {s.number} has no advice {number}")
 
 
-def _next_for(s: Summary) -> tuple[Remedy, ...]:
+def _remedies_for(s: Summary) -> tuple[Remedy, ...]:
     """What the delivery waits for, where that is a person."""
     if s.open_question:
         return (Remedy("answer", "answers its question", s.number, "TEXT"),)
     return (Remedy("resume", "resumes it", s.number),) if s.state in ("paused", "needs_you") else ()
 
 
-def _delivery(s: Summary, now: bool, reopens: bool) -> str:
+def _delivery_note(s: Summary, now: bool, reopens: bool) -> str:
     if reopens:
         return "delivered when the session goes on"
     if s.state == "created":

@@ -9,7 +9,7 @@ import msgspec
 
 from sessions import events as ev
 from sessions.fold.summary import Summary
-from sessions.host.handlers.context import HandlerContext, only_people, refusal, text_of
+from sessions.host.handlers.context import HandlerContext, refusal, require_person, text_of
 from sessions.host.handlers.targets import check_target, check_undoes
 from sessions.host.protocol import ANNOTATIONS, Annotate, Done
 from sessions.host.wire import RpcError
@@ -26,13 +26,13 @@ async def annotate(context: HandlerContext, call: Annotate, actor: str) -> Done:
     if call.kind not in ANNOTATIONS:
         raise RpcError("params", f"{call.kind!r} cannot be annotated; possible are {', '.join(ANNOTATIONS)}")
     if call.kind not in VERDICTS_OF_MACHINES:
-        only_people(actor, f"write {call.kind}")
+        require_person(actor, f"write {call.kind}")
     try:
         body = msgspec.convert(call.body, type=ev.KINDS[call.kind])
     except msgspec.ValidationError as error:
         raise RpcError("params", f"{call.kind}: {error}") from error
     async with context.turn(call.session) as summary:
-        body = _valid_text(body)
+        body = _with_valid_text(body)
         if isinstance(body, ev.ReversibleAct):
             check_undoes(summary, body.undoes)
         check = CHECKS.get(type(body))
@@ -41,7 +41,7 @@ async def annotate(context: HandlerContext, call: Annotate, actor: str) -> Done:
         return await context.commit(call.session, actor, call.request, body)
 
 
-def _valid_text(body: ev.Body) -> ev.Body:
+def _with_valid_text(body: ev.Body) -> ev.Body:
     texts: dict[str, Any] = {}
     for name in ("text", "note", "label", "flag", "signal"):
         value = getattr(body, name, None)
@@ -50,26 +50,26 @@ def _valid_text(body: ev.Body) -> ev.Body:
     return msgspec.structs.replace(body, **texts)
 
 
-async def _flag(context: HandlerContext, s: Summary, body: ev.FlagSet) -> None:
+async def _check_flag(context: HandlerContext, s: Summary, body: ev.FlagSet) -> None:
     await check_target(context, s, body.target)
     if body.severity is not None and not 1 <= body.severity <= 5:
         raise refusal(f"severity goes from 1 to 5, not {body.severity}")
-    flags = await _flags(context, s)
+    flags = await _read_flags(context, s)
     if body.flag in flags:
         raise refusal(f"session {s.number} has a flag {body.flag} already; choose another id")
     if body.replaces and body.replaces not in flags:
         raise refusal(f"session {s.number} has no flag {body.replaces}")
 
 
-async def _unflag(context: HandlerContext, s: Summary, body: ev.FlagRemoved) -> None:
-    flags = await _flags(context, s)
+async def _check_unflag(context: HandlerContext, s: Summary, body: ev.FlagRemoved) -> None:
+    flags = await _read_flags(context, s)
     if body.flag not in flags:
         raise refusal(f"session {s.number} has no flag {body.flag}")
     if not flags[body.flag]:
         raise refusal(f"flag {body.flag} of session {s.number} was taken back already")
 
 
-async def _flags(context: HandlerContext, s: Summary) -> dict[str, bool]:
+async def _read_flags(context: HandlerContext, s: Summary) -> dict[str, bool]:
     """Every flag that the session ever had, and whether it still stands."""
     flags: dict[str, bool] = {}
     for event in await context.events(s.session, ("flag.set", "flag.removed")):
@@ -81,26 +81,26 @@ async def _flags(context: HandlerContext, s: Summary) -> dict[str, bool]:
     return flags
 
 
-async def _target(context: HandlerContext, s: Summary, body: ev.CorrectionWritten | ev.BookmarkSet) -> None:
+async def _check_body_target(context: HandlerContext, s: Summary, body: ev.CorrectionWritten | ev.BookmarkSet) -> None:
     await check_target(context, s, body.target)
 
 
-async def _recovery(context: HandlerContext, s: Summary, body: ev.RecoveryMarked) -> None:
+async def _check_recovery(context: HandlerContext, s: Summary, body: ev.RecoveryMarked) -> None:
     await check_target(context, s, ev.Target(step=body.at_step))
 
 
-async def _sign_off(_: HandlerContext, s: Summary, body: ev.SignedOff) -> None:
+async def _check_sign_off(_: HandlerContext, s: Summary, body: ev.SignedOff) -> None:
     if body.up_to_step is not None and not 1 <= body.up_to_step <= s.step:
         raise refusal(f"session {s.number} has no step {body.up_to_step}; it is at step {s.step}")
 
 
-async def _outcome(context: HandlerContext, s: Summary, body: ev.AdviceOutcome) -> None:
+async def _check_outcome(context: HandlerContext, s: Summary, body: ev.AdviceOutcome) -> None:
     delivered = await context.events(s.session, ("advice.delivered",))
     if not any(isinstance(event.body, ev.AdviceDelivered) and body.advice in event.body.advice for event in delivered):
         raise refusal(f"advice {body.advice} of session {s.number} has not been delivered: it has no outcome yet")
 
 
-async def _cursor(_: HandlerContext, s: Summary, body: ev.CursorMoved) -> None:
+async def _check_cursor(_: HandlerContext, s: Summary, body: ev.CursorMoved) -> None:
     if not 0 <= body.read_seq <= s.last_seq:
         raise refusal(f"session {s.number} has {s.last_seq} events; nobody can have read up to {body.read_seq}")
     if body.let_go is not None and not 0 <= body.let_go <= s.last_seq:
@@ -112,20 +112,20 @@ async def _cursor(_: HandlerContext, s: Summary, body: ev.CursorMoved) -> None:
             )
 
 
-async def _effort(_: HandlerContext, s: Summary, body: ev.EffortSpent) -> None:
+async def _check_effort(_: HandlerContext, s: Summary, body: ev.EffortSpent) -> None:
     if body.active_ms < 0 or body.keys < 0:
         raise refusal(f"effort on session {s.number} cannot be negative")
 
 
 CHECKS: Final[dict[type[ev.Body], Callable[[HandlerContext, Summary, Any], Awaitable[None]]]] = {
-    ev.FlagSet: _flag,
-    ev.FlagRemoved: _unflag,
-    ev.RecoveryMarked: _recovery,
-    ev.SignedOff: _sign_off,
-    ev.CorrectionWritten: _target,
-    ev.BookmarkSet: _target,
-    ev.CursorMoved: _cursor,
-    ev.AdviceOutcome: _outcome,
-    ev.EffortSpent: _effort,
+    ev.FlagSet: _check_flag,
+    ev.FlagRemoved: _check_unflag,
+    ev.RecoveryMarked: _check_recovery,
+    ev.SignedOff: _check_sign_off,
+    ev.CorrectionWritten: _check_body_target,
+    ev.BookmarkSet: _check_body_target,
+    ev.CursorMoved: _check_cursor,
+    ev.AdviceOutcome: _check_outcome,
+    ev.EffortSpent: _check_effort,
 }
 """Body to check; a check raises RpcError with one line if what the body is about does not exist."""

@@ -126,7 +126,7 @@ def refusal(message: str, *remedies: Remedy) -> RpcError:
     return RpcError("refused", message, remedies)
 
 
-def only_people(actor: str, what: str) -> None:
+def require_person(actor: str, what: str) -> None:
     """Raise RpcError unless ``actor`` is human: rules and judges give verdicts, they do not steer."""
     if not actor.startswith("human:"):
         raise refusal(f"only a person can {what}, {actor} cannot")

@@ -14,7 +14,7 @@ from sessions.fold.remedies import remedies_at_limit, remedies_to_go_on
 from sessions.fold.summary import Summary
 from sessions.hints import Remedy, go_on
 from sessions.host.api_keys import key_variable
-from sessions.host.handlers.context import HandlerContext, only_people, refusal, waits_for
+from sessions.host.handlers.context import HandlerContext, refusal, require_person, waits_for
 from sessions.host.protocol import Control, Done
 
 GOES: Final = frozenset({"start", "resume", "reopen", "next"})
@@ -22,7 +22,7 @@ GOES: Final = frozenset({"start", "resume", "reopen", "next"})
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Effect:
     """What a verb does: what is committed besides the request, a line for people, whether the runner is to look."""
 
     more: tuple[Body, ...] = ()
@@ -31,33 +31,33 @@ class Plan:
     remedies: tuple[Remedy, ...] = ()
 
 
-async def control(context: HandlerContext, call: Control, actor: str) -> Done:
+async def control_session(context: HandlerContext, call: Control, actor: str) -> Done:
     """Check, commit, then tell the session's runner."""
-    only_people(actor, f"{call.verb} a session")
+    require_person(actor, f"{call.verb} a session")
     # Looked up first: between the checks and the commit nothing is waited for, so that what they find still holds.
     variable = await asyncio.to_thread(key_variable, context.reader, call.session) if call.key is not None else None
     async with context.turn(call.session) as summary:
         if call.verb in GOES and summary.state != "archived":
             context.check_runs_here(summary)
-        plan = PLANS[call.verb](summary)
+        effect = EFFECTS[call.verb](summary)
         context.keys.remember(call.session, call.key, variable)
         body = ControlRequested(verb=call.verb)
-        bodies = (body, *plan.more)
+        bodies = (body, *effect.more)
         answer = await context.commit(
-            call.session, actor, call.request, *bodies, note=plan.note, remedies=plan.remedies
+            call.session, actor, call.request, *bodies, note=effect.note, remedies=effect.remedies
         )
-    if plan.runs:
+    if effect.runs:
         context.manager.runner(call.session).start()
     return answer
 
 
-def _pause(s: Summary) -> Plan:
+def _pause(s: Summary) -> Effect:
     if s.pending in ("pause", "stop"):
         raise refusal(f"session {s.number} is about to {s.pending} already{waits_for(s)}")
     if s.state in ACTIVE:
-        return Plan(note=f"pauses at the boundary{waits_for(s)}")
+        return Effect(note=f"pauses at the boundary{waits_for(s)}")
     if s.state == "needs_you" and s.open_question:
-        return Plan(note="pauses now; its question stays open")
+        return Effect(note="pauses now; its question stays open")
     if s.state == "needs_you":
         raise refusal(f"session {s.number} waits for you and does nothing", go_on(s.number))
     if s.state == "paused":
@@ -65,11 +65,11 @@ def _pause(s: Summary) -> Plan:
     raise refusal(f"session {s.number} is {_state_words(s)}: there is nothing to pause")
 
 
-def _resume(s: Summary) -> Plan:
+def _resume(s: Summary) -> Effect:
     if s.state == "created":
-        return Plan()
+        return Effect()
     if s.state in ACTIVE and s.pending == "pause":
-        return Plan(note="it goes on; the pause is taken back")
+        return Effect(note="it goes on; the pause is taken back")
     if s.state in ACTIVE:
         raise refusal(f"session {s.number} is {_state_words(s)} already")
     if s.state == "needs_you" and s.open_question:
@@ -77,7 +77,7 @@ def _resume(s: Summary) -> Plan:
     if s.state == "archived":
         return _unarchive(s)
     _check_budget(s)
-    return Plan()
+    return Effect()
 
 
 def _check_budget(s: Summary) -> None:
@@ -86,63 +86,63 @@ def _check_budget(s: Summary) -> None:
         raise refusal(f"session {s.number} would be paused again at once ({spent})", *remedies_at_limit(s))
 
 
-def _reopen(s: Summary) -> Plan:
+def _reopen(s: Summary) -> Effect:
     if s.state == "archived":
         return _unarchive(s)
     if s.state not in ENDED:
         raise refusal(f"session {s.number} is {_state_words(s)}: only an ended session can be reopened")
-    return Plan()
+    return Effect()
 
 
-def _stop(s: Summary) -> Plan:
+def _stop(s: Summary) -> Effect:
     if s.state in ENDED:
         raise refusal(f"session {s.number} is {_state_words(s)} already")
     if s.pending == "stop":
         raise refusal(f"session {s.number} is about to stop already")
     ends = ["the reply under way" if s.doing == "model" else f"`{s.doing}`"] if s.doing else []
     ends += [f"{len(s.open_jobs)} job{'s' * (len(s.open_jobs) > 1)}"] if s.open_jobs else []
-    return Plan(note=f"stops now{' and ends ' + ' and '.join(ends) if ends else ''}")
+    return Effect(note=f"stops now{' and ends ' + ' and '.join(ends) if ends else ''}")
 
 
-def _interrupt(s: Summary) -> Plan:
+def _interrupt(s: Summary) -> Effect:
     if s.state not in ACTIVE and not s.open_question:
         raise refusal(f"session {s.number} is {_state_words(s)}: there is nothing to interrupt")
-    return Plan()
+    return Effect()
 
 
-def _next(s: Summary) -> Plan:
+def _next(s: Summary) -> Effect:
     if s.state not in ("created", "paused"):
         raise refusal(f"session {s.number} is {_state_words(s)}: pause it first to let it go on step by step")
     _check_budget(s)
-    return Plan(note="goes on for one step")
+    return Effect(note="goes on for one step")
 
 
-def _archive(s: Summary) -> Plan:
+def _archive(s: Summary) -> Effect:
     if s.state == "archived":
         raise refusal(f"session {s.number} is archived already")
     if s.state in ACTIVE or s.open_jobs:
         raise refusal(f"session {s.number} is {_state_words(s)}", Remedy("stop", "ends it first", s.number))
-    return Plan((StateChanged(state="archived"),), runs=False)
+    return Effect((StateChanged(state="archived"),), runs=False)
 
 
-def _unarchive(s: Summary) -> Plan:
+def _unarchive(s: Summary) -> Effect:
     if s.state != "archived":
         raise refusal(f"session {s.number} is {_state_words(s)}, not archived")
     back = StateChanged(state="paused", reason="brought back from the archive")
-    return Plan((back,), note="brought back from the archive, paused", runs=False)
+    return Effect((back,), note="brought back from the archive, paused", runs=False)
 
 
-def _start(s: Summary) -> Plan:
+def _start(s: Summary) -> Effect:
     if s.state != "created":
         raise refusal(f"session {s.number} is {_state_words(s)}", *remedies_to_go_on(s))
-    return Plan()
+    return Effect()
 
 
 def _state_words(s: Summary) -> str:
     return {"on_job": "on a job", "needs_you": "waiting for you"}.get(s.state, s.state)
 
 
-PLANS: Final[dict[str, Callable[[Summary], Plan]]] = {
+EFFECTS: Final[dict[str, Callable[[Summary], Effect]]] = {
     "start": _start,
     "pause": _pause,
     "resume": _resume,
@@ -153,4 +153,4 @@ PLANS: Final[dict[str, Callable[[Summary], Plan]]] = {
     "reopen": _reopen,
     "next": _next,
 }
-"""Verb to plan; a plan raises RpcError where the state does not allow the verb, and says what to do."""
+"""What each verb does to a session; raises RpcError where the state does not allow the verb, and says what to do."""

@@ -16,7 +16,7 @@ from sessions.agent.clean_events import Cleaner
 from sessions.agent.prompts import system_prompt
 from sessions.errors import ApolloError
 from sessions.events.text import Blob, long_text
-from sessions.host.handlers.context import HandlerContext, only_people, refusal, text_of
+from sessions.host.handlers.context import HandlerContext, refusal, require_person, text_of
 from sessions.host.protocol import Created, CreateSession
 from sessions.providers.registry import parse_model, preload
 from sessions.tools.registry import NAMES
@@ -27,20 +27,20 @@ from sessions.workspace import keep_scorer, prepare_workspace
 MAX_TITLE_CHARS: Final = 200
 
 
-async def create(context: HandlerContext, call: CreateSession, actor: str) -> Created:
+async def create_session(context: HandlerContext, call: CreateSession, actor: str) -> Created:
     """Make a session and, with ``start``, set it running. Copying a large workspace takes as long as it takes."""
-    only_people(actor, "create a session")
+    require_person(actor, "create a session")
     call = _check_call(call)
     session = new_ulid()
     folder = context.paths.session_folder(session)
     try:
         await asyncio.to_thread(preload, [call.model])
         await asyncio.to_thread(context.environments.keep, session, call.env)
-        workspace = await asyncio.to_thread(_folders, folder, call)
-        await asyncio.to_thread(_environment, session, workspace, folder, call)
+        workspace = await asyncio.to_thread(_make_folders, folder, call)
+        await asyncio.to_thread(_try_environment, session, workspace, folder, call)
         context.keys.remember(session, call.key, call.model.key_env)
         clean = Cleaner(context.keys.redactor())
-        body, blobs = _body(call, context.writer.next_number(), workspace)
+        body, blobs = _first_event(call, context.writer.next_number(), workspace)
         blobs = [clean.blob(blob) for blob in blobs]
         events = [ev.NewEvent(session, clean.body(body), actor=actor, request=call.request)]
         if call.start:
@@ -84,7 +84,7 @@ def _check_call(call: CreateSession) -> CreateSession:
     return msgspec.structs.replace(call, title=title, task=task)
 
 
-def _folders(folder: Path, call: CreateSession) -> Path:
+def _make_folders(folder: Path, call: CreateSession) -> Path:
     workspace = prepare_workspace(Path(call.workspace) if call.workspace else None, folder, in_place=call.in_place)
     if call.evaluate is not None and call.evaluate.files:
         if call.evaluate_base is None:
@@ -93,7 +93,7 @@ def _folders(folder: Path, call: CreateSession) -> Path:
     return workspace
 
 
-def _environment(session: str, workspace: Path, folder: Path, call: CreateSession) -> None:
+def _try_environment(session: str, workspace: Path, folder: Path, call: CreateSession) -> None:
     """Make the task's environment once, so that a mistake in it is told to who creates the session."""
     try:
         environment_tools(call.environment, session=session, workspace=workspace, folder=folder)
@@ -101,7 +101,7 @@ def _environment(session: str, workspace: Path, folder: Path, call: CreateSessio
         raise refusal(str(error)) from error
 
 
-def _body(call: CreateSession, number: int, workspace: Path) -> tuple[ev.SessionCreated, list[Blob]]:
+def _first_event(call: CreateSession, number: int, workspace: Path) -> tuple[ev.SessionCreated, list[Blob]]:
     body = ev.SessionCreated(
         number=number,
         title=call.title,

@@ -12,7 +12,7 @@ import msgspec
 from sessions import events as ev
 from sessions import importers
 from sessions.events.text import Blob
-from sessions.host.handlers.context import HandlerContext, only_people, refusal
+from sessions.host.handlers.context import HandlerContext, refusal, require_person
 from sessions.host.protocol import Imported, ImportFile
 from sessions.importers import ImportedSession, as_copy
 from sessions.log.codec import encode_body
@@ -22,7 +22,7 @@ from sessions.ulid import new_ulid
 
 async def import_file(context: HandlerContext, call: ImportFile, actor: str) -> Imported:
     """Read the file off the loop, then commit all of it as one write set: a file is imported whole or not at all."""
-    only_people(actor, "import a file")
+    require_person(actor, "import a file")
     path = Path(call.path)
     if not path.is_absolute():
         raise refusal(f"{call.path} is not an absolute path")

@@ -12,7 +12,7 @@ from sessions.events.states import ENDED
 from sessions.fold import budget, remedies
 from sessions.fold.summary import Summary
 from sessions.hints import Remedy, go_on
-from sessions.host.handlers.context import HandlerContext, only_people, refusal
+from sessions.host.handlers.context import HandlerContext, refusal, require_person
 from sessions.host.protocol import Done, SetLimit
 
 WHOLE: Final = frozenset({"steps", "tokens", "evaluations"})
@@ -20,15 +20,15 @@ WHOLE: Final = frozenset({"steps", "tokens", "evaluations"})
 
 async def set_limit(context: HandlerContext, call: SetLimit, actor: str) -> Done:
     """Set a budget, lift it (no value), or change it by a difference."""
-    only_people(actor, "change a limit")
+    require_person(actor, "change a limit")
     async with context.turn(call.session) as s:
-        value = _value(s, call)
+        value = _new_value(s, call)
         body = LimitChanged(name=call.name, value=value)
-        note, remedies = _follows(s, call.name, value, context.clock())
+        note, remedies = _describe_effect(s, call.name, value, context.clock())
         return await context.commit(s.session, actor, call.request, body, note=note, remedies=remedies)
 
 
-def _follows(s: Summary, name: str, value: float | None, now: int) -> tuple[str, tuple[Remedy, ...]]:
+def _describe_effect(s: Summary, name: str, value: float | None, now: int) -> tuple[str, tuple[Remedy, ...]]:
     """What the new limit comes to, and what to do next."""
     said = f"{name}: {'no limit' if value is None else f'{value:g}'}"
     after = msgspec.structs.replace(s, limits=msgspec.structs.replace(s.limits, **{name: value}))
@@ -50,7 +50,7 @@ def _follows(s: Summary, name: str, value: float | None, now: int) -> tuple[str,
     return said, (go_on(s.number),) if waits else ()
 
 
-def _value(s: Summary, call: SetLimit) -> float | None:
+def _new_value(s: Summary, call: SetLimit) -> float | None:
     value = call.value
     if call.delta is not None:
         before = getattr(s.limits, call.name)
