@@ -7,25 +7,36 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from rich.console import RenderableType
 from textual import events
-from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
 
-from apollo_tui import context, keys
+from apollo_tui import keys
 from apollo_tui.acts import error_hints
 from apollo_tui.acts.annotator_time import RETURN_MS
 from apollo_tui.acts.leave_check import last_words
 from apollo_tui.backend.feed import ClientsChanged, DeltasArrived, EventsArrived, Feed, LinkChanged, Loaded, NotDone
-from apollo_tui.context import Desk
-from apollo_tui.key_dispatch import Presser
+from apollo_tui.context import (
+    AppContext,
+    Destination,
+    GivesWay,
+    ToAction,
+    ToCommands,
+    ToExport,
+    ToNewSession,
+    ToReview,
+    ToSession,
+    View,
+    due_reports,
+)
+from apollo_tui.key_dispatch import KeyPresser, can_press, press
 from apollo_tui.screens.base import WIDTHS, ApolloScreen
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.state.board import Change
@@ -44,67 +55,6 @@ from sessions.events.states import ACTIVE
 from sessions.fold.summary import Summary
 from sessions.labels import Taxonomy, load_labels
 from widgets.chrome import Level
-
-if TYPE_CHECKING:
-    from apollo_tui.screens.ports import Opens, Trail
-
-
-class Opening:
-    """What ``apollo.Opens`` says, for one app. A view is there when the call returns: the next key is meant for it."""
-
-    def __init__(self, app: App[Any], desk: Desk) -> None:
-        self._app = app
-        self._desk = desk
-
-    def session(
-        self,
-        session: str,
-        seq: int | None = None,
-        *,
-        trail: Trail | None = None,
-        came_from: Sequence[tuple[str, int]] = (),
-        instead: bool = False,
-    ) -> None:
-        """A transcript."""
-        from apollo_tui.screens.session import SessionScreen
-
-        screen = SessionScreen(self._desk, session, seq, came_from=came_from, trail=trail)
-        if instead:
-            self._app.switch_screen(screen)
-        else:
-            self._app.push_screen(screen)
-
-    def action(self, session: str, seq: int) -> None:
-        """One entry, whole."""
-        from apollo_tui.screens.action import ActionScreen
-
-        self._app.push_screen(ActionScreen(self._desk, session, seq))
-
-    def review(self) -> None:
-        """The queue."""
-        from apollo_tui.screens.review import ReviewScreen
-
-        self._app.push_screen(ReviewScreen(self._desk))
-
-    def new_session(self) -> None:
-        """The form of a new session."""
-        from apollo_tui.screens.new_session import NewSessionScreen
-
-        self._app.push_screen(NewSessionScreen(self._desk))
-
-    def export(self, session: str | None) -> None:
-        """Sessions to training data."""
-        from apollo_tui.screens.export import ExportScreen
-
-        self._app.push_screen(ExportScreen(self._desk, session))
-
-    def commands(self) -> None:
-        """The command line, over a view only."""
-        from apollo_tui.commands import ask_command
-
-        if isinstance(self._app.screen, ApolloScreen):
-            ask_command(self._app.screen)
-
 
 LEAVE_S: Final = 1.0
 """So long leaving waits for the log to hear what was read."""
@@ -134,26 +84,25 @@ class ApolloApp(HookedApp, inherit_bindings=False):
         clock: Callable[[], int] = now_ms,
     ) -> None:
         super().__init__()
-        self.desk = Desk.of(feed, config or Config(path=Path()), labels or load_labels(), clock)
+        self.context = AppContext.of(feed, config or Config(path=Path()), labels or load_labels(), clock)
         self.crash = ""
         self.last_words = ""
         self._leaving = False
         self._acts = asyncio.Lock()
         self._terminal = ScreenDiff()
-        self.line_speed = LineSpeed(_terminal_fd(), self.desk.config.ui.slow_link)
+        self.line_speed = LineSpeed(_terminal_fd(), self.context.config.ui.slow_link)
         self._minute = 0
-        self.open: Opens = Opening(self, self.desk)
-        self._presser = Presser(self)
-        self._alerts = Alerts(self.desk.config.ui.alerts, os.environ)
+        self._presser = KeyPresser(self, self.context, self.say)
+        self._alerts = Alerts(self.context.config.ui.alerts, os.environ)
         self._alerted = 0
 
     async def on_load(self) -> None:
         """Begin to read before anything is shown: the first paint has the sessions in it."""
-        await self.desk.feed.start(self._hear)
+        await self.context.feed.start(self._hear)
 
     def on_mount(self) -> None:
         """Set the looks."""
-        config = self.desk.config
+        config = self.context.config
         problems = keys.clashes(config.keys)
         if not problems:
             self.set_keymap(config.keys)
@@ -166,24 +115,24 @@ class ApolloApp(HookedApp, inherit_bindings=False):
 
     def get_default_screen(self) -> Screen[None]:
         """The board is home: nothing lies under it."""
-        return BoardScreen(self.desk)
+        return BoardScreen(self.context)
 
     def _hear(self, message: Message) -> None:
         """What the feed says, in its order. What the log holds is taken in at once, for the first paint."""
         if isinstance(message, Loaded):
-            self.desk.state.load(message.summaries, message.position)
+            self.context.state.load(message.summaries, message.position)
         self.post_message(message)
 
     async def on_unmount(self) -> None:
         """Hang up; sessions go on."""
         self.write_bytes(self._alerts.end())
-        await self.desk.feed.close()
+        await self.context.feed.close()
 
     # --- what the feed says -----------------------------------------------------------------------------------------
 
     async def on_loaded(self, message: Loaded) -> None:
         """The log was read: show what is there, then fill the panes, the newest session first."""
-        state = self.desk.state
+        state = self.context.state
         self._show(Change(sessions=set(state.sessions), new=state.order()))
         self._tick()
         newest_first = sorted(message.summaries, key=lambda s: s.last_id, reverse=True)
@@ -192,43 +141,43 @@ class ApolloApp(HookedApp, inherit_bindings=False):
     async def _seed(self, summaries: list[Summary]) -> None:
         for summary in summaries:
             session = summary.session
-            seed = await self.desk.feed.read(partial(read_seed, session=session, actor=self.desk.actor))
-            self.desk.state.seed(session, seed.window, seed.flags, seed.read, seed.unread)
+            seed = await self.context.feed.read(partial(read_seed, session=session, actor=self.context.feed.actor))
+            self.context.state.seed(session, seed.window, seed.flags, seed.read, seed.unread)
             self._show(Change(sessions={session}, entries={session: set()}))
         gc_tuning.settle()
-        self.run_worker(self.desk.counting.run(lambda: self._show(Change())), group="count", exclusive=True)
+        self.run_worker(self.context.review_count.run(lambda: self._show(Change())), group="count", exclusive=True)
         from apollo_tui.screens.panels.since_you_left import greet
 
         await greet(self)
 
     def on_events_arrived(self, message: EventsArrived) -> None:
         """New events: fold them, and tell the screen what changed."""
-        self.desk.counting.note(message.events)
-        self._show(self.desk.state.apply(message.events))
+        self.context.review_count.note(message.events)
+        self._show(self.context.state.apply(message.events))
 
     def on_deltas_arrived(self, message: DeltasArrived) -> None:
         """Pieces of streaming replies."""
-        sessions = {frame.session for frame in message.frames if self.desk.state.frame(frame)}
+        sessions = {frame.session for frame in message.frames if self.context.state.frame(frame)}
         screen = self.view
         if screen is not None and screen.ready and sessions:
             screen.streamed(sessions)
 
     def on_clients_changed(self, message: ClientsChanged) -> None:
         """Somebody came or went."""
-        self.desk.state.clients = message.clients
+        self.context.state.clients = message.clients
         self._show(Change())
 
     def on_link_changed(self, message: LinkChanged) -> None:
         """The host came or went; the header says so, drafts and reading are not touched."""
-        state = self.desk.state
+        state = self.context.state
         state.writable = message.state == "up"
-        before, state.trouble = state.trouble, error_hints.said_of_link(message, self.desk.config.keys)
+        before, state.trouble = state.trouble, error_hints.explain_link(message, self.context.config.keys)
         if state.trouble not in ("", before):
             # The first line may have no room for all of it, and its end says what helps.
             self.say(state.trouble, "warning")
         elif before and not state.trouble:
             self.say("connected again")
-        self.desk.presence.link_is_new()
+        self.context.presence.link_is_new()
         self._show(Change())
 
     # --- screens ----------------------------------------------------------------------------------------------------
@@ -237,6 +186,41 @@ class ApolloApp(HookedApp, inherit_bindings=False):
     def view(self) -> ApolloScreen | None:
         """The topmost screen that is no panel: what the annotator looks at."""
         return next((one for one in reversed(self.screen_stack) if isinstance(one, ApolloScreen)), None)
+
+    def current_view(self) -> View | None:
+        """The topmost screen that is no panel, if it looks at sessions."""
+        view = self.view
+        return view if isinstance(view, View) else None
+
+    def open(self, destination: Destination) -> None:
+        """Open a view over the one on top. It is there when the call returns: the next key is meant for it."""
+        match destination:
+            case ToSession():
+                from apollo_tui.screens.session import SessionScreen
+
+                show = self.switch_screen if destination.instead else self.push_screen
+                show(SessionScreen(self.context, destination))
+            case ToAction(session, seq):
+                from apollo_tui.screens.action import ActionScreen
+
+                self.push_screen(ActionScreen(self.context, session, seq))
+            case ToReview():
+                from apollo_tui.screens.review import ReviewScreen
+
+                self.push_screen(ReviewScreen(self.context))
+            case ToNewSession():
+                from apollo_tui.screens.new_session import NewSessionScreen
+
+                self.push_screen(NewSessionScreen(self.context))
+            case ToExport(session):
+                from apollo_tui.screens.export import ExportScreen
+
+                self.push_screen(ExportScreen(self.context, session))
+            case ToCommands():
+                from apollo_tui.commands import ask_command
+
+                if isinstance(self.screen, ApolloScreen):
+                    ask_command(self.screen)
 
     @property
     def at_rest(self) -> bool:
@@ -256,7 +240,7 @@ class ApolloApp(HookedApp, inherit_bindings=False):
         signal.raise_signal(signal.SIGHUP)
 
     def _tick(self) -> None:
-        now = self.desk.clock()
+        now = self.context.clock()
         if self.line_speed.hung_up:
             self._hang_up()
         screen = self.view
@@ -264,7 +248,7 @@ class ApolloApp(HookedApp, inherit_bindings=False):
             return
         if now // 60_000 != self._minute:
             self._minute = now // 60_000
-            screen.changed(Change(sessions=set(self.desk.state.sessions)))
+            screen.changed(Change(sessions=set(self.context.state.sessions)))
         slow = self.line_speed.slow
         if self.line_speed.look():
             # A full line gets nothing more: what is painted later is newer.
@@ -273,23 +257,23 @@ class ApolloApp(HookedApp, inherit_bindings=False):
             self.say(
                 "the line is slow: the board shows one line per session; `:slow off` brings the panes back", "warning"
             )
-            self._show(Change(sessions=set(self.desk.state.sessions)))
+            self._show(Change(sessions=set(self.context.state.sessions)))
         self._look_out(now)
-        self.desk.effort.look(screen.session, now)
-        for told in context.due(self.desk, now):
-            self.run_worker(told, group="telling")
+        self.context.effort.look(screen.session, now)
+        for report in due_reports(self.context, now):
+            self.run_worker(report, group="reports")
 
     def _look_out(self, now: int) -> None:
         """Once a second: the bell and the title, and the host hears whether somebody is here."""
-        if now - self._alerted < ALERT_MS or not self.desk.state.position:
+        if now - self._alerted < ALERT_MS or not self.context.state.position:
             return
         self._alerted = now
-        state, presence = self.desk.state, self.desk.presence
-        names = {session: self.desk.steering.name(session) for session in state.sessions}
+        state, presence = self.context.state, self.context.presence
+        names = {session: self.context.name(session) for session in state.sessions}
         self.write_bytes(self._alerts.update(state.signals_by_session(now), now, presence.key_at, names))
         idle = presence.due(now) if state.writable else None
         if idle is not None:
-            self.run_worker(self.desk.feed.active(idle), group="presence")
+            self.run_worker(self.context.feed.active(idle), group="presence")
 
     # --- acts ---------------------------------------------------------------------------------------------------------
 
@@ -298,9 +282,13 @@ class ApolloApp(HookedApp, inherit_bindings=False):
         if self.view is not None:
             self.view.say(text, level)
 
-    def told(self, problem: Exception) -> str:
+    def explain(self, problem: Exception) -> str:
         """What went wrong, and which key helps."""
-        return error_hints.told(problem, self.desk.config.keys)
+        return error_hints.explain(problem, self.context.config.keys)
+
+    def copy_from_thread(self, text: str) -> None:
+        """Ask the terminal to copy the text; for a thread."""
+        self.call_from_thread(self.copy_to_clipboard, text)
 
     def act(self, deed: Coroutine[Any, Any, str]) -> None:
         """Do something that needs the host or the log, after what was asked before, and say how it went."""
@@ -311,7 +299,7 @@ class ApolloApp(HookedApp, inherit_bindings=False):
             try:
                 receipt = await deed
             except (NotDone, ApolloError, OSError) as problem:
-                self.say(self.told(problem), "error")
+                self.say(self.explain(problem), "error")
             else:
                 if receipt:
                     self.say(receipt, "done")
@@ -323,14 +311,22 @@ class ApolloApp(HookedApp, inherit_bindings=False):
             self.run_worker(self._leave(), group="leave")
 
     async def _leave(self) -> None:
-        state = self.desk.state
+        state = self.context.state
         live = sum(now.summary.state in ACTIVE for now in state.sessions.values())
-        back = way_back(self.desk.feed.paths.log)
+        back = way_back(self.context.feed.paths.log)
         self.last_words = last_words(live, back, host=state.writable)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEAVE_S):
-                await asyncio.gather(*context.due(self.desk, self.desk.clock(), all_of_it=True))
+                await asyncio.gather(*due_reports(self.context, self.context.clock(), all_of_it=True))
         self.exit()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A key acts only where the table says that it is valid; by construction none does from a text field."""
+        return can_press(self.screen, str(parameters[0])) if action == "press" else True
+
+    def action_press(self, id: str, *words: str) -> None:
+        """Do what a key of the table does."""
+        press(self.screen, id, *words)
 
     def action_how_to_leave(self) -> None:
         """Ctrl+c kills nothing: it says how to leave."""
@@ -341,24 +337,22 @@ class ApolloApp(HookedApp, inherit_bindings=False):
         if isinstance(event, events.Key) and not event.is_forwarded:
             if self._leaving:
                 return  # a screen opened now would never get its widgets
-            now = self.desk.clock()
-            self.desk.state.read_marks.key(now)
-            self.desk.effort.key(now)
-            away = self.desk.presence.key(now)
-            if away >= RETURN_MS and self.desk.state.sessions:
-                asleep = self.at_rest or hasattr(self.screen, "give_way")
+            now = self.context.clock()
+            self.context.state.read_marks.key(now)
+            self.context.effort.key(now)
+            away = self.context.presence.key(now)
+            if away >= RETURN_MS and self.context.state.sessions:
+                asleep = self.at_rest or isinstance(self.screen, GivesWay)
                 from apollo_tui.screens.panels.since_you_left import come_back
 
                 self.run_worker(come_back(self, now - away), group="return", exclusive=True)
                 if asleep:
                     return  # the key only woke the screen
-            if await self._presser.acted(event):
+            if await self._presser.press(event):
                 return
         if isinstance(event, events.Paste) and not event.is_forwarded:
             await self._presser.ready_for("paste")
-            from apollo_tui.key_dispatch import took
-
-            if took(self, event):
+            if self._presser.route_paste(event):
                 return
         await super().on_event(event)
 
@@ -366,12 +360,12 @@ class ApolloApp(HookedApp, inherit_bindings=False):
         """Write only what differs from what stands in the terminal."""
         before = self._terminal.written
         write(self._terminal.diff(update))
-        self.line_speed.count(self._terminal.written - before, self.desk.clock())
+        self.line_speed.count(self._terminal.written - before, self.context.clock())
 
     def on_crash(self, error: Exception) -> None:
         """Keep a line and a report of an unhandled exception, instead of a traceback in the terminal."""
         if not self.crash:
-            path = write_crash_report(error, self.desk.paths.folder)
+            path = write_crash_report(error, self.context.feed.paths.folder)
             self.crash = f"{type(error).__name__} in the app; sessions go on, drafts are kept; the report is {path}"
 
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Final, get_args
 
 from apollo_tui.acts import host_control
 from apollo_tui.acts.requests import Verb
+from apollo_tui.acts.signoffs import write_note
 from apollo_tui.backend.feed import NotDone
+from apollo_tui.context import View
 from apollo_tui.screens.board import BoardScreen
-from apollo_tui.screens.flag_keys import JudgeVerbs
+from apollo_tui.screens.key_acts import attention, judgement, movement, search
 from apollo_tui.screens.panels.prompt import Command, CommandPrompt, Deed
-from apollo_tui.screens.training import TrainingMode
-from apollo_tui.screens.view import Verbs
+from apollo_tui.screens.session import SessionScreen
 from apollo_tui.terminal.line_speed import MODES
 from sessions.errors import ApolloError
 from sessions.host.protocol import BUDGETS
@@ -31,38 +32,38 @@ def _key(name: str) -> Deed:
 
 
 def _find(screen: ApolloScreen, words: list[str]) -> None:
-    if isinstance(screen, Verbs) and words:
-        screen.find_everywhere(" ".join(words))
-    elif isinstance(screen, Verbs):
-        screen.action_find()
+    if isinstance(screen, View) and words:
+        search.find_everywhere(screen, " ".join(words))
+    elif isinstance(screen, View):
+        search.find(screen)
 
 
 def _note(screen: ApolloScreen, words: list[str]) -> None:
-    if not isinstance(screen, JudgeVerbs) or not screen.session:
+    if not isinstance(screen, View) or not screen.session:
         return
     if words:
-        screen.act(screen.desk.signing.note(screen.session, " ".join(words)))
+        screen.act(write_note(screen.context.feed, screen.context.state, screen.session, " ".join(words)))
     else:
-        screen.write_note(screen.session)
+        judgement.ask_note(screen, screen.session)
 
 
 def _train(screen: ApolloScreen, words: list[str]) -> None:
-    if not isinstance(screen, TrainingMode):
+    if not isinstance(screen, SessionScreen):
         raise NotDone("open a session first: the training view colours a transcript")
     try:
-        screen.train_by(words[0] if words else "default")
+        screen.training.show_policy(words[0] if words else "default")
     except ApolloError as problem:
         raise NotDone(str(problem)) from problem
 
 
 def _who(screen: ApolloScreen, _: list[str]) -> None:
-    desk = screen.desk
-    now = desk.clock()
-    apps = [client for client in desk.state.clients if client.client == "app"]
+    context = screen.context
+    now = context.clock()
+    apps = [client for client in context.state.clients if client.client == "app"]
     if not apps:
         raise NotDone("nobody is attached: no host is connected")
     said = [
-        f"{client.actor.removeprefix('human:')}{' (you)' if client.actor == desk.actor else ''}"
+        f"{client.actor.removeprefix('human:')}{' (you)' if client.actor == context.feed.actor else ''}"
         f" for {duration(max(0, now - client.since))}"
         for client in apps
     ]
@@ -76,22 +77,22 @@ def _effort(screen: ApolloScreen, _: list[str]) -> None:
 
 
 def _unskip(screen: ApolloScreen, _: list[str]) -> None:
-    count = screen.desk.reviewing.unskip_all()
+    count = screen.context.review.unskip_all()
     screen.say(f"{count} skipped items are in the queue again")
     screen.on_screen_resume()
 
 
 def _let_go(screen: ApolloScreen, words: list[str]) -> None:
-    desk = screen.desk
+    context = screen.context
     if words not in ([], ["all"], ["none"]):
         raise NotDone("letgo: this session; letgo all: every one; letgo none: what nobody looked at is unread again")
-    sessions = desk.state.order() if words == ["all"] else [screen.session] if screen.session else []
+    sessions = context.state.order() if words == ["all"] else [screen.session] if screen.session else []
     if words == ["none"]:
         screen.act(_take_up(screen, sessions))
         return
-    count = sum(desk.state.unread(session) for session in sessions)
+    count = sum(context.state.unread(session) for session in sessions)
     for session in sessions:
-        desk.state.read_marks.let_go(session, desk.state.sessions[session].summary.last_seq, desk.clock())
+        context.state.read_marks.let_go(session, context.state.sessions[session].summary.last_seq, context.clock())
     screen.on_screen_resume()
     screen.say(
         f"{count:,} entries count as unread no more; for training they stay unseen · `:letgo none` brings them back"
@@ -101,21 +102,21 @@ def _let_go(screen: ApolloScreen, words: list[str]) -> None:
 async def _take_up(screen: ApolloScreen, sessions: list[str]) -> str:
     from apollo_tui.state.transcript_pages import read_unread
 
-    desk = screen.desk
+    context = screen.context
     count = 0
     for session in sessions:
-        desk.state.read_marks.let_go(session, 0, desk.clock())
-        read = desk.state.read_marks.book(session)
-        unread = await desk.feed.read(partial(read_unread, session=session, read=read))
-        desk.state.sessions[session].unread = unread
+        context.state.read_marks.let_go(session, 0, context.clock())
+        read = context.state.read_marks.book(session)
+        unread = await context.feed.read(partial(read_unread, session=session, read=read))
+        context.state.sessions[session].unread = unread
         count += len(unread)
     screen.on_screen_resume()
     return f"{count:,} entries are unread again"
 
 
 def _edit(screen: ApolloScreen, _: list[str]) -> None:
-    if isinstance(screen, Verbs):
-        screen.open_in_editor()
+    if isinstance(screen, View):
+        search.open_editor(screen)
 
 
 JUDGING: Final[tuple[Command, ...]] = (
@@ -137,7 +138,7 @@ JUDGING: Final[tuple[Command, ...]] = (
 def _control(verb: Verb) -> Deed:
     def run(screen: ApolloScreen, _: list[str]) -> None:
         if screen.session:
-            screen.act(screen.desk.steering.control(screen.session, verb))
+            screen.act(screen.context.control.control(screen.session, verb))
 
     return run
 
@@ -146,14 +147,14 @@ def _limit(screen: ApolloScreen, words: list[str]) -> None:
     if len(words) != 2:
         raise NotDone(f":limit NAME VALUE; {LIMIT_HINT}")
     if screen.session:
-        screen.act(screen.desk.steering.limit(screen.session, *words))
+        screen.act(screen.context.control.limit(screen.session, *words))
 
 
 def _host(screen: ApolloScreen, words: list[str]) -> None:
     verb = words[0] if words else "status"
     if verb not in host_control.VERBS:
         raise NotDone(f":host {'|'.join(host_control.VERBS)}")
-    screen.act(host_control.control_host(screen.desk.feed, screen.desk.state, screen.desk.actor, verb))
+    screen.act(host_control.control_host(screen.context.feed, screen.context.state, screen.context.feed.actor, verb))
 
 
 def _theme(screen: ApolloScreen, words: list[str]) -> None:
@@ -179,7 +180,7 @@ def _slow(screen: ApolloScreen, words: list[str]) -> None:
     line = screen.apollo.line_speed
     line.set(mode or ("off" if line.slow else "on"))
     screen.on_screen_resume()
-    screen.say(line.report(screen.desk.clock())[-1])
+    screen.say(line.report(screen.context.clock())[-1])
 
 
 def _link(screen: ApolloScreen, _: list[str]) -> None:
@@ -189,7 +190,7 @@ def _link(screen: ApolloScreen, _: list[str]) -> None:
         if mode:
             _slow(screen, [mode])
 
-    said = screen.apollo.line_speed.report(screen.desk.clock())
+    said = screen.apollo.line_speed.report(screen.context.clock())
     choices = [Choice(mode, f"slow-link mode {mode}", key=mode[1], note=note) for mode, note in SLOW_NOTES.items()]
     screen.app.push_screen(
         ChoicePanel("the line to this terminal", choices, "a letter or enter sets it · esc closes", said), chosen
@@ -197,23 +198,23 @@ def _link(screen: ApolloScreen, _: list[str]) -> None:
 
 
 def _archived(screen: ApolloScreen, _: list[str]) -> None:
-    state = screen.desk.state
+    state = screen.context.state
     state.show_archived = not state.show_archived
     screen.say("archived sessions are shown" if state.show_archived else "archived sessions are hidden")
     screen.on_screen_resume()
 
 
 def _goto(screen: ApolloScreen, words: list[str]) -> None:
-    if isinstance(screen, Verbs) and words:
-        screen.action_number(words[0])
+    if isinstance(screen, View) and words:
+        movement.go_to_number(screen, words[0])
 
 
 def _leave(screen: ApolloScreen, _: list[str]) -> None:
-    from apollo_tui.screens.panels.leave import leave
+    from apollo_tui.screens.panels.leave import check_leave
 
     board = next((one for one in screen.app.screen_stack if isinstance(one, BoardScreen)), None)
     if board is not None:
-        leave(board, always=True)
+        check_leave(board, always=True)
 
 
 def _facts(screen: ApolloScreen, _: list[str]) -> None:
@@ -229,18 +230,18 @@ def _since(screen: ApolloScreen, _: list[str]) -> None:
 
 
 def _snooze(screen: ApolloScreen, words: list[str]) -> None:
-    if isinstance(screen, Verbs):
-        screen.snooze_for(words[0] if words else "30m")
+    if isinstance(screen, View):
+        attention.snooze_for(screen, words[0] if words else "30m")
 
 
 def _outcome(screen: ApolloScreen, _: list[str]) -> None:
-    if isinstance(screen, Verbs):
-        screen.ask_outcome()
+    if isinstance(screen, View):
+        attention.ask_outcome(screen)
 
 
 def _copy_file(screen: ApolloScreen, _: list[str]) -> None:
-    if isinstance(screen, Verbs):
-        screen.copy_to_file()
+    if isinstance(screen, View):
+        search.copy_selected_to_file(screen)
 
 
 def _quit(screen: ApolloScreen, _: list[str]) -> None:
@@ -291,7 +292,7 @@ assert {command.name for command in COMMANDS} >= set(get_args(Verb))
 
 def commands_for(screen: ApolloScreen) -> list[Command]:
     """The commands that can do something on this screen now."""
-    here = screen.here()
+    here = screen.key_context()
     return [c for c in COMMANDS if (here.session or not c.session) and (here.writable or not c.write)]
 
 
@@ -305,7 +306,7 @@ def run_command(screen: ApolloScreen, text: str) -> None:
     try:
         command.run(screen, words)
     except NotDone as problem:
-        screen.say(screen.apollo.told(problem), "error")
+        screen.say(screen.apollo.explain(problem), "error")
 
 
 def ask_command(screen: ApolloScreen) -> None:

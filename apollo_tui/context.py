@@ -1,52 +1,58 @@
-"""What every screen works with: the feed, the state folded from it, and the acts. No Textual in here."""
+"""What every screen works with: the context of one app, and views, composer and app as the rest knows them.
+
+The protocols are here so that keys, panels and acts work on any view without knowing one. No Textual in here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
 from apollo_tui.acts.annotator_time import EffortClock, Presence, Sight
-from apollo_tui.acts.control import Steering
-from apollo_tui.acts.drafts import Drafts
-from apollo_tui.acts.flags import Judging
-from apollo_tui.acts.review_queue import Counting, Reviewing
-from apollo_tui.acts.signals import Watching
-from apollo_tui.acts.signoffs import Signing
-from apollo_tui.acts.undo import Undoing
+from apollo_tui.acts.control import SessionControl, session_name
+from apollo_tui.acts.drafts import Draft, Drafts
+from apollo_tui.acts.flags import Flags, Subject
+from apollo_tui.acts.requests import send_annotation
+from apollo_tui.acts.review_queue import ReviewCount, ReviewQueue
+from apollo_tui.acts.undo import UndoHistory
 from apollo_tui.backend.feed import Feed, NotDone
+from apollo_tui.keys import Place
 from apollo_tui.state.board import BoardState
 from apollo_tui.state.transcript_pages import Indexes
 from sessions.clock import now_ms
 from sessions.config import Config
 from sessions.events import CursorMoved, EffortSpent
 from sessions.labels import Taxonomy
-from sessions.paths import LogPaths
-from sessions.ulid import new_ulid
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from textual.screen import ModalScreen, Screen
+
     from apollo_tui.acts.new_session import Form
+    from apollo_tui.terminal.line_speed import LineSpeed
+    from widgets.chrome import Level
+    from widgets.models import Entry
+
+T = TypeVar("T")
 
 
-class Desk(msgspec.Struct):
-    """One annotator's desk over one log. ``clock`` is Unix milliseconds."""
+class AppContext(msgspec.Struct):
+    """What one annotator works with on one log. ``clock`` is Unix milliseconds."""
 
-    paths: LogPaths
-    actor: str
     config: Config
     labels: Taxonomy
     feed: Feed
     state: BoardState
     drafts: Drafts
-    judging: Judging
-    undoing: Undoing
-    signing: Signing
-    steering: Steering
-    reviewing: Reviewing
-    watching: Watching
+    flags: Flags
+    undo: UndoHistory
+    control: SessionControl
+    review: ReviewQueue
+    review_count: ReviewCount
     presence: Presence
-    counting: Counting
     clock: Callable[[], int] = now_ms
     sight: Sight = msgspec.field(default_factory=Sight)
     effort: EffortClock = msgspec.field(default_factory=EffortClock)
@@ -59,53 +65,306 @@ class Desk(msgspec.Struct):
     """Newest last; the session and action screens share them."""
 
     @classmethod
-    def of(cls, feed: Feed, config: Config, labels: Taxonomy, clock: Callable[[], int] = now_ms) -> Desk:
-        """A desk on ``feed``."""
+    def of(cls, feed: Feed, config: Config, labels: Taxonomy, clock: Callable[[], int] = now_ms) -> AppContext:
+        """The context of an app on ``feed``."""
         state = BoardState(feed.actor, labels.name, config.attention)
-        judging = Judging(feed, state, labels)
         drafts = Drafts(feed.paths.drafts, feed.actor)
-        reviewing = Reviewing(drafts, config.attention)
+        review = ReviewQueue(drafts, config.attention)
         return cls(
-            paths=feed.paths,
-            actor=feed.actor,
             config=config,
             labels=labels,
             feed=feed,
             state=state,
             drafts=drafts,
-            judging=judging,
-            undoing=Undoing(judging),
-            signing=Signing(judging),
-            steering=Steering(feed, state, config.keys),
-            reviewing=reviewing,
-            counting=Counting(feed, state, reviewing, clock),
-            watching=Watching(judging),
+            flags=Flags(feed, state, labels),
+            undo=UndoHistory(feed, state, labels),
+            control=SessionControl(feed, state, config.keys),
+            review=review,
+            review_count=ReviewCount(feed, state, review, clock),
             presence=Presence(clock()),
             clock=clock,
         )
 
+    def name(self, session: str) -> str:
+        """``1 tune-lr``: what a session is called in receipts and titles."""
+        return session_name(self.state, session)
 
-def due(desk: Desk, now: int, *, all_of_it: bool = False) -> list[Coroutine[Any, Any, None]]:
-    """What to tell now (``now`` in Unix ms); what cannot be told is kept for later. Nothing without a host."""
-    if not desk.state.writable:
+    def note_sight(self, last_visible: Mapping[str, int]) -> Sight:
+        """Note what is on screen at this moment (per session, the seq): a verdict may come before the next tick."""
+        self.sight.show(last_visible, self.clock())
+        return self.sight
+
+
+# --- where to go ------------------------------------------------------------------------------------------------------
+
+Trail = tuple[str, Sequence[int]]
+"""What a row of places is called, and the seqs of its events."""
+
+
+class ToSession(msgspec.Struct, frozen=True):
+    """A transcript, at its end or at ``seq``. ``trail``: what ``n`` and ``N`` lead along; ``came_from``: where its way
+    back leads, the newest place last; ``instead``: it takes the place of the view on top."""
+
+    session: str
+    seq: int | None = None
+    trail: Trail | None = None
+    came_from: Sequence[tuple[str, int]] = ()
+    instead: bool = False
+
+
+class ToAction(msgspec.Struct, frozen=True):
+    """The entry at ``seq``, whole."""
+
+    session: str
+    seq: int
+
+
+class ToExport(msgspec.Struct, frozen=True):
+    """Sessions to training data; ``session`` is the one that was looked at."""
+
+    session: str | None
+
+
+class ToReview(msgspec.Struct, frozen=True):
+    """One queue over all sessions."""
+
+
+class ToNewSession(msgspec.Struct, frozen=True):
+    """The form that creates a session."""
+
+
+class ToCommands(msgspec.Struct, frozen=True):
+    """The command line of the view on top."""
+
+
+Destination = ToSession | ToAction | ToExport | ToReview | ToNewSession | ToCommands
+
+
+# --- the app and its views --------------------------------------------------------------------------------------------
+
+
+class Apollo(Protocol):
+    """The app, as its screens know it."""
+
+    context: AppContext
+    line_speed: LineSpeed
+
+    @property
+    def screen(self) -> Screen[Any]:
+        """What is on top, view or panel."""
+        ...
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether a view is on top and nobody types: only then may a panel open."""
+        ...
+
+    def current_view(self) -> View | None:
+        """The topmost screen that is no panel, if it looks at sessions."""
+        ...
+
+    def open(self, destination: Destination) -> None:
+        """Open a view over the one on top. It is there when the call returns: the next key is meant for it."""
+        ...
+
+    def push_screen(self, screen: Screen[Any]) -> object:
+        """Open a panel that answers nothing."""
+        ...
+
+    def pop_screen(self) -> object:
+        """Close what is on top."""
+        ...
+
+    def run_worker(
+        self, work: Coroutine[Any, Any, Any], name: str | None = "", group: str = "default", *, exclusive: bool = False
+    ) -> object:
+        """Do something beside all else, as long as the app is there; ``exclusive``: in place of what the group does."""
+        ...
+
+    def say(self, text: str, level: Level = "info") -> None:
+        """One line for the annotator; it never takes the focus."""
+        ...
+
+    def explain(self, problem: Exception) -> str:
+        """What went wrong, and which key helps."""
+        ...
+
+    def act(self, deed: Coroutine[Any, Any, str]) -> None:
+        """Do something that needs the host or the log, after what was asked before, and say how it went."""
+        ...
+
+    def suspend(self) -> AbstractContextManager[None]:
+        """Leave the terminal to another program for so long."""
+        ...
+
+    def copy_from_thread(self, text: str) -> None:
+        """Ask the terminal to copy the text; for a thread."""
+        ...
+
+    def leave(self) -> None:
+        """Leave; sessions go on."""
+        ...
+
+
+class DraftEditor(Protocol):
+    """The composer of a view, as keys know it."""
+
+    @property
+    def draft(self) -> Draft | None:
+        """What is being written, None while it is closed."""
+        ...
+
+    def open(self, session: str, wanted: Draft | None = None) -> None:
+        """Write to this session: go on with what is stored, or with what is ``wanted`` and not yet written."""
+        ...
+
+    def edit_advice(self, session: str, seq: int) -> bool:
+        """Open queued advice for editing; False if it is not waiting any more."""
+        ...
+
+    def put_after(self, text: str) -> None:
+        """Put a text after what is written, on a line of its own."""
+        ...
+
+
+@runtime_checkable
+class View(Protocol):
+    """A screen that looks at sessions: the board, a transcript, an action, the review. Keys and commands act on it."""
+
+    undo_preview: int | None
+    """The act whose undo (or redo, negative) was shown first because it is off screen: an event id."""
+
+    @property
+    def context(self) -> AppContext:
+        """What it works with."""
+        ...
+
+    @property
+    def apollo(self) -> Apollo:
+        """The app that holds it."""
+        ...
+
+    @property
+    def composer(self) -> DraftEditor:
+        """Where one writes."""
+        ...
+
+    @property
+    def place(self) -> Place:
+        """Which screen it is, for the key table."""
+        ...
+
+    @property
+    def session(self) -> str | None:
+        """The session that keys act on."""
+        ...
+
+    @property
+    def typing(self) -> bool:
+        """Whether a text field has the focus."""
+        ...
+
+    def subject(self) -> tuple[str, Entry] | None:
+        """What ``f`` and ``C`` take: the selected entry, else the newest action on screen for half a second."""
+        ...
+
+    async def selected_entry(self) -> tuple[str, int] | None:
+        """(session, seq) of the selected entry that advice would be about; None: about the session."""
+        ...
+
+    async def find_subject(self, session: str, entry: Entry) -> Subject:
+        """What a verdict on this entry is about. Raises NotDone."""
+        ...
+
+    def in_sight(self) -> dict[str, int]:
+        """The sessions on screen, and the last visible event (seq) of each."""
+        ...
+
+    def shows(self, session: str) -> bool:
+        """Whether the session is on screen: undo may act there at once."""
+        ...
+
+    def go_to(self, session: str, *, remember: bool = False) -> None:
+        """Show another session here; ``remember``: also on the board, ``ctrl+o`` leads back."""
+        ...
+
+    def show_entry(self, session: str, seq: int) -> None:
+        """Show an entry of any session, selected."""
+        ...
+
+    def attend(self, session: str, seq: int) -> None:
+        """Go to the event ``seq`` of a session (0: its newest), so that ``ctrl+o`` leads back."""
+        ...
+
+    def keep_draft(self) -> None:
+        """Store what is typed and not sent."""
+        ...
+
+    def refocus(self) -> None:
+        """Give the focus to where it was before the composer opened."""
+        ...
+
+    def renew_hints(self) -> None:
+        """What the footer says is another thing now."""
+        ...
+
+    def say(self, text: str, level: Level = "info") -> None:
+        """One line for the annotator."""
+        ...
+
+    def act(self, deed: Coroutine[Any, Any, str]) -> None:
+        """Do something that needs the host or the log; its receipt is shown."""
+        ...
+
+    def twice(self, action: str, first: str) -> bool:
+        """True at the second press within four seconds; the first one only says ``first``."""
+        ...
+
+    def ask(self, panel: ModalScreen[T], answer: Callable[[T | None], None]) -> None:
+        """Open a panel; ``answer`` is called with what was chosen there, None if it was left."""
+        ...
+
+    def run_worker(self, work: Coroutine[Any, Any, Any], name: str | None = "", group: str = "default") -> object:
+        """Do something beside all else, as long as the view is there."""
+        ...
+
+
+@runtime_checkable
+class GivesWay(Protocol):
+    """A panel that opens by itself: what is typed for the view under it is not lost."""
+
+    def give_way(self, key: str) -> bool:
+        """Close for a key that is not its own, and say so; the key is carried out in the view."""
+        ...
+
+
+# --- what the log hears of by itself ----------------------------------------------------------------------------------
+
+
+def due_reports(context: AppContext, now: int, *, all_of_it: bool = False) -> list[Coroutine[Any, Any, None]]:
+    """What was read and how long it took, for the log to hear now (``now`` in Unix ms); what fails is kept for later.
+
+    Nothing without a host.
+    """
+    if not context.state.writable:
         return []
-    read = desk.state.read_marks.due(now, all_of_it=all_of_it)
-    spent = desk.effort.due(all_of_it=all_of_it)
+    read = context.state.read_marks.due(now, all_of_it=all_of_it)
+    spent = context.effort.due(all_of_it=all_of_it)
     return [
-        *(_read(desk, session, moved) for session, moved in read.items()),
-        *(_spent(desk, session, one) for session, one in spent.items()),
+        *(_report_reading(context, session, moved) for session, moved in read.items()),
+        *(_report_effort(context, session, one) for session, one in spent.items()),
     ]
 
 
-async def _read(desk: Desk, session: str, moved: CursorMoved) -> None:
+async def _report_reading(context: AppContext, session: str, moved: CursorMoved) -> None:
     try:
-        await desk.judging.annotate(session, moved, new_ulid())
+        await send_annotation(context.feed, session, moved)
     except NotDone:
-        desk.state.read_marks.put_back(session, moved, desk.clock())
+        context.state.read_marks.put_back(session, moved, context.clock())
 
 
-async def _spent(desk: Desk, session: str, spent: EffortSpent) -> None:
+async def _report_effort(context: AppContext, session: str, spent: EffortSpent) -> None:
     try:
-        await desk.judging.annotate(session, spent, new_ulid())
+        await send_annotation(context.feed, session, spent)
     except NotDone:
-        desk.effort.failed(session, spent)
+        context.effort.failed(session, spent)

@@ -1,4 +1,4 @@
-"""Keys one after the other: what a key does is done before the next key is looked at.
+"""What each key does, and one key after the other: what a key does is done before the next key is looked at.
 
 Textual sends a key through the queue of the widget that has the focus, and up from there to the bindings. In a burst
 (a paste, a slow line, ``tmux send-keys``) all keys are addressed before the first one has acted, so that in ``i`` and
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from textual import events
@@ -18,27 +19,159 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from apollo_tui import keys
+from apollo_tui.context import AppContext, GivesWay, View
 from apollo_tui.screens.base import ApolloScreen
-from apollo_tui.screens.composer import Advising
+from apollo_tui.screens.board import BoardScreen
+from apollo_tui.screens.key_acts import advice, attention, control, judgement, movement, search, undo
 from apollo_tui.terminal.textual_private import run_binding, send_event
 from widgets.paint import is_field
 from widgets.sanitise import clean_line
 
 if TYPE_CHECKING:
-    from apollo_tui.screens.ports import Apollo
+    from apollo_tui.screens.export import ExportScreen
+    from apollo_tui.screens.new_session import NewSessionScreen
+    from apollo_tui.screens.review import ReviewScreen
+    from apollo_tui.screens.session import SessionScreen
+    from widgets.chrome import Level
+
+
+# --- what each key does -----------------------------------------------------------------------------------------------
+
+
+def toggle_outline(screen: SessionScreen) -> None:
+    """The outline of the transcript, or everything again."""
+    screen.filter.toggle_outline()
+
+
+def choose_filter(screen: SessionScreen) -> None:
+    """Choose what of the transcript is shown."""
+    screen.filter.choose()
+
+
+def toggle_training(screen: SessionScreen) -> None:
+    """Training view on or off."""
+    screen.training.toggle()
+
+
+def skip_item(screen: ReviewScreen) -> None:
+    """Not now, and not again: the next one."""
+    screen.skip()
+
+
+def open_item(screen: ReviewScreen) -> None:
+    """The item in its session."""
+    screen.open_there()
+
+
+def toggle_chosen(screen: ExportScreen) -> None:
+    """Choose or drop the session under the cursor."""
+    screen.toggle_chosen()
+
+
+def write_export(screen: ExportScreen) -> None:
+    """Write the file."""
+    screen.write()
+
+
+def create_session(screen: NewSessionScreen) -> None:
+    """Create the session of the form."""
+    screen.create_session()
+
+
+KEY_ACTS: Final[Mapping[str, Callable[..., None]]] = {
+    # moving
+    "next_pane": movement.next_pane,
+    "previous_pane": movement.previous_pane,
+    "number": movement.go_to_number,
+    "goto": movement.ask_number,
+    "back": movement.go_back,
+    "jump_back": movement.jump_back,
+    "follow": movement.toggle_follow,
+    "previous_action": movement.previous_action,
+    "next_action": movement.next_action,
+    "open_there": open_item,
+    # where to look
+    "next_need": attention.next_need,
+    "snooze": attention.snooze,
+    "signal_done": attention.signal_done,
+    "false_alarm": attention.false_alarm,
+    "by_attention": BoardScreen.order_by_attention,
+    "outline": toggle_outline,
+    "filter": choose_filter,
+    # advice
+    "advise": advice.advise,
+    "mark_session": BoardScreen.mark_session,
+    "advise_marked": advice.advise_marked,
+    "answer": advice.answer,
+    # judgement
+    "flag": judgement.flag,
+    "label": judgement.label,
+    "repeat_label": judgement.repeat_label,
+    "good": judgement.good,
+    "unsure": judgement.unsure,
+    "correct": advice.correct,
+    "begin_span": judgement.begin_span,
+    "recovery": judgement.mark_recovery,
+    "sign_off": judgement.sign_off_session,
+    "bookmark": judgement.bookmark,
+    "bookmarks": judgement.list_bookmarks,
+    "review": judgement.open_review,
+    "skip": skip_item,
+    "undo": undo.undo,
+    "redo": undo.redo,
+    "history": undo.list_history,
+    # control
+    "pause": control.pause,
+    "interrupt": control.interrupt,
+    "new": control.open_new_session,
+    # finding and taking along
+    "search": movement.search,
+    "next_match": movement.next_match,
+    "previous_match": movement.previous_match,
+    "copy": search.copy,
+    "pager": search.open_pager,
+    "training": toggle_training,
+    "find": search.find,
+    "export": search.open_export,
+    # the app
+    "command": movement.open_commands,
+    "help": movement.open_help,
+    "leave": movement.leave,
+    # the export menu and forms
+    "mark": toggle_chosen,
+    "write": write_export,
+    "create": create_session,
+}
+"""What a key of the table does, by its id. The first argument is the screen on top, as the function names it; what a
+painter does with its movements (``move.…``) is its own business."""
+
+
+def can_press(screen: Screen[Any], id: str) -> bool:
+    """Whether the key with this id does something on the screen now."""
+    return isinstance(screen, ApolloScreen) and keys.is_valid(keys.BY_ID[id], screen.key_context())
+
+
+def press(screen: Screen[Any], id: str, *words: str) -> None:
+    """Do what the key with this id does on the screen; ``words``: which digit, where it has several keys."""
+    KEY_ACTS[id](screen, *words)
+
+
+# --- one key after the other ------------------------------------------------------------------------------------------
 
 OPENING_S: Final = 0.5
 """Longest wait of a key for the panel or form that the key before it has opened."""
 
 
-class Presser:
+class KeyPresser:
     """Carries out bound keys for one app."""
 
-    def __init__(self, app: App[Any]) -> None:
+    def __init__(self, app: App[Any], context: AppContext, say: Callable[[str, Level], None]) -> None:
         self._app = app
+        self._context = context
+        self._say = say
         self._awaited: Screen[Any] | None = None
 
-    async def acted(self, event: events.Key) -> bool:
+    async def press(self, event: events.Key) -> bool:
         """Do what the key is bound to. False: it is text, or not bound, and takes Textual's way."""
         app = self._app
         await self.ready_for(event.key)
@@ -48,49 +181,69 @@ class Presser:
         if focused is not None and focused.check_consume_key(event.key, event.character):
             if not await run_binding(app, event.key, priority=True):
                 send_event(focused, event)
-                await _reached(focused)
-                await _told(focused)
+                await _queue_emptied(focused)
+                await _messages_heard(focused)
             return True
         if isinstance(app.screen, ApolloScreen):
-            app.screen.pressed(event.key)
+            app.screen.note_key(event.key)
         try:
-            acted = await run_binding(app, event.key, priority=True) or await run_binding(app, event.key)
+            done = await run_binding(app, event.key, priority=True) or await run_binding(app, event.key)
         except ImportError as problem:
             # Parts are loaded when they are first used, and files change beneath an app that stays open for days.
             if not isinstance(app.screen, ApolloScreen):
                 raise
-            leave = keys.key_name("leave", app.screen.desk.config.keys)
+            leave = keys.key_name("leave", self._context.config.keys)
             app.screen.say(f"this part cannot be loaded ({problem}): leave with {leave}, start Apollo again", "error")
             return True
-        if acted and focused is not None:
-            await _told(focused)
-        return acted
+        if done and focused is not None:
+            await _messages_heard(focused)
+        return done
 
     async def ready_for(self, key: str) -> None:
         """Wait for what the key before has opened; let what opened by itself give way to a key that is not its own."""
         app = self._app
-        await self._opened(app.screen)
+        await self._wait_until_open(app.screen)
         # It may lie over another such panel.
-        while (give_way := getattr(app.screen, "give_way", None)) is not None and give_way(key):
+        while isinstance(app.screen, GivesWay) and app.screen.give_way(key):
             pass
 
-    async def _opened(self, screen: Screen[Any]) -> None:
+    def route_paste(self, event: events.Paste) -> bool:
+        """Put the paste where text goes. False: the field that has the focus takes it as it is."""
+        focused, screen = self._app.focused, self._app.screen
+        field = focused if isinstance(focused, Input) else None
+        if field is None and not isinstance(screen, ApolloScreen) and (fields := screen.query(Input)):
+            field = fields.first()
+        if field is not None:
+            # A field of one line would keep the first line only.
+            screen.set_focus(field)
+            send_event(field, events.Paste(clean_line(" ".join(event.text.split()))))
+            return True
+        if is_field(focused):
+            return False
+        if isinstance(screen, View) and screen.session:
+            advice.paste(screen, event.text)
+        else:
+            back, advise = (keys.key_name(id, self._context.config.keys) for id in ("back", "advise"))
+            self._say(f"a paste is text, and nothing takes text here: {back}, then {advise}", "warning")
+        return True
+
+    async def _wait_until_open(self, screen: Screen[Any]) -> None:
         """Wait until a screen that a key has opened has its focus: the keys after it are meant for it."""
         if screen is not self._awaited:
             self._awaited = screen
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(OPENING_S):
                     # Nothing is told when a screen has placed its focus.
-                    while _opens(screen) and self._app.screen is screen:  # noqa: ASYNC110
+                    while _is_opening(screen) and self._app.screen is screen:  # noqa: ASYNC110
                         await asyncio.sleep(0.002)
 
 
-def _opens(screen: Screen[Any]) -> bool:
+def _is_opening(screen: Screen[Any]) -> bool:
     """Whether the screen has no place for keys yet."""
     return not screen.ready if isinstance(screen, ApolloScreen) else bool(screen.AUTO_FOCUS) and screen.focused is None
 
 
-async def _told(focused: Widget) -> None:
+async def _messages_heard(focused: Widget) -> None:
     """Wait until what a painter says of the key (it posts messages) has reached its screen, which may open something.
 
     A message goes up through one queue after the other, so a call at the end of each queue comes after it.
@@ -99,10 +252,10 @@ async def _told(focused: Widget) -> None:
         async with asyncio.timeout(OPENING_S):
             for node in focused.ancestors_with_self:
                 if isinstance(node, Widget):
-                    await _reached(node)
+                    await _queue_emptied(node)
 
 
-async def _reached(node: Widget) -> None:
+async def _queue_emptied(node: Widget) -> None:
     """Wait until a widget has taken in all that was sent to it before."""
     if node.is_running:
         came = asyncio.Event()
@@ -110,27 +263,3 @@ async def _reached(node: Widget) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(OPENING_S):
                 await came.wait()
-
-
-def took(app: Apollo, event: events.Paste) -> bool:
-    """Put the paste where text goes. False: the field that has the focus takes it as it is."""
-    focused, screen = app.focused, app.screen
-    field = focused if isinstance(focused, Input) else screen.query(Input).first() if _asks(app) else None
-    if field is not None:
-        # A field of one line would keep the first line only.
-        screen.set_focus(field)
-        send_event(field, events.Paste(clean_line(" ".join(event.text.split()))))
-        return True
-    if is_field(focused):
-        return False
-    if isinstance(screen, Advising) and screen.session:
-        screen.put_text(event.text)
-    else:
-        back, advise = (keys.key_name(one, app.desk.config.keys) for one in ("back", "advise"))
-        app.say(f"a paste is text, and nothing takes text here: {back}, then {advise}", "warning")
-    return True
-
-
-def _asks(app: Apollo) -> bool:
-    """Whether a panel is open that has a field."""
-    return app.screen is not app.view and bool(app.screen.query(Input))

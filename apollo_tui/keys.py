@@ -285,6 +285,11 @@ def keys_of(key: Key, keymap: Mapping[str, str] | None = None) -> tuple[str, ...
     return key.keys
 
 
+def action_of(id: str, *words: str) -> str:
+    """The Textual action that does what a command does, where it is valid on the screen on top (``app.py``)."""
+    return f"app.press({', '.join(map(repr, (id, *words)))})"
+
+
 def bindings(place: Place) -> list[Binding]:
     """The Textual bindings of a place; ids are what the config rebinds."""
     made = []
@@ -292,9 +297,9 @@ def bindings(place: Place) -> list[Binding]:
         if key.painter:
             continue
         if key.id == "number":
-            made += [Binding(digit, f"number({digit!r})", key.label, show=False) for digit in key.keys]
+            made += [Binding(digit, action_of(key.id, digit), key.label, show=False) for digit in key.keys]
         else:
-            made.append(Binding(",".join(key.keys), key.id, key.label, show=False, id=key.id))
+            made.append(Binding(",".join(key.keys), action_of(key.id), key.label, show=False, id=key.id))
     return made
 
 

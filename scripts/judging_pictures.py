@@ -48,7 +48,7 @@ async def story(paths: LogPaths) -> None:
     async with app.run_test(size=SIZE) as pilot:
         await until(lambda: type(app.screen).__name__ == "AwayPanel")
         # Nothing is written here: the keys are shown as they are with a host.
-        app.desk.state.writable = True
+        app.context.state.writable = True
         await pilot.press("escape", "r")
         await until(lambda: isinstance(app.screen, ReviewScreen) and app.screen.subject() is not None)
         await take(pilot, "review")

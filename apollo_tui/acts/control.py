@@ -9,40 +9,43 @@ from typing import Final
 import msgspec
 
 from apollo_tui.acts.drafts import Draft
-from apollo_tui.acts.error_hints import noted
+from apollo_tui.acts.error_hints import explain_done
 from apollo_tui.acts.requests import KEYED, Verb, budget_named, is_limit_change, limit_request
 from apollo_tui.backend.feed import Feed, NotDone
 from apollo_tui.state.board import BoardState
 from sessions import events as ev
+from sessions.errors import ApolloError
 from sessions.events.states import ENDED
 from sessions.hints import go_on
 from sessions.host import protocol
 from sessions.host.api_keys import key_here
+from sessions.log.reader import LogReader
 from sessions.ulid import new_ulid
 
 
-class Steering:
+def session_name(state: BoardState, session: str) -> str:
+    """``1 tune-lr``: for receipts."""
+    summary = state.sessions[session].summary
+    return f"{summary.number} {summary.title}"
+
+
+class SessionControl:
     """What the keys i, a, p, x x and the commands about a session do."""
 
     def __init__(self, feed: Feed, state: BoardState, keymap: Mapping[str, str] | None = None) -> None:
-        self.feed = feed
-        self.state = state
+        self._feed = feed
+        self._state = state
         self._keymap = keymap or {}
-
-    def name(self, session: str) -> str:
-        """``1 tune-lr``: for receipts."""
-        summary = self.state.sessions[session].summary
-        return f"{summary.number} {summary.title}"
 
     async def control(self, session: str, verb: Verb) -> str:
         """Ask for a change of state."""
-        key = await self.feed.read(partial(key_here, session=session)) if verb in KEYED else None
-        done = await self.feed.call(protocol.Control(request=new_ulid(), session=session, verb=verb, key=key))
-        return f"{self.name(session)}: {self._note(done) or VERBS[verb]}"
+        key = await self._feed.read(partial(key_here, session=session)) if verb in KEYED else None
+        done = await self._feed.call(protocol.Control(request=new_ulid(), session=session, verb=verb, key=key))
+        return f"{self._name(session)}: {self._note(done) or VERBS[verb]}"
 
     def pause_verb(self, session: str) -> Verb:
         """What ``p`` means now: pause, resume, start or reopen. Raises NotDone where it means nothing."""
-        summary = self.state.sessions[session].summary
+        summary = self._state.sessions[session].summary
         if summary.pending == "pause":
             return "resume"
         if summary.state == "created":
@@ -50,7 +53,7 @@ class Steering:
         if summary.state in ("paused", "needs_you"):
             return "resume"
         if summary.state in ENDED:
-            raise NotDone(f"{self.name(session)} is {summary.state}", remedies=[go_on(summary.number, "reopen")])
+            raise NotDone(f"{self._name(session)} is {summary.state}", remedies=[go_on(summary.number, "reopen")])
         return "pause"
 
     async def limit(self, session: str, name: str, change: str) -> str:
@@ -60,27 +63,27 @@ class Steering:
             raise NotDone(f"no limit is called {name}: {', '.join(protocol.BUDGETS)}")
         if not is_limit_change(change):
             raise NotDone(f"{change}: expected a number, +number or none")
-        done = await self.feed.call(limit_request(new_ulid(), session, budget, change))
-        return f"{self.name(session)}: {self._note(done) or f'limit of {name} {change}'}"
+        done = await self._feed.call(limit_request(new_ulid(), session, budget, change))
+        return f"{self._name(session)}: {self._note(done) or f'limit of {name} {change}'}"
 
     async def send(self, draft: Draft, *, now: bool, seen: ev.Seen | None) -> str:
         """Queue the draft, put it in the place of queued advice, or answer the question. On disk when this returns."""
-        where = self.name(draft.session)
+        where = self._name(draft.session)
         if draft.answers is not None:
-            await self.feed.call(
+            await self._feed.call(
                 protocol.Answer(
                     request=draft.request, session=draft.session, text=draft.text, question=draft.answers, seen=seen
                 )
             )
             return f"answered {where}"
         if draft.edits is not None:
-            await self.feed.call(
+            await self._feed.call(
                 protocol.EditAdvice(
                     request=draft.request, session=draft.session, advice=draft.edits, text=draft.text, now=now
                 )
             )
             return f"advice to {where} changed" + (", now" if now else "")
-        done = await self.feed.call(
+        done = await self._feed.call(
             protocol.QueueAdvice(
                 request=draft.request,
                 session=draft.session,
@@ -102,20 +105,23 @@ class Steering:
             try:
                 await self.send(one, now=now, seen=seen(session))
             except NotDone as problem:
-                left = ", ".join(self.name(other) for other in sessions[at:])
+                left = ", ".join(self._name(other) for other in sessions[at:])
                 what = f"{at} of {len(sessions)} have it, not {left}: {problem}"
                 raise NotDone(what, cut=problem.cut, remedies=problem.remedies) from problem
-        names = ", ".join(self.name(session) for session in sessions)
+        names = ", ".join(self._name(session) for session in sessions)
         return f"{'now' if now else 'queued'}: advice to {len(sessions)} sessions, {names} · u takes the last one back"
 
     async def withdraw(self, session: str, advice: int, undoes: int | None = None) -> str:
         """Take queued advice back, to be a draft again. ``undoes``: the seq at which one queued it oneself."""
         call = protocol.WithdrawAdvice(request=new_ulid(), session=session, advice=advice, to_draft=True, undoes=undoes)
-        await self.feed.call(call)
-        return f"advice to {self.name(session)} is a draft again"
+        await self._feed.call(call)
+        return f"advice to {self._name(session)} is a draft again"
+
+    def _name(self, session: str) -> str:
+        return session_name(self._state, session)
 
     def _note(self, done: protocol.Done) -> str:
-        return noted(done, self._keymap)
+        return explain_done(done, self._keymap)
 
 
 VERBS: Final[dict[str, str]] = {
@@ -129,3 +135,36 @@ VERBS: Final[dict[str, str]] = {
     "reopen": "reopened",
     "next": "goes on to the next boundary",
 }
+
+RECALLED: Final = 30
+"""So many earlier pieces of advice are brought back."""
+
+
+async def read_own_advice(feed: Feed, session: str) -> list[str]:
+    """What this annotator wrote to the session before, oldest first; nothing if the log cannot say."""
+
+    def ask(reader: LogReader) -> list[str]:
+        events = reader.events(session, kinds={"advice.queued"}, newest_first=True, limit=RECALLED)
+        own = [event.body for event in events if event.actor == feed.actor]
+        return [body.text for body in own if isinstance(body, ev.AdviceQueued)]
+
+    try:
+        return (await feed.read(ask))[::-1]
+    except ApolloError:
+        return []
+
+
+async def read_advice_text(feed: Feed, session: str, number: int) -> str | None:
+    """The newest text of advice, whole; None if the log cannot say."""
+
+    def ask(reader: LogReader) -> str | None:
+        kinds = {"advice.queued", "advice.edited"}
+        for event in reader.events(session, kinds=kinds, newest_first=True):
+            if isinstance(event.body, ev.AdviceQueued | ev.AdviceEdited) and event.body.advice == number:
+                return event.body.text
+        return None
+
+    try:
+        return await feed.read(ask)
+    except ApolloError:
+        return None

@@ -102,3 +102,12 @@ class Drafts:
             return []
         found = (self._read(path) for path in sorted(self.folder.iterdir()) if path.name.endswith(self.suffix))
         return [draft for draft in found if draft is not None]
+
+
+def join_drafts(stored: Draft | None, wanted: Draft) -> Draft:
+    """What the composer opens with: nothing that was typed is lost, and nothing of another question is reused."""
+    if stored is None or (stored.answers, stored.edits) != (wanted.answers, wanted.edits):
+        return wanted
+    if not wanted.text or wanted.text == stored.text or wanted.edits is not None or wanted.corrects is not None:
+        return stored
+    return msgspec.structs.replace(stored, text=f"{stored.text}\n{wanted.text}", request="")

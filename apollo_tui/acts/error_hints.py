@@ -46,7 +46,7 @@ def key(remedy: Remedy, keymap: Mapping[str, str]) -> str:
     return COMMANDS.get(remedy.way, "").format(words=remedy.words)
 
 
-def told(problem: Exception, keymap: Mapping[str, str]) -> str:
+def explain(problem: Exception, keymap: Mapping[str, str]) -> str:
     """What went wrong, with the way on."""
     remedies = problem.remedies if isinstance(problem, NotDone | ApolloError) else ()
     return say_remedies(str(problem), remedies, partial(key, keymap=keymap))
@@ -58,11 +58,11 @@ def with_ways(summary: Summary, view: SessionView, keymap: Mapping[str, str]) ->
     return msgspec.structs.replace(view, why=why)
 
 
-def noted(done: object, keymap: Mapping[str, str]) -> str:
+def explain_done(done: object, keymap: Mapping[str, str]) -> str:
     """What the host said of a change, with what to do next."""
     return say_remedies(done.note, done.remedies, partial(key, keymap=keymap), "; ") if isinstance(done, Done) else ""
 
 
-def said_of_link(link: LinkChanged, keymap: Mapping[str, str]) -> str:
+def explain_link(link: LinkChanged, keymap: Mapping[str, str]) -> str:
     """What is wrong with the link to the host, with the way on."""
     return say_remedies(link.detail, link.remedies, partial(key, keymap=keymap))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 
-from apollo_tui.acts.requests import annotation_request
+from apollo_tui.acts.requests import send_annotation
 from apollo_tui.backend.feed import Feed, NotDone
 from apollo_tui.state.board import BoardState
 from sessions import events as ev
@@ -18,7 +17,7 @@ from sessions.log.reader import LogReader
 from sessions.ulid import new_ulid
 
 
-def redone(reader: LogReader, session: str, step: int, flagged: Iterable[int]) -> int | None:
+def step_done_over(reader: LogReader, session: str, step: int, flagged: Iterable[int]) -> int | None:
     """The newest of the ``flagged`` steps that ``step`` did over: no other advice came between the two.
 
     None where ``step`` is not the first one after advice, or nothing before it is flagged. It is what training looks
@@ -52,7 +51,7 @@ class Subject(msgspec.Struct, frozen=True):
         return f"{self.number} {self.title} · {self.target} {name}".rstrip()
 
 
-class Standing(msgspec.Struct, frozen=True):
+class FlagInForce(msgspec.Struct, frozen=True):
     """A flag that is in force on a subject."""
 
     flag: str
@@ -75,7 +74,7 @@ class Word(msgspec.Struct, frozen=True):
         return Word(self.verdict, UNSPECIFIED if self.label == RIGHT_THERE_TOO else self.label)
 
 
-class Judging:
+class Flags:
     """What the keys f, F, ``.``, + and = do."""
 
     def __init__(self, feed: Feed, state: BoardState, labels: Taxonomy) -> None:
@@ -86,7 +85,7 @@ class Judging:
         """Session and step where ``V`` began a span."""
         self._last: Word | None = None
 
-    async def subject(self, session: str, seq: int) -> Subject:
+    async def find_subject(self, session: str, seq: int) -> Subject:
         """What a verdict on the entry at ``seq`` is about. Raises NotDone for entries that cannot be judged."""
 
         flags = self.state.sessions[session].flags.values()
@@ -98,7 +97,7 @@ class Judging:
                 return event, None, None
             replies = reader.events(session, steps=(event.step, event.step), kinds={"model.reply"}, newest_first=True)
             reply = next((r.body for r in replies if isinstance(r.body, ev.ModelReplied)), None)
-            return event, reply, redone(reader, session, event.step, flagged)
+            return event, reply, step_done_over(reader, session, event.step, flagged)
 
         event, reply, redoes = await self.feed.read(ask)
         found = target_of(event) if event else None
@@ -133,27 +132,27 @@ class Judging:
         self.span_from = (subject.session, step)
         return f"span from step {step} of {subject.number} {subject.title}: go to its end, then F and right"
 
-    def standing(self, subject: Subject) -> list[Standing]:
+    def flags_on(self, subject: Subject) -> list[FlagInForce]:
         """The flags in force on exactly this subject, oldest first."""
         flags = self.state.sessions[subject.session].flags
-        return [Standing(flag, who, body) for flag, (who, body) in flags.items() if body.target == subject.target]
+        return [FlagInForce(flag, who, body) for flag, (who, body) in flags.items() if body.target == subject.target]
 
-    def own_bare(self, subject: Subject) -> Standing | None:
+    def own_bare_flag(self, subject: Subject) -> FlagInForce | None:
         """This annotator's flag without label and note, which ``f`` may take back."""
-        for flag in self.standing(subject):
+        for flag in self.flags_on(subject):
             bare = flag.body.label == UNSPECIFIED and flag.body.verdict == "bad" and not flag.body.note
             if flag.actor == self.state.actor and bare:
                 return flag
         return None
 
-    def own(self, subject: Subject) -> Standing | None:
+    def own_flag(self, subject: Subject) -> FlagInForce | None:
         """This annotator's newest flag on the subject."""
-        return next((flag for flag in reversed(self.standing(subject)) if flag.actor == self.state.actor), None)
+        return next((flag for flag in reversed(self.flags_on(subject)) if flag.actor == self.state.actor), None)
 
-    async def flag(self, subject: Subject, word: Word | None = None, *, seen: ev.Seen | None) -> str:
+    async def set_flag(self, subject: Subject, word: Word | None = None, *, seen: ev.Seen | None) -> str:
         """Set a flag, in place of one's own earlier one on the same target, and return the receipt."""
         word = word or Word()
-        before = self.own(subject)
+        before = self.own_flag(subject)
         body = ev.FlagSet(
             flag=new_ulid(),
             target=subject.target,
@@ -165,25 +164,19 @@ class Judging:
             seen=seen,
             replaces=before.flag if before is not None else "",
         )
-        await self.annotate(subject.session, body, new_ulid())
+        await send_annotation(self.feed, subject.session, body)
         if before is not None:
-            await self.annotate(subject.session, ev.FlagRemoved(flag=before.flag), new_ulid())
+            await send_annotation(self.feed, subject.session, ev.FlagRemoved(flag=before.flag))
         if word.verdict != "bad" or word.label != UNSPECIFIED:
             self._last = word.again
         if subject.target.part == "span":
             self.span_from = None
         reach = " and what followed until recovery" if word.until_recovery else ""
-        return f"⚑ {subject.words}{reach}: {self.say(body)} · u undoes"
+        return f"⚑ {subject.words}{reach}: {describe_flag(body, self.labels)} · u undoes"
 
-    def say(self, flag: ev.FlagSet) -> str:
-        """A flag in a word: its verdict where that is not bad, else its label."""
-        if flag.verdict == "bad":
-            return self.labels.name(flag.label)
-        return f"{flag.verdict}, there too" if flag.label == RIGHT_THERE_TOO else flag.verdict
-
-    async def unflag(self, subject: Subject, flag: Standing) -> str:
+    async def remove_flag(self, subject: Subject, flag: FlagInForce) -> str:
         """Take one's own flag back and return the receipt."""
-        await self.annotate(subject.session, ev.FlagRemoved(flag=flag.flag), new_ulid())
+        await send_annotation(self.feed, subject.session, ev.FlagRemoved(flag=flag.flag))
         return f"flag taken back: {subject.words} · u undoes"
 
     async def last_word(self) -> Word:
@@ -206,29 +199,32 @@ class Judging:
         last = newest.body if newest else None
         return Word(last.verdict, last.label).again if isinstance(last, ev.FlagSet) else None
 
-    async def mark_recovery(self, subject: Subject) -> str:
+    async def toggle_recovery(self, subject: Subject) -> str:
         """From this step on the agent is on its feet again; a second time takes the mark back."""
         step = subject.target.to_step or subject.target.step
         if subject.target.part == "summary":
             raise NotDone("a recovery is marked on a step, not on a summary")
         marked = step in self.state.sessions[subject.session].remarks.recoveries
-        await self.annotate(subject.session, ev.RecoveryMarked(at_step=step, removed=marked), new_ulid())
+        await send_annotation(self.feed, subject.session, ev.RecoveryMarked(at_step=step, removed=marked))
         where = f"{subject.number} {subject.title} · step {step}"
         return f"recovery mark taken back: {where}" if marked else f"recovered from here: {where} · u undoes"
 
-    async def correct(self, session: str, target: ev.Target, text: str, request: str) -> str:
+    async def write_correction(self, session: str, target: ev.Target, text: str, request: str) -> str:
         """Say what the agent should have done instead; an empty text takes one's word back. Returns the receipt."""
         now = self.state.sessions[session]
         before = now.remarks.corrections.own(self.state.actor, target)
         where = f"{now.summary.number} {now.summary.title} · {target}"
         if text == before:
             return f"correction of {where}: nothing is changed"
-        await self.annotate(session, ev.CorrectionWritten(target=target, text=text), request)
+        await send_annotation(self.feed, session, ev.CorrectionWritten(target=target, text=text), request)
         return f"correction of {where} {'written' if text else 'taken back'} · u undoes"
 
-    async def annotate(self, session: str, body: ev.Body, request: str) -> Any:
-        """One event of judgement; on disk when this returns."""
-        return await self.feed.call(annotation_request(request, session, body))
+
+def describe_flag(flag: ev.FlagSet, labels: Taxonomy) -> str:
+    """A flag in a word: its verdict where that is not bad, else its label."""
+    if flag.verdict == "bad":
+        return labels.name(flag.label)
+    return f"{flag.verdict}, there too" if flag.label == RIGHT_THERE_TOO else flag.verdict
 
 
 def about_part(subject: Subject, target: ev.Target) -> Subject:

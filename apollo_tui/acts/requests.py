@@ -6,12 +6,16 @@ Each of the two says in its own words what is wrong and what was done. New sessi
 from __future__ import annotations
 
 import re
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
 from sessions.events import Body
 from sessions.host import protocol
+from sessions.ulid import new_ulid
+
+if TYPE_CHECKING:
+    from apollo_tui.backend.feed import Feed
 
 Verb = Literal["start", "pause", "resume", "stop", "interrupt", "archive", "unarchive", "reopen", "next"]
 """What can be asked of a session."""
@@ -41,3 +45,8 @@ def limit_request(request: str, session: str, budget: protocol.BudgetName, chang
 def annotation_request(request: str, session: str, body: Body) -> protocol.Annotate:
     """One event that a person, or an export, adds to a session."""
     return protocol.Annotate(request=request, session=session, kind=body.kind, body=msgspec.to_builtins(body))
+
+
+async def send_annotation(feed: Feed, session: str, body: Body, request: str = "") -> Any:
+    """One event of a person's judgement; on disk when this returns. Raises NotDone."""
+    return await feed.call(annotation_request(request or new_ulid(), session, body))

@@ -35,7 +35,7 @@ PACE_FROM_MS: Final = 60_000
 """Work of which a pace is told; a few seconds say nothing of the items to come."""
 
 
-class Reviewing:
+class ReviewQueue:
     """One annotator's review. Times in Unix ms."""
 
     def __init__(self, drafts: Drafts, thresholds: Thresholds) -> None:
@@ -174,13 +174,13 @@ RETRY_S: Final = 30.0
 """Until a log that could not be read is tried again."""
 
 
-class Counting:
+class ReviewCount:
     """Counts while ``run`` runs. ``say`` is called when the number has changed."""
 
-    def __init__(self, feed: Feed, state: BoardState, reviewing: Reviewing, clock: Callable[[], int]) -> None:
+    def __init__(self, feed: Feed, state: BoardState, review: ReviewQueue, clock: Callable[[], int]) -> None:
         self._feed = feed
         self._state = state
-        self._reviewing = reviewing
+        self._review = review
         self._clock = clock
         self._due: dict[str, None] = {}
         self._counts: dict[str, int] = {}
@@ -219,17 +219,17 @@ class Counting:
 
     async def _count(self, session: str, rest: Callable[[float], Awaitable[None]]) -> None:
         known = self._state.sessions.get(session)
-        if known is None or (known.summary.last_seq > LONG_EVENTS and not self._reviewing.open):
+        if known is None or (known.summary.last_seq > LONG_EVENTS and not self._review.open):
             return
         count = None
         while count is None:
             began = monotonic()
-            page = partial(self._reviewing.count_page, summary=known.summary, now=self._clock())
+            page = partial(self._review.count_page, summary=known.summary, now=self._clock())
             count = await self._feed.work(page)
             await rest(min(REST_S, (monotonic() - began) / SHARE))
         self._counts[session] = count
         if known.summary.state in ENDED:
-            self._reviewing.forget(session)
+            self._review.forget(session)
 
     def _tell(self, say: Callable[[], None]) -> None:
         sessions = self._state.sessions

@@ -5,44 +5,36 @@ from __future__ import annotations
 import re
 from typing import Final, Literal, get_args
 
-from apollo_tui.acts.flags import Judging
-from apollo_tui.backend.feed import NotDone
+from apollo_tui.acts.control import session_name
+from apollo_tui.acts.requests import send_annotation
+from apollo_tui.backend.feed import Feed, NotDone
+from apollo_tui.state.board import BoardState
 from sessions import events as ev
 from sessions.attention.signals import Signal
-from sessions.ulid import new_ulid
 from widgets.glyphs import duration
 
 SNOOZE_MS: Final = 30 * 60_000
 UNITS: Final = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
-Word = Literal["done", "snoozed", "false_alarm"]
+SignalWord = Literal["done", "snoozed", "false_alarm"]
 Outcome = Literal["followed", "ignored", "made_it_worse"]
 OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 
 
-class Watching:
-    """What the keys z, d and D do, and the outcome panel."""
+async def judge_signal(
+    feed: Feed, state: BoardState, signal: Signal, word: SignalWord, now: int, snooze_ms: int = SNOOZE_MS
+) -> str:
+    """Snooze a signal, call it done or false. ``u`` opens it again."""
+    until = now + snooze_ms if word == "snoozed" else None
+    await send_annotation(feed, signal.session, ev.SignalJudged(signal=signal.id, verdict=word, until=until))
+    receipt = f"snoozed for {duration(snooze_ms)}" if word == "snoozed" else word.replace("_", " ")
+    return f"{session_name(state, signal.session)}: {receipt}: {signal.reason} · u undoes"
 
-    def __init__(self, judging: Judging) -> None:
-        self.judging = judging
 
-    async def judge(self, signal: Signal, word: Word, now: int, snooze_ms: int = SNOOZE_MS) -> str:
-        """Snooze a signal, call it done or false. ``u`` opens it again."""
-        until = now + snooze_ms if word == "snoozed" else None
-        body = ev.SignalJudged(signal=signal.id, verdict=word, until=until)
-        await self.judging.annotate(signal.session, body, new_ulid())
-        said = f"snoozed for {duration(snooze_ms)}" if word == "snoozed" else word.replace("_", " ")
-        return f"{self._name(signal.session)}: {said}: {signal.reason} · u undoes"
-
-    async def outcome(self, session: str, advice: int, outcome: Outcome, note: str = "") -> str:
-        """Say what became of a piece of advice. A later word takes its place."""
-        body = ev.AdviceOutcome(advice=advice, outcome=outcome, note=note)
-        await self.judging.annotate(session, body, new_ulid())
-        return f"{self._name(session)}: advice {advice} {outcome.replace('_', ' ')} · u undoes"
-
-    def _name(self, session: str) -> str:
-        summary = self.judging.state.sessions[session].summary
-        return f"{summary.number} {summary.title}"
+async def set_outcome(feed: Feed, state: BoardState, session: str, advice: int, outcome: Outcome) -> str:
+    """Say what became of a piece of advice. A later word takes its place."""
+    await send_annotation(feed, session, ev.AdviceOutcome(advice=advice, outcome=outcome))
+    return f"{session_name(state, session)}: advice {advice} {outcome.replace('_', ' ')} · u undoes"
 
 
 def span_ms(text: str) -> int:

@@ -4,61 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from apollo_tui.acts.flags import Judging, Subject
-from apollo_tui.backend.feed import NotDone
+from apollo_tui.acts.control import session_name
+from apollo_tui.acts.flags import Subject
+from apollo_tui.acts.requests import send_annotation
+from apollo_tui.backend.feed import Feed, NotDone
+from apollo_tui.state.board import BoardState
 from sessions import events as ev
 from sessions.fold.flags import SessionVerdict
-from sessions.fold.notes import SessionNotes, sign_off_text
+from sessions.fold.notes import sign_off_text
 from sessions.log.reader import LogReader
-from sessions.ulid import new_ulid
 
 
-class Signing:
-    """What the keys S and B, and the commands about notes and bookmarks do."""
+async def sign_off(
+    feed: Feed, state: BoardState, session: str, verdict: SessionVerdict | None, up_to: int | None = None
+) -> str:
+    """Sign off; without a verdict and a step, one's sign-off is taken back."""
+    name = session_name(state, session)
+    body = ev.SignedOff(verdict=verdict, up_to_step=up_to)
+    back = verdict is None and up_to is None
+    if back and state.actor not in state.sessions[session].remarks.sign_offs:
+        raise NotDone(f"you have not signed off {name}")
+    await send_annotation(feed, session, body)
+    return f"{name}: {'your sign-off is taken back' if back else sign_off_text(body)} · u undoes"
 
-    def __init__(self, judging: Judging) -> None:
-        self.judging = judging
 
-    def remarks(self, session: str) -> SessionNotes:
-        """All remarks on the session that stand."""
-        return self.judging.state.sessions[session].remarks
+async def write_note(feed: Feed, state: BoardState, session: str, text: str) -> str:
+    """Write one's note on the session (colleagues see it, the agent does not); an empty one takes it away."""
+    await send_annotation(feed, session, ev.NoteWritten(text=text.strip()))
+    return f"{session_name(state, session)}: note {'written' if text.strip() else 'taken away'} · u undoes"
 
-    def own(self, session: str) -> ev.SignedOff | None:
-        """This annotator's sign-off that stands."""
-        return self.remarks(session).sign_offs.get(self.judging.state.actor)
 
-    async def sign_off(self, session: str, verdict: SessionVerdict | None, up_to: int | None = None) -> str:
-        """Sign off; without a verdict and a step, one's sign-off is taken back."""
-        body = ev.SignedOff(verdict=verdict, up_to_step=up_to)
-        if verdict is None and up_to is None and self.own(session) is None:
-            raise NotDone(f"you have not signed off {self._name(session)}")
-        await self.judging.annotate(session, body, new_ulid())
-        if verdict is None and up_to is None:
-            return f"{self._name(session)}: your sign-off is taken back · u undoes"
-        return f"{self._name(session)}: {sign_off_text(body)} · u undoes"
+async def toggle_bookmark(feed: Feed, state: BoardState, subject: Subject) -> str:
+    """Set one's bookmark; a second time takes it away."""
+    there = state.sessions[subject.session].remarks.has_bookmark(state.actor, subject.target)
+    await send_annotation(feed, subject.session, ev.BookmarkSet(target=subject.target, removed=there))
+    return f"bookmark {'taken away' if there else 'set'}: {subject.words} · u undoes"
 
-    async def note(self, session: str, text: str) -> str:
-        """Write one's note on the session (colleagues see it, the agent does not); an empty one takes it away."""
-        await self.judging.annotate(session, ev.NoteWritten(text=text.strip()), new_ulid())
-        return f"{self._name(session)}: note {'written' if text.strip() else 'taken away'} · u undoes"
 
-    async def bookmark(self, subject: Subject, note: str = "") -> str:
-        """Set one's bookmark; a second time takes it away."""
-        there = self.remarks(subject.session).has_bookmark(self.judging.state.actor, subject.target)
-        body = ev.BookmarkSet(target=subject.target, note=note, removed=there and not note)
-        await self.judging.annotate(subject.session, body, new_ulid())
-        return f"bookmark {'taken away' if body.removed else 'set'}: {subject.words} · u undoes"
-
-    async def place_of(self, session: str, target: ev.Target) -> int:
-        """The seq of the entry that ``target`` is about. Raises NotDone if it has none."""
-        found = await self.judging.feed.read(lambda reader: seq_of(reader, session, target))
-        if found is None:
-            raise NotDone(f"{self._name(session)} has no entry {target}")
-        return found
-
-    def _name(self, session: str) -> str:
-        summary = self.judging.state.sessions[session].summary
-        return f"{summary.number} {summary.title}"
+async def find_entry(feed: Feed, state: BoardState, session: str, target: ev.Target) -> int:
+    """The seq of the entry that ``target`` is about. Raises NotDone if it has none."""
+    found = await feed.read(lambda reader: seq_of(reader, session, target))
+    if found is None:
+        raise NotDone(f"{session_name(state, session)} has no entry {target}")
+    return found
 
 
 def seq_of(reader: LogReader, session: str, target: ev.Target) -> int | None:

@@ -7,11 +7,14 @@ from typing import Final, Literal
 
 import msgspec
 
-from apollo_tui.acts.flags import Judging
-from apollo_tui.backend.feed import NotDone
+from apollo_tui.acts.flags import describe_flag
+from apollo_tui.acts.requests import send_annotation
+from apollo_tui.backend.feed import Feed, NotDone
+from apollo_tui.state.board import BoardState
 from sessions import events as ev
 from sessions.fold.undo import UndoBook
 from sessions.host import protocol
+from sessions.labels import Taxonomy
 from sessions.log.reader import LogReader
 from sessions.ulid import new_ulid
 
@@ -154,14 +157,17 @@ LOOK_BACK: Final = 300
 Restore = Callable[[ev.AdviceQueued], None]
 
 
-class Undoing(msgspec.Struct, frozen=True):
+class UndoHistory:
     """Undo, redo and history over all sessions of the log, of this annotator only."""
 
-    judging: Judging
+    def __init__(self, feed: Feed, state: BoardState, labels: Taxonomy) -> None:
+        self._feed = feed
+        self._state = state
+        self._labels = labels
 
     async def _own(self) -> list[ev.Event]:
-        actor = self.judging.state.actor
-        sessions = list(self.judging.state.sessions)
+        actor = self._state.actor
+        sessions = list(self._state.sessions)
 
         def ask(reader: LogReader) -> list[ev.Event]:
             found: list[ev.Event] = []
@@ -170,10 +176,10 @@ class Undoing(msgspec.Struct, frozen=True):
                 found += [event for event in acts if event.actor == actor]
             return found
 
-        return await self.judging.feed.read(ask)
+        return await self._feed.read(ask)
 
     def _waiting(self) -> dict[str, set[int]]:
-        sessions = self.judging.state.sessions
+        sessions = self._state.sessions
         return {id: {advice.advice for advice in now.summary.open_advice} for id, now in sessions.items()}
 
     async def last(self) -> Act | None:
@@ -184,17 +190,17 @@ class Undoing(msgspec.Struct, frozen=True):
         """The act that ``U`` would do again now."""
         return last_undone(await self._own(), self._waiting())
 
-    async def history(self) -> list[Act]:
+    async def acts(self) -> list[Act]:
         """All acts, newest first."""
         return history(await self._own(), self._waiting())[::-1]
 
     def words(self, act: Act) -> str:
         """What the act is, and where."""
-        summary = self.judging.state.sessions[act.session].summary
+        summary = self._state.sessions[act.session].summary
         where = f"{summary.number} {summary.title}"
         match act.event.body:
             case ev.FlagSet() as body:
-                return f"flag {self.judging.say(body)} on {where} · {body.target}"
+                return f"flag {describe_flag(body, self._labels)} on {where} · {body.target}"
             case ev.FlagRemoved():
                 return f"taking back a flag on {where}"
             case ev.AdviceQueued() as body:
@@ -236,7 +242,7 @@ class Undoing(msgspec.Struct, frozen=True):
             case ev.FlagRemoved():
                 await self._set_again(act, act.flag, seq)
             case ev.AdviceQueued(advice=number) as advice:
-                await self.judging.feed.call(
+                await self._feed.call(
                     protocol.WithdrawAdvice(
                         request=new_ulid(), session=act.session, advice=number, to_draft=True, undoes=seq
                     )
@@ -295,7 +301,7 @@ class Undoing(msgspec.Struct, frozen=True):
             own = (event.body for event in events if event.actor == act.event.actor)
             return next((body for body in own if same(body)), None)
 
-        return await self.judging.feed.read(ask)
+        return await self._feed.read(ask)
 
     async def _words_before(self, act: Act, number: int) -> str:
         """What the advice said before it was edited, by whoever wrote that."""
@@ -307,7 +313,7 @@ class Undoing(msgspec.Struct, frozen=True):
                     return event.body.text
             raise NotDone("the advice is not in the log")
 
-        return await self.judging.feed.read(ask)
+        return await self._feed.read(ask)
 
     async def _set_again(self, act: Act, flag: str, undoes: int) -> None:
         def ask(reader: LogReader) -> ev.FlagSet | None:
@@ -316,18 +322,18 @@ class Undoing(msgspec.Struct, frozen=True):
                     return event.body
             return None
 
-        found = await self.judging.feed.read(ask)
+        found = await self._feed.read(ask)
         if found is None:
             raise NotDone("the flag is not in the log")
         await self._annotate(act, msgspec.structs.replace(found, flag=new_ulid(), replaces=""), undoes)
 
     async def _edit_advice(self, act: Act, number: int, text: str, undoes: int | None) -> None:
         edit = protocol.EditAdvice(request=new_ulid(), session=act.session, advice=number, text=text, undoes=undoes)
-        await self.judging.feed.call(edit)
+        await self._feed.call(edit)
 
     async def _annotate(self, act: Act, body: ev.Body, undoes: int | None) -> None:
         linked = msgspec.structs.replace(body, undoes=undoes)
-        await self.judging.annotate(act.session, linked, new_ulid())
+        await send_annotation(self._feed, act.session, linked)
 
 
 Standing = Literal["in force", "undone", "delivered", "gone"]

@@ -9,8 +9,9 @@ from textual.binding import BindingType
 from textual.widget import Widget
 
 from apollo_tui import keys
-from apollo_tui.context import Desk
-from apollo_tui.screens.view import Verbs
+from apollo_tui.context import AppContext, ToSession
+from apollo_tui.screens.base import ApolloScreen
+from apollo_tui.screens.composer import DraftComposer
 from apollo_tui.state.action_details import EntryDetails, details_lines, read_details
 from apollo_tui.state.board import Change
 from sessions import events as ev
@@ -23,14 +24,15 @@ from widgets.models import Entry, Line
 ACTIONS = ("action.started", "action.refused")
 
 
-class ActionScreen(Verbs):
+class ActionScreen(ApolloScreen):
     """The entry at ``seq`` of a session."""
 
     place: ClassVar[keys.Place] = "action"
     BINDINGS: ClassVar[list[BindingType]] = list(keys.bindings("action"))
 
-    def __init__(self, desk: Desk, session: str, seq: int) -> None:
-        super().__init__(desk)
+    def __init__(self, context: AppContext, session: str, seq: int) -> None:
+        super().__init__(context)
+        self.composer = self._composer = DraftComposer(self)
         self.document = Document(id="document")
         self._session = session
         self._seq = seq
@@ -51,13 +53,13 @@ class ActionScreen(Verbs):
     def where(self) -> str:
         """The title names session and action."""
         target = self._entry.target if self._entry is not None else ""
-        return f"{self.desk.steering.name(self._session)}  {target}"
+        return f"{self.context.name(self._session)}  {target}"
 
     def subject(self) -> tuple[str, Entry] | None:
         """The action on screen."""
         return (self._session, self._entry) if self._entry is not None else None
 
-    async def subject_entry(self) -> tuple[str, int] | None:
+    async def selected_entry(self) -> tuple[str, int] | None:
         """Advice is about the action on screen."""
         return self._session, self._seq
 
@@ -75,13 +77,13 @@ class ActionScreen(Verbs):
 
     async def _read(self, *, keep_place: bool) -> None:
         session, seq = asked = (self._session, self._seq)
-        labels = self.desk.labels
+        labels = self.context.labels
 
         def ask(reader: LogReader) -> tuple[EntryDetails, list[Line]] | None:
             whole = read_details(reader, session, seq)
             return (whole, details_lines(whole, labels)) if whole is not None else None
 
-        found = await self.desk.feed.work(ask)
+        found = await self.context.feed.work(ask)
         if found is None or asked != (self._session, self._seq):
             return
         whole, lines = found
@@ -93,7 +95,7 @@ class ActionScreen(Verbs):
         self._shows = [ev.SeqRange(one, one) for one in sorted({whole.reply_seq or seq, seq})]
         if self.counts_as_read:
             for part in self._shows:
-                self.desk.state.read_marks.select(self._session, part, self.desk.clock())
+                self.context.state.read_marks.select(self._session, part, self.context.clock())
         self._stale = True
 
     @property
@@ -114,31 +116,27 @@ class ActionScreen(Verbs):
         """What stands here for a second is read."""
         super().tick(now)
         if self.app.screen is self and self.counts_as_read:
-            self.desk.state.read_marks.show(self._session, self._shows, now)
+            self.context.state.read_marks.show(self._session, self._shows, now)
 
     # --- moving -----------------------------------------------------------------------------------------------------
 
-    def go_to(self, session: str) -> None:
+    def go_to(self, session: str, *, remember: bool = False) -> None:
         """Another session: its own screen takes this one's place."""
         self.keep_draft()
-        self.apollo.open.session(session, instead=True)
+        self.apollo.open(ToSession(session, instead=True))
 
     def show_entry(self, session: str, seq: int) -> None:
         """The transcript of that session takes this screen's place, at the entry."""
         self.keep_draft()
-        self.apollo.open.session(session, seq or None, came_from=[(self._session, self._seq)], instead=True)
+        self.apollo.open(ToSession(session, seq or None, came_from=[(self._session, self._seq)], instead=True))
 
     def attend(self, session: str, seq: int) -> None:
         """Go there."""
         self.show_entry(session, seq)
 
-    def action_next_action(self) -> None:
-        """The action after this one."""
-        self.run_worker(self._step(1), group="step", exclusive=True)
-
-    def action_previous_action(self) -> None:
-        """The action before this one."""
-        self.run_worker(self._step(-1), group="step", exclusive=True)
+    def step_action(self, by: int) -> None:
+        """The action after this one, or the one before."""
+        self.run_worker(self._step(by), group="step", exclusive=True)
 
     async def _step(self, by: int) -> None:
         seq = self._seq
@@ -148,20 +146,16 @@ class ActionScreen(Verbs):
                 return reader.events(self._session, kinds=ACTIONS, after=seq, limit=1)
             return reader.events(self._session, kinds=ACTIONS, before=seq, limit=1, newest_first=True)
 
-        found = await self.desk.feed.read(ask)
+        found = await self.context.feed.read(ask)
         if not found:
             self.say("this is the last action" if by > 0 else "this is the first action")
             return
         self._seq = found[0].seq
         self._load(keep_place=False)
 
-    def action_next_pane(self) -> None:
+    def step_pane(self, by: int) -> None:
         """The next action, as on other screens the next pane."""
-        self.action_next_action()
-
-    def action_previous_pane(self) -> None:
-        """The action before."""
-        self.action_previous_action()
+        self.step_action(by)
 
     def on_composer_scroll_session(self, message: Composer.ScrollSession) -> None:
         """Scroll the text from within the composer."""
@@ -173,28 +167,21 @@ class ActionScreen(Verbs):
 
     # --- search -----------------------------------------------------------------------------------------------------
 
-    def action_search(self) -> None:
+    def search(self) -> None:
         """Search in the text."""
         from apollo_tui.screens.panels.prompt import LinePrompt
 
-        def chosen(text: str | None) -> None:
+        def take(text: str | None) -> None:
             if text is not None:
                 self._pattern = text
                 found = self.document.search(text)
                 if text:
-                    self.desk.searches.append(text)
+                    self.context.searches.append(text)
                     self.say(f"{found} lines hold {text} · n next, N before" if found else f"{text}: not found here")
 
-        self.app.push_screen(LinePrompt("/", "text", self.desk.searches[-1] if self.desk.searches else ""), chosen)
+        self.ask(LinePrompt("/", "text", self.context.searches[-1] if self.context.searches else ""), take)
 
-    def action_next_match(self) -> None:
-        """The next line with a match."""
-        self._match(1)
-
-    def action_previous_match(self) -> None:
-        """The line with a match before."""
-        self._match(-1)
-
-    def _match(self, by: int) -> None:
+    def step_match(self, by: int) -> None:
+        """The next line with a match, or the one before."""
         if self.document.next_match(by) is None:
             self.say("search first: /" if not self._pattern else f"{self._pattern}: not found here")

@@ -1,25 +1,27 @@
-"""What all screens share: a title, a body, the composer, a line for receipts, the hints, and the one key table."""
+"""What all screens share: a title, a body, a line for receipts, the hints, and the one key table."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Coroutine, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 
 from apollo_tui import keys
-from apollo_tui.context import Desk
-from apollo_tui.keys import explain_idle
+from apollo_tui.acts.flags import Subject
+from apollo_tui.context import Apollo, AppContext
 from apollo_tui.state.board import Change
 from widgets.chrome import HintBar, Level, ReceiptLine, TitleBar
-from widgets.models import Hint
+from widgets.models import Entry, Hint
 from widgets.paint import is_field
 
 if TYPE_CHECKING:
-    from apollo_tui.screens.ports import Apollo
+    from apollo_tui.screens.composer import DraftComposer
+
+T = TypeVar("T")
 
 WIDTHS: Final = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]
 """Columns from which on all screens have this class."""
@@ -31,9 +33,21 @@ RECEIPT_KEYS: Final = 2
 ERROR_KEYS: Final = 6
 """A receipt stays through the key after it and goes with the next one; one of an error stays longer."""
 
+PAINTER_ACTIONS: Final[dict[str, str]] = {
+    "move.down": "move(1)",
+    "move.up": "move(-1)",
+    "move.page_down": "page(1)",
+    "move.page_up": "page(-1)",
+    "move.start": "to_start",
+    "move.end": "to_end",
+    "move.open": "open",
+}
+"""What the painters call their movements."""
+
 
 class ApolloScreen(Screen[None]):
-    """A screen over one desk. Subclasses say their ``place``, their body, and how they follow changes.
+    """A screen over one context. Subclasses say their ``place``, their body, and how they follow changes; those that
+    look at sessions (``context.View``) have a composer.
 
     They give the focus with ``set_focus``: ``Widget.focus`` waits until the keys that have come already are done, and
     in a burst it would take the focus from the field that one of them has opened.
@@ -42,12 +56,14 @@ class ApolloScreen(Screen[None]):
     place: ClassVar[keys.Place]
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = []
+    _composer: DraftComposer | None = None
+    undo_preview: int | None = None
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, context: AppContext) -> None:
         # Textual adds the class when the size arrives, and matches all styles again if it is new.
         width = self.app.size.width
         super().__init__(classes=next(name for least, name in reversed(WIDTHS) if width >= least))
-        self.desk = desk
+        self.context = context
         self._armed: tuple[str, int] | None = None
         self._stale = True
         self._hinted: keys.KeyContext | None = None
@@ -90,27 +106,32 @@ class ApolloScreen(Screen[None]):
         """The session that keys act on."""
         return None
 
-    def here(self) -> keys.KeyContext:
-        """What a key's condition may look at."""
-        now = self.desk.state.sessions.get(self.session) if self.session else None
+    def key_context(self) -> keys.KeyContext:
+        """What keys may need, as it is here and now."""
+        state = self.context.state
+        now = state.sessions.get(self.session) if self.session else None
         return keys.KeyContext(
             place=self.place,
             typing=self.typing,
             session=now is not None,
             live=now is not None and now.summary.state not in ("finished", "stopped", "failed", "archived"),
-            action=self.has_action(),
+            action=self.subject() is not None,
             question=now is not None and bool(now.summary.open_question),
-            writable=self.desk.state.writable,
-            signal=self.has_signal(),
+            writable=state.writable,
+            signal=now is not None and state.attention.current(now.summary, self.context.clock()) is not None,
         )
 
-    def has_action(self) -> bool:
-        """Whether there is an action that ``f`` would take."""
-        return False
+    def subject(self) -> tuple[str, Entry] | None:
+        """What ``f`` and ``C`` take: the selected entry, else the newest action on screen for half a second."""
+        return None
 
-    def has_signal(self) -> bool:
-        """Whether something wants somebody here."""
-        return False
+    async def find_subject(self, session: str, entry: Entry) -> Subject:
+        """What a verdict on this entry is about. Raises NotDone."""
+        return await self.context.flags.find_subject(session, entry.seq)
+
+    def in_sight(self) -> dict[str, int]:
+        """The sessions on screen, and the last visible event (seq) of each."""
+        return {}
 
     def changed(self, change: Change) -> None:
         """The state changed. Take it in; painting waits for the tick."""
@@ -128,6 +149,16 @@ class ApolloScreen(Screen[None]):
 
     def keep_draft(self) -> None:
         """Store what is typed and not sent."""
+        if self._composer is not None:
+            self._composer.keep_draft()
+
+    def invalidate(self) -> None:
+        """Something that is shown is another thing now: it is painted at the next tick."""
+        self._stale = True
+
+    def renew_hints(self) -> None:
+        """What the footer says is another thing now."""
+        self._hinted = None
 
     # --- ticking ----------------------------------------------------------------------------------------------------
 
@@ -135,9 +166,12 @@ class ApolloScreen(Screen[None]):
         """The app's one timer."""
         if self._stale:
             self._stale = False
-            self._title.update(self.desk.state.header(now, self.where()))
+            self._title.update(self.context.state.header(now, self.where()))
             self.paint(now)
         self.hint()
+        if self._composer is not None:
+            self.context.note_sight(self.in_sight())
+            self._composer.tick(now)
 
     def where(self) -> str:
         """What the title says of this screen, "" on the board."""
@@ -145,15 +179,15 @@ class ApolloScreen(Screen[None]):
 
     def hint(self) -> None:
         """Show the keys that work here and now, if that changed."""
-        here = self.here()
+        here = self.key_context()
         if here != self._hinted:
             self._hinted = here
-            found = self.extra_hints() or keys.hints(here, self.desk.config.keys)
+            found = self.extra_hints() or keys.hints(here, self.context.config.keys)
             self._hints.update([Hint(key, verb) for key, verb in found])
 
     def extra_hints(self) -> list[tuple[str, str]]:
         """Hints in place of the table's, for a text field that has the focus."""
-        return []
+        return self._composer.hints() if self._composer is not None and self.typing else []
 
     def say(self, text: str, level: Level = "info") -> None:
         """One line; it stays until the next one, or the next key but one; an error for a few keys more."""
@@ -172,27 +206,22 @@ class ApolloScreen(Screen[None]):
         """Whether a text field has the focus."""
         return is_field(self.focused)
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A key acts only where the table says that it is valid; by construction none does from a text field."""
-        key = keys.BY_ID.get(action)
-        return True if key is None or key.painter else keys.is_valid(key, self.here())
-
-    def pressed(self, key: str) -> None:
-        """A key was pressed: any other one takes the first half of a double key back; one that is idle says why."""
+    def note_key(self, key: str) -> None:
+        """A key is pressed: any other one takes the first half of a double key back; one that is idle says why."""
         if self._stale_in is not None:
             self._stale_in -= 1
             if not self._stale_in:
                 # What was said of an earlier key is not taken for an answer to this one.
                 self._stale_in = None
                 self._receipt.clear()
-        if self._armed and key not in keys.keys_of(keys.BY_ID[self._armed[0]], self.desk.config.keys):
+        if self._armed and key not in keys.keys_of(keys.BY_ID[self._armed[0]], self.context.config.keys):
             self._armed = None
-        if why := explain_idle(key, self.here(), self.desk.config.keys):
+        if why := keys.explain_idle(key, self.key_context(), self.context.config.keys):
             self.say(why, "warning")
 
     def twice(self, action: str, first: str) -> bool:
         """True at the second press within four seconds; the first one only says ``first``."""
-        now = self.desk.clock()
+        now = self.context.clock()
         if self._armed and self._armed[0] == action and now - self._armed[1] <= ARMED_MS:
             self._armed = None
             return True
@@ -206,48 +235,25 @@ class ApolloScreen(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """What happened meanwhile is in the state, and is painted with the screen."""
-        self.changed(Change(sessions=set(self.desk.state.sessions)))
+        self.changed(Change(sessions=set(self.context.state.sessions)))
         if self.ready:
-            self.tick(self.desk.clock())
+            self.tick(self.context.clock())
 
-    def action_back(self) -> None:
+    def ask(self, panel: ModalScreen[T], answer: Callable[[T | None], None]) -> None:
+        """Open a panel; ``answer`` is called with what was chosen there, None if it was left."""
+        self.app.push_screen(panel, answer)
+
+    def go_back(self) -> None:
         """One level back."""
         self.app.pop_screen()
 
-    def action_leave(self) -> None:
+    def leave(self) -> None:
         """Leave this view."""
-        self.action_back()
+        self.go_back()
 
-    def action_help(self) -> None:
-        """The keys that work here and now; enter does one."""
-        from apollo_tui.screens.panels.help import HelpPanel
-
-        def chosen(name: str | None) -> None:
-            if name:
-                self.run_worker(self.run_key(name))
-
-        self.app.push_screen(HelpPanel(self.here(), self.desk.config.keys), chosen)
-
-    async def run_key(self, name: str) -> None:
+    async def run_key(self, id: str) -> None:
         """Do what the key with this id does."""
-        target: Screen[Any] | Widget = self.focused if keys.BY_ID[name].painter and self.focused else self
-        action = PAINTER_ACTIONS.get(name, name)
-        await self.app.run_action(action, default_namespace=target)
-
-    def action_command(self) -> None:
-        """Every command by name."""
-        self.apollo.open.commands()
-
-
-PAINTER_ACTIONS: Final[dict[str, str]] = {
-    "move.down": "move(1)",
-    "move.up": "move(-1)",
-    "move.page_down": "page(1)",
-    "move.page_up": "page(-1)",
-    "move.start": "to_start",
-    "move.end": "to_end",
-    "move.open": "open",
-}
-"""What the painters call their movements."""
-
-Chosen = Callable[[str | None], None]
+        if keys.BY_ID[id].painter:
+            await self.app.run_action(PAINTER_ACTIONS[id], default_namespace=self.focused or self)
+        else:
+            await self.app.run_action(keys.action_of(id))

@@ -11,9 +11,11 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from apollo_tui import keys
-from apollo_tui.context import Desk
+from apollo_tui.context import AppContext, ToSession
+from apollo_tui.screens.base import ApolloScreen
+from apollo_tui.screens.composer import DraftComposer
+from apollo_tui.screens.key_acts.attention import open_entry
 from apollo_tui.screens.slow_board import Tickers, why_not
-from apollo_tui.screens.view import Verbs
 from apollo_tui.state.board import WINDOW, Change
 from widgets.composer import Composer
 from widgets.models import Entry
@@ -26,18 +28,19 @@ ROOMY: Final = 110
 """Columns from which on several panes are readable beside the list."""
 
 
-class BoardScreen(Verbs):
+class BoardScreen(ApolloScreen):
     """Home. The list and the wall show the same current session; either has the focus."""
 
     place: ClassVar[keys.Place] = "board"
     BINDINGS: ClassVar[list[BindingType]] = list(keys.bindings("board"))
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk)
+    def __init__(self, context: AppContext) -> None:
+        super().__init__(context)
+        self.composer = self._composer = DraftComposer(self)
         self.listing = SessionList(id="sessions")
         self.wall = Wall(id="wall")
         self._came_from: list[str] = []
-        self._tickers = Tickers(desk.state)
+        self._tickers = Tickers(context.state)
         self.panes: int | None = None
         """How many panes the annotator asked for; None: as many as fit well."""
 
@@ -58,12 +61,12 @@ class BoardScreen(Verbs):
     def subject(self) -> tuple[str, Entry] | None:
         """The selected entry of the focused pane, else the newest action on screen for half a second."""
         if self.session and self.apollo.line_speed.slow:
-            entry = self._tickers.candidate(self.session, self.desk.clock())
+            entry = self._tickers.candidate(self.session, self.context.clock())
         else:
             entry = self.wall.candidate(self.session) if self.session else None
         return (self.session, entry) if self.session and entry is not None else None
 
-    async def subject_entry(self) -> tuple[str, int] | None:
+    async def selected_entry(self) -> tuple[str, int] | None:
         """Only a selected entry is what advice is about."""
         return self.wall.selected
 
@@ -80,7 +83,7 @@ class BoardScreen(Verbs):
     def changed(self, change: Change) -> None:
         """Give the wall what is new; it is painted at the tick."""
         super().changed(change)
-        state = self.desk.state
+        state = self.context.state
         touched = change.entries or {session: set[int]() for session in change.sessions}
         for session, seqs in touched.items():
             now = state.sessions.get(session)
@@ -92,11 +95,11 @@ class BoardScreen(Verbs):
         """Partial replies grew."""
         self._tickers.streamed()
         for session in sessions:
-            self.wall.live(session, self.desk.state.sessions[session].live)
+            self.wall.live(session, self.context.state.sessions[session].live)
 
     def paint(self, now: int) -> None:
         """List, titles and the choice of panes."""
-        state = self.desk.state
+        state = self.context.state
         order = state.order()
         views = [state.view(session, now) for session in order]
         if self.apollo.line_speed.slow:
@@ -116,13 +119,13 @@ class BoardScreen(Verbs):
         super().tick(now)
         self.wall.flush(now)
 
-    def pressed(self, key: str) -> None:
+    def note_key(self, key: str) -> None:
         """Over a slow line, a key that finds no action says so."""
-        super().pressed(key)
-        keymap = self.desk.config.keys
+        super().note_key(key)
+        keymap = self.context.config.keys
         wants = {name for id in ("flag", "label", "good", "unsure") for name in keys.keys_of(keys.BY_ID[id], keymap)}
         if self.session and self.apollo.line_speed.slow and key in wants and self.subject() is None:
-            name = self.desk.steering.name(self.session)
+            name = self.context.name(self.session)
             self.say(why_not(name, lambda id: keys.key_name(id, keymap)), "warning")
 
     def on_resize(self) -> None:
@@ -155,34 +158,31 @@ class BoardScreen(Verbs):
 
     # --- moving -----------------------------------------------------------------------------------------------------
 
-    def go_to(self, session: str) -> None:
-        """Make a session the current one; the focus stays where it is."""
+    def go_to(self, session: str, *, remember: bool = False) -> None:
+        """Make a session the current one; the focus stays where it is. ``remember``: ``ctrl+o`` leads back."""
+        if remember and self.session and session != self.session:
+            self._came_from.append(self.session)
         self.listing.select(session)
-        self._choose_panes(self.desk.state.order())
+        self._choose_panes(self.context.state.order())
         self._stale = True
 
-    def here(self) -> keys.KeyContext:
+    def key_context(self) -> keys.KeyContext:
         """Also whether there is a session to go back to, and whether some are marked."""
-        return msgspec.structs.replace(super().here(), came_from=bool(self._came_from), marked=bool(self.desk.marked))
+        return msgspec.structs.replace(
+            super().key_context(), came_from=bool(self._came_from), marked=bool(self.context.marked)
+        )
 
-    def action_number(self, text: str) -> None:
-        """To the session with this number; ``ctrl+o`` goes back."""
-        before = self.session
-        super().action_number(text)
-        if before and before != self.session:
-            self._came_from.append(before)
-
-    def action_jump_back(self) -> None:
+    def jump_back(self) -> None:
         """To the session that the last jump came from."""
         if self._came_from:
             self.go_to(self._came_from.pop())
 
-    def action_mark_session(self) -> None:
+    def mark_session(self) -> None:
         """Mark or unmark the current session."""
         if self.session:
-            self.desk.marked ^= {self.session}
-            self.listing.mark(frozenset(self.desk.marked))
-            count = len(self.desk.marked)
+            self.context.marked ^= {self.session}
+            self.listing.mark(frozenset(self.context.marked))
+            count = len(self.context.marked)
             self.say(f"{count} marked: I writes to all of them" if count else "none is marked")
 
     def on_session_list_highlighted(self, message: SessionList.Highlighted) -> None:
@@ -191,7 +191,7 @@ class BoardScreen(Verbs):
 
     def on_session_list_chosen(self, message: SessionList.Chosen) -> None:
         """Open the session."""
-        self.apollo.open.session(message.session)
+        self.apollo.open(ToSession(message.session))
 
     def on_wall_pane_focused(self, message: Wall.PaneFocused) -> None:
         """The wall moved."""
@@ -206,32 +206,32 @@ class BoardScreen(Verbs):
     def on_wall_entry_opened(self, message: Wall.EntryOpened) -> None:
         """The action, the queued advice, or the session."""
         if message.seq is None:
-            self.apollo.open.session(message.session)
+            self.apollo.open(ToSession(message.session))
         else:
-            self.open_entry(message.session, message.seq, self.desk.state.entry(message.session, message.seq))
+            open_entry(self, message.session, message.seq, self.context.state.entry(message.session, message.seq))
 
     def show_entry(self, session: str, seq: int) -> None:
         """Open the session there."""
-        self.apollo.open.session(session, seq)
+        self.apollo.open(ToSession(session, seq))
 
     def attend(self, session: str, seq: int) -> None:
         """Make the session the current one and select the entry in its pane; what is older is opened."""
         if self.session:
             self._came_from.append(self.session)
         self.go_to(session)
-        entries = [entry for entry in self.desk.state.sessions[session].book.entries() if not entry.live]
+        entries = [entry for entry in self.context.state.sessions[session].book.entries() if not entry.live]
         if not seq or not entries:
             self.wall.select(session, None)
             self.wall.follow(session)
         elif seq < entries[0].seq:
-            self.apollo.open.session(session, seq)
+            self.apollo.open(ToSession(session, seq))
         else:
             self._select(next(entry.seq for entry in reversed(entries) if entry.seq <= seq))
 
-    def action_by_attention(self) -> None:
+    def order_by_attention(self) -> None:
         """Order the list by who needs somebody, once; again: by number. Nothing moves by itself."""
-        by_number = self.desk.state.order()
-        wanted = self.desk.state.by_attention(self.desk.clock())
+        by_number = self.context.state.order()
+        wanted = self.context.state.by_attention(self.context.clock())
         if list(self.listing.order) == wanted and wanted != by_number:
             self.listing.reorder(by_number)
             self.say("by number")
@@ -246,22 +246,15 @@ class BoardScreen(Verbs):
 
     async def on_wall_history_needed(self, message: Wall.HistoryNeeded) -> None:
         """The reader is at the oldest entry of a pane: read what lies before it."""
-        now = self.desk.state.sessions[message.session]
-        older = await self.desk.feed.read(
+        now = self.context.state.sessions[message.session]
+        older = await self.context.feed.read(
             lambda reader: reader.events(message.session, before=message.before, newest_first=True, limit=WINDOW // 2)
         )
         if older:
             self.wall.put(message.session, now.book.entries(now.book.add(older[::-1])))
 
-    def action_next_pane(self) -> None:
-        """List, then each pane, then the list again."""
-        self._step_pane(1)
-
-    def action_previous_pane(self) -> None:
-        """The other way round."""
-        self._step_pane(-1)
-
-    def _step_pane(self, by: int) -> None:
+    def step_pane(self, by: int) -> None:
+        """List, then each pane, then the list again; or the other way round."""
         ring: list[str | None] = [None, *self.wall.shown]
         at = ring.index(self.wall.focused_session) if self.wall.has_focus else 0
         target = ring[(at + by) % len(ring)]
@@ -271,7 +264,7 @@ class BoardScreen(Verbs):
             self.set_focus(self.wall)
             self.go_to(target)
 
-    def action_follow(self) -> None:
+    def toggle_follow(self) -> None:
         """Follow the newest events of the pane, or stay."""
         if self.session:
             following = self.wall.following(self.session)
@@ -279,7 +272,7 @@ class BoardScreen(Verbs):
             self.wall.follow(self.session, not following)
             self.say("stays here" if following else "follows")
 
-    def action_back(self) -> None:
+    def go_back(self) -> None:
         """First the selection goes, then the focus returns to the list."""
         if self.wall.has_focus and self.wall.selected is not None and self.session:
             self.wall.select(self.session, None)
@@ -287,11 +280,11 @@ class BoardScreen(Verbs):
         else:
             self.set_focus(self.listing)
 
-    def action_leave(self) -> None:
+    def leave(self) -> None:
         """Leave the app; what will stop before morning is said first."""
-        from apollo_tui.screens.panels.leave import leave
+        from apollo_tui.screens.panels.leave import check_leave
 
-        leave(self)
+        check_leave(self)
 
     def refocus(self) -> None:
         """After the composer: where the selection is."""
@@ -299,23 +292,16 @@ class BoardScreen(Verbs):
 
     def on_composer_scroll_session(self, message: Composer.ScrollSession) -> None:
         """Scroll the pane from within the composer."""
-        if self._draft is not None:
-            self.wall.scroll_pages(self._draft.session, message.pages)
+        if self.composer.draft is not None:
+            self.wall.scroll_pages(self.composer.draft.session, message.pages)
 
     # --- actions and unread -----------------------------------------------------------------------------------------
 
-    def action_next_action(self) -> None:
-        """Select the next action of the pane."""
-        self._select_action(1)
-
-    def action_previous_action(self) -> None:
-        """Select the previous action of the pane."""
-        self._select_action(-1)
-
-    def _select_action(self, by: int) -> None:
+    def step_action(self, by: int) -> None:
+        """Select the next action of the pane, or the one before."""
         if not self.session:
             return
-        entries = self.desk.state.sessions[self.session].book.entries()
+        entries = self.context.state.sessions[self.session].book.entries()
         seqs = [entry.seq for entry in entries if entry.kind == "action"]
         selected = self.wall.selected
         here = selected[1] if selected else (seqs[-1] + 1 if seqs else 0)
@@ -332,20 +318,13 @@ class BoardScreen(Verbs):
         self._select(wanted)
 
     def _opens(self) -> str:
-        return keys.key_name("move.open", self.desk.config.keys)
+        return keys.key_name("move.open", self.context.config.keys)
 
-    def action_next_match(self) -> None:
-        """The next unread entry of the session."""
-        self._select_unread(1)
-
-    def action_previous_match(self) -> None:
-        """The unread entry before."""
-        self._select_unread(-1)
-
-    def _select_unread(self, by: int) -> None:
+    def step_match(self, by: int) -> None:
+        """The next unread entry of the session, or the one before."""
         if not self.session:
             return
-        unread = list(self.desk.state.unread_seqs(self.session))
+        unread = list(self.context.state.unread_seqs(self.session))
         here = self.wall.selected[1] if self.wall.selected else 0
         if by > 0:
             wanted = next((seq for seq in unread if seq > here), None)
@@ -358,8 +337,8 @@ class BoardScreen(Verbs):
     def _select(self, seq: int | None) -> None:
         if seq is None or not self.session:
             return
-        if self.desk.state.entry(self.session, seq) is None:
-            self.apollo.open.session(self.session, seq)
+        if self.context.state.entry(self.session, seq) is None:
+            self.apollo.open(ToSession(self.session, seq))
             return
         self.set_focus(self.wall)
         self.wall.select(self.session, seq)
@@ -367,13 +346,13 @@ class BoardScreen(Verbs):
         self._stale = True
 
     def _read(self, session: str, seq: int) -> None:
-        self.desk.state.read_marks.select(session, self.desk.state.part_of(session, seq), self.desk.clock())
+        self.context.state.read_marks.select(session, self.context.state.part_of(session, seq), self.context.clock())
 
-    def action_search(self) -> None:
+    def search(self) -> None:
         """Search in the session: opens it."""
         if self.session:
-            self.apollo.open.session(self.session)
+            self.apollo.open(ToSession(self.session))
             self.call_later(self._search_there)
 
     async def _search_there(self) -> None:
-        await self.app.run_action("search", default_namespace=self.app.screen)
+        await self.app.run_action(keys.action_of("search"))

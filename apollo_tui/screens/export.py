@@ -19,7 +19,7 @@ from apollo_train.formats.conformance import conformance
 from apollo_train.policy import PRESETS, AdviceMode, AdviceRules, FilterPolicy, policy_toml
 from apollo_tui import keys
 from apollo_tui.acts.export_job import ExportJob, default_path
-from apollo_tui.context import Desk
+from apollo_tui.context import AppContext
 from apollo_tui.screens.base import ApolloScreen
 from sessions.errors import ApolloError
 from sessions.events.states import ENDED
@@ -51,13 +51,13 @@ class ExportScreen(ApolloScreen):
     place: ClassVar[keys.Place] = "export"
     BINDINGS: ClassVar[list[BindingType]] = list(keys.bindings("export"))
 
-    def __init__(self, desk: Desk, session: str | None) -> None:
-        super().__init__(desk)
-        order = desk.state.order()
-        done = [one for one in order if desk.state.sessions[one].summary.state in ENDED]
+    def __init__(self, context: AppContext, session: str | None) -> None:
+        super().__init__(context)
+        order = context.state.order()
+        done = [one for one in order if context.state.sessions[one].summary.state in ENDED]
         self._chosen = frozenset([session] if session else done or order)
         self._shown = session or (order[0] if order else None)
-        title = desk.state.sessions[session].summary.title if session else "apollo"
+        title = context.state.sessions[session].summary.title if session else "apollo"
         self._out = default_path(title, next(iter(FORMATS)), Path.cwd())
         self._settings = {
             "format": next(iter(FORMATS)),
@@ -98,7 +98,7 @@ class ExportScreen(ApolloScreen):
     # --- the form ---------------------------------------------------------------------------------------------------
 
     def _fill(self) -> None:
-        state = self.desk.state
+        state = self.context.state
         rows = []
         for session in state.order():
             s = state.sessions[session].summary
@@ -145,7 +145,7 @@ class ExportScreen(ApolloScreen):
             self._shown = message.choice.id
             self._preview()
 
-    def action_mark(self) -> None:
+    def toggle_chosen(self) -> None:
         """Choose or drop the session under the cursor."""
         if self._shown:
             self._toggle(self._shown)
@@ -167,27 +167,26 @@ class ExportScreen(ApolloScreen):
     def on_menu_activated(self, message: Menu.Activated) -> None:
         """The file, or write."""
         if message.row == "write":
-            self.action_write()
+            self.write()
         else:
             self._ask_path()
 
     def _ask_path(self) -> None:
         from apollo_tui.screens.panels.prompt import LinePrompt
 
-        def chosen(text: str | None) -> None:
+        def take(text: str | None) -> None:
             if text:
                 self._out = Path(text).expanduser().absolute()
                 self._fill()
 
-        self.app.push_screen(LinePrompt("file", "where to write", str(self._out)), chosen)
+        self.ask(LinePrompt("file", "where to write", str(self._out)), take)
 
-    def action_next_pane(self) -> None:
-        """Sessions, settings, preview."""
-        self.focus_next()
-
-    def action_previous_pane(self) -> None:
-        """The other way round."""
-        self.focus_previous()
+    def step_pane(self, by: int) -> None:
+        """Sessions, settings, preview; or the other way round."""
+        if by > 0:
+            self.focus_next()
+        else:
+            self.focus_previous()
 
     def policy(self) -> FilterPolicy:
         """The policy with what was set here."""
@@ -215,7 +214,7 @@ class ExportScreen(ApolloScreen):
         policy, chosen = self.policy(), sorted(self._chosen)
         made = format_for(self._settings["format"], self._settings["template"])
         try:
-            plan = await self.desk.feed.work(lambda reader: plan_export(reader, chosen, policy, made))
+            plan = await self.context.feed.work(lambda reader: plan_export(reader, chosen, policy, made))
         except ApolloError as problem:
             counts.update(clean(str(problem)))
             return
@@ -230,7 +229,7 @@ class ExportScreen(ApolloScreen):
         if session is None:
             return
         try:
-            found = await self.desk.feed.work(lambda reader: preview(reader, session, policy))
+            found = await self.context.feed.work(lambda reader: preview(reader, session, policy))
         except ApolloError as problem:
             document.set_lines([((str(problem), "need"),)])
             return
@@ -242,7 +241,7 @@ class ExportScreen(ApolloScreen):
 
     # --- writing ----------------------------------------------------------------------------------------------------
 
-    def action_write(self) -> None:
+    def write(self) -> None:
         """Write the file, in a process of its own."""
         if self._job is not None:
             self.say("an export is under way", "warning")
@@ -256,8 +255,8 @@ class ExportScreen(ApolloScreen):
     async def _write(self, *, overwrite: bool) -> None:
         try:
             self._job = ExportJob(
-                self.desk.paths,
-                self.desk.actor,
+                self.context.feed.paths,
+                self.context.feed.actor,
                 sorted(self._chosen),
                 self._settings["format"],
                 policy_toml(self.policy()),

@@ -38,10 +38,10 @@ class NewSessionScreen(ApolloScreen):
 
     def compose_body(self) -> Iterable[Widget]:
         """The fields."""
-        config = self.desk.config
+        config = self.context.config
         with Vertical(id="form"):
             yield line("task: its text (Markdown), or the path of a task file", "wide-label")
-            kept = self.desk.form
+            kept = self.context.form
             task = TextArea(
                 kept.task if kept else "", id="task", tab_behavior="focus", show_line_numbers=False, compact=True
             )
@@ -72,36 +72,36 @@ class NewSessionScreen(ApolloScreen):
         """Enter goes on to the next field."""
         self.focus_next()
 
-    def action_create(self) -> None:
+    def create_session(self) -> None:
         """Create it, or say what is wrong."""
         form = self._form()
         for name in ("task", *(name for name, _ in FIELDS)):
             self._problem(name, "")
         try:
-            request = request_of(form, self.desk.config)
+            request = request_of(form, self.context.config)
         except BadField as problem:
             self._problem(problem.field, str(problem))
             self.query_one(f"#{problem.field}").focus()
             return
 
         async def create() -> str:
-            made = await self.desk.feed.call(request)
+            made = await self.context.feed.call(request)
             if not isinstance(made, Created):
                 raise NotDone("the host answered something else than a session")
             if self.is_current:
                 self.app.pop_screen()
-            if self.desk.form == form:
-                self.desk.form = None
+            if self.context.form == form:
+                self.context.form = None
             return f"session {made.number} {request.title} is created and starts"
 
         self.say("creating …")
         self.act(create())
 
-    def action_back(self) -> None:
+    def go_back(self) -> None:
         """Leave; what was typed waits for the next time."""
-        super().action_back()
-        if self.desk.form is not None:
-            key = keys.key_name("new", self.desk.config.keys)
+        super().go_back()
+        if self.context.form is not None:
+            key = keys.key_name("new", self.context.config.keys)
             self.apollo.say(f"the new session is kept as you left it: {key} goes on with it")
 
     @on(Input.Changed)
@@ -109,7 +109,7 @@ class NewSessionScreen(ApolloScreen):
     def keep(self) -> None:
         """What is typed stays until the session is created."""
         form = self._form()
-        self.desk.form = form if any((form.task, form.name, form.workspace, form.limits)) else None
+        self.context.form = form if any((form.task, form.name, form.workspace, form.limits)) else None
 
     def _form(self) -> Form:
         return Form(self.query_one(TextArea).text, *(self.query_one(f"#{name}", Input).value for name, _ in FIELDS))

@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 from apollo_tui import keys
 from apollo_tui.acts.flags import Subject, about_part
-from apollo_tui.context import Desk
+from apollo_tui.context import AppContext, ToSession
 from apollo_tui.screens.action import ActionScreen
 from apollo_tui.state.board import Change
 from sessions import events as ev
@@ -32,8 +32,8 @@ class ReviewScreen(ActionScreen):
     place: ClassVar[keys.Place] = "review"
     BINDINGS: ClassVar[list[BindingType]] = list(keys.bindings("review"))
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk, "", 0)
+    def __init__(self, context: AppContext) -> None:
+        super().__init__(context, "", 0)
         self._item: Item | None = None
         self._passed: list[Item] = []
         self._bar = Static("", id="review-bar", markup=False)
@@ -54,13 +54,13 @@ class ReviewScreen(ActionScreen):
 
     def where(self) -> str:
         """The title says how far one is."""
-        return f"review  {self.desk.reviewing.pace()}"
+        return f"review  {self.context.review.pace()}"
 
     def subject(self) -> tuple[str, Entry] | None:
         """The item."""
         return super().subject() if self._item is not None else None
 
-    async def subject_entry(self) -> tuple[str, int] | None:
+    async def selected_entry(self) -> tuple[str, int] | None:
         """Advice is about the item."""
         return (self._session, self._seq) if self._item is not None else None
 
@@ -83,9 +83,9 @@ class ReviewScreen(ActionScreen):
     def extra_hints(self) -> list[tuple[str, str]]:
         """Here the verdicts come first."""
         found = super().extra_hints()
-        if found or not self.desk.state.writable:
+        if found or not self.context.state.writable:
             return found
-        keymap = self.desk.config.keys
+        keymap = self.context.config.keys
         return [(keys.key_name(id, keymap), keys.BY_ID[id].label) for id in HINTED]
 
     # --- the queue --------------------------------------------------------------------------------------------------
@@ -93,17 +93,17 @@ class ReviewScreen(ActionScreen):
     def on_mount(self) -> None:
         """Read the sessions, a few at a time."""
         self.set_focus(self.document)
-        self.desk.reviewing.open = True
+        self.context.review.open = True
         self.run_worker(self._read_all(), group="queue", exclusive=True)
 
     async def _read_all(self) -> None:
-        sessions = self.desk.state.order()
+        sessions = self.context.state.order()
         for start in range(0, len(sessions), MANY):
-            await self.desk.feed.work(partial(self.desk.reviewing.read, sessions=sessions[start : start + MANY]))
+            await self.context.feed.work(partial(self.context.review.read, sessions=sessions[start : start + MANY]))
             self._renew()
         self._complete = True
         self._renew()
-        self.desk.counting.everything()
+        self.context.review_count.everything()
         await self._follow()
 
     def changed(self, change: Change) -> None:
@@ -116,20 +116,20 @@ class ReviewScreen(ActionScreen):
     async def _follow(self) -> None:
         if sessions := sorted(self._changed):
             self._changed.clear()
-            await self.desk.feed.work(partial(self.desk.reviewing.read, sessions=sessions))
+            await self.context.feed.work(partial(self.context.review.read, sessions=sessions))
             self._renew()
 
     def _renew(self) -> None:
         """Look at the queue anew; the item on screen stays while it is in it."""
-        desk = self.desk
-        summaries = [now.summary for now in desk.state.sessions.values()]
-        desk.reviewing.refresh(summaries, desk.clock())
-        desk.state.to_review = len(desk.reviewing.items)
-        if self._item is not None and not desk.reviewing.still(self._item):
-            desk.reviewing.finish(desk.clock())
-            self._show(desk.reviewing.after(self._item))
+        context = self.context
+        summaries = [now.summary for now in context.state.sessions.values()]
+        context.review.refresh(summaries, context.clock())
+        context.state.to_review = len(context.review.items)
+        if self._item is not None and not context.review.still(self._item):
+            context.review.finish(context.clock())
+            self._show(context.review.after(self._item))
         elif self._item is None:
-            self._show(desk.reviewing.after(None))
+            self._show(context.review.after(None))
         self._stale = True
 
     def _show(self, item: Item | None) -> None:
@@ -140,7 +140,7 @@ class ReviewScreen(ActionScreen):
             self.document.set_text("nothing to review" if self._complete else "reading …", "dim")
             self._bar.update("")
             return
-        name = self.desk.steering.name(item.session)
+        name = self.context.name(item.session)
         self._bar.update(clean_line(f"{item.why} · {name} · {item.target} · {item.reason}"))
         self._session, self._seq = item.session, item.seq
         self._load(keep_place=False)
@@ -152,43 +152,41 @@ class ReviewScreen(ActionScreen):
 
     # --- moving -----------------------------------------------------------------------------------------------------
 
-    def action_skip(self) -> None:
+    def skip(self) -> None:
         """Not now, and not again: the next one."""
         item = self._item
         if item is None:
             return
-        reviewing = self.desk.reviewing
+        review = self.context.review
         if item.why == "unseen":
-            self.desk.state.read_marks.select(item.session, ev.SeqRange(item.seq, item.to_seq), self.desk.clock())
-        reviewing.skip(item)
+            self.context.state.read_marks.select(item.session, ev.SeqRange(item.seq, item.to_seq), self.context.clock())
+        review.skip(item)
         self._passed.append(item)
         self._renew()
 
-    def action_next_action(self) -> None:
-        """Look at the next one; this one stays in the queue."""
-        if self._item is not None:
-            self._passed.append(self._item)
-            self._show(self.desk.reviewing.after(self._item))
-
-    def action_previous_action(self) -> None:
-        """Back to the one before, also if it was judged or skipped."""
-        if self._passed:
+    def step_action(self, by: int) -> None:
+        """Look at the next one, while this one stays in the queue; or at the one before, also if it was judged."""
+        if by > 0:
+            if self._item is not None:
+                self._passed.append(self._item)
+                self._show(self.context.review.after(self._item))
+        elif self._passed:
             self._show(self._passed.pop())
         else:
             self.say("this is where you began")
 
-    def action_open_there(self) -> None:
+    def open_there(self) -> None:
         """The item in its session."""
         if self._item is not None:
             self.keep_draft()
-            self.apollo.open.session(self._session, self._seq)
+            self.apollo.open(ToSession(self._session, self._seq))
 
-    def go_to(self, session: str) -> None:
+    def go_to(self, session: str, *, remember: bool = False) -> None:
         """Another session is opened over the review."""
         self.keep_draft()
-        self.apollo.open.session(session)
+        self.apollo.open(ToSession(session))
 
     def show_entry(self, session: str, seq: int) -> None:
         """Opened over the review."""
         self.keep_draft()
-        self.apollo.open.session(session, seq)
+        self.apollo.open(ToSession(session, seq))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import ClassVar, Final
 
 import msgspec
 from textual.binding import BindingType
@@ -13,8 +13,12 @@ from textual.widget import Widget
 
 from apollo_tui import keys
 from apollo_tui.acts import error_hints
-from apollo_tui.context import Desk
-from apollo_tui.screens.training import TrainingMode
+from apollo_tui.context import AppContext, ToSession
+from apollo_tui.screens.base import ApolloScreen
+from apollo_tui.screens.composer import DraftComposer
+from apollo_tui.screens.key_acts.attention import open_entry
+from apollo_tui.screens.training import TrainingOverlay
+from apollo_tui.screens.transcript import TranscriptFilter, TranscriptSearch
 from apollo_tui.state.board import Change
 from apollo_tui.state.read_marks import parts_of
 from apollo_tui.state.session_facts import facts_of
@@ -26,9 +30,6 @@ from widgets.facts import FactsPanel
 from widgets.models import Anchor, Entry
 from widgets.transcript import Transcript
 
-if TYPE_CHECKING:
-    from apollo_tui.screens.ports import Trail
-
 ROOMY: Final = 110
 """Columns from which on the facts have a place at the side."""
 BOOK_MOST: Final = 8_000
@@ -38,32 +39,28 @@ SLOW_MS: Final = 1_000
 """Over a slow line, what streams is shown this often."""
 
 
-class SessionScreen(TrainingMode):
-    """The transcript of one session. ``seq``: begin at this entry rather than at the end; ``trail``: what ``n`` and
-    ``N`` lead along."""
+class SessionScreen(ApolloScreen):
+    """The transcript of one session, at the place ``to``."""
 
     place: ClassVar[keys.Place] = "session"
     BINDINGS: ClassVar[list[BindingType]] = list(keys.bindings("session"))
 
-    def __init__(
-        self,
-        desk: Desk,
-        session: str,
-        seq: int | None = None,
-        *,
-        came_from: Sequence[tuple[str, int]] = (),
-        trail: Trail | None = None,
-    ) -> None:
-        super().__init__(desk, trail)
+    def __init__(self, context: AppContext, to: ToSession) -> None:
+        super().__init__(context)
+        self.composer = self._composer = DraftComposer(self)
+        self.transcript = Transcript(id="transcript")
+        self.matches = TranscriptSearch(self, to.session, to.trail)
+        self.filter = TranscriptFilter(self, to.session)
+        self.training = TrainingOverlay(self, to.session, self._redress)
         self._facts = FactsPanel(id="facts")
-        self._session = session
-        self._at = seq
+        self._session = to.session
+        self._at = to.seq
         self._streamed_at = 0
-        self._book = EntryBook(label_name=self.desk.labels.name)
+        self._book = EntryBook(label_name=self.context.labels.name)
         self._sparse: list[ev.Event] = []
         self._files: dict[str, tuple[int, int]] = {}
         self._job_lines: dict[int, str] = {}
-        self._came_from = list(came_from)
+        self._came_from = list(to.came_from)
 
     def compose_body(self) -> Iterable[Widget]:
         """Transcript and facts, then the composer."""
@@ -77,12 +74,12 @@ class SessionScreen(TrainingMode):
 
     def where(self) -> str:
         """The title names the session, the filter and the training view if they are on."""
-        words = (self.desk.steering.name(self._session), self.filtered, self.training_words)
+        words = (self.context.name(self._session), self.filter.name, self.training.title)
         return " · ".join(word for word in words if word)
 
-    def here(self) -> keys.KeyContext:
+    def key_context(self) -> keys.KeyContext:
         """Also whether there is a place to go back to."""
-        here = super().here()
+        here = super().key_context()
         return msgspec.structs.replace(here, came_from=bool(self._came_from))
 
     def subject(self) -> tuple[str, Entry] | None:
@@ -93,11 +90,7 @@ class SessionScreen(TrainingMode):
             entry = next((one for one in reversed(seen) if one is not None and one.kind == "action"), None)
         return (self._session, entry) if entry is not None else None
 
-    def book(self) -> EntryBook:
-        """The entries that are loaded."""
-        return self._book
-
-    async def subject_entry(self) -> tuple[str, int] | None:
+    async def selected_entry(self) -> tuple[str, int] | None:
         """Advice is about what is selected."""
         selected = self.transcript.selected
         return (self._session, selected) if selected is not None else None
@@ -114,14 +107,14 @@ class SessionScreen(TrainingMode):
         self.run_worker(self._load(), group="load", exclusive=True)
 
     async def _load(self) -> None:
-        index = await self.desk.feed.work(partial(self.desk.indexes.read, session=self._session))
+        index = await self.context.feed.work(partial(self.context.indexes.read, session=self._session))
         self._sparse, self._files = list(index.sparse), dict(index.files)
-        self._book = EntryBook(label_name=self.desk.labels.name)
+        self._book = EntryBook(label_name=self.context.labels.name)
         self._book.add(self._sparse)
         self.transcript.append(index.anchors)
-        self.transcript.live(self.desk.state.sessions[self._session].live)
+        self.transcript.live(self.context.state.sessions[self._session].live)
         self._look_at_jobs()
-        self.begin_trail()
+        self.matches.begin_trail()
         if self._at is not None:
             self.transcript.reveal(self._at)
         self._mark_unread()
@@ -133,13 +126,13 @@ class SessionScreen(TrainingMode):
 
     async def _supply(self, seqs: tuple[int, ...]) -> None:
         if len(self._book) > BOOK_MOST:
-            self._book = EntryBook(label_name=self.desk.labels.name)
+            self._book = EntryBook(label_name=self.context.labels.name)
             self._book.add(self._sparse)
         for start in range(0, len(seqs), PAGE):
             wanted = seqs[start : start + PAGE]
-            events = await self.desk.feed.read(partial(read_page, session=self._session, seqs=wanted))
+            events = await self.context.feed.read(partial(read_page, session=self._session, seqs=wanted))
             self._book.add(events)
-            self.transcript.supply(self.dress(self._book.entries(wanted)))
+            self.transcript.supply(self.training.dress(self._book.entries(wanted)))
         if self.transcript.following:
             # Heights are known now: the end stands at the bottom of the screen again.
             self.transcript.follow()
@@ -147,7 +140,8 @@ class SessionScreen(TrainingMode):
     def changed(self, change: Change) -> None:
         """New entries join the end; changed ones are replaced where they are loaded."""
         super().changed(change)
-        state = self.desk.state.sessions.get(self._session)
+        self.training.take(change)
+        state = self.context.state.sessions.get(self._session)
         if state is None or self._session not in change.sessions:
             return
         if not change.events:
@@ -163,21 +157,25 @@ class SessionScreen(TrainingMode):
             note_file(self._files, event)
         self._sparse += [event for event in events if event.kind in SPARSE]
         anchors = [Anchor(e.seq, e.step, e.call, e.kind) for e in events if e.kind in ev.ANCHORS]
-        self.filter_more(anchors, events)
+        self.filter.take(anchors, events)
         self.transcript.append(anchors)
-        self.transcript.supply(self.dress(self._book.entries(touched)))
+        self.transcript.supply(self.training.dress(self._book.entries(touched)))
         self._mark_unread()
         if any(isinstance(event.body, ev.ActionResult) and "job" in event.body.data for event in events):
             self._look_at_jobs()
 
+    def _redress(self) -> None:
+        """The training view is another one: all entries that are loaded are shown anew."""
+        self.transcript.supply(self.training.dress(self._book.entries()))
+
     def _look_at_jobs(self) -> None:
         """What the jobs that run were last seen to print."""
-        open_jobs = [job.job for job in self.desk.state.sessions[self._session].summary.open_jobs]
+        open_jobs = [job.job for job in self.context.state.sessions[self._session].summary.open_jobs]
         if open_jobs:
             self.run_worker(self._read_jobs(open_jobs), group="jobs", exclusive=True)
 
     async def _read_jobs(self, jobs: list[int]) -> None:
-        self._job_lines = await self.desk.feed.work(partial(job_lines, session=self._session, jobs=jobs))
+        self._job_lines = await self.context.feed.work(partial(job_lines, session=self._session, jobs=jobs))
         self._stale = True
 
     async def _catch_up(self) -> None:
@@ -186,7 +184,7 @@ class SessionScreen(TrainingMode):
         if not anchors:
             return
         last = max(anchors[-1].seq, self._sparse[-1].seq if self._sparse else 0)
-        events = await self.desk.feed.read(lambda reader: reader.events(self._session, after=last))
+        events = await self.context.feed.read(lambda reader: reader.events(self._session, after=last))
         self._take(events)
         seqs = [seq for seq in self.transcript.in_sight() if seq <= last]
         if seqs:
@@ -194,28 +192,28 @@ class SessionScreen(TrainingMode):
 
     def streamed(self, sessions: Collection[str]) -> None:
         """The partial reply grew. Over a slow line its end comes with the reply, and what is between once a second."""
-        now = self.desk.clock()
+        now = self.context.clock()
         if self._session in sessions and (not self.apollo.line_speed.slow or now - self._streamed_at >= SLOW_MS):
             self._streamed_at = now
-            self.transcript.live(self.desk.state.sessions[self._session].live)
+            self.transcript.live(self.context.state.sessions[self._session].live)
 
     def paint(self, now: int) -> None:
         """The facts at the side."""
-        state = self.desk.state
+        state = self.context.state
         panel = self._facts
         panel.display = self.size.width >= ROOMY
         if panel.display and self._session in state.sessions:
             summary = state.sessions[self._session].summary
             facts = facts_of(
                 summary,
-                error_hints.with_ways(summary, state.view(self._session, now), self.desk.config.keys),
+                error_hints.with_ways(summary, state.view(self._session, now), self.context.config.keys),
                 self._files,
                 now,
                 remarks=state.sessions[self._session].remarks,
                 jobs=self._job_lines,
                 ended=[event.body for event in self._sparse if isinstance(event.body, ev.JobEnded)],
             )
-            panel.update(msgspec.structs.replace(facts, training=self.training_facts))
+            panel.update(msgspec.structs.replace(facts, training=self.training.facts))
 
     def tick(self, now: int) -> None:
         """Paint what is new, and note what was read."""
@@ -223,9 +221,9 @@ class SessionScreen(TrainingMode):
         self.transcript.flush(now)
         sight = self.transcript.in_sight()
         if sight and self.app.screen is self:
-            before = len(self.desk.state.unread_seqs(self._session))
-            self.desk.state.read_marks.show(self._session, self._parts(sight), now)
-            if len(self.desk.state.unread_seqs(self._session)) != before:
+            before = len(self.context.state.unread_seqs(self._session))
+            self.context.state.read_marks.show(self._session, self._parts(sight), now)
+            if len(self.context.state.unread_seqs(self._session)) != before:
                 self._mark_unread()
 
     def _parts(self, seqs: Iterable[int]) -> list[ev.SeqRange]:
@@ -236,18 +234,18 @@ class SessionScreen(TrainingMode):
 
     def _read(self, seq: int) -> None:
         for part in self._parts([seq]) or [ev.SeqRange(seq, seq)]:
-            self.desk.state.read_marks.select(self._session, part, self.desk.clock())
+            self.context.state.read_marks.select(self._session, part, self.context.clock())
 
     def on_resize(self) -> None:
         """The facts come and go with the width."""
         self._stale = True
 
     def _mark_unread(self) -> None:
-        self.transcript.mark(self.desk.state.unread_seqs(self._session))
+        self.transcript.mark(self.context.state.unread_seqs(self._session))
 
     # --- moving -----------------------------------------------------------------------------------------------------
 
-    def go_to(self, session: str) -> None:
+    def go_to(self, session: str, *, remember: bool = False) -> None:
         """Another session takes this one's place."""
         if session != self._session:
             self._switch(session, None, [*self._came_from, (self._session, self._here())])
@@ -269,23 +267,16 @@ class SessionScreen(TrainingMode):
 
     def _switch(self, session: str, seq: int | None, came_from: Sequence[tuple[str, int]]) -> None:
         self.keep_draft()
-        self.app.switch_screen(SessionScreen(self.desk, session, seq, came_from=came_from))
+        self.app.switch_screen(SessionScreen(self.context, ToSession(session, seq, came_from=came_from)))
 
     def _here(self) -> int:
         """The entry that the reader is at."""
         sight = self.transcript.in_sight()
         return self.transcript.selected or (sight[-1] if sight else 0)
 
-    def action_next_pane(self) -> None:
-        """The next session."""
-        self._step_session(1)
-
-    def action_previous_pane(self) -> None:
-        """The session before."""
-        self._step_session(-1)
-
-    def _step_session(self, by: int) -> None:
-        order = self.desk.state.order()
+    def step_pane(self, by: int) -> None:
+        """The next session, or the one before."""
+        order = self.context.state.order()
         if self._session in order:
             self.go_to(order[(order.index(self._session) + by) % len(order)])
 
@@ -295,7 +286,7 @@ class SessionScreen(TrainingMode):
 
     def on_transcript_entry_opened(self, message: Transcript.EntryOpened) -> None:
         """Queued advice is edited, all else opens."""
-        self.open_entry(self._session, message.seq, self.transcript.entry(message.seq))
+        open_entry(self, self._session, message.seq, self.transcript.entry(message.seq))
 
     def on_transcript_follow_changed(self) -> None:
         """The hints say what ``t`` does."""
@@ -309,21 +300,14 @@ class SessionScreen(TrainingMode):
         """After the composer."""
         self.set_focus(self.transcript)
 
-    def action_follow(self) -> None:
+    def toggle_follow(self) -> None:
         """Follow the end, or stay."""
         following = self.transcript.following
         self.transcript.follow(not following)
         self.say("stays here" if following else "follows")
 
-    def action_next_action(self) -> None:
-        """Select the next action."""
-        self._step_action(1)
-
-    def action_previous_action(self) -> None:
-        """Select the action before."""
-        self._step_action(-1)
-
-    def _step_action(self, by: int) -> None:
+    def step_action(self, by: int) -> None:
+        """Select the next action, or the one before."""
         seqs = [a.seq for a in self.transcript.anchors if a.kind in ("action.started", "action.refused")]
         if not self.step_to(seqs, by):
             last = "this is the last action" if by > 0 else "this is the first action"
@@ -345,6 +329,14 @@ class SessionScreen(TrainingMode):
         self.jump(wanted)
         return True
 
+    def search(self) -> None:
+        """Search the whole session."""
+        self.matches.ask()
+
+    def step_match(self, by: int) -> None:
+        """The next match, place of the trail or unread entry, or the one before."""
+        self.matches.step(by)
+
     def jump(self, seq: int) -> None:
         """Select an entry; ``ctrl+o`` goes back."""
         sight = self.transcript.in_sight()
@@ -353,7 +345,7 @@ class SessionScreen(TrainingMode):
         self.transcript.reveal(seq)
         self._read(seq)
 
-    def action_jump_back(self) -> None:
+    def jump_back(self) -> None:
         """To where the last jump came from."""
         if not self._came_from:
             return

@@ -81,7 +81,7 @@ async def test_the_next_need_is_the_worst_first_and_ctrl_o_leads_back(feed: Fake
         await pilot.press("exclamation_mark")
         session, entry = selected(app)
         assert session == loops and entry is not None
-        shown = app.desk.state.entry(*entry)
+        shown = app.context.state.entry(*entry)
         assert shown is not None and shown.target == "2.1"
         await pilot.press("exclamation_mark")
         assert selected(app)[0] == asks
@@ -102,15 +102,15 @@ async def test_every_session_comes_once_before_what_else_one_of_them_has(feed: F
         found = []
         for _ in range(3):
             await pilot.press("exclamation_mark")
-            assert app.desk.state.attention.at is not None
-            found.append(app.desk.state.attention.at[1].split(":")[0])
+            assert app.context.state.attention.at is not None
+            found.append(app.context.state.attention.at[1].split(":")[0])
         assert found == ["malformed_streak", "polling_streak", "repeated_action"]
 
 
 async def test_the_next_need_opens_the_session_where_its_place_is_older_than_the_pane(feed: FakeFeed) -> None:
     _, loops, _ = await three(feed)
     async with running(feed) as (app, pilot):
-        app.desk.state.sessions[loops].book.forget(app.desk.state.sessions[loops].summary.last_seq - 2)
+        app.context.state.sessions[loops].book.forget(app.context.state.sessions[loops].summary.last_seq - 2)
         await pilot.press("exclamation_mark", "exclamation_mark")
         await until(pilot, lambda: isinstance(app.screen, SessionScreen) and app.screen.session == loops)
         screen = app.screen
@@ -200,7 +200,7 @@ async def test_the_list_is_ordered_by_need_on_a_key_only_and_the_cursor_stays_on
         await pilot.press("o")
         assert view.listing.order[-1] == well
         await pilot.press("o")
-        assert list(view.listing.order) == app.desk.state.order()
+        assert list(view.listing.order) == app.context.state.order()
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -226,7 +226,7 @@ async def test_advice_whose_outcome_is_open_stands_beside_what_followed_and_one_
         assert isinstance(app.screen, OutcomePanel), "so soon the key was meant for the board"
         monkeypatch.setattr("apollo_tui.screens.panels.advice_outcome.SETTLED_S", 0.0)
         await pilot.press("y")
-        await until(pilot, lambda: not app.desk.state.sessions[session].summary.watch.delivered)
+        await until(pilot, lambda: not app.context.state.sessions[session].summary.watch.delivered)
         await until(pilot, lambda: "advice 1 followed" in screen_text(app))
         await until(pilot, lambda: "to look at" not in screen_text(app))
 
@@ -242,7 +242,7 @@ async def test_enter_on_delivered_advice_opens_it_and_i_writes_more_as_everywher
         await until(pilot, lambda: "nothing followed yet" in screen_text(app))
         await pilot.press("i", *"more")
         await until(pilot, lambda: app.screen is app.view and app.screen.query_one(Composer).text == "more")
-        assert len(app.desk.state.sessions[session].summary.watch.delivered) == 1
+        assert len(app.context.state.sessions[session].summary.watch.delivered) == 1
 
 
 async def test_a_new_need_rings_when_nobody_looks_and_the_host_hears_of_keys(
@@ -262,7 +262,7 @@ async def test_a_new_need_rings_when_nobody_looks_and_the_host_hears_of_keys(
         ahead[0] = 2 * 60_000
         await until(pilot, lambda: "\x07" in written)
         assert written.count("\x07") == 1
-        assert app.desk.state.sessions[session].summary.state == "needs_you"
+        assert app.context.state.sessions[session].summary.state == "needs_you"
 
 
 async def test_the_outcome_panel_leads_on_and_asks_again_later(feed: FakeFeed) -> None:

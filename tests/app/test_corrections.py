@@ -104,7 +104,7 @@ async def test_up_brings_the_call_to_be_changed_and_undo_redo_and_history_know_c
         await saved(app, pilot, feed, 2)
 
         def standing() -> str:
-            return app.desk.state.sessions[session].remarks.corrections.own(feed.actor, KILL)
+            return app.context.state.sessions[session].remarks.corrections.own(feed.actor, KILL)
 
         await pilot.press("u")
         await until(pilot, lambda: standing() == 'job_kill {"job":7}')

@@ -33,33 +33,33 @@ async def test_the_header_counts_what_is_to_review_from_the_start_as_the_queue_i
     second = await three_steps(feed, "formats")
     await feed.add(second, ev.StateChanged(state="finished"))
     async with running(feed, size) as (app, pilot):
-        await until(pilot, lambda: (app.desk.state.to_review, app.desk.state.counting) == (6, False))
+        await until(pilot, lambda: (app.context.state.to_review, app.context.state.counting) == (6, False))
         await until(pilot, lambda: "to review 6" in screen_text(app))
         await feed.step(first, 4, ("run", {"command": "ls"}, "a"))
-        await until(pilot, lambda: app.desk.state.to_review == 7)
+        await until(pilot, lambda: app.context.state.to_review == 7)
         flag = ev.FlagSet(flag="x", target=ev.Target(1), verdict="good")
         await feed.add(second, flag, actor="human:ben")
-        await until(pilot, lambda: app.desk.state.to_review == 6)
+        await until(pilot, lambda: app.context.state.to_review == 6)
         await pilot.press("r")
         await until(pilot, lambda: isinstance(app.screen, ReviewScreen) and app.screen._complete)
-        assert len(app.desk.reviewing.items) == app.desk.state.to_review == 6
+        assert len(app.context.review.items) == app.context.state.to_review == 6
         await pilot.press("s")
-        await until(pilot, lambda: app.desk.state.to_review == 5)
+        await until(pilot, lambda: app.context.state.to_review == 5)
         await pilot.press("escape")
         await feed.step(first, 5, ("run", {"command": "ls"}, "a"))
-        await until(pilot, lambda: app.desk.state.to_review == 6)
+        await until(pilot, lambda: app.context.state.to_review == 6)
 
 
 async def test_an_archived_session_is_not_counted_and_what_is_not_read_yet_is_said(feed: FakeFeed) -> None:
     await three_steps(feed, "tune")
     other = await three_steps(feed, "old")
     async with running(feed) as (app, pilot):
-        await until(pilot, lambda: app.desk.state.to_review == 6)
+        await until(pilot, lambda: app.context.state.to_review == 6)
         await feed.add(other, ev.StateChanged(state="stopped"), ev.StateChanged(state="archived"))
         await feed.add(other, ev.FlagSet(flag="x", target=ev.Target(1), verdict="unsure"), actor="human:ben")
-        await until(pilot, lambda: app.desk.state.to_review == 3)
-        app.desk.state.counting = True
-        await until(pilot, lambda: app.desk.state.header(0).counting)
+        await until(pilot, lambda: app.context.state.to_review == 3)
+        app.context.state.counting = True
+        await until(pilot, lambda: app.context.state.header(0).counting)
 
 
 async def test_long_sessions_are_read_a_page_at_a_time_with_rests_between_and_ended_ones_are_let_go(
@@ -73,8 +73,8 @@ async def test_long_sessions_are_read_a_page_at_a_time_with_rests_between_and_en
     state = BoardState(feed.actor)
     state.load(feed.reader.summaries(), feed.reader.position())
     async with running(feed) as (app, pilot):
-        reviewing = app.desk.reviewing
-        mine = review_queue.Counting(feed, state, reviewing, app.desk.clock)
+        reviewing = app.context.review
+        mine = review_queue.ReviewCount(feed, state, reviewing, app.context.clock)
         rests: list[float] = []
 
         async def rest(seconds: float) -> None:
@@ -104,4 +104,4 @@ async def test_a_long_session_is_counted_when_the_queue_has_read_it_and_until_th
         await until(pilot, lambda: isinstance(app.screen, ReviewScreen) and app.screen._complete)
         await pilot.press("escape")
         await until(pilot, lambda: "to review 7" in screen_text(app))
-        assert not app.desk.state.counting
+        assert not app.context.state.counting

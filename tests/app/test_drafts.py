@@ -3,8 +3,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from apollo_tui.acts.drafts import Draft, Drafts
-from apollo_tui.screens.composer import joined
+from apollo_tui.acts.drafts import Draft, Drafts, join_drafts
 from sessions.events import Target
 
 
@@ -62,8 +61,8 @@ def test_an_answer_and_an_edit_do_not_cost_the_draft_of_advice(tmp_path: Path) -
 
 def test_what_the_composer_opens_with_loses_nothing_and_reuses_nothing_of_another_question() -> None:
     stored = Draft("S1", "half a thought", 1, request="old")
-    assert joined(stored, Draft("S1", "", 2)) is stored
-    assert joined(stored, Draft("S1", "withdrawn", 2)).text == "half a thought\nwithdrawn"
-    assert joined(stored, Draft("S1", "withdrawn", 2)).request == ""
-    assert joined(Draft("S1", "yes", 1, answers=1), Draft("S1", "", 2, answers=2)).text == ""
-    assert joined(None, Draft("S1", "x", 2)).text == "x"
+    assert join_drafts(stored, Draft("S1", "", 2)) is stored
+    assert join_drafts(stored, Draft("S1", "withdrawn", 2)).text == "half a thought\nwithdrawn"
+    assert join_drafts(stored, Draft("S1", "withdrawn", 2)).request == ""
+    assert join_drafts(Draft("S1", "yes", 1, answers=1), Draft("S1", "", 2, answers=2)).text == ""
+    assert join_drafts(None, Draft("S1", "x", 2)).text == "x"

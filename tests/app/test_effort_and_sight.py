@@ -111,4 +111,4 @@ async def test_who_else_is_here_is_said_and_command_lines_are_nobody(feed: FakeF
         clients = [protocol.ClientInfo(actor, client, 0) for actor, client in
                    (("human:ada", "app"), ("human:ben", "app"), ("human:cid", "cli"))]  # fmt: skip
         app.post_message(ClientsChanged(clients))
-        await until(pilot, lambda: app.desk.state.others() == ["ben"])
+        await until(pilot, lambda: app.context.state.others() == ["ben"])

@@ -112,7 +112,7 @@ async def test_queued_advice_is_edited_by_enter_on_it(feed: FakeFeed) -> None:
 async def test_a_bare_flag_is_set_taken_back_and_undone(feed: FakeFeed) -> None:
     first, _ = await two(feed)
     async with running(feed) as (app, pilot):
-        flags = app.desk.state.sessions[first].flags
+        flags = app.context.state.sessions[first].flags
         await pilot.press("tab", "left_square_bracket", "f")
         await until(pilot, lambda: len(flags) == 1)
         (_, body) = next(iter(flags.values()))
@@ -129,7 +129,7 @@ async def test_a_bare_flag_is_set_taken_back_and_undone(feed: FakeFeed) -> None:
 async def test_a_labelled_flag_is_opened_by_f_not_taken_away(feed: FakeFeed) -> None:
     first, _ = await two(feed)
     async with running(feed) as (app, pilot):
-        flags = app.desk.state.sessions[first].flags
+        flags = app.context.state.sessions[first].flags
         await pilot.press("tab", "left_square_bracket", "F")
         await until(pilot, lambda: "impatience" in screen_text(app))
         await pilot.press("x")
@@ -144,13 +144,13 @@ async def test_an_undo_off_screen_is_shown_first_and_wants_a_second_u(feed: Fake
     _, second = await two(feed)
     async with running(feed, (80, 24)) as (app, pilot):
         await pilot.press("2", "tab", "left_square_bracket", "f")
-        await until(pilot, lambda: len(app.desk.state.sessions[second].flags) == 1)
+        await until(pilot, lambda: len(app.context.state.sessions[second].flags) == 1)
         await pilot.press("escape", "escape", "1", "u")
         await until(pilot, lambda: "u again undoes: flag" in screen_text(app))
         assert "2 poller · 1.1" in screen_text(app)
-        assert len(app.desk.state.sessions[second].flags) == 1
+        assert len(app.context.state.sessions[second].flags) == 1
         await pilot.press("u")
-        await until(pilot, lambda: not app.desk.state.sessions[second].flags)
+        await until(pilot, lambda: not app.context.state.sessions[second].flags)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -232,7 +232,7 @@ async def test_pausing_and_interrupting(feed: FakeFeed) -> None:
         await pilot.press("p")
         await until(pilot, lambda: [c.verb for c in feed.calls if isinstance(c, protocol.Control)] == ["pause"])
         await until(
-            pilot, lambda: app.desk.state.sessions[next(iter(app.desk.state.sessions))].summary.state == "paused"
+            pilot, lambda: app.context.state.sessions[next(iter(app.context.state.sessions))].summary.state == "paused"
         )
         await pilot.press("p")
         await until(pilot, lambda: [c.verb for c in feed.calls if isinstance(c, protocol.Control)][-1] == "resume")
@@ -270,7 +270,7 @@ async def test_q_once_more_while_it_leaves_changes_nothing(feed: FakeFeed) -> No
     await two(feed)
     async with running(feed) as (app, pilot):
         feed.hold = asyncio.Event()
-        app.desk.effort.look(next(iter(app.desk.state.sessions)), app.desk.clock())
+        app.context.effort.look(next(iter(app.context.state.sessions)), app.context.clock())
         await pilot.press("q", "q", "q", "question_mark")
         assert isinstance(app.screen, BoardScreen)
         feed.hold.set()
@@ -325,11 +325,11 @@ async def test_a_new_session_never_moves_the_selection_or_the_focus(feed: FakeFe
 async def test_what_is_selected_is_read_and_the_log_hears_of_it(feed: FakeFeed) -> None:
     first, _ = await two(feed)
     async with running(feed) as (app, pilot):
-        before = app.desk.state.unread(first)
+        before = app.context.state.unread(first)
         await pilot.press("tab", "left_square_bracket")
-        assert before == 2 and app.desk.state.unread(first) == 1, "what lies before it was not looked at"
-        ahead = app.desk.clock() + 6_000
-        app.desk.clock = lambda: ahead
+        assert before == 2 and app.context.state.unread(first) == 1, "what lies before it was not looked at"
+        ahead = app.context.clock() + 6_000
+        app.context.clock = lambda: ahead
         await until(pilot, lambda: [c for c in feed.calls if isinstance(c, protocol.Annotate)])
         told = next(c for c in feed.calls if isinstance(c, protocol.Annotate))
         assert told.kind == "cursor.moved"
@@ -362,7 +362,7 @@ async def test_a_command_that_lacks_words_stays_open_and_says_which(feed: FakeFe
         await pilot.press("colon", *"goto", "enter")
         await until(pilot, lambda: "the number of a session" in screen_text(app))
         await pilot.press("2", "enter")
-        await until(pilot, lambda: app.screen.session == app.desk.state.find_by_number(2))  # type: ignore[attr-defined]
+        await until(pilot, lambda: app.screen.session == app.context.state.find_by_number(2))  # type: ignore[attr-defined]
 
 
 async def test_u_on_selected_queued_advice_takes_back_that_one_whatever_came_later(feed: FakeFeed) -> None:
@@ -371,11 +371,11 @@ async def test_u_on_selected_queued_advice_takes_back_that_one_whatever_came_lat
         await pilot.press("i", *"stop", "enter")
         await until(pilot, lambda: "queued: advice" in screen_text(app))
         await pilot.press("tab", "left_square_bracket", "f")
-        await until(pilot, lambda: len(app.desk.state.sessions[first].flags) == 1)
+        await until(pilot, lambda: len(app.context.state.sessions[first].flags) == 1)
         await pilot.press("j", "u")
         await until(pilot, lambda: any(isinstance(call, protocol.WithdrawAdvice) for call in feed.calls))
         await until(pilot, lambda: app.screen.query_one(Composer).text == "stop")
-        assert len(app.desk.state.sessions[first].flags) == 1
+        assert len(app.context.state.sessions[first].flags) == 1
 
 
 async def test_leaving_tells_the_log_what_was_read(feed: FakeFeed) -> None:
@@ -481,13 +481,13 @@ async def test_advice_that_is_sent_or_left_before_the_queued_text_came_still_hol
             return await before(ask)
 
         feed.read = late  # type: ignore[method-assign]
-        assert board.edit_advice(first, made.seq)
+        assert board.composer.edit_advice(first, made.seq)
         await pilot.press(*"now", "escape")
         reading.set()
         await until(pilot, lambda: (draft := drafts.load(first, "edit")) and draft.text == f"{queued}now")
         drafts.clear(first, "edit")
         reading.clear()
-        assert board.edit_advice(first, made.seq)
+        assert board.composer.edit_advice(first, made.seq)
         await pilot.press(*"go", "ctrl+s")
         reading.set()
         await until(pilot, lambda: any(isinstance(call, protocol.EditAdvice) for call in feed.calls))

@@ -109,7 +109,7 @@ async def test_keys_that_find_nothing_to_take_say_what_to_press(feed: FakeFeed) 
         await pilot.press("p")
         await until(pilot, lambda: "the session has ended; `:reopen` lets it go on" in screen_text(app))
         feed.link(False)
-        await until(pilot, lambda: not app.desk.state.writable)
+        await until(pilot, lambda: not app.context.state.writable)
         await pilot.press("f")
         await until(pilot, lambda: "nothing can be written while no host" in screen_text(app))
         assert not flags(feed) and app.screen.receipt
@@ -155,11 +155,11 @@ async def test_a_span_from_here_to_there(feed: FakeFeed) -> None:
         assert flags(feed)[0].target == ev.Target(2, "span", to_step=3)
 
         def marks() -> list[int]:
-            entries = app.desk.state.sessions[session].book.entries()
+            entries = app.context.state.sessions[session].book.entries()
             return [len(entry.flags) for entry in entries if entry.kind == "action"]
 
         await until(pilot, lambda: marks() == [0, 1, 1])
-        assert app.desk.judging.span_from is None
+        assert app.context.flags.span_from is None
 
 
 async def test_good_unsure_recovery_and_the_last_label_have_a_key_each(feed: FakeFeed) -> None:
@@ -176,10 +176,10 @@ async def test_good_unsure_recovery_and_the_last_label_have_a_key_each(feed: Fak
         await pilot.press("equals_sign")
         await until(pilot, lambda: len(flags(feed)) == 4)
         await pilot.press("R")
-        await until(pilot, lambda: app.desk.state.sessions[session].remarks.recoveries == {3: "human:ada"})
+        await until(pilot, lambda: app.context.state.sessions[session].remarks.recoveries == {3: "human:ada"})
         await pilot.press("R")
-        await until(pilot, lambda: not app.desk.state.sessions[session].remarks.recoveries)
-        standing = [body for _, body in app.desk.state.sessions[session].flags.values()]
+        await until(pilot, lambda: not app.context.state.sessions[session].remarks.recoveries)
+        standing = [body for _, body in app.context.state.sessions[session].flags.values()]
         assert [(str(flag.target), flag.verdict) for flag in standing] == [("2.1", "bad"), ("3.1", "unsure")]
     assert [flag.label for flag in flags(feed)[:2]] == ["x/impatience", "x/impatience"]
 
@@ -196,7 +196,7 @@ async def test_the_last_label_is_known_after_a_restart(feed: FakeFeed) -> None:
 async def test_undo_and_redo_go_through_everything_and_the_history_names_it(feed: FakeFeed) -> None:
     session = await story(feed)
     async with running(feed) as (app, pilot):
-        now = app.desk.state.sessions[session]
+        now = app.context.state.sessions[session]
         await opened((app, pilot), pilot, "f")
         await until(pilot, lambda: len(now.flags) == 1)
         await pilot.press("F", "x")
@@ -233,7 +233,7 @@ async def test_undo_and_redo_go_through_everything_and_the_history_names_it(feed
 async def test_a_new_act_ends_what_could_be_done_again(feed: FakeFeed) -> None:
     session = await story(feed)
     async with running(feed) as (app, pilot):
-        now = app.desk.state.sessions[session]
+        now = app.context.state.sessions[session]
         await opened((app, pilot), pilot, "f")
         await until(pilot, lambda: len(now.flags) == 1)
         await pilot.press("u")
@@ -247,7 +247,7 @@ async def test_a_new_act_ends_what_could_be_done_again(feed: FakeFeed) -> None:
 async def test_sign_off_up_to_a_step_a_note_and_bookmarks_to_jump_to(feed: FakeFeed) -> None:
     session = await story(feed)
     async with running(feed, (80, 24)) as (app, pilot):
-        now = app.desk.state.sessions[session]
+        now = app.context.state.sessions[session]
         await opened((app, pilot), pilot, "B", "S")
         await until(pilot, lambda: "judged up to step 2" in screen_text(app))
         await pilot.press("u")
@@ -280,5 +280,5 @@ async def test_the_same_advice_goes_to_all_marked_sessions_and_a_resend_reaches_
         await until(pilot, lambda: "queued: advice to 2 sessions" in screen_text(app))
         told = [call for call in feed.calls if isinstance(call, protocol.QueueAdvice)]
         assert [(call.session, call.text) for call in told] == [(first, "save often"), (third, "save often")]
-        assert not app.desk.state.sessions[second].summary.open_advice
-        assert app.desk.drafts.all() == []
+        assert not app.context.state.sessions[second].summary.open_advice
+        assert app.context.drafts.all() == []

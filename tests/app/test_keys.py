@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol, get_type_hints
 
 import pytest
 from textual.binding import Binding
 
 from apollo_tui import keys
+from apollo_tui.key_dispatch import KEY_ACTS
 from apollo_tui.screens.action import ActionScreen
+from apollo_tui.screens.base import ApolloScreen
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.screens.export import ExportScreen
 from apollo_tui.screens.new_session import NewSessionScreen
@@ -31,6 +36,24 @@ REQUIRED = {
 }  # fmt: skip
 
 
+def first_argument(act: Callable[..., None]) -> type:
+    """The class of the screen that a function of the table is for."""
+    names = {screen.__name__: screen for screen in (*SCREENS.values(), ApolloScreen)}
+    hints = get_type_hints(act, localns=names)
+    owner = names.get(act.__qualname__.split(".")[0])
+    return owner or hints[next(iter(inspect.signature(act).parameters))]
+
+
+def is_protocol(wanted: type) -> bool:
+    return Protocol in wanted.__mro__
+
+
+def members(wanted: type) -> set[str]:
+    """What a protocol asks for; nothing of a class."""
+    bases = [base for base in wanted.__mro__ if is_protocol(base) and base is not Protocol]
+    return {name for base in bases for name in (*vars(base), *inspect.get_annotations(base)) if name[0] != "_"}
+
+
 def test_no_two_commands_of_a_place_share_a_key() -> None:
     assert keys.clashes() == []
 
@@ -40,11 +63,18 @@ def test_the_settled_keys_are_where_people_expect_them(name: str) -> None:
     assert REQUIRED[name] in keys.BY_ID[name].keys
 
 
+def test_every_key_has_one_function_and_every_function_a_key() -> None:
+    assert set(KEY_ACTS) == {key.id for key in keys.KEYS if not key.painter}
+
+
 @pytest.mark.parametrize("place", SCREENS)
-def test_every_key_of_a_screen_has_its_action_there(place: keys.Place) -> None:
+def test_every_screen_of_a_key_has_what_its_function_asks_of_it(place: keys.Place) -> None:
     for key in keys.keys_at(place):
         if not key.painter:
-            assert hasattr(SCREENS[place], f"action_{key.id}"), key.id
+            wanted = first_argument(KEY_ACTS[key.id])
+            assert is_protocol(wanted) or issubclass(SCREENS[place], wanted), (key.id, wanted)
+            missing = [name for name in members(wanted) if not hasattr(SCREENS[place], name)]
+            assert set(missing) <= {"context", "composer"} and (not missing or place != "export"), (key.id, missing)
 
 
 def test_the_painters_bind_exactly_the_movements_of_the_table() -> None:

@@ -114,7 +114,7 @@ async def test_over_a_slow_line_f_takes_the_newest_action_that_stood_on_the_line
         await feed.step(first, 2, ("job_kill", {"job": 7}, "killed"))
         await until(pilot, lambda: "job_kill" in screen_text(app))
         await pilot.press("f")
-        flags = app.desk.state.sessions[first].flags
+        flags = app.context.state.sessions[first].flags
         await until(pilot, lambda: len(flags) == 1)
         assert [body.target for _, body in flags.values()] == [ev.Target(1, "call", 1)]
         now[0] += 500
@@ -126,7 +126,7 @@ async def test_over_a_slow_line_f_takes_the_newest_action_that_stood_on_the_line
 async def test_the_diagnostics_name_rate_and_mode(feed: FakeFeed) -> None:
     await feed.session("tune-lr")
     async with running(feed) as (app, pilot):
-        app.line_speed.count(50_000, app.desk.clock())
+        app.line_speed.count(50_000, app.context.clock())
         await pilot.press("colon", *"link", "enter")
         await until(pilot, lambda: "5.0 KB/s over the last 10 s" in screen_text(app))
         await pilot.press("n")
@@ -150,7 +150,7 @@ async def test_nothing_is_painted_while_the_line_is_full_and_the_newest_comes_wh
 async def test_what_a_panel_says_is_whole_at_80_columns(feed: FakeFeed) -> None:
     await feed.session("tune-lr")
     async with running(feed, (80, 24)) as (app, pilot):
-        app.line_speed.count(133_000, app.desk.clock())
+        app.line_speed.count(133_000, app.context.clock())
         await pilot.press("colon", *"link", "enter")
         await until(pilot, lambda: "enter sets it" in screen_text(app))
         rows = screen_text(app).splitlines()

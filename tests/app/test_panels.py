@@ -90,7 +90,7 @@ async def test_what_is_cropped_in_a_list_is_said_whole_for_the_choice_at_the_cur
         await pilot.press("F")
         await until(pilot, lambda: isinstance(app.screen, LabelPanel))
         choices = app.screen.query_one(ChoiceList)
-        for label in app.desk.labels.labels:
+        for label in app.context.labels.labels:
             choices.highlight(label.id)
             await pilot.pause()
             assert label.definition in " ".join(screen_text(app).replace("│", " ").split()), label.id
@@ -123,7 +123,7 @@ async def test_a_paste_on_a_view_goes_behind_the_draft_that_is_there(feed: FakeF
         await until(pilot, lambda: composed(app) == "first\nsecond")
         assert "nothing is sent yet" in screen_text(app)
         await pilot.press("escape")
-        stored = app.desk.drafts.load(session, "advice")
+        stored = app.context.drafts.load(session, "advice")
         assert stored is not None and stored.text == "first\nsecond"
 
 
@@ -158,7 +158,7 @@ async def test_before_leaving_it_is_said_which_sessions_nothing_would_end(feed: 
     bound = await feed.session("bound")
     await feed.add(bound, ev.LimitChanged(name="steps", value=50), actor="human:ada")
     async with running(feed) as (app, pilot):
-        found = unlimited([held.summary for held in app.desk.state.sessions.values()])
+        found = unlimited([held.summary for held in app.context.state.sessions.values()])
         assert [worry.session for worry in found] == [session]
         await pilot.press("q")
         await until(pilot, lambda: isinstance(app.screen, LeavePanel))

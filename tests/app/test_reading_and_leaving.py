@@ -152,17 +152,17 @@ async def test_unread_is_let_go_by_command_is_not_read_for_that_and_can_be_taken
     for step in range(1, 4):
         await feed.step(session, step, ("run", {"command": "ls"}, "a"))
     async with running(feed) as (app, pilot):
-        assert app.desk.state.unread(session) == 3
+        assert app.context.state.unread(session) == 3
         await pilot.press("colon", *"letgo", "enter")
         await until(pilot, lambda: "3 entries count as unread no more" in screen_text(app))
-        assert app.desk.state.unread(session) == 0 and not list(app.desk.state.read_marks.book(session))
+        assert app.context.state.unread(session) == 0 and not list(app.context.state.read_marks.book(session))
         await feed.step(session, 4, ("run", {"command": "ls"}, "a"))
-        await until(pilot, lambda: app.desk.state.unread(session) == 1)
-        ahead = app.desk.clock() + 6_000
-        app.desk.clock = lambda: ahead
+        await until(pilot, lambda: app.context.state.unread(session) == 1)
+        ahead = app.context.clock() + 6_000
+        app.context.clock = lambda: ahead
         await until(pilot, lambda: [c for c in feed.calls if isinstance(c, protocol.Annotate)])
     async with running(feed) as (app, pilot):
-        assert app.desk.state.unread(session) == 1, "also after a restart"
+        assert app.context.state.unread(session) == 1, "also after a restart"
         await pilot.press("colon", *"letgo", "space", *"none", "enter")
         await until(pilot, lambda: "4 entries are unread again" in screen_text(app))
-        assert app.desk.state.unread(session) == 4
+        assert app.context.state.unread(session) == 4

@@ -39,8 +39,8 @@ def test_every_way_on_has_a_command_or_a_key_and_what_the_app_names_exists() -> 
 
 def test_a_rebound_key_is_named_as_it_is_bound() -> None:
     refused = NotDone("session 3 is paused already", remedies=[go_on(3)])
-    assert error_hints.told(refused, {}) == "session 3 is paused already: `p` lets it go on"
-    assert error_hints.told(refused, {"pause": "P"}) == "session 3 is paused already: `P` lets it go on"
+    assert error_hints.explain(refused, {}) == "session 3 is paused already: `p` lets it go on"
+    assert error_hints.explain(refused, {"pause": "P"}) == "session 3 is paused already: `P` lets it go on"
 
 
 def test_what_follows_a_way_that_is_not_there_is_left_out_with_it() -> None:
@@ -58,13 +58,13 @@ async def test_a_refusal_names_keys_in_the_app_and_stands_whole_on_the_screen(
         await comes("running", lambda: host.state(made.session) == "running")
         feed: Any = LiveFeed(host.paths, "human:ada")
         async with running(feed, size) as (app, pilot):
-            await until(pilot, lambda: app.desk.state.writable)
+            await until(pilot, lambda: app.context.state.writable)
             await pilot.press("colon", *"archive", "enter")
             await until(pilot, lambda: receipt(app) == "session 1 is running: `:stop` ends it first")
             await host.append(
                 ev.NewEvent(made.session, ev.StateChanged(state="paused", reason="budget used up", need="limit"))
             )
-            await until(pilot, lambda: app.desk.state.sessions[made.session].summary.state == "paused")
+            await until(pilot, lambda: app.context.state.sessions[made.session].summary.state == "paused")
             await pilot.press("i", *"go", "enter")
             whole = (
                 "✗ not sent: session 1 stands at its limit (budget used up: 0 of 0 steps): `:limit steps +N` "
@@ -80,7 +80,7 @@ async def test_a_refusal_names_keys_in_the_app_and_stands_whole_on_the_screen(
             await pilot.press("colon", *"limit", "space", *"steps", "space", *"+5", "enter")
             await until(pilot, lambda: receipt(app).endswith("steps: 5; `p` lets it go on"))
             await host.append(ev.NewEvent(made.session, ev.StateChanged(state="stopped")))
-            await until(pilot, lambda: app.desk.state.sessions[made.session].summary.state == "stopped")
+            await until(pilot, lambda: app.context.state.sessions[made.session].summary.state == "stopped")
             await pilot.press("i", "enter")
             await until(pilot, lambda: "is stopped: `:reopen` lets it go on · `i` brings" in receipt(app))
 
@@ -92,11 +92,11 @@ async def test_without_a_host_the_app_names_its_own_command(tmp_path: Path, monk
     monkeypatch.setattr("apollo_tui.backend.host_link.ensure_host", _no_host)
     feed: Any = LiveFeed(host.paths, "human:ada")
     async with running(feed, (200, 50)) as (app, pilot):
-        await until(pilot, lambda: "`:host start` starts one" in app.desk.state.trouble)
+        await until(pilot, lambda: "`:host start` starts one" in app.context.state.trouble)
         assert "apollo host" not in screen_text(app)
         with pytest.raises(NotDone) as refused:
             await feed.call(protocol.SetLimit(request="r", session="s", name="steps"))
-        assert app.told(refused.value) == "no host is connected: nothing was sent: `:host start` starts one"
+        assert app.explain(refused.value) == "no host is connected: nothing was sent: `:host start` starts one"
 
 
 async def _no_host(*_: object) -> None:

@@ -195,7 +195,7 @@ async def test_the_first_key_after_twenty_idle_minutes_only_wakes_the_screen(fee
         ahead[0] = 21 * 60_000
         await pilot.press("p")
         await until(pilot, lambda: isinstance(app.screen, AwayPanel))
-        assert app.desk.state.sessions[well].summary.state == "running"
+        assert app.context.state.sessions[well].summary.state == "running"
         assert [call.method for call in feed.calls if call.method == "session.control"] == []
         await pilot.press("escape", "p")
         await until(pilot, lambda: any(call.method == "session.control" for call in feed.calls))

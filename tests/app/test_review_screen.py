@@ -68,7 +68,7 @@ async def test_a_review_goes_on_where_it_was_left_also_after_a_restart(feed: Fak
         await until(pilot, lambda: "unseen · 1 tune-lr · 1 ·" in screen_text(app))
         screen = app.screen
         assert isinstance(screen, ReviewScreen)
-        assert all(item.why == "unseen" for item in app.desk.reviewing.items)
+        assert all(item.why == "unseen" for item in app.context.review.items)
 
 
 async def test_a_pace_is_told_after_a_minute_of_work_and_not_before(feed: FakeFeed) -> None:
@@ -78,13 +78,13 @@ async def test_a_pace_is_told_after_a_minute_of_work_and_not_before(feed: FakeFe
         await pilot.press("r")
         await until(pilot, lambda: "0 done · 4 left" in screen_text(app))
         for _ in range(20):
-            app.desk.reviewing.finish(now[0])
+            app.context.review.finish(now[0])
             now[0] += 500
-            app.desk.reviewing.finish(now[0])
-        assert app.desk.reviewing.pace() == "40 done · 4 left"
+            app.context.review.finish(now[0])
+        assert app.context.review.pace() == "40 done · 4 left"
         now[0] += 50_000
-        app.desk.reviewing.finish(now[0])
-        assert app.desk.reviewing.pace() == "41 done · 4 left · 40/min · under a minute to go"
+        app.context.review.finish(now[0])
+        assert app.context.review.pace() == "41 done · 4 left · 40/min · under a minute to go"
 
 
 async def test_an_undo_brings_an_item_back_and_is_shown_first(feed: FakeFeed) -> None:
@@ -116,8 +116,8 @@ async def test_looking_at_something_suspicious_far_down_does_not_mark_what_lies_
             now[0] += 2_000
             app._tick()
             await pilot.pause()
-        item = app.desk.reviewing.items[0]
-        read = app.desk.state.read_marks.book(second)
+        item = app.context.review.items[0]
+        read = app.context.state.read_marks.book(second)
         assert item.seq in read and not any(seq in read for seq in range(1, item.seq))
         await pilot.press("s")
         await until(pilot, lambda: "unseen · 1 tune-lr · 1 ·" in screen_text(app))
@@ -135,11 +135,11 @@ async def test_what_nobody_has_read_stays_while_it_is_read_and_goes_when_it_is_p
             app._tick()
             await pilot.pause()
         assert "unseen · 1 tune-lr · 1 ·" in screen_text(app)
-        item = next(item for item in app.desk.reviewing.items if item.why == "unseen")
-        assert item.seq not in app.desk.state.read_marks.book(first)
+        item = next(item for item in app.context.review.items if item.why == "unseen")
+        assert item.seq not in app.context.state.read_marks.book(first)
         await pilot.press("s")
         await until(pilot, lambda: "unseen · 1 tune-lr · 2 ·" in screen_text(app))
-        assert item.seq in app.desk.state.read_marks.book(first)
+        assert item.seq in app.context.state.read_marks.book(first)
 
 
 async def test_a_run_of_waiting_is_judged_as_one_span(feed: FakeFeed) -> None:

@@ -60,11 +60,11 @@ async def test_the_colours_of_the_view_are_those_of_the_spans(feed: FakeFeed) ->
         await pilot.press("m")
         await until(pilot, lambda: "masked 1 flagged" in screen_text(app))
         screen = app.screen
-        assert isinstance(screen, SessionScreen) and screen._view is not None
+        assert isinstance(screen, SessionScreen) and screen.training.view is not None
         shown = {entry.seq: entry for seq in screen.transcript.in_sight() if (entry := screen.transcript.entry(seq))}
         checked = 0
         for entry in shown.values():
-            reply = screen._view.steps.get(entry.step or 0)
+            reply = screen.training.view.steps.get(entry.step or 0)
             if reply is None or entry.kind not in ("action", "reply"):
                 continue
             span = reply.of("call", entry.call) if entry.kind == "action" else reply.of("text")
@@ -128,7 +128,7 @@ async def test_the_counts_in_the_last_row_follow_the_log_and_agree_with_the_expo
         assert exported is not None and screen.receipt == " · ".join(exported.lines())
         await pilot.press("t")
         await feed.step(session, 5, ("run", {"command": "ls"}, "a"))
-        await until(pilot, lambda: screen._view is not None and screen._view.trained == 4)
+        await until(pilot, lambda: screen.training.view is not None and screen.training.view.trained == 4)
         assert screen.receipt in ("follows", "stays here")
 
 
@@ -143,9 +143,9 @@ async def test_a_folded_run_of_polls_says_what_of_it_is_trained(feed: FakeFeed) 
         await pilot.press("m")
         await until(pilot, lambda: "[trained, unseen ×5]" in screen_text(app))
         screen = app.screen
-        assert isinstance(screen, SessionScreen) and screen._view is not None
+        assert isinstance(screen, SessionScreen) and screen.training.view is not None
         folded = [entry for seq in screen.transcript.in_sight() if (entry := screen.transcript._folds.run_at(seq))]
-        spans = [screen._view.steps[step].of("call", 1) for step in range(4, 9)]
+        spans = [screen.training.view.steps[step].of("call", 1) for step in range(4, 9)]
         assert [len(entry.marks) for entry in folded] == [len([span for span in spans if span and span.trained])]
         assert folded[0].head[0][1] == "unseen"
         await pilot.press("m")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -10,7 +11,9 @@ from headless_app import running, screen_text, until
 
 from apollo_tui.acts.drafts import Draft
 from apollo_tui.acts.flags import Word
-from apollo_tui.context import Desk
+from apollo_tui.acts.signals import judge_signal, set_outcome
+from apollo_tui.acts.signoffs import sign_off, toggle_bookmark, write_note
+from apollo_tui.context import AppContext
 from sessions import events as ev
 from sessions.attention.signals import Signal
 from sessions.fold.advice import AdviceBook
@@ -34,9 +37,9 @@ async def story(feed: FakeFeed) -> str:
     return session
 
 
-def standing(feed: FakeFeed, desk: Desk, session: str) -> dict[str, Any]:
+def standing(feed: FakeFeed, context: AppContext, session: str) -> dict[str, Any]:
     """All that anybody says of the session, as it stands in the log."""
-    now = desk.state.sessions[session]
+    now = context.state.sessions[session]
     with LogReader(feed.paths.log) as reader:
         advice = AdviceBook(reader.events(session))
     remarks = now.remarks
@@ -54,49 +57,49 @@ def standing(feed: FakeFeed, desk: Desk, session: str) -> dict[str, Any]:
     }
 
 
-def acts(desk: Desk, session: str, seqs: dict[int, int]) -> list[tuple[str, Callable[[], Awaitable[object]]]]:
+def acts(context: AppContext, session: str, seqs: dict[int, int]) -> list[tuple[str, Callable[[], Awaitable[object]]]]:
     """One of each act that an annotator can do, by name; several say another word on the same thing."""
-    judging, signing, watching = desk.judging, desk.signing, desk.watching
+    flags, feed, state = context.flags, context.feed, context.state
     signal = Signal("polling_streak:9", "polling_streak", session, seqs[2], 2, 0, "polls", 1, acute=False)
 
     async def flag(word: Word) -> object:
-        return await judging.flag(await judging.subject(session, seqs[2]), word, seen=None)
+        return await flags.set_flag(await flags.find_subject(session, seqs[2]), word, seen=None)
 
     async def unflag() -> object:
-        subject = await judging.subject(session, seqs[2])
-        own = judging.own(subject)
+        subject = await flags.find_subject(session, seqs[2])
+        own = flags.own_flag(subject)
         assert own is not None
-        return await judging.unflag(subject, own)
+        return await flags.remove_flag(subject, own)
 
     async def at_call(deed: Callable[[Any], Awaitable[object]]) -> object:
-        return await deed(await judging.subject(session, seqs[2]))
+        return await deed(await flags.find_subject(session, seqs[2]))
 
     async def edit(text: str) -> object:
-        return await desk.feed.call(protocol.EditAdvice(request=new_ulid(), session=session, advice=2, text=text))
+        return await context.feed.call(protocol.EditAdvice(request=new_ulid(), session=session, advice=2, text=text))
 
     return [
         ("a flag", lambda: flag(Word())),
         ("another label", lambda: flag(Word(label="x/impatience", note="too early"))),
         ("the flag is taken back", unflag),
         ("a good mark", lambda: flag(Word("good"))),
-        ("a recovery", lambda: at_call(judging.mark_recovery)),
-        ("no recovery", lambda: at_call(judging.mark_recovery)),
-        ("a sign-off", lambda: signing.sign_off(session, "partial")),
-        ("judged up to", lambda: signing.sign_off(session, None, 2)),
-        ("no sign-off", lambda: signing.sign_off(session, None)),
-        ("a note", lambda: signing.note(session, "leaks?")),
-        ("another note", lambda: signing.note(session, "it leaks")),
-        ("no note", lambda: signing.note(session, "")),
-        ("a bookmark", lambda: at_call(signing.bookmark)),
-        ("no bookmark", lambda: at_call(signing.bookmark)),
-        ("a correction", lambda: judging.correct(session, CALL, "wait", new_ulid())),
-        ("another correction", lambda: judging.correct(session, CALL, "wait for job 7", new_ulid())),
-        ("no correction", lambda: judging.correct(session, CALL, "", new_ulid())),
-        ("a snooze", lambda: watching.judge(signal, "snoozed", desk.clock())),
-        ("seen to", lambda: watching.judge(signal, "done", desk.clock())),
-        ("a false alarm", lambda: watching.judge(signal, "false_alarm", desk.clock())),
-        ("an outcome", lambda: watching.outcome(session, 1, "followed")),
-        ("another outcome", lambda: watching.outcome(session, 1, "made_it_worse")),
+        ("a recovery", lambda: at_call(flags.toggle_recovery)),
+        ("no recovery", lambda: at_call(flags.toggle_recovery)),
+        ("a sign-off", lambda: sign_off(feed, state, session, "partial")),
+        ("judged up to", lambda: sign_off(feed, state, session, None, 2)),
+        ("no sign-off", lambda: sign_off(feed, state, session, None)),
+        ("a note", lambda: write_note(feed, state, session, "leaks?")),
+        ("another note", lambda: write_note(feed, state, session, "it leaks")),
+        ("no note", lambda: write_note(feed, state, session, "")),
+        ("a bookmark", lambda: at_call(partial(toggle_bookmark, feed, state))),
+        ("no bookmark", lambda: at_call(partial(toggle_bookmark, feed, state))),
+        ("a correction", lambda: flags.write_correction(session, CALL, "wait", new_ulid())),
+        ("another correction", lambda: flags.write_correction(session, CALL, "wait for job 7", new_ulid())),
+        ("no correction", lambda: flags.write_correction(session, CALL, "", new_ulid())),
+        ("a snooze", lambda: judge_signal(feed, state, signal, "snoozed", context.clock())),
+        ("seen to", lambda: judge_signal(feed, state, signal, "done", context.clock())),
+        ("a false alarm", lambda: judge_signal(feed, state, signal, "false_alarm", context.clock())),
+        ("an outcome", lambda: set_outcome(feed, state, session, 1, "followed")),
+        ("another outcome", lambda: set_outcome(feed, state, session, 1, "made_it_worse")),
         ("other words", lambda: edit("save every epoch")),
         ("other words again", lambda: edit("save every step")),
     ]
@@ -149,34 +152,34 @@ async def test_every_act_is_undone_and_done_again_step_by_step_and_is_in_the_his
         written_by_an_older_client(feed, monkeypatch)
     session = await story(feed)
     async with running(feed) as (app, pilot):
-        desk = app.desk
+        context = app.context
         seqs = {e.step: e.seq for e in feed.reader.events(session, kinds={"action.started"}) if e.step}
-        stood = [standing(feed, desk, session)]
-        todo = acts(desk, session, seqs)
+        stood = [standing(feed, context, session)]
+        todo = acts(context, session, seqs)
         for name, deed in todo:
             await deed()
             await pilot.pause()
-            stood.append(standing(feed, desk, session))
+            stood.append(standing(feed, context, session))
             assert stood[-1] != stood[-2], name
-        assert [act.undone for act in await desk.undoing.history()] == [False] * len(todo) + [False]
+        assert [act.undone for act in await context.undo.acts()] == [False] * len(todo) + [False]
 
         for at in reversed(range(len(todo))):
-            act = await desk.undoing.last()
+            act = await context.undo.last()
             assert act is not None and not act.passed, todo[at][0]
-            await desk.undoing.undo(act, lambda _: None)
+            await context.undo.undo(act, lambda _: None)
             await pilot.pause()
-            assert standing(feed, desk, session) == stood[at], f"undo of {todo[at][0]}"
-        assert await desk.undoing.last() is None, "what was delivered cannot be taken back"
-        assert "undone" not in [desk.undoing.words(act) for act in await desk.undoing.history()]
+            assert standing(feed, context, session) == stood[at], f"undo of {todo[at][0]}"
+        assert await context.undo.last() is None, "what was delivered cannot be taken back"
+        assert "undone" not in [context.undo.words(act) for act in await context.undo.acts()]
 
         for at, (name, _) in enumerate(todo, 1):
-            act = await desk.undoing.last_undone()
+            act = await context.undo.last_undone()
             assert act is not None, name
-            await desk.undoing.redo(act)
+            await context.undo.redo(act)
             await pilot.pause()
-            assert standing(feed, desk, session) == stood[at], f"redo of {name}"
-        assert await desk.undoing.last_undone() is None
-        said = [desk.undoing.words(act) for act in await desk.undoing.history()]
+            assert standing(feed, context, session) == stood[at], f"redo of {name}"
+        assert await context.undo.last_undone() is None
+        said = [context.undo.words(act) for act in await context.undo.acts()]
         assert len(set(said)) >= len(todo) - 2 and all("1 tune-lr" in words for words in said)
 
 
@@ -200,7 +203,7 @@ async def test_an_outcome_is_undone_by_key_and_its_signal_is_open_again(
         await until(pilot, lambda: "undone: outcome of advice 1 to 1 tune-lr: followed" in screen_text(app))
         await until(pilot, lambda: "advice at step 2" in screen_text(app).splitlines()[0])
         await pilot.press("U")
-        await until(pilot, lambda: not app.desk.state.sessions[session].summary.watch.delivered)
+        await until(pilot, lambda: not app.context.state.sessions[session].summary.watch.delivered)
 
 
 async def test_selected_advice_that_is_taken_back_comes_with_its_last_words_and_is_undone_in_the_history(
@@ -213,21 +216,21 @@ async def test_selected_advice_that_is_taken_back_comes_with_its_last_words_and_
     async with running(feed) as (app, pilot):
         await pilot.press("tab", "k", "u")
         await until(pilot, lambda: "advice to 1 tune-lr is a draft again" in screen_text(app))
-        stored = app.desk.drafts.load(session)
+        stored = app.context.drafts.load(session)
         assert isinstance(stored, Draft) and stored.text == "save often"
-        assert [act.undone for act in await app.desk.undoing.history()] == [True, True]
-        assert await app.desk.undoing.last() is None and await app.desk.undoing.last_undone() is None
+        assert [act.undone for act in await app.context.undo.acts()] == [True, True]
+        assert await app.context.undo.last() is None and await app.context.undo.last_undone() is None
 
 
 async def test_u_in_the_history_undoes_the_last_and_the_list_says_so(feed: FakeFeed) -> None:
     session = await story(feed)
     async with running(feed) as (app, pilot):
-        await app.desk.signing.note(session, "leaks?")
+        await write_note(app.context.feed, app.context.state, session, "leaks?")
         await pilot.press("H")
         await until(pilot, lambda: "note on 1 tune-lr: leaks?" in screen_text(app))
         await pilot.press("u")
-        await until(pilot, lambda: not app.desk.state.sessions[session].remarks.notes)
+        await until(pilot, lambda: not app.context.state.sessions[session].remarks.notes)
         await until(pilot, lambda: "undone" in screen_text(app) and app.screen is not app.view)
         await pilot.press("U")
-        await until(pilot, lambda: app.desk.state.sessions[session].remarks.notes == {feed.actor: "leaks?"})
+        await until(pilot, lambda: app.context.state.sessions[session].remarks.notes == {feed.actor: "leaks?"})
         await until(pilot, lambda: "undone" not in screen_text(app).replace("undoes", ""))

@@ -19,7 +19,7 @@ Running = tuple[ApolloApp, Pilot[None]]
 async def running(feed: FakeFeed, size: tuple[int, int] = (120, 36), **more: Any) -> AsyncIterator[Running]:
     app = ApolloApp(feed, **more)
     async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: all(now.loaded for now in app.desk.state.sessions.values()))
+        await until(pilot, lambda: all(now.loaded for now in app.context.state.sessions.values()))
         app._tick()
         await pilot.pause()
         yield app, pilot

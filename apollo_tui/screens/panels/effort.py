@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
+from apollo_tui.context import View
 from apollo_tui.screens.panels.base import ChoicePanel
 from sessions.fold.effort import KINDS, Effort, effort_of, sum_effort
 from sessions.log.reader import LogReader
@@ -27,29 +28,27 @@ def show_effort(screen: ApolloScreen) -> None:
 
 
 async def _show(screen: ApolloScreen) -> str:
-    desk = screen.desk
-    sessions = sorted(desk.state.sessions, key=lambda session: desk.state.sessions[session].summary.number)
+    context = screen.context
+    sessions = sorted(context.state.sessions, key=lambda session: context.state.sessions[session].summary.number)
 
     def ask(reader: LogReader) -> dict[str, dict[str, Effort]]:
         return {session: effort_of(reader.events(session, kinds=KINDS)) for session in sessions}
 
-    spent = await desk.feed.work(ask)
+    spent = await context.feed.work(ask)
     whole = sum_effort(one for by in spent.values() for one in by.values())
     rows = [
-        Choice(session, f"{cells.pad(clean_line(desk.steering.name(session)), NAME)} {said(sum_effort(by.values()))}")
+        Choice(session, f"{cells.pad(clean_line(context.name(session)), NAME)} {said(sum_effort(by.values()))}")
         for session, by in spent.items()
     ]
     rate = whole.minutes_per_flag
     each = f", {rate:.1f} min per flag" if rate is not None else ""
-    lines = [f"all: {said(whole)}{each}", labels(whole, desk.labels.name)]
+    lines = [f"all: {said(whole)}{each}", labels(whole, context.labels.name)]
     title = "what supervision cost; it stays on this machine"
     footer = "enter goes there · esc closes · active time ends a minute after a key"
 
     def chosen(session: str | None) -> None:
-        from apollo_tui.screens.flag_keys import JudgeVerbs
-
-        if session is not None and isinstance(screen, JudgeVerbs):
-            screen.show_entry(session, desk.state.sessions[session].summary.last_seq)
+        if session is not None and isinstance(screen, View):
+            screen.show_entry(session, context.state.sessions[session].summary.last_seq)
 
     screen.app.push_screen(ChoicePanel(title, rows, footer, [line for line in lines if line]), chosen)
     return ""

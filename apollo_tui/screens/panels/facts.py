@@ -58,18 +58,18 @@ def show_facts(screen: ApolloScreen) -> None:
 
 
 async def _show(screen: ApolloScreen, session: str) -> str:
-    desk = screen.desk
-    index = await desk.feed.work(partial(desk.indexes.read, session=session))
-    held = desk.state.sessions[session]
+    context = screen.context
+    index = await context.feed.work(partial(context.indexes.read, session=session))
+    held = context.state.sessions[session]
     jobs = [job.job for job in held.summary.open_jobs]
-    now = desk.clock()
+    now = context.clock()
     view = facts_of(
         held.summary,
-        error_hints.with_ways(held.summary, desk.state.view(session, now), desk.config.keys),
+        error_hints.with_ways(held.summary, context.state.view(session, now), context.config.keys),
         dict(index.files),
         now,
         remarks=held.remarks,
-        jobs=await desk.feed.work(partial(job_lines, session=session, jobs=jobs)),
+        jobs=await context.feed.work(partial(job_lines, session=session, jobs=jobs)),
         ended=[event.body for event in index.sparse if isinstance(event.body, ev.JobEnded)],
     )
     if not screen.typing and screen.app.screen is screen:

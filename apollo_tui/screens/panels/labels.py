@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from apollo_tui.acts.flags import Standing, Subject, Word, about_part
+from apollo_tui.acts.flags import FlagInForce, Subject, Word, about_part
 from apollo_tui.screens.panels.base import PanelScreen, text_field
 from sessions import events as ev
 from sessions.labels import RIGHT_THERE_TOO, UNSPECIFIED, Taxonomy
@@ -34,7 +34,7 @@ class Picked:
 
     subject: Subject
     word: Word = field(default_factory=Word)
-    remove: Standing | None = None
+    remove: FlagInForce | None = None
     recovery: bool = False
     repeat: bool = False
     """The label or verdict of last time, with this note, reach and severity."""
@@ -61,7 +61,7 @@ class LabelPanel(PanelScreen[Picked]):
         self,
         subject: Subject,
         labels: Taxonomy,
-        standing: Callable[[Subject], Sequence[Standing]],
+        standing: Callable[[Subject], Sequence[FlagInForce]],
         actor: str,
     ) -> None:
         self._subject = subject
@@ -141,7 +141,7 @@ class LabelPanel(PanelScreen[Picked]):
         self._tell()
 
     @property
-    def _own(self) -> Standing | None:
+    def _own(self) -> FlagInForce | None:
         standing = self._standing(self._subject)
         return next((flag for flag in reversed(standing) if flag.actor == self._actor), None)
 
@@ -194,7 +194,7 @@ def _said(name: str, definition: str) -> str:
     return f"{cells.pad(clean_line(name), NAME)} {definition}"
 
 
-def _line(flag: Standing, labels: Taxonomy) -> str:
+def _line(flag: FlagInForce, labels: Taxonomy) -> str:
     who = flag.actor.removeprefix("human:")
     good = "good, there too" if flag.body.label == RIGHT_THERE_TOO else flag.body.verdict
     what = labels.name(flag.body.label) if flag.body.verdict == "bad" else good

@@ -16,7 +16,7 @@ from widgets.picker import ChoiceList
 from widgets.sanitise import clean_line
 
 if TYPE_CHECKING:
-    from apollo_tui.screens.view import Verbs
+    from apollo_tui.context import View
 
 TITLE: Final = 32
 """Cells of a session's title."""
@@ -49,19 +49,19 @@ class LeavePanel(PanelScreen[str]):
         self.dismiss("leave")
 
 
-def leave(board: Verbs, *, always: bool = False) -> None:
+def check_leave(board: View, *, always: bool = False) -> None:
     """Leave the app; where something will stand still, only after it was said. ``always``: stay, and say it all."""
-    desk = board.desk
+    context = board.context
     board.keep_draft()
-    summaries = [now.summary for now in desk.state.sessions.values() if not now.summary.archived]
+    summaries = [now.summary for now in context.state.sessions.values() if not now.summary.archived]
     found = worries(
         summaries,
-        {draft.session for draft in desk.drafts.all() if draft.corrects is None},
-        desk.clock(),
-        host=desk.state.writable,
+        {draft.session for draft in context.drafts.all() if draft.corrects is None},
+        context.clock(),
+        host=context.state.writable,
     )
 
-    def chosen(answer: str | None) -> None:
+    def take(answer: str | None) -> None:
         if answer == "leave":
             board.apollo.leave()
         elif answer:
@@ -71,7 +71,7 @@ def leave(board: Verbs, *, always: bool = False) -> None:
     if always and not found and not free:
         board.apollo.say(all_well(summaries))
     elif always or found:
-        board.app.push_screen(LeavePanel([*found, *free], _title(found, free)), chosen)
+        board.ask(LeavePanel([*found, *free], _title(found, free)), take)
     else:
         board.apollo.leave()
 

@@ -8,7 +8,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from apollo_tui.backend.feed import NotDone
+from apollo_tui.context import ToSession
 from apollo_tui.screens.panels.base import PanelScreen
+from sessions.log.reader import LogReader
 from sessions.queries.search import Hit, SearchResult, search_all
 from sessions.queries.search_query import parse_query
 from widgets.glyphs import age
@@ -16,7 +18,7 @@ from widgets.models import Choice
 from widgets.picker import ChoiceList
 
 if TYPE_CHECKING:
-    from apollo_tui.screens.base import ApolloScreen
+    from apollo_tui.context import View
 
 LIMIT: Final = 200
 SLICE_S: Final = 1.5
@@ -52,45 +54,45 @@ def slice_of(seconds: float) -> Callable[[int], bool]:
     return lambda _: monotonic() < end
 
 
-def find_everywhere(screen: ApolloScreen, text: str) -> None:
-    """Search, and show what was found."""
-    screen.act(_find(screen, text))
-
-
-async def _find(screen: ApolloScreen, text: str) -> str:
-    desk = screen.desk
+async def search_sessions(view: View, text: str) -> str:
+    """Search all sessions, and show what was found. Raises NotDone where nothing was."""
+    context = view.context
     query = parse_query(text)
-    desk.searches.append(text)
-    folder = desk.paths.folder
-    found = await desk.feed.work(lambda reader: search_all(reader, folder, query, limit=LIMIT, go_on=slice_of(SLICE_S)))
+    context.searches.append(text)
+    folder = context.feed.paths.folder
+
+    def ask(reader: LogReader) -> SearchResult:
+        return search_all(reader, folder, query, limit=LIMIT, go_on=slice_of(SLICE_S))
+
+    found = await context.feed.work(ask)
     if found.left:
-        screen.app.run_worker(_go_on(screen, text), group="index", exclusive=True)
+        view.apollo.run_worker(_go_on(view, text), group="index", exclusive=True)
     if not found.hits:
         later = " so far: older events are being read" if found.left else ""
         inside = f"; `*{query.words[0]}` looks inside words too" if len(query.words) == 1 and not query.phrases else ""
         raise NotDone(f"{text}: nothing found{later}{inside}")
 
-    def chosen(hit: Hit | None) -> None:
+    def take(hit: Hit | None) -> None:
         if hit is not None:
-            screen.keep_draft()
+            view.keep_draft()
             trail = (text, seqs_of(found.hits, hit.session))
-            screen.apollo.open.session(hit.session, hit.seq, trail=trail)
+            view.apollo.open(ToSession(hit.session, hit.seq, trail=trail))
 
-    if screen.typing:
+    if view.typing:
         raise NotDone("leave the text field first")
-    screen.app.push_screen(FoundPanel(text, found, desk.clock()), chosen)
+    view.ask(FoundPanel(text, found, context.clock()), take)
     return ""
 
 
-async def _go_on(screen: ApolloScreen, text: str) -> None:
+async def _go_on(view: View, text: str) -> None:
     """Read the rest in slices, so that other long reads have their turn."""
-    desk = screen.desk
+    context = view.context
     query = parse_query(text)
     while True:
-        step = partial(search_all, folder=desk.paths.folder, query=query, limit=1, go_on=slice_of(SLICE_S))
-        found = await desk.feed.work(step)
+        step = partial(search_all, folder=context.feed.paths.folder, query=query, limit=1, go_on=slice_of(SLICE_S))
+        found = await context.feed.work(step)
         if not found.left:
-            screen.apollo.say("all sessions can be searched now")
+            view.apollo.say("all sessions can be searched now")
             return
 
 

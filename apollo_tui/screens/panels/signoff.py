@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 
 from textual.binding import Binding, BindingType
 
-from apollo_tui.acts.undo import Act, Undoing, standing
+from apollo_tui.acts.undo import Act, UndoHistory, standing
 from apollo_tui.screens.panels.base import PanelScreen
 from sessions import events as ev
 from sessions.fold.flags import SessionVerdict
@@ -98,11 +98,11 @@ class HistoryPanel(PanelScreen[Act]):
     def __init__(
         self,
         acts: Sequence[Act],
-        undoing: Undoing,
+        history: UndoHistory,
         act: Callable[[Coroutine[Any, Any, str]], None],
         restore: Callable[[str, ev.AdviceQueued], None],
     ) -> None:
-        self._undoing = undoing
+        self._history = history
         self._act = act
         self._restore = restore
         title = f"what you did on this log ({len(acts):,})"
@@ -112,7 +112,7 @@ class HistoryPanel(PanelScreen[Act]):
     def _rows(self, acts: Sequence[Act]) -> list[Choice]:
         self._acts = list(acts[:HISTORY_MOST])
         return [
-            Choice(str(index), self._undoing.words(act), note="" if standing(act) == "in force" else standing(act))
+            Choice(str(index), self._history.words(act), note="" if standing(act) == "in force" else standing(act))
             for index, act in enumerate(self._acts)
         ]
 
@@ -121,24 +121,24 @@ class HistoryPanel(PanelScreen[Act]):
         self._act(self._undo())
 
     async def _undo(self) -> str:
-        act = await self._undoing.last()
+        act = await self._history.last()
         if act is None:
             return "nothing of yours can be undone"
         session = act.session
-        return await self._told(self._undoing.undo(act, lambda advice: self._restore(session, advice)))
+        return await self._told(self._history.undo(act, lambda advice: self._restore(session, advice)))
 
     def action_redo(self) -> None:
         """Do again what was undone last."""
         self._act(self._redo())
 
     async def _redo(self) -> str:
-        act = await self._undoing.last_undone()
-        return await self._told(self._undoing.redo(act)) if act is not None else "nothing of yours to do again"
+        act = await self._history.last_undone()
+        return await self._told(self._history.redo(act)) if act is not None else "nothing of yours to do again"
 
     async def _told(self, deed: Coroutine[Any, Any, str]) -> str:
         receipt = await deed
         if self.is_attached:
-            self.choices.update(self._rows(await self._undoing.history()))
+            self.choices.update(self._rows(await self._history.acts()))
         return receipt
 
     def on_choice_list_picked(self, message: ChoiceList.Picked) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, ClassVar, Final, cast
 from textual.binding import Binding, BindingType
 
 from apollo_tui.acts.annotator_time import RETURN_MS
+from apollo_tui.context import ToSession
 from apollo_tui.screens.panels.base import PanelScreen
-from apollo_tui.screens.view import Verbs
 from sessions.fold.digest import Digest
 from sessions.queries.digest import digests, last_trace
 from widgets import cells
@@ -22,8 +22,7 @@ from widgets.picker import ChoiceList
 from widgets.sanitise import clean_line
 
 if TYPE_CHECKING:
-    from apollo_tui.context import Desk
-    from apollo_tui.screens.ports import Apollo
+    from apollo_tui.context import Apollo, AppContext
 
 LETTERS: Final = "defhlmnoprtuvwxyz"
 """For figures; not those that begin to type something on the board."""
@@ -44,8 +43,8 @@ class ReturnPanel(PanelScreen[None]):
 
     def give_way(self, key: str) -> bool:
         """Close for a key of the board, and say so; the key is carried out there."""
-        view = self._apollo.view
-        if not isinstance(view, Verbs) or view.place != "board" or not self.foreign(key):
+        view = self._apollo.current_view()
+        if view is None or view.place != "board" or not self.is_foreign(key):
             return False
         self.app.pop_screen()
         session = self.leads_to()
@@ -53,7 +52,7 @@ class ReturnPanel(PanelScreen[None]):
             view.go_to(session)
         return True
 
-    def foreign(self, key: str) -> bool:
+    def is_foreign(self, key: str) -> bool:
         """Whether the key means nothing here."""
         return key not in self.own
 
@@ -74,17 +73,17 @@ class AwayPanel(ReturnPanel):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding(digit, f"number({digit})", show=False) for digit in "123456789"]
 
-    def __init__(self, desk: Desk, found: Sequence[Digest], left: int | None, *, asked: bool = False) -> None:
-        self._desk = desk
+    def __init__(self, context: AppContext, found: Sequence[Digest], left: int | None, *, asked: bool = False) -> None:
+        self._desk = context
         self._found = {digest.session: digest for digest in found}
         self._opened_at = None if asked else monotonic()
         self._chosen = ""
-        rows = [Choice(digest.session, _row(desk, digest)) for digest in found]
-        ago = f"you left {duration(desk.clock() - left)} ago; " if left is not None else ""
+        rows = [Choice(digest.session, _row(context, digest)) for digest in found]
+        ago = f"you left {duration(context.clock() - left)} ago; " if left is not None else ""
         title = f"{ago}since you last read them, worst first"
         super().__init__(title, rows, "a number, enter: what happened there · esc, or any other key of the board: on")
 
-    def foreign(self, key: str) -> bool:
+    def is_foreign(self, key: str) -> bool:
         """Also what comes too soon, and the number of a session that is not here."""
         if key in ("escape", "ctrl+g", "q", "ctrl+c"):
             return False
@@ -92,7 +91,7 @@ class AwayPanel(ReturnPanel):
             return True
         if key.isdigit():
             return self._numbered(int(key)) is None
-        return super().foreign(key)
+        return super().is_foreign(key)
 
     def leads_to(self) -> str:
         """The row that the annotator went to."""
@@ -127,21 +126,21 @@ class DigestPanel(ReturnPanel):
 
     BINDINGS: ClassVar[list[BindingType]] = []
 
-    def __init__(self, desk: Desk, digest: Digest) -> None:
-        self._desk = desk
+    def __init__(self, context: AppContext, digest: Digest) -> None:
+        self._desk = context
         self._digest = digest
         self._visited: dict[str, int] = {}
         self._places = {figure.name: figure for figure in digest.nonzero if figure.places}
         plain = [figure.words for figure in digest.nonzero if not figure.places]
         super().__init__(
-            f"{desk.steering.name(digest.session)} · {' · '.join(plain)}",
+            f"{context.name(digest.session)} · {' · '.join(plain)}",
             self._rows(),
             "enter goes there, again: the next one (there n, N) · esc back",
         )
 
-    def foreign(self, key: str) -> bool:
+    def is_foreign(self, key: str) -> bool:
         """All but its figures and its moves."""
-        return super().foreign(key) and not any(choice.key == key for choice in self._rows())
+        return super().is_foreign(key) and not any(choice.key == key for choice in self._rows())
 
     def leads_to(self) -> str:
         """Its session."""
@@ -164,21 +163,21 @@ class DigestPanel(ReturnPanel):
         at = (self._visited.get(figure.name, -1) + 1) % len(figure.places)
         self._visited[figure.name] = at
         self.choices.update(self._rows())
-        self._apollo.open.session(self._digest.session, figure.places[at], trail=(figure.words, figure.places))
+        self._apollo.open(ToSession(self._digest.session, figure.places[at], trail=(figure.words, figure.places)))
 
 
-def _row(desk: Desk, digest: Digest) -> str:
-    name = desk.steering.name(digest.session)
+def _row(context: AppContext, digest: Digest) -> str:
+    name = context.name(digest.session)
     return f"{cells.pad(clean_line(name), NAME)}  {' · '.join(figure.words for figure in digest.headline)}"
 
 
 async def greet(app: Apollo) -> None:
     """After the log was read: coming back is a return, if anything happened since the annotator's last trace."""
-    desk = app.desk
-    left = await desk.feed.work(partial(last_trace, actor=desk.actor))
+    context = app.context
+    left = await context.feed.work(partial(last_trace, actor=context.feed.actor))
     # Whoever was never here has not left.
     if left is not None:
-        await come_back(app, left, key_at=desk.presence.started_at)
+        await come_back(app, left, key_at=context.presence.started_at)
 
 
 async def come_back(app: Apollo, left: int | None, *, key_at: int | None = None, asked: bool = False) -> None:
@@ -186,26 +185,26 @@ async def come_back(app: Apollo, left: int | None, *, key_at: int | None = None,
 
     ``key_at``: the key, or the start, that was the return (default: the last key); a later one is work.
     """
-    desk = app.desk
-    key_at = desk.presence.key_at if key_at is None else key_at
-    found = await desk.feed.work(partial(digests, actor=desk.actor, now=desk.clock()))
-    long = left is not None and desk.clock() - left >= RETURN_MS
-    if not asked and left is not None and desk.clock() - left < STRAIGHT_BACK_MS:
+    context = app.context
+    key_at = context.presence.key_at if key_at is None else key_at
+    found = await context.feed.work(partial(digests, actor=context.feed.actor, now=context.clock()))
+    long = left is not None and context.clock() - left >= RETURN_MS
+    if not asked and left is not None and context.clock() - left < STRAIGHT_BACK_MS:
         # Who comes straight back to what they left hears nothing.
-        found = found if any(_last_at(desk, digest) > left for digest in found) else []
+        found = found if any(_last_at(context, digest) > left for digest in found) else []
     if not found:
-        ago = f" in the {duration(desk.clock() - left)} since you left" if left is not None else ""
+        ago = f" in the {duration(context.clock() - left)} since you left" if left is not None else ""
         if asked or long:
             app.say(f"nothing happened{ago} that you have not read")
         return
     while isinstance(app.screen, ReturnPanel):
         app.pop_screen()  # a table of an earlier return
-    if app.at_rest and (asked or desk.presence.key_at == key_at):
-        app.push_screen(AwayPanel(desk, found, left, asked=asked))
+    if app.at_rest and (asked or context.presence.key_at == key_at):
+        app.push_screen(AwayPanel(context, found, left, asked=asked))
     else:
         app.say(f"{len(found)} session{'s' * (len(found) != 1)} went on since you left · `:since` says how")
 
 
-def _last_at(desk: Desk, digest: Digest) -> int:
+def _last_at(context: AppContext, digest: Digest) -> int:
     """When something last happened in the session: reading it and the time it takes are nothing."""
-    return desk.state.sessions[digest.session].summary.last_at
+    return context.state.sessions[digest.session].summary.last_at

@@ -1,0 +1,28 @@
+"""The keys that control a session, and the one that creates a session."""
+
+from __future__ import annotations
+
+from apollo_tui.context import ToNewSession, View
+
+
+def pause(view: View) -> None:
+    """Pause at the boundary, or go on."""
+    if view.session:
+        view.act(_pause(view, view.session))
+
+
+async def _pause(view: View, session: str) -> str:
+    control = view.context.control
+    return await control.control(session, control.pause_verb(session))
+
+
+def interrupt(view: View) -> None:
+    """Twice: cut the reply under way."""
+    session = view.session
+    if session and view.twice("interrupt", f"x again cuts the reply of {view.context.name(session)}"):
+        view.act(view.context.control.control(session, "interrupt"))
+
+
+def open_new_session(view: View) -> None:
+    """Create a session."""
+    view.apollo.open(ToNewSession())

@@ -1,0 +1,196 @@
+"""The keys that judge: flags, labels, recovery, spans, sign-off, note, bookmarks, and the way to the review."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from apollo_tui.acts.flags import Subject, Word
+from apollo_tui.acts.signoffs import find_entry, sign_off, toggle_bookmark, write_note
+from apollo_tui.context import ToReview, View
+from sessions import events as ev
+
+
+def flag(view: View) -> None:
+    """Flag as bad, without a label; or take one's own bare flag back."""
+    _judge(view, lambda subject: _flag(view, subject))
+
+
+async def _flag(view: View, subject: Subject) -> str:
+    flags = view.context.flags
+    bare = flags.own_bare_flag(subject)
+    if bare is not None:
+        return await flags.remove_flag(subject, bare)
+    if flags.own_flag(subject) is not None:
+        _pick_label(view, subject)
+        return ""
+    return await flags.set_flag(subject, seen=_seen(view, subject.session))
+
+
+def label(view: View) -> None:
+    """Flag with a label and a note."""
+
+    async def pick(subject: Subject) -> str:
+        _pick_label(view, subject)
+        return ""
+
+    _judge(view, pick)
+
+
+def repeat_label(view: View) -> None:
+    """The last label once more."""
+    _judge(view, lambda subject: _repeat_label(view, subject, Word(), _seen(view, subject.session)))
+
+
+async def _repeat_label(view: View, subject: Subject, more: Word, seen: ev.Seen | None) -> str:
+    last = await view.context.flags.last_word()
+    word = Word(last.verdict, last.label, more.note, more.severity, more.until_recovery)
+    return await view.context.flags.set_flag(subject, word, seen=seen)
+
+
+def good(view: View) -> None:
+    """The action is good."""
+    _say(view, Word("good"))
+
+
+def unsure(view: View) -> None:
+    """Nobody can tell yet."""
+    _say(view, Word("unsure"))
+
+
+def _say(view: View, word: Word) -> None:
+    _judge(view, lambda subject: view.context.flags.set_flag(subject, word, seen=_seen(view, subject.session)))
+
+
+def mark_recovery(view: View) -> None:
+    """From this step on the agent is on its feet again."""
+    _judge(view, view.context.flags.toggle_recovery)
+
+
+def begin_span(view: View) -> None:
+    """A span begins here."""
+
+    async def begin(subject: Subject) -> str:
+        return view.context.flags.begin_span(subject)
+
+    _judge(view, begin)
+
+
+def bookmark(view: View) -> None:
+    """Set or take away a bookmark."""
+    context = view.context
+    _judge(view, lambda subject: toggle_bookmark(context.feed, context.state, subject))
+
+
+def _judge(view: View, deed: Callable[[Subject], Awaitable[str]]) -> None:
+    """Do something with what is selected; its receipt is shown."""
+    found = view.subject()
+
+    async def do() -> str:
+        assert found is not None
+        return await deed(await view.find_subject(*found))
+
+    if found is not None:
+        view.act(do())
+
+
+def _seen(view: View, session: str) -> ev.Seen | None:
+    """What of the session was on the screen when a verdict was given; None: nothing."""
+    return view.context.note_sight(view.in_sight()).seen(session, view.context.clock())
+
+
+def _pick_label(view: View, subject: Subject) -> None:
+    from apollo_tui.screens.panels.labels import LabelPanel, Picked
+
+    context, flags = view.context, view.context.flags
+    seen = _seen(view, subject.session)
+
+    def take(picked: Picked | None) -> None:
+        if picked is None:
+            return
+        if picked.remove is not None:
+            view.act(flags.remove_flag(picked.subject, picked.remove))
+        elif picked.recovery:
+            view.act(flags.toggle_recovery(picked.subject))
+        elif picked.repeat:
+            view.act(_repeat_label(view, picked.subject, picked.word, seen))
+        else:
+            view.act(flags.set_flag(picked.subject, picked.word, seen=seen))
+
+    view.ask(LabelPanel(subject, context.labels, flags.flags_on, context.feed.actor), take)
+
+
+# --- the session ------------------------------------------------------------------------------------------------------
+
+
+def sign_off_session(view: View) -> None:
+    """A word on the whole session."""
+    from apollo_tui.screens.panels.signoff import Signed, SignOffPanel
+
+    session = view.session
+    if session is None:
+        return
+    context = view.context
+    held = context.state.sessions[session]
+    found = view.subject()
+    entry = found[1] if found is not None and found[0] == session else None
+    step = (entry.step if entry is not None else None) or held.summary.step
+
+    def take(signed: Signed | None) -> None:
+        if signed is None:
+            return
+        if signed.note:
+            ask_note(view, session)
+        else:
+            view.act(sign_off(context.feed, context.state, session, signed.verdict, signed.up_to))
+
+    view.ask(SignOffPanel(context.name(session), step, held.remarks, context.feed.actor), take)
+
+
+def ask_note(view: View, session: str) -> None:
+    """One's note on the session, in one line."""
+    from apollo_tui.screens.panels.prompt import LinePrompt
+
+    context = view.context
+    before = context.state.sessions[session].remarks.notes.get(context.feed.actor, "")
+
+    def take(text: str | None) -> None:
+        if text is not None and text.strip() != before:
+            view.act(write_note(context.feed, context.state, session, text))
+
+    prompt = LinePrompt(f"note on {context.name(session)}", "colleagues see it, the agent does not", before)
+    view.ask(prompt, take)
+
+
+def list_bookmarks(view: View) -> None:
+    """All bookmarks, to jump to."""
+    from apollo_tui.screens.panels.signoff import BookmarkPanel
+    from sessions.fold.notes import Bookmark
+
+    context = view.context
+    first = [view.session] if view.session else []
+    order = [*first, *(one for one in context.state.order() if one != view.session)]
+    marks = [
+        (session, context.name(session), mark)
+        for session in order
+        for mark in context.state.sessions[session].remarks.bookmarks
+    ]
+    if not marks:
+        view.say("no bookmark yet: B sets one on the selected entry")
+        return
+
+    def take(place: tuple[str, Bookmark] | None) -> None:
+        if place is not None:
+            view.act(show_target(view, place[0], place[1].target))
+
+    view.ask(BookmarkPanel(marks), take)
+
+
+async def show_target(view: View, session: str, target: ev.Target) -> str:
+    """Go to the entry that ``target`` is about. Raises NotDone if it has none."""
+    view.show_entry(session, await find_entry(view.context.feed, view.context.state, session, target))
+    return ""
+
+
+def open_review(view: View) -> None:
+    """One queue over all sessions."""
+    view.apollo.open(ToReview())

@@ -1,0 +1,137 @@
+"""The keys that move: between panes, actions, matches and sessions, back and away, and to the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from apollo_tui.context import ToCommands, View
+
+if TYPE_CHECKING:
+    from apollo_tui.screens.base import ApolloScreen
+
+
+class Panes(Protocol):
+    """A screen with several parts that have the focus in turn."""
+
+    def step_pane(self, by: int) -> None:
+        """To the next part (1), or the one before (-1)."""
+        ...
+
+
+class Entries(Protocol):
+    """A view in which one goes from action to action, and searches."""
+
+    def step_action(self, by: int) -> None:
+        """To the next action (1), or the one before (-1)."""
+        ...
+
+    def step_match(self, by: int) -> None:
+        """To the next match (1), or the one before (-1); without a search, to what is unread."""
+        ...
+
+    def search(self) -> None:
+        """Ask for a text, and search it here."""
+        ...
+
+
+class Stream(Protocol):
+    """A view that follows a session, and in which jumps lead back."""
+
+    def toggle_follow(self) -> None:
+        """Follow the newest events, or stay."""
+        ...
+
+    def jump_back(self) -> None:
+        """To where the last jump came from."""
+        ...
+
+
+def next_pane(screen: Panes) -> None:
+    """The next pane, session or action."""
+    screen.step_pane(1)
+
+
+def previous_pane(screen: Panes) -> None:
+    """The one before."""
+    screen.step_pane(-1)
+
+
+def next_action(view: Entries) -> None:
+    """The next action."""
+    view.step_action(1)
+
+
+def previous_action(view: Entries) -> None:
+    """The action before."""
+    view.step_action(-1)
+
+
+def next_match(view: Entries) -> None:
+    """The next match, or the next unread entry."""
+    view.step_match(1)
+
+
+def previous_match(view: Entries) -> None:
+    """The match before, or the unread entry before."""
+    view.step_match(-1)
+
+
+def search(view: Entries) -> None:
+    """Search in this session."""
+    view.search()
+
+
+def toggle_follow(view: Stream) -> None:
+    """Follow the newest events, or stay."""
+    view.toggle_follow()
+
+
+def jump_back(view: Stream) -> None:
+    """To where the last jump came from."""
+    view.jump_back()
+
+
+def go_to_number(view: View, text: str) -> None:
+    """To the session with this number."""
+    session = view.context.state.find_by_number(int(text)) if text.isdigit() else None
+    if session is None:
+        view.say(f"there is no session {text}", "error")
+    else:
+        view.go_to(session, remember=True)
+
+
+def ask_number(view: View) -> None:
+    """To any session, by its number."""
+    from apollo_tui.screens.panels.prompt import LinePrompt
+
+    def take(text: str | None) -> None:
+        if text:
+            go_to_number(view, text.strip())
+
+    view.ask(LinePrompt("session", "number"), take)
+
+
+def go_back(screen: ApolloScreen) -> None:
+    """One level back."""
+    screen.go_back()
+
+
+def leave(screen: ApolloScreen) -> None:
+    """Leave this view."""
+    screen.leave()
+
+
+def open_help(screen: ApolloScreen) -> None:
+    """The keys that work here and now; enter does one."""
+    from apollo_tui.screens.panels.help import HelpPanel
+
+    def take(id: str | None) -> None:
+        if id:
+            screen.run_worker(screen.run_key(id))
+
+    screen.ask(HelpPanel(screen.key_context(), screen.context.config.keys), take)
+
+
+def open_commands(screen: ApolloScreen) -> None:
+    """Every command by name."""
+    screen.apollo.open(ToCommands())

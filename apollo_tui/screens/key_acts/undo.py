@@ -1,0 +1,112 @@
+"""The keys that take back: undo, redo, and the history of one's acts."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import msgspec
+
+from apollo_tui.acts.control import read_advice_text
+from apollo_tui.acts.drafts import Draft, join_drafts
+from apollo_tui.acts.signoffs import find_entry
+from apollo_tui.acts.undo import Act
+from apollo_tui.backend.feed import NotDone
+from apollo_tui.context import View
+from apollo_tui.screens.key_acts.judgement import show_target
+from sessions import events as ev
+
+
+def undo(view: View) -> None:
+    """Undo this annotator's last act; off screen it is shown first."""
+    view.act(_undo(view))
+
+
+async def _undo(view: View) -> str:
+    selected = await view.selected_entry()
+    if selected is not None and (receipt := await _withdraw(view, *selected)):
+        return receipt
+    history = view.context.undo
+    act = await history.last()
+    if act is None:
+        return "nothing of yours can be undone"
+    if (act.passed or not view.shows(act.session)) and view.undo_preview != act.event.id:
+        view.undo_preview = act.event.id
+        return f"u again undoes: {history.words(act)}"
+    view.undo_preview = None
+    return await history.undo(act, partial(bring_back, view, act.session))
+
+
+def redo(view: View) -> None:
+    """Do again what was undone last; off screen it is shown first."""
+    view.act(_redo(view))
+
+
+async def _redo(view: View) -> str:
+    history = view.context.undo
+    act = await history.last_undone()
+    if act is None:
+        return "nothing of yours to do again"
+    if not view.shows(act.session) and view.undo_preview != -act.event.id:
+        view.undo_preview = -act.event.id
+        return f"U again does again: {history.words(act)}"
+    view.undo_preview = None
+    return await history.redo(act)
+
+
+def list_history(view: View) -> None:
+    """Everything that this annotator did on this log."""
+    view.act(_list_history(view))
+
+
+async def _list_history(view: View) -> str:
+    from apollo_tui.screens.panels.signoff import HistoryPanel
+
+    def take(act: Act | None) -> None:
+        if act is not None:
+            view.act(_go_to_act(view, act))
+
+    history = view.context.undo
+    acts = await history.acts()
+    if not acts:
+        view.say("you did nothing on this log yet")
+        return ""
+    if view.typing:
+        raise NotDone("leave the text field first")
+    view.ask(HistoryPanel(acts, history, view.act, partial(bring_back, view, opened=False)), take)
+    return ""
+
+
+async def _go_to_act(view: View, act: Act) -> str:
+    if act.target is not None and act.target.part != "span":
+        return await show_target(view, act.session, act.target)
+    context = view.context
+    step = act.target.step if act.target is not None else None
+    seq = await find_entry(context.feed, context.state, act.session, ev.Target(step)) if step else act.event.seq
+    view.show_entry(act.session, seq)
+    return ""
+
+
+async def _withdraw(view: View, session: str, seq: int) -> str:
+    """On queued advice that is selected, ``u`` means that one; "" if it does not wait."""
+    context = view.context
+    now = context.state.sessions[session]
+    number = now.advice.get(seq)
+    if number is None or all(advice.advice != number for advice in now.summary.open_advice):
+        return ""
+    event = await context.feed.read(lambda reader: reader.event(session, seq))
+    text = await read_advice_text(context.feed, session, number)
+    own = event is not None and event.actor == context.feed.actor
+    receipt = await context.control.withdraw(session, number, undoes=seq if own else None)
+    if event is not None and isinstance(event.body, ev.AdviceQueued):
+        bring_back(view, session, msgspec.structs.replace(event.body, text=text or event.body.text))
+    return receipt
+
+
+def bring_back(view: View, session: str, advice: ev.AdviceQueued, *, opened: bool = True) -> None:
+    """Withdrawn advice is a draft again; in the composer, if its session is on screen and it may be ``opened``."""
+    context = view.context
+    draft = Draft(session, advice.text, advice.drafted_at or context.clock(), about=advice.about)
+    draft = join_drafts(context.drafts.load(session), draft)
+    context.drafts.save(draft)
+    if opened and view.shows(session) and not view.typing:
+        view.composer.open(session, draft)
