@@ -229,7 +229,7 @@ def _end_run(count: _Count, run: _Run, least: int) -> None:
 
 
 def _figures(c: _Count, before: Baseline, away: int, stands: str) -> Iterable[Figure]:
-    def counted(name: str, one: str, many: str | None = None) -> Figure:
+    def count_of(name: str, one: str, many: str | None = None) -> Figure:
         places = tuple(c.places.get(name, ()))
         return Figure(name, f"{len(places)} {one if len(places) == 1 else many or one + 's'}", len(places), places)
 
@@ -251,7 +251,7 @@ def _figures(c: _Count, before: Baseline, away: int, stands: str) -> Iterable[Fi
     yield Figure(
         "score change", f"score {'better' if better > 0 else 'worse'} by {abs(better):.4g}", better, evals[-1:]
     )
-    yield counted("malformed", "malformed call")
+    yield count_of("malformed", "malformed call")
     longest = max((size for size, _ in c.loops), default=0)
     loops = (
         f"{len(c.loops)} loop{'s' * (len(c.loops) != 1)}, the longest of {longest}"
@@ -259,18 +259,18 @@ def _figures(c: _Count, before: Baseline, away: int, stands: str) -> Iterable[Fi
         else f"1 loop of {longest}"
     )
     yield Figure("loops", loops, len(c.loops), tuple(seq for _, seq in c.loops))
-    yield counted("errors", "error")
-    yield counted("jobs started", "job started", "jobs started")
-    yield counted("jobs ended", "job ended", "jobs ended")
+    yield count_of("errors", "error")
+    yield count_of("jobs started", "job started", "jobs started")
+    yield count_of("jobs ended", "job ended", "jobs ended")
     yield Figure(
         "files", f"{len(c.files)} file{'s' * (len(c.files) != 1)} changed", len(c.files), tuple(c.files.values())
     )
     told = "; ".join(c.followed[-3:])
-    advice = counted("advice", "advice delivered", "advice delivered")
+    advice = count_of("advice", "advice delivered", "advice delivered")
     yield Figure("advice", f"{advice.words}{' (' + told + ')' if told else ''}", advice.value, advice.places)
-    yield counted("summaries", "summary", "summaries")
-    yield counted("questions", "question")
-    yield counted("flags by others", "flag by others", "flags by others")
+    yield count_of("summaries", "summary", "summaries")
+    yield count_of("questions", "question")
+    yield count_of("flags by others", "flag by others", "flags by others")
     yield Figure("money", say_cost(c.money, c.unpriced), round(c.money, 6))
 
 

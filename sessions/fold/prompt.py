@@ -34,7 +34,7 @@ def messages_of(events: Sequence[ev.Event], text: Text, *, origin: str = "") -> 
     created, summary, kept = _parts(events)
     if created is not None and isinstance(created.body, ev.SessionCreated):
         origin = created.body.model.id
-    malformed = _malformed(kept)
+    malformed = _find_malformed(kept)
     messages: list[Message] = []
     head = [event for event in (created, summary) if event is not None]
     if head:
@@ -90,7 +90,7 @@ def _parts(events: Sequence[ev.Event]) -> tuple[ev.Event | None, ev.Event | None
     return created, summary, [event for event in rest if event.seq >= cut]
 
 
-def _malformed(events: Sequence[ev.Event]) -> dict[int | None, tuple[str, ...]]:
+def _find_malformed(events: Sequence[ev.Event]) -> dict[int | None, tuple[str, ...]]:
     found: dict[int | None, tuple[str, ...]] = {}
     for event in events:
         if isinstance(event.body, ev.ActionRefused) and event.body.malformed:

@@ -196,7 +196,9 @@ class ReviewBook:
                 items.extend(self._item(ev.Target(step), "unseen", "nobody has read it", seq, seq) for step, seq in run)
             run.clear()
 
-        touched = self._spoken_of() | taken | {target.step for seq, target in self._anchors if seq in self.read}
+        touched = (
+            self._find_flagged_steps() | taken | {target.step for seq, target in self._anchors if seq in self.read}
+        )
         for step, seq in sorted(self._replies.items()):
             if step in touched or self.flags.is_signed_off(step):
                 continue
@@ -210,7 +212,7 @@ class ReviewBook:
         close()
         return items
 
-    def _spoken_of(self) -> set[int]:
+    def _find_flagged_steps(self) -> set[int]:
         """The steps that a person has said anything of."""
         steps: set[int] = set()
         for flag in self.flags.active:

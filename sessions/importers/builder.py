@@ -231,9 +231,9 @@ class SessionBuilder:
             # What came before the first time in the file happened then, and not in 1970.
             early = next((n for n, one in enumerate(self.events) if (one.at or 0) >= self._first_time), 0)
             self.events[:early] = [structs.replace(one, at=self._first_time) for one in self.events[:early]]
-        return self.imported()
+        return self.to_session()
 
-    def imported(self) -> ImportedSession:
+    def to_session(self) -> ImportedSession:
         """What was added so far, as it is."""
         return ImportedSession(self.session, self.events, list(self._blobs.values()), self.notes)
 

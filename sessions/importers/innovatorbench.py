@@ -294,7 +294,7 @@ class _NodeReader:
         if not self.builder.step:
             raise CannotImport(f"node {self.node.id} holds no action: nothing to import")
         self._add(ev.StateChanged(state="finished", reason=ELSEWHERE))
-        imported = self.builder.imported()
+        imported = self.builder.to_session()
         if self.earlier:
             created = imported.created
             created = msgspec.structs.replace(created, meta={**created.meta, "earlier_actions": self.earlier})

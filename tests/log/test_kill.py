@@ -26,7 +26,7 @@ WRITE_UNTIL_KILLED = """
 import asyncio, os, sys
 from pathlib import Path
 import log_events as make
-from sessions.log import events as ev
+from sessions import events as ev
 from sessions.events.text import long_text
 from sessions.log.writer import LogWriter
 
