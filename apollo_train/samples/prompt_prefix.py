@@ -46,7 +46,7 @@ class PromptPrefixCache:
         child = replace(self)
         if not same_system:
             child.turns, child.turn_refs = None, 0
-            child._pieces, child._piece_turns = (), 0
+            child._pieces, child._piece_turns = (), 0  # noqa: SLF001 - of its own kind
         return child
 
     def collect_sources(self, refs: Sequence[ev.MessageRef]) -> frozenset[int]:

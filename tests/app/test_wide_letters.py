@@ -5,9 +5,9 @@ from typing import Any
 
 import pyte
 import pytest
-from app_running import running, until
 from emulator import halves
 from fake_feed import FakeFeed
+from headless_app import running, until
 from textual._compositor import CompositorUpdate
 from textual.app import App
 from textual.screen import Screen

@@ -12,7 +12,7 @@ from host_in_process import Running, paths_in, running_host
 from host_in_process import new_session as creation
 from textual.message import Message
 
-from apollo_tui.backend import host_link, live
+from apollo_tui.backend import host_link, live_feed
 from apollo_tui.backend.feed import EventsArrived, LinkChanged, Loaded, NotDone
 from apollo_tui.backend.live_feed import LiveFeed
 from sessions import events as ev
@@ -43,7 +43,7 @@ class Heard:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "POLL_S", 0.05)
+    monkeypatch.setattr(live_feed, "POLL_S", 0.05)
     monkeypatch.setattr(host_link, "RETRY_S", 0.05)
     monkeypatch.setattr(host_link, "RESEND_S", 0.2)
 
