@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
 INTERFACES = re.findall(r"^\| `([\w.]+)` \| (.*) \|$", PAGE, re.M)
+WALKS = PAGE.partition("## Three walks")[2].partition("\n## ")[0]
 ROOMS = re.findall(r"^\| (`\w+/.*?) \| .* \| (.*) \|$", PAGE, re.M)
 
 
@@ -30,6 +31,12 @@ def test_a_room_has_the_modules_to_begin_with(folders: str, first: str) -> None:
     assert all(room.is_dir() for room in rooms)
     for name in re.findall(r"`([\w/]+)`", first):
         assert any((room / f"{name}.py").is_file() or (room / name).is_dir() for room in rooms), name
+
+
+def test_a_walk_passes_modules_that_there_are() -> None:
+    passed = re.findall(r"`(\w+/[\w/]+)`", WALKS)
+    assert len(passed) > 40
+    assert [name for name in passed if not (ROOT / f"{name}.py").is_file()] == []
 
 
 def test_the_page_has_rooms_and_interfaces() -> None:
