@@ -15,7 +15,7 @@ COMMANDS: Final = {
     "diff": ("apollo_train.cli.main:diff", "Say how two exports differ, and why."),
     "tokens": ("apollo_train.cli.tokens:tokens", "Write token ids and labels for one tokenizer."),
     "eval": ("apollo_train.evaluation.cli:evaluate", "Play tasks with a base and a trained model, and compare."),
-    "merge": ("apollo_train.trainers.merging:merge", "Write a trained model whole, adapters merged into their base."),
+    "merge": ("apollo_train.trainers.merge:merge", "Write a trained model whole, adapters merged into their base."),
     "recipe": ("apollo_train.trainers.recipe_cli:recipe", "Say where a configuration for many devices lies."),
     "sft": ("apollo_train.trainers.cli:sft", "Fine-tune a model on what the policy trains."),
     "dpo": ("apollo_train.trainers.cli:dpo", "Train on pairs: a flagged action, and what was done instead."),

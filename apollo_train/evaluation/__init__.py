@@ -1,5 +1,5 @@
 """``apollo-train eval``: a task set, played by two models as real sessions of the product, and compared.
 
-``plan`` (tasks, models, cells) → ``playing`` (waits) over ``product`` (the command line, in child processes) →
+``plan`` (tasks, models, cells) → ``run`` (waits) over ``apollo_cli`` (the command line, in child processes) →
 ``outcome`` (what the log says of a cell) → ``compare`` (paired differences) → ``report``. Nobody advises the sessions.
 """

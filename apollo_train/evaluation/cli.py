@@ -13,10 +13,10 @@ from typing import Final
 import click
 
 from apollo_train.cli.shared import report_errors
+from apollo_train.evaluation.apollo_cli import ApolloCli, CommandFailed
 from apollo_train.evaluation.plan import BadEvaluation, Plan, find_contenders, find_tasks, sessions_of
-from apollo_train.evaluation.playing import Playing
 from apollo_train.evaluation.report import JSON_NAME, MARKDOWN_NAME, Report, result_line
-from apollo_train.evaluation.run_cli import Product, ProductFailed
+from apollo_train.evaluation.run import EvaluationRun
 from apollo_train.evaluation.server_check import check_reachable
 from apollo_train.folder_lock import alone_in
 from sessions.events import Limits
@@ -79,12 +79,12 @@ def evaluate(
             for task in plan.tasks:
                 if not task.scored:
                     click.echo(plain_line(f"{task.id} has no scorer: it will have no scores"), err=True)
-            report = _play(plan, Product(where), parallel, seconds, retry, missing_score)
+            report = _play(plan, ApolloCli(where), parallel, seconds, retry, missing_score)
             report.write(output)
     for line in report.lines():
         click.echo(plain_line(line))
     click.echo(plain_line(f"{output / MARKDOWN_NAME}, {output / JSON_NAME}"))
-    if not report.compared:
+    if not report.has_comparison:
         click.echo("apollo-train: nothing could be compared: see above what was not played, or has no score", err=True)
         if report.unplayed():
             click.echo(
@@ -93,30 +93,30 @@ def evaluate(
         raise SystemExit(1)
 
 
-def _play(plan: Plan, product: Product, parallel: int, timeout: float, retry: bool, missing: float | None) -> Report:
-    if product.log.exists():
+def _play(plan: Plan, apollo: ApolloCli, parallel: int, timeout: float, retry: bool, missing: float | None) -> Report:
+    if apollo.log.exists():
         # Before a host starts: its end would stop the sessions of others.
-        with LogReader(product.log) as reader:
+        with LogReader(apollo.log) as reader:
             sessions_of({each.session: each.title for each in reader.summaries()})
-    playing = Playing(
-        plan, product, lambda _, result: click.echo(plain_line(result_line(result))), parallel=parallel, timeout=timeout
+    run = EvaluationRun(
+        plan, apollo, lambda _, result: click.echo(plain_line(result_line(result))), parallel=parallel, timeout=timeout
     )
     try:
-        with _terminated():
-            product.start_host()
-            with LogReader(product.log) as reader:
-                playing.run(reader, retry=retry)
+        with _interrupt_on_sigterm():
+            apollo.start_host()
+            with LogReader(apollo.log) as reader:
+                run.run(reader, retry=retry)
     except BaseException as problem:
         if isinstance(problem, KeyboardInterrupt):
             click.echo("stopping; its sessions are held, and the same command goes on from here", err=True)
         try:
-            product.stop_host(sessions=False)
-        except ProductFailed as worse:
+            apollo.stop_host(sessions=False)
+        except CommandFailed as worse:
             click.echo(plain_line(f"apollo-train: the host could not be stopped: {worse}"), err=True)
         raise
-    product.stop_host(sessions=True)
-    with LogReader(product.log) as reader:
-        return Report(plan, tuple(playing.results(reader)), product.log, reader.position(), timeout, missing)
+    apollo.stop_host(sessions=True)
+    with LogReader(apollo.log) as reader:
+        return Report(plan, tuple(run.results(reader)), apollo.log, reader.position(), timeout, missing)
 
 
 def _seconds(text: str) -> float:
@@ -135,7 +135,7 @@ def _check_limits(limits: tuple[str, ...]) -> None:
 
 
 @contextmanager
-def _terminated() -> Iterator[None]:
+def _interrupt_on_sigterm() -> Iterator[None]:
     """SIGTERM ends an evaluation as ctrl+c does: sessions are held, the host is stopped."""
 
     def end(number: int, frame: FrameType | None) -> None:

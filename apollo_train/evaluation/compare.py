@@ -53,7 +53,7 @@ def last_score(missing: float | None) -> Value:
     return lambda result: result.last if result.last is not None else missing if result.played else None
 
 
-def finished(result: Result) -> float | None:
+def finish_rate(result: Result) -> float | None:
     """1 for a session that its agent finished, else 0; None where it was not played."""
     return float(result.finished) if result.played else None
 
@@ -63,7 +63,7 @@ def compare(results: Sequence[Result], base: str, model: str, *, missing: float 
     measures: Mapping[str, tuple[Value, bool]] = {
         "best score": (best_score(missing), True),
         "last score": (last_score(missing), True),
-        "finished": (finished, False),
+        "finished": (finish_rate, False),
     }
     return [_difference(results, base, model, name, value, is_score) for name, (value, is_score) in measures.items()]
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from apollo_train.evaluation.apollo_cli import ACTOR
 from apollo_train.evaluation.plan import Cell
-from apollo_train.evaluation.run_cli import ACTOR
 from sessions.events import EvalScored, Event, ModelReplied, StateChanged
 from sessions.events.states import ACTIVE, ENDED
 from sessions.fold.summary import Summary
@@ -67,19 +67,19 @@ class Result:
         return asdict(self)
 
 
-def waits(summary: Summary) -> bool:
+def is_waiting(summary: Summary) -> bool:
     """Whether a session will still go on by itself. A question does: its time-out answers it."""
     if summary.state == "needs_you":
         return summary.need == "question" and summary.question_until is not None
     return summary.state == "created" or summary.state in ACTIVE
 
 
-def held(summary: Summary) -> bool:
+def is_held(summary: Summary) -> bool:
     """Whether a session was paused by a host that was stopped, and by nothing else."""
     return summary.state == "paused" and not summary.need and summary.state_by == "host"
 
 
-def ending(events: Sequence[Event]) -> Ending:
+def find_ending(events: Sequence[Event]) -> Ending:
     """How a session ended, from its ``session.state`` events. That we then stopped it is not how it ended."""
     states = [(event.actor, event.body) for event in events if isinstance(event.body, StateChanged)]
     stopped_by_us = bool(states) and states[-1][0] == ACTOR and states[-1][1].state == "stopped"
@@ -98,11 +98,11 @@ def ending(events: Sequence[Event]) -> Ending:
     return Ending(f"{body.state}{by}", body.reason)
 
 
-def result(reader: LogReader, cell: Cell, session: str) -> Result:
+def read_result(reader: LogReader, cell: Cell, session: str) -> Result:
     """The figures of a cell whose session is at rest."""
     summary = reader.summary(session)
     assert summary is not None
-    end = ending(reader.events(session, kinds={"session.state"}))
+    end = find_ending(reader.events(session, kinds={"session.state"}))
     scored = [e.body for e in reader.events(session, kinds={"eval.scored"}) if isinstance(e.body, EvalScored)]
     scores = [body.score for body in scored if body.score is not None]
     better = scored[-1].better if scored else cell.task.better

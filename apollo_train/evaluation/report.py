@@ -40,7 +40,7 @@ class Report:
         return [found for other in others for found in compare(self.results, base, other, missing=self.missing)]
 
     @property
-    def compared(self) -> bool:
+    def has_comparison(self) -> bool:
         """Whether any pair has both values; of one model, whether any of its sessions was played."""
         if len(self.plan.contenders) > 1:
             return any(each.pairs for each in self.differences)

@@ -12,8 +12,8 @@ import click
 from apollo_train.cli.shared import log_option, open_log, policy_option, report_errors
 from apollo_train.cli.tokens import token_options, tokens_format
 from apollo_train.offline_hub import stay_local
-from apollo_train.trainers.models import needs_trainers, old_names_untold
-from apollo_train.trainers.running import Job, Method, run
+from apollo_train.trainers.models import ignore_old_names, require_trainers
+from apollo_train.trainers.run import Job, Method, run
 from apollo_train.trainers.settings import Precision, TrainSettings
 from sessions.terminal_text import plain_line
 
@@ -89,18 +89,18 @@ def _train(
     choices["output"] = choices["output"].resolve()
     choices["batch"] = choices["batch"] or (2 if method == "kto" else _DEFAULT["batch"])
     with report_errors():
-        needs_trainers()
+        require_trainers()
         settings = TrainSettings(**choices)
         stay_local(settings.model, tokenizer or settings.model)
-        with open_log(log) as reader, old_names_untold():
+        with open_log(log) as reader, ignore_old_names():
             sessions = [reader.find(prefix) for prefix in chosen] or None
-            made = tokens_format(tokenizer or settings.model, **given)
-            record = run(Job(method, reader, sessions, policy, made, settings, position, resume), _tell)
+            format = tokens_format(tokenizer or settings.model, **given)
+            record = run(Job(method, reader, sessions, policy, format, settings, position, resume), _print)
     if "finished" in record:
         loss = record["finished"]["metrics"].get("train_loss")
-        _tell(f"{record['finished']['steps']} steps; mean loss {loss:.4f}; saved in {settings.output / 'model'}")
+        _print(f"{record['finished']['steps']} steps; mean loss {loss:.4f}; saved in {settings.output / 'model'}")
 
 
-def _tell(line: str) -> None:
+def _print(line: str) -> None:
     if os.environ.get("RANK", "0") == "0":
         click.echo(plain_line(line))

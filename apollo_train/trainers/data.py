@@ -60,7 +60,7 @@ def read_rows(path: Path, method: str) -> dict[str, Rows]:
     return found
 
 
-def equally(rows: Rows, apply: str) -> None:
+def require_equal_weights(rows: Rows, apply: str) -> None:
     """Raises UnequalWeights where rows weigh differently and the file does not repeat them for it."""
     if apply != "resample" and len(set(rows.weights)) > 1:
         low, high = min(rows.weights), max(rows.weights)

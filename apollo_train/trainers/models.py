@@ -19,7 +19,7 @@ class NoModel(TrainError):
     """A model cannot be read, or cannot be trained."""
 
 
-def needs_trainers() -> None:
+def require_trainers() -> None:
     """Raises NoModel where the trainers' environment is missing."""
     import importlib.util
 
@@ -33,7 +33,7 @@ def needs_trainers() -> None:
 
 
 @contextmanager
-def old_names_untold() -> Iterator[None]:
+def ignore_old_names() -> Iterator[None]:
     """Without that warning: TRL and transformers use the old name themselves, and nobody who trains can help it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", OLD_NAME, FutureWarning)
@@ -76,7 +76,7 @@ def load_model(source: str, *, half: bool) -> Any:
     return model
 
 
-def fits(model: Any, highest: int, longest: int) -> None:
+def require_fit(model: Any, highest: int, longest: int) -> None:
     """Raises NoModel if the rows hold ids that the model has no embedding for, or are longer than it can read."""
     size = model.get_input_embeddings().num_embeddings
     if highest >= size:
@@ -89,7 +89,7 @@ def fits(model: Any, highest: int, longest: int) -> None:
         )
 
 
-def same_ids(source: str, tokenizer: Any) -> None:
+def require_same_ids(source: str, tokenizer: Any) -> None:
     """Raises NoModel if the model's own tokenizer has a token by another id than the one that made the rows.
 
     More tokens, and another chat template, are no contradiction; a model without a tokenizer says nothing.
@@ -120,7 +120,7 @@ def adapters(rank: int) -> Any:
     )
 
 
-def stop_at(model: Any, stops: Iterable[int]) -> None:
+def set_stops(model: Any, stops: Iterable[int]) -> None:
     """Let generation end where replies end: a trained stop token that nobody listens to stops nothing."""
     config = model.generation_config
     known = config.eos_token_id

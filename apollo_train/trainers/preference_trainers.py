@@ -32,7 +32,7 @@ def kto_trainer(arguments: dict[str, Any], train: Rows, evaluation: Rows | None,
     class OnIds(KTOTrainer):  # type: ignore[misc]  # trl has no types here
         def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
             # Replies of other prompts of the same batch, from which the distance to the base model is estimated.
-            return dataset.map(_rotated, batched=True, batch_size=batch) if self.calculate_KL else dataset
+            return dataset.map(_rotate, batched=True, batch_size=batch) if self.calculate_KL else dataset
 
     good = sum(train.columns["label"])
     bad = len(train) - good
@@ -43,6 +43,6 @@ def kto_trainer(arguments: dict[str, Any], train: Rows, evaluation: Rows | None,
     return OnIds(args=config, train_dataset=train.dataset(), eval_dataset=eval_dataset, **parts)
 
 
-def _rotated(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+def _rotate(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
     completions = batch["completion_ids"]
     return {**batch, "KL_completion_ids": [completions[-1], *completions[:-1]]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from apollo_train.cli.shared import report_errors
-from apollo_train.trainers import sharding
+from apollo_train.trainers import shards
 
 
 @click.command()
@@ -13,4 +13,4 @@ from apollo_train.trainers import sharding
 def recipe(name: str) -> None:
     """Print the path of a configuration for `accelerate launch --config_file`: fsdp, deepspeed-zero2, -zero3."""
     with report_errors():
-        click.echo(str(sharding.recipe(name)))
+        click.echo(str(shards.recipe(name)))

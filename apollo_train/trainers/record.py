@@ -58,7 +58,7 @@ def checkpoint_of(output: Path) -> Path | None:
     return max(found, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
 
-def same_run(before: dict[str, Any], now: dict[str, Any]) -> None:
+def require_same_run(before: dict[str, Any], now: dict[str, Any]) -> None:
     """Raises NothingToResume, naming what differs, if ``now`` asks for other data or another method."""
     for key, value in now.items():
         if before.get(key) != value:

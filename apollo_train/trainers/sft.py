@@ -24,13 +24,13 @@ def sft_trainer(arguments: dict[str, Any], train: Rows, evaluation: Rows | None,
     made = SFTTrainer(
         args=config, train_dataset=train.dataset(), eval_dataset=evaluation.dataset() if evaluation else None, **parts
     )
-    unchanged(made.train_dataset, train)
+    require_unchanged(made.train_dataset, train)
     if evaluation:
-        unchanged(made.eval_dataset, evaluation)
+        require_unchanged(made.eval_dataset, evaluation)
     return made
 
 
-def unchanged(prepared: Any, rows: Rows) -> None:
+def require_unchanged(prepared: Any, rows: Rows) -> None:
     """Raises TrainError if preparing the dataset dropped or changed a row."""
     for name, column in rows.columns.items():
         if len(prepared) != len(rows) or any(a != b for a, b in zip(prepared[name], column, strict=True)):

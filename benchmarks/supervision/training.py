@@ -41,7 +41,7 @@ def train(reader: LogReader, sessions: Sequence[str], arm: Arm, base: Path, out:
     """Train the base on what the arm's policy leaves of these sessions; the model is in ``out``/model, made anew."""
     from apollo_train.cli.tokens import tokens_format
     from apollo_train.runtime import NothingToExport
-    from apollo_train.trainers.running import Job, run
+    from apollo_train.trainers.run import Job, run
     from apollo_train.trainers.settings import TrainSettings
 
     shutil.rmtree(out, ignore_errors=True)

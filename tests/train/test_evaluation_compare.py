@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apollo_train.evaluation.apollo_cli import ACTOR
 from apollo_train.evaluation.compare import compare, interval, mean_over_tasks
-from apollo_train.evaluation.outcome import Result, ending
+from apollo_train.evaluation.outcome import Result, find_ending
 from apollo_train.evaluation.plan import BadEvaluation, Plan, find_contenders, find_tasks, sessions_of
 from apollo_train.evaluation.report import Report
-from apollo_train.evaluation.run_cli import ACTOR
 from sessions import events as ev
 
 
@@ -88,7 +88,7 @@ def state(name: str, actor: str = "agent", need: str = "", reason: str = "") -> 
     ],
 )
 def test_how_a_session_ended_is_not_told_by_our_own_stop(states: list[ev.Event], how: str) -> None:
-    assert ending(states).how == how
+    assert find_ending(states).how == how
 
 
 def a_task(path: Path, text: str = "Do it.\n") -> Path:

@@ -25,10 +25,10 @@ from apollo_train.templates.engine import NoTokenizer, TemplateRefused, open_eng
 from apollo_train.templates.families import UnknownTemplate, stops_of
 from apollo_train.templates.normaliser import normalise_messages
 from apollo_train.templates.tokenise_sample import Renderer
-from apollo_train.trainers.data import UnequalWeights, equally, read_rows
+from apollo_train.trainers.data import UnequalWeights, read_rows, require_equal_weights
 from apollo_train.trainers.metrics import keep_until
-from apollo_train.trainers.models import NoModel, needs_trainers
-from apollo_train.trainers.record import NothingToResume, read_record, same_run
+from apollo_train.trainers.models import NoModel, require_trainers
+from apollo_train.trainers.record import NothingToResume, read_record, require_same_run
 from apollo_train.trainers.settings import TrainSettings
 from sessions.log.reader import LogReader
 
@@ -150,7 +150,7 @@ def test_without_the_trainers_environment_one_line_says_what_to_do(log: Path, tm
     with pytest.raises(NoTokenizer, match="make train-env"):
         open_engine("nowhere")
     with pytest.raises(NoModel, match="make train-env"):
-        needs_trainers()
+        require_trainers()
     args = ["--log", str(log), "--model", "m", "--output", str(tmp_path / "o")]
     for method in ("sft", "dpo", "kto"):
         ran = CliRunner().invoke(main, [method, *args])
@@ -174,10 +174,10 @@ def test_unequal_weights_are_refused_unless_rows_are_repeated_for_them(tmp_path:
     path.write_text("\n".join(map(json.dumps, lines)))
     rows = read_rows(path, "sft")["train"]
     with pytest.raises(UnequalWeights, match=r"weights\.apply = 'resample'"):
-        equally(rows, "column")
-    equally(rows, "resample")
+        require_equal_weights(rows, "column")
+    require_equal_weights(rows, "resample")
     rows.weights[0] = 0.5
-    equally(rows, "column")
+    require_equal_weights(rows, "column")
     assert (rows.tokens, rows.trained) == (4, 2)
 
 
@@ -212,9 +212,9 @@ def test_metrics_after_the_checkpoint_are_forgotten(tmp_path: Path) -> None:
 def test_only_the_same_run_is_resumed(tmp_path: Path) -> None:
     with pytest.raises(NothingToResume, match="without --resume"):
         read_record(tmp_path)
-    same_run({"method": "sft", "model": "m"}, {"method": "sft", "model": "m"})
+    require_same_run({"method": "sft", "model": "m"}, {"method": "sft", "model": "m"})
     with pytest.raises(NothingToResume, match="another model"):
-        same_run({"method": "sft", "model": "m"}, {"method": "sft", "model": "n"})
+        require_same_run({"method": "sft", "model": "m"}, {"method": "sft", "model": "n"})
 
 
 def test_no_library_default_cuts_rows() -> None:

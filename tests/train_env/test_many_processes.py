@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from apollo_train.cli.main import main
 from apollo_train.trainers.metrics import read_metrics
 from apollo_train.trainers.record import read_record
-from apollo_train.trainers.sharding import recipe
+from apollo_train.trainers.shards import recipe
 
 ROOT = Path(__file__).parents[2]
 ON_CPU = ROOT / "tests" / "support" / "cpu_sharding.py"

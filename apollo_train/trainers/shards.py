@@ -31,7 +31,7 @@ def engine_of(trainer: Any) -> str:
     return str(trainer.accelerator.distributed_type.value)
 
 
-def able_to_shard(trainer: Any) -> None:
+def require_shards(trainer: Any) -> None:
     """Raises NotSharded where the launcher's wish would be ignored, or where the model could not be saved whole."""
     engine, state = engine_of(trainer), trainer.accelerator.state
     for asked, variable in _ASKED.items():
@@ -49,7 +49,7 @@ def able_to_shard(trainer: Any) -> None:
             )
 
 
-def gathering(trainer: Any) -> None:
+def gather_on_save(trainer: Any) -> None:
     """Let the trained weights be gathered from all processes when the model is saved."""
     if engine_of(trainer) == "FSDP":
         # With accelerate's default each process keeps its own shard, and the saved model holds no weights at all.

@@ -1,4 +1,4 @@
-"""The product, through its command line: every act of an evaluation is one child process."""
+"""Apollo, through its command line: every act of an evaluation is one child process."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ SECONDS: Final = 180.0
 """For one command; a host that is to stop waits up to 30 s for boundaries."""
 
 
-class ProductFailed(TrainError):
+class CommandFailed(TrainError):
     """A command ended with an error; the text is what it said."""
 
 
-class Product:
+class ApolloCli:
     """``apollo`` on one log."""
 
     def __init__(self, log: Path) -> None:
@@ -51,7 +51,7 @@ class Product:
         """End a session and its jobs."""
         self._run("stop", session, "--json")
 
-    def sessions(self) -> list[dict[str, Any]]:
+    def list_sessions(self) -> list[dict[str, Any]]:
         """The rows of ``ls``, archived ones too."""
         found: list[dict[str, Any]] = json.loads(self._run("ls", "--all", "--json"))
         return found
@@ -61,8 +61,8 @@ class Product:
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS)
         except subprocess.TimeoutExpired:
-            raise ProductFailed(f"`apollo {words[0]}` did not end within {SECONDS:.0f} s (log {self.log})") from None
+            raise CommandFailed(f"`apollo {words[0]}` did not end within {SECONDS:.0f} s (log {self.log})") from None
         if done.returncode:
             said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-            raise ProductFailed(f"`apollo {words[0]}`: {said[-1].removeprefix('apollo: ')}")
+            raise CommandFailed(f"`apollo {words[0]}`: {said[-1].removeprefix('apollo: ')}")
         return done.stdout

@@ -14,26 +14,34 @@ from apollo_train.folder_lock import alone_in
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.policy import FilterPolicy, load_policy
 from apollo_train.runtime import FileInTheWay, TrainError
-from apollo_train.trainers.data import Rows, equally, read_rows
+from apollo_train.trainers.data import Rows, read_rows, require_equal_weights
 from apollo_train.trainers.metrics import callbacks
-from apollo_train.trainers.models import adapters, fits, load_model, on_cpu, same_ids, stop_at, use_bf16
+from apollo_train.trainers.models import (
+    adapters,
+    load_model,
+    on_cpu,
+    require_fit,
+    require_same_ids,
+    set_stops,
+    use_bf16,
+)
 from apollo_train.trainers.preference_rows import PreferenceMethod, PreferenceTokens
 from apollo_train.trainers.record import (
     NothingToResume,
     checkpoint_of,
     file_checksum,
     read_record,
-    same_run,
+    require_same_run,
     versions,
     write_record,
 )
 from apollo_train.trainers.settings import TrainSettings
-from apollo_train.trainers.sharding import able_to_shard, engine_of, gathering, weights_in
+from apollo_train.trainers.shards import engine_of, gather_on_save, require_shards, weights_in
 from sessions.log.reader import LogReader
 from sessions.terminal_text import say_count
 
 Method = Literal["sft"] | PreferenceMethod
-Tell = Callable[[str], None]
+LineListener = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,7 @@ class Job:
         return self.settings.output / "data" / "rows.jsonl"
 
 
-def run(job: Job, tell: Tell) -> dict[str, Any]:
+def run(job: Job, report_line: LineListener) -> dict[str, Any]:
     """Train, save and record; returns the record. Many processes may run it at once, one per device."""
     import accelerate
 
@@ -65,23 +73,23 @@ def run(job: Job, tell: Tell) -> dict[str, Any]:
     if state.is_main_process and job.resume:
         read_record(job.settings.output)
     with alone_in(job.settings.output, "run") if state.is_main_process else nullcontext():
-        return _run(job, tell, state)
+        return _run(job, report_line, state)
 
 
-def _run(job: Job, tell: Tell, state: Any) -> dict[str, Any]:
+def _run(job: Job, report_line: LineListener, state: Any) -> dict[str, Any]:
     if state.is_main_process:
-        record = _resumed(job) if job.resume else _started(job, tell)
+        record = _resume_record(job) if job.resume else _start_record(job, report_line)
         write_record(job.settings.output, record)
     state.wait_for_everyone()
     record = read_record(job.settings.output)
     splits = read_rows(job.rows, job.method)
     train = splits["train"]
-    equally(train, record["policy"]["weights"]["apply"])
+    require_equal_weights(train, record["policy"]["weights"]["apply"])
     trainer = _trainer(job, train, splits.get("validation"))
-    able_to_shard(trainer)
+    require_shards(trainer)
     if state.is_main_process:
         processes = say_count(state.num_processes, "process", "processes")
-        tell(f"{say_count(len(train), 'row')}, {train.trained:,} tokens trained, {processes}")
+        report_line(f"{say_count(len(train), 'row')}, {train.trained:,} tokens trained, {processes}")
     result = trainer.train(resume_from_checkpoint=str(checkpoint_of(job.settings.output)) if job.resume else None)
     _save(job, trainer)
     if state.is_main_process:
@@ -102,7 +110,7 @@ def _run(job: Job, tell: Tell, state: Any) -> dict[str, Any]:
     return record
 
 
-def _started(job: Job, tell: Tell) -> dict[str, Any]:
+def _start_record(job: Job, report_line: LineListener) -> dict[str, Any]:
     """Write the rows of a new run, and say in the record what they were made from."""
     output = job.settings.output
     if any((output / "checkpoints").glob("checkpoint-*")) or (output / "model").exists():
@@ -116,7 +124,7 @@ def _started(job: Job, tell: Tell) -> dict[str, Any]:
     job.rows.parent.mkdir(parents=True, exist_ok=True)
     position = job.reader.position() if job.position is None else job.position
     policy = load_policy(job.policy)
-    counts, checksum = _written(job, policy, position, tell)
+    counts, checksum = _write_rows(job, policy, position, report_line)
     return {
         "apollo": "train",
         "v": 1,
@@ -136,24 +144,24 @@ def _started(job: Job, tell: Tell) -> dict[str, Any]:
     }
 
 
-def _written(job: Job, policy: FilterPolicy, position: int, tell: Tell) -> tuple[dict[str, Any], str]:
+def _write_rows(job: Job, policy: FilterPolicy, position: int, report_line: LineListener) -> tuple[dict[str, Any], str]:
     from apollo_train.export.run import run_export
     from apollo_train.formats.token_report import write_report
 
-    made = job.tokens if job.method == "sft" else PreferenceTokens(job.method, job.tokens)
-    report = run_export(job.reader, job.sessions, policy, made, job.rows, overwrite=True, position=position)
-    if isinstance(made, TokensFormat):
-        write_report(job.rows, made.report, made.settings, overwrite=True)
-    for line in (*report.unused, *made.report.lines()):
-        tell(line)
+    format = job.tokens if job.method == "sft" else PreferenceTokens(job.method, job.tokens)
+    report = run_export(job.reader, job.sessions, policy, format, job.rows, overwrite=True, position=position)
+    if isinstance(format, TokensFormat):
+        write_report(job.rows, format.report, format.settings, overwrite=True)
+    for line in (*report.unused, *format.report.lines()):
+        report_line(line)
     if report.counts.resampled:
-        tell(
+        report_line(
             f"for their weight {say_count(report.counts.resampled, 'row')} of these are written more or less than once"
         )
-    return made.report.counts(), report.checksum
+    return format.report.counts(), report.checksum
 
 
-def _resumed(job: Job) -> dict[str, Any]:
+def _resume_record(job: Job) -> dict[str, Any]:
     """The record of the run to go on with. Raises NothingToResume if it is none, or another."""
     output = job.settings.output
     record = read_record(output)
@@ -162,17 +170,17 @@ def _resumed(job: Job) -> dict[str, Any]:
     policy = load_policy(job.policy)
     now = {"method": job.method, "model": job.settings.model, "policy_sha256": policy.digest}
     position = record["position"] if job.position is None else job.position
-    same_run(record, {**now, "tokens": job.tokens.settings, "sessions": job.sessions, "position": position})
+    require_same_run(record, {**now, "tokens": job.tokens.settings, "sessions": job.sessions, "position": position})
     if file_checksum(job.rows) != record["rows_blake3"]:
         raise NothingToResume(f"{job.rows} is not the file that the run began with")
     settings = job.settings.plain()
-    again: dict[str, Any] = {"changed": _changed(record["settings"], settings)}
-    if others := _changed(record["versions"], versions()):
+    again: dict[str, Any] = {"changed": _changes(record["settings"], settings)}
+    if others := _changes(record["versions"], versions()):
         again["versions"] = others
     return {**record, "settings": settings, "resumed": [*record.get("resumed", []), again]}
 
 
-def _changed(before: dict[str, Any], now: dict[str, Any]) -> dict[str, list[Any]]:
+def _changes(before: dict[str, Any], now: dict[str, Any]) -> dict[str, list[Any]]:
     """What differs, each with both values."""
     return {key: [old, now[key]] for key, old in before.items() if now[key] != old}
 
@@ -188,8 +196,8 @@ def _trainer(job: Job, train: Rows, evaluation: Rows | None) -> Any:
     bf16 = use_bf16(settings.precision)
     model = load_model(settings.model, half=bf16 and settings.lora > 0)
     longest, highest = (max(most) for most in zip(*map(_extremes, [train, *filter(None, [evaluation])]), strict=True))
-    fits(model, highest, longest)
-    same_ids(settings.model, tokenizer)
+    require_fit(model, highest, longest)
+    require_same_ids(settings.model, tokenizer)
     arguments = settings.arguments(bf16=bf16, cpu=on_cpu(), evaluate=evaluation is not None)
     parts = {
         "model": model,
@@ -214,8 +222,8 @@ def _extremes(rows: Rows) -> tuple[int, int]:
 def _save(job: Job, trainer: Any) -> None:
     folder = job.settings.output / "model"
     model = trainer.accelerator.unwrap_model(trainer.model)
-    stop_at(model, job.tokens.renderer.stops.ids.values())
-    gathering(trainer)
+    set_stops(model, job.tokens.renderer.stops.ids.values())
+    gather_on_save(trainer)
     trainer.save_model(str(folder))
     if trainer.is_world_process_zero():
         weights_in(folder)

@@ -12,7 +12,7 @@ import click
 from apollo_train.cli.shared import report_errors
 from apollo_train.offline_hub import stay_local
 from apollo_train.runtime import FileInTheWay
-from apollo_train.trainers.models import NoModel, needs_trainers, old_names_untold
+from apollo_train.trainers.models import NoModel, ignore_old_names, require_trainers
 from sessions.terminal_text import plain_line
 
 
@@ -22,10 +22,10 @@ from sessions.terminal_text import plain_line
 def merge(run: Path, out: Path) -> None:
     """Write the model of RUN (the --output of a training run) whole, its adapters merged into their base."""
     with report_errors():
-        needs_trainers()
+        require_trainers()
         stay_local(base_of(run / "model"))
-        with old_names_untold():
-            merged(run / "model", out.resolve())
+        with ignore_old_names():
+            merge_adapters(run / "model", out.resolve())
     click.echo(plain_line(str(out)))
 
 
@@ -36,7 +36,7 @@ def base_of(adapters: Path) -> str:
     return ""
 
 
-def merged(adapters: Path, out: Path) -> None:
+def merge_adapters(adapters: Path, out: Path) -> None:
     """Merge and save. Raises NoModel, or FileInTheWay where ``out`` holds something already."""
     if out.exists() and any(out.iterdir()):
         raise FileInTheWay(f"{out} is there already: choose another name")
