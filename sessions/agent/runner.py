@@ -233,8 +233,8 @@ class SessionRunner:
             return await self._need("provider", str(error))
         except Exception as error:  # noqa: BLE001 - a session never dies of an exception
             _log.exception("%s met an error of our own", self._session.name)
-            told = f"an error in Apollo itself ({type(error).__name__}: {error}); the host's log has the details"
-            return await self._need("other", told)
+            reason = f"an error in Apollo itself ({type(error).__name__}: {error}); the host's log has the details"
+            return await self._need("other", reason)
         return True
 
     async def _need(self, need: Need, reason: str) -> bool:

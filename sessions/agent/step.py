@@ -47,7 +47,7 @@ class CallRunner:
         self._jobs = jobs
         self._names = names
         self._own = own
-        self._told: dict[str, int] | None = None
+        self._shares: dict[str, int] | None = None
 
     async def run_calls(self, point: ResumePoint) -> None:
         """Bring every call of the newest reply to its observation."""
@@ -115,8 +115,8 @@ class CallRunner:
             raise
         except Exception as error:  # noqa: BLE001 - the model hears of it and decides
             _log.exception("%s: the tool %s crashed at step %d.%d", session.name, name, step, call.number)
-            told = f"The tool {name} crashed ({type(error).__name__}: {error}). Whether it had an effect is not known."
-            result = ToolResult(told, "error", environment=True)
+            text = f"The tool {name} crashed ({type(error).__name__}: {error}). Whether it had an effect is not known."
+            result = ToolResult(text, "error", environment=True)
         await self._commit(step, call, result, since=since)
 
     def _look(self, context: ToolContext) -> float | None:
@@ -174,14 +174,14 @@ class CallRunner:
         whole = session.clean(result.output)
         seen, hidden = shorten(whole)
         seen = escape_tags(seen)
-        notice, told = self._notice(step)
+        notice, shares = self._notice(step)
         if notice:
             seen = f"{seen}\n{notice}" if seen else notice
         output, blobs = session.text(whole)
         if result.file is not None:
             output = msgspec.structs.replace(output, file=result.file)
         other, more = session.text(seen) if seen != whole else (None, [])
-        data = result.data | ({NOTICES: told} if told else {}) | ({FINISH: True} if result.finish else {})
+        data = result.data | ({NOTICES: shares} if shares else {}) | ({FINISH: True} if result.finish else {})
         observed = ev.ActionResult(
             call_id=call.part.id,
             outcome=result.outcome,
@@ -205,7 +205,7 @@ class CallRunner:
         except LogError:
             unsettle_jobs(self._jobs, result.events)
             raise
-        self._told = (self._told or {}) | told
+        self._shares = (self._shares or {}) | shares
 
     def _back_to_work(self) -> tuple[ev.StateChanged, ...]:
         """The end of a wait or of a question; somebody who paused the session meanwhile keeps it paused."""
@@ -215,18 +215,18 @@ class CallRunner:
 
     def _notice(self, step: int) -> tuple[str, dict[str, int]]:
         session, summary = self._session, self._session.summary
-        if self._told is None:
-            self._told = self._read_notices()
-        self._told = budget.forget_raised(summary, session.now(), self._told, step=step)
-        return budget.budget_notices(summary, session.now(), self._told, step=step)
+        if self._shares is None:
+            self._shares = self._read_notices()
+        self._shares = budget.forget_raised(summary, session.now(), self._shares, step=step)
+        return budget.budget_notices(summary, session.now(), self._shares, step=step)
 
     def _read_notices(self) -> dict[str, int]:
         """What the model was told of its budgets before this runner, from the log."""
-        told: dict[str, int] = {}
+        shares: dict[str, int] = {}
         for event in self._session.services.reader.events(self._session.id, kinds={"action.result"}):
-            if isinstance(event.body, ev.ActionResult) and isinstance(shares := event.body.data.get(NOTICES), dict):
-                told |= msgspec.convert(shares, dict[str, int])
-        return told
+            if isinstance(event.body, ev.ActionResult) and isinstance(found := event.body.data.get(NOTICES), dict):
+                shares |= msgspec.convert(found, dict[str, int])
+        return shares
 
     # --- what a call may touch ---
 

@@ -118,13 +118,13 @@ class NotifyCommand:
 
     async def _run_for_waiting(self) -> None:
         while self._waiting:
-            told, self._waiting = self._waiting, []
-            await self._run(told)
+            causes, self._waiting = self._waiting, []
+            await self._run(causes)
 
-    async def _run(self, told: Sequence[Signal]) -> None:
-        first = told[0]
+    async def _run(self, causes: Sequence[Signal]) -> None:
+        first = causes[0]
         summary = self.summaries()[first.session]
-        more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
+        more = f" (and {len(causes) - 1} more)" if len(causes) > 1 else ""
         text = f"{summary.number} {_short(summary.title)}: {_short(first.reason)}{more}"
         variables = {
             "APOLLO_LOG": self.log,
@@ -134,7 +134,7 @@ class NotifyCommand:
             "APOLLO_RULE": first.rule,
             "APOLLO_REASON": _short(first.reason),
             "APOLLO_STEP": str(first.step),
-            "APOLLO_COUNT": str(len(told)),
+            "APOLLO_COUNT": str(len(causes)),
         }
         try:
             process = await asyncio.create_subprocess_exec(

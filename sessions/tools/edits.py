@@ -170,8 +170,8 @@ def _put_content(workspace: Path, path: Path, before: bytes | None, after: bytes
         removed=diff.removed,
     )
     done = "Created" if before is None else "Changed"
-    told = f"{done} {name}: {diff.added} lines added, {diff.removed} removed{f', in {where}' if where else ''}."
-    return ToolResult(told, data={"path": name}, events=(event,), blobs=tuple(blobs))
+    message = f"{done} {name}: {diff.added} lines added, {diff.removed} removed{f', in {where}' if where else ''}."
+    return ToolResult(message, data={"path": name}, events=(event,), blobs=tuple(blobs))
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -91,12 +91,12 @@ def _result(
     event = EvalScored(score=score, better=spec.better, used=used, budget=budget, output=text, problem=problem)
     count = f"evaluation {used} of {budget}" if budget is not None else f"evaluation {used}"
     if score is None:
-        told = f"[no score: the scorer {problem}; this does not count as an evaluation]"
+        note = f"[no score: the scorer {problem}; this does not count as an evaluation]"
     else:
-        told = f"[score {score:g} ({spec.better} is better), {count}]"
+        note = f"[score {score:g} ({spec.better} is better), {count}]"
     body = output.text if not output.text or output.text.endswith("\n") else output.text + "\n"
     return ToolResult(
-        body + told,
+        body + note,
         outcome="ok" if score is not None else "error",
         data={"score": score, "problem": problem, "used": used, "budget": budget, **output.data},
         events=(event,),

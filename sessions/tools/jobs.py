@@ -110,8 +110,8 @@ class JobKill:
         events: tuple[Body, ...] = (end.event(job.number),) if context.jobs.settle(job.number) else ()
         last = last_line(context.jobs.tail(job, 4096).text)
         wrote = f" Its last line was: {last}" if last else " It wrote nothing."
-        told = f"Job {job.number}: {end_text(end)}.{wrote}"
+        message = f"Job {job.number}: {end_text(end)}.{wrote}"
         ok = outcome_of(end) != "unknown"
         return ToolResult(
-            told, outcome="ok" if ok else "unknown", data=data | {"ran_ms": end.duration_ms}, events=events
+            message, outcome="ok" if ok else "unknown", data=data | {"ran_ms": end.duration_ms}, events=events
         )

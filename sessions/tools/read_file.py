@@ -53,21 +53,21 @@ def _number_lines(data: bytes, start: int, wanted: int) -> tuple[str, int, int, 
         return "[the file is empty]", 0, 0, 0
     if first > len(lines):
         raise ToolFailure(f"there is no line {first}: the file has {len(lines):,} lines")
-    told: list[str] = []
+    rows: list[str] = []
     size = 0
     for number, line in enumerate(lines[first - 1 : first - 1 + wanted], first):
         row = f"{number:6}\t{_cut(line.rstrip(chr(13)))}"
         size += len(row) + 1
-        if told and size > MAX_CHARS:
+        if rows and size > MAX_CHARS:
             break
-        told.append(row)
-    last = first + len(told) - 1
+        rows.append(row)
+    last = first + len(rows) - 1
     notes = []
     if last < len(lines):
         notes.append(f"lines {first:,} to {last:,} of {len(lines):,}; go on with start={last + 1}")
     if "\ufffd" in text and b"\xef\xbf\xbd" not in data:
         notes.append("not valid UTF-8: U+FFFD stands for what could not be read")
-    return "\n".join([*told, *(f"[{note}]" for note in notes)]), first, last, len(lines)
+    return "\n".join([*rows, *(f"[{note}]" for note in notes)]), first, last, len(lines)
 
 
 def _cut(line: str) -> str:

@@ -136,11 +136,11 @@ def _in_words(error: msgspec.ValidationError) -> str:
 def _describe_arguments(name: str, arguments: type[Arguments]) -> str:
     parameters = _schema(name, arguments).parameters
     required = parameters.get("required", [])
-    told = [
+    descriptions = [
         f"{key} ({_type(field)}{', required' if key in required else ''})"
         for key, field in parameters["properties"].items()
     ]
-    return f" Expected: {', '.join(told)}." if told else " It takes no arguments: {}."
+    return f" Expected: {', '.join(descriptions)}." if descriptions else " It takes no arguments: {}."
 
 
 def _type(field: dict[str, Any]) -> str:

@@ -107,22 +107,22 @@ class Run:
     async def _background_result(self, job: Job, context: ToolContext, why: Why) -> ToolResult:
         """The job goes on in the background; the model gets its number and what it wrote so far."""
         if why == "asked":
-            told = f"Started as job {job.number}."
+            message = f"Started as job {job.number}."
         elif why == "advice":
-            told = (
+            message = (
                 f"Advice has arrived: the command was put into the background; it is still running as job {job.number}."
             )
         else:
             ran = duration(max(0, context.clock() - job.started_at))
-            told = f"Still running after {ran}: it goes on in the background as job {job.number}."
+            message = f"Still running after {ran}: it goes on in the background as job {job.number}."
         data: dict[str, Any] = {"job": job.number, "background": why}
         if why == "advice":
             # What training puts in its place where advice is left out of the context.
-            data["unaided"] = [told, f"Still running: it goes on in the background as job {job.number}."]
+            data["unaided"] = [message, f"Still running: it goes on in the background as job {job.number}."]
         output = await asyncio.to_thread(collect_output, context.jobs, job)
         context.jobs.release(job)
         return ToolResult(
-            _with_notes(output.text, told),
+            _with_notes(output.text, message),
             outcome="timeout" if why == "timeout" else "ok",
             data=data,
             events=(JobBackgrounded(job=job.number, why=why),),

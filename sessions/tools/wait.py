@@ -59,21 +59,21 @@ class Wait:
         waited = duration(max(0, context.clock() - since))
         end = job.end() if job is not None else None
         if job is not None and end is not None:
-            why, told = "job", f"Job {job.number} has ended: {end_text(end)}."
+            why, message = "job", f"Job {job.number} has ended: {end_text(end)}."
             if end.last_line:
-                told += f" Its last line was: {end.last_line}"
+                message += f" Its last line was: {end.last_line}"
         elif woken:
-            why, told = "advice", f"Woken after {waited}: advice has arrived."
+            why, message = "advice", f"Woken after {waited}: advice has arrived."
         else:
-            why, told = "time", f"Waited {waited}."
+            why, message = "time", f"Waited {waited}."
         if job is not None and end is None:
-            told += f" Job {job.number} is still running."
+            message += f" Job {job.number} is still running."
             if line := last_line(context.jobs.tail(job, 4096).text):
-                told += f" Its newest line is: {line}"
+                message += f" Its newest line is: {line}"
         data: dict[str, Any] = {"why": why, "waited_ms": max(0, context.clock() - since)}
         if why == "advice":
             # What training puts in its place where advice is left out of the context.
             data["unaided"] = [f"Woken after {waited}: advice has arrived.", f"Waited {waited}."]
         if job is not None:
             data |= {"job": job.number, "exit_code": end.exit_code if end else None}
-        return ToolResult(told, data=data)
+        return ToolResult(message, data=data)
