@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from apollo_train.masks.flag_verdicts import FlagVerdicts, PartKind, Verdict
 from sessions import events as ev
-from sessions.events.messages import CallPart, ReasoningPart, TextPart
+from sessions.events.messages import CallPart, Finish, ReasoningPart, TextPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +17,7 @@ class SessionFacts:
     polls: frozenset[tuple[int, int]] = frozenset()
 
 
-@dataclass
+@dataclass(slots=True)
 class ReplyFacts:
     """One reply, and what the rules can ask about it. ``malformed`` are the ids of calls that the host refused so."""
 
@@ -28,20 +27,25 @@ class ReplyFacts:
     malformed: set[str] = field(default_factory=set)
     summary: ev.SummaryWritten | None = None
     """The summary that it wrote, if that was put to use."""
+    finish: Finish | None = field(init=False)
+    """How the server ended it; None where it was interrupted."""
+    step: int = field(init=False)
+    """Its step; 0 for a summary, whose requests are not numbered."""
+    for_summary: bool = field(init=False)
+    """Whether it answers a request for a summary."""
+    calls: int = field(init=False, default=0)
+    """How many calls it has; known with ``parts``."""
+    parts: list[PartFacts] = field(init=False, default_factory=list)
+    """Its parts, in order, once they are read; texts of spaces only are none."""
 
-    @property
-    def step(self) -> int:
-        """Its step; 0 for a summary, whose requests are not numbered."""
-        return self.event.step or 0
-
-    @property
-    def for_summary(self) -> bool:
-        """Whether it answers a request for a summary."""
-        return self.event.step is None and isinstance(self.body, ev.ModelReplied)
+    def __post_init__(self) -> None:
+        self.finish = self.body.finish if isinstance(self.body, ev.ModelReplied) else None
+        self.step = self.event.step or 0
+        self.for_summary = self.event.step is None and self.finish is not None
 
     def answers(self, request: int | None) -> bool:
         """Whether it is the whole reply to this request."""
-        return isinstance(self.body, ev.ModelReplied) and self.body.request == request
+        return self.finish is not None and self.body.request == request
 
     @property
     def number(self) -> int:
@@ -50,35 +54,31 @@ class ReplyFacts:
             return self.summary.number if self.summary else 0
         return self.step
 
-    @cached_property
-    def parts(self) -> list[PartFacts]:
-        """Its parts, in order; texts of spaces only are none, and what was cut off is not told apart."""
-        found: list[PartFacts] = []
-        calls = 0
-        for part in self.body.parts if isinstance(self.body, ev.ModelReplied) else ():
+    def read_parts(self) -> None:
+        """Read its parts, once it is known whether its summary was put to use; what was cut off is not told apart."""
+        number, summary, find = self.number, self.for_summary, self.session.flags.verdict
+        for part in self.body.parts if self.finish is not None else ():
+            kind: PartKind
             match part:
-                case ReasoningPart():
-                    found.append(PartFacts(self, "reasoning"))
-                case TextPart(text=text) if text.strip():
-                    found.append(PartFacts(self, "text"))
                 case CallPart():
-                    calls += 1
-                    found.append(PartFacts(self, "call", calls, part))
+                    self.calls += 1
+                    verdict = find(number, "call", self.calls, summary)
+                    self.parts.append(PartFacts(self, "call", verdict, self.calls, part))
+                    continue
+                case ReasoningPart():
+                    kind = "reasoning"
+                case TextPart(text=text) if text.strip():
+                    kind = "text"
                 case _:
                     continue
-        return found
+            self.parts.append(PartFacts(self, kind, find(number, kind, None, summary)))
 
-    @cached_property
-    def calls(self) -> int:
-        """How many calls it has."""
-        return sum(part.kind == "call" for part in self.parts)
-
-    @cached_property
+    @property
     def is_seen(self) -> bool:
         """Whether a human has read or judged it."""
         return self.session.flags.is_seen(self.number, self.event.seq, summary=self.for_summary)
 
-    @cached_property
+    @property
     def is_approved(self) -> bool:
         """Whether a human's word on the reply, or on each of its calls, is that it is good."""
         return self.session.flags.is_approved(self.step, self.calls)
@@ -86,18 +86,13 @@ class ReplyFacts:
 
 @dataclass(slots=True)
 class PartFacts:
-    """One part of a reply. ``number`` is that of a call, from 1."""
+    """One part of a reply. ``verdict`` is what all flags on it come to, ``number`` that of a call, from 1."""
 
     reply: ReplyFacts
     kind: PartKind
+    verdict: Verdict
     number: int | None = None
     call: CallPart | None = None
-    verdict: Verdict = field(init=False)
-    """What all flags on it come to."""
-
-    def __post_init__(self) -> None:
-        reply = self.reply
-        self.verdict = reply.session.flags.verdict(reply.number, self.kind, self.number, summary=reply.for_summary)
 
     @property
     def is_reached(self) -> bool:

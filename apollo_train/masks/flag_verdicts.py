@@ -78,8 +78,10 @@ class FlagVerdicts:
         self.has_reach = bool(self._ranges)
         """Whether any flag reaches further than what it is about."""
 
-    def verdict(self, step: int, part: PartKind, call: int | None, *, summary: bool = False) -> Verdict:
+    def verdict(self, step: int, part: PartKind, call: int | None, summary: bool = False) -> Verdict:
         """What all flags on this part come to; ``summary``: ``step`` is the number of a summary."""
+        if not self._spans and step not in (self._by_summary if summary else self._by_step):
+            return ""  # so it is of nearly all
         words = self._words(step, part, call, summary=summary)
         return _resolve(words, self.policy.flags) if words else ""
 
@@ -95,8 +97,6 @@ class FlagVerdicts:
     def _words(self, step: int, part: PartKind, call: int | None, *, summary: bool) -> list[Flag]:
         """The flags on this part, of each actor the one that stands: the most precise, then the newest."""
         about = (self._by_summary if summary else self._by_step).get(step, ())
-        if not about and not self._spans:
-            return []  # so it is of nearly all
         votes: list[tuple[int, Flag]] = []
         for flag in about:
             target = flag.target

@@ -103,6 +103,7 @@ def mask_replies(reader: LogReader, annotations: Annotations, policy: FilterPoli
 
 
 def _mask_reply(reply: ReplyFacts, policy: FilterPolicy) -> ReplyMask:
+    reply.read_parts()
     reason, reasons = find_reasons(reply, policy)
     step = reply.step
     cells = tuple(

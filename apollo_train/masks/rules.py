@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
@@ -24,6 +24,8 @@ from apollo_train.masks.facts import PartFacts, ReplyFacts
 from apollo_train.policy import FilterPolicy
 from sessions import events as ev
 from sessions.events.messages import Finish
+
+T = TypeVar("T", ReplyFacts, PartFacts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,11 @@ class PartRule:
 
 
 def _is_interrupted(reply: ReplyFacts, _: FilterPolicy) -> bool:
-    return isinstance(reply.body, ev.ReplyInterrupted)
+    return reply.finish is None
 
 
 def _has_finish(finish: Finish) -> Callable[[ReplyFacts, FilterPolicy], bool]:
-    return lambda reply, _: isinstance(reply.body, ev.ModelReplied) and reply.body.finish == finish
+    return lambda reply, _: reply.finish == finish
 
 
 def _is_salvaged(reply: ReplyFacts, _: FilterPolicy) -> bool:
@@ -62,7 +64,7 @@ def _is_salvaged(reply: ReplyFacts, _: FilterPolicy) -> bool:
 
 
 def _is_empty(reply: ReplyFacts, _: FilterPolicy) -> bool:
-    return all(part.kind == "reasoning" for part in reply.parts)
+    return not reply.calls and all([part.kind == "reasoning" for part in reply.parts])
 
 
 def _is_unused_summary(reply: ReplyFacts, _: FilterPolicy) -> bool:
@@ -116,7 +118,8 @@ def _is_text_only(reply: ReplyFacts, policy: FilterPolicy) -> bool:
 
 
 def _is_inner_poll(part: PartFacts, _: FilterPolicy) -> bool:
-    return (part.reply.step, part.number) in part.reply.session.polls
+    polls = part.reply.session.polls
+    return bool(polls) and (part.reply.step, part.number) in polls
 
 
 def _is_unseen(reply: ReplyFacts, policy: FilterPolicy) -> bool:
@@ -178,17 +181,17 @@ REASONS: Final = {rule.reason: rule.meaning for rule in RULES} | PROMPT_REASONS
 """Every reason that a mask can have, in order of precedence, and what it means to a person."""
 
 _PLACES: Final = {rule.reason: place for place, rule in enumerate(RULES)}
-_OF_REPLIES: Final = tuple(rule for rule in RULES if isinstance(rule, ReplyRule))
-_OF_CALLS: Final = tuple(rule for rule in RULES if isinstance(rule, PartRule))
-_BY_REASON: Final = {rule.reason: rule for rule in _OF_CALLS}
-_OF_PARTS: Final = tuple(rule for rule in _OF_CALLS if rule.scope == "part")
-_OF_WHOLES: Final = frozenset(rule.reason for rule in _OF_CALLS if rule.reply)
+_PART_RULES: Final = {rule.reason: rule for rule in RULES if isinstance(rule, PartRule)}
+_OF_REPLIES: Final = tuple((rule.reason, rule.test) for rule in RULES if rule.scope == "reply")
+_OF_CALLS: Final = tuple((rule.reason, rule.test) for rule in RULES if rule.scope != "reply")
+_OF_PARTS: Final = tuple((rule.reason, rule.test) for rule in RULES if rule.scope == "part")
+_OF_WHOLES: Final = frozenset(rule.reason for rule in RULES if rule.scope != "reply" and rule.reply)
 
 
 def find_reasons(reply: ReplyFacts, policy: FilterPolicy) -> tuple[str, list[str]]:
     """Why the reply is masked as a whole, and why each of its parts is; "" for what is trained."""
-    parts = [_find_reason(part, policy) for part in reply.parts]
-    whole = next((rule.reason for rule in _OF_REPLIES if rule.test(reply, policy)), "")
+    parts = [_find_reason(_OF_PARTS if part.call is None else _OF_CALLS, part, policy) for part in reply.parts]
+    whole = _find_reason(_OF_REPLIES, reply, policy)
     if not any(parts):  # so it is of nearly all
         return whole, [whole] * len(parts)
     first = _first_of([whole, *parts])
@@ -200,17 +203,17 @@ def find_reasons(reply: ReplyFacts, policy: FilterPolicy) -> tuple[str, list[str
 
 def find_labels(parts: Iterable[PartFacts], reason: str, policy: FilterPolicy) -> tuple[str, ...]:
     """The labels of the flags for which these parts have this reason, each once, in the order of the parts."""
-    rule = _BY_REASON.get(reason)
+    rule = _PART_RULES.get(reason)
     if rule is None:
         return ()
     labels = [label for part in parts if rule.test(part, policy) for label in rule.labels(part)]
     return tuple(dict.fromkeys(labels))
 
 
-def _find_reason(part: PartFacts, policy: FilterPolicy) -> str:
-    for rule in _OF_PARTS if part.call is None else _OF_CALLS:
-        if rule.test(part, policy):
-            return rule.reason
+def _find_reason(rules: Iterable[tuple[str, Callable[[T, FilterPolicy], bool]]], facts: T, policy: FilterPolicy) -> str:
+    for reason, test in rules:
+        if test(facts, policy):
+            return reason
     return ""
 
 
