@@ -22,10 +22,11 @@ from apollo_train.cli.shared import (
     report_errors,
     workers_option,
 )
-from apollo_train.export.preview import chosen, sample_of
+from apollo_train.export.preview import find_reply, make_sample
 from apollo_train.export.report import ExportReport, Progress
 from apollo_train.export.run import run_export
-from apollo_train.formats.token_report import Shown, report_paths, shown, write_parquet, write_report
+from apollo_train.formats.parquet import write_parquet
+from apollo_train.formats.token_report import RowPreview, preview_row, report_paths, write_report
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.masks.annotations import read_annotations
 from apollo_train.masks.rules import REASONS
@@ -192,7 +193,7 @@ def show_step(
         raise TrainError(f"step {row.step} makes no tokens: {row.reason} ({about})")
     if not any(row.trained):
         click.echo(f"step {row.last.sample.meta['step']} is masked: {row.last.sample.mask.reason}")
-    show_row(shown(row, made.renderer.engine))
+    show_row(preview_row(row, made.renderer.engine))
 
 
 def row_of(
@@ -200,7 +201,7 @@ def row_of(
 ) -> Row | Excluded | None:
     """The row of one reply by itself, also of one that is masked; None where there is no such reply."""
     judged = read_annotations(reader, session, reader.position())
-    mask = chosen(reader, judged, policy, step) if judged is not None else None
+    mask = find_reply(reader, judged, policy, step) if judged is not None else None
     if judged is None or mask is None:
         return None
     source = Source(reader, judged, policy, Weigher(policy))
@@ -210,15 +211,15 @@ def row_of(
     if policy.flags.scope == "message" and not mask.trained:
         cells = [structs.replace(cell, trained=False, reason=cell.reason or mask.reason) for cell in mask.cells]
         mask = structs.replace(mask, cells=tuple(cells))
-    sample = sample_of(source, mask)
-    found = sample if isinstance(sample, Excluded) else made.fitted(source, replace(sample, mask=mask))
+    sample = make_sample(source, mask)
+    found = sample if isinstance(sample, Excluded) else made.tokenise(source, replace(sample, mask=mask))
     if not isinstance(found, Excluded):
         return alone(found)
     masked = not mask.trained and not any(cell.trained for cell in mask.cells)
     return source.excluded(mask, mask.reason) if masked else found
 
 
-def show_row(row: Shown) -> None:
+def show_row(row: RowPreview) -> None:
     """One row, decoded: what is trained in colour, and by a sign in the margin where there is none."""
     click.echo(plain_line(f"row {row.id}: {row.trained:,} of {row.tokens:,} tokens trained"))
     for stretch in row.stretches:

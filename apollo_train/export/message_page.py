@@ -36,7 +36,7 @@ TAIL: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _Part:
     """One part of a message and what becomes of it; ``reason``: why it is masked."""
 
     who: str
@@ -46,26 +46,28 @@ class _Said:
 
 
 def message_page(
-    reader: LogReader, sessions: Iterable[str], policy: FilterPolicy, made: Format, *, position: int, title: str,
+    reader: LogReader, sessions: Iterable[str], policy: FilterPolicy, format: Format, *, position: int, title: str,
     facts: Iterable[str],
 ) -> bytes:  # fmt: skip
     """The page of an export of these sessions; only what it shows is read."""
-    found = islice(_found(reader, sessions, policy, made, position), SHOWN)
+    found = islice(_render_sessions(reader, sessions, policy, format, position), SHOWN)
     return page(title, facts, found).encode()
 
 
-def _found(
-    reader: LogReader, sessions: Iterable[str], policy: FilterPolicy, made: Format, position: int
+def _render_sessions(
+    reader: LogReader, sessions: Iterable[str], policy: FilterPolicy, format: Format, position: int
 ) -> Iterator[str]:
     for session in sessions:
         judged = read_annotations(reader, session, position)
         if judged is None:
             continue
         source = Source(reader, judged, policy, Weigher(policy))
-        yield from _preferences(source, made.name) if made.unit == "verdict" else _conversations(source)
+        yield from (
+            _render_preferences(source, format.name) if format.unit == "verdict" else _render_conversations(source)
+        )
 
 
-def _conversations(source: Source) -> Iterator[str]:
+def _render_conversations(source: Source) -> Iterator[str]:
     # A masked reply is told of before the segment that has it in its middle.
     masked: dict[tuple[int, str], tuple[ReplyMask, str]] = {}
     for item in segments_of(source):
@@ -76,80 +78,82 @@ def _conversations(source: Source) -> Iterator[str]:
             if len(masked) > HELD:
                 del masked[next(iter(masked))]
             continue
-        turns = list(_turns(item, masked))
+        turns = list(_turn_parts(item, masked))
         hidden = f"<p>{len(turns) - TURNS:,} earlier turns are not shown</p>" if len(turns) > TURNS else ""
         about = f"{sum(flag is True for flag in item.trained):,} replies trained"
-        shown = "".join(_shown(said) for turn in turns[-TURNS:] for said in turn)
+        shown = "".join(_render_part(part) for turn in turns[-TURNS:] for part in turn)
         yield f"<h2>{safe(item.id)}</h2><p>{about}</p>{hidden}{shown}"
 
 
-def _turns(segment: Segment, masked: dict[tuple[int, str], tuple[ReplyMask, str]]) -> Iterator[list[_Said]]:
+def _turn_parts(segment: Segment, masked: dict[tuple[int, str], tuple[ReplyMask, str]]) -> Iterator[list[_Part]]:
     """The messages. A reply that a new context only copies from before a summary is context there."""
     suffix = next((end for end in ("+advice", "-advice") if segment.id.endswith(end)), "")
     first, _, last = segment.meta["step"].partition("-")
     members = range(int(first), int(last or first) + 1) if first.isdigit() else range(0)
     trained = {mask.seq: mask for mask in segment.masks}
     for turn, flag in zip(segment.turns, segment.trained, strict=True):
-        said = _message(turn.chat)
+        parts = _message_parts(turn.chat)
         for seq in turn.sources:
             found = masked.get((seq, suffix)) or masked.get((seq, ""))
             if flag and seq in trained:
-                said = _message(turn.chat, "trained", step=trained[seq].name)
+                parts = _message_parts(turn.chat, "trained", step=trained[seq].name)
             elif flag is False and found is not None and found[0].step in members:
-                said = _message(turn.chat, "masked", found[1], found[0].name, found[0].cells)
-        yield said
+                parts = _message_parts(turn.chat, "masked", found[1], found[0].name, found[0].cells)
+        yield parts
 
 
-def _message(
+def _message_parts(
     chat: Chat, role: str = "context", reason: str = "", step: str = "", cells: tuple[Mask, ...] = ()
-) -> list[_Said]:
+) -> list[_Part]:
     """The parts of a message. A masked reply is masked whole; a part that has a reason of its own says it."""
     own = {(cell.part, cell.call): cell.reason for cell in cells}
     who = f"step {step} " if step else ""
-    said = []
+    parts = []
     if chat.get("reasoning_content"):
         why = own.get(("reasoning", None)) or reason
-        said.append(_Said(f"{who}reasoning", chat["reasoning_content"], role, why))
+        parts.append(_Part(f"{who}reasoning", chat["reasoning_content"], role, why))
     if chat["content"] or not chat.get("tool_calls"):
         why = own.get(("text", None)) or reason
-        said.append(_Said(f"{who}{chat['role']}", chat["content"], role, why))
+        parts.append(_Part(f"{who}{chat['role']}", chat["content"], role, why))
     for number, call in enumerate(chat.get("tool_calls", ()), 1):
         function = call["function"]
         why = own.get(("call", number)) or reason
-        said.append(_Said(f"{who}call {number}", f"{function['name']} {function['arguments']}", role, why))
-    return said
+        parts.append(_Part(f"{who}call {number}", f"{function['name']} {function['arguments']}", role, why))
+    return parts
 
 
-def _preferences(source: Source, name: str) -> Iterator[str]:
+def _render_preferences(source: Source, name: str) -> Iterator[str]:
     found: Iterator[Any] = pairs_of(source) if name == "dpo" else verdicts_of(source)
     for item in found:
         if isinstance(item, Refused):
             continue
         if name == "dpo":
-            chosen = [_named(said, "chosen: ") for said in _message(item.chosen.completion, "trained")]
-            rejected = [_named(said, "rejected: ") for said in _message(item.rejected.completion, "masked", "rejected")]
-            yield _judged(item.rejected, [*chosen, *rejected])
+            chosen = [_prefix(part, "chosen: ") for part in _message_parts(item.chosen.completion, "trained")]
+            rejected = [
+                _prefix(part, "rejected: ") for part in _message_parts(item.rejected.completion, "masked", "rejected")
+            ]
+            yield _render_preference(item.rejected, [*chosen, *rejected])
         else:
             role, reason = ("trained", "") if item.good else ("masked", "not wanted")
-            yield _judged(item.sample, _message(item.sample.completion, role, reason))
+            yield _render_preference(item.sample, _message_parts(item.sample.completion, role, reason))
 
 
-def _judged(sample: StepSample, said: list[_Said]) -> str:
-    before = [part for turn in sample.turns[-TAIL:] for part in _message(turn.chat)]
+def _render_preference(sample: StepSample, parts: list[_Part]) -> str:
+    before = [part for turn in sample.turns[-TAIL:] for part in _message_parts(turn.chat)]
     hidden = len(sample.turns) - TAIL
     more = f"<p>{hidden:,} earlier messages of the prompt are not shown</p>" if hidden > 0 else ""
-    return f"<h2>{safe(sample.id)}</h2>{more}" + "".join(_shown(part) for part in (*before, *said))
+    return f"<h2>{safe(sample.id)}</h2>{more}" + "".join(_render_part(part) for part in (*before, *parts))
 
 
-def _named(said: _Said, which: str) -> _Said:
-    return _Said(which + said.who, said.text, said.role, said.reason)
+def _prefix(part: _Part, which: str) -> _Part:
+    return _Part(which + part.who, part.text, part.role, part.reason)
 
 
-def _shown(said: _Said) -> str:
-    what = said.role + (f": {said.reason}" if said.reason else "")
-    text = said.text
-    if said.role == "context" and len(text) > CONTEXT_CHARS:
+def _render_part(part: _Part) -> str:
+    what = part.role + (f": {part.reason}" if part.reason else "")
+    text = part.text
+    if part.role == "context" and len(text) > CONTEXT_CHARS:
         half = CONTEXT_CHARS // 2
         text = f"{text[:half]}\n[… {len(text) - 2 * half:,} characters …]\n{text[-half:]}"
-    head = safe(said.who) + (f" — {safe(what)}" if said.role != "context" else "")
-    return f"<h3>{head}</h3><pre>{span(text, said.role, what)}</pre>\n"
+    head = safe(part.who) + (f" — {safe(what)}" if part.role != "context" else "")
+    return f"<h3>{head}</h3><pre>{span(text, part.role, what)}</pre>\n"

@@ -26,7 +26,7 @@ class DpoFormat(MessageRows):
         """A line per pair; the twin file has each flagged reply that makes none, and why."""
         for pair in pairs_of(source):
             if isinstance(pair, Refused):
-                yield _excluded(pair)
+                yield _exclude(pair)
                 continue
             cache = FormCache()
             chosen, rejected = (self.form.adapt_sample(sample, cache) for sample in (pair.chosen, pair.rejected))
@@ -47,14 +47,14 @@ class KtoFormat(MessageRows):
         """A line per judged reply; the twin file has the disputed ones."""
         for verdict in verdicts_of(source):
             if isinstance(verdict, Refused):
-                yield _excluded(verdict)
+                yield _exclude(verdict)
                 continue
             label = b"true" if verdict.good else b"false"
             sample = self.form.adapt_sample(verdict.sample, FormCache())
             yield line_of(_row(sample, b'"completion":%b,"label":%b' % (_list(sample.completion), label)), sample)
 
 
-def _excluded(refused: Refused) -> Excluded:
+def _exclude(refused: Refused) -> Excluded:
     session, _, step = refused.id.partition(":")
     return Excluded(refused.id, session, step, refused.reason, 0, labels=refused.labels)
 

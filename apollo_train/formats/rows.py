@@ -105,7 +105,7 @@ class SegmentRows(MessageRows):
         for segment in self.form.adapt_segments(segments_of(source), source):
             if isinstance(segment, Excluded):
                 yield segment
-            elif broken_by(segment.messages):
+            elif find_break(segment.messages):
                 yield from (source.excluded(mask, "broken_conversation") for mask in segment.masks)
             else:
                 kept, after = self.alternating(segment)
@@ -122,7 +122,7 @@ class SegmentRows(MessageRows):
         """The row of one segment."""
 
 
-def broken_by(messages: list[Chat]) -> str:
+def find_break(messages: list[Chat]) -> str:
     """What loaders of chat files would refuse, or "": a reply is last, and calls are answered before anybody speaks."""
     if not messages or messages[-1]["role"] != "assistant":
         return "the last message is no reply"

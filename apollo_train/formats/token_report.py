@@ -1,4 +1,4 @@
-"""What a file of tokens holds: trained and masked by reason, what was cut or dropped and why, and some rows."""
+"""What a file of tokens holds, as counts, a report and a page: trained, masked and dropped by reason, and some rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import msgspec
 
 from apollo_train.formats import html
 from apollo_train.output_files import NewFiles
-from apollo_train.runtime import TrainError
 from apollo_train.templates.engine import Engine
 from apollo_train.templates.packing import PackCounts, Row
 from apollo_train.templates.token_check import TokenCheck
@@ -37,7 +36,7 @@ class Stretch(msgspec.Struct, frozen=True, omit_defaults=True):
     tokens: int = 0
 
 
-class Shown(msgspec.Struct, frozen=True):
+class RowPreview(msgspec.Struct, frozen=True):
     """A row, decoded."""
 
     id: str
@@ -77,7 +76,7 @@ class TokenReport(msgspec.Struct):
     """What the servers and this tokenizer counted for the same requests."""
     first_problem: str = ""
     """What a template said when it first refused a conversation, where, and what helps."""
-    shown: list[Shown] = []
+    shown: list[RowPreview] = []
 
     def take(self, row: Row, engine: Engine, *, previews: int) -> None:
         """Count a row, and keep it decoded if it is one of the first."""
@@ -91,7 +90,7 @@ class TokenReport(msgspec.Struct):
         for reply in row.replies:
             self._reply(reply.step)
         if len(self.shown) < previews:
-            self.shown.append(shown(row, engine))
+            self.shown.append(preview_row(row, engine))
 
     def _reply(self, step: Any) -> None:
         cells = {(cell.part, cell.call): cell for cell in step.sample.mask.cells}
@@ -120,7 +119,7 @@ class TokenReport(msgspec.Struct):
         if unfit.detail and not self.first_problem:
             self.first_problem = f"at {place} {unfit.detail} ({INSTEAD})"
 
-    def packed(self, counts: PackCounts) -> None:
+    def add_packing(self, counts: PackCounts) -> None:
         """Take the counts of a session's packing."""
         self.pack_broken += counts.broken
 
@@ -149,27 +148,27 @@ class TokenReport(msgspec.Struct):
         yield from (f"masked: {n:,} calls beside trained ones, {why}" for why, n in sorted(self.masked_actions.items()))
         yield from (f"dropped: {n:,} replies, {why}" for why, n in sorted(self.dropped.items()))
         yield from (f"the template does not render the {part} of {n:,} replies" for part, n in self.unsaid.items())
-        told = {
+        notes = {
             "prompts were cut at their start to fit": self.cut_rows,
             "rows hold more than one reply": self.packed_rows,
             "rows had to end early, because the template renders earlier turns differently later": self.pack_broken,
             "replies without reasoning are in the template's no-think form, its empty block masked": self.no_think,
             "replies have the server's own token ids": self.sampled,
         }
-        yield from (f"{n:,} {what}" for what, n in told.items() if n)
+        yield from (f"{n:,} {what}" for what, n in notes.items() if n)
         yield from self.check.lines()
         if self.first_problem:
             yield f"the first refusal: {self.first_problem}"
 
     def counts(self) -> dict[str, Any]:
         """The counts without the previews."""
-        made: dict[str, Any] = msgspec.to_builtins(self)
-        del made["shown"]
-        made["check"] = self.check.plain()
-        return made
+        counts: dict[str, Any] = msgspec.to_builtins(self)
+        del counts["shown"]
+        counts["check"] = self.check.plain()
+        return counts
 
 
-def shown(row: Row, engine: Engine) -> Shown:
+def preview_row(row: Row, engine: Engine) -> RowPreview:
     """The row as text, stretch by stretch."""
     stretches: list[Stretch] = []
     at = 0
@@ -183,7 +182,7 @@ def shown(row: Row, engine: Engine) -> Shown:
                 role: Literal["trained", "masked"] = "masked" if piece.reason else "trained"
                 stretches.append(Stretch(engine.decode(ids), role, label, piece.reason, len(ids)))
         at = reply.end
-    return Shown(row.last.sample.id, len(row.ids), sum(row.trained), tuple(s for s in stretches if s.tokens))
+    return RowPreview(row.last.sample.id, len(row.ids), sum(row.trained), tuple(s for s in stretches if s.tokens))
 
 
 def _context(row: Row, engine: Engine, start: int, end: int) -> Stretch:
@@ -198,10 +197,6 @@ def _add(counts: dict[str, int], key: str, number: int = 1) -> None:
     counts[key] = counts.get(key, 0) + number
 
 
-BATCH: Final = 256
-"""Rows per Parquet row group: bounded memory whatever the file's size."""
-
-
 def report_paths(out: Path) -> tuple[Path, Path]:
     """Where the report and the page of ``out`` lie."""
     return out.with_name(f"{out.name}.report.json"), out.with_name(f"{out.name}.preview.html")
@@ -214,58 +209,20 @@ def write_report(out: Path, report: TokenReport, settings: dict[str, Any], *, ov
     with NewFiles(paths, overwrite=overwrite) as files, files.explain_errors():
         report_file, page_file = files.files
         report_file.line(json.dumps(whole, indent=1, sort_keys=True, ensure_ascii=False).encode())
-        page_file.line(page(out.name, report).encode())
+        page_file.line(render_page(out.name, report).encode())
         files.put()
     return paths
 
 
-def page(title: str, report: TokenReport) -> str:
+def render_page(title: str, report: TokenReport) -> str:
     """The page, complete in itself; all foreign text is escaped."""
-    return html.page(title, report.lines(), _rows(report))
+    return html.page(title, report.lines(), _render_rows(report))
 
 
-def _rows(report: TokenReport) -> Iterator[str]:
+def _render_rows(report: TokenReport) -> Iterator[str]:
     for row in report.shown:
         yield f"<h2>{html.safe(row.id)}</h2><p>{row.trained:,} of {row.tokens:,} tokens trained</p><pre>"
         for stretch in row.stretches:
             about = " ".join(word for word in (stretch.label, stretch.role, stretch.reason) if word)
             yield html.span(stretch.text, stretch.role, about)
         yield "</pre>"
-
-
-def write_parquet(source: Path, out: Path) -> None:
-    """The rows of a JSONL file of tokens as Parquet; ``meta`` becomes JSON text, so that rows never merge."""
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as problem:
-        raise TrainError(
-            "Parquet needs pyarrow, which is not installed here: `make train-env`, then .venv-train/bin/apollo-train"
-        ) from problem
-    numbers = pa.list_(pa.int32())
-    with source.open("rb") as lines:
-        names = [name for name in json.loads(next(lines)) if name != "meta"]
-    schema = pa.schema([*((name, numbers) for name in names), ("meta", pa.string())])
-    part = out.with_name(f".{out.name}.part")
-    try:
-        with pq.ParquetWriter(part, schema) as writer:
-            for batch in _batches(source):
-                writer.write_table(pa.Table.from_pylist(batch, schema=schema))
-        part.replace(out)
-    except OSError as problem:
-        raise TrainError(f"cannot write {out}: {problem.strerror}") from problem
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _batches(source: Path) -> Iterator[list[dict[str, Any]]]:
-    batch: list[dict[str, Any]] = []
-    with source.open("rb") as lines:
-        for line in lines:
-            row = json.loads(line)
-            batch.append({**row, "meta": json.dumps(row["meta"], ensure_ascii=False)})
-            if len(batch) == BATCH:
-                yield batch
-                batch = []
-    if batch:
-        yield batch

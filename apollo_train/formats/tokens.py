@@ -74,13 +74,13 @@ class TokensFormat(Format):
         """The rows of the session, and why replies are in none."""
         left_out: list[Excluded] = []
         packer = Packer(self.packing)
-        for row in packer.rows(self._fitting(source, left_out)):
+        for row in packer.rows(self._tokenise_samples(source, left_out)):
             yield from left_out
             left_out.clear()
             self.report.take(row, self.renderer.engine, previews=self.previews - self._taken)
             yield row
         yield from left_out
-        self.report.packed(packer.counts)
+        self.report.add_packing(packer.counts)
 
     def explanation(self) -> str:
         """See Format."""
@@ -120,25 +120,25 @@ class TokensFormat(Format):
             weight=row.last.sample.meta["weight"],
         )
 
-    def _fitting(self, source: Source, left_out: list[Excluded]) -> Iterator[StepTokens]:
+    def _tokenise_samples(self, source: Source, left_out: list[Excluded]) -> Iterator[StepTokens]:
         parts = source.policy.flags.scope != "message"
         for sample in steps_of(source, lambda mask: mask.trained or (parts and any(c.trained for c in mask.cells))):
-            made = sample if isinstance(sample, Excluded) else self.fitted(source, sample)
+            made = sample if isinstance(sample, Excluded) else self.tokenise(source, sample)
             if isinstance(made, StepTokens) and not any(made.labels):
-                made = excluded(source, made.sample, made.sample.mask.reason)
+                made = exclude_sample(source, made.sample, made.sample.mask.reason)
             if isinstance(made, Excluded):
                 self.report.drop(made.reason)
                 left_out.append(made)
             else:
                 yield made
 
-    def fitted(self, source: Source, sample: StepSample) -> StepTokens | Excluded:
+    def tokenise(self, source: Source, sample: StepSample) -> StepTokens | Excluded:
         """The tokens of one sample within the limit, or why there are none. Raises TooLong."""
         made = self.renderer.step(sample)
         if isinstance(made, Unfit):
             judged = source.judged
             self.report.note(made, f"step {sample.meta['step']} of session {judged.created.number or judged.session}")
-            return excluded(source, sample, made.reason)
+            return exclude_sample(source, sample, made.reason)
         length = len(made.prompt) + len(made.target)
         if self.max_length is None or length <= self.max_length:
             return made
@@ -150,7 +150,7 @@ class TokensFormat(Format):
             )
         room = self.max_length - len(made.target)
         if self.too_long == "exclude" or room <= 0:
-            return excluded(source, sample, "too_long")
+            return exclude_sample(source, sample, "too_long")
         return replace(made, prompt=made.prompt[-room:], cut=len(made.prompt) - room)
 
 
@@ -167,7 +167,7 @@ def _actions(row: Row) -> int:
     return whole + sum(piece.part == "call" for _, piece in pieces)
 
 
-def excluded(source: Source, sample: StepSample, reason: str) -> Excluded:
+def exclude_sample(source: Source, sample: StepSample, reason: str) -> Excluded:
     """The line of the twin file for a sample that cannot be written."""
     suffix = sample.id.removeprefix(f"{source.judged.session}:{sample.mask.name}")
     return source.excluded(sample.mask, reason, suffix)

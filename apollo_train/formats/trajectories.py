@@ -57,9 +57,9 @@ class AtifFormat(Trajectories):
 
     def lines(self, source: Source) -> Iterator[Line | Excluded]:
         """One document."""
-        masks = _masks(source)
-        yield from _excluded(source, masks)
-        yield _line(dumps(_Document(source, masks).made()), masks)
+        masks = _masks_by_seq(source)
+        yield from _masked_replies(source, masks)
+        yield _line(dumps(_Document(source, masks).build()), masks)
 
 
 class TraceFormat(Trajectories):
@@ -71,23 +71,23 @@ class TraceFormat(Trajectories):
 
     def lines(self, source: Source) -> Iterator[Line | Excluded]:
         """The header and the messages."""
-        masks = _masks(source)
-        yield from _excluded(source, masks)
+        masks = _masks_by_seq(source)
+        yield from _masked_replies(source, masks)
         judged = source.judged
         header = {"type": "session", "harness": "apollo", "id": judged.session, "name": judged.created.title}
         lines = [dumps({**header, "task": task_of(judged)})]
-        for at, chat, _ in _told(source):
-            lines.append(dumps({"type": "message", "message": _traced(chat, at, judged.created.model.name)}))
+        for at, chat, _ in _turns_of(source):
+            lines.append(dumps({"type": "message", "message": _trace_message(chat, at, judged.created.model.name)}))
         yield _line(b"\n".join(lines), masks)
 
 
-def _masks(source: Source) -> dict[int, ReplyMask]:
+def _masks_by_seq(source: Source) -> dict[int, ReplyMask]:
     """The verdict on each step's reply."""
     found = mask_replies(source.reader, source.judged, source.policy)
     return {mask.seq: mask for mask in found if not mask.summary}
 
 
-def _excluded(source: Source, masks: dict[int, ReplyMask]) -> Iterator[Excluded]:
+def _masked_replies(source: Source, masks: dict[int, ReplyMask]) -> Iterator[Excluded]:
     yield from (source.excluded(mask, mask.reason) for mask in masks.values() if not mask.trained)
 
 
@@ -115,11 +115,11 @@ def _records(source: Source) -> Iterator[StepRecord]:
         yield fold.current
 
 
-Told = tuple[int, Chat, Any]
+TurnWithOrigin = tuple[int, Chat, Any]
 """When (Unix ms), what was said, and the step or the event that it came of."""
 
 
-def _told(source: Source) -> Iterator[Told]:
+def _turns_of(source: Source) -> Iterator[TurnWithOrigin]:
     """Everything that was said, in order: system prompt, task, user turns, replies and results."""
     created, reader = source.judged.created, source.reader
     system = _system(source)
@@ -140,13 +140,13 @@ def _told(source: Source) -> Iterator[Told]:
             yield record.reply.at, chat_of_reply(record.reply_body.parts), record
             for call in record.calls:
                 if call.ended is not None and call.part is not None:
-                    text = _shown(source, call.ended)
+                    text = _result_text(source, call.ended)
                     yield call.ended.at, {"role": "tool", "content": text, "tool_call_id": call.part.id}, call
         if record.nudge is not None and isinstance(record.nudge.body, ev.NudgeSent):
             yield record.nudge.at, {"role": "user", "content": record.nudge.body.text}, record.nudge
 
 
-def _shown(source: Source, ended: ev.Event) -> str:
+def _result_text(source: Source, ended: ev.Event) -> str:
     if isinstance(ended.body, ev.ActionResult):
         return source.reader.text(ended.body.shown or ended.body.output)
     return ended.body.shown if isinstance(ended.body, ev.ActionRefused) else ""
@@ -179,16 +179,16 @@ class _Document:
             else:
                 self.flags.setdefault(flag.target.step, []).append(flag)
 
-    def made(self) -> dict[str, Any]:
+    def build(self) -> dict[str, Any]:
         """The document."""
         judged = self.source.judged
         results: dict[str, Any] | None = None
-        for at, chat, origin in _told(self.source):
+        for at, chat, origin in _turns_of(self.source):
             if chat["role"] == "tool" and results is not None:
                 found = {"source_call_id": chat["tool_call_id"], "content": chat["content"]}
-                results["results"].append(found | _outcome(origin.ended))
+                results["results"].append(found | _outcome_extra(origin.ended))
                 continue
-            step = {"step_id": len(self.steps) + 1, "timestamp": _iso(at), **self._said(chat, origin)}
+            step = {"step_id": len(self.steps) + 1, "timestamp": _iso(at), **self._step_fields(chat, origin)}
             self.steps.append(step)
             results = {"results": []}
             if chat["role"] == "assistant" and any(call.ended is not None for call in origin.calls):
@@ -212,7 +212,7 @@ class _Document:
         except LogReadFailed:
             return []
 
-    def _said(self, chat: Chat, origin: Any) -> dict[str, Any]:
+    def _step_fields(self, chat: Chat, origin: Any) -> dict[str, Any]:
         if chat["role"] == "assistant":
             return self._agent(chat, origin)
         said = {"source": "system" if chat["role"] == "system" else "user", "message": chat["content"]}
@@ -311,12 +311,12 @@ def _flag(flag: Flag) -> dict[str, Any]:
     return told | {key: value for key, value in optional.items() if value not in ("", None, False)}
 
 
-def _outcome(ended: ev.Event | None) -> dict[str, Any]:
+def _outcome_extra(ended: ev.Event | None) -> dict[str, Any]:
     outcome = ended.body.outcome if ended is not None and isinstance(ended.body, ev.ActionResult) else "ok"
     return {} if outcome == "ok" else {"extra": {KEY: {"outcome": outcome}}}
 
 
-def _traced(chat: Chat, at: int, model: str) -> dict[str, Any]:
+def _trace_message(chat: Chat, at: int, model: str) -> dict[str, Any]:
     """A message in the words of the trace format."""
     message: dict[str, Any] = {"role": chat["role"], "content": chat["content"], "timestamp": _iso(at)}
     if chat.get("reasoning_content"):

@@ -114,7 +114,7 @@ class PreferenceTokens(Format):
             yield Excluded(made.id, session, step, made.reason, 0, labels=made.labels)
 
     def _pair(self, source: Source, pair: Pair) -> Line | Refused:
-        found = [self._fitted(source, sample) for sample in (pair.chosen, pair.rejected)]
+        found = [self._tokenise(source, sample) for sample in (pair.chosen, pair.rejected)]
         refused = next((one for one in found if isinstance(one, Refused)), None)
         if refused is not None:
             return refused
@@ -130,14 +130,14 @@ class PreferenceTokens(Format):
         return _line(PairRow(prompt, chosen.target, rejected.target, meta), chosen)
 
     def _verdict(self, source: Source, verdict: Verdict) -> Line | Refused:
-        made = self._fitted(source, verdict.sample)
+        made = self._tokenise(source, verdict.sample)
         if isinstance(made, Refused):
             return made
         self.report.good += verdict.good
         return _line(VerdictRow(made.prompt, made.target, verdict.good, verdict.sample.meta), made)
 
-    def _fitted(self, source: Source, sample: StepSample) -> StepTokens | Refused:
-        made = self.tokens.fitted(source, sample)
+    def _tokenise(self, source: Source, sample: StepSample) -> StepTokens | Refused:
+        made = self.tokens.tokenise(source, sample)
         if isinstance(made, Excluded):
             self.report.first_problem = self.report.first_problem or self.tokens.explanation()
             return Refused(sample.id, "too_long" if made.reason == "too_long" else "tokens", sample.mask.labels)

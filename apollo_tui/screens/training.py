@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
-from apollo_train.export.preview import TrainingView, training_view
+from apollo_train.export.training_view import TrainingView, training_view
 from apollo_train.masks.annotations import KINDS
 from apollo_train.policy import PRESETS, FilterPolicy, load_policy
 from apollo_tui.backend.feed import NotDone

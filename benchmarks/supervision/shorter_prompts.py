@@ -22,13 +22,13 @@ class CutTokens(TokensFormat):
 
     label: str = ""
 
-    def fitted(self, source: Source, sample: StepSample) -> StepTokens | Excluded:
+    def tokenise(self, source: Source, sample: StepSample) -> StepTokens | Excluded:
         """The tokens of one sample, its prompt cut."""
         flagged = {flag.target.step for flag in source.judged.flags.active if flag.label == self.label}
         kept = without_steps(sample.turns, flagged)
         if len(kept) < len(sample.turns):
             sample = replace(sample, turns=kept, dump=None, meta={**sample.meta, "prompt": "counterfactual"})
-        return TokensFormat.fitted(self, source, sample)
+        return TokensFormat.tokenise(self, source, sample)
 
 
 def cut(made: TokensFormat, label: str) -> CutTokens:

@@ -4,7 +4,7 @@ import pytest
 from fake_feed import FakeFeed
 from headless_app import running, screen_text, until
 
-from apollo_train.export.preview import training_view
+from apollo_train.export.training_view import training_view
 from apollo_train.policy import PRESETS
 from apollo_tui.screens.session import SessionScreen
 from sessions import events as ev

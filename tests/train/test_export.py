@@ -10,7 +10,7 @@ from training_log import OTHER, SESSION, Teller, rows_of
 from apollo_train.export.plan import plan_export
 from apollo_train.export.run import run_export
 from apollo_train.formats import FORMATS, UnknownFormat
-from apollo_train.formats.rows import broken_by
+from apollo_train.formats.rows import find_break
 from apollo_train.output_files import WriteFailed
 from apollo_train.policy import PRESETS, FilterPolicy, SessionRules, TargetRules
 from apollo_train.runtime import FileInTheWay, NothingToExport
@@ -50,7 +50,7 @@ async def test_weights_are_0_exactly_for_the_flagged_and_the_malformed(
     assert weights(row, field) == [yes, type(yes)(0), type(yes)(0), yes]
     assert all(field not in message for message in row["messages"] if message["role"] != "assistant")
     assert row["prefix_checked"] is True
-    assert broken_by(row["messages"]) == ""
+    assert find_break(row["messages"]) == ""
     assert isinstance(row["tools"], str if name == "messages" else list)
     contents = [m["content"] for m in row["messages"] if m["role"] == "assistant"]
     assert contents == ([None] * 4 if name == "openai" else [""] * 4)

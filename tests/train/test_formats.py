@@ -12,7 +12,7 @@ from training_log import SESSION, Teller, rows_of
 from apollo_train.export.plan import plan_export
 from apollo_train.export.run import run_export
 from apollo_train.formats import FORMATS
-from apollo_train.formats.rows import broken_by
+from apollo_train.formats.rows import find_break
 from apollo_train.policy import PRESETS, AdviceRules, FilterPolicy, FlagRules
 from apollo_train.runtime import CannotExpress, NothingToExport
 from sessions import events as ev
@@ -171,7 +171,7 @@ async def test_verl_refuses_a_mask_and_cuts_what_follows_the_last_trained_reply(
     await told.reply(text="Done.")
     [row] = rows(reader, tmp_path, "verl")
     assert row["messages"][-1]["tool_calls"][0]["function"]["arguments"] == '{"command": "b"}'
-    assert row["meta"]["cut"] == 2 and broken_by(row["messages"]) == ""
+    assert row["meta"]["cut"] == 2 and find_break(row["messages"]) == ""
     await told.flag(ev.Target(1))
     with pytest.raises(
         CannotExpress, match=r"verl trains every reply of a row, and 1 of .* take `apollo-train tokens`"

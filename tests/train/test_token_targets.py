@@ -17,7 +17,8 @@ from fake_template_engine import FakeEngine, fake_renderer
 from apollo_train.cli.main import main
 from apollo_train.export.run import run_export
 from apollo_train.formats import UnknownFormat, find_format
-from apollo_train.formats.token_report import page, write_parquet, write_report
+from apollo_train.formats.parquet import write_parquet
+from apollo_train.formats.token_report import render_page, write_report
 from apollo_train.formats.tokens import TokensFormat, TooLong
 from apollo_train.policy import PRESETS, FilterPolicy, FlagRules, TargetRules
 from apollo_train.runtime import NothingToExport, TrainError
@@ -113,7 +114,7 @@ def test_the_report_and_the_page_lie_beside_the_rows(log: Path, tmp_path: Path) 
     assert counts["trained"] + counts["context"] + sum(counts["masked"].values()) == counts["tokens"]
     text = shown.read_text()
     assert '<span class="masked" title="step 5 call 1 masked flagged">' in text
-    assert "<script" not in page("<script>", made.report)
+    assert "<script" not in render_page("<script>", made.report)
 
 
 def test_too_long_names_the_choices(log: Path, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from training_log import SESSION, Teller, rows_of
 
-from apollo_train.export.preview import TrainingView, training_view
 from apollo_train.export.run import run_export
+from apollo_train.export.training_view import TrainingView, training_view
 from apollo_train.policy import PRESETS, FilterPolicy, FlagRules
 from apollo_train.runtime import NothingToExport
 from apollo_train.samples.spans import CharSpan

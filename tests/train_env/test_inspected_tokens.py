@@ -12,7 +12,7 @@ from training_log import SESSION
 
 from apollo_train.cli.main import main
 from apollo_train.cli.tokens import row_of
-from apollo_train.export.preview import training_view
+from apollo_train.export.training_view import training_view
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.masks.annotations import read_annotations
 from apollo_train.policy import AdviceRules, FilterPolicy, FlagRules, TargetRules

@@ -12,7 +12,7 @@ from training_log import SESSION
 from apollo_train.cli.main import main
 from apollo_train.export.diff import diff_exports
 from apollo_train.export.run import run_export
-from apollo_train.formats.token_report import page, write_report
+from apollo_train.formats.token_report import render_page, write_report
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.masks.annotations import read_annotations
 from apollo_train.policy import PRESETS, FilterPolicy, FlagRules, TargetRules
@@ -105,7 +105,7 @@ def test_an_export_of_messages_compares_its_counts_with_a_named_tokenizer(
 def test_the_page_shows_what_is_trained_and_runs_nothing(reader: LogReader) -> None:
     made = TokensFormat(renderer("qwen3"))
     rows_of(reader, made, POLICY)
-    text = page("<script>x", made.report)
+    text = render_page("<script>x", made.report)
     assert "<script" not in text
     assert "&lt;script&gt;x" in text
     assert '<span class="trained"' in text
