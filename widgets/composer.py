@@ -79,7 +79,7 @@ class Composer(Vertical):
         return self._inside[1].text if self._inside is not None else ""
 
     @property
-    def bound(self) -> bool:
+    def is_bound(self) -> bool:
         """Whether it is open."""
         return self.target is not None
 

@@ -89,7 +89,7 @@ class Wall(Painter, can_focus=True):
         self._arrange()
 
     @property
-    def shown(self) -> tuple[str, ...]:
+    def session_ids(self) -> tuple[str, ...]:
         """The sessions that have a pane on screen."""
         return tuple(self._regions) or self._shown
 
@@ -165,7 +165,7 @@ class Wall(Painter, can_focus=True):
 
     def next_pane(self, by: int = 1) -> None:
         """Give the next or the previous pane the focus."""
-        order = self.shown
+        order = self.session_ids
         if order:
             at = order.index(self._focused) if self._focused in order else 0
             self.focus_pane(order[(at + by) % len(order)])

@@ -36,21 +36,21 @@ RESEND_S: Final = 8.0
 
 
 class HostLink:
-    """One connection at a time. ``say`` hears of its state, ``grew`` is set when the log may hold more."""
+    """One connection at a time. ``report`` hears of its state, ``log_grew`` is set when the log may hold more."""
 
     def __init__(
         self,
         paths: LogPaths,
         actor: str,
         post: Callable[[Message], object],
-        say: Callable[..., None],
-        grew: asyncio.Event,
+        report: Callable[..., None],
+        log_grew: asyncio.Event,
     ) -> None:
         self._paths = paths
         self._actor = actor
         self._post = post
-        self._say = say
-        self._grew = grew
+        self._report = report
+        self._log_grew = log_grew
         self._client: HostClient | None = None
         self.connected = asyncio.Event()
 
@@ -58,7 +58,7 @@ class HostLink:
         """A request to the host. One that is cut off is sent again under the same id when the host is back."""
         of_any_protocol = isinstance(params, protocol.ANYHOW)
         if self._client is None and of_any_protocol:
-            return await self._ask_stranger(params)
+            return await self._ask_any_protocol(params)
         if self._client is None:
             raise NotDone("no host is connected: nothing was sent", remedies=[STARTS])
         seconds = None if params.method in protocol.SLOW else CALL_S
@@ -76,7 +76,7 @@ class HostLink:
             except HostDown as slow:
                 raise NotDone(str(slow), cut=True) from slow
 
-    async def _ask_stranger(self, params: protocol.Call[A]) -> A:
+    async def _ask_any_protocol(self, params: protocol.Call[A]) -> A:
         """What also a host of another protocol answers, on a connection of its own."""
         try:
             return await asyncio.to_thread(call_once, self._paths, params, actor=self._actor, start=False)
@@ -114,44 +114,44 @@ class HostLink:
         if self._client is not None:
             await self._client.close()
 
-    async def hold(self) -> None:
+    async def keep_up(self) -> None:
         """Start a host if none runs, connect, and connect again whenever the link is lost. Ends only when cancelled."""
         try:
             await self.start()
         except NotDone as problem:
-            self._say("down", str(problem), problem.remedies)
+            self._report("down", str(problem), problem.remedies)
         while True:
             try:
                 client = await HostClient.connect(self._paths, actor=self._actor, client="app")
             except Mismatch as other:
-                self._say("mismatch", str(other), other.remedies)
+                self._report("mismatch", str(other), other.remedies)
             except HostDown as problem:
-                self._say("down", f"read-only, reconnecting · {problem}", problem.remedies)
+                self._report("down", f"read-only, reconnecting · {problem}", problem.remedies)
             else:
-                await self._stay(client)
+                await self._follow_host(client)
             await asyncio.sleep(RETRY_S)
 
-    async def _stay(self, client: HostClient) -> None:
+    async def _follow_host(self, client: HostClient) -> None:
         try:
             known = await client.call(protocol.Subscribe(deltas=("*",)))
             self._post(DeltasArrived(known.frames))
             self._post(ClientsChanged(known.clients))
             self._client = client
             self.connected.set()
-            self._grew.set()
+            self._log_grew.set()
             other = client.welcome.mismatch
-            self._say("up", other, [RESTART] if other else ())
+            self._report("up", other, [RESTART] if other else ())
             async for note in client.notifications():
                 if isinstance(note, protocol.DeltaFrame):
                     self._post(DeltasArrived([note]))
                 elif isinstance(note, protocol.Clients):
                     self._post(ClientsChanged(note.clients))
                 else:
-                    self._grew.set()
+                    self._log_grew.set()
         except (HostDown, RequestRefused):
             pass  # said below: the link is down whatever ended it
         finally:
             self.connected.clear()
-            self._grew.set()
-            self._say("down", "read-only, reconnecting")
+            self._log_grew.set()
+            self._report("down", "read-only, reconnecting")
             await client.close()

@@ -48,13 +48,13 @@ class LiveFeed:
         self._post: Callable[[Message], object] = lambda _: None
         self._threads = {name: ThreadPoolExecutor(1, f"log-{name}") for name in ("read", "work")}
         self._readers: dict[str, LogReader] = {}
-        self._grew = asyncio.Event()
+        self._log_grew = asyncio.Event()
         self._link: HostLink | None = None
-        self._looked = asyncio.Event()
+        self._first_look = asyncio.Event()
         self._state: LinkState = "connecting"
         self._last: tuple[LinkState, str, Sequence[Remedy]] = ("connecting", "", ())
         """What the link said last; it holds again when a log that could not be read can be read."""
-        self._unread = False
+        self._unreadable = False
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, post: Callable[[Message], object]) -> None:
@@ -62,12 +62,12 @@ class LiveFeed:
         self._post = post
         self._tasks = [asyncio.create_task(self._follow_log(), name="follow log")]
         if self.read_only:
-            self._say("read-only", "read-only")
+            self._report_link("read-only", "read-only")
         else:
-            self._tasks.append(asyncio.create_task(self._hold_link(), name="hold link"))
+            self._tasks.append(asyncio.create_task(self._keep_link_up(), name="hold link"))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LOOK_S):
-                await self._looked.wait()
+                await self._first_look.wait()
 
     async def read(self, ask: Callable[[LogReader], T]) -> T:
         """One short read in the reading thread."""
@@ -123,10 +123,10 @@ class LiveFeed:
             try:
                 events = await self.read(partial(LogReader.since, position=position, limit=PAGE))
             except LogError as problem:
-                self._not_read(problem)
+                self._report_unreadable(problem)
                 await asyncio.sleep(POLL_S)
                 continue
-            self._was_read()
+            self._report_readable()
             if events:
                 position = events[-1].id
                 self._post(EventsArrived(events))
@@ -141,15 +141,15 @@ class LiveFeed:
             try:
                 position, summaries = await self.read(ask)
             except LogMissing:
-                self._looked.set()
+                self._first_look.set()
                 await self._wait_for_more()
             except LogError as problem:
-                self._looked.set()
-                self._not_read(problem)
+                self._first_look.set()
+                self._report_unreadable(problem)
                 await asyncio.sleep(POLL_S)
             else:
-                self._looked.set()
-                self._was_read()
+                self._first_look.set()
+                self._report_readable()
                 self._post(Loaded(summaries, position))
                 return position
 
@@ -158,8 +158,8 @@ class LiveFeed:
         # Not wait_for: it swallows a cancellation that comes as the event is set, and hanging up does both.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(None if linked else POLL_S):
-                await self._grew.wait()
-        self._grew.clear()
+                await self._log_grew.wait()
+        self._log_grew.clear()
 
     # --- the host -----------------------------------------------------------------------------------------------
 
@@ -168,28 +168,28 @@ class LiveFeed:
         if self._link is None:
             from apollo_tui.backend.host_link import HostLink  # loaded when what is in the log is on screen
 
-            self._link = HostLink(self.paths, self.actor, self._post, self._say, self._grew)
+            self._link = HostLink(self.paths, self.actor, self._post, self._report_link, self._log_grew)
         return self._link
 
-    async def _hold_link(self) -> None:
-        await self._looked.wait()
+    async def _keep_link_up(self) -> None:
+        await self._first_look.wait()
         await asyncio.sleep(PAINT_FIRST_S)
-        await self._host.hold()
+        await self._host.keep_up()
 
-    def _not_read(self, problem: LogError) -> None:
-        self._unread = True
-        self._show("down", str(problem), problem.remedies)
+    def _report_unreadable(self, problem: LogError) -> None:
+        self._unreadable = True
+        self._post_link("down", str(problem), problem.remedies)
 
-    def _was_read(self) -> None:
-        if self._unread:
-            self._unread = False
-            self._show(*self._last)
+    def _report_readable(self) -> None:
+        if self._unreadable:
+            self._unreadable = False
+            self._post_link(*self._last)
 
-    def _say(self, state: LinkState, detail: str = "", remedies: Sequence[Remedy] = ()) -> None:
+    def _report_link(self, state: LinkState, detail: str = "", remedies: Sequence[Remedy] = ()) -> None:
         self._last = (state, detail, remedies)
-        self._show(state, detail, remedies)
+        self._post_link(state, detail, remedies)
 
-    def _show(self, state: LinkState, detail: str, remedies: Sequence[Remedy]) -> None:
+    def _post_link(self, state: LinkState, detail: str, remedies: Sequence[Remedy]) -> None:
         if state != self._state or detail:
             self._state = state
             self._post(LinkChanged(state, detail, remedies))

@@ -141,7 +141,7 @@ def main(args: list[str] | None = None) -> None:
         where = f"{error.filename}: " if error.filename else ""
         fail(f"{where}{error.strerror or error}", 1)
     except Exception as error:  # noqa: BLE001 - the last boundary before a person's terminal
-        fail(f"{type(error).__name__}: {error}; details are in {write_crash_report()}", 70)
+        fail(f"{type(error).__name__}: {error}; details are in {write_traceback()}", 70)
 
 
 def _command_of(error: click.UsageError) -> str:
@@ -156,7 +156,7 @@ def fail(message: str, code: int) -> None:
     sys.exit(code)
 
 
-def write_crash_report() -> Path:
+def write_traceback() -> Path:
     """Write the current traceback to a file of its own (0600) and return its path."""
     import tempfile
 

@@ -72,11 +72,11 @@ class BoardScreen(ApolloScreen):
 
     def in_sight(self) -> dict[str, int]:
         """What stands in the panes."""
-        return {session: self.wall.last_visible(session) for session in self.wall.shown}
+        return {session: self.wall.last_visible(session) for session in self.wall.session_ids}
 
     def shows(self, session: str) -> bool:
         """Whether the session has a pane on screen."""
-        return session in self.wall.shown
+        return session in self.wall.session_ids
 
     # --- following the state ----------------------------------------------------------------------------------------
 
@@ -255,7 +255,7 @@ class BoardScreen(ApolloScreen):
 
     def step_pane(self, by: int) -> None:
         """List, then each pane, then the list again; or the other way round."""
-        ring: list[str | None] = [None, *self.wall.shown]
+        ring: list[str | None] = [None, *self.wall.session_ids]
         at = ring.index(self.wall.focused_session) if self.wall.has_focus else 0
         target = ring[(at + by) % len(ring)]
         if target is None:

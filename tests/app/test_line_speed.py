@@ -88,7 +88,7 @@ async def test_over_a_slow_line_the_board_is_a_list_with_tickers_and_every_key_o
     async with running(feed) as (app, pilot):
         await pilot.press("colon", *"slow", "space", *"on", "enter")
         await until(pilot, lambda: app.line_speed.slow and not app.screen.query_one(Wall).display)
-        assert app.screen.query_one(Wall).shown == ()
+        assert app.screen.query_one(Wall).session_ids == ()
         feed.delta(first, 2, "I will wait for the epoch to end")
         await until(pilot, lambda: "wait for the epoch to end" in screen_text(app))
         await pilot.press("j")

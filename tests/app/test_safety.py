@@ -35,7 +35,7 @@ async def test_random_typing_while_everything_happens_is_nothing_but_text(feed: 
     await feed.step(first, 1, ("run", {"command": "x"}, "y\n"))
     async with running(feed) as (app, pilot):
         await pilot.press("i")
-        await until(pilot, lambda: app.screen.query_one(Composer).bound)
+        await until(pilot, lambda: app.screen.query_one(Composer).is_bound)
         composer = app.screen.query_one(Composer)
         focused = app.focused
         calls = len(feed.calls)

@@ -195,6 +195,6 @@ async def test_hanging_up_ends_also_in_the_moment_in_which_the_log_grows(tmp_pat
         await new_session(host)
     feed, heard = LiveFeed(host.paths, ME, read_only=True), Heard()
     await feed.start(heard)
-    await until(lambda: feed._grew._waiters)
-    feed._grew.set()
+    await until(lambda: feed._log_grew._waiters)
+    feed._log_grew.set()
     await asyncio.wait_for(feed.close(), 2)
