@@ -26,15 +26,15 @@ _UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _CHOICE: Final = re.compile(r"Invalid enum value (.*)", re.DOTALL)
 
 
-def explained(problem: msgspec.ValidationError, whole: type[msgspec.Struct]) -> str:
+def explain_problem(problem: msgspec.ValidationError, whole: type[msgspec.Struct]) -> str:
     """``problem`` as one line: where it is in a file of the shape ``whole``, what is wrong, and what is expected."""
     what, _, where = str(problem).partition(" - at `$")
     path = where.strip("`.")
     keys = [part for part in re.sub(r"\[[^\]]*\]", "", path).split(".") if part]
-    return f"{path or 'top level'}: {_said(what, keys, whole)}"
+    return f"{path or 'top level'}: {_describe_problem(what, keys, whole)}"
 
 
-def _said(what: str, keys: Sequence[str], whole: type[msgspec.Struct]) -> str:
+def _describe_problem(what: str, keys: Sequence[str], whole: type[msgspec.Struct]) -> str:
     if unknown := _UNKNOWN.fullmatch(what):
         known = _type_at(keys, whole)
         names = [*known.__struct_fields__, *(() if keys else ("preset",))] if _is_table(known) else []
@@ -72,7 +72,7 @@ def _choices(found: Any) -> list[str]:
 VERSION: Final = 1
 
 SignOff = Literal["good", "partial", "discard", "invalid", "none"]
-Source = Literal["human", "rule", "judge"]
+FlagSource = Literal["human", "rule", "judge"]
 AdviceMode = Literal["kept", "dropped", "both"]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
@@ -107,7 +107,7 @@ class SessionRules(_Table, frozen=True):
 class FlagRules(_Table, frozen=True):
     """Which flags count, and what they do."""
 
-    sources: tuple[Source, ...] = ("human", "rule", "judge")
+    sources: tuple[FlagSource, ...] = ("human", "rule", "judge")
     labels: tuple[str, ...] = ()
     """Only these labels mask; empty: all."""
     kept_labels: tuple[str, ...] = ()
@@ -287,19 +287,19 @@ def parse_policy(text: str, source: str = "policy") -> FilterPolicy:
     if not isinstance(preset, str) or preset not in PRESETS:
         raise BadPolicy(f"{source}: preset: {preset!r} is none of {', '.join(PRESETS)}")
     try:
-        policy = msgspec.convert(_merged(PRESETS[preset].plain(), tables), FilterPolicy)
+        policy = msgspec.convert(_merge(PRESETS[preset].plain(), tables), FilterPolicy)
     except msgspec.ValidationError as problem:
-        raise BadPolicy(f"{source}: {explained(problem, FilterPolicy)}") from problem
+        raise BadPolicy(f"{source}: {explain_problem(problem, FilterPolicy)}") from problem
     _check(policy, source)
     return policy
 
 
-def _merged(base: dict[str, object], change: dict[str, object]) -> dict[str, object]:
+def _merge(base: dict[str, object], change: dict[str, object]) -> dict[str, object]:
     """``base`` with the values of ``change``, table by table."""
     whole = dict(base)
     for key, value in change.items():
         below = whole.get(key)
-        whole[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+        whole[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
     return whole
 
 

@@ -30,8 +30,8 @@ from apollo_train.export.run import find_finished_export, run_export
 from apollo_train.formats import FORMATS, format_for
 from apollo_train.policy import ABOUT, PRESETS, load_policy, policy_toml
 from apollo_train.runtime import TrainError
-from apollo_train.samples.select import position_of
-from apollo_train.templates.token_check import counter as open_counter
+from apollo_train.samples.session_selection import position_of
+from apollo_train.templates.token_check import open_renderer
 from sessions.terminal_text import plain_line, plain_text
 
 
@@ -72,7 +72,7 @@ def build(
         rules = load_policy(policy)
         sessions = [reader.find(prefix) for prefix in chosen] or None
         at = None if position is None else position_of(reader, position)
-        counter = open_counter(tokenizer)
+        counter = open_renderer(tokenizer)
         # Neither file is begun where the other cannot be written.
         formats = {
             name: require_expressible(format_for(name, template, labels=labels), rules) for name in ("steps", segments)
@@ -238,7 +238,7 @@ def dataset(
     with report_errors(), open_log(log) as reader:
         sessions = [reader.find(prefix) for prefix in chosen] or None
         format = format_for(format_, template, labels=labels)
-        rules, counter = load_policy(policy), open_counter(tokenizer)
+        rules, counter = load_policy(policy), open_renderer(tokenizer)
         report = write_folder(reader, sessions, rules, format, out.resolve(), position=position, counter=counter)
     click.echo(plain_line(f"{out} ({format_})"))
     for line in report.lines():

@@ -33,14 +33,14 @@ from apollo_train.masks.rules import REASONS
 from apollo_train.offline_hub import stay_local
 from apollo_train.policy import FilterPolicy, load_policy
 from apollo_train.runtime import FileInTheWay, TrainError
-from apollo_train.samples.rows import Weigher
-from apollo_train.samples.select import why_not
-from apollo_train.samples.steps import Excluded, Source
+from apollo_train.samples.session_selection import find_exclusion
+from apollo_train.samples.step_samples import Exclusion, Source
+from apollo_train.samples.weights import Weigher
 from apollo_train.templates.engine import open_engine
-from apollo_train.templates.families import stops_of
-from apollo_train.templates.packing import Row, alone
-from apollo_train.templates.template_probe import traits_of
-from apollo_train.templates.tokenise_sample import UNFIT, Renderer
+from apollo_train.templates.packing import Row, make_row
+from apollo_train.templates.renderer import UNFIT, Renderer
+from apollo_train.templates.stop_tokens import find_stop_tokens
+from apollo_train.templates.template_probe import probe_template
 from sessions.log.reader import LogReader
 from sessions.terminal_text import plain_line, plain_text
 
@@ -68,7 +68,7 @@ def tokens_format(tokenizer: str, chat_template: Path | None, stop: tuple[str, .
     """The format for this tokenizer. Raises NoTokenizer or UnknownTemplate."""
     no_think = settings.pop("no_think")
     engine = open_engine(tokenizer, chat_template)
-    renderer = Renderer(engine, stops_of(engine, stop), traits_of(engine), no_think)
+    renderer = Renderer(engine, find_stop_tokens(engine, stop), probe_template(engine), no_think)
     return TokensFormat(renderer, **settings)
 
 
@@ -183,7 +183,7 @@ def show_step(
     row = row_of(reader, session, policy, made, step)
     if row is None:
         raise TrainError(f"session {session} has no {'reply' if step is None else f'step {step}'}")
-    if isinstance(row, Excluded):
+    if isinstance(row, Exclusion):
         about = (
             made.explanation()
             or REASONS.get(row.reason)
@@ -198,25 +198,25 @@ def show_step(
 
 def row_of(
     reader: LogReader, session: str, policy: FilterPolicy, made: TokensFormat, step: int | None
-) -> Row | Excluded | None:
+) -> Row | Exclusion | None:
     """The row of one reply by itself, also of one that is masked; None where there is no such reply."""
     judged = read_annotations(reader, session, reader.position())
     mask = find_reply(reader, judged, policy, step) if judged is not None else None
     if judged is None or mask is None:
         return None
     source = Source(reader, judged, policy, Weigher(policy))
-    left_out = why_not(judged, policy.sessions)
+    left_out = find_exclusion(judged, policy.sessions)
     if left_out:
-        return source.excluded(mask, left_out)
+        return source.exclude(mask, left_out)
     if policy.flags.scope == "message" and not mask.trained:
         cells = [structs.replace(cell, trained=False, reason=cell.reason or mask.reason) for cell in mask.cells]
         mask = structs.replace(mask, cells=tuple(cells))
     sample = make_sample(source, mask)
-    found = sample if isinstance(sample, Excluded) else made.tokenise(source, replace(sample, mask=mask))
-    if not isinstance(found, Excluded):
-        return alone(found)
+    found = sample if isinstance(sample, Exclusion) else made.tokenise(source, replace(sample, mask=mask))
+    if not isinstance(found, Exclusion):
+        return make_row(found)
     masked = not mask.trained and not any(cell.trained for cell in mask.cells)
-    return source.excluded(mask, mask.reason) if masked else found
+    return source.exclude(mask, mask.reason) if masked else found
 
 
 def show_row(row: RowPreview) -> None:

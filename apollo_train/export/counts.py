@@ -8,7 +8,7 @@ import msgspec
 
 from apollo_train.formats.base import Line
 from apollo_train.masks.reply_masks import ReplyMask
-from apollo_train.samples.steps import Excluded
+from apollo_train.samples.step_samples import Exclusion
 from apollo_train.samples.token_counts import count
 from sessions.terminal_text import say_count
 
@@ -60,10 +60,10 @@ class Counts(msgspec.Struct):
     lost_flags: int = 0
     """Flags on steps, calls or summaries that do not exist."""
 
-    def take(self, item: Line | Excluded, copies: int = 1) -> None:
+    def take(self, item: Line | Exclusion, copies: int = 1) -> None:
         """Count one line, written so many times, or one reply that is left out. What is trained counts once."""
         self.calls_lost += item.calls_lost
-        if isinstance(item, Excluded):
+        if isinstance(item, Exclusion):
             self.mask(item.reason, item.mask, item.labels)
             return
         self.resampled += copies != 1

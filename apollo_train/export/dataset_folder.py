@@ -16,7 +16,7 @@ from apollo_train.formats import find_format
 from apollo_train.formats.base import Format
 from apollo_train.policy import FilterPolicy, policy_toml
 from apollo_train.runtime import FileInTheWay, TrainError
-from apollo_train.templates.tokenise_sample import Renderer
+from apollo_train.templates.renderer import Renderer
 from sessions.log.reader import LogReader
 from sessions.terminal_text import plain_line
 

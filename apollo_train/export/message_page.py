@@ -17,10 +17,10 @@ from apollo_train.masks.annotations import read_annotations
 from apollo_train.masks.reply_masks import Mask, ReplyMask
 from apollo_train.policy import FilterPolicy
 from apollo_train.samples.chat import Chat
-from apollo_train.samples.preferences import Refused, pairs_of, verdicts_of
-from apollo_train.samples.rows import Weigher
-from apollo_train.samples.segments import Segment, segments_of
-from apollo_train.samples.steps import Excluded, Source, StepSample
+from apollo_train.samples.preferences import Refusal, find_pairs, find_unpaired_replies
+from apollo_train.samples.segments import Segment, make_segments
+from apollo_train.samples.step_samples import Exclusion, Source, StepSample
+from apollo_train.samples.weights import Weigher
 from sessions.log.reader import LogReader
 
 SHOWN: Final = 8
@@ -70,8 +70,8 @@ def _render_sessions(
 def _render_conversations(source: Source) -> Iterator[str]:
     # A masked reply is told of before the segment that has it in its middle.
     masked: dict[tuple[int, str], tuple[ReplyMask, str]] = {}
-    for item in segments_of(source):
-        if isinstance(item, Excluded):
+    for item in make_segments(source):
+        if isinstance(item, Exclusion):
             if item.mask is not None:
                 suffix = item.id.removeprefix(f"{item.session}:{item.mask.name}")
                 masked[item.seq, suffix] = (item.mask, item.reason)
@@ -123,9 +123,9 @@ def _message_parts(
 
 
 def _render_preferences(source: Source, name: str) -> Iterator[str]:
-    found: Iterator[Any] = pairs_of(source) if name == "dpo" else verdicts_of(source)
+    found: Iterator[Any] = find_pairs(source) if name == "dpo" else find_unpaired_replies(source)
     for item in found:
-        if isinstance(item, Refused):
+        if isinstance(item, Refusal):
             continue
         if name == "dpo":
             chosen = [_prefix(part, "chosen: ") for part in _message_parts(item.chosen.completion, "trained")]

@@ -16,9 +16,9 @@ from apollo_train.masks.unused_labels import unused_labels
 from apollo_train.policy import FilterPolicy
 from apollo_train.runtime import CannotExpress
 from apollo_train.samples import token_counts as tokens
-from apollo_train.samples.rows import Weigher
-from apollo_train.samples.select import LeftOut, position_of, select
-from apollo_train.samples.steps import Source
+from apollo_train.samples.session_selection import SessionExclusion, position_of, select
+from apollo_train.samples.step_samples import Source
+from apollo_train.samples.weights import Weigher
 from sessions.log.reader import LogReader
 
 
@@ -60,7 +60,7 @@ def plan_export(
     at = position_of(reader, position)
     plan = Plan(format.name, policy, at, Counts(), {}, {}, note_of(format.name, format.template))
     for selected in select(reader, sessions, policy if format.takes_policy else None, at):
-        if isinstance(selected, LeftOut):
+        if isinstance(selected, SessionExclusion):
             plan.left_out[selected.session] = selected.reason
             plan.counts.leave_out(selected.reason)
             continue
@@ -86,7 +86,7 @@ def require_expressible(format: Format, policy: FilterPolicy) -> Format:
 
 def weights_differ(policy: FilterPolicy) -> bool:
     """Whether rows can have other weights than 1."""
-    return Weigher(policy).counted or "both" in policy.advice.modes
+    return Weigher(policy).needs_counts or "both" in policy.advice.modes
 
 
 def _count_session(reader: LogReader, judged: Annotations, policy: FilterPolicy, format: Format) -> Counts:

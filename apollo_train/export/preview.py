@@ -9,12 +9,12 @@ from typing import Literal
 from apollo_train.masks.annotations import Annotations, read_annotations
 from apollo_train.masks.reply_masks import ReplyMask, mask_replies
 from apollo_train.policy import FilterPolicy
+from apollo_train.samples.char_spans import masks_parts
 from apollo_train.samples.chat import Chat, Turn
 from apollo_train.samples.prompts import Prompts
-from apollo_train.samples.rows import Weigher
-from apollo_train.samples.select import why_not
-from apollo_train.samples.spans import by_cell
-from apollo_train.samples.steps import Excluded, Source, StepSample, reply_of, steps_of
+from apollo_train.samples.session_selection import find_exclusion
+from apollo_train.samples.step_samples import Exclusion, Source, StepSample, make_step_samples, reply_of
+from apollo_train.samples.weights import Weigher
 from sessions.events.messages import CallPart, ReasoningPart, TextPart
 from sessions.log.errors import LogReadFailed
 from sessions.log.reader import LogReader
@@ -63,9 +63,9 @@ def preview(
     if judged is None or mask is None:
         return None
     made = make_sample(Source(reader, judged, policy, Weigher(policy)), mask)
-    prompt = [turn.chat for turn in _turns(reader, judged, mask)] if isinstance(made, Excluded) else made.prompt
+    prompt = [turn.chat for turn in _turns(reader, judged, mask)] if isinstance(made, Exclusion) else made.prompt
     # So does what only writing finds: a prompt that differs, a reply that refers to dropped advice.
-    lost = why_not(judged, policy.sessions) or (made.reason if isinstance(made, Excluded) else "")
+    lost = find_exclusion(judged, policy.sessions) or (made.reason if isinstance(made, Exclusion) else "")
     shown = prompt[-messages:] if messages else []
     spans = [span for chat in shown for span in _context_spans(chat)]
     spans += _target_spans(mask, policy, lost)
@@ -73,9 +73,9 @@ def preview(
     return Preview(session, mask.name, not reason, reason, tuple(spans), len(prompt) - len(shown))
 
 
-def make_sample(source: Source, mask: ReplyMask) -> StepSample | Excluded:
+def make_sample(source: Source, mask: ReplyMask) -> StepSample | Exclusion:
     """The sample of this reply, masked or not, of twins the one without advice; or why it has none."""
-    found = steps_of(source, lambda other: other.seq == mask.seq)
+    found = make_step_samples(source, lambda other: other.seq == mask.seq)
     return [made for made in found if made.mask is not None and made.mask.seq == mask.seq][-1]
 
 
@@ -131,7 +131,7 @@ def _target_spans(mask: ReplyMask, policy: FilterPolicy, lost: str) -> list[Span
             case CallPart():
                 number += 1
                 cell, label, text = cells.get(("call", number)), f"call {number}", f"{part.name} {part.arguments}"
-        trained = cell.trained if cell is not None and by_cell(policy) else mask.trained
+        trained = cell.trained if cell is not None and masks_parts(policy) else mask.trained
         reason = ((cell.reason if cell else "") or mask.reason) if not trained else lost
         trained = trained and not lost
         spans.append(Span(text, "trained" if trained else "masked", label, reason))

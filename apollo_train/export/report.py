@@ -14,8 +14,8 @@ from apollo_train.export.counts import Counts
 from apollo_train.formats.base import Format, Line
 from apollo_train.formats.conformance import describe_results
 from apollo_train.policy import FilterPolicy
-from apollo_train.samples.select import LEFT_OUT
-from apollo_train.samples.steps import Excluded
+from apollo_train.samples.session_selection import SESSION_REASONS
+from apollo_train.samples.step_samples import Exclusion
 
 PROGRESS_EVERY: Final = 64
 """Replies between two calls of a progress callback."""
@@ -128,9 +128,9 @@ def explain_nothing_left(
 def _explain(reasons: Mapping[str, int]) -> str:
     """What the most frequent reasons mean."""
     from apollo_train.samples.preferences import REFUSALS
-    from apollo_train.templates.tokenise_sample import UNFIT
+    from apollo_train.templates.renderer import UNFIT
 
-    known = {**UNFIT, **REFUSALS, **LEFT_OUT}
+    known = {**UNFIT, **REFUSALS, **SESSION_REASONS}
     first = sorted((reason for reason in reasons if reason in known), key=lambda reason: -reasons[reason])
     return "".join(f"; {reason}: {known[reason]}" for reason in first[:EXPLAINED_REASONS])
 
@@ -151,7 +151,7 @@ class ProgressMeter:
     def __init__(self, progress: Progress | None, total: int, done: int = 0) -> None:
         self._progress, self._total, self._done, self._reported = progress, total, done, done
 
-    def __call__(self, item: Line | Excluded) -> None:
+    def __call__(self, item: Line | Exclusion) -> None:
         """One more line."""
         self.add(size_of(item))
 
@@ -168,6 +168,6 @@ class ProgressMeter:
             self._progress(self._total, self._total)
 
 
-def size_of(item: Line | Excluded) -> int:
+def size_of(item: Line | Exclusion) -> int:
     """How many replies (or events) are done with this line."""
-    return 1 if isinstance(item, Excluded) else (item.trained or item.rows)
+    return 1 if isinstance(item, Exclusion) else (item.trained or item.rows)

@@ -33,11 +33,12 @@ from apollo_train.masks.unused_labels import unused_labels
 from apollo_train.output_files import Journal, Mark, NewFile, NewFiles, journal_of
 from apollo_train.policy import FilterPolicy
 from apollo_train.runtime import NothingToExport
-from apollo_train.samples.rows import Copies, Weigher, task_of
-from apollo_train.samples.select import names_of, position_of, select
-from apollo_train.samples.steps import Source
+from apollo_train.samples.row_meta import task_of
+from apollo_train.samples.session_selection import names_of, position_of, select
+from apollo_train.samples.step_samples import Source
+from apollo_train.samples.weights import Copies, Weigher
+from apollo_train.templates.renderer import Renderer
 from apollo_train.templates.token_check import NOT_CHECKED, check_tokens
-from apollo_train.templates.tokenise_sample import Renderer
 from sessions.events.text import canonical_json
 from sessions.log.reader import LogReader
 
@@ -250,25 +251,25 @@ class Export:
         if not self.format.takes_policy or not weights_differ(self.policy):
             return weigher, None
         judged: list[Annotations] = []
-        if weigher.counted:
+        if weigher.needs_counts:
             plan = plan_export(self.reader, self.sessions, self.policy, self.format, position=self.position)
             trained = {session: counts.trained for session, counts in plan.per_session.items()}
             judged = [
                 one for one in select(self.reader, sorted(trained), None, self.position) if isinstance(one, Annotations)
             ]
-            weigher = Weigher.counting(self.policy, trained, {one.session: task_of(one) for one in judged})
+            weigher = Weigher.from_counts(self.policy, trained, {one.session: task_of(one) for one in judged})
         if self.policy.weights.apply != "resample" or self.format.weighs:
             return weigher, None
         return weigher, Copies.of(self._weights(weigher, judged))
 
     def _weights(self, weigher: Weigher, judged: Sequence[Annotations]) -> list[float]:
         """The weights of the rows to come."""
-        if weigher.counted and self.format.unit == "segment":
+        if weigher.needs_counts and self.format.unit == "segment":
             # How many replies share a row, and so its weight, is known only once it is made.
             sources = (Source(self.reader, one, self.policy, weigher) for one in judged)
             return [line.weight for source in sources for line in self.format.lines(source) if isinstance(line, Line)]
         weights = [1.0]
-        if weigher.counted:
+        if weigher.needs_counts:
             weights = [weigher.weight(one, 1.0) for one in judged for _ in range(weigher.session_trained[one.session])]
         return [*weights, min(weights) / 2] if weights and "both" in self.policy.advice.modes else weights
 

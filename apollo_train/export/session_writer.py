@@ -11,15 +11,15 @@ from apollo_train.formats.base import Format, Line
 from apollo_train.masks.flag_verdicts import FlagVerdicts
 from apollo_train.output_files import Data
 from apollo_train.policy import FilterPolicy
-from apollo_train.samples.rows import Copies, Weigher
-from apollo_train.samples.select import LeftOut, judged_of
-from apollo_train.samples.steps import Excluded, Source
+from apollo_train.samples.session_selection import SessionExclusion, check_session
+from apollo_train.samples.step_samples import Exclusion, Source
+from apollo_train.samples.weights import Copies, Weigher
 from sessions.events import ModelReplied, Target
 from sessions.events.messages import CallPart
 from sessions.events.text import canonical_json
 from sessions.log.reader import LogReader
 
-ItemListener = Callable[[Line | Excluded], None]
+ItemListener = Callable[[Line | Exclusion], None]
 """Hears of each line and of each reply that is left out."""
 
 
@@ -65,8 +65,8 @@ def write_session(
 ) -> SessionResult | None:
     """Write the lines of a session; None if there was no such session then, and nobody asked for it."""
     format = rules.format
-    judged = judged_of(reader, session, rules.policy if format.takes_policy else None, rules.position)
-    if isinstance(judged, LeftOut):
+    judged = check_session(reader, session, rules.policy if format.takes_policy else None, rules.position)
+    if isinstance(judged, SessionExclusion):
         if judged.reason == "session_missing" and not rules.named:
             return None
         twin.line(canonical_json({"session": session, "reason": judged.reason}))
@@ -75,7 +75,7 @@ def write_session(
     counts = counts_before(source, format)
     for item in format.lines(source):
         times = 1
-        if isinstance(item, Excluded):
+        if isinstance(item, Exclusion):
             twin.line(_twin_line(item))
         elif copies is None:
             data.line(item.data)
@@ -146,7 +146,7 @@ def _exists(source: Source, target: Target) -> bool:
     return any(sum(isinstance(part, CallPart) for part in body.parts) >= (target.call or 0) for body in replies)
 
 
-def _twin_line(item: Excluded) -> bytes:
+def _twin_line(item: Exclusion) -> bytes:
     """One line of the twin file."""
     line: dict[str, Any] = {"id": item.id, "session": item.session, "step": item.step, "reason": item.reason}
     labels = {"labels": list(item.labels)} if item.labels else {}

@@ -10,8 +10,8 @@ from apollo_train.masks.annotations import read_annotations
 from apollo_train.masks.reply_masks import mask_replies
 from apollo_train.policy import FilterPolicy
 from apollo_train.samples import token_counts as tokens
-from apollo_train.samples.select import why_not
-from apollo_train.samples.spans import CharSpan, by_cell, char_spans
+from apollo_train.samples.char_spans import CharSpan, make_char_spans, masks_parts
+from apollo_train.samples.session_selection import find_exclusion
 from sessions.log.reader import LogReader
 
 
@@ -74,15 +74,15 @@ def training_view(
 
     ``cells``: the spans of each reply go by its parts, as in files of tokens (default: where the policy says so).
     """
-    cells = by_cell(policy) if cells is None else cells
+    cells = masks_parts(policy) if cells is None else cells
     at = reader.position() if position is None else position
     judged = read_annotations(reader, session, at)
     if judged is None:
         return None
-    view = TrainingView(session, policy.name, at, why_not(judged, policy.sessions))
+    view = TrainingView(session, policy.name, at, find_exclusion(judged, policy.sessions))
     for mask in mask_replies(reader, judged, policy):
         reason = mask.reason or view.left_out
-        reply = ReplyView(mask.step, mask.seq, char_spans(mask, cells=cells), mask.seen, reason, mask.summary)
+        reply = ReplyView(mask.step, mask.seq, make_char_spans(mask, cells=cells), mask.seen, reason, mask.summary)
         view.replies[mask.seq] = reply
         if mask.summary is None and mask.event.kind == "model.reply":
             view.steps[mask.step] = reply

@@ -24,7 +24,7 @@ from apollo_train.export.session_writer import ExportRules, SessionResult, write
 from apollo_train.formats.base import Line
 from apollo_train.output_files import CHUNK, Data, NewFile
 from apollo_train.runtime import TrainError
-from apollo_train.samples.steps import Excluded
+from apollo_train.samples.step_samples import Exclusion
 from sessions.log.reader import LogReader
 
 MOST: Final = 4
@@ -197,7 +197,7 @@ class _ProgressSender:
     def __init__(self, connection: Connection) -> None:
         self._connection, self._size = connection, 0
 
-    def __call__(self, item: Line | Excluded) -> None:
+    def __call__(self, item: Line | Exclusion) -> None:
         """One more line."""
         self._size += size_of(item)
         if self._size >= PROGRESS_EVERY:

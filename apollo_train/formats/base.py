@@ -13,7 +13,7 @@ from apollo_train.output_files import Data
 from apollo_train.policy import FilterPolicy
 from apollo_train.runtime import CannotExpress
 from apollo_train.samples.segments import Segment
-from apollo_train.samples.steps import Excluded, Source, StepSample
+from apollo_train.samples.step_samples import Exclusion, Source, StepSample
 from apollo_train.samples.token_counts import count
 
 Unit = Literal["step", "segment", "event", "verdict"]
@@ -73,7 +73,7 @@ class Format(ABC):
     """The family of the chat template that its rows are for; "" for any."""
 
     @abstractmethod
-    def lines(self, source: Source) -> Iterator[Line | Excluded]:
+    def lines(self, source: Source) -> Iterator[Line | Exclusion]:
         """The lines of one session, in constant memory."""
 
     @property

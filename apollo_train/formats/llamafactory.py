@@ -9,7 +9,7 @@ from typing import Any
 from apollo_train.formats.rows import SegmentRows, StepRows
 from apollo_train.samples.chat import Chat, dumps
 from apollo_train.samples.segments import Segment
-from apollo_train.samples.steps import StepSample
+from apollo_train.samples.step_samples import StepSample
 
 
 class LlamaFactoryV1(SegmentRows):

@@ -63,7 +63,7 @@ class MarkedSegments(SegmentRows):
         chat = turn.chat
         if trained is not None and self.null_content and not chat["content"] and chat.get("tool_calls"):
             return dumps({**chat, "content": None, **marks})
-        return turn.dumped[:-1] + b"," + dumps(marks)[1:] if marks else turn.dumped
+        return turn.json[:-1] + b"," + dumps(marks)[1:] if marks else turn.json
 
 
 @dataclass

@@ -8,8 +8,8 @@ from apollo_train.formats.base import Line, Unit, line_of
 from apollo_train.formats.rows import MessageRows
 from apollo_train.formats.steps import tools_text
 from apollo_train.samples.chat import Chat, dumps
-from apollo_train.samples.preferences import Refused, pairs_of, verdicts_of
-from apollo_train.samples.steps import Excluded, Source, StepSample
+from apollo_train.samples.preferences import Refusal, find_pairs, find_unpaired_replies
+from apollo_train.samples.step_samples import Exclusion, Source, StepSample
 from apollo_train.templates.message_form import FormCache
 
 
@@ -22,10 +22,10 @@ class DpoFormat(MessageRows):
     trainer = "TRL"
     about = "prompt, chosen, rejected: flagged replies and their redo at the same prompt (TRL's DPO)"
 
-    def lines(self, source: Source) -> Iterator[Line | Excluded]:
+    def lines(self, source: Source) -> Iterator[Line | Exclusion]:
         """A line per pair; the twin file has each flagged reply that makes none, and why."""
-        for pair in pairs_of(source):
-            if isinstance(pair, Refused):
+        for pair in find_pairs(source):
+            if isinstance(pair, Refusal):
                 yield _exclude(pair)
                 continue
             cache = FormCache()
@@ -43,10 +43,10 @@ class KtoFormat(MessageRows):
     trainer = "TRL"
     about = "prompt, completion, label: replies that humans flagged or marked good (TRL's KTO)"
 
-    def lines(self, source: Source) -> Iterator[Line | Excluded]:
+    def lines(self, source: Source) -> Iterator[Line | Exclusion]:
         """A line per judged reply; the twin file has the disputed ones."""
-        for verdict in verdicts_of(source):
-            if isinstance(verdict, Refused):
+        for verdict in find_unpaired_replies(source):
+            if isinstance(verdict, Refusal):
                 yield _exclude(verdict)
                 continue
             label = b"true" if verdict.good else b"false"
@@ -54,13 +54,13 @@ class KtoFormat(MessageRows):
             yield line_of(_row(sample, b'"completion":%b,"label":%b' % (_list(sample.completion), label)), sample)
 
 
-def _exclude(refused: Refused) -> Excluded:
+def _exclude(refused: Refusal) -> Exclusion:
     session, _, step = refused.id.partition(":")
-    return Excluded(refused.id, session, step, refused.reason, 0, labels=refused.labels)
+    return Exclusion(refused.id, session, step, refused.reason, 0, labels=refused.labels)
 
 
 def _row(sample: StepSample, middle: bytes) -> bytes:
-    parts = (b"".join(sample.dumped), middle, tools_text(sample), dumps(sample.meta))
+    parts = (b"".join(sample.prompt_json), middle, tools_text(sample), dumps(sample.meta))
     return b'{"prompt":[%b],%b,"tools":%b,"meta":%b}' % parts
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from apollo_train.formats.base import Format, Line, Unit
-from apollo_train.samples.steps import Excluded, Source
+from apollo_train.samples.step_samples import Exclusion, Source
 from sessions import events as ev
 from sessions.importers.raw import is_made_up
 from sessions.log.codec import UnknownEvent
@@ -40,7 +40,7 @@ class RawFormat(Format):
     has_meta = False
     about = "everything in the log about the sessions; can be imported again without loss"
 
-    def lines(self, source: Source) -> Iterator[Line | Excluded]:
+    def lines(self, source: Source) -> Iterator[Line | Exclusion]:
         """All lines of one session; the rows that are counted are its events."""
         reader, session = source.reader, source.judged.session
         yield Line(_encoder.encode({"apollo": "raw", "v": self.version, "session": session}), rows=0)

@@ -14,8 +14,8 @@ from apollo_train.masks.reply_masks import ReplyMask
 from apollo_train.output_files import Data
 from apollo_train.policy import FilterPolicy
 from apollo_train.samples.chat import Chat
-from apollo_train.samples.segments import Segment, segments_of
-from apollo_train.samples.steps import Excluded, Source, StepSample, steps_of
+from apollo_train.samples.segments import Segment, make_segments
+from apollo_train.samples.step_samples import Exclusion, Source, StepSample, make_step_samples
 from apollo_train.templates.message_form import PLAIN, Form
 
 FORMS: Final[dict[str, dict[str, Any]]] = {
@@ -78,15 +78,15 @@ class StepRows(MessageRows):
 
     unit: Unit = "step"
 
-    def lines(self, source: Source) -> Iterator[Line | Excluded]:
+    def lines(self, source: Source) -> Iterator[Line | Exclusion]:
         """A line per trained reply of the session that the loader would not drop or change without a word."""
-        for sample in self.form.adapt_samples(steps_of(source)):
-            if isinstance(sample, Excluded):
+        for sample in self.form.adapt_samples(make_step_samples(source)):
+            if isinstance(sample, Exclusion):
                 yield sample
                 continue
             row = self.row(sample)
             if isinstance(row, str):
-                yield source.excluded(sample.mask, row, sample.suffix)
+                yield source.exclude(sample.mask, row, sample.suffix)
             else:
                 yield line_of(row, sample)
 
@@ -100,16 +100,16 @@ class SegmentRows(MessageRows):
 
     unit: Unit = "segment"
 
-    def lines(self, source: Source) -> Iterator[Line | Excluded]:
+    def lines(self, source: Source) -> Iterator[Line | Exclusion]:
         """A line per segment of the session that trains anything."""
-        for segment in self.form.adapt_segments(segments_of(source), source):
-            if isinstance(segment, Excluded):
+        for segment in self.form.adapt_segments(make_segments(source), source):
+            if isinstance(segment, Exclusion):
                 yield segment
             elif find_break(segment.messages):
-                yield from (source.excluded(mask, "broken_conversation") for mask in segment.masks)
+                yield from (source.exclude(mask, "broken_conversation") for mask in segment.masks)
             else:
                 kept, after = self.alternating(segment)
-                yield from (source.excluded(mask, "turns_do_not_alternate") for mask in after)
+                yield from (source.exclude(mask, "turns_do_not_alternate") for mask in after)
                 if kept is not None:
                     yield line_of_segment(self.row(kept), kept)
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from apollo_train.formats.rows import TINKER_FORMS, StepRows
 from apollo_train.samples.chat import dumps
-from apollo_train.samples.steps import StepSample
+from apollo_train.samples.step_samples import StepSample
 from apollo_train.templates.message_form import PLAIN, Form
 
 
@@ -26,7 +26,11 @@ class StepsFormat(StepRows):
     def row(self, sample: StepSample) -> tuple[bytes, ...]:
         """The row in pieces, the prompt in some that are JSON already: a prompt repeats all of the one before."""
         end = b'],"completion":[%b],"tools":%b,"meta":%b}'
-        return b'{"prompt":[', *sample.dumped, end % (dumps(sample.completion), tools_text(sample), dumps(sample.meta))
+        return (
+            b'{"prompt":[',
+            *sample.prompt_json,
+            end % (dumps(sample.completion), tools_text(sample), dumps(sample.meta)),
+        )
 
 
 @dataclass
@@ -46,7 +50,7 @@ class LastReplyRows(StepRows):
         """The row of one step sample, in pieces."""
         tools = b'"tools":%b,' % dumps(sample.tools) if sample.tools else b""
         end = b',%b],%b%b"meta":%b}' % (dumps(sample.completion), tools, self.extra, dumps(sample.meta))
-        return b'{"messages":[', *sample.dumped, end
+        return b'{"messages":[', *sample.prompt_json, end
 
 
 LAST_REPLY: Final = (

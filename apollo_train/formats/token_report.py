@@ -13,8 +13,8 @@ from apollo_train.formats import html
 from apollo_train.output_files import NewFiles
 from apollo_train.templates.engine import Engine
 from apollo_train.templates.packing import PackCounts, Row
+from apollo_train.templates.renderer import Unfit
 from apollo_train.templates.token_check import TokenCheck
-from apollo_train.templates.tokenise_sample import Unfit
 
 SHOWN_CONTEXT: Final = 1200
 """Of a stretch of context, head and tail, half of this each, are shown, in characters."""

@@ -15,9 +15,9 @@ from apollo_train.formats.base import Format, Line, Unit
 from apollo_train.formats.token_report import TokenReport
 from apollo_train.runtime import TrainError
 from apollo_train.samples.chat import dumps
-from apollo_train.samples.steps import Excluded, Source, StepSample, steps_of
+from apollo_train.samples.step_samples import Exclusion, Source, StepSample, make_step_samples
 from apollo_train.templates.packing import Packer, Packing, Row
-from apollo_train.templates.tokenise_sample import Renderer, StepTokens, Unfit, describe
+from apollo_train.templates.renderer import Renderer, StepTokens, Unfit, describe_renderer
 
 TooLongChoice = Literal["error", "exclude", "keep_end"]
 
@@ -63,16 +63,16 @@ class TokensFormat(Format):
     def settings(self) -> dict[str, Any]:
         """What the bytes depend on besides log and policy."""
         limits = {"packing": self.packing, "max_length": self.max_length, "too_long": self.too_long}
-        return {**super().settings, **describe(self.renderer), **limits, "attention_mask": self.attention_mask}
+        return {**super().settings, **describe_renderer(self.renderer), **limits, "attention_mask": self.attention_mask}
 
-    def lines(self, source: Source) -> Iterator[Line | Excluded]:
+    def lines(self, source: Source) -> Iterator[Line | Exclusion]:
         """A line per row of the session."""
         for row in self.rows(source):
-            yield row if isinstance(row, Excluded) else self._line(row)
+            yield row if isinstance(row, Exclusion) else self._line(row)
 
-    def rows(self, source: Source) -> Iterator[Row | Excluded]:
+    def rows(self, source: Source) -> Iterator[Row | Exclusion]:
         """The rows of the session, and why replies are in none."""
-        left_out: list[Excluded] = []
+        left_out: list[Exclusion] = []
         packer = Packer(self.packing)
         for row in packer.rows(self._tokenise_samples(source, left_out)):
             yield from left_out
@@ -120,19 +120,21 @@ class TokensFormat(Format):
             weight=row.last.sample.meta["weight"],
         )
 
-    def _tokenise_samples(self, source: Source, left_out: list[Excluded]) -> Iterator[StepTokens]:
+    def _tokenise_samples(self, source: Source, left_out: list[Exclusion]) -> Iterator[StepTokens]:
         parts = source.policy.flags.scope != "message"
-        for sample in steps_of(source, lambda mask: mask.trained or (parts and any(c.trained for c in mask.cells))):
-            made = sample if isinstance(sample, Excluded) else self.tokenise(source, sample)
+        for sample in make_step_samples(
+            source, lambda mask: mask.trained or (parts and any(c.trained for c in mask.cells))
+        ):
+            made = sample if isinstance(sample, Exclusion) else self.tokenise(source, sample)
             if isinstance(made, StepTokens) and not any(made.labels):
                 made = exclude_sample(source, made.sample, made.sample.mask.reason)
-            if isinstance(made, Excluded):
+            if isinstance(made, Exclusion):
                 self.report.drop(made.reason)
                 left_out.append(made)
             else:
                 yield made
 
-    def tokenise(self, source: Source, sample: StepSample) -> StepTokens | Excluded:
+    def tokenise(self, source: Source, sample: StepSample) -> StepTokens | Exclusion:
         """The tokens of one sample within the limit, or why there are none. Raises TooLong."""
         made = self.renderer.step(sample)
         if isinstance(made, Unfit):
@@ -167,7 +169,7 @@ def _actions(row: Row) -> int:
     return whole + sum(piece.part == "call" for _, piece in pieces)
 
 
-def exclude_sample(source: Source, sample: StepSample, reason: str) -> Excluded:
+def exclude_sample(source: Source, sample: StepSample, reason: str) -> Exclusion:
     """The line of the twin file for a sample that cannot be written."""
     suffix = sample.id.removeprefix(f"{source.judged.session}:{sample.mask.name}")
-    return source.excluded(sample.mask, reason, suffix)
+    return source.exclude(sample.mask, reason, suffix)

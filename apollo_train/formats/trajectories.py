@@ -18,8 +18,8 @@ from apollo_train.masks.rules import is_object
 from apollo_train.policy import FilterPolicy
 from apollo_train.samples.chat import Chat, chat_of_reply, dumps
 from apollo_train.samples.prompts import Prompts
-from apollo_train.samples.rows import task_of
-from apollo_train.samples.steps import Excluded, Source
+from apollo_train.samples.row_meta import task_of
+from apollo_train.samples.step_samples import Exclusion, Source
 from apollo_train.samples.token_counts import count
 from sessions import events as ev
 from sessions.fold.flags import Flag
@@ -55,7 +55,7 @@ class AtifFormat(Trajectories):
     version = 2
     about = "whole trajectories as ATIF v1.7, flags and advice in extra; can be imported"
 
-    def lines(self, source: Source) -> Iterator[Line | Excluded]:
+    def lines(self, source: Source) -> Iterator[Line | Exclusion]:
         """One document."""
         masks = _masks_by_seq(source)
         yield from _masked_replies(source, masks)
@@ -69,7 +69,7 @@ class TraceFormat(Trajectories):
     version = 1
     about = "whole trajectories as session traces for Hugging Face's viewer; take one session per file"
 
-    def lines(self, source: Source) -> Iterator[Line | Excluded]:
+    def lines(self, source: Source) -> Iterator[Line | Exclusion]:
         """The header and the messages."""
         masks = _masks_by_seq(source)
         yield from _masked_replies(source, masks)
@@ -87,8 +87,8 @@ def _masks_by_seq(source: Source) -> dict[int, ReplyMask]:
     return {mask.seq: mask for mask in found if not mask.summary}
 
 
-def _masked_replies(source: Source, masks: dict[int, ReplyMask]) -> Iterator[Excluded]:
-    yield from (source.excluded(mask, mask.reason) for mask in masks.values() if not mask.trained)
+def _masked_replies(source: Source, masks: dict[int, ReplyMask]) -> Iterator[Exclusion]:
+    yield from (source.exclude(mask, mask.reason) for mask in masks.values() if not mask.trained)
 
 
 def _line(data: bytes, masks: dict[int, ReplyMask]) -> Line:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from apollo_train.masks.annotations import Annotations
-from apollo_train.policy import FilterPolicy, FlagRules, Source
+from apollo_train.policy import FilterPolicy, FlagRules, FlagSource
 from sessions.fold.flags import Flag
 from sessions.labels import UNSPECIFIED
 
@@ -25,7 +25,7 @@ def is_environment(label: str) -> bool:
     return label.split("/")[0] == "environment"
 
 
-def source_of(flag: Flag) -> Source:
+def source_of(flag: Flag) -> FlagSource:
     """Who judged: a rule, a judge model, or (anybody else) a human."""
     if flag.by.startswith("rule:"):
         return "rule"

@@ -29,14 +29,14 @@ class Turn:
 
     chat: Chat
     sources: tuple[int, ...] = ()
-    _dumped: bytes = field(default=b"", init=False, repr=False)
+    _json: bytes = field(default=b"", init=False, repr=False)
 
     @property
-    def dumped(self) -> bytes:
+    def json(self) -> bytes:
         """The chat as JSON, made once: a step sample repeats all turns of the one before."""
-        if not self._dumped:
-            self._dumped = dumps(self.chat)
-        return self._dumped
+        if not self._json:
+            self._json = dumps(self.chat)
+        return self._json
 
 
 REASONING_KEYS: Final = ("reasoning_content", "reasoning", "thinking")
@@ -70,7 +70,7 @@ def chat_of_message(message: Message, *, reasoning: bool = True) -> Chat:
     """A neutral message; ``reasoning`` False leaves earlier reasoning out, where the server did not get it either."""
     if message.role == "assistant":
         return chat_of_reply(message.parts, malformed=message.malformed, reasoning=reasoning)
-    chat: Chat = {"role": message.role, "content": _joined(message)}
+    chat: Chat = {"role": message.role, "content": _join_texts(message)}
     if message.role == "tool":
         chat["tool_call_id"] = message.call_id or ""
     return chat
@@ -134,7 +134,7 @@ def wire_had_reasoning(wire: dict[str, Any]) -> bool:
     )
 
 
-def _joined(message: Message) -> str:
+def _join_texts(message: Message) -> str:
     """Text parts of one turn, apart by an empty line as the adapters send them."""
     return "\n\n".join(part.text for part in message.parts if isinstance(part, TextPart))
 

@@ -17,7 +17,7 @@ _THOUGHT: Final = re.compile(r"<think>\s*(.*?)\s*</think>\s*", re.DOTALL)
 _BROKEN: Final = frozenset({"interrupted", "salvaged", "empty"})
 
 
-def replaceable(mask: ReplyMask) -> bool:
+def is_replaceable(mask: ReplyMask) -> bool:
     """Whether the reply came to its own end: only what the model chose to say can be the worse of two."""
     return mask.reason not in _BROKEN and not mask.reason.startswith("finish_")
 
@@ -41,13 +41,13 @@ class Corrections:
         reasoning led to what was wrong and is left out, unless the correction begins with reasoning of its own.
         """
         body = mask.event.body
-        if not isinstance(body, ev.ModelReplied) or not replaceable(mask):
+        if not isinstance(body, ev.ModelReplied) or not is_replaceable(mask):
             return None
         parts: list[list[Part]] = [[part] for part in body.parts if isinstance(part, TextPart | CallPart)]
         calls = [place for place, [part] in enumerate(parts) if isinstance(part, CallPart)]
         changed = False
         for target, text in self._by_step.get(mask.step, ()):
-            new = _parts(mask.step, text)
+            new = _parse_parts(mask.step, text)
             if not any(isinstance(part, CallPart) for part in new):
                 continue
             if target.part == "reply":
@@ -71,7 +71,7 @@ class Corrections:
         return structs.replace(mask, event=structs.replace(mask.event, body=made))
 
 
-def _parts(step: int, text: str) -> list[Part]:
+def _parse_parts(step: int, text: str) -> list[Part]:
     said, calls = parse_reply(text)
     parts: list[Part] = []
     if thought := _THOUGHT.match(said):

@@ -20,10 +20,10 @@ from apollo_train.masks.flag_verdicts import FlagVerdicts, source_of
 from apollo_train.masks.reply_masks import ReplyMask, mask_replies
 from apollo_train.masks.rules import REASONS, is_object
 from apollo_train.masks.session_events import read_events
+from apollo_train.samples.advice_removal import quotes, speaks_of_advice
 from apollo_train.samples.chat import chat_of_reply
-from apollo_train.samples.corrections import Corrections, replaceable
-from apollo_train.samples.steps import Excluded, Source, StepSample, reply_of, steps_of, target_text
-from apollo_train.samples.without_advice import quotes, speaks_of_advice
+from apollo_train.samples.corrections import Corrections, is_replaceable
+from apollo_train.samples.step_samples import Exclusion, Source, StepSample, make_step_samples, reply_of, target_text
 from sessions import events as ev
 from sessions.labels import RIGHT_THERE_TOO
 
@@ -59,7 +59,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Refusal:
     """A flagged reply that makes no pair; ``reason`` is a key of REFUSALS."""
 
     id: str
@@ -69,100 +69,102 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class UnpairedReply:
     """A reply that a human judged: wanted or not."""
 
     sample: StepSample
     good: bool
 
 
-def verdicts_of(source: Source) -> Iterator[Verdict | Refused]:
+def find_unpaired_replies(source: Source) -> Iterator[UnpairedReply | Refusal]:
     """The replies that humans flagged bad or marked good, and that could be targets at all; and why others are none."""
     verdicts = FlagVerdicts(source.judged, source.policy)
 
-    def judged(mask: ReplyMask) -> bool:
+    def is_rated(mask: ReplyMask) -> bool:
         if mask.summary:
             return False
         if mask.trained:
             return verdicts.is_approved(mask.step, mask.calls)
         return mask.reason == "flagged" and verdicts.is_blamed(mask.step)
 
-    for sample in steps_of(source, judged):
-        if not isinstance(sample, Excluded):
-            yield Verdict(sample, sample.mask.trained)
-        elif _told(sample, judged, verdicts):
-            yield Refused(sample.id, sample.reason, sample.labels)
+    for sample in make_step_samples(source, is_rated):
+        if not isinstance(sample, Exclusion):
+            yield UnpairedReply(sample, sample.mask.trained)
+        elif _is_awaited(sample, is_rated, verdicts):
+            yield Refusal(sample.id, sample.reason, sample.labels)
 
 
-def pairs_of(source: Source) -> Iterator[Pair | Refused]:
+def find_pairs(source: Source) -> Iterator[Pair | Refusal]:
     """The pairs of a session, and of each other reply that a human flagged why it makes none."""
     redos = {mask.step: mask for mask in mask_replies(source.reader, source.judged, source.policy) if mask.trained}
-    roots = _roots(source)
-    ran = _ran(source)
+    roots = _find_roots(source)
+    ran = _find_run_steps(source)
     turns = sorted(source.judged.delivered.values(), key=lambda turn: turn.at_step)
     corrections = Corrections(source.judged.corrections)
     verdicts = FlagVerdicts(source.judged, source.policy)
 
-    def wanted(mask: ReplyMask) -> bool:
+    def is_wanted(mask: ReplyMask) -> bool:
         if mask.summary or mask.reason == "disputed":
             return False
-        corrected = mask.step in corrections and replaceable(mask)
+        corrected = mask.step in corrections and is_replaceable(mask)
         return corrected or (mask.reason == "flagged" and verdicts.is_blamed(mask.step))
 
-    for flagged in steps_of(source, wanted):
-        if isinstance(flagged, Excluded):
-            if _told(flagged, wanted, verdicts):
-                yield Refused(flagged.id, flagged.reason, flagged.labels)
+    for flagged in make_step_samples(source, is_wanted):
+        if isinstance(flagged, Exclusion):
+            if _is_awaited(flagged, is_wanted, verdicts):
+                yield Refusal(flagged.id, flagged.reason, flagged.labels)
             continue
         step = flagged.mask.step
         written = corrections.instead_of(flagged.mask)
         if written is not None:
-            chosen = _instead(flagged, written, True)
-            if _done(written) == _done(flagged.mask):
-                yield Refused(flagged.id, "same", flagged.mask.labels)
-            elif not _offered(chosen):
-                yield Refused(flagged.id, "correction_tool", flagged.mask.labels)
+            chosen = _replace_reply(flagged, written, True)
+            if _actions_of(written) == _actions_of(flagged.mask):
+                yield Refusal(flagged.id, "same", flagged.mask.labels)
+            elif not _has_its_tools(chosen):
+                yield Refusal(flagged.id, "correction_tool", flagged.mask.labels)
             else:
                 yield Pair(flagged, chosen, True, True)
             continue
         if not verdicts.is_blamed(step):
-            yield Refused(flagged.id, "correction_words", flagged.mask.labels)
+            yield Refusal(flagged.id, "correction_words", flagged.mask.labels)
             continue
         advice = next((turn for turn in turns if turn.at_step > step), None)
         redo = redos.get(advice.at_step) if advice is not None else None
         if advice is None or redo is None:
-            yield Refused(flagged.id, "no_redo", flagged.mask.labels)
+            yield Refusal(flagged.id, "no_redo", flagged.mask.labels)
             continue
-        confirmed = _confirmed(source, redo.step)
+        confirmed = _is_confirmed(source, redo.step)
         reason = ""
         if not confirmed and (step in ran or redo.step != step + 1):
             reason = "ran"
         elif roots.get(redo.request) != roots.get(flagged.mask.request):
             reason = "other_context"
-        elif _leans(redo, [turn.text for turn in turns if turn.at_step <= redo.step and not _held(flagged, turn)]):
+        elif _refers_to_advice(
+            redo, [turn.text for turn in turns if turn.at_step <= redo.step and not _holds_advice(flagged, turn)]
+        ):
             reason = "redo_refers"
-        elif _done(redo) == _done(flagged.mask):
+        elif _actions_of(redo) == _actions_of(flagged.mask):
             reason = "same"
         if reason:
-            yield Refused(flagged.id, reason, flagged.mask.labels)
+            yield Refusal(flagged.id, reason, flagged.mask.labels)
         else:
-            yield Pair(flagged, _instead(flagged, redo), confirmed)
+            yield Pair(flagged, _replace_reply(flagged, redo), confirmed)
 
 
-def _instead(flagged: StepSample, redo: ReplyMask, corrected: bool = False) -> StepSample:
+def _replace_reply(flagged: StepSample, redo: ReplyMask, corrected: bool = False) -> StepSample:
     """The redo, or what an annotator wrote, at the flagged reply's prompt."""
     completion = chat_of_reply(reply_of(redo).parts)
     meta = flagged.meta | {"redo": "correction" if corrected else redo.name}
     return StepSample(flagged.id, redo, flagged.turns, completion, flagged.tools, meta, flagged.root)
 
 
-def _offered(sample: StepSample) -> bool:
+def _has_its_tools(sample: StepSample) -> bool:
     """Whether the agent had the tools that the reply calls; of some imported sessions nobody knows."""
     had = {tool["function"]["name"] for tool in sample.tools if "function" in tool}
     return not had or all(call["function"]["name"] in had for call in sample.completion.get("tool_calls", ()))
 
 
-def _done(mask: ReplyMask) -> object:
+def _actions_of(mask: ReplyMask) -> object:
     """What a reply does: its calls, however they are written; its text, if it calls nothing."""
     chat = chat_of_reply(reply_of(mask).parts)
     calls = [call["function"] for call in chat.get("tool_calls", ())]
@@ -173,7 +175,7 @@ def _value(arguments: str) -> object:
     return msgspec.json.decode(arguments) if is_object(arguments) and arguments.strip() else arguments
 
 
-def _told(left: Excluded, wanted: Callable[[ReplyMask], bool], verdicts: FlagVerdicts) -> bool:
+def _is_awaited(left: Exclusion, wanted: Callable[[ReplyMask], bool], verdicts: FlagVerdicts) -> bool:
     """Whether somebody waits for this reply: it is disputed, flagged, or wanted and has no prompt to train on."""
     mask = left.mask
     if left.reason == "disputed" or mask is None or mask.summary:
@@ -181,18 +183,18 @@ def _told(left: Excluded, wanted: Callable[[ReplyMask], bool], verdicts: FlagVer
     return wanted(mask) or verdicts.is_blamed(mask.step)
 
 
-def _leans(redo: ReplyMask, advice: Iterable[str]) -> bool:
+def _refers_to_advice(redo: ReplyMask, advice: Iterable[str]) -> bool:
     """Whether the redo speaks of being advised, or quotes advice that the flagged reply's prompt does not hold."""
     text = target_text(redo)
     return speaks_of_advice(text) or quotes(text, advice)
 
 
-def _held(sample: StepSample, turn: ev.AdviceDelivered) -> bool:
+def _holds_advice(sample: StepSample, turn: ev.AdviceDelivered) -> bool:
     """Whether the sample's prompt holds all of this advice."""
     return set(turn.advice) <= set(sample.meta["advice"])
 
 
-def _confirmed(source: Source, step: int) -> bool:
+def _is_confirmed(source: Source, step: int) -> bool:
     return any(
         flag.verdict == "good"
         and flag.label == CONFIRMED
@@ -203,14 +205,14 @@ def _confirmed(source: Source, step: int) -> bool:
     )
 
 
-def _ran(source: Source) -> set[int]:
+def _find_run_steps(source: Source) -> set[int]:
     """Steps of which at least one action was started."""
     judged = source.judged
     started = read_events(source.reader, judged.session, judged.position, frozenset({"action.started"}))
     return {event.step for event in started if event.step is not None}
 
 
-def _roots(source: Source) -> dict[int, int]:
+def _find_roots(source: Source) -> dict[int, int]:
     """For each request the one that began its context."""
     judged = source.judged
     roots: dict[int, int] = {}

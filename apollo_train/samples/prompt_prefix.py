@@ -61,7 +61,7 @@ class PromptPrefixCache:
     def dump_turns(self, turns: Sequence[Turn]) -> tuple[bytes, ...]:
         """The turns as JSON in pieces, with commas between them: those of the parent and what came after."""
         if self.piece_turns < len(turns):
-            more = b",".join([turn.dumped for turn in turns[self.piece_turns :]])
+            more = b",".join([turn.json for turn in turns[self.piece_turns :]])
             if self.piece_turns:
                 more = b"," + more
             pieces = self.pieces

@@ -12,11 +12,11 @@ from typing import Any
 
 from apollo_train.masks.flag_verdicts import FlagVerdicts
 from apollo_train.masks.reply_masks import ReplyMask, mask_replies
+from apollo_train.samples.advice_removal import AdviceRemover, Variant
 from apollo_train.samples.chat import Chat, Turn, chat_of_reply
 from apollo_train.samples.prompts import Prompt, Prompts, RequestNode
-from apollo_train.samples.rows import meta_of
-from apollo_train.samples.steps import Excluded, Source, kind_of, reply_of, target_text
-from apollo_train.samples.without_advice import Unaider, Variant
+from apollo_train.samples.row_meta import make_meta
+from apollo_train.samples.step_samples import Exclusion, Source, prompt_kind, reply_of, target_text
 from sessions.log.errors import LogReadFailed
 
 
@@ -40,7 +40,7 @@ class Segment:
 
 
 @dataclass(slots=True)
-class _Growing:
+class _OpenSegment:
     """A segment whose end is not reached yet: nothing of its prompts is read before."""
 
     node: RequestNode
@@ -58,15 +58,15 @@ class _Growing:
         self.members[mask.seq] = (mask, len(node.refs))
 
 
-def segments_of(source: Source) -> Iterator[Segment | Excluded]:
+def make_segments(source: Source) -> Iterator[Segment | Exclusion]:
     """The segments of a session, and why replies are masked or left out; one context in memory at a time."""
     prompts = Prompts(source.reader, source.judged)
-    unaider = Unaider(source.reader, source.judged, source.policy.advice)
+    remover = AdviceRemover(source.reader, source.judged, source.policy.advice)
     verdicts = FlagVerdicts(source.judged, source.policy)
-    growing: _Growing | None = None
+    growing: _OpenSegment | None = None
     for mask in mask_replies(source.reader, source.judged, source.policy):
         if not mask.trained:
-            yield source.excluded(mask, mask.reason)
+            yield source.exclude(mask, mask.reason)
         if mask.event.kind != "model.reply" or mask.reason in ("summary_unused", "summary"):
             continue
         if verdicts.has_reach and verdicts.is_cut_off(mask.event.step or 0):
@@ -75,23 +75,25 @@ def segments_of(source: Source) -> Iterator[Segment | Excluded]:
             node = prompts.node(mask.request)
         except LogReadFailed:
             if mask.trained:
-                yield source.excluded(mask, "prompt_missing")
+                yield source.exclude(mask, "prompt_missing")
             continue
         if node.request.purpose == "summary":
-            alone = _Growing(node)
+            alone = _OpenSegment(node)
             alone.add(mask, node)
-            yield from _closed(source, prompts, unaider, alone)
+            yield from _close_segment(source, prompts, remover, alone)
             continue
         if growing is not None and node.root != growing.node.root:
-            yield from _closed(source, prompts, unaider, growing)
+            yield from _close_segment(source, prompts, remover, growing)
             growing = None
-        growing = growing or _Growing(node)
+        growing = growing or _OpenSegment(node)
         growing.add(mask, node)
     if growing is not None:
-        yield from _closed(source, prompts, unaider, growing)
+        yield from _close_segment(source, prompts, remover, growing)
 
 
-def _closed(source: Source, prompts: Prompts, unaider: Unaider, growing: _Growing) -> Iterator[Segment | Excluded]:
+def _close_segment(
+    source: Source, prompts: Prompts, remover: AdviceRemover, growing: _OpenSegment
+) -> Iterator[Segment | Exclusion]:
     trained = [mask for mask, _ in growing.members.values() if mask.trained]
     if not trained:
         return
@@ -101,26 +103,31 @@ def _closed(source: Source, prompts: Prompts, unaider: Unaider, growing: _Growin
     except LogReadFailed:
         problem = "prompt_missing"
     if problem:
-        yield from (source.excluded(mask, problem) for mask in trained)
+        yield from (source.exclude(mask, problem) for mask in trained)
         return
     starts = prompts.starts(prompt)
     places = {seq: starts[refs] for seq, (_, refs) in growing.members.items() if refs < len(starts)}
-    for variant in unaider.variants(prompt):
-        yield from _written(source, unaider, growing, prompt, places, variant)
+    for variant in remover.variants(prompt):
+        yield from _write_segment(source, remover, growing, prompt, places, variant)
 
 
-def _written(
-    source: Source, unaider: Unaider, growing: _Growing, prompt: Prompt, places: dict[int, int], variant: Variant
-) -> Iterator[Segment | Excluded]:
+def _write_segment(
+    source: Source,
+    remover: AdviceRemover,
+    growing: _OpenSegment,
+    prompt: Prompt,
+    places: dict[int, int],
+    variant: Variant,
+) -> Iterator[Segment | Exclusion]:
     members = {seq: mask for seq, (mask, _) in growing.members.items()}
     trained = [mask for mask in members.values() if mask.trained]
     last = list(members.values())[-1]
-    unaided = unaider.without(prompt, variant.dropped)
+    unaided = remover.remove(prompt, variant.dropped)
     if unaided.problem:
-        yield from (source.excluded(mask, unaided.problem, variant.suffix) for mask in trained)
+        yield from (source.exclude(mask, unaided.problem, variant.suffix) for mask in trained)
         return
-    refused = _referring(unaider, trained, variant)
-    yield from (source.excluded(mask, "target_refers", variant.suffix) for mask in refused.values())
+    refused = _find_references(remover, trained, variant)
+    yield from (source.exclude(mask, "target_refers", variant.suffix) for mask in refused.values())
     turns = [*unaided.turns, Turn(chat_of_reply(reply_of(last).parts), (last.seq,))]
     written: list[Turn] = []
     flags: list[bool | None] = []
@@ -139,26 +146,28 @@ def _written(
         written.append(turn)
         flags.append((mask is not None and mask.seq in found) if said else None)
     lost = {mask.seq for mask in trained} - found.keys() - refused.keys()
-    yield from (source.excluded(members[seq], "not_in_context", variant.suffix) for seq in sorted(lost))
+    yield from (source.exclude(members[seq], "not_in_context", variant.suffix) for seq in sorted(lost))
     if found:
         masks = list(members.values())
-        kind = kind_of(prompt, unaided)
-        yield _row(source, unaider, prompt, masks, variant, written, flags, list(found.values()), prefixes, kind)
+        kind = prompt_kind(prompt, unaided)
+        yield _make_segment(
+            source, remover, prompt, masks, variant, written, flags, list(found.values()), prefixes, kind
+        )
 
 
-def _referring(unaider: Unaider, trained: Sequence[ReplyMask], variant: Variant) -> dict[int, ReplyMask]:
+def _find_references(remover: AdviceRemover, trained: Sequence[ReplyMask], variant: Variant) -> dict[int, ReplyMask]:
     """Trained replies that speak of advice which this variant leaves out of what was before them."""
     refused: dict[int, ReplyMask] = {}
     for mask in trained:
-        before = unaider.before(mask.request) & variant.dropped
-        if before and unaider.refers(target_text(mask), before):
+        before = remover.advice_before(mask.request) & variant.dropped
+        if before and remover.refers(target_text(mask), before):
             refused[mask.seq] = mask
     return refused
 
 
-def _row(
+def _make_segment(
     source: Source,
-    unaider: Unaider,
+    remover: AdviceRemover,
     prompt: Prompt,
     masks: list[ReplyMask],
     variant: Variant,
@@ -170,14 +179,14 @@ def _row(
 ) -> Segment:
     first, last = masks[0].name, masks[-1].name
     name = f"{source.judged.session}:{first if first == last else f'{first}-{last}'}{variant.suffix}"
-    meta = meta_of(
+    meta = make_meta(
         source.judged,
         source.policy,
         prompt.request,
         id=name,
         step=first if first == last else f"{first}-{last}",
         packing="segment",
-        advice=sorted(number for number in unaider.present(prompt) - variant.dropped if number > 0),
+        advice=sorted(number for number in remover.find_advice(prompt) - variant.dropped if number > 0),
         weight=source.weigher.weight(source.judged, variant.share, len(found), row=True),
         finish=reply_of(found[-1]).finish,
         prompt=kind,

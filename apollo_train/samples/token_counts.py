@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from apollo_train.masks.reply_masks import ReplyMask
-from apollo_train.samples.steps import reply_of, target_text
+from apollo_train.samples.step_samples import reply_of, target_text
 from sessions import events as ev
 
 BYTES_PER_TOKEN: Final = 4

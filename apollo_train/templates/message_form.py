@@ -12,7 +12,7 @@ from typing import Final
 
 from apollo_train.samples.chat import Chat, Turn
 from apollo_train.samples.segments import Segment
-from apollo_train.samples.steps import Excluded, Source, StepSample
+from apollo_train.samples.step_samples import Exclusion, Source, StepSample
 from apollo_train.templates.normaliser import normalise_messages
 from apollo_train.templates.qwen3_text import MarkedTurn, Qwen3Text
 from apollo_train.templates.rounds import drop_bare_replies, split_rounds
@@ -75,15 +75,15 @@ class Form:
             message["content"] = _split_parts(message)
         return message
 
-    def adapt_samples(self, samples: Iterable[StepSample | Excluded]) -> Iterator[StepSample | Excluded]:
+    def adapt_samples(self, samples: Iterable[StepSample | Exclusion]) -> Iterator[StepSample | Exclusion]:
         """The step samples of a session in this form, and which of them its template cannot say."""
         cache = FormCache()
         for sample in samples:
-            if self == PLAIN or isinstance(sample, Excluded):
+            if self == PLAIN or isinstance(sample, Exclusion):
                 yield sample
             elif self.thinks and not sample.completion.get("reasoning_content"):
                 session, mask = sample.meta["session"], sample.mask
-                yield Excluded(sample.id, session, mask.name, NO_THINK, mask.seq, mask.calls_lost, mask)
+                yield Exclusion(sample.id, session, mask.name, NO_THINK, mask.seq, mask.calls_lost, mask)
             else:
                 yield self.adapt_sample(sample, cache)
 
@@ -99,16 +99,16 @@ class Form:
             completion, tools = last.chat, []
         return replace(sample, turns=[turn for turn, _ in pairs], completion=completion, tools=tools, dump=None)
 
-    def adapt_segments(self, segments: Iterable[Segment | Excluded], source: Source) -> Iterator[Segment | Excluded]:
+    def adapt_segments(self, segments: Iterable[Segment | Exclusion], source: Source) -> Iterator[Segment | Exclusion]:
         """Segments in this form; with ``thinks`` one for each stretch that a template renders as it was sampled."""
         for segment in segments:
-            if self == PLAIN or isinstance(segment, Excluded):
+            if self == PLAIN or isinstance(segment, Exclusion):
                 yield segment
                 continue
             parts = [segment]
             if self.thinks:
                 segment, bare = drop_bare_replies(segment)
-                yield from (source.excluded(mask, NO_THINK) for mask in bare)
+                yield from (source.exclude(mask, NO_THINK) for mask in bare)
                 parts = list(split_rounds(segment, shared=source.policy.weights.normalise != "none"))
             for part in parts:
                 turns = [self._adapt(turn) for turn in part.turns]

@@ -20,21 +20,21 @@ def normalise_messages(
     made = [_message(chat, objects) for chat in messages]
     if not system and made and made[0]["role"] == "system":
         made[0] = {**made[0], "role": "user"}
-        made = [_joined(made[0], made[1]), *made[2:]] if len(made) > 1 and made[1]["role"] == "user" else made
-    return made if runs else _merged(made)
+        made = [_join(made[0], made[1]), *made[2:]] if len(made) > 1 and made[1]["role"] == "user" else made
+    return made if runs else _merge_users(made)
 
 
-def _merged(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _merge_users(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     merged: list[dict[str, Any]] = []
     for message in messages:
         if merged and message["role"] == merged[-1]["role"] == "user":
-            merged[-1] = _joined(merged[-1], message)
+            merged[-1] = _join(merged[-1], message)
         else:
             merged.append(message)
     return merged
 
 
-def _joined(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+def _join(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     return {**first, "content": f"{first['content']}\n\n{second['content']}"}
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from apollo_train.templates.tokenise_sample import StepTokens
+from apollo_train.templates.renderer import StepTokens
 
 Packing = Literal["rounds", "steps"]
 IGNORED = -100
@@ -19,7 +19,7 @@ IGNORED = -100
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class PackedReply:
     """One reply in a row: its target is ``ids[start:end]``."""
 
     step: StepTokens
@@ -33,7 +33,7 @@ class Row:
 
     ids: list[int]
     trained: list[bool]
-    replies: list[Trained]
+    replies: list[PackedReply]
 
     @property
     def labels(self) -> list[int]:
@@ -68,18 +68,18 @@ class Packer:
         growing: dict[tuple[object, ...], Row] = {}
         for step in steps:
             self.counts.replies += 1
-            key = _kind(step)
+            key = _shared_facts(step)
             row = growing.get(key)
             if row is not None and self._joins(row, step):
                 _join(row, step)
                 continue
             if row is not None:
-                yield self._closed(growing.pop(key))
-            growing[key] = alone(step)
+                yield self._close(growing.pop(key))
+            growing[key] = make_row(step)
         for row in growing.values():
-            yield self._closed(row)
+            yield self._close(row)
 
-    def _closed(self, row: Row) -> Row:
+    def _close(self, row: Row) -> Row:
         self.counts.rows += 1
         return row
 
@@ -95,24 +95,24 @@ class Packer:
         return True
 
 
-def alone(step: StepTokens) -> Row:
+def make_row(step: StepTokens) -> Row:
     """A row of one reply."""
     start = len(step.prompt)
-    return Row([*step.prompt, *step.target], [False] * start + step.labels, [_trained(step, start)])
+    return Row([*step.prompt, *step.target], [False] * start + step.labels, [_place_reply(step, start)])
 
 
 def _join(row: Row, step: StepTokens) -> None:
     between = step.prompt[len(row.ids) :]
     row.trained += [False] * len(between) + step.labels
     row.ids += [*between, *step.target]
-    row.replies.append(_trained(step, len(step.prompt)))
+    row.replies.append(_place_reply(step, len(step.prompt)))
 
 
-def _trained(step: StepTokens, start: int) -> Trained:
-    return Trained(step, start, start + len(step.target))
+def _place_reply(step: StepTokens, start: int) -> PackedReply:
+    return PackedReply(step, start, start + len(step.target))
 
 
-def _kind(step: StepTokens) -> tuple[object, ...]:
+def _shared_facts(step: StepTokens) -> tuple[object, ...]:
     """Only replies that agree in all this can share a row, because a row says it once."""
     meta = step.sample.meta
     suffix = next((end for end in ("+advice", "-advice") if str(meta["id"]).endswith(end)), "")

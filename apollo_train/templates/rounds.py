@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from apollo_train.masks.reply_masks import ReplyMask
 from apollo_train.samples.segments import Segment
-from apollo_train.samples.steps import reply_of
+from apollo_train.samples.step_samples import reply_of
 
 
 def drop_bare_replies(segment: Segment) -> tuple[Segment, list[ReplyMask]]:

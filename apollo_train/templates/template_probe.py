@@ -19,7 +19,7 @@ _TOOL = {
 
 
 @dataclass(frozen=True, slots=True)
-class Traits:
+class TemplateTraits:
     """What a template can say."""
 
     system: bool
@@ -35,17 +35,17 @@ class Traits:
     """Two user turns may follow each other, as advice follows a task."""
 
 
-def traits_of(engine: Engine) -> Traits:
+def probe_template(engine: Engine) -> TemplateTraits:
     """What this template renders."""
     user = {"role": "user", "content": "xaskedx"}
     answer = {"role": "assistant", "content": "xsaidx", "reasoning_content": "xthoughtx"}
     system = _render(engine, [{"role": "system", "content": "xsystemx"}, user], generation=True)
     thought = _render(engine, [user, answer])
     offered = _render(engine, [user], tools=[_TOOL], generation=True)
-    called = {objects: _render(engine, [user, *_called(objects)], tools=[_TOOL]) for objects in (True, False)}
+    called = {objects: _render(engine, [user, *_call_with_result(objects)], tools=[_TOOL]) for objects in (True, False)}
     whole = ("xtoolx", "xkeyx", "xvaluex", "xresultx")
-    good = {objects: all(word in text for word in whole) and not _mangled(text) for objects, text in called.items()}
-    return Traits(
+    good = {objects: all(word in text for word in whole) and not _is_mangled(text) for objects, text in called.items()}
+    return TemplateTraits(
         system="xsystemx" in system,
         reasoning="xthoughtx" in thought,
         schemas="xtoolx" in offered,
@@ -55,7 +55,7 @@ def traits_of(engine: Engine) -> Traits:
     )
 
 
-def _called(objects: bool) -> list[dict[str, Any]]:
+def _call_with_result(objects: bool) -> list[dict[str, Any]]:
     arguments: Any = {"xkeyx": "xvaluex"}
     function = {"name": "xtoolx", "arguments": arguments if objects else json.dumps(arguments)}
     return [
@@ -64,7 +64,7 @@ def _called(objects: bool) -> list[dict[str, Any]]:
     ]
 
 
-def _mangled(text: str) -> bool:
+def _is_mangled(text: str) -> bool:
     """A JSON text quoted once more, or an object printed as Python does."""
     return '\\"xkeyx' in text or "'xkeyx'" in text
 

@@ -10,12 +10,12 @@ import msgspec
 from apollo_train.masks.annotations import read_annotations
 from apollo_train.masks.reply_masks import ReplyMask
 from apollo_train.policy import AdviceRules, FilterPolicy
-from apollo_train.samples.rows import Weigher
-from apollo_train.samples.steps import Source, StepSample, reply_of, steps_of
+from apollo_train.samples.step_samples import Source, StepSample, make_step_samples, reply_of
+from apollo_train.samples.weights import Weigher
 from apollo_train.templates.engine import open_engine
-from apollo_train.templates.families import stops_of
-from apollo_train.templates.template_probe import traits_of
-from apollo_train.templates.tokenise_sample import Renderer, StepTokens
+from apollo_train.templates.renderer import Renderer, StepTokens
+from apollo_train.templates.stop_tokens import find_stop_tokens
+from apollo_train.templates.template_probe import probe_template
 from sessions.log.reader import LogReader
 
 TOLERANCE: Final = 0.001
@@ -25,7 +25,7 @@ PER_SESSION: Final = 24
 NOT_CHECKED: Final = "token counts are not checked against the servers': no tokenizer is named (--tokenizer)"
 
 
-class Counted(msgspec.Struct):
+class TokenTotals(msgspec.Struct):
     """What a model's server and this tokenizer counted for the same requests and replies."""
 
     requests: int = 0
@@ -41,14 +41,14 @@ class Counted(msgspec.Struct):
 class TokenCheck(msgspec.Struct):
     """The comparison, by model as the session names it."""
 
-    models: dict[str, Counted] = {}
+    models: dict[str, TokenTotals] = {}
 
     def take(self, sample: StepSample, made: StepTokens) -> None:
         """Compare one request, if the server counted it and the prompt is the very one that it got."""
         usage = reply_of(sample.mask).usage
         if usage is None or not usage.input_tokens or sample.meta["prompt"] != "exact":
             return
-        found = self.models.setdefault(sample.meta["model"], Counted())
+        found = self.models.setdefault(sample.meta["model"], TokenTotals())
         found.requests += 1
         found.server += usage.input_tokens + usage.output_tokens
         found.own += len(made.prompt) + made.cut + len(made.target)
@@ -56,7 +56,7 @@ class TokenCheck(msgspec.Struct):
     def add(self, other: TokenCheck) -> None:
         """Add what was compared elsewhere."""
         for model, more in other.models.items():
-            found = self.models.setdefault(model, Counted())
+            found = self.models.setdefault(model, TokenTotals())
             found.requests += more.requests
             found.server += more.server
             found.own += more.own
@@ -83,7 +83,7 @@ class TokenCheck(msgspec.Struct):
         }
 
 
-def counter(tokenizer: str) -> Renderer | None:
+def open_renderer(tokenizer: str) -> Renderer | None:
     """What counts tokens by the tokenizer of this folder (or name); None where none is named.
 
     Raises NoTokenizer or UnknownTemplate.
@@ -91,7 +91,7 @@ def counter(tokenizer: str) -> Renderer | None:
     if not tokenizer:
         return None
     engine = open_engine(tokenizer)
-    return Renderer(engine, stops_of(engine), traits_of(engine))
+    return Renderer(engine, find_stop_tokens(engine), probe_template(engine))
 
 
 def check_tokens(
@@ -106,7 +106,7 @@ def check_tokens(
         if judged is None:
             continue
         wanted = _Every(max(1, -(-trained // PER_SESSION)))
-        for sample in steps_of(Source(reader, judged, sent, Weigher(sent)), wanted):
+        for sample in make_step_samples(Source(reader, judged, sent, Weigher(sent)), wanted):
             made = renderer.step(sample) if isinstance(sample, StepSample) else None
             if isinstance(sample, StepSample) and isinstance(made, StepTokens):
                 check.take(sample, made)

@@ -11,9 +11,9 @@ import msgspec
 from apollo_train.formats.base import Format, Line, Unit, line_of
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.samples.chat import dumps
-from apollo_train.samples.preferences import REFUSALS, Pair, Refused, Verdict, pairs_of, verdicts_of
-from apollo_train.samples.steps import Excluded, Source, StepSample
-from apollo_train.templates.tokenise_sample import StepTokens
+from apollo_train.samples.preferences import REFUSALS, Pair, Refusal, UnpairedReply, find_pairs, find_unpaired_replies
+from apollo_train.samples.step_samples import Exclusion, Source, StepSample
+from apollo_train.templates.renderer import StepTokens
 
 PreferenceMethod = Literal["dpo", "kto"]
 
@@ -98,11 +98,11 @@ class PreferenceTokens(Format):
         """See Format."""
         return self.report.first_problem
 
-    def lines(self, source: Source) -> Iterator[Line | Excluded]:
+    def lines(self, source: Source) -> Iterator[Line | Exclusion]:
         """A line per pair or judged reply; the twin file has the others, and why."""
-        for item in pairs_of(source) if self.method == "dpo" else verdicts_of(source):
-            if isinstance(item, Refused):
-                made: Line | Refused = item
+        for item in find_pairs(source) if self.method == "dpo" else find_unpaired_replies(source):
+            if isinstance(item, Refusal):
+                made: Line | Refusal = item
             else:
                 made = self._pair(source, item) if isinstance(item, Pair) else self._verdict(source, item)
             if isinstance(made, Line):
@@ -111,11 +111,11 @@ class PreferenceTokens(Format):
                 continue
             self.report.refused[made.reason] = self.report.refused.get(made.reason, 0) + 1
             session, _, step = made.id.partition(":")
-            yield Excluded(made.id, session, step, made.reason, 0, labels=made.labels)
+            yield Exclusion(made.id, session, step, made.reason, 0, labels=made.labels)
 
-    def _pair(self, source: Source, pair: Pair) -> Line | Refused:
+    def _pair(self, source: Source, pair: Pair) -> Line | Refusal:
         found = [self._tokenise(source, sample) for sample in (pair.chosen, pair.rejected)]
-        refused = next((one for one in found if isinstance(one, Refused)), None)
+        refused = next((one for one in found if isinstance(one, Refusal)), None)
         if refused is not None:
             return refused
         chosen, rejected = (one for one in found if isinstance(one, StepTokens))
@@ -123,24 +123,24 @@ class PreferenceTokens(Format):
         length = min(len(chosen.prompt), len(rejected.prompt))
         prompt = chosen.prompt[-length:]
         if chosen.no_think != rejected.no_think:
-            return Refused(pair.rejected.id, "reasoning", pair.rejected.mask.labels)
+            return Refusal(pair.rejected.id, "reasoning", pair.rejected.mask.labels)
         if prompt != rejected.prompt[-length:]:
-            return Refused(pair.rejected.id, "tokens", pair.rejected.mask.labels)
+            return Refusal(pair.rejected.id, "tokens", pair.rejected.mask.labels)
         meta = pair.chosen.meta | {"confirmed": pair.confirmed}
         return _line(PairRow(prompt, chosen.target, rejected.target, meta), chosen)
 
-    def _verdict(self, source: Source, verdict: Verdict) -> Line | Refused:
+    def _verdict(self, source: Source, verdict: UnpairedReply) -> Line | Refusal:
         made = self._tokenise(source, verdict.sample)
-        if isinstance(made, Refused):
+        if isinstance(made, Refusal):
             return made
         self.report.good += verdict.good
         return _line(VerdictRow(made.prompt, made.target, verdict.good, verdict.sample.meta), made)
 
-    def _tokenise(self, source: Source, sample: StepSample) -> StepTokens | Refused:
+    def _tokenise(self, source: Source, sample: StepSample) -> StepTokens | Refusal:
         made = self.tokens.tokenise(source, sample)
-        if isinstance(made, Excluded):
+        if isinstance(made, Exclusion):
             self.report.first_problem = self.report.first_problem or self.tokens.explanation()
-            return Refused(sample.id, "too_long" if made.reason == "too_long" else "tokens", sample.mask.labels)
+            return Refusal(sample.id, "too_long" if made.reason == "too_long" else "tokens", sample.mask.labels)
         return made
 
 

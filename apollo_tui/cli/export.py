@@ -78,7 +78,7 @@ def export(
     from apollo_train.export.run import run_export
     from apollo_train.formats import format_for
     from apollo_train.policy import load_policy
-    from apollo_train.templates.token_check import counter
+    from apollo_train.templates.token_check import open_renderer
 
     reader = open_log(cli)
     format = format_for(format_, template, labels=labels)
@@ -97,7 +97,7 @@ def export(
             overwrite=overwrite,
             progress=listener,
             resume=resume,
-            counter=counter(tokenizer),
+            counter=open_renderer(tokenizer),
             workers=workers,
         )
     _record(cli, report)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from apollo_train.export.training_view import ReplyView, TrainingView
-from apollo_train.samples.spans import CharSpan
+from apollo_train.samples.char_spans import CharSpan
 from widgets.models import Entry, Line, Role
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, fields, replace
 
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.samples.chat import Turn
-from apollo_train.samples.steps import Excluded, Source, StepSample
-from apollo_train.templates.tokenise_sample import StepTokens
+from apollo_train.samples.step_samples import Exclusion, Source, StepSample
+from apollo_train.templates.renderer import StepTokens
 
 
 @dataclass
@@ -22,7 +22,7 @@ class CutTokens(TokensFormat):
 
     label: str = ""
 
-    def tokenise(self, source: Source, sample: StepSample) -> StepTokens | Excluded:
+    def tokenise(self, source: Source, sample: StepSample) -> StepTokens | Exclusion:
         """The tokens of one sample, its prompt cut."""
         flagged = {flag.target.step for flag in source.judged.flags.active if flag.label == self.label}
         kept = without_steps(sample.turns, flagged)

@@ -30,7 +30,7 @@ from apollo_train.formats.tokens import TokensFormat
 from apollo_train.policy import PRESETS, FilterPolicy, TargetRules
 from apollo_train.runtime import CannotExpress, NothingToExport
 from apollo_train.templates.packing import Packing
-from apollo_train.templates.tokenise_sample import NoThink
+from apollo_train.templates.renderer import NoThink
 from sessions import events as ev
 from sessions.log.reader import LogReader
 

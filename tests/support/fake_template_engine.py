@@ -7,9 +7,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from apollo_train.templates.families import stops_of
-from apollo_train.templates.template_probe import traits_of
-from apollo_train.templates.tokenise_sample import NoThink, Renderer
+from apollo_train.templates.renderer import NoThink, Renderer
+from apollo_train.templates.stop_tokens import find_stop_tokens
+from apollo_train.templates.template_probe import probe_template
 
 SPECIAL = ["<|im_start|>", "<|im_end|>", "<think>", "</think>"]
 _TOKEN = re.compile("|".join(map(re.escape, SPECIAL)) + r"|\w+|\s|.", re.S)
@@ -61,4 +61,4 @@ class FakeEngine:
 
 def fake_renderer(no_think: NoThink = "mask") -> Renderer:
     engine = FakeEngine()
-    return Renderer(engine, stops_of(engine), traits_of(engine), no_think)
+    return Renderer(engine, find_stop_tokens(engine), probe_template(engine), no_think)

@@ -14,9 +14,9 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from apollo_train.templates.engine import HFEngine
-from apollo_train.templates.families import stops_of
-from apollo_train.templates.template_probe import traits_of
-from apollo_train.templates.tokenise_sample import NoThink, Renderer
+from apollo_train.templates.renderer import NoThink, Renderer
+from apollo_train.templates.stop_tokens import find_stop_tokens
+from apollo_train.templates.template_probe import probe_template
 
 TEMPLATES = {
     "llama3": (
@@ -73,7 +73,7 @@ def engine(name: str) -> HFEngine:
 
 def renderer(name: str, no_think: NoThink = "mask") -> Renderer:
     made = engine(name)
-    return Renderer(made, stops_of(made), traits_of(made), no_think)
+    return Renderer(made, find_stop_tokens(made), probe_template(made), no_think)
 
 
 def tiny_llama(vocabulary: int, *, seed: int = 0, hidden: int = 48, layers: int = 2) -> Any:

@@ -166,7 +166,7 @@ async def test_a_folder_has_a_card_and_a_file_per_split(
 
 
 def parted(seed: str) -> bool:
-    from apollo_train.samples.rows import split_of
+    from apollo_train.samples.row_meta import split_of
 
     rules = SplitRules(test=0.5, seed=seed)
     return split_of("one", rules) != split_of("two", rules)

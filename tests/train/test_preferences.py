@@ -7,9 +7,17 @@ from training_log import SESSION, Teller
 
 from apollo_train.masks.annotations import read_annotations
 from apollo_train.policy import AdviceRules, FilterPolicy, FlagRules
-from apollo_train.samples.preferences import CONFIRMED, REFUSALS, Pair, Refused, Verdict, pairs_of, verdicts_of
-from apollo_train.samples.rows import Weigher
-from apollo_train.samples.steps import Source, reply_of
+from apollo_train.samples.preferences import (
+    CONFIRMED,
+    REFUSALS,
+    Pair,
+    Refusal,
+    UnpairedReply,
+    find_pairs,
+    find_unpaired_replies,
+)
+from apollo_train.samples.step_samples import Source, reply_of
+from apollo_train.samples.weights import Weigher
 from sessions import events as ev
 from sessions.log.reader import LogReader
 
@@ -23,9 +31,9 @@ def source(reader: LogReader, policy: FilterPolicy = DEFAULT) -> Source:
 
 
 def pairs(reader: LogReader, policy: FilterPolicy = DEFAULT) -> list[str]:
-    found = list(pairs_of(source(reader, policy)))
-    assert all(item.reason in REFUSALS for item in found if isinstance(item, Refused))
-    return [item.reason if isinstance(item, Refused) else "pair" for item in found]
+    found = list(find_pairs(source(reader, policy)))
+    assert all(item.reason in REFUSALS for item in found if isinstance(item, Refusal))
+    return [item.reason if isinstance(item, Refusal) else "pair" for item in found]
 
 
 async def held(told: Teller, *, advice: str = "Let it run.", redo: str = "wait") -> None:
@@ -51,7 +59,7 @@ async def test_an_action_that_never_ran_pairs_with_the_redo_at_the_prompt_before
     told: Teller, reader: LogReader
 ) -> None:
     await held(told)
-    [pair] = pairs_of(source(reader))
+    [pair] = find_pairs(source(reader))
     assert isinstance(pair, Pair)
     assert pair.chosen.prompt == pair.rejected.prompt
     assert [chat["role"] for chat in pair.chosen.prompt] == ["system", "user", "assistant", "tool"]
@@ -69,7 +77,7 @@ async def test_an_action_that_ran_makes_no_pair_until_an_annotator_says_so(told:
     await told.flag(ev.Target(3), verdict="good", label=CONFIRMED, actor="judge:gpt")
     assert pairs(reader) == ["ran"]
     await told.flag(ev.Target(3), verdict="good", label=CONFIRMED)
-    [pair] = pairs_of(source(reader))
+    [pair] = find_pairs(source(reader))
     assert isinstance(pair, Pair)
     assert pair.confirmed
 
@@ -126,7 +134,7 @@ async def test_a_correction_that_says_a_call_pairs_with_what_the_agent_did_wheth
     await told.act("ls")
     await told.act("kill 7", reasoning="Too slow.", text="I stop it.")
     await correct(told, ev.Target(2, "call", 1), 'run {"command": "wait 7"}')
-    [pair] = pairs_of(source(reader))
+    [pair] = find_pairs(source(reader))
     assert isinstance(pair, Pair) and pair.corrected
     assert pair.chosen.prompt == pair.rejected.prompt and len(pair.chosen.prompt) == 4
     [call] = pair.chosen.completion["tool_calls"]
@@ -145,7 +153,7 @@ async def test_a_correction_of_one_call_leaves_the_others_and_one_of_the_reply_r
     await correct(told, ev.Target(1, "call", 2), 'run {"command":"c"}')
 
     def chosen() -> list[str]:
-        [pair] = pairs_of(source(reader))
+        [pair] = find_pairs(source(reader))
         assert isinstance(pair, Pair)
         calls = pair.chosen.completion["tool_calls"]
         assert len({call["id"] for call in calls}) == len(calls)
@@ -189,7 +197,7 @@ async def test_rules_make_no_pairs_and_no_verdicts(told: Teller, reader: LogRead
     await told.act("wait")
     await told.flag(ev.Target(2), verdict="good", actor="judge:gpt")
     assert pairs(reader) == []
-    assert list(verdicts_of(source(reader))) == []
+    assert list(find_unpaired_replies(source(reader))) == []
 
 
 async def test_verdicts_are_what_humans_flagged_and_marked_good_and_nothing_else(
@@ -203,7 +211,7 @@ async def test_verdicts_are_what_humans_flagged_and_marked_good_and_nothing_else
     await told.reply(("run", '{"command":"e"}'), finish="length")
     await told.result()
     await told.flag(ev.Target(5), verdict="good")
-    found = [(verdict.sample.mask.step, verdict.good) for verdict in verdicts_of(source(reader))]
+    found = [(verdict.sample.mask.step, verdict.good) for verdict in find_unpaired_replies(source(reader))]
     assert found == [(1, False), (2, True)]
 
 
@@ -221,7 +229,11 @@ async def test_a_good_mark_on_the_only_call_or_on_all_calls_is_a_verdict_on_the_
     await told.flag(ev.Target(3), verdict="good")
     await told.flag(ev.Target(3, "call", 2), verdict="unsure")
     await told.flag(ev.Target(4, "call", 1), verdict="good")
-    found = [(item.sample.mask.step, item.good) for item in verdicts_of(source(reader)) if isinstance(item, Verdict)]
+    found = [
+        (item.sample.mask.step, item.good)
+        for item in find_unpaired_replies(source(reader))
+        if isinstance(item, UnpairedReply)
+    ]
     assert found == [(2, True), (4, True)], "of step 1 one call is judged, of step 3 one is doubtful"
 
 
@@ -229,7 +241,11 @@ async def test_a_span_of_good_steps_is_a_verdict_on_each(told: Teller, reader: L
     for command in ("a", "b", "c"):
         await told.act(command)
     await told.flag(ev.Target(1, "span", None, 2), verdict="good")
-    found = [(item.sample.mask.step, item.good) for item in verdicts_of(source(reader)) if isinstance(item, Verdict)]
+    found = [
+        (item.sample.mask.step, item.good)
+        for item in find_unpaired_replies(source(reader))
+        if isinstance(item, UnpairedReply)
+    ]
     assert found == [(1, True), (2, True)]
 
 
@@ -239,7 +255,11 @@ async def test_a_rules_flag_is_no_humans_because_a_human_blames_the_environment_
     await held(told)
     await told.flag(ev.Target(3), actor="rule:loop")
     await told.flag(ev.Target(3, "call", 9), label="environment/timeout")
-    found = [(item.sample.mask.step, item.good) for item in verdicts_of(source(reader)) if isinstance(item, Verdict)]
+    found = [
+        (item.sample.mask.step, item.good)
+        for item in find_unpaired_replies(source(reader))
+        if isinstance(item, UnpairedReply)
+    ]
     assert found == [(2, False)]
     assert pairs(reader) == ["no_redo"]
 
@@ -258,7 +278,7 @@ async def test_what_is_corrected_ends_as_a_call_ends_whatever_the_server_said_of
 ) -> None:
     await told.reply(text="I give up.", stop_token="<|user|>", token_ids=(1, 2), finish="stop")
     await correct(told, ev.Target(1), 'run {"command": "wait 7"}')
-    [pair] = pairs_of(source(reader))
+    [pair] = find_pairs(source(reader))
     assert isinstance(pair, Pair)
     chosen, rejected = reply_of(pair.chosen.mask), reply_of(pair.rejected.mask)
     assert (chosen.finish, chosen.stop_token, chosen.token_ids) == ("calls", "", ())
@@ -273,7 +293,10 @@ async def test_flagged_replies_without_a_prompt_to_train_on_are_counted(told: Te
     await told.flag(ev.Target(2), verdict="good")
     policy = FilterPolicy(advice=AdviceRules(strategy="dropped"))
     assert pairs(reader, policy) == ["target_refers"]
-    found = [item.reason if isinstance(item, Refused) else item.good for item in verdicts_of(source(reader, policy))]
+    found = [
+        item.reason if isinstance(item, Refusal) else item.good
+        for item in find_unpaired_replies(source(reader, policy))
+    ]
     assert found == ["target_refers", True]
     assert pairs(reader) == ["no_redo"]
 
@@ -300,8 +323,8 @@ async def test_flagged_replies_that_are_no_targets_anyway_are_counted(told: Tell
         await told.flag(ev.Target(step))
     await told.flag(ev.Target(3), label="environment/timeout")
     assert pairs(reader) == ["malformed", "finish_length"]
-    found = list(verdicts_of(source(reader)))
-    assert [item.reason for item in found if isinstance(item, Refused)] == ["malformed", "finish_length"]
+    found = list(find_unpaired_replies(source(reader)))
+    assert [item.reason for item in found if isinstance(item, Refusal)] == ["malformed", "finish_length"]
     assert len(found) == 2
 
 
@@ -318,5 +341,9 @@ async def test_a_good_step_within_a_bad_span_takes_nothing_from_the_others(told:
         await told.act(command)
     await told.flag(ev.Target(1, "span", None, 3))
     await told.flag(ev.Target(3), verdict="good")
-    found = [(item.sample.mask.step, item.good) for item in verdicts_of(source(reader)) if isinstance(item, Verdict)]
+    found = [
+        (item.sample.mask.step, item.good)
+        for item in find_unpaired_replies(source(reader))
+        if isinstance(item, UnpairedReply)
+    ]
     assert found == [(1, False), (2, False), (3, True)]

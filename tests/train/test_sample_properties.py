@@ -10,9 +10,9 @@ from training_log import SESSION, Teller
 from apollo_train.masks.annotations import read_annotations
 from apollo_train.masks.reply_masks import mask_replies
 from apollo_train.policy import AdviceRules, FilterPolicy, FlagRules, RuleMasks, TargetRules
-from apollo_train.samples.rows import Weigher
-from apollo_train.samples.segments import segments_of
-from apollo_train.samples.steps import Excluded, Source, StepSample, steps_of
+from apollo_train.samples.segments import make_segments
+from apollo_train.samples.step_samples import Exclusion, Source, StepSample, make_step_samples
+from apollo_train.samples.weights import Weigher
 from sessions import events as ev
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
@@ -105,11 +105,11 @@ async def test_segments_train_the_replies_of_the_step_samples_and_checked_ones_a
     await wander(told, chance)
     for _ in range(4):
         source = source_of(reader, any_policy(chance))
-        steps = {x.id: x for x in steps_of(source) if isinstance(x, StepSample)}
+        steps = {x.id: x for x in make_step_samples(source) if isinstance(x, StepSample)}
         assert all(x.meta["prompt"] != "exact" or not x.suffix.startswith("-") for x in steps.values())
         trained: set[tuple[int, str]] = set()
-        for segment in segments_of(source):
-            if isinstance(segment, Excluded):
+        for segment in make_segments(source):
+            if isinstance(segment, Exclusion):
                 continue
             suffix = next((end for end in ("+advice", "-advice") if segment.id.endswith(end)), "")
             places = [at for at, flag in enumerate(segment.trained) if flag]
@@ -121,7 +121,7 @@ async def test_segments_train_the_replies_of_the_step_samples_and_checked_ones_a
                 assert segment.messages[at] == sample.completion
                 if segment.meta["prefix_checked"]:
                     assert segment.messages[:at] == sample.prompt
-        lost = {x.mask.seq for x in segments_of(source) if isinstance(x, Excluded) and x.mask is not None}
+        lost = {x.mask.seq for x in make_segments(source) if isinstance(x, Exclusion) and x.mask is not None}
         for sample in steps.values():
             seq = sample.mask.seq
             assert seq in lost or any((seq, end) in trained for end in (sample.suffix, "+advice", "-advice", ""))
@@ -184,11 +184,11 @@ async def test_every_reply_is_trained_or_named_with_its_reason_once(
     for _ in range(4):
         source = source_of(reader, any_policy(chance))
         replies = {mask.seq for mask in mask_replies(reader, source.judged, source.policy)}
-        for found in (steps_of(source), segments_of(source)):
+        for found in (make_step_samples(source), make_segments(source)):
             fate: dict[tuple[int, str], str] = {}
             for item in found:
                 suffix = next((end for end in ("+advice", "-advice") if item.id.endswith(end)), "")
-                if isinstance(item, Excluded):
+                if isinstance(item, Exclusion):
                     named = [(item.seq, item.reason)]
                 else:
                     masks = [item.mask] if isinstance(item, StepSample) else item.masks
@@ -218,7 +218,7 @@ async def test_each_piece_of_advice_is_in_the_prompts_that_its_kind_says_and_in_
     for _ in range(6):
         source = source_of(reader, any_policy(chance, propagation="this"))
         rules = source.policy.advice
-        for sample in steps_of(source):
+        for sample in make_step_samples(source):
             if not isinstance(sample, StepSample) or sample.mask.summary:
                 continue
             prompt = json.dumps(sample.prompt)

@@ -8,9 +8,10 @@ from training_log import SESSION, Shape, Teller
 
 from apollo_train.masks.annotations import read_annotations
 from apollo_train.policy import AdviceRules, FilterPolicy, FlagRules, SplitRules, WeightRules
-from apollo_train.samples.rows import Weigher, split_of
-from apollo_train.samples.segments import Segment, segments_of
-from apollo_train.samples.steps import Excluded, Source, StepSample, steps_of
+from apollo_train.samples.row_meta import split_of
+from apollo_train.samples.segments import Segment, make_segments
+from apollo_train.samples.step_samples import Exclusion, Source, StepSample, make_step_samples
+from apollo_train.samples.weights import Weigher
 from sessions import events as ev
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
@@ -26,14 +27,14 @@ def source(reader: LogReader, **policy: Any) -> Source:
     return Source(reader, judged, rules, Weigher(rules, {SESSION: 4}, {}))
 
 
-def steps(reader: LogReader, **policy: Any) -> tuple[list[StepSample], list[Excluded]]:
-    found = list(steps_of(source(reader, **policy)))
-    return [x for x in found if isinstance(x, StepSample)], [x for x in found if isinstance(x, Excluded)]
+def steps(reader: LogReader, **policy: Any) -> tuple[list[StepSample], list[Exclusion]]:
+    found = list(make_step_samples(source(reader, **policy)))
+    return [x for x in found if isinstance(x, StepSample)], [x for x in found if isinstance(x, Exclusion)]
 
 
-def segments(reader: LogReader, **policy: Any) -> tuple[list[Segment], list[Excluded]]:
-    found = list(segments_of(source(reader, **policy)))
-    return [x for x in found if isinstance(x, Segment)], [x for x in found if isinstance(x, Excluded)]
+def segments(reader: LogReader, **policy: Any) -> tuple[list[Segment], list[Exclusion]]:
+    found = list(make_segments(source(reader, **policy)))
+    return [x for x in found if isinstance(x, Segment)], [x for x in found if isinstance(x, Exclusion)]
 
 
 def shape(messages: list[dict[str, Any]]) -> list[str]:

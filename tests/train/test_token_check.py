@@ -17,10 +17,10 @@ from apollo_train.formats import FORMATS
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.masks.annotations import read_annotations
 from apollo_train.policy import PRESETS, AdviceRules, FilterPolicy
-from apollo_train.samples.rows import Weigher
-from apollo_train.samples.steps import Source, StepSample, steps_of
+from apollo_train.samples.step_samples import Source, StepSample, make_step_samples
+from apollo_train.samples.weights import Weigher
+from apollo_train.templates.renderer import Renderer, StepTokens
 from apollo_train.templates.token_check import NOT_CHECKED, PER_SESSION, check_tokens
-from apollo_train.templates.tokenise_sample import Renderer, StepTokens
 from sessions import events as ev
 from sessions.events.messages import Usage
 from sessions.log.reader import LogReader
@@ -40,7 +40,7 @@ def lengths(reader: LogReader, session: str) -> list[tuple[int, int]]:
     judged = read_annotations(reader, session, reader.position())
     assert judged is not None
     found = []
-    for sample in steps_of(Source(reader, judged, DEFAULT, Weigher(DEFAULT))):
+    for sample in make_step_samples(Source(reader, judged, DEFAULT, Weigher(DEFAULT))):
         assert isinstance(sample, StepSample)
         made = fake_renderer().step(sample)
         assert isinstance(made, StepTokens)

@@ -23,9 +23,9 @@ from apollo_train.formats.tokens import TokensFormat, TooLong
 from apollo_train.policy import PRESETS, FilterPolicy, FlagRules, TargetRules
 from apollo_train.runtime import NothingToExport, TrainError
 from apollo_train.templates.engine import NoTokenizer, TemplateRefused, open_engine
-from apollo_train.templates.families import UnknownTemplate, stops_of
 from apollo_train.templates.normaliser import normalise_messages
-from apollo_train.templates.tokenise_sample import Renderer
+from apollo_train.templates.renderer import Renderer
+from apollo_train.templates.stop_tokens import UnknownTemplate, find_stop_tokens
 from apollo_train.trainers.data import UnequalWeights, read_rows, require_equal_weights
 from apollo_train.trainers.metrics import keep_until
 from apollo_train.trainers.models import NoModel, require_trainers
@@ -142,8 +142,8 @@ def test_an_unknown_template_is_told_how_to_be_known() -> None:
     engine = FakeEngine()
     engine.template = "nothing known"
     with pytest.raises(UnknownTemplate, match="--stop TOKEN"):
-        stops_of(engine)
-    assert stops_of(engine, ("<|im_end|>",)).after_call == 1
+        find_stop_tokens(engine)
+    assert find_stop_tokens(engine, ("<|im_end|>",)).after_call == 1
 
 
 @pytest.mark.skipif(importlib.util.find_spec("transformers") is not None, reason="the trainers' environment is here")

@@ -19,7 +19,7 @@ from apollo_train.formats import format_for
 from apollo_train.output_files import WriteFailed
 from apollo_train.policy import PRESETS, load_policy, parse_policy
 from apollo_train.runtime import FileInTheWay, NothingToExport
-from apollo_train.samples.select import LEFT_OUT, select
+from apollo_train.samples.session_selection import SESSION_REASONS, select
 from sessions import events as ev
 from sessions.log.reader import LogReader
 
@@ -176,7 +176,7 @@ async def test_an_export_that_holds_nothing_says_in_words_what_kept_all_out(told
 
 def test_every_reason_that_keeps_a_session_out_has_words() -> None:
     source = Path(inspect.getsourcefile(select) or "").read_text("utf-8")
-    assert set(re.findall(r'"(session_\w+)"', source)) == set(LEFT_OUT)
+    assert set(re.findall(r'"(session_\w+)"', source)) == set(SESSION_REASONS)
 
 
 async def test_an_export_names_the_files_beside_it(told: Teller, tmp_path: Path) -> None:

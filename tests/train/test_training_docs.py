@@ -9,7 +9,7 @@ from pathlib import Path
 from apollo_train.formats import FORMATS
 from apollo_train.masks.rules import REASONS
 from apollo_train.policy import PRESETS, FilterPolicy, parse_policy
-from apollo_train.samples import select
+from apollo_train.samples import session_selection
 from sessions.importers import FORMATS as IMPORTS
 from sessions.importers import import_file
 
@@ -28,7 +28,7 @@ def test_the_table_of_reasons_is_today_s() -> None:
 
 
 def test_every_reason_is_explained() -> None:
-    inside = set(re.findall(r'"(session_\w+)"', Path(select.__file__).read_text("utf-8")))
+    inside = set(re.findall(r'"(session_\w+)"', Path(session_selection.__file__).read_text("utf-8")))
     missing = [reason for reason in (*REASONS, *sorted(inside)) if f"`{reason}`" not in TRAINING]
     assert not missing
 

@@ -12,7 +12,7 @@ from apollo_train.export.run import run_export
 from apollo_train.export.training_view import TrainingView, training_view
 from apollo_train.policy import PRESETS, FilterPolicy, FlagRules
 from apollo_train.runtime import NothingToExport
-from apollo_train.samples.spans import CharSpan
+from apollo_train.samples.char_spans import CharSpan
 from sessions import events as ev
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
@@ -140,11 +140,11 @@ async def test_by_cell_only_the_flagged_call_is_masked_and_by_message_the_whole_
     await told.result(2)
     await told.flag(ev.Target(1, "call", 2))
     by_message = training_view(reader, SESSION, FilterPolicy())
-    by_cell = training_view(reader, SESSION, FilterPolicy(flags=FlagRules(scope="call")))
-    assert by_cell == training_view(reader, SESSION, FilterPolicy(flags=FlagRules(scope="call")), cells=True)
-    assert by_message and by_cell
+    masks_parts = training_view(reader, SESSION, FilterPolicy(flags=FlagRules(scope="call")))
+    assert masks_parts == training_view(reader, SESSION, FilterPolicy(flags=FlagRules(scope="call")), cells=True)
+    assert by_message and masks_parts
     assert [span.trained for span in by_message.steps[1].spans] == [False] * 4
-    assert [span.trained for span in by_cell.steps[1].spans] == [True, True, True, False]
+    assert [span.trained for span in masks_parts.steps[1].spans] == [True, True, True, False]
     assert by_message.calls_lost == 1
 
 

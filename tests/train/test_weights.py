@@ -11,7 +11,7 @@ from training_log import MANY, Teller, rows_of
 from apollo_train.export.run import run_export
 from apollo_train.policy import FilterPolicy, WeightRules, parse_policy
 from apollo_train.runtime import BadPolicy
-from apollo_train.samples.rows import Copies
+from apollo_train.samples.weights import Copies
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 

@@ -19,7 +19,7 @@ from apollo_train.export.run import run_export
 from apollo_train.export.workers import MOST, WORTH, WorkerLost, workers_for
 from apollo_train.formats.base import Format, Line, Unit
 from apollo_train.policy import PRESETS, FilterPolicy, WeightRules
-from apollo_train.samples.steps import Source
+from apollo_train.samples.step_samples import Source
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 

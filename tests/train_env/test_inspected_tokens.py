@@ -16,8 +16,8 @@ from apollo_train.export.training_view import training_view
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.masks.annotations import read_annotations
 from apollo_train.policy import AdviceRules, FilterPolicy, FlagRules, TargetRules
-from apollo_train.samples.rows import Weigher
-from apollo_train.samples.steps import Source
+from apollo_train.samples.step_samples import Source
+from apollo_train.samples.weights import Weigher
 from apollo_train.templates.packing import Row
 from sessions.log.reader import LogReader
 

@@ -14,8 +14,8 @@ from tiny_models import TEMPLATES, renderer
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.masks.annotations import read_annotations
 from apollo_train.policy import PRESETS, FilterPolicy, FlagRules, TargetRules
-from apollo_train.samples.rows import Weigher
-from apollo_train.samples.steps import Excluded, Source
+from apollo_train.samples.step_samples import Exclusion, Source
+from apollo_train.samples.weights import Weigher
 from apollo_train.templates.packing import IGNORED, Packing, Row
 from sessions.log.reader import LogReader
 
@@ -31,7 +31,7 @@ def rows(
         judged = read_annotations(reader, summary.session, reader.position())
         assert judged is not None
         source = Source(reader, judged, policy, Weigher(policy))
-        found += [row for row in made.rows(source) if not isinstance(row, Excluded)]
+        found += [row for row in made.rows(source) if not isinstance(row, Exclusion)]
     return found, made
 
 

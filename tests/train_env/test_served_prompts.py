@@ -12,9 +12,9 @@ from tiny_models import TEMPLATES, renderer
 from apollo_train.export.run import run_export
 from apollo_train.masks.annotations import read_annotations
 from apollo_train.policy import FilterPolicy, TargetRules
-from apollo_train.samples.rows import Weigher
-from apollo_train.samples.steps import Source, StepSample, steps_of
-from apollo_train.templates.tokenise_sample import StepTokens
+from apollo_train.samples.step_samples import Source, StepSample, make_step_samples
+from apollo_train.samples.weights import Weigher
+from apollo_train.templates.renderer import StepTokens
 from sessions import events as ev
 from sessions.log.reader import LogReader
 from sessions.log.rebuild import rebuild_request
@@ -46,7 +46,7 @@ def samples(reader: LogReader, provider: str) -> list[StepSample]:
     judged = read_annotations(reader, session_of(reader, provider), reader.position())
     assert judged is not None
     source = Source(reader, judged, POLICY, Weigher(POLICY))
-    return [sample for sample in steps_of(source, lambda mask: True) if isinstance(sample, StepSample)]
+    return [sample for sample in make_step_samples(source, lambda mask: True) if isinstance(sample, StepSample)]
 
 
 def body_of(reader: LogReader, sample: StepSample) -> dict[str, Any]:

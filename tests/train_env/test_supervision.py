@@ -8,7 +8,7 @@ import msgspec
 
 from apollo_train.templates.engine import open_engine
 from apollo_train.templates.normaliser import normalise_messages
-from apollo_train.templates.template_probe import traits_of
+from apollo_train.templates.template_probe import probe_template
 from benchmarks.supervision.chain import Chain, World, observation, task_text
 from benchmarks.supervision.episodes import actions_of, judge
 from benchmarks.supervision.forward import load
@@ -25,7 +25,7 @@ SMALL = msgspec.structs.replace(KNOBS.base, width=16, episodes=200, steps=40, ba
 def test_the_server_and_the_tokenizer_of_the_export_read_a_chat_alike(tmp_path: Path) -> None:
     WORDS.save_tokenizer(tmp_path)
     engine = open_engine(tmp_path)
-    traits = traits_of(engine)
+    traits = probe_template(engine)
     assert traits.calls
     assert traits.system
     chain = Chain(WORLD, 3)

@@ -15,12 +15,12 @@ from apollo_train.formats.tokens import TokensFormat, TooLong
 from apollo_train.masks.annotations import read_annotations
 from apollo_train.policy import FilterPolicy, FlagRules, TargetRules
 from apollo_train.runtime import NothingToExport
-from apollo_train.samples.rows import Weigher
-from apollo_train.samples.steps import Source, StepSample, steps_of
+from apollo_train.samples.step_samples import Source, StepSample, make_step_samples
+from apollo_train.samples.weights import Weigher
 from apollo_train.templates.engine import HFEngine, NoTokenizer, TemplateRefused, open_engine
-from apollo_train.templates.families import UnknownTemplate, stops_of
 from apollo_train.templates.normaliser import normalise_messages
-from apollo_train.templates.tokenise_sample import Renderer, StepTokens, Unfit
+from apollo_train.templates.renderer import Renderer, StepTokens, Unfit
+from apollo_train.templates.stop_tokens import UnknownTemplate, find_stop_tokens
 from sessions.log.reader import LogReader
 
 STOPS = {
@@ -40,7 +40,7 @@ def source(reader: LogReader, policy: FilterPolicy = POLICY) -> Source:
 
 
 def samples(reader: LogReader) -> dict[int, StepSample]:
-    found = (s for s in steps_of(source(reader), lambda mask: True) if isinstance(s, StepSample))
+    found = (s for s in make_step_samples(source(reader), lambda mask: True) if isinstance(s, StepSample))
     return {sample.mask.step: sample for sample in found}
 
 
@@ -203,10 +203,10 @@ def test_an_unknown_template_wants_its_stop_named() -> None:
     made.chat_template = "{% for m in messages %}{{ m.role }}: {{ m.content }}<|endoftext|>{% endfor %}"
     unknown = HFEngine(made, "mine")
     with pytest.raises(UnknownTemplate, match="--stop"):
-        stops_of(unknown)
-    assert stops_of(unknown, ("<|endoftext|>",)).after_call == 0
+        find_stop_tokens(unknown)
+    assert find_stop_tokens(unknown, ("<|endoftext|>",)).after_call == 0
     with pytest.raises(UnknownTemplate, match="no single token"):
-        stops_of(unknown, ("<nothing>",))
+        find_stop_tokens(unknown, ("<nothing>",))
 
 
 def test_a_missing_tokenizer_is_one_line(tmp_path: Path) -> None:

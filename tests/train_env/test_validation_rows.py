@@ -11,7 +11,7 @@ from training_log import MANY, Teller, new_log
 
 from apollo_train.cli.main import main
 from apollo_train.policy import SplitRules
-from apollo_train.samples.rows import split_of
+from apollo_train.samples.row_meta import split_of
 from apollo_train.trainers.metrics import read_metrics
 from sessions import events as ev
 

@@ -18,7 +18,7 @@ class NoPosition(TrainError):
     """A position that the log does not have."""
 
 
-LEFT_OUT: Final = {
+SESSION_REASONS: Final = {
     "session_missing": "the log has no such session at this position",
     "session_replayed": "it plays a recording, and sessions.replayed is false",
     "session_demo": "a scripted demo session, and sessions.demo is false",
@@ -35,7 +35,7 @@ LEFT_OUT: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class SessionExclusion:
     """A session that takes no part, and the one reason."""
 
     session: str
@@ -44,12 +44,12 @@ class LeftOut:
 
 def select(
     reader: LogReader, sessions: Sequence[str] | None, policy: FilterPolicy | None, position: int
-) -> Iterator[Annotations | LeftOut]:
+) -> Iterator[Annotations | SessionExclusion]:
     """Judgement of each session (None: all), in the order of their ids; without a policy, all of them."""
     for name in names_of(reader, sessions):
-        found = judged_of(reader, name, policy, position)
+        found = check_session(reader, name, policy, position)
         # Nobody asked by name for a session that came later: that it is there now changes nothing of then.
-        if sessions is not None or not isinstance(found, LeftOut) or found.reason != "session_missing":
+        if sessions is not None or not isinstance(found, SessionExclusion) or found.reason != "session_missing":
             yield found
 
 
@@ -69,16 +69,18 @@ def names_of(reader: LogReader, sessions: Sequence[str] | None) -> list[str]:
     return sorted({summary.session for summary in reader.summaries()} if sessions is None else set(sessions))
 
 
-def judged_of(reader: LogReader, session: str, policy: FilterPolicy | None, position: int) -> Annotations | LeftOut:
+def check_session(
+    reader: LogReader, session: str, policy: FilterPolicy | None, position: int
+) -> Annotations | SessionExclusion:
     """Judgement of one session, or why it takes no part."""
     judged = read_annotations(reader, session, position)
     if judged is None:
-        return LeftOut(session, "session_missing")
-    reason = why_not(judged, policy.sessions) if policy is not None else ""
-    return LeftOut(session, reason) if reason else judged
+        return SessionExclusion(session, "session_missing")
+    reason = find_exclusion(judged, policy.sessions) if policy is not None else ""
+    return SessionExclusion(session, reason) if reason else judged
 
 
-def why_not(judged: Annotations, rules: SessionRules) -> str:
+def find_exclusion(judged: Annotations, rules: SessionRules) -> str:
     """The first rule of the policy that keeps the session out, or ""."""
     created = judged.created
     # "Judged up to here" is no word on the session: beside somebody's verdict it says nothing.

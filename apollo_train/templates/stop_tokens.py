@@ -44,7 +44,7 @@ FAMILIES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Stops:
+class StopTokens:
     """The stop tokens of one tokenizer: ids by text, and which follows what."""
 
     family: str
@@ -61,7 +61,7 @@ class Stops:
         return self.after_call if calls else self.after_text
 
 
-def stops_of(engine: Engine, given: Sequence[str] = ()) -> Stops:
+def find_stop_tokens(engine: Engine, given: Sequence[str] = ()) -> StopTokens:
     """The stop tokens of this tokenizer; ``given`` (after a text, then after a call) goes before what is known here.
 
     Raises UnknownTemplate.
@@ -84,4 +84,4 @@ def stops_of(engine: Engine, given: Sequence[str] = ()) -> Stops:
             ids[text] = number
         elif text in (family.after_text, family.after_call):
             raise UnknownTemplate(f"the tokenizer {engine.name!r} has no single token {text!r}, on which replies end")
-    return Stops(family.name, ids[family.after_text], ids[family.after_call], ids)
+    return StopTokens(family.name, ids[family.after_text], ids[family.after_call], ids)

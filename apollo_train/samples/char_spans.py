@@ -28,12 +28,12 @@ class CharSpan:
         return not self.reason
 
 
-def by_cell(policy: FilterPolicy) -> bool:
+def masks_parts(policy: FilterPolicy) -> bool:
     """Whether the policy masks parts of replies, which only files of tokens can say."""
     return policy.flags.scope in ("call", "reasoning")
 
 
-def char_spans(mask: ReplyMask, *, cells: bool) -> tuple[CharSpan, ...]:
+def make_char_spans(mask: ReplyMask, *, cells: bool) -> tuple[CharSpan, ...]:
     """The spans of one reply; they tile its fields. ``cells``: each cell by itself, else the reply whole or not."""
     if not isinstance(mask.event.body, ev.ModelReplied):
         return ()

@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 from apollo_train.masks.reply_masks import ReplyMask
 from apollo_train.samples.chat import Chat
-from apollo_train.samples.steps import StepSample, reply_of
+from apollo_train.samples.step_samples import StepSample, reply_of
 from apollo_train.templates.engine import Engine, TemplateRefused
-from apollo_train.templates.families import Stops
 from apollo_train.templates.normaliser import normalise_messages
-from apollo_train.templates.template_probe import Traits
+from apollo_train.templates.stop_tokens import StopTokens
+from apollo_train.templates.template_probe import TemplateTraits
 
 NoThink = Literal["mask", "exclude"]
 
@@ -80,8 +80,8 @@ class Renderer:
     """Renders the samples of an export with one tokenizer."""
 
     engine: Engine
-    stops: Stops
-    traits: Traits
+    stops: StopTokens
+    traits: TemplateTraits
     no_think: NoThink = "mask"
     tools_unsaid: int = field(default=0, init=False)
     """Samples with tools on offer that the template does not render."""
@@ -115,7 +115,7 @@ class Renderer:
         reply = reply_of(sample.mask)
         stop = self.stops.of(bool(sample.completion.get("tool_calls")), reply.stop_token)
         ids, offsets = self.engine.encode(body)
-        sampled = self._sampled(reply.token_ids, body)
+        sampled = self._take_server_ids(reply.token_ids, body)
         if sampled and sample.mask.trained:
             ids = sampled
         pieces = self._pieces(sample, prompt, body, offsets, thinking, len(ids) + 1)
@@ -159,7 +159,7 @@ class Renderer:
         unsaid = tuple(name for name, text in texts.items() if text.strip() and text.strip() not in body)
         return None if "text" in unsaid and not completion.get("tool_calls") else unsaid
 
-    def _sampled(self, ids: Sequence[int], body: str) -> list[int]:
+    def _take_server_ids(self, ids: Sequence[int], body: str) -> list[int]:
         """The server's own ids, if they are this tokenizer's and say the same; else none."""
         own = list(ids)
         if own and own[-1] in self.stops.ids.values():
@@ -239,7 +239,7 @@ def _token_at(offsets: Sequence[tuple[int, int]], end: int, start: int, *, over:
     return at
 
 
-def describe(renderer: Renderer) -> dict[str, Any]:
+def describe_renderer(renderer: Renderer) -> dict[str, Any]:
     """What decided the tokens, for a manifest or a record."""
     from apollo_train.templates.engine import template_hash
 

@@ -9,10 +9,11 @@ from typing import Any, Literal
 from apollo_train.masks.annotations import Annotations
 from apollo_train.masks.reply_masks import ReplyMask, mask_replies
 from apollo_train.policy import FilterPolicy
+from apollo_train.samples.advice_removal import AdviceRemover, PromptWithoutAdvice, Variant
 from apollo_train.samples.chat import Chat, Turn, chat_of_reply
 from apollo_train.samples.prompts import Prompt, Prompts
-from apollo_train.samples.rows import Weigher, meta_of
-from apollo_train.samples.without_advice import Unaided, Unaider, Variant
+from apollo_train.samples.row_meta import make_meta
+from apollo_train.samples.weights import Weigher
 from sessions import events as ev
 from sessions.fold.flags import Flag
 from sessions.labels import UNSPECIFIED
@@ -45,9 +46,9 @@ class StepSample:
         return [turn.chat for turn in self.turns]
 
     @property
-    def dumped(self) -> tuple[bytes, ...]:
+    def prompt_json(self) -> tuple[bytes, ...]:
         """The messages of the prompt as JSON in pieces, with commas between them."""
-        return self.dump() if self.dump else (b",".join([turn.dumped for turn in self.turns]),)
+        return self.dump() if self.dump else (b",".join([turn.json for turn in self.turns]),)
 
     @property
     def suffix(self) -> str:
@@ -56,7 +57,7 @@ class StepSample:
 
 
 @dataclass(frozen=True, slots=True)
-class Excluded:
+class Exclusion:
     """A reply that is no target in this export, and the one reason why; a line of the twin file."""
 
     id: str
@@ -83,11 +84,11 @@ class Source:
     labels: bool = False
     """Let each row say in ``meta`` which flags stand on its replies."""
 
-    def excluded(self, mask: ReplyMask, reason: str, suffix: str = "") -> Excluded:
+    def exclude(self, mask: ReplyMask, reason: str, suffix: str = "") -> Exclusion:
         """The line of the twin file for ``mask``."""
         name = f"{self.judged.session}:{mask.name}{suffix}"
         labels = mask.labels if reason == mask.reason else ()
-        return Excluded(name, self.judged.session, mask.name, reason, mask.seq, mask.calls_lost, mask, labels)
+        return Exclusion(name, self.judged.session, mask.name, reason, mask.seq, mask.calls_lost, mask, labels)
 
     def label_columns(self, masks: Iterable[ReplyMask]) -> dict[str, Any]:
         """``labels`` for a row of these replies, where it is asked for: each flag that stands on one of them."""
@@ -115,23 +116,23 @@ def whole(mask: ReplyMask) -> bool:
     return mask.trained
 
 
-def steps_of(source: Source, wanted: Callable[[ReplyMask], bool] = whole) -> Iterator[StepSample | Excluded]:
+def make_step_samples(source: Source, wanted: Callable[[ReplyMask], bool] = whole) -> Iterator[StepSample | Exclusion]:
     """Every reply that is ``wanted`` as a sample, and why the others are none; in order, in constant memory."""
     prompts = Prompts(source.reader, source.judged)
-    unaider = Unaider(source.reader, source.judged, source.policy.advice)
+    remover = AdviceRemover(source.reader, source.judged, source.policy.advice)
     for mask in mask_replies(source.reader, source.judged, source.policy):
         if not wanted(mask):
-            yield source.excluded(mask, mask.reason)
+            yield source.exclude(mask, mask.reason)
             continue
-        prompt = prompt_of(prompts, mask, check=source.check)
+        prompt = read_prompt(prompts, mask, check=source.check)
         if isinstance(prompt, str):
-            yield source.excluded(mask, prompt)
+            yield source.exclude(mask, prompt)
             continue
-        for variant in unaider.variants(prompt):
-            yield _sample(source, unaider, mask, prompt, variant)
+        for variant in remover.variants(prompt):
+            yield _sample(source, remover, mask, prompt, variant)
 
 
-def prompt_of(prompts: Prompts, mask: ReplyMask, *, check: bool) -> Prompt | str:
+def read_prompt(prompts: Prompts, mask: ReplyMask, *, check: bool) -> Prompt | str:
     """The prompt that the reply answered, or the reason why there is none to train on."""
     try:
         prompt = prompts.of(mask.request)
@@ -142,7 +143,7 @@ def prompt_of(prompts: Prompts, mask: ReplyMask, *, check: bool) -> Prompt | str
     return prompt
 
 
-def kind_of(prompt: Prompt, unaided: Unaided) -> PromptKind:
+def prompt_kind(prompt: Prompt, unaided: PromptWithoutAdvice) -> PromptKind:
     """What the row says of its prompt."""
     if unaided.changed:
         return "counterfactual"
@@ -163,28 +164,28 @@ def target_text(mask: ReplyMask) -> str:
 
 
 def _sample(
-    source: Source, unaider: Unaider, mask: ReplyMask, prompt: Prompt, variant: Variant
-) -> StepSample | Excluded:
-    unaided = unaider.without(prompt, variant.dropped)
+    source: Source, remover: AdviceRemover, mask: ReplyMask, prompt: Prompt, variant: Variant
+) -> StepSample | Exclusion:
+    unaided = remover.remove(prompt, variant.dropped)
     problem = unaided.problem
-    if not problem and variant.dropped and unaider.refers(target_text(mask), variant.dropped):
+    if not problem and variant.dropped and remover.refers(target_text(mask), variant.dropped):
         problem = "target_refers"
     if problem:
-        return source.excluded(mask, problem, variant.suffix)
+        return source.exclude(mask, problem, variant.suffix)
     body = reply_of(mask)
     name = f"{source.judged.session}:{mask.name}{variant.suffix}"
-    meta = meta_of(
+    meta = make_meta(
         source.judged,
         source.policy,
         prompt.request,
         id=name,
         step=mask.name,
         packing="step",
-        advice=sorted(number for number in unaider.present(prompt) - variant.dropped if number > 0),
+        advice=sorted(number for number in remover.find_advice(prompt) - variant.dropped if number > 0),
         weight=source.weigher.weight(source.judged, variant.share),
         finish=body.finish,
         stop_token=body.stop_token,
-        prompt=kind_of(prompt, unaided),
+        prompt=prompt_kind(prompt, unaided),
         seen=mask.seen,
         **source.label_columns([mask]),
     )

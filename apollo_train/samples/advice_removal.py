@@ -44,7 +44,7 @@ class Variant(msgspec.Struct, frozen=True):
     share: float = 1.0
 
 
-class Unaided(msgspec.Struct, frozen=True):
+class PromptWithoutAdvice(msgspec.Struct, frozen=True):
     """A prompt without some advice. ``problem`` is the reason why it cannot be used, or ""."""
 
     turns: list[Turn]
@@ -52,7 +52,7 @@ class Unaided(msgspec.Struct, frozen=True):
     problem: str = ""
 
 
-class Unaider:
+class AdviceRemover:
     """Leaves advice out of the prompts of one session."""
 
     def __init__(self, reader: LogReader, judged: Annotations, rules: AdviceRules) -> None:
@@ -76,20 +76,20 @@ class Unaider:
         """The samples that one prompt makes: one, or two where they differ."""
         if not self._always and not self._twins:
             return [Variant()]
-        present = self.present(prompt)
+        present = self.find_advice(prompt)
         always = self._always & present
         if self._twins & present:
             return [Variant(always, "+advice", 0.5), Variant(present & (always | self._twins), "-advice", 0.5)]
         return [Variant(always)]
 
-    def present(self, prompt: Prompt) -> frozenset[int]:
+    def find_advice(self, prompt: Prompt) -> frozenset[int]:
         """The advice that the prompt holds: as turns, as answers, and in the block after a summary."""
         if not self._texts:
             return frozenset()
         sources = prompt.sources
         found = {number for seq in sources & self._delivered for number in self._turns[seq].advice}
         for turn in prompt.turns if self._judged.answers else ():
-            found.update(-answer.question for answer in self._answered(turn))
+            found.update(-answer.question for answer in self._find_answers(turn))
         for seq in sources & self._summaries:
             if seq not in self._blocks:
                 self._blocks[seq] = self._in_block(seq)
@@ -105,33 +105,33 @@ class Unaider:
         # A turn is in the block as it was delivered, which need not be as it was written.
         found |= {number for turn in turns if turn.text in block for number in turn.advice}
         answers = (answer for at, answer in self._judged.answers.items() if at < seq)
-        return frozenset(found.union(-answer.question for answer in answers if _told(answer) in block))
+        return frozenset(found.union(-answer.question for answer in answers if _answer_text(answer) in block))
 
-    def before(self, seq: int) -> frozenset[int]:
+    def advice_before(self, seq: int) -> frozenset[int]:
         """All advice that was given before the event at ``seq``."""
         found = {number for at, turn in self._turns.items() if at < seq for number in turn.advice}
         return frozenset(found | {-answer.question for at, answer in self._judged.answers.items() if at < seq})
 
-    def without(self, prompt: Prompt, dropped: frozenset[int]) -> Unaided:
+    def remove(self, prompt: Prompt, dropped: frozenset[int]) -> PromptWithoutAdvice:
         """The prompt's turns without this advice."""
         if not dropped:
-            return Unaided(prompt.turns, False)
+            return PromptWithoutAdvice(prompt.turns, False)
         kept: list[Turn] = []
         problem = ""
         for turn in prompt.turns:
-            changed, trouble = self._changed(turn, dropped)
+            changed, trouble = self._change_turn(turn, dropped)
             problem = problem or trouble
             if changed is None:
-                self._neutral_before(kept)
+                self._neutralise_before(kept)
             else:
                 kept.append(changed)
-        return Unaided(kept, kept != prompt.turns, problem)
+        return PromptWithoutAdvice(kept, kept != prompt.turns, problem)
 
     def refers(self, text: str, dropped: Collection[int]) -> bool:
         """Whether ``text`` quotes the advice or speaks of being advised."""
         return speaks_of_advice(text) or quotes(text, (self._texts[number] for number in dropped))
 
-    def _changed(self, turn: Turn, dropped: frozenset[int]) -> tuple[Turn | None, str]:
+    def _change_turn(self, turn: Turn, dropped: frozenset[int]) -> tuple[Turn | None, str]:
         """The turn without the advice (None: nothing is left of it), and what is wrong with that."""
         content = before = str(turn.chat["content"])
         problem = ""
@@ -139,8 +139,8 @@ class Unaider:
             if seq in self._turns:
                 content, problem = self._cut(content, self._turns[seq], dropped)
             elif seq in self._judged.summaries:
-                content, problem = self._summary(content, seq, dropped)
-        if any(-answer.question in dropped for answer in self._answered(turn)):
+                content, problem = self._cut_summary(content, seq, dropped)
+        if any(-answer.question in dropped for answer in self._find_answers(turn)):
             content = NO_ANSWER
         if content == before:
             return turn, problem
@@ -162,7 +162,7 @@ class Unaider:
         left = [piece for piece, number in zip(pieces, delivered.advice, strict=True) if number not in dropped]
         return content.replace(delivered.text, "\n\n".join(left)), ""
 
-    def _summary(self, content: str, seq: int, dropped: frozenset[int]) -> tuple[str, str]:
+    def _cut_summary(self, content: str, seq: int, dropped: frozenset[int]) -> tuple[str, str]:
         """The turn of a summary without advice in its block; the model's own words decide whether it can be used."""
         summary = self._judged.summaries[seq]
         earlier = {at: turn for at, turn in self._turns.items() if at < seq and dropped.intersection(turn.advice)}
@@ -178,7 +178,7 @@ class Unaider:
                 if problem:
                     return content, problem
         for answer in answers:
-            block = block.replace(_told(answer), "")
+            block = block.replace(_answer_text(answer), "")
         if any(number > 0 and self._texts[number] and self._texts[number] in block for number in gone):
             return content, "advice_mixed"
         block = re.sub(r"\n{3,}", "\n\n", block).strip()
@@ -189,7 +189,7 @@ class Unaider:
             return content, "advice_mixed"
         return content.replace(whole, summary_text(structs.replace(summary, advice=block), self._reader.text)), ""
 
-    def _answered(self, turn: Turn) -> list[ev.QuestionAnswered]:
+    def _find_answers(self, turn: Turn) -> list[ev.QuestionAnswered]:
         """The answers that this turn is, if it is the result of a question."""
         if turn.chat["role"] != "tool" or not turn.sources:
             return []
@@ -202,7 +202,7 @@ class Unaider:
         place = (result.step or 0, result.call or 0) if result is not None else (0, 0)
         return [answer for answer in alike if self._judged.asked.get(answer.question, place) == place]
 
-    def _neutral_before(self, kept: list[Turn]) -> None:
+    def _neutralise_before(self, kept: list[Turn]) -> None:
         """Give the results just before a dropped turn the texts they would have had: nobody woke or hurried them."""
         for at in range(len(kept) - 1, -1, -1):
             turn = kept[at]
@@ -211,17 +211,17 @@ class Unaider:
             content = str(turn.chat["content"])
             for seq in turn.sources:
                 event = self._reader.event(self._judged.session, seq)
-                content = content if event is None else _neutral(content, event.body)
+                content = content if event is None else _neutralise(content, event.body)
             if content != turn.chat["content"]:
                 kept[at] = replace(turn, chat={**turn.chat, "content": content})
 
 
-def _told(answer: ev.QuestionAnswered) -> str:
+def _answer_text(answer: ev.QuestionAnswered) -> str:
     """An answer as the block after a summary says it."""
     return f"Answer to your question {answer.question}: {answer.text}"
 
 
-def _neutral(content: str, body: ev.Body) -> str:
+def _neutralise(content: str, body: ev.Body) -> str:
     """What a result would have said without the advice that followed it."""
     if isinstance(body, ev.ActionRefused) and body.why == "skipped_for_advice":
         return NOT_RUN

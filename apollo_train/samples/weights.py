@@ -1,23 +1,14 @@
-"""What every row says about itself, whatever its format: where it comes from and how much it counts."""
+"""How much a row counts, and how often it is written where trainers ignore weights."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from apollo_train.masks.annotations import Annotations
-from apollo_train.policy import FilterPolicy, SplitRules
-from sessions import events as ev
-from sessions.events.text import canonical_json
-
-NOT_SAMPLING: Final = frozenset(
-    {"model", "messages", "stream", "stream_options", "tools", "system", "metadata", "user"}
-)
-"""Keys of a request's envelope that are no choice of sampling."""
-
+from apollo_train.policy import FilterPolicy
+from apollo_train.samples.row_meta import task_of
 
 MOST_COPIES: Final = 4
 """Rows are copied up to this often to say their weights exactly; beyond it some rows are left out instead."""
@@ -33,12 +24,12 @@ class Weigher:
     """What the sessions of a task count together: no session counts more than ``session_cap`` replies."""
 
     @classmethod
-    def counting(cls, policy: FilterPolicy, trained: Mapping[str, int], tasks: Mapping[str, str]) -> Weigher:
+    def from_counts(cls, policy: FilterPolicy, trained: Mapping[str, int], tasks: Mapping[str, str]) -> Weigher:
         """For sessions with so many trained replies, each of the task that ``tasks`` names."""
         cap = policy.weights.session_cap
         totals: dict[str, int] = {}
         for session, task in tasks.items():
-            totals[task] = totals.get(task, 0) + _capped(trained[session], cap)
+            totals[task] = totals.get(task, 0) + _cap(trained[session], cap)
         return cls(policy, dict(trained), totals)
 
     def weight(self, judged: Annotations, share: float, replies: int = 1, *, row: bool = False) -> float:
@@ -46,17 +37,17 @@ class Weigher:
         rules = self.policy.weights
         total = max(1, self.session_trained.get(judged.session, 1))
         of_task = max(1, self.task_trained.get(task_of(judged), 1))
-        weight = share * _capped(total, rules.session_cap) / total
+        weight = share * _cap(total, rules.session_cap) / total
         if rules.normalise == "session":
             weight = share * replies / total
         elif rules.normalise == "task":
             weight *= replies / of_task
         else:
-            weight *= (1 if row else replies) * _capped(of_task, rules.task_cap) / of_task
+            weight *= (1 if row else replies) * _cap(of_task, rules.task_cap) / of_task
         return round(weight, 9)
 
     @property
-    def counted(self) -> bool:
+    def needs_counts(self) -> bool:
         """Whether weights depend on how many replies are trained, so that they have to be counted first."""
         rules = self.policy.weights
         return rules.normalise != "none" or bool(rules.session_cap or rules.task_cap)
@@ -91,53 +82,6 @@ class Copies:
         return copies
 
 
-def _capped(number: int, cap: int) -> int:
+def _cap(number: int, cap: int) -> int:
     """``number``, but at most the cap; 0 is none."""
     return min(number, cap) if cap else number
-
-
-def task_of(judged: Annotations) -> str:
-    """What the split goes by: the task's id, or the hash of its text where it has none."""
-    created = judged.created
-    return created.task_id or _hashed(created.task)
-
-
-@lru_cache(maxsize=64)
-def _hashed(task: str) -> str:
-    return "sha256:" + hashlib.sha256(task.encode()).hexdigest()[:16]
-
-
-@lru_cache(maxsize=1024)
-def split_of(task: str, rules: SplitRules) -> str:
-    """``train``, ``validation`` or ``test``: a function of the task alone, so that no task is on both sides."""
-    number = int.from_bytes(hashlib.sha256(f"{rules.seed}\0{task}".encode()).digest()[:8], "big") / (1 << 64)
-    if number < rules.test:
-        return "test"
-    return "validation" if number < rules.test + rules.validation else "train"
-
-
-_SAMPLING: dict[str, str] = {}
-"""The newest choices as text: nearly all requests of a session have the same."""
-
-
-def sampling_of(request: ev.ModelRequested) -> str:
-    """The sampling choices of a request as JSON text: one column, whatever providers call them."""
-    chosen = repr(request.envelope)
-    if chosen not in _SAMPLING:
-        _SAMPLING.clear()
-        wanted = {key: value for key, value in request.envelope.items() if key not in NOT_SAMPLING}
-        _SAMPLING[chosen] = canonical_json(wanted).decode()
-    return _SAMPLING[chosen]
-
-
-def meta_of(judged: Annotations, policy: FilterPolicy, request: ev.ModelRequested, **more: Any) -> dict[str, Any]:
-    """The columns that all rows of a session share, then those of the row."""
-    task = task_of(judged)
-    return {
-        "session": judged.session,
-        "task": task,
-        "model": judged.created.model.id,
-        "sampling": sampling_of(request),
-        "split": split_of(task, policy.split),
-        **more,
-    }

@@ -1,0 +1,64 @@
+"""What every row says about itself in ``meta``, whatever its format."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from typing import Any, Final
+
+from apollo_train.masks.annotations import Annotations
+from apollo_train.policy import FilterPolicy, SplitRules
+from sessions import events as ev
+from sessions.events.text import canonical_json
+
+NOT_SAMPLING: Final = frozenset(
+    {"model", "messages", "stream", "stream_options", "tools", "system", "metadata", "user"}
+)
+"""Keys of a request's envelope that are no choice of sampling."""
+
+
+def task_of(judged: Annotations) -> str:
+    """What the split goes by: the task's id, or the hash of its text where it has none."""
+    created = judged.created
+    return created.task_id or _hash_task(created.task)
+
+
+@lru_cache(maxsize=64)
+def _hash_task(task: str) -> str:
+    return "sha256:" + hashlib.sha256(task.encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=1024)
+def split_of(task: str, rules: SplitRules) -> str:
+    """``train``, ``validation`` or ``test``: a function of the task alone, so that no task is on both sides."""
+    number = int.from_bytes(hashlib.sha256(f"{rules.seed}\0{task}".encode()).digest()[:8], "big") / (1 << 64)
+    if number < rules.test:
+        return "test"
+    return "validation" if number < rules.test + rules.validation else "train"
+
+
+_SAMPLING: dict[str, str] = {}
+"""The newest choices as text: nearly all requests of a session have the same."""
+
+
+def sampling_of(request: ev.ModelRequested) -> str:
+    """The sampling choices of a request as JSON text: one column, whatever providers call them."""
+    chosen = repr(request.envelope)
+    if chosen not in _SAMPLING:
+        _SAMPLING.clear()
+        wanted = {key: value for key, value in request.envelope.items() if key not in NOT_SAMPLING}
+        _SAMPLING[chosen] = canonical_json(wanted).decode()
+    return _SAMPLING[chosen]
+
+
+def make_meta(judged: Annotations, policy: FilterPolicy, request: ev.ModelRequested, **more: Any) -> dict[str, Any]:
+    """The columns that all rows of a session share, then those of the row."""
+    task = task_of(judged)
+    return {
+        "session": judged.session,
+        "task": task,
+        "model": judged.created.model.id,
+        "sampling": sampling_of(request),
+        "split": split_of(task, policy.split),
+        **more,
+    }
