@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from apollo_train.cli.lazy_group import LazyGroup
 from apollo_train.cli.progress import hint_at_resume, progress_bar
+from apollo_train.cli.root import TrainGroup
 from apollo_train.cli.shared import (
     COLOURS,
     MARKS,
@@ -35,7 +35,7 @@ from apollo_train.templates.token_check import open_renderer
 from sessions.terminal_text import plain_line, plain_text
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=TrainGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Turn Apollo's log into training data with per-action masks."""
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 import time
 import traceback
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
+from apollo_train.cli.lazy_group import LazyGroup
 from apollo_tui.cli.connection import Cli
 from apollo_tui.terminal import gc_tuning
 from sessions.errors import ApolloError
@@ -50,22 +50,12 @@ COMMANDS: Final[dict[str, str]] = {
 """Command to ``module:attribute``; modules are imported only when their command is asked for."""
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are needed, so that ``apollo --help`` starts at once."""
+class ApolloGroup(LazyGroup):
+    """All commands, in the order of the table; of a word that is none it suggests the nearest."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """All commands, in the order of the table."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return one command, None if there is none of that name."""
-        place = COMMANDS.get(cmd_name)
-        if place is None:
-            return None
-        module, attribute = place.split(":")
-        command = getattr(importlib.import_module(f"apollo_tui.cli.{module}"), attribute)
-        assert isinstance(command, click.Command)
-        return command
+    def __init__(self, *args: Any, **extra: Any) -> None:
+        places = {name: f"apollo_tui.cli.{place}" for name, place in COMMANDS.items()}
+        super().__init__(*args, places=places, **extra)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -93,7 +83,7 @@ def default_name() -> str:
         return "annotator"
 
 
-@click.group(cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=ApolloGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--log", type=click.Path(path_type=Path, dir_okay=False), help="The log to use (also: APOLLO_LOG).")
 @click.option(
     "--as", "name", metavar="NAME", help="Who you are in the log (also: APOLLO_AS). Default: your login name."
