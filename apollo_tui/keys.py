@@ -77,7 +77,7 @@ class Key(msgspec.Struct, frozen=True):
 
 # fmt: off
 KEYS: Final[tuple[Key, ...]] = (
-    # moving: the first rows are bound by the painter that has the focus (widgets/moves.py)
+    # moving: the first rows are bound by the painter that has the focus (widgets/paint.py)
     Key("move.down", "down j", "down", "One row down.", "move", EVERY - {"new"}, painter=True),
     Key("move.up", "up k", "up", "One row up.", "move", EVERY - {"new"}, painter=True),
     Key("move.page_down", "space pagedown", "page", "One page down.", "move", PAGED, painter=True),

@@ -122,12 +122,10 @@ class ReceiptLine(Painter):
             self.refresh()
 
     def clear(self) -> None:
-        """Say nothing."""
         self.show("")
 
     @property
     def text(self) -> str:
-        """What it says."""
         return self._text
 
     def on_resize(self, event: events.Resize) -> None:

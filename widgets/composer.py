@@ -70,17 +70,14 @@ class Composer(Vertical):
 
     @property
     def area(self) -> ComposerArea:
-        """The text field."""
         return self._parts()[1]
 
     @property
     def text(self) -> str:
-        """What is written now."""
         return self._inside[1].text if self._inside is not None else ""
 
     @property
     def is_bound(self) -> bool:
-        """Whether it is open."""
         return self.target is not None
 
     def bind(self, target: ComposerTarget, *, draft: str = "", earlier: Sequence[str] = ()) -> None:

@@ -150,11 +150,9 @@ class ComposerArea(TextArea):
             self._return = None
 
     def action_send_now(self) -> None:
-        """Deliver now."""
         self.post_message(self.Sent(True))
 
     def action_new_line(self) -> None:
-        """A new line."""
         self.insert("\n")
 
     def action_leave(self) -> None:

@@ -126,7 +126,6 @@ class Document(Painter, can_focus=True):
         return "\n".join(self._line_text(number) for number in range(first_line, last_line + 1))
 
     def text(self) -> str:
-        """The whole text as it is shown."""
         return "\n".join(self._line_text(number) for number in range(len(self._starts)))
 
     def _line_text(self, number: int) -> str:
@@ -186,7 +185,6 @@ class Document(Painter, can_focus=True):
                 self._cursor = 0
 
     def action_to_start(self) -> None:
-        """To the first line."""
         self.go_to_piece(0)
 
     def action_to_end(self) -> None:

@@ -132,11 +132,9 @@ class Painter(Widget):
         raise NotImplementedError
 
     def row_selected(self, y: int) -> bool:
-        """Whether row ``y`` belongs to the selection."""
         return False
 
     def render_line(self, y: int) -> Strip:
-        """Paint one row."""
         return self.strip(self.row(y), self.size.width, selected=self.row_selected(y))
 
     def repaint_row(self, y: int, x: int = 0, width: int | None = None) -> None:

@@ -109,7 +109,6 @@ class Pane:
         return self._place.following
 
     def entry(self, seq: int | None) -> Entry | None:
-        """An entry by its seq."""
         return None if seq is None else self._entries.get(seq)
 
     def items(self) -> list[Entry]:

@@ -107,7 +107,6 @@ class ChoiceList(Painter, can_focus=True):
 
     @property
     def highlighted(self) -> Choice | None:
-        """The choice at the cursor."""
         return self._choices[self._at] if self._at < len(self._choices) else None
 
     @property
@@ -143,23 +142,18 @@ class ChoiceList(Painter, can_focus=True):
         return any(choice.key and choice.key == (character or key) for choice in self._choices)
 
     def action_move(self, by: int) -> None:
-        """To the next or the previous choice."""
         self._go(self._at + by)
 
     def action_page(self, by: int) -> None:
-        """A page further."""
         self._go(self._at + by * max(1, self._list_height - 1))
 
     def action_to_start(self) -> None:
-        """To the first choice."""
         self._go(0)
 
     def action_to_end(self) -> None:
-        """To the last choice."""
         self._go(len(self._choices) - 1)
 
     def action_open(self) -> None:
-        """Pick the choice at the cursor."""
         if self.highlighted is not None:
             self._pick(self.highlighted, False)
 

@@ -99,7 +99,6 @@ class SessionList(Painter, can_focus=True):
 
     @property
     def order(self) -> tuple[str, ...]:
-        """The ids in the order of the rows."""
         return tuple(self._order)
 
     def select(self, session: str) -> None:
@@ -125,19 +124,15 @@ class SessionList(Painter, can_focus=True):
             self.post_message(self.Highlighted(self._selected))
 
     def action_page(self, by: int) -> None:
-        """A page further."""
         self.action_move(by * max(1, self._fits - 1))
 
     def action_to_start(self) -> None:
-        """To the first row."""
         self.action_move(-len(self._order))
 
     def action_to_end(self) -> None:
-        """To the last row."""
         self.action_move(len(self._order))
 
     def action_open(self) -> None:
-        """Open the selected session."""
         if self._selected:
             self.post_message(self.Chosen(self._selected))
 

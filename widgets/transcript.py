@@ -163,12 +163,10 @@ class Transcript(Painter, can_focus=True):
 
     @property
     def anchors(self) -> Sequence[Anchor]:
-        """The whole index."""
         return self._anchors
 
     @property
     def following(self) -> bool:
-        """Whether the end is followed."""
         return self._place.following
 
     @property
@@ -177,7 +175,6 @@ class Transcript(Painter, can_focus=True):
         return self._place.unseen
 
     def entry(self, seq: int | None) -> Entry | None:
-        """A loaded entry."""
         return None if seq is None else self._entries.get(seq)
 
     def in_sight(self) -> tuple[int, ...]:
@@ -241,11 +238,9 @@ class Transcript(Painter, can_focus=True):
         self.post_message(self.EntrySelected(self._seqs[index]))
 
     def action_page(self, by: int) -> None:
-        """A page further."""
         self.scroll_pages(by)
 
     def action_to_start(self) -> None:
-        """To the first entry."""
         if self._seqs:
             self._place.unfollow()
             self._place.keep(Place(0, 0))
@@ -264,7 +259,6 @@ class Transcript(Painter, can_focus=True):
             self.post_message(self.EntryOpened(self.selected))
 
     def on_click(self, event: events.Click) -> None:
-        """Select the entry under the pointer."""
         if event.y < len(self._shown) and 0 < self._shown[event.y][1] < LIVE_SEQ:
             self.selected = self._shown[event.y][1]
             self.post_message(self.EntrySelected(self.selected))

@@ -231,7 +231,6 @@ class Wall(Painter, can_focus=True):
         self._flush_now()
 
     def action_page(self, by: int) -> None:
-        """Scroll the focused pane by a page."""
         self.scroll_pages(self._focused, by)
 
     def action_to_start(self) -> None:
@@ -262,11 +261,9 @@ class Wall(Painter, can_focus=True):
                 self._flush_now()
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """Scroll the pane under the pointer."""
         self._wheel(event, -3)
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """Scroll the pane under the pointer."""
         self._wheel(event, 3)
 
     def _wheel(self, event: events.MouseEvent, rows: int) -> None:

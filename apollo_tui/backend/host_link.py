@@ -110,7 +110,6 @@ class HostLink:
             raise NotDone(str(problem)) from problem
 
     async def close(self) -> None:
-        """Hang up."""
         if self._client is not None:
             await self._client.close()
 

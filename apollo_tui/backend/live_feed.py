@@ -70,11 +70,9 @@ class LiveFeed:
                 await self._first_look.wait()
 
     async def read(self, ask: Callable[[LogReader], T]) -> T:
-        """One short read in the reading thread."""
         return await self._ask("read", ask)
 
     async def work(self, ask: Callable[[LogReader], T]) -> T:
-        """A long read in a thread of its own."""
         return await self._ask("work", ask)
 
     async def _ask(self, thread: str, ask: Callable[[LogReader], T]) -> T:

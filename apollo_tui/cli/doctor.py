@@ -32,7 +32,7 @@ class Finding:
 
     what: str
     verdict: Verdict
-    said: str
+    text: str
     advice: str = ""
 
 
@@ -49,10 +49,10 @@ def doctor(cli: Cli, terminal: bool, as_json: bool) -> None:
         return
     found = [finding for check in CHECKS for finding in check(cli)]
     if as_json:
-        print_json([{"id": f.what, "verdict": f.verdict, "said": f.said, "advice": f.advice} for f in found])
+        print_json([{"id": f.what, "verdict": f.verdict, "said": f.text, "advice": f.advice} for f in found])
     else:
         for finding in found:
-            click.echo(plain_line(f"{finding.verdict:<4}  {finding.what:<14} {finding.said}"))
+            click.echo(plain_line(f"{finding.verdict:<4}  {finding.what:<14} {finding.text}"))
             if finding.advice:
                 click.echo(plain_line(f"{'':<21}{finding.advice}"))
     if any(finding.verdict == "bad" for finding in found):

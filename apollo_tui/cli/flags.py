@@ -54,7 +54,7 @@ def flag(
     if label == RIGHT_THERE_TOO and not good:
         raise click.UsageError(f"{label} is said of a good action: add --good")
     if label not in (UNSPECIFIED, RIGHT_THERE_TOO):
-        label = _label(label, load_labels(load_config().labels_file))
+        label = _find_label(label, load_labels(load_config().labels_file))
     reader = open_log(cli)
     found = reader.find(session)
     reader.close()
@@ -66,14 +66,14 @@ def flag(
     print_done(answer, as_json, f"flagged {target} {verdict} as {label} (flag {name})", flag=name)
 
 
-def _label(said: str, known: Taxonomy) -> str:
+def _find_label(name: str, known: Taxonomy) -> str:
     """The id of the label that is called so, by its id or its name. Raises UsageError that lists what there is."""
-    found = [one.id for one in known.labels if said.casefold() in (one.id.casefold(), one.name.casefold())]
+    found = [one.id for one in known.labels if name.casefold() in (one.id.casefold(), one.name.casefold())]
     if found:
         return found[0]
-    near = difflib.get_close_matches(said, known.by_id, n=3, cutoff=0.4)
+    near = difflib.get_close_matches(name, known.by_id, n=3, cutoff=0.4)
     listed = f"near: {', '.join(near)}" if near else f"labels: {', '.join(known.by_id)}"
-    raise click.UsageError(f"there is no label '{said}'; {listed}")
+    raise click.UsageError(f"there is no label '{name}'; {listed}")
 
 
 @click.command()

@@ -45,7 +45,7 @@ def stop(cli: Cli, now: bool, quiet: bool, sessions: bool) -> None:
     at_work = _at_work(cli)
     if sessions:
         _stop_sessions(cli)
-    _stop(cli, now=now, quiet=quiet, restart=False, said=_stop_report(cli, at_work, ended=sessions))
+    _stop(cli, now=now, quiet=quiet, restart=False, report=_stop_report(cli, at_work, ended=sessions))
 
 
 def _at_work(cli: Cli) -> int:
@@ -105,8 +105,8 @@ def restart(cli: Cli, now: bool) -> None:
     click.echo("the host has been restarted")
 
 
-def _stop(cli: Cli, *, now: bool, quiet: bool, restart: bool, said: str = "") -> None:
-    """``said``: what to say of it."""
+def _stop(cli: Cli, *, now: bool, quiet: bool, restart: bool, report: str = "") -> None:
+    """Stop the host, or restart it, and print ``report``."""
     from sessions.host.client import host_status, wait_for_stop
     from sessions.host.watcher import end_watcher
 
@@ -119,7 +119,7 @@ def _stop(cli: Cli, *, now: bool, quiet: bool, restart: bool, said: str = "") ->
     stopping = ask_host(cli, protocol.StopHost(by=cli.actor, at_boundary=not now, restart=restart), start=False)
     wait_for_stop(cli.paths, pid=stopping.pid)
     if not quiet:
-        click.echo(said)
+        click.echo(report)
 
 
 @host.command()

@@ -74,7 +74,7 @@ def _notifications(ask: Ask, write: Write, env: Mapping[str, str]) -> Iterator[T
     auto = channel("auto", env)
     for way in _ways(env):
         write(notification(way, "a test from apollo doctor"))
-        seen = _yes(ask(f"{way}: did you {'hear or see a bell' if way == 'bell' else 'see a notification'}? y/n"))
+        seen = _is_yes(ask(f"{way}: did you {'hear or see a bell' if way == 'bell' else 'see a notification'}? y/n"))
         advice = ""
         if seen and way != auto:
             advice = f'`alerts = "{way}"` under [ui] in the config uses it'
@@ -83,8 +83,8 @@ def _notifications(ask: Ask, write: Write, env: Mapping[str, str]) -> Iterator[T
         yield Trial(f"notification by {way}", seen, advice)
 
 
-def _yes(said: str) -> bool:
-    return said.strip().lower().startswith("y")
+def _is_yes(answer: str) -> bool:
+    return answer.strip().lower().startswith("y")
 
 
 def run_terminal_check() -> None:

@@ -239,7 +239,6 @@ class BoardState:
         return {id: signals for id, signals in found.items() if not self.sessions[id].summary.archived}
 
     def find_by_number(self, number: int) -> str | None:
-        """The session with this number."""
         return next((id for id, now in self.sessions.items() if now.summary.number == number), None)
 
     def unread(self, session: str) -> int:

@@ -103,7 +103,6 @@ class EntryFilter:
         return found | {summaries[number - 1] for number in numbers if 0 < number <= len(summaries)}
 
     def __call__(self, anchor: Anchor) -> bool:
-        """Whether the filter shows this entry."""
         match self.which:
             case "outline":
                 return anchor.kind in MILESTONES or anchor.seq in self._marked or anchor.seq in self._flagged

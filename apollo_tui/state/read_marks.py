@@ -52,7 +52,6 @@ class ReadMarks:
             known.add(part.first, part.last)
 
     def key(self, now: int) -> None:
-        """A key was pressed."""
         self._key_at = now
 
     def select(self, session: str, part: SeqRange, now: int) -> None:

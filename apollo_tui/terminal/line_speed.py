@@ -66,7 +66,6 @@ class LineSpeed:
 
     @property
     def hung_up(self) -> bool:
-        """Whether the terminal hung up."""
         return self._fd is not None and self._hung_up(self._fd)
 
     @property

@@ -260,7 +260,6 @@ class _DiffedUpdate(CompositorUpdate):
         self._update = update
 
     def render_segments(self, console: Console) -> str:
-        """The bytes for the terminal."""
         return self._screen.render(self._update, console)
 
 
