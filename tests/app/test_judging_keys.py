@@ -251,7 +251,7 @@ async def test_sign_off_up_to_a_step_a_note_and_bookmarks_to_jump_to(feed: FakeF
         await opened((app, pilot), pilot, "B", "S")
         await until(pilot, lambda: "judged up to step 2" in screen_text(app))
         await pilot.press("u")
-        await until(pilot, lambda: now.remarks.words() == ["judged up to step 2 by ada"])
+        await until(pilot, lambda: now.remarks.sign_off_lines() == ["judged up to step 2 by ada"])
         await pilot.press("S", "n", *"leaks?", "enter")
         await until(pilot, lambda: now.remarks.notes == {"human:ada": "leaks?"})
         await pilot.press("G", "escape")
@@ -264,7 +264,7 @@ async def test_sign_off_up_to_a_step_a_note_and_bookmarks_to_jump_to(feed: FakeF
         await pilot.press("S", "t")
         await until(pilot, lambda: not now.remarks.sign_offs)
         await pilot.press("u")
-        await until(pilot, lambda: now.remarks.words() == ["judged up to step 2 by ada"])
+        await until(pilot, lambda: now.remarks.sign_off_lines() == ["judged up to step 2 by ada"])
 
 
 async def test_the_same_advice_goes_to_all_marked_sessions_and_a_resend_reaches_each_once(feed: FakeFeed) -> None:
