@@ -14,7 +14,7 @@ LOCK: Final = ".apollo.lock"
 
 
 @contextmanager
-def alone_in(output: Path, what: str) -> Iterator[None]:
+def lock_folder(output: Path, what: str) -> Iterator[None]:
     """Make the folder of a ``what`` ("run"), and keep others out. Raises TrainError if it cannot, or one is in it."""
     try:
         output.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 
-def stay_local(*sources: str | Path) -> bool:
+def stay_offline(*sources: str | Path) -> bool:
     """If all of these are folders, let the libraries that are loaded after this ask the hub for nothing.
 
     ``HF_HUB_OFFLINE`` in the environment wins. A folder of adapters may name a base that lies elsewhere: it decides

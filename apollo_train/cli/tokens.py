@@ -30,7 +30,7 @@ from apollo_train.formats.token_report import RowPreview, preview_row, report_pa
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.masks.annotations import read_annotations
 from apollo_train.masks.rules import REASONS
-from apollo_train.offline_hub import stay_local
+from apollo_train.offline_hub import stay_offline
 from apollo_train.policy import FilterPolicy, load_policy
 from apollo_train.runtime import FileInTheWay, TrainError
 from apollo_train.samples.session_selection import find_exclusion
@@ -76,7 +76,7 @@ def write_tokens(
     reader: LogReader,
     sessions: list[str] | None,
     policy: str,
-    made: TokensFormat,
+    format: TokensFormat,
     out: Path,
     *,
     overwrite: bool,
@@ -93,7 +93,7 @@ def write_tokens(
         reader,
         sessions,
         load_policy(policy),
-        made,
+        format,
         out,
         overwrite=overwrite,
         position=position,
@@ -101,7 +101,7 @@ def write_tokens(
         resume=resume,
         workers=workers,
     )
-    write_report(out, made.report, made.settings, overwrite=overwrite)
+    write_report(out, format.report, format.settings, overwrite=overwrite)
     return report
 
 
@@ -137,8 +137,8 @@ def tokens(
     """Write rows of token ids and labels, -100 where there is no loss, with a report and a page of decoded rows."""
     with report_errors(), open_log(log) as reader:
         sessions = [reader.find(prefix) for prefix in chosen] or None
-        stay_local(tokenizer)
-        made = tokens_format(tokenizer, **settings)
+        stay_offline(tokenizer)
+        format = tokens_format(tokenizer, **settings)
         columns = out.with_suffix(".parquet")
         if parquet and columns.exists() and not overwrite:
             raise FileInTheWay(f"{columns} is there already: choose another name, or say --overwrite")
@@ -149,7 +149,7 @@ def tokens(
                 reader,
                 sessions,
                 policy,
-                made,
+                format,
                 out,
                 overwrite=overwrite,
                 position=position,
@@ -159,11 +159,11 @@ def tokens(
             )
         if parquet:
             write_parquet(out, columns)
-        for row in made.report.shown[:show]:
+        for row in format.report.shown[:show]:
             show_row(row)
         click.echo(plain_line(f"{report.path} (tokens)"))
         weighed = "of what follows each row counts once, however often it is written for its weight, or not at all"
-        for line in (*report.lines(), *([weighed] if report.counts.resampled else []), *made.report.lines()):
+        for line in (*report.lines(), *([weighed] if report.counts.resampled else []), *format.report.lines()):
             click.echo(f"  {plain_line(line)}")
         click.echo(plain_line(f"  decoded rows: {report_paths(out)[1]}"))
 
@@ -178,14 +178,14 @@ def show_step(
     stop: tuple[str, ...],
 ) -> None:
     """One reply as tokens, trained or masked. Raises TrainError where there is none."""
-    stay_local(tokenizer)
-    made = tokens_format(tokenizer, chat_template, stop, no_think="mask", packing="steps")
-    row = row_of(reader, session, policy, made, step)
+    stay_offline(tokenizer)
+    format = tokens_format(tokenizer, chat_template, stop, no_think="mask", packing="steps")
+    row = row_of(reader, session, policy, format, step)
     if row is None:
         raise TrainError(f"session {session} has no {'reply' if step is None else f'step {step}'}")
     if isinstance(row, Exclusion):
         about = (
-            made.explanation()
+            format.explanation()
             or REASONS.get(row.reason)
             or UNFIT.get(row.reason)
             or "the policy leaves the session out"
@@ -193,11 +193,11 @@ def show_step(
         raise TrainError(f"step {row.step} makes no tokens: {row.reason} ({about})")
     if not any(row.trained):
         click.echo(f"step {row.last.sample.meta['step']} is masked: {row.last.sample.mask.reason}")
-    show_row(preview_row(row, made.renderer.engine))
+    show_row(preview_row(row, format.renderer.engine))
 
 
 def row_of(
-    reader: LogReader, session: str, policy: FilterPolicy, made: TokensFormat, step: int | None
+    reader: LogReader, session: str, policy: FilterPolicy, format: TokensFormat, step: int | None
 ) -> Row | Exclusion | None:
     """The row of one reply by itself, also of one that is masked; None where there is no such reply."""
     judged = read_annotations(reader, session, reader.position())
@@ -212,7 +212,7 @@ def row_of(
         cells = [structs.replace(cell, trained=False, reason=cell.reason or mask.reason) for cell in mask.cells]
         mask = structs.replace(mask, cells=tuple(cells))
     sample = make_sample(source, mask)
-    found = sample if isinstance(sample, Exclusion) else made.tokenise(source, replace(sample, mask=mask))
+    found = sample if isinstance(sample, Exclusion) else format.tokenise(source, replace(sample, mask=mask))
     if not isinstance(found, Exclusion):
         return make_row(found)
     masked = not mask.trained and not any(cell.trained for cell in mask.cells)

@@ -63,6 +63,6 @@ class ApolloCli:
         except subprocess.TimeoutExpired:
             raise CommandFailed(f"`apollo {words[0]}` did not end within {SECONDS:.0f} s (log {self.log})") from None
         if done.returncode:
-            said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-            raise CommandFailed(f"`apollo {words[0]}`: {said[-1].removeprefix('apollo: ')}")
+            lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+            raise CommandFailed(f"`apollo {words[0]}`: {lines[-1].removeprefix('apollo: ')}")
         return done.stdout

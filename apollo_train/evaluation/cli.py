@@ -18,7 +18,7 @@ from apollo_train.evaluation.plan import BadEvaluation, Plan, find_contenders, f
 from apollo_train.evaluation.report import JSON_NAME, MARKDOWN_NAME, Report, result_line
 from apollo_train.evaluation.run import EvaluationRun
 from apollo_train.evaluation.server_check import check_reachable
-from apollo_train.folder_lock import alone_in
+from apollo_train.folder_lock import lock_folder
 from sessions.events import Limits
 from sessions.log.reader import LogReader
 from sessions.paths import log_paths
@@ -74,7 +74,7 @@ def evaluate(
         _check_limits(limits)
         plan = Plan(find_tasks(tasks), find_contenders(models, base_urls), repeat, limits)
         check_reachable(plan.contenders)
-        with alone_in(output, "evaluation"):
+        with lock_folder(output, "evaluation"):
             where = log_paths(log or output / "apollo.sqlite").log
             for task in plan.tasks:
                 if not task.scored:

@@ -81,8 +81,8 @@ class Plan:
         for repeat in range(1, self.repeats + 1):
             for task in self.tasks:
                 for contender in self.contenders:
-                    said = [task.id, task.files, contender.plain(), sorted(self.limits), repeat]
-                    yield Cell(task, contender, repeat, hashlib.sha256(canonical_json(said)).hexdigest()[:12])
+                    identity = [task.id, task.files, contender.plain(), sorted(self.limits), repeat]
+                    yield Cell(task, contender, repeat, hashlib.sha256(canonical_json(identity)).hexdigest()[:12])
 
 
 def find_tasks(paths: Sequence[Path]) -> tuple[Task, ...]:

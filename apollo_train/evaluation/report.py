@@ -105,12 +105,12 @@ class Report:
             _table(("model", *MODEL_COLUMNS), [self._model_row(c.label) for c in self.plan.contenders]),
         ]
         if self.differences:
-            said = (
+            intro = (
                 "Differences to the first model, more than 0 is better. A task weighs the same whatever its repeats; "
                 f"{LEVEL:.0%} intervals by bootstrap over tasks and their repeats."
             )
             rows = [_difference_row(each) for each in self.differences]
-            parts += [said, _table(("model", "measure", "difference", "interval", "tasks", "pairs", "better",
+            parts += [intro, _table(("model", "measure", "difference", "interval", "tasks", "pairs", "better",
                                     "equal", "worse", "left out"), rows)]  # fmt: skip
         labels = [each.label for each in self.plan.contenders]
         rows = [[task.id, task.better, *(_mean_best(self.of(label, task.id)) for label in labels)]
@@ -158,8 +158,8 @@ SESSION_COLUMNS: Final = ("no", "task", "model", "repeat", "ended", "best", "las
 def result_line(result: Result) -> str:
     """One session that has come to rest, for the terminal."""
     why = f": {result.reason}" if result.reason and not result.finished else ""
-    said = f"{result.task} · {result.model} · {result.repeat}"
-    return f"{said}  {result.how}{why}  best {_number(result.best)}, {result.steps} steps"
+    cell = f"{result.task} · {result.model} · {result.repeat}"
+    return f"{cell}  {result.how}{why}  best {_number(result.best)}, {result.steps} steps"
 
 
 def _session_row(each: Result) -> list[str]:

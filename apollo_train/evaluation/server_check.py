@@ -28,8 +28,8 @@ def check_reachable(contenders: Iterable[Contender]) -> None:
             port = parts.port or (443 if parts.scheme == "https" else 80)
             socket.create_connection((parts.hostname, port), SECONDS).close()
         except (OSError, UnicodeError) as problem:
-            said = getattr(problem, "strerror", None) or str(problem)
+            reason = getattr(problem, "strerror", None) or str(problem)
             raise BadEvaluation(
-                f"nobody answers at {without_password(url)} ({contender.label}): {said}; start the server, or give "
+                f"nobody answers at {without_password(url)} ({contender.label}): {reason}; start the server, or give "
                 "another --base-url"
             ) from None

@@ -43,9 +43,9 @@ def write_folder(
     counter: Renderer | None = None,
 ) -> ExportReport:
     """Fill a new ``folder``; it appears whole or not at all. Raises FileInTheWay and whatever ``run_export`` raises."""
-    made = find_format(format)
-    if not made.has_meta:
-        raise TrainError(f"{made.name} holds no rows that datasets could load: take steps, or a format of messages")
+    format = find_format(format)
+    if not format.has_meta:
+        raise TrainError(f"{format.name} holds no rows that datasets could load: take steps, or a format of messages")
     if folder.exists():
         raise FileInTheWay(f"{folder} is there already: choose another name")
     try:
@@ -57,7 +57,7 @@ def write_folder(
             reader,
             sessions,
             policy,
-            made,
+            format,
             unfinished / "rows.jsonl",
             position=position,
             progress=progress,
@@ -70,7 +70,7 @@ def write_folder(
         if report.page is not None:
             report.page.rename(unfinished / "preview.html")
         (unfinished / "policy.toml").write_text(policy_toml(policy), "utf-8")
-        (unfinished / "README.md").write_text(card(folder.name, made, policy, report, rows), "utf-8")
+        (unfinished / "README.md").write_text(card(folder.name, format, policy, report, rows), "utf-8")
         unfinished.chmod(0o755)
         unfinished.rename(folder)
     except OSError as problem:
@@ -102,7 +102,7 @@ def _split(source: Path, folder: Path) -> dict[str, int]:
     return {split: number for split, number in rows.items() if number}
 
 
-def card(name: str, made: Format, policy: FilterPolicy, report: ExportReport, rows: dict[str, int]) -> str:
+def card(name: str, format: Format, policy: FilterPolicy, report: ExportReport, rows: dict[str, int]) -> str:
     """The dataset card. Nothing in it depends on when or where it was written."""
     files = "".join(f"  - split: {split}\n    path: data/{split}.jsonl\n" for split in rows)
     counts = "\n".join(f"- {plain_line(line)}" for line in report.counts.lines())
@@ -121,7 +121,7 @@ configs:
 # {plain_line(name)}
 
 Trajectories of LLM agents with the flags and the advice of the people who supervised them, written by Apollo as
-`{made.name}`: {made.about}.
+`{format.name}`: {format.about}.
 
 | split | rows |
 |---|---|

@@ -62,10 +62,10 @@ def preview(
     mask = find_reply(reader, judged, policy, step) if judged is not None else None
     if judged is None or mask is None:
         return None
-    made = make_sample(Source(reader, judged, policy, Weigher(policy)), mask)
-    prompt = [turn.chat for turn in _turns(reader, judged, mask)] if isinstance(made, Exclusion) else made.prompt
+    sample = make_sample(Source(reader, judged, policy, Weigher(policy)), mask)
+    prompt = [turn.chat for turn in _turns(reader, judged, mask)] if isinstance(sample, Exclusion) else sample.prompt
     # So does what only writing finds: a prompt that differs, a reply that refers to dropped advice.
-    lost = find_exclusion(judged, policy.sessions) or (made.reason if isinstance(made, Exclusion) else "")
+    lost = find_exclusion(judged, policy.sessions) or (sample.reason if isinstance(sample, Exclusion) else "")
     shown = prompt[-messages:] if messages else []
     spans = [span for chat in shown for span in _context_spans(chat)]
     spans += _target_spans(mask, policy, lost)
@@ -76,7 +76,7 @@ def preview(
 def make_sample(source: Source, mask: ReplyMask) -> StepSample | Exclusion:
     """The sample of this reply, masked or not, of twins the one without advice; or why it has none."""
     found = make_step_samples(source, lambda other: other.seq == mask.seq)
-    return [made for made in found if made.mask is not None and made.mask.seq == mask.seq][-1]
+    return [sample for sample in found if sample.mask is not None and sample.mask.seq == mask.seq][-1]
 
 
 def find_reply(reader: LogReader, judged: Annotations, policy: FilterPolicy, step: int | None) -> ReplyMask | None:

@@ -177,7 +177,7 @@ def _text(path: Path) -> str | None:
         if (path / "chat_template.jinja").is_file():
             return (path / "chat_template.jinja").read_text("utf-8")
         config = msgspec.json.decode((path / "tokenizer_config.json").read_bytes())
-        made = config.get("chat_template")
-        return made if isinstance(made, str) else None
+        template = config.get("chat_template")
+        return template if isinstance(template, str) else None
     except (OSError, UnicodeDecodeError, msgspec.DecodeError, AttributeError):
         return None

@@ -42,9 +42,9 @@ class MarkedSegments(SegmentRows):
     text_arguments: bool = False
     own_forms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def alternating(self, segment: Segment) -> tuple[Segment | None, list[ReplyMask]]:
+    def cut_to_alternation(self, segment: Segment) -> tuple[Segment | None, list[ReplyMask]]:
         """See SegmentRows."""
-        return _alternating(segment) if self.alternate else (segment, [])
+        return _cut_to_alternation(segment) if self.alternate else (segment, [])
 
     def row(self, segment: Segment) -> bytes:
         """The row of one segment."""
@@ -167,7 +167,7 @@ def _tools(tools: list[dict[str, Any]], where: Tools) -> tuple[bytes, bytes]:
     return b"tools", dumps(dumps(tools).decode()) if where == "text" else dumps(tools)
 
 
-def _alternating(segment: Segment) -> tuple[Segment | None, list[ReplyMask]]:
+def _cut_to_alternation(segment: Segment) -> tuple[Segment | None, list[ReplyMask]]:
     """The segment up to the first user turn right after a tool result, None if it trains nothing; and what is lost."""
     roles = [turn.chat["role"] for turn in segment.turns]
     end = next((at for at, pair in enumerate(pairwise(roles), 1) if pair == ("tool", "user")), len(roles))

@@ -108,12 +108,12 @@ class SegmentRows(MessageRows):
             elif find_break(segment.messages):
                 yield from (source.exclude(mask, "broken_conversation") for mask in segment.masks)
             else:
-                kept, after = self.alternating(segment)
+                kept, after = self.cut_to_alternation(segment)
                 yield from (source.exclude(mask, "turns_do_not_alternate") for mask in after)
                 if kept is not None:
                     yield line_of_segment(self.row(kept), kept)
 
-    def alternating(self, segment: Segment) -> tuple[Segment | None, list[ReplyMask]]:
+    def cut_to_alternation(self, segment: Segment) -> tuple[Segment | None, list[ReplyMask]]:
         """What the loader reads of the segment, None if it trains nothing; and what is lost: here nothing."""
         return segment, []
 

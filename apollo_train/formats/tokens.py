@@ -50,14 +50,14 @@ class TokensFormat(Format):
 
     def take_report(self) -> Any:
         """See Format."""
-        told = msgspec.to_builtins(self.report)
+        report = msgspec.to_builtins(self.report)
         self._taken += len(self.report.shown)
         self.report = TokenReport()
-        return told
+        return report
 
-    def add_report(self, told: Any) -> None:
+    def add_report(self, report: Any) -> None:
         """See Format."""
-        self.report.add(msgspec.convert(told, TokenReport), previews=self.previews)
+        self.report.add(msgspec.convert(report, TokenReport), previews=self.previews)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -125,35 +125,35 @@ class TokensFormat(Format):
         for sample in make_step_samples(
             source, lambda mask: mask.trained or (parts and any(c.trained for c in mask.cells))
         ):
-            made = sample if isinstance(sample, Exclusion) else self.tokenise(source, sample)
-            if isinstance(made, StepTokens) and not any(made.labels):
-                made = exclude_sample(source, made.sample, made.sample.mask.reason)
-            if isinstance(made, Exclusion):
-                self.report.drop(made.reason)
-                left_out.append(made)
+            tokens = sample if isinstance(sample, Exclusion) else self.tokenise(source, sample)
+            if isinstance(tokens, StepTokens) and not any(tokens.labels):
+                tokens = exclude_sample(source, tokens.sample, tokens.sample.mask.reason)
+            if isinstance(tokens, Exclusion):
+                self.report.drop(tokens.reason)
+                left_out.append(tokens)
             else:
-                yield made
+                yield tokens
 
     def tokenise(self, source: Source, sample: StepSample) -> StepTokens | Exclusion:
         """The tokens of one sample within the limit, or why there are none. Raises TooLong."""
-        made = self.renderer.step(sample)
-        if isinstance(made, Unfit):
+        tokens = self.renderer.step(sample)
+        if isinstance(tokens, Unfit):
             judged = source.judged
-            self.report.note(made, f"step {sample.meta['step']} of session {judged.created.number or judged.session}")
-            return exclude_sample(source, sample, made.reason)
-        length = len(made.prompt) + len(made.target)
+            self.report.note(tokens, f"step {sample.meta['step']} of session {judged.created.number or judged.session}")
+            return exclude_sample(source, sample, tokens.reason)
+        length = len(tokens.prompt) + len(tokens.target)
         if self.max_length is None or length <= self.max_length:
-            return made
+            return tokens
         if self.too_long == "error":
             raise TooLong(
                 f"step {sample.meta['step']} of session {source.judged.session} makes {length:,} tokens, over the "
                 f"limit of {self.max_length:,}: raise --max-length, or say --too-long exclude (without it) or keep_end "
                 "(cut the start of its prompt)"
             )
-        room = self.max_length - len(made.target)
+        room = self.max_length - len(tokens.target)
         if self.too_long == "exclude" or room <= 0:
             return exclude_sample(source, sample, "too_long")
-        return replace(made, prompt=made.prompt[-room:], cut=len(made.prompt) - room)
+        return replace(tokens, prompt=tokens.prompt[-room:], cut=len(tokens.prompt) - room)
 
 
 def _join_labels(row: Row) -> dict[str, Any]:

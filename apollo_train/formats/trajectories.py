@@ -160,8 +160,8 @@ def _system(source: Source) -> str:
     except LogReadFailed:
         turns = []
     sent = next((str(turn.chat["content"]) for turn in turns if turn.chat["role"] == "system"), "")
-    made = source.judged.created.system
-    return sent or (source.reader.text(made) if made else "")
+    stored = source.judged.created.system
+    return sent or (source.reader.text(stored) if stored else "")
 
 
 class _Document:
@@ -215,9 +215,9 @@ class _Document:
     def _step_fields(self, chat: Chat, origin: Any) -> dict[str, Any]:
         if chat["role"] == "assistant":
             return self._agent(chat, origin)
-        said = {"source": "system" if chat["role"] == "system" else "user", "message": chat["content"]}
+        fields = {"source": "system" if chat["role"] == "system" else "user", "message": chat["content"]}
         own = self._own(origin.body) if isinstance(origin, ev.Event) else {}
-        return said | ({"extra": {KEY: own}} if own else {})
+        return fields | ({"extra": {KEY: own}} if own else {})
 
     def _own(self, body: ev.Body) -> dict[str, Any]:
         """What a user turn is, besides its text."""
@@ -234,9 +234,9 @@ class _Document:
         record = self.source.judged.advice.get(number)
         if record is None:
             return {"number": number, "text": ""}
-        told = {"number": number, "text": record.text, "by": record.by, "queued_at": _iso(record.queued_at)}
+        fields = {"number": number, "text": record.text, "by": record.by, "queued_at": _iso(record.queued_at)}
         optional = {"advice_kind": record.kind, "outcome": record.outcome}
-        return told | {key: value for key, value in optional.items() if value is not None}
+        return fields | {key: value for key, value in optional.items() if value is not None}
 
     def _agent(self, chat: Chat, record: StepRecord) -> dict[str, Any]:
         assert record.reply_body is not None and record.reply is not None
@@ -299,7 +299,7 @@ class _Document:
 
 
 def _flag(flag: Flag) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "kind": "flag",
         "verdict": flag.verdict,
         "label": flag.label,
@@ -308,7 +308,7 @@ def _flag(flag: Flag) -> dict[str, Any]:
         "target": msgspec.to_builtins(flag.target),
     }
     optional = {"note": flag.note, "severity": flag.severity, "until_recovery": flag.until_recovery}
-    return told | {key: value for key, value in optional.items() if value not in ("", None, False)}
+    return fields | {key: value for key, value in optional.items() if value not in ("", None, False)}
 
 
 def _outcome_extra(ended: ev.Event | None) -> dict[str, Any]:

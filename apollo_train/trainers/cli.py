@@ -11,7 +11,7 @@ import click
 
 from apollo_train.cli.shared import log_option, open_log, policy_option, report_errors
 from apollo_train.cli.tokens import token_options, tokens_format
-from apollo_train.offline_hub import stay_local
+from apollo_train.offline_hub import stay_offline
 from apollo_train.trainers.models import ignore_old_names, require_trainers
 from apollo_train.trainers.run import Job, Method, run
 from apollo_train.trainers.settings import Precision, TrainSettings
@@ -91,7 +91,7 @@ def _train(
     with report_errors():
         require_trainers()
         settings = TrainSettings(**choices)
-        stay_local(settings.model, tokenizer or settings.model)
+        stay_offline(settings.model, tokenizer or settings.model)
         with open_log(log) as reader, ignore_old_names():
             sessions = [reader.find(prefix) for prefix in chosen] or None
             format = tokens_format(tokenizer or settings.model, **given)

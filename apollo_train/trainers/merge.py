@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from apollo_train.cli.shared import report_errors
-from apollo_train.offline_hub import stay_local
+from apollo_train.offline_hub import stay_offline
 from apollo_train.runtime import FileInTheWay
 from apollo_train.trainers.models import NoModel, ignore_old_names, require_trainers
 from sessions.terminal_text import plain_line
@@ -23,7 +23,7 @@ def merge(run: Path, out: Path) -> None:
     """Write the model of RUN (the --output of a training run) whole, its adapters merged into their base."""
     with report_errors():
         require_trainers()
-        stay_local(base_of(run / "model"))
+        stay_offline(base_of(run / "model"))
         with ignore_old_names():
             merge_adapters(run / "model", out.resolve())
     click.echo(plain_line(str(out)))
@@ -51,8 +51,8 @@ def merge_adapters(adapters: Path, out: Path) -> None:
         # The base is read in its own precision: merging is the last thing that happens to these weights.
         loaded: Any = peft.AutoPeftModelForCausalLM.from_pretrained(adapters, dtype="auto")
     except (OSError, ValueError) as problem:
-        said = (str(problem).strip() or type(problem).__name__).splitlines()[0][:200]
-        raise NoModel(f"the base of the adapters in {adapters} cannot be read: {said}") from problem
+        problem_line = (str(problem).strip() or type(problem).__name__).splitlines()[0][:200]
+        raise NoModel(f"the base of the adapters in {adapters} cannot be read: {problem_line}") from problem
     model = loaded.merge_and_unload()
     model.generation_config = transformers.GenerationConfig.from_pretrained(adapters)
     model.save_pretrained(out)

@@ -70,8 +70,8 @@ def load_model(source: str, *, half: bool) -> Any:
         dtype = torch.bfloat16 if half else torch.float32
         model = transformers.AutoModelForCausalLM.from_pretrained(source, dtype=dtype)
     except (OSError, ValueError, KeyError) as problem:
-        said = (str(problem).strip() or type(problem).__name__).splitlines()[0][:200]
-        raise NoModel(f"no model can be read from {source!r}: {said}") from problem
+        problem_line = (str(problem).strip() or type(problem).__name__).splitlines()[0][:200]
+        raise NoModel(f"no model can be read from {source!r}: {problem_line}") from problem
     model.config.use_cache = False
     return model
 
@@ -100,8 +100,8 @@ def require_same_ids(source: str, tokenizer: Any) -> None:
         own = transformers.AutoTokenizer.from_pretrained(source).get_vocab()
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # a folder of weights alone
         return
-    made = tokenizer.get_vocab()
-    other = next((token for token, number in own.items() if made.get(token) != number), None)
+    used = tokenizer.get_vocab()
+    other = next((token for token, number in own.items() if used.get(token) != number), None)
     if other is not None:
         raise NoModel(
             f"the tokenizer gives the token {other!r} another id than the one of the model {source!r}: what it would "

@@ -82,17 +82,18 @@ class PreferenceTokens(Format):
 
     def take_report(self) -> Any:
         """See Format."""
-        told, self.report = msgspec.to_builtins(self.report), PreferenceReport()
-        return told
+        report = msgspec.to_builtins(self.report)
+        self.report = PreferenceReport()
+        return report
 
-    def add_report(self, told: Any) -> None:
+    def add_report(self, report: Any) -> None:
         """See Format."""
-        more, report = msgspec.convert(told, PreferenceReport), self.report
-        report.rows += more.rows
-        report.good += more.good
-        report.first_problem = report.first_problem or more.first_problem
+        more, mine = msgspec.convert(report, PreferenceReport), self.report
+        mine.rows += more.rows
+        mine.good += more.good
+        mine.first_problem = mine.first_problem or more.first_problem
         for reason, number in more.refused.items():
-            report.refused[reason] = report.refused.get(reason, 0) + number
+            mine.refused[reason] = mine.refused.get(reason, 0) + number
 
     def explanation(self) -> str:
         """See Format."""
@@ -102,16 +103,16 @@ class PreferenceTokens(Format):
         """A line per pair or judged reply; the twin file has the others, and why."""
         for item in find_pairs(source) if self.method == "dpo" else find_unpaired_replies(source):
             if isinstance(item, Refusal):
-                made: Line | Refusal = item
+                result: Line | Refusal = item
             else:
-                made = self._pair(source, item) if isinstance(item, Pair) else self._verdict(source, item)
-            if isinstance(made, Line):
+                result = self._pair(source, item) if isinstance(item, Pair) else self._verdict(source, item)
+            if isinstance(result, Line):
                 self.report.rows += 1
-                yield made
+                yield result
                 continue
-            self.report.refused[made.reason] = self.report.refused.get(made.reason, 0) + 1
-            session, _, step = made.id.partition(":")
-            yield Exclusion(made.id, session, step, made.reason, 0, labels=made.labels)
+            self.report.refused[result.reason] = self.report.refused.get(result.reason, 0) + 1
+            session, _, step = result.id.partition(":")
+            yield Exclusion(result.id, session, step, result.reason, 0, labels=result.labels)
 
     def _pair(self, source: Source, pair: Pair) -> Line | Refusal:
         found = [self._tokenise(source, sample) for sample in (pair.chosen, pair.rejected)]
@@ -130,27 +131,27 @@ class PreferenceTokens(Format):
         return _line(PairRow(prompt, chosen.target, rejected.target, meta), chosen)
 
     def _verdict(self, source: Source, verdict: UnpairedReply) -> Line | Refusal:
-        made = self._tokenise(source, verdict.sample)
-        if isinstance(made, Refusal):
-            return made
+        tokens = self._tokenise(source, verdict.sample)
+        if isinstance(tokens, Refusal):
+            return tokens
         self.report.good += verdict.good
-        return _line(VerdictRow(made.prompt, made.target, verdict.good, verdict.sample.meta), made)
+        return _line(VerdictRow(tokens.prompt, tokens.target, verdict.good, verdict.sample.meta), tokens)
 
     def _tokenise(self, source: Source, sample: StepSample) -> StepTokens | Refusal:
-        made = self.tokens.tokenise(source, sample)
-        if isinstance(made, Exclusion):
+        tokens = self.tokens.tokenise(source, sample)
+        if isinstance(tokens, Exclusion):
             self.report.first_problem = self.report.first_problem or self.tokens.explanation()
-            return Refusal(sample.id, "too_long" if made.reason == "too_long" else "tokens", sample.mask.labels)
-        return made
+            return Refusal(sample.id, "too_long" if tokens.reason == "too_long" else "tokens", sample.mask.labels)
+        return tokens
 
 
-def _line(row: PairRow | VerdictRow, made: StepTokens) -> Line:
-    """The line of a row whose wanted reply, or only one, is ``made``."""
-    tokens = len(made.target)
+def _line(row: PairRow | VerdictRow, tokens: StepTokens) -> Line:
+    """The line of a row whose wanted reply, or only one, is ``tokens``."""
+    length = len(tokens.target)
     return msgspec.structs.replace(
-        line_of(dumps(row), made.sample),
-        trained_tokens=tokens,
-        processed_tokens=len(made.prompt) + tokens,
-        unseen_tokens=0 if made.sample.mask.seen else tokens,
+        line_of(dumps(row), tokens.sample),
+        trained_tokens=length,
+        processed_tokens=len(tokens.prompt) + length,
+        unseen_tokens=0 if tokens.sample.mask.seen else length,
         exact_tokens=True,
     )

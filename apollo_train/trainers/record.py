@@ -46,10 +46,10 @@ def write_record(output: Path, record: dict[str, Any]) -> None:
 def read_record(output: Path) -> dict[str, Any]:
     """The record of the run in ``output``. Raises NothingToResume."""
     try:
-        made: dict[str, Any] = json.loads((output / NAME).read_text("utf-8"))
+        record: dict[str, Any] = json.loads((output / NAME).read_text("utf-8"))
     except (OSError, ValueError) as problem:
         raise NothingToResume(f"{output} holds no run to resume: start one without --resume") from problem
-    return made
+    return record
 
 
 def checkpoint_of(output: Path) -> Path | None:

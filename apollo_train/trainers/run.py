@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from apollo_train.folder_lock import alone_in
+from apollo_train.folder_lock import lock_folder
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.policy import FilterPolicy, load_policy
 from apollo_train.runtime import FileInTheWay, TrainError
@@ -72,7 +72,7 @@ def run(job: Job, report_line: LineListener) -> dict[str, Any]:
         raise TrainError("the launcher started several processes that do not find each other: each would train alone")
     if state.is_main_process and job.resume:
         read_record(job.settings.output)
-    with alone_in(job.settings.output, "run") if state.is_main_process else nullcontext():
+    with lock_folder(job.settings.output, "run") if state.is_main_process else nullcontext():
         return _run(job, report_line, state)
 
 

@@ -21,13 +21,13 @@ def sft_trainer(arguments: dict[str, Any], train: Rows, evaluation: Rows | None,
         shuffle_dataset=False,
         loss_type="nll",
     )
-    made = SFTTrainer(
+    trainer = SFTTrainer(
         args=config, train_dataset=train.dataset(), eval_dataset=evaluation.dataset() if evaluation else None, **parts
     )
-    require_unchanged(made.train_dataset, train)
+    require_unchanged(trainer.train_dataset, train)
     if evaluation:
-        require_unchanged(made.eval_dataset, evaluation)
-    return made
+        require_unchanged(trainer.eval_dataset, evaluation)
+    return trainer
 
 
 def require_unchanged(prepared: Any, rows: Rows) -> None:

@@ -12,7 +12,7 @@ from tiny_models import tiny_llama, tokenizer
 from training_log import Teller, new_log
 
 from apollo_train.cli.main import main
-from apollo_train.folder_lock import alone_in
+from apollo_train.folder_lock import lock_folder
 from apollo_train.templates.engine import NoTokenizer, open_engine
 from sessions import events as ev
 
@@ -74,7 +74,7 @@ def test_a_run_that_was_stopped_before_its_first_checkpoint_is_not_said_to_be_re
 
 
 def test_two_runs_in_one_folder_are_refused(folder: Path, tmp_path: Path) -> None:
-    with alone_in(tmp_path, "run"):
+    with lock_folder(tmp_path, "run"):
         assert "another run is under way" in refused(start(folder, "sft", tmp_path))
 
 

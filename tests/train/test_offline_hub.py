@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from apollo_train.offline_hub import stay_local
+from apollo_train.offline_hub import stay_offline
 
 
 @pytest.mark.parametrize(
@@ -27,8 +27,8 @@ def test_only_folders_that_are_whole_keep_the_hub_out(
     for name in ("base", "adapters"):
         (tmp_path / name).mkdir()
     (tmp_path / "adapters" / "adapter_config.json").write_text("{}")
-    assert stay_local(*sources) is local
+    assert stay_offline(*sources) is local
     assert os.environ.get("HF_HUB_OFFLINE") == ("1" if local else None)
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
-    stay_local(*sources)
+    stay_offline(*sources)
     assert os.environ["HF_HUB_OFFLINE"] == "0"
