@@ -21,7 +21,7 @@ from textual.screen import Screen
 from apollo_tui import keys
 from apollo_tui.acts import error_hints
 from apollo_tui.acts.annotator_time import RETURN_MS
-from apollo_tui.acts.leave_check import last_words
+from apollo_tui.acts.leave_check import exit_message
 from apollo_tui.backend.feed import ClientsChanged, DeltasArrived, EventsArrived, Feed, LinkChanged, Loaded, NotDone
 from apollo_tui.context import (
     AppContext,
@@ -68,7 +68,7 @@ TICK_S: Final = 0.1
 
 
 class ApolloApp(HookedApp, inherit_bindings=False):
-    """The annotator's app. ``crash`` and ``last_words`` are for the terminal after it has ended."""
+    """The annotator's app. ``crash`` and ``exit_message`` are for the terminal after it has ended."""
 
     TITLE = "Apollo"
     CSS_PATH = "app.tcss"
@@ -86,7 +86,7 @@ class ApolloApp(HookedApp, inherit_bindings=False):
         super().__init__()
         self.context = AppContext.of(feed, config or Config(path=Path()), labels or load_labels(), clock)
         self.crash = ""
-        self.last_words = ""
+        self.exit_message = ""
         self._leaving = False
         self._acts = asyncio.Lock()
         self._terminal = ScreenDiff()
@@ -98,7 +98,7 @@ class ApolloApp(HookedApp, inherit_bindings=False):
 
     async def on_load(self) -> None:
         """Begin to read before anything is shown: the first paint has the sessions in it."""
-        await self.context.feed.start(self._hear)
+        await self.context.feed.start(self._take_in)
 
     def on_mount(self) -> None:
         """Set the looks."""
@@ -117,7 +117,7 @@ class ApolloApp(HookedApp, inherit_bindings=False):
         """The board is home: nothing lies under it."""
         return BoardScreen(self.context)
 
-    def _hear(self, message: Message) -> None:
+    def _take_in(self, message: Message) -> None:
         """What the feed says, in its order. What the log holds is taken in at once, for the first paint."""
         if isinstance(message, Loaded):
             self.context.state.load(message.summaries, message.position)
@@ -160,7 +160,7 @@ class ApolloApp(HookedApp, inherit_bindings=False):
         sessions = {frame.session for frame in message.frames if self.context.state.frame(frame)}
         screen = self.view
         if screen is not None and screen.ready and sessions:
-            screen.streamed(sessions)
+            screen.take_deltas(sessions)
 
     def on_clients_changed(self, message: ClientsChanged) -> None:
         """Somebody came or went."""
@@ -230,7 +230,7 @@ class ApolloApp(HookedApp, inherit_bindings=False):
     def _show(self, change: Change) -> None:
         view = self.view
         if view is not None and view.ready:
-            view.changed(change)
+            view.take_change(change)
 
     def _hang_up(self) -> None:
         """The terminal is gone and no signal said so: who started us may have had it ignored. End as it would."""
@@ -248,7 +248,7 @@ class ApolloApp(HookedApp, inherit_bindings=False):
             return
         if now // 60_000 != self._minute:
             self._minute = now // 60_000
-            screen.changed(Change(sessions=set(self.context.state.sessions)))
+            screen.take_change(Change(sessions=set(self.context.state.sessions)))
         slow = self.line_speed.slow
         if self.line_speed.look():
             # A full line gets nothing more: what is painted later is newer.
@@ -258,12 +258,12 @@ class ApolloApp(HookedApp, inherit_bindings=False):
                 "the line is slow: the board shows one line per session; `:slow off` brings the panes back", "warning"
             )
             self._show(Change(sessions=set(self.context.state.sessions)))
-        self._look_out(now)
+        self._alert(now)
         self.context.effort.look(screen.session, now)
         for report in due_reports(self.context, now):
             self.run_worker(report, group="reports")
 
-    def _look_out(self, now: int) -> None:
+    def _alert(self, now: int) -> None:
         """Once a second: the bell and the title, and the host hears whether somebody is here."""
         if now - self._alerted < ALERT_MS or not self.context.state.position:
             return
@@ -290,14 +290,14 @@ class ApolloApp(HookedApp, inherit_bindings=False):
         """Ask the terminal to copy the text; for a thread."""
         self.call_from_thread(self.copy_to_clipboard, text)
 
-    def act(self, deed: Coroutine[Any, Any, str]) -> None:
+    def act(self, work: Coroutine[Any, Any, str]) -> None:
         """Do something that needs the host or the log, after what was asked before, and say how it went."""
-        self.run_worker(self._act(deed), group="acts")
+        self.run_worker(self._act(work), group="acts")
 
-    async def _act(self, deed: Coroutine[Any, Any, str]) -> None:
+    async def _act(self, work: Coroutine[Any, Any, str]) -> None:
         async with self._acts:
             try:
-                receipt = await deed
+                receipt = await work
             except (NotDone, ApolloError, OSError) as problem:
                 self.say(self.explain(problem), "error")
             else:
@@ -314,7 +314,7 @@ class ApolloApp(HookedApp, inherit_bindings=False):
         state = self.context.state
         live = sum(now.summary.state in ACTIVE for now in state.sessions.values())
         back = way_back(self.context.feed.paths.log)
-        self.last_words = last_words(live, back, host=state.writable)
+        self.exit_message = exit_message(live, back, host=state.writable)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEAVE_S):
                 await asyncio.gather(*due_reports(self.context, self.context.clock(), all_of_it=True))

@@ -12,7 +12,7 @@ from apollo_tui.backend.feed import NotDone
 from apollo_tui.context import View
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.screens.key_acts import attention, judgement, movement, search
-from apollo_tui.screens.panels.prompt import Command, CommandPrompt, Deed
+from apollo_tui.screens.panels.prompt import Command, CommandAct, CommandPrompt
 from apollo_tui.screens.session import SessionScreen
 from apollo_tui.terminal.line_speed import MODES
 from sessions.errors import ApolloError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from apollo_tui.screens.base import ApolloScreen
 
 
-def _key(name: str) -> Deed:
+def _key(name: str) -> CommandAct:
     def run(screen: ApolloScreen, _: list[str]) -> None:
         screen.run_worker(screen.run_key(name))
 
@@ -135,7 +135,7 @@ JUDGING: Final[tuple[Command, ...]] = (
 )
 
 
-def _control(verb: Verb) -> Deed:
+def _control(verb: Verb) -> CommandAct:
     def run(screen: ApolloScreen, _: list[str]) -> None:
         if screen.session:
             screen.act(screen.context.control.control(screen.session, verb))
@@ -186,18 +186,18 @@ def _slow(screen: ApolloScreen, words: list[str]) -> None:
 def _link(screen: ApolloScreen, _: list[str]) -> None:
     from apollo_tui.screens.panels.base import ChoicePanel
 
-    def chosen(mode: str | None) -> None:
+    def take(mode: str | None) -> None:
         if mode:
             _slow(screen, [mode])
 
     said = screen.apollo.line_speed.report(screen.context.clock())
     choices = [Choice(mode, f"slow-link mode {mode}", key=mode[1], note=note) for mode, note in SLOW_NOTES.items()]
     screen.app.push_screen(
-        ChoicePanel("the line to this terminal", choices, "a letter or enter sets it · esc closes", said), chosen
+        ChoicePanel("the line to this terminal", choices, "a letter or enter sets it · esc closes", said), take
     )
 
 
-def _archived(screen: ApolloScreen, _: list[str]) -> None:
+def _toggle_archived(screen: ApolloScreen, _: list[str]) -> None:
     state = screen.context.state
     state.show_archived = not state.show_archived
     screen.say("archived sessions are shown" if state.show_archived else "archived sessions are hidden")
@@ -270,7 +270,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("new", "", "Create a session.", _key("new"), write=True),
     Command("export", "", "Turn sessions into training data.", _key("export")),
     Command("goto", "NUMBER", "To a session.", _goto, needs=1, hint="the number of a session"),
-    Command("archived", "", "Show or hide archived sessions.", _archived),
+    Command("archived", "", "Show or hide archived sessions.", _toggle_archived),
     Command("panes", "1…16 | auto", "How many panes the board shows.", _panes),
     Command("slow", "on | off | auto", "Over a slow line: one line per session instead of panes.", _slow),
     Command("link", "", "How much goes over the line to this terminal, and whether it keeps up.", _link),
@@ -312,8 +312,8 @@ def run_command(screen: ApolloScreen, text: str) -> None:
 def ask_command(screen: ApolloScreen) -> None:
     """Open the command line over ``screen`` and run what is chosen there."""
 
-    def chosen(text: str | None) -> None:
+    def take(text: str | None) -> None:
         if text:
             run_command(screen, text)
 
-    screen.app.push_screen(CommandPrompt(commands_for(screen)), chosen)
+    screen.app.push_screen(CommandPrompt(commands_for(screen)), take)

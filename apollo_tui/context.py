@@ -189,7 +189,7 @@ class Apollo(Protocol):
         """What went wrong, and which key helps."""
         ...
 
-    def act(self, deed: Coroutine[Any, Any, str]) -> None:
+    def act(self, work: Coroutine[Any, Any, str]) -> None:
         """Do something that needs the host or the log, after what was asked before, and say how it went."""
         ...
 
@@ -312,11 +312,11 @@ class View(Protocol):
         """One line for the annotator."""
         ...
 
-    def act(self, deed: Coroutine[Any, Any, str]) -> None:
+    def act(self, work: Coroutine[Any, Any, str]) -> None:
         """Do something that needs the host or the log; its receipt is shown."""
         ...
 
-    def twice(self, action: str, first: str) -> bool:
+    def confirm(self, action: str, first: str) -> bool:
         """True at the second press within four seconds; the first one only says ``first``."""
         ...
 
@@ -367,4 +367,4 @@ async def _report_effort(context: AppContext, session: str, spent: EffortSpent) 
     try:
         await send_annotation(context.feed, session, spent)
     except NotDone:
-        context.effort.failed(session, spent)
+        context.effort.put_back(session, spent)

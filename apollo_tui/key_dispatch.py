@@ -181,8 +181,8 @@ class KeyPresser:
         if focused is not None and focused.check_consume_key(event.key, event.character):
             if not await run_binding(app, event.key, priority=True):
                 send_event(focused, event)
-                await _queue_emptied(focused)
-                await _messages_heard(focused)
+                await _drain_queue(focused)
+                await _await_messages(focused)
             return True
         if isinstance(app.screen, ApolloScreen):
             app.screen.note_key(event.key)
@@ -196,7 +196,7 @@ class KeyPresser:
             app.screen.say(f"this part cannot be loaded ({problem}): leave with {leave}, start Apollo again", "error")
             return True
         if done and focused is not None:
-            await _messages_heard(focused)
+            await _await_messages(focused)
         return done
 
     async def ready_for(self, key: str) -> None:
@@ -243,7 +243,7 @@ def _is_opening(screen: Screen[Any]) -> bool:
     return not screen.ready if isinstance(screen, ApolloScreen) else bool(screen.AUTO_FOCUS) and screen.focused is None
 
 
-async def _messages_heard(focused: Widget) -> None:
+async def _await_messages(focused: Widget) -> None:
     """Wait until what a painter says of the key (it posts messages) has reached its screen, which may open something.
 
     A message goes up through one queue after the other, so a call at the end of each queue comes after it.
@@ -252,10 +252,10 @@ async def _messages_heard(focused: Widget) -> None:
         async with asyncio.timeout(OPENING_S):
             for node in focused.ancestors_with_self:
                 if isinstance(node, Widget):
-                    await _queue_emptied(node)
+                    await _drain_queue(node)
 
 
-async def _queue_emptied(node: Widget) -> None:
+async def _drain_queue(node: Widget) -> None:
     """Wait until a widget has taken in all that was sent to it before."""
     if node.is_running:
         came = asyncio.Event()

@@ -30,15 +30,15 @@ def run_app(paths: LogPaths, actor: str, *, read_only: bool = False) -> None:
 
     app = ApolloApp(LiveFeed(paths, actor, read_only=read_only), config, labels)
     with contextlib.suppress(KeyboardInterrupt):
-        app.run(mouse=mouse_wanted(config.ui.mouse))
+        app.run(mouse=wants_mouse(config.ui.mouse))
     if app.crash:
         print(f"apollo: {app.crash}", file=sys.stderr)  # noqa: T201 - the terminal is ours no more
         sys.exit(70)
-    if app.last_words:
-        print(app.last_words)  # noqa: T201
+    if app.exit_message:
+        print(app.exit_message)  # noqa: T201
 
 
-def mouse_wanted(setting: str) -> bool:
+def wants_mouse(setting: str) -> bool:
     """Whether to take the mouse: ``on``, ``off``, or ``auto``: not over SSH, where it costs bytes and selection."""
     if setting == "auto":
         return not (os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"))

@@ -78,7 +78,7 @@ class EffortClock:
             del self._spent[session]
         return ready
 
-    def failed(self, session: str, spent: EffortSpent) -> None:
+    def put_back(self, session: str, spent: EffortSpent) -> None:
         """The log could not be told: keep it for later."""
         active, keys = self._spent.get(session, (0, 0))
         self._spent[session] = (active + spent.active_ms, keys + spent.keys)
@@ -110,7 +110,7 @@ class Sight:
                 known = before.get(session)
                 self._shown[session] = known if known is not None and known[0] == seq else (seq, now)
 
-    def seen(self, session: str, now: int) -> Seen | None:
+    def evidence(self, session: str, now: int) -> Seen | None:
         """What a verdict that is given now may rest on; None: nothing of the session is on screen."""
         shown = self._shown.get(session)
         return None if shown is None else Seen(shown[0], max(0, now - shown[1]))

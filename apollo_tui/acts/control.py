@@ -9,8 +9,8 @@ from typing import Final
 import msgspec
 
 from apollo_tui.acts.drafts import Draft
-from apollo_tui.acts.error_hints import explain_done
-from apollo_tui.acts.requests import KEYED, Verb, budget_named, is_limit_change, limit_request
+from apollo_tui.acts.error_hints import explain_receipt
+from apollo_tui.acts.requests import KEYED, Verb, find_budget, is_limit_change, limit_request
 from apollo_tui.backend.feed import Feed, NotDone
 from apollo_tui.state.board import BoardState
 from sessions import events as ev
@@ -58,7 +58,7 @@ class SessionControl:
 
     async def limit(self, session: str, name: str, change: str) -> str:
         """Set a budget: ``200``, or ``+200`` to raise it, or ``none`` to lift it."""
-        budget = budget_named(name)
+        budget = find_budget(name)
         if budget is None:
             raise NotDone(f"no limit is called {name}: {', '.join(protocol.BUDGETS)}")
         if not is_limit_change(change):
@@ -121,7 +121,7 @@ class SessionControl:
         return session_name(self._state, session)
 
     def _note(self, done: protocol.Done) -> str:
-        return explain_done(done, self._keymap)
+        return explain_receipt(done, self._keymap)
 
 
 VERBS: Final[dict[str, str]] = {

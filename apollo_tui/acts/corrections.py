@@ -28,10 +28,14 @@ async def save_correction(
     """Write the draft as a correction of ``target``, and return the receipt. Raises NotDone."""
     text = draft.text.strip()
     receipt = await flags.write_correction(draft.session, target, text, draft.request)
-    return receipt + _words_only(text) + _still_trained(state, keymap, draft.session, target) if text else receipt
+    return (
+        receipt + _warn_kept_as_words(text) + _warn_still_trained(state, keymap, draft.session, target)
+        if text
+        else receipt
+    )
 
 
-async def read_done(feed: Feed, session: str, target: ev.Target) -> list[str]:
+async def read_original(feed: Feed, session: str, target: ev.Target) -> list[str]:
     """What the agent did there, as a correction would say it; nothing if the log cannot say."""
     try:
         done = await feed.read(partial(text_of, session=session, target=target))
@@ -40,7 +44,7 @@ async def read_done(feed: Feed, session: str, target: ev.Target) -> list[str]:
     return [done] if done else []
 
 
-def _still_trained(state: BoardState, keymap: Mapping[str, str], session: str, target: ev.Target) -> str:
+def _warn_still_trained(state: BoardState, keymap: Mapping[str, str], session: str, target: ev.Target) -> str:
     """A correction masks nothing: that is what a flag is for."""
     flags = state.sessions[session].flags.values()
     if any(flag.target.step <= target.step <= (flag.target.to_step or flag.target.step) for _, flag in flags):
@@ -48,7 +52,7 @@ def _still_trained(state: BoardState, keymap: Mapping[str, str], session: str, t
     return f" · it masks nothing: {keys.key_name('flag', keymap)} flags what the agent did"
 
 
-def _words_only(text: str) -> str:
+def _warn_kept_as_words(text: str) -> str:
     """What looks like a call and is none makes no pair, which nobody would see."""
     name = broken_call(text)
     return f" · kept as words: {name} is followed by no whole JSON object, or by more than calls" if name else ""

@@ -58,7 +58,7 @@ def with_ways(summary: Summary, view: SessionView, keymap: Mapping[str, str]) ->
     return msgspec.structs.replace(view, why=why)
 
 
-def explain_done(done: object, keymap: Mapping[str, str]) -> str:
+def explain_receipt(done: object, keymap: Mapping[str, str]) -> str:
     """What the host said of a change, with what to do next."""
     return say_remedies(done.note, done.remedies, partial(key, keymap=keymap), "; ") if isinstance(done, Done) else ""
 

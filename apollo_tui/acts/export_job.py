@@ -22,7 +22,7 @@ class _Progress(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class JobProgress:
     """How an export stands. ``ended``: None while it runs, else its exit code; ``said`` is its last line."""
 
     done: int = 0
@@ -74,7 +74,7 @@ class ExportJob:
                 start_new_session=True,
             )
 
-    def poll(self) -> Running:
+    def poll(self) -> JobProgress:
         """How it stands now."""
         code = self._process.poll()
         lines = self._told.read_text("utf-8", "replace").splitlines()
@@ -86,10 +86,10 @@ class ExportJob:
             else:
                 done, total = found.done, found.total
         if code is None:
-            return Running(done, total)
+            return JobProgress(done, total)
         written = self._said.read_text("utf-8", "replace").splitlines()
         said = written[0] if code == 0 and written else problem.removeprefix("apollo: ")
-        return Running(done, total, code, said or f"the export ended with code {code}")
+        return JobProgress(done, total, code, said or f"the export ended with code {code}")
 
 
 def _progress(text: str) -> _Progress | None:

@@ -28,7 +28,7 @@ class Worry(msgspec.Struct, frozen=True):
     why: str
 
 
-def all_well(summaries: Sequence[Summary]) -> str:
+def nothing_stops_text(summaries: Sequence[Summary]) -> str:
     """What is to be said where nothing worries: how many go on, and that nothing runs where nothing does."""
     working = sum(s.state in ACTIVE for s in summaries)
     if not working:
@@ -36,7 +36,7 @@ def all_well(summaries: Sequence[Summary]) -> str:
     return f"nothing will stop before morning: {say_count(working, 'session')} at work"
 
 
-def last_words(working: int, back: str, *, host: bool) -> str:
+def exit_message(working: int, back: str, *, host: bool) -> str:
     """What the terminal shows after the app has been left. ``back`` is the command that comes back."""
     if working and host:
         words = "1 session goes on" if working == 1 else f"{working} sessions go on"
@@ -93,9 +93,9 @@ def _of(s: Summary, draft: bool, now: int, host: bool) -> Iterator[tuple[str, st
         yield "unsent draft", "advice was written and not sent"
 
 
-def unlimited(summaries: Sequence[Summary]) -> list[Worry]:
+def without_budget(summaries: Sequence[Summary]) -> list[Worry]:
     """The sessions at work that nothing ends: no step, no token, no money and no hour is counted for them."""
-    free = [s for s in summaries if s.state in ACTIVE and all(limit is None for _, _, limit in _limited(s, 0))]
+    free = [s for s in summaries if s.state in ACTIVE and all(limit is None for _, _, limit in _budgets(s, 0))]
     return [Worry(s.session, s.number, s.title, "no budget", NO_BUDGET) for s in free]
 
 
@@ -106,13 +106,13 @@ def budget_end(s: Summary, now: int) -> tuple[str, int] | None:
         return None
     ends = [
         (name, now + int(max(0.0, allowed - spent) / spent * active))
-        for name, spent, allowed in _limited(s, active)
+        for name, spent, allowed in _budgets(s, active)
         if allowed is not None and spent > 0
     ]
     return min(ends, key=lambda end: end[1]) if ends else None
 
 
-def _limited(s: Summary, active: int) -> list[tuple[str, float, float | None]]:
+def _budgets(s: Summary, active: int) -> list[tuple[str, float, float | None]]:
     """What is counted, how much of it is used, and how much is allowed."""
     limits = s.limits
     return [

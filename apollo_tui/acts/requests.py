@@ -23,7 +23,7 @@ KEYED: Final[frozenset[Verb]] = frozenset({"start", "resume", "reopen"})
 """The verbs that bring the model's key along, from the environment of the person who asks."""
 
 
-def budget_named(name: str) -> protocol.BudgetName | None:
+def find_budget(name: str) -> protocol.BudgetName | None:
     """The budget of that name, None if there is none."""
     return next((known for known in protocol.BUDGETS if known == name), None)
 

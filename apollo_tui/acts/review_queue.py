@@ -96,7 +96,7 @@ class ReviewQueue:
                 thresholds=self._thresholds,
             )
 
-    def after(self, item: Item | None) -> Item | None:
+    def next_after(self, item: Item | None) -> Item | None:
         """The item to show after ``item`` is gone or was passed: the next one in order, else the first."""
         if not self.items:
             return None
@@ -109,7 +109,7 @@ class ReviewQueue:
         later = [one for one in self.items if one.rank >= item.rank and one.key != item.key]
         return later[0] if later else self.items[0]
 
-    def still(self, item: Item) -> bool:
+    def contains(self, item: Item) -> bool:
         """Whether the item is in the queue."""
         return any(one.key == item.key for one in self.items)
 
@@ -190,7 +190,7 @@ class ReviewCount:
         """What happened may have changed the number."""
         self._add(dict.fromkeys(event.session for event in events if event.kind in KINDS))
 
-    def everything(self) -> None:
+    def count_all(self) -> None:
         """The queue was read: long sessions cost nothing more to count."""
         self._add(list(self._state.sessions))
 

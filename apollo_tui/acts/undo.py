@@ -42,7 +42,7 @@ OF_ADVICE: Final = (ev.AdviceQueued, ev.AdviceEdited)
 """What can be taken back as long as the advice waits."""
 
 
-class Replaced(msgspec.Struct, frozen=True):
+class ReplacedFlag(msgspec.Struct, frozen=True):
     """One's own flag in whose place another one was set: its present id, and the seq at which it was removed."""
 
     flag: str
@@ -63,7 +63,7 @@ class Act(msgspec.Struct, frozen=True):
     undone: bool = False
     undo: int | None = None
     stuck: bool = False
-    replaced: Replaced | None = None
+    replaced: ReplacedFlag | None = None
 
     @property
     def session(self) -> str:
@@ -83,7 +83,7 @@ class Act(msgspec.Struct, frozen=True):
         return None
 
 
-def history(own: Iterable[ev.Event], open_advice: Mapping[str, Collection[int]]) -> list[Act]:
+def list_acts(own: Iterable[ev.Event], open_advice: Mapping[str, Collection[int]]) -> list[Act]:
     """All acts among this annotator's ``own`` events, oldest first.
 
     ``open_advice``: per session, the numbers of the advice that still waits for its boundary.
@@ -112,17 +112,17 @@ def _acts(book: UndoBook, open_advice: Mapping[str, Collection[int]]) -> list[Ac
     return acts
 
 
-def _replaced(book: UndoBook, event: ev.Event) -> Replaced | None:
+def _replaced(book: UndoBook, event: ev.Event) -> ReplacedFlag | None:
     removal = book.removal_of(event)
     if removal is None or not isinstance(removal.body, ev.FlagRemoved):
         return None
-    return Replaced(book.present_flag(event.session, removal.body.flag), removal.seq)
+    return ReplacedFlag(book.present_flag(event.session, removal.body.flag), removal.seq)
 
 
-def last_act(own: Iterable[ev.Event], open_advice: Mapping[str, Collection[int]]) -> Act | None:
+def act_to_undo(own: Iterable[ev.Event], open_advice: Mapping[str, Collection[int]]) -> Act | None:
     """The newest act that is still in force and can be undone, None if there is none."""
     passed = False
-    for act in reversed(history(own, open_advice)):
+    for act in reversed(list_acts(own, open_advice)):
         if act.undone:
             continue
         if act.stuck:
@@ -133,7 +133,7 @@ def last_act(own: Iterable[ev.Event], open_advice: Mapping[str, Collection[int]]
     return None
 
 
-def last_undone(own: Iterable[ev.Event], open_advice: Mapping[str, Collection[int]] | None = None) -> Act | None:
+def act_to_redo(own: Iterable[ev.Event], open_advice: Mapping[str, Collection[int]] | None = None) -> Act | None:
     """The act that was undone last and can be done again: nothing new was done since. Advice is a draft again."""
     waiting = open_advice or {}
     book = UndoBook(own)
@@ -182,17 +182,17 @@ class UndoHistory:
         sessions = self._state.sessions
         return {id: {advice.advice for advice in now.summary.open_advice} for id, now in sessions.items()}
 
-    async def last(self) -> Act | None:
+    async def act_to_undo(self) -> Act | None:
         """The act that ``u`` would undo now."""
-        return last_act(await self._own(), self._waiting())
+        return act_to_undo(await self._own(), self._waiting())
 
-    async def last_undone(self) -> Act | None:
+    async def act_to_redo(self) -> Act | None:
         """The act that ``U`` would do again now."""
-        return last_undone(await self._own(), self._waiting())
+        return act_to_redo(await self._own(), self._waiting())
 
     async def acts(self) -> list[Act]:
         """All acts, newest first."""
-        return history(await self._own(), self._waiting())[::-1]
+        return list_acts(await self._own(), self._waiting())[::-1]
 
     def words(self, act: Act) -> str:
         """What the act is, and where."""
@@ -336,10 +336,10 @@ class UndoHistory:
         await send_annotation(self._feed, act.session, linked)
 
 
-Standing = Literal["in force", "undone", "delivered", "gone"]
+ActStatus = Literal["in force", "undone", "delivered", "gone"]
 
 
-def standing(act: Act) -> Standing:
+def act_status(act: Act) -> ActStatus:
     """How an act stands, in a word."""
     if act.undone:
         return "undone"

@@ -6,7 +6,7 @@ from typing import cast
 
 import click
 
-from apollo_tui.acts.requests import KEYED, Verb, budget_named, is_limit_change, limit_request
+from apollo_tui.acts.requests import KEYED, Verb, find_budget, is_limit_change, limit_request
 from apollo_tui.cli.connection import Cli, ask_host, find_session, new_request_id, open_log
 from apollo_tui.cli.output import json_option, print_done
 from apollo_tui.cli.targets import parse_target
@@ -94,7 +94,7 @@ def limit(cli: Cli, session: str, name: str, value: str | None, as_json: bool) -
     """
     if value is None:
         name, _, value = name.partition("=")
-    budget = budget_named(name)
+    budget = find_budget(name)
     if budget is None:
         raise click.UsageError(f"there is no limit of '{name}'; limits: {', '.join(protocol.BUDGETS)}")
     if not value:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 
 from apollo_tui.acts.drafts import Drafts
-from apollo_tui.acts.leave_check import all_well, morning, worries
+from apollo_tui.acts.leave_check import morning, nothing_stops_text, worries
 from apollo_tui.cli.connection import Cli, open_log
 from apollo_tui.cli.output import json_option, print_json, print_table, say_duration
 from sessions.config import load_config
@@ -144,6 +144,6 @@ def leave(cli: Cli, as_json: bool) -> None:
             }
         )
     elif not found:
-        click.echo(all_well(summaries))
+        click.echo(nothing_stops_text(summaries))
     for worry in found if not as_json else ():
         click.echo(plain_line(f"{worry.number} {worry.title}: {worry.what}: {worry.why}"))

@@ -50,7 +50,7 @@ class ActionScreen(ApolloScreen):
         """The session of the action."""
         return self._session
 
-    def where(self) -> str:
+    def title_text(self) -> str:
         """The title names session and action."""
         target = self._entry.target if self._entry is not None else ""
         return f"{self.context.name(self._session)}  {target}"
@@ -103,9 +103,9 @@ class ActionScreen(ApolloScreen):
         """Whether looking at this means that it was read."""
         return True
 
-    def changed(self, change: Change) -> None:
+    def take_change(self, change: Change) -> None:
         """A result, a flag, a file: read again what may have changed."""
-        super().changed(change)
+        super().take_change(change)
         mine = [event for event in change.events if event.session == self._session]
         step = self._entry.step if self._entry is not None else None
         judged = any(event.kind.startswith(("flag.", "correction.")) for event in mine)

@@ -133,11 +133,11 @@ class ApolloScreen(Screen[None]):
         """The sessions on screen, and the last visible event (seq) of each."""
         return {}
 
-    def changed(self, change: Change) -> None:
+    def take_change(self, change: Change) -> None:
         """The state changed. Take it in; painting waits for the tick."""
         self._stale = True
 
-    def streamed(self, sessions: Collection[str]) -> None:
+    def take_deltas(self, sessions: Collection[str]) -> None:
         """Partial replies grew."""
 
     def paint(self, now: int) -> None:
@@ -166,18 +166,18 @@ class ApolloScreen(Screen[None]):
         """The app's one timer."""
         if self._stale:
             self._stale = False
-            self._title.update(self.context.state.header(now, self.where()))
+            self._title.update(self.context.state.header(now, self.title_text()))
             self.paint(now)
-        self.hint()
+        self.show_hints()
         if self._composer is not None:
             self.context.note_sight(self.in_sight())
             self._composer.tick(now)
 
-    def where(self) -> str:
+    def title_text(self) -> str:
         """What the title says of this screen, "" on the board."""
         return ""
 
-    def hint(self) -> None:
+    def show_hints(self) -> None:
         """Show the keys that work here and now, if that changed."""
         here = self.key_context()
         if here != self._hinted:
@@ -219,7 +219,7 @@ class ApolloScreen(Screen[None]):
         if why := keys.explain_idle(key, self.key_context(), self.context.config.keys):
             self.say(why, "warning")
 
-    def twice(self, action: str, first: str) -> bool:
+    def confirm(self, action: str, first: str) -> bool:
         """True at the second press within four seconds; the first one only says ``first``."""
         now = self.context.clock()
         if self._armed and self._armed[0] == action and now - self._armed[1] <= ARMED_MS:
@@ -229,13 +229,13 @@ class ApolloScreen(Screen[None]):
         self.say(first, "warning")
         return False
 
-    def act(self, deed: Coroutine[Any, Any, str]) -> None:
+    def act(self, work: Coroutine[Any, Any, str]) -> None:
         """Do something that needs the host or the log; its receipt is shown."""
-        self.apollo.act(deed)
+        self.apollo.act(work)
 
     def on_screen_resume(self) -> None:
         """What happened meanwhile is in the state, and is painted with the screen."""
-        self.changed(Change(sessions=set(self.context.state.sessions)))
+        self.take_change(Change(sessions=set(self.context.state.sessions)))
         if self.ready:
             self.tick(self.context.clock())
 

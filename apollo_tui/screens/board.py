@@ -13,9 +13,9 @@ from textual.widget import Widget
 from apollo_tui import keys
 from apollo_tui.context import AppContext, ToSession
 from apollo_tui.screens.base import ApolloScreen
+from apollo_tui.screens.board_tickers import Tickers, explain_no_action
 from apollo_tui.screens.composer import DraftComposer
 from apollo_tui.screens.key_acts.attention import open_entry
-from apollo_tui.screens.slow_board import Tickers, why_not
 from apollo_tui.state.board import WINDOW, Change
 from widgets.composer import Composer
 from widgets.models import Entry
@@ -80,9 +80,9 @@ class BoardScreen(ApolloScreen):
 
     # --- following the state ----------------------------------------------------------------------------------------
 
-    def changed(self, change: Change) -> None:
+    def take_change(self, change: Change) -> None:
         """Give the wall what is new; it is painted at the tick."""
-        super().changed(change)
+        super().take_change(change)
         state = self.context.state
         touched = change.entries or {session: set[int]() for session in change.sessions}
         for session, seqs in touched.items():
@@ -91,9 +91,9 @@ class BoardScreen(ApolloScreen):
                 self.wall.put(session, now.book.entries(seqs or None))
                 self.wall.live(session, now.live)
 
-    def streamed(self, sessions: Collection[str]) -> None:
+    def take_deltas(self, sessions: Collection[str]) -> None:
         """Partial replies grew."""
-        self._tickers.streamed()
+        self._tickers.note_growth()
         for session in sessions:
             self.wall.live(session, self.context.state.sessions[session].live)
 
@@ -103,9 +103,9 @@ class BoardScreen(ApolloScreen):
         order = state.order()
         views = [state.view(session, now) for session in order]
         if self.apollo.line_speed.slow:
-            views = self._tickers.said(views, now)
+            views = self._tickers.add_to(views, now)
         else:
-            self._tickers.gone()
+            self._tickers.clear()
         self.set_class(self.apollo.line_speed.slow, "-slow")
         self.listing.update(views)
         for view in views:
@@ -126,7 +126,7 @@ class BoardScreen(ApolloScreen):
         wants = {name for id in ("flag", "label", "good", "unsure") for name in keys.keys_of(keys.BY_ID[id], keymap)}
         if self.session and self.apollo.line_speed.slow and key in wants and self.subject() is None:
             name = self.context.name(self.session)
-            self.say(why_not(name, lambda id: keys.key_name(id, keymap)), "warning")
+            self.say(explain_no_action(name, lambda id: keys.key_name(id, keymap)), "warning")
 
     def on_resize(self) -> None:
         """Another size holds another number of panes."""

@@ -10,7 +10,7 @@ import msgspec
 from textual.worker import Worker, WorkerCancelled
 
 from apollo_tui.acts.control import read_advice_text, read_own_advice
-from apollo_tui.acts.corrections import own_correction, read_done, save_correction
+from apollo_tui.acts.corrections import own_correction, read_original, save_correction
 from apollo_tui.acts.drafts import Draft, join_drafts
 from apollo_tui.backend.feed import NotDone
 from apollo_tui.context import View
@@ -106,7 +106,7 @@ class DraftComposer(Composer):
                 about = (await self.context.flags.find_subject(*selected)).target
         if self._draft is not None and self._draft.corrects is not None:
             # ``up`` brings what the agent did, to be changed.
-            earlier = await read_done(self.context.feed, target.session, self._draft.corrects)
+            earlier = await read_original(self.context.feed, target.session, self._draft.corrects)
         else:
             earlier = await read_own_advice(self.context.feed, target.session)
         if self.target is target:
@@ -205,7 +205,7 @@ class DraftComposer(Composer):
             with contextlib.suppress(WorkerCancelled):  # the view was left
                 draft = msgspec.structs.replace(draft, about=await about.wait())
         context = self.context
-        seen = partial(context.sight.seen, now=context.clock())
+        seen = partial(context.sight.evidence, now=context.clock())
         try:
             draft = await self._complete_edit(draft)
             if draft.also:

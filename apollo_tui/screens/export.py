@@ -86,7 +86,7 @@ class ExportScreen(ApolloScreen):
             self.query_one("#export-sessions", ChoiceList).highlight(self._shown)
         self._count()
 
-    def where(self) -> str:
+    def title_text(self) -> str:
         """The title."""
         return "export"
 
@@ -233,7 +233,7 @@ class ExportScreen(ApolloScreen):
         except ApolloError as problem:
             document.set_lines([((str(problem), "need"),)])
             return
-        lines = _previewed(found)
+        lines = _preview_lines(found)
         document.set_lines(lines)
         document.go_to(
             next((at for at, line in enumerate(lines) if line and line[0][1] in ("trained", "masked") and at), 0)
@@ -249,7 +249,7 @@ class ExportScreen(ApolloScreen):
             self.say("choose a session first: x", "error")
         elif not self._out.parent.is_dir():
             self.say(f"there is no folder {self._out.parent}", "error")
-        elif not self._out.exists() or self.twice("write", f"the file is there: w again replaces {self._out}"):
+        elif not self._out.exists() or self.confirm("write", f"the file is there: w again replaces {self._out}"):
             self.run_worker(self._write(overwrite=self._out.exists()), group="write")
 
     async def _write(self, *, overwrite: bool) -> None:
@@ -286,7 +286,7 @@ class ExportScreen(ApolloScreen):
 ROLES: Final[dict[str, Role]] = {"trained": "trained", "masked": "masked", "context": "dim"}
 
 
-def _previewed(found: Preview | None) -> list[Line]:
+def _preview_lines(found: Preview | None) -> list[Line]:
     """The sample as lines; every stretch says in words what its colour says."""
     if found is None:
         return [(("no reply yet: nothing to preview", "dim"),)]

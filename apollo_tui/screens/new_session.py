@@ -60,7 +60,7 @@ class NewSessionScreen(ApolloScreen):
                     yield field
                 yield Static("", id=f"{name}-problem", classes="problem", markup=False)
 
-    def where(self) -> str:
+    def title_text(self) -> str:
         """The title."""
         return "new session"
 

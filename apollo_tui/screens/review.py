@@ -52,7 +52,7 @@ class ReviewScreen(ActionScreen):
         """The session of the item."""
         return self._session or None
 
-    def where(self) -> str:
+    def title_text(self) -> str:
         """The title says how far one is."""
         return f"review  {self.context.review.pace()}"
 
@@ -103,12 +103,12 @@ class ReviewScreen(ActionScreen):
             self._renew()
         self._complete = True
         self._renew()
-        self.context.review_count.everything()
+        self.context.review_count.count_all()
         await self._follow()
 
-    def changed(self, change: Change) -> None:
+    def take_change(self, change: Change) -> None:
         """What was judged leaves the queue; what happened joins it."""
-        super().changed(change)
+        super().take_change(change)
         self._changed |= change.sessions
         if self._complete and self._changed:
             self.run_worker(self._follow(), group="follow")
@@ -125,11 +125,11 @@ class ReviewScreen(ActionScreen):
         summaries = [now.summary for now in context.state.sessions.values()]
         context.review.refresh(summaries, context.clock())
         context.state.to_review = len(context.review.items)
-        if self._item is not None and not context.review.still(self._item):
+        if self._item is not None and not context.review.contains(self._item):
             context.review.finish(context.clock())
-            self._show(context.review.after(self._item))
+            self._show(context.review.next_after(self._item))
         elif self._item is None:
-            self._show(context.review.after(None))
+            self._show(context.review.next_after(None))
         self._stale = True
 
     def _show(self, item: Item | None) -> None:
@@ -169,7 +169,7 @@ class ReviewScreen(ActionScreen):
         if by > 0:
             if self._item is not None:
                 self._passed.append(self._item)
-                self._show(self.context.review.after(self._item))
+                self._show(self.context.review.next_after(self._item))
         elif self._passed:
             self._show(self._passed.pop())
         else:

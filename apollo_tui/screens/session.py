@@ -49,7 +49,7 @@ class SessionScreen(ApolloScreen):
         super().__init__(context)
         self.composer = self._composer = DraftComposer(self)
         self.transcript = Transcript(id="transcript")
-        self.matches = TranscriptSearch(self, to.session, to.trail)
+        self.finder = TranscriptSearch(self, to.session, to.trail)
         self.filter = TranscriptFilter(self, to.session)
         self.training = TrainingOverlay(self, to.session, self._redress)
         self._facts = FactsPanel(id="facts")
@@ -72,7 +72,7 @@ class SessionScreen(ApolloScreen):
         """The session of this screen."""
         return self._session
 
-    def where(self) -> str:
+    def title_text(self) -> str:
         """The title names the session, the filter and the training view if they are on."""
         words = (self.context.name(self._session), self.filter.name, self.training.title)
         return " · ".join(word for word in words if word)
@@ -114,7 +114,7 @@ class SessionScreen(ApolloScreen):
         self.transcript.append(index.anchors)
         self.transcript.live(self.context.state.sessions[self._session].live)
         self._look_at_jobs()
-        self.matches.begin_trail()
+        self.finder.begin_trail()
         if self._at is not None:
             self.transcript.reveal(self._at)
         self._mark_unread()
@@ -137,9 +137,9 @@ class SessionScreen(ApolloScreen):
             # Heights are known now: the end stands at the bottom of the screen again.
             self.transcript.follow()
 
-    def changed(self, change: Change) -> None:
+    def take_change(self, change: Change) -> None:
         """New entries join the end; changed ones are replaced where they are loaded."""
-        super().changed(change)
+        super().take_change(change)
         self.training.take(change)
         state = self.context.state.sessions.get(self._session)
         if state is None or self._session not in change.sessions:
@@ -190,7 +190,7 @@ class SessionScreen(ApolloScreen):
         if seqs:
             await self._supply(tuple(seqs))
 
-    def streamed(self, sessions: Collection[str]) -> None:
+    def take_deltas(self, sessions: Collection[str]) -> None:
         """The partial reply grew. Over a slow line its end comes with the reply, and what is between once a second."""
         now = self.context.clock()
         if self._session in sessions and (not self.apollo.line_speed.slow or now - self._streamed_at >= SLOW_MS):
@@ -331,11 +331,11 @@ class SessionScreen(ApolloScreen):
 
     def search(self) -> None:
         """Search the whole session."""
-        self.matches.ask()
+        self.finder.ask()
 
     def step_match(self, by: int) -> None:
         """The next match, place of the trail or unread entry, or the one before."""
-        self.matches.step(by)
+        self.finder.step(by)
 
     def jump(self, seq: int) -> None:
         """Select an entry; ``ctrl+o`` goes back."""

@@ -52,7 +52,7 @@ class Worker:
         self.process.stdin.write(f"{file}\n")
         self.process.stdin.flush()
 
-    def last_words(self) -> str:
+    def exit_message(self) -> str:
         """The end of what it said."""
         return "\n".join(self.output.read_text("utf-8", "replace").splitlines()[-5:])
 
@@ -79,7 +79,7 @@ def run_all(wanted: Sequence[Spec], count: int, output: Path) -> None:
                     running.remove(worker)
                     if ended or worker.unit is not None:
                         raise SystemExit(
-                            f"a unit failed; all that was said is in {worker.output}\n{worker.last_words()}"
+                            f"a unit failed; all that was said is in {worker.output}\n{worker.exit_message()}"
                         )
             time.sleep(0.2)
     finally:

@@ -41,7 +41,7 @@ def test_events_are_rare_and_what_could_not_be_told_is_not_lost() -> None:
     clock.key(COALESCE_MS)
     told = clock.due()
     assert told["a"].active_ms == COALESCE_MS and told["a"].keys == 60
-    clock.failed("a", told["a"])
+    clock.put_back("a", told["a"])
     assert clock.due() == told
 
 
@@ -56,12 +56,12 @@ def test_what_is_on_screen_is_known_with_how_long_it_has_been_there() -> None:
     sight = Sight()
     sight.show({"a": 5, "b": 0}, 1_000)
     sight.show({"a": 5}, 3_000)
-    assert sight.seen("a", 4_500) == ev.Seen(5, 3_500)
+    assert sight.evidence("a", 4_500) == ev.Seen(5, 3_500)
     sight.show({"a": 9}, 5_000)
-    assert sight.seen("a", 5_200) == ev.Seen(9, 200)
-    assert sight.seen("b", 5_000) is None
+    assert sight.evidence("a", 5_200) == ev.Seen(9, 200)
+    assert sight.evidence("b", 5_000) is None
     sight.show({}, 6_000)
-    assert sight.seen("a", 6_000) is None
+    assert sight.evidence("a", 6_000) is None
 
 
 async def test_a_flag_keeps_what_stood_on_the_screen_and_not_what_came_below_it(feed: FakeFeed) -> None:

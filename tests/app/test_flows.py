@@ -385,7 +385,7 @@ async def test_leaving_tells_the_log_what_was_read(feed: FakeFeed) -> None:
         await until(pilot, lambda: app._exit)
         told = [call for call in feed.calls if isinstance(call, protocol.Annotate) and call.kind == "cursor.moved"]
         assert len(told) == 1
-        assert app.last_words == f"2 sessions go on; `apollo --log {feed.paths.log}` comes back to them"
+        assert app.exit_message == f"2 sessions go on; `apollo --log {feed.paths.log}` comes back to them"
 
 
 @pytest.mark.parametrize("typed", ["let the run end", "exxpqfu1:/?'2"])

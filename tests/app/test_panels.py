@@ -11,7 +11,7 @@ from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from apollo_tui.acts.leave_check import unlimited
+from apollo_tui.acts.leave_check import without_budget
 from apollo_tui.app import ApolloApp
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.screens.panels.facts import FactsScreen
@@ -158,7 +158,7 @@ async def test_before_leaving_it_is_said_which_sessions_nothing_would_end(feed: 
     bound = await feed.session("bound")
     await feed.add(bound, ev.LimitChanged(name="steps", value=50), actor="human:ada")
     async with running(feed) as (app, pilot):
-        found = unlimited([held.summary for held in app.context.state.sessions.values()])
+        found = without_budget([held.summary for held in app.context.state.sessions.values()])
         assert [worry.session for worry in found] == [session]
         await pilot.press("q")
         await until(pilot, lambda: isinstance(app.screen, LeavePanel))

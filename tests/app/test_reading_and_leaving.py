@@ -4,7 +4,7 @@ import msgspec
 from fake_feed import FakeFeed
 from headless_app import running, screen_text, until
 
-from apollo_tui.acts.leave_check import all_well, budget_end, last_words, morning, worries
+from apollo_tui.acts.leave_check import budget_end, exit_message, morning, nothing_stops_text, worries
 from apollo_tui.state.read_marks import ReadMarks, parts_of
 from sessions.events import CursorMoved, Limits, SeqRange
 from sessions.fold.summary import NoReply, Summary
@@ -113,12 +113,12 @@ def test_what_will_stand_still_is_listed_worst_first_with_the_reason() -> None:
 
 def test_where_nothing_worries_it_says_how_many_work_or_that_nothing_runs() -> None:
     ended = summary(session="b", number=2, state="finished", active_at=None)
-    assert all_well([ended]) == all_well([]) == "nothing runs, so nothing will stop"
-    assert last_words(0, "apollo", host=True) == "nothing runs; the host waits for work, `apollo host stop` ends it"
-    assert last_words(0, "apollo", host=False) == "nothing runs, and no host is connected"
-    stuck = last_words(2, "apollo --log x.db", host=False)
+    assert nothing_stops_text([ended]) == nothing_stops_text([]) == "nothing runs, so nothing will stop"
+    assert exit_message(0, "apollo", host=True) == "nothing runs; the host waits for work, `apollo host stop` ends it"
+    assert exit_message(0, "apollo", host=False) == "nothing runs, and no host is connected"
+    stuck = exit_message(2, "apollo --log x.db", host=False)
     assert stuck == "no host is connected: 2 sessions stand still until `apollo --log x.db host start`"
-    assert all_well([summary(), ended]) == "nothing will stop before morning: 1 session at work"
+    assert nothing_stops_text([summary(), ended]) == "nothing will stop before morning: 1 session at work"
 
 
 def test_a_model_that_gives_no_reply_is_a_worry() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from itertools import count
 
-from apollo_tui.acts.undo import last_act, last_undone
+from apollo_tui.acts.undo import act_to_redo, act_to_undo
 from sessions import events as ev
 
 ME = "human:ada"
@@ -20,44 +20,44 @@ def flag(name: str, step: int = 1) -> ev.Event:
 
 def test_the_last_flag_is_undone_first_and_then_the_one_before() -> None:
     first, second = flag("a"), flag("b")
-    act = last_act([first, second], {})
+    act = act_to_undo([first, second], {})
     assert act and act.flag == "b"
     undo = event(ev.FlagRemoved(flag="b", undoes=second.seq))
-    act = last_act([first, second, undo], {})
+    act = act_to_undo([first, second, undo], {})
     assert act and act.flag == "a"
     undo2 = event(ev.FlagRemoved(flag="a", undoes=first.seq))
-    assert last_act([first, second, undo, undo2], {}) is None
+    assert act_to_undo([first, second, undo, undo2], {}) is None
 
 
 def test_a_flag_taken_back_on_purpose_comes_back_and_then_the_flag_itself_can_be_undone() -> None:
     set_a = flag("a")
     removed = event(ev.FlagRemoved(flag="a"))
-    act = last_act([set_a, removed], {})
+    act = act_to_undo([set_a, removed], {})
     assert act and act.event is removed
     restored = event(ev.FlagSet(flag="a2", target=ev.Target(1, "call", 1), undoes=removed.seq))
-    act = last_act([set_a, removed, restored], {})
+    act = act_to_undo([set_a, removed, restored], {})
     assert act and act.event is set_a and act.flag == "a2"
 
 
 def test_delivered_advice_cannot_be_undone_and_what_lies_before_it_has_to_be_shown_first() -> None:
     set_a = flag("a")
     advice = event(ev.AdviceQueued(advice=3, text="wait"), session="t")
-    open_act = last_act([set_a, advice], {"t": {3}})
+    open_act = act_to_undo([set_a, advice], {"t": {3}})
     assert open_act and open_act.event is advice and not open_act.passed
-    late = last_act([set_a, advice], {"t": set()})
+    late = act_to_undo([set_a, advice], {"t": set()})
     assert late and late.event is set_a and late.passed
 
 
 def test_an_undo_is_done_again_whatever_the_ids_of_the_requests_are() -> None:
     note = event(ev.NoteWritten(text="leaks?"))
-    assert last_undone([note]) is None
+    assert act_to_redo([note]) is None
     undo = event(ev.NoteWritten(text="", undoes=note.seq))
-    act = last_undone([note, undo])
+    act = act_to_redo([note, undo])
     assert act and act.event is note and act.undo == undo.seq
     redo = event(ev.NoteWritten(text="leaks?", undoes=undo.seq))
-    assert last_undone([note, undo, redo]) is None
-    act = last_act([note, undo, redo], {})
+    assert act_to_redo([note, undo, redo]) is None
+    act = act_to_undo([note, undo, redo], {})
     assert act and act.event is note
     again = event(ev.NoteWritten(text="", undoes=note.seq))
-    act = last_undone([note, undo, redo, again])
+    act = act_to_redo([note, undo, redo, again])
     assert act and act.event is note and act.undo == again.seq

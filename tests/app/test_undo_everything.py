@@ -164,21 +164,21 @@ async def test_every_act_is_undone_and_done_again_step_by_step_and_is_in_the_his
         assert [act.undone for act in await context.undo.acts()] == [False] * len(todo) + [False]
 
         for at in reversed(range(len(todo))):
-            act = await context.undo.last()
+            act = await context.undo.act_to_undo()
             assert act is not None and not act.passed, todo[at][0]
             await context.undo.undo(act, lambda _: None)
             await pilot.pause()
             assert standing(feed, context, session) == stood[at], f"undo of {todo[at][0]}"
-        assert await context.undo.last() is None, "what was delivered cannot be taken back"
+        assert await context.undo.act_to_undo() is None, "what was delivered cannot be taken back"
         assert "undone" not in [context.undo.words(act) for act in await context.undo.acts()]
 
         for at, (name, _) in enumerate(todo, 1):
-            act = await context.undo.last_undone()
+            act = await context.undo.act_to_redo()
             assert act is not None, name
             await context.undo.redo(act)
             await pilot.pause()
             assert standing(feed, context, session) == stood[at], f"redo of {name}"
-        assert await context.undo.last_undone() is None
+        assert await context.undo.act_to_redo() is None
         said = [context.undo.words(act) for act in await context.undo.acts()]
         assert len(set(said)) >= len(todo) - 2 and all("1 tune-lr" in words for words in said)
 
@@ -219,7 +219,7 @@ async def test_selected_advice_that_is_taken_back_comes_with_its_last_words_and_
         stored = app.context.drafts.load(session)
         assert isinstance(stored, Draft) and stored.text == "save often"
         assert [act.undone for act in await app.context.undo.acts()] == [True, True]
-        assert await app.context.undo.last() is None and await app.context.undo.last_undone() is None
+        assert await app.context.undo.act_to_undo() is None and await app.context.undo.act_to_redo() is None
 
 
 async def test_u_in_the_history_undoes_the_last_and_the_list_says_so(feed: FakeFeed) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from apollo_tui.run import mouse_wanted
+from apollo_tui.run import wants_mouse
 from apollo_tui.terminal.clipboard import OSC_52_MOST, copy_text
 from apollo_tui.terminal.pager import page_text
 
@@ -58,6 +58,6 @@ def test_the_pager_sees_the_text_and_a_missing_one_is_said(tmp_path: Path) -> No
 def test_the_mouse_is_off_over_ssh_unless_it_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSH_TTY", raising=False)
     monkeypatch.setenv("SSH_CONNECTION", "1 2 3 4")
-    assert not mouse_wanted("auto") and mouse_wanted("on")
+    assert not wants_mouse("auto") and wants_mouse("on")
     monkeypatch.delenv("SSH_CONNECTION")
-    assert mouse_wanted("auto") and not mouse_wanted("off")
+    assert wants_mouse("auto") and not wants_mouse("off")

@@ -19,7 +19,7 @@ async def _pause(view: View, session: str) -> str:
 def interrupt(view: View) -> None:
     """Twice: cut the reply under way."""
     session = view.session
-    if session and view.twice("interrupt", f"x again cuts the reply of {view.context.name(session)}"):
+    if session and view.confirm("interrupt", f"x again cuts the reply of {view.context.name(session)}"):
         view.act(view.context.control.control(session, "interrupt"))
 
 

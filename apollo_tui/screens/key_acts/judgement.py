@@ -23,7 +23,7 @@ async def _flag(view: View, subject: Subject) -> str:
     if flags.own_flag(subject) is not None:
         _pick_label(view, subject)
         return ""
-    return await flags.set_flag(subject, seen=_seen(view, subject.session))
+    return await flags.set_flag(subject, seen=_evidence(view, subject.session))
 
 
 def label(view: View) -> None:
@@ -38,7 +38,7 @@ def label(view: View) -> None:
 
 def repeat_label(view: View) -> None:
     """The last label once more."""
-    _judge(view, lambda subject: _repeat_label(view, subject, Word(), _seen(view, subject.session)))
+    _judge(view, lambda subject: _repeat_label(view, subject, Word(), _evidence(view, subject.session)))
 
 
 async def _repeat_label(view: View, subject: Subject, more: Word, seen: ev.Seen | None) -> str:
@@ -58,7 +58,7 @@ def unsure(view: View) -> None:
 
 
 def _say(view: View, word: Word) -> None:
-    _judge(view, lambda subject: view.context.flags.set_flag(subject, word, seen=_seen(view, subject.session)))
+    _judge(view, lambda subject: view.context.flags.set_flag(subject, word, seen=_evidence(view, subject.session)))
 
 
 def mark_recovery(view: View) -> None:
@@ -81,30 +81,30 @@ def bookmark(view: View) -> None:
     _judge(view, lambda subject: toggle_bookmark(context.feed, context.state, subject))
 
 
-def _judge(view: View, deed: Callable[[Subject], Awaitable[str]]) -> None:
+def _judge(view: View, work: Callable[[Subject], Awaitable[str]]) -> None:
     """Do something with what is selected; its receipt is shown."""
     found = view.subject()
 
     async def do() -> str:
         assert found is not None
-        return await deed(await view.find_subject(*found))
+        return await work(await view.find_subject(*found))
 
     if found is not None:
         view.act(do())
 
 
-def _seen(view: View, session: str) -> ev.Seen | None:
+def _evidence(view: View, session: str) -> ev.Seen | None:
     """What of the session was on the screen when a verdict was given; None: nothing."""
-    return view.context.note_sight(view.in_sight()).seen(session, view.context.clock())
+    return view.context.note_sight(view.in_sight()).evidence(session, view.context.clock())
 
 
 def _pick_label(view: View, subject: Subject) -> None:
-    from apollo_tui.screens.panels.labels import LabelPanel, Picked
+    from apollo_tui.screens.panels.labels import LabelChoice, LabelPanel
 
     context, flags = view.context, view.context.flags
-    seen = _seen(view, subject.session)
+    seen = _evidence(view, subject.session)
 
-    def take(picked: Picked | None) -> None:
+    def take(picked: LabelChoice | None) -> None:
         if picked is None:
             return
         if picked.remove is not None:
@@ -124,7 +124,7 @@ def _pick_label(view: View, subject: Subject) -> None:
 
 def sign_off_session(view: View) -> None:
     """A word on the whole session."""
-    from apollo_tui.screens.panels.signoff import Signed, SignOffPanel
+    from apollo_tui.screens.panels.signoff import SignOffChoice, SignOffPanel
 
     session = view.session
     if session is None:
@@ -135,7 +135,7 @@ def sign_off_session(view: View) -> None:
     entry = found[1] if found is not None and found[0] == session else None
     step = (entry.step if entry is not None else None) or held.summary.step
 
-    def take(signed: Signed | None) -> None:
+    def take(signed: SignOffChoice | None) -> None:
         if signed is None:
             return
         if signed.note:

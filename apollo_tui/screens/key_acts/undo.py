@@ -26,7 +26,7 @@ async def _undo(view: View) -> str:
     if selected is not None and (receipt := await _withdraw(view, *selected)):
         return receipt
     history = view.context.undo
-    act = await history.last()
+    act = await history.act_to_undo()
     if act is None:
         return "nothing of yours can be undone"
     if (act.passed or not view.shows(act.session)) and view.undo_preview != act.event.id:
@@ -43,7 +43,7 @@ def redo(view: View) -> None:
 
 async def _redo(view: View) -> str:
     history = view.context.undo
-    act = await history.last_undone()
+    act = await history.act_to_redo()
     if act is None:
         return "nothing of yours to do again"
     if not view.shows(act.session) and view.undo_preview != -act.event.id:

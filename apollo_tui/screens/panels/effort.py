@@ -37,30 +37,30 @@ async def _show(screen: ApolloScreen) -> str:
     spent = await context.feed.work(ask)
     whole = sum_effort(one for by in spent.values() for one in by.values())
     rows = [
-        Choice(session, f"{cells.pad(clean_line(context.name(session)), NAME)} {said(sum_effort(by.values()))}")
+        Choice(session, f"{cells.pad(clean_line(context.name(session)), NAME)} {effort_line(sum_effort(by.values()))}")
         for session, by in spent.items()
     ]
     rate = whole.minutes_per_flag
     each = f", {rate:.1f} min per flag" if rate is not None else ""
-    lines = [f"all: {said(whole)}{each}", labels(whole, context.labels.name)]
+    lines = [f"all: {effort_line(whole)}{each}", labels_line(whole, context.labels.name)]
     title = "what supervision cost; it stays on this machine"
     footer = "enter goes there · esc closes · active time ends a minute after a key"
 
-    def chosen(session: str | None) -> None:
+    def take(session: str | None) -> None:
         if session is not None and isinstance(screen, View):
             screen.show_entry(session, context.state.sessions[session].summary.last_seq)
 
-    screen.app.push_screen(ChoicePanel(title, rows, footer, [line for line in lines if line]), chosen)
+    screen.app.push_screen(ChoicePanel(title, rows, footer, [line for line in lines if line]), take)
     return ""
 
 
-def said(spent: Effort) -> str:
+def effort_line(spent: Effort) -> str:
     """One effort in a line."""
     counts = [say_count(spent.keys, "key"), f"{spent.advice:,} advice", say_count(spent.flags, "flag")]
     return ", ".join([f"{duration(spent.active_ms)} active", *counts])
 
 
-def labels(spent: Effort, name: Callable[[str], str]) -> str:
+def labels_line(spent: Effort, name: Callable[[str], str]) -> str:
     """The labels in a line, the most frequent first; "" without any."""
     counts: Sequence[tuple[str, int]] = spent.labels.most_common(8)
     return "labels: " + ", ".join(f"{name(label)} {count}" for label, count in counts) if counts else ""

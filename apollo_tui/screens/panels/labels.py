@@ -29,7 +29,7 @@ NAME: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Picked:
+class LabelChoice:
     """What was picked, and of what. ``remove``: one's own flag is taken back instead; ``recovery``: a mark, no flag."""
 
     subject: Subject
@@ -40,7 +40,7 @@ class Picked:
     """The label or verdict of last time, with this note, reach and severity."""
 
 
-class LabelPanel(PanelScreen[Picked]):
+class LabelPanel(PanelScreen[LabelChoice]):
     """Labels with one key each. ``standing`` says which flags are in force on a part of the subject."""
 
     more_rows: ClassVar[int] = 2
@@ -94,7 +94,7 @@ class LabelPanel(PanelScreen[Picked]):
     def on_choice_list_picked(self, message: ChoiceList.Picked) -> None:
         """A label, with the rest as it stands."""
         label = message.choice.id
-        self._done(Word("good" if label == RIGHT_THERE_TOO else "bad", label))
+        self._answer(Word("good" if label == RIGHT_THERE_TOO else "bad", label))
 
     def on_input_submitted(self) -> None:
         """Enter in the note goes back to the labels."""
@@ -107,20 +107,20 @@ class LabelPanel(PanelScreen[Picked]):
 
     def action_word(self, verdict: str) -> None:
         """It is good, or nobody can tell."""
-        self._done(Word(verdict="good" if verdict == "good" else "unsure"))
+        self._answer(Word(verdict="good" if verdict == "good" else "unsure"))
 
     def action_repeat(self) -> None:
         """The label of last time."""
-        self.dismiss(Picked(self._subject, self._with(Word()), repeat=True))
+        self.dismiss(LabelChoice(self._subject, self._with(Word()), repeat=True))
 
     def action_recovery(self) -> None:
         """From this step on the agent is on its feet again."""
-        self.dismiss(Picked(self._subject, recovery=True))
+        self.dismiss(LabelChoice(self._subject, recovery=True))
 
     def action_remove(self) -> None:
         """Take one's own flag back."""
         if self._own is not None:
-            self.dismiss(Picked(self._subject, remove=self._own))
+            self.dismiss(LabelChoice(self._subject, remove=self._own))
 
     def action_about(self, by: int) -> None:
         """The call, its whole reply, the reasoning, the text, the span."""
@@ -160,8 +160,8 @@ class LabelPanel(PanelScreen[Picked]):
         note = self.query_one("#note", Input).value.strip()
         return Word(word.verdict, word.label, note, self._severity, self._reach)
 
-    def _done(self, word: Word) -> None:
-        self.dismiss(Picked(self._subject, self._with(word)))
+    def _answer(self, word: Word) -> None:
+        self.dismiss(LabelChoice(self._subject, self._with(word)))
 
 
 def part_words(target: ev.Target) -> str:
@@ -181,16 +181,16 @@ def part_words(target: ev.Target) -> str:
 
 def _rows(labels: Taxonomy, redoes: int | None) -> list[Choice]:
     """Those with a key first; ``redoes``: the flagged step that this one did over, for which training wants a word."""
-    rows = [Choice(UNSPECIFIED, _said("no label", "Bad, and nothing more is said."))]
+    rows = [Choice(UNSPECIFIED, _row_text("no label", "Bad, and nothing more is said."))]
     if redoes is not None:
         there = f"Also right at step {redoes}, which is flagged: training pairs the two."
-        rows.append(Choice(RIGHT_THERE_TOO, _said("good, there too", there), THERE_TOO))
+        rows.append(Choice(RIGHT_THERE_TOO, _row_text("good, there too", there), THERE_TOO))
     known = sorted(labels.labels, key=lambda label: not label.key)
-    rows += [Choice(label.id, _said(label.name, label.definition), label.key, group=label.group) for label in known]
+    rows += [Choice(label.id, _row_text(label.name, label.definition), label.key, group=label.group) for label in known]
     return rows
 
 
-def _said(name: str, definition: str) -> str:
+def _row_text(name: str, definition: str) -> str:
     return f"{cells.pad(clean_line(name), NAME)} {definition}"
 
 

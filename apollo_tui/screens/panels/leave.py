@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.binding import Binding, BindingType
 
-from apollo_tui.acts.leave_check import Worry, all_well, unlimited, worries
+from apollo_tui.acts.leave_check import Worry, nothing_stops_text, without_budget, worries
 from apollo_tui.screens.panels.base import PanelScreen
 from sessions.terminal_text import say_count
 from widgets import cells
@@ -67,9 +67,9 @@ def check_leave(board: View, *, always: bool = False) -> None:
         elif answer:
             board.go_to(answer)
 
-    free = unlimited(summaries)
+    free = without_budget(summaries)
     if always and not found and not free:
-        board.apollo.say(all_well(summaries))
+        board.apollo.say(nothing_stops_text(summaries))
     elif always or found:
         board.ask(LeavePanel([*found, *free], _title(found, free)), take)
     else:

@@ -19,7 +19,7 @@ from widgets.sanitise import clean_line
 if TYPE_CHECKING:
     from apollo_tui.screens.base import ApolloScreen
 
-Deed = Callable[["ApolloScreen", list[str]], None]
+CommandAct = Callable[["ApolloScreen", list[str]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Command:
     name: str
     arguments: str
     help: str
-    run: Deed
+    run: CommandAct
     session: bool = False
     write: bool = False
     needs: int = 0
@@ -41,7 +41,7 @@ class Command:
         return f"{self.name} {self.arguments}: {self.hint or self.help}" if len(words) < self.needs else ""
 
 
-def matching(commands: Sequence[Command], text: str) -> list[Command]:
+def match_commands(commands: Sequence[Command], text: str) -> list[Command]:
     """Commands whose name begins with the first word of ``text``; with a space after it, only that very one."""
     name, space, _ = text.lstrip().partition(" ")
     exact = [command for command in commands if command.name == name]
@@ -120,7 +120,7 @@ class CommandPrompt(Modal[str]):
         self._complete(message.value)
 
     def _complete(self, text: str) -> None:
-        found = matching(self._commands, text)
+        found = match_commands(self._commands, text)
         rows = [
             Choice(command.name, f"{command.name + ' ' + command.arguments:<26} {command.help}") for command in found
         ]

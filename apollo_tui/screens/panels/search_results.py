@@ -25,7 +25,7 @@ SLICE_S: Final = 1.5
 """So long the index may be built before the first results are shown."""
 
 
-class FoundPanel(PanelScreen[Hit]):
+class SearchResultsPanel(PanelScreen[Hit]):
     """The results, newest first."""
 
     def __init__(self, text: str, found: SearchResult, now: int) -> None:
@@ -80,7 +80,7 @@ async def search_sessions(view: View, text: str) -> str:
 
     if view.typing:
         raise NotDone("leave the text field first")
-    view.ask(FoundPanel(text, found, context.clock()), take)
+    view.ask(SearchResultsPanel(text, found, context.clock()), take)
     return ""
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 
 from textual.binding import Binding, BindingType
 
-from apollo_tui.acts.undo import Act, UndoHistory, standing
+from apollo_tui.acts.undo import Act, UndoHistory, act_status
 from apollo_tui.screens.panels.base import PanelScreen
 from sessions import events as ev
 from sessions.fold.flags import SessionVerdict
@@ -22,7 +22,7 @@ HISTORY_MOST: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
+class SignOffChoice:
     """What was chosen. ``note``: the note is to be written instead."""
 
     verdict: SessionVerdict | None = None
@@ -30,7 +30,7 @@ class Signed:
     note: bool = False
 
 
-class SignOffPanel(PanelScreen[Signed]):
+class SignOffPanel(PanelScreen[SignOffChoice]):
     """One key for a word on all of it, or up to a step."""
 
     def __init__(self, name: str, step: int, remarks: SessionNotes, actor: str) -> None:
@@ -52,13 +52,13 @@ class SignOffPanel(PanelScreen[Signed]):
         """Say it."""
         match message.choice.id:
             case "up-to":
-                self.dismiss(Signed(up_to=self._step))
+                self.dismiss(SignOffChoice(up_to=self._step))
             case "note":
-                self.dismiss(Signed(note=True))
+                self.dismiss(SignOffChoice(note=True))
             case "good" | "partial" | "discard" | "invalid" as verdict:
-                self.dismiss(Signed(verdict))
+                self.dismiss(SignOffChoice(verdict))
             case _:
-                self.dismiss(Signed())
+                self.dismiss(SignOffChoice())
 
 
 class BookmarkPanel(PanelScreen[tuple[str, Bookmark]]):
@@ -87,7 +87,7 @@ class BookmarkPanel(PanelScreen[tuple[str, Bookmark]]):
 class HistoryPanel(PanelScreen[Act]):
     """One's acts, newest first, each with where and how it stands. Answers with the one to go to.
 
-    ``act`` does a deed and says its receipt; ``restore`` makes a draft of advice that is taken back.
+    ``act`` does a work and says its receipt; ``restore`` makes a draft of advice that is taken back.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -112,7 +112,7 @@ class HistoryPanel(PanelScreen[Act]):
     def _rows(self, acts: Sequence[Act]) -> list[Choice]:
         self._acts = list(acts[:HISTORY_MOST])
         return [
-            Choice(str(index), self._history.words(act), note="" if standing(act) == "in force" else standing(act))
+            Choice(str(index), self._history.words(act), note="" if act_status(act) == "in force" else act_status(act))
             for index, act in enumerate(self._acts)
         ]
 
@@ -121,22 +121,22 @@ class HistoryPanel(PanelScreen[Act]):
         self._act(self._undo())
 
     async def _undo(self) -> str:
-        act = await self._history.last()
+        act = await self._history.act_to_undo()
         if act is None:
             return "nothing of yours can be undone"
         session = act.session
-        return await self._told(self._history.undo(act, lambda advice: self._restore(session, advice)))
+        return await self._do_and_renew(self._history.undo(act, lambda advice: self._restore(session, advice)))
 
     def action_redo(self) -> None:
         """Do again what was undone last."""
         self._act(self._redo())
 
     async def _redo(self) -> str:
-        act = await self._history.last_undone()
-        return await self._told(self._history.redo(act)) if act is not None else "nothing of yours to do again"
+        act = await self._history.act_to_redo()
+        return await self._do_and_renew(self._history.redo(act)) if act is not None else "nothing of yours to do again"
 
-    async def _told(self, deed: Coroutine[Any, Any, str]) -> str:
-        receipt = await deed
+    async def _do_and_renew(self, work: Coroutine[Any, Any, str]) -> str:
+        receipt = await work
         if self.is_attached:
             self.choices.update(self._rows(await self._history.acts()))
         return receipt

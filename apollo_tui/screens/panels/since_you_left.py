@@ -90,14 +90,14 @@ class AwayPanel(ReturnPanel):
         if self._opened_at is not None and monotonic() - self._opened_at < SETTLED_S:
             return True
         if key.isdigit():
-            return self._numbered(int(key)) is None
+            return self._digest_numbered(int(key)) is None
         return super().is_foreign(key)
 
     def leads_to(self) -> str:
         """The row that the annotator went to."""
         return self._chosen
 
-    def _numbered(self, number: int) -> Digest | None:
+    def _digest_numbered(self, number: int) -> Digest | None:
         session = self._desk.state.find_by_number(number)
         return self._found.get(session) if session is not None else None
 
@@ -107,7 +107,7 @@ class AwayPanel(ReturnPanel):
 
     def action_number(self, number: int) -> None:
         """What happened in the session with this number."""
-        digest = self._numbered(number)
+        digest = self._digest_numbered(number)
         if digest is not None:
             self.choices.highlight(digest.session)
             self._open(digest)

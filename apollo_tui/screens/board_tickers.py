@@ -31,7 +31,7 @@ class Tickers:
         self._standing: dict[str, tuple[int, int]] = {}
         self._settled: dict[str, int] = {}
 
-    def streamed(self) -> None:
+    def note_growth(self) -> None:
         """A partial reply grew."""
         self._grew = True
 
@@ -44,7 +44,7 @@ class Tickers:
         self._lines = {id: ticker(held.live, room) for id, held in self._state.sessions.items() if held.live}
         return True
 
-    def said(self, views: Sequence[SessionView], now: int) -> list[SessionView]:
+    def add_to(self, views: Sequence[SessionView], now: int) -> list[SessionView]:
         """The rows of the list, with what streams on them; notes which action stands on which row."""
         rows = []
         for view in views:
@@ -59,7 +59,7 @@ class Tickers:
         self._stand(session, self._standing.get(session, (0, 0))[0], now)
         return self._state.entry(session, self._settled.get(session, 0))
 
-    def gone(self) -> None:
+    def clear(self) -> None:
         """The panes are back: nothing stands on a line."""
         self._standing.clear()
         self._settled.clear()
@@ -72,6 +72,6 @@ class Tickers:
             self._standing[session] = (seq, now)
 
 
-def why_not(name: str, key: Callable[[str], str]) -> str:
+def explain_no_action(name: str, key: Callable[[str], str]) -> str:
     """What to say where a key finds no action on the line; ``key`` is what a command's key is called."""
     return f"no action of {name} has stood on its line: {key('move.open')} opens it, {key('flag')} flags there"
