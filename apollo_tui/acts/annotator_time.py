@@ -1,4 +1,7 @@
-"""Whether the annotator is there: what their last key tells the host and the digest. Pure; times in Unix ms."""
+"""The annotator's time: whether they are there, how long they worked on a session, and what was before their eyes.
+
+Pure; times in Unix ms.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,10 @@ RETURN_MS: Final = 20 * 60_000
 """After this long without a key the next one is a return."""
 REPORT_MS: Final = 20_000
 """The host hears of keys at most this often."""
+IDLE_MS: Final = 60_000
+"""So long after a key an annotator counts as active: reading is work, an empty chair is not."""
+COALESCE_MS: Final = 60_000
+"""So much active time of a session makes an event."""
 
 
 class Presence:
@@ -37,12 +44,6 @@ class Presence:
     def link_is_new(self) -> None:
         """A new connection knows nothing of earlier keys."""
         self._told = self._asked = 0
-
-
-IDLE_MS: Final = 60_000
-"""So long after a key an annotator counts as active: reading is work, an empty chair is not."""
-COALESCE_MS: Final = 60_000
-"""So much active time of a session makes an event."""
 
 
 class EffortClock:

@@ -13,6 +13,8 @@ from sessions.fold.summary import Summary
 from sessions.terminal_text import say_count
 
 MORNING_HOUR: Final = 8
+ORDER: Final = ("no host", "needs you", "question", "paused", "not started", "no reply", "budget", "unsent draft")
+"""What worries most comes first."""
 NO_BUDGET: Final = "no limit ends it, however long it goes wrong"
 RATE_NEEDS_MS: Final = 5 * 60_000
 """A session must have been active this long before its rate says anything."""
@@ -66,9 +68,6 @@ def worries(summaries: Sequence[Summary], drafts: Collection[str], now: int, *, 
             Worry(s.session, s.number, s.title, what, why) for what, why in _of(s, s.session in drafts, now, host)
         )
     return sorted(found, key=lambda worry: ORDER.index(worry.what))
-
-
-ORDER: Final = ("no host", "needs you", "question", "paused", "not started", "no reply", "budget", "unsent draft")
 
 
 def _of(s: Summary, draft: bool, now: int, host: bool) -> Iterator[tuple[str, str]]:

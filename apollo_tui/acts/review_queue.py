@@ -33,6 +33,14 @@ PACE_IDLE_MS: Final = 120_000
 """A longer wait between two verdicts is no part of the pace."""
 PACE_FROM_MS: Final = 60_000
 """Work of which a pace is told; a few seconds say nothing of the items to come."""
+SHARE: Final = 0.1
+"""The share of the time that reading takes: what is looked at and typed comes first."""
+REST_S: Final = 1.0
+"""Longest pause after one page, and least time between two counts."""
+LONG_EVENTS: Final = 4_000
+"""A session with more events is counted once the queue was opened: until then the number is said to be a part."""
+RETRY_S: Final = 30.0
+"""Until a log that could not be read is tried again."""
 
 
 class ReviewQueue:
@@ -162,16 +170,6 @@ class ReviewQueue:
         part.write_bytes(msgspec.json.encode(list(self.skipped)))
         part.chmod(0o600)
         part.replace(self._path)
-
-
-SHARE: Final = 0.1
-"""The share of the time that reading takes: what is looked at and typed comes first."""
-REST_S: Final = 1.0
-"""Longest pause after one page, and least time between two counts."""
-LONG_EVENTS: Final = 4_000
-"""A session with more events is counted once the queue was opened: until then the number is said to be a part."""
-RETRY_S: Final = 30.0
-"""Until a log that could not be read is tried again."""
 
 
 class ReviewCount:

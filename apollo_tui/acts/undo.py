@@ -41,6 +41,13 @@ LOOKED_AT: Final = UNDOABLE | {"advice.withdrawn"}
 OF_ADVICE: Final = (ev.AdviceQueued, ev.AdviceEdited)
 """What can be taken back as long as the advice waits."""
 
+LOOK_BACK: Final = 300
+"""How many of a session's newest acts are looked through."""
+
+Restore = Callable[[ev.AdviceQueued], None]
+
+ActStatus = Literal["in force", "undone", "delivered", "gone"]
+
 
 class ReplacedFlag(msgspec.Struct, frozen=True):
     """One's own flag in whose place another one was set: its present id, and the seq at which it was removed."""
@@ -151,10 +158,13 @@ def act_to_redo(own: Iterable[ev.Event], open_advice: Mapping[str, Collection[in
     return None
 
 
-LOOK_BACK: Final = 300
-"""How many of a session's newest acts are looked through."""
-
-Restore = Callable[[ev.AdviceQueued], None]
+def act_status(act: Act) -> ActStatus:
+    """How an act stands, in a word."""
+    if act.undone:
+        return "undone"
+    if act.stuck:
+        return "delivered" if isinstance(act.event.body, OF_ADVICE) else "gone"
+    return "in force"
 
 
 class UndoHistory:
@@ -334,15 +344,3 @@ class UndoHistory:
     async def _annotate(self, act: Act, body: ev.Body, undoes: int | None) -> None:
         linked = msgspec.structs.replace(body, undoes=undoes)
         await send_annotation(self._feed, act.session, linked)
-
-
-ActStatus = Literal["in force", "undone", "delivered", "gone"]
-
-
-def act_status(act: Act) -> ActStatus:
-    """How an act stands, in a word."""
-    if act.undone:
-        return "undone"
-    if act.stuck:
-        return "delivered" if isinstance(act.event.body, OF_ADVICE) else "gone"
-    return "in force"

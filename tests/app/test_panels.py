@@ -41,7 +41,7 @@ async def session(feed: FakeFeed) -> str:
 
 async def ready(app: ApolloApp, pilot: Pilot[None]) -> None:
     await pilot.press("left_square_bracket")
-    await until(pilot, lambda: app.view is not None and app.view.has_action())
+    await until(pilot, lambda: app.view is not None and app.view.subject() is not None)
 
 
 async def burst(app: ApolloApp, *keys: str) -> None:
