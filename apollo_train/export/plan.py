@@ -12,7 +12,7 @@ from apollo_train.formats.base import Format, Line
 from apollo_train.formats.conformance import note_of
 from apollo_train.masks.annotations import Annotations
 from apollo_train.masks.reply_masks import mask_replies
-from apollo_train.masks.unused_labels import unused_labels
+from apollo_train.masks.unused_labels import find_unused_labels
 from apollo_train.policy import FilterPolicy
 from apollo_train.runtime import CannotExpress
 from apollo_train.samples import token_counts as tokens
@@ -67,7 +67,7 @@ def plan_export(
         counts = plan.per_session[selected.session] = _count_session(reader, selected, policy, format)
         plan.counts.add(counts)
     if format.takes_policy:
-        plan.unused = unused_labels(reader, plan.per_session, policy, at)
+        plan.unused = find_unused_labels(reader, plan.per_session, policy, at)
     return plan
 
 

@@ -29,7 +29,7 @@ from apollo_train.formats import find_format
 from apollo_train.formats.base import Format, Line
 from apollo_train.formats.conformance import note_of
 from apollo_train.masks.annotations import Annotations
-from apollo_train.masks.unused_labels import unused_labels
+from apollo_train.masks.unused_labels import find_unused_labels
 from apollo_train.output_files import Journal, Mark, NewFile, NewFiles, journal_of
 from apollo_train.policy import FilterPolicy
 from apollo_train.runtime import NothingToExport
@@ -132,7 +132,7 @@ class Export:
                 self._write(data, twin, journal, marks)
                 self._require_rows()
                 if self.format.takes_policy:
-                    report.unused = unused_labels(self.reader, report.per_session, self.policy, self.position)
+                    report.unused = find_unused_labels(self.reader, report.per_session, self.policy, self.position)
                 report.checksum = data.checksum
                 hashes = {"data": data.checksum, "excluded": twin.checksum}
                 content = manifest_of(report, self.policy, self.format, hashes, self._check_tokens())

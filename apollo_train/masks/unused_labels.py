@@ -14,7 +14,9 @@ SHOWN: Final = 6
 """Labels that are named where none is near."""
 
 
-def unused_labels(reader: LogReader, sessions: Iterable[str], policy: FilterPolicy, position: int) -> tuple[str, ...]:
+def find_unused_labels(
+    reader: LogReader, sessions: Iterable[str], policy: FilterPolicy, position: int
+) -> tuple[str, ...]:
     """A line for each label of ``flags.labels`` and ``kept_labels`` that no bad flag of these sessions has.
 
     Reads the flags only where the policy names labels.

@@ -53,7 +53,12 @@ class PromptWithoutAdvice(msgspec.Struct, frozen=True):
 
 
 class AdviceRemover:
-    """Leaves advice out of the prompts of one session."""
+    """Leaves advice out of the prompts of one session.
+
+        tool "Woken after 12 s: advice has arrived.", user "<advice-x>Let it run.</advice-x>", reply 4
+    becomes
+        tool "Waited 12 s.", reply 4
+    """
 
     def __init__(self, reader: LogReader, judged: Annotations, rules: AdviceRules) -> None:
         self._reader = reader

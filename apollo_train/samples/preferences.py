@@ -44,7 +44,7 @@ _OWN: Final = {
     "too_long": "longer than the limit",
 }
 REFUSALS: Final = {**REASONS, **_OWN}
-"""Why a flagged reply makes no pair, or no verdict."""
+"""Why a flagged reply makes no pair, or no row of its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,14 @@ class _OpenSegment:
 
 
 def make_segments(source: Source) -> Iterator[Segment | Exclusion]:
-    """The segments of a session, and why replies are masked or left out; one context in memory at a time."""
+    """The segments of a session, and why replies are masked or left out; one context in memory at a time.
+
+    Of three steps, the second flagged bad:
+
+        Exclusion(step="2", reason="flagged")
+        Segment(turns=[system, task, reply 1, result 1, reply 2, result 2, reply 3],
+                trained=[None, None, True, None, False, None, True])
+    """
     prompts = Prompts(source.reader, source.judged)
     remover = AdviceRemover(source.reader, source.judged, source.policy.advice)
     verdicts = FlagVerdicts(source.judged, source.policy)
@@ -122,13 +129,13 @@ def _write_segment(
     members = {seq: mask for seq, (mask, _) in growing.members.items()}
     trained = [mask for mask in members.values() if mask.trained]
     last = list(members.values())[-1]
-    unaided = remover.remove(prompt, variant.dropped)
-    if unaided.problem:
-        yield from (source.exclude(mask, unaided.problem, variant.suffix) for mask in trained)
+    removal = remover.remove(prompt, variant.dropped)
+    if removal.problem:
+        yield from (source.exclude(mask, removal.problem, variant.suffix) for mask in trained)
         return
     refused = _find_references(remover, trained, variant)
     yield from (source.exclude(mask, "target_refers", variant.suffix) for mask in refused.values())
-    turns = [*unaided.turns, Turn(chat_of_reply(reply_of(last).parts), (last.seq,))]
+    turns = [*removal.turns, Turn(chat_of_reply(reply_of(last).parts), (last.seq,))]
     written: list[Turn] = []
     flags: list[bool | None] = []
     found: dict[int, ReplyMask] = {}
@@ -140,7 +147,7 @@ def _write_segment(
             target = chat_of_reply(reply_of(mask).parts)
             # What later prompts say of a reply may differ from it: reasoning that is not sent back, an empty text.
             prefixes = prefixes and (target == turn.chat or at == len(turns) - 1)
-            prefixes = prefixes and (unaided.changed or places.get(mask.seq) == at)
+            prefixes = prefixes and (removal.changed or places.get(mask.seq) == at)
             turn = turn if target == turn.chat else Turn(target, turn.sources)
             found[mask.seq] = mask
         written.append(turn)
@@ -149,7 +156,7 @@ def _write_segment(
     yield from (source.exclude(members[seq], "not_in_context", variant.suffix) for seq in sorted(lost))
     if found:
         masks = list(members.values())
-        kind = prompt_kind(prompt, unaided)
+        kind = prompt_kind(prompt, removal)
         yield _make_segment(
             source, remover, prompt, masks, variant, written, flags, list(found.values()), prefixes, kind
         )

@@ -45,7 +45,7 @@ class SessionExclusion:
 def select(
     reader: LogReader, sessions: Sequence[str] | None, policy: FilterPolicy | None, position: int
 ) -> Iterator[Annotations | SessionExclusion]:
-    """Judgement of each session (None: all), in the order of their ids; without a policy, all of them."""
+    """The annotations of each session (None: all), in the order of their ids; without a policy, all of them."""
     for name in names_of(reader, sessions):
         found = check_session(reader, name, policy, position)
         # Nobody asked by name for a session that came later: that it is there now changes nothing of then.
@@ -72,7 +72,7 @@ def names_of(reader: LogReader, sessions: Sequence[str] | None) -> list[str]:
 def check_session(
     reader: LogReader, session: str, policy: FilterPolicy | None, position: int
 ) -> Annotations | SessionExclusion:
-    """Judgement of one session, or why it takes no part."""
+    """The annotations of one session, or why it takes no part."""
     judged = read_annotations(reader, session, position)
     if judged is None:
         return SessionExclusion(session, "session_missing")

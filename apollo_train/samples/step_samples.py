@@ -117,7 +117,14 @@ def whole(mask: ReplyMask) -> bool:
 
 
 def make_step_samples(source: Source, wanted: Callable[[ReplyMask], bool] = whole) -> Iterator[StepSample | Exclusion]:
-    """Every reply that is ``wanted`` as a sample, and why the others are none; in order, in constant memory."""
+    """Every reply that is ``wanted`` as a sample, and why the others are none; in order, in constant memory.
+
+    Of three steps, the second flagged bad:
+
+        StepSample(prompt=[system, task], completion=reply 1)
+        Exclusion(step="2", reason="flagged")
+        StepSample(prompt=[system, task, reply 1, result 1, reply 2, result 2], completion=reply 3)
+    """
     prompts = Prompts(source.reader, source.judged)
     remover = AdviceRemover(source.reader, source.judged, source.policy.advice)
     for mask in mask_replies(source.reader, source.judged, source.policy):
@@ -143,9 +150,9 @@ def read_prompt(prompts: Prompts, mask: ReplyMask, *, check: bool) -> Prompt | s
     return prompt
 
 
-def prompt_kind(prompt: Prompt, unaided: PromptWithoutAdvice) -> PromptKind:
+def prompt_kind(prompt: Prompt, removal: PromptWithoutAdvice) -> PromptKind:
     """What the row says of its prompt."""
-    if unaided.changed:
+    if removal.changed:
         return "counterfactual"
     return "exact" if prompt.request.exact else "reconstructed"
 
@@ -166,8 +173,8 @@ def target_text(mask: ReplyMask) -> str:
 def _sample(
     source: Source, remover: AdviceRemover, mask: ReplyMask, prompt: Prompt, variant: Variant
 ) -> StepSample | Exclusion:
-    unaided = remover.remove(prompt, variant.dropped)
-    problem = unaided.problem
+    removal = remover.remove(prompt, variant.dropped)
+    problem = removal.problem
     if not problem and variant.dropped and remover.refers(target_text(mask), variant.dropped):
         problem = "target_refers"
     if problem:
@@ -185,9 +192,9 @@ def _sample(
         weight=source.weigher.weight(source.judged, variant.share),
         finish=body.finish,
         stop_token=body.stop_token,
-        prompt=prompt_kind(prompt, unaided),
+        prompt=prompt_kind(prompt, removal),
         seen=mask.seen,
         **source.label_columns([mask]),
     )
-    dump = None if unaided.changed else prompt.dump
-    return StepSample(name, mask, unaided.turns, chat_of_reply(body.parts), prompt.tools, meta, prompt.root, dump)
+    dump = None if removal.changed else prompt.dump
+    return StepSample(name, mask, removal.turns, chat_of_reply(body.parts), prompt.tools, meta, prompt.root, dump)

@@ -58,7 +58,12 @@ class PackCounts:
 
 @dataclass(slots=True)
 class Packer:
-    """Joins the replies of one session; twins (by the suffix of their id) never share a row."""
+    """Joins the replies of one session; twins (by the suffix of their id) never share a row.
+
+    Two replies, ``prompt [1, 2], target [3]`` and ``prompt [1, 2, 3, 4], target [5]``, are one row:
+    ``ids [1, 2, 3, 4, 5], trained [False, False, True, False, True]``. Were the second prompt ``[1, 9, 4]``, as where a
+    template drops earlier reasoning, they would be two.
+    """
 
     packing: Packing = "rounds"
     counts: PackCounts = field(default_factory=PackCounts)
