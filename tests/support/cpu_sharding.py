@@ -12,10 +12,10 @@ from accelerate.state import PartialState
 from accelerate.utils import DistributedType
 
 from apollo_train.cli.main import main
-from apollo_train.trainers import running
+from apollo_train.trainers import run
 
 PartialState._prepare_backend = lambda self, *_: ("gloo", DistributedType.MULTI_GPU)
-running.on_cpu = lambda: False
+run.on_cpu = lambda: False
 
 if __name__ == "__main__":
     main()

@@ -22,7 +22,7 @@ from apollo_train.trainers.data import read_rows
 from apollo_train.trainers.metrics import read_metrics
 from apollo_train.trainers.record import read_record
 from apollo_train.trainers.settings import TrainSettings
-from apollo_train.trainers.sft import sft_trainer, unchanged
+from apollo_train.trainers.sft import require_unchanged, sft_trainer
 from sessions.log.reader import LogReader
 
 QUICK = ["--accumulate", "1", "--no-checkpointing", "--schedule", "constant", "--lora", "0"]
@@ -177,13 +177,13 @@ def test_every_trained_token_counts_the_same_however_rows_are_spread_over_passes
 def test_a_loader_that_drops_or_changes_rows_is_found_out(trained: Path, base: Path, tmp_path: Path) -> None:
     rows = read_rows(trained / "data" / "rows.jsonl", "sft")["train"]
     prepared = rows.dataset()
-    unchanged(prepared, rows)
+    require_unchanged(prepared, rows)
     with pytest.raises(Exception, match="changed the rows"):
-        unchanged(prepared.select(range(1)), rows)
+        require_unchanged(prepared.select(range(1)), rows)
     with pytest.raises(Exception, match="changed the rows"):
-        unchanged(prepared.map(lambda row: {"labels": row["input_ids"]}), rows)
+        require_unchanged(prepared.map(lambda row: {"labels": row["input_ids"]}), rows)
     with pytest.raises(Exception, match="changed the rows"):
-        unchanged(prepared.map(lambda row: {"input_ids": [*row["input_ids"][1:], 0]}), rows)
+        require_unchanged(prepared.map(lambda row: {"input_ids": [*row["input_ids"][1:], 0]}), rows)
 
 
 def test_a_resumed_run_goes_on_as_if_nothing_had_happened(
