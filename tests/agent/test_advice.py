@@ -15,6 +15,8 @@ from sessions.jobs.manager import JobManager
 
 DONE = call("finish", summary="done")
 
+MINUTE_MS = 60_000
+
 
 def user_turns(bench: Bench, session: str) -> list[str]:
     last = bench.prompt(session, bench.events(session, "model.request")[-1])
@@ -86,10 +88,12 @@ async def test_edited_advice_arrives_as_edited_and_withdrawn_advice_does_not(ben
 
 
 async def test_held_advice_does_not_hold_up_the_next_step(bench: Bench) -> None:
-    bench.adapter = ScriptedAdapter([call("run", command="true"), call("wait", seconds=30), DONE])
+    bench.adapter = ScriptedAdapter([call("run", command="true"), call("wait", seconds=600), DONE])
     session = await bench.create()
-    await bench.advise(session, "later", hold_ms=700)
+    await bench.advise(session, "later", hold_ms=MINUTE_MS)
     bench.runner(session).start()
+    await bench.until(lambda: bench.summary(session).doing == "wait", "the wait")
+    bench.let_pass(MINUTE_MS)
     await bench.state(session, "finished")
     (delivered,) = bench.bodies(session, ev.AdviceDelivered)
     assert delivered.at_step == 3
@@ -99,8 +103,10 @@ async def test_held_advice_does_not_hold_up_the_next_step(bench: Bench) -> None:
 async def test_held_advice_is_waited_for_before_the_session_finishes(bench: Bench) -> None:
     bench.adapter = ScriptedAdapter([DONE, call("run", command="echo more"), DONE])
     session = await bench.create()
-    await bench.advise(session, "Not yet.", hold_ms=200)
+    await bench.advise(session, "Not yet.", hold_ms=MINUTE_MS)
     bench.runner(session).start()
+    await bench.until(lambda: bench.events(session, "action.result"), "the result")
+    bench.let_pass(MINUTE_MS)
     await bench.state(session, "finished")
     assert bench.summary(session).step == 3
     assert bench.bodies(session, ev.AdviceDelivered)[0].at_step == 2
@@ -158,8 +164,10 @@ async def test_advice_wakes_a_sleeping_agent_and_the_log_says_so(bench: Bench) -
 async def test_a_question_is_not_asked_while_advice_waits(bench: Bench) -> None:
     bench.adapter = ScriptedAdapter([call("ask_human", question="Which?"), DONE])
     session = await bench.create()
-    await bench.advise(session, "The second.", hold_ms=150)
+    await bench.advise(session, "The second.", hold_ms=MINUTE_MS)
     bench.runner(session).start()
+    await bench.until(lambda: bench.events(session, "action.refused"), "the question that is not asked")
+    bench.let_pass(MINUTE_MS)
     await bench.state(session, "finished")
     assert bench.bodies(session, ev.ActionRefused)[0].why == "skipped_for_advice"
     assert not bench.events(session, "question.asked")

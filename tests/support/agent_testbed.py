@@ -118,6 +118,12 @@ class Bench:
         """Let time pass for everybody who looks at the clock."""
         self._ahead[0] += round(minutes * 60_000)
 
+    def let_pass(self, milliseconds: int) -> None:
+        """Let time pass, and the runners look at their advice again, as their timers would make them."""
+        self._ahead[0] += milliseconds
+        for runner in self.runners:
+            runner.look_for_advice()
+
     def jobs_for(self, session: str) -> JobManager:
         return self._managers.setdefault(session, JobManager(self.paths.session_folder(session)))
 
