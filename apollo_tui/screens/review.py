@@ -57,8 +57,11 @@ class ReviewScreen(ActionScreen):
         return f"review  {self.context.review.pace()}"
 
     def subject(self) -> tuple[str, Entry] | None:
-        """The item."""
-        return super().subject() if self._item is not None else None
+        """The item; also while it is still being read, so that a quick key is not taken for the item before."""
+        if self._item is None:
+            return None
+        entry = self._entry or self.context.state.entry(self._session, self._seq)
+        return (self._session, entry) if entry is not None else None
 
     async def selected_entry(self) -> tuple[str, int] | None:
         """Advice is about the item."""
@@ -142,7 +145,7 @@ class ReviewScreen(ActionScreen):
             return
         name = self.context.name(item.session)
         self._bar.update(clean_line(f"{item.why} · {name} · {item.target} · {item.reason}"))
-        self._session, self._seq = item.session, item.seq
+        self._entry, self._session, self._seq = None, item.session, item.seq
         self._load(keep_place=False)
 
     @property
