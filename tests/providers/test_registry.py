@@ -23,6 +23,7 @@ def test_every_provider_has_an_adapter_of_its_name(name: str) -> None:
     assert adapter.name == name
     assert adapter.version >= 1
     assert (adapter.playback is None) == (name != "replay")
+    assert f"| `{name}:" in (ROOT / "docs" / "providers.md").read_text("utf-8"), "its row in docs/providers.md"
 
 
 def test_a_text_without_a_known_provider_is_no_model() -> None:

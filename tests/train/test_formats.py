@@ -67,12 +67,12 @@ async def test_the_example_on_the_page_is_what_is_written(
     found = rows(reader, tmp_path, name)
     told = "\n".join(json.dumps(row, ensure_ascii=False) for row in (found if name == "sts" else found[-1:]))
     page = PAGE.read_text("utf-8")
-    block = re.compile(rf"(### {re.escape(name)}\n(?:(?!\n###? ).)*?```json\n)(.*?)(\n```)", re.S)
+    block = re.compile(rf"(### {re.escape(name)}\n(?:(?!\n###? ).)*?```json\n)(.*?)\n?(^```$)", re.S | re.M)
     match = block.search(page)
     assert match is not None, f"docs/formats.md has no example under '### {name}'"
     if WRITE:
         pretty = told if name == "sts" else shortened(found[-1])
-        PAGE.write_text(page[: match.start(2)] + pretty + page[match.end(2) :], "utf-8")
+        PAGE.write_text(page[: match.start(2)] + f"{pretty}\n" + page[match.start(3) :], "utf-8")
         return
     shown = [json.loads(line) for line in match[2].splitlines()] if name == "sts" else [json.loads(match[2])]
     assert shown == [json.loads(line) for line in told.splitlines()]
