@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from fake_feed import FakeFeed
-from headless_app import running, screen_text, until
+from headless_app import open_app, screen_text, until
 
 from apollo_tui.app import ApolloApp
 from apollo_tui.screens.board import BoardScreen
@@ -39,7 +39,7 @@ async def three(feed: FakeFeed) -> tuple[str, str, str]:
 async def test_the_way_goes_on_from_a_session_that_was_seen_to(feed: FakeFeed) -> None:
     _, loops, asks = await three(feed)
     last = await looping(feed, "last")
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         for session in (asks, loops):
             await pilot.press("exclamation_mark")
             await until(pilot, lambda session=session: selected(app)[0] == session)  # type: ignore[misc]
@@ -64,7 +64,7 @@ def selected(app: ApolloApp) -> tuple[str | None, tuple[str, int] | None]:
 @pytest.mark.parametrize("size", SIZES)
 async def test_the_strip_and_the_list_say_who_needs_somebody_and_why(feed: FakeFeed, size: tuple[int, int]) -> None:
     await three(feed)
-    async with running(feed, size) as (app, pilot):
+    async with open_app(feed, size) as (app, pilot):
         await until(pilot, lambda: "2 need you: tune-lr: no key" in screen_text(app))
         text = screen_text(app)
         assert "(now)" in text.splitlines()[0]
@@ -73,7 +73,7 @@ async def test_the_strip_and_the_list_say_who_needs_somebody_and_why(feed: FakeF
 
 async def test_the_next_need_is_the_worst_first_and_ctrl_o_leads_back(feed: FakeFeed) -> None:
     well, loops, asks = await three(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         assert selected(app)[0] == well
         await pilot.press("exclamation_mark")
         assert selected(app)[0] == asks
@@ -98,7 +98,7 @@ async def test_every_session_comes_once_before_what_else_one_of_them_has(feed: F
     polls = await feed.session("poller")
     for step in range(1, 7):
         await feed.step(polls, step, ("job_output", {"job": 3}, "epoch 1\n"))
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         found = []
         for _ in range(3):
             await pilot.press("exclamation_mark")
@@ -109,7 +109,7 @@ async def test_every_session_comes_once_before_what_else_one_of_them_has(feed: F
 
 async def test_the_next_need_opens_the_session_where_its_place_is_older_than_the_pane(feed: FakeFeed) -> None:
     _, loops, _ = await three(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         app.context.state.sessions[loops].book.forget(app.context.state.sessions[loops].summary.last_seq - 2)
         await pilot.press("exclamation_mark", "exclamation_mark")
         await until(pilot, lambda: isinstance(app.screen, SessionScreen) and app.screen.session == loops)
@@ -120,7 +120,7 @@ async def test_the_next_need_opens_the_session_where_its_place_is_older_than_the
 
 async def test_from_the_session_screen_it_leads_to_other_sessions_and_back_to_the_very_entry(feed: FakeFeed) -> None:
     _, loops, asks = await three(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("2", "enter")
         await until(pilot, lambda: isinstance(app.screen, SessionScreen) and app.screen.transcript.in_sight())
         await pilot.press("left_square_bracket")
@@ -138,7 +138,7 @@ async def test_from_the_session_screen_it_leads_to_other_sessions_and_back_to_th
 
 async def test_without_a_need_the_key_says_so_and_moves_nothing(feed: FakeFeed) -> None:
     well = await feed.session("steady")
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("exclamation_mark")
         await until(pilot, lambda: "nobody needs you" in screen_text(app))
         assert selected(app) == (well, None)
@@ -149,12 +149,12 @@ async def test_a_word_on_a_signal_is_an_event_survives_a_restart_and_is_undone(
     feed: FakeFeed, key: str, verdict: str
 ) -> None:
     await three(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("exclamation_mark", key)
         await until(pilot, lambda: judged(feed) == [("needs_human", verdict)])
         await until(pilot, lambda: "1 needs you: formats" in screen_text(app))
         assert "u undoes" in screen_text(app)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await until(pilot, lambda: "1 needs you: formats" in screen_text(app))
         await pilot.press("3", "u")
         await until(pilot, lambda: judged(feed)[-1] == ("needs_human", "reopened"))
@@ -164,7 +164,7 @@ async def test_a_word_on_a_signal_is_an_event_survives_a_restart_and_is_undone(
 async def test_a_snooze_ends_by_itself(feed: FakeFeed) -> None:
     await three(feed)
     ahead = [0]
-    async with running(feed, clock=lambda: now_ms() + ahead[0]) as (app, pilot):
+    async with open_app(feed, clock=lambda: now_ms() + ahead[0]) as (app, pilot):
         await pilot.press("exclamation_mark", "z")
         await until(pilot, lambda: "1 needs you: formats" in screen_text(app))
         ahead[0] = 31 * 60_000
@@ -173,14 +173,14 @@ async def test_a_snooze_ends_by_itself(feed: FakeFeed) -> None:
 
 async def test_a_word_is_about_the_signal_that_the_key_led_to_not_about_a_worse_one_elsewhere(feed: FakeFeed) -> None:
     await three(feed)
-    async with running(feed) as (_, pilot):
+    async with open_app(feed) as (_, pilot):
         await pilot.press("exclamation_mark", "exclamation_mark", "d")
         await until(pilot, lambda: judged(feed) == [("repeated_action", "done")])
 
 
 async def test_where_nothing_wants_anybody_a_word_does_nothing(feed: FakeFeed) -> None:
     await three(feed)
-    async with running(feed) as (_, pilot):
+    async with open_app(feed) as (_, pilot):
         await pilot.press("z", "d", "D")
         await pilot.pause()
         assert judged(feed) == []
@@ -188,7 +188,7 @@ async def test_where_nothing_wants_anybody_a_word_does_nothing(feed: FakeFeed) -
 
 async def test_the_list_is_ordered_by_need_on_a_key_only_and_the_cursor_stays_on_its_session(feed: FakeFeed) -> None:
     well, loops, asks = await three(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         view = app.view
         assert isinstance(view, BoardScreen)
         assert view.listing.order == (well, loops, asks)
@@ -215,7 +215,7 @@ async def test_advice_whose_outcome_is_open_stands_beside_what_followed_and_one_
     await feed.add(session, ev.AdviceDelivered(advice=(1,), at_step=2, text="let it run"), step=2)
     for step in range(2, 6):
         await feed.step(session, step, ("run", {"command": f"train {step}"}, "loss 1\n"), text=f"Now {step}.")
-    async with running(feed, size) as (app, pilot):
+    async with open_app(feed, size) as (app, pilot):
         await until(pilot, lambda: "1 to look at: tune-lr: advice at step 2" in screen_text(app))
         await pilot.press("exclamation_mark")
         await until(pilot, lambda: isinstance(app.screen, OutcomePanel))
@@ -236,7 +236,7 @@ async def test_enter_on_delivered_advice_opens_it_and_i_writes_more_as_everywher
     await feed.step(session, 1, ("run", {"command": "x"}, "y\n"))
     await feed.add(session, ev.AdviceQueued(advice=1, text="let it run"), actor="human:ada")
     await feed.add(session, ev.AdviceDelivered(advice=(1,), at_step=2, text="let it run"), step=2)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("tab", "j", "enter")
         await until(pilot, lambda: isinstance(app.screen, OutcomePanel))
         await until(pilot, lambda: "nothing followed yet" in screen_text(app))
@@ -253,7 +253,7 @@ async def test_a_new_need_rings_when_nobody_looks_and_the_host_hears_of_keys(
     monkeypatch.setattr("apollo_tui.app.ALERT_MS", 0)
     session = await feed.session("tune-lr")
     ahead = [0]
-    async with running(feed, clock=lambda: now_ms() + ahead[0]) as (app, pilot):
+    async with open_app(feed, clock=lambda: now_ms() + ahead[0]) as (app, pilot):
         await until(pilot, lambda: feed.reports)
         await pilot.press("j")
         await feed.add(session, ev.StateChanged(state="needs_you", reason="no key", need="key"))
@@ -273,7 +273,7 @@ async def test_the_outcome_panel_leads_on_and_asks_again_later(feed: FakeFeed) -
     for step in range(2, 6):
         await feed.step(session, step, ("run", {"command": f"train {step}"}, f"loss {step}\n"))
     loops = await looping(feed, "formats")
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("exclamation_mark", "exclamation_mark")
         await until(pilot, lambda: isinstance(app.screen, OutcomePanel))
         await pilot.press("exclamation_mark")

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 from fake_feed import FakeFeed
-from headless_app import running, screen_text, until
+from headless_app import open_app, screen_text, until
 from textual.pilot import Pilot
 
 from apollo_tui.acts.drafts import Drafts
@@ -49,7 +49,7 @@ async def test_a_correction_is_written_on_the_selected_action_and_stands_under_i
     feed: FakeFeed, size: tuple[int, int]
 ) -> None:
     await story(feed)
-    async with running(feed, size) as (app, pilot):
+    async with open_app(feed, size) as (app, pilot):
         await at_the_kill(app, pilot)
         await pilot.press("C", *"wait for job 7")
         await until(pilot, lambda: "correct 1 tune-lr  about 2.1" in screen_text(app))
@@ -68,7 +68,7 @@ async def test_a_correction_is_written_on_the_selected_action_and_stands_under_i
 
 async def test_a_call_whose_json_is_broken_is_kept_as_words_and_the_receipt_says_so(feed: FakeFeed) -> None:
     await story(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await at_the_kill(app, pilot)
         await pilot.press("C", *'wait {"job": 7')
         await until(pilot, lambda: app.screen.query_one(Composer).text == 'wait {"job": 7')
@@ -82,7 +82,7 @@ async def test_a_call_whose_json_is_broken_is_kept_as_words_and_the_receipt_says
 
 async def test_a_burst_after_the_key_is_text_and_no_key_of_the_screen(feed: FakeFeed) -> None:
     await story(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await at_the_kill(app, pilot)
         await pilot.press("C", *"fFuq+p")
         assert app.screen.query_one(Composer).text == "fFuq+p" and feed.calls == []
@@ -90,7 +90,7 @@ async def test_a_burst_after_the_key_is_text_and_no_key_of_the_screen(feed: Fake
 
 async def test_up_brings_the_call_to_be_changed_and_undo_redo_and_history_know_corrections(feed: FakeFeed) -> None:
     session = await story(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await at_the_kill(app, pilot)
         await pilot.press("C")
         await until(pilot, lambda: app.screen.query_one(Composer).area._earlier != [])
@@ -120,7 +120,7 @@ async def test_up_brings_the_call_to_be_changed_and_undo_redo_and_history_know_c
 async def test_saved_empty_a_correction_is_taken_back(feed: FakeFeed) -> None:
     session = await story(feed)
     await feed.add(session, ev.CorrectionWritten(target=KILL, text="no"), actor=feed.actor)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await at_the_kill(app, pilot)
         await pilot.press("C")
         await until(pilot, lambda: app.screen.query_one(Composer).text == "no")
@@ -134,7 +134,7 @@ async def test_saved_empty_a_correction_is_taken_back(feed: FakeFeed) -> None:
 async def test_what_is_typed_is_kept_per_action_and_what_stands_already_is_no_draft(feed: FakeFeed) -> None:
     session = await story(feed)
     await feed.add(session, ev.CorrectionWritten(target=KILL, text="wait"), actor=feed.actor)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await at_the_kill(app, pilot)
         await pilot.press("C", "escape")
         assert Drafts(feed.paths.drafts, feed.actor).all() == []
@@ -149,7 +149,7 @@ async def test_what_is_typed_is_kept_per_action_and_what_stands_already_is_no_dr
 
 async def test_a_host_that_is_down_costs_no_correction_and_the_receipt_names_the_key(feed: FakeFeed) -> None:
     await story(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await at_the_kill(app, pilot)
         await pilot.press("C", *"wait")
         feed.up = False
@@ -167,7 +167,7 @@ async def test_a_long_and_foreign_correction_stays_harmless_and_bounded(feed: Fa
     session = await story(feed)
     evil = "[b]x[/] \x1b]0;owned\x07 \x9b31m \u202e " + "word " * 200 + "\nlast"
     await feed.add(session, ev.CorrectionWritten(target=KILL, text=evil), actor="human:" + evil[:30])
-    async with running(feed, size) as (app, pilot):
+    async with open_app(feed, size) as (app, pilot):
         await at_the_kill(app, pilot)
         await until(pilot, lambda: "↳ instead" in screen_text(app))
         harmless(screen_text(app))

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from fake_feed import FakeFeed
-from headless_app import running, screen_text, until
+from headless_app import open_app, screen_text, until
 
 from apollo_tui.acts import review_queue
 from apollo_tui.screens.review import ReviewScreen
@@ -32,7 +32,7 @@ async def test_the_header_counts_what_is_to_review_from_the_start_as_the_queue_i
     first = await three_steps(feed, "tune")
     second = await three_steps(feed, "formats")
     await feed.add(second, ev.StateChanged(state="finished"))
-    async with running(feed, size) as (app, pilot):
+    async with open_app(feed, size) as (app, pilot):
         await until(pilot, lambda: (app.context.state.to_review, app.context.state.counting) == (6, False))
         await until(pilot, lambda: "to review 6" in screen_text(app))
         await feed.step(first, 4, ("run", {"command": "ls"}, "a"))
@@ -53,7 +53,7 @@ async def test_the_header_counts_what_is_to_review_from_the_start_as_the_queue_i
 async def test_an_archived_session_is_not_counted_and_what_is_not_read_yet_is_said(feed: FakeFeed) -> None:
     await three_steps(feed, "tune")
     other = await three_steps(feed, "old")
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await until(pilot, lambda: app.context.state.to_review == 6)
         await feed.add(other, ev.StateChanged(state="stopped"), ev.StateChanged(state="archived"))
         await feed.add(other, ev.FlagSet(flag="x", target=ev.Target(1), verdict="unsure"), actor="human:ben")
@@ -72,7 +72,7 @@ async def test_long_sessions_are_read_a_page_at_a_time_with_rests_between_and_en
     await feed.add(session, ev.StateChanged(state="finished"))
     state = BoardState(feed.actor)
     state.load(feed.reader.summaries(), feed.reader.position())
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         reviewing = app.context.review
         mine = review_queue.ReviewCount(feed, state, reviewing, app.context.clock)
         rests: list[float] = []
@@ -98,7 +98,7 @@ async def test_a_long_session_is_counted_when_the_queue_has_read_it_and_until_th
     long = await three_steps(feed, "long")
     await feed.step(long, 4, ("run", {"command": "ls"}, "a"))
     monkeypatch.setattr(review_queue, "LONG_EVENTS", len(feed.reader.events(long)) - 1)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await until(pilot, lambda: "to review 3+" in screen_text(app))
         await pilot.press("r")
         await until(pilot, lambda: isinstance(app.screen, ReviewScreen) and app.screen._complete)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import msgspec
 from fake_feed import FakeFeed
-from headless_app import running, until
+from headless_app import open_app, until
 
 from apollo_tui.acts.annotator_time import COALESCE_MS, IDLE_MS, EffortClock, Sight
 from sessions import events as ev
@@ -69,7 +69,7 @@ async def test_a_flag_keeps_what_stood_on_the_screen_and_not_what_came_below_it(
     for number in range(1, 60):
         await feed.step(session, number, ("run", {"command": f"echo {number}"}, f"out {number}"))
     now = [1_000_000]
-    async with running(feed, (100, 24), clock=lambda: now[0]) as (app, pilot):
+    async with open_app(feed, (100, 24), clock=lambda: now[0]) as (app, pilot):
         await pilot.press("enter")
         await until(pilot, lambda: app.screen.__class__.__name__ == "SessionScreen")
         screen = app.screen
@@ -91,7 +91,7 @@ async def test_a_flag_keeps_what_stood_on_the_screen_and_not_what_came_below_it(
 async def test_leaving_tells_the_log_what_was_worked(feed: FakeFeed) -> None:
     session = await feed.session("one")
     now = [1_000_000]
-    async with running(feed, clock=lambda: now[0]) as (app, pilot):
+    async with open_app(feed, clock=lambda: now[0]) as (app, pilot):
         await pilot.press("j")
         now[0] += 20_000
         await pilot.press("j")
@@ -107,7 +107,7 @@ async def test_who_else_is_here_is_said_and_command_lines_are_nobody(feed: FakeF
     from apollo_tui.backend.feed import ClientsChanged
 
     await feed.session("one")
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         clients = [protocol.ClientInfo(actor, client, 0) for actor, client in
                    (("human:ada", "app"), ("human:ben", "app"), ("human:cid", "cli"))]  # fmt: skip
         app.post_message(ClientsChanged(clients))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from fake_feed import FakeFeed
-from headless_app import running, screen_text, until
+from headless_app import open_app, screen_text, until
 from textual.widgets import Input, Static, TextArea
 
 from apollo_train.formats.conformance import conformance
@@ -31,7 +31,7 @@ async def test_the_export_menu_counts_previews_writes_and_never_overwrites_unask
     flag = ev.FlagSet(flag="F1", target=ev.Target(2, "call", 1))
     await feed.add(first, flag, step=2, call=1, actor="human:ada")
     assert started
-    async with running(feed, size) as (app, pilot):
+    async with open_app(feed, size) as (app, pilot):
         await pilot.press("e")
         await until(pilot, lambda: isinstance(app.screen, ExportScreen) and "1 flagged" in screen_text(app))
         await until(pilot, lambda: "masked call 1 (flagged)" in screen_text(app))
@@ -62,7 +62,7 @@ def test_a_new_file_has_a_name_that_says_what_it_holds_and_is_not_there(tmp_path
 
 async def test_a_session_is_created_from_the_form_and_errors_stand_beside_their_field(feed: FakeFeed) -> None:
     await feed.session("one")
-    async with running(feed, config=CONFIG) as (app, pilot):
+    async with open_app(feed, config=CONFIG) as (app, pilot):
         await pilot.press("c")
         await until(pilot, lambda: isinstance(app.screen, NewSessionScreen))
         await pilot.press("ctrl+s")
@@ -84,7 +84,7 @@ async def test_a_session_is_created_from_the_form_and_errors_stand_beside_their_
 
 async def test_a_form_that_was_left_is_there_again_until_its_session_is_created(feed: FakeFeed) -> None:
     await feed.session("one")
-    async with running(feed, config=CONFIG) as (app, pilot):
+    async with open_app(feed, config=CONFIG) as (app, pilot):
         await pilot.press("c")
         await until(pilot, lambda: isinstance(app.screen, NewSessionScreen))
         assert "empty: none · e.g. steps=200" in screen_text(app)
@@ -149,7 +149,7 @@ async def test_the_template_of_the_model_is_chosen_in_the_menu_and_decides_what_
         def poll(self) -> None:
             return None
 
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("e", "tab")
         await until(pilot, lambda: isinstance(app.screen, ExportScreen) and "1 row" in screen_text(app))
         menu = app.screen

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import msgspec
 from fake_feed import FakeFeed
-from headless_app import running, screen_text, until
+from headless_app import open_app, screen_text, until
 
 from apollo_tui.state.board import SLOT_MS, SLOTS, Activity
 from apollo_tui.state.session_facts import facts_of
@@ -53,7 +53,7 @@ async def test_facts_show_remarks_jobs_with_their_last_line_and_scores_over_step
     await feed.add(session, ev.NoteWritten(text="leaks the answer?"), actor="human:ben")
     await feed.add(session, ev.SignedOff(verdict="partial"), actor="human:ben")
     await feed.add(session, ev.BookmarkSet(target=ev.Target(1, "call", 1)), actor="human:ada")
-    async with running(feed, (160, 60)) as (app, pilot):
+    async with open_app(feed, (160, 60)) as (app, pilot):
         await pilot.press("enter")
         await until(pilot, lambda: "loss 0.31" in screen_text(app) and "remarks" in screen_text(app))
         text = screen_text(app)

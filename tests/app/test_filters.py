@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from fake_feed import FakeFeed
-from headless_app import running, screen_text, until
+from headless_app import open_app, screen_text, until
 
 from apollo_tui.screens.session import SessionScreen
 from apollo_tui.state.filters import EntryFilter, Filter
@@ -112,7 +112,7 @@ async def test_the_outline_and_filters_of_the_session_screen(feed: FakeFeed, siz
         await feed.step(session, step, ("job_output", {"job": 1}, "…\n"), text="I look once more, at length. " * 12)
     await feed.step(session, 4, ("run", {"command": "make"}, "built\n"))
     await feed.add(session, ev.EvalScored(score=0.46, used=1), step=4, call=1)
-    async with running(feed, size) as (app, pilot):
+    async with open_app(feed, size) as (app, pilot):
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, SessionScreen) and "make" in screen_text(app))
         await pilot.press("O")

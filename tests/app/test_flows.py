@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from fake_feed import FakeFeed
-from headless_app import running, screen_text, until
+from headless_app import open_app, screen_text, until
 from textual import events
 from textual.keys import _character_to_key
 from textual.widgets import Input
@@ -33,7 +33,7 @@ async def two(feed: FakeFeed) -> tuple[str, str]:
 @pytest.mark.parametrize("size", SIZES)
 async def test_the_board_shows_every_session_and_its_newest_actions(feed: FakeFeed, size: tuple[int, int]) -> None:
     await two(feed)
-    async with running(feed, size) as (app, pilot):
+    async with open_app(feed, size) as (app, pilot):
         await until(pilot, lambda: "job_kill" in screen_text(app))
         text = screen_text(app)
         assert "1 tune-lr" in text and "2 poller" in text and "2 sessions" in text
@@ -45,7 +45,7 @@ async def test_advice_is_queued_from_the_board_and_its_draft_is_gone_only_then(
     feed: FakeFeed, size: tuple[int, int]
 ) -> None:
     first, _ = await two(feed)
-    async with running(feed, size) as (app, pilot):
+    async with open_app(feed, size) as (app, pilot):
         await pilot.press("i", *"let it run", "space", *"2000")
         await until(pilot, lambda: app.screen.query_one(Composer).text == "let it run 2000")
         drafts = Drafts(feed.paths.drafts, feed.actor)
@@ -61,7 +61,7 @@ async def test_advice_is_queued_from_the_board_and_its_draft_is_gone_only_then(
 
 async def test_a_draft_survives_the_app_and_a_host_that_is_away(feed: FakeFeed) -> None:
     first, _ = await two(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("i", *"wait")
         await until(pilot, lambda: app.screen.query_one(Composer).text == "wait")
         feed.link(False)
@@ -70,7 +70,7 @@ async def test_a_draft_survives_the_app_and_a_host_that_is_away(feed: FakeFeed) 
         await until(pilot, lambda: "read-only, reconnecting" in screen_text(app))
     assert Drafts(feed.paths.drafts, feed.actor).load(first).text == "wait"  # type: ignore[union-attr]
     feed.up = True
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("i")
         await until(pilot, lambda: app.screen.query_one(Composer).text == "wait")
         await pilot.press("enter")
@@ -79,7 +79,7 @@ async def test_a_draft_survives_the_app_and_a_host_that_is_away(feed: FakeFeed) 
 
 async def test_advice_about_a_selected_action_says_which(feed: FakeFeed) -> None:
     await two(feed)
-    async with running(feed) as (_, pilot):
+    async with open_app(feed) as (_, pilot):
         await pilot.press("tab", "left_square_bracket", "i", *"no", "enter")
         await until(pilot, lambda: any(isinstance(call, protocol.QueueAdvice) for call in feed.calls))
         sent = next(call for call in feed.calls if isinstance(call, protocol.QueueAdvice))
@@ -88,7 +88,7 @@ async def test_advice_about_a_selected_action_says_which(feed: FakeFeed) -> None
 
 async def test_undo_brings_queued_advice_back_as_a_draft(feed: FakeFeed) -> None:
     await two(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("i", *"stop", "enter")
         await until(pilot, lambda: "queued: advice" in screen_text(app))
         await pilot.press("u")
@@ -98,7 +98,7 @@ async def test_undo_brings_queued_advice_back_as_a_draft(feed: FakeFeed) -> None
 
 async def test_queued_advice_is_edited_by_enter_on_it(feed: FakeFeed) -> None:
     await two(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("i", *"stop", "enter")
         await until(pilot, lambda: "queued: advice" in screen_text(app))
         await pilot.press("tab", "j", "enter")
@@ -111,7 +111,7 @@ async def test_queued_advice_is_edited_by_enter_on_it(feed: FakeFeed) -> None:
 
 async def test_a_bare_flag_is_set_taken_back_and_undone(feed: FakeFeed) -> None:
     first, _ = await two(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         flags = app.context.state.sessions[first].flags
         await pilot.press("tab", "left_square_bracket", "f")
         await until(pilot, lambda: len(flags) == 1)
@@ -128,7 +128,7 @@ async def test_a_bare_flag_is_set_taken_back_and_undone(feed: FakeFeed) -> None:
 
 async def test_a_labelled_flag_is_opened_by_f_not_taken_away(feed: FakeFeed) -> None:
     first, _ = await two(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         flags = app.context.state.sessions[first].flags
         await pilot.press("tab", "left_square_bracket", "F")
         await until(pilot, lambda: "impatience" in screen_text(app))
@@ -142,7 +142,7 @@ async def test_a_labelled_flag_is_opened_by_f_not_taken_away(feed: FakeFeed) -> 
 
 async def test_an_undo_off_screen_is_shown_first_and_wants_a_second_u(feed: FakeFeed) -> None:
     _, second = await two(feed)
-    async with running(feed, (80, 24)) as (app, pilot):
+    async with open_app(feed, (80, 24)) as (app, pilot):
         await pilot.press("2", "tab", "left_square_bracket", "f")
         await until(pilot, lambda: len(app.context.state.sessions[second].flags) == 1)
         await pilot.press("escape", "escape", "1", "u")
@@ -156,7 +156,7 @@ async def test_an_undo_off_screen_is_shown_first_and_wants_a_second_u(feed: Fake
 @pytest.mark.parametrize("size", SIZES)
 async def test_enter_goes_from_board_to_session_to_action_and_esc_back(feed: FakeFeed, size: tuple[int, int]) -> None:
     await two(feed)
-    async with running(feed, size) as (app, pilot):
+    async with open_app(feed, size) as (app, pilot):
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, SessionScreen) and "Make it work." in screen_text(app))
         await pilot.press("left_square_bracket", "enter")
@@ -175,7 +175,7 @@ async def test_the_action_screen_marks_what_the_model_did_not_see(feed: FakeFeed
     session = await feed.session("long")
     output = "head\n" + "x" * 5000 + "\ntail"
     await feed.step(session, 1, ("run", {"command": "cat big"}, output), shown="head\n[cut]\ntail")
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("tab", "left_square_bracket", "enter")
         await until(pilot, lambda: "5,000 characters the model did not see" in screen_text(app))
 
@@ -186,7 +186,7 @@ async def test_the_session_screen_finds_text_in_whole_outputs_and_n_goes_on(feed
         await feed.step(
             session, number, ("run", {"command": f"echo {number}"}, "needle\n" if number % 20 == 0 else "hay\n")
         )
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, SessionScreen) and "echo 59" in screen_text(app))
         await pilot.press("slash", *"needle", "enter")
@@ -201,7 +201,7 @@ async def test_the_session_screen_finds_text_in_whole_outputs_and_n_goes_on(feed
 
 async def test_new_events_reach_the_open_session_screen(feed: FakeFeed) -> None:
     first, _ = await two(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("enter")
         await until(pilot, lambda: "job_kill" in screen_text(app))
         await feed.step(first, 3, ("evaluate", {}, "0.5\n"), text="Now I evaluate.")
@@ -215,7 +215,7 @@ async def test_new_events_reach_the_open_session_screen(feed: FakeFeed) -> None:
 async def test_a_question_is_answered_with_a(feed: FakeFeed) -> None:
     first, _ = await two(feed)
     await feed.add(first, ev.QuestionAsked(question=1, text="Which rate?", until=0), step=3)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         assert "Which rate?" in screen_text(app)
         await pilot.press("a")
         await until(pilot, lambda: "enter answer  ctrl+j new line" in screen_text(app))
@@ -228,7 +228,7 @@ async def test_a_question_is_answered_with_a(feed: FakeFeed) -> None:
 
 async def test_pausing_and_interrupting(feed: FakeFeed) -> None:
     await two(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("p")
         await until(pilot, lambda: [c.verb for c in feed.calls if isinstance(c, protocol.Control)] == ["pause"])
         await until(
@@ -246,7 +246,7 @@ async def test_pausing_and_interrupting(feed: FakeFeed) -> None:
 async def test_leaving_says_what_will_stand_still_and_goes_there(feed: FakeFeed) -> None:
     first, second = await two(feed)
     await feed.add(second, ev.StateChanged(state="paused", reason="lunch"), actor="human:bob")
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("q")
         await until(pilot, lambda: "2 poller: paused" in screen_text(app))
         assert "by bob: lunch" in screen_text(app)
@@ -261,14 +261,14 @@ async def test_leaving_says_what_will_stand_still_and_goes_there(feed: FakeFeed)
 
 async def test_leaving_with_nothing_to_say_just_leaves(feed: FakeFeed) -> None:
     await two(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("q")
         await until(pilot, lambda: app._exit)
 
 
 async def test_q_once_more_while_it_leaves_changes_nothing(feed: FakeFeed) -> None:
     await two(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         feed.hold = asyncio.Event()
         app.context.effort.look(next(iter(app.context.state.sessions)), app.context.clock())
         await pilot.press("q", "q", "q", "question_mark")
@@ -280,7 +280,7 @@ async def test_q_once_more_while_it_leaves_changes_nothing(feed: FakeFeed) -> No
 
 async def test_help_shows_only_what_works_here_and_enter_does_it(feed: FakeFeed) -> None:
     await two(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("question_mark")
         await until(pilot, lambda: "keys that work here" in screen_text(app))
         text = screen_text(app)
@@ -291,7 +291,7 @@ async def test_help_shows_only_what_works_here_and_enter_does_it(feed: FakeFeed)
 
 async def test_commands_complete_by_prefix_and_say_what_is_wrong(feed: FakeFeed) -> None:
     await two(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("colon", *"pau", "enter")
         await until(pilot, lambda: [c.verb for c in feed.calls if isinstance(c, protocol.Control)] == ["pause"])
         await pilot.press("ctrl+p", *"limit", "space", *"bread", "space", "1", "enter")
@@ -301,7 +301,7 @@ async def test_commands_complete_by_prefix_and_say_what_is_wrong(feed: FakeFeed)
 async def test_an_archived_session_leaves_the_board_and_numbers_stay(feed: FakeFeed) -> None:
     first, second = await two(feed)
     await feed.add(first, ev.StateChanged(state="paused"))
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await feed.add(first, ev.StateChanged(state="archived"))
         await until(pilot, lambda: "tune-lr" not in screen_text(app))
         assert "2 poller" in screen_text(app)
@@ -311,7 +311,7 @@ async def test_an_archived_session_leaves_the_board_and_numbers_stay(feed: FakeF
 
 async def test_a_new_session_never_moves_the_selection_or_the_focus(feed: FakeFeed) -> None:
     first, _ = await two(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("i", *"hal")
         focused = app.focused
         await feed.session("another")
@@ -324,7 +324,7 @@ async def test_a_new_session_never_moves_the_selection_or_the_focus(feed: FakeFe
 
 async def test_what_is_selected_is_read_and_the_log_hears_of_it(feed: FakeFeed) -> None:
     first, _ = await two(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         before = app.context.state.unread(first)
         await pilot.press("tab", "left_square_bracket")
         assert before == 2 and app.context.state.unread(first) == 1, "what lies before it was not looked at"
@@ -338,7 +338,7 @@ async def test_what_is_selected_is_read_and_the_log_hears_of_it(feed: FakeFeed) 
 async def test_a_host_that_is_down_is_said_and_can_be_started(feed: FakeFeed) -> None:
     await two(feed)
     feed.up = False
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await until(pilot, lambda: "read-only, reconnecting" in screen_text(app))
         await pilot.press("i", *"later", "escape")
         await pilot.press("colon", *"host start", "enter")
@@ -349,7 +349,7 @@ async def test_a_host_that_is_down_is_said_and_can_be_started(feed: FakeFeed) ->
 @pytest.mark.parametrize("size", SIZES[:2])
 async def test_a_command_that_lacks_words_stays_open_and_says_which(feed: FakeFeed, size: tuple[int, int]) -> None:
     await two(feed)
-    async with running(feed, size) as (app, pilot):
+    async with open_app(feed, size) as (app, pilot):
         await pilot.press("colon", *"lim", "enter")
         await until(pilot, lambda: "NAME is one of steps, " in screen_text(app))
         assert app.screen.query_one(Input).value == "limit "
@@ -367,7 +367,7 @@ async def test_a_command_that_lacks_words_stays_open_and_says_which(feed: FakeFe
 
 async def test_u_on_selected_queued_advice_takes_back_that_one_whatever_came_later(feed: FakeFeed) -> None:
     first, _ = await two(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("i", *"stop", "enter")
         await until(pilot, lambda: "queued: advice" in screen_text(app))
         await pilot.press("tab", "left_square_bracket", "f")
@@ -380,7 +380,7 @@ async def test_u_on_selected_queued_advice_takes_back_that_one_whatever_came_lat
 
 async def test_leaving_tells_the_log_what_was_read(feed: FakeFeed) -> None:
     await two(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("tab", "left_square_bracket", "q")
         await until(pilot, lambda: app._exit)
         told = [call for call in feed.calls if isinstance(call, protocol.Annotate) and call.kind == "cursor.moved"]
@@ -394,7 +394,7 @@ async def test_keys_that_come_in_one_burst_after_i_are_text_and_never_act_on_the
 ) -> None:
     _, second = await two(feed)
     drafts = Drafts(feed.paths.drafts, feed.actor)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         board = app.screen
         for character in "2i" + typed:
             app.post_message(events.Key(_character_to_key(character), character))
@@ -407,7 +407,7 @@ async def test_keys_that_come_in_one_burst_after_i_are_text_and_never_act_on_the
 
 async def test_advice_can_be_written_before_the_host_is_reached_and_is_no_burst_of_commands(feed: FakeFeed) -> None:
     await two(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         feed.link(False)
         await until(pilot, lambda: "read-only, reconnecting" in screen_text(app))
         for character in "ipoll less":
@@ -418,7 +418,7 @@ async def test_advice_can_be_written_before_the_host_is_reached_and_is_no_burst_
 
 async def test_keys_that_come_in_one_burst_after_a_prompt_opened_are_for_the_prompt(feed: FakeFeed) -> None:
     await two(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         for character in ":pause":
             app.post_message(events.Key(_character_to_key(character), character))
         await until(pilot, lambda: app.focused is not None and getattr(app.focused, "value", "") == "pause")
@@ -432,7 +432,7 @@ async def test_a_burst_after_enter_on_queued_advice_is_text_after_the_queued_one
 ) -> None:
     first, _ = await two(feed)
     made = await feed.add(first, ev.AdviceQueued(advice=1, text=queued), actor=feed.actor)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press(*(["enter"] if on_session else ["tab"]))
         if on_session:
             await until(pilot, lambda: isinstance(app.screen, SessionScreen) and "stop" in screen_text(app))
@@ -474,7 +474,7 @@ async def test_advice_that_is_sent_or_left_before_the_queued_text_came_still_hol
     queued = "stop " * 200
     made = await feed.add(first, ev.AdviceQueued(advice=1, text=queued), actor=feed.actor)
     drafts = Drafts(feed.paths.drafts, feed.actor)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         board = app.screen
         assert isinstance(board, BoardScreen)
         before, reading = feed.read, asyncio.Event()

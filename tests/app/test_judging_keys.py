@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 from fake_feed import FakeFeed
-from headless_app import Running, running, screen_text, until
+from headless_app import Running, open_app, screen_text, until
 from textual.pilot import Pilot
 
 from apollo_tui.screens.panels.labels import LabelPanel
@@ -41,7 +41,7 @@ async def test_one_letter_labels_and_the_panel_shows_what_each_letter_means(
     feed: FakeFeed, size: tuple[int, int]
 ) -> None:
     await story(feed)
-    async with running(feed, size) as (app, pilot):
+    async with open_app(feed, size) as (app, pilot):
         await opened((app, pilot), pilot, "F")
         await until(pilot, lambda: isinstance(app.screen, LabelPanel) and "about the call 2.1" in screen_text(app))
         assert "hallucination" in screen_text(app) and "States something that no input" in screen_text(app)
@@ -59,7 +59,7 @@ async def test_one_letter_labels_and_the_panel_shows_what_each_letter_means(
 
 async def test_enter_in_the_label_panel_sets_no_label_and_then_leaves_ones_own_as_it_is(feed: FakeFeed) -> None:
     await story(feed)
-    async with running(feed, (80, 24)) as (app, pilot):
+    async with open_app(feed, (80, 24)) as (app, pilot):
         await opened((app, pilot), pilot, "F")
         await until(pilot, lambda: isinstance(app.screen, LabelPanel) and "› " in screen_text(app))
         rows = [row.split("│")[1].split() for row in screen_text(app).splitlines() if row.count("│") > 1]
@@ -78,7 +78,7 @@ async def test_enter_in_the_label_panel_sets_no_label_and_then_leaves_ones_own_a
 
 async def test_part_reach_severity_and_note_are_chosen_before_the_letter(feed: FakeFeed) -> None:
     await story(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await opened((app, pilot), pilot, "F")
         await until(pilot, lambda: isinstance(app.screen, LabelPanel))
         await pilot.press("right")
@@ -94,7 +94,7 @@ async def test_part_reach_severity_and_note_are_chosen_before_the_letter(feed: F
 
 async def test_keys_that_find_nothing_to_take_say_what_to_press(feed: FakeFeed) -> None:
     session = await feed.session("empty")
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         for opens in ((), ("enter",)):
             await pilot.press(*opens)
             for key, verb in (("f", "flag"), ("F", "label"), ("C", "correct"), ("y", "copy")):
@@ -121,7 +121,7 @@ async def test_a_step_that_did_a_flagged_one_over_can_be_called_right_there_too(
     await feed.add(session, ev.AdviceDelivered(advice=(1,), at_step=4, text="Look first."), step=4)
     await feed.step(session, 4, ("tail", {"n": 5}, "loss 2.0"))
     await feed.step(session, 5, ("run", {"command": "pwd"}, "/"))
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, SessionScreen) and "pwd" in screen_text(app))
         await pilot.press("left_square_bracket", "F")
@@ -143,7 +143,7 @@ async def test_a_step_that_did_a_flagged_one_over_can_be_called_right_there_too(
 
 async def test_a_span_from_here_to_there(feed: FakeFeed) -> None:
     session = await story(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await opened((app, pilot), pilot, "V")
         await until(pilot, lambda: "span from step 2" in screen_text(app))
         await pilot.press("right_square_bracket", "F")
@@ -164,7 +164,7 @@ async def test_a_span_from_here_to_there(feed: FakeFeed) -> None:
 
 async def test_good_unsure_recovery_and_the_last_label_have_a_key_each(feed: FakeFeed) -> None:
     session = await story(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await opened((app, pilot), pilot, "full_stop")
         await until(pilot, lambda: "no label to repeat yet" in screen_text(app))
         await pilot.press("F", "x")
@@ -188,14 +188,14 @@ async def test_the_last_label_is_known_after_a_restart(feed: FakeFeed) -> None:
     session = await story(feed)
     body = ev.FlagSet(flag="old", target=ev.Target(1), label="trail/goal-deviation")
     await feed.add(session, body, actor=feed.actor)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await opened((app, pilot), pilot, "full_stop")
         await until(pilot, lambda: [flag.label for flag in flags(feed)] == ["trail/goal-deviation"])
 
 
 async def test_undo_and_redo_go_through_everything_and_the_history_names_it(feed: FakeFeed) -> None:
     session = await story(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         now = app.context.state.sessions[session]
         await opened((app, pilot), pilot, "f")
         await until(pilot, lambda: len(now.flags) == 1)
@@ -232,7 +232,7 @@ async def test_undo_and_redo_go_through_everything_and_the_history_names_it(feed
 
 async def test_a_new_act_ends_what_could_be_done_again(feed: FakeFeed) -> None:
     session = await story(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         now = app.context.state.sessions[session]
         await opened((app, pilot), pilot, "f")
         await until(pilot, lambda: len(now.flags) == 1)
@@ -246,7 +246,7 @@ async def test_a_new_act_ends_what_could_be_done_again(feed: FakeFeed) -> None:
 
 async def test_sign_off_up_to_a_step_a_note_and_bookmarks_to_jump_to(feed: FakeFeed) -> None:
     session = await story(feed)
-    async with running(feed, (80, 24)) as (app, pilot):
+    async with open_app(feed, (80, 24)) as (app, pilot):
         now = app.context.state.sessions[session]
         await opened((app, pilot), pilot, "B", "S")
         await until(pilot, lambda: "judged up to step 2" in screen_text(app))
@@ -271,7 +271,7 @@ async def test_the_same_advice_goes_to_all_marked_sessions_and_a_resend_reaches_
     first = await story(feed)
     second = await feed.session("poller")
     third = await feed.session("formats")
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("asterisk", "j", "j", "asterisk")
         await until(pilot, lambda: "2 marked" in screen_text(app))
         await pilot.press("I", *"save often")

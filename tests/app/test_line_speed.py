@@ -4,7 +4,7 @@ import os
 
 import pytest
 from fake_feed import FakeFeed
-from headless_app import running, screen_text, until
+from headless_app import open_app, screen_text, until
 
 from apollo_tui.terminal.line_speed import LOOKED_AT, STUCK, WINDOW_MS, LineSpeed
 from sessions import events as ev
@@ -85,7 +85,7 @@ async def test_over_a_slow_line_the_board_is_a_list_with_tickers_and_every_key_o
     await feed.step(first, 1, ("run", {"command": "python train.py"}, "loss 2.1\n"))
     second = await feed.session("poller")
     await feed.add(first, ev.ModelRequested(adapter="t", adapter_version=1, envelope={}, sha256="0" * 64), step=2)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("colon", *"slow", "space", *"on", "enter")
         await until(pilot, lambda: app.line_speed.slow and not app.screen.query_one(Wall).display)
         assert app.screen.query_one(Wall).session_ids == ()
@@ -103,7 +103,7 @@ async def test_over_a_slow_line_f_takes_the_newest_action_that_stood_on_the_line
     first = await feed.session("tune-lr")
     await feed.step(first, 1, ("run", {"command": "python train.py"}, "loss 2.1\n"))
     now = [1_000_000]
-    async with running(feed, (80, 24), clock=lambda: now[0]) as (app, pilot):
+    async with open_app(feed, (80, 24), clock=lambda: now[0]) as (app, pilot):
         await pilot.press("colon", *"slow", "space", *"on", "enter")
         await until(pilot, lambda: app.line_speed.slow and not app.screen.query_one(Wall).display)
         await until(pilot, lambda: "python train.py" in screen_text(app))
@@ -125,7 +125,7 @@ async def test_over_a_slow_line_f_takes_the_newest_action_that_stood_on_the_line
 
 async def test_the_diagnostics_name_rate_and_mode(feed: FakeFeed) -> None:
     await feed.session("tune-lr")
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         app.line_speed.count(50_000, app.context.clock())
         await pilot.press("colon", *"link", "enter")
         await until(pilot, lambda: "5.0 KB/s over the last 10 s" in screen_text(app))
@@ -135,7 +135,7 @@ async def test_the_diagnostics_name_rate_and_mode(feed: FakeFeed) -> None:
 
 async def test_nothing_is_painted_while_the_line_is_full_and_the_newest_comes_when_it_is_not(feed: FakeFeed) -> None:
     first = await feed.session("tune-lr")
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         full = True
         app.line_speed = LineSpeed(3, ready=lambda _: not full)
         await feed.step(first, 1, ("run", {"command": "python train.py"}, "loss 2.1\n"))
@@ -149,7 +149,7 @@ async def test_nothing_is_painted_while_the_line_is_full_and_the_newest_comes_wh
 
 async def test_what_a_panel_says_is_whole_at_80_columns(feed: FakeFeed) -> None:
     await feed.session("tune-lr")
-    async with running(feed, (80, 24)) as (app, pilot):
+    async with open_app(feed, (80, 24)) as (app, pilot):
         app.line_speed.count(133_000, app.context.clock())
         await pilot.press("colon", *"link", "enter")
         await until(pilot, lambda: "enter sets it" in screen_text(app))

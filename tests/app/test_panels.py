@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from fake_feed import FakeFeed
-from headless_app import running, screen_text, until
+from headless_app import open_app, screen_text, until
 from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -63,7 +63,7 @@ async def test_a_label_letter_that_comes_twice_in_a_burst_sets_one_flag_and_the_
     feed: FakeFeed, session: str
 ) -> None:
     second = await feed.session("poller")
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await ready(app, pilot)
         await pilot.press("F")
         await until(pilot, lambda: isinstance(app.screen, LabelPanel))
@@ -85,7 +85,7 @@ async def test_a_label_letter_that_comes_twice_in_a_burst_sets_one_flag_and_the_
 async def test_what_is_cropped_in_a_list_is_said_whole_for_the_choice_at_the_cursor(
     feed: FakeFeed, session: str
 ) -> None:
-    async with running(feed, (80, 24)) as (app, pilot):
+    async with open_app(feed, (80, 24)) as (app, pilot):
         await ready(app, pilot)
         await pilot.press("F")
         await until(pilot, lambda: isinstance(app.screen, LabelPanel))
@@ -103,7 +103,7 @@ async def test_a_paste_over_the_table_of_what_happened_is_a_draft_to_the_session
     for one in (session, other):
         await feed.add(one, ev.CursorMoved.up_to(1), actor=feed.actor)
         await feed.step(one, 2, ("run", {"command": "make"}, "done"))
-    async with running(feed, clock=lambda: now_ms() + NIGHT) as (app, pilot):
+    async with open_app(feed, clock=lambda: now_ms() + NIGHT) as (app, pilot):
         await until(pilot, lambda: isinstance(app.screen, AwayPanel))
         chosen = app.screen.query_one(ChoiceList)
         await pilot.press("down")
@@ -117,7 +117,7 @@ async def test_a_paste_over_the_table_of_what_happened_is_a_draft_to_the_session
 
 
 async def test_a_paste_on_a_view_goes_behind_the_draft_that_is_there(feed: FakeFeed, session: str) -> None:
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("i", *"first", "escape")
         paste(app, "second")
         await until(pilot, lambda: composed(app) == "first\nsecond")
@@ -130,7 +130,7 @@ async def test_a_paste_on_a_view_goes_behind_the_draft_that_is_there(feed: FakeF
 async def test_a_paste_on_a_panel_goes_into_its_field_with_all_its_lines_or_it_is_said_that_nothing_takes_it(
     feed: FakeFeed, session: str
 ) -> None:
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await ready(app, pilot)
         await pilot.press("F")
         await until(pilot, lambda: isinstance(app.screen, LabelPanel))
@@ -144,7 +144,7 @@ async def test_a_paste_on_a_panel_goes_into_its_field_with_all_its_lines_or_it_i
 
 async def test_a_paste_that_nothing_takes_names_the_keys_of_the_config(feed: FakeFeed, session: str) -> None:
     config = Config(path=Path(), keys={"advise": "W", "back": "ctrl+b"})
-    async with running(feed, config=config) as (app, pilot):
+    async with open_app(feed, config=config) as (app, pilot):
         await ready(app, pilot)
         await pilot.press("question_mark")
         await until(pilot, lambda: "keys that work here" in screen_text(app))
@@ -157,7 +157,7 @@ async def test_before_leaving_it_is_said_which_sessions_nothing_would_end(feed: 
     await feed.add(held, ev.StateChanged(state="paused", reason="lunch"), actor="human:bob")
     bound = await feed.session("bound")
     await feed.add(bound, ev.LimitChanged(name="steps", value=50), actor="human:ada")
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         found = without_budget([held.summary for held in app.context.state.sessions.values()])
         assert [worry.session for worry in found] == [session]
         await pilot.press("q")
@@ -168,7 +168,7 @@ async def test_before_leaving_it_is_said_which_sessions_nothing_would_end(feed: 
 
 
 async def test_who_did_nothing_yet_hears_it_and_sees_no_empty_panel(feed: FakeFeed, session: str) -> None:
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("H")
         await until(pilot, lambda: "you did nothing on this log yet" in screen_text(app))
         assert isinstance(app.screen, BoardScreen)
@@ -177,7 +177,7 @@ async def test_who_did_nothing_yet_hears_it_and_sees_no_empty_panel(feed: FakeFe
 async def test_a_key_of_another_screen_says_where_it_works_and_the_footer_says_how_to_come_back(
     feed: FakeFeed, session: str
 ) -> None:
-    async with running(feed, (80, 24)) as (app, pilot):
+    async with open_app(feed, (80, 24)) as (app, pilot):
         await pilot.press("w")
         await until(pilot, lambda: "filter: works in a session; enter opens one" in screen_text(app))
         assert "esc back" not in screen_text(app)
@@ -189,7 +189,7 @@ async def test_a_key_of_another_screen_says_where_it_works_and_the_footer_says_h
 
 
 async def test_what_was_said_of_one_key_does_not_stand_beside_the_next_but_one(feed: FakeFeed, session: str) -> None:
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         view = app.view
         assert view is not None
         await pilot.press("w")
@@ -207,14 +207,14 @@ async def test_a_part_that_is_gone_from_the_disk_is_said_and_ends_nothing(
     feed: FakeFeed, session: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "apollo_tui.screens.review", None)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("r")
         await until(pilot, lambda: app.view is not None and "start Apollo again" in app.view.receipt)
         assert isinstance(app.screen, BoardScreen) and not app.crash
 
 
 async def test_at_the_last_and_the_first_action_the_keys_say_so(feed: FakeFeed, session: str) -> None:
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("left_square_bracket", "right_square_bracket")
         await until(pilot, lambda: app.view is not None and app.view.receipt == "this is the last action")
         await pilot.press("left_square_bracket")
@@ -229,7 +229,7 @@ async def test_at_the_last_and_the_first_action_the_keys_say_so(feed: FakeFeed, 
 
 async def test_where_no_action_is_the_keys_do_not_speak_of_a_last_one(feed: FakeFeed) -> None:
     await feed.session("untouched")
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await until(pilot, lambda: isinstance(app.screen, BoardScreen) and app.screen.session)
         await pilot.press("right_square_bracket")
         await until(pilot, lambda: app.view is not None and app.view.receipt.startswith("no action here: "))
@@ -240,7 +240,7 @@ async def test_where_no_action_is_the_keys_do_not_speak_of_a_last_one(feed: Fake
 
 
 async def test_no_cursor_of_a_field_blinks(feed: FakeFeed, session: str) -> None:
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await ready(app, pilot)
         for key in ("F", "slash", "colon", "s", "apostrophe"):
             await pilot.press(key)
@@ -255,7 +255,7 @@ async def test_text_that_comes_in_one_burst_with_the_keys_before_it_goes_into_th
     feed: FakeFeed, session: str, first: list[str]
 ) -> None:
     await feed.session("poller")
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await burst(app, *first, "i", *"free?")
         await until(pilot, lambda: app.view is not None and app.view.typing)
         await until(pilot, lambda: getattr(app.screen, "composer").text == "free?")  # noqa: B009 - every view has one
@@ -264,7 +264,7 @@ async def test_text_that_comes_in_one_burst_with_the_keys_before_it_goes_into_th
 async def test_a_question_of_the_agent_says_once_that_it_asks(feed: FakeFeed, session: str) -> None:
     asked = ev.QuestionAsked(question=1, text="Which learning rate?", until=now_ms() + 60_000)
     await feed.add(session, asked, step=2, call=1, actor="agent")
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await until(pilot, lambda: "Which learning rate?" in screen_text(app))
         row = next(line for line in screen_text(app).splitlines() if "waits for you" in line)
         assert "? asks you" in row and row.count("asks") == 1
@@ -274,7 +274,7 @@ async def test_a_question_of_the_agent_says_once_that_it_asks(feed: FakeFeed, se
 async def test_the_line_in_which_a_command_is_typed_stays_in_sight(
     feed: FakeFeed, session: str, size: tuple[int, int]
 ) -> None:
-    async with running(feed, size) as (app, pilot):
+    async with open_app(feed, size) as (app, pilot):
         await pilot.press("colon")
         await until(pilot, lambda: app.screen is not app.view)
         await until(pilot, lambda: screen_text(app).splitlines()[-1].startswith(" : a name and its words"))
@@ -292,7 +292,7 @@ async def test_the_facts_of_a_session_can_be_read_where_there_is_no_room_beside_
     feed: FakeFeed, session: str, size: tuple[int, int]
 ) -> None:
     await feed.add(session, ev.LimitChanged(name="steps", value=50), actor="human:ada")
-    async with running(feed, size) as (app, pilot):
+    async with open_app(feed, size) as (app, pilot):
         for place in ("board", "session"):
             assert app.view is not None and app.view.place == place
             await pilot.press("colon", *"facts", "enter")

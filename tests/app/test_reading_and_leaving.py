@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import msgspec
 from fake_feed import FakeFeed
-from headless_app import running, screen_text, until
+from headless_app import open_app, screen_text, until
 
 from apollo_tui.acts.leave_check import budget_end, exit_message, morning, nothing_stops_text, worries
 from apollo_tui.state.read_marks import ReadMarks, parts_of
@@ -151,7 +151,7 @@ async def test_unread_is_let_go_by_command_is_not_read_for_that_and_can_be_taken
     session = await feed.session("tune-lr")
     for step in range(1, 4):
         await feed.step(session, step, ("run", {"command": "ls"}, "a"))
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         assert app.context.state.unread(session) == 3
         await pilot.press("colon", *"letgo", "enter")
         await until(pilot, lambda: "3 entries count as unread no more" in screen_text(app))
@@ -161,7 +161,7 @@ async def test_unread_is_let_go_by_command_is_not_read_for_that_and_can_be_taken
         ahead = app.context.clock() + 6_000
         app.context.clock = lambda: ahead
         await until(pilot, lambda: [c for c in feed.calls if isinstance(c, protocol.Annotate)])
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         assert app.context.state.unread(session) == 1, "also after a restart"
         await pilot.press("colon", *"letgo", "space", *"none", "enter")
         await until(pilot, lambda: "4 entries are unread again" in screen_text(app))

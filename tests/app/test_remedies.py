@@ -5,8 +5,8 @@ from typing import Any, get_args
 
 import pytest
 from fake_feed import FakeFeed
-from headless_app import running, screen_text, until
-from host_in_process import new_session, running_host
+from headless_app import open_app, screen_text, until
+from host_in_process import new_session, open_host
 from host_in_process import until as comes
 
 from apollo_tui.acts import error_hints
@@ -52,12 +52,12 @@ def test_what_follows_a_way_that_is_not_there_is_left_out_with_it() -> None:
 async def test_a_refusal_names_keys_in_the_app_and_stands_whole_on_the_screen(
     tmp_path: Path, size: tuple[int, int]
 ) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client = await host.client()
         made = await client.call(new_session("r1", limits=ev.Limits(steps=0)))
         await comes("running", lambda: host.state(made.session) == "running")
         feed: Any = LiveFeed(host.paths, "human:ada")
-        async with running(feed, size) as (app, pilot):
+        async with open_app(feed, size) as (app, pilot):
             await until(pilot, lambda: app.context.state.writable)
             await pilot.press("colon", *"archive", "enter")
             await until(pilot, lambda: receipt(app) == "session 1 is running: `:stop` ends it first")
@@ -86,12 +86,12 @@ async def test_a_refusal_names_keys_in_the_app_and_stands_whole_on_the_screen(
 
 
 async def test_without_a_host_the_app_names_its_own_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client = await host.client()
         await client.call(new_session("r1"))
     monkeypatch.setattr("apollo_tui.backend.host_link.ensure_host", _no_host)
     feed: Any = LiveFeed(host.paths, "human:ada")
-    async with running(feed, (200, 50)) as (app, pilot):
+    async with open_app(feed, (200, 50)) as (app, pilot):
         await until(pilot, lambda: "`:host start` starts one" in app.context.state.trouble)
         assert "apollo host" not in screen_text(app)
         with pytest.raises(NotDone) as refused:
@@ -108,7 +108,7 @@ async def test_a_session_at_its_limit_says_in_its_facts_how_it_goes_on(feed: Fak
     await feed.add(session, ev.LimitChanged(name="steps", value=1))
     await feed.step(session, 1, ("run", {"command": "ls"}, "a\n"))
     await feed.add(session, ev.StateChanged(state="paused", reason="budget used up: 1 of 1 steps", need="limit"))
-    async with running(feed, (160, 50), config=Config(path=Path(), keys={"pause": "P"})) as (app, pilot):
+    async with open_app(feed, (160, 50), config=Config(path=Path(), keys={"pause": "P"})) as (app, pilot):
         assert "budget used up: 1 of 1 steps" in screen_text(app)
         await pilot.press("enter")
         await until(pilot, lambda: "`:limit steps +N` raises it, then `P` lets it go on" in _flat(app))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from fake_feed import FakeFeed
-from headless_app import running, screen_text, until
+from headless_app import open_app, screen_text, until
 from textual.pilot import Pilot
 
 from apollo_tui.acts.drafts import Draft, Drafts
@@ -61,7 +61,7 @@ async def test_who_comes_back_sees_a_row_per_session_then_figures_then_the_event
     feed: FakeFeed, size: tuple[int, int]
 ) -> None:
     _, bad = await night(feed)
-    async with running(feed, size, clock=later) as (app, pilot):
+    async with open_app(feed, size, clock=later) as (app, pilot):
         await until(pilot, lambda: isinstance(app.screen, AwayPanel))
         text = screen_text(app)
         assert "you left 6 h 12 min ago" in text or "you left 6 h 12 ago" in text
@@ -110,33 +110,33 @@ async def greeted(pilot: Pilot[None], app: ApolloApp) -> bool:
 
 async def test_coming_back_is_a_return_also_after_a_moment_if_anything_happened_meanwhile(feed: FakeFeed) -> None:
     well, _ = await night(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         assert await greeted(pilot, app)
         assert "you left 0" in screen_text(app) and "1 steady" in screen_text(app)
         await pilot.press("escape")
     await feed.add(well, ev.EffortSpent(active_ms=4_000, keys=1), actor=feed.actor)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         assert not await greeted(pilot, app), "they come straight back, and nothing is new"
         assert "nothing happened" not in screen_text(app)
-    async with running(feed, clock=lambda: now_ms() + 61_000) as (app, pilot):
+    async with open_app(feed, clock=lambda: now_ms() + 61_000) as (app, pilot):
         assert await greeted(pilot, app), "after a minute they may have forgotten what they have not read"
     await asyncio.sleep(0.002)  # the clock of the log counts milliseconds
     await feed.step(well, 3, ("run", {"command": "ls"}, "a\n"))
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         assert await greeted(pilot, app)
 
 
 async def test_who_was_never_here_has_not_left_and_sees_the_board(feed: FakeFeed) -> None:
     await night(feed)
     feed.actor = "human:grace"
-    async with running(feed, clock=later) as (app, pilot):
+    async with open_app(feed, clock=later) as (app, pilot):
         assert not await greeted(pilot, app)
         assert app.screen is app.view
 
 
 async def test_what_is_typed_over_the_table_goes_to_the_board_whole(feed: FakeFeed) -> None:
     _, bad = await night(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         assert await greeted(pilot, app)
         await pilot.press("2", *"i1i wait for job 7 [x] & fuq")
         await until(pilot, lambda: app.screen is app.view)
@@ -152,7 +152,7 @@ async def test_a_burst_that_comes_as_the_table_opens_is_for_the_board_even_where
 ) -> None:
     monkeypatch.setattr("apollo_tui.screens.panels.since_you_left.SETTLED_S", 60.0)
     _, bad = await night(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         assert await greeted(pilot, app)
         await pilot.press(*"2ienough, jGk")
         await until(pilot, lambda: app.screen is app.view)
@@ -164,7 +164,7 @@ async def test_a_burst_that_comes_as_the_table_opens_is_for_the_board_even_where
 @pytest.mark.parametrize("key", ["colon", "slash", "exclamation_mark", "question_mark", "i"])
 async def test_keys_of_the_board_work_as_if_no_table_were_there(feed: FakeFeed, key: str) -> None:
     await night(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         assert await greeted(pilot, app)
         await pilot.press(key)
         await until(pilot, lambda: not any(isinstance(one, AwayPanel) for one in app.screen_stack))
@@ -174,7 +174,7 @@ async def test_keys_of_the_board_work_as_if_no_table_were_there(feed: FakeFeed, 
 
 async def test_moves_escape_and_enter_stay_the_tables_own(feed: FakeFeed) -> None:
     well, _ = await night(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         assert await greeted(pilot, app)
         await pilot.press("j", "enter")
         await until(pilot, lambda: isinstance(app.screen, DigestPanel))
@@ -190,7 +190,7 @@ async def test_moves_escape_and_enter_stay_the_tables_own(feed: FakeFeed) -> Non
 async def test_the_first_key_after_twenty_idle_minutes_only_wakes_the_screen(feed: FakeFeed) -> None:
     well, _ = await night(feed)
     ahead = [0]
-    async with running(feed, clock=lambda: now_ms() + ahead[0]) as (app, pilot):
+    async with open_app(feed, clock=lambda: now_ms() + ahead[0]) as (app, pilot):
         await pilot.press("j")
         ahead[0] = 21 * 60_000
         await pilot.press("p")
@@ -204,7 +204,7 @@ async def test_the_first_key_after_twenty_idle_minutes_only_wakes_the_screen(fee
 async def test_in_a_composer_the_key_is_text_and_no_panel_opens_over_it(feed: FakeFeed) -> None:
     await night(feed)
     ahead = [0]
-    async with running(feed, clock=lambda: now_ms() + ahead[0]) as (app, pilot):
+    async with open_app(feed, clock=lambda: now_ms() + ahead[0]) as (app, pilot):
         await pilot.press("i", "a")
         await until(pilot, lambda: app.screen.query_one(Composer).text == "a")
         ahead[0] = 60 * 60_000
@@ -224,7 +224,7 @@ async def test_who_is_already_at_work_gets_a_line_and_no_panel(feed: FakeFeed, m
         return await work(ask)
 
     monkeypatch.setattr(feed, "work", held)
-    async with running(feed, clock=later) as (app, pilot):
+    async with open_app(feed, clock=later) as (app, pilot):
         await pilot.press("j")
         slow.set()
         await until(pilot, lambda: "2 sessions went on since you left" in screen_text(app))
@@ -234,7 +234,7 @@ async def test_who_is_already_at_work_gets_a_line_and_no_panel(feed: FakeFeed, m
 async def test_since_shows_the_table_on_demand_and_says_when_there_is_nothing(feed: FakeFeed) -> None:
     session = await feed.session("steady")
     await feed.add(session, ev.CursorMoved.up_to(2), actor=feed.actor)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("colon", *"since", "enter")
         await until(pilot, lambda: "nothing happened that you have not read" in screen_text(app))
         await feed.step(session, 1, ("run", {"command": "ls"}, "a\n"))
@@ -276,7 +276,7 @@ async def test_foreign_text_stays_harmless_in_every_panel_of_a_return(feed: Fake
     for step in range(1, 6):
         await feed.step(session, step, (evil, {evil: evil}, evil), text=evil)
     await feed.add(session, ev.StateChanged(state="needs_you", reason=evil, need="other"))
-    async with running(feed, size, clock=later) as (app, pilot):
+    async with open_app(feed, size, clock=later) as (app, pilot):
         for screen, keys in ((AwayPanel, ["enter"]), (DigestPanel, ["enter"]), (SessionScreen, ["escape"] * 3)):
             await until(pilot, lambda screen=screen: isinstance(app.screen, screen))  # type: ignore[misc]
             await harmless(app, pilot)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 from fake_feed import FakeFeed
-from headless_app import running, screen_text, until
+from headless_app import open_app, screen_text, until
 
 from apollo_tui.screens.review import ReviewScreen
 from sessions import events as ev
@@ -35,7 +35,7 @@ async def test_the_queue_is_cleared_with_one_key_each_and_says_how_far_one_is(
     feed: FakeFeed, size: tuple[int, int]
 ) -> None:
     await two(feed)
-    async with running(feed, size) as (app, pilot):
+    async with open_app(feed, size) as (app, pilot):
         await pilot.press("r")
         await until(pilot, lambda: "malformed · 2 formats · 2.1 · edit: path is missing" in screen_text(app))
         await until(pilot, lambda: "0 done · 4 left" in screen_text(app))
@@ -58,12 +58,12 @@ async def test_the_queue_is_cleared_with_one_key_each_and_says_how_far_one_is(
 
 async def test_a_review_goes_on_where_it_was_left_also_after_a_restart(feed: FakeFeed) -> None:
     await two(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("r")
         await until(pilot, lambda: "malformed · 2 formats" in screen_text(app))
         await pilot.press("s")
         await until(pilot, lambda: "unseen · 1 tune-lr · 1 ·" in screen_text(app))
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("r")
         await until(pilot, lambda: "unseen · 1 tune-lr · 1 ·" in screen_text(app))
         screen = app.screen
@@ -74,7 +74,7 @@ async def test_a_review_goes_on_where_it_was_left_also_after_a_restart(feed: Fak
 async def test_a_pace_is_told_after_a_minute_of_work_and_not_before(feed: FakeFeed) -> None:
     await two(feed)
     now = [1_000_000]
-    async with running(feed, clock=lambda: now[0]) as (app, pilot):
+    async with open_app(feed, clock=lambda: now[0]) as (app, pilot):
         await pilot.press("r")
         await until(pilot, lambda: "0 done · 4 left" in screen_text(app))
         for _ in range(20):
@@ -89,7 +89,7 @@ async def test_a_pace_is_told_after_a_minute_of_work_and_not_before(feed: FakeFe
 
 async def test_an_undo_brings_an_item_back_and_is_shown_first(feed: FakeFeed) -> None:
     await two(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("r")
         await until(pilot, lambda: "0 done · 4 left" in screen_text(app))
         await pilot.press("plus")
@@ -109,7 +109,7 @@ async def test_looking_at_something_suspicious_far_down_does_not_mark_what_lies_
 ) -> None:
     _, second = await two(feed)
     now = [1_000_000]
-    async with running(feed, clock=lambda: now[0]) as (app, pilot):
+    async with open_app(feed, clock=lambda: now[0]) as (app, pilot):
         await pilot.press("r")
         await until(pilot, lambda: "malformed · 2 formats · 2.1" in screen_text(app))
         for _ in range(3):
@@ -126,7 +126,7 @@ async def test_looking_at_something_suspicious_far_down_does_not_mark_what_lies_
 async def test_what_nobody_has_read_stays_while_it_is_read_and_goes_when_it_is_passed(feed: FakeFeed) -> None:
     first, _ = await two(feed)
     now = [1_000_000]
-    async with running(feed, clock=lambda: now[0]) as (app, pilot):
+    async with open_app(feed, clock=lambda: now[0]) as (app, pilot):
         await pilot.press("r", "s")
         await until(pilot, lambda: "unseen · 1 tune-lr · 1 ·" in screen_text(app))
         for _ in range(8):
@@ -146,7 +146,7 @@ async def test_a_run_of_waiting_is_judged_as_one_span(feed: FakeFeed) -> None:
     session = await feed.session("poller")
     for number in range(1, 5):
         await feed.step(session, number, ("job_output", {"job": 1}, "loss 1.0"))
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("r")
         await until(pilot, lambda: "4 steps that only wait" in screen_text(app))
         await pilot.press("plus")
@@ -156,7 +156,7 @@ async def test_a_run_of_waiting_is_judged_as_one_span(feed: FakeFeed) -> None:
 
 async def test_what_happens_while_one_reviews_joins_the_queue_and_moves_nothing(feed: FakeFeed) -> None:
     first, _ = await two(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("r")
         await until(pilot, lambda: "0 done · 4 left" in screen_text(app))
         await feed.step(first, 3, ("run", {"command": "ls"}, "a"))

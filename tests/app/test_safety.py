@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from fake_feed import FakeFeed
-from headless_app import running, screen_text, until
+from headless_app import open_app, screen_text, until
 from textual import events
 
 from apollo_tui.screens.board import BoardScreen
@@ -33,7 +33,7 @@ async def test_random_typing_while_everything_happens_is_nothing_but_text(feed: 
     chance = random.Random(seed)
     first = await feed.session("one")
     await feed.step(first, 1, ("run", {"command": "x"}, "y\n"))
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("i")
         await until(pilot, lambda: app.screen.query_one(Composer).is_bound)
         composer = app.screen.query_one(Composer)
@@ -92,7 +92,7 @@ async def test_foreign_text_of_every_kind_changes_nothing_but_its_own_cells(
         )  # fmt: skip
     await feed.add(session, ev.QuestionAsked(question=1, text=_storable(everything), until=0))
     await feed.add(session, ev.StateChanged(state="needs_you", reason=_storable(everything)))
-    async with running(feed, size) as (app, pilot):
+    async with open_app(feed, size) as (app, pilot):
         for keys in (["tab", "left_square_bracket"], ["F"], ["escape"], ["enter"], ["escape"], ["escape"], ["enter"],
                      ["escape"], ["a"], ["escape"], ["question_mark"], ["escape"], ["q"], ["escape"]):  # fmt: skip
             await pilot.press(*keys)
@@ -112,7 +112,7 @@ def _harmless(app: object) -> None:
 
 
 async def test_an_app_on_an_empty_log_says_what_to_do(feed: FakeFeed) -> None:
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         assert "press c to create one" in screen_text(app)
         await pilot.press(
             "enter", "i", "f", "u", "p", "x", "t", "n", "slash", "left_square_bracket", "tab", "j", "5", "y"
@@ -124,7 +124,7 @@ async def test_an_app_on_an_empty_log_says_what_to_do(feed: FakeFeed) -> None:
 
 async def test_q_and_letters_in_the_session_screen_act_only_outside_the_composer(feed: FakeFeed) -> None:
     await feed.step(await feed.session("one"), 1, ("run", {"command": "x"}, "y\n"))
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("enter", "i", *"qpfux")
         await until(pilot, lambda: app.screen.query_one(Composer).text == "qpfux")
         assert isinstance(app.screen, SessionScreen) and feed.calls == []
@@ -143,7 +143,7 @@ def test_importing_the_app_pulls_in_no_provider_no_host_and_no_agent() -> None:
 
 async def test_an_unexpected_error_leaves_a_line_and_a_report_not_a_traceback(feed: FakeFeed) -> None:
     with pytest.raises(ZeroDivisionError):
-        async with running(feed) as (app, pilot):
+        async with open_app(feed) as (app, pilot):
             app.call_later(lambda: 1 / 0)
             await until(pilot, lambda: app.crash)
     assert "ZeroDivisionError" in app.crash and "\n" not in app.crash

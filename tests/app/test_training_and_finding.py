@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from fake_feed import FakeFeed
-from headless_app import running, screen_text, until
+from headless_app import open_app, screen_text, until
 
 from apollo_train.export.training_view import training_view
 from apollo_train.policy import PRESETS
@@ -24,7 +24,7 @@ async def test_the_training_view_says_what_is_trained_and_follows_the_flags(
 ) -> None:
     session = await three(feed)
     await feed.add(session, ev.CursorMoved.up_to(4), actor="human:ben")
-    async with running(feed, size) as (app, pilot):
+    async with open_app(feed, size) as (app, pilot):
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, SessionScreen) and "job_kill" in screen_text(app))
         await pilot.press("m")
@@ -41,7 +41,7 @@ async def test_the_training_view_says_what_is_trained_and_follows_the_flags(
 
 async def test_another_policy_by_name_and_one_that_is_not_there(feed: FakeFeed) -> None:
     await three(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, SessionScreen) and "job_kill" in screen_text(app))
         await pilot.press("colon", *"train strict", "enter")
@@ -54,7 +54,7 @@ async def test_the_colours_of_the_view_are_those_of_the_spans(feed: FakeFeed) ->
     session = await three(feed)
     flag = ev.FlagSet(flag="x", target=ev.Target(2, "call", 1))
     await feed.add(session, flag, actor="human:ben")
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, SessionScreen) and "job_kill" in screen_text(app))
         await pilot.press("m")
@@ -82,7 +82,7 @@ async def test_a_search_over_all_sessions_opens_its_result_in_place(feed: FakeFe
     other = await feed.session("formats")
     long = [await feed.step(other, number, ("run", {"command": f"echo {number}"}, f"out {number}"))
             for number in range(1, 40)]  # fmt: skip
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("s", *'"out 7"', "enter")
         await until(pilot, lambda: '"out 7": 1 found' in screen_text(app))
         await pilot.press("enter")
@@ -102,7 +102,7 @@ async def test_effort_and_who_are_said(feed: FakeFeed) -> None:
     session = await three(feed)
     await feed.add(session, ev.EffortSpent(active_ms=600_000, keys=90), actor="human:ben")
     await feed.add(session, ev.FlagSet(flag="x", target=ev.Target(2), label="x/impatience"), actor="human:ben")
-    async with running(feed, (80, 24)) as (app, pilot):
+    async with open_app(feed, (80, 24)) as (app, pilot):
         await pilot.press("colon", *"effort", "enter")
         await until(pilot, lambda: "10 min active, 90 keys" in screen_text(app))
         assert "labels: impatience 1" in screen_text(app) and "ben" not in screen_text(app)
@@ -113,7 +113,7 @@ async def test_the_counts_in_the_last_row_follow_the_log_and_agree_with_the_expo
     feed: FakeFeed, size: tuple[int, int]
 ) -> None:
     session = await three(feed)
-    async with running(feed, size) as (app, pilot):
+    async with open_app(feed, size) as (app, pilot):
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, SessionScreen) and "job_kill" in screen_text(app))
         await pilot.press("m")
@@ -137,7 +137,7 @@ async def test_a_folded_run_of_polls_says_what_of_it_is_trained(feed: FakeFeed) 
     for number in range(4, 9):
         await feed.step(session, number, ("job_output", {"job": 1}, f"epoch {number}"))
     await feed.add(session, ev.CursorMoved.up_to(1), actor="human:ben")
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, SessionScreen) and "×5" in screen_text(app))
         await pilot.press("m")

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from fake_feed import FakeFeed
-from headless_app import running, screen_text, until
+from headless_app import open_app, screen_text, until
 
 from apollo_tui.acts.drafts import Draft
 from apollo_tui.acts.flags import Word
@@ -151,7 +151,7 @@ async def test_every_act_is_undone_and_done_again_step_by_step_and_is_in_the_his
     if client == "older":
         written_by_an_older_client(feed, monkeypatch)
     session = await story(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         context = app.context
         seqs = {e.step: e.seq for e in feed.reader.events(session, kinds={"action.started"}) if e.step}
         stood = [standing(feed, context, session)]
@@ -193,7 +193,7 @@ async def test_an_outcome_is_undone_by_key_and_its_signal_is_open_again(
     await feed.add(session, ev.AdviceDelivered(advice=(1,), at_step=2, text="let it run"), step=2)
     for step in range(2, 6):
         await feed.step(session, step, ("run", {"command": f"train {step}"}, f"loss {step}\n"))
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("exclamation_mark")
         await until(pilot, lambda: app.screen is not app.view)
         await pilot.press("y")
@@ -213,7 +213,7 @@ async def test_selected_advice_that_is_taken_back_comes_with_its_last_words_and_
     await feed.step(session, 1, ("run", {"command": "x"}, "y\n"))
     await feed.add(session, ev.AdviceQueued(advice=1, text="save"), actor=feed.actor, request="q")
     await feed.add(session, ev.AdviceEdited(advice=1, text="save often"), actor=feed.actor, request="e")
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await pilot.press("tab", "k", "u")
         await until(pilot, lambda: "advice to 1 tune-lr is a draft again" in screen_text(app))
         stored = app.context.drafts.load(session)
@@ -224,7 +224,7 @@ async def test_selected_advice_that_is_taken_back_comes_with_its_last_words_and_
 
 async def test_u_in_the_history_undoes_the_last_and_the_list_says_so(feed: FakeFeed) -> None:
     session = await story(feed)
-    async with running(feed) as (app, pilot):
+    async with open_app(feed) as (app, pilot):
         await write_note(app.context.feed, app.context.state, session, "leaks?")
         await pilot.press("H")
         await until(pilot, lambda: "note on 1 tune-lr: leaks?" in screen_text(app))

@@ -7,7 +7,7 @@ import pyte
 import pytest
 from emulator import halves
 from fake_feed import FakeFeed
-from headless_app import running, until
+from headless_app import open_app, until
 from textual._compositor import CompositorUpdate
 from textual.app import App
 from textual.screen import Screen
@@ -41,7 +41,7 @@ async def test_no_panel_leaves_half_of_a_wide_letter_beside_it(
             seen[name] = max(seen.get(name, 0), sum(text.count("漢") + text.count("数") for text in terminal.display))
 
     monkeypatch.setattr(App, "_display", display)
-    async with running(feed, size=(100, 30)) as (app, pilot):
+    async with open_app(feed, size=(100, 30)) as (app, pilot):
         await until(pilot, lambda: app.view is not None)
         await pilot.press("enter")
         await until(pilot, lambda: "漢字" in "".join(terminal.display))

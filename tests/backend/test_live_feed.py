@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from host_in_process import Running, paths_in, running_host
+from host_in_process import HostInProcess, open_host, paths_in
 from host_in_process import new_session as creation
 from textual.message import Message
 
@@ -65,7 +65,7 @@ async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
         await asyncio.sleep(0.01)
 
 
-async def new_session(host: Running) -> str:
+async def new_session(host: HostInProcess) -> str:
     made = await (await host.client()).call(creation(host.request()))
     assert isinstance(made, protocol.Created)
     return made.session
@@ -82,7 +82,7 @@ def no_host_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_what_another_client_does_arrives_and_so_does_ones_own_request(
     tmp_path: Path, no_host_is_started: None
 ) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         session = await new_session(host)
         async with listening(host.paths) as (feed, heard):
             await until(lambda: heard.links == ["up"])
@@ -98,7 +98,7 @@ async def test_what_another_client_does_arrives_and_so_does_ones_own_request(
 
 
 async def test_a_refusal_is_one_line_and_nothing_breaks(tmp_path: Path, no_host_is_started: None) -> None:
-    async with running_host(tmp_path) as host, listening(host.paths) as (feed, heard):
+    async with open_host(tmp_path) as host, listening(host.paths) as (feed, heard):
         await until(lambda: heard.links == ["up"])
         with pytest.raises(NotDone) as caught:
             await feed.call(protocol.Control(request=new_ulid(), session="nobody", verb="pause"))
@@ -109,7 +109,7 @@ async def test_a_refusal_is_one_line_and_nothing_breaks(tmp_path: Path, no_host_
 async def test_a_lost_host_is_said_reading_goes_on_and_the_link_comes_back_by_itself(
     tmp_path: Path, no_host_is_started: None
 ) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         session = await new_session(host)
         paths = host.paths
         feed, heard = LiveFeed(paths, ME), Heard()
@@ -120,7 +120,7 @@ async def test_a_lost_host_is_said_reading_goes_on_and_the_link_comes_back_by_it
         with pytest.raises(NotDone):
             await feed.call(protocol.Control(request=new_ulid(), session=session, verb="pause"))
         assert await feed.read(lambda reader: [s.session for s in reader.summaries()]) == [session]
-        async with running_host(tmp_path) as again:
+        async with open_host(tmp_path) as again:
             await until(lambda: heard.links[-1] == "up")
             await again.append(ev.NewEvent(session, ev.NoteWritten(text="back"), actor="human:bob"))
             await until(lambda: heard.events and heard.events[-1].kind == "session.note")
@@ -129,7 +129,7 @@ async def test_a_lost_host_is_said_reading_goes_on_and_the_link_comes_back_by_it
 
 
 async def test_a_read_only_window_starts_no_host_and_follows_the_log_by_polling(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         session = await new_session(host)
         async with listening(host.paths, read_only=True) as (feed, heard):
             await until(lambda: any(isinstance(message, Loaded) for message in heard.messages))
@@ -151,7 +151,7 @@ async def test_a_log_that_cannot_be_read_for_a_moment_is_said_and_then_the_link_
             raise LogReadFailed("the log cannot be read: disk I/O error")
         return since(reader, position, limit)
 
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         session = await new_session(host)
         async with listening(host.paths) as (_, heard):
             await until(lambda: heard.links == ["up"])
@@ -171,7 +171,7 @@ async def test_a_log_that_is_not_there_yet_is_waited_for(tmp_path: Path, no_host
     try:
         await until(lambda: "down" in heard.links)
         assert not [message for message in heard.messages if isinstance(message, Loaded)]
-        async with running_host(tmp_path):
+        async with open_host(tmp_path):
             await until(lambda: any(isinstance(message, Loaded) for message in heard.messages))
     finally:
         await feed.close()
@@ -181,7 +181,7 @@ async def test_a_host_of_another_protocol_is_said_and_can_be_restarted_from_here
     tmp_path: Path, no_host_is_started: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sessions.host.client.SCHEMA_VERSION", 99)
-    async with running_host(tmp_path, ends="restart") as host, listening(host.paths) as (feed, heard):
+    async with open_host(tmp_path, ends="restart") as host, listening(host.paths) as (feed, heard):
         await until(lambda: "mismatch" in heard.links)
         assert "up" not in heard.links
         with pytest.raises(NotDone, match="nothing was sent"):
@@ -191,7 +191,7 @@ async def test_a_host_of_another_protocol_is_said_and_can_be_restarted_from_here
 
 
 async def test_hanging_up_ends_also_in_the_moment_in_which_the_log_grows(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         await new_session(host)
     feed, heard = LiveFeed(host.paths, ME, read_only=True), Heard()
     await feed.start(heard)

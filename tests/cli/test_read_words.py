@@ -16,7 +16,7 @@ from sessions.paths import log_paths
 async def log_with(folder: Path, state: State) -> Path:
     path = folder / "log.sqlite"
     async with await LogWriter.open(path) as writer:
-        await writer.append(make.created(), make.state(state))
+        await writer.append(make.session_created(), make.state(state))
     return path
 
 

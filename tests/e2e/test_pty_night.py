@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from apollo_process import Apollo, wait_for
-from night_scenario import EIGHT, begun, let_hours_pass
+from night_scenario import EIGHT, begin_and_wait, let_hours_pass
 from terminal import Terminal
 
 from sessions.attention.signals import signals_of
@@ -132,7 +132,7 @@ def test_a_night_away_then_digest_advice_a_span_the_review_and_an_export_that_tr
 def go_home(apollo: Apollo, opened: Callable[[str], Annotator]) -> dict[str, str]:
     """Eight sessions are begun, one is looked at, and the app is left; their ids by title."""
     apollo.run("host", "start")
-    sessions = begun(apollo.log, "human:tester")
+    sessions = begin_and_wait(apollo.log, "human:tester")
     evening = opened("8 steady-5")
     evening.press("enter")
     evening.wait("something to be read", lambda: cursors(apollo, sessions["tune-lr"]))

@@ -13,7 +13,7 @@ def event(body: ev.Body, actor: str = "human:ada") -> ev.NewEvent:
 
 
 def book(*events: ev.NewEvent) -> AdviceBook:
-    return AdviceBook(make.numbered(make.created(), *events))
+    return AdviceBook(make.number_events(make.session_created(), *events))
 
 
 QUEUED = event(ev.AdviceQueued(advice=1, text="wait for it", advice_kind="strategy", drafted_at=5, not_before=40))
@@ -30,7 +30,7 @@ def test_edited_and_withdrawn_advice_says_so() -> None:
     advice = book(QUEUED, event(ev.AdviceEdited(advice=1, text="do wait", now=True)))
     (record,) = advice.waiting
     assert (record.text, record.now, record.edits) == ("do wait", True, 1)
-    advice.fold(make.numbered(event(ev.AdviceWithdrawn(advice=1, to_draft=True)))[0])
+    advice.fold(make.number_events(event(ev.AdviceWithdrawn(advice=1, to_draft=True)))[0])
     (record,) = advice.all
     assert (record.stage, record.to_draft) == ("withdrawn", True)
     assert advice.waiting == advice.delivered == []
@@ -39,12 +39,12 @@ def test_edited_and_withdrawn_advice_says_so() -> None:
 def test_delivery_the_first_reply_and_the_first_action_after_it() -> None:
     advice = book(
         QUEUED,
-        make.started(2, 1, "run"),
+        make.action_started(2, 1, "run"),
         DELIVERED,
-        make.started(2, 2, "late"),
+        make.action_started(2, 2, "late"),
         make.reply(3, 0),
-        make.refused(4, 1, "wait"),
-        make.started(4, 2, "run"),
+        make.action_refused(4, 1, "wait"),
+        make.action_started(4, 2, "run"),
     )
     (record,) = advice.delivered
     assert (record.at_step, record.woke, record.first_reply) == (3, True, 3)
@@ -65,7 +65,7 @@ def test_events_about_advice_that_is_not_there_change_nothing() -> None:
         ev.AdviceDelivered(advice=(9,), at_step=1, text="x"),
         ev.AdviceOutcome(advice=9, outcome="followed"),
     ]
-    assert book(*map(event, bodies), make.started(1, 1, "run")).all == []
+    assert book(*map(event, bodies), make.action_started(1, 1, "run")).all == []
 
 
 def test_of_several_words_the_newest_stands_until_it_is_taken_back() -> None:

@@ -12,7 +12,7 @@ CALL = ev.Target(2, "call", 1)
 
 def book(*said: tuple[str, str]) -> CorrectionBook:
     events = [ev.NewEvent(make.SESSION, ev.CorrectionWritten(target=CALL, text=text), actor=by) for by, text in said]
-    return CorrectionBook(make.numbered(make.created(), *events))
+    return CorrectionBook(make.number_events(make.session_created(), *events))
 
 
 def test_each_annotator_has_one_word_on_a_target_and_an_empty_one_takes_it_back() -> None:

@@ -23,7 +23,7 @@ class Counting(LogReader):
 async def test_where_somebody_stopped_reading_is_found_without_all_that_was_read_in_days(tmp_path: Path) -> None:
     moved = [(f"human:{'ada' if n == 3900 else 'ben'}", n) for n in range(1, 4001)]
     async with await LogWriter.open(tmp_path / "log.sqlite") as writer:
-        await writer.append(make.created())
+        await writer.append(make.session_created())
         await writer.append(
             *(ev.NewEvent(make.SESSION, ev.CursorMoved(read_seq=seq), actor=actor) for actor, seq in moved)
         )

@@ -14,8 +14,8 @@ def said(body: ev.Body, actor: str = "human:ada") -> ev.NewEvent:
 
 
 def test_effort_is_summed_per_person_and_what_was_taken_back_does_not_count() -> None:
-    events = make.numbered(
-        make.created(),
+    events = make.number_events(
+        make.session_created(),
         said(ev.EffortSpent(active_ms=60_000, keys=30)),
         said(ev.EffortSpent(active_ms=30_000, keys=5)),
         said(ev.EffortSpent(active_ms=1_000, keys=1), "human:ben"),
@@ -40,8 +40,8 @@ def test_effort_is_summed_per_person_and_what_was_taken_back_does_not_count() ->
 
 
 def test_remarks_are_what_stands_and_each_annotator_has_their_own() -> None:
-    events = make.numbered(
-        make.created(),
+    events = make.number_events(
+        make.session_created(),
         said(ev.NoteWritten(text="first")),
         said(ev.NoteWritten(text="second")),
         said(ev.NoteWritten(text="mine"), "human:ben"),

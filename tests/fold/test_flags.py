@@ -20,7 +20,7 @@ def flag(id: str, target: Target, **more: object) -> ev.NewEvent:
 
 
 def book(*events: ev.NewEvent) -> FlagBook:
-    return FlagBook(make.numbered(make.created(), *events))
+    return FlagBook(make.number_events(make.session_created(), *events))
 
 
 def covered(flags: FlagBook, step: int, call: int | None = None) -> list[str]:
@@ -36,7 +36,7 @@ def test_a_flag_says_by_whom_and_stands_until_it_is_taken_back() -> None:
         ("a", "human:ada", True, "bad"),
         ("b", "rule:polling", False, "good"),
     ]
-    (removed,) = make.numbered(event(ev.FlagRemoved(flag="a"), "human:bob"))
+    (removed,) = make.number_events(event(ev.FlagRemoved(flag="a"), "human:bob"))
     flags.fold(removed)
     flags.fold(removed)
     assert [f.id for f in flags.active] == ["b"]
@@ -89,6 +89,6 @@ def test_sign_offs_stand_per_person_and_can_be_taken_back() -> None:
     flags = book(event(ev.SignedOff(up_to_step=10)), event(ev.SignedOff(verdict="good"), "human:bob"))
     assert flags.is_signed_off(99)
     assert {by: sign.verdict for by, sign in flags.sign_offs.items()} == {"human:ada": None, "human:bob": "good"}
-    flags.fold(make.numbered(event(ev.SignedOff(), "human:bob"))[0])
+    flags.fold(make.number_events(event(ev.SignedOff(), "human:bob"))[0])
     assert flags.is_signed_off(10)
     assert not flags.is_signed_off(11)

@@ -21,13 +21,13 @@ def flag(id: str, target: Target, actor: str = ADA, **more: object) -> ev.NewEve
 def step(number: int, tool: str = "run", outcome: ev.Outcome = "ok") -> list[ev.NewEvent]:
     return [
         make.reply(number, 1, (tool, "{}")),
-        make.started(number, 1, tool),
+        make.action_started(number, 1, tool),
         make.result(number, 1, outcome=outcome),
     ]
 
 
 def items(*events: ev.NewEvent, actor: str = ADA, causes: tuple[SignalCause, ...] = ()) -> list[Item]:
-    return ReviewBook(S, make.numbered(make.created(), *events)).items(actor, causes)
+    return ReviewBook(S, make.number_events(make.session_created(), *events)).items(actor, causes)
 
 
 def told(found: list[Item]) -> list[tuple[str, str]]:
@@ -46,7 +46,7 @@ def test_what_nobody_has_read_is_in_the_queue_and_leaves_it_when_anybody_reads_o
 
 
 def test_errors_and_malformed_calls_stay_until_a_person_judges_them_even_when_they_were_read() -> None:
-    refused = [make.reply(2, 1, ("nope", "{")), make.refused(2, 1, "nope")]
+    refused = [make.reply(2, 1, ("nope", "{")), make.action_refused(2, 1, "nope")]
     events = [*step(1, outcome="error"), *refused, *step(3), said(ev.CursorMoved.up_to(100))]
     assert told(items(*events)) == [("malformed", "2.1"), ("error", "1.1")]
     assert told(items(*events, flag("a", Target(1), verdict="unsure"))) == [("malformed", "2.1")]
@@ -57,7 +57,7 @@ def test_errors_and_malformed_calls_stay_until_a_person_judges_them_even_when_th
 def test_an_error_of_the_environment_is_no_suspicion() -> None:
     broken = make.result(1, 1, outcome="error")
     body = ev.ActionResult(call_id="c1.1", outcome="error", output=ev.LongText("x"), environment=True)
-    events = [make.reply(1, 1, ("run", "{}")), make.started(1, 1, "run"),
+    events = [make.reply(1, 1, ("run", "{}")), make.action_started(1, 1, "run"),
               ev.NewEvent(S, body, step=1, call=1)]  # fmt: skip
     read = said(ev.CursorMoved.up_to(100))
     assert items(*events, read) == []

@@ -28,7 +28,7 @@ S = make.SESSION
 
 
 def summary_of(*events: ev.NewEvent) -> Summary:
-    return fold_summaries(make.numbered(*events))[S]
+    return fold_summaries(make.number_events(*events))[S]
 
 
 def event(body: ev.Body, **more: object) -> ev.NewEvent:
@@ -38,9 +38,9 @@ def event(body: ev.Body, **more: object) -> ev.NewEvent:
 @pytest.mark.parametrize("before", STATES)
 @pytest.mark.parametrize("after", STATES)
 def test_the_table_of_transitions_is_what_the_fold_allows(before: str, after: str) -> None:
-    (created,) = make.numbered(make.created())
+    (created,) = make.number_events(make.session_created())
     start = msgspec.structs.replace(fold_summary(None, created), state=before)
-    (_, change) = make.numbered(make.created(), make.state(after))
+    (_, change) = make.number_events(make.session_created(), make.state(after))
     if before == after or after in TRANSITIONS[before]:  # type: ignore[index]
         assert fold_summary(start, change).state == after
     else:
@@ -60,17 +60,17 @@ def test_nothing_comes_back_to_created_and_every_state_can_be_reached() -> None:
 
 def test_a_session_begins_once_and_with_its_creation() -> None:
     with pytest.raises(IllegalTransition, match="no beginning"):
-        fold_summary(None, make.numbered(make.state("running"))[0])
-    first, again = make.numbered(make.created(), make.created())
+        fold_summary(None, make.number_events(make.state("running"))[0])
+    first, again = make.number_events(make.session_created(), make.session_created())
     with pytest.raises(IllegalTransition, match="exists already"):
         fold_summary(fold_summary(None, first), again)
 
 
 def test_active_time_runs_in_active_states_only() -> None:
     times = [("running", 1_000), ("on_job", 2_000), ("paused", 4_000), ("running", 9_000), ("finished", 9_500)]
-    summary = summary_of(make.created(), *(make.state(to) for to, _ in times))
+    summary = summary_of(make.session_created(), *(make.state(to) for to, _ in times))
     assert summary.active_at is None
-    events = make.numbered(make.created(), *(make.state(to) for to, _ in times))
+    events = make.number_events(make.session_created(), *(make.state(to) for to, _ in times))
     moved = [events[0], *(msgspec.structs.replace(e, at=at) for e, (_, at) in zip(events[1:], times, strict=True))]
     folded = fold_summaries(moved)[S]
     assert folded.active_ms == 3_000 + 500
@@ -79,8 +79,8 @@ def test_active_time_runs_in_active_states_only() -> None:
 
 
 def test_no_active_time_passes_while_the_host_is_down() -> None:
-    created, running, recovered, paused = make.numbered(
-        make.created(), make.state("running"), event(ev.SessionRecovered(last_at=5_000)), make.state("paused")
+    created, running, recovered, paused = make.number_events(
+        make.session_created(), make.state("running"), event(ev.SessionRecovered(last_at=5_000)), make.state("paused")
     )
     times = zip((created, running, recovered, paused), (0, 1_000, 60_000, 61_000), strict=True)
     assert fold_summaries(msgspec.structs.replace(e, at=at) for e, at in times)[S].active_ms == 4_000 + 1_000
@@ -89,14 +89,14 @@ def test_no_active_time_passes_while_the_host_is_down() -> None:
 def test_tokens_money_actions_and_errors_are_counted() -> None:
     said = ev.ModelReplied(request=3, parts=(), finish="stop", usage=Usage(100, 20, 30), cost=0.5)
     summary = summary_of(
-        make.created(),
+        make.session_created(),
         make.state("running"),
         make.request(1)[0],
         event(said, step=1),
-        make.started(1, 1, "run"),
+        make.action_started(1, 1, "run"),
         make.result(1, 1, outcome="error"),
-        make.refused(1, 2, "nosuch", "unknown_tool"),
-        make.refused(1, 3, "run", "skipped_for_advice"),
+        make.action_refused(1, 2, "nosuch", "unknown_tool"),
+        make.action_refused(1, 3, "run", "skipped_for_advice"),
         make.request(2)[0],
         event(said, step=2),
     )
@@ -112,7 +112,7 @@ def test_waiting_advice_jobs_and_questions_come_and_go() -> None:
         ev.JobStarted(job=1, command="sleep", pid=1, start_time="", boot_id="", folder=""),
         ev.QuestionAsked(question=1, text="", until=9),
     ]
-    open_ = summary_of(make.created(), *map(event, body))
+    open_ = summary_of(make.session_created(), *map(event, body))
     assert [(a.advice, a.text, a.now) for a in open_.open_advice] == [(1, "wait", False), (2, "stop it", True)]
     assert [job.job for job in open_.open_jobs] == [1]
     assert open_.open_question
@@ -123,21 +123,21 @@ def test_waiting_advice_jobs_and_questions_come_and_go() -> None:
         ev.JobEnded(job=1, exit_code=0),
         ev.QuestionAnswered(question=1, text="yes"),
     ]
-    closed = summary_of(make.created(), *map(event, done))
+    closed = summary_of(make.session_created(), *map(event, done))
     assert (closed.open_advice, closed.open_jobs, closed.open_question) == ((), (), "")
     assert closed.advice_delivered == 1
 
 
 def test_reading_does_not_make_a_session_younger() -> None:
-    summary = summary_of(make.created(), event(ev.CursorMoved(read_seq=1)), event(ev.EffortSpent(active_ms=5)))
+    summary = summary_of(make.session_created(), event(ev.CursorMoved(read_seq=1)), event(ev.EffortSpent(active_ms=5)))
     assert summary.last_at == summary.created_at
     assert summary.last_seq == 3
 
 
 def test_a_summary_does_not_grow_with_its_session() -> None:
-    steps = [make.started(1, 1, "run"), make.result(1, 1), event(ev.EvalScored(score=0.5, used=1), step=1)]
-    short = summary_of(make.created(), make.state("running"), *steps * 100)
-    long = summary_of(make.created(), make.state("running"), *steps * 1000)
+    steps = [make.action_started(1, 1, "run"), make.result(1, 1), event(ev.EvalScored(score=0.5, used=1), step=1)]
+    short = summary_of(make.session_created(), make.state("running"), *steps * 100)
+    long = summary_of(make.session_created(), make.state("running"), *steps * 1000)
     assert len(msgspec.json.encode(long)) < len(msgspec.json.encode(short)) + 50
 
 
@@ -169,7 +169,7 @@ def test_whatever_was_written_stored_live_and_rebuilt_summaries_are_equal(
 
 async def _write(path: Path, write_sets: list[list[tuple[str, ev.Body, int]]]) -> dict[str, Summary]:
     async with await LogWriter.open(path) as writer:
-        await writer.append(make.created(S, 1), make.created(make.OTHER, 2))
+        await writer.append(make.session_created(S, 1), make.session_created(make.OTHER, 2))
         for write_set in write_sets:
             new = [ev.NewEvent(session, body, step=step) for session, body, step in write_set]
             with contextlib.suppress(IllegalTransition, BadEvent):
@@ -183,7 +183,7 @@ def test_a_request_that_fails_is_kept_with_its_first_failure_until_a_reply_comes
 
     said = event(ev.ModelReplied(request=3, parts=(), finish="stop"), step=1)
     until = [
-        make.created(),
+        make.session_created(),
         make.state("running"),
         make.request(1)[0],
         failed(1, "rate_limit"),
@@ -191,7 +191,7 @@ def test_a_request_that_fails_is_kept_with_its_first_failure_until_a_reply_comes
     ]
     tried = summary_of(*until).no_reply
     assert tried
-    first, second = make.numbered(*until)[-2:]
+    first, second = make.number_events(*until)[-2:]
     assert (tried.reason, tried.attempt, tried.seq, tried.since) == ("connection", 2, first.seq, first.at)
     assert tried.next_at == second.at + 500
     assert tried.words == "retrying: connection, attempt 3"
@@ -203,7 +203,7 @@ def test_a_request_that_fails_is_kept_with_its_first_failure_until_a_reply_comes
 def test_a_cost_that_nobody_knows_is_not_nothing() -> None:
     free = event(ev.ModelReplied(request=3, parts=(), finish="stop"), step=1)
     paid = event(ev.ModelReplied(request=3, parts=(), finish="stop", cost=0.5), step=2)
-    start = [make.created(), make.state("running"), make.request(1)[0]]
+    start = [make.session_created(), make.state("running"), make.request(1)[0]]
     costs = [summary_of(*start, *replies) for replies in ((), (free,), (free, paid), (paid,))]
     assert [say_cost(s.cost, s.unpriced) for s in costs] == ["$0.00", "–", "$0.50+", "$0.50"]
     assert [known_cost(s.cost, s.unpriced) for s in costs] == [0, None, 0.5, 0.5]
@@ -214,7 +214,7 @@ def test_a_command_that_runs_on_in_the_background_is_no_error() -> None:
         call_id="c", outcome="timeout", output=ev.LongText(""), data={"job": 1, "background": "timeout"}
     )
     late = msgspec.structs.replace(left, data={})
-    start = [make.created(), make.state("running"), make.request(1)[0], make.started(1, 1, "run")]
+    start = [make.session_created(), make.state("running"), make.request(1)[0], make.action_started(1, 1, "run")]
     assert summary_of(*start, event(left, step=1, call=1)).errors == 0
     assert summary_of(*start, event(late, step=1, call=1)).errors == 1
     assert (result_status(left), result_status(late)) == ("background", "timeout")

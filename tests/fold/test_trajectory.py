@@ -17,7 +17,7 @@ def event(body: ev.Body, **more: object) -> ev.NewEvent:
 
 
 def trajectory(*events: ev.NewEvent) -> list[StepRecord]:
-    return list(steps(make.numbered(make.created(), make.state("running"), *events)))
+    return list(steps(make.number_events(make.session_created(), make.state("running"), *events)))
 
 
 def test_a_step_is_its_request_its_reply_and_what_became_of_each_call() -> None:
@@ -25,11 +25,11 @@ def test_a_step_is_its_request_its_reply_and_what_became_of_each_call() -> None:
     (one,) = trajectory(
         make.request(1)[0],
         make.reply(1, 3, ("run", '{"a":1}'), ("nosuch", "{"), ("wait", "{}"), text="let us", reasoning="hm"),
-        make.refused(1, 2, "nosuch", "unknown_tool"),
-        make.started(1, 1, "run"),
+        make.action_refused(1, 2, "nosuch", "unknown_tool"),
+        make.action_started(1, 1, "run"),
         event(job, step=1, call=1),
         make.result(1, 1, "out", "error"),
-        make.started(1, 3, "wait"),
+        make.action_started(1, 3, "wait"),
     )
     assert (one.step, one.text, one.reasoning) == (1, "let us", "hm")
     assert one.request is not None
@@ -121,8 +121,8 @@ def test_news_of_an_old_job_is_told_where_it_came_in() -> None:
 
 
 def test_the_incremental_fold_and_the_stream_say_the_same() -> None:
-    events = make.numbered(
-        make.created(),
+    events = make.number_events(
+        make.session_created(),
         *(e for n in range(1, 6) for e in (make.request(n)[0], make.reply(n, 0, ("run", "{}")), make.result(n, 1))),
     )
     fold = Trajectory()
@@ -139,7 +139,9 @@ def test_a_stream_of_steps_keeps_no_step_that_it_has_handed_out() -> None:
         pass
 
     def events() -> Iterator[ev.Event]:
-        for made in make.numbered(make.created(), *(make.reply(n, 0, ("run", "{}")) for n in range(1, 200))):
+        for made in make.number_events(
+            make.session_created(), *(make.reply(n, 0, ("run", "{}")) for n in range(1, 200))
+        ):
             tracked = Tracked(**{name: getattr(made, name) for name in made.__struct_fields__})
             alive.append(weakref.ref(tracked))  # type: ignore[arg-type]
             yield tracked

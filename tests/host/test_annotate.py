@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from host_in_process import Running, new_session, running_host, until
+from host_in_process import HostInProcess, new_session, open_host, until
 
 from sessions import events as ev
 from sessions.events.messages import CallPart, TextPart
@@ -13,7 +13,7 @@ from sessions.host import protocol
 from sessions.host.client import HostClient, RequestRefused
 
 
-async def judged(host: Running) -> tuple[HostClient, str]:
+async def judged(host: HostInProcess) -> tuple[HostClient, str]:
     """A session with one step that has text and two calls."""
     client = await host.client()
     made = await client.call(new_session(host.request()))
@@ -51,7 +51,7 @@ def annotation(request: str, session: str, body: ev.Body) -> protocol.Annotate:
     ],
 )
 async def test_a_flag_on_what_exists_is_stored_with_its_actor(tmp_path: Path, target: ev.Target) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client, session = await judged(host)
         answer = await client.call(annotation("f1", session, ev.FlagSet(flag="f", target=target)))
         stored = host.parts.reader.event(session, answer.seq)
@@ -60,7 +60,7 @@ async def test_a_flag_on_what_exists_is_stored_with_its_actor(tmp_path: Path, ta
 
 
 async def test_what_an_act_undoes_and_replaces_is_stored_and_left_out_where_it_does_neither(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client, session = await judged(host)
         target = ev.Target(step=1)
         first = await client.call(annotation("any", session, ev.FlagSet(flag="a", target=target)))
@@ -100,7 +100,7 @@ async def test_what_an_act_undoes_and_replaces_is_stored_and_left_out_where_it_d
 async def test_a_verdict_on_what_does_not_exist_is_refused_in_one_line(
     tmp_path: Path, body: ev.Body, says: str
 ) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client, session = await judged(host)
         position = host.parts.writer.position
         with pytest.raises(RequestRefused, match=says) as refused:
@@ -110,7 +110,7 @@ async def test_a_verdict_on_what_does_not_exist_is_refused_in_one_line(
 
 
 async def test_a_flag_is_set_once_and_taken_back_once(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client, session = await judged(host)
         flag = ev.FlagSet(flag="f", target=ev.Target(step=1))
         await client.call(annotation("f1", session, flag))
@@ -130,14 +130,14 @@ async def test_a_flag_is_set_once_and_taken_back_once(tmp_path: Path) -> None:
     ],
 )
 async def test_a_body_of_the_wrong_shape_is_refused(tmp_path: Path, kind: str, body: dict[str, Any], says: str) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client, session = await judged(host)
         with pytest.raises(RequestRefused, match=says):
             await client.call(protocol.Annotate(request="f1", session=session, kind=kind, body=body))
 
 
 async def test_a_session_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client = await host.client()
         with pytest.raises(RequestRefused, match="no session 01NOPE") as refused:
             await client.call(annotation("f1", "01NOPE", ev.NoteWritten(text="hm")))
@@ -145,7 +145,7 @@ async def test_a_session_that_does_not_exist_is_named(tmp_path: Path) -> None:
 
 
 async def test_a_judge_flags_but_does_not_sign_off(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         _, session = await judged(host)
         judge = await host.client("judge:small")
         await judge.call(annotation("f1", session, ev.FlagSet(flag="f", target=ev.Target(step=1))))
@@ -154,7 +154,7 @@ async def test_a_judge_flags_but_does_not_sign_off(tmp_path: Path) -> None:
 
 
 async def test_advice_about_a_call_tells_the_model_which(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client, session = await judged(host)
         about = ev.Target(step=1, part="call", call=1)
         await client.call(protocol.QueueAdvice(request="a1", session=session, text="let it run", about=about))
@@ -167,7 +167,7 @@ async def test_advice_about_a_call_tells_the_model_which(tmp_path: Path) -> None
 
 
 async def test_text_that_is_no_unicode_reaches_the_log_as_valid_text(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client, session = await judged(host)
         await client.call(protocol.QueueAdvice(request="a1", session=session, text="look at \udce9t\udce9 [/bold]"))
         queued = host.parts.reader.events(session, kinds=("advice.queued",))[0].body

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from host_in_process import ACTOR, new_session, running_host, until
+from host_in_process import ACTOR, new_session, open_host, until
 
 from sessions import events as ev
 from sessions.events.messages import TextPart, Usage
@@ -16,7 +16,7 @@ from sessions.ulid import new_ulid
 
 
 async def test_a_session_is_created_started_and_answered_after_its_commit(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client = await host.client()
         made = await client.call(new_session("r1", env={"PATH": "/bin", "MY_API_KEY": "s3cr3t-s3cr3t-s3cr3t"}))
         assert made.number == 1
@@ -34,7 +34,7 @@ async def test_a_session_is_created_started_and_answered_after_its_commit(tmp_pa
 
 
 async def test_a_repeated_request_gets_the_first_answer_and_is_applied_once(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client = await host.client()
         made = await client.call(new_session("r1"))
         assert await client.call(new_session("r1")) == made
@@ -43,7 +43,7 @@ async def test_a_repeated_request_gets_the_first_answer_and_is_applied_once(tmp_
         first = await client.call(advice)
         assert await client.call(advice) == first
         assert (first.number, len(host.parts.writer.summaries())) == (1, 1)
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         again = await (await host.client()).call(advice)
         assert (again.seq, again.number) == (first.seq, first.number)
         assert await (await host.client()).call(new_session("r1")) == made
@@ -53,7 +53,7 @@ async def test_a_repeated_request_gets_the_first_answer_and_is_applied_once(tmp_
 
 
 async def test_the_same_request_sent_twice_at_once_is_applied_once(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         one, two = await host.client(), await host.client()
         answers = await asyncio.gather(one.call(new_session("same")), two.call(new_session("same")))
         assert answers[0] == answers[1]
@@ -61,7 +61,7 @@ async def test_the_same_request_sent_twice_at_once_is_applied_once(tmp_path: Pat
 
 
 async def test_a_request_id_of_another_call_is_refused(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client = await host.client()
         made = await client.call(new_session("r1"))
         with pytest.raises(RequestRefused, match="used for something else"):
@@ -69,7 +69,7 @@ async def test_a_request_id_of_another_call_is_refused(tmp_path: Path) -> None:
 
 
 async def test_a_cut_between_commit_and_answer_is_repaired_by_a_repeat(tmp_path: Path) -> None:
-    async with running_host(tmp_path, faults="cut:advice.queue:1") as host:
+    async with open_host(tmp_path, faults="cut:advice.queue:1") as host:
         client = await host.client()
         made = await client.call(new_session("r1"))
         advice = protocol.QueueAdvice(request="r2", session=made.session, text="let it run")
@@ -81,7 +81,7 @@ async def test_a_cut_between_commit_and_answer_is_repaired_by_a_repeat(tmp_path:
 
 
 async def test_two_pieces_of_advice_at_once_get_different_numbers(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         clients = [await host.client(f"human:n{number}") for number in range(4)]
         made = await clients[0].call(new_session("r1"))
         calls = [
@@ -92,7 +92,7 @@ async def test_two_pieces_of_advice_at_once_get_different_numbers(tmp_path: Path
 
 
 async def test_a_pause_says_what_it_waits_for_and_a_second_one_is_refused(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client = await host.client()
         made = await client.call(new_session("r1", start=False))
         with pytest.raises(RequestRefused, match="nothing to pause"):
@@ -112,7 +112,7 @@ async def test_a_pause_says_what_it_waits_for_and_a_second_one_is_refused(tmp_pa
 
 
 async def test_only_an_ended_or_resting_session_can_be_archived_and_it_comes_back(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client = await host.client()
         made = await client.call(new_session("r1"))
         await until("running", lambda: host.state(made.session) == "running")
@@ -128,7 +128,7 @@ async def test_only_an_ended_or_resting_session_can_be_archived_and_it_comes_bac
 
 
 async def test_advice_to_an_ended_session_offers_to_reopen_it_and_does_so_when_asked(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client = await host.client()
         made = await client.call(new_session("r1"))
         await until("running", lambda: host.state(made.session) == "running")
@@ -144,7 +144,7 @@ async def test_advice_to_an_ended_session_offers_to_reopen_it_and_does_so_when_a
 async def test_advice_about_an_action_is_refused_if_the_session_ends_while_the_action_is_looked_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client = await host.client()
         made = await client.call(new_session("r1"))
         await until("running", lambda: host.state(made.session) == "running")
@@ -165,7 +165,7 @@ async def test_advice_about_an_action_is_refused_if_the_session_ends_while_the_a
 
 
 async def test_advice_to_a_session_at_its_limit_says_which_and_how_to_raise_it(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client = await host.client()
         made = await client.call(new_session("r1", limits=ev.Limits(steps=0)))
         await until("running", lambda: host.state(made.session) == "running")
@@ -187,7 +187,7 @@ async def test_advice_to_a_session_at_its_limit_says_which_and_how_to_raise_it(t
 
 
 async def test_a_session_at_its_limit_is_not_resumed_only_to_be_paused_again(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client = await host.client()
         made = await client.call(new_session("r1", limits=ev.Limits(steps=0)))
         await until("running", lambda: host.state(made.session) == "running")
@@ -208,7 +208,7 @@ async def test_a_session_at_its_limit_is_not_resumed_only_to_be_paused_again(tmp
 
 
 async def test_a_limit_below_what_is_used_says_so_and_what_follows(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client = await host.client()
         made = await client.call(new_session("r1"))
         await until("running", lambda: host.state(made.session) == "running")
@@ -236,7 +236,7 @@ async def test_a_limit_below_what_is_used_says_so_and_what_follows(tmp_path: Pat
 
 
 async def test_waiting_advice_can_be_edited_and_withdrawn_but_not_once_it_was_delivered(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client = await host.client()
         made = await client.call(new_session("r1"))
         queued = await client.call(protocol.QueueAdvice(request="r2", session=made.session, text="one"))
@@ -253,7 +253,7 @@ async def test_waiting_advice_can_be_edited_and_withdrawn_but_not_once_it_was_de
 
 
 async def test_an_answer_reaches_the_open_question_and_no_other(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client = await host.client()
         made = await client.call(new_session("r1"))
         with pytest.raises(RequestRefused, match="asks nothing"):
@@ -289,7 +289,7 @@ async def test_an_answer_reaches_the_open_question_and_no_other(tmp_path: Path) 
 async def test_a_session_that_cannot_be_is_refused_in_one_line_and_leaves_nothing(
     tmp_path: Path, more: dict[str, object], says: str
 ) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client = await host.client()
         with pytest.raises(RequestRefused, match=says) as refused:
             await client.call(new_session("r1", **more))
@@ -299,7 +299,7 @@ async def test_a_session_that_cannot_be_is_refused_in_one_line_and_leaves_nothin
 
 
 async def test_attaching_and_detaching_touches_no_session(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client = await host.client()
         made = await client.call(new_session("r1"))
         await until("running", lambda: host.state(made.session) == "running")
@@ -314,7 +314,7 @@ async def test_attaching_and_detaching_touches_no_session(tmp_path: Path) -> Non
 
 
 async def test_a_rule_gives_verdicts_and_does_not_steer(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         made = await (await host.client()).call(new_session("r1"))
         rule = await host.client("rule:polling")
         with pytest.raises(RequestRefused, match="only a person can"):

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from host_in_process import running_host
+from host_in_process import open_host
 
 from sessions.host import protocol
 from sessions.host.client import RequestRefused
@@ -31,11 +31,11 @@ def raw_file(folder: Path, session: str = ID) -> Path:
 
 async def test_an_import_is_applied_once_numbered_and_answered_again_for_a_repeat(tmp_path: Path) -> None:
     call = protocol.ImportFile(request="r1", path=str(raw_file(tmp_path)))
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client = await host.client()
         answer = await client.call(call)
         assert (answer.sessions, answer.events) == ((ID,), 2)
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         again = await (await host.client()).call(call)
         assert (again.sessions, again.events) == (answer.sessions, answer.events)
         assert [summary.number for summary in host.parts.writer.summaries().values()] == [1]
@@ -43,7 +43,7 @@ async def test_an_import_is_applied_once_numbered_and_answered_again_for_a_repea
 
 async def test_a_known_session_is_refused_without_copy_and_gets_a_new_id_with_it(tmp_path: Path) -> None:
     path = str(raw_file(tmp_path))
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client = await host.client()
         await client.call(protocol.ImportFile(request="r1", path=path))
         with pytest.raises(RequestRefused, match="--copy"):
@@ -61,7 +61,7 @@ async def test_a_known_session_is_refused_without_copy_and_gets_a_new_id_with_it
     ],
 )
 async def test_an_imported_session_is_neither_run_nor_advised(tmp_path: Path, call: protocol.Call) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client = await host.client()
         await client.call(protocol.ImportFile(request="r1", path=str(raw_file(tmp_path))))
         with pytest.raises(RequestRefused, match="has no folder here"):
@@ -71,7 +71,7 @@ async def test_an_imported_session_is_neither_run_nor_advised(tmp_path: Path, ca
 
 async def test_a_file_that_is_nothing_leaves_the_log_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("nothing known")
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client = await host.client()
         with pytest.raises(RequestRefused, match="no format that is known"):
             await client.call(protocol.ImportFile(request="r1", path=str(tmp_path / "x")))
@@ -86,7 +86,7 @@ async def test_a_file_with_a_key_in_it_is_not_imported(tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     keys.write_text(f"MY_MODEL_KEY={KEY}\n")
     keys.chmod(0o600)
-    async with running_host(tmp_path, keys=keys) as host:
+    async with open_host(tmp_path, keys=keys) as host:
         client = await host.client()
         with pytest.raises(RequestRefused, match="the value of your key MY_MODEL_KEY"):
             await client.call(protocol.ImportFile(request="r1", path=str(path)))

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import msgspec
-from host_in_process import new_session, running_host
+from host_in_process import new_session, open_host
 
 from sessions import events as ev
 from sessions.host import protocol
@@ -28,7 +28,7 @@ async def test_no_word_of_a_person_brings_a_key_into_the_log(tmp_path: Path) -> 
     keys.write_text(f"MY_MODEL_KEY={FILED}\n")
     keys.chmod(0o600)
     model = ev.ModelSpec("demo", "steady", key_env="THEIR_KEY")
-    async with running_host(tmp_path, keys=keys) as host:
+    async with open_host(tmp_path, keys=keys) as host:
         client = await host.client()
         task = f"use {FILED} and {GIVEN}. " + "x" * 5000
         made = await client.call(new_session("r1", title=f"with {GIVEN}", task=task, model=model, key=GIVEN))

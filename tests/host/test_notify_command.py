@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from host_in_process import Running, new_session, running_host, until
+from host_in_process import HostInProcess, new_session, open_host, until
 
 from sessions import events as ev
 from sessions.attention.settings import Thresholds
@@ -38,21 +38,21 @@ def told(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-async def session_in_need(running: Running, reason: str = "the key is missing") -> str:
+async def session_in_need(running: HostInProcess, reason: str = "the key is missing") -> str:
     client = await running.client()
     made = await client.call(new_session(running.request(), title=TITLE, start=False))
     await need(running, made.session, reason)
     return str(made.session)
 
 
-async def need(running: Running, session: str, reason: str) -> None:
+async def need(running: HostInProcess, session: str, reason: str) -> None:
     for state in ("running", "needs_you"):
         body = ev.StateChanged(state=state, reason=reason, need="key")  # type: ignore[arg-type]
         await running.append(ev.NewEvent(session, body))
 
 
 async def test_a_need_is_told_once_with_its_reason_and_no_shell_sees_it(tmp_path: Path) -> None:
-    async with running_host(tmp_path, notify=command(tmp_path)) as running:
+    async with open_host(tmp_path, notify=command(tmp_path)) as running:
         session = await session_in_need(running)
         await until("the command", lambda: told(tmp_path))
         (once,) = told(tmp_path)
@@ -66,10 +66,10 @@ async def test_a_need_is_told_once_with_its_reason_and_no_shell_sees_it(tmp_path
 
 
 async def test_a_restarted_host_does_not_tell_again(tmp_path: Path) -> None:
-    async with running_host(tmp_path, notify=command(tmp_path), ends="restart") as running:
+    async with open_host(tmp_path, notify=command(tmp_path), ends="restart") as running:
         await session_in_need(running)
         await until("the command", lambda: told(tmp_path))
-    async with running_host(tmp_path, notify=command(tmp_path)) as running:
+    async with open_host(tmp_path, notify=command(tmp_path)) as running:
         other = await running.client()
         await other.call(new_session(running.request(), start=False))
         await session_in_need(running, "another one")
@@ -86,7 +86,7 @@ async def test_nothing_is_told_while_an_annotator_looks(tmp_path: Path, monkeypa
     monkeypatch.setattr(
         notify_command.NotifyCommand, "look", lambda self, found: (look(self, found), looks.append(len(found)))
     )
-    async with running_host(tmp_path, notify=command(tmp_path)) as running:
+    async with open_host(tmp_path, notify=command(tmp_path)) as running:
         app = await HostClient.connect(running.paths, actor="human:ada", client="app")
         await app.call(protocol.Active(idle_ms=0))
         await session_in_need(running)
@@ -99,7 +99,7 @@ async def test_nothing_is_told_while_an_annotator_looks(tmp_path: Path, monkeypa
 
 
 async def test_keys_at_a_script_do_not_count_as_looking(tmp_path: Path) -> None:
-    async with running_host(tmp_path, notify=command(tmp_path)) as running:
+    async with open_host(tmp_path, notify=command(tmp_path)) as running:
         script = await running.client()
         await script.call(protocol.Active())
         assert running.parts.notifications.active_at() == 0
@@ -110,7 +110,7 @@ async def test_a_command_that_hangs_holds_nothing_up_and_is_killed(
 ) -> None:
     monkeypatch.setattr(notify_command, "COMMAND_SECONDS", 0.3)
     hangs = (sys.executable, "-c", "import os,sys,time;open(sys.argv[1],'a').write(f'{os.getpid()} ');time.sleep(600)")
-    async with running_host(tmp_path, notify=(*hangs, str(tmp_path / "pids"))) as running:
+    async with open_host(tmp_path, notify=(*hangs, str(tmp_path / "pids"))) as running:
         session = await session_in_need(running)
         pids = tmp_path / "pids"
         await until("the command", lambda: pids.exists() and pids.read_text())
@@ -127,14 +127,14 @@ async def test_a_command_that_hangs_holds_nothing_up_and_is_killed(
 async def test_a_command_that_does_not_exist_is_said_in_the_hosts_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with running_host(tmp_path, notify=("/nowhere/at-all",)) as running:
+    async with open_host(tmp_path, notify=("/nowhere/at-all",)) as running:
         await session_in_need(running)
         await until("the complaint", lambda: "/nowhere/at-all cannot be run" in caplog.text)
 
 
 async def test_a_rule_that_is_off_is_not_told(tmp_path: Path) -> None:
     off = Thresholds(off=("needs_human",))
-    async with running_host(tmp_path, notify=command(tmp_path), thresholds=off) as running:
+    async with open_host(tmp_path, notify=command(tmp_path), thresholds=off) as running:
         await session_in_need(running)
         client = await running.client()
         await client.call(new_session(running.request(), start=False))
@@ -160,5 +160,5 @@ async def test_what_goes_wrong_in_one_look_does_not_end_the_looking(
         look(self, sessions)
 
     monkeypatch.setattr(notify_command.NotifyCommand, "look", stumbling)
-    async with running_host(tmp_path, notify=command(tmp_path)):
+    async with open_host(tmp_path, notify=command(tmp_path)):
         await until("another look", lambda: len(looks) > 2)

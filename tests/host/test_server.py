@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from host_in_process import ACTOR, Raw, new_session, running_host, until
+from host_in_process import ACTOR, Raw, new_session, open_host, until
 
 from sessions.hints import say_in_shell
 from sessions.host import protocol, wire
@@ -19,7 +19,7 @@ from sessions.providers.base import Delta
 
 
 async def test_a_hello_of_another_protocol_is_answered_with_a_line_and_may_only_ask_and_stop(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         raw = await Raw.connect(host.paths)
         welcome = await raw.hello(protocol=protocol.PROTOCOL + 1)
         assert "this client" in welcome["result"]["mismatch"]
@@ -30,7 +30,7 @@ async def test_a_hello_of_another_protocol_is_answered_with_a_line_and_may_only_
 
 
 async def test_other_code_of_the_same_protocol_is_said_and_served(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         raw = await Raw.connect(host.paths)
         assert "code" in (await raw.hello(version="9.9+other"))["result"]["mismatch"]
         assert "result" in await raw.ask(1, "subscribe", {})
@@ -42,14 +42,14 @@ async def test_other_code_of_the_same_protocol_is_said_and_served(tmp_path: Path
 async def test_a_client_that_cannot_understand_the_host_raises_mismatch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         monkeypatch.setattr("sessions.host.client.SCHEMA_VERSION", SCHEMA_VERSION + 1)
         with pytest.raises(Mismatch, match="log schema"):
             await HostClient.connect(host.paths, actor=ACTOR)
 
 
 async def test_nothing_but_a_hello_is_answered_first(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         raw = await Raw.connect(host.paths)
         assert (await raw.ask(1, "host.status", {}))["error"]["code"] == protocol.ERRORS["mismatch"]
         await raw.close()
@@ -57,7 +57,7 @@ async def test_nothing_but_a_hello_is_answered_first(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("actor", ["", "ada", "human:", "host:me", "human:a b", "human:a\n"])
 async def test_an_actor_without_a_name_is_refused(tmp_path: Path, actor: str) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         raw = await Raw.connect(host.paths)
         assert "no actor" in (await raw.hello(actor=actor))["error"]["message"]
         await raw.close()
@@ -76,7 +76,7 @@ async def test_an_actor_without_a_name_is_refused(tmp_path: Path, actor: str) ->
     ],
 )
 async def test_a_bad_line_gets_a_clear_error_and_the_connection_goes_on(tmp_path: Path, line: bytes, kind: str) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         raw = await Raw.connect(host.paths)
         await raw.hello()
         await raw.send(line + b"\n")
@@ -91,7 +91,7 @@ async def test_a_line_that_is_too_long_is_dropped_whole_and_the_next_one_is_serv
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wire, "MAX_REQUEST", 100_000)
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         raw = await Raw.connect(host.paths)
         await raw.hello()
         await raw.send(b'{"id":1,"method":"host.status","params":{}}'.ljust(300_000) + b"\n")
@@ -101,7 +101,7 @@ async def test_a_line_that_is_too_long_is_dropped_whole_and_the_next_one_is_serv
 
 
 async def test_a_message_cut_in_the_middle_by_a_hang_up_is_not_applied(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         raw = await Raw.connect(host.paths)
         await raw.hello()
         whole = wire.request(1, "session.create", new_session("r1"))
@@ -112,7 +112,7 @@ async def test_a_message_cut_in_the_middle_by_a_hang_up_is_not_applied(tmp_path:
 
 
 async def test_only_our_own_user_reaches_the_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         assert stat.S_IMODE(host.paths.socket.stat().st_mode) == 0o600
         assert stat.S_IMODE(host.paths.folder.stat().st_mode) == 0o700
         monkeypatch.setattr("sessions.host.server._peer_user", lambda _: os.getuid() + 1)
@@ -122,22 +122,22 @@ async def test_only_our_own_user_reaches_the_socket(tmp_path: Path, monkeypatch:
 
 
 async def test_what_lies_at_the_sockets_path_is_replaced_only_if_it_is_a_socket(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         paths = host.paths
     dead = socket.socket(socket.AF_UNIX)
     dead.bind(str(paths.socket))
     dead.close()
-    async with running_host(tmp_path):
+    async with open_host(tmp_path):
         assert (await HostClient.connect(paths, actor=ACTOR)).welcome.pid == os.getpid()
     paths.socket.write_text("mine")
     with pytest.raises(Exception, match="is no socket"):
-        async with running_host(tmp_path):
+        async with open_host(tmp_path):
             pass
     assert paths.socket.read_text() == "mine"
 
 
 async def test_subscribers_are_told_of_commits_and_of_each_other(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client = await host.client()
         await client.call(protocol.Subscribe())
         notes: list[object] = []
@@ -161,7 +161,7 @@ def _position(notes: list[object]) -> int:
 
 
 async def test_a_new_client_gets_the_reply_so_far_and_then_only_what_follows(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         for word in ("let ", "me ", "see"):
             host.parts.notifications.delta("S", 3, 1, Delta("text", word))
         client = await host.client()
@@ -183,7 +183,7 @@ async def test_a_new_client_gets_the_reply_so_far_and_then_only_what_follows(tmp
 
 
 async def test_a_client_that_does_not_read_holds_up_nobody_and_gets_all_text_later(tmp_path: Path) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         slow, quick = await Raw.connect(host.paths), await host.client()
         await slow.hello()
         await slow.ask(1, "subscribe", {"deltas": [EVERY]})
@@ -207,7 +207,7 @@ async def test_a_client_that_does_not_read_holds_up_nobody_and_gets_all_text_lat
 async def test_a_defect_in_a_handler_is_that_calls_error_and_not_the_hosts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         client = await host.client()
         monkeypatch.setattr("sessions.host.dispatch.HANDLERS", {})
         with pytest.raises(RequestRefused, match="failed inside the host"):
@@ -223,7 +223,7 @@ def test_lone_surrogates_do_not_stop_a_message() -> None:
 async def test_a_host_of_another_protocol_can_still_be_asked_how_it_is_and_be_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with running_host(tmp_path) as host:
+    async with open_host(tmp_path) as host:
         monkeypatch.setattr("sessions.host.client.SCHEMA_VERSION", 99)
         status = await asyncio.to_thread(host_status, host.paths)
         assert status is not None

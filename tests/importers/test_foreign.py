@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from foreign_recordings import FILES, dumped
+from foreign_recordings import FILES, dump_lines
 
 from sessions import events as ev
 from sessions.events.messages import CallPart, ReasoningPart
@@ -22,7 +22,7 @@ from sessions.log.writer import LogWriter
 def written(folder: Path, name: str) -> Path:
     file = FILES[name]
     path = folder / file.name
-    path.write_text(dumped(file.content))
+    path.write_text(dump_lines(file.content))
     return path
 
 
@@ -85,7 +85,7 @@ def test_a_file_with_anything_missing_or_wrong_is_read_or_refused_in_one_line(tm
         for _ in range(chance.choice((1, 3))):
             damage(content, chance)
         path = tmp_path / f"{number}-{whole.name}"
-        path.write_text(dumped(content))
+        path.write_text(dump_lines(content))
         try:
             for session in import_file(path):
                 assert session.events[0].body.kind == "session.created"
@@ -95,7 +95,7 @@ def test_a_file_with_anything_missing_or_wrong_is_read_or_refused_in_one_line(tm
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_that_was_cut_off_never_crashes(tmp_path: Path, name: str) -> None:
-    text = dumped(FILES[name].content)
+    text = dump_lines(FILES[name].content)
     for share in (0.2, 0.5, 0.9):
         path = tmp_path / FILES[name].name
         path.write_text(text[: int(len(text) * share)])
@@ -161,7 +161,7 @@ def test_a_folder_of_openhands_events_is_one_session(tmp_path: Path) -> None:
 
 
 def test_numbers_that_json_does_not_hold_do_no_harm(tmp_path: Path) -> None:
-    text = dumped(FILES["openhands"].content).replace('"ls"', "[NaN, 1e999, 123456789012345678901234567890]")
+    text = dump_lines(FILES["openhands"].content).replace('"ls"', "[NaN, 1e999, 123456789012345678901234567890]")
     path = tmp_path / "x.json"
     path.write_text(text)
     [session] = import_file(path)
@@ -229,7 +229,7 @@ def test_a_demonstration_of_swe_agent_is_a_history_alone(tmp_path: Path) -> None
 )
 def test_a_recording_of_swe_bench_is_called_by_its_instance(tmp_path: Path, name: str, title: str) -> None:
     path = tmp_path / name
-    path.write_text(dumped(FILES["mini"].content))
+    path.write_text(dump_lines(FILES["mini"].content))
     [session] = import_file(path)
     assert session.created.title == title
 

@@ -44,7 +44,7 @@ async def keep_writing(writer, run, lane):
 async def main():
     writer = await LogWriter.open(Path(sys.argv[1]))
     if writer.summary(make.SESSION) is None:
-        await writer.append(make.created())
+        await writer.append(make.session_created())
     os.write(1, b"ready\\n")
     await asyncio.gather(*(keep_writing(writer, sys.argv[2], lane) for lane in range(4)))
 

@@ -31,12 +31,12 @@ async def writer(tmp_path: Path) -> AsyncIterator[LogWriter]:
 
 
 async def two_steps(writer: LogWriter) -> list[ev.Event]:
-    stored = await writer.append(make.created(), make.state("running"))
+    stored = await writer.append(make.session_created(), make.state("running"))
     for step in (1, 2):
         asked, blobs = make.request(step, messages=(("user", "go on"),))
         stored += await writer.append(asked, blobs=blobs)
         stored += await writer.append(make.reply(step, stored[-1].seq, ("run", "{}")))
-        stored += await writer.append(make.started(step, 1, "run"))
+        stored += await writer.append(make.action_started(step, 1, "run"))
         stored += await writer.append(make.result(step, 1))
     return stored
 
@@ -66,7 +66,7 @@ async def test_anchors_are_the_events_that_begin_entries(writer: LogWriter) -> N
 
 
 async def test_stream_pages_through_everything_up_to_a_position(writer: LogWriter) -> None:
-    await writer.append(make.created(), make.created(make.OTHER, 2))
+    await writer.append(make.session_created(), make.session_created(make.OTHER, 2))
     notes = [ev.NewEvent(S if n % 3 else make.OTHER, ev.NoteWritten(text=str(n))) for n in range(2 * PAGE + 7)]
     await writer.append(*notes)
     with LogReader(writer.path) as reader:
@@ -87,7 +87,7 @@ async def test_a_stream_ends_at_the_position_where_it_began(writer: LogWriter) -
 
 
 async def test_a_stream_under_way_does_not_hold_up_the_cutting_of_the_wal(writer: LogWriter) -> None:
-    await writer.append(make.created(), *(ev.NewEvent(S, ev.NoteWritten(text="n")) for _ in range(3 * PAGE)))
+    await writer.append(make.session_created(), *(ev.NewEvent(S, ev.NoteWritten(text="n")) for _ in range(3 * PAGE)))
     with LogReader(writer.path) as reader:
         stream = reader.stream()
         next(stream)
@@ -98,7 +98,7 @@ async def test_a_stream_under_way_does_not_hold_up_the_cutting_of_the_wal(writer
 
 async def test_summaries_are_those_of_the_writer(writer: LogWriter) -> None:
     await two_steps(writer)
-    await writer.append(make.created(make.OTHER, 2))
+    await writer.append(make.session_created(make.OTHER, 2))
     with LogReader(writer.path) as reader:
         assert reader.summaries() == list(writer.summaries().values())
         assert reader.summary(S) == writer.summary(S)
@@ -117,7 +117,7 @@ async def test_a_summary_of_another_version_or_damaged_is_made_from_the_events(w
 
 async def test_two_sessions_whose_ids_end_alike_are_told_apart_by_more_of_it(writer: LogWriter) -> None:
     twin = f"{make.OTHER[:3]}1{S[4:]}"
-    await writer.append(make.created(), make.created(twin, 2))
+    await writer.append(make.session_created(), make.session_created(twin, 2))
     with LogReader(writer.path) as reader:
         with pytest.raises(AmbiguousId, match="2 sessions end with zzzz"):
             reader.find("zzzz")
@@ -125,7 +125,7 @@ async def test_two_sessions_whose_ids_end_alike_are_told_apart_by_more_of_it(wri
 
 
 async def test_sessions_are_found_by_number_and_by_unique_prefix_or_ending(writer: LogWriter) -> None:
-    await writer.append(make.created(), make.created(make.OTHER, 12))
+    await writer.append(make.session_created(), make.session_created(make.OTHER, 12))
     with LogReader(writer.path) as reader:
         assert reader.find("12") == make.OTHER
         assert reader.find("1") == S
@@ -141,7 +141,7 @@ async def test_sessions_are_found_by_number_and_by_unique_prefix_or_ending(write
 
 async def test_long_texts_come_back_whole_and_a_missing_blob_is_said(writer: LogWriter) -> None:
     text, blobs = long_text("grüße " * 5000)
-    await writer.append(make.created(), blobs=blobs)
+    await writer.append(make.session_created(), blobs=blobs)
     with LogReader(writer.path) as reader:
         assert reader.text(text) == "grüße " * 5000
         assert reader.text(long_text("short")[0]) == "short"
@@ -150,7 +150,7 @@ async def test_long_texts_come_back_whole_and_a_missing_blob_is_said(writer: Log
 
 
 async def test_damaged_rows_are_shown_as_such_and_the_rest_is_read(writer: LogWriter) -> None:
-    await writer.append(make.created())
+    await writer.append(make.session_created())
     with closing(sqlite3.connect(writer.path)) as raw:
         insert = "INSERT INTO events (session, seq, kind, v, at, actor, body) VALUES (?, ?, ?, 1, 0, ?, ?)"
         raw.execute(insert.replace("?)", "CAST(x'7B22FF' AS TEXT))"), (S, 2, "session.note", "human:x"))
@@ -192,7 +192,7 @@ async def test_a_reader_cannot_write(writer: LogWriter) -> None:
 async def test_a_path_with_signs_of_a_uri_in_it_is_just_a_path(tmp_path: Path) -> None:
     path = tmp_path / "what? #1 100%.sqlite"
     async with await LogWriter.open(path) as writer:
-        await writer.append(make.created())
+        await writer.append(make.session_created())
         with LogReader(path) as reader:
             assert reader.position() == 1
 
@@ -218,7 +218,7 @@ import log_events as make
 from sessions.log.writer import LogWriter
 async def main():
     writer = await LogWriter.open(Path(sys.argv[1]))
-    await writer.append(make.created(), make.state("running"))
+    await writer.append(make.session_created(), make.state("running"))
     os.kill(os.getpid(), signal.SIGKILL)
 asyncio.run(main())
 """

@@ -31,7 +31,7 @@ async def log_of_requests(path: Path, *, with_slots: bool) -> tuple[list[int], l
     seqs: list[int] = []
     system, tools = Blob.of(canonical_json(SYSTEM)), Blob.of(canonical_json(TOOLS))
     async with await LogWriter.open(path) as writer:
-        await writer.append(make.created(), make.state("running"))
+        await writer.append(make.session_created(), make.state("running"))
         prompt: list[dict[str, Any]] = []
         for step, turn in enumerate(TURNS, start=1):
             prompt += turn
@@ -66,14 +66,14 @@ async def test_every_request_is_rebuilt_byte_for_byte_from_a_copied_log(tmp_path
 async def test_a_prompt_that_is_not_what_was_sent_is_never_handed_out(tmp_path: Path) -> None:
     async with await LogWriter.open(tmp_path / "log.sqlite") as writer:
         asked, blobs = make.request(1, messages=(("user", "a"),), sha256="0" * 64)
-        stored = await writer.append(make.created(), asked, blobs=blobs)
+        stored = await writer.append(make.session_created(), asked, blobs=blobs)
         with LogReader(writer.path) as reader, pytest.raises(PromptMismatch, match="request 2"):
             rebuild_request(reader, S, stored[-1].seq)
 
 
 async def test_a_broken_chain_is_said_in_one_line(tmp_path: Path) -> None:
     async with await LogWriter.open(tmp_path / "log.sqlite") as writer:
-        await writer.append(make.created(), make.request(1, parent=1)[0], make.request(2, parent=3)[0])
+        await writer.append(make.session_created(), make.request(1, parent=1)[0], make.request(2, parent=3)[0])
         with LogReader(writer.path) as reader:
             with pytest.raises(LogReadFailed, match=r"event 1 of session .* is no model request"):
                 request_chain(reader, S, 2)

@@ -23,7 +23,7 @@ async def log(tmp_path: Path) -> Path:
     path = tmp_path / "log.sqlite"
     async with await LogWriter.open(path) as writer:
         note = ev.NewEvent(make.SESSION, ev.NoteWritten(text="n"), request="r1")
-        await writer.append(make.created(), note, blobs=[Blob.of(b"blob")])
+        await writer.append(make.session_created(), note, blobs=[Blob.of(b"blob")])
     return path
 
 

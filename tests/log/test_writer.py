@@ -30,7 +30,7 @@ async def writer(tmp_path: Path):
 
 
 async def test_what_was_asked_for_before_is_in_the_summaries_once_the_writer_has_caught_up(writer: LogWriter) -> None:
-    await writer.append(make.created(), make.state("running"))
+    await writer.append(make.session_created(), make.state("running"))
     pausing = asyncio.create_task(writer.append(make.state("paused")))
     await asyncio.sleep(0)
     await writer.wait_for_writes()
@@ -41,7 +41,7 @@ async def test_what_was_asked_for_before_is_in_the_summaries_once_the_writer_has
 
 
 async def test_a_writer_that_closes_keeps_nobody_waiting_for_it_to_catch_up(writer: LogWriter) -> None:
-    await writer.append(make.created())
+    await writer.append(make.session_created())
     appending = asyncio.create_task(writer.append(make.state("running")))
     await asyncio.sleep(0)
     waiting = asyncio.create_task(writer.wait_for_writes())
@@ -51,7 +51,7 @@ async def test_a_writer_that_closes_keeps_nobody_waiting_for_it_to_catch_up(writ
 async def test_what_a_reader_has_seen_is_in_the_summaries_once_the_writer_has_caught_up(
     writer: LogWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await writer.append(make.created(), make.state("running"))
+    await writer.append(make.session_created(), make.state("running"))
     on_disk, go_on = asyncio.Event(), asyncio.Event()
     store = writer._committer.store
 
@@ -81,7 +81,7 @@ async def test_what_a_reader_has_seen_is_in_the_summaries_once_the_writer_has_ca
 
 
 async def test_what_append_returns_is_what_a_reader_finds(writer: LogWriter) -> None:
-    stored = await writer.append(make.created(), make.state("running"), note("grüße 🌍\0"))
+    stored = await writer.append(make.session_created(), make.state("running"), note("grüße 🌍\0"))
 
     with LogReader(writer.path) as reader:
         assert list(reader.stream()) == stored
@@ -90,8 +90,8 @@ async def test_what_append_returns_is_what_a_reader_finds(writer: LogWriter) -> 
 
 
 async def test_seqs_count_per_session_and_ids_over_all(writer: LogWriter) -> None:
-    await writer.append(make.created(S, 1))
-    await writer.append(make.created(make.OTHER, 2))
+    await writer.append(make.session_created(S, 1))
+    await writer.append(make.session_created(make.OTHER, 2))
     stored = await writer.append(note(session=S), note(session=make.OTHER), note(session=S))
 
     assert [(event.id, event.seq) for event in stored] == [(3, 2), (4, 2), (5, 3)]
@@ -106,7 +106,7 @@ async def test_events_of_the_host_belong_to_no_session(writer: LogWriter) -> Non
 
 
 async def test_a_repeated_request_gets_the_whole_first_answer_and_stores_nothing(writer: LogWriter) -> None:
-    await writer.append(make.created())
+    await writer.append(make.session_created())
     first = await writer.append(note("one", request="r1"), note("two", request="r1"), note("three"))
     await writer.append(note("between"))
 
@@ -122,7 +122,7 @@ async def test_a_repeated_request_gets_the_whole_first_answer_and_stores_nothing
 
 
 async def test_a_request_repeated_at_the_same_moment_is_applied_once(writer: LogWriter) -> None:
-    await writer.append(make.created())
+    await writer.append(make.session_created())
 
     answers = await asyncio.gather(*(writer.append(note(request="r")) for _ in range(5)), return_exceptions=True)
 
@@ -133,7 +133,7 @@ async def test_a_request_repeated_at_the_same_moment_is_applied_once(writer: Log
 
 
 async def test_a_cancelled_caller_loses_the_answer_and_not_the_event(writer: LogWriter) -> None:
-    await writer.append(make.created())
+    await writer.append(make.session_created())
 
     calls = [asyncio.create_task(writer.append(note(str(number)))) for number in range(20)]
     await asyncio.sleep(0)
@@ -149,7 +149,7 @@ async def test_a_cancelled_caller_loses_the_answer_and_not_the_event(writer: Log
 
 
 async def test_appends_are_stored_in_the_order_of_the_calls_also_beside_large_blobs(writer: LogWriter) -> None:
-    await writer.append(make.created())
+    await writer.append(make.session_created())
     text, blobs = long_text("x" * 500_000)
     large = ev.NewEvent(S, ev.SummaryWritten(number=1, from_step=1, to_step=1, text=text))
 
@@ -162,10 +162,10 @@ async def test_appends_are_stored_in_the_order_of_the_calls_also_beside_large_bl
 
 async def test_numbers_are_never_given_twice(writer: LogWriter) -> None:
     assert [writer.next_number(), writer.next_number()] == [1, 2]
-    await writer.append(make.created(S, 7))
+    await writer.append(make.session_created(S, 7))
     assert writer.next_number() == 8
     with pytest.raises(BadEvent, match="number 7"):
-        await writer.append(make.created(make.OTHER, 7))
+        await writer.append(make.session_created(make.OTHER, 7))
 
 
 async def test_listeners_hear_of_commits_and_a_broken_one_harms_nobody(writer: LogWriter) -> None:
@@ -176,7 +176,7 @@ async def test_listeners_hear_of_commits_and_a_broken_one_harms_nobody(writer: L
 
     writer.subscribe(broken)
     end = writer.subscribe(heard.extend)
-    stored = await writer.append(make.created())
+    stored = await writer.append(make.session_created())
     end()
     await writer.append(note())
 
@@ -185,7 +185,7 @@ async def test_listeners_hear_of_commits_and_a_broken_one_harms_nobody(writer: L
 
 async def test_close_stores_what_is_queued_and_then_refuses(tmp_path: Path) -> None:
     writer = await LogWriter.open(tmp_path / "log.sqlite")
-    calls = [asyncio.create_task(writer.append(make.created()))]
+    calls = [asyncio.create_task(writer.append(make.session_created()))]
     calls += [asyncio.create_task(writer.append(note(str(number)))) for number in range(300)]
     await asyncio.sleep(0)
 
@@ -200,7 +200,7 @@ async def test_close_stores_what_is_queued_and_then_refuses(tmp_path: Path) -> N
 async def test_a_writer_opened_again_goes_on_where_the_log_ends(tmp_path: Path) -> None:
     path = tmp_path / "log.sqlite"
     async with await LogWriter.open(path) as writer:
-        await writer.append(make.created(), make.state("running"))
+        await writer.append(make.session_created(), make.state("running"))
         before = writer.summaries()
     async with await LogWriter.open(path) as writer:
         assert writer.summaries() == before
@@ -212,7 +212,7 @@ async def test_a_large_wal_is_cut_when_nothing_is_written(tmp_path: Path, monkey
     monkeypatch.setattr("sessions.log.writer.LARGE_WAL_BYTES", 100_000)
     monkeypatch.setattr("sessions.log.writer.IDLE_S", 0.01)
     async with await LogWriter.open(tmp_path / "log.sqlite") as writer:
-        await writer.append(make.created(), note("n" * 200_000))
+        await writer.append(make.session_created(), note("n" * 200_000))
 
         async def cut() -> None:
             while writer.wal_bytes() > 0:
@@ -239,7 +239,7 @@ async def test_a_long_write_set_is_encoded_and_folded_off_the_event_loop(
         return stage(events, heads, clock)
 
     monkeypatch.setattr("sessions.log.transaction.stage", watched)
-    await writer.append(make.created())
+    await writer.append(make.session_created())
     stored = await writer.append(*(note(str(number)) for number in range(1_000)))
 
     assert [event.seq for event in stored] == list(range(2, 1_002))
@@ -247,6 +247,6 @@ async def test_a_long_write_set_is_encoded_and_folded_off_the_event_loop(
 
 
 async def test_the_log_is_readable_by_its_owner_only(writer: LogWriter) -> None:
-    await writer.append(make.created())
+    await writer.append(make.session_created())
     for name in ("log.sqlite", "log.sqlite-wal", "log.sqlite-shm"):
         assert (writer.path.parent / name).stat().st_mode & 0o077 == 0

@@ -29,7 +29,7 @@ async def writer(tmp_path: Path):
 
 
 async def test_a_write_set_with_one_bad_event_leaves_nothing(writer: LogWriter) -> None:
-    await writer.append(make.created())
+    await writer.append(make.session_created())
 
     with pytest.raises(IllegalTransition, match="cannot go from created to sleeping"):
         await writer.append(note("lost"), make.state("sleeping"), blobs=[Blob.of(b"lost too")])
@@ -42,7 +42,7 @@ async def test_a_write_set_with_one_bad_event_leaves_nothing(writer: LogWriter) 
 
 
 async def test_a_bad_set_among_others_in_one_commit_rolls_back_alone(writer: LogWriter) -> None:
-    await writer.append(make.created())
+    await writer.append(make.session_created())
     commits: list[int] = []
     writer.subscribe(lambda events: commits.append(len(events)))
 
@@ -63,7 +63,7 @@ async def test_a_bad_set_among_others_in_one_commit_rolls_back_alone(writer: Log
 
 
 async def test_a_body_that_would_not_come_back_is_refused(writer: LogWriter) -> None:
-    await writer.append(make.created())
+    await writer.append(make.session_created())
 
     with pytest.raises(BadEvent, match=r"session\.note cannot be stored"):
         await writer.append(ev.NewEvent(S, ev.NoteWritten(text=3)))  # type: ignore[arg-type]
@@ -74,7 +74,7 @@ async def test_a_body_that_would_not_come_back_is_refused(writer: LogWriter) -> 
 async def test_an_event_that_the_fold_cannot_bear_fails_alone(
     writer: LogWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await writer.append(make.created())
+    await writer.append(make.session_created())
 
     def fold_badly(before: Summary | None, event: ev.Event) -> Summary:
         if event.body == ev.NoteWritten(text="absurd"):
@@ -89,7 +89,7 @@ async def test_an_event_that_the_fold_cannot_bear_fails_alone(
 
 
 async def test_lone_surrogates_become_replacement_characters_and_never_fail(writer: LogWriter) -> None:
-    await writer.append(make.created())
+    await writer.append(make.session_created())
 
     (stored,) = await writer.append(note("a\ud800b"))
 
@@ -99,7 +99,7 @@ async def test_lone_surrogates_become_replacement_characters_and_never_fail(writ
 
 
 async def test_a_request_that_failed_may_be_made_again(writer: LogWriter) -> None:
-    await writer.append(make.created())
+    await writer.append(make.session_created())
     with pytest.raises(IllegalTransition):
         await writer.append(note(request="r"), make.state("sleeping"))
 
@@ -108,7 +108,7 @@ async def test_a_request_that_failed_may_be_made_again(writer: LogWriter) -> Non
 
 async def test_a_writer_whose_task_dies_refuses_in_one_line_and_hangs_nobody(tmp_path: Path) -> None:
     writer = await LogWriter.open(tmp_path / "log.sqlite")
-    await writer.append(make.created())
+    await writer.append(make.session_created())
     waiting = [asyncio.create_task(writer.append(note(str(number)))) for number in range(3)]
     await asyncio.sleep(0)
 
@@ -129,7 +129,7 @@ async def test_a_lock_held_elsewhere_is_said_in_one_line_and_the_writer_works_ag
         ("PRAGMA busy_timeout = 50", "PRAGMA journal_mode = WAL", "PRAGMA recursive_triggers = ON"),
     )
     async with await LogWriter.open(tmp_path / "log.sqlite") as writer:
-        await writer.append(make.created())
+        await writer.append(make.session_created())
         with closing(sqlite3.connect(writer.path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(LogWriteFailed, match="locked") as failed:
@@ -141,7 +141,7 @@ async def test_a_lock_held_elsewhere_is_said_in_one_line_and_the_writer_works_ag
 
 
 async def test_a_full_disk_is_said_in_one_line_and_the_writer_works_again_after(writer: LogWriter) -> None:
-    await writer.append(make.created())
+    await writer.append(make.session_created())
     connection = writer._committer._connection
     pages = (await (await connection.execute("PRAGMA page_count")).fetchone())[0]  # type: ignore[index]
     await connection.execute(f"PRAGMA max_page_count = {pages + 2}")
@@ -161,7 +161,7 @@ async def test_a_full_disk_is_said_in_one_line_and_the_writer_works_again_after(
 
 
 async def test_events_that_another_hand_put_in_do_not_break_the_numbering(writer: LogWriter) -> None:
-    await writer.append(make.created())
+    await writer.append(make.session_created())
     with closing(sqlite3.connect(writer.path)) as raw:
         raw.execute(
             "INSERT INTO events (session, seq, kind, v, at, actor, body) VALUES (?, 2, 'session.note', 1, 0, 'x', ?)",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from provider_testbed import said
+from provider_testbed import user_message
 from sse_script import Fault, Turn
 
 from sessions.events import ModelSpec
@@ -157,7 +157,7 @@ async def test_a_port_where_nobody_listens_is_a_connection_failure(provider: str
 
 async def _fail(spec: ModelSpec, key: str | None = None) -> ProviderError:
     adapter = adapter_for(spec)
-    wire = [message.json for message in adapter.wire(spec, [said("Go.")])]
+    wire = [message.json for message in adapter.wire(spec, [user_message("Go.")])]
     body = adapter.body(spec, "", (), wire, purpose="step")
     with pytest.raises(ProviderError) as caught:
         async for _ in adapter.stream(spec, body, CallContext("s", 1, key=key)):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from provider_testbed import said
+from provider_testbed import user_message
 
 import sessions.importers
 from sessions.events import ModelSpec
@@ -50,7 +50,7 @@ def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
 
 async def play(spec: ModelSpec, step: int) -> tuple[Reply, list[Delta]]:
     adapter = adapter_for(spec)
-    wire = [message.json for message in adapter.wire(spec, [said("Go.")])]
+    wire = [message.json for message in adapter.wire(spec, [user_message("Go.")])]
     body = adapter.body(spec, "Be good.", (), wire, purpose="step")
     items = [item async for item in adapter.stream(spec, body, CallContext("s", step))]
     assert isinstance(items[-1], Reply)

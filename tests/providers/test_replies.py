@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from provider_testbed import replied, result, said
+from provider_testbed import assistant_message, result, user_message
 from sse_anthropic import signature
 from sse_script import Fault, Turn
 
@@ -17,7 +17,7 @@ Bench = Callable[..., Any]
 
 async def test_what_the_server_receives_is_the_canonical_json_of_the_body_byte_for_byte(bench: Bench) -> None:
     async with bench(Turn(text="ok")) as b:
-        await b.ask(said("größer als 😀 \ud800 </script>\x00", 1))
+        await b.ask(user_message("größer als 😀 \ud800 </script>\x00", 1))
         assert b.server.requests[0].body == canonical_json(b.body.whole())
 
 
@@ -85,11 +85,15 @@ async def test_thinking_goes_back_unchanged_with_its_signature_and_only_to_the_m
             {"type": "redacted_thinking", "data": "b64=="},
             {"type": "thinking", "thinking": "Secret plan.", "signature": signature("Secret plan.")},
         ]
-        history = [said("Go.", 1), replied(*reply.parts, origin=b.spec.id), result("toolu_0_0", "a.py")]
+        history = [
+            user_message("Go.", 1),
+            assistant_message(*reply.parts, origin=b.spec.id),
+            result("toolu_0_0", "a.py"),
+        ]
         assert (await b.ask(*history)).parts == (TextPart("ok"),)
         sent = b.server.requests[-1].messages[1]["content"]
         assert [block["type"] for block in sent] == ["redacted_thinking", "thinking", "tool_use"]
-        history[1] = replied(*reply.parts, origin="anthropic:other")
+        history[1] = assistant_message(*reply.parts, origin="anthropic:other")
         await b.ask(*history)
         assert [block["type"] for block in b.server.requests[-1].messages[1]["content"]] == ["tool_use"]
 
@@ -98,7 +102,11 @@ async def test_thinking_goes_back_unchanged_with_its_signature_and_only_to_the_m
 async def test_reasoning_goes_back_in_the_field_that_the_profile_names_and_to_its_own_model_only(bench: Bench) -> None:
     async with bench(Turn(text="ok"), quirks={"send_reasoning": "reasoning_content"}) as b:
         for origin, expected in ((b.spec.id, "Hm."), ("openai:other", None)):
-            await b.ask(said("Go."), replied(ReasoningPart("Hm."), TextPart("I see."), origin=origin), said("And?"))
+            await b.ask(
+                user_message("Go."),
+                assistant_message(ReasoningPart("Hm."), TextPart("I see."), origin=origin),
+                user_message("And?"),
+            )
             assert b.server.requests[-1].messages[2].get("reasoning_content") == expected
 
 
@@ -106,7 +114,9 @@ async def test_reasoning_goes_back_in_the_field_that_the_profile_names_and_to_it
 async def test_a_reply_of_calls_alone_has_no_content_or_an_empty_one_where_a_server_takes_no_null(bench: Bench) -> None:
     for quirks, expected in (({}, None), ({"null_content": False}, "")):
         async with bench(Turn(text="ok"), quirks=quirks) as b:
-            await b.ask(said("Go."), replied(CallPart("c1", "run", '{"command": "ls"}')), result("c1", "a.py"))
+            await b.ask(
+                user_message("Go."), assistant_message(CallPart("c1", "run", '{"command": "ls"}')), result("c1", "a.py")
+            )
             assert b.server.requests[-1].messages[2]["content"] == expected
 
 
@@ -138,7 +148,11 @@ async def test_malformed_arguments_are_kept_verbatim_and_sent_back_as_an_empty_o
         reply = await b.ask()
         (part,) = reply.parts
         assert part.arguments == '{"command": "ls'
-        history = (said("Go."), replied(part, origin=b.spec.id, malformed=(part.id,)), result(part.id, "No JSON."))
+        history = (
+            user_message("Go."),
+            assistant_message(part, origin=b.spec.id, malformed=(part.id,)),
+            result(part.id, "No JSON."),
+        )
         assert (await b.ask(*history)).parts == (TextPart("Sorry."),)
         assert b.server.requests[-1].answered == "reply"
 
@@ -148,7 +162,8 @@ async def test_the_server_refuses_a_history_with_malformed_arguments(bench: Benc
         (_, good, _) = wire = [
             message.json
             for message in b.adapter.wire(
-                b.spec, [said("Go."), replied(CallPart("c1", "run", '{"command": "ls"}')), result("c1", "x")]
+                b.spec,
+                [user_message("Go."), assistant_message(CallPart("c1", "run", '{"command": "ls"}')), result("c1", "x")],
             )
         ]
         bad = json.loads(json.dumps(good))
@@ -206,12 +221,11 @@ async def test_a_server_that_does_not_stream_is_understood(bench: Bench) -> None
 
 async def test_a_summary_may_not_call_and_is_accepted_after_a_history_of_calls(bench: Bench) -> None:
     async with bench(Turn(text="So far: nothing.")) as b:
-        history = (
-            said("Go."), replied(CallPart("c1", "run", "{}")), result("c1", "x"), said("Summarise.")
-        )  # fmt: skip
+        acted = assistant_message(CallPart("c1", "run", "{}"))
+        history = (user_message("Go."), acted, result("c1", "x"), user_message("Summarise."))
         await b.ask(*history, purpose="summary")
         sent = b.server.requests[0].json
         assert b.server.requests[0].for_summary
         assert ("tools" in sent) == (b.provider == "anthropic")
-        await b.ask(said("Summarise."), purpose="summary")
+        await b.ask(user_message("Summarise."), purpose="summary")
         assert "tools" not in b.server.requests[1].json

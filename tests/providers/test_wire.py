@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from provider_testbed import TOOLS, replied, result, said
+from provider_testbed import TOOLS, assistant_message, result, user_message
 
 from sessions.events import ModelSpec
 from sessions.events.messages import CallPart, Message, ReasoningPart, TextPart
@@ -20,7 +20,7 @@ def spec_of(provider: str, **quirks: object) -> ModelSpec:
 def test_the_system_prompt_is_the_first_message_where_there_is_no_slot_for_it(provider: str) -> None:
     spec = spec_of(provider)
     adapter = adapter_for(spec)
-    wire = [message.json for message in adapter.wire(spec, [said("Go.", 1)])]
+    wire = [message.json for message in adapter.wire(spec, [user_message("Go.", 1)])]
     body = adapter.body(spec, "Be good.", TOOLS, wire, purpose="step")
     if provider == "openai":
         assert body.messages[0] == {"role": "system", "content": "Be good."}
@@ -35,11 +35,11 @@ def test_the_system_prompt_is_the_first_message_where_there_is_no_slot_for_it(pr
 def test_results_and_advice_of_one_boundary_are_one_user_turn_where_turns_alternate(provider: str) -> None:
     spec = spec_of(provider)
     batch = [
-        replied(*CALLS, sources=(5,)),
+        assistant_message(*CALLS, sources=(5,)),
         result("c1", "a.py", 7),
-        said("Slow down.", 8),
+        user_message("Slow down.", 8),
         result("c2", "", 9),
-        said("And think.", 10),
+        user_message("And think.", 10),
     ]
     wire = adapter_for(spec).wire(spec, batch)
     assert [source for message in wire for source in message.sources] == [5, 7, 8, 9, 10]
@@ -60,10 +60,10 @@ def test_results_and_advice_of_one_boundary_are_one_user_turn_where_turns_altern
 @pytest.mark.parametrize("name", ["openai", "anthropic", "replay"])
 def test_a_prompt_only_grows_whatever_the_batches(name: str, data: st.DataObject) -> None:
     spec = spec_of(name)
-    text = st.text(max_size=8).map(said)
+    text = st.text(max_size=8).map(user_message)
     turn = st.builds(
         lambda words, calls, more: [
-            replied(TextPart(words), *calls, origin=spec.id),
+            assistant_message(TextPart(words), *calls, origin=spec.id),
             *(result(call.id, "x") for call in calls),
             *more,
         ],
@@ -82,7 +82,7 @@ def test_bad_arguments_are_sent_as_an_empty_object_even_if_nobody_called_them_ma
     spec = spec_of(provider)
     for arguments in ("", "{", "[1]", '"text"', '{"a": NaN}', "[" * 100_000):
         call = CallPart("c1", "run", arguments)
-        (message,) = adapter_for(spec).wire(spec, [replied(call)])
+        (message,) = adapter_for(spec).wire(spec, [assistant_message(call)])
         if provider == "openai":
             assert message.json["tool_calls"][0]["function"]["arguments"] == "{}"
         else:
@@ -91,7 +91,7 @@ def test_bad_arguments_are_sent_as_an_empty_object_even_if_nobody_called_them_ma
 
 def test_arguments_that_break_a_schema_are_sent_as_an_empty_object_too(provider: str) -> None:
     spec = spec_of(provider)
-    (message,) = adapter_for(spec).wire(spec, [replied(*CALLS, malformed=("c2",))])
+    (message,) = adapter_for(spec).wire(spec, [assistant_message(*CALLS, malformed=("c2",))])
     if provider == "openai":
         sent = [call["function"]["arguments"] for call in message.json["tool_calls"]]
         assert sent == ['{"command": "ls"}', "{}"]
@@ -102,7 +102,7 @@ def test_arguments_that_break_a_schema_are_sent_as_an_empty_object_too(provider:
 def test_names_and_ids_that_a_server_would_refuse_are_made_acceptable_on_both_sides(provider: str) -> None:
     spec = spec_of(provider)
     call = CallPart("functions.run:0", "run the shell!", "{}")
-    wire = [m.json for m in adapter_for(spec).wire(spec, [replied(call), result("functions.run:0", "x")])]
+    wire = [m.json for m in adapter_for(spec).wire(spec, [assistant_message(call), result("functions.run:0", "x")])]
     if provider == "openai":
         assert wire[0]["tool_calls"][0]["function"]["name"] == "run_the_shell_"
         assert wire[0]["tool_calls"][0]["id"] == wire[1]["tool_call_id"]
@@ -114,7 +114,7 @@ def test_names_and_ids_that_a_server_would_refuse_are_made_acceptable_on_both_si
 @pytest.mark.parametrize("parts", [(), (TextPart(""),), (ReasoningPart("only thoughts", raw={"type": "thinking"}),)])
 def test_an_empty_reply_is_sent_as_a_turn_with_content(provider: str, parts: tuple[TextPart, ...]) -> None:
     spec = spec_of(provider)
-    (message,) = adapter_for(spec).wire(spec, [replied(*parts, origin=spec.id)])
+    (message,) = adapter_for(spec).wire(spec, [assistant_message(*parts, origin=spec.id)])
     content = message.json["content"]
     assert content if isinstance(content, str) else content[-1]["text"]
 
@@ -130,8 +130,8 @@ def test_what_a_server_adds_to_a_call_goes_back_to_it(provider: str) -> None:
     }
     call = CallPart("c1", "run", "{}", raw=raw)
     adapter = adapter_for(spec)
-    (own,) = adapter.wire(spec, [replied(call, origin=spec.id)])
-    (other,) = adapter.wire(spec, [replied(call, origin="openai:other")])
+    (own,) = adapter.wire(spec, [assistant_message(call, origin=spec.id)])
+    (other,) = adapter.wire(spec, [assistant_message(call, origin="openai:other")])
     assert own.json["tool_calls"] == [raw]
     assert "extra_content" not in other.json["tool_calls"][0]
 
@@ -154,7 +154,7 @@ def test_profiles_hold_what_chat_endpoints_disagree_on() -> None:
 def test_cache_breakpoints_and_thinking_are_outside_the_messages() -> None:
     def whole(base_url: str | None = None, **quirks: object) -> dict[str, object]:
         spec = ModelSpec("anthropic", "m", base_url=base_url, max_output_tokens=1000, quirks=quirks)
-        wire = [message.json for message in adapter_for(spec).wire(spec, [said("Go.")])]
+        wire = [message.json for message in adapter_for(spec).wire(spec, [user_message("Go.")])]
         return adapter_for(spec).body(spec, "Be good.", TOOLS, wire, purpose="step").whole()
 
     assert whole()["cache_control"] == {"type": "ephemeral"}

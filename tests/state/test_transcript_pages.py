@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from log_events import SESSION, created
+from log_events import SESSION, session_created
 
 from apollo_tui.state.transcript_pages import MOST_INDEXES, Indexes, read_index
 from sessions import events as ev
@@ -26,7 +26,7 @@ async def test_an_index_that_is_gone_on_from_equals_one_that_is_read_anew_and_le
     tmp_path: Path,
 ) -> None:
     writer = await LogWriter.open(tmp_path / "log.sqlite")
-    await writer.append(created(), acted(1), changed("a.py", 3), flagged("one"))
+    await writer.append(session_created(), acted(1), changed("a.py", 3), flagged("one"))
     reader, indexes = LogReader(tmp_path / "log.sqlite"), Indexes()
     first = indexes.read(reader, SESSION)
     before = (list(first.anchors), list(first.sparse), dict(first.files))
@@ -45,7 +45,7 @@ async def test_only_a_few_indexes_are_kept(tmp_path: Path) -> None:
     writer = await LogWriter.open(tmp_path / "log.sqlite")
     ids = [f"01JZZZZZZZZZZZZZZZZZZZZZ{number:02}" for number in range(MOST_INDEXES + 1)]
     for number, session in enumerate(ids, 1):
-        await writer.append(created(session, number))
+        await writer.append(session_created(session, number))
     reader, indexes = LogReader(tmp_path / "log.sqlite"), Indexes()
     first = indexes.read(reader, ids[0])
     for session in ids[1:]:

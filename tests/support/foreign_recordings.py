@@ -28,7 +28,7 @@ class File:
     task: str = TASK
 
 
-def dumped(content: Any) -> str:
+def dump_lines(content: Any) -> str:
     """Lists in a file of lines are records, all else is one value."""
     if isinstance(content, list) and content and isinstance(content[0], dict) and content[0].get("lines"):
         return "\n".join(json.dumps(record) for record in content[1:]) + "\n"

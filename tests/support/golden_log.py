@@ -37,7 +37,9 @@ async def write_log(path: Path) -> None:
     """A log with every kind of this version, a long text, and requests as an adapter makes them."""
     ticks = count(1_700_000_000_000, 1_000)
     async with await LogWriter.open(path, clock=lambda: next(ticks)) as writer:
-        await writer.append(make.created(EVERY_KIND, 1), make.created(REAL, 2, system=ev.LongText("be brief")))
+        await writer.append(
+            make.session_created(EVERY_KIND, 1), make.session_created(REAL, 2, system=ev.LongText("be brief"))
+        )
         for number, (kind, body) in enumerate(sorted(ev.KINDS.items())):
             session = ev.HOST_SESSION if kind.startswith("host.") else EVERY_KIND
             if kind != "session.created":

@@ -16,7 +16,7 @@ Running = tuple[ApolloApp, Pilot[None]]
 
 
 @asynccontextmanager
-async def running(feed: FakeFeed, size: tuple[int, int] = (120, 36), **more: Any) -> AsyncIterator[Running]:
+async def open_app(feed: FakeFeed, size: tuple[int, int] = (120, 36), **more: Any) -> AsyncIterator[Running]:
     app = ApolloApp(feed, **more)
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: all(now.loaded for now in app.context.state.sessions.values()))

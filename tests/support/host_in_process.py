@@ -78,7 +78,7 @@ class FakeRunner:
             await self._enter("stopped")
 
 
-class Running:
+class HostInProcess:
     """A host that runs: its paths, its parts, its fake runners, and its clients."""
 
     def __init__(self, host: Host) -> None:
@@ -127,23 +127,23 @@ def paths_in(folder: Path) -> LogPaths:
 
 
 @asynccontextmanager
-async def running_host(
+async def open_host(
     folder: Path,
     *,
     faults: str = "",
     ends: Literal["stop", "restart", "cut"] = "stop",
     keys: Path | None = None,
     **more: Any,
-) -> AsyncIterator[Running]:
+) -> AsyncIterator[HostInProcess]:
     """A host that takes connections. In the end it is stopped, stopped for a restart, or cut off in mid-step."""
-    running: Running
+    running: HostInProcess
 
     def runners(parts: RunnerParts) -> RunnerFactory:
         return running.factory(parts)
 
     ring = KeyRing(keys or folder / "no-keys")
     host = Host(paths_in(folder), runners, faults=Faults(faults), keys=ring, **more)
-    running = Running(host)
+    running = HostInProcess(host)
     task = asyncio.create_task(host.run())
     ready = asyncio.create_task(host.ready.wait())
     done, _ = await asyncio.wait([task, ready], timeout=10, return_when=asyncio.FIRST_COMPLETED)

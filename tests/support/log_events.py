@@ -13,7 +13,7 @@ SESSION = "01JZZZZZZZZZZZZZZZZZZZZZZZ"
 OTHER = "01K00000000000000000000000"
 
 
-def created(session: str = SESSION, number: int = 1, **more: Any) -> ev.NewEvent:
+def session_created(session: str = SESSION, number: int = 1, **more: Any) -> ev.NewEvent:
     """The first event of a session."""
     body = ev.SessionCreated(
         number=number, title="tune the rate", task="make it learn", model=ev.ModelSpec("demo", "scripted"), **more
@@ -63,7 +63,7 @@ def reply(step: int, request_seq: int, *calls: tuple[str, str], text: str = "", 
     return ev.NewEvent(SESSION, body, step=step, actor="agent")
 
 
-def started(step: int, call: int, name: str) -> ev.NewEvent:
+def action_started(step: int, call: int, name: str) -> ev.NewEvent:
     """An action that begins."""
     body = ev.ActionStarted(call_id=f"c{step}.{call}", name=name)
     return ev.NewEvent(SESSION, body, step=step, call=call)
@@ -75,13 +75,13 @@ def result(step: int, call: int, output: str = "done", outcome: ev.Outcome = "ok
     return ev.NewEvent(SESSION, body, step=step, call=call)
 
 
-def refused(step: int, call: int, name: str, why: str = "malformed") -> ev.NewEvent:
+def action_refused(step: int, call: int, name: str, why: str = "malformed") -> ev.NewEvent:
     """A call that was never run."""
     body = ev.ActionRefused(call_id=f"c{step}.{call}", name=name, why=why, shown="that was no call")  # type: ignore[arg-type]
     return ev.NewEvent(SESSION, body, step=step, call=call)
 
 
-def numbered(*events: ev.NewEvent, at: int = 1_000) -> list[ev.Event]:
+def number_events(*events: ev.NewEvent, at: int = 1_000) -> list[ev.Event]:
     """The events as a log would number them, 10 ms apart, for folds that need no log."""
     seqs: dict[str, int] = {}
     made: list[ev.Event] = []

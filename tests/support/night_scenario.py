@@ -54,7 +54,7 @@ async def begin(log: Path, actor: str) -> dict[str, str]:
         await client.close()
 
 
-def begun(log: Path, actor: str) -> dict[str, str]:
+def begin_and_wait(log: Path, actor: str) -> dict[str, str]:
     """``begin`` without a running loop."""
     return asyncio.run(begin(log, actor))
 

@@ -19,7 +19,7 @@ TOOLS = (
 )
 
 
-def said(text: str, *sources: int) -> Message:
+def user_message(text: str, *sources: int) -> Message:
     return Message("user", (TextPart(text),), sources=sources)
 
 
@@ -27,7 +27,7 @@ def result(call_id: str, text: str, *sources: int) -> Message:
     return Message("tool", (TextPart(text),), sources=sources, call_id=call_id)
 
 
-def replied(*parts: Part, sources: tuple[int, ...] = (), **rest: Any) -> Message:
+def assistant_message(*parts: Part, sources: tuple[int, ...] = (), **rest: Any) -> Message:
     return Message("assistant", parts, sources=sources, **rest)
 
 
@@ -60,7 +60,7 @@ class Bench:
     ) -> Reply:
         spec = self.spec
         if wire is None:
-            wire = [message.json for message in self.adapter.wire(spec, messages or (said("Go.", 1),))]
+            wire = [message.json for message in self.adapter.wire(spec, messages or (user_message("Go.", 1),))]
         body = self.adapter.body(spec, system, tools, wire, purpose=purpose)
         self.body = body
         self.deltas.clear()
