@@ -12,7 +12,7 @@ from pictures import SIZE, take, until
 
 from apollo_tui.app import ApolloApp
 from apollo_tui.backend.live_feed import LiveFeed
-from apollo_tui.screens.panels.search_results import FoundPanel
+from apollo_tui.screens.panels.search_results import SearchResultsPanel
 from apollo_tui.screens.review import ReviewScreen
 from apollo_tui.screens.session import SessionScreen
 from sessions import events as ev
@@ -54,7 +54,7 @@ async def story(paths: LogPaths) -> None:
         await take(pilot, "review")
         await take(pilot, "labels", "F")
         await pilot.press("escape", "escape", "s", *"tool:run loss", "enter")
-        await until(lambda: isinstance(app.screen, FoundPanel))
+        await until(lambda: isinstance(app.screen, SearchResultsPanel))
         await take(pilot, "found")
         await pilot.press("escape", "1", "enter")
         await until(lambda: isinstance(app.screen, SessionScreen) and bool(app.screen.transcript.in_sight()))

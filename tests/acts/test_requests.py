@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from apollo_tui.acts.new_session import BadLimit, limits_with
-from apollo_tui.acts.requests import budget_named, is_limit_change, limit_request
+from apollo_tui.acts.requests import find_budget, is_limit_change, limit_request
 from sessions.events import Limits
 
 
@@ -29,7 +29,7 @@ def test_nothing_else_is_a_change(change: str) -> None:
 
 
 def test_a_budget_is_known_by_its_whole_name() -> None:
-    assert budget_named("steps") == "steps" and budget_named("step") is None
+    assert find_budget("steps") == "steps" and find_budget("step") is None
 
 
 def test_what_is_named_changes_and_the_rest_is_the_task_files() -> None:
