@@ -74,7 +74,7 @@ class AwayPanel(ReturnPanel):
     BINDINGS: ClassVar[list[BindingType]] = [Binding(digit, f"number({digit})", show=False) for digit in "123456789"]
 
     def __init__(self, context: AppContext, found: Sequence[Digest], left: int | None, *, asked: bool = False) -> None:
-        self._desk = context
+        self._app_context = context
         self._found = {digest.session: digest for digest in found}
         self._opened_at = None if asked else monotonic()
         self._chosen = ""
@@ -98,7 +98,7 @@ class AwayPanel(ReturnPanel):
         return self._chosen
 
     def _digest_numbered(self, number: int) -> Digest | None:
-        session = self._desk.state.find_by_number(number)
+        session = self._app_context.state.find_by_number(number)
         return self._found.get(session) if session is not None else None
 
     def on_choice_list_highlighted(self, message: ChoiceList.Highlighted) -> None:
@@ -118,7 +118,7 @@ class AwayPanel(ReturnPanel):
 
     def _open(self, digest: Digest) -> None:
         if self.app.screen is self:
-            self.app.push_screen(DigestPanel(self._desk, digest))
+            self.app.push_screen(DigestPanel(self._app_context, digest))
 
 
 class DigestPanel(ReturnPanel):
@@ -127,7 +127,7 @@ class DigestPanel(ReturnPanel):
     BINDINGS: ClassVar[list[BindingType]] = []
 
     def __init__(self, context: AppContext, digest: Digest) -> None:
-        self._desk = context
+        self._app_context = context
         self._digest = digest
         self._visited: dict[str, int] = {}
         self._places = {figure.name: figure for figure in digest.nonzero if figure.places}
