@@ -60,7 +60,7 @@ def _exclude(refused: Refusal) -> Exclusion:
 
 
 def _row(sample: StepSample, middle: bytes) -> bytes:
-    parts = (b"".join(sample.prompt_json), middle, tools_text(sample), dumps(sample.meta))
+    parts = (b"".join(sample.prompt_json), middle, tools_text(sample.tools), dumps(sample.meta))
     return b'{"prompt":[%b],%b,"tools":%b,"meta":%b}' % parts
 
 

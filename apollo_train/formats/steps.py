@@ -12,6 +12,20 @@ from apollo_train.samples.step_samples import StepSample
 from apollo_train.templates.message_form import PLAIN, Form
 
 
+class ToolsText:
+    """The tools of the newest sample as JSON text: made once for all samples of a session, which share the list."""
+
+    def __init__(self) -> None:
+        self._tools: list[dict[str, Any]] = []
+        self._text = tools_text([])
+
+    def of(self, tools: list[dict[str, Any]]) -> bytes:
+        """The text of ``tools``."""
+        if self._tools is not tools:
+            self._tools, self._text = tools, tools_text(tools)
+        return self._text
+
+
 class StepsFormat(StepRows):
     """``prompt``, ``completion`` (one assistant message), ``tools`` (JSON text), ``meta``.
 
@@ -23,13 +37,16 @@ class StepsFormat(StepRows):
     about = "prompt, completion, tools: one row per trained reply (TRL and most others)"
     trainer = "TRL"
 
+    def __init__(self) -> None:
+        self._tools = ToolsText()
+
     def row(self, sample: StepSample) -> tuple[bytes, ...]:
         """The row in pieces, the prompt in some that are JSON already: a prompt repeats all of the one before."""
         end = b'],"completion":[%b],"tools":%b,"meta":%b}'
         return (
             b'{"prompt":[',
             *sample.prompt_json,
-            end % (dumps(sample.completion), tools_text(sample), dumps(sample.meta)),
+            end % (dumps(sample.completion), self._tools.of(sample.tools), dumps(sample.meta)),
         )
 
 
@@ -72,22 +89,6 @@ LAST_REPLY: Final = (
 )
 
 
-class _ToolsText:
-    """Tools as JSON text, itself a JSON string, made once for all samples of a session: they share the list."""
-
-    def __init__(self) -> None:
-        self._tools: list[dict[str, Any]] = []
-        self._text = b""
-
-    def of(self, tools: list[dict[str, Any]]) -> bytes:
-        if self._tools is not tools:
-            self._tools, self._text = tools, dumps(dumps(tools).decode())
-        return self._text
-
-
-_newest_tools: Final = _ToolsText()
-
-
-def tools_text(sample: StepSample) -> bytes:
+def tools_text(tools: list[dict[str, Any]]) -> bytes:
     """The tools as JSON text, itself a JSON string; or null."""
-    return _newest_tools.of(sample.tools) if sample.tools else b"null"
+    return dumps(dumps(tools).decode()) if tools else b"null"

@@ -6,6 +6,8 @@ import hashlib
 from functools import lru_cache
 from typing import Any, Final
 
+import msgspec
+
 from apollo_train.masks.annotations import Annotations
 from apollo_train.policy import FilterPolicy, SplitRules
 from sessions import events as ev
@@ -37,18 +39,16 @@ def split_of(task: str, rules: SplitRules) -> str:
     return "validation" if number < rules.test + rules.validation else "train"
 
 
-_SAMPLING: dict[str, str] = {}
-"""The newest choices as text: nearly all requests of a session have the same."""
-
-
 def sampling_of(request: ev.ModelRequested) -> str:
     """The sampling choices of a request as JSON text: one column, whatever providers call them."""
-    chosen = repr(request.envelope)
-    if chosen not in _SAMPLING:
-        _SAMPLING.clear()
-        wanted = {key: value for key, value in request.envelope.items() if key not in NOT_SAMPLING}
-        _SAMPLING[chosen] = canonical_json(wanted).decode()
-    return _SAMPLING[chosen]
+    return _sampling_text(msgspec.json.encode(request.envelope))
+
+
+@lru_cache(maxsize=1)
+def _sampling_text(envelope: bytes) -> str:
+    """The choices in an envelope; nearly all requests of a session have the same."""
+    chosen = {key: value for key, value in msgspec.json.decode(envelope).items() if key not in NOT_SAMPLING}
+    return canonical_json(chosen).decode()
 
 
 def make_meta(judged: Annotations, policy: FilterPolicy, request: ev.ModelRequested, **more: Any) -> dict[str, Any]:
