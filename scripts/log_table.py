@@ -14,11 +14,11 @@ BEGIN, END = "<!-- kinds: made by scripts/log_table.py -->", "<!-- /kinds -->"
 
 
 def table() -> str:
-    """The table in Markdown, a row per kind in the order of the module; fields with a default are in brackets."""
+    """The table in Markdown, a row per kind, by name; fields with a default are in brackets."""
     from sessions.events import ANCHORS, KINDS
 
     rows = ["| kind | v | fields | says |", "|---|---|---|---|"]
-    for kind, body in KINDS.items():
+    for kind, body in sorted(KINDS.items()):
         fields = [
             f"`{field.name}`" if field.required else f"[`{field.name}`]" for field in msgspec.structs.fields(body)
         ]

@@ -80,6 +80,7 @@ async def test_a_call_whose_json_is_broken_is_kept_as_words_and_the_receipt_says
         await until(pilot, lambda: "written" in app.screen.receipt and "kept as words" not in app.screen.receipt)
 
 
+@pytest.mark.usefixtures("only_keys_call")
 async def test_a_burst_after_the_key_is_text_and_no_key_of_the_screen(feed: FakeFeed) -> None:
     await story(feed)
     async with open_app(feed) as (app, pilot):

@@ -97,6 +97,7 @@ async def test_over_a_slow_line_the_board_is_a_list_with_tickers_and_every_key_o
         await until(pilot, lambda: "python train.py" in screen_text(app) and app.screen.query_one(Wall).display)
 
 
+@pytest.mark.usefixtures("only_keys_call")
 async def test_over_a_slow_line_f_takes_the_newest_action_that_stood_on_the_line_and_else_says_what_to_press(
     feed: FakeFeed,
 ) -> None:

@@ -134,6 +134,7 @@ async def test_who_was_never_here_has_not_left_and_sees_the_board(feed: FakeFeed
         assert app.screen is app.view
 
 
+@pytest.mark.usefixtures("only_keys_call")
 async def test_what_is_typed_over_the_table_goes_to_the_board_whole(feed: FakeFeed) -> None:
     _, bad = await night(feed)
     async with open_app(feed) as (app, pilot):
