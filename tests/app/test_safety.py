@@ -122,6 +122,7 @@ async def test_an_app_on_an_empty_log_says_what_to_do(feed: FakeFeed) -> None:
         assert isinstance(app.screen, BoardScreen)
 
 
+@pytest.mark.usefixtures("only_keys_call")
 async def test_q_and_letters_in_the_session_screen_act_only_outside_the_composer(feed: FakeFeed) -> None:
     await feed.step(await feed.session("one"), 1, ("run", {"command": "x"}, "y\n"))
     async with open_app(feed) as (app, pilot):

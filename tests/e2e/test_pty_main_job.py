@@ -71,6 +71,8 @@ def test_advise_flag_undo_and_export_by_keys_alone(apollo: Apollo, opened: Any) 
     assert "wait" in [event["body"]["name"] for event in after]
     assert "job_kill" not in [event["body"]["name"] for event in after]
 
+    # The log knows of the end before the screen does.
+    terminal.wait("its end on the screen", lambda: re.search(r"▸ finish +Trained", terminal.text()))
     terminal.press("tab", "[", "f")
     terminal.wait("the first flag", "finish: unspecified")
     terminal.press("[", "f")
