@@ -17,13 +17,13 @@ from benchmarks.budgets.pty_program import Gone
 from sessions.errors import ApolloError
 
 ROWS: Final[dict[str, str]] = {
-    "cpu": "streaming:cpu",
-    "keys": "streaming:keys",
-    "bytes": "streaming:bytes_to_terminal",
-    "start": "starting:first_paint",
-    "open": "reading:opening",
-    "tail": "reading:tail",
-    "memory": "reading:memory",
+    "cpu": "stream:cpu",
+    "keys": "stream:keys",
+    "bytes": "stream:bytes_to_terminal",
+    "start": "start:first_paint",
+    "open": "long_log:opening",
+    "tail": "long_log:tail",
+    "memory": "long_log:memory",
 }
 Row = Callable[[Path, bool], Iterator[Figure]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import tomllib
@@ -54,3 +55,11 @@ def test_the_readme_calls_the_two_commands_that_the_makefile_has() -> None:
         assert f"make {target}" in readme
         assert re.search(rf"^{target}:", makefile, re.M)
     assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_every_row_of_the_budgets_is_found_where_the_table_says() -> None:
+    from benchmarks.budgets.__main__ import ROWS
+
+    for place in ROWS.values():
+        module, _, function = place.partition(":")
+        assert callable(getattr(importlib.import_module(f"benchmarks.budgets.rows.{module}"), function))
