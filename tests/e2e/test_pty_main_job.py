@@ -19,6 +19,7 @@ ADVICE = "let the run end before you judge it: expect /exports, [x] marks & 2 mo
 @pytest.fixture
 def apollo(tmp_path: Path) -> Iterator[Apollo]:
     product = Apollo(tmp_path)
+    product.write_config()
     yield product
     product.close()
 

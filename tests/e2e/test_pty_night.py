@@ -53,9 +53,7 @@ class Annotator(Terminal):
 @pytest.fixture
 def apollo(tmp_path: Path) -> Iterator[Apollo]:
     product = Apollo(tmp_path)
-    config = tmp_path / "config" / "apollo-tui" / "config.toml"
-    config.parent.mkdir(parents=True)
-    config.write_text("[host]\nresume_on_start = true\n")
+    product.write_config("[host]\nresume_on_start = true\n")
     yield product
     product.close()
 

@@ -51,6 +51,12 @@ class Apollo:
             **(env or {}),
         }
 
+    def write_config(self, text: str = "") -> None:
+        """A config file. A busy machine reads a terminal late, and is no slow line: panes stay panes."""
+        config = self.folder / "config" / "apollo-tui" / "config.toml"
+        config.parent.mkdir(parents=True, exist_ok=True)
+        config.write_text(f'[ui]\nslow_link = "off"\n{text}')
+
     def command(self, *args: str) -> list[str]:
         """The words that run ``apollo`` with this log."""
         return [sys.executable, "-P", "-m", "apollo_tui", "--log", str(self.log), *args]

@@ -96,8 +96,9 @@ class Terminal:
 
     def hang_up(self) -> None:
         """Close the terminal under the app: it gets SIGHUP."""
-        os.close(self.child.child_fd)
-        self.child.closed = True
+        # Through its owner, who would close the number again when another terminal has it.
+        self.child.ptyproc.fileobj.close()
+        self.child.ptyproc.closed = self.child.closed = True
         self._reap()
 
     def close(self) -> None:
