@@ -63,6 +63,8 @@ async def act(bench: Bench, session: str, what: str) -> None:
             await bench.advise(session, "and then", hold_ms=60)
         case "new host":
             await bench.runners[-1].close()
+            # A cancelled commit is stored all the same; a real host begins when the one before has closed its writer.
+            await bench.writer.wait_for_writes()
             bench.runner(session).start()
         case "host stops":
             bench.runners[-1].hold("the host stops")
