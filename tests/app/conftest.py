@@ -7,11 +7,6 @@ import pytest
 from fake_feed import FakeFeed
 
 
-@pytest.fixture(autouse=True)
-def quick_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apollo_tui.app.TICK_S", 0.02)
-
-
 @pytest.fixture
 def only_keys_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was read and how long it took is told the log after seconds: later than any test on a busy machine lasts."""

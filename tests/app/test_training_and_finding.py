@@ -30,7 +30,7 @@ async def test_the_training_view_says_what_is_trained_and_follows_the_flags(
         await pilot.press("m")
         await until(pilot, lambda: "trained 3 of 3 replies" in screen_text(app))
         assert "[trained]" in screen_text(app) and "[trained, unseen]" in screen_text(app)
-        assert "training view: default" in screen_text(app)
+        await until(pilot, lambda: "training view: default" in screen_text(app))
         await pilot.press("left_square_bracket", "left_square_bracket", "f")
         await until(pilot, lambda: "[masked: flagged]" in screen_text(app))
         await pilot.press("u")
