@@ -218,6 +218,8 @@ class FactsView(msgspec.Struct, frozen=True):
     """(path, lines added, lines removed)"""
     remarks: tuple[str, ...] = ()
     """Sign-offs, notes and bookmarks of all annotators, one line each."""
+    recording: tuple[str, ...] = ()
+    """What an import could not keep of its file, one line each."""
     advice: tuple[str, ...] = ()
     """Queued advice with what it waits for, one line each."""
     extra: tuple[tuple[str, str], ...] = ()

@@ -11,6 +11,7 @@ from sessions.fold.advice import AdviceBook
 from sessions.fold.corrections import CorrectionBook
 from sessions.fold.flags import FlagBook
 from sessions.fold.read_ranges import ReadBook
+from sessions.fold.recording import RecordingBook
 from sessions.log.reader import LogReader
 
 KINDS: Final = frozenset(
@@ -32,6 +33,7 @@ KINDS: Final = frozenset(
         "summary.written",
         "question.asked",
         "question.answered",
+        "recording.loss",
     }
 )
 
@@ -65,6 +67,8 @@ class Annotations:
     """Names of the annotators who flagged, advised or signed off."""
     corrections: CorrectionBook = field(default_factory=CorrectionBook)
     """What humans say the agent should have done instead."""
+    recording: RecordingBook = field(default_factory=RecordingBook)
+    """What an import could not keep of its file."""
     effort_ms: int = 0
     """Active time that annotators spent on it."""
 
@@ -117,5 +121,7 @@ def _take(found: Annotations, event: ev.Event) -> None:
             found.asked[body.question] = (event.step or 0, event.call or 0)
         case ev.QuestionAnswered(timed_out=False) as body:
             found.answers[event.seq] = body
+        case ev.RecordingLoss():
+            found.recording.fold(event)
         case _:
             pass

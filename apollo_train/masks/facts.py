@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from apollo_train.masks.flag_verdicts import FlagVerdicts, PartKind, Verdict
+from apollo_train.masks.lost_parts import NOTHING
 from sessions import events as ev
 from sessions.events.messages import CallPart, Finish, ReasoningPart, TextPart
 
@@ -15,6 +17,10 @@ class SessionFacts:
 
     flags: FlagVerdicts
     polls: frozenset[tuple[int, int]] = frozenset()
+    lost: Mapping[int, frozenset[ev.LostPart]] = field(default_factory=dict)
+    """What the prompt of a request lacks of what the model read, by the seq of the request."""
+    losses: Mapping[int, frozenset[ev.LostPart]] = field(default_factory=dict)
+    """What an event itself lacks, by its seq."""
 
 
 @dataclass(slots=True)
@@ -72,6 +78,16 @@ class ReplyFacts:
                 case _:
                     continue
             self.parts.append(PartFacts(self, kind, find(number, kind, None, summary)))
+
+    @property
+    def prompt_lost(self) -> frozenset[ev.LostPart]:
+        """What of its prompt could not be kept."""
+        return self.session.lost.get(self.body.request, NOTHING)
+
+    @property
+    def lost(self) -> frozenset[ev.LostPart]:
+        """What of its prompt, or of itself, could not be kept."""
+        return self.prompt_lost | self.session.losses.get(self.event.seq, NOTHING)
 
     @property
     def is_seen(self) -> bool:

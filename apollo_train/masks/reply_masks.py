@@ -14,6 +14,7 @@ from apollo_train.masks.annotations import Annotations
 from apollo_train.masks.facts import ReplyFacts, SessionFacts
 from apollo_train.masks.flag_verdicts import FlagVerdicts
 from apollo_train.masks.inner_polls import find_inner_polls
+from apollo_train.masks.lost_parts import find_lost_parts
 from apollo_train.masks.rules import find_labels, find_reasons
 from apollo_train.masks.session_events import read_events
 from apollo_train.policy import FilterPolicy
@@ -46,6 +47,8 @@ class ReplyMask(msgspec.Struct, frozen=True):
     seen: bool
     event: ev.Event
     summary: int | None = None
+    prompt_lost: tuple[ev.LostPart, ...] = ()
+    """What its prompt lacks of what the model read."""
 
     @property
     def trained(self) -> bool:
@@ -81,7 +84,8 @@ class ReplyMask(msgspec.Struct, frozen=True):
 def mask_replies(reader: LogReader, annotations: Annotations, policy: FilterPolicy) -> Iterator[ReplyMask]:
     """The mask of every reply of the session, in order, in constant memory."""
     polls = find_inner_polls(reader, annotations, policy.rules.poll_tools) if policy.rules.inner_polls else frozenset()
-    session = SessionFacts(FlagVerdicts(annotations, policy), polls)
+    lost = find_lost_parts(reader, annotations)
+    session = SessionFacts(FlagVerdicts(annotations, policy), polls, lost, annotations.recording.losses)
     reply: ReplyFacts | None = None
     """The newest reply, of whose calls and summary nothing later was read yet."""
     for event in read_events(reader, annotations.session, annotations.position, _KINDS):
@@ -115,4 +119,5 @@ def _mask_reply(reply: ReplyFacts, policy: FilterPolicy) -> ReplyMask:
     labels = find_labels(reply.parts, reason, policy) if reason else ()
     whole = Mask(step, None, not reason, reason, labels=labels)
     summary = reply.summary.number if reply.summary else None
-    return ReplyMask(step, reply.event.seq, reply.body.request, whole, cells, reply.is_seen, reply.event, summary)
+    lost = tuple(sorted(reply.prompt_lost))
+    return ReplyMask(step, reply.event.seq, reply.body.request, whole, cells, reply.is_seen, reply.event, summary, lost)

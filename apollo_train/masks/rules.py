@@ -24,6 +24,7 @@ from apollo_train.masks.facts import PartFacts, ReplyFacts
 from apollo_train.policy import FilterPolicy
 from sessions import events as ev
 from sessions.events.messages import Finish
+from sessions.fold.recording import BARRING
 
 T = TypeVar("T", ReplyFacts, PartFacts)
 
@@ -122,6 +123,10 @@ def _is_inner_poll(part: PartFacts, _: FilterPolicy) -> bool:
     return bool(polls) and (part.reply.step, part.number) in polls
 
 
+def _is_incomplete(reply: ReplyFacts, _: FilterPolicy) -> bool:
+    return not BARRING.isdisjoint(reply.lost)
+
+
 def _is_unseen(reply: ReplyFacts, policy: FilterPolicy) -> bool:
     mode = policy.targets.unseen
     if mode == "train" or reply.is_seen:
@@ -160,6 +165,11 @@ RULES: Final[tuple[ReplyRule | PartRule, ...]] = (
     PartRule("after_first_error", _is_after_first_error, "after the first bad flag", labels=_reaching_labels),
     ReplyRule("text_only", _is_text_only, "a reply without a call, and the policy trains none"),
     PartRule("inner_poll", _is_inner_poll, "a repeated poll with an unchanged answer", scope="call"),
+    ReplyRule(
+        "incomplete",
+        _is_incomplete,
+        "the model read what its recording does not hold as text: an image, a file, a result, an instruction",
+    ),
     ReplyRule("unseen", _is_unseen, "no human saw it"),
 )
 """Every rule, in order: the first that holds wins."""

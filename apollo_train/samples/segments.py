@@ -16,7 +16,7 @@ from apollo_train.samples.advice_removal import AdviceRemover, Variant
 from apollo_train.samples.chat import Chat, Turn, chat_of_reply
 from apollo_train.samples.prompts import Prompt, Prompts, RequestNode
 from apollo_train.samples.row_meta import make_meta
-from apollo_train.samples.step_samples import Exclusion, Source, prompt_kind, reply_of, target_text
+from apollo_train.samples.step_samples import Exclusion, Source, lost_columns, prompt_kind, reply_of, target_text
 from sessions.log.errors import LogReadFailed
 
 
@@ -156,7 +156,7 @@ def _write_segment(
     yield from (source.exclude(members[seq], "not_in_context", variant.suffix) for seq in sorted(lost))
     if found:
         masks = list(members.values())
-        kind = prompt_kind(prompt, removal)
+        kind = prompt_kind(prompt, removal, list(found.values())[-1])
         yield _make_segment(
             source, remover, prompt, masks, variant, written, flags, list(found.values()), prefixes, kind
         )
@@ -199,6 +199,7 @@ def _make_segment(
         prompt=kind,
         prefix_checked=prefixes,
         seen=all(mask.seen for mask in found),
+        **lost_columns(found[-1]),
         **source.label_columns(masks),
     )
     lost = sum(mask.calls_lost for mask in masks)

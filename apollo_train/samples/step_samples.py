@@ -20,7 +20,7 @@ from sessions.labels import UNSPECIFIED
 from sessions.log.errors import LogReadFailed
 from sessions.log.reader import LogReader
 
-PromptKind = Literal["exact", "counterfactual", "reconstructed"]
+PromptKind = Literal["exact", "exact_opaque", "counterfactual", "reconstructed"]
 
 
 @dataclass(slots=True)
@@ -150,11 +150,18 @@ def read_prompt(prompts: Prompts, mask: ReplyMask, *, check: bool) -> Prompt | s
     return prompt
 
 
-def prompt_kind(prompt: Prompt, removal: PromptWithoutAdvice) -> PromptKind:
-    """What the row says of its prompt."""
+def prompt_kind(prompt: Prompt, removal: PromptWithoutAdvice, mask: ReplyMask) -> PromptKind:
+    """What the row says of its prompt; ``mask`` is that of the newest reply."""
     if removal.changed:
         return "counterfactual"
+    if mask.prompt_lost:
+        return "exact_opaque"
     return "exact" if prompt.request.exact else "reconstructed"
+
+
+def lost_columns(mask: ReplyMask) -> dict[str, Any]:
+    """``without`` for a row whose prompt lacks something that the model had in it; ``mask`` is of its newest reply."""
+    return {"without": list(mask.prompt_lost)} if mask.prompt_lost else {}
 
 
 def reply_of(mask: ReplyMask) -> ev.ModelReplied:
@@ -192,8 +199,9 @@ def _sample(
         weight=source.weigher.weight(source.judged, variant.share),
         finish=body.finish,
         stop_token=body.stop_token,
-        prompt=prompt_kind(prompt, removal),
+        prompt=prompt_kind(prompt, removal, mask),
         seen=mask.seen,
+        **lost_columns(mask),
         **source.label_columns([mask]),
     )
     dump = None if removal.changed else prompt.dump

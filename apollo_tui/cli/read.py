@@ -13,11 +13,22 @@ import click
 import msgspec
 
 from apollo_tui.cli.connection import Cli, open_log
-from apollo_tui.cli.output import json_option, print_json, print_table, say_age, say_duration, say_reason, session_row
+from apollo_tui.cli.output import (
+    json_option,
+    print_json,
+    print_lines,
+    print_table,
+    say_age,
+    say_duration,
+    say_reason,
+    session_row,
+)
 from sessions import events as ev
 from sessions import hints
 from sessions.events.states import ACTIVE
 from sessions.fold.costs import UNKNOWN, say_cost
+from sessions.fold.recording import KINDS as RECORDING_KINDS
+from sessions.fold.recording import RecordingBook
 from sessions.fold.remedies import remedies_at_limit
 from sessions.fold.result_status import result_status
 from sessions.fold.summary import Summary
@@ -79,8 +90,10 @@ def show(cli: Cli, session: str, count: int, as_json: bool) -> None:
     window = reader.events(found, steps=(first, summary.step)) if summary.step else []
     records = list(steps(window))
     now = int(time.time() * 1000)
+    recording = RecordingBook(reader.events(found, kinds=RECORDING_KINDS))
     if as_json:
-        print_json(session_row(summary, now) | {"steps": [_step_json(record) for record in records]})
+        kept = {"notes": recording.lines_of_file, "steps": [_step_json(record) for record in records]}
+        print_json(session_row(summary, now) | kept)
         return
     click.echo(plain_line(f"{summary.number} {summary.title}  {summary.state.replace('_', ' ')}  {_reason(summary)}"))
     click.echo(f"  id {found}")
@@ -91,6 +104,7 @@ def show(cli: Cli, session: str, count: int, as_json: bool) -> None:
     )
     for item in summary.plan:
         click.echo(plain_line(f"  [{item.status}] {item.text}"))
+    print_lines(f"  note: {line}" for line in recording.lines_of_file)
     for record in records:
         _print_step(record, reader.text)
     reader.close()

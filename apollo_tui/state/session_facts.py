@@ -48,6 +48,7 @@ def facts_of(
         ),
         files=tuple((path, added, removed) for path, (added, removed) in files.items()),
         remarks=tuple(_remarks(remarks)) if remarks is not None else (),
+        recording=tuple(remarks.recording.lines_of_file) if remarks is not None else (),
         advice=tuple(_advice(s, now)),
         extra=tuple(_extra(s)),
     )

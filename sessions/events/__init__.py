@@ -41,6 +41,7 @@ from sessions.events.judgement import (
     SignalJudged,
     SignedOff,
 )
+from sessions.events.recording import LostPart, RecordingLoss, RecordingRead
 from sessions.events.session import (
     ControlRequested,
     EnvironmentSpec,
@@ -148,6 +149,7 @@ __all__ = [
     "LimitChanged",
     "Limits",
     "LongText",
+    "LostPart",
     "MessageRef",
     "ModelAttemptFailed",
     "ModelReplied",
@@ -161,6 +163,8 @@ __all__ = [
     "PlanItem",
     "QuestionAnswered",
     "QuestionAsked",
+    "RecordingLoss",
+    "RecordingRead",
     "RecoveryMarked",
     "ReplyInterrupted",
     "ReversibleAct",

@@ -1,4 +1,5 @@
-"""What annotators say of a session besides flags: sign-offs, notes, bookmarks, recovery marks, corrections. A fold."""
+"""What is said of a session besides flags: sign-offs, notes, bookmarks, recovery marks and corrections of annotators,
+and what an import could not keep of its file. A fold."""
 
 from __future__ import annotations
 
@@ -8,10 +9,12 @@ from typing import Final
 import msgspec
 
 from sessions import events as ev
+from sessions.fold import recording
 from sessions.fold.corrections import CorrectionBook
+from sessions.fold.recording import RecordingBook
 
 KINDS: Final = frozenset(
-    {"recovery.marked", "session.signed_off", "session.note", "bookmark.set", "correction.written"}
+    {"recovery.marked", "session.signed_off", "session.note", "bookmark.set", "correction.written", *recording.KINDS}
 )
 """The kinds that this fold takes; others change nothing."""
 
@@ -36,6 +39,7 @@ class SessionNotes:
         """One note per annotator: a newer one takes the place of the older, an empty one takes it away."""
         self._bookmarks: dict[tuple[str, str], Bookmark] = {}
         self.corrections = CorrectionBook()
+        self.recording = RecordingBook()
         for event in events:
             self.fold(event)
 
@@ -61,6 +65,8 @@ class SessionNotes:
                 self._bookmarks[event.actor, str(body.target)] = Bookmark(body.target, event.actor, body.note, event.at)
             case ev.CorrectionWritten():
                 self.corrections.fold(event)
+            case ev.RecordingLoss() | ev.RecordingRead():
+                self.recording.fold(event)
             case _:
                 pass
 

@@ -17,7 +17,7 @@ from sessions.fold import attention_counters
 from sessions.fold.attention_counters import AttentionCounters
 from sessions.fold.result_status import went_wrong
 
-FOLD_VERSION: Final = 6
+FOLD_VERSION: Final = 7
 """Raised when ``fold_summary`` or the shape of Summary changes: stored summaries of another version are made anew."""
 KEPT_EVALS: Final = 64
 """How many of the newest scores a summary keeps, for the plot."""
@@ -345,8 +345,24 @@ def _change_beside_steps(s: Summary, event: ev.Event) -> dict[str, object]:
             return {"sign_off": body.verdict or ""}
         case ev.ExportWritten() as body:
             return {"last_export": body.path}
+        case ev.RecordingRead() as body:
+            return _totals(s, body)
         case _:
             return {}
+
+
+def _totals(s: Summary, body: ev.RecordingRead) -> dict[str, object]:
+    """What the file says of the whole run, and of no single reply."""
+    change: dict[str, object] = {}
+    if body.cost is not None:
+        change |= {"cost": s.cost + body.cost, "unpriced": 0}
+    if usage := body.usage:
+        change |= {
+            "input_tokens": s.input_tokens + usage.input_tokens,
+            "output_tokens": s.output_tokens + usage.output_tokens,
+            "cached_tokens": s.cached_tokens + usage.cached_tokens,
+        }
+    return change
 
 
 def _edit(waiting: OpenAdvice, body: ev.AdviceEdited) -> OpenAdvice:

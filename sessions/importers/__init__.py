@@ -53,7 +53,8 @@ def import_file(path: Path, format: str = "auto") -> list[ImportedSession]:
             raise CannotImport(f"{path.name} is not as {shape[0]} writes it: {plain_line(str(problem))}") from problem
     if not found:
         raise CannotImport(f"{path.name} holds no session")
-    return found
+    # Our own format has said already what is to be said of a session.
+    return found if (own or format) == "raw" else [session.with_source(path.name) for session in found]
 
 
 def _head(path: Path) -> bytes:

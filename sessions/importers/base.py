@@ -8,7 +8,8 @@ from typing import Final
 from msgspec import structs
 
 from sessions.errors import ApolloError
-from sessions.events import NewEvent, SessionCreated
+from sessions.events import NewEvent, RecordingRead, SessionCreated
+from sessions.events.messages import Usage
 from sessions.events.text import Blob
 
 ACTOR: Final = "import"
@@ -23,13 +24,16 @@ class CannotImport(ApolloError):
 class ImportedSession:
     """One session, whole and in order: its first event gets seq 1, and events refer to each other by that.
 
-    Its number on the board is 0: the host gives it one when it appends. ``warnings`` are lines for a person.
+    Its number on the board is 0: the host gives it one when it appends. ``warnings`` are lines for a person, of the
+    session as a whole; ``with_source`` puts them into its events. ``usage`` and ``cost``: see RecordingRead.
     """
 
     session: str
     events: list[NewEvent]
     blobs: list[Blob]
     warnings: list[str] = field(default_factory=list)
+    usage: Usage | None = None
+    cost: float | None = None
 
     @property
     def created(self) -> SessionCreated:
@@ -42,6 +46,11 @@ class ImportedSession:
         """The same session with its number on the board."""
         first = structs.replace(self.events[0], body=structs.replace(self.created, number=number))
         return replace(self, events=[first, *self.events[1:]])
+
+    def with_source(self, file: str) -> ImportedSession:
+        """The same session, which says at its end what file it came of and what of it could not be kept."""
+        read = RecordingRead(file=file, notes=tuple(self.warnings), usage=self.usage, cost=self.cost)
+        return replace(self, events=[*self.events, NewEvent(self.session, read, actor=ACTOR, at=self.events[-1].at)])
 
 
 def as_copy(imported: ImportedSession, session: str) -> ImportedSession:

@@ -1,7 +1,7 @@
 """A session made from messages that somebody else recorded: what all importers share, but for our own raw format.
 
 Prompts are put together from the messages in order and are called reconstructed. What is missing is made up as little
-as possible: times are those of the file, else one second apart; calls without a result get none.
+as possible: times are those of the file, and where it says none, that before; calls without a result get none.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from msgspec import structs
 from sessions import events as ev
 from sessions import ulid
 from sessions.events.messages import CallPart, Finish, Part, ReasoningPart, TextPart, Usage
+from sessions.events.recording import LostPart
 from sessions.events.text import Blob, canonical_json, long_text
 from sessions.importers.base import ACTOR, CannotImport, ImportedSession
 from sessions.importers.documents import loads
 from sessions.log.rebuild import assemble
 from sessions.terminal_text import say_count
 
-STEP_MS: Final = 1000
 TITLE_CHARS: Final = 60
 ELSEWHERE: Final = "recorded elsewhere"
 """Why an imported session is in the state that it is in."""
@@ -37,6 +37,17 @@ class Call:
     id: str
     name: str
     arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenCall:
+    """A call without a result; ``own`` is the id that it has in the log, unique in its reply."""
+
+    number: int
+    own: str
+    call: Call
+    at: int | None
+    """When the file says that it was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +88,11 @@ class SessionBuilder:
     advice: int = 0
     _blobs: dict[str, Blob] = field(default_factory=dict)
     _system: str = ""
+    _system_lost: tuple[LostPart, ...] = ()
     _task: str | None = None
     _new_messages: list[ev.MessageRef] = field(default_factory=list)
     _messages: list[ev.MessageRef] = field(default_factory=list)
-    _open_calls: dict[str, tuple[int, Call]] = field(default_factory=dict)
+    _open_calls: list[_OpenCall] = field(default_factory=list)
     _parent: int | None = None
     _now: int = 0
     _first_time: int | None = None
@@ -88,34 +100,50 @@ class SessionBuilder:
     _summaries: int = 0
     _covered: int = 0
     _tools: str | None = None
+    _rest_usage: Usage | None = None
+    _rest_cost: float | None = None
 
-    def add_system(self, text: str) -> None:
-        """The system prompt; only one before the task counts."""
+    def add_system(self, text: str, *, lost: Collection[LostPart] = ()) -> None:
+        """The system prompt; only one before the task counts. ``lost``, here and below: what of it is no text."""
         if self._task is None and not self._system:
-            self._system = text
+            self._system, self._system_lost = text, tuple(lost)
         else:
             self.skipped["later system message"] += 1
 
-    def add_user(self, text: str, at: int | None = None, *, by_host: bool = False) -> None:
+    def add_user(
+        self, text: str, at: int | None = None, *, by_host: bool = False, lost: Collection[LostPart] = ()
+    ) -> None:
         """A turn of the user: the first is the task, later ones are advice; ``by_host``: nobody wrote it."""
         if self._task is None:
-            self.begin(text, at)
+            self.begin(text, at, lost=lost)
         elif by_host:
             self._close_calls()
-            self.add_message(
-                {"role": "user", "content": text}, self.add_event(ev.NudgeSent(text=text, streak=0), at=at)
-            )
-        elif text.strip():
-            self.add_advice(text, at=at)
+            seq = self.add_event(ev.NudgeSent(text=text, streak=0), at=at)
+            self.add_message({"role": "user", "content": text}, seq)
+            self.add_losses(lost, seq)
+        elif text.strip() or lost:
+            self.add_advice(text, at=at, lost=lost)
 
     def add_advice(
-        self, text: str, *, turn: str = "", at: int | None = None, actor: str = ACTOR, kind: ev.AdviceKind | None = None
+        self,
+        text: str,
+        *,
+        turn: str = "",
+        at: int | None = None,
+        actor: str = ACTOR,
+        kind: ev.AdviceKind | None = None,
+        lost: Collection[LostPart] = (),
     ) -> None:
         """A piece of advice, delivered before the next step as ``turn`` (default: as it is)."""
-        self.add_advice_turn([(text, kind, actor)], turn or text, at)
+        self.add_advice_turn([(text, kind, actor)], turn or text, at, lost=lost)
 
     def add_advice_turn(
-        self, pieces: Sequence[tuple[str, ev.AdviceKind | None, str]], turn: str, at: int | None
+        self,
+        pieces: Sequence[tuple[str, ev.AdviceKind | None, str]],
+        turn: str,
+        at: int | None,
+        *,
+        lost: Collection[LostPart] = (),
     ) -> None:
         """Pieces of advice (text, kind, who said it), delivered together as the user turn ``turn``."""
         self._begin_if_new()
@@ -125,7 +153,9 @@ class SessionBuilder:
             self.add_event(ev.AdviceQueued(advice=number, text=text, advice_kind=kind), at=at, actor=actor)
         self.advice += len(pieces)
         delivered = ev.AdviceDelivered(advice=tuple(numbers), at_step=self.step + 1, text=turn)
-        self.add_message({"role": "user", "content": turn}, self.add_event(delivered, self.step + 1, at=at))
+        seq = self.add_event(delivered, self.step + 1, at=at)
+        self.add_message({"role": "user", "content": turn}, seq)
+        self.add_losses(lost, seq, self.step + 1)
 
     def add_reply(
         self,
@@ -138,28 +168,42 @@ class SessionBuilder:
         finish: Finish | None = None,
         finish_raw: str = "",
         salvaged: bool = False,
+        *,
+        asked_at: int | None = None,
+        duration_ms: int | None = None,
+        cost: float | None = None,
+        lost: Collection[LostPart] = (),
     ) -> int:
-        """What the model said; the number of its step. ``finish`` None: normal, as far as the file says."""
+        """What the model said; the number of its step. ``finish`` None: normal, as far as the file says.
+
+        ``at``: when it had been said; ``asked_at``: when it was asked for. Ids that a reply has twice are told apart.
+        """
         self._begin_if_new()
         self._close_calls()
         self.step += 1
-        self._now += STEP_MS if at is None else 0
+        if asked_at is not None:
+            self._pass_time(asked_at)
         asked = self.add_request()
+        own = _tell_apart([call.id for call in calls])
+        named = [Call(name, call.name, call.arguments) for name, call in zip(own, calls, strict=True)]
         body = ev.ModelReplied(
             request=asked,
-            parts=parts_of(text, reasoning, calls),
+            parts=parts_of(text, reasoning, named),
             finish=finish or ("calls" if calls else "stop"),
             finish_raw=finish_raw,
             model=model or self.model,
             usage=usage,
+            cost=cost,
+            duration_ms=duration_ms or 0,
             salvaged=salvaged,
         )
-        malformed = {call.id for call in calls if arguments_of(call.arguments) is None}
-        sendable = [Call(call.id, call.name, "{}") if call.id in malformed else call for call in calls]
+        malformed = {call.id for call in named if arguments_of(call.arguments) is None}
+        sendable = [Call(call.id, call.name, "{}") if call.id in malformed else call for call in named]
         seq = self.add_event(body, self.step, at=at, actor="agent")
         self.add_message(reply_message(text, sendable, reasoning), seq)
-        for number, call in enumerate(calls, 1):
-            self._open_calls[call.id] = (number, call)
+        self.add_losses(lost, seq, self.step)
+        for number, (call, given) in enumerate(zip(named, calls, strict=True), 1):
+            self._open_calls.append(_OpenCall(number, call.id, given, at))
             if call.id not in malformed:
                 arguments = arguments_of(call.arguments) or {}
                 started = ev.ActionStarted(call_id=call.id, name=call.name, arguments=arguments)
@@ -167,25 +211,45 @@ class SessionBuilder:
         return self.step
 
     def add_result(
-        self, call_id: str | None, text: str, *, outcome: ev.Outcome = "ok", at: int | None = None, data: Any = None
+        self,
+        call_id: str | None,
+        text: str,
+        *,
+        outcome: ev.Outcome = "ok",
+        at: int | None = None,
+        duration_ms: int | None = None,
+        data: Any = None,
+        lost: Collection[LostPart] = (),
     ) -> bool:
-        """The result of a call (None: of the oldest that has none); False if no call waits for it."""
-        name = next(iter(self._open_calls), "") if call_id is None else call_id
-        if name not in self._open_calls:
+        """The result of the oldest open call with this id (None: of the oldest one); False if no call waits for it.
+
+        ``duration_ms`` None: the file does not say, and it is the time between call and result, where it says both.
+        """
+        found = next((one for one in self._open_calls if call_id is None or one.call.id == call_id), None)
+        if found is None:
             self.skipped["result without a call"] += 1
             return False
-        number, call = self._open_calls.pop(name)
-        if arguments_of(call.arguments) is None:
+        self._open_calls.remove(found)
+        if arguments_of(found.call.arguments) is None:
             refused = ev.ActionRefused(
-                call_id=name, name=call.name, why="malformed", arguments=call.arguments[:2000], shown=text
+                call_id=found.own,
+                name=found.call.name,
+                why="malformed",
+                arguments=found.call.arguments[:2000],
+                shown=text,
             )
-            seq = self.add_event(refused, self.step, number, at=at)
+            seq = self.add_event(refused, self.step, found.number, at=at)
         else:
             output, blobs = long_text(text)
             self.hold_blobs(blobs)
-            body = ev.ActionResult(call_id=name, outcome=outcome, output=output, data=data or {})
-            seq = self.add_event(body, self.step, number, at=at)
-        self.add_message({"role": "tool", "tool_call_id": name, "content": text}, seq)
+            if duration_ms is None and at is not None and found.at is not None:
+                duration_ms = max(0, at - found.at)
+            body = ev.ActionResult(
+                call_id=found.own, outcome=outcome, output=output, duration_ms=duration_ms or 0, data=data or {}
+            )
+            seq = self.add_event(body, self.step, found.number, at=at)
+        self.add_message({"role": "tool", "tool_call_id": found.own, "content": text}, seq)
+        self.add_losses(lost, seq, self.step, found.number)
         return True
 
     def add_summary(self, text: str, at: int | None = None) -> None:
@@ -226,7 +290,7 @@ class SessionBuilder:
         if not self._system:
             self.notes.append("the file has no system prompt")
         if self._first_time is None:
-            self.notes.append("the file says no times: its steps are put a second apart, in 1970")
+            self.notes.append("the file says no times: when it was, and how long it took, is not known")
         else:
             # What came before the first time in the file happened then, and not in 1970.
             early = next((n for n, one in enumerate(self.events) if (one.at or 0) >= self._first_time), 0)
@@ -235,7 +299,8 @@ class SessionBuilder:
 
     def to_session(self) -> ImportedSession:
         """What was added so far, as it is."""
-        return ImportedSession(self.session, self.events, list(self._blobs.values()), self.notes)
+        blobs = list(self._blobs.values())
+        return ImportedSession(self.session, self.events, blobs, self.notes, self._rest_usage, self._rest_cost)
 
     def add_event(
         self,
@@ -248,10 +313,26 @@ class SessionBuilder:
     ) -> int:
         """Append an event as it is; its seq. Time never goes back."""
         if at is not None:
-            self._now = max(self._now, at)
-            self._first_time = at if self._first_time is None else self._first_time
+            self._pass_time(at)
         self.events.append(ev.NewEvent(self.session, body, step, call, actor, None, self._now))
         return len(self.events)
+
+    def add_losses(self, lost: Collection[LostPart], of: int, step: int | None = None, call: int | None = None) -> None:
+        """What the message of the event at seq ``of`` lacks: a word for each part that could not be kept."""
+        for what, number in Counter(lost).items():
+            self.add_event(ev.RecordingLoss(what=what, of=of, count=number), step, call)
+
+    def add_totals(self, usage: Usage | None = None, cost: float | None = None) -> None:
+        """Tokens and cost of the whole run: what of them no reply has is kept for the session."""
+        replies = [event.body for event in self.events if isinstance(event.body, ev.ModelReplied)]
+        if usage is not None and not any(reply.usage for reply in replies):
+            self._rest_usage = usage
+        if cost is not None and (rest := cost - sum(reply.cost or 0.0 for reply in replies)) > 1e-9:
+            self._rest_cost = rest
+
+    def _pass_time(self, at: int) -> None:
+        self._now = max(self._now, at)
+        self._first_time = at if self._first_time is None else self._first_time
 
     def hold_blobs(self, blobs: Sequence[Blob]) -> None:
         """Keep blobs that events name."""
@@ -261,7 +342,7 @@ class SessionBuilder:
         if self._task is None:
             self.begin("", None)
 
-    def begin(self, task: str, at: int | None) -> None:
+    def begin(self, task: str, at: int | None, *, lost: Collection[LostPart] = ()) -> None:
         """The session comes to be; its prompts begin with the system prompt and the task."""
         if self.started is None:
             self.started = at or 0
@@ -282,6 +363,7 @@ class SessionBuilder:
             blob = Blob.of(canonical_json(list(self.tools)))
             self.hold_blobs([blob])
             self._tools = blob.hash
+        self.add_losses([*self._system_lost, *lost], 1)
 
     def create(self, task: str, system: ev.LongText | None, title: str, task_id: str) -> None:
         """The first two events, at ``started``: the session comes to be, and runs."""
@@ -303,8 +385,8 @@ class SessionBuilder:
 
     def _close_calls(self) -> None:
         """Calls that nobody answered get a result that says so: a conversation with open calls can be sent nowhere."""
-        for name in list(self._open_calls):
-            self.add_result(name, "The recording has no result of this call.", outcome="unknown")
+        while self._open_calls:
+            self.add_result(None, "The recording has no result of this call.", outcome="unknown")
 
     def add_request(self) -> int:
         """The request of the present step: the messages so far are its prompt. Returns its seq."""
@@ -350,6 +432,18 @@ def reply_message(text: str, calls: Sequence[Call], reasoning: str = "") -> dict
             for call in calls
         ]
     return message
+
+
+def _tell_apart(names: Sequence[str]) -> list[str]:
+    """The ids of a reply's calls; one that is there already gets a number."""
+    found: list[str] = []
+    for name in names:
+        number, own = 1, name
+        while own in found:
+            number += 1
+            own = f"{name}-{number}"
+        found.append(own)
+    return found
 
 
 def arguments_of(text: str) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ import msgspec
 from sessions import events as ev
 from sessions import importers
 from sessions.events.text import Blob
+from sessions.fold.recording import RecordingBook
 from sessions.host.handlers.context import HandlerContext, refusal, require_person
 from sessions.host.protocol import Imported, ImportFile
 from sessions.importers import ImportedSession, as_copy
@@ -36,15 +37,16 @@ async def import_file(context: HandlerContext, call: ImportFile, actor: str) -> 
     if secret := await asyncio.to_thread(_secret_in, context.keys.redactor(), events, blobs):
         # Not replaced: a request that holds it would no longer be what its hash says.
         raise refusal(f"{path.name} holds the value of your key {secret}: take it out of the file, then import it")
-    answer = import_answer(await context.writer.append(*events, blobs=blobs))
-    warnings = tuple(line for session in found for line in session.warnings)
-    return msgspec.structs.replace(answer, warnings=warnings)
+    return import_answer(await context.writer.append(*events, blobs=blobs))
 
 
 def import_answer(events: Sequence[ev.Event]) -> Imported:
-    """The answer that ``events`` stand for; what the importer warned of is not in the log."""
-    made = dict.fromkeys(event.session for event in events)
-    return Imported(sessions=tuple(made), events=len(events))
+    """The answer that ``events`` stand for. What could not be kept is in them, too."""
+    books: dict[str, RecordingBook] = {}
+    for event in events:
+        books.setdefault(event.session, RecordingBook()).fold(event)
+    warnings = tuple(line for book in books.values() for line in book.lines)
+    return Imported(sessions=tuple(books), events=len(events), warnings=warnings)
 
 
 def _secret_in(redactor: Redactor, events: Sequence[ev.NewEvent], blobs: Sequence[Blob]) -> str:
