@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, Final
 
 import msgspec
 
 from sessions import events as ev
 from sessions.events.messages import Usage
-from sessions.importers.base import ImportedSession
+from sessions.importers.base import CannotImport, ImportedSession
 from sessions.importers.builder import Call, SessionBuilder, time_ms
-from sessions.importers.documents import Document, as_text, count, items, table, text_of
+from sessions.importers.content_losses import find_losses
+from sessions.importers.documents import Document, as_text, count, items, milliseconds, money, table, text_of
+from sessions.importers.outcomes import outcome_of
+from sessions.terminal_text import say_count
 
 KEY: Final = "apollo"
 """Under which key of ``extra`` our own words are."""
@@ -23,50 +27,119 @@ def recognises(found: Document) -> bool:
 
 
 def parse(found: Document) -> list[ImportedSession]:
-    """A session per trajectory."""
-    made = [_session(one) for one in found.records if isinstance(one.get("steps"), list)]
-    if made and found.broken:
-        made[0].warnings.append(f"{found.broken} lines are no trajectory and were left out")
+    """A session per trajectory, and one per sub-agent that is embedded in one."""
+    made: list[ImportedSession] = []
+    seen: set[str] = set()
+    repeated = empty = 0
+    for document in found.records:
+        if not isinstance(document.get("steps"), list):
+            continue
+        for session in _sessions(document):
+            if session is None:
+                empty += 1
+            elif session.session in seen:
+                repeated += 1
+            else:
+                seen.add(session.session)
+                made.append(session)
+    if not made:
+        raise CannotImport("atif: the recording holds no reply of a model: nothing to import")
+    notes = (
+        (found.broken, "line", "lines", "no trajectory"),
+        (empty, "trajectory", "trajectories", "without a reply of a model"),
+        (repeated, "trajectory", "trajectories", "the same as one before"),
+    )
+    for number, one, many, what in notes:
+        if number:
+            made[0].warnings.append(f"{say_count(number, one, many)} of the file, {what}: left out")
     return made
 
 
-def _session(document: dict[str, Any]) -> ImportedSession:
+def _sessions(document: dict[str, Any], parent: str = "") -> list[ImportedSession | None]:
+    """The session of a trajectory (None if it holds no reply) and those of its sub-agents."""
+    found: list[ImportedSession | None] = []
+    inner = items(document.get("subagent_trajectories"))
+    try:
+        found.append(_session(document, parent, inner))
+    except CannotImport:
+        found.append(None)
+    own = found[0].session if found[0] is not None else parent
+    for one in inner:
+        found += _sessions(one, own)
+    return found
+
+
+def _key(document: dict[str, Any], parent: str) -> str:
+    """What names a trajectory: its ids and how it begins, which stays when it grows. Runs in parts share ids, some have
+    none."""
+    run, own = as_text(document.get("session_id")), as_text(document.get("trajectory_id"))
+    head: list[Any] = []
+    for step in items(document.get("steps")):
+        calls = [[call.get("function_name"), call.get("arguments")] for call in items(step.get("tool_calls"))]
+        head.append([step.get("source"), step.get("timestamp"), step.get("message"), calls])
+        if step.get("source") == "agent" and not step.get("is_copied_context"):
+            break
+    return f"{parent}{run}/{own}/{hashlib.sha256(as_text(head).encode(errors='replace')).hexdigest()}"
+
+
+def _session(document: dict[str, Any], parent: str, inner: list[dict[str, Any]]) -> ImportedSession:
     agent, extra = table(document.get("agent")), table(table(document.get("extra")).get(KEY))
     steps = items(document.get("steps"))
+    meta = {"agent": as_text(agent.get("name")), "schema": as_text(document.get("schema_version"))}
+    if parent:
+        meta["parent"] = parent
     builder = SessionBuilder(
         "atif",
-        f"{as_text(document.get('session_id'))}/{as_text(document.get('trajectory_id'))}",
+        _key(document, parent),
         as_text(agent.get("model_name")) or as_text(agent.get("name")),
         title=as_text(extra.get("title"))[:60],
         task_id=as_text(extra.get("task")),
-        meta={"agent": as_text(agent.get("name")), "schema": as_text(document.get("schema_version"))},
+        meta=meta,
         tools=items(agent.get("tool_definitions")),
         started=next((at for at in (time_ms(step.get("timestamp")) for step in steps) if at is not None), None),
     )
-    reader = _StepReader(builder)
+    reader = _StepReader(builder, {as_text(one.get("trajectory_id")) for one in inner})
     for step in steps:
         reader.take(step)
     reader.judge(extra)
+    totals = table(document.get("final_metrics"))
+    sent, said = count(totals.get("total_prompt_tokens")), count(totals.get("total_completion_tokens"))
+    usage = Usage(sent, said, count(totals.get("total_cached_tokens"))) if sent or said else None
+    builder.add_totals(usage, money(totals.get("total_cost_usd")))
+    if reader.elsewhere:
+        builder.notes.append(f"{say_count(reader.elsewhere, 'sub-agent')} of it are in other files: import those, too")
+    following = as_text(document.get("continued_trajectory_ref"))
+    if following:
+        builder.notes.append(f"it goes on in {following}, which is a session of its own")
     return builder.finish()
 
 
 class _StepReader:
-    def __init__(self, builder: SessionBuilder) -> None:
+    def __init__(self, builder: SessionBuilder, embedded: set[str]) -> None:
         self.builder = builder
+        self.embedded = embedded
+        """Ids of the sub-agents that the document holds."""
+        self.elsewhere = 0
+        """Sub-agents that it only refers to."""
         self.flags: list[dict[str, Any]] = []
 
     def take(self, step: dict[str, Any]) -> None:
-        at, text = time_ms(step.get("timestamp")), text_of(step.get("message"))
+        """The next step."""
+        at, content = time_ms(step.get("timestamp")), step.get("message")
+        text, lost = text_of(content), find_losses(content)
         own = table(table(step.get("extra")).get(KEY))
         match step.get("source"):
             case "system":
-                self.builder.add_system(text)
+                self.builder.add_system(text, lost=lost)
+                self._results(step, 0, at)
             case "user" if own.get("kind") == "summary":
                 self.builder.add_summary(as_text(own.get("text")) or text, at)
             case "user" if own.get("kind") == "advice":
                 self._advice(items(own.get("advice")), text, at)
             case "user":
-                self.builder.add_user(text, at, by_host=own.get("kind") == "nudge")
+                copied = step.get("is_copied_context") is True
+                self.builder.add_user(text, at, by_host=copied or own.get("kind") == "nudge", lost=lost)
+                self._results(step, 0, at)
             case "agent":
                 self._agent(step, own, text, at)
             case source:
@@ -81,25 +154,45 @@ class _StepReader:
             identity = as_text(call.get("tool_call_id")) or f"call-{builder.step + 1}.{number}"
             calls.append(Call(identity, as_text(call.get("function_name")) or "?", arguments))
         finish = own.get("finish")
+        metrics = table(step.get("metrics"))
+        usage, reasoning = _usage(metrics), as_text(step.get("reasoning_content"))
+        lost = find_losses(step.get("message"))
+        if usage is not None and usage.reasoning_tokens and not reasoning:
+            lost.append("reasoning")
         number = builder.add_reply(
             text,
             calls,
-            as_text(step.get("reasoning_content")),
+            reasoning,
             at,
-            _usage(table(step.get("metrics"))),
+            usage,
             as_text(step.get("model_name")),
             finish if finish in ("stop", "calls", "length", "refusal", "interrupted", "other") else None,
-            salvaged=step.get("is_copied_context") is True,
+            # What no model said, and what another trajectory has already, is context.
+            salvaged=step.get("is_copied_context") is True or step.get("llm_call_count") == 0,
+            cost=money(metrics.get("cost_usd")),
+            lost=lost,
         )
         self.flags += [{**flag, "step": number} for flag in items(own.get("annotations"))]
+        self._results(step, len(calls), at)
+
+    def _results(self, step: dict[str, Any], calls: int, at: int | None) -> None:
+        """What came back. A step has one time, which says nothing of how long its calls took."""
         for result in items(table(step.get("observation")).get("results")):
-            told = table(table(result.get("extra")).get(KEY)).get("outcome")
-            outcome: Any = told if told in ("ok", "error", "timeout", "interrupted", "unknown") else "ok"
+            content, extra = result.get("content"), table(result.get("extra"))
+            told = table(extra.get(KEY)).get("outcome")
+            known = told in ("ok", "error", "timeout", "interrupted", "unknown")
+            outcome: Any = (
+                told if known else outcome_of({**table(table(step.get("observation")).get("extra")), **extra})
+            )
+            for ref in items(result.get("subagent_trajectory_ref")):
+                self.elsewhere += as_text(ref.get("trajectory_id")) not in self.embedded
             name = as_text(result.get("source_call_id")) or None
+            text, lost = text_of(content), find_losses(content)
             if name is None and not calls:  # an observation of nothing that was called: what the environment said
-                builder.add_user(text_of(result.get("content")), at, by_host=True)
+                self.builder.add_user(text, at, by_host=True, lost=lost)
             else:
-                builder.add_result(name, text_of(result.get("content")), outcome=outcome, at=at)
+                took = milliseconds(extra.get("duration_sec", extra.get("execution_time")))
+                self.builder.add_result(name, text, outcome=outcome, duration_ms=took or 0, lost=lost)
 
     def _advice(self, pieces: list[dict[str, Any]], turn: str, at: int | None) -> None:
         """One delivered turn of one or more pieces."""
@@ -159,4 +252,6 @@ def _kind(piece: dict[str, Any]) -> Any:
 
 def _usage(metrics: dict[str, Any]) -> Usage | None:
     sent, said = count(metrics.get("prompt_tokens")), count(metrics.get("completion_tokens"))
-    return Usage(sent, said, count(metrics.get("cached_tokens"))) if sent or said else None
+    thought = count(table(metrics.get("extra")).get("reasoning_tokens"))
+    cached = count(metrics.get("cached_tokens"))
+    return Usage(sent, said, cached, reasoning_tokens=thought) if sent or said else None

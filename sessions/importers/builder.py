@@ -78,6 +78,8 @@ class SessionBuilder:
     tools: Sequence[Any] = ()
     started: int | None = None
     """When it began, in Unix ms."""
+    preamble: Sequence[dict[str, Any]] = ()
+    """Messages that the model had before the task, as they went over the wire: demonstrations."""
     session: str = ""
     """Its id, where another rule than that of ``key`` makes it."""
     events: list[ev.NewEvent] = field(default_factory=list)
@@ -89,6 +91,8 @@ class SessionBuilder:
     _blobs: dict[str, Blob] = field(default_factory=dict)
     _system: str = ""
     _system_lost: tuple[LostPart, ...] = ()
+    _instructions: list[str] = field(default_factory=list)
+    """System messages after the first and before the first reply."""
     _task: str | None = None
     _new_messages: list[ev.MessageRef] = field(default_factory=list)
     _messages: list[ev.MessageRef] = field(default_factory=list)
@@ -104,11 +108,19 @@ class SessionBuilder:
     _rest_cost: float | None = None
 
     def add_system(self, text: str, *, lost: Collection[LostPart] = ()) -> None:
-        """The system prompt; only one before the task counts. ``lost``, here and below: what of it is no text."""
-        if self._task is None and not self._system:
+        """The system prompt; what comes after it is an instruction, which stays in the prompt at its place.
+
+        ``lost``, here and below: what of it is no text.
+        """
+        if self._task is not None:
+            seq = self.add_event(ev.NudgeSent(text=text, streak=0))
+            self.add_message({"role": "system", "content": text}, seq)
+            self.add_losses(lost, seq)
+        elif not self._system:
             self._system, self._system_lost = text, tuple(lost)
         else:
-            self.skipped["later system message"] += 1
+            self._instructions.append(text)
+            self._system_lost += tuple(lost)
 
     def add_user(
         self, text: str, at: int | None = None, *, by_host: bool = False, lost: Collection[LostPart] = ()
@@ -358,7 +370,11 @@ class SessionBuilder:
         )
         if self._system:
             self.add_message({"role": "system", "content": self._system}, 1)
+        for wire in self.preamble:
+            self.add_message(wire, 1)
         self.add_message({"role": "user", "content": task}, 1)
+        for text in self._instructions:
+            self.add_message({"role": "system", "content": text}, 1)
         if self.tools:
             blob = Blob.of(canonical_json(list(self.tools)))
             self.hold_blobs([blob])

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from sessions.importers import atif, claude_code, codex, inspect_log, openhands, swe_agents
+from sessions.importers import (
+    atif,
+    claude_code,
+    codex,
+    inspect_log,
+    mini_swe_agent,
+    openhands,
+    plain_chat,
+    swe_agent,
+)
 from sessions.importers.base import ImportedSession
 from sessions.importers.documents import Document
 
@@ -15,13 +24,15 @@ Parse = Callable[[Document], list[ImportedSession]]
 SHAPES: Final[tuple[tuple[str, Recognises, Parse], ...]] = (
     ("atif", atif.recognises, atif.parse),
     ("inspect", inspect_log.recognises, inspect_log.parse),
-    ("mini-swe-agent", swe_agents.is_mini, swe_agents.parse_mini),
-    ("swe-agent", swe_agents.is_swe, swe_agents.parse_swe),
+    ("openhands", openhands.is_output, openhands.parse_output),
+    ("mini-swe-agent", mini_swe_agent.recognises, mini_swe_agent.parse),
+    ("swe-agent", swe_agent.recognises, swe_agent.parse),
     ("claude-code", claude_code.recognises, claude_code.parse),
     ("codex", codex.recognises, codex.parse),
     ("codex", codex.is_flat, codex.parse_flat),
     ("openhands", openhands.recognises, openhands.parse),
-    ("openhands", openhands.is_old, openhands.parse_old),
+    ("openhands", openhands.is_old, openhands.parse),
+    ("chat", plain_chat.recognises, plain_chat.parse),
 )
 NAMES: Final = tuple(dict.fromkeys(name for name, _, _ in SHAPES))
 

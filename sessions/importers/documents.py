@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from sessions.importers.base import CannotImport
+from sessions.importers.zip_entries import read_entry
 
 MAX_BYTES: Final = 1 << 30
 """A file, or an entry of an archive, that is larger is refused: it would be held in memory."""
+STATE: Final = "BaseState"
+"""The kind of the record that is the saved state of an OpenHands conversation, beside its events."""
 _DIGITS: Final = 18
 
 
@@ -73,11 +76,9 @@ def read_archive(path: Path) -> Iterator[tuple[str, Any]]:
                 if entry.filename.endswith(".json"):
                     if entry.file_size > MAX_BYTES:
                         raise CannotImport(f"{path.name}: {entry.filename} is larger than {MAX_BYTES >> 20:,} MB")
-                    yield entry.filename, loads(archive.read(entry))
+                    yield entry.filename, loads(read_entry(path, archive, entry))
     except NotImplementedError as problem:
-        raise CannotImport(
-            f"{path.name} is compressed in a way that is not known here ({problem}): dump it"
-        ) from problem
+        raise CannotImport(f"{path.name} is compressed in a way that is not known here ({problem})") from problem
     except (zipfile.BadZipFile, ValueError, OSError, EOFError, RuntimeError) as problem:
         raise CannotImport(f"{path.name} is damaged: {problem}") from problem
 
@@ -116,6 +117,17 @@ def count(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
+def money(value: Any) -> float | None:
+    """US dollars; None if it is none, or nothing: a tool that knows no prices says 0."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value > 0 else None
+
+
+def milliseconds(value: Any) -> int | None:
+    """Milliseconds of a number of seconds, None if it is none."""
+    good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e9
+    return round(value * 1000) if good else None
+
+
 def _part(part: Any, kinds: tuple[str, ...]) -> str:
     if not isinstance(part, dict) or part.get("type", "text") not in kinds:
         return ""
@@ -130,6 +142,12 @@ def _folder(path: Path) -> Iterator[dict[str, Any]]:
         except ValueError as problem:
             raise CannotImport(f"{file.name} in {path.name} is no JSON: {problem}") from problem
         yield from items([value])
+    state = folder.parent / "base_state.json"
+    if state.is_file():
+        try:
+            yield {**table(loads(state.read_bytes())), "kind": STATE}
+        except ValueError:
+            return  # it only says more of what the events say
 
 
 def _lines(path: Path, text: str) -> Document:

@@ -1,14 +1,30 @@
-"""Inspect's logs: a ``.json`` dump or an ``.eval`` archive, a session per sample."""
+"""Inspect's logs: a ``.json`` dump or an ``.eval`` archive, a session per sample.
+
+The messages of a sample are its conversation; its events say when each reply and each call was, and what they cost.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sessions.events.messages import Finish
+from sessions.events.messages import Finish, Usage
+from sessions.events.recording import LostPart
 from sessions.importers.base import CannotImport, ImportedSession
 from sessions.importers.builder import Call, SessionBuilder, time_ms
-from sessions.importers.documents import Document, as_text, items, read_archive, table, text_of
+from sessions.importers.content_losses import find_losses
+from sessions.importers.documents import (
+    Document,
+    as_text,
+    count,
+    items,
+    milliseconds,
+    money,
+    read_archive,
+    table,
+    text_of,
+)
 
 SCORES: Final = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 """Inspect's letters: correct, partial, incorrect, no answer."""
@@ -19,6 +35,49 @@ _STOPS: Final[dict[str, Finish]] = {
     "model_length": "length",
     "content_filter": "refusal",
 }
+_ATTACHED: Final = "attachment://"
+
+
+@dataclass(slots=True)
+class _Clock:
+    """What the events of a sample know of its replies and calls."""
+
+    by_message: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Model events by the id of the message that they gave."""
+    in_order: list[dict[str, Any]] = field(default_factory=list)
+    """Model events of the conversation, where none names its message."""
+    calls: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Tool events by the id of their call, oldest first."""
+
+    def reply(self, message: dict[str, Any], number: int) -> dict[str, Any]:
+        """The event of a reply (the ``number``-th, from 0); an empty one if it is not known."""
+        found = self.by_message.get(as_text(message.get("id")))
+        if found is None and number < len(self.in_order):
+            found = self.in_order[number]
+        return found or {}
+
+    def call(self, identity: str) -> dict[str, Any]:
+        """The event of the next call with this id; an empty one if it is not known."""
+        left = self.calls.get(identity)
+        return left.pop(0) if left else {}
+
+
+def _read_clock(events: list[dict[str, Any]], replies: list[dict[str, Any]]) -> _Clock:
+    clock = _Clock()
+    of_model: list[dict[str, Any]] = []
+    for event in events:
+        if event.get("event") == "tool":
+            clock.calls.setdefault(as_text(event.get("id")), []).append(event)
+        elif event.get("event") == "model" and not event.get("error"):
+            of_model.append(event)
+            for choice in items(table(event.get("output")).get("choices")):
+                if identity := as_text(table(choice.get("message")).get("id")):
+                    clock.by_message.setdefault(identity, event)
+    named = any(as_text(reply.get("id")) in clock.by_message for reply in replies)
+    own = [event for event in of_model if event.get("role") in (None, "", "default")]
+    if not named and len(own) == len(replies):
+        clock.in_order = own
+    return clock
 
 
 def recognises(found: Document) -> bool:
@@ -54,71 +113,169 @@ def _entries(found: Document) -> Iterator[tuple[str, Any]]:
 
 def _sample(evaluation: dict[str, Any], sample: dict[str, Any]) -> ImportedSession:
     task, name = as_text(evaluation.get("task")), f"{as_text(sample.get('id'))}/{as_text(sample.get('epoch'))}"
-    model = as_text(evaluation.get("model"))
-    first = next((event for event in items(sample.get("events")) if event.get("event") == "model"), {})
+    events = items(sample.get("events"))
+    first = next((event for event in events if event.get("event") == "model"), {})
     builder = SessionBuilder(
         "inspect",
         f"{as_text(evaluation.get('run_id'))}/{as_text(sample.get('uuid'))}/{task}/{name}",
-        model,
+        as_text(evaluation.get("model")),
         title=f"{task} {name}"[:60],
         task_id=f"inspect:{task}/{as_text(sample.get('id'))}",
         meta={"sample": name, "task": task},
         tools=[{"type": "function", "function": _schema(tool)} for tool in items(first.get("tools"))],
-        started=time_ms(sample.get("started_at")) or time_ms(evaluation.get("created")),
+        started=next(
+            (
+                at
+                for at in map(time_ms, (sample.get("started_at"), first.get("timestamp"), evaluation.get("created")))
+                if at
+            ),
+            None,
+        ),
     )
-    held = table(sample.get("attachments"))
-    task_parts: list[str] = []
-    for message in items(sample.get("messages")):
-        _message(builder, message, held, task_parts)
+    messages = items(_attach(sample.get("messages"), table(sample.get("attachments"))))
+    clock = _read_clock(events, [message for message in messages if message.get("role") == "assistant"])
+    reader = _MessageReader(builder, clock)
+    for message in messages:
+        reader.take(message)
+    shortened = sum(event.get("event") == "compaction" for event in events)
+    if shortened:
+        builder.notes.append(
+            f"its context was compacted {shortened} times: its prompts are put together as if it had not been"
+        )
     for score in table(sample.get("scores")).values():
         value = table(score).get("value")
         number = SCORES.get(value) if isinstance(value, str) else value
         if isinstance(number, int | float):
             builder.add_score(float(number))
+    error, limit = table(sample.get("error")), table(sample.get("limit"))
+    if error:
+        return builder.finish(state="stopped", reason=f"error: {as_text(error.get('message'))}"[:500])
+    if limit:
+        reason = f"limit of {as_text(limit.get('type'))} reached: {as_text(limit.get('limit'))}"
+        return builder.finish(state="stopped", reason=reason)
     return builder.finish()
 
 
-def _message(builder: SessionBuilder, message: dict[str, Any], held: dict[str, Any], task: list[str]) -> None:
-    text = _with_attachment(text_of(message.get("content")), held)
-    match message.get("role"):
-        case "system":
-            builder.add_system(text)
-        case "user" if not builder.step:
-            task.append(text)
-        case "user":
-            # Only an operator is a person; what an agent loop tells its model is its host's turn.
-            builder.add_user(text, by_host=message.get("source") not in ("operator", "human"))
-        case "tool":
-            error = table(message.get("error"))
-            shown = text or as_text(error.get("message"))
-            builder.add_result(as_text(message.get("tool_call_id")) or None, shown, outcome="error" if error else "ok")
-        case "assistant":
-            if not builder.step:
-                builder.add_user("\n\n".join(task))
-            content = message.get("content")
-            thoughts = (as_text(part.get("reasoning")) for part in items(content) if part.get("type") == "reasoning")
-            reasoning = _with_attachment("\n".join(thought for thought in thoughts if thought), held)
-            finish = _STOPS.get(as_text(message.get("stop_reason")))
-            builder.add_reply(
-                text, _calls(message, held), reasoning, model=as_text(message.get("model")), finish=finish
-            )
-        case role:
-            builder.skipped[f"message with the role {role!r}"] += 1
+def _attach(value: Any, held: dict[str, Any]) -> Any:
+    """The value with what Inspect keeps apart (long texts, images), which is named by its hash."""
+    match value:
+        case str() if value.startswith(_ATTACHED):
+            return held.get(value.removeprefix(_ATTACHED), value)
+        case dict():
+            return {name: _attach(one, held) for name, one in value.items()}
+        case list():
+            return [_attach(one, held) for one in value]
+        case _:
+            return value
 
 
-def _calls(message: dict[str, Any], held: dict[str, Any]) -> list[Call]:
+class _MessageReader:
+    """Takes the messages of a sample in their order."""
+
+    def __init__(self, builder: SessionBuilder, clock: _Clock) -> None:
+        self.builder = builder
+        self.clock = clock
+        self.task: list[str] = []
+        self.lost: list[LostPart] = []
+
+    def take(self, message: dict[str, Any]) -> None:
+        """The next message."""
+        builder, content = self.builder, message.get("content")
+        text, lost = text_of(content), find_losses(content)
+        match message.get("role"):
+            case "system":
+                builder.add_system(text, lost=lost)
+            case "user" if not builder.step:
+                self.task.append(text)
+                self.lost += lost
+            case "user":
+                # Only an operator is a person; what an agent loop tells its model is its host's turn.
+                builder.add_user(text, by_host=message.get("source") not in ("operator", "human"), lost=lost)
+            case "tool":
+                self._result(message, text, lost)
+            case "assistant":
+                if not builder.step:
+                    builder.add_user("\n\n".join(self.task), lost=self.lost)
+                self._reply(message, text, lost)
+            case role:
+                builder.skipped[f"message with the role {role!r}"] += 1
+
+    def _result(self, message: dict[str, Any], text: str, lost: list[LostPart]) -> None:
+        identity = as_text(message.get("tool_call_id"))
+        event = self.clock.call(identity)
+        error = table(message.get("error")) or table(event.get("error"))
+        kind = as_text(error.get("type"))
+        began, ended = time_ms(event.get("timestamp")), time_ms(event.get("completed"))
+        took = milliseconds(event.get("working_time"))
+        if took is None and began is not None and ended is not None:
+            took = max(0, ended - began)
+        self.builder.add_result(
+            identity or None,
+            text or as_text(error.get("message")),
+            outcome="timeout" if kind == "timeout" else "error" if error or event.get("failed") is True else "ok",
+            at=ended,
+            duration_ms=took,
+            lost=lost,
+        )
+
+    def _reply(self, message: dict[str, Any], text: str, lost: list[LostPart]) -> None:
+        builder = self.builder
+        event = self.clock.reply(message, builder.step)
+        output = table(event.get("output"))
+        usage, spent = _usage(table(output.get("usage")))
+        asked = time_ms(event.get("timestamp"))
+        took = milliseconds(event.get("working_time"))
+        took = milliseconds(output.get("time")) if took is None else took
+        ended = time_ms(event.get("completed"))
+        if ended is None and asked is not None:
+            ended = asked + (took or 0)
+        reasoning, hidden = _reasoning(message.get("content"))
+        if hidden or (usage is not None and usage.reasoning_tokens and not reasoning):
+            lost.append("reasoning")
+        stop = as_text(next(iter(items(output.get("choices"))), {}).get("stop_reason") or message.get("stop_reason"))
+        builder.add_reply(
+            text,
+            _calls(message),
+            reasoning,
+            ended,
+            usage,
+            as_text(message.get("model")) or as_text(output.get("model")),
+            _STOPS.get(stop) if stop in ("max_tokens", "model_length", "content_filter") else None,
+            stop,
+            asked_at=asked,
+            duration_ms=took,
+            cost=spent,
+            lost=lost,
+        )
+
+
+def _reasoning(content: Any) -> tuple[str, bool]:
+    """The reasoning that can be read, and whether some cannot: of what is redacted there is a summary at most."""
+    texts: list[str] = []
+    hidden = False
+    for part in items(content):
+        if part.get("type") == "reasoning":
+            hidden = hidden or part.get("redacted") is True
+            shown = part.get("summary") if part.get("redacted") is True else part.get("reasoning")
+            texts += [as_text(shown)] if shown else []
+    return "\n".join(texts), hidden
+
+
+def _usage(told: dict[str, Any]) -> tuple[Usage | None, float | None]:
+    """Tokens (Inspect counts cached ones apart) and cost of one reply."""
+    cached, written = count(told.get("input_tokens_cache_read")), count(told.get("input_tokens_cache_write"))
+    sent, said = count(told.get("input_tokens")) + cached + written, count(told.get("output_tokens"))
+    usage = Usage(sent, said, cached, written, count(told.get("reasoning_tokens"))) if sent or said else None
+    return usage, money(told.get("total_cost"))
+
+
+def _calls(message: dict[str, Any]) -> list[Call]:
     calls: list[Call] = []
     for number, call in enumerate(items(message.get("tool_calls")), 1):
-        arguments = _with_attachment(as_text(call.get("arguments")), held)
         identity = as_text(call.get("id")) or f"{as_text(message.get('id'))}.{number}"
-        calls.append(Call(identity, as_text(call.get("function")) or "unknown", arguments))
+        # What could not be parsed came as text, with the reason beside it.
+        calls.append(Call(identity, as_text(call.get("function")) or "unknown", as_text(call.get("arguments"))))
     return calls
-
-
-def _with_attachment(text: str, held: dict[str, Any]) -> str:
-    """Long texts are attachments, named by their hash."""
-    head, mark, name = text.partition("attachment://")
-    return as_text(held[name]) if mark and not head and name in held else text
 
 
 def _schema(tool: dict[str, Any]) -> dict[str, Any]:

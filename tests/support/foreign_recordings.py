@@ -329,6 +329,28 @@ ATIF = {
         {"step_id": 6, "source": "oracle", "message": "?"},
     ],
 }
+CHAT = [
+    {"lines": True},
+    {
+        "messages": [
+            {"role": "system", "content": "You fix code."},
+            {"role": "user", "content": TASK},
+            {
+                "role": "assistant",
+                "content": "I look.",
+                "reasoning_content": "Look first.",
+                "tool_calls": [call("bash", {"command": "ls"}, "c1")],
+            },
+            {"role": "tool", "tool_call_id": "c1", "content": "a.py"},
+            {"role": "user", "content": ADVICE},
+            {"role": "assistant", "content": None, "tool_calls": [call("bash", {"command": "rm x"}, "c1")]},
+            {"role": "tool", "tool_call_id": "c1", "content": "no", "is_error": True},
+        ],
+        "tools": [{"type": "function", "function": {"name": "bash", "parameters": {}}}],
+        "model": "m-7",
+    },
+    {"messages": [{"role": "user", "content": "Only asked."}]},
+]
 
 FILES: Final = {
     "mini": File(
@@ -343,7 +365,7 @@ FILES: Final = {
         2,
         ["bash", "bash"],
         "mock/m-3",
-        ["ok", "error"],
+        ["ok", "timeout"],
         [ADVICE],
         ["Look first."],
         ("oracle",),
@@ -405,6 +427,18 @@ FILES: Final = {
         ["ok"],
         [ADVICE],
         unknown=("agent_state_changed",),
+    ),
+    "chat": File(
+        "chat",
+        "rows.jsonl",
+        CHAT,
+        2,
+        ["bash", "bash"],
+        "m-7",
+        ["ok", "error"],
+        [ADVICE],
+        ["Look first."],
+        ("1 row of the file",),
     ),
     "atif": File("atif", "t.json", ATIF, 2, ["bash"], "m-6", ["ok"], [ADVICE], ["Look first."], ("oracle",)),
 }

@@ -1,0 +1,23 @@
+"""Whether a call failed, as files of many tools say it: by an exit code, a flag, an error."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sessions import events as ev
+
+_CODES: Final = ("exit_code", "exitCode", "returncode", "return_code")
+_WRONG: Final = ("is_error", "isError")
+
+
+def outcome_of(fields: dict[str, Any]) -> ev.Outcome:
+    """How a call ended, by the fields that stand beside its result; what says nothing counts as "ok"."""
+    late = fields.get("timed_out", fields.get("timeout_hit")) is True
+    if late or "timeout" in str(fields.get("exception_type") or "").lower():
+        return "timeout"
+    codes = [fields.get(name) for name in _CODES]
+    failed = any(isinstance(code, int | float) and not isinstance(code, bool) and code != 0 for code in codes)
+    failed = failed or any(fields.get(name) is True for name in _WRONG) or fields.get("success") is False
+    failed = failed or bool(fields.get("exception_info")) or fields.get("status") in ("error", "failed")
+    failed = failed or (isinstance(fields.get("error"), str | dict) and bool(fields["error"]))
+    return "error" if failed else "ok"

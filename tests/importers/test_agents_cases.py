@@ -1,0 +1,336 @@
+"""What other agents' files say, file by file: each of these was read wrongly once."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from backports.zstd import zipfile as zstd_zipfile
+
+from sessions import events as ev
+from sessions.events.messages import CallPart, ReasoningPart, Usage
+from sessions.fold.recording import RecordingBook
+from sessions.importers import CannotImport, ImportedSession, import_file
+
+CASES = Path(__file__).parents[1] / "cases" / "import"
+
+
+def read(name: str) -> ImportedSession:
+    [session] = import_file(CASES / name)
+    return session
+
+
+def written(folder: Path, name: str, content: Any) -> list[ImportedSession]:
+    path = folder / name
+    lines = isinstance(content, list) and name.endswith(".jsonl")
+    path.write_text("\n".join(map(json.dumps, content)) if lines else json.dumps(content))
+    return import_file(path)
+
+
+def bodies(session: ImportedSession, kind: type[Any]) -> list[Any]:
+    return [event.body for event in session.events if isinstance(event.body, kind)]
+
+
+def notes(session: ImportedSession) -> str:
+    return "\n".join(RecordingBook(session.events).lines_of_file)  # type: ignore[arg-type]
+
+
+def results(session: ImportedSession) -> list[tuple[int | None, str, str]]:
+    return [
+        (event.call, event.body.outcome, event.body.output.text)
+        for event in session.events
+        if isinstance(event.body, ev.ActionResult)
+    ]
+
+
+def lost(session: ImportedSession) -> list[tuple[str, int, int]]:
+    """What was lost, in the message of which event, and how often."""
+    return [(body.what, body.of, body.count) for body in bodies(session, ev.RecordingLoss)]
+
+
+def end(session: ImportedSession) -> ev.StateChanged:
+    body: ev.StateChanged = bodies(session, ev.StateChanged)[-1]
+    return body
+
+
+# mini-swe-agent
+
+
+def test_two_calls_with_one_id_have_their_results_by_position() -> None:
+    session = read("mini_same_id_in_reply.traj.json")
+    assert results(session) == [(1, "ok", "one"), (2, "ok", "two")]
+    ids = [part.id for part in bodies(session, ev.ModelReplied)[0].parts if isinstance(part, CallPart)]
+    assert len(set(ids)) == 2 and ids[0] == "Zs"
+    assert "no result" not in notes(session)
+
+
+def test_images_of_mini_swe_agent_are_lost_in_the_task_and_in_a_result_and_the_developer_stays() -> None:
+    session = read("mini_images.traj.json")
+    [result] = [n for n, event in enumerate(session.events, 1) if isinstance(event.body, ev.ActionResult)]
+    assert lost(session) == [("image", 1, 1), ("image", result, 1)]
+    assert "mini_images.traj.json: 2 images could not be kept (the task, step 1)" in notes(session)
+    prompts = [blob.data.decode() for blob in session.blobs]
+    assert any('"role":"system"' in prompt and "Be brief." in prompt for prompt in prompts)
+
+
+def test_mini_swe_agent_in_the_form_of_responses() -> None:
+    session = read("mini2-responses.traj.json")
+    [reply] = bodies(session, ev.ModelReplied)
+    assert [part.name for part in reply.parts if isinstance(part, CallPart)] == ["bash"]
+    assert results(session) == [(1, "ok", "<returncode>0</returncode>\n<output>\n3</output>")]
+    assert session.created.task == "Count the files." and session.created.model.name == "openai/m"
+    assert (end(session).state, end(session).reason) == ("finished", "Submitted")
+
+
+def test_a_response_with_hidden_reasoning_a_cut_end_and_usage(tmp_path: Path) -> None:
+    reply = {
+        "object": "response",
+        "model": "vendor/m",
+        "status": "incomplete",
+        "incomplete_details": {"reason": "max_output_tokens"},
+        "output": [
+            {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Short."}], "encrypted_content": "x"},
+            {"type": "function_call", "call_id": "k", "name": "bash", "arguments": "{}"},
+        ],
+        "usage": {
+            "input_tokens": 100,
+            "output_tokens": 40,
+            "input_tokens_details": {"cached_tokens": 60},
+            "output_tokens_details": {"reasoning_tokens": 30},
+        },
+        "extra": {"timestamp": 1_767_607_200.0, "cost": 0.25},
+    }
+    result = {"type": "function_call_output", "call_id": "k", "output": "late", "extra": {
+        "returncode": -1, "timestamp": 1_767_607_212.5, "exception_type": "TimeoutExpired",
+        "exception_info": "timed out"}}  # fmt: skip
+    messages = [{"role": "user", "type": "message", "content": "Go."}, reply, result]
+    info = {"mini_version": "2", "exit_status": "LimitsExceeded", "model_stats": {"instance_cost": 0.75}}
+    [session] = written(tmp_path, "a.traj.json", {"info": info, "messages": messages})
+    [body] = bodies(session, ev.ModelReplied)
+    assert (body.finish, body.cost, body.model) == ("length", 0.25, "vendor/m")
+    assert body.usage == Usage(100, 40, 60, reasoning_tokens=30)
+    assert [part.text for part in body.parts if isinstance(part, ReasoningPart)] == ["Short."]
+    assert [what for what, _, _ in lost(session)] == ["reasoning"]
+    [answer] = bodies(session, ev.ActionResult)
+    assert (answer.outcome, answer.duration_ms) == ("timeout", 12_500)
+    assert (end(session).state, end(session).reason) == ("stopped", "LimitsExceeded")
+    assert session.cost == 0.5  # of the run, and of no reply
+
+
+def test_reasoning_that_was_only_counted_is_hidden(tmp_path: Path) -> None:
+    response = {"usage": {"prompt_tokens": 9, "completion_tokens": 5,
+                          "completion_tokens_details": {"reasoning_tokens": 4}}}  # fmt: skip
+    messages = [
+        {"role": "user", "content": "Go."},
+        {"role": "assistant", "content": "Done.", "extra": {"response": response}},
+        {"role": "user", "content": "Stop that.", "extra": {"interrupt_type": "UserInterruption"}},
+        {"role": "assistant", "content": "Yes.", "thinking_blocks": [{"type": "redacted_thinking", "data": "x"}]},
+        {"role": "user", "content": "No call.", "extra": {"interrupt_type": "FormatError"}},
+    ]
+    [session] = written(tmp_path, "a.traj.json", {"trajectory_format": "mini-swe-agent-1.1", "messages": messages})
+    assert [what for what, _, _ in lost(session)] == ["reasoning", "reasoning"]
+    assert [body.text for body in bodies(session, ev.AdviceQueued)] == ["Stop that."]
+    assert [body.text for body in bodies(session, ev.NudgeSent)] == ["No call."]
+
+
+def test_control_tokens_in_outputs_are_named() -> None:
+    said = notes(read("special_tokens.traj.json"))
+    assert "control tokens of chat templates (<|im_end|>, <|im_start|>, </think>)" in said
+    assert "control tokens" not in notes(read("mini_images.traj.json"))
+
+
+# SWE-agent
+
+
+def test_swe_agent_says_its_model_tokens_thoughts_times_and_instance() -> None:
+    session = read("swe-agent-model.traj")
+    [reply] = bodies(session, ev.ModelReplied)
+    assert session.created.model.name == "vendor/m" and reply.model == "vendor/m"
+    assert session.created.task_id == session.created.title == "swe-agent-model"
+    assert [part.text for part in reply.parts if isinstance(part, ReasoningPart)] == ["The folder first."]
+    assert (session.usage, session.cost) == (Usage(1000, 50), 0.5)
+    [result] = bodies(session, ev.ActionResult)
+    assert result.duration_ms == 3500
+    assert (end(session).state, end(session).reason) == ("finished", "submitted")
+
+
+def test_a_demonstration_is_context_and_never_a_step(tmp_path: Path) -> None:
+    turn = {"agent": "main"}
+    history = [
+        {**turn, "role": "system", "content": "You act."},
+        {**turn, "role": "user", "content": "Mend that.", "is_demo": True},
+        {**turn, "role": "assistant", "content": "I mended that.", "is_demo": True},
+        {**turn, "role": "user", "content": "Mend this."},
+        {
+            **turn,
+            "role": "assistant",
+            "content": "Look.",
+            "tool_calls": [{"function": {"name": "ls", "arguments": {}}}],
+        },
+        {**turn, "role": "tool", "content": [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {}}]},
+    ]
+    problem = json.dumps({"problem_statement": {"id": "org__repo-7"}})
+    content = {"environment": "main", "trajectory": [], "history": history, "replay_config": problem,
+               "attempts": [{}, {}], "info": {"exit_status": "exit_cost"}}  # fmt: skip
+    [session] = written(tmp_path, "x.traj", content)
+    assert len(bodies(session, ev.ModelReplied)) == 1 and session.created.task == "Mend this."
+    assert session.created.task_id == "org__repo-7"
+    request = bodies(session, ev.ModelRequested)[0]
+    held = {blob.hash: json.loads(blob.data) for blob in session.blobs if blob.data.startswith(b"{")}
+    assert [held[ref.hash]["content"] for ref in request.append] == [
+        "You act.", "Mend that.", "I mended that.", "Mend this."]  # fmt: skip
+    assert end(session).state == "stopped" and "1 more are in the file" in notes(session)
+    assert [what for what, _, _ in lost(session)] == ["image"]
+
+
+# ATIF
+
+
+@pytest.mark.parametrize("pair", [("atif-no-ids-1.json", "atif-no-ids-2.json"),
+                                  ("atif-run-part-1.json", "atif-run-part-2.json")])  # fmt: skip
+def test_absent_and_shared_ids_are_two_sessions(pair: tuple[str, str]) -> None:
+    first, second = (read(name) for name in pair)
+    assert first.session != second.session
+    assert read(pair[0]).session == first.session
+
+
+def test_a_trajectory_that_grew_is_the_same_session(tmp_path: Path) -> None:
+    whole = json.loads((CASES / "atif-run-part-1.json").read_text())
+    [short] = written(tmp_path, "a.json", whole)
+    whole["steps"].append({"step_id": 3, "source": "agent", "message": "Done."})
+    [grown] = written(tmp_path, "b.json", whole)
+    assert short.session == grown.session and "goes on in atif-run-part-2.json" in notes(grown)
+
+
+def test_several_trajectories_in_a_file_are_sessions_and_the_same_one_twice_is_one(tmp_path: Path) -> None:
+    one, other = (json.loads((CASES / f"atif-run-part-{n}.json").read_text()) for n in (1, 2))
+    found = written(tmp_path, "a.jsonl", [one, other, one])
+    assert len(found) == 2 and "1 trajectory of the file, the same as one before" in notes(found[0])
+
+
+def test_embedded_sub_agents_are_sessions_that_name_their_parent() -> None:
+    root, child = import_file(CASES / "atif-subagents.json")
+    assert (root.created.task, child.created.task) == ("Delegate.", "Sub task.")
+    assert child.created.meta["parent"] == root.session
+
+
+def test_images_of_atif_are_lost_in_the_task_and_in_a_result() -> None:
+    session = read("atif-images.json")
+    assert [(what, number) for what, _, number in lost(session)] == [("image", 1), ("image", 1)]
+    assert "2 images could not be kept (the task, step 1)" in notes(session)
+
+
+def test_metrics_failures_and_steps_of_no_model(tmp_path: Path) -> None:
+    whole = json.loads((CASES / "atif-run-part-1.json").read_text())
+    agent = whole["steps"][1]
+    agent["metrics"] = {"prompt_tokens": 9, "completion_tokens": 3, "cost_usd": 0.5, "extra": {"reasoning_tokens": 2}}
+    agent["observation"]["results"][0]["extra"] = {"exit_code": 2}
+    whole["steps"].append({"step_id": 3, "source": "agent", "message": "By rule.", "llm_call_count": 0})
+    whole["final_metrics"] = {"total_prompt_tokens": 20, "total_cost_usd": 0.75}
+    [session] = written(tmp_path, "a.json", whole)
+    first, second = bodies(session, ev.ModelReplied)
+    assert (first.cost, first.usage, second.salvaged) == (0.5, Usage(9, 3, reasoning_tokens=2), True)
+    assert results(session) == [(1, "error", "ok")] and bodies(session, ev.ActionResult)[0].duration_ms == 0
+    assert [what for what, _, _ in lost(session)] == ["reasoning"]
+    assert (session.usage, session.cost) == (None, 0.25)
+
+
+# Inspect
+
+
+def test_times_tokens_and_the_error_of_a_sample() -> None:
+    session = read("inspect-times.json")
+    replies = [event for event in session.events if isinstance(event.body, ev.ModelReplied)]
+    start = 1_767_616_200_000  # 12:30
+    assert [event.at for event in replies] == [start, start + 25 * 60_000]
+    assert [event.body.usage for event in replies] == [Usage(100, 10), Usage(200, 20)]  # type: ignore[union-attr]
+    assert (end(session).state, end(session).reason) == ("stopped", "error: boom")
+    assert lost(session) == [("image", 1, 1)]
+
+
+def inspect_sample(**more: Any) -> dict[str, Any]:
+    """A log whose one sample has all that events know, texts and arguments apart, and a limit."""
+    message = {"id": "m1", "role": "assistant", "model": "m", "content": [
+        {"type": "reasoning", "reasoning": "gAAA", "redacted": True, "summary": "Short."},
+        {"type": "text", "text": "Look."}],
+        "tool_calls": [{"id": "k", "function": "bash", "arguments": {"cmd": "attachment://a"}}]}  # fmt: skip
+    events = [
+        {"event": "model", "role": "grader", "timestamp": "2026-01-05T12:00:00Z", "output": {"choices": []}},
+        {"event": "model", "timestamp": "2026-01-05T12:30:00Z", "completed": "2026-01-05T12:30:20Z", "working_time": 15,
+         "output": {"model": "m", "choices": [{"message": {"id": "m1"}, "stop_reason": "max_tokens"}],
+                    "usage": {"input_tokens": 10, "input_tokens_cache_read": 90, "output_tokens": 5,
+                              "total_cost": 0.5}}},
+        {"event": "tool", "id": "k", "function": "bash", "timestamp": "2026-01-05T12:30:21Z",
+         "completed": "2026-01-05T12:31:21Z", "working_time": 60.0, "failed": True},
+    ]  # fmt: skip
+    sample = {
+        "id": 1, "epoch": 1, "uuid": "u", "messages": [
+            {"role": "user", "content": "attachment://b"}, message,
+            {"role": "tool", "tool_call_id": "k", "content": [{"type": "image", "image": "attachment://c"}]}],
+        "events": events, "attachments": {"a": "a long text", "b": "Go.", "c": "data:image/png;base64,x"},
+        "limit": {"type": "token", "limit": 1000},
+    } | more  # fmt: skip
+    header = {"version": 2, "status": "success", "eval": {"run_id": "r", "task": "t", "model": "openai/m"}}
+    return {**header, "samples": [sample]}
+
+
+def test_all_that_events_know_and_texts_that_are_kept_apart(tmp_path: Path) -> None:
+    [session] = written(tmp_path, "log.json", inspect_sample())
+    [reply] = bodies(session, ev.ModelReplied)
+    assert reply.usage == Usage(100, 5, 90) and (reply.cost, reply.duration_ms, reply.finish) == (0.5, 15_000, "length")
+    assert [part.text for part in reply.parts if isinstance(part, ReasoningPart)] == ["Short."]
+    [started] = bodies(session, ev.ActionStarted)
+    assert started.arguments == {"cmd": "a long text"} and session.created.task == "Go."
+    [result] = bodies(session, ev.ActionResult)
+    assert (result.outcome, result.duration_ms) == ("error", 60_000)
+    assert [what for what, _, _ in lost(session)] == ["reasoning", "image"]
+    assert (end(session).state, end(session).reason) == ("stopped", "limit of token reached: 1000")
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_an_eval_log_is_read_as_inspect_writes_it(tmp_path: Path, frames: int) -> None:
+    """Zstandard inside a zip; an entry of hundreds of megabytes has several frames."""
+    log = inspect_sample()
+    path = tmp_path / "log.eval"
+    with zstd_zipfile.ZipFile(path, "w", zstd_zipfile.ZIP_ZSTANDARD) as archive:
+        archive.writestr("_journal/start.json", json.dumps({"eval": log["eval"]}))
+        archive.writestr("samples/1_epoch_1.json", json.dumps(log["samples"][0]))
+        archive.writestr("header.json", json.dumps({name: log[name] for name in ("version", "status", "eval")}))
+    if frames > 1:
+        pack_in_frames(path, frames)
+    [packed], [plain] = import_file(path), written(tmp_path, "log.json", log)
+    assert packed.session == plain.session
+    assert [event.body for event in packed.events[:-1]] == [event.body for event in plain.events[:-1]]
+
+
+def test_a_damaged_eval_log_is_refused_in_one_line(tmp_path: Path) -> None:
+    log = inspect_sample()
+    path = tmp_path / "log.eval"
+    with zstd_zipfile.ZipFile(path, "w", zstd_zipfile.ZIP_ZSTANDARD) as archive:
+        archive.writestr("header.json", json.dumps({"eval": log["eval"]}))
+        archive.writestr("samples/1_epoch_1.json", json.dumps(log["samples"][0]))
+    data = bytearray(path.read_bytes())
+    place = data.index(b"samples/1_epoch_1.json") + 40
+    data[place] ^= 0xFF
+    path.write_bytes(bytes(data))
+    with pytest.raises(CannotImport, match=r"log\.eval is damaged") as problem:
+        import_file(path)
+    assert "\n" not in str(problem.value)
+
+
+def pack_in_frames(path: Path, frames: int) -> None:
+    """Write the archive anew, each entry in several frames."""
+    from backports import zstd
+
+    with zstd_zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in entries.items():
+            size = len(data) // frames + 1
+            packed = b"".join(zstd.compress(data[at : at + size]) for at in range(0, len(data), size))
+            info = zipfile.ZipInfo(name)
+            archive.writestr(info, packed)
+            info.compress_type, info.file_size, info.CRC = 93, len(data), zipfile.crc32(data)  # type: ignore[attr-defined]

@@ -1,0 +1,126 @@
+"""Chats as data sets have them, and our own exports read back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from training_log import Teller, new_log
+
+from apollo_train.export.run import run_export
+from apollo_train.formats import format_for
+from apollo_train.policy import FilterPolicy
+from sessions import events as ev
+from sessions.events.messages import CallPart
+from sessions.importers import ImportedSession, import_file
+from sessions.log.reader import LogReader
+
+CALL = {"id": "c1", "type": "function", "function": {"name": "run", "arguments": '{"a": 1}'}}
+CHAT = [
+    {"role": "system", "content": "You act."},
+    {"role": "user", "content": "Do it."},
+    {"role": "assistant", "content": None, "tool_calls": [CALL]},
+    {"role": "tool", "tool_call_id": "c1", "content": "done"},
+    {"role": "assistant", "content": "It is done."},
+]
+
+
+def written(folder: Path, name: str, content: Any) -> list[ImportedSession]:
+    path = folder / name
+    lines = isinstance(content, list) and name.endswith(".jsonl")
+    path.write_text("\n".join(map(json.dumps, content)) if lines else json.dumps(content))
+    return import_file(path)
+
+
+def bodies(session: ImportedSession, kind: type[Any]) -> list[Any]:
+    return [event.body for event in session.events if isinstance(event.body, kind)]
+
+
+def said(session: ImportedSession) -> list[str]:
+    """The replies: each call and text, those that are only context in brackets."""
+    found = []
+    for reply in bodies(session, ev.ModelReplied):
+        text = " ".join(part.name if isinstance(part, CallPart) else part.text for part in reply.parts)
+        found.append(f"({text})" if reply.salvaged else text)
+    return found
+
+
+SHAREGPT = {"conversations": [
+    {"from": "system", "value": "You act."}, {"from": "human", "value": "Do it."},
+    {"from": "function_call", "value": '{"name": "run", "arguments": {"a": 1}}'},
+    {"from": "observation", "value": "done"}, {"from": "gpt", "value": "It is done."}]}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", {"messages": CHAT}),
+        ("a.jsonl", [{"messages": CHAT}]),
+        ("a.json", CHAT),
+        ("a.jsonl", CHAT),
+        ("a.json", [{"messages": CHAT}]),
+        ("a.jsonl", [{"messages": json.dumps(CHAT), "resolved": True, "instance_id": "o__r-1", "model": "m"}]),
+        ("a.jsonl", [SHAREGPT]),
+    ],
+)
+def test_a_chat_is_read_in_every_shape(tmp_path: Path, name: str, content: Any) -> None:
+    [session] = written(tmp_path, name, content)
+    assert session.created.task == "Do it." and said(session) == ["run", "It is done."]
+    assert [body.output.text for body in bodies(session, ev.ActionResult)] == ["done"]
+
+
+def test_rows_of_a_data_set_are_sessions_with_its_score_model_tools_and_instance(tmp_path: Path) -> None:
+    tools = json.dumps([{"name": "run", "parameters": {}}])
+    row = {"messages": CHAT, "tools": tools, "instance_id": "o__r-1", "model": "m", "resolved": False}
+    other = [{**CHAT[1], "content": "Do that."}, *CHAT[2:]]
+    first, second = written(tmp_path, "a.jsonl", [row, {"messages": other}, row])
+    assert (first.created.task_id, first.created.model.name) == ("o__r-1", "m")
+    assert [body.score for body in bodies(first, ev.EvalScored)] == [0.0]
+    assert bodies(first, ev.ModelRequested)[0].tools and second.created.task == "Do that."
+
+
+def test_a_user_turn_is_advice_of_a_person_but_not_where_an_agent_made_the_row(tmp_path: Path) -> None:
+    chat = [*CHAT, {"role": "user", "content": "Once more."}, {"role": "assistant", "content": "Again."}]
+    [person], [agent] = written(tmp_path, "a.json", {"messages": chat}), written(
+        tmp_path, "b.json", {"messages": chat, "instance_id": "o__r-1"})  # fmt: skip
+    assert [body.text for body in bodies(person, ev.AdviceQueued)] == ["Once more."]
+    assert not bodies(agent, ev.AdviceQueued) and len(bodies(agent, ev.NudgeSent)) == 1
+
+
+@pytest.mark.parametrize("name", ["weight", "loss", "train", "step_loss_mask", "loss_weight"])
+def test_what_a_row_does_not_train_is_context_here_too(tmp_path: Path, name: str) -> None:
+    chat = [{**message, name: 0} if message is CHAT[2] else message for message in CHAT]
+    [session] = written(tmp_path, "a.jsonl", [{"messages": chat}])
+    assert said(session) == ["(run)", "It is done."]
+    assert any("1 reply that the file does not train" in note for note in session.warnings)
+
+
+def test_a_prompt_with_a_completion_trains_the_completion_alone(tmp_path: Path) -> None:
+    [session] = written(tmp_path, "a.jsonl", [{"prompt": CHAT[:4], "completion": CHAT[4:]}])
+    assert said(session) == ["(run)", "It is done."]
+    [text] = written(tmp_path, "b.jsonl", [{"prompt": "Say it.", "completion": "It."}])
+    assert said(text) == ["It."] and text.created.task == "Say it."
+
+
+@pytest.mark.parametrize("format", ["messages", "openai", "steps"])
+async def test_our_own_exports_come_back_with_the_same_targets(tmp_path: Path, format: str) -> None:
+    writer = await new_log(tmp_path)
+    told = await Teller(writer).begin()
+    await told.act("a", reasoning="Begin.")
+    await told.act("b")
+    await told.advise("Slow down.")
+    await told.act("c")
+    await told.flag(ev.Target(step=2, part="reply"))
+    out = tmp_path / "rows.jsonl"
+    with LogReader(writer.path) as reader:
+        run_export(reader, None, FilterPolicy(), format_for(format, ""), out)
+    await writer.close()
+    [session] = import_file(out)
+    replies = bodies(session, ev.ModelReplied)
+    assert [reply.salvaged for reply in replies] == [False, True, False]
+    calls = [part.arguments for reply in replies for part in reply.parts if isinstance(part, CallPart)]
+    assert len(calls) == 3 and session.created.task == "Make it learn."
+    assert len(bodies(session, ev.AdviceQueued)) == 1
+    assert session.created.task_id and session.created.model.name == "scripted"
