@@ -11,6 +11,7 @@ from sessions.errors import ApolloError
 from sessions.events import NewEvent, RecordingRead, SessionCreated
 from sessions.events.messages import Usage
 from sessions.events.text import Blob
+from sessions.importers.control_tokens import say_control_tokens
 
 ACTOR: Final = "import"
 """Who did what an importer had to make up."""
@@ -49,7 +50,9 @@ class ImportedSession:
 
     def with_source(self, file: str) -> ImportedSession:
         """The same session, which says at its end what file it came of and what of it could not be kept."""
-        read = RecordingRead(file=file, notes=tuple(self.warnings), usage=self.usage, cost=self.cost)
+        control = say_control_tokens(self.blobs)
+        notes = (*self.warnings, control) if control else tuple(self.warnings)
+        read = RecordingRead(file=file, notes=notes, usage=self.usage, cost=self.cost)
         return replace(self, events=[*self.events, NewEvent(self.session, read, actor=ACTOR, at=self.events[-1].at)])
 
 
