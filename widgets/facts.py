@@ -90,7 +90,8 @@ def facts_lines(view: FactsView, width: int) -> list[Line]:
         lines += cells.wrap_line(((session.why, "need"),), width)
     lines.append(_pair("model", session.model))
     lines.append(_pair("step", str(session.step)))
-    lines.append(_pair("active", f"{clock(session.active_ms)} in {clock(view.wall_ms)}"))
+    active = f"{clock(session.active_ms)} in {clock(view.wall_ms)}" if view.wall_ms else "not known"
+    lines.append(_pair("active", active))
     cached = f" ({count(view.cached_tokens)} cached)" if view.cached_tokens else ""
     lines.append(_pair("tokens", f"{count(view.input_tokens)}{cached} in, {count(view.output_tokens)} out"))
     if session.cost or session.unpriced:

@@ -106,6 +106,10 @@ def flag_line(flags: Sequence[FlagMark]) -> Line:
     return ((" ".join(names[:2]) + more, "flag"),)
 
 
+UNKNOWN: Final = "–"
+"""Stands for a time that nobody knows: a recording does not say it."""
+
+
 def duration(ms: int | None) -> str:
     """A duration as people say it: ``0.1 s``, ``12 s``, ``22 min``, ``2 h 05 min``, ``3 d 4 h``."""
     if ms is None:

@@ -205,7 +205,7 @@ class FactsView(msgspec.Struct, frozen=True):
 
     session: SessionView
     wall_ms: int = 0
-    """From its creation to now, or to its end."""
+    """From its creation to now, or to its end; 0: a recording that says no times."""
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0

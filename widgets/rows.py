@@ -8,7 +8,7 @@ from typing import Final
 
 from widgets import cells
 from widgets.cells import restyle, slice_line, text_of
-from widgets.glyphs import KIND_GLYPHS, KIND_WORDS, duration, flag_line, outcome_mark
+from widgets.glyphs import KIND_GLYPHS, KIND_WORDS, UNKNOWN, duration, flag_line, outcome_mark
 from widgets.models import CorrectionMark, Entry, Line, Role, Span
 from widgets.paint import spread
 from widgets.sanitise import clean, clean_line
@@ -117,7 +117,7 @@ def outcome_line(entry: Entry, minutes: int = 0, room: int | None = None) -> Lin
         marks = ((f"[{said}]", "dim"),)
     if entry.outcome:
         mark = outcome_mark(entry.outcome)
-        took = duration(entry.duration_ms) if entry.duration_ms is not None else ""
+        took = duration(entry.duration_ms) if entry.duration_ms != 0 else UNKNOWN
         if entry.outcome == "running" and minutes:
             took = f"{minutes} min"
         words = " ".join(word for word in (mark.word, took) if word)

@@ -54,6 +54,17 @@ def say_duration(milliseconds: int) -> str:
     return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} d"
 
 
+def known_active_ms(summary: Summary, now: int) -> int | None:
+    """How long it was active; None for a recording that says no times."""
+    return summary.active_now(now) if summary.created_at >= EARLIEST else None
+
+
+def say_active(summary: Summary, now: int) -> str:
+    """How long it was active; "–" for a recording that says no times."""
+    active = known_active_ms(summary, now)
+    return "–" if active is None else say_duration(active)
+
+
 def session_row(summary: Summary, now: int) -> dict[str, Any]:
     """A session as ``ls --json`` prints it, ``id`` first."""
     return {
@@ -68,7 +79,7 @@ def session_row(summary: Summary, now: int) -> dict[str, Any]:
         "actions": summary.actions,
         "malformed": summary.malformed,
         "flags": summary.flags,
-        "active_ms": summary.active_now(now),
+        "active_ms": known_active_ms(summary, now),
         "input_tokens": summary.input_tokens,
         "output_tokens": summary.output_tokens,
         "cost": None if (cost := known_cost(summary.cost, summary.unpriced)) is None else round(cost, 6),

@@ -18,8 +18,8 @@ from apollo_tui.cli.output import (
     print_json,
     print_lines,
     print_table,
+    say_active,
     say_age,
-    say_duration,
     say_reason,
     session_row,
 )
@@ -59,7 +59,7 @@ def ls(cli: Cli, everything: bool, as_json: bool) -> None:
         return
     rows = [
         [str(s.number), s.session[-8:], s.title, s.state.replace("_", " "), str(s.step),
-         say_duration(s.active_now(now)), f"{(s.input_tokens + s.output_tokens) / 1000:.1f}k",
+         say_active(s, now), f"{(s.input_tokens + s.output_tokens) / 1000:.1f}k",
          say_cost(s.cost, s.unpriced), say_age(s.last_at, now), say_reason(s)[:60]]
         for s in found
     ]  # fmt: skip
@@ -98,7 +98,7 @@ def show(cli: Cli, session: str, count: int, as_json: bool) -> None:
     click.echo(plain_line(f"{summary.number} {summary.title}  {summary.state.replace('_', ' ')}  {_reason(summary)}"))
     click.echo(f"  id {found}")
     click.echo(
-        f"  step {summary.step}, active {say_duration(summary.active_now(now))}, {summary.input_tokens:,} tokens in, "
+        f"  step {summary.step}, active {say_active(summary, now)}, {summary.input_tokens:,} tokens in, "
         f"{summary.output_tokens:,} out, {_cost(summary)}, {summary.malformed} malformed, "
         f"{say_count(summary.flags, 'flag')}"
     )

@@ -194,7 +194,8 @@ def _head(details: EntryDetails) -> list[Line]:
     elif result is not None:
         mark = outcome_mark(result_status(result))
         outcome = ((f"{mark.glyph} {mark.word or 'ok'}", mark.role),)
-        facts.append(f"took {duration(result.duration_ms)}")
+        took = f"took {duration(result.duration_ms)}" if result.duration_ms else "how long it took is not known"
+        facts.append(took)
         facts.append("the environment's fault" if result.environment else "")
     elif isinstance(anchor.body, ev.ActionStarted):
         outcome = (("… running", "accent"),)

@@ -188,7 +188,7 @@ class CallRunner:
             output=output,
             shown=other,
             hidden_chars=hidden,
-            duration_ms=max(0, session.now() - since),
+            duration_ms=max(1, session.now() - since),  # 0 is a duration that nobody knows
             environment=result.environment,
             data=data,
         )

@@ -97,7 +97,7 @@ class ActionResult(Body, frozen=True, kw_only=True):
     """The observation. ``output`` is the whole; ``shown`` is what the model saw where that differs (cut in the middle).
 
     ``outcome`` ``unknown`` means the host died while it ran and nobody can say what happened.
-    ``environment`` marks errors that are not the agent's fault (they keep their loss).
+    ``environment`` marks errors that are not the agent's fault (they keep their loss). ``duration_ms`` 0: not known.
     """
 
     kind: ClassVar[str] = "action.result"

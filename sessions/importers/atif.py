@@ -91,7 +91,7 @@ def _session(document: dict[str, Any], parent: str, inner: list[dict[str, Any]])
     builder = SessionBuilder(
         "atif",
         _key(document, parent),
-        as_text(agent.get("model_name")) or as_text(agent.get("name")),
+        as_text(agent.get("model_name")),
         title=as_text(extra.get("title"))[:60],
         task_id=as_text(extra.get("task")),
         meta=meta,
@@ -105,7 +105,8 @@ def _session(document: dict[str, Any], parent: str, inner: list[dict[str, Any]])
     totals = table(document.get("final_metrics"))
     sent, said = count(totals.get("total_prompt_tokens")), count(totals.get("total_completion_tokens"))
     usage = Usage(sent, said, count(totals.get("total_cached_tokens"))) if sent or said else None
-    builder.add_totals(usage, money(totals.get("total_cost_usd")))
+    if not any(step.get("is_copied_context") for step in steps):  # what was copied counts there, and was paid elsewhere
+        builder.add_totals(usage, money(totals.get("total_cost_usd")))
     if reader.elsewhere:
         builder.notes.append(f"{say_count(reader.elsewhere, 'sub-agent')} of it are in other files: import those, too")
     following = as_text(document.get("continued_trajectory_ref"))

@@ -26,6 +26,9 @@ from sessions.log.rebuild import assemble
 from sessions.terminal_text import say_count
 
 TITLE_CHARS: Final = 60
+REST_MS: Final = 60_000
+"""From here on the wait for a person, after a reply, is said to be one."""
+WAITED: Final = "it waited for a person"
 ELSEWHERE: Final = "recorded elsewhere"
 """Why an imported session is in the state that it is in."""
 
@@ -159,6 +162,7 @@ class SessionBuilder:
     ) -> None:
         """Pieces of advice (text, kind, who said it), delivered together as the user turn ``turn``."""
         self._begin_if_new()
+        self._rest_until(at)
         self._close_calls()
         numbers = range(self.advice + 1, self.advice + 1 + len(pieces))
         for number, (text, kind, actor) in zip(numbers, pieces, strict=True):
@@ -302,7 +306,9 @@ class SessionBuilder:
         if not self._system:
             self.notes.append("the file has no system prompt")
         if self._first_time is None:
-            self.notes.append("the file says no times: when it was, and how long it took, is not known")
+            timed = any(isinstance(e.body, ev.ActionResult) and e.body.duration_ms for e in self.events)
+            what = "when it was" if timed else "when it was, and how long it took,"
+            self.notes.append(f"the file says no times: {what} is not known")
         else:
             # What came before the first time in the file happened then, and not in 1970.
             early = next((n for n, one in enumerate(self.events) if (one.at or 0) >= self._first_time), 0)
@@ -341,6 +347,13 @@ class SessionBuilder:
             self._rest_usage = usage
         if cost is not None and (rest := cost - sum(reply.cost or 0.0 for reply in replies)) > 1e-9:
             self._rest_cost = rest
+
+    def _rest_until(self, at: int | None) -> None:
+        """The time in which nothing ran, because a person had not come back yet, is no active time."""
+        if at is None or self._first_time is None or self._open_calls or not self.step or at - self._now < REST_MS:
+            return
+        self.add_event(ev.StateChanged(state="paused", reason=WAITED))
+        self.add_event(ev.StateChanged(state="running", reason=ELSEWHERE), at=at)
 
     def _pass_time(self, at: int) -> None:
         self._now = max(self._now, at)

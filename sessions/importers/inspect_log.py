@@ -232,6 +232,8 @@ class _MessageReader:
         reasoning, hidden = _reasoning(message.get("content"))
         if hidden or (usage is not None and usage.reasoning_tokens and not reasoning):
             lost.append("reasoning")
+        # What a server's own tool found stands in the reply and not in its text: a student would not have it.
+        lost += ["result" for part in items(message.get("content")) if part.get("type") == "tool_use"]
         stop = as_text(next(iter(items(output.get("choices"))), {}).get("stop_reason") or message.get("stop_reason"))
         builder.add_reply(
             text,

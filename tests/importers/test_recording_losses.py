@@ -12,6 +12,7 @@ from apollo_train.policy import FilterPolicy, TargetRules
 from apollo_train.samples.segments import Segment, make_segments
 from apollo_train.samples.step_samples import Exclusion, Source, StepSample, make_step_samples
 from apollo_train.samples.weights import Weigher
+from apollo_tui.cli.output import say_active, session_row
 from apollo_tui.state.session_facts import facts_of
 from sessions import events as ev
 from sessions.events.messages import Usage
@@ -22,8 +23,10 @@ from sessions.importers.builder import Call, SessionBuilder
 from sessions.importers.content_losses import find_losses
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
+from widgets.entry_kinds import build
 from widgets.facts import facts_lines
 from widgets.models import SessionView
+from widgets.rows import outcome_line
 
 POLICY = FilterPolicy(targets=TargetRules(text_only=True))
 
@@ -161,3 +164,48 @@ async def test_totals_of_the_run_count_for_the_session_and_for_no_reply(tmp_path
 )  # fmt: skip
 def test_what_is_no_text_is_found_wherever_it_hides(content: Any, wanted: list[str]) -> None:
     assert find_losses(content) == wanted
+
+
+async def test_the_wait_for_a_person_is_no_active_time(tmp_path: Path) -> None:
+    minute, start = 60_000, 1_767_600_000_000
+    builder = SessionBuilder("test", "four", started=start)
+    builder.add_user("Go.", start)
+    builder.add_reply("Done.", at=start + minute)
+    builder.add_user("And this.", start + 600 * minute)
+    builder.add_reply("Done, too.", at=start + 602 * minute)
+    session = builder.finish().with_source("a.jsonl")
+    with LogReader(await stored(tmp_path, session)) as reader:
+        summary = reader.summary(session.session)
+    assert summary is not None and (summary.active_ms, summary.state) == (3 * minute, "finished")
+
+
+async def test_what_a_file_says_no_times_of_is_shown_as_unknown(tmp_path: Path) -> None:
+    session = built()
+    with LogReader(await stored(tmp_path, session)) as reader:
+        summary = reader.summary(session.session)
+        assert summary is not None
+        view = SessionView(session.session, 1, "a", summary.state)
+        lines = ["".join(span for span, _ in line) for line in facts_lines(facts_of(summary, view, {}, 10**12), 36)]
+        events = reader.events(session.session)
+    assert any(line.split() == ["active", "not", "known"] for line in lines)
+    assert say_active(summary, 10**12) == "–" and session_row(summary, 10**12)["active_ms"] is None
+    started = next(event for event in events if isinstance(event.body, ev.ActionStarted))
+    result = next(event for event in events if isinstance(event.body, ev.ActionResult))
+    entry = build(started, [result], None, None)
+    text = "".join(span for span, _ in outcome_line(entry))
+    assert "✓ –" in text and "0.0 s" not in text
+
+
+def test_a_duration_is_that_of_the_file_or_the_time_between_call_and_result() -> None:
+    builder = SessionBuilder("test", "five", started=1000)
+    builder.add_user("Go.", 1000)
+    calls = [Call("a", "run", "{}"), Call("b", "run", "{}"), Call("c", "run", "{}")]
+    builder.add_reply("", calls, at=5000, asked_at=2000, duration_ms=2500)
+    builder.add_result("a", "", at=9000)
+    builder.add_result("b", "", at=9500, duration_ms=100)
+    builder.add_result("c", "")
+    results = [event.body for event in builder.events if isinstance(event.body, ev.ActionResult)]
+    assert [body.duration_ms for body in results] == [4000, 100, 0]
+    asked = next(event for event in builder.events if isinstance(event.body, ev.ModelRequested))
+    replied = next(event for event in builder.events if isinstance(event.body, ev.ModelReplied))
+    assert (asked.at, replied.at) == (2000, 5000)
