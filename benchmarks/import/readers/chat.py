@@ -1,0 +1,62 @@
+"""Plain chat messages with tools, as OpenAI's fine-tuning and SWE-smith have them: JSON or JSONL of ``messages``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..transcript import Call, NotRead, Reply, Transcript, parsed, text_of
+
+Message = dict[str, Any]
+
+
+def read(data: bytes) -> list[Transcript]:
+    """A session per conversation."""
+    try:
+        whole = json.loads(data)
+    except ValueError:
+        whole = [json.loads(line) for line in data.decode("utf-8").split("\n") if line.strip()]
+    if isinstance(whole, dict):
+        whole = [whole]
+    elif whole and isinstance(whole[0], dict) and "role" in whole[0]:
+        whole = [{"messages": whole}]
+    found = [_session(row) for row in whole if isinstance(row, dict) and isinstance(row.get("messages"), list)]
+    if not found:
+        raise NotRead("no messages")
+    return found
+
+
+def _session(row: Message) -> Transcript:
+    found = Transcript(name=str(row.get("instance_id") or row.get("id") or ""))
+    for message in row["messages"]:
+        role = message.get("role")
+        text, other = text_of(message.get("content"), "output", "content")
+        if role == "assistant":
+            found.replies.append(_reply(message, str(row.get("model") or "")))
+        elif role in {"tool", "function"}:
+            call = found.call(message.get("tool_call_id") or "") if role == "tool" else _newest(found)
+            if call is not None and call.result is None:
+                call.result, call.partial = text, other
+        elif role == "user":
+            found.say(text)
+    return found
+
+
+def _reply(message: Message, model: str) -> Reply:
+    content = message.get("content")
+    if isinstance(content, list):  # some put the calls among the text, besides ``tool_calls``
+        content = [block for block in content if not isinstance(block, dict) or block.get("type") == "text"]
+    reply = Reply(text_of(content)[0], model=model)
+    reply.reasoning = bool(message.get("reasoning_content") or message.get("reasoning") or message.get("thinking"))
+    calls = message.get("tool_calls") or (
+        [{"function": message["function_call"]}] if message.get("function_call") else []
+    )
+    for call in calls:
+        function = call.get("function") or call
+        reply.calls.append(Call(function.get("name") or "", parsed(function.get("arguments")), call.get("id") or ""))
+    return reply
+
+
+def _newest(found: Transcript) -> Call | None:
+    calls = [call for reply in found.replies for call in reply.calls if call.result is None]
+    return calls[-1] if calls else None
