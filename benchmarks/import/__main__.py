@@ -73,12 +73,9 @@ def compare(recording: Recording, data: bytes, *, faults: bool) -> Compared:
 
 def _differences(expected: Sequence[Transcript], imported: Imported) -> list[Difference]:
     if imported.refused:
-        return [Difference("refused", "the file", _said(expected), imported.refused)]
+        replies = sum(len(session.replies) for session in expected)
+        return [Difference("refused", "the file", f"{replies} replies", imported.refused)] if replies else []
     return differences(expected, imported.sessions)
-
-
-def _said(expected: Sequence[Transcript]) -> str:
-    return f"{sum(len(t.replies) for t in expected)} replies"
 
 
 def try_faults(expected: Sequence[Transcript], actual: Sequence[Transcript]) -> tuple[int, list[str]]:

@@ -29,8 +29,6 @@ def _document(document: Document, role: str) -> list[Transcript]:
     for step in document["steps"]:
         source = step.get("source")
         text, _ = text_of(step.get("message"))
-        if source == "agent" and step.get("is_copied_context"):
-            continue  # said in the trajectory before
         if source == "agent":
             found.replies.append(_reply(step, text, agent.get("model_name") or ""))
             _take_results(found, step)

@@ -35,8 +35,12 @@ def read(data: bytes) -> list[Transcript]:
         raise NotRead("no record of a user or an assistant")
     side = [r for r in spoken if r.get("isSidechain")]
     if len(side) == len(spoken):  # the file of a sub-agent
-        return [_transcript(_together(side, side), "main")]
+        return [_transcript(_parents_first(side), "main")]
     main = [r for r in records if not r.get("isSidechain")]
+    ids = {r["uuid"] for r in spoken if r.get("uuid")}
+    if not any(r.get("parentUuid") in ids for r in spoken):  # nothing is linked: sessions one after the other
+        sessions = dict.fromkeys(r.get("sessionId") for r in main if r.get("sessionId"))
+        return [_transcript([r for r in main if r.get("sessionId") == name], "main") for name in sessions]
     way = _way(main)
     found = [_transcript(_together(way, main), "main")]
     on_way = {id(r) for r in _together(way, main)}
@@ -49,8 +53,8 @@ def _way(records: list[Record]) -> list[Record]:
     """The records from the first to the last one of the file, by parents."""
     known = {r["uuid"]: (place, r) for place, r in enumerate(records) if r.get("uuid")}
     ends = [r for r in records if r["type"] in {"user", "assistant"} and r.get("uuid")]
-    if not ends or not any(r.get("parentUuid") in known for r in ends):
-        return records  # nothing is linked
+    if not ends:
+        return records
     way: list[Record] = []
     seen: set[str] = set()
     at: Record | None = ends[-1]
@@ -91,7 +95,21 @@ def _together(way: list[Record], records: list[Record]) -> list[Record]:
             return bool(results) and all(b.get("tool_use_id") in calls for b in results) and place > first
         return r["type"] == "attachment" and r.get("parentUuid") in {w.get("uuid") for w in way}
 
-    return [r for place, r in enumerate(records) if belongs(place, r)]
+    return _parents_first([r for place, r in enumerate(records) if belongs(place, r)])
+
+
+def _parents_first(records: list[Record]) -> list[Record]:
+    """The file's order, but for records that were written before their parents (a quick result before its call)."""
+    known = {r["uuid"]: r for r in records if r.get("uuid")}
+    ordered: dict[int, Record] = {}
+    for r in records:
+        line = [r]
+        while (parent := known.get(line[-1].get("parentUuid") or "")) is not None and id(parent) not in ordered:
+            if parent in line:
+                break
+            line.append(parent)
+        ordered |= {id(each): each for each in reversed(line)}
+    return list(ordered.values())
 
 
 def _branches(records: list[Record]) -> list[Transcript]:
