@@ -86,8 +86,9 @@ def _replies(a: Reply, b: Reply, where: str, *, last: bool) -> Iterator[Differen
         yield Difference("reasoning", where, str(a.reasoning), str(b.reasoning))
     if a.model and a.model.rpartition("/")[2] != b.model.rpartition("/")[2]:
         yield Difference("model", where, a.model, b.model)
-    if a.usage is not None and a.usage != b.usage:
-        yield Difference("no usage" if b.usage is None else "usage", where, str(a.usage), str(b.usage))
+    if a.usage != b.usage:
+        kind = "usage of nothing" if a.usage is None else "no usage" if b.usage is None else "usage"
+        yield Difference(kind, where, str(a.usage), str(b.usage))
     if len(a.calls) != len(b.calls):
         yield Difference("calls", where, str([c.name for c in a.calls]), str([c.name for c in b.calls]))
     else:

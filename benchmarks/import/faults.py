@@ -83,7 +83,7 @@ FAULTS: Final[Mapping[Fault, frozenset[str]]] = MappingProxyType(
         glue_replies: frozenset({"replies"}),
         swap_task_and_advice: frozenset({"task", "more than the task"}),
         train_what_was_left: frozenset({"replies"}),
-        count_usage_twice: frozenset({"usage"}),
+        count_usage_twice: frozenset({"usage", "usage of nothing"}),
     }
 )
 """Each fault, and the kinds of difference of which one must be new."""

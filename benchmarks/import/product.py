@@ -79,8 +79,7 @@ def _transcript(reader: LogReader, session: str) -> Transcript:
 
 def _role(created: ev.SessionCreated) -> Role:
     begins: Any = getattr(created, "begins", None)
-    said = str(getattr(begins, "as_", getattr(begins, "role", ""))) if begins is not None else ""
-    return "child" if said == "child" else "branch" if said == "branch" else "main"
+    return {"branch": "branch", "child": "child"}.get(getattr(begins, "kind", ""), "main")  # type: ignore[return-value]
 
 
 def _turn(event: ev.Event) -> Turn | None:
@@ -89,6 +88,8 @@ def _turn(event: ev.Event) -> Turn | None:
             return Turn(text)
         case ev.NudgeSent(text=text):
             return Turn(text, person=False)
+        case _ if event.kind == "harness.turn":
+            return Turn(str(getattr(event.body, "text", "")), person=False)
         case _:
             return None
 

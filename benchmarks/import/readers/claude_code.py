@@ -155,8 +155,9 @@ def _transcript(records: list[Record], role: str) -> Transcript:
 
 def _assistant(found: Transcript, r: Record, by_message: dict[str, tuple[Reply, list[Record]]]) -> None:
     message = r["message"]
-    if message.get("model") == "<synthetic>" or r.get("isApiErrorMessage"):
-        return  # the harness's own words
+    if message.get("model") == "<synthetic>" or r.get("isApiErrorMessage"):  # the harness's own words
+        found.say("\n".join(b.get("text") or "" for b in _blocks(r)), person=False)
+        return
     key = message.get("id") or r.get("uuid") or str(len(by_message))
     if key not in by_message:
         by_message[key] = (Reply(model=message.get("model") or ""), [])
