@@ -74,6 +74,9 @@ def _rare(anchor: ev.Event, full_text: FullText | None) -> Entry:
             return _entry(anchor, "problem", head, tail=clean_line(body.message), detail=lines_of(body.message))
         case ev.NudgeSent() as body:
             return _entry(anchor, "nudge", _one("nudge", "dim", clean_line(body.text)), detail=lines_of(body.text))
+        case ev.HarnessTurn() as body:
+            said = _one("harness", "dim", clean_line(body.text))
+            return _entry(anchor, "nudge", said, detail=lines_of(body.text, DETAIL_LINES))
         case ev.SummaryWritten() as body:
             sizes = f"{count(body.tokens_before)} → {count(body.tokens_after)} tokens" if body.tokens_before else ""
             head = _one(f"summary S{body.number}", "strong", f"of steps {body.from_step} to {body.to_step}", sizes)

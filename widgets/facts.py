@@ -88,6 +88,8 @@ def facts_lines(view: FactsView, width: int) -> list[Line]:
     lines: list[Line] = [((f"{session.number} {session.title}", "strong"),), ((state.text, state.role),)]
     if session.why:
         lines += cells.wrap_line(((session.why, "need"),), width)
+    if session.begins:
+        lines.append(_pair("begins", session.begins))
     lines.append(_pair("model", session.model))
     lines.append(_pair("step", str(session.step)))
     active = f"{clock(session.active_ms)} in {clock(view.wall_ms)}" if view.wall_ms else "not known"

@@ -160,6 +160,8 @@ class SessionView(msgspec.Struct, frozen=True):
     activity: tuple[int, ...] = ()
     """Steps per slot of time, oldest first, for a sparkline."""
     sign_off: str = ""
+    begins: str = ""
+    """Of which session it is a branch or a child."""
 
 
 class HeaderView(msgspec.Struct, frozen=True):

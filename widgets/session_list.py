@@ -230,7 +230,8 @@ class SessionList(Painter, can_focus=True):
 
     @staticmethod
     def _last_line(view: SessionView) -> str:
-        return view.last_line or f"step {view.step}"
+        line = view.last_line or f"step {view.step}"
+        return f"{view.begins} · {line}" if view.begins else line
 
     def _facts(self, view: SessionView) -> Line:
         """Counts of a session, how busy it was and how old its newest event is."""

@@ -127,13 +127,17 @@ def _turns_of(source: Source) -> Iterator[TurnWithOrigin]:
         yield source.judged.created_at, {"role": "system", "content": system}, None
     yield source.judged.created_at, {"role": "user", "content": created.task}, None
     for record in _records(source):
-        for event in sorted((*record.summaries, *record.advice), key=lambda event: event.seq):
+        turns = (*record.summaries, *record.advice, *record.harness)
+        for event in sorted(turns, key=lambda event: event.seq):
             match event.body:
                 case ev.SummaryWritten() as written:
                     block = f"\n\n{written.advice}" if written.advice else ""
                     yield event.at, {"role": "user", "content": reader.text(written.text) + block}, event
                 case ev.AdviceDelivered(channel="user") as turn:
                     yield event.at, {"role": "user", "content": turn.text}, event
+                case ev.HarnessTurn() as told:
+                    # These formats know no other role for a turn that is no reply.
+                    yield event.at, {"role": "user", "content": told.text}, event
                 case _:
                     continue
         if record.reply is not None and record.reply_body is not None:

@@ -75,6 +75,7 @@ def session_row(summary: Summary, now: int) -> dict[str, Any]:
         "reason": summary.reason,
         "model": summary.model,
         "origin": summary.origin,
+        "begins": msgspec.to_builtins(summary.begins),
         "step": summary.step,
         "actions": summary.actions,
         "malformed": summary.malformed,

@@ -6,7 +6,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
@@ -26,6 +26,7 @@ from apollo_tui.cli.output import (
 from sessions import events as ev
 from sessions import hints
 from sessions.events.states import ACTIVE
+from sessions.fold.beginning import say_beginning
 from sessions.fold.costs import UNKNOWN, say_cost
 from sessions.fold.recording import KINDS as RECORDING_KINDS
 from sessions.fold.recording import RecordingBook
@@ -57,8 +58,9 @@ def ls(cli: Cli, everything: bool, as_json: bool) -> None:
     if not found:
         click.echo("no sessions yet; 'apollo new TASK.md --model PROVIDER:MODEL' makes one, 'apollo demo' shows four")
         return
+    numbers = {s.session: s.number for s in found}
     rows = [
-        [str(s.number), s.session[-8:], s.title, s.state.replace("_", " "), str(s.step),
+        [str(s.number), s.session[-8:], _title(s, numbers), s.state.replace("_", " "), str(s.step),
          say_active(s, now), f"{(s.input_tokens + s.output_tokens) / 1000:.1f}k",
          say_cost(s.cost, s.unpriced), say_age(s.last_at, now), say_reason(s)[:60]]
         for s in found
@@ -97,6 +99,10 @@ def show(cli: Cli, session: str, count: int, as_json: bool) -> None:
         return
     click.echo(plain_line(f"{summary.number} {summary.title}  {summary.state.replace('_', ' ')}  {_reason(summary)}"))
     click.echo(f"  id {found}")
+    if summary.begins is not None:
+        parent = reader.summary(summary.begins.session) if summary.begins.session else None
+        numbers = {parent.session: parent.number} if parent else {}
+        click.echo(f"  {say_beginning(summary.begins, numbers)}, after its event {summary.begins.seq}")
     click.echo(
         f"  step {summary.step}, active {say_active(summary, now)}, {summary.input_tokens:,} tokens in, "
         f"{summary.output_tokens:,} out, {_cost(summary)}, {summary.malformed} malformed, "
@@ -108,6 +114,12 @@ def show(cli: Cli, session: str, count: int, as_json: bool) -> None:
     for record in records:
         _print_step(record, reader.text)
     reader.close()
+
+
+def _title(summary: Summary, numbers: Mapping[str, int]) -> str:
+    """The title, and of which session it is a branch or a child."""
+    begins = say_beginning(summary.begins, numbers)
+    return f"{summary.title} ({begins})" if begins else summary.title
 
 
 def _cost(summary: Summary) -> str:

@@ -96,6 +96,7 @@ def _own_text(reader: LogReader, anchor: ev.Event) -> str:
             ev.AdviceQueued()
             | ev.AdviceDelivered()
             | ev.NudgeSent()
+            | ev.HarnessTurn()
             | ev.QuestionAsked()
             | ev.QuestionAnswered() as said
         ):

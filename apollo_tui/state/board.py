@@ -19,6 +19,7 @@ from sessions import events as ev
 from sessions.attention.settings import Thresholds
 from sessions.attention.signals import Signal
 from sessions.events.states import ENDED
+from sessions.fold.beginning import say_beginning
 from sessions.fold.notes import SessionNotes
 from sessions.fold.read_ranges import ReadBook
 from sessions.fold.summary import Summary, fold_summary
@@ -273,6 +274,10 @@ class BoardState:
             why=stands or (worst.reason if worst else waits),
             can_wait=worst is None or worst.quiet,
         )
+        if summary.begins is not None:
+            parent = self.sessions.get(summary.begins.session)
+            numbers = {summary.begins.session: parent.summary.number} if parent else {}
+            view = msgspec.structs.replace(view, begins=say_beginning(summary.begins, numbers))
         if summary.open_advice:
             return msgspec.structs.replace(view, last_line=f"{len(summary.open_advice)} advice queued")
         newest = known.book.entry(known.newest)

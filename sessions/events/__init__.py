@@ -43,6 +43,7 @@ from sessions.events.judgement import (
 )
 from sessions.events.recording import LostPart, RecordingLoss, RecordingRead
 from sessions.events.session import (
+    Beginning,
     ControlRequested,
     EnvironmentSpec,
     EvaluateSpec,
@@ -59,6 +60,7 @@ from sessions.events.step import (
     ActionRefused,
     ActionResult,
     ActionStarted,
+    HarnessTurn,
     ModelAttemptFailed,
     ModelReplied,
     ModelRequested,
@@ -102,6 +104,7 @@ ANCHORS: frozenset[str] = frozenset(
         "action.started",
         "action.refused",
         "nudge.sent",
+        "harness.turn",
         "summary.written",
         "eval.scored",
         "question.asked",
@@ -127,6 +130,7 @@ __all__ = [
     "AdviceOutcome",
     "AdviceQueued",
     "AdviceWithdrawn",
+    "Beginning",
     "Body",
     "BookmarkSet",
     "ControlRequested",
@@ -141,6 +145,7 @@ __all__ = [
     "FileChanged",
     "FlagRemoved",
     "FlagSet",
+    "HarnessTurn",
     "HostStarted",
     "HostStopped",
     "JobBackgrounded",

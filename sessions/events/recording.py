@@ -7,14 +7,15 @@ from typing import ClassVar, Literal
 from sessions.events.base import Body
 from sessions.events.messages import Usage
 
-LostPart = Literal["image", "audio", "video", "file", "reasoning", "result", "instruction", "part"]
-"""What a message can lack; ``part`` is one of a kind that is not known here."""
+LostPart = Literal["image", "audio", "video", "file", "reasoning", "history", "result", "instruction", "part"]
+"""What a message can lack; ``history`` is a summary that only its server can read, ``part`` one of an unknown kind."""
 
 
 class RecordingLoss(Body, frozen=True, kw_only=True):
     """The message made of the event at seq ``of`` lacks ``count`` parts that the model read, or thought, in it.
 
-    ``what``: an image, audio, video, a file, hidden or encrypted reasoning, a result, an instruction, or another part.
+    ``what``: an image, audio, video, a file, hidden or encrypted reasoning, history, a result, an instruction, or
+    another part.
     """
 
     kind: ClassVar[str] = "recording.loss"

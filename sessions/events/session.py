@@ -59,6 +59,15 @@ class ModelSpec(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"{self.provider}:{self.name}"
 
 
+class Beginning(msgspec.Struct, frozen=True):
+    """Where a branch (another way on from there) or a child (a sub-agent that was started there) begins: after the
+    event ``seq`` of ``session``; "" and 0 where that session was not recorded."""
+
+    session: str
+    seq: int
+    kind: Literal["branch", "child"] = msgspec.field(name="as")
+
+
 class SessionCreated(Body, frozen=True, kw_only=True):
     """A session came to be. ``number`` is its short number on the board, for life. Money is in US dollars."""
 
@@ -81,6 +90,8 @@ class SessionCreated(Body, frozen=True, kw_only=True):
     task_id: str = ""
     """What the split of a data set goes by: the task file's name, or the importer's task id."""
     tags: tuple[str, ...] = ()
+    begins: Beginning | None = None
+    """Of which session it is a branch or a child, and from where; None: it began by itself."""
     meta: dict[str, Any] = {}
 
 

@@ -136,6 +136,15 @@ class NudgeSent(Body, frozen=True, kw_only=True):
     streak: int = 1
 
 
+class HarnessTurn(Body, frozen=True, kw_only=True):
+    """A turn that is no reply, no result and no word of a person: what a harness told the model of the place, of its
+    commands or its editor. ``role`` is that in the prompt; ``assistant``: words that no model wrote."""
+
+    kind: ClassVar[str] = "harness.turn"
+    text: str
+    role: Literal["user", "system", "developer", "assistant"] = "user"
+
+
 class SummaryWritten(Body, frozen=True, kw_only=True):
     """The earlier part of the context was replaced. ``number`` counts summaries from 1 (``S1``).
 

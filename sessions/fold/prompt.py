@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from sessions import events as ev
-from sessions.events.messages import Message, TextPart
+from sessions.events.messages import Message, Role, TextPart
 
 CONTEXT_KINDS: Final = frozenset(
     {
@@ -16,6 +16,7 @@ CONTEXT_KINDS: Final = frozenset(
         "action.refused",
         "advice.delivered",
         "nudge.sent",
+        "harness.turn",
         "summary.written",
     }
 )
@@ -52,6 +53,9 @@ def messages_of(events: Sequence[ev.Event], text: Text, *, origin: str = "") -> 
                 messages.append(Message("tool", (TextPart(refused.shown),), (event.seq,), call_id=refused.call_id))
             case ev.AdviceDelivered() | ev.NudgeSent() as turn:
                 messages.append(Message("user", (TextPart(turn.text),), (event.seq,)))
+            case ev.HarnessTurn() as told:
+                role: Role = "system" if told.role == "developer" else told.role
+                messages.append(Message(role, (TextPart(told.text),), (event.seq,)))
             case _:
                 continue
     return messages

@@ -11,13 +11,14 @@ from sessions.events.recording import LostPart
 KINDS: Final = frozenset({"recording.loss", "recording.read"})
 """The kinds that this fold takes; others change nothing."""
 BARRING: Final[frozenset[LostPart]] = frozenset({"image", "audio", "video", "file", "result", "instruction", "part"})
-"""What a student would have to read as the model did. Reasoning is not among it: nobody but the model read that."""
+"""What a student would have to read as the model did. What nobody but the model can read is not among it."""
 _NAMES: Final[dict[LostPart, tuple[str, str]]] = {
     "image": ("image", "images"),
     "audio": ("audio part", "audio parts"),
     "video": ("video", "videos"),
     "file": ("attached file", "attached files"),
     "reasoning": ("reply with hidden reasoning", "replies with hidden reasoning"),
+    "history": ("summary that is encrypted", "summaries that are encrypted"),
     "result": ("result", "results"),
     "instruction": ("instruction", "instructions"),
     "part": ("part of an unknown kind", "parts of unknown kinds"),

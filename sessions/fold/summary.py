@@ -144,6 +144,8 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     last_request: int | None = None
     tags: tuple[str, ...] = ()
     task_id: str = ""
+    begins: ev.Beginning | None = None
+    """Of which session it is a branch or a child, and from where."""
     watch: AttentionCounters = AttentionCounters()
     """What the attention rules remember."""
 
@@ -191,6 +193,7 @@ def fold_summary(before: Summary | None, event: ev.Event) -> Summary:
             better=body.evaluate.better if body.evaluate else "higher",
             tags=body.tags,
             task_id=body.task_id,
+            begins=body.begins,
         )
     elif isinstance(body, ev.SessionCreated):
         raise IllegalTransition(f"session {event.session} exists already")

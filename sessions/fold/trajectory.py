@@ -93,6 +93,8 @@ class StepRecord:
     """``advice.delivered`` in the prompt of this step, and in no earlier one."""
     summaries: tuple[ev.Event, ...] = ()
     """``summary.written`` since the step before: the context of this step begins with the last one."""
+    harness: tuple[ev.Event, ...] = ()
+    """``harness.turn`` since the step before: what no person said and the prompt of this step holds."""
     nudge: ev.Event | None = None
     """The host's own user turn after this step's reply."""
     side_events: tuple[ev.Event, ...] = ()
@@ -154,6 +156,7 @@ class _Step:
     attempts_failed: list[ev.Event] = field(default_factory=list)
     advice: list[ev.Event] = field(default_factory=list)
     summaries: list[ev.Event] = field(default_factory=list)
+    harness: list[ev.Event] = field(default_factory=list)
     nudge: ev.Event | None = None
     side_events: list[ev.Event] = field(default_factory=list)
 
@@ -172,6 +175,7 @@ class _Step:
             attempts_failed=tuple(self.attempts_failed),
             advice=tuple(self.advice),
             summaries=tuple(self.summaries),
+            harness=tuple(self.harness),
             nudge=self.nudge,
             side_events=tuple(self.side_events),
         )
@@ -184,6 +188,7 @@ class Trajectory:
         self._step: _Step | None = None
         self._advice: list[ev.Event] = []
         self._summaries: list[ev.Event] = []
+        self._harness: list[ev.Event] = []
         self._summary_requests: set[int] = set()
 
     @property
@@ -196,6 +201,9 @@ class Trajectory:
         match event.body:
             case ev.AdviceDelivered():
                 self._advice.append(event)
+                return None
+            case ev.HarnessTurn():
+                self._harness.append(event)
                 return None
             case ev.SummaryWritten():
                 self._summaries.append(event)
@@ -219,8 +227,10 @@ class Trajectory:
         before = self._step
         if event.step is None or (before is not None and event.step <= before.step):
             return None
-        self._step = _Step(event.step, event.session, advice=self._advice, summaries=self._summaries)
-        self._advice, self._summaries = [], []
+        self._step = _Step(
+            event.step, event.session, advice=self._advice, summaries=self._summaries, harness=self._harness
+        )
+        self._advice, self._summaries, self._harness = [], [], []
         return before.record() if before else None
 
     def _take(self, step: _Step, event: ev.Event) -> None:
@@ -230,7 +240,8 @@ class Trajectory:
                 # Delivered into the prompt of a request that is made again, after a summary say.
                 step.advice += self._advice
                 step.summaries += self._summaries
-                self._advice, self._summaries = [], []
+                step.harness += self._harness
+                self._advice, self._summaries, self._harness = [], [], []
             case ev.ModelReplied() as body:
                 step.reply = event
                 calls = (part for part in body.parts if isinstance(part, CallPart))

@@ -68,8 +68,9 @@ def _head(path: Path) -> bytes:
 
 
 def load_recording(path: Path) -> RecordedSession:
-    """The one trajectory in ``path``, to play again. Raises CannotImport."""
+    """The one trajectory in ``path``, to play again, without its branches and sub-agents. Raises CannotImport."""
     found = import_file(path)
+    found = [one for one in found if one.created.begins is None] or found
     if len(found) > 1:
         raise CannotImport(f"{path.name} holds {len(found)} sessions: export the one to play on its own")
     return recording_of(found[0])

@@ -8,38 +8,33 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, Literal
 
 from msgspec import structs
 
 from sessions import events as ev
-from sessions import ulid
-from sessions.events.messages import CallPart, Finish, Part, ReasoningPart, TextPart, Usage
+from sessions.events.messages import Finish, Usage
 from sessions.events.recording import LostPart
 from sessions.events.text import Blob, canonical_json, long_text
 from sessions.importers.base import ACTOR, CannotImport, ImportedSession
-from sessions.importers.documents import loads
+from sessions.importers.border import Border
+from sessions.importers.documents import time_ms
+from sessions.importers.harness_text import person_words
+from sessions.importers.reply_parts import Call, arguments_of, parts_of, reply_message, tell_apart
+from sessions.importers.session_names import session_id, title_of
 from sessions.log.rebuild import assemble
 from sessions.terminal_text import say_count
 
-TITLE_CHARS: Final = 60
 REST_MS: Final = 60_000
 """From here on the wait for a person, after a reply, is said to be one."""
 WAITED: Final = "it waited for a person"
+HarnessRole = Literal["user", "system", "developer", "assistant"]
+NO_RESULT: Final = "The recording has no result of this call."
 ELSEWHERE: Final = "recorded elsewhere"
 """Why an imported session is in the state that it is in."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A tool call as the file has it; ``arguments`` is JSON text, as near to the model's own as the file allows."""
-
-    id: str
-    name: str
-    arguments: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +46,16 @@ class _OpenCall:
     call: Call
     at: int | None
     """When the file says that it was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Preface:
+    """What a harness said before anybody had asked for anything."""
+
+    text: str
+    at: int | None
+    lost: tuple[LostPart, ...]
+    role: HarnessRole = "user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,12 @@ class SessionBuilder:
     """Messages that the model had before the task, as they went over the wire: demonstrations."""
     session: str = ""
     """Its id, where another rule than that of ``key`` makes it."""
+    begins: ev.Beginning | None = None
+    """Of which session it is a branch or a child, and from where."""
+    border: Border | None = None
+    """The context that a branch begins with."""
+    context_tokens: int = 0
+    """How much the model can read, 0: the file does not say."""
     events: list[ev.NewEvent] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     """Records that say nothing to us, by kind."""
@@ -94,13 +105,18 @@ class SessionBuilder:
     _blobs: dict[str, Blob] = field(default_factory=dict)
     _system: str = ""
     _system_lost: tuple[LostPart, ...] = ()
-    _instructions: list[str] = field(default_factory=list)
-    """System messages after the first and before the first reply."""
     _task: str | None = None
+    _asked: bool = False
+    """Whether the task is in the context."""
     _new_messages: list[ev.MessageRef] = field(default_factory=list)
     _messages: list[ev.MessageRef] = field(default_factory=list)
     _open_calls: list[_OpenCall] = field(default_factory=list)
+    _preface: list[_Preface] = field(default_factory=list)
+    _waiting: list[Callable[[], None]] = field(default_factory=list)
+    """Turns that came while calls were open: results stand before them."""
     _parent: int | None = None
+    _prompt_hash: Any = None
+    """The hash of the body of the last request up to its messages, which the next one goes on from."""
     _now: int = 0
     _first_time: int | None = None
     """The first time that the file says."""
@@ -115,29 +131,47 @@ class SessionBuilder:
 
         ``lost``, here and below: what of it is no text.
         """
-        if self._task is not None:
-            seq = self.add_event(ev.NudgeSent(text=text, streak=0))
-            self.add_message({"role": "system", "content": text}, seq)
-            self.add_losses(lost, seq)
-        elif not self._system:
-            self._system, self._system_lost = text, tuple(lost)
+        if self.has_task:
+            self.add_harness_turn(text, role="system", lost=lost)
+        elif self._system:
+            self._preface.append(_Preface(text, None, tuple(lost), "system"))
         else:
-            self._instructions.append(text)
-            self._system_lost += tuple(lost)
+            self._system, self._system_lost = text, tuple(lost)
 
     def add_user(
         self, text: str, at: int | None = None, *, by_host: bool = False, lost: Collection[LostPart] = ()
     ) -> None:
-        """A turn of the user: the first is the task, later ones are advice; ``by_host``: nobody wrote it."""
-        if self._task is None:
-            self.begin(text, at, lost=lost)
-        elif by_host:
-            self._close_calls()
-            seq = self.add_event(ev.NudgeSent(text=text, streak=0), at=at)
-            self.add_message({"role": "user", "content": text}, seq)
-            self.add_losses(lost, seq)
-        elif text.strip() or lost:
-            self.add_advice(text, at=at, lost=lost)
+        """A turn of the user: the first words of a person are the task, later ones are advice; all that a harness put
+        there is neither. ``by_host``: nobody wrote it."""
+        words = "" if by_host else person_words(text)
+        said = bool(words or (lost and not by_host and not text.strip()))
+        if self.has_task:
+            if said:
+                self.add_advice(words, turn=text, at=at, lost=lost)
+            elif text.strip() or lost:
+                self.add_harness_turn(text, at, lost=lost)
+        elif said:
+            self.begin(words, at, text, lost=lost)
+        else:
+            self._preface.append(_Preface(text, at, tuple(lost)))
+
+    def add_harness_turn(
+        self,
+        text: str,
+        at: int | None = None,
+        *,
+        role: HarnessRole = "user",
+        lost: Collection[LostPart] = (),
+    ) -> None:
+        """A turn that no person said: the model read it, and it is neither task nor advice."""
+        self._begin_if_new()
+        if self._open_calls:
+            self._waiting.append(partial(self.add_harness_turn, text, at, role=role, lost=lost))
+            return
+        self._rest_until(at)
+        seq = self.add_event(ev.HarnessTurn(text=text, role=role), at=at)
+        self.add_message({"role": role, "content": text}, seq)
+        self.add_losses(lost, seq)
 
     def add_advice(
         self,
@@ -162,8 +196,10 @@ class SessionBuilder:
     ) -> None:
         """Pieces of advice (text, kind, who said it), delivered together as the user turn ``turn``."""
         self._begin_if_new()
+        if self._open_calls:
+            self._waiting.append(partial(self.add_advice_turn, pieces, turn, at, lost=lost))
+            return
         self._rest_until(at)
-        self._close_calls()
         numbers = range(self.advice + 1, self.advice + 1 + len(pieces))
         for number, (text, kind, actor) in zip(numbers, pieces, strict=True):
             self.add_event(ev.AdviceQueued(advice=number, text=text, advice_kind=kind), at=at, actor=actor)
@@ -200,8 +236,8 @@ class SessionBuilder:
         if asked_at is not None:
             self._pass_time(asked_at)
         asked = self.add_request()
-        own = _tell_apart([call.id for call in calls])
-        named = [Call(name, call.name, call.arguments) for name, call in zip(own, calls, strict=True)]
+        own = tell_apart([call.id for call in calls])
+        named = [Call(name, call.name, call.arguments, call.at) for name, call in zip(own, calls, strict=True)]
         body = ev.ModelReplied(
             request=asked,
             parts=parts_of(text, reasoning, named),
@@ -219,11 +255,11 @@ class SessionBuilder:
         self.add_message(reply_message(text, sendable, reasoning), seq)
         self.add_losses(lost, seq, self.step)
         for number, (call, given) in enumerate(zip(named, calls, strict=True), 1):
-            self._open_calls.append(_OpenCall(number, call.id, given, at))
+            self._open_calls.append(_OpenCall(number, call.id, given, at if call.at is None else call.at))
             if call.id not in malformed:
                 arguments = arguments_of(call.arguments) or {}
                 started = ev.ActionStarted(call_id=call.id, name=call.name, arguments=arguments)
-                self.add_event(started, self.step, number, actor="agent")
+                self.add_event(started, self.step, number, at=call.at, actor="agent")
         return self.step
 
     def add_result(
@@ -266,10 +302,27 @@ class SessionBuilder:
             seq = self.add_event(body, self.step, found.number, at=at)
         self.add_message({"role": "tool", "tool_call_id": found.own, "content": text}, seq)
         self.add_losses(lost, seq, self.step, found.number)
+        if not self._open_calls:
+            self._let_in()
         return True
 
     def add_summary(self, text: str, at: int | None = None) -> None:
         """The context so far was replaced by this text (and the task)."""
+        content = f"{self._task}\n\n{text}" if self._task else text
+        self.add_compaction(text, [{"role": "user", "content": content}], at)
+
+    def add_compaction(
+        self,
+        text: str,
+        context: Sequence[dict[str, Any] | ev.MessageRef],
+        at: int | None = None,
+        *,
+        lost: Collection[LostPart] = (),
+    ) -> None:
+        """The context so far was replaced by the system prompt and ``context``; ``text`` is the summary in it.
+
+        A message that was in the context before keeps the events that it came from.
+        """
         self._begin_if_new()
         self._close_calls()
         self._summaries += 1
@@ -280,11 +333,21 @@ class SessionBuilder:
         )
         self._covered = self.step
         seq = self.add_event(written, at=at, actor="agent")
-        self._parent, self._new_messages, self._messages = None, [], []
+        before = {ref.hash: ref for ref in self.context}
+        self._parent, self._prompt_hash, self._new_messages, self._messages = None, None, [], []
         if self._system:
             self.add_message({"role": "system", "content": self._system}, 1)
-        content = f"{self._task}\n\n{text}" if self._task else text
-        self.add_message({"role": "user", "content": content}, 1, seq)
+        for message in context:
+            if isinstance(message, ev.MessageRef):
+                self._new_messages.append(message)
+                continue
+            self.add_message(message, 1, seq)
+            if (known := before.get(self._new_messages[-1].hash)) is not None:
+                self._new_messages[-1] = known
+        if lost and self._new_messages:
+            last = self._new_messages[-1]
+            self._new_messages[-1] = ev.MessageRef(last.hash, last.role, tuple({*last.sources, seq}))
+            self.add_losses(lost, seq)
 
     def add_score(self, score: float | None, at: int | None = None) -> None:
         """A score that somebody gave the run."""
@@ -294,6 +357,8 @@ class SessionBuilder:
         """The whole session. Raises CannotImport if there is no reply in it."""
         if not self.step:
             raise CannotImport(f"{self.format}: the recording holds no reply of a model: nothing to import")
+        if self._waiting:
+            self._close_calls()
         self.add_event(ev.StateChanged(state=state, reason=reason))
         if self._open_calls:
             have = "has" if len(self._open_calls) == 1 else "have"
@@ -301,9 +366,9 @@ class SessionBuilder:
         if self.skipped:
             kinds = ", ".join(f"{kind} ({number:,})" for kind, number in sorted(self.skipped.items()))
             self.notes.append(f"left out, because they say nothing to us: {kinds}")
-        if not self.tools:
+        if self.begins is None and not self.tools:
             self.notes.append("the file has no tool schemas: its prompts are reconstructed without them")
-        if not self._system:
+        if self.begins is None and not self._system:
             self.notes.append("the file has no system prompt")
         if self._first_time is None:
             timed = any(isinstance(e.body, ev.ActionResult) and e.body.duration_ms for e in self.events)
@@ -363,36 +428,89 @@ class SessionBuilder:
         """Keep blobs that events name."""
         self._blobs |= {blob.hash: blob for blob in blobs}
 
-    def _begin_if_new(self) -> None:
-        if self._task is None:
-            self.begin("", None)
+    @property
+    def has_task(self) -> bool:
+        """Whether it is known what is asked for."""
+        return self._task is not None
 
-    def begin(self, task: str, at: int | None, *, lost: Collection[LostPart] = ()) -> None:
-        """The session comes to be; its prompts begin with the system prompt and the task."""
+    @property
+    def context(self) -> list[ev.MessageRef]:
+        """The messages of the next prompt so far."""
+        return [*self._messages, *self._new_messages]
+
+    @property
+    def context_size(self) -> int:
+        """How many messages the next prompt has so far."""
+        return len(self._messages) + len(self._new_messages)
+
+    def mark_border(self) -> Border:
+        """What another session would begin with that leaves this one here."""
+        task = self._task if self._asked else None
+        held = tuple(self.context)
+        return Border(self.session, len(self.events), task, self.task_id, self._system, held, self._blobs, self.tools)
+
+    def _begin_if_new(self) -> None:
+        if self.has_task:
+            return
+        # Nobody asked for anything: it goes by what reads like a request, else by what came last.
+        said = [one for one in self._preface if one.role == "user"]
+        chosen = next((one for one in said if person_words(one.text)), said[-1] if said else None)
+        if chosen is None:
+            self.begin("", None)
+        else:
+            self._preface = [one for one in self._preface if one is not chosen]
+            self.begin(chosen.text, chosen.at, lost=chosen.lost)
+
+    def begin(self, task: str, at: int | None, turn: str = "", *, lost: Collection[LostPart] = ()) -> None:
+        """The session comes to be; its prompts begin with the system prompt, what a harness said, and the task.
+
+        ``turn``: the whole user turn that the task is in.
+        """
+        preface, self._preface = self._preface, []
+        self.create_session(task, next((one.at for one in preface if one.at is not None), at))
+        for one in preface:
+            if one.text.strip() or one.lost:
+                self.add_harness_turn(one.text, one.at, role=one.role, lost=one.lost)
+        self.add_task_message(turn or task, lost=lost)
+
+    def create_session(self, task: str, at: int | None) -> None:
+        """The session comes to be, with its system prompt, or with what a branch begins with."""
+        border = self.border
+        if border is not None:
+            self._system, self.tools = border.system or self._system, self.tools or border.tools
         if self.started is None:
             self.started = at or 0
         if self.started:
             self._first_time = self.started
         whole, blobs = long_text(self._system)
         self.hold_blobs(blobs)
+        self.task_id = self.task_id or f"{self.format}:{hashlib.sha256(task.encode(errors='replace')).hexdigest()[:12]}"
         self.create(
             task,
             whole if self._system else None,
             self.title or title_of(task, f"{self.format} recording"),
-            self.task_id or f"{self.format}:{hashlib.sha256(task.encode(errors='replace')).hexdigest()[:12]}",
+            self.task_id,
         )
-        if self._system:
+        if border is not None and border.messages:
+            self.hold_blobs([border.blobs[ref.hash] for ref in border.messages])
+            # Seqs of another session say nothing here.
+            self._new_messages += [ev.MessageRef(ref.hash, ref.role) for ref in border.messages]
+            self._asked = border.task is not None
+        elif self._system:
             self.add_message({"role": "system", "content": self._system}, 1)
         for wire in self.preamble:
             self.add_message(wire, 1)
-        self.add_message({"role": "user", "content": task}, 1)
-        for text in self._instructions:
-            self.add_message({"role": "system", "content": text}, 1)
         if self.tools:
             blob = Blob.of(canonical_json(list(self.tools)))
             self.hold_blobs([blob])
             self._tools = blob.hash
-        self.add_losses([*self._system_lost, *lost], 1)
+        self.add_losses(self._system_lost, 1)
+
+    def add_task_message(self, text: str, *, lost: Collection[LostPart] = ()) -> None:
+        """The user turn that asks for the task."""
+        self._asked = True
+        self.add_message({"role": "user", "content": text}, 1)
+        self.add_losses(lost, 1)
 
     def create(self, task: str, system: ev.LongText | None, title: str, task_id: str) -> None:
         """The first two events, at ``started``: the session comes to be, and runs."""
@@ -403,10 +521,16 @@ class SessionBuilder:
             number=0,
             title=title,
             task=task,
-            model=ev.ModelSpec(provider="import", name=self.model or "unknown"),
+            model=ev.ModelSpec(
+                provider="import",
+                name=self.model or "unknown",
+                context_tokens=self.context_tokens,
+                summary_threshold=self.context_tokens,
+            ),
             origin="import",
             system=system,
             task_id=task_id,
+            begins=self.begins,
             meta={"format": self.format, **self.meta},
         )
         self.add_event(created)
@@ -415,7 +539,14 @@ class SessionBuilder:
     def _close_calls(self) -> None:
         """Calls that nobody answered get a result that says so: a conversation with open calls can be sent nowhere."""
         while self._open_calls:
-            self.add_result(None, "The recording has no result of this call.", outcome="unknown")
+            self.add_result(None, NO_RESULT, outcome="unknown")
+        self._let_in()
+
+    def _let_in(self) -> None:
+        """Take the turns that waited for results."""
+        waiting, self._waiting = self._waiting, []
+        for turn in waiting:
+            turn()
 
     def add_request(self) -> int:
         """The request of the present step: the messages so far are its prompt. Returns its seq."""
@@ -430,10 +561,22 @@ class SessionBuilder:
             sha256="",
             exact=False,
         )
-        digest = hashlib.sha256(assemble(_BlobsInMemory(self._blobs), request, self._messages)).hexdigest()
+        digest = self._hash_prompt(request)
         self._new_messages = []
         self._parent = self.add_event(structs.replace(request, sha256=digest), self.step)
         return self._parent
+
+    def _hash_prompt(self, request: ev.ModelRequested) -> str:
+        """SHA-256 of the body that ``assemble`` makes of the messages so far; only new messages are hashed."""
+        head, slot, tail = assemble(_BlobsInMemory(self._blobs), request, []).partition(b'"messages":[')
+        new = [self._blobs[ref.hash].data for ref in self._new_messages]
+        if self._prompt_hash is None:
+            self._prompt_hash = hashlib.sha256(head + slot + b",".join(new))
+        elif new:
+            self._prompt_hash.update(b"," + b",".join(new))
+        whole = self._prompt_hash.copy()
+        whole.update(tail)
+        return str(whole.hexdigest())
 
     def add_message(self, wire: dict[str, Any], *sources: int) -> None:
         """The next message of all later prompts, as it went over the wire, and the seqs that it came from."""
@@ -442,73 +585,15 @@ class SessionBuilder:
         self._new_messages.append(ev.MessageRef(blob.hash, wire["role"], sources))
 
 
-def parts_of(text: str, reasoning: str, calls: Sequence[Call]) -> tuple[Part, ...]:
-    """The parts of a reply, as the log has them."""
-    parts: list[Part] = [ReasoningPart(reasoning)] if reasoning else []
-    parts += [TextPart(text)] if text else []
-    parts += [CallPart(call.id, call.name, call.arguments) for call in calls]
-    return tuple(parts)
-
-
-def reply_message(text: str, calls: Sequence[Call], reasoning: str = "") -> dict[str, Any]:
-    """A reply as later prompts have it."""
-    message: dict[str, Any] = {"role": "assistant", "content": text or None}
-    if reasoning:
-        message["reasoning_content"] = reasoning
-    if calls:
-        message["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            for call in calls
-        ]
-    return message
-
-
-def _tell_apart(names: Sequence[str]) -> list[str]:
-    """The ids of a reply's calls; one that is there already gets a number."""
-    found: list[str] = []
-    for name in names:
-        number, own = 1, name
-        while own in found:
-            number += 1
-            own = f"{name}-{number}"
-        found.append(own)
-    return found
-
-
-def arguments_of(text: str) -> dict[str, Any] | None:
-    """The object that a call's arguments are; None if they are none."""
-    if not text.strip():
-        return {}
-    try:
-        value = loads(text)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def session_id(key: str, at: int) -> str:
-    """The id of the session that ``key`` names and that began ``at`` (Unix ms): always the same."""
-    chance = int.from_bytes(hashlib.sha256(key.encode(errors="replace")).digest()[:10], "big")
-    return ulid.encode((at & ((1 << 48) - 1)) << 80 | chance)
-
-
-def title_of(task: str, otherwise: str, marks: str = "#<-=") -> str:
-    """The first line that says something: it begins with none of the ``marks``."""
-    lines = (line.strip() for line in task.splitlines())
-    first = next((line for line in lines if line and line[0] not in marks), otherwise)
-    return first if len(first) <= TITLE_CHARS else first[: TITLE_CHARS - 1].rstrip() + "…"
-
-
-def time_ms(value: Any) -> int | None:
-    """A time in Unix ms from ISO text, seconds or milliseconds; None if it is none of these."""
-    if isinstance(value, bool) or value is None:
-        return None
-    if isinstance(value, int | float):
-        return int(value if value > 1e11 else value * 1000) if 0 < value < 1e14 else None
-    if not isinstance(value, str):
-        return None
-    try:
-        time = datetime.fromisoformat(value)
-        return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
-    except (ValueError, OverflowError):
-        return None
+__all__ = [
+    "ELSEWHERE",
+    "Border",
+    "Call",
+    "SessionBuilder",
+    "arguments_of",
+    "parts_of",
+    "reply_message",
+    "session_id",
+    "time_ms",
+    "title_of",
+]

@@ -1,14 +1,22 @@
-"""Codex's rollout files: JSON lines of ``{timestamp, type, payload}``; a reply is all items up to the next turn."""
+"""Codex's rollout files: JSON lines of ``{timestamp, type, payload}``; and the same without envelopes, from older ones.
+
+What ``codex exec --json`` prints is in ``codex_exec``.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Final
 
-from sessions.events.messages import Usage
-from sessions.importers.base import ImportedSession
-from sessions.importers.builder import Call, SessionBuilder, time_ms
-from sessions.importers.documents import Document, as_text, count, loads, table, text_of
+from sessions import events as ev
+from sessions.importers.base import CannotImport, ImportedSession
+from sessions.importers.builder import Border, SessionBuilder, session_id, time_ms
+from sessions.importers.codex_turns import TurnReader, is_person_turn
+from sessions.importers.documents import Document, as_text, count, loads, table
+from sessions.importers.turns import add_turns
+from sessions.importers.ways import Way
 
+FORMAT: Final = "codex"
 ITEMS: Final = frozenset(
     {
         "message",
@@ -18,10 +26,14 @@ ITEMS: Final = frozenset(
         "custom_tool_call",
         "custom_tool_call_output",
         "local_shell_call",
+        "local_shell_call_output",
+        "tool_search_call",
+        "tool_search_output",
+        "web_search_call",
+        "compaction",
     }
 )
-_REPEATS: Final = frozenset({"user_message", "agent_message", "agent_reasoning", "agent_reasoning_section_break"})
-"""Events that only repeat what an item says."""
+Record = dict[str, Any]
 
 
 def recognises(found: Document) -> bool:
@@ -30,163 +42,209 @@ def recognises(found: Document) -> bool:
     return any(r.get("type") in ("session_meta", "response_item") and isinstance(r.get("payload"), dict) for r in heads)
 
 
-def parse(found: Document) -> list[ImportedSession]:
-    """The one session of the file."""
-    about = next((table(r.get("payload")) for r in found.records if r.get("type") == "session_meta"), {})
-    turn = next((table(r.get("payload")) for r in found.records if r.get("type") == "turn_context"), {})
-    meta = {name: about[name] for name in ("cwd", "originator", "cli_version") if isinstance(about.get(name), str)}
-    builder = SessionBuilder(
-        "codex", as_text(about.get("id")) or found.path.name, as_text(turn.get("model")), meta=meta
-    )
-    builder.started = time_ms(about.get("timestamp"))
-    if found.broken:
-        builder.skipped["line that is no JSON object"] += found.broken
-    base = about.get("base_instructions", about.get("instructions"))
-    instructions = as_text(table(base).get("text")) if isinstance(base, dict) else as_text(base)
-    if instructions:
-        builder.add_system(instructions)
-    reader = _RolloutReader(builder)
-    for record in found.records:
-        reader.take(record)
-    reader.flush()
-    return [builder.finish()]
-
-
-class _RolloutReader:
-    def __init__(self, builder: SessionBuilder) -> None:
-        self.builder = builder
-        self.task: list[str] = []
-        self.thoughts: list[str] = []
-        self.texts: list[str] = []
-        self.calls: list[Call] = []
-        self.at: int | None = None
-        self.usage: Usage | None = None
-
-    def take(self, record: dict[str, Any]) -> None:
-        kind, payload, at = as_text(record.get("type")), table(record.get("payload")), time_ms(record.get("timestamp"))
-        if kind == "response_item":
-            self._item(payload, at)
-        elif kind == "compacted":
-            self.flush()
-            self.builder.add_summary(as_text(payload.get("message")), at)
-        elif kind == "event_msg":
-            self._event(payload)
-        elif kind not in ("session_meta", "turn_context"):
-            self.builder.skipped[f"record {kind or '?'}"] += 1
-
-    def _event(self, payload: dict[str, Any]) -> None:
-        name = as_text(payload.get("type"))
-        if name == "token_count":
-            told = table(table(payload.get("info")).get("last_token_usage"))
-            sent, said = count(told.get("input_tokens")), count(told.get("output_tokens"))
-            cached, thought = count(told.get("cached_input_tokens")), count(told.get("reasoning_output_tokens"))
-            self.usage = Usage(sent, said, cached, reasoning_tokens=thought) if sent or said else None
-        elif name not in _REPEATS:
-            self.builder.skipped[f"event {name or '?'}"] += 1
-
-    def _item(self, item: dict[str, Any], at: int | None) -> None:
-        kind = as_text(item.get("type"))
-        match kind:
-            case "message":
-                self._message(item, at)
-            case "reasoning":
-                self._begin(at)
-                thought = text_of(item.get("summary"), ("summary_text",)) or text_of(
-                    item.get("content"), ("reasoning_text", "text")
-                )
-                self.thoughts += [thought] if thought else []
-            case "function_call" | "custom_tool_call":
-                self._begin(at)
-                given = item.get("arguments") if kind == "function_call" else {"input": item.get("input")}
-                self._call(item, as_text(item.get("name")) or "?", as_text(given))
-            case "local_shell_call":
-                self._begin(at)
-                self._call(item, "local_shell", as_text(item.get("action")))
-            case "function_call_output" | "custom_tool_call_output":
-                self.flush()
-                text, failed = _output(item.get("output"))
-                self.builder.add_result(as_text(item.get("call_id")), text, outcome="error" if failed else "ok", at=at)
-            case _:
-                self.builder.skipped[f"item {kind or '?'}"] += 1
-
-    def _message(self, item: dict[str, Any], at: int | None) -> None:
-        text = text_of(item.get("content"))
-        match item.get("role"):
-            case "assistant":
-                # A message after calls begins another reply: of one reply the message comes first.
-                if self.calls:
-                    self.flush()
-                self._begin(at)
-                self.texts.append(text)
-            case "user" if not self.builder.step and not self._pending:
-                self.task.append(text)
-            case "user":
-                self.flush()
-                self.builder.add_user(text, at, by_host=text.startswith("<"))
-            case "system" | "developer":
-                self.builder.add_system(text)
-            case role:
-                self.builder.skipped[f"message with the role {role!r}"] += 1
-
-    def _call(self, item: dict[str, Any], name: str, arguments: str) -> None:
-        identity = (
-            as_text(item.get("call_id")) or as_text(item.get("id")) or f"call-{self.builder.step}.{len(self.calls)}"
-        )
-        self.calls.append(Call(identity, name, arguments))
-
-    @property
-    def _pending(self) -> bool:
-        return bool(self.texts or self.calls or self.thoughts)
-
-    def _begin(self, at: int | None) -> None:
-        if not self._pending:
-            self.at = at
-
-    def flush(self) -> None:
-        """Make a reply of what was said since the last turn."""
-        if not self._pending:
-            return
-        if not self.builder.step:
-            self._begin_task()
-        text, thought = "\n\n".join(t for t in self.texts if t), "\n".join(self.thoughts)
-        self.builder.add_reply(text, self.calls, thought, self.at, self.usage)
-        self.thoughts, self.texts, self.calls, self.usage = [], [], [], None
-
-    def _begin_task(self) -> None:
-        """What the tool says of the place comes before the task; the title is the task's."""
-        own = [text for text in self.task if not text.lstrip().startswith("<")]
-        self.builder.title = own[-1].strip().split("\n")[0][:60] if own and own[-1].strip() else ""
-        self.builder.add_user("\n\n".join(self.task), self.at)
-
-
-def _output(value: Any) -> tuple[str, bool]:
-    """What a call returned, and whether it failed."""
-    if isinstance(value, str):
-        try:
-            told = table(loads(value))
-        except ValueError:
-            return value, False
-        if "output" not in told:
-            return value, False
-        return as_text(told["output"]), count(table(told.get("metadata")).get("exit_code")) > 0
-    told = table(value)
-    text = text_of(value if isinstance(value, list) else told.get("content"))
-    return text or as_text(told.get("body")), told.get("success") is False
-
-
 def is_flat(found: Document) -> bool:
     """Whether it is a rollout of an older Codex: items without an envelope."""
     heads = found.records[:20]
     return bool(heads) and "instructions" in heads[0] and any(as_text(r.get("type")) in ITEMS for r in heads)
 
 
+def parse(found: Document) -> list[ImportedSession]:
+    """The session of the file, then the ways that were rolled back as branches of it."""
+    return _Rollout(found, found.records).sessions()
+
+
 def parse_flat(found: Document) -> list[ImportedSession]:
-    """The one session of an older file."""
+    """The session of an older file."""
     first, *rest = found.records
-    records = [{"type": "session_meta", "timestamp": first.get("timestamp"), "payload": first}]
+    records: list[Record] = [{"type": "session_meta", "timestamp": first.get("timestamp"), "payload": first}]
     records += [{"type": "response_item", "payload": item} for item in rest if as_text(item.get("type")) in ITEMS]
-    made = parse(Document(found.path, None, records, found.broken))
+    made = _Rollout(found, records).sessions()
     left = len(rest) + 1 - len(records)
     if left:
         made[0].warnings.append(f"left out, because they say nothing to us: {left} records")
     return made
+
+
+class _Rollout:
+    """The records of a file, and the ways through them."""
+
+    def __init__(self, found: Document, records: list[Record]) -> None:
+        self.found = found
+        self.records = records
+        metas = [table(record.get("payload")) for record in records if record.get("type") == "session_meta"]
+        self.about = metas[0] if metas else {}
+        self.name = as_text(self.about.get("id")) or found.path.name
+        self.copied = _count_copies(records, len(metas))
+
+    def sessions(self) -> list[ImportedSession]:
+        """All of them. Raises CannotImport where nobody replied."""
+        ways = find_rolled_back(self.records)
+        borders: dict[int, set[int]] = {}
+        for way in ways[1:]:
+            if way.border is not None:
+                borders.setdefault(id(way.parent), set()).add(way.border)
+        made, marks = self._build(ways[0], None, borders)
+        found: dict[int, dict[int, Border]] = {id(ways[0]): marks}
+        result = [made]
+        for number, way in enumerate(ways[1:], 1):
+            border = Border.before(made)
+            if way.border is not None:
+                known = found.get(id(way.parent), {}).get(way.border)
+                if known is None:
+                    continue
+                border = known
+            try:
+                branch, found[id(way)] = self._build(way, border, borders, number)
+            except CannotImport:
+                made.warnings.append("a message that was rolled back before any reply was left out")
+                continue
+            result.append(branch)
+        return result
+
+    def _build(
+        self, way: Way, border: Border | None, borders: dict[int, set[int]], number: int = 0
+    ) -> tuple[ImportedSession, dict[int, Border]]:
+        records = [(place, self.records[place]) for place in way.records]
+        reader = TurnReader(self.copied)
+        for place, record in records:
+            reader.take(place, record)
+        turns = reader.finish()
+        key = self.name if border is None else f"{self.name}/branch/{number}"
+        builder = SessionBuilder(FORMAT, key, reader.model, meta=self._meta())
+        builder.context_tokens = reader.context_tokens
+        if border is None:
+            builder.started = time_ms(self.about.get("timestamp"))
+            builder.begins = self._parent()
+            if self.found.broken:
+                builder.skipped["line that is no JSON object"] += self.found.broken
+            instructions = _instructions(self.about)
+            if instructions:
+                builder.add_system(instructions)
+            if self.copied:
+                builder.notes.append(
+                    f"it is a fork of session {as_text(self.about.get('forked_from_id')) or '?'}: what was copied from "
+                    "there is context, and not trained here"
+                )
+        else:
+            builder.border, builder.task_id = border, border.task_id
+            builder.begins = ev.Beginning(border.session, border.seq, "branch")
+        builder.skipped += reader.skipped
+        at = {place: reader.places.get(place, -1) for place in borders.get(id(way), ())}
+        marks = add_turns(builder, turns, set(at.values()))
+        state, reason = reader.end
+        made = builder.finish(state=state, reason=reason) if reason else builder.finish()
+        return made, {place: marks[turn] for place, turn in at.items() if turn in marks}
+
+    def _meta(self) -> dict[str, Any]:
+        names = ("cwd", "originator", "cli_version")
+        meta = {name: self.about[name] for name in names if isinstance(self.about.get(name), str)}
+        git = table(self.about.get("git"))
+        named = {"repository_url": "repository", "branch": "gitBranch", "commit_hash": "commit"}
+        meta |= {ours: git[theirs] for theirs, ours in named.items() if isinstance(git.get(theirs), str)}
+        return {"recording": self.name, **meta}
+
+    def _parent(self) -> ev.Beginning | None:
+        """Of which session this one is a sub-agent, if it is one."""
+        source = self.about.get("source")
+        spawned = table(table(source).get("subagent"))
+        if not (spawned or isinstance(table(source).get("subagent"), str) or self.about.get("parent_thread_id")):
+            return None
+        parent = self.about.get("parent_thread_id") or table(spawned.get("thread_spawn")).get("parent_thread_id")
+        session = _find_session(self.found.path, as_text(parent))
+        return ev.Beginning(session, 1 if session else 0, "child")
+
+
+def _find_session(path: Path, name: str) -> str:
+    """The id that the session with this name has here, if its file lies with ``path``; else ""."""
+    if not name or not all(sign.isalnum() or sign == "-" for sign in name):
+        return ""
+    for folder, pattern in ((path.parent, "*"), (path.parent.parent.parent, "*/*/*")):
+        if not path.name.startswith("rollout-") and folder != path.parent:
+            break
+        for file in sorted(folder.glob(f"{pattern}{name}.jsonl")):
+            try:
+                with file.open("rb") as opened:
+                    about = table(table(loads(opened.readline())).get("payload"))
+            except (OSError, ValueError):
+                continue
+            if about.get("id") == name:
+                return session_id(f"{FORMAT}\0{name}", time_ms(about.get("timestamp")) or 0)
+    return ""
+
+
+def _instructions(about: Record) -> str:
+    base = about.get("base_instructions", about.get("instructions"))
+    return as_text(table(base).get("text")) if isinstance(base, dict) else as_text(base)
+
+
+def _count_copies(records: list[Record], metas: int) -> int:
+    """How many records at the beginning are copies: a fork begins with all of the thread that it left, written at
+    once, after which comes its own first turn."""
+    about = table(records[0].get("payload")) if records else {}
+    if metas < 2 and not about.get("forked_from_id"):
+        return 0
+    begun = time_ms(records[0].get("timestamp"))
+    if begun is None:
+        return 0
+    for place, record in enumerate(records):
+        at = time_ms(record.get("timestamp"))
+        if at is not None and at - begun > COPY_MS:
+            return place
+    return 0
+
+
+COPY_MS: Final = 1000
+"""Copies are written within this time of the beginning of a file."""
+
+
+def find_rolled_back(records: list[Record]) -> list[Way]:
+    """The way that led to the end, then those that ``thread_rolled_back`` left.
+
+    A rollback of n takes the last n turns of a person out of the context, and all that came of them.
+    """
+    main = Way()
+    alive: list[int] = []
+    turns: list[int] = []
+    preamble: int | None = None
+    gone: list[tuple[list[int], int | None]] = []
+    for place, record in enumerate(records):
+        payload = table(record.get("payload"))
+        if record.get("type") == "event_msg" and payload.get("type") == "thread_rolled_back":
+            taken = min(count(payload.get("num_turns")), len(turns))
+            if taken:
+                start = turns[-taken]
+                del turns[-taken:]
+                cut = next((at for at, one in enumerate(alive) if one >= start), len(alive))
+                gone.append((alive[cut:], alive[cut - 1] if cut else None))
+                del alive[cut:]
+            preamble = None
+            continue
+        if is_person_turn(record):
+            # What the harness says of the place goes before the turn that it is for; of the first it stays.
+            turns.append(place if preamble is None or not turns else preamble)
+            preamble = None
+        elif record.get("type") == "response_item":
+            said = payload.get("type") == "message" and payload.get("role") in ("user", "developer")
+            preamble = (place if preamble is None else preamble) if said else None
+        alive.append(place)
+    main.records = alive
+    owner = dict.fromkeys(alive, main)
+    ways = [main]
+    for places, border in reversed(gone):
+        way = Way(places, None, border)
+        owner |= dict.fromkeys(places, way)
+        ways.append(way)
+    for way in ways[1:]:
+        way.parent = owner.get(way.border, main) if way.border is not None else main
+    return sorted_by_parent(ways)
+
+
+def sorted_by_parent(ways: list[Way]) -> list[Way]:
+    """The ways, each after the one it leaves."""
+    placed: list[Way] = []
+    left = list(ways)
+    while left:
+        ready = [way for way in left if way.parent is None or any(way.parent is one for one in placed)]
+        placed += ready or left
+        left = [way for way in left if not any(way is one for one in placed)]
+    return placed

@@ -7,6 +7,7 @@ import math
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -126,6 +127,21 @@ def milliseconds(value: Any) -> int | None:
     """Milliseconds of a number of seconds, None if it is none."""
     good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e9
     return round(value * 1000) if good else None
+
+
+def time_ms(value: Any) -> int | None:
+    """A time in Unix ms from ISO text, seconds or milliseconds; None if it is none of these."""
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, int | float):
+        return int(value if value > 1e11 else value * 1000) if 0 < value < 1e14 else None
+    if not isinstance(value, str):
+        return None
+    try:
+        time = datetime.fromisoformat(value)
+        return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _part(part: Any, kinds: tuple[str, ...]) -> str:

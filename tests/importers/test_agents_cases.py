@@ -133,7 +133,7 @@ def test_reasoning_that_was_only_counted_is_hidden(tmp_path: Path) -> None:
     [session] = written(tmp_path, "a.traj.json", {"trajectory_format": "mini-swe-agent-1.1", "messages": messages})
     assert [what for what, _, _ in lost(session)] == ["reasoning", "reasoning"]
     assert [body.text for body in bodies(session, ev.AdviceQueued)] == ["Stop that."]
-    assert [body.text for body in bodies(session, ev.NudgeSent)] == ["No call."]
+    assert [body.text for body in bodies(session, ev.HarnessTurn)] == ["No call."]
 
 
 def test_control_tokens_in_outputs_are_named() -> None:

@@ -27,7 +27,8 @@ def written(folder: Path, name: str) -> Path:
 
 
 def imported(folder: Path, name: str) -> ImportedSession:
-    [session] = import_file(written(folder, name))
+    session, *others = import_file(written(folder, name))
+    assert all(other.created.begins is not None for other in others)
     return session
 
 

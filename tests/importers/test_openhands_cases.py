@@ -73,7 +73,7 @@ def test_calls_of_one_response_are_one_reply_where_results_stand_between_them(tm
     assert told[:2] == ["out a!\n[Current working directory: /w]\n[Command finished with exit code 0]", "out b"]
     assert [body.outcome for body in bodies(session, ev.ActionResult)] == ["ok", "ok", "unknown"]
     assert [body.what for body in bodies(session, ev.RecordingLoss)] == ["image"]
-    assert not bodies(session, ev.AdviceQueued) and len(bodies(session, ev.NudgeSent)) == 1
+    assert not bodies(session, ev.AdviceQueued) and len(bodies(session, ev.HarnessTurn)) == 1
     last = bodies(session, ev.StateChanged)[-1]
     assert (last.state, last.reason) == ("stopped", "error: out of money")
 

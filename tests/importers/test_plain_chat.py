@@ -86,7 +86,7 @@ def test_a_user_turn_is_advice_of_a_person_but_not_where_an_agent_made_the_row(t
     [person], [agent] = written(tmp_path, "a.json", {"messages": chat}), written(
         tmp_path, "b.json", {"messages": chat, "instance_id": "o__r-1"})  # fmt: skip
     assert [body.text for body in bodies(person, ev.AdviceQueued)] == ["Once more."]
-    assert not bodies(agent, ev.AdviceQueued) and len(bodies(agent, ev.NudgeSent)) == 1
+    assert not bodies(agent, ev.AdviceQueued) and len(bodies(agent, ev.HarnessTurn)) == 1
 
 
 @pytest.mark.parametrize("name", ["weight", "loss", "train", "step_loss_mask", "loss_weight"])

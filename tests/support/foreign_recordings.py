@@ -352,6 +352,50 @@ CHAT = [
     {"messages": [{"role": "user", "content": "Only asked."}]},
 ]
 
+GEMINI = {
+    "sessionId": "g-1",
+    "projectHash": "h",
+    "startTime": "2026-01-02T03:04:05Z",
+    "messages": [
+        {"id": "1", "timestamp": "2026-01-02T03:04:05Z", "type": "user", "content": TASK},
+        {
+            "id": "2",
+            "timestamp": "2026-01-02T03:04:06Z",
+            "type": "gemini",
+            "content": "I look.",
+            "model": "m-7",
+            "thoughts": [{"description": "Look first."}],
+            "tokens": {"input": 9, "output": 3},
+            "toolCalls": [
+                {
+                    "id": "c1",
+                    "name": "run_shell_command",
+                    "args": {"command": "ls"},
+                    "status": "success",
+                    "result": [{"functionResponse": {"id": "c1", "response": {"output": "a.py"}}}],
+                }
+            ],
+        },
+        {"id": "3", "timestamp": "2026-01-02T03:04:07Z", "type": "user", "content": [{"text": ADVICE}]},
+        {
+            "id": "4",
+            "timestamp": "2026-01-02T03:04:08Z",
+            "type": "gemini",
+            "content": "",
+            "toolCalls": [
+                {
+                    "id": "c2",
+                    "name": "replace",
+                    "args": {},
+                    "status": "error",
+                    "result": [{"functionResponse": {"id": "c2", "response": {"error": "no"}}}],
+                }
+            ],
+        },
+        {"id": "5", "type": "oracle", "content": "?"},
+    ],
+}
+
 FILES: Final = {
     "mini": File(
         "mini-swe-agent", "a.traj.json", MINI, 2, ["bash", "bash"], "m-1", ["ok", "error"], unknown=("narrator",)
@@ -380,7 +424,7 @@ FILES: Final = {
         ["ok", "error"],
         [ADVICE],
         ["Look first."],
-        ("hologram", "side chain"),
+        ("hologram",),
     ),
     "codex": File(
         "codex",
@@ -404,6 +448,18 @@ FILES: Final = {
         ["ok", "error"],
         [ADVICE],
         ["Look first."],
+    ),
+    "gemini": File(
+        "gemini-cli",
+        "session-1.json",
+        GEMINI,
+        2,
+        ["run_shell_command", "replace"],
+        "m-7",
+        ["ok", "error"],
+        [ADVICE],
+        ["Look first."],
+        ("oracle",),
     ),
     "openhands": File(
         "openhands",

@@ -1,0 +1,23 @@
+"""What a session that was recorded elsewhere is called: its id, always the same, and its title."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from sessions import ulid
+
+TITLE_CHARS: Final = 60
+
+
+def session_id(key: str, at: int) -> str:
+    """The id of the session that ``key`` names and that began ``at`` (Unix ms): always the same."""
+    chance = int.from_bytes(hashlib.sha256(key.encode(errors="replace")).digest()[:10], "big")
+    return ulid.encode((at & ((1 << 48) - 1)) << 80 | chance)
+
+
+def title_of(task: str, otherwise: str, marks: str = "#<-=") -> str:
+    """The first line that says something: it begins with none of the ``marks``."""
+    lines = (line.strip() for line in task.splitlines())
+    first = next((line for line in lines if line and line[0] not in marks), otherwise)
+    return first if len(first) <= TITLE_CHARS else first[: TITLE_CHARS - 1].rstrip() + "…"
