@@ -22,6 +22,8 @@ SESSION_REASONS: Final = {
     "session_missing": "the log has no such session at this position",
     "session_replayed": "it plays a recording, and sessions.replayed is false",
     "session_demo": "a scripted demo session, and sessions.demo is false",
+    "session_branch": "a way that was left: the session that it is a branch of goes on without it",
+    "session_child": "a sub-agent of another session",
     "session_state": "its state is none of sessions.states",
     "session_sign_off": "its sign-off is none of sessions.sign_off",
     "session_score": "no score of it reaches sessions.min_score",
@@ -88,6 +90,8 @@ def find_exclusion(judged: Annotations, rules: SessionRules) -> str:
     start, end = date_ms(rules.created_from), date_ms(rules.created_to)
     checks = {
         "session_replayed": created.origin == "replay" and not rules.replayed,
+        "session_branch": created.begins is not None and created.begins.kind == "branch",
+        "session_child": created.begins is not None and created.begins.kind == "child",
         "session_demo": created.origin == "demo" and not rules.demo,
         "session_state": bool(rules.states) and judged.state not in rules.states,
         "session_sign_off": not words <= set(rules.sign_off),
