@@ -16,6 +16,7 @@ from apollo_tui.screens.panels.prompt import Command, CommandAct, CommandPrompt
 from apollo_tui.screens.session import SessionScreen
 from apollo_tui.terminal.line_speed import MODES
 from sessions.errors import ApolloError
+from sessions.events import Reach
 from sessions.host.protocol import BUDGETS
 from widgets.glyphs import duration
 from widgets.models import Choice
@@ -45,6 +46,17 @@ def _note(screen: ApolloScreen, words: list[str]) -> None:
         screen.act(write_note(screen.context.feed, screen.context.state, screen.session, " ".join(words)))
     else:
         judgement.ask_note(screen, screen.session)
+
+
+def _reach(screen: ApolloScreen, words: list[str]) -> None:
+    reach = next((word for word in get_args(Reach) if words == [word]), None)
+    if reach is None:
+        raise NotDone(f":reach {' | '.join(get_args(Reach))}")
+    found = screen.subject() if isinstance(screen, View) else None
+    number = screen.context.state.sessions[found[0]].advice.get(found[1].seq) if found is not None else None
+    if found is None or number is None:
+        raise NotDone("select a piece of advice first: its reach is meant")
+    screen.act(screen.context.control.say_reach(found[0], number, reach))
 
 
 def _train(screen: ApolloScreen, words: list[str]) -> None:
@@ -125,6 +137,7 @@ JUDGING: Final[tuple[Command, ...]] = (
     Command("unskip", "", "Put what you skipped back into the review.", _unskip),
     Command("letgo", "all|none", "What is unread here counts as unread no more, and as seen by nobody.", _let_go),
     Command("signoff", "", "A word on the whole session.", _key("sign_off"), True, True),
+    Command("reach", "general|here", "How far the selected advice reaches.", _reach, True, True, 1),
     Command("note", "TEXT", "Your note: colleagues see it, the agent does not.", _note, True, True),
     Command("bookmarks", "", "All bookmarks, to jump to.", _key("bookmarks")),
     Command("history", "", "Everything that you did on this log.", _key("history")),

@@ -185,6 +185,7 @@ COMPOSER: Final[tuple[tuple[str, str, str], ...]] = (
     ("enter", "queue", "Queue for the next boundary. A pasted return is text."),
     ("ctrl+s, ctrl+t", "now", "Deliver now: ends a wait, puts a running command into the background."),
     ("ctrl+j", "new line", "A new line."),
+    ("ctrl+r", "reach", "Advice is general, as it begins, or holds here only: exports without advice drop the former."),
     ("up, down", "earlier", "On an empty line: earlier advice to this session; queued advice can be edited."),
     ("pageup, pagedown", "scroll", "Scroll the session without leaving the composer."),
     ("escape, ctrl+g", "leave", "Back to the board; the draft stays."),

@@ -54,6 +54,9 @@ class Composer(Vertical):
             self.target = target
             self.text = text
 
+    class ReachTurned(Message):
+        """The advice is general, or holds here only: the other of the two."""
+
     class ScrollSession(Message):
         """Scroll the session that is written to, by pages."""
 
@@ -100,6 +103,11 @@ class Composer(Vertical):
         area.remember([clean(text) for text in earlier])
         prompt.show_target(target, 0)
 
+    def show_target(self, target: ComposerTarget, steps: int) -> None:
+        """Say something else of what it is bound to; the text stays."""
+        self.target = target
+        self._parts()[0].show_target(target, steps)
+
     def put_before(self, text: str) -> None:
         """Put what belongs before the text into its place; what was typed, and the cursor in it, stay."""
         self.area.insert(clean(text), (0, 0), maintain_selection_offset=True)
@@ -135,6 +143,12 @@ class Composer(Vertical):
         # An empty correction takes the one that stands back.
         if self.target is not None and (self.text.strip() or self.target.verb == "correct"):
             self.post_message(self.Submitted(self.target, self.text, event.now))
+
+    def on_composer_area_reach_turned(self, event: ComposerArea.ReachTurned) -> None:
+        """Only advice has a reach."""
+        event.stop()
+        if self.target is not None and self.target.reach:
+            self.post_message(self.ReachTurned())
 
     def on_composer_area_escaped(self, event: ComposerArea.Escaped) -> None:
         """Leaving keeps the draft."""

@@ -36,8 +36,12 @@ class ComposerPrompt(Painter):
             said.append((f" and {', '.join(clean_line(name, 40) for name in target.also)}", "accent"))
         if target.about:
             said.append((f"  about {clean_line(target.about, 120)}", "dim"))
+        if target.reach:
+            said.append((f"  {target.reach}", "strong"))
         moved = f"+{steps} {'step' if steps == 1 else 'steps'} since you began   " if steps else ""
         keys = "enter queues · ctrl+s now"
+        if target.reach:
+            keys += f" · ctrl+r {'here only' if target.reach == 'general' else 'general'}"
         if target.verb == "note":
             keys = "enter saves"
         if target.verb == "correct":
@@ -64,6 +68,7 @@ class ComposerArea(TextArea):
         Binding("ctrl+s,ctrl+t", "send_now", "Now", show=False, priority=True),
         Binding("ctrl+j,shift+enter", "new_line", "New line", show=False),
         Binding("escape,ctrl+g", "leave", "Leave", show=False),
+        Binding("ctrl+r", "turn_reach", "Reach", show=False, priority=True),
         Binding("pageup", "scroll_session(-1)", "Scroll up", show=False),
         Binding("pagedown", "scroll_session(1)", "Scroll down", show=False),
         Binding("up", "up", "Earlier", show=False),
@@ -87,6 +92,9 @@ class ComposerArea(TextArea):
         def __init__(self, now: bool) -> None:
             super().__init__()
             self.now = now
+
+    class ReachTurned(Message):
+        """What is written reaches further, or not as far, as was said before."""
 
     class Escaped(Message):
         """The person leaves."""
@@ -154,6 +162,10 @@ class ComposerArea(TextArea):
 
     def action_new_line(self) -> None:
         self.insert("\n")
+
+    def action_turn_reach(self) -> None:
+        """General, or here only."""
+        self.post_message(self.ReachTurned())
 
     def action_leave(self) -> None:
         """Leave; the draft stays."""

@@ -178,7 +178,7 @@ def key_of(event: ev.Event) -> Key | None:
     match event.body:
         case ev.AdviceQueued(advice=number) | ev.AdviceEdited(advice=number):
             return ("advice", number, 0)
-        case ev.AdviceWithdrawn(advice=number) | ev.AdviceOutcome(advice=number):
+        case ev.AdviceWithdrawn(advice=number) | ev.AdviceOutcome(advice=number) | ev.AdviceReach(advice=number):
             return ("advice", number, 0)
         case ev.QuestionAsked(question=number) | ev.QuestionAnswered(question=number):
             return ("question", number, 0)

@@ -262,7 +262,7 @@ def _refused_action(anchor: ev.Event, body: ev.ActionRefused) -> Entry:
 def _queued_advice(
     anchor: ev.Event, body: ev.AdviceQueued, related: Sequence[ev.Event], under_way: ev.Event | None
 ) -> Entry:
-    text, now, note, since = body.text, body.now, "", None
+    text, now, note, since, reach = body.text, body.now, "", None, body.reach
     words: dict[str, ev.AdviceOutcome] = {}
     for event in related:
         match event.body:
@@ -274,6 +274,8 @@ def _queued_advice(
                 note = f"delivered at step {delivered.at_step}"
             case ev.AdviceOutcome() as said:
                 say_outcome(words, event.actor, said)
+            case ev.AdviceReach() as turned:
+                reach = turned.reach or body.reach
             case _:
                 pass
     if not note:
@@ -284,7 +286,7 @@ def _queued_advice(
             note, since = f"queued, after `{clean_line(waits_for.name, 40)}`", under_way.at
         else:
             note = "queued, for the next boundary"
-    head = _one(f"by {_who(anchor.actor)}", "dim", clean_line(body.about_text))
+    head = _one(f"by {_who(anchor.actor)}", "dim", clean_line(body.about_text), reach or "")
     stands = words[next(reversed(words))].outcome if words else None
     outcome = f", {stands.replace('_', ' ')}" if stands else ""
     return _entry(anchor, "advice", head, body=lines_of(text), note=note + outcome, since=since)

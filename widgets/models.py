@@ -249,6 +249,8 @@ class ComposerTarget(msgspec.Struct, frozen=True):
     """The number of the advice that is edited, or of the question that is answered."""
     also: tuple[str, ...] = ()
     """How the other sessions are called that get the same advice."""
+    reach: Literal["general", "here", ""] = ""
+    """How far advice reaches; "": nobody said it, or it is no advice."""
 
 
 class Choice(msgspec.Struct, frozen=True):

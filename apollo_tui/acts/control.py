@@ -10,12 +10,13 @@ import msgspec
 
 from apollo_tui.acts.drafts import Draft
 from apollo_tui.acts.error_hints import explain_receipt
-from apollo_tui.acts.requests import KEYED, Verb, find_budget, is_limit_change, limit_request
+from apollo_tui.acts.requests import KEYED, Verb, find_budget, is_limit_change, limit_request, send_annotation
 from apollo_tui.backend.feed import Feed, NotDone
 from apollo_tui.state.board import BoardState
 from sessions import events as ev
 from sessions.errors import ApolloError
 from sessions.events.states import ENDED
+from sessions.fold.advice import AdviceBook
 from sessions.hints import go_on
 from sessions.host import protocol
 from sessions.host.api_keys import key_here
@@ -82,6 +83,8 @@ class SessionControl:
                     request=draft.request, session=draft.session, advice=draft.edits, text=draft.text, now=now
                 )
             )
+            if draft.reach:
+                await self.say_reach(draft.session, draft.edits, draft.reach)
             return f"advice to {where} changed" + (", now" if now else "")
         done = await self._feed.call(
             protocol.QueueAdvice(
@@ -92,10 +95,12 @@ class SessionControl:
                 now=now,
                 drafted_at=draft.started_at,
                 seen=seen,
+                reach=draft.reach or "general",
             )
         )
         how, note = "now" if now else "queued", self._note(done)
-        return f"{how}: advice to {where}{' · ' + note if note else ''} · u takes it back"
+        reach = draft.reach or "general"
+        return f"{how}: advice to {where}, {reach}{' · ' + note if note else ''} · u takes it back"
 
     async def send_to_all(self, draft: Draft, *, now: bool, seen: Callable[[str], ev.Seen | None]) -> str:
         """Queue the same advice for several sessions. Sent again after a failure, none gets it twice."""
@@ -110,6 +115,12 @@ class SessionControl:
                 raise NotDone(what, cut=problem.cut, remedies=problem.remedies) from problem
         names = ", ".join(self._name(session) for session in sessions)
         return f"{'now' if now else 'queued'}: advice to {len(sessions)} sessions, {names} · u takes the last one back"
+
+    async def say_reach(self, session: str, advice: int, reach: ev.Reach) -> str:
+        """Say how far advice reaches, also after its delivery."""
+        await send_annotation(self._feed, session, ev.AdviceReach(advice=advice, reach=reach))
+        words = "general" if reach == "general" else "here only"
+        return f"advice {advice} to {self._name(session)}: {words} · u undoes"
 
     async def withdraw(self, session: str, advice: int, undoes: int | None = None) -> str:
         """Take queued advice back, to be a draft again. ``undoes``: the seq at which one queued it oneself."""
@@ -152,6 +163,19 @@ async def read_own_advice(feed: Feed, session: str) -> list[str]:
         return (await feed.read(ask))[::-1]
     except ApolloError:
         return []
+
+
+async def read_reach(feed: Feed, session: str, number: int) -> ev.Reach | None:
+    """How far advice reaches by now; None if nobody said it, or the log cannot say."""
+
+    def ask(reader: LogReader) -> ev.Reach | None:
+        record = AdviceBook(reader.events(session, kinds={"advice.queued", "advice.reach"})).get(number)
+        return record.reach if record is not None else None
+
+    try:
+        return await feed.read(ask)
+    except ApolloError:
+        return None
 
 
 async def read_advice_text(feed: Feed, session: str, number: int) -> str | None:

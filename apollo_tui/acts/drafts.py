@@ -10,6 +10,7 @@ import os
 import re
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -34,6 +35,8 @@ class Draft(msgspec.Struct, frozen=True, omit_defaults=True):
     request: str = ""
     also: tuple[str, ...] = ()
     """Other sessions that get the same advice."""
+    reach: Literal["general", "here", ""] = ""
+    """How far advice reaches; of an edit what it is to reach from now on; "": nothing was said."""
 
     @property
     def slot(self) -> str:

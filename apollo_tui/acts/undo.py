@@ -29,6 +29,7 @@ UNDOABLE: Final = frozenset(
         "session.note",
         "signal.judged",
         "advice.outcome",
+        "advice.reach",
         "advice.edited",
         "correction.written",
     }
@@ -224,6 +225,8 @@ class UndoHistory:
                 return f"taking back the outcome of advice {number} to {where}"
             case ev.AdviceOutcome(advice=number, outcome=str() as outcome):
                 return f"outcome of advice {number} to {where}: {outcome.replace('_', ' ')}"
+            case ev.AdviceReach(advice=number, reach=reach):
+                return f"reach of advice {number} to {where}: {reach or 'as it was queued'}"
             case ev.CorrectionWritten(text="") as body:
                 return f"taking back the correction of {where} · {body.target}"
             case ev.CorrectionWritten() as body:
@@ -298,6 +301,9 @@ class UndoHistory:
             case ev.AdviceOutcome(advice=number):
                 earlier = await self._earlier(act, lambda e: isinstance(e, ev.AdviceOutcome) and e.advice == number)
                 return earlier or ev.AdviceOutcome(advice=number, outcome=None)
+            case ev.AdviceReach(advice=number):
+                earlier = await self._earlier(act, lambda e: isinstance(e, ev.AdviceReach) and e.advice == number)
+                return earlier or ev.AdviceReach(advice=number, reach=None)
             case ev.SignalJudged(signal=signal):
                 before = await self._earlier(act, lambda e: isinstance(e, ev.SignalJudged) and e.signal == signal)
                 return before or ev.SignalJudged(signal=signal, verdict="reopened")

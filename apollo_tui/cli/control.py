@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Final, cast, get_args
 
 import click
 
-from apollo_tui.acts.requests import KEYED, Verb, find_budget, is_limit_change, limit_request
+from apollo_tui.acts.requests import KEYED, Verb, annotation_request, find_budget, is_limit_change, limit_request
 from apollo_tui.cli.connection import Cli, ask_host, find_session, new_request_id, open_log
 from apollo_tui.cli.output import json_option, print_done
 from apollo_tui.cli.targets import parse_target
-from sessions.events import AdviceKind
+from sessions.events import AdviceKind, AdviceReach, Reach
 from sessions.host import protocol
 from sessions.host.api_keys import key_here
+
+REACHES: Final = get_args(Reach)
 
 
 @click.command()
@@ -21,11 +23,26 @@ from sessions.host.api_keys import key_here
 @click.option("--now", is_flag=True, help="Deliver at once: cuts a reply, leaves commands running as jobs.")
 @click.option("--kind", type=click.Choice(["knowledge", "strategy", "correction", "stop"]))
 @click.option("--about", metavar="STEP[.CALL]", help="The action that it is about.")
+@click.option(
+    "--reach",
+    type=click.Choice(REACHES),
+    default="general",
+    show_default=True,
+    help="It would help anybody from the beginning, or holds here only: `--advice dropped` drops the former.",
+)
 @click.option("--reopen", is_flag=True, help="Reopen the session if it has ended.")
 @json_option
 @click.pass_obj
 def advise(
-    cli: Cli, session: str, text: str, now: bool, kind: str | None, about: str | None, reopen: bool, as_json: bool
+    cli: Cli,
+    session: str,
+    text: str,
+    now: bool,
+    kind: str | None,
+    about: str | None,
+    reach: str,
+    reopen: bool,
+    as_json: bool,
 ) -> None:
     """Give advice: it is delivered at the next boundary and disturbs nothing that is under way."""
     if not text.strip():
@@ -38,10 +55,24 @@ def advise(
         kind=cast("AdviceKind | None", kind),
         about=parse_target(about) if about else None,
         reopen=reopen,
+        reach=cast("Reach", reach),
         hold_ms=0,
     )
     answer = ask_host(cli, params)
-    print_done(answer, as_json, f"advice {answer.number} queued")
+    print_done(answer, as_json, f"advice {answer.number} queued, {reach}")
+
+
+@click.command()
+@click.argument("session")
+@click.argument("advice", type=click.IntRange(min=1))
+@click.argument("word", type=click.Choice(REACHES))
+@json_option
+@click.pass_obj
+def reach(cli: Cli, session: str, advice: int, word: str, as_json: bool) -> None:
+    """Say how far a piece of ADVICE (its number) reaches: general, or here only. Also after its delivery."""
+    body = AdviceReach(advice=advice, reach=cast("Reach", word))
+    answer = ask_host(cli, annotation_request(new_request_id(), find_session(cli, session), body))
+    print_done(answer, as_json, f"advice {advice}: {word}")
 
 
 @click.command()

@@ -27,6 +27,7 @@ COMMANDS: Final[dict[str, str]] = {
     "log": "read:log",
     "prompt": "read:prompt",
     "advise": "control:advise",
+    "reach": "control:reach",
     "answer": "control:answer",
     "pause": "control:pause",
     "resume": "control:resume",

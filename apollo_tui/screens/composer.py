@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 from textual.worker import Worker, WorkerCancelled
 
-from apollo_tui.acts.control import read_advice_text, read_own_advice
+from apollo_tui.acts.control import read_advice_text, read_own_advice, read_reach
 from apollo_tui.acts.corrections import own_correction, read_original, save_correction
 from apollo_tui.acts.drafts import Draft, join_drafts
 from apollo_tui.backend.feed import NotDone
@@ -46,6 +46,8 @@ class DraftComposer(Composer):
         self._draft: Draft | None = None
         self._unsaved_since: int | None = None
         self._opened_at_step = 0
+        self._opened = 0
+        """How often it was opened: what is looked up for one opening is not for the next."""
         self._about: Worker[ev.Target | None] | None = None
         """Finds out what the advice is about, while it is being written."""
         self._queued: Worker[str | None] | None = None
@@ -60,7 +62,9 @@ class DraftComposer(Composer):
         """Its keys, for the footer, while it is open."""
         if self._draft is not None and self._draft.corrects is not None:
             return CORRECTION_HINTS
-        found = [(display_name(names.split(", ")[0]), verb) for names, verb, _ in COMPOSER]
+        has_reach = self.target is not None and bool(self.target.reach)
+        rows = [row for row in COMPOSER if row[1] != "reach" or has_reach]
+        found = [(display_name(names.split(", ")[0]), verb) for names, verb, _ in rows]
         sends = SENDS.get(self.target.verb) if self.target is not None else None
         # What is no advice to a running session has no "now".
         return found if sends is None else [(found[0][0], sends), *found[2:]]
@@ -83,6 +87,8 @@ class DraftComposer(Composer):
         verb = "answer" if draft.answers is not None else ("edit" if draft.edits is not None else "advise")
         if draft.corrects is not None:
             verb = "correct"
+        if verb == "advise" and not draft.reach:
+            self._draft = draft = msgspec.structs.replace(draft, reach="general")
         target = ComposerTarget(
             session=session,
             number=summary.number,
@@ -91,14 +97,17 @@ class DraftComposer(Composer):
             about=str(draft.corrects or draft.about or ""),
             ref=draft.answers if draft.answers is not None else draft.edits,
             also=tuple(context.name(other) for other in draft.also),
+            reach=draft.reach if verb in ("advise", "edit") else "",
         )
+        self._opened += 1
         self.bind(target, draft=draft.text)
         self._view.renew_hints()
         fresh = wanted is None and draft.about is None and not draft.text
-        self._about = self.run_worker(self._look_up(target, about_selection=fresh), group="composer")
+        self._about = self.run_worker(self._look_up(target, self._opened, about_selection=fresh), group="composer")
 
-    async def _look_up(self, target: ComposerTarget, *, about_selection: bool) -> ev.Target | None:
+    async def _look_up(self, opened: ComposerTarget, opening: int, *, about_selection: bool) -> ev.Target | None:
         """Take in what the log knows, and return the selected action, if that is what advice is about."""
+        target = opened
         selected = await self._view.selected_entry() if about_selection else None
         about: ev.Target | None = None
         if selected is not None and selected[0] == target.session:
@@ -109,7 +118,12 @@ class DraftComposer(Composer):
             earlier = await read_original(self.context.feed, target.session, self._draft.corrects)
         else:
             earlier = await read_own_advice(self.context.feed, target.session)
-        if self.target is target:
+        reach = await read_reach(self.context.feed, target.session, target.ref or 0) if target.verb == "edit" else None
+        if self.target is not None and self._opened == opening:
+            target = self.target
+            if target.verb == "edit" and not target.reach:
+                # Advice of which nobody said it counts as that.
+                target = msgspec.structs.replace(target, reach=reach or "here")
             if about is not None and self._draft is not None:
                 self._draft = msgspec.structs.replace(self._draft, about=about)
                 target = msgspec.structs.replace(target, about=str(about))
@@ -126,6 +140,17 @@ class DraftComposer(Composer):
         self._draft = msgspec.structs.replace(self._draft, text=message.text, request="")
         if self._unsaved_since is None:
             self._unsaved_since = self.context.clock()
+
+    def on_composer_reach_turned(self) -> None:
+        """General, or here only: kept with the draft."""
+        if self._draft is None or self.target is None:
+            return
+        reach: ev.Reach = "here" if self.target.reach == "general" else "general"
+        self._draft = msgspec.structs.replace(self._draft, reach=reach, request="")
+        if self._unsaved_since is None:
+            self._unsaved_since = self.context.clock()
+        step = self.context.state.sessions[self._draft.session].summary.step
+        self.show_target(msgspec.structs.replace(self.target, reach=reach), max(0, step - self._opened_at_step))
 
     def on_composer_left(self) -> None:
         """Back to the view; the draft stays."""

@@ -14,7 +14,9 @@ from sessions.events.advice import (
     AdviceKind,
     AdviceOutcome,
     AdviceQueued,
+    AdviceReach,
     AdviceWithdrawn,
+    Reach,
 )
 from sessions.events.base import (
     HOST_SESSION,
@@ -129,6 +131,7 @@ __all__ = [
     "AdviceKind",
     "AdviceOutcome",
     "AdviceQueued",
+    "AdviceReach",
     "AdviceWithdrawn",
     "Beginning",
     "Body",
@@ -168,6 +171,7 @@ __all__ = [
     "PlanItem",
     "QuestionAnswered",
     "QuestionAsked",
+    "Reach",
     "RecordingLoss",
     "RecordingRead",
     "RecoveryMarked",

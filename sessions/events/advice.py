@@ -7,6 +7,8 @@ from typing import ClassVar, Literal
 from sessions.events.base import Body, ReversibleAct, Seen, Target
 
 AdviceKind = Literal["knowledge", "strategy", "correction", "stop"]
+Reach = Literal["general", "here"]
+"""``general`` advice would have helped from the beginning and anybody; what holds ``here`` made sense at that step."""
 
 
 class AdviceQueued(Body, frozen=True, kw_only=True):
@@ -25,6 +27,8 @@ class AdviceQueued(Body, frozen=True, kw_only=True):
     seen: Seen | None = None
     answers: int | None = None
     """The number of the question that it answers (channel ``tool_result``)."""
+    reach: Reach | None = None
+    """None: nobody said it (older clients, imports), which counts as ``here``."""
 
 
 class AdviceEdited(ReversibleAct, frozen=True, kw_only=True):
@@ -34,6 +38,14 @@ class AdviceEdited(ReversibleAct, frozen=True, kw_only=True):
     advice: int
     text: str
     now: bool = False
+
+
+class AdviceReach(ReversibleAct, frozen=True, kw_only=True):
+    """A person says how far advice reaches, before or after its delivery; None takes back what was said of it."""
+
+    kind: ClassVar[str] = "advice.reach"
+    advice: int
+    reach: Reach | None
 
 
 class AdviceWithdrawn(ReversibleAct, frozen=True, kw_only=True):

@@ -37,6 +37,8 @@ class AdviceRecord(msgspec.Struct, frozen=True):
     drafted_at: int | None = None
     answers: int | None = None
     seen: ev.Seen | None = None
+    reach: ev.Reach | None = None
+    """How far it reaches by a person's newest word; None: nobody said it."""
     edits: int = 0
     edited_at: int | None = None
     withdrawn_at: int | None = None
@@ -70,6 +72,8 @@ class AdviceBook:
     def __init__(self, events: Iterable[ev.Event] = ()) -> None:
         self._records: dict[int, AdviceRecord] = {}
         self._unanswered: set[int] = set()
+        self._first_reach: dict[int, ev.Reach | None] = {}
+        """What was said of it when it was queued: what stands where later words are taken back."""
         self._words: dict[int, dict[str, ev.AdviceOutcome]] = {}
         """By advice, what each person says became of it; the newest word last."""
         for event in events:
@@ -80,6 +84,7 @@ class AdviceBook:
         match event.body:
             case ev.AdviceQueued() as body:
                 self._records[body.advice] = _record_of(event, body)
+                self._first_reach[body.advice] = body.reach
             case ev.AdviceEdited() as body:
                 record = self._records.get(body.advice)
                 if record is not None:
@@ -90,6 +95,8 @@ class AdviceBook:
                         edits=record.edits + 1,
                         edited_at=event.at,
                     )
+            case ev.AdviceReach() as body:
+                self._change(body.advice, reach=body.reach or self._first_reach.get(body.advice))
             case ev.AdviceWithdrawn() as body:
                 self._change(body.advice, withdrawn_at=event.at, to_draft=body.to_draft)
             case ev.AdviceDelivered() as body:
@@ -184,4 +191,5 @@ def _record_of(event: ev.Event, body: ev.AdviceQueued) -> AdviceRecord:
         drafted_at=body.drafted_at,
         answers=body.answers,
         seen=body.seen,
+        reach=body.reach,
     )

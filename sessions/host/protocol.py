@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
 
 import msgspec
 
-from sessions.events import AdviceKind, EnvironmentSpec, EvaluateSpec, Limits, ModelSpec, Seen, Target
+from sessions.events import AdviceKind, EnvironmentSpec, EvaluateSpec, Limits, ModelSpec, Reach, Seen, Target
 from sessions.hints import Remedy
 
 PROTOCOL = 1
@@ -239,6 +239,8 @@ class QueueAdvice(Change["Done"], frozen=True, kw_only=True):
     seen: Seen | None = None
     hold_ms: int = 3000
     """How long it is held back so that ``u`` can bring it back as a draft."""
+    reach: Reach | None = None
+    """How far it reaches; None: the client does not say."""
     reopen: bool = False
     """Reopen a session that has ended; without it such advice is refused. At a used-up limit it is refused anyway."""
 
@@ -300,6 +302,7 @@ ANNOTATIONS = (
     "cursor.moved",
     "signal.judged",
     "advice.outcome",
+    "advice.reach",
     "effort.spent",
     "export.written",
 )

@@ -39,6 +39,7 @@ async def queue_advice(context: HandlerContext, call: QueueAdvice, actor: str) -
             not_before=context.clock() + hold if hold else 0,
             drafted_at=call.drafted_at,
             seen=call.seen,
+            reach=call.reach,
         )
         more = (ev.ControlRequested(verb="reopen" if s.state in ENDED else "resume"),) if reopens else ()
         note = _delivery_note(s, call.now, reopens)

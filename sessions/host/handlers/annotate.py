@@ -100,6 +100,11 @@ async def _check_outcome(context: HandlerContext, s: Summary, body: ev.AdviceOut
         raise refusal(f"advice {body.advice} of session {s.number} has not been delivered: it has no outcome yet")
 
 
+async def _check_reach(_: HandlerContext, s: Summary, body: ev.AdviceReach) -> None:
+    if not 1 <= body.advice <= s.advice:
+        raise refusal(f"session {s.number} has no advice {body.advice}; it has {s.advice}")
+
+
 async def _check_cursor(_: HandlerContext, s: Summary, body: ev.CursorMoved) -> None:
     if not 0 <= body.read_seq <= s.last_seq:
         raise refusal(f"session {s.number} has {s.last_seq} events; nobody can have read up to {body.read_seq}")
@@ -126,6 +131,7 @@ CHECKS: Final[dict[type[ev.Body], Callable[[HandlerContext, Summary, Any], Await
     ev.BookmarkSet: _check_body_target,
     ev.CursorMoved: _check_cursor,
     ev.AdviceOutcome: _check_outcome,
+    ev.AdviceReach: _check_reach,
     ev.EffortSpent: _check_effort,
 }
 """Body to check; a check raises RpcError with one line if what the body is about does not exist."""
