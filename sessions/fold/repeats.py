@@ -1,0 +1,97 @@
+"""How far a loop goes that begins with a flagged action: the same call with the same outcome, step after step.
+
+It says what "and what followed until recovery" means where nobody marked the recovery.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Final
+
+import msgspec
+
+from sessions import events as ev
+from sessions.events.messages import CallPart
+from sessions.fold.result_status import went_wrong
+
+RULE: Final = "same_call_same_outcome"
+"""The name of this rule, for reports and manifests."""
+RULE_VERSION: Final = 1
+KINDS: Final = frozenset({"model.reply", "action.started", "action.result", "action.refused"})
+"""What the rule looks at."""
+
+_VARIES: Final = re.compile(r"0x[0-9a-fA-F]+|\d+(?:\.\d+)?")
+_Call = tuple[str, str]
+"""A call by its name and its arguments."""
+
+
+class Repeats(msgspec.Struct, frozen=True):
+    """What the rule reaches of a session so far.
+
+    ``last``: the last step that repeats what is flagged; where none does, the flagged one. ``closed_at``: the first
+    step that does something else or has another outcome; None: the loop may go on.
+    """
+
+    last: int
+    closed_at: int | None = None
+
+
+def find_repeats(events: Iterable[ev.Event], target: ev.Target) -> Repeats:
+    """What follows ``target`` in the events of its session (from its last step on, in order; other kinds do no harm).
+
+    Step 4 is flagged, which runs ``make`` and fails; 5 and 6 run ``make`` and fail alike, 7 runs ``ls``:
+    ``Repeats(last=6, closed_at=7)``.
+    """
+    first = target.to_step or target.step
+    flagged: dict[_Call, str] = {}
+    last = first
+    unfinished = 0
+    of_steps = (event for event in events if event.step is not None and event.step >= first and event.kind in KINDS)
+    for step, group in groupby(of_steps, key=lambda event: event.step or 0):
+        calls, whole = _read_step(group)
+        if step == first:
+            wanted = [calls[target.call]] if target.part == "call" and target.call in calls else list(calls.values())
+            flagged = {call: outcome for call, outcome in wanted if outcome}
+            continue
+        if unfinished:
+            return Repeats(last, unfinished)
+        again = [(call, outcome) for call, outcome in calls.values() if call in flagged]
+        if any(outcome and outcome != flagged[call] for call, outcome in again) or (whole and not again):
+            return Repeats(last, step)
+        if any(outcome for _, outcome in again):
+            last = step
+        else:
+            unfinished = step  # if it is the last one, it may still come to the same
+    return Repeats(last)
+
+
+def _read_step(events: Iterable[ev.Event]) -> tuple[dict[int, tuple[_Call, str]], bool]:
+    """The calls of one step by their number, each with its outcome ("" while it runs), and whether all have one."""
+    calls: dict[int, tuple[_Call, str]] = {}
+    expected = -1
+    for event in events:
+        number = event.call or 0
+        match event.body:
+            case ev.ModelReplied(parts=parts):
+                expected = sum(isinstance(part, CallPart) for part in parts)
+            case ev.ActionStarted(name=name, arguments=arguments):
+                calls[number] = (name, msgspec.json.encode(arguments, order="sorted").decode()), ""
+            case ev.ActionRefused() as body:
+                why = _VARIES.sub("#", body.problem or body.shown)
+                calls[number] = (body.name, body.arguments), f"{body.why}: {why}"
+            case ev.ActionResult() as body if number in calls:
+                calls[number] = calls[number][0], _say_outcome(body)
+            case _:
+                continue
+    return calls, expected >= 0 and sum(bool(outcome) for _, outcome in calls.values()) >= expected
+
+
+def _say_outcome(result: ev.ActionResult) -> str:
+    """What came of a call: of an error its last line without its numbers, else all that it returned."""
+    if not went_wrong(result):
+        return f"ok: {result.output.blob or result.output.text}"
+    text = (result.shown or result.output).text
+    line = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+    return f"{result.outcome}: {_VARIES.sub('#', line)}"
