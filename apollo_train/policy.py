@@ -1,7 +1,8 @@
 """The filter policy: which sessions, which actions are trained, and with what in their context.
 
-A policy is a TOML file with ``version = 1``; whatever it leaves out has the default. docs/training.md explains
-every key. ``digest`` names a policy by its content, so that an export can say by which rules it was made.
+A policy is a TOML file with ``version = 2``; whatever it leaves out has the default. A file of version 1 means what it
+meant. docs/training.md explains every key, and what differs. ``digest`` names a policy by its content, so that an
+export can say by which rules it was made.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import math
 import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args, get_type_hints
 
 import msgspec
 
@@ -20,11 +22,13 @@ from sessions.events import AdviceKind
 from sessions.events.states import State
 from sessions.events.text import canonical_json
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 SignOff = Literal["good", "partial", "discard", "invalid", "none"]
 FlagSource = Literal["human", "rule", "judge"]
 AdviceMode = Literal["kept", "dropped", "both"]
+ADVICE_KINDS: Final = ("knowledge", "strategy", "correction", "stop", "other")
+"""The keys of ``[advice]`` that have a mode."""
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
@@ -74,9 +78,10 @@ class FlagRules(_Table, frozen=True):
     adjudicators: tuple[str, ...] = ()
     propagation: Literal["this", "until_recovery", "to_end", "first_error"] = "this"
     """How far a human's bad flag reaches; flags of rules and judges never propagate."""
-    scope: Literal["format", "message", "call", "reasoning"] = "format"
-    """What a flagged call masks: as little as the format can say (its own span in token formats, its whole reply in
-    message formats), always its whole reply, only its own span, or its span and the reasoning.
+    scope: Literal["message", "call", "format", "reasoning"] = "message"
+    """What a masked call takes with it: its whole reply in every format, or nothing (only token formats can say that).
+    Version 1 has ``format`` (as little as the format can say) and ``reasoning`` (the reasoning and text beside it) too,
+    and its ``message`` also lets a masked reasoning or text take the whole reply with it.
     """
 
 
@@ -90,23 +95,40 @@ class RuleMasks(_Table, frozen=True):
 
 
 class AdviceRules(_Table, frozen=True):
-    """Advice in the context, by kind. ``both`` writes twins, at half the weight where they differ."""
+    """Advice in the context, by kind. ``both`` writes twins, at half the weight where they differ.
 
-    knowledge: AdviceMode = "kept"
-    strategy: AdviceMode = "kept"
-    correction: AdviceMode = "kept"
-    stop: AdviceMode = "kept"
-    other: AdviceMode = "kept"
+    All None: nobody has said it yet, and an export that holds advice asks. Who says it of one kind has kept the others.
+    """
+
+    knowledge: AdviceMode | None = None
+    strategy: AdviceMode | None = None
+    correction: AdviceMode | None = None
+    stop: AdviceMode | None = None
+    other: AdviceMode | None = None
     """Advice without a kind, and answers to questions."""
+    here: Literal["leave_out", "keep"] = "leave_out"
+    """Where advice is dropped, what becomes of the reply after a piece that holds *here* alone (it stays, and so do
+    answers to questions): it is no target, or one like any other."""
 
     def mode(self, kind: AdviceKind | None) -> AdviceMode:
         """What happens to advice of ``kind``."""
-        return getattr(self, kind or "other")  # type: ignore[no-any-return]  # every field is an AdviceMode
+        mode: AdviceMode | None = getattr(self, kind or "other")
+        return mode or "kept"
 
     @property
     def modes(self) -> frozenset[AdviceMode]:
         """All modes in use."""
-        return frozenset((self.knowledge, self.strategy, self.correction, self.stop, self.other))
+        return frozenset(getattr(self, kind) or "kept" for kind in ADVICE_KINDS)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody has said what becomes of advice."""
+        return all(getattr(self, kind) is None for kind in ADVICE_KINDS)
+
+    @classmethod
+    def of_all(cls, mode: AdviceMode, here: Literal["leave_out", "keep"] = "leave_out") -> AdviceRules:
+        """The same for every kind."""
+        return cls(knowledge=mode, strategy=mode, correction=mode, stop=mode, other=mode, here=here)
 
 
 class TargetRules(_Table, frozen=True):
@@ -117,6 +139,8 @@ class TargetRules(_Table, frozen=True):
     """Replies without a call."""
     unseen: Literal["train", "mask", "signed_off"] = "train"
     """Actions that no human saw: trained, masked, or trained only in sessions that a human signed off."""
+    trainable: tuple[str, ...] = ()
+    """Patterns of the names of models whose replies may be targets (``glm-*``); empty: of all."""
 
 
 class SplitRules(_Table, frozen=True):
@@ -159,15 +183,22 @@ class FilterPolicy(_Table, frozen=True):
         return hashlib.sha256(canonical_json(self.plain())).hexdigest()
 
     def plain(self) -> dict[str, object]:
-        """The policy as plain values, defaults included."""
-        found: dict[str, object] = msgspec.to_builtins(self)
+        """The policy as plain values, defaults included; of version 1 what that version had."""
+        found: dict[str, Any] = msgspec.to_builtins(self)
+        if self.version == 1:
+            found["advice"] = {kind: found["advice"][kind] or "kept" for kind in ADVICE_KINDS}
+            if not self.targets.trainable:
+                del found["targets"]["trainable"]
         return found
 
+    def with_advice(self, mode: AdviceMode) -> FilterPolicy:
+        """The same policy with this word on advice of every kind."""
+        return msgspec.structs.replace(self, advice=AdviceRules.of_all(mode, self.advice.here))
 
-_ALL_DROPPED = AdviceRules(
-    knowledge="dropped", strategy="dropped", correction="dropped", stop="dropped", other="dropped"
-)
-_ALL_BOTH = AdviceRules(knowledge="both", strategy="both", correction="both", stop="both", other="both")
+    def with_trainable(self, patterns: Sequence[str]) -> FilterPolicy:
+        """The same policy with targets of these models alone."""
+        return msgspec.structs.replace(self, targets=msgspec.structs.replace(self.targets, trainable=tuple(patterns)))
+
 
 PRESETS: Final[dict[str, FilterPolicy]] = {
     policy.name: policy
@@ -180,8 +211,8 @@ PRESETS: Final[dict[str, FilterPolicy]] = {
             rules=RuleMasks(inner_polls=True),
             targets=TargetRules(unseen="mask"),
         ),
-        FilterPolicy(name="unaided", advice=_ALL_DROPPED),
-        FilterPolicy(name="twins", advice=_ALL_BOTH),
+        FilterPolicy(name="unaided", advice=AdviceRules.of_all("dropped")),
+        FilterPolicy(name="twins", advice=AdviceRules.of_all("both")),
         FilterPolicy(
             name="everything",
             sessions=SessionRules(sign_off=("good", "partial", "discard", "invalid", "none"), replayed=True),
@@ -192,12 +223,23 @@ PRESETS: Final[dict[str, FilterPolicy]] = {
     )
 }
 """Policies by name."""
+
+
+def _in_version_1(policy: FilterPolicy) -> FilterPolicy:
+    """The preset as files of version 1 begin with it."""
+    advice = AdviceRules.of_all("kept") if policy.advice.is_open else policy.advice
+    flags = msgspec.structs.replace(policy.flags, scope="format")
+    return msgspec.structs.replace(policy, version=1, flags=flags, advice=advice)
+
+
+PRESETS_OF_1: Final = {name: _in_version_1(policy) for name, policy in PRESETS.items()}
+"""What the presets were in version 1."""
 ABOUT: Final = {
-    "default": "flagged and malformed replies are masked, advice stays in the context",
-    "strict": "only what was seen, in sessions signed off as good; disputes left out, inner polls masked",
+    "default": "flagged and malformed replies are masked; asks about advice",
+    "strict": "only what was seen, in sessions signed off as good; disputes left out, inner polls masked; asks as well",
     "unaided": "the default with advice dropped",
     "twins": "the default with advice in and out, each row at half the weight",
-    "everything": "only what is never a target is masked: for comparison",
+    "everything": "only what is never a target is masked: for comparison; asks as well",
 }
 """What each of them does, in a line."""
 
@@ -232,17 +274,32 @@ def parse_policy(text: str, source: str = "policy") -> FilterPolicy:
     version = tables.get("version")
     if version is None:
         raise BadPolicy(f"{source}: version: missing; write `version = {VERSION}`")
-    if version != VERSION or isinstance(version, bool | float):
-        raise BadPolicy(f"{source}: version: {version!r} is not known here; this Apollo reads {VERSION}")
+    if version not in (1, VERSION) or isinstance(version, bool | float):
+        raise BadPolicy(f"{source}: version: {version!r} is not known here; this Apollo reads 1 and {VERSION}")
     preset = tables.pop("preset", "default")
     if not isinstance(preset, str) or preset not in PRESETS:
         raise BadPolicy(f"{source}: preset: {preset!r} is none of {', '.join(PRESETS)}")
+    base = (PRESETS if version == VERSION else PRESETS_OF_1)[preset]
+    _check_version(tables, version, source)
     try:
-        policy = msgspec.convert(_merge(PRESETS[preset].plain(), tables), FilterPolicy)
+        policy = msgspec.convert(_merge(base.plain(), tables), FilterPolicy)
     except msgspec.ValidationError as problem:
         raise BadPolicy(f"{source}: {explain_problem(problem, FilterPolicy)}") from problem
     _check(policy, source)
-    return policy
+    if policy.advice.is_open:
+        return policy
+    said = {kind: getattr(policy.advice, kind) or "kept" for kind in ADVICE_KINDS}
+    return msgspec.structs.replace(policy, advice=msgspec.structs.replace(policy.advice, **said))
+
+
+def version_note(policy: FilterPolicy) -> str:
+    """What a report says of a policy of an older version, in one line; "" for one of this version."""
+    if policy.version == VERSION:
+        return ""
+    return (
+        f"policy {policy.name!r} has version {policy.version} and means what that meant; docs/training.md says what "
+        f"version {VERSION} does otherwise"
+    )
 
 
 def _merge(base: dict[str, object], change: dict[str, object]) -> dict[str, object]:
@@ -252,6 +309,27 @@ def _merge(base: dict[str, object], change: dict[str, object]) -> dict[str, obje
         below = whole.get(key)
         whole[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
     return whole
+
+
+_SCOPES: Final = ("message", "call")
+"""What ``flags.scope`` can be; version 1 had more words for it."""
+_SINCE_2: Final = (("advice", "here"), ("targets", "trainable"))
+"""Keys that version 1 has not."""
+
+
+def _check_version(tables: Mapping[str, Any], version: int, source: str) -> None:
+    """Raises BadPolicy for words and keys of another version."""
+    if version == 1:
+        for table, key in _SINCE_2:
+            if isinstance(tables.get(table), dict) and key in tables[table]:
+                raise BadPolicy(f"{source}: {table}.{key}: version 1 has no such key; write `version = {VERSION}`")
+        return
+    flags = tables.get("flags")
+    scope = flags.get("scope") if isinstance(flags, dict) else None
+    if isinstance(scope, str) and scope not in _SCOPES:
+        known = scope in get_args(get_type_hints(FlagRules)["scope"])
+        of_1 = f", or write `version = 1`, which has {scope!r}" if known else ""
+        raise BadPolicy(f"{source}: flags.scope: there is no {scope!r}: choose one of {', '.join(_SCOPES)}{of_1}")
 
 
 def _check(policy: FilterPolicy, source: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -88,6 +89,14 @@ class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return tuple(words)
 
 
+class ExportSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What exports would ask otherwise. ``advice``: whether it stays in the prompts. ``trainable``: patterns of the
+    names of models whose replies may be targets (``glm-*``), empty: all."""
+
+    advice: Literal["kept", "dropped", "both"] | None = None
+    trainable: tuple[str, ...] = ()
+
+
 class Config(msgspec.Struct, frozen=True):
     """The whole file. ``keys`` maps key ids to keys."""
 
@@ -98,6 +107,7 @@ class Config(msgspec.Struct, frozen=True):
     attention: Thresholds = Thresholds()
     ui: Ui = Ui()
     host: Host = Host()
+    export: ExportSettings = ExportSettings()
 
     @property
     def labels_file(self) -> Path | None:
@@ -111,6 +121,7 @@ SECTIONS: Final[dict[str, Any]] = {
     "attention": Thresholds,
     "ui": Ui,
     "host": Host,
+    "export": ExportSettings,
 }
 
 
@@ -136,6 +147,32 @@ def load_config(path: Path | None = None) -> Config:
     sections = {name: _convert(path, name, value, SECTIONS[name]) for name, value in data.items()}
     _check(path, sections)
     return Config(path=path, profiles={name: _profile(path, name, profiles[name]) for name in profiles}, **sections)
+
+
+def remember_setting(path: Path, section: str, key: str, value: str | list[str]) -> None:
+    """Put ``key = value`` under ``[section]`` of the config file, all else as it is. Raises ConfigError.
+
+    What stands there under this key already has to be changed by hand.
+    """
+    line = f"{key} = {msgspec.json.encode(value).decode()}"
+    head = f"[{section}]"
+    try:
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        lines = text.splitlines()
+        at = next((n for n, one in enumerate(lines, 1) if one.strip() == head), None)
+        lines = [*lines[:at], line, *lines[at:]] if at is not None else [*lines, *([""] if lines else []), head, line]
+        made = "\n".join(lines) + "\n"
+        tomllib.loads(made)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.new")
+        beside.write_text(made, encoding="utf-8")
+        if path.exists():
+            shutil.copymode(path, beside)
+        beside.replace(path)
+    except tomllib.TOMLDecodeError as problem:
+        raise ConfigError(f"{path}: {line} cannot be put under {head} ({problem}): write it there yourself") from None
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ConfigError(f"{path}: cannot be written: {problem}; write {line} under {head} yourself") from None
 
 
 def resolve_model(text: str, base_url: str | None = None, *, config: Config | None = None) -> ModelSpec:

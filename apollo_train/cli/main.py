@@ -9,10 +9,12 @@ import click
 import msgspec
 
 from apollo_train.cli.progress import hint_at_resume, progress_bar
+from apollo_train.cli.questions import settle_policy
 from apollo_train.cli.root import TrainGroup
 from apollo_train.cli.shared import (
     COLOURS,
     MARKS,
+    advice_option,
     labels_option,
     log_option,
     open_log,
@@ -20,6 +22,7 @@ from apollo_train.cli.shared import (
     report_errors,
     template_option,
     tokenizer_option,
+    trainable_option,
     workers_option,
 )
 from apollo_train.export.dataset_folder import write_folder
@@ -43,6 +46,8 @@ def main() -> None:
 @main.command()
 @log_option
 @policy_option
+@advice_option
+@trainable_option
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="The folder to fill.")
 @click.option("--session", "chosen", multiple=True, metavar="ID", help="Only these sessions (may be given again).")
 @click.option("--segments", default="openai", show_default=True, metavar="FORMAT", help="How segments are written.")
@@ -56,6 +61,8 @@ def main() -> None:
 def build(
     log: Path | None,
     policy: str,
+    advice: str | None,
+    trainable: tuple[str, ...],
     out: Path,
     chosen: tuple[str, ...],
     segments: str,
@@ -69,14 +76,16 @@ def build(
 ) -> None:
     """Write step samples (OUT/steps.jsonl) and whole segments (OUT/segments.jsonl), each with twin and manifest."""
     with report_errors(), open_log(log) as reader:
-        rules = load_policy(policy)
         sessions = [reader.find(prefix) for prefix in chosen] or None
         at = None if position is None else position_of(reader, position)
         counter = open_renderer(tokenizer)
+        formats = {name: format_for(name, template, labels=labels) for name in ("steps", segments)}
+        rules = settle_policy(
+            reader, sessions, policy, *formats.values(), advice=advice, trainable=trainable, position=at
+        )
         # Neither file is begun where the other cannot be written.
-        formats = {
-            name: require_expressible(format_for(name, template, labels=labels), rules) for name in ("steps", segments)
-        }
+        for format in formats.values():
+            require_expressible(format, rules)
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as problem:
@@ -110,6 +119,8 @@ def build(
 @main.command()
 @log_option
 @policy_option
+@advice_option
+@trainable_option
 @click.argument("session")
 @click.argument("step", type=int, required=False)
 @click.option("--messages", default=4, show_default=True, help="How much of the prompt to show before the reply.")
@@ -119,6 +130,8 @@ def build(
 def inspect(
     log: Path | None,
     policy: str,
+    advice: str | None,
+    trainable: tuple[str, ...],
     session: str,
     step: int | None,
     messages: int,
@@ -128,7 +141,8 @@ def inspect(
 ) -> None:
     """Show one sample of SESSION: what is trained (green, `+`) and what is masked (red, `-`)."""
     with report_errors(), open_log(log) as reader:
-        name, rules = reader.find(session), load_policy(policy)
+        name = reader.find(session)
+        rules = settle_policy(reader, [name], policy, advice=advice, trainable=trainable)
         if tokenizer is not None:
             from apollo_train.cli.tokens import show_step
 
@@ -216,6 +230,8 @@ def diff(a: Path, b: Path, shown: int, as_json: bool) -> None:
 @click.command()
 @log_option
 @policy_option
+@advice_option
+@trainable_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to make.")
 @click.option("--format", "format_", default="steps", show_default=True, help="`apollo-train formats` lists them.")
 @template_option
@@ -226,6 +242,8 @@ def diff(a: Path, b: Path, shown: int, as_json: bool) -> None:
 def dataset(
     log: Path | None,
     policy: str,
+    advice: str | None,
+    trainable: tuple[str, ...],
     out: Path,
     format_: str,
     template: str,
@@ -238,7 +256,8 @@ def dataset(
     with report_errors(), open_log(log) as reader:
         sessions = [reader.find(prefix) for prefix in chosen] or None
         format = format_for(format_, template, labels=labels)
-        rules, counter = load_policy(policy), open_renderer(tokenizer)
+        rules = settle_policy(reader, sessions, policy, format, advice=advice, trainable=trainable, position=position)
+        counter = open_renderer(tokenizer)
         report = write_folder(reader, sessions, rules, format, out.resolve(), position=position, counter=counter)
     click.echo(plain_line(f"{out} ({format_})"))
     for line in report.lines():

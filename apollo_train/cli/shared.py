@@ -43,6 +43,17 @@ workers_option = click.option(
 labels_option = click.option(
     "--labels", is_flag=True, help="Let each row say in `meta` which flags, with which labels, stand on its replies."
 )
+advice_option = click.option(
+    "--advice",
+    type=click.Choice(["kept", "dropped", "both"]),
+    help="Whether advice stays in the prompts, or both (twins). Without it the policy or the config says so.",
+)
+trainable_option = click.option(
+    "--trainable",
+    multiple=True,
+    metavar="PATTERN",
+    help="Only replies of these models are targets, like 'glm-*' (may be given again). Default: the config, else all.",
+)
 policy_option = click.option("--policy", default="default", show_default=True, metavar="FILE|PRESET")
 
 

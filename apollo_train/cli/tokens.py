@@ -12,14 +12,17 @@ import click
 from msgspec import structs
 
 from apollo_train.cli.progress import hint_at_resume, progress_bar
+from apollo_train.cli.questions import settle_policy
 from apollo_train.cli.shared import (
     COLOURS,
     MARKS,
+    advice_option,
     labels_option,
     log_option,
     open_log,
     policy_option,
     report_errors,
+    trainable_option,
     workers_option,
 )
 from apollo_train.export.preview import find_reply, make_sample
@@ -31,7 +34,7 @@ from apollo_train.formats.tokens import TokensFormat
 from apollo_train.masks.annotations import read_annotations
 from apollo_train.masks.rules import REASONS
 from apollo_train.offline_hub import stay_offline
-from apollo_train.policy import FilterPolicy, load_policy
+from apollo_train.policy import FilterPolicy
 from apollo_train.runtime import FileInTheWay, TrainError
 from apollo_train.samples.session_selection import find_exclusion
 from apollo_train.samples.step_samples import Exclusion, Source
@@ -75,7 +78,7 @@ def tokens_format(tokenizer: str, chat_template: Path | None, stop: tuple[str, .
 def write_tokens(
     reader: LogReader,
     sessions: list[str] | None,
-    policy: str,
+    policy: FilterPolicy,
     format: TokensFormat,
     out: Path,
     *,
@@ -92,7 +95,7 @@ def write_tokens(
     report = run_export(
         reader,
         sessions,
-        load_policy(policy),
+        policy,
         format,
         out,
         overwrite=overwrite,
@@ -108,6 +111,8 @@ def write_tokens(
 @click.command()
 @log_option
 @policy_option
+@advice_option
+@trainable_option
 @click.option("--tokenizer", required=True, metavar="FOLDER", help="The model's folder (or name).")
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The JSONL file to write.")
 @click.option("--session", "chosen", multiple=True, metavar="ID", help="Only these sessions (may be given again).")
@@ -123,6 +128,8 @@ def write_tokens(
 def tokens(
     log: Path | None,
     policy: str,
+    advice: str | None,
+    trainable: tuple[str, ...],
     tokenizer: str,
     out: Path,
     chosen: tuple[str, ...],
@@ -139,6 +146,7 @@ def tokens(
         sessions = [reader.find(prefix) for prefix in chosen] or None
         stay_offline(tokenizer)
         format = tokens_format(tokenizer, **settings)
+        rules = settle_policy(reader, sessions, policy, format, advice=advice, trainable=trainable, position=position)
         columns = out.with_suffix(".parquet")
         if parquet and columns.exists() and not overwrite:
             raise FileInTheWay(f"{columns} is there already: choose another name, or say --overwrite")
@@ -148,7 +156,7 @@ def tokens(
             report = write_tokens(
                 reader,
                 sessions,
-                policy,
+                rules,
                 format,
                 out,
                 overwrite=overwrite,

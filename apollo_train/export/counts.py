@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 import msgspec
 
@@ -11,6 +12,10 @@ from apollo_train.masks.reply_masks import ReplyMask
 from apollo_train.samples.step_samples import Exclusion
 from apollo_train.samples.token_counts import count
 from sessions.terminal_text import say_count
+
+SINCE_2: Final = ("still_open", "trained_by_model", "advice_by_reach", "answers")
+"""Counts that manifests of a policy of version 1 do not have."""
+_REACHES: Final = (("general", "general"), ("here", "here only"), ("unknown", "reach unknown (counts as here)"))
 
 
 class Counts(msgspec.Struct):
@@ -59,6 +64,14 @@ class Counts(msgspec.Struct):
     """Flags that should reach until a recovery which nobody marked."""
     lost_flags: int = 0
     """Flags on steps, calls or summaries that do not exist."""
+    still_open: int = 0
+    """Flags whose recovery nobody marked and whose loop runs still; a rule says how far they reach."""
+    trained_by_model: dict[str, int] = {}
+    """Trained replies by the model that wrote them."""
+    advice_by_reach: dict[str, int] = {}
+    """Pieces of advice by how far they reach: ``general``, ``here``, or ``unknown``, which counts as here."""
+    answers: int = 0
+    """What people answered to the agents' questions."""
 
     def take(self, item: Line | Exclusion, copies: int = 1) -> None:
         """Count one line, written so many times, or one reply that is left out. What is trained counts once."""
@@ -74,6 +87,8 @@ class Counts(msgspec.Struct):
         self.helped += item.helped * item.rows * copies
         self.rows += item.rows * copies
         self.trained += item.trained
+        for model in item.models:
+            self.trained_by_model[model] = self.trained_by_model.get(model, 0) + 1
         self.steps += item.trained
         self.trained_tokens += item.trained_tokens
         self.unseen_tokens += item.unseen_tokens
@@ -149,15 +164,21 @@ class Counts(msgspec.Struct):
         yield from (f"left out: {number:,} {reason}" for reason, number in sorted(self.left_out.items()))
         notes = (
             (self.calls_lost, "good call", "not trained, because another call of the reply is masked"),
-            (self.counterfactual, "row", "with advice taken out of the prompt"),
+            (self.counterfactual, "row", "with advice taken out of the prompt, which no model ever saw"),
             (self.helped, "row", "with advice in the context"),
             (self.resampled, "row", "written more or less than once, for the weight"),
             (self.flags, "flag", "of humans on these sessions"),
             (round(self.effort_ms / 60_000), "minute", "of annotators' time in these sessions"),
             (self.unchecked, "segment", "not prefix-checked: take `steps` for a template that drops reasoning"),
             (self.unresolved, "flag", "waiting for a recovery that nobody marked: only what is flagged is masked"),
+            (self.still_open, "flag", "open: the loop that it is about runs still, and is masked as far as it goes"),
             (self.lost_flags, "flag", "on a step, a call or a summary that does not exist"),
         )
         if self.advice:
-            yield f"{say_count(self.advice, 'piece', 'pieces')} of advice given to these agents"
+            by_reach = self.advice_by_reach
+            reach = [f"{by_reach[name]:,} {words}" for name, words in _REACHES if name in by_reach]
+            said = f": {', '.join(reach)}" if reach else ""
+            yield f"{say_count(self.advice, 'piece', 'pieces')} of advice given to these agents{said}"
+        if self.answers:
+            yield f"{say_count(self.answers, 'answer')} of people to questions of these agents"
         yield from (f"{say_count(number, noun)} {what}" for number, noun, what in notes if number)

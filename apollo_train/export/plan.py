@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from apollo_train.export.counts import Counts
+from apollo_train.export.policy_notes import policy_notes
 from apollo_train.export.session_writer import counts_before
 from apollo_train.formats import find_format
 from apollo_train.formats.base import Format, Line
 from apollo_train.formats.conformance import note_of
 from apollo_train.masks.annotations import Annotations
 from apollo_train.masks.reply_masks import mask_replies
-from apollo_train.masks.unused_labels import find_unused_labels
+from apollo_train.masks.unused_names import find_unused_names
 from apollo_train.policy import FilterPolicy
 from apollo_train.runtime import CannotExpress
 from apollo_train.samples import token_counts as tokens
@@ -37,11 +38,12 @@ class Plan:
     note: str = ""
     """With which chat templates the trainer of this format was tried."""
     unused: tuple[str, ...] = ()
-    """Labels that the policy names and no flag has, a line each."""
+    """Names in the policy that nothing here has, a line each."""
 
     def lines(self) -> list[str]:
         """The plan for a person."""
-        return [*self.counts.lines(), *self.unused, *filter(None, [self.note])]
+        notes = policy_notes(self.policy, self.counts)
+        return [*self.counts.lines(), *notes, *self.unused, *filter(None, [self.note])]
 
 
 def plan_export(
@@ -67,7 +69,7 @@ def plan_export(
         counts = plan.per_session[selected.session] = _count_session(reader, selected, policy, format)
         plan.counts.add(counts)
     if format.takes_policy:
-        plan.unused = find_unused_labels(reader, plan.per_session, policy, at)
+        plan.unused = find_unused_names(reader, plan.per_session, policy, at, plan.counts.trained_by_model)
     return plan
 
 
@@ -115,6 +117,7 @@ def _count_session(reader: LogReader, judged: Annotations, policy: FilterPolicy,
             unseen_tokens=0 if mask.seen else number.reply,
             exact_tokens=number.exact,
             actions=mask.calls,
+            models=(mask.model,),
             rows=1 if format.unit == "step" else 0,
         )
         counts.take(line)

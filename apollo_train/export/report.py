@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
-from apollo_train.export.counts import Counts
+from apollo_train.export.counts import SINCE_2, Counts
+from apollo_train.export.policy_notes import RULES
 from apollo_train.formats.base import Format, Line
 from apollo_train.formats.conformance import describe_results
 from apollo_train.policy import FilterPolicy
@@ -49,13 +50,15 @@ class ExportReport:
     checked: tuple[str, ...] = ()
     """Whether the counts are those of the tokenizer that was named, in words."""
     unused: tuple[str, ...] = ()
-    """Labels that the policy names and no flag has, a line each."""
+    """Names in the policy that nothing here has, a line each."""
+    notes: tuple[str, ...] = ()
+    """What was chosen, and what nobody chose."""
 
     def lines(self) -> list[str]:
         """The report for a person."""
         several = "the viewer of session traces takes one session per file: name one with --session"
         notes = [self.note, several if self.format == "sts" and len(self.per_session) > 1 else ""]
-        return [*self.counts.lines(), *self.unused, *filter(None, notes), *self.checked]
+        return [*self.counts.lines(), *self.notes, *self.unused, *filter(None, notes), *self.checked]
 
     def beside(self) -> str:
         """The names of the files beside it, for a person."""
@@ -80,16 +83,22 @@ def manifest_of(
         "policy": policy.plain() if takes_policy else None,
         "policy_sha256": policy.digest if takes_policy else None,
         "position": report.position,
-        "counts": msgspec.to_builtins(report.counts),
+        "counts": _plain_counts(report.counts, policy),
         "unseen_share": round(report.counts.unseen_share, 6),
         "sessions": {name: _short(counts) for name, counts in sorted(report.per_session.items())},
         "left_out": dict(sorted(report.left_out.items())),
         **({"proof": results} if (results := describe_results(format.name)) else {}),
         **({"labels_without_flags": list(report.unused)} if report.unused else {}),
+        **({"rules": RULES} if takes_policy and policy.version > 1 else {}),
         **({"token_check": check} if report.checked else {}),
         "blake3": dict(hashes),
         "version": version(),
     }
+
+
+def _plain_counts(counts: Counts, policy: FilterPolicy) -> dict[str, Any]:
+    plain: dict[str, Any] = msgspec.to_builtins(counts)
+    return {name: value for name, value in plain.items() if policy.version > 1 or name not in SINCE_2}
 
 
 def _short(counts: Counts) -> dict[str, Any]:

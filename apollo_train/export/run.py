@@ -14,7 +14,9 @@ import msgspec
 
 from apollo_train.export.counts import Counts
 from apollo_train.export.message_page import message_page
+from apollo_train.export.open_questions import require_answer
 from apollo_train.export.plan import plan_export, require_expressible, weights_differ
+from apollo_train.export.policy_notes import policy_notes
 from apollo_train.export.report import (
     ExportReport,
     Progress,
@@ -29,7 +31,7 @@ from apollo_train.formats import find_format
 from apollo_train.formats.base import Format, Line
 from apollo_train.formats.conformance import note_of
 from apollo_train.masks.annotations import Annotations
-from apollo_train.masks.unused_labels import find_unused_labels
+from apollo_train.masks.unused_names import find_unused_names
 from apollo_train.output_files import Journal, Mark, NewFile, NewFiles, journal_of
 from apollo_train.policy import FilterPolicy
 from apollo_train.runtime import NothingToExport
@@ -67,6 +69,7 @@ def run_export(
     changed then.
     """
     format = require_expressible(find_format(format), policy)
+    require_answer(reader, sessions, policy, format, position)
     export = Export(
         reader, sessions, policy, format, out, position=position, progress=progress, workers=workers, counter=counter
     )
@@ -132,7 +135,10 @@ class Export:
                 self._write(data, twin, journal, marks)
                 self._require_rows()
                 if self.format.takes_policy:
-                    report.unused = find_unused_labels(self.reader, report.per_session, self.policy, self.position)
+                    report.notes = tuple(policy_notes(self.policy, report.counts))
+                    report.unused = find_unused_names(
+                        self.reader, report.per_session, self.policy, self.position, report.counts.trained_by_model
+                    )
                 report.checksum = data.checksum
                 hashes = {"data": data.checksum, "excluded": twin.checksum}
                 content = manifest_of(report, self.policy, self.format, hashes, self._check_tokens())

@@ -120,11 +120,18 @@ def counts_before(source: Source, format: Format) -> Counts:
     judged = source.judged
     verdicts = FlagVerdicts(judged, source.policy)
     flags = judged.flags.active
+    delivered = judged.advice.delivered
+    reaches: dict[str, int] = {}
+    for record in delivered if source.policy.version > 1 else ():
+        reaches[record.reach or "unknown"] = reaches.get(record.reach or "unknown", 0) + 1
     return Counts(
         sessions=1,
         unresolved=verdicts.unresolved,
         lost_flags=sum(1 for flag in flags if not _exists(source, flag.target)),
-        advice=len(judged.advice.delivered),
+        advice=len(delivered),
+        advice_by_reach=reaches,
+        answers=len(judged.answers) if source.policy.version > 1 else 0,
+        still_open=verdicts.still_open,
         flags=sum(flag.human for flag in flags),
         effort_ms=judged.effort_ms,
     )

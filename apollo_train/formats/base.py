@@ -43,6 +43,8 @@ class Line(msgspec.Struct, frozen=True):
     weight: float = 1.0
     """What the row counts."""
     rows: int = 1
+    models: tuple[str, ...] = ()
+    """The model of each reply that it trains."""
 
 
 class Format(ABC):
@@ -67,6 +69,8 @@ class Format(ABC):
     """Whether it gathers a report of its own while its lines are made, and has a page of its own."""
     labels: bool = False
     """Whether each row says in ``meta`` which flags stand on its replies (``with_labels``)."""
+    tells_all: bool = False
+    """Whether it tells what happened, so that no advice can be taken out of it."""
     trainer: str = ""
     """The trainer that renders its messages by a chat template, as docs/conformance.md names it; "" if none was run."""
     template: str = ""
@@ -145,6 +149,7 @@ def line_of(data: Data, sample: StepSample) -> Line:
         id=sample.id,
         actions=sample.mask.calls,
         weight=sample.meta["weight"],
+        models=(sample.mask.model,),
     )
 
 
@@ -165,4 +170,5 @@ def line_of_segment(data: Data, segment: Segment) -> Line:
         id=segment.id,
         actions=sum(mask.calls for mask in segment.masks),
         weight=segment.meta["weight"],
+        models=tuple([mask.model for mask in segment.masks]),
     )

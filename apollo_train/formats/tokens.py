@@ -14,6 +14,7 @@ import msgspec
 from apollo_train.formats.base import Format, Line, Unit
 from apollo_train.formats.token_report import TokenReport
 from apollo_train.runtime import TrainError
+from apollo_train.samples.char_spans import masks_parts_of_tokens
 from apollo_train.samples.chat import dumps
 from apollo_train.samples.step_samples import Exclusion, Source, StepSample, make_step_samples
 from apollo_train.templates.packing import Packer, Packing, Row
@@ -118,10 +119,11 @@ class TokensFormat(Format):
             id=row.last.sample.id,
             actions=_actions(row),
             weight=row.last.sample.meta["weight"],
+            models=tuple([reply.step.sample.mask.model for reply in row.replies]),
         )
 
     def _tokenise_samples(self, source: Source, left_out: list[Exclusion]) -> Iterator[StepTokens]:
-        parts = source.policy.flags.scope != "message"
+        parts = masks_parts_of_tokens(source.policy)
         for sample in make_step_samples(
             source, lambda mask: mask.trained or (parts and any(c.trained for c in mask.cells))
         ):

@@ -36,6 +36,7 @@ class Trajectories(Format):
 
     unit: Unit = "segment"
     has_meta = False
+    tells_all = True
     weighs = True  # each session is written once
 
     def refusal(self, policy: FilterPolicy) -> str:
@@ -102,6 +103,7 @@ def _line(data: bytes, masks: dict[int, ReplyMask]) -> Line:
         unseen_tokens=sum(c.reply for c, mask in zip(counts, trained, strict=True) if not mask.seen),
         exact_tokens=all(c.exact for c in counts),
         actions=sum(mask.calls for mask in trained),
+        models=tuple([mask.model for mask in trained]),
     )
 
 
@@ -239,7 +241,7 @@ class _Document:
         if record is None:
             return {"number": number, "text": ""}
         fields = {"number": number, "text": record.text, "by": record.by, "queued_at": _iso(record.queued_at)}
-        optional = {"advice_kind": record.kind, "outcome": record.outcome}
+        optional = {"advice_kind": record.kind, "outcome": record.outcome, "reach": record.reach}
         return fields | {key: value for key, value in optional.items() if value is not None}
 
     def _agent(self, chat: Chat, record: StepRecord) -> dict[str, Any]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from apollo_train.masks.session_events import read_events
 from sessions import events as ev
 from sessions.fold.advice import AdviceBook
 from sessions.fold.corrections import CorrectionBook
-from sessions.fold.flags import FlagBook
+from sessions.fold.flags import Flag, FlagBook
 from sessions.fold.read_ranges import ReadBook
 from sessions.fold.recording import RecordingBook
+from sessions.fold.repeats import Repeats
 from sessions.log.reader import LogReader
+from sessions.queries.repeats import read_repeats
 
 KINDS: Final = frozenset(
     {
@@ -30,6 +34,7 @@ KINDS: Final = frozenset(
         "advice.edited",
         "advice.withdrawn",
         "advice.delivered",
+        "advice.reach",
         "summary.written",
         "question.asked",
         "question.answered",
@@ -71,6 +76,15 @@ class Annotations:
     """What an import could not keep of its file."""
     effort_ms: int = 0
     """Active time that annotators spent on it."""
+    read_repeats: Callable[[ev.Target], Repeats] = lambda target: Repeats(target.to_step or target.step)
+    """How far a loop goes that begins with this target: see sessions.fold.repeats."""
+    _repeats: dict[str, Repeats] = field(default_factory=dict)
+
+    def repeats_of(self, flag: Flag) -> Repeats:
+        """How far the loop goes that ``flag`` is about, up to the position."""
+        if flag.id not in self._repeats:
+            self._repeats[flag.id] = self.read_repeats(flag.target)
+        return self._repeats[flag.id]
 
     def is_signed_off(self, step: int) -> bool:
         """Whether a human's good or partial word, or a "judged up to here", covers ``step``."""
@@ -86,6 +100,7 @@ def read_annotations(reader: LogReader, session: str, position: int) -> Annotati
     for event in read_events(reader, session, position, KINDS):
         if isinstance(event.body, ev.SessionCreated):
             found = Annotations(session, event.body, event.at, position)
+            found.read_repeats = partial(read_repeats, reader, session, position=position)
         if found is not None:
             _take(found, event)
     if found is not None and found.read:

@@ -21,6 +21,10 @@ class SessionFacts:
     """What the prompt of a request lacks of what the model read, by the seq of the request."""
     losses: Mapping[int, frozenset[ev.LostPart]] = field(default_factory=dict)
     """What an event itself lacks, by its seq."""
+    after_here: frozenset[int] = frozenset()
+    """Steps right after advice that holds here only, or after an answer, where the policy drops advice."""
+    model: ev.ModelSpec | None = None
+    """The model that the session was made with."""
 
 
 @dataclass(slots=True)
@@ -115,3 +119,9 @@ class PartFacts:
         """Whether a human's bad flag elsewhere reaches it."""
         flags = self.reply.session.flags
         return flags.has_reach and not self.reply.for_summary and flags.is_reached(self.reply.step, self.number)
+
+    @property
+    def is_reached_by_rule(self) -> bool:
+        """Whether one does whose recovery nobody marked, by a rule."""
+        flags = self.reply.session.flags
+        return flags.has_reach and not self.reply.for_summary and flags.is_reached_by_rule(self.reply.step, self.number)

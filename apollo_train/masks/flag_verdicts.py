@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from apollo_train.masks.annotations import Annotations
@@ -54,6 +55,21 @@ def counts(flag: Flag, rules: FlagRules) -> bool:
     return flag.severity is None or flag.severity >= rules.min_severity
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a bad flag reaches: from after a step and call (``low``) up to, and without, a step (``high``)."""
+
+    low: tuple[int, int]
+    high: int
+    flag: Flag
+    by_rule: bool = False
+    """Nobody marked the recovery: a rule says how far it goes."""
+
+    def holds(self, step: int, call: int | None) -> bool:
+        """Whether this part lies in it."""
+        return self.low < (step, call or 0) < (self.high, 0)
+
+
 class FlagVerdicts:
     """The flags of one session under a policy: what they come to on each part of a reply, and how far they reach."""
 
@@ -72,10 +88,12 @@ class FlagVerdicts:
                     self._by_summary.setdefault(flag.target.step, []).append(flag)
                 case _:
                     self._by_step.setdefault(flag.target.step, []).append(flag)
-        self._human_steps = {flag.target.step for flag in judged.flags.active if source_of(flag) == "human"}
+        self._judged_steps, self._judged_spans, self._judged_summaries = _find_judged(judged, policy)
         self._errors = [flag for flag in flags if self._is_error(flag)]
-        self._ranges, self.unresolved = self._find_reach()
-        self.has_reach = bool(self._ranges)
+        self.unresolved = self.still_open = 0
+        """Flags whose recovery nobody marked: those that reach nothing else, and those whose loop runs still."""
+        self._reaches = self._find_reach()
+        self.has_reach = bool(self._reaches)
         """Whether any flag reaches further than what it is about."""
 
     def verdict(self, step: int, part: PartKind, call: int | None, summary: bool = False) -> Verdict:
@@ -118,18 +136,20 @@ class FlagVerdicts:
 
         It reaches later steps and, of its own reply, the calls after the flagged one.
         """
-        place = (step, call or 0)
-        return any(low < place < (high, 0) for low, high, _ in self._ranges)
+        return any(reach.holds(step, call) for reach in self._reaches if not reach.by_rule)
+
+    def is_reached_by_rule(self, step: int, call: int | None) -> bool:
+        """Whether a rule says that a human's bad flag, whose recovery nobody marked, reaches this part."""
+        return any(reach.holds(step, call) for reach in self._reaches if reach.by_rule)
 
     def reaching_labels(self, step: int, call: int | None) -> list[str]:
         """The labels of the flags elsewhere that reach this part."""
-        place = (step, call or 0)
-        return [_label(flag) for low, high, flag in self._ranges if low < place < (high, 0)]
+        return [_label(reach.flag) for reach in self._reaches if reach.holds(step, call)]
 
     def is_cut_off(self, step: int) -> bool:
         """Whether the policy ends the session's segments before this step: it is behind the first error."""
         first = self.policy.flags.propagation == "first_error"
-        return first and any(low[0] < step for low, _, _ in self._ranges)
+        return first and any(reach.low[0] < step for reach in self._reaches)
 
     def is_approved(self, step: int, calls: int) -> bool:
         """Whether a human's word on the reply, or on each of its ``calls``, is that it is good."""
@@ -147,8 +167,11 @@ class FlagVerdicts:
         if seq in judged.read:
             return True
         if summary:
-            return any(written.number == step and at in judged.read for at, written in judged.summaries.items())
-        return step in judged.read_steps or step in self._human_steps
+            read = any(written.number == step and at in judged.read for at, written in judged.summaries.items())
+            return read or step in self._judged_summaries
+        if step in judged.read_steps or step in self._judged_steps:
+            return True
+        return any(first <= step <= last for first, last in self._judged_spans)
 
     def is_signed_off(self, step: int) -> bool:
         """Whether a human signed the session off, as far as this step."""
@@ -165,22 +188,43 @@ class FlagVerdicts:
         part: PartKind = target.part if target.part in ("reasoning", "text", "call") else "reply"
         return any(self.verdict(step, part, target.call) == "bad" for step in range(target.step, _last(flag) + 1))
 
-    def _find_reach(self) -> tuple[list[tuple[tuple[int, int], int, Flag]], int]:
-        """What bad flags reach, from after a call of a step up to a step, and how many wait for a recovery mark."""
+    def _find_reach(self) -> list[Reach]:
+        """What bad flags reach."""
         mode = self.policy.flags.propagation
-        ranges: list[tuple[tuple[int, int], int, Flag]] = []
-        unresolved = 0
+        found: list[Reach] = []
         for flag in self._errors:
             recovered = self.judged.flags.recovery_of(flag)
             if mode in ("to_end", "first_error"):
-                ranges.append((_after(flag), _NEVER, flag))
+                found.append(Reach(_after(flag), _NEVER, flag))
             elif mode == "this" and not flag.until_recovery:
                 continue
-            elif recovered is None:
-                unresolved += 1
+            elif recovered is not None:
+                found.append(Reach(_after(flag), recovered, flag))
+            elif self.policy.version > 1:
+                found += self._close_by_rule(flag)
             else:
-                ranges.append((_after(flag), recovered, flag))
-        return ranges, unresolved
+                self.unresolved += 1
+        return found
+
+    def _close_by_rule(self, flag: Flag) -> list[Reach]:
+        """What the flag reaches where nobody marked the recovery: the steps that do the same again, if any does."""
+        loop = self.judged.repeats_of(flag)
+        self.still_open += loop.closed_at is None
+        if loop.last > _last(flag):
+            return [Reach((_last(flag), _ALL), loop.last + 1, flag, by_rule=True)]
+        self.unresolved += loop.closed_at is not None
+        return []
+
+
+def _find_judged(judged: Annotations, policy: FilterPolicy) -> tuple[set[int], list[tuple[int, int]], set[int]]:
+    """What humans have judged, and so seen: steps, spans of steps, and summaries by number."""
+    flags = [flag.target for flag in judged.flags.active if source_of(flag) == "human"]
+    if policy.version == 1:
+        return {target.step for target in flags}, [], set()
+    targets = flags + [correction.target for correction in judged.corrections.all]
+    steps = {target.step for target in targets if target.part not in ("span", "summary")}
+    spans = [(target.step, target.to_step or target.step) for target in targets if target.part == "span"]
+    return steps, spans, {target.step for target in targets if target.part == "summary"}
 
 
 def _after(flag: Flag) -> tuple[int, int]:

@@ -10,13 +10,15 @@ from typing import Final, Literal
 
 import msgspec
 
+from apollo_train.masks.advice_reach import find_steps_after_here
 from apollo_train.masks.annotations import Annotations
-from apollo_train.masks.facts import ReplyFacts, SessionFacts
+from apollo_train.masks.facts import PartFacts, ReplyFacts, SessionFacts
 from apollo_train.masks.flag_verdicts import FlagVerdicts
 from apollo_train.masks.inner_polls import find_inner_polls
 from apollo_train.masks.lost_parts import find_lost_parts
 from apollo_train.masks.rules import find_labels, find_reasons
 from apollo_train.masks.session_events import read_events
+from apollo_train.masks.trainable_models import model_of
 from apollo_train.policy import FilterPolicy
 from sessions import events as ev
 from sessions.log.reader import LogReader
@@ -49,6 +51,10 @@ class ReplyMask(msgspec.Struct, frozen=True):
     summary: int | None = None
     prompt_lost: tuple[ev.LostPart, ...] = ()
     """What its prompt lacks of what the model read."""
+    calls_lost: int = 0
+    """Calls that no rule is about, and that are not trained because another part of the reply is masked."""
+    model: str = ""
+    """The model that wrote it."""
 
     @property
     def trained(self) -> bool:
@@ -66,11 +72,6 @@ class ReplyMask(msgspec.Struct, frozen=True):
         return self.whole.labels
 
     @property
-    def calls_lost(self) -> int:
-        """Good calls that a message format cannot train, because another cell of the reply is masked."""
-        return 0 if self.trained else sum(cell.trained and cell.part == "call" for cell in self.cells)
-
-    @property
     def calls(self) -> int:
         """How many calls the reply has."""
         return sum(cell.part == "call" for cell in self.cells)
@@ -85,7 +86,9 @@ def mask_replies(reader: LogReader, annotations: Annotations, policy: FilterPoli
     """The mask of every reply of the session, in order, in constant memory."""
     polls = find_inner_polls(reader, annotations, policy.rules.poll_tools) if policy.rules.inner_polls else frozenset()
     lost = find_lost_parts(reader, annotations)
-    session = SessionFacts(FlagVerdicts(annotations, policy), polls, lost, annotations.recording.losses)
+    after_here = find_steps_after_here(annotations, policy, "dropped")
+    losses, model = annotations.recording.losses, annotations.created.model
+    session = SessionFacts(FlagVerdicts(annotations, policy), polls, lost, losses, after_here, model)
     reply: ReplyFacts | None = None
     """The newest reply, of whose calls and summary nothing later was read yet."""
     for event in read_events(reader, annotations.session, annotations.position, _KINDS):
@@ -108,16 +111,33 @@ def mask_replies(reader: LogReader, annotations: Annotations, policy: FilterPoli
 
 def _mask_reply(reply: ReplyFacts, policy: FilterPolicy) -> ReplyMask:
     reply.read_parts()
-    reason, reasons = find_reasons(reply, policy)
+    reason, reasons, lost = find_reasons(reply, policy)
     step = reply.step
     cells = tuple(
         [
-            Mask(step, part.number, not why, why, part.kind, find_labels([part], why, policy) if why else ())
+            # A part that a call takes with it has the labels of that call.
+            Mask(step, part.number, not why, why, part.kind, _labels_of(part, why, policy) if why else ())
             for part, why in zip(reply.parts, reasons, strict=True)
         ]
     )
     labels = find_labels(reply.parts, reason, policy) if reason else ()
     whole = Mask(step, None, not reason, reason, labels=labels)
     summary = reply.summary.number if reply.summary else None
-    lost = tuple(sorted(reply.prompt_lost))
-    return ReplyMask(step, reply.event.seq, reply.body.request, whole, cells, reply.is_seen, reply.event, summary, lost)
+    return ReplyMask(
+        step,
+        reply.event.seq,
+        reply.body.request,
+        whole,
+        cells,
+        reply.is_seen,
+        reply.event,
+        summary,
+        tuple(sorted(reply.prompt_lost)),
+        lost,
+        model_of(reply.body, reply.session.model),
+    )
+
+
+def _labels_of(part: PartFacts, reason: str, policy: FilterPolicy) -> tuple[str, ...]:
+    own = find_labels([part], reason, policy)
+    return own or (find_labels(part.reply.parts, reason, policy) if policy.version > 1 else ())

@@ -7,9 +7,10 @@ about each part, rules of a call about each call.
   whole or not at all, so that this is all they need.
 - A part has the first reason that holds for it; without one, the first that holds for the reply as a whole. Token
   formats can go by part.
+- A masked call takes its whole reply with it, unless ``flags.scope`` is "call": what led to it was as bad.
 
-What no rule holds for is trained. Of a reply with two calls, of which the second is flagged bad:
-``find_reasons(reply, policy) == ("flagged", ["", "flagged"])``.
+What no rule holds for is trained. Of a reply with two calls, of which the second is flagged bad,
+``find_reasons(reply, policy)`` is ``("flagged", ["flagged", "flagged"], 1)``: one good call is lost.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Final, Literal, TypeVar
 import msgspec
 
 from apollo_train.masks.facts import PartFacts, ReplyFacts
+from apollo_train.masks.trainable_models import names_model
 from apollo_train.policy import FilterPolicy
 from sessions import events as ev
 from sessions.events.messages import Finish
@@ -76,6 +78,15 @@ def _is_unwanted_summary(reply: ReplyFacts, policy: FilterPolicy) -> bool:
     return reply.for_summary and not policy.targets.summaries
 
 
+def _is_of_another_model(reply: ReplyFacts, policy: FilterPolicy) -> bool:
+    patterns = policy.targets.trainable
+    return bool(patterns) and not names_model(patterns, reply.body, reply.session.model)
+
+
+def _is_after_here(reply: ReplyFacts, _: FilterPolicy) -> bool:
+    return not reply.for_summary and reply.step in reply.session.after_here
+
+
 def _own_labels(part: PartFacts) -> list[str]:
     reply = part.reply
     return reply.session.flags.labels(reply.number, part.kind, part.number, summary=reply.for_summary)
@@ -108,6 +119,10 @@ def _is_propagated(part: PartFacts, policy: FilterPolicy) -> bool:
         return False
     # Who calls all that the reply does good means its words too.
     return part.verdict != "good" and not part.reply.is_approved
+
+
+def _is_reached_by_rule(part: PartFacts, _: FilterPolicy) -> bool:
+    return part.is_reached_by_rule and part.verdict != "good" and not part.reply.is_approved
 
 
 def _is_after_first_error(part: PartFacts, policy: FilterPolicy) -> bool:
@@ -144,6 +159,7 @@ RULES: Final[tuple[ReplyRule | PartRule, ...]] = (
     ReplyRule("finish_other", _has_finish("other"), "the reply did not end normally"),
     ReplyRule("salvaged", _is_salvaged, "the reply was put together from a broken stream"),
     ReplyRule("empty", _is_empty, "the reply has nothing in it"),
+    ReplyRule("not_trainable", _is_of_another_model, "a reply of a model that `trainable` does not name"),
     ReplyRule("summary_unused", _is_unused_summary, "a summary that was not put to use"),
     ReplyRule("summary", _is_unwanted_summary, "a summary, and the policy trains none"),
     PartRule(
@@ -162,7 +178,18 @@ RULES: Final[tuple[ReplyRule | PartRule, ...]] = (
     PartRule("flagged", _is_flagged, "flagged bad", labels=_own_labels),
     PartRule("unsure", _is_unsure, "flagged unsure, and the policy masks those", labels=_own_labels),
     PartRule("propagated", _is_propagated, "after a bad flag, before the recovery", labels=_reaching_labels),
+    PartRule(
+        "rule",
+        _is_reached_by_rule,
+        "after a bad flag whose recovery nobody marked: a rule says that it does the same again",
+        labels=_reaching_labels,
+    ),
     PartRule("after_first_error", _is_after_first_error, "after the first bad flag", labels=_reaching_labels),
+    ReplyRule(
+        "after_here_advice",
+        _is_after_here,
+        "advice is dropped, and the reply came right after a piece that holds here only, or after an answer",
+    ),
     ReplyRule("text_only", _is_text_only, "a reply without a call, and the policy trains none"),
     PartRule("inner_poll", _is_inner_poll, "a repeated poll with an unchanged answer", scope="call"),
     ReplyRule(
@@ -198,17 +225,21 @@ _OF_PARTS: Final = tuple((rule.reason, rule.test) for rule in RULES if rule.scop
 _OF_WHOLES: Final = frozenset(rule.reason for rule in RULES if rule.scope != "reply" and rule.reply)
 
 
-def find_reasons(reply: ReplyFacts, policy: FilterPolicy) -> tuple[str, list[str]]:
-    """Why the reply is masked as a whole, and why each of its parts is; "" for what is trained."""
+def find_reasons(reply: ReplyFacts, policy: FilterPolicy) -> tuple[str, list[str], int]:
+    """Why the reply is masked as a whole, and why each of its parts is ("" for what is trained); and how many calls are
+    lost that no rule is about, because another part of the reply is masked."""
     parts = [_find_reason(_OF_PARTS if part.call is None else _OF_CALLS, part, policy) for part in reply.parts]
     whole = _find_reason(_OF_REPLIES, reply, policy)
     if not any(parts):  # so it is of nearly all
-        return whole, [whole] * len(parts)
+        return whole, [whole] * len(parts), 0
     first = _first_of([whole, *parts])
     whole = _first_of([whole, *_OF_WHOLES.intersection(parts)])
+    lost = 0 if whole else sum(part.kind == "call" and not why for part, why in zip(reply.parts, parts, strict=True))
     if policy.flags.scope == "reasoning":
         parts = _mask_words(reply.parts, parts)
-    return first, [reason or whole for reason in parts]
+    elif policy.flags.scope == "message" and policy.version > 1:
+        whole = whole or _call_reason(reply.parts, parts)
+    return first, [reason or whole for reason in parts], lost
 
 
 def find_labels(parts: Iterable[PartFacts], reason: str, policy: FilterPolicy) -> tuple[str, ...]:
@@ -232,11 +263,15 @@ def _first_of(reasons: Iterable[str]) -> str:
     return min(filter(None, reasons), key=_PLACES.__getitem__, default="")
 
 
+def _call_reason(parts: list[PartFacts], reasons: list[str]) -> str:
+    """Why the first masked call is."""
+    return next((why for part, why in zip(parts, reasons, strict=True) if part.kind == "call" and why), "")
+
+
 def _mask_words(parts: list[PartFacts], reasons: list[str]) -> list[str]:
     """Let the first masked call take the reasoning and the text beside it with it: ``flags.scope = "reasoning"``."""
-    pairs = list(zip(parts, reasons, strict=True))
-    lost = next((reason for part, reason in pairs if part.kind == "call" and reason), "")
-    return [reason or (lost if part.kind != "call" else "") for part, reason in pairs]
+    lost = _call_reason(parts, reasons)
+    return [why or (lost if part.kind != "call" else "") for part, why in zip(parts, reasons, strict=True)]
 
 
 def is_object(arguments: str) -> bool:

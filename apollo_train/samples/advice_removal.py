@@ -8,32 +8,32 @@ Pieces of advice go by their number; the answer to question 3, which is advice t
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
 import msgspec
 from msgspec import structs
 
+from apollo_train.masks.advice_reach import find_steps_after_here, is_general
 from apollo_train.masks.annotations import Annotations
-from apollo_train.policy import AdviceRules
-from apollo_train.samples.chat import Turn
-from apollo_train.samples.prompts import Prompt
+from apollo_train.policy import FilterPolicy
+from apollo_train.samples.advice_references import SaidAdvice, quotes, refers, speaks_of_advice
+from apollo_train.samples.chat import Chat, Turn, dumps
+from apollo_train.samples.prompts import Prompt, Prompts
 from sessions import events as ev
 from sessions.fold.prompt import summary_text
+from sessions.log.errors import LogReadFailed
 from sessions.log.reader import LogReader
 
 NOT_RUN: Final = "This call was not run."
 """What a call that was skipped for advice says without it."""
 NO_ANSWER: Final = "Nobody answered in time. Use your judgement."
 """What a question says whose answer is left out: what it says when nobody comes."""
-QUOTE_WORDS: Final = 6
-"""This many words in a row, shared with a piece of advice, count as a quotation of it."""
 
-_WORD: Final = re.compile(r"\w+")
 _PIECE: Final = re.compile(r"<(advice[\w-]*)>\n.*?\n</\1>", re.S)
-_TALK: Final = re.compile(r"\b(?:advice|advis(?:e|ed|es|or|er|ing)|annotator|supervisor|the human)\b", re.I)
-"""A reply that speaks of advice was made with it. Too many are left out rather than too few."""
+WITHOUT: Final = "-advice"
+"""The end of the id of a twin without advice."""
 
 
 class Variant(msgspec.Struct, frozen=True):
@@ -53,16 +53,17 @@ class PromptWithoutAdvice(msgspec.Struct, frozen=True):
 
 
 class AdviceRemover:
-    """Leaves advice out of the prompts of one session.
+    """Leaves advice out of the prompts of one session: what is general, and of version 1 of the policy all of it.
 
         tool "Woken after 12 s: advice has arrived.", user "<advice-x>Let it run.</advice-x>", reply 4
     becomes
         tool "Waited 12 s.", reply 4
     """
 
-    def __init__(self, reader: LogReader, judged: Annotations, rules: AdviceRules) -> None:
+    def __init__(self, reader: LogReader, judged: Annotations, policy: FilterPolicy) -> None:
         self._reader = reader
         self._judged = judged
+        self._reads_details = policy.version > 1
         self._turns = {seq: turn for seq, turn in judged.delivered.items() if turn.channel == "user"}
         # Sets on both sides: a prompt has few sources, a long session much advice and many summaries.
         self._delivered, self._summaries = frozenset(self._turns), frozenset(judged.summaries)
@@ -73,18 +74,24 @@ class AdviceRemover:
             self._texts[number] = record.text if record else ""
             kinds[number] = record.kind if record else None
         self._blocks: dict[int, frozenset[int]] = {}
+        self._said = {number: SaidAdvice.of(text) for number, text in self._texts.items() if self._reads_details}
+        self._summaries_refer: dict[tuple[int, frozenset[int]], bool] = {}
+        rules = policy.advice
+        if policy.version > 1:
+            kinds = {number: kind for number, kind in kinds.items() if is_general(judged.advice.get(number))}
+        self._after_here = find_steps_after_here(judged, policy, "both")
         modes = {number: rules.mode(kind) for number, kind in kinds.items()}
         self._always = frozenset(number for number, mode in modes.items() if mode == "dropped")
         self._twins = frozenset(number for number, mode in modes.items() if mode == "both")
 
-    def variants(self, prompt: Prompt) -> list[Variant]:
-        """The samples that one prompt makes: one, or two where they differ."""
-        if not self._always and not self._twins:
+    def variants(self, prompt: Prompt, steps: Collection[int]) -> list[Variant]:
+        """The samples that one prompt makes, of the replies of these steps: one, or two where they differ."""
+        if not self._always and not self._twins and not self._after_here:
             return [Variant()]
         present = self.find_advice(prompt)
         always = self._always & present
-        if self._twins & present:
-            return [Variant(always, "+advice", 0.5), Variant(present & (always | self._twins), "-advice", 0.5)]
+        if self._twins & present or not self._after_here.isdisjoint(steps):
+            return [Variant(always, "+advice", 0.5), Variant(present & (always | self._twins), WITHOUT, 0.5)]
         return [Variant(always)]
 
     def find_advice(self, prompt: Prompt) -> frozenset[int]:
@@ -132,9 +139,41 @@ class AdviceRemover:
                 kept.append(changed)
         return PromptWithoutAdvice(kept, kept != prompt.turns, problem)
 
-    def refers(self, text: str, dropped: Collection[int]) -> bool:
-        """Whether ``text`` quotes the advice or speaks of being advised."""
-        return speaks_of_advice(text) or quotes(text, (self._texts[number] for number in dropped))
+    def is_left_out(self, step: int, variant: Variant) -> bool:
+        """Whether the twin without advice has no such reply, because advice that holds here only led to it."""
+        return variant.suffix == WITHOUT and step in self._after_here
+
+    def refers(self, reply: Chat, step: int, dropped: frozenset[int], read_prompt: Callable[[], str]) -> bool:
+        """Whether a reply refers to the dropped advice; ``read_prompt`` gives what it could know without it."""
+        text = text_of_chat(reply)
+        if not self._reads_details:
+            return speaks_of_advice(text) or quotes(text, (self._texts[number] for number in dropped))
+        turns = (turn for turn in self._turns.values() if turn.at_step == step)
+        is_first = any(not dropped.isdisjoint(turn.advice) for turn in turns)
+        openings = (reply.get("reasoning_content", ""), reply["content"]) if is_first else ()
+        return refers(text, [self._said[number] for number in dropped], read_prompt, openings=openings)
+
+    def _summary_refers(self, seq: int, gone: frozenset[int]) -> bool:
+        """Whether the summary at ``seq`` refers to this advice."""
+        summary = self._judged.summaries[seq]
+        if (seq, gone) not in self._summaries_refer:
+            text = self._reader.text(summary.text)
+            if self._reads_details:
+                found = refers(
+                    text, [self._said[number] for number in gone], lambda: self._read_summarised(summary, gone)
+                )
+            else:
+                found = speaks_of_advice(text) or quotes(text, (self._texts[number] for number in gone))
+            self._summaries_refer[seq, gone] = found
+        return self._summaries_refer[seq, gone]
+
+    def _read_summarised(self, summary: ev.SummaryWritten, gone: frozenset[int]) -> str:
+        """What the summary was made from, without the advice."""
+        try:
+            prompt = Prompts(self._reader, self._judged).of(summary.request) if summary.request else None
+        except LogReadFailed:
+            prompt = None
+        return text_of_prompt(self.remove(prompt, gone).turns, prompt.tools) if prompt is not None else ""
 
     def _change_turn(self, turn: Turn, dropped: frozenset[int]) -> tuple[Turn | None, str]:
         """The turn without the advice (None: nothing is left of it), and what is wrong with that."""
@@ -174,7 +213,7 @@ class AdviceRemover:
         answers = [a for at, a in self._judged.answers.items() if at < seq and -a.question in dropped]
         gone = {number for turn in earlier.values() for number in turn.advice} & dropped
         gone |= {-answer.question for answer in answers}
-        if gone and self.refers(self._reader.text(summary.text), gone):
+        if gone and self._summary_refers(seq, frozenset(gone)):
             return content, "summary_refers"
         block = summary.advice
         for delivered in earlier.values():
@@ -235,25 +274,12 @@ def _neutralise(content: str, body: ev.Body) -> str:
     return content
 
 
-def speaks_of_advice(text: str) -> bool:
-    """Whether ``text`` speaks of being advised, whatever the advice was."""
-    return bool(_TALK.search(text))
+def text_of_chat(chat: Chat) -> str:
+    """All that a message says: reasoning, text and the arguments of calls."""
+    calls = (call["function"]["arguments"] for call in chat.get("tool_calls", ()))
+    return "\n".join((chat.get("reasoning_content", ""), chat["content"], *calls))
 
 
-def quotes(text: str, advice: Iterable[str]) -> bool:
-    """Whether ``text`` shares a run of words with one of the pieces of advice."""
-    words = _words(text)
-    for piece in advice:
-        said = _words(piece)
-        size = min(QUOTE_WORDS, len(said))
-        if size >= 3 and not _runs(said, size).isdisjoint(_runs(words, size)):
-            return True
-    return False
-
-
-def _words(text: str) -> list[str]:
-    return [word.lower() for word in _WORD.findall(text)]
-
-
-def _runs(words: Sequence[str], size: int) -> set[tuple[str, ...]]:
-    return {tuple(words[at : at + size]) for at in range(len(words) - size + 1)}
+def text_of_prompt(turns: Sequence[Turn], tools: Sequence[Chat]) -> str:
+    """All that a prompt says, its tools included."""
+    return "\n".join((*(text_of_chat(turn.chat) for turn in turns), dumps(list(tools)).decode()))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from apollo_train.masks.flag_verdicts import PartKind
 from apollo_train.masks.reply_masks import Mask, ReplyMask
 from apollo_train.policy import FilterPolicy
 from apollo_train.samples.chat import chat_of_reply
@@ -21,6 +23,8 @@ class CharSpan:
     start: int
     end: int
     reason: str = ""
+    in_tokens: bool = False
+    """Masked with another part of its reply, which files of tokens mask alone."""
 
     @property
     def trained(self) -> bool:
@@ -29,8 +33,13 @@ class CharSpan:
 
 
 def masks_parts(policy: FilterPolicy) -> bool:
-    """Whether the policy masks parts of replies, which only files of tokens can say."""
+    """Whether the policy asks for calls to be masked alone, which only files of tokens can say."""
     return policy.flags.scope in ("call", "reasoning")
+
+
+def masks_parts_of_tokens(policy: FilterPolicy) -> bool:
+    """Whether files of tokens go by the parts of a reply: always, but for version 1's ``message``."""
+    return policy.version > 1 or policy.flags.scope != "message"
 
 
 def make_char_spans(mask: ReplyMask, *, cells: bool) -> tuple[CharSpan, ...]:
@@ -39,16 +48,24 @@ def make_char_spans(mask: ReplyMask, *, cells: bool) -> tuple[CharSpan, ...]:
         return ()
     chat = chat_of_reply(mask.event.body.parts)
     known = {(cell.part, cell.call): cell for cell in mask.cells}
-    spans = []
-    if chat.get("reasoning_content"):
-        reason = _reason(mask, known.get(("reasoning", None)), cells)
-        spans.append(CharSpan("reasoning", None, 0, len(chat["reasoning_content"]), reason))
-    if chat["content"]:
-        spans.append(CharSpan("text", None, 0, len(chat["content"]), _reason(mask, known.get(("text", None)), cells)))
+    spans = [_span("reasoning", None, chat.get("reasoning_content", ""), mask, known, cells)]
+    spans.append(_span("text", None, chat["content"], mask, known, cells))
     for number, call in enumerate(chat.get("tool_calls", ()), 1):
-        reason = _reason(mask, known.get(("call", number)), cells)
-        spans.append(CharSpan("call", number, 0, len(call["function"]["arguments"]), reason))
-    return tuple(spans)
+        spans.append(_span("call", number, call["function"]["arguments"], mask, known, cells))
+    return tuple(span for span in spans if span.end or span.field == "call")
+
+
+def _span(
+    field: Literal["reasoning", "text", "call"],
+    call: int | None,
+    text: str,
+    mask: ReplyMask,
+    known: Mapping[tuple[PartKind, int | None], Mask],
+    cells: bool,
+) -> CharSpan:
+    cell = known.get((field, call))
+    reason = _reason(mask, cell, cells)
+    return CharSpan(field, call, 0, len(text), reason, bool(reason) and cell is not None and cell.trained)
 
 
 def _reason(mask: ReplyMask, cell: Mask | None, cells: bool) -> str:

@@ -10,7 +10,7 @@ agent did, before any redo is looked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,7 +20,9 @@ from apollo_train.masks.flag_verdicts import FlagVerdicts, source_of
 from apollo_train.masks.reply_masks import ReplyMask, mask_replies
 from apollo_train.masks.rules import REASONS, is_object
 from apollo_train.masks.session_events import read_events
-from apollo_train.samples.advice_removal import quotes, speaks_of_advice
+from apollo_train.policy import FilterPolicy
+from apollo_train.samples.advice_references import SaidAdvice, quotes, refers, speaks_of_advice
+from apollo_train.samples.advice_removal import text_of_prompt
 from apollo_train.samples.chat import chat_of_reply
 from apollo_train.samples.corrections import Corrections, is_replaceable
 from apollo_train.samples.step_samples import Exclusion, Source, StepSample, make_step_samples, reply_of, target_text
@@ -140,7 +142,10 @@ def find_pairs(source: Source) -> Iterator[Pair | Refusal]:
         elif roots.get(redo.request) != roots.get(flagged.mask.request):
             reason = "other_context"
         elif _refers_to_advice(
-            redo, [turn.text for turn in turns if turn.at_step <= redo.step and not _holds_advice(flagged, turn)]
+            source.policy,
+            flagged,
+            redo,
+            [turn.text for turn in turns if turn.at_step <= redo.step and not _holds_advice(flagged, turn)],
         ):
             reason = "redo_refers"
         elif _actions_of(redo) == _actions_of(flagged.mask):
@@ -183,10 +188,18 @@ def _is_awaited(left: Exclusion, wanted: Callable[[ReplyMask], bool], verdicts: 
     return wanted(mask) or verdicts.is_blamed(mask.step)
 
 
-def _refers_to_advice(redo: ReplyMask, advice: Iterable[str]) -> bool:
-    """Whether the redo speaks of being advised, or quotes advice that the flagged reply's prompt does not hold."""
+def _refers_to_advice(policy: FilterPolicy, flagged: StepSample, redo: ReplyMask, advice: Sequence[str]) -> bool:
+    """Whether the redo speaks of being advised, or refers to advice that the flagged reply's prompt does not hold."""
     text = target_text(redo)
-    return speaks_of_advice(text) or quotes(text, advice)
+    if policy.version == 1:
+        return speaks_of_advice(text) or quotes(text, advice)
+    chat = chat_of_reply(reply_of(redo).parts)
+    return refers(
+        text,
+        [SaidAdvice.of(said) for said in advice],
+        lambda: text_of_prompt(flagged.turns, flagged.tools),
+        openings=(chat.get("reasoning_content", ""), chat["content"]),
+    )
 
 
 def _holds_advice(sample: StepSample, turn: ev.AdviceDelivered) -> bool:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from apollo_train.masks.flag_verdicts import FlagVerdicts
 from apollo_train.masks.reply_masks import ReplyMask, mask_replies
-from apollo_train.samples.advice_removal import AdviceRemover, Variant
+from apollo_train.samples.advice_removal import AdviceRemover, PromptWithoutAdvice, Variant, text_of_prompt
 from apollo_train.samples.chat import Chat, Turn, chat_of_reply
 from apollo_train.samples.prompts import Prompt, Prompts, RequestNode
 from apollo_train.samples.row_meta import make_meta
-from apollo_train.samples.step_samples import Exclusion, Source, lost_columns, prompt_kind, reply_of, target_text
+from apollo_train.samples.step_samples import Exclusion, Source, prompt_kind, reply_of
 from sessions.log.errors import LogReadFailed
 
 
@@ -68,7 +69,7 @@ def make_segments(source: Source) -> Iterator[Segment | Exclusion]:
                 trained=[None, None, True, None, False, None, True])
     """
     prompts = Prompts(source.reader, source.judged)
-    remover = AdviceRemover(source.reader, source.judged, source.policy.advice)
+    remover = AdviceRemover(source.reader, source.judged, source.policy)
     verdicts = FlagVerdicts(source.judged, source.policy)
     growing: _OpenSegment | None = None
     for mask in mask_replies(source.reader, source.judged, source.policy):
@@ -114,7 +115,8 @@ def _close_segment(
         return
     starts = prompts.starts(prompt)
     places = {seq: starts[refs] for seq, (_, refs) in growing.members.items() if refs < len(starts)}
-    for variant in remover.variants(prompt):
+    steps = [mask.step for mask in trained if not mask.summary]
+    for variant in remover.variants(prompt, steps):
         yield from _write_segment(source, remover, growing, prompt, places, variant)
 
 
@@ -133,8 +135,8 @@ def _write_segment(
     if removal.problem:
         yield from (source.exclude(mask, removal.problem, variant.suffix) for mask in trained)
         return
-    refused = _find_references(remover, trained, variant)
-    yield from (source.exclude(mask, "target_refers", variant.suffix) for mask in refused.values())
+    refused = _find_refused(remover, trained, variant, removal, prompt)
+    yield from (source.exclude(members[seq], why, variant.suffix) for seq, why in refused.items())
     turns = [*removal.turns, Turn(chat_of_reply(reply_of(last).parts), (last.seq,))]
     written: list[Turn] = []
     flags: list[bool | None] = []
@@ -156,19 +158,32 @@ def _write_segment(
     yield from (source.exclude(members[seq], "not_in_context", variant.suffix) for seq in sorted(lost))
     if found:
         masks = list(members.values())
-        kind = prompt_kind(prompt, removal, list(found.values())[-1])
         yield _make_segment(
-            source, remover, prompt, masks, variant, written, flags, list(found.values()), prefixes, kind
+            source, remover, prompt, masks, variant, written, flags, list(found.values()), prefixes, removal
         )
 
 
-def _find_references(remover: AdviceRemover, trained: Sequence[ReplyMask], variant: Variant) -> dict[int, ReplyMask]:
-    """Trained replies that speak of advice which this variant leaves out of what was before them."""
-    refused: dict[int, ReplyMask] = {}
+def _find_refused(
+    remover: AdviceRemover,
+    trained: Sequence[ReplyMask],
+    variant: Variant,
+    removal: PromptWithoutAdvice,
+    prompt: Prompt,
+) -> dict[int, str]:
+    """By seq, why trained replies are none here: advice that is left out led to them, or they refer to it."""
+    refused: dict[int, str] = {}
     for mask in trained:
+        if remover.is_left_out(mask.step, variant):
+            refused[mask.seq] = "after_here_advice"
+            continue
         before = remover.advice_before(mask.request) & variant.dropped
-        if before and remover.refers(target_text(mask), before):
-            refused[mask.seq] = mask
+        if not before:
+            continue
+        at = next((n for n, turn in enumerate(removal.turns) if mask.seq in turn.sources), len(removal.turns))
+        step = 0 if mask.summary else mask.step
+        reply = chat_of_reply(reply_of(mask).parts)
+        if remover.refers(reply, step, before, partial(text_of_prompt, removal.turns[:at], prompt.tools)):
+            refused[mask.seq] = "target_refers"
     return refused
 
 
@@ -182,7 +197,7 @@ def _make_segment(
     flags: list[bool | None],
     found: list[ReplyMask],
     prefixes: bool,
-    kind: str,
+    removal: PromptWithoutAdvice,
 ) -> Segment:
     first, last = masks[0].name, masks[-1].name
     name = f"{source.judged.session}:{first if first == last else f'{first}-{last}'}{variant.suffix}"
@@ -196,10 +211,10 @@ def _make_segment(
         advice=sorted(number for number in remover.find_advice(prompt) - variant.dropped if number > 0),
         weight=source.weigher.weight(source.judged, variant.share, len(found), row=True),
         finish=reply_of(found[-1]).finish,
-        prompt=kind,
+        prompt=prompt_kind(prompt, removal, found[-1]),
         prefix_checked=prefixes,
         seen=all(mask.seen for mask in found),
-        **lost_columns(found[-1]),
+        **source.without_columns(found[-1], removal),
         **source.label_columns(masks),
     )
     lost = sum(mask.calls_lost for mask in masks)

@@ -9,7 +9,13 @@ from typing import Any, Literal
 from apollo_train.masks.annotations import Annotations
 from apollo_train.masks.reply_masks import ReplyMask, mask_replies
 from apollo_train.policy import FilterPolicy
-from apollo_train.samples.advice_removal import AdviceRemover, PromptWithoutAdvice, Variant
+from apollo_train.samples.advice_removal import (
+    AdviceRemover,
+    PromptWithoutAdvice,
+    Variant,
+    text_of_chat,
+    text_of_prompt,
+)
 from apollo_train.samples.chat import Chat, Turn, chat_of_reply
 from apollo_train.samples.prompts import Prompt, Prompts
 from apollo_train.samples.row_meta import make_meta
@@ -90,6 +96,11 @@ class Source:
         labels = mask.labels if reason == mask.reason else ()
         return Exclusion(name, self.judged.session, mask.name, reason, mask.seq, mask.calls_lost, mask, labels)
 
+    def without_columns(self, mask: ReplyMask, removal: PromptWithoutAdvice) -> dict[str, Any]:
+        """``without`` for a row whose prompt lacks something that the model had in it; ``mask`` is of its newest reply."""
+        lost = [*(["advice"] if removal.changed and self.policy.version > 1 else []), *mask.prompt_lost]
+        return {"without": lost} if lost else {}
+
     def label_columns(self, masks: Iterable[ReplyMask]) -> dict[str, Any]:
         """``labels`` for a row of these replies, where it is asked for: each flag that stands on one of them."""
         if not self.labels:
@@ -126,7 +137,7 @@ def make_step_samples(source: Source, wanted: Callable[[ReplyMask], bool] = whol
         StepSample(prompt=[system, task, reply 1, result 1, reply 2, result 2], completion=reply 3)
     """
     prompts = Prompts(source.reader, source.judged)
-    remover = AdviceRemover(source.reader, source.judged, source.policy.advice)
+    remover = AdviceRemover(source.reader, source.judged, source.policy)
     for mask in mask_replies(source.reader, source.judged, source.policy):
         if not wanted(mask):
             yield source.exclude(mask, mask.reason)
@@ -135,7 +146,7 @@ def make_step_samples(source: Source, wanted: Callable[[ReplyMask], bool] = whol
         if isinstance(prompt, str):
             yield source.exclude(mask, prompt)
             continue
-        for variant in remover.variants(prompt):
+        for variant in remover.variants(prompt, () if mask.summary else (mask.step,)):
             yield _sample(source, remover, mask, prompt, variant)
 
 
@@ -159,11 +170,6 @@ def prompt_kind(prompt: Prompt, removal: PromptWithoutAdvice, mask: ReplyMask) -
     return "exact" if prompt.request.exact else "reconstructed"
 
 
-def lost_columns(mask: ReplyMask) -> dict[str, Any]:
-    """``without`` for a row whose prompt lacks something that the model had in it; ``mask`` is of its newest reply."""
-    return {"without": list(mask.prompt_lost)} if mask.prompt_lost else {}
-
-
 def reply_of(mask: ReplyMask) -> ev.ModelReplied:
     """The body of the reply."""
     assert isinstance(mask.event.body, ev.ModelReplied)
@@ -172,9 +178,7 @@ def reply_of(mask: ReplyMask) -> ev.ModelReplied:
 
 def target_text(mask: ReplyMask) -> str:
     """All that the model wrote in this reply, to look for what it refers to."""
-    chat = chat_of_reply(reply_of(mask).parts)
-    calls = (call["function"]["arguments"] for call in chat.get("tool_calls", ()))
-    return "\n".join((chat.get("reasoning_content", ""), chat["content"], *calls))
+    return text_of_chat(chat_of_reply(reply_of(mask).parts))
 
 
 def _sample(
@@ -182,11 +186,16 @@ def _sample(
 ) -> StepSample | Exclusion:
     removal = remover.remove(prompt, variant.dropped)
     problem = removal.problem
-    if not problem and variant.dropped and remover.refers(target_text(mask), variant.dropped):
-        problem = "target_refers"
+    body = reply_of(mask)
+    completion = chat_of_reply(body.parts)
+    if remover.is_left_out(mask.step, variant):
+        problem = "after_here_advice"
+    elif not problem and variant.dropped:
+        step = 0 if mask.summary else mask.step
+        if remover.refers(completion, step, variant.dropped, lambda: text_of_prompt(removal.turns, prompt.tools)):
+            problem = "target_refers"
     if problem:
         return source.exclude(mask, problem, variant.suffix)
-    body = reply_of(mask)
     name = f"{source.judged.session}:{mask.name}{variant.suffix}"
     meta = make_meta(
         source.judged,
@@ -201,8 +210,8 @@ def _sample(
         stop_token=body.stop_token,
         prompt=prompt_kind(prompt, removal, mask),
         seen=mask.seen,
-        **lost_columns(mask),
+        **source.without_columns(mask, removal),
         **source.label_columns([mask]),
     )
     dump = None if removal.changed else prompt.dump
-    return StepSample(name, mask, removal.turns, chat_of_reply(body.parts), prompt.tools, meta, prompt.root, dump)
+    return StepSample(name, mask, removal.turns, completion, prompt.tools, meta, prompt.root, dump)

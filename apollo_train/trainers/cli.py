@@ -9,7 +9,8 @@ from typing import Any, Final, get_args
 
 import click
 
-from apollo_train.cli.shared import log_option, open_log, policy_option, report_errors
+from apollo_train.cli.questions import settle_policy
+from apollo_train.cli.shared import advice_option, log_option, open_log, policy_option, report_errors, trainable_option
 from apollo_train.cli.tokens import token_options, tokens_format
 from apollo_train.offline_hub import stay_offline
 from apollo_train.trainers.models import ignore_old_names, require_trainers
@@ -62,7 +63,9 @@ def _command(method: Method, about: str, *more: Callable[[Callable[..., Any]], C
         _train(method, **given)
 
     command: Callable[..., Any] = token_options(run_it)
-    options: tuple[Callable[..., Any], ...] = (log_option, policy_option, *_OPTIONS, *more)
+    options: tuple[Callable[..., Any], ...] = (
+        log_option, policy_option, advice_option, trainable_option, *_OPTIONS, *more
+    )  # fmt: skip
     for option in reversed(options):
         command = option(command)
     return click.command(name=method, help=about)(command)
@@ -79,6 +82,8 @@ def _train(
     method: Method,
     log: Path | None,
     policy: str,
+    advice: str | None,
+    trainable: tuple[str, ...],
     chosen: tuple[str, ...],
     position: int | None,
     resume: bool,
@@ -95,7 +100,10 @@ def _train(
         with open_log(log) as reader, ignore_old_names():
             sessions = [reader.find(prefix) for prefix in chosen] or None
             format = tokens_format(tokenizer or settings.model, **given)
-            record = run(Job(method, reader, sessions, policy, format, settings, position, resume), _print)
+            rules = settle_policy(
+                reader, sessions, policy, format, advice=advice, trainable=trainable, position=position
+            )
+            record = run(Job(method, reader, sessions, rules, format, settings, position, resume), _print)
     if "finished" in record:
         loss = record["finished"]["metrics"].get("train_loss")
         _print(f"{record['finished']['steps']} steps; mean loss {loss:.4f}; saved in {settings.output / 'model'}")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from apollo_train.folder_lock import lock_folder
 from apollo_train.formats.tokens import TokensFormat
-from apollo_train.policy import FilterPolicy, load_policy
+from apollo_train.policy import FilterPolicy
 from apollo_train.runtime import FileInTheWay, TrainError
 from apollo_train.trainers.data import Rows, read_rows, require_equal_weights
 from apollo_train.trainers.metrics import callbacks
@@ -51,7 +51,7 @@ class Job:
     method: Method
     reader: LogReader
     sessions: list[str] | None
-    policy: str
+    policy: FilterPolicy
     tokens: TokensFormat
     settings: TrainSettings
     position: int | None = None
@@ -123,7 +123,7 @@ def _start_record(job: Job, report_line: LineListener) -> dict[str, Any]:
         raise TrainError("KTO compares replies within a batch: it needs --batch 2 or more")
     job.rows.parent.mkdir(parents=True, exist_ok=True)
     position = job.reader.position() if job.position is None else job.position
-    policy = load_policy(job.policy)
+    policy = job.policy
     counts, checksum = _write_rows(job, policy, position, report_line)
     return {
         "apollo": "train",
@@ -167,8 +167,7 @@ def _resume_record(job: Job) -> dict[str, Any]:
     record = read_record(output)
     if checkpoint_of(output) is None:
         raise NothingToResume(f"{output} has no checkpoint yet: remove it and start again")
-    policy = load_policy(job.policy)
-    now = {"method": job.method, "model": job.settings.model, "policy_sha256": policy.digest}
+    now = {"method": job.method, "model": job.settings.model, "policy_sha256": job.policy.digest}
     position = record["position"] if job.position is None else job.position
     require_same_run(record, {**now, "tokens": job.tokens.settings, "sessions": job.sessions, "position": position})
     if file_checksum(job.rows) != record["rows_blake3"]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from apollo_train.cli.shared import advice_option, trainable_option
 from apollo_tui.acts.requests import annotation_request
 from apollo_tui.cli.connection import Cli, ask_host, new_request_id, open_log
 from apollo_tui.cli.output import json_option, print_json, print_lines
@@ -42,6 +43,8 @@ from sessions.terminal_text import plain_line, say_count
 @click.option("--out", "-o", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The file to write.")
 @click.option("--session", "chosen", multiple=True, metavar="ID", help="Only these sessions, as SESSION does.")
 @click.option("--policy", metavar="FILE|PRESET", default="default", show_default=True)
+@advice_option
+@trainable_option
 @click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
 @click.option("--resume", is_flag=True, help="Go on with an export that was stopped, from the same log position.")
 @click.option(
@@ -62,6 +65,8 @@ def export(
     out: Path | None,
     chosen: tuple[str, ...],
     policy: str,
+    advice: str | None,
+    trainable: tuple[str, ...],
     overwrite: bool,
     resume: bool,
     workers: int | None,
@@ -75,14 +80,15 @@ def export(
     if out is None:
         raise click.UsageError("which file shall it write? Give --out FILE")
     from apollo_train.cli.progress import hint_at_resume, progress_bar
+    from apollo_train.cli.questions import settle_policy
     from apollo_train.export.run import run_export
     from apollo_train.formats import format_for
-    from apollo_train.policy import load_policy
     from apollo_train.templates.token_check import open_renderer
 
     reader = open_log(cli)
     format = format_for(format_, template, labels=labels)
     sessions = list(dict.fromkeys(reader.find(prefix) for prefix in (*named, *chosen))) or None
+    rules = settle_policy(reader, sessions, policy, format, advice=advice, trainable=trainable)
 
     def print_progress(done: int, total: int) -> None:
         click.echo(msgspec.json.encode({"done": done, "total": total}).decode(), err=True)
@@ -91,7 +97,7 @@ def export(
         report = run_export(
             reader,
             sessions,
-            load_policy(policy),
+            rules,
             format,
             out.resolve(),
             overwrite=overwrite,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
+from apollo_train.export.open_questions import fill_open
 from apollo_train.export.training_view import TrainingView, training_view
 from apollo_train.masks.annotations import KINDS
 from apollo_train.policy import PRESETS, FilterPolicy, load_policy
@@ -26,7 +27,7 @@ class TrainingOverlay:
         self._screen = screen
         self._session = session
         self._redress = redress
-        self._policy: FilterPolicy = PRESETS["default"]
+        self._policy: FilterPolicy = fill_open(PRESETS["default"], screen.context.config.export)
         self._counts = ""
         """The counts as they were last said in the last row."""
         self.view: TrainingView | None = None
@@ -58,7 +59,7 @@ class TrainingOverlay:
 
     def show_policy(self, source: str) -> None:
         """On, by this policy: a preset's name, or a file. Raises ApolloError."""
-        self._policy = load_policy(source)
+        self._policy = fill_open(load_policy(source), self._screen.context.config.export)
         self._screen.act(self._show())
 
     async def _show(self) -> str:

@@ -47,7 +47,8 @@ def _role(span: CharSpan, reply: ReplyView, view: TrainingView) -> Role:
 
 def _words(role: Role, span: CharSpan, view: TrainingView) -> str:
     why = (span.reason or view.left_out).replace("_", " ")
-    return {"masked": f"masked: {why}", "unseen": "trained, unseen", "trained": "trained"}[role]
+    alone = " (files of tokens train it)" if span.in_tokens and not view.left_out else ""
+    return {"masked": f"masked: {why}{alone}", "unseen": "trained, unseen", "trained": "trained"}[role]
 
 
 def facts_of_view(view: TrainingView) -> tuple[tuple[str, str], ...]:

@@ -40,6 +40,7 @@ class Unsound(Exception):
 def train(reader: LogReader, sessions: Sequence[str], arm: Arm, base: Path, out: Path, knobs: Train) -> TrainedOn:
     """Train the base on what the arm's policy leaves of these sessions; the model is in ``out``/model, made anew."""
     from apollo_train.cli.tokens import tokens_format
+    from apollo_train.policy import load_policy
     from apollo_train.runtime import NothingToExport
     from apollo_train.trainers.run import Job, run
     from apollo_train.trainers.settings import TrainSettings
@@ -58,7 +59,7 @@ def train(reader: LogReader, sessions: Sequence[str], arm: Arm, base: Path, out:
         save_steps=10 * knobs.max_steps, log_steps=knobs.max_steps,
     )  # fmt: skip
     try:
-        record = run(Job("sft", reader, list(sessions), str(policy), made, settings), lambda _: None)
+        record = run(Job("sft", reader, list(sessions), load_policy(policy), made, settings), lambda _: None)
     except NothingToExport as error:
         raise NothingToTrain(str(error)) from error
     _sound(record["counts"])

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from apollo_train.policy import AdviceRules, FilterPolicy
 from sessions import events as ev
 from sessions import ulid
 from sessions.events.messages import CallPart, Part, ReasoningPart, TextPart, Usage
@@ -129,16 +130,21 @@ class Teller:
         await self.reply(("run", json.dumps({"command": command})), **more)
         await self.result(1, output)
 
-    async def advise(self, text: str, kind: Any = None, *, actor: str = "human:ann", woke: bool = False) -> int:
+    async def advise(
+        self, text: str, kind: Any = None, *, actor: str = "human:ann", woke: bool = False, reach: Any = "general"
+    ) -> int:
         """One piece of advice, delivered before the next step."""
-        return (await self.advise_all((text, kind), actor=actor, woke=woke))[0]
+        return (await self.advise_all((text, kind), actor=actor, woke=woke, reach=reach))[0]
 
-    async def advise_all(self, *pieces: tuple[str, Any], actor: str = "human:ann", woke: bool = False) -> list[int]:
+    async def advise_all(
+        self, *pieces: tuple[str, Any], actor: str = "human:ann", woke: bool = False, reach: Any = "general"
+    ) -> list[int]:
         numbers = []
         for text, kind in pieces:
             self.advice += 1
             numbers.append(self.advice)
-            await self.tell(ev.AdviceQueued(advice=self.advice, text=text, advice_kind=kind), actor=actor)
+            queued = ev.AdviceQueued(advice=self.advice, text=text, advice_kind=kind, reach=reach)
+            await self.tell(queued, actor=actor)
         turn = "\n\n".join(f"<advice-n0>\n{text}\n</advice-n0>" for text, _ in pieces)
         await self.tell(
             ev.AdviceDelivered(advice=tuple(numbers), at_step=self.step + 1, text=turn, woke=woke), step=self.step + 1
@@ -172,6 +178,11 @@ class Teller:
         reply = next(event.body for event in reversed(self.history) if isinstance(event.body, ev.ModelReplied))
         part = [part for part in reply.parts if isinstance(part, CallPart)][call - 1]
         return part.name, json.loads(part.arguments)
+
+
+def kept_policy(**more: Any) -> FilterPolicy:
+    """A policy that says of advice what most tests want: it stays where it was."""
+    return FilterPolicy(**{"advice": AdviceRules.of_all("kept"), **more})
 
 
 async def many(writer: LogWriter) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner
-from training_log import OTHER, SESSION, Teller, rows_of
+from training_log import OTHER, SESSION, Teller, kept_policy, rows_of
 
 from apollo_train.cli.main import main
 from apollo_train.export.dataset_folder import write_folder
@@ -19,7 +19,7 @@ from sessions import events as ev
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 
-DEFAULT = PRESETS["default"]
+DEFAULT = kept_policy()
 
 
 async def two(writer: LogWriter) -> tuple[Teller, Teller]:
@@ -65,13 +65,13 @@ async def test_policies_sessions_and_columns_that_differ_are_said(
 ) -> None:
     await two(writer)
     a = export(reader, tmp_path / "a.jsonl")
-    policy = FilterPolicy(name="mine", sessions=SessionRules(tasks=("one",)), split=SplitRules(test=1.0))
+    policy = kept_policy(name="mine", sessions=SessionRules(tasks=("one",)), split=SplitRules(test=1.0))
     found = diff_exports(a, export(reader, tmp_path / "b.jsonl", policy))
     assert found.policy == {"sessions.tasks": ([], ["one"]), "split.test": (0.0, 1.0)}
     assert found.sessions == {OTHER: ("in", "session_task")}
     assert found.rewritten == 3 and found.columns == {"split": 3}
     assert not found.changes
-    dropped = FilterPolicy(advice=AdviceRules(strategy="dropped"))
+    dropped = kept_policy(advice=AdviceRules(strategy="dropped"))
     found = diff_exports(a, export(reader, tmp_path / "c.jsonl", dropped))
     assert found.columns == {"advice": 4, "prompt": 4, "content": 4}
 
@@ -80,7 +80,7 @@ async def test_keys_of_policy_settings_and_columns_are_printed_in_the_order_of_t
     writer: LogWriter, reader: LogReader, tmp_path: Path
 ) -> None:
     await two(writer)
-    other = FilterPolicy(
+    other = kept_policy(
         advice=AdviceRules(strategy="dropped", knowledge="dropped"),
         flags=FlagRules(min_severity=2, unsure="mask", sources=("human",)),
         split=SplitRules(test=1.0, seed="other"),
@@ -148,7 +148,7 @@ async def test_a_folder_has_a_card_and_a_file_per_split(
 ) -> None:
     await two(writer)
     seed = next(s for s in map(str, range(99)) if parted(s))
-    policy = FilterPolicy(split=SplitRules(test=0.5, seed=seed))
+    policy = kept_policy(split=SplitRules(test=0.5, seed=seed))
     write_folder(reader, None, policy, name, tmp_path / "set")
     whole = rows_of(run_export(reader, None, policy, name, tmp_path / "x.jsonl").path)
     head, _, body = (tmp_path / "set" / "README.md").read_text()[4:].partition("---\n")
@@ -181,7 +181,7 @@ async def test_a_folder_is_made_whole_or_not_at_all(writer: LogWriter, reader: L
         with pytest.raises(TrainError, match=f"{name} holds no rows"):
             write_folder(reader, None, DEFAULT, name, tmp_path / "new")
     with pytest.raises(TrainError, match="session_score"):
-        write_folder(reader, None, FilterPolicy(sessions=SessionRules(min_score=1)), "steps", tmp_path / "new")
+        write_folder(reader, None, kept_policy(sessions=SessionRules(min_score=1)), "steps", tmp_path / "new")
     with pytest.raises(TrainError, match="cannot make the folder"):
         write_folder(reader, None, DEFAULT, "steps", tmp_path / "no" / "new")
     assert sorted(path.name for path in tmp_path.iterdir() if "log" not in path.name) == ["there"]
@@ -197,5 +197,5 @@ async def test_a_dispute_is_decided_by_whom_the_policy_names(told: Teller, reade
         await told.flag(ev.Target(step), actor="human:bob", verdict="good")
         await told.flag(ev.Target(step), actor="human:chief", verdict=verdict)
     rules = FlagRules(conflict="adjudicated", adjudicators=("chief",))
-    report = run_export(reader, None, FilterPolicy(flags=rules), "steps", tmp_path / "o.jsonl")
+    report = run_export(reader, None, kept_policy(flags=rules), "steps", tmp_path / "o.jsonl")
     assert [(line["step"], line["reason"]) for line in rows_of(report.excluded)] == [("2", "flagged")]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from training_log import SESSION, Teller, rows_of
+from training_log import SESSION, Teller, kept_policy, rows_of
 
 from apollo_train.export.run import run_export
 from apollo_train.formats import FORMATS
@@ -15,8 +15,8 @@ from apollo_train.policy import FilterPolicy, FlagRules
 from sessions import events as ev
 from sessions.log.reader import LogReader
 
-EXCLUDE = FilterPolicy(flags=FlagRules(conflict="exclude"))
-MASK = FilterPolicy(flags=FlagRules(conflict="mask"))
+EXCLUDE = kept_policy(flags=FlagRules(conflict="exclude"))
+MASK = kept_policy(flags=FlagRules(conflict="mask"))
 WORD = "DISPUTED_WORD"
 MESSAGES = [name for name, made in FORMATS.items() if made.unit == "segment" and name not in ("verl", "atif", "sts")]
 STEPS = [name for name, made in FORMATS.items() if made.unit == "step"]
@@ -117,10 +117,11 @@ async def test_a_dispute_about_one_call_takes_the_whole_reply_out_whatever_the_s
     told: Teller, reader: LogReader, scope: Any
 ) -> None:
     await disputed(told)
-    [_, mask, _] = masks(reader, FilterPolicy(flags=FlagRules(conflict="exclude", scope=scope)))
+    [_, mask, _] = masks(reader, kept_policy(flags=FlagRules(conflict="exclude", scope=scope)))
     assert {cell.reason for cell in mask.cells} == {"disputed"}
-    [_, mask, _] = masks(reader, FilterPolicy(flags=FlagRules(conflict="mask", scope=scope)))
-    assert (mask.reason, [cell.trained for cell in mask.cells if cell.part == "call"]) == ("flagged", [True, False])
+    [_, mask, _] = masks(reader, kept_policy(flags=FlagRules(conflict="mask", scope=scope)))
+    good = scope != "message"  # which takes the whole reply
+    assert (mask.reason, [cell.trained for cell in mask.cells if cell.part == "call"]) == ("flagged", [good, False])
 
 
 async def test_a_flag_beside_the_dispute_does_not_make_it_a_verdict(told: Teller, reader: LogReader) -> None:
@@ -142,7 +143,7 @@ async def test_a_disputed_or_overruled_flag_reaches_nothing_else(
     await told.flag(ev.Target(1), actor="human:bob", verdict="good")
 
     def reasons(**rules: Any) -> list[str]:
-        policy = FilterPolicy(flags=FlagRules(propagation=mode, **rules))
+        policy = kept_policy(flags=FlagRules(propagation=mode, **rules))
         return [mask.reason for mask in masks(reader, policy)]
 
     assert reasons(conflict="mask") == ["flagged", reached, reached]

@@ -5,20 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from training_log import OTHER, SESSION, Teller, rows_of
+from training_log import OTHER, SESSION, Teller, kept_policy, rows_of
 
 from apollo_train.export.plan import plan_export
 from apollo_train.export.run import run_export
 from apollo_train.formats import FORMATS, UnknownFormat
 from apollo_train.formats.rows import find_break
 from apollo_train.output_files import WriteFailed
-from apollo_train.policy import PRESETS, FilterPolicy, SessionRules, TargetRules
+from apollo_train.policy import PRESETS, SessionRules, TargetRules
 from apollo_train.runtime import FileInTheWay, NothingToExport
 from sessions import events as ev
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 
-DEFAULT = PRESETS["default"]
+DEFAULT = kept_policy()
 
 
 async def a_day(told: Teller) -> None:
@@ -169,7 +169,7 @@ async def test_empty_selections_and_unknown_formats_are_one_line_each(
     with pytest.raises(NothingToExport, match="1 text_only"):
         run_export(reader, None, DEFAULT, "steps", tmp_path / "out.jsonl")
     with pytest.raises(NothingToExport, match="session_score"):
-        run_export(reader, None, FilterPolicy(sessions=SessionRules(min_score=1.0)), "steps", tmp_path / "out.jsonl")
+        run_export(reader, None, kept_policy(sessions=SessionRules(min_score=1.0)), "steps", tmp_path / "out.jsonl")
     with pytest.raises(UnknownFormat, match="choose one of steps, messages, openai"):
         plan_export(reader, None, DEFAULT, "nope")
 
@@ -201,14 +201,14 @@ async def test_the_policy_chooses_sessions(
 ) -> None:
     told = await Teller(writer).begin(task_id="t1", tags=("hard",))
     await a_day(told)
-    plan = plan_export(reader, None, FilterPolicy(sessions=rules))
+    plan = plan_export(reader, None, kept_policy(sessions=rules))
     assert (SESSION in plan.per_session) is taken
     assert bool(plan.left_out) is not taken
 
 
 async def test_judged_up_to_a_step_takes_nothing_from_a_colleagues_sign_off(told: Teller, reader: LogReader) -> None:
     await told.act()
-    policy = FilterPolicy(sessions=SessionRules(sign_off=("good",)))
+    policy = kept_policy(sessions=SessionRules(sign_off=("good",)))
     await told.tell(ev.SignedOff(up_to_step=1), actor="human:bob")
     assert plan_export(reader, None, policy).left_out == {SESSION: "session_sign_off"}
     await told.tell(ev.SignedOff(verdict="good"), actor="human:ann")
@@ -244,7 +244,7 @@ async def test_summaries_train_as_rows_of_their_own(told: Teller, reader: LogRea
     await told.act("a")
     await told.summarise("Did a.")
     await told.act("b")
-    policy = FilterPolicy(targets=TargetRules(summaries=True))
+    policy = kept_policy(targets=TargetRules(summaries=True))
     for name in ("steps", "openai"):
         report = run_export(reader, None, policy, name, tmp_path / f"{name}.jsonl")
         assert [row["meta"]["step"] for row in rows_of(report.path)] in (["1", "S1", "2"], ["S1", "1", "2"])
@@ -256,7 +256,7 @@ async def test_flags_on_steps_that_do_not_exist_are_counted(told: Teller, reader
     await told.flag(ev.Target(99))
     await told.flag(ev.Target(1), until_recovery=True)
     counts = plan_export(reader, None, DEFAULT).counts
-    assert (counts.lost_flags, counts.unresolved) == (1, 1)
+    assert (counts.lost_flags, counts.unresolved, counts.still_open) == (1, 0, 1)
     position = reader.position()
     await told.summarise()
     await told.act()

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from training_log import SESSION, Teller, rows_of
+from training_log import SESSION, Teller, kept_policy, rows_of
 
 from apollo_train.export.plan import plan_export
 from apollo_train.export.run import run_export
 from apollo_train.formats import FORMATS
 from apollo_train.formats.rows import find_break
-from apollo_train.policy import PRESETS, AdviceRules, FilterPolicy, FlagRules
+from apollo_train.policy import AdviceRules, FilterPolicy, FlagRules
 from apollo_train.runtime import CannotExpress, NothingToExport
 from sessions import events as ev
 from sessions.importers import import_file
@@ -22,7 +22,7 @@ from sessions.log.writer import LogWriter
 
 PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
 WRITE = bool(os.environ.get("APOLLO_WRITE_GOLDEN"))
-DEFAULT = PRESETS["default"]
+DEFAULT = kept_policy()
 PLAIN = ("verl", "llamafactory-v0", "ms-swift")
 MARKS: dict[str, tuple[str, Any, Any]] = {
     "openai": ("weight", 1, 0),
@@ -185,7 +185,7 @@ async def test_message_formats_refuse_to_mask_parts_of_a_reply(
     told: Teller, reader: LogReader, tmp_path: Path, name: str, scope: Any
 ) -> None:
     await told.act()
-    policy = FilterPolicy(flags=FlagRules(scope=scope))
+    policy = kept_policy(flags=FlagRules(scope=scope))
     for attempt in (plan_export, run_export):
         with pytest.raises(
             CannotExpress, match=rf"{name} trains a reply whole .* take `apollo-train tokens`"
@@ -259,7 +259,7 @@ async def test_trajectories_cannot_be_told_without_their_advice(
     told: Teller, reader: LogReader, tmp_path: Path
 ) -> None:
     await told.act()
-    policy = FilterPolicy(advice=AdviceRules(knowledge="dropped"))
+    policy = kept_policy(advice=AdviceRules(knowledge="dropped"))
     for name in ("atif", "sts"):
         with pytest.raises(CannotExpress, match=f"{name} tells what happened"):
             rows(reader, tmp_path, name, policy)

@@ -7,7 +7,7 @@ import pytest
 from training_log import Teller
 
 from apollo_train.export.run import run_export
-from apollo_train.policy import PRESETS
+from apollo_train.policy import PRESETS_OF_1
 from sessions import events as ev
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
@@ -27,7 +27,7 @@ async def golden_log(writer: LogWriter) -> LogWriter:
     await told.result(2, "train.py")
     await told.flag(ev.Target(3, "call", 1), label="x/impatience", note="it was healthy")
     await told.read_all()
-    await told.advise("Let it run for 2,000 steps before you judge it.", "strategy")
+    await told.advise("Let it run for 2,000 steps before you judge it.", "strategy", reach=None)
     await told.act("python train.py --resume", "loss 0.44", text="Resuming.")
     block = "<advice-n0>\nLet it run for 2,000 steps before you judge it.\n</advice-n0>"
     await told.summarise("Trained, killed too early, resumed.", block)
@@ -51,7 +51,7 @@ async def test_exports_of_a_small_log_are_byte_for_byte_what_they_were(
     golden_log: LogWriter, reader: LogReader, tmp_path: Path, format_name: str, policy: str
 ) -> None:
     name = f"{format_name}-{policy}.jsonl"
-    made_from = PRESETS[policy]
+    made_from = PRESETS_OF_1[policy]
     if policy == "strict":
         await golden_log.append(
             ev.NewEvent(reader.summaries()[0].session, ev.SignedOff(verdict="good"), actor="human:ann", at=1)

@@ -5,19 +5,19 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from training_log import SESSION, Teller, rows_of
+from training_log import SESSION, Teller, kept_policy, rows_of
 
 from apollo_train.cli.main import main
 from apollo_train.export.plan import plan_export
 from apollo_train.export.run import run_export
 from apollo_train.formats import FORMATS, format_for
-from apollo_train.policy import PRESETS, FilterPolicy, FlagRules
+from apollo_train.policy import FlagRules
 from apollo_train.runtime import CannotExpress
 from sessions import events as ev
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 
-DEFAULT = PRESETS["default"]
+DEFAULT = kept_policy()
 
 
 async def flagged(writer: LogWriter) -> Teller:
@@ -80,7 +80,7 @@ async def test_what_a_flag_reaches_has_its_label_and_a_dispute_those_that_call_i
     await told.flag(ev.Target(3), label="x/wrong-tool")
     await told.flag(ev.Target(3), verdict="good", actor="human:bob", label="right-there-too")
     await told.act("d")
-    policy = FilterPolicy(flags=FlagRules(propagation="until_recovery", conflict="exclude"))
+    policy = kept_policy(flags=FlagRules(propagation="until_recovery", conflict="exclude"))
     report = run_export(reader, None, policy, "steps", tmp_path / "out.jsonl")
     assert [(line["step"], line["reason"], line["labels"]) for line in rows_of(report.excluded)] == [
         ("1", "flagged", ["x/impatience"]),

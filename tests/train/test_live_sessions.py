@@ -15,6 +15,8 @@ from sessions import events as ev
 
 DONE = call("finish", summary="done")
 
+KEPT = PRESETS["default"].with_advice("kept")
+
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
@@ -26,7 +28,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 async def test_what_the_real_loop_sent_is_what_its_samples_hold(bench: Bench, tmp_path: Path) -> None:
     two = Turn("Both.", (("run", {"command": "echo a"}), ("run", {"command": "echo b"})), reasoning="Why not.")
     session = await bench.run([two, call("run", command=7), Turn("", (("run", '{"command": "ls'),)), DONE])
-    report = run_export(bench.reader, None, PRESETS["default"], "steps", tmp_path / "steps.jsonl")
+    report = run_export(bench.reader, None, KEPT, "steps", tmp_path / "steps.jsonl")
     rows = rows_of(report.path)
     assert report.counts.masked_by == {"malformed": 2}
     assert [(row["meta"]["step"], row["meta"]["prompt"]) for row in rows] == [("1", "exact"), ("4", "exact")]
@@ -36,7 +38,7 @@ async def test_what_the_real_loop_sent_is_what_its_samples_hold(bench: Bench, tm
         assert [m["content"] or "" for m in sent["messages"]] == [m["content"] for m in row["prompt"]]
         assert [m.get("tool_calls") for m in sent["messages"]] == [m.get("tool_calls") for m in row["prompt"]]
         assert json.loads(row["tools"]) == sent["tools"]
-    segments = run_export(bench.reader, [session], PRESETS["default"], "openai", tmp_path / "openai.jsonl")
+    segments = run_export(bench.reader, [session], KEPT, "openai", tmp_path / "openai.jsonl")
     [row] = rows_of(segments.path)
     assert [m["weight"] for m in row["messages"] if m["role"] == "assistant"] == [1, 0, 0, 1]
     # This model's reasoning is not sent back, so the conversation is no longer what the later replies answered.
@@ -59,7 +61,7 @@ async def test_without_the_advice_a_wait_that_it_ended_just_waited(bench: Bench,
     said = json.dumps([row["prompt"][1:] for row in rows])
     assert "converged" not in said
     assert "advice" not in said.lower()
-    kept = run_export(bench.reader, None, PRESETS["default"], "steps", tmp_path / "kept.jsonl")
+    kept = run_export(bench.reader, None, KEPT, "steps", tmp_path / "kept.jsonl")
     assert [row["meta"]["advice"] for row in rows_of(kept.path)] == [[], [1], [1]]
 
 
@@ -81,11 +83,11 @@ async def test_summaries_of_the_real_loop_begin_new_segments(bench: Bench, tmp_p
     adapter = ScriptedAdapter([*turns, DONE], summaries=[Turn("I counted.")] * 8)
     session = await bench.run(adapter, spec={"summary_threshold": 9000, "context_tokens": 20_000})
     assert bench.bodies(session, ev.SummaryWritten)
-    report = run_export(bench.reader, None, PRESETS["default"], "openai", tmp_path / "openai.jsonl")
+    report = run_export(bench.reader, None, KEPT, "openai", tmp_path / "openai.jsonl")
     rows = rows_of(report.path)
     assert len(rows) > 1
     trained = [m["weight"] for row in rows for m in row["messages"] if m["role"] == "assistant"].count(1)
     assert trained == report.counts.trained == 7
     assert all(row["prefix_checked"] for row in rows)
-    steps = run_export(bench.reader, None, PRESETS["default"], "steps", tmp_path / "steps.jsonl")
+    steps = run_export(bench.reader, None, KEPT, "steps", tmp_path / "steps.jsonl")
     assert [row["meta"]["prompt"] for row in rows_of(steps.path)] == ["exact"] * 7

@@ -54,11 +54,11 @@ async def test_the_most_precise_word_of_a_person_may_be_that_it_was_not_the_agen
     await act_twice(told)
     await told.flag(ev.Target(1), label="x/impatience")
     await told.flag(ev.Target(1, "call", 2), label="environment/timeout")
-    [mask] = masks(reader)
+    [mask] = masks(reader, flags=FlagRules(scope="call"))
     assert mask.reason == "flagged"
     assert calls(mask) == ["flagged", ""]
     await told.flag(ev.Target(1, "call", 2), label="x/impatience")
-    assert calls(masks(reader)[0]) == ["flagged", "flagged"]
+    assert calls(masks(reader, flags=FlagRules(scope="call"))[0]) == ["flagged", "flagged"]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ async def test_a_disputed_call_takes_the_reply_out_also_where_it_is_malformed(to
     await told.flag(ev.Target(1, "call", 2), actor="human:bob", verdict="good")
     [mask] = masks(reader, flags=FlagRules(conflict="exclude"))
     assert (mask.reason, {cell.trained for cell in mask.cells}) == ("disputed", {False})
-    [mask] = masks(reader)
+    [mask] = masks(reader, flags=FlagRules(scope="call"))
     assert calls(mask) == ["", "malformed"]
 
 
@@ -103,7 +103,7 @@ async def test_a_bad_call_reaches_the_calls_after_it_in_its_own_reply(
     await told.act()
     await told.flag(ev.Target(2, "call", 2))
     await told.tell(ev.RecoveryMarked(at_step=3), actor="human:ann")
-    found = masks(reader, flags=FlagRules(propagation=mode))
+    found = masks(reader, flags=FlagRules(propagation=mode, scope="call"))
     assert calls(found[1]) == ["", "flagged", rest]
     assert [cell.trained for cell in found[1].cells if cell.part != "call"] == [True, True]
     assert found[2].trained == (mode in ("this", "until_recovery"))
@@ -148,7 +148,7 @@ async def test_one_good_call_among_others_keeps_its_own_loss_only(told: Teller, 
     await act_twice(told)
     await told.flag(ev.Target(1))
     await told.flag(ev.Target(2, "call", 2), verdict="good")
-    mask = masks(reader, flags=FlagRules(propagation="to_end"))[1]
+    mask = masks(reader, flags=FlagRules(propagation="to_end", scope="call"))[1]
     assert (mask.reason, calls(mask)) == ("propagated", ["propagated", ""])
     assert {cell.reason for cell in mask.cells if cell.part != "call"} == {"propagated"}
 

@@ -168,6 +168,9 @@ async def test_a_reply_with_two_calls_loses_the_good_one_with_the_bad_one(told: 
     await told.flag(ev.Target(1, "call", 2))
     [mask] = masks(reader)
     assert (mask.trained, mask.reason, mask.calls_lost) == (False, "flagged", 1)
+    assert [cell.reason for cell in mask.cells] == ["flagged"] * 4
+    [mask] = masks(reader, FilterPolicy(flags=FlagRules(scope="call")))
+    assert (mask.trained, mask.calls_lost) == (False, 1)
     cells = {(cell.part, cell.call): cell.trained for cell in mask.cells}
     assert cells == {("reasoning", None): True, ("text", None): True, ("call", 1): True, ("call", 2): False}
     [mask] = masks(reader, FilterPolicy(flags=FlagRules(scope="reasoning")))
@@ -263,7 +266,7 @@ async def test_a_flag_that_asks_for_it_reaches_until_recovery_also_by_default(to
     for _ in range(4):
         await told.act()
     await told.flag(ev.Target(1), until_recovery=True)
-    assert reasons(reader) == ["flagged", "", "", ""]
+    assert reasons(reader) == ["flagged", "rule", "rule", "rule"], "all do the same, and nobody marked a recovery"
     await told.tell(ev.RecoveryMarked(at_step=3), actor="human:ann")
     assert reasons(reader) == ["flagged", "propagated", "", ""]
     await told.flag(ev.Target(2), verdict="good")
@@ -295,8 +298,9 @@ async def test_a_bad_cell_leaves_good_cells_alone_unless_something_speaks_agains
 ) -> None:
     await told.reply(("run", '{"command":"a"}'), ("run", '{"command":"b"}'))
     await told.flag(ev.Target(1, "call", 1), actor="rule:loop")
-    [mask] = masks(reader)
+    alone = FlagRules(scope="call")
+    [mask] = masks(reader, FilterPolicy(flags=alone))
     assert [(cell.trained, cell.reason) for cell in mask.cells] == [(False, "flagged"), (True, "")]
-    [mask] = masks(reader, FilterPolicy(targets=TargetRules(unseen="mask")))
+    [mask] = masks(reader, FilterPolicy(flags=alone, targets=TargetRules(unseen="mask")))
     assert [(cell.trained, cell.reason) for cell in mask.cells] == [(False, "flagged"), (False, "unseen")]
     assert (mask.reason, mask.calls_lost) == ("flagged", 0)

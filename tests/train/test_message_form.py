@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from training_log import OTHER, Teller, rows_of
+from training_log import OTHER, Teller, kept_policy, rows_of
 
 from apollo_train.export.run import run_export
 from apollo_train.formats import FORMATS
@@ -17,7 +17,7 @@ from sessions import events as ev
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 
-TEXT = FilterPolicy(targets=TargetRules(text_only=True))
+TEXT = kept_policy(targets=TargetRules(text_only=True))
 
 
 async def advised(writer: LogWriter) -> Teller:
@@ -110,7 +110,7 @@ async def test_rounds_share_a_weight_that_is_of_all_their_replies(
     writer: LogWriter, reader: LogReader, tmp_path: Path
 ) -> None:
     await advised(writer)
-    policy = FilterPolicy(targets=TEXT.targets, weights=WeightRules(normalise="session", apply="field"))
+    policy = kept_policy(targets=TEXT.targets, weights=WeightRules(normalise="session", apply="field"))
     [whole] = rows(reader, tmp_path, FORMATS["llamafactory-v1"], policy)
     found = rows(reader, tmp_path, shaped("llamafactory-v1", "qwen3"), policy)
     weights = [row["meta"]["weight"] for row in found]
@@ -242,6 +242,6 @@ async def test_the_bytes_of_a_format_in_its_own_form_do_not_depend_on_the_detour
     writer: LogWriter, reader: LogReader, tmp_path: Path
 ) -> None:
     await advised(writer)
-    [row] = rows(reader, tmp_path, FORMATS["messages"], PRESETS["everything"])
-    [again] = rows(reader, tmp_path, shaped("messages", "llama3"), PRESETS["everything"])
+    [row] = rows(reader, tmp_path, FORMATS["messages"], PRESETS["everything"].with_advice("kept"))
+    [again] = rows(reader, tmp_path, shaped("messages", "llama3"), PRESETS["everything"].with_advice("kept"))
     assert row == again

@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
-from training_log import Teller
+from training_log import Teller, kept_policy
 
 from apollo_train.export.dataset_folder import write_folder
 from apollo_train.export.message_page import SHOWN
 from apollo_train.export.run import run_export
 from apollo_train.formats import FORMATS
-from apollo_train.policy import PRESETS, AdviceRules, FilterPolicy, FlagRules
+from apollo_train.policy import AdviceRules, FilterPolicy, FlagRules
 from apollo_train.runtime import FileInTheWay
 from sessions import events as ev
 from sessions.log.reader import LogReader
@@ -36,7 +36,10 @@ async def mixed(told: Teller) -> None:
     await told.tell(ev.StateChanged(state="finished"))
 
 
-def page(reader: LogReader, folder: Path, name: str, policy: FilterPolicy = PRESETS["default"]) -> str:
+KEPT = kept_policy()
+
+
+def page(reader: LogReader, folder: Path, name: str, policy: FilterPolicy = KEPT) -> str:
     report = run_export(reader, None, policy, name, folder / f"{name}.jsonl", overwrite=True)
     assert report.page == folder / f"{name}.jsonl.preview.html"
     return report.page.read_text("utf-8")
@@ -125,7 +128,7 @@ async def test_twins_are_shown_apart_and_a_reply_that_speaks_of_advice_says_so(
     await told.advise("Use the smaller learning rate for now please.", "strategy")
     await told.act("train", reasoning="As advised, I use the smaller learning rate for now please.")
     await told.act("plot")
-    both = FilterPolicy(advice=AdviceRules(strategy="both"))
+    both = kept_policy(advice=AdviceRules(strategy="both"))
     found = page(reader, tmp_path, "openai", both)
     with_advice, without = found.split("<h2>")[1:]
     assert ("step 2 call 1 — trained", "trained") in said(with_advice)
@@ -155,17 +158,17 @@ async def test_the_page_is_the_same_for_the_same_position_and_never_replaces_ano
     first = page(reader, tmp_path, "openai")
     await told.act("later")
     path = tmp_path / "openai.jsonl"
-    run_export(reader, None, PRESETS["default"], "openai", path, overwrite=True, position=at)
+    run_export(reader, None, KEPT, "openai", path, overwrite=True, position=at)
     assert (tmp_path / "openai.jsonl.preview.html").read_text() == first
     path.unlink()
     with pytest.raises(FileInTheWay):
-        run_export(reader, None, PRESETS["default"], "openai", tmp_path / "openai.jsonl")
+        run_export(reader, None, KEPT, "openai", tmp_path / "openai.jsonl")
     assert not path.exists()
 
 
 async def test_a_folder_for_datasets_has_the_page_too(told: Teller, reader: LogReader, tmp_path: Path) -> None:
     await mixed(told)
-    policy = FilterPolicy(flags=FlagRules(conflict="exclude"))
+    policy = kept_policy(flags=FlagRules(conflict="exclude"))
     report = write_folder(reader, None, policy, "steps", tmp_path / "set")
     assert report.page == tmp_path / "set" / "preview.html"
     assert "step 2 call 2 — masked: flagged" in report.page.read_text()
@@ -173,4 +176,4 @@ async def test_a_folder_for_datasets_has_the_page_too(told: Teller, reader: LogR
 
 async def test_events_have_no_page(told: Teller, reader: LogReader, tmp_path: Path) -> None:
     await mixed(told)
-    assert run_export(reader, None, PRESETS["default"], "raw", tmp_path / "raw.jsonl").page is None
+    assert run_export(reader, None, KEPT, "raw", tmp_path / "raw.jsonl").page is None

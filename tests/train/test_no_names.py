@@ -3,10 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from training_log import Teller
+from training_log import Teller, kept_policy
 
 from apollo_train.export.run import run_export
-from apollo_train.policy import FilterPolicy
 from sessions import events as ev
 from sessions.log.reader import LogReader
 
@@ -30,7 +29,7 @@ async def test_no_row_twin_line_or_manifest_says_who_judged_or_what_they_noted(
     ):
         await told.tell(body, actor=who)
     out = tmp_path / "rows.jsonl"
-    report = run_export(reader, None, FilterPolicy(), format, out)
+    report = run_export(reader, None, kept_policy(), format, out)
     for path in (out, report.excluded, report.manifest):
         text = path.read_text()
         assert text

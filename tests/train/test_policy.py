@@ -4,7 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from apollo_train.policy import PRESETS, BadPolicy, FilterPolicy, load_policy, parse_policy, policy_toml
+from apollo_train.policy import (
+    PRESETS,
+    PRESETS_OF_1,
+    BadPolicy,
+    FilterPolicy,
+    load_policy,
+    parse_policy,
+    policy_toml,
+    version_note,
+)
 
 
 @pytest.mark.parametrize("name", list(PRESETS))
@@ -17,11 +26,11 @@ def test_every_preset_survives_its_own_toml(name: str) -> None:
 
 def test_what_a_file_leaves_out_has_the_default_or_comes_from_its_preset(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
-    file.write_text('version = 1\npreset = "strict"\nname = "mine"\n[flags]\nconflict = "mask"\n')
+    file.write_text('version = 2\npreset = "strict"\nname = "mine"\n[flags]\nconflict = "mask"\n')
     policy = load_policy(file)
     assert (policy.name, policy.flags.conflict) == ("mine", "mask")
     assert policy.flags.propagation == PRESETS["strict"].flags.propagation
-    assert parse_policy("version = 1") == FilterPolicy()
+    assert parse_policy("version = 2") == FilterPolicy()
 
 
 def test_presets_differ_and_a_name_alone_changes_the_digest() -> None:
@@ -76,6 +85,16 @@ def test_presets_differ_and_a_name_alone_changes_the_digest() -> None:
         ("version = 1\n[flags]\nmin_severity = 9", "p.toml: flags.min_severity: Expected `int` <= 5"),
         ("a = " + "[" * 100_000, "p.toml: not TOML of a policy: nested too deeply"),
         ("version = true", "p.toml: version: True is not known"),
+        ("version = 1\n[advice]\nhere = 'keep'", "p.toml: advice.here: version 1 has no such key"),
+        ("version = 1\n[targets]\ntrainable = ['glm-*']", "p.toml: targets.trainable: version 1 has no such key"),
+        (
+            "version = 2\n[flags]\nscope = 'reasoning'",
+            "p.toml: flags.scope: there is no 'reasoning': choose one of message, call, or write `version = 1`",
+        ),
+        (
+            "version = 2\n[flags]\nscope = 'word'",
+            "p.toml: flags.scope: there is no 'word': choose one of message, call",
+        ),
         ("version = 1\n[weights]\nsession_cap = -1", "p.toml: weights.session_cap: Expected `int` >= 0"),
     ],
 )
@@ -92,3 +111,19 @@ def test_a_policy_that_is_neither_a_preset_nor_a_file(tmp_path: Path) -> None:
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(BadPolicy, match="no file that can be read"):
         load_policy(tmp_path / "bytes.toml")
+
+
+def test_a_policy_says_what_becomes_of_advice_or_leaves_it_open_and_version_1_never_does() -> None:
+    assert [name for name, policy in PRESETS.items() if not policy.advice.is_open] == ["unaided", "twins"]
+    assert not any(policy.advice.is_open for policy in PRESETS_OF_1.values())
+    some = parse_policy('version = 2\n[advice]\nknowledge = "dropped"')
+    assert (some.advice.knowledge, some.advice.other) == ("dropped", "kept")
+    assert PRESETS["strict"].with_advice("both").advice.modes == {"both"}
+
+
+def test_a_policy_of_version_1_is_said_to_be_one_in_one_line() -> None:
+    old = parse_policy('version = 1\nname = "mine"')
+    assert old.flags.scope == "format" and "trainable" not in str(old.plain()) and "here" not in str(old.plain())
+    assert version_note(old).startswith("policy 'mine' has version 1 and means what that meant; docs/training.md")
+    assert version_note(FilterPolicy()) == ""
+    assert parse_policy(policy_toml(old)) == old

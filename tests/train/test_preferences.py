@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from training_log import SESSION, Teller
+from training_log import SESSION, Teller, kept_policy
 
 from apollo_train.masks.annotations import read_annotations
 from apollo_train.policy import AdviceRules, FilterPolicy, FlagRules
@@ -21,7 +21,7 @@ from apollo_train.samples.weights import Weigher
 from sessions import events as ev
 from sessions.log.reader import LogReader
 
-DEFAULT = FilterPolicy()
+DEFAULT = kept_policy()
 
 
 def source(reader: LogReader, policy: FilterPolicy = DEFAULT) -> Source:
@@ -270,7 +270,7 @@ async def test_a_disputed_reply_makes_no_pair_of_a_correction(told: Teller, read
     await told.flag(ev.Target(1), actor="human:bob", verdict="good")
     await correct(told, ev.Target(1), 'run {"command": "wait 7"}')
     assert pairs(reader) == ["pair"]
-    assert pairs(reader, FilterPolicy(flags=FlagRules(conflict="exclude"))) == ["disputed"]
+    assert pairs(reader, kept_policy(flags=FlagRules(conflict="exclude"))) == ["disputed"]
 
 
 async def test_what_is_corrected_ends_as_a_call_ends_whatever_the_server_said_of_the_old_reply(
@@ -291,7 +291,7 @@ async def test_flagged_replies_without_a_prompt_to_train_on_are_counted(told: Te
     await told.flag(ev.Target(1))
     await told.act("x")
     await told.flag(ev.Target(2), verdict="good")
-    policy = FilterPolicy(advice=AdviceRules(strategy="dropped"))
+    policy = kept_policy(advice=AdviceRules(strategy="dropped"))
     assert pairs(reader, policy) == ["target_refers"]
     found = [
         item.reason if isinstance(item, Refusal) else item.good
@@ -305,7 +305,7 @@ async def test_a_redo_may_not_quote_earlier_advice_that_its_prompt_lost(told: Te
     await told.advise("Please let the job run for another hour.", "knowledge")
     await held(told, advice="No.", redo="echo let the job run for another hour")
     assert pairs(reader) == ["pair"]
-    assert pairs(reader, FilterPolicy(advice=AdviceRules(knowledge="dropped"))) == ["redo_refers"]
+    assert pairs(reader, kept_policy(advice=AdviceRules(knowledge="dropped"))) == ["redo_refers"]
 
 
 async def test_a_confirmation_of_a_summary_confirms_no_step(told: Teller, reader: LogReader) -> None:

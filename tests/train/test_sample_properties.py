@@ -5,7 +5,7 @@ import random
 from typing import Any
 
 import pytest
-from training_log import SESSION, Teller
+from training_log import SESSION, Teller, kept_policy
 
 from apollo_train.masks.annotations import read_annotations
 from apollo_train.masks.reply_masks import mask_replies
@@ -82,7 +82,7 @@ def any_policy(chance: random.Random, **flags: Any) -> FilterPolicy:
         "unsure": chance.choice(["train", "mask"]),
         "min_severity": chance.choice([0, 3]),
     }
-    return FilterPolicy(
+    return kept_policy(
         flags=FlagRules(**(rules | flags)),
         rules=RuleMasks(malformed=chance.random() < 0.8),
         advice=AdviceRules(*[], **{name: chance.choice(modes) for name in AdviceRules.__struct_fields__}),

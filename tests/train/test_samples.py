@@ -18,6 +18,8 @@ from sessions.log.writer import LogWriter
 
 DROPPED = AdviceRules(knowledge="dropped", strategy="dropped", correction="dropped", stop="dropped", other="dropped")
 BOTH = AdviceRules(knowledge="both", strategy="both", correction="both", stop="both", other="both")
+OF_1: dict[str, Any] = {"version": 1, "flags": FlagRules(scope="format")}
+"""Version 1 of a policy, in which answers are dropped like other advice."""
 
 
 def source(reader: LogReader, **policy: Any) -> Source:
@@ -247,7 +249,7 @@ async def test_an_answer_to_a_question_is_dropped_with_the_advice_that_it_is(tol
     await told.tell(ev.QuestionAnswered(question=1, text="The left one."), actor="human:ann")
     await told.result(1, "The left one.", data={"timed_out": False})
     await told.act("a")
-    samples, _ = steps(reader, advice=DROPPED)
+    samples, _ = steps(reader, **OF_1, advice=DROPPED)
     assert samples[-1].prompt[-1]["content"] == "Nobody answered in time. Use your judgement."
     assert samples[-1].meta["prompt"] == "counterfactual"
     assert samples[-1].meta["advice"] == []
@@ -293,7 +295,7 @@ async def test_a_result_that_only_says_the_same_as_an_answer_stays(told: Teller,
     await told.result(1, "ok", data={"timed_out": False})
     await told.act("make", "ok")
     await told.act("a")
-    samples, _ = steps(reader, advice=DROPPED)
+    samples, _ = steps(reader, **OF_1, advice=DROPPED)
     results = [chat["content"] for chat in samples[-1].prompt if chat["role"] == "tool"]
     assert results == ["Nobody answered in time. Use your judgement.", "ok"]
 
@@ -302,7 +304,8 @@ async def test_advice_that_was_delivered_in_other_words_than_written_leaves_the_
     told: Teller, reader: LogReader
 ) -> None:
     await told.act("a")
-    await told.tell(ev.AdviceQueued(advice=1, text="Keep <advice-n0> as it is. "), actor="human:ann")
+    queued = ev.AdviceQueued(advice=1, text="Keep <advice-n0> as it is. ", reach="general")
+    await told.tell(queued, actor="human:ann")
     turn = "<advice-n0>\nKeep &lt;advice-n0> as it is.\n</advice-n0>"
     await told.tell(ev.AdviceDelivered(advice=(1,), at_step=2, text=turn), step=2)
     await told.act("b")

@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from training_log import MANY, Teller, many, rows_of
+from training_log import MANY, Teller, kept_policy, many, rows_of
 
 from apollo_train.export.plan import plan_export
 from apollo_train.export.report import ExportReport
 from apollo_train.export.run import run_export
 from apollo_train.output_files import NewFiles
-from apollo_train.policy import PRESETS, AdviceRules, FilterPolicy, SessionRules, WeightRules, parse_policy
+from apollo_train.policy import PRESETS, AdviceRules, SessionRules, WeightRules, parse_policy
 from apollo_train.runtime import FileInTheWay
 from sessions import events as ev
 from sessions import ulid
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 
-DEFAULT = PRESETS["default"]
+DEFAULT = kept_policy()
 
 
 def files(report: ExportReport) -> list[bytes]:
@@ -128,7 +128,7 @@ def test_two_exports_never_write_the_same_file(tmp_path: Path) -> None:
 async def test_progress_counts_what_there_is(writer: LogWriter, reader: LogReader, tmp_path: Path) -> None:
     await many(writer)
     seen: list[tuple[int, int]] = []
-    policy = FilterPolicy(sessions=SessionRules(sign_off=("good", "partial", "discard", "invalid", "none")))
+    policy = kept_policy(sessions=SessionRules(sign_off=("good", "partial", "discard", "invalid", "none")))
     run_export(reader, None, policy, "steps", tmp_path / "o.jsonl", progress=lambda *pair: seen.append(pair))
     assert seen[-1] == (21, 21)
 
@@ -138,10 +138,10 @@ async def test_twins_are_written_once_and_all_else_twice(told: Teller, reader: L
     await told.advise("Slow down.", "strategy")
     await told.act("b")
     advice = AdviceRules(strategy="both")
-    report = run_export(reader, None, FilterPolicy(advice=advice), "steps", tmp_path / "o.jsonl")
+    report = run_export(reader, None, kept_policy(advice=advice), "steps", tmp_path / "o.jsonl")
     assert [row["meta"]["id"].partition(":")[2] for row in rows_of(report.path)] == ["1", "1", "2+advice", "2-advice"]
     assert report.counts.resampled == 1
-    column = FilterPolicy(advice=advice, weights=WeightRules(apply="column"))
+    column = kept_policy(advice=advice, weights=WeightRules(apply="column"))
     rows = rows_of(run_export(reader, None, column, "steps", tmp_path / "c.jsonl").path)
     assert [row["meta"]["weight"] for row in rows] == [1.0, 0.5, 0.5]
 
@@ -156,7 +156,7 @@ async def test_rows_are_seen_as_often_as_they_weigh(
             await told.act(str(step))
             if step % 2:
                 await told.summarise()
-    policy = FilterPolicy(weights=WeightRules(normalise="session"))
+    policy = kept_policy(weights=WeightRules(normalise="session"))
     report = run_export(reader, None, policy, name, tmp_path / "o.jsonl")
     seen: dict[str, int] = {}
     for row in rows_of(report.path):
@@ -177,13 +177,13 @@ async def test_rows_are_seen_as_often_as_they_weigh(
 async def test_caps_hold_sessions_and_tasks_down(writer: LogWriter, reader: LogReader, tmp_path: Path) -> None:
     await many(writer)
     rules = WeightRules(session_cap=2, apply="column")
-    rows = rows_of(run_export(reader, None, FilterPolicy(weights=rules), "steps", tmp_path / "s.jsonl").path)
+    rows = rows_of(run_export(reader, None, kept_policy(weights=rules), "steps", tmp_path / "s.jsonl").path)
     total: dict[str, float] = {}
     for row in rows:
         total[row["meta"]["session"]] = total.get(row["meta"]["session"], 0) + row["meta"]["weight"]
     assert all(value <= 2.001 for value in total.values())
     rules = WeightRules(task_cap=3, apply="column")
-    rows = rows_of(run_export(reader, None, FilterPolicy(weights=rules), "steps", tmp_path / "t.jsonl").path)
+    rows = rows_of(run_export(reader, None, kept_policy(weights=rules), "steps", tmp_path / "t.jsonl").path)
     by_task: dict[str, float] = {}
     for row in rows:
         by_task[row["meta"]["task"]] = by_task.get(row["meta"]["task"], 0) + row["meta"]["weight"]
@@ -194,12 +194,12 @@ async def test_a_policy_may_refuse_what_trainers_ignore(told: Teller, reader: Lo
     from apollo_train.runtime import CannotExpress
 
     await told.act()
-    policy = FilterPolicy(weights=WeightRules(normalise="task", apply="refuse"))
+    policy = kept_policy(weights=WeightRules(normalise="task", apply="refuse"))
     with pytest.raises(CannotExpress, match="its trainers ignore weights"):
         run_export(reader, None, policy, "steps", tmp_path / "o.jsonl")
     [row] = rows_of(run_export(reader, None, policy, "llamafactory-v1", tmp_path / "v.jsonl").path)
     assert row["messages"][-1]["loss_weight"] == 1.0
-    plain = FilterPolicy(weights=WeightRules(apply="refuse"))
+    plain = kept_policy(weights=WeightRules(apply="refuse"))
     assert run_export(reader, None, plain, "steps", tmp_path / "p.jsonl").counts.trained == 1
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from fake_template_engine import fake_renderer
-from training_log import OTHER, SESSION, Teller
+from training_log import OTHER, SESSION, Teller, kept_policy
 
 from apollo_train.cli.main import main
 from apollo_train.export.report import ExportReport
@@ -16,7 +16,7 @@ from apollo_train.export.run import run_export
 from apollo_train.formats import FORMATS
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.masks.annotations import read_annotations
-from apollo_train.policy import PRESETS, AdviceRules, FilterPolicy
+from apollo_train.policy import AdviceRules, FilterPolicy
 from apollo_train.samples.step_samples import Source, StepSample, make_step_samples
 from apollo_train.samples.weights import Weigher
 from apollo_train.templates.renderer import Renderer, StepTokens
@@ -26,7 +26,7 @@ from sessions.events.messages import Usage
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 
-DEFAULT = PRESETS["default"]
+DEFAULT = kept_policy()
 COMMANDS = ("ls", "pwd", "make")
 
 
@@ -125,7 +125,7 @@ async def test_prompts_without_advice_are_compared_as_they_were_sent(
         await told.advise("Use the other disk.", "knowledge")
         await told.act("pwd", reasoning="Think.", usage=usages[1])
         await told.act("make", reasoning="Think.", usage=usages[2])
-    policy = FilterPolicy(advice=AdviceRules(knowledge="dropped"))
+    policy = kept_policy(advice=AdviceRules(knowledge="dropped"))
     _, manifest = exported(reader, tmp_path, fake_renderer(), "steps", policy)
     [found] = manifest["token_check"].values()
     assert (found["requests"], found["drift"]) == (3, 0.0)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from training_log import SESSION, Teller, rows_of
+from training_log import SESSION, Teller, kept_policy, rows_of
 
 from apollo_train.export.run import run_export
 from apollo_train.export.training_view import TrainingView, training_view
@@ -77,10 +77,10 @@ def view_of(reader: LogReader, policy: FilterPolicy) -> TrainingView:
 
 
 POLICIES = [
-    PRESETS["default"],
-    PRESETS["everything"],
-    FilterPolicy(name="far", flags=FlagRules(propagation="until_recovery", unsure="mask", conflict="exclude")),
-    FilterPolicy(name="first", flags=FlagRules(propagation="first_error", environment_kept=False)),
+    kept_policy(),
+    PRESETS["everything"].with_advice("kept"),
+    kept_policy(name="far", flags=FlagRules(propagation="until_recovery", unsure="mask", conflict="exclude")),
+    kept_policy(name="first", flags=FlagRules(propagation="first_error", environment_kept=False)),
 ]
 
 
@@ -123,10 +123,10 @@ async def test_the_view_agrees_with_the_loss_fields_of_whole_conversations(
     for step in rng.sample(range(1, 12), 4):
         await told.flag(ev.Target(step, "call", 1))
     out = tmp_path / "chat.jsonl"
-    run_export(reader, None, FilterPolicy(), "ms-swift", out)
+    run_export(reader, None, kept_policy(), "ms-swift", out)
     (row,) = rows_of(out)
     replies = [message for message in row["messages"] if message["role"] == "assistant"]
-    view = view_of(reader, FilterPolicy())
+    view = view_of(reader, kept_policy())
     assert [message["loss"] for message in replies] == [
         all(span.trained for span in view.steps[step].spans) for step in range(1, len(replies) + 1)
     ]
@@ -139,9 +139,9 @@ async def test_by_cell_only_the_flagged_call_is_masked_and_by_message_the_whole_
     await told.result(1)
     await told.result(2)
     await told.flag(ev.Target(1, "call", 2))
-    by_message = training_view(reader, SESSION, FilterPolicy())
-    masks_parts = training_view(reader, SESSION, FilterPolicy(flags=FlagRules(scope="call")))
-    assert masks_parts == training_view(reader, SESSION, FilterPolicy(flags=FlagRules(scope="call")), cells=True)
+    by_message = training_view(reader, SESSION, kept_policy())
+    masks_parts = training_view(reader, SESSION, kept_policy(flags=FlagRules(scope="call")))
+    assert masks_parts == training_view(reader, SESSION, kept_policy(flags=FlagRules(scope="call")), cells=True)
     assert by_message and masks_parts
     assert [span.trained for span in by_message.steps[1].spans] == [False] * 4
     assert [span.trained for span in masks_parts.steps[1].spans] == [True, True, True, False]
@@ -153,6 +153,6 @@ async def test_a_session_that_the_policy_leaves_out_trains_nothing_and_says_why(
 ) -> None:
     await told.act()
     await told.tell(ev.SignedOff(verdict="discard"), actor="human:ann")
-    view = view_of(reader, FilterPolicy())
+    view = view_of(reader, kept_policy())
     assert view.trained == 0 and view.left_out == "session_sign_off"
     assert next(view.lines()) == "left out by the policy: session sign off"
