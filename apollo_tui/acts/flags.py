@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 import msgspec
 
@@ -11,9 +12,11 @@ from apollo_tui.backend.feed import Feed, NotDone
 from apollo_tui.state.board import BoardState
 from sessions import events as ev
 from sessions.events.messages import ReasoningPart, TextPart
+from sessions.events.states import ENDED
 from sessions.fold.flags import Verdict
 from sessions.labels import RIGHT_THERE_TOO, UNSPECIFIED, Taxonomy
 from sessions.log.reader import LogReader
+from sessions.queries.repeats import read_repeats
 from sessions.ulid import new_ulid
 
 
@@ -32,6 +35,29 @@ def step_done_over(reader: LogReader, session: str, step: int, flagged: Iterable
     return last if next((at for at in sorted(turns) if at > last), None) == step else None
 
 
+class Aftermath(msgspec.Struct, frozen=True):
+    """What followed an action until the recovery. ``last``: the last step of it; ``by``: how that is known.
+
+    ``mark``: somebody marked the recovery; ``rule``: the same call with the same outcome was over at ``ended``;
+    ``open``: that loop may go on.
+    """
+
+    last: int
+    by: Literal["mark", "rule", "open"]
+    ended: int = 0
+
+    def words(self, first: int) -> str:
+        """Which steps it is, for a flag that ends with step ``first``."""
+        steps = f"step {self.last}" if self.last == first + 1 else f"steps {first + 1} to {self.last}"
+        if self.by == "open":
+            return f"{steps if self.last > first else 'nothing'} so far, open while it does the same again"
+        if self.last > first:
+            return steps + (f", until the recovery at step {self.ended}" if self.by == "mark" else "")
+        if self.by == "mark":
+            return f"nothing: step {self.ended} is the recovery"
+        return f"until somebody marks the recovery (R): step {self.ended} does something else"
+
+
 class Subject(msgspec.Struct, frozen=True):
     """What a verdict is about: one entry of one session. ``parts``: what else of it, and around it, could be meant."""
 
@@ -43,6 +69,13 @@ class Subject(msgspec.Struct, frozen=True):
     parts: tuple[ev.Target, ...] = ()
     redoes: int | None = None
     """The step that somebody flagged and that this one did over, after advice."""
+    aftermaths: dict[ev.Target, Aftermath] = {}
+    """What followed each part until the recovery, where that was asked for."""
+
+    @property
+    def aftermath(self) -> Aftermath | None:
+        """What followed it until the recovery; None where nobody asked, or that cannot be said."""
+        return self.aftermaths.get(self.target)
 
     @property
     def words(self) -> str:
@@ -121,6 +154,30 @@ class Flags:
             parts.insert(0, ev.Target(first, "span", to_step=last))
         return parts
 
+    async def find_aftermath(self, subject: Subject) -> Subject:
+        """The subject with what followed each of its parts until the recovery."""
+        targets = [target for target in subject.parts or (subject.target,) if target.part != "summary"]
+        now = self.state.sessions[subject.session]
+
+        def ask(reader: LogReader) -> dict[ev.Target, Aftermath]:
+            return {target: self._follow(reader, subject.session, target) for target in targets}
+
+        found = await self.feed.read(ask)
+        if now.summary.state in ENDED:  # nothing follows any more
+            found = {
+                target: msgspec.structs.replace(one, by="rule", ended=one.last + 1) if one.by == "open" else one
+                for target, one in found.items()
+            }
+        return msgspec.structs.replace(subject, aftermaths=found)
+
+    def _follow(self, reader: LogReader, session: str, target: ev.Target) -> Aftermath:
+        last = target.to_step or target.step
+        marks = [step for step in self.state.sessions[session].remarks.recoveries if step > last]
+        if marks:
+            return Aftermath(min(marks) - 1, "mark", min(marks))
+        loop = read_repeats(reader, session, target)
+        return Aftermath(loop.last, "open") if loop.closed_at is None else Aftermath(loop.last, "rule", loop.closed_at)
+
     def begin_span(self, subject: Subject) -> str:
         """From here: the next flag on a later or earlier step may mean all between. Again on the same step: no span."""
         step = subject.target.step
@@ -153,6 +210,8 @@ class Flags:
         """Set a flag, in place of one's own earlier one on the same target, and return the receipt."""
         word = word or Word()
         before = self.own_flag(subject)
+        subject, open_end = _work_out(subject, word)
+        before = before or self.own_flag(subject)
         body = ev.FlagSet(
             flag=new_ulid(),
             target=subject.target,
@@ -160,7 +219,7 @@ class Flags:
             label=word.label,
             note=word.note,
             severity=word.severity,
-            until_recovery=word.until_recovery,
+            until_recovery=open_end,
             seen=seen,
             replaces=before.flag if before is not None else "",
         )
@@ -171,7 +230,12 @@ class Flags:
             self._last = word.again
         if subject.target.part == "span":
             self.span_from = None
-        reach = " and what followed until recovery" if word.until_recovery else ""
+        reach = ""
+        if open_end:
+            last, after = subject.target.to_step or subject.target.step, subject.aftermath
+            reach = (
+                f" and what followed: {after.words(last)}" if after is not None else " and what followed until recovery"
+            )
         return f"⚑ {subject.words}{reach}: {describe_flag(body, self.labels)} · u undoes"
 
     async def remove_flag(self, subject: Subject, flag: FlagInForce) -> str:
@@ -225,6 +289,19 @@ def describe_flag(flag: ev.FlagSet, labels: Taxonomy) -> str:
     if flag.verdict == "bad":
         return labels.name(flag.label)
     return f"{flag.verdict}, there too" if flag.label == RIGHT_THERE_TOO else flag.verdict
+
+
+def _work_out(subject: Subject, word: Word) -> tuple[Subject, bool]:
+    """What the word is about, and whether it is open where that ends.
+
+    A loop that is over is a span, as it was shown; one that still runs, and what a mark ends, stays with what began it.
+    """
+    after, target = subject.aftermath, subject.target
+    if not word.until_recovery or after is None or target.part in ("reasoning", "text"):
+        return subject, word.until_recovery
+    if after.by == "rule" and after.last > (target.to_step or target.step):
+        return about_part(subject, ev.Target(target.step, "span", to_step=after.last)), False
+    return subject, True
 
 
 def about_part(subject: Subject, target: ev.Target) -> Subject:

@@ -12,15 +12,18 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Static
 
-from apollo_train.export.plan import plan_export
+from apollo_train.export.open_questions import MEANINGS, fill_open, is_asked
+from apollo_train.export.plan import Plan, plan_export
 from apollo_train.export.preview import Preview, preview
 from apollo_train.formats import FORMATS, format_for
 from apollo_train.formats.conformance import conformance
-from apollo_train.policy import PRESETS, AdviceMode, AdviceRules, FilterPolicy, policy_toml
+from apollo_train.policy import PRESETS, AdviceMode, FilterPolicy, policy_toml
 from apollo_tui import keys
 from apollo_tui.acts.export_job import ExportJob, default_path
 from apollo_tui.context import AppContext
 from apollo_tui.screens.base import ApolloScreen
+from apollo_tui.screens.panels.export_questions import AdvicePanel, ExportAnswer, ModelsPanel
+from sessions.config import remember_setting
 from sessions.errors import ApolloError
 from sessions.events.states import ENDED
 from sessions.terminal_text import say_count
@@ -34,7 +37,7 @@ OWN: Final = ""
 """The value of a setting that is left to the policy."""
 
 Unseen = Literal["train", "mask", "signed_off"]
-ADVICE: Final = ((OWN, "as the policy says"), ("kept", "kept in the prompts"), ("dropped", "taken out"),
+ADVICE: Final = ((OWN, "as policy or config say"), ("kept", "kept in the prompts"), ("dropped", "taken out"),
                  ("both", "both, as twins"))  # fmt: skip
 UNSEEN: Final = ((OWN, "as the policy says"), ("train", "trained"), ("mask", "masked"),
                  ("signed_off", "trained where signed off"))  # fmt: skip
@@ -66,6 +69,8 @@ class ExportScreen(ApolloScreen):
             "advice": OWN,
             "unseen": OWN,
         }
+        self._trainable: tuple[str, ...] = ()
+        """Whose replies may be targets, once that was asked."""
         self._job: ExportJob | None = None
 
     def compose_body(self) -> Iterable[Widget]:
@@ -193,12 +198,13 @@ class ExportScreen(ApolloScreen):
         made = PRESETS[self._settings["policy"]]
         advice = next((mode for mode in get_args(AdviceMode) if mode == self._settings["advice"]), None)
         if advice is not None:
-            rules = AdviceRules(knowledge=advice, strategy=advice, correction=advice, stop=advice, other=advice)
-            made = msgspec.structs.replace(made, advice=rules)
+            made = made.with_advice(advice)
+        if self._trainable:
+            made = made.with_trainable(self._trainable)
         unseen = next((mode for mode in get_args(Unseen) if mode == self._settings["unseen"]), None)
         if unseen is not None:
             made = msgspec.structs.replace(made, targets=msgspec.structs.replace(made.targets, unseen=unseen))
-        return made
+        return fill_open(made, self.context.config.export)
 
     # --- what it would be -------------------------------------------------------------------------------------------
 
@@ -211,14 +217,17 @@ class ExportScreen(ApolloScreen):
         if not self._chosen:
             counts.update("no session is chosen: x chooses the one under the cursor")
             return
-        policy, chosen = self.policy(), sorted(self._chosen)
-        made = format_for(self._settings["format"], self._settings["template"])
         try:
-            plan = await self.context.feed.work(lambda reader: plan_export(reader, chosen, policy, made))
+            plan = await self._plan()
         except ApolloError as problem:
             counts.update(clean(str(problem)))
             return
         counts.update(clean("\n".join(plan.lines())))
+
+    async def _plan(self) -> Plan:
+        policy, chosen = self.policy(), sorted(self._chosen)
+        made = format_for(self._settings["format"], self._settings["template"])
+        return await self.context.feed.work(lambda reader: plan_export(reader, chosen, policy, made))
 
     def _preview(self) -> None:
         self.run_worker(self._preview_now(), group="preview", exclusive=True)
@@ -250,7 +259,52 @@ class ExportScreen(ApolloScreen):
         elif not self._out.parent.is_dir():
             self.say(f"there is no folder {self._out.parent}", "error")
         elif not self._out.exists() or self.confirm("write", f"the file is there: w again replaces {self._out}"):
-            self.run_worker(self._write(overwrite=self._out.exists()), group="write")
+            self.run_worker(self._ask_and_write(overwrite=self._out.exists()), group="write", exclusive=True)
+
+    async def _ask_and_write(self, *, overwrite: bool) -> None:
+        """Ask what nobody has said yet, each thing once, and write."""
+        try:
+            plan = await self._plan()
+        except ApolloError as problem:
+            self.say(str(problem), "error")
+            return
+        policy, counts = plan.policy, plan.counts
+        format = format_for(self._settings["format"])
+        if is_asked(policy, format) and (counts.advice or counts.answers):
+            self._ask_advice(counts.advice, counts.answers, overwrite)
+        elif not policy.targets.trainable and len(counts.trained_by_model) > 1:
+            self._ask_models(counts.trained_by_model, overwrite)
+        else:
+            await self._write(overwrite=overwrite)
+
+    def _ask_advice(self, pieces: int, answers: int, overwrite: bool) -> None:
+        def take(answer: ExportAnswer | None) -> None:
+            if answer is not None:
+                self._settings["advice"] = answer.values[0]
+                self._fill()
+                self._go_on("advice", answer, overwrite)
+
+        self.ask(AdvicePanel(pieces, answers, MEANINGS), take)
+
+    def _ask_models(self, models: dict[str, int], overwrite: bool) -> None:
+        def take(answer: ExportAnswer | None) -> None:
+            if answer is not None:
+                self._trainable = answer.values
+                self._go_on("trainable", answer, overwrite)
+
+        self.ask(ModelsPanel(models), take)
+
+    def _go_on(self, key: str, answer: ExportAnswer, overwrite: bool) -> None:
+        """Remember the answer where that was asked for, ask what is left, and write."""
+        if answer.always:
+            value = list(answer.values) if key == "trainable" else answer.values[0]
+            try:
+                remember_setting(self.context.config.path, "export", key, value)
+            except ApolloError as problem:
+                self.say(str(problem), "error")
+                return
+        self._count()
+        self.run_worker(self._ask_and_write(overwrite=overwrite), group="write", exclusive=True)
 
     async def _write(self, *, overwrite: bool) -> None:
         try:

@@ -8,7 +8,8 @@ from headless_app import open_app, screen_text, until
 from textual.widgets import Input, Static, TextArea
 
 from apollo_train.formats.conformance import conformance
-from apollo_tui.acts.export_job import default_path
+from apollo_train.policy import parse_policy
+from apollo_tui.acts.export_job import JobProgress, default_path
 from apollo_tui.acts.new_session import BadField, Form, request_of
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.screens.export import ExportScreen
@@ -164,3 +165,39 @@ async def test_the_template_of_the_model_is_chosen_in_the_menu_and_decides_what_
         await pilot.press("w")
         await until(pilot, lambda: commands)
         assert commands[0][commands[0].index("--template") + 1] == chosen
+
+
+async def test_the_export_menu_asks_once_what_becomes_of_advice_and_writes_that(
+    feed: FakeFeed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    session = await feed.session("tune-lr")
+    await feed.step(session, 1, ("run", {"command": "python train.py"}, "loss 2.1\n"), text="I train.")
+    await feed.add(session, ev.AdviceQueued(advice=1, text="Wait.", reach="general"), actor="human:ada")
+    await feed.add(session, ev.AdviceDelivered(advice=(1,), at_step=2, text="<advice-n>\nWait.\n</advice-n>"))
+    policies: list[str] = []
+
+    class Job:
+        def __init__(self, *given: object, **_: object) -> None:
+            policies.append(str(given[4]))
+
+        def poll(self) -> JobProgress:
+            return JobProgress(ended=0, said="wrote it")
+
+    monkeypatch.setattr("apollo_tui.screens.export.ExportJob", Job)
+    async with open_app(feed) as (app, pilot):
+        await pilot.press("e")
+        await until(pilot, lambda: "nobody has said yet" in screen_text(app))
+        await pilot.press("w")
+        await until(pilot, lambda: "these sessions hold 1 piece of advice" in screen_text(app))
+        assert not policies
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, ExportScreen))
+        await pilot.press("w")
+        await until(pilot, lambda: "these sessions hold 1 piece of advice" in screen_text(app))
+        await pilot.press("d")
+        await until(pilot, lambda: len(policies) == 1)
+        await until(pilot, lambda: "wrote it" in screen_text(app))
+        await pilot.press("w")
+        await until(pilot, lambda: len(policies) == 2)
+    assert all(parse_policy(text).advice.modes == {"dropped"} for text in policies)

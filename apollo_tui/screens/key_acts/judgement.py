@@ -21,7 +21,7 @@ async def _flag(view: View, subject: Subject) -> str:
     if bare is not None:
         return await flags.remove_flag(subject, bare)
     if flags.own_flag(subject) is not None:
-        _pick_label(view, subject)
+        _pick_label(view, await flags.find_aftermath(subject))
         return ""
     return await flags.set_flag(subject, seen=_evidence(view, subject.session))
 
@@ -30,7 +30,7 @@ def label(view: View) -> None:
     """Flag with a label and a note."""
 
     async def pick(subject: Subject) -> str:
-        _pick_label(view, subject)
+        _pick_label(view, await view.context.flags.find_aftermath(subject))
         return ""
 
     _judge(view, pick)

@@ -43,7 +43,7 @@ class LabelChoice:
 class LabelPanel(PanelScreen[LabelChoice]):
     """Labels with one key each. ``standing`` says which flags are in force on a part of the subject."""
 
-    more_rows: ClassVar[int] = 2
+    more_rows: ClassVar[int] = 3
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab,shift+tab", "note", show=False, id="label.note", priority=True),
         Binding("plus", "word('good')", show=False, id="label.good"),
@@ -80,6 +80,7 @@ class LabelPanel(PanelScreen[LabelChoice]):
     def compose_more(self) -> Iterable[Widget]:
         """What it is about, then the note."""
         yield Static("", id="about", classes="panel-line", markup=False)
+        yield Static("", id="reach", classes="panel-line", markup=False)
         own = self._own
         yield text_field(own.body.note if own else "", "note (tab)", "note")
 
@@ -149,12 +150,18 @@ class LabelPanel(PanelScreen[LabelChoice]):
         more = " ◂▸" if len(self._subject.parts) > 1 else ""
         said = [
             f"about {part_words(self._subject.target)}{more}",
-            "* reaches until recovery" if self._reach else "* only this",
             f"1-5 severity {self._severity or '–'}",
         ]
         if self._own is not None:
             said.append("delete takes yours back")
         self.query_one("#about", Static).update(clean_line(" · ".join(said)))
+        self.query_one("#reach", Static).update(clean_line(self._say_reach()))
+
+    def _say_reach(self) -> str:
+        """How far the flag reaches: the steps are shown before it is set."""
+        target, after = self._subject.target, self._subject.aftermath
+        followed = after.words(target.to_step or target.step) if after is not None else "until recovery"
+        return f"* and what followed: {followed}" if self._reach else f"* only this, not what followed: {followed}"
 
     def _with(self, word: Word) -> Word:
         note = self.query_one("#note", Input).value.strip()
