@@ -75,8 +75,8 @@ class Counts(msgspec.Struct):
 
     def take(self, item: Line | Exclusion, copies: int = 1) -> None:
         """Count one line, written so many times, or one reply that is left out. What is trained counts once."""
-        self.calls_lost += item.calls_lost
         if isinstance(item, Exclusion):
+            self.calls_lost += item.calls_lost
             self.mask(item.reason, item.mask, item.labels)
             return
         self.resampled += copies != 1

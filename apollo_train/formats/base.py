@@ -31,7 +31,6 @@ class Line(msgspec.Struct, frozen=True):
     """Trained tokens of replies that no human saw."""
     exact_tokens: bool = True
     """Whether all token counts are the server's own."""
-    calls_lost: int = 0
     unchecked: bool = False
     """A segment whose prompts are no prefixes of it."""
     counterfactual: bool = False
@@ -163,7 +162,6 @@ def line_of_segment(data: Data, segment: Segment) -> Line:
         processed_tokens=max((c.prompt + c.reply for c in counts), default=0),
         unseen_tokens=sum(c.reply for c, mask in zip(counts, segment.masks, strict=True) if not mask.seen),
         exact_tokens=all(c.exact for c in counts),
-        calls_lost=segment.calls_lost,
         unchecked=not segment.meta["prefix_checked"],
         counterfactual=segment.meta["prompt"] == "counterfactual",
         helped=bool(segment.meta["advice"]),

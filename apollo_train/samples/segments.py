@@ -32,7 +32,6 @@ class Segment:
     meta: dict[str, Any]
     masks: list[ReplyMask]
     """The trained replies."""
-    calls_lost: int = 0
 
     @property
     def messages(self) -> list[Chat]:
@@ -217,5 +216,4 @@ def _make_segment(
         **source.without_columns(found[-1], removal),
         **source.label_columns(masks),
     )
-    lost = sum(mask.calls_lost for mask in masks)
-    return Segment(name, turns, flags, prompt.tools, meta, found, lost)
+    return Segment(name, turns, flags, prompt.tools, meta, found)

@@ -46,5 +46,4 @@ def split_rounds(segment: Segment, *, shared: bool = False) -> Iterator[Segment]
             weight = segment.meta["weight"] * (len(here) / len(segment.masks) if shared else 1)
             own = {"id": f"{segment.id}/{number}", "packing": "round", "weight": round(weight, 9)}
             meta = segment.meta | own | {"finish": reply_of(here[-1]).finish, "seen": all(mask.seen for mask in here)}
-            lost = segment.calls_lost if number > len(cuts) else 0
-            yield Segment(own["id"], segment.turns[:last], flags[:last], segment.tools, meta, here, lost)
+            yield Segment(own["id"], segment.turns[:last], flags[:last], segment.tools, meta, here)

@@ -179,7 +179,9 @@ def measure(log: Path, name: str, folder: Path, count: int, workers: int, repeat
         sessions = sorted(summary.session for summary in reader.summaries())[: count or None]
         for _ in range(repeat):
             began = _spent()
-            report = run_export(reader, sessions, PRESETS["default"], name, out, overwrite=True, workers=workers)
+            report = run_export(
+                reader, sessions, PRESETS["default"].with_advice("kept"), name, out, overwrite=True, workers=workers
+            )
             ours.append(_since(began))
             began = _spent()
             controls.get(name, control_messages)(connection, sessions, other)

@@ -206,6 +206,9 @@ class _StepReader:
             builder.add_advice_turn([(as_text(p.get("text")), _kind(p), _actor(p)) for p in pieces], turn, at)
         else:
             builder.add_user(turn, at)
+        for number, piece in enumerate(pieces, builder.advice - len(pieces) + 1):
+            if (reach := piece.get("reach")) in ("general", "here"):
+                builder.add_event(ev.AdviceReach(advice=number, reach=reach), at=at, actor=_actor(piece))
 
     def judge(self, extra: dict[str, Any]) -> None:
         """All flags, then the words on the whole session."""

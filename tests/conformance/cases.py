@@ -34,18 +34,19 @@ from apollo_train.templates.renderer import NoThink
 from sessions import events as ev
 from sessions.log.reader import LogReader
 
-POLICY = FilterPolicy(targets=TargetRules(text_only=True))
+POLICY = FilterPolicy(targets=TargetRules(text_only=True)).with_advice("kept")
 BARE = "01K00000000000000000000001"
 """A session without reasoning, for templates that have a form for it."""
 EVERYTHING = ("verl",)
 """Formats without any mask: their file holds the same sessions with no flag applied, and is compared with that."""
 
+EVERY_REPLY = PRESETS["everything"].with_advice("kept")
 PACKINGS: Final[tuple[tuple[str, Packing, FilterPolicy, NoThink], ...]] = (
     ("tokens", "rounds", POLICY, "mask"),
     ("unpacked", "steps", POLICY, "mask"),
     ("segments", "rounds", POLICY, "exclude"),
     ("steps", "steps", POLICY, "exclude"),
-    ("everything", "rounds", PRESETS["everything"], "exclude"),
+    ("everything", "rounds", EVERY_REPLY, "exclude"),
 )
 """What rows must come to: by name, how replies share them, by which policy, and what becomes of replies without
 reasoning. The first two are token files; files of messages leave such replies out where a template thinks."""
@@ -106,7 +107,7 @@ def export(reader: LogReader, case: Path, name: str) -> None:
     if isinstance(made, MessageRows):
         made = made.adopt_form(case.name)
     try:
-        run_export(reader, None, PRESETS["everything"] if name in EVERYTHING else POLICY, made, case / f"{name}.jsonl")
+        run_export(reader, None, EVERY_REPLY if name in EVERYTHING else POLICY, made, case / f"{name}.jsonl")
     except (CannotExpress, NothingToExport) as problem:
         (case / f"{name}.refused").write_text(str(problem))
 

@@ -39,7 +39,7 @@ def test_advice_changes_the_course_of_a_drifting_session_and_flags_mask_its_acti
     apollo.run("flag", tune, f"{other['step']}.{other['call']}")
     apollo.run("unflag", tune, f"{other['step']}.{other['call']}")
     out = apollo.folder / "out.jsonl"
-    apollo.run("export", "--format", "openai", "--out", str(out), "--session", tune)
+    apollo.run("export", "--format", "openai", "--advice", "kept", "--out", str(out), "--session", tune)
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     weights = [
         (message["weight"], [call["function"]["name"] for call in message.get("tool_calls") or ()])
@@ -48,7 +48,9 @@ def test_advice_changes_the_course_of_a_drifting_session_and_flags_mask_its_acti
         if message["role"] == "assistant"
     ]
     assert [names for weight, names in weights if weight == 0] == [["job_kill"]]
-    again = apollo.run("export", "--format", "openai", "--out", str(out), "--session", tune, check=False)
+    again = apollo.run(
+        "export", "--format", "openai", "--advice", "kept", "--out", str(out), "--session", tune, check=False
+    )
     assert again.returncode != 0
     assert len(again.stderr.splitlines()) == 1
 

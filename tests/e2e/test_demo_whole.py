@@ -46,7 +46,7 @@ def test_malformed_calls_are_masked_without_any_flag(demo: tuple[Apollo, list[st
     formats = sessions[2]
     assert product.session(formats)["malformed"] >= 6
     out = product.folder / "out.jsonl"
-    product.run("export", "--format", "openai", "--out", str(out), "--session", formats)
+    product.run("export", "--format", "openai", "--advice", "kept", "--out", str(out), "--session", formats)
     refused = {
         e["step"]
         for e in product.events(formats, "action.refused")

@@ -9,6 +9,7 @@ from host_in_process import HostInProcess, new_session, open_host, until
 
 from sessions import events as ev
 from sessions.events.messages import CallPart, TextPart
+from sessions.fold.advice import AdviceBook
 from sessions.host import protocol
 from sessions.host.client import HostClient, RequestRefused
 
@@ -173,3 +174,17 @@ async def test_text_that_is_no_unicode_reaches_the_log_as_valid_text(tmp_path: P
         queued = host.parts.reader.events(session, kinds=("advice.queued",))[0].body
         assert isinstance(queued, ev.AdviceQueued)
         assert queued.text == "look at \ufffdt\ufffd [/bold]"
+
+
+async def test_how_far_advice_reaches_is_stored_when_it_is_queued_and_said_otherwise_later(tmp_path: Path) -> None:
+    async with open_host(tmp_path) as host:
+        client, session = await judged(host)
+        queued = protocol.QueueAdvice(request="q", session=session, text="Wait.", reach="general")
+        answer = await client.call(queued)
+        stored = host.parts.reader.event(session, answer.seq)
+        assert stored is not None and isinstance(stored.body, ev.AdviceQueued) and stored.body.reach == "general"
+        await client.call(annotation("r1", session, ev.AdviceReach(advice=1, reach="here")))
+        book = AdviceBook(host.parts.reader.events(session))
+        assert [record.reach for record in book.all] == ["here"]
+        with pytest.raises(RequestRefused, match="has no advice 2; it has 1"):
+            await client.call(annotation("r2", session, ev.AdviceReach(advice=2, reach="here")))

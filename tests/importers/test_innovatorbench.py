@@ -10,7 +10,7 @@ import pytest
 from training_log import rows_of
 
 from apollo_train.export.run import run_export
-from apollo_train.policy import PRESETS
+from apollo_train.policy import PRESETS, PRESETS_OF_1
 from sessions import events as ev
 from sessions.importers import CannotImport, ImportedSession, import_file, load_recording
 from sessions.log.reader import LogReader
@@ -167,8 +167,8 @@ async def test_its_rows_say_reconstructed_and_its_prompts_rebuild(tmp_path: Path
         with LogReader(writer.path) as reader:
             for event in reader.events(session.session, kinds={"model.request"}):
                 assert rebuild_request(reader, session.session, event.seq)
-            report = run_export(reader, None, PRESETS["default"], "steps", tmp_path / "out.jsonl")
-            unaided = run_export(reader, None, PRESETS["unaided"], "steps", tmp_path / "unaided.jsonl")
+            report = run_export(reader, None, PRESETS["default"].with_advice("kept"), "steps", tmp_path / "out.jsonl")
+            unaided = run_export(reader, None, PRESETS_OF_1["unaided"], "steps", tmp_path / "unaided.jsonl")
     rows = rows_of(report.path)
     assert [row["meta"]["prompt"] for row in rows] == ["reconstructed"] * 5
     assert [message["role"] for message in rows[0]["prompt"]] == ["system", "user", "assistant", "user"]
@@ -202,9 +202,9 @@ async def test_three_flags_on_the_recorded_node_mask_three_replies(tmp_path: Pat
             flag = ev.FlagSet(flag=f"f{number}", target=ev.Target(step, "call", 1))
             await writer.append(ev.NewEvent(name, flag, actor="human:ann"))
         with LogReader(writer.path) as reader:
-            report = run_export(reader, None, PRESETS["default"], "openai", tmp_path / "out.jsonl")
+            report = run_export(reader, None, PRESETS["default"].with_advice("kept"), "openai", tmp_path / "out.jsonl")
             raw = run_export(reader, None, PRESETS["default"], "raw", tmp_path / "raw.jsonl")
-            steps = run_export(reader, None, PRESETS["default"], "steps", tmp_path / "steps.jsonl")
+            steps = run_export(reader, None, PRESETS["default"].with_advice("kept"), "steps", tmp_path / "steps.jsonl")
     [row] = rows_of(report.path)
     weights = [message["weight"] for message in row["messages"] if message["role"] == "assistant"]
     # The first assistant turn is the summary: context, not a step.

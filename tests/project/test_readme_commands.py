@@ -48,7 +48,7 @@ def test_every_command_of_the_readme_is_covered_here() -> None:
         "pip install '.[train]'",
         "apollo new TASK.md --model openai:MODEL --base-url http://127.0.0.1:8000/v1",
         "apollo",
-        "apollo-train build --out data",
+        "apollo-train build --out data --advice kept",
         "apollo-train inspect 1 3",
     }
 

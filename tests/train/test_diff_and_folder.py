@@ -73,7 +73,7 @@ async def test_policies_sessions_and_columns_that_differ_are_said(
     assert not found.changes
     dropped = kept_policy(advice=AdviceRules(strategy="dropped"))
     found = diff_exports(a, export(reader, tmp_path / "c.jsonl", dropped))
-    assert found.columns == {"advice": 4, "prompt": 4, "content": 4}
+    assert found.columns == {"advice": 4, "prompt": 4, "without": 4, "content": 4}
 
 
 async def test_keys_of_policy_settings_and_columns_are_printed_in_the_order_of_their_names(
@@ -88,7 +88,7 @@ async def test_keys_of_policy_settings_and_columns_are_printed_in_the_order_of_t
     a, b = export(reader, tmp_path / "a.jsonl"), export(reader, tmp_path / "b.jsonl", other)
     printed = json.loads(CliRunner().invoke(main, ["diff", "--json", str(a), str(b)]).stdout)
     assert len(printed["policy"]) >= 5 and list(printed["policy"]) == sorted(printed["policy"])
-    assert list(printed["columns"]) == ["advice", "content", "prompt", "split"]
+    assert list(printed["columns"]) == ["advice", "content", "prompt", "split", "without"]
 
 
 async def test_twins_and_other_formats_are_compared_step_by_step(
@@ -185,7 +185,8 @@ async def test_a_folder_is_made_whole_or_not_at_all(writer: LogWriter, reader: L
     with pytest.raises(TrainError, match="cannot make the folder"):
         write_folder(reader, None, DEFAULT, "steps", tmp_path / "no" / "new")
     assert sorted(path.name for path in tmp_path.iterdir() if "log" not in path.name) == ["there"]
-    done = CliRunner().invoke(main, ["dataset", "--log", str(writer.path), "--out", str(tmp_path / "cli")])
+    words = ["--log", str(writer.path), "--out", str(tmp_path / "cli"), "--advice", "kept"]
+    done = CliRunner().invoke(main, ["dataset", *words])
     assert done.exit_code == 0 and (tmp_path / "cli" / "README.md").exists()
 
 

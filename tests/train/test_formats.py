@@ -16,6 +16,7 @@ from apollo_train.formats.rows import find_break
 from apollo_train.policy import AdviceRules, FilterPolicy, FlagRules
 from apollo_train.runtime import CannotExpress, NothingToExport
 from sessions import events as ev
+from sessions.fold.advice import AdviceBook
 from sessions.importers import import_file
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
@@ -233,12 +234,14 @@ async def test_atif_goes_out_and_in_with_its_flags_and_advice(
 
     def bare(event: Any) -> Any:
         body = event.body
-        return {k: v for k, v in json.loads(json.dumps(body_plain(body))).items() if k not in ("flag", "woke")}
+        return {k: v for k, v in json.loads(json.dumps(body_plain(body))).items() if k not in ("flag", "woke", "reach")}
 
     before = [e for e in reader.events(SESSION) if isinstance(e.body, kinds)]
     after = [e for e in session.events if isinstance(e.body, kinds)]
     assert sorted(map(str, map(bare, before))) == sorted(map(str, map(bare, after)))
     assert {actor for actor, body in again if isinstance(body, ev.FlagSet)} == {"human:ann", "judge:j"}
+    books = AdviceBook(reader.events(SESSION)), AdviceBook(session.events)
+    assert [[record.reach for record in book.all] for book in books] == [["general"]] * 2
     async with await LogWriter.open(tmp_path / "again.sqlite") as other:
         await other.append(*session.with_number(1).events, blobs=session.blobs)
         with LogReader(other.path) as second:
@@ -271,8 +274,10 @@ async def test_atif_masks_single_calls_where_the_policy_does(told: Teller, reade
     await told.result(2)
     await told.act("c")
     await told.flag(ev.Target(1, "call", 2))
-    [document] = rows(reader, tmp_path, "atif")
-    step = next(step for step in document["steps"] if step["source"] == "agent")
-    assert [call["extra"]["apollo"]["trainable"] for call in step["tool_calls"]] == [True, False]
+    alone = kept_policy(flags=FlagRules(scope="call"))
+    for policy, trained in ((alone, [True, False]), (DEFAULT, [False, False])):
+        [document] = rows(reader, tmp_path, "atif", policy)
+        step = next(step for step in document["steps"] if step["source"] == "agent")
+        assert [call["extra"]["apollo"]["trainable"] for call in step["tool_calls"]] == trained
     assert step["extra"]["apollo"]["trainable"] is False and step["extra"]["apollo"]["reason"] == "flagged"
     assert [step["step_id"] for step in document["steps"]] == list(range(1, len(document["steps"]) + 1))

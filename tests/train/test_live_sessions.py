@@ -10,7 +10,7 @@ from scripted_model import ScriptedAdapter, Turn, call
 from training_log import rows_of
 
 from apollo_train.export.run import run_export
-from apollo_train.policy import PRESETS
+from apollo_train.policy import PRESETS, PRESETS_OF_1
 from sessions import events as ev
 
 DONE = call("finish", summary="done")
@@ -50,7 +50,7 @@ async def test_without_the_advice_a_wait_that_it_ended_just_waited(bench: Bench,
     session = await bench.create()
     bench.runner(session).start()
     await bench.state(session, "sleeping")
-    await bench.advise(session, "The log says that it has converged.")
+    await bench.advise(session, "The log says that it has converged.", reach="general")
     await bench.state(session, "finished")
     report = run_export(bench.reader, None, PRESETS["unaided"], "steps", tmp_path / "steps.jsonl")
     rows = rows_of(report.path)
@@ -65,7 +65,9 @@ async def test_without_the_advice_a_wait_that_it_ended_just_waited(bench: Bench,
     assert [row["meta"]["advice"] for row in rows_of(kept.path)] == [[], [1], [1]]
 
 
-async def test_an_answer_is_dropped_like_any_other_advice(bench: Bench, tmp_path: Path) -> None:
+async def test_an_answer_stays_with_its_question_and_the_reply_after_it_is_no_target(
+    bench: Bench, tmp_path: Path
+) -> None:
     bench.adapter = ScriptedAdapter([call("ask_human", question="Left or right?"), DONE])
     session = await bench.create()
     bench.runner(session).start()
@@ -73,7 +75,10 @@ async def test_an_answer_is_dropped_like_any_other_advice(bench: Bench, tmp_path
     await bench.answer(session, "Take the left one, always.")
     await bench.state(session, "finished")
     report = run_export(bench.reader, None, PRESETS["unaided"], "steps", tmp_path / "steps.jsonl")
-    last = rows_of(report.path)[-1]
+    assert [(row["meta"]["step"], row["meta"]["prompt"]) for row in rows_of(report.path)] == [("1", "exact")]
+    assert [line["reason"] for line in rows_of(report.excluded)] == ["after_here_advice"]
+    old = run_export(bench.reader, None, PRESETS_OF_1["unaided"], "steps", tmp_path / "old.jsonl")
+    last = rows_of(old.path)[-1]
     assert last["meta"]["prompt"] == "counterfactual"
     assert last["prompt"][-1]["content"] == "Nobody answered in time. Use your judgement."
 

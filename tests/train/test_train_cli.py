@@ -100,7 +100,7 @@ def test_policies_can_be_shown_checked_and_named(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("version = 1\n[flags]\nscope = 'word'\n")
     bad = run("policy", "check", tmp_path / "bad.toml")
     assert bad.exit_code == 1
-    assert "flags.scope: there is no 'word': choose one of format, message, call, reasoning" in bad.stderr
+    assert "flags.scope: there is no 'word': choose one of message, call, format, reasoning" in bad.stderr
     listed = run("policy", "list").output.splitlines()
     assert [line.split()[0] for line in listed] == list(PRESETS)
     assert all(len(line.split()) > 5 for line in listed)

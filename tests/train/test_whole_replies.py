@@ -67,7 +67,8 @@ async def test_a_bad_call_takes_its_whole_reply_out_of_every_format_and_of_the_t
     assert view.calls_lost == (1 if target.part == "call" else 0)
     made = TokensFormat(fake_renderer())
     report = run_export(reader, None, DEFAULT, made, tmp_path / "rows.jsonl")
-    assert report.counts.calls_lost == view.calls_lost
+    whole = run_export(reader, None, DEFAULT, "openai", tmp_path / "whole.jsonl")
+    assert report.counts.calls_lost == whole.counts.calls_lost == view.calls_lost
     assert report.counts.masked_by_label == {"x/impatience": 1}
     assert made.report.dropped == {"flagged": 1} and made.report.masked == {}
 

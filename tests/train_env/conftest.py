@@ -25,6 +25,13 @@ if HERE:
 
     torch.set_num_threads(1)
 
+    @pytest.fixture(scope="session", autouse=True)
+    def config(tmp_path_factory: pytest.TempPathFactory) -> None:
+        """What all commands of these tests say of advice: it stays where it was."""
+        path = tmp_path_factory.mktemp("config") / "config.toml"
+        path.write_text('[export]\nadvice = "kept"\n')
+        os.environ["APOLLO_CONFIG"] = str(path)
+
     @pytest.fixture(scope="session")
     def story(tmp_path_factory: pytest.TempPathFactory) -> Path:
         """The folder of a log with one session in which most things happen."""

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from training_log import OTHER, Teller, new_log, rows_of
+from training_log import OTHER, Teller, kept_policy, new_log, rows_of
 
 from apollo_train.export.dataset_folder import write_folder
 from apollo_train.export.run import run_export
-from apollo_train.policy import FilterPolicy, SplitRules
+from apollo_train.policy import SplitRules
 from sessions import events as ev
 from sessions.log.reader import LogReader
 
-POLICY = FilterPolicy(split=SplitRules(test=0.5, seed="3"))
+POLICY = kept_policy(split=SplitRules(test=0.5, seed="3"))
 
 
 async def a_log(folder: Path, *, advised: bool = True) -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tiny_models import engine, renderer
-from training_log import Teller, new_log
+from training_log import Teller, kept_policy, new_log
 
 from apollo_train.export.run import run_export
 from apollo_train.formats.tokens import TokensFormat
@@ -44,7 +44,7 @@ def disputed(tmp_path: Path) -> Path:
 
 
 def policy(conflict: Any) -> FilterPolicy:
-    return FilterPolicy(flags=FlagRules(scope="call", conflict=conflict))
+    return kept_policy(flags=FlagRules(scope="call", conflict=conflict))
 
 
 def trained(log: Path, out: Path, conflict: str, packing: Packing) -> tuple[str, str, list[str]]:

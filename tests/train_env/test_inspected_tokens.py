@@ -8,14 +8,14 @@ import pytest
 from click.testing import CliRunner
 from sample_sessions import random_story
 from tiny_models import renderer, tokenizer
-from training_log import SESSION
+from training_log import SESSION, kept_policy
 
 from apollo_train.cli.main import main
 from apollo_train.cli.tokens import row_of
 from apollo_train.export.training_view import training_view
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.masks.annotations import read_annotations
-from apollo_train.policy import AdviceRules, FilterPolicy, FlagRules, TargetRules
+from apollo_train.policy import AdviceRules, FlagRules, TargetRules
 from apollo_train.samples.step_samples import Source
 from apollo_train.samples.weights import Weigher
 from apollo_train.templates.packing import Row
@@ -38,7 +38,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_is_inspected_is_what_is_exported_token_by_token(
     log: Path, name: str, scope: Any, advice: dict[str, Any]
 ) -> None:
-    policy = FilterPolicy(
+    policy = kept_policy(
         flags=FlagRules(scope=scope), targets=TargetRules(text_only=True), advice=AdviceRules(**advice)
     )
     made = TokensFormat(renderer(name), packing="steps")

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 import sample_sessions
 from tiny_models import TEMPLATES, renderer
+from training_log import kept_policy
 
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.masks.annotations import read_annotations
@@ -19,7 +20,7 @@ from apollo_train.samples.weights import Weigher
 from apollo_train.templates.packing import IGNORED, Packing, Row
 from sessions.log.reader import LogReader
 
-POLICY = FilterPolicy(flags=FlagRules(scope="call"), targets=TargetRules(text_only=True, summaries=True))
+POLICY = kept_policy(flags=FlagRules(scope="call"), targets=TargetRules(text_only=True, summaries=True))
 
 
 def rows(

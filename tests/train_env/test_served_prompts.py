@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from tiny_models import TEMPLATES, renderer
+from training_log import kept_policy
 
 from apollo_train.export.run import run_export
 from apollo_train.masks.annotations import read_annotations
-from apollo_train.policy import FilterPolicy, TargetRules
+from apollo_train.policy import TargetRules
 from apollo_train.samples.step_samples import Source, StepSample, make_step_samples
 from apollo_train.samples.weights import Weigher
 from apollo_train.templates.renderer import StepTokens
@@ -21,7 +22,7 @@ from sessions.log.rebuild import rebuild_request
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "openai-1-anthropic-1.sqlite"
 """Sessions of the real adapters: reasoning, parallel and malformed calls, advice, a nudge and a summary."""
-POLICY = FilterPolicy(targets=TargetRules(text_only=True, summaries=True))
+POLICY = kept_policy(targets=TargetRules(text_only=True, summaries=True))
 NAMES = [name for name in TEMPLATES if name != "gemma"]
 """Gemma's template takes neither tools nor a system role, so that no server could serve this session with it."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from tiny_models import TEMPLATES, engine, renderer, tokenizer
-from training_log import SESSION
+from training_log import SESSION, kept_policy
 
 from apollo_train.export.run import run_export
 from apollo_train.formats.tokens import TokensFormat, TooLong
@@ -30,7 +30,7 @@ STOPS = {
     "gemma": ("<end_of_turn>", "<end_of_turn>"),
 }
 """On which token a server stops after a text and after a call: written down here once more, from the models' cards."""
-POLICY = FilterPolicy(flags=FlagRules(scope="call"), targets=TargetRules(text_only=True))
+POLICY = kept_policy(flags=FlagRules(scope="call"), targets=TargetRules(text_only=True))
 
 
 def source(reader: LogReader, policy: FilterPolicy = POLICY) -> Source:

@@ -7,7 +7,7 @@ import datasets
 import pytest
 from click.testing import CliRunner
 from tiny_models import engine, renderer, tokenizer
-from training_log import SESSION
+from training_log import SESSION, kept_policy
 
 from apollo_train.cli.main import main
 from apollo_train.export.diff import diff_exports
@@ -21,7 +21,7 @@ from apollo_train.samples.weights import Weigher
 from apollo_train.templates.packing import Row
 from sessions.log.reader import LogReader
 
-POLICY = FilterPolicy(flags=FlagRules(scope="message"), targets=TargetRules(text_only=True))
+POLICY = kept_policy(flags=FlagRules(scope="message"), targets=TargetRules(text_only=True))
 
 
 def rows_of(reader: LogReader, made: TokensFormat, policy: FilterPolicy) -> list[Row]:
@@ -60,7 +60,7 @@ def test_the_same_log_and_policy_give_the_same_bytes(reader: LogReader, tmp_path
 
 
 def test_a_diff_tells_the_twins_of_token_rows_apart(reader: LogReader, tmp_path: Path) -> None:
-    for name, policy in (("a", FilterPolicy()), ("b", PRESETS["twins"])):
+    for name, policy in (("a", kept_policy()), ("b", PRESETS["twins"])):
         run_export(reader, None, policy, TokensFormat(renderer("qwen3")), tmp_path / name)
     found = diff_exports(tmp_path / "a", tmp_path / "b", shown=99)
     ends = {"": "not there", "+advice": "trained", "-advice": "trained"}
@@ -92,7 +92,7 @@ def test_an_export_of_messages_compares_its_counts_with_a_named_tokenizer(
     ran = CliRunner().invoke(main, ["build", *given, "--tokenizer", str(tmp_path / "model")])
     assert ran.exit_code == 0, ran.output
     own = TokensFormat(renderer("qwen3"), packing="steps")
-    rows_of(reader, own, FilterPolicy(flags=FlagRules(scope="message")))
+    rows_of(reader, own, kept_policy(flags=FlagRules(scope="message")))
     [expected] = own.report.check.plain().values()
     for name in ("steps", "segments"):
         manifest = json.loads((tmp_path / "data" / f"{name}.jsonl.manifest.json").read_text())

@@ -30,7 +30,7 @@ def written(log: Path, name: str, **given: Any) -> tuple[list[bytes], Any]:
     out = log.with_name(name)
     made = TokensFormat(renderer("qwen3"), previews=3)
     with LogReader(log) as reader:
-        report = run_export(reader, None, PRESETS["everything"], made, out, **given)
+        report = run_export(reader, None, PRESETS["everything"].with_advice("kept"), made, out, **given)
     return [path.read_bytes() for path in (report.path, report.excluded, report.manifest)], made.report
 
 
