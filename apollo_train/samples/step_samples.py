@@ -97,7 +97,7 @@ class Source:
         return Exclusion(name, self.judged.session, mask.name, reason, mask.seq, mask.calls_lost, mask, labels)
 
     def without_columns(self, mask: ReplyMask, removal: PromptWithoutAdvice) -> dict[str, Any]:
-        """``without`` for a row whose prompt lacks something that the model had in it; ``mask`` is of its newest reply."""
+        """``without`` for a row whose prompt lacks what the model had in it; ``mask`` is of its newest reply."""
         lost = [*(["advice"] if removal.changed and self.policy.version > 1 else []), *mask.prompt_lost]
         return {"without": lost} if lost else {}
 
