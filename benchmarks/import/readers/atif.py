@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from typing import Any, Final
 
 from ..transcript import Call, NotRead, Reply, Transcript, Usage, json_lines, parsed, text_of
 
 Document = dict[str, Any]
+
+
+HAND_OFF: Final = re.compile(
+    r"\s*(?:You are picking up work from a previous AI agent|Here are the answers the other agent provided"
+    r"|You are about to hand off your work to another AI agent|The next agent has a few questions)"
+)
+"""How Terminus writes to itself in a user's name, when its context is summarised."""
 
 
 def read(data: bytes) -> list[Transcript]:
@@ -33,7 +41,7 @@ def _document(document: Document, role: str) -> list[Transcript]:
             found.replies.append(_reply(step, text, agent.get("model_name") or ""))
             _take_results(found, step)
         elif source == "user":
-            found.say(text)
+            found.say(text, person=not HAND_OFF.match(text))
     children = [t for child in document.get("subagent_trajectories") or [] for t in _document(child, "child")]
     return [found, *children]
 

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from typing import Any, Final
 
 from ..transcript import Call, NotRead, Reply, Transcript, parsed, text_of
 
 Message = dict[str, Any]
+
+
+HARNESS: Final = re.compile(
+    r"\s*(?:OBSERVATION:|<task-notification>|\[compact_boundary\]|\[Request interrupted by user"
+    r"|This session is being continued from a previous conversation)"
+)
+"""How user turns begin that known harnesses write; a chat does not say who spoke."""
 
 
 def read(data: bytes) -> list[Transcript]:
@@ -38,7 +46,9 @@ def _session(row: Message) -> Transcript:
             if call is not None and call.result is None:
                 call.result, call.partial = text, other
         elif role == "user":
-            found.say(text)
+            found.say(text, person=not (found.replies and HARNESS.match(text)))
+        elif found.replies:  # instructions that came later
+            found.say(text, person=False)
     return found
 
 

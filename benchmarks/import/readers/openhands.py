@@ -8,11 +8,36 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from ..transcript import Call, NotRead, Reply, Transcript, Usage, json_lines, parsed, text_of
 
 Event = dict[str, Any]
+
+
+OWN: Final = frozenset(
+    {
+        "action",
+        "action_risk",
+        "blocking",
+        "cause",
+        "confirmation_state",
+        "cwd",
+        "hidden",
+        "id",
+        "is_confirmed",
+        "is_input",
+        "is_static",
+        "keep_prompt",
+        "kernel_init_code",
+        "outputs",
+        "security_risk",
+        "source",
+        "thought",
+        "timeout",
+    }
+)
+"""What stands among the arguments of an action and is not the model's."""
 
 
 def read(data: bytes) -> list[Transcript]:
@@ -89,8 +114,8 @@ def _action(found: Transcript, replies: dict[str, Reply], event: Event, model: s
     for call in message.get("tool_calls") or []:
         function = call.get("function") or {}
         reply.calls.append(Call(function.get("name") or "", parsed(function.get("arguments")), call.get("id") or ""))
-    if not message and event["action"] not in {"message", "finish", "reject"}:
-        rest = {name: value for name, value in arguments.items() if name != "thought"}
+    if not message and event["action"] not in {"message", "reject"}:
+        rest = {name: value for name, value in arguments.items() if name not in OWN}
         reply.calls.append(Call(event["action"], rest, f"event {event.get('id')}"))
     usage = answer.get("usage") or {}
     if usage.get("prompt_tokens") is not None:
@@ -111,13 +136,7 @@ def _observation(found: Transcript, event: Event) -> None:
             shell = extras.get("metadata") or {}
             code = shell.get("exit_code", extras.get("exit_code"))
             call.failed = None if code in {None, -1} else code != 0
-            text = f"{shell.get('prefix') or ''}{text}{shell.get('suffix') or ''}"
-            if shell.get("working_dir"):
-                text += f"\n[Current working directory: {shell['working_dir']}]"
-            if shell.get("py_interpreter_path"):
-                text += f"\n[Python interpreter: {shell['py_interpreter_path']}]"
-            if shell.get("exit_code", -1) != -1:
-                text += f"\n[Command finished with exit code {shell['exit_code']}]"
+            text = _in_shell(text, shell)
         case "edit":
             text = extras.get("formatted_output_and_error") or text
         case "error":
@@ -153,13 +172,35 @@ def _sdk(found: Transcript, replies: dict[str, Reply], event: Event) -> None:
         and (call := found.call(id)) is not None
     ):
         body = event.get("observation") or {}
-        content = body.get("content", body.get("output")) if kind == "ObservationEvent" else event.get("error")
-        if kind == "UserRejectObservation":
-            content = f"Action rejected: {event.get('rejection_reason')}"
-        call.result, call.partial = text_of(content)
-        call.failed = bool(body.get("is_error")) if kind == "ObservationEvent" else True
+        if kind == "ObservationEvent":
+            call.result, call.partial, call.failed = _observed(body)
+        else:
+            said = event.get("error") or f"Action rejected: {event.get('rejection_reason')}"
+            call.result, call.failed = said, True
     elif kind in {"Condensation", "CondensationSummaryEvent"}:
         found.summaries += kind == "Condensation"
+
+
+def _observed(body: Event) -> tuple[str, bool, bool]:
+    """An observation of the SDK as ``to_llm_content`` gives it to the model; whether it lost parts, and failed."""
+    text, other = text_of(body.get("content", body.get("output")))
+    if "metadata" in body:
+        text = _in_shell(text, body["metadata"] or {})
+    if body.get("is_error"):
+        text = f"[An error occurred during execution.]\n{text}"
+    return text, other, bool(body.get("is_error")) or body.get("exit_code") not in {None, -1, 0}
+
+
+def _in_shell(text: str, shell: Event) -> str:
+    """A command's output as the model is shown it."""
+    text = f"{shell.get('prefix') or ''}{text}{shell.get('suffix') or ''}"
+    if shell.get("working_dir"):
+        text += f"\n[Current working directory: {shell['working_dir']}]"
+    if shell.get("py_interpreter_path"):
+        text += f"\n[Python interpreter: {shell['py_interpreter_path']}]"
+    if shell.get("exit_code", -1) != -1:
+        text += f"\n[Command finished with exit code {shell['exit_code']}]"
+    return text
 
 
 def _count_usage(found: Transcript, replies: dict[str, Reply], output: Event) -> None:
