@@ -8,14 +8,14 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
 from sessions import events as ev
 from sessions.events.messages import CallPart
 from sessions.fold.trajectory import CallRecord, StepRecord, steps
 from sessions.log.reader import LogReader
 
-from .transcript import Call, Reply, Role, Transcript, Turn, Usage, parsed
+from .transcript import Call, Reply, Transcript, Turn, Usage, parsed
 
 FAILURES: Final = frozenset({"error", "timeout", "interrupted"})
 
@@ -62,34 +62,30 @@ class ProductLog:
 def _transcript(reader: LogReader, session: str) -> Transcript:
     events = list(reader.stream(session))
     created = next(event.body for event in events if isinstance(event.body, ev.SessionCreated))
-    found = Transcript(created.task, role=_role(created), name=session)
+    found = Transcript(created.task, role=created.begins.kind if created.begins else "main", name=session)
     places: dict[int, Reply] = {}
     for step in steps(events):
         if step.reply is not None:
             places[step.reply.seq] = _reply(reader, step, created.model.name)
-            found.replies.append(places[step.reply.seq])
     last: Reply | None = None
     for event in events:
         last = places.get(event.seq, last)
         found.summaries += isinstance(event.body, ev.SummaryWritten)
-        if last is not None and (turn := _turn(event)) is not None:
+        turn = _turn(event)
+        if turn is not None and last is not None:
             last.turns.append(turn)
+        elif turn is not None and turn.person:  # more of the request, before the model said anything
+            found.say(turn.text)
+    found.replies = list(places.values())
     return found
-
-
-def _role(created: ev.SessionCreated) -> Role:
-    begins: Any = getattr(created, "begins", None)
-    return {"branch": "branch", "child": "child"}.get(getattr(begins, "kind", ""), "main")  # type: ignore[return-value]
 
 
 def _turn(event: ev.Event) -> Turn | None:
     match event.body:
         case ev.AdviceDelivered(text=text):
             return Turn(text)
-        case ev.NudgeSent(text=text):
+        case ev.NudgeSent(text=text) | ev.HarnessTurn(text=text):
             return Turn(text, person=False)
-        case _ if event.kind == "harness.turn":
-            return Turn(str(getattr(event.body, "text", "")), person=False)
         case _:
             return None
 

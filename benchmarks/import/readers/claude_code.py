@@ -35,7 +35,7 @@ def read(data: bytes) -> list[Transcript]:
         raise NotRead("no record of a user or an assistant")
     side = [r for r in spoken if r.get("isSidechain")]
     if len(side) == len(spoken):  # the file of a sub-agent
-        return [_transcript(_parents_first(side), "main")]
+        return [_transcript(_parents_first(side), "child")]
     main = [r for r in records if not r.get("isSidechain")]
     ids = {r["uuid"] for r in spoken if r.get("uuid")}
     if not any(r.get("parentUuid") in ids for r in spoken):  # nothing is linked: sessions one after the other
@@ -95,7 +95,11 @@ def _together(way: list[Record], records: list[Record]) -> list[Record]:
             return bool(results) and all(b.get("tool_use_id") in calls for b in results) and place > first
         return r["type"] == "attachment" and r.get("parentUuid") in {w.get("uuid") for w in way}
 
-    return _parents_first([r for place, r in enumerate(records) if belongs(place, r)])
+    chosen = [r for place, r in enumerate(records) if belongs(place, r)]
+    known = {r.get("uuid") for r in chosen}
+    told = {id(r) for r in records if r.get("isMeta") and r.get("parentUuid") in known}  # beside a parallel result
+    ids = {id(r) for r in chosen} | told
+    return _parents_first([r for r in records if id(r) in ids])
 
 
 def _parents_first(records: list[Record]) -> list[Record]:
