@@ -173,7 +173,7 @@ def _reply(anchor: ev.Event, parts: Sequence[Part], note: str, salvaged: bool = 
             for part in parts if isinstance(part, ReasoningPart | TextPart)]  # fmt: skip
     calls = sum(isinstance(part, CallPart) for part in parts)
     body = reply_lines(said)
-    notes = [note, "put together from a broken stream" if salvaged else "", "" if calls or note else "no call"]
+    notes = [note, "context only, never a target" if salvaged else "", "" if calls or note else "no call"]
     shown = ", ".join(text for text in notes if text)
     name = "interrupted" if isinstance(anchor.body, ev.ReplyInterrupted) else ""
     return _entry(anchor, "reply", (), body=body, note=shown, name=name, quiet=not body and bool(calls))

@@ -35,6 +35,8 @@ class ReplyFacts:
     body: ev.ModelReplied | ev.ReplyInterrupted
     session: SessionFacts
     malformed: set[str] = field(default_factory=set)
+    hidden: bool = False
+    """Whether its prompt has reasoning that nobody but the model can read."""
     summary: ev.SummaryWritten | None = None
     """The summary that it wrote, if that was put to use."""
     finish: Finish | None = field(init=False)
@@ -86,7 +88,8 @@ class ReplyFacts:
     @property
     def prompt_lost(self) -> frozenset[ev.LostPart]:
         """What of its prompt could not be kept."""
-        return self.session.lost.get(self.body.request, NOTHING)
+        lost = self.session.lost.get(self.body.request, NOTHING)
+        return lost | {"reasoning"} if self.hidden else lost
 
     @property
     def lost(self) -> frozenset[ev.LostPart]:

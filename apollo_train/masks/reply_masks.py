@@ -15,7 +15,7 @@ from apollo_train.masks.annotations import Annotations
 from apollo_train.masks.facts import PartFacts, ReplyFacts, SessionFacts
 from apollo_train.masks.flag_verdicts import FlagVerdicts
 from apollo_train.masks.inner_polls import find_inner_polls
-from apollo_train.masks.lost_parts import find_lost_parts
+from apollo_train.masks.lost_parts import find_lost_parts, hides_reasoning
 from apollo_train.masks.rules import find_labels, find_reasons
 from apollo_train.masks.session_events import read_events
 from apollo_train.masks.trainable_models import model_of
@@ -89,6 +89,8 @@ def mask_replies(reader: LogReader, annotations: Annotations, policy: FilterPoli
     after_here = find_steps_after_here(annotations, policy, "dropped")
     losses, model = annotations.recording.losses, annotations.created.model
     session = SessionFacts(FlagVerdicts(annotations, policy), polls, lost, losses, after_here, model)
+    hidden = False
+    """Whether the context holds reasoning of an earlier reply that only its model can read."""
     reply: ReplyFacts | None = None
     """The newest reply, of whose calls and summary nothing later was read yet."""
     for event in read_events(reader, annotations.session, annotations.position, _KINDS):
@@ -96,13 +98,15 @@ def mask_replies(reader: LogReader, annotations: Annotations, policy: FilterPoli
             case ev.ModelReplied() | ev.ReplyInterrupted() as body:
                 if reply is not None:
                     yield _mask_reply(reply, policy)
-                reply = ReplyFacts(event, body, session)
+                reply = ReplyFacts(event, body, session, hidden=hidden)
+                hidden = hidden or hides_reasoning(body)
             case ev.ActionRefused() as refused:
                 if reply is not None and refused.malformed:
                     reply.malformed.add(refused.call_id)
             case ev.SummaryWritten() as written:
                 if reply is not None and reply.answers(written.request):
                     reply.summary = written
+                hidden = False
             case _:
                 continue
     if reply is not None:

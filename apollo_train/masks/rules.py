@@ -157,7 +157,11 @@ RULES: Final[tuple[ReplyRule | PartRule, ...]] = (
     ReplyRule("finish_refusal", _has_finish("refusal"), "the model or its server refused"),
     ReplyRule("finish_interrupted", _has_finish("interrupted"), "the reply was interrupted"),
     ReplyRule("finish_other", _has_finish("other"), "the reply did not end normally"),
-    ReplyRule("salvaged", _is_salvaged, "the reply was put together from a broken stream"),
+    ReplyRule(
+        "salvaged",
+        _is_salvaged,
+        "the reply was put together from a broken stream, or is context in a file that was imported",
+    ),
     ReplyRule("empty", _is_empty, "the reply has nothing in it"),
     ReplyRule("not_trainable", _is_of_another_model, "a reply of a model that `trainable` does not name"),
     ReplyRule("summary_unused", _is_unused_summary, "a summary that was not put to use"),

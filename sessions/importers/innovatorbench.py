@@ -234,7 +234,10 @@ class _NodeReader:
             meta={"node": node.id, "depth": node.depth, "times": "estimated"},
             started=self.clock.now,
             session=builder.session_id(node.id, self.clock.now),
-            notes=["the file has no tool schemas: its prompts are reconstructed"],
+            notes=[
+                "the file has no tool schemas: its prompts are reconstructed",
+                "times between those that it states are estimates",
+            ],
         )
         self.open_call: Call | None = None
         self.earlier = 0

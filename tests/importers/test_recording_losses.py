@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from training_log import SESSION, Teller, new_log
 
+from apollo_train.export.run import run_export
+from apollo_train.formats import format_for
 from apollo_train.masks.annotations import read_annotations
 from apollo_train.policy import FilterPolicy, TargetRules
 from apollo_train.samples.segments import Segment, make_segments
@@ -15,9 +18,10 @@ from apollo_train.samples.weights import Weigher
 from apollo_tui.cli.output import say_active, session_row
 from apollo_tui.state.session_facts import facts_of
 from sessions import events as ev
-from sessions.events.messages import Usage
+from sessions.events.messages import CallPart, ReasoningPart, Usage
 from sessions.fold.notes import SessionNotes
 from sessions.fold.recording import RecordingBook
+from sessions.importers import import_file
 from sessions.importers.base import ImportedSession
 from sessions.importers.builder import Call, SessionBuilder
 from sessions.importers.content_losses import find_losses
@@ -209,3 +213,40 @@ def test_a_duration_is_that_of_the_file_or_the_time_between_call_and_result() ->
     asked = next(event for event in builder.events if isinstance(event.body, ev.ModelRequested))
     replied = next(event for event in builder.events if isinstance(event.body, ev.ModelReplied))
     assert (asked.at, replied.at) == (2000, 5000)
+
+
+async def test_encrypted_reasoning_of_our_own_host_makes_later_prompts_opaque_until_a_summary(tmp_path: Path) -> None:
+    writer = await new_log(tmp_path)
+    told = await Teller(writer, shape="anthropic").begin()
+    block = {"type": "redacted_thinking", "data": "x"}
+    call = CallPart("c1.1", "run", "{}")
+    told.step += 1
+    asked = await told.request()
+    reply = ev.ModelReplied(request=asked, parts=(ReasoningPart("", block), call), finish="calls")
+    await told.tell(reply, step=1, actor="agent")
+    await told.result()
+    await told.act("b")
+    await told.summarise()
+    await told.act("c")
+    with LogReader(writer.path) as reader:
+        found = list(make_step_samples(source(reader, SESSION)))
+    await writer.close()
+    trained = [one for one in found if isinstance(one, StepSample)]
+    assert [(row.mask.step, row.meta["prompt"], row.meta.get("without")) for row in trained] == [
+        (1, "exact", None),
+        (2, "exact_opaque", ["reasoning"]),
+        (3, "exact", None),
+    ]
+
+
+async def test_an_imported_session_comes_back_from_a_raw_export_with_its_notes(tmp_path: Path) -> None:
+    session = built((1, ("image",)), reasoning=("reasoning",))
+    out = [tmp_path / "one.jsonl", tmp_path / "two.jsonl"]
+    with LogReader(await stored(tmp_path, session)) as reader:
+        run_export(reader, None, FilterPolicy(), format_for("raw", ""), out[0])
+    [back] = import_file(out[0])
+    assert RecordingBook(back.events).lines_of_file == RecordingBook(session.events).lines_of_file  # type: ignore[arg-type]
+    (tmp_path / "again").mkdir()
+    with LogReader(await stored(tmp_path / "again", back)) as reader:
+        run_export(reader, None, FilterPolicy(), format_for("raw", ""), out[1])
+    assert out[0].read_bytes() == out[1].read_bytes()
