@@ -95,7 +95,9 @@ def facts_lines(view: FactsView, width: int) -> list[Line]:
     active = f"{clock(session.active_ms)} in {clock(view.wall_ms)}" if view.wall_ms else "not known"
     lines.append(_pair("active", active))
     cached = f" ({count(view.cached_tokens)} cached)" if view.cached_tokens else ""
-    lines.append(_pair("tokens", f"{count(view.input_tokens)}{cached} in, {count(view.output_tokens)} out"))
+    counted = view.input_tokens or view.output_tokens or not session.step
+    tokens = f"{count(view.input_tokens)}{cached} in, {count(view.output_tokens)} out" if counted else "not known"
+    lines.append(_pair("tokens", tokens))
     if session.cost or session.unpriced:
         lines.append(_pair("cost", say_cost(session.cost, session.unpriced)))
     if session.context_limit:

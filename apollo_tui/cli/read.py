@@ -104,8 +104,8 @@ def show(cli: Cli, session: str, count: int, as_json: bool) -> None:
         numbers = {parent.session: parent.number} if parent else {}
         click.echo(f"  {say_beginning(summary.begins, numbers)}, after its event {summary.begins.seq}")
     click.echo(
-        f"  step {summary.step}, active {say_active(summary, now)}, {summary.input_tokens:,} tokens in, "
-        f"{summary.output_tokens:,} out, {_cost(summary)}, {summary.malformed} malformed, "
+        f"  step {summary.step}, active {say_active(summary, now)}, {_tokens(summary)}, "
+        f"{_cost(summary)}, {summary.malformed} malformed, "
         f"{say_count(summary.flags, 'flag')}"
     )
     for item in summary.plan:
@@ -120,6 +120,12 @@ def _title(summary: Summary, numbers: Mapping[str, int]) -> str:
     """The title, and of which session it is a branch or a child."""
     begins = say_beginning(summary.begins, numbers)
     return f"{summary.title} ({begins})" if begins else summary.title
+
+
+def _tokens(summary: Summary) -> str:
+    if summary.step and not summary.input_tokens and not summary.output_tokens:
+        return "tokens unknown"
+    return f"{summary.input_tokens:,} tokens in, {summary.output_tokens:,} out"
 
 
 def _cost(summary: Summary) -> str:
