@@ -13,7 +13,7 @@ from typing import Any, Final
 from sessions.events.messages import Finish, Usage
 from sessions.events.recording import LostPart
 from sessions.importers.builder import Call, SessionBuilder, time_ms
-from sessions.importers.content_losses import find_losses
+from sessions.importers.content_losses import HANDLED, find_losses
 from sessions.importers.documents import as_text, count, items, money, table, text_of
 from sessions.importers.outcomes import outcome_of
 
@@ -76,7 +76,8 @@ class ChatReader:
             return
         self.flush()
         extra = table(message.get("extra"))
-        at = time_ms(extra.get("timestamp") or message.get("timestamp") or message.get("created_at"))
+        beside = extra.get("timestamp") or table(message.get("_metadata")).get("timestamp")
+        at = time_ms(beside or message.get("timestamp") or message.get("created_at"))
         content = message.get("content")
         if message.get("object") == "response" or (not role and isinstance(message.get("output"), list)):
             self._reply(message, read_response(message), at)
@@ -87,14 +88,14 @@ class ChatReader:
             identity = message.get("tool_call_id") or (ids[0] if isinstance(ids, list) and ids else None)
             self._result(message, identity, content, at)
         elif role in ("system", "developer"):
-            self.builder.add_system(text_of(content), lost=find_losses(content))
+            self.builder.add_system(words_of(content), lost=find_losses(content))
         elif role == "user" and not self.builder.step:
-            self._task.append(text_of(content))
+            self._task.append(words_of(content))
             self._task_lost += find_losses(content)
         elif role == "user" and message.get("tool_call_ids"):
             self._result(message, message["tool_call_ids"][0], content, at)
         elif role == "user":
-            self.builder.add_user(text_of(content), at, by_host=not self.is_person(message), lost=find_losses(content))
+            self.builder.add_user(words_of(content), at, by_host=not self.is_person(message), lost=find_losses(content))
         elif role == "assistant":
             self._reply(message, read_message(message), at)
         else:
@@ -137,7 +138,9 @@ class ChatReader:
         )
 
     def _result(self, message: dict[str, Any], identity: Any, content: Any, at: int | None) -> None:
-        text = content if isinstance(content, str) else text_of(content) or ("" if items(content) else as_text(content))
+        text = (
+            content if isinstance(content, str) else words_of(content) or ("" if items(content) else as_text(content))
+        )
         self.builder.add_result(
             as_text(identity) or None,
             text,
@@ -148,10 +151,22 @@ class ChatReader:
         )
 
 
+def words_of(content: Any) -> str:
+    """The texts of a content field, whatever a tool calls the parts that are text."""
+    parts = content if isinstance(content, list) else [content]
+    texts = [part if isinstance(part, str) else _words(part) for part in parts]
+    return "\n\n".join(text for text in texts if text)
+
+
+def _words(part: Any) -> str:
+    text = table(part).get("text")
+    return text if isinstance(text, str) and as_text(part.get("type")) not in HANDLED else ""
+
+
 def read_message(message: dict[str, Any]) -> ChatReply:
     """An assistant message of Chat Completions, with the fields for reasoning of those who have any."""
     content = message.get("content")
-    reply = ChatReply(text_of(content), lost=find_losses(content))
+    reply = ChatReply(words_of(content), lost=find_losses(content))
     shown = [message.get(name) for name in ("reasoning_content", "reasoning", "thinking")]
     reply.reasoning = next((text for text in shown if isinstance(text, str) and text), "")
     blocks = [*items(message.get("thinking_blocks")), *items(message.get("reasoning_details")), *items(content)]
@@ -191,7 +206,7 @@ def read_item(item: dict[str, Any]) -> ChatReply:
             texts, hidden = read_thoughts([item])
             return ChatReply(reasoning="\n".join(texts), lost=["reasoning"] if hidden else [])
         case "message":
-            return ChatReply(text_of(item.get("content")), lost=find_losses(item.get("content")))
+            return ChatReply(words_of(item.get("content")), lost=find_losses(item.get("content")))
         case _:
             return ChatReply(lost=["part"])
 

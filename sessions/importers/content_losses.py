@@ -72,10 +72,10 @@ def _find_in_part(part: dict[str, Any]) -> list[LostPart]:
     kind = part.get("type", "text" if "text" in part else "")
     if not isinstance(kind, str):
         return []
-    if kind in TEXTS:
-        return find_losses(part.get("text"))
     if kind in HANDLED:
         return find_losses(part.get("content"))
+    if kind in TEXTS or (kind not in _KINDS and isinstance(part.get("text"), str)):
+        return find_losses(part.get("text"))
     if kind == "resource":  # of MCP: a text, or bytes
         inner = part.get("resource")
         return [] if isinstance(inner, dict) and isinstance(inner.get("text"), str) else ["file"]

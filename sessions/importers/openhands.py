@@ -408,7 +408,8 @@ class _OldReader:
         if kind in _QUIET or (self.attended and cause is None and not told):
             self.builder.skipped[f"observation {kind or '?'}"] += 1
             return
-        text = as_text(event.get("content"))
+        # An edit's content was once its diff, for people; what its tool said is what the model read.
+        text = as_text(extras.get("formatted_output_and_error") or event.get("content"))
         outcome = _outcome({**extras, "exit_code": extras.get("exit_code", event.get("exit_code"))}, metadata)
         if metadata:
             text = _worded(text, extras, metadata)

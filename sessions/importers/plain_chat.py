@@ -29,6 +29,8 @@ _FROM: Final = {
 """Who speaks in ``conversations``."""
 _WEIGHTS: Final = ("weight", "loss", "train", "trainable", "step_loss_mask", "loss_weight")
 """Under which names a row tells trainers (by 0 or false) that a reply is no target."""
+_JOINED: Final = ("content", "reasoning_content", "reasoning", "thinking", "thinking_blocks", "tool_calls")
+"""What of assistant messages in a row is put together."""
 _AGENTS: Final = ("instance_id", "traj_id", "trajectory_id")
 """Fields of rows that an agent made: no person speaks there after the task."""
 
@@ -175,9 +177,10 @@ def _session(found: Document, key: str, chat: _Chat) -> ImportedSession:
     )
     if agent:
         builder.title = as_text(row.get("instance_id") or agent)[:60]
+    messages, targets = _join_replies(chat)
     reader = ChatReader(builder, is_person=lambda message: not agent and message.get("message_type") != "observation")
     context = 0
-    for message, target in zip(chat.messages, chat.targets, strict=True):
+    for message, target in zip(messages, targets, strict=True):
         context += message.get("role") == "assistant" and not target
         reader.take(message, target=target)
     reader.flush()
@@ -189,6 +192,32 @@ def _session(found: Document, key: str, chat: _Chat) -> ImportedSession:
     if isinstance(score, bool | int | float):
         builder.add_score(float(score))
     return builder.finish()
+
+
+def _join_replies(chat: _Chat) -> tuple[list[dict[str, Any]], list[bool]]:
+    """The messages, those of an assistant in a row as one: some data sets take a reply apart into its text and
+    each of its calls."""
+    messages: list[dict[str, Any]] = []
+    targets: list[bool] = []
+    for message, target in zip(chat.messages, chat.targets, strict=True):
+        last = messages[-1] if messages else {}
+        if message.get("role") == last.get("role") == "assistant" and target == targets[-1]:
+            messages[-1] = {**last, **{n: v for n, v in message.items() if v and n not in _JOINED}} | {
+                name: joined for name in _JOINED if (joined := _join(last.get(name), message.get(name)))
+            }
+            continue
+        messages.append(message)
+        targets.append(target)
+    return messages, targets
+
+
+def _join(one: Any, other: Any) -> Any:
+    """Two texts, or two lists, as one; a text beside a list becomes a part of it."""
+    if not one or not other:
+        return one or other
+    if isinstance(one, str) and isinstance(other, str):
+        return f"{one}\n\n{other}"
+    return [part for value in (one, other) for part in (value if isinstance(value, list) else [as_text(value)])]
 
 
 def _tools(row: dict[str, Any]) -> list[dict[str, Any]]:

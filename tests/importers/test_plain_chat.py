@@ -124,3 +124,20 @@ async def test_our_own_exports_come_back_with_the_same_targets(tmp_path: Path, f
     assert len(calls) == 3 and session.created.task == "Make it learn."
     assert len(bodies(session, ev.AdviceQueued)) == 1
     assert session.created.task_id and session.created.model.name == "scripted"
+
+
+def test_assistant_messages_in_a_row_are_one_reply_and_each_call_keeps_its_result(tmp_path: Path) -> None:
+    def asked(name: str) -> dict[str, Any]:
+        part = {"type": "tool_call", "tool_call_id": name, "name": "run", "arguments": "{}"}
+        call = {**CALL, "id": name}
+        return {"role": "assistant", "content": [part], "tool_calls": [call]}
+
+    def answer(name: str) -> dict[str, Any]:
+        return {"role": "tool", "tool_call_id": name, "content": [{"type": "tool_output", "text": f"of {name}"}]}
+
+    chat = [CHAT[1], {"role": "assistant", "content": [{"type": "text", "text": "I look."}]}, asked("a"), asked("b"),
+            answer("a"), answer("b"), CHAT[4]]  # fmt: skip
+    [session] = written(tmp_path, "a.json", {"messages": chat})
+    assert said(session) == ["I look. run run", "It is done."]
+    assert [body.output.text for body in bodies(session, ev.ActionResult)] == ["of a", "of b"]
+    assert not bodies(session, ev.RecordingLoss)
