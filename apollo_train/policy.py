@@ -141,6 +141,8 @@ class TargetRules(_Table, frozen=True):
     """Actions that no human saw: trained, masked, or trained only in sessions that a human signed off."""
     trainable: tuple[str, ...] = ()
     """Patterns of the names of models whose replies may be targets (``glm-*``); empty: of all."""
+    incomplete: Literal["mask", "train"] = "mask"
+    """Replies whose model read what an import could not keep: an image, a file, a result, an instruction."""
 
 
 class SplitRules(_Table, frozen=True):
@@ -189,6 +191,7 @@ class FilterPolicy(_Table, frozen=True):
             found["advice"] = {kind: found["advice"][kind] or "kept" for kind in ADVICE_KINDS}
             if not self.targets.trainable:
                 del found["targets"]["trainable"]
+            del found["targets"]["incomplete"]
         return found
 
     def with_advice(self, mode: AdviceMode) -> FilterPolicy:
@@ -218,7 +221,7 @@ PRESETS: Final[dict[str, FilterPolicy]] = {
             sessions=SessionRules(sign_off=("good", "partial", "discard", "invalid", "none"), replayed=True),
             flags=FlagRules(sources=()),
             rules=RuleMasks(malformed=False),
-            targets=TargetRules(summaries=True, text_only=True),
+            targets=TargetRules(summaries=True, text_only=True, incomplete="train"),
         ),
     )
 }
@@ -313,7 +316,7 @@ def _merge(base: dict[str, object], change: dict[str, object]) -> dict[str, obje
 
 _SCOPES: Final = ("message", "call")
 """What ``flags.scope`` can be; version 1 had more words for it."""
-_SINCE_2: Final = (("advice", "here"), ("targets", "trainable"))
+_SINCE_2: Final = (("advice", "here"), ("targets", "trainable"), ("targets", "incomplete"))
 """Keys that version 1 has not."""
 
 

@@ -138,8 +138,8 @@ def _is_inner_poll(part: PartFacts, _: FilterPolicy) -> bool:
     return bool(polls) and (part.reply.step, part.number) in polls
 
 
-def _is_incomplete(reply: ReplyFacts, _: FilterPolicy) -> bool:
-    return not BARRING.isdisjoint(reply.lost)
+def _is_incomplete(reply: ReplyFacts, policy: FilterPolicy) -> bool:
+    return policy.targets.incomplete == "mask" and not BARRING.isdisjoint(reply.lost)
 
 
 def _is_unseen(reply: ReplyFacts, policy: FilterPolicy) -> bool:

@@ -75,6 +75,18 @@ async def test_replies_that_read_what_was_lost_are_no_targets_and_those_before_i
     assert trained[0].meta["prompt"] == "reconstructed" and "without" not in trained[0].meta
 
 
+async def test_a_policy_can_train_what_was_lost_all_the_same_and_the_rows_say_so(tmp_path: Path) -> None:
+    session = built((1, ("image",)))
+    policy = FilterPolicy(targets=TargetRules(text_only=True, incomplete="train"))
+    with LogReader(await stored(tmp_path, session)) as reader:
+        judged = read_annotations(reader, session.session, reader.position())
+        assert judged is not None
+        found = list(make_step_samples(Source(reader, judged, policy, Weigher(policy, {session.session: 3}, {}))))
+    rows = [one.meta for one in found if isinstance(one, StepSample)]
+    assert [(row["prompt"], row.get("without")) for row in rows] == [
+        ("reconstructed", None), ("exact_opaque", ["image"]), ("exact_opaque", ["image"])]  # fmt: skip
+
+
 async def test_an_image_in_the_task_bars_all_replies_also_after_a_summary(tmp_path: Path) -> None:
     session = built((0, ("image",)))
     assert await rows(tmp_path, session) == ([], dict.fromkeys("123", "incomplete"))
