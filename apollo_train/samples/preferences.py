@@ -98,7 +98,9 @@ def find_unpaired_replies(source: Source) -> Iterator[UnpairedReply | Refusal]:
 
 def find_pairs(source: Source) -> Iterator[Pair | Refusal]:
     """The pairs of a session, and of each other reply that a human flagged why it makes none."""
-    redos = {mask.step: mask for mask in mask_replies(source.reader, source.judged, source.policy) if mask.trained}
+    # What was done after advice is set at the prompt before it, so that it does not matter what becomes of the advice.
+    masks = mask_replies(source.reader, source.judged, source.policy)
+    redos = {mask.step: mask for mask in masks if mask.trained or mask.reason == "after_here_advice"}
     roots = _find_roots(source)
     ran = _find_run_steps(source)
     turns = sorted(source.judged.delivered.values(), key=lambda turn: turn.at_step)

@@ -55,6 +55,8 @@ class Aftermath(msgspec.Struct, frozen=True):
             return steps + (f", until the recovery at step {self.ended}" if self.by == "mark" else "")
         if self.by == "mark":
             return f"nothing: step {self.ended} is the recovery"
+        if not self.ended:
+            return "nothing: the session ended there"
         return f"until somebody marks the recovery (R): step {self.ended} does something else"
 
 
@@ -165,7 +167,7 @@ class Flags:
         found = await self.feed.read(ask)
         if now.summary.state in ENDED:  # nothing follows any more
             found = {
-                target: msgspec.structs.replace(one, by="rule", ended=one.last + 1) if one.by == "open" else one
+                target: msgspec.structs.replace(one, by="rule") if one.by == "open" else one
                 for target, one in found.items()
             }
         return msgspec.structs.replace(subject, aftermaths=found)

@@ -16,6 +16,7 @@ from apollo_tui.screens.export import ExportScreen
 from apollo_tui.screens.new_session import NewSessionScreen
 from sessions import events as ev
 from sessions.config import Config, Profile
+from sessions.events.messages import CallPart
 from sessions.host import protocol
 
 CONFIG = Config(path=Path("none"), profiles={"local": Profile(model="openai:tiny", base_url="http://127.0.0.1:9/v1")})
@@ -201,3 +202,35 @@ async def test_the_export_menu_asks_once_what_becomes_of_advice_and_writes_that(
         await pilot.press("w")
         await until(pilot, lambda: len(policies) == 2)
     assert all(parse_policy(text).advice.modes == {"dropped"} for text in policies)
+
+
+async def test_the_export_menu_lists_rows_by_model_and_asks_once_whose_are_trained(
+    feed: FakeFeed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    session = await feed.session("tune-lr")
+    for step, model in enumerate(("glm-4.6", "claude-opus-4", "glm-4.6"), 1):
+        sent = ev.ModelRequested(adapter="demo", adapter_version=1, envelope={}, sha256="0" * 64)
+        asked = await feed.add(session, sent, step=step)
+        parts = (CallPart(f"c{step}", "run", "{}"),)
+        reply = ev.ModelReplied(request=asked.seq, parts=parts, finish="calls", model=model)
+        await feed.add(session, reply, step=step, actor="agent")
+    policies: list[str] = []
+
+    class Job:
+        def __init__(self, *given: object, **_: object) -> None:
+            policies.append(str(given[4]))
+
+        def poll(self) -> JobProgress:
+            return JobProgress(ended=0, said="wrote it")
+
+    monkeypatch.setattr("apollo_tui.screens.export.ExportJob", Job)
+    async with open_app(feed) as (app, pilot):
+        await pilot.press("e")
+        await until(pilot, lambda: "trained by model: 2 glm-4.6, 1 claude-opus-4" in screen_text(app))
+        await pilot.press("w")
+        await until(pilot, lambda: "replies of several models would be trained" in screen_text(app))
+        await until(pilot, lambda: "only glm-4.6: 2 replies" in screen_text(app))
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: len(policies) == 1)
+    assert parse_policy(policies[0]).targets.trainable == ("glm-4.6",)

@@ -6,7 +6,7 @@ import pytest
 from training_log import SESSION, Teller, kept_policy
 
 from apollo_train.masks.annotations import read_annotations
-from apollo_train.policy import AdviceRules, FilterPolicy, FlagRules
+from apollo_train.policy import AdviceMode, AdviceRules, FilterPolicy, FlagRules
 from apollo_train.samples.preferences import (
     CONFIRMED,
     REFUSALS,
@@ -347,3 +347,17 @@ async def test_a_good_step_within_a_bad_span_takes_nothing_from_the_others(told:
         if isinstance(item, UnpairedReply)
     ]
     assert found == [(1, False), (2, False), (3, True)]
+
+
+async def test_a_redo_makes_a_pair_also_where_the_policy_drops_advice_that_holds_here(
+    told: Teller, reader: LogReader
+) -> None:
+    await told.reply(("run", '{"command":"kill 1"}'))
+    await told.refuse(1, why="skipped_for_advice", shown="Skipped: advice has arrived.")
+    await told.flag(ev.Target(1))
+    await told.advise("Let it run.", reach="here")
+    await told.act("tail log")
+    modes: tuple[AdviceMode, ...] = ("kept", "dropped")
+    for advice in modes:
+        [pair] = find_pairs(source(reader, kept_policy().with_advice(advice)))
+        assert isinstance(pair, Pair) and pair.chosen.mask.step == 2
