@@ -160,25 +160,12 @@ class Flags:
         """The subject with what followed each of its parts until the recovery."""
         targets = [target for target in subject.parts or (subject.target,) if target.part != "summary"]
         now = self.state.sessions[subject.session]
+        marks, ended = tuple(now.remarks.recoveries), now.summary.state in ENDED
 
         def ask(reader: LogReader) -> dict[ev.Target, Aftermath]:
-            return {target: self._follow(reader, subject.session, target) for target in targets}
+            return {target: read_aftermath(reader, subject.session, target, marks, ended=ended) for target in targets}
 
-        found = await self.feed.read(ask)
-        if now.summary.state in ENDED:  # nothing follows any more
-            found = {
-                target: msgspec.structs.replace(one, by="rule") if one.by == "open" else one
-                for target, one in found.items()
-            }
-        return msgspec.structs.replace(subject, aftermaths=found)
-
-    def _follow(self, reader: LogReader, session: str, target: ev.Target) -> Aftermath:
-        last = target.to_step or target.step
-        marks = [step for step in self.state.sessions[session].remarks.recoveries if step > last]
-        if marks:
-            return Aftermath(min(marks) - 1, "mark", min(marks))
-        loop = read_repeats(reader, session, target)
-        return Aftermath(loop.last, "open") if loop.closed_at is None else Aftermath(loop.last, "rule", loop.closed_at)
+        return msgspec.structs.replace(subject, aftermaths=await self.feed.read(ask))
 
     def begin_span(self, subject: Subject) -> str:
         """From here: the next flag on a later or earlier step may mean all between. Again on the same step: no span."""
@@ -293,17 +280,36 @@ def describe_flag(flag: ev.FlagSet, labels: Taxonomy) -> str:
     return f"{flag.verdict}, there too" if flag.label == RIGHT_THERE_TOO else flag.verdict
 
 
+def read_aftermath(
+    reader: LogReader, session: str, target: ev.Target, marks: Iterable[int], *, ended: bool
+) -> Aftermath:
+    """What followed ``target`` until the recovery. ``marks``: steps with a mark; ``ended``: the session has ended."""
+    last = target.to_step or target.step
+    mark = min((step for step in marks if step > last), default=None)
+    if mark is not None:
+        return Aftermath(mark - 1, "mark", mark)
+    loop = read_repeats(reader, session, target)
+    if loop.closed_at is None:
+        return Aftermath(loop.last, "rule" if ended else "open")
+    return Aftermath(loop.last, "rule", loop.closed_at)
+
+
 def _work_out(subject: Subject, word: Word) -> tuple[Subject, bool]:
-    """What the word is about, and whether it is open where that ends.
+    """What the word is about, and whether it is open where that ends."""
+    if not word.until_recovery or subject.aftermath is None:
+        return subject, word.until_recovery
+    target, is_open = take_in(subject.target, subject.aftermath)
+    return about_part(subject, target), is_open
+
+
+def take_in(target: ev.Target, after: Aftermath) -> tuple[ev.Target, bool]:
+    """What a flag on ``target`` and what followed is about, and whether it is open where that ends.
 
     A loop that is over is a span, as it was shown; one that still runs, and what a mark ends, stays with what began it.
     """
-    after, target = subject.aftermath, subject.target
-    if not word.until_recovery or after is None or target.part in ("reasoning", "text"):
-        return subject, word.until_recovery
-    if after.by == "rule" and after.last > (target.to_step or target.step):
-        return about_part(subject, ev.Target(target.step, "span", to_step=after.last)), False
-    return subject, True
+    if target.part not in ("reasoning", "text") and after.by == "rule" and after.last > (target.to_step or target.step):
+        return ev.Target(target.step, "span", to_step=after.last), False
+    return target, True
 
 
 def about_part(subject: Subject, target: ev.Target) -> Subject:

@@ -7,15 +7,18 @@ from typing import cast
 
 import click
 
+from apollo_tui.acts.flags import Aftermath, read_aftermath, take_in
 from apollo_tui.acts.requests import annotation_request
 from apollo_tui.cli.connection import Cli, ask_host, find_session, new_request_id, open_log
 from apollo_tui.cli.output import json_option, print_done
 from apollo_tui.cli.targets import parse_target
 from sessions import events as ev
+from sessions.events.states import ENDED
 from sessions.fold.flags import FlagBook, SessionVerdict, Verdict
 from sessions.fold.notes import sign_off_text
 from sessions.host import protocol
 from sessions.labels import RIGHT_THERE_TOO, UNSPECIFIED, Taxonomy
+from sessions.log.reader import LogReader
 
 
 def annotate(cli: Cli, session: str, body: ev.Body) -> protocol.Done:
@@ -31,6 +34,7 @@ def annotate(cli: Cli, session: str, body: ev.Body) -> protocol.Done:
 @click.option("--severity", type=click.IntRange(1, 5))
 @click.option("--good", is_flag=True, help="A good action instead of a bad one.")
 @click.option("--unsure", is_flag=True, help="Neither; somebody should look.")
+@click.option("--until-recovery", is_flag=True, help="And what followed until the agent recovered: says which steps.")
 @json_option
 @click.pass_obj
 def flag(
@@ -42,6 +46,7 @@ def flag(
     severity: int | None,
     good: bool,
     unsure: bool,
+    until_recovery: bool,
     as_json: bool,
 ) -> None:
     """Flag an action so that it is kept out of the training loss. TARGET: STEP, STEP.CALL or STEP-STEP."""
@@ -57,13 +62,31 @@ def flag(
         label = _find_label(label, load_labels(load_config().labels_file))
     reader = open_log(cli)
     found = reader.find(session)
+    about, followed = parse_target(target), ""
+    is_open = until_recovery
+    if until_recovery and about.part != "summary":
+        after = _read_aftermath(reader, found, about)
+        followed = f" and what followed: {after.words(about.to_step or about.step)}"
+        about, is_open = take_in(about, after)
     reader.close()
     name = new_request_id()[:12]
     body = ev.FlagSet(
-        flag=name, target=parse_target(target), verdict=verdict, label=label, note=note, severity=severity
+        flag=name,
+        target=about,
+        verdict=verdict,
+        label=label,
+        note=note,
+        severity=severity,
+        until_recovery=is_open,
     )
     answer = annotate(cli, found, body)
-    print_done(answer, as_json, f"flagged {target} {verdict} as {label} (flag {name})", flag=name)
+    print_done(answer, as_json, f"flagged {target} {verdict} as {label}{followed} (flag {name})", flag=name)
+
+
+def _read_aftermath(reader: LogReader, session: str, target: ev.Target) -> Aftermath:
+    marks = FlagBook(reader.events(session, kinds=("recovery.marked",))).recoveries
+    summary = reader.summary(session)
+    return read_aftermath(reader, session, target, marks, ended=summary is not None and summary.state in ENDED)
 
 
 def _find_label(name: str, known: Taxonomy) -> str:

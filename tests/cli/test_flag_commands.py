@@ -60,3 +60,31 @@ def test_effort_names_nobody_unless_asked(apollo: Apollo) -> None:
     named = apollo.run("effort", "--json", "--names").stdout
     (with_names,) = json.loads(named)["sessions"]
     assert list(with_names["by"]) and not any(name in plain for name in with_names["by"])
+
+
+def loop(*commands: str) -> dict[str, Any]:
+    """A recording in which the agent runs these commands, which all say the same."""
+    steps: list[dict[str, Any]] = [{"step_id": 1, "source": "user", "message": "Build it."}]
+    for number, command in enumerate(commands, 2):
+        call = {"tool_call_id": f"c{number}", "function_name": "run", "arguments": {"command": command}}
+        result = {"source_call_id": f"c{number}", "content": "no rule to make it"}
+        steps.append(
+            {
+                "step_id": number,
+                "source": "agent",
+                "message": "",
+                "tool_calls": [call],
+                "observation": {"results": [result]},
+            }
+        )
+    agent = {"name": "a", "version": "1", "model_name": "m"}
+    return {"schema_version": "ATIF-v1.7", "session_id": "loop-1", "agent": agent, "steps": steps}
+
+
+def test_a_flag_and_what_followed_says_which_steps_that_is_and_is_a_span(apollo: Apollo) -> None:
+    (apollo.folder / "loop.json").write_text(json.dumps(loop("make", "make", "make", "ls")))
+    apollo.run("import", "loop.json")
+    said = apollo.run("flag", "2", "1.1", "--until-recovery").stdout
+    assert said.startswith("flagged 1.1 bad as unspecified and what followed: steps 2 to 3")
+    [event] = [json.loads(line) for line in apollo.run("log", "2", "--kind", "flag.set", "--json").stdout.splitlines()]
+    assert "1-3" in json.dumps(event) or '"to_step": 3' in json.dumps(event)
