@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, get_args
 
 from apollo_tui.acts import host_control
-from apollo_tui.acts.requests import Verb
 from apollo_tui.acts.signoffs import write_note
 from apollo_tui.backend.feed import NotDone
 from apollo_tui.context import View
@@ -16,7 +15,7 @@ from apollo_tui.screens.panels.prompt import Command, CommandAct, CommandPrompt
 from apollo_tui.screens.session import SessionScreen
 from apollo_tui.terminal.line_speed import MODES
 from sessions.errors import ApolloError
-from sessions.events import Reach
+from sessions.events import Reach, Verb
 from sessions.host.protocol import BUDGETS
 from widgets.glyphs import duration
 from widgets.models import Choice
@@ -279,6 +278,9 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("reopen", "", "Let an ended session go on.", _control("reopen"), True, True),
     Command("archive", "", "Out of sight; nothing is deleted.", _control("archive"), True, True),
     Command("unarchive", "", "Back from the archive, paused.", _control("unarchive"), True, True),
+    Command("drop", "", "Leave the last reply out of the context, and go on.", _control("drop"), True, True),
+    Command("shorten", "", "Put a summary in the place of what was said.", _control("shorten"), True, True),
+    Command("retry", "", "Send a refused request once more as it is.", _control("retry"), True, True),
     Command("limit", "NAME VALUE", "Set or raise a budget: `limit steps +200`.", _limit, True, True, 2, LIMIT_HINT),
     Command("new", "", "Create a session.", _key("new"), write=True),
     Command("export", "", "Turn sessions into training data.", _key("export")),

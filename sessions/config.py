@@ -47,6 +47,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     context_tokens: int = 128_000
     summary_threshold: int | None = None
     max_output_tokens: int | None = None
+    first_token_seconds: float = 600.0
+    stall_seconds: float = 120.0
     quirks: dict[str, Any] = {}
 
 
@@ -209,6 +211,8 @@ def resolve_model(text: str, base_url: str | None = None, *, config: Config | No
         context_tokens=profile.context_tokens,
         summary_threshold=profile.summary_threshold or int(profile.context_tokens * SUMMARY_SHARE),
         max_output_tokens=profile.max_output_tokens or min(MAX_OUTPUT_TOKENS, profile.context_tokens // 4),
+        first_token_seconds=profile.first_token_seconds,
+        stall_seconds=profile.stall_seconds,
         price_input=profile.price_input,
         price_output=profile.price_output,
         price_cached=profile.price_cached,
@@ -241,6 +245,9 @@ def _profile(path: Path, name: str, data: object) -> Profile:
         raise ConfigError(f"{path}: {where}.model: {problem}") from None
     except BadQuirks as problem:
         raise ConfigError(f"{path}: {where}.quirks: {problem}") from None
+    for field in ("first_token_seconds", "stall_seconds"):
+        if not 0 < getattr(profile, field) < float("inf"):
+            raise ConfigError(f"{path}: {where}.{field}: expected more than 0, got {getattr(profile, field)}")
     for field in ("summary_threshold", "max_output_tokens"):
         value = getattr(profile, field)
         if value is not None and not 0 < value < profile.context_tokens:

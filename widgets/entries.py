@@ -184,7 +184,7 @@ def key_of(event: ev.Event) -> Key | None:
             return ("question", number, 0)
         case ev.SummaryWritten(number=number):
             return ("summary", number, 0)
-        case ev.ModelReplied() | ev.ReplyInterrupted() if event.step:
+        case ev.ModelReplied() | ev.ReplyInterrupted() | ev.ReplySuperseded() if event.step:
             return ("reply", event.step, 0)
         case ev.ActionStarted() | ev.ActionResult() | ev.ActionRefused() | ev.FileChanged() if (
             event.step and event.call
@@ -196,7 +196,7 @@ def key_of(event: ev.Event) -> Key | None:
 def covers(target: ev.Target, anchor: ev.Event) -> bool:
     """Whether a verdict on ``target`` shows on the entry of ``anchor``."""
     key = key_of(anchor)
-    if key is None:
+    if key is None or isinstance(anchor.body, ev.ReplySuperseded):
         return False
     what, first, second = key
     match target.part:

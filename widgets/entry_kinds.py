@@ -32,7 +32,8 @@ def build(
     """The entry of ``anchor``. ``related`` is in order; ``under_way`` is the action that queued advice waits for."""
     match anchor.body:
         case ev.ModelReplied() as body:
-            return _reply(anchor, body.parts, "", salvaged=body.salvaged)
+            gone = any(isinstance(e.body, ev.ReplySuperseded) and e.body.old == anchor.seq for e in related)
+            return _reply(anchor, body.parts, "left out of the context" if gone else "", salvaged=body.salvaged)
         case ev.ReplyInterrupted() as body:
             return _reply(anchor, body.parts, f"interrupted ({body.why}): the agent does not remember it")
         case ev.ActionStarted() as body:
@@ -81,6 +82,11 @@ def _rare(anchor: ev.Event, full_text: FullText | None) -> Entry:
             sizes = f"{count(body.tokens_before)} → {count(body.tokens_after)} tokens" if body.tokens_before else ""
             head = _one(f"summary S{body.number}", "strong", f"of steps {body.from_step} to {body.to_step}", sizes)
             return _entry(anchor, "summary", head, detail=lines_of(_whole(body.text, full_text), DETAIL_LINES))
+        case ev.ReplySuperseded() as body:
+            why = "another one took its place" if body.new else "the next prompt is put together without it"
+            by = "" if anchor.actor == "host" else f"by {_who(anchor.actor)}"
+            head = _one(f"the reply of step {anchor.step} left out of the context", "strong", why, by)
+            return _entry(anchor, "summary", head)
         case ev.EvalScored() as body:
             return _eval(anchor, body)
         case ev.SessionRecovered() as body:

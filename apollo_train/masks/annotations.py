@@ -39,6 +39,7 @@ KINDS: Final = frozenset(
         "question.asked",
         "question.answered",
         "recording.loss",
+        "reply.superseded",
     }
 )
 
@@ -68,6 +69,8 @@ class Annotations:
     """What humans answered to questions, by the seq of the event."""
     asked: dict[int, tuple[int, int]] = field(default_factory=dict)
     """The step and the call of each question."""
+    superseded: set[int] = field(default_factory=set)
+    """Seqs of replies that gave way to another one, or were left out of the context."""
     humans: set[str] = field(default_factory=set)
     """Names of the annotators who flagged, advised or signed off."""
     corrections: CorrectionBook = field(default_factory=CorrectionBook)
@@ -128,6 +131,8 @@ def _take(found: Annotations, event: ev.Event) -> None:
             found.better = better
             best = max if better == "higher" else min
             found.best_score = score if found.best_score is None else best(found.best_score, score)
+        case ev.ReplySuperseded(old=old):
+            found.superseded.add(old)
         case ev.AdviceDelivered() as body:
             found.delivered[event.seq] = body
         case ev.SummaryWritten() as body:

@@ -29,16 +29,18 @@ class SessionFacts:
 
 @dataclass(slots=True)
 class ReplyFacts:
-    """One reply, and what the rules can ask about it. ``malformed`` are the ids of calls that the host refused so."""
+    """One reply, and what the rules can ask about it. ``malformed``: numbers of calls that the host refused so."""
 
     event: ev.Event
     body: ev.ModelReplied | ev.ReplyInterrupted
     session: SessionFacts
-    malformed: set[str] = field(default_factory=set)
+    malformed: set[int | None] = field(default_factory=set)
     hidden: bool = False
     """Whether its prompt has reasoning that nobody but the model can read."""
     summary: ev.SummaryWritten | None = None
     """The summary that it wrote, if that was put to use."""
+    superseded: bool = False
+    """Whether it is its step's no more."""
     finish: Finish | None = field(init=False)
     """How the server ended it; None where it was interrupted."""
     step: int = field(init=False)

@@ -98,11 +98,12 @@ def mask_replies(reader: LogReader, annotations: Annotations, policy: FilterPoli
             case ev.ModelReplied() | ev.ReplyInterrupted() as body:
                 if reply is not None:
                     yield _mask_reply(reply, policy)
-                reply = ReplyFacts(event, body, session, hidden=hidden)
-                hidden = hidden or hides_reasoning(body)
+                gone = event.seq in annotations.superseded
+                reply = ReplyFacts(event, body, session, hidden=hidden, superseded=gone)
+                hidden = hidden or (not gone and hides_reasoning(body))
             case ev.ActionRefused() as refused:
                 if reply is not None and refused.malformed:
-                    reply.malformed.add(refused.call_id)
+                    reply.malformed.add(event.call)
             case ev.SummaryWritten() as written:
                 if reply is not None and reply.answers(written.request):
                     reply.summary = written

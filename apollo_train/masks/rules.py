@@ -66,6 +66,10 @@ def _is_salvaged(reply: ReplyFacts, _: FilterPolicy) -> bool:
     return isinstance(reply.body, ev.ModelReplied) and reply.body.salvaged
 
 
+def _is_superseded(reply: ReplyFacts, _: FilterPolicy) -> bool:
+    return reply.superseded
+
+
 def _is_empty(reply: ReplyFacts, _: FilterPolicy) -> bool:
     return not reply.calls and all([part.kind == "reasoning" for part in reply.parts])
 
@@ -103,7 +107,7 @@ def _is_disputed(part: PartFacts, _: FilterPolicy) -> bool:
 def _is_malformed(part: PartFacts, policy: FilterPolicy) -> bool:
     if not policy.rules.malformed or part.call is None:
         return False
-    return part.call.id in part.reply.malformed or not is_object(part.call.arguments)
+    return part.number in part.reply.malformed or not is_object(part.call.arguments)
 
 
 def _is_flagged(part: PartFacts, _: FilterPolicy) -> bool:
@@ -153,6 +157,7 @@ def _is_unseen(reply: ReplyFacts, policy: FilterPolicy) -> bool:
 
 RULES: Final[tuple[ReplyRule | PartRule, ...]] = (
     ReplyRule("interrupted", _is_interrupted, "the reply was cut off by a person or by advice delivered now"),
+    ReplyRule("superseded", _is_superseded, "the reply gave way to another one, or was left out of the context"),
     ReplyRule("finish_length", _has_finish("length"), "the reply ran into its token limit"),
     ReplyRule("finish_refusal", _has_finish("refusal"), "the model or its server refused"),
     ReplyRule("finish_interrupted", _has_finish("interrupted"), "the reply was interrupted"),

@@ -8,7 +8,7 @@ as it was sent; what it got in another shape is made from the log's neutral mess
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -41,6 +41,9 @@ class Turn:
 
 REASONING_KEYS: Final = ("reasoning_content", "reasoning", "thinking")
 """Under which names servers take earlier reasoning back."""
+REASONING_BLOCKS: Final = ("reasoning_details", "thinking_blocks")
+BLOCK_TEXTS: Final = ("text", "summary", "thinking")
+"""In which blocks they take it back that they signed, and what of those can be read."""
 
 
 def chat_of_wire(wire: dict[str, Any]) -> Chat | None:
@@ -50,12 +53,8 @@ def chat_of_wire(wire: dict[str, Any]) -> Chat | None:
     if role not in ("system", "developer", "user", "assistant", "tool") or content is None:
         return None
     chat: Chat = {"role": "system" if role == "developer" else role, "content": content}
-    if role == "assistant":
-        for key in REASONING_KEYS:
-            if isinstance(wire.get(key), str):
-                if wire[key]:
-                    chat["reasoning_content"] = wire[key]
-                break
+    if role == "assistant" and (reasoning := _reasoning_of(wire)):
+        chat["reasoning_content"] = reasoning
     if wire.get("tool_calls"):
         calls = [_call(call) for call in wire["tool_calls"]]
         if None in calls:
@@ -64,6 +63,15 @@ def chat_of_wire(wire: dict[str, Any]) -> Chat | None:
     if role == "tool":
         chat["tool_call_id"] = str(wire.get("tool_call_id", ""))
     return chat
+
+
+def _reasoning_of(wire: dict[str, Any]) -> str:
+    """The earlier reasoning that was sent back, as text or in blocks of the server's own."""
+    for key in REASONING_KEYS:
+        if isinstance(wire.get(key), str):
+            return str(wire[key])
+    blocks = [block for key in REASONING_BLOCKS for block in wire.get(key) or () if isinstance(block, dict)]
+    return "".join(block[key] for block in blocks for key in BLOCK_TEXTS if isinstance(block.get(key), str))
 
 
 def chat_of_message(message: Message, *, reasoning: bool = True) -> Chat:
@@ -76,8 +84,8 @@ def chat_of_message(message: Message, *, reasoning: bool = True) -> Chat:
     return chat
 
 
-def chat_of_reply(parts: Sequence[Part], *, malformed: Sequence[str] = (), reasoning: bool = True) -> Chat:
-    """A reply. Without ``malformed`` it is what the model wrote; calls named there get ``{}``, as later prompts do."""
+def chat_of_reply(parts: Sequence[Part], *, malformed: Collection[int] = (), reasoning: bool = True) -> Chat:
+    """A reply. Without ``malformed`` it is what the model wrote; calls of these numbers get ``{}``, as later on."""
     texts: list[str] = []
     thoughts: list[str] = []
     calls: list[Chat] = []
@@ -88,7 +96,7 @@ def chat_of_reply(parts: Sequence[Part], *, malformed: Sequence[str] = (), reaso
             case ReasoningPart(text=text) if text:
                 thoughts.append(text)
             case CallPart():
-                arguments = "{}" if part.id in malformed else part.arguments or "{}"
+                arguments = "{}" if len(calls) + 1 in malformed else part.arguments or "{}"
                 function = {"name": part.name, "arguments": arguments}
                 calls.append({"id": part.id, "type": "function", "function": function})
             case _:
@@ -126,7 +134,7 @@ def system_of_wire(system: Any) -> Chat | None:
 
 def wire_had_reasoning(wire: dict[str, Any]) -> bool:
     """Whether the server got the reasoning of this earlier reply back."""
-    if any(wire.get(key) for key in REASONING_KEYS):
+    if any(wire.get(key) for key in (*REASONING_KEYS, *REASONING_BLOCKS)):
         return True
     content = wire.get("content")
     return isinstance(content, list) and any(

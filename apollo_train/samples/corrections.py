@@ -14,7 +14,7 @@ from sessions.fold.corrections import CorrectionBook, parse_reply
 
 _THOUGHT: Final = re.compile(r"<think>\s*(.*?)\s*</think>\s*", re.DOTALL)
 """How a correction begins that says what the model should have thought."""
-_BROKEN: Final = frozenset({"interrupted", "salvaged", "empty", "not_trainable"})
+_BROKEN: Final = frozenset({"interrupted", "superseded", "salvaged", "empty", "not_trainable"})
 
 
 def is_replaceable(mask: ReplyMask) -> bool:

@@ -74,7 +74,7 @@ def make_segments(source: Source) -> Iterator[Segment | Exclusion]:
     for mask in mask_replies(source.reader, source.judged, source.policy):
         if not mask.trained:
             yield source.exclude(mask, mask.reason)
-        if mask.event.kind != "model.reply" or mask.reason in ("summary_unused", "summary"):
+        if mask.event.kind != "model.reply" or mask.reason in ("summary_unused", "summary", "superseded"):
             continue
         if verdicts.has_reach and verdicts.is_cut_off(mask.event.step or 0):
             continue

@@ -10,7 +10,7 @@ import msgspec
 
 from apollo_tui.acts.drafts import Draft
 from apollo_tui.acts.error_hints import explain_receipt
-from apollo_tui.acts.requests import KEYED, Verb, find_budget, is_limit_change, limit_request, send_annotation
+from apollo_tui.acts.requests import KEYED, find_budget, is_limit_change, limit_request, send_annotation
 from apollo_tui.backend.feed import Feed, NotDone
 from apollo_tui.state.board import BoardState
 from sessions import events as ev
@@ -38,13 +38,13 @@ class SessionControl:
         self._state = state
         self._keymap = keymap or {}
 
-    async def control(self, session: str, verb: Verb) -> str:
+    async def control(self, session: str, verb: ev.Verb) -> str:
         """Ask for a change of state."""
         key = await self._feed.read(partial(key_here, session=session)) if verb in KEYED else None
         done = await self._feed.call(protocol.Control(request=new_ulid(), session=session, verb=verb, key=key))
         return f"{self._name(session)}: {self._note(done) or VERBS[verb]}"
 
-    def pause_verb(self, session: str) -> Verb:
+    def pause_verb(self, session: str) -> ev.Verb:
         """What ``p`` means now: pause, resume, start or reopen. Raises NotDone where it means nothing."""
         summary = self._state.sessions[session].summary
         if summary.pending == "pause":
@@ -145,6 +145,9 @@ VERBS: Final[dict[str, str]] = {
     "unarchive": "back from the archive, paused",
     "reopen": "reopened",
     "next": "goes on to the next boundary",
+    "drop": "its last reply is left out of the context",
+    "shorten": "a summary takes the place of what was said",
+    "retry": "sends the same request once more",
 }
 
 RECALLED: Final = 30

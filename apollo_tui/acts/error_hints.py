@@ -11,7 +11,7 @@ import msgspec
 from apollo_tui import keys
 from apollo_tui.backend.feed import LinkChanged, NotDone
 from sessions.errors import ApolloError
-from sessions.fold.remedies import remedies_at_limit
+from sessions.fold.remedies import remedies_where_it_stands
 from sessions.fold.summary import Summary
 from sessions.hints import Remedy, Way, say_remedies
 from sessions.host.protocol import Done
@@ -32,6 +32,9 @@ COMMANDS: Final[dict[Way, str]] = {
     "reopen": ":reopen",
     "unarchive": ":unarchive",
     "stop": ":stop",
+    "drop": ":drop",
+    "shorten": ":shorten",
+    "retry": ":retry",
     "limit": ":limit {words}",
     "start_host": ":host start",
     "restart_host": ":host restart",
@@ -54,7 +57,7 @@ def explain(problem: Exception, keymap: Mapping[str, str]) -> str:
 
 def with_ways(summary: Summary, view: SessionView, keymap: Mapping[str, str]) -> SessionView:
     """The session, with why it stands where it stands and what lets it go on."""
-    why = say_remedies(view.why, remedies_at_limit(summary), partial(key, keymap=keymap))
+    why = say_remedies(view.why, remedies_where_it_stands(summary), partial(key, keymap=keymap))
     return msgspec.structs.replace(view, why=why)
 
 

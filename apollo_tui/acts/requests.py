@@ -6,20 +6,18 @@ Each of the two says in its own words what is wrong and what was done. New sessi
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from sessions.events import Body
+from sessions.events import Body, Verb
 from sessions.host import protocol
 from sessions.ulid import new_ulid
 
 if TYPE_CHECKING:
     from apollo_tui.backend.feed import Feed
 
-Verb = Literal["start", "pause", "resume", "stop", "interrupt", "archive", "unarchive", "reopen", "next"]
-"""What can be asked of a session."""
-KEYED: Final[frozenset[Verb]] = frozenset({"start", "resume", "reopen"})
+KEYED: Final[frozenset[Verb]] = frozenset({"start", "resume", "reopen", "drop", "shorten", "retry"})
 """The verbs that bring the model's key along, from the environment of the person who asks."""
 
 

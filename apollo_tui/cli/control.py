@@ -6,11 +6,11 @@ from typing import Final, cast, get_args
 
 import click
 
-from apollo_tui.acts.requests import KEYED, Verb, annotation_request, find_budget, is_limit_change, limit_request
+from apollo_tui.acts.requests import KEYED, annotation_request, find_budget, is_limit_change, limit_request
 from apollo_tui.cli.connection import Cli, ask_host, find_session, new_request_id, open_log
 from apollo_tui.cli.output import json_option, print_done
 from apollo_tui.cli.targets import parse_target
-from sessions.events import AdviceKind, AdviceReach, Reach
+from sessions.events import AdviceKind, AdviceReach, Reach, Verb
 from sessions.host import protocol
 from sessions.host.api_keys import key_here
 
@@ -109,6 +109,9 @@ pause = _control("pause", "Pause a session at its next boundary.")
 resume = _control("resume", "Let a paused, stopped or finished session go on.")
 stop = _control("stop", "Stop a session now: its reply, action and jobs end. It can be resumed later.")
 interrupt = _control("interrupt", "Cancel the reply under way, then pause.")
+drop = _control("drop", "Leave a session's last reply out of its context; one that its server refuses goes on.")
+shorten = _control("shorten", "Have a session summarise what was said; one that its server refuses goes on from that.")
+retry = _control("retry", "Send a request that the server refused once more as it is.")
 archive = _control("archive", "Put a session out of sight; nothing is deleted.")
 
 

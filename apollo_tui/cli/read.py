@@ -30,7 +30,7 @@ from sessions.fold.beginning import say_beginning
 from sessions.fold.costs import UNKNOWN, say_cost
 from sessions.fold.recording import KINDS as RECORDING_KINDS
 from sessions.fold.recording import RecordingBook
-from sessions.fold.remedies import remedies_at_limit
+from sessions.fold.remedies import remedies_where_it_stands
 from sessions.fold.result_status import result_status
 from sessions.fold.summary import Summary
 from sessions.fold.trajectory import CallRecord, StepRecord, steps
@@ -214,7 +214,7 @@ def event_line(event: ev.Event) -> str:
 
 def _reason(summary: Summary) -> str:
     """Why it stands where it stands, with the commands that help."""
-    return hints.say_remedies(say_reason(summary), remedies_at_limit(summary), hints.command_of)
+    return hints.say_remedies(say_reason(summary), remedies_where_it_stands(summary), hints.command_of)
 
 
 @click.command()

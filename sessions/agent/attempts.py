@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -14,19 +15,29 @@ from sessions import events as ev
 from sessions.agent.session import CutReason, NeedsPerson, RetryPolicy, Session
 from sessions.agent.wakeup import cancel, wait_while
 from sessions.events.messages import CallPart, Part, ReasoningPart, TextPart, Usage
-from sessions.providers.base import CallContext, Delta, ProviderError, Reply, RequestBody
+from sessions.providers.base import CallContext, Delta, ProviderError, Refused, Reply, RequestBody
 from sessions.providers.pricing import cost
 from sessions.redaction import Redactor, StreamRedactor
 
 if TYPE_CHECKING:
     from sessions.events import ModelReplied
 
+AT_LIMIT: Final = 0.95
+"""A reply of this share of the tokens that it may have, which nobody ended, ended for its length."""
 SHOWN_ERROR: Final = 400
 """Most characters of a provider's error in a reason for a person."""
 
 
 class ContextTooLong(Exception):
-    """The server says that the prompt is too long."""
+    """The server says that the prompt is too long. ``str()`` are its words."""
+
+
+class RequestRefused(Exception):
+    """The server refuses the request as it stands: its conversation, or earlier reasoning in it. ``str()`` says why."""
+
+    def __init__(self, refused: Refused, words: str) -> None:
+        super().__init__(words)
+        self.refused: Refused = refused
 
 
 class ReplyCut(Exception):
@@ -87,7 +98,7 @@ class PartialReply:
         text = stream.feed(delta.text)
         channel, name, pieces = self._parts.get(delta.index, (delta.channel, delta.name, []))
         pieces.append(text)
-        self._parts[delta.index] = (channel, name or delta.name, pieces)
+        self._parts[delta.index] = (channel, delta.name or name, pieces)
         return Delta(delta.channel, text, delta.index, delta.name)
 
     def parts(self) -> tuple[Part, ...]:
@@ -107,7 +118,8 @@ async def receive_reply(
 ) -> TimedReply:
     """The reply to the request at seq ``request``, of which ``failed`` attempts are in the log.
 
-    Raises ReplyCut, Yielded, ContextTooLong or NeedsPerson. ``step`` None: a summary, whose pieces nobody is shown.
+    ``step`` None: a summary, whose pieces nobody is shown. Raises ReplyCut, RestRequest, ContextTooLong, RequestRefused
+    or NeedsPerson.
     """
     policy = session.services.retry
     for tried in range(1, policy.attempts + 1):
@@ -116,11 +128,15 @@ async def receive_reply(
         try:
             return await _attempt(session, body, step, attempt, partial)
         except ProviderError as error:
+            if (ended := await _reply_at_limit(session, error)) is not None:
+                return TimedReply(ended, attempt, None, 0)
             last = tried == policy.attempts or not error.retryable
             wait = None if last else backoff_seconds(policy, tried, error.retry_after, session.services.random.random())
             await session.commit(_failure_event(request, attempt, error, wait, partial.parts()), step=step)
             if error.reason == "context":
-                raise ContextTooLong from error
+                raise ContextTooLong(str(error)[:SHOWN_ERROR]) from error
+            if error.refused:
+                raise RequestRefused(error.refused, str(error)[:SHOWN_ERROR]) from error
             if wait is None:
                 raise NeedsPerson("key" if error.need_key else "provider", _reason(session, error, tried)) from error
             await _wait_between(session, wait, yields)
@@ -145,6 +161,8 @@ async def _attempt(
             session=session.id,
             step=step or 0,
             key=session.services.key_for(session.id, session.model),
+            timeout=session.model.first_token_seconds,
+            stall=session.model.stall_seconds,
             extra={"attempt": attempt, "view": session.services.reader},
         )
         # Closing the generator closes the connection.
@@ -195,7 +213,22 @@ def _failure_event(
         message=str(error),
         retry_ms=None if wait is None else round(wait * 1000),
         partial=tuple(error.partial) or tuple(arrived),
+        refused=error.refused,
     )
+
+
+async def _reply_at_limit(session: Session, error: ProviderError) -> Reply | None:
+    """What came, as a reply that ended at its length, where a gateway closes the line at the token limit and says
+    nothing: every other attempt would end there too."""
+    reply = error.unfinished
+    if reply is None:
+        return None
+    written = reply.usage.output_tokens if reply.usage is not None else 0
+    if not written:
+        written = await asyncio.to_thread(_count, session, [_text(part) for part in reply.parts])
+    if written < AT_LIMIT * session.model.max_output_tokens:
+        return None
+    return dataclasses.replace(reply, finish="length", finish_raw="")
 
 
 def _reason(session: Session, error: ProviderError, tried: int) -> str:
@@ -208,16 +241,20 @@ def _reason(session: Session, error: ProviderError, tried: int) -> str:
 
 
 async def add_estimate(session: Session, replied: ModelReplied, prompt_tokens: int) -> ModelReplied:
-    """``replied`` with our own estimate if it has no usage; ``prompt_tokens`` is that of its request.
+    """``replied`` with our own estimate of what the server did not count; ``prompt_tokens`` is that of its request.
 
     Tokens are counted as for prompts: without what a chat template adds, and with a vocabulary that may stand in for
     the model's own (docs/providers.md). Nothing is taken to have come from a cache.
     """
-    usage = replied.usage
-    if session.playback is not None or (usage is not None and (usage.input_tokens or usage.output_tokens)):
+    usage = replied.usage or Usage()
+    if session.playback is not None or (usage.input_tokens and usage.output_tokens):
         return replied
-    written = await asyncio.to_thread(_count, session, [_text(part) for part in replied.parts])
-    estimate = Usage(input_tokens=prompt_tokens, output_tokens=written)
+    written = 0
+    if not usage.output_tokens:
+        written = await asyncio.to_thread(_count, session, [_text(part) for part in replied.parts])
+    estimate = Usage(input_tokens=0 if usage.input_tokens else prompt_tokens, output_tokens=written)
+    if estimate == Usage():
+        return replied
     return msgspec.structs.replace(replied, estimate=estimate, estimated_cost=cost(session.model, estimate))
 
 

@@ -16,7 +16,7 @@ from sessions.providers.base import Playback
 MOST_NUDGES: Final = 3
 """This many replies without a call in a row ask for a person."""
 
-Decision = Literal["request", "look_again", "finish", "stop"]
+Decision = Literal["request", "look_again", "shorten", "finish", "stop"]
 
 
 class Boundary:
@@ -26,7 +26,7 @@ class Boundary:
         self._session = session
 
     async def decide(self, point: ResumePoint) -> Decision:
-        """What comes next: a request, the session's end, or another look at the log, which has grown.
+        """What comes next: a request, a shorter context, the end, or another look at the log, which has grown.
 
         Raises NeedsPerson after too many replies without a call.
         """
@@ -45,6 +45,8 @@ class Boundary:
             used = budget.Budget("evaluations", summary.evaluations, summary.limits.evaluations or 0)
             await session.commit(ev.StateChanged(state="paused", need="limit", reason=budget.limit_reason(used)))
             return "look_again"
+        if summary.pending == "shorten":
+            return "shorten"
         if await self._advise(point, wait=point.has_refusal("skipped_for_advice") and not point.user_turn):
             return "look_again"
         silent = point.reply is not None and not point.calls and not point.user_turn
@@ -117,5 +119,5 @@ class Boundary:
             if await self._advise(point, wait=True):
                 return "look_again"
             raise NeedsPerson("nudges", f"{MOST_NUDGES} replies in a row called no tool; advise it, or resume")
-        await self._session.commit(ev.NudgeSent(text=NUDGE, streak=streak), step=point.step)
+        await self._session.commit(ev.NudgeSent(text=NUDGE, streak=streak), step=point.reply_step)
         return "look_again"

@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import msgspec
+
 from sessions import events as ev
 from sessions.agent.resume_point import ResumePoint
 from sessions.agent.session import Session
 from sessions.events import SessionCreated
-from sessions.events.messages import Message, TextPart
+from sessions.events.messages import CallPart, Message, ReasoningPart, TextPart
 from sessions.events.text import Blob, canonical_json
 from sessions.fold.prompt import CONTEXT_KINDS, messages_of
 from sessions.log.rebuild import request_chain
@@ -87,17 +89,36 @@ class Prompts:
         self._newest: tuple[int, list[dict[str, Any]]] | None = None
 
     async def for_step(self, point: ResumePoint) -> Prompt:
-        """The prompt of the next step."""
-        parent = self.parent_of(point.reply)
+        """The prompt of the next step; without earlier reasoning for good once the server has refused that."""
+        newest = self._newest_request()
+        without = newest is not None and newest.without_reasoning
+        prompt = await self._for_step(point, without_reasoning=without)
+        if point.refused and not without:
+            # Where a server refuses a conversation, its reasoning is the first thing to go: nothing is lost with it.
+            plain = await self._for_step(point, without_reasoning=True)
+            return prompt if plain.request.sha256 == prompt.request.sha256 else plain
+        return prompt
+
+    async def _for_step(self, point: ResumePoint, *, without_reasoning: bool) -> Prompt:
+        parent = self.parent_of(point.reply, without_reasoning=without_reasoning)
         events = self.context() if parent is None else point.tail
-        return await self._build(parent, self.messages(events), "step")
+        return await self._build(parent, self.messages(events), "step", without_reasoning=without_reasoning)
 
     async def for_summary(self, upto: ev.Event, cover: Sequence[ev.Event], ask: str) -> Prompt:
         """The request for a summary of ``cover``, context events whose newest reply is ``upto``."""
-        parent = self.parent_of(upto)
+        newest = self._newest_request()
+        without = newest is not None and newest.without_reasoning
+        parent = self.parent_of(upto, without_reasoning=without)
         events = cover if parent is None else [event for event in cover if event.seq >= upto.seq]
         messages = [*self.messages(events), Message("user", (TextPart(ask),))]
-        return await self._build(parent, messages, "summary")
+        return await self._build(parent, messages, "summary", without_reasoning=without)
+
+    async def for_plain_summary(self, cover: Sequence[ev.Event], ask: str) -> Prompt:
+        """The request for a summary of ``cover`` as one text: a conversation that the server refuses is none then."""
+        messages = self.messages(cover)
+        text = "\n\n".join(filter(None, map(_in_words, messages)))
+        sources = tuple(source for message in messages for source in message.sources)
+        return await self._build(None, [Message("user", (TextPart(f"{text}\n\n{ask}"),), sources)], "summary")
 
     def remember(self, event: ev.Event, prompt: Prompt) -> None:
         """Keep the messages of a request that is in the log: the next one most likely extends it."""
@@ -122,7 +143,7 @@ class Prompts:
         """Neutral messages of context events."""
         return messages_of(events, self._session.services.reader.text, origin=self._session.model.id)
 
-    def parent_of(self, reply: ev.Event | None) -> int | None:
+    def parent_of(self, reply: ev.Event | None, *, without_reasoning: bool = False) -> int | None:
         """The request that ``reply`` answered, if its prompt can be extended as it is."""
         if reply is None or not isinstance(reply.body, ev.ModelReplied):
             return None
@@ -132,18 +153,27 @@ class Prompts:
         adapter, request = self._session.adapter, event.body
         if not request.exact or (request.adapter, request.adapter_version) != (adapter.name, adapter.version):
             return None
-        summary = self._summary()
-        return event.seq if summary is None or summary.seq < event.seq else None
+        if request.without_reasoning != without_reasoning:
+            return None
+        border = self._border()
+        return event.seq if border is None or border.seq < event.seq else None
 
     async def count(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, counted off the event loop."""
         return (await self._count_tokens(texts))[0]
 
     async def _build(
-        self, parent: int | None, messages: Sequence[Message], purpose: Literal["step", "summary"]
+        self,
+        parent: int | None,
+        messages: Sequence[Message],
+        purpose: Literal["step", "summary"],
+        *,
+        without_reasoning: bool = False,
     ) -> Prompt:
         session = self._session
         before = self._messages_of_request(parent) if parent is not None else []
+        if without_reasoning:
+            messages = [_without_reasoning(message) for message in messages]
         wire = session.adapter.wire(session.model, messages)
         # What is in the log may hold a secret that has only become known since.
         clean = session.services.redactor_for(session.id)
@@ -179,6 +209,7 @@ class Prompts:
             sha256=hashlib.sha256(canonical_json(body.whole())).hexdigest(),
             estimate_tokens=self._estimate(parent) + sum(tokens),
             estimate_method=method,
+            without_reasoning=without_reasoning,
         )
         return Prompt(body, request, (*slots, *blobs))
 
@@ -201,6 +232,20 @@ class Prompts:
         blobs = reader.blobs([ref.hash for ref in refs])
         return [json.loads(blobs[ref.hash]) for ref in refs]
 
+    def _newest_request(self) -> ev.ModelRequested | None:
+        found = self._session.services.reader.events(
+            self._session.id, kinds={"model.request"}, newest_first=True, limit=1
+        )
+        return found[0].body if found and isinstance(found[0].body, ev.ModelRequested) else None
+
+    def _border(self) -> ev.Event | None:
+        """The newest event after which a prompt is put together anew: a summary, or a reply that was left out."""
+        kinds = {"summary.written", "reply.superseded"}
+        found = self._session.services.reader.events(self._session.id, kinds=kinds, newest_first=True)
+        replaced = (event for event in found if isinstance(event.body, ev.ReplySuperseded) and event.body.new)
+        skipped = {event.seq for event in replaced}
+        return next((event for event in found if event.seq not in skipped), None)
+
     def _summary(self) -> ev.Event | None:
         if not self._session.summary.summaries:
             return None
@@ -211,3 +256,18 @@ class Prompts:
 
     def _read(self, text: ev.LongText) -> str:
         return self._session.services.reader.text(text)
+
+
+def _without_reasoning(message: Message) -> Message:
+    parts = tuple(part for part in message.parts if not isinstance(part, ReasoningPart))
+    return msgspec.structs.replace(message, parts=parts)
+
+
+def _in_words(message: Message) -> str:
+    """A message as a text that says whose it is."""
+    if message.role == "user":
+        return message.text
+    if message.role == "tool":
+        return f"[result]\n{message.text}"
+    calls = (f"[call of {part.name}] {part.arguments}" for part in message.parts if isinstance(part, CallPart))
+    return "\n".join(filter(None, [f"[you]\n{message.text}" if message.text.strip() else "", *calls]))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from sessions import events as ev
 from sessions.events.messages import CallPart
+from sessions.fold.released_reply import REPLY_KINDS, Replies
 
 if TYPE_CHECKING:
     from sessions.log.reader import LogReader
@@ -30,9 +31,10 @@ class CallState:
 
 @dataclass(frozen=True, slots=True)
 class ResumePoint:
-    """The newest step with a reply, and what has happened since.
+    """The newest reply that the agent goes on from, and what has happened since.
 
-    ``open_request`` is a step's request that has neither a reply nor been interrupted.
+    ``step`` is the newest step that had a reply, also where that was left out of the context: numbers are not given
+    twice. ``open_request`` is a step's request that has neither a reply nor been interrupted.
     """
 
     tail: tuple[ev.Event, ...] = ()
@@ -42,6 +44,9 @@ class ResumePoint:
     open_request: ev.Event | None = None
     attempts: int = 0
     """Failed attempts of ``open_request``."""
+    refused: str = ""
+    """What of ``open_request`` the server refuses, where its newest attempt was refused for that."""
+    step: int = 0
     user_turn: bool = False
     """Whether a user turn (advice, nudge) stands after the reply."""
     observed: int = 0
@@ -52,9 +57,15 @@ class ResumePoint:
     """Whether the session has ended since then (and was reopened)."""
 
     @property
-    def step(self) -> int:
-        """The step of the newest reply, 0 before the first one."""
+    def reply_step(self) -> int:
+        """The step of the reply, 0 before the first one."""
         return (self.reply.step or 0) if self.reply else 0
+
+    @property
+    def reply_in_context(self) -> ev.Event | None:
+        """The reply, if no summary covers it."""
+        written = (event.body for event in self.tail if isinstance(event.body, ev.SummaryWritten))
+        return self.reply if self.reply_step > max((body.to_step for body in written), default=0) else None
 
     @property
     def open_calls(self) -> tuple[CallState, ...]:
@@ -83,7 +94,8 @@ class ResumePoint:
 
 def resume_point_of(tail: Sequence[ev.Event]) -> ResumePoint:
     """The point at the end of ``tail``, which begins with a step's reply or with the session's first event."""
-    reply = next((e for e in reversed(tail) if isinstance(e.body, ev.ModelReplied) and e.step is not None), None)
+    replies = Replies(tail)
+    reply, dropped = replies.newest, replies.dropped_steps
     since = [event for event in tail if reply is None or event.seq > reply.seq]
     started = {e.call: e for e in since if isinstance(e.body, ev.ActionStarted) and reply and e.step == reply.step}
     ended = {
@@ -94,14 +106,16 @@ def resume_point_of(tail: Sequence[ev.Event]) -> ResumePoint:
     parts = [part for part in _parts(reply) if isinstance(part, CallPart)]
     calls = tuple(CallState(n, part, started.get(n), ended.get(n)) for n, part in enumerate(parts, 1))
     observed = max((event.seq for event in ended.values()), default=reply.seq if reply else 0)
-    open_request, attempts = _open_request(since)
+    open_request, attempts, refused = _open_request(since)
     return ResumePoint(
         tail=tuple(event for event in tail if reply is None or event.seq >= reply.seq),
         reply=reply,
         calls=calls,
         open_request=open_request,
         attempts=attempts,
-        user_turn=any(isinstance(e.body, ev.NudgeSent) or _is_turn(e) for e in since),
+        refused=refused,
+        step=replies.newest_step,
+        user_turn=any(_is_nudge(e, dropped) or _is_turn(e) for e in since),
         observed=observed,
         halted=any(e.seq > observed and _enters(e, "paused", "needs_you", "finished", "stopped") for e in since),
         ended=any(e.seq > observed and _enters(e, "finished", "stopped") for e in since),
@@ -109,29 +123,51 @@ def resume_point_of(tail: Sequence[ev.Event]) -> ResumePoint:
 
 
 def read_resume_point(reader: LogReader, session: str, step: int) -> ResumePoint:
-    """Where a session stands whose newest step, answered or only requested, is ``step``. Two short reads."""
-    replies = reader.events(session, kinds={"model.reply"}, steps=(step - 1, step), newest_first=True, limit=1)
-    return resume_point_of(reader.events(session, after=replies[0].seq - 1 if replies else 0))
+    """Where a session stands whose newest step, answered or only requested, is ``step``. Two short reads, and more
+    where its newest replies were left out."""
+    first, last = step - 1, step
+    found: list[ev.Event] = []
+    while last > 0:
+        found = [*reader.events(session, kinds=REPLY_KINDS, steps=(first, last)), *found]
+        if Replies(found).newest is not None:
+            break
+        first, last = first - 2 * (step - first), first - 1
+    newest = Replies(found).newest
+    return resume_point_of(reader.events(session, after=newest.seq - 1 if newest is not None else 0))
+
+
+def read_droppable_reply(reader: LogReader, session: str, step: int) -> ev.Event | None:
+    """The reply that could be left out of the context: the newest that is in it, None if a summary covers all."""
+    return read_resume_point(reader, session, step).reply_in_context
 
 
 def _parts(reply: ev.Event | None) -> tuple[object, ...]:
     return reply.body.parts if reply is not None and isinstance(reply.body, ev.ModelReplied) else ()
 
 
-def _open_request(since: Sequence[ev.Event]) -> tuple[ev.Event | None, int]:
+def _open_request(since: Sequence[ev.Event]) -> tuple[ev.Event | None, int, str]:
+    """The open request, its failed attempts, and what of it is refused."""
     found: ev.Event | None = None
-    attempts = 0
+    attempts, refused = 0, ""
     for event in since:
         match event.body:
             case ev.ModelRequested(purpose="step"):
-                found, attempts = event, 0
-            case ev.ReplyInterrupted() as body if found and body.request == found.seq:
-                found, attempts = None, 0
+                found, attempts, refused = event, 0, ""
+            case ev.ReplyInterrupted() | ev.ModelReplied() as body if found and body.request == found.seq:
+                found, attempts, refused = None, 0, ""
+            case ev.ReplySuperseded():
+                found, attempts, refused = None, 0, ""
             case ev.ModelAttemptFailed() as body if found and body.request == found.seq:
-                attempts += 1
+                attempts, refused = attempts + 1, body.refused
+            case ev.SummaryWritten() | ev.ControlRequested(verb="retry"):
+                refused = ""
             case _:
                 continue
-    return found, attempts
+    return found, attempts, refused
+
+
+def _is_nudge(event: ev.Event, dropped: frozenset[int]) -> bool:
+    return isinstance(event.body, ev.NudgeSent) and event.step not in dropped
 
 
 def _is_turn(event: ev.Event) -> bool:

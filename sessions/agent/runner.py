@@ -28,6 +28,8 @@ from sessions.tools.task_environment import BadEnvironment, environment_tools
 
 GO: Final = frozenset({"start", "resume", "reopen", "next"})
 """Controls that set a resting session going."""
+GO_ON: Final = frozenset({"drop", "shorten", "retry"})
+"""Controls that set one going that needs a person; one that is paused stays so."""
 LOG_PAUSE: Final = 5.0
 """Seconds between tries to write to a log that cannot be written."""
 
@@ -184,7 +186,7 @@ class SessionRunner:
         advised = seconds_to_delivery(summary, session.now()) if summary.need == "nudges" and not verb else None
         if summary.state == "archived":
             await woken.wait()
-        elif verb in GO or self._go or (advised is not None and advised <= 0):
+        elif self._go or self._lets_go_on(verb) or (advised is not None and advised <= 0):
             self._go = False
             await session.commit(ev.StateChanged(state="running"), actor=actor or "host")
         elif verb == "stop" and summary.state not in ENDED:
@@ -195,6 +197,9 @@ class SessionRunner:
             await wait_for_any(woken.wait(), session.services.sleep(advised))
         else:
             await woken.wait()
+
+    def _lets_go_on(self, verb: str) -> bool:
+        return verb in GO or (verb in GO_ON and self._session.summary.state == "needs_you")
 
     async def _watch_jobs(self, open_jobs: Sequence[int]) -> None:
         """Tell the ends of jobs that nobody waits for, for as long as the runner lives."""

@@ -78,7 +78,7 @@ class Services:
 
 
 CutReason = Literal["", "interrupt", "advice", "stop"]
-Need = Literal["key", "provider", "nudges", "context", "other"]
+Need = Literal["key", "provider", "refused", "nudges", "context", "other"]
 
 
 class NeedsPerson(Exception):

@@ -53,11 +53,11 @@ class CallRunner:
         """Bring every call of the newest reply to its observation."""
         for call in point.open_calls:
             if playback := self._session.playback:
-                await self._play(playback, point.step, call)
+                await self._play(playback, point.reply_step, call)
             elif call.started is not None:
                 await self._recover(point, call, call.started)
             else:
-                await self._run(point.step, call)
+                await self._run(point.reply_step, call)
 
     # --- one call ---
 
@@ -75,9 +75,9 @@ class CallRunner:
 
     async def _recover(self, point: ResumePoint, call: CallState, started: ev.Event) -> None:
         """Find out what became of a call that an earlier host began; it is not begun again."""
-        context = self._context(point.step, call)
+        context = self._context(point.reply_step, call)
         since = [event for event in point.tail if event.seq > started.seq]
-        await self._carry_out(point.step, call, recovery.recover_action(started, since, context), context)
+        await self._carry_out(point.reply_step, call, recovery.recover_action(started, since, context), context)
 
     async def _play(self, playback: Playback, step: int, call: CallState) -> None:
         """Have the result that is recorded; nothing is run, and nothing is refused."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,11 +12,18 @@ import msgspec
 
 from sessions import events as ev
 from sessions.agent.advice import read_advice_before
-from sessions.agent.attempts import ContextTooLong, ReplyCut, RestRequest, add_estimate, receive_reply
+from sessions.agent.attempts import (
+    ContextTooLong,
+    ReplyCut,
+    RequestRefused,
+    RestRequest,
+    add_estimate,
+    receive_reply,
+)
 from sessions.agent.prompts import SUMMARY_REQUEST, Prompts
 from sessions.agent.session import NeedsPerson, Session
 from sessions.events.messages import TextPart
-from sessions.fold.prompt import in_context
+from sessions.fold.prompt import context_of
 
 ENOUGH: Final = 0.6
 """Summaries are repeated until the context is below this share of the threshold."""
@@ -25,12 +33,16 @@ TRIES: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What a summary is to cover: steps ``first``..``last``, whose newest reply is ``reply``."""
+    """What a summary is to cover: steps ``first``..``last``, whose newest reply is ``reply``.
+
+    ``plain``: the model is given it as one text, because the server refuses the conversation.
+    """
 
     first: int
     last: int
     reply: ev.Event
     cover: tuple[ev.Event, ...]
+    plain: bool = False
 
 
 class Summariser:
@@ -58,9 +70,22 @@ class Summariser:
                 return
             first = False
 
+    async def replace_all(self, tokens: int) -> None:
+        """Put a summary in the place of all steps in view, asked for in plain words. Raises NeedsPerson."""
+        events = context_of(self._prompts.context())
+        replies = [event for event in events if event.kind == "model.reply"]
+        if not replies:
+            raise NeedsPerson("context", self._too_long(tokens))
+        cover = tuple(events)
+        cut = Coverage(replies[0].step or 1, replies[-1].step or 1, replies[-1], cover, plain=True)
+        try:
+            await self._replace(cut, tokens)
+        except (ReplyCut, RestRequest):
+            return
+
     async def _cut(self) -> Coverage | None:
         """The earlier half of the context by tokens, cut between steps; None if there is only one step."""
-        events = [event for event in self._prompts.context() if in_context(event)]
+        events = context_of(self._prompts.context())
         replies = [event for event in events if event.kind == "model.reply"]
         if len(replies) < 2:
             return None
@@ -81,12 +106,19 @@ class Summariser:
         """Have the summary written and commit it; returns the tokens of the new context."""
         session = self._session
         for _ in range(TRIES):
-            prompt = await self._prompts.for_summary(cut.reply, cut.cover, SUMMARY_REQUEST)
+            if cut.plain:
+                prompt = await self._prompts.for_plain_summary(cut.cover, SUMMARY_REQUEST)
+            else:
+                prompt = await self._prompts.for_summary(cut.reply, cut.cover, SUMMARY_REQUEST)
             request = (await session.commit(prompt.request, blobs=prompt.blobs))[0]
             try:
                 received = await receive_reply(session, request.seq, prompt.body, step=None, yields=self._yields)
             except ContextTooLong:
                 raise NeedsPerson("context", self._too_long(before)) from None
+            except RequestRefused as refused:
+                if cut.plain:
+                    raise NeedsPerson("provider", f"{session.model.id} refused the request: {refused}") from None
+                return await self._replace(dataclasses.replace(cut, plain=True), before)
             except ReplyCut as ended:
                 await session.commit(
                     ev.ReplyInterrupted(request=request.seq, parts=ended.partial, why=ended.why or "host")

@@ -57,6 +57,7 @@ from sessions.events.session import (
     SessionCreated,
     SessionRecovered,
     StateChanged,
+    Verb,
 )
 from sessions.events.step import (
     ActionRefused,
@@ -69,6 +70,7 @@ from sessions.events.step import (
     NudgeSent,
     Outcome,
     ReplyInterrupted,
+    ReplySuperseded,
     SummaryWritten,
 )
 from sessions.events.tools import (
@@ -108,6 +110,7 @@ ANCHORS: frozenset[str] = frozenset(
         "nudge.sent",
         "harness.turn",
         "summary.written",
+        "reply.superseded",
         "eval.scored",
         "question.asked",
         "question.answered",
@@ -176,6 +179,7 @@ __all__ = [
     "RecordingRead",
     "RecoveryMarked",
     "ReplyInterrupted",
+    "ReplySuperseded",
     "ReversibleAct",
     "Seen",
     "SeqRange",
@@ -186,4 +190,5 @@ __all__ = [
     "StateChanged",
     "SummaryWritten",
     "Target",
+    "Verb",
 ]

@@ -26,12 +26,16 @@ class TextPart(msgspec.Struct, frozen=True, tag="text", tag_field="part", omit_d
 
 
 class CallPart(msgspec.Struct, frozen=True, tag="call", tag_field="part", omit_defaults=True):
-    """One tool call. ``arguments`` is the JSON text exactly as the model wrote it, which may be malformed."""
+    """One tool call. ``arguments`` is the JSON text exactly as the model wrote it, which may be malformed.
+
+    ``id`` is unique in its session. Where the server gave one that another call had, that is ``server_id``.
+    """
 
     id: str
     name: str
     arguments: str
     raw: dict[str, Any] | None = None
+    server_id: str = ""
 
 
 Part = ReasoningPart | TextPart | CallPart
@@ -50,8 +54,8 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     sources: tuple[int, ...] = ()
     call_id: str | None = None
     origin: str | None = None
-    malformed: tuple[str, ...] = ()
-    """Ids of calls whose arguments must be sent as ``{}``, because servers answer 400 to bad history."""
+    malformed: tuple[int, ...] = ()
+    """Numbers (from 1) of the calls whose arguments must be sent as ``{}``: servers answer 400 to bad history."""
 
     @property
     def text(self) -> str:

@@ -50,6 +50,10 @@ class ModelSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     price_input: float | None = None
     price_output: float | None = None
     price_cached: float | None = None
+    first_token_seconds: float = 600.0
+    """So long the first byte of a reply is waited for; a local server reads a long prompt for minutes before it."""
+    stall_seconds: float = 120.0
+    """So long a reply that has begun may bring nothing before the attempt counts as stalled."""
     quirks: dict[str, Any] = {}
     """What endpoints disagree on: send_reasoning, max_tokens_field, tool_choice, stream_usage, temperature, ..."""
 
@@ -101,16 +105,34 @@ class StateChanged(Body, frozen=True, kw_only=True):
     kind: ClassVar[str] = "session.state"
     state: State
     reason: str = ""
-    need: Literal["", "question", "key", "provider", "nudges", "context", "scorer", "limit", "other"] = ""
+    need: Literal["", "question", "key", "provider", "refused", "nudges", "context", "scorer", "limit", "other"] = ""
     until: int | None = None
     job: int | None = None
+
+
+Verb = Literal[
+    "start",
+    "pause",
+    "resume",
+    "stop",
+    "interrupt",
+    "archive",
+    "unarchive",
+    "reopen",
+    "next",
+    "drop",
+    "shorten",
+    "retry",
+]
+"""What can be asked of a session. ``drop``: go on without the last reply; ``shorten``: summarise first; ``retry``: send
+the refused request once more as it is."""
 
 
 class ControlRequested(Body, frozen=True, kw_only=True):
     """A person asked for a change of state that takes effect at the boundary, or at once for ``interrupt``."""
 
     kind: ClassVar[str] = "control.requested"
-    verb: Literal["start", "pause", "resume", "stop", "interrupt", "archive", "unarchive", "reopen", "next"]
+    verb: Verb
 
 
 class SessionRecovered(Body, frozen=True, kw_only=True):

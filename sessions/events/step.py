@@ -30,6 +30,8 @@ class ModelRequested(Body, frozen=True, kw_only=True):
     estimate_method: str = ""
     exact: bool = True
     """False for imported steps: their prompt is reconstructed, not what a server received."""
+    without_reasoning: bool = False
+    """The messages hold no earlier reasoning, because the server refused it; so it stays in later requests."""
 
 
 class ModelAttemptFailed(Body, frozen=True, kw_only=True):
@@ -43,6 +45,8 @@ class ModelAttemptFailed(Body, frozen=True, kw_only=True):
     message: str = ""
     retry_ms: int | None = None
     partial: tuple[Part, ...] = ()
+    refused: Literal["", "conversation", "reasoning"] = ""
+    """What the server refuses, where it refuses the request: to send the same again would be to no avail."""
 
 
 class ModelReplied(Body, frozen=True, kw_only=True):
@@ -70,6 +74,17 @@ class ModelReplied(Body, frozen=True, kw_only=True):
     token_ids: tuple[int, ...] = ()
     logprobs: tuple[float, ...] = ()
     raw_text: str = ""
+
+
+class ReplySuperseded(Body, frozen=True, kw_only=True):
+    """The reply at seq ``old`` is its step's no more. ``new``: the seq of the one that takes its place; None: none
+    does, it was ``dropped``, left out of the context with what it caused. The next request then has no parent.
+    """
+
+    kind: ClassVar[str] = "reply.superseded"
+    old: int
+    new: int | None = None
+    why: Literal["dropped", "replaced"] = "dropped"
 
 
 class ReplyInterrupted(Body, frozen=True, kw_only=True):

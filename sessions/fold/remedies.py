@@ -15,6 +15,22 @@ def remedies_at_limit(s: Summary) -> tuple[Remedy, ...]:
     )
 
 
+def remedies_at_refusal(s: Summary) -> tuple[Remedy, ...]:
+    """What gets a session over a conversation that its server refuses; nothing for any other."""
+    if s.need != "refused" or s.state != "needs_you":
+        return ()
+    return (
+        Remedy("drop", "leaves its last reply out", s.number),
+        Remedy("shorten", "puts a summary in the place of all", s.number),
+        Remedy("retry", "sends the same once more", s.number),
+    )
+
+
+def remedies_where_it_stands(s: Summary) -> tuple[Remedy, ...]:
+    """What helps a session that stands still for a reason that a person can do something about."""
+    return remedies_at_limit(s) or remedies_at_refusal(s)
+
+
 def remedies_to_go_on(s: Summary) -> tuple[Remedy, ...]:
     """What lets it go on from the state that it is in; nothing while it works."""
     if s.state == "archived":

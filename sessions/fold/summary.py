@@ -17,7 +17,7 @@ from sessions.fold import attention_counters
 from sessions.fold.attention_counters import AttentionCounters
 from sessions.fold.result_status import went_wrong
 
-FOLD_VERSION: Final = 7
+FOLD_VERSION: Final = 8
 """Raised when ``fold_summary`` or the shape of Summary changes: stored summaries of another version are made anew."""
 KEPT_EVALS: Final = 64
 """How many of the newest scores a summary keeps, for the plot."""
@@ -94,7 +94,7 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     until: int | None = None
     on_job: int | None = None
     pending: str = ""
-    """A control verb that was asked for and waits for the boundary (pause, stop, interrupt, next)."""
+    """A control verb that was asked for and waits for the boundary (pause, stop, interrupt, next, shorten)."""
     step: int = 0
     progress_at: int = 0
     """When the agent last did something (reply or result), for "silent for 14 min"."""
@@ -244,7 +244,8 @@ def _change(s: Summary, event: ev.Event) -> dict[str, object]:
         case ev.NudgeSent() as body:
             return {"nudges": body.streak}
         case ev.SummaryWritten() as body:
-            return {"summaries": body.number, "context_tokens": body.tokens_after}
+            done = {"pending": ""} if s.pending == "shorten" else {}
+            return {"summaries": body.number, "context_tokens": body.tokens_after, **done}
         case _:
             return _change_beside_steps(s, event)
 
@@ -253,9 +254,9 @@ def _pending(s: Summary, verb: str) -> str:
     """What waits for the boundary after a control: the newest that is not done yet; nothing takes back a stop."""
     if verb in ("start", "resume", "reopen"):
         return "" if s.pending in ("pause", "next") else s.pending
-    if s.pending == "stop" or verb not in ("pause", "stop", "interrupt", "next"):
+    if s.pending == "stop" or verb not in ("pause", "stop", "interrupt", "next", "shorten"):
         return s.pending
-    if verb == "next":
+    if verb in ("next", "shorten"):
         return verb if s.state not in ENDED else s.pending
     return verb if s.state in ACTIVE or s.open_question else s.pending
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
 
 import msgspec
 
-from sessions.events import AdviceKind, EnvironmentSpec, EvaluateSpec, Limits, ModelSpec, Reach, Seen, Target
+from sessions.events import AdviceKind, EnvironmentSpec, EvaluateSpec, Limits, ModelSpec, Reach, Seen, Target, Verb
 from sessions.hints import Remedy
 
 PROTOCOL = 1
@@ -218,11 +218,12 @@ class Imported(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Control(Change["Done"], frozen=True, kw_only=True):
-    """Start, pause, resume, stop, interrupt, archive, reopen a session, or let it go on to the next boundary."""
+    """Start, pause, resume, stop, interrupt, archive, reopen a session, let it go on to the next boundary, or get it
+    over a conversation that its server refuses (drop, shorten, retry)."""
 
     method: ClassVar[str] = "session.control"
     session: str
-    verb: Literal["start", "pause", "resume", "stop", "interrupt", "archive", "unarchive", "reopen", "next"]
+    verb: Verb
     key: str | None = None
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sessions.events import ModelSpec
 from sessions.events.messages import Message
 from sessions.providers.anthropic_stream import MessagesAssembler
-from sessions.providers.anthropic_wire import has_calls, messages_wire
+from sessions.providers.anthropic_wire import has_calls, messages_wire, wants_thinking
 from sessions.providers.attempt import Api, attempt
 from sessions.providers.base import CallContext, Delta, Reply, RequestBody, ToolSchema, WireMessage
 from sessions.providers.quirks import AnthropicQuirks, quirks_of
@@ -24,7 +24,7 @@ class AnthropicMessages:
     """The adapter. It holds no state: every attempt opens and closes its own connection."""
 
     name = "anthropic"
-    version = 1
+    version = 2
     playback = None
 
     def wire(self, spec: ModelSpec, messages: Sequence[Message]) -> list[WireMessage]:
@@ -40,9 +40,9 @@ class AnthropicMessages:
         """
         quirks = quirks_of(spec, AnthropicQuirks)
         envelope: dict[str, Any] = {"model": spec.name, "stream": True, "max_tokens": spec.max_output_tokens}
-        if quirks.thinking is not None:
+        if quirks.thinking is not None and (quirks.thinking.get("type") != "enabled" or wants_thinking(wire)):
             envelope["thinking"] = quirks.thinking
-        elif quirks.thinking_budget:
+        elif quirks.thinking_budget and wants_thinking(wire):
             envelope["thinking"] = {"type": "enabled", "budget_tokens": quirks.thinking_budget}
             # max_tokens counts the thinking too, and must be more than its budget.
             envelope["max_tokens"] += quirks.thinking_budget

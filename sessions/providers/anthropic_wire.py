@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any, Final
+from typing import Any
 
 from sessions.events import ModelSpec
 from sessions.events.messages import CallPart, Message, TextPart
+from sessions.fold.call_ids import plain_id
 from sessions.providers.base import WireMessage
 from sessions.providers.chat_wire import EMPTY_REPLY, arguments_object, safe_name
-
-_BAD_ID: Final = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 def messages_wire(spec: ModelSpec, messages: Sequence[Message]) -> list[WireMessage]:
@@ -25,6 +23,14 @@ def messages_wire(spec: ModelSpec, messages: Sequence[Message]) -> list[WireMess
         else:
             wire.append(_user(list(group)))
     return wire
+
+
+def wants_thinking(wire: Sequence[dict[str, Any]]) -> bool:
+    """Whether the prompt may be sent with thinking turned on: the API refuses that after calls without thinking."""
+    last = next((message for message in reversed(wire) if message.get("role") == "assistant"), None)
+    blocks = last["content"] if last is not None and isinstance(last["content"], list) else []
+    kinds = [block.get("type") for block in blocks if isinstance(block, dict)]
+    return "tool_use" not in kinds or kinds[0] in ("thinking", "redacted_thinking")
 
 
 def has_calls(wire: Sequence[dict[str, Any]]) -> bool:
@@ -46,7 +52,7 @@ def _user(messages: list[Message]) -> WireMessage:
 
 
 def _result(message: Message) -> dict[str, Any]:
-    block = {"type": "tool_result", "tool_use_id": _id(message.call_id or "")}
+    block = {"type": "tool_result", "tool_use_id": plain_id(message.call_id or "")}
     # An empty text is refused, an absent one is not.
     return block | {"content": message.text} if message.text.strip() else block
 
@@ -55,9 +61,11 @@ def _assistant(spec: ModelSpec, message: Message) -> dict[str, Any]:
     """Raw blocks go back only to the model that wrote them; all others get the parts, without reasoning."""
     own = message.origin == spec.id
     content: list[dict[str, Any]] = []
+    number = 0
     for part in message.parts:
         if isinstance(part, CallPart):
-            content.append(_call(part, message, own))
+            number += 1
+            content.append(_call(part, own, malformed=number in message.malformed))
         elif own and part.raw:
             content.append(part.raw)
         elif isinstance(part, TextPart) and part.text.strip():
@@ -67,15 +75,10 @@ def _assistant(spec: ModelSpec, message: Message) -> dict[str, Any]:
     return {"role": "assistant", "content": content}
 
 
-def _call(part: CallPart, message: Message, own: bool) -> dict[str, Any]:
-    block = {"type": "tool_use", "id": _id(part.id), "name": safe_name(part.name)}
-    return (part.raw or {} if own else {}) | block | {"input": arguments_object(part, message.malformed) or {}}
+def _call(part: CallPart, own: bool, *, malformed: bool) -> dict[str, Any]:
+    block = {"type": "tool_use", "id": plain_id(part.id), "name": safe_name(part.name)}
+    return (part.raw or {} if own else {}) | block | {"input": arguments_object(part, malformed=malformed) or {}}
 
 
 def _text(text: str) -> dict[str, Any]:
     return {"type": "text", "text": text}
-
-
-def _id(id: str) -> str:
-    """Ids of calls that another provider's model made may have characters that this API refuses."""
-    return _BAD_ID.sub("_", id) or "call"

@@ -6,7 +6,8 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 
-from sessions.events.messages import CallPart, Part, ReasoningPart, TextPart
+from sessions.events import ModelSpec
+from sessions.events.messages import CallPart, Finish, Part, ReasoningPart, TextPart, Usage
 from sessions.events.text import valid_unicode
 from sessions.providers.base import Delta, Reply
 from sessions.providers.sse import SseEvent
@@ -19,10 +20,18 @@ class Assembler(Protocol):
 
     ended: bool
     """The stream said that it is over; nothing after it matters."""
+    moves: int
+    """Grows with everything that is part of a reply; comments, pings and empty deltas are not."""
 
     @property
     def is_whole(self) -> bool:
-        """The server gave a reason for the end of the reply: it is whole, whatever happens to the line now."""
+        """The server gave a reason for the end of the reply, or ended it without one: it is whole, whatever happens
+        to the line now."""
+        ...
+
+    @property
+    def is_counted(self) -> bool:
+        """A whole reply has its usage too: nothing more is to come."""
         ...
 
     def feed(self, event: SseEvent) -> list[Delta]:
@@ -94,3 +103,8 @@ class Slots:
     def parts(self) -> tuple[Part, ...]:
         """The neutral parts so far."""
         return tuple(slot.part() for slot in self._slots.values())
+
+
+def end_without_reason(spec: ModelSpec, usage: Usage | None, *, cut: bool) -> Finish:
+    """Why a reply ended whose server does not say: at its token limit, where it is that long or breaks off."""
+    return "length" if cut or (usage is not None and usage.output_tokens >= spec.max_output_tokens) else "other"

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ipaddress
 import json
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,8 +20,10 @@ from sessions.events import ModelSpec
 from sessions.events.text import canonical_json
 from sessions.providers.assembler import Assembler
 from sessions.providers.base import CallContext, Delta, ProviderError, Reply, RequestBody
+from sessions.providers.error_objects import ERROR_EVENTS, find_error
+from sessions.providers.event_stream import AFTER_FINISH, AFTER_USAGE, Patience, read_events
 from sessions.providers.failures import from_error_object, from_status, missing_key, one_line
-from sessions.providers.sse import SseDecoder, SseEvent
+from sessions.providers.sse import SseEvent
 
 if TYPE_CHECKING:
     import ssl
@@ -30,6 +33,10 @@ if TYPE_CHECKING:
 CONNECT_SECONDS: Final = 20.0
 NO_KEY: Final = "no-key"
 """Sent where a server wants none: the SDKs refuse to go without."""
+LOST: Final = "the connection was lost"
+"""What is said of an error of the line that says nothing itself."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +115,19 @@ async def attempt(
                     stream=True,
                     stream_cls=sdk.AsyncStream[object],
                 )
-            async with contextlib.aclosing(_events(spec, stream.response, call)) as events:
+            patience = Patience(call)
+            async with contextlib.aclosing(read_events(spec, stream.response, call, patience)) as events:
                 async for event in events:
-                    for delta in assembler.feed(event):
+                    moves = assembler.moves
+                    for delta in _feed(spec, assembler, event, call.key):
                         if delta.text or delta.name:
                             yield delta
                     if assembler.ended:
                         break
+                    if assembler.moves != moves:
+                        patience.renew()
+                    if assembler.is_whole:
+                        patience.end_after(AFTER_USAGE if assembler.is_counted else AFTER_FINISH)
     except Exception as error:  # noqa: BLE001  an attempt must end as a reply or as a ProviderError, nothing else
         failure = _failure(sdk, spec, call, error)
     if assembler.is_whole:
@@ -123,20 +136,36 @@ async def attempt(
         return
     failure = failure or ProviderError("cut", f"{spec.id}: the reply broke off before its end")
     failure.partial = assembler.parts()
+    if failure.reason == "cut" and failure.partial:
+        failure.unfinished = assembler.reply()
     raise failure
 
 
-def json_object(spec: ModelSpec, text: str, key: str | None = None) -> dict[str, Any]:
-    """The JSON object of one event; an ``error`` in it is raised."""
+def json_value(spec: ModelSpec, event: SseEvent, key: str | None = None) -> Any:
+    """The JSON of an event. An error that it reports, in whatever dress, is raised."""
     try:
-        data = json.loads(text)
-    except ValueError:
-        raise ProviderError("server", one_line(f"{spec.id} sent an event that is no JSON: {text[:100]}", key)) from None
-    if not isinstance(data, dict):
-        return {}
-    if data.get("error"):
-        raise from_error_object(spec, data["error"], key=key)
+        data = json.loads(event.data)
+    except (ValueError, RecursionError):
+        if event.name in ERROR_EVENTS:
+            raise from_error_object(spec, event.data, key=key) from None
+        said = f"{spec.id} sent an event that is no JSON: {event.data[:100]}"
+        raise ProviderError("server", one_line(said, key)) from None
+    error = find_error(data, event.name)
+    if error is not None:
+        raise from_error_object(spec, error, key=key)
     return data
+
+
+def _feed(spec: ModelSpec, assembler: Assembler, event: SseEvent, key: str | None) -> list[Delta]:
+    """What one event adds. Raises ProviderError, also for what nobody can read."""
+    try:
+        return assembler.feed(event)
+    except ProviderError:
+        raise
+    except Exception:  # noqa: BLE001  a defect of ours is told in words, and in the host's log
+        _log.exception("%s sent an event that cannot be read: %s", spec.id, one_line(event.data, key))
+        said = one_line(f"{spec.id} sent an event that cannot be read: {event.data[:200]}", key)
+        raise ProviderError("server", said) from None
 
 
 def _preload_http() -> None:
@@ -170,32 +199,6 @@ def _ssl_context() -> ssl.SSLContext:
     return httpx2.create_ssl_context()
 
 
-async def _events(spec: ModelSpec, response: httpx2.Response, call: CallContext) -> AsyncGenerator[SseEvent, None]:
-    """The events of a response; the wait for its first byte is longer than that for any later one."""
-    if "text/event-stream" not in response.headers.get("content-type", "text/event-stream"):
-        async with asyncio.timeout(call.timeout):
-            text = (await response.aread()).decode(errors="replace")
-        if not text.lstrip().startswith("{"):
-            raise ProviderError("server", one_line(f"{spec.id} answered with no stream: {text[:100]}", call.key))
-        # A server that cannot stream, or an error under the status 200.
-        yield SseEvent("", text)
-        return
-    decoder = SseDecoder()
-    limit = call.timeout
-    chunks = response.aiter_bytes()
-    while True:
-        try:
-            async with asyncio.timeout(limit):
-                chunk = await anext(chunks, None)
-        except TimeoutError:
-            raise ProviderError("timeout", f"{spec.id}: not a byte came for {limit:g} s") from None
-        if chunk is None:
-            return
-        limit = call.stall
-        for event in decoder.feed(chunk):
-            yield event
-
-
 def _failure(sdk: ModuleType, spec: ModelSpec, call: CallContext, error: Exception) -> ProviderError:
     import httpx2
 
@@ -205,17 +208,14 @@ def _failure(sdk: ModuleType, spec: ModelSpec, call: CallContext, error: Excepti
         response: httpx2.Response = error.response
         return from_status(spec, response.status_code, response.headers, response.content, key=call.key)
     cause = error.__cause__ if isinstance(error, sdk.APIConnectionError) and error.__cause__ else error
-    where = spec.base_url or spec.id
+    where, said = spec.base_url or spec.id, str(cause) or LOST
     if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ProxyError):
-        return ProviderError("connection", one_line(f"cannot reach {where}: {cause or type(cause).__name__}", call.key))
+        return ProviderError("connection", one_line(f"cannot reach {where}: {said}", call.key))
     if isinstance(cause, TimeoutError | httpx2.TimeoutException):
         return ProviderError("timeout", f"{spec.id}: no answer within {call.timeout:g} s")
     if isinstance(error, sdk.APIConnectionError):
-        return ProviderError(
-            "connection", one_line(f"{where} closed the line: {cause or type(cause).__name__}", call.key)
-        )
+        return ProviderError("connection", one_line(f"{where} closed the line: {said}", call.key))
     if isinstance(cause, httpx2.HTTPError):
-        return ProviderError(
-            "cut", one_line(f"{spec.id}: the reply broke off: {cause or type(cause).__name__}", call.key)
-        )
-    return ProviderError("server", one_line(f"{spec.id}: {type(error).__name__}: {error}", call.key))
+        return ProviderError("cut", one_line(f"{spec.id}: the reply broke off: {said}", call.key))
+    _log.error("an attempt at %s failed in an unknown way", spec.id, exc_info=error)
+    return ProviderError("server", one_line(f"{spec.id}: the attempt failed: {said}", call.key))

@@ -63,6 +63,8 @@ class Reply:
 
 
 Reason = Literal["rate_limit", "overloaded", "server", "timeout", "connection", "cut", "context", "refused", "fatal"]
+Refused = Literal["", "conversation", "reasoning"]
+"""What a server refuses that refuses a request: the conversation as it stands, or earlier reasoning in it."""
 
 
 class ProviderError(Exception):
@@ -80,6 +82,7 @@ class ProviderError(Exception):
         retry_after: float | None = None,
         partial: Sequence[Part] = (),
         need_key: str = "",
+        refused: Refused = "",
     ) -> None:
         super().__init__(message)
         self.reason: Reason = reason
@@ -88,6 +91,9 @@ class ProviderError(Exception):
         self.partial = tuple(partial)
         self.need_key = need_key
         """Name of the environment variable whose key is missing or was refused."""
+        self.refused: Refused = refused
+        self.unfinished: Reply | None = None
+        """What had come of a reply that was cut, as a reply."""
 
     @property
     def retryable(self) -> bool:
@@ -175,6 +181,6 @@ class CallContext:
     timeout: float = 600.0
     """Seconds to wait for the first byte of the reply; a local server reads a long prompt for minutes before it."""
     stall: float = 120.0
-    """Seconds without any byte, once the reply has begun, before the attempt counts as stalled."""
+    """Seconds without any content, once the reply has begun, before the attempt counts as stalled."""
     extra: dict[str, Any] = field(default_factory=dict)
     """For scripted providers: the events of the session so far may be read through ``extra["view"]``."""

@@ -5,30 +5,37 @@ from __future__ import annotations
 from typing import Any, Final
 
 from sessions.events import ModelSpec
-from sessions.events.messages import CallPart, Finish, Part, Usage
-from sessions.events.text import canonical_json, valid_unicode
-from sessions.providers.assembler import Slot, Slots
-from sessions.providers.attempt import json_object
+from sessions.events.messages import Finish, Part, Usage
+from sessions.events.text import valid_unicode
+from sessions.providers.assembler import Slots, end_without_reason
+from sessions.providers.attempt import json_value
 from sessions.providers.base import Delta, Reply
-from sessions.providers.chat_wire import call_block
+from sessions.providers.chat_calls import CallPieces, index_of
 from sessions.providers.failures import from_error_object
-from sessions.providers.sse import SseEvent
+from sessions.providers.reasoning_blocks import ReasoningBlocks
+from sessions.providers.sse import DONE, SseEvent
+from sessions.providers.usage_counts import UsageCounts, table
 
-REASONING_FIELDS: Final = ("reasoning_content", "reasoning")
+REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
 _FINISH: Final[dict[str, Finish]] = {
     "stop": "stop",
     "eos": "stop",
+    "end_turn": "stop",
+    "stop_sequence": "stop",
     "tool_calls": "calls",
+    "tool_use": "calls",
     "function_call": "calls",
     "length": "length",
+    "max_tokens": "length",
     "model_context_window_exceeded": "length",
     "content_filter": "refusal",
     "sensitive": "refusal",
     "refusal": "refusal",
     "abort": "interrupted",
 }
-_FAILED: Final = {"insufficient_system_resource": "overloaded", "network_error": "server", "error": "server"}
-"""Reasons for an end that are failures of the server (DeepSeek, GLM, OpenRouter)."""
+_NO_REASON: Final = frozenset({"", "null", "none"})
+_FAILED: Final = {"insufficient_system_resource": "503", "network_error": "500", "error": "500"}
+"""Reasons for an end that are failures of the server (DeepSeek, GLM, OpenRouter), and the statuses they are like."""
 
 
 class ChatAssembler:
@@ -36,18 +43,20 @@ class ChatAssembler:
 
     def __init__(self, spec: ModelSpec, key: str | None = None) -> None:
         self.ended = False
+        self.moves = 0
         self._spec = spec
         self._key = key
         self._slots = Slots()
-        self._calls: dict[int | None, Slot] = {}
-        self._last_call: Slot | None = None
-        self._extras: dict[int, dict[str, Any]] = {}
+        self._calls = CallPieces(self._slots)
+        self._blocks = ReasoningBlocks()
+        self._choice_index: int | None = None
         self._finish_raw = ""
         self._refused = False
         self._model = ""
         self._response_id = ""
         self._stop_token = ""
-        self._usage: Usage | None = None
+        self._usage = UsageCounts()
+        self._counted = False
         self._token_ids: list[int] = []
         self._logprobs: list[float] = []
         self._raw_bytes = bytearray()
@@ -57,71 +66,97 @@ class ChatAssembler:
         """A finish reason came; some servers send nothing after it."""
         return bool(self._finish_raw) or (self.ended and bool(self._slots.parts()))
 
+    @property
+    def is_counted(self) -> bool:
+        """The usage came with the finish reason or after it: nothing more is to come."""
+        return bool(self._finish_raw) and self._counted
+
     def feed(self, event: SseEvent) -> list[Delta]:
         """What one chunk adds."""
-        if event.data.startswith("[DONE]"):
+        if event.data.startswith(DONE):
             self.ended = True
             return []
-        chunk = json_object(self._spec, event.data, self._key)
+        chunk = table(json_value(self._spec, event, self._key))
         self._model = self._model or str(chunk.get("model") or "")
         self._response_id = self._response_id or str(chunk.get("id") or "")
-        self._usage = _usage(chunk.get("usage")) or self._usage
         deltas: list[Delta] = []
-        for choice in chunk.get("choices") or ():
-            if isinstance(choice, dict) and not choice.get("index"):
+        choices = chunk.get("choices")
+        for choice in choices if isinstance(choices, list) else [choices]:
+            if isinstance(choice, dict) and self._is_ours(choice):
                 deltas += self._choice(choice)
+        self._take_usage(chunk.get("usage"))
+        self._take_usage(table(chunk.get("x_groq")).get("usage"))
+        self.moves += any(delta.text or delta.name for delta in deltas)
         return deltas
 
     def parts(self) -> tuple[Part, ...]:
         """The parts so far."""
-        for slot in self._slots.of("call"):
-            if slot.index in self._extras:
-                slot.raw = call_block(CallPart(slot.id, slot.name, slot.text)) | self._extras[slot.index]
+        self._calls.close()
+        if raw := self._blocks.raw:
+            self._slots.begin("reasoning", "reasoning").raw = raw
         return self._slots.parts()
 
     def reply(self) -> Reply:
         """The whole reply. A server that says ``stop`` after calls is not taken at its word."""
-        finish = _FINISH.get(self._finish_raw, "other")
+        parts = self.parts()
+        finish = _FINISH.get(self._finish_raw.lower(), "other")
         if finish in ("stop", "calls"):
             finish = "calls" if self._slots.of("call") else "stop"
+        usage = self._counts()
+        if not self._finish_raw:
+            finish = end_without_reason(self._spec, usage, cut=self._calls.is_cut)
         if self._refused:
             finish = "refusal"
         return Reply(
-            parts=self.parts(),
+            parts=parts,
             finish=finish,
             finish_raw=self._finish_raw,
             model=self._model,
             response_id=self._response_id,
-            usage=self._usage,
+            usage=usage,
             stop_token=self._stop_token,
             token_ids=tuple(self._token_ids),
             logprobs=tuple(self._logprobs),
             raw_text=self._raw_bytes.decode(errors="replace"),
         )
 
+    def _is_ours(self, choice: dict[str, Any]) -> bool:
+        """Whether it is the one choice that was asked for: the first that came."""
+        index = index_of(choice.get("index")) or 0
+        if self._choice_index is None:
+            self._choice_index = index
+        return index == self._choice_index
+
     def _choice(self, choice: dict[str, Any]) -> list[Delta]:
-        # A server that cannot stream sends the whole message at once.
-        delta = choice.get("delta") or choice.get("message") or {}
-        deltas = self._texts(delta)
-        for block in delta.get("tool_calls") or ():
-            deltas.append(self._call(block))
-        self._usage = _usage(choice.get("usage")) or self._usage
+        # A server that cannot stream sends the whole message at once; others repeat it at the end.
+        delta = choice.get("delta")
+        if not delta and not self._slots.parts():
+            delta = choice.get("message") or {"content": choice.get("text")}
+        if isinstance(delta, str):
+            delta = {"content": delta}
+        deltas = self._texts(table(delta)) + self._call_pieces(table(delta))
         self._tokens(choice)
         if choice.get("stop_reason") is not None:
             self._stop_token = str(choice["stop_reason"])
         reason = choice.get("finish_reason")
+        reason = reason if isinstance(reason, str) else ""
         if reason in _FAILED:
-            raise from_error_object(self._spec, {"message": reason, "code": 503 if "resource" in reason else 500})
-        if reason:
-            self._finish_raw = str(reason)
+            raise from_error_object(self._spec, {"message": reason, "code": _FAILED[reason]}, key=self._key)
+        if reason.lower() not in _NO_REASON:
+            self.moves += not self._finish_raw
+            self._finish_raw = reason
+            self._counted = False
+        self._take_usage(choice.get("usage"))
         return deltas
 
     def _texts(self, delta: dict[str, Any]) -> list[Delta]:
         deltas = []
-        for field in REASONING_FIELDS:
-            if isinstance(delta.get(field), str) and delta[field]:
-                deltas.append(self._slots.begin("reasoning", "reasoning").add(delta[field]))
-                break  # some send both, with the same text
+        anything, shown = self._blocks.take(delta)
+        self.moves += anything
+        # Some send the same text under several names.
+        thought = next((text for name in REASONING_FIELDS if (text := _text_of(delta.get(name)))), shown)
+        if thought:
+            deltas.append(self._slots.begin("reasoning", "reasoning").add(thought))
         content = delta.get("content")
         for item in content if isinstance(content, list) else [content]:
             if isinstance(item, str) and item:
@@ -133,35 +168,59 @@ class ChatAssembler:
             deltas.append(self._slots.begin("text", "text").add(delta["refusal"]))
         return deltas
 
-    def _call(self, block: dict[str, Any]) -> Delta:
-        function = block.get("function") or {}
-        slot = self._slot_of_call(block, function)
-        extra = {name: value for name, value in block.items() if name not in ("index", "id", "type", "function")}
-        if extra:
-            # Gemini signs its calls here and wants the signature back.
-            self._extras.setdefault(slot.index, {}).update(extra)
-        arguments = function.get("arguments")
-        if arguments is not None and not isinstance(arguments, str):
-            arguments = canonical_json(arguments).decode()
-        return slot.add(arguments or "")
+    def _call_pieces(self, delta: dict[str, Any]) -> list[Delta]:
+        blocks = delta.get("tool_calls")
+        if not blocks and isinstance(legacy := delta.get("function_call"), dict):
+            blocks = [{"function": legacy}]
+        found = (self._calls.take(block) for block in (blocks if isinstance(blocks, list) else [blocks]))
+        return [piece for piece in found if piece is not None]
 
-    def _slot_of_call(self, block: dict[str, Any], function: dict[str, Any]) -> Slot:
-        """Which call a piece belongs to. Some servers leave ``index`` out, or give all calls the same one."""
-        id, name, index = str(block.get("id") or ""), str(function.get("name") or ""), block.get("index")
-        slot = self._last_call if index is None else self._calls.get(index)
-        if slot is None or (name and (index is None or (id and id != slot.id))):
-            slot = self._slots.begin(("call", len(self._slots.of("call"))), "call", id=id, name=name)
-            self._calls[index] = slot
-        self._last_call = slot
-        return slot
+    def _take_usage(self, usage: object) -> None:
+        """Token counts; the details have three names for the same thing (OpenAI, DeepSeek, Kimi)."""
+        if not isinstance(usage, dict):
+            return
+        self._usage.came = self._counted = True
+        prompt, completion = table(usage.get("prompt_tokens_details")), table(usage.get("completion_tokens_details"))
+        for name in ("prompt_tokens", "input_tokens"):
+            self._usage.take("input", usage.get(name))
+        for name in ("completion_tokens", "output_tokens"):
+            self._usage.take("output", usage.get(name))
+        for cached in (prompt.get("cached_tokens"), usage.get("prompt_cache_hit_tokens"), usage.get("cached_tokens")):
+            self._usage.take("cached", cached)
+        self._usage.take("reasoning", completion.get("reasoning_tokens"))
+
+    def _counts(self) -> Usage | None:
+        if not self._usage.came:
+            return None
+        counts = self._usage
+        return Usage(
+            input_tokens=counts["input"],
+            output_tokens=counts["output"],
+            cached_tokens=counts["cached"],
+            reasoning_tokens=counts["reasoning"],
+        )
 
     def _tokens(self, choice: dict[str, Any]) -> None:
         """Token ids and log-probabilities, where a server returns them, and the raw text that the tokens spell."""
-        self._token_ids += [id for id in choice.get("token_ids") or () if isinstance(id, int)]
-        for token in (choice.get("logprobs") or {}).get("content") or ():
-            text = str(token.get("token", ""))
-            self._logprobs.append(float(token.get("logprob") or 0.0))
-            self._raw_bytes += bytes(token["bytes"]) if token.get("bytes") else valid_unicode(text).encode()
+        ids = choice.get("token_ids")
+        self._token_ids += [id for id in (ids if isinstance(ids, list) else ()) if isinstance(id, int)]
+        content = table(choice.get("logprobs")).get("content")
+        for token in content if isinstance(content, list) else ():
+            if not isinstance(token, dict):
+                continue
+            text, logprob, spelt = str(token.get("token", "")), token.get("logprob"), token.get("bytes")
+            self._logprobs.append(float(logprob) if isinstance(logprob, int | float) else 0.0)
+            if isinstance(spelt, list) and spelt and all(isinstance(b, int) and 0 <= b < 256 for b in spelt):
+                self._raw_bytes += bytes(spelt)
+            else:
+                self._raw_bytes += valid_unicode(text).encode()
+
+
+def _text_of(value: object) -> str:
+    """Reasoning as text; some wrap it once more."""
+    if isinstance(value, dict):
+        value = value.get("content") or value.get("text")
+    return value if isinstance(value, str) else ""
 
 
 def _thinking_text(item: dict[str, Any]) -> str:
@@ -170,18 +229,3 @@ def _thinking_text(item: dict[str, Any]) -> str:
     if isinstance(inner, list):
         return "".join(str(piece.get("text", "")) for piece in inner if isinstance(piece, dict))
     return inner if isinstance(inner, str) else ""
-
-
-def _usage(usage: object) -> Usage | None:
-    """Token counts; the details have three names for the same thing (OpenAI, DeepSeek, Kimi)."""
-    if not isinstance(usage, dict):
-        return None
-    prompt = usage.get("prompt_tokens_details") or {}
-    completion = usage.get("completion_tokens_details") or {}
-    cached = prompt.get("cached_tokens") or usage.get("prompt_cache_hit_tokens") or usage.get("cached_tokens")
-    return Usage(
-        input_tokens=int(usage.get("prompt_tokens") or 0),
-        output_tokens=int(usage.get("completion_tokens") or 0),
-        cached_tokens=int(cached or 0),
-        reasoning_tokens=int(completion.get("reasoning_tokens") or 0),
-    )

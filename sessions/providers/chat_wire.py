@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from sessions.events import ModelSpec
 from sessions.events.messages import CallPart, Message, ReasoningPart, TextPart
 from sessions.providers.base import ToolSchema, WireMessage
+from sessions.providers.reasoning_blocks import SENT_BACK
 
 EMPTY_REPLY: Final = "(empty reply)"
 """Stands for a reply that had neither text nor call: servers refuse an assistant turn without content."""
@@ -52,9 +53,14 @@ def safe_name(name: str) -> str:
     return _BAD_NAME.sub("_", name)[:64] or "unknown"
 
 
-def arguments_object(part: CallPart, malformed: Sequence[str]) -> dict[str, Any] | None:
+def numbered_calls(message: Message) -> Iterator[tuple[int, CallPart]]:
+    """The calls of a reply with their numbers, from 1."""
+    return enumerate((part for part in message.parts if isinstance(part, CallPart)), 1)
+
+
+def arguments_object(part: CallPart, *, malformed: bool) -> dict[str, Any] | None:
     """The call's arguments, or None if they must be sent as ``{}``: servers answer 400 to a history with bad ones."""
-    if part.id in malformed:
+    if malformed:
         return None
     try:
         value = json.loads(part.arguments, parse_constant=_no_number)
@@ -73,21 +79,26 @@ def _message(spec: ModelSpec, message: Message, send_reasoning: str, no_text: st
     if message.role != "assistant":
         return {"role": message.role, "content": message.text}
     own = message.origin == spec.id
-    calls = [_call(part, message, own) for part in message.parts if isinstance(part, CallPart)]
+    calls = [_call(part, own, malformed=number in message.malformed) for number, part in numbered_calls(message)]
     text = "".join(part.text for part in message.parts if isinstance(part, TextPart))
     json_message: dict[str, Any] = {"role": "assistant", "content": text or (no_text if calls else EMPTY_REPLY)}
     if own and send_reasoning != "none":
         reasoning = "".join(part.text for part in message.parts if isinstance(part, ReasoningPart))
         if reasoning:
             json_message[send_reasoning] = reasoning
+    for part in message.parts if own else ():
+        if isinstance(part, ReasoningPart) and part.raw:
+            # What the server signed or encrypted goes back as it came, whatever else it wants back.
+            json_message |= {name: part.raw[name] for name in SENT_BACK if name in part.raw}
     if calls:
         json_message["tool_calls"] = calls
     return json_message
 
 
-def _call(part: CallPart, message: Message, own: bool) -> dict[str, Any]:
+def _call(part: CallPart, own: bool, *, malformed: bool) -> dict[str, Any]:
     block = dict(part.raw) if own and part.raw else call_block(part)
-    sendable = arguments_object(part, message.malformed) is not None
+    sendable = arguments_object(part, malformed=malformed) is not None
+    block["id"] = part.id
     block["function"] = {
         **block.get("function", {}),
         "name": safe_name(part.name),

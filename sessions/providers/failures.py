@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
-import json
-import re
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Final
 
 from sessions.events import ModelSpec
 from sessions.events.text import valid_unicode
-from sessions.providers.base import ProviderError, Reason
+from sessions.providers.base import ProviderError, Reason, Refused
+from sessions.providers.error_objects import codes_of, words_of
+from sessions.providers.error_words import (
+    denies_access,
+    is_too_long,
+    refuses_reasoning,
+    says_that_it_passes,
+    wants_payment,
+)
 
 MESSAGE_CHARS: Final = 300
 
-_TOO_LONG: Final = re.compile(
-    r"context[_ ]length[_ ]exceeded|model_context_window_exceeded|exceed_context_size"
-    r"|maximum (?:context|prompt|model|allowed input) length"
-    r"|(?:exceeds?|exceeded|exceeding|longer than|greater than|overflows?|larger than)\b.{0,60}"
-    r"\bcontext(?: (?:length|window|size|limit))?\b"
-    r"|context (?:length|window|size|limit).{0,40}\b(?:exceed|overflow|reached|is only)"
-    r"|(?:prompt|input|request) is too (?:long|large)|prompt too long|prompt exceeds"
-    r"|exceeded model token limit|token limit exceeded|too many tokens"
-    r"|input token count.{0,40}exceeds|input tokens exceed|range of input length should be"
-    r"|reduce the length of the messages|too large for model with"
-    r"|prompt 超长|超过最大长度|上下文长度",
-    re.IGNORECASE | re.DOTALL,
-)
-"""What OpenAI, Anthropic, vLLM, SGLang, llama.cpp, LM Studio, Ollama, TGI, GLM, Kimi, DeepSeek, Qwen, Gemini, Grok,
-Mistral, Groq and LiteLLM say when a prompt does not fit. Statuses differ (400, 413, 422, 500), so the words decide."""
-
 _TOO_LONG_CODES: Final = frozenset(
-    {"context_length_exceeded", "exceed_context_size_error", "request_too_large", "1261"}
+    {"context_length_exceeded", "exceed_context_size_error", "request_too_large", "1261", "contextwindowexceedederror"}
 )
-_TOO_LONG_STATUSES: Final = frozenset({400, 413, 422, 500})
+_NOT_ABOUT_LENGTH: Final = frozenset({401, 402, 403, 404, 408, 409, 429})
+"""Statuses under which no words mean that the prompt does not fit."""
+_OF_THE_REQUEST: Final = frozenset({400, 422})
+"""Statuses that refuse the request as it stands."""
+_PAYMENT_CODES: Final = frozenset(
+    {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "account_deactivated", "billing_error",
+     "insufficient_balance", "insufficient_user_quota", "arrearage"}
+)  # fmt: skip
+_KEY_CODES: Final = frozenset({"invalid_api_key", "authentication_error", "401", "403", "permission_error"})
 
-_BY_TYPE: Final[dict[str, Reason]] = {
+_BY_CODE: Final[dict[str, Reason]] = {
     "overloaded_error": "overloaded",
     "rate_limit_error": "rate_limit",
     "rate_limit_exceeded": "rate_limit",
@@ -45,22 +43,27 @@ _BY_TYPE: Final[dict[str, Reason]] = {
     "server_error": "server",
     "internal_error": "server",
     "invalid_request_error": "fatal",
+    "badrequesterror": "fatal",
     "not_found_error": "fatal",
     "authentication_error": "fatal",
     "permission_error": "fatal",
-    "billing_error": "fatal",
+    "invalid_api_key": "fatal",
 }
 """Errors that arrive inside a stream name a type and no status."""
+_REFUSALS: Final = frozenset({"invalid_request_error", "badrequesterror", "400", "422"})
 
 
 def from_status(
     spec: ModelSpec, status: int, headers: Mapping[str, str], body: object, *, key: str | None = None
 ) -> ProviderError:
     """The failure that an HTTP status of 400 or more stands for."""
-    message, codes = _message_and_codes(body)
+    words, codes = words_of(body), codes_of(body)
+    wait = retry_after(headers)
     reason = _reason_of_status(status)
-    if status in _TOO_LONG_STATUSES and (status == 413 or codes & _TOO_LONG_CODES or _TOO_LONG.search(message)):
+    if status not in _NOT_ABOUT_LENGTH and (status == 413 or codes & _TOO_LONG_CODES or is_too_long(words)):
         reason = "context"
+    elif wait is None and _lasts(words, codes):
+        reason = "fatal"
     hint = need_key = ""
     if status in (401, 403):
         need_key = spec.key_env or ""
@@ -69,25 +72,33 @@ def from_status(
         hint = f": check the model's name and the base URL ({spec.base_url or 'the default'})"
     return ProviderError(
         reason,
-        one_line(f"{spec.id} answered {status}{': ' if message else ''}{message}", key) + hint,
+        one_line(f"{spec.id} answered {status}{': ' if words else ''}{words}", key) + hint,
         status=status,
-        retry_after=retry_after(headers),
+        retry_after=wait,
         need_key=need_key,
+        refused=_find_refused(words, codes) if reason == "fatal" and status in _OF_THE_REQUEST else "",
     )
 
 
 def from_error_object(spec: ModelSpec, error: object, *, key: str | None = None) -> ProviderError:
-    """The failure that a server reports inside a stream that began well."""
-    message, codes = _message_and_codes({"error": error})
+    """The failure that a server reports under status 200, as the whole answer or in the middle of a stream."""
+    words, codes = words_of(error), codes_of(error)
     reason: Reason = "server"
     for code in codes:
         if code.isdigit() and 400 <= int(code) < 600:
             reason = _reason_of_status(int(code))
     for code in codes:
-        reason = _BY_TYPE.get(code, reason)
-    if codes & _TOO_LONG_CODES or _TOO_LONG.search(message):
+        reason = _BY_CODE.get(code, reason)
+    if codes & _TOO_LONG_CODES or (reason != "rate_limit" and is_too_long(words)):
         reason = "context"
-    return ProviderError(reason, one_line(f"{spec.id} broke off: {message or 'no reason given'}", key))
+    elif _lasts(words, codes) or (reason == "server" and denies_access(words)):
+        reason = "fatal"
+    return ProviderError(
+        reason,
+        one_line(f"{spec.id} answered with an error: {words or 'no reason given'}", key),
+        need_key=(spec.key_env or "") if reason == "fatal" and codes & _KEY_CODES else "",
+        refused=_find_refused(words, codes) if reason == "fatal" and codes & _REFUSALS else "",
+    )
 
 
 def missing_key(spec: ModelSpec, variable: str) -> ProviderError:
@@ -119,6 +130,18 @@ def one_line(text: str, key: str | None = None) -> str:
     return text if len(text) <= MESSAGE_CHARS else text[: MESSAGE_CHARS - 1] + "…"
 
 
+def _lasts(words: str, codes: frozenset[str]) -> bool:
+    """Whether somebody has to pay before another attempt can help."""
+    return bool(codes & _PAYMENT_CODES) or (wants_payment(words) and not says_that_it_passes(words))
+
+
+def _find_refused(words: str, codes: frozenset[str]) -> Refused:
+    """What of the conversation a refused request may have been refused for."""
+    if codes & (_PAYMENT_CODES | _KEY_CODES) or wants_payment(words) or denies_access(words):
+        return ""
+    return "reasoning" if refuses_reasoning(words) else "conversation"
+
+
 def _reason_of_status(status: int) -> Reason:
     if status == 429:
         return "rate_limit"
@@ -127,19 +150,3 @@ def _reason_of_status(status: int) -> Reason:
     if status in (408, 504):
         return "timeout"
     return "server" if status >= 500 or status == 409 else "fatal"
-
-
-def _message_and_codes(body: object) -> tuple[str, set[str]]:
-    """The message in an error's body, whichever shape it has, and its type and code as texts."""
-    if isinstance(body, bytes | str):
-        text = body.decode(errors="replace") if isinstance(body, bytes) else body
-        try:
-            body = json.loads(text)
-        except ValueError:
-            return text, set()
-    error: Any = body.get("error", body) if isinstance(body, dict) else body
-    if not isinstance(error, dict):
-        return "" if error is None else str(error), set()
-    message = error.get("message") or error.get("msg") or error.get("detail") or error.get("error") or ""
-    codes = {str(error[name]) for name in ("type", "code") if error.get(name) is not None}
-    return message if isinstance(message, str) else json.dumps(message, ensure_ascii=False), codes

@@ -24,7 +24,7 @@ class OpenAIChat:
     """The adapter. It holds no state: every attempt opens and closes its own connection."""
 
     name = "openai"
-    version = 1
+    version = 2
     playback = None
 
     def wire(self, spec: ModelSpec, messages: Sequence[Message]) -> list[WireMessage]:

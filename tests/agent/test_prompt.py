@@ -66,7 +66,7 @@ def test_a_malformed_call_is_marked_in_its_own_reply_only() -> None:
         reply(story, step, CallPart("same", "run", "{"))
         why: Any = "malformed" if step == 1 else "interrupted"
         story.tell(ev.ActionRefused(call_id="same", name="run", why=why, shown="no"), call=1)
-    assert [m.malformed for m in messages_of(story.events, text) if m.role == "assistant"] == [("same",), ()]
+    assert [m.malformed for m in messages_of(story.events, text) if m.role == "assistant"] == [(1,), ()]
 
 
 def summarised(to_step: int) -> Story:

@@ -150,7 +150,7 @@ async def test_malformed_arguments_are_kept_verbatim_and_sent_back_as_an_empty_o
         assert part.arguments == '{"command": "ls'
         history = (
             user_message("Go."),
-            assistant_message(part, origin=b.spec.id, malformed=(part.id,)),
+            assistant_message(part, origin=b.spec.id, malformed=(1,)),
             result(part.id, "No JSON."),
         )
         assert (await b.ask(*history)).parts == (TextPart("Sorry."),)

@@ -91,7 +91,7 @@ def test_bad_arguments_are_sent_as_an_empty_object_even_if_nobody_called_them_ma
 
 def test_arguments_that_break_a_schema_are_sent_as_an_empty_object_too(provider: str) -> None:
     spec = spec_of(provider)
-    (message,) = adapter_for(spec).wire(spec, [assistant_message(*CALLS, malformed=("c2",))])
+    (message,) = adapter_for(spec).wire(spec, [assistant_message(*CALLS, malformed=(2,))])
     if provider == "openai":
         sent = [call["function"]["arguments"] for call in message.json["tool_calls"]]
         assert sent == ['{"command": "ls"}', "{}"]

@@ -89,11 +89,13 @@ class HandlerContext:
         *more: Body,
         note: str = "",
         remedies: Sequence[Remedy] = (),
+        step: int | None = None,
     ) -> Done:
-        """Append one write set by ``actor``, without secrets; the answer after it is on disk."""
+        """Append one write set by ``actor``, without secrets; the answer after it is on disk. ``step`` is that of what
+        follows the first event."""
         clean = Cleaner(self.keys.redactor())
         events = [NewEvent(session, clean.body(first), actor=actor, request=request)]
-        events += [NewEvent(session, clean.body(body), actor=actor) for body in more]
+        events += [NewEvent(session, clean.body(body), step, actor=actor) for body in more]
         return change_answer(await self.writer.append(*events), note, remedies)
 
 

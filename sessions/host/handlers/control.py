@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from sessions.events import Body, ControlRequested, StateChanged
+from sessions.agent.resume_point import read_droppable_reply
+from sessions.events import Body, ControlRequested, ReplySuperseded, StateChanged
 from sessions.events.states import ACTIVE, ENDED
 from sessions.fold.budget import reason_to_stay_paused
 from sessions.fold.remedies import remedies_at_limit, remedies_to_go_on
@@ -17,7 +18,7 @@ from sessions.host.api_keys import key_variable
 from sessions.host.handlers.context import HandlerContext, refusal, require_person, waits_for
 from sessions.host.protocol import Control, Done
 
-GOES: Final = frozenset({"start", "resume", "reopen", "next"})
+GOES: Final = frozenset({"start", "resume", "reopen", "next", "drop", "shorten", "retry"})
 """Verbs after which an agent works."""
 
 
@@ -40,11 +41,18 @@ async def control_session(context: HandlerContext, call: Control, actor: str) ->
         if call.verb in GOES and summary.state != "archived":
             context.check_runs_here(summary)
         effect = EFFECTS[call.verb](summary)
+        left_out: tuple[Body, ...] = ()
+        step = None
+        if call.verb == "drop":
+            reply = await asyncio.to_thread(read_droppable_reply, context.reader, call.session, summary.step)
+            if reply is None:
+                raise refusal(f"session {summary.number} has no reply in its context that could be left out")
+            left_out, step = (ReplySuperseded(old=reply.seq),), reply.step
         context.keys.remember(call.session, call.key, variable)
-        body = ControlRequested(verb=call.verb)
-        bodies = (body, *effect.more)
+        bodies = (ControlRequested(verb=call.verb), *effect.more, *left_out)
+        note = effect.note + (f"; step {step} is left out" if step else "")
         answer = await context.commit(
-            call.session, actor, call.request, *bodies, note=effect.note, remedies=effect.remedies
+            call.session, actor, call.request, *bodies, note=note, remedies=effect.remedies, step=step
         )
     if effect.runs:
         context.manager.runner(call.session).start()
@@ -77,7 +85,40 @@ def _resume(s: Summary) -> Effect:
     if s.state == "archived":
         return _unarchive(s)
     _check_budget(s)
+    if s.need == "refused" and s.state == "needs_you":
+        # To send the same again would be to no avail: that is what `retry` is for.
+        return Effect(note="goes on without its earlier reasoning, or else without its last reply")
     return Effect()
+
+
+def _drop(s: Summary) -> Effect:
+    _check_rests(s, "leave a reply out")
+    return Effect(note="goes on" if s.state == "needs_you" else "stays paused", remedies=_to_resume(s))
+
+
+def _shorten(s: Summary) -> Effect:
+    if s.state in ACTIVE:
+        return Effect(note=f"summarises at the boundary{waits_for(s)}")
+    _check_rests(s, "shorten what was said")
+    return Effect(note="summarises" if s.state == "needs_you" else "summarises when it goes on", remedies=_to_resume(s))
+
+
+def _retry(s: Summary) -> Effect:
+    if s.need != "refused" or s.state != "needs_you":
+        raise refusal(f"session {s.number} has no refused request", *remedies_to_go_on(s))
+    return Effect(note="sends the same request once more")
+
+
+def _check_rests(s: Summary, what: str) -> None:
+    """Raise RpcError unless the session stands still at a boundary and can go on from there."""
+    if s.open_question:
+        raise refusal(f"session {s.number} waits for an answer", Remedy("answer", "gives it", s.number, "TEXT"))
+    if s.state not in ("paused", "needs_you"):
+        raise refusal(f"session {s.number} is {_state_words(s)}: pause it first to {what}", *remedies_to_go_on(s))
+
+
+def _to_resume(s: Summary) -> tuple[Remedy, ...]:
+    return (go_on(s.number),) if s.state == "paused" else ()
 
 
 def _check_budget(s: Summary) -> None:
@@ -152,5 +193,8 @@ EFFECTS: Final[dict[str, Callable[[Summary], Effect]]] = {
     "unarchive": _unarchive,
     "reopen": _reopen,
     "next": _next,
+    "drop": _drop,
+    "shorten": _shorten,
+    "retry": _retry,
 }
 """What each verb does to a session; raises RpcError where the state does not allow the verb, and says what to do."""
