@@ -55,17 +55,19 @@ def parse(found: Document) -> list[ImportedSession]:
     return made
 
 
-def _sessions(document: dict[str, Any], parent: str = "") -> list[ImportedSession | None]:
-    """The session of a trajectory (None if it holds no reply) and those of its sub-agents."""
-    found: list[ImportedSession | None] = []
+def _sessions(document: dict[str, Any], begins: ev.Beginning | None = None) -> list[ImportedSession | None]:
+    """The session of a trajectory (None if it holds no reply) and those of its sub-agents, which are its children."""
     inner = items(document.get("subagent_trajectories"))
+    places: dict[str, int] = {}
     try:
-        found.append(_session(document, parent, inner))
+        own = _session(document, begins, inner, places)
     except CannotImport:
-        found.append(None)
-    own = found[0].session if found[0] is not None else parent
+        own = None
+    found: list[ImportedSession | None] = [own]
     for one in inner:
-        found += _sessions(one, own)
+        # Where no result refers to it nobody knows when it was started: after all that its parent did.
+        at = places.get(as_text(one.get("trajectory_id")), len(own.events) if own else 0)
+        found += _sessions(one, ev.Beginning(own.session if own else "", at, "child"))
     return found
 
 
@@ -82,15 +84,16 @@ def _key(document: dict[str, Any], parent: str) -> str:
     return f"{parent}{run}/{own}/{hashlib.sha256(as_text(head).encode(errors='replace')).hexdigest()}"
 
 
-def _session(document: dict[str, Any], parent: str, inner: list[dict[str, Any]]) -> ImportedSession:
+def _session(
+    document: dict[str, Any], begins: ev.Beginning | None, inner: list[dict[str, Any]], places: dict[str, int]
+) -> ImportedSession:
+    """The session; ``places`` gets the seq of the result that refers to each sub-agent."""
     agent, extra = table(document.get("agent")), table(table(document.get("extra")).get(KEY))
     steps = items(document.get("steps"))
     meta = {"agent": as_text(agent.get("name")), "schema": as_text(document.get("schema_version"))}
-    if parent:
-        meta["parent"] = parent
     builder = SessionBuilder(
         "atif",
-        _key(document, parent),
+        _key(document, begins.session if begins is not None else ""),
         as_text(agent.get("model_name")),
         title=as_text(extra.get("title"))[:60],
         task_id=as_text(extra.get("task")),
@@ -98,7 +101,8 @@ def _session(document: dict[str, Any], parent: str, inner: list[dict[str, Any]])
         tools=items(agent.get("tool_definitions")),
         started=next((at for at in (time_ms(step.get("timestamp")) for step in steps) if at is not None), None),
     )
-    reader = _StepReader(builder, {as_text(one.get("trajectory_id")) for one in inner})
+    builder.begins = begins
+    reader = _StepReader(builder, {as_text(one.get("trajectory_id")) for one in inner}, places)
     for step in steps:
         reader.take(step)
     reader.judge(extra)
@@ -116,10 +120,12 @@ def _session(document: dict[str, Any], parent: str, inner: list[dict[str, Any]])
 
 
 class _StepReader:
-    def __init__(self, builder: SessionBuilder, embedded: set[str]) -> None:
+    def __init__(self, builder: SessionBuilder, embedded: set[str], places: dict[str, int]) -> None:
         self.builder = builder
         self.embedded = embedded
         """Ids of the sub-agents that the document holds."""
+        self.places = places
+        """The seq of the result that refers to a sub-agent."""
         self.elsewhere = 0
         """Sub-agents that it only refers to."""
         self.flags: list[dict[str, Any]] = []
@@ -185,8 +191,6 @@ class _StepReader:
             outcome: Any = (
                 told if known else outcome_of({**table(table(step.get("observation")).get("extra")), **extra})
             )
-            for ref in items(result.get("subagent_trajectory_ref")):
-                self.elsewhere += as_text(ref.get("trajectory_id")) not in self.embedded
             name = as_text(result.get("source_call_id")) or None
             text, lost = text_of(content), find_losses(content)
             if name is None and not calls:  # an observation of nothing that was called: what the environment said
@@ -194,6 +198,9 @@ class _StepReader:
             else:
                 took = milliseconds(extra.get("duration_sec", extra.get("execution_time")))
                 self.builder.add_result(name, text, outcome=outcome, duration_ms=took or 0, lost=lost)
+            for ref in items(result.get("subagent_trajectory_ref")):
+                self.elsewhere += as_text(ref.get("trajectory_id")) not in self.embedded
+                self.places.setdefault(as_text(ref.get("trajectory_id")), len(self.builder.events))
 
     def _advice(self, pieces: list[dict[str, Any]], turn: str, at: int | None) -> None:
         """One delivered turn of one or more pieces."""

@@ -18,6 +18,7 @@ from sessions.importers.chat_messages import read_message, read_thoughts
 from sessions.importers.content_losses import find_losses
 from sessions.importers.documents import Document, as_text, items, money, table, text_of
 from sessions.importers.openhands_metrics import RunMetrics, read_metrics, usage_of
+from sessions.importers.openhands_view import EventView
 from sessions.importers.outcomes import outcome_of
 from sessions.terminal_text import say_count
 
@@ -137,6 +138,12 @@ def _outcome(told: dict[str, Any], metadata: dict[str, Any]) -> ev.Outcome:
     return outcome_of({**told, "exit_code": None if code == -1 else code, "success": None})
 
 
+_IN_VIEW: Final = frozenset(
+    {"SystemPromptEvent", "MessageEvent", "ActionEvent", "ObservationEvent", "AgentErrorEvent", "UserRejectObservation"}
+)
+"""The kinds of events that become messages of a prompt."""
+
+
 class _SdkReader:
     """Events of the SDK. All calls of a response are one reply, made where the first of them stands."""
 
@@ -150,12 +157,24 @@ class _SdkReader:
         """Why the run ended early, if it did."""
         self.actions: dict[str, list[dict[str, Any]]] = {}
         """The actions of each response that no reply was made of yet."""
+        self.view = EventView(builder)
+        self.replies: dict[str, range] = {}
+        """What was made in the log of each response."""
         for event in events:
             if event.get("kind") == "ActionEvent":
                 self.actions.setdefault(_response(event), []).append(event)
 
     def take(self, event: dict[str, Any]) -> None:
         """The next event."""
+        before = len(self.builder.events)
+        self._take(event)
+        if event.get("kind") in _IN_VIEW:
+            made = range(before + 1, len(self.builder.events) + 1)
+            if event["kind"] == "ActionEvent":
+                made = self.replies.setdefault(_response(event), made)
+            self.view.add(as_text(event.get("id")), made)
+
+    def _take(self, event: dict[str, Any]) -> None:
         at = time_ms(event.get("timestamp"))
         kind = as_text(event.get("kind"))
         match kind:
@@ -170,8 +189,13 @@ class _SdkReader:
                 self._reply(self.actions.pop(_response(event), []), at)
             case "ObservationEvent" | "AgentErrorEvent" | "UserRejectObservation":
                 self._observation(event, kind, at)
-            case "Condensation" if event.get("summary"):
-                self.builder.add_summary(as_text(event["summary"]), at)
+            case "Condensation":
+                forgotten = {as_text(one) for one in _list(event.get("forgotten_event_ids"))}
+                offset, name = event.get("summary_offset"), as_text(event.get("id"))
+                summary = as_text(event.get("summary"))
+                place = offset if isinstance(offset, int) else None if summary else 0
+                if forgotten or summary:
+                    self.view.condense(name, forgotten, summary if place is not None else "", place, at)
             case "ConversationErrorEvent":
                 self.problem = f"{as_text(event.get('code'))}: {as_text(event.get('detail'))}"
             case documents.STATE:
@@ -285,6 +309,8 @@ def _schema(tool: dict[str, Any]) -> dict[str, Any]:
 
 _NOT_ARGUMENTS: Final = frozenset({"thought", "confirmation_state", "security_risk", "is_confirmed", "action", "args"})
 _TOP: Final = frozenset({"id", "timestamp", "source", "message", "cause", "timeout", "keep_prompt", "action_risk"})
+_MOST: Final = 1_000_000
+"""More events than any conversation has."""
 _QUIET: Final = frozenset({"agent_state_changed", "null", "recall", "loop_recovery"})
 """Observations that no model reads as results."""
 
@@ -299,24 +325,34 @@ class _OldReader:
         self.metrics = metrics
         self.unattended = unattended
         self.problem = ""
-        self.task: list[str] = []
-        self.lost: list[LostPart] = []
-        self.answered: set[str] = set()
-        """Responses that a reply was made of."""
+        self.view = EventView(builder)
+        self.replies: dict[str, range] = {}
+        """What was made in the log of each response that has a reply."""
         self.spent = 0.0
         self.attended = any("source" in event for event in events)
         """Whether events say who made them; the oldest do not."""
 
     def take(self, event: dict[str, Any]) -> None:
         """The next action or observation."""
+        before = len(self.builder.events)
+        action = as_text(event.get("action"))
+        self._take(event, action)
+        made = range(before + 1, len(self.builder.events) + 1)
+        response = as_text(table(table(event.get("tool_call_metadata")).get("model_response")).get("id"))
+        if action and response:
+            made = self.replies.get(response, made)
+        if action != "condensation" and (made or action in ("system", "recall")):
+            self.view.add(as_text(event.get("id")), made)
+
+    def _take(self, event: dict[str, Any], action: str) -> None:
         at = time_ms(event.get("timestamp"))
-        if "observation" in event and "action" not in event:
+        if "observation" in event and not action:
             self._observation(event, at)
             return
         arguments = table(event.get("args")) or {k: v for k, v in event.items() if k not in _TOP}
-        action, source = as_text(event.get("action")), event.get("source")
+        source, begun = event.get("source"), self.builder.has_task
         if not self.attended:
-            source = "user" if action == "message" and not self.builder.step and not self.task else "agent"
+            source = "user" if action == "message" and not begun else "agent"
         text = as_text(arguments.get("content")) or as_text(event.get("message"))
         images = arguments.get("image_urls") or arguments.get("images_urls")
         lost: list[LostPart] = ["image"] * len(images) if isinstance(images, list) else []
@@ -324,45 +360,43 @@ class _OldReader:
             self.builder.tools = items(arguments.get("tools"))
             self.builder.add_system(text)
         elif action == "message" and source == "agent":
-            self._begin(at)
             self._add_reply(event, text, [], "", at, lost=lost)
-        elif action == "message" and not self.builder.step:
-            self.task.append(text)
-            self.lost += lost
         elif action == "message":
-            by_host = self.unattended or text.startswith(_CONTINUE)
+            by_host = begun and (self.unattended or not self.builder.step or text.startswith(_CONTINUE))
             self.builder.add_user(text, at, by_host=by_host, lost=lost)
-        elif action == "condensation" and arguments.get("summary"):
-            self.builder.add_summary(as_text(arguments["summary"]), at)
+        elif action == "condensation":
+            self._condense(event, arguments, at)
         elif source == "agent" and action and action not in ("recall", "change_agent_state", "condensation_request"):
-            self._begin(at)
             self._action(event, action, arguments, at)
         elif action != "recall":
             self.builder.skipped[f"action {action or '?'} of {as_text(source) or '?'}"] += 1
 
-    def _begin(self, at: int | None) -> None:
-        """What came before the first reply is the task, with the instructions that OpenHands recalls after it."""
-        if not self.builder.step:
-            self.builder.title = (
-                self.builder.title or as_text(self.task[0] if self.task else "").strip().split("\n")[0][:60]
-            )
-            self.builder.add_user("\n\n".join(self.task), at, lost=self.lost)
+    def _condense(self, event: dict[str, Any], arguments: dict[str, Any], at: int | None) -> None:
+        forgotten = {as_text(one) for one in _list(arguments.get("forgotten_event_ids"))}
+        first, last = arguments.get("forgotten_events_start_id"), arguments.get("forgotten_events_end_id")
+        if isinstance(first, int) and isinstance(last, int):
+            forgotten |= {str(number) for number in range(first, min(last, first + _MOST) + 1)}
+        offset, summary = arguments.get("summary_offset"), as_text(arguments.get("summary"))
+        place = offset if isinstance(offset, int) else None
+        if forgotten or summary:
+            self.view.condense(as_text(event.get("id")), forgotten, summary, place, at, one_summary=True)
 
     def _action(self, event: dict[str, Any], action: str, arguments: dict[str, Any], at: int | None) -> None:
         told = table(event.get("tool_call_metadata"))
         response = table(told.get("model_response"))
         identity = as_text(told.get("tool_call_id")) or f"action-{as_text(event.get('id'))}"
         name = as_text(response.get("id"))
-        if name in self.answered:
+        if name in self.replies:
             return
         message = table(table(next(iter(items(response.get("choices"))), {})).get("message"))
         said = read_message(message)
-        if name:
-            self.answered.add(name)
         own = {k: v for k, v in arguments.items() if k not in _NOT_ARGUMENTS}
         calls = said.calls or [Call(identity, as_text(told.get("function_name")) or action, as_text(own))]
         text = said.text or as_text(arguments.get("thought"))
+        before = len(self.builder.events)
         self._add_reply(event, text, calls, said.reasoning, at, response, said.lost)
+        if name:
+            self.replies[name] = range(before + 1, len(self.builder.events) + 1)
 
     def _add_reply(
         self,
@@ -428,9 +462,5 @@ class _OldReader:
         texts = [as_text(extras.get(name)) for name in names]
         texts += [as_text(one.get("content")) for one in items(extras.get("microagent_knowledge"))]
         text = "\n\n".join(one.strip() for one in texts if one.strip())
-        if not text:
-            return
-        if not self.builder.step:
-            self.task.append(text)
-        else:
+        if text:
             self.builder.add_user(text, at, by_host=True)

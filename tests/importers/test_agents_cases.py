@@ -211,10 +211,11 @@ def test_several_trajectories_in_a_file_are_sessions_and_the_same_one_twice_is_o
     assert len(found) == 2 and "1 trajectory of the file, the same as one before" in notes(found[0])
 
 
-def test_embedded_sub_agents_are_sessions_that_name_their_parent() -> None:
+def test_embedded_sub_agents_are_children_that_begin_where_their_result_stands() -> None:
     root, child = import_file(CASES / "atif-subagents.json")
     assert (root.created.task, child.created.task) == ("Delegate.", "Sub task.")
-    assert child.created.meta["parent"] == root.session
+    [result] = [seq for seq, event in enumerate(root.events, 1) if isinstance(event.body, ev.ActionResult)]
+    assert child.created.begins == ev.Beginning(root.session, result, "child") and root.created.begins is None
 
 
 def test_images_of_atif_are_lost_in_the_task_and_in_a_result() -> None:

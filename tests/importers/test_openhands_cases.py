@@ -24,11 +24,25 @@ def bodies(session: ImportedSession, kind: type[Any]) -> list[Any]:
     return [event.body for event in session.events if isinstance(event.body, kind)]
 
 
+def prompts(session: ImportedSession) -> list[list[str]]:
+    """The texts of each prompt; a call is its name."""
+    held = {blob.hash: blob.data for blob in session.blobs}
+    found: list[list[str]] = []
+    by_seq: dict[int, list[ev.MessageRef]] = {}
+    for seq, event in enumerate(session.events, 1):
+        if isinstance(event.body, ev.ModelRequested):
+            by_seq[seq] = [*by_seq.get(event.body.parent or 0, []), *event.body.append]
+            wires = [json.loads(held[ref.hash]) for ref in by_seq[seq]]
+            found.append([wire["content"] or wire["tool_calls"][0]["function"]["name"] for wire in wires])
+    return found
+
+
 def test_an_evaluation_is_a_session_per_line_with_its_instance_model_and_exit_codes() -> None:
     [session] = import_file(CASES / "openhands-output.jsonl")
     created, [reply], [result] = session.created, bodies(session, ev.ModelReplied), bodies(session, ev.ActionResult)
     assert (created.task_id, created.title, created.model.name) == ("org__repo-1", "org__repo-1", "vendor/m")
-    assert created.task == "Fix the bug.\n\nRun the linter first."
+    assert created.task == "Fix the bug."
+    assert prompts(session)[0] == ["You are an agent.", "Fix the bug.", "Run the linter first."]
     assert reply.usage == Usage(5, 2) and reply.model == "vendor/m"
     assert (result.outcome, result.duration_ms) == ("error", 1000)
     assert result.output.text == "a.py\n[Command finished with exit code 2]"
@@ -151,3 +165,56 @@ def test_the_folder_of_a_conversation_names_its_model(tmp_path: Path) -> None:
         (folder / "events" / f"event-{number:05}-x.json").write_text(json.dumps(event))
     [session] = import_file(folder)
     assert session.created.model.name == "vendor/m"
+
+
+def test_a_condensation_forgets_what_it_says_and_puts_its_summary_there(tmp_path: Path) -> None:
+    def result(number: int, identity: str) -> dict[str, Any]:
+        observation = {"kind": "TerminalObservation", "content": [{"type": "text", "text": f"of {identity}"}]}
+        return sdk("ObservationEvent", number, tool_call_id=identity, observation=observation)
+
+    def action(number: int, identity: str) -> dict[str, Any]:
+        return {**sdk_action(number, identity), "llm_response_id": identity}
+
+    asked = {"role": "user", "content": [{"type": "text", "text": "Go."}]}
+    events = [
+        sdk("SystemPromptEvent", 0, system_prompt={"type": "text", "text": "You act."}, tools=[]),
+        sdk("MessageEvent", 1, source="user", llm_message=asked),
+        action(2, "a"), result(3, "a"), action(4, "b"), result(5, "b"),
+        sdk("Condensation", 6, forgotten_event_ids=["e2", "e3"], summary="A was done.", summary_offset=2),
+        action(7, "c"), result(8, "c"),
+        {**sdk("Condensation", 9, forgotten_event_ids=["e4", "e5", "e6-summary"], summary="A and b.", summary_offset=2),
+         "id": "e9"},
+        {**action(9, "d"), "id": "e10"},
+    ]  # fmt: skip
+    [session] = written(tmp_path, "events.jsonl", events)
+    assert prompts(session) == [
+        ["You act.", "Go."],
+        ["You act.", "Go.", "terminal", "of a"],
+        ["You act.", "Go.", "A was done.", "terminal", "of b"],
+        ["You act.", "Go.", "A and b.", "terminal", "of c"],
+    ]
+    assert [body.text.text for body in bodies(session, ev.SummaryWritten)] == ["A was done.", "A and b."]
+
+
+def test_a_condensation_of_an_older_openhands_is_a_range_and_one_summary_is_in_view(tmp_path: Path) -> None:
+    def response(name: str) -> dict[str, Any]:
+        return {"id": name, "choices": [{"message": {"content": "", "tool_calls": [call(name)]}}]}
+
+    def condensation(number: int, last: int, summary: str) -> dict[str, Any]:
+        return {"id": number, "source": "agent", "action": "condensation", "args": {
+            "forgotten_events_start_id": 1, "forgotten_events_end_id": last, "summary": summary,
+            "summary_offset": 1}}  # fmt: skip
+
+    at = "2026-01-05T10:00:02"
+    events = [
+        {"id": 0, "source": "user", "action": "message", "args": {"content": "Go."}},
+        old_action(1, "a", response("a"), at), old_result(2, "a", 1, at),
+        old_action(3, "b", response("b"), at), old_result(4, "b", 3, at),
+        condensation(5, 2, "A."), old_action(6, "c", response("c"), at), old_result(7, "c", 6, at),
+        condensation(8, 5, "A and b."), old_action(9, "d", response("d"), at),
+    ]  # fmt: skip
+    [session] = written(tmp_path, "t.json", events)
+    assert prompts(session)[2:] == [
+        ["Go.", "A.", "execute_bash", "out b"],
+        ["Go.", "A and b.", "execute_bash", "out c"],
+    ]
