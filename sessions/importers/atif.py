@@ -16,6 +16,15 @@ from sessions.importers.documents import Document, as_text, count, items, millis
 from sessions.importers.outcomes import outcome_of
 from sessions.terminal_text import say_count
 
+_UNATTENDED: Final = frozenset({"terminus", "terminus-1", "terminus-2"})
+"""Agents of benchmarks: what they are told after the task comes of their own harness."""
+_HANDOFFS: Final = (
+    "You are about to hand off your work to another AI agent",
+    "You are picking up work from a previous AI agent",
+    "The next agent has a few questions",
+    "Here are the answers the other agent provided",
+)
+"""How a harness begins what it says to the agents between which it hands work on."""
 KEY: Final = "apollo"
 """Under which key of ``extra`` our own words are."""
 
@@ -103,6 +112,7 @@ def _session(
     )
     builder.begins = begins
     reader = _StepReader(builder, {as_text(one.get("trajectory_id")) for one in inner}, places)
+    reader.unattended = as_text(agent.get("name")) in _UNATTENDED
     for step in steps:
         reader.take(step)
     reader.judge(extra)
@@ -128,6 +138,8 @@ class _StepReader:
         """The seq of the result that refers to a sub-agent."""
         self.elsewhere = 0
         """Sub-agents that it only refers to."""
+        self.unattended = False
+        """Whether no person was there after the task."""
         self.flags: list[dict[str, Any]] = []
 
     def take(self, step: dict[str, Any]) -> None:
@@ -144,8 +156,10 @@ class _StepReader:
             case "user" if own.get("kind") == "advice":
                 self._advice(items(own.get("advice")), text, at)
             case "user":
-                copied = step.get("is_copied_context") is True
-                self.builder.add_user(text, at, by_host=copied or own.get("kind") == "nudge", lost=lost)
+                begun = self.builder.has_task
+                by_host = own.get("kind") == "nudge" or step.get("is_copied_context") is True
+                by_host = by_host or (begun and (self.unattended or text.lstrip().startswith(_HANDOFFS)))
+                self.builder.add_user(text, at, by_host=by_host, lost=lost)
                 self._results(step, 0, at)
             case "agent":
                 self._agent(step, own, text, at)

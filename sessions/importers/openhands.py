@@ -307,7 +307,9 @@ def _schema(tool: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-_NOT_ARGUMENTS: Final = frozenset({"thought", "confirmation_state", "security_risk", "is_confirmed", "action", "args"})
+_NOT_ARGUMENTS: Final = frozenset(
+    {"thought", "confirmation_state", "security_risk", "is_confirmed", "action", "args", "kernel_init_code"}
+)
 _TOP: Final = frozenset({"id", "timestamp", "source", "message", "cause", "timeout", "keep_prompt", "action_risk"})
 _MOST: Final = 1_000_000
 """More events than any conversation has."""

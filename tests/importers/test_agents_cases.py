@@ -224,6 +224,18 @@ def test_images_of_atif_are_lost_in_the_task_and_in_a_result() -> None:
     assert "2 images could not be kept (the task, step 1)" in notes(session)
 
 
+@pytest.mark.parametrize("name", ["terminus-2", "another"])
+def test_what_a_harness_says_between_agents_is_no_advice(tmp_path: Path, name: str) -> None:
+    whole = json.loads((CASES / "atif-run-part-1.json").read_text())
+    whole["agent"]["name"] = name
+    said = ["Here are the answers the other agent provided. Yes.", "Do it again."]
+    for number, text in enumerate(said, 3):
+        whole["steps"] += [{"step_id": number, "source": "user", "message": text}]
+    whole["steps"].append({"step_id": 9, "source": "agent", "message": "Done."})
+    [session] = written(tmp_path, "a.json", whole)
+    assert [body.text for body in bodies(session, ev.AdviceQueued)] == ([] if name == "terminus-2" else said[1:])
+
+
 def test_metrics_failures_and_steps_of_no_model(tmp_path: Path) -> None:
     whole = json.loads((CASES / "atif-run-part-1.json").read_text())
     agent = whole["steps"][1]
