@@ -82,7 +82,7 @@ def _transcript(reader: LogReader, session: str) -> Transcript:
 
 def _turn(event: ev.Event) -> Turn | None:
     match event.body:
-        case ev.AdviceDelivered(text=text):
+        case ev.AdviceQueued(text=text):  # the words alone: the turn may hold what an editor said as well
             return Turn(text)
         case ev.NudgeSent(text=text) | ev.HarnessTurn(text=text):
             return Turn(text, person=False)

@@ -374,6 +374,7 @@ def _names_in(record: Record) -> set[str]:
 def _parents_of(records: list[Record]) -> list[int | None]:
     """The record that each one follows, by its place; without a tree the one before it."""
     places = {as_text(record["uuid"]): place for place, record in enumerate(records) if record.get("uuid")}
+    is_tree = any(record.get("parentUuid") in places for record in records if record.get("parentUuid"))
     parents: list[int | None] = []
     for place, record in enumerate(records):
         before = place - 1 if place else None
@@ -382,8 +383,8 @@ def _parents_of(records: list[Record]) -> list[int | None]:
             parents.append(places[name])
         elif name or not record.get("uuid") or "parentUuid" not in record:
             parents.append(before)  # what it follows is not in the file
-        elif record.get("isCompactSummary") or record.get("type") not in _CHAINED:
-            parents.append(before)
+        elif is_tree and record.get("type") == "user" and not record.get("isCompactSummary") and not results_of(record):
+            parents.append(None)  # the first request, or another one in its place
         else:
-            parents.append(None)
+            parents.append(before)
     return parents

@@ -55,6 +55,7 @@ def _session(name: str, records: list[dict[str, Any]]) -> ImportedSession:
         builder.notes.append("what `codex exec` prints does not hold the request: its prompts are without it")
         reader.turns.insert(0, Speech("", None, lost=["instruction"]))
     add_turns(builder, reader.turns)
+    builder.add_totals(reader.usage if reader.usage.input_tokens or reader.usage.output_tokens else None)
     return builder.finish(state=reader.state, reason=reader.reason) if reader.reason else builder.finish()
 
 
@@ -66,6 +67,7 @@ class _EventReader:
         self.turns: list[Turn] = []
         self.state: Any = "finished"
         self.reason = ""
+        self.usage = Usage()
         self._open: Reply | None = None
         self._began: dict[str, tuple[Reply, int | None]] = {}
 
@@ -146,13 +148,14 @@ class _EventReader:
             self._open = None
 
     def _count(self, usage: dict[str, Any]) -> None:
-        """Tokens of a whole turn: they stand at its last reply."""
-        sent, said = count(usage.get("input_tokens")), count(usage.get("output_tokens"))
-        last = next((turn for turn in reversed(self.turns) if isinstance(turn, Reply)), None)
-        if last is not None and last.usage is None and (sent or said):
-            thought = count(usage.get("reasoning_output_tokens"))
-            last.usage = Usage(sent, said, count(usage.get("cached_input_tokens")), reasoning_tokens=thought)
-            self.builder.meta["usage"] = "per turn: at the last reply of each"
+        """Tokens of a whole turn, and of no single reply."""
+        now = self.usage
+        self.usage = Usage(
+            now.input_tokens + count(usage.get("input_tokens")),
+            now.output_tokens + count(usage.get("output_tokens")),
+            now.cached_tokens + count(usage.get("cached_input_tokens")),
+            reasoning_tokens=now.reasoning_tokens + count(usage.get("reasoning_output_tokens")),
+        )
 
 
 def _is_call(item: dict[str, Any]) -> bool:

@@ -18,8 +18,6 @@ Record = dict[str, Any]
 _REPEATS: Final = frozenset(
     {
         "user_message",
-        "agent_message",
-        "agent_reasoning",
         "agent_reasoning_raw_content",
         "agent_reasoning_section_break",
         "context_compacted",
@@ -71,6 +69,9 @@ class TurnReader:
         self._done = False
         """Whether the server has said what the open reply cost: what comes now is another one."""
         self._last: Reply | None = None
+        self._announced = False
+        """Whether an event has told of a reply whose items have not come yet."""
+        self._next_usage: Usage | None = None
         self._total: tuple[int, int] | None = None
         self._ended: dict[str, dict[str, Any]] = {}
         self._shown: dict[str, list[Result]] = {}
@@ -113,6 +114,8 @@ class TurnReader:
             self.end = ("stopped", as_text(payload.get("message")) or "an error of the server")
         elif name == "turn_aborted":
             self.end = ("stopped", f"the turn was {as_text(payload.get('reason')) or 'aborted'}")
+        elif name in ("agent_reasoning", "agent_message"):
+            self._announced = self._open is None
         elif name not in _REPEATS:
             self.skipped[f"event {name or '?'}"] += 1
 
@@ -130,10 +133,13 @@ class TurnReader:
         if not sent and not said:
             return
         cached, thought = count(told.get("cached_input_tokens")), count(told.get("reasoning_output_tokens"))
-        reply = self._open or self._last
-        if reply is not None and reply.usage is None:
-            reply.usage = Usage(sent, said, cached, reasoning_tokens=thought)
-        self._done = self._open is not None
+        usage = Usage(sent, said, cached, reasoning_tokens=thought)
+        if self._open is not None and self._open.usage is None:
+            self._open.usage, self._done = usage, True
+        elif self._open is None and self._last is not None and self._last.usage is None and not self._announced:
+            self._last.usage = usage
+        else:  # some versions tell them before the items of the reply
+            self._next_usage, self._done = usage, True
 
     def _item(self, item: dict[str, Any], at: int | None, *, copied: bool) -> None:
         kind = as_text(item.get("type"))
@@ -166,8 +172,8 @@ class TurnReader:
     def _reply(self, at: int | None, copied: bool) -> None:
         """Go on with the open reply, or begin another."""
         if self._open is None or self._done:
-            self._open = self._last = Reply(at=at, model=self._model, salvaged=copied)
-            self._done = False
+            self._open = self._last = Reply(at=at, model=self._model, usage=self._next_usage, salvaged=copied)
+            self._done, self._next_usage, self._announced = False, None, False
             self.turns.append(self._open)
 
     def _call(self, item: dict[str, Any], kind: str, at: int | None, copied: bool) -> None:

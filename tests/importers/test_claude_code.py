@@ -448,3 +448,15 @@ def test_images_and_hidden_reasoning_are_said_where_they_were(tmp_path: Path) ->
     tree.reply("m2", {"type": "thinking", "thinking": "", "signature": "s"}, text("Red."))
     [session] = imports_of(tmp_path / "s.jsonl", *tree.records)
     assert [body.what for body in bodies_of(session, ev.RecordingLoss)] == ["image", "reasoning", "reasoning"]
+
+
+def test_records_that_name_no_parents_follow_each_other(tmp_path: Path) -> None:
+    tree = Tree()
+    tree.user("Go.", after=None)
+    tree.reply("m1", call("t1", command="a"), after=None)
+    tree.result("t1", "ok", after=None)
+    tree.user("More.", after=None)
+    tree.reply("m2", text("Done."), after=None)
+    tree.user("Thanks.", after=None)
+    [session] = imports_of(tmp_path / "s.jsonl", *tree.records)
+    assert said_to(session)[-1] == ["Go.", "None", "ok", "More."] and advice_of(session) == ["More.", "Thanks."]

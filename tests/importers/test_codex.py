@@ -279,7 +279,9 @@ def test_what_codex_exec_prints_is_imported() -> None:
     first, second = bodies_of(session, ev.ModelReplied)
     assert [part.text for part in first.parts[:1]] == ["Look first"] and second.parts[0].text == "One file."
     assert calls_of(session) == [[("i1", '{"command": "ls"}')], []] and results_of(session) == [("i1", "ok", "a.py")]
-    assert second.usage.input_tokens == 10 and session.created.meta["recording"] == "th-1"
+    assert second.usage is None and session.created.meta["recording"] == "th-1"
+    [read] = bodies_of(session, ev.RecordingRead)
+    assert (read.usage.input_tokens, read.usage.output_tokens) == (10, 3), "of the turn, and of no single reply"
     assert any("does not hold the request" in note for note in session.warnings)
 
 
@@ -313,3 +315,12 @@ def test_what_is_encrypted_is_said_and_bars_nothing(tmp_path: Path) -> None:
     sealed = line("response_item", {"type": "reasoning", "summary": [], "encrypted_content": "x"})
     [session] = imports_of(tmp_path / "r.jsonl", meta(), said("user", "Go."), sealed, said("assistant", "Done."))
     assert [body.what for body in bodies_of(session, ev.RecordingLoss)] == ["reasoning"]
+
+
+def test_tokens_that_are_told_before_the_items_of_a_reply_are_those_of_that_reply(tmp_path: Path) -> None:
+    records = [meta(), said("user", "Go.")]
+    for number in (1, 2, 3):
+        records += [event("agent_reasoning", text="Look."), tokens(number * 10, number), call(f"k{number}", "a")]
+        records += [output(f"k{number}", "ok")]
+    [session] = imports_of(tmp_path / "r.jsonl", *records)
+    assert [body.usage.input_tokens for body in bodies_of(session, ev.ModelReplied)] == [1, 2, 3]
