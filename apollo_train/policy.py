@@ -57,6 +57,10 @@ class SessionRules(_Table, frozen=True):
     """Also ``replay:`` sessions, whose advice had no effect."""
     demo: bool = True
     """Also scripted demo sessions."""
+    branches: bool = False
+    """Also ways that an imported recording left: rewound, rolled back."""
+    children: bool = False
+    """Also sub-agents of imported recordings."""
 
 
 class FlagRules(_Table, frozen=True):
@@ -192,6 +196,8 @@ class FilterPolicy(_Table, frozen=True):
             if not self.targets.trainable:
                 del found["targets"]["trainable"]
             del found["targets"]["incomplete"]
+            for key in ("branches", "children"):
+                del found["sessions"][key]
         return found
 
     def with_advice(self, mode: AdviceMode) -> FilterPolicy:
@@ -316,7 +322,13 @@ def _merge(base: dict[str, object], change: dict[str, object]) -> dict[str, obje
 
 _SCOPES: Final = ("message", "call")
 """What ``flags.scope`` can be; version 1 had more words for it."""
-_SINCE_2: Final = (("advice", "here"), ("targets", "trainable"), ("targets", "incomplete"))
+_SINCE_2: Final = (
+    ("sessions", "branches"),
+    ("sessions", "children"),
+    ("advice", "here"),
+    ("targets", "trainable"),
+    ("targets", "incomplete"),
+)
 """Keys that version 1 has not."""
 
 

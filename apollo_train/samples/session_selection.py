@@ -22,8 +22,8 @@ SESSION_REASONS: Final = {
     "session_missing": "the log has no such session at this position",
     "session_replayed": "it plays a recording, and sessions.replayed is false",
     "session_demo": "a scripted demo session, and sessions.demo is false",
-    "session_branch": "a way that was left: the session that it is a branch of goes on without it",
-    "session_child": "a sub-agent of another session",
+    "session_branch": "a way that was left, and sessions.branches is false",
+    "session_child": "a sub-agent of another session, and sessions.children is false",
     "session_state": "its state is none of sessions.states",
     "session_sign_off": "its sign-off is none of sessions.sign_off",
     "session_score": "no score of it reaches sessions.min_score",
@@ -88,10 +88,11 @@ def find_exclusion(judged: Annotations, rules: SessionRules) -> str:
     # "Judged up to here" is no word on the session: beside somebody's verdict it says nothing.
     words: set[str] = {word.verdict for word in judged.flags.sign_offs.values() if word.verdict} or {"none"}
     start, end = date_ms(rules.created_from), date_ms(rules.created_to)
+    begins = created.begins.kind if created.begins is not None else ""
     checks = {
         "session_replayed": created.origin == "replay" and not rules.replayed,
-        "session_branch": created.begins is not None and created.begins.kind == "branch",
-        "session_child": created.begins is not None and created.begins.kind == "child",
+        "session_branch": begins == "branch" and not rules.branches,
+        "session_child": begins == "child" and not rules.children,
         "session_demo": created.origin == "demo" and not rules.demo,
         "session_state": bool(rules.states) and judged.state not in rules.states,
         "session_sign_off": not words <= set(rules.sign_off),

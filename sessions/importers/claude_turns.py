@@ -45,7 +45,8 @@ def message_id(record: Record) -> str:
 def blocks_of(record: Record) -> list[dict[str, Any]]:
     """The content of the record's message; a text alone is one block."""
     content = table(record.get("message")).get("content")
-    return [{"type": "text", "text": content}] if isinstance(content, str) else items(content)
+    parts = content if isinstance(content, list) else [content]
+    return items([{"type": "text", "text": part} if isinstance(part, str) else part for part in parts])
 
 
 def results_of(record: Record) -> list[str]:

@@ -457,6 +457,6 @@ def test_records_that_name_no_parents_follow_each_other(tmp_path: Path) -> None:
     tree.result("t1", "ok", after=None)
     tree.user("More.", after=None)
     tree.reply("m2", text("Done."), after=None)
-    tree.user("Thanks.", after=None)
+    tree.user(["Thanks."], after=None)
     [session] = imports_of(tmp_path / "s.jsonl", *tree.records)
     assert said_to(session)[-1] == ["Go.", "None", "ok", "More."] and advice_of(session) == ["More.", "Thanks."]

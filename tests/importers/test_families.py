@@ -39,12 +39,13 @@ async def stored(folder: Path, sessions: list[ImportedSession]) -> Path:
 async def test_branches_and_children_take_no_part_in_an_export(tmp_path: Path, file: str, reasons: list[str]) -> None:
     path = await stored(tmp_path, import_file(CASES / file))
     out = tmp_path / "rows.jsonl"
-    policy = FilterPolicy(targets=TargetRules(text_only=True))
+    policy = FilterPolicy(targets=TargetRules(text_only=True)).with_advice("kept")
     with LogReader(path) as reader:
         found = []
         for summary in sorted(reader.summaries(), key=lambda one: one.number):
             judged = read_annotations(reader, summary.session, reader.position())
             assert judged is not None
+            assert find_exclusion(judged, SessionRules(branches=True, children=True)) == ""
             found.append(find_exclusion(judged, SessionRules()))
         assert found == reasons
         if "" not in reasons:

@@ -115,7 +115,7 @@ async def test_our_own_exports_come_back_with_the_same_targets(tmp_path: Path, f
     await told.flag(ev.Target(step=2, part="reply"))
     out = tmp_path / "rows.jsonl"
     with LogReader(writer.path) as reader:
-        run_export(reader, None, FilterPolicy(), format_for(format, ""), out)
+        run_export(reader, None, FilterPolicy().with_advice("kept"), format_for(format, ""), out)
     await writer.close()
     [session] = import_file(out)
     replies = bodies(session, ev.ModelReplied)
