@@ -172,6 +172,18 @@ def finished(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
         yield _state(s, f"finished: {_short(s.reason) or 'not signed off'}")
 
 
+def asks_while_paused(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
+    """Its question is open, though somebody has paused it."""
+    if s.open_question and s.state == "paused":
+        yield _state(s, f"asks: {_short(s.open_question)}")
+
+
+def held_by_host(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
+    """The host has paused it, as when it stops: a person has to let it go on."""
+    if s.state == "paused" and s.need != "limit" and not s.state_by.startswith("human:"):
+        yield _state(s, f"paused by the host: {s.reason or 'no reason given'}")
+
+
 RULES: Final[tuple[Rule, ...]] = (
     Rule("needs_human", needs_human, acute=True),
     Rule("budget_used_up", budget_used_up, acute=True),
@@ -190,6 +202,16 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("advice_outcome", advice_outcome, quiet=True),
     Rule("finished", finished),
 )
+
+
+WAITING: Final[tuple[Rule, ...]] = (
+    Rule("needs_human", needs_human, acute=True),
+    Rule("asks_while_paused", asks_while_paused, acute=True),
+    Rule("budget_used_up", budget_used_up, acute=True),
+    Rule("failed", failed, acute=True),
+    Rule("held_by_host", held_by_host, acute=True),
+)
+"""What holds a session up until a person has done something about it."""
 
 
 def _state(s: Summary, reason: str) -> Cause:

@@ -11,12 +11,14 @@ from typing import Final
 
 import msgspec
 
-from sessions.attention.rules import RULES, Cause, Rule
+from sessions.attention.rules import RULES, WAITING, Cause, Rule
 from sessions.attention.settings import Thresholds
 from sessions.events.states import ENDED
 from sessions.fold.summary import Summary
 
 DEFAULTS: Final = Thresholds()
+MAY_REST: Final = frozenset({"budget_used_up", "failed"})
+"""Rules of sessions that a person may leave as they are."""
 
 
 class Signal(msgspec.Struct, frozen=True):
@@ -51,6 +53,21 @@ def signals_of(summary: Summary, now: int, thresholds: Thresholds = DEFAULTS, *,
             if all_ or word is None or not _is_silenced(word.verdict, word.until, now):
                 found.append(signal)
     return found
+
+
+def what_waits(summary: Summary, now: int, thresholds: Thresholds = DEFAULTS) -> Cause | None:
+    """Why the session stands still until a person does something, None if it does not: reading it changes nothing.
+
+    Where letting it rest is an answer too, "done" and "false alarm" are one; "not now" is none.
+    """
+    if not _concerns_anybody(summary):
+        return None
+    settled = {judged.signal for judged in summary.watch.judged if judged.verdict in ("done", "false_alarm")}
+    for rule in WAITING:
+        for cause in rule.when(summary, now, thresholds):
+            if rule.name not in MAY_REST or f"{rule.name}:{cause.seq}" not in settled:
+                return cause
+    return None
 
 
 def _is_silenced(verdict: str, until: int, now: int) -> bool:

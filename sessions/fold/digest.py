@@ -6,7 +6,7 @@ Nothing here is written by a model, so nothing goes stale: the same interval alw
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sessions import events as ev
@@ -26,9 +26,11 @@ KINDS: Final = frozenset(
      "question.asked", "flag.set"}
 )  # fmt: skip
 """Kinds that a digest looks at; all others may be left out of its events."""
+WAITS: Final = "waits"
+"""The figure of what a person has to do something about, however long ago it began."""
 _HEADLINE: Final = (
-    "failed", "needs you", "finished", "stopped", "paused", "steps", "evals", "loops", "malformed", "errors", "advice",
-    "questions", "jobs ended", "files", "summaries", "flags by others", "money",
+    WAITS, "failed", "needs you", "finished", "stopped", "paused", "steps", "evals", "loops", "malformed", "errors",
+    "advice", "questions", "jobs ended", "files", "summaries", "flags by others", "money",
 )  # fmt: skip
 _PAST: Final = {
     "failed": "had failed",
@@ -60,6 +62,8 @@ class Digest:
     figures: tuple[Figure, ...]
     state: str = ""
     """How it stands at the end of the interval, in words: ``needs you``."""
+    waits: bool = False
+    """It stands still until a person does something, however long ago that began."""
 
     @property
     def nonzero(self) -> tuple[Figure, ...]:
@@ -83,10 +87,16 @@ class Digest:
         """The number of the figure ``name``."""
         return next(figure.value for figure in self.figures if figure.name == name)
 
+    def add_wait(self, why: str, places: tuple[int, ...], *, asks: bool) -> Digest:
+        """The same, first of all with what waits for a person; a state is told once, where the interval has it."""
+        told = not asks and any(figure.name == self.state for figure in self.nonzero)
+        figures = self.figures if told else (Figure(WAITS, why, 1, places), *self.figures)
+        return replace(self, figures=figures, waits=True)
+
     @property
     def badness(self) -> float:
         """How much went wrong, for "worst first": what stopped it weighs most, then loops, malformed calls, errors."""
-        stopped = {"failed": 1000, "needs you": 500}.get(self.state, 0)
+        stopped = max(500 * self.waits, {"failed": 1000, "needs you": 500}.get(self.state, 0))
         fell = 100 if self.value("score change") < 0 else 0
         return stopped + fell + 30 * self.value("loops") + 5 * self.value("malformed") + self.value("errors")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from sessions import events as ev
+from sessions.attention.signals import what_waits
 from sessions.fold.digest import KINDS, Baseline, Digest, digest_of
 from sessions.log.reader import LogReader
 
@@ -29,9 +30,15 @@ def session_digest(
     began = reader.event(session, max(1, since_seq))
     since = since_at if since_at is not None else began.at if began else now
     events = _pages(reader, session, since_seq)
-    return digest_of(
-        session, events, since=since, until=max(now, since), before=_before(reader, session, since_seq), reader=actor
-    )
+    before = _before(reader, session, since_seq)
+    found = digest_of(session, events, since=since, until=max(now, since), before=before, reader=actor)
+    summary = reader.summary(session)
+    waits = what_waits(summary, now) if summary is not None else None
+    if summary is None or waits is None:
+        return found
+    asks = bool(summary.open_question) and summary.state != "needs_you"
+    asked = reader.events(session, kinds=("question.asked",), newest_first=True, limit=1) if asks else []
+    return found.add_wait(waits.reason, tuple(event.seq for event in asked) or (waits.seq,), asks=asks)
 
 
 def _pages(reader: LogReader, session: str, after: int) -> Iterator[ev.Event]:
@@ -90,13 +97,16 @@ def last_trace(reader: LogReader, actor: str) -> int | None:
 
 
 def digests(reader: LogReader, actor: str, now: int) -> list[Digest]:
-    """What happened in each session since ``actor`` last read it, worst first; sessions without a step are left out."""
+    """What happened in each session since ``actor`` last read it, worst first; sessions without a step are left out.
+
+    What waits for a person is among them until it is answered, also if all of it was read.
+    """
     found = []
     for summary in reader.summaries():
         if summary.archived or summary.origin == "import":
             continue
         read = read_up_to(reader, summary.session, actor)
-        if summary.last_seq > read:
+        if summary.last_seq > read or what_waits(summary, now) is not None:
             found.append(session_digest(reader, summary.session, actor=actor, now=now, since_seq=read))
     happened = [each for each in found if each.has_activity]
     return sorted(happened, key=lambda each: -each.badness)

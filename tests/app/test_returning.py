@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -254,6 +255,112 @@ async def test_a_digest_of_all_sessions_leaves_out_those_where_nothing_happened(
         newest = reader.events(idle, kinds={"cursor.moved"})[-1]
         assert trace == newest.at
         assert last_trace(reader, "human:grace") is None
+
+
+async def read_whole(feed: FakeFeed, *sessions: str) -> None:
+    """Ada has looked at all there is."""
+    for session in sessions:
+        newest = feed.writer.summary(session)
+        assert newest is not None
+        await feed.add(session, ev.CursorMoved.up_to(newest.last_seq), actor=feed.actor)
+
+
+async def asks_and_runs(feed: FakeFeed, session: str) -> None:
+    await feed.add(session, ev.QuestionAsked(question=1, text="Which rate?", until=0), step=2, call=1)
+
+
+async def asks_and_waits(feed: FakeFeed, session: str) -> None:
+    await asks_and_runs(feed, session)
+    await feed.add(session, ev.StateChanged(state="needs_you", need="question", reason="Which rate?"))
+
+
+async def asks_and_is_paused(feed: FakeFeed, session: str) -> None:
+    await asks_and_waits(feed, session)
+    await feed.add(session, ev.StateChanged(state="paused"), actor="human:bob")
+
+
+async def has_no_key(feed: FakeFeed, session: str) -> None:
+    await feed.add(session, ev.StateChanged(state="needs_you", need="key", reason="no key"))
+
+
+async def is_at_its_limit(feed: FakeFeed, session: str) -> None:
+    await feed.add(session, ev.LimitChanged(name="steps", value=1))
+    await feed.add(session, ev.StateChanged(state="paused", need="limit", reason="1 of 1 steps"))
+
+
+async def has_failed(feed: FakeFeed, session: str) -> None:
+    await feed.add(session, ev.StateChanged(state="failed", reason="no such model"))
+
+
+async def is_held_by_the_host(feed: FakeFeed, session: str) -> None:
+    await feed.add(session, ev.StateChanged(state="paused", reason="the host was stopped"))
+
+
+WAITS = {
+    asks_and_runs: "asks: Which rate?",
+    asks_and_waits: "needs you: Which rate?",
+    asks_and_is_paused: "asks: Which rate?",
+    has_no_key: "needs you: no key",
+    is_at_its_limit: "steps",
+    has_failed: "failed: no such model",
+    is_held_by_the_host: "paused by the host: the host was stopped",
+}
+
+
+@pytest.mark.parametrize("wait", WAITS)
+async def test_what_waits_for_a_person_is_in_table_and_digest_though_all_of_it_was_read(
+    feed: FakeFeed, wait: Callable[[FakeFeed, str], Awaitable[None]]
+) -> None:
+    well = await feed.session("steady")
+    session = await feed.session("tune-lr")
+    for one in (well, session):
+        await feed.step(one, 1, ("run", {"command": "ls"}, "a\n"))
+    await wait(feed, session)
+    await read_whole(feed, well, session)
+    with LogReader(feed.paths.log) as reader:
+        (found,) = digests(reader, feed.actor, now_ms())
+    assert found.session == session and WAITS[wait] in found.headline[0].words and found.headline[0].places
+    said = CliRunner().invoke(apollo, ["--log", str(feed.paths.log), "--as", "ada", "digest"]).output
+    assert said.splitlines()[0].startswith(f"2 tune-lr: {found.headline[0].words}")
+    async with open_app(feed, (80, 24), clock=later) as (app, pilot):
+        await until(pilot, lambda: isinstance(app.screen, AwayPanel))
+        assert [choice.id for choice in app.screen.query_one(ChoiceList)._choices] == [session]
+        assert WAITS[wait] in " ".join(screen_text(app).split())
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, DigestPanel) and WAITS[wait] in screen_text(app))
+
+
+async def test_what_was_answered_or_may_rest_by_a_persons_word_waits_no_more(feed: FakeFeed) -> None:
+    asked, limited, paused, over = [await feed.session(f"s{number}") for number in range(4)]
+    await asks_and_waits(feed, asked)
+    await is_at_its_limit(feed, limited)
+    await feed.add(paused, ev.StateChanged(state="paused", reason="lunch"), actor="human:bob")
+    await feed.add(over, ev.StateChanged(state="finished"))
+    await read_whole(feed, asked, limited, paused, over)
+
+    def waiting() -> list[str]:
+        with LogReader(feed.paths.log) as reader:
+            return [found.session for found in digests(reader, feed.actor, now_ms())]
+
+    assert waiting() == [asked, limited]
+    state = feed.writer.summary(asked).watch.state_seq  # type: ignore[union-attr]
+    await feed.add(asked, ev.SignalJudged(signal=f"needs_human:{state}", verdict="done"), actor=feed.actor)
+    limit = feed.writer.summary(limited).watch.state_seq  # type: ignore[union-attr]
+    await feed.add(limited, ev.SignalJudged(signal=f"budget_used_up:{limit}", verdict="done"), actor=feed.actor)
+    await read_whole(feed, asked, limited)
+    assert waiting() == [asked], "a question that is open is not answered by a word on its signal"
+    await feed.add(asked, ev.QuestionAnswered(question=1, text="0.1"), ev.StateChanged(state="running"))
+    await read_whole(feed, asked)
+    assert waiting() == []
+
+
+async def test_the_worst_is_first_also_where_it_was_read(feed: FakeFeed) -> None:
+    _, bad = await night(feed)
+    waits = await feed.session("tune-lr")
+    await has_no_key(feed, waits)
+    await read_whole(feed, waits)
+    with LogReader(feed.paths.log) as reader:
+        assert [found.session for found in digests(reader, feed.actor, now_ms())][:2] == [waits, bad]
 
 
 async def test_leave_says_on_the_command_line_what_will_stand_still(feed: FakeFeed) -> None:
