@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -24,6 +24,7 @@ from widgets.glyphs import duration, outcome_mark
 from widgets.models import Line, Role
 from widgets.sanitise import clean, clean_line
 
+TOLD: Final = "what the model was told with it"
 NEAR_STEPS: Final = 3
 """Advice this many steps before and after is shown with the action."""
 
@@ -207,17 +208,24 @@ def _head(details: EntryDetails) -> list[Line]:
 
 def _output(details: EntryDetails) -> list[Line]:
     if not details.output:
-        return [] if details.result is None else [*_section("output", ""), (("(empty)", "dim"),)]
+        told = _section(TOLD, details.shown) if details.shown else []
+        return [] if details.result is None else [*_section("output", ""), (("(empty)", "dim"),), *told]
     named = {"advice.queued": "advice", "session.created": "task", "action.refused": "what the model was told"}
     title = "output" if details.result is not None else named.get(details.anchor.kind, "text")
     lines = _section(title, "")
-    head, hidden, tail = split_unseen(details.output, details.shown)
-    lines += text_lines(head)
-    if hidden:
-        lines.append(((f"── {len(hidden):,} characters the model did not see ──", "need"),))
-        lines += text_lines(hidden, "unseen")
+    result = details.result
+    unseen = split_unseen(details.output, details.shown, result.hidden_chars if result is not None else 0)
+    lines += text_lines(unseen.head)
+    if unseen.hidden:
+        lines.append(((f"── {unseen.characters:,} characters the model did not see ──", "need"),))
+        lines += text_lines(unseen.hidden, "unseen")
         lines.append((("── from here the model saw it again ──", "need"),))
-        lines += text_lines(tail)
+        lines += text_lines(unseen.tail)
+    if unseen.overwritten:
+        words = "characters that were overwritten on their line, which the model did not see"
+        lines.append(((f"── {unseen.overwritten:,} {words} ──", "need"),))
+    if unseen.added:
+        lines += _section(TOLD, unseen.added)
     if details.lost or details.file:
         place = f"; the session's folder has it: {clean_line(details.file)}" if details.file else ""
         what = f"{details.lost:,} more characters are" if details.lost else "the whole output is"
@@ -244,14 +252,49 @@ def _reply(details: EntryDetails) -> list[Line]:
     return lines
 
 
-def split_unseen(output: str, shown: str | None) -> tuple[str, str, str]:
-    """``output`` as (seen, not seen, seen): ``shown`` begins and ends like it, with a notice in its middle."""
+class UnseenOutput(NamedTuple):
+    """An output as the model saw it: ``head`` and ``tail``, without what is ``hidden`` between them.
+
+    ``characters``: so many are hidden; ``overwritten``: those that carriage returns took away; ``added``: what the
+    model was told behind it.
+    """
+
+    head: str
+    hidden: str = ""
+    tail: str = ""
+    characters: int = 0
+    overwritten: int = 0
+    added: str = ""
+
+
+def split_unseen(output: str, shown: str | None, hidden_chars: int) -> UnseenOutput:
+    """What of ``output`` the model did not see: the log says how much that is, and ``shown`` says where.
+
+    ``shown`` is another text also where tags were escaped, and where a recording had the result in a form of its own:
+    that hides nothing.
+    """
     if shown is None or shown == output:
-        return output, "", ""
-    most = min(len(output), len(shown))
-    start = _common(output, shown, most)
-    end = _common(output[::-1], shown[::-1], most - start)
-    return output[:start], output[start : len(output) - end], output[len(output) - end :]
+        return UnseenOutput(output)
+    from sessions.agent.advice import level_tags  # the app starts without what runs agents and tools
+    from sessions.jobs.output import last_state
+    from sessions.tools.observations import find_cut
+
+    # What was overwritten is not shown to a person either.
+    kept = last_state(output)
+    whole, told = level_tags(kept), level_tags(shown)
+    overwritten = min(hidden_chars, len(output) - len(kept))
+    count = hidden_chars - overwritten
+    if not count:
+        added = told[len(whole) :] if told.startswith(whole) else ""
+        return UnseenOutput(kept, overwritten=overwritten, added=added.strip("\n"))
+    cut = find_cut(whole, told)
+    if cut is None:
+        most = min(len(whole), len(told))
+        start = _common(whole, told, most)
+        cut = start, len(whole) - _common(whole[::-1], told[::-1], most - start), ""
+        count = cut[1] - start
+    start, end, added = cut
+    return UnseenOutput(kept[:start], kept[start:end], kept[end:], count, overwritten, added.strip("\n"))
 
 
 def _common(a: str, b: str, most: int) -> int:

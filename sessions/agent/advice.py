@@ -16,11 +16,17 @@ if TYPE_CHECKING:
     from sessions.log.reader import LogReader
 
 _LOOK_ALIKE: Final = re.compile(r"[<\uff1c\u2039\u3008](?=\s*[/\u2044\u2215]?\s*advice\b)", re.IGNORECASE)
+_ESCAPED: Final = re.compile(r"&lt;(?=\s*[/\u2044\u2215]?\s*advice\b)", re.IGNORECASE)
 
 
 def escape_tags(text: str) -> str:
     """``text`` in which no tag can be taken for the one that advice arrives in."""
     return _LOOK_ALIKE.sub("&lt;", text)
+
+
+def level_tags(text: str) -> str:
+    """``text`` with all look-alikes of the tag, escaped or not, in one form: to find what else differs."""
+    return _LOOK_ALIKE.sub("<", _ESCAPED.sub("<", text))
 
 
 def ready_advice(summary: Summary, now: int) -> tuple[OpenAdvice, ...]:

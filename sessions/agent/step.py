@@ -84,7 +84,8 @@ class CallRunner:
 
         async def result() -> ToolResult:
             found = await playback.result(self._session.model, step, call.number)
-            return ToolResult(found.output, found.outcome)
+            seen = found.output if found.shown is None else found.shown
+            return ToolResult(found.output, found.outcome, recorded=(seen, found.hidden_chars))
 
         if call.started is None:
             arguments = registry.decode(call.part.name, call.part.arguments)
@@ -172,11 +173,16 @@ class CallRunner:
     async def _commit(self, step: int, call: CallState, result: ToolResult, *, since: int) -> None:
         session = self._session
         whole = session.clean(result.output)
-        seen, hidden = shorten(whole)
-        seen = escape_tags(seen)
-        notice, shares = self._notice(step)
-        if notice:
-            seen = f"{seen}\n{notice}" if seen else notice
+        shares: dict[str, int] = {}
+        if result.recorded is not None:
+            # Nobody is told anything now: what counts is what the model saw then.
+            seen, hidden = session.clean(result.recorded[0]), result.recorded[1]
+        else:
+            seen, hidden = shorten(whole)
+            seen = escape_tags(seen)
+            notice, shares = self._notice(step)
+            if notice:
+                seen = f"{seen}\n{notice}" if seen else notice
         output, blobs = session.text(whole)
         if result.file is not None:
             output = msgspec.structs.replace(output, file=result.file)

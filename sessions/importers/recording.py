@@ -19,6 +19,9 @@ class RecordedResult:
     output: str
     outcome: Outcome = "ok"
     duration_ms: int = 0
+    shown: str | None = None
+    """What the model saw of it, where that differs; ``hidden_chars``: so much of it it did not see."""
+    hidden_chars: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,10 @@ def recording_of(imported: ImportedSession) -> RecordedSession:
                 started = event.at or 0
             case ev.ActionResult() as result:
                 took = result.duration_ms or max(0, (event.at or 0) - started)
-                results[place] = RecordedResult(_text(result.output, texts), result.outcome, took)
+                shown = None if result.shown is None else _text(result.shown, texts)
+                results[place] = RecordedResult(
+                    _text(result.output, texts), result.outcome, took, shown, result.hidden_chars
+                )
             case ev.ActionRefused() as refused:
                 results[place] = RecordedResult(refused.shown, "error")
             case _:

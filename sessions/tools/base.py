@@ -39,6 +39,8 @@ class ToolResult:
     """True ends the session as finished after this step."""
     file: str | None = None
     """Where in the session's folder more of a very long output is kept than ``output`` has."""
+    recorded: tuple[str, int] | None = None
+    """In a replay: what the model saw of it then, and how many of its characters it did not see."""
 
 
 class ToolFailure(Exception):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from sessions.jobs.output import last_state
 
 SHOWN_CHARS: Final = 30_000
 """More than this the model does not see of one observation."""
+_NOTE: Final = re.compile(r"\n\[… ([\d,]+) characters in the middle were left out …\]\n")
 
 
 def shorten(text: str, limit: int = SHOWN_CHARS) -> tuple[str, int]:
@@ -17,8 +19,21 @@ def shorten(text: str, limit: int = SHOWN_CHARS) -> tuple[str, int]:
         return kept, len(text) - len(kept)
     head, tail = _cut_at_lines(kept, limit)
     left_out = len(kept) - len(head) - len(tail)
-    note = f"\n[… {left_out:,} characters in the middle were left out …]\n"
+    note = f"\n[… {left_out:,} characters in the middle were left out …]\n"  # ``find_cut`` reads it
     return f"{head}{note}{tail}", len(text) - len(head) - len(tail)
+
+
+def find_cut(text: str, shown: str) -> tuple[int, int, str] | None:
+    """Where ``shown``, made of ``text`` by ``shorten``, leaves it out (from, to), and what was said behind it.
+
+    None if it is not what ``shorten`` makes of it.
+    """
+    for note in _NOTE.finditer(shown):
+        start, left_out = note.start(), int(note[1].replace(",", ""))
+        after, tail = shown[note.end() :], text[start + left_out :]
+        if text.startswith(shown[:start]) and after.startswith(tail):
+            return start, start + left_out, after[len(tail) :]
+    return None
 
 
 def _cut_at_lines(text: str, limit: int) -> tuple[str, str]:
