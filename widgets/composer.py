@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from textual.containers import Vertical
 from textual.message import Message
 
-from widgets.models import ComposerTarget
+from widgets.models import ComposerTarget, EarlierText
 from widgets.sanitise import clean
 
 if TYPE_CHECKING:
@@ -45,6 +45,14 @@ class Composer(Vertical):
             super().__init__()
             self.target = target
             self.text = text
+
+    class Recalled(Message):
+        """A text that was sent before stands here now; ``queued``: the number of advice that waits, which is edited."""
+
+        def __init__(self, target: ComposerTarget, queued: int | None) -> None:
+            super().__init__()
+            self.target = target
+            self.queued = queued
 
     class Left(Message):
         """A person left the composer; ``text`` stays as the draft."""
@@ -83,25 +91,25 @@ class Composer(Vertical):
     def is_bound(self) -> bool:
         return self.target is not None
 
-    def bind(self, target: ComposerTarget, *, draft: str = "", earlier: Sequence[str] = ()) -> None:
+    def bind(self, target: ComposerTarget, *, draft: str = "", earlier: Sequence[EarlierText] | None = ()) -> None:
         """Open for ``target``, with its draft, and take the focus: only ever because of a person's key.
 
         The focus is here when this returns, so that the next key is text. ``earlier`` is what was sent to this session
-        before, oldest first, for ``up``.
+        before, oldest first, for ``up``; None: ``complete`` says it.
         """
         self.target = target
         self.add_class("-bound")
         prompt, area = self._parts()
-        area.begin(clean(draft), [clean(text) for text in earlier])
+        area.begin(clean(draft), _cleaned(earlier) if earlier is not None else None)
         prompt.show_target(target, 0)
         self.screen.set_focus(area)
 
-    def complete(self, target: ComposerTarget, earlier: Sequence[str]) -> None:
+    def complete(self, target: ComposerTarget, earlier: Sequence[EarlierText]) -> None:
         """Say more about the target that is bound, and remember what was sent ``earlier``; the text stays."""
         self.target = target
         prompt, area = self._parts()
-        area.remember([clean(text) for text in earlier])
         prompt.show_target(target, 0)
+        area.remember(_cleaned(earlier))
 
     def show_target(self, target: ComposerTarget, steps: int) -> None:
         """Say something else of what it is bound to; the text stays."""
@@ -140,8 +148,8 @@ class Composer(Vertical):
     def on_composer_area_sent(self, event: ComposerArea.Sent) -> None:
         """A send from the text area, for the bound session."""
         event.stop()
-        # An empty correction takes the one that stands back.
-        if self.target is not None and (self.text.strip() or self.target.verb == "correct"):
+        # An empty correction takes the one that stands back; of an empty edit the app asks whether that is meant.
+        if self.target is not None and (self.text.strip() or self.target.verb in ("correct", "edit")):
             self.post_message(self.Submitted(self.target, self.text, event.now))
 
     def on_composer_area_reach_turned(self, event: ComposerArea.ReachTurned) -> None:
@@ -149,6 +157,12 @@ class Composer(Vertical):
         event.stop()
         if self.target is not None and self.target.reach:
             self.post_message(self.ReachTurned())
+
+    def on_composer_area_recalled(self, event: ComposerArea.Recalled) -> None:
+        """Queued advice is edited, all else is written anew."""
+        event.stop()
+        if self.target is not None:
+            self.post_message(self.Recalled(self.target, event.queued))
 
     def on_composer_area_escaped(self, event: ComposerArea.Escaped) -> None:
         """Leaving keeps the draft."""
@@ -167,3 +181,7 @@ class Composer(Vertical):
         event.stop()
         if self.target is not None:
             self.post_message(self.DraftChanged(self.target, self.text))
+
+
+def _cleaned(earlier: Sequence[EarlierText]) -> list[EarlierText]:
+    return [EarlierText(clean(one.text), one.queued) for one in earlier]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from textual import events
@@ -11,7 +12,7 @@ from textual.timer import Timer
 from textual.widgets import TextArea
 
 from widgets import cells
-from widgets.models import ComposerTarget, Line, Span
+from widgets.models import ComposerTarget, EarlierText, Line, Span
 from widgets.paint import Painter, spread
 from widgets.sanitise import clean, clean_line
 
@@ -32,6 +33,8 @@ class ComposerPrompt(Painter):
     def show_target(self, target: ComposerTarget, steps: int) -> None:
         """Say whom it goes to, and how far the session has gone since."""
         said: list[Span] = [(f" {target.verb} ", "dim"), (f"{target.number} {clean_line(target.title, 80)}", "accent")]
+        if target.verb == "edit" and target.ref is not None:
+            said.append((f"  advice {target.ref}", "dim"))
         if target.also:
             said.append((f" and {', '.join(clean_line(name, 40) for name in target.also)}", "accent"))
         if target.about:
@@ -48,6 +51,8 @@ class ComposerPrompt(Painter):
             keys = "what it should have done · up: its call · enter saves"
         if target.verb == "answer":
             keys = "enter answers"
+        if target.verb == "edit":
+            keys = "enter changes it · ctrl+s now"
         line: Line = ((moved, "strong"), (keys + " · esc leaves ", "dim"))
         if (tuple(said), line) != (self._left, self._right):
             self._left, self._right = tuple(said), line
@@ -96,6 +101,14 @@ class ComposerArea(TextArea):
     class ReachTurned(Message):
         """What is written reaches further, or not as far, as was said before."""
 
+    class Recalled(Message):
+        """A text that was sent before stands here now, or what was being written; ``queued``: the number of advice that
+        waits still, which is edited then."""
+
+        def __init__(self, queued: int | None) -> None:
+            super().__init__()
+            self.queued = queued
+
     class Escaped(Message):
         """The person leaves."""
 
@@ -109,28 +122,43 @@ class ComposerArea(TextArea):
     def __init__(self) -> None:
         super().__init__("", soft_wrap=True, show_line_numbers=False, compact=True, highlight_cursor_line=False)
         self.cursor_blink = False
-        self._earlier: list[str] = []
+        self._earlier: Sequence[EarlierText] | None = None
+        """None: it is not known yet."""
         self._recalled: int | None = None
+        self._early_ups = 0
+        """So often ``up`` was pressed before that was known,"""
+        self._early_return = False
+        """and then ``enter``."""
         self._draft = ""
-        self._last_key = 0.0
+        self._last_letter = 0.0
         self._return: Timer | None = None
 
-    def begin(self, draft: str, earlier: list[str]) -> None:
+    def begin(self, draft: str, earlier: Sequence[EarlierText] | None) -> None:
         """Start with this draft; nothing of the last one is left, its undo history neither."""
         self._cancel_return()
         self._earlier, self._recalled, self._draft = earlier, None, draft
+        self._early_ups, self._early_return = 0, False
         with self.prevent(TextArea.Changed):
             self.load_text(draft)
         self.move_cursor(self.document.end)
 
-    def remember(self, earlier: list[str]) -> None:
-        """What ``up`` brings back, oldest first."""
+    def remember(self, earlier: Sequence[EarlierText]) -> None:
+        """What ``up`` brings back, oldest first; it is done now where it was pressed already."""
         if self._recalled is None:
             self._earlier = earlier
+            ups, self._early_ups = self._early_ups, 0
+            for _ in range(ups):
+                self.action_up()
+            if self._early_return:
+                self._early_return = False
+                self._send_return()
 
     async def on_key(self, event: events.Key) -> None:
-        quick = event.time - self._last_key < BURST
-        self._last_key = event.time
+        quick = event.time - self._last_letter < BURST
+        if event.is_printable or event.key == "enter":
+            self._last_letter = event.time
+        if event.key not in ("up", "enter"):
+            self._early_ups = 0  # something else is written: it is not replaced
         if self._return is not None:
             # Something came right after a return: it was text after all.
             self._cancel_return()
@@ -150,7 +178,10 @@ class ComposerArea(TextArea):
 
     def _send_return(self) -> None:
         self._return = None
-        self.post_message(self.Sent(False))
+        if self._early_ups:
+            self._early_return = True
+        else:
+            self.post_message(self.Sent(False))
 
     def _cancel_return(self) -> None:
         if self._return is not None:
@@ -181,6 +212,9 @@ class ComposerArea(TextArea):
         if self.get_cursor_up_location()[0] != self.cursor_location[0] or self.has_row_above:
             self.action_cursor_up()
             return
+        if self._earlier is None:
+            self._early_ups += 1
+            return
         at = len(self._earlier) if self._recalled is None else self._recalled
         if at > 0:
             if self._recalled is None:
@@ -200,6 +234,8 @@ class ComposerArea(TextArea):
         return self.cursor_location[0] == 0 and self.get_cursor_up_location() != (0, 0) and self.cursor_location[1] > 0
 
     def _recall(self, at: int) -> None:
-        self._recalled = at if at < len(self._earlier) else None
-        self.text = self._draft if self._recalled is None else self._earlier[at]
+        recalled = self._earlier[at] if self._earlier is not None and at < len(self._earlier) else None
+        self._recalled = at if recalled is not None else None
+        self.post_message(self.Recalled(recalled.queued if recalled is not None else None))
+        self.text = recalled.text if recalled is not None else self._draft
         self.move_cursor(self.document.end)

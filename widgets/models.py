@@ -253,6 +253,13 @@ class ComposerTarget(msgspec.Struct, frozen=True):
     """How far advice reaches; "": nobody said it, or it is no advice."""
 
 
+class EarlierText(NamedTuple):
+    """A text that was sent before. ``queued``: the number of advice that still waits, and can be edited."""
+
+    text: str
+    queued: int | None = None
+
+
 class Choice(msgspec.Struct, frozen=True):
     """One row of a picker, menu or panel: a fixed one-letter key (may be ""), what it says, an explanation."""
 

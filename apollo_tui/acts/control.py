@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Final
 
@@ -22,6 +22,7 @@ from sessions.host import protocol
 from sessions.host.api_keys import key_here
 from sessions.log.reader import LogReader
 from sessions.ulid import new_ulid
+from widgets.models import EarlierText
 
 
 def session_name(state: BoardState, session: str) -> str:
@@ -122,11 +123,15 @@ class SessionControl:
         words = "general" if reach == "general" else "here only"
         return f"advice {advice} to {self._name(session)}: {words} · u undoes"
 
-    async def withdraw(self, session: str, advice: int, undoes: int | None = None) -> str:
+    async def withdraw(self, session: str, advice: int, undoes: int | None = None, *, to_draft: bool = True) -> str:
         """Take queued advice back, to be a draft again. ``undoes``: the seq at which one queued it oneself."""
-        call = protocol.WithdrawAdvice(request=new_ulid(), session=session, advice=advice, to_draft=True, undoes=undoes)
-        await self._feed.call(call)
-        return f"advice to {self._name(session)} is a draft again"
+        await self._feed.call(
+            protocol.WithdrawAdvice(
+                request=new_ulid(), session=session, advice=advice, to_draft=to_draft, undoes=undoes
+            )
+        )
+        name = self._name(session)
+        return f"advice to {name} is a draft again" if to_draft else f"advice {advice} to {name} is taken back"
 
     def _name(self, session: str) -> str:
         return session_name(self._state, session)
@@ -154,16 +159,25 @@ RECALLED: Final = 30
 """So many earlier pieces of advice are brought back."""
 
 
-async def read_own_advice(feed: Feed, session: str) -> list[str]:
-    """What this annotator wrote to the session before, oldest first; nothing if the log cannot say."""
+async def read_earlier_advice(feed: Feed, session: str, waiting: Collection[int]) -> list[EarlierText]:
+    """What this annotator wrote to the session before, and all that still waits (its numbers), oldest first.
 
-    def ask(reader: LogReader) -> list[str]:
-        events = reader.events(session, kinds={"advice.queued"}, newest_first=True, limit=RECALLED)
-        own = [event.body for event in events if event.actor == feed.actor]
-        return [body.text for body in own if isinstance(body, ev.AdviceQueued)]
+    Nothing if the log cannot say.
+    """
+
+    def ask(reader: LogReader) -> list[EarlierText]:
+        queued = reader.events(session, kinds={"advice.queued"}, newest_first=True, limit=RECALLED)
+        first = min([event.seq for event in queued], default=1)
+        edited = reader.events(session, kinds={"advice.edited"}, after=first - 1)
+        newest = {event.body.advice: event.body.text for event in edited if isinstance(event.body, ev.AdviceEdited)}
+        return [
+            EarlierText(newest.get(body.advice, body.text), body.advice if body.advice in waiting else None)
+            for event in reversed(queued)
+            if isinstance(body := event.body, ev.AdviceQueued) and (event.actor == feed.actor or body.advice in waiting)
+        ]
 
     try:
-        return (await feed.read(ask))[::-1]
+        return await feed.read(ask)
     except ApolloError:
         return []
 
@@ -174,6 +188,19 @@ async def read_reach(feed: Feed, session: str, number: int) -> ev.Reach | None:
     def ask(reader: LogReader) -> ev.Reach | None:
         record = AdviceBook(reader.events(session, kinds={"advice.queued", "advice.reach"})).get(number)
         return record.reach if record is not None else None
+
+    try:
+        return await feed.read(ask)
+    except ApolloError:
+        return None
+
+
+async def find_queued(feed: Feed, session: str, number: int) -> ev.Event | None:
+    """The event that queued advice ``number``; None if the log cannot say."""
+
+    def ask(reader: LogReader) -> ev.Event | None:
+        events = reader.events(session, kinds={"advice.queued"}, newest_first=True)
+        return next((e for e in events if isinstance(e.body, ev.AdviceQueued) and e.body.advice == number), None)
 
     try:
         return await feed.read(ask)

@@ -47,7 +47,7 @@ class Draft(msgspec.Struct, frozen=True, omit_defaults=True):
             return "answer"
         if self.also:
             return "several"
-        return "advice" if self.edits is None else "edit"
+        return "advice" if self.edits is None else f"edit-{self.edits}"
 
 
 class Drafts:

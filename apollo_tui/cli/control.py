@@ -1,4 +1,4 @@
-"""``advise``, ``answer``, ``pause``, ``limit`` and the rest: what changes the course of a session."""
+"""``advise``, ``withdraw``, ``answer``, ``pause``, ``limit`` and the rest: what changes the course of a session."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ from apollo_tui.acts.requests import KEYED, annotation_request, find_budget, is_
 from apollo_tui.cli.connection import Cli, ask_host, find_session, new_request_id, open_log
 from apollo_tui.cli.output import json_option, print_done
 from apollo_tui.cli.targets import parse_target
+from sessions.agent.advice import read_queued
 from sessions.events import AdviceKind, AdviceReach, Reach, Verb
 from sessions.host import protocol
 from sessions.host.api_keys import key_here
+from sessions.terminal_text import plain_line
+
+LISTED: Final = 40
+"""Characters of each piece of advice where several wait."""
 
 REACHES: Final = get_args(Reach)
 
@@ -31,6 +36,7 @@ REACHES: Final = get_args(Reach)
     help="It would help anybody from the beginning, or holds here only: `--advice dropped` drops the former.",
 )
 @click.option("--reopen", is_flag=True, help="Reopen the session if it has ended.")
+@click.option("--edit", "edits", type=click.IntRange(min=1), metavar="N", help="Advice N, which waits, says this now.")
 @json_option
 @click.pass_obj
 def advise(
@@ -42,11 +48,22 @@ def advise(
     about: str | None,
     reach: str,
     reopen: bool,
+    edits: int | None,
     as_json: bool,
 ) -> None:
     """Give advice: it is delivered at the next boundary and disturbs nothing that is under way."""
     if not text.strip():
-        raise click.UsageError("the advice is empty")
+        back = f"; 'apollo withdraw {session} {edits}' takes it back" if edits is not None else ""
+        raise click.UsageError(f"the advice is empty{back}")
+    if edits is not None:
+        given = click.get_current_context().get_parameter_source("reach")
+        if kind or about or reopen or given is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError("--edit changes the words of advice alone; 'apollo reach' says how far it reaches")
+        edit = protocol.EditAdvice(
+            request=new_request_id(), session=find_session(cli, session), advice=edits, text=text, now=now
+        )
+        print_done(ask_host(cli, edit), as_json, f"advice {edits} changed")
+        return
     params = protocol.QueueAdvice(
         request=new_request_id(),
         session=find_session(cli, session),
@@ -73,6 +90,34 @@ def reach(cli: Cli, session: str, advice: int, word: str, as_json: bool) -> None
     body = AdviceReach(advice=advice, reach=cast("Reach", word))
     answer = ask_host(cli, annotation_request(new_request_id(), find_session(cli, session), body))
     print_done(answer, as_json, f"advice {advice}: {word}")
+
+
+@click.command()
+@click.argument("session")
+@click.argument("advice", type=click.IntRange(min=1), required=False)
+@json_option
+@click.pass_obj
+def withdraw(cli: Cli, session: str, advice: int | None, as_json: bool) -> None:
+    """Take back advice that still waits: number ADVICE, or the only one. Its words are printed: none is lost."""
+    reader = open_log(cli)
+    try:
+        found = reader.find(session)
+        summary = reader.summary(found)
+        waiting = [one.advice for one in summary.open_advice] if summary is not None else []
+        texts = {piece.advice: piece.text for piece in read_queued(reader, found, waiting)}
+    finally:
+        reader.close()
+    if not waiting and advice is None:
+        raise click.ClickException(f"no advice to session {session} waits")
+    if advice is None and len(waiting) > 1:
+        listed = "; ".join(f"{number} ({plain_line(texts.get(number, ''))[:LISTED]})" for number in waiting)
+        raise click.UsageError(f"{len(waiting)} pieces of advice wait, say which: {listed}")
+    number = advice if advice is not None else waiting[0]
+    call = protocol.WithdrawAdvice(request=new_request_id(), session=found, advice=number)
+    # What does not wait is refused by the host, in its words.
+    done = ask_host(cli, call)
+    text = texts.get(number, "")
+    print_done(done, as_json, f"advice {number} taken back: {text}", advice=str(number), text=text)
 
 
 @click.command()

@@ -87,6 +87,7 @@ def session_row(summary: Summary, now: int) -> dict[str, Any]:
         "retrying": _retry_row(summary),
         "scores": [score.score for score in summary.scores],
         "advice_waiting": [advice.text for advice in summary.open_advice],
+        "advice_waiting_numbers": [advice.advice for advice in summary.open_advice],
         "question": summary.open_question,
         "created_at": summary.created_at,
         "last_at": summary.last_at,

@@ -113,6 +113,8 @@ def show(cli: Cli, session: str, count: int, as_json: bool) -> None:
     print_lines(f"  note: {line}" for line in recording.lines_of_file)
     for record in records:
         _print_step(record, reader.text)
+    for waiting in summary.open_advice:
+        click.echo(plain_line(f"  advice {waiting.advice} waits: {waiting.text}"))
     reader.close()
 
 

@@ -28,6 +28,7 @@ COMMANDS: Final[dict[str, str]] = {
     "prompt": "read:prompt",
     "advise": "control:advise",
     "reach": "control:reach",
+    "withdraw": "control:withdraw",
     "answer": "control:answer",
     "pause": "control:pause",
     "resume": "control:resume",

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 from textual.worker import Worker, WorkerCancelled
 
-from apollo_tui.acts.control import read_advice_text, read_own_advice, read_reach
+from apollo_tui.acts.control import find_queued, read_advice_text, read_earlier_advice, read_reach
 from apollo_tui.acts.corrections import own_correction, read_original, save_correction
 from apollo_tui.acts.drafts import Draft, join_drafts
 from apollo_tui.backend.feed import NotDone
@@ -20,7 +20,7 @@ from sessions.fold.summary import ADVICE_KEPT
 from sessions.hints import Remedy
 from sessions.ulid import new_ulid
 from widgets.composer import Composer
-from widgets.models import ComposerTarget
+from widgets.models import ComposerTarget, EarlierText
 
 SAVE_MS: Final = 300
 """A draft is written this long after the first key that is not on disk yet."""
@@ -52,6 +52,14 @@ class DraftComposer(Composer):
         """Finds out what the advice is about, while it is being written."""
         self._queued: Worker[str | None] | None = None
         """Reads queued text of which the summary holds only the beginning; None once the composer has it."""
+        self._advice: Draft | None = None
+        """The advice that was being written when queued advice was recalled in its place."""
+        self._queued_text = ""
+        """The words of the queued advice that is edited: as long as they stand, they are no draft."""
+        self._waiting_texts: dict[int, str] = {}
+        """The words of all advice that can be recalled and edited, by its number, and how far it reaches."""
+        self._waiting_reaches: dict[int, ev.Reach] = {}
+        self._asked_to_take_back = False
 
     @property
     def draft(self) -> Draft | None:
@@ -84,6 +92,10 @@ class DraftComposer(Composer):
             draft = msgspec.structs.replace(draft, also=wanted.also, request="")
         summary = context.state.sessions[session].summary
         self._draft, self._unsaved_since, self._opened_at_step = draft, None, summary.step
+        self._advice, self._queued_text, self._asked_to_take_back = None, "", False
+        if wanted is None:
+            draft = self._take_over_edits(draft)
+            self._draft = draft
         verb = "answer" if draft.answers is not None else ("edit" if draft.edits is not None else "advise")
         if draft.corrects is not None:
             verb = "correct"
@@ -100,7 +112,7 @@ class DraftComposer(Composer):
             reach=draft.reach if verb in ("advise", "edit") else "",
         )
         self._opened += 1
-        self.bind(target, draft=draft.text)
+        self.bind(target, draft=draft.text, earlier=None)
         self._view.renew_hints()
         fresh = wanted is None and draft.about is None and not draft.text
         self._about = self.run_worker(self._look_up(target, self._opened, about_selection=fresh), group="composer")
@@ -115,9 +127,10 @@ class DraftComposer(Composer):
                 about = (await self.context.flags.find_subject(*selected)).target
         if self._draft is not None and self._draft.corrects is not None:
             # ``up`` brings what the agent did, to be changed.
-            earlier = await read_original(self.context.feed, target.session, self._draft.corrects)
+            original = await read_original(self.context.feed, target.session, self._draft.corrects)
+            earlier = [EarlierText(text) for text in original]
         else:
-            earlier = await read_own_advice(self.context.feed, target.session)
+            earlier = await self._read_earlier(target.session)
         reach = await read_reach(self.context.feed, target.session, target.ref or 0) if target.verb == "edit" else None
         if self.target is not None and self._opened == opening:
             target = self.target
@@ -130,12 +143,40 @@ class DraftComposer(Composer):
             self.complete(target, earlier)
         return about
 
+    async def _read_earlier(self, session: str) -> list[EarlierText]:
+        """What was sent before; of advice that waits, the changes to it that were not sent."""
+        earlier = await read_earlier_advice(self.context.feed, session, self._waiting(session))
+        self._waiting_texts = {one.queued: one.text for one in earlier if one.queued is not None}
+        for number in self._waiting_texts:
+            self._waiting_reaches[number] = await read_reach(self.context.feed, session, number) or "here"
+        drafts = {number: self.context.drafts.load(session, f"edit-{number}") for number in self._waiting_texts}
+        return [
+            EarlierText(draft.text, one.queued) if one.queued and (draft := drafts.get(one.queued)) is not None else one
+            for one in earlier
+        ]
+
+    def _waiting(self, session: str) -> set[int]:
+        return {advice.advice for advice in self.context.state.sessions[session].summary.open_advice}
+
+    def _take_over_edits(self, draft: Draft) -> Draft:
+        """The draft with unsent changes to advice that waits no more: they would be out of reach."""
+        drafts, waiting = self.context.drafts, self._waiting(draft.session)
+        for lost in drafts.all():
+            if lost.session == draft.session and lost.edits is not None and lost.edits not in waiting:
+                text = "\n".join(filter(None, (draft.text, lost.text)))
+                draft = msgspec.structs.replace(draft, text=text, request="")
+                with contextlib.suppress(OSError):
+                    drafts.save(draft)
+                    drafts.clear(lost.session, lost.slot)
+        return draft
+
     # --- while it is open -------------------------------------------------------------------------------------------
 
     def on_composer_draft_changed(self, message: Composer.DraftChanged) -> None:
         """Typed: keep it, on disk within a second."""
         if self._draft is None or message.text == self._draft.text:
             return
+        self._asked_to_take_back = False
         # A changed text is another request: the old id may have been applied by a host that went away.
         self._draft = msgspec.structs.replace(self._draft, text=message.text, request="")
         if self._unsaved_since is None:
@@ -152,6 +193,29 @@ class DraftComposer(Composer):
         step = self.context.state.sessions[self._draft.session].summary.step
         self.show_target(msgspec.structs.replace(self.target, reach=reach), max(0, step - self._opened_at_step))
 
+    def on_composer_recalled(self, message: Composer.Recalled) -> None:
+        """Advice that waits is edited where it is recalled; what was being written is kept, and comes back after it."""
+        draft = self._draft
+        if draft is None or draft.answers is not None or draft.corrects is not None:
+            return
+        if draft.edits is None:
+            self.keep_draft()
+            self._advice = draft
+        elif self._advice is None:
+            self._advice = Draft(draft.session, "", self.context.clock())
+        if message.queued is None:
+            self._draft, self._queued_text = self._advice, ""
+        else:
+            fresh = Draft(draft.session, "", self.context.clock(), edits=message.queued)
+            self._draft = self.context.drafts.load(draft.session, fresh.slot) or fresh
+            self._queued_text = self._waiting_texts.get(message.queued, "")
+        about, verb, reach = str(self._draft.about or ""), "advise", self._draft.reach
+        if message.queued is not None:
+            verb, reach = "edit", reach or self._waiting_reaches.get(message.queued, "here")
+        target = msgspec.structs.replace(message.target, verb=verb, ref=message.queued, about=about, reach=reach)
+        self.show_target(target, 0)
+        self._view.renew_hints()
+
     def on_composer_left(self) -> None:
         """Back to the view; the draft stays."""
         self._close()
@@ -159,6 +223,9 @@ class DraftComposer(Composer):
     def on_composer_submitted(self, message: Composer.Submitted) -> None:
         """Send. The draft is cleared when the host has acknowledged it, not before."""
         if self._draft is None:
+            return
+        if not message.text.strip() and self._draft.edits is not None and self._queued is None:
+            self._ask_to_take_back(self._draft, self._draft.edits)
             return
         if not message.text.strip() and self._draft.corrects is None:
             self._close()
@@ -172,6 +239,23 @@ class DraftComposer(Composer):
         self._view.say("sending …")
         self._view.act(self._send(draft, about, now=message.now))
 
+    def _ask_to_take_back(self, draft: Draft, number: int) -> None:
+        """Advice without a word is none: asked twice, it is taken back."""
+        if not self._asked_to_take_back:
+            self._asked_to_take_back = True
+            self._view.say(
+                f"advice {number} would be empty: enter again takes it back, esc leaves it as it was", "warning"
+            )
+            return
+        self._close()
+        self._view.act(self._take_back(draft.session, number))
+
+    async def _take_back(self, session: str, number: int) -> str:
+        event = await find_queued(self.context.feed, session, number)
+        own = event is not None and event.actor == self.context.feed.actor
+        undoes = event.seq if event is not None and own else None
+        return await self.context.control.withdraw(session, number, undoes, to_draft=False)
+
     def tick(self, now: int) -> None:
         """Store the draft, and say how far the session went meanwhile."""
         if self._unsaved_since is not None and now - self._unsaved_since >= SAVE_MS:
@@ -181,12 +265,15 @@ class DraftComposer(Composer):
             self.progress(max(0, step - self._opened_at_step))
 
     def keep_draft(self) -> None:
-        """Write the draft, if the disk does not have it yet. A correction that stands in the log already is none."""
+        """Write the draft, if the disk does not have it yet. What stands in the log already is none."""
         draft = self._draft
         if draft is None:
             return
         corrects = draft.corrects
-        if corrects is not None and draft.text == own_correction(self.context.state, draft.session, corrects):
+        stands = draft.edits is not None and draft.text == self._queued_text and not draft.reach
+        if stands or (
+            corrects is not None and draft.text == own_correction(self.context.state, draft.session, corrects)
+        ):
             self._unsaved_since = None
             self.context.drafts.clear(draft.session, draft.slot)
             return
@@ -244,14 +331,19 @@ class DraftComposer(Composer):
 
     def edit_advice(self, session: str, seq: int) -> bool:
         """Open queued advice for editing; False if it is not waiting any more."""
-        now = self.context.state.sessions[session]
-        number = now.advice.get(seq)
-        waiting = next((advice for advice in now.summary.open_advice if advice.advice == number), None)
+        number = self.context.state.sessions[session].advice.get(seq)
+        return number is not None and self.edit_queued(session, number)
+
+    def edit_queued(self, session: str, number: int) -> bool:
+        """Open the queued advice of that number for editing; False if it is not waiting any more."""
+        open_advice = self.context.state.sessions[session].summary.open_advice
+        waiting = next((advice for advice in open_advice if advice.advice == number), None)
         if waiting is None:
             return False
         whole = len(waiting.text) < ADVICE_KEPT
         draft = Draft(session, waiting.text if whole else "", self.context.clock(), edits=waiting.advice)
         self.open(session, draft)
+        self._queued_text = draft.text
         self._queued = None
         if not self.text:
             self._queued = self.run_worker(self._read_queued(draft), group="fill")
@@ -266,7 +358,7 @@ class DraftComposer(Composer):
             return None
         if self._draft is not None and (self._draft.session, self._draft.edits) == (draft.session, draft.edits):
             self.put_before(text)
-            self._queued = None
+            self._queued, self._queued_text = None, text
             return text
         # It was left before this came: what was typed is kept as the draft, after the text that it belongs to.
         stored = drafts.load(draft.session, draft.slot)

@@ -81,7 +81,7 @@ class SessionState(msgspec.Struct):
     remarks: SessionNotes = msgspec.field(default_factory=SessionNotes)
     """Sign-offs, notes, bookmarks and recovery marks that stand."""
     advice: dict[int, int] = msgspec.field(default_factory=dict)
-    """Advice numbers by the seq of the event that queued them, of the entries in the window."""
+    """Advice numbers by the seq of the event that queued them."""
     questions: dict[int, int] = msgspec.field(default_factory=dict)
     """Seqs of the questions in the window, by number."""
     newest: int = 0
@@ -135,14 +135,23 @@ class BoardState:
                 known.summary = summary
 
     def seed(
-        self, session: str, window: Sequence[ev.Event], flags: Sequence[ev.Event], read: ReadBook, unread: Iterable[int]
+        self,
+        session: str,
+        window: Sequence[ev.Event],
+        flags: Sequence[ev.Event],
+        read: ReadBook,
+        unread: Iterable[int],
+        queued: Iterable[ev.Event] = (),
     ) -> None:
-        """The newest events of a session (oldest first), all its flag events, what was read, and what was not."""
+        """The newest events of a session (oldest first), all its flag events, what was read, what was not, and advice
+        that was queued before them."""
         now = self.sessions[session]
         first = window[0].seq if window else 0
         now.book.add([*(event for event in flags if event.seq < first), *window])
         for event in flags:
             _fold_verdict(now, event)
+        for event in queued:
+            _fold_advice(now, event)
         for event in window:
             _fold_advice(now, event)
             _fold_progress(now, event)

@@ -48,12 +48,16 @@ SILENT_KINDS: Final = frozenset({"model.request", "cursor.moved", "effort.spent"
 
 
 class Seed(msgspec.Struct, frozen=True):
-    """The newest events (oldest first), all that was judged, what this annotator has read and what of it is unread."""
+    """The newest events (oldest first), all that was judged, what this annotator has read and what of it is unread.
+
+    ``queued``: all advice that was queued before the window, which may still wait.
+    """
 
     window: Sequence[ev.Event]
     flags: Sequence[ev.Event]
     read: ReadBook
     unread: Sequence[int]
+    queued: Sequence[ev.Event] = ()
 
 
 def read_seed(reader: LogReader, session: str, actor: str) -> Seed:
@@ -61,7 +65,8 @@ def read_seed(reader: LogReader, session: str, actor: str) -> Seed:
     window = reader.events(session, newest_first=True, limit=WINDOW)[::-1]
     flags = reader.events(session, kinds=notes.KINDS | {"flag.set", "flag.removed"})
     read = read_marks_of(reader, session, actor)
-    return Seed(window, flags, read, read_unread(reader, session, read))
+    queued = reader.events(session, kinds={"advice.queued"}, before=window[0].seq) if window else []
+    return Seed(window, flags, read, read_unread(reader, session, read), queued)
 
 
 def read_unread(reader: LogReader, session: str, read: ReadBook) -> list[int]:

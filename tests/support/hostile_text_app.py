@@ -17,6 +17,7 @@ from widgets.models import (
     Anchor,
     Choice,
     ComposerTarget,
+    EarlierText,
     Entry,
     FactsView,
     HeaderView,
@@ -100,7 +101,9 @@ class ForeignApp(App[None]):
         document.set_lines([*entries[2].detail, ((ESCAPES, "text"),), (("y" * 1_000_000, "text"),)])
         self.query_one(ReceiptLine).show(ESCAPES, "error")
         self.query_one(HintBar).update([Hint("x", ESCAPES)])
-        self.query_one(Composer).bind(ComposerTarget("s", 1, ESCAPES, about=ESCAPES), draft=ESCAPES, earlier=[ESCAPES])
+        self.query_one(Composer).bind(
+            ComposerTarget("s", 1, ESCAPES, about=ESCAPES), draft=ESCAPES, earlier=[EarlierText(ESCAPES)]
+        )
         if self.seconds:
             self.set_timer(self.seconds, self.exit)
 

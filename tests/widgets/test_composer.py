@@ -6,7 +6,7 @@ from textual.widgets import TextArea
 
 from widgets.composer import Composer
 from widgets.composer_area import BURST
-from widgets.models import ComposerTarget
+from widgets.models import ComposerTarget, EarlierText
 
 TARGET = ComposerTarget("s1", 1, "tune-lr", about="step 40 (`job_kill`, job 7)")
 
@@ -125,7 +125,7 @@ async def test_up_recalls_earlier_advice_from_the_first_line_and_down_comes_back
     app = ComposerApp()
     async with app.run_test(size=(120, 24)) as pilot:
         composer = app.query_one(Composer)
-        composer.bind(TARGET, draft="mine", earlier=["oldest", "two\nlines"])
+        composer.bind(TARGET, draft="mine", earlier=[EarlierText("oldest"), EarlierText("two\nlines")])
         await pilot.press("up")
         assert composer.text == "two\nlines"
         await pilot.press("up")

@@ -6,7 +6,7 @@ from functools import partial
 
 import msgspec
 
-from apollo_tui.acts.control import read_advice_text
+from apollo_tui.acts.control import find_queued, read_advice_text
 from apollo_tui.acts.drafts import Draft, join_drafts
 from apollo_tui.acts.signoffs import find_entry
 from apollo_tui.acts.undo import Act
@@ -18,12 +18,12 @@ from sessions import events as ev
 
 def undo(view: View) -> None:
     """Undo this annotator's last act; off screen it is shown first."""
-    view.act(_undo(view))
+    view.act(_undo(view), opens=True)
 
 
 async def _undo(view: View) -> str:
     selected = await view.selected_entry()
-    if selected is not None and (receipt := await _withdraw(view, *selected)):
+    if selected is not None and (receipt := await _withdraw_selected(view, *selected)):
         return receipt
     history = view.context.undo
     act = await history.act_to_undo()
@@ -55,7 +55,7 @@ async def _redo(view: View) -> str:
 
 def list_history(view: View) -> None:
     """Everything that this annotator did on this log."""
-    view.act(_list_history(view))
+    view.act(_list_history(view), opens=True)
 
 
 async def _list_history(view: View) -> str:
@@ -63,7 +63,7 @@ async def _list_history(view: View) -> str:
 
     def take(act: Act | None) -> None:
         if act is not None:
-            view.act(_go_to_act(view, act))
+            view.act(_go_to_act(view, act), opens=True)
 
     history = view.context.undo
     acts = await history.acts()
@@ -86,20 +86,55 @@ async def _go_to_act(view: View, act: Act) -> str:
     return ""
 
 
-async def _withdraw(view: View, session: str, seq: int) -> str:
+async def _withdraw_selected(view: View, session: str, seq: int) -> str:
     """On queued advice that is selected, ``u`` means that one; "" if it does not wait."""
-    context = view.context
-    now = context.state.sessions[session]
+    now = view.context.state.sessions[session]
     number = now.advice.get(seq)
     if number is None or all(advice.advice != number for advice in now.summary.open_advice):
         return ""
-    event = await context.feed.read(lambda reader: reader.event(session, seq))
+    return await _withdraw(view, session, number)
+
+
+async def _withdraw(view: View, session: str, number: int) -> str:
+    """Take advice that waits back, whoever wrote it and however much came after it. Raises NotDone."""
+    context = view.context
+    if all(advice.advice != number for advice in context.state.sessions[session].summary.open_advice):
+        raise NotDone(f"advice {number} of {context.name(session)} does not wait")
+    event = await find_queued(context.feed, session, number)
     text = await read_advice_text(context.feed, session, number)
     own = event is not None and event.actor == context.feed.actor
-    receipt = await context.control.withdraw(session, number, undoes=seq if own else None)
+    receipt = await context.control.withdraw(session, number, undoes=event.seq if own and event is not None else None)
     if event is not None and isinstance(event.body, ev.AdviceQueued):
         bring_back(view, session, msgspec.structs.replace(event.body, text=text or event.body.text))
     return receipt
+
+
+def take_back(view: View, session: str, number: int) -> None:
+    """Take advice that waits back, as a draft."""
+    view.act(_withdraw(view, session, number), opens=True)
+
+
+def list_queued(view: View) -> None:
+    """The advice to this session that waits: to edit, or to take back."""
+    from apollo_tui.screens.panels.queued_advice import QueuedAdvicePanel, QueuedChoice
+
+    session = view.session
+    if session is None:
+        return
+    name, waiting = view.context.name(session), view.context.state.sessions[session].summary.open_advice
+    if not waiting:
+        view.say(f"no advice to {name} waits")
+        return
+
+    def take(chosen: QueuedChoice | None) -> None:
+        if chosen is None:
+            return
+        if chosen.back:
+            take_back(view, session, chosen.advice)
+        elif not view.composer.edit_queued(session, chosen.advice):
+            view.say(f"advice {chosen.advice} to {name} waits no more", "warning")
+
+    view.ask(QueuedAdvicePanel(name, waiting), take)
 
 
 def bring_back(view: View, session: str, advice: ev.AdviceQueued, *, opened: bool = True) -> None:
