@@ -37,6 +37,7 @@ from apollo_tui.context import (
     due_reports,
 )
 from apollo_tui.key_dispatch import KeyPresser, can_press, press
+from apollo_tui.key_queue import KeyQueue
 from apollo_tui.screens.base import WIDTHS, ApolloScreen
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.state.board import Change
@@ -55,6 +56,7 @@ from sessions.events.states import ACTIVE
 from sessions.fold.summary import Summary
 from sessions.labels import Taxonomy, load_labels
 from widgets.chrome import Level
+from widgets.paint import is_field
 
 LEAVE_S: Final = 1.0
 """So long leaving waits for the log to hear what was read."""
@@ -63,8 +65,15 @@ SETTLED_S: Final = 5.0
 """Without a log to read, the app has started after so long."""
 ALERT_MS: Final = 1_000
 
+LOOK_AGAIN_S: Final = 0.005
+"""While something opens, the keys that wait for it are looked at this often."""
+
 TICK_S: Final = 0.1
 """Nothing is painted more often than this, however much arrives; keys paint at once."""
+
+
+class KeysDue(Message):
+    """Keys wait to be pressed."""
 
 
 class ApolloApp(HookedApp, inherit_bindings=False):
@@ -92,7 +101,12 @@ class ApolloApp(HookedApp, inherit_bindings=False):
         self._terminal = ScreenDiff()
         self.line_speed = LineSpeed(_terminal_fd(), self.context.config.ui.slow_link)
         self._minute = 0
-        self._presser = KeyPresser(self, self.context, self.say)
+        self._opening_acts = 0
+        self._presser = KeyPresser(self, self.context, self.say, lambda: self._opening_acts > 0)
+        self._key_queue = KeyQueue(
+            self.context.config.keys, lambda: is_field(self.focused), self._key_context, self._tell_soon
+        )
+        self._keys_told = False
         self._alerts = Alerts(self.context.config.ui.alerts, os.environ)
         self._alerted = 0
 
@@ -142,7 +156,7 @@ class ApolloApp(HookedApp, inherit_bindings=False):
         for summary in summaries:
             session = summary.session
             seed = await self.context.feed.read(partial(read_seed, session=session, actor=self.context.feed.actor))
-            self.context.state.seed(session, seed.window, seed.flags, seed.read, seed.unread)
+            self.context.state.seed(session, seed.window, seed.flags, seed.read, seed.unread, seed.queued)
             self._show(Change(sessions={session}, entries={session: set()}))
         gc_tuning.settle()
         self.run_worker(self.context.review_count.run(lambda: self._show(Change())), group="count", exclusive=True)
@@ -290,19 +304,25 @@ class ApolloApp(HookedApp, inherit_bindings=False):
         """Ask the terminal to copy the text; for a thread."""
         self.call_from_thread(self.copy_to_clipboard, text)
 
-    def act(self, work: Coroutine[Any, Any, str]) -> None:
-        """Do something that needs the host or the log, after what was asked before, and say how it went."""
-        self.run_worker(self._act(work), group="acts")
+    def act(self, work: Coroutine[Any, Any, str], *, opens: bool = False) -> None:
+        """Do something that needs the host or the log, after what was asked before, and say how it went.
 
-    async def _act(self, work: Coroutine[Any, Any, str]) -> None:
-        async with self._acts:
-            try:
+        ``opens``: it may open something; the keys after it wait for that, or for its refusal.
+        """
+        self._opening_acts += opens
+        self.run_worker(self._act(work, opens=opens), group="acts")
+
+    async def _act(self, work: Coroutine[Any, Any, str], *, opens: bool) -> None:
+        try:
+            async with self._acts:
                 receipt = await work
-            except (NotDone, ApolloError, OSError) as problem:
-                self.say(self.explain(problem), "error")
-            else:
-                if receipt:
-                    self.say(receipt, "done")
+        except (NotDone, ApolloError, OSError) as problem:
+            self.say(self.explain(problem), "error")
+        else:
+            if receipt:
+                self.say(receipt, "done")
+        finally:
+            self._opening_acts -= opens
 
     def leave(self) -> None:
         """Leave; sessions go on. Said again while it leaves, it changes nothing."""
@@ -328,6 +348,50 @@ class ApolloApp(HookedApp, inherit_bindings=False):
         """Do what a key of the table does."""
         press(self.screen, id, *words)
 
+    def press(self, id: str) -> None:
+        """Do what a key of the table does, or say why it does nothing here."""
+        view = self.view
+        if view is None:
+            return
+        why = keys.explain_act(id, view.key_context(), self.context.config.keys)
+        if why:
+            self.say(why, "warning")
+        elif keys.BY_ID[id].painter:
+            view.run_worker(view.run_key(id))
+        else:
+            press(view, id)
+
+    def _key_context(self) -> keys.KeyContext | None:
+        """What keys may need on the screen on top; what opened by itself gives way."""
+        screen = self.view if isinstance(self.screen, GivesWay) else self.screen
+        return screen.key_context() if isinstance(screen, ApolloScreen) else None
+
+    async def on_keys_due(self) -> None:
+        """Press one key; the next one in a message of its own, when all that this one asked for is done."""
+        if self._leaving or not self.screen_stack or not self._key_queue:
+            return  # a screen opened now would never get its widgets
+        if self._presser.waits():
+            self._tell_soon(LOOK_AGAIN_S)
+            return
+        due = self._key_queue.next()
+        if isinstance(due, events.Paste):
+            if not self._presser.route_paste(due):
+                await super().on_event(due)
+        elif due is not None and not await self._presser.press(due):
+            await super().on_event(due)
+        if self._key_queue:
+            self._tell_soon()
+
+    def _tell_soon(self, seconds: float = 0.0) -> None:
+        """Have the keys that wait looked at: by one message, however many they are."""
+        if not self._keys_told:
+            self._keys_told = True
+            asyncio.get_running_loop().call_later(seconds, self._tell_keys)
+
+    def _tell_keys(self) -> None:
+        self._keys_told = False
+        self.post_message(KeysDue())
+
     def action_how_to_leave(self) -> None:
         """Ctrl+c kills nothing: it says how to leave."""
         self.say("q leaves; on the board it leaves the app, and sessions go on")
@@ -341,20 +405,19 @@ class ApolloApp(HookedApp, inherit_bindings=False):
             self.context.state.read_marks.key(now)
             self.context.effort.key(now)
             away = self.context.presence.key(now)
+            asleep = False
             if away >= RETURN_MS and self.context.state.sessions:
                 asleep = self.at_rest or isinstance(self.screen, GivesWay)
                 from apollo_tui.screens.panels.since_you_left import come_back
 
                 self.run_worker(come_back(self, now - away), group="return", exclusive=True)
-                if asleep:
-                    return  # the key only woke the screen
-            if await self._presser.press(event):
-                return
-        if isinstance(event, events.Paste) and not event.is_forwarded:
-            await self._presser.ready_for("paste")
-            if self._presser.route_paste(event):
-                return
-        await super().on_event(event)
+            self._key_queue.take(event, waking=asleep)
+            await self.on_keys_due()
+        elif isinstance(event, events.Paste) and not event.is_forwarded:
+            self._key_queue.take_paste(event)
+            await self.on_keys_due()
+        else:
+            await super().on_event(event)
 
     def write_update(self, update: RenderableType | None, write: Callable[[RenderableType | None], None]) -> None:
         """Write only what differs from what stands in the terminal."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final, get_args
 
+from apollo_tui import keys
 from apollo_tui.acts import host_control
 from apollo_tui.acts.signoffs import write_note
 from apollo_tui.backend.feed import NotDone
 from apollo_tui.context import View
 from apollo_tui.screens.board import BoardScreen
-from apollo_tui.screens.key_acts import attention, judgement, movement, search
+from apollo_tui.screens.key_acts import attention, judgement, movement, search, undo
 from apollo_tui.screens.panels.prompt import Command, CommandAct, CommandPrompt
 from apollo_tui.screens.session import SessionScreen
 from apollo_tui.terminal.line_speed import MODES
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
     from apollo_tui.screens.base import ApolloScreen
 
 
-def _key(name: str) -> CommandAct:
+def _key(id: str) -> CommandAct:
     def run(screen: ApolloScreen, _: list[str]) -> None:
-        screen.run_worker(screen.run_key(name))
+        screen.apollo.press(id)
 
     return run
 
@@ -131,15 +132,15 @@ def _edit(screen: ApolloScreen, _: list[str]) -> None:
 
 
 JUDGING: Final[tuple[Command, ...]] = (
-    Command("find", "WORDS", 'Search all sessions: `find tool:run label:impatience "loss is nan"`.', _find),
-    Command("review", "", "One queue of what is unseen or suspicious.", _key("review")),
+    Command("find", "WORDS", 'Search all sessions: `find tool:run label:impatience "loss is nan"`.', _find, key="find"),
+    Command("review", "", "One queue of what is unseen or suspicious.", _key("review"), key="review"),
     Command("unskip", "", "Put what you skipped back into the review.", _unskip),
     Command("letgo", "all|none", "What is unread here counts as unread no more, and as seen by nobody.", _let_go),
-    Command("signoff", "", "A word on the whole session.", _key("sign_off"), True, True),
+    Command("signoff", "", "A word on the whole session.", _key("sign_off"), True, True, key="sign_off"),
     Command("reach", "general|here", "How far the selected advice reaches.", _reach, True, True, 1),
     Command("note", "TEXT", "Your note: colleagues see it, the agent does not.", _note, True, True),
-    Command("bookmarks", "", "All bookmarks, to jump to.", _key("bookmarks")),
-    Command("history", "", "Everything that you did on this log.", _key("history")),
+    Command("bookmarks", "", "All bookmarks, to jump to.", _key("bookmarks"), key="bookmarks"),
+    Command("history", "", "Everything that you did on this log.", _key("history"), key="history"),
     Command("train", "POLICY", "Training view by a preset or a file.", _train, True),
     Command("effort", "", "What supervision cost, per session and label.", _effort),
     Command("who", "", "Who else is here.", _who),
@@ -238,12 +239,27 @@ def _facts(screen: ApolloScreen, _: list[str]) -> None:
 def _since(screen: ApolloScreen, _: list[str]) -> None:
     from apollo_tui.screens.panels.since_you_left import come_back
 
-    screen.run_worker(come_back(screen.apollo, None, asked=True), group="return", exclusive=True)
+    async def show() -> str:
+        await come_back(screen.apollo, None, asked=True)
+        return ""
+
+    screen.act(show(), opens=True)
 
 
 def _snooze(screen: ApolloScreen, words: list[str]) -> None:
     if isinstance(screen, View):
         attention.snooze_for(screen, words[0] if words else "30m")
+
+
+def _withdraw(screen: ApolloScreen, words: list[str]) -> None:
+    if not isinstance(screen, View) or not screen.session:
+        return
+    if not words:
+        undo.list_queued(screen)
+    elif words[0].isdigit():
+        undo.take_back(screen, screen.session, int(words[0]))
+    else:
+        raise NotDone(":withdraw NUMBER; without one, it shows the advice that waits")
 
 
 def _outcome(screen: ApolloScreen, _: list[str]) -> None:
@@ -269,12 +285,12 @@ SLOW_NOTES: Final[dict[str, str]] = {
 }
 
 COMMANDS: Final[tuple[Command, ...]] = (
-    Command("pause", "", "Pause at the next boundary.", _control("pause"), True, True),
-    Command("resume", "", "Go on.", _control("resume"), True, True),
+    Command("pause", "", "Pause at the next boundary.", _control("pause"), True, True, key="pause"),
+    Command("resume", "", "Go on.", _control("resume"), True, True, key="pause"),
     Command("start", "", "Start a session that was only created.", _control("start"), True, True),
     Command("next", "", "Go on to the next boundary, then pause.", _control("next"), True, True),
     Command("stop", "", "End the reply, the action and the jobs now; `:reopen` goes on.", _control("stop"), True, True),
-    Command("interrupt", "", "Cut the reply under way.", _control("interrupt"), True, True),
+    Command("interrupt", "", "Cut the reply under way.", _control("interrupt"), True, True, key="interrupt"),
     Command("reopen", "", "Let an ended session go on.", _control("reopen"), True, True),
     Command("archive", "", "Out of sight; nothing is deleted.", _control("archive"), True, True),
     Command("unarchive", "", "Back from the archive, paused.", _control("unarchive"), True, True),
@@ -282,9 +298,9 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("shorten", "", "Put a summary in the place of what was said.", _control("shorten"), True, True),
     Command("retry", "", "Send a refused request once more as it is.", _control("retry"), True, True),
     Command("limit", "NAME VALUE", "Set or raise a budget: `limit steps +200`.", _limit, True, True, 2, LIMIT_HINT),
-    Command("new", "", "Create a session.", _key("new"), write=True),
-    Command("export", "", "Turn sessions into training data.", _key("export")),
-    Command("goto", "NUMBER", "To a session.", _goto, needs=1, hint="the number of a session"),
+    Command("new", "", "Create a session.", _key("new"), write=True, key="new"),
+    Command("export", "", "Turn sessions into training data.", _key("export"), key="export"),
+    Command("goto", "NUMBER", "To a session.", _goto, needs=1, hint="the number of a session", key="goto"),
     Command("archived", "", "Show or hide archived sessions.", _toggle_archived),
     Command("panes", "1…16 | auto", "How many panes the board shows.", _panes),
     Command("slow", "on | off | auto", "Over a slow line: one line per session instead of panes.", _slow),
@@ -292,9 +308,10 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("copy-file", "", "Copy the selected action to a file.", _copy_file, True),
     Command("host", "start|stop|restart|status", "The background process.", _host),
     Command("theme", "NAME", "Another look, until you leave.", _theme),
-    Command("help", "", "The keys that work here.", _key("help")),
+    Command("help", "", "The keys that work here.", _key("help"), key="help"),
     Command("since", "", "What happened since you left, per session.", _since),
-    Command("snooze", "30m | 2h | 1d", "What wants you here comes back then.", _snooze, True, True),
+    Command("snooze", "30m | 2h | 1d", "What wants you here comes back then.", _snooze, True, True, key="snooze"),
+    Command("withdraw", "NUMBER", "Advice that still waits: take it back, or edit it.", _withdraw, True, True),
     Command("facts", "", "Plan, budgets, scores, jobs and files of this session.", _facts, True),
     Command("outcome", "", "What became of advice here, beside what followed it.", _outcome, True, True),
     *JUDGING,
@@ -304,17 +321,37 @@ COMMANDS: Final[tuple[Command, ...]] = (
 
 assert {command.name for command in COMMANDS} >= set(get_args(Verb))
 
+OTHER_NAMES: Final = {"leave": "leave-view", "move.start": "top", "move.end": "bottom"}
+"""Acts of keys whose name is that of another command."""
+NO_ACTS: Final = frozenset({"command", "number", "create"})
+"""Keys that are no act of their own here: the command line itself, a number that ``goto`` takes, a key of a form."""
+
+
+def _commands_of_keys() -> tuple[Command, ...]:
+    """What only keys do, by name."""
+    known = {command.key for command in COMMANDS} | NO_ACTS
+    names = {key.id: OTHER_NAMES.get(key.id, key.id.removeprefix("move.").replace("_", "-")) for key in keys.KEYS}
+    acts = (key for key in keys.KEYS if key.id not in known)
+    return tuple(Command(names[key.id], "", key.help, _key(key.id), key=key.id) for key in acts)
+
+
+ACTS: Final = _commands_of_keys()
+
 
 def commands_for(screen: ApolloScreen) -> list[Command]:
-    """The commands that can do something on this screen now."""
-    here = screen.key_context()
-    return [c for c in COMMANDS if (here.session or not c.session) and (here.writable or not c.write)]
+    """The commands that can do something on this screen now; then every act of a key: first those that can be done.
+
+    An act that cannot says why, as its key does.
+    """
+    here, keymap = screen.key_context(), screen.context.config.keys
+    found = [c for c in COMMANDS if (here.session or not c.session) and (here.writable or not c.write)]
+    return found + sorted(ACTS, key=lambda act: bool(keys.explain_act(act.key, here, keymap)))
 
 
 def run_command(screen: ApolloScreen, text: str) -> None:
     """Run a command line; what is wrong with it is said in one line."""
     name, *words = text.split()
-    command = next((command for command in COMMANDS if command.name == name), None)
+    command = next((command for command in (*COMMANDS, *ACTS) if command.name == name), None)
     if command is None:
         screen.say(f"no command is called {name}: `:` alone lists them", "error")
         return
@@ -331,4 +368,4 @@ def ask_command(screen: ApolloScreen) -> None:
         if text:
             run_command(screen, text)
 
-    screen.app.push_screen(CommandPrompt(commands_for(screen)), take)
+    screen.app.push_screen(CommandPrompt(commands_for(screen), screen.context.config.keys), take)

@@ -103,13 +103,16 @@ Trail = tuple[str, Sequence[int]]
 
 class ToSession(msgspec.Struct, frozen=True):
     """A transcript, at its end or at ``seq``. ``trail``: what ``n`` and ``N`` lead along; ``came_from``: where its way
-    back leads, the newest place last; ``instead``: it takes the place of the view on top."""
+    back leads, the newest place last; ``instead``: it takes the place of the view on top; ``judge``: at what a verdict
+    on the event ``seq`` is about; ``search``: asks for a text to find."""
 
     session: str
     seq: int | None = None
     trail: Trail | None = None
     came_from: Sequence[tuple[str, int]] = ()
     instead: bool = False
+    judge: bool = False
+    search: bool = False
 
 
 class ToAction(msgspec.Struct, frozen=True):
@@ -189,8 +192,15 @@ class Apollo(Protocol):
         """What went wrong, and which key helps."""
         ...
 
-    def act(self, work: Coroutine[Any, Any, str]) -> None:
-        """Do something that needs the host or the log, after what was asked before, and say how it went."""
+    def act(self, work: Coroutine[Any, Any, str], *, opens: bool = False) -> None:
+        """Do something that needs the host or the log, after what was asked before, and say how it went.
+
+        ``opens``: it may open something; the keys after it wait for that, or for its refusal.
+        """
+        ...
+
+    def press(self, id: str) -> None:
+        """Do what a key of the table does, or say why it does nothing here."""
         ...
 
     def suspend(self) -> AbstractContextManager[None]:
@@ -220,6 +230,10 @@ class DraftEditor(Protocol):
 
     def edit_advice(self, session: str, seq: int) -> bool:
         """Open queued advice for editing; False if it is not waiting any more."""
+        ...
+
+    def edit_queued(self, session: str, number: int) -> bool:
+        """Open the queued advice of that number for editing; False if it is not waiting any more."""
         ...
 
     def put_after(self, text: str) -> None:
@@ -293,7 +307,8 @@ class View(Protocol):
         ...
 
     def attend(self, session: str, seq: int) -> None:
-        """Go to the event ``seq`` of a session (0: its newest), so that ``ctrl+o`` leads back."""
+        """Go to what the event ``seq`` of a session (0: its newest) is about and a verdict can be on, so that
+        ``ctrl+o`` leads back."""
         ...
 
     def keep_draft(self) -> None:
@@ -312,8 +327,9 @@ class View(Protocol):
         """One line for the annotator."""
         ...
 
-    def act(self, work: Coroutine[Any, Any, str]) -> None:
-        """Do something that needs the host or the log; its receipt is shown."""
+    def act(self, work: Coroutine[Any, Any, str], *, opens: bool = False) -> None:
+        """Do something that needs the host or the log; its receipt is shown. ``opens``: the next keys are for what it
+        opens."""
         ...
 
     def confirm(self, action: str, first: str) -> bool:

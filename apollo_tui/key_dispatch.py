@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from textual import events
@@ -23,7 +24,7 @@ from apollo_tui.context import AppContext, GivesWay, View
 from apollo_tui.screens.base import ApolloScreen
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.screens.key_acts import advice, attention, control, judgement, movement, search, undo
-from apollo_tui.terminal.textual_private import run_binding, send_event
+from apollo_tui.terminal.textual_private import offer_key, run_binding, send_event
 from widgets.paint import is_field
 from widgets.sanitise import clean_line
 
@@ -158,31 +159,41 @@ def press(screen: Screen[Any], id: str, *words: str) -> None:
 
 # --- one key after the other ------------------------------------------------------------------------------------------
 
-OPENING_S: Final = 0.5
-"""Longest wait of a key for the panel or form that the key before it has opened."""
+OPENING_S: Final = 2.0
+"""Longest wait of a key for what the key before it opens: a panel, a form, a transcript that is being read."""
+QUEUE_S: Final = 2.0
+"""Longest wait for a widget to take in what was sent to it."""
 
 
 class KeyPresser:
-    """Carries out bound keys for one app."""
+    """Carries out keys for one app. ``is_opening``: an act is under way that opens a screen, or is refused."""
 
-    def __init__(self, app: App[Any], context: AppContext, say: Callable[[str, Level], None]) -> None:
+    def __init__(
+        self,
+        app: App[Any],
+        context: AppContext,
+        say: Callable[[str, Level], None],
+        is_opening: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._app = app
         self._context = context
         self._say = say
-        self._awaited: Screen[Any] | None = None
+        self._is_opening = is_opening
+        self._waiting_since: float | None = None
 
     async def press(self, event: events.Key) -> bool:
-        """Do what the key is bound to. False: it is text, or not bound, and takes Textual's way."""
+        """Do what the key is bound to, or give it to the field. False: it is not bound, and takes Textual's way."""
         app = self._app
-        await self.ready_for(event.key)
-        focused = app.focused
-        if is_field(focused):
-            return False
+        self.give_way(event.key)
+        focused, before = app.focused, app.screen
+        if focused is not None and is_field(focused):
+            await self._press_in_field(focused, event)
+            return True
         if focused is not None and focused.check_consume_key(event.key, event.character):
             if not await run_binding(app, event.key, priority=True):
                 send_event(focused, event)
                 await _drain_queue(focused)
-                await _await_messages(focused)
+                await self._settle(focused, before)
             return True
         if isinstance(app.screen, ApolloScreen):
             app.screen.note_key(event.key)
@@ -196,19 +207,48 @@ class KeyPresser:
             app.screen.say(f"this part cannot be loaded ({problem}): leave with {leave}, start Apollo again", "error")
             return True
         if done and focused is not None:
-            await _await_messages(focused)
+            await self._settle(focused, before)
         return done
 
-    async def ready_for(self, key: str) -> None:
-        """Wait for what the key before has opened; let what opened by itself give way to a key that is not its own."""
+    async def _press_in_field(self, field: Widget, event: events.Key) -> None:
+        """Text for the field, or one of its keys: done when this returns, so that the next one goes where it leads."""
+        app, before = self._app, self._app.screen
+        if not event.is_printable:
+            await _await_messages(field)  # what was typed before has been heard
+        if not await run_binding(app, event.key, priority=True):
+            taken = await offer_key(field, event, _drain_queue)
+            if taken and event.key != "enter":
+                return
+            if not taken:
+                await run_binding(app, event.key)
+        # What it says may make its screen say something in turn.
+        await _await_messages(field)
+        await self._settle(field, before)
+
+    async def _settle(self, focused: Widget, before: Screen[Any]) -> None:
+        """Wait until what the key did is done: a panel that has closed gives its answer to the screen on top now."""
+        await _await_messages(focused)
+        if self._app.screen_stack and self._app.screen is not before:
+            await _drain_queue(self._app.screen)
+
+    def waits(self) -> bool:
+        """Whether what the key before opens is not there yet, nor refused: the next key is for it. Not for ever."""
+        if not (self._is_opening() or self._screen_opens()):
+            self._waiting_since = None
+            return False
+        if self._waiting_since is None:
+            self._waiting_since = monotonic()
+        return monotonic() - self._waiting_since < OPENING_S
+
+    def give_way(self, key: str) -> None:
+        """Let what opened by itself give way to a key that is not its own; it may lie over another such panel."""
         app = self._app
-        await self._wait_until_open(app.screen)
-        # It may lie over another such panel.
         while isinstance(app.screen, GivesWay) and app.screen.give_way(key):
             pass
 
     def route_paste(self, event: events.Paste) -> bool:
         """Put the paste where text goes. False: the field that has the focus takes it as it is."""
+        self.give_way("paste")
         focused, screen = self._app.focused, self._app.screen
         field = focused if isinstance(focused, Input) else None
         if field is None and not isinstance(screen, ApolloScreen) and (fields := screen.query(Input)):
@@ -227,20 +267,12 @@ class KeyPresser:
             self._say(f"a paste is text, and nothing takes text here: {back}, then {advise}", "warning")
         return True
 
-    async def _wait_until_open(self, screen: Screen[Any]) -> None:
-        """Wait until a screen that a key has opened has its focus: the keys after it are meant for it."""
-        if screen is not self._awaited:
-            self._awaited = screen
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(OPENING_S):
-                    # Nothing is told when a screen has placed its focus.
-                    while _is_opening(screen) and self._app.screen is screen:  # noqa: ASYNC110
-                        await asyncio.sleep(0.002)
-
-
-def _is_opening(screen: Screen[Any]) -> bool:
-    """Whether the screen has no place for keys yet."""
-    return not screen.ready if isinstance(screen, ApolloScreen) else bool(screen.AUTO_FOCUS) and screen.focused is None
+    def _screen_opens(self) -> bool:
+        """Whether the screen on top has no place for keys yet."""
+        screen = self._app.screen
+        if isinstance(screen, ApolloScreen) and screen.opening:
+            return True
+        return bool(screen.AUTO_FOCUS) and screen.focused is None
 
 
 async def _await_messages(focused: Widget) -> None:
@@ -249,7 +281,7 @@ async def _await_messages(focused: Widget) -> None:
     A message goes up through one queue after the other, so a call at the end of each queue comes after it.
     """
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(OPENING_S):
+        async with asyncio.timeout(QUEUE_S):
             for node in focused.ancestors_with_self:
                 if isinstance(node, Widget):
                     await _drain_queue(node)
@@ -261,5 +293,5 @@ async def _drain_queue(node: Widget) -> None:
         came = asyncio.Event()
         node.call_later(came.set)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(OPENING_S):
+            async with asyncio.timeout(QUEUE_S):
                 await came.wait()

@@ -245,6 +245,19 @@ def explain_idle(name: str, here: KeyContext, keymap: Mapping[str, str]) -> str:
         return _explain_elsewhere(name, here, keymap)
     if key is None or here.typing or here.place not in key.places:
         return ""
+    return _explain_need(key, here, keymap)
+
+
+def explain_act(id: str, here: KeyContext, keymap: Mapping[str, str]) -> str:
+    """What to say when what the key with this id does is asked for ``here``; "" if it can be done."""
+    key = BY_ID[id]
+    if here.place in key.places:
+        return _explain_need(key, here, keymap)
+    where = next((where for place, where in WHERE.items() if place in key.places), "")
+    return f"{key.label}: works {where}"
+
+
+def _explain_need(key: Key, here: KeyContext, keymap: Mapping[str, str]) -> str:
     need = unmet_need(key, here)
     if need is None:
         return ""

@@ -127,7 +127,7 @@ class Flags:
         flagged = {body.target.step for who, body in flags if body.verdict == "bad" and who.startswith("human:")}
 
         def ask(reader: LogReader) -> tuple[ev.Event | None, ev.ModelReplied | None, int | None]:
-            event = reader.event(session, seq)
+            event = read_act(reader, session, seq)
             if event is None or not event.step:
                 return event, None, None
             replies = reader.events(session, steps=(event.step, event.step), kinds={"model.reply"}, newest_first=True)
@@ -144,12 +144,13 @@ class Flags:
 
     def _around(self, session: str, found: ev.Target, reply: ev.ModelReplied | None) -> list[ev.Target]:
         """What else a verdict could be about: the whole reply, its reasoning, its text, a span."""
-        if found.part == "summary" or reply is None:
+        if found.part == "summary":
             return []
-        parts = [ev.Target(found.step)] if found.part == "call" else []
-        if any(isinstance(part, ReasoningPart) for part in reply.parts):
+        said = reply.parts if reply is not None else ()
+        parts = [ev.Target(found.step)] if found.part == "call" and reply is not None else []
+        if any(isinstance(part, ReasoningPart) for part in said):
             parts.append(ev.Target(found.step, "reasoning"))
-        if any(isinstance(part, TextPart) and part.text.strip() for part in reply.parts):
+        if any(isinstance(part, TextPart) and part.text.strip() for part in said):
             parts.append(ev.Target(found.step, "text"))
         if self.span_from is not None and self.span_from[0] == session:
             first, last = sorted((self.span_from[1], found.step))
@@ -176,7 +177,12 @@ class Flags:
             self.span_from = None
             return "no span"
         self.span_from = (subject.session, step)
-        return f"span from step {step} of {subject.number} {subject.title}: go to its end, then F and right"
+        return f"span from step {step} of {subject.number} {subject.title}: go to its end, then F"
+
+    def with_span(self, subject: Subject) -> Subject:
+        """The same subject, about the span that was begun in its session, if one was."""
+        spans = [part for part in subject.parts if part.part == "span"]
+        return about_part(subject, spans[0]) if spans and subject.target.part != "summary" else subject
 
     def flags_on(self, subject: Subject) -> list[FlagInForce]:
         """The flags in force on exactly this subject, oldest first."""
@@ -315,6 +321,15 @@ def take_in(target: ev.Target, after: Aftermath) -> tuple[ev.Target, bool]:
 def about_part(subject: Subject, target: ev.Target) -> Subject:
     """The same subject, about another part."""
     return msgspec.structs.replace(subject, target=target)
+
+
+def read_act(reader: LogReader, session: str, seq: int) -> ev.Event | None:
+    """The event at ``seq``; of a score or a question the call that it is a part of: that is what is judged."""
+    event = reader.event(session, seq)
+    if event is None or not isinstance(event.body, ev.EvalScored | ev.QuestionAsked) or not event.step:
+        return event
+    begun = reader.events(session, kinds={"action.started", "action.refused"}, steps=(event.step, event.step))
+    return next((one for one in begun if one.call == event.call), event)
 
 
 def target_of(event: ev.Event) -> ev.Target | None:

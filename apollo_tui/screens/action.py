@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 from textual.widget import Widget
+from textual.worker import Worker
 
 from apollo_tui import keys
 from apollo_tui.context import AppContext, ToSession
@@ -39,6 +40,8 @@ class ActionScreen(ApolloScreen):
         self._entry: Entry | None = None
         self._pattern = ""
         self._shows: list[ev.SeqRange] = []
+        self._going: Worker[None] | None = None
+        """Reads what was gone to."""
 
     def compose_body(self) -> Iterable[Widget]:
         """The text, then the composer."""
@@ -72,8 +75,13 @@ class ActionScreen(ApolloScreen):
         self.set_focus(self.document)
         self._load(keep_place=False)
 
+    @property
+    def opening(self) -> bool:
+        """Until the entry that was gone to is read: a verdict is not on the one before it."""
+        return super().opening or (self._going is not None and not self._going.is_finished)
+
     def _load(self, *, keep_place: bool) -> None:
-        self.run_worker(self._read(keep_place=keep_place), group="load", exclusive=True)
+        self._going = self.run_worker(self._read(keep_place=keep_place), group="load", exclusive=True)
 
     async def _read(self, *, keep_place: bool) -> None:
         session, seq = asked = (self._session, self._seq)
@@ -132,11 +140,13 @@ class ActionScreen(ApolloScreen):
 
     def attend(self, session: str, seq: int) -> None:
         """Go there."""
-        self.show_entry(session, seq)
+        self.keep_draft()
+        back = [(self._session, self._seq)]
+        self.apollo.open(ToSession(session, seq or None, came_from=back, instead=True, judge=True))
 
     def step_action(self, by: int) -> None:
         """The action after this one, or the one before."""
-        self.run_worker(self._step(by), group="step", exclusive=True)
+        self._going = self.run_worker(self._step(by), group="step", exclusive=True)
 
     async def _step(self, by: int) -> None:
         seq = self._seq

@@ -86,6 +86,11 @@ class ApolloScreen(Screen[None]):
         yield self._receipt
         yield self._hints
 
+    @property
+    def opening(self) -> bool:
+        """Whether what keys are about is not there yet: they wait for it."""
+        return not self.ready
+
     def on_mount(self) -> None:
         """The widgets are there."""
         self.ready = True
@@ -229,9 +234,10 @@ class ApolloScreen(Screen[None]):
         self.say(first, "warning")
         return False
 
-    def act(self, work: Coroutine[Any, Any, str]) -> None:
-        """Do something that needs the host or the log; its receipt is shown."""
-        self.apollo.act(work)
+    def act(self, work: Coroutine[Any, Any, str], *, opens: bool = False) -> None:
+        """Do something that needs the host or the log; its receipt is shown. ``opens``: the next keys are for what it
+        opens."""
+        self.apollo.act(work, opens=opens)
 
     def on_screen_resume(self) -> None:
         """What happened meanwhile is in the state, and is painted with the screen."""

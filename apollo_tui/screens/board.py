@@ -17,6 +17,7 @@ from apollo_tui.screens.board_tickers import Tickers, explain_no_action
 from apollo_tui.screens.composer import DraftComposer
 from apollo_tui.screens.key_acts.attention import open_entry
 from apollo_tui.state.board import WINDOW, Change
+from apollo_tui.state.judged_place import judged_seq, places_of_entries
 from widgets.composer import Composer
 from widgets.models import Entry
 from widgets.session_list import SessionList
@@ -224,9 +225,10 @@ class BoardScreen(ApolloScreen):
             self.wall.select(session, None)
             self.wall.follow(session)
         elif seq < entries[0].seq:
-            self.apollo.open(ToSession(session, seq))
+            self.apollo.open(ToSession(session, seq, judge=True))
         else:
-            self._select(next(entry.seq for entry in reversed(entries) if entry.seq <= seq))
+            shown = next(entry.seq for entry in reversed(entries) if entry.seq <= seq)
+            self._select(judged_seq(places_of_entries(entries), seq) or shown)
 
     def order_by_attention(self) -> None:
         """Order the list by who needs somebody, once; again: by number. Nothing moves by itself."""
@@ -351,8 +353,4 @@ class BoardScreen(ApolloScreen):
     def search(self) -> None:
         """Search in the session: opens it."""
         if self.session:
-            self.apollo.open(ToSession(self.session))
-            self.call_later(self._search_there)
-
-    async def _search_there(self) -> None:
-        await self.app.run_action(keys.action_of("search"))
+            self.apollo.open(ToSession(self.session, search=True))

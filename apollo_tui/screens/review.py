@@ -109,6 +109,11 @@ class ReviewScreen(ActionScreen):
         self.context.review_count.count_all()
         await self._follow()
 
+    @property
+    def opening(self) -> bool:
+        """Until there is an item, or all was read and there is none."""
+        return super().opening or (self._item is None and not self._complete)
+
     def take_change(self, change: Change) -> None:
         """What was judged leaves the queue; what happened joins it."""
         super().take_change(change)

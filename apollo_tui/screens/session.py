@@ -20,6 +20,7 @@ from apollo_tui.screens.key_acts.attention import open_entry
 from apollo_tui.screens.training import TrainingOverlay
 from apollo_tui.screens.transcript import TranscriptFilter, TranscriptSearch
 from apollo_tui.state.board import Change
+from apollo_tui.state.judged_place import judged_seq, places_of_anchors
 from apollo_tui.state.read_marks import parts_of
 from apollo_tui.state.session_facts import facts_of
 from apollo_tui.state.transcript_pages import SPARSE, job_lines, note_file, read_page
@@ -55,6 +56,9 @@ class SessionScreen(ApolloScreen):
         self._facts = FactsPanel(id="facts")
         self._session = to.session
         self._at = to.seq
+        self._judge = to.judge
+        self._search = to.search
+        self._indexed = False
         self._streamed_at = 0
         self._book = EntryBook(label_name=self.context.labels.name)
         self._sparse: list[ev.Event] = []
@@ -106,7 +110,23 @@ class SessionScreen(ApolloScreen):
         self.set_focus(self.transcript)
         self.run_worker(self._load(), group="load", exclusive=True)
 
+    @property
+    def opening(self) -> bool:
+        """Until the index is read and laid out, and what is selected is there."""
+        transcript = self.transcript
+        if not self._indexed or not transcript.size.height:
+            return True
+        return transcript.selected is not None and transcript.entry(transcript.selected) is None
+
     async def _load(self) -> None:
+        try:
+            await self._read_index()
+        finally:
+            self._indexed = True
+        if self._search:
+            self.search()
+
+    async def _read_index(self) -> None:
         index = await self.context.feed.work(partial(self.context.indexes.read, session=self._session))
         self._sparse, self._files = list(index.sparse), dict(index.files)
         self._book = EntryBook(label_name=self.context.labels.name)
@@ -116,7 +136,7 @@ class SessionScreen(ApolloScreen):
         self._look_at_jobs()
         self.finder.begin_trail()
         if self._at is not None:
-            self.transcript.reveal(self._at)
+            self.transcript.reveal(self._judged(self._at) if self._judge else self._at)
         self._mark_unread()
         self._stale = True
 
@@ -262,12 +282,20 @@ class SessionScreen(ApolloScreen):
         if session == self._session and not seq:
             self._came_from.append((self._session, self._here()))
             self.transcript.follow()
+        elif session == self._session:
+            self.jump(self._judged(seq))
         else:
-            self.show_entry(session, seq)
+            self._switch(session, seq or None, [*self._came_from, (self._session, self._here())], judge=True)
 
-    def _switch(self, session: str, seq: int | None, came_from: Sequence[tuple[str, int]]) -> None:
+    def _judged(self, seq: int) -> int:
+        """What a verdict on the event is about, where there is such a thing."""
+        return judged_seq(places_of_anchors(self.transcript.anchors), seq) or seq
+
+    def _switch(
+        self, session: str, seq: int | None, came_from: Sequence[tuple[str, int]], *, judge: bool = False
+    ) -> None:
         self.keep_draft()
-        self.app.switch_screen(SessionScreen(self.context, ToSession(session, seq, came_from=came_from)))
+        self.app.switch_screen(SessionScreen(self.context, ToSession(session, seq, came_from=came_from, judge=judge)))
 
     def _here(self) -> int:
         """The entry that the reader is at."""

@@ -67,7 +67,7 @@ class TranscriptSearch:
 
         def take(text: str | None) -> None:
             if text is not None:
-                self._view.act(self._search(text))
+                self._view.act(self._search(text), opens=True)
 
         searches = self._view.context.searches
         self._view.ask(LinePrompt("/", "text; lower case finds both", searches[-1] if searches else ""), take)
@@ -128,7 +128,7 @@ class TranscriptFilter:
 
     def _apply(self, which: Filter) -> None:
         """Show what the filter keeps; the place stays as near as it can."""
-        self._view.act(self._show(which))
+        self._view.act(self._show(which), opens=True)
 
     async def _show(self, which: Filter) -> str:
         view, transcript = self._view, self._view.transcript

@@ -8,16 +8,16 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from textual import events
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.app import App
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from rich.color import ColorSystem
     from rich.console import Console, RenderableType
     from rich.style import Style
-    from textual import events
     from textual.screen import Screen
     from textual.widget import Widget
 
@@ -29,6 +29,7 @@ __all__ = [
     "HookedApp",
     "LayoutUpdate",
     "color_system",
+    "offer_key",
     "run_binding",
     "send_event",
     "style_attributes",
@@ -65,6 +66,23 @@ class HookedApp(App[None], inherit_bindings=False):
 async def run_binding(app: App[Any], key: str, *, priority: bool = False) -> bool:
     """Do what ``key`` is bound to; False if it is not bound. Public ways only post the key: it would act later."""
     return await app._check_bindings(key, priority=priority)
+
+
+class OfferedKey(events.Key, bubble=False):
+    """A key for one widget alone: what it does not take does not come back to the app behind the keys after it."""
+
+
+OfferedKey.handler_name = events.Key.handler_name
+
+
+async def offer_key(widget: Widget, event: events.Key, processed: Callable[[Widget], Awaitable[None]]) -> bool:
+    """Give a key to a widget, wait until it is ``processed``, and say whether the widget took it."""
+    # Public ways only post it, and an event does not say publicly whether it was stopped.
+    offered = OfferedKey(event.key, event.character)
+    offered.time = event.time
+    send_event(widget, offered)
+    await processed(widget)
+    return offered._stop_propagation or offered._no_default_action
 
 
 def send_event(widget: Widget, event: events.Event) -> None:

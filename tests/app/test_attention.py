@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 from fake_feed import FakeFeed
 from headless_app import open_app, screen_text, until
@@ -7,6 +9,7 @@ from headless_app import open_app, screen_text, until
 from apollo_tui.app import ApolloApp
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.screens.panels.advice_outcome import OutcomePanel
+from apollo_tui.screens.panels.labels import LabelPanel
 from apollo_tui.screens.session import SessionScreen
 from sessions import events as ev
 from sessions.clock import now_ms
@@ -286,3 +289,87 @@ async def test_the_outcome_panel_leads_on_and_asks_again_later(feed: FakeFeed) -
         await until(pilot, lambda: isinstance(app.screen, OutcomePanel))
         await pilot.press("enter")
         await until(pilot, lambda: app.screen is app.view and selected(app)[1] is not None)
+
+
+async def falling(feed: FakeFeed) -> tuple[str, int]:
+    """A session whose second score is worse, with a call beside the one of the scorer; and the seq of that call."""
+    session = await feed.session("scores")
+    await feed.step(session, 1, ("evaluate", {}, "0.9\n"))
+    await feed.add(session, ev.EvalScored(score=0.9, used=1), step=1, call=1)
+    made = await feed.step(session, 2, ("evaluate", {}, "0.2\n"), ("run", {"command": "ls"}, "a\n"))
+    await feed.add(session, ev.EvalScored(score=0.2, used=2), step=2, call=1)
+    return session, made[0].seq
+
+
+async def asking(feed: FakeFeed) -> tuple[str, int]:
+    session = await feed.session("asks")
+    await feed.step(session, 1, ("run", {"command": "ls"}, "a\n"))
+    begun = await feed.add(session, ev.ActionStarted(call_id="c", name="ask_human"), step=2, call=1, actor="agent")
+    await feed.add(session, ev.QuestionAsked(question=1, text="Which?", until=0), step=2, call=1)
+    state = ev.StateChanged(state="needs_you", need="question", reason="Which?")
+    await feed.add(session, state, step=2, call=1)
+    return session, begun.seq
+
+
+async def standing(feed: FakeFeed) -> tuple[str, int]:
+    session = await feed.session("stands")
+    made = await feed.step(session, 1, ("run", {"command": "ls"}, "a\n"))
+    await feed.add(session, ev.ModelAttemptFailed(request=1, attempt=1, reason="fatal", message="no key"), step=2)
+    await feed.add(session, ev.StateChanged(state="needs_you", reason="no key", need="key"))
+    return session, made[0].seq
+
+
+async def rolling_back(feed: FakeFeed) -> tuple[str, int]:
+    session = await feed.session("edits")
+    seqs = []
+    for step, (before, after) in enumerate([("a", "b"), ("b", "a"), ("a", "b"), ("b", "a"), ("a", "b")], 1):
+        made = await feed.step(session, step, ("edit_file", {"path": "x", "n": step}, "ok\n"))
+        await feed.add(session, ev.FileChanged(path="x", before=before, after=after), step=step, call=1)
+        seqs.append(made[0].seq)
+    return session, seqs[-1]
+
+
+@pytest.mark.parametrize("make", [falling, asking, standing, rolling_back])
+@pytest.mark.parametrize("opens", [(), ("enter",)])
+async def test_what_the_next_need_selects_can_be_flagged_with_and_without_a_label(
+    feed: FakeFeed, make: Callable[[FakeFeed], Awaitable[tuple[str, int]]], opens: tuple[str, ...]
+) -> None:
+    session, call = await make(feed)
+    async with open_app(feed) as (app, pilot):
+        await pilot.press(*opens, "exclamation_mark")
+        await until(pilot, lambda: app.view is not None and (s := app.view.subject()) and s[1].seq == call)
+        await pilot.press("f")
+        await until(pilot, lambda: len(app.context.state.sessions[session].flags) == 1)
+        await pilot.press("F")
+        await until(pilot, lambda: isinstance(app.screen, LabelPanel))
+        await pilot.press("x")
+        standing = app.context.state.sessions[session].flags
+        await until(pilot, lambda: [body.label for _, body in standing.values()] == ["x/impatience"])
+
+
+async def test_a_flag_on_the_row_of_a_score_is_one_on_the_call_that_made_it(feed: FakeFeed) -> None:
+    session, _ = await falling(feed)
+    async with open_app(feed) as (app, pilot):
+        await pilot.press("enter")
+        screen = app.screen
+        assert isinstance(screen, SessionScreen)
+        await until(pilot, lambda: screen.transcript.anchors and screen.transcript.in_sight())
+        row = next(anchor.seq for anchor in reversed(screen.transcript.anchors) if anchor.kind == "eval.scored")
+        screen.jump(row)
+        await until(pilot, lambda: screen.subject() is not None)
+        await pilot.press("f")
+        await until(pilot, lambda: "1 scores · 2.1 evaluate" in screen_text(app))
+        ((_, flag),) = app.context.state.sessions[session].flags.values()
+        assert flag.target == ev.Target(2, "call", 1)
+
+
+async def test_a_refused_picker_says_why_and_eats_no_key_after_it(feed: FakeFeed) -> None:
+    session = await feed.session("tune-lr")
+    await feed.step(session, 1, ("run", {"command": "ls"}, "a\n"))
+    await feed.add(session, ev.StateChanged(state="paused"), actor="human:bob")
+    async with open_app(feed) as (app, pilot):
+        await pilot.press("enter", "G", "k", "j")
+        await until(pilot, lambda: app.view is not None and (s := app.view.subject()) and s[1].kind == "state")
+        await pilot.press("F", "left_square_bracket", "f")
+        await until(pilot, lambda: len(app.context.state.sessions[session].flags) == 1)
+        assert isinstance(app.screen, SessionScreen)

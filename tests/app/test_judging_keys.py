@@ -146,9 +146,12 @@ async def test_a_span_from_here_to_there(feed: FakeFeed) -> None:
     async with open_app(feed) as (app, pilot):
         await opened((app, pilot), pilot, "V")
         await until(pilot, lambda: "span from step 2" in screen_text(app))
+        assert "go to its end, then F" in screen_text(app)
         await pilot.press("right_square_bracket", "F")
-        await until(pilot, lambda: isinstance(app.screen, LabelPanel))
+        await until(pilot, lambda: isinstance(app.screen, LabelPanel) and "about steps 2 to 3" in screen_text(app))
         await pilot.press("right")
+        await until(pilot, lambda: "about the whole reply of step 3" in screen_text(app))
+        await pilot.press("left")
         await until(pilot, lambda: "about steps 2 to 3" in screen_text(app))
         await pilot.press("s")
         await until(pilot, lambda: len(flags(feed)) == 1)
@@ -160,6 +163,39 @@ async def test_a_span_from_here_to_there(feed: FakeFeed) -> None:
 
         await until(pilot, lambda: marks() == [0, 1, 1])
         assert app.context.flags.span_from is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "target"),
+    [
+        (("V", "left_square_bracket", "F", "s"), ev.Target(1, "span", to_step=2)),  # backwards
+        (("V", "F", "s"), ev.Target(2, "span", to_step=2)),
+        (("V", "V", "right_square_bracket", "F", "s"), ev.Target(3, "call", 1)),  # the second one ends it
+        (("V", "right_square_bracket", "f"), ev.Target(3, "call", 1)),  # f is the action alone
+        (("V", "right_square_bracket", "F", "left", "s"), ev.Target(3, "call", 1)),
+    ],
+)
+async def test_after_V_the_span_is_what_F_means_unless_another_target_is_chosen(
+    feed: FakeFeed, keys: tuple[str, ...], target: ev.Target
+) -> None:
+    await story(feed)
+    async with open_app(feed) as (app, pilot):
+        await opened((app, pilot), pilot)
+        for key in keys:
+            await pilot.press(key)
+            await until(pilot, lambda k=key: k != "F" or isinstance(app.screen, LabelPanel))  # type: ignore[misc]
+        await until(pilot, lambda: [flag.target for flag in flags(feed)] == [target])
+
+
+async def test_a_span_of_another_session_is_no_target_here(feed: FakeFeed) -> None:
+    await story(feed)
+    other = await feed.session("poller")
+    await feed.step(other, 1, ("run", {"command": "ls"}, "a"))
+    async with open_app(feed) as (app, pilot):
+        await opened((app, pilot), pilot, "V", "2")
+        await until(pilot, lambda: app.screen.session == other)  # type: ignore[attr-defined]
+        await pilot.press("left_square_bracket", "F")
+        await until(pilot, lambda: isinstance(app.screen, LabelPanel) and "about the call 1.1" in screen_text(app))
 
 
 async def test_good_unsure_recovery_and_the_last_label_have_a_key_each(feed: FakeFeed) -> None:

@@ -54,6 +54,10 @@ def paste(app: ApolloApp, text: str) -> None:
     app.post_message(events.Paste(text))
 
 
+def last_row(app: ApolloApp) -> str:
+    return (screen_text(app).splitlines() or [""])[-1]
+
+
 def composed(app: ApolloApp) -> str:
     screen = app.screen
     return str(screen.composer.text) if isinstance(screen, BoardScreen) else ""
@@ -277,12 +281,12 @@ async def test_the_line_in_which_a_command_is_typed_stays_in_sight(
     async with open_app(feed, size) as (app, pilot):
         await pilot.press("colon")
         await until(pilot, lambda: app.screen is not app.view)
-        await until(pilot, lambda: screen_text(app).splitlines()[-1].startswith(" : a name and its words"))
+        await until(pilot, lambda: last_row(app).startswith(" : a name and its words"))
         await pilot.press(*"limit", "enter")
         await until(pilot, lambda: "NAME VALUE" in screen_text(app))
-        await until(pilot, lambda: screen_text(app).splitlines()[-1].startswith(" : limit"))
+        await until(pilot, lambda: last_row(app).startswith(" : limit"))
         await pilot.press("escape", "colon", *"s")
-        await until(pilot, lambda: screen_text(app).splitlines()[-1] == " : s")
+        await until(pilot, lambda: last_row(app) == " : s")
         rows = screen_text(app).splitlines()
         assert any(row.startswith("›   ") and "start" in row for row in rows)
 

@@ -34,7 +34,7 @@ def correct(view: View) -> None:
     if found is None:
         return
     session, entry = found
-    if entry.step is None or entry.kind not in ("action", "reply"):
+    if entry.step is None or (entry.kind not in ("action", "reply") and not entry.call):
         view.say("only replies and actions can be corrected", "error")
         return
     context = view.context

@@ -28,7 +28,7 @@ def next_need(view: View) -> None:
     name = context.name(found.session)
     view.apollo.say(f"{every.index(key_of(found)) + 1} of {len(every)} · {name}: {found.reason}")
     if found.rule == "advice_outcome":
-        view.act(_ask_outcome_of(view, found))
+        view.act(_ask_outcome_of(view, found), opens=True)
 
 
 def snooze(view: View) -> None:
@@ -68,7 +68,7 @@ def ask_outcome(view: View) -> None:
     waiting = held.summary.watch.delivered if held else ()
     if not waiting or view.session is None:
         raise NotDone("no advice here waits for its outcome; enter on delivered advice opens it")
-    view.act(_ask_outcome(view, view.session, waiting[0].advice))
+    view.act(_ask_outcome(view, view.session, waiting[0].advice), opens=True)
 
 
 def open_entry(view: View, session: str, seq: int, entry: Entry | None) -> None:
@@ -76,15 +76,15 @@ def open_entry(view: View, session: str, seq: int, entry: Entry | None) -> None:
     if entry is None or entry.kind != "advice":
         view.apollo.open(ToAction(session, seq))
     elif not view.composer.edit_advice(session, seq):
-        view.run_worker(_open_delivered(view, session, seq), group="open")
+        view.act(_open_delivered(view, session, seq), opens=True)
 
 
-async def _open_delivered(view: View, session: str, seq: int) -> None:
+async def _open_delivered(view: View, session: str, seq: int) -> str:
     number = await view.context.feed.read(partial(number_at, session=session, seq=seq))
     if number is None:
         view.apollo.open(ToAction(session, seq))
-    else:
-        await _ask_outcome(view, session, number)
+        return ""
+    return await _ask_outcome(view, session, number)
 
 
 async def _ask_outcome_of(view: View, signal: Signal) -> str:

@@ -12,7 +12,17 @@ from sessions import events as ev
 
 def flag(view: View) -> None:
     """Flag as bad, without a label; or take one's own bare flag back."""
-    _judge(view, lambda subject: _flag(view, subject))
+    _judge(view, lambda subject: _flag(view, subject), opens=_has_own_flag(view))
+
+
+def _has_own_flag(view: View) -> bool:
+    """Whether this annotator has flagged what is selected: a picker may open."""
+    found, actor = view.subject(), view.context.feed.actor
+    if found is None:
+        return False
+    session, entry = found
+    flags = view.context.state.sessions[session].flags.values()
+    return any(who == actor and (body.target.step, body.target.call) == (entry.step, entry.call) for who, body in flags)
 
 
 async def _flag(view: View, subject: Subject) -> str:
@@ -30,10 +40,11 @@ def label(view: View) -> None:
     """Flag with a label and a note."""
 
     async def pick(subject: Subject) -> str:
-        _pick_label(view, await view.context.flags.find_aftermath(subject))
+        flags = view.context.flags
+        _pick_label(view, flags.with_span(await flags.find_aftermath(subject)))
         return ""
 
-    _judge(view, pick)
+    _judge(view, pick, opens=True)
 
 
 def repeat_label(view: View) -> None:
@@ -81,8 +92,8 @@ def bookmark(view: View) -> None:
     _judge(view, lambda subject: toggle_bookmark(context.feed, context.state, subject))
 
 
-def _judge(view: View, work: Callable[[Subject], Awaitable[str]]) -> None:
-    """Do something with what is selected; its receipt is shown."""
+def _judge(view: View, work: Callable[[Subject], Awaitable[str]], *, opens: bool = False) -> None:
+    """Do something with what is selected; its receipt is shown. ``opens``: it may open a picker."""
     found = view.subject()
 
     async def do() -> str:
@@ -90,7 +101,7 @@ def _judge(view: View, work: Callable[[Subject], Awaitable[str]]) -> None:
         return await work(await view.find_subject(*found))
 
     if found is not None:
-        view.act(do())
+        view.act(do(), opens=opens)
 
 
 def _evidence(view: View, session: str) -> ev.Seen | None:
@@ -180,7 +191,7 @@ def list_bookmarks(view: View) -> None:
 
     def take(place: tuple[str, Bookmark] | None) -> None:
         if place is not None:
-            view.act(show_target(view, place[0], place[1].target))
+            view.act(show_target(view, place[0], place[1].target), opens=True)
 
     view.ask(BookmarkPanel(marks), take)
 

@@ -127,7 +127,7 @@ def open_help(screen: ApolloScreen) -> None:
 
     def take(id: str | None) -> None:
         if id:
-            screen.run_worker(screen.run_key(id))
+            screen.apollo.press(id)
 
     screen.ask(HelpPanel(screen.key_context(), screen.context.config.keys), take)
 

@@ -29,7 +29,7 @@ def find_everywhere(view: View, text: str) -> None:
     """Search all sessions for ``text``, and show what was found."""
     from apollo_tui.screens.panels.search_results import search_sessions
 
-    view.act(search_sessions(view, text))
+    view.act(search_sessions(view, text), opens=True)
 
 
 def copy(view: View) -> None:

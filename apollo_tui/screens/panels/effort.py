@@ -24,7 +24,7 @@ NAME: Final = 24
 
 def show_effort(screen: ApolloScreen) -> None:
     """Read it and show it; enter on a session goes there."""
-    screen.act(_show(screen))
+    screen.act(_show(screen), opens=True)
 
 
 async def _show(screen: ApolloScreen) -> str:

@@ -54,7 +54,7 @@ class FactsScreen(Modal[None]):
 def show_facts(screen: ApolloScreen) -> None:
     """Read what the log knows, and show it."""
     if screen.session:
-        screen.act(_show(screen, screen.session))
+        screen.act(_show(screen, screen.session), opens=True)
 
 
 async def _show(screen: ApolloScreen, session: str) -> str:

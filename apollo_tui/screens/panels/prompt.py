@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 
+from apollo_tui import keys
 from apollo_tui.screens.panels.base import Modal, line, text_field
 from widgets.models import Choice
 from widgets.picker import ChoiceList
@@ -24,7 +25,10 @@ CommandAct = Callable[["ApolloScreen", list[str]], None]
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command. ``session``: it needs one; ``write``: it needs a host; ``needs``: so many words after its name."""
+    """One command. ``session``: it needs one; ``write``: it needs a host; ``needs``: so many words after its name.
+
+    ``key``: the id of the key that does it.
+    """
 
     name: str
     arguments: str
@@ -35,6 +39,7 @@ class Command:
     needs: int = 0
     hint: str = ""
     """What those words are."""
+    key: str = ""
 
     def lacks(self, words: Sequence[str]) -> str:
         """What is still to be typed after these words, "" if it can run."""
@@ -42,13 +47,22 @@ class Command:
 
 
 def match_commands(commands: Sequence[Command], text: str) -> list[Command]:
-    """Commands whose name begins with the first word of ``text``; with a space after it, only that very one."""
+    """Commands whose name begins with the first word of ``text``, then those with a word of name or key that does; if
+    there are none, those that speak of it. With a space after it, only that very one."""
     name, space, _ = text.lstrip().partition(" ")
     exact = [command for command in commands if command.name == name]
     if space and exact:
         return exact
-    begun = [command for command in commands if command.name.startswith(name)]
-    return begun or [command for command in commands if name in command.help.lower()]
+    begun = exact + [command for command in commands if command.name.startswith(name) and command not in exact]
+    inside = [command for command in commands if any(word.startswith(name) for word in _words_of(command))]
+    found = begun + [command for command in inside if command not in begun]
+    return found or [command for command in commands if name.lower() in command.help.lower()]
+
+
+def _words_of(command: Command) -> list[str]:
+    """The words by which a command is known beside its name: those within it, and those of its key."""
+    label = keys.BY_ID[command.key].label.split() if command.key else []
+    return [*command.name.split("-"), *label]
 
 
 MOST: Final = 14
@@ -97,9 +111,10 @@ class CommandPrompt(Modal[str]):
         Binding("up,ctrl+p", "move(-1)", show=False, priority=True),
     ]
 
-    def __init__(self, commands: list[Command]) -> None:
+    def __init__(self, commands: list[Command], keymap: Mapping[str, str]) -> None:
         super().__init__()
         self._commands = commands
+        self._keymap = keymap
 
     def compose(self) -> ComposeResult:
         """The completions over the field."""
@@ -122,12 +137,19 @@ class CommandPrompt(Modal[str]):
     def _complete(self, text: str) -> None:
         found = match_commands(self._commands, text)
         rows = [
-            Choice(command.name, f"{command.name + ' ' + command.arguments:<26} {command.help}") for command in found
+            Choice(
+                command.name, f"{command.name + ' ' + command.arguments:<26} {self._key_of(command):<6} {command.help}"
+            )
+            for command in found
         ]
         listing = self.query_one(ChoiceList)
         listing.update(rows)
         listing.action_to_start()
         self._fit()
+
+    def _key_of(self, command: Command) -> str:
+        """The key that does it, as a person reads it."""
+        return keys.key_name(command.key, self._keymap) if command.key else ""
 
     def on_resize(self) -> None:
         """Another height has room for other numbers of completions."""

@@ -1,0 +1,115 @@
+"""Keys that came faster than any hand: typed ahead, or a paste that no terminal marked as one. Pure.
+
+A terminal without bracketed paste sends a text letter by letter. Over a line that stood still, what was typed meanwhile
+comes at once as well; but that is moves, and at the end one act, or the opening of a text field and its text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from apollo_tui import keys
+
+GAP_S: Final = 0.01
+"""Seconds between two keys below which no hand struck both."""
+HOLD_S: Final = 0.005
+"""So long a letter waits for what comes with it."""
+FEWEST: Final = 3
+"""So few letters at once are a text: two may be struck by two fingers."""
+
+TEXT_KEYS: Final[Mapping[str, str]] = {"enter": "\n", "ctrl+j": "\n", "tab": "\t"}
+"""Keys that a text holds beside its letters."""
+
+MOVES: Final = frozenset(
+    {
+        "next_pane", "previous_pane", "number", "back", "jump_back", "follow", "previous_action", "next_action",
+        "next_need", "next_match", "previous_match",
+    }
+)  # fmt: skip
+"""Keys that only move, beside those of painters."""
+VIEWS: Final = frozenset({"review", "export"})
+LEAVES: Final = frozenset({"leave", "back"})
+"""Keys that open a view and leave it again: both together are a way."""
+PICKS: Final = frozenset({"label", "sign_off"})
+"""Keys that open a picker: the letter after them is its answer."""
+
+
+class KeyStroke(NamedTuple):
+    """A key as the terminal sent it: its name, its character ("" for none), and when, in seconds."""
+
+    name: str
+    character: str
+    at: float
+
+    @property
+    def is_letter(self) -> bool:
+        """Whether it is a character that can be seen, or a blank."""
+        return self.name not in TEXT_KEYS and bool(self.character) and self.character.isprintable()
+
+    @property
+    def text(self) -> str:
+        """What it is in a text, "" if it is in none."""
+        return self.character if self.is_letter else TEXT_KEYS.get(self.name, "")
+
+
+def split_bursts(strokes: Sequence[KeyStroke]) -> list[list[KeyStroke]]:
+    """The strokes in groups that came at once, in order."""
+    groups: list[list[KeyStroke]] = []
+    for stroke in strokes:
+        if groups and stroke.at - groups[-1][-1].at < GAP_S:
+            groups[-1].append(stroke)
+        else:
+            groups.append([stroke])
+    return groups
+
+
+def pasted_text(burst: Sequence[KeyStroke], here: keys.KeyContext | None, keymap: Mapping[str, str]) -> str:
+    """The text that keys which came at once are, "" if they are keys. ``here`` None: no key of the table works here."""
+    letters = [stroke for stroke in burst if stroke.is_letter]
+    if len(letters) < FEWEST or len({stroke.name for stroke in burst}) == 1:
+        return ""  # a key that is held down repeats itself
+    if here is not None and _is_typed_ahead(burst, here, keymap):
+        return ""
+    return "".join(stroke.text for stroke in burst)
+
+
+def _is_typed_ahead(burst: Sequence[KeyStroke], here: keys.KeyContext, keymap: Mapping[str, str]) -> bool:
+    """Whether they are moves, and at the end one act, a picker and its letter, or a text field and its text."""
+    ids = [_id_of(stroke.name, here.place, keymap) for stroke in burst]
+    at, by_letters = 0, False
+    while at < len(ids):
+        if ids[at] in VIEWS and ids[at + 1 : at + 2] and ids[at + 1] in LEAVES:
+            at += 2
+        elif _only_moves(ids[at]):
+            by_letters = by_letters or burst[at].character.isalpha()
+            at += 1
+        else:
+            break
+    if len(ids) - at <= 1:
+        return all(ids)
+    if by_letters:
+        return False
+    after = [stroke.text for stroke in burst[at + 1 :]]
+    match ids[at]:
+        case "advise":
+            return keys.is_valid(keys.BY_ID["advise"], here) and not after[0].isspace()
+        case "command":
+            return after[0].isalpha()
+        case "search":
+            return "/" not in after
+        case "goto":
+            return after[0].isdigit()
+        case "new":
+            return after[0] == "\t"  # on to the next field of the form
+        case id:
+            return id in PICKS and len(after) == 1
+
+
+def _only_moves(id: str) -> bool:
+    return id in MOVES or id.startswith("move.")
+
+
+def _id_of(name: str, place: keys.Place, keymap: Mapping[str, str]) -> str:
+    """The id of the key of that name at ``place``, "" if it is nobody's."""
+    return next((key.id for key in keys.keys_at(place) if name in keys.keys_of(key, keymap)), "")
