@@ -25,6 +25,8 @@ from sessions.importers.documents import (
     table,
     text_of,
 )
+from sessions.importers.reply_parts import reply_message
+from sessions.terminal_text import say_count
 
 SCORES: Final = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 """Inspect's letters: correct, partial, incorrect, no answer."""
@@ -35,6 +37,8 @@ _STOPS: Final[dict[str, Finish]] = {
     "model_length": "length",
     "content_filter": "refusal",
 }
+_OWN_ROLES: Final = (None, "", "default")
+"""The roles of the model whose conversation it is; others grade it, or answer for tools."""
 _ATTACHED: Final = "attachment://"
 
 
@@ -48,6 +52,10 @@ class _Clock:
     """Model events of the conversation, where none names its message."""
     calls: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """Tool events by the id of their call, oldest first."""
+    compacted: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    """The prompts of the model events that came first after a compaction, by the identity of the event."""
+    unread: int = 0
+    """Compactions whose next prompt is not in the log."""
 
     def reply(self, message: dict[str, Any], number: int) -> dict[str, Any]:
         """The event of a reply (the ``number``-th, from 0); an empty one if it is not known."""
@@ -62,22 +70,45 @@ class _Clock:
         return left.pop(0) if left else {}
 
 
-def _read_clock(events: list[dict[str, Any]], replies: list[dict[str, Any]]) -> _Clock:
+def _read_clock(events: list[dict[str, Any]], replies: list[dict[str, Any]], pool: list[dict[str, Any]]) -> _Clock:
+    """``pool`` holds the messages of all prompts, where the events only refer to them."""
     clock = _Clock()
     of_model: list[dict[str, Any]] = []
+    compacted = 0
     for event in events:
-        if event.get("event") == "tool":
+        if event.get("event") == "compaction":
+            compacted += 1
+        elif event.get("event") == "tool":
             clock.calls.setdefault(as_text(event.get("id")), []).append(event)
         elif event.get("event") == "model" and not event.get("error"):
             of_model.append(event)
+            if compacted and event.get("role") in _OWN_ROLES:
+                if prompt := _prompt_of(event, pool):
+                    clock.compacted[id(event)] = prompt
+                else:
+                    clock.unread += compacted
+                compacted = 0
             for choice in items(table(event.get("output")).get("choices")):
                 if identity := as_text(table(choice.get("message")).get("id")):
                     clock.by_message.setdefault(identity, event)
     named = any(as_text(reply.get("id")) in clock.by_message for reply in replies)
-    own = [event for event in of_model if event.get("role") in (None, "", "default")]
+    own = [event for event in of_model if event.get("role") in _OWN_ROLES]
     if not named and len(own) == len(replies):
         clock.in_order = own
     return clock
+
+
+def _prompt_of(event: dict[str, Any], pool: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The messages that a model was given, as far as the log has them."""
+    refs = event.get("input_refs")
+    if not isinstance(refs, list):
+        return items(event.get("input"))
+    return [
+        message
+        for ref in refs
+        if isinstance(ref, list) and len(ref) == 2 and all(isinstance(at, int) and at >= 0 for at in ref)
+        for message in pool[ref[0] : ref[1]]
+    ]
 
 
 def recognises(found: Document) -> bool:
@@ -132,15 +163,17 @@ def _sample(evaluation: dict[str, Any], sample: dict[str, Any]) -> ImportedSessi
             None,
         ),
     )
-    messages = items(_attach(sample.get("messages"), table(sample.get("attachments"))))
-    clock = _read_clock(events, [message for message in messages if message.get("role") == "assistant"])
-    reader = _MessageReader(builder, clock)
+    held = table(sample.get("attachments"))
+    messages = items(_attach(sample.get("messages"), held))
+    pool = items(table(sample.get("events_data")).get("messages")) or items(sample.get("message_pool"))
+    clock = _read_clock(events, [message for message in messages if message.get("role") == "assistant"], pool)
+    reader = _MessageReader(builder, clock, held)
     for message in messages:
         reader.take(message)
-    shortened = sum(event.get("event") == "compaction" for event in events)
-    if shortened:
+    if clock.unread:
+        times = say_count(clock.unread, "time")
         builder.notes.append(
-            f"its context was compacted {shortened} times: its prompts are put together as if it had not been"
+            f"its context was compacted {times}, the log does not say to what: prompts are put together as if not"
         )
     for score in table(sample.get("scores")).values():
         value = table(score).get("value")
@@ -172,9 +205,13 @@ def _attach(value: Any, held: dict[str, Any]) -> Any:
 class _MessageReader:
     """Takes the messages of a sample in their order."""
 
-    def __init__(self, builder: SessionBuilder, clock: _Clock) -> None:
+    def __init__(self, builder: SessionBuilder, clock: _Clock, held: dict[str, Any]) -> None:
         self.builder = builder
         self.clock = clock
+        self.held = held
+        """What the sample keeps apart, by hash."""
+        self.said: set[str] = set()
+        """The texts of all messages so far."""
         self.task: list[str] = []
         self.lost: list[LostPart] = []
 
@@ -182,6 +219,7 @@ class _MessageReader:
         """The next message."""
         builder, content = self.builder, message.get("content")
         text, lost = text_of(content), find_losses(content)
+        self.said.add(text)
         match message.get("role"):
             case "system":
                 builder.add_system(text, lost=lost)
@@ -221,6 +259,8 @@ class _MessageReader:
     def _reply(self, message: dict[str, Any], text: str, lost: list[LostPart]) -> None:
         builder = self.builder
         event = self.clock.reply(message, builder.step)
+        if id(event) in self.clock.compacted:
+            self._compact(items(_attach(self.clock.compacted[id(event)], self.held)), time_ms(event.get("timestamp")))
         output = table(event.get("output"))
         usage, spent = _usage(table(output.get("usage")))
         asked = time_ms(event.get("timestamp"))
@@ -249,6 +289,24 @@ class _MessageReader:
             cost=spent,
             lost=lost,
         )
+
+    def _compact(self, prompt: list[dict[str, Any]], at: int | None) -> None:
+        """The context became ``prompt``; what nobody had said before is the summary in it."""
+        told = [text_of(message.get("content")) for message in prompt if message.get("role") != "system"]
+        new = [text for text in told if text and text not in self.said]
+        lost = [part for message in prompt for part in find_losses(message.get("content"))]
+        wires = [_wire(message) for message in prompt if message.get("role") != "system"]
+        self.builder.add_compaction("\n\n".join(new), wires, at, lost=lost)
+
+
+def _wire(message: dict[str, Any]) -> dict[str, Any]:
+    """A message as later prompts have it."""
+    text = text_of(message.get("content"))
+    if message.get("role") == "assistant":
+        return reply_message(text, _calls(message), _reasoning(message.get("content"))[0])
+    if message.get("role") == "tool":
+        return {"role": "tool", "tool_call_id": as_text(message.get("tool_call_id")), "content": text}
+    return {"role": "user", "content": text}
 
 
 def _reasoning(content: Any) -> tuple[str, bool]:

@@ -21,6 +21,7 @@ from sessions.importers.documents import (
     text_of,
 )
 from sessions.importers.mini_swe_agent import finish_run, key_of, run_info
+from sessions.terminal_text import say_count
 
 _NO_INSTANCE: Final = frozenset({"", "main", "swe_main", "primary"})
 """Names of environments and agents that say nothing of the task."""
@@ -63,6 +64,10 @@ def parse(found: Document) -> list[ImportedSession]:
     stats = table(info.get("model_stats"))
     sent, said = count(stats.get("tokens_sent")), count(stats.get("tokens_received"))
     builder.add_totals(Usage(sent, said) if sent or said else None, money(stats.get("instance_cost")))
+    if shortened := _count_shortened(trajectory, history):
+        builder.notes.append(
+            f"{say_count(shortened, 'prompt')} of it had earlier messages shortened by the tool: here they are whole"
+        )
     others = len(items(value.get("attempts"))) - 1
     if others > 0:
         builder.notes.append(f"it is the attempt that was chosen: {others} more are in the file and were left out")
@@ -76,6 +81,15 @@ def _time_of(steps: Iterator[dict[str, Any]], message: dict[str, Any]) -> int | 
         if said in (step.get("response"), step.get("thought")):
             return milliseconds(step.get("execution_time"))
     return None
+
+
+def _count_shortened(trajectory: list[dict[str, Any]], history: list[dict[str, Any]]) -> int:
+    """In how many prompts a message stood that is not so in the history: some configurations elide old output."""
+    known = {text_of(message.get("content")) for message in history}
+    return sum(
+        any(text_of(message.get("content")) not in known for message in items(step.get("query")) if message)
+        for step in trajectory
+    )
 
 
 def _run_config(value: dict[str, Any]) -> dict[str, Any]:

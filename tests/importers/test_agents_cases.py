@@ -186,6 +186,22 @@ def test_a_demonstration_is_context_and_never_a_step(tmp_path: Path) -> None:
     assert [what for what, _, _ in lost(session)] == ["image"]
 
 
+def test_prompts_that_the_tool_shortened_are_counted(tmp_path: Path) -> None:
+    content = json.loads((CASES / "swe-agent-model.traj").read_text())
+    said = [
+        {"role": "system", "content": "You act."},
+        {"role": "user", "content": [{"type": "text", "text": "Fix it."}]},
+    ]
+    content["trajectory"][0]["query"] = said
+    [whole] = written(tmp_path, "a.traj", content)
+    content["trajectory"][0]["query"] = [
+        *said,
+        {"role": "tool", "content": "Old environment output: (9 lines omitted)"},
+    ]
+    [short] = written(tmp_path, "b.traj", content)
+    assert "shortened" not in notes(whole) and "1 prompt of it had earlier messages shortened" in notes(short)
+
+
 # ATIF
 
 
@@ -301,6 +317,31 @@ def test_all_that_events_know_and_texts_that_are_kept_apart(tmp_path: Path) -> N
     assert (result.outcome, result.duration_ms) == ("error", 60_000)
     assert [what for what, _, _ in lost(session)] == ["reasoning", "image"]
     assert (end(session).state, end(session).reason) == ("stopped", "limit of token reached: 1000")
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_after_a_compaction_prompts_are_what_the_model_was_given(tmp_path: Path, pooled: bool) -> None:
+    def reply(name: str, text: str) -> dict[str, Any]:
+        return {"id": name, "role": "assistant", "content": text}
+
+    task, more = {"role": "user", "content": "Go."}, {"role": "user", "content": "And on."}
+    summary = {"role": "user", "content": "attachment://s"}
+    given = [task, summary, more]
+    model = {"event": "model", "timestamp": "2026-01-05T12:30:00Z", "output": {"choices": [{"message": {"id": "b"}}]}}
+    prompt = {"input": [], "input_refs": [[1, 2], [0, 1], [2, 3]]} if pooled else {"input": given}
+    events = [{"event": "model", "output": {"choices": [{"message": {"id": "a"}}]}}, {"event": "compaction"},
+              {"event": "model", "role": "grader", "input": [task], "output": {}}, {**model, **prompt}]  # fmt: skip
+    log = inspect_sample(messages=[task, reply("a", "One."), more, reply("b", "Two.")], events=events, limit=None,
+                         attachments={"s": "It was one."}, events_data={"messages": [summary, task, more]})  # fmt: skip
+    [session] = written(tmp_path, "log.json", log)
+    held = {blob.hash: json.loads(blob.data) for blob in session.blobs if blob.data.startswith(b"{")}
+    last = bodies(session, ev.ModelRequested)[-1]
+    assert last.parent is None and [held[ref.hash]["content"] for ref in last.append] == [
+        "Go.",
+        "It was one.",
+        "And on.",
+    ]
+    assert [body.text.text for body in bodies(session, ev.SummaryWritten)] == ["It was one."]
 
 
 @pytest.mark.parametrize("frames", [1, 3])
