@@ -12,7 +12,7 @@ Message = dict[str, Any]
 
 
 HARNESS: Final = re.compile(
-    r"\s*(?:OBSERVATION:|<task-notification>|\[compact_boundary\]|\[Request interrupted by user"
+    r"\s*(?:(?i:observation):|<task-notification>|\[compact_boundary\]|\[Request interrupted by user"
     r"|This session is being continued from a previous conversation|Continue from where you left off\.\Z"
     r"|Your command ran successfully and did not produce any output)"
 )
