@@ -37,10 +37,18 @@ def read(data: bytes) -> list[Transcript]:
 
 def _session(row: Message) -> Transcript:
     found = Transcript(name=str(row.get("instance_id") or row.get("id") or ""))
+    before = ""
     for message in row["messages"]:
         role = message.get("role")
+        goes_on, before = role == before == "assistant", role
         text, other = text_of(message.get("content"), "output", "content")
-        if role == "assistant":
+        if goes_on:  # a model that was asked once speaks once: converters wrote a message per part
+            more = _reply(message, "")
+            last = found.replies[-1]
+            last.text = f"{last.text}\n{more.text}".strip()
+            last.reasoning |= more.reasoning
+            last.calls += more.calls
+        elif role == "assistant":
             found.replies.append(_reply(message, str(row.get("model") or "")))
         elif role in {"tool", "function"}:
             call = found.call(message.get("tool_call_id") or "") if role == "tool" else _newest(found)

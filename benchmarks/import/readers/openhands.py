@@ -30,7 +30,6 @@ OWN: Final = frozenset(
         "is_static",
         "keep_prompt",
         "kernel_init_code",
-        "outputs",
         "security_risk",
         "source",
         "thought",
