@@ -15,6 +15,7 @@ from typing import Final
 from sessions.importers import detect, innovatorbench, raw
 from sessions.importers.base import CannotImport, ImportedSession, as_copy
 from sessions.importers.documents import read_document
+from sessions.importers.packed import read_head
 from sessions.importers.recording import RecordedSession, recording_of
 from sessions.terminal_text import plain_line
 
@@ -58,13 +59,7 @@ def import_file(path: Path, format: str = "auto") -> list[ImportedSession]:
 
 
 def _head(path: Path) -> bytes:
-    if path.is_dir():
-        return b""
-    try:
-        with path.open("rb") as file:
-            return file.read(HEAD_BYTES)
-    except OSError as problem:
-        raise CannotImport(f"cannot read {path}: {problem.strerror or problem}") from problem
+    return b"" if path.is_dir() else read_head(path, HEAD_BYTES)
 
 
 def load_recording(path: Path) -> RecordedSession:

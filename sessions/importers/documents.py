@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from sessions.importers.base import CannotImport
+from sessions.importers.packed import MAX_BYTES, cut_off, plain_path, read_head, read_unpacked
 from sessions.importers.zip_entries import read_entry
 
-MAX_BYTES: Final = 1 << 30
-"""A file, or an entry of an archive, that is larger is refused: it would be held in memory."""
 STATE: Final = "BaseState"
 """The kind of the record that is the saved state of an OpenHands conversation, beside its events."""
 _DIGITS: Final = 18
+ZIP: Final = b"PK\x03\x04"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ class Document:
     broken: int = 0
     """Lines that are no JSON object."""
     archive: bool = False
+    cut: bool = False
+    """The file ends in the middle of a record: what is whole before it is in ``records``."""
 
     @property
     def table(self) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def loads(text: str | bytes) -> Any:
     Raises ValueError.
     """
     try:
-        return json.loads(text, parse_constant=lambda _: None, parse_int=_parse_whole, parse_float=_parse_number)
+        return _DECODER.decode(text.decode() if isinstance(text, bytes) else text)
     except RecursionError as problem:
         raise ValueError("nested too deeply") from problem
 
@@ -54,19 +56,25 @@ def read_document(path: Path) -> Document:
     try:
         if path.is_dir():
             return Document(path, records=list(_folder(path)))
-        if path.stat().st_size > MAX_BYTES:
-            raise CannotImport(f"{path.name} is larger than {MAX_BYTES >> 20:,} MB")
         if zipfile.is_zipfile(path):
             return Document(path, archive=True)
-        text = path.read_text("utf-8-sig", errors="replace")
     except OSError as problem:
         raise CannotImport(f"cannot read {path}: {problem.strerror or problem}") from problem
+    if read_head(path, len(ZIP)) == ZIP:
+        raise CannotImport(f"{path.name} is a zip archive that is damaged or cut off: its table of contents is missing")
+    held = read_unpacked(path)
+    return _document(plain_path(path), held.data.decode("utf-8-sig", errors="replace"), held.cut)
+
+
+def _document(path: Path, text: str, cut: bool) -> Document:
     try:
         value = loads(text)
-    except ValueError:
-        return _lines(path, text)
+    except ValueError as problem:
+        if _ends_early(text, problem):
+            raise cut_off(path) from None
+        return _lines(path, text, cut)
     objects = value if isinstance(value, list) else [value]
-    return Document(path, value, [one for one in objects if isinstance(one, dict)])
+    return Document(path, value, [one for one in objects if isinstance(one, dict)], cut=cut)
 
 
 def read_archive(path: Path) -> Iterator[tuple[str, Any]]:
@@ -166,22 +174,40 @@ def _folder(path: Path) -> Iterator[dict[str, Any]]:
             return  # it only says more of what the events say
 
 
-def _lines(path: Path, text: str) -> Document:
+def _lines(path: Path, text: str, cut: bool) -> Document:
     records: list[dict[str, Any]] = []
     broken = 0
-    for line in text.split("\n"):
+    lines = text.split("\n")
+    last = max((number for number, line in enumerate(lines) if line.strip()), default=-1)
+    for number, line in enumerate(lines):
         if not line.strip():
             continue
         try:
             value = loads(line)
-        except ValueError:
-            broken += 1
+        except ValueError as problem:
+            # Where only the end is missing, the rest is whole; elsewhere a line is damaged.
+            if number == last and (cut or _ends_early(line, problem)):
+                cut = True
+            else:
+                broken += 1
             continue
         if isinstance(value, dict):
             records.append(value)
         else:
             broken += 1
-    return Document(path, None, records, broken)
+    return Document(path, None, records, broken, cut=cut)
+
+
+def _ends_early(text: str, problem: ValueError) -> bool:
+    """Whether the JSON is wrong only in that it does not go on."""
+    begun = text.rstrip()
+    if not isinstance(problem, json.JSONDecodeError) or begun.lstrip("\ufeff \t\r\n")[:1] not in ("{", "["):
+        return False
+    rest = begun[problem.pos :]
+    if not rest or problem.msg.startswith("Unterminated string"):
+        return True
+    piece = problem.msg.startswith("Invalid") or any(word.startswith(rest) for word in ("true", "false", "null", "-"))
+    return piece and len(rest) <= _LONGEST_PIECE
 
 
 def _parse_whole(text: str) -> int | float | None:
@@ -191,3 +217,8 @@ def _parse_whole(text: str) -> int | float | None:
 def _parse_number(text: str) -> float | None:
     value = float(text)
     return value if math.isfinite(value) else None
+
+
+_LONGEST_PIECE: Final = 6
+"""Characters of a literal, or of an escape in a text."""
+_DECODER: Final = json.JSONDecoder(parse_constant=lambda _: None, parse_int=_parse_whole, parse_float=_parse_number)

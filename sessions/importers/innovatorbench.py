@@ -25,6 +25,7 @@ from sessions.events.text import long_text
 from sessions.importers import builder
 from sessions.importers.base import ACTOR, CannotImport, ImportedSession
 from sessions.importers.builder import ELSEWHERE, SessionBuilder
+from sessions.importers.packed import TRUNCATED, cut_off, read_unpacked
 
 QUARTER_MS: Final = 15 * 60 * 1000
 """Time zones differ by quarters of an hour."""
@@ -204,10 +205,10 @@ def recognises(head: bytes) -> bool:
 def parse(path: Path) -> list[ImportedSession]:
     """The one session that the node tells of. Raises CannotImport."""
     try:
-        node = msgspec.json.decode(path.read_bytes(), type=Node)
-    except OSError as problem:
-        raise CannotImport(f"cannot read {path}: {problem.strerror or problem}") from problem
+        node = msgspec.json.decode(read_unpacked(path).data, type=Node)
     except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
+        if str(problem) == TRUNCATED:
+            raise cut_off(path) from None
         raise CannotImport(f"{path.name} is no InnovatorBench node: {problem}") from problem
     task = next((message.content for message in node.messages if message.role == "user" and message.content), None)
     if task is None:

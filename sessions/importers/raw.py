@@ -15,6 +15,7 @@ from sessions.events import NewEvent, SessionCreated, StateChanged
 from sessions.events.states import ENDED, may_change
 from sessions.events.text import Blob, canonical_json
 from sessions.importers.base import ACTOR, CannotImport, ImportedSession
+from sessions.importers.packed import TRUNCATED, open_unpacked
 from sessions.log.codec import UnknownEvent, decode_body
 from sessions.ulid import is_ulid
 
@@ -99,13 +100,13 @@ def parse(path: Path) -> list[ImportedSession]:
 def _lines(path: Path) -> Iterator[tuple[int, _Line]]:
     decoder = msgspec.json.Decoder(_Line)
     try:
-        with path.open("rb") as file:
+        with open_unpacked(path) as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     yield number, decoder.decode(line)
-    except OSError as problem:
-        raise CannotImport(f"cannot read {path}: {problem.strerror or problem}") from problem
     except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
+        if str(problem) == TRUNCATED:
+            raise CannotImport(f"{path.name} is cut off in the middle of a line: nothing of it is imported") from None
         raise CannotImport(f"{path.name}: a line is not as the raw format has it: {problem}") from problem
 
 

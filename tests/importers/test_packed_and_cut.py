@@ -1,0 +1,80 @@
+"""Files that are packed, and files whose end is missing."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+from backports import zstd
+from foreign_recordings import FILES, dump_lines
+
+from sessions.importers import CannotImport, import_file
+
+LINES = [name for name, file in FILES.items() if dump_lines(file.content).count("\n") > 2]
+DOCUMENTS = [name for name in FILES if name not in LINES]
+
+
+def text_of(name: str) -> bytes:
+    return dump_lines(FILES[name].content).encode()
+
+
+@pytest.mark.parametrize("ending", [".gz", ".zst"])
+@pytest.mark.parametrize("name", FILES)
+def test_a_packed_recording_is_the_same_recording(tmp_path: Path, name: str, ending: str) -> None:
+    plain = tmp_path / FILES[name].name
+    plain.write_bytes(text_of(name))
+    packed = tmp_path / f"{FILES[name].name}{ending}"
+    packed.write_bytes((gzip.compress if ending == ".gz" else zstd.compress)(text_of(name)))
+    [one], [other] = import_file(plain), import_file(packed)
+    assert (one.session, one.events) == (other.session, other.events)
+
+
+def test_a_packed_file_is_known_by_its_bytes_and_not_by_its_ending(tmp_path: Path) -> None:
+    path = tmp_path / "session.jsonl"
+    path.write_bytes(gzip.compress(text_of("claude")))
+    assert import_file(path)[0].events
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_one_value_that_is_cut_off_is_refused_as_such(tmp_path: Path, name: str) -> None:
+    data = text_of(name)
+    path = tmp_path / FILES[name].name
+    for end in range(2, len(data) - 1, max(1, len(data) // 97)):
+        path.write_bytes(data[:end])
+        with pytest.raises(CannotImport, match=r" is cut off: its JSON ends in the middle, so nothing of it is whole$"):
+            import_file(path)
+
+
+@pytest.mark.parametrize("pretty", [1, 4])
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_so_is_one_that_is_written_over_many_lines(tmp_path: Path, name: str, pretty: int) -> None:
+    data = json.dumps(FILES[name].content, indent=pretty)
+    path = tmp_path / FILES[name].name
+    for end in range(2, len(data) - 1, max(1, len(data) // 97)):
+        path.write_text(data[:end])
+        with pytest.raises(CannotImport, match=" is cut off: "):
+            import_file(path)
+
+
+def test_a_packed_file_without_its_end_that_is_one_value_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "log.json.gz"
+    path.write_bytes(gzip.compress(text_of("inspect"))[:-30])
+    with pytest.raises(CannotImport, match=r"^log\.json is cut off"):
+        import_file(path)
+
+
+def test_what_is_packed_and_damaged_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "s.jsonl.zst"
+    path.write_bytes(zstd.compress(text_of("claude"))[:40] + b"\x00" * 40)
+    with pytest.raises(CannotImport, match=r"^s\.jsonl") as raised:
+        import_file(path)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_archive_without_its_table_of_contents_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "log.eval"
+    path.write_bytes(b"PK\x03\x04 no zip")
+    with pytest.raises(CannotImport, match=r"log\.eval is a zip archive that is damaged or cut off"):
+        import_file(path)
