@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -18,7 +19,8 @@ import msgspec
 from apollo_train.formats.base import Format, Line, Unit
 from apollo_train.samples.step_samples import Exclusion, Source
 from sessions import events as ev
-from sessions.importers.raw import is_made_up
+from sessions.events.seq_references import renumber
+from sessions.importers.continuation import made_up_seqs
 from sessions.log.codec import UnknownEvent
 from sessions.log.reader import LogReader
 
@@ -45,23 +47,46 @@ class RawFormat(Format):
         reader, session = source.reader, source.judged.session
         yield Line(_encoder.encode({"apollo": "raw", "v": self.version, "session": session}), rows=0)
         events, written = 0, set[bytes]()
-        for page in _pages(reader.stream(session, up_to=source.judged.position)):
+        renew = _renumbering(reader, session, source.judged.position)
+        for page in _pages(reader.stream(session, up_to=source.judged.position), renew):
             lines = [_encoder.encode({"event": _event_line(event)}) for event in page]
             events += len(lines)
             yield from _with_blobs(reader, lines, written)
         yield Line(_encoder.encode({"end": session, "events": events, "blobs": len(written)}), rows=0)
 
 
-def _pages(events: Iterator[ev.Event]) -> Iterator[list[ev.Event]]:
-    """The events, some at a time; without the last one if it is what an import made up."""
+Renew = Callable[[ev.Event], ev.Event | None]
+"""An event as the file has it; None for one that is not in the file."""
+
+
+def _renumbering(reader: LogReader, session: str, position: int) -> Renew:
+    """Leaves out what imports made up, and numbers the rest without gaps."""
+    states = [event for event in reader.events(session, kinds=("session.state",)) if event.id <= position]
+    last = reader.count(session, up_to=position)
+    gone = sorted(made_up_seqs(states, last))
+
+    def number(seq: int) -> int:
+        return seq - bisect_right(gone, seq)
+
+    def renew(event: ev.Event) -> ev.Event | None:
+        if not gone or event.seq < gone[0]:
+            return event
+        if event.seq in gone:
+            return None
+        body = event.body if isinstance(event.body, UnknownEvent) else renumber(event.body, number)
+        return msgspec.structs.replace(event, seq=number(event.seq), body=body)
+
+    return renew
+
+
+def _pages(events: Iterator[ev.Event], renew: Renew) -> Iterator[list[ev.Event]]:
+    """The events of the file, some at a time."""
     page: list[ev.Event] = []
-    for event in events:
-        if len(page) > PAGE:
-            yield page[:-1]
-            page = page[-1:]
+    for event in filter(None, map(renew, events)):
         page.append(event)
-    if page and is_made_up(page[-1].actor, page[-1].body):
-        page.pop()
+        if len(page) == PAGE:
+            yield page
+            page = []
     if page:
         yield page
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
 
 HOST_SESSION = "-"
 """The session column of events that belong to the host itself and to no session."""
+
+
+SEQ: Final = "seq"
+"""The mark of fields that refer to an event of the same session (seq_references.py)."""
+Seq = Annotated[int, msgspec.Meta(extra={SEQ: "number"})]
+"""The seq of an event of the same session."""
+SignalId = Annotated[str, msgspec.Meta(extra={SEQ: "ending"})]
+"""``RULE:SEQ``, the seq being that of the event that caused the signal."""
 
 
 class LongText(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -29,7 +37,7 @@ class MessageRef(msgspec.Struct, frozen=True, omit_defaults=True):
 
     hash: str
     role: str
-    sources: tuple[int, ...] = ()
+    sources: tuple[Seq, ...] = ()
 
 
 class Target(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -57,15 +65,15 @@ class Target(msgspec.Struct, frozen=True, omit_defaults=True):
 class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was on the annotator's screen when they judged: last visible event and how long it was visible."""
 
-    seq: int
+    seq: Seq
     visible_ms: int = 0
 
 
 class SeqRange(msgspec.Struct, frozen=True, array_like=True):
     """The events of a session from ``first`` to ``last`` (seqs), both included."""
 
-    first: int
-    last: int
+    first: Seq
+    last: Seq
 
 
 class Body(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -82,7 +90,7 @@ class ReversibleAct(Body, frozen=True, kw_only=True):
     does the act again. Older clients said it in the id of their request: sessions/fold/undo.py reads both.
     """
 
-    undoes: int | None = None
+    undoes: Seq | None = None
 
 
 class Event(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from sessions.events.base import Body, ReversibleAct, Seen, SeqRange, Target
+from sessions.events.base import Body, ReversibleAct, Seen, Seq, SeqRange, SignalId, Target
 
 
 class FlagSet(ReversibleAct, frozen=True, kw_only=True):
@@ -86,9 +86,9 @@ class CursorMoved(Body, frozen=True, kw_only=True):
 
     kind: ClassVar[str] = "cursor.moved"
     v: ClassVar[int] = 2
-    read_seq: int
+    read_seq: Seq
     read: tuple[SeqRange, ...] = ()
-    let_go: int | None = None
+    let_go: Seq | None = None
 
     @classmethod
     def up_to(cls, seq: int) -> CursorMoved:
@@ -100,7 +100,7 @@ class SignalJudged(ReversibleAct, frozen=True, kw_only=True):
     """A person's word on a signal (its id is rule + causing event)."""
 
     kind: ClassVar[str] = "signal.judged"
-    signal: str
+    signal: SignalId
     verdict: Literal["done", "snoozed", "false_alarm", "reopened"]
     until: int | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from sessions.events.base import Body, LongText, MessageRef
+from sessions.events.base import Body, LongText, MessageRef, Seq
 from sessions.events.messages import Finish, Part, Usage
 
 
@@ -23,7 +23,7 @@ class ModelRequested(Body, frozen=True, kw_only=True):
     envelope: dict[str, Any]
     system: str | None = None
     tools: str | None = None
-    parent: int | None = None
+    parent: Seq | None = None
     append: tuple[MessageRef, ...] = ()
     sha256: str
     estimate_tokens: int = 0
@@ -38,7 +38,7 @@ class ModelAttemptFailed(Body, frozen=True, kw_only=True):
     """An attempt ended without a usable reply. ``retry_ms`` is the wait before the next one, None after the last."""
 
     kind: ClassVar[str] = "model.attempt_failed"
-    request: int
+    request: Seq
     attempt: int
     reason: Literal["rate_limit", "overloaded", "server", "timeout", "connection", "cut", "context", "refused", "fatal"]
     status: int | None = None
@@ -53,7 +53,7 @@ class ModelReplied(Body, frozen=True, kw_only=True):
     """The reply to the request at seq ``request``. Malformed call texts are kept verbatim in the parts."""
 
     kind: ClassVar[str] = "model.reply"
-    request: int
+    request: Seq
     parts: tuple[Part, ...]
     finish: Finish
     finish_raw: str = ""
@@ -91,7 +91,7 @@ class ReplyInterrupted(Body, frozen=True, kw_only=True):
     """A partial reply that was cut by ``interrupt`` or by advice delivered now: logged, never in the context."""
 
     kind: ClassVar[str] = "model.interrupted"
-    request: int
+    request: Seq
     parts: tuple[Part, ...] = ()
     why: Literal["interrupt", "advice", "stop", "host"] = "interrupt"
 
@@ -173,6 +173,6 @@ class SummaryWritten(Body, frozen=True, kw_only=True):
     to_step: int
     text: LongText
     advice: str = ""
-    request: int | None = None
+    request: Seq | None = None
     tokens_before: int = 0
     tokens_after: int = 0

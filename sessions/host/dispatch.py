@@ -13,7 +13,7 @@ from sessions.host import protocol
 from sessions.host.handlers import HANDLERS
 from sessions.host.handlers.context import HandlerContext, change_answer
 from sessions.host.handlers.create import creation_answer
-from sessions.host.handlers.imports import import_answer
+from sessions.host.handlers.imports import examine_file, import_answer
 from sessions.host.notifications import Notifications
 from sessions.host.version import code_version
 from sessions.host.wire import RpcError
@@ -62,6 +62,8 @@ class Dispatcher:
                 return self._status()
             case protocol.StopHost():
                 return await self._stop(call, actor)
+            case protocol.ExamineFile():
+                return await examine_file(self._context, call)
             case protocol.Change():
                 return await self._once(call, actor)
             case _:
@@ -127,13 +129,13 @@ class Dispatcher:
 def first_answer(call: protocol.Change[Any], events: list[Event]) -> object:
     """The first answer to a request, made again from what it committed. RpcError if the id was for another call."""
     first = events[0].body
-    makes = isinstance(call, protocol.CreateSession | protocol.ImportFile)
+    if isinstance(call, protocol.ImportFile):
+        return import_answer(events)
+    makes = isinstance(call, protocol.CreateSession)
     if makes != isinstance(first, SessionCreated) or getattr(call, "session", events[0].session) != events[0].session:
         raise RpcError("params", f"request id {call.request} was used for something else; make a new one")
     if isinstance(call, protocol.CreateSession):
         return creation_answer(events)
-    if isinstance(call, protocol.ImportFile):
-        return import_answer(events)
     return change_answer(events)
 
 

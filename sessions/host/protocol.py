@@ -210,10 +210,46 @@ class ImportFile(Change["Imported"], frozen=True, kw_only=True):
 
 
 class Imported(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What an import made."""
+    """What an import made: new sessions, sessions that go on in the file, and those of which it holds nothing new."""
 
     sessions: tuple[str, ...]
     events: int
+    warnings: tuple[str, ...] = ()
+    continued: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+
+
+class ExamineFile(Call["Examined"], frozen=True, kw_only=True):
+    """Say what an import of this file (absolute path) would do, and write nothing. Answer: Examined."""
+
+    method: ClassVar[str] = "session.examine"
+    path: str
+    format: str = "auto"
+
+
+class ExaminedSession(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A session of a file, and how it stands to the log.
+
+    ``known``: the log has all of it; ``longer``: it goes on where the log ends; ``other``: the log has another one
+    under its id. ``number`` is that of the session that the log has, ``new_steps`` how many steps it lacks.
+    """
+
+    session: str
+    title: str
+    task: str
+    steps: int
+    events: int
+    standing: Literal["new", "known", "longer", "other"] = "new"
+    number: int = 0
+    new_steps: int = 0
+    problem: str = ""
+
+
+class Examined(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a file is: its format, and the sessions in it."""
+
+    format: str
+    sessions: tuple[ExaminedSession, ...]
     warnings: tuple[str, ...] = ()
 
 
@@ -342,6 +378,7 @@ CALLS: dict[str, type[Call[Any]]] = {
         StopHost,
         CreateSession,
         ImportFile,
+        ExamineFile,
         Control,
         QueueAdvice,
         EditAdvice,
@@ -360,6 +397,7 @@ ANSWERS: dict[str, type] = {
     StopHost.method: Stopping,
     CreateSession.method: Created,
     ImportFile.method: Imported,
+    ExamineFile.method: Examined,
     Control.method: Done,
     QueueAdvice.method: Done,
     EditAdvice.method: Done,
@@ -370,7 +408,7 @@ ANSWERS: dict[str, type] = {
 }
 """What each method answers with."""
 
-SLOW = frozenset({CreateSession.method, ImportFile.method, StopHost.method})
+SLOW = frozenset({CreateSession.method, ImportFile.method, ExamineFile.method, StopHost.method})
 """Methods that may take minutes (a workspace is copied, boundaries are waited for)."""
 
 ANYHOW = (Status, StopHost)
@@ -392,8 +430,10 @@ ERRORS = {
     "not_found": 2,
     "mismatch": 3,
     "log": 4,
+    "unknown_format": 5,
 }
-"""JSON-RPC error codes. ``refused``: the state does not allow it; the message says why.
+"""JSON-RPC error codes. ``refused``: the state does not allow it; the message says why. ``unknown_format``: a file that
+is no recording of any kind that is known.
 
 An error's ``data`` may hold ``remedies``: what to do, as a list of ``sessions.hints.Remedy``.
 """

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from sessions.importers import detect, innovatorbench, raw
-from sessions.importers.base import CannotImport, ImportedSession, as_copy
+from sessions.importers import detect, innovatorbench, likeness, raw
+from sessions.importers.base import CannotImport, ImportedSession, NoKnownFormat, as_copy
 from sessions.importers.documents import read_document
 from sessions.importers.packed import read_head
 from sessions.importers.recording import RecordedSession, recording_of
@@ -29,9 +29,17 @@ OWN: Final[dict[str, tuple[Callable[[bytes], bool], Callable[[Path], list[Import
 FORMATS: Final = (*OWN, *detect.NAMES)
 """The names that ``--format`` takes, besides ``auto``."""
 
+CUT: Final = "the file is cut off in its last line: what is whole before it is imported"
+"""What a session of such a file says; once the file is whole, importing it again goes on from there."""
+
 
 def import_file(path: Path, format: str = "auto") -> list[ImportedSession]:
     """The sessions in ``path``. Raises CannotImport, one line, if anything about the file is wrong."""
+    return read_recording(path, format)[1]
+
+
+def read_recording(path: Path, format: str = "auto") -> tuple[str, list[ImportedSession]]:
+    """The name of the file's format, and its sessions. Raises CannotImport; NoKnownFormat if it is none of them."""
     if format not in ("auto", *FORMATS):
         raise CannotImport(f"there is no import format {format!r}: choose one of auto, {', '.join(FORMATS)}")
     if path.exists() and not path.is_file() and not path.is_dir():
@@ -40,22 +48,36 @@ def import_file(path: Path, format: str = "auto") -> list[ImportedSession]:
     head = _head(path)
     own = next((name for name, (recognises, _) in OWN.items() if format in ("auto", name) and recognises(head)), "")
     if own or format in OWN:
-        found = OWN[own or format][1](path)
+        name = own or format
+        found = OWN[name][1](path)
     else:
-        document = read_document(path)
-        shape = detect.shape_of(document, format)
-        if shape is None:
-            what = "in no format that is known here" if format == "auto" else f"no file of {format}"
-            raise CannotImport(f"{path.name} is {what} ({', '.join(FORMATS)})")
-        try:
-            found = shape[1](document)
-        except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as problem:
-            # Foreign shapes change without notice: what a reader did not think of is the file's affair, not a crash.
-            raise CannotImport(f"{path.name} is not as {shape[0]} writes it: {plain_line(str(problem))}") from problem
+        name, found = _read_foreign(path, format)
     if not found:
         raise CannotImport(f"{path.name} holds no session")
     # Our own format has said already what is to be said of a session.
-    return found if (own or format) == "raw" else [session.with_source(path.name) for session in found]
+    return name, found if name == "raw" else [session.with_source(path.name) for session in found]
+
+
+def _read_foreign(path: Path, format: str) -> tuple[str, list[ImportedSession]]:
+    document = read_document(path)
+    shape = detect.shape_of(document, format)
+    if shape is None:
+        looks = likeness.describe(document)
+        what = "in no format that is known here" if format == "auto" else f"no file of {format}"
+        raise NoKnownFormat(f"{path.name} is {what}{f': {looks}' if looks else ''} ({', '.join(FORMATS)})")
+    name, parse = shape
+    try:
+        found = parse(document)
+    except CannotImport as problem:
+        named = str(problem).startswith(document.path.name)
+        raise CannotImport(str(problem) if named else f"{path.name}: {problem}") from problem
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as problem:
+        # Foreign shapes change without notice: what a reader did not think of is the file's affair, not a crash.
+        raise CannotImport(f"{path.name} is not as {name} writes it: {plain_line(str(problem))}") from problem
+    if document.cut:
+        for session in found:
+            session.warnings.append(CUT)
+    return name, found
 
 
 def _head(path: Path) -> bytes:
@@ -71,4 +93,14 @@ def load_recording(path: Path) -> RecordedSession:
     return recording_of(found[0])
 
 
-__all__ = ["FORMATS", "CannotImport", "ImportedSession", "RecordedSession", "as_copy", "import_file", "load_recording"]
+__all__ = [
+    "FORMATS",
+    "CannotImport",
+    "ImportedSession",
+    "NoKnownFormat",
+    "RecordedSession",
+    "as_copy",
+    "import_file",
+    "load_recording",
+    "read_recording",
+]

@@ -15,10 +15,23 @@ from sessions.importers.control_tokens import say_control_tokens
 
 ACTOR: Final = "import"
 """Who did what an importer had to make up."""
+ELSEWHERE: Final = "recorded elsewhere"
+"""Why an imported session is in the state that it is in."""
+UNFINISHED: Final = "imported before it had ended"
+"""Reason of the state event that an import adds to a session which had not ended: nothing may go on by itself."""
+CONTINUED: Final = "goes on in a later file"
+"""Reason of the state event that an import adds where a session goes on that had not ended.
+
+An export leaves out both, so that export, import, export gives the same bytes, however often it is imported meanwhile.
+"""
 
 
 class CannotImport(ApolloError):
     """The file cannot be imported, and nothing of it was; one line says why."""
+
+
+class NoKnownFormat(CannotImport):
+    """The file is a recording of no kind that is known here."""
 
 
 @dataclass(frozen=True, slots=True)

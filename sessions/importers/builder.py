@@ -19,7 +19,7 @@ from sessions import events as ev
 from sessions.events.messages import Finish, Usage
 from sessions.events.recording import LostPart
 from sessions.events.text import Blob, canonical_json, long_text
-from sessions.importers.base import ACTOR, CannotImport, ImportedSession
+from sessions.importers.base import ACTOR, ELSEWHERE, CannotImport, ImportedSession
 from sessions.importers.border import Border
 from sessions.importers.documents import time_ms
 from sessions.importers.harness_text import person_words
@@ -33,8 +33,6 @@ REST_MS: Final = 60_000
 WAITED: Final = "it waited for a person"
 HarnessRole = Literal["user", "system", "developer", "assistant"]
 NO_RESULT: Final = "The recording has no result of this call."
-ELSEWHERE: Final = "recorded elsewhere"
-"""Why an imported session is in the state that it is in."""
 
 
 @dataclass(frozen=True, slots=True)

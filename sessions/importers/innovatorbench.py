@@ -23,8 +23,8 @@ from sessions import events as ev
 from sessions.events.messages import Usage
 from sessions.events.text import long_text
 from sessions.importers import builder
-from sessions.importers.base import ACTOR, CannotImport, ImportedSession
-from sessions.importers.builder import ELSEWHERE, SessionBuilder
+from sessions.importers.base import ACTOR, ELSEWHERE, CannotImport, ImportedSession
+from sessions.importers.builder import SessionBuilder
 from sessions.importers.packed import TRUNCATED, cut_off, read_unpacked
 
 QUARTER_MS: Final = 15 * 60 * 1000

@@ -14,17 +14,12 @@ import msgspec
 from sessions.events import NewEvent, SessionCreated, StateChanged
 from sessions.events.states import ENDED, may_change
 from sessions.events.text import Blob, canonical_json
-from sessions.importers.base import ACTOR, CannotImport, ImportedSession
+from sessions.importers.base import ACTOR, UNFINISHED, CannotImport, ImportedSession
 from sessions.importers.packed import TRUNCATED, open_unpacked
 from sessions.log.codec import UnknownEvent, decode_body
 from sessions.ulid import is_ulid
 
 VERSION: Final = 1
-UNFINISHED: Final = "imported before it had ended"
-"""Reason of the state event that an import adds to a session which had not ended: nothing may go on by itself.
-
-An export leaves it out while it is the last event, so that export, import, export gives the same bytes.
-"""
 
 
 class _Line(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -66,11 +61,6 @@ class _OpenSession:
 def recognises(head: bytes) -> bool:
     """Whether a file that begins so is in this format."""
     return head.startswith(b'{"apollo":"raw"')
-
-
-def is_made_up(actor: str, body: object) -> bool:
-    """Whether an event is the one that an import of an unfinished session adds."""
-    return actor == ACTOR and isinstance(body, StateChanged) and body.reason == UNFINISHED
 
 
 def parse(path: Path) -> list[ImportedSession]:

@@ -41,13 +41,15 @@ async def test_an_import_is_applied_once_numbered_and_answered_again_for_a_repea
         assert [summary.number for summary in host.parts.writer.summaries().values()] == [1]
 
 
-async def test_a_known_session_is_refused_without_copy_and_gets_a_new_id_with_it(tmp_path: Path) -> None:
+async def test_a_known_session_is_passed_over_and_gets_a_new_id_with_copy(tmp_path: Path) -> None:
     path = str(raw_file(tmp_path))
     async with open_host(tmp_path) as host:
         client = await host.client()
         await client.call(protocol.ImportFile(request="r1", path=path))
-        with pytest.raises(RequestRefused, match="--copy"):
-            await client.call(protocol.ImportFile(request="r2", path=path))
+        position = host.parts.writer.position
+        again = await client.call(protocol.ImportFile(request="r2", path=path))
+        assert (again.sessions, again.continued, again.known, again.events) == ((), (), (ID,), 0)
+        assert host.parts.writer.position == position
         copied = await client.call(protocol.ImportFile(request="r3", path=path, copy=True))
         assert copied.sessions != (ID,)
         assert sorted(summary.number for summary in host.parts.writer.summaries().values()) == [1, 2]

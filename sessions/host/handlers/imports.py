@@ -3,41 +3,77 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from sessions import events as ev
 from sessions import importers
+from sessions.events.states import ENDED
 from sessions.events.text import Blob
 from sessions.fold.recording import RecordingBook
+from sessions.fold.summary import Summary
+from sessions.host.examination import examine
 from sessions.host.handlers.context import HandlerContext, refusal, require_person
-from sessions.host.protocol import Imported, ImportFile
+from sessions.host.protocol import Examined, ExamineFile, Imported, ImportFile
+from sessions.host.wire import RpcError
 from sessions.importers import ImportedSession, as_copy
+from sessions.importers.base import NoKnownFormat
+from sessions.importers.continuation import OtherRecording, continue_session
 from sessions.log.codec import encode_body
 from sessions.redaction import Redactor
 from sessions.ulid import new_ulid
+
+_HASH: Final = re.compile(rb'"([0-9a-f]{64})"')
+
+
+@dataclass(slots=True)
+class _WriteSet:
+    """What a file adds to the log."""
+
+    events: list[ev.NewEvent] = field(default_factory=list)
+    blobs: list[Blob] = field(default_factory=list)
+    known: list[str] = field(default_factory=list)
 
 
 async def import_file(context: HandlerContext, call: ImportFile, actor: str) -> Imported:
     """Read the file off the loop, then commit all of it as one write set: a file is imported whole or not at all."""
     require_person(actor, "import a file")
-    path = Path(call.path)
-    if not path.is_absolute():
-        raise refusal(f"{call.path} is not an absolute path")
-    found = await asyncio.to_thread(importers.import_file, path, call.format)
-    events: list[ev.NewEvent] = []
-    for session in found:
-        events += _number_session(context, session, call).events
-    # The request stands on the first event of the set, and the log finds the whole set by it.
-    events[0] = msgspec.structs.replace(events[0], request=call.request)
-    blobs = [blob for session in found for blob in session.blobs]
-    if secret := await asyncio.to_thread(_secret_in, context.keys.redactor(), events, blobs):
-        # Not replaced: a request that holds it would no longer be what its hash says.
-        raise refusal(f"{path.name} holds the value of your key {secret}: take it out of the file, then import it")
-    return import_answer(await context.writer.append(*events, blobs=blobs))
+    path = _absolute(call.path)
+    try:
+        found = await asyncio.to_thread(importers.import_file, path, call.format)
+    except NoKnownFormat as problem:
+        raise RpcError("unknown_format", str(problem)) from problem
+    async with AsyncExitStack() as turns:
+        # From here to the commit nobody says anything of the sessions that are to go on.
+        for name in sorted({session.session for session in found if context.writer.summary(session.session)}):
+            await turns.enter_async_context(context.turn(name))
+        made = _WriteSet()
+        for session in found:
+            await _add_session(context, session, call, made)
+        if not made.events:
+            return Imported(sessions=(), events=0, known=tuple(made.known))
+        # The request stands on the first event of the set, and the log finds the whole set by it.
+        made.events[0] = msgspec.structs.replace(made.events[0], request=call.request)
+        if secret := await asyncio.to_thread(_secret_in, context.keys.redactor(), made.events, made.blobs):
+            # Not replaced: a request that holds it would no longer be what its hash says.
+            raise refusal(f"{path.name} holds the value of your key {secret}: take it out of the file, then import it")
+        answer = import_answer(await context.writer.append(*made.events, blobs=made.blobs))
+    return msgspec.structs.replace(answer, known=tuple(made.known))
+
+
+async def examine_file(context: HandlerContext, call: ExamineFile) -> Examined:
+    """What an import would do; nothing is written."""
+    try:
+        return await asyncio.to_thread(examine, _absolute(call.path), call.format, context.reader)
+    except NoKnownFormat as problem:
+        raise RpcError("unknown_format", str(problem)) from problem
 
 
 def import_answer(events: Sequence[ev.Event]) -> Imported:
@@ -45,8 +81,58 @@ def import_answer(events: Sequence[ev.Event]) -> Imported:
     books: dict[str, RecordingBook] = {}
     for event in events:
         books.setdefault(event.session, RecordingBook()).fold(event)
-    warnings = tuple(line for book in books.values() for line in book.lines)
-    return Imported(sessions=tuple(books), events=len(events), warnings=warnings)
+    new = {event.session for event in events if isinstance(event.body, ev.SessionCreated)}
+    return Imported(
+        sessions=tuple(name for name in books if name in new),
+        events=len(events),
+        warnings=tuple(line for book in books.values() for line in book.lines),
+        continued=tuple(name for name in books if name not in new),
+    )
+
+
+def _absolute(path: str) -> Path:
+    found = Path(path)
+    if not found.is_absolute():
+        raise refusal(f"{path} is not an absolute path")
+    return found
+
+
+async def _add_session(context: HandlerContext, session: ImportedSession, call: ImportFile, made: _WriteSet) -> None:
+    """Add a session, or what is new of one that the log has. Raises RpcError where that is another one."""
+    known = context.writer.summary(session.session)
+    if known is not None and not call.copy:
+        new = await asyncio.to_thread(_new_events, context, known, session, Path(call.path).name)
+        if not new:
+            made.known.append(session.session)
+            return
+        blobs = await asyncio.to_thread(_blobs_of, new, session.blobs)
+    else:
+        if known is not None:
+            session = as_copy(session, new_ulid())
+        numbered = session.with_number(context.writer.next_number())
+        new, blobs = numbered.events, numbered.blobs
+    made.events += new
+    made.blobs += blobs
+
+
+def _new_events(context: HandlerContext, known: Summary, session: ImportedSession, name: str) -> list[ev.NewEvent]:
+    """What the file has beyond the log."""
+    try:
+        new = continue_session(context.reader.events(known.session), session)
+    except OtherRecording as other:
+        raise refusal(
+            f"{name} holds session {known.number}, but begins otherwise than it does in this log ({other}): "
+            "--copy imports it beside the other one"
+        ) from other
+    if new and known.state not in ENDED and known.origin != "import":
+        raise refusal(f"{name} holds more of session {known.number}, which runs in this log itself: --copy copies it")
+    return new
+
+
+def _blobs_of(events: Iterable[ev.NewEvent], blobs: Sequence[Blob]) -> list[Blob]:
+    """The blobs that these events name, and those that others of them may: messages name no blob."""
+    named = {name for event in events for name in _HASH.findall(encode_body(event.body)[0])}
+    return [blob for blob in blobs if blob.hash.encode() in named]
 
 
 def _secret_in(redactor: Redactor, events: Sequence[ev.NewEvent], blobs: Sequence[Blob]) -> str:
@@ -55,14 +141,3 @@ def _secret_in(redactor: Redactor, events: Sequence[ev.NewEvent], blobs: Sequenc
         return ""
     texts = chain((encode_body(event.body)[0] for event in events), (blob.data for blob in blobs))
     return next((name for text in texts if (name := redactor.secret_in(text.decode(errors="replace")))), "")
-
-
-def _number_session(context: HandlerContext, session: ImportedSession, call: ImportFile) -> ImportedSession:
-    known = context.writer.summary(session.session)
-    if known is not None:
-        if not call.copy:
-            raise refusal(
-                f"{Path(call.path).name} holds session {known.number}, which is in this log: --copy copies it"
-            )
-        session = as_copy(session, new_ulid())
-    return session.with_number(context.writer.next_number())

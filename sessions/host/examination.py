@@ -1,0 +1,46 @@
+"""What a file is, and what an import of it would do: read, compared with the log, and nothing written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from sessions import events as ev
+from sessions.host.protocol import Examined, ExaminedSession
+from sessions.importers import read_recording
+from sessions.importers.base import ImportedSession
+from sessions.importers.continuation import OtherRecording, continue_session
+from sessions.log.reader import LogReader
+
+
+def examine(path: Path, format: str, reader: LogReader | None) -> Examined:
+    """The file's format and sessions; ``reader``: of the log, None where there is none yet. Raises CannotImport."""
+    name, found = read_recording(path, format)
+    sessions = tuple(_examine_session(session, reader) for session in found)
+    return Examined(name, sessions, tuple(line for session in found for line in session.warnings))
+
+
+def _examine_session(session: ImportedSession, reader: LogReader | None) -> ExaminedSession:
+    created = session.created
+    steps = _steps(session.events)
+    seen = ExaminedSession(session.session, created.title, created.task, steps, len(session.events))
+    known = reader.summary(session.session) if reader is not None else None
+    if known is None or reader is None:
+        return seen
+    about = {"number": known.number}
+    try:
+        new = continue_session(reader.events(session.session), session)
+    except OtherRecording as other:
+        return _with(seen, standing="other", problem=str(other), **about)
+    if not new:
+        return _with(seen, standing="known", **about)
+    return _with(seen, standing="longer", new_steps=_steps(new), **about)
+
+
+def _with(seen: ExaminedSession, **more: object) -> ExaminedSession:
+    return msgspec.structs.replace(seen, **more)
+
+
+def _steps(events: list[ev.NewEvent]) -> int:
+    return sum(isinstance(event.body, ev.ModelReplied | ev.ReplyInterrupted) for event in events)
