@@ -1,9 +1,7 @@
-"""``apollo export`` and ``apollo import``."""
+"""``apollo export``."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -16,8 +14,7 @@ from apollo_tui.cli.connection import Cli, ask_host, new_request_id, open_log
 from apollo_tui.cli.output import json_option, print_json, print_lines
 from sessions import events as ev
 from sessions.errors import ApolloError
-from sessions.host import protocol
-from sessions.terminal_text import plain_line, say_count
+from sessions.terminal_text import plain_line
 
 
 @click.command()
@@ -135,51 +132,3 @@ def _record(cli: Cli, report: object) -> None:
             ask_host(cli, annotation_request(new_request_id(), session, body), start=False)
     except ApolloError as error:
         click.echo(plain_line(f"apollo: the file is written, but the log does not say so: {error}"), err=True)
-
-
-@click.command(name="import")
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--format", "format_", default="auto", show_default=True, help="docs/formats.md lists them.")
-@click.option("--copy", is_flag=True, help="Import a session that the log has already, as a copy with a new id.")
-@json_option
-@click.pass_obj
-def import_(cli: Cli, files: tuple[Path, ...], format_: str, copy: bool, as_json: bool) -> None:
-    """Read trajectories that were recorded elsewhere, as finished sessions to annotate.
-
-    Of several files, those that cannot be read are named, and the others are imported.
-    """
-    from sessions.host.client import RequestRefused
-
-    answers: list[protocol.Imported] = []
-    refused: list[ApolloError] = []
-    for file in files:
-        params = protocol.ImportFile(request=new_request_id(), path=str(file.resolve()), format=format_, copy=copy)
-        try:
-            answers.append(ask_host(cli, params))
-        except RequestRefused as problem:
-            refused.append(problem)
-        except ApolloError as problem:
-            refused.append(problem)
-            break  # without a host no other file goes in either
-    if not answers:
-        _refuse(refused)
-    reader = open_log(cli)
-    made = [found for answer in answers for session in answer.sessions if (found := reader.summary(session))]
-    reader.close()
-    events = sum(answer.events for answer in answers)
-    notes = Counter(note for answer in answers for note in answer.warnings)
-    if as_json:
-        print_json([{"id": s.session, "number": s.number, "events": s.last_seq} for s in made])
-    else:
-        click.echo(f"imported {say_count(len(made), 'session')}, {say_count(events, 'event')}")
-        print_lines(f"  session {s.number} ({s.session}) {s.title}" for s in made)
-        print_lines(f"  note{f' ({number} times)' if number > 1 else ''}: {note}" for note, number in notes.items())
-    _refuse(refused)
-
-
-def _refuse(problems: Sequence[ApolloError]) -> None:
-    """Say each in a line; the last one ends the command."""
-    for problem in problems[:-1]:
-        click.echo(plain_line(f"apollo: {problem}"), err=True)
-    if problems:
-        raise problems[-1]

@@ -48,7 +48,7 @@ COMMANDS: Final[dict[str, str]] = {
     "digest": "reports:digest",
     "leave": "reports:leave",
     "export": "export:export",
-    "import": "export:import_",
+    "import": "imports:import_",
     "host": "host:host",
     "doctor": "doctor:doctor",
 }
