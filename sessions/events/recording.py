@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from sessions.events.base import Body
+from sessions.events.base import Body, Seq
 from sessions.events.messages import Usage
 
 LostPart = Literal["image", "audio", "video", "file", "reasoning", "history", "result", "instruction", "part"]
@@ -20,7 +20,7 @@ class RecordingLoss(Body, frozen=True, kw_only=True):
 
     kind: ClassVar[str] = "recording.loss"
     what: LostPart
-    of: int
+    of: Seq
     count: int = 1
 
 

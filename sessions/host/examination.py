@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from sessions import events as ev
+from sessions.fold.recording import RecordingBook
 from sessions.host.protocol import Examined, ExaminedSession
 from sessions.importers import read_recording
 from sessions.importers.base import ImportedSession
@@ -18,7 +19,7 @@ def examine(path: Path, format: str, reader: LogReader | None) -> Examined:
     """The file's format and sessions; ``reader``: of the log, None where there is none yet. Raises CannotImport."""
     name, found = read_recording(path, format)
     sessions = tuple(_examine_session(session, reader) for session in found)
-    return Examined(name, sessions, tuple(line for session in found for line in session.warnings))
+    return Examined(name, sessions, tuple(line for session in found for line in _notes(session)))
 
 
 def _examine_session(session: ImportedSession, reader: LogReader | None) -> ExaminedSession:
@@ -30,12 +31,19 @@ def _examine_session(session: ImportedSession, reader: LogReader | None) -> Exam
         return seen
     about = {"number": known.number}
     try:
-        new = continue_session(reader.events(session.session), session)
+        new = continue_session(reader.events(session.session), session).events
     except OtherRecording as other:
         return _with(seen, standing="other", problem=str(other), **about)
     if not new:
         return _with(seen, standing="known", **about)
     return _with(seen, standing="longer", new_steps=_steps(new), **about)
+
+
+def _notes(session: ImportedSession) -> list[str]:
+    book = RecordingBook()
+    for event in session.events:
+        book.fold(event)
+    return book.lines or session.warnings
 
 
 def _with(seen: ExaminedSession, **more: object) -> ExaminedSession:

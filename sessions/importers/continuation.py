@@ -7,7 +7,7 @@ before this one left it in. None of that stands in the way, and the numbers of w
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,8 +24,8 @@ OF_PEOPLE: Final = (
     ev.CursorMoved, ev.SignalJudged, ev.AdviceOutcome, ev.EffortSpent, ev.ExportWritten,
 )  # fmt: skip
 """What is said of a session in a log, wherever it was recorded."""
-OF_THE_LOG: Final = (ev.StateChanged, ev.ControlRequested, ev.SessionRecovered, ev.LimitChanged)
-"""What a log does with a session beside its steps."""
+OF_THE_LOG: Final = (ev.StateChanged, ev.ControlRequested, ev.SessionRecovered, ev.LimitChanged, ev.RecordingRead)
+"""What a log does with a session, and says of it, beside its steps."""
 
 
 class OtherRecording(CannotImport):
@@ -81,8 +81,16 @@ class _Comparison:
         return False
 
 
-def continue_session(recorded: Sequence[ev.Event], imported: ImportedSession) -> list[ev.NewEvent]:
-    """The events to append to the session that the log has as ``recorded``; none if the file has nothing new.
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """What to append to a session: nothing, if nothing is new. ``number``: from the file's seqs to the log's."""
+
+    events: list[ev.NewEvent]
+    number: Callable[[int], int]
+
+
+def continue_session(recorded: Sequence[ev.Event], imported: ImportedSession) -> Continuation:
+    """How the session goes on that the log has as ``recorded``.
 
     Raises OtherRecording where the file does not begin as the log does.
     """
@@ -94,8 +102,8 @@ def continue_session(recorded: Sequence[ev.Event], imported: ImportedSession) ->
     # Whoever ends a recording makes up its last state: by itself that is nothing new.
     rest = [(seq, new) for seq, new in rest if not comparison.is_said_here(new)]
     if all(new.actor == ACTOR and isinstance(new.body, OF_THE_LOG) for _, new in rest):
-        return []
-    return _append(comparison, rest)
+        return Continuation([], comparison.number)
+    return Continuation(_append(comparison, rest), comparison.number)
 
 
 def _append(comparison: _Comparison, rest: Sequence[tuple[int, ev.NewEvent]]) -> list[ev.NewEvent]:
@@ -145,7 +153,7 @@ def _is_same(have: ev.Event, new: ev.NewEvent, body: ev.Body) -> bool:
 
 def _about(created: ev.Body) -> ev.Body:
     """What the beginning says of the session itself: what is known of the run may grow with the file."""
-    return structs.replace(created, number=0, meta={}, task_id="")
+    return structs.replace(created, number=0, meta={}, task_id="", begins=None)
 
 
 def _is_of_the_log(event: ev.Event) -> bool:

@@ -20,6 +20,7 @@ from sessions.log.reader import LogReader
 from sessions.log.rebuild import rebuild_request
 
 STEPS = 6
+MADE_HERE = (ev.StateChanged, ev.SessionCreated, ev.FlagSet, ev.RecordingRead)
 
 
 def claude_records(steps: int, *, first: str = "Make the tests pass.") -> list[dict[str, Any]]:
@@ -78,7 +79,7 @@ def bodies(host: HostInProcess, session: str) -> list[tuple[Any, ...]]:
     """What the log says that the recording says: without seqs, and without what an import makes up."""
     with LogReader(host.parts.writer.path) as reader:
         found = reader.events(session)
-    kept = (e for e in found if not isinstance(e.body, ev.StateChanged | ev.SessionCreated | ev.FlagSet))
+    kept = (e for e in found if not isinstance(e.body, MADE_HERE))
     plain = []
     for event in kept:
         body = event.body

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from itertools import chain
@@ -25,7 +25,7 @@ from sessions.host.protocol import Examined, ExamineFile, Imported, ImportFile
 from sessions.host.wire import RpcError
 from sessions.importers import ImportedSession, as_copy
 from sessions.importers.base import NoKnownFormat
-from sessions.importers.continuation import OtherRecording, continue_session
+from sessions.importers.continuation import Continuation, OtherRecording, continue_session
 from sessions.log.codec import encode_body
 from sessions.redaction import Redactor
 from sessions.ulid import new_ulid
@@ -40,6 +40,10 @@ class _WriteSet:
     events: list[ev.NewEvent] = field(default_factory=list)
     blobs: list[Blob] = field(default_factory=list)
     known: list[str] = field(default_factory=list)
+    copies: dict[str, str] = field(default_factory=dict)
+    """The new ids of sessions that are copied."""
+    numbers: dict[str, Callable[[int], int]] = field(default_factory=dict)
+    """Of sessions that the log has: from the file's seqs to the log's."""
 
 
 async def import_file(context: HandlerContext, call: ImportFile, actor: str) -> Imported:
@@ -101,22 +105,39 @@ async def _add_session(context: HandlerContext, session: ImportedSession, call: 
     """Add a session, or what is new of one that the log has. Raises RpcError where that is another one."""
     known = context.writer.summary(session.session)
     if known is not None and not call.copy:
-        new = await asyncio.to_thread(_new_events, context, known, session, Path(call.path).name)
-        if not new:
+        new = await asyncio.to_thread(_continue, context, known, session, Path(call.path).name)
+        made.numbers[session.session] = new.number
+        if new.events:
+            made.events += new.events
+            made.blobs += await asyncio.to_thread(_blobs_of, new.events, session.blobs)
+        else:
             made.known.append(session.session)
-            return
-        blobs = await asyncio.to_thread(_blobs_of, new, session.blobs)
-    else:
-        if known is not None:
-            session = as_copy(session, new_ulid())
-        numbered = session.with_number(context.writer.next_number())
-        new, blobs = numbered.events, numbered.blobs
-    made.events += new
-    made.blobs += blobs
+        return
+    if known is not None:
+        made.copies[session.session] = new_ulid()
+        session = as_copy(session, made.copies[session.session])
+    numbered = session.with_number(context.writer.next_number())
+    made.events += [_with_parent(numbered.events[0], made), *numbered.events[1:]]
+    made.blobs += numbered.blobs
 
 
-def _new_events(context: HandlerContext, known: Summary, session: ImportedSession, name: str) -> list[ev.NewEvent]:
-    """What the file has beyond the log."""
+def _with_parent(first: ev.NewEvent, made: _WriteSet) -> ev.NewEvent:
+    """The first event of a branch or a child, which names its parent as this log does."""
+    created = first.body
+    if not isinstance(created, ev.SessionCreated) or created.begins is None:
+        return first
+    begins = created.begins
+    number = made.numbers.get(begins.session)
+    begins = msgspec.structs.replace(
+        begins,
+        session=made.copies.get(begins.session, begins.session),
+        seq=begins.seq if number is None else number(begins.seq),
+    )
+    return msgspec.structs.replace(first, body=msgspec.structs.replace(created, begins=begins))
+
+
+def _continue(context: HandlerContext, known: Summary, session: ImportedSession, name: str) -> Continuation:
+    """What the file has beyond the log. Raises RpcError."""
     try:
         new = continue_session(context.reader.events(known.session), session)
     except OtherRecording as other:
@@ -124,13 +145,13 @@ def _new_events(context: HandlerContext, known: Summary, session: ImportedSessio
             f"{name} holds session {known.number}, but begins otherwise than it does in this log ({other}): "
             "--copy imports it beside the other one"
         ) from other
-    if new and known.state not in ENDED and known.origin != "import":
+    if new.events and known.state not in ENDED and known.origin != "import":
         raise refusal(f"{name} holds more of session {known.number}, which runs in this log itself: --copy copies it")
     return new
 
 
 def _blobs_of(events: Iterable[ev.NewEvent], blobs: Sequence[Blob]) -> list[Blob]:
-    """The blobs that these events name, and those that others of them may: messages name no blob."""
+    """The blobs that these events name; messages name none."""
     named = {name for event in events for name in _HASH.findall(encode_body(event.body)[0])}
     return [blob for blob in blobs if blob.hash.encode() in named]
 
