@@ -12,7 +12,7 @@ from foreign_recordings import FILES, dump_lines
 
 from sessions.importers import CannotImport, import_file
 
-LINES = [name for name, file in FILES.items() if dump_lines(file.content).count("\n") > 2]
+LINES = [name for name, file in FILES.items() if "\n" in dump_lines(file.content)]
 DOCUMENTS = [name for name in FILES if name not in LINES]
 
 
@@ -27,8 +27,8 @@ def test_a_packed_recording_is_the_same_recording(tmp_path: Path, name: str, end
     plain.write_bytes(text_of(name))
     packed = tmp_path / f"{FILES[name].name}{ending}"
     packed.write_bytes((gzip.compress if ending == ".gz" else zstd.compress)(text_of(name)))
-    [one], [other] = import_file(plain), import_file(packed)
-    assert (one.session, one.events) == (other.session, other.events)
+    for one, other in zip(import_file(plain), import_file(packed), strict=True):
+        assert (one.session, one.events[:-1]) == (other.session, other.events[:-1])  # the last names the file
 
 
 def test_a_packed_file_is_known_by_its_bytes_and_not_by_its_ending(tmp_path: Path) -> None:
