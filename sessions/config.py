@@ -145,6 +145,9 @@ def load_config(path: Path | None = None) -> Config:
         raise ConfigError(f"{path}: profiles: expected tables such as [profiles.NAME]")
     for name in data:
         if name not in SECTIONS:
+            section = next((section for section, kind in SECTIONS.items() if name in _fields_of(kind)), "")
+            if section:
+                raise ConfigError(f"{path}: {name}: it stands under [{section}]")
             raise ConfigError(f"{path}: {name}: unknown; expected one of profiles, {', '.join(SECTIONS)}")
     sections = {name: _convert(path, name, value, SECTIONS[name]) for name, value in data.items()}
     _check(path, sections)
@@ -218,6 +221,11 @@ def resolve_model(text: str, base_url: str | None = None, *, config: Config | No
         price_cached=profile.price_cached,
         quirks=profile.quirks,
     )
+
+
+def _fields_of(section: Any) -> tuple[str, ...]:
+    """The keys that a section knows; none where it takes any."""
+    return getattr(section, "__struct_fields__", ())
 
 
 def _check(path: Path, sections: Mapping[str, Any]) -> None:

@@ -31,7 +31,7 @@ from apollo_train.export.plan import require_expressible
 from apollo_train.export.preview import Preview, Span, preview
 from apollo_train.export.run import find_finished_export, run_export
 from apollo_train.formats import FORMATS, format_for
-from apollo_train.policy import ABOUT, PRESETS, load_policy, policy_toml
+from apollo_train.policy import ABOUT, PRESETS, load_policy, policy_toml, version_note
 from apollo_train.runtime import TrainError
 from apollo_train.samples.session_selection import position_of
 from apollo_train.templates.token_check import open_renderer
@@ -193,6 +193,8 @@ def check(file: str) -> None:
     with report_errors():
         rules = load_policy(file)
         click.echo(plain_line(f"{file}: good; policy {rules.name!r}, {rules.digest[:12]}"))
+        if note := version_note(rules):
+            click.echo(plain_line(note))
 
 
 @policy.command(name="list")

@@ -36,6 +36,7 @@ from apollo_train.masks.rules import REASONS
 from apollo_train.offline_hub import stay_offline
 from apollo_train.policy import FilterPolicy
 from apollo_train.runtime import FileInTheWay, TrainError
+from apollo_train.samples.char_spans import masks_parts_of_tokens
 from apollo_train.samples.session_selection import find_exclusion
 from apollo_train.samples.step_samples import Exclusion, Source
 from apollo_train.samples.weights import Weigher
@@ -216,7 +217,7 @@ def row_of(
     left_out = find_exclusion(judged, policy.sessions)
     if left_out:
         return source.exclude(mask, left_out)
-    if policy.flags.scope == "message" and not mask.trained:
+    if not mask.trained and not masks_parts_of_tokens(policy):
         cells = [structs.replace(cell, trained=False, reason=cell.reason or mask.reason) for cell in mask.cells]
         mask = structs.replace(mask, cells=tuple(cells))
     sample = make_sample(source, mask)

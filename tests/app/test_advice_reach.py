@@ -59,3 +59,12 @@ async def test_the_reach_of_queued_advice_can_be_turned_and_undone(feed: FakeFee
         await pilot.press("u")
         await until(pilot, lambda: reaches(feed, session) == [None])
         assert any(isinstance(call, protocol.Annotate) and call.kind == "advice.reach" for call in feed.calls)
+
+
+async def test_advice_that_is_taken_back_is_a_draft_with_its_reach(feed: FakeFeed) -> None:
+    session = await feed.session("tune-lr")
+    async with open_app(feed) as (app, pilot):
+        await pilot.press("i", *"now", "ctrl+r", "enter")
+        await until(pilot, lambda: reaches(feed, session) == ["here"])
+        await pilot.press("u")
+        await until(pilot, lambda: "advise 1 tune-lr  here" in screen_text(app))

@@ -242,3 +242,6 @@ def test_an_answer_is_remembered_in_the_config_beside_what_is_there(tmp_path: Pa
     remember_setting(other, "export", "advice", "kept")
     assert other.read_text().startswith("# mine\n") and load_config(other).ui.motion == "reduced"
     assert load_config(other).export.advice == "kept"
+    other.write_text('trainable = ["glm-*"]\n')
+    with pytest.raises(ConfigError, match=r"trainable: it stands under \[export\]"):
+        load_config(other)

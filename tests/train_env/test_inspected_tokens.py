@@ -15,14 +15,15 @@ from apollo_train.cli.tokens import row_of
 from apollo_train.export.training_view import training_view
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.masks.annotations import read_annotations
-from apollo_train.policy import AdviceRules, FlagRules, TargetRules
+from apollo_train.policy import ADVICE_KINDS, AdviceRules, FlagRules, TargetRules
+from apollo_train.samples.char_spans import masks_parts_of_tokens
 from apollo_train.samples.step_samples import Source
 from apollo_train.samples.weights import Weigher
 from apollo_train.templates.packing import Row
 from sessions.log.reader import LogReader
 
 NAME = f"{SESSION[:-4]}0003"
-DROPPED: dict[str, Any] = dict.fromkeys(AdviceRules.__struct_fields__, "dropped")
+DROPPED: dict[str, Any] = dict.fromkeys(ADVICE_KINDS, "dropped")
 
 
 @pytest.fixture(scope="module")
@@ -32,19 +33,21 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "log.sqlite"
 
 
-@pytest.mark.parametrize("scope", ["format", "message", "call", "reasoning"])
+@pytest.mark.parametrize(
+    ("version", "scope"), [(1, "format"), (1, "message"), (1, "call"), (1, "reasoning"), (2, "message"), (2, "call")]
+)
 @pytest.mark.parametrize("advice", [{}, DROPPED], ids=["kept", "dropped"])
 @pytest.mark.parametrize("name", ["qwen3", "llama3"])
 def test_what_is_inspected_is_what_is_exported_token_by_token(
-    log: Path, name: str, scope: Any, advice: dict[str, Any]
+    log: Path, name: str, version: int, scope: Any, advice: dict[str, Any]
 ) -> None:
     policy = kept_policy(
-        flags=FlagRules(scope=scope), targets=TargetRules(text_only=True), advice=AdviceRules(**advice)
+        version=version, flags=FlagRules(scope=scope), targets=TargetRules(text_only=True), advice=AdviceRules(**advice)
     )
     made = TokensFormat(renderer(name), packing="steps")
     with LogReader(log) as reader:
         judged = read_annotations(reader, NAME, reader.position())
-        view = training_view(reader, NAME, policy, cells=scope != "message")
+        view = training_view(reader, NAME, policy, cells=masks_parts_of_tokens(policy))
         assert judged is not None and view is not None
         exported = {}
         lost = {}

@@ -140,7 +140,8 @@ def list_queued(view: View) -> None:
 def bring_back(view: View, session: str, advice: ev.AdviceQueued, *, opened: bool = True) -> None:
     """Withdrawn advice is a draft again; in the composer, if its session is on screen and it may be ``opened``."""
     context = view.context
-    draft = Draft(session, advice.text, advice.drafted_at or context.clock(), about=advice.about)
+    started, reach = advice.drafted_at or context.clock(), advice.reach or ""
+    draft = Draft(session, advice.text, started, about=advice.about, reach=reach)
     draft = join_drafts(context.drafts.load(session), draft)
     context.drafts.save(draft)
     if opened and view.shows(session) and not view.typing:
