@@ -271,3 +271,32 @@ async def test_a_replayed_session_executes_nothing_and_advice_has_no_effect(benc
     assert bench.bodies(session, ev.AdviceDelivered)[0].without_effect
     assert not bench.events(session, "nudge.sent")
     assert "Turn left" not in str(bench.prompt(session, bench.events(session, "model.request")[-1]))
+
+
+async def test_a_replay_keeps_what_the_model_saw_then_and_hides_nothing_of_its_own(bench: Bench) -> None:
+    from sessions.importers.recording import RecordedResult
+
+    whole = "line\n" * 10_000  # more than a live session would show
+    recorded = [
+        RecordedResult("readable\n", shown='{"text": "readable\\n"}'),
+        RecordedResult(whole),
+        RecordedResult("a\nb\nc\n", shown="a\n[cut]\nc\n", hidden_chars=2),
+    ]
+
+    class Recording:
+        async def result(self, spec: ev.ModelSpec, step: int, call: int) -> RecordedResult:
+            return recorded[step - 1]
+
+        async def is_over(self, step: int) -> bool:
+            return step >= 3
+
+    bench.adapter = ScriptedAdapter([call("run", command="x")] * 3, playback=Recording())
+    session = await bench.create()
+    bench.runner(session).start()
+    await bench.state(session, "finished")
+    text = bench.reader.text
+    seen = [
+        (text(body.output), None if body.shown is None else text(body.shown), body.hidden_chars)
+        for body in bench.bodies(session, ev.ActionResult)
+    ]
+    assert seen == [(one.output, one.shown, one.hidden_chars) for one in recorded]

@@ -9,9 +9,11 @@ import pytest
 from provider_testbed import user_message
 
 import sessions.importers
+from sessions import events as ev
 from sessions.events import ModelSpec
 from sessions.events.messages import CallPart, ReasoningPart, TextPart
-from sessions.importers.recording import RecordedResult, RecordedStep
+from sessions.importers.base import ImportedSession
+from sessions.importers.recording import RecordedResult, RecordedStep, recording_of
 from sessions.providers.base import CallContext, Delta, ProviderError, Reply
 from sessions.providers.registry import adapter_for
 from sessions.providers.replay import Replay
@@ -91,3 +93,23 @@ async def test_a_recording_that_cannot_be_read_is_said_in_one_line(tmp_path: Pat
     with pytest.raises(ProviderError, match=r"cannot replay .*nowhere\.jsonl") as caught:
         await play(ModelSpec("replay", str(tmp_path / "nowhere.jsonl")), 1)
     assert caught.value.reason == "fatal"
+
+
+def test_a_recording_says_what_the_model_saw_of_each_result() -> None:
+    created = ev.SessionCreated(number=1, title="t", task="Go.", model=ModelSpec("replay", "x"))
+    parts = (CallPart("c1", "run", "{}"), CallPart("c2", "run", "{}"))
+    cut = ev.ActionResult(
+        call_id="c2", outcome="ok", output=ev.LongText("abc"), shown=ev.LongText("a…"), hidden_chars=2
+    )
+    bodies = [
+        (created, None, None),
+        (ev.ModelReplied(request=1, parts=parts, finish="calls"), 1, None),
+        (ev.ActionResult(call_id="c1", outcome="ok", output=ev.LongText("plain")), 1, 1),
+        (cut, 1, 2),
+    ]
+    events = [ev.NewEvent("s", body, step, call) for body, step, call in bodies]
+    recorded = recording_of(ImportedSession("s", events, []))
+    assert [(one.output, one.shown, one.hidden_chars) for one in recorded.steps[0].results] == [
+        ("plain", None, 0),
+        ("abc", "a…", 2),
+    ]
