@@ -88,9 +88,14 @@ def test_advise_flag_undo_and_export_by_keys_alone(apollo: Apollo, opened: Any) 
     terminal.press("j", "j", "x")
     terminal.wait("two sessions to be chosen", "[x] 3 formats")
     terminal.press("tab")
-    while "format  openai" not in terminal.text():
+    while (shown := terminal.wait("a format", lambda: re.search(r"format  (\S+)", terminal.text())))[1] != "openai":
         terminal.press("l")
+        terminal.wait("the next format", lambda before=shown[0]: before not in terminal.text())
     terminal.press("w")
+    terminal.wait("the question what becomes of advice", "what becomes of that?")
+    terminal.press("k")
+    terminal.wait("the question which models", "of which?")
+    terminal.press("a")
     terminal.wait("the file", "✓ wrote")
     (out,) = apollo.folder.glob("*.openai.jsonl")
     refused = {event["step"] for event in apollo.events(formats, "action.refused")}

@@ -226,9 +226,7 @@ def flag_span(ada: Annotator) -> None:
     found = ada.wait("one end of the span", lambda: re.search(r"span from step (\d+)", ada.text()))
     kill = int(found[1])
     ada.press("[", "[", "F")
-    ada.wait("the labels", f"about the call {kill - 2}.1")
-    ada.press("right")
-    ada.wait("the span", f"about steps {kill - 2} to {kill}")
+    ada.wait("the labels, on the span", f"about steps {kill - 2} to {kill}")
     ada.press("x")
     ada.wait("the receipt", f"{kill - 2}-{kill}: impatience")
 
@@ -306,9 +304,14 @@ def export(ada: Annotator, apollo: Apollo) -> dict[str, dict[int, int]]:
             ada.press("x")
     ada.wait("three sessions to be chosen", "3 sessions")
     ada.press("tab")
-    while "format  openai" not in ada.text():
+    while (shown := ada.wait("a format", lambda: re.search(r"format  (\S+)", ada.text())))[1] != "openai":
         ada.press("l")
+        ada.wait("the next format", lambda before=shown[0]: before not in ada.text())
     ada.press("w")
+    ada.wait("the question what becomes of advice", "what becomes of that?")
+    ada.press("k")
+    ada.wait("the question which models", "of which?")
+    ada.press("a")
     ada.wait("the file", "✓ wrote")
     [out] = apollo.folder.glob("*.openai.jsonl")
     found: dict[str, dict[int, int]] = {}
