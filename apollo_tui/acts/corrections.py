@@ -14,6 +14,7 @@ from sessions import events as ev
 from sessions.errors import ApolloError
 from sessions.events.messages import CallPart, TextPart
 from sessions.fold.corrections import broken_call, call_text
+from sessions.fold.released_reply import REPLY_KINDS, released_reply
 from sessions.log.reader import LogReader
 
 
@@ -60,8 +61,8 @@ def _warn_kept_as_words(text: str) -> str:
 
 def text_of(reader: LogReader, session: str, target: ev.Target) -> str:
     """What the agent did at ``target``, as a correction would say it: its call, or its text and all its calls."""
-    replies = reader.events(session, steps=(target.step, target.step), kinds={"model.reply"}, newest_first=True)
-    reply = next((event.body for event in replies if isinstance(event.body, ev.ModelReplied)), None)
+    replies = reader.events(session, steps=(target.step, target.step), kinds=REPLY_KINDS)
+    reply = released_reply(replies, target.step, dropped=True)
     parts = reply.parts if reply is not None else ()
     calls = [call_text(part.name, part.arguments) for part in parts if isinstance(part, CallPart)]
     if target.part == "call":

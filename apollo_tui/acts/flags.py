@@ -14,6 +14,7 @@ from sessions import events as ev
 from sessions.events.messages import ReasoningPart, TextPart
 from sessions.events.states import ENDED
 from sessions.fold.flags import Verdict
+from sessions.fold.released_reply import REPLY_KINDS, released_reply
 from sessions.labels import RIGHT_THERE_TOO, UNSPECIFIED, Taxonomy
 from sessions.log.reader import LogReader
 from sessions.queries.repeats import read_repeats
@@ -130,8 +131,8 @@ class Flags:
             event = read_act(reader, session, seq)
             if event is None or not event.step:
                 return event, None, None
-            replies = reader.events(session, steps=(event.step, event.step), kinds={"model.reply"}, newest_first=True)
-            reply = next((r.body for r in replies if isinstance(r.body, ev.ModelReplied)), None)
+            replies = reader.events(session, steps=(event.step, event.step), kinds=REPLY_KINDS)
+            reply = released_reply(replies, event.step, dropped=True)
             return event, reply, step_done_over(reader, session, event.step, flagged)
 
         event, reply, redoes = await self.feed.read(ask)

@@ -30,6 +30,7 @@ from sessions.fold.beginning import say_beginning
 from sessions.fold.costs import UNKNOWN, say_cost
 from sessions.fold.recording import KINDS as RECORDING_KINDS
 from sessions.fold.recording import RecordingBook
+from sessions.fold.released_reply import REPLY_KINDS, released_reply
 from sessions.fold.remedies import remedies_where_it_stands
 from sessions.fold.result_status import result_status
 from sessions.fold.summary import Summary
@@ -136,6 +137,8 @@ def _cost(summary: Summary) -> str:
 
 
 def _print_step(record: StepRecord, text: Callable[[ev.LongText], str]) -> None:
+    if record.dropped:
+        click.echo(f"{record.step:>5}  left out of the context")
     for word, said in (("reasoning", record.reasoning), ("says", record.text)):
         if said.strip():
             click.echo(f"{record.step:>5}  {word:<10} {plain_line(said)[:100]}")
@@ -258,6 +261,9 @@ def _request(reader: LogReader, session: str, step: str) -> tuple[ev.Event, ev.M
     else:
         at = int(number[2])
         asked = reader.events(session, kinds={"model.request"}, steps=(at, at))
+        reply = released_reply(reader.events(session, kinds=REPLY_KINDS, steps=(at, at)), at)
+        # Of several, the one that the step's reply answered comes last.
+        asked.sort(key=lambda event: reply is not None and event.seq == reply.request)
     found = [(e, e.body) for e in asked if isinstance(e.body, ev.ModelRequested)]
     found = [pair for pair in found if number[1] or pair[1].purpose == "step"]
     if not found:

@@ -16,6 +16,7 @@ from apollo_tui.backend.feed import Feed
 from sessions import events as ev
 from sessions.events.messages import CallPart, ReasoningPart, TextPart
 from sessions.fold.corrections import Correction, CorrectionBook
+from sessions.fold.released_reply import Replies
 from sessions.fold.result_status import result_status
 from sessions.labels import Taxonomy
 from sessions.log.reader import LogReader
@@ -67,7 +68,8 @@ def read_details(reader: LogReader, session: str, seq: int) -> EntryDetails | No
     reply = anchor.body if isinstance(anchor.body, ev.ModelReplied) else None
     reply_seq = seq if reply is not None else None
     if reply is None and anchor.call:
-        said = next((e for e in same_step if isinstance(e.body, ev.ModelReplied)), None)
+        replies = Replies(same_step)
+        said = replies.of(anchor.step or 0) or replies.newest_of(anchor.step or 0)
         if said is not None and isinstance(said.body, ev.ModelReplied):
             reply, reply_seq = said.body, said.seq
     output = _own_text(reader, anchor) if result is None else reader.text(result.output)

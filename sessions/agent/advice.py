@@ -10,6 +10,7 @@ import msgspec
 
 from sessions import events as ev
 from sessions.events.messages import CallPart
+from sessions.fold.released_reply import REPLY_KINDS, released_reply
 from sessions.fold.summary import OpenAdvice, Summary
 
 if TYPE_CHECKING:
@@ -69,9 +70,9 @@ def describe_target(reader: LogReader, session: str, target: ev.Target) -> str:
     if target.part == "summary":
         return f"About your summary {target.step}:"
     calls: list[CallPart] = []
-    for event in reader.events(session, kinds={"model.reply"}, steps=(target.step, target.step)):
-        if isinstance(event.body, ev.ModelReplied):
-            calls = [part for part in event.body.parts if isinstance(part, CallPart)]
+    events = reader.events(session, kinds=REPLY_KINDS, steps=(target.step, target.step))
+    if (reply := released_reply(events, target.step, dropped=True)) is not None:
+        calls = [part for part in reply.parts if isinstance(part, CallPart)]
     number = target.call or (1 if len(calls) == 1 else None)
     if number is None or number > len(calls) or target.part in ("reasoning", "text"):
         return f"About step {target.step}:"

@@ -115,6 +115,8 @@ class AdviceBook:
                 self._set_outcome(event.actor, body)
             case ev.ModelReplied() | ev.ActionStarted() | ev.ActionRefused():
                 self._note_first_action(event)
+            case ev.ReplySuperseded(new=None) if event.step:
+                self._forget_step(event.step)
             case _:
                 pass
 
@@ -150,6 +152,15 @@ class AdviceBook:
                 first = FirstAction(event.step, event.call or 1, event.body.name, event.seq)
                 self._change(number, first_action=first)
                 self._unanswered.discard(number)
+
+    def _forget_step(self, step: int) -> None:
+        """The reply of ``step`` is left out of the context: what followed the advice is still to come."""
+        for number, record in list(self._records.items()):
+            if record.first_reply == step:
+                self._change(number, first_reply=None)
+            if record.first_action is not None and record.first_action.step == step:
+                self._change(number, first_action=None)
+                self._unanswered.add(number)
 
     def _set_outcome(self, actor: str, body: ev.AdviceOutcome) -> None:
         words = self._words.setdefault(body.advice, {})

@@ -14,6 +14,7 @@ from sessions.events.messages import CallPart
 from sessions.events.states import ACTIVE, State
 from sessions.fold.attention_counters import POLLING
 from sessions.fold.costs import say_cost
+from sessions.fold.released_reply import Replies
 from sessions.fold.result_status import went_wrong
 
 LOOP: Final = 4
@@ -21,8 +22,8 @@ LOOP: Final = 4
 POLLS: Final = 10
 """So many polling actions in a row count as a loop."""
 KINDS: Final = frozenset(
-    {"session.state", "session.recovered", "model.reply", "action.started", "action.result", "action.refused",
-     "advice.delivered", "eval.scored", "job.started", "job.ended", "file.changed", "summary.written",
+    {"session.state", "session.recovered", "model.reply", "reply.superseded", "action.started", "action.result",
+     "action.refused", "advice.delivered", "eval.scored", "job.started", "job.ended", "file.changed", "summary.written",
      "question.asked", "flag.set"}
 )  # fmt: skip
 """Kinds that a digest looks at; all others may be left out of its events."""
@@ -147,7 +148,7 @@ def digest_of(
     """Count ``events`` (of one session, in order, all within the interval). ``reader`` is the actor who was away."""
     count, same, polls = _Count(), _Run(), _Run()
     state, active_since = before.state, since if before.state in ACTIVE else None
-    calls: dict[tuple[int, int], tuple[str, str]] = {}
+    replies = Replies()
     for event in events:
         body = event.body
         if isinstance(body, ev.StateChanged):
@@ -161,18 +162,22 @@ def digest_of(
             _clock(count, active_since, max(body.last_at, active_since or 0), False)
             active_since = event.at if state in ACTIVE else None
         elif isinstance(body, ev.ModelReplied):
+            replies.fold(event)
             count.steps.setdefault(event.step or 0, event.seq)
             count.money += body.cost or 0.0
             count.unpriced += body.cost is None
-            for number, part in enumerate((p for p in body.parts if isinstance(p, CallPart)), start=1):
-                calls[(event.step or 0, number)] = (part.name, part.arguments)
+        elif isinstance(body, ev.ReplySuperseded):
+            replies.fold(event)
+            released = replies.of(event.step or 0)
+            if released is not None:
+                count.steps[event.step or 0] = released.seq
         elif isinstance(body, ev.ActionStarted):
             if count.awaiting:
                 numbers = ", ".join(map(str, count.awaiting))
                 count.followed.append(f"advice {numbers}: then `{body.name}` at step {event.step}")
                 count.awaiting.clear()
         elif isinstance(body, ev.ActionResult):
-            called = calls.get((event.step or 0, event.call or 0), ("", ""))
+            called = _called(replies, event)
             if went_wrong(body):
                 count.add("errors", event)
             _count_loop(count, same, polls, called, (body.shown or body.output).text, event)
@@ -186,6 +191,14 @@ def digest_of(
     _end_run(count, polls, POLLS)
     stands = state.replace("_", " ")
     return Digest(session, since, until, tuple(_figures(count, before, until - since, stands)), stands)
+
+
+def _called(replies: Replies, event: ev.Event) -> tuple[str, str]:
+    """Name and arguments of the call whose result ``event`` is, as the reply of its step has them."""
+    reply = replies.of(event.step or 0)
+    parts = reply.body.parts if reply is not None and isinstance(reply.body, ev.ModelReplied) else ()
+    calls = [(part.name, part.arguments) for part in parts if isinstance(part, CallPart)]
+    return calls[event.call - 1] if event.call and event.call <= len(calls) else ("", "")
 
 
 def _clock(count: _Count, active_since: int | None, at: int, goes_on: bool) -> int | None:

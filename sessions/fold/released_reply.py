@@ -44,6 +44,10 @@ class Replies:
         released = (event for event in reversed(self._by_step.get(step, ())) if event.seq not in self._superseded)
         return next(released, None)
 
+    def newest_of(self, step: int) -> ev.Event | None:
+        """The newest reply of the step, whatever became of it."""
+        return next(reversed(self._by_step.get(step, ())), None)
+
     @property
     def newest(self) -> ev.Event | None:
         """The reply that the agent goes on from."""
@@ -60,7 +64,11 @@ class Replies:
         return frozenset(step for step in self._by_step if self.of(step) is None)
 
 
-def released_reply(events: Iterable[ev.Event], step: int) -> ev.ModelReplied | None:
-    """The body of the reply of ``step``, from ``events`` that hold its REPLY_KINDS; None where it has none."""
-    found = Replies(events).of(step)
+def released_reply(events: Iterable[ev.Event], step: int, *, dropped: bool = False) -> ev.ModelReplied | None:
+    """The body of the reply of ``step``, from ``events`` that hold its REPLY_KINDS; None where it has none.
+
+    ``dropped``: where its only reply was left out of the context, that one, for who looks at what the agent did.
+    """
+    replies = Replies(events)
+    found = replies.of(step) or (replies.newest_of(step) if dropped else None)
     return found.body if found is not None and isinstance(found.body, ev.ModelReplied) else None

@@ -17,8 +17,10 @@ def remedies_at_limit(s: Summary) -> tuple[Remedy, ...]:
 
 def remedies_at_refusal(s: Summary) -> tuple[Remedy, ...]:
     """What gets a session over a conversation that its server refuses; nothing for any other."""
-    if s.need != "refused" or s.state != "needs_you":
+    if s.state != "needs_you" or s.need not in ("refused", "context"):
         return ()
+    if s.need == "context":
+        return (Remedy("drop", "leaves its last reply out", s.number),) if s.step else ()
     return (
         Remedy("drop", "leaves its last reply out", s.number),
         Remedy("shorten", "puts a summary in the place of all", s.number),

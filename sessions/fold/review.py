@@ -16,6 +16,7 @@ from sessions import events as ev
 from sessions.fold.attention_counters import POLLING
 from sessions.fold.flags import Flag, FlagBook
 from sessions.fold.read_ranges import ReadBook
+from sessions.fold.released_reply import Replies
 from sessions.fold.result_status import went_wrong
 
 Why = Literal["disputed", "proposed", "signal", "malformed", "error", "unseen"]
@@ -26,6 +27,7 @@ ORDER: Final[tuple[Why, ...]] = ("disputed", "proposed", "signal", "malformed", 
 KINDS: Final = frozenset(
     {
         "model.reply",
+        "reply.superseded",
         "action.started",
         "action.refused",
         "action.result",
@@ -82,6 +84,7 @@ class ReviewBook:
         self.flags = FlagBook()
         self.read = ReadBook()
         """What any person has read."""
+        self._released = Replies()
         self._replies: dict[int, int] = {}
         self._anchors: list[tuple[int, ev.Target]] = []
         self._started: dict[tuple[int, int], tuple[int, str]] = {}
@@ -101,8 +104,12 @@ class ReviewBook:
             case ev.CursorMoved() as moved if event.actor.startswith("human:"):
                 self.read.take(moved)
             case ev.ModelReplied() if event.step:
+                self._released.fold(event)
                 self._replies[event.step] = event.seq
                 self._anchors.append((event.seq, ev.Target(event.step)))
+            case ev.ReplySuperseded(old=old) if event.step:
+                self._released.fold(event)
+                self._forget_reply(event.step, old)
             case ev.ActionStarted(name=name) if event.step and event.call:
                 self._anchors.append((event.seq, ev.Target(event.step, "call", event.call)))
                 self._started[event.step, event.call] = (event.seq, name)
@@ -121,6 +128,13 @@ class ReviewBook:
                     self._wrong[str(target)] = (seq, target, "error", f"{name}: {result.outcome}".strip(": "))
             case _:
                 pass
+
+    def _forget_reply(self, step: int, old: int) -> None:
+        """A reply that gave way is nothing to look at; one that was left out stays what the agent did at its step."""
+        released = self._released.of(step)
+        if released is not None:
+            self._replies[step] = released.seq
+            self._anchors = [anchor for anchor in self._anchors if anchor[0] != old]
 
     def items(self, actor: str, causes: Sequence[SignalCause] = ()) -> list[Item]:
         """What ``actor`` should look at, in the order of the queue: at most one item for a target."""

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from sessions import events as ev
 from sessions.events.messages import CallPart, ReasoningPart, TextPart
+from sessions.fold.released_reply import Replies
 
 Fate = Literal["ok", "error", "timeout", "interrupted", "unknown", "refused", "running", "waiting"]
 """What a call came to: its outcome, ``refused``, or no result yet (``waiting`` has not even begun)."""
@@ -99,6 +100,8 @@ class StepRecord:
     """The host's own user turn after this step's reply."""
     side_events: tuple[ev.Event, ...] = ()
     """Jobs, plans, files, scores and questions, in order."""
+    dropped: bool = False
+    """Whether the reply was left out of the context, and no other one took its place."""
 
     @property
     def reply_body(self) -> ev.ModelReplied | None:
@@ -151,6 +154,7 @@ class _Step:
     session: str
     requests: list[ev.Event] = field(default_factory=list)
     reply: ev.Event | None = None
+    replies: Replies = field(default_factory=Replies)
     calls: dict[int, _Call] = field(default_factory=dict)
     interrupted: list[ev.Event] = field(default_factory=list)
     attempts_failed: list[ev.Event] = field(default_factory=list)
@@ -178,13 +182,29 @@ class _Step:
             harness=tuple(self.harness),
             nudge=self.nudge,
             side_events=tuple(self.side_events),
+            dropped=self.reply is not None and self.replies.of(self.step) is None,
         )
+
+    def choose(self, event: ev.Event) -> None:
+        """Take a reply in, or what became of one: the step's is the released one, else the newest that there was."""
+        self.replies.fold(event)
+        self.reply = self.replies.of(self.step) or self.replies.newest_of(self.step)
+        body = self.reply.body if self.reply is not None else None
+        if not isinstance(body, ev.ModelReplied):
+            return
+        parts = [part for part in body.parts if isinstance(part, CallPart)]
+        for number, part in enumerate(parts, start=1):
+            self.call(number).part = part
+        for number in [number for number in self.calls if number > len(parts) and not self.calls[number].started]:
+            del self.calls[number]
 
 
 class Trajectory:
     """The incremental fold. ``fold`` returns the step that the event ended; ``current`` is the one under way."""
 
-    def __init__(self) -> None:
+    def __init__(self, verdicts: Iterable[ev.Event] = ()) -> None:
+        """``verdicts``: the ``reply.superseded`` that are known already; one may come after the next step has begun."""
+        self._verdicts = list(verdicts)
         self._step: _Step | None = None
         self._advice: list[ev.Event] = []
         self._summaries: list[ev.Event] = []
@@ -228,7 +248,12 @@ class Trajectory:
         if event.step is None or (before is not None and event.step <= before.step):
             return None
         self._step = _Step(
-            event.step, event.session, advice=self._advice, summaries=self._summaries, harness=self._harness
+            event.step,
+            event.session,
+            replies=Replies(self._verdicts),
+            advice=self._advice,
+            summaries=self._summaries,
+            harness=self._harness,
         )
         self._advice, self._summaries, self._harness = [], [], []
         return before.record() if before else None
@@ -242,11 +267,10 @@ class Trajectory:
                 step.summaries += self._summaries
                 step.harness += self._harness
                 self._advice, self._summaries, self._harness = [], [], []
-            case ev.ModelReplied() as body:
-                step.reply = event
-                calls = (part for part in body.parts if isinstance(part, CallPart))
-                for number, part in enumerate(calls, start=1):
-                    step.call(number).part = part
+            case ev.ModelReplied():
+                step.choose(event)
+            case ev.ReplySuperseded() if event.step == step.step:
+                step.choose(event)
             case ev.ReplyInterrupted():
                 step.interrupted.append(event)
             case ev.ModelAttemptFailed():
@@ -267,14 +291,15 @@ class Trajectory:
 
 _STEP_KINDS: Final = frozenset(
     {"model.request", "model.reply", "model.interrupted", "model.attempt_failed", "action.started", "action.result"}
-    | {"action.refusal"}
+    | {"action.refused"}
 )
 """Kinds that may be the first of a step: imported sessions have no requests."""
 
 
 def steps(events: Iterable[ev.Event]) -> Iterator[StepRecord]:
     """The steps of one session's events (in seq order), each when it is over, the last one as it stands."""
-    trajectory = Trajectory()
+    known = events if isinstance(events, list | tuple) else ()
+    trajectory = Trajectory(event for event in known if isinstance(event.body, ev.ReplySuperseded))
     for event in events:
         ended = trajectory.fold(event)
         if ended is not None:

@@ -10,6 +10,7 @@ from typing import Final
 
 from sessions import events as ev
 from sessions.fold.flags import Flag, FlagBook
+from sessions.fold.released_reply import REPLY_KINDS, Replies
 from sessions.fold.summary import Summary
 from sessions.log.reader import LogReader
 from sessions.queries.search_index import MOST_WORDS, Row, SearchIndex, index_path
@@ -159,9 +160,13 @@ def _hit(reader: LogReader, summary: Summary, row: Row, query: Query) -> Hit | N
 
 
 def _anchor(reader: LogReader, session: str, step: int, call: int | None) -> int | None:
-    kinds = {"action.started", "action.refused"} if call else {"model.reply"}
+    kinds = {"action.started", "action.refused"} if call else REPLY_KINDS
     events = reader.events(session, steps=(step, step), kinds=kinds)
-    return next((event.seq for event in events if not call or event.call == call), None)
+    if not call:
+        replies = Replies(events)
+        found = replies.of(step) or replies.newest_of(step)
+        return found.seq if found is not None else None
+    return next((event.seq for event in events if event.call == call), None)
 
 
 def text_around(text: str, query: Query, width: int = 160) -> str:

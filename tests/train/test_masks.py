@@ -304,3 +304,10 @@ async def test_a_bad_cell_leaves_good_cells_alone_unless_something_speaks_agains
     [mask] = masks(reader, FilterPolicy(flags=alone, targets=TargetRules(unseen="mask")))
     assert [(cell.trained, cell.reason) for cell in mask.cells] == [(False, "flagged"), (False, "unseen")]
     assert (mask.reason, mask.calls_lost) == ("flagged", 0)
+
+
+async def test_a_reply_that_gave_way_or_was_left_out_is_no_target(told: Teller, reader: LogReader) -> None:
+    await three(told)
+    second = [event for event in told.history if event.kind == "model.reply"][1]
+    await told.tell(ev.ReplySuperseded(old=second.seq), step=2, actor="human:ann")
+    assert reasons(reader) == ["", "superseded", ""]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sessions import events as ev
 from sessions.events.messages import CallPart, ReasoningPart, TextPart
+from sessions.fold.released_reply import REPLY_KINDS, released_reply
 from sessions.fold.summary import Summary
 from sessions.host.handlers.context import HandlerContext, refusal
 
@@ -34,9 +35,7 @@ async def check_target(context: HandlerContext, s: Summary, target: ev.Target) -
 
 async def reply_of(context: HandlerContext, session: str, step: int) -> ev.ModelReplied | None:
     """The reply of a step, None while it has none."""
-    found = await context.events(session, ("model.reply",), (step, step))
-    bodies = [event.body for event in found if isinstance(event.body, ev.ModelReplied)]
-    return bodies[-1] if bodies else None
+    return released_reply(await context.events(session, REPLY_KINDS, (step, step)), step, dropped=True)
 
 
 def _check_step(s: Summary, step: int) -> None:
