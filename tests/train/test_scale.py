@@ -15,7 +15,7 @@ from sessions.log.reader import LogReader
 log, name, out, count = sys.argv[1:]
 with LogReader(Path(log)) as reader:
     sessions = [summary.session for summary in reader.summaries()][:int(count)]
-    run_export(reader, sessions, PRESETS["default"], name, Path(out))
+    run_export(reader, sessions, PRESETS["default"].with_advice("kept"), name, Path(out))
 # Of this program alone: ru_maxrss would also know how large the process was that started it.
 print(int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) // 1024)
 """
