@@ -43,8 +43,6 @@ class ComposerPrompt(Painter):
             said.append((f"  {target.reach}", "strong"))
         moved = f"+{steps} {'step' if steps == 1 else 'steps'} since you began   " if steps else ""
         keys = "enter queues · ctrl+s now"
-        if target.reach:
-            keys += f" · ctrl+r {'here only' if target.reach == 'general' else 'general'}"
         if target.verb == "note":
             keys = "enter saves"
         if target.verb == "correct":
@@ -53,6 +51,8 @@ class ComposerPrompt(Painter):
             keys = "enter answers"
         if target.verb == "edit":
             keys = "enter changes it · ctrl+s now"
+        if target.reach:
+            keys += f" · ctrl+r {'here only' if target.reach == 'general' else 'general'}"
         line: Line = ((moved, "strong"), (keys + " · esc leaves ", "dim"))
         if (tuple(said), line) != (self._left, self._right):
             self._left, self._right = tuple(said), line

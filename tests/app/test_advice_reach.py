@@ -51,9 +51,9 @@ async def test_the_reach_of_queued_advice_can_be_turned_and_undone(feed: FakeFee
         await until(pilot, lambda: "Wait." in screen_text(app))
         assert app.screen.composer.edit_advice(session, old.seq)  # type: ignore[attr-defined]
         # Nobody said it of older advice: that counts as here.
-        await until(pilot, lambda: "edit 1 tune-lr  here" in screen_text(app))
+        await until(pilot, lambda: "edit 1 tune-lr  advice 1  here" in screen_text(app))
         await pilot.press("ctrl+r")
-        await until(pilot, lambda: "edit 1 tune-lr  general" in screen_text(app))
+        await until(pilot, lambda: "edit 1 tune-lr  advice 1  general" in screen_text(app))
         await pilot.press("enter")
         await until(pilot, lambda: reaches(feed, session) == ["general"])
         await pilot.press("u")
