@@ -110,8 +110,7 @@ async def test_tab_in_the_new_session_form_goes_to_the_field_that_the_next_lette
     await three(feed)
     async with open_app(feed) as (app, pilot):
         send(app, "c", "tab", "demo:wait", "tab", "waiter", "tab", "tab", "steps=5")
-        await until(pilot, lambda: isinstance(app.screen, NewSessionScreen))
-        await until(pilot, lambda: app.screen.query_one("#limits", Input).value == "steps=5")
+        await until(pilot, lambda: [field.value for field in app.screen.query("#limits").results(Input)] == ["steps=5"])
         values = {name: app.screen.query_one(f"#{name}", Input).value for name in ("model", "name", "workspace")}
         assert values == {"model": "demo:wait", "name": "waiter", "workspace": ""}
         assert app.screen.query_one(TextArea).text == ""
