@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import click
 import msgspec
 
+from sessions.fold.beginning import say_beginning
 from sessions.fold.costs import known_cost
 from sessions.fold.summary import Summary
 from sessions.hints import command_of, say_remedies
@@ -52,6 +53,12 @@ def say_duration(milliseconds: int) -> str:
     if minutes < 120:
         return f"{minutes} min"
     return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} d"
+
+
+def say_title(summary: Summary, numbers: Mapping[str, int]) -> str:
+    """The title, and of which session it is a branch or a child; ``numbers`` by id."""
+    begins = say_beginning(summary.begins, numbers)
+    return f"{summary.title} ({begins})" if begins else summary.title
 
 
 def known_active_ms(summary: Summary, now: int) -> int | None:

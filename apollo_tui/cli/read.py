@@ -6,7 +6,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -21,6 +21,7 @@ from apollo_tui.cli.output import (
     say_active,
     say_age,
     say_reason,
+    say_title,
     session_row,
 )
 from sessions import events as ev
@@ -61,7 +62,7 @@ def ls(cli: Cli, everything: bool, as_json: bool) -> None:
         return
     numbers = {s.session: s.number for s in found}
     rows = [
-        [str(s.number), s.session[-8:], _title(s, numbers), s.state.replace("_", " "), str(s.step),
+        [str(s.number), s.session[-8:], say_title(s, numbers), s.state.replace("_", " "), str(s.step),
          say_active(s, now), f"{(s.input_tokens + s.output_tokens) / 1000:.1f}k",
          say_cost(s.cost, s.unpriced), say_age(s.last_at, now), say_reason(s)[:60]]
         for s in found
@@ -117,12 +118,6 @@ def show(cli: Cli, session: str, count: int, as_json: bool) -> None:
     for waiting in summary.open_advice:
         click.echo(plain_line(f"  advice {waiting.advice} waits: {waiting.text}"))
     reader.close()
-
-
-def _title(summary: Summary, numbers: Mapping[str, int]) -> str:
-    """The title, and of which session it is a branch or a child."""
-    begins = say_beginning(summary.begins, numbers)
-    return f"{summary.title} ({begins})" if begins else summary.title
 
 
 def _tokens(summary: Summary) -> str:

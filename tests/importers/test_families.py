@@ -81,3 +81,14 @@ def test_a_beginning_in_words() -> None:
     assert say_beginning(None, {}) == ""
     assert say_beginning(ev.Beginning("A", 4, "child"), {"A": 3}) == "child of 3"
     assert say_beginning(ev.Beginning("", 0, "child"), {}) == "child of a session that is not in this log"
+
+
+async def test_a_branch_comes_back_from_a_raw_export_as_what_it_is(tmp_path: Path) -> None:
+    main, branch = import_file(CASES / "claude_rewind.jsonl")
+    path = await stored(tmp_path, [main, branch])
+    out = tmp_path / "raw.jsonl"
+    with LogReader(path) as reader:
+        run_export(reader, [branch.session], FilterPolicy(), find_format("raw"), out)
+    [back] = import_file(out)
+    assert back.created.begins == branch.created.begins and back.session == branch.session
+    assert [event.body for event in back.events[1:]] == [event.body for event in branch.events[1:]]
