@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from sessions.errors import ApolloError
+from sessions.fold.beginning import say_beginning
 from sessions.fold.summary import Summary
 from sessions.host import protocol
 from sessions.importers.sources import Source, Sources
@@ -114,8 +115,12 @@ def say_known(number: int) -> str:
 
 
 def say_sessions(summaries: Iterable[Summary]) -> Iterator[str]:
-    """A line for each session."""
-    return (f"  session {s.number} ({s.session}) {s.title}" for s in summaries)
+    """A line for each session; a branch and a sub-agent say of which other one."""
+    found = list(summaries)
+    numbers = {summary.session: summary.number for summary in found}
+    for s in found:
+        begins = say_beginning(s.begins, numbers)
+        yield f"  session {s.number} ({s.session}) {s.title}{f' ({begins})' if begins else ''}"
 
 
 def _some(names: Sequence[str]) -> str:
