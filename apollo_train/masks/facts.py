@@ -70,22 +70,26 @@ class ReplyFacts:
 
     def read_parts(self) -> None:
         """Read its parts, once it is known whether its summary was put to use; what was cut off is not told apart."""
-        number, summary, find = self.number, self.for_summary, self.session.flags.verdict
+        number, summary, flags = self.number, self.for_summary, self.session.flags
+        silent = flags.is_silent(number, summary=summary)
         for part in self.body.parts if self.finish is not None else ():
             kind: PartKind
-            match part:
-                case CallPart():
-                    self.calls += 1
-                    verdict = find(number, "call", self.calls, summary)
-                    self.parts.append(PartFacts(self, "call", verdict, self.calls, part))
-                    continue
-                case ReasoningPart():
-                    kind = "reasoning"
-                case TextPart(text=text) if text.strip():
-                    kind = "text"
-                case _:
-                    continue
-            self.parts.append(PartFacts(self, kind, find(number, kind, None, summary)))
+            verdict: Verdict = ""
+            if isinstance(part, CallPart):
+                self.calls += 1
+                if not silent:
+                    verdict = flags.verdict(number, "call", self.calls, summary)
+                self.parts.append(PartFacts(self, "call", verdict, self.calls, part))
+                continue
+            if isinstance(part, ReasoningPart):
+                kind = "reasoning"
+            elif isinstance(part, TextPart) and part.text.strip():
+                kind = "text"
+            else:
+                continue
+            if not silent:
+                verdict = flags.verdict(number, kind, None, summary)
+            self.parts.append(PartFacts(self, kind, verdict))
 
     @property
     def prompt_lost(self) -> frozenset[ev.LostPart]:

@@ -96,10 +96,14 @@ class FlagVerdicts:
         self.has_reach = bool(self._reaches)
         """Whether any flag reaches further than what it is about."""
 
+    def is_silent(self, step: int, *, summary: bool = False) -> bool:
+        """Whether no flag is about this reply or a part of it, as of nearly all."""
+        return not self._spans and step not in (self._by_summary if summary else self._by_step)
+
     def verdict(self, step: int, part: PartKind, call: int | None, summary: bool = False) -> Verdict:
         """What all flags on this part come to; ``summary``: ``step`` is the number of a summary."""
-        if not self._spans and step not in (self._by_summary if summary else self._by_step):
-            return ""  # so it is of nearly all
+        if self.is_silent(step, summary=summary):
+            return ""
         words = self._words(step, part, call, summary=summary)
         return _resolve(words, self.policy.flags) if words else ""
 

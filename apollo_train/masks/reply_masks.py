@@ -16,7 +16,7 @@ from apollo_train.masks.facts import PartFacts, ReplyFacts, SessionFacts
 from apollo_train.masks.flag_verdicts import FlagVerdicts
 from apollo_train.masks.inner_polls import find_inner_polls
 from apollo_train.masks.lost_parts import find_lost_parts, hides_reasoning
-from apollo_train.masks.rules import find_labels, find_reasons
+from apollo_train.masks.rules import ActiveRules, find_labels, find_reasons
 from apollo_train.masks.session_events import read_events
 from apollo_train.masks.trainable_models import model_of
 from apollo_train.policy import FilterPolicy
@@ -89,6 +89,7 @@ def mask_replies(reader: LogReader, annotations: Annotations, policy: FilterPoli
     after_here = find_steps_after_here(annotations, policy, "dropped")
     losses, model = annotations.recording.losses, annotations.created.model
     session = SessionFacts(FlagVerdicts(annotations, policy), polls, lost, losses, after_here, model)
+    rules = ActiveRules(session, policy)
     hidden = False
     """Whether the context holds reasoning of an earlier reply that only its model can read."""
     reply: ReplyFacts | None = None
@@ -97,7 +98,7 @@ def mask_replies(reader: LogReader, annotations: Annotations, policy: FilterPoli
         match event.body:
             case ev.ModelReplied() | ev.ReplyInterrupted() as body:
                 if reply is not None:
-                    yield _mask_reply(reply, policy)
+                    yield _mask_reply(reply, rules)
                 gone = event.seq in annotations.superseded
                 reply = ReplyFacts(event, body, session, hidden=hidden, superseded=gone)
                 hidden = hidden or (not gone and hides_reasoning(body))
@@ -111,12 +112,13 @@ def mask_replies(reader: LogReader, annotations: Annotations, policy: FilterPoli
             case _:
                 continue
     if reply is not None:
-        yield _mask_reply(reply, policy)
+        yield _mask_reply(reply, rules)
 
 
-def _mask_reply(reply: ReplyFacts, policy: FilterPolicy) -> ReplyMask:
+def _mask_reply(reply: ReplyFacts, rules: ActiveRules) -> ReplyMask:
     reply.read_parts()
-    reason, reasons, lost = find_reasons(reply, policy)
+    reason, reasons, lost = find_reasons(reply, rules)
+    policy = rules.policy
     step = reply.step
     cells = tuple(
         [
@@ -126,6 +128,7 @@ def _mask_reply(reply: ReplyFacts, policy: FilterPolicy) -> ReplyMask:
         ]
     )
     labels = find_labels(reply.parts, reason, policy) if reason else ()
+    reply.parts.clear()  # parts know their reply: the circle would have to be collected, of each reply
     whole = Mask(step, None, not reason, reason, labels=labels)
     summary = reply.summary.number if reply.summary else None
     return ReplyMask(

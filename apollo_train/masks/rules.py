@@ -10,7 +10,7 @@ about each part, rules of a call about each call.
 - A masked call takes its whole reply with it, unless ``flags.scope`` is "call": what led to it was as bad.
 
 What no rule holds for is trained. Of a reply with two calls, of which the second is flagged bad,
-``find_reasons(reply, policy)`` is ``("flagged", ["flagged", "flagged"], 1)``: one good call is lost.
+``find_reasons(reply, rules)`` is ``("flagged", ["flagged", "flagged"], 1)``: one good call is lost.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Final, Literal, TypeVar
 
 import msgspec
 
-from apollo_train.masks.facts import PartFacts, ReplyFacts
+from apollo_train.masks.facts import PartFacts, ReplyFacts, SessionFacts
 from apollo_train.masks.trainable_models import names_model
 from apollo_train.policy import FilterPolicy
 from sessions import events as ev
@@ -29,6 +29,11 @@ from sessions.events.messages import Finish
 from sessions.fold.recording import BARRING
 
 T = TypeVar("T", ReplyFacts, PartFacts)
+Condition = Callable[[SessionFacts, FilterPolicy], bool]
+
+
+def _always(_: SessionFacts, __: FilterPolicy) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,10 @@ class ReplyRule:
     test: Callable[[ReplyFacts, FilterPolicy], bool]
     meaning: str
     scope: Literal["reply"] = "reply"
+    odd_end: bool = False
+    """It can hold only for replies that did not come to their own end."""
+    can_hold: Condition = _always
+    """Whether it can hold in a session at all under a policy; where not, it is not asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,10 @@ class PartRule:
     reply: bool = False
     labels: Callable[[PartFacts], list[str]] = lambda _: []
     """The labels of the flags that make the rule hold for a part; rules that ask no flags have none."""
+    judged: bool = False
+    """It can hold only for parts of which flags say something."""
+    can_hold: Condition = _always
+    """As of ReplyRule."""
 
 
 def _is_interrupted(reply: ReplyFacts, _: FilterPolicy) -> bool:
@@ -155,20 +168,31 @@ def _is_unseen(reply: ReplyFacts, policy: FilterPolicy) -> bool:
     return not (mode == "signed_off" and reply.session.flags.is_signed_off(last))
 
 
+def _has_reach(session: SessionFacts, _: FilterPolicy) -> bool:
+    return session.flags.has_reach
+
+
 RULES: Final[tuple[ReplyRule | PartRule, ...]] = (
-    ReplyRule("interrupted", _is_interrupted, "the reply was cut off by a person or by advice delivered now"),
+    ReplyRule(
+        "interrupted", _is_interrupted, "the reply was cut off by a person or by advice delivered now", odd_end=True
+    ),
     ReplyRule("superseded", _is_superseded, "the reply gave way to another one, or was left out of the context"),
-    ReplyRule("finish_length", _has_finish("length"), "the reply ran into its token limit"),
-    ReplyRule("finish_refusal", _has_finish("refusal"), "the model or its server refused"),
-    ReplyRule("finish_interrupted", _has_finish("interrupted"), "the reply was interrupted"),
-    ReplyRule("finish_other", _has_finish("other"), "the reply did not end normally"),
+    ReplyRule("finish_length", _has_finish("length"), "the reply ran into its token limit", odd_end=True),
+    ReplyRule("finish_refusal", _has_finish("refusal"), "the model or its server refused", odd_end=True),
+    ReplyRule("finish_interrupted", _has_finish("interrupted"), "the reply was interrupted", odd_end=True),
+    ReplyRule("finish_other", _has_finish("other"), "the reply did not end normally", odd_end=True),
     ReplyRule(
         "salvaged",
         _is_salvaged,
         "the reply was put together from a broken stream, or is context in a file that was imported",
     ),
     ReplyRule("empty", _is_empty, "the reply has nothing in it"),
-    ReplyRule("not_trainable", _is_of_another_model, "a reply of a model that `trainable` does not name"),
+    ReplyRule(
+        "not_trainable",
+        _is_of_another_model,
+        "a reply of a model that `trainable` does not name",
+        can_hold=lambda _, policy: bool(policy.targets.trainable),
+    ),
     ReplyRule("summary_unused", _is_unused_summary, "a summary that was not put to use"),
     ReplyRule("summary", _is_unwanted_summary, "a summary, and the policy trains none"),
     PartRule(
@@ -177,36 +201,64 @@ RULES: Final[tuple[ReplyRule | PartRule, ...]] = (
         "annotators disagree, so that the whole reply is left out",
         reply=True,
         labels=_own_labels,
+        judged=True,
     ),
     PartRule(
         "malformed",
         _is_malformed,
         "a call to an unknown tool, or with arguments that are no valid JSON object",
         scope="call",
+        can_hold=lambda _, policy: policy.rules.malformed,
     ),
-    PartRule("flagged", _is_flagged, "flagged bad", labels=_own_labels),
-    PartRule("unsure", _is_unsure, "flagged unsure, and the policy masks those", labels=_own_labels),
-    PartRule("propagated", _is_propagated, "after a bad flag, before the recovery", labels=_reaching_labels),
+    PartRule("flagged", _is_flagged, "flagged bad", labels=_own_labels, judged=True),
+    PartRule("unsure", _is_unsure, "flagged unsure, and the policy masks those", labels=_own_labels, judged=True),
+    PartRule(
+        "propagated",
+        _is_propagated,
+        "after a bad flag, before the recovery",
+        labels=_reaching_labels,
+        can_hold=_has_reach,
+    ),
     PartRule(
         "rule",
         _is_reached_by_rule,
         "after a bad flag whose recovery nobody marked: a rule says that it does the same again",
         labels=_reaching_labels,
+        can_hold=_has_reach,
     ),
-    PartRule("after_first_error", _is_after_first_error, "after the first bad flag", labels=_reaching_labels),
+    PartRule(
+        "after_first_error",
+        _is_after_first_error,
+        "after the first bad flag",
+        labels=_reaching_labels,
+        can_hold=_has_reach,
+    ),
     ReplyRule(
         "after_here_advice",
         _is_after_here,
         "advice is dropped, and the reply came right after a piece that holds here only, or after an answer",
+        can_hold=lambda session, _: bool(session.after_here),
     ),
-    ReplyRule("text_only", _is_text_only, "a reply without a call, and the policy trains none"),
-    PartRule("inner_poll", _is_inner_poll, "a repeated poll with an unchanged answer", scope="call"),
+    ReplyRule(
+        "text_only",
+        _is_text_only,
+        "a reply without a call, and the policy trains none",
+        can_hold=lambda _, policy: not policy.targets.text_only,
+    ),
+    PartRule(
+        "inner_poll",
+        _is_inner_poll,
+        "a repeated poll with an unchanged answer",
+        scope="call",
+        can_hold=lambda session, _: bool(session.polls),
+    ),
     ReplyRule(
         "incomplete",
         _is_incomplete,
         "the model read what its recording does not hold as text: an image, a file, a result, an instruction",
+        can_hold=lambda session, _: bool(session.lost or session.losses),
     ),
-    ReplyRule("unseen", _is_unseen, "no human saw it"),
+    ReplyRule("unseen", _is_unseen, "no human saw it", can_hold=lambda _, policy: policy.targets.unseen != "train"),
 )
 """Every rule, in order: the first that holds wins."""
 
@@ -228,17 +280,46 @@ REASONS: Final = {rule.reason: rule.meaning for rule in RULES} | PROMPT_REASONS
 
 _PLACES: Final = {rule.reason: place for place, rule in enumerate(RULES)}
 _PART_RULES: Final = {rule.reason: rule for rule in RULES if isinstance(rule, PartRule)}
-_OF_REPLIES: Final = tuple((rule.reason, rule.test) for rule in RULES if rule.scope == "reply")
-_OF_CALLS: Final = tuple((rule.reason, rule.test) for rule in RULES if rule.scope != "reply")
-_OF_PARTS: Final = tuple((rule.reason, rule.test) for rule in RULES if rule.scope == "part")
 _OF_WHOLES: Final = frozenset(rule.reason for rule in RULES if rule.scope != "reply" and rule.reply)
+_OWN_END: Final = frozenset({"stop", "calls"})
+"""How replies finish that came to their own end, as nearly all do."""
 
 
-def find_reasons(reply: ReplyFacts, policy: FilterPolicy) -> tuple[str, list[str], int]:
+Test = tuple[str, Callable[[T, FilterPolicy], bool]]
+"""The reason of a rule, and when it holds."""
+
+
+class ActiveRules:
+    """The rules that can hold in one session under a policy, in order: of most sessions few."""
+
+    def __init__(self, session: SessionFacts, policy: FilterPolicy) -> None:
+        active = [rule for rule in RULES if rule.can_hold(session, policy)]
+        of_replies = [rule for rule in active if isinstance(rule, ReplyRule)]
+        of_parts = [rule for rule in active if isinstance(rule, PartRule)]
+        self.policy = policy
+        self.of_odd_ends = tuple((rule.reason, rule.test) for rule in of_replies)
+        self.of_replies = tuple((rule.reason, rule.test) for rule in of_replies if not rule.odd_end)
+        self.of_parts: dict[tuple[bool, bool], tuple[Test[PartFacts], ...]] = {
+            (call, judged): tuple(
+                (rule.reason, rule.test)
+                for rule in of_parts
+                if (call or rule.scope == "part") and (judged or not rule.judged)
+            )
+            for call in (True, False)
+            for judged in (True, False)
+        }
+        """By whether the part is a call, and whether flags say something of it."""
+
+
+def find_reasons(reply: ReplyFacts, rules: ActiveRules) -> tuple[str, list[str], int]:
     """Why the reply is masked as a whole, and why each of its parts is ("" for what is trained); and how many calls are
     lost that no rule is about, because another part of the reply is masked."""
-    parts = [_find_reason(_OF_PARTS if part.call is None else _OF_CALLS, part, policy) for part in reply.parts]
-    whole = _find_reason(_OF_REPLIES, reply, policy)
+    policy, of_parts = rules.policy, rules.of_parts
+    parts = [
+        _find_reason(tests, part, policy) if (tests := of_parts[part.call is not None, part.verdict != ""]) else ""
+        for part in reply.parts
+    ]
+    whole = _find_reason(rules.of_replies if reply.finish in _OWN_END else rules.of_odd_ends, reply, policy)
     if not any(parts):  # so it is of nearly all
         return whole, [whole] * len(parts), 0
     first = _first_of([whole, *parts])
@@ -260,8 +341,8 @@ def find_labels(parts: Iterable[PartFacts], reason: str, policy: FilterPolicy) -
     return tuple(dict.fromkeys(labels))
 
 
-def _find_reason(rules: Iterable[tuple[str, Callable[[T, FilterPolicy], bool]]], facts: T, policy: FilterPolicy) -> str:
-    for reason, test in rules:
+def _find_reason(tests: Iterable[Test[T]], facts: T, policy: FilterPolicy) -> str:
+    for reason, test in tests:
         if test(facts, policy):
             return reason
     return ""

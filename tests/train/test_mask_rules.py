@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from training_log import SESSION, Teller
 
 from apollo_train.masks.annotations import read_annotations
+from apollo_train.masks.facts import ReplyFacts
 from apollo_train.masks.reply_masks import ReplyMask, mask_replies
 from apollo_train.policy import FilterPolicy, FlagRules, RuleMasks, TargetRules
 from sessions import events as ev
@@ -210,3 +212,18 @@ async def test_a_summary_ends_a_run_of_polls(told: Teller, reader: LogReader) ->
             await told.summarise()
     found = masks(reader, rules=RuleMasks(inner_polls=True))
     assert [mask.reason for mask in found] == ["", "inner_poll", "", "summary", "", "inner_poll", ""]
+
+
+async def test_a_reply_that_was_masked_leaves_nothing_for_the_collector(told: Teller, reader: LogReader) -> None:
+    for _ in range(40):
+        await act_twice(told)
+    judged = read_annotations(reader, SESSION, reader.position())
+    assert judged is not None
+    gc.collect()
+    gc.disable()
+    try:
+        assert len(list(mask_replies(reader, judged, FilterPolicy()))) == 40
+        left = [one for one in gc.get_objects() if isinstance(one, ReplyFacts)]
+    finally:
+        gc.enable()
+    assert len(left) <= 1, "parts know their reply, and it them: that circle is what made masks a third slower"
