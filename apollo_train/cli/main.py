@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -30,7 +31,7 @@ from apollo_train.export.diff import diff_exports
 from apollo_train.export.plan import require_expressible
 from apollo_train.export.preview import Preview, Span, preview
 from apollo_train.export.run import find_finished_export, run_export
-from apollo_train.formats import FORMATS, format_for
+from apollo_train.formats import FORMATS, Format, format_for
 from apollo_train.policy import ABOUT, PRESETS, load_policy, policy_toml, version_note
 from apollo_train.runtime import TrainError
 from apollo_train.samples.session_selection import position_of
@@ -50,9 +51,14 @@ def main() -> None:
 @trainable_option
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="The folder to fill.")
 @click.option("--session", "chosen", multiple=True, metavar="ID", help="Only these sessions (may be given again).")
-@click.option("--segments", default="openai", show_default=True, metavar="FORMAT", help="How segments are written.")
+@click.option(
+    "--tokenizer",
+    default="",
+    metavar="FOLDER",
+    help="The model's tokenizer: write ids and labels for it, which no trainer misreads, in place of step samples.",
+)
+@click.option("--segments", default="", metavar="FORMAT", help="Also whole segments, in a format of messages.")
 @template_option
-@tokenizer_option
 @labels_option
 @click.option("--position", type=int, help="Read the log only up to this event, to repeat an earlier export.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
@@ -65,55 +71,83 @@ def build(
     trainable: tuple[str, ...],
     out: Path,
     chosen: tuple[str, ...],
+    tokenizer: str,
     segments: str,
     template: str,
-    tokenizer: str,
     labels: bool,
     position: int | None,
     overwrite: bool,
     workers: int | None,
     resume: bool,
 ) -> None:
-    """Write step samples (OUT/steps.jsonl) and whole segments (OUT/segments.jsonl), each with twin and manifest."""
+    """Write what trains right for most: OUT/steps.jsonl, a row per trained reply; with a tokenizer OUT/tokens.jsonl.
+
+    Each file has a twin, a manifest and a page beside it, and says which trainers read its masks.
+    """
     with report_errors(), open_log(log) as reader:
         sessions = [reader.find(prefix) for prefix in chosen] or None
         at = None if position is None else position_of(reader, position)
-        counter = open_renderer(tokenizer)
-        formats = {name: format_for(name, template, labels=labels) for name in ("steps", segments)}
+        # No file is begun where another one cannot be written.
+        files: dict[str, Format] = {}
+        if tokenizer:
+            files["tokens.jsonl"] = _tokens_format(tokenizer, template, labels)
+        else:
+            files["steps.jsonl"] = format_for("steps", template, labels=labels)
+        if segments:
+            files["segments.jsonl"] = format_for(segments, template, labels=labels)
         rules = settle_policy(
-            reader, sessions, policy, *formats.values(), advice=advice, trainable=trainable, position=at
+            reader, sessions, policy, *files.values(), advice=advice, trainable=trainable, position=at
         )
-        # Neither file is begun where the other cannot be written.
-        for format in formats.values():
+        for format in files.values():
             require_expressible(format, rules)
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as problem:
             raise TrainError(f"cannot make the folder {out}: {problem.strerror}") from problem
-        for format_name, name in (("steps", "steps.jsonl"), (segments, "segments.jsonl")):
-            before = find_finished_export(out / name, formats[format_name], rules, sessions) if resume else None
+        for name, format in files.items():
+            before = find_finished_export(out / name, format, rules, sessions) if resume else None
             if before is not None and at in (None, before):
-                at = before  # both are of one position
-                click.echo(plain_line(f"{out / name} ({format_name}) was whole before"))
+                at = before  # all are of one position
+                click.echo(plain_line(f"{out / name} ({format.name}) was whole before"))
                 continue
             with hint_at_resume(out / name), progress_bar(f"{name}") as progress:
                 report = run_export(
                     reader,
                     sessions,
                     rules,
-                    formats[format_name],
+                    format,
                     out / name,
                     overwrite=overwrite,
                     position=at,
                     progress=progress,
                     workers=workers,
                     resume=resume,
-                    counter=counter,
                 )
             at = report.position
-            click.echo(plain_line(f"{report.path} ({format_name}), with {report.beside()} beside it"))
-            for line in report.lines():
+            click.echo(plain_line(f"{report.path} ({format.name}), with {report.beside()} beside it"))
+            for line in (*report.lines(), *_write_token_report(out / name, format, overwrite=overwrite or resume)):
                 click.echo(f"  {plain_line(line)}")
+
+
+def _tokens_format(tokenizer: str, template: str, labels: bool) -> Format:
+    """Token rows for this tokenizer; a template in a file is taken in place of its own. Raises NoTokenizer."""
+    from apollo_train.cli.tokens import tokens_format
+    from apollo_train.offline_hub import stay_offline
+
+    stay_offline(tokenizer)
+    chat_template = Path(template) if Path(template).is_file() else None
+    return tokens_format(tokenizer, chat_template, (), no_think="mask", labels=labels)
+
+
+def _write_token_report(out: Path, format: Format, *, overwrite: bool) -> Iterator[str]:
+    """Write the report and the page of token rows; its lines for a person. Nothing for other formats."""
+    from apollo_train.formats.token_report import report_paths, write_report
+    from apollo_train.formats.tokens import TokensFormat
+
+    if isinstance(format, TokensFormat):
+        write_report(out, format.report, format.settings, overwrite=overwrite)
+        yield from format.report.lines()
+        yield f"decoded rows: {report_paths(out)[1]}"
 
 
 @main.command()

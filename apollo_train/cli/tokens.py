@@ -58,6 +58,8 @@ _OPTIONS: Final = (
                  help="Replies share a row while the template allows it, or have one each."),
     click.option("--no-think", type=click.Choice(["mask", "exclude"]), default="mask", show_default=True,
                  help="Replies without reasoning: the empty block masked, or left out."),
+    click.option("--render", type=click.Choice(["turns", "whole"]), default="turns", show_default=True,
+                 help="Render and encode each turn once, or each prompt whole (slow; for odd templates)."),
 )  # fmt: skip
 
 
@@ -70,9 +72,9 @@ def token_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def tokens_format(tokenizer: str, chat_template: Path | None, stop: tuple[str, ...], **settings: Any) -> TokensFormat:
     """The format for this tokenizer. Raises NoTokenizer or UnknownTemplate."""
-    no_think = settings.pop("no_think")
+    no_think, whole = settings.pop("no_think"), settings.pop("render", "turns") == "whole"
     engine = open_engine(tokenizer, chat_template)
-    renderer = Renderer(engine, find_stop_tokens(engine, stop), probe_template(engine), no_think)
+    renderer = Renderer(engine, find_stop_tokens(engine, stop), probe_template(engine), no_think, whole)
     return TokensFormat(renderer, **settings)
 
 

@@ -13,7 +13,7 @@ from apollo_train.samples.step_samples import Exclusion
 from apollo_train.samples.token_counts import count
 from sessions.terminal_text import say_count
 
-SINCE_2: Final = ("still_open", "trained_by_model", "advice_by_reach", "answers")
+SINCE_2: Final = ("still_open", "trained_by_model", "advice_by_reach", "answers", "lone_twins")
 """Counts that manifests of a policy of version 1 do not have."""
 _REACHES: Final = (("general", "general"), ("here", "here only"), ("unknown", "reach unknown (counts as here)"))
 
@@ -60,6 +60,8 @@ class Counts(msgspec.Struct):
     """Segments in which a trained reply's prompt is no prefix of the messages."""
     counterfactual: int = 0
     """Rows from whose prompt advice was taken."""
+    lone_twins: dict[str, int] = {}
+    """Replies that only one of two twins trains, by the reason why there is no other."""
     unresolved: int = 0
     """Flags that should reach until a recovery which nobody marked."""
     lost_flags: int = 0
@@ -162,6 +164,7 @@ class Counts(msgspec.Struct):
             yield f"masked: {number:,} {reason}" + (f" ({say_count(tokens, 'token')})" if tokens else "")
         yield from (f"masked by label: {number:,} {label}" for label, number in sorted(self.masked_by_label.items()))
         yield from (f"left out: {number:,} {reason}" for reason, number in sorted(self.left_out.items()))
+        yield from (f"without its twin: {number:,} {reason}" for reason, number in sorted(self.lone_twins.items()))
         notes = (
             (self.calls_lost, "good call", "not trained, because another call of the reply is masked"),
             (self.counterfactual, "row", "with advice taken out of the prompt, which no model ever saw"),

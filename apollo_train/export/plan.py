@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from apollo_train.export.counts import Counts
 from apollo_train.export.policy_notes import policy_notes
 from apollo_train.export.session_writer import counts_before
+from apollo_train.export.twins import TwinCounter
 from apollo_train.formats import find_format
 from apollo_train.formats.base import Format, Line
 from apollo_train.formats.conformance import note_of
+from apollo_train.formats.readers import say_readers
 from apollo_train.masks.annotations import Annotations
 from apollo_train.masks.reply_masks import mask_replies
 from apollo_train.masks.unused_names import find_unused_names
@@ -43,7 +45,7 @@ class Plan:
     def lines(self) -> list[str]:
         """The plan for a person."""
         notes = policy_notes(self.policy, self.counts)
-        return [*self.counts.lines(), *notes, *self.unused, *filter(None, [self.note])]
+        return [*self.counts.lines(), *notes, *self.unused, *filter(None, [say_readers(self.format), self.note])]
 
 
 def plan_export(
@@ -99,8 +101,10 @@ def _count_session(reader: LogReader, judged: Annotations, policy: FilterPolicy,
         counts.rows = reader.count(judged.session, up_to=judged.position)
         return counts
     if format.unit == "verdict":  # few rows: making them is the way to count them
+        counter = TwinCounter(counts, policy)
         for item in format.lines(source):
-            counts.take(item)
+            counter.take(item)
+        counter.finish()
         format.take_report()  # the report is of what is written
         return counts
     for mask in mask_replies(reader, judged, policy):

@@ -14,6 +14,7 @@ from apollo_train.export.counts import SINCE_2, Counts
 from apollo_train.export.policy_notes import RULES
 from apollo_train.formats.base import Format, Line
 from apollo_train.formats.conformance import describe_results
+from apollo_train.formats.readers import describe_readers, say_readers
 from apollo_train.policy import FilterPolicy
 from apollo_train.samples.session_selection import SESSION_REASONS
 from apollo_train.samples.step_samples import Exclusion
@@ -45,6 +46,8 @@ class ExportReport:
     """The BLAKE3 of the file."""
     note: str = ""
     """With which chat templates the trainer of this format was tried."""
+    problem: str = ""
+    """What a template refused first, and where."""
     page: Path | None = None
     """A static page of what is trained, masked and why; None for events, and where the format has a page of its own."""
     checked: tuple[str, ...] = ()
@@ -57,7 +60,13 @@ class ExportReport:
     def lines(self) -> list[str]:
         """The report for a person."""
         several = "the viewer of session traces takes one session per file: name one with --session"
-        notes = [self.note, several if self.format == "sts" and len(self.per_session) > 1 else ""]
+        refused = f"the first refusal: {self.problem}" if self.problem else ""
+        notes = [
+            say_readers(self.format),
+            self.note,
+            refused,
+            several if self.format == "sts" and len(self.per_session) > 1 else "",
+        ]
         return [*self.counts.lines(), *self.notes, *self.unused, *filter(None, notes), *self.checked]
 
     def beside(self) -> str:
@@ -87,6 +96,7 @@ def manifest_of(
         "unseen_share": round(report.counts.unseen_share, 6),
         "sessions": {name: _short(counts) for name, counts in sorted(report.per_session.items())},
         "left_out": dict(sorted(report.left_out.items())),
+        **({"masks": readers} if (readers := describe_readers(format.name)) else {}),
         **({"proof": results} if (results := describe_results(format.name)) else {}),
         **({"labels_without_flags": list(report.unused)} if report.unused else {}),
         **({"rules": RULES} if takes_policy and policy.version > 1 else {}),

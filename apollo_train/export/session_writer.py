@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from apollo_train.export.counts import Counts
+from apollo_train.export.twins import TwinCounter
 from apollo_train.formats.base import Format, Line
 from apollo_train.masks.flag_verdicts import FlagVerdicts
 from apollo_train.output_files import Data
@@ -73,6 +74,7 @@ def write_session(
         return SessionResult(session, judged.reason)
     source = Source(reader, judged, rules.policy, rules.weigher, labels=format.labels)
     counts = counts_before(source, format)
+    counter = TwinCounter(counts, rules.policy)
     for item in format.lines(source):
         times = 1
         if isinstance(item, Exclusion):
@@ -81,8 +83,9 @@ def write_session(
             data.line(item.data)
         else:
             times = _write_copies(item, copies, data, twin)
-        counts.take(item, times)
+        counter.take(item, times)
         on_item(item)
+    counter.finish()
     return SessionResult(session, counts=counts, report=format.take_report())
 
 
@@ -109,7 +112,8 @@ def _write_copies(item: Line, copies: Copies, data: Sink, twin: Sink) -> int:
         data.line(item.data)
     if not times:
         session, _, step = item.id.partition(":")
-        twin.line(canonical_json({"id": item.id, "session": session, "step": step, "reason": "resampled"}))
+        line = {"id": item.id, "session": session, "step": step.removesuffix("+advice").removesuffix("-advice")}
+        twin.line(canonical_json({**line, "reason": "resampled", "seq": item.replies[-1].seq if item.replies else 0}))
     return times
 
 

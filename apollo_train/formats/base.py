@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 import msgspec
 
+from apollo_train.masks.reply_masks import ReplyMask
 from apollo_train.output_files import Data
 from apollo_train.policy import FilterPolicy
 from apollo_train.runtime import CannotExpress
@@ -17,6 +18,15 @@ from apollo_train.samples.step_samples import Exclusion, Source, StepSample
 from apollo_train.samples.token_counts import count
 
 Unit = Literal["step", "segment", "event", "verdict"]
+
+
+class TrainedReply(msgspec.Struct, frozen=True):
+    """One reply that a line trains."""
+
+    seq: int
+    tokens: int
+    unseen_tokens: int
+    actions: int
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -44,6 +54,8 @@ class Line(msgspec.Struct, frozen=True):
     rows: int = 1
     models: tuple[str, ...] = ()
     """The model of each reply that it trains."""
+    replies: tuple[TrainedReply, ...] = ()
+    """Each of those that it trains, where a twin may train them too."""
 
 
 class Format(ABC):
@@ -133,6 +145,16 @@ def whole_replies_only(name: str, policy: FilterPolicy) -> str:
     )
 
 
+def is_twin(id: str) -> bool:
+    """Whether the row of this id has a twin: the same replies with advice, or without it."""
+    return id.endswith(("+advice", "-advice"))
+
+
+def trained_reply(mask: ReplyMask, tokens: int) -> TrainedReply:
+    """The reply, of so many trained tokens."""
+    return TrainedReply(mask.seq, tokens, 0 if mask.seen else tokens, mask.calls)
+
+
 def line_of(data: Data, sample: StepSample) -> Line:
     """The line of a step sample, with what it counts."""
     tokens = count(sample.mask)
@@ -149,6 +171,7 @@ def line_of(data: Data, sample: StepSample) -> Line:
         actions=sample.mask.calls,
         weight=sample.meta["weight"],
         models=(sample.mask.model,),
+        replies=(trained_reply(sample.mask, tokens.reply),),
     )
 
 
@@ -169,4 +192,5 @@ def line_of_segment(data: Data, segment: Segment) -> Line:
         actions=sum(mask.calls for mask in segment.masks),
         weight=segment.meta["weight"],
         models=tuple([mask.model for mask in segment.masks]),
+        replies=tuple(trained_reply(mask, c.reply) for c, mask in zip(counts, segment.masks, strict=True)),
     )

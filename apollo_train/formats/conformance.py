@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ INSTEAD: Final = {
 }
 """What to take instead of formats that have no token file."""
 TOKENS: Final = "take `apollo-train tokens`"
+LINE_FEED: Final = r'also trains "\n"'
 
 
 class UnknownTemplate(TrainError):
@@ -50,6 +52,15 @@ class Result(msgspec.Struct, frozen=True):
     """``equal``, or in words what is trained too much, too little or otherwise."""
     needs: str = ""
     """The setting of the trainer with which it says so, beside those that docs/formats.md names for the format."""
+
+    @property
+    def only_line_feed(self) -> bool:
+        """Whether all that it trains besides is the line feed that a template writes after the stop token: no server
+        samples it, and no model reads it before it is done. Rows that our file leaves out and counts are no difference.
+        """
+        said = [part for part in self.says.removesuffix(" (turns_do_not_alternate)").split("; ")]
+        left_out = [part for part in said if re.fullmatch(r"has \d+ rows of \d+", part)]
+        return self.says != EQUAL and [part for part in said if part not in left_out] == [LINE_FEED]
 
 
 class Conformance(msgspec.Struct, frozen=True):
@@ -85,7 +96,7 @@ def reasons() -> dict[str, dict[str, str]]:
 def refusal_of(format: str, family: str) -> str:
     """Why this format is not written for templates of this family, and what to take; "" if it is proven or unknown."""
     result = conformance().of(format, family)
-    if result is None or result.says == EQUAL:
+    if result is None or result.says == EQUAL or result.only_line_feed:
         return ""
     return (
         f"{result.trainer} does not train exactly these masks from {format} with the {family} template, because "
@@ -121,17 +132,27 @@ def note_of(format: str, family: str = "") -> str:
     if not found:
         return ""
     trainer, good = found[0].trainer, [r.template for r in found if r.says == EQUAL]
+    nearly = [r.template for r in found if r.only_line_feed]
     take = INSTEAD.get(format, TOKENS)
     if family:
         result = next((r for r in found if r.template == family), None)
         if result is None:
             return f"{trainer} was not tried with this template: {take} to be sure of the masks"
+        if result.only_line_feed:
+            return f"{trainer} trains these masks, and after each reply the line feed that follows its stop token"
         return f"{trainer} trains exactly these masks if it is told {result.needs}" if result.needs else ""
-    if not good:
+    if not good and not nearly:
         return f"{trainer} trains other tokens than these masks say, whatever the template: {take}"
-    bad = [r.template for r in found if r.says != EQUAL]
-    but = f", and other tokens with {', '.join(bad)}: name your template, or {take}" if bad else ""
-    return f"{trainer} trains exactly these masks with the templates {', '.join(good)}{but}"
+    bad = [r.template for r in found if r.says != EQUAL and not r.only_line_feed]
+    said = [f"exactly these masks with the templates {', '.join(good)}"] if good else []
+    if nearly:
+        said.append(
+            f"{'with' if good else 'these masks with'} {', '.join(nearly)} also the line feed after a stop token"
+        )
+    if bad:
+        said.append(f"other tokens with {', '.join(bad)}")
+    name = "" if len(said) == 1 else f": name your template{f', or {take}' if bad else ''}"
+    return f"{trainer} trains {', and '.join(said)}{name}"
 
 
 def family_of(name: str) -> str:

@@ -26,12 +26,12 @@ class DpoFormat(MessageRows):
         """A line per pair; the twin file has each flagged reply that makes none, and why."""
         for pair in find_pairs(source):
             if isinstance(pair, Refusal):
-                yield _exclude(pair)
+                yield pair.exclude(source.judged.session)
                 continue
             cache = FormCache()
             chosen, rejected = (self.form.adapt_sample(sample, cache) for sample in (pair.chosen, pair.rejected))
             both = _list(chosen.completion), _list(rejected.completion)
-            yield line_of(_row(rejected, b'"chosen":%b,"rejected":%b' % both), chosen)
+            yield line_of(_row(chosen, b'"chosen":%b,"rejected":%b' % both), chosen)
 
 
 class KtoFormat(MessageRows):
@@ -47,16 +47,11 @@ class KtoFormat(MessageRows):
         """A line per judged reply; the twin file has the disputed ones."""
         for verdict in find_unpaired_replies(source):
             if isinstance(verdict, Refusal):
-                yield _exclude(verdict)
+                yield verdict.exclude(source.judged.session)
                 continue
             label = b"true" if verdict.good else b"false"
             sample = self.form.adapt_sample(verdict.sample, FormCache())
             yield line_of(_row(sample, b'"completion":%b,"label":%b' % (_list(sample.completion), label)), sample)
-
-
-def _exclude(refused: Refusal) -> Exclusion:
-    session, _, step = refused.id.partition(":")
-    return Exclusion(refused.id, session, step, refused.reason, 0, labels=refused.labels)
 
 
 def _row(sample: StepSample, middle: bytes) -> bytes:

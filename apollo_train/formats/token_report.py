@@ -19,6 +19,9 @@ from apollo_train.templates.token_check import TokenCheck
 SHOWN_CONTEXT: Final = 1200
 """Of a stretch of context, head and tail, half of this each, are shown, in characters."""
 
+TRL_DEFAULT: Final = 1024
+"""``SFTConfig.max_length`` where nobody says it."""
+
 INSTEAD: Final = (
     "what comes after it in the same context is refused too; take the template that the model was served with, by "
     "--chat-template FILE, or a model whose template takes this"
@@ -64,6 +67,8 @@ class TokenReport(msgspec.Struct):
     cut_rows: int = 0
     cut_tokens: int = 0
     longest: int = 0
+    over_default: int = 0
+    """Rows that are longer than what TRL keeps unless it is told otherwise."""
     packed_rows: int = 0
     pack_broken: int = 0
     """Times that a row had to end because the template renders what came before differently later on."""
@@ -86,6 +91,7 @@ class TokenReport(msgspec.Struct):
         self.trained += sum(row.trained)
         self.context += len(row.ids) - sum(reply.end - reply.start for reply in row.replies)
         self.longest = max(self.longest, len(row.ids))
+        self.over_default += len(row.ids) > TRL_DEFAULT
         self.packed_rows += len(row.replies) > 1
         for reply in row.replies:
             self._reply(reply.step)
@@ -156,6 +162,11 @@ class TokenReport(msgspec.Struct):
             "replies have the server's own token ids": self.sampled,
         }
         yield from (f"{n:,} {what}" for what, n in notes.items() if n)
+        if self.over_default:
+            yield (
+                f"with TRL say max_length=None and no packing: its default of {TRL_DEFAULT:,} tokens would cut off the "
+                f"end of {self.over_default:,} of these rows without a word (docs/trainers.md has the whole program)"
+            )
         yield from self.check.lines()
         if self.first_problem:
             yield f"the first refusal: {self.first_problem}"

@@ -11,13 +11,13 @@ from typing import Any, Literal
 
 import msgspec
 
-from apollo_train.formats.base import Format, Line, Unit
+from apollo_train.formats.base import Format, Line, TrainedReply, Unit
 from apollo_train.formats.token_report import TokenReport
 from apollo_train.runtime import TrainError
 from apollo_train.samples.char_spans import masks_parts_of_tokens
 from apollo_train.samples.chat import dumps
 from apollo_train.samples.step_samples import Exclusion, Source, StepSample, make_step_samples
-from apollo_train.templates.packing import Packer, Packing, Row
+from apollo_train.templates.packing import PackedReply, Packer, Packing, Row
 from apollo_train.templates.renderer import Renderer, StepTokens, Unfit, describe_renderer
 
 TooLongChoice = Literal["error", "exclude", "keep_end"]
@@ -81,6 +81,7 @@ class TokensFormat(Format):
             self.report.take(row, self.renderer.engine, previews=self.previews - self._taken)
             yield row
         yield from left_out
+        self.renderer.finish()
         self.report.add_packing(packer.counts)
 
     def explanation(self) -> str:
@@ -117,9 +118,13 @@ class TokensFormat(Format):
             counterfactual=row.last.sample.meta["prompt"] == "counterfactual",
             helped=bool(row.last.sample.meta["advice"]),
             id=row.last.sample.id,
-            actions=_actions(row),
+            actions=sum(map(_calls, row.replies)),
             weight=row.last.sample.meta["weight"],
             models=tuple([reply.step.sample.mask.model for reply in row.replies]),
+            replies=tuple(
+                TrainedReply(reply.step.sample.mask.seq, n, 0 if reply.step.sample.mask.seen else n, _calls(reply))
+                for n, reply in zip(trained, row.replies, strict=True)
+            ),
         )
 
     def _tokenise_samples(self, source: Source, left_out: list[Exclusion]) -> Iterator[StepTokens]:
@@ -164,11 +169,11 @@ def _join_labels(row: Row) -> dict[str, Any]:
     return {"labels": [label for labels in found for label in labels]} if found else {}
 
 
-def _actions(row: Row) -> int:
-    """How many calls the row trains."""
-    pieces = [(reply, piece) for reply in row.replies for piece in reply.step.pieces if not piece.reason]
-    whole = sum(reply.step.sample.mask.calls for reply, piece in pieces if piece.part == "reply")
-    return whole + sum(piece.part == "call" for _, piece in pieces)
+def _calls(reply: PackedReply) -> int:
+    """How many calls of the reply are trained."""
+    pieces = [piece for piece in reply.step.pieces if not piece.reason]
+    whole = sum(reply.step.sample.mask.calls for piece in pieces if piece.part == "reply")
+    return whole + sum(piece.part == "call" for piece in pieces)
 
 
 def exclude_sample(source: Source, sample: StepSample, reason: str) -> Exclusion:

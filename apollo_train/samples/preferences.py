@@ -66,8 +66,15 @@ class Refusal:
 
     id: str
     reason: str
+    mask: ReplyMask | None
+    """The reply; None where nobody knows it any more."""
     labels: tuple[str, ...] = ()
     """Of the flags on the reply."""
+
+    def exclude(self, session: str) -> Exclusion:
+        """Its line of the twin file."""
+        name, seq = (self.mask.name, self.mask.seq) if self.mask is not None else (self.id.partition(":")[2], 0)
+        return Exclusion(self.id, session, name, self.reason, seq, mask=self.mask, labels=self.labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +100,7 @@ def find_unpaired_replies(source: Source) -> Iterator[UnpairedReply | Refusal]:
         if not isinstance(sample, Exclusion):
             yield UnpairedReply(sample, sample.mask.trained)
         elif _is_awaited(sample, is_rated, verdicts):
-            yield Refusal(sample.id, sample.reason, sample.labels)
+            yield Refusal(sample.id, sample.reason, sample.mask, sample.labels)
 
 
 def find_pairs(source: Source) -> Iterator[Pair | Refusal]:
@@ -116,26 +123,26 @@ def find_pairs(source: Source) -> Iterator[Pair | Refusal]:
     for flagged in make_step_samples(source, is_wanted):
         if isinstance(flagged, Exclusion):
             if _is_awaited(flagged, is_wanted, verdicts):
-                yield Refusal(flagged.id, flagged.reason, flagged.labels)
+                yield Refusal(flagged.id, flagged.reason, flagged.mask, flagged.labels)
             continue
         step = flagged.mask.step
         written = corrections.instead_of(flagged.mask)
         if written is not None:
             chosen = _replace_reply(flagged, written, True)
             if _actions_of(written) == _actions_of(flagged.mask):
-                yield Refusal(flagged.id, "same", flagged.mask.labels)
+                yield Refusal(flagged.id, "same", flagged.mask, flagged.mask.labels)
             elif not _has_its_tools(chosen):
-                yield Refusal(flagged.id, "correction_tool", flagged.mask.labels)
+                yield Refusal(flagged.id, "correction_tool", flagged.mask, flagged.mask.labels)
             else:
                 yield Pair(flagged, chosen, True, True)
             continue
         if not verdicts.is_blamed(step):
-            yield Refusal(flagged.id, "correction_words", flagged.mask.labels)
+            yield Refusal(flagged.id, "correction_words", flagged.mask, flagged.mask.labels)
             continue
         advice = next((turn for turn in turns if turn.at_step > step), None)
         redo = redos.get(advice.at_step) if advice is not None else None
         if advice is None or redo is None:
-            yield Refusal(flagged.id, "no_redo", flagged.mask.labels)
+            yield Refusal(flagged.id, "no_redo", flagged.mask, flagged.mask.labels)
             continue
         confirmed = _is_confirmed(source, redo.step)
         reason = ""
@@ -153,16 +160,17 @@ def find_pairs(source: Source) -> Iterator[Pair | Refusal]:
         elif _actions_of(redo) == _actions_of(flagged.mask):
             reason = "same"
         if reason:
-            yield Refusal(flagged.id, reason, flagged.mask.labels)
+            yield Refusal(flagged.id, reason, flagged.mask, flagged.mask.labels)
         else:
             yield Pair(flagged, _replace_reply(flagged, redo), confirmed)
 
 
 def _replace_reply(flagged: StepSample, redo: ReplyMask, corrected: bool = False) -> StepSample:
     """The redo, or what an annotator wrote, at the flagged reply's prompt."""
-    completion = chat_of_reply(reply_of(redo).parts)
-    meta = flagged.meta | {"redo": "correction" if corrected else redo.name}
-    return StepSample(flagged.id, redo, flagged.turns, completion, flagged.tools, meta, flagged.root)
+    body = reply_of(redo)
+    own = {"finish": body.finish, "stop_token": body.stop_token, "seen": corrected or redo.seen}
+    meta = flagged.meta | own | {"redo": "correction" if corrected else redo.name}
+    return StepSample(flagged.id, redo, flagged.turns, chat_of_reply(body.parts), flagged.tools, meta, flagged.root)
 
 
 def _has_its_tools(sample: StepSample) -> bool:

@@ -41,6 +41,11 @@ class Engine(Protocol):
         """SHA-256 of the tokenizer's own description."""
         ...
 
+    @property
+    def borders(self) -> frozenset[int]:
+        """The tokens at whose beginning a text can be cut, and its halves encoded apart."""
+        ...
+
     def render(self, messages: Messages, tools: Messages, *, generation: bool, thinking: bool) -> str:
         """The text of a conversation; ``generation`` ends it where a reply begins. Raises TemplateRefused."""
         ...
@@ -76,6 +81,7 @@ class HFEngine:
         self.name = name
         self.template: str = tokenizer.chat_template
         self.tokenizer_hash = hashlib.sha256(_description(tokenizer)).hexdigest()
+        self.borders = _find_borders(tokenizer)
 
     def render(self, messages: Messages, tools: Messages, *, generation: bool, thinking: bool) -> str:
         """See Engine."""
@@ -143,3 +149,16 @@ def _description(tokenizer: Any) -> bytes:
 
     whole = json.loads(tokenizer.backend_tokenizer.to_str())
     return canonical_json({key: value for key, value in whole.items() if key not in ("padding", "truncation")})
+
+
+def _find_borders(tokenizer: Any) -> frozenset[int]:
+    """Tokens that are taken out of a text before anything else is, and take nothing of what is before them along."""
+    added = {number: token for number, token in tokenizer.added_tokens_decoder.items() if token.content}
+    texts = [token.content for token in added.values()]
+    return frozenset(
+        number
+        for number, token in added.items()
+        if not (token.normalized or token.lstrip or token.single_word)
+        # One that begins before it could swallow it.
+        and not any(token.content in text[1:] for text in texts)
+    )

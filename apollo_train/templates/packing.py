@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from apollo_train.templates.prompt_encoder import PromptIds
 from apollo_train.templates.renderer import StepTokens
 
 Packing = Literal["rounds", "steps"]
@@ -91,13 +92,20 @@ class Packer:
     def _joins(self, row: Row, step: StepTokens) -> bool:
         if self.packing == "steps" or row.last.sample.root != step.sample.root:
             return False
-        if not step.cut and step.prompt[: len(row.ids)] != row.ids:
+        if not step.cut and not _goes_on(row, step):
             self.counts.broken += 1
             return False
         if step.cut or row.last.cut:
             self.counts.long += 1
             return False
         return True
+
+
+def _goes_on(row: Row, step: StepTokens) -> bool:
+    """Whether the prompt begins with the very tokens of the row."""
+    last = row.last.prompt
+    known = step.prompt.shared_with(last) if isinstance(step.prompt, PromptIds) and not row.last.cut else 0
+    return list(step.prompt[known : len(row.ids)]) == row.ids[known:]
 
 
 def make_row(step: StepTokens) -> Row:
@@ -107,7 +115,7 @@ def make_row(step: StepTokens) -> Row:
 
 
 def _join(row: Row, step: StepTokens) -> None:
-    between = step.prompt[len(row.ids) :]
+    between = list(step.prompt[len(row.ids) :])
     row.trained += [False] * len(between) + step.labels
     row.ids += [*between, *step.target]
     row.replies.append(_place_reply(step, len(step.prompt)))

@@ -2,19 +2,23 @@
 
 Prompt and reply are encoded apart, because that is how they came about: a server encodes the prompt, and the model
 goes on from there. The reply ends with the token on which the server stopped, and no other stop token is in it.
+What a prompt shares with the one before it is neither rendered nor encoded again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 from apollo_train.masks.reply_masks import ReplyMask
 from apollo_train.samples.chat import Chat
 from apollo_train.samples.step_samples import StepSample, reply_of
 from apollo_train.templates.engine import Engine, TemplateRefused
+from apollo_train.templates.growing_prompt import GrowingPrompt, PromptText
 from apollo_train.templates.normaliser import normalise_messages
+from apollo_train.templates.prompt_encoder import PromptEncoder
 from apollo_train.templates.stop_tokens import StopTokens
 from apollo_train.templates.template_probe import TemplateTraits
 
@@ -37,7 +41,7 @@ class StepTokens:
     """A step sample as tokens. ``pieces`` tile the target: every token of it belongs to exactly one."""
 
     sample: StepSample
-    prompt: list[int]
+    prompt: Sequence[int]
     target: list[int]
     pieces: tuple[Piece, ...]
     no_think: bool = False
@@ -76,6 +80,16 @@ UNFIT = {
 
 
 @dataclass(slots=True)
+class Conversation:
+    """The prompts of a session's context so far: with these tools, rendered and encoded."""
+
+    session: str
+    tools: list[dict[str, Any]]
+    prompts: GrowingPrompt
+    encoder: PromptEncoder
+
+
+@dataclass(slots=True)
 class Renderer:
     """Renders the samples of an export with one tokenizer."""
 
@@ -83,28 +97,38 @@ class Renderer:
     stops: StopTokens
     traits: TemplateTraits
     no_think: NoThink = "mask"
+    whole: bool = False
+    """Render each prompt whole, for templates that write a turn by what is far from it."""
     tools_unsaid: int = field(default=0, init=False)
     """Samples with tools on offer that the template does not render."""
+    _conversations: dict[tuple[str, bool], Conversation] = field(default_factory=dict, init=False, repr=False)
+    """By the suffix of twins, and by whether the template is told to think."""
 
     def step(self, sample: StepSample) -> StepTokens | Unfit:
-        """The tokens of one sample, or why there are none."""
-        called = any(chat.get("tool_calls") or chat["role"] == "tool" for chat in (*sample.prompt, sample.completion))
-        if called and not self.traits.calls:
+        """The tokens of one sample, or why there are none. Raises RendersOtherwise or EncodesOtherwise."""
+        if not self.traits.calls and _has_calls([*sample.prompt, sample.completion]):
             return Unfit("template_no_calls")
         try:
             return self._step(sample)
         except TemplateRefused as problem:
             return Unfit("template_refuses", str(problem))
 
+    def finish(self) -> None:
+        """No prompt of this session follows. Raises RendersOtherwise where the newest is not what all of it renders."""
+        for conversation in self._conversations.values():
+            conversation.prompts.finish()
+        self._conversations.clear()
+
     def _step(self, sample: StepSample) -> StepTokens | Unfit:
         thinking = bool(sample.completion.get("reasoning_content")) or not self.traits.reasoning
         if not thinking and self.no_think == "exclude":
             return Unfit("no_think_form")
-        prompt = self._render(sample, None, thinking)
-        whole = self._render(sample, sample.completion, thinking)
-        if not whole.startswith(prompt):
+        conversation = self._find_conversation(sample, thinking)
+        prompt = conversation.prompts.prompt(sample.turns)
+        rest = conversation.prompts.reply(prompt, sample.completion)
+        if rest is None:
             return Unfit("prompt_no_prefix" if thinking else "no_think_form")
-        body = self._body(whole[len(prompt) :])
+        body = self._body(rest)
         if body is None or any(stop in body for stop in self.stops.ids):
             return Unfit("stop_inside")
         unsaid = self._unsaid(sample.completion, body)
@@ -118,7 +142,7 @@ class Renderer:
         sampled = self._take_server_ids(reply.token_ids, body)
         if sampled and sample.mask.trained:
             ids = sampled
-        pieces = self._pieces(sample, prompt, body, offsets, thinking, len(ids) + 1)
+        pieces = self._pieces(sample, conversation.prompts, prompt, body, offsets, len(ids) + 1)
         target = [*ids, stop]
         # Nothing may be trained past the stop, and nothing may look like one before it.
         if set(ids) & set(self.stops.ids.values()):
@@ -128,7 +152,7 @@ class Renderer:
         assert pieces[-1].end == len(target)
         return StepTokens(
             sample,
-            self.engine.encode(prompt)[0],
+            self._encode(conversation, prompt),
             target,
             pieces,
             not thinking,
@@ -136,11 +160,28 @@ class Renderer:
             bool(sampled and ids is sampled),
         )
 
-    def _render(self, sample: StepSample, completion: Chat | None, thinking: bool) -> str:
-        messages = sample.prompt if completion is None else [*sample.prompt, completion]
-        traits = self.traits
-        made = normalise_messages(messages, system=traits.system, objects=traits.objects, runs=traits.runs)
-        return self.engine.render(made, sample.tools, generation=completion is None, thinking=thinking)
+    def _find_conversation(self, sample: StepSample, thinking: bool) -> Conversation:
+        """The conversation that the sample's prompt goes on with."""
+        session, key = sample.meta["session"], (sample.suffix, thinking)
+        known = self._conversations.get(key)
+        if known is not None and known.session == session and known.tools == sample.tools:
+            return known
+        if known is not None:
+            known.prompts.finish()
+        traits, tools = self.traits, sample.tools
+        normalise = partial(normalise_messages, system=traits.system, objects=traits.objects, runs=traits.runs)
+
+        def render(messages: Sequence[dict[str, Any]], generation: bool) -> str:
+            return self.engine.render(messages, tools, generation=generation, thinking=thinking)
+
+        prompts = GrowingPrompt(render, normalise, runs=traits.runs, whole=self.whole)
+        made = self._conversations[key] = Conversation(session, tools, prompts, PromptEncoder(self.engine))
+        return made
+
+    def _encode(self, conversation: Conversation, prompt: PromptText) -> Sequence[int]:
+        if self.whole:
+            return self.engine.encode(prompt.text)[0]
+        return conversation.encoder.encode(prompt.text, compare=prompt.whole is not None)
 
     def _body(self, rest: str) -> str | None:
         """The reply's text without the end of its turn; None if something follows that end."""
@@ -169,17 +210,17 @@ class Renderer:
     def _pieces(
         self,
         sample: StepSample,
-        prompt: str,
+        prompts: GrowingPrompt,
+        prompt: PromptText,
         body: str,
         offsets: Sequence[tuple[int, int]],
-        thinking: bool,
         length: int,
     ) -> tuple[Piece, ...]:
         """The reply's parts as spans of tokens; one span where it is trained whole, or cannot be told apart."""
         if sample.mask.trained:
             return (Piece("reply", None, 0, length),)
         whole = (Piece("reply", None, 0, length, sample.mask.reason),)
-        ends = self._ends(sample, prompt, body, thinking)
+        ends = self._ends(sample, prompts, prompt, body)
         if ends is None:
             return whole
         pieces: list[Piece] = []
@@ -195,7 +236,7 @@ class Renderer:
         return tuple(pieces)
 
     def _ends(
-        self, sample: StepSample, prompt: str, body: str, thinking: bool
+        self, sample: StepSample, prompts: GrowingPrompt, prompt: PromptText, body: str
     ) -> list[tuple[Literal["reasoning", "text", "call"], int | None, int]] | None:
         """Where each part ends in ``body``, in characters, found by rendering the reply part by part."""
         full = sample.completion
@@ -211,16 +252,20 @@ class Renderer:
         ends: list[tuple[Literal["reasoning", "text", "call"], int | None, int]] = []
         for part, call, chat in steps:
             try:
-                rest = self._render(sample, chat, thinking)[len(prompt) :]
+                rest = prompts.reply(prompt, chat)
             except TemplateRefused:
                 return None
-            said = self._body(rest)
+            said = None if rest is None else self._body(rest)
             if said is None or not body.startswith(said):
                 return None
             if ends and len(said) < ends[-1][2]:
                 return None
             ends.append((part, call, len(said)))
         return ends if ends and ends[-1][2] == len(body) else None
+
+
+def _has_calls(messages: Sequence[Chat]) -> bool:
+    return any(chat.get("tool_calls") or chat["role"] == "tool" for chat in messages)
 
 
 def _reasons(mask: ReplyMask) -> dict[tuple[str, int | None], str]:

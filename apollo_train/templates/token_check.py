@@ -110,6 +110,7 @@ def check_tokens(
             made = renderer.step(sample) if isinstance(sample, StepSample) else None
             if isinstance(sample, StepSample) and isinstance(made, StepTokens):
                 check.take(sample, made)
+        renderer.finish()
     return check
 
 

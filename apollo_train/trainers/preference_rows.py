@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import msgspec
 
-from apollo_train.formats.base import Format, Line, Unit, line_of
+from apollo_train.formats.base import Format, Line, Unit, line_of, trained_reply
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.samples.chat import dumps
 from apollo_train.samples.preferences import REFUSALS, Pair, Refusal, UnpairedReply, find_pairs, find_unpaired_replies
@@ -111,22 +111,22 @@ class PreferenceTokens(Format):
                 yield result
                 continue
             self.report.refused[result.reason] = self.report.refused.get(result.reason, 0) + 1
-            session, _, step = result.id.partition(":")
-            yield Exclusion(result.id, session, step, result.reason, 0, labels=result.labels)
+            yield result.exclude(source.judged.session)
+        self.tokens.renderer.finish()
 
     def _pair(self, source: Source, pair: Pair) -> Line | Refusal:
         found = [self._tokenise(source, sample) for sample in (pair.chosen, pair.rejected)]
         refused = next((one for one in found if isinstance(one, Refusal)), None)
-        if refused is not None:
-            return refused
+        if refused is not None:  # the twin file is about the flagged reply, whichever of the two does not fit
+            return replace(refused, mask=pair.rejected.mask, labels=pair.rejected.mask.labels)
         chosen, rejected = (one for one in found if isinstance(one, StepTokens))
         # Each prompt may have been cut to fit its own reply.
         length = min(len(chosen.prompt), len(rejected.prompt))
-        prompt = chosen.prompt[-length:]
+        prompt = list(chosen.prompt[-length:])
         if chosen.no_think != rejected.no_think:
-            return Refusal(pair.rejected.id, "reasoning", pair.rejected.mask.labels)
-        if prompt != rejected.prompt[-length:]:
-            return Refusal(pair.rejected.id, "tokens", pair.rejected.mask.labels)
+            return Refusal(pair.rejected.id, "reasoning", pair.rejected.mask, pair.rejected.mask.labels)
+        if prompt != list(rejected.prompt[-length:]):
+            return Refusal(pair.rejected.id, "tokens", pair.rejected.mask, pair.rejected.mask.labels)
         meta = pair.chosen.meta | {"confirmed": pair.confirmed}
         return _line(PairRow(prompt, chosen.target, rejected.target, meta), chosen)
 
@@ -135,13 +135,14 @@ class PreferenceTokens(Format):
         if isinstance(tokens, Refusal):
             return tokens
         self.report.good += verdict.good
-        return _line(VerdictRow(tokens.prompt, tokens.target, verdict.good, verdict.sample.meta), tokens)
+        return _line(VerdictRow(list(tokens.prompt), tokens.target, verdict.good, verdict.sample.meta), tokens)
 
     def _tokenise(self, source: Source, sample: StepSample) -> StepTokens | Refusal:
         tokens = self.tokens.tokenise(source, sample)
         if isinstance(tokens, Exclusion):
             self.report.first_problem = self.report.first_problem or self.tokens.explanation()
-            return Refusal(sample.id, "too_long" if tokens.reason == "too_long" else "tokens", sample.mask.labels)
+            reason = "too_long" if tokens.reason == "too_long" else "tokens"
+            return Refusal(sample.id, reason, sample.mask, sample.mask.labels)
         return tokens
 
 
@@ -154,4 +155,5 @@ def _line(row: PairRow | VerdictRow, tokens: StepTokens) -> Line:
         processed_tokens=len(tokens.prompt) + length,
         unseen_tokens=0 if tokens.sample.mask.seen else length,
         exact_tokens=True,
+        replies=(trained_reply(tokens.sample.mask, length),),
     )

@@ -1,8 +1,9 @@
-"""``flag``, ``unflag``, ``signoff`` and ``note``: what a person says of actions and of sessions."""
+"""``flag``, ``unflag``, ``correct``, ``recovery``, ``signoff``, ``note``: what a person says of what was done."""
 
 from __future__ import annotations
 
 import difflib
+import sys
 from typing import cast
 
 import click
@@ -121,6 +122,61 @@ def unflag(cli: Cli, session: str, which: str, as_json: bool) -> None:
         )
     answer = annotate(cli, found, ev.FlagRemoved(flag=mine[-1].id))
     print_done(answer, as_json, f"took back the flag on {mine[-1].target}", flag=mine[-1].id)
+
+
+@click.command()
+@click.argument("session")
+@click.argument("target")
+@click.argument("text")
+@json_option
+@click.pass_obj
+def correct(cli: Cli, session: str, target: str, text: str, as_json: bool) -> None:
+    """Write what the agent should have done instead. TARGET: STEP or STEP.CALL; an empty TEXT takes it back.
+
+    TEXT may end with calls, each as `tool {"argument": 1}` at the beginning of a line: such a correction makes a pair
+    for DPO. `-` reads it from standard input. It masks nothing: that is what `apollo flag` is for.
+    """
+    from sessions.fold.corrections import CorrectionBook, broken_call
+
+    place = parse_target(target)
+    if place.part not in ("reply", "call"):
+        raise click.UsageError(f"'{target}' cannot be corrected; write 41 (step) or 41.2 (call)")
+    said = (sys.stdin.read() if text == "-" else text).strip()
+    reader = open_log(cli)
+    found = reader.find(session)
+    events = list(reader.events(found, kinds=("flag.set", "flag.removed", "correction.written")))
+    reader.close()
+    if not said and not CorrectionBook(events).own(cli.actor, place):
+        raise click.ClickException(f"you have no correction of {target} in this session to take back")
+    answer = annotate(cli, found, ev.CorrectionWritten(target=place, text=said))
+    line = f"correction of {target} written" if said else f"correction of {target} taken back"
+    if said and (name := broken_call(said)):
+        line += f"; kept as words: {name} is followed by no whole JSON object, or by more than calls"
+    flags = FlagBook(events).active
+    if said and not any(flag.target.step <= place.step <= (flag.target.to_step or flag.target.step) for flag in flags):
+        line += f"; it masks nothing: 'apollo flag {session} {target}' flags what the agent did"
+    print_done(answer, as_json, line)
+
+
+@click.command()
+@click.argument("session")
+@click.argument("step", type=click.IntRange(min=1))
+@click.option("--remove", is_flag=True, help="Take the mark back.")
+@json_option
+@click.pass_obj
+def recovery(cli: Cli, session: str, step: int, remove: bool, as_json: bool) -> None:
+    """Mark STEP as the one on which the agent recovered: flags that hold until recovery end before it."""
+    reader = open_log(cli)
+    found = reader.find(session)
+    marks = FlagBook(reader.events(found, kinds=("recovery.marked",))).recoveries
+    reader.close()
+    if remove and step not in marks:
+        listed = f"; marked are {', '.join(map(str, marks))}" if marks else ""
+        raise click.ClickException(f"step {step} has no recovery mark{listed}")
+    if not remove and step in marks:
+        raise click.ClickException(f"step {step} is marked already, by {marks[step].removeprefix('human:')}")
+    answer = annotate(cli, found, ev.RecoveryMarked(at_step=step, removed=remove))
+    print_done(answer, as_json, f"recovery {'no longer ' if remove else ''}marked at step {step}")
 
 
 WORDS = ("good", "partial", "discard", "invalid", "up-to", "none")

@@ -41,6 +41,8 @@ COMMANDS: Final[dict[str, str]] = {
     "limit": "control:limit",
     "flag": "flags:flag",
     "unflag": "flags:unflag",
+    "correct": "flags:correct",
+    "recovery": "flags:recovery",
     "signoff": "flags:signoff",
     "note": "flags:note",
     "search": "read:search",

@@ -24,6 +24,7 @@ ROWS: Final[dict[str, str]] = {
     "open": "long_log:opening",
     "tail": "long_log:tail",
     "memory": "long_log:memory",
+    "tokens": "tokens:tokens",
 }
 Row = Callable[[Path, bool], Iterator[Figure]]
 

@@ -12,8 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from ptyprocess import PtyProcess  # type: ignore[import-untyped]  # it says nothing of types
-
 from benchmarks.budgets import machine
 
 ROOT: Final = Path(__file__).parents[2]
@@ -36,6 +34,9 @@ class Program:
         columns, rows = size
         self.bytes = 0
         self.tail = b""
+        # Not where rows without a terminal are measured, in the trainers' environment.
+        from ptyprocess import PtyProcess  # type: ignore[import-untyped]  # it says nothing of types
+
         self._child = PtyProcess.spawn(
             list(command), cwd=str(ROOT), env=_environment(env or {}), dimensions=(rows, columns)
         )

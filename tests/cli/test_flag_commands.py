@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from apollo_process import Apollo
+from apollo_process import Apollo, wait_for
 
 TASK = "---\ntitle: count\nlimits: {steps: 50}\n---\nCount to three, and say the word zebra.\n"
 
@@ -88,3 +88,48 @@ def test_a_flag_and_what_followed_says_which_steps_that_is_and_is_a_span(apollo:
     assert said.startswith("flagged 1.1 bad as unspecified and what followed: steps 2 to 3")
     [event] = [json.loads(line) for line in apollo.run("log", "2", "--kind", "flag.set", "--json").stdout.splitlines()]
     assert "1-3" in json.dumps(event) or '"to_step": 3' in json.dumps(event)
+
+
+@pytest.fixture(scope="module")
+def stepped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apollo]:
+    made = Apollo(tmp_path_factory.mktemp("correcting"))
+    made.run("demo", "--headless", "--pace", "0")
+    wait_for("three steps", lambda: made.session("tune-lr")["step"] > 3)
+    yield made
+    made.close()
+
+
+def events_of(apollo: Apollo, kind: str) -> list[dict[str, Any]]:
+    return [event["body"] for event in apollo.events("1", kind)]
+
+
+def test_a_correction_is_written_says_what_it_is_not_and_is_taken_back(stepped: Apollo) -> None:
+    said = stepped.run("correct", "1", "2.1", 'run {"command": "wait 7"}').stdout
+    assert said.startswith("correction of 2.1 written; it masks nothing: 'apollo flag 1 2.1'") and said.count("\n") == 1
+    stepped.run("flag", "1", "2")
+    again = stepped.run("correct", "1", "2.1", 'Wait.\nrun {"command":').stdout
+    assert "kept as words: run is followed by no whole JSON object" in again and "masks nothing" not in again
+    assert [body["text"] for body in events_of(stepped, "correction.written")] == [
+        'run {"command": "wait 7"}',
+        'Wait.\nrun {"command":',
+    ]
+    assert "taken back" in stepped.run("correct", "1", "2.1", "").stdout
+    for words, says in (
+        (("1", "2.1", ""), "you have no correction of 2.1"),
+        (("1", "2-3", "x"), "cannot be corrected"),
+        (("1", "2:text", "x"), "cannot be corrected"),
+        (("1", "999", "x"), "has no step 999"),
+    ):
+        failed = stepped.run("correct", *words, check=False)
+        assert failed.returncode != 0 and says in failed.stderr and failed.stderr.count("\n") == 1
+
+
+def test_a_recovery_is_marked_once_and_taken_back_once(stepped: Apollo) -> None:
+    assert "recovery marked at step 3" in stepped.run("recovery", "1", "3").stdout
+    twice = stepped.run("recovery", "1", "3", check=False)
+    assert twice.returncode != 0 and "step 3 is marked already" in twice.stderr
+    assert "no longer marked at step 3" in stepped.run("recovery", "1", "3", "--remove").stdout
+    for words, says in ((("3", "--remove"), "step 3 has no recovery mark"), (("999",), "has no step 999")):
+        failed = stepped.run("recovery", "1", *words, check=False)
+        assert failed.returncode != 0 and says in failed.stderr and failed.stderr.count("\n") == 1
+    assert [body.get("removed", False) for body in events_of(stepped, "recovery.marked")] == [False, True]

@@ -21,6 +21,7 @@ class FakeEngine:
     name = "fake"
     template = "in Python: <|im_start|> <|im_end|>"
     tokenizer_hash = "0" * 64
+    borders = frozenset(range(len(SPECIAL)))
 
     def __init__(self) -> None:
         self.words = list(SPECIAL)

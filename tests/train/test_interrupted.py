@@ -30,7 +30,7 @@ main()
 
 
 def build(log: Path, out: Path, *more: str) -> Result:
-    return CliRunner().invoke(main, ["build", "--log", str(log), "--out", str(out), *more])
+    return CliRunner().invoke(main, ["build", "--log", str(log), "--out", str(out), "--segments", "openai", *more])
 
 
 @contextmanager

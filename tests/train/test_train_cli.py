@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from fake_template_engine import FakeEngine
 from training_log import SESSION, Teller, new_log, rows_of
 
 from apollo_train.cli.main import main
+from apollo_train.export.plan import plan_export
 from apollo_train.export.preview import preview
 from apollo_train.export.run import run_export
-from apollo_train.formats import format_for
+from apollo_train.formats import FORMATS, format_for
+from apollo_train.formats.readers import MASK_READERS
 from apollo_train.output_files import WriteFailed
 from apollo_train.policy import PRESETS, load_policy, parse_policy
 from apollo_train.runtime import FileInTheWay, NothingToExport
@@ -32,7 +35,7 @@ async def test_build_writes_step_samples_and_segments(told: Teller, tmp_path: Pa
     await told.act("a")
     await told.act("b")
     await told.flag(ev.Target(1))
-    done = run("build", "--log", told.writer.path, "--out", tmp_path / "out")
+    done = run("build", "--log", told.writer.path, "--out", tmp_path / "out", "--segments", "openai")
     assert done.exit_code == 0, done.output
     assert "1 reply trained, 1 masked" in done.output
     assert len(rows_of(tmp_path / "out" / "steps.jsonl")) == 1
@@ -42,6 +45,45 @@ async def test_build_writes_step_samples_and_segments(told: Teller, tmp_path: Pa
     assert again.exit_code == 1
     assert again.stderr.startswith("apollo-train: ") and again.stderr.count("\n") == 1
     assert run("build", "--log", told.writer.path, "--out", tmp_path / "out", "--overwrite").exit_code == 0
+
+
+async def test_build_writes_what_trains_right_for_most_and_no_file_whose_masks_are_ignored(
+    told: Teller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await told.act("a", reasoning="Look.")
+    await told.act("b", reasoning="Kill it.")
+    await told.flag(ev.Target(2))
+    plain = run("build", "--log", told.writer.path, "--out", tmp_path / "plain")
+    assert {path.name for path in (tmp_path / "plain").glob("*.jsonl")} == {"steps.jsonl", "steps.jsonl.excluded.jsonl"}
+    assert "loss on its `completion`, read by TRL, Unsloth" in plain.output
+    monkeypatch.setattr("apollo_train.cli.tokens.open_engine", lambda *_: FakeEngine())
+    named = run("build", "--log", told.writer.path, "--out", tmp_path / "named", "--tokenizer", "model")
+    assert named.exit_code == 0, named.output
+    files = {path.name for path in (tmp_path / "named").iterdir()}
+    assert "tokens.jsonl" in files and "tokens.jsonl.report.json" in files and "steps.jsonl" not in files
+    [row] = rows_of(tmp_path / "named" / "tokens.jsonl")
+    assert 0 < sum(label != -100 for label in row["labels"]) < len(row["labels"])
+    again = run("build", "--log", told.writer.path, "--out", tmp_path / "named", "--tokenizer", "model", "--resume")
+    assert again.exit_code == 0 and "tokens.jsonl (tokens) was whole before" in again.output
+
+
+@pytest.mark.parametrize("name", list(FORMATS))
+async def test_plan_report_and_manifest_name_the_readers_that_do_not_look_at_the_masks(
+    told: Teller, reader: LogReader, tmp_path: Path, name: str
+) -> None:
+    await told.act("a")
+    await told.flag(ev.Target(1), verdict="good")
+    assert set(MASK_READERS) == {*FORMATS, "tokens"}
+    if name == "dpo":  # has no row here
+        return
+    report = run_export(reader, None, load_policy(), name, tmp_path / "out")
+    lines = [line for line in report.lines() if line.startswith("masks: ")]
+    assert lines == [MASK_READERS[name].line()]
+    assert lines[0] in plan_export(reader, None, load_policy(), name).lines()
+    manifest = json.loads(report.manifest.read_text())
+    assert manifest["masks"]["not_read_by"] == list(MASK_READERS[name].not_read_by)
+    if name in ("messages", "openai", "axolotl", "ms-swift", "slime"):
+        assert "not by TRL, Unsloth" in lines[0] and "`apollo-train tokens`" in lines[0]
 
 
 async def test_inspect_marks_trained_and_masked_by_sign_and_not_by_colour_alone(told: Teller) -> None:

@@ -88,18 +88,17 @@ def test_an_export_of_messages_compares_its_counts_with_a_named_tokenizer(
     story: Path, reader: LogReader, tmp_path: Path
 ) -> None:
     tokenizer("qwen3").save_pretrained(tmp_path / "model")
-    given = ["--log", str(story / "log.sqlite"), "--out", str(tmp_path / "data")]
-    ran = CliRunner().invoke(main, ["build", *given, "--tokenizer", str(tmp_path / "model")])
+    given = ["dataset", "--log", str(story / "log.sqlite"), "--out", str(tmp_path / "data")]
+    ran = CliRunner().invoke(main, [*given, "--tokenizer", str(tmp_path / "model")])
     assert ran.exit_code == 0, ran.output
     own = TokensFormat(renderer("qwen3"), packing="steps")
     rows_of(reader, own, kept_policy(flags=FlagRules(scope="message")))
     [expected] = own.report.check.plain().values()
-    for name in ("steps", "segments"):
-        manifest = json.loads((tmp_path / "data" / f"{name}.jsonl.manifest.json").read_text())
-        assert list(manifest["token_check"].values()) == [expected]
-    assert ran.output.count("another tokenizer or template") == 2
-    again = CliRunner().invoke(main, ["build", *given, "--overwrite"])
-    assert again.output.count("no tokenizer is named") == 2
+    manifest = json.loads((tmp_path / "data" / "manifest.json").read_text())
+    assert list(manifest["token_check"].values()) == [expected]
+    assert ran.output.count("another tokenizer or template") == 1
+    again = CliRunner().invoke(main, [*given[:-1], str(tmp_path / "other")])
+    assert again.output.count("no tokenizer is named") == 1
 
 
 def test_the_page_shows_what_is_trained_and_runs_nothing(reader: LogReader) -> None:
