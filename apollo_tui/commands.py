@@ -222,6 +222,12 @@ def _goto(screen: ApolloScreen, words: list[str]) -> None:
         movement.go_to_number(screen, words[0])
 
 
+def _import(screen: ApolloScreen, words: list[str]) -> None:
+    from apollo_tui.screens.key_acts.imports import import_named
+
+    import_named(screen, words)
+
+
 def _leave(screen: ApolloScreen, _: list[str]) -> None:
     from apollo_tui.screens.panels.leave import check_leave
 
@@ -300,6 +306,15 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("limit", "NAME VALUE", "Set or raise a budget: `limit steps +200`.", _limit, True, True, 2, LIMIT_HINT),
     Command("new", "", "Create a session.", _key("new"), write=True, key="new"),
     Command("export", "", "Turn sessions into training data.", _key("export"), key="export"),
+    Command(
+        "import",
+        "[--dry-run] FILES",
+        "Recordings from elsewhere: files, folders, patterns.",
+        _import,
+        write=True,
+        needs=1,
+        hint="files, folders or patterns; also --copy, --format NAME",
+    ),
     Command("goto", "NUMBER", "To a session.", _goto, needs=1, hint="the number of a session", key="goto"),
     Command("archived", "", "Show or hide archived sessions.", _toggle_archived),
     Command("panes", "1…16 | auto", "How many panes the board shows.", _panes),

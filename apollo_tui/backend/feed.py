@@ -71,12 +71,14 @@ class LinkChanged(Message):
 class NotDone(Exception):
     """A request was not done; the text is one line for a person. ``cut``: nobody knows, repeat with the same id.
 
-    ``remedies`` say what to do about it (``acts.error_hints`` names the keys).
+    ``remedies`` say what to do about it (``acts.error_hints`` names the keys). ``kind``: a key of ``protocol.ERRORS``
+    where the host refused it.
     """
 
-    def __init__(self, message: str, *, cut: bool = False, remedies: Sequence[Remedy] = ()) -> None:
+    def __init__(self, message: str, *, cut: bool = False, remedies: Sequence[Remedy] = (), kind: str = "") -> None:
         super().__init__(message)
         self.cut = cut
+        self.kind = kind
         self.remedies = tuple(remedies)
 
 

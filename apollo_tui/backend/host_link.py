@@ -68,7 +68,7 @@ class HostLink:
             try:
                 return await client.call(params, seconds=seconds)
             except RequestRefused as refused:
-                raise NotDone(str(refused), remedies=refused.remedies) from refused
+                raise NotDone(str(refused), remedies=refused.remedies, kind=refused.kind) from refused
             except ConnectionLost as lost:
                 self.connected.clear()
                 if not isinstance(params, protocol.Change):
