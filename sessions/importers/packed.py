@@ -52,7 +52,7 @@ def open_unpacked(path: Path) -> Iterator[IO[bytes]]:
                 with gzip.open(file) as unpacked:
                     yield cast("IO[bytes]", unpacked)
             elif magic == ZSTD:
-                with _zstd().open(file) as unpacked:
+                with zstd_module().open(file) as unpacked:
                     yield unpacked
             else:
                 yield file
@@ -97,7 +97,8 @@ def _read(file: IO[bytes], most: int) -> tuple[bytes, bool]:
     return b"".join(parts), False
 
 
-def _zstd() -> Any:
+def zstd_module() -> Any:
+    """The module for Zstandard: newer Pythons have one of their own, and few files need any."""
     if sys.version_info >= (3, 14):
         from compression import zstd  # type: ignore[import-not-found, unused-ignore]
 

@@ -7,7 +7,9 @@ import zipfile
 import zlib
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+from sessions.importers.packed import zstd_module
 
 ZSTANDARD: Final = 93
 """How zip archives number that compression."""
@@ -26,7 +28,7 @@ def read_entry(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> 
             raise zipfile.BadZipFile(f"{entry.filename} is cut off")
         file.seek(sum(struct.unpack("<HH", lengths)), 1)
         packed = file.read(entry.compress_size)
-    zstd = _zstd()
+    zstd = zstd_module()
     try:
         # A stream, and not one call: an entry can have several frames, and must not grow beyond what it says it is.
         with zstd.open(BytesIO(packed)) as stream:
@@ -36,12 +38,3 @@ def read_entry(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> 
     if len(data) != entry.file_size or zlib.crc32(data) != entry.CRC:
         raise zipfile.BadZipFile(f"{entry.filename} is not what its head says")
     return data
-
-
-def _zstd() -> Any:
-    """The module; it is loaded where it is needed, and newer Pythons have it."""
-    try:
-        from compression import zstd  # type: ignore[import-not-found, unused-ignore]
-    except ImportError:
-        from backports import zstd  # type: ignore[import-not-found, unused-ignore, no-redef]
-    return zstd
