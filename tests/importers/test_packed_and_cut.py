@@ -10,7 +10,7 @@ import pytest
 from backports import zstd
 from foreign_recordings import FILES, dump_lines
 
-from sessions.importers import CannotImport, import_file
+from sessions.importers import CannotImport, ImportedSession, import_file
 
 LINES = [name for name, file in FILES.items() if "\n" in dump_lines(file.content)]
 DOCUMENTS = [name for name in FILES if name not in LINES]
@@ -55,6 +55,46 @@ def test_so_is_one_that_is_written_over_many_lines(tmp_path: Path, name: str, pr
     for end in range(2, len(data) - 1, max(1, len(data) // 97)):
         path.write_text(data[:end])
         with pytest.raises(CannotImport, match=" is cut off: "):
+            import_file(path)
+
+
+CUT = "the file is cut off in its last line: what is whole before it is imported"
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("name", LINES)
+def test_lines_without_their_end_are_imported_up_to_it_and_say_so(tmp_path: Path, name: str, packed: bool) -> None:
+    def read(data: bytes) -> list[ImportedSession]:
+        path.write_bytes(gzip.compress(data) if packed else data)
+        return import_file(path)
+
+    path = tmp_path / FILES[name].name
+    whole = text_of(name)
+    before = whole.rstrip(b"\n").rpartition(b"\n")[0] + b"\n"
+    assert not any(CUT in session.warnings for session in read(whole) + read(before))
+    for end in range(len(before) + 1, len(whole.rstrip(b"\n")), max(1, (len(whole) - len(before)) // 23)):
+        for cut, plain in zip(read(whole[:end]), read(before), strict=True):
+            assert [event.body for event in cut.events[:-1]] == [event.body for event in plain.events[:-1]]
+            assert cut.warnings == [*plain.warnings, CUT]
+
+
+def test_a_line_that_is_damaged_in_the_middle_of_a_file_is_no_cut_end(tmp_path: Path) -> None:
+    lines = text_of("claude").splitlines()
+    path = tmp_path / FILES["claude"].name
+    path.write_bytes(b"\n".join([*lines[:-1], lines[-2][:40], lines[-1]]))
+    session = import_file(path)[0]
+    assert CUT not in session.warnings and any("no JSON object (1)" in note for note in session.warnings)
+
+
+def test_our_own_raw_format_without_its_end_is_refused_and_nothing_of_it_is_imported(tmp_path: Path) -> None:
+    rows = [b'{"apollo":"raw","v":1,"session":"01JH0000000000000000000000"}']
+    rows += [b'{"event":{"seq":1,"kind":"note.written","v":1,"at":1,"actor":"human:ann","body":{"text":"x"}}}']
+    path = tmp_path / "s.jsonl"
+    for end in range(len(rows[0]) + 2, sum(map(len, rows)) + 1, 7):
+        path.write_bytes(b"\n".join(rows)[:end])
+        with pytest.raises(
+            CannotImport, match=r"^s\.jsonl is cut off in the middle of a line: nothing of it is imported$"
+        ):
             import_file(path)
 
 
