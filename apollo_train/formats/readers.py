@@ -1,7 +1,8 @@
 """Where each format says its masks, who reads them there, and who opens the file and trains what is masked too.
 
 Which tokens a trainer trains of what it reads is in ``conformance.json``; here is who does not look at the masks at
-all. Of TRL it is a test (tests/train_env/test_mask_readers.py), of the others it was read in their code.
+all. Of TRL it is a test (tests/train_env/test_mask_readers.py); LLaMA-Factory and Axolotl were read in part, and the
+rest rests on documentation.
 """
 
 from __future__ import annotations
