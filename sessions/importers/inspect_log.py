@@ -322,11 +322,23 @@ def _reasoning(content: Any) -> tuple[str, bool]:
 
 
 def _usage(told: dict[str, Any]) -> tuple[Usage | None, float | None]:
-    """Tokens (Inspect counts cached ones apart) and cost of one reply."""
+    """Tokens and cost of one reply."""
     cached, written = count(told.get("input_tokens_cache_read")), count(told.get("input_tokens_cache_write"))
-    sent, said = count(told.get("input_tokens")) + cached + written, count(told.get("output_tokens"))
-    usage = Usage(sent, said, cached, written, count(told.get("reasoning_tokens"))) if sent or said else None
+    said, thought = count(told.get("output_tokens")), count(told.get("reasoning_tokens"))
+    sent = count(told.get("input_tokens")) + _counted_apart(told, cached, written, said, thought)
+    usage = Usage(sent, said, cached, written, thought) if sent or said else None
     return usage, money(told.get("total_cost"))
+
+
+def _counted_apart(told: dict[str, Any], cached: int, written: int, said: int, thought: int) -> int:
+    """How many tokens of a cache ``input_tokens`` lacks: those that ``total_tokens`` counts beside it.
+
+    Inspect keeps the counts of each provider as they came; some have them in the prompt's, some apart.
+    """
+    sent = count(told.get("input_tokens"))
+    rest = count(told.get("total_tokens")) - sent - said
+    unsaid = cached + written if cached + written > sent else 0  # no part is larger than its whole
+    return next((apart for apart in (cached + written, cached, written) if apart in (rest, rest - thought)), unsaid)
 
 
 def _calls(message: dict[str, Any]) -> list[Call]:

@@ -319,6 +319,33 @@ def test_all_that_events_know_and_texts_that_are_kept_apart(tmp_path: Path) -> N
     assert (end(session).state, end(session).reason) == ("stopped", "limit of token reached: 1000")
 
 
+@pytest.mark.parametrize(
+    ("read", "written_to", "total", "prompt"),
+    [
+        (90, 0, 105, 100),  # the prompt has them: total = input + output
+        (90, 0, 195, 190),  # counted apart
+        (20, 30, 105, 100),
+        (20, 30, 155, 150),
+        (20, 30, 125, 120),  # only what was read is apart
+        (20, 30, 135, 130),  # only what was written is
+        (90, 0, 112, 100),  # what was thought (7) is beside the output, too
+        (90, 0, 202, 190),
+        (90, 0, 0, 100),  # no total: they may be in the prompt
+        (120, 0, 0, 220),  # and this many are not
+        (0, 0, 105, 100),
+    ],
+)
+def test_tokens_of_a_cache_are_added_to_a_prompt_that_lacks_them_alone(
+    tmp_path: Path, read: int, written_to: int, total: int, prompt: int
+) -> None:
+    content = inspect_sample()
+    usage = {"input_tokens": 100, "output_tokens": 5, "input_tokens_cache_read": read, "reasoning_tokens": 7,
+             "input_tokens_cache_write": written_to, "total_tokens": total}  # fmt: skip
+    content["samples"][0]["events"][1]["output"]["usage"] = usage
+    [reply] = bodies(written(tmp_path, "log.json", content)[0], ev.ModelReplied)
+    assert reply.usage == Usage(prompt, 5, read, written_to, 7)
+
+
 @pytest.mark.parametrize("pooled", [False, True])
 def test_after_a_compaction_prompts_are_what_the_model_was_given(tmp_path: Path, pooled: bool) -> None:
     def reply(name: str, text: str) -> dict[str, Any]:
