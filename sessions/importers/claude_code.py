@@ -20,6 +20,7 @@ from sessions.importers.builder import Border, SessionBuilder
 from sessions.importers.claude_turns import (
     Record,
     TurnReader,
+    blocks_of,
     first_reply,
     is_reply,
     message_id,
@@ -96,7 +97,7 @@ def _group(records: list[Record]) -> tuple[dict[str, dict[str, list[Record]]], C
             home[as_text(record["uuid"])] = session
     groups: dict[str, dict[str, list[Record]]] = {}
     loose: Counter[str] = Counter()
-    seen: set[tuple[str, str]] = set()
+    seen: dict[tuple[str, str], list[Any]] = {}
     roots: dict[str, str] = {}
     for record in records:
         session, uuid = as_text(record.get("sessionId")), as_text(record.get("uuid"))
@@ -107,9 +108,11 @@ def _group(records: list[Record]) -> tuple[dict[str, dict[str, list[Record]]], C
         while session in joined and session not in hops:
             hops.add(session)
             session = joined[session]
-        if uuid and (session, uuid) in seen:  # copied when the session was resumed
-            continue
-        seen.add((session, uuid))
+        if uuid:
+            said, known = _words_in(record), seen.setdefault((session, uuid), [])
+            if said in known:  # copied when the session was resumed
+                continue
+            known.append(said)
         agent = ""
         if record.get("isSidechain"):
             root = roots.get(as_text(record.get("parentUuid"))) or uuid or "sub-agent"
@@ -117,6 +120,13 @@ def _group(records: list[Record]) -> tuple[dict[str, dict[str, list[Record]]], C
             roots[uuid] = agent
         groups.setdefault(session, {}).setdefault(agent, []).append(record)
     return groups, loose
+
+
+def _words_in(record: Record) -> tuple[Any, ...]:
+    """What makes a record another one, though both have one uuid."""
+    if record.get("type") not in _CHAINED:
+        return (record.get("type"),)
+    return (record["type"], blocks_of(record), record.get("attachment"))
 
 
 def _agent_files(path: Path, session: str) -> Iterator[Path]:
@@ -376,15 +386,22 @@ def _parents_of(records: list[Record]) -> list[int | None]:
     places = {as_text(record["uuid"]): place for place, record in enumerate(records) if record.get("uuid")}
     is_tree = any(record.get("parentUuid") in places for record in records if record.get("parentUuid"))
     parents: list[int | None] = []
+    earlier: dict[str, int] = {}
     for place, record in enumerate(records):
         before = place - 1 if place else None
+        uuid = as_text(record.get("uuid"))
         name = as_text(record.get("parentUuid")) or as_text(record.get("logicalParentUuid"))
-        if name in places and places[name] != place:
-            parents.append(places[name])
+        parent = earlier.get(name, places.get(name, place))
+        if uuid in earlier:
+            parents.append(before)  # another record has its uuid: the order of the file is all there is
+        elif parent != place:
+            parents.append(parent)
         elif name or not record.get("uuid") or "parentUuid" not in record:
             parents.append(before)  # what it follows is not in the file
         elif is_tree and record.get("type") == "user" and not record.get("isCompactSummary") and not results_of(record):
             parents.append(None)  # the first request, or another one in its place
         else:
             parents.append(before)
+        if uuid:
+            earlier[uuid] = place
     return parents

@@ -460,3 +460,60 @@ def test_records_that_name_no_parents_follow_each_other(tmp_path: Path) -> None:
     tree.user(["Thanks."], after=None)
     [session] = imports_of(tmp_path / "s.jsonl", *tree.records)
     assert said_to(session)[-1] == ["Go.", "None", "ok", "More."] and advice_of(session) == ["More.", "Thanks."]
+
+
+def _named(session: str, *, linked: bool) -> Tree:
+    """A task, a reply and words that no reply follows, under ids of the session's own."""
+    tree = Tree(session)
+    tree.user(f"Task of {session}.")
+    tree.reply(f"m-{session}", text("Done."))
+    tree.user(f"Last words of {session}.")
+    for record in tree.records:
+        record["uuid"] = f"{session}-{record['uuid']}"
+        record["parentUuid"] = f"{session}-{record['parentUuid']}" if linked and record["parentUuid"] else None
+    return tree
+
+
+@pytest.mark.parametrize("linked", [True, False])
+@pytest.mark.parametrize("mixed", [True, False])
+def test_of_two_sessions_in_a_file_each_keeps_the_words_that_no_reply_follows(
+    tmp_path: Path, linked: bool, mixed: bool
+) -> None:
+    one, two = _named("s-1", linked=linked).records, _named("s-2", linked=linked).records
+    found = imports_of(tmp_path / "s.jsonl", *([*one[:2], *two, *one[2:]] if mixed else [*one, *two]))
+    assert [(session.created.task, advice_of(session)) for session in found] == [
+        (f"Task of {name}.", [f"Last words of {name}."]) for name in ("s-1", "s-2")
+    ]
+
+
+@pytest.mark.parametrize("linked", [True, False])
+@pytest.mark.parametrize("nothing", ["error", {"role": "user"}, {"role": "user", "content": "Look at it first."}])
+def test_words_whose_record_has_the_uuid_of_another_one_are_kept(tmp_path: Path, linked: bool, nothing: Any) -> None:
+    tree = Tree()
+    tree.user("Go.")
+    tree.reply("m1", text("Done."))
+    tree.add("user", nothing)
+    tree.user("Once more.")
+    tree.records[-1] |= {"uuid": tree.records[-2]["uuid"], "parentUuid": tree.records[-2]["parentUuid"]}
+    tree.reply("m2", text("Done again."))
+    for record in tree.records if not linked else ():
+        record["parentUuid"] = None
+    before = ["Look at it first."] if isinstance(nothing, dict) and "content" in nothing else []
+    for records in (tree.records[:-1], tree.records):  # at the end, and before a reply
+        [session] = imports_of(tmp_path / "s.jsonl", *records)
+        assert advice_of(session) == [*before, "Once more."]
+    assert len(bodies_of(session, ev.ModelReplied)) == 2
+
+
+def test_what_was_copied_when_a_session_was_resumed_is_said_once(tmp_path: Path) -> None:
+    tree = Tree()
+    tree.user("Go.")
+    tree.reply("m1", text("Done."))
+    tree.user("Once more.")
+    copies = [{**record, "timestamp": CLOCK.format(30, 0), "version": "9"} for record in tree.records]
+    copies[2] |= {"message": {"role": "user", "content": [text("Once more.")]}}  # in the other form
+    tree.records += copies
+    tree.reply("m2", text("Done again."))
+    [session] = imports_of(tmp_path / "s.jsonl", *tree.records)
+    assert (session.created.task, advice_of(session)) == ("Go.", ["Once more."])
+    assert len(bodies_of(session, ev.ModelReplied)) == 2
