@@ -6,8 +6,10 @@ What a tool writes beside a message (usage, cost, times, exit codes) is read whe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Final
 
 from sessions.events.messages import Finish, Usage
@@ -84,9 +86,7 @@ class ChatReader:
         elif kind in ("function_call_output", "custom_tool_call_output"):
             self._result(message, message.get("call_id"), message.get("output"), at)
         elif role in ("tool", "function"):
-            ids = message.get("tool_call_ids")
-            identity = message.get("tool_call_id") or (ids[0] if isinstance(ids, list) and ids else None)
-            self._result(message, identity, content, at)
+            self._result(message, result_id(message), content, at)
         elif role in ("system", "developer"):
             self.builder.add_system(words_of(content), lost=find_losses(content))
         elif role == "user" and not self.builder.step:
@@ -149,6 +149,51 @@ class ChatReader:
             duration_ms=self._took,
             lost=find_losses(content),
         )
+
+
+def result_id(message: dict[str, Any]) -> str:
+    """The id of the call whose result the message is, "" if it names none."""
+    ids = message.get("tool_call_ids")
+    return as_text(message.get("tool_call_id") or (ids[0] if isinstance(ids, list) and ids else None))
+
+
+def results_by_calls(messages: Sequence[dict[str, Any]]) -> tuple[list[int], int]:
+    """The order, by their places, in which each result stands before the reply that comes after its call's; and how
+    many had to be moved for that.
+
+    Where several calls have one id, the results between two replies belong to the newest of them that wait, in order.
+    """
+    waiting: defaultdict[str, list[int]] = defaultdict(list)
+    """The replies whose call of this id has no result yet."""
+    moved: dict[int, int] = {}
+    between: defaultdict[str, list[int]] = defaultdict(list)
+    last = -1
+
+    def match() -> None:
+        for name, places in between.items():
+            calls = waiting[name][-len(places) :]
+            del waiting[name][-len(places) :]
+            moved.update((place, call) for place, call in zip(places, calls, strict=False) if call != last)
+        between.clear()
+
+    for place, message in enumerate(messages):
+        if message.get("role") == "assistant":
+            match()
+            last = place
+            for name in _call_ids(message):
+                waiting[name].append(place)
+        elif message.get("role") in ("tool", "function") and (name := result_id(message)):
+            between[name].append(place)
+    match()
+    replies = [place for place, message in enumerate(messages) if message.get("role") == "assistant"]
+    # A sort keeps the order of what has one key: a result that came late goes before the reply after its call's.
+    ends = dict(pairwise(replies))
+    order = sorted(range(len(messages)), key=lambda place: (ends[moved[place]], 0) if place in moved else (place, 1))
+    return order, len(moved)
+
+
+def _call_ids(message: dict[str, Any]) -> list[str]:
+    return [name for call in items(message.get("tool_calls")) if (name := as_text(call.get("id")))]
 
 
 def words_of(content: Any) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from sessions.events.text import canonical_json
 from sessions.importers.base import CannotImport, ImportedSession
 from sessions.importers.builder import SessionBuilder
-from sessions.importers.chat_messages import ChatReader
+from sessions.importers.chat_messages import ChatReader, results_by_calls
 from sessions.importers.documents import Document, as_text, items, loads, table
 from sessions.terminal_text import say_count
 
@@ -180,10 +180,15 @@ def _session(found: Document, key: str, chat: _Chat) -> ImportedSession:
     messages, targets = _join_replies(chat)
     reader = ChatReader(builder, is_person=lambda message: not agent and message.get("message_type") != "observation")
     context = 0
-    for message, target in zip(messages, targets, strict=True):
-        context += message.get("role") == "assistant" and not target
-        reader.take(message, target=target)
+    order, late = results_by_calls(messages)
+    for place in order:
+        context += messages[place].get("role") == "assistant" and not targets[place]
+        reader.take(messages[place], target=targets[place])
     reader.flush()
+    if late:
+        builder.notes.append(
+            f"{say_count(late, 'result')} that the file has after a later reply: here each follows its call"
+        )
     if context:
         builder.notes.append(
             f"{say_count(context, 'reply', 'replies')} that the file does not train: context here, too"

@@ -141,3 +141,62 @@ def test_assistant_messages_in_a_row_are_one_reply_and_each_call_keeps_its_resul
     assert said(session) == ["I look. run run", "It is done."]
     assert [body.output.text for body in bodies(session, ev.ActionResult)] == ["of a", "of b"]
     assert not bodies(session, ev.RecordingLoss)
+
+
+def _calls(*names: str) -> dict[str, Any]:
+    """A reply that calls these."""
+    return {"role": "assistant", "content": "", "tool_calls": [{**CALL, "id": name} for name in names]}
+
+
+def _answers(*told: str) -> list[dict[str, Any]]:
+    """Results, each ``id=text``."""
+    pairs = [one.split("=") for one in told]
+    return [{"role": "tool", "tool_call_id": name, "content": text} for name, text in pairs]
+
+
+WAIT = {"role": "user", "content": "Wait."}
+
+
+@pytest.mark.parametrize(
+    ("turns", "results"),
+    [
+        # several calls, the rest of whose results stand after the next reply, and after the one after that
+        ([_calls("a", "b", "c"), *_answers("a=1"), _calls("d"), *_answers("b=2", "d=4"), _calls("e"),
+          *_answers("c=3", "e=5")], ["1", "2", "3", "4", "5"]),
+        ([_calls("a"), WAIT, _calls("b"), *_answers("b=2", "a=1")], ["1", "2"]),
+        ([_calls("a"), WAIT, CHAT[4], *_answers("a=1")], ["1"]),
+        # ids that repeat: by position
+        ([_calls("a", "b"), *_answers("a=1", "b=2"), _calls("a", "b"), *_answers("b=4", "a=3")], ["1", "2", "4", "3"]),
+        ([_calls("a"), WAIT, _calls("a"), *_answers("a=1", "a=2")], ["1", "2"]),
+        ([_calls("a", "b"), *_answers("a=1"), _calls("a", "b"), *_answers("b=2", "a=3", "b=4")], ["1", "2", "3", "4"]),
+        # a call that nobody answered takes no result of a later one
+        ([_calls("a"), WAIT, _calls("a"), *_answers("a=2"), _calls("a"), *_answers("a=3")], [None, "2", "3"]),
+        # no call has it, and one too many
+        ([_calls("a"), *_answers("x=0", "a=1"), _calls("b"), *_answers("b=2", "a=9")], ["1", "2"]),
+    ],
+)  # fmt: skip
+def test_a_result_belongs_to_its_call_also_after_a_later_reply(
+    tmp_path: Path, turns: list[dict[str, Any]], results: list[str | None]
+) -> None:
+    [session] = written(tmp_path, "a.json", {"messages": [*CHAT[:2], *turns, {"role": "assistant", "content": "End."}]})
+    found = [(event.step, event.body) for event in session.events if isinstance(event.body, ev.ActionResult)]
+    assert [None if body.outcome == "unknown" else body.output.text for _, body in found] == results
+    asked = [(event.step, event.body.call_id) for event in session.events if isinstance(event.body, ev.ActionStarted)]
+    assert sorted((step, body.call_id) for step, body in found) == sorted(asked)  # each at its own reply
+    assert said(session)[-1] == "End." and len(said(session)) == sum(t["role"] == "assistant" for t in turns) + 1
+
+
+def test_a_result_that_was_moved_to_its_call_is_told_of_and_masks_stay_at_their_replies(tmp_path: Path) -> None:
+    chat = [
+        *CHAT[:2],
+        _calls("a", "b"),
+        *_answers("a=1"),
+        {**_calls("c"), "weight": 0},
+        *_answers("b=2", "c=3"),
+        CHAT[4],
+    ]
+    [session] = written(tmp_path, "a.json", {"messages": chat})
+    assert said(session) == ["run run", "(run)", "It is done."]
+    assert "1 result that the file has after a later reply: here each follows its call" in session.warnings
+    [plain] = written(tmp_path, "b.json", {"messages": CHAT})
+    assert not any("after a later reply" in note for note in plain.warnings)
