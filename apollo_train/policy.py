@@ -150,7 +150,7 @@ class TargetRules(_Table, frozen=True):
 
 
 class SplitRules(_Table, frozen=True):
-    """Shares of tasks (never of steps) that go to validation and test; the rest is for training."""
+    """Shares of repositories and tasks (never of steps) that go to validation and test; the rest is for training."""
 
     validation: Share = 0.0
     test: Share = 0.0

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from apollo_train.export.counts import SINCE_2, Counts
+from apollo_train.export.near_prompts import NearPrompts
 from apollo_train.export.policy_notes import RULES
 from apollo_train.formats.base import Format, Line
 from apollo_train.formats.conformance import describe_results
@@ -56,6 +57,8 @@ class ExportReport:
     """Names in the policy that nothing here has, a line each."""
     notes: tuple[str, ...] = ()
     """What was chosen, and what nobody chose."""
+    near_prompts: NearPrompts | None = None
+    """Prompts that are nearly equal on two sides of the split; None where nothing is parted."""
 
     def lines(self) -> list[str]:
         """The report for a person."""
@@ -67,7 +70,8 @@ class ExportReport:
             refused,
             several if self.format == "sts" and len(self.per_session) > 1 else "",
         ]
-        return [*self.counts.lines(), *self.notes, *self.unused, *filter(None, notes), *self.checked]
+        near = self.near_prompts.lines() if self.near_prompts is not None else []
+        return [*self.counts.lines(), *self.notes, *near, *self.unused, *filter(None, notes), *self.checked]
 
     def beside(self) -> str:
         """The names of the files beside it, for a person."""
@@ -100,6 +104,7 @@ def manifest_of(
         **({"proof": results} if (results := describe_results(format.name)) else {}),
         **({"labels_without_flags": list(report.unused)} if report.unused else {}),
         **({"rules": RULES} if takes_policy and policy.version > 1 else {}),
+        **({"near_prompts": report.near_prompts.plain()} if report.near_prompts is not None else {}),
         **({"token_check": check} if report.checked else {}),
         "blake3": dict(hashes),
         "version": version(),

@@ -14,6 +14,7 @@ import msgspec
 
 from apollo_train.export.counts import Counts
 from apollo_train.export.message_page import message_page
+from apollo_train.export.near_prompts import NearPrompts, read_near_prompts
 from apollo_train.export.open_questions import require_answer
 from apollo_train.export.plan import plan_export, require_expressible, weights_differ
 from apollo_train.export.policy_notes import policy_notes
@@ -139,6 +140,7 @@ class Export:
                     report.unused = find_unused_names(
                         self.reader, report.per_session, self.policy, self.position, report.counts.trained_by_model
                     )
+                    report.near_prompts = self._near_prompts()
                 report.checksum = data.checksum
                 hashes = {"data": data.checksum, "excluded": twin.checksum}
                 content = manifest_of(report, self.policy, self.format, hashes, self._check_tokens())
@@ -159,6 +161,11 @@ class Export:
         if not (report.counts.trained if self.format.takes_policy else report.counts.rows):
             problem = self.format.explanation()
             raise NothingToExport(explain_nothing_left(report.per_session, report.counts, self.format.name, problem))
+
+    def _near_prompts(self) -> NearPrompts | None:
+        """What is nearly the same on two sides of the split."""
+        sessions = [name for name, counts in self.report.per_session.items() if counts.rows]
+        return read_near_prompts(self.reader, sessions, self.policy, self.position)
 
     def _check_tokens(self) -> dict[str, Any] | None:
         """How the tokenizer that was named counts what servers counted; None where there is none."""
@@ -263,7 +270,9 @@ class Export:
             judged = [
                 one for one in select(self.reader, sorted(trained), None, self.position) if isinstance(one, Annotations)
             ]
-            weigher = Weigher.from_counts(self.policy, trained, {one.session: task_of(one) for one in judged})
+            weigher = Weigher.from_counts(
+                self.policy, trained, {one.session: task_of(one.created, self.policy) for one in judged}
+            )
         if self.policy.weights.apply != "resample" or self.format.weighs:
             return weigher, None
         return weigher, Copies.of(self._weights(weigher, judged))

@@ -76,7 +76,7 @@ class TraceFormat(Trajectories):
         yield from _masked_replies(source, masks)
         judged = source.judged
         header = {"type": "session", "harness": "apollo", "id": judged.session, "name": judged.created.title}
-        lines = [dumps({**header, "task": task_of(judged)})]
+        lines = [dumps({**header, "task": task_of(judged.created, source.policy)})]
         for at, chat, _ in _turns_of(source):
             lines.append(dumps({"type": "message", "message": _trace_message(chat, at, judged.created.model.name)}))
         yield _line(b"\n".join(lines), masks)
@@ -294,7 +294,7 @@ class _Document:
         ]
         found = {
             "title": judged.created.title,
-            "task": task_of(judged),
+            "task": task_of(judged.created, self.source.policy),
             "state": judged.state,
             "sign_offs": signs,
             "recoveries": list(judged.flags.recoveries),

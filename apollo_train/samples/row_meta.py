@@ -12,6 +12,7 @@ from apollo_train.masks.annotations import Annotations
 from apollo_train.policy import FilterPolicy, SplitRules
 from sessions import events as ev
 from sessions.events.text import canonical_json
+from sessions.task_ids import group_of, make_task_id, name_origin
 
 NOT_SAMPLING: Final = frozenset(
     {"model", "messages", "stream", "stream_options", "tools", "system", "metadata", "user"}
@@ -19,15 +20,24 @@ NOT_SAMPLING: Final = frozenset(
 """Keys of a request's envelope that are no choice of sampling."""
 
 
-def task_of(judged: Annotations) -> str:
-    """What the split goes by: the task's id, or the hash of its text where it has none."""
-    created = judged.created
-    return created.task_id or _hash_task(created.task)
+def task_of(created: ev.SessionCreated, policy: FilterPolicy) -> str:
+    """The task's id, or one of its workspace and its text where it has none (version 1: the hash of its text)."""
+    if created.task_id:
+        return created.task_id
+    if policy.version == 1:
+        return _hash_task(created.task)
+    return make_task_id(name_origin(created.source_workspace or ""), created.task)
 
 
 @lru_cache(maxsize=64)
 def _hash_task(task: str) -> str:
     return "sha256:" + hashlib.sha256(task.encode()).hexdigest()[:16]
+
+
+def split_of_session(created: ev.SessionCreated, policy: FilterPolicy) -> str:
+    """The split of all rows of a session: by its task; from version 2 on all tasks of a repository are on one side."""
+    task = task_of(created, policy)
+    return split_of(task if policy.version == 1 else group_of(task), policy.split)
 
 
 @lru_cache(maxsize=1024)
@@ -53,12 +63,11 @@ def _sampling_text(envelope: bytes) -> str:
 
 def make_meta(judged: Annotations, policy: FilterPolicy, request: ev.ModelRequested, **more: Any) -> dict[str, Any]:
     """The columns that all rows of a session share, then those of the row."""
-    task = task_of(judged)
     return {
         "session": judged.session,
-        "task": task,
+        "task": task_of(judged.created, policy),
         "model": judged.created.model.id,
         "sampling": sampling_of(request),
-        "split": split_of(task, policy.split),
+        "split": split_of_session(judged.created, policy),
         **more,
     }

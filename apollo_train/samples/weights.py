@@ -36,7 +36,7 @@ class Weigher:
         """The weight of a row that trains ``replies``; ``row``: it counts once however many they are (segments)."""
         rules = self.policy.weights
         total = max(1, self.session_trained.get(judged.session, 1))
-        of_task = max(1, self.task_trained.get(task_of(judged), 1))
+        of_task = max(1, self.task_trained.get(task_of(judged.created, self.policy), 1))
         weight = share * _cap(total, rules.session_cap) / total
         if rules.normalise == "session":
             weight = share * replies / total

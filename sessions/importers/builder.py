@@ -26,6 +26,7 @@ from sessions.importers.harness_text import person_words
 from sessions.importers.reply_parts import Call, arguments_of, parts_of, reply_message, tell_apart
 from sessions.importers.session_names import session_id, title_of
 from sessions.log.rebuild import assemble
+from sessions.task_ids import find_origin, make_task_id
 from sessions.terminal_text import say_count
 
 REST_MS: Final = 60_000
@@ -482,7 +483,7 @@ class SessionBuilder:
             self._first_time = self.started
         whole, blobs = long_text(self._system)
         self.hold_blobs(blobs)
-        self.task_id = self.task_id or f"{self.format}:{hashlib.sha256(task.encode(errors='replace')).hexdigest()[:12]}"
+        self.task_id = self.task_id or make_task_id(find_origin(self.meta), task)
         self.create(
             task,
             whole if self._system else None,

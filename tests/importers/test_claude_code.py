@@ -19,6 +19,7 @@ from imported_sessions import (
 from sessions import events as ev
 from sessions.importers import import_file, load_recording
 from sessions.importers.builder import NO_RESULT
+from sessions.task_ids import group_of, make_task_id
 
 CLOCK = "2026-01-05T10:{:02}:{:02}.000Z"
 
@@ -117,6 +118,23 @@ def test_two_requests_have_two_task_ids(tmp_path: Path) -> None:
         [session] = imports_of(tmp_path / "s.jsonl", *tree.records)
         ids.add(session.created.task_id)
     assert len(ids) == 2
+
+
+def test_sessions_of_one_repository_have_task_ids_of_one_group(tmp_path: Path) -> None:
+    found = {}
+    for place, words in (
+        ("/home/ann/parser", "Mend  it."),
+        ("/home/bob/parser", "mend it."),
+        ("/srv/lexer", "Mend it."),
+    ):
+        tree = Tree(place)
+        tree.user(words, cwd=place)
+        tree.reply("m", text("Done."), cwd=place)
+        [session] = imports_of(tmp_path / "s.jsonl", *tree.records)
+        found[place] = session.created.task_id
+    first, second, other = found.values()
+    assert first == second == make_task_id("parser", "Mend it.") and group_of(first) == "repo:parser"
+    assert group_of(other) == "repo:lexer"
 
 
 def test_a_command_that_stands_for_a_request_is_the_task_where_nothing_else_is(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from imported_sessions import CASES, advice_of, bodies_of, calls_of, imports_of,
 
 from sessions import events as ev
 from sessions.importers import import_file
+from sessions.task_ids import make_task_id
 
 
 def line(kind: str, payload: Any, second: int = 0) -> dict[str, Any]:
@@ -324,3 +325,15 @@ def test_tokens_that_are_told_before_the_items_of_a_reply_are_those_of_that_repl
         records += [output(f"k{number}", "ok")]
     [session] = imports_of(tmp_path / "r.jsonl", *records)
     assert [body.usage.input_tokens for body in bodies_of(session, ev.ModelReplied)] == [1, 2, 3]
+
+
+def test_the_task_id_has_the_remote_of_the_repository_and_without_one_its_folder(tmp_path: Path) -> None:
+    git = {"repository_url": "git@github.com:acme/parser.git", "branch": "main"}
+    for about, task in (
+        ({"cwd": "/home/ann/copy-2", "git": git}, make_task_id("parser", "Mend it.")),
+        ({"cwd": "/home/ann/copy-2"}, make_task_id("copy-2", "Mend it.")),
+        ({"cwd": "/workspace"}, make_task_id("", "Mend it.")),
+    ):
+        records = (meta(**about), said("user", "Mend it."), said("assistant", "Done."))
+        [session] = imports_of(tmp_path / "c.jsonl", *records)
+        assert session.created.task_id == task
