@@ -34,7 +34,7 @@ class Plan:
 
 EIGHT: Final[dict[str, Plan]] = {
     "tune-lr": Plan("tune-lr", 0.3, 0.25),
-    "poller": Plan("poller", 0.3, 0.3),
+    "poller": Plan("poller", 0.4, 0.5),
     "formats": Plan("formats", 0.2, 0.0, 10),
     **{f"steady-{number}": Plan("steady", 0.4, 0.0) for number in range(1, 6)},
 }
