@@ -24,6 +24,8 @@ def bodies(kind: type[Body]) -> st.SearchStrategy[Body]:
 
 def _example(info: Any) -> Any:
     match info:
+        case mi.Metadata():
+            return _example(info.type)
         case mi.StructType():
             return info.cls(**{field.name: _example(field.type) for field in info.fields})
         case mi.UnionType():
@@ -55,6 +57,8 @@ _FLOAT = st.floats(allow_nan=False, allow_infinity=False)
 
 def _strategy(info: Any) -> st.SearchStrategy[Any]:
     match info:
+        case mi.Metadata():
+            return _strategy(info.type)
         case mi.StructType():
             return st.builds(info.cls, **{field.name: _strategy(field.type) for field in info.fields})
         case mi.UnionType():
