@@ -92,7 +92,8 @@ def facts_lines(view: FactsView, width: int) -> list[Line]:
         lines.append(_pair("begins", session.begins))
     lines.append(_pair("model", session.model))
     lines.append(_pair("step", str(session.step)))
-    active = f"{clock(session.active_ms)} in {clock(view.wall_ms)}" if view.wall_ms else "not known"
+    known = view.wall_ms and session.has_times
+    active = f"{clock(session.active_ms)} in {clock(view.wall_ms)}" if known else "not known"
     lines.append(_pair("active", active))
     cached = f" ({count(view.cached_tokens)} cached)" if view.cached_tokens else ""
     counted = view.input_tokens or view.output_tokens or not session.step

@@ -144,6 +144,8 @@ class SessionView(msgspec.Struct, frozen=True):
     step: int = 0
     active_ms: int = 0
     age_ms: int = 0
+    has_times: bool = True
+    """False for a recording that does not say when it was: its age and active time are not known."""
     context_tokens: int = 0
     context_limit: int = 0
     tokens: int = 0

@@ -306,7 +306,7 @@ def pane_title(view: SessionView | None, pane: Pane, width: int, focused: bool, 
         reading = f" {pane.unseen} new ↓ " if pane.unseen else " not following "
     left: Line = (*mark, (f"{view.number} {view.title} ", role))
     known: Line = ((reading, "accent"), (f" {state.text}", state.role))
-    more = [f"  step {view.step}", f"  {clock(view.active_ms)}"]
+    more = [f"  step {view.step}", *([f"  {clock(view.active_ms)}"] if view.has_times else [])]
     if view.context_limit:
         more.append(f"  {count(view.context_tokens)}/{count(view.context_limit)}")
     while more and cells.line_width((*left, *known)) + sum(map(len, more)) + 1 > width:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import click
 import msgspec
 
 from sessions.fold.beginning import say_beginning
 from sessions.fold.costs import known_cost
-from sessions.fold.summary import Summary
+from sessions.fold.summary import EARLIEST, Summary
 from sessions.hints import command_of, say_remedies
 from sessions.host import protocol
 from sessions.terminal_text import plain_line
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
-
-EARLIEST: Final = 10 * 365 * 86_400_000
-"""Times before 1980 (Unix ms) are of recordings that say none."""
 
 
 def print_json(value: object) -> None:
@@ -63,7 +60,7 @@ def say_title(summary: Summary, numbers: Mapping[str, int]) -> str:
 
 def known_active_ms(summary: Summary, now: int) -> int | None:
     """How long it was active; None for a recording that says no times."""
-    return summary.active_now(now) if summary.created_at >= EARLIEST else None
+    return summary.active_now(now) if summary.has_times else None
 
 
 def say_active(summary: Summary, now: int) -> str:

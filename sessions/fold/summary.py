@@ -19,6 +19,8 @@ from sessions.fold.result_status import went_wrong
 
 FOLD_VERSION: Final = 8
 """Raised when ``fold_summary`` or the shape of Summary changes: stored summaries of another version are made anew."""
+EARLIEST: Final = 10 * 365 * 86_400_000
+"""Times before 1980 (Unix ms) are of recordings that say none."""
 KEPT_EVALS: Final = 64
 """How many of the newest scores a summary keeps, for the plot."""
 
@@ -148,6 +150,11 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of which session it is a branch or a child, and from where."""
     watch: AttentionCounters = AttentionCounters()
     """What the attention rules remember."""
+
+    @property
+    def has_times(self) -> bool:
+        """Whether it is known when its events were: recordings without times begin in 1970."""
+        return self.created_at >= EARLIEST
 
     def active_now(self, now: int) -> int:
         """Active milliseconds up to ``now``."""

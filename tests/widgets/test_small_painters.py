@@ -4,6 +4,7 @@ from textual.app import App, ComposeResult
 from textual.theme import BUILTIN_THEMES
 
 from sessions.events.states import STATES as ALL_STATES
+from sessions.fold.summary import Summary
 from widgets.cells import text_of
 from widgets.chrome import HintBar, ReceiptLine, TitleBar
 from widgets.facts import FactsPanel, facts_lines
@@ -11,6 +12,7 @@ from widgets.glyphs import OUTCOMES, STATES, age, clock, count, duration, sparkl
 from widgets.menu import Menu, MenuRow
 from widgets.models import Choice, FactsView, HeaderView, Hint, PlanLine, SessionView
 from widgets.picker import ChoiceList
+from widgets.session_list import session_view
 from widgets.wall import Wall
 
 CHOICES = [
@@ -260,3 +262,15 @@ async def test_an_empty_receipt_is_an_empty_row() -> None:
         receipt.clear()
         await pilot.pause()
         assert receipt.row(0) == ()
+
+
+def test_a_recording_that_does_not_say_when_it_was_has_no_age_and_no_active_time() -> None:
+    now = 1_796_000_000_000
+    silent = session_view(Summary("s", 1, "old", "import:m", state="finished", created_at=5, last_at=90_000), now)
+    assert (silent.age_ms, silent.has_times) == (0, False)
+    active = next(
+        line for line in facts_lines(FactsView(session=silent, wall_ms=90_000), 40) if "active" in text_of(line)
+    )
+    assert text_of(active).split() == ["active", "not", "known"]
+    dated = session_view(Summary("s", 1, "new", "m", created_at=now - 9_000_000, last_at=now - 7_200_000), now)
+    assert (dated.age_ms, dated.has_times) == (7_200_000, True)
