@@ -15,7 +15,7 @@ from sessions.task_ids import find_origin, group_of, make_task_id, name_origin, 
         "ssh://git@host:22/acme/parser.git/",
         "file:///srv/git/parser.git",
         "/home/ann/parser",
-        "/Users/bob/work/Parser/",
+        "/Users/bob/code/Parser/",
         "C:\\Users\\bob\\parser",
         "/home/ann/parser/.claude/worktrees/quick-fix",
         "/root/.codex/worktrees/ab12/parser",
@@ -56,7 +56,7 @@ def test_the_remote_goes_before_the_folder() -> None:
 
 def test_the_same_prompt_has_one_id_however_it_is_written() -> None:
     first = make_task_id("parser", "Fix the Parser in /home/ann/x/Parser.py:\n  3 tests fail since 2026-01-02")
-    again = make_task_id("parser", "fix the parser in ~/work/parser.py: 14 tests fail since 2026-03-04 ")
+    again = make_task_id("parser", "fix the parser in ~/code/parser.py: 14 tests fail since 2026-03-04 ")
     assert first == again and first != make_task_id("parser", "Fix the lexer in /home/ann/x/Parser.py: 3 tests fail")
     assert first.startswith("repo:parser#") and len(first) == len("repo:parser#") + 12
     assert normalise_prompt("Run 3f2a9c11-12ab-4cde-9f00-123456789abc, and/or decade") == "run 0, and/or decade"
