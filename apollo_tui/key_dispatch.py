@@ -24,7 +24,7 @@ from apollo_tui.context import AppContext, GivesWay, View
 from apollo_tui.screens.base import ApolloScreen
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.screens.key_acts import advice, attention, control, judgement, movement, search, undo
-from apollo_tui.terminal.textual_private import offer_key, run_binding, send_event
+from apollo_tui.terminal.textual_private import is_closing, offer_key, run_binding, send_event
 from widgets.paint import is_field
 from widgets.sanitise import clean_line
 
@@ -288,10 +288,11 @@ async def _await_messages(focused: Widget) -> None:
 
 
 async def _drain_queue(node: Widget) -> None:
-    """Wait until a widget has taken in all that was sent to it before."""
-    if node.is_running:
+    """Wait until a widget has taken in all that was sent to it before, or is of a panel that closes: it takes no more."""
+    if node.is_running and not is_closing(node):
         came = asyncio.Event()
         node.call_later(came.set)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(QUEUE_S):
-                await came.wait()
+        deadline = monotonic() + QUEUE_S
+        while not came.is_set() and not is_closing(node) and monotonic() < deadline:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(came.wait(), 0.01)

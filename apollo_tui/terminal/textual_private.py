@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from textual import events
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.app import App
+from textual.widget import Widget
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -98,3 +99,11 @@ def style_attributes(style: Style) -> int:
 def color_system(console: Console) -> ColorSystem | None:
     """How many colours the console has: the public property gives its name only."""
     return console._color_system
+
+
+def is_closing(node: Widget) -> bool:
+    """Whether the widget, or what holds it, is being removed: calls that are sent to it are never made.
+
+    Textual tells by ``is_running`` only when the removal is over, which waits for whoever waits for such a call.
+    """
+    return any(one._closing or one._pruning for one in node.ancestors_with_self)

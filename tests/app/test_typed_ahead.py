@@ -250,3 +250,20 @@ async def test_letters_that_a_hand_strikes_are_keys(feed: FakeFeed) -> None:
             send(app, "[" if key == "left_square_bracket" else key)
             await asyncio.sleep(0.03)
         await until(pilot, lambda: len(flags(feed)) == 2)
+
+
+async def test_the_key_that_closes_a_panel_waits_for_nothing_that_the_panel_no_longer_does(
+    feed: FakeFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apollo_tui.key_dispatch.QUEUE_S", 3_600.0)
+    session = await feed.session("tune-lr")
+    await feed.step(session, 1, ("run", {"command": "python train.py"}, "loss 2.1"))
+    async with open_app(feed) as (app, pilot):
+        for key in ("question_mark", "colon"):
+            board = app.screen
+            await pilot.press(key)
+            await until(pilot, lambda board=board: app.screen is not board)
+            await pilot.press("escape", key)
+            await until(pilot, lambda board=board: app.screen is not board)
+            await pilot.press("escape")
+            await until(pilot, lambda board=board: app.screen is board)
