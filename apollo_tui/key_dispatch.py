@@ -288,7 +288,7 @@ async def _await_messages(focused: Widget) -> None:
 
 
 async def _drain_queue(node: Widget) -> None:
-    """Wait until a widget has taken in all that was sent to it before, or is of a panel that closes: it takes no more."""
+    """Wait until a widget has taken in all that was sent to it before, or closes and takes no more."""
     if node.is_running and not is_closing(node):
         came = asyncio.Event()
         node.call_later(came.set)
