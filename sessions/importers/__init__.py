@@ -33,6 +33,9 @@ CUT: Final = "the file is cut off in its last line: what is whole before it is i
 """What a session of such a file says; once the file is whole, importing it again goes on from there."""
 
 
+DAMAGED: Final = "some bytes of the file are no text: � stands for each in what is imported"
+
+
 def import_file(path: Path, format: str = "auto") -> list[ImportedSession]:
     """The sessions in ``path``. Raises CannotImport, one line, if anything about the file is wrong."""
     return read_recording(path, format)[1]
@@ -61,22 +64,25 @@ def read_recording(path: Path, format: str = "auto") -> tuple[str, list[Imported
 def _read_foreign(path: Path, format: str) -> tuple[str, list[ImportedSession]]:
     document = read_document(path)
     shape = detect.shape_of(document, format)
+    if shape is None and document.cut and not document.records:
+        raise CannotImport(f"{path.name} is cut off before its first record is whole")
     if shape is None:
         looks = likeness.describe(document)
         what = "in no format that is known here" if format == "auto" else f"no file of {format}"
+        what += " (and cut off)" if document.cut else ""
         raise NoKnownFormat(f"{path.name} is {what}{f': {looks}' if looks else ''} ({', '.join(FORMATS)})")
     name, parse = shape
     try:
         found = parse(document)
     except CannotImport as problem:
         named = str(problem).startswith(document.path.name)
-        raise CannotImport(str(problem) if named else f"{path.name}: {problem}") from problem
+        end = "; the file is cut off" if document.cut else ""
+        raise CannotImport(f"{problem if named else f'{path.name}: {problem}'}{end}") from problem
     except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as problem:
         # Foreign shapes change without notice: what a reader did not think of is the file's affair, not a crash.
         raise CannotImport(f"{path.name} is not as {name} writes it: {plain_line(str(problem))}") from problem
-    if document.cut:
-        for session in found:
-            session.warnings.append(CUT)
+    for session in found:
+        session.warnings.extend([CUT] * document.cut + [DAMAGED] * document.damaged)
     return name, found
 
 

@@ -6,12 +6,11 @@ as possible: times are those of the file, and where it says none, that before; c
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from msgspec import structs
 
@@ -23,48 +22,17 @@ from sessions.importers.base import ACTOR, ELSEWHERE, CannotImport, ImportedSess
 from sessions.importers.border import Border
 from sessions.importers.documents import time_ms
 from sessions.importers.harness_text import person_words
+from sessions.importers.open_turns import HarnessRole, OpenCall, Preface
+from sessions.importers.prompt_hash import PromptHash
 from sessions.importers.reply_parts import Call, arguments_of, parts_of, reply_message, tell_apart
 from sessions.importers.session_names import session_id, title_of
-from sessions.log.rebuild import assemble
 from sessions.task_ids import find_origin, make_task_id
 from sessions.terminal_text import say_count
 
 REST_MS: Final = 60_000
 """From here on the wait for a person, after a reply, is said to be one."""
 WAITED: Final = "it waited for a person"
-HarnessRole = Literal["user", "system", "developer", "assistant"]
 NO_RESULT: Final = "The recording has no result of this call."
-
-
-@dataclass(frozen=True, slots=True)
-class _OpenCall:
-    """A call without a result; ``own`` is the id that it has in the log, unique in its reply."""
-
-    number: int
-    own: str
-    call: Call
-    at: int | None
-    """When the file says that it was made."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Preface:
-    """What a harness said before anybody had asked for anything."""
-
-    text: str
-    at: int | None
-    lost: tuple[LostPart, ...]
-    role: HarnessRole = "user"
-
-
-@dataclass(frozen=True, slots=True)
-class _BlobsInMemory:
-    """Where a request that is not in a log yet finds its blobs."""
-
-    by_hash: dict[str, Blob]
-
-    def blobs(self, hashes: Collection[str]) -> dict[str, bytes]:
-        return {name: self.by_hash[name].data for name in hashes}
 
 
 @dataclass(slots=True)
@@ -109,13 +77,12 @@ class SessionBuilder:
     """Whether the task is in the context."""
     _new_messages: list[ev.MessageRef] = field(default_factory=list)
     _messages: list[ev.MessageRef] = field(default_factory=list)
-    _open_calls: list[_OpenCall] = field(default_factory=list)
-    _preface: list[_Preface] = field(default_factory=list)
+    _open_calls: list[OpenCall] = field(default_factory=list)
+    _preface: list[Preface] = field(default_factory=list)
     _waiting: list[Callable[[], None]] = field(default_factory=list)
     """Turns that came while calls were open: results stand before them."""
     _parent: int | None = None
-    _prompt_hash: Any = None
-    """The hash of the body of the last request up to its messages, which the next one goes on from."""
+    _prompt_hash: PromptHash = field(default_factory=PromptHash)
     _now: int = 0
     _first_time: int | None = None
     """The first time that the file says."""
@@ -133,26 +100,29 @@ class SessionBuilder:
         if self.has_task:
             self.add_harness_turn(text, role="system", lost=lost)
         elif self._system:
-            self._preface.append(_Preface(text, None, tuple(lost), "system"))
+            self._preface.append(Preface(text, None, tuple(lost), "system"))
         else:
             self._system, self._system_lost = text, tuple(lost)
 
     def add_user(
         self, text: str, at: int | None = None, *, by_host: bool = False, lost: Collection[LostPart] = ()
     ) -> None:
-        """A turn of the user: the first words of a person are the task, later ones are advice; all that a harness put
-        there is neither. ``by_host``: nobody wrote it."""
+        """A turn of the user: what a person said before the first reply is the task, later words are advice; all that a
+        harness put there is neither. ``by_host``: nobody wrote it."""
         words = "" if by_host else person_words(text)
         said = bool(words or (lost and not by_host and not text.strip()))
         if self.has_task:
-            if said:
+            if said and self._is_request_open:
+                self._extend_task(words)
+                self.add_task_message(text, lost=lost)
+            elif said:
                 self.add_advice(words, turn=text, at=at, lost=lost)
             elif text.strip() or lost:
                 self.add_harness_turn(text, at, lost=lost)
         elif said:
             self.begin(words, at, text, lost=lost)
         else:
-            self._preface.append(_Preface(text, at, tuple(lost)))
+            self._preface.append(Preface(text, at, tuple(lost)))
 
     def add_harness_turn(
         self,
@@ -236,7 +206,7 @@ class SessionBuilder:
             self._pass_time(asked_at)
         asked = self.add_request()
         own = tell_apart([call.id for call in calls])
-        named = [Call(name, call.name, call.arguments, call.at) for name, call in zip(own, calls, strict=True)]
+        named = [replace(call, id=name) for name, call in zip(own, calls, strict=True)]
         body = ev.ModelReplied(
             request=asked,
             parts=parts_of(text, reasoning, named),
@@ -248,13 +218,12 @@ class SessionBuilder:
             duration_ms=duration_ms or 0,
             salvaged=salvaged,
         )
-        malformed = {call.id for call in named if arguments_of(call.arguments) is None}
-        sendable = [Call(call.id, call.name, "{}") if call.id in malformed else call for call in named]
+        malformed = {call.id for call in named if call.is_malformed}
         seq = self.add_event(body, self.step, at=at, actor="agent")
-        self.add_message(reply_message(text, sendable, reasoning), seq)
+        self.add_message(reply_message(text, named, reasoning), seq)
         self.add_losses(lost, seq, self.step)
         for number, (call, given) in enumerate(zip(named, calls, strict=True), 1):
-            self._open_calls.append(_OpenCall(number, call.id, given, at if call.at is None else call.at))
+            self._open_calls.append(OpenCall(number, call.id, given, at if call.at is None else call.at))
             if call.id not in malformed:
                 arguments = arguments_of(call.arguments) or {}
                 started = ev.ActionStarted(call_id=call.id, name=call.name, arguments=arguments)
@@ -281,7 +250,7 @@ class SessionBuilder:
             self.skipped["result without a call"] += 1
             return False
         self._open_calls.remove(found)
-        if arguments_of(found.call.arguments) is None:
+        if found.call.is_malformed:
             refused = ev.ActionRefused(
                 call_id=found.own,
                 name=found.call.name,
@@ -333,7 +302,7 @@ class SessionBuilder:
         self._covered = self.step
         seq = self.add_event(written, at=at, actor="agent")
         before = {ref.hash: ref for ref in self.context}
-        self._parent, self._prompt_hash, self._new_messages, self._messages = None, None, [], []
+        self._forget_context()
         if self._system:
             self.add_message({"role": "system", "content": self._system}, 1)
         for message in context:
@@ -347,6 +316,24 @@ class SessionBuilder:
             last = self._new_messages[-1]
             self._new_messages[-1] = ev.MessageRef(last.hash, last.role, tuple({*last.sources, seq}))
             self.add_losses(lost, seq)
+
+    def show_context(self, shown: Sequence[dict[str, Any] | ev.MessageRef]) -> None:
+        """The next prompt holds these messages and no others: the tool shortened what it sent, and summed up nothing.
+
+        A message in another's place names the events that the other one came from.
+        """
+        self._close_calls()
+        before = self.context
+        self._forget_context()
+        for place, message in enumerate(shown):
+            if isinstance(message, ev.MessageRef):
+                self._new_messages.append(message)
+            else:
+                self.add_message(message, *(before[place].sources if place < len(before) else (1,)))
+
+    def _forget_context(self) -> None:
+        self._parent, self._new_messages, self._messages = None, [], []
+        self._prompt_hash = PromptHash()
 
     def add_score(self, score: float | None, at: int | None = None) -> None:
         """A score that somebody gave the run."""
@@ -447,6 +434,22 @@ class SessionBuilder:
         task = self._task if self._asked else None
         held = tuple(self.context)
         return Border(self.session, len(self.events), task, self.task_id, self._system, held, self._blobs, self.tools)
+
+    @property
+    def _is_request_open(self) -> bool:
+        """Whether what a person says is still the task: nobody has replied, here or before the border of a branch."""
+        return not self.step and not self._summaries and self.border is None and bool(self._task)
+
+    def _extend_task(self, words: str) -> None:
+        """A person said more of the task before anybody replied."""
+        created = self.events[0].body
+        assert isinstance(created, ev.SessionCreated)
+        task = f"{created.task}\n\n{words}".strip()
+        named = created.task_id != make_task_id(find_origin(self.meta), created.task)
+        self._task = task
+        self.task_id = created.task_id if named else make_task_id(find_origin(self.meta), task)
+        body = structs.replace(created, task=task, task_id=self.task_id)
+        self.events[0] = structs.replace(self.events[0], body=body)
 
     def _begin_if_new(self) -> None:
         if self.has_task:
@@ -560,22 +563,10 @@ class SessionBuilder:
             sha256="",
             exact=False,
         )
-        digest = self._hash_prompt(request)
+        digest = self._prompt_hash.extend(request, self._blobs)
         self._new_messages = []
         self._parent = self.add_event(structs.replace(request, sha256=digest), self.step)
         return self._parent
-
-    def _hash_prompt(self, request: ev.ModelRequested) -> str:
-        """SHA-256 of the body that ``assemble`` makes of the messages so far; only new messages are hashed."""
-        head, slot, tail = assemble(_BlobsInMemory(self._blobs), request, []).partition(b'"messages":[')
-        new = [self._blobs[ref.hash].data for ref in self._new_messages]
-        if self._prompt_hash is None:
-            self._prompt_hash = hashlib.sha256(head + slot + b",".join(new))
-        elif new:
-            self._prompt_hash.update(b"," + b",".join(new))
-        whole = self._prompt_hash.copy()
-        whole.update(tail)
-        return str(whole.hexdigest())
 
     def add_message(self, wire: dict[str, Any], *sources: int) -> None:
         """The next message of all later prompts, as it went over the wire, and the seqs that it came from."""

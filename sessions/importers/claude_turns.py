@@ -5,6 +5,7 @@ A reply is several records with one message id: a part in each, the same part ag
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final
@@ -27,6 +28,8 @@ _STOPS: Final[dict[str, Finish]] = {
     "refusal": "refusal",
 }
 _REJECTED: Final = ("The user doesn't want to proceed with this tool use", "[Request interrupted by user")
+_FAILED: Final = re.compile(r"<tool_use_error>|Exit code [1-9]\d*$", re.M)
+"""How results begin of calls that failed."""
 _INTERRUPTED: Final = "[Request interrupted by user]"
 
 
@@ -34,7 +37,9 @@ def is_reply(record: Record) -> bool:
     """Whether the record is (part of) a reply that a model wrote."""
     if record.get("type") != "assistant" or record.get("isApiErrorMessage"):
         return False
-    return as_text(table(record.get("message")).get("model")) != SYNTHETIC
+    message = table(record.get("message"))
+    # A model can end its turn without a word; a record without words or an end is none of its replies.
+    return as_text(message.get("model")) != SYNTHETIC and bool(blocks_of(record) or message.get("stop_reason"))
 
 
 def message_id(record: Record) -> str:
@@ -77,6 +82,8 @@ class TurnReader:
         self._work_began = work_began
         self._replies: dict[str, _ReplyParts] = {}
         self._parts_of: dict[int, _ReplyParts] = {}
+        self._begun: dict[int, int] = {}
+        """The number of the turn that each reply is."""
         self._by_record: dict[str, list[Turn]] = {}
         self._boundary: Record = {}
 
@@ -121,11 +128,33 @@ class TurnReader:
         if not name:  # an older or a foreign file: what stands side by side is one reply
             last = self._parts_of.get(id(self.turns[-1])) if self.turns else None
             name = last.name if last is not None and not last.has_id else f"reply {len(self._replies)}"
-        if name not in self._replies:
-            parts = self._replies[name] = _ReplyParts(name, bool(message_id(record)))
-            self._parts_of[id(parts.reply)] = parts
-            self.turns.append(parts.reply)
-        self._replies[name].take(record, self.skipped)
+        known = self._replies.get(name)
+        if known is None or self._is_another(known, record):
+            if known is not None:
+                known.complete()
+            known = self._replies[name] = _ReplyParts(name, bool(message_id(record)))
+            self._parts_of[id(known.reply)] = known
+            self._begun[id(known.reply)] = len(self.turns)
+            self.turns.append(known.reply)
+        known.take(record, self.skipped)
+
+    def _is_another(self, known: _ReplyParts, record: Record) -> bool:
+        """Whether a record is of another reply than the one whose id it has: some servers use their ids again.
+
+        It is if it was asked for on its own, or with another prompt; where the file says neither, if a person spoke
+        when all calls had results.
+        """
+        if known.has_part_of(record):
+            return False
+        since = self.turns[self._begun[id(known.reply)] + 1 :]
+        if not since:
+            return False
+        otherwise = known.is_asked_otherwise(record)
+        if otherwise is not None:
+            return otherwise
+        spoken = next((n for n, turn in enumerate(since) if isinstance(turn, Speech) and turn.person), None)
+        answered = {turn.call for turn in since[:spoken] if isinstance(turn, Result)}
+        return spoken is not None and known.call_names <= answered
 
     def _take_user(self, place: int, record: Record) -> None:
         at, texts, persons, lost = _at(record), [], [], find_losses(_spoken(record))
@@ -187,10 +216,31 @@ class _ReplyParts:
         self.hidden = False
         """Whether it thought what nobody can read."""
         self._usage: dict[str, Any] = {}
+        self._request = ""
+
+    @property
+    def call_names(self) -> set[str]:
+        """The ids of its calls so far."""
+        return {as_text(block.get("id")) for block, _ in self.blocks if block.get("type") == "tool_use"}
+
+    def has_part_of(self, record: Record) -> bool:
+        """Whether the record tells a part again, or how one grew."""
+        return any(self._find(block) is not None for block in blocks_of(record))
+
+    def is_asked_otherwise(self, record: Record) -> bool | None:
+        """Whether another request than this reply's gave the record; None: neither says."""
+        request = as_text(record.get("requestId"))
+        if request and self._request:
+            return request != self._request
+        before, now = (usage_of(told) for told in (self._usage, table(record.get("message")).get("usage")))
+        if before is None or now is None or not before.input_tokens or not now.input_tokens:
+            return None
+        return before.input_tokens != now.input_tokens
 
     def take(self, record: Record, skipped: Counter[str]) -> None:
         """One more record of it."""
         message, at, reply = table(record.get("message")), _at(record), self.reply
+        self._request = self._request or as_text(record.get("requestId"))
         reply.at = at if reply.at is None else reply.at
         reply.model = reply.model or as_text(message.get("model"))
         reply.finish_raw = as_text(message.get("stop_reason")) or reply.finish_raw
@@ -273,7 +323,9 @@ def _longer(before: dict[str, Any], block: dict[str, Any]) -> dict[str, Any]:
 def _result(record: Record, block: dict[str, Any], at: int | None) -> Result:
     told, text = record.get("toolUseResult"), text_of(block.get("content"))
     more = table(told)
-    outcome: ev.Outcome = "error" if block.get("is_error") is True or _exit_code(more) else "ok"
+    wrong = block.get("is_error") is True or bool(_exit_code(more))
+    wrong = wrong or as_text(told).startswith("Error: ") or bool(_FAILED.match(text))
+    outcome: ev.Outcome = "error" if wrong else "ok"
     rejected = as_text(told).startswith("User rejected") or text.startswith(_REJECTED)
     if more.get("interrupted") is True or (block.get("is_error") is True and rejected):
         outcome = "interrupted"
@@ -289,10 +341,11 @@ def _spoken(record: Record) -> list[dict[str, Any]]:
 
 
 def _exit_code(told: dict[str, Any]) -> int:
-    for name in ("exitCode", "exit_code", "returnCode"):
-        value = told.get(name)
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
+    for place in (told, table(told.get("metadata"))):
+        for name in ("exitCode", "exit_code", "returnCode"):
+            value = place.get(name)
+            if isinstance(value, int) and not isinstance(value, bool):
+                return value
     return 0
 
 

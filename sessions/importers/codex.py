@@ -74,7 +74,8 @@ class _Rollout:
         metas = [table(record.get("payload")) for record in records if record.get("type") == "session_meta"]
         self.about = metas[0] if metas else {}
         self.name = as_text(self.about.get("id")) or found.path.name
-        self.copied = _count_copies(records, len(metas))
+        others = any(meta.get("id") != self.about.get("id") for meta in metas)
+        self.copied = _count_copies(records) if others or self.about.get("forked_from_id") else 0
 
     def sessions(self) -> list[ImportedSession]:
         """All of them. Raises CannotImport where nobody replied."""
@@ -177,12 +178,9 @@ def _instructions(about: Record) -> str:
     return as_text(table(base).get("text")) if isinstance(base, dict) else as_text(base)
 
 
-def _count_copies(records: list[Record], metas: int) -> int:
-    """How many records at the beginning are copies: a fork begins with all of the thread that it left, written at
-    once, after which comes its own first turn."""
-    about = table(records[0].get("payload")) if records else {}
-    if metas < 2 and not about.get("forked_from_id"):
-        return 0
+def _count_copies(records: list[Record]) -> int:
+    """How many records at the beginning of a fork are copies: it begins with all of the thread that it left, written
+    at once, after which comes its own first turn."""
     begun = time_ms(records[0].get("timestamp"))
     if begun is None:
         return 0

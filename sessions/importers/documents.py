@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from sessions.importers.base import CannotImport
+from sessions.importers.encodings import decode
 from sessions.importers.packed import MAX_BYTES, cut_off, plain_path, read_head, read_unpacked
 from sessions.importers.zip_entries import read_entry
 
@@ -33,6 +35,10 @@ class Document:
     archive: bool = False
     cut: bool = False
     """The file ends in the middle of a record: what is whole before it is in ``records``."""
+    damaged: bool = False
+    """Some of its bytes are no text: U+FFFD stands for them."""
+    problem: str = ""
+    """Why it holds nothing, in a few words."""
 
     @property
     def table(self) -> dict[str, Any]:
@@ -63,16 +69,25 @@ def read_document(path: Path) -> Document:
     if read_head(path, len(ZIP)) == ZIP:
         raise CannotImport(f"{path.name} is a zip archive that is damaged or cut off: its table of contents is missing")
     held = read_unpacked(path)
-    return _document(plain_path(path), held.data.decode("utf-8-sig", errors="replace"), held.cut)
+    found = decode(held.data)
+    document = _document(plain_path(path), found.text, held.cut or found.cut)
+    return replace(document, damaged=found.damaged)
 
 
 def _document(path: Path, text: str, cut: bool) -> Document:
+    if not text.strip():
+        return Document(path, problem="" if cut else "it is empty", cut=cut)
     try:
         value = loads(text)
     except ValueError as problem:
         if _ends_early(text, problem):
             raise cut_off(path) from None
-        return _lines(path, text, cut)
+        if "\n" in text[: getattr(problem, "pos", 0)].strip() and (values := _values(text)) is not None:
+            return Document(path, None, values[0], cut=cut or values[1])
+        document = _lines(path, text, cut)
+        where = f"its JSON is wrong in line {getattr(problem, 'lineno', 1):,}: {getattr(problem, 'msg', problem)}"
+        begun = text.lstrip()[:1] in ("{", "[") and not document.records
+        return replace(document, problem=where) if begun else document
     objects = value if isinstance(value, list) else [value]
     return Document(path, value, [one for one in objects if isinstance(one, dict)], cut=cut)
 
@@ -177,7 +192,7 @@ def _folder(path: Path) -> Iterator[dict[str, Any]]:
 def _lines(path: Path, text: str, cut: bool) -> Document:
     records: list[dict[str, Any]] = []
     broken = 0
-    lines = text.split("\n")
+    lines = text.split("\n" if "\n" in text else "\r")
     last = max((number for number, line in enumerate(lines) if line.strip()), default=-1)
     for number, line in enumerate(lines):
         if not line.strip():
@@ -188,6 +203,8 @@ def _lines(path: Path, text: str, cut: bool) -> Document:
             # Where only the end is missing, the rest is whole; elsewhere a line is damaged.
             if number == last and (cut or _ends_early(line, problem)):
                 cut = True
+            elif (values := _values(line)) is not None and not values[1]:
+                records += values[0]  # two programs wrote to it at once
             else:
                 broken += 1
             continue
@@ -196,6 +213,31 @@ def _lines(path: Path, text: str, cut: bool) -> Document:
         else:
             broken += 1
     return Document(path, None, records, broken, cut=cut)
+
+
+def _values(text: str) -> tuple[list[dict[str, Any]], bool] | None:
+    """The objects of a text that is one JSON value after the other, and whether the last one is cut off; None if it
+    holds anything else."""
+    records: list[dict[str, Any]] = []
+    place = 0
+    while (place := _SPACE.match(text, place).end()) < len(text):  # type: ignore[union-attr]  # it matches nothing, too
+        try:
+            value, place = _DECODER.raw_decode(text, place)
+        except RecursionError:
+            return None
+        except ValueError as problem:
+            return (records, True) if records and _ends_early(text[place:], _moved(problem, place)) else None
+        if not isinstance(value, dict):
+            return None
+        records.append(value)
+    return records, False
+
+
+def _moved(problem: ValueError, place: int) -> ValueError:
+    """The same problem of a text that begins ``place`` signs later."""
+    if not isinstance(problem, json.JSONDecodeError):
+        return problem
+    return json.JSONDecodeError(problem.msg, problem.doc[place:], problem.pos - place)
 
 
 def _ends_early(text: str, problem: ValueError) -> bool:
@@ -207,7 +249,7 @@ def _ends_early(text: str, problem: ValueError) -> bool:
     if not rest or problem.msg.startswith("Unterminated string"):
         return True
     piece = problem.msg.startswith("Invalid") or any(word.startswith(rest) for word in ("true", "false", "null", "-"))
-    return piece and len(rest) <= _LONGEST_PIECE
+    return (piece and len(rest) <= _LONGEST_PIECE) or bool(_END_OF_NUMBER.fullmatch(rest))
 
 
 def _parse_whole(text: str) -> int | float | None:
@@ -219,6 +261,9 @@ def _parse_number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
+_SPACE: Final = re.compile(r"\s*")
+_END_OF_NUMBER: Final = re.compile(r"\.|(?:\.\d+)?[eE][+-]?")
+"""What a number can end with that goes on."""
 _LONGEST_PIECE: Final = 6
 """Characters of a literal, or of an escape in a text."""
 _DECODER: Final = json.JSONDecoder(parse_constant=lambda _: None, parse_int=_parse_whole, parse_float=_parse_number)

@@ -19,6 +19,13 @@ class Call:
     arguments: str
     at: int | None = None
     """When the model made it, where that is not the time of its reply."""
+    refused: bool = False
+    """The tool that recorded it says that it could not be understood, whatever its arguments look like now."""
+
+    @property
+    def is_malformed(self) -> bool:
+        """Whether its arguments are no object."""
+        return self.refused or arguments_of(self.arguments) is None
 
 
 def parts_of(text: str, reasoning: str, calls: Sequence[Call]) -> tuple[Part, ...]:
@@ -30,13 +37,17 @@ def parts_of(text: str, reasoning: str, calls: Sequence[Call]) -> tuple[Part, ..
 
 
 def reply_message(text: str, calls: Sequence[Call], reasoning: str = "") -> dict[str, Any]:
-    """A reply as later prompts have it."""
+    """A reply as later prompts have it: servers refuse arguments that are no object."""
     message: dict[str, Any] = {"role": "assistant", "content": text or None}
     if reasoning:
         message["reasoning_content"] = reasoning
     if calls:
         message["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": "{}" if call.is_malformed else call.arguments},
+            }
             for call in calls
         ]
     return message

@@ -415,3 +415,41 @@ def pack_in_frames(path: Path, frames: int) -> None:
             info = zipfile.ZipInfo(name)
             archive.writestr(info, packed)
             info.compress_type, info.file_size, info.CRC = 93, len(data), zipfile.crc32(data)  # type: ignore[attr-defined]
+
+
+def test_a_call_that_inspect_could_not_parse_is_malformed_and_keeps_its_text(tmp_path: Path) -> None:
+    told = 'Error parsing the following tool call arguments:\n\n{"cmd": \n\nError details: Expecting value'
+    calls = [
+        {"id": "c1", "function": "bash", "arguments": {}, "parse_error": told},
+        {"id": "c2", "function": "bash", "arguments": {"cmd": "{"}, "parse_error": "no object"},
+    ]
+    content = json.loads((CASES / "inspect-times.json").read_text())
+    content["samples"][0]["messages"] = [
+        {"role": "user", "content": "Go."},
+        {"role": "assistant", "content": "", "tool_calls": calls},
+        {"role": "tool", "tool_call_id": "c1", "content": "", "error": {"type": "parsing", "message": told}},
+        {"role": "tool", "tool_call_id": "c2", "content": "", "error": {"type": "parsing", "message": "no object"}},
+        {"role": "assistant", "content": "Sorry."},
+    ]
+    content["samples"] = content["samples"][:1]
+    [session] = written(tmp_path, "log.json", content)
+    refused = [(body.call_id, body.why, body.arguments, body.shown) for body in bodies(session, ev.ActionRefused)]
+    assert refused == [("c1", "malformed", '{"cmd":', told), ("c2", "malformed", '{"cmd": "{"}', "no object")]
+    assert not bodies(session, ev.ActionStarted)
+    reply = next(json.loads(b.data) for b in session.blobs if b"tool_calls" in b.data)
+    assert [call["function"]["arguments"] for call in reply["tool_calls"]] == ["{}", "{}"]
+
+
+def test_all_that_a_person_said_before_the_first_step_is_the_task(tmp_path: Path) -> None:
+    steps = [
+        {"source": "user", "message": "<environment_context>x</environment_context>"},
+        {"source": "user", "message": "Mend it."},
+        {"source": "user", "message": "And the other one."},
+        {"source": "agent", "message": "Yes."},
+        {"source": "user", "message": "Not so fast."},
+        {"source": "agent", "message": "Done."},
+    ]
+    content = {"schema_version": "ATIF-v1.4", "session_id": "s", "agent": {"name": "a"}, "steps": steps}
+    [session] = written(tmp_path, "t.json", content)
+    assert session.created.task == "Mend it.\n\nAnd the other one."
+    assert [body.text for body in bodies(session, ev.AdviceQueued)] == ["Not so fast."]

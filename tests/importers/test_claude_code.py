@@ -535,3 +535,68 @@ def test_what_was_copied_when_a_session_was_resumed_is_said_once(tmp_path: Path)
     [session] = imports_of(tmp_path / "s.jsonl", *tree.records)
     assert (session.created.task, advice_of(session)) == ("Go.", ["Once more."])
     assert len(bodies_of(session, ev.ModelReplied)) == 2
+
+
+@pytest.mark.parametrize("telling", ["requests", "prompts", "words of a person"])
+def test_an_id_that_a_server_gives_to_every_reply_makes_no_one_reply_of_them(tmp_path: Path, telling: str) -> None:
+    tree = Tree()
+    tree.user("Mend it.")
+    for number in range(3):
+        more = {"requestId": f"q{number}"} if telling == "requests" else {}
+        tree.reply("m", call(f"c{number}", command=f"echo {number}"), **more)
+        usage = tree.records[-1]["message"]["usage"]
+        usage["input_tokens"] = 10 + number if telling == "prompts" else 10 if telling == "requests" else 0
+        if telling == "words of a person":
+            usage["cache_read_input_tokens"] = 0
+        tree.result(f"c{number}", f"{number}")
+        if telling == "words of a person":
+            tree.user(f"Advice {number}.")
+    [session] = imports_of(tmp_path / "s.jsonl", *tree.records)
+    assert [[name for name, _ in calls] for calls in calls_of(session)] == [["c0"], ["c1"], ["c2"]]
+    assert [said for _, _, said in results_of(session)] == ["0", "1", "2"]
+    assert [len(prompt) for prompt in said_to(session)] == ([1, 4, 7] if telling.startswith("words") else [1, 3, 5])
+
+
+def test_words_of_a_person_between_parts_of_one_request_leave_them_one_reply(tmp_path: Path) -> None:
+    tree = Tree()
+    tree.user("Mend it.")
+    tree.reply("m", text("I look."), requestId="q")
+    tree.user("Hurry.")
+    tree.reply("m", call("c1", command="ls"), requestId="q")
+    tree.result("c1", "a.py")
+    tree.reply("n", text("Done."), requestId="r")
+    [session] = imports_of(tmp_path / "s.jsonl", *tree.records)
+    first, _ = bodies_of(session, ev.ModelReplied)
+    assert len(first.parts) == 2 and advice_of(session) == ["Hurry."]
+
+
+def test_a_record_without_a_message_is_no_reply(tmp_path: Path) -> None:
+    tree = Tree()
+    tree.user("Mend it.")
+    for message in (None, {"role": "assistant", "content": None}, {"role": "assistant", "content": []}):
+        tree.add("assistant", message)
+    tree.reply("m", text("Done."))
+    tree.reply("n", stop="end_turn")
+    [session] = imports_of(tmp_path / "s.jsonl", *tree.records)
+    assert [len(body.parts) for body in bodies_of(session, ev.ModelReplied)] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("said", "told", "outcome"),
+    [
+        ("Exit code 2\nboom", "Error: Exit code 2\nboom", "error"),
+        ("boom", "Error: boom", "error"),
+        ("<tool_use_error>File has not been read yet.</tool_use_error>", None, "error"),
+        ("boom", {"metadata": {"exit_code": 3}}, "error"),
+        ("boom", {"exitCode": 1}, "error"),
+        ("Exit code 0 is good", {"stdout": "x"}, "ok"),
+        ("the page", {"code": 200}, "ok"),
+    ],
+)
+def test_a_failure_is_found_where_no_flag_says_it(tmp_path: Path, said: str, told: Any, outcome: str) -> None:
+    tree = Tree()
+    tree.user("Mend it.")
+    tree.reply("m", call("c1", command="x"))
+    tree.user([{"type": "tool_result", "tool_use_id": "c1", "content": said}], toolUseResult=told)
+    [session] = imports_of(tmp_path / "s.jsonl", *tree.records)
+    assert results_of(session) == [("c1", outcome, said)]
