@@ -25,7 +25,7 @@ async def open_app(feed: FakeFeed, size: tuple[int, int] = (120, 36), **more: An
         yield app, pilot
 
 
-async def until(pilot: Pilot[None], true: Callable[[], object], seconds: float = 5.0) -> None:
+async def until(pilot: Pilot[None], true: Callable[[], object], seconds: float = 30.0) -> None:
     deadline = asyncio.get_running_loop().time() + seconds
     while not true():
         assert asyncio.get_running_loop().time() < deadline, "it did not come true in time"
