@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import monotonic
 from typing import ClassVar, Final
 
 from textual import events
@@ -18,6 +19,12 @@ from widgets.sanitise import clean, clean_line
 
 BURST: Final = 0.03
 """Seconds between two keys below which no person typed both."""
+AT_ONCE: Final = 0.02
+"""Seconds between the letters of a text that came at once,"""
+FEWEST: Final = 3
+"""so many of them are one,"""
+REST: Final = 0.1
+"""and a return this soon after them belongs to it: it may come in pieces."""
 
 
 class ComposerPrompt(Painter):
@@ -131,6 +138,7 @@ class ComposerArea(TextArea):
         """and then ``enter``."""
         self._draft = ""
         self._last_letter = 0.0
+        self._letters_at_once = 0
         self._return: Timer | None = None
 
     def begin(self, draft: str, earlier: Sequence[EarlierText] | None) -> None:
@@ -154,9 +162,12 @@ class ComposerArea(TextArea):
                 self._send_return()
 
     async def on_key(self, event: events.Key) -> None:
-        quick = event.time - self._last_letter < BURST
+        gap = event.time - self._last_letter
+        quick = gap < (REST if self._letters_at_once >= FEWEST else BURST)
         if event.is_printable or event.key == "enter":
             self._last_letter = event.time
+            at_once = gap < AT_ONCE or (event.key == "enter" and quick)
+            self._letters_at_once = self._letters_at_once + 1 if at_once else 1
         if event.key not in ("up", "enter"):
             self._early_ups = 0  # something else is written: it is not replaced
         if self._return is not None:
@@ -175,6 +186,10 @@ class ComposerArea(TextArea):
         event.stop()
         event.prevent_default()
         self.insert(clean(event.text))
+
+    def expect_rest(self) -> None:
+        """A text was put here: a return that comes at once with it is the rest of it."""
+        self._last_letter, self._letters_at_once = monotonic(), FEWEST
 
     def _send_return(self) -> None:
         self._return = None
