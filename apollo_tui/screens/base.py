@@ -132,7 +132,7 @@ class ApolloScreen(Screen[None]):
 
     async def find_subject(self, session: str, entry: Entry) -> Subject:
         """What a verdict on this entry is about. Raises NotDone."""
-        return await self.context.flags.find_subject(session, entry.seq)
+        return await self.context.flags.find_subject(session, entry.seq, entry.to_step)
 
     def in_sight(self) -> dict[str, int]:
         """The sessions on screen, and the last visible event (seq) of each."""
