@@ -66,14 +66,15 @@ class RecordingBook:
 
     def _say_loss(self, what: LostPart) -> str:
         number, one, many = self._counts[what], *_NAMES[what]
-        said = f"{number:,} {one if number == 1 else many} could not be kept ({_say_places(self._steps[what])})"
+        places = _say_places(self._steps[what], "" if what == "history" else "the task")
+        said = f"{number:,} {one if number == 1 else many} could not be kept{f' ({places})' if places else ''}"
         return f"{said}; the replies that read this are not trained by default" if what in BARRING else said
 
 
-def _say_places(steps: list[int]) -> str:
-    """``the task, steps 4, 9 and 12 more``; step 0 is the task."""
+def _say_places(steps: list[int], outside: str) -> str:
+    """``the task, steps 4, 9 and 12 more``; ``outside``: what step 0 is called, "" if nothing."""
     numbers = [str(step) for step in steps if step]
-    places = ["the task"] if len(numbers) < len(steps) else []
+    places = [outside] if outside and len(numbers) < len(steps) else []
     if numbers:
         more = f" and {len(numbers) - PLACES_SHOWN:,} more" if len(numbers) > PLACES_SHOWN else ""
         places.append(f"{'step' if len(numbers) == 1 else 'steps'} {', '.join(numbers[:PLACES_SHOWN])}{more}")

@@ -34,7 +34,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, feed: FakeFeed) -> P
             raise NotDone("cut.json is cut off", kind="refused")
         if isinstance(params, protocol.ExamineFile):
             return protocol.Examined("claude-code", (made,))
-        return protocol.Imported((), 0, known=("S1",)) if name == "known" else protocol.Imported(("S2",), 12)
+        lost = ("1 image could not be kept (step 1)",)
+        return protocol.Imported((), 0, known=("S1",)) if name == "known" else protocol.Imported(("S2",), 12, lost)
 
     monkeypatch.setattr(feed, "call", answer)
     return found
@@ -49,6 +50,7 @@ async def test_a_folder_is_imported_and_one_line_says_what_became_of_it(feed: Fa
         for words in (
             "imported 1 session, 12 events",
             "1 session known already",
+            "1 note of what they lack: `:facts` in a session",
             "1 file refused: cut.json is cut off",
         ):
             assert words in screen.receipt
