@@ -246,7 +246,13 @@ class ApolloScreen(Screen[None]):
             self.tick(self.context.clock())
 
     def ask(self, panel: ModalScreen[T], answer: Callable[[T | None], None]) -> None:
-        """Open a panel; ``answer`` is called with what was chosen there, None if it was left."""
+        """Open a panel; ``answer`` is called with what was chosen there, None if it was left.
+
+        It may come late, when somebody writes already: then it opens nothing.
+        """
+        if self.typing:
+            self.say("what was asked for came late, and nothing opens over what you write: ask again", "warning")
+            return
         self.app.push_screen(panel, answer)
 
     def go_back(self) -> None:

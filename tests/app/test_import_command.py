@@ -13,6 +13,7 @@ from headless_app import open_app, screen_text, until
 from apollo_tui.backend.feed import NotDone
 from apollo_tui.commands import run_command
 from apollo_tui.screens.base import ApolloScreen
+from apollo_tui.screens.board import BoardScreen
 from apollo_tui.screens.panels.base import ChoicePanel
 from sessions.host import protocol
 
@@ -66,6 +67,17 @@ async def test_a_dry_run_shows_what_each_file_is(feed: FakeFeed, folder: Path) -
         shown = screen_text(app)
         for words in ("claude-code, 1 session", "new: 41 steps, Fix the parser", "cut.json is cut off", "odd.json"):
             assert words in shown
+
+
+async def test_a_dry_run_that_ends_late_opens_nothing_over_what_is_written(feed: FakeFeed, folder: Path) -> None:
+    await feed.session("one")
+    async with open_app(feed) as (app, pilot):
+        screen = app.screen
+        assert isinstance(screen, BoardScreen)
+        run_command(screen, f"import --dry-run '{folder}'")
+        screen.composer.open(screen.session or "")
+        await until(pilot, lambda: "something else is open here" in screen.receipt)
+        assert app.screen is screen and screen.typing
 
 
 async def test_a_word_that_names_nothing_is_said(feed: FakeFeed, tmp_path: Path) -> None:

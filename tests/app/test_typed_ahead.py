@@ -175,6 +175,23 @@ async def test_escape_out_of_the_composer_and_a_key_behind_it_keep_their_order(f
         assert app.context.drafts.all()[0].text == "wait"
 
 
+async def test_a_picker_that_comes_late_opens_nothing_over_what_is_written(
+    feed: FakeFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apollo_tui.key_dispatch.OPENING_S", 0.0)  # the keys have waited long enough
+    await three(feed)
+    async with open_app(feed) as (app, pilot):
+        await pilot.press("left_square_bracket")
+        opened = hold_reads(feed)
+        await pilot.press("F", "i", "x")
+        await until(pilot, lambda: app.screen.query_one(Composer).text == "x")
+        opened.set()
+        await until(pilot, lambda: app.view is not None and "came late" in app.view.receipt)
+        await pilot.press("g")
+        await until(pilot, lambda: app.screen.query_one(Composer).text == "xg")
+        assert flags(feed) == []
+
+
 # --- a text that comes at once ----------------------------------------------------------------------------------------
 
 TEXTS = ["fix the flags first: Fx, pause, quit", "flag", "xx stop\nuse sgd\n", "Say: lr = 1e-3", "quit now", "eval!"]
