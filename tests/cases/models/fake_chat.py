@@ -4,7 +4,8 @@
 
     python3 fake_chat.py --port 8711 --requests requests.jsonl
 
-The first reply of a session (no tool result in the prompt) is the odd one of its case. Every later request is checked
+The first reply of a session (no tool result in the prompt) is the odd one of its case; a request without tools wants a
+summary and gets one. Every later request is checked
 as a strict server would check it (ids unique and answered, names, JSON arguments, content); a history that a real
 server refuses gets 400, all others a well-formed `finish` call. Each request and each refusal is a line of --requests.
 """
@@ -949,7 +950,13 @@ class Handler(BaseHTTPRequestHandler):
                     "application/json",
                 )
             again = case in ("same-id-again", "constant-id") and steps < 3
-            if told and not again:
+            if not body.get("tools"):
+                words = "I looked once; nothing is left to do."
+                if anthropic:
+                    text = a_block(0, {"type": "text", "text": ""}, {"type": "text_delta", "text": words})
+                    return self.raw(a_start() + text + a_end("end_turn"))
+                return self.send_list([ch({"content": words}), *STOP])
+            if (told or siblings.has_spoken(case, body)) and not again:
                 if anthropic:
                     return self.raw(a_start() + a_call(0, f"toolu_end{n}", "finish", '{"summary": "done"}') + a_end())
                 return self.send_list(

@@ -507,6 +507,7 @@ BAD = {
 LOOKS = 2
 """So often is the history of ``refused-twice`` refused."""
 SEEN = {}
+SPOKEN = set()
 
 
 def refuse(case, body):
@@ -516,9 +517,25 @@ def refuse(case, body):
     if case in BAD and BAD[case][0] in text:
         return BAD[case][1]
     if case == "refused-twice" and HATED in text:
-        SEEN[case] = SEEN.get(case, 0) + 1
-        return None if SEEN[case] > LOOKS else "messages[2]: the content was rejected by the filter"
+        key = session_of(body)
+        SEEN[key] = SEEN.get(key, 0) + 1
+        return None if SEEN[key] > LOOKS else "messages[2]: the content was rejected by the filter"
     return "messages[2]: the content was rejected by the filter" if case == "refused-reply" and HATED in text else None
+
+
+def session_of(body):
+    """The system prompt has a mark of its session."""
+    return json.dumps([body["model"], body.get("system") or body["messages"][0]])
+
+
+def has_spoken(case, body):
+    """Whether a model whose reply is refused has said it in this session: it says something else then."""
+    if not case.startswith("refused-"):
+        return False
+    key = session_of(body)
+    spoken = key in SPOKEN
+    SPOKEN.add(key)
+    return spoken
 
 
 def play(case, anthropic, h):
