@@ -15,7 +15,7 @@ from textual.widgets import TextArea
 from widgets import cells
 from widgets.models import ComposerTarget, EarlierText, Line, Span
 from widgets.paint import Painter, spread
-from widgets.sanitise import clean, clean_line
+from widgets.sanitise import TAB, clean, clean_line
 
 BURST: Final = 0.03
 """Seconds between two keys below which no person typed both."""
@@ -174,6 +174,11 @@ class ComposerArea(TextArea):
             # Something came right after a return: it was text after all.
             self._cancel_return()
             self.insert("\n")
+        if event.key == "tab" and quick:
+            event.stop()
+            event.prevent_default()
+            self.insert(" " * (TAB - self.cursor_location[1] % TAB))
+            self._last_letter = event.time
         if event.key == "enter":
             event.stop()
             event.prevent_default()

@@ -367,6 +367,15 @@ async def test_a_long_text_in_an_open_composer_is_put_there_in_few_parts(feed: F
         assert len(changes) < 100
 
 
+async def test_tabs_and_returns_of_a_text_stay_in_an_open_composer(feed: FakeFeed) -> None:
+    await three(feed)
+    text = "name\tvalue\n\tlr\t1e-3\n"
+    async with open_app(feed) as (app, pilot):
+        await pilot.press("i")
+        send_keys(app, *_keys_of(text))
+        await until(pilot, lambda: app.screen.query_one(Composer).text == clean(text))
+
+
 async def test_what_stands_behind_an_escape_in_a_text_does_not_act(feed: FakeFeed) -> None:
     await three(feed)
     async with open_app(feed) as (app, pilot):
