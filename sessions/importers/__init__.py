@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from sessions.collector import hold_collector
 from sessions.importers import detect, innovatorbench, likeness, raw
 from sessions.importers.base import CannotImport, ImportedSession, NoKnownFormat, as_copy
 from sessions.importers.documents import read_document
@@ -43,6 +44,11 @@ def import_file(path: Path, format: str = "auto") -> list[ImportedSession]:
 
 def read_recording(path: Path, format: str = "auto") -> tuple[str, list[ImportedSession]]:
     """The name of the file's format, and its sessions. Raises CannotImport; NoKnownFormat if it is none of them."""
+    with hold_collector():
+        return _read_recording(path, format)
+
+
+def _read_recording(path: Path, format: str) -> tuple[str, list[ImportedSession]]:
     if format not in ("auto", *FORMATS):
         raise CannotImport(f"there is no import format {format!r}: choose one of auto, {', '.join(FORMATS)}")
     if path.exists() and not path.is_file() and not path.is_dir():

@@ -97,7 +97,7 @@ def _group(records: list[Record]) -> tuple[dict[str, dict[str, list[Record]]], C
             home[as_text(record["uuid"])] = session
     groups: dict[str, dict[str, list[Record]]] = {}
     loose: Counter[str] = Counter()
-    seen: dict[tuple[str, str], list[Any]] = {}
+    seen: dict[tuple[str, str], list[Record]] = {}
     roots: dict[str, str] = {}
     for record in records:
         session, uuid = as_text(record.get("sessionId")), as_text(record.get("uuid"))
@@ -109,10 +109,10 @@ def _group(records: list[Record]) -> tuple[dict[str, dict[str, list[Record]]], C
             hops.add(session)
             session = joined[session]
         if uuid:
-            said, known = _words_in(record), seen.setdefault((session, uuid), [])
-            if said in known:  # copied when the session was resumed
+            known = seen.setdefault((session, uuid), [])
+            if known and _words_in(record) in map(_words_in, known):  # copied when the session was resumed
                 continue
-            known.append(said)
+            known.append(record)
         agent = ""
         if record.get("isSidechain"):
             root = roots.get(as_text(record.get("parentUuid"))) or uuid or "sub-agent"

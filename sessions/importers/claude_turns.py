@@ -324,9 +324,10 @@ def _result(record: Record, block: dict[str, Any], at: int | None) -> Result:
     told, text = record.get("toolUseResult"), text_of(block.get("content"))
     more = table(told)
     wrong = block.get("is_error") is True or bool(_exit_code(more))
-    wrong = wrong or as_text(told).startswith("Error: ") or bool(_FAILED.match(text))
+    said = told if isinstance(told, str) else ""
+    wrong = wrong or said.startswith("Error: ") or bool(_FAILED.match(text))
     outcome: ev.Outcome = "error" if wrong else "ok"
-    rejected = as_text(told).startswith("User rejected") or text.startswith(_REJECTED)
+    rejected = said.startswith("User rejected") or text.startswith(_REJECTED)
     if more.get("interrupted") is True or (block.get("is_error") is True and rejected):
         outcome = "interrupted"
     data = {name: value for name in ("exitCode", "exit_code") if isinstance(value := more.get(name), int)}

@@ -200,6 +200,8 @@ def find_rolled_back(records: list[Record]) -> list[Way]:
 
     A rollback of n takes the last n turns of a person out of the context, and all that came of them.
     """
+    if not any(_is_rollback(record) for record in records):
+        return [Way(list(range(len(records))))]
     main = Way()
     alive: list[int] = []
     turns: list[int] = []
@@ -207,7 +209,7 @@ def find_rolled_back(records: list[Record]) -> list[Way]:
     gone: list[tuple[list[int], int | None]] = []
     for place, record in enumerate(records):
         payload = table(record.get("payload"))
-        if record.get("type") == "event_msg" and payload.get("type") == "thread_rolled_back":
+        if _is_rollback(record):
             taken = min(count(payload.get("num_turns")), len(turns))
             if taken:
                 start = turns[-taken]
@@ -235,6 +237,10 @@ def find_rolled_back(records: list[Record]) -> list[Way]:
     for way in ways[1:]:
         way.parent = owner.get(way.border, main) if way.border is not None else main
     return sorted_by_parent(ways)
+
+
+def _is_rollback(record: Record) -> bool:
+    return record.get("type") == "event_msg" and table(record.get("payload")).get("type") == "thread_rolled_back"
 
 
 def sorted_by_parent(ways: list[Way]) -> list[Way]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import re
@@ -12,8 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from sessions.importers.base import CannotImport
-from sessions.importers.encodings import decode
+from sessions.importers.encodings import decode, encoding_of
 from sessions.importers.packed import MAX_BYTES, cut_off, plain_path, read_head, read_unpacked
 from sessions.importers.zip_entries import read_entry
 
@@ -52,6 +55,12 @@ def loads(text: str | bytes) -> Any:
     Raises ValueError.
     """
     try:
+        data = text.encode() if isinstance(text, str) else text
+        if _LONG_NUMBER not in data.translate(_DIGITS_AS_0):
+            return msgspec.json.decode(data)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        pass  # what the strict reader refuses may be JSON as Python takes it: NaN, half a surrogate
+    try:
         return _DECODER.decode(text.decode() if isinstance(text, bytes) else text)
     except RecursionError as problem:
         raise ValueError("nested too deeply") from problem
@@ -69,6 +78,9 @@ def read_document(path: Path) -> Document:
     if read_head(path, len(ZIP)) == ZIP:
         raise CannotImport(f"{path.name} is a zip archive that is damaged or cut off: its table of contents is missing")
     held = read_unpacked(path)
+    records = _good_lines(held.data)
+    if records is not None:
+        return Document(plain_path(path), None, records, cut=held.cut)
     found = decode(held.data)
     document = _document(plain_path(path), found.text, held.cut or found.cut)
     return replace(document, damaged=found.damaged)
@@ -189,6 +201,28 @@ def _folder(path: Path) -> Iterator[dict[str, Any]]:
             return  # it only says more of what the events say
 
 
+def _good_lines(data: bytes) -> list[dict[str, Any]] | None:
+    """The records of a file of objects in UTF-8, two or more, a line each; None for any other, which is read as text.
+
+    As bytes: a sign beyond Latin would make a text of all of it four times as long, to be cut into lines.
+    """
+    end = data.find(b"\n")
+    if end < 0 or not data[end : end + 100].strip() or encoding_of(data[:4]) not in ("utf-8", "utf-8-sig"):
+        return None
+    records: list[dict[str, Any]] = []
+    for line in data.removeprefix(codecs.BOM_UTF8).split(b"\n"):
+        if not line.strip():
+            continue
+        try:
+            value = loads(line)
+        except ValueError:
+            return None
+        if not isinstance(value, dict):
+            return None
+        records.append(value)
+    return records if len(records) > 1 else None
+
+
 def _lines(path: Path, text: str, cut: bool) -> Document:
     records: list[dict[str, Any]] = []
     broken = 0
@@ -261,6 +295,8 @@ def _parse_number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
+_LONG_NUMBER: Final = b"0" * (_DIGITS + 1)
+_DIGITS_AS_0: Final = bytes.maketrans(b"123456789", b"0" * 9)
 _SPACE: Final = re.compile(r"\s*")
 _END_OF_NUMBER: Final = re.compile(r"\.|(?:\.\d+)?[eE][+-]?")
 """What a number can end with that goes on."""

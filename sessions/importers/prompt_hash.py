@@ -27,13 +27,18 @@ class PromptHash:
     """SHA-256 of the body of the last request up to its messages, which the next one goes on from."""
 
     _begun: Any = None
+    _frame: tuple[tuple[dict[str, Any], str | None], bytes, bytes] | None = None
+    """Envelope and tools, and what they make of a body before and after its messages."""
 
     def extend(self, request: ev.ModelRequested, blobs: Mapping[str, Blob]) -> str:
         """The hash of the body that ``assemble`` makes of all messages so far and those that ``request`` adds."""
-        head, slot, tail = assemble(_BlobsInMemory(blobs), request, []).partition(b'"messages":[')
+        if self._frame is None or self._frame[0] != (request.envelope, request.tools):
+            head, slot, tail = assemble(_BlobsInMemory(blobs), request, []).partition(b'"messages":[')
+            self._frame = ((request.envelope, request.tools), head + slot, tail)
+        _, head, tail = self._frame
         new = [blobs[ref.hash].data for ref in request.append]
         if self._begun is None:
-            self._begun = hashlib.sha256(head + slot + b",".join(new))
+            self._begun = hashlib.sha256(head + b",".join(new))
         elif new:
             self._begun.update(b"," + b",".join(new))
         whole = self._begun.copy()
