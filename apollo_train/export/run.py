@@ -98,6 +98,8 @@ class Export:
         workers: int | None = 1,
         counter: Renderer | None = None,
     ) -> None:
+        if sessions is not None:
+            format, sessions = format.with_ancestors(reader, sessions)
         self.reader, self.sessions, self.policy, self.format, self.out = reader, sessions, policy, format, out
         self.position = position_of(reader, position)
         self.report = ExportReport(

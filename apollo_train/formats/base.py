@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import copy
 from typing import Any, Literal, Self
 
@@ -16,6 +16,7 @@ from apollo_train.runtime import CannotExpress
 from apollo_train.samples.segments import Segment
 from apollo_train.samples.step_samples import Exclusion, Source, StepSample
 from apollo_train.samples.token_counts import count
+from sessions.log.reader import LogReader
 
 Unit = Literal["step", "segment", "event", "verdict"]
 
@@ -100,6 +101,10 @@ class Format(ABC):
     def settings(self) -> dict[str, Any]:
         """All that its bytes depend on besides the log and the policy, for the manifest."""
         return {"labels": True} if self.labels else {}
+
+    def with_ancestors(self, reader: LogReader, sessions: Sequence[str]) -> tuple[Self, list[str]]:
+        """The format and the sessions that it writes where these are wanted: some need others to be whole."""
+        return self, [*sessions]
 
     def with_labels(self) -> Self:
         """The same format, its rows with the labels of flags. Raises CannotExpress where rows have no ``meta``."""

@@ -92,6 +92,18 @@ def _read_foreign(path: Path, format: str) -> tuple[str, list[ImportedSession]]:
     return name, found
 
 
+def _is_cut_for_branch(session: ImportedSession, found: list[ImportedSession]) -> bool:
+    """Whether the file has the session only up to where another one of it left."""
+    borders = [one.created.begins.seq for one in found if _left(one) == session.session and one.created.begins]
+    # Behind the border there is at most the state that the import of it ends in.
+    return bool(borders) and len(session.events) <= max(borders) + 1
+
+
+def _left(session: ImportedSession) -> str:
+    begins = session.created.begins
+    return begins.session if begins is not None and begins.kind == "branch" else ""
+
+
 def _head(path: Path) -> bytes:
     return b"" if path.is_dir() else read_head(path, HEAD_BYTES)
 
@@ -99,6 +111,7 @@ def _head(path: Path) -> bytes:
 def load_recording(path: Path) -> RecordedSession:
     """The one trajectory in ``path``, to play again, without its branches and sub-agents. Raises CannotImport."""
     found = import_file(path)
+    found = [one for one in found if not _is_cut_for_branch(one, found)]
     found = [one for one in found if one.created.begins is None] or found
     if len(found) > 1:
         raise CannotImport(f"{path.name} holds {len(found)} sessions: export the one to play on its own")

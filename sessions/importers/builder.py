@@ -19,13 +19,14 @@ from sessions.events.messages import Finish, Usage
 from sessions.events.recording import LostPart
 from sessions.events.text import Blob, canonical_json, long_text
 from sessions.importers.base import ACTOR, ELSEWHERE, CannotImport, ImportedSession
-from sessions.importers.border import Border
+from sessions.importers.border import Border, HeldBlobs
 from sessions.importers.documents import time_ms
 from sessions.importers.harness_text import person_words
 from sessions.importers.open_turns import HarnessRole, OpenCall, Preface
 from sessions.importers.prompt_hash import PromptHash
 from sessions.importers.reply_parts import Call, arguments_of, parts_of, reply_message, tell_apart
 from sessions.importers.session_names import session_id, title_of
+from sessions.log.rebuild import foreign_refs
 from sessions.task_ids import find_origin, make_task_id
 from sessions.terminal_text import say_count
 
@@ -70,6 +71,8 @@ class SessionBuilder:
     step: int = 0
     advice: int = 0
     _blobs: dict[str, Blob] = field(default_factory=dict)
+    _known_blobs: HeldBlobs = field(default_factory=dict)
+    """``_blobs``, and those of what the session left."""
     _system: str = ""
     _system_lost: tuple[LostPart, ...] = ()
     _task: str | None = None
@@ -82,6 +85,8 @@ class SessionBuilder:
     _waiting: list[Callable[[], None]] = field(default_factory=list)
     """Turns that came while calls were open: results stand before them."""
     _parent: int | None = None
+    _across: ev.EventPlace | None = None
+    """What the first request of a branch goes on from, as long as it is in the context; ``_messages`` are its own."""
     _prompt_hash: PromptHash = field(default_factory=PromptHash)
     _now: int = 0
     _first_time: int | None = None
@@ -314,7 +319,8 @@ class SessionBuilder:
                 self._new_messages[-1] = known
         if lost and self._new_messages:
             last = self._new_messages[-1]
-            self._new_messages[-1] = ev.MessageRef(last.hash, last.role, tuple({*last.sources, seq}))
+            own = () if last.session else last.sources
+            self._new_messages[-1] = ev.MessageRef(last.hash, last.role, tuple({*own, seq}))
             self.add_losses(lost, seq)
 
     def show_context(self, shown: Sequence[dict[str, Any] | ev.MessageRef]) -> None:
@@ -329,11 +335,13 @@ class SessionBuilder:
             if isinstance(message, ev.MessageRef):
                 self._new_messages.append(message)
             else:
-                self.add_message(message, *(before[place].sources if place < len(before) else (1,)))
+                source = before[place] if place < len(before) else ev.MessageRef("", "", (1,))
+                self.add_message(message, *source.sources)
+                self._new_messages[-1] = structs.replace(self._new_messages[-1], session=source.session)
 
     def _forget_context(self) -> None:
-        self._parent, self._new_messages, self._messages = None, [], []
-        self._prompt_hash = PromptHash()
+        self._parent, self._across, self._new_messages, self._messages = None, None, [], []
+        self._prompt_hash.begin_context()
 
     def add_score(self, score: float | None, at: int | None = None) -> None:
         """A score that somebody gave the run."""
@@ -432,8 +440,10 @@ class SessionBuilder:
     def mark_border(self) -> Border:
         """What another session would begin with that leaves this one here."""
         task = self._task if self._asked else None
-        held = tuple(self.context)
-        return Border(self.session, len(self.events), task, self.task_id, self._system, held, self._blobs, self.tools)
+        held = foreign_refs(self.context, self.session)
+        request = self._across if self._parent is None else ev.EventPlace(self.session, self._parent)
+        about = (self.session, len(self.events), task, self.task_id, self._system)
+        return Border(*about, held, self._known_blobs, self.tools, request, len(self._messages) if request else 0)
 
     @property
     def _is_request_open(self) -> bool:
@@ -493,10 +503,12 @@ class SessionBuilder:
             self.title or title_of(task, f"{self.format} recording"),
             self.task_id,
         )
+        self._known_blobs = border.join_blobs(self._blobs) if border is not None else self._blobs
         if border is not None and border.messages:
-            self.hold_blobs([border.blobs[ref.hash] for ref in border.messages])
-            # Seqs of another session say nothing here.
-            self._new_messages += [ev.MessageRef(ref.hash, ref.role) for ref in border.messages]
+            self._across = border.request
+            self._messages += border.messages[: border.held]
+            self._new_messages += border.messages[border.held :]
+            self.hold_blobs([border.blobs[ref.hash] for ref in self._new_messages])
             self._asked = border.task is not None
         elif self._system:
             self.add_message({"role": "system", "content": self._system}, 1)
@@ -559,11 +571,12 @@ class SessionBuilder:
             envelope={"model": self.model or "unknown"},
             tools=self._tools,
             parent=self._parent,
+            across=self._across if self._parent is None else None,
             append=tuple(self._new_messages),
             sha256="",
             exact=False,
         )
-        digest = self._prompt_hash.extend(request, self._blobs)
+        digest = self._prompt_hash.add(request, self._messages, self._known_blobs)
         self._new_messages = []
         self._parent = self.add_event(structs.replace(request, sha256=digest), self.step)
         return self._parent

@@ -148,7 +148,21 @@ def _is_same(have: ev.Event, new: ev.NewEvent, body: ev.Body) -> bool:
         return False
     if isinstance(body, ev.SessionCreated) and isinstance(have.body, ev.SessionCreated):
         return _about(have.body) == _about(encode_body(body)[1])
+    if isinstance(body, ev.ModelRequested) and isinstance(have.body, ev.ModelRequested) and _is_older(have.body, body):
+        return _as_whole(have.body) == _as_whole(body)
     return have.body == encode_body(body)[1]
+
+
+def _is_older(have: ev.ModelRequested, body: ev.ModelRequested) -> bool:
+    """Whether the log has the request from when branches held their whole context, without a word of whose it was."""
+    if have.parent is not None or body.parent is not None or have.across is not None:
+        return False
+    return body.across is not None or any(ref.session for ref in body.append)
+
+
+def _as_whole(request: ev.ModelRequested) -> ev.ModelRequested:
+    """The request without where its messages are: its hash is that of all of them."""
+    return structs.replace(request, append=(), across=None)
 
 
 def _about(created: ev.Body) -> ev.Body:

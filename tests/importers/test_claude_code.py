@@ -180,8 +180,8 @@ def test_a_branch_has_the_context_of_the_place_where_it_left(tmp_path: Path) -> 
     tree.reply("m6", text("They pass."), stop="end_turn")
     main, one, other = imports_of(tmp_path / "s.jsonl", *tree.records)
     assert said_to(main)[-1] == ["Build it.", "None", "ok", "Built.", "Run the tests."]
-    assert said_to(one)[0] == ["Build it.", "None", "ok", "Built.", "Delete the tests."]
-    assert said_to(other)[0][-2:] == ["None", "gone"]
+    assert said_to(one, main)[0] == ["Build it.", "None", "ok", "Built.", "Delete the tests."]
+    assert said_to(other, main, one)[0][-2:] == ["None", "gone"]
     assert other.created.begins is not None and other.created.begins.session == one.session
     assert len({session.session for session in (main, one, other)}) == 3
     assert load_recording(tmp_path / "s.jsonl").task == "Build it."

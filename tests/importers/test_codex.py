@@ -166,7 +166,7 @@ def test_what_was_rolled_back_is_a_branch(tmp_path: Path) -> None:
         said("assistant", "It passes."),
     )
     assert said_to(main)[-1][1:] == ["Build it.", "Built.", "Test it."]
-    assert said_to(branch)[0][1:] == ["Build it.", "Built.", "Delete it."]
+    assert said_to(branch, main)[0][1:] == ["Build it.", "Built.", "Delete it."]
     begins = branch.created.begins
     assert begins is not None and (begins.session, begins.kind) == (main.session, "branch")
     assert branch.created.task_id == main.created.task_id and results_of(main) == []
@@ -190,7 +190,10 @@ def test_several_turns_and_the_first_one_can_be_rolled_back(tmp_path: Path) -> N
     )
     assert said_to(main) == [["<environment_context>here</environment_context>", "Four."]]
     assert main.created.task == "Four."
-    assert {tuple(said_to(one)[-1][1:]) for one in (first, second)} == {("One.", "1", "Two."), ("One.", "1", "Three.")}
+    assert {tuple(said_to(one, main, first, second)[-1][1:]) for one in (first, second)} == {
+        ("One.", "1", "Two."),
+        ("One.", "1", "Three."),
+    }
     assert {one.created.task for one in (first, second)} == {"One."}
 
 

@@ -81,7 +81,7 @@ def test_what_was_rewound_is_a_branch(tmp_path: Path) -> None:
         gemini("4", "Deleted."), {"$rewindTo": "3"}, user("5", "Test it."), gemini("6", "It passes."),
     )  # fmt: skip
     assert said_to(main)[-1] == ["Build it.", "Built.", "Test it."]
-    assert said_to(branch) == [["Build it.", "Built.", "Delete it."]]
+    assert said_to(branch, main) == [["Build it.", "Built.", "Delete it."]]
     begins = branch.created.begins
     assert begins is not None and (begins.session, begins.kind) == (main.session, "branch")
 
