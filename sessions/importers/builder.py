@@ -336,8 +336,7 @@ class SessionBuilder:
                 self._new_messages.append(message)
             else:
                 source = before[place] if place < len(before) else ev.MessageRef("", "", (1,))
-                self.add_message(message, *source.sources)
-                self._new_messages[-1] = structs.replace(self._new_messages[-1], session=source.session)
+                self.add_message(message, *source.sources, session=source.session)
 
     def _forget_context(self) -> None:
         self._parent, self._across, self._new_messages, self._messages = None, None, [], []
@@ -505,8 +504,7 @@ class SessionBuilder:
         )
         self._known_blobs = border.join_blobs(self._blobs) if border is not None else self._blobs
         if border is not None and border.messages:
-            self._across = border.request
-            self._messages += border.messages[: border.held]
+            self._across, self._messages = border.request, [*border.messages[: border.held]]
             self._new_messages += border.messages[border.held :]
             self.hold_blobs([border.blobs[ref.hash] for ref in self._new_messages])
             self._asked = border.task is not None
@@ -581,11 +579,11 @@ class SessionBuilder:
         self._parent = self.add_event(structs.replace(request, sha256=digest), self.step)
         return self._parent
 
-    def add_message(self, wire: dict[str, Any], *sources: int) -> None:
-        """The next message of all later prompts, as it went over the wire, and the seqs that it came from."""
+    def add_message(self, wire: dict[str, Any], *sources: int, session: str = "") -> None:
+        """The next message of all later prompts, as it went over the wire; ``sources``: the seqs it came from."""
         blob = Blob.of(canonical_json(wire))
         self.hold_blobs([blob])
-        self._new_messages.append(ev.MessageRef(blob.hash, wire["role"], sources))
+        self._new_messages.append(ev.MessageRef(blob.hash, wire["role"], sources, session))
 
 
 __all__ = [
