@@ -71,7 +71,7 @@ class SessionBuilder:
     step: int = 0
     advice: int = 0
     _blobs: dict[str, Blob] = field(default_factory=dict)
-    _known_blobs: HeldBlobs = field(default_factory=dict)
+    known_blobs: HeldBlobs = field(default_factory=dict)
     """``_blobs``, and those of what the session left."""
     _system: str = ""
     _system_lost: tuple[LostPart, ...] = ()
@@ -442,7 +442,7 @@ class SessionBuilder:
         held = foreign_refs(self.context, self.session)
         request = self._across if self._parent is None else ev.EventPlace(self.session, self._parent)
         about = (self.session, len(self.events), task, self.task_id, self._system)
-        return Border(*about, held, self._known_blobs, self.tools, request, len(self._messages) if request else 0)
+        return Border(*about, held, self.known_blobs, self.tools, request, len(self._messages) if request else 0)
 
     @property
     def _is_request_open(self) -> bool:
@@ -502,7 +502,7 @@ class SessionBuilder:
             self.title or title_of(task, f"{self.format} recording"),
             self.task_id,
         )
-        self._known_blobs = border.join_blobs(self._blobs) if border is not None else self._blobs
+        self.known_blobs = border.join_blobs(self._blobs) if border is not None else self._blobs
         if border is not None and border.messages:
             self._across, self._messages = border.request, [*border.messages[: border.held]]
             self._new_messages += border.messages[border.held :]
@@ -574,7 +574,7 @@ class SessionBuilder:
             sha256="",
             exact=False,
         )
-        digest = self._prompt_hash.add(request, self._messages, self._known_blobs)
+        digest = self._prompt_hash.add(request, self._messages, self.known_blobs)
         self._new_messages = []
         self._parent = self.add_event(structs.replace(request, sha256=digest), self.step)
         return self._parent

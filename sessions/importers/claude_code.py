@@ -36,6 +36,12 @@ _CHAINED: Final = frozenset({"user", "assistant", "attachment"})
 """Kinds of records that can be turns."""
 
 
+FORK_CONTEXT: Final = "fork-context-ref"
+"""A sub-agent began with the context of the session that started it, which its file does not repeat."""
+REPLACEMENTS: Final = "content-replacement"
+"""What the model read in place of results that were too long."""
+
+
 def recognises(found: Document) -> bool:
     """Whether the records look like Claude Code's: its session files, or what it prints as ``stream-json``."""
     return any(
@@ -72,7 +78,11 @@ def parse(found: Document) -> list[ImportedSession]:
 
 
 def _as_recorded(record: Record) -> Record:
-    """A record of ``stream-json`` under the names that session files have."""
+    """A record of ``stream-json``, or one that is beside the tree, under the names that turns of session files have."""
+    if record.get("type") == FORK_CONTEXT:
+        return {"sessionId": record.get("parentSessionId"), **record, "isSidechain": True}
+    if record.get("type") == REPLACEMENTS and record.get("agentId"):
+        return {**record, "isSidechain": True}
     if "session_id" not in record or "sessionId" in record:
         return record
     more: Record = {"sessionId": record["session_id"]}
@@ -143,10 +153,10 @@ def _agents_in(path: Path, session: str) -> Iterator[tuple[str, list[Record]]]:
     """The sub-agents of the session in a file of theirs."""
     try:
         with path.open("rb") as file:
-            first = table(json.loads(file.readline()))
+            first = _as_recorded(table(json.loads(file.readline())))
         if as_text(first.get("sessionId")) != session:
             return
-        groups, _ = _group(read_document(path).records)
+        groups, _ = _group([_as_recorded(record) for record in read_document(path).records])
     except (OSError, ValueError, CannotImport):
         return
     for agent, records in groups.get(session, {}).items():
@@ -280,6 +290,9 @@ class _Tree:
         self.begins = begins
         self.task_id = task_id
         self.work_began = first_reply(records)
+        refs = (record for record in records if record.get("type") == FORK_CONTEXT)
+        self.context_from = next((as_text(record.get("parentSessionId")) for record in refs), "")
+        self.replaced = _replacements_in(records)
         self.notes: Counter[str] = Counter()
         self._ids: dict[int, set[str]] = {}
 
@@ -291,7 +304,7 @@ class _Tree:
         main, kept = ways[0], []
         owned = {place for way in ways for place in way.records}
         for place, record in enumerate(self.records):
-            if place not in owned and record.get("type") not in _CHAINED:
+            if place not in owned and record.get("type") not in (*_CHAINED, FORK_CONTEXT, REPLACEMENTS):
                 self.notes[f"record {as_text(record.get('type')) or '?'}"] += 1
         for way in ways[1:]:
             if any(is_reply(self.records[place]) for place in way.records):
@@ -333,13 +346,24 @@ class _Tree:
         if border is not None:
             builder.begins = ev.Beginning(border.session, border.seq, "branch")
             builder.task_id = border.task_id
-        reader = TurnReader(self.work_began)
+        if self.context_from and border is None:
+            builder.add_system("", lost=["instruction"])
+            builder.notes.append(
+                f"it began with the context of session {self.context_from}, which its file does not hold: its replies "
+                "are not trained by default"
+            )
+        reader = TurnReader(self.work_began, self.replaced)
         for place, record in zip(way.records, records, strict=True):
             reader.take(place, record)
         turns = reader.finish()
         builder.skipped += reader.skipped
         if border is None:
             builder.skipped += self.notes
+            if reader.forked_from:
+                builder.notes.append(
+                    f"it is a fork of session {reader.forked_from}: what was copied from there is context, and not "
+                    "trained here"
+                )
         at = {place: reader.places.get(place, -1) for place in borders.get(id(way), ())}
         marks = add_turns(builder, turns, set(at.values()))
         return builder.finish(), {place: marks[turn] for place, turn in at.items() if turn in marks}
@@ -370,6 +394,17 @@ class _Tree:
                 if isinstance(record.get(name), str):
                     found.setdefault(name, record[name])
         return found
+
+
+def _replacements_in(records: list[Record]) -> dict[str, str]:
+    """What the model read in place of results, by the ids of their calls: decided before a result is first sent."""
+    found: dict[str, str] = {}
+    for record in records:
+        if record.get("type") == REPLACEMENTS:
+            for one in items(record.get("replacements")):
+                if isinstance(one.get("toolUseId"), str) and isinstance(one.get("replacement"), str):
+                    found[one["toolUseId"]] = one["replacement"]
+    return found
 
 
 def _names_in(record: Record) -> set[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from sessions import events as ev
@@ -16,7 +16,7 @@ from sessions.importers.builder import Call, time_ms
 from sessions.importers.content_losses import find_losses
 from sessions.importers.documents import as_text, count, items, table, text_of
 from sessions.importers.harness_text import is_hand_off, person_words
-from sessions.importers.turns import Compaction, Reply, Result, Speech, Turn
+from sessions.importers.turns import Clearing, Compaction, Reply, Result, Speech, Turn
 
 Record = dict[str, Any]
 
@@ -30,6 +30,8 @@ _STOPS: Final[dict[str, Finish]] = {
 _REJECTED: Final = ("The user doesn't want to proceed with this tool use", "[Request interrupted by user")
 _FAILED: Final = re.compile(r"<tool_use_error>|Exit code [1-9]\d*$", re.M)
 """How results begin of calls that failed."""
+CLEARED: Final = "[Old tool result content cleared]"
+"""What prompts hold in place of results that a microcompaction took out."""
 _INTERRUPTED: Final = "[Request interrupted by user]"
 
 
@@ -54,6 +56,11 @@ def blocks_of(record: Record) -> list[dict[str, Any]]:
     return items([{"type": "text", "text": part} if isinstance(part, str) else part for part in parts])
 
 
+def copied_from(record: Record) -> str:
+    """The session that the record is a copy of: a fork begins with all that its parent had said."""
+    return as_text(table(record.get("forkedFrom")).get("sessionId"))
+
+
 def results_of(record: Record) -> list[str]:
     """The ids of the calls that the record has results of."""
     if record.get("type") != "user":
@@ -74,8 +81,12 @@ def person_text(record: Record) -> str:
 class TurnReader:
     """Takes the records of one way in the order of the file."""
 
-    def __init__(self, work_began: int | None) -> None:
+    def __init__(self, work_began: int | None, replaced: Mapping[str, str] | None = None) -> None:
         self.turns: list[Turn] = []
+        self.forked_from = ""
+        """The session of which the first records are copies."""
+        self._replaced = replaced or {}
+        """What the model read in place of the results of these calls."""
         self.skipped: Counter[str] = Counter()
         self.places: dict[int, int] = {}
         """How many turns there were after each record, by its place."""
@@ -90,6 +101,7 @@ class TurnReader:
     def take(self, place: int, record: Record) -> None:
         """The next record; ``place`` is its number in the file."""
         before = len(self.turns)
+        self.forked_from = self.forked_from or copied_from(record)
         match record.get("type"):
             case "assistant" if is_reply(record):
                 self._take_part(record)
@@ -105,6 +117,12 @@ class TurnReader:
                 self.skipped[f"attachment {kind}"] += 1
             case "system" if record.get("subtype") == "compact_boundary":
                 self._boundary = record
+            case "system" if record.get("subtype") == "microcompact_boundary":
+                told = table(record.get("microcompactMetadata")).get("compactedToolIds")
+                calls = [name for name in told if isinstance(name, str)] if isinstance(told, list) else []
+                self.turns += [Clearing(calls, CLEARED)] if calls else []
+            case "fork-context-ref" | "content-replacement":
+                pass  # of these the importer of the whole file knows
             case kind:
                 self.skipped[f"record {as_text(kind) or '?'}"] += 1
         self._by_record[as_text(record.get("uuid"))] = self.turns[before:] or self._turn_of(record)
@@ -161,7 +179,7 @@ class TurnReader:
         for block in blocks_of(record):
             kind = block.get("type")
             if kind == "tool_result":
-                self.turns.append(_result(record, block, at))
+                self.turns.append(_result(record, block, at, self._replaced))
             elif kind == "text":
                 texts.append(as_text(block.get("text")))
                 persons.append("" if record.get("isMeta") else person_words(texts[-1]))
@@ -242,6 +260,7 @@ class _ReplyParts:
         message, at, reply = table(record.get("message")), _at(record), self.reply
         self._request = self._request or as_text(record.get("requestId"))
         reply.at = at if reply.at is None else reply.at
+        reply.salvaged = reply.salvaged or bool(copied_from(record))
         reply.model = reply.model or as_text(message.get("model"))
         reply.finish_raw = as_text(message.get("stop_reason")) or reply.finish_raw
         usage = table(message.get("usage"))
@@ -320,8 +339,9 @@ def _longer(before: dict[str, Any], block: dict[str, Any]) -> dict[str, Any]:
     return block if len(as_text(block)) >= len(as_text(before)) else before
 
 
-def _result(record: Record, block: dict[str, Any], at: int | None) -> Result:
-    told, text = record.get("toolUseResult"), text_of(block.get("content"))
+def _result(record: Record, block: dict[str, Any], at: int | None, replaced: Mapping[str, str]) -> Result:
+    told, name = record.get("toolUseResult"), as_text(block.get("tool_use_id"))
+    text = text_of(block.get("content"))
     more = table(told)
     wrong = block.get("is_error") is True or bool(_exit_code(more))
     said = told if isinstance(told, str) else ""
@@ -333,7 +353,7 @@ def _result(record: Record, block: dict[str, Any], at: int | None) -> Result:
     data = {name: value for name in ("exitCode", "exit_code") if isinstance(value := more.get(name), int)}
     took = count(more.get("durationMs")) or count(more.get("totalDurationMs"))
     lost = find_losses(block.get("content"))
-    return Result(as_text(block.get("tool_use_id")), text, at, outcome, took or None, data, lost)
+    return Result(name, replaced.get(name, text), at, outcome, took or None, data, [] if name in replaced else lost)
 
 
 def _spoken(record: Record) -> list[dict[str, Any]]:
