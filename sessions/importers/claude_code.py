@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from sessions import events as ev
-from sessions.importers.base import CannotImport, ImportedSession
+from sessions.importers.base import CannotImport, ImportedSession, Starter
 from sessions.importers.builder import Border, SessionBuilder
 from sessions.importers.claude_turns import (
     Record,
@@ -28,6 +28,7 @@ from sessions.importers.claude_turns import (
     results_of,
 )
 from sessions.importers.documents import Document, as_text, items, read_document, table
+from sessions.importers.session_names import id_ending
 from sessions.importers.turns import add_turns
 from sessions.importers.ways import Way, find_ways
 
@@ -218,6 +219,9 @@ class _Family:
                 except CannotImport as nothing:
                     problem = problem or nothing
                     continue
+                if not begins.session:
+                    starter = Starter(id_ending(f"{FORMAT}\0{self.name}"), *self._sign_of(agent, records))
+                    found[0] = replace(found[0], started_by=starter)
                 made += found
                 trunks += [_Trunk.of(one) for one in found]
         if not made and problem is not None:
@@ -226,13 +230,17 @@ class _Family:
 
     def _begin(self, agent: str, records: list[Record], trunks: list[_Trunk]) -> ev.Beginning | None:
         """The call that started the sub-agent: its result names it, or its prompt is what the call said."""
-        call = self.calls.get(agent, agent)
-        prompt = next((text.strip() for record in records if (text := person_text(record))), "")
+        call, prompt = self._sign_of(agent, records)
         for trunk in trunks:
             seq = trunk.by_call.get(call) or (trunk.by_prompt.get(prompt) if prompt else None)
             if seq is not None:
                 return ev.Beginning(trunk.session, seq, "child")
         return None
+
+    def _sign_of(self, agent: str, records: list[Record]) -> tuple[str, str]:
+        """The id of the call that started the sub-agent, and what it was told."""
+        prompt = next((text.strip() for record in records if (text := person_text(record))), "")
+        return self.calls.get(agent, agent), prompt
 
     def _begin_anywhere(self, trunks: list[_Trunk], *, lone: bool) -> ev.Beginning:
         """The beginning of a sub-agent of which nobody says which call started it."""

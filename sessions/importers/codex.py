@@ -5,14 +5,16 @@ What ``codex exec --json`` prints is in ``codex_exec``.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from sessions import events as ev
-from sessions.importers.base import CannotImport, ImportedSession
+from sessions.importers.base import CannotImport, ImportedSession, Starter
 from sessions.importers.builder import Border, SessionBuilder, session_id, time_ms
 from sessions.importers.codex_turns import TurnReader, is_person_turn
 from sessions.importers.documents import Document, as_text, count, loads, table
+from sessions.importers.session_names import id_ending
 from sessions.importers.turns import add_turns
 from sessions.importers.ways import Way
 
@@ -85,6 +87,9 @@ class _Rollout:
             if way.border is not None:
                 borders.setdefault(id(way.parent), set()).add(way.border)
         made, marks = self._build(ways[0], None, borders)
+        if made.created.begins is not None and not made.created.begins.session and self.parent_name:
+            starter = Starter(id_ending(f"{FORMAT}\0{self.parent_name}"), "", made.created.task)
+            made = replace(made, started_by=starter)
         found: dict[int, dict[int, Border]] = {id(ways[0]): marks}
         result = [made]
         for number, way in enumerate(ways[1:], 1):
@@ -146,13 +151,17 @@ class _Rollout:
 
     def _parent(self) -> ev.Beginning | None:
         """Of which session this one is a sub-agent, if it is one."""
-        source = self.about.get("source")
-        spawned = table(table(source).get("subagent"))
-        if not (spawned or isinstance(table(source).get("subagent"), str) or self.about.get("parent_thread_id")):
+        told = table(self.about.get("source")).get("subagent")
+        if not (table(told) or isinstance(told, str) or self.about.get("parent_thread_id")):
             return None
-        parent = self.about.get("parent_thread_id") or table(spawned.get("thread_spawn")).get("parent_thread_id")
-        session = _find_session(self.found.path, as_text(parent))
+        session = _find_session(self.found.path, self.parent_name)
         return ev.Beginning(session, 1 if session else 0, "child")
+
+    @property
+    def parent_name(self) -> str:
+        """What the file calls the session that started this one."""
+        spawned = table(table(table(self.about.get("source")).get("subagent")).get("thread_spawn"))
+        return as_text(self.about.get("parent_thread_id") or spawned.get("parent_thread_id"))
 
 
 def _find_session(path: Path, name: str) -> str:

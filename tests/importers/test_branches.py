@@ -378,3 +378,76 @@ async def test_a_branch_that_was_exported_is_played_and_not_what_it_left(tmp_pat
     played = load_recording(tmp_path / "raw.jsonl")
     assert [step.parts[0].text for step in played.steps] == ["Both are gone."]  # type: ignore[union-attr]
     assert len(import_file(tmp_path / "raw.jsonl")) == 3
+
+
+def with_agent(folder: Path, prompt: str = "Look around.") -> tuple[Path, Path]:
+    """A session of Claude Code and the file of its sub-agent, in folders that know nothing of each other."""
+    talk = Talk()
+    talk.user("Mend it.")
+    for number, told in ((1, "Count the tests."), (2, "Look around.")):
+        task = {"type": "tool_use", "id": f"c{number}", "name": "Task", "input": {"prompt": told}}
+        talk.add("assistant", {"id": f"m{number}", "role": "assistant", "model": "m", "content": [task]}, None)
+        block = {"type": "tool_result", "tool_use_id": f"c{number}", "content": "done"}
+        talk.add("user", {"role": "user", "content": [block]}, None)
+    child = Talk()
+    child.user(prompt)
+    child.reply(9, "Seen.")
+    folder.mkdir(exist_ok=True)
+    files = folder / "one.jsonl", folder / "two.jsonl"
+    imports_of(files[0], *talk.records)
+    imports_of(files[1], *({**record, "isSidechain": True, "agentId": "a1"} for record in child.records))
+    return files
+
+
+@pytest.mark.parametrize(("prompt", "found"), [("Look around.", "c2"), ("Something that no call says.", "")])
+async def test_a_child_that_is_imported_alone_is_joined_to_its_parent_in_the_log(
+    tmp_path: Path, prompt: str, found: str
+) -> None:
+    parent_file, child_file = with_agent(tmp_path / "files", prompt)
+    async with open_host(tmp_path) as host:
+        client = await host.client()
+        (parent,) = (await bring_in(client, parent_file)).sessions
+        (child,) = (await bring_in(client, child_file)).sessions
+        with LogReader(host.parts.writer.path) as reader:
+            summary, whole = reader.summary(child), reader.summary(parent)
+            assert summary is not None and whole is not None
+            assert summary.begins is not None
+            assert (summary.begins.session, summary.begins.kind, summary.task_id) == (parent, "child", whole.task_id)
+            event = reader.event(parent, summary.begins.seq)
+            assert event is not None
+            assert (event.body.call_id if isinstance(event.body, ev.ActionStarted) else "") == found
+        assert (await bring_in(client, child_file)).known == (child,)
+
+
+async def test_a_child_whose_parent_is_nowhere_says_so(tmp_path: Path) -> None:
+    _, child_file = with_agent(tmp_path / "files")
+    async with open_host(tmp_path) as host:
+        (child,) = (await bring_in(await host.client(), child_file)).sessions
+        with LogReader(host.parts.writer.path) as reader:
+            assert reader.summary(child).begins == ev.Beginning("", 0, "child")  # type: ignore[union-attr]
+
+
+async def test_so_is_a_sub_agent_of_codex(tmp_path: Path) -> None:
+    def rollout(name: str, task: str, **more: Any) -> list[dict[str, Any]]:
+        about = {"id": name, "timestamp": "2026-01-01T00:00:00Z", **more}
+        said = [{"type": "input_text", "text": task}]
+        call = {"type": "function_call", "name": "spawn_agent", "call_id": "c", "arguments": '{"message": "Look."}'}
+        return [
+            {"type": "session_meta", "timestamp": "2026-01-01T00:00:00Z", "payload": about},
+            {"type": "response_item", "payload": {"type": "message", "role": "user", "content": said}},
+            {"type": "response_item", "payload": call},
+            {"type": "response_item", "payload": {"type": "function_call_output", "call_id": "c", "output": "ok"}},
+        ]
+
+    source = {"subagent": {"thread_spawn": {"parent_thread_id": "thread-1"}}}
+    imports_of(tmp_path / "one.jsonl", *rollout("thread-1", "Mend it."))
+    imports_of(tmp_path / "two.jsonl", *rollout("thread-2", "Look.", source=source))
+    async with open_host(tmp_path) as host:
+        client = await host.client()
+        (parent,) = (await bring_in(client, tmp_path / "one.jsonl")).sessions
+        (child,) = (await bring_in(client, tmp_path / "two.jsonl")).sessions
+        with LogReader(host.parts.writer.path) as reader:
+            begins = reader.summary(child).begins  # type: ignore[union-attr]
+            assert begins is not None and begins.session == parent
+            event = reader.event(parent, begins.seq)
+            assert event is not None and event.kind == "action.started"

@@ -19,6 +19,7 @@ from sessions.events.states import ENDED
 from sessions.events.text import Blob
 from sessions.fold.recording import RecordingBook
 from sessions.fold.summary import Summary
+from sessions.host.child_imports import join_parent
 from sessions.host.examination import examine
 from sessions.host.handlers.context import HandlerContext, refusal, require_person
 from sessions.host.protocol import Examined, ExamineFile, Imported, ImportFile
@@ -108,6 +109,8 @@ async def _add_session(context: HandlerContext, session: ImportedSession, call: 
     """Add a session, or what is new of one that the log has. Raises RpcError where that is another one."""
     known = context.writer.summary(session.session)
     made.lengths[session.session] = len(session.events)
+    if session.started_by is not None and (known is None or call.copy):
+        session = await asyncio.to_thread(join_parent, session, context.writer.summaries(), context.reader)
     _require_parent(context, session, made, Path(call.path).name)
     session = move_border(session, made.copies, made.numbers)
     if known is not None and not call.copy:
