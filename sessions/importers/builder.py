@@ -502,7 +502,6 @@ class SessionBuilder:
             self.title or title_of(task, f"{self.format} recording"),
             self.task_id,
         )
-        self.known_blobs = border.join_blobs(self._blobs) if border is not None else self._blobs
         if border is not None and border.messages:
             self._across, self._messages = border.request, [*border.messages[: border.held]]
             self._new_messages += border.messages[border.held :]
@@ -527,6 +526,7 @@ class SessionBuilder:
     def create(self, task: str, system: ev.LongText | None, title: str, task_id: str) -> None:
         """The first two events, at ``started``: the session comes to be, and runs."""
         self._task = task
+        self.known_blobs = self.border.join_blobs(self._blobs) if self.border is not None else self._blobs
         self._now = self.started or 0
         self.session = self.session or session_id(f"{self.format}\0{self.key}", self._now)
         created = ev.SessionCreated(

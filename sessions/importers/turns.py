@@ -92,7 +92,7 @@ def add_turns(builder: SessionBuilder, turns: Sequence[Turn], borders: Collectio
     """
     answers, strays = _match_results(turns)
     begin = next((place for place, turn in enumerate(turns) if isinstance(turn, Reply)), len(turns))
-    at = next((turn.at for turn in turns if turn.at is not None), None)
+    at = next((turn.at for turn in turns if not isinstance(turn, Clearing) and turn.at is not None), None)
     task: list[Speech] = []
     if builder.border is not None and builder.border.task is not None:
         builder.create_session(builder.border.task, at)
