@@ -82,18 +82,10 @@ class CallPieces:
 
     def _is_said_again(self, index: int | None, id: str, name: str, text: str) -> bool:
         """Whether a piece is a call that is whole already, as some servers repeat it with the end of the reply."""
-        if (
-            not (name and text)
-            or (known := self._by_id.get(id) or self._by_index.get(-1 if index is None else index)) is None
-        ):
+        known = self._by_id.get(id) if id and name and text else None
+        if known is None or (index is not None and self._by_index.get(index) is not known):
             return False
-        if index is not None and self._by_index.get(index) is not known:
-            return False
-        if id and self._server_ids.get(known.index, id) != id:
-            return False
-        return (
-            known.name == name and known.text.strip() not in ("", "{}") and _is_whole(known) and _is_same(known, text)
-        )
+        return known.name == name and known.text.strip() != "{}" and _is_whole(known) and _is_same(known, text)
 
     def _begin(self, index: int | None, id: str, name: str) -> Slot:
         slot = self._slots.begin(("call", len(self._slots.of("call"))), "call", id=id)

@@ -106,9 +106,12 @@ def from_error_object(spec: ModelSpec, error: object, *, key: str | None = None)
 
 def from_words(spec: ModelSpec, what: str, words: str, *, key: str | None = None) -> ProviderError:
     """The failure that an answer in plain words, or a page, stands for; ``what`` says what came."""
-    said = from_error_object(spec, words_of_page(words), key=key)
-    reason: Reason = said.reason if said.reason in ("context", "fatal") else "server"
-    return ProviderError(reason, one_line(f"{spec.id} {what}: {words_of_page(words)}", key), need_key=said.need_key)
+    plain = words_of_page(words)
+    said = from_error_object(spec, plain, key=key)
+    # A page has many words; none of them is about the length of a prompt.
+    lasting = ("context", "fatal") if plain == words else ("fatal",)
+    reason: Reason = said.reason if said.reason in lasting else "server"
+    return ProviderError(reason, one_line(f"{spec.id} {what}: {plain}", key), need_key=said.need_key)
 
 
 def missing_key(spec: ModelSpec, variable: str) -> ProviderError:

@@ -90,7 +90,7 @@ OPENAI: dict[str, Expected] = {
         "legacy-whole null-choice null-delta list-delta null-choices numbers-for-names model-surrogate finish-upper "
         "finish-dashes finish-token usage-after-done usage-after-done-open usage-known-then-null usage-first-then-zero "
         "usage-in-choice lines-crlf-split lines-cr lines-crlf-bom lines-no-blanks lines-no-space lines-named "
-        "text-plain octet-stream json-label last-event-open deflate json-list junk-after-done",
+        "text-plain octet-stream json-label last-event-open deflate json-list junk-after-done success-words",
         Expected(),
     ),
     **all_of(
@@ -98,6 +98,7 @@ OPENAI: dict[str, Expected] = {
         "index-null index-word index-gap index-interleaved index-one-for-all name-each-two",
         BOTH,
     ),
+    **all_of("same-call-twice same-call-twice-no-ids", Expected(calls=(RUN, RUN))),
     "index-falls": Expected(calls=(RUN, TWO)),
     "name-surrogate": unknown("run\ufffd"),
     **all_of("name-never name-object", unknown("")),

@@ -233,6 +233,13 @@ OPENAI = {
     "usage-after-done": [ROLE, call(), ch({}, "tool_calls"), b"[DONE]", {"choices": [], "usage": USAGE}],
     "usage-after-done-open": lambda h: (h.send_list([ROLE, call(), ch({}, "tool_calls"), b"[DONE]", {"choices": [], "usage": USAGE}]), pause(400)),
     "done-open": lambda h: (h.send_list([ROLE, call(), ch({}, "tool_calls"), b"[DONE]"]), pause(400)),
+    "success-words": [
+        *({**chunk, "code": 0, "message": "Success", "sid": "s"} for chunk in (ROLE, call(), ch({}, "tool_calls"))),
+        {"code": 0, "message": "Success", "sid": "s", "usage": USAGE},
+        b"[DONE]",
+    ],
+    "same-call-twice": said(call(), other(function=fn("run", CMD))),
+    "same-call-twice-no-ids": said(call(id=None, index=None), call(id=None, index=None)),
     "junk-after-done": [ROLE, call(), *END, b"bye", {"error": {"message": "late"}}],
     "usage-half": counted({"prompt_tokens": 1000}),
     "usage-total-only": counted({"total_tokens": 1020}),
