@@ -87,13 +87,13 @@ class TurnReader:
 
     def take(self, place: int, record: Record) -> None:
         """The next record; ``place`` is its number in the file."""
-        kind, payload, at = as_text(record.get("type")), table(record.get("payload")), time_ms(record.get("timestamp"))
+        kind, payload = as_text(record.get("type")), table(record.get("payload"))
         match kind:
             case "response_item":
-                self._item(payload, at, copied=place < self._copied)
+                self._item(payload, time_ms(record.get("timestamp")), copied=place < self._copied)
                 self.end = ("finished", "")
             case "compacted":
-                self._compact(payload, at)
+                self._compact(payload, time_ms(record.get("timestamp")))
             case "event_msg":
                 self._event(payload)
             case "turn_context":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sessions.events.messages import CallPart, Part, ReasoningPart, TextPart
@@ -25,7 +26,7 @@ class Call:
     @property
     def is_malformed(self) -> bool:
         """Whether its arguments are no object."""
-        return self.refused or arguments_of(self.arguments) is None
+        return self.refused or not _is_object(self.arguments)
 
 
 def parts_of(text: str, reasoning: str, calls: Sequence[Call]) -> tuple[Part, ...]:
@@ -63,6 +64,12 @@ def tell_apart(names: Sequence[str]) -> list[str]:
             own = f"{name}-{number}"
         found.append(own)
     return found
+
+
+@lru_cache(maxsize=256)
+def _is_object(text: str) -> bool:
+    """Whether arguments are an object; asked several times of each call while its reply is put together."""
+    return arguments_of(text) is not None
 
 
 def arguments_of(text: str) -> dict[str, Any] | None:
