@@ -84,8 +84,8 @@ class ReplySuperseded(Body, frozen=True, kw_only=True):
     """
 
     kind: ClassVar[str] = "reply.superseded"
-    old: int
-    new: int | None = None
+    old: Seq
+    new: Seq | None = None
     why: Literal["dropped", "replaced"] = "dropped"
 
 

@@ -6,6 +6,7 @@ as possible: times are those of the file, and where it says none, that before; c
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -323,12 +324,16 @@ class SessionBuilder:
             self._new_messages[-1] = ev.MessageRef(last.hash, last.role, tuple({*own, seq}))
             self.add_losses(lost, seq)
 
+    def read_context(self) -> list[tuple[ev.MessageRef, dict[str, Any]]]:
+        """The messages of the next prompt so far, as they go over the wire."""
+        self._close_calls()
+        return [(ref, json.loads(self._blobs[ref.hash].data)) for ref in self.context]
+
     def show_context(self, shown: Sequence[dict[str, Any] | ev.MessageRef]) -> None:
         """The next prompt holds these messages and no others: the tool shortened what it sent, and summed up nothing.
 
         A message in another's place names the events that the other one came from.
         """
-        self._close_calls()
         before = self.context
         self._forget_context()
         for place, message in enumerate(shown):
@@ -350,8 +355,9 @@ class SessionBuilder:
         """The whole session. Raises CannotImport if there is no reply in it."""
         if not self.step:
             raise CannotImport(f"{self.format}: the recording holds no reply of a model: nothing to import")
-        if self._waiting:
-            self._close_calls()
+        open_calls, self._open_calls = self._open_calls, []  # their results may come yet, in a file that goes on
+        self._let_in()
+        self._open_calls = open_calls
         self.add_event(ev.StateChanged(state=state, reason=reason))
         if self._open_calls:
             have = "has" if len(self._open_calls) == 1 else "have"
@@ -586,15 +592,8 @@ class SessionBuilder:
         self._new_messages.append(ev.MessageRef(blob.hash, wire["role"], sources, session))
 
 
+# fmt: off
 __all__ = [
-    "ELSEWHERE",
-    "Border",
-    "Call",
-    "SessionBuilder",
-    "arguments_of",
-    "parts_of",
-    "reply_message",
-    "session_id",
-    "time_ms",
-    "title_of",
+    "ELSEWHERE", "Border", "Call", "SessionBuilder", "parts_of", "reply_message", "session_id", "time_ms", "title_of",
 ]
+# fmt: on

@@ -306,13 +306,20 @@ class _Tree:
 
     def sessions(self) -> list[ImportedSession]:
         """The way that led to the end, then those that were left. Raises CannotImport where nobody replied."""
-        ways = find_ways(_parents_of(self.records), [r.get("type") in _CHAINED for r in self.records], self._joins)
+        last = max((n for n, record in enumerate(self.records) if is_reply(record)), default=-1)
+        parents, ends = _parents_of(self.records), [r.get("type") in _CHAINED for r in self.records]
+        # The end is where the model replied last, and what followed that: a message elsewhere got no reply yet.
+        for place in range(len(ends) - 1, last, -1) if last >= 0 else ():
+            ends[place] = ends[place] and _leads_to(parents, place, last)
+        ways = find_ways(parents, ends, self._joins)
         if not ways:
             raise CannotImport(f"{FORMAT}: the recording holds no reply of a model: nothing to import")
         main, kept = ways[0], []
         owned = {place for way in ways for place in way.records}
         for place, record in enumerate(self.records):
-            if place not in owned and record.get("type") not in (*_CHAINED, FORK_CONTEXT, REPLACEMENTS):
+            if place not in owned and place > last >= 0 and person_text(record):
+                self.notes["message that no reply follows"] += 1
+            elif place not in owned and record.get("type") not in (*_CHAINED, FORK_CONTEXT, REPLACEMENTS):
                 self.notes[f"record {as_text(record.get('type')) or '?'}"] += 1
         for way in ways[1:]:
             if any(is_reply(self.records[place]) for place in way.records):
@@ -413,6 +420,16 @@ def _replacements_in(records: list[Record]) -> dict[str, str]:
                 if isinstance(one.get("toolUseId"), str) and isinstance(one.get("replacement"), str):
                     found[one["toolUseId"]] = one["replacement"]
     return found
+
+
+def _leads_to(parents: list[int | None], place: int, goal: int) -> bool:
+    """Whether the record at ``place`` follows the one at ``goal``, at any distance."""
+    seen: set[int] = set()
+    at: int | None = place
+    while at is not None and at not in seen and at != goal:
+        seen.add(at)
+        at = parents[at]
+    return at == goal
 
 
 def _names_in(record: Record) -> set[str]:

@@ -216,9 +216,12 @@ def find_rolled_back(records: list[Record]) -> list[Way]:
     turns: list[int] = []
     preamble: int | None = None
     gone: list[tuple[list[int], int | None]] = []
+    last = max((place for place, record in enumerate(records) if _is_replied(record)), default=-1)
     for place, record in enumerate(records):
         payload = table(record.get("payload"))
         if _is_rollback(record):
+            if place > last:  # nothing came of it yet: the end is where the model replied last
+                continue
             taken = min(count(payload.get("num_turns")), len(turns))
             if taken:
                 start = turns[-taken]
@@ -250,6 +253,14 @@ def find_rolled_back(records: list[Record]) -> list[Way]:
 
 def _is_rollback(record: Record) -> bool:
     return record.get("type") == "event_msg" and table(record.get("payload")).get("type") == "thread_rolled_back"
+
+
+def _is_replied(record: Record) -> bool:
+    """Whether the record is a part of a reply."""
+    payload = table(record.get("payload"))
+    kind = as_text(payload.get("type"))
+    said = payload.get("role") == "assistant" if kind == "message" else kind.endswith("_call") or kind == "reasoning"
+    return record.get("type") == "response_item" and said
 
 
 def sorted_by_parent(ways: list[Way]) -> list[Way]:

@@ -69,8 +69,10 @@ def parse(found: Document) -> list[ImportedSession]:
         for message in items(found.table["messages"]):
             log.take(message)
     else:
-        for record in found.records:
-            log.take(record)
+        last = max((n for n, record in enumerate(found.records) if _is_message(record)), default=-1)
+        for number, record in enumerate(found.records):
+            if number < last or "$rewindTo" not in record:  # of a rewind at the end nothing came yet
+                log.take(record)
     return _sessions(found, log)
 
 

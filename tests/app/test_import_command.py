@@ -86,3 +86,20 @@ async def test_a_word_that_names_nothing_is_said(feed: FakeFeed, tmp_path: Path)
         assert isinstance(screen, ApolloScreen)
         run_command(screen, f"import {tmp_path}/nowhere")
         await until(pilot, lambda: "no file and no folder" in screen.receipt)
+
+
+async def test_it_is_typed_after_a_colon_where_its_completion_says_what_it_takes(
+    feed: FakeFeed, folder: Path, tmp_path: Path
+) -> None:
+    link = tmp_path / "runs"
+    link.symlink_to(folder)
+    async with open_app(feed) as (app, pilot):
+        screen = app.screen
+        assert isinstance(screen, ApolloScreen)
+        await pilot.press("colon", *"imp", "enter")  # a beginning runs the completion; what lacks words stays open
+        await until(pilot, lambda: "files, folders or patterns; also --copy, --format NAME" in screen_text(app))
+        keys = {"/": "slash", "-": "minus", "_": "underscore", ".": "full_stop"}
+        await pilot.press(*(keys.get(sign, sign) for sign in f"{link}/cut.json"), "enter")
+        await until(pilot, lambda: "refused" in screen.receipt)
+        assert screen.receipt == "imported 0 sessions, 0 events · 1 file refused: cut.json is cut off"
+        assert "\n" not in screen.receipt and screen.receipt in screen_text(app)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from backports.zstd import zipfile as zstd_zipfile
+from imported_sessions import prompts_of
 
 from sessions import events as ev
 from sessions.events.messages import CallPart, ReasoningPart, Usage
@@ -186,20 +187,64 @@ def test_a_demonstration_is_context_and_never_a_step(tmp_path: Path) -> None:
     assert [what for what, _, _ in lost(session)] == ["image"]
 
 
-def test_prompts_that_the_tool_shortened_are_counted(tmp_path: Path) -> None:
-    content = json.loads((CASES / "swe-agent-model.traj").read_text())
+def swe_run(steps: int, shown: int = 0, **more: Any) -> dict[str, Any]:
+    """A run of so many steps; with ``shown``, each step says the prompt that it had, and old output is elided in it but
+    for the last so many."""
+    history: list[dict[str, Any]] = [
+        {"role": "system", "content": "You act.", "message_type": "system_prompt", "agent": "main"},
+        {"role": "user", "content": "Fix it.", "message_type": "observation", "agent": "main"},
+    ]
+    trajectory: list[dict[str, Any]] = []
+    for number in range(steps):
+        query = [dict(message) for message in history]
+        outputs = [message for message in query if message["role"] == "tool"]
+        for message in outputs[: len(outputs) - shown]:
+            message["content"] = [{"type": "text", "text": "Old environment output: (1 lines omitted)"}]
+        step = {"action": "ls", "observation": f"out {number}", "response": f"say {number}", "thought": "", "state": {}}
+        trajectory.append(step | ({"query": query} if shown else {}))
+        call = {"id": f"c{number}", "type": "function", "function": {"name": "bash", "arguments": "{}"}}
+        history += [
+            {"role": "assistant", "content": f"say {number}", "tool_calls": [call], "agent": "main"},
+            {"role": "tool", "content": f"out {number}", "tool_call_ids": [f"c{number}"], "agent": "main"},
+        ]
+    return {
+        "environment": "e",
+        "info": {"exit_status": "submitted"},
+        "trajectory": trajectory,
+        "history": history,
+    } | more
+
+
+def test_prompts_hold_what_the_tool_left_in_them(tmp_path: Path) -> None:
+    [session] = written(tmp_path, "a.traj", swe_run(4, shown=1))
+    old = "Old environment output: (1 lines omitted)"
     said = [
-        {"role": "system", "content": "You act."},
-        {"role": "user", "content": [{"type": "text", "text": "Fix it."}]},
+        [str(message["content"]) for message in prompt if message["role"] == "tool"] for prompt in prompts_of(session)
     ]
-    content["trajectory"][0]["query"] = said
-    [whole] = written(tmp_path, "a.traj", content)
-    content["trajectory"][0]["query"] = [
-        *said,
-        {"role": "tool", "content": "Old environment output: (9 lines omitted)"},
-    ]
-    [short] = written(tmp_path, "b.traj", content)
-    assert "shortened" not in notes(whole) and "1 prompt of it had earlier messages shortened" in notes(short)
+    assert said == [[], ["out 0"], [old, "out 1"], [old, old, "out 2"]]
+    assert "2 prompts had earlier messages shortened by the tool, as here" in notes(session)
+    assert not bodies(session, ev.SummaryWritten)
+    last = bodies(session, ev.ModelRequested)[-1]
+    results = [seq for seq, event in enumerate(session.events, 1) if isinstance(event.body, ev.ActionResult)]
+    assert [ref.sources for ref in last.append if ref.role == "tool"] == [(seq,) for seq in results[:3]]
+
+
+def test_messages_that_the_tool_left_out_are_in_no_prompt(tmp_path: Path) -> None:
+    content = swe_run(3, shown=9)
+    del content["trajectory"][2]["query"][2:4]
+    [session] = written(tmp_path, "a.traj", content)
+    assert [len(prompt) for prompt in prompts_of(session)] == [2, 4, 4]
+    assert [message["content"] for message in prompts_of(session)[2]] == ["You act.", "Fix it.", "say 1", "out 1"]
+
+
+def test_a_run_that_says_no_prompts_says_which_part_shortened_them(tmp_path: Path) -> None:
+    def config(kind: str) -> str:
+        return json.dumps({"agent": {"history_processors": [{"type": kind}]}})
+
+    [short] = written(tmp_path, "a.traj", swe_run(3, replay_config=config("last_n_observations")))
+    [whole] = written(tmp_path, "b.traj", swe_run(3, replay_config=config("cache_control")))
+    assert "the tool shortened what it sent (last_n_observations)" in notes(short) and "shortened" not in notes(whole)
+    assert [len(prompt) for prompt in prompts_of(whole)] == [2, 4, 6]
 
 
 # ATIF

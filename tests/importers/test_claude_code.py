@@ -559,3 +559,13 @@ def test_a_failure_is_found_where_no_flag_says_it(tmp_path: Path, said: str, tol
     tree.user([{"type": "tool_result", "tool_use_id": "c1", "content": said}], toolUseResult=told)
     [session] = imports_of(tmp_path / "s.jsonl", *tree.records)
     assert results_of(session) == [("c1", outcome, said)]
+
+
+def test_a_file_that_ends_after_a_rewind_is_what_was_done_before_it(tmp_path: Path) -> None:
+    tree = Tree()
+    tree.user("Mend it.")
+    tree.reply("m", text("I did."))
+    tree.user("Do it otherwise.", after=None)
+    [session] = imports_of(tmp_path / "s.jsonl", *tree.records)
+    assert session.created.task == "Mend it." and len(bodies_of(session, ev.ModelReplied)) == 1
+    assert any("message that no reply follows (1)" in note for note in session.warnings)

@@ -397,3 +397,9 @@ def test_a_session_that_was_resumed_is_no_fork_of_itself(tmp_path: Path) -> None
     [session] = imports_of(tmp_path / "r.jsonl", *records)
     assert not any("fork" in note for note in session.warnings)
     assert not any(body.salvaged for body in bodies_of(session, ev.ModelReplied))
+
+
+def test_a_rollback_at_the_end_of_a_file_took_nothing_yet(tmp_path: Path) -> None:
+    records = [meta(), said("user", "Go."), said("assistant", "Yes."), event("thread_rolled_back", num_turns=1)]
+    [session] = imports_of(tmp_path / "r.jsonl", *records)
+    assert session.created.task == "Go." and len(bodies_of(session, ev.ModelReplied)) == 1

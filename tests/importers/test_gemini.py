@@ -145,3 +145,9 @@ def test_an_image_inside_what_a_function_answered_is_lost(tmp_path: Path) -> Non
     path.write_text(json.dumps(HEAD | {"messages": [user("1", "Go."), gemini("2", "", looking), gemini("3", "Done.")]}))
     [session] = import_file(path)
     assert [body.what for body in bodies_of(session, ev.RecordingLoss)] == ["image"]
+
+
+def test_a_rewind_at_the_end_of_a_log_took_nothing_yet(tmp_path: Path) -> None:
+    records = [HEAD, user("1", "Go."), gemini("2", "Yes."), {"$rewindTo": "1"}]
+    [session] = imports_of(tmp_path / "session-1.jsonl", *records)
+    assert session.created.task == "Go." and len(bodies_of(session, ev.ModelReplied)) == 1
