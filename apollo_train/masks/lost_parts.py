@@ -8,18 +8,11 @@ from typing import Final
 from apollo_train.masks.annotations import Annotations
 from apollo_train.masks.session_events import read_events
 from sessions import events as ev
-from sessions.events.messages import ReasoningPart
 from sessions.fold.recording import RecordingBook
 from sessions.log.reader import LogReader
 from sessions.log.rebuild import foreign_refs, request_chain
 
 NOTHING: Final[frozenset[ev.LostPart]] = frozenset()
-
-
-def hides_reasoning(body: ev.ModelReplied | ev.ReplyInterrupted) -> bool:
-    """Whether a whole reply has reasoning that its server encrypted: it goes back as it came."""
-    parts = body.parts if isinstance(body, ev.ModelReplied) else ()
-    return any([isinstance(part, ReasoningPart) and part.raw is not None and not part.text.strip() for part in parts])
 
 
 def find_lost_parts(reader: LogReader, judged: Annotations) -> Mapping[int, frozenset[ev.LostPart]]:
