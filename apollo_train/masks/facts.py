@@ -92,7 +92,8 @@ class ReplyFacts(msgspec.Struct):
     def read_parts(self) -> None:
         """Make its parts, once it is known whether its summary was put to use."""
         number, summary, flags = self.number, self.for_summary, self.session.flags
-        call, found = 0, []
+        call = 0
+        found: list[PartFacts] = []
         for kind in self.kinds:
             call += kind == "call"
             which, body = (call, self.calls[call - 1]) if kind == "call" else (None, None)

@@ -15,7 +15,7 @@ from apollo_train.masks.annotations import Annotations
 from apollo_train.masks.facts import PartFacts, ReplyFacts, SessionFacts
 from apollo_train.masks.flag_verdicts import FlagVerdicts
 from apollo_train.masks.inner_polls import find_inner_polls
-from apollo_train.masks.lost_parts import find_lost_parts
+from apollo_train.masks.lost_parts import NOTHING, find_lost_parts
 from apollo_train.masks.rules import ActiveRules, find_labels, find_reasons
 from apollo_train.masks.session_events import read_events
 from apollo_train.masks.trainable_models import model_of
@@ -136,7 +136,7 @@ def _mask_reply(reply: ReplyFacts, rules: ActiveRules) -> ReplyMask:
         for kind in reply.kinds:
             call += kind == "call"
             cells.append(Mask(step, call if kind == "call" else None, trained, reason, kind))
-    prompt_lost = reply.prompt_lost if reply.hidden or reply.session.lost else ()
+    prompt_lost = reply.prompt_lost if reply.hidden or reply.session.lost else NOTHING
     return ReplyMask(
         step,
         event.seq,
@@ -146,7 +146,7 @@ def _mask_reply(reply: ReplyFacts, rules: ActiveRules) -> ReplyMask:
         reply.is_seen,
         event,
         reply.summary.number if reply.summary else None,
-        tuple(sorted(prompt_lost)) if prompt_lost else (),
+        tuple(sorted(prompt_lost)),
         lost,
         model_of(reply.body, model),
     )

@@ -15,7 +15,7 @@ What no rule holds for is trained. Of a reply with two calls, of which the secon
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeVar
 
@@ -373,12 +373,12 @@ def _first_of(reasons: Iterable[str]) -> str:
     return min(filter(None, reasons), key=_PLACES.__getitem__, default="")
 
 
-def _call_reason(parts: list[PartFacts], reasons: list[str]) -> str:
+def _call_reason(parts: Sequence[PartFacts], reasons: list[str]) -> str:
     """Why the first masked call is."""
     return next((why for part, why in zip(parts, reasons, strict=True) if part.kind == "call" and why), "")
 
 
-def _mask_words(parts: list[PartFacts], reasons: list[str]) -> list[str]:
+def _mask_words(parts: Sequence[PartFacts], reasons: list[str]) -> list[str]:
     """Let the first masked call take the reasoning and the text beside it with it: ``flags.scope = "reasoning"``."""
     lost = _call_reason(parts, reasons)
     return [why or (lost if part.kind != "call" else "") for part, why in zip(parts, reasons, strict=True)]
