@@ -94,6 +94,7 @@ async def test_the_commands_name_the_option_where_nobody_can_be_asked(told: Tell
         ("glm-*", "/models/served", ev.ModelSpec("openai", "glm-4.6"), True),
         ("glm-*", "", ev.ModelSpec("import", "unknown"), False),
         ("*", "", ev.ModelSpec("import", "unknown"), True),
+        ("tune-*", "tune-lr", ev.ModelSpec("demo", "tune-lr"), True),
     ],
 )
 def test_a_pattern_names_the_model_that_wrote_the_reply(
