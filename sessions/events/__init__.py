@@ -46,6 +46,7 @@ from sessions.events.judgement import (
 from sessions.events.recording import LostPart, RecordingLoss, RecordingRead
 from sessions.events.session import (
     Beginning,
+    Containment,
     ControlRequested,
     EnvironmentSpec,
     EvaluateSpec,
@@ -139,6 +140,7 @@ __all__ = [
     "Beginning",
     "Body",
     "BookmarkSet",
+    "Containment",
     "ControlRequested",
     "CorrectionWritten",
     "CursorMoved",

@@ -72,6 +72,29 @@ class Beginning(msgspec.Struct, frozen=True):
     kind: Literal["branch", "child"] = msgspec.field(name="as")
 
 
+class SpaceLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What the commands of a session may use at most; 0: no limit. ``memory_mb`` and ``file_mb`` in MB (10^6 bytes)."""
+
+    processes: int = 0
+    memory_mb: int = 0
+    file_mb: int = 0
+    open_files: int = 0
+
+
+class Containment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What contains a session's commands: its prefix, and what they may touch besides system and workspace.
+
+    ``why_not`` says why nothing better does, where nobody has chosen the prefix.
+    """
+
+    inside: str = "none"
+    network: Literal["off", "all"] = "off"
+    read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
+    limits: SpaceLimits = SpaceLimits()
+    why_not: str = ""
+
+
 class SessionCreated(Body, frozen=True, kw_only=True):
     """A session came to be. ``number`` is its short number on the board, for life. Money is in US dollars."""
 
@@ -96,6 +119,8 @@ class SessionCreated(Body, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     begins: Beginning | None = None
     """Of which session it is a branch or a child, and from where; None: it began by itself."""
+    contained: Containment | None = None
+    """None for sessions from before there were prefixes: nothing contains them."""
     meta: dict[str, Any] = {}
 
 

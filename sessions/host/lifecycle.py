@@ -28,11 +28,11 @@ from sessions.host.server import Server
 from sessions.host.session_env import SessionEnvs
 from sessions.host.session_manager import RESTARTING, STOPPED, After, RunnerFactory, SessionManager
 from sessions.host.version import code_version
-from sessions.jobs.processes import boot_id
 from sessions.log.reader import LogReader
 from sessions.log.schema import SCHEMA_VERSION
 from sessions.log.writer import LogWriter
 from sessions.paths import LogPaths
+from sessions.processes import boot_id
 from sessions.providers.registry import preload
 
 STOP_SECONDS: Final = 30.0

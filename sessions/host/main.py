@@ -17,8 +17,9 @@ from typing import Final
 from sessions.agent.runner import SessionRunner
 from sessions.agent.session import Services
 from sessions.config import load_config
+from sessions.containment.session_spaces import session_space
 from sessions.errors import ApolloError
-from sessions.events import ModelSpec
+from sessions.events import ModelSpec, SessionCreated
 from sessions.hints import say_in_shell
 from sessions.host import exit_codes, host_log
 from sessions.host.api_keys import KeysFileError
@@ -43,7 +44,11 @@ def runner_factory(parts: RunnerParts) -> RunnerFactory:
 
     @functools.cache
     def jobs_for(session: str) -> JobManager:
-        return JobManager(parts.paths.session_folder(session))
+        folder = parts.paths.session_folder(session)
+        first = parts.reader.events(session, limit=1)[0].body
+        assert isinstance(first, SessionCreated)
+        workspace = Path(first.workspace) if first.workspace else folder / "workspace"
+        return JobManager(folder, space=session_space(first.contained, folder, workspace))
 
     def key_for(session: str, model: ModelSpec) -> str | None:
         try:

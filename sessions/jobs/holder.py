@@ -21,8 +21,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from sessions.jobs import files, processes
+from sessions import processes
+from sessions.jobs import files
 from sessions.jobs.ring_buffer import HEAD, RING, RingWriter
+from sessions.json_files import create_json, read_json, write_json
 
 CHUNK: Final = 64 * 1024
 MAX_PENDING_INPUT: Final = 1024 * 1024
@@ -38,7 +40,7 @@ class Holder:
 
     def __init__(self, folder: Path, env: dict[str, str]) -> None:
         self.folder = folder
-        self.spec: dict[str, Any] = files.read_json(folder / files.SPEC) or {}
+        self.spec: dict[str, Any] = read_json(folder / files.SPEC) or {}
         self.env = env
         self.output = RingWriter(folder, self.spec.get("head", HEAD), self.spec.get("ring", RING))
         self.selector = selectors.DefaultSelector()
@@ -113,7 +115,7 @@ class Holder:
                 os.set_blocking(outer, False)
         self.selector.register(self.source, selectors.EVENT_READ, "output")
         who = processes.identity(self.child)
-        files.write_json(
+        write_json(
             self.folder / files.CHILD, {"pid": who.pid, "start_time": who.start_time, "started_at": self.started_at}
         )
         # Only now that its name is on disk is the command let loose: a holder that dies before leaves nothing behind.
@@ -251,7 +253,7 @@ class Holder:
         """Say how it ended. A full disk is tried again with every turn, until there is room: nobody else knows."""
         self.report = self.report or self._exit_report()
         with contextlib.suppress(OSError):
-            files.write_json(self.folder / files.EXIT, self.report)
+            write_json(self.folder / files.EXIT, self.report)
             self.written_exit = True
 
     def _exit_report(self) -> dict[str, Any]:
@@ -289,7 +291,7 @@ class Holder:
         left = {*processes.descendants(os.getpid()), *processes.session_members(self.child)}
         now = time.monotonic()
         if self.kill_at is None:
-            wish = files.read_json(self.folder / files.KILL) or {}
+            wish = read_json(self.folder / files.KILL) or {}
             self.kill_at = now + float(wish.get("grace", 3.0))
             if self.status is None:
                 self.killed_by = f"killed_by_{wish.get('by', 'host')}"
@@ -331,15 +333,21 @@ def _adopt_orphans() -> None:
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def main(folder: str) -> None:
-    """Claim the job in ``folder`` and hold it; returns at once if somebody has claimed it before."""
+def main(folder: str, who: processes.Identity | None = None) -> None:
+    """Claim the job in ``folder`` and hold it; returns at once if somebody has claimed it before.
+
+    ``who`` this process is to those outside its space, where that differs.
+    """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with open(0, "rb", closefd=False) as stream:
         env: dict[str, str] = json.loads(stream.read())
     place = Path(folder)
-    me = processes.identity()
-    if not files.create_json(place / files.CLAIM, {"pid": me.pid, "start_time": me.start_time, "boot_id": me.boot_id}):
+    me = who or processes.identity()
+    claim: dict[str, Any] = {"pid": me.pid, "start_time": me.start_time, "boot_id": me.boot_id}
+    if who is not None:
+        claim["space"] = processes.pid_space()
+    if not create_json(place / files.CLAIM, claim):
         return
     _adopt_orphans()
     Holder(place, env).run()

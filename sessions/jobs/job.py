@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from sessions import processes
 from sessions.events import JobEnded, JobStarted
-from sessions.jobs import files, output, processes
-from sessions.jobs.processes import Identity
+from sessions.jobs import files, output
 from sessions.jobs.ring_buffer import HEAD, RING, RingReader
+from sessions.json_files import read_json
+from sessions.processes import Identity
 
 JobState = Literal["never_started", "running", "ended", "lost"]
 How = Literal["exited", "killed_by_agent", "killed_by_host", "lost"]
@@ -55,16 +57,22 @@ class Job:
     child: Identity | None
     started_at: int
     reader: RingReader
+    space: str = ""
+    """The pid namespace that its processes run in, where that is not the host's."""
+    number_inside: int = 0
+    """What ``child`` is in there."""
 
     @classmethod
     def find(cls, folder: Path) -> Job | None:
         """The job in ``folder``; None if no holder ever claimed it, so that its command never ran."""
-        spec = files.read_json(folder / files.SPEC)
-        claim = files.read_json(folder / files.CLAIM)
+        spec = read_json(folder / files.SPEC)
+        claim = read_json(folder / files.CLAIM)
         if spec is None or claim is None or not claim["pid"]:
             return None
         holder = Identity(claim["pid"], claim["start_time"], claim["boot_id"])
-        child = files.read_json(folder / files.CHILD)
+        child = read_json(folder / files.CHILD)
+        space = claim.get("space", "")
+        number_inside = child["pid"] if child and space else 0
         return cls(
             number=spec["number"],
             folder=folder,
@@ -74,9 +82,11 @@ class Job:
             tty=spec["tty"],
             input=spec["input"],
             holder=holder,
-            child=None if child is None else Identity(child["pid"], child["start_time"], holder.boot_id),
+            child=_child(child, holder, space, ended=(folder / files.EXIT).exists()),
             started_at=spec["created_at"] if child is None else child["started_at"],
             reader=RingReader(folder, spec.get("head", HEAD), spec.get("ring", RING)),
+            space=space,
+            number_inside=number_inside,
         )
 
     def start_event(self) -> JobStarted:
@@ -102,10 +112,10 @@ class Job:
 
     def end(self) -> JobEnd | None:
         """How it ended, None while it runs."""
-        found = files.read_json(self.folder / files.EXIT)
+        found = read_json(self.folder / files.EXIT)
         if found is None and self.holder.alive():
             return None
-        found = found or files.read_json(self.folder / files.EXIT)
+        found = found or read_json(self.folder / files.EXIT)
         last = output.last_line(output.decode_piece(self.reader.tail(LAST_BYTES)).text)
         if found is None:
             return JobEnd(None, "lost", 0, self.reader.total(), last)
@@ -113,7 +123,12 @@ class Job:
 
     def sweep(self) -> None:
         """End what a lost job left behind, as far as its command's session tells it."""
-        if self.child is not None and self.child.boot_id == processes.boot_id() and not self.holder.alive():
+        if self.holder.boot_id != processes.boot_id() or self.holder.alive():
+            return
+        if self.space:
+            members = [one for one in processes.processes_of(self.space) if one.session == self.number_inside]
+            processes.send_all((one.pid for one in members), signal.SIGKILL)
+        elif self.child is not None:
             processes.send_all(self._session(), signal.SIGKILL)
 
     def _session(self) -> list[int]:
@@ -123,6 +138,16 @@ class Job:
         if self.child.pid in members and not self.child.alive():
             return []
         return members
+
+
+def _child(told: dict[str, Any] | None, holder: Identity, space: str, *, ended: bool) -> Identity | None:
+    """The command's process as we see it; None where it is not known, or of no use any more."""
+    if told is None or (space and ended):
+        return None
+    pid = told["pid"]
+    if space:
+        pid = next((one.pid for one in processes.processes_of(space) if one.number == pid), 0)
+    return Identity(pid, told["start_time"], holder.boot_id) if pid else None
 
 
 def _end_of(found: dict[str, Any], last: str) -> JobEnd:

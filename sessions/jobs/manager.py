@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from sessions.clock import now_ms
+from sessions.containment.errors import SpaceError
+from sessions.containment.spaces import Space
 from sessions.errors import ApolloError
 from sessions.events import JobEnded
 from sessions.jobs import files
@@ -22,6 +24,7 @@ from sessions.jobs.output import Output, decode_piece
 from sessions.jobs.ring_buffer import HEAD, RING, Piece
 from sessions.jobs.start_holder import read_first_bytes, read_trouble, shell, start_holder
 from sessions.jobs.wait_for_exit import wait_for_exit
+from sessions.json_files import create_json, read_json, write_json
 
 GRACE: Final = 3.0
 """Seconds between SIGTERM and SIGKILL."""
@@ -36,8 +39,11 @@ class JobError(ApolloError):
 class JobManager:
     """The jobs of the session whose folder is ``folder``. Any number of managers may look at the same folder."""
 
-    def __init__(self, folder: Path, *, kind: str = "jobs", head: int = HEAD, ring: int = RING) -> None:
+    def __init__(
+        self, folder: Path, *, kind: str = "jobs", head: int = HEAD, ring: int = RING, space: Space | None = None
+    ) -> None:
         self.folder = folder / kind
+        self.space = space or Space()
         self._session_folder = folder
         self._caps = (head, ring)
         self._holders: list[subprocess.Popen[bytes]] = []
@@ -63,8 +69,9 @@ class JobManager:
     ) -> Job:
         """Start ``command`` as job ``number``; returns once it runs. Raises JobError if it cannot be started.
 
-        ``env`` is the command's whole environment. ``input`` keeps its standard input open for ``send``; else it
-        reads its end at once. ``tty`` gives it a terminal. ``origin`` names the call that wanted it ("41.2").
+        ``env`` is the command's whole environment, but for what the space of the session makes of it. ``input`` keeps
+        its standard input open for ``send``; else it reads its end at once. ``tty`` gives it a terminal. ``origin``
+        names the call that wanted it ("41.2").
         """
         folder = self.folder / str(number)
         try:
@@ -84,8 +91,14 @@ class JobManager:
             "ring": ring,
             "created_at": now_ms(),
         }
-        await asyncio.to_thread(files.write_json, folder / files.SPEC, spec)
-        holder, ready = await asyncio.to_thread(start_holder, folder, {**env, "PYTHONUNBUFFERED": "1"})
+        await asyncio.to_thread(write_json, folder / files.SPEC, spec)
+        try:
+            await self.space.open()
+            argv = self.space.helper("sessions.jobs.holder", str(folder), detach=True)
+        except SpaceError as error:
+            raise JobError(f"job {number} could not be started: {error}") from None
+        inside = {**self.space.environment(env), "PYTHONUNBUFFERED": "1"}
+        holder, ready = await asyncio.to_thread(start_holder, folder, inside, argv)
         self._reap()
         self._holders.append(holder)
         started = await read_first_bytes(ready) == READY
@@ -109,9 +122,9 @@ class JobManager:
             return False
         for number in self._numbers():
             folder = self.folder / str(number)
-            spec = files.read_json(folder / files.SPEC)
+            spec = read_json(folder / files.SPEC)
             # A holder that was spawned and has not claimed its job yet finds it claimed.
-            if spec and spec["origin"] == origin and not files.create_json(folder / files.CLAIM, NOBODY):
+            if spec and spec["origin"] == origin and not create_json(folder / files.CLAIM, NOBODY):
                 return Job.find(folder) is None
         return True
 
@@ -223,7 +236,7 @@ class JobManager:
         ``by``: ``agent`` or ``host``. Returns how it ended; None if it will not die.
         """
         if job.holder.alive():
-            await asyncio.to_thread(files.write_json, job.folder / files.KILL, {"by": by, "grace": grace})
+            await asyncio.to_thread(write_json, job.folder / files.KILL, {"by": by, "grace": grace})
             job.holder.send(signal.SIGTERM)
             await wait_for_exit([job.holder], grace + 10.0)
         return await self.wait(job, timeout=1.0)

@@ -7,17 +7,11 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
-import sessions
 from sessions.jobs import files
-
-BOOTSTRAP: Final = "import sys; sys.path.append(sys.argv[1]); from sessions.jobs.holder import main; main(sys.argv[2])"
-"""Isolated, without site packages, and with our own package last on the path: nothing of the user's is imported."""
 
 
 def shell() -> str:
@@ -25,16 +19,15 @@ def shell() -> str:
     return shutil.which("bash") or "/bin/sh"
 
 
-def start_holder(folder: Path, env: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
-    """Start the holder; returns it and the pipe on which it says that the command runs."""
-    root = str(Path(sessions.__file__).resolve().parents[1])
+def start_holder(folder: Path, env: Mapping[str, str], argv: Sequence[str]) -> tuple[subprocess.Popen[bytes], int]:
+    """Start the holder by its command line; returns it and the pipe on which it says that the command runs."""
     ready, told = os.pipe()
     try:
         with tempfile.TemporaryFile() as stdin, (folder / files.HOLDER_LOG).open("ab") as log:
             stdin.write(json.dumps(dict(env)).encode())
             stdin.seek(0)
             holder = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", BOOTSTRAP, root, str(folder)],
+                list(argv),
                 stdin=stdin,
                 stdout=told,
                 stderr=log,

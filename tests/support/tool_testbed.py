@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sessions.clock import now_ms
+from sessions.containment.workspace_files import WorkspaceFiles
 from sessions.events import Body, EvaluateSpec
 from sessions.jobs.manager import JobManager
 from sessions.tools import registry
@@ -60,6 +61,7 @@ class Bench:
             workspace=self.workspace,
             folder=self.folder,
             env=self.env,
+            files=WorkspaceFiles(self.jobs.space, self.workspace),
             jobs=self.jobs,
             evaluate=self.evaluate,
             evaluations_left=lambda: None if self.budget is None else self.budget - self.used,

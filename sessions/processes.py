@@ -92,6 +92,41 @@ def session_members(session: int) -> list[int]:
     return [pid for pid, row in _table().items() if row.session == session and _is_running(pid)]
 
 
+def pid_space() -> str:
+    """The pid namespace of this process; "" where there are none."""
+    try:
+        return os.readlink(PROC / "self/ns/pid")  # noqa: PTH115 - a name, not a path
+    except OSError:
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """A process of a pid namespace: who it is to us, and the numbers that it and its session have in there."""
+
+    pid: int
+    number: int
+    session: int
+
+
+def processes_of(space: str) -> list[Inside]:
+    """All processes of the pid namespace ``space`` (a name that ``pid_space`` gave) that have not ended."""
+    found: list[Inside] = []
+    for entry in os.listdir(PROC):  # noqa: PTH208 - names only
+        if not entry.isdigit():
+            continue
+        try:
+            if os.readlink(PROC / entry / "ns/pid") != space:  # noqa: PTH115 - a name, not a path
+                continue
+            lines = (PROC / entry / "status").read_text(errors="replace").splitlines()
+        except OSError:
+            continue
+        fields = dict(line.split(":", 1) for line in lines if line.startswith("NS"))
+        if "NSpid" in fields and "NSsid" in fields and _is_running(int(entry)):
+            found.append(Inside(int(entry), int(fields["NSpid"].split()[-1]), int(fields["NSsid"].split()[-1])))
+    return found
+
+
 def send_all(pids: Iterable[int], number: int) -> None:
     """Send a signal to each; those that are gone, or are not ours, are left alone."""
     for pid in pids:

@@ -1,0 +1,196 @@
+"""The space of a session: where its commands and file tools act. One class per kind of prefix that this machine makes
+itself; helpers of ours (holders of jobs, readers of files) are started through it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import sessions
+from sessions import processes
+from sessions.containment import bubblewrap, landlock, landlock_keeper
+from sessions.containment.errors import SpaceError
+from sessions.containment.keeper import Keeper
+from sessions.containment.visible import SECRET_FOLDERS, SECRETS, accelerators, system_paths
+
+Network = Literal["off", "all"]
+
+_ROOT: Final = str(Path(sessions.__file__).resolve().parents[1])
+DIRECT: Final = (
+    "import sys, importlib; sys.path.append(sys.argv[1]); importlib.import_module(sys.argv[2]).main(*sys.argv[3:])"
+)
+"""Run isolated, without site packages, and with our own package last on the path: nothing of the user's is imported."""
+ENTERING: Final = (
+    "import sys; sys.path.append(sys.argv[1]); from sessions.containment.enter import main; main(*sys.argv[2:])"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Touchable:
+    """What the commands of a space may touch, besides the system, which they read."""
+
+    write: tuple[Path, ...]
+    read: tuple[Path, ...] = ()
+    network: Network = "all"
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """``processes``, ``memory`` and ``file_size`` (bytes), ``open_files``; what is not named is not limited."""
+
+
+class Space:
+    """No space at all: commands run as the host's own user, with all that is his. Base of the others."""
+
+    kind = "none"
+
+    async def open(self) -> None:
+        """Make the space unless it is there, also by an earlier host. Raises SpaceError."""
+
+    def helper(self, module: str, *arguments: str, detach: bool = False) -> list[str]:
+        """The command line that runs ``main(*arguments)`` of a module of ours, stdlib only, inside.
+
+        ``detach``: nobody waits for it; the module's ``main`` is also told ``who`` it is to those outside.
+        """
+        return [sys.executable, "-I", "-S", "-c", DIRECT, _ROOT, module, *arguments]
+
+    def environment(self, env: Mapping[str, str]) -> dict[str, str]:
+        """``env`` as it is inside."""
+        return dict(env)
+
+    async def close(self) -> None:
+        """End the space and every process in it; nothing if there is none."""
+
+
+class BubblewrapSpace(Space):
+    """Namespaces of its own, made by ``bwrap``; ``folder`` is the space's, and kept until the space is removed."""
+
+    kind = "bwrap"
+
+    def __init__(self, folder: Path, touchable: Touchable) -> None:
+        self._touchable = touchable
+        self._keeper = Keeper(folder)
+        self._rooms = bubblewrap.Rooms(
+            folder=folder, write=touchable.write, read=touchable.read, network=touchable.network == "all"
+        )
+        self._opening = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Find or make the process that keeps the space."""
+        async with self._opening:
+            if self._keeper.find() is None:
+                await asyncio.to_thread(bubblewrap.make_space, self._rooms, self._keeper)
+
+    def helper(self, module: str, *arguments: str, detach: bool = False) -> list[str]:
+        """Through the namespaces of the keeper."""
+        keeper = self._keeper.find()
+        if keeper is None:
+            raise SpaceError("the space of this session has ended")
+        entry = {"kind": "namespaces", "pid": keeper.pid, "start_time": keeper.start_time, "detach": detach}
+        return _entering(entry, self._touchable, module, arguments)
+
+    def environment(self, env: Mapping[str, str]) -> dict[str, str]:
+        """With a home and temporary files of its own."""
+        return {**_without_places(env), "HOME": bubblewrap.HOME, "TMPDIR": "/tmp"}
+
+    async def close(self) -> None:
+        """End the keeper, and the kernel ends the rest."""
+        await asyncio.to_thread(self._keeper.end)
+
+
+class LandlockSpace(Space):
+    """A process that has given up all rights but the space's, and starts every helper."""
+
+    kind = "landlock"
+
+    def __init__(self, folder: Path, touchable: Touchable) -> None:
+        self._folder = folder
+        self._touchable = touchable
+        self._keeper = Keeper(folder)
+        self._opening = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Find or start the process that keeps the space."""
+        async with self._opening:
+            if self._keeper.find() is None:
+                await asyncio.to_thread(self._start_keeper)
+
+    def helper(self, module: str, *arguments: str, detach: bool = False) -> list[str]:
+        """Started by the keeper."""
+        entry = {"kind": "keeper", "folder": str(self._folder), "detach": detach}
+        return _entering(entry, self._touchable, module, arguments)
+
+    async def close(self) -> None:
+        """End the keeper; its helpers are ended as jobs are."""
+        await asyncio.to_thread(self._keeper.end)
+
+    def _start_keeper(self) -> None:
+        for name in ("tmp", "home"):
+            (self._folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        rules = {
+            "network": self._touchable.network,
+            "read": _landlock_readable(self._touchable),
+            "write": [str(path) for path in self._writable()],
+        }
+        argv = [sys.executable, "-I", "-S", "-c", DIRECT, _ROOT, "sessions.containment.landlock_keeper"]
+        log = self._folder / "keeper.log"
+        with log.open("wb") as errors:
+            process = subprocess.Popen(
+                [*argv, str(self._folder), json.dumps(rules)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=errors, cwd="/", env={"LC_ALL": "C.UTF-8"}, start_new_session=True,
+            )  # fmt: skip
+        self._keeper.record(processes.identity(process.pid))
+        assert process.stdout is not None
+        with process.stdout as said:
+            if said.readline() != landlock_keeper.READY:
+                process.wait()
+                lines = log.read_text(errors="replace").strip().splitlines()
+                raise SpaceError(f"Landlock made no space: {lines[-1] if lines else 'it said nothing'}")
+
+    def environment(self, env: Mapping[str, str]) -> dict[str, str]:
+        """With a home and temporary files of its own; ``/tmp`` itself is out of reach."""
+        return {**_without_places(env), "HOME": str(self._folder / "home"), "TMPDIR": str(self._folder / "tmp")}
+
+    def _writable(self) -> list[Path]:
+        devices = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/ptmx", "/dev/pts", "/dev/shm")
+        own = (self._folder / "tmp", self._folder / "home")
+        return [*self._touchable.write, *own, *map(Path, devices), *map(Path, accelerators())]
+
+
+def works_here() -> dict[str, str]:
+    """Each kind of space that this machine could make, with why it does not work ("" where it does)."""
+    return {"bwrap": bubblewrap.problem(), "landlock": "" if landlock.version() else "this kernel has no Landlock"}
+
+
+def _entering(entry: dict[str, Any], touchable: Touchable, module: str, arguments: tuple[str, ...]) -> list[str]:
+    text = json.dumps({**entry, "limits": dict(touchable.limits)})
+    return [sys.executable, "-I", "-S", "-c", ENTERING, _ROOT, text, module, *arguments]
+
+
+def _landlock_readable(touchable: Touchable) -> list[str]:
+    """The system without its secrets: rules only add, so a folder that holds some is named by its entries."""
+    hidden = {*SECRETS, *SECRET_FOLDERS}
+    found: list[str] = []
+    for path in system_paths():
+        inside = [secret for secret in hidden if Path(secret).is_relative_to(path)]
+        found += _around(Path(path), {Path(secret) for secret in inside}) if inside else [path]
+    return [*found, "/proc", "/dev/urandom", "/dev/random", "/dev/fd", *map(str, touchable.read)]
+
+
+def _around(folder: Path, hidden: set[Path]) -> list[str]:
+    found: list[str] = []
+    for entry in folder.iterdir():
+        if entry in hidden:
+            continue
+        inside = {path for path in hidden if path.is_relative_to(entry)}
+        found += _around(entry, inside) if inside and entry.is_dir() else [str(entry)]
+    return found
+
+
+def _without_places(env: Mapping[str, str]) -> dict[str, str]:
+    """Without variables that name places which are not there inside."""
+    return {name: value for name, value in env.items() if not name.startswith("XDG_")}
