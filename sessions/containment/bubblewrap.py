@@ -57,6 +57,11 @@ def arguments(rooms: Rooms) -> list[str]:
         if Path(path).is_dir():
             made += ["--tmpfs", path]
     made += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run", "--tmpfs", "/var"]
+    # Root owns the kernel's switches also where it has no capability.
+    for path in ("/proc/sys", "/proc/irq", "/proc/bus"):
+        made += ["--ro-bind-try", path, path]
+    if Path("/proc/sysrq-trigger").exists():
+        made += ["--ro-bind", "/dev/null", "/proc/sysrq-trigger"]
     for path in accelerators():
         made += ["--dev-bind-try", path, path]
     if rooms.network:

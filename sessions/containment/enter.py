@@ -13,22 +13,16 @@ import json
 import os
 import signal
 import socket
-import sys
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from sessions import processes
 from sessions.containment.landlock_keeper import SOCKET, STREAMS
 from sessions.containment.limits import set_limits
+from sessions.containment.privileges import drop_privileges
 
 NAMESPACES: Final = ("user", "mnt", "pid", "net", "ipc", "uts", "cgroup")
 PR_SET_PDEATHSIG: Final = 1
-PR_CAPBSET_DROP: Final = 24
-PR_SET_NO_NEW_PRIVS: Final = 38
-PR_CAP_AMBIENT: Final = 47
-PR_CAP_AMBIENT_CLEAR_ALL: Final = 4
-CAPABILITY_VERSION: Final = 0x20080522
-LAST_CAPABILITY: Final = 63
 
 
 class CannotEnter(Exception):
@@ -88,7 +82,7 @@ def _enter_namespaces(entry: dict[str, Any], *, detach: bool) -> processes.Ident
     os.close(outside)
     os.close(tell)
     os.chdir("/")
-    _drop_capabilities(libc)
+    drop_privileges()
     if not detach:
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     with os.fdopen(told, "rb") as pipe:
@@ -111,18 +105,3 @@ def _start_time(proc: int, pid: int) -> str:
     finally:
         os.close(handle)
     return text[text.rindex(")") + 2 :].split()[19]
-
-
-def _drop_capabilities(libc: ctypes.CDLL) -> None:
-    """Who enters a user namespace holds every capability there: none is kept, and none is ever had again."""
-    for number in range(LAST_CAPABILITY + 1):
-        libc.prctl(PR_CAPBSET_DROP, number, 0, 0, 0)
-    libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
-    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0)
-    if libc.capset(header, (ctypes.c_uint32 * 6)()):
-        raise CannotEnter(f"capabilities cannot be dropped: {os.strerror(ctypes.get_errno())}")
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

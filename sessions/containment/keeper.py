@@ -25,7 +25,7 @@ class Keeper:
         """Who keeps the space; None if nobody does (any more)."""
         if self._known is None:
             found = read_json(self._folder / FILE)
-            self._known = found and Identity(found["pid"], found["start_time"], found["boot_id"])
+            self._known = Identity(found["pid"], found["start_time"], found["boot_id"]) if found else None
         if self._known is not None and not self._known.alive():
             self._known = None
         return self._known

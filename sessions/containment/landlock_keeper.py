@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from sessions.containment import landlock
 from sessions.containment.limits import set_limits
+from sessions.containment.privileges import drop_privileges
 
 SOCKET: Final = "keeper.socket"
 STREAMS: Final = 3
@@ -127,6 +128,7 @@ def main(folder: str, entry_text: str) -> None:
     os.umask(0o077)
     listener.bind(SOCKET)
     listener.listen(64)
+    drop_privileges()
     landlock.restrict(entry["read"], entry["write"], entry["network"])
     os.write(1, READY)
     nothing = os.open(os.devnull, os.O_RDWR)

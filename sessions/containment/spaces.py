@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -95,7 +96,7 @@ class BubblewrapSpace(Space):
 
     def environment(self, env: Mapping[str, str]) -> dict[str, str]:
         """With a home and temporary files of its own."""
-        return {**_without_places(env), "HOME": bubblewrap.HOME, "TMPDIR": "/tmp"}
+        return {**_fit_environment(env, self._touchable), "HOME": bubblewrap.HOME, "TMPDIR": "/tmp"}
 
     async def close(self) -> None:
         """End the keeper, and the kernel ends the rest."""
@@ -153,7 +154,11 @@ class LandlockSpace(Space):
 
     def environment(self, env: Mapping[str, str]) -> dict[str, str]:
         """With a home and temporary files of its own; ``/tmp`` itself is out of reach."""
-        return {**_without_places(env), "HOME": str(self._folder / "home"), "TMPDIR": str(self._folder / "tmp")}
+        return {
+            **_fit_environment(env, self._touchable),
+            "HOME": str(self._folder / "home"),
+            "TMPDIR": str(self._folder / "tmp"),
+        }
 
     def _writable(self) -> list[Path]:
         devices = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/ptmx", "/dev/pts", "/dev/shm")
@@ -191,6 +196,9 @@ def _around(folder: Path, hidden: set[Path]) -> list[str]:
     return found
 
 
-def _without_places(env: Mapping[str, str]) -> dict[str, str]:
-    """Without variables that name places which are not there inside."""
-    return {name: value for name, value in env.items() if not name.startswith("XDG_")}
+def _fit_environment(env: Mapping[str, str], touchable: Touchable) -> dict[str, str]:
+    """``env`` without variables and folders of PATH that name places which are not there inside."""
+    kept = {name: value for name, value in env.items() if not name.startswith("XDG_")}
+    seen = [*map(Path, system_paths()), *touchable.read, *touchable.write]
+    folders = [one for one in kept.get("PATH", "").split(os.pathsep) if any(Path(one).is_relative_to(p) for p in seen)]
+    return {**kept, "PATH": os.pathsep.join(folders) or os.defpath}
