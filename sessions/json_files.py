@@ -10,17 +10,23 @@ from typing import Any
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in ``path``, or None where there is no such file."""
+    """The object in ``path``, or None where there is none: no such file, or one that somebody else has spoilt."""
     try:
-        found: dict[str, Any] = json.loads(path.read_text())
-    except (FileNotFoundError, NotADirectoryError):
+        found = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError, ValueError, RecursionError):
         return None
-    return found
+    return found if isinstance(found, dict) else None
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Replace ``path`` by ``value``, on disk and whole, or leave it as it is."""
-    _temporary(path, value).replace(path)
+    temporary = _temporary(path, value)
+    try:
+        temporary.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
     _sync_folder(path.parent)
 
 
@@ -39,11 +45,16 @@ def create_json(path: Path, value: dict[str, Any]) -> bool:
 
 def _temporary(path: Path, value: dict[str, Any]) -> Path:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(json.dumps(value).encode())
-        file.flush()
-        os.fsync(handle)
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(json.dumps(value).encode())
+            file.flush()
+            os.fsync(handle)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
     return temporary
 
 

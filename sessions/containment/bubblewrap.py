@@ -6,6 +6,7 @@ of the space.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -155,7 +156,8 @@ class _Start:
 
     def _failure(self) -> SpaceError:
         self._outer.kill()
-        self._outer.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._outer.wait(START_SECONDS)
         lines = self._log.read_text(errors="replace").strip().splitlines()
         return SpaceError(f"bwrap made no space: {lines[-1] if lines else 'it said nothing'}")
 

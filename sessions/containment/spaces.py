@@ -5,8 +5,10 @@ itself; helpers of ours (holders of jobs, readers of files) are started through 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -147,8 +149,11 @@ class LandlockSpace(Space):
         self._keeper.record(processes.identity(process.pid))
         assert process.stdout is not None
         with process.stdout as said:
-            if said.readline() != landlock_keeper.READY:
-                process.wait()
+            ready, _, _ = select.select([said], [], [], bubblewrap.START_SECONDS)
+            if not ready or said.readline() != landlock_keeper.READY:
+                process.kill()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(bubblewrap.START_SECONDS)
                 lines = log.read_text(errors="replace").strip().splitlines()
                 raise SpaceError(f"Landlock made no space: {lines[-1] if lines else 'it said nothing'}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,7 @@ from sessions.containment.spaces import Space
 
 SECONDS: Final = 60.0
 """For one file; a file system that hangs longer is the tool's failure, not the host's."""
+KILL_SECONDS: Final = 5.0
 
 
 class WorkspaceFiles:
@@ -82,7 +84,9 @@ class WorkspaceFiles:
         finally:
             if process.returncode is None:
                 process.kill()
-                await process.wait()
+                with contextlib.suppress(TimeoutError):  # one that hangs in the kernel is left to it
+                    async with asyncio.timeout(KILL_SECONDS):
+                        await process.wait()
         if process.returncode:
             last = err.decode(errors="replace").strip().rpartition("\n")[2]
             raise FileTrouble(last or f"exit code {process.returncode}")

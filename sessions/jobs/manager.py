@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import json
 import os
@@ -12,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from sessions import processes
 from sessions.clock import now_ms
 from sessions.containment.errors import SpaceError
 from sessions.containment.spaces import Space
@@ -29,6 +31,12 @@ from sessions.json_files import create_json, read_json, write_json
 GRACE: Final = 3.0
 """Seconds between SIGTERM and SIGKILL."""
 REAP_SECONDS: Final = 0.5
+START_SECONDS: Final = 60.0
+"""For a holder to say that its command runs: a slow disk is waited for, one that hangs is not."""
+END_SECONDS: Final = 10.0
+"""For processes that were killed to be gone; one that is stuck in the kernel is left."""
+INPUT_SECONDS: Final = 30.0
+"""For a command to take its input."""
 TAIL_BYTES: Final = 1024 * 1024
 
 
@@ -78,6 +86,8 @@ class JobManager:
             folder.mkdir(mode=0o700, parents=True)
         except FileExistsError:
             raise JobError(f"there is a job {number} already") from None
+        except OSError as error:
+            raise _cannot_start(number, error) from error
         head, ring = self._caps
         spec = {
             "number": number,
@@ -91,22 +101,45 @@ class JobManager:
             "ring": ring,
             "created_at": now_ms(),
         }
-        await asyncio.to_thread(write_json, folder / files.SPEC, spec)
         try:
+            await asyncio.to_thread(write_json, folder / files.SPEC, spec)
             await self.space.open()
             argv = self.space.helper("sessions.jobs.holder", str(folder), detach=True)
-        except SpaceError as error:
-            raise JobError(f"job {number} could not be started: {error}") from None
-        inside = {**self.space.environment(env), "PYTHONUNBUFFERED": "1"}
-        holder, ready = await asyncio.to_thread(start_holder, folder, inside, argv)
+            inside = {**self.space.environment(env), "PYTHONUNBUFFERED": "1"}
+            holder, ready = await asyncio.to_thread(start_holder, folder, inside, argv)
+        except (SpaceError, OSError) as error:
+            raise _cannot_start(number, error) from error
         self._reap()
         self._holders.append(holder)
-        started = await read_first_bytes(ready) == READY
+        said = await read_first_bytes(ready, START_SECONDS)
         job = Job.find(folder)
-        if job is None or not started:
-            holder.wait()
-            raise JobError(f"job {number} could not be started: {read_trouble(folder)}")
-        return job
+        if said == READY and job is not None:
+            return job
+        await self._give_up(folder, holder)
+        if said is None:
+            raise JobError(f"job {number} could not be started: its holder said nothing for {START_SECONDS:.0f} s")
+        raise JobError(f"job {number} could not be started: {read_trouble(folder)}")
+
+    async def _give_up(self, folder: Path, holder: subprocess.Popen[bytes]) -> None:
+        """See to it that nothing is left of a job whose holder died, or hangs, before its command ran."""
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(create_json, folder / files.CLAIM, NOBODY)
+        job = Job.find(folder)
+        if job is not None:
+            await self._end_holder(job)
+        if holder.poll() is None:
+            holder.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            await asyncio.to_thread(holder.wait, END_SECONDS)
+        if job is not None:
+            await asyncio.to_thread(job.sweep)
+
+    async def _end_holder(self, job: Job) -> None:
+        """Kill a holder that does not do its work, and all that is below it."""
+        left = await asyncio.to_thread(processes.descendants, job.holder.pid) if job.holder.alive() else []
+        if job.holder.send(signal.SIGKILL):
+            await wait_for_exit([job.holder], END_SECONDS)
+            processes.send_all(left, signal.SIGKILL)
 
     def find(self, number: int) -> Job | None:
         """Job ``number``, also after a restart; None if it never ran."""
@@ -124,7 +157,7 @@ class JobManager:
             folder = self.folder / str(number)
             spec = read_json(folder / files.SPEC)
             # A holder that was spawned and has not claimed its job yet finds it claimed.
-            if spec and spec["origin"] == origin and not create_json(folder / files.CLAIM, NOBODY):
+            if spec and spec.get("origin") == origin and not create_json(folder / files.CLAIM, NOBODY):
                 return Job.find(folder) is None
         return True
 
@@ -224,7 +257,10 @@ class JobManager:
         except OSError:
             raise JobError(f"job {job.number} is not running any more") from None
         try:
-            await _write_all(handle, frame)
+            async with asyncio.timeout(INPUT_SECONDS):
+                await _write_all(handle, frame)
+        except TimeoutError:
+            raise JobError(f"job {job.number} has taken no input for {INPUT_SECONDS:.0f} s") from None
         finally:
             os.close(handle)
 
@@ -236,9 +272,14 @@ class JobManager:
         ``by``: ``agent`` or ``host``. Returns how it ended; None if it will not die.
         """
         if job.holder.alive():
-            await asyncio.to_thread(write_json, job.folder / files.KILL, {"by": by, "grace": grace})
+            # Without its file the holder ends the job all the same, only without knowing for whom.
+            with contextlib.suppress(OSError):
+                await asyncio.to_thread(write_json, job.folder / files.KILL, {"by": by, "grace": grace})
             job.holder.send(signal.SIGTERM)
-            await wait_for_exit([job.holder], grace + 10.0)
+            await wait_for_exit([job.holder], grace + END_SECONDS)
+            if job.holder.alive() and job.end() is None:  # stopped, or stuck: it will not do it
+                await self._end_holder(job)
+                await asyncio.to_thread(job.sweep)
         return await self.wait(job, timeout=1.0)
 
     async def kill_all(self, *, by: str = "host", grace: float = GRACE) -> list[Job]:
@@ -264,6 +305,11 @@ NOBODY: Final = {"pid": 0, "start_time": "", "boot_id": ""}
 """The claim of a job that must not start any more."""
 KINDS: Final = ("jobs", "evaluations")
 """Folders of a session that hold jobs."""
+
+
+def _cannot_start(number: int, error: Exception) -> JobError:
+    why = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+    return JobError(f"job {number} could not be started: {why}")
 
 
 async def _write_all(handle: int, data: bytes) -> None:

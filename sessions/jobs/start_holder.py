@@ -43,14 +43,17 @@ def start_holder(folder: Path, env: Mapping[str, str], argv: Sequence[str]) -> t
     return holder, ready
 
 
-async def read_first_bytes(handle: int) -> bytes:
-    """What comes out of a pipe first; b"" if it is closed without a word. Closes it."""
+async def read_first_bytes(handle: int, seconds: float) -> bytes | None:
+    """What comes out of a pipe first; b"" if it is closed without a word, None after ``seconds``. Closes it."""
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
     loop.add_reader(handle, readable.set)
     try:
-        await readable.wait()
+        async with asyncio.timeout(seconds):
+            await readable.wait()
         return os.read(handle, 64)
+    except TimeoutError:
+        return None
     finally:
         loop.remove_reader(handle)
         os.close(handle)
@@ -58,5 +61,8 @@ async def read_first_bytes(handle: int) -> bytes:
 
 def read_trouble(folder: Path) -> str:
     """The last thing that a holder said of its own trouble."""
-    lines = (folder / files.HOLDER_LOG).read_text(errors="replace").strip().splitlines()
+    try:
+        lines = (folder / files.HOLDER_LOG).read_text(errors="replace").strip().splitlines()
+    except OSError as error:
+        return f"{folder} cannot be read ({error.strerror})"
     return lines[-1] if lines else "its holder said nothing"

@@ -60,7 +60,8 @@ def unknown_result(name: str) -> ToolResult:
 
 async def _run(arguments: RunArguments, at: int, known: set[int], context: ToolContext) -> ToolResult:
     origin = f"{context.step}.{context.call}"
-    if context.jobs.never_ran(origin):
+    # A job that the log knows did run, also where its folder has been removed since.
+    if not known and context.jobs.never_ran(origin):
         return ToolResult(DID_NOT_RUN, outcome="interrupted", environment=True)
     job = context.jobs.by_origin(origin)
     if job is None:
