@@ -17,7 +17,7 @@ import msgspec
 
 from sessions.attention.settings import RULE_NAMES, Thresholds
 from sessions.errors import ApolloError
-from sessions.events import ModelSpec
+from sessions.events import ModelSpec, SpaceLimits
 from sessions.paths import config_path
 
 KEY_VARIABLES: Final = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
@@ -50,6 +50,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     first_token_seconds: float = 600.0
     stall_seconds: float = 120.0
     quirks: dict[str, Any] = {}
+    inside: str | None = None
+    """What contains the sessions of this model, in place of ``[containment]``."""
 
 
 class Labels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,6 +101,17 @@ class ExportSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trainable: tuple[str, ...] = ()
 
 
+class ContainmentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What contains the commands of new sessions. ``inside``: auto, bwrap, landlock or none. ``read`` and ``write`` are
+    files and folders that they may touch besides the system and the workspace; ``limits`` what they may use."""
+
+    inside: str = "auto"
+    network: Literal["off", "all"] = "off"
+    read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
+    limits: SpaceLimits = SpaceLimits()
+
+
 class Config(msgspec.Struct, frozen=True):
     """The whole file. ``keys`` maps key ids to keys."""
 
@@ -110,6 +123,7 @@ class Config(msgspec.Struct, frozen=True):
     ui: Ui = Ui()
     host: Host = Host()
     export: ExportSettings = ExportSettings()
+    containment: ContainmentSettings = ContainmentSettings()
 
     @property
     def labels_file(self) -> Path | None:
@@ -124,6 +138,7 @@ SECTIONS: Final[dict[str, Any]] = {
     "ui": Ui,
     "host": Host,
     "export": ExportSettings,
+    "containment": ContainmentSettings,
 }
 
 

@@ -39,6 +39,11 @@ def version() -> int:
     return max(0, found)
 
 
+def problem() -> str:
+    """Why it does not work here; "" where it does."""
+    return "" if version() else "this kernel has no Landlock (Linux 5.13 and newer have it, where it is switched on)"
+
+
 def restrict(read: Iterable[str], write: Iterable[str], network: str) -> None:
     """Let this process, and all that it starts, read and run what is below ``read``, do all below ``write``, and use
     TCP only where ``network`` is "all". Paths that do not exist are left out. Raises NoLandlock.

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 
 import sessions
 from sessions import processes
-from sessions.containment import bubblewrap, landlock, landlock_keeper
+from sessions.containment import bubblewrap, landlock_keeper
 from sessions.containment.errors import SpaceError
 from sessions.containment.keeper import Keeper
 from sessions.containment.visible import SECRET_FOLDERS, SECRETS, accelerators, system_paths
@@ -169,11 +169,6 @@ class LandlockSpace(Space):
         devices = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/ptmx", "/dev/pts", "/dev/shm")
         own = (self._folder / "tmp", self._folder / "home")
         return [*self._touchable.write, *own, *map(Path, devices), *map(Path, accelerators())]
-
-
-def works_here() -> dict[str, str]:
-    """Each kind of space that this machine could make, with why it does not work ("" where it does)."""
-    return {"bwrap": bubblewrap.problem(), "landlock": "" if landlock.version() else "this kernel has no Landlock"}
 
 
 def _entering(entry: dict[str, Any], touchable: Touchable, module: str, arguments: tuple[str, ...]) -> list[str]:

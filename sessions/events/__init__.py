@@ -57,6 +57,7 @@ from sessions.events.session import (
     ModelSpec,
     SessionCreated,
     SessionRecovered,
+    SpaceLimits,
     StateChanged,
     Verb,
 )
@@ -189,6 +190,7 @@ __all__ = [
     "SessionRecovered",
     "SignalJudged",
     "SignedOff",
+    "SpaceLimits",
     "StateChanged",
     "SummaryWritten",
     "Target",

@@ -11,7 +11,18 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
 
 import msgspec
 
-from sessions.events import AdviceKind, EnvironmentSpec, EvaluateSpec, Limits, ModelSpec, Reach, Seen, Target, Verb
+from sessions.events import (
+    AdviceKind,
+    Containment,
+    EnvironmentSpec,
+    EvaluateSpec,
+    Limits,
+    ModelSpec,
+    Reach,
+    Seen,
+    Target,
+    Verb,
+)
 from sessions.hints import Remedy
 
 PROTOCOL = 1
@@ -189,6 +200,8 @@ class CreateSession(Change["Created"], frozen=True, kw_only=True):
     task_id: str = ""
     tags: tuple[str, ...] = ()
     origin: Literal["host", "demo", "replay"] = "host"
+    contained: Containment | None = None
+    """What is to contain it, ``inside`` may be "auto"; None, of clients from before there were prefixes: nothing."""
     meta: dict[str, Any] = {}
     start: bool = True
 
@@ -198,6 +211,8 @@ class Created(msgspec.Struct, frozen=True, omit_defaults=True):
 
     session: str
     number: int
+    contained: Containment | None = None
+    """What contains it; None: nothing."""
 
 
 class ImportFile(Change["Imported"], frozen=True, kw_only=True):

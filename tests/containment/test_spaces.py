@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from tool_testbed import Bench
 
+from sessions.containment.choice import works_here
 from sessions.containment.session_spaces import session_space
-from sessions.containment.spaces import works_here
 from sessions.events import Containment
 from sessions.jobs.manager import JobManager
 

@@ -14,6 +14,9 @@ import msgspec
 from sessions import events as ev
 from sessions.agent.clean_events import Cleaner
 from sessions.agent.prompts import system_prompt
+from sessions.containment.choice import settle
+from sessions.containment.errors import SpaceError
+from sessions.containment.session_spaces import session_space
 from sessions.errors import ApolloError
 from sessions.events.text import Blob, long_text
 from sessions.host.handlers.context import HandlerContext, refusal, require_person, text_of
@@ -37,10 +40,11 @@ async def create_session(context: HandlerContext, call: CreateSession, actor: st
         await asyncio.to_thread(preload, [call.model])
         await asyncio.to_thread(context.environments.keep, session, call.env)
         workspace = await asyncio.to_thread(_make_folders, folder, call)
+        contained = await _contain(context, call, folder, workspace)
         await asyncio.to_thread(_try_environment, session, workspace, folder, call)
         context.keys.remember(session, call.key, call.model.key_env)
         clean = Cleaner(context.keys.redactor())
-        body, blobs = _first_event(call, context.writer.next_number(), workspace)
+        body, blobs = _first_event(call, context.writer.next_number(), workspace, contained)
         blobs = [clean.blob(blob) for blob in blobs]
         events = [ev.NewEvent(session, clean.body(body), actor=actor, request=call.request)]
         if call.start:
@@ -58,7 +62,7 @@ def creation_answer(events: Sequence[ev.Event]) -> Created:
     """The answer that ``events`` stand for."""
     body = events[0].body
     assert isinstance(body, ev.SessionCreated)
-    return Created(session=events[0].session, number=body.number)
+    return Created(session=events[0].session, number=body.number, contained=body.contained)
 
 
 def _check_call(call: CreateSession) -> CreateSession:
@@ -101,7 +105,23 @@ def _try_environment(session: str, workspace: Path, folder: Path, call: CreateSe
         raise refusal(str(error)) from error
 
 
-def _first_event(call: CreateSession, number: int, workspace: Path) -> tuple[ev.SessionCreated, list[Blob]]:
+async def _contain(
+    context: HandlerContext, call: CreateSession, folder: Path, workspace: Path
+) -> ev.Containment | None:
+    """What contains the session, tried once, so that what does not work is told to who creates it."""
+    if call.contained is None or call.origin == "replay":
+        return None
+    try:
+        settled = await asyncio.to_thread(settle, call.contained, workspace=workspace, log=context.paths.log)
+        await session_space(settled, folder, workspace).open()
+    except SpaceError as error:
+        raise refusal(str(error)) from error
+    return settled
+
+
+def _first_event(
+    call: CreateSession, number: int, workspace: Path, contained: ev.Containment | None
+) -> tuple[ev.SessionCreated, list[Blob]]:
     body = ev.SessionCreated(
         number=number,
         title=call.title,
@@ -117,6 +137,7 @@ def _first_event(call: CreateSession, number: int, workspace: Path) -> tuple[ev.
         limits=call.limits,
         nonce=secrets.token_hex(4),
         task_id=call.task_id,
+        contained=contained,
         tags=call.tags,
         meta=call.meta,
     )
