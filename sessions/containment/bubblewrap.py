@@ -100,7 +100,7 @@ def make_space(rooms: Rooms, keeper: Keeper) -> None:
         (rooms.folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     with _Start(rooms.folder / "bwrap.log", arguments(rooms)) as start:
         # Its name is on disk before it begins: a space that nobody can find, nobody can end.
-        keeper.record(start.first)
+        keeper.record(start.first, own=1)
         start.go()
 
 

@@ -146,7 +146,7 @@ class LandlockSpace(Space):
                 [*argv, str(self._folder), json.dumps(rules)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 stderr=errors, cwd="/", env={"LC_ALL": "C.UTF-8"}, start_new_session=True,
             )  # fmt: skip
-        self._keeper.record(processes.identity(process.pid))
+        self._keeper.record(processes.identity(process.pid), own=0)
         assert process.stdout is not None
         with process.stdout as said:
             ready, _, _ = select.select([said], [], [], bubblewrap.START_SECONDS)

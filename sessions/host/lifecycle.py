@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from sessions.attention.settings import Thresholds
 from sessions.clock import now_ms
+from sessions.containment.keeper import end_idle_spaces
 from sessions.errors import ApolloError
 from sessions.events import HOST_SESSION, HostStarted, HostStopped, ModelSpec, NewEvent, StateChanged
 from sessions.events.states import ENDED
@@ -144,6 +145,7 @@ class Host:
             if notifier is not None:
                 await notifier.close()
             await manager.close()
+            await asyncio.to_thread(end_idle_spaces, self.paths.sessions)
             notifications.close()
             await server.close()
             reader.close()

@@ -113,7 +113,9 @@ async def _contain(
         return None
     try:
         settled = await asyncio.to_thread(settle, call.contained, workspace=workspace, log=context.paths.log)
-        await session_space(settled, folder, workspace).open()
+        space = session_space(settled, folder, workspace)
+        await space.open()
+        await space.close()
     except SpaceError as error:
         raise refusal(str(error)) from error
     return settled
