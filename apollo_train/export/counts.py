@@ -14,6 +14,8 @@ from apollo_train.samples.token_counts import count
 from sessions.terminal_text import say_count
 
 SINCE_2: Final = ("still_open", "trained_by_model", "advice_by_reach", "answers", "lone_twins")
+IF_ANY: Final = ("contained",)
+"""Counts that manifests have only where there is something to count."""
 """Counts that manifests of a policy of version 1 do not have."""
 _REACHES: Final = (("general", "general"), ("here", "here only"), ("unknown", "reach unknown (counts as here)"))
 
@@ -74,6 +76,8 @@ class Counts(msgspec.Struct):
     """Pieces of advice by how far they reach: ``general``, ``here``, or ``unknown``, which counts as here."""
     answers: int = 0
     """What people answered to the agents' questions."""
+    contained: dict[str, int] = {}
+    """Sessions by what contained their commands; those from before there were prefixes are not named."""
 
     def take(self, item: Line | Exclusion, copies: int = 1) -> None:
         """Count one line, written so many times, or one reply that is left out. What is trained counts once."""

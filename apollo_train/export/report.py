@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from apollo_train.export.counts import SINCE_2, Counts
+from apollo_train.export.counts import IF_ANY, SINCE_2, Counts
 from apollo_train.export.near_prompts import NearPrompts
 from apollo_train.export.policy_notes import RULES
 from apollo_train.formats.base import Format, Line
@@ -113,7 +113,8 @@ def manifest_of(
 
 def _plain_counts(counts: Counts, policy: FilterPolicy) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(counts)
-    return {name: value for name, value in plain.items() if policy.version > 1 or name not in SINCE_2}
+    kept = {name: value for name, value in plain.items() if value or name not in IF_ANY}
+    return {name: value for name, value in kept.items() if policy.version > 1 or name not in SINCE_2}
 
 
 def _short(counts: Counts) -> dict[str, Any]:

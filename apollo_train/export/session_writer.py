@@ -120,7 +120,7 @@ def _write_copies(item: Line, copies: Copies, data: Sink, twin: Sink) -> int:
 def counts_before(source: Source, format: Format) -> Counts:
     """Counts of a session before its first line."""
     if not format.takes_policy:
-        return Counts(sessions=1)
+        return Counts(sessions=1, contained=_contained(source))
     judged = source.judged
     verdicts = FlagVerdicts(judged, source.policy)
     flags = judged.flags.active
@@ -130,6 +130,7 @@ def counts_before(source: Source, format: Format) -> Counts:
         reaches[record.reach or "unknown"] = reaches.get(record.reach or "unknown", 0) + 1
     return Counts(
         sessions=1,
+        contained=_contained(source),
         unresolved=verdicts.unresolved,
         lost_flags=sum(1 for flag in flags if not _exists(source, flag.target)),
         advice=len(delivered),
@@ -139,6 +140,11 @@ def counts_before(source: Source, format: Format) -> Counts:
         flags=sum(flag.human for flag in flags),
         effort_ms=judged.effort_ms,
     )
+
+
+def _contained(source: Source) -> dict[str, int]:
+    contained = source.judged.created.contained
+    return {} if contained is None else {contained.words: 1}
 
 
 def _exists(source: Source, target: Target) -> bool:

@@ -225,4 +225,32 @@ def _host(cli: Cli) -> Iterator[Finding]:
         yield Finding("host", "warn", f"{said}; this is version {code_version()}", advice)
 
 
-CHECKS: tuple[Callable[[Cli], Iterator[Finding]], ...] = (_versions, _paths, _keys, _terminal, _alerts, _log, _host)
+def _containment(cli: Cli) -> Iterator[Finding]:
+    """Which prefixes work here, and what an administrator would have to allow for the others."""
+    from sessions.containment.choice import works_here
+    from sessions.containment.limits import missing_limits
+
+    found = works_here()
+    best = next((kind for kind, reason in found.items() if not reason), "")
+    for kind, reason in found.items():
+        text = reason or ("works; new sessions are inside it" if kind == best else "works")
+        advice = {"bwrap": "install bubblewrap, and allow user namespaces (sysctl user.max_user_namespaces, and "
+                           "kernel.apparmor_restrict_unprivileged_userns=0 or an AppArmor profile for bwrap)",
+                  "landlock": "boot with lsm=landlock,… on Linux 5.13 or newer"}[kind]  # fmt: skip
+        yield Finding(kind, "warn" if reason else "ok", text, advice if reason else "")
+    if not best:
+        yield Finding("containment", "warn", "nothing contains the commands of agents here", "see docs/containment.md")
+    for text in missing_limits():
+        yield Finding("limits", "warn", text, "see docs/containment.md")
+
+
+CHECKS: tuple[Callable[[Cli], Iterator[Finding]], ...] = (
+    _versions,
+    _paths,
+    _keys,
+    _terminal,
+    _alerts,
+    _log,
+    _host,
+    _containment,
+)

@@ -80,6 +80,7 @@ def session_row(summary: Summary, now: int) -> dict[str, Any]:
         "model": summary.model,
         "origin": summary.origin,
         "begins": msgspec.to_builtins(summary.begins),
+        "contained": summary.contained,
         "step": summary.step,
         "actions": summary.actions,
         "malformed": summary.malformed,

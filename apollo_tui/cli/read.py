@@ -110,6 +110,8 @@ def show(cli: Cli, session: str, count: int, as_json: bool) -> None:
         f"{_cost(summary)}, {summary.malformed} malformed, "
         f"{say_count(summary.flags, 'flag')}"
     )
+    if summary.contained:
+        click.echo(plain_line(f"  {summary.contained}"))
     for item in summary.plan:
         click.echo(plain_line(f"  [{item.status}] {item.text}"))
     print_lines(f"  note: {line}" for line in recording.lines_of_file)

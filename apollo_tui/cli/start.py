@@ -11,7 +11,6 @@ import msgspec
 from apollo_tui.cli.connection import Cli, ask_host, new_request_id
 from apollo_tui.cli.output import json_option, print_json
 from apollo_tui.terminal.shell_command import on_log
-from sessions.containment.choice import describe
 from sessions.events import Containment, ModelSpec
 from sessions.host import protocol
 from sessions.terminal_text import plain_line
@@ -112,7 +111,7 @@ def replay(cli: Cli, file: Path, speed: float, name: str | None, as_json: bool) 
 
 def explain(contained: Containment) -> str:
     """One line that says what contains a new session, and why nothing better does."""
-    return f"it is {describe(contained)}: {contained.why_not}"
+    return f"it is {contained.words}: {contained.why_not}"
 
 
 def _print_created(created: protocol.Created, title: str, as_json: bool) -> None:

@@ -108,6 +108,8 @@ def _advice(s: Summary, now: int) -> Iterator[str]:
 
 
 def _extra(s: Summary) -> Iterator[tuple[str, str]]:
+    if s.contained:
+        yield "commands", s.contained
     yield "actions", f"{s.actions}, {s.malformed} malformed, {s.errors} errors"
     if s.flags:
         yield "flags", str(s.flags)

@@ -52,11 +52,3 @@ def settle(wish: Containment, *, workspace: Path, log: Path) -> Containment:
         else reasons[LOCAL[0]]
     )
     return msgspec.structs.replace(wish, inside=NONE, network="all", why_not=why)
-
-
-def describe(contained: Containment | None) -> str:
-    """What contains a session, in the words of the screens: ``inside bwrap, network off``."""
-    if contained is None or contained.inside == NONE:
-        return "not contained"
-    network = "" if contained.network == "all" else ", network off"
-    return f"inside {contained.inside}{network}"

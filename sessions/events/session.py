@@ -94,6 +94,13 @@ class Containment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     limits: SpaceLimits = SpaceLimits()
     why_not: str = ""
 
+    @property
+    def words(self) -> str:
+        """In the words of screens and commands: ``inside bwrap, network off``."""
+        if self.inside == "none":
+            return "not contained"
+        return f"inside {self.inside}{'' if self.network == 'all' else ', network off'}"
+
 
 class SessionCreated(Body, frozen=True, kw_only=True):
     """A session came to be. ``number`` is its short number on the board, for life. Money is in US dollars."""
