@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-import msgspec
 
+from apollo_train.cli.printed import say, say_json
 from apollo_train.cli.progress import hint_at_resume, progress_bar
 from apollo_train.cli.questions import settle_policy
 from apollo_train.cli.root import TrainGroup
@@ -108,7 +108,7 @@ def build(
             before = find_finished_export(out / name, format, rules, sessions) if resume else None
             if before is not None and at in (None, before):
                 at = before  # all are of one position
-                click.echo(plain_line(f"{out / name} ({format.name}) was whole before"))
+                say(plain_line(f"{out / name} ({format.name}) was whole before"))
                 continue
             with hint_at_resume(out / name), progress_bar(f"{name}") as progress:
                 report = run_export(
@@ -124,9 +124,9 @@ def build(
                     resume=resume,
                 )
             at = report.position
-            click.echo(plain_line(f"{report.path} ({format.name}), with {report.beside()} beside it"))
+            say(plain_line(f"{report.path} ({format.name}), with {report.beside()} beside it"))
             for line in (*report.lines(), *_write_token_report(out / name, format, overwrite=overwrite or resume)):
-                click.echo(f"  {plain_line(line)}")
+                say(f"  {plain_line(line)}")
 
 
 def _tokens_format(tokenizer: str, template: str, labels: bool) -> Format:
@@ -191,20 +191,20 @@ def inspect(
 
 def _show(sample: Preview) -> None:
     verdict = "trained" if sample.trained else f"masked: {sample.reason}"
-    click.echo(plain_line(f"session {sample.session}  step {sample.name}  {verdict}"))
+    say(plain_line(f"session {sample.session}  step {sample.name}  {verdict}"))
     if sample.hidden:
-        click.echo(f"  … {sample.hidden} earlier messages are in its prompt too")
+        say(f"  … {sample.hidden} earlier messages are in its prompt too")
     for span in sample.spans:
         _show_span(span)
-    click.echo(f"\n{MARKS['trained']} trained   {MARKS['masked']} masked   everything else is context")
+    say(f"\n{MARKS['trained']} trained   {MARKS['masked']} masked   everything else is context")
 
 
 def _show_span(span: Span) -> None:
     colour = None if os.environ.get("NO_COLOR") else COLOURS[span.role]
     reason = f" ({span.reason})" if span.reason else ""
-    click.secho(f"{MARKS[span.role]} {plain_line(span.label)}: {span.role}{reason}", fg=colour, bold=True)
+    say(f"{MARKS[span.role]} {plain_line(span.label)}: {span.role}{reason}", colour=colour, bold=True)
     for line in plain_text(span.text).split("\n"):
-        click.secho(f"{MARKS[span.role]}   {line}", fg=colour)
+        say(f"{MARKS[span.role]}   {line}", colour=colour)
 
 
 @main.group()
@@ -217,7 +217,7 @@ def policy() -> None:
 def show(name: str) -> None:
     """Print a policy (a preset or a file) whole, to start from."""
     with report_errors():
-        click.echo(policy_toml(load_policy(name)), nl=False)
+        say(policy_toml(load_policy(name)), nl=False)
 
 
 @policy.command()
@@ -226,23 +226,23 @@ def check(file: str) -> None:
     """Say whether FILE is a good policy."""
     with report_errors():
         rules = load_policy(file)
-        click.echo(plain_line(f"{file}: good; policy {rules.name!r}, {rules.digest[:12]}"))
+        say(plain_line(f"{file}: good; policy {rules.name!r}, {rules.digest[:12]}"))
         if note := version_note(rules):
-            click.echo(plain_line(note))
+            say(plain_line(note))
 
 
 @policy.command(name="list")
 def list_() -> None:
     """Name the presets, with the beginning of their hashes and what they do."""
     for name, rules in PRESETS.items():
-        click.echo(f"{name:<12} {rules.digest[:12]}  {ABOUT[name]}")
+        say(f"{name:<12} {rules.digest[:12]}  {ABOUT[name]}")
 
 
 @main.command()
 def formats() -> None:
     """Name the formats that `apollo export` and `build` write."""
     for name, format in FORMATS.items():
-        click.echo(f"{name:<16} {format.about}")
+        say(f"{name:<16} {format.about}")
 
 
 @click.command()
@@ -255,10 +255,10 @@ def diff(a: Path, b: Path, shown: int, as_json: bool) -> None:
     with report_errors():
         difference = diff_exports(a, b, shown=shown)
     if as_json:
-        click.echo(msgspec.json.encode(difference.plain()).decode())
+        say_json(difference.plain())
     else:
         for line in difference.lines():
-            click.echo(plain_line(line))
+            say(plain_line(line))
     if not difference.same_bytes:
         raise SystemExit(1)
 
@@ -295,6 +295,6 @@ def dataset(
         rules = settle_policy(reader, sessions, policy, format, advice=advice, trainable=trainable, position=position)
         counter = open_renderer(tokenizer)
         report = write_folder(reader, sessions, rules, format, out.resolve(), position=position, counter=counter)
-    click.echo(plain_line(f"{out} ({format_})"))
+    say(plain_line(f"{out} ({format_})"))
     for line in report.lines():
-        click.echo(f"  {plain_line(line)}")
+        say(f"  {plain_line(line)}")

@@ -10,6 +10,7 @@ from typing import Any, Final, get_args
 
 import click
 
+from apollo_train.cli.printed import ask, confirm, say
 from apollo_train.export.open_questions import MEANINGS, fill_open, find_advice, is_asked
 from apollo_train.export.plan import plan_export
 from apollo_train.formats.base import Format
@@ -59,27 +60,27 @@ def has_terminal() -> bool:
 
 
 def _ask_advice(held: str, config: Path) -> AdviceMode:
-    click.echo(f"these sessions hold {held}:", err=True)
+    say(f"these sessions hold {held}:", err=True)
     for mode in MODES:
-        click.echo(f"  {mode}: {MEANINGS[mode]}", err=True)
-    mode = _mode(click.prompt("advice", type=click.Choice(MODES), err=True))
+        say(f"  {mode}: {MEANINGS[mode]}", err=True)
+    mode = _mode(ask("advice", type=click.Choice(MODES), err=True))
     _offer_to_remember(config, "advice", mode)
     return mode
 
 
 def _ask_models(models: dict[str, int], config: Path) -> tuple[str, ...]:
     """Which models' replies may be targets; none: all."""
-    click.echo("these replies may be trained:", err=True)
+    say("these replies may be trained:", err=True)
     for name, number in sorted(models.items()):
-        click.echo(plain_line(f"  {say_count(number, 'reply', 'replies')} of {name or '?'}"), err=True)
-    said = str(click.prompt("models to train (patterns, with spaces between them)", default="all", err=True)).split()
+        say(plain_line(f"  {say_count(number, 'reply', 'replies')} of {name or '?'}"), err=True)
+    said = str(ask("models to train (patterns, with spaces between them)", default="all", err=True)).split()
     patterns = ("*",) if said == ["all"] else tuple(said)
     _offer_to_remember(config, "trainable", list(patterns))
     return patterns
 
 
 def _offer_to_remember(config: Path, key: str, value: Any) -> None:
-    if click.confirm(plain_line(f"always? {config} remembers it"), default=False, err=True):
+    if confirm(plain_line(f"always? {config} remembers it"), default=False, err=True):
         remember_setting(config, "export", key, value)
 
 

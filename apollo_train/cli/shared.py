@@ -10,6 +10,7 @@ from typing import Final
 
 import click
 
+from apollo_train.cli.printed import say
 from sessions.errors import ApolloError
 from sessions.hints import say_in_shell
 from sessions.log.reader import LogReader
@@ -62,7 +63,7 @@ class OneLine(click.ClickException):
 
     def show(self, file: object = None) -> None:
         """One line on stderr."""
-        click.echo(f"apollo-train: {plain_line(self.message)}", err=True)
+        say(f"apollo-train: {plain_line(self.message)}", err=True)
 
 
 @contextmanager

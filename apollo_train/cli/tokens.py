@@ -11,6 +11,7 @@ from typing import Any, Final
 import click
 from msgspec import structs
 
+from apollo_train.cli.printed import say
 from apollo_train.cli.progress import hint_at_resume, progress_bar
 from apollo_train.cli.questions import settle_policy
 from apollo_train.cli.shared import (
@@ -172,11 +173,11 @@ def tokens(
             write_parquet(out, columns)
         for row in format.report.shown[:show]:
             show_row(row)
-        click.echo(plain_line(f"{report.path} (tokens)"))
+        say(plain_line(f"{report.path} (tokens)"))
         weighed = "of what follows each row counts once, however often it is written for its weight, or not at all"
         for line in (*report.lines(), *([weighed] if report.counts.resampled else []), *format.report.lines()):
-            click.echo(f"  {plain_line(line)}")
-        click.echo(plain_line(f"  decoded rows: {report_paths(out)[1]}"))
+            say(f"  {plain_line(line)}")
+        say(plain_line(f"  decoded rows: {report_paths(out)[1]}"))
 
 
 def show_step(
@@ -203,7 +204,7 @@ def show_step(
         )
         raise TrainError(f"step {row.step} makes no tokens: {row.reason} ({about})")
     if not any(row.trained):
-        click.echo(f"step {row.last.sample.meta['step']} is masked: {row.last.sample.mask.reason}")
+        say(f"step {row.last.sample.meta['step']} is masked: {row.last.sample.mask.reason}")
     show_row(preview_row(row, format.renderer.engine))
 
 
@@ -232,8 +233,8 @@ def row_of(
 
 def show_row(row: RowPreview) -> None:
     """One row, decoded: what is trained in colour, and by a sign in the margin where there is none."""
-    click.echo(plain_line(f"row {row.id}: {row.trained:,} of {row.tokens:,} tokens trained"))
+    say(plain_line(f"row {row.id}: {row.trained:,} of {row.tokens:,} tokens trained"))
     for stretch in row.stretches:
         colour = None if os.environ.get("NO_COLOR") else COLOURS[stretch.role]
         for line in plain_text(stretch.text).split("\n"):
-            click.secho(f"{MARKS[stretch.role]} {line}", fg=colour)
+            say(f"{MARKS[stretch.role]} {line}", colour=colour)

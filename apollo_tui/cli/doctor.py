@@ -16,6 +16,7 @@ from typing import Literal
 
 import click
 
+from apollo_train.cli.printed import say
 from apollo_tui.cli.connection import Cli
 from apollo_tui.cli.output import json_option, print_json
 from apollo_tui.terminal.alerts import channel
@@ -52,9 +53,9 @@ def doctor(cli: Cli, terminal: bool, as_json: bool) -> None:
         print_json([{"id": f.what, "verdict": f.verdict, "said": f.text, "advice": f.advice} for f in found])
     else:
         for finding in found:
-            click.echo(plain_line(f"{finding.verdict:<4}  {finding.what:<14} {finding.text}"))
+            say(plain_line(f"{finding.verdict:<4}  {finding.what:<14} {finding.text}"))
             if finding.advice:
-                click.echo(plain_line(f"{'':<21}{finding.advice}"))
+                say(plain_line(f"{'':<21}{finding.advice}"))
     if any(finding.verdict == "bad" for finding in found):
         raise click.exceptions.Exit(1)
 

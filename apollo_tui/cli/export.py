@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from apollo_train.cli.printed import say, say_json
 from apollo_train.cli.shared import advice_option, trainable_option
 from apollo_tui.acts.requests import annotation_request
 from apollo_tui.cli.connection import Cli, ask_host, new_request_id, open_log
@@ -88,7 +89,7 @@ def export(
     rules = settle_policy(reader, sessions, policy, format, advice=advice, trainable=trainable)
 
     def print_progress(done: int, total: int) -> None:
-        click.echo(msgspec.json.encode({"done": done, "total": total}).decode(), err=True)
+        say_json({"done": done, "total": total}, err=True)
 
     with hint_at_resume(out.resolve()), nullcontext(print_progress) if progress else progress_bar(out.name) as listener:
         report = run_export(
@@ -107,7 +108,7 @@ def export(
     if as_json:
         print_json({"id": str(report.path), **msgspec.to_builtins(report.counts)})
         return
-    click.echo(plain_line(f"wrote {report.path}, with {report.beside()} beside it"))
+    say(plain_line(f"wrote {report.path}, with {report.beside()} beside it"))
     print_lines(report.lines())
 
 
@@ -131,4 +132,4 @@ def _record(cli: Cli, report: object) -> None:
             )
             ask_host(cli, annotation_request(new_request_id(), session, body), start=False)
     except ApolloError as error:
-        click.echo(plain_line(f"apollo: the file is written, but the log does not say so: {error}"), err=True)
+        say(plain_line(f"apollo: the file is written, but the log does not say so: {error}"), err=True)

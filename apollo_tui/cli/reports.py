@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import click
 
+from apollo_train.cli.printed import say
 from apollo_tui.acts.drafts import Drafts
 from apollo_tui.acts.leave_check import morning, nothing_stops_text, worries
 from apollo_tui.cli.connection import Cli, open_log
@@ -68,13 +69,13 @@ def digest(cli: Cli, session: str | None, since: str | None, as_json: bool) -> N
         return
     for each in found:
         if session:
-            click.echo(plain_line(titles[each.session]))
+            say(plain_line(titles[each.session]))
             for figure in each.nonzero:
                 place = f"  (events {', '.join(map(str, figure.places[:6]))})" if figure.places else ""
-                click.echo(plain_line(f"  {figure.words}{place}"))
+                say(plain_line(f"  {figure.words}{place}"))
         else:
             said = ", ".join(figure.words for figure in each.nonzero if figure.name != "score change")
-            click.echo(plain_line(f"{titles[each.session]}: {said}"))
+            say(plain_line(f"{titles[each.session]}: {said}"))
 
 
 @click.command()
@@ -144,6 +145,6 @@ def leave(cli: Cli, as_json: bool) -> None:
             }
         )
     elif not found:
-        click.echo(nothing_stops_text(summaries))
+        say(nothing_stops_text(summaries))
     for worry in found if not as_json else ():
-        click.echo(plain_line(f"{worry.number} {worry.title}: {worry.what}: {worry.why}"))
+        say(plain_line(f"{worry.number} {worry.title}: {worry.what}: {worry.why}"))

@@ -12,6 +12,7 @@ from typing import Any, Final
 import click
 
 from apollo_train.cli.lazy_group import LazyGroup
+from apollo_train.cli.printed import say
 from apollo_tui.cli.connection import Cli
 from apollo_tui.terminal import gc_tuning
 from sessions.errors import ApolloError
@@ -149,7 +150,7 @@ def fail(message: str, code: int) -> None:
     """One line on stderr, then exit."""
     from sessions.terminal_text import plain_line
 
-    click.echo(f"apollo: {plain_line(message)}", err=True)
+    say(f"apollo: {plain_line(message)}", err=True)
     sys.exit(code)
 
 

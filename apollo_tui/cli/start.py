@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 import msgspec
 
+from apollo_train.cli.printed import say
 from apollo_tui.cli.connection import Cli, ask_host, new_request_id
 from apollo_tui.cli.output import json_option, print_json
 from apollo_tui.terminal.shell_command import on_log
 from sessions.events import Containment, ModelSpec
 from sessions.host import protocol
 from sessions.terminal_text import plain_line
+
+PLACELESS: Final = ("", "dumb", "unknown")
+"""What TERM says of a terminal that is a sheet of paper, or of none."""
+LEAST: Final = (24, 8)
+"""Columns and rows: one pane has room in them."""
 
 
 def open_app(cli: Cli, *, read_only: bool) -> None:
@@ -28,6 +37,14 @@ def check_terminal(instead: str) -> None:
     """Raise UsageError unless keys can be read and something painted: the app paints on stderr."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise click.UsageError(f"the app needs a terminal; {instead}")
+    if os.environ.get("TERM", "") in PLACELESS:
+        name = plain_line(os.environ.get("TERM", "")) or "not set"
+        raise click.UsageError(f"TERM is {name}: such a terminal cannot place text, and the app must; {instead}")
+    columns, rows = shutil.get_terminal_size()
+    if columns < LEAST[0] or rows < LEAST[1]:
+        raise click.UsageError(
+            f"the terminal is {columns}x{rows}, and the app needs {LEAST[0]}x{LEAST[1]} cells at least; {instead}"
+        )
 
 
 @click.command()
@@ -118,9 +135,9 @@ def _print_created(created: protocol.Created, title: str, as_json: bool) -> None
     if as_json:
         print_json({"id": created.session, "number": created.number})
     else:
-        click.echo(plain_line(f"session {created.number} ({created.session}) {title}"))
+        say(plain_line(f"session {created.number} ({created.session}) {title}"))
         if created.contained is not None and created.contained.why_not:
-            click.echo(plain_line(explain(created.contained)))
+            say(plain_line(explain(created.contained)))
 
 
 @click.command()
@@ -141,6 +158,6 @@ def demo(cli: Cli, headless: bool, pace: float, as_json: bool) -> None:
     if as_json:
         print_json([{"id": each.session, "number": each.number} for each in created])
     elif headless:
-        click.echo(f"{len(created)} demo sessions run; '{on_log(cli.paths.log)} ls' lists them")
+        say(f"{len(created)} demo sessions run; '{on_log(cli.paths.log)} ls' lists them")
     if not headless:
         open_app(cli, read_only=False)
