@@ -8,14 +8,21 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
-from wcwidth import wcwidth
-
 from widgets.cells import char_width
 
 _EMOJI: Final = ((0x1F000, 0x1FBFF), (0x2600, 0x27BF), (0x2B00, 0x2BFF), (0x3030, 0x303D))
 _JAMO: Final = ((0x1100, 0x11FF), (0xA960, 0xA97F), (0xD7B0, 0xD7FF))
 _SETTLED: Final = ((0x4E00, 0x9FFF), (0x3041, 0x30FF), (0xAC00, 0xD7A3), (0x20000, 0x2A6DF), (0xFF01, 0xFF60))
 """What all count as two cells, so that a row of it costs no more than its letters."""
+_OWN: Final = (
+    (0x2010, 0x2027),
+    (0x2030, 0x205E),
+    (0x2190, 0x21FF),
+    (0x2200, 0x22FF),
+    (0x2300, 0x231A),
+    (0x2500, 0x25FC),
+)
+"""Dashes, arrows, boxes and shapes, of which the app's own screens are made."""
 _LATIN_MARKS: Final = (0x0300, 0x036F)
 
 
@@ -39,6 +46,10 @@ def is_disputed(char: str, wide: bool = False) -> bool:
         return not _LATIN_MARKS[0] <= code <= _LATIN_MARKS[1]
     if wide and unicodedata.east_asian_width(char) == "A":
         return True
+    if code < 0x0300 or _within(code, _OWN):
+        return False
+    from wcwidth import wcwidth  # its tables are no part of the app's start
+
     return wcwidth(char) != char_width(char)
 
 
