@@ -76,7 +76,7 @@ def arguments(rooms: Rooms) -> list[str]:
         made += ["--bind", str(place), str(place)]
     for place in rooms.hidden:
         made += ["--tmpfs", str(place)] if place.is_dir() else ["--ro-bind", "/dev/null", str(place)]
-    return [*made, "--chdir", "/"]
+    return [*made, "--remount-ro", "/", "--chdir", "/"]
 
 
 def problem() -> str:

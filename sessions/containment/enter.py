@@ -8,12 +8,12 @@ and ``detach``.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import importlib
 import json
 import os
 import signal
 import socket
-from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from sessions import processes
@@ -22,6 +22,8 @@ from sessions.containment.limits import set_limits
 from sessions.containment.privileges import drop_privileges
 
 NAMESPACES: Final = ("user", "mnt", "pid", "net", "ipc", "uts", "cgroup")
+NS_GET_USERNS: Final = 0xB701
+"""From linux/nsfs.h: the user namespace that a namespace belongs to."""
 PR_SET_PDEATHSIG: Final = 1
 
 
@@ -64,12 +66,19 @@ def _enter_namespaces(entry: dict[str, Any], *, detach: bool) -> processes.Ident
     libc = ctypes.CDLL(None, use_errno=True)
     keeper = processes.Identity(entry["pid"], entry["start_time"], processes.boot_id())
     outside = os.open(processes.PROC, os.O_RDONLY | os.O_DIRECTORY)
-    rooms = [os.open(f"/proc/{keeper.pid}/ns/{name}", os.O_RDONLY) for name in NAMESPACES if _has(keeper.pid, name)]
+    rooms = {name: os.open(f"/proc/{keeper.pid}/ns/{name}", os.O_RDONLY) for name in NAMESPACES}
     if not keeper.alive():
         raise CannotEnter("the space of this session has ended")
-    for room in rooms:
-        if libc.setns(room, 0):
+    # The other namespaces belong to the user namespace that made them, which need not be the one that things run in:
+    # an ordinary user's bwrap goes into a second one to have its own number back.
+    owner = fcntl.ioctl(rooms["mnt"], NS_GET_USERNS)
+    been = {_identity(os.stat(f"/proc/self/ns/{name}")) for name in NAMESPACES}  # noqa: PTH116
+    for room in (owner, *(rooms[name] for name in NAMESPACES if name != "user"), rooms["user"]):
+        # Entering where one is already is refused for some.
+        if _identity(os.fstat(room)) not in been and libc.setns(room, 0):
             raise CannotEnter(f"the space of this session cannot be entered: {os.strerror(ctypes.get_errno())}")
+        been.add(_identity(os.fstat(room)))
+    for room in (owner, *rooms.values()):
         os.close(room)
     told, tell = os.pipe()
     child = os.fork()
@@ -90,12 +99,8 @@ def _enter_namespaces(entry: dict[str, Any], *, detach: bool) -> processes.Ident
     return processes.Identity(pid, start_time, processes.boot_id()) if detach else None
 
 
-def _has(pid: int, name: str) -> bool:
-    """Whether that namespace is another one than ours: entering one's own is refused for some."""
-    try:
-        return Path(f"/proc/{pid}/ns/{name}").readlink() != Path(f"/proc/self/ns/{name}").readlink()
-    except FileNotFoundError:
-        return False
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
 
 
 def _start_time(proc: int, pid: int) -> str:
