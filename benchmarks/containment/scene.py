@@ -86,6 +86,8 @@ async def try_all(kind: str, place: Path) -> dict[str, bool]:
             job = await jobs.start(jobs.next_number(), attempt.command.format(**things), workspace, env)
             end = await jobs.wait(job, 60)
             through[attempt.name] = end is not None and end.exit_code == 0
+            if attempt.name != "survival":
+                await jobs.kill(job, grace=0.1)  # what it left would stand in the way of the next
         for path in (Path("/usr/made-inside"), Path("/etc/made-inside")):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
