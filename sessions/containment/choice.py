@@ -17,6 +17,14 @@ AUTO: Final = "auto"
 LOCAL: Final = ("bwrap", "landlock")
 """Prefixes that this machine makes itself, the better one first."""
 NONE: Final = "none"
+REMOTE: Final = ("ssh", "docker exec", "podman exec", "apptainer exec")
+"""How the command lines begin that lead to another side."""
+
+
+def is_remote(inside: str) -> bool:
+    """Whether a prefix is a command line that leads to another side."""
+    words = inside.split()
+    return bool(words) and (words[0] == "ssh" or " ".join(words[:2]) in REMOTE)
 
 
 @functools.cache
@@ -31,10 +39,10 @@ def settle(wish: Containment, *, workspace: Path, log: Path) -> Containment:
     >>> settle(Containment(inside="none"), workspace=Path("/w"), log=Path("/l")).inside
     'none'
     """
-    if wish.inside == NONE:
+    if wish.inside == NONE or is_remote(wish.inside):
         return wish
     if wish.inside != AUTO and wish.inside not in LOCAL:
-        raise SpaceError(f"there is no prefix {wish.inside!r}: there are auto, {', '.join(LOCAL)} and {NONE}")
+        raise SpaceError(f"there is no prefix {wish.inside!r}: there are auto, {', '.join((*LOCAL, NONE, *REMOTE))}")
     reasons = dict(works_here())
     if log.resolve().is_relative_to(workspace.resolve()):
         reasons = dict.fromkeys(LOCAL, f"the workspace {workspace} holds the log itself: choose another --log")

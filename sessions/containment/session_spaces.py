@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from sessions.containment.choice import is_remote
 from sessions.containment.errors import SpaceError
+from sessions.containment.remote_space import RemoteSpace
 from sessions.containment.spaces import BubblewrapSpace, LandlockSpace, Space, Touchable
 from sessions.events import Containment
 
@@ -16,11 +18,22 @@ MEGABYTE: Final = 1_000_000
 
 def session_space(contained: Containment | None, folder: Path, workspace: Path) -> Space:
     """The space of a session whose own folder is ``folder``: its workspace and its jobs can be written, no more."""
+    if contained is not None and is_remote(contained.inside):
+        in_place = str(workspace) if contained.there else None
+        trees = {} if in_place else {workspace: "workspace"}
+        return RemoteSpace(contained.inside, folder.name, folder / SPACE, trees, in_place=in_place)
     return _space(contained, folder / SPACE, write=(workspace, folder / "jobs"))
 
 
 def scoring_space(contained: Containment | None, folder: Path, place: Path, copy: Path, scorer: Path) -> Space:
     """The space of one evaluation at ``place``: the workspace's copy can be written, the scorer's files be read."""
+    if contained is not None and is_remote(contained.inside):
+        return RemoteSpace(
+            contained.inside,
+            f"{folder.name}/scoring/{place.name}",
+            place / SPACE,
+            {copy: "workspace", scorer: "scorer"},
+        )
     return _space(contained, place / SPACE, write=(copy, folder / "evaluations"), read=(scorer,))
 
 

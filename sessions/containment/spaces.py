@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import select
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -25,7 +26,9 @@ from sessions.containment.visible import SECRET_FOLDERS, SECRETS, accelerators, 
 
 Network = Literal["off", "all"]
 
-_ROOT: Final = str(Path(sessions.__file__).resolve().parents[1])
+PACKAGE_ROOT: Final = str(Path(sessions.__file__).resolve().parents[1])
+
+
 DIRECT: Final = (
     "import sys, importlib; sys.path.append(sys.argv[1]); importlib.import_module(sys.argv[2]).main(*sys.argv[3:])"
 )
@@ -46,6 +49,20 @@ class Touchable:
     """``processes``, ``memory`` and ``file_size`` (bytes), ``open_files``; what is not named is not limited."""
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How a job's holder starts its command: in which folder, with which environment."""
+
+    argv: list[str]
+    cwd: str
+    env: dict[str, str]
+
+
+def shell() -> str:
+    """What commands are run by."""
+    return shutil.which("bash") or "/bin/sh"
+
+
 class Space:
     """No space at all: commands run as the host's own user, with all that is his. Base of the others."""
 
@@ -59,11 +76,26 @@ class Space:
 
         ``detach``: nobody waits for it; the module's ``main`` is also told ``who`` it is to those outside.
         """
-        return [sys.executable, "-I", "-S", "-c", DIRECT, _ROOT, module, *arguments]
+        return [sys.executable, "-I", "-S", "-c", DIRECT, PACKAGE_ROOT, module, *arguments]
+
+    def helper_env(self) -> dict[str, str]:
+        """The environment that a helper is started with."""
+        return {"LC_ALL": "C.UTF-8"}
 
     def environment(self, env: Mapping[str, str]) -> dict[str, str]:
         """``env`` as it is inside."""
         return dict(env)
+
+    def start_of(self, command: str, cwd: Path, env: Mapping[str, str], job: str) -> Start:
+        """How ``command`` is started as ``job``, a name that no other of the session has."""
+        return Start([shell(), "-c", command], str(cwd), self.environment(env))
+
+    def place_of(self, path: Path) -> str:
+        """Where ``path`` is inside."""
+        return str(path)
+
+    async def pull(self, workspace: Path) -> None:
+        """Bring the content of ``workspace`` here, where it is somewhere else."""
 
     async def close(self) -> None:
         """End the space and every process in it; nothing if there is none."""
@@ -139,7 +171,7 @@ class LandlockSpace(Space):
             "read": _landlock_readable(self._touchable),
             "write": [str(path) for path in self._writable()],
         }
-        argv = [sys.executable, "-I", "-S", "-c", DIRECT, _ROOT, "sessions.containment.landlock_keeper"]
+        argv = [sys.executable, "-I", "-S", "-c", DIRECT, PACKAGE_ROOT, "sessions.containment.landlock_keeper"]
         log = self._folder / "keeper.log"
         with log.open("wb") as errors:
             process = subprocess.Popen(
@@ -173,7 +205,7 @@ class LandlockSpace(Space):
 
 def _entering(entry: dict[str, Any], touchable: Touchable, module: str, arguments: tuple[str, ...]) -> list[str]:
     text = json.dumps({**entry, "limits": dict(touchable.limits)})
-    return [sys.executable, "-I", "-S", "-c", ENTERING, _ROOT, text, module, *arguments]
+    return [sys.executable, "-I", "-S", "-c", ENTERING, PACKAGE_ROOT, text, module, *arguments]
 
 
 def _landlock_readable(touchable: Touchable) -> list[str]:

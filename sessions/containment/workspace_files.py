@@ -50,13 +50,15 @@ class WorkspaceFiles:
     async def search(self, wish: dict[str, Any], seconds: float) -> dict[str, Any]:
         """Run the searcher. Raises TimeoutError after ``seconds``."""
         out = await self._run(
-            "sessions.tools.searcher", json.dumps({**wish, "root": str(self._workspace)}).encode(), seconds
+            "sessions.tools.searcher",
+            json.dumps({**wish, "root": self._space.place_of(self._workspace)}).encode(),
+            seconds,
         )
         found: dict[str, Any] = json.loads(out)
         return found
 
     async def _ask(self, wish: dict[str, Any], content: bytes = b"") -> tuple[dict[str, Any], bytes]:
-        head = json.dumps({**wish, "root": str(self._workspace)}).encode() + b"\n"
+        head = json.dumps({**wish, "root": self._space.place_of(self._workspace)}).encode() + b"\n"
         try:
             out = await self._run("sessions.containment.file_access", head + content, SECONDS)
         except TimeoutError:
@@ -76,7 +78,7 @@ class WorkspaceFiles:
             raise FileTrouble(str(error)) from None
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
-            *argv, stdin=pipe, stdout=pipe, stderr=pipe, cwd="/", env={"LC_ALL": "C.UTF-8"}
+            *argv, stdin=pipe, stdout=pipe, stderr=pipe, cwd="/", env=self._space.helper_env()
         )
         try:
             async with asyncio.timeout(seconds):

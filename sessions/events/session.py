@@ -93,6 +93,8 @@ class Containment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     write: tuple[str, ...] = ()
     limits: SpaceLimits = SpaceLimits()
     why_not: str = ""
+    there: bool = False
+    """The workspace is a folder on the other side that a command line leads to, used as it is."""
 
     @property
     def words(self) -> str:

@@ -24,7 +24,7 @@ from sessions.jobs.holder import READY
 from sessions.jobs.job import Job, JobEnd
 from sessions.jobs.output import Output, decode_piece
 from sessions.jobs.ring_buffer import HEAD, RING, Piece
-from sessions.jobs.start_holder import read_first_bytes, read_trouble, shell, start_holder
+from sessions.jobs.start_holder import read_first_bytes, read_trouble, start_holder
 from sessions.jobs.wait_for_exit import wait_for_exit
 from sessions.json_files import create_json, read_json, write_json
 
@@ -89,11 +89,15 @@ class JobManager:
         except OSError as error:
             raise _cannot_start(number, error) from error
         head, ring = self._caps
+        try:
+            start = self.space.start_of(command, cwd, {**env, "PYTHONUNBUFFERED": "1"}, f"{self.folder.name}/{number}")
+        except SpaceError as error:
+            raise _cannot_start(number, error) from error
         spec = {
             "number": number,
             "command": command,
-            "argv": [shell(), "-c", command],
-            "cwd": str(cwd),
+            "argv": start.argv,
+            "cwd": start.cwd,
             "origin": origin,
             "tty": tty,
             "input": input or tty,
@@ -105,8 +109,7 @@ class JobManager:
             await asyncio.to_thread(write_json, folder / files.SPEC, spec)
             await self.space.open()
             argv = self.space.helper("sessions.jobs.holder", str(folder), detach=True)
-            inside = {**self.space.environment(env), "PYTHONUNBUFFERED": "1"}
-            holder, ready = await asyncio.to_thread(start_holder, folder, inside, argv)
+            holder, ready = await asyncio.to_thread(start_holder, folder, start.env, argv)
         except (SpaceError, OSError) as error:
             raise _cannot_start(number, error) from error
         self._reap()

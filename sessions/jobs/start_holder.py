@@ -5,18 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sessions.jobs import files
-
-
-def shell() -> str:
-    """What commands are run by."""
-    return shutil.which("bash") or "/bin/sh"
 
 
 def start_holder(folder: Path, env: Mapping[str, str], argv: Sequence[str]) -> tuple[subprocess.Popen[bytes], int]:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from sessions.containment.errors import SpaceError
 from sessions.events import EvalScored, EvaluateSpec
 from sessions.events.text import long_text
 from sessions.jobs.job import Job, JobEnd
@@ -72,10 +73,11 @@ async def _begin(spec: EvaluateSpec, runs: JobManager, context: ToolContext) -> 
     number = runs.next_number()
     place = context.folder / PLACE / str(number)
     try:
+        await context.jobs.space.pull(context.workspace)
         copy, home = await asyncio.to_thread(copy_for_scoring, context.workspace, context.folder, place)
         env = command_env(context.env, home) | {WORKSPACE_VARIABLE: str(copy)}
         return await runs.start(number, spec.command, home, env, origin=f"{context.step}.{context.call}")
-    except (WorkspaceError, JobError) as error:
+    except (WorkspaceError, SpaceError, JobError) as error:
         await asyncio.to_thread(remove_tree, place)
         raise ToolFailure(f"the evaluation could not begin: {error}", environment=True) from None
 

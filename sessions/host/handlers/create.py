@@ -14,7 +14,7 @@ import msgspec
 from sessions import events as ev
 from sessions.agent.clean_events import Cleaner
 from sessions.agent.prompts import system_prompt
-from sessions.containment.choice import settle
+from sessions.containment.choice import is_remote, settle
 from sessions.containment.errors import SpaceError
 from sessions.containment.session_spaces import session_space
 from sessions.errors import ApolloError
@@ -77,7 +77,8 @@ def _check_call(call: CreateSession) -> CreateSession:
         raise refusal(f"there is no tool {unknown[0]!r}; there are {', '.join(NAMES)}")
     if call.in_place and not call.workspace:
         raise refusal("--in-place needs a workspace: name the folder to work in")
-    if call.workspace and not Path(call.workspace).is_dir():
+    there = call.in_place and call.contained is not None and is_remote(call.contained.inside)
+    if call.workspace and not there and not Path(call.workspace).is_dir():
         raise refusal(f"the workspace {call.workspace} is no folder")
     if call.workspace and not Path(call.workspace).is_absolute():
         raise refusal(f"the workspace {call.workspace} is not an absolute path")
@@ -89,6 +90,9 @@ def _check_call(call: CreateSession) -> CreateSession:
 
 
 def _make_folders(folder: Path, call: CreateSession) -> Path:
+    if call.in_place and call.contained is not None and is_remote(call.contained.inside):
+        assert call.workspace is not None
+        return Path(call.workspace)
     workspace = prepare_workspace(Path(call.workspace) if call.workspace else None, folder, in_place=call.in_place)
     if call.evaluate is not None and call.evaluate.files:
         if call.evaluate_base is None:
@@ -113,6 +117,8 @@ async def _contain(
         return None
     try:
         settled = await asyncio.to_thread(settle, call.contained, workspace=workspace, log=context.paths.log)
+        if is_remote(settled.inside):
+            settled = msgspec.structs.replace(settled, there=call.in_place)
         space = session_space(settled, folder, workspace)
         await space.open()
         await space.close()
