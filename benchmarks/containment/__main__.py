@@ -49,7 +49,7 @@ def python_of(user: int) -> str | None:
 
 def _run(argv: list[str], user: int | None) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    groups = None if user is None else []
+    groups: list[int] | None = None if user is None else []
     return subprocess.run(
         argv, capture_output=True, text=True, timeout=SECONDS, check=False,
         user=user, group=user, extra_groups=groups, cwd="/", env=env,
