@@ -17,6 +17,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
+from textual.widget import Widget
 
 from apollo_tui import keys
 from apollo_tui.acts import error_hints
@@ -106,9 +107,7 @@ class ApolloApp(HookedApp, inherit_bindings=False):
         self._minute = 0
         self._opening_acts = 0
         self._presser = KeyPresser(self, self.context, self.say, lambda: self._opening_acts > 0)
-        self._key_queue = KeyQueue(
-            self.context.config.keys, lambda: is_field(self.focused), self._key_context, self._tell_soon
-        )
+        self._key_queue = KeyQueue(self.context.config.keys, self._focused_field, self._key_context, self._tell_soon)
         self._keys_told = False
         self._alerts = Alerts(self.context.config.ui.alerts, os.environ)
         self._alerted = 0
@@ -384,6 +383,11 @@ class ApolloApp(HookedApp, inherit_bindings=False):
         screen = self.view if isinstance(self.screen, GivesWay) else self.screen
         return screen.key_context() if isinstance(screen, ApolloScreen) else None
 
+    def _focused_field(self) -> Widget | None:
+        """The text field that takes the keys, if one does."""
+        focused = self.focused if self.screen_stack else None
+        return focused if is_field(focused) else None
+
     async def on_keys_due(self) -> None:
         """Press one key; the next one in a message of its own, when all that this one asked for is done."""
         if self._leaving or not self.screen_stack or not self._key_queue:
@@ -417,7 +421,7 @@ class ApolloApp(HookedApp, inherit_bindings=False):
     async def on_event(self, event: events.Event) -> None:
         """Note when a key was last pressed: reading counts only near one. After a long time without, it is a return."""
         if isinstance(event, events.Key) and not event.is_forwarded:
-            if self._leaving:
+            if self._leaving or not self.screen_stack:
                 return  # a screen opened now would never get its widgets
             now = self.context.clock()
             self.context.state.read_marks.key(now)

@@ -326,7 +326,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("help", "", "The keys that work here.", _key("help"), key="help"),
     Command("since", "", "What happened since you left, per session.", _since),
     Command("snooze", "30m | 2h | 1d", "What wants you here comes back then.", _snooze, True, True, key="snooze"),
-    Command("withdraw", "NUMBER", "Advice that still waits: take it back, or edit it.", _withdraw, True, True),
+    Command("withdraw", "[NUMBER]", "Advice that still waits: take it back, or edit it.", _withdraw, True, True),
     Command("facts", "", "Plan, budgets, scores, jobs and files of this session.", _facts, True),
     Command("outcome", "", "What became of advice here, beside what followed it.", _outcome, True, True),
     *JUDGING,
@@ -368,7 +368,11 @@ def run_command(screen: ApolloScreen, text: str) -> None:
     name, *words = text.split()
     command = next((command for command in (*COMMANDS, *ACTS) if command.name == name), None)
     if command is None:
-        screen.say(f"no command is called {name}: `:` alone lists them", "error")
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, [command.name for command in (*COMMANDS, *ACTS)])
+        meant = f"; near it: {', '.join(near)}" if near else ""
+        screen.say(f"no command is called {name}{meant}: `:` alone lists them", "error")
         return
     try:
         command.run(screen, words)

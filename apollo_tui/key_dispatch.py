@@ -21,6 +21,7 @@ from textual.widgets import Input
 
 from apollo_tui import keys
 from apollo_tui.context import AppContext, GivesWay, View
+from apollo_tui.key_queue import TextOfKeys
 from apollo_tui.screens.base import ApolloScreen
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.screens.key_acts import advice, attention, control, judgement, movement, search, undo
@@ -250,13 +251,23 @@ class KeyPresser:
         """Put the paste where text goes. False: the field that has the focus takes it as it is."""
         self.give_way("paste")
         focused, screen = self._app.focused, self._app.screen
+        if focused is not None and isinstance(event, TextOfKeys) and event.for_field:
+            send_event(focused, events.Paste(event.text))
+            if isinstance(screen, View):
+                from widgets.composer_area import ComposerArea  # it is there already, if this is one
+
+                if isinstance(focused, ComposerArea):
+                    focused.expect_rest()
+            return True
         field = focused if isinstance(focused, Input) else None
         if field is None and not isinstance(screen, ApolloScreen) and (fields := screen.query(Input)):
             field = fields.first()
         if field is not None:
             # A field of one line would keep the first line only.
             screen.set_focus(field)
-            send_event(field, events.Paste(clean_line(" ".join(event.text.split()))))
+            words = clean_line(" ".join(event.text.split()), len(event.text))
+            rest = " " if isinstance(event, TextOfKeys) and event.text[-1:].isspace() else ""
+            send_event(field, events.Paste(words + rest))
             return True
         if is_field(focused):
             return False

@@ -124,6 +124,7 @@ class Composer(Vertical):
         """Put a text after what is written, on a line of its own."""
         area = self.area
         area.insert(("\n" if area.text else "") + clean(text), area.document.end)
+        area.expect_rest()
 
     def unbind(self) -> None:
         """Close and forget the text; the app gives the focus back."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import monotonic
 from typing import ClassVar, Final
 
 from textual import events
@@ -14,10 +15,16 @@ from textual.widgets import TextArea
 from widgets import cells
 from widgets.models import ComposerTarget, EarlierText, Line, Span
 from widgets.paint import Painter, spread
-from widgets.sanitise import clean, clean_line
+from widgets.sanitise import TAB, clean, clean_line
 
 BURST: Final = 0.03
 """Seconds between two keys below which no person typed both."""
+AT_ONCE: Final = 0.02
+"""Seconds between the letters of a text that came at once,"""
+FEWEST: Final = 3
+"""so many of them are one,"""
+REST: Final = 0.1
+"""and a return this soon after them belongs to it: it may come in pieces."""
 
 
 class ComposerPrompt(Painter):
@@ -131,6 +138,7 @@ class ComposerArea(TextArea):
         """and then ``enter``."""
         self._draft = ""
         self._last_letter = 0.0
+        self._letters_at_once = 0
         self._return: Timer | None = None
 
     def begin(self, draft: str, earlier: Sequence[EarlierText] | None) -> None:
@@ -154,15 +162,23 @@ class ComposerArea(TextArea):
                 self._send_return()
 
     async def on_key(self, event: events.Key) -> None:
-        quick = event.time - self._last_letter < BURST
+        gap = event.time - self._last_letter
+        quick = gap < (REST if self._letters_at_once >= FEWEST else BURST)
         if event.is_printable or event.key == "enter":
             self._last_letter = event.time
+            at_once = gap < AT_ONCE or (event.key == "enter" and quick)
+            self._letters_at_once = self._letters_at_once + 1 if at_once else 1
         if event.key not in ("up", "enter"):
             self._early_ups = 0  # something else is written: it is not replaced
         if self._return is not None:
             # Something came right after a return: it was text after all.
             self._cancel_return()
             self.insert("\n")
+        if event.key == "tab" and quick:
+            event.stop()
+            event.prevent_default()
+            self.insert(" " * (TAB - self.cursor_location[1] % TAB))
+            self._last_letter = event.time
         if event.key == "enter":
             event.stop()
             event.prevent_default()
@@ -175,6 +191,10 @@ class ComposerArea(TextArea):
         event.stop()
         event.prevent_default()
         self.insert(clean(event.text))
+
+    def expect_rest(self) -> None:
+        """A text was put here: a return that comes at once with it is the rest of it."""
+        self._last_letter, self._letters_at_once = monotonic(), FEWEST
 
     def _send_return(self) -> None:
         self._return = None

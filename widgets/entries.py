@@ -279,8 +279,14 @@ def _fold(run: Sequence[Entry], said: Sequence[Entry] = ()) -> Entry:
         detail=tuple(line for entry in run for line in ((*entry.head, (f"  {entry.tail}", "dim")),)),
         polling=True,
         members=tuple(sorted(entry.seq for entry in (*run, *said))),
+        to_step=last.step,
         marks=tuple(mark for entry in (*run, *said) for mark in entry.marks),
     )
+
+
+def with_run(entry: Entry, run: Entry | None) -> Entry:
+    """The entry of a row that stands for a run of steps, if it does."""
+    return entry if run is None else msgspec.structs.replace(entry, to_step=run.to_step)
 
 
 def _role_of_all(run: Sequence[Entry]) -> Role:

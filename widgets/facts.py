@@ -112,7 +112,7 @@ def facts_lines(view: FactsView, width: int) -> list[Line]:
                                for p in view.plan))  # fmt: skip
     lines += _section("scores", _plot(view, width))
     lines += _section("remarks", (((clean_line(text), "text"),) for text in view.remarks))
-    lines += _section("recording", (line for text in view.recording
+    lines += _section(f"recording {clean_line(view.recording_file)}".strip(), (line for text in view.recording
                                     for line in cells.wrap_line(((clean_line(text), "text"),), width)))  # fmt: skip
     lines += _section("advice", (((clean_line(text), "accent"),) for text in view.advice))
     lines += _section("jobs", _jobs(view))

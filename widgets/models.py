@@ -94,6 +94,8 @@ class Entry(msgspec.Struct, frozen=True):
     live: bool = False
     members: tuple[int, ...] = ()
     """The seqs that a fold stands for."""
+    to_step: int | None = None
+    """The last step that its row stands for, where that is a run of steps."""
     marks: tuple[str, ...] = ()
     """What the training view says of each part of it; of a fold, of every part that it stands for."""
 
@@ -223,6 +225,8 @@ class FactsView(msgspec.Struct, frozen=True):
     remarks: tuple[str, ...] = ()
     """Sign-offs, notes and bookmarks of all annotators, one line each."""
     recording: tuple[str, ...] = ()
+    """What the import of ``recording_file`` said of it."""
+    recording_file: str = ""
     """What an import could not keep of its file, one line each."""
     advice: tuple[str, ...] = ()
     """Queued advice with what it waits for, one line each."""

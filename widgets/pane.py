@@ -13,7 +13,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 
 from widgets import cells
-from widgets.entries import fold_polls
+from widgets.entries import fold_polls, with_run
 from widgets.glyphs import clock, count, state_mark
 from widgets.live import LIVE_SEQ, live_entries
 from widgets.models import Entry, Line, LiveReply, Role, SessionView
@@ -110,6 +110,12 @@ class Pane:
 
     def entry(self, seq: int | None) -> Entry | None:
         return None if seq is None else self._entries.get(seq)
+
+    def row_entry(self, seq: int) -> Entry | None:
+        """The entry whose row stands at ``seq``, with the last step of a run that is folded there."""
+        entry = self.entry(seq)
+        run = next((item for item in self.items() if item.seq == seq and item.members), None)
+        return entry and with_run(entry, run)
 
     def items(self) -> list[Entry]:
         """What is shown, in order: polling folded, routine left out, the streaming reply last."""

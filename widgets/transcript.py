@@ -13,7 +13,7 @@ from textual import events
 from textual.message import Message
 from textual.strip import Strip
 
-from widgets.entries import Folds
+from widgets.entries import Folds, with_run
 from widgets.live import LIVE_SEQ, live_entries
 from widgets.models import Anchor, Entry, Line, LiveReply
 from widgets.paint import MOVES, Painter
@@ -176,6 +176,11 @@ class Transcript(Painter, can_focus=True):
 
     def entry(self, seq: int | None) -> Entry | None:
         return None if seq is None else self._entries.get(seq)
+
+    def row_entry(self, seq: int | None) -> Entry | None:
+        """The entry whose row stands at ``seq``, with the last step of a run that is folded there."""
+        entry = self.entry(seq)
+        return entry and with_run(entry, self._folds.run_at(entry.seq))
 
     def in_sight(self) -> tuple[int, ...]:
         """The seqs in sight, in order; who sees the row of a run sees all of it."""

@@ -181,12 +181,12 @@ class Wall(Painter, can_focus=True):
         if pane is None:
             return None
         if pane.selected is not None:
-            return pane.entry(pane.selected)
+            return pane.row_entry(pane.selected)
         if not pane.following:
             return None
         on_screen = self._on_screen.get(pane.session)
         for seq in on_screen.settled_seqs(monotonic()) if on_screen is not None else ():
-            entry = pane.entry(seq)
+            entry = pane.row_entry(seq)
             if entry is not None and entry.kind == "action":
                 return entry
         return None

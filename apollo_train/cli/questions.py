@@ -11,7 +11,7 @@ from typing import Any, Final, get_args
 import click
 
 from apollo_train.cli.printed import ask, confirm, say
-from apollo_train.export.open_questions import MEANINGS, fill_open, find_advice, is_asked
+from apollo_train.export.open_questions import MEANINGS, are_models_asked, fill_open, find_advice, is_asked
 from apollo_train.export.plan import plan_export
 from apollo_train.formats.base import Format
 from apollo_train.policy import AdviceMode, FilterPolicy, load_policy
@@ -47,7 +47,7 @@ def settle_policy(
     asked = [format for format in formats if is_asked(settled, format)]
     if asked and (held := find_advice(reader, sessions, settled, position)):
         settled = settled.with_advice(_ask_advice(str(held), config.path))
-    if not settled.targets.trainable and (ruled := [format for format in formats if format.takes_policy]):
+    if ruled := [format for format in formats if are_models_asked(settled, format)]:
         plan = plan_export(reader, sessions, settled, ruled[0], position=position)
         if len(plan.counts.trained_by_model) > 1:
             settled = settled.with_trainable(_ask_models(plan.counts.trained_by_model, config.path))

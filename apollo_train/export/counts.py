@@ -13,10 +13,12 @@ from apollo_train.samples.step_samples import Exclusion
 from apollo_train.samples.token_counts import count
 from sessions.terminal_text import say_count
 
-SINCE_2: Final = ("still_open", "trained_by_model", "advice_by_reach", "answers", "lone_twins")
 IF_ANY: Final = ("contained",)
 """Counts that manifests have only where there is something to count."""
+SINCE_2: Final = ("still_open", "trained_by_model", "advice_by_reach", "answers", "lone_twins", "refusals")
 """Counts that manifests of a policy of version 1 do not have."""
+REFUSES: Final = "the template refuses"
+"""How the lines begin that say what a chat template refuses."""
 _REACHES: Final = (("general", "general"), ("here", "here only"), ("unknown", "reach unknown (counts as here)"))
 
 
@@ -76,6 +78,8 @@ class Counts(msgspec.Struct):
     """Pieces of advice by how far they reach: ``general``, ``here``, or ``unknown``, which counts as here."""
     answers: int = 0
     """What people answered to the agents' questions."""
+    refusals: dict[str, int] = {}
+    """Replies that the chat template refuses, with or for what is before them, by its own words."""
     contained: dict[str, int] = {}
     """Sessions by what contained their commands; those from before there were prefixes are not named."""
 
@@ -83,6 +87,8 @@ class Counts(msgspec.Struct):
         """Count one line, written so many times, or one reply that is left out. What is trained counts once."""
         if isinstance(item, Exclusion):
             self.calls_lost += item.calls_lost
+            if item.says:
+                self.refuse(item.says)
             self.mask(item.reason, item.mask, item.labels)
             return
         self.resampled += copies != 1
@@ -114,6 +120,10 @@ class Counts(msgspec.Struct):
         ):
             if number:
                 counts["resampled"] = counts.get("resampled", 0) + number
+
+    def refuse(self, said: str) -> None:
+        """Count one reply of which the chat template says this."""
+        self.refusals[said] = self.refusals.get(said, 0) + 1
 
     def leave_out(self, reason: str) -> None:
         """Count one session that takes no part."""
@@ -167,6 +177,8 @@ class Counts(msgspec.Struct):
             tokens = self.tokens_masked.get(reason)
             yield f"masked: {number:,} {reason}" + (f" ({say_count(tokens, 'token')})" if tokens else "")
         yield from (f"masked by label: {number:,} {label}" for label, number in sorted(self.masked_by_label.items()))
+        for said, number in sorted(self.refusals.items(), key=lambda one: (-one[1], one[0])):
+            yield f"{REFUSES} {say_count(number, 'reply', 'replies')}, or what is before: {said}"
         yield from (f"left out: {number:,} {reason}" for reason, number in sorted(self.left_out.items()))
         yield from (f"without its twin: {number:,} {reason}" for reason, number in sorted(self.lone_twins.items()))
         notes = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +24,10 @@ MEANINGS: Final[dict[AdviceMode, str]] = {
 
 class AdviceUndecided(TrainError):
     """The sessions hold advice, and nobody said what becomes of it."""
+
+
+class ModelsUndecided(TrainError):
+    """Replies of several models would be trained, and nobody said whose may be."""
 
 
 @dataclass(slots=True)
@@ -66,6 +70,35 @@ def find_advice(
 def is_asked(policy: FilterPolicy, format: Format) -> bool:
     """Whether an export in this format has to know what becomes of advice, and nobody has said it."""
     return policy.version > 1 and policy.advice.is_open and format.takes_policy and not format.tells_all
+
+
+def are_models_asked(policy: FilterPolicy, format: Format) -> bool:
+    """Whether an export in this format has to know whose replies may be targets, if there are several models."""
+    ruled = format.takes_policy and not format.tells_all
+    return policy.version > 1 and ruled and not policy.targets.trainable
+
+
+def require_models(trained: Mapping[str, int], policy: FilterPolicy, format: Format) -> None:
+    """Raises ModelsUndecided where replies of several models would be trained and nobody said whose may be."""
+    if len(trained) > 1 and are_models_asked(policy, format):
+        raise ModelsUndecided(
+            f"replies of several models would be trained ({say_models(trained)}), and nobody said whose may be: say "
+            "--trainable 'PATTERN' (again for more, '*' for all), or `trainable` under [export] in the config, or "
+            "targets.trainable in the policy"
+        )
+
+
+def say_models(trained: Mapping[str, int]) -> str:
+    """How many replies of which model, the most first."""
+    listed = sorted(trained.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{number:,} {model or '?'}" for model, number in listed)
+
+
+def has_several_models(reader: LogReader, sessions: Sequence[str] | None) -> bool:
+    """Whether the sessions were made with several models; one session may still hold replies of another one."""
+    wanted = None if sessions is None else set(sessions)
+    made = {one.model for one in reader.summaries() if wanted is None or one.session in wanted}
+    return len(made) > 1
 
 
 def require_answer(

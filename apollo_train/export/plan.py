@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from apollo_train.export.counts import Counts
+from apollo_train.export.near_prompts import NearPrompts, read_near_prompts
 from apollo_train.export.policy_notes import policy_notes
 from apollo_train.export.session_writer import counts_before
 from apollo_train.export.twins import TwinCounter
@@ -22,13 +23,14 @@ from apollo_train.samples import token_counts as tokens
 from apollo_train.samples.session_selection import SessionExclusion, position_of, select
 from apollo_train.samples.step_samples import Source
 from apollo_train.samples.weights import Weigher
+from apollo_train.templates.template_trial import REFUSED, RefusalsInContext
 from sessions.log.reader import LogReader
 
 
 @dataclass(slots=True)
 class Plan:
-    """What an export would be. Exact, except that only writing finds replies that refer to dropped advice, and only
-    writing repeats rows, or leaves them out, for their weight."""
+    """What an export would be. Exact, except that only writing finds replies that refer to dropped advice, and what a
+    template refuses for the turns of people, and only writing repeats rows, or leaves them out, for their weight."""
 
     format: str
     policy: FilterPolicy
@@ -41,11 +43,14 @@ class Plan:
     """With which chat templates the trainer of this format was tried."""
     unused: tuple[str, ...] = ()
     """Names in the policy that nothing here has, a line each."""
+    near_prompts: NearPrompts | None = None
+    """Prompts that are nearly equal on two sides of the split; None where nothing is parted."""
 
     def lines(self) -> list[str]:
         """The plan for a person."""
         notes = policy_notes(self.policy, self.counts)
-        return [*self.counts.lines(), *notes, *self.unused, *filter(None, [say_readers(self.format), self.note])]
+        near = self.near_prompts.lines() if self.near_prompts is not None else []
+        return [*self.counts.lines(), *notes, *near, *self.unused, *filter(None, [say_readers(self.format), self.note])]
 
 
 def plan_export(
@@ -71,6 +76,8 @@ def plan_export(
         counts = plan.per_session[selected.session] = _count_session(reader, selected, policy, format)
         plan.counts.add(counts)
     if format.takes_policy:
+        trained = [session for session, counts in plan.per_session.items() if counts.trained]
+        plan.near_prompts = read_near_prompts(reader, trained, policy, at)
         plan.unused = find_unused_names(reader, plan.per_session, policy, at, plan.counts.trained_by_model)
     return plan
 
@@ -107,10 +114,16 @@ def _count_session(reader: LogReader, judged: Annotations, policy: FilterPolicy,
         counter.finish()
         format.take_report()  # the report is of what is written
         return counts
+    refusals = RefusalsInContext(format.trial_for(policy))
     for mask in mask_replies(reader, judged, policy):
         counts.calls_lost += mask.calls_lost
+        said = refusals.take(mask)
         if not mask.trained:
             counts.mask(mask.reason, mask, mask.labels)
+            continue
+        if said:
+            counts.refuse(said)
+            counts.mask(REFUSED, mask)
             continue
         number = tokens.count(mask)
         line = Line(

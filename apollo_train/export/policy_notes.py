@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from apollo_train.export.counts import Counts
+from apollo_train.export.open_questions import say_models
 from apollo_train.policy import ADVICE_KINDS, FilterPolicy, version_note
 from sessions.fold.repeats import RULE, RULE_VERSION
 
@@ -27,12 +28,11 @@ def policy_notes(policy: FilterPolicy, counts: Counts) -> Iterator[str]:
     if counts.masked_by.get("rule"):
         yield f"rule: {RULE}, version {RULE_VERSION}, closes flags whose recovery nobody marked"
     if counts.trained_by_model:
-        listed = sorted(counts.trained_by_model.items(), key=lambda item: (-item[1], item[0]))
-        yield "trained by model: " + ", ".join(f"{number:,} {model or '?'}" for model, number in listed)
-        if len(listed) > 1 and not policy.targets.trainable:
+        yield f"trained by model: {say_models(counts.trained_by_model)}"
+        if len(counts.trained_by_model) > 1 and not policy.targets.trainable:
             yield (
-                "no model is left out: --trainable, or `trainable` under [export] in the config, names those whose "
-                "replies may be targets"
+                "nobody has said whose replies may be targets: an export asks (--trainable, or `trainable` under "
+                "[export] in the config)"
             )
 
 

@@ -47,8 +47,6 @@ class ExportReport:
     """The BLAKE3 of the file."""
     note: str = ""
     """With which chat templates the trainer of this format was tried."""
-    problem: str = ""
-    """What a template refused first, and where."""
     page: Path | None = None
     """A static page of what is trained, masked and why; None for events, and where the format has a page of its own."""
     checked: tuple[str, ...] = ()
@@ -63,11 +61,9 @@ class ExportReport:
     def lines(self) -> list[str]:
         """The report for a person."""
         several = "the viewer of session traces takes one session per file: name one with --session"
-        refused = f"the first refusal: {self.problem}" if self.problem else ""
         notes = [
             say_readers(self.format),
             self.note,
-            refused,
             several if self.format == "sts" and len(self.per_session) > 1 else "",
         ]
         near = self.near_prompts.lines() if self.near_prompts is not None else []

@@ -15,7 +15,12 @@ import msgspec
 from apollo_train.export.counts import Counts
 from apollo_train.export.message_page import message_page
 from apollo_train.export.near_prompts import NearPrompts, read_near_prompts
-from apollo_train.export.open_questions import require_answer
+from apollo_train.export.open_questions import (
+    are_models_asked,
+    has_several_models,
+    require_answer,
+    require_models,
+)
 from apollo_train.export.plan import plan_export, require_expressible, weights_differ
 from apollo_train.export.policy_notes import policy_notes
 from apollo_train.export.report import (
@@ -71,6 +76,9 @@ def run_export(
     """
     format = require_expressible(find_format(format), policy)
     require_answer(reader, sessions, policy, format, position)
+    if are_models_asked(policy, format) and has_several_models(reader, sessions):
+        plan = plan_export(reader, sessions, policy, format, position=position)  # rather now than when all is written
+        require_models(plan.counts.trained_by_model, policy, format)
     export = Export(
         reader, sessions, policy, format, out, position=position, progress=progress, workers=workers, counter=counter
     )
@@ -98,6 +106,8 @@ class Export:
         workers: int | None = 1,
         counter: Renderer | None = None,
     ) -> None:
+        if sessions is not None:
+            format, sessions = format.with_ancestors(reader, sessions)
         self.reader, self.sessions, self.policy, self.format, self.out = reader, sessions, policy, format, out
         self.position = position_of(reader, position)
         self.report = ExportReport(
@@ -135,6 +145,7 @@ class Export:
                 files.keep_if_stopped()
                 self._write(data, twin, journal, marks)
                 self._require_rows()
+                require_models(report.counts.trained_by_model, self.policy, self.format)
                 if self.format.takes_policy:
                     report.notes = tuple(policy_notes(self.policy, report.counts))
                     report.unused = find_unused_names(
@@ -159,7 +170,7 @@ class Export:
         """Raises NothingToExport, which says why, if no row was written."""
         report = self.report
         if not (report.counts.trained if self.format.takes_policy else report.counts.rows):
-            problem = self.format.explanation()
+            problem = self.format.explanation() or next(iter(report.counts.refusals), "")
             raise NothingToExport(explain_nothing_left(report.per_session, report.counts, self.format.name, problem))
 
     def _near_prompts(self) -> NearPrompts | None:

@@ -167,4 +167,5 @@ def _twin_line(item: Exclusion) -> bytes:
     """One line of the twin file."""
     line: dict[str, Any] = {"id": item.id, "session": item.session, "step": item.step, "reason": item.reason}
     labels = {"labels": list(item.labels)} if item.labels else {}
-    return canonical_json({**line, **labels, "seq": item.seq})
+    says = {"says": item.says} if item.says else {}
+    return canonical_json({**line, **labels, **says, "seq": item.seq})

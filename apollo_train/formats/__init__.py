@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from apollo_train.formats.base import Format
-from apollo_train.formats.conformance import OTHER, UnknownTemplate, family_of, is_tried
+from apollo_train.formats.conformance import (
+    OTHER,
+    UnknownTemplate,
+    conformance,
+    family_of,
+    is_tried,
+    read_template,
+)
 from apollo_train.formats.llamafactory import LlamaFactoryV0, LlamaFactoryV1
 from apollo_train.formats.messages import MESSAGES
 from apollo_train.formats.preferences import DpoFormat, KtoFormat
@@ -13,6 +20,8 @@ from apollo_train.formats.raw import RawFormat
 from apollo_train.formats.steps import LAST_REPLY, StepsFormat
 from apollo_train.formats.trajectories import AtifFormat, TraceFormat
 from apollo_train.runtime import TrainError
+from apollo_train.templates.jinja_template import JinjaTemplate
+from apollo_train.templates.template_trial import OUTLINES, TemplateTrial
 
 _ALL: Final[tuple[Format, ...]] = (
     StepsFormat(),
@@ -58,7 +67,15 @@ def format_for(name: str | Format, template: str = "", *, labels: bool = False) 
         format = format.with_labels()
     if not family:
         return format
-    return format.adapt_to_template(family, exact=family == OTHER or is_tried(template))
+    exact = family == OTHER or is_tried(template)
+    return format.adapt_to_template(family, exact=exact, trial=_open_trial(template))
+
+
+def _open_trial(template: str) -> TemplateTrial | None:
+    """The template, to try rows with; None for those that are known by name and refuse nothing."""
+    if template in conformance().templates:
+        return TemplateTrial(JinjaTemplate(OUTLINES[template])) if template in OUTLINES else None
+    return TemplateTrial(JinjaTemplate(*read_template(template)))
 
 
 __all__ = ["FORMATS", "Format", "UnknownFormat", "UnknownTemplate", "find_format", "format_for"]

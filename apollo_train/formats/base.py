@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import copy
 from typing import Any, Literal, Self
 
@@ -16,6 +16,8 @@ from apollo_train.runtime import CannotExpress
 from apollo_train.samples.segments import Segment
 from apollo_train.samples.step_samples import Exclusion, Source, StepSample
 from apollo_train.samples.token_counts import count
+from apollo_train.templates.template_trial import TemplateTrial
+from sessions.log.reader import LogReader
 
 Unit = Literal["step", "segment", "event", "verdict"]
 
@@ -101,6 +103,10 @@ class Format(ABC):
         """All that its bytes depend on besides the log and the policy, for the manifest."""
         return {"labels": True} if self.labels else {}
 
+    def with_ancestors(self, reader: LogReader, sessions: Sequence[str]) -> tuple[Self, list[str]]:
+        """The format and the sessions that it writes where these are wanted: some need others to be whole."""
+        return self, [*sessions]
+
     def with_labels(self) -> Self:
         """The same format, its rows with the labels of flags. Raises CannotExpress where rows have no ``meta``."""
         if not self.has_meta:
@@ -116,6 +122,10 @@ class Format(ABC):
         """Why it cannot express this policy, and which format to take; "" if it can."""
         return ""
 
+    def trial_for(self, policy: FilterPolicy) -> TemplateTrial | None:
+        """What tries its rows with the template that was named; None where nothing does."""
+        return None
+
     def explanation(self) -> str:
         """Why replies could not be written, beyond the one word of the reason: what was first, where, what helps."""
         return ""
@@ -127,10 +137,10 @@ class Format(ABC):
     def add_report(self, report: Any) -> None:  # noqa: B027 - without a report there is nothing to add
         """Add what ``take_report`` gave, here or in another process, to the report of the whole."""
 
-    def adapt_to_template(self, family: str, *, exact: bool = True) -> Format:
+    def adapt_to_template(self, family: str, *, exact: bool = True, trial: TemplateTrial | None = None) -> Format:
         """The format for templates of this family, in the form that it needs; itself where it holds no messages.
 
-        ``exact``: the template is the very one of its family that was tried.
+        ``exact``: the template is the very one of its family that was tried. ``trial`` renders each row with it once.
         """
         return self
 

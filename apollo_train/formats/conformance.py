@@ -7,6 +7,7 @@ own loader and collator trained our positions and no other.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import re
@@ -26,6 +27,8 @@ INSTEAD: Final = {
 }
 """What to take instead of formats that have no token file."""
 TOKENS: Final = "take `apollo-train tokens`"
+TOKENS_OF_TEMPLATES: Final = ("bos_token", "eos_token", "pad_token", "unk_token")
+"""Tokens that templates write by these names."""
 LINE_FEED: Final = r'also trains "\n"'
 
 
@@ -173,6 +176,17 @@ def is_tried(name: str) -> bool:
     """Whether a template is the very one that was tried, and not another of its family. Raises UnknownTemplate."""
     known = conformance().templates
     return name in known or any(template.sha256 == _digest(_text_of(name)) for template in known.values())
+
+
+def read_template(name: str) -> tuple[str, dict[str, str]]:
+    """The template in this file or model's folder, and what its tokenizer puts in. Raises UnknownTemplate."""
+    config: Any = None
+    with contextlib.suppress(OSError, msgspec.DecodeError):
+        config = msgspec.json.decode((Path(name) / "tokenizer_config.json").read_bytes())
+    said = config if isinstance(config, dict) else {}
+    tokens = {key: value["content"] if isinstance(value, dict) else value for key, value in said.items()
+              if key in TOKENS_OF_TEMPLATES and (isinstance(value, str) or "content" in (value or ()))}  # fmt: skip
+    return _text_of(name), {**dict.fromkeys(TOKENS_OF_TEMPLATES, ""), **tokens}
 
 
 def _digest(text: str) -> str:

@@ -11,15 +11,18 @@ from __future__ import annotations
 import base64
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
+from itertools import takewhile
+from types import MappingProxyType
+from typing import Any, Final, Self
 
 import msgspec
 
 from apollo_train.formats.base import Format, Line, Unit
 from apollo_train.samples.step_samples import Exclusion, Source
 from sessions import events as ev
-from sessions.events.seq_references import renumber
+from sessions.events.seq_references import renumber, renumber_left
 from sessions.importers.continuation import made_up_seqs
 from sessions.log.codec import UnknownEvent
 from sessions.log.reader import LogReader
@@ -41,6 +44,24 @@ class RawFormat(Format):
     unit: Unit = "event"
     has_meta = False
     about = "everything in the log about the sessions; can be imported again without loss"
+    borders: Mapping[str, int] = MappingProxyType({})
+    """Of sessions that are there only because a branch left them: the seq of the last event before it did."""
+
+    def with_ancestors(self, reader: LogReader, sessions: Sequence[str]) -> tuple[Self, list[str]]:
+        """The format and the sessions that make a whole of these: those that branches among them left, up to there."""
+        borders: dict[str, int] = {}
+        todo = [*sessions]
+        while todo:
+            summary = reader.summary(todo.pop())
+            begins = summary.begins if summary is not None else None
+            if begins is None or begins.kind != "branch" or begins.session in sessions:
+                continue
+            if begins.seq > borders.get(begins.session, 0) and reader.summary(begins.session) is not None:
+                borders[begins.session] = begins.seq
+                todo.append(begins.session)
+        whole = copy(self)
+        whole.borders = borders
+        return whole, [*sessions, *borders]
 
     def lines(self, source: Source) -> Iterator[Line | Exclusion]:
         """All lines of one session; the rows that are counted are its events."""
@@ -48,7 +69,9 @@ class RawFormat(Format):
         yield Line(_encoder.encode({"apollo": "raw", "v": self.version, "session": session}), rows=0)
         events, written = 0, set[bytes]()
         renew = _renumbering(reader, session, source.judged.position)
-        for page in _pages(reader.stream(session, up_to=source.judged.position), renew):
+        border = self.borders.get(session)
+        told = reader.stream(session, up_to=source.judged.position)
+        for page in _pages(told if border is None else takewhile(lambda event: event.seq <= border, told), renew):
             lines = [_encoder.encode({"event": _event_line(event)}) for event in page]
             events += len(lines)
             yield from _with_blobs(reader, lines, written)
@@ -61,19 +84,26 @@ Renew = Callable[[ev.Event], ev.Event | None]
 
 def _renumbering(reader: LogReader, session: str, position: int) -> Renew:
     """Leaves out what imports made up, and numbers the rest without gaps."""
-    states = [event for event in reader.events(session, kinds=("session.state",)) if event.id <= position]
-    last = reader.count(session, up_to=position)
-    gone = sorted(made_up_seqs(states, last))
+    made_up: dict[str, list[int]] = {}
+
+    def gone(name: str) -> list[int]:
+        if name not in made_up:
+            states = [event for event in reader.events(name, kinds=("session.state",)) if event.id <= position]
+            made_up[name] = sorted(made_up_seqs(states, reader.count(name, up_to=position)))
+        return made_up[name]
+
+    def place(name: str, seq: int) -> tuple[str, int]:
+        return name, seq - bisect_right(gone(name), seq)
 
     def number(seq: int) -> int:
-        return seq - bisect_right(gone, seq)
+        return place(session, seq)[1]
 
     def renew(event: ev.Event) -> ev.Event | None:
-        if not gone or event.seq < gone[0]:
-            return event
-        if event.seq in gone:
+        if event.seq in gone(session):
             return None
-        body = event.body if isinstance(event.body, UnknownEvent) else renumber(event.body, number)
+        body = event.body if isinstance(event.body, UnknownEvent) else renumber_left(event.body, place)
+        if gone(session) and event.seq > gone(session)[0] and not isinstance(body, UnknownEvent):
+            body = renumber(body, number)
         return msgspec.structs.replace(event, seq=number(event.seq), body=body)
 
     return renew

@@ -17,6 +17,7 @@ from apollo_train.samples.chat import Chat
 from apollo_train.samples.segments import Segment, make_segments
 from apollo_train.samples.step_samples import Exclusion, Source, StepSample, make_step_samples
 from apollo_train.templates.message_form import PLAIN, Form
+from apollo_train.templates.template_trial import TemplateTrial
 
 FORMS: Final[dict[str, dict[str, Any]]] = {
     "llama3": {"objects": True},
@@ -40,6 +41,8 @@ class MessageRows(Format):
     """By family, where its trainer renders with a template of its own that wants something else."""
     exact: bool = True
     """Whether the template is the very one of its family that was tried."""
+    trial: TemplateTrial | None = None
+    """The template itself, to hear what it refuses; None where none was named, or it refuses nothing."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -47,11 +50,20 @@ class MessageRows(Format):
         template = {"template": self.template} if self.template else {}
         return {**super().settings, **template}
 
-    def adapt_to_template(self, family: str, *, exact: bool = True) -> Self:
+    def adapt_to_template(self, family: str, *, exact: bool = True, trial: TemplateTrial | None = None) -> Self:
         """See Format. What its trainer would train otherwise with this template is refused."""
         adapted = self.adopt_form(family)
         adapted.template, adapted.exact = family, exact
+        if trial is not None:
+            form = adapted.form
+            # Arguments that are text here are parsed by the trainer before it renders.
+            objects = form.objects or self.text_arguments
+            adapted.trial = trial.with_form(system=form.system, objects=objects, runs=form.runs)
         return adapted
+
+    def trial_for(self, policy: FilterPolicy) -> TemplateTrial | None:
+        """See Format. Policies of version 1 had none."""
+        return self.trial if policy.version > 1 else None
 
     def adopt_form(self, family: str) -> Self:
         """The same format, its messages as templates of ``family`` want them; its own for one that is not known."""
@@ -80,7 +92,7 @@ class StepRows(MessageRows):
 
     def lines(self, source: Source) -> Iterator[Line | Exclusion]:
         """A line per trained reply of the session that the loader would not drop or change without a word."""
-        for sample in self.form.adapt_samples(make_step_samples(source)):
+        for sample in self.form.adapt_samples(make_step_samples(source), self.trial_for(source.policy)):
             if isinstance(sample, Exclusion):
                 yield sample
                 continue
@@ -102,7 +114,7 @@ class SegmentRows(MessageRows):
 
     def lines(self, source: Source) -> Iterator[Line | Exclusion]:
         """A line per segment of the session that trains anything."""
-        for segment in self.form.adapt_segments(make_segments(source), source):
+        for segment in self.form.adapt_segments(make_segments(source), source, self.trial_for(source.policy)):
             if isinstance(segment, Exclusion):
                 yield segment
             elif find_break(segment.messages):

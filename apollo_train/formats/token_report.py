@@ -53,6 +53,8 @@ class TokenReport(msgspec.Struct):
 
     rows: int = 0
     replies: int = 0
+    twins: int = 0
+    """Replies that stand in two rows, with advice in the prompt and without it; ``replies`` counts each time."""
     tokens: int = 0
     trained: int = 0
     context: int = 0
@@ -145,8 +147,10 @@ class TokenReport(msgspec.Struct):
 
     def lines(self) -> Iterator[str]:
         """The report for a person."""
+        twice = f" ({self.twins:,} of them twice, as twins)" if self.twins else ""
         yield (
-            f"{self.rows:,} rows of {self.replies:,} replies: {self.tokens:,} tokens, {self.trained:,} trained "
+            f"{self.rows:,} rows of {self.replies - self.twins:,} replies{twice}: {self.tokens:,} tokens, "
+            f"{self.trained:,} trained "
             f"({self.tokens / max(1, self.trained):.1f} processed for each); the longest has {self.longest:,}"
         )
         yield from (f"masked: {n:,} tokens, {why}" for why, n in sorted(self.masked.items()))
@@ -175,6 +179,8 @@ class TokenReport(msgspec.Struct):
         """The counts without the previews."""
         counts: dict[str, Any] = msgspec.to_builtins(self)
         del counts["shown"]
+        if not self.twins:
+            del counts["twins"]
         counts["check"] = self.check.plain()
         return counts
 

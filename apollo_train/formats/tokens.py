@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from apollo_train.formats.base import Format, Line, TrainedReply, Unit
+from apollo_train.formats.base import Format, Line, TrainedReply, Unit, is_twin
 from apollo_train.formats.token_report import TokenReport
 from apollo_train.runtime import TrainError
 from apollo_train.samples.char_spans import masks_parts_of_tokens
@@ -75,14 +75,23 @@ class TokensFormat(Format):
         """The rows of the session, and why replies are in none."""
         left_out: list[Exclusion] = []
         packer = Packer(self.packing)
+        twins: set[int] = set()
         for row in packer.rows(self._tokenise_samples(source, left_out)):
             yield from left_out
             left_out.clear()
             self.report.take(row, self.renderer.engine, previews=self.previews - self._taken)
+            if source.policy.version > 1:
+                self._count_twins(row, twins)
             yield row
         yield from left_out
         self.renderer.finish()
         self.report.add_packing(packer.counts)
+
+    def _count_twins(self, row: Row, known: set[int]) -> None:
+        """Count the replies of the row that another one has too; ``known``: those of twins so far."""
+        found = {reply.step.sample.mask.seq for reply in row.replies if is_twin(reply.step.sample.id)}
+        self.report.twins += len(found & known)
+        known |= found
 
     def explanation(self) -> str:
         """See Format."""
@@ -147,7 +156,8 @@ class TokensFormat(Format):
         if isinstance(tokens, Unfit):
             judged = source.judged
             self.report.note(tokens, f"step {sample.meta['step']} of session {judged.created.number or judged.session}")
-            return exclude_sample(source, sample, tokens.reason)
+            left_out = exclude_sample(source, sample, tokens.reason)
+            return replace(left_out, says=tokens.detail) if source.policy.version > 1 else left_out
         length = len(tokens.prompt) + len(tokens.target)
         if self.max_length is None or length <= self.max_length:
             return tokens

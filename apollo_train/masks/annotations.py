@@ -14,6 +14,7 @@ from sessions.fold.corrections import CorrectionBook
 from sessions.fold.flags import Flag, FlagBook
 from sessions.fold.read_ranges import ReadBook
 from sessions.fold.recording import RecordingBook
+from sessions.fold.released_reply import REPLY_KINDS, Replies
 from sessions.fold.repeats import Repeats
 from sessions.log.reader import LogReader
 from sessions.queries.repeats import read_repeats
@@ -66,7 +67,7 @@ class Annotations:
     summaries: dict[int, ev.SummaryWritten] = field(default_factory=dict)
     """Summaries by the seq of their event."""
     answers: dict[int, ev.QuestionAnswered] = field(default_factory=dict)
-    """What humans answered to questions, by the seq of the event."""
+    """What humans answered to questions that are in the context, by the seq of the event."""
     asked: dict[int, tuple[int, int]] = field(default_factory=dict)
     """The step and the call of each question."""
     superseded: set[int] = field(default_factory=set)
@@ -106,6 +107,11 @@ def read_annotations(reader: LogReader, session: str, position: int) -> Annotati
             found.read_repeats = partial(read_repeats, reader, session, position=position)
         if found is not None:
             _take(found, event)
+    if found is not None and found.superseded and found.answers:
+        # Question and answer go together, also out of the context.
+        dropped = Replies(read_events(reader, session, position, REPLY_KINDS)).dropped_steps
+        gone = {number for number, (step, _) in found.asked.items() if step in dropped}
+        found.answers = {seq: said for seq, said in found.answers.items() if said.question not in gone}
     if found is not None and found.read:
         replies = reader.anchors(session, kinds=("model.reply", "action.started", "action.refused"))
         found.read_steps = {step for seq, step, _, _ in replies if step is not None and seq in found.read}

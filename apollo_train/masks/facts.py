@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
+
+import msgspec
 
 from apollo_train.masks.flag_verdicts import FlagVerdicts, PartKind, Verdict
 from apollo_train.masks.lost_parts import NOTHING
 from sessions import events as ev
-from sessions.events.messages import CallPart, Finish, ReasoningPart, TextPart
+from sessions.events.messages import CallPart, Finish, ReasoningPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,37 +27,49 @@ class SessionFacts:
     """Steps right after advice that holds here only, or after an answer, where the policy drops advice."""
     model: ev.ModelSpec | None = None
     """The model that the session was made with."""
+    superseded: Container[int] = frozenset()
+    """Replies (seq) that are their step's no more."""
+    any_superseded: bool = False
 
 
-@dataclass(slots=True)
-class ReplyFacts:
+class ReplyFacts(msgspec.Struct):
     """One reply, and what the rules can ask about it. ``malformed``: numbers of calls that the host refused so."""
 
     event: ev.Event
     body: ev.ModelReplied | ev.ReplyInterrupted
     session: SessionFacts
-    malformed: set[int | None] = field(default_factory=set)
     hidden: bool = False
     """Whether its prompt has reasoning that nobody but the model can read."""
+    hides: bool = False
+    """Whether it has reasoning itself that its server encrypted: that goes back as it came."""
+    malformed: Collection[int | None] = ()
     summary: ev.SummaryWritten | None = None
     """The summary that it wrote, if that was put to use."""
-    superseded: bool = False
-    """Whether it is its step's no more."""
-    finish: Finish | None = field(init=False)
+    finish: Finish | None = None
     """How the server ended it; None where it was interrupted."""
-    step: int = field(init=False)
+    step: int = 0
     """Its step; 0 for a summary, whose requests are not numbered."""
-    for_summary: bool = field(init=False)
+    for_summary: bool = False
     """Whether it answers a request for a summary."""
-    calls: int = field(init=False, default=0)
-    """How many calls it has; known with ``parts``."""
-    parts: list[PartFacts] = field(init=False, default_factory=list)
-    """Its parts, in order, once they are read; texts of spaces only are none."""
+    kinds: list[PartKind] = []
+    """What its parts are, in order; texts of spaces only are none. What was cut off is not told apart."""
+    calls: list[CallPart] = []
+    parts: Sequence[PartFacts] = ()
+    """Its parts, once somebody asks each of them: few replies need it."""
 
     def __post_init__(self) -> None:
         self.finish = self.body.finish if isinstance(self.body, ev.ModelReplied) else None
         self.step = self.event.step or 0
         self.for_summary = self.event.step is None and self.finish is not None
+        for part in self.body.parts if self.finish is not None else ():
+            if isinstance(part, CallPart):
+                self.kinds.append("call")
+                self.calls.append(part)
+            elif isinstance(part, ReasoningPart):
+                self.kinds.append("reasoning")
+                self.hides = self.hides or (part.raw is not None and not part.text.strip())
+            elif part.text.strip():
+                self.kinds.append("text")
 
     def answers(self, request: int | None) -> bool:
         """Whether it is the whole reply to this request."""
@@ -68,28 +82,23 @@ class ReplyFacts:
             return self.summary.number if self.summary else 0
         return self.step
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether no flag is about it or a part of it."""
+        if self.for_summary:
+            return self.session.flags.is_silent(self.number, True)
+        return self.session.flags.is_silent(self.step)
+
     def read_parts(self) -> None:
-        """Read its parts, once it is known whether its summary was put to use; what was cut off is not told apart."""
+        """Make its parts, once it is known whether its summary was put to use."""
         number, summary, flags = self.number, self.for_summary, self.session.flags
-        silent = flags.is_silent(number, summary=summary)
-        for part in self.body.parts if self.finish is not None else ():
-            kind: PartKind
-            verdict: Verdict = ""
-            if isinstance(part, CallPart):
-                self.calls += 1
-                if not silent:
-                    verdict = flags.verdict(number, "call", self.calls, summary)
-                self.parts.append(PartFacts(self, "call", verdict, self.calls, part))
-                continue
-            if isinstance(part, ReasoningPart):
-                kind = "reasoning"
-            elif isinstance(part, TextPart) and part.text.strip():
-                kind = "text"
-            else:
-                continue
-            if not silent:
-                verdict = flags.verdict(number, kind, None, summary)
-            self.parts.append(PartFacts(self, kind, verdict))
+        call = 0
+        found: list[PartFacts] = []
+        for kind in self.kinds:
+            call += kind == "call"
+            which, body = (call, self.calls[call - 1]) if kind == "call" else (None, None)
+            found.append(PartFacts(self, kind, flags.verdict(number, kind, which, summary), which, body))
+        self.parts = found
 
     @property
     def prompt_lost(self) -> frozenset[ev.LostPart]:
@@ -103,18 +112,24 @@ class ReplyFacts:
         return self.prompt_lost | self.session.losses.get(self.event.seq, NOTHING)
 
     @property
+    def superseded(self) -> bool:
+        """Whether it is its step's no more."""
+        return self.event.seq in self.session.superseded
+
+    @property
     def is_seen(self) -> bool:
         """Whether a human has read or judged it."""
-        return self.session.flags.is_seen(self.number, self.event.seq, summary=self.for_summary)
+        if self.for_summary:
+            return self.session.flags.is_seen(self.number, self.event.seq, True)
+        return self.session.flags.is_seen(self.step, self.event.seq)
 
     @property
     def is_approved(self) -> bool:
         """Whether a human's word on the reply, or on each of its calls, is that it is good."""
-        return self.session.flags.is_approved(self.step, self.calls)
+        return self.session.flags.is_approved(self.step, len(self.calls))
 
 
-@dataclass(slots=True)
-class PartFacts:
+class PartFacts(msgspec.Struct):
     """One part of a reply. ``verdict`` is what all flags on it come to, ``number`` that of a call, from 1."""
 
     reply: ReplyFacts

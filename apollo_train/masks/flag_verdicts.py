@@ -96,7 +96,7 @@ class FlagVerdicts:
         self.has_reach = bool(self._reaches)
         """Whether any flag reaches further than what it is about."""
 
-    def is_silent(self, step: int, *, summary: bool = False) -> bool:
+    def is_silent(self, step: int, summary: bool = False) -> bool:
         """Whether no flag is about this reply or a part of it, as of nearly all."""
         return not self._spans and step not in (self._by_summary if summary else self._by_step)
 
@@ -165,7 +165,7 @@ class FlagVerdicts:
         """Whether a human's bad flag, one that masks, is about this step or a part of it."""
         return any(flag.target.step <= step <= _last(flag) for flag in self._errors)
 
-    def is_seen(self, step: int, seq: int, *, summary: bool = False) -> bool:
+    def is_seen(self, step: int, seq: int, summary: bool = False) -> bool:
         """Whether a human has read the reply or one of its calls, or judged it; ``seq`` is that of the reply."""
         judged = self.judged
         if seq in judged.read:
@@ -175,7 +175,7 @@ class FlagVerdicts:
             return read or step in self._judged_summaries
         if step in judged.read_steps or step in self._judged_steps:
             return True
-        return any(first <= step <= last for first, last in self._judged_spans)
+        return bool(self._judged_spans) and any(first <= step <= last for first, last in self._judged_spans)
 
     def is_signed_off(self, step: int) -> bool:
         """Whether a human signed the session off, as far as this step."""

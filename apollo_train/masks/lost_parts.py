@@ -2,36 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from apollo_train.masks.annotations import Annotations
 from apollo_train.masks.session_events import read_events
 from sessions import events as ev
-from sessions.events.messages import ReasoningPart
+from sessions.fold.recording import RecordingBook
 from sessions.log.reader import LogReader
+from sessions.log.rebuild import foreign_refs, request_chain
 
 NOTHING: Final[frozenset[ev.LostPart]] = frozenset()
-
-
-def hides_reasoning(body: ev.ModelReplied | ev.ReplyInterrupted) -> bool:
-    """Whether a whole reply has reasoning that its server encrypted: it goes back as it came."""
-    parts = body.parts if isinstance(body, ev.ModelReplied) else ()
-    return any([isinstance(part, ReasoningPart) and part.raw is not None and not part.text.strip() for part in parts])
 
 
 def find_lost_parts(reader: LogReader, judged: Annotations) -> Mapping[int, frozenset[ev.LostPart]]:
     """What the prompt of each request lacks, by its seq; only of those that lack anything."""
     losses = judged.recording.losses
     found: dict[int, frozenset[ev.LostPart]] = {}
-    if not losses:  # so it is of nearly all sessions, whose requests need not be read for this
+    begins = judged.created.begins
+    # So it is of nearly all sessions, whose requests need not be read for this.
+    if not losses and (begins is None or begins.kind != "branch"):
         return found
+    left = _LossesLeft(reader, judged.position)
     for event in read_events(reader, judged.session, judged.position, {"model.request"}):
         body = event.body
         if not isinstance(body, ev.ModelRequested):
             continue
         lost = NOTHING if body.parent is None else found.get(body.parent, NOTHING)
-        lost = lost.union(*(losses.get(seq, NOTHING) for ref in body.append for seq in ref.sources))
+        own = (losses.get(seq, NOTHING) for ref in body.append if not ref.session for seq in ref.sources)
+        lost = lost.union(*own, left.of(ref for ref in body.append if ref.session))
+        if body.across is not None:
+            chain = request_chain(reader, body.across.session, body.across.seq)
+            lost |= left.of(foreign_refs(chain, body.across.session))
         if lost:
             found[event.seq] = lost
     return found
+
+
+class _LossesLeft:
+    """What messages lack that a branch has from the sessions that it left."""
+
+    def __init__(self, reader: LogReader, position: int) -> None:
+        self._reader, self._position = reader, position
+        self._books: dict[str, RecordingBook] = {}
+
+    def of(self, refs: Iterable[ev.MessageRef]) -> frozenset[ev.LostPart]:
+        """What the messages lack."""
+        lost = NOTHING
+        for ref in refs:
+            if ref.session not in self._books:
+                book = self._books[ref.session] = RecordingBook()
+                for event in read_events(self._reader, ref.session, self._position, {"recording.loss"}):
+                    book.fold(event)
+            lost = lost.union(*(self._books[ref.session].losses.get(seq, NOTHING) for seq in ref.sources))
+        return lost

@@ -15,7 +15,7 @@ from apollo_train.masks.annotations import Annotations
 from apollo_train.masks.facts import PartFacts, ReplyFacts, SessionFacts
 from apollo_train.masks.flag_verdicts import FlagVerdicts
 from apollo_train.masks.inner_polls import find_inner_polls
-from apollo_train.masks.lost_parts import find_lost_parts, hides_reasoning
+from apollo_train.masks.lost_parts import NOTHING, find_lost_parts
 from apollo_train.masks.rules import ActiveRules, find_labels, find_reasons
 from apollo_train.masks.session_events import read_events
 from apollo_train.masks.trainable_models import model_of
@@ -88,7 +88,10 @@ def mask_replies(reader: LogReader, annotations: Annotations, policy: FilterPoli
     lost = find_lost_parts(reader, annotations)
     after_here = find_steps_after_here(annotations, policy, "dropped")
     losses, model = annotations.recording.losses, annotations.created.model
-    session = SessionFacts(FlagVerdicts(annotations, policy), polls, lost, losses, after_here, model)
+    gone = annotations.superseded
+    session = SessionFacts(
+        FlagVerdicts(annotations, policy), polls, lost, losses, after_here, model, gone, any_superseded=bool(gone)
+    )
     rules = ActiveRules(session, policy)
     hidden = False
     """Whether the context holds reasoning of an earlier reply that only its model can read."""
@@ -99,12 +102,11 @@ def mask_replies(reader: LogReader, annotations: Annotations, policy: FilterPoli
             case ev.ModelReplied() | ev.ReplyInterrupted() as body:
                 if reply is not None:
                     yield _mask_reply(reply, rules)
-                gone = event.seq in annotations.superseded
-                reply = ReplyFacts(event, body, session, hidden=hidden, superseded=gone)
-                hidden = hidden or (not gone and hides_reasoning(body))
+                reply = ReplyFacts(event, body, session, hidden)
+                hidden = hidden or (reply.hides and event.seq not in gone)
             case ev.ActionRefused() as refused:
                 if reply is not None and refused.malformed:
-                    reply.malformed.add(event.call)
+                    reply.malformed = (*reply.malformed, event.call)
             case ev.SummaryWritten() as written:
                 if reply is not None and reply.answers(written.request):
                     reply.summary = written
@@ -116,33 +118,37 @@ def mask_replies(reader: LogReader, annotations: Annotations, policy: FilterPoli
 
 
 def _mask_reply(reply: ReplyFacts, rules: ActiveRules) -> ReplyMask:
-    reply.read_parts()
     reason, reasons, lost = find_reasons(reply, rules)
-    policy = rules.policy
-    step = reply.step
-    cells = tuple(
-        [
+    policy, step, event, model = rules.policy, reply.step, reply.event, reply.session.model
+    cells: list[Mask] = []
+    if reply.parts:
+        labels = find_labels(reply.parts, reason, policy) if reason else ()
+        whole = Mask(step, None, not reason, reason, labels=labels)
+        cells = [
             # A part that a call takes with it has the labels of that call.
             Mask(step, part.number, not why, why, part.kind, _labels_of(part, why, policy) if why else ())
             for part, why in zip(reply.parts, reasons, strict=True)
         ]
-    )
-    labels = find_labels(reply.parts, reason, policy) if reason else ()
-    reply.parts.clear()  # parts know their reply: the circle would have to be collected, of each reply
-    whole = Mask(step, None, not reason, reason, labels=labels)
-    summary = reply.summary.number if reply.summary else None
+        reply.parts = ()  # parts know their reply: the circle would have to be collected, of each reply
+    else:  # so it is of nearly all
+        trained, call = not reason, 0
+        whole = Mask(step, None, trained, reason)
+        for kind in reply.kinds:
+            call += kind == "call"
+            cells.append(Mask(step, call if kind == "call" else None, trained, reason, kind))
+    prompt_lost = reply.prompt_lost if reply.hidden or reply.session.lost else NOTHING
     return ReplyMask(
         step,
-        reply.event.seq,
+        event.seq,
         reply.body.request,
         whole,
-        cells,
+        tuple(cells),
         reply.is_seen,
-        reply.event,
-        summary,
-        tuple(sorted(reply.prompt_lost)),
+        event,
+        reply.summary.number if reply.summary else None,
+        tuple(sorted(prompt_lost)),
         lost,
-        model_of(reply.body, reply.session.model),
+        model_of(reply.body, model),
     )
 
 

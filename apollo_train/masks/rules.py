@@ -15,7 +15,7 @@ What no rule holds for is trained. Of a reply with two calls, of which the secon
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeVar
 
@@ -44,8 +44,8 @@ class ReplyRule:
     test: Callable[[ReplyFacts, FilterPolicy], bool]
     meaning: str
     scope: Literal["reply"] = "reply"
-    odd_end: bool = False
-    """It can hold only for replies that did not come to their own end."""
+    odd: bool = False
+    """It can hold only for replies that did not come to their own end, or that answer a request for a summary."""
     can_hold: Condition = _always
     """Whether it can hold in a session at all under a policy; where not, it is not asked."""
 
@@ -84,7 +84,7 @@ def _is_superseded(reply: ReplyFacts, _: FilterPolicy) -> bool:
 
 
 def _is_empty(reply: ReplyFacts, _: FilterPolicy) -> bool:
-    return not reply.calls and all([part.kind == "reasoning" for part in reply.parts])
+    return not reply.calls and "text" not in reply.kinds
 
 
 def _is_unused_summary(reply: ReplyFacts, _: FilterPolicy) -> bool:
@@ -173,28 +173,31 @@ def _has_reach(session: SessionFacts, _: FilterPolicy) -> bool:
 
 
 RULES: Final[tuple[ReplyRule | PartRule, ...]] = (
+    ReplyRule("interrupted", _is_interrupted, "the reply was cut off by a person or by advice delivered now", odd=True),
     ReplyRule(
-        "interrupted", _is_interrupted, "the reply was cut off by a person or by advice delivered now", odd_end=True
+        "superseded",
+        _is_superseded,
+        "the reply gave way to another one, or was left out of the context",
+        can_hold=lambda session, _: session.any_superseded,
     ),
-    ReplyRule("superseded", _is_superseded, "the reply gave way to another one, or was left out of the context"),
-    ReplyRule("finish_length", _has_finish("length"), "the reply ran into its token limit", odd_end=True),
-    ReplyRule("finish_refusal", _has_finish("refusal"), "the model or its server refused", odd_end=True),
-    ReplyRule("finish_interrupted", _has_finish("interrupted"), "the reply was interrupted", odd_end=True),
-    ReplyRule("finish_other", _has_finish("other"), "the reply did not end normally", odd_end=True),
+    ReplyRule("finish_length", _has_finish("length"), "the reply ran into its token limit", odd=True),
+    ReplyRule("finish_refusal", _has_finish("refusal"), "the model or its server refused", odd=True),
+    ReplyRule("finish_interrupted", _has_finish("interrupted"), "the reply was interrupted", odd=True),
+    ReplyRule("finish_other", _has_finish("other"), "the reply did not end normally", odd=True),
     ReplyRule(
         "salvaged",
         _is_salvaged,
         "the reply was put together from a broken stream, or is context in a file that was imported",
     ),
-    ReplyRule("empty", _is_empty, "the reply has nothing in it"),
+    ReplyRule("empty", _is_empty, "the reply has no call and no text"),
     ReplyRule(
         "not_trainable",
         _is_of_another_model,
         "a reply of a model that `trainable` does not name",
         can_hold=lambda _, policy: bool(policy.targets.trainable),
     ),
-    ReplyRule("summary_unused", _is_unused_summary, "a summary that was not put to use"),
-    ReplyRule("summary", _is_unwanted_summary, "a summary, and the policy trains none"),
+    ReplyRule("summary_unused", _is_unused_summary, "a summary that was not put to use", odd=True),
+    ReplyRule("summary", _is_unwanted_summary, "a summary, and the policy trains none", odd=True),
     PartRule(
         "disputed",
         _is_disputed,
@@ -287,6 +290,7 @@ _OWN_END: Final = frozenset({"stop", "calls"})
 
 Test = tuple[str, Callable[[T, FilterPolicy], bool]]
 """The reason of a rule, and when it holds."""
+Tests = tuple[Test[PartFacts], ...]
 
 
 class ActiveRules:
@@ -297,30 +301,34 @@ class ActiveRules:
         of_replies = [rule for rule in active if isinstance(rule, ReplyRule)]
         of_parts = [rule for rule in active if isinstance(rule, PartRule)]
         self.policy = policy
-        self.of_odd_ends = tuple((rule.reason, rule.test) for rule in of_replies)
-        self.of_replies = tuple((rule.reason, rule.test) for rule in of_replies if not rule.odd_end)
-        self.of_parts: dict[tuple[bool, bool], tuple[Test[PartFacts], ...]] = {
-            (call, judged): tuple(
-                (rule.reason, rule.test)
-                for rule in of_parts
-                if (call or rule.scope == "part") and (judged or not rule.judged)
-            )
-            for call in (True, False)
-            for judged in (True, False)
-        }
-        """By whether the part is a call, and whether flags say something of it."""
+        self.of_odd_replies = tuple((rule.reason, rule.test) for rule in of_replies)
+        self.of_replies = tuple((rule.reason, rule.test) for rule in of_replies if not rule.odd)
+        self.of_judged_calls: Tests = tuple((rule.reason, rule.test) for rule in of_parts)
+        self.of_judged_words: Tests = tuple((rule.reason, rule.test) for rule in of_parts if rule.scope == "part")
+        self.of_calls: Tests = tuple((rule.reason, rule.test) for rule in of_parts if not rule.judged)
+        self.of_words: Tests = tuple(
+            (rule.reason, rule.test) for rule in of_parts if not rule.judged and rule.scope == "part"
+        )
+        """Of parts by what they are (calls, or reasoning and text), and by whether flags say something of them."""
 
 
 def find_reasons(reply: ReplyFacts, rules: ActiveRules) -> tuple[str, list[str], int]:
     """Why the reply is masked as a whole, and why each of its parts is ("" for what is trained); and how many calls are
     lost that no rule is about, because another part of the reply is masked."""
-    policy, of_parts = rules.policy, rules.of_parts
-    parts = [
-        _find_reason(tests, part, policy) if (tests := of_parts[part.call is not None, part.verdict != ""]) else ""
-        for part in reply.parts
-    ]
-    whole = _find_reason(rules.of_replies if reply.finish in _OWN_END else rules.of_odd_ends, reply, policy)
-    if not any(parts):  # so it is of nearly all
+    policy = rules.policy
+    odd = reply.for_summary or reply.finish not in _OWN_END
+    whole = _find_reason(rules.of_odd_replies if odd else rules.of_replies, reply, policy)
+    if not _asks_parts(reply, rules):  # so it is of nearly all
+        return whole, [whole] * len(reply.kinds), 0
+    reply.read_parts()
+    parts: list[str] = []
+    for part in reply.parts:
+        if part.verdict:
+            tests = rules.of_judged_words if part.call is None else rules.of_judged_calls
+        else:
+            tests = rules.of_words if part.call is None else rules.of_calls
+        parts.append(_find_reason(tests, part, policy))
+    if not any(parts):
         return whole, [whole] * len(parts), 0
     first = _first_of([whole, *parts])
     whole = _first_of([whole, *_OF_WHOLES.intersection(parts)])
@@ -330,6 +338,18 @@ def find_reasons(reply: ReplyFacts, rules: ActiveRules) -> tuple[str, list[str],
     elif policy.flags.scope == "message" and policy.version > 1:
         whole = whole or _call_reason(reply.parts, parts)
     return first, [reason or whole for reason in parts], lost
+
+
+def _asks_parts(reply: ReplyFacts, rules: ActiveRules) -> bool:
+    """Whether any rule could hold for a part of the reply: flags are about it, or a rule without flags holds."""
+    if rules.of_words or not reply.is_silent:
+        return True
+    for number, call in enumerate(reply.calls, 1):
+        part = PartFacts(reply, "call", "", number, call)
+        for _, holds in rules.of_calls:
+            if holds(part, rules.policy):
+                return True
+    return False
 
 
 def find_labels(parts: Iterable[PartFacts], reason: str, policy: FilterPolicy) -> tuple[str, ...]:
@@ -353,12 +373,12 @@ def _first_of(reasons: Iterable[str]) -> str:
     return min(filter(None, reasons), key=_PLACES.__getitem__, default="")
 
 
-def _call_reason(parts: list[PartFacts], reasons: list[str]) -> str:
+def _call_reason(parts: Sequence[PartFacts], reasons: list[str]) -> str:
     """Why the first masked call is."""
     return next((why for part, why in zip(parts, reasons, strict=True) if part.kind == "call" and why), "")
 
 
-def _mask_words(parts: list[PartFacts], reasons: list[str]) -> list[str]:
+def _mask_words(parts: Sequence[PartFacts], reasons: list[str]) -> list[str]:
     """Let the first masked call take the reasoning and the text beside it with it: ``flags.scope = "reasoning"``."""
     lost = _call_reason(parts, reasons)
     return [why or (lost if part.kind != "call" else "") for part, why in zip(parts, reasons, strict=True)]

@@ -9,7 +9,10 @@ from sessions import events as ev
 
 
 def model_of(body: ev.ModelReplied | ev.ReplyInterrupted, spec: ev.ModelSpec | None) -> str:
-    """The name of the model that wrote the reply: the server's word, else that of the session."""
+    """The name of the model that wrote the reply: the server's word, else that of the session; scripts of the demo are
+    one, and no model."""
+    if spec is not None and spec.provider == "demo":
+        return spec.provider
     said = body.model if isinstance(body, ev.ModelReplied) else ""
     return said or (spec.name if spec is not None else "")
 

@@ -22,6 +22,7 @@ from sessions.events.text import canonical_json
 from sessions.fold.prompt import messages_of
 from sessions.log.errors import LogReadFailed
 from sessions.log.reader import LogReader
+from sessions.log.rebuild import request_chain
 
 KEPT: Final = 4096
 """Messages that are kept decoded; a context rarely has more."""
@@ -135,10 +136,22 @@ class Prompts:
                 raise LogReadFailed(f"request {at} of session {self._judged.session} names a later parent")
             at = request.parent
         before = self._nodes[at] if at is not None else None
+        first, oldest = path[-1] if path else (0, None)
+        if before is None and oldest is not None and oldest.across is not None:
+            refs = self._refs_before(oldest.across)
+            before = _extend(None, first, msgspec.structs.replace(oldest, append=refs))
         for found, request in reversed(path):
             before = _extend(before, found, request)
             self._keep(before)
         return self._nodes[seq]
+
+    def _refs_before(self, across: ev.EventPlace) -> tuple[ev.MessageRef, ...]:
+        """The messages that a branch begins with. Seqs of another session say nothing of this one's events."""
+        if across.session == self._judged.session:
+            raise LogReadFailed(f"session {across.session} is a branch of itself")
+        return tuple(
+            ev.MessageRef(ref.hash, ref.role) for ref in request_chain(self._reader, across.session, across.seq)
+        )
 
     def _keep(self, node: RequestNode) -> RequestNode:
         self._nodes[node.seq] = node
@@ -229,10 +242,11 @@ class Prompts:
 
 
 def _extend(before: RequestNode | None, seq: int, request: ev.ModelRequested) -> RequestNode:
+    append = [ev.MessageRef(ref.hash, ref.role) if ref.session else ref for ref in request.append]
     if before is None:
-        return RequestNode(seq, request, list(request.append), seq, PromptPrefixCache())
+        return RequestNode(seq, request, append, seq, PromptPrefixCache())
     prefix = before.prefix.copy_for_child(same_system=before.request.system == request.system)
-    return RequestNode(seq, request, [*before.refs, *request.append], before.root, prefix)
+    return RequestNode(seq, request, [*before.refs, *append], before.root, prefix)
 
 
 def _same_frame(one: ev.ModelRequested, other: ev.ModelRequested) -> bool:

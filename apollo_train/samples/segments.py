@@ -38,6 +38,11 @@ class Segment:
         """The conversation."""
         return [turn.chat for turn in self.turns]
 
+    @property
+    def suffix(self) -> str:
+        """``+advice`` or ``-advice`` of a twin, else ""."""
+        return next((end for end in ("+advice", "-advice") if self.id.endswith(end)), "")
+
 
 @dataclass(slots=True)
 class _OpenSegment:

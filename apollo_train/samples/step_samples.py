@@ -75,6 +75,8 @@ class Exclusion:
     mask: ReplyMask | None = None
     labels: tuple[str, ...] = ()
     """Of the flags that are the reason."""
+    says: str = ""
+    """What the chat template said that refused it."""
 
 
 @dataclass(frozen=True, slots=True)

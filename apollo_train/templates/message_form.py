@@ -10,12 +10,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from apollo_train.masks.reply_masks import ReplyMask
 from apollo_train.samples.chat import Chat, Turn
 from apollo_train.samples.segments import Segment
 from apollo_train.samples.step_samples import Exclusion, Source, StepSample
 from apollo_train.templates.normaliser import normalise_messages
 from apollo_train.templates.qwen3_text import MarkedTurn, Qwen3Text
 from apollo_train.templates.rounds import drop_bare_replies, split_rounds
+from apollo_train.templates.template_trial import REFUSED, TemplateTrial
 from apollo_train.templates.turn_cache import TurnCache
 
 NO_THINK: Final = "no_think_form"
@@ -75,15 +77,18 @@ class Form:
             message["content"] = _split_parts(message)
         return message
 
-    def adapt_samples(self, samples: Iterable[StepSample | Exclusion]) -> Iterator[StepSample | Exclusion]:
-        """The step samples of a session in this form, and which of them its template cannot say."""
+    def adapt_samples(
+        self, samples: Iterable[StepSample | Exclusion], trial: TemplateTrial | None = None
+    ) -> Iterator[StepSample | Exclusion]:
+        """The step samples of a session in this form, and which of them its template cannot say, or refuses."""
         cache = FormCache()
         for sample in samples:
-            if self == PLAIN or isinstance(sample, Exclusion):
+            if isinstance(sample, Exclusion):
                 yield sample
             elif self.thinks and not sample.completion.get("reasoning_content"):
-                session, mask = sample.meta["session"], sample.mask
-                yield Exclusion(sample.id, session, mask.name, NO_THINK, mask.seq, mask.calls_lost, mask)
+                yield exclude_sample(sample, NO_THINK)
+            elif trial is not None and (said := trial.try_sample(sample)):
+                yield exclude_sample(sample, REFUSED, said)
             else:
                 yield self.adapt_sample(sample, cache)
 
@@ -99,10 +104,12 @@ class Form:
             completion, tools = last.chat, []
         return replace(sample, turns=[turn for turn, _ in pairs], completion=completion, tools=tools, dump=None)
 
-    def adapt_segments(self, segments: Iterable[Segment | Exclusion], source: Source) -> Iterator[Segment | Exclusion]:
+    def adapt_segments(
+        self, segments: Iterable[Segment | Exclusion], source: Source, trial: TemplateTrial | None = None
+    ) -> Iterator[Segment | Exclusion]:
         """Segments in this form; with ``thinks`` one for each stretch that a template renders as it was sampled."""
         for segment in segments:
-            if self == PLAIN or isinstance(segment, Exclusion):
+            if isinstance(segment, Exclusion) or (self == PLAIN and trial is None):
                 yield segment
                 continue
             parts = [segment]
@@ -111,6 +118,13 @@ class Form:
                 yield from (source.exclude(mask, NO_THINK) for mask in bare)
                 parts = list(split_rounds(segment, shared=source.policy.weights.normalise != "none"))
             for part in parts:
+                if trial is not None:
+                    kept, refused, said = cut_refused(part, trial)
+                    suffix = part.suffix
+                    yield from (replace(source.exclude(mask, REFUSED, suffix), says=said) for mask in refused)
+                    if kept is None:
+                        continue
+                    part = kept
                 turns = [self._adapt(turn) for turn in part.turns]
                 pairs = self._join_turns(list(zip(turns, part.trained, strict=True)))
                 tools = part.tools if self.tools else []
@@ -140,6 +154,32 @@ class Form:
 
 
 PLAIN: Final = Form()
+
+
+def exclude_sample(sample: StepSample, reason: str, says: str = "") -> Exclusion:
+    """The line of the twin file for a sample that the template cannot say, or refuses in these words."""
+    mask = sample.mask
+    session = sample.meta["session"]
+    return Exclusion(sample.id, session, mask.name, reason, mask.seq, mask.calls_lost, mask, says=says)
+
+
+def cut_refused(segment: Segment, trial: TemplateTrial) -> tuple[Segment | None, list[ReplyMask], str]:
+    """The segment as far as the template takes it, None if that trains nothing; what is lost, and what it says."""
+    said = trial.try_messages(segment.messages, segment.tools)
+    if not said:
+        return segment, [], ""
+    replies = [at for at, flag in enumerate(segment.trained) if flag is not None]
+    low, high = 0, len(replies)  # so many of the replies are taken, and so many are not
+    while high - low > 1:
+        middle = (low + high) // 2
+        more = trial.try_messages(segment.messages[: replies[middle - 1] + 1], segment.tools)
+        low, high, said = (low, middle, more) if more else (middle, high, said)
+    end = replies[low - 1] + 1 if low else 0
+    number = segment.trained[:end].count(True)
+    kept, lost = segment.masks[:number], segment.masks[number:]
+    if not kept:
+        return None, lost, said
+    return replace(segment, turns=segment.turns[:end], trained=segment.trained[:end], masks=kept), lost, said
 
 
 def _split_parts(chat: Chat) -> list[dict[str, str]]:

@@ -55,6 +55,11 @@ def explain(problem: Exception, keymap: Mapping[str, str]) -> str:
     return say_remedies(str(problem), remedies, partial(key, keymap=keymap))
 
 
+def ways(summary: Summary, keymap: Mapping[str, str]) -> str:
+    """What lets a session go on where it stands, "" if nothing has to."""
+    return say_remedies("", remedies_where_it_stands(summary), partial(key, keymap=keymap), "")
+
+
 def with_ways(summary: Summary, view: SessionView, keymap: Mapping[str, str]) -> SessionView:
     """The session, with why it stands where it stands and what lets it go on."""
     why = say_remedies(view.why, remedies_where_it_stands(summary), partial(key, keymap=keymap))

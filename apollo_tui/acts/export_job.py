@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from apollo_train.export.counts import REFUSES
 from sessions.host.spawn import child_environment
 from sessions.paths import LogPaths
 from sessions.ulid import new_ulid
@@ -88,7 +89,8 @@ class ExportJob:
         if code is None:
             return JobProgress(done, total)
         written = self._said.read_text("utf-8", "replace").splitlines()
-        said = written[0] if code == 0 and written else problem.removeprefix("apollo: ")
+        refused = [line.strip() for line in written[1:] if line.strip().startswith(REFUSES)]
+        said = "; ".join([*written[:1], *refused]) if code == 0 and written else problem.removeprefix("apollo: ")
         return JobProgress(done, total, code, said or f"the export ended with code {code}")
 
 

@@ -58,7 +58,7 @@ class Aftermath(msgspec.Struct, frozen=True):
             return f"nothing: step {self.ended} is the recovery"
         if not self.ended:
             return "nothing: the session ended there"
-        return f"until somebody marks the recovery (R): step {self.ended} does something else"
+        return f"until somebody marks the recovery (R): step {self.ended} is no repetition"
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -70,6 +70,8 @@ class Subject(msgspec.Struct, frozen=True):
     target: ev.Target
     name: str
     parts: tuple[ev.Target, ...] = ()
+    last_step: int = 0
+    """The last step of it: of a run that is shown as one row, not of its first action."""
     redoes: int | None = None
     """The step that somebody flagged and that this one did over, after advice."""
     aftermaths: dict[ev.Target, Aftermath] = {}
@@ -117,12 +119,15 @@ class Flags:
         self.feed = feed
         self.state = state
         self.labels = labels
-        self.span_from: tuple[str, int] | None = None
-        """Session and step where ``V`` began a span."""
+        self.span_from: tuple[str, int, int] | None = None
+        """Session, and the steps of the row where ``V`` began a span: the first and the last one."""
         self._last: Word | None = None
 
-    async def find_subject(self, session: str, seq: int) -> Subject:
-        """What a verdict on the entry at ``seq`` is about. Raises NotDone for entries that cannot be judged."""
+    async def find_subject(self, session: str, seq: int, to_step: int | None = None) -> Subject:
+        """What a verdict on the entry at ``seq`` is about. Raises NotDone for entries that cannot be judged.
+
+        ``to_step``: the last step of the row that shows it, where that stands for a run of steps.
+        """
 
         flags = self.state.sessions[session].flags.values()
         flagged = {body.target.step for who, body in flags if body.verdict == "bad" and who.startswith("human:")}
@@ -140,10 +145,11 @@ class Flags:
         if event is None or found is None:
             raise NotDone("only replies, actions and summaries can be flagged")
         summary = self.state.sessions[session].summary
-        parts = (found, *self._around(session, found, reply))
-        return Subject(session, summary.number, summary.title, found, name_of(event), parts, redoes)
+        last = max(to_step or 0, found.step)
+        parts = (found, *self._around(session, found, reply, last))
+        return Subject(session, summary.number, summary.title, found, name_of(event), parts, last, redoes)
 
-    def _around(self, session: str, found: ev.Target, reply: ev.ModelReplied | None) -> list[ev.Target]:
+    def _around(self, session: str, found: ev.Target, reply: ev.ModelReplied | None, last: int) -> list[ev.Target]:
         """What else a verdict could be about: the whole reply, its reasoning, its text, a span."""
         if found.part == "summary":
             return []
@@ -154,8 +160,9 @@ class Flags:
         if any(isinstance(part, TextPart) and part.text.strip() for part in said):
             parts.append(ev.Target(found.step, "text"))
         if self.span_from is not None and self.span_from[0] == session:
-            first, last = sorted((self.span_from[1], found.step))
-            parts.insert(0, ev.Target(first, "span", to_step=last))
+            _, span_first, span_last = self.span_from
+            whole = ev.Target(min(span_first, found.step), "span", to_step=max(span_last, last))
+            parts.insert(0, whole)
         return parts
 
     async def find_aftermath(self, subject: Subject) -> Subject:
@@ -174,10 +181,10 @@ class Flags:
         step = subject.target.step
         if subject.target.part == "summary":
             raise NotDone("a span is of steps, not of summaries")
-        if self.span_from == (subject.session, step):
+        if self.span_from is not None and self.span_from[:2] == (subject.session, step):
             self.span_from = None
             return "no span"
-        self.span_from = (subject.session, step)
+        self.span_from = (subject.session, step, max(step, subject.last_step))
         return f"span from step {step} of {subject.number} {subject.title}: go to its end, then F"
 
     def with_span(self, subject: Subject) -> Subject:

@@ -81,6 +81,8 @@ class ImportReport:
             said.append(f"broken off: {self.broken_off}")
         if self.refused:
             said.append(f"{say_count(len(self.refused), 'file')} refused: {self.refused[0]}")
+        if self.notes:
+            said.append(f"{say_count(len(self.notes), 'note')} of what they lack: `:facts` in a session")
         return " · ".join(said)
 
     def lines(self, summaries: Callable[[str], Summary | None]) -> Iterator[str]:

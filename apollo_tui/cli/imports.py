@@ -98,9 +98,12 @@ def _examine_all(cli: Cli, sources: Sources, format_: str, as_json: bool) -> Non
     rows: list[dict[str, Any]] = []
     refused: list[str] = []
     unknown: list[str] = []
+    done = 0
     with _bar(sources) as progress:
         for number, source in enumerate(sources.found):
-            progress(number, sum(one.size for one in sources.found[:number]), source) if progress else None
+            if progress:
+                progress(number, done, source)
+            done += source.size
             try:
                 examined = examine(source.path.absolute(), format_, reader)
             except CannotImport as problem:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import click
 import msgspec
@@ -17,6 +18,8 @@ from sessions.hints import command_of, say_remedies
 from sessions.host import protocol
 from sessions.terminal_text import plain_line
 
+ENDING: Final = 8
+"""Characters of an id that name a session, as a rule."""
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
 
@@ -129,3 +132,21 @@ def print_lines(items: Iterable[str]) -> None:
     """Print lines of foreign text, made harmless."""
     for item in items:
         say(plain_line(item))
+
+
+def say_tokens(summary: Summary) -> str:
+    """What its replies took, "–" where nobody counted it."""
+    total = summary.input_tokens + summary.output_tokens
+    return f"{total / 1000:.1f}k" if total or not summary.step else "–"
+
+
+def say_endings(sessions: Sequence[str]) -> dict[str, str]:
+    """The end of each id, as long as it must be to name one session: those of imports may end alike."""
+    found: dict[str, str] = {}
+    left, length = list(sessions), ENDING
+    while left:
+        shared = Counter(session[-length:] for session in left)
+        found |= {one: one[-length:] for one in left if shared[one[-length:]] == 1 or len(one) <= length}
+        left = [one for one in left if one not in found]
+        length += 1
+    return found

@@ -21,8 +21,10 @@ from apollo_tui.cli.output import (
     print_table,
     say_active,
     say_age,
+    say_endings,
     say_reason,
     say_title,
+    say_tokens,
     session_row,
 )
 from sessions import events as ev
@@ -53,7 +55,8 @@ def ls(cli: Cli, everything: bool, as_json: bool) -> None:
     """List the sessions."""
     reader = open_log(cli)
     now = int(time.time() * 1000)
-    found = [s for s in reader.summaries() if everything or not s.archived]
+    every = reader.summaries()
+    found = [s for s in every if everything or not s.archived]
     reader.close()
     if as_json:
         print_json([session_row(s, now) for s in found])
@@ -62,9 +65,10 @@ def ls(cli: Cli, everything: bool, as_json: bool) -> None:
         say("no sessions yet; 'apollo new TASK.md --model PROVIDER:MODEL' makes one, 'apollo demo' shows four")
         return
     numbers = {s.session: s.number for s in found}
+    endings = say_endings([s.session for s in every])
     rows = [
-        [str(s.number), s.session[-8:], say_title(s, numbers), s.state.replace("_", " "), str(s.step),
-         say_active(s, now), f"{(s.input_tokens + s.output_tokens) / 1000:.1f}k",
+        [str(s.number), endings[s.session], say_title(s, numbers), s.state.replace("_", " "), str(s.step),
+         say_active(s, now), say_tokens(s),
          say_cost(s.cost, s.unpriced), say_age(s.last_at, now), say_reason(s)[:60]]
         for s in found
     ]  # fmt: skip

@@ -132,7 +132,7 @@ class ApolloScreen(Screen[None]):
 
     async def find_subject(self, session: str, entry: Entry) -> Subject:
         """What a verdict on this entry is about. Raises NotDone."""
-        return await self.context.flags.find_subject(session, entry.seq)
+        return await self.context.flags.find_subject(session, entry.seq, entry.to_step)
 
     def in_sight(self) -> dict[str, int]:
         """The sessions on screen, and the last visible event (seq) of each."""
@@ -246,7 +246,13 @@ class ApolloScreen(Screen[None]):
             self.tick(self.context.clock())
 
     def ask(self, panel: ModalScreen[T], answer: Callable[[T | None], None]) -> None:
-        """Open a panel; ``answer`` is called with what was chosen there, None if it was left."""
+        """Open a panel; ``answer`` is called with what was chosen there, None if it was left.
+
+        It may come late, when somebody writes already: then it opens nothing.
+        """
+        if self.typing:
+            self.say("what was asked for came late, and nothing opens over what you write: ask again", "warning")
+            return
         self.app.push_screen(panel, answer)
 
     def go_back(self) -> None:

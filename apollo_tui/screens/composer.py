@@ -74,6 +74,8 @@ class DraftComposer(Composer):
         rows = [row for row in COMPOSER if row[1] != "reach" or has_reach]
         found = [(display_name(names.split(", ")[0]), verb) for names, verb, _ in rows]
         sends = SENDS.get(self.target.verb) if self.target is not None else None
+        if self._draft is not None and self._draft.edits is not None:
+            return [(found[0][0], "change"), *found[1:]]
         # What is no advice to a running session has no "now".
         return found if sends is None else [(found[0][0], sends), *found[2:]]
 

@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Static
 
-from apollo_train.export.open_questions import MEANINGS, fill_open, is_asked
+from apollo_train.export.open_questions import MEANINGS, are_models_asked, fill_open, is_asked
 from apollo_train.export.plan import Plan, plan_export
 from apollo_train.export.preview import Preview, preview
 from apollo_train.formats import FORMATS, format_for
@@ -272,7 +272,7 @@ class ExportScreen(ApolloScreen):
         format = format_for(self._settings["format"])
         if is_asked(policy, format) and (counts.advice or counts.answers):
             self._ask_advice(counts.advice, counts.answers, overwrite)
-        elif not policy.targets.trainable and len(counts.trained_by_model) > 1:
+        elif are_models_asked(policy, format) and len(counts.trained_by_model) > 1:
             self._ask_models(counts.trained_by_model, overwrite)
         else:
             await self._write(overwrite=overwrite)

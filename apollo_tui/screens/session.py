@@ -88,9 +88,9 @@ class SessionScreen(ApolloScreen):
 
     def subject(self) -> tuple[str, Entry] | None:
         """The selected entry; while following, the newest action in sight."""
-        entry = self.transcript.entry(self.transcript.selected)
+        entry = self.transcript.row_entry(self.transcript.selected)
         if entry is None and self.transcript.following:
-            seen = [self.transcript.entry(seq) for seq in self.transcript.in_sight()]
+            seen = [self.transcript.row_entry(seq) for seq in self.transcript.in_sight()]
             entry = next((one for one in reversed(seen) if one is not None and one.kind == "action"), None)
         return (self._session, entry) if entry is not None else None
 

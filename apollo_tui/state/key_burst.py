@@ -1,22 +1,25 @@
 """Keys that came faster than any hand: typed ahead, or a paste that no terminal marked as one. Pure.
 
-A terminal without bracketed paste sends a text letter by letter. Over a line that stood still, what was typed meanwhile
-comes at once as well; but that is moves, and at the end one act, or the opening of a text field and its text.
+A terminal without bracketed paste sends a text letter by letter, and in pieces over a slow line. What was typed over a
+line that stood still comes at once as well: that is taken for keys only where hardly any text looks like it.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from apollo_tui import keys
 
-GAP_S: Final = 0.01
+GAP_S: Final = 0.02
 """Seconds between two keys below which no hand struck both."""
-HOLD_S: Final = 0.005
+HOLD_S: Final = GAP_S
 """So long a letter waits for what comes with it."""
+REST_S: Final = 0.1
+"""What comes this soon after a text is the rest of it."""
 FEWEST: Final = 3
-"""So few letters at once are a text: two may be struck by two fingers."""
+"""So few letters and returns at once are a text: two may be struck by two fingers."""
 
 TEXT_KEYS: Final[Mapping[str, str]] = {"enter": "\n", "ctrl+j": "\n", "tab": "\t"}
 """Keys that a text holds beside its letters."""
@@ -49,8 +52,10 @@ class KeyStroke(NamedTuple):
 
     @property
     def text(self) -> str:
-        """What it is in a text, "" if it is in none."""
-        return self.character if self.is_letter else TEXT_KEYS.get(self.name, "")
+        """What it is in a text, "" if it is in none: a joiner between two letters is, a control character is not."""
+        if self.name in TEXT_KEYS:
+            return TEXT_KEYS[self.name]
+        return self.character if unicodedata.category(self.character or "\0") != "Cc" else ""
 
 
 def split_bursts(strokes: Sequence[KeyStroke]) -> list[list[KeyStroke]]:
@@ -66,8 +71,7 @@ def split_bursts(strokes: Sequence[KeyStroke]) -> list[list[KeyStroke]]:
 
 def pasted_text(burst: Sequence[KeyStroke], here: keys.KeyContext | None, keymap: Mapping[str, str]) -> str:
     """The text that keys which came at once are, "" if they are keys. ``here`` None: no key of the table works here."""
-    letters = [stroke for stroke in burst if stroke.is_letter]
-    if len(letters) < FEWEST or len({stroke.name for stroke in burst}) == 1:
+    if sum(bool(stroke.text) for stroke in burst) < FEWEST or len({stroke.name for stroke in burst}) == 1:
         return ""  # a key that is held down repeats itself
     if here is not None and _is_typed_ahead(burst, here, keymap):
         return ""
@@ -75,35 +79,36 @@ def pasted_text(burst: Sequence[KeyStroke], here: keys.KeyContext | None, keymap
 
 
 def _is_typed_ahead(burst: Sequence[KeyStroke], here: keys.KeyContext, keymap: Mapping[str, str]) -> bool:
-    """Whether they are moves, and at the end one act, a picker and its letter, or a text field and its text."""
+    """Whether they are moves, and at the end one act, a picker and its letter, or a number and what it is for."""
     ids = [_id_of(stroke.name, here.place, keymap) for stroke in burst]
     at, by_letters = 0, False
     while at < len(ids):
         if ids[at] in VIEWS and ids[at + 1 : at + 2] and ids[at + 1] in LEAVES:
-            at += 2
+            by_letters, at = True, at + 2
         elif _only_moves(ids[at]):
-            by_letters = by_letters or burst[at].character.isalpha()
+            by_letters = by_letters or burst[at].character.isalpha() or burst[at].name == "space"
             at += 1
         else:
             break
-    if len(ids) - at <= 1:
-        return all(ids)
+    if ids[:at].count("number") > 1:
+        return False  # a column of figures
+    if at == len(ids):
+        return True
     if by_letters:
         return False
-    after = [stroke.text for stroke in burst[at + 1 :]]
-    match ids[at]:
+    act, after = ids[at], "".join(stroke.text for stroke in burst[at + 1 :])
+    if not after:
+        return bool(act) and at + 1 == len(ids)
+    match act:
         case "advise":
-            return keys.is_valid(keys.BY_ID["advise"], here) and not after[0].isspace()
-        case "command":
-            return after[0].isalpha()
-        case "search":
-            return "/" not in after
+            is_for_number = at > 0 and ids[at - 1] == "number"
+            return is_for_number and keys.is_valid(keys.BY_ID["advise"], here) and not after[0].isspace()
         case "goto":
-            return after[0].isdigit()
+            return after.removesuffix("\n").isdigit()
         case "new":
-            return after[0] == "\t"  # on to the next field of the form
-        case id:
-            return id in PICKS and len(after) == 1
+            return after[0] == "\t" and "\n" not in after  # on to the next field of the form
+        case _:
+            return act in PICKS and len(after) == 1
 
 
 def _only_moves(id: str) -> bool:

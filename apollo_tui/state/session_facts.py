@@ -48,7 +48,8 @@ def facts_of(
         ),
         files=tuple((path, added, removed) for path, (added, removed) in files.items()),
         remarks=tuple(_remarks(remarks)) if remarks is not None else (),
-        recording=tuple(remarks.recording.lines_of_file) if remarks is not None else (),
+        recording=tuple(remarks.recording.lines) if remarks is not None else (),
+        recording_file=remarks.recording.file if remarks is not None else "",
         advice=tuple(_advice(s, now)),
         extra=tuple(_extra(s)),
     )
@@ -96,7 +97,9 @@ def _about(used: str, estimated: float) -> str:
 
 def _advice(s: Summary, now: int) -> Iterator[str]:
     for advice in s.open_advice:
-        if advice.now:
+        if s.state in ("paused", "needs_you"):
+            waits = "when it is resumed"
+        elif advice.now:
             waits = "now"
         elif advice.not_before > now:
             waits = "held for 3 s"

@@ -25,6 +25,7 @@ ROWS: Final[dict[str, str]] = {
     "tail": "long_log:tail",
     "memory": "long_log:memory",
     "tokens": "tokens:tokens",
+    "imports": "recordings:imports",
 }
 Row = Callable[[Path, bool], Iterator[Figure]]
 

@@ -18,6 +18,7 @@ from .faults import FAULTS
 from .product import Imported, ProductLog
 from .reasons import Reason, reason_of, reasons, unused
 from .recordings import NotFound, Recording, recordings, take
+from .speed import print_speed
 from .transcript import NotRead, Transcript
 
 READERS: Final = MappingProxyType(
@@ -95,6 +96,9 @@ def try_faults(expected: Sequence[Transcript], actual: Sequence[Transcript]) -> 
 def main(words: Sequence[str] | None = None) -> int:
     """Print the report; 1 where a difference has no reason, a fault was missed, or nothing could be compared."""
     options = _options().parse_args(words)
+    if options.speed:
+        with tempfile.TemporaryDirectory(prefix="apollo-import-") as name:
+            return 1 if print_speed(Path(name), quick=options.quick) else 0
     chosen = [r for r in recordings() if options.only in f"{r.format} {r}"]
     known, used = reasons(), list[Reason]()
     absent: list[NotFound] = []
@@ -131,6 +135,8 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--take-only", action="store_true", help="take the recordings, compare nothing")
     parser.add_argument("--faults", action="store_true", help="put faults into what was imported, and see them found")
     parser.add_argument("--all", action="store_true", help="print differences that have a reason too")
+    parser.add_argument("--speed", action="store_true", help="what an import costs, of generated recordings; no other")
+    parser.add_argument("--quick", action="store_true", help="with --speed: fewer runs")
     return parser
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from sessions import events as ev
 from sessions.events.messages import CallPart
-from sessions.fold.released_reply import REPLY_KINDS, released_reply
+from sessions.fold.released_reply import REPLY_KINDS, Replies, released_reply
 from sessions.fold.summary import OpenAdvice, Summary
 
 if TYPE_CHECKING:
@@ -84,8 +84,10 @@ def read_advice_before(reader: LogReader, session: str, *, to_step: int) -> str:
     """All advice up to the turn before step ``to_step + 1``, and answers up to ``to_step``, word for word.
 
     It is what a summary that ends with ``to_step`` takes out of view: the turn before the next step goes with it.
+    Question and answer go together: the answer of a step that was left out of the context is left out with it.
     """
     texts: list[str] = []
+    dropped = read_dropped_steps(reader, session)
     asked: dict[int, int] = {}
     for event in reader.events(session, kinds={"advice.delivered", "question.asked", "question.answered"}):
         match event.body:
@@ -95,10 +97,19 @@ def read_advice_before(reader: LogReader, session: str, *, to_step: int) -> str:
             case ev.QuestionAsked() as body:
                 asked[body.question] = event.step or 0
             case ev.QuestionAnswered() as body if not body.timed_out and asked.get(body.question, 0) <= to_step:
+                if asked.get(body.question) in dropped:
+                    continue
                 texts.append(f"Answer to your question {body.question}: {body.text}")
             case _:
                 continue
     return "\n\n".join(texts)
+
+
+def read_dropped_steps(reader: LogReader, session: str) -> frozenset[int]:
+    """The steps that were left out of the context; one short read where there are none."""
+    if not reader.events(session, kinds={"reply.superseded"}, limit=1):
+        return frozenset()
+    return Replies(reader.events(session, kinds=REPLY_KINDS)).dropped_steps
 
 
 def _text_in_tag(piece: ev.AdviceQueued) -> str:

@@ -126,10 +126,11 @@ async def receive_reply(
         attempt = failed + tried
         partial = PartialReply(session.services.redactor_for(session.id))
         try:
-            return await _attempt(session, body, step, attempt, partial)
+            timed = await _attempt(session, body, step, attempt, partial)
+            return dataclasses.replace(timed, reply=await _with_reason(session, timed.reply))
         except ProviderError as error:
-            if (ended := await _reply_at_limit(session, error)) is not None:
-                return TimedReply(ended, attempt, None, 0)
+            if error.unfinished is not None and await _is_at_limit(session, error.unfinished):
+                return TimedReply(_ended_at_limit(error.unfinished), attempt, None, 0)
             last = tried == policy.attempts or not error.retryable
             wait = None if last else backoff_seconds(policy, tried, error.retry_after, session.services.random.random())
             await session.commit(_failure_event(request, attempt, error, wait, partial.parts()), step=step)
@@ -217,17 +218,22 @@ def _failure_event(
     )
 
 
-async def _reply_at_limit(session: Session, error: ProviderError) -> Reply | None:
-    """What came, as a reply that ended at its length, where a gateway closes the line at the token limit and says
-    nothing: every other attempt would end there too."""
-    reply = error.unfinished
-    if reply is None:
-        return None
-    written = reply.usage.output_tokens if reply.usage is not None else 0
-    if not written:
-        written = await asyncio.to_thread(_count, session, [_text(part) for part in reply.parts])
-    if written < AT_LIMIT * session.model.max_output_tokens:
-        return None
+async def _with_reason(session: Session, reply: Reply) -> Reply:
+    """``reply``, which ended at its length where its server ended it there and says nothing of a reason."""
+    silent = reply.finish == "other" and not reply.finish_raw and session.playback is None
+    return _ended_at_limit(reply) if silent and await _is_at_limit(session, reply) else reply
+
+
+async def _is_at_limit(session: Session, reply: Reply) -> bool:
+    """Whether a reply that nobody gives a reason for is as long as it may be: a gateway that ends it there, or closes
+    the line or leaves it open, would do so in every other attempt, too."""
+    limit = AT_LIMIT * session.model.max_output_tokens
+    if reply.usage is not None and reply.usage.output_tokens >= limit:
+        return True
+    return await asyncio.to_thread(_count, session, [_text(part) for part in reply.parts]) >= limit
+
+
+def _ended_at_limit(reply: Reply) -> Reply:
     return dataclasses.replace(reply, finish="length", finish_raw="")
 
 

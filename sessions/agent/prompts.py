@@ -15,11 +15,12 @@ from sessions import events as ev
 from sessions.agent.resume_point import ResumePoint
 from sessions.agent.session import Session
 from sessions.events import SessionCreated
-from sessions.events.messages import CallPart, Message, ReasoningPart, TextPart
+from sessions.events.messages import CallPart, Message, Part, ReasoningPart, TextPart
 from sessions.events.text import Blob, canonical_json
 from sessions.fold.prompt import CONTEXT_KINDS, messages_of
 from sessions.log.rebuild import request_chain
 from sessions.providers.base import RequestBody
+from sessions.providers.reasoning_blocks import SENT_BACK
 from sessions.tools import registry
 from sessions.tools.base import Tool
 
@@ -259,8 +260,15 @@ class Prompts:
 
 
 def _without_reasoning(message: Message) -> Message:
-    parts = tuple(part for part in message.parts if not isinstance(part, ReasoningPart))
+    parts = tuple(_unsigned(part) for part in message.parts if not isinstance(part, ReasoningPart))
     return msgspec.structs.replace(message, parts=parts)
+
+
+def _unsigned(part: Part) -> Part:
+    """A part without what its server signed of the reasoning behind it."""
+    if part.raw is None or not part.raw.keys() & set(SENT_BACK):
+        return part
+    return msgspec.structs.replace(part, raw={name: value for name, value in part.raw.items() if name not in SENT_BACK})
 
 
 def _in_words(message: Message) -> str:

@@ -32,12 +32,23 @@ class LongText(msgspec.Struct, frozen=True, omit_defaults=True):
     file: str | None = None
 
 
+class EventPlace(msgspec.Struct, frozen=True):
+    """An event of another session."""
+
+    session: str
+    seq: int
+
+
 class MessageRef(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One message as it went over the wire: the blob hash of its canonical JSON and the events it came from."""
+    """One message as it went over the wire: the blob hash of its canonical JSON and the events it came from.
+
+    ``session``: whose events these are, where a branch has the message from the session that it left.
+    """
 
     hash: str
     role: str
     sources: tuple[Seq, ...] = ()
+    session: str = ""
 
 
 class Target(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -29,7 +29,8 @@ class RecordingRead(Body, frozen=True, kw_only=True):
 
     A later import that goes on with the session says all of them anew.
 
-    ``usage`` and ``cost`` (US dollars) are the rest that the file says of the whole run and of no single reply.
+    ``usage`` and ``cost`` (US dollars) are the rest that the file says of the whole run and of no single reply. A later
+    import says what is to be added to that: less than nothing, where a reply that grew meanwhile was counted before.
     """
 
     kind: ClassVar[str] = "recording.read"

@@ -9,10 +9,16 @@ from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin, 
 
 import msgspec
 
-from sessions.events.base import SEQ
+from sessions.events.base import SEQ, Body, EventPlace, MessageRef
+from sessions.events.session import Beginning, SessionCreated
+from sessions.events.step import ModelRequested
 
 S = TypeVar("S", bound=msgspec.Struct)
 
+B = TypeVar("B", bound=Body)
+
+Place = Callable[[str, int], tuple[str, int]]
+"""From session and seq of an event to what they are to be."""
 Number = Callable[[int], int]
 """From the seq of an event to what it is to be."""
 _Change = Callable[[Any, Number], Any]
@@ -20,11 +26,32 @@ _Change = Callable[[Any, Number], Any]
 
 def renumber(body: S, number: Number) -> S:
     """``body`` with every reference to an event of its own session replaced by ``number`` of it."""
+    if isinstance(body, MessageRef) and body.session:
+        return body
     found = _fields(type(body))
     if not found:
         return body
     changed = {name: change(getattr(body, name), number) for name, change in found}
     return msgspec.structs.replace(body, **changed)
+
+
+def renumber_left(body: B, place: Place) -> B:
+    """``body`` with every reference to an event of the session that it left, or was started by, replaced."""
+    if isinstance(body, SessionCreated) and body.begins is not None and body.begins.session:
+        session, seq = place(body.begins.session, body.begins.seq)
+        return msgspec.structs.replace(body, begins=Beginning(session, seq, body.begins.kind))
+    if isinstance(body, ModelRequested) and (body.across is not None or any(ref.session for ref in body.append)):
+        across = body.across
+        if across is not None:
+            across = EventPlace(*place(across.session, across.seq))
+        refs = tuple(_place_ref(ref, place) if ref.session else ref for ref in body.append)
+        return msgspec.structs.replace(body, across=across, append=refs)
+    return body
+
+
+def _place_ref(ref: MessageRef, place: Place) -> MessageRef:
+    sources = tuple(place(ref.session, seq)[1] for seq in ref.sources)
+    return msgspec.structs.replace(ref, sources=sources, session=place(ref.session, 0)[0])
 
 
 @cache

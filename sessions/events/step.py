@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from sessions.events.base import Body, LongText, MessageRef, Seq
+from sessions.events.base import Body, EventPlace, LongText, MessageRef, Seq
 from sessions.events.messages import Finish, Part, Usage
 
 
@@ -14,6 +14,7 @@ class ModelRequested(Body, frozen=True, kw_only=True):
     The body of the request is ``envelope`` with three slots filled in: ``system`` (a blob of JSON, for providers
     that take it apart from the messages), ``tools`` (a blob of JSON) and the messages. The messages are those of
     the request at seq ``parent`` (or none) followed by ``append``. ``sha256`` is that of the canonical JSON.
+    The first request of a branch goes on from one of the session that it left: ``across`` is its parent then.
     """
 
     kind: ClassVar[str] = "model.request"
@@ -24,6 +25,7 @@ class ModelRequested(Body, frozen=True, kw_only=True):
     system: str | None = None
     tools: str | None = None
     parent: Seq | None = None
+    across: EventPlace | None = None
     append: tuple[MessageRef, ...] = ()
     sha256: str
     estimate_tokens: int = 0
@@ -82,8 +84,8 @@ class ReplySuperseded(Body, frozen=True, kw_only=True):
     """
 
     kind: ClassVar[str] = "reply.superseded"
-    old: int
-    new: int | None = None
+    old: Seq
+    new: Seq | None = None
     why: Literal["dropped", "replaced"] = "dropped"
 
 

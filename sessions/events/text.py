@@ -14,6 +14,9 @@ INLINE_CHARS: Final = 2000
 MAX_TEXT_BYTES: Final = 8 * 1024 * 1024
 """Of a longer text (as UTF-8) only head and tail, half of this each, are kept."""
 
+_TEXTS: Final = msgspec.json.Encoder(order="sorted")
+"""Ten times as fast as Python's own, and not used for numbers, which it writes otherwise."""
+
 
 class Blob(msgspec.Struct, frozen=True):
     """Bytes stored once, under the SHA-256 (hex) of what they are before compression."""
@@ -31,10 +34,34 @@ class Blob(msgspec.Struct, frozen=True):
 
 def canonical_json(value: object) -> bytes:
     """The one form of a JSON value that hashes are made of: sorted keys, no spaces, UTF-8, valid Unicode, no NaN."""
+    if _is_of_texts(value):
+        try:
+            return _TEXTS.encode(value)
+        except UnicodeEncodeError:
+            pass
     text = json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=msgspec.to_builtins
     )
-    return valid_unicode(text).encode()
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return valid_unicode(text).encode()
+
+
+def _is_of_texts(value: object) -> bool:
+    """Whether there is nothing in it but texts, of which both encoders make the same bytes."""
+    left = [value]
+    while left:
+        one = left.pop()
+        if type(one) is dict:
+            if not all(type(name) is str for name in one):
+                return False
+            left += one.values()
+        elif type(one) is list or type(one) is tuple:
+            left += one
+        elif type(one) is not str and one is not None:
+            return False
+    return True
 
 
 def valid_unicode(text: str) -> str:

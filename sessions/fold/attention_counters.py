@@ -241,6 +241,8 @@ def _lengthen(streak: Streak, event: ev.Event, key: str) -> Streak:
 
 def _add_losses(known: tuple[JobLoss, ...], body: ev.ActionResult, job: int, text: str) -> tuple[JobLoss, ...]:
     told = body.data.get("job", job)
+    if not any(each.job == told for each in known):
+        return known
     found = [float(value) for value in _LOSS.findall(text)]
     if not found:
         return known

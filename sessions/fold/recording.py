@@ -37,6 +37,7 @@ class RecordingBook:
         """What the message made of an event lacks, by the seq of the event."""
         self._counts: dict[LostPart, int] = {}
         self._steps: dict[LostPart, list[int]] = {}
+        self._of_event: dict[int, list[tuple[LostPart, int]]] = {}
         for event in events:
             self.fold(event)
 
@@ -45,7 +46,11 @@ class RecordingBook:
         match event.body:
             case ev.RecordingRead() as body:
                 self.file, self.notes = body.file, body.notes
+            case ev.ReplySuperseded(old=old, why="replaced"):
+                for what, number in self._of_event.pop(old, ()):  # of the reply as it grew it is said anew
+                    self._counts[what] -= number
             case ev.RecordingLoss(what=what) as body:
+                self._of_event.setdefault(body.of, []).append((what, body.count))
                 self.losses[body.of] = self.losses.get(body.of, frozenset()) | {what}
                 self._counts[what] = self._counts.get(what, 0) + body.count
                 steps = self._steps.setdefault(what, [])
@@ -57,7 +62,7 @@ class RecordingBook:
     @property
     def lines(self) -> list[str]:
         """What was lost, then what was noted, a line each; none names the file."""
-        return [*(self._say_loss(what) for what in self._counts), *self.notes]
+        return [*(self._say_loss(what) for what, number in self._counts.items() if number), *self.notes]
 
     @property
     def lines_of_file(self) -> list[str]:
@@ -66,14 +71,15 @@ class RecordingBook:
 
     def _say_loss(self, what: LostPart) -> str:
         number, one, many = self._counts[what], *_NAMES[what]
-        said = f"{number:,} {one if number == 1 else many} could not be kept ({_say_places(self._steps[what])})"
+        places = _say_places(self._steps[what], "" if what == "history" else "the task")
+        said = f"{number:,} {one if number == 1 else many} could not be kept{f' ({places})' if places else ''}"
         return f"{said}; the replies that read this are not trained by default" if what in BARRING else said
 
 
-def _say_places(steps: list[int]) -> str:
-    """``the task, steps 4, 9 and 12 more``; step 0 is the task."""
+def _say_places(steps: list[int], outside: str) -> str:
+    """``the task, steps 4, 9 and 12 more``; ``outside``: what step 0 is called, "" if nothing."""
     numbers = [str(step) for step in steps if step]
-    places = ["the task"] if len(numbers) < len(steps) else []
+    places = [outside] if outside and len(numbers) < len(steps) else []
     if numbers:
         more = f" and {len(numbers) - PLACES_SHOWN:,} more" if len(numbers) > PLACES_SHOWN else ""
         places.append(f"{'step' if len(numbers) == 1 else 'steps'} {', '.join(numbers[:PLACES_SHOWN])}{more}")

@@ -71,16 +71,20 @@ def _read_step(events: Iterable[ev.Event]) -> tuple[dict[int, tuple[_Call, str]]
     """The calls of one step by their number, each with its outcome ("" while it runs), and whether all have one."""
     calls: dict[int, tuple[_Call, str]] = {}
     expected = -1
+    written: list[str] = []
     for event in events:
         number = event.call or 0
         match event.body:
             case ev.ModelReplied(parts=parts):
-                expected = sum(isinstance(part, CallPart) for part in parts)
+                written = [part.arguments for part in parts if isinstance(part, CallPart)]
+                expected = len(written)
             case ev.ActionStarted(name=name, arguments=arguments):
                 calls[number] = (name, msgspec.json.encode(arguments, order="sorted").decode()), ""
             case ev.ActionRefused() as body:
                 why = _VARIES.sub("#", body.problem or body.shown)
-                calls[number] = (body.name, body.arguments), f"{body.why}: {why}"
+                # Not every writer of logs said which arguments it refused: the reply has them.
+                said = body.arguments or (written[number - 1] if 0 < number <= len(written) else "")
+                calls[number] = (body.name, said), f"{body.why}: {why}"
             case ev.ActionResult() as body if number in calls:
                 calls[number] = calls[number][0], _say_outcome(body)
             case _:

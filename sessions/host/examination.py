@@ -11,6 +11,7 @@ from sessions.fold.recording import RecordingBook
 from sessions.host.protocol import Examined, ExaminedSession
 from sessions.importers import read_recording
 from sessions.importers.base import ImportedSession
+from sessions.importers.border import Number, move_border, parents_first
 from sessions.importers.continuation import OtherRecording, continue_session
 from sessions.log.reader import LogReader
 
@@ -18,11 +19,16 @@ from sessions.log.reader import LogReader
 def examine(path: Path, format: str, reader: LogReader | None) -> Examined:
     """The file's format and sessions; ``reader``: of the log, None where there is none yet. Raises CannotImport."""
     name, found = read_recording(path, format)
-    sessions = tuple(_examine_session(session, reader) for session in found)
+    numbers: dict[str, Number] = {}
+    seen: dict[str, ExaminedSession] = {}
+    for one in parents_first(found):
+        seen[one.session] = _examine_session(move_border(one, {}, numbers), reader, numbers)
+    sessions = tuple(seen[session.session] for session in found)
     return Examined(name, sessions, tuple(line for session in found for line in _notes(session)))
 
 
-def _examine_session(session: ImportedSession, reader: LogReader | None) -> ExaminedSession:
+def _examine_session(session: ImportedSession, reader: LogReader | None, numbers: dict[str, Number]) -> ExaminedSession:
+    """``numbers``: of the sessions before it that the log has; this one is added."""
     created = session.created
     steps = _steps(session.events)
     seen = ExaminedSession(session.session, created.title, created.task, steps, len(session.events))
@@ -31,12 +37,13 @@ def _examine_session(session: ImportedSession, reader: LogReader | None) -> Exam
         return seen
     about = {"number": known.number}
     try:
-        new = continue_session(reader.events(session.session), session).events
+        found = continue_session(reader.events(session.session), session)
     except OtherRecording as other:
         return _with(seen, standing="other", problem=str(other), **about)
-    if not new:
+    numbers[session.session] = found.number
+    if not found.events:
         return _with(seen, standing="known", **about)
-    return _with(seen, standing="longer", new_steps=_steps(new), **about)
+    return _with(seen, standing="longer", new_steps=_steps(found.events), **about)
 
 
 def _notes(session: ImportedSession) -> list[str]:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from sessions.collector import hold_collector
 from sessions.importers import detect, innovatorbench, likeness, raw
 from sessions.importers.base import CannotImport, ImportedSession, NoKnownFormat, as_copy
 from sessions.importers.documents import read_document
@@ -33,6 +34,9 @@ CUT: Final = "the file is cut off in its last line: what is whole before it is i
 """What a session of such a file says; once the file is whole, importing it again goes on from there."""
 
 
+DAMAGED: Final = "some bytes of the file are no text: � stands for each in what is imported"
+
+
 def import_file(path: Path, format: str = "auto") -> list[ImportedSession]:
     """The sessions in ``path``. Raises CannotImport, one line, if anything about the file is wrong."""
     return read_recording(path, format)[1]
@@ -40,6 +44,11 @@ def import_file(path: Path, format: str = "auto") -> list[ImportedSession]:
 
 def read_recording(path: Path, format: str = "auto") -> tuple[str, list[ImportedSession]]:
     """The name of the file's format, and its sessions. Raises CannotImport; NoKnownFormat if it is none of them."""
+    with hold_collector():
+        return _read_recording(path, format)
+
+
+def _read_recording(path: Path, format: str) -> tuple[str, list[ImportedSession]]:
     if format not in ("auto", *FORMATS):
         raise CannotImport(f"there is no import format {format!r}: choose one of auto, {', '.join(FORMATS)}")
     if path.exists() and not path.is_file() and not path.is_dir():
@@ -61,23 +70,38 @@ def read_recording(path: Path, format: str = "auto") -> tuple[str, list[Imported
 def _read_foreign(path: Path, format: str) -> tuple[str, list[ImportedSession]]:
     document = read_document(path)
     shape = detect.shape_of(document, format)
+    if shape is None and document.cut and not document.records:
+        raise CannotImport(f"{path.name} is cut off before its first record is whole")
     if shape is None:
         looks = likeness.describe(document)
         what = "in no format that is known here" if format == "auto" else f"no file of {format}"
+        what += " (and cut off)" if document.cut else ""
         raise NoKnownFormat(f"{path.name} is {what}{f': {looks}' if looks else ''} ({', '.join(FORMATS)})")
     name, parse = shape
     try:
         found = parse(document)
     except CannotImport as problem:
         named = str(problem).startswith(document.path.name)
-        raise CannotImport(str(problem) if named else f"{path.name}: {problem}") from problem
+        end = "; the file is cut off" if document.cut else ""
+        raise CannotImport(f"{problem if named else f'{path.name}: {problem}'}{end}") from problem
     except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as problem:
         # Foreign shapes change without notice: what a reader did not think of is the file's affair, not a crash.
         raise CannotImport(f"{path.name} is not as {name} writes it: {plain_line(str(problem))}") from problem
-    if document.cut:
-        for session in found:
-            session.warnings.append(CUT)
+    for session in found:
+        session.warnings.extend([CUT] * document.cut + [DAMAGED] * document.damaged)
     return name, found
+
+
+def _is_cut_for_branch(session: ImportedSession, found: list[ImportedSession]) -> bool:
+    """Whether the file has the session only up to where another one of it left."""
+    borders = [one.created.begins.seq for one in found if _left(one) == session.session and one.created.begins]
+    # Behind the border there is at most the state that the import of it ends in.
+    return bool(borders) and len(session.events) <= max(borders) + 1
+
+
+def _left(session: ImportedSession) -> str:
+    begins = session.created.begins
+    return begins.session if begins is not None and begins.kind == "branch" else ""
 
 
 def _head(path: Path) -> bytes:
@@ -87,6 +111,7 @@ def _head(path: Path) -> bytes:
 def load_recording(path: Path) -> RecordedSession:
     """The one trajectory in ``path``, to play again, without its branches and sub-agents. Raises CannotImport."""
     found = import_file(path)
+    found = [one for one in found if not _is_cut_for_branch(one, found)]
     found = [one for one in found if one.created.begins is None] or found
     if len(found) > 1:
         raise CannotImport(f"{path.name} holds {len(found)} sessions: export the one to play on its own")

@@ -35,6 +35,19 @@ class NoKnownFormat(CannotImport):
 
 
 @dataclass(frozen=True, slots=True)
+class Starter:
+    """What started a sub-agent whose file was read alone, so that a log which has it can be asked.
+
+    ``ending``: how the session's id ends, which its name alone decides. ``call``: the id of the call, ``prompt``: what
+    it was told; "" where the file does not say.
+    """
+
+    ending: str
+    call: str = ""
+    prompt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ImportedSession:
     """One session, whole and in order: its first event gets seq 1, and events refer to each other by that.
 
@@ -48,6 +61,8 @@ class ImportedSession:
     warnings: list[str] = field(default_factory=list)
     usage: Usage | None = None
     cost: float | None = None
+    started_by: Starter | None = None
+    """Of a child whose parent is not in the file."""
 
     @property
     def created(self) -> SessionCreated:

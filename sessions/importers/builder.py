@@ -6,12 +6,12 @@ as possible: times are those of the file, and where it says none, that before; c
 
 from __future__ import annotations
 
-import hashlib
+import json
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from msgspec import structs
 
@@ -20,51 +20,21 @@ from sessions.events.messages import Finish, Usage
 from sessions.events.recording import LostPart
 from sessions.events.text import Blob, canonical_json, long_text
 from sessions.importers.base import ACTOR, ELSEWHERE, CannotImport, ImportedSession
-from sessions.importers.border import Border
+from sessions.importers.border import Border, HeldBlobs
 from sessions.importers.documents import time_ms
 from sessions.importers.harness_text import person_words
+from sessions.importers.open_turns import HarnessRole, OpenCall, Preface
+from sessions.importers.prompt_hash import PromptHash
 from sessions.importers.reply_parts import Call, arguments_of, parts_of, reply_message, tell_apart
 from sessions.importers.session_names import session_id, title_of
-from sessions.log.rebuild import assemble
+from sessions.log.rebuild import foreign_refs
 from sessions.task_ids import find_origin, make_task_id
 from sessions.terminal_text import say_count
 
 REST_MS: Final = 60_000
 """From here on the wait for a person, after a reply, is said to be one."""
 WAITED: Final = "it waited for a person"
-HarnessRole = Literal["user", "system", "developer", "assistant"]
 NO_RESULT: Final = "The recording has no result of this call."
-
-
-@dataclass(frozen=True, slots=True)
-class _OpenCall:
-    """A call without a result; ``own`` is the id that it has in the log, unique in its reply."""
-
-    number: int
-    own: str
-    call: Call
-    at: int | None
-    """When the file says that it was made."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Preface:
-    """What a harness said before anybody had asked for anything."""
-
-    text: str
-    at: int | None
-    lost: tuple[LostPart, ...]
-    role: HarnessRole = "user"
-
-
-@dataclass(frozen=True, slots=True)
-class _BlobsInMemory:
-    """Where a request that is not in a log yet finds its blobs."""
-
-    by_hash: dict[str, Blob]
-
-    def blobs(self, hashes: Collection[str]) -> dict[str, bytes]:
-        return {name: self.by_hash[name].data for name in hashes}
 
 
 @dataclass(slots=True)
@@ -102,6 +72,8 @@ class SessionBuilder:
     step: int = 0
     advice: int = 0
     _blobs: dict[str, Blob] = field(default_factory=dict)
+    known_blobs: HeldBlobs = field(default_factory=dict)
+    """``_blobs``, and those of what the session left."""
     _system: str = ""
     _system_lost: tuple[LostPart, ...] = ()
     _task: str | None = None
@@ -109,13 +81,14 @@ class SessionBuilder:
     """Whether the task is in the context."""
     _new_messages: list[ev.MessageRef] = field(default_factory=list)
     _messages: list[ev.MessageRef] = field(default_factory=list)
-    _open_calls: list[_OpenCall] = field(default_factory=list)
-    _preface: list[_Preface] = field(default_factory=list)
+    _open_calls: list[OpenCall] = field(default_factory=list)
+    _preface: list[Preface] = field(default_factory=list)
     _waiting: list[Callable[[], None]] = field(default_factory=list)
     """Turns that came while calls were open: results stand before them."""
     _parent: int | None = None
-    _prompt_hash: Any = None
-    """The hash of the body of the last request up to its messages, which the next one goes on from."""
+    _across: ev.EventPlace | None = None
+    """What the first request of a branch goes on from, as long as it is in the context; ``_messages`` are its own."""
+    _prompt_hash: PromptHash = field(default_factory=PromptHash)
     _now: int = 0
     _first_time: int | None = None
     """The first time that the file says."""
@@ -133,26 +106,29 @@ class SessionBuilder:
         if self.has_task:
             self.add_harness_turn(text, role="system", lost=lost)
         elif self._system:
-            self._preface.append(_Preface(text, None, tuple(lost), "system"))
+            self._preface.append(Preface(text, None, tuple(lost), "system"))
         else:
             self._system, self._system_lost = text, tuple(lost)
 
     def add_user(
         self, text: str, at: int | None = None, *, by_host: bool = False, lost: Collection[LostPart] = ()
     ) -> None:
-        """A turn of the user: the first words of a person are the task, later ones are advice; all that a harness put
-        there is neither. ``by_host``: nobody wrote it."""
+        """A turn of the user: what a person said before the first reply is the task, later words are advice; all that a
+        harness put there is neither. ``by_host``: nobody wrote it."""
         words = "" if by_host else person_words(text)
         said = bool(words or (lost and not by_host and not text.strip()))
         if self.has_task:
-            if said:
+            if said and self._is_request_open:
+                self._extend_task(words)
+                self.add_task_message(text, lost=lost)
+            elif said:
                 self.add_advice(words, turn=text, at=at, lost=lost)
             elif text.strip() or lost:
                 self.add_harness_turn(text, at, lost=lost)
         elif said:
             self.begin(words, at, text, lost=lost)
         else:
-            self._preface.append(_Preface(text, at, tuple(lost)))
+            self._preface.append(Preface(text, at, tuple(lost)))
 
     def add_harness_turn(
         self,
@@ -236,7 +212,7 @@ class SessionBuilder:
             self._pass_time(asked_at)
         asked = self.add_request()
         own = tell_apart([call.id for call in calls])
-        named = [Call(name, call.name, call.arguments, call.at) for name, call in zip(own, calls, strict=True)]
+        named = [replace(call, id=name) for name, call in zip(own, calls, strict=True)]
         body = ev.ModelReplied(
             request=asked,
             parts=parts_of(text, reasoning, named),
@@ -248,13 +224,12 @@ class SessionBuilder:
             duration_ms=duration_ms or 0,
             salvaged=salvaged,
         )
-        malformed = {call.id for call in named if arguments_of(call.arguments) is None}
-        sendable = [Call(call.id, call.name, "{}") if call.id in malformed else call for call in named]
+        malformed = {call.id for call in named if call.is_malformed}
         seq = self.add_event(body, self.step, at=at, actor="agent")
-        self.add_message(reply_message(text, sendable, reasoning), seq)
+        self.add_message(reply_message(text, named, reasoning), seq)
         self.add_losses(lost, seq, self.step)
         for number, (call, given) in enumerate(zip(named, calls, strict=True), 1):
-            self._open_calls.append(_OpenCall(number, call.id, given, at if call.at is None else call.at))
+            self._open_calls.append(OpenCall(number, call.id, given, at if call.at is None else call.at))
             if call.id not in malformed:
                 arguments = arguments_of(call.arguments) or {}
                 started = ev.ActionStarted(call_id=call.id, name=call.name, arguments=arguments)
@@ -281,7 +256,7 @@ class SessionBuilder:
             self.skipped["result without a call"] += 1
             return False
         self._open_calls.remove(found)
-        if arguments_of(found.call.arguments) is None:
+        if found.call.is_malformed:
             refused = ev.ActionRefused(
                 call_id=found.own,
                 name=found.call.name,
@@ -333,7 +308,7 @@ class SessionBuilder:
         self._covered = self.step
         seq = self.add_event(written, at=at, actor="agent")
         before = {ref.hash: ref for ref in self.context}
-        self._parent, self._prompt_hash, self._new_messages, self._messages = None, None, [], []
+        self._forget_context()
         if self._system:
             self.add_message({"role": "system", "content": self._system}, 1)
         for message in context:
@@ -345,8 +320,32 @@ class SessionBuilder:
                 self._new_messages[-1] = known
         if lost and self._new_messages:
             last = self._new_messages[-1]
-            self._new_messages[-1] = ev.MessageRef(last.hash, last.role, tuple({*last.sources, seq}))
+            own = () if last.session else last.sources
+            self._new_messages[-1] = ev.MessageRef(last.hash, last.role, tuple({*own, seq}))
             self.add_losses(lost, seq)
+
+    def read_context(self) -> list[tuple[ev.MessageRef, dict[str, Any]]]:
+        """The messages of the next prompt so far, as they go over the wire."""
+        self._close_calls()
+        return [(ref, json.loads(self._blobs[ref.hash].data)) for ref in self.context]
+
+    def show_context(self, shown: Sequence[dict[str, Any] | ev.MessageRef]) -> None:
+        """The next prompt holds these messages and no others: the tool shortened what it sent, and summed up nothing.
+
+        A message in another's place names the events that the other one came from.
+        """
+        before = self.context
+        self._forget_context()
+        for place, message in enumerate(shown):
+            if isinstance(message, ev.MessageRef):
+                self._new_messages.append(message)
+            else:
+                source = before[place] if place < len(before) else ev.MessageRef("", "", (1,))
+                self.add_message(message, *source.sources, session=source.session)
+
+    def _forget_context(self) -> None:
+        self._parent, self._across, self._new_messages, self._messages = None, None, [], []
+        self._prompt_hash.begin_context()
 
     def add_score(self, score: float | None, at: int | None = None) -> None:
         """A score that somebody gave the run."""
@@ -356,8 +355,9 @@ class SessionBuilder:
         """The whole session. Raises CannotImport if there is no reply in it."""
         if not self.step:
             raise CannotImport(f"{self.format}: the recording holds no reply of a model: nothing to import")
-        if self._waiting:
-            self._close_calls()
+        open_calls, self._open_calls = self._open_calls, []  # their results may come yet, in a file that goes on
+        self._let_in()
+        self._open_calls = open_calls
         self.add_event(ev.StateChanged(state=state, reason=reason))
         if self._open_calls:
             have = "has" if len(self._open_calls) == 1 else "have"
@@ -445,8 +445,26 @@ class SessionBuilder:
     def mark_border(self) -> Border:
         """What another session would begin with that leaves this one here."""
         task = self._task if self._asked else None
-        held = tuple(self.context)
-        return Border(self.session, len(self.events), task, self.task_id, self._system, held, self._blobs, self.tools)
+        held = foreign_refs(self.context, self.session)
+        request = self._across if self._parent is None else ev.EventPlace(self.session, self._parent)
+        about = (self.session, len(self.events), task, self.task_id, self._system)
+        return Border(*about, held, self.known_blobs, self.tools, request, len(self._messages) if request else 0)
+
+    @property
+    def _is_request_open(self) -> bool:
+        """Whether what a person says is still the task: nobody has replied, here or before the border of a branch."""
+        return not self.step and not self._summaries and self.border is None and bool(self._task)
+
+    def _extend_task(self, words: str) -> None:
+        """A person said more of the task before anybody replied."""
+        created = self.events[0].body
+        assert isinstance(created, ev.SessionCreated)
+        task = f"{created.task}\n\n{words}".strip()
+        named = created.task_id != make_task_id(find_origin(self.meta), created.task)
+        self._task = task
+        self.task_id = created.task_id if named else make_task_id(find_origin(self.meta), task)
+        body = structs.replace(created, task=task, task_id=self.task_id)
+        self.events[0] = structs.replace(self.events[0], body=body)
 
     def _begin_if_new(self) -> None:
         if self.has_task:
@@ -491,9 +509,9 @@ class SessionBuilder:
             self.task_id,
         )
         if border is not None and border.messages:
-            self.hold_blobs([border.blobs[ref.hash] for ref in border.messages])
-            # Seqs of another session say nothing here.
-            self._new_messages += [ev.MessageRef(ref.hash, ref.role) for ref in border.messages]
+            self._across, self._messages = border.request, [*border.messages[: border.held]]
+            self._new_messages += border.messages[border.held :]
+            self.hold_blobs([border.blobs[ref.hash] for ref in self._new_messages])
             self._asked = border.task is not None
         elif self._system:
             self.add_message({"role": "system", "content": self._system}, 1)
@@ -514,6 +532,7 @@ class SessionBuilder:
     def create(self, task: str, system: ev.LongText | None, title: str, task_id: str) -> None:
         """The first two events, at ``started``: the session comes to be, and runs."""
         self._task = task
+        self.known_blobs = self.border.join_blobs(self._blobs) if self.border is not None else self._blobs
         self._now = self.started or 0
         self.session = self.session or session_id(f"{self.format}\0{self.key}", self._now)
         created = ev.SessionCreated(
@@ -556,43 +575,25 @@ class SessionBuilder:
             envelope={"model": self.model or "unknown"},
             tools=self._tools,
             parent=self._parent,
+            across=self._across if self._parent is None else None,
             append=tuple(self._new_messages),
             sha256="",
             exact=False,
         )
-        digest = self._hash_prompt(request)
+        digest = self._prompt_hash.add(request, self._messages, self.known_blobs)
         self._new_messages = []
         self._parent = self.add_event(structs.replace(request, sha256=digest), self.step)
         return self._parent
 
-    def _hash_prompt(self, request: ev.ModelRequested) -> str:
-        """SHA-256 of the body that ``assemble`` makes of the messages so far; only new messages are hashed."""
-        head, slot, tail = assemble(_BlobsInMemory(self._blobs), request, []).partition(b'"messages":[')
-        new = [self._blobs[ref.hash].data for ref in self._new_messages]
-        if self._prompt_hash is None:
-            self._prompt_hash = hashlib.sha256(head + slot + b",".join(new))
-        elif new:
-            self._prompt_hash.update(b"," + b",".join(new))
-        whole = self._prompt_hash.copy()
-        whole.update(tail)
-        return str(whole.hexdigest())
-
-    def add_message(self, wire: dict[str, Any], *sources: int) -> None:
-        """The next message of all later prompts, as it went over the wire, and the seqs that it came from."""
+    def add_message(self, wire: dict[str, Any], *sources: int, session: str = "") -> None:
+        """The next message of all later prompts, as it went over the wire; ``sources``: the seqs it came from."""
         blob = Blob.of(canonical_json(wire))
         self.hold_blobs([blob])
-        self._new_messages.append(ev.MessageRef(blob.hash, wire["role"], sources))
+        self._new_messages.append(ev.MessageRef(blob.hash, wire["role"], sources, session))
 
 
+# fmt: off
 __all__ = [
-    "ELSEWHERE",
-    "Border",
-    "Call",
-    "SessionBuilder",
-    "arguments_of",
-    "parts_of",
-    "reply_message",
-    "session_id",
-    "time_ms",
-    "title_of",
+    "ELSEWHERE", "Border", "Call", "SessionBuilder", "parts_of", "reply_message", "session_id", "time_ms", "title_of",
 ]
+# fmt: on

@@ -17,7 +17,8 @@ from sessions.events.recording import LostPart
 from sessions.importers.builder import Call, SessionBuilder, time_ms
 from sessions.importers.content_losses import HANDLED, find_losses
 from sessions.importers.documents import as_text, count, items, money, table, text_of
-from sessions.importers.outcomes import outcome_of
+from sessions.importers.harness_text import person_words
+from sessions.importers.outcomes import outcome_of, outcome_of_text
 
 FINISHES: Final[dict[str, Finish]] = {
     "stop": "stop",
@@ -60,8 +61,8 @@ class ChatReader:
         self.builder = builder
         self.is_person = is_person
         """Whether a person wrote a user turn that comes after the first reply; else the tool did."""
-        self._task: list[str] = []
-        self._task_lost: list[LostPart] = []
+        self._request: list[dict[str, Any]] = []
+        """The user turns before the first reply."""
         self._items = ChatReply()
         self._has_items = False
         self._at: int | None = None
@@ -90,8 +91,7 @@ class ChatReader:
         elif role in ("system", "developer"):
             self.builder.add_system(words_of(content), lost=find_losses(content))
         elif role == "user" and not self.builder.step:
-            self._task.append(words_of(content))
-            self._task_lost += find_losses(content)
+            self._request.append(message)
         elif role == "user" and message.get("tool_call_ids"):
             self._result(message, message["tool_call_ids"][0], content, at)
         elif role == "user":
@@ -116,7 +116,7 @@ class ChatReader:
     def _reply(self, message: dict[str, Any], reply: ChatReply, at: int | None) -> None:
         builder, extra = self.builder, table(message.get("extra"))
         if not builder.step:
-            builder.add_user("\n\n".join(self._task), None, lost=self._task_lost)
+            add_request(builder, [(words_of(told := one.get("content")), find_losses(told)) for one in self._request])
         response = table(extra.get("response")) or (message if message.get("object") == "response" else {})
         usage = read_usage(response.get("usage") or message.get("usage"))
         if usage is not None and usage.reasoning_tokens and not reply.reasoning and "reasoning" not in reply.lost:
@@ -141,14 +141,53 @@ class ChatReader:
         text = (
             content if isinstance(content, str) else words_of(content) or ("" if items(content) else as_text(content))
         )
+        outcome = outcome_of({**message, **table(message.get("extra"))})
         self.builder.add_result(
             as_text(identity) or None,
             text,
-            outcome=outcome_of({**message, **table(message.get("extra"))}),
+            outcome=outcome_of_text(text) if outcome == "ok" else outcome,
             at=at,
             duration_ms=self._took,
             lost=find_losses(content),
         )
+
+
+def chat_form(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """A message whose calls and results are blocks of its content, as Anthropic has them, in the form of the others:
+    its calls beside its content, each result a message of its own before what the user says."""
+    blocks, role = items(message.get("content")), message.get("role")
+    if role == "assistant" and (calls := [block for block in blocks if block.get("type") == "tool_use"]):
+        made = [
+            {
+                "id": call.get("id"),
+                "type": "function",
+                "function": {"name": call.get("name"), "arguments": call.get("input")},
+            }
+            for call in calls
+        ]
+        rest = [block for block in message["content"] if block not in calls]
+        return [{**message, "content": rest, "tool_calls": [*items(message.get("tool_calls")), *made]}]
+    if role == "user" and (results := [block for block in blocks if block.get("type") == "tool_result"]):
+        about = {name: value for name, value in message.items() if name not in ("role", "content")}
+        rest = [block for block in message["content"] if block not in results]
+        told = [
+            {**about, "role": "tool", "tool_call_id": one.get("tool_use_id"), "content": one.get("content") or ""}
+            | ({"is_error": True} if one.get("is_error") is True else {})
+            for one in results
+        ]
+        return [*told, *([{**message, "content": rest}] if rest else [])]
+    return [message]
+
+
+def add_request(builder: SessionBuilder, turns: Sequence[tuple[str, list[LostPart]]]) -> None:
+    """The user turns before the first reply, each with what of it is lost; what a harness said is not the task, unless
+    nobody said anything else."""
+    said = [bool(person_words(text) or (lost and not text.strip())) for text, lost in turns]
+    for (text, lost), person in zip(turns, said, strict=True):
+        if person or any(said):
+            builder.add_user(text, by_host=not person, lost=lost)
+    if turns and not any(said):
+        builder.begin("\n\n".join(text for text, _ in turns), None, lost=[part for _, lost in turns for part in lost])
 
 
 def result_id(message: dict[str, Any]) -> str:
@@ -217,6 +256,9 @@ def read_message(message: dict[str, Any]) -> ChatReply:
     blocks = [*items(message.get("thinking_blocks")), *items(message.get("reasoning_details")), *items(content)]
     texts, hidden = read_thoughts(blocks)
     reply.reasoning = reply.reasoning or "\n".join(texts)
+    if (spoken := table(message.get("audio"))) and not reply.text:
+        reply.text = as_text(spoken.get("transcript"))
+        reply.lost.append("audio")
     if hidden:
         reply.lost.append("reasoning")
     if isinstance(message.get("refusal"), str) and not reply.text:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from sessions import events as ev
-from sessions.importers.base import CannotImport, ImportedSession
+from sessions.importers.base import CannotImport, ImportedSession, Starter
 from sessions.importers.builder import Border, SessionBuilder
 from sessions.importers.claude_turns import (
     Record,
@@ -28,12 +28,19 @@ from sessions.importers.claude_turns import (
     results_of,
 )
 from sessions.importers.documents import Document, as_text, items, read_document, table
+from sessions.importers.session_names import id_ending
 from sessions.importers.turns import add_turns
 from sessions.importers.ways import Way, find_ways
 
 FORMAT: Final = "claude-code"
 _CHAINED: Final = frozenset({"user", "assistant", "attachment"})
 """Kinds of records that can be turns."""
+
+
+FORK_CONTEXT: Final = "fork-context-ref"
+"""A sub-agent began with the context of the session that started it, which its file does not repeat."""
+REPLACEMENTS: Final = "content-replacement"
+"""What the model read in place of results that were too long."""
 
 
 def recognises(found: Document) -> bool:
@@ -72,7 +79,11 @@ def parse(found: Document) -> list[ImportedSession]:
 
 
 def _as_recorded(record: Record) -> Record:
-    """A record of ``stream-json`` under the names that session files have."""
+    """A record of ``stream-json``, or one that is beside the tree, under the names that turns of session files have."""
+    if record.get("type") == FORK_CONTEXT:
+        return {"sessionId": record.get("parentSessionId"), **record, "isSidechain": True}
+    if record.get("type") == REPLACEMENTS and record.get("agentId"):
+        return {**record, "isSidechain": True}
     if "session_id" not in record or "sessionId" in record:
         return record
     more: Record = {"sessionId": record["session_id"]}
@@ -97,7 +108,7 @@ def _group(records: list[Record]) -> tuple[dict[str, dict[str, list[Record]]], C
             home[as_text(record["uuid"])] = session
     groups: dict[str, dict[str, list[Record]]] = {}
     loose: Counter[str] = Counter()
-    seen: dict[tuple[str, str], list[Any]] = {}
+    seen: dict[tuple[str, str], list[Record]] = {}
     roots: dict[str, str] = {}
     for record in records:
         session, uuid = as_text(record.get("sessionId")), as_text(record.get("uuid"))
@@ -109,10 +120,10 @@ def _group(records: list[Record]) -> tuple[dict[str, dict[str, list[Record]]], C
             hops.add(session)
             session = joined[session]
         if uuid:
-            said, known = _words_in(record), seen.setdefault((session, uuid), [])
-            if said in known:  # copied when the session was resumed
+            known = seen.setdefault((session, uuid), [])
+            if known and _words_in(record) in map(_words_in, known):  # copied when the session was resumed
                 continue
-            known.append(said)
+            known.append(record)
         agent = ""
         if record.get("isSidechain"):
             root = roots.get(as_text(record.get("parentUuid"))) or uuid or "sub-agent"
@@ -143,10 +154,10 @@ def _agents_in(path: Path, session: str) -> Iterator[tuple[str, list[Record]]]:
     """The sub-agents of the session in a file of theirs."""
     try:
         with path.open("rb") as file:
-            first = table(json.loads(file.readline()))
+            first = _as_recorded(table(json.loads(file.readline())))
         if as_text(first.get("sessionId")) != session:
             return
-        groups, _ = _group(read_document(path).records)
+        groups, _ = _group([_as_recorded(record) for record in read_document(path).records])
     except (OSError, ValueError, CannotImport):
         return
     for agent, records in groups.get(session, {}).items():
@@ -208,6 +219,9 @@ class _Family:
                 except CannotImport as nothing:
                     problem = problem or nothing
                     continue
+                if not begins.session:
+                    starter = Starter(id_ending(f"{FORMAT}\0{self.name}"), *self._sign_of(agent, records))
+                    found[0] = replace(found[0], started_by=starter)
                 made += found
                 trunks += [_Trunk.of(one) for one in found]
         if not made and problem is not None:
@@ -216,13 +230,17 @@ class _Family:
 
     def _begin(self, agent: str, records: list[Record], trunks: list[_Trunk]) -> ev.Beginning | None:
         """The call that started the sub-agent: its result names it, or its prompt is what the call said."""
-        call = self.calls.get(agent, agent)
-        prompt = next((text.strip() for record in records if (text := person_text(record))), "")
+        call, prompt = self._sign_of(agent, records)
         for trunk in trunks:
             seq = trunk.by_call.get(call) or (trunk.by_prompt.get(prompt) if prompt else None)
             if seq is not None:
                 return ev.Beginning(trunk.session, seq, "child")
         return None
+
+    def _sign_of(self, agent: str, records: list[Record]) -> tuple[str, str]:
+        """The id of the call that started the sub-agent, and what it was told."""
+        prompt = next((text.strip() for record in records if (text := person_text(record))), "")
+        return self.calls.get(agent, agent), prompt
 
     def _begin_anywhere(self, trunks: list[_Trunk], *, lone: bool) -> ev.Beginning:
         """The beginning of a sub-agent of which nobody says which call started it."""
@@ -280,18 +298,28 @@ class _Tree:
         self.begins = begins
         self.task_id = task_id
         self.work_began = first_reply(records)
+        refs = (record for record in records if record.get("type") == FORK_CONTEXT)
+        self.context_from = next((as_text(record.get("parentSessionId")) for record in refs), "")
+        self.replaced = _replacements_in(records)
         self.notes: Counter[str] = Counter()
         self._ids: dict[int, set[str]] = {}
 
     def sessions(self) -> list[ImportedSession]:
         """The way that led to the end, then those that were left. Raises CannotImport where nobody replied."""
-        ways = find_ways(_parents_of(self.records), [r.get("type") in _CHAINED for r in self.records], self._joins)
+        last = max((n for n, record in enumerate(self.records) if is_reply(record)), default=-1)
+        parents, ends = _parents_of(self.records), [r.get("type") in _CHAINED for r in self.records]
+        # The end is where the model replied last, and what followed that: a message elsewhere got no reply yet.
+        for place in range(len(ends) - 1, last, -1) if last >= 0 else ():
+            ends[place] = ends[place] and _leads_to(parents, place, last)
+        ways = find_ways(parents, ends, self._joins)
         if not ways:
             raise CannotImport(f"{FORMAT}: the recording holds no reply of a model: nothing to import")
         main, kept = ways[0], []
         owned = {place for way in ways for place in way.records}
         for place, record in enumerate(self.records):
-            if place not in owned and record.get("type") not in _CHAINED:
+            if place not in owned and place > last >= 0 and person_text(record):
+                self.notes["message that no reply follows"] += 1
+            elif place not in owned and record.get("type") not in (*_CHAINED, FORK_CONTEXT, REPLACEMENTS):
                 self.notes[f"record {as_text(record.get('type')) or '?'}"] += 1
         for way in ways[1:]:
             if any(is_reply(self.records[place]) for place in way.records):
@@ -333,13 +361,24 @@ class _Tree:
         if border is not None:
             builder.begins = ev.Beginning(border.session, border.seq, "branch")
             builder.task_id = border.task_id
-        reader = TurnReader(self.work_began)
+        if self.context_from and border is None:
+            builder.add_system("", lost=["instruction"])
+            builder.notes.append(
+                f"it began with the context of session {self.context_from}, which its file does not hold: its replies "
+                "are not trained by default"
+            )
+        reader = TurnReader(self.work_began, self.replaced)
         for place, record in zip(way.records, records, strict=True):
             reader.take(place, record)
         turns = reader.finish()
         builder.skipped += reader.skipped
         if border is None:
             builder.skipped += self.notes
+            if reader.forked_from:
+                builder.notes.append(
+                    f"it is a fork of session {reader.forked_from}: what was copied from there is context, and not "
+                    "trained here"
+                )
         at = {place: reader.places.get(place, -1) for place in borders.get(id(way), ())}
         marks = add_turns(builder, turns, set(at.values()))
         return builder.finish(), {place: marks[turn] for place, turn in at.items() if turn in marks}
@@ -370,6 +409,27 @@ class _Tree:
                 if isinstance(record.get(name), str):
                     found.setdefault(name, record[name])
         return found
+
+
+def _replacements_in(records: list[Record]) -> dict[str, str]:
+    """What the model read in place of results, by the ids of their calls: decided before a result is first sent."""
+    found: dict[str, str] = {}
+    for record in records:
+        if record.get("type") == REPLACEMENTS:
+            for one in items(record.get("replacements")):
+                if isinstance(one.get("toolUseId"), str) and isinstance(one.get("replacement"), str):
+                    found[one["toolUseId"]] = one["replacement"]
+    return found
+
+
+def _leads_to(parents: list[int | None], place: int, goal: int) -> bool:
+    """Whether the record at ``place`` follows the one at ``goal``, at any distance."""
+    seen: set[int] = set()
+    at: int | None = place
+    while at is not None and at not in seen and at != goal:
+        seen.add(at)
+        at = parents[at]
+    return at == goal
 
 
 def _names_in(record: Record) -> set[str]:

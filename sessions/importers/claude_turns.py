@@ -5,8 +5,9 @@ A reply is several records with one message id: a part in each, the same part ag
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from sessions import events as ev
@@ -15,7 +16,7 @@ from sessions.importers.builder import Call, time_ms
 from sessions.importers.content_losses import find_losses
 from sessions.importers.documents import as_text, count, items, table, text_of
 from sessions.importers.harness_text import is_hand_off, person_words
-from sessions.importers.turns import Compaction, Reply, Result, Speech, Turn
+from sessions.importers.turns import Clearing, Compaction, Reply, Result, Speech, Turn
 
 Record = dict[str, Any]
 
@@ -27,6 +28,10 @@ _STOPS: Final[dict[str, Finish]] = {
     "refusal": "refusal",
 }
 _REJECTED: Final = ("The user doesn't want to proceed with this tool use", "[Request interrupted by user")
+_FAILED: Final = re.compile(r"<tool_use_error>|Exit code [1-9]\d*$", re.M)
+"""How results begin of calls that failed."""
+CLEARED: Final = "[Old tool result content cleared]"
+"""What prompts hold in place of results that a microcompaction took out."""
 _INTERRUPTED: Final = "[Request interrupted by user]"
 
 
@@ -34,7 +39,9 @@ def is_reply(record: Record) -> bool:
     """Whether the record is (part of) a reply that a model wrote."""
     if record.get("type") != "assistant" or record.get("isApiErrorMessage"):
         return False
-    return as_text(table(record.get("message")).get("model")) != SYNTHETIC
+    message = table(record.get("message"))
+    # A model can end its turn without a word; a record without words or an end is none of its replies.
+    return as_text(message.get("model")) != SYNTHETIC and bool(blocks_of(record) or message.get("stop_reason"))
 
 
 def message_id(record: Record) -> str:
@@ -47,6 +54,11 @@ def blocks_of(record: Record) -> list[dict[str, Any]]:
     content = table(record.get("message")).get("content")
     parts = content if isinstance(content, list) else [content]
     return items([{"type": "text", "text": part} if isinstance(part, str) else part for part in parts])
+
+
+def copied_from(record: Record) -> str:
+    """The session that the record is a copy of: a fork begins with all that its parent had said."""
+    return as_text(table(record.get("forkedFrom")).get("sessionId"))
 
 
 def results_of(record: Record) -> list[str]:
@@ -69,20 +81,27 @@ def person_text(record: Record) -> str:
 class TurnReader:
     """Takes the records of one way in the order of the file."""
 
-    def __init__(self, work_began: int | None) -> None:
+    def __init__(self, work_began: int | None, replaced: Mapping[str, str] | None = None) -> None:
         self.turns: list[Turn] = []
+        self.forked_from = ""
+        """The session of which the first records are copies."""
+        self._replaced = replaced or {}
+        """What the model read in place of the results of these calls."""
         self.skipped: Counter[str] = Counter()
         self.places: dict[int, int] = {}
         """How many turns there were after each record, by its place."""
         self._work_began = work_began
         self._replies: dict[str, _ReplyParts] = {}
         self._parts_of: dict[int, _ReplyParts] = {}
+        self._begun: dict[int, int] = {}
+        """The number of the turn that each reply is."""
         self._by_record: dict[str, list[Turn]] = {}
         self._boundary: Record = {}
 
     def take(self, place: int, record: Record) -> None:
         """The next record; ``place`` is its number in the file."""
         before = len(self.turns)
+        self.forked_from = self.forked_from or copied_from(record)
         match record.get("type"):
             case "assistant" if is_reply(record):
                 self._take_part(record)
@@ -98,6 +117,12 @@ class TurnReader:
                 self.skipped[f"attachment {kind}"] += 1
             case "system" if record.get("subtype") == "compact_boundary":
                 self._boundary = record
+            case "system" if record.get("subtype") == "microcompact_boundary":
+                told = table(record.get("microcompactMetadata")).get("compactedToolIds")
+                calls = [name for name in told if isinstance(name, str)] if isinstance(told, list) else []
+                self.turns += [Clearing(calls, CLEARED)] if calls else []
+            case "fork-context-ref" | "content-replacement":
+                pass  # of these the importer of the whole file knows
             case kind:
                 self.skipped[f"record {as_text(kind) or '?'}"] += 1
         self._by_record[as_text(record.get("uuid"))] = self.turns[before:] or self._turn_of(record)
@@ -121,18 +146,40 @@ class TurnReader:
         if not name:  # an older or a foreign file: what stands side by side is one reply
             last = self._parts_of.get(id(self.turns[-1])) if self.turns else None
             name = last.name if last is not None and not last.has_id else f"reply {len(self._replies)}"
-        if name not in self._replies:
-            parts = self._replies[name] = _ReplyParts(name, bool(message_id(record)))
-            self._parts_of[id(parts.reply)] = parts
-            self.turns.append(parts.reply)
-        self._replies[name].take(record, self.skipped)
+        known = self._replies.get(name)
+        if known is None or self._is_another(known, record):
+            if known is not None:
+                known.complete()
+            known = self._replies[name] = _ReplyParts(name, bool(message_id(record)))
+            self._parts_of[id(known.reply)] = known
+            self._begun[id(known.reply)] = len(self.turns)
+            self.turns.append(known.reply)
+        known.take(record, self.skipped)
+
+    def _is_another(self, known: _ReplyParts, record: Record) -> bool:
+        """Whether a record is of another reply than the one whose id it has: some servers use their ids again.
+
+        It is if it was asked for on its own, or with another prompt; where the file says neither, if a person spoke
+        when all calls had results.
+        """
+        if known.has_part_of(record):
+            return False
+        since = self.turns[self._begun[id(known.reply)] + 1 :]
+        if not since:
+            return False
+        otherwise = known.is_asked_otherwise(record)
+        if otherwise is not None:
+            return otherwise
+        spoken = next((n for n, turn in enumerate(since) if isinstance(turn, Speech) and turn.person), None)
+        answered = {turn.call for turn in since[:spoken] if isinstance(turn, Result)}
+        return spoken is not None and known.call_names <= answered
 
     def _take_user(self, place: int, record: Record) -> None:
         at, texts, persons, lost = _at(record), [], [], find_losses(_spoken(record))
         for block in blocks_of(record):
             kind = block.get("type")
             if kind == "tool_result":
-                self.turns.append(_result(record, block, at))
+                self.turns.append(_result(record, block, at, self._replaced))
             elif kind == "text":
                 texts.append(as_text(block.get("text")))
                 persons.append("" if record.get("isMeta") else person_words(texts[-1]))
@@ -187,11 +234,33 @@ class _ReplyParts:
         self.hidden = False
         """Whether it thought what nobody can read."""
         self._usage: dict[str, Any] = {}
+        self._request = ""
+
+    @property
+    def call_names(self) -> set[str]:
+        """The ids of its calls so far."""
+        return {as_text(block.get("id")) for block, _ in self.blocks if block.get("type") == "tool_use"}
+
+    def has_part_of(self, record: Record) -> bool:
+        """Whether the record tells a part again, or how one grew."""
+        return any(self._find(block) is not None for block in blocks_of(record))
+
+    def is_asked_otherwise(self, record: Record) -> bool | None:
+        """Whether another request than this reply's gave the record; None: neither says."""
+        request = as_text(record.get("requestId"))
+        if request and self._request:
+            return request != self._request
+        before, now = (usage_of(told) for told in (self._usage, table(record.get("message")).get("usage")))
+        if before is None or now is None or not before.input_tokens or not now.input_tokens:
+            return None
+        return before.input_tokens != now.input_tokens
 
     def take(self, record: Record, skipped: Counter[str]) -> None:
         """One more record of it."""
         message, at, reply = table(record.get("message")), _at(record), self.reply
+        self._request = self._request or as_text(record.get("requestId"))
         reply.at = at if reply.at is None else reply.at
+        reply.salvaged = reply.salvaged or bool(copied_from(record))
         reply.model = reply.model or as_text(message.get("model"))
         reply.finish_raw = as_text(message.get("stop_reason")) or reply.finish_raw
         usage = table(message.get("usage"))
@@ -270,17 +339,21 @@ def _longer(before: dict[str, Any], block: dict[str, Any]) -> dict[str, Any]:
     return block if len(as_text(block)) >= len(as_text(before)) else before
 
 
-def _result(record: Record, block: dict[str, Any], at: int | None) -> Result:
-    told, text = record.get("toolUseResult"), text_of(block.get("content"))
+def _result(record: Record, block: dict[str, Any], at: int | None, replaced: Mapping[str, str]) -> Result:
+    told, name = record.get("toolUseResult"), as_text(block.get("tool_use_id"))
+    text = text_of(block.get("content"))
     more = table(told)
-    outcome: ev.Outcome = "error" if block.get("is_error") is True or _exit_code(more) else "ok"
-    rejected = as_text(told).startswith("User rejected") or text.startswith(_REJECTED)
+    wrong = block.get("is_error") is True or bool(_exit_code(more))
+    said = told if isinstance(told, str) else ""
+    wrong = wrong or said.startswith("Error: ") or bool(_FAILED.match(text))
+    outcome: ev.Outcome = "error" if wrong else "ok"
+    rejected = said.startswith("User rejected") or text.startswith(_REJECTED)
     if more.get("interrupted") is True or (block.get("is_error") is True and rejected):
         outcome = "interrupted"
     data = {name: value for name in ("exitCode", "exit_code") if isinstance(value := more.get(name), int)}
     took = count(more.get("durationMs")) or count(more.get("totalDurationMs"))
     lost = find_losses(block.get("content"))
-    return Result(as_text(block.get("tool_use_id")), text, at, outcome, took or None, data, lost)
+    return Result(name, replaced.get(name, text), at, outcome, took or None, data, [] if name in replaced else lost)
 
 
 def _spoken(record: Record) -> list[dict[str, Any]]:
@@ -289,10 +362,11 @@ def _spoken(record: Record) -> list[dict[str, Any]]:
 
 
 def _exit_code(told: dict[str, Any]) -> int:
-    for name in ("exitCode", "exit_code", "returnCode"):
-        value = told.get(name)
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
+    for place in (told, table(told.get("metadata"))):
+        for name in ("exitCode", "exit_code", "returnCode"):
+            value = place.get(name)
+            if isinstance(value, int) and not isinstance(value, bool):
+                return value
     return 0
 
 

@@ -5,14 +5,16 @@ What ``codex exec --json`` prints is in ``codex_exec``.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from sessions import events as ev
-from sessions.importers.base import CannotImport, ImportedSession
+from sessions.importers.base import CannotImport, ImportedSession, Starter
 from sessions.importers.builder import Border, SessionBuilder, session_id, time_ms
 from sessions.importers.codex_turns import TurnReader, is_person_turn
 from sessions.importers.documents import Document, as_text, count, loads, table
+from sessions.importers.session_names import id_ending
 from sessions.importers.turns import add_turns
 from sessions.importers.ways import Way
 
@@ -74,7 +76,8 @@ class _Rollout:
         metas = [table(record.get("payload")) for record in records if record.get("type") == "session_meta"]
         self.about = metas[0] if metas else {}
         self.name = as_text(self.about.get("id")) or found.path.name
-        self.copied = _count_copies(records, len(metas))
+        others = any(meta.get("id") != self.about.get("id") for meta in metas)
+        self.copied = _count_copies(records) if others or self.about.get("forked_from_id") else 0
 
     def sessions(self) -> list[ImportedSession]:
         """All of them. Raises CannotImport where nobody replied."""
@@ -84,6 +87,9 @@ class _Rollout:
             if way.border is not None:
                 borders.setdefault(id(way.parent), set()).add(way.border)
         made, marks = self._build(ways[0], None, borders)
+        if made.created.begins is not None and not made.created.begins.session and self.parent_name:
+            starter = Starter(id_ending(f"{FORMAT}\0{self.parent_name}"), "", made.created.task)
+            made = replace(made, started_by=starter)
         found: dict[int, dict[int, Border]] = {id(ways[0]): marks}
         result = [made]
         for number, way in enumerate(ways[1:], 1):
@@ -145,13 +151,17 @@ class _Rollout:
 
     def _parent(self) -> ev.Beginning | None:
         """Of which session this one is a sub-agent, if it is one."""
-        source = self.about.get("source")
-        spawned = table(table(source).get("subagent"))
-        if not (spawned or isinstance(table(source).get("subagent"), str) or self.about.get("parent_thread_id")):
+        told = table(self.about.get("source")).get("subagent")
+        if not (table(told) or isinstance(told, str) or self.about.get("parent_thread_id")):
             return None
-        parent = self.about.get("parent_thread_id") or table(spawned.get("thread_spawn")).get("parent_thread_id")
-        session = _find_session(self.found.path, as_text(parent))
+        session = _find_session(self.found.path, self.parent_name)
         return ev.Beginning(session, 1 if session else 0, "child")
+
+    @property
+    def parent_name(self) -> str:
+        """What the file calls the session that started this one."""
+        spawned = table(table(table(self.about.get("source")).get("subagent")).get("thread_spawn"))
+        return as_text(self.about.get("parent_thread_id") or spawned.get("parent_thread_id"))
 
 
 def _find_session(path: Path, name: str) -> str:
@@ -177,12 +187,9 @@ def _instructions(about: Record) -> str:
     return as_text(table(base).get("text")) if isinstance(base, dict) else as_text(base)
 
 
-def _count_copies(records: list[Record], metas: int) -> int:
-    """How many records at the beginning are copies: a fork begins with all of the thread that it left, written at
-    once, after which comes its own first turn."""
-    about = table(records[0].get("payload")) if records else {}
-    if metas < 2 and not about.get("forked_from_id"):
-        return 0
+def _count_copies(records: list[Record]) -> int:
+    """How many records at the beginning of a fork are copies: it begins with all of the thread that it left, written
+    at once, after which comes its own first turn."""
     begun = time_ms(records[0].get("timestamp"))
     if begun is None:
         return 0
@@ -202,14 +209,19 @@ def find_rolled_back(records: list[Record]) -> list[Way]:
 
     A rollback of n takes the last n turns of a person out of the context, and all that came of them.
     """
+    if not any(_is_rollback(record) for record in records):
+        return [Way(list(range(len(records))))]
     main = Way()
     alive: list[int] = []
     turns: list[int] = []
     preamble: int | None = None
     gone: list[tuple[list[int], int | None]] = []
+    last = max((place for place, record in enumerate(records) if _is_replied(record)), default=-1)
     for place, record in enumerate(records):
         payload = table(record.get("payload"))
-        if record.get("type") == "event_msg" and payload.get("type") == "thread_rolled_back":
+        if _is_rollback(record):
+            if place > last:  # nothing came of it yet: the end is where the model replied last
+                continue
             taken = min(count(payload.get("num_turns")), len(turns))
             if taken:
                 start = turns[-taken]
@@ -237,6 +249,18 @@ def find_rolled_back(records: list[Record]) -> list[Way]:
     for way in ways[1:]:
         way.parent = owner.get(way.border, main) if way.border is not None else main
     return sorted_by_parent(ways)
+
+
+def _is_rollback(record: Record) -> bool:
+    return record.get("type") == "event_msg" and table(record.get("payload")).get("type") == "thread_rolled_back"
+
+
+def _is_replied(record: Record) -> bool:
+    """Whether the record is a part of a reply."""
+    payload = table(record.get("payload"))
+    kind = as_text(payload.get("type"))
+    said = payload.get("role") == "assistant" if kind == "message" else kind.endswith("_call") or kind == "reasoning"
+    return record.get("type") == "response_item" and said
 
 
 def sorted_by_parent(ways: list[Way]) -> list[Way]:

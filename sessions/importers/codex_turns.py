@@ -11,6 +11,8 @@ from sessions.importers.builder import Call, time_ms
 from sessions.importers.content_losses import find_losses
 from sessions.importers.documents import as_text, count, items, loads, table, text_of
 from sessions.importers.harness_text import is_hand_off, person_words
+from sessions.importers.outcomes import outcome_of_text
+from sessions.importers.reply_parts import reply_message
 from sessions.importers.turns import Compaction, Reply, Result, Speech, Turn
 
 Record = dict[str, Any]
@@ -39,6 +41,13 @@ _TOOK: Final = re.compile(r"^Wall time: (\d+(?:\.\d+)?) seconds?$", re.M)
 _HEAD_END: Final = re.compile(r"^Output:$", re.M)
 _TIMED_OUT: Final = re.compile(r"^(?:command timed out after|execution error: Timeout)", re.I)
 _ABORTED: Final = re.compile(r"^(?:aborted(?: by user)?\b|exec command rejected by user)", re.I)
+_REFUSED: Final = re.compile(
+    r"(?:failed to parse function arguments|unsupported (?:custom tool )?call:|apply_patch verification failed"
+    r"|exec_command failed|write_stdin failed|execution error:|failed in sandbox|unable to locate image at)"
+)
+"""How results begin that Codex gives instead of a tool's."""
+_LABEL: Final = re.compile(r"</?image\b[^<>]*>")
+"""A part that only says which image stands beside it."""
 _SEALED: Final = frozenset({"compaction", "compaction_summary", "context_compaction"})
 SEALED: Final = "(The summary is encrypted: only the model can read it.)"
 
@@ -78,13 +87,13 @@ class TurnReader:
 
     def take(self, place: int, record: Record) -> None:
         """The next record; ``place`` is its number in the file."""
-        kind, payload, at = as_text(record.get("type")), table(record.get("payload")), time_ms(record.get("timestamp"))
+        kind, payload = as_text(record.get("type")), table(record.get("payload"))
         match kind:
             case "response_item":
-                self._item(payload, at, copied=place < self._copied)
+                self._item(payload, time_ms(record.get("timestamp")), copied=place < self._copied)
                 self.end = ("finished", "")
             case "compacted":
-                self._compact(payload, at)
+                self._compact(payload, time_ms(record.get("timestamp")))
             case "event_msg":
                 self._event(payload)
             case "turn_context":
@@ -164,6 +173,11 @@ class TurnReader:
                 self._call(item, kind, at, copied)
             case "function_call_output" | "custom_tool_call_output" | "local_shell_call_output" | "tool_search_output":
                 self._result(item, at)
+            case "web_search_call" | "image_generation_call":
+                # What the server's own tool found the model read, and no item of the file has it.
+                self._reply(at, copied)
+                assert self._open is not None
+                self._open.lost.append("image" if kind == "image_generation_call" else "result")
             case _ if kind in _SEALED:
                 self.skipped["compaction that is encrypted"] += 1
             case _:
@@ -236,7 +250,8 @@ def _person_words(item: dict[str, Any]) -> str:
     """What a person said in a message: in parts that no harness wrote."""
     content = item.get("content")
     texts = [content] if isinstance(content, str) else [text_of([part]) for part in items(content)]
-    return "\n\n".join(words for text in texts if (words := person_words(text)))
+    said = [text for text in texts if not _LABEL.fullmatch(text.strip())]
+    return "\n\n".join(words for text in said if (words := person_words(text)))
 
 
 def _chat_of(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -249,12 +264,12 @@ def _chat_of(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
         elif kind in ("function_call", "custom_tool_call", "local_shell_call"):
             given = item.get("arguments")
             given = {"input": item.get("input")} if kind == "custom_tool_call" else given or item.get("action")
-            function = {"name": as_text(item.get("name")) or "?", "arguments": as_text(given)}
-            call = {"id": as_text(item.get("call_id")), "type": "function", "function": function}
+            call = Call(as_text(item.get("call_id")), as_text(item.get("name")) or "?", as_text(given))
+            reply = reply_message("", [call])
             if chat and chat[-1]["role"] == "assistant":
-                chat[-1].setdefault("tool_calls", []).append(call)
+                chat[-1].setdefault("tool_calls", []).extend(reply["tool_calls"])
             else:
-                chat.append({"role": "assistant", "content": None, "tool_calls": [call]})
+                chat.append(reply)
         elif kind in ("function_call_output", "custom_tool_call_output"):
             text = read_output(item.get("output")).text
             chat.append({"role": "tool", "tool_call_id": as_text(item.get("call_id")), "content": text})
@@ -274,6 +289,7 @@ def read_output(value: Any) -> Result:
             _judge_words(result, as_text(told["output"]))
         else:
             _judge_words(result, value)
+            result.outcome = outcome_of_text(value) if result.outcome == "ok" else result.outcome
         return result
     told = table(value)
     text = text_of(value if isinstance(value, list) else told.get("content")) or as_text(told.get("body"))
@@ -303,8 +319,12 @@ def _judge_words(result: Result, text: str) -> None:
         _judge(result, {"exit_code": int(found[1])})
     if found := _TOOK.search(head):
         _judge(result, {"duration_seconds": float(found[1])})
-    if _TIMED_OUT.match(text):
+    # What a command printed says nothing of it, unless it failed as well.
+    body = text[end.end() : end.end() + 200].lstrip() if end and result.outcome == "error" else text
+    if _TIMED_OUT.match(body):
         result.outcome = "timeout"
+    elif _REFUSED.match(text):
+        result.outcome = "error"
     elif _ABORTED.match(text):
         result.outcome = "interrupted"
 
@@ -317,6 +337,7 @@ def _complete(result: Result, ended: dict[str, Any]) -> None:
     code = ended.get("exit_code")
     if isinstance(code, int) and "exit_code" not in result.data:
         _judge(result, {"exit_code": code})
-    failed = ended.get("success") is False or "Err" in table(ended.get("result"))
+    told = table(ended.get("result"))
+    failed = ended.get("success") is False or "Err" in told or table(told.get("Ok")).get("isError") is True
     if (failed or ended.get("status") in ("failed", "declined")) and result.outcome == "ok":
         result.outcome = "error"

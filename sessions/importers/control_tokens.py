@@ -12,7 +12,13 @@ from sessions.terminal_text import say_count
 _TOKENS: Final = re.compile(
     rb"<\|[a-z][a-z0-9_]{1,30}\|>|</?think>|\[/?INST\]|<(?:start|end)_of_turn>|<\xef\xbd\x9c[^<>]{1,40}\xef\xbd\x9c>"
 )
+_MARKS: Final = (b"<|", b"think>", b"_of_turn>", b"<\xef\xbd\x9c")
+"""One of these is in every such token that begins with ``<``: to look for them alone is much faster."""
 SHOWN: Final = 4
+
+
+def _may_hold(data: bytes) -> bool:
+    return (b"<" in data and any(mark in data for mark in _MARKS)) or b"INST]" in data
 
 
 def say_control_tokens(blobs: Iterable[Blob]) -> str:
@@ -20,7 +26,7 @@ def say_control_tokens(blobs: Iterable[Blob]) -> str:
     found: dict[str, None] = {}
     holding = 0
     for blob in blobs:
-        tokens = _TOKENS.findall(blob.data) if b"<" in blob.data or b"[" in blob.data else []
+        tokens = _TOKENS.findall(blob.data) if _may_hold(blob.data) else []
         holding += bool(tokens)
         found |= dict.fromkeys(token.decode(errors="replace") for token in tokens)
     if not found:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
+import re
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from sessions.importers.base import CannotImport
+from sessions.importers.encodings import decode, encoding_of
 from sessions.importers.packed import MAX_BYTES, cut_off, plain_path, read_head, read_unpacked
 from sessions.importers.zip_entries import read_entry
 
@@ -33,6 +38,10 @@ class Document:
     archive: bool = False
     cut: bool = False
     """The file ends in the middle of a record: what is whole before it is in ``records``."""
+    damaged: bool = False
+    """Some of its bytes are no text: U+FFFD stands for them."""
+    problem: str = ""
+    """Why it holds nothing, in a few words."""
 
     @property
     def table(self) -> dict[str, Any]:
@@ -45,6 +54,12 @@ def loads(text: str | bytes) -> Any:
 
     Raises ValueError.
     """
+    try:
+        data = text.encode() if isinstance(text, str) else text
+        if _LONG_NUMBER not in data.translate(_DIGITS_AS_0):
+            return msgspec.json.decode(data)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        pass  # what the strict reader refuses may be JSON as Python takes it: NaN, half a surrogate
     try:
         return _DECODER.decode(text.decode() if isinstance(text, bytes) else text)
     except RecursionError as problem:
@@ -63,16 +78,28 @@ def read_document(path: Path) -> Document:
     if read_head(path, len(ZIP)) == ZIP:
         raise CannotImport(f"{path.name} is a zip archive that is damaged or cut off: its table of contents is missing")
     held = read_unpacked(path)
-    return _document(plain_path(path), held.data.decode("utf-8-sig", errors="replace"), held.cut)
+    records = _good_lines(held.data)
+    if records is not None:
+        return Document(plain_path(path), None, records, cut=held.cut)
+    found = decode(held.data)
+    document = _document(plain_path(path), found.text, held.cut or found.cut)
+    return replace(document, damaged=found.damaged)
 
 
 def _document(path: Path, text: str, cut: bool) -> Document:
+    if not text.strip():
+        return Document(path, problem="" if cut else "it is empty", cut=cut)
     try:
         value = loads(text)
     except ValueError as problem:
         if _ends_early(text, problem):
             raise cut_off(path) from None
-        return _lines(path, text, cut)
+        if "\n" in text[: getattr(problem, "pos", 0)].strip() and (values := _values(text)) is not None:
+            return Document(path, None, values[0], cut=cut or values[1])
+        document = _lines(path, text, cut)
+        where = f"its JSON is wrong in line {getattr(problem, 'lineno', 1):,}: {getattr(problem, 'msg', problem)}"
+        begun = text.lstrip()[:1] in ("{", "[") and not document.records
+        return replace(document, problem=where) if begun else document
     objects = value if isinstance(value, list) else [value]
     return Document(path, value, [one for one in objects if isinstance(one, dict)], cut=cut)
 
@@ -174,10 +201,32 @@ def _folder(path: Path) -> Iterator[dict[str, Any]]:
             return  # it only says more of what the events say
 
 
+def _good_lines(data: bytes) -> list[dict[str, Any]] | None:
+    """The records of a file of objects in UTF-8, two or more, a line each; None for any other, which is read as text.
+
+    As bytes: a sign beyond Latin would make a text of all of it four times as long, to be cut into lines.
+    """
+    end = data.find(b"\n")
+    if end < 0 or not data[end : end + 100].strip() or encoding_of(data[:4]) not in ("utf-8", "utf-8-sig"):
+        return None
+    records: list[dict[str, Any]] = []
+    for line in data.removeprefix(codecs.BOM_UTF8).split(b"\n"):
+        if not line.strip():
+            continue
+        try:
+            value = loads(line)
+        except ValueError:
+            return None
+        if not isinstance(value, dict):
+            return None
+        records.append(value)
+    return records if len(records) > 1 else None
+
+
 def _lines(path: Path, text: str, cut: bool) -> Document:
     records: list[dict[str, Any]] = []
     broken = 0
-    lines = text.split("\n")
+    lines = text.split("\n" if "\n" in text else "\r")
     last = max((number for number, line in enumerate(lines) if line.strip()), default=-1)
     for number, line in enumerate(lines):
         if not line.strip():
@@ -188,6 +237,8 @@ def _lines(path: Path, text: str, cut: bool) -> Document:
             # Where only the end is missing, the rest is whole; elsewhere a line is damaged.
             if number == last and (cut or _ends_early(line, problem)):
                 cut = True
+            elif (values := _values(line)) is not None and not values[1]:
+                records += values[0]  # two programs wrote to it at once
             else:
                 broken += 1
             continue
@@ -196,6 +247,31 @@ def _lines(path: Path, text: str, cut: bool) -> Document:
         else:
             broken += 1
     return Document(path, None, records, broken, cut=cut)
+
+
+def _values(text: str) -> tuple[list[dict[str, Any]], bool] | None:
+    """The objects of a text that is one JSON value after the other, and whether the last one is cut off; None if it
+    holds anything else."""
+    records: list[dict[str, Any]] = []
+    place = 0
+    while (place := _SPACE.match(text, place).end()) < len(text):  # type: ignore[union-attr]  # it matches nothing, too
+        try:
+            value, place = _DECODER.raw_decode(text, place)
+        except RecursionError:
+            return None
+        except ValueError as problem:
+            return (records, True) if records and _ends_early(text[place:], _moved(problem, place)) else None
+        if not isinstance(value, dict):
+            return None
+        records.append(value)
+    return records, False
+
+
+def _moved(problem: ValueError, place: int) -> ValueError:
+    """The same problem of a text that begins ``place`` signs later."""
+    if not isinstance(problem, json.JSONDecodeError):
+        return problem
+    return json.JSONDecodeError(problem.msg, problem.doc[place:], problem.pos - place)
 
 
 def _ends_early(text: str, problem: ValueError) -> bool:
@@ -207,7 +283,7 @@ def _ends_early(text: str, problem: ValueError) -> bool:
     if not rest or problem.msg.startswith("Unterminated string"):
         return True
     piece = problem.msg.startswith("Invalid") or any(word.startswith(rest) for word in ("true", "false", "null", "-"))
-    return piece and len(rest) <= _LONGEST_PIECE
+    return (piece and len(rest) <= _LONGEST_PIECE) or bool(_END_OF_NUMBER.fullmatch(rest))
 
 
 def _parse_whole(text: str) -> int | float | None:
@@ -219,6 +295,11 @@ def _parse_number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
+_LONG_NUMBER: Final = b"0" * (_DIGITS + 1)
+_DIGITS_AS_0: Final = bytes.maketrans(b"123456789", b"0" * 9)
+_SPACE: Final = re.compile(r"\s*")
+_END_OF_NUMBER: Final = re.compile(r"\.|(?:\.\d+)?[eE][+-]?")
+"""What a number can end with that goes on."""
 _LONGEST_PIECE: Final = 6
 """Characters of a literal, or of an escape in a text."""
 _DECODER: Final = json.JSONDecoder(parse_constant=lambda _: None, parse_int=_parse_whole, parse_float=_parse_number)

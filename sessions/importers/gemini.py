@@ -3,6 +3,7 @@ checkpoints."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any, Final
 
@@ -13,12 +14,16 @@ from sessions.importers.base import CannotImport, ImportedSession
 from sessions.importers.builder import Border, Call, SessionBuilder, time_ms
 from sessions.importers.documents import Document, as_text, count, items, table, text_of
 from sessions.importers.harness_text import is_hand_off, person_words
+from sessions.importers.reply_parts import reply_message
 from sessions.importers.turns import Compaction, Reply, Result, Speech, Turn, add_turns
 
 FORMAT: Final = "gemini-cli"
 _MARKS: Final = ("$set", "$rewindTo", "$push")
 _ACKNOWLEDGED: Final = ("Got it. Thanks for the context!", "Got it. Thanks for the additional context!")
 """What gemini-cli puts into the model's mouth after what it tells of the place."""
+_EXIT: Final = re.compile(r"^Exit Code: (?!0$)-?\d+$", re.M)
+"""How a command's result says that it failed."""
+_SHELLS: Final = ("run_shell_command", "shell")
 Message = dict[str, Any]
 
 
@@ -64,8 +69,10 @@ def parse(found: Document) -> list[ImportedSession]:
         for message in items(found.table["messages"]):
             log.take(message)
     else:
-        for record in found.records:
-            log.take(record)
+        last = max((n for n, record in enumerate(found.records) if _is_message(record)), default=-1)
+        for number, record in enumerate(found.records):
+            if number < last or "$rewindTo" not in record:  # of a rewind at the end nothing came yet
+                log.take(record)
     return _sessions(found, log)
 
 
@@ -296,15 +303,7 @@ def _chat_of(turn: Turn) -> list[dict[str, Any]]:
         return [{"role": "tool", "tool_call_id": turn.call, "content": turn.text}]
     if not isinstance(turn, Reply):
         return []
-    chat: dict[str, Any] = {"role": "assistant", "content": turn.text or None}
-    if turn.reasoning:
-        chat["reasoning_content"] = turn.reasoning
-    if turn.calls:
-        chat["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            for call in turn.calls
-        ]
-    return [chat]
+    return [reply_message(turn.text, turn.calls, turn.reasoning)]
 
 
 def _speech(text: str, at: int | None, lost: list[LostPart]) -> Speech:
@@ -321,6 +320,7 @@ def _find_losses(content: Any) -> list[LostPart]:
                 kind = as_text(about.get("mimeType")).partition("/")[0]
                 found: dict[str, LostPart] = {"image": "image", "audio": "audio", "video": "video"}
                 lost.append(found.get(kind, "file"))
+        lost += _find_losses(table(part.get("functionResponse")).get("parts"))
     return lost
 
 
@@ -347,10 +347,14 @@ def _result(name: str, call: Message) -> Result | None:
             return None
         shown = as_text(call.get("resultDisplay"))
     outcome: ev.Outcome = "ok"
-    if status == "error" or any(_failed(part) for part in parts):
-        outcome = "error"
-    elif status in ("cancelled", "canceled"):
+    if status in ("cancelled", "canceled"):
         outcome = "interrupted"
+    elif (
+        status == "error"
+        or any(_failed(part) for part in parts)
+        or (call.get("name") in _SHELLS and _EXIT.search(shown))
+    ):
+        outcome = "error"
     took = count(call.get("durationMs"))
     return Result(name, shown, time_ms(call.get("timestamp")), outcome, took or None, lost=_find_losses(parts))
 

@@ -5,6 +5,7 @@ The messages of a sample are its conversation; its events say when each reply an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,6 +14,7 @@ from sessions.events.messages import Finish, Usage
 from sessions.events.recording import LostPart
 from sessions.importers.base import CannotImport, ImportedSession
 from sessions.importers.builder import Call, SessionBuilder, time_ms
+from sessions.importers.chat_messages import add_request
 from sessions.importers.content_losses import find_losses
 from sessions.importers.documents import (
     Document,
@@ -39,6 +41,8 @@ _STOPS: Final[dict[str, Finish]] = {
 }
 _OWN_ROLES: Final = (None, "", "default")
 """The roles of the model whose conversation it is; others grade it, or answer for tools."""
+_UNPARSED: Final = re.compile(r"tool call arguments:\s*\n(.*?)\s*\n\s*Error details:", re.S)
+"""Where the words about a call that could not be parsed hold its arguments."""
 _ATTACHED: Final = "attachment://"
 
 
@@ -212,8 +216,8 @@ class _MessageReader:
         """What the sample keeps apart, by hash."""
         self.said: set[str] = set()
         """The texts of all messages so far."""
-        self.task: list[str] = []
-        self.lost: list[LostPart] = []
+        self.request: list[tuple[str, list[LostPart]]] = []
+        """The user turns before the first reply, and what of each is lost."""
 
     def take(self, message: dict[str, Any]) -> None:
         """The next message."""
@@ -224,8 +228,7 @@ class _MessageReader:
             case "system":
                 builder.add_system(text, lost=lost)
             case "user" if not builder.step:
-                self.task.append(text)
-                self.lost += lost
+                self.request.append((text, lost))
             case "user":
                 # Only an operator is a person; what an agent loop tells its model is its host's turn.
                 builder.add_user(text, by_host=message.get("source") not in ("operator", "human"), lost=lost)
@@ -233,7 +236,7 @@ class _MessageReader:
                 self._result(message, text, lost)
             case "assistant":
                 if not builder.step:
-                    builder.add_user("\n\n".join(self.task), lost=self.lost)
+                    add_request(builder, self.request)
                 self._reply(message, text, lost)
             case role:
                 builder.skipped[f"message with the role {role!r}"] += 1
@@ -345,8 +348,12 @@ def _calls(message: dict[str, Any]) -> list[Call]:
     calls: list[Call] = []
     for number, call in enumerate(items(message.get("tool_calls")), 1):
         identity = as_text(call.get("id")) or f"{as_text(message.get('id'))}.{number}"
-        # What could not be parsed came as text, with the reason beside it.
-        calls.append(Call(identity, as_text(call.get("function")) or "unknown", as_text(call.get("arguments"))))
+        arguments, problem = as_text(call.get("arguments")), as_text(call.get("parse_error"))
+        if problem:  # what the model wrote was no JSON: Inspect keeps it in its words about that alone
+            found = _UNPARSED.search(problem)
+            arguments = found[1] if found else arguments
+        name = as_text(call.get("function")) or "unknown"
+        calls.append(Call(identity, name, arguments, refused=bool(problem)))
     return calls
 
 

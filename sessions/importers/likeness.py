@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from sessions.importers.documents import Document, items, table
 
+ROLES: Final = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+"""Who speaks in a chat."""
 HEADS: Final = 200
 """Records that are looked at."""
 
@@ -155,5 +157,17 @@ def _describe_special(found: Document) -> str:
     if {"display", "pastedContents"} <= fields or {"session_id", "ts", "text"} <= fields:
         return "it is a history of prompts: it holds no reply of a model"
     if found.value is None and not found.records:
-        return "it holds no JSON"
-    return ""
+        return found.problem or "it holds no JSON"
+    if {"chosen", "rejected"} <= fields:
+        return "it holds pairs of replies to choose from, which are no recordings"
+    return _describe_roles(found)
+
+
+def _describe_roles(found: Document) -> str:
+    """A chat whose messages nobody can place."""
+    lists = [items(record.get("messages")) for record in _records(found)]
+    roles = {str(message["role"]) for listed in lists for message in listed if "role" in message}
+    strange = sorted(roles - ROLES)
+    if not strange:
+        return ""
+    return f"it looks like a chat, but has messages of the role {', '.join(map(repr, strange[:3]))}"

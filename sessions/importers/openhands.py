@@ -144,22 +144,29 @@ _IN_VIEW: Final = frozenset(
 """The kinds of events that become messages of a prompt."""
 
 
-class _SdkReader:
-    """Events of the SDK. All calls of a response are one reply, made where the first of them stands."""
+class _Reader:
+    """What both kinds of events are read with."""
 
-    def __init__(
-        self, builder: SessionBuilder, events: list[dict[str, Any]], metrics: RunMetrics, unattended: bool
-    ) -> None:
+    def __init__(self, builder: SessionBuilder, metrics: RunMetrics, unattended: bool) -> None:
         self.builder = builder
         self.metrics = metrics
         self.unattended = unattended
         self.problem = ""
         """Why the run ended early, if it did."""
-        self.actions: dict[str, list[dict[str, Any]]] = {}
-        """The actions of each response that no reply was made of yet."""
         self.view = EventView(builder)
         self.replies: dict[str, range] = {}
-        """What was made in the log of each response."""
+        """What was made in the log of each response that has a reply."""
+
+
+class _SdkReader(_Reader):
+    """Events of the SDK. All calls of a response are one reply, made where the first of them stands."""
+
+    def __init__(
+        self, builder: SessionBuilder, events: list[dict[str, Any]], metrics: RunMetrics, unattended: bool
+    ) -> None:
+        super().__init__(builder, metrics, unattended)
+        self.actions: dict[str, list[dict[str, Any]]] = {}
+        """The actions of each response that no reply was made of yet."""
         for event in events:
             if event.get("kind") == "ActionEvent":
                 self.actions.setdefault(_response(event), []).append(event)
@@ -317,19 +324,13 @@ _QUIET: Final = frozenset({"agent_state_changed", "null", "recall", "loop_recove
 """Observations that no model reads as results."""
 
 
-class _OldReader:
+class _OldReader(_Reader):
     """Actions and observations. The first action of a response makes the whole reply, which has all its calls."""
 
     def __init__(
         self, builder: SessionBuilder, events: list[dict[str, Any]], metrics: RunMetrics, unattended: bool
     ) -> None:
-        self.builder = builder
-        self.metrics = metrics
-        self.unattended = unattended
-        self.problem = ""
-        self.view = EventView(builder)
-        self.replies: dict[str, range] = {}
-        """What was made in the log of each response that has a reply."""
+        super().__init__(builder, metrics, unattended)
         self.spent = 0.0
         self.attended = any("source" in event for event in events)
         """Whether events say who made them; the oldest do not."""

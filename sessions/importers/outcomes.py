@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from sessions import events as ev
+from sessions.importers.documents import loads, table
 
 _CODES: Final = ("exit_code", "exitCode", "returncode", "return_code")
 _WRONG: Final = ("is_error", "isError")
+_OUTPUTS: Final = frozenset({"output", "stdout", "stderr", "content", "result"})
+_TAGGED: Final = re.compile(r"\s*<returncode>\s*(-?\d+)\s*</returncode>")
 
 
 def outcome_of(fields: dict[str, Any]) -> ev.Outcome:
@@ -21,3 +25,19 @@ def outcome_of(fields: dict[str, Any]) -> ev.Outcome:
     failed = failed or bool(fields.get("exception_info")) or fields.get("status") in ("error", "failed")
     failed = failed or (isinstance(fields.get("error"), str | dict) and bool(fields["error"]))
     return "error" if failed else "ok"
+
+
+def outcome_of_text(text: str) -> ev.Outcome:
+    """How a call ended whose result says it in its text alone: ``{"exit_code": 1, "output": "…"}``, ``<returncode>1…``.
+
+    JSON without an output beside its code is somebody's data, and says nothing of the call.
+    """
+    if found := _TAGGED.match(text):
+        return "error" if int(found[1]) else "ok"
+    if not text.startswith("{") or not any(f'"{name}"' in text for name in _CODES):
+        return "ok"
+    try:
+        told = table(loads(text))
+    except ValueError:
+        return "ok"
+    return outcome_of(told) if _OUTPUTS & told.keys() and any(name in told for name in _CODES) else "ok"

@@ -48,6 +48,8 @@ def open_unpacked(path: Path) -> Iterator[IO[bytes]]:
         with path.open("rb") as file:
             magic = file.read(4)
             file.seek(0)
+            if magic and path.suffix in ENDINGS and any(m != magic and m.startswith(magic) for m in (GZIP, ZSTD)):
+                raise EOFError
             if magic.startswith(GZIP):
                 with gzip.open(file) as unpacked:
                     yield cast("IO[bytes]", unpacked)

@@ -14,11 +14,11 @@ from typing import Any, Final
 from sessions.events.text import canonical_json
 from sessions.importers.base import CannotImport, ImportedSession
 from sessions.importers.builder import SessionBuilder
-from sessions.importers.chat_messages import ChatReader, results_by_calls
+from sessions.importers.chat_messages import ChatReader, chat_form, results_by_calls
 from sessions.importers.documents import Document, as_text, items, loads, table
+from sessions.importers.likeness import ROLES
 from sessions.terminal_text import say_count
 
-_ROLES: Final = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 _FROM: Final = {
     "human": "user",
     "gpt": "assistant",
@@ -116,7 +116,11 @@ def _messages_of(row: dict[str, Any]) -> list[dict[str, Any]] | None:
             found = loads(found)
         except ValueError:
             return None
-    return items(found) if _is_chat(items(found)) else None
+    if not _is_chat(items(found)):
+        return None
+    told = row.get("system")
+    first = [{"role": "system", "content": told}] if told and items(found)[0].get("role") != "system" else []
+    return [*first, *(one for message in items(found) for one in chat_form(message))]
 
 
 def _turn(turn: dict[str, Any]) -> dict[str, Any]:
@@ -136,7 +140,7 @@ def _turn(turn: dict[str, Any]) -> dict[str, Any]:
 
 def _is_chat(messages: list[dict[str, Any]]) -> bool:
     return bool(messages) and all(
-        as_text(one.get("role")) in _ROLES and ("content" in one or "tool_calls" in one or "function_call" in one)
+        as_text(one.get("role")) in ROLES and ("content" in one or "tool_calls" in one or "function_call" in one)
         for one in messages
     )
 
@@ -232,4 +236,9 @@ def _tools(row: dict[str, Any]) -> list[dict[str, Any]]:
             given = loads(given)
         except ValueError:
             return []
-    return [one if "function" in one else {"type": "function", "function": one} for one in items(given)]
+    return [one if "function" in one else {"type": "function", "function": _function(one)} for one in items(given)]
+
+
+def _function(tool: dict[str, Any]) -> dict[str, Any]:
+    """A tool's schema; Anthropic calls its parameters otherwise."""
+    return {"parameters" if name == "input_schema" else name: value for name, value in tool.items()}

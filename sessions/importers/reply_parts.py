@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sessions.events.messages import CallPart, Part, ReasoningPart, TextPart
@@ -19,6 +20,13 @@ class Call:
     arguments: str
     at: int | None = None
     """When the model made it, where that is not the time of its reply."""
+    refused: bool = False
+    """The tool that recorded it says that it could not be understood, whatever its arguments look like now."""
+
+    @property
+    def is_malformed(self) -> bool:
+        """Whether its arguments are no object."""
+        return self.refused or not _is_object(self.arguments)
 
 
 def parts_of(text: str, reasoning: str, calls: Sequence[Call]) -> tuple[Part, ...]:
@@ -30,13 +38,17 @@ def parts_of(text: str, reasoning: str, calls: Sequence[Call]) -> tuple[Part, ..
 
 
 def reply_message(text: str, calls: Sequence[Call], reasoning: str = "") -> dict[str, Any]:
-    """A reply as later prompts have it."""
+    """A reply as later prompts have it: servers refuse arguments that are no object."""
     message: dict[str, Any] = {"role": "assistant", "content": text or None}
     if reasoning:
         message["reasoning_content"] = reasoning
     if calls:
         message["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": "{}" if call.is_malformed else call.arguments},
+            }
             for call in calls
         ]
     return message
@@ -52,6 +64,12 @@ def tell_apart(names: Sequence[str]) -> list[str]:
             own = f"{name}-{number}"
         found.append(own)
     return found
+
+
+@lru_cache(maxsize=256)
+def _is_object(text: str) -> bool:
+    """Whether arguments are an object; asked several times of each call while its reply is put together."""
+    return arguments_of(text) is not None
 
 
 def arguments_of(text: str) -> dict[str, Any] | None:

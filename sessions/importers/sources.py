@@ -14,6 +14,7 @@ from sessions.errors import ApolloError
 from sessions.importers import openhands
 from sessions.importers.base import CannotImport
 from sessions.importers.documents import ZIP, Document, items, loads
+from sessions.importers.encodings import decode
 from sessions.importers.packed import read_head
 
 NEVER: Final = frozenset({".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv"})
@@ -118,7 +119,7 @@ def _may_be_recording(path: Path) -> bool:
         head = read_head(path, HEAD)
     except CannotImport:
         return True  # it cannot be read, or is damaged: that is for the import to say
-    return head.startswith(ZIP) or head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
+    return head.startswith(ZIP) or decode(head).text.lstrip()[:1] in ("{", "[")
 
 
 def _size(path: Path) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from sessions.events import MessageRef
 from sessions.events.messages import Usage
 from sessions.importers.base import ImportedSession
 from sessions.importers.builder import SessionBuilder
-from sessions.importers.chat_messages import ChatReader
+from sessions.importers.chat_messages import ChatReader, words_of
 from sessions.importers.documents import (
     Document,
     as_text,
@@ -23,6 +24,8 @@ from sessions.importers.documents import (
 from sessions.importers.mini_swe_agent import finish_run, key_of, run_info
 from sessions.terminal_text import say_count
 
+_HARMLESS: Final = frozenset({"default", "cache_control", "tag_tool_call_observations", "image_parsing"})
+"""History processors that take nothing out of a prompt."""
 _NO_INSTANCE: Final = frozenset({"", "main", "swe_main", "primary"})
 """Names of environments and agents that say nothing of the task."""
 
@@ -54,19 +57,26 @@ def parse(found: Document) -> list[ImportedSession]:
     reader = ChatReader(builder, is_person=lambda _: False)
     steps = iter(trajectory)
     took: int | None = None
+    shortened = 0
     for message in history:
         if message.get("is_demo"):
             continue
         if message.get("role") == "assistant":
-            took = _time_of(steps, message)
+            step = _step_of(steps, message)
+            took = milliseconds(step.get("execution_time"))
+            if builder.step and _show_query(builder, items(step.get("query")) or items(step.get("messages"))):
+                shortened += 1
         reader.take(message, took)
     reader.flush()
     stats = table(info.get("model_stats"))
     sent, said = count(stats.get("tokens_sent")), count(stats.get("tokens_received"))
     builder.add_totals(Usage(sent, said) if sent or said else None, money(stats.get("instance_cost")))
-    if shortened := _count_shortened(trajectory, history):
+    if shortened:
+        builder.notes.append(f"{say_count(shortened, 'prompt')} had earlier messages shortened by the tool, as here")
+    elif (hidden := _find_shortening(agent)) and not any("query" in step for step in trajectory):
         builder.notes.append(
-            f"{say_count(shortened, 'prompt')} of it had earlier messages shortened by the tool: here they are whole"
+            f"the tool shortened what it sent ({', '.join(hidden)}), and the file does not hold its prompts: here they "
+            "are whole"
         )
     others = len(items(value.get("attempts"))) - 1
     if others > 0:
@@ -74,22 +84,43 @@ def parse(found: Document) -> list[ImportedSession]:
     return [finish_run(builder, as_text(info.get("exit_status")), "submitted")]
 
 
-def _time_of(steps: Iterator[dict[str, Any]], message: dict[str, Any]) -> int | None:
-    """How long the action of this reply took: steps are in the order of replies, and some replies are of no step."""
+def _step_of(steps: Iterator[dict[str, Any]], message: dict[str, Any]) -> dict[str, Any]:
+    """The step that this reply is: steps are in the order of replies, and some replies are of no step."""
     said = text_of(message.get("content"))
-    while (step := next(steps, None)) is not None:
-        if said in (step.get("response"), step.get("thought")):
-            return milliseconds(step.get("execution_time"))
-    return None
+    return next((step for step in steps if said in (step.get("response"), step.get("thought"))), {})
 
 
-def _count_shortened(trajectory: list[dict[str, Any]], history: list[dict[str, Any]]) -> int:
-    """In how many prompts a message stood that is not so in the history: some configurations elide old output."""
-    known = {text_of(message.get("content")) for message in history}
-    return sum(
-        any(text_of(message.get("content")) not in known for message in items(step.get("query")) if message)
-        for step in trajectory
-    )
+def _show_query(builder: SessionBuilder, query: list[dict[str, Any]]) -> bool:
+    """Make the next prompt what the tool sent: some configurations elide old output. Whether it was another one."""
+    context = builder.read_context()
+    sent = [words_of(message.get("content")) for message in query]
+    if not query or sent == [words_of(message.get("content")) for _, message in context]:
+        return False
+    left = iter(context)
+    same_length = len(sent) == len(context)
+    shown: list[dict[str, Any] | MessageRef] = []
+    for place, (message, text) in enumerate(zip(query, sent, strict=True)):
+        here = (
+            context[place] if same_length else next((one for one in left if _is_message(one[1], message, text)), None)
+        )
+        if here is None:
+            shown.append({"role": as_text(message.get("role")), "content": text})
+        elif words_of(here[1].get("content")) == text:
+            shown.append(here[0])
+        else:
+            shown.append({**here[1], "content": text})
+    builder.show_context(shown)
+    return True
+
+
+def _is_message(wire: dict[str, Any], message: dict[str, Any], text: str) -> bool:
+    return wire.get("role") == message.get("role") and words_of(wire.get("content")) == text
+
+
+def _find_shortening(agent: dict[str, Any]) -> list[str]:
+    """The parts of a configuration that take something out of prompts."""
+    kinds = (as_text(one.get("type")) for one in items(agent.get("history_processors")))
+    return sorted({kind for kind in kinds if kind and kind not in _HARMLESS})
 
 
 def _run_config(value: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ result belongs.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict, deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -73,7 +74,15 @@ class Compaction:
     lost: list[LostPart] = field(default_factory=list)
 
 
-Turn = Reply | Result | Speech | Compaction
+@dataclass(slots=True)
+class Clearing:
+    """From here on prompts hold ``text`` in place of what these calls returned."""
+
+    calls: list[str]
+    text: str
+
+
+Turn = Reply | Result | Speech | Compaction | Clearing
 
 
 def add_turns(builder: SessionBuilder, turns: Sequence[Turn], borders: Collection[int] = ()) -> dict[int, Border]:
@@ -83,7 +92,7 @@ def add_turns(builder: SessionBuilder, turns: Sequence[Turn], borders: Collectio
     """
     answers, strays = _match_results(turns)
     begin = next((place for place, turn in enumerate(turns) if isinstance(turn, Reply)), len(turns))
-    at = next((turn.at for turn in turns if turn.at is not None), None)
+    at = next((turn.at for turn in turns if not isinstance(turn, Clearing) and turn.at is not None), None)
     task: list[Speech] = []
     if builder.border is not None and builder.border.task is not None:
         builder.create_session(builder.border.task, at)
@@ -106,6 +115,8 @@ def add_turns(builder: SessionBuilder, turns: Sequence[Turn], borders: Collectio
                     builder.skipped["result without a call"] += 1
             case Speech():
                 _add_speech(builder, turn, is_task=any(turn is one for one in task))
+            case Clearing():
+                _clear_results(builder, turn)
             case Compaction():
                 context = _context_of(builder, turn, places)
                 builder.add_compaction(turn.summary, context, turn.at, lost=turn.lost)
@@ -212,6 +223,17 @@ def _add_speech(builder: SessionBuilder, speech: Speech, *, is_task: bool) -> No
         builder.add_advice(speech.person, turn=speech.text, at=speech.at, lost=speech.lost)
     elif speech.text.strip() or speech.lost:
         builder.add_harness_turn(speech.text, speech.at, role=speech.role, lost=speech.lost)
+
+
+def _clear_results(builder: SessionBuilder, clearing: Clearing) -> None:
+    """Replace what the calls returned in the context, where it is there."""
+    shown: list[dict[str, Any] | ev.MessageRef] = []
+    for ref in builder.context:
+        wire = json.loads(builder.known_blobs[ref.hash].data) if ref.role == "tool" else {}
+        is_cleared = wire.get("tool_call_id") in clearing.calls and wire.get("content") != clearing.text
+        shown.append({**wire, "content": clearing.text} if is_cleared else ref)
+    if any(isinstance(message, dict) for message in shown):
+        builder.show_context(shown)
 
 
 def _context_of(

@@ -84,7 +84,7 @@ def decode_body(kind: str, v: int, data: bytes) -> Body:
         return UnknownEvent(kind_name=kind, version=v, raw=data.decode(errors="replace"), problem=problem)
     try:
         if v == known.v:
-            return _decoder(kind).decode(data)
+            return (_DECODERS.get(kind) or _decoder(kind)).decode(data)
         value = msgspec.json.decode(data)
         for version in range(v, known.v):
             value = UPCASTERS[kind, version](value)

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import zlib
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -236,15 +237,14 @@ def _open(path: Path) -> sqlite3.Connection:
         raise LogReadFailed(f"the log {path} could not be opened: {error}") from error
 
 
-def _text(data: bytes) -> str:
-    """A column of text, whatever its bytes are; SQLite asks for each one."""
-    return data.decode("utf-8", "replace")
+_TEXT: Final = partial(str, encoding="utf-8", errors="replace")
+"""A column of text, whatever its bytes are. SQLite calls it for each one, so that it is no function of ours."""
 
 
 def _connect(path: Path, query: str) -> sqlite3.Connection:
     connection = sqlite3.connect(schema.file_uri(path, query), uri=True, isolation_level=None, check_same_thread=False)
     try:
-        connection.text_factory = _text
+        connection.text_factory = _TEXT
         connection.execute(f"PRAGMA busy_timeout = {schema.BUSY_MS}")
         connection.execute("PRAGMA query_only = ON")
         version = schema.check_version(connection, path)

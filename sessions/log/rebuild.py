@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Protocol
 
-from sessions.events import MessageRef, ModelRequested
+from sessions.events import EventPlace, MessageRef, ModelRequested
 from sessions.events.text import canonical_json
 from sessions.log.errors import LogReadFailed, PromptMismatch
 from sessions.log.reader import LogReader
@@ -15,17 +15,38 @@ from sessions.log.reader import LogReader
 def request_chain(reader: LogReader, session: str, seq: int) -> list[MessageRef]:
     """The messages of the request at ``seq``, in order: those of its parents, oldest first, then its own.
 
-    Raises LogReadFailed where the chain does not hold.
+    Of a branch the oldest are of the sessions that it left, and say so. Raises LogReadFailed where the chain does not
+    hold.
     """
     pieces: list[tuple[MessageRef, ...]] = []
-    at: int | None = seq
+    at: EventPlace | None = EventPlace(session, seq)
+    seen: set[str] = set()
     while at is not None:
-        request = request_at(reader, session, at)
-        pieces.append(request.append)
-        if request.parent is not None and request.parent >= at:
-            raise LogReadFailed(f"request {at} of session {session} names a later parent: the log is not whole")
-        at = request.parent
+        request = request_at(reader, at.session, at.seq)
+        pieces.append(request.append if at.session == session else foreign_refs(request.append, at.session))
+        at = parent_of(request, at, seen)
     return [ref for piece in reversed(pieces) for ref in piece]
+
+
+def parent_of(request: ModelRequested, at: EventPlace, seen: set[str]) -> EventPlace | None:
+    """The request that the one at ``at`` goes on from, None if none. ``seen``: the sessions that the chain has left.
+
+    Raises LogReadFailed where it is no earlier one.
+    """
+    if request.parent is not None:
+        if request.parent >= at.seq:
+            raise LogReadFailed(f"request {at.seq} of session {at.session} names a later parent: the log is not whole")
+        return EventPlace(at.session, request.parent)
+    if request.across is not None:
+        seen.add(at.session)
+        if request.across.session in seen:
+            raise LogReadFailed(f"request {at.seq} of session {at.session} goes on from itself: the log is not whole")
+    return request.across
+
+
+def foreign_refs(refs: Iterable[MessageRef], session: str) -> tuple[MessageRef, ...]:
+    """Messages of ``session`` as a branch of it has them: they say whose events they came from."""
+    return tuple(MessageRef(ref.hash, ref.role, ref.sources, ref.session or session) for ref in refs)
 
 
 def request_at(reader: LogReader, session: str, seq: int) -> ModelRequested:

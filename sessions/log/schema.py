@@ -94,6 +94,8 @@ WRITER_PRAGMAS: Final = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA recursive_triggers = ON",
+    # Each insert that a trigger may refuse has a journal of its own: as a file that is most of its cost.
+    "PRAGMA temp_store = MEMORY",
     "PRAGMA trusted_schema = OFF",
 )
 

@@ -6,26 +6,15 @@ import json
 from typing import Any, Final, Literal
 
 from sessions.events import ModelSpec
-from sessions.events.messages import Finish, Part, Usage
-from sessions.events.text import canonical_json
-from sessions.providers.assembler import Slot, Slots, end_without_reason
+from sessions.events.messages import Part, Usage
+from sessions.events.text import canonical_json, valid_unicode
+from sessions.providers.assembler import Slot, Slots, end_without_reason, finish_of
 from sessions.providers.attempt import json_value
 from sessions.providers.base import Delta, Reply
 from sessions.providers.chat_calls import index_of
 from sessions.providers.sse import DONE, SseEvent
-from sessions.providers.usage_counts import UsageCounts, table
+from sessions.providers.usage_counts import UsageCounts, count_of, table
 
-_FINISH: Final[dict[str, Finish]] = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "stop": "stop",
-    "tool_use": "calls",
-    "tool_calls": "calls",
-    "max_tokens": "length",
-    "length": "length",
-    "model_context_window_exceeded": "length",
-    "refusal": "refusal",
-}
 _CHANNELS: Final[dict[str, Literal["reasoning", "text", "call"]]] = {
     "text": "text",
     "tool_use": "call",
@@ -59,6 +48,8 @@ class MessagesAssembler:
         self._model = ""
         self._response_id = ""
         self._usage = UsageCounts()
+        self._first_output = 0
+        """What the beginning says of the length: the whole of it only where the end says nothing."""
 
     @property
     def is_whole(self) -> bool:
@@ -89,6 +80,7 @@ class MessagesAssembler:
             case "message_delta":
                 self._end(table(data.get("delta")), table(data.get("usage")))
             case "message_stop":
+                self._take_usage(data.get("usage"))
                 self._close_calls()
                 self.ended = True
         self.moves += any(delta.text or delta.name for delta in deltas)
@@ -114,7 +106,7 @@ class MessagesAssembler:
 
     def reply(self) -> Reply:
         """The whole reply."""
-        finish = _FINISH.get(self._finish_raw, "other")
+        finish = finish_of(self._finish_raw)
         parts, usage = self.parts(), self._counts()
         if finish in ("stop", "calls"):
             finish = "calls" if self._slots.of("call") else "stop"
@@ -135,7 +127,9 @@ class MessagesAssembler:
         self.moves += 1
         self._model = str(message.get("model") or "")
         self._response_id = str(message.get("id") or "")
-        self._take_usage(message.get("usage"))
+        usage = table(message.get("usage"))
+        self._first_output = count_of(usage.get("output_tokens"))
+        self._take_usage({name: count for name, count in usage.items() if name != "output_tokens"})
 
     def _whole(self, message: dict[str, Any]) -> list[Delta]:
         """A message that came in one piece, from a server that does not stream."""
@@ -143,7 +137,7 @@ class MessagesAssembler:
         content = message.get("content")
         blocks = content if isinstance(content, list) else [{"type": "text", "text": content}]
         deltas = [delta for block in blocks if isinstance(block, dict) for delta in self._begin(None, block)]
-        self._end(message, {})
+        self._end(message, table(message.get("usage")))
         return deltas
 
     def _begin(self, index: int | None, block: dict[str, Any]) -> list[Delta]:
@@ -177,6 +171,8 @@ class MessagesAssembler:
             if text and place in self._given:
                 self._given.discard(place)
                 self._blocks[place].pieces.clear()
+            if isinstance(text, dict | list):
+                text = canonical_json(text).decode()
             return [self._blocks[place].add(text if isinstance(text, str) else "")]
         start = self._starts[place]
         if kind == "signature_delta":
@@ -189,7 +185,7 @@ class MessagesAssembler:
     def _end(self, delta: dict[str, Any], usage: dict[str, Any]) -> None:
         self.moves += 1
         reason = delta.get("stop_reason")
-        self._finish_raw = reason if isinstance(reason, str) and reason else self._finish_raw
+        self._finish_raw = valid_unicode(reason) if isinstance(reason, str) and reason else self._finish_raw
         self._stop_token = str(delta.get("stop_sequence") or self._stop_token)
         self._take_usage(usage)
         self._close_calls()
@@ -212,7 +208,7 @@ class MessagesAssembler:
         cached, written = count["cache_read_input_tokens"], count["cache_creation_input_tokens"]
         return Usage(
             input_tokens=count["input_tokens"] + cached + written,
-            output_tokens=count["output_tokens"],
+            output_tokens=count["output_tokens"] or (self._first_output if self._finish_raw else 0),
             cached_tokens=cached,
             cache_write_tokens=written,
         )

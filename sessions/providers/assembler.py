@@ -12,6 +12,19 @@ from sessions.events.text import valid_unicode
 from sessions.providers.base import Delta, Reply
 from sessions.providers.sse import SseEvent
 
+_FINISH: Final[dict[str, Finish]] = {
+    **dict.fromkeys(("stop", "eos", "eos_token", "end", "end_turn", "stop_sequence", "complete", "completed"), "stop"),
+    **dict.fromkeys(("tool_calls", "tool_call", "tool_use", "function_call", "function_calls"), "calls"),
+    **dict.fromkeys(
+        ("length", "max_tokens", "max_output_tokens", "max_length", "model_length", "model_context_window_exceeded"),
+        "length",
+    ),
+    **dict.fromkeys(
+        ("refusal", "content_filter", "sensitive", "safety", "recitation", "prohibited_content", "blocklist"), "refusal"
+    ),
+    "abort": "interrupted",
+}
+"""Reasons for an end, in the names of all servers."""
 _HIGH_SURROGATES: Final = ("\ud800", "\udbff")
 
 
@@ -103,6 +116,16 @@ class Slots:
     def parts(self) -> tuple[Part, ...]:
         """The neutral parts so far."""
         return tuple(slot.part() for slot in self._slots.values())
+
+
+def finish_of(raw: str) -> Finish:
+    """What a server's reason for the end of a reply means, however it writes it."""
+    return _FINISH.get(finish_name(raw), "other")
+
+
+def finish_name(raw: str) -> str:
+    """A reason in small letters with ``_`` between its words."""
+    return raw.strip().lower().replace("-", "_").replace(" ", "_")
 
 
 def end_without_reason(spec: ModelSpec, usage: Usage | None, *, cut: bool) -> Finish:

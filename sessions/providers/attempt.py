@@ -22,7 +22,7 @@ from sessions.providers.assembler import Assembler
 from sessions.providers.base import CallContext, Delta, ProviderError, Reply, RequestBody
 from sessions.providers.error_objects import ERROR_EVENTS, find_error
 from sessions.providers.event_stream import AFTER_FINISH, AFTER_USAGE, Patience, read_events
-from sessions.providers.failures import from_error_object, from_status, missing_key, one_line
+from sessions.providers.failures import from_error_object, from_status, from_words, missing_key, one_line
 from sessions.providers.sse import SseEvent
 
 if TYPE_CHECKING:
@@ -122,12 +122,13 @@ async def attempt(
                     for delta in _feed(spec, assembler, event, call.key):
                         if delta.text or delta.name:
                             yield delta
-                    if assembler.ended:
+                    if assembler.ended and (assembler.is_counted or not assembler.is_whole):
                         break
                     if assembler.moves != moves:
                         patience.renew()
                     if assembler.is_whole:
-                        patience.end_after(AFTER_USAGE if assembler.is_counted else AFTER_FINISH)
+                        over = assembler.is_counted or assembler.ended
+                        patience.end_after(AFTER_USAGE if over else AFTER_FINISH)
     except Exception as error:  # noqa: BLE001  an attempt must end as a reply or as a ProviderError, nothing else
         failure = _failure(sdk, spec, call, error)
     if assembler.is_whole:
@@ -136,7 +137,7 @@ async def attempt(
         return
     failure = failure or ProviderError("cut", f"{spec.id}: the reply broke off before its end")
     failure.partial = assembler.parts()
-    if failure.reason == "cut" and failure.partial:
+    if failure.reason in ("cut", "timeout") and failure.partial:
         failure.unfinished = assembler.reply()
     raise failure
 
@@ -148,8 +149,7 @@ def json_value(spec: ModelSpec, event: SseEvent, key: str | None = None) -> Any:
     except (ValueError, RecursionError):
         if event.name in ERROR_EVENTS:
             raise from_error_object(spec, event.data, key=key) from None
-        said = f"{spec.id} sent an event that is no JSON: {event.data[:100]}"
-        raise ProviderError("server", one_line(said, key)) from None
+        raise from_words(spec, "sent an event that is no JSON", event.data[:200], key=key) from None
     error = find_error(data, event.name)
     if error is not None:
         raise from_error_object(spec, error, key=key)

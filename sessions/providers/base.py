@@ -93,7 +93,7 @@ class ProviderError(Exception):
         """Name of the environment variable whose key is missing or was refused."""
         self.refused: Refused = refused
         self.unfinished: Reply | None = None
-        """What had come of a reply that was cut, as a reply."""
+        """What had come of a reply that was cut, or that stalled, as a reply."""
 
     @property
     def retryable(self) -> bool:

@@ -40,10 +40,18 @@ class CallPieces:
         call = next((block[name] for name in ("function", "custom") if isinstance(block.get(name), dict)), block)
         index, id = index_of(block.get("index")), _string(block.get("id"))
         name, text = _string(call.get("name")), _text(call.get("arguments", call.get("input")))
-        if call is block and isinstance(block.get("function"), str):
-            text = text or block["function"]
-        slot = self._find(index, id, name, text) or self._begin(index, id, name)
+        if call is block and isinstance(said := block.get("function"), str):
+            name, text = (name, text or said) if said.lstrip().startswith("{") else (name or said, text)
+        if self._is_said_again(index, id, name, text):
+            return None
+        slot = self._find(index, id, name, text)
+        if slot is None:
+            if not (id or name or text):
+                return None
+            slot = self._begin(index, id, name)
         self._last = slot
+        if _is_placeholder(slot) and text.lstrip().startswith("{"):
+            slot.pieces.clear()
         if index is not None:
             self._by_index[index] = slot
         if id and slot.index not in self._server_ids:
@@ -72,6 +80,13 @@ class CallPieces:
         """Whether the newest call breaks off in the middle of its arguments."""
         return self._last is not None and _is_open(self._last)
 
+    def _is_said_again(self, index: int | None, id: str, name: str, text: str) -> bool:
+        """Whether a piece is a call that is whole already, as some servers repeat it with the end of the reply."""
+        known = self._by_id.get(id) if id and name and text else None
+        if known is None or (index is not None and self._by_index.get(index) is not known):
+            return False
+        return known.name == name and known.text.strip() != "{}" and _is_whole(known) and _is_same(known, text)
+
     def _begin(self, index: int | None, id: str, name: str) -> Slot:
         slot = self._slots.begin(("call", len(self._slots.of("call"))), "call", id=id)
         if id:
@@ -92,7 +107,7 @@ class CallPieces:
             return None
         if index is not None:
             # A new index begins a call, but for one that counts the pieces of a call that is not whole yet.
-            return last if not id and not name and _is_open(last) else None
+            return last if not id and not name and not _is_whole(last) else None
         return self._go_on_in_order(last, id, name, text)
 
     def _go_on_at_index(self, slot: Slot, id: str, name: str, text: str) -> Slot | None:
@@ -108,7 +123,7 @@ class CallPieces:
         if index is not None and name:
             # One id for several calls: a head at an index of its own begins one, a piece of what is open does not.
             return slot if text and _is_open(slot) else None
-        if not _is_whole(slot):
+        if not _is_whole(slot) or (_is_placeholder(slot) and not name):
             return slot
         return None if text.lstrip().startswith("{") or (name and name != slot.name) else slot
 
@@ -154,6 +169,18 @@ def _is_whole(slot: Slot) -> bool:
         return False
     try:
         return isinstance(json.loads(slot.text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _is_placeholder(slot: Slot) -> bool:
+    """Whether its arguments are an empty object, which may stand for those that are still to come."""
+    return len(slot.pieces) <= 2 and slot.text.strip() == "{}"
+
+
+def _is_same(slot: Slot, text: str) -> bool:
+    try:
+        return bool(json.loads(slot.text) == json.loads(text))
     except (ValueError, RecursionError):
         return False
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from sessions.events import ModelSpec
-from sessions.events.messages import Finish, Part, Usage
+from sessions.events.messages import Part, Usage
 from sessions.events.text import valid_unicode
-from sessions.providers.assembler import Slots, end_without_reason
+from sessions.providers.assembler import Slots, end_without_reason, finish_name, finish_of
 from sessions.providers.attempt import json_value
-from sessions.providers.base import Delta, Reply
+from sessions.providers.base import Delta, ProviderError, Reply
 from sessions.providers.chat_calls import CallPieces, index_of
 from sessions.providers.failures import from_error_object
 from sessions.providers.reasoning_blocks import ReasoningBlocks
@@ -17,22 +17,8 @@ from sessions.providers.sse import DONE, SseEvent
 from sessions.providers.usage_counts import UsageCounts, table
 
 REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
-_FINISH: Final[dict[str, Finish]] = {
-    "stop": "stop",
-    "eos": "stop",
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "tool_calls": "calls",
-    "tool_use": "calls",
-    "function_call": "calls",
-    "length": "length",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "content_filter": "refusal",
-    "sensitive": "refusal",
-    "refusal": "refusal",
-    "abort": "interrupted",
-}
+_WORDS_OF_THOUGHT: Final = ("thinking", "reasoning", "reasoning_content", "text", "content", "summary")
+"""Where a piece of reasoning that is an object has its words."""
 _NO_REASON: Final = frozenset({"", "null", "none"})
 _FAILED: Final = {"insufficient_system_resource": "503", "network_error": "500", "error": "500"}
 """Reasons for an end that are failures of the server (DeepSeek, GLM, OpenRouter), and the statuses they are like."""
@@ -52,6 +38,8 @@ class ChatAssembler:
         self._choice_index: int | None = None
         self._finish_raw = ""
         self._refused = False
+        self._manner = ""
+        """The field that the calls of this reply come in: some servers say each one in the old one, too."""
         self._model = ""
         self._response_id = ""
         self._stop_token = ""
@@ -76,7 +64,17 @@ class ChatAssembler:
         if event.data.startswith(DONE):
             self.ended = True
             return []
-        chunk = table(json_value(self._spec, event, self._key))
+        if self.ended:
+            self._take_late_usage(event)
+            return []
+        data = json_value(self._spec, event, self._key)
+        deltas = [
+            delta for chunk in (data if isinstance(data, list) else [data]) for delta in self._chunk(table(chunk))
+        ]
+        self.moves += any(delta.text or delta.name for delta in deltas)
+        return deltas
+
+    def _chunk(self, chunk: dict[str, Any]) -> list[Delta]:
         self._model = self._model or str(chunk.get("model") or "")
         self._response_id = self._response_id or str(chunk.get("id") or "")
         deltas: list[Delta] = []
@@ -86,7 +84,6 @@ class ChatAssembler:
                 deltas += self._choice(choice)
         self._take_usage(chunk.get("usage"))
         self._take_usage(table(chunk.get("x_groq")).get("usage"))
-        self.moves += any(delta.text or delta.name for delta in deltas)
         return deltas
 
     def parts(self) -> tuple[Part, ...]:
@@ -99,7 +96,7 @@ class ChatAssembler:
     def reply(self) -> Reply:
         """The whole reply. A server that says ``stop`` after calls is not taken at its word."""
         parts = self.parts()
-        finish = _FINISH.get(self._finish_raw.lower(), "other")
+        finish = finish_of(self._finish_raw)
         if finish in ("stop", "calls"):
             finish = "calls" if self._slots.of("call") else "stop"
         usage = self._counts()
@@ -140,12 +137,14 @@ class ChatAssembler:
             self._stop_token = str(choice["stop_reason"])
         reason = choice.get("finish_reason")
         reason = reason if isinstance(reason, str) else ""
-        if reason in _FAILED:
-            raise from_error_object(self._spec, {"message": reason, "code": _FAILED[reason]}, key=self._key)
-        if reason.lower() not in _NO_REASON:
+        if (failed := _FAILED.get(finish_name(reason))) is not None:
+            raise from_error_object(self._spec, {"message": reason, "code": failed}, key=self._key)
+        if finish_name(reason) not in _NO_REASON:
             self.moves += not self._finish_raw
-            self._finish_raw = reason
+            self._finish_raw = valid_unicode(reason)
             self._counted = False
+        elif any(delta.text for delta in deltas):
+            self._counted = False  # it goes on behind what was said to be its end
         self._take_usage(choice.get("usage"))
         return deltas
 
@@ -158,22 +157,39 @@ class ChatAssembler:
         if thought:
             deltas.append(self._slots.begin("reasoning", "reasoning").add(thought))
         content = delta.get("content")
+        if isinstance(content, int | float) and not isinstance(content, bool):
+            content = str(content)
         for item in content if isinstance(content, list) else [content]:
             if isinstance(item, str) and item:
                 deltas.append(self._slots.begin("text", "text").add(item))
             elif isinstance(item, dict):
-                deltas += self._texts({"content": item.get("text"), "reasoning": _thinking_text(item)})
+                deltas += self._texts(_item(item))
         if isinstance(delta.get("refusal"), str) and delta["refusal"]:
             self._refused = True
             deltas.append(self._slots.begin("text", "text").add(delta["refusal"]))
         return deltas
 
     def _call_pieces(self, delta: dict[str, Any]) -> list[Delta]:
-        blocks = delta.get("tool_calls")
-        if not blocks and isinstance(legacy := delta.get("function_call"), dict):
-            blocks = [{"function": legacy}]
-        found = (self._calls.take(block) for block in (blocks if isinstance(blocks, list) else [blocks]))
-        return [piece for piece in found if piece is not None]
+        found: list[Delta] = []
+        for manner in ("tool_calls", "function_call"):
+            blocks = delta.get(manner)
+            if not blocks or self._manner not in ("", manner):
+                continue
+            if manner == "function_call":
+                blocks = [{"function": blocks}] if isinstance(blocks, dict) else []
+            pieces = (self._calls.take(block) for block in (blocks if isinstance(blocks, list) else [blocks]))
+            told = [piece for piece in pieces if piece is not None]
+            if told:
+                self._manner = manner
+            found += told
+        return found
+
+    def _take_late_usage(self, event: SseEvent) -> None:
+        """Token counts that come behind the farewell; nothing else counts there."""
+        try:
+            self._take_usage(table(json_value(self._spec, event, self._key)).get("usage"))
+        except ProviderError:
+            return
 
     def _take_usage(self, usage: object) -> None:
         """Token counts; the details have three names for the same thing (OpenAI, DeepSeek, Kimi)."""
@@ -217,15 +233,17 @@ class ChatAssembler:
 
 
 def _text_of(value: object) -> str:
-    """Reasoning as text; some wrap it once more."""
+    """Reasoning as text; some wrap it once more, or send it as a list of pieces."""
+    if isinstance(value, list):
+        return "".join(map(_text_of, value))
     if isinstance(value, dict):
-        value = value.get("content") or value.get("text")
+        return next((text for name in _WORDS_OF_THOUGHT if (text := _text_of(value.get(name)))), "")
     return value if isinstance(value, str) else ""
 
 
-def _thinking_text(item: dict[str, Any]) -> str:
-    """The text of a thinking item in a list of contents (Mistral)."""
-    inner = item.get("thinking")
-    if isinstance(inner, list):
-        return "".join(str(piece.get("text", "")) for piece in inner if isinstance(piece, dict))
-    return inner if isinstance(inner, str) else ""
+def _item(item: dict[str, Any]) -> dict[str, Any]:
+    """An item of a list of contents as a delta says the same: thoughts and refusals are no text."""
+    kind = str(item.get("type"))
+    if "think" in kind or "reason" in kind:
+        return {"reasoning": item}
+    return {"content": item.get("text"), "reasoning": item.get("thinking"), "refusal": item.get("refusal")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from typing import Any, Final
@@ -12,10 +13,15 @@ _WORDS: Final = (
     "message", "msg", "detail", "details", "error_msg", "error_message", "errorMessage", "err_msg", "status_msg",
     "Message", "error_description", "description", "reason", "title",
 )  # fmt: skip
-_PLAIN_WORDS: Final = _WORDS[:9]
+_PLAIN_WORDS: Final = _WORDS[:10]
 """Under these a text is an error even where nothing else says so."""
 _CODES: Final = ("type", "code", "status", "status_code", "statusCode", "error_code", "errorCode", "Code", "err_code")
 _ERROR_KIND: Final = re.compile(r"error|exception|fail", re.IGNORECASE)
+_PAGE: Final = re.compile(r"\s*<(?:!doctype|html|head|body|\?xml|error)\b", re.IGNORECASE)
+_HIDDEN: Final = re.compile(r"<(script|style)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)", re.IGNORECASE | re.DOTALL)
+_TAG: Final = re.compile(r"<[^>]*(?:>|\Z)")
+_FINE: Final = frozenset({0, 200, "0", "200", "ok", "success", "succeeded"})
+"""Codes under which a message is none of an error."""
 _DEPTH: Final = 5
 _PARTS: Final = 3
 """So many of a list of errors are told."""
@@ -33,7 +39,7 @@ def find_error(data: Any, event: str = "") -> Any:
     if data.get("error"):
         # What stands beside a bare word is said with it: {"error": "Bad Request", "message": "…"}.
         return data["error"] if isinstance(data["error"], dict | list) or not _has_words(data) else data
-    if isinstance(errors := data.get("errors"), list) and errors:
+    if isinstance(errors := data.get("errors"), list | dict | str) and errors:
         return errors
     for name in ("base_resp", "BaseResp"):
         if isinstance(inner := data.get(name), dict) and inner.get("status_code"):
@@ -47,7 +53,8 @@ def find_error(data: Any, event: str = "") -> Any:
 
 def _find_in_reply(data: dict[str, Any]) -> Any:
     choices = data["choices"] if isinstance(data["choices"], list) else [data["choices"]]
-    return next((one["error"] for one in choices if isinstance(one, dict) and one.get("error")), None)
+    places = [place for one in choices if isinstance(one, dict) for place in (one, one.get("delta"))]
+    return next((place["error"] for place in places if isinstance(place, dict) and place.get("error")), None)
 
 
 def _is_error(data: dict[str, Any]) -> bool:
@@ -55,6 +62,8 @@ def _is_error(data: dict[str, Any]) -> bool:
     kind, status = data.get("type"), data.get("status")
     if data.get("object") == "error" or data.get("success") is False:
         return True
+    if any(_is_fine(data.get(name)) for name in ("code", "error_code", "status")):
+        return False
     if isinstance(kind, str) and kind:
         return _ERROR_KIND.search(kind) is not None
     if isinstance(status, str) and _ERROR_KIND.search(status):
@@ -64,13 +73,25 @@ def _is_error(data: dict[str, Any]) -> bool:
     return _has_words(data)
 
 
+def _is_fine(code: object) -> bool:
+    return (code.lower() if isinstance(code, str) else code) in _FINE if isinstance(code, str | int) else False
+
+
 def _has_words(data: dict[str, Any]) -> bool:
     return any(isinstance(value := data.get(name), str | list) and value for name in _PLAIN_WORDS)
 
 
 def words_of(error: object) -> str:
     """What an error says, whichever shape it has; the words of a provider behind a gateway with it."""
-    return _words(error, _DEPTH)
+    return words_of_page(_words(error, _DEPTH))
+
+
+def words_of_page(text: str) -> str:
+    """``text`` without the marks of a page, each of its texts once; what is no page stays as it is."""
+    if not _PAGE.match(text):
+        return text
+    parts = (" ".join(part.split()) for part in _TAG.split(_HIDDEN.sub(" ", text)))
+    return html.unescape(" · ".join(dict.fromkeys(part for part in parts if part)))
 
 
 def _words(error: object, depth: int) -> str:

@@ -20,7 +20,8 @@ _RATE_OR_MONEY: Final = re.compile(
 _OTHER_THINGS: Final = re.compile(
     r"'tools'|\btools?\b.{0,20}\b(?:too (?:long|many|large)|length)|tool_calls\[|stop sequence|\bname\b.{0,30}too long"
     r"|\bimages? (?:exceeds?|is|are|size|dimension)|\bimage\b.{0,40}\bbytes\b|budget_tokens|\btemperature\b|metadata"
-    r"|\bfile (?:is |size )?(?:too|exceeds)|schema",
+    r"|\bfile (?:is |size )?(?:too|exceeds)|schema|took too long|waited too long|too long (?:to|for) \w+ing\b"
+    r"|\blimit of [\d,]+ (?:requests|messages|calls)",
     _FLAGS,
 )
 """Other things that are too long, too large or too many: a shorter conversation does not mend them."""
@@ -56,9 +57,13 @@ _TOO_LONG: Final = re.compile(
     r"|tokens?.{0,30}over (?:the )?limit|default_max_tokens \(-"
     r"|max(?:imum)? input characters"
     r"|messages\[\d+\]\.content.{0,60}(?:too long|too large)|'messages'.{0,20}(?:too long|too large)"
+    r"|string too long.{0,200}messages\[\d+\]\.content"
     r"|(?:prompt|input|request|conversation|messages?)\b.{0,60}\b[\d,]+ tokens.{0,80}"
     r"\b(?:limit|maximum|max|only|supports?)"
     r"|token count is [\d,]+.{0,40}\b(?:only|limit|max)|max(?:imum)? (?:is|allowed is) [\d,]+ tokens"
+    r"|\bnumber of tokens.{0,40}\b(?:above|over|exceed\w*|greater|larger|more)\b|tokens?\b.{0,40} > context"
+    r"|(?:handle|take|accept|read)s? at most [\d,]+ tokens?\b|\b(?:text|chat) is too (?:long|large)"
+    r"|expected maxLength: [\d,]+, actual|free space in the kv cache"
     r"|超长|过长|超过.{0,12}(?:最大|长度|上限|限制|上下文)|超出.{0,12}(?:最大|长度|上限|限制|上下文)|上下文.{0,8}(?:长度|超|窗口)"
     r"|長すぎ|長さ.{0,8}超|너무 (?:길|깁)|길이.{0,8}초과|zu lang|trop long|demasiado larg|слишком длин",
     _FLAGS,
@@ -72,13 +77,24 @@ _RATE: Final = re.compile(
     r"\bper[ _-](?:second|minute|hour|day|week|month)|\b(?:tpm|rpm|tpd|rpd)\b|rate.?limit", _FLAGS
 )
 
+_TOO_FAST: Final = re.compile(r"rate.?limit|too many requests|\bqps\b|requests? limit|slow down|限流|频率|频繁", _FLAGS)
 _PAYMENT: Final = re.compile(
     r"insufficient[_ ](?:user[_ ])?(?:account[_ ])?(?:balance|quota|credits?|funds)|\bbalance (?:is )?(?:too low"
-    r"|insufficient|not enough|exhausted)|credit balance|(?:out of|no|not enough|run out of) credits?\b|\barrear"
-    r"|\boverdue\b|payment required|\bbilling\b|exceeded your current quota|spend(?:ing)? limit|hard limit"
-    r"|(?:account|organi[sz]ation|project|subscription|user)\b.{0,40}\b(?:suspended|disabled|deactivated|banned|blocked"
-    r"|closed|expired|inactive|not active|terminated|restricted|delinquent)|欠费|余额不足|账户余额|充值|账[户号].{0,8}"
-    r"(?:停用|冻结|封)",
+    r"|insufficient|not enough|exhausted|negative)|negative balance|credit balance|check your account balance"
+    r"|(?:out of|no|not enough|run out of|more|all (?:your|available|of your)|no remaining) credits?\b"
+    r"|\bcredits? (?:(?:is|are|has been|have been|was) )?(?:exhausted|depleted|used up|limit|insufficient)"
+    r"|\bcredits? (?:for|of) .{0,40}(?:exceeded|exhausted)|exceeded your .{0,30}\bcredits\b|can only afford"
+    r"|\barrear|\boverdue\b|unpaid|payment (?:is )?required|payment method|\bbilling\b|good standing|\btop[ -]up\b"
+    r"|exceeded your current (?:token )?quota|quota (?:is |has been )?(?:not enough|exhausted|used up)"
+    r"|free tier .{0,40}exhausted"
+    r"|spend(?:ing)? limit|hard limit|(?:exceeded|over|out of|exhausted) (?:its |your |the )?budget\b"
+    r"|budget has been exceeded|exceeded_?budget|trial (?:has |period )?(?:ended|expired|is over)"
+    r"|no active subscription"
+    r"|(?:account|organi[sz]ation|project|subscription)\b.{0,40}\b(?:suspended|disabled|deactivated|banned|blocked"
+    r"|closed|expired|inactive|not active|terminated|restricted|delinquent)"
+    r"|\buser (?:account )?(?:is |has been |was )?(?:suspended|disabled|deactivated|banned|inactive)"
+    r"|欠费|余额不足|账户余额|余额为|充值|续费|续订|额度.{0,6}(?:用完|用尽|耗尽|不足|失败)|资源包.{0,8}(?:用完|用尽|耗尽|不足)|套餐.{0,6}(?:到期|过期|用完)"
+    r"|账[户号].{0,8}(?:停用|冻结|封|锁定|禁用|注销|过期|逾期)|残高.{0,4}不足|잔액.{0,4}부족",
     _FLAGS,
 )
 _ACCESS: Final = re.compile(
@@ -120,6 +136,11 @@ def is_too_long(words: str) -> bool:
 def wants_payment(words: str) -> bool:
     """Whether somebody has to pay, or an account has to be opened again, before anything goes on."""
     return _PAYMENT.search(words) is not None
+
+
+def limits_rate(words: str) -> bool:
+    """Whether too much was asked for in too short a time."""
+    return _TOO_FAST.search(words) is not None
 
 
 def denies_access(words: str) -> bool:

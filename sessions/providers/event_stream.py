@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from sessions.events import ModelSpec
 from sessions.providers.base import CallContext, ProviderError
-from sessions.providers.failures import one_line
+from sessions.providers.failures import from_words
 from sessions.providers.sse import SseDecoder, SseEvent
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ class Patience:
         self._first = call.timeout
         self._stall = call.stall
         self._limit = call.timeout
-        self._ends = False
         self.deadline = _now() + call.timeout
 
     def begin(self, *, whole: bool) -> None:
@@ -36,13 +35,11 @@ class Patience:
         self.deadline = _now() + self._limit
 
     def renew(self) -> None:
-        """Content came."""
-        if not self._ends:
-            self.deadline = _now() + self._limit
+        """Content came, also behind what was said to be the end."""
+        self.deadline = _now() + self._limit
 
     def end_after(self, seconds: float) -> None:
         """The reply is whole: what is still to come gets this long."""
-        self._ends = True
         self.deadline = min(self.deadline, _now() + min(seconds, self._stall))
 
     @property
@@ -77,7 +74,7 @@ async def read_events(
         came = True
         yield event
     if not came and decoder.other:
-        raise ProviderError("server", one_line(f"{spec.id} answered with no stream: {decoder.other}", call.key))
+        raise from_words(spec, "answered with no stream", decoder.other, key=call.key)
 
 
 def _now() -> float:

@@ -10,10 +10,11 @@ from typing import Final
 from sessions.events import ModelSpec
 from sessions.events.text import valid_unicode
 from sessions.providers.base import ProviderError, Reason, Refused
-from sessions.providers.error_objects import codes_of, words_of
+from sessions.providers.error_objects import codes_of, words_of, words_of_page
 from sessions.providers.error_words import (
     denies_access,
     is_too_long,
+    limits_rate,
     refuses_reasoning,
     says_that_it_passes,
     wants_payment,
@@ -93,12 +94,24 @@ def from_error_object(spec: ModelSpec, error: object, *, key: str | None = None)
         reason = "context"
     elif _lasts(words, codes) or (reason == "server" and denies_access(words)):
         reason = "fatal"
+    elif reason == "server" and limits_rate(words):
+        reason = "rate_limit"
     return ProviderError(
         reason,
-        one_line(f"{spec.id} answered with an error: {words or 'no reason given'}", key),
+        one_line(f"{spec.id} answered with an error: {words or ', '.join(sorted(codes)) or 'no reason given'}", key),
         need_key=(spec.key_env or "") if reason == "fatal" and codes & _KEY_CODES else "",
         refused=_find_refused(words, codes) if reason == "fatal" and codes & _REFUSALS else "",
     )
+
+
+def from_words(spec: ModelSpec, what: str, words: str, *, key: str | None = None) -> ProviderError:
+    """The failure that an answer in plain words, or a page, stands for; ``what`` says what came."""
+    plain = words_of_page(words)
+    said = from_error_object(spec, plain, key=key)
+    # A page has many words; none of them is about the length of a prompt.
+    lasting = ("context", "fatal") if plain == words else ("fatal",)
+    reason: Reason = said.reason if said.reason in lasting else "server"
+    return ProviderError(reason, one_line(f"{spec.id} {what}: {plain}", key), need_key=said.need_key)
 
 
 def missing_key(spec: ModelSpec, variable: str) -> ProviderError:

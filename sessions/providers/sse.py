@@ -1,7 +1,8 @@
 """Server-sent events as servers really send them: bytes in, events out; unknown fields are ignored.
 
 Read as common clients do: a byte order mark is skipped, lines end with LF, CR or both, an event whose data is whole
-counts where its blank line is missing, and JSON that stands there without ``data:`` is an event too.
+counts where its blank line is missing, and JSON that stands there without ``data:`` is an event too. A comment says
+nothing, unless it is an error: some gateways put theirs there.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 DONE: Final = "[DONE]"
+ERROR_COMMENT: Final = "error"
+"""Name of an event that came as a comment."""
 OTHER_CHARS: Final = 400
 """So much is kept of a text that is no stream, to be shown."""
 
@@ -77,9 +80,19 @@ class SseDecoder:
             self._data.append(value)
         elif field == "event":
             self._name = value
-        elif field not in ("", "id", "retry"):
+        elif not field:
+            events += self._comment(value.strip())
+        elif field not in ("id", "retry"):
             self._note(line)
         return events
+
+    def _comment(self, text: str) -> list[SseEvent]:
+        """Nothing, but for a comment that is an error: as JSON it is an event, as words it is kept beside them."""
+        if text.startswith("{") and '"error"' in text and is_json(text):
+            return [SseEvent(ERROR_COMMENT, text)]
+        if text.lower().startswith(ERROR_COMMENT):
+            self._note(text)
+        return []
 
     def _dispatch(self) -> list[SseEvent]:
         events = [SseEvent(self._name, "\n".join(self._data))] if self._data else []

@@ -8,6 +8,7 @@ from agent_testbed import Bench, assert_prompts_are_folds, assert_rebuilds
 from scripted_model import ScriptedAdapter, Turn, call
 
 from sessions import events as ev
+from sessions.agent.advice import read_advice_before
 from sessions.agent.resume_point import read_droppable_reply, resume_point_of
 from sessions.events.messages import CallPart
 from sessions.providers.base import ProviderError
@@ -192,3 +193,79 @@ async def test_what_could_be_left_out_is_the_newest_reply_that_no_summary_covers
     assert reply is not None and reply.step == 1
     point = resume_point_of(bench.reader.events(session))
     assert (point.step, point.reply_step, point.refused) == (2, 1, "")
+
+
+async def drop(bench: Bench, session: str) -> None:
+    """What the host commits for ``apollo drop``."""
+    reply = read_droppable_reply(bench.reader, session, bench.summary(session).step)
+    assert reply is not None
+    control = bench.control_event(session, "drop")
+    gone = ev.NewEvent(session, ev.ReplySuperseded(old=reply.seq), step=reply.step, actor="human:ann")
+    await bench.writer.append(control, gone)
+    bench.runners[-1].start()
+
+
+async def test_a_drop_keeps_a_paused_session_paused_and_its_resume_goes_on_without_the_reply(bench: Bench) -> None:
+    adapter = ScriptedAdapter([LOOK, call("run", command="echo again"), DONE])
+    bench.adapter = adapter
+    session = await bench.create(limits=ev.Limits(steps=2))
+    bench.runner(session).start()
+    await bench.state(session, "paused")
+    seen = len(bench.events(session))
+    await drop(bench, session)
+    # Whoever writes after it has been heard after it.
+    await bench.advise(session, "Go on from the first look.")
+    assert bench.summary(session).state == "paused"
+    assert [event.kind for event in bench.events(session)][seen:] == [
+        "control.requested", "reply.superseded", "advice.queued",
+    ]  # fmt: skip
+    raised = ev.LimitChanged(name="steps", value=None)
+    await bench.writer.append(ev.NewEvent(session, raised, actor="human:ann"))
+    await bench.control(session, "resume")
+    await bench.state(session, "finished")
+    assert [event.body.state for event in bench.events(session, "session.state")] == [  # type: ignore[attr-defined]
+        "running", "paused", "running", "finished",
+    ]  # fmt: skip
+    assert roles(sent(adapter)[-1]) == ["system", "user", "assistant", "tool", "user"]
+    assert "echo again" not in json.dumps(sent(adapter)[-1])
+    assert_rebuilds(bench, session, adapter.received)
+    assert_prompts_are_folds(bench, session)
+
+
+ASK = call("ask_human", question="Left or right?")
+
+
+async def test_an_answer_leaves_the_context_with_the_question_of_the_step_that_is_dropped(bench: Bench) -> None:
+    third = Turn("", LOOK.calls, errors=(refusal(),))
+    adapter = ScriptedAdapter([LOOK, ASK, third, ASK, DONE])
+    bench.adapter = adapter
+    session = await bench.create()
+    bench.runner(session).start()
+    await bench.state(session, "needs_you")
+    await bench.answer(session, "The left one.")
+    await bench.until(lambda: bench.summary(session).need == "refused")
+    assert "The left one." in json.dumps(sent(adapter)[-1])
+    await drop(bench, session)
+    await bench.until(lambda: bench.summary(session).need == "question", "the second question")
+    for messages in sent(adapter)[3:]:
+        assert "Left or right?" not in json.dumps(messages)
+        assert "The left one." not in json.dumps(messages)
+        assert "Nobody answered" not in json.dumps(messages)
+    await bench.answer(session, "The right one.")
+    await bench.state(session, "finished")
+    last = json.dumps(sent(adapter)[-1])
+    assert "Left or right?" in last and "The right one." in last and "The left one." not in last
+    # In the log both stay, and a summary does not bring the answer back without its question.
+    assert [body.text for body in bench.bodies(session, ev.QuestionAnswered)] == ["The left one.", "The right one."]
+    assert read_advice_before(bench.reader, session, to_step=9) == "Answer to your question 2: The right one."
+    assert_rebuilds(bench, session, adapter.received)
+    assert_prompts_are_folds(bench, session)
+
+
+async def test_what_a_person_said_of_themselves_stays_where_the_step_before_it_is_dropped(bench: Bench) -> None:
+    session, adapter = await refuse_at_step_3(bench)
+    await bench.advise(session, "Mind the ids.")
+    await drop(bench, session)
+    await bench.state(session, "finished")
+    assert "Mind the ids." in json.dumps(sent(adapter)[-1])
+    assert "Mind the ids." in read_advice_before(bench.reader, session, to_step=9)

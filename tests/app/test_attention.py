@@ -13,6 +13,7 @@ from apollo_tui.screens.panels.labels import LabelPanel
 from apollo_tui.screens.session import SessionScreen
 from sessions import events as ev
 from sessions.clock import now_ms
+from sessions.events.messages import CallPart
 from sessions.log.reader import LogReader
 from widgets.composer import Composer
 
@@ -329,7 +330,39 @@ async def rolling_back(feed: FakeFeed) -> tuple[str, int]:
     return session, seqs[-1]
 
 
-@pytest.mark.parametrize("make", [falling, asking, standing, rolling_back])
+async def out_of_budget(feed: FakeFeed) -> tuple[str, int]:
+    session = await feed.session("spent")
+    made = await feed.step(session, 1, ("run", {"command": "ls"}, "a\n"))
+    await feed.add(session, ev.StateChanged(state="paused", reason="out of steps: 1 of 1", need="limit"))
+    return session, made[0].seq
+
+
+async def over(feed: FakeFeed) -> tuple[str, int]:
+    session = await feed.session("over")
+    made = await feed.step(session, 1, ("run", {"command": "ls"}, "a\n"), ("finish", {"summary": "Done."}, "ok\n"))
+    await feed.add(session, ev.StateChanged(state="finished"))
+    return session, made[1].seq
+
+
+async def malformed(feed: FakeFeed) -> tuple[str, int]:
+    """The first call of the streak is where it leads."""
+    session = await feed.session("malformed")
+    first = 0
+    for step in range(1, 5):
+        sent = ev.ModelRequested(adapter="demo", adapter_version=1, envelope={}, sha256="0" * 64)
+        asked = await feed.add(session, sent, step=step)
+        parts = (CallPart(f"c{step}", "rnu", "{}"),)
+        reply = ev.ModelReplied(request=asked.seq, parts=parts, finish="calls")
+        await feed.add(session, reply, step=step, actor="agent")
+        refused = ev.ActionRefused(
+            call_id=f"c{step}", name="rnu", arguments="{}", why="malformed", shown="no such tool"
+        )
+        made = await feed.add(session, refused, step=step, call=1)
+        first = first or made.seq
+    return session, first
+
+
+@pytest.mark.parametrize("make", [falling, asking, standing, rolling_back, out_of_budget, over, malformed])
 @pytest.mark.parametrize("opens", [(), ("enter",)])
 async def test_what_the_next_need_selects_can_be_flagged_with_and_without_a_label(
     feed: FakeFeed, make: Callable[[FakeFeed], Awaitable[tuple[str, int]]], opens: tuple[str, ...]

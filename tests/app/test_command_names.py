@@ -9,7 +9,7 @@ from fake_feed import FakeFeed
 from headless_app import open_app, screen_text, until
 
 from apollo_tui import keys
-from apollo_tui.commands import ACTS, COMMANDS, NO_ACTS
+from apollo_tui.commands import ACTS, COMMANDS, NO_ACTS, run_command
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.screens.panels.labels import LabelPanel
 from apollo_tui.screens.panels.prompt import match_commands
@@ -72,3 +72,14 @@ async def test_an_act_that_cannot_be_done_here_is_found_and_says_why(feed: FakeF
             assert isinstance(app.screen, BoardScreen)
         await pilot.press("colon", *"open", "enter")
         await until(pilot, lambda: isinstance(app.screen, SessionScreen))
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"), [("flg", "near it: flag"), ("withdrw 1", "near it: withdraw"), ("zzz", "zzz:")]
+)
+async def test_of_a_name_that_nothing_has_those_near_it_are_said(feed: FakeFeed, typed: str, said: str) -> None:
+    await feed.session("one")
+    async with open_app(feed) as (app, pilot):
+        assert isinstance(app.screen, BoardScreen)
+        run_command(app.screen, typed)
+        await until(pilot, lambda: said in screen_text(app))

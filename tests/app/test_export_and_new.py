@@ -168,24 +168,30 @@ async def test_the_template_of_the_model_is_chosen_in_the_menu_and_decides_what_
         assert commands[0][commands[0].index("--template") + 1] == chosen
 
 
-async def test_the_export_menu_asks_once_what_becomes_of_advice_and_writes_that(
-    feed: FakeFeed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    session = await feed.session("tune-lr")
-    await feed.step(session, 1, ("run", {"command": "python train.py"}, "loss 2.1\n"), text="I train.")
-    await feed.add(session, ev.AdviceQueued(advice=1, text="Wait.", reach="general"), actor="human:ada")
-    await feed.add(session, ev.AdviceDelivered(advice=(1,), at_step=2, text="<advice-n>\nWait.\n</advice-n>"))
-    policies: list[str] = []
+@pytest.fixture
+def policies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The policies by which the menu would have written files."""
+    found: list[str] = []
 
     class Job:
         def __init__(self, *given: object, **_: object) -> None:
-            policies.append(str(given[4]))
+            found.append(str(given[4]))
 
         def poll(self) -> JobProgress:
             return JobProgress(ended=0, said="wrote it")
 
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("apollo_tui.screens.export.ExportJob", Job)
+    return found
+
+
+async def test_the_export_menu_asks_once_what_becomes_of_advice_and_writes_that(
+    feed: FakeFeed, policies: list[str]
+) -> None:
+    session = await feed.session("tune-lr")
+    await feed.step(session, 1, ("run", {"command": "python train.py"}, "loss 2.1\n"), text="I train.")
+    await feed.add(session, ev.AdviceQueued(advice=1, text="Wait.", reach="general"), actor="human:ada")
+    await feed.add(session, ev.AdviceDelivered(advice=(1,), at_step=2, text="<advice-n>\nWait.\n</advice-n>"))
     async with open_app(feed) as (app, pilot):
         await pilot.press("e")
         await until(pilot, lambda: "nobody has said yet" in screen_text(app))
@@ -205,9 +211,8 @@ async def test_the_export_menu_asks_once_what_becomes_of_advice_and_writes_that(
 
 
 async def test_the_export_menu_lists_rows_by_model_and_asks_once_whose_are_trained(
-    feed: FakeFeed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    feed: FakeFeed, policies: list[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     session = await feed.session("tune-lr")
     for step, model in enumerate(("glm-4.6", "claude-opus-4", "glm-4.6"), 1):
         sent = ev.ModelRequested(adapter="demo", adapter_version=1, envelope={}, sha256="0" * 64)
@@ -215,16 +220,6 @@ async def test_the_export_menu_lists_rows_by_model_and_asks_once_whose_are_train
         parts = (CallPart(f"c{step}", "run", "{}"),)
         reply = ev.ModelReplied(request=asked.seq, parts=parts, finish="calls", model=model)
         await feed.add(session, reply, step=step, actor="agent")
-    policies: list[str] = []
-
-    class Job:
-        def __init__(self, *given: object, **_: object) -> None:
-            policies.append(str(given[4]))
-
-        def poll(self) -> JobProgress:
-            return JobProgress(ended=0, said="wrote it")
-
-    monkeypatch.setattr("apollo_tui.screens.export.ExportJob", Job)
     async with open_app(feed) as (app, pilot):
         await pilot.press("e")
         await until(pilot, lambda: "trained by model: 2 glm-4.6, 1 claude-opus-4" in screen_text(app))

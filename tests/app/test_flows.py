@@ -5,9 +5,7 @@ from typing import Any
 
 import pytest
 from fake_feed import FakeFeed
-from headless_app import open_app, screen_text, until
-from textual import events
-from textual.keys import _character_to_key
+from headless_app import HAND_S, open_app, screen_text, send_keys, until
 from textual.widgets import Input
 
 from apollo_tui.acts.drafts import Drafts
@@ -398,8 +396,7 @@ async def test_keys_that_come_in_one_burst_after_i_are_text_and_never_act_on_the
     drafts = Drafts(feed.paths.drafts, feed.actor)
     async with open_app(feed) as (app, pilot):
         board = app.screen
-        for character in "2i" + typed:
-            app.post_message(events.Key(_character_to_key(character), character))
+        send_keys(app, "2i" + typed)
         await until(pilot, lambda: app.screen.query_one(Composer).text == typed)
         target = app.screen.query_one(Composer).target
         assert target is not None and target.session == second
@@ -413,17 +410,15 @@ async def test_advice_can_be_written_before_the_host_is_reached_and_is_no_burst_
     async with open_app(feed) as (app, pilot):
         feed.link(False)
         await until(pilot, lambda: "read-only, reconnecting" in screen_text(app))
-        for character in "ipoll less":
-            app.post_message(events.Key(_character_to_key(character), character))
+        send_keys(app, "ipoll less", gap=HAND_S)
         await until(pilot, lambda: app.screen.query_one(Composer).text == "poll less")
         assert isinstance(app.screen, BoardScreen) and not feed.calls
 
 
-async def test_keys_that_come_in_one_burst_after_a_prompt_opened_are_for_the_prompt(feed: FakeFeed) -> None:
+async def test_keys_typed_ahead_of_a_prompt_are_for_the_prompt(feed: FakeFeed) -> None:
     await two(feed)
     async with open_app(feed) as (app, pilot):
-        for character in ":pause":
-            app.post_message(events.Key(_character_to_key(character), character))
+        send_keys(app, ":pause", gap=HAND_S)
         await until(pilot, lambda: app.focused is not None and getattr(app.focused, "value", "") == "pause")
         assert not [call for call in feed.calls if isinstance(call, protocol.Control)]
 
@@ -431,7 +426,7 @@ async def test_keys_that_come_in_one_burst_after_a_prompt_opened_are_for_the_pro
 @pytest.mark.usefixtures("only_keys_call")
 @pytest.mark.parametrize("queued", ["stop", "stop " * 200])
 @pytest.mark.parametrize("on_session", [False, True])
-async def test_a_burst_after_enter_on_queued_advice_is_text_after_the_queued_one(
+async def test_keys_typed_behind_enter_on_queued_advice_are_text_after_the_queued_one(
     feed: FakeFeed, queued: str, on_session: bool
 ) -> None:
     first, _ = await two(feed)
@@ -454,9 +449,7 @@ async def test_a_burst_after_enter_on_queued_advice_is_text_after_the_queued_one
             return await before(ask)
 
         feed.read = late  # type: ignore[method-assign]
-        app.post_message(events.Key("enter", "\r"))
-        for character in " fpxq!":
-            app.post_message(events.Key(_character_to_key(character), character))
+        send_keys(app, "enter", " fpxq!", gap=HAND_S)
         composer = here.query_one(Composer)
         await until(pilot, lambda: composer.text.endswith(" fpxq!"))
         assert app.screen is here and not feed.calls

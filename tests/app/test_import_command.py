@@ -13,6 +13,7 @@ from headless_app import open_app, screen_text, until
 from apollo_tui.backend.feed import NotDone
 from apollo_tui.commands import run_command
 from apollo_tui.screens.base import ApolloScreen
+from apollo_tui.screens.board import BoardScreen
 from apollo_tui.screens.panels.base import ChoicePanel
 from sessions.host import protocol
 
@@ -34,7 +35,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, feed: FakeFeed) -> P
             raise NotDone("cut.json is cut off", kind="refused")
         if isinstance(params, protocol.ExamineFile):
             return protocol.Examined("claude-code", (made,))
-        return protocol.Imported((), 0, known=("S1",)) if name == "known" else protocol.Imported(("S2",), 12)
+        lost = ("1 image could not be kept (step 1)",)
+        return protocol.Imported((), 0, known=("S1",)) if name == "known" else protocol.Imported(("S2",), 12, lost)
 
     monkeypatch.setattr(feed, "call", answer)
     return found
@@ -49,6 +51,7 @@ async def test_a_folder_is_imported_and_one_line_says_what_became_of_it(feed: Fa
         for words in (
             "imported 1 session, 12 events",
             "1 session known already",
+            "1 note of what they lack: `:facts` in a session",
             "1 file refused: cut.json is cut off",
         ):
             assert words in screen.receipt
@@ -66,9 +69,37 @@ async def test_a_dry_run_shows_what_each_file_is(feed: FakeFeed, folder: Path) -
             assert words in shown
 
 
+async def test_a_dry_run_that_ends_late_opens_nothing_over_what_is_written(feed: FakeFeed, folder: Path) -> None:
+    await feed.session("one")
+    async with open_app(feed) as (app, pilot):
+        screen = app.screen
+        assert isinstance(screen, BoardScreen)
+        run_command(screen, f"import --dry-run '{folder}'")
+        screen.composer.open(screen.session or "")
+        await until(pilot, lambda: "something else is open here" in screen.receipt)
+        assert app.screen is screen and screen.typing
+
+
 async def test_a_word_that_names_nothing_is_said(feed: FakeFeed, tmp_path: Path) -> None:
     async with open_app(feed) as (app, pilot):
         screen = app.screen
         assert isinstance(screen, ApolloScreen)
         run_command(screen, f"import {tmp_path}/nowhere")
         await until(pilot, lambda: "no file and no folder" in screen.receipt)
+
+
+async def test_it_is_typed_after_a_colon_where_its_completion_says_what_it_takes(
+    feed: FakeFeed, folder: Path, tmp_path: Path
+) -> None:
+    link = tmp_path / "runs"
+    link.symlink_to(folder)
+    async with open_app(feed) as (app, pilot):
+        screen = app.screen
+        assert isinstance(screen, ApolloScreen)
+        await pilot.press("colon", *"imp", "enter")  # a beginning runs the completion; what lacks words stays open
+        await until(pilot, lambda: "files, folders or patterns; also --copy, --format NAME" in screen_text(app))
+        keys = {"/": "slash", "-": "minus", "_": "underscore", ".": "full_stop"}
+        await pilot.press(*(keys.get(sign, sign) for sign in f"{link}/cut.json"), "enter")
+        await until(pilot, lambda: "refused" in screen.receipt)
+        assert screen.receipt == "imported 0 sessions, 0 events · 1 file refused: cut.json is cut off"
+        assert "\n" not in screen.receipt and screen.receipt in screen_text(app)

@@ -187,6 +187,37 @@ async def test_after_V_the_span_is_what_F_means_unless_another_target_is_chosen(
         await until(pilot, lambda: [flag.target for flag in flags(feed)] == [target])
 
 
+@pytest.mark.parametrize(
+    ("keys", "steps"),
+    [
+        (("V", "k", "F"), (2, 7)),  # from the end back to the run of polls
+        (("k", "k", "V", "j", "F"), (1, 6)),  # from the beginning up to it
+        (("k", "V", "F"), (2, 6)),  # it alone
+        (("k", "V", "k", "F"), (1, 6)),
+    ],
+)
+async def test_a_span_has_all_steps_of_a_run_that_is_shown_as_one_row(
+    feed: FakeFeed, keys: tuple[str, ...], steps: tuple[int, int]
+) -> None:
+    session = await feed.session("poller")
+    await feed.step(session, 1, ("run", {"command": "python train.py"}, "started"))
+    for step in range(2, 7):
+        await feed.step(session, step, ("job_output", {"job": 3}, "nothing yet"))
+    await feed.step(session, 7, ("run", {"command": "ls"}, "a b c"))
+    async with open_app(feed) as (app, pilot):
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, SessionScreen) and "×5" in screen_text(app))
+        await pilot.press("[")
+        for key in keys:
+            await pilot.press(key)
+        await until(pilot, lambda: isinstance(app.screen, LabelPanel))
+        await until(pilot, lambda: f"about steps {steps[0]} to {steps[1]}" in screen_text(app))
+        await pilot.press("s")
+        await until(
+            pilot, lambda: [flag.target for flag in flags(feed)] == [ev.Target(steps[0], "span", to_step=steps[1])]
+        )
+
+
 async def test_a_span_of_another_session_is_no_target_here(feed: FakeFeed) -> None:
     await story(feed)
     other = await feed.session("poller")

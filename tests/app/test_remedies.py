@@ -85,6 +85,19 @@ async def test_a_refusal_names_keys_in_the_app_and_stands_whole_on_the_screen(
             await until(pilot, lambda: "is stopped: `:reopen` lets it go on · `i` brings" in receipt(app))
 
 
+async def test_the_way_to_a_refused_session_says_whole_what_lets_it_go_on(feed: FakeFeed) -> None:
+    session = await feed.session("t")
+    await feed.step(session, 1, ("run", {"command": "ls"}, "a\n"))
+    reason = "openai:m refuses the conversation as it stands: " + "the history is not acceptable " * 20
+    await feed.add(session, ev.StateChanged(state="needs_you", need="refused", reason=reason))
+    async with open_app(feed, (80, 24)) as (app, pilot):
+        await pilot.press("exclamation_mark")
+        await until(pilot, lambda: "refuses the conversation" in receipt(app))
+        said = " ".join(screen_text(app).split())
+        for way in ("`:drop` leaves its last reply out", "`:shorten` puts", "`:retry` sends the same once more"):
+            assert way in said
+
+
 async def test_without_a_host_the_app_names_its_own_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_host(tmp_path) as host:
         client = await host.client()

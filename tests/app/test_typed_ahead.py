@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from fake_feed import FakeFeed
-from headless_app import open_app, screen_text, until
+from headless_app import HAND_S, open_app, screen_text, send_keys, until
 from textual import events
-from textual.keys import _character_to_key
+from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
 from apollo_tui.app import ApolloApp
@@ -23,18 +23,7 @@ from sessions import events as ev
 from sessions.host import protocol
 from widgets.composer import Composer
 from widgets.picker import ChoiceList
-
-CHARACTERS = {"enter": "\r", "tab": "\t", "escape": "\x1b"}
-
-
-def send(app: ApolloApp, *keys: str) -> None:
-    """Keys as a terminal sends them that has read them all at once: names, or texts of single letters."""
-    for key in keys:
-        if key in CHARACTERS:
-            app.post_message(events.Key(key, CHARACTERS[key]))
-        else:
-            for letter in key:
-                app.post_message(events.Key(_character_to_key(letter), letter))
+from widgets.sanitise import clean
 
 
 def flags(feed: FakeFeed) -> list[str]:
@@ -69,7 +58,7 @@ async def test_keys_behind_enter_are_for_the_session_that_opens(feed: FakeFeed, 
     sessions = await three(feed)
     async with open_app(feed) as (app, pilot):
         opened = hold_reads(feed) if held else asyncio.Event()
-        send(app, "3", "enter", "[")
+        send_keys(app, "3", "enter", "[")
         if held:
             await pilot.pause(0.2)
             opened.set()
@@ -79,7 +68,7 @@ async def test_keys_behind_enter_are_for_the_session_that_opens(feed: FakeFeed, 
         await until(
             pilot, lambda: (entry := screen.transcript.entry(screen.transcript.selected)) and entry.target == "3.1"
         )
-        send(app, "[", "f")
+        send_keys(app, "[", "f")
         await until(pilot, lambda: flags(feed) == ["2.1"])
 
 
@@ -89,11 +78,11 @@ async def test_a_verdict_behind_a_move_is_on_what_the_move_leads_to(feed: FakeFe
         await pilot.press("enter", "left_square_bracket", "enter")
         await until(pilot, lambda: isinstance(app.screen, ActionScreen) and "one 3" in screen_text(app))
         opened = hold_reads(feed)
-        send(app, "[", "f")
+        send_keys(app, "[", "f")
         await pilot.pause(0.1)
         opened.set()
         await until(pilot, lambda: flags(feed) == ["2.1"])
-        send(app, "[", "[", "]")
+        send_keys(app, "[", "[", "]")
         await until(pilot, lambda: "this is the first action" in screen_text(app))
         await until(pilot, lambda: app.view is not None and (s := app.view.subject()) and s[1].target == "2.1")
 
@@ -102,14 +91,14 @@ async def test_enter_twice_and_a_flag_reach_the_action_that_opens(feed: FakeFeed
     await three(feed)
     async with open_app(feed) as (app, pilot):
         await pilot.press("enter", "left_square_bracket")
-        send(app, "enter", "f")
+        send_keys(app, "enter", "f")
         await until(pilot, lambda: isinstance(app.screen, ActionScreen) and flags(feed) == ["3.1"])
 
 
 async def test_tab_in_the_new_session_form_goes_to_the_field_that_the_next_letters_are_for(feed: FakeFeed) -> None:
     await three(feed)
     async with open_app(feed) as (app, pilot):
-        send(app, "c", "tab", "demo:wait", "tab", "waiter", "tab", "tab", "steps=5")
+        send_keys(app, "c", "tab", "demo:wait", "tab", "waiter", "tab", "tab", "steps=5")
         await until(pilot, lambda: [field.value for field in app.screen.query("#limits").results(Input)] == ["steps=5"])
         values = {name: app.screen.query_one(f"#{name}", Input).value for name in ("model", "name", "workspace")}
         assert values == {"model": "demo:wait", "name": "waiter", "workspace": ""}
@@ -121,7 +110,7 @@ async def test_letters_and_tabs_in_one_burst_keep_their_order_in_the_form(feed: 
     async with open_app(feed) as (app, pilot):
         await pilot.press("c")
         await until(pilot, lambda: isinstance(app.screen, NewSessionScreen) and isinstance(app.focused, TextArea))
-        send(app, "Sort it", "tab", "demo:x", "enter", "sorter", "escape")
+        send_keys(app, "Sort it", "tab", "demo:x", "tab", "sorter", "escape")
         await until(pilot, lambda: isinstance(app.screen, BoardScreen))
         form = app.context.form
         assert form is not None and (form.task, form.model, form.name) == ("Sort it", "demo:x", "sorter")
@@ -133,7 +122,7 @@ async def test_a_label_behind_F_is_for_the_picker_that_opens(feed: FakeFeed, hel
     async with open_app(feed) as (app, pilot):
         await pilot.press("left_square_bracket")
         opened = hold_reads(feed) if held else asyncio.Event()
-        send(app, "F", "x")
+        send_keys(app, "F", "x")
         await pilot.pause(0.1)
         opened.set()
         standing = app.context.state.sessions[first].flags
@@ -148,9 +137,9 @@ async def test_keys_behind_a_picker_that_is_refused_are_pressed_where_one_is(fee
         await pilot.press("enter", "G", "k", "j")
         await until(pilot, lambda: app.view is not None and (s := app.view.subject()) and s[1].kind == "state")
         opened = hold_reads(feed)
-        send(app, "F", "[")
+        send_keys(app, "F", "[")
         await asyncio.sleep(0.05)
-        send(app, "f")
+        send_keys(app, "f")
         await asyncio.sleep(0.05)
         opened.set()
         await until(pilot, lambda: flags(feed) == ["3.1"])
@@ -160,14 +149,14 @@ async def test_keys_behind_a_picker_that_is_refused_are_pressed_where_one_is(fee
 async def test_what_is_typed_behind_a_command_line_or_a_search_goes_where_they_lead(feed: FakeFeed) -> None:
     (first, second, _) = await three(feed)
     async with open_app(feed) as (app, pilot):
-        send(app, ":advise", "enter", "wait")
+        send_keys(app, ":advise", "enter", "wait", gap=HAND_S)
         await until(pilot, lambda: app.view is not None and app.view.query_one(Composer).text == "wait")
         await pilot.press("escape")
-        send(app, "'2", "enter")
+        send_keys(app, "'2", "enter")
         await until(pilot, lambda: app.view is not None and app.view.session == second)
-        send(app, "'1", "enter")
+        send_keys(app, "'1", "enter")
         await until(pilot, lambda: app.view is not None and app.view.session == first)
-        send(app, "/run", "enter", "n")  # on the board it opens the session first; n waits for the search
+        send_keys(app, "/run", "enter", "n", gap=HAND_S)
         await until(pilot, lambda: isinstance(app.screen, SessionScreen) and app.screen.finder._places)
         screen = app.screen
         assert isinstance(screen, SessionScreen)
@@ -179,11 +168,28 @@ async def test_escape_out_of_the_composer_and_a_key_behind_it_keep_their_order(f
     async with open_app(feed) as (app, pilot):
         await pilot.press("enter", "i")
         await until(pilot, lambda: app.screen.query_one(Composer).is_bound)
-        send(app, "wait", "escape", "[")
+        send_keys(app, "wait", "escape", "[")
         screen = app.screen
         assert isinstance(screen, SessionScreen)
         await until(pilot, lambda: screen.transcript.selected is not None)
         assert app.context.drafts.all()[0].text == "wait"
+
+
+async def test_a_picker_that_comes_late_opens_nothing_over_what_is_written(
+    feed: FakeFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apollo_tui.key_dispatch.OPENING_S", 0.0)  # the keys have waited long enough
+    await three(feed)
+    async with open_app(feed) as (app, pilot):
+        await pilot.press("left_square_bracket")
+        opened = hold_reads(feed)
+        await pilot.press("F", "i", "x")
+        await until(pilot, lambda: app.screen.query_one(Composer).text == "x")
+        opened.set()
+        await until(pilot, lambda: app.view is not None and "came late" in app.view.receipt)
+        await pilot.press("g")
+        await until(pilot, lambda: app.screen.query_one(Composer).text == "xg")
+        assert flags(feed) == []
 
 
 # --- a text that comes at once ----------------------------------------------------------------------------------------
@@ -202,7 +208,7 @@ async def test_an_unbracketed_paste_is_a_draft_sets_no_flag_and_opens_nothing(
         await until(pilot, lambda: app.view is not None and app.view.subject() is not None)
         here = app.screen
         before = len(feed.calls)
-        send(app, *_keys_of(text))
+        send_keys(app, *_keys_of(text))
         await until(pilot, lambda: here.query_one(Composer).text == text)
         await pilot.pause(0.1)
         assert app.screen is here and "nothing is sent yet" in screen_text(app)
@@ -211,7 +217,7 @@ async def test_an_unbracketed_paste_is_a_draft_sets_no_flag_and_opens_nothing(
 
 
 def _keys_of(text: str) -> Iterable[str]:
-    return ["enter" if letter == "\n" else letter for letter in text]
+    return [{"\n": "enter", "\t": "tab"}.get(letter, letter) for letter in text]
 
 
 async def test_an_unbracketed_paste_over_a_picker_goes_into_its_note_and_picks_nothing(feed: FakeFeed) -> None:
@@ -219,14 +225,184 @@ async def test_an_unbracketed_paste_over_a_picker_goes_into_its_note_and_picks_n
     async with open_app(feed) as (app, pilot):
         await pilot.press("left_square_bracket", "F")
         await until(pilot, lambda: isinstance(app.screen, LabelPanel))
-        send(app, *_keys_of("xgs too\nearly"))
+        send_keys(app, *_keys_of("xgs too\nearly"))
         await until(pilot, lambda: app.screen.query_one("#note", Input).value == "xgs too early")
         assert flags(feed) == []
         await pilot.press("escape", "S")
         await until(pilot, lambda: not isinstance(app.screen, BoardScreen) and bool(app.screen.query(ChoiceList)))
-        send(app, "good work")
+        send_keys(app, "good work")
         await until(pilot, lambda: app.view is not None and "a paste is text" in app.view.receipt)
         assert not [call for call in feed.calls if isinstance(call, protocol.Annotate) and call.kind != "cursor.moved"]
+
+
+KEYS_FIRST = [
+    "import torch\nx = 1\n",
+    "i think it is stuck",
+    "[info] no data\n",
+    ":quit\n",
+    ":limit steps +20\n",
+    "/data/run\n",
+    "'til noon\n",
+    "c\td\ne\tf\n",
+    "1\n2\n3\n",
+    "12 of 40",
+    "pause now\n",
+    "q\nq\n",
+    "\nimport os\n",
+    "\tif x:\n",
+    "F1 score",
+    "训练失败了 é 👨\u200d👩\u200d👧\nx",
+]
+PLACES: dict[str, tuple[str, ...]] = {
+    "board": (),
+    "session": ("enter",),
+    "action": ("enter", "left_square_bracket", "enter"),
+    "review": ("r",),
+}
+FIELDS: dict[str, tuple[str, ...]] = {
+    "command": ("colon",),
+    "find": ("s",),
+    "search": ("enter", "slash"),
+    "number": ("apostrophe",),
+    "note": ("left_square_bracket", "F"),
+}
+SILENT: dict[str, tuple[str, ...]] = {"export": ("e",), "help": ("question_mark",), "filter": ("enter", "w")}
+
+
+def acts(feed: FakeFeed) -> int:
+    """How much was asked of the host, beside what was read and how long that took."""
+    passive = ("cursor.moved", "effort.spent")
+    return sum(not (isinstance(call, protocol.Annotate) and call.kind in passive) for call in feed.calls)
+
+
+async def open_place(app: ApolloApp, pilot: Pilot[None], keys: tuple[str, ...]) -> None:
+    for key in keys:
+        before = app.screen
+        await pilot.press(key)
+        if key != "left_square_bracket":
+            await until(pilot, lambda before=before: app.screen is not before and not app._presser.waits())
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 50)])
+@pytest.mark.parametrize("place", PLACES)
+async def test_a_text_that_begins_with_a_key_goes_whole_into_a_draft(
+    feed: FakeFeed, place: str, size: tuple[int, int]
+) -> None:
+    await three(feed)
+    async with open_app(feed, size=size) as (app, pilot):
+        await open_place(app, pilot, PLACES[place])
+        here, before = app.screen, acts(feed)
+        composer = here.query_one(Composer)
+        for text in KEYS_FIRST:
+            send_keys(app, *_keys_of(text))
+            await until(pilot, lambda text=text: composer.text == clean(text))
+            composer.area.text = ""
+            await pilot.press("escape")
+            await until(pilot, lambda: not composer.is_bound)
+        assert app.screen is here and acts(feed) == before
+
+
+@pytest.mark.parametrize("place", FIELDS)
+async def test_a_text_of_lines_goes_into_the_field_of_a_panel_and_its_returns_do_nothing(
+    feed: FakeFeed, place: str
+) -> None:
+    await three(feed)
+    async with open_app(feed) as (app, pilot):
+        await open_place(app, pilot, FIELDS[place])
+        here, before = app.screen, acts(feed)
+        field = here.query_one(Input)
+        for text in ("pause now\n", "quit\nflag it", "\nimport os\n", "1\n2\n3\n", "ww\nww\n"):
+            send_keys(app, *_keys_of(text))
+            await until(pilot, lambda text=text: field.value.split() == text.split())
+            await pilot.pause(0.12)
+            field.value = ""
+        assert app.screen is here and acts(feed) == before
+
+
+@pytest.mark.parametrize("place", SILENT)
+async def test_where_nothing_takes_text_a_line_says_so_and_nothing_acts(feed: FakeFeed, place: str) -> None:
+    await three(feed)
+    async with open_app(feed) as (app, pilot):
+        await open_place(app, pilot, SILENT[place])
+        here, before, view = app.screen, acts(feed), app.view
+        assert view is not None
+        for text in KEYS_FIRST:
+            view.say("before")
+            send_keys(app, *_keys_of(text))
+            await until(pilot, lambda: "a paste is text" in view.receipt)
+        assert app.screen is here and acts(feed) == before
+
+
+@pytest.mark.parametrize("piece", [7, 64])
+@pytest.mark.parametrize("place", ["board", "export", "command", "note"])
+async def test_a_text_that_comes_in_pieces_is_one_text(feed: FakeFeed, place: str, piece: int) -> None:
+    await three(feed)
+    text = "import torch: Fx w\nqq" + " pause, then write e" * 4 + "\nw"
+    async with open_app(feed) as (app, pilot):
+        await open_place(app, pilot, {**PLACES, **SILENT, **FIELDS}[place])
+        here, before, letters = app.screen, acts(feed), list(_keys_of(text))
+        for at in range(0, len(letters), piece):
+            send_keys(app, *letters[at : at + piece])
+            await asyncio.sleep(0.03)  # the line is slow
+        if place == "board":
+            await until(pilot, lambda: here.query_one(Composer).text == text)
+        elif place == "export":
+            await until(pilot, lambda: not app._key_queue)
+            assert app.view is not None and "a paste is text" in app.view.receipt
+        else:
+            await until(pilot, lambda: here.query_one(Input).value == text.replace("\n", " "))
+        assert app.screen is here and acts(feed) == before
+
+
+async def test_a_long_text_in_an_open_composer_is_put_there_in_few_parts(feed: FakeFeed) -> None:
+    await three(feed)
+    text = "word fFpqx " * 900
+    async with open_app(feed) as (app, pilot):
+        await pilot.press("i")
+        changes: list[object] = []
+        composer = app.screen.query_one(Composer)
+        composer.on_text_area_changed = changes.append  # type: ignore[method-assign]
+        send_keys(app, text)
+        await until(pilot, lambda: composer.text == text)
+        assert len(changes) < 100
+
+
+async def test_tabs_and_returns_of_a_text_stay_in_an_open_composer(feed: FakeFeed) -> None:
+    await three(feed)
+    text = "name\tvalue\n\tlr\t1e-3\n"
+    async with open_app(feed) as (app, pilot):
+        await pilot.press("i")
+        send_keys(app, *_keys_of(text))
+        await until(pilot, lambda: app.screen.query_one(Composer).text == clean(text))
+
+
+async def test_what_stands_behind_an_escape_in_a_text_does_not_act(feed: FakeFeed) -> None:
+    await three(feed)
+    async with open_app(feed) as (app, pilot):
+        await pilot.press("left_square_bracket", "i")
+        send_keys(app, "red", "escape", "flag it, pause")
+        await until(pilot, lambda: app.screen.query_one(Composer).text == "red\nflag it, pause")
+        assert flags(feed) == []
+
+
+async def test_a_return_behind_a_text_that_came_in_pieces_sends_nothing(feed: FakeFeed) -> None:
+    await three(feed)
+    async with open_app(feed) as (app, pilot):
+        composer = app.screen.query_one(Composer)
+        send_keys(app, "use sgd")
+        await until(pilot, lambda: composer.text == "use sgd")
+        composer.area.expect_rest()  # however slow this machine is
+        send_keys(app, "enter")
+        await until(pilot, lambda: composer.text == "use sgd\n")
+
+
+async def test_a_long_paste_over_a_panel_is_not_cropped(feed: FakeFeed) -> None:
+    await three(feed)
+    text = "a reason " * 100 + "at last"
+    async with open_app(feed) as (app, pilot):
+        await open_place(app, pilot, FIELDS["note"])
+        app.post_message(events.Paste(text))
+        await until(pilot, lambda: app.screen.query_one(Input).value == text)
 
 
 async def test_an_unbracketed_paste_on_a_sleeping_screen_is_kept_whole(feed: FakeFeed) -> None:
@@ -237,7 +413,7 @@ async def test_an_unbracketed_paste_on_a_sleeping_screen_is_kept_whole(feed: Fak
     async with open_app(feed, clock=lambda: now_ms() + ahead[0]) as (app, pilot):
         await pilot.press("j")
         ahead[0] = 21 * 60_000
-        send(app, "flag it")
+        send_keys(app, "flag it")
         await until(pilot, lambda: app.view is not None and app.view.query_one(Composer).text == "flag it")
         assert flags(feed) == []
 
@@ -247,7 +423,7 @@ async def test_letters_that_a_hand_strikes_are_keys(feed: FakeFeed) -> None:
     async with open_app(feed) as (app, pilot):
         await pilot.press("left_square_bracket")
         for key in ("f", "left_square_bracket", "f"):
-            send(app, "[" if key == "left_square_bracket" else key)
+            send_keys(app, "[" if key == "left_square_bracket" else key)
             await asyncio.sleep(0.03)
         await until(pilot, lambda: len(flags(feed)) == 2)
 

@@ -58,7 +58,7 @@ async def listening(paths: LogPaths, **more: bool) -> AsyncIterator[tuple[LiveFe
         await feed.close()
 
 
-async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
+async def until(true: Callable[[], object], seconds: float = 30.0) -> None:
     deadline = asyncio.get_running_loop().time() + seconds
     while not true():
         assert asyncio.get_running_loop().time() < deadline, "it did not come true in time"

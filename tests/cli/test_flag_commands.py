@@ -7,16 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from apollo_process import Apollo, wait_for
+from apollo_process import Apollo, create_session, wait_for
 
 TASK = "---\ntitle: count\nlimits: {steps: 50}\n---\nCount to three, and say the word zebra.\n"
 
 
 @pytest.fixture(scope="module")
 def apollo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apollo]:
-    made = Apollo(tmp_path_factory.mktemp("judging"))
-    (made.folder / "task.md").write_text(TASK)
-    made.run("new", "task.md", "--model", "demo:steady", "--no-start")
+    made = create_session(tmp_path_factory.mktemp("judging"), TASK)
     yield made
     made.close()
 

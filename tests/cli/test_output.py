@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from session_in_memory import Story
 
-from apollo_tui.cli.output import say_reason, session_row
+from apollo_tui.cli.output import say_endings, say_reason, say_tokens, session_row
 from apollo_tui.cli.root import apollo
 from sessions import events as ev
 
@@ -42,3 +42,17 @@ def test_a_row_says_that_the_model_does_not_reply_and_that_its_cost_is_unknown()
     assert row["retrying"] == {"reason": "connection", "failed": 7, "since": story.at, "next_at": story.at + 500}
     assert row["cost"] is None
     assert say_reason(story.summary) == "retrying: connection, attempt 8"
+
+
+def test_ids_that_end_alike_are_shown_as_far_as_they_differ() -> None:
+    ids = ["01AAAAAAAAAAAAAA12345678", "01AAAAAAAAAAABBB12345678", "01AAAAAAAAAAACBB12345678", "01A999"]
+    endings = say_endings(ids)
+    assert [endings[one] for one in ids] == ["A12345678", "BBB12345678", "CBB12345678", "01A999"]
+
+
+def test_tokens_that_nobody_counted_are_not_none() -> None:
+    story = Story()
+    assert story.summary and say_tokens(story.summary) == "0.0k"
+    story.step = 1
+    story.tell(ev.ModelRequested(adapter="demo", adapter_version=1, envelope={}, sha256=""))
+    assert say_tokens(story.summary) == "–"

@@ -7,16 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from apollo_process import Apollo
+from apollo_process import Apollo, create_session
 
 TASK = "---\ntitle: count\n---\nCount to three.\n"
 
 
 @pytest.fixture(scope="module")
 def apollo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apollo]:
-    made = Apollo(tmp_path_factory.mktemp("withdraw"))
-    (made.folder / "task.md").write_text(TASK)
-    made.run("new", "task.md", "--model", "demo:steady", "--no-start")
+    made = create_session(tmp_path_factory.mktemp("withdraw"), TASK)
     yield made
     made.close()
 

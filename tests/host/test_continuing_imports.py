@@ -14,6 +14,9 @@ from host_in_process import HostInProcess, open_host
 from apollo_train.export.run import run_export
 from apollo_train.policy import PRESETS
 from sessions import events as ev
+from sessions.fold.recording import RecordingBook
+from sessions.fold.trajectory import CallRecord
+from sessions.fold.trajectory import steps as fold_steps
 from sessions.host import protocol
 from sessions.host.client import HostClient, RequestRefused
 from sessions.log.reader import LogReader
@@ -257,3 +260,82 @@ async def test_an_examination_says_how_a_file_stands_to_the_log_and_writes_nothi
         path.write_text("".join(json.dumps(r) + "\n" for r in claude_records(2, first="Another task.")))
         (one,) = (await client.call(ask)).sessions
         assert one.standing == "other" and "event 1" in one.problem
+
+
+IN_LINES = [name for name, file in FILES.items() if "\n" in dump_lines(file.content).strip() and file.format != "chat"]
+CASES = Path(__file__).parents[1] / "cases" / "import"
+GROWING = [
+    "cc-clear.jsonl",
+    "cc-image-result.jsonl",
+    "cc-subagent.jsonl",
+    "cc-text-between-results.jsonl",
+    "claude_interleaved.jsonl",
+    "claude_same_id.jsonl",
+    "claude_snapshots.jsonl",
+    "codex-compacted.jsonl",
+    "codex-exec-json.jsonl",
+    "codex-result.jsonl",
+]
+
+
+def told(host: HostInProcess, session: str) -> tuple[Any, ...]:
+    """What an annotator and an export are told of a session: its steps, their prompts, and what it cost."""
+    with LogReader(host.parts.writer.path) as reader:
+        events = reader.events(session)
+        summary = reader.summary(session)
+        assert summary is not None
+        found = []
+        for step in fold_steps(events):
+            asked = step.request
+            assert asked is not None and isinstance(asked.body, ev.ModelRequested) and step.reply_body is not None
+            calls = [(call.number, call.name, call.part, call.fate, text_of(reader, call)) for call in step.calls]
+            rebuild_request(reader, session, asked.seq)  # raises where a reference is wrong
+            found.append((asked.body.sha256, step.reply_body.parts, step.reply_body.usage, calls))
+        advice = [event.body.text for event in events if isinstance(event.body, ev.AdviceQueued)]
+    sums = (summary.input_tokens, summary.output_tokens, summary.cached_tokens, round(summary.cost, 9), summary.state)
+    return found, advice, sums, RecordingBook(events).lines
+
+
+def text_of(reader: LogReader, call: CallRecord) -> str:
+    if call.refusal is not None:
+        return call.refusal.shown
+    return reader.text(call.result.output) if call.result is not None else ""
+
+
+@pytest.mark.parametrize("name", [*IN_LINES, *GROWING])
+async def test_a_file_that_is_imported_after_each_of_its_lines_is_as_if_imported_whole(
+    tmp_path: Path, name: str
+) -> None:
+    whole = dump_lines(FILES[name].content) if name in FILES else (CASES / name).read_text()
+    path = tmp_path / (FILES[name].name if name in FILES else name)
+    (tmp_path / "other").mkdir()
+    async with open_host(tmp_path) as host, open_host(tmp_path / "other") as fresh:
+        client = await host.client()
+        lines, session = whole.splitlines(keepends=True), ""
+        for end in range(1, len(lines) + 1):
+            path.write_text("".join(lines[:end]))
+            try:
+                answer = await bring_in(client, path)
+            except RequestRefused as problem:
+                assert not session and ("no reply" in str(problem) or "no format" in str(problem))
+                continue
+            session = session or answer.sessions[0]
+            assert {*answer.sessions, *answer.continued, *answer.known} >= {session}
+        assert (await bring_in(client, path)).known, "a third time it brings nothing"
+        [first, *_] = (await bring_in(await fresh.client(), path)).sessions
+        assert first == session
+        assert told(host, session) == told(fresh, first)
+
+
+async def test_a_reply_that_is_another_one_now_is_no_reply_that_grew(tmp_path: Path) -> None:
+    path = tmp_path / "s.jsonl"
+    records = claude_records(2)
+    async with open_host(tmp_path) as host:
+        client = await host.client()
+        for said in ("Look here.", "Look there."):
+            records[-2]["message"]["content"] = [{"type": "text", "text": said}]
+            path.write_text("".join(json.dumps(record) + "\n" for record in records[:-1]))
+            if said == "Look here.":
+                await bring_in(client, path)
+        with pytest.raises(RequestRefused, match="begins otherwise than it does in this log"):
+            await bring_in(client, path)

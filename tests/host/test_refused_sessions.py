@@ -58,3 +58,16 @@ async def test_what_runs_is_paused_before_a_reply_is_left_out(tmp_path: Path) ->
             await client.call(protocol.Control(request=host.request(), session=session, verb="drop"))
         with pytest.raises(RequestRefused, match="no refused request"):
             await client.call(protocol.Control(request=host.request(), session=session, verb="retry"))
+
+
+async def test_a_drop_keeps_a_paused_session_paused_and_says_what_lets_it_go_on(tmp_path: Path) -> None:
+    async with open_host(tmp_path) as host:
+        session = await make_refused(host)
+        await host.append(ev.NewEvent(session, ev.StateChanged(state="running")))
+        await host.append(ev.NewEvent(session, ev.StateChanged(state="paused")))
+        client = await host.client()
+        done = await client.call(protocol.Control(request=host.request(), session=session, verb="drop"))
+        assert done.note == "stays paused; step 1 is left out"
+        assert [remedy.way for remedy in done.remedies] == ["resume"]
+        assert host.runners[session].told[-1] == "start", "it was told to look"
+        assert host.state(session) == "paused"

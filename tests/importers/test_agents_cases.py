@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from backports.zstd import zipfile as zstd_zipfile
+from imported_sessions import prompts_of
 
 from sessions import events as ev
 from sessions.events.messages import CallPart, ReasoningPart, Usage
@@ -186,20 +187,64 @@ def test_a_demonstration_is_context_and_never_a_step(tmp_path: Path) -> None:
     assert [what for what, _, _ in lost(session)] == ["image"]
 
 
-def test_prompts_that_the_tool_shortened_are_counted(tmp_path: Path) -> None:
-    content = json.loads((CASES / "swe-agent-model.traj").read_text())
+def swe_run(steps: int, shown: int = 0, **more: Any) -> dict[str, Any]:
+    """A run of so many steps; with ``shown``, each step says the prompt that it had, and old output is elided in it but
+    for the last so many."""
+    history: list[dict[str, Any]] = [
+        {"role": "system", "content": "You act.", "message_type": "system_prompt", "agent": "main"},
+        {"role": "user", "content": "Fix it.", "message_type": "observation", "agent": "main"},
+    ]
+    trajectory: list[dict[str, Any]] = []
+    for number in range(steps):
+        query = [dict(message) for message in history]
+        outputs = [message for message in query if message["role"] == "tool"]
+        for message in outputs[: len(outputs) - shown]:
+            message["content"] = [{"type": "text", "text": "Old environment output: (1 lines omitted)"}]
+        step = {"action": "ls", "observation": f"out {number}", "response": f"say {number}", "thought": "", "state": {}}
+        trajectory.append(step | ({"query": query} if shown else {}))
+        call = {"id": f"c{number}", "type": "function", "function": {"name": "bash", "arguments": "{}"}}
+        history += [
+            {"role": "assistant", "content": f"say {number}", "tool_calls": [call], "agent": "main"},
+            {"role": "tool", "content": f"out {number}", "tool_call_ids": [f"c{number}"], "agent": "main"},
+        ]
+    return {
+        "environment": "e",
+        "info": {"exit_status": "submitted"},
+        "trajectory": trajectory,
+        "history": history,
+    } | more
+
+
+def test_prompts_hold_what_the_tool_left_in_them(tmp_path: Path) -> None:
+    [session] = written(tmp_path, "a.traj", swe_run(4, shown=1))
+    old = "Old environment output: (1 lines omitted)"
     said = [
-        {"role": "system", "content": "You act."},
-        {"role": "user", "content": [{"type": "text", "text": "Fix it."}]},
+        [str(message["content"]) for message in prompt if message["role"] == "tool"] for prompt in prompts_of(session)
     ]
-    content["trajectory"][0]["query"] = said
-    [whole] = written(tmp_path, "a.traj", content)
-    content["trajectory"][0]["query"] = [
-        *said,
-        {"role": "tool", "content": "Old environment output: (9 lines omitted)"},
-    ]
-    [short] = written(tmp_path, "b.traj", content)
-    assert "shortened" not in notes(whole) and "1 prompt of it had earlier messages shortened" in notes(short)
+    assert said == [[], ["out 0"], [old, "out 1"], [old, old, "out 2"]]
+    assert "2 prompts had earlier messages shortened by the tool, as here" in notes(session)
+    assert not bodies(session, ev.SummaryWritten)
+    last = bodies(session, ev.ModelRequested)[-1]
+    results = [seq for seq, event in enumerate(session.events, 1) if isinstance(event.body, ev.ActionResult)]
+    assert [ref.sources for ref in last.append if ref.role == "tool"] == [(seq,) for seq in results[:3]]
+
+
+def test_messages_that_the_tool_left_out_are_in_no_prompt(tmp_path: Path) -> None:
+    content = swe_run(3, shown=9)
+    del content["trajectory"][2]["query"][2:4]
+    [session] = written(tmp_path, "a.traj", content)
+    assert [len(prompt) for prompt in prompts_of(session)] == [2, 4, 4]
+    assert [message["content"] for message in prompts_of(session)[2]] == ["You act.", "Fix it.", "say 1", "out 1"]
+
+
+def test_a_run_that_says_no_prompts_says_which_part_shortened_them(tmp_path: Path) -> None:
+    def config(kind: str) -> str:
+        return json.dumps({"agent": {"history_processors": [{"type": kind}]}})
+
+    [short] = written(tmp_path, "a.traj", swe_run(3, replay_config=config("last_n_observations")))
+    [whole] = written(tmp_path, "b.traj", swe_run(3, replay_config=config("cache_control")))
+    assert "the tool shortened what it sent (last_n_observations)" in notes(short) and "shortened" not in notes(whole)
+    assert [len(prompt) for prompt in prompts_of(whole)] == [2, 4, 6]
 
 
 # ATIF
@@ -415,3 +460,41 @@ def pack_in_frames(path: Path, frames: int) -> None:
             info = zipfile.ZipInfo(name)
             archive.writestr(info, packed)
             info.compress_type, info.file_size, info.CRC = 93, len(data), zipfile.crc32(data)  # type: ignore[attr-defined]
+
+
+def test_a_call_that_inspect_could_not_parse_is_malformed_and_keeps_its_text(tmp_path: Path) -> None:
+    told = 'Error parsing the following tool call arguments:\n\n{"cmd": \n\nError details: Expecting value'
+    calls = [
+        {"id": "c1", "function": "bash", "arguments": {}, "parse_error": told},
+        {"id": "c2", "function": "bash", "arguments": {"cmd": "{"}, "parse_error": "no object"},
+    ]
+    content = json.loads((CASES / "inspect-times.json").read_text())
+    content["samples"][0]["messages"] = [
+        {"role": "user", "content": "Go."},
+        {"role": "assistant", "content": "", "tool_calls": calls},
+        {"role": "tool", "tool_call_id": "c1", "content": "", "error": {"type": "parsing", "message": told}},
+        {"role": "tool", "tool_call_id": "c2", "content": "", "error": {"type": "parsing", "message": "no object"}},
+        {"role": "assistant", "content": "Sorry."},
+    ]
+    content["samples"] = content["samples"][:1]
+    [session] = written(tmp_path, "log.json", content)
+    refused = [(body.call_id, body.why, body.arguments, body.shown) for body in bodies(session, ev.ActionRefused)]
+    assert refused == [("c1", "malformed", '{"cmd":', told), ("c2", "malformed", '{"cmd": "{"}', "no object")]
+    assert not bodies(session, ev.ActionStarted)
+    reply = next(json.loads(b.data) for b in session.blobs if b"tool_calls" in b.data)
+    assert [call["function"]["arguments"] for call in reply["tool_calls"]] == ["{}", "{}"]
+
+
+def test_all_that_a_person_said_before_the_first_step_is_the_task(tmp_path: Path) -> None:
+    steps = [
+        {"source": "user", "message": "<environment_context>x</environment_context>"},
+        {"source": "user", "message": "Mend it."},
+        {"source": "user", "message": "And the other one."},
+        {"source": "agent", "message": "Yes."},
+        {"source": "user", "message": "Not so fast."},
+        {"source": "agent", "message": "Done."},
+    ]
+    content = {"schema_version": "ATIF-v1.4", "session_id": "s", "agent": {"name": "a"}, "steps": steps}
+    [session] = written(tmp_path, "t.json", content)
+    assert session.created.task == "Mend it.\n\nAnd the other one."
+    assert [body.text for body in bodies(session, ev.AdviceQueued)] == ["Not so fast."]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from claude_tree import CLOCK, Tree, call, text
 from imported_sessions import (
     CASES,
     advice_of,
@@ -20,48 +21,6 @@ from sessions import events as ev
 from sessions.importers import import_file, load_recording
 from sessions.importers.builder import NO_RESULT
 from sessions.task_ids import group_of, make_task_id
-
-CLOCK = "2026-01-05T10:{:02}:{:02}.000Z"
-
-
-class Tree:
-    """Records of one session, each after the one before it unless it says another."""
-
-    def __init__(self, session: str = "s-1") -> None:
-        self.session = session
-        self.records: list[dict[str, Any]] = []
-
-    def add(self, kind: str, message: Any = None, *, after: str | None = "-", at: int = 0, **more: Any) -> str:
-        name = f"r{len(self.records)}"
-        parent = (self.records[-1]["uuid"] if self.records else None) if after == "-" else after
-        seconds = at or len(self.records)
-        record = {"type": kind, "uuid": name, "parentUuid": parent, "sessionId": self.session, "isSidechain": False}
-        self.records.append(
-            record
-            | {"timestamp": CLOCK.format(seconds // 60, seconds % 60)}
-            | ({} if message is None else {"message": message})
-            | more
-        )
-        return name
-
-    def user(self, content: Any, **more: Any) -> str:
-        return self.add("user", {"role": "user", "content": content}, **more)
-
-    def reply(self, name: str, *blocks: dict[str, Any], stop: str | None = None, tokens: int = 5, **more: Any) -> str:
-        usage = {"input_tokens": 10, "cache_read_input_tokens": 90, "output_tokens": tokens}
-        message = {"id": name, "model": "claude-x", "content": list(blocks), "stop_reason": stop, "usage": usage}
-        return self.add("assistant", message, **more)
-
-    def result(self, call: str, text: str, *, failed: bool = False, **more: Any) -> str:
-        return self.user([{"type": "tool_result", "tool_use_id": call, "content": text, "is_error": failed}], **more)
-
-
-def text(said: str) -> dict[str, Any]:
-    return {"type": "text", "text": said}
-
-
-def call(name: str, tool: str = "Bash", **given: Any) -> dict[str, Any]:
-    return {"type": "tool_use", "id": name, "name": tool, "input": given}
 
 
 def test_the_request_is_the_task_also_when_it_comes_after_what_a_command_left() -> None:
@@ -180,8 +139,8 @@ def test_a_branch_has_the_context_of_the_place_where_it_left(tmp_path: Path) -> 
     tree.reply("m6", text("They pass."), stop="end_turn")
     main, one, other = imports_of(tmp_path / "s.jsonl", *tree.records)
     assert said_to(main)[-1] == ["Build it.", "None", "ok", "Built.", "Run the tests."]
-    assert said_to(one)[0] == ["Build it.", "None", "ok", "Built.", "Delete the tests."]
-    assert said_to(other)[0][-2:] == ["None", "gone"]
+    assert said_to(one, main)[0] == ["Build it.", "None", "ok", "Built.", "Delete the tests."]
+    assert said_to(other, main, one)[0][-2:] == ["None", "gone"]
     assert other.created.begins is not None and other.created.begins.session == one.session
     assert len({session.session for session in (main, one, other)}) == 3
     assert load_recording(tmp_path / "s.jsonl").task == "Build it."
@@ -535,3 +494,78 @@ def test_what_was_copied_when_a_session_was_resumed_is_said_once(tmp_path: Path)
     [session] = imports_of(tmp_path / "s.jsonl", *tree.records)
     assert (session.created.task, advice_of(session)) == ("Go.", ["Once more."])
     assert len(bodies_of(session, ev.ModelReplied)) == 2
+
+
+@pytest.mark.parametrize("telling", ["requests", "prompts", "words of a person"])
+def test_an_id_that_a_server_gives_to_every_reply_makes_no_one_reply_of_them(tmp_path: Path, telling: str) -> None:
+    tree = Tree()
+    tree.user("Mend it.")
+    for number in range(3):
+        more = {"requestId": f"q{number}"} if telling == "requests" else {}
+        tree.reply("m", call(f"c{number}", command=f"echo {number}"), **more)
+        usage = tree.records[-1]["message"]["usage"]
+        usage["input_tokens"] = 10 + number if telling == "prompts" else 10 if telling == "requests" else 0
+        if telling == "words of a person":
+            usage["cache_read_input_tokens"] = 0
+        tree.result(f"c{number}", f"{number}")
+        if telling == "words of a person":
+            tree.user(f"Advice {number}.")
+    [session] = imports_of(tmp_path / "s.jsonl", *tree.records)
+    assert [[name for name, _ in calls] for calls in calls_of(session)] == [["c0"], ["c1"], ["c2"]]
+    assert [said for _, _, said in results_of(session)] == ["0", "1", "2"]
+    assert [len(prompt) for prompt in said_to(session)] == ([1, 4, 7] if telling.startswith("words") else [1, 3, 5])
+
+
+def test_words_of_a_person_between_parts_of_one_request_leave_them_one_reply(tmp_path: Path) -> None:
+    tree = Tree()
+    tree.user("Mend it.")
+    tree.reply("m", text("I look."), requestId="q")
+    tree.user("Hurry.")
+    tree.reply("m", call("c1", command="ls"), requestId="q")
+    tree.result("c1", "a.py")
+    tree.reply("n", text("Done."), requestId="r")
+    [session] = imports_of(tmp_path / "s.jsonl", *tree.records)
+    first, _ = bodies_of(session, ev.ModelReplied)
+    assert len(first.parts) == 2 and advice_of(session) == ["Hurry."]
+
+
+def test_a_record_without_a_message_is_no_reply(tmp_path: Path) -> None:
+    tree = Tree()
+    tree.user("Mend it.")
+    for message in (None, {"role": "assistant", "content": None}, {"role": "assistant", "content": []}):
+        tree.add("assistant", message)
+    tree.reply("m", text("Done."))
+    tree.reply("n", stop="end_turn")
+    [session] = imports_of(tmp_path / "s.jsonl", *tree.records)
+    assert [len(body.parts) for body in bodies_of(session, ev.ModelReplied)] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("said", "told", "outcome"),
+    [
+        ("Exit code 2\nboom", "Error: Exit code 2\nboom", "error"),
+        ("boom", "Error: boom", "error"),
+        ("<tool_use_error>File has not been read yet.</tool_use_error>", None, "error"),
+        ("boom", {"metadata": {"exit_code": 3}}, "error"),
+        ("boom", {"exitCode": 1}, "error"),
+        ("Exit code 0 is good", {"stdout": "x"}, "ok"),
+        ("the page", {"code": 200}, "ok"),
+    ],
+)
+def test_a_failure_is_found_where_no_flag_says_it(tmp_path: Path, said: str, told: Any, outcome: str) -> None:
+    tree = Tree()
+    tree.user("Mend it.")
+    tree.reply("m", call("c1", command="x"))
+    tree.user([{"type": "tool_result", "tool_use_id": "c1", "content": said}], toolUseResult=told)
+    [session] = imports_of(tmp_path / "s.jsonl", *tree.records)
+    assert results_of(session) == [("c1", outcome, said)]
+
+
+def test_a_file_that_ends_after_a_rewind_is_what_was_done_before_it(tmp_path: Path) -> None:
+    tree = Tree()
+    tree.user("Mend it.")
+    tree.reply("m", text("I did."))
+    tree.user("Do it otherwise.", after=None)
+    [session] = imports_of(tmp_path / "s.jsonl", *tree.records)
+    assert session.created.task == "Mend it." and len(bodies_of(session, ev.ModelReplied)) == 1
+    assert any("message that no reply follows (1)" in note for note in session.warnings)

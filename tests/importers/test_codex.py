@@ -166,7 +166,7 @@ def test_what_was_rolled_back_is_a_branch(tmp_path: Path) -> None:
         said("assistant", "It passes."),
     )
     assert said_to(main)[-1][1:] == ["Build it.", "Built.", "Test it."]
-    assert said_to(branch)[0][1:] == ["Build it.", "Built.", "Delete it."]
+    assert said_to(branch, main)[0][1:] == ["Build it.", "Built.", "Delete it."]
     begins = branch.created.begins
     assert begins is not None and (begins.session, begins.kind) == (main.session, "branch")
     assert branch.created.task_id == main.created.task_id and results_of(main) == []
@@ -190,7 +190,10 @@ def test_several_turns_and_the_first_one_can_be_rolled_back(tmp_path: Path) -> N
     )
     assert said_to(main) == [["<environment_context>here</environment_context>", "Four."]]
     assert main.created.task == "Four."
-    assert {tuple(said_to(one)[-1][1:]) for one in (first, second)} == {("One.", "1", "Two."), ("One.", "1", "Three.")}
+    assert {tuple(said_to(one, main, first, second)[-1][1:]) for one in (first, second)} == {
+        ("One.", "1", "Two."),
+        ("One.", "1", "Three."),
+    }
     assert {one.created.task for one in (first, second)} == {"One."}
 
 
@@ -337,3 +340,66 @@ def test_the_task_id_has_the_remote_of_the_repository_and_without_one_its_folder
         records = (meta(**about), said("user", "Mend it."), said("assistant", "Done."))
         [session] = imports_of(tmp_path / "c.jsonl", *records)
         assert session.created.task_id == task
+
+
+@pytest.mark.parametrize(
+    ("words", "outcome"),
+    [
+        ('{"exit_code": 4, "output": "boom"}', "error"),
+        ('{"exit_code": 0, "output": "fine"}', "ok"),
+        ('{"exit_code": 4, "name": "a record that was read"}', "ok"),
+        ("failed to parse function arguments: missing field `command`", "error"),
+        ("unsupported call: browse", "error"),
+        ("apply_patch verification failed: no such file", "error"),
+        ("Exit code: 124\nWall time: 10 seconds\nOutput:\ncommand timed out after 10000 milliseconds\n", "timeout"),
+        ("Exit code: 0\nWall time: 1 seconds\nOutput:\ncommand timed out after it was read\n", "ok"),
+    ],
+)
+def test_what_a_result_says_of_a_failure_in_words_is_taken(tmp_path: Path, words: str, outcome: str) -> None:
+    records = [meta(), said("user", "Go."), call("c1", "x"), output("c1", words), said("assistant", "Done.")]
+    [session] = imports_of(tmp_path / "r.jsonl", *records)
+    assert results_of(session) == [("c1", outcome, words)]
+
+
+def test_a_server_that_says_of_its_result_that_it_is_an_error(tmp_path: Path) -> None:
+    ended = event("mcp_tool_call_end", call_id="c1", result={"Ok": {"content": [], "isError": True}})
+    records = [meta(), said("user", "Go."), call("c1", "x"), ended, output("c1", "boom"), said("assistant", "Done.")]
+    [session] = imports_of(tmp_path / "r.jsonl", *records)
+    assert results_of(session) == [("c1", "error", "boom")]
+
+
+@pytest.mark.parametrize(("kind", "what"), [("web_search_call", "result"), ("image_generation_call", "image")])
+def test_what_a_tool_of_the_server_found_is_said_to_be_lost(tmp_path: Path, kind: str, what: str) -> None:
+    used = line("response_item", {"type": kind, "status": "completed"})
+    records = [meta(), said("user", "Go."), used, said("assistant", "Found it.")]
+    [session] = imports_of(tmp_path / "r.jsonl", *records)
+    assert [(body.what, body.count) for body in bodies_of(session, ev.RecordingLoss)] == [(what, 1)]
+    assert len(bodies_of(session, ev.ModelReplied)) == 1
+
+
+def test_the_label_of_an_image_is_no_word_of_the_person(tmp_path: Path) -> None:
+    turn = said("user", "What is this?", "<image name=[Image #1]>", "</image>")
+    turn["payload"]["content"].insert(2, {"type": "input_image", "image_url": "data:image/png;base64,AA"})
+    [session] = imports_of(tmp_path / "r.jsonl", meta(), turn, said("assistant", "A cat."))
+    assert session.created.task == "What is this?"
+    assert "<image name=[Image #1]>" in said_to(session)[0][0], "the model read it"
+
+
+def test_a_session_that_was_resumed_is_no_fork_of_itself(tmp_path: Path) -> None:
+    records = [
+        meta(),
+        said("user", "Go."),
+        said("assistant", "Yes."),
+        meta(),
+        said("user", "On."),
+        said("assistant", "Y"),
+    ]
+    [session] = imports_of(tmp_path / "r.jsonl", *records)
+    assert not any("fork" in note for note in session.warnings)
+    assert not any(body.salvaged for body in bodies_of(session, ev.ModelReplied))
+
+
+def test_a_rollback_at_the_end_of_a_file_took_nothing_yet(tmp_path: Path) -> None:
+    records = [meta(), said("user", "Go."), said("assistant", "Yes."), event("thread_rolled_back", num_turns=1)]
+    [session] = imports_of(tmp_path / "r.jsonl", *records)
+    assert session.created.task == "Go." and len(bodies_of(session, ev.ModelReplied)) == 1

@@ -81,7 +81,7 @@ def test_what_was_rewound_is_a_branch(tmp_path: Path) -> None:
         gemini("4", "Deleted."), {"$rewindTo": "3"}, user("5", "Test it."), gemini("6", "It passes."),
     )  # fmt: skip
     assert said_to(main)[-1] == ["Build it.", "Built.", "Test it."]
-    assert said_to(branch) == [["Build it.", "Built.", "Delete it."]]
+    assert said_to(branch, main) == [["Build it.", "Built.", "Delete it."]]
     begins = branch.created.begins
     assert begins is not None and (begins.session, begins.kind) == (main.session, "branch")
 
@@ -121,3 +121,33 @@ def test_a_checkpoint_is_read_and_what_gemini_cli_tells_of_the_place_is_not_the_
     assert session.created.task == "List the files." and len(bodies_of(session, ev.ModelReplied)) == 2
     assert [said for _, _, said in results_of(session)] == ["a.py"] and len(calls_of(session)[0]) == 1
     assert len(said_to(session)[0]) == 3
+
+
+def test_a_command_that_failed_failed_and_a_file_that_says_so_did_not(tmp_path: Path) -> None:
+    said = "Command: make\nOutput: boom\nExit Code: 2"
+    failing, fine = call("c1", said), call("c2", said.replace("Code: 2", "Code: 0"))
+    read, stopped = call("c3", said), call("c4", "the user cancelled", "error")
+    for one, name in ((failing, "run_shell_command"), (fine, "run_shell_command"), (read, "read_file")):
+        one["name"] = name
+    stopped["status"] = "cancelled"
+    path = tmp_path / "session-1.json"
+    messages = [user("1", "Go."), gemini("2", "", failing, fine, read, stopped), gemini("3", "Done.")]
+    path.write_text(json.dumps(HEAD | {"messages": messages}))
+    [session] = import_file(path)
+    assert [outcome for _, outcome, _ in results_of(session)] == ["error", "ok", "ok", "interrupted"]
+
+
+def test_an_image_inside_what_a_function_answered_is_lost(tmp_path: Path) -> None:
+    image = {"inlineData": {"mimeType": "image/png", "data": "AA"}}
+    looking = call("c1", "read")
+    looking["result"][0]["functionResponse"]["parts"] = [image]
+    path = tmp_path / "session-1.json"
+    path.write_text(json.dumps(HEAD | {"messages": [user("1", "Go."), gemini("2", "", looking), gemini("3", "Done.")]}))
+    [session] = import_file(path)
+    assert [body.what for body in bodies_of(session, ev.RecordingLoss)] == ["image"]
+
+
+def test_a_rewind_at_the_end_of_a_log_took_nothing_yet(tmp_path: Path) -> None:
+    records = [HEAD, user("1", "Go."), gemini("2", "Yes."), {"$rewindTo": "1"}]
+    [session] = imports_of(tmp_path / "session-1.jsonl", *records)
+    assert session.created.task == "Go." and len(bodies_of(session, ev.ModelReplied)) == 1

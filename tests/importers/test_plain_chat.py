@@ -200,3 +200,74 @@ def test_a_result_that_was_moved_to_its_call_is_told_of_and_masks_stay_at_their_
     assert "1 result that the file has after a later reply: here each follows its call" in session.warnings
     [plain] = written(tmp_path, "b.json", {"messages": CHAT})
     assert not any("after a later reply" in note for note in plain.warnings)
+
+
+def test_calls_and_results_that_are_blocks_of_the_content_are_calls_and_results(tmp_path: Path) -> None:
+    row = {
+        "system": "You act.",
+        "tools": [{"name": "run", "description": "d", "input_schema": {"type": "object"}}],
+        "messages": [
+            {"role": "user", "content": "Do it."},
+            {"role": "assistant", "content": [
+                {"type": "thinking", "thinking": "Look first."}, {"type": "text", "text": "I look."},
+                {"type": "tool_use", "id": "c1", "name": "run", "input": {"a": 1}},
+                {"type": "tool_use", "id": "c2", "name": "run", "input": {"a": 2}}]},
+            {"role": "user", "content": [
+                {"type": "tool_result", "tool_use_id": "c1", "content": "no", "is_error": True},
+                {"type": "tool_result", "tool_use_id": "c2", "content": [
+                    {"type": "text", "text": "yes"}, {"type": "image", "source": {}}]},
+                {"type": "text", "text": "Go on."}]},
+            {"role": "assistant", "content": "It is done."},
+        ],
+    }  # fmt: skip
+    [session] = written(tmp_path, "a.jsonl", [row])
+    assert said(session) == ["Look first. I look. run run", "It is done."]
+    results = [(body.call_id, body.outcome, body.output.text) for body in bodies(session, ev.ActionResult)]
+    assert results == [("c1", "error", "no"), ("c2", "ok", "yes")]
+    assert [body.text for body in bodies(session, ev.AdviceQueued)] == ["Go on."]
+    assert [body.what for body in bodies(session, ev.RecordingLoss)] == ["image"]
+    system, tools = session.created.system, bodies(session, ev.ModelRequested)[0].tools
+    held = {blob.hash: json.loads(blob.data) for blob in session.blobs if blob.data.startswith(b"[")}
+    assert system is not None and system.text == "You act."
+    assert held[tools][0]["function"]["parameters"] == {"type": "object"}
+
+
+def test_what_a_harness_said_before_the_request_is_not_the_task(tmp_path: Path) -> None:
+    noise = ["<environment_context>x</environment_context>", "<system-reminder>y</system-reminder>"]
+    turns = [*noise, "Mend it.", "And the other one."]
+    messages = [{"role": "user", "content": turn} for turn in turns]
+    messages.append({"role": "assistant", "content": "Yes."})
+    [session] = written(tmp_path, "a.json", {"messages": messages})
+    assert session.created.task == "Mend it.\n\nAnd the other one." and session.created.title == "Mend it."
+    assert not bodies(session, ev.AdviceQueued) and len(bodies(session, ev.HarnessTurn)) == 2
+    [asked] = bodies(session, ev.ModelRequested)
+    held = {blob.hash: json.loads(blob.data) for blob in session.blobs}
+    assert [held[ref.hash]["content"] for ref in asked.append] == turns
+
+
+def test_where_a_harness_said_everything_that_is_the_task(tmp_path: Path) -> None:
+    messages = [{"role": "user", "content": "<some_context>x</some_context>"}, {"role": "assistant", "content": "Yes."}]
+    [session] = written(tmp_path, "a.json", {"messages": messages})
+    assert session.created.task == "<some_context>x</some_context>"
+
+
+@pytest.mark.parametrize(
+    ("text", "outcome"),
+    [
+        ('{"exit_code": 1, "stdout": "x"}', "error"),
+        ('{"returncode": 0, "output": "x"}', "ok"),
+        ("<returncode>2</returncode>\n<output>x</output>", "error"),
+        ("<returncode>0</returncode>\n<output>x</output>", "ok"),
+        ('{"exit_code": 1, "name": "a row of a table"}', "ok"),
+    ],
+)
+def test_a_result_that_says_its_exit_code_in_its_text_is_judged_by_it(tmp_path: Path, text: str, outcome: str) -> None:
+    chat = [*CHAT[:3], {"role": "tool", "tool_call_id": "c1", "content": text}, CHAT[4]]
+    [session] = written(tmp_path, "a.json", {"messages": chat})
+    assert [body.outcome for body in bodies(session, ev.ActionResult)] == [outcome]
+
+
+def test_a_spoken_reply_is_its_transcript_and_the_sound_is_lost(tmp_path: Path) -> None:
+    spoken = {"role": "assistant", "content": None, "audio": {"id": "a", "transcript": "Hello."}}
+    [session] = written(tmp_path, "a.json", {"messages": [CHAT[1], spoken]})
+    assert said(session) == ["Hello."] and [body.what for body in bodies(session, ev.RecordingLoss)] == ["audio"]

@@ -140,7 +140,7 @@ async def test_notes_stay_with_the_session_on_its_screen_after_a_restart(tmp_pat
         view = SessionView(session.session, 1, "a", summary.state)
         lines = facts_lines(facts_of(summary, view, {}, summary.last_at, remarks=remarks), 36)
     text = " ".join("".join(span for span, _ in line) for line in lines)
-    assert "a.jsonl: 1 image could not be kept" in " ".join(text.split())
+    assert "recording a.jsonl 1 image could not be kept" in " ".join(text.split())
 
 
 async def test_totals_of_the_run_count_for_the_session_and_for_no_reply(tmp_path: Path) -> None:

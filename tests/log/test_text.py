@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 
 import pytest
 from hypothesis import given
@@ -75,3 +76,34 @@ def test_beyond_the_cap_head_and_tail_are_kept_and_the_loss_is_said() -> None:
 def test_a_text_of_exactly_the_cap_loses_nothing() -> None:
     stored, (blob,) = long_text("x" * MAX_TEXT_BYTES)
     assert (stored.lost, len(blob.data)) == (0, MAX_TEXT_BYTES)
+
+
+def test_texts_have_one_canonical_form_whichever_encoder_makes_it() -> None:
+    signs = [
+        *map(chr, range(0x300)),
+        "\u2028",
+        "\ue000",
+        "\uffff",
+        "\U00010000",
+        "\U0001f600",
+        '"',
+        "\\",
+        "/",
+        "\ud800",
+    ]
+    chance = random.Random(1)
+
+    def text() -> str:
+        return "".join(chance.choices(signs, k=chance.randrange(8)))
+
+    def value(depth: int) -> object:
+        if not depth or chance.random() < 0.3:
+            return chance.choice((None, text(), 7, 1e16, True)) if chance.random() < 0.2 else text()
+        if chance.random() < 0.5:
+            return [value(depth - 1) for _ in range(3)]
+        return {text(): value(depth - 1) for _ in range(3)}
+
+    for _ in range(3000):
+        made = {"role": "user", "content": value(3)}
+        slow = json.dumps(made, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        assert canonical_json(made) == valid_unicode(slow).encode()

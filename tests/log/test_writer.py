@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -250,3 +251,27 @@ async def test_the_log_is_readable_by_its_owner_only(writer: LogWriter) -> None:
     await writer.append(make.session_created())
     for name in ("log.sqlite", "log.sqlite-wal", "log.sqlite-shm"):
         assert (writer.path.parent / name).stat().st_mode & 0o077 == 0
+
+
+async def test_what_an_import_stores_with_less_effort_reads_the_same(writer: LogWriter) -> None:
+    chance = random.Random(1)
+    texts = ["".join(chance.choices("loss of this run\n", k=size)) for size in (10, 2_000, 900_000, 900_000)]
+    blobs = [Blob.of(text.encode()) for text in texts]
+    notes = [note(f"note {number}") for number in range(1000)]
+    stored = await writer.append(make.session_created(), make.state("running"), *notes, blobs=blobs)
+    assert [event.seq for event in stored] == list(range(1, 1003))
+    with LogReader(writer.path) as reader:
+        assert [reader.blob(blob.hash).decode() for blob in blobs] == texts
+        assert [event.body for event in reader.events(S)] == [event.body for event in stored]
+        assert reader.summary(S) == writer.summary(S)
+
+
+async def test_a_large_set_that_is_refused_stores_nothing_of_it(writer: LogWriter) -> None:
+    await writer.append(make.session_created())
+    blob = Blob.of(bytes(range(256)) * 8192)
+    notes = [note() for _ in range(200)]
+    with pytest.raises(BadEvent):
+        await writer.append(*notes, note(text=7), blobs=[blob])  # type: ignore[arg-type]  # no text
+    with LogReader(writer.path) as reader:
+        assert reader.count(S) == 1
+        assert reader.find_blobs([blob.hash], up_to=1 << 30) == {}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from server_cases import load
 
 from sessions.events import ModelSpec
 from sessions.providers.base import ProviderError
@@ -28,6 +29,17 @@ def test_all_wordings_of_the_case_file_are_read_rightly() -> None:
     found.loader.exec_module(module)
     assert (len(module.YES), len(module.NO)) == (55, 10)
     assert list(module.read_wrongly()) == []
+
+
+def test_words_of_many_servers_are_taken_for_what_they_mean() -> None:
+    """A hundred and seventy wordings, each the sibling of one that was once read wrongly."""
+    words = load("server_words")
+    assert [said for said in words.TOO_LONG if not is_too_long(said)] == []
+    assert [said for said in words.NOT_TOO_LONG if is_too_long(said)] == []
+    assert [said for said in words.PAYMENT if not wants_payment(said)] == []
+    assert [said for said in words.NO_PAYMENT if wants_payment(said)] == []
+    assert not any(map(is_too_long, words.PAYMENT)), "a bill is no long prompt"
+    assert not any(map(wants_payment, words.TOO_LONG))
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,32 @@ def strokes(typed: str, gap: float = 0.0002) -> list[KeyStroke]:
         "x = 1↲y = 2",
         "[F] flag it",
         "]]fF",
+        "import the module",
+        "ipoll less",
+        "[ino",
+        "[info] no data⏎",
+        "⏎import os⏎",
+        "rqino",
+        ":quit⏎",
+        ":param lr: a rate",
+        ":limit steps +20⏎",
+        "/needle⏎",
+        "/data⏎",
+        "'12 monkeys'",
+        "'til noon⏎",
+        "c⇥d⏎e⇥f⏎",
+        "1⏎2⏎3⏎",
+        "12 of 40",
+        "ntp",
+        "tbd",
+        "bbq",
+        "rqf",
+        "F1 score",
+        "qqx",
+        "q⏎q⏎",
+        "x⏎y",
+        "👨\u200d👩\u200d👧 fam",
+        "e\u0301tat",
     ],
 )
 @pytest.mark.parametrize("here", [BOARD, SESSION])
@@ -62,10 +88,7 @@ def test_a_text_that_comes_at_once_is_a_text(typed: str, here: keys.KeyContext) 
         "3⏎[f",
         "⏎]]]f",
         "2ilet the run end",
-        "ipoll less",
         "2iexxpqfu1:/?'2",
-        "[ino",
-        "rqino",
         "jjjjjjjj",
         "jjkkjj",
         "]]]]]]",
@@ -75,10 +98,8 @@ def test_a_text_that_comes_at_once_is_a_text(typed: str, here: keys.KeyContext) 
         "!f",
         "!!!d",
         "uuu",
-        ":pause",
-        ":limit steps +20⏎",
-        "/needle⏎",
         "'12⏎",
+        "'7",
         "c⇥demo:wait",
         "␛␛2iand so",
         "↓↓↓↓f",
@@ -97,8 +118,13 @@ def test_over_a_panel_no_key_of_the_table_works_and_a_text_is_a_text() -> None:
 
 
 def test_the_keys_of_the_config_decide_what_is_typed_ahead() -> None:
-    assert pasted_text(strokes("Wpoll less"), BOARD, {"advise": "W"}) == ""
-    assert pasted_text(strokes("ipoll less"), BOARD, {"advise": "W"}) == "ipoll less"
+    assert pasted_text(strokes("2Wpoll less"), BOARD, {"advise": "W"}) == ""
+    assert pasted_text(strokes("2ipoll less"), BOARD, {"advise": "W"}) == "2ipoll less"
+
+
+def test_control_characters_are_no_text() -> None:
+    burst = [*strokes("stop "), KeyStroke("ctrl+a", "\x01", 0.001), KeyStroke("up", "", 0.001), *strokes("it")]
+    assert pasted_text(burst, BOARD, {}) == "stop it"
 
 
 def test_a_hand_makes_no_burst_and_a_pause_ends_one() -> None:

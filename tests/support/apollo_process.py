@@ -128,3 +128,11 @@ class Apollo:
                 if str(self.folder) in line and state != "Z" and "sse_server" not in line:
                     found.append((int(entry.name), line))
         return found
+
+
+def create_session(folder: Path, task: str) -> Apollo:
+    """A log with one session, which is not started."""
+    made = Apollo(folder)
+    (folder / "task.md").write_text(task)
+    made.run("new", "task.md", "--model", "demo:steady", "--no-start")
+    return made

@@ -1,4 +1,5 @@
-"""Golden logs: one file per schema version, never written again once released.
+"""Golden logs: one file per schema version, and one for what a version got after its file was made, never written again
+once released; and what the folds of this version make of them.
 
 ``python tests/support/golden_log.py`` makes the files of this version that are missing; ``--anew`` makes them again.
 """
@@ -19,6 +20,7 @@ import log_events as make
 import msgspec
 
 from sessions import events as ev
+from sessions.events.messages import TextPart, Usage
 from sessions.events.text import Blob, canonical_json, long_text
 from sessions.fold.summary import FOLD_VERSION, Summary
 from sessions.log.reader import LogReader
@@ -28,9 +30,14 @@ from sessions.log.writer import LogWriter
 
 FOLDER = Path(__file__).parents[1] / "log" / "golden"
 LOG = FOLDER / f"v{SCHEMA_VERSION}.sqlite"
+LATER = FOLDER / "v1-later.sqlite"
+"""Kinds, fields and verbs that v1.sqlite has not: those for which fold versions 7 and 8 were made, among others."""
 SUMMARIES = FOLDER / f"summaries-fold-{FOLD_VERSION}.json"
 EVERY_KIND, REAL = make.SESSION, make.OTHER
 """The session that holds a full example of each kind, and the one whose prompts can be rebuilt."""
+NEW_KINDS, RECORDED, SHORTENED, ASKED = (f"01K{number}{'0' * 22}" for number in range(1, 5))
+"""Those of LATER: one with a full example of each kind that came later, an imported branch whose file says what the run
+cost, one that was refused, shortened and dropped from, and one that is asked to shorten what was said."""
 
 
 async def write_log(path: Path) -> None:
@@ -60,10 +67,60 @@ async def write_log(path: Path) -> None:
             await writer.append(reply, ev.NewEvent(REAL, result, step=step, call=1), blobs=blobs)
 
 
-def summaries_of(path: Path) -> dict[str, Summary]:
-    """The summaries that this version's fold makes of the log's events."""
-    with closing(LogReader(path)) as reader:
-        return fold_summaries(reader.stream())
+async def write_later_log(path: Path) -> None:
+    """What came later. The kinds that only the newest version has are added here, in a file of their own once this one
+    is released."""
+    ticks = count(1_800_000_000_000, 1_000)
+
+    def said(session: str, body: ev.Body, step: int | None = None, actor: str = "host") -> ev.NewEvent:
+        return ev.NewEvent(session, body, step=step, actor=actor)
+
+    def answered(session: str, step: int) -> ev.NewEvent:
+        body = ev.ModelReplied(request=3, parts=(TextPart("Done."),), finish="stop", usage=Usage(100, 10))
+        return said(session, body, step, "agent")
+
+    with closing(LogReader(LOG)) as reader:
+        older = {event.kind for event in reader.stream()}
+    async with await LogWriter.open(path, clock=lambda: next(ticks)) as writer:
+        await writer.append(make.session_created(NEW_KINDS, 1))
+        for kind, body in sorted(ev.KINDS.items()):
+            if kind not in older:
+                await writer.append(said(NEW_KINDS, event_bodies.example(body), 1, "human:ada"))
+        begins = ev.Beginning(session=NEW_KINDS, seq=2, kind="child")
+        await writer.append(make.session_created(RECORDED, 2, begins=begins), make.state("running", RECORDED))
+        await writer.append(
+            answered(RECORDED, 1),
+            said(RECORDED, ev.RecordingRead(file="run.json", usage=Usage(1000, 50, 7), cost=0.25)),
+        )
+        for number, session in ((3, SHORTENED), (4, ASKED)):
+            await writer.append(make.session_created(session, number), make.state("running", session))
+            request = ev.ModelRequested(adapter="test", adapter_version=1, envelope={}, sha256="")
+            await writer.append(said(session, request, 1), answered(session, 1), answered(session, 2))
+            failed = ev.ModelAttemptFailed(
+                request=3, attempt=1, reason="fatal", status=400, message="no", refused="conversation"
+            )
+            refused = ev.StateChanged(state="needs_you", need="refused", reason="it refuses the conversation")
+            asked = ev.ControlRequested(verb="shorten")
+            await writer.append(said(session, failed, 3), said(session, refused), said(session, asked))
+        written = ev.SummaryWritten(number=1, from_step=1, to_step=1, text=ev.LongText("I looked."), tokens_after=40)
+        for body, step in (
+            (ev.StateChanged(state="running"), None),
+            (written, None),
+            (ev.StateChanged(state="paused"), None),
+            (ev.ControlRequested(verb="drop"), None),
+            (ev.ReplySuperseded(old=5), 2),
+            (ev.ControlRequested(verb="retry"), None),
+        ):
+            await writer.append(said(SHORTENED, body, step))
+
+
+def summaries_of(*paths: Path) -> dict[str, Summary]:
+    """The summaries that this version's fold makes of the logs' events."""
+    found: dict[str, Summary] = {}
+    for path in paths:
+        with closing(LogReader(path)) as reader:
+            found |= fold_summaries(reader.stream())
+    return found
 
 
 def _turn(step: int) -> Iterator[dict[str, Any]]:
@@ -102,8 +159,10 @@ def main() -> None:
     if anew or not LOG.exists():
         LOG.unlink(missing_ok=True)
         asyncio.run(write_log(LOG))
+    if not LATER.exists():
+        asyncio.run(write_later_log(LATER))
     if anew or not SUMMARIES.exists():
-        made = msgspec.json.encode(summaries_of(LOG), order="sorted")
+        made = msgspec.json.encode(summaries_of(LOG, LATER), order="sorted")
         SUMMARIES.write_bytes(msgspec.json.format(made, indent=1) + b"\n")
     for neighbour in FOLDER.glob("*.sqlite-*"):
         neighbour.unlink()

@@ -159,7 +159,7 @@ async def open_host(
         await asyncio.wait_for(task, 15)
 
 
-async def until(what: str, condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+async def until(what: str, condition: Callable[[], Any], seconds: float = 30.0) -> Any:
     """Wait until ``condition()`` is truthy; AssertionError that names ``what`` after ``seconds``."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not (found := condition()):

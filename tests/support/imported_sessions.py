@@ -24,22 +24,24 @@ def bodies_of(session: ImportedSession, kind: type[Any]) -> list[Any]:
     return [event.body for event in session.events if isinstance(event.body, kind)]
 
 
-def prompts_of(session: ImportedSession) -> list[list[dict[str, Any]]]:
-    """The messages of the prompt of each step."""
-    blobs = {blob.hash: blob.data for blob in session.blobs}
-    chains: dict[int, list[ev.MessageRef]] = {}
-    found: list[list[dict[str, Any]]] = []
-    for seq, event in enumerate(session.events, 1):
-        if isinstance(event.body, ev.ModelRequested):
-            before = chains[event.body.parent] if event.body.parent is not None else []
-            chains[seq] = [*before, *event.body.append]
-            found.append([json.loads(blobs[ref.hash]) for ref in chains[seq]])
-    return found
+def prompts_of(session: ImportedSession, *left: ImportedSession) -> list[list[dict[str, Any]]]:
+    """The messages of the prompt of each step; ``left``: the sessions that it left, where it is a branch."""
+    blobs = {blob.hash: blob.data for one in (session, *left) for blob in one.blobs}
+    chains: dict[tuple[str, int], list[ev.MessageRef]] = {}
+    for one in (*left, session):
+        for seq, event in enumerate(one.events, 1):
+            if isinstance(event.body, ev.ModelRequested):
+                across, parent = event.body.across, event.body.parent
+                place = (one.session, parent) if across is None else (across.session, across.seq)
+                chains[one.session, seq] = [*(chains[place] if place[1] is not None else []), *event.body.append]
+    return [
+        [json.loads(blobs[ref.hash]) for ref in chain] for (name, _), chain in chains.items() if name == session.session
+    ]
 
 
-def said_to(session: ImportedSession) -> list[list[str]]:
+def said_to(session: ImportedSession, *left: ImportedSession) -> list[list[str]]:
     """The contents of the messages of each prompt."""
-    return [[str(message["content"]) for message in prompt] for prompt in prompts_of(session)]
+    return [[str(message["content"]) for message in prompt] for prompt in prompts_of(session, *left)]
 
 
 def calls_of(session: ImportedSession) -> list[list[tuple[str, str]]]:

@@ -76,7 +76,7 @@ class Terminal:
         self.read()
         return self._emulator.text()
 
-    def wait(self, what: str, condition: str | Callable[[], Any], *, seconds: float = 20.0) -> Any:
+    def wait(self, what: str, condition: str | Callable[[], Any], *, seconds: float = 60.0) -> Any:
         """Until a text is on the screen, or a condition holds. AssertionError with the screen after ``seconds``."""
         deadline = time.monotonic() + seconds
         while True:
@@ -114,7 +114,7 @@ class Terminal:
         self._reap()
 
     def _reap(self) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while self.child.isalive():
             assert time.monotonic() < deadline, "the app does not end"
             time.sleep(0.02)

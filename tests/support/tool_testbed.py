@@ -91,7 +91,7 @@ class Bench:
         raise AssertionError(f"{name} did not fail: {result.output}")
 
 
-async def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+async def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
     """Wait until ``condition`` is true, or fail."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not (found := condition()):

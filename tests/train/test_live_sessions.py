@@ -12,6 +12,7 @@ from training_log import rows_of
 from apollo_train.export.run import run_export
 from apollo_train.policy import PRESETS, PRESETS_OF_1
 from sessions import events as ev
+from sessions.providers.base import ProviderError
 
 DONE = call("finish", summary="done")
 
@@ -81,6 +82,31 @@ async def test_an_answer_stays_with_its_question_and_the_reply_after_it_is_no_ta
     last = rows_of(old.path)[-1]
     assert last["meta"]["prompt"] == "counterfactual"
     assert last["prompt"][-1]["content"] == "Nobody answered in time. Use your judgement."
+
+
+async def test_an_answer_that_left_the_context_with_its_question_is_advice_to_nobody(
+    bench: Bench, tmp_path: Path
+) -> None:
+    look = call("run", command="echo looked")
+    refused = Turn("", look.calls, errors=(ProviderError("fatal", "no", status=400, refused="conversation"),))
+    bench.adapter = ScriptedAdapter([look, call("ask_human", question="Left or right?"), refused, DONE])
+    session = await bench.create()
+    bench.runner(session).start()
+    await bench.state(session, "needs_you")
+    await bench.answer(session, "Take the left one, always.")
+    await bench.until(lambda: bench.summary(session).need == "refused")
+    await bench.control(session, "resume")  # without the last reply
+    await bench.state(session, "finished")
+    report = run_export(bench.reader, None, PRESETS["unaided"], "steps", tmp_path / "steps.jsonl")
+    rows = rows_of(report.path)
+    assert [(row["meta"]["step"], row["meta"]["prompt"]) for row in rows] == [
+        ("1", "exact"),
+        ("3", "exact"),
+        ("4", "exact"),
+    ]
+    assert [(line["step"], line["reason"]) for line in rows_of(report.excluded)] == [("2", "superseded")]
+    assert "Take the left one" not in json.dumps(rows)
+    assert report.counts.answers == 0
 
 
 async def test_summaries_of_the_real_loop_begin_new_segments(bench: Bench, tmp_path: Path) -> None:

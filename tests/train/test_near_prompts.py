@@ -7,6 +7,7 @@ import pytest
 from training_log import MANY, Teller, kept_policy, rows_of
 
 from apollo_train.export.near_prompts import KEPT, PromptOfSession, find_near_prompts
+from apollo_train.export.plan import plan_export
 from apollo_train.export.run import run_export
 from apollo_train.policy import FilterPolicy, SplitRules
 from apollo_train.samples.row_meta import split_of
@@ -121,6 +122,9 @@ async def test_the_report_and_the_manifest_list_near_equal_prompts_across_splits
     await log_of(writer, ("one", "", LONG), ("two", "", LONG.replace("Please find", "Find")), ("two", "", "Rest."))
     rules = SplitRules(test=0.5, seed=parted("one", "two"))
     report = run_export(reader, None, kept_policy(split=rules), "steps", tmp_path / "a.jsonl")
+    assert report.near_prompts is not None
+    plan = plan_export(reader, None, kept_policy(split=rules), "steps")
+    assert plan.near_prompts == report.near_prompts and set(report.near_prompts.lines()) <= set(plan.lines())
     lines = report.lines()
     assert "near-equal prompts across splits: 1 pair of sessions" in lines
     one, two = split_of("one", rules), split_of("two", rules)

@@ -39,6 +39,10 @@ async def test_a_reply_that_two_twins_train_counts_once(
     assert (counts.actions, sum(counts.trained_by_model.values())) == (3, 3)
     assert (counts.masked_by, counts.lone_twins) == ({"flagged": 1}, {"target_refers": 1})
     assert "without its twin: 1 target_refers" in report.lines()
+    if isinstance(made, TokensFormat):  # step 1 has no advice before it, step 3 refers to it: 2 alone is there twice
+        assert (made.report.replies, made.report.twins) == (4, 1)
+        assert " rows of 3 replies (1 of them twice, as twins): " in next(made.report.lines())
+        assert made.report.counts()["twins"] == 1
     if name == "steps":
         plan = plan_export(reader, None, TWINS, "steps")
         assert (plan.counts.trained, plan.counts.trained_tokens) == (counts.trained, counts.trained_tokens)

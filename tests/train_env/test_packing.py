@@ -17,6 +17,7 @@ from apollo_train.masks.annotations import read_annotations
 from apollo_train.policy import PRESETS, FilterPolicy, FlagRules, TargetRules
 from apollo_train.samples.step_samples import Exclusion, Source
 from apollo_train.samples.weights import Weigher
+from apollo_train.templates import growing_prompt
 from apollo_train.templates.packing import IGNORED, Packing, Row
 from sessions.log.reader import LogReader
 
@@ -24,9 +25,10 @@ POLICY = kept_policy(flags=FlagRules(scope="call"), targets=TargetRules(text_onl
 
 
 def rows(
-    reader: LogReader, name: str, packing: Packing, policy: FilterPolicy = POLICY
+    reader: LogReader, name: str, packing: Packing, policy: FilterPolicy = POLICY, *, whole: bool = False
 ) -> tuple[list[Row], TokensFormat]:
     made = TokensFormat(renderer(name), packing)
+    made.renderer.whole = whole
     found: list[Row] = []
     for summary in reader.summaries():
         judged = read_annotations(reader, summary.session, reader.position())
@@ -68,6 +70,20 @@ def test_rounds_train_exactly_the_tokens_and_contexts_that_step_samples_train(tm
         learnt += sum(trained(steps).values())
     assert learnt > 200
     assert lengths["rounds"] < 0.9 * lengths["steps"]
+
+
+@pytest.mark.parametrize("name", list(TEMPLATES))
+def test_the_joined_ids_of_a_long_session_are_those_of_whole_renderings(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(growing_prompt, "SURE", 0)
+    calls, talk = 1 if name == "llama3" else 2, name == "gemma"
+    asyncio.run(sample_sessions.random_story(tmp_path, 7, calls=calls, talk=talk, steps=40))
+    with LogReader(tmp_path / "log.sqlite") as reader:
+        joined, packed = rows(reader, name, "rounds")
+        whole, _ = rows(reader, name, "rounds", whole=True)
+    assert packed.report.replies > 20 and len(joined) < packed.report.replies
+    assert [(row.ids, row.labels) for row in joined] == [(row.ids, row.labels) for row in whole]
 
 
 def test_advice_ends_a_round_where_the_template_forgets_reasoning_and_the_report_counts_it(story: Path) -> None:

@@ -46,7 +46,7 @@ def key(name: str, at: float) -> events.Key:
 
 
 async def until(condition) -> None:
-    deadline = asyncio.get_running_loop().time() + 3
+    deadline = asyncio.get_running_loop().time() + 30
     while not condition():
         assert asyncio.get_running_loop().time() < deadline, "the condition never came true"
         await asyncio.sleep(0.005)

@@ -274,3 +274,10 @@ def test_a_recording_that_does_not_say_when_it_was_has_no_age_and_no_active_time
     assert text_of(active).split() == ["active", "not", "known"]
     dated = session_view(Summary("s", 1, "new", "m", created_at=now - 9_000_000, last_at=now - 7_200_000), now)
     assert (dated.age_ms, dated.has_times) == (7_200_000, True)
+
+
+def test_what_an_import_said_stands_under_the_name_of_its_file_said_once() -> None:
+    session = session_view(Summary("s", 1, "old", "import:m", created_at=5_000_000, last_at=5_000_000), 5_000_000)
+    view = FactsView(session=session, recording=("1 image could not be kept", "no times"), recording_file="old.jsonl")
+    said = [text_of(line) for line in facts_lines(view, 60)]
+    assert said[-3:] == ["recording old.jsonl", "1 image could not be kept", "no times"]

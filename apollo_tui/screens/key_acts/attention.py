@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Final
 
+from apollo_tui.acts import error_hints
 from apollo_tui.acts.signals import OUTCOMES, SNOOZE_MS, SignalWord, judge_signal, set_outcome, span_ms
 from apollo_tui.backend.feed import NotDone
 from apollo_tui.context import ToAction, View
@@ -11,7 +13,13 @@ from apollo_tui.screens.key_acts.advice import advise
 from apollo_tui.state.advice_outcome import number_at, read_aftermath
 from sessions.attention.notify_when import key_of
 from sessions.attention.signals import Signal
+from widgets import cells
 from widgets.models import Entry
+
+RECEIPT_ROOM: Final = 210
+"""Cells that a receipt surely has on a screen of 80 columns."""
+LEAST_REASON: Final = 40
+"""Cells of a reason that are said at least."""
 
 
 def next_need(view: View) -> None:
@@ -25,8 +33,13 @@ def next_need(view: View) -> None:
         return
     every = [key_of(signal) for signal in attention.round(summaries, now)]
     view.attend(found.session, found.place)
-    name = context.name(found.session)
-    view.apollo.say(f"{every.index(key_of(found)) + 1} of {len(every)} · {name}: {found.reason}")
+    place = f"{every.index(key_of(found)) + 1} of {len(every)} · {context.name(found.session)}: "
+    ways = error_hints.ways(context.state.sessions[found.session].summary, context.config.keys) if found.acute else ""
+    reason = found.reason
+    if ways:
+        # What lets it go on is whole, however many words its reason has.
+        reason = f"{cells.crop(reason, max(LEAST_REASON, RECEIPT_ROOM - cells.width(place + ways)))}: {ways}"
+    view.apollo.say(place + reason)
     if found.rule == "advice_outcome":
         view.act(_ask_outcome_of(view, found), opens=True)
 

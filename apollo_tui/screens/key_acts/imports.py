@@ -80,20 +80,32 @@ async def _examine(screen: ApolloScreen, sources: Sources, format: str) -> None:
     """Show what each file is; nothing is written."""
     from apollo_tui.screens.panels.base import ChoicePanel
 
-    lines: list[str] = []
+    class ExaminedPanel(ChoicePanel):
+        hang = 2
+
+    choices: list[Choice] = []
+    refused: list[str] = []
     unknown: list[str] = []
     for number, source in enumerate(sources.found, 1):
         screen.say(f"reading {number:,} of {len(sources.found):,}: {source.path.name}")
         try:
             ask = protocol.ExamineFile(path=str(source.path.absolute()), format=format)
-            lines += say_examined(Path(source.path.name), await screen.context.feed.call(ask))
+            file, *lines = say_examined(Path(source.path.name), await screen.context.feed.call(ask))
+            choices += [Choice(f"{number}.{at}", line.strip(), group=file) for at, line in enumerate(lines)]
         except NotDone as problem:
             if not problem.kind:
                 raise
             if problem.kind == "unknown_format" and not source.named:
                 unknown.append(source.path.name)
             else:
-                lines.append(str(problem))
-    lines += ImportReport(passed_over=unknown, others=sources.others).passed_over_lines()
-    choices = [Choice(str(number), line) for number, line in enumerate(lines)]
-    screen.ask(ChoicePanel("what an import would do", choices, "nothing is written · esc closes"), lambda _: None)
+                refused.append(str(problem))
+    passed_over = ImportReport(passed_over=unknown, others=sources.others).passed_over_lines()
+    choices += [Choice(line, line, group="refused") for line in refused]
+    choices += [Choice(line, line, group="no recordings") for line in passed_over]
+    read = f"{say_count(len(sources.found), 'file')} read, nothing is written"
+    if screen.typing or screen.app.screen is not screen:
+        # It took its time, and no key opens it now.
+        screen.apollo.say(f"{read}; something else is open here, so ask once more to see what an import would do")
+        return
+    screen.say(read)
+    screen.ask(ExaminedPanel("what an import would do", choices, "nothing is written · esc closes"), lambda _: None)

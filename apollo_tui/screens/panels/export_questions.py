@@ -29,7 +29,7 @@ class ExportAnswer:
 class ExportQuestion(PanelScreen[ExportAnswer]):
     """A question with an answer that the config can keep."""
 
-    more_rows: ClassVar[int] = 0
+    hang: ClassVar[int | None] = 2
     BINDINGS: ClassVar[list[BindingType]] = [Binding("A", "always", show=False, id="export_question.always")]
 
     def on_choice_list_picked(self, message: ChoiceList.Picked) -> None:

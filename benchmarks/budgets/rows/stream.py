@@ -102,9 +102,9 @@ def app(load: Load, panes: int, *, unpainted: bool = False, slow: bool = False) 
     with Program(command) as program:
         program.until("stream-16")
         program.pump(2.0)
-        program.type(":", f"panes {panes}", "\r")
+        program.type(":", f"panes {panes}", "\r", pause=0.4)
         if slow:
-            program.type(":", "slow on", "\r")
+            program.type(":", "slow on", "\r", pause=0.4)
         program.pump(2.0)
         yield program
 

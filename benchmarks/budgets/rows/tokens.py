@@ -15,14 +15,21 @@ from typing import Any, Final
 from benchmarks.budgets.figures import Figure, listed, median
 from benchmarks.budgets.machine import Contention
 from benchmarks.export.generate import Teller
+from sessions import events as ev
+from sessions.events.messages import TextPart, Usage
 from sessions.log.writer import LogWriter
 
 STEPS: Final = 3000
-TEMPLATES: Final = {"llama3_1": "<|eot_id|>", "qwen3": "<|im_end|>", "glm4moe": "<|observation|>"}
-"""Chat templates as TRL bundles them, with a token on which their replies end."""
+TEMPLATES: Final = {
+    "llama3_1": "<|eot_id|>", "qwen3": "<|im_end|>", "glm4moe": "<|observation|>", "gemma": "<end_of_turn>",
+}  # fmt: skip
+"""Chat templates as TRL bundles them, with a token on which their replies end: those of the tests."""
+TALK: Final = "gemma"
+"""Knows no calls: its session only talks."""
 SPECIAL: Final = (
     "<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|eom_id|>", "<|im_start|>",
-    "<|im_end|>", "[gMASK]", "<sop>", "<|system|>", "<|user|>", "<|assistant|>", "<|observation|>",
+    "<|im_end|>", "[gMASK]", "<sop>", "<|system|>", "<|user|>", "<|assistant|>", "<|observation|>", "<bos>",
+    "<start_of_turn>", "<end_of_turn>",
 )  # fmt: skip
 
 
@@ -34,6 +41,19 @@ class ShortOutputs(Teller):
         return self.text(20)
 
 
+class Talk(ShortOutputs):
+    """The same without calls: after each reply the host asks for more."""
+
+    def step(self, step: int) -> None:
+        """A reply and the next question."""
+        asked = self.request(step)
+        said, question = self.text(50), self.text(20)
+        reply = ev.ModelReplied(request=asked, parts=(TextPart(said),), finish="stop", usage=Usage(1, 90))
+        replied = self.add(reply, step, actor="agent")
+        self.say({"role": "assistant", "content": said}, replied)
+        self.say({"role": "user", "content": question}, self.add(ev.NudgeSent(text=question), step))
+
+
 def tokens(folder: Path, quick: bool) -> Iterator[Figure]:
     """A session of 3,000 steps without a summary as ``steps``, and as ``tokens`` with each template; in turn."""
     if importlib.util.find_spec("trl") is None:
@@ -41,9 +61,11 @@ def tokens(folder: Path, quick: bool) -> Iterator[Figure]:
         return
     from apollo_train.formats.tokens import TokensFormat
 
-    log = folder / "long.sqlite"
-    asyncio.run(_make_log(log))
-    for name in list(TEMPLATES)[: 1 if quick else None]:
+    logs = {teller: folder / f"{teller.__name__}.sqlite" for teller in (ShortOutputs, Talk)}
+    for teller, log in logs.items():
+        asyncio.run(_make_log(log, teller))
+    for name in TEMPLATES:
+        log = logs[Talk if name == TALK else ShortOutputs]
         steps, rows = [], []
         busy = Contention([])
         for _ in range(1 if quick else 3):
@@ -54,9 +76,9 @@ def tokens(folder: Path, quick: bool) -> Iterator[Figure]:
         yield Figure(what, median(rows) / median(steps), "×", 6, None, raw, busy.percent())
 
 
-async def _make_log(path: Path) -> None:
+async def _make_log(path: Path, kind: type[ShortOutputs]) -> None:
     async with await LogWriter.open(path) as writer:
-        teller = ShortOutputs(1, context=STEPS, steps=STEPS)
+        teller = kind(1, context=STEPS, steps=STEPS)
         await writer.append(*teller.tell(), blobs=teller.blobs)
 
 
@@ -66,9 +88,10 @@ def _export(log: Path, format: Any, folder: Path) -> float:
     from apollo_train.policy import parse_policy
     from sessions.log.reader import LogReader
 
+    policy = parse_policy("version = 1\n[targets]\ntext_only = true")
     before = process_time()
     with LogReader(log) as reader:
-        report = run_export(reader, None, parse_policy("version = 1"), format, folder / "rows.jsonl", overwrite=True)
+        report = run_export(reader, None, policy, format, folder / "rows.jsonl", overwrite=True)
     spent = process_time() - before
     assert report.counts.trained > 0.9 * STEPS
     report.path.unlink()

@@ -19,12 +19,14 @@ from sessions.events.states import ENDED
 from sessions.events.text import Blob
 from sessions.fold.recording import RecordingBook
 from sessions.fold.summary import Summary
+from sessions.host.child_imports import join_parent
 from sessions.host.examination import examine
 from sessions.host.handlers.context import HandlerContext, refusal, require_person
 from sessions.host.protocol import Examined, ExamineFile, Imported, ImportFile
 from sessions.host.wire import RpcError
 from sessions.importers import ImportedSession, as_copy
 from sessions.importers.base import NoKnownFormat
+from sessions.importers.border import move_border, parents_first
 from sessions.importers.continuation import Continuation, OtherRecording, continue_session
 from sessions.log.codec import encode_body
 from sessions.redaction import Redactor
@@ -44,6 +46,8 @@ class _WriteSet:
     """The new ids of sessions that are copied."""
     numbers: dict[str, Callable[[int], int]] = field(default_factory=dict)
     """Of sessions that the log has: from the file's seqs to the log's."""
+    lengths: dict[str, int] = field(default_factory=dict)
+    """How many events the sessions of the file have."""
 
 
 async def import_file(context: HandlerContext, call: ImportFile, actor: str) -> Imported:
@@ -59,7 +63,7 @@ async def import_file(context: HandlerContext, call: ImportFile, actor: str) -> 
         for name in sorted({session.session for session in found if context.writer.summary(session.session)}):
             await turns.enter_async_context(context.turn(name))
         made = _WriteSet()
-        for session in found:
+        for session in parents_first(found):
             await _add_session(context, session, call, made)
         if not made.events:
             return Imported(sessions=(), events=0, known=tuple(made.known))
@@ -104,6 +108,11 @@ def _absolute(path: str) -> Path:
 async def _add_session(context: HandlerContext, session: ImportedSession, call: ImportFile, made: _WriteSet) -> None:
     """Add a session, or what is new of one that the log has. Raises RpcError where that is another one."""
     known = context.writer.summary(session.session)
+    made.lengths[session.session] = len(session.events)
+    if session.started_by is not None and (known is None or call.copy):
+        session = await asyncio.to_thread(join_parent, session, context.writer.summaries(), context.reader)
+    _require_parent(context, session, made, Path(call.path).name)
+    session = move_border(session, made.copies, made.numbers)
     if known is not None and not call.copy:
         new = await asyncio.to_thread(_continue, context, known, session, Path(call.path).name)
         made.numbers[session.session] = new.number
@@ -117,23 +126,31 @@ async def _add_session(context: HandlerContext, session: ImportedSession, call: 
         made.copies[session.session] = new_ulid()
         session = as_copy(session, made.copies[session.session])
     numbered = session.with_number(context.writer.next_number())
-    made.events += [_with_parent(numbered.events[0], made), *numbered.events[1:]]
+    made.events += numbered.events
     made.blobs += numbered.blobs
 
 
-def _with_parent(first: ev.NewEvent, made: _WriteSet) -> ev.NewEvent:
-    """The first event of a branch or a child, which names its parent as this log does."""
-    created = first.body
-    if not isinstance(created, ev.SessionCreated) or created.begins is None:
-        return first
-    begins = created.begins
-    number = made.numbers.get(begins.session)
-    begins = msgspec.structs.replace(
-        begins,
-        session=made.copies.get(begins.session, begins.session),
-        seq=begins.seq if number is None else number(begins.seq),
+def _require_parent(context: HandlerContext, session: ImportedSession, made: _WriteSet, name: str) -> None:
+    """A branch without the session that it left is half a session. Raises RpcError where that is not there."""
+    begins = session.created.begins
+    if begins is None or begins.kind != "branch":
+        return
+    known = context.writer.summary(begins.session)
+    last = made.lengths.get(begins.session, known.last_seq if known is not None else 0)
+    if last >= begins.seq and (begins.session in made.lengths or _has_requests(context, session)):
+        return
+    what = "which is another one in this log" if last else "which is neither in the file nor in this log"
+    raise refusal(
+        f"{name} holds session {session.session}, a branch of session {begins.session} from its event {begins.seq} on, "
+        f"{what}: import that one first, or export the branch again, with what it left"
     )
-    return msgspec.structs.replace(first, body=msgspec.structs.replace(created, begins=begins))
+
+
+def _has_requests(context: HandlerContext, session: ImportedSession) -> bool:
+    """Whether the log has the requests that those of the branch go on from."""
+    places = {event.body.across for event in session.events if isinstance(event.body, ev.ModelRequested)}
+    found = (context.reader.event(place.session, place.seq) for place in places if place is not None)
+    return all(event is not None and event.kind == ev.ModelRequested.kind for event in found)
 
 
 def _continue(context: HandlerContext, known: Summary, session: ImportedSession, name: str) -> Continuation:

@@ -4,7 +4,8 @@
 
     python3 fake_chat.py --port 8711 --requests requests.jsonl
 
-The first reply of a session (no tool result in the prompt) is the odd one of its case. Every later request is checked
+The first reply of a session (no tool result in the prompt) is the odd one of its case; a request without tools wants a
+summary and gets one. Every later request is checked
 as a strict server would check it (ids unique and answered, names, JSON arguments, content); a history that a real
 server refuses gets 400, all others a well-formed `finish` call. Each request and each refusal is a line of --requests.
 """
@@ -19,54 +20,33 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import siblings
+from fake_parts import (
+    ARGS,
+    CMD,
+    CMD2,
+    END,
+    ROLE,
+    SIG,
+    STOP,
+    USAGE,
+    a_block,
+    a_call,
+    a_end,
+    a_start,
+    a_think,
+    ch,
+    ev,
+    fn,
+    pause,
+    pieces,
+    sse,
+    tc,
+)
+
 NAME = re.compile(r"^[a-zA-Z0-9_-]{1,64}$")
 LOCK = threading.Lock()
 COUNT = {}
-ARGS = argparse.Namespace(requests="requests.jsonl", pace=1.0)
-"""What the command line said; tests set it themselves."""
-USAGE = {"prompt_tokens": 1000, "completion_tokens": 20, "total_tokens": 1020}
-CMD = '{"command": "echo one"}'
-CMD2 = '{"command": "echo two"}'
-
-
-def pause(seconds):
-    time.sleep(seconds * ARGS.pace)
-
-
-def sse(obj):
-    return b"data: " + (obj if isinstance(obj, bytes) else json.dumps(obj).encode()) + b"\n\n"
-
-
-def ch(delta=None, finish=None, **more):
-    return {
-        "id": "c-1",
-        "object": "chat.completion.chunk",
-        "model": "fake",
-        "choices": [{"index": 0, "delta": delta or {}, "finish_reason": finish}],
-        **more,
-    }
-
-
-def tc(**block):
-    return ch({"tool_calls": [block]})
-
-
-def fn(name=None, arguments=None):
-    out = {}
-    if name is not None:
-        out["name"] = name
-    if arguments is not None:
-        out["arguments"] = arguments
-    return out
-
-
-ROLE = ch({"role": "assistant", "content": None})
-END = [ch({}, "tool_calls"), {"id": "c-1", "choices": [], "usage": USAGE}, b"[DONE]"]
-STOP = [ch({}, "stop"), {"id": "c-1", "choices": [], "usage": USAGE}, b"[DONE]"]
-
-
-def pieces(text, n=4):
-    return [text[i : i + n] for i in range(0, len(text), n)]
 
 
 def calls_case(case):
@@ -706,57 +686,6 @@ def refuse(body):
 # ---------------------------------------------------------------- Anthropic
 
 
-def ev(kind, **data):
-    return f"event: {kind}\ndata: {json.dumps({'type': kind, **data})}\n\n".encode()
-
-
-def a_start(usage=None, **more):
-    m = {
-        "id": "msg_1",
-        "type": "message",
-        "role": "assistant",
-        "model": "fake",
-        "content": [],
-        "stop_reason": None,
-        "usage": usage if usage is not None else {"input_tokens": 1234, "output_tokens": 1},
-    }
-    return ev("message_start", message={**m, **more})
-
-
-def a_block(i, block, *deltas, stop=True):
-    out = ev("content_block_start", index=i, content_block=block)
-    for d in deltas:
-        out += ev("content_block_delta", index=i, delta=d)
-    return out + (ev("content_block_stop", index=i) if stop else b"")
-
-
-def a_call(i, id="toolu_1", name="run", arguments=CMD, stop=True):
-    return a_block(
-        i,
-        {"type": "tool_use", "id": id, "name": name, "input": {}},
-        *[{"type": "input_json_delta", "partial_json": p} for p in pieces(arguments, 7)],
-        stop=stop,
-    )
-
-
-def a_end(reason="tool_use", usage=None):
-    return ev(
-        "message_delta",
-        delta={"stop_reason": reason, "stop_sequence": None},
-        usage=usage if usage is not None else {"output_tokens": 20},
-    ) + ev("message_stop")
-
-
-SIG = "EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrk"
-
-
-def a_think(i, text="I think so.", sig=SIG, start_sig=""):
-    d = [{"type": "thinking_delta", "thinking": p} for p in pieces(text, 5)]
-    if sig:
-        d.append({"type": "signature_delta", "signature": sig})
-    return a_block(i, {"type": "thinking", "thinking": "", "signature": start_sig}, *d)
-
-
 def anthropic_case(case, h):
     if case == "plain":
         return a_start() + a_think(0) + a_call(1) + a_end()
@@ -1001,7 +930,7 @@ class Handler(BaseHTTPRequestHandler):
         )
         told = any(m.get("role") == "assistant" for m in body["messages"])
         steps = sum(m.get("role") == "assistant" for m in body["messages"])
-        why = a_refuse(body) if anthropic else refuse(body)
+        why = (a_refuse(body) if anthropic else refuse(body)) or siblings.refuse(case, body)
         self.note(
             case=key,
             n=n,
@@ -1021,7 +950,13 @@ class Handler(BaseHTTPRequestHandler):
                     "application/json",
                 )
             again = case in ("same-id-again", "constant-id") and steps < 3
-            if told and not again:
+            if not body.get("tools"):
+                words = "I looked once; nothing is left to do."
+                if anthropic:
+                    text = a_block(0, {"type": "text", "text": ""}, {"type": "text_delta", "text": words})
+                    return self.raw(a_start() + text + a_end("end_turn"))
+                return self.send_list([ch({"content": words}), *STOP])
+            if (told or siblings.has_spoken(case, body)) and not again:
                 if anthropic:
                     return self.raw(a_start() + a_call(0, f"toolu_end{n}", "finish", '{"summary": "done"}') + a_end())
                 return self.send_list(
@@ -1031,6 +966,8 @@ class Handler(BaseHTTPRequestHandler):
                         *END,
                     ]
                 )
+            if siblings.play(case, anthropic, self):
+                return None
             if anthropic:
                 out = anthropic_case(case, self)
                 if out is None:
@@ -1062,7 +999,7 @@ if __name__ == "__main__":
     p.add_argument("--port", type=int, default=8711)
     p.add_argument("--requests", default="requests.jsonl")
     p.add_argument("--pace", type=float, default=1.0, help="a factor for every wait")
-    ARGS = p.parse_args()
+    p.parse_args(namespace=ARGS)
     s = ThreadingHTTPServer(("127.0.0.1", ARGS.port), Handler)
     s.daemon_threads = True
     s.serve_forever()
