@@ -52,6 +52,7 @@ class LiveFeed:
         self._link: HostLink | None = None
         self._first_look = asyncio.Event()
         self._state: LinkState = "connecting"
+        self._detail = ""
         self._last: tuple[LinkState, str, Sequence[Remedy]] = ("connecting", "", ())
         """What the link said last; it holds again when a log that could not be read can be read."""
         self._unreadable = False
@@ -188,6 +189,6 @@ class LiveFeed:
         self._post_link(state, detail, remedies)
 
     def _post_link(self, state: LinkState, detail: str, remedies: Sequence[Remedy]) -> None:
-        if state != self._state or detail:
-            self._state = state
+        if state != self._state or detail or self._detail:
+            self._state, self._detail = state, detail
             self._post(LinkChanged(state, detail, remedies))

@@ -8,7 +8,6 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -79,6 +78,7 @@ def _versions(cli: Cli) -> Iterator[Finding]:
 
 def _paths(cli: Cli) -> Iterator[Finding]:
     from sessions.config import load_config
+    from sessions.labels import load_labels
     from sessions.log.errors import NetworkFilesystem
     from sessions.log.filesystem import refuse_network_fs
     from sessions.paths import config_path
@@ -92,7 +92,7 @@ def _paths(cli: Cli) -> Iterator[Finding]:
     yield Finding("state", "ok", str(cli.paths.folder))
     path = config_path()
     try:
-        load_config()
+        load_labels(load_config().labels_file)
     except ApolloError as error:
         yield Finding("config", "bad", str(error), "mend the file; until then commands that need it will refuse")
     else:
@@ -179,7 +179,6 @@ def _ssh() -> bool:
 
 def _log(cli: Cli) -> Iterator[Finding]:
     from sessions.log.reader import LogReader
-    from sessions.log.schema import file_uri
 
     if not cli.paths.log.exists():
         yield Finding("log health", "ok", "there is no log yet", "'apollo demo' or 'apollo new' makes one")
@@ -187,15 +186,15 @@ def _log(cli: Cli) -> Iterator[Finding]:
     try:
         reader = LogReader(cli.paths.log)
         position, count = reader.position(), len(reader.summaries())
-        reader.close()
     except ApolloError as error:
         yield Finding("log health", "bad", say_in_shell(error))
         return
     try:
-        with closing(sqlite3.connect(file_uri(cli.paths.log, "mode=ro"), uri=True)) as connection:
-            check = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-    except sqlite3.Error as error:
+        check = reader.check()
+    except ApolloError as error:
         check = str(error)
+    finally:
+        reader.close()
     yield Finding(
         "log health", "ok" if check == "ok" else "bad", f"{position} events, {count} sessions, quick check: {check}",
         "" if check == "ok" else "copy the file and its -wal away before anything else; then export with --format raw",
@@ -219,6 +218,8 @@ def _host(cli: Cli) -> Iterator[Finding]:
         yield Finding("host", "ok", "none runs", "'apollo host start' or the app starts one")
         return
     said = f"pid {status.pid}, version {status.version}, {len(status.sessions)} sessions"
+    if status.waits:
+        yield Finding("host waits", "bad", status.waits, "sessions that need the log go on by themselves then")
     if status.version == code_version():
         yield Finding("host", "ok", said)
     else:

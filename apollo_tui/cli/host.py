@@ -129,21 +129,25 @@ def _stop(cli: Cli, *, now: bool, quiet: bool, restart: bool, report: str = "") 
 def status(cli: Cli, as_json: bool) -> None:
     """Say whether a host runs, its pid, its log and its sessions. Exit code 3 if none runs."""
     from sessions.host.client import host_status
+    from sessions.host.watcher import say_what_host_waits_for
 
-    _print_status(host_status(cli.paths), as_json)
+    _print_status(host_status(cli.paths), as_json, say_what_host_waits_for(cli.paths))
 
 
-def _print_status(status: protocol.HostStatus | None, as_json: bool) -> None:
+def _print_status(status: protocol.HostStatus | None, as_json: bool, waits: str = "") -> None:
+    """Print how the host is; ``waits``: what keeps one from running."""
     if status is None:
         if as_json:
-            print_json({"id": None, "running": False})
+            print_json({"id": None, "running": False, "waits": waits})
         else:
-            say("no host runs for this log; 'apollo host start' starts one")
+            say(waits or "no host runs for this log; 'apollo host start' starts one")
         raise click.exceptions.Exit(3)
     if as_json:
         print_json({"id": status.pid, "running": True, **msgspec.to_builtins(status)})
         return
     say(f"host {status.pid} (version {status.version}) writes {status.log}, position {status.position}")
+    if status.waits:
+        say(f"it waits: {status.waits}; sessions that need the log go on by themselves then")
     if not status.sessions:
         say("no session is at work")
         return

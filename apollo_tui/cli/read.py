@@ -40,6 +40,7 @@ from sessions.fold.result_status import result_status
 from sessions.fold.summary import Summary
 from sessions.fold.trajectory import CallRecord, StepRecord, steps
 from sessions.host import lock
+from sessions.host.watcher import say_what_host_waits_for
 from sessions.log.reader import LogReader
 from sessions.log.rebuild import rebuild_request
 from sessions.queries.search import search_all
@@ -58,6 +59,9 @@ def ls(cli: Cli, everything: bool, as_json: bool) -> None:
     every = reader.summaries()
     found = [s for s in every if everything or not s.archived]
     reader.close()
+    waits = say_what_host_waits_for(cli.paths)
+    if waits:
+        say(f"{waits}; sessions that need the log go on by themselves then", err=True)
     if as_json:
         print_json([session_row(s, now) for s in found])
         return
@@ -73,7 +77,7 @@ def ls(cli: Cli, everything: bool, as_json: bool) -> None:
         for s in found
     ]  # fmt: skip
     print_table(rows, ("no", "id ends", "title", "state", "step", "active", "tokens", "cost", "last", "reason"))
-    if any(s.state in ACTIVE for s in found) and lock.holder(cli.paths.lock) is None:
+    if any(s.state in ACTIVE for s in found) and not waits and lock.holder(cli.paths.lock) is None:
         say("no host runs, so none of them is at work; 'apollo host start' starts one", err=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -22,13 +23,14 @@ from sessions.host.api_keys import KeyRing
 from sessions.host.dispatch import Dispatcher
 from sessions.host.fault_injection import Faults
 from sessions.host.handlers.context import HandlerContext, waits_for
-from sessions.host.lock import HostLock
+from sessions.host.lock import Holder, HostLock
 from sessions.host.notifications import Notifications
 from sessions.host.notify_command import NotifyCommand
 from sessions.host.server import Server
 from sessions.host.session_env import SessionEnvs
 from sessions.host.session_manager import RESTARTING, STOPPED, After, RunnerFactory, SessionManager
 from sessions.host.version import code_version
+from sessions.log.errors import LogUnavailable
 from sessions.log.reader import LogReader
 from sessions.log.schema import SCHEMA_VERSION
 from sessions.log.writer import LogWriter
@@ -71,6 +73,9 @@ class Host:
     boot: Callable[[], str] = boot_id
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     _stop_call: asyncio.Future[tuple[protocol.StopHost, str]] | None = None
+    _writer: LogWriter | None = None
+    _notifications: Notifications | None = None
+    _server: Server | None = None
 
     async def run(self) -> bool:
         """Serve until somebody stops the host; True if it is to be started again. Raises LockHeld or LogError."""
@@ -79,11 +84,14 @@ class Host:
         try:
             watching = asyncio.create_task(self._watch(lock))
             try:
-                stop = await self._serve()
+                stop = await self._serve(lock.before)
             finally:
                 watching.cancel()
             lock.note_end("restart" if stop.restart else "stopped")
             return stop.restart
+        except (ApolloError, OSError) as problem:
+            lock.note_waits(" ".join(str(problem).split()))
+            raise
         finally:
             lock.release()
 
@@ -93,9 +101,22 @@ class Host:
             self._stop_call.set_result((call, by))
 
     async def _watch(self, lock: HostLock) -> None:
-        """End when somebody has removed or replaced the log: what is written from then on, nobody would ever read."""
+        """End when somebody has removed or replaced the log: what is written from then on, nobody would ever read.
+
+        Meanwhile say what the log cannot be written for.
+        """
         log = None
+        said = ""
         while not lock.is_removed:
+            waits = self._writer.waits_for() if self._writer is not None else ""
+            if waits != said:
+                said = waits
+                _log.warning("the host waits: %s", waits) if waits else _log.info("the log can be written again")
+                lock.note_waits(waits)
+            if self._notifications is not None:
+                self._notifications.tell_waits(waits)
+            if self._server is not None:
+                await self._server.look()
             found = _file(self.paths.log)
             if log is not None and found != log:
                 break
@@ -103,21 +124,22 @@ class Host:
             await asyncio.sleep(LOOK_SECONDS)
         self.stop(protocol.StopHost(at_boundary=False), "the log was removed")
 
-    async def _serve(self) -> protocol.StopHost:
+    async def _serve(self, before: Holder | None) -> protocol.StopHost:
         self._stop_call = asyncio.get_running_loop().create_future()
-        writer = await LogWriter.open(self.paths.log)
+        writer = self._writer = await LogWriter.open(self.paths.log)
         try:
-            return await self._with_log(writer)
+            return await self._with_log(writer, before)
         finally:
+            self._writer = None
             await writer.close()
 
-    async def _with_log(self, writer: LogWriter) -> protocol.StopHost:
+    async def _with_log(self, writer: LogWriter, before: Holder | None) -> protocol.StopHost:
         assert self._stop_call is not None
         reader = LogReader(self.paths.log)
-        after = await asyncio.to_thread(_read_last_end, reader, self.boot())
+        after = await asyncio.to_thread(_read_last_end, reader, self.boot(), before)
         started = HostStarted(pid=os.getpid(), boot_id=self.boot(), version=code_version(), after=after)
         await writer.append(NewEvent(HOST_SESSION, started))
-        notifications = Notifications(writer.position)
+        notifications = self._notifications = Notifications(writer.position)
         writer.subscribe(notifications.on_commit)
         writer.subscribe(self.faults.on_commit)
         environments = SessionEnvs(self.paths)
@@ -129,6 +151,7 @@ class Host:
         )
         server = Server(self.paths.socket, dispatcher, notifications, self.faults)
         await server.open()
+        self._server = server
         _log.info("host %s of %s runs (after %s)", code_version(), self.paths.log, after)
         notifier = self._notifier(writer, notifications)
         try:
@@ -147,9 +170,12 @@ class Host:
             await manager.close()
             await asyncio.to_thread(end_idle_spaces, self.paths.sessions)
             notifications.close()
+            self._server = None
             await server.close()
             reader.close()
-        await writer.append(NewEvent(HOST_SESSION, HostStopped(pid=os.getpid(), by=by, restart=call.restart)))
+        # On a full disk the lock file alone says that the host was stopped.
+        with contextlib.suppress(LogUnavailable):
+            await writer.append(NewEvent(HOST_SESSION, HostStopped(pid=os.getpid(), by=by, restart=call.restart)))
         _log.info("host ends (%s)", "restart" if call.restart else "stopped")
         return call
 
@@ -182,7 +208,8 @@ class Host:
         left = await manager.rest(reason, call.timeout if call.at_boundary else 0.0)
         # After a restart they go on from here as after a crash; otherwise the log must not say that they run.
         for summary in left if not call.restart else ():
-            await writer.append(NewEvent(summary.session, StateChanged(state="paused", reason=reason)))
+            with contextlib.suppress(LogUnavailable):  # the next host does it
+                await writer.append(NewEvent(summary.session, StateChanged(state="paused", reason=reason)))
 
     async def _answer_stop(self, manager: SessionManager, call: protocol.StopHost, actor: str) -> protocol.Stopping:
         waits = [f"session {s.number} {s.title}{waits_for(s)}" for s in manager.active()] if call.at_boundary else []
@@ -219,8 +246,9 @@ def _import_providers(summaries: Iterable[Summary]) -> None:
             _log.error("provider %s cannot be loaded: %s", provider, problem)
 
 
-def _read_last_end(reader: LogReader, boot: str) -> After:
-    """How the host before this one ended, from the newest of its events."""
+def _read_last_end(reader: LogReader, boot: str, before: Holder | None) -> After:
+    """How the host before this one ended, from the newest of its events, or from the lock file where a full disk took
+    none."""
     newest = reader.events(HOST_SESSION, kinds=("host.started", "host.stopped"), newest_first=True, limit=1)
     started = reader.events(HOST_SESSION, kinds=("host.started",), newest_first=True, limit=1)
     if not newest or not started:
@@ -228,6 +256,8 @@ def _read_last_end(reader: LogReader, boot: str) -> After:
     rebooted = isinstance(started[0].body, HostStarted) and started[0].body.boot_id != boot
     match newest[0].body:
         case HostStopped(restart=False):
+            return "start"
+        case HostStarted(pid=pid) if before is not None and before.ended == "stopped" and before.pid == pid:
             return "start"
         case _ if rebooted:
             return "reboot"

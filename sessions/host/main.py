@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import faulthandler
 import functools
 import os
@@ -92,7 +93,9 @@ def run_host(paths: LogPaths, *, allow_network_fs: bool = False) -> int:
         )
         return exit_codes.RESTART if asyncio.run(_run_until_stop(host)) else exit_codes.STOPPED
     except (ApolloError, OSError) as problem:
-        sys.stderr.write(f"{exit_codes.PREFIX}{' '.join(say_in_shell(problem).split())}\n")
+        with contextlib.suppress(OSError):  # its file lies on the disk that may be full
+            sys.stderr.write(f"{exit_codes.PREFIX}{' '.join(say_in_shell(problem).split())}\n")
+            sys.stderr.flush()
         return exit_codes.REFUSED
 
 

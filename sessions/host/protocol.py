@@ -116,6 +116,12 @@ class Clients(msgspec.Struct, frozen=True):
     clients: tuple[ClientInfo, ...]
 
 
+class Waits(msgspec.Struct, frozen=True):
+    """Notification ``waits``: why the log cannot be written now, in one line; "" once it can be again."""
+
+    waits: str
+
+
 class DeltaFrame(msgspec.Struct, frozen=True, omit_defaults=True):
     """At most one per 100 ms, part and session: ``text`` starts at ``offset`` (characters) of part ``index``."""
 
@@ -135,6 +141,7 @@ class Subscribed(msgspec.Struct, frozen=True, omit_defaults=True):
     position: int
     frames: tuple[DeltaFrame, ...] = ()
     clients: tuple[ClientInfo, ...] = ()
+    waits: str = ""
 
 
 class Status(Call["HostStatus"], frozen=True, kw_only=True):
@@ -156,6 +163,8 @@ class HostStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     clients: tuple[str, ...] = ()
     commit_age_ms: int = 0
     wal_bytes: int = 0
+    waits: str = ""
+    """Why the log cannot be written now, "" if it can be."""
 
 
 class StopHost(Call["Stopping"], frozen=True, kw_only=True):
@@ -429,10 +438,11 @@ SLOW = frozenset({CreateSession.method, ImportFile.method, ExamineFile.method, S
 ANYHOW = (Status, StopHost)
 """Calls that a host takes from clients of any protocol: how else could it be replaced by one that they understand?"""
 
-NOTIFICATIONS: dict[str, type[Changed | DeltaFrame | Clients]] = {
+NOTIFICATIONS: dict[str, type[Changed | DeltaFrame | Clients | Waits]] = {
     "changed": Changed,
     "delta": DeltaFrame,
     "clients": Clients,
+    "waits": Waits,
 }
 """What the host tells unasked."""
 

@@ -22,8 +22,15 @@ from sessions.host import protocol, wire
 from sessions.host.fault_injection import Faults
 from sessions.host.notifications import Notifications
 from sessions.host.protocol import ClientInfo
+from sessions.paths import private_folder
 
-BACKLOG: Final = 64
+BACKLOG: Final = 1024
+"""Clients that may come in one instant; the kernel takes fewer where it is set so."""
+ACCEPT_PAUSE: Final = 1.0
+"""Seconds for which nobody is let in when there is no file descriptor for him."""
+HALF_MESSAGES: Final = 4 * wire.MAX_REQUEST
+"""Bytes that messages under way may take, of all clients together."""
+SAY_AGAIN: Final = 60.0
 CONGESTED_BYTES: Final = 256 << 10
 """With more than this not yet taken by a client, it gets no frames until it has caught up."""
 ACTOR: Final = re.compile(r"(human|judge|rule):[^\s\x00-\x1f:]{1,64}")
@@ -80,9 +87,10 @@ class Connection:
     async def serve(self) -> None:
         """Read and answer until the client hangs up."""
         try:
-            async for line in wire.lines(self._reader, wire.MAX_REQUEST):
+            async for line in wire.lines(self._reader, wire.MAX_REQUEST, self._server.room):
                 if line is None:
-                    problem = f"a message was longer than {wire.MAX_REQUEST >> 20} MB; nothing of it was applied"
+                    most = f"longer than {wire.MAX_REQUEST >> 20} MB, or came while others took all room for messages"
+                    problem = f"a message was {most}; nothing of it was applied"
                     self.send(wire.error(None, wire.RpcError("parse", problem)))
                 else:
                     await self._take(line)
@@ -122,6 +130,8 @@ class Connection:
             return call
         except (msgspec.DecodeError, UnicodeError) as error:
             raise wire.RpcError("params", f"{message.method}: {error}") from error
+        except RecursionError as error:
+            raise wire.RpcError("params", f"{message.method}: it is nested too deeply") from error
 
     async def _answer(self, number: int | str | None, call: protocol.Call[Any]) -> None:
         try:
@@ -173,11 +183,16 @@ class Server:
         self.answerer = answerer
         self.notifications = notifications
         self.faults = faults or Faults()
+        self.room = wire.Room(HALF_MESSAGES)
         self._connections: set[Connection] = set()
-        self._server: asyncio.Server | None = None
+        self._serving: set[asyncio.Task[None]] = set()
+        self._listener: socket.socket | None = None
+        self._file: tuple[int, int] | None = None
+        self._refused_at = float("-inf")
 
     async def open(self) -> None:
         """Begin to listen. Only who holds the host's lock may: what lies at the path is then a dead host's."""
+        private_folder(self.path.parent)
         with contextlib.suppress(FileNotFoundError):
             if not stat.S_ISSOCK(self.path.lstat().st_mode):
                 raise ApolloError(f"{self.path} is in the way and is no socket: move it away")
@@ -185,19 +200,75 @@ class Server:
         before = os.umask(0o177)
         try:
             listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            listener.bind(str(self.path))
+            try:
+                listener.setblocking(False)
+                listener.bind(str(self.path))
+                listener.listen(BACKLOG)
+            except OSError:
+                listener.close()
+                raise
         finally:
             os.umask(before)
-        self._server = await asyncio.start_unix_server(self._accept, sock=listener, backlog=BACKLOG)
+        self._stop_listening()
+        self._listener = listener
+        self._file = _file(self.path)
+        self._listen()
+
+    async def look(self) -> None:
+        """Bind again if somebody has removed the socket's file; who is connected stays so."""
+        if self._listener is not None and _file(self.path) != self._file:
+            try:
+                await self.open()
+            except (OSError, ApolloError) as problem:
+                _log.error("%s is gone and cannot be bound again: %s", self.path, problem)
+            else:
+                _log.warning("%s was removed; it is bound again", self.path)
 
     async def close(self) -> None:
         """Hang up on everybody and take the socket away."""
-        if self._server is None:
+        if self._listener is None:
             return
-        self._server.close()
+        self._stop_listening()
+        self._listener = None
         self.path.unlink(missing_ok=True)
         # All at once: each may wait a moment for a client that takes nothing.
         await asyncio.gather(*(connection.finish() for connection in self._connections))
+
+    def _listen(self) -> None:
+        if self._listener is not None:
+            asyncio.get_running_loop().add_reader(self._listener.fileno(), self._let_in)
+
+    def _stop_listening(self) -> None:
+        if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener.fileno())
+            self._listener.close()
+
+    def _let_in(self) -> None:
+        """Take the next client. asyncio's own server would fill the log where descriptors are used up."""
+        assert self._listener is not None
+        loop = asyncio.get_running_loop()
+        try:
+            client, _ = self._listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError as problem:
+            if loop.time() - self._refused_at > SAY_AGAIN:
+                self._refused_at = loop.time()
+                _log.error("clients wait: %s", problem)
+            loop.remove_reader(self._listener.fileno())
+            loop.call_later(ACCEPT_PAUSE, self._listen)
+            return
+        task = loop.create_task(self._welcome(client))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def _welcome(self, client: socket.socket) -> None:
+        try:
+            reader, writer = await asyncio.open_unix_connection(sock=client)
+        except OSError:
+            client.close()
+            return
+        await self._accept(reader, writer)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         user = _peer_user(writer)
@@ -211,6 +282,15 @@ class Server:
             await connection.serve()
         finally:
             self._connections.discard(connection)
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    """Which file lies at ``path``."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _peer_user(writer: asyncio.StreamWriter) -> int | None:

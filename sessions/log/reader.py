@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import sqlite3
 import threading
 import zlib
@@ -19,9 +19,10 @@ from sessions.fold.summary import FOLD_VERSION, Summary
 from sessions.hints import Remedy
 from sessions.log import schema
 from sessions.log.codec import BY_REQUEST, COLUMNS, event_of
-from sessions.log.errors import AmbiguousId, LogMissing, LogReadFailed, LogTooOld, NoSuchSession
+from sessions.log.errors import AmbiguousId, LogMissing, LogReadFailed, LogTooOld, NoSuchSession, read_error
 from sessions.log.session_heads import fold_summaries
 
+STILL: Final = "mode=ro&immutable=1"
 PAGE: Final = 500
 """Events per read of ``stream``."""
 SHORT_ID: Final = 8
@@ -42,7 +43,7 @@ class LogReader:
         schema.check_sqlite()
         self.path = path
         self._lock = threading.Lock()
-        self._connection = _open(path)
+        self._connection, self._still = _open(path)
 
     def __enter__(self) -> LogReader:
         return self
@@ -56,6 +57,10 @@ class LogReader:
         """Close the connection; the reader is of no more use."""
         with self._lock:
             self._connection.close()
+
+    def check(self) -> str:
+        """What SQLite's quick check says of the file: "ok", or the first thing that is wrong."""
+        return str(self._rows("PRAGMA quick_check(1)")[0][0])
 
     def position(self) -> int:
         """Id of the newest event, 0 in an empty log."""
@@ -203,10 +208,13 @@ class LogReader:
 
     def _rows(self, query: str, *values: Any) -> list[Any]:
         with self._lock:
+            if self._still and _has_wal(self.path):
+                self._connection.close()
+                self._connection, self._still = _open(self.path)
             try:
                 return self._connection.execute(query, values).fetchall()
             except sqlite3.Error as error:
-                raise LogReadFailed(f"the log {self.path} could not be read: {error}") from error
+                raise read_error(self.path, error) from error
 
 
 def _where(
@@ -225,16 +233,28 @@ def _marks(values: Sequence[str] | Collection[str]) -> str:
     return ", ".join("?" * len(values))
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path) -> tuple[sqlite3.Connection, bool]:
+    """A connection, and whether it takes the log for one that does not change."""
     if not path.exists():
         raise LogMissing(f"there is no log at {path}", remedies=MAKES_LOG)
     try:
-        return _connect(path, "mode=ro")
+        # A log that nobody may write is left alone: a -wal and -shm of its mode would lock out who may, later.
+        if not path.stat().st_mode & 0o222 and not _has_wal(path):
+            return _connect(path, STILL), True
+        return _connect(path, "mode=ro"), False
     except sqlite3.OperationalError as error:
-        # A clean log on read-only media has no -wal and can get none; there, and only there, it cannot change either.
-        if os.statvfs(path).f_flag & os.ST_RDONLY and not path.with_name(path.name + "-wal").exists():
-            return _connect(path, "mode=ro&immutable=1")
-        raise LogReadFailed(f"the log {path} could not be opened: {error}") from error
+        # In a read-only folder and on a full disk a log gets no -wal. Where none is, nobody writes either.
+        if not _has_wal(path):
+            with contextlib.suppress(sqlite3.OperationalError):
+                return _connect(path, STILL), True
+        raise read_error(path, error, "opened") from error
+
+
+def _has_wal(path: Path) -> bool:
+    try:
+        return path.with_name(path.name + "-wal").stat().st_size > 0
+    except OSError:
+        return False
 
 
 _TEXT: Final = partial(str, encoding="utf-8", errors="replace")

@@ -17,6 +17,10 @@ from sessions.host.wire import RpcError
 MAY_BE_EMPTY: Final = (ev.NoteWritten, ev.CorrectionWritten)
 """Bodies whose empty text takes back what was written."""
 
+MOST_ACTIVE_MS: Final = 86_400_000
+MOST_KEYS: Final = 1_000_000
+"""Of one event about effort: an app tells of it every few minutes."""
+
 VERDICTS_OF_MACHINES: Final = frozenset({"flag.set", "flag.removed"})
 """What a rule or a judge may write; everything else is a human's word."""
 
@@ -120,6 +124,8 @@ async def _check_cursor(_: HandlerContext, s: Summary, body: ev.CursorMoved) -> 
 async def _check_effort(_: HandlerContext, s: Summary, body: ev.EffortSpent) -> None:
     if body.active_ms < 0 or body.keys < 0:
         raise refusal(f"effort on session {s.number} cannot be negative")
+    if body.active_ms > MOST_ACTIVE_MS or body.keys > MOST_KEYS:
+        raise refusal(f"effort on session {s.number} is told piece by piece: at most a day and {MOST_KEYS:,} keys")
 
 
 CHECKS: Final[dict[type[ev.Body], Callable[[HandlerContext, Summary, Any], Awaitable[None]]]] = {
