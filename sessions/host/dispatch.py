@@ -127,7 +127,7 @@ class Dispatcher:
             clients=tuple(f"{each.actor} ({each.client})" for each in self._notifications.clients()),
             commit_age_ms=max(0, self._context.clock() - writer.committed_at),
             wal_bytes=writer.wal_bytes(),
-            waits=writer.waits_for(),
+            waits=writer.waits_for() or self._notifications.waits,
         )
 
 

@@ -30,7 +30,7 @@ from sessions.host.server import Server
 from sessions.host.session_env import SessionEnvs
 from sessions.host.session_manager import RESTARTING, STOPPED, After, RunnerFactory, SessionManager
 from sessions.host.version import code_version
-from sessions.log.errors import LogUnavailable
+from sessions.log.errors import FULL, LogUnavailable, is_full
 from sessions.log.reader import LogReader
 from sessions.log.schema import SCHEMA_VERSION
 from sessions.log.writer import LogWriter
@@ -109,6 +109,8 @@ class Host:
         said = ""
         while not lock.is_removed:
             waits = self._writer.waits_for() if self._writer is not None else ""
+            if not waits and is_full(self.paths.log):  # the output of jobs, and their ends, need room too
+                waits = f"{FULL.format(path=self.paths.log)}; free some space"
             if waits != said:
                 said = waits
                 _log.warning("the host waits: %s", waits) if waits else _log.info("the log can be written again")

@@ -97,6 +97,7 @@ class PromptMismatch(LogError):
 
 
 NO_ROOM: Final = 64 * 1024
+FULL: Final = "the disk that holds {path} is full"
 PASSING: Final = frozenset(
     {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL,
      sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL}
@@ -127,14 +128,14 @@ def _passes(error: BaseException) -> bool:
 
 def _explain(path: Path, error: BaseException, done: str) -> tuple[str, str]:
     text = str(error)
-    if "full" in text or (isinstance(error, sqlite3.OperationalError) and _is_full(path)):
-        return f"the disk that holds {path} is full", "free some space"
+    if "full" in text or (isinstance(error, sqlite3.OperationalError) and is_full(path)):
+        return FULL.format(path=path), "free some space"
     if "locked" in text or "busy" in text:
         return f"another program holds {path} locked", "close it"
     return f"the log {path} could not be {done}: {text or type(error).__name__}", "look at its disk and its folder"
 
 
-def _is_full(path: Path) -> bool:
+def is_full(path: Path) -> bool:
     """Whether there is no room beside ``path``: SQLite calls it an I/O error where its shared memory cannot grow."""
     try:
         found = os.statvfs(path.parent)
