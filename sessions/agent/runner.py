@@ -172,7 +172,8 @@ class SessionRunner:
             own = NO_TOOLS if spec is None else await asyncio.to_thread(make)
         except BadEnvironment as error:
             raise NeedsPerson("other", f"{error}; then resume") from error
-        if not session.workspace.is_dir():
+        contained = session.created.contained
+        if not (contained is not None and contained.there) and not session.workspace.is_dir():
             raise NeedsPerson("other", f"the workspace {session.workspace} is gone; bring it back, then resume")
         return own
 

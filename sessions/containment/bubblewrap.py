@@ -28,6 +28,8 @@ START_SECONDS: Final = 10.0
 KEEP: Final = ("sleep", "2147483647")
 """What the space's first process waits for; it ends only when it is killed."""
 HOME: Final = "/home/agent"
+ENDPOINT_FOLDER: Final = "/run/apollo"
+"""Where the folder is seen inside in which a model endpoint listens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,11 @@ class Rooms:
     network: bool = False
     hidden: tuple[Path, ...] = ()
     """Files and folders below those that are not to be seen."""
+
+    @property
+    def endpoint(self) -> Path:
+        """The folder in which a model endpoint listens for this space alone."""
+        return self.folder / "endpoint"
 
 
 def arguments(rooms: Rooms) -> list[str]:
@@ -68,6 +75,7 @@ def arguments(rooms: Rooms) -> list[str]:
     if rooms.network:
         for path in RESOLVERS:
             made += ["--ro-bind-try", path, path]
+    made += ["--ro-bind", str(rooms.endpoint), ENDPOINT_FOLDER]
     made += ["--bind", str(rooms.folder / "tmp"), "/tmp", "--symlink", "/tmp", "/var/tmp"]
     made += ["--bind", str(rooms.folder / "home"), HOME]
     for place in rooms.read:
@@ -96,7 +104,7 @@ def problem() -> str:
 
 def make_space(rooms: Rooms, keeper: Keeper) -> None:
     """Make the space; returns once helpers can enter. Raises SpaceError."""
-    for name in ("tmp", "home"):
+    for name in ("tmp", "home", rooms.endpoint.name):
         (rooms.folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     with _Start(rooms.folder / "bwrap.log", arguments(rooms)) as start:
         # Its name is on disk before it begins: a space that nobody can find, nobody can end.

@@ -37,7 +37,7 @@ def main(entry_text: str, module: str, *arguments: str) -> None:
     if entry["kind"] == "keeper":
         _ask_keeper(entry, module, arguments)
     helper = importlib.import_module(module)
-    who = _enter_namespaces(entry, detach=entry["detach"])
+    who = _enter_namespaces(entry, detach=entry["detach"]) if entry["kind"] == "namespaces" else None
     set_limits(entry["limits"])
     if who is None:
         helper.main(*arguments)

@@ -16,6 +16,7 @@ CREATE_RULESET: Final = 444
 ADD_RULE: Final = 445
 RESTRICT_SELF: Final = 446
 PATH_BENEATH: Final = 1
+NET_PORT: Final = 2
 PR_SET_NO_NEW_PRIVS: Final = 38
 
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
@@ -23,7 +24,8 @@ ALL_FS: Final = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 
 """All rights on files that a version of the interface knows."""
 OF_FILES: Final = EXECUTE | WRITE_FILE | READ_FILE | 1 << 14 | 1 << 15
 """Rights that a file, and not only a folder, can have."""
-TCP: Final = 1 << 0 | 1 << 1
+CONNECT_TCP: Final = 1 << 1
+TCP: Final = 1 << 0 | CONNECT_TCP
 SCOPES: Final = 1 << 0 | 1 << 1
 """No abstract unix sockets and no signals to processes outside (version 6)."""
 READING: Final = EXECUTE | READ_FILE | READ_DIR
@@ -44,9 +46,11 @@ def problem() -> str:
     return "" if version() else "this kernel has no Landlock (Linux 5.13 and newer have it, where it is switched on)"
 
 
-def restrict(read: Iterable[str], write: Iterable[str], network: str) -> None:
+def restrict(read: Iterable[str], write: Iterable[str], network: str, ports: Iterable[int] = ()) -> None:
     """Let this process, and all that it starts, read and run what is below ``read``, do all below ``write``, and use
-    TCP only where ``network`` is "all". Paths that do not exist are left out. Raises NoLandlock.
+    TCP only where ``network`` is "all", else to ``ports`` of any machine. Paths that do not exist are left out.
+
+    Raises NoLandlock.
     """
     known = version()
     if not known:
@@ -62,6 +66,9 @@ def restrict(read: Iterable[str], write: Iterable[str], network: str) -> None:
     for paths, rights in ((read, READING), (write, every)):
         for path in paths:
             _allow(libc, rules, path, rights & every)
+    for port in ports if tcp else ():
+        if libc.syscall(ADD_RULE, rules, NET_PORT, struct.pack("=QQ", CONNECT_TCP, port), 0):
+            raise NoLandlock(f"Landlock refuses port {port}: {os.strerror(ctypes.get_errno())}")
     if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.syscall(RESTRICT_SELF, rules, 0):
         raise NoLandlock(f"Landlock refuses: {os.strerror(ctypes.get_errno())}")
     os.close(rules)

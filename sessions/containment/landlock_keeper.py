@@ -129,7 +129,7 @@ def main(folder: str, entry_text: str) -> None:
     listener.bind(SOCKET)
     listener.listen(64)
     drop_privileges()
-    landlock.restrict(entry["read"], entry["write"], entry["network"])
+    landlock.restrict(entry["read"], entry["write"], entry["network"], entry["ports"])
     os.write(1, READY)
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in range(STREAMS):

@@ -50,6 +50,7 @@ class RemoteSpace(Space):
     def __init__(
         self, prefix: str, name: str, folder: Path, trees: Mapping[Path, str], *, in_place: str | None = None
     ) -> None:
+        super().__init__()
         self.kind = prefix
         self._prefix = shlex.split(prefix)
         self._root = f"{PLACE}/{name}"

@@ -16,13 +16,18 @@ SPACE: Final = "space"
 MEGABYTE: Final = 1_000_000
 
 
-def session_space(contained: Containment | None, folder: Path, workspace: Path) -> Space:
-    """The space of a session whose own folder is ``folder``: its workspace and its jobs can be written, no more."""
+def session_space(
+    contained: Containment | None, folder: Path, workspace: Path, *, endpoint: int | None = None
+) -> Space:
+    """The space of a session whose own folder is ``folder``: its workspace and its jobs can be written, no more.
+
+    ``endpoint``: the port at which a model endpoint of the session's own is reached.
+    """
     if contained is not None and is_remote(contained.inside):
         in_place = str(workspace) if contained.there else None
         trees = {} if in_place else {workspace: "workspace"}
         return RemoteSpace(contained.inside, folder.name, folder / SPACE, trees, in_place=in_place)
-    return _space(contained, folder / SPACE, write=(workspace, folder / "jobs"))
+    return _space(contained, folder / SPACE, write=(workspace, folder / "jobs"), endpoint=endpoint)
 
 
 def scoring_space(contained: Containment | None, folder: Path, place: Path, copy: Path, scorer: Path) -> Space:
@@ -37,9 +42,15 @@ def scoring_space(contained: Containment | None, folder: Path, place: Path, copy
     return _space(contained, place / SPACE, write=(copy, folder / "evaluations"), read=(scorer,))
 
 
-def _space(contained: Containment | None, place: Path, write: tuple[Path, ...], read: tuple[Path, ...] = ()) -> Space:
+def _space(
+    contained: Containment | None,
+    place: Path,
+    write: tuple[Path, ...],
+    read: tuple[Path, ...] = (),
+    endpoint: int | None = None,
+) -> Space:
     if contained is None or contained.inside == "none":
-        return Space()
+        return Space(None if contained is None else _limits(contained))
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     for path in write:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -48,6 +59,7 @@ def _space(contained: Containment | None, place: Path, write: tuple[Path, ...], 
         read=(*read, *(Path(path).expanduser() for path in contained.read)),
         network=contained.network,
         limits=_limits(contained),
+        endpoint=endpoint,
     )
     match contained.inside:
         case "bwrap":

@@ -19,12 +19,13 @@ from typing import Any, Final, Literal
 
 import sessions
 from sessions import processes
-from sessions.containment import bubblewrap, landlock_keeper
+from sessions.containment import bubblewrap, landlock_keeper, relay
 from sessions.containment.errors import SpaceError
 from sessions.containment.keeper import Keeper
 from sessions.containment.visible import SECRET_FOLDERS, SECRETS, accelerators, system_paths
 
 Network = Literal["off", "all"]
+ENDPOINT: Final = "endpoint.socket"
 
 PACKAGE_ROOT: Final = str(Path(sessions.__file__).resolve().parents[1])
 
@@ -47,6 +48,8 @@ class Touchable:
     network: Network = "all"
     limits: Mapping[str, int] = field(default_factory=dict)
     """``processes``, ``memory`` and ``file_size`` (bytes), ``open_files``; what is not named is not limited."""
+    endpoint: int | None = None
+    """The port of 127.0.0.1 at which a model endpoint is reached, also with the network off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,9 @@ class Space:
 
     kind = "none"
 
+    def __init__(self, limits: Mapping[str, int] | None = None) -> None:
+        self._limits = {name: value for name, value in (limits or {}).items() if value}
+
     async def open(self) -> None:
         """Make the space unless it is there, also by an earlier host. Raises SpaceError."""
 
@@ -76,6 +82,8 @@ class Space:
 
         ``detach``: nobody waits for it; the module's ``main`` is also told ``who`` it is to those outside.
         """
+        if self._limits:
+            return _entering({"kind": "limits", "detach": detach}, self._limits, module, arguments)
         return [sys.executable, "-I", "-S", "-c", DIRECT, PACKAGE_ROOT, module, *arguments]
 
     def helper_env(self) -> dict[str, str]:
@@ -107,6 +115,8 @@ class BubblewrapSpace(Space):
     kind = "bwrap"
 
     def __init__(self, folder: Path, touchable: Touchable) -> None:
+        super().__init__()
+        self._folder = folder
         self._touchable = touchable
         self._keeper = Keeper(folder)
         self._rooms = bubblewrap.Rooms(
@@ -117,8 +127,11 @@ class BubblewrapSpace(Space):
     async def open(self) -> None:
         """Find or make the process that keeps the space."""
         async with self._opening:
-            if self._keeper.find() is None:
-                await asyncio.to_thread(bubblewrap.make_space, self._rooms, self._keeper)
+            if self._keeper.find() is not None:
+                return
+            await asyncio.to_thread(bubblewrap.make_space, self._rooms, self._keeper)
+            if self._touchable.endpoint is not None and self._touchable.network == "off":
+                await asyncio.to_thread(self._start_relay, self._touchable.endpoint)
 
     def helper(self, module: str, *arguments: str, detach: bool = False) -> list[str]:
         """Through the namespaces of the keeper."""
@@ -126,7 +139,7 @@ class BubblewrapSpace(Space):
         if keeper is None:
             raise SpaceError("the space of this session has ended")
         entry = {"kind": "namespaces", "pid": keeper.pid, "start_time": keeper.start_time, "detach": detach}
-        return _entering(entry, self._touchable, module, arguments)
+        return _entering(entry, self._touchable.limits, module, arguments)
 
     def environment(self, env: Mapping[str, str]) -> dict[str, str]:
         """With a home and temporary files of its own."""
@@ -136,6 +149,23 @@ class BubblewrapSpace(Space):
         """End the keeper, and the kernel ends the rest."""
         await asyncio.to_thread(self._keeper.end)
 
+    @property
+    def endpoint_socket(self) -> Path:
+        """Where the endpoint listens outside; it may come later than the space."""
+        return self._rooms.endpoint / ENDPOINT
+
+    def _start_relay(self, port: int) -> None:
+        argv = self.helper(relay.__name__, str(port), f"{bubblewrap.ENDPOINT_FOLDER}/{ENDPOINT}", detach=True)
+        with (self._folder / "relay.log").open("wb") as errors:
+            process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, cwd="/", env=self.helper_env()
+            )
+        assert process.stdout is not None
+        with process.stdout as said:
+            if said.readline() != relay.READY:
+                raise SpaceError(f"the endpoint's port {port} cannot be had inside the space")
+        process.wait()
+
 
 class LandlockSpace(Space):
     """A process that has given up all rights but the space's, and starts every helper."""
@@ -143,6 +173,7 @@ class LandlockSpace(Space):
     kind = "landlock"
 
     def __init__(self, folder: Path, touchable: Touchable) -> None:
+        super().__init__()
         self._folder = folder
         self._touchable = touchable
         self._keeper = Keeper(folder)
@@ -157,7 +188,7 @@ class LandlockSpace(Space):
     def helper(self, module: str, *arguments: str, detach: bool = False) -> list[str]:
         """Started by the keeper."""
         entry = {"kind": "keeper", "folder": str(self._folder), "detach": detach}
-        return _entering(entry, self._touchable, module, arguments)
+        return _entering(entry, self._touchable.limits, module, arguments)
 
     async def close(self) -> None:
         """End the keeper; its helpers are ended as jobs are."""
@@ -168,6 +199,7 @@ class LandlockSpace(Space):
             (self._folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         rules = {
             "network": self._touchable.network,
+            "ports": [] if self._touchable.endpoint is None else [self._touchable.endpoint],
             "read": _landlock_readable(self._touchable),
             "write": [str(path) for path in self._writable()],
         }
@@ -203,8 +235,8 @@ class LandlockSpace(Space):
         return [*self._touchable.write, *own, *map(Path, devices), *map(Path, accelerators())]
 
 
-def _entering(entry: dict[str, Any], touchable: Touchable, module: str, arguments: tuple[str, ...]) -> list[str]:
-    text = json.dumps({**entry, "limits": dict(touchable.limits)})
+def _entering(entry: dict[str, Any], limits: Mapping[str, int], module: str, arguments: tuple[str, ...]) -> list[str]:
+    text = json.dumps({**entry, "limits": dict(limits)})
     return [sys.executable, "-I", "-S", "-c", ENTERING, PACKAGE_ROOT, text, module, *arguments]
 
 
