@@ -209,6 +209,7 @@ class Session:
         """End the session: its jobs, then itself. Advice that came while its jobs ended keeps it from finishing."""
         jobs = self.services.jobs_for(self.id)
         await jobs.kill_all()
+        await jobs.space.close()
         ended: list[ev.Body] = []
         for open_job in self.summary.open_jobs:
             job = jobs.find(open_job.job)

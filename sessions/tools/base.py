@@ -15,6 +15,7 @@ from sessions.events.states import State
 from sessions.events.text import Blob
 
 if TYPE_CHECKING:
+    from sessions.containment.spaces import Space
     from sessions.containment.workspace_files import WorkspaceFiles
     from sessions.jobs.manager import JobManager
 
@@ -67,6 +68,8 @@ class ToolContext:
     env: Mapping[str, str]
     files: WorkspaceFiles
     """The workspace's files, read and written where its commands run."""
+    scoring: Callable[[Path, Path, Path], Space]
+    """``scoring(place, copy, scorer)`` is the space of one evaluation."""
     jobs: JobManager
     evaluate: EvaluateSpec | None
     evaluations_left: Callable[[], int | None]

@@ -13,8 +13,9 @@ from tool_testbed import Bench
 
 from sessions.containment.choice import works_here
 from sessions.containment.session_spaces import session_space
-from sessions.events import Containment
+from sessions.events import Containment, EvaluateSpec
 from sessions.jobs.manager import JobManager
+from sessions.workspace import SCORER
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -91,3 +92,18 @@ async def test_a_holder_that_is_killed_leaves_a_lost_job_and_no_process(bench: B
     assert end is not None and end.how == "lost"
     child = job.child
     await until(lambda: not child.alive())
+
+
+async def test_the_scorer_has_a_space_of_its_own_and_cannot_change_its_files(bench: Bench) -> None:
+    bench.contained = Containment(inside=bench.jobs.space.kind)
+    bench.evaluate = EvaluateSpec(
+        command="touch mine 2> /dev/null && echo 1 || { echo made > $APOLLO_WORKSPACE/file && bash score.sh; }",
+        files=("score.sh",),
+    )
+    (bench.folder / SCORER).mkdir()
+    (bench.folder / SCORER / "score.sh").write_text("cat $APOLLO_WORKSPACE/score\n")
+    await bench.do("run", command="echo 42 > score; cat ../session/scorer/score.sh || echo hidden")
+    result = await bench.do("evaluate")
+    assert result.data["score"] == 42, result.output
+    assert not (bench.workspace / "file").exists()
+    assert not list((bench.folder / "scoring").iterdir()), "nothing is left of it, and nothing runs in it"
