@@ -90,7 +90,11 @@ def _rare(anchor: ev.Event, full_text: FullText | None) -> Entry:
         case ev.EvalScored() as body:
             return _eval(anchor, body)
         case ev.SessionRecovered() as body:
-            gap = duration(anchor.at - body.last_at)
+            gap = duration(abs(anchor.at - body.last_at))
+            if body.jumped:
+                how = "on" if anchor.at >= body.last_at else "back"
+                said = f"the clock jumped {how} by {gap} (the machine slept, or it was set): no active time"
+                return _entry(anchor, "state", _one("clock", "strong", said))
             return _entry(anchor, "state", _one("recovered", "strong", f"a new host took over after {gap}"))
         case ev.LimitChanged() as body:
             to = "lifted" if body.value is None else f"now {body.value:g}"

@@ -170,11 +170,14 @@ class ControlRequested(Body, frozen=True, kw_only=True):
 
 
 class SessionRecovered(Body, frozen=True, kw_only=True):
-    """A new host process took the session over; no active time ran since ``last_at`` (ms)."""
+    """A new host process took the session over; no active time ran since ``last_at`` (ms). With ``jumped`` the host is
+    the same: the machine slept, or its clock was set anew.
+    """
 
     kind: ClassVar[str] = "session.recovered"
     last_at: int
     host_pid: int = 0
+    jumped: bool = False
 
 
 class LimitChanged(Body, frozen=True, kw_only=True):

@@ -225,10 +225,16 @@ def _change(s: Summary, event: ev.Event) -> dict[str, object]:
         case ev.ControlRequested() as body:
             return {"pending": _pending(s, body.verb)}
         case ev.SessionRecovered() as body:
+            change: dict[str, object] = {"doing": ""}
+            if body.jumped:  # what is under way goes on, and nobody was silent meanwhile
+                gap = event.at - body.last_at
+                change = {"progress_at": s.progress_at + gap, "doing_since": s.doing_since + gap}
+                if gap < 0:  # else it would be in its state since a time to come
+                    change["state_at"] = s.state_at + gap
             if s.active_at is None:
-                return {"doing": ""}
+                return change
             ran = max(0, body.last_at - s.active_at)
-            return {"active_ms": s.active_ms + ran, "active_at": event.at, "doing": ""}
+            return change | {"active_ms": s.active_ms + ran, "active_at": event.at}
         case ev.LimitChanged() as body:
             whole = body.name in ("steps", "tokens", "evaluations") and body.value is not None
             value = int(body.value) if whole and body.value is not None else body.value

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from sessions.attention.settings import Thresholds
-from sessions.clock import now_ms
+from sessions.clock import EvenClock, now_ms
 from sessions.containment.keeper import end_idle_spaces
 from sessions.errors import ApolloError
-from sessions.events import HOST_SESSION, HostStarted, HostStopped, ModelSpec, NewEvent, StateChanged
-from sessions.events.states import ENDED
-from sessions.fold.summary import Summary
+from sessions.events import HOST_SESSION, HostStarted, HostStopped, ModelSpec, NewEvent, SessionRecovered, StateChanged
+from sessions.events.states import ACTIVE, ENDED
+from sessions.fold.summary import IllegalTransition, Summary
 from sessions.host import protocol
 from sessions.host.api_keys import KeyRing
 from sessions.host.dispatch import Dispatcher
@@ -30,7 +30,7 @@ from sessions.host.server import Server
 from sessions.host.session_env import SessionEnvs
 from sessions.host.session_manager import RESTARTING, STOPPED, After, RunnerFactory, SessionManager
 from sessions.host.version import code_version
-from sessions.log.errors import FULL, LogUnavailable, is_full
+from sessions.log.errors import FULL, LogClosed, LogError, LogUnavailable, is_full
 from sessions.log.reader import LogReader
 from sessions.log.schema import SCHEMA_VERSION
 from sessions.log.writer import LogWriter
@@ -56,6 +56,8 @@ class RunnerParts:
     notifications: Notifications
     keys: KeyRing
     environments: SessionEnvs
+    clock: Callable[[], int] = now_ms
+    """Even time: what sessions are timed by, and the log's events dated."""
 
 
 @dataclass(slots=True)
@@ -71,6 +73,7 @@ class Host:
     faults: Faults = field(default_factory=Faults)
     keys: KeyRing = field(default_factory=KeyRing)
     boot: Callable[[], str] = boot_id
+    clock: EvenClock = field(default_factory=EvenClock)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     _stop_call: asyncio.Future[tuple[protocol.StopHost, str]] | None = None
     _writer: LogWriter | None = None
@@ -126,12 +129,44 @@ class Host:
             await asyncio.sleep(LOOK_SECONDS)
         self.stop(protocol.StopHost(at_boundary=False), "the log was removed")
 
+    async def _follow_clock(self, writer: LogWriter) -> None:
+        """Have no session age by a jump of the clock: a sleep of the machine is no active time, nor does it use up a
+        limit."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if self.clock.look():
+                await writer.wait_for_writes()
+                # From here to the queue of the writer nothing is waited for, so that no other event is dated before.
+                if not (jumped := self.clock.look()):
+                    continue
+                before = self.clock()
+                self.clock.follow(jumped)
+                events = [
+                    NewEvent(s.session, SessionRecovered(last_at=before, host_pid=os.getpid(), jumped=True))
+                    for s in writer.summaries().values()
+                    if s.state in ACTIVE and s.origin != "import"
+                ]
+                _log.warning("the clock jumped by %d s; %d sessions were active", jumped // 1000, len(events))
+                if not events:
+                    continue
+                try:
+                    await writer.append(*events)
+                except LogUnavailable:
+                    self.clock.follow(-jumped)  # seen again with the next look
+                    await writer.wait_until_available()
+                except LogClosed:
+                    return
+                except (LogError, IllegalTransition) as problem:
+                    _log.error("the log does not take a jump of the clock: %s", problem)
+
     async def _serve(self, before: Holder | None) -> protocol.StopHost:
         self._stop_call = asyncio.get_running_loop().create_future()
-        writer = self._writer = await LogWriter.open(self.paths.log)
+        writer = self._writer = await LogWriter.open(self.paths.log, clock=self.clock)
+        following = asyncio.create_task(self._follow_clock(writer))
         try:
             return await self._with_log(writer, before)
         finally:
+            following.cancel()
             self._writer = None
             await writer.close()
 
@@ -145,9 +180,9 @@ class Host:
         writer.subscribe(notifications.on_commit)
         writer.subscribe(self.faults.on_commit)
         environments = SessionEnvs(self.paths)
-        factory = self.runners(RunnerParts(writer, reader, self.paths, notifications, self.keys, environments))
-        manager = SessionManager(factory, writer, reader)
-        context = HandlerContext(writer, reader, self.paths, manager, self.keys, environments)
+        parts = RunnerParts(writer, reader, self.paths, notifications, self.keys, environments, self.clock)
+        manager = SessionManager(self.runners(parts), writer, reader)
+        context = HandlerContext(writer, reader, self.paths, manager, self.keys, environments, self.clock)
         dispatcher = Dispatcher(
             context, notifications, self._welcome(), lambda call, actor: self._answer_stop(manager, call, actor)
         )

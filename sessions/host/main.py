@@ -68,6 +68,7 @@ def runner_factory(parts: RunnerParts) -> RunnerFactory:
         env_for=parts.environments.of,
         redactor_for=lambda _: parts.keys.redactor(),
         deltas=parts.notifications.delta,
+        clock=parts.clock,
     )
     return lambda session: SessionRunner(session, services)
 
