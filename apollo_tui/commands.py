@@ -242,6 +242,12 @@ def _facts(screen: ApolloScreen, _: list[str]) -> None:
     show_facts(screen)
 
 
+def _jobs(screen: ApolloScreen, _: list[str]) -> None:
+    from apollo_tui.screens.panels.living_jobs import show_living_jobs
+
+    screen.act(show_living_jobs(screen), opens=True)
+
+
 def _since(screen: ApolloScreen, _: list[str]) -> None:
     from apollo_tui.screens.panels.since_you_left import come_back
 
@@ -324,6 +330,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("host", "start|stop|restart|status", "The background process.", _host),
     Command("theme", "NAME", "Another look, until you leave.", _theme),
     Command("help", "", "The keys that work here.", _key("help"), key="help"),
+    Command("jobs", "", "The jobs of this log that still run; one can be ended.", _jobs, write=True),
     Command("since", "", "What happened since you left, per session.", _since),
     Command("snooze", "30m | 2h | 1d", "What wants you here comes back then.", _snooze, True, True, key="snooze"),
     Command("withdraw", "[NUMBER]", "Advice that still waits: take it back, or edit it.", _withdraw, True, True),

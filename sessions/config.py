@@ -78,11 +78,12 @@ class Ui(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The background process. ``notify``: a command that is run when a session needs a person.
 
-    It is split like a shell would, but no shell runs it.
+    It is split like a shell would, but no shell runs it. ``output_gb``: how much output of jobs `apollo gc` leaves.
     """
 
     resume_on_start: bool = False
     notify: str = ""
+    output_gb: float = 4.0
 
     @property
     def notify_command(self) -> tuple[str, ...]:

@@ -38,16 +38,18 @@ class Finding:
 
 @click.command()
 @click.option("--terminal", is_flag=True, help="Try clipboard and notifications in this terminal, by asking you.")
+@click.option("--deep", is_flag=True, help="Read the whole log and say what is damaged.")
 @json_option
 @click.pass_obj
-def doctor(cli: Cli, terminal: bool, as_json: bool) -> None:
+def doctor(cli: Cli, terminal: bool, deep: bool, as_json: bool) -> None:
     """Check versions, paths, SQLite, free space, the terminal and the log. Exit code 1 if something is bad."""
     if terminal:
         from apollo_tui.cli.terminal_check import run_terminal_check
 
         run_terminal_check()
         return
-    found = [finding for check in CHECKS for finding in check(cli)]
+    checks = (*CHECKS, _damage) if deep else CHECKS
+    found = [finding for check in checks for finding in check(cli)]
     if as_json:
         print_json([{"id": f.what, "verdict": f.verdict, "said": f.text, "advice": f.advice} for f in found])
     else:
@@ -203,6 +205,27 @@ def _log(cli: Cli) -> Iterator[Finding]:
     size = wal.stat().st_size if wal.exists() else 0
     if size > 64 << 20:
         yield Finding("write-ahead", "warn", f"{size >> 20} MB", "a reader holds an old snapshot; close other programs")
+
+
+def _damage(cli: Cli) -> Iterator[Finding]:
+    """What the log says of itself, read whole."""
+    from sessions.log.reader import LogReader
+    from sessions.queries.damage import find_damage
+
+    if not cli.paths.log.exists():
+        return
+    try:
+        with LogReader(cli.paths.log) as reader:
+            numbers = {summary.session: summary.number for summary in reader.summaries()}
+            found = list(find_damage(reader, cli.paths.sessions))
+    except ApolloError as error:
+        yield Finding("damage", "bad", say_in_shell(error))
+        return
+    for one in found:
+        whose = f"session {numbers.get(one.session, one.session)}: " if one.session else ""
+        yield Finding("damage", "bad", f"{whose}{one.text}")
+    if not found:
+        yield Finding("damage", "ok", "none found: file, blobs, prompts, replies and the folders of sessions agree")
 
 
 def _host(cli: Cli) -> Iterator[Finding]:

@@ -54,6 +54,8 @@ COMMANDS: Final[dict[str, str]] = {
     "import": "imports:import_",
     "host": "host:host",
     "doctor": "doctor:doctor",
+    "jobs": "jobs:jobs",
+    "gc": "jobs:gc",
 }
 """Command to ``module:attribute``; modules are imported only when their command is asked for."""
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from sessions.events import ANCHORS, Event, LongText
+from sessions.events.text import Blob
 from sessions.fold.summary import FOLD_VERSION, Summary
 from sessions.hints import Remedy
 from sessions.log import schema
@@ -58,9 +59,32 @@ class LogReader:
         with self._lock:
             self._connection.close()
 
-    def check(self) -> str:
-        """What SQLite's quick check says of the file: "ok", or the first thing that is wrong."""
-        return str(self._rows("PRAGMA quick_check(1)")[0][0])
+    def check(self, *, whole: bool = False) -> str:
+        """What SQLite's quick check says of the file, or its ``whole`` one: "ok", or the first thing that is wrong."""
+        return str(self._rows(f"PRAGMA {'integrity' if whole else 'quick'}_check(1)")[0][0])
+
+    def is_whole(self, session: str, up_to: int | None = None) -> bool:
+        """Whether the events of a session can all be read, are JSON, and none between them is missing."""
+        query = (
+            "SELECT count(*), total(json_valid(body)), coalesce(max(seq), 0) FROM events WHERE session = ? AND id <= ?"
+        )
+        count, valid, newest = self._rows(query, session, self.position() if up_to is None else up_to)[0]
+        return bool(count == valid == newest)
+
+    def bad_blobs(self) -> Iterator[tuple[str, str]]:
+        """The blobs whose bytes are not what their hash says, with what is wrong. Reads all of them."""
+        after = ""
+        query = "SELECT hash, size, codec, data FROM blobs WHERE hash > ? ORDER BY hash LIMIT 50"
+        while rows := self._rows(query, after):
+            for hash, size, codec, data in rows:
+                try:
+                    found = zlib.decompress(data) if codec == "zlib" else bytes(data)
+                except zlib.error as error:
+                    yield hash, f"it cannot be unpacked ({error})"
+                    continue
+                if Blob.of(found).hash != hash or len(found) != size:
+                    yield hash, "its bytes are not those that were stored"
+            after = rows[-1][0]
 
     def position(self) -> int:
         """Id of the newest event, 0 in an empty log."""
@@ -176,7 +200,7 @@ class LogReader:
             part = wanted[start : start + PAGE]
             query = f"SELECT hash, codec, data FROM blobs WHERE hash IN ({_marks(part)})"
             for name, codec, data in self._rows(query, *part):
-                found[name] = zlib.decompress(data) if codec == "zlib" else data
+                found[name] = self._unpack(name, codec, data)
         missing = [name for name in wanted if name not in found]
         if missing:
             raise LogReadFailed(f"blob {missing[0]} is not in {self.path}: the log is not whole")
@@ -191,8 +215,14 @@ class LogReader:
             some = "SELECT hash, codec, CASE WHEN size <= ? THEN data END FROM blobs"
             query = f"{some} WHERE hash IN ({_marks(part)})"
             for name, codec, data in self._rows(query, up_to, *part):
-                found[name] = zlib.decompress(data) if data is not None and codec == "zlib" else data
+                found[name] = None if data is None else self._unpack(name, codec, data)
         return found
+
+    def _unpack(self, name: str, codec: str, data: bytes) -> bytes:
+        try:
+            return zlib.decompress(data) if codec == "zlib" else data
+        except zlib.error as error:
+            raise LogReadFailed(f"blob {name} of {self.path} is damaged: {error}") from error
 
     def text(self, text: LongText) -> str:
         """The whole of a long text."""
