@@ -1,4 +1,4 @@
-"""What is damaged in a log, as far as the log and the folders beside it can tell: read whole, and compared with itself."""
+"""What is damaged in a log, as far as it and the folders beside it can tell: read whole, and compared with itself."""
 
 from __future__ import annotations
 
