@@ -61,7 +61,7 @@ SPOILT = {
     ),
     "an event that is no JSON": (
         "UPDATE events SET body = '{' WHERE session = ? AND seq = 4",
-        "it cannot be read whole",
+        "or are no JSON",
     ),
 }
 
