@@ -93,8 +93,8 @@ def _rare(anchor: ev.Event, full_text: FullText | None) -> Entry:
             gap = duration(abs(anchor.at - body.last_at))
             if body.jumped:
                 how = "on" if anchor.at >= body.last_at else "back"
-                said = f"the clock jumped {how} by {gap} (the machine slept, or it was set): no active time"
-                return _entry(anchor, "state", _one("clock", "strong", said))
+                words = f"the clock jumped {how} by {gap} (the machine slept, or it was set): no active time"
+                return _entry(anchor, "state", _one("clock", "strong", words))
             return _entry(anchor, "state", _one("recovered", "strong", f"a new host took over after {gap}"))
         case ev.LimitChanged() as body:
             to = "lifted" if body.value is None else f"now {body.value:g}"
