@@ -24,6 +24,8 @@ from sessions.host.client import RequestRefused, call_once
 PREFIXES: Final = ("bwrap", "landlock", "none")
 STEPS: Final = 24
 """Of each session; a new one begins when one has ended."""
+STANDSTILL_S: Final = 90.0
+"""No step for so long, and nothing of a kind to kill: it does not come back."""
 END_S: Final = 240.0
 """So long the sessions may take to their end after the last kill."""
 
@@ -114,11 +116,14 @@ class Chaos:
             left = max(0.0, deadline - time.monotonic()) / max(1, self._kills - self._ledger.kills.total())
             time.sleep(self._draw.uniform(0, 2 * min(pause, left)))
 
-    def _wait_for(self, kind: str, seconds: float = 60.0) -> Sequence[int]:
-        deadline = time.monotonic() + seconds
-        while not (found := find_victims(self._product, kind)) and time.monotonic() < deadline:
+    def _wait_for(self, kind: str) -> Sequence[int]:
+        """Until there is one to kill. A command may live for less than a look takes: only a standstill ends it."""
+        steps, moved = 0, time.monotonic()
+        while not (found := find_victims(self._product, kind)) and time.monotonic() < moved + STANDSTILL_S:
             self._keep_going(None)
-            time.sleep(0.02)
+            now = sum(summary.step for summary in self._product.summaries().values())
+            if now > steps:
+                steps, moved = now, time.monotonic()
         return found
 
     def _keep_going(self, annotator: Annotator | None) -> None:

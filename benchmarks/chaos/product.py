@@ -167,7 +167,7 @@ class App:
             self._program.close()
 
 
-def turns(model: str, count: int, draw: random.Random, *, slow: float = 0.5, fault: float = 0.15) -> dict[str, Any]:
+def turns(model: str, count: int, draw: random.Random, *, slow: float = 1.5, fault: float = 0.15) -> dict[str, Any]:
     """``count`` steps of a model, each with one or two commands that leave a line of their own; then it finishes."""
     made: list[dict[str, Any]] = []
     for step in range(1, count + 1):

@@ -10,6 +10,7 @@ from typing import Final
 
 from benchmarks.chaos.product import Product
 from sessions import events as ev
+from sessions.events.states import ENDED
 from sessions.log.reader import LogReader
 from sessions.processes import Identity, descendants
 
@@ -43,6 +44,8 @@ def _holders(product: Product) -> list[int]:
     found = []
     with LogReader(product.paths.log) as reader:
         for summary in reader.summaries():
+            if summary.state in ENDED:
+                continue
             jobs = reader.events(summary.session, kinds=("job.started",), limit=3, newest_first=True)
             for event in jobs:
                 if isinstance(event.body, ev.JobStarted):
