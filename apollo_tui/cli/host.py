@@ -138,7 +138,7 @@ def _print_status(status: protocol.HostStatus | None, as_json: bool, waits: str 
     """Print how the host is; ``waits``: what keeps one from running."""
     if status is None:
         if as_json:
-            print_json({"id": None, "running": False, "waits": waits})
+            print_json({"id": None, "running": False} | ({"waits": waits} if waits else {}))
         else:
             say(waits or "no host runs for this log; 'apollo host start' starts one")
         raise click.exceptions.Exit(3)
