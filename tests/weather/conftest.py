@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from apollo_process import Apollo
 from small_disks import Mount
 
 
@@ -28,3 +29,18 @@ def mount(tmp_path: Path) -> Iterator[Mount]:
     yield make
     for place in mounted:
         subprocess.run(["umount", "-l", str(place)], check=True, timeout=20)
+
+
+@pytest.fixture
+def on_disk(mount: Mount) -> Iterator[Callable[[Path], Apollo]]:
+    """``on_disk(folder)``: the product with its log there; it leaves no process, also where a test fails."""
+    made: list[Apollo] = []
+
+    def make(folder: Path) -> Apollo:
+        made.append(Apollo(folder))
+        return made[-1]
+
+    yield make
+    for apollo in made:
+        (apollo.folder / "filler").unlink(missing_ok=True)
+        apollo.close()

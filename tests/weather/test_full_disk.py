@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,13 @@ from sessions.host.watcher import Watcher, say_what_host_waits_for, watch_lock
 from sessions.log.reader import LogReader
 from sessions.paths import log_paths
 
+OnDisk = Callable[[Path], Apollo]
 
-def test_the_watcher_outlives_a_full_disk_and_starts_the_host_again_once_there_is_room(mount: Mount) -> None:
-    apollo = Apollo(mount("12m"))
+
+def test_the_watcher_outlives_a_full_disk_and_starts_the_host_again_once_there_is_room(
+    mount: Mount, on_disk: OnDisk
+) -> None:
+    apollo = on_disk(mount("12m"))
     paths = log_paths(apollo.log)
     apollo.run("host", "start")
     host, watcher = lock.holder(paths.lock), lock.holder(watch_lock(paths))
@@ -50,7 +55,6 @@ def test_the_watcher_outlives_a_full_disk_and_starts_the_host_again_once_there_i
     assert back.pid != host.pid
     wait_for("its socket", lambda: apollo.run("host", "status", check=False).returncode == 0)
     assert "waits" not in apollo.run("host", "status").stdout
-    apollo.close()
 
 
 def test_a_watcher_that_can_neither_speak_nor_fork_goes_on_trying(
@@ -90,14 +94,14 @@ def big_script() -> dict[str, Any]:
 
 
 def test_sessions_wait_for_room_and_everybody_says_so_and_they_go_on_by_themselves(
-    mount: Mount, tmp_path: Path
+    mount: Mount, on_disk: OnDisk, tmp_path: Path
 ) -> None:
     script = tmp_path / "script.json"
     script.write_text(json.dumps(big_script()))
     task = tmp_path / "task.md"
     task.write_text("Go.")
     disk = mount("5m")
-    apollo = Apollo(disk)
+    apollo = on_disk(disk)
     with server_process(script) as url:
         new = ("new", str(task), "--model", "openai:big", "--base-url", f"{url}/v1")
         apollo.run(*new)
@@ -119,11 +123,10 @@ def test_sessions_wait_for_room_and_everybody_says_so_and_they_go_on_by_themselv
     assert not [body for body in found if isinstance(body, ev.StateChanged) and body.state == "needs_you"]
     replies = [body for body in found if isinstance(body, ev.ModelReplied)]
     assert len(replies) == 5  # none was paid for twice
-    apollo.close()
 
 
-def test_a_stop_on_a_full_disk_is_a_stop(mount: Mount, tmp_path: Path) -> None:
-    apollo = Apollo(mount("12m"))
+def test_a_stop_on_a_full_disk_is_a_stop(mount: Mount, on_disk: OnDisk) -> None:
+    apollo = on_disk(mount("12m"))
     paths = log_paths(apollo.log)
     apollo.run("host", "start")
     filler = fill(apollo.folder)
@@ -134,7 +137,6 @@ def test_a_stop_on_a_full_disk_is_a_stop(mount: Mount, tmp_path: Path) -> None:
     with LogReader(apollo.log) as reader:
         lives = [event.body for event in reader.events(ev.HOST_SESSION)]
     assert [body.after for body in lives if isinstance(body, ev.HostStarted)] == ["start", "start"]
-    apollo.close()
 
 
 async def test_a_paid_reply_is_kept_while_another_program_holds_the_log_and_stored_when_it_lets_go(
