@@ -19,6 +19,7 @@ import msgspec
 from blake3 import blake3
 
 from apollo_train.runtime import FileInTheWay, TrainError
+from sessions.private_files import open_private
 
 CHUNK: Final = 1 << 18
 """Bytes that are written and hashed at once: few calls, and the hash finds them in the processor's cache."""
@@ -46,7 +47,7 @@ class NewFile:
         self._waiting: list[bytes] = []
         self._room = CHUNK
         self._temporary = path.with_name(f".{path.name}.part")
-        self._file = self._temporary.open("ab+", buffering=0)
+        self._file = open_private(self._temporary, "ab+", buffering=0)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as problem:
@@ -239,7 +240,7 @@ class Journal:
         return marks
 
     def _begin(self, marks: Sequence[Mark]) -> None:
-        self._file = self._path.open("wb")
+        self._file = open_private(self._path)
         self._file.write(self._key.encode() + b"\n")
         for mark in marks:
             self._file.write(msgspec.json.encode(mark) + b"\n")

@@ -36,6 +36,7 @@ from apollo_train.policy import ABOUT, PRESETS, load_policy, policy_toml, versio
 from apollo_train.runtime import TrainError
 from apollo_train.samples.session_selection import position_of
 from apollo_train.templates.token_check import open_renderer
+from sessions.private_files import make_private_folder
 from sessions.terminal_text import plain_line, plain_text
 
 
@@ -101,7 +102,7 @@ def build(
         for format in files.values():
             require_expressible(format, rules)
         try:
-            out.mkdir(parents=True, exist_ok=True)
+            make_private_folder(out)
         except OSError as problem:
             raise TrainError(f"cannot make the folder {out}: {problem.strerror}") from problem
         for name, format in files.items():

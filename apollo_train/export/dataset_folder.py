@@ -18,6 +18,7 @@ from apollo_train.policy import FilterPolicy, policy_toml
 from apollo_train.runtime import FileInTheWay, TrainError
 from apollo_train.templates.renderer import Renderer
 from sessions.log.reader import LogReader
+from sessions.private_files import make_private_folder, open_private, write_private
 from sessions.terminal_text import plain_line
 
 SPLITS: Final = ("train", "validation", "test")
@@ -69,9 +70,8 @@ def write_folder(
         report.manifest.rename(unfinished / "manifest.json")
         if report.page is not None:
             report.page.rename(unfinished / "preview.html")
-        (unfinished / "policy.toml").write_text(policy_toml(policy), "utf-8")
-        (unfinished / "README.md").write_text(card(folder.name, format, policy, report, rows), "utf-8")
-        unfinished.chmod(0o755)
+        write_private(unfinished / "policy.toml", policy_toml(policy))
+        write_private(unfinished / "README.md", card(folder.name, format, policy, report, rows))
         unfinished.rename(folder)
     except OSError as problem:
         raise TrainError(f"cannot write {folder}: {problem.strerror}") from problem
@@ -84,7 +84,7 @@ def write_folder(
 
 def _split(source: Path, folder: Path) -> dict[str, int]:
     """The rows in a file per split; how many each has. A split without rows has no file."""
-    folder.mkdir()
+    make_private_folder(folder)
     rows = dict.fromkeys(SPLITS, 0)
     decoder = msgspec.json.Decoder(_Row)
     files: dict[str, Any] = {}
@@ -93,7 +93,7 @@ def _split(source: Path, folder: Path) -> dict[str, int]:
             for line in lines:
                 split = decoder.decode(line).meta.split
                 if split not in files:
-                    files[split] = (folder / f"{split}.jsonl").open("wb")
+                    files[split] = open_private(folder / f"{split}.jsonl")
                 files[split].write(line)
                 rows[split] = rows.get(split, 0) + 1
     finally:

@@ -20,6 +20,7 @@ from sessions.events.states import ACTIVE, ENDED
 from sessions.fold.summary import IllegalTransition, Summary
 from sessions.host import protocol
 from sessions.host.api_keys import KeyRing
+from sessions.host.callers import Callers
 from sessions.host.dispatch import Dispatcher
 from sessions.host.fault_injection import Faults
 from sessions.host.handlers.context import HandlerContext, waits_for
@@ -172,6 +173,9 @@ class Host:
 
     async def _with_log(self, writer: LogWriter, before: Holder | None) -> protocol.StopHost:
         assert self._stop_call is not None
+        callers = Callers(self.paths.sessions, lambda session: _number(writer, session))
+        if job := await asyncio.to_thread(callers.job_of, os.getpid()):
+            raise ApolloError(f"{job} started this host: a command of an agent starts none, a person's shell does")
         reader = LogReader(self.paths.log)
         after = await asyncio.to_thread(_read_last_end, reader, self.boot(), before)
         started = HostStarted(pid=os.getpid(), boot_id=self.boot(), version=code_version(), after=after)
@@ -186,7 +190,7 @@ class Host:
         dispatcher = Dispatcher(
             context, notifications, self._welcome(), lambda call, actor: self._answer_stop(manager, call, actor)
         )
-        server = Server(self.paths.socket, dispatcher, notifications, self.faults)
+        server = Server(self.paths.socket, dispatcher, notifications, callers, self.faults)
         await server.open()
         self._server = server
         _log.info("host %s of %s runs (after %s)", code_version(), self.paths.log, after)
@@ -263,6 +267,11 @@ class Host:
             position=0,
             started_at=now_ms(),
         )
+
+
+def _number(writer: LogWriter, session: str) -> int | None:
+    found = writer.summary(session)
+    return found.number if found is not None else None
 
 
 def _file(path: Path) -> tuple[int, int] | None:

@@ -37,11 +37,14 @@ class Call(msgspec.Struct, Generic[A], frozen=True, omit_defaults=True, kw_only=
     """Base of all requests, by what they are answered with; ``method`` is the JSON-RPC method."""
 
     method: ClassVar[str] = ""
+    reads: ClassVar[bool]
+    """Whether it only tells what the log and the host are: such calls alone are open to an agent's own commands."""
 
 
 class Change(Call[A], frozen=True, kw_only=True):
     """Base of requests that write to the log. ``request`` is unique in the log."""
 
+    reads: ClassVar[bool] = False
     request: str
 
 
@@ -49,6 +52,7 @@ class Hello(Call["Welcome"], frozen=True, kw_only=True):
     """The handshake, first on every connection. Answer: Welcome."""
 
     method: ClassVar[str] = "hello"
+    reads: ClassVar[bool] = True
     protocol: int
     schema: int
     version: str
@@ -73,10 +77,12 @@ class Welcome(msgspec.Struct, frozen=True, omit_defaults=True):
 class Active(Call["Noted"], frozen=True, kw_only=True):
     """A person pressed a key at this client ``idle_ms`` ago: while somebody looks, nobody is notified. Answer: Noted.
 
-    Sent after a key, but not for every one (apollo_tui/acts/annotator_time.py).
+    No read: it keeps notifications from a person. Sent after a key, but not for every one
+    (apollo_tui/acts/annotator_time.py).
     """
 
     method: ClassVar[str] = "client.active"
+    reads: ClassVar[bool] = False
     idle_ms: int = 0
 
 
@@ -91,6 +97,7 @@ class Subscribe(Call["Subscribed"], frozen=True, kw_only=True):
     """
 
     method: ClassVar[str] = "subscribe"
+    reads: ClassVar[bool] = True
     deltas: tuple[str, ...] = ()
 
 
@@ -148,6 +155,7 @@ class Status(Call["HostStatus"], frozen=True, kw_only=True):
     """Answer: HostStatus."""
 
     method: ClassVar[str] = "host.status"
+    reads: ClassVar[bool] = True
 
 
 class HostStatus(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -174,6 +182,7 @@ class StopHost(Call["Stopping"], frozen=True, kw_only=True):
     """
 
     method: ClassVar[str] = "host.stop"
+    reads: ClassVar[bool] = False
     by: str = ""
     at_boundary: bool = True
     timeout: float = 30.0
@@ -244,9 +253,13 @@ class Imported(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ExamineFile(Call["Examined"], frozen=True, kw_only=True):
-    """Say what an import of this file (absolute path) would do, and write nothing. Answer: Examined."""
+    """Say what an import of this file (absolute path) would do, and write nothing. Answer: Examined.
+
+    No read: it has the host open a file of the caller's choosing.
+    """
 
     method: ClassVar[str] = "session.examine"
+    reads: ClassVar[bool] = False
     path: str
     format: str = "auto"
 

@@ -1,4 +1,4 @@
-"""The socket: takes connections of our own user only, answers each line, and lets no client harm another."""
+"""The socket: takes connections, answers each line, and lets no client harm another."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import os
 import re
 import socket
 import stat
-import struct
-import sys
+import time
+from collections import deque
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -19,6 +19,7 @@ import msgspec
 from sessions.clock import now_ms
 from sessions.errors import ApolloError
 from sessions.host import protocol, wire
+from sessions.host.callers import Caller, Callers
 from sessions.host.fault_injection import Faults
 from sessions.host.notifications import Notifications
 from sessions.host.protocol import ClientInfo
@@ -33,6 +34,10 @@ HALF_MESSAGES: Final = 4 * wire.MAX_REQUEST
 SAY_AGAIN: Final = 60.0
 CONGESTED_BYTES: Final = 256 << 10
 """With more than this not yet taken by a client, it gets no frames until it has caught up."""
+NO_PERSON: Final = "agent"
+"""What is said to be attached in place of a name where a client is no person's."""
+REFUSALS_TOLD: Final = 20
+"""So many a minute are written to the host's log: a command that tries for ever must not fill it."""
 ACTOR: Final = re.compile(r"(human|judge|rule):[^\s\x00-\x1f:]{1,64}")
 
 _log = logging.getLogger(__name__)
@@ -53,8 +58,11 @@ class Answerer(Protocol):
 class Connection:
     """One client. Its calls are answered in order, but for the slow ones (protocol.SLOW), which others overtake."""
 
-    def __init__(self, server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, server: Server, caller: Caller, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         self._server = server
+        self._caller = caller
         self._reader = reader
         self._writer = writer
         self._tasks: set[asyncio.Task[None]] = set()
@@ -125,6 +133,10 @@ class Connection:
             raise wire.RpcError("method", f"there is no method {message.method!r}; this host knows {_METHODS}")
         if self._limited_to is not None and message.method not in self._limited_to:
             raise wire.RpcError("mismatch", f"{message.method} is not possible before a hello that both sides agree on")
+        if not kind.reads and not self._caller.is_person:
+            self._server.note_refusal(self._caller, message.method)
+            why = f"pid {self._caller.pid} {self._caller.why}"
+            raise wire.RpcError("refused", f"{why}, so it may only read; a person asks from a shell of their own")
         try:
             call: protocol.Call[Any] = msgspec.json.decode(message.params, type=kind)
             return call
@@ -165,7 +177,8 @@ class Connection:
         agree = (hello.protocol, hello.schema) == (welcome.protocol, welcome.schema)
         self._limited_to = None if agree else frozenset({"hello", *(call.method for call in protocol.ANYHOW)})
         if not self.info.actor and agree:
-            self.info = ClientInfo(actor=hello.actor, client=hello.client, since=self.info.since)
+            actor = hello.actor if self._caller.is_person else NO_PERSON
+            self.info = ClientInfo(actor=actor, client=hello.client, since=self.info.since)
             self._server.notifications.attach(self)
         return welcome
 
@@ -177,9 +190,16 @@ class Server:
     """Listens on a unix socket that only our user can open."""
 
     def __init__(
-        self, path: Path, answerer: Answerer, notifications: Notifications, faults: Faults | None = None
+        self,
+        path: Path,
+        answerer: Answerer,
+        notifications: Notifications,
+        callers: Callers,
+        faults: Faults | None = None,
     ) -> None:
         self.path = path
+        self._callers = callers
+        self._told: deque[float] = deque(maxlen=REFUSALS_TOLD)
         self.answerer = answerer
         self.notifications = notifications
         self.faults = faults or Faults()
@@ -270,13 +290,16 @@ class Server:
             return
         await self._accept(reader, writer)
 
+    def note_refusal(self, caller: Caller, method: str) -> None:
+        """Write to the host's log who was refused what."""
+        now = time.monotonic()
+        if len(self._told) < REFUSALS_TOLD or now - self._told[0] > 60.0:
+            self._told.append(now)
+            _log.warning("refused %s to %s: it %s", method, caller, caller.why)
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        user = _peer_user(writer)
-        if user is not None and user != os.getuid():
-            _log.warning("hung up on user %d", user)
-            writer.close()
-            return
-        connection = Connection(self, reader, writer)
+        caller = await self._callers.look_at(writer.get_extra_info("socket"))
+        connection = Connection(self, caller, reader, writer)
         self._connections.add(connection)
         try:
             await connection.serve()
@@ -291,11 +314,3 @@ def _file(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _peer_user(writer: asyncio.StreamWriter) -> int | None:
-    """The user id of the other side, None where the system cannot say (the folder's mode protects us there)."""
-    if not sys.platform.startswith("linux"):
-        return None
-    raw = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return int(struct.unpack("3i", raw)[1])

@@ -90,7 +90,8 @@ class JobManager:
             raise _cannot_start(number, error) from error
         head, ring = self._caps
         try:
-            start = self.space.start_of(command, cwd, {**env, "PYTHONUNBUFFERED": "1"}, f"{self.folder.name}/{number}")
+            own = {**env, "PYTHONUNBUFFERED": "1", **self._mark(number, env)}
+            start = self.space.start_of(command, cwd, own, f"{self.folder.name}/{number}")
         except SpaceError as error:
             raise _cannot_start(number, error) from error
         spec = {
@@ -291,6 +292,11 @@ class JobManager:
         living = [(manager, job) for manager in (self, *others) for job in manager.all() if job.holder.alive()]
         await asyncio.gather(*(manager.kill(job, by=by, grace=grace) for manager, job in living))
         return [job for _, job in living]
+
+    def _mark(self, number: int, env: Mapping[str, str]) -> dict[str, str]:
+        """What tells whose command it is; that of a job around this one stays (an agent may use Apollo, too)."""
+        own = f"{self._session_folder.name}/{self.folder.name}/{number}"
+        return {files.MARK: " ".join(filter(None, [env.get(files.MARK), own]))}
 
     def _numbers(self) -> Iterable[int]:
         try:

@@ -12,6 +12,7 @@ from typing import Final
 
 from sessions.log import schema
 from sessions.log.errors import LogWriteFailed, write_error
+from sessions.private_files import open_private
 
 Migration = Callable[[sqlite3.Connection], None]
 
@@ -53,8 +54,8 @@ def back_up(connection: sqlite3.Connection, path: Path, version: int) -> Path:
     if not copy.exists():
         partial = copy.with_name(copy.name + ".partial")
         partial.unlink(missing_ok=True)
+        open_private(partial).close()  # an empty file it fills, and leaves its mode
         connection.execute("VACUUM INTO ?", (str(partial),))
-        partial.chmod(0o600)
         partial.replace(copy)
     return copy
 
