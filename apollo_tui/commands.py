@@ -15,6 +15,7 @@ from apollo_tui.screens.key_acts import attention, judgement, movement, search, 
 from apollo_tui.screens.panels.prompt import Command, CommandAct, CommandPrompt
 from apollo_tui.screens.session import SessionScreen
 from apollo_tui.terminal.line_speed import MODES
+from sessions.annotators import shown_name
 from sessions.errors import ApolloError
 from sessions.events import Reach, Verb
 from sessions.host.protocol import BUDGETS
@@ -75,7 +76,7 @@ def _who(screen: ApolloScreen, _: list[str]) -> None:
     if not apps:
         raise NotDone("nobody is attached: no host is connected")
     said = [
-        f"{client.actor.removeprefix('human:')}{' (you)' if client.actor == context.feed.actor else ''}"
+        f"{shown_name(client.actor)}{' (you)' if client.actor == context.feed.actor else ''}"
         f" for {duration(max(0, now - client.since))}"
         for client in apps
     ]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from sessions import events as ev
+from sessions.annotators import shown_name
 from sessions.events.messages import CallPart, Part, ReasoningPart, TextPart
 from sessions.fold.advice import say_outcome
 from sessions.fold.result_status import result_status
@@ -141,7 +142,7 @@ def _one(first: str, role: Role, *rest: str) -> Line:
 
 
 def _who(actor: str) -> str:
-    return clean_line(actor.removeprefix("human:"), 40)
+    return clean_line(shown_name(actor), 40)
 
 
 def lines_of(text: str, limit: int = BODY_LINES, role: Role = "text") -> tuple[Line, ...]:

@@ -11,6 +11,7 @@ from typing import Final
 import click
 
 from apollo_train.cli.printed import say
+from sessions.annotators import know_logins
 from sessions.errors import ApolloError
 from sessions.hints import say_in_shell
 from sessions.log.reader import LogReader
@@ -84,4 +85,6 @@ def report_errors() -> Iterator[None]:
 
 def open_log(log: Path | None) -> LogReader:
     """The log to read, never written to."""
-    return LogReader(log_paths(log).log)
+    reader = LogReader(log_paths(log).log)
+    know_logins(reader.logins())
+    return reader

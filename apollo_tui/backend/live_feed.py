@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from textual.message import Message
 
 from apollo_tui.backend.feed import EventsArrived, LinkChanged, LinkState, Loaded, NotDone
+from sessions.annotators import know_logins
+from sessions.events import HostStarted
 from sessions.fold.summary import Summary
 from sessions.hints import Remedy
 from sessions.host import protocol
@@ -80,6 +82,7 @@ class LiveFeed:
         def run() -> T:
             if thread not in self._readers:
                 self._readers[thread] = LogReader(self.paths.log)
+                know_logins(self._readers[thread].logins())
             return ask(self._readers[thread])
 
         return await asyncio.get_running_loop().run_in_executor(self._threads[thread], run)
@@ -128,6 +131,7 @@ class LiveFeed:
             self._report_readable()
             if events:
                 position = events[-1].id
+                know_logins(event.body.login for event in events if isinstance(event.body, HostStarted))
                 self._post(EventsArrived(events))
             if len(events) < PAGE:
                 await self._wait_for_more()

@@ -29,6 +29,7 @@ from apollo_tui.cli.output import (
 )
 from sessions import events as ev
 from sessions import hints
+from sessions.annotators import shown_actor
 from sessions.events.states import ACTIVE
 from sessions.fold.beginning import say_beginning
 from sessions.fold.costs import UNKNOWN, say_cost
@@ -214,8 +215,10 @@ def log(cli: Cli, session: str, follow: bool, kinds: tuple[str, ...], last: int 
 
 
 def event_json(event: ev.Event) -> str:
-    """One event as JSON, ``id`` first."""
-    return msgspec.json.encode(event).decode()
+    """One event as JSON, ``id`` first; ``shown_actor`` where the name is self-declared."""
+    found = msgspec.to_builtins(event)
+    shown = shown_actor(event.actor)
+    return msgspec.json.encode(found if shown == event.actor else found | {"shown_actor": shown}).decode()
 
 
 def event_line(event: ev.Event) -> str:
@@ -223,7 +226,8 @@ def event_line(event: ev.Event) -> str:
     place = f"{event.step}.{event.call}" if event.step and event.call else str(event.step or "")
     clock = time.strftime("%m-%d %H:%M:%S", time.localtime(event.at / 1000))
     said = msgspec.json.encode(event.body).decode()
-    return f"{event.seq:>6}  {clock}  {place:<7} {event.actor:<14} {event.kind:<18} {plain_text(said)[:140]}"
+    actor = plain_line(shown_actor(event.actor))
+    return f"{event.seq:>6}  {clock}  {place:<7} {actor:<14} {event.kind:<18} {plain_text(said)[:140]}"
 
 
 def _reason(summary: Summary) -> str:

@@ -15,6 +15,7 @@ from apollo_train.cli.lazy_group import LazyGroup
 from apollo_train.cli.printed import say
 from apollo_tui.cli.connection import Cli
 from apollo_tui.terminal import gc_tuning
+from sessions.annotators import MAX_NAME_CHARS, name_problem, own_login
 from sessions.errors import ApolloError
 from sessions.hints import say_in_shell
 from sessions.paths import log_paths
@@ -81,16 +82,12 @@ class ApolloGroup(LazyGroup):
             raise click.UsageError(f"there is no command '{args[0]}'{hint}", ctx) from error
 
 
-def default_name() -> str:
-    """``APOLLO_AS``, else the login name; self-declared and shown."""
-    if named := os.environ.get("APOLLO_AS"):
-        return named
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except OSError:
-        return "annotator"
+def default_name() -> tuple[str, str]:
+    """Where one's name comes from if none was said, and the name: ``APOLLO_AS``, else the login name."""
+    for variable in ("APOLLO_AS", "LOGNAME", "USER"):
+        if named := os.environ.get(variable, ""):
+            return variable, named
+    return "the login name", own_login()
 
 
 @click.group(cls=ApolloGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -104,7 +101,10 @@ def default_name() -> str:
 @click.pass_context
 def apollo(ctx: click.Context, log: Path | None, name: str | None, read_only: bool, allow_network_fs: bool) -> None:
     """Supervise long-running LLM-agent sessions. Without a command: open the app."""
-    ctx.obj = Cli(log_paths(log), f"human:{name or default_name()}", allow_network_fs)
+    source, named = ("--as", name) if name is not None else default_name()
+    if problem := name_problem(named):
+        raise click.UsageError(f"{source}: the name {named[:MAX_NAME_CHARS]!a} {problem}")
+    ctx.obj = Cli(log_paths(log), f"human:{named}", allow_network_fs)
     if ctx.invoked_subcommand is None:
         from apollo_tui.cli.start import open_app
 

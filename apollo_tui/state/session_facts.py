@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from sessions import events as ev
+from sessions.annotators import shown_name
 from sessions.events.states import ENDED
 from sessions.fold.costs import say_cost
 from sessions.fold.notes import SessionNotes
@@ -70,7 +71,7 @@ def _ended(job: ev.JobEnded) -> str:
 def _remarks(remarks: SessionNotes) -> Iterator[str]:
     yield from remarks.sign_off_lines()
     for who, text in remarks.notes.items():
-        yield f"{who.removeprefix('human:')}: {text}"
+        yield f"{shown_name(who)}: {text}"
     if remarks.bookmarks:
         yield "bookmarks " + ", ".join(str(mark.target) for mark in remarks.bookmarks)
     if remarks.recoveries:

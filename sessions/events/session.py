@@ -196,6 +196,8 @@ class HostStarted(Body, frozen=True, kw_only=True):
     boot_id: str
     version: str
     after: Literal["start", "crash", "restart", "reboot"] = "start"
+    login: str = ""
+    """The account that writes from here on: other names of people are self-declared. "": from before it was kept."""
 
 
 class HostStopped(Body, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from sessions import events as ev
+from sessions.annotators import shown_name
 from sessions.fold import recording
 from sessions.fold.corrections import CorrectionBook
 from sessions.fold.recording import RecordingBook
@@ -81,7 +82,7 @@ class SessionNotes:
 
     def sign_off_lines(self) -> list[str]:
         """The sign-offs, one line each: ``good by ada``, ``judged up to step 40 by ben``."""
-        return [f"{sign_off_text(body)} by {who.removeprefix('human:')}" for who, body in self.sign_offs.items()]
+        return [f"{sign_off_text(body)} by {shown_name(who)}" for who, body in self.sign_offs.items()]
 
 
 def sign_off_text(body: ev.SignedOff) -> str:

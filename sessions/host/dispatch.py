@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
+from sessions.annotators import shown_actor
 from sessions.events import Event, SessionCreated
 from sessions.fold.summary import IllegalTransition
 from sessions.host import protocol
@@ -124,7 +125,7 @@ class Dispatcher:
             position=writer.position,
             started_at=self._welcome.started_at,
             sessions=self._context.manager.states(),
-            clients=tuple(f"{each.actor} ({each.client})" for each in self._notifications.clients()),
+            clients=tuple(f"{shown_actor(each.actor)} ({each.client})" for each in self._notifications.clients()),
             commit_age_ms=max(0, self._context.clock() - writer.committed_at),
             wal_bytes=writer.wal_bytes(),
             waits=writer.waits_for() or self._notifications.waits,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from sessions.annotators import know_logins, own_login
 from sessions.attention.settings import Thresholds
 from sessions.clock import EvenClock, now_ms
 from sessions.containment.keeper import end_idle_spaces
@@ -75,6 +76,7 @@ class Host:
     keys: KeyRing = field(default_factory=KeyRing)
     boot: Callable[[], str] = boot_id
     clock: EvenClock = field(default_factory=EvenClock)
+    login: str = field(default_factory=own_login)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     _stop_call: asyncio.Future[tuple[protocol.StopHost, str]] | None = None
     _writer: LogWriter | None = None
@@ -178,7 +180,10 @@ class Host:
             raise ApolloError(f"{job} started this host: a command of an agent starts none, a person's shell does")
         reader = LogReader(self.paths.log)
         after = await asyncio.to_thread(_read_last_end, reader, self.boot(), before)
-        started = HostStarted(pid=os.getpid(), boot_id=self.boot(), version=code_version(), after=after)
+        know_logins([self.login])
+        started = HostStarted(
+            pid=os.getpid(), boot_id=self.boot(), version=code_version(), after=after, login=self.login
+        )
         await writer.append(NewEvent(HOST_SESSION, started))
         notifications = self._notifications = Notifications(writer.position)
         writer.subscribe(notifications.on_commit)

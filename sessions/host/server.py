@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import re
 import socket
 import stat
 import time
@@ -16,6 +15,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from sessions.annotators import name_problem
 from sessions.clock import now_ms
 from sessions.errors import ApolloError
 from sessions.host import protocol, wire
@@ -38,7 +38,7 @@ NO_PERSON: Final = "agent"
 """What is said to be attached in place of a name where a client is no person's."""
 REFUSALS_TOLD: Final = 20
 """So many a minute are written to the host's log: a command that tries for ever must not fill it."""
-ACTOR: Final = re.compile(r"(human|judge|rule):[^\s\x00-\x1f:]{1,64}")
+ACTORS: Final = ("human", "judge", "rule")
 
 _log = logging.getLogger(__name__)
 
@@ -171,8 +171,10 @@ class Connection:
         self.send(line)
 
     def _hello(self, hello: protocol.Hello) -> protocol.Welcome:
-        if not ACTOR.fullmatch(hello.actor):
-            raise wire.RpcError("params", f"{hello.actor!r} is no actor; write human:NAME without blanks")
+        kind, _, name = hello.actor.partition(":")
+        if problem := "is of no kind that may ask" if kind not in ACTORS else name_problem(name):
+            said = ascii(hello.actor[:100])
+            raise wire.RpcError("params", f"{said} is no actor; write human:NAME: it {problem}")
         welcome = self._server.answerer.welcome(hello)
         agree = (hello.protocol, hello.schema) == (welcome.protocol, welcome.schema)
         self._limited_to = None if agree else frozenset({"hello", *(call.method for call in protocol.ANYHOW)})

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from sessions.events import ANCHORS, Event, LongText
+from sessions.events import ANCHORS, HOST_SESSION, Event, LongText
 from sessions.events.text import Blob
 from sessions.fold.summary import FOLD_VERSION, Summary
 from sessions.hints import Remedy
@@ -89,6 +89,11 @@ class LogReader:
     def position(self) -> int:
         """Id of the newest event, 0 in an empty log."""
         return int(self._rows("SELECT coalesce(max(id), 0) FROM events")[0][0])
+
+    def logins(self) -> set[str]:
+        """The accounts whose hosts wrote the log, as far as it says."""
+        query = "SELECT DISTINCT json_extract(body, '$.login') FROM events WHERE session = ? AND kind = 'host.started'"
+        return {str(login) for (login,) in self._rows(query, HOST_SESSION) if login}
 
     def summaries(self) -> list[Summary]:
         """Every session's summary, by number."""
