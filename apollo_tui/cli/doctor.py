@@ -7,22 +7,24 @@ import platform
 import shutil
 import sqlite3
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import click
 
 from apollo_train.cli.printed import say
 from apollo_tui.cli.connection import Cli
-from apollo_tui.cli.output import json_option, print_json
+from apollo_tui.cli.output import json_option, print_json, say_duration
 from apollo_tui.terminal.alerts import channel
 from sessions.errors import ApolloError
 from sessions.hints import say_in_shell
 from sessions.terminal_text import plain_line
 
+OLD_BACKUP_MS: Final = 7 * 86_400_000
 Verdict = Literal["ok", "warn", "bad"]
 
 
@@ -228,6 +230,26 @@ def _damage(cli: Cli) -> Iterator[Finding]:
         yield Finding("damage", "ok", "none found: file, blobs, prompts, replies and the folders of sessions agree")
 
 
+def _backup(cli: Cli) -> Iterator[Finding]:
+    from sessions.log.backup import newest_backup
+
+    if not cli.paths.log.exists():
+        return
+    found = newest_backup(cli.paths.folder)
+    advice = "'apollo backup FILE' makes one, beside a running host"
+    if found is None:
+        yield Finding("backup", "ok", "none was made of this log", advice)
+    elif not Path(found.path).exists():
+        yield Finding("backup", "warn", f"the newest, {found.path}, is not there any more", advice)
+    else:
+        age = int(time.time() * 1000) - found.at
+        old = age > OLD_BACKUP_MS
+        yield Finding(
+            "backup", "warn" if old else "ok", f"the newest is {say_duration(max(0, age))} old: {found.path}",
+            advice if old else "",
+        )  # fmt: skip
+
+
 def _host(cli: Cli) -> Iterator[Finding]:
     from sessions.host.client import host_status
     from sessions.host.version import code_version
@@ -276,6 +298,7 @@ CHECKS: tuple[Callable[[Cli], Iterator[Finding]], ...] = (
     _terminal,
     _alerts,
     _log,
+    _backup,
     _host,
     _containment,
 )

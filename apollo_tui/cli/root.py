@@ -53,6 +53,7 @@ COMMANDS: Final[dict[str, str]] = {
     "leave": "reports:leave",
     "export": "export:export",
     "import": "imports:import_",
+    "backup": "keeping:backup",
     "host": "host:host",
     "doctor": "doctor:doctor",
     "jobs": "jobs:jobs",

@@ -20,7 +20,8 @@ from sessions.log.reader import LogReader
 
 ROOT = Path(__file__).parents[2]
 BAD = (
-    "", "a b", "a:b", "a\nb", "a\x1b[2J", "\u202eada", "ada\u200b", "~ada", "x" * 65, "a" + "\u0301" * 4, "\u0301a", "\x9b",
+    "", "a b", "a:b", "a\nb", "a\x1b[2J", "\u202eada", "ada\u200b", "~ada", "x" * 65, "a" + "\u0301" * 4, "\u0301a",
+    "\x9b",
 )  # fmt: skip
 GOOD = ("ada", "Ünal", "李", "jean-luc", "a.b@c", "x" * 64, "e\u0301ve", "o'neil")
 

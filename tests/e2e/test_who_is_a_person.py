@@ -28,7 +28,7 @@ SIGNOFF = ("signoff", "1", "good")
 ACTS: dict[str, tuple[str, ...]] = {
     "signoff": SIGNOFF,
     "pause": ("pause", "1"),
-    "new": ("new", "../task.md", "--model", "demo:steady"),
+    "new": ("new", "task.md", "--model", "demo:steady"),
     "advise": ("advise", "1", "stop it"),
     "flag": ("flag", "1", "1"),
     "limit": ("limit", "1", "steps", "none"),
@@ -42,7 +42,7 @@ WAYS = {
     "setsid": "setsid -f sh -c {quoted}",
     "env -i": "env -i sh -c {quoted}",
     "env -i, double fork, setsid": "( ( env -i setsid sh -c {quoted} & ) & )",
-    "holder killed": "export HOLDER=$PPID; ( ( setsid sh -c {after_the_holder} & ) & ); kill -9 $PPID; sleep 60",
+    "holder killed": "export HOLDER=$PPID; ( ( setsid sh -c {after_the_holder} & ) & ); kill -9 $PPID",
 }
 EVALUATION = "evaluation"
 SEVERAL = """
@@ -116,7 +116,7 @@ def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
         apollo = Apollo(tmp_path_factory.mktemp("persons"))
         stack.callback(apollo.close)
         made = Agent(apollo)
-        commands = [made.tell(**ACTS)]
+        commands = ["echo 'Do it.' > task.md", made.tell(**ACTS)]
         for way, form in WAYS.items():
             tell = made.tell(**{way: SIGNOFF})
             late = f"while kill -0 $HOLDER 2>/dev/null; do sleep 0.05; done; {tell}"
@@ -128,7 +128,7 @@ def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
 @pytest.mark.parametrize("name", [name for name in ACTS if name not in READS])
 def test_what_an_agent_asks_of_the_host_is_refused_in_one_line(agent: Agent, name: str) -> None:
     said = agent.heard(name)
-    assert "is a command of an agent (job 1 of session 1), so it may only read" in said
+    assert "is a command of an agent (job 2 of session 1), so it may only read" in said
     assert said.endswith("exit 1\n")
     assert len(said.splitlines()) == 2
 
@@ -154,7 +154,7 @@ def test_nothing_of_it_is_in_the_log_and_all_of_it_in_the_hosts(agent: Agent) ->
     assert len(told) == len(ACTS) - len(READS) + len(WAYS) + 1
     assert "refused annotate to pid " in told[0]
     assert "(python" in told[0]
-    assert "job 1 of session 1" in told[0]
+    assert "job 2 of session 1" in told[0]
     assert "evaluation 1 of session 1" in told[-1]
 
 
