@@ -27,7 +27,7 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def create_json(path: Path, value: dict[str, Any]) -> bool:
@@ -39,7 +39,7 @@ def create_json(path: Path, value: dict[str, Any]) -> bool:
         return False
     finally:
         temporary.unlink()
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return True
 
 
@@ -58,7 +58,8 @@ def _temporary(path: Path, value: dict[str, Any]) -> Path:
     return temporary
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have the names in ``folder`` on disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         # Some file systems know no fsync of a folder; the file itself is safe there too.

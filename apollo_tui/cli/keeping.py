@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 import msgspec
 
-from apollo_tui.cli.connection import Cli
-from apollo_tui.cli.output import json_option, print_json
+from apollo_tui.cli.connection import Cli, open_log
+from apollo_tui.cli.output import json_option, print_json, print_lines
 from sessions.terminal_text import plain_line, say_count
 
 
@@ -28,3 +29,51 @@ def backup(cli: Cli, file: Path, overwrite: bool, as_json: bool) -> None:
         return
     said = f"{say_count(made.sessions, 'session')}, {say_count(made.events, 'event')}, {made.bytes:,} bytes"
     click.echo(plain_line(f"{made.path}: {said}, up to position {made.position}; verified"))
+
+
+@click.command()
+@click.argument("session")
+@click.option("--why", required=True, metavar="TEXT", help="Why; it stays in the log, with your name.")
+@click.option("--yes", is_flag=True, help="Ask nothing.")
+@json_option
+@click.pass_obj
+def purge(cli: Cli, session: str, why: str, yes: bool, as_json: bool) -> None:
+    """Take SESSION out of the log and off the disk, for good. The host must be stopped; a tombstone stays.
+
+    After a purge that was cut off, SESSION as the full id removes what is left of its files.
+    """
+    from sessions.host.purging import purge_session
+    from sessions.log.purge import tombstones
+
+    if not why.strip():
+        raise click.UsageError("--why is empty: say why it goes, for those who find it gone")
+    reader = open_log(cli)
+    try:
+        gone = tombstones(cli.paths.log)
+        found = session.upper() if session.upper() in gone else reader.find(session)
+        summary = reader.summary(found)
+        children = [one.number for one in reader.summaries() if one.begins is not None and one.begins.session == found]
+    finally:
+        reader.close()
+    if summary is not None and not yes:
+        if not is_asked():
+            raise click.UsageError("nobody can be asked here: say --yes")
+        name = f"session {summary.number} {summary.title}"
+        began = f"; {', '.join(map(str, children))} began in it and will say so" if children else ""
+        click.echo(plain_line(f"{name}: {summary.last_seq} events, {summary.step} steps, its folder, drafts{began}"))
+        click.confirm("Take it out for good?", abort=True)
+        if click.prompt("Its number, once more", type=str).strip() != str(summary.number):
+            raise click.ClickException("that is another number: nothing was purged")
+    done = purge_session(cli.paths, found, cli.actor, why.strip())
+    if as_json:
+        print_json({"id": done.session, **msgspec.to_builtins(done)})
+        return
+    what = f"{say_count(done.events, 'event')}, {say_count(done.blobs, 'blob')}, {say_count(done.files, 'file')}"
+    click.echo(plain_line(f"session {done.number} ({done.session}) is gone: {what}"))
+    print_lines(f"  may still hold its words: {place}" for place in done.left)
+    click.echo("  backups, exports and snapshots of the disk are not searched: remove those yourself")
+
+
+def is_asked() -> bool:
+    """Whether somebody is there to answer."""
+    return sys.stdin.isatty()

@@ -54,6 +54,7 @@ COMMANDS: Final[dict[str, str]] = {
     "export": "export:export",
     "import": "imports:import_",
     "backup": "keeping:backup",
+    "purge": "keeping:purge",
     "host": "host:host",
     "doctor": "doctor:doctor",
     "jobs": "jobs:jobs",

@@ -70,6 +70,8 @@ def _ended(job: ev.JobEnded) -> str:
 
 def _remarks(remarks: SessionNotes) -> Iterator[str]:
     yield from remarks.sign_off_lines()
+    for gone in remarks.purged:
+        yield f"the session that it began in ({gone.session}) was purged: {gone.why}"
     for who, text in remarks.notes.items():
         yield f"{shown_name(who)}: {text}"
     if remarks.bookmarks:

@@ -44,6 +44,7 @@ from sessions.events.judgement import (
     SignalJudged,
     SignedOff,
 )
+from sessions.events.keeping import BeginningPurged, SessionPurged, Terms, TermsSet
 from sessions.events.recording import LostPart, RecordingLoss, RecordingRead
 from sessions.events.session import (
     Beginning,
@@ -140,6 +141,7 @@ __all__ = [
     "AdviceReach",
     "AdviceWithdrawn",
     "Beginning",
+    "BeginningPurged",
     "Body",
     "BookmarkSet",
     "Containment",
@@ -189,6 +191,7 @@ __all__ = [
     "Seen",
     "SeqRange",
     "SessionCreated",
+    "SessionPurged",
     "SessionRecovered",
     "SignalJudged",
     "SignedOff",
@@ -196,5 +199,7 @@ __all__ = [
     "StateChanged",
     "SummaryWritten",
     "Target",
+    "Terms",
+    "TermsSet",
     "Verb",
 ]

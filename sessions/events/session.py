@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from sessions.events.base import Body, LongText
+from sessions.events.keeping import Terms
 from sessions.events.states import State
 
 
@@ -130,6 +131,7 @@ class SessionCreated(Body, frozen=True, kw_only=True):
     """Of which session it is a branch or a child, and from where; None: it began by itself."""
     contained: Containment | None = None
     """None for sessions from before there were prefixes: nothing contains them."""
+    terms: Terms = Terms()
     meta: dict[str, Any] = {}
 
 

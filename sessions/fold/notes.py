@@ -15,7 +15,15 @@ from sessions.fold.corrections import CorrectionBook
 from sessions.fold.recording import RecordingBook
 
 KINDS: Final = frozenset(
-    {"recovery.marked", "session.signed_off", "session.note", "bookmark.set", "correction.written", *recording.KINDS}
+    {
+        "recovery.marked",
+        "session.signed_off",
+        "session.note",
+        "bookmark.set",
+        "correction.written",
+        "beginning.purged",
+        *recording.KINDS,
+    }
 )
 """The kinds that this fold takes; others change nothing."""
 
@@ -39,6 +47,8 @@ class SessionNotes:
         self.notes: dict[str, str] = {}
         """One note per annotator: a newer one takes the place of the older, an empty one takes it away."""
         self._bookmarks: dict[tuple[str, str], Bookmark] = {}
+        self.purged: list[ev.BeginningPurged] = []
+        """That the session which this one began in is gone."""
         self.corrections = CorrectionBook()
         self.recording = RecordingBook()
         for event in events:
@@ -66,6 +76,8 @@ class SessionNotes:
                 self._bookmarks[event.actor, str(body.target)] = Bookmark(body.target, event.actor, body.note, event.at)
             case ev.CorrectionWritten():
                 self.corrections.fold(event)
+            case ev.BeginningPurged():
+                self.purged.append(event.body)
             case ev.RecordingLoss() | ev.RecordingRead():
                 self.recording.fold(event)
             case _:
