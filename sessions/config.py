@@ -100,6 +100,8 @@ class ExportSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     advice: Literal["kept", "dropped", "both"] | None = None
     trainable: tuple[str, ...] = ()
+    require: tuple[Literal["license", "source", "consent"], ...] = ()
+    """What each session that takes part must say of its terms."""
 
 
 class ContainmentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -18,11 +18,12 @@ import msgspec
 import yaml
 
 from sessions.errors import ApolloError
-from sessions.events import EnvironmentSpec, EvaluateSpec, Limits
+from sessions.events import EnvironmentSpec, EvaluateSpec, Limits, Terms
 
 FENCE: Final = re.compile(r"(---|\.\.\.)[ \t]*")
 MAX_BYTES: Final = 1024 * 1024
 NO_LIMITS: Final = Limits()
+NO_TERMS: Final = Terms()
 
 
 class TaskFileError(ApolloError):
@@ -47,6 +48,7 @@ class TaskFile:
     network: Literal["", "off", "all"] = ""
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
+    terms: Terms = NO_TERMS
 
 
 def load_task(path: Path) -> TaskFile:
@@ -87,6 +89,7 @@ def parse_task(text: str, path: Path) -> TaskFile:
         network=fields.get("network", ""),
         read=fields.get("read", ()),
         write=fields.get("write", ()),
+        terms=Terms(**{name: fields[name] for name in Terms.__struct_fields__ if name in fields}),
     )
 
 
@@ -303,6 +306,7 @@ _FIELDS: Final[dict[str, _Field]] = {
     "network": _network,
     "read": _places,
     "write": _places,
+    **dict.fromkeys(Terms.__struct_fields__, _Reader.text),
 }
 
 

@@ -13,6 +13,7 @@ import click
 from apollo_train.cli.printed import ask, confirm, say
 from apollo_train.export.open_questions import MEANINGS, are_models_asked, fill_open, find_advice, is_asked
 from apollo_train.export.plan import plan_export
+from apollo_train.export.terms import require_terms
 from apollo_train.formats.base import Format
 from apollo_train.policy import AdviceMode, FilterPolicy, load_policy
 from sessions.config import load_config, remember_setting
@@ -42,6 +43,9 @@ def settle_policy(
         settled = settled.with_trainable(trainable)
     config = load_config()
     settled = fill_open(settled, config.export)
+    if formats:  # else nothing is written
+        ruled = settled if any(format.takes_policy for format in formats) else None
+        require_terms(reader, sessions, ruled, config.export.require, position)
     if not has_terminal():
         return settled
     asked = [format for format in formats if is_asked(settled, format)]

@@ -12,6 +12,7 @@ import msgspec
 
 from apollo_train.export.report import ExportReport, Progress
 from apollo_train.export.run import run_export
+from apollo_train.export.terms import describe_terms
 from apollo_train.formats import find_format
 from apollo_train.formats.base import Format
 from apollo_train.policy import FilterPolicy, policy_toml
@@ -106,6 +107,7 @@ def card(name: str, format: Format, policy: FilterPolicy, report: ExportReport, 
     """The dataset card. Nothing in it depends on when or where it was written."""
     files = "".join(f"  - split: {split}\n    path: data/{split}.jsonl\n" for split in rows)
     counts = "\n".join(f"- {plain_line(line)}" for line in report.counts.lines())
+    said = "\n".join(f"- {plain_line(line)}" for line in describe_terms(report.terms, len(report.per_session)))
     table = "\n".join(f"| {split} | {number:,} |" for split, number in rows.items())
     tasks = len(report.per_session)
     return f"""---
@@ -129,6 +131,10 @@ Trajectories of LLM agents with the flags and the advice of the people who super
 
 Splits go by task: no task is in two of them. {tasks:,} sessions take part; `manifest.json` names them.
 
+## Terms
+
+{said}
+
 ## What is trained
 
 {counts}
@@ -143,5 +149,5 @@ saw: {report.counts.unseen_share:.1%}.
 ```toml
 {policy_toml(policy)}```
 
-Rows hold what agents read and wrote, word for word: look through them before you publish them. Licence: yours to state.
+Rows hold what agents read and wrote, word for word: look through them before you publish them.
 """

@@ -53,6 +53,8 @@ class ExportReport:
     """Whether the counts are those of the tokenizer that was named, in words."""
     unused: tuple[str, ...] = ()
     """Names in the policy that nothing here has, a line each."""
+    terms: dict[str, dict[str, str]] = field(default_factory=dict)
+    """On which terms sessions may be used, of those that say so."""
     notes: tuple[str, ...] = ()
     """What was chosen, and what nobody chose."""
     near_prompts: NearPrompts | None = None
@@ -101,6 +103,7 @@ def manifest_of(
         **({"labels_without_flags": list(report.unused)} if report.unused else {}),
         **({"rules": RULES} if takes_policy and policy.version > 1 else {}),
         **({"near_prompts": report.near_prompts.plain()} if report.near_prompts is not None else {}),
+        **({"terms": report.terms} if report.terms else {}),
         **({"token_check": check} if report.checked else {}),
         "blake3": dict(hashes),
         "version": version(),

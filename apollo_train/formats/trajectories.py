@@ -301,6 +301,7 @@ class _Document:
         found = {
             "title": judged.created.title,
             "task": task_of(judged.created, self.source.policy),
+            **msgspec.to_builtins(judged.terms),
             "state": judged.state,
             "sign_offs": signs,
             "recoveries": list(judged.flags.recoveries),

@@ -149,5 +149,6 @@ def session_request(
         task_id=task.id if file else "",
         tags=task.tags,
         contained=contained,
+        terms=task.terms,
         origin="replay" if model.provider == "replay" else origin,
     )

@@ -1,4 +1,4 @@
-"""``backup`` and ``purge``: the whole log, kept a second time or without a session."""
+"""``terms``, ``backup`` and ``purge``: what a session may be used for, and the log a second time, or without one."""
 
 from __future__ import annotations
 
@@ -8,9 +8,41 @@ from pathlib import Path
 import click
 import msgspec
 
-from apollo_tui.cli.connection import Cli, open_log
-from apollo_tui.cli.output import json_option, print_json, print_lines
+from apollo_tui.acts.requests import annotation_request
+from apollo_tui.cli.connection import Cli, ask_host, new_request_id, open_log
+from apollo_tui.cli.output import json_option, print_done, print_json, print_lines
+from sessions.events import Terms, TermsSet
+from sessions.fold.notes import SessionNotes
 from sessions.terminal_text import plain_line, say_count
+
+
+@click.command()
+@click.argument("session")
+@click.option("--license", "license_", metavar="TEXT", help="On which terms its material may be used, in free words.")
+@click.option("--source", metavar="TEXT", help="Where its material comes from.")
+@click.option("--consent", metavar="TEXT", help="What the people in it agreed to.")
+@json_option
+@click.pass_obj
+def terms(cli: Cli, session: str, license_: str | None, source: str | None, consent: str | None, as_json: bool) -> None:
+    """Say on which terms SESSION may be used; exports carry the words along. Without an option: print them.
+
+    "" takes words away.
+    """
+    reader = open_log(cli)
+    try:
+        found = reader.find(session)
+        before = SessionNotes(reader.events(found, kinds=("session.created", "terms.set"))).terms
+    finally:
+        reader.close()
+    said = TermsSet(license=license_, source=source, consent=consent)
+    if said == TermsSet():
+        if as_json:
+            print_json({"id": found, **{name: getattr(before, name) for name in Terms.__struct_fields__}})
+        else:
+            print_lines(f"{name:<8} {getattr(before, name) or '–'}" for name in Terms.__struct_fields__)
+        return
+    answer = ask_host(cli, annotation_request(new_request_id(), found, said))
+    print_done(answer, as_json, "terms set")
 
 
 @click.command()

@@ -47,6 +47,7 @@ COMMANDS: Final[dict[str, str]] = {
     "recovery": "flags:recovery",
     "signoff": "flags:signoff",
     "note": "flags:note",
+    "terms": "keeping:terms",
     "search": "read:search",
     "effort": "reports:effort",
     "digest": "reports:digest",

@@ -15,7 +15,8 @@ from apollo_train.cli.printed import say
 from apollo_tui.cli.connection import Cli, ask_host, new_request_id
 from apollo_tui.cli.output import json_option, print_json
 from apollo_tui.terminal.shell_command import on_log
-from sessions.events import Containment, ModelSpec
+from sessions.events import Containment, ModelSpec, TermsSet
+from sessions.fold.notes import set_terms
 from sessions.host import protocol
 from sessions.terminal_text import plain_line
 
@@ -57,12 +58,16 @@ def check_terminal(instead: str) -> None:
 @click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="A budget, e.g. steps=200.")
 @click.option("--inside", metavar="PREFIX", help="What contains its commands: auto, bwrap, landlock or none.")
 @click.option("--network", type=click.Choice(["off", "all"]), help="Whether its commands may use the network.")
+@click.option("--license", "license_", metavar="TEXT", help="On which terms its material may be used, in free words.")
+@click.option("--source", metavar="TEXT", help="Where its material comes from.")
+@click.option("--consent", metavar="TEXT", help="What the people in it agreed to.")
 @click.option("--no-start", is_flag=True, help="Create it, but let it wait for 'apollo resume'.")
 @json_option
 @click.pass_obj
 def new(
     cli: Cli, task: Path, model: str, name: str | None, workspace: Path | None, in_place: bool, base_url: str | None,
-    limits: tuple[str, ...], inside: str | None, network: str | None, no_start: bool, as_json: bool,
+    limits: tuple[str, ...], inside: str | None, network: str | None, license_: str | None, source: str | None,
+    consent: str | None, no_start: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Create a session from a task file (Markdown) and start it."""
     from apollo_tui.acts.new_session import BadLimit, limits_with
@@ -72,8 +77,9 @@ def new(
         wanted = limits_with(params.limits, limits)
     except BadLimit as problem:
         raise click.UsageError(f"--limit {problem}") from problem
+    terms = set_terms(params.terms, TermsSet(license=license_, source=source, consent=consent))
     params = msgspec.structs.replace(
-        params, title=name or params.title, in_place=in_place, limits=wanted, start=not no_start
+        params, title=name or params.title, in_place=in_place, limits=wanted, terms=terms, start=not no_start
     )
     _print_created(ask_host(cli, params), params.title, as_json)
 

@@ -70,6 +70,9 @@ def _ended(job: ev.JobEnded) -> str:
 
 def _remarks(remarks: SessionNotes) -> Iterator[str]:
     yield from remarks.sign_off_lines()
+    for name in ev.Terms.__struct_fields__:
+        if words := getattr(remarks.terms, name):
+            yield f"{name}: {words}"
     for gone in remarks.purged:
         yield f"the session that it began in ({gone.session}) was purged: {gone.why}"
     for who, text in remarks.notes.items():

@@ -21,6 +21,7 @@ from sessions.events import (
     Reach,
     Seen,
     Target,
+    Terms,
     Verb,
 )
 from sessions.hints import Remedy
@@ -217,6 +218,7 @@ class CreateSession(Change["Created"], frozen=True, kw_only=True):
     """The model's API key, if the client has it; held in memory only."""
     task_id: str = ""
     tags: tuple[str, ...] = ()
+    terms: Terms = Terms()
     origin: Literal["host", "demo", "replay"] = "host"
     contained: Containment | None = None
     """What is to contain it, ``inside`` may be "auto"; None, of clients from before there were prefixes: nothing."""
@@ -379,6 +381,7 @@ ANNOTATIONS = (
     "advice.reach",
     "effort.spent",
     "export.written",
+    "terms.set",
 )
 """Kinds that a client may append as they are: a person's judgement, which has no effect on a running agent."""
 

@@ -14,7 +14,7 @@ from sessions.host.handlers.targets import check_target, check_undoes
 from sessions.host.protocol import ANNOTATIONS, Annotate, Done
 from sessions.host.wire import RpcError
 
-MAY_BE_EMPTY: Final = (ev.NoteWritten, ev.CorrectionWritten)
+MAY_BE_EMPTY: Final = (ev.NoteWritten, ev.CorrectionWritten, ev.TermsSet)
 """Bodies whose empty text takes back what was written."""
 
 MOST_ACTIVE_MS: Final = 86_400_000
@@ -47,7 +47,7 @@ async def annotate(context: HandlerContext, call: Annotate, actor: str) -> Done:
 
 def _with_valid_text(body: ev.Body) -> ev.Body:
     texts: dict[str, Any] = {}
-    for name in ("text", "note", "label", "flag", "signal"):
+    for name in ("text", "note", "label", "flag", "signal", *ev.Terms.__struct_fields__):
         value = getattr(body, name, None)
         if isinstance(value, str):
             texts[name] = text_of(value, f"the {name}", empty=name == "note" or isinstance(body, MAY_BE_EMPTY))
@@ -128,6 +128,11 @@ async def _check_effort(_: HandlerContext, s: Summary, body: ev.EffortSpent) -> 
         raise refusal(f"effort on session {s.number} is told piece by piece: at most a day and {MOST_KEYS:,} keys")
 
 
+async def _check_terms(_: HandlerContext, s: Summary, body: ev.TermsSet) -> None:
+    if body == ev.TermsSet():
+        raise refusal(f"nothing is said of session {s.number}: give {', '.join(ev.Terms.__struct_fields__)}")
+
+
 CHECKS: Final[dict[type[ev.Body], Callable[[HandlerContext, Summary, Any], Awaitable[None]]]] = {
     ev.FlagSet: _check_flag,
     ev.FlagRemoved: _check_unflag,
@@ -139,5 +144,6 @@ CHECKS: Final[dict[type[ev.Body], Callable[[HandlerContext, Summary, Any], Await
     ev.AdviceOutcome: _check_outcome,
     ev.AdviceReach: _check_reach,
     ev.EffortSpent: _check_effort,
+    ev.TermsSet: _check_terms,
 }
 """Body to check; a check raises RpcError with one line if what the body is about does not exist."""

@@ -86,7 +86,8 @@ def _check_call(call: CreateSession) -> CreateSession:
         value = getattr(call.limits, name)
         if value is not None and value < 0:
             raise refusal(f"a limit of {name} cannot be {value:g}")
-    return msgspec.structs.replace(call, title=title, task=task)
+    terms = {name: text_of(getattr(call.terms, name), f"the {name}", empty=True) for name in ev.Terms.__struct_fields__}
+    return msgspec.structs.replace(call, title=title, task=task, terms=ev.Terms(**terms))
 
 
 def _make_folders(folder: Path, call: CreateSession) -> Path:
@@ -147,6 +148,7 @@ def _first_event(
         task_id=call.task_id,
         contained=contained,
         tags=call.tags,
+        terms=call.terms,
         meta=call.meta,
     )
     # Stored with the session, so that a newer host goes on with the prompt that the model was given.
