@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, BinaryIO, Final
+from typing import IO, Any, Final
 
 import msgspec
 from blake3 import blake3
@@ -218,7 +218,7 @@ class Journal:
         self._files = files
         self._key = key
         self._path = path
-        self._file: BinaryIO | None = None
+        self._file: IO[bytes] | None = None
 
     def begin(self, *, resume: bool) -> list[Mark]:
         """What an earlier attempt of the very same export finished, if that is wanted; the files go on after it."""
