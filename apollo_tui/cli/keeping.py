@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from apollo_train.cli.printed import ask, confirm, say
 from apollo_tui.acts.requests import annotation_request
 from apollo_tui.cli.connection import Cli, ask_host, new_request_id, open_log
 from apollo_tui.cli.output import json_option, print_done, print_json, print_lines
@@ -60,7 +61,7 @@ def backup(cli: Cli, file: Path, overwrite: bool, as_json: bool) -> None:
         print_json({"id": made.path, **msgspec.to_builtins(made)})
         return
     said = f"{say_count(made.sessions, 'session')}, {say_count(made.events, 'event')}, {made.bytes:,} bytes"
-    click.echo(plain_line(f"{made.path}: {said}, up to position {made.position}; verified"))
+    say(plain_line(f"{made.path}: {said}, up to position {made.position}; verified"))
 
 
 @click.command()
@@ -92,18 +93,19 @@ def purge(cli: Cli, session: str, why: str, yes: bool, as_json: bool) -> None:
             raise click.UsageError("nobody can be asked here: say --yes")
         name = f"session {summary.number} {summary.title}"
         began = f"; {', '.join(map(str, children))} began in it and will say so" if children else ""
-        click.echo(plain_line(f"{name}: {summary.last_seq} events, {summary.step} steps, its folder, drafts{began}"))
-        click.confirm("Take it out for good?", abort=True)
-        if click.prompt("Its number, once more", type=str).strip() != str(summary.number):
+        say(plain_line(f"{name}: {summary.last_seq} events, {summary.step} steps, its folder, drafts{began}"))
+        if not confirm("Take it out for good?"):
+            raise click.ClickException("nothing was purged")
+        if str(ask("Its number, once more", type=str)).strip() != str(summary.number):
             raise click.ClickException("that is another number: nothing was purged")
     done = purge_session(cli.paths, found, cli.actor, why.strip())
     if as_json:
         print_json({"id": done.session, **msgspec.to_builtins(done)})
         return
     what = f"{say_count(done.events, 'event')}, {say_count(done.blobs, 'blob')}, {say_count(done.files, 'file')}"
-    click.echo(plain_line(f"session {done.number} ({done.session}) is gone: {what}"))
+    say(plain_line(f"session {done.number} ({done.session}) is gone: {what}"))
     print_lines(f"  may still hold its words: {place}" for place in done.left)
-    click.echo("  backups, exports and snapshots of the disk are not searched: remove those yourself")
+    say("  backups, exports and snapshots of the disk are not searched: remove those yourself")
 
 
 def is_asked() -> bool:

@@ -82,7 +82,9 @@ class Agent:
         script.write_text(json.dumps({"alpha": {"turns": turns}}))
         with server_process(script) as url:
             task = self.apollo.folder / "task.md"
-            task.write_text(f"---\ntitle: mischief\nevaluate:\n  command: {json.dumps(evaluate)}\n---\nAs you like.\n")
+            task.write_text(
+                f"---\ntitle: mischief\ninside: none\nevaluate:\n  command: {json.dumps(evaluate)}\n---\nAs you like.\n"
+            )
             start = lambda: self.apollo.run("host", "start", check=False).returncode == 0  # noqa: E731
             wait_for("a host", start, seconds=SECONDS)
             request = task_request(task, "openai:alpha", base_url=f"{url}/v1")
