@@ -21,6 +21,7 @@ from apollo_train.cli.shared import (
     open_log,
     policy_option,
     report_errors,
+    scrub_option,
     template_option,
     tokenizer_option,
     trainable_option,
@@ -61,6 +62,7 @@ def main() -> None:
 @click.option("--segments", default="", metavar="FORMAT", help="Also whole segments, in a format of messages.")
 @template_option
 @labels_option
+@scrub_option
 @click.option("--position", type=int, help="Read the log only up to this event, to repeat an earlier export.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @workers_option
@@ -76,6 +78,7 @@ def build(
     segments: str,
     template: str,
     labels: bool,
+    scrub: Path | None,
     position: int | None,
     overwrite: bool,
     workers: int | None,
@@ -91,11 +94,11 @@ def build(
         # No file is begun where another one cannot be written.
         files: dict[str, Format] = {}
         if tokenizer:
-            files["tokens.jsonl"] = _tokens_format(tokenizer, template, labels)
+            files["tokens.jsonl"] = _tokens_format(tokenizer, template, labels, scrub)
         else:
-            files["steps.jsonl"] = format_for("steps", template, labels=labels)
+            files["steps.jsonl"] = format_for("steps", template, labels=labels, scrub=scrub)
         if segments:
-            files["segments.jsonl"] = format_for(segments, template, labels=labels)
+            files["segments.jsonl"] = format_for(segments, template, labels=labels, scrub=scrub)
         rules = settle_policy(
             reader, sessions, policy, *files.values(), advice=advice, trainable=trainable, position=at
         )
@@ -130,14 +133,14 @@ def build(
                 say(f"  {plain_line(line)}")
 
 
-def _tokens_format(tokenizer: str, template: str, labels: bool) -> Format:
+def _tokens_format(tokenizer: str, template: str, labels: bool, scrub: Path | None) -> Format:
     """Token rows for this tokenizer; a template in a file is taken in place of its own. Raises NoTokenizer."""
     from apollo_train.cli.tokens import tokens_format
     from apollo_train.offline_hub import stay_offline
 
     stay_offline(tokenizer)
     chat_template = Path(template) if Path(template).is_file() else None
-    return tokens_format(tokenizer, chat_template, (), no_think="mask", labels=labels)
+    return tokens_format(tokenizer, chat_template, (), no_think="mask", labels=labels, scrub=scrub)
 
 
 def _write_token_report(out: Path, format: Format, *, overwrite: bool) -> Iterator[str]:
@@ -274,6 +277,7 @@ def diff(a: Path, b: Path, shown: int, as_json: bool) -> None:
 @template_option
 @tokenizer_option
 @labels_option
+@scrub_option
 @click.option("--session", "chosen", multiple=True, metavar="ID", help="Only these sessions (may be given again).")
 @click.option("--position", type=int, help="Read the log only up to this event, to repeat an earlier export.")
 def dataset(
@@ -286,13 +290,14 @@ def dataset(
     template: str,
     tokenizer: str,
     labels: bool,
+    scrub: Path | None,
     chosen: tuple[str, ...],
     position: int | None,
 ) -> None:
     """Make a folder that `datasets.load_dataset` loads: rows by split, and a dataset card."""
     with report_errors(), open_log(log) as reader:
         sessions = [reader.find(prefix) for prefix in chosen] or None
-        format = format_for(format_, template, labels=labels)
+        format = format_for(format_, template, labels=labels, scrub=scrub)
         rules = settle_policy(reader, sessions, policy, format, advice=advice, trainable=trainable, position=position)
         counter = open_renderer(tokenizer)
         report = write_folder(reader, sessions, rules, format, out.resolve(), position=position, counter=counter)

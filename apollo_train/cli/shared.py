@@ -45,6 +45,12 @@ workers_option = click.option(
 labels_option = click.option(
     "--labels", is_flag=True, help="Let each row say in `meta` which flags, with which labels, stand on its replies."
 )
+scrub_option = click.option(
+    "--scrub",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Rules (TOML) for what may not leave the log: replaced in prompts and replies, masked in files of tokens.",
+)
 advice_option = click.option(
     "--advice",
     type=click.Choice(["kept", "dropped", "both"]),

@@ -23,6 +23,7 @@ from apollo_train.cli.shared import (
     open_log,
     policy_option,
     report_errors,
+    scrub_option,
     trainable_option,
     workers_option,
 )
@@ -38,6 +39,7 @@ from apollo_train.offline_hub import stay_offline
 from apollo_train.policy import FilterPolicy
 from apollo_train.runtime import FileInTheWay, TrainError
 from apollo_train.samples.char_spans import masks_parts_of_tokens
+from apollo_train.samples.scrub import load_scrub
 from apollo_train.samples.session_selection import find_exclusion
 from apollo_train.samples.step_samples import Exclusion, Source
 from apollo_train.samples.weights import Weigher
@@ -74,6 +76,8 @@ def token_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def tokens_format(tokenizer: str, chat_template: Path | None, stop: tuple[str, ...], **settings: Any) -> TokensFormat:
     """The format for this tokenizer. Raises NoTokenizer or UnknownTemplate."""
     no_think, whole = settings.pop("no_think"), settings.pop("render", "turns") == "whole"
+    if (scrub := settings.pop("scrub", None)) is not None:
+        settings["scrub"] = load_scrub(scrub)
     engine = open_engine(tokenizer, chat_template)
     renderer = Renderer(engine, find_stop_tokens(engine, stop), probe_template(engine), no_think, whole)
     return TokensFormat(renderer, **settings)
@@ -122,6 +126,7 @@ def write_tokens(
 @click.option("--session", "chosen", multiple=True, metavar="ID", help="Only these sessions (may be given again).")
 @token_options
 @labels_option
+@scrub_option
 @click.option("--attention-mask", is_flag=True, help="Also write a column of ones (Axolotl, LLaMA-Factory).")
 @click.option("--parquet", is_flag=True, help="Also write the rows as Parquet, OUT with .parquet.")
 @click.option("--show", default=1, show_default=True, help="Rows to show decoded, what is trained in colour.")

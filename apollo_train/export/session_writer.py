@@ -12,6 +12,7 @@ from apollo_train.formats.base import Format, Line
 from apollo_train.masks.flag_verdicts import FlagVerdicts
 from apollo_train.output_files import Data
 from apollo_train.policy import FilterPolicy
+from apollo_train.samples.scrub import scrubber_for
 from apollo_train.samples.session_selection import SessionExclusion, check_session
 from apollo_train.samples.step_samples import Exclusion, Source
 from apollo_train.samples.weights import Copies, Weigher
@@ -72,7 +73,8 @@ def write_session(
             return None
         twin.line(canonical_json({"session": session, "reason": judged.reason}))
         return SessionResult(session, judged.reason)
-    source = Source(reader, judged, rules.policy, rules.weigher, labels=format.labels)
+    scrubber = scrubber_for(format.scrub)
+    source = Source(reader, judged, rules.policy, rules.weigher, labels=format.labels, scrubber=scrubber)
     counts = counts_before(source, format)
     counter = TwinCounter(counts, rules.policy)
     for item in format.lines(source):
@@ -86,6 +88,7 @@ def write_session(
         counter.take(item, times)
         on_item(item)
     counter.finish()
+    counts.scrubbed = scrubber.counts() if scrubber is not None else {}
     return SessionResult(session, counts=counts, report=format.take_report())
 
 
