@@ -44,8 +44,8 @@ def settle_policy(
     config = load_config()
     settled = fill_open(settled, config.export)
     if formats:  # else nothing is written
-        ruled = settled if any(format.takes_policy for format in formats) else None
-        require_terms(reader, sessions, ruled, config.export.require, position)
+        asks = settled if any(format.takes_policy for format in formats) else None
+        require_terms(reader, sessions, asks, config.export.require, position)
     if not has_terminal():
         return settled
     asked = [format for format in formats if is_asked(settled, format)]

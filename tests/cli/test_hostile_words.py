@@ -97,7 +97,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(place)
     for name in ("CONFIG", "STATE", "DATA"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(place / name))
-    monkeypatch.setenv("APOLLO_AS", HOSTILE.replace("\x00", ""))
+    monkeypatch.setenv("APOLLO_AS", "ada")  # such a name is refused: tests/cli/test_names.py
     monkeypatch.setattr(printed, "reads_person", lambda stream: True)
     return place
 
