@@ -205,6 +205,7 @@ def raise_the_limit(ada: Annotator) -> None:
     ada.wait("the command line", "limit NAME VALUE")
     ada.type("limit steps +30")
     ada.wait("the command", ": limit steps +30")
+    ada.read(0.3)  # a return at the heels of a burst is part of a paste
     ada.press("enter")
     ada.wait("the receipt", "steps: 40")
 
@@ -304,13 +305,19 @@ def settled(ada: Annotator) -> str:
     return now
 
 
+def choose(ada: Annotator, number: str) -> None:
+    """The cursor of the export menu's list on that session: a key at a time, each seen before the next."""
+    while (at := ada.wait("the cursor", lambda: re.search(r"›\s+\[.\] (\d+) ", ada.text())))[1] != number:
+        ada.press("j" if int(at[1]) < int(number) else "k")
+        ada.wait("the next row", lambda before=at[0]: before not in ada.text())
+
+
 def export(ada: Annotator, apollo: Apollo) -> dict[str, dict[int, int]]:
     """The three that ended, as ``openai``: per session the weight of each reply by step."""
     ada.press("e")
     ada.wait("the export menu", "tokens trained")
     for number, title in NUMBERS.items():
-        while not re.search(rf"›\s+\[.\] {number} {title}", ada.text()):
-            ada.press("j" if number != "1" else "k")
+        choose(ada, number)
         if f"[ ] {number} {title}" in ada.text():
             ada.press("x")
     ada.wait("three sessions to be chosen", "3 sessions")
@@ -321,8 +328,6 @@ def export(ada: Annotator, apollo: Apollo) -> dict[str, dict[int, int]]:
     ada.press("w")
     ada.wait("the question what becomes of advice", "what becomes of that?")
     ada.press("k")
-    ada.wait("the question which models", "of which?")
-    ada.press("a")
     ada.wait("the file", "✓ wrote")
     [out] = apollo.folder.glob("*.openai.jsonl")
     found: dict[str, dict[int, int]] = {}
