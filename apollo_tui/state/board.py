@@ -148,7 +148,8 @@ class BoardState:
         that was queued before them."""
         now = self.sessions[session]
         first = window[0].seq if window else 0
-        now.book.add([*(event for event in flags if event.seq < first), *window])
+        # What begins an entry comes with its neighbours: alone it would stand there as if nothing were in between.
+        now.book.add([*(event for event in flags if event.seq < first and event.kind not in ev.ANCHORS), *window])
         for event in flags:
             _fold_verdict(now, event)
         for event in queued:

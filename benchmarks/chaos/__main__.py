@@ -17,11 +17,13 @@ from benchmarks.budgets.machine import described
 from benchmarks.chaos.ledger import Ledger, read_ledger
 from benchmarks.chaos.product import ANNOTATOR, Product, turns
 from benchmarks.chaos.victims import KINDS, find_victims, kill
+from sessions.containment.choice import LOCAL, NONE, works_here
 from sessions.errors import ApolloError
 from sessions.host import protocol
 from sessions.host.client import RequestRefused, call_once
 
-PREFIXES: Final = ("bwrap", "landlock", "none")
+PREFIXES: Final = (*(kind for kind in LOCAL if not works_here()[kind]), NONE)
+"""Those that this machine has, in turn."""
 STEPS: Final = 24
 """Of each session; a new one begins when one has ended."""
 STANDSTILL_S: Final = 90.0

@@ -22,7 +22,8 @@ from sessions.tools.command_env import command_env
 
 LIMITS: Final = SpaceLimits(processes=200, memory_mb=2_000, file_mb=20, open_files=256)
 SECRET: Final = "SECRET\n"
-LONG: Final = 98_765
+LONG: Final = 90_000 + os.getpid() % 9_000
+"""Seconds of a sleep that no other run has."""
 
 
 @contextmanager
