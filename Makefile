@@ -10,7 +10,7 @@ TRAIN_VENV := .venv-train
 TRAIN_STAMP := $(TRAIN_VENV)/.apollo-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop test train-env test-train conformance lint types layers check pictures bench bench-supervision clean
+.PHONY: help setup demo demo-stop test train-env test-train conformance lint types layers check pictures bench bench-supervision chaos soak clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 20
@@ -60,6 +60,12 @@ bench: $(STAMP) ## Measure the app against its budgets (docs/budgets.md), in ten
 
 bench-supervision: $(TRAIN_STAMP) ## Does supervision pay? Table and plots in docs/supervision; FULL=1 for the long version
 	@$(TRAIN_VENV)/bin/python -m benchmarks.supervision $(if $(FULL),--full)
+
+chaos: $(STAMP) ## Kill every process of the product, 1,002 times: is anything lost? (docs/reliability.md), half an hour
+	@$(BIN)/python -m benchmarks.chaos $(CHAOS_ARGS)
+
+soak: $(STAMP) ## 16 sessions for 48 hours as the field counts them, as fast as they go: does anything grow?
+	@$(BIN)/python -m benchmarks.soak $(SOAK_ARGS)
 
 lint: $(STAMP) ## ruff
 	$(BIN)/ruff check .

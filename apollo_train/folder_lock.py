@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from apollo_train.runtime import TrainError
+from sessions.private_files import make_private_folder, open_private
 
 LOCK: Final = ".apollo.lock"
 
@@ -17,8 +18,8 @@ LOCK: Final = ".apollo.lock"
 def lock_folder(output: Path, what: str) -> Iterator[None]:
     """Make the folder of a ``what`` ("run"), and keep others out. Raises TrainError if it cannot, or one is in it."""
     try:
-        output.mkdir(parents=True, exist_ok=True)
-        lock = (output / LOCK).open("ab")
+        make_private_folder(output)
+        lock = open_private(output / LOCK, "ab")
     except OSError as problem:
         raise TrainError(f"cannot write into the folder {output}: {problem.strerror}") from problem
     with lock:

@@ -13,12 +13,13 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, BinaryIO, Final
+from typing import IO, Any, Final
 
 import msgspec
 from blake3 import blake3
 
 from apollo_train.runtime import FileInTheWay, TrainError
+from sessions.private_files import open_private
 
 CHUNK: Final = 1 << 18
 """Bytes that are written and hashed at once: few calls, and the hash finds them in the processor's cache."""
@@ -46,7 +47,7 @@ class NewFile:
         self._waiting: list[bytes] = []
         self._room = CHUNK
         self._temporary = path.with_name(f".{path.name}.part")
-        self._file = self._temporary.open("ab+", buffering=0)
+        self._file = open_private(self._temporary, "ab+", buffering=0)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as problem:
@@ -217,7 +218,7 @@ class Journal:
         self._files = files
         self._key = key
         self._path = path
-        self._file: BinaryIO | None = None
+        self._file: IO[bytes] | None = None
 
     def begin(self, *, resume: bool) -> list[Mark]:
         """What an earlier attempt of the very same export finished, if that is wanted; the files go on after it."""
@@ -239,7 +240,7 @@ class Journal:
         return marks
 
     def _begin(self, marks: Sequence[Mark]) -> None:
-        self._file = self._path.open("wb")
+        self._file = open_private(self._path)
         self._file.write(self._key.encode() + b"\n")
         for mark in marks:
             self._file.write(msgspec.json.encode(mark) + b"\n")

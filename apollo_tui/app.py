@@ -45,8 +45,9 @@ from apollo_tui.state.board import Change
 from apollo_tui.state.transcript_pages import read_seed
 from apollo_tui.terminal import gc_tuning
 from apollo_tui.terminal.alerts import Alerts
+from apollo_tui.terminal.borrowed import BorrowedTerminal
+from apollo_tui.terminal.crash_report import write_crash_report
 from apollo_tui.terminal.line_speed import LineSpeed
-from apollo_tui.terminal.private_files import write_crash_report
 from apollo_tui.terminal.screen_diff import ScreenDiff
 from apollo_tui.terminal.shell_command import way_back
 from apollo_tui.terminal.textual_private import HookedApp
@@ -92,8 +93,10 @@ class ApolloApp(HookedApp, inherit_bindings=False):
         config: Config | None = None,
         labels: Taxonomy | None = None,
         clock: Callable[[], int] = now_ms,
+        borrowed: BorrowedTerminal | None = None,
     ) -> None:
         super().__init__()
+        self._borrowed = borrowed or BorrowedTerminal()
         self.context = AppContext.of(feed, config or Config(path=Path()), labels or load_labels(), clock)
         self.crash = ""
         self.exit_message = ""
@@ -124,6 +127,8 @@ class ApolloApp(HookedApp, inherit_bindings=False):
             self.say(f"config, keys: {problem}; the default keys are used", "error")
         self.set_interval(TICK_S, self._tick)
         self.set_timer(SETTLED_S, gc_tuning.settle)
+        if not self.is_headless:
+            self._borrowed.title_end = self._alerts.end()
         self.write_bytes(self._alerts.begin())
 
     def get_default_screen(self) -> Screen[None]:
@@ -139,6 +144,7 @@ class ApolloApp(HookedApp, inherit_bindings=False):
     async def on_unmount(self) -> None:
         """Hang up; sessions go on."""
         self.write_bytes(self._alerts.end())
+        self._borrowed.title_end = ""
         await self.context.feed.close()
 
     # --- what the feed says -----------------------------------------------------------------------------------------
@@ -251,6 +257,18 @@ class ApolloApp(HookedApp, inherit_bindings=False):
             self.view.keep_draft()
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
         signal.raise_signal(signal.SIGHUP)
+
+    def end(self) -> None:
+        """Somebody ended the process by a signal: keep what is being written, and leave. Sessions go on."""
+        if self.line_speed.hung_up:
+            self._hang_up()
+        if self.view is not None:
+            self.view.keep_draft()
+        self.exit()
+
+    def on_terminal(self, taken: bool) -> None:
+        """Remember whether the terminal is the app's."""
+        self._borrowed.taken = taken
 
     def _tick(self) -> None:
         now = self.context.clock()

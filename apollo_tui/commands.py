@@ -15,6 +15,7 @@ from apollo_tui.screens.key_acts import attention, judgement, movement, search, 
 from apollo_tui.screens.panels.prompt import Command, CommandAct, CommandPrompt
 from apollo_tui.screens.session import SessionScreen
 from apollo_tui.terminal.line_speed import MODES
+from sessions.annotators import shown_name
 from sessions.errors import ApolloError
 from sessions.events import Reach, Verb
 from sessions.host.protocol import BUDGETS
@@ -75,7 +76,7 @@ def _who(screen: ApolloScreen, _: list[str]) -> None:
     if not apps:
         raise NotDone("nobody is attached: no host is connected")
     said = [
-        f"{client.actor.removeprefix('human:')}{' (you)' if client.actor == context.feed.actor else ''}"
+        f"{shown_name(client.actor)}{' (you)' if client.actor == context.feed.actor else ''}"
         f" for {duration(max(0, now - client.since))}"
         for client in apps
     ]
@@ -242,6 +243,12 @@ def _facts(screen: ApolloScreen, _: list[str]) -> None:
     show_facts(screen)
 
 
+def _jobs(screen: ApolloScreen, _: list[str]) -> None:
+    from apollo_tui.screens.panels.living_jobs import show_living_jobs
+
+    screen.act(show_living_jobs(screen), opens=True)
+
+
 def _since(screen: ApolloScreen, _: list[str]) -> None:
     from apollo_tui.screens.panels.since_you_left import come_back
 
@@ -324,6 +331,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("host", "start|stop|restart|status", "The background process.", _host),
     Command("theme", "NAME", "Another look, until you leave.", _theme),
     Command("help", "", "The keys that work here.", _key("help"), key="help"),
+    Command("jobs", "", "The jobs of this log that still run; one can be ended.", _jobs, write=True),
     Command("since", "", "What happened since you left, per session.", _since),
     Command("snooze", "30m | 2h | 1d", "What wants you here comes back then.", _snooze, True, True, key="snooze"),
     Command("withdraw", "[NUMBER]", "Advice that still waits: take it back, or edit it.", _withdraw, True, True),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from typing import Final
 
+from apollo_train.cli.printed import say
 from apollo_tui.terminal import gc_tuning
 from sessions.paths import LogPaths
 
@@ -27,15 +27,20 @@ def run_app(paths: LogPaths, actor: str, *, read_only: bool = False) -> None:
         os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     from apollo_tui.app import ApolloApp
     from apollo_tui.backend.live_feed import LiveFeed
+    from apollo_tui.terminal.borrowed import BorrowedTerminal
 
-    app = ApolloApp(LiveFeed(paths, actor, read_only=read_only), config, labels)
-    with contextlib.suppress(KeyboardInterrupt):
+    borrowed = BorrowedTerminal()
+    app = ApolloApp(LiveFeed(paths, actor, read_only=read_only), config, labels, borrowed=borrowed)
+    with borrowed.lent(app.end):
         app.run(mouse=wants_mouse(config.ui.mouse))
+    if borrowed.ended_by:
+        say(borrowed.last_words, err=True)
+        borrowed.die_of_signal()
     if app.crash:
-        print(f"apollo: {app.crash}", file=sys.stderr)  # noqa: T201 - the terminal is ours no more
+        say(f"apollo: {app.crash}", err=True)
         sys.exit(70)
     if app.exit_message:
-        print(app.exit_message)  # noqa: T201
+        say(app.exit_message)
 
 
 def wants_mouse(setting: str) -> bool:

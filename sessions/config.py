@@ -17,7 +17,7 @@ import msgspec
 
 from sessions.attention.settings import RULE_NAMES, Thresholds
 from sessions.errors import ApolloError
-from sessions.events import ModelSpec
+from sessions.events import ModelSpec, SpaceLimits
 from sessions.paths import config_path
 
 KEY_VARIABLES: Final = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
@@ -50,6 +50,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     first_token_seconds: float = 600.0
     stall_seconds: float = 120.0
     quirks: dict[str, Any] = {}
+    inside: str | None = None
+    """What contains the sessions of this model, in place of ``[containment]``."""
 
 
 class Labels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,11 +78,12 @@ class Ui(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The background process. ``notify``: a command that is run when a session needs a person.
 
-    It is split like a shell would, but no shell runs it.
+    It is split like a shell would, but no shell runs it. ``output_gb``: how much output of jobs `apollo gc` leaves.
     """
 
     resume_on_start: bool = False
     notify: str = ""
+    output_gb: float = 4.0
 
     @property
     def notify_command(self) -> tuple[str, ...]:
@@ -97,6 +100,19 @@ class ExportSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     advice: Literal["kept", "dropped", "both"] | None = None
     trainable: tuple[str, ...] = ()
+    require: tuple[Literal["license", "source", "consent"], ...] = ()
+    """What each session that takes part must say of its terms."""
+
+
+class ContainmentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What contains the commands of new sessions. ``inside``: auto, bwrap, landlock or none. ``read`` and ``write`` are
+    files and folders that they may touch besides the system and the workspace; ``limits`` what they may use."""
+
+    inside: str = "auto"
+    network: Literal["off", "all"] = "off"
+    read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
+    limits: SpaceLimits = SpaceLimits()
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -110,6 +126,7 @@ class Config(msgspec.Struct, frozen=True):
     ui: Ui = Ui()
     host: Host = Host()
     export: ExportSettings = ExportSettings()
+    containment: ContainmentSettings = ContainmentSettings()
 
     @property
     def labels_file(self) -> Path | None:
@@ -124,6 +141,7 @@ SECTIONS: Final[dict[str, Any]] = {
     "ui": Ui,
     "host": Host,
     "export": ExportSettings,
+    "containment": ContainmentSettings,
 }
 
 

@@ -10,6 +10,8 @@ from typing import Final
 import msgspec
 import platformdirs
 
+from sessions.errors import ApolloError
+
 APP: Final = "apollo-tui"
 LOG_VARIABLE: Final = "APOLLO_LOG"
 MAX_SOCKET_BYTES: Final = 100
@@ -39,12 +41,17 @@ class LogPaths(msgspec.Struct, frozen=True):
 
 
 def log_paths(log: Path | None = None) -> LogPaths:
-    """The paths of ``log``, else of ``APOLLO_LOG``, else of the user's own log. Creates nothing."""
+    """The paths of ``log``, else of ``APOLLO_LOG``, else of the user's own log. Creates nothing.
+
+    Raises ApolloError for a path that is no UTF-8: sessions, events and answers name it.
+    """
     if log is None:
         named = os.environ.get(LOG_VARIABLE)
         log = Path(named) if named else platformdirs.user_data_path(APP, appauthor=False) / "apollo.sqlite"
     # Resolved, so that two names of one log share one lock and one socket.
     log = log.expanduser().resolve()
+    if not _is_text(str(log)):
+        raise ApolloError(f"{str(log).encode('utf-8', 'replace').decode()} is no name in UTF-8: choose another --log")
     folder = log.with_name(log.name + ".d")
     return LogPaths(
         log=log,
@@ -55,6 +62,15 @@ def log_paths(log: Path | None = None) -> LogPaths:
         drafts=folder / "drafts",
         sessions=folder / "sessions",
     )
+
+
+def _is_text(name: str) -> bool:
+    """Whether the log and the protocol, which are UTF-8, can hold a file's name."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def config_path() -> Path:

@@ -20,11 +20,12 @@ MIN_SECRET_CHARS: Final = 16
 _PartType = TypeVar("_PartType", bound=Part)
 
 _CREDENTIAL_NAME: Final = re.compile(
-    r"PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL|API_?KEY|PRIVATE_?KEY|COOKIE"
-    r"|(?:KEY|TOKEN)(?:_|$)|(?:^|_)(?:AUTH|PASS|PWD|PAT|JWT)(?:_|$)",
+    r"PASSWORD|PASSWD|PASSPHRASE|PGPASS|SECRET|CREDENTIAL|API_?KEY|PRIVATE_?KEY|COOKIE|WEBHOOK|KUBECONFIG|NETRC"
+    r"|CONN(?:ECTION)?_?STR|(?:KEY|TOKEN)(?:_|$)|(?:^|_)(?:AUTH|PASS|PWD|PAT|JWT|DSN)(?:_|$)"
+    r"|^(?:DOCKER_CONFIG|AWS_CONFIG_FILE|BOTO_CONFIG|CLOUDSDK_CONFIG|AZURE_CONFIG_DIR)$",
     re.IGNORECASE,
 )
-_CREDENTIAL_IN_URL: Final = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
+_CREDENTIAL_IN_URL: Final = re.compile(r"://[^/\s:@]*:[^/\s@]+@|https?://hooks\.|https?://[^/\s]+/(?:api/)?webhooks?/")
 _ORDINARY: Final = frozenset({"PATH", "HOME", "PWD", "OLDPWD", "USER", "LOGNAME", "SHELL", "LANG", "TERM", "TMPDIR"})
 _OWN_PREFIX: Final = "APOLLO_"
 
@@ -32,9 +33,9 @@ _OWN_PREFIX: Final = "APOLLO_"
 def looks_secret(name: str, value: str = "") -> bool:
     """Whether a variable is taken for a credential.
 
-    The rule: its name contains PASSWORD, SECRET, CREDENTIAL, API_KEY or the like, or has a word that ends in KEY or
-    TOKEN or is AUTH, PASS, PWD, PAT, JWT; or its value is a URL with a password in it. PATH, HOME and other names that
-    every program needs never are.
+    The rule: its name contains PASSWORD, SECRET, CREDENTIAL, API_KEY, WEBHOOK or the like, has a word that ends in KEY
+    or TOKEN or is AUTH, PASS, PWD, PAT, JWT, DSN, or names a file of credentials (KUBECONFIG); or its value is a URL
+    with a password in it or of a webhook. PATH, HOME and other names that every program needs never are.
     """
     if name.upper() in _ORDINARY:
         return False

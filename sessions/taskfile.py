@@ -12,17 +12,18 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, Literal, NoReturn
 
 import msgspec
 import yaml
 
 from sessions.errors import ApolloError
-from sessions.events import EnvironmentSpec, EvaluateSpec, Limits
+from sessions.events import EnvironmentSpec, EvaluateSpec, Limits, Terms
 
 FENCE: Final = re.compile(r"(---|\.\.\.)[ \t]*")
 MAX_BYTES: Final = 1024 * 1024
 NO_LIMITS: Final = Limits()
+NO_TERMS: Final = Terms()
 
 
 class TaskFileError(ApolloError):
@@ -42,6 +43,12 @@ class TaskFile:
     limits: Limits = NO_LIMITS
     tools: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    inside: str = ""
+    """What is to contain the session; "": what profile or config say."""
+    network: Literal["", "off", "all"] = ""
+    read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
+    terms: Terms = NO_TERMS
 
 
 def load_task(path: Path) -> TaskFile:
@@ -78,6 +85,11 @@ def parse_task(text: str, path: Path) -> TaskFile:
         limits=fields.get("limits", NO_LIMITS),
         tools=fields.get("tools", ()),
         tags=fields.get("tags", ()),
+        inside=fields.get("inside", ""),
+        network=fields.get("network", ""),
+        read=fields.get("read", ()),
+        write=fields.get("write", ()),
+        terms=Terms(**{name: fields[name] for name in Terms.__struct_fields__ if name in fields}),
     )
 
 
@@ -250,6 +262,24 @@ def _options(reader: _Reader, node: yaml.Node, name: str) -> dict[str, Any]:
         reader.fail(node, name, "plain texts, numbers, lists and mappings")
 
 
+def _network(reader: _Reader, node: yaml.Node, name: str) -> str:
+    value = node.value if isinstance(node, yaml.ScalarNode) else ""
+    if value not in ("off", "all"):
+        reader.fail(node, name, "off or all")
+    return str(value)
+
+
+def _places(reader: _Reader, node: yaml.Node, name: str) -> tuple[str, ...]:
+    """Files or folders that exist, absolute or relative to the task file."""
+    found = []
+    for each in reader.texts(node, name):
+        path = (reader.path.parent / Path(each).expanduser()).resolve()
+        if not path.exists():
+            reader.fail(node, name, f"files or folders that exist ({path} does not)")
+        found.append(str(path))
+    return tuple(found)
+
+
 _ENVIRONMENT: Final[dict[str, _Field]] = {"factory": _entry, "options": _options}
 _EVALUATE: Final[dict[str, _Field]] = {
     "command": _Reader.text,
@@ -272,6 +302,11 @@ _FIELDS: Final[dict[str, _Field]] = {
     "limits": _limits,
     "tools": _tools,
     "tags": _Reader.texts,
+    "inside": _Reader.text,
+    "network": _network,
+    "read": _places,
+    "write": _places,
+    **dict.fromkeys(Terms.__struct_fields__, _Reader.text),
 }
 
 

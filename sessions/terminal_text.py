@@ -1,11 +1,14 @@
 """Foreign text for a plain terminal: what a command line prints may not move the cursor, set a title or hide itself.
 
-The app has its own painters; this is for lines that go to stdout and stderr as they are.
+The app has its own painters; this is for lines that go to stdout and stderr as they are. Commands print by
+``apollo_train.cli.printed``, which passes everything through here.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Callable
 from typing import Final
 
 from sessions.events.text import valid_unicode
@@ -19,8 +22,17 @@ _SEQUENCE: Final = re.compile(
 )
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _INVISIBLE: Final = re.compile(
-    "[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb]|[\U000e0000-\U000e007f]"
+    "[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\U000e0000-\U000e007f]"
 )
+_ODD_IN_JSON: Final = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f]"
+)
+PILE: Final = r"[^\w\s\x00-\x7f]{4,}"
+"""Where marks may be piled up: a mark is no letter. Whether they are marks, ``limit_marks`` looks."""
+_PILE: Final = re.compile(PILE)
+MOST_MARKS: Final = 3
+"""So many marks stand on one letter; more climb over the rows around it."""
 
 
 def plain_text(text: str) -> str:
@@ -30,12 +42,39 @@ def plain_text(text: str) -> str:
     """
     text = valid_unicode(text).replace("\r\n", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
     lines = (_last_state(line) for line in _SEQUENCE.sub("", text).split("\n"))
-    return _INVISIBLE.sub("", _CONTROL.sub("\ufffd", "\n".join(lines)))
+    return limit_marks(_INVISIBLE.sub("", _CONTROL.sub("\ufffd", "\n".join(lines))))
 
 
 def plain_line(text: str) -> str:
     """``text`` on one line, harmless: line feeds and tabs become single spaces."""
     return plain_text(text).replace("\n", " ").replace("\t", " ")
+
+
+def plain_json(text: str) -> str:
+    """JSON ``text`` for a terminal: the same values, with escapes for what a terminal would act on or hide.
+
+    Control characters inside strings are escapes already, and nothing but a string holds such a character.
+    """
+    text = _ODD_IN_JSON.sub(lambda found: _json_escape(found[0]), text)
+    return _PILE.sub(lambda found: _limited(found[0], _json_escape), text)
+
+
+def limit_marks(text: str) -> str:
+    """``text`` with at most three combining marks on a letter, of whatever script."""
+    return text if text.isascii() else _PILE.sub(lambda found: _limited(found[0], lambda _: ""), text)
+
+
+def _limited(run: str, instead: Callable[[str], str]) -> str:
+    kept, marks = [], 0
+    for char in run:
+        marks = marks + 1 if unicodedata.category(char) in ("Mn", "Me") else 0
+        kept.append(char if marks <= MOST_MARKS else instead(char))
+    return "".join(kept)
+
+
+def _json_escape(char: str) -> str:
+    units = char.encode("utf-16-be")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 
 def _last_state(line: str) -> str:

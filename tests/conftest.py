@@ -7,11 +7,21 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
+
+from sessions.annotators import forget_logins
+
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 # A shell without job control starts what it puts in the background deaf to ctrl+c, and all that we start would be deaf.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def no_log_is_known() -> None:
+    """Names are shown by what the log says that is read: no test reads another's."""
+    forget_logins()
 
 
 def pytest_terminal_summary(terminalreporter: object) -> None:

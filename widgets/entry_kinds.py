@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from sessions import events as ev
+from sessions.annotators import shown_name
 from sessions.events.messages import CallPart, Part, ReasoningPart, TextPart
 from sessions.fold.advice import say_outcome
 from sessions.fold.result_status import result_status
@@ -90,7 +91,11 @@ def _rare(anchor: ev.Event, full_text: FullText | None) -> Entry:
         case ev.EvalScored() as body:
             return _eval(anchor, body)
         case ev.SessionRecovered() as body:
-            gap = duration(anchor.at - body.last_at)
+            gap = duration(abs(anchor.at - body.last_at))
+            if body.jumped:
+                how = "on" if anchor.at >= body.last_at else "back"
+                words = f"the clock jumped {how} by {gap} (the machine slept, or it was set): no active time"
+                return _entry(anchor, "state", _one("clock", "strong", words))
             return _entry(anchor, "state", _one("recovered", "strong", f"a new host took over after {gap}"))
         case ev.LimitChanged() as body:
             to = "lifted" if body.value is None else f"now {body.value:g}"
@@ -137,7 +142,7 @@ def _one(first: str, role: Role, *rest: str) -> Line:
 
 
 def _who(actor: str) -> str:
-    return clean_line(actor.removeprefix("human:"), 40)
+    return clean_line(shown_name(actor), 40)
 
 
 def lines_of(text: str, limit: int = BODY_LINES, role: Role = "text") -> tuple[Line, ...]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import Final
 
+from sessions.annotators import shown_name
 from widgets import cells
 from widgets.cells import restyle, slice_line, text_of
 from widgets.glyphs import KIND_GLYPHS, KIND_WORDS, UNKNOWN, duration, flag_line, outcome_mark
@@ -75,7 +76,7 @@ def rows_of(
 
 def _instead(mark: CorrectionMark, room: int, most: int, whole: bool) -> list[Line]:
     """What somebody would have had it do instead, in ``most`` rows, or all of it."""
-    by = clean_line(mark.by.removeprefix("human:"), 20)
+    by = clean_line(shown_name(mark.by), 20)
     lead: Line = (("↳ ", "flag"), ("instead", "strong"), (f" ({by}) ", "dim"))
     text = clean(mark.text).splitlines() or [""]
     rows = list(cells.wrap_line((*lead, (text[0], "text")), room))

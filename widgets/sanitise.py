@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from sessions.terminal_text import limit_marks
+
 _BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _INVISIBLE = (
     "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200d\u2060-\u2065\u206a-\u206f\u3164"
@@ -46,13 +48,13 @@ TAB: Final = 4
 
 def is_clean(text: str) -> bool:
     """Whether nothing in ``text`` needs ``clean``; newlines are fine."""
-    return _SUSPECT.search(text) is None
+    return _SUSPECT.search(text) is None and limit_marks(text) == text
 
 
 def clean(text: str) -> str:
     """``text`` without anything that a terminal would act on; lines stay lines, tabs become spaces."""
     if _SUSPECT.search(text) is None:
-        return text
+        return limit_marks(text)
     text = _SURROGATE.sub("\ufffd", text)
     if "\x1b" in text or "\x9b" in text or "\x90" in text or "\x9d" in text:
         text = _ESCAPE.sub(lambda found: _ERASED if found["final"] == "K" else "", text)
@@ -61,7 +63,7 @@ def clean(text: str) -> str:
         text = "\n".join(_last_state(line) for line in text.split("\n"))
     text = _ODD.sub(_visible, text)
     text = _PILED_MARKS.sub(r"\1", text)
-    return _LEADING_MARK.sub("◌", text)
+    return _LEADING_MARK.sub("◌", limit_marks(text))
 
 
 def clean_line(text: str, limit: int = 400) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-import msgspec
 
+from apollo_train.cli.printed import say, say_json
 from apollo_train.cli.progress import hint_at_resume, progress_bar
 from apollo_train.cli.questions import settle_policy
 from apollo_train.cli.root import TrainGroup
@@ -21,6 +21,7 @@ from apollo_train.cli.shared import (
     open_log,
     policy_option,
     report_errors,
+    scrub_option,
     template_option,
     tokenizer_option,
     trainable_option,
@@ -36,6 +37,7 @@ from apollo_train.policy import ABOUT, PRESETS, load_policy, policy_toml, versio
 from apollo_train.runtime import TrainError
 from apollo_train.samples.session_selection import position_of
 from apollo_train.templates.token_check import open_renderer
+from sessions.private_files import make_private_folder
 from sessions.terminal_text import plain_line, plain_text
 
 
@@ -60,6 +62,7 @@ def main() -> None:
 @click.option("--segments", default="", metavar="FORMAT", help="Also whole segments, in a format of messages.")
 @template_option
 @labels_option
+@scrub_option
 @click.option("--position", type=int, help="Read the log only up to this event, to repeat an earlier export.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @workers_option
@@ -75,6 +78,7 @@ def build(
     segments: str,
     template: str,
     labels: bool,
+    scrub: Path | None,
     position: int | None,
     overwrite: bool,
     workers: int | None,
@@ -90,25 +94,25 @@ def build(
         # No file is begun where another one cannot be written.
         files: dict[str, Format] = {}
         if tokenizer:
-            files["tokens.jsonl"] = _tokens_format(tokenizer, template, labels)
+            files["tokens.jsonl"] = _tokens_format(tokenizer, template, labels, scrub)
         else:
-            files["steps.jsonl"] = format_for("steps", template, labels=labels)
+            files["steps.jsonl"] = format_for("steps", template, labels=labels, scrub=scrub)
         if segments:
-            files["segments.jsonl"] = format_for(segments, template, labels=labels)
+            files["segments.jsonl"] = format_for(segments, template, labels=labels, scrub=scrub)
         rules = settle_policy(
             reader, sessions, policy, *files.values(), advice=advice, trainable=trainable, position=at
         )
         for format in files.values():
             require_expressible(format, rules)
         try:
-            out.mkdir(parents=True, exist_ok=True)
+            make_private_folder(out)
         except OSError as problem:
             raise TrainError(f"cannot make the folder {out}: {problem.strerror}") from problem
         for name, format in files.items():
             before = find_finished_export(out / name, format, rules, sessions) if resume else None
             if before is not None and at in (None, before):
                 at = before  # all are of one position
-                click.echo(plain_line(f"{out / name} ({format.name}) was whole before"))
+                say(plain_line(f"{out / name} ({format.name}) was whole before"))
                 continue
             with hint_at_resume(out / name), progress_bar(f"{name}") as progress:
                 report = run_export(
@@ -124,19 +128,19 @@ def build(
                     resume=resume,
                 )
             at = report.position
-            click.echo(plain_line(f"{report.path} ({format.name}), with {report.beside()} beside it"))
+            say(plain_line(f"{report.path} ({format.name}), with {report.beside()} beside it"))
             for line in (*report.lines(), *_write_token_report(out / name, format, overwrite=overwrite or resume)):
-                click.echo(f"  {plain_line(line)}")
+                say(f"  {plain_line(line)}")
 
 
-def _tokens_format(tokenizer: str, template: str, labels: bool) -> Format:
+def _tokens_format(tokenizer: str, template: str, labels: bool, scrub: Path | None) -> Format:
     """Token rows for this tokenizer; a template in a file is taken in place of its own. Raises NoTokenizer."""
     from apollo_train.cli.tokens import tokens_format
     from apollo_train.offline_hub import stay_offline
 
     stay_offline(tokenizer)
     chat_template = Path(template) if Path(template).is_file() else None
-    return tokens_format(tokenizer, chat_template, (), no_think="mask", labels=labels)
+    return tokens_format(tokenizer, chat_template, (), no_think="mask", labels=labels, scrub=scrub)
 
 
 def _write_token_report(out: Path, format: Format, *, overwrite: bool) -> Iterator[str]:
@@ -191,20 +195,20 @@ def inspect(
 
 def _show(sample: Preview) -> None:
     verdict = "trained" if sample.trained else f"masked: {sample.reason}"
-    click.echo(plain_line(f"session {sample.session}  step {sample.name}  {verdict}"))
+    say(plain_line(f"session {sample.session}  step {sample.name}  {verdict}"))
     if sample.hidden:
-        click.echo(f"  … {sample.hidden} earlier messages are in its prompt too")
+        say(f"  … {sample.hidden} earlier messages are in its prompt too")
     for span in sample.spans:
         _show_span(span)
-    click.echo(f"\n{MARKS['trained']} trained   {MARKS['masked']} masked   everything else is context")
+    say(f"\n{MARKS['trained']} trained   {MARKS['masked']} masked   everything else is context")
 
 
 def _show_span(span: Span) -> None:
     colour = None if os.environ.get("NO_COLOR") else COLOURS[span.role]
     reason = f" ({span.reason})" if span.reason else ""
-    click.secho(f"{MARKS[span.role]} {plain_line(span.label)}: {span.role}{reason}", fg=colour, bold=True)
+    say(f"{MARKS[span.role]} {plain_line(span.label)}: {span.role}{reason}", colour=colour, bold=True)
     for line in plain_text(span.text).split("\n"):
-        click.secho(f"{MARKS[span.role]}   {line}", fg=colour)
+        say(f"{MARKS[span.role]}   {line}", colour=colour)
 
 
 @main.group()
@@ -217,7 +221,7 @@ def policy() -> None:
 def show(name: str) -> None:
     """Print a policy (a preset or a file) whole, to start from."""
     with report_errors():
-        click.echo(policy_toml(load_policy(name)), nl=False)
+        say(policy_toml(load_policy(name)), nl=False)
 
 
 @policy.command()
@@ -226,23 +230,23 @@ def check(file: str) -> None:
     """Say whether FILE is a good policy."""
     with report_errors():
         rules = load_policy(file)
-        click.echo(plain_line(f"{file}: good; policy {rules.name!r}, {rules.digest[:12]}"))
+        say(plain_line(f"{file}: good; policy {rules.name!r}, {rules.digest[:12]}"))
         if note := version_note(rules):
-            click.echo(plain_line(note))
+            say(plain_line(note))
 
 
 @policy.command(name="list")
 def list_() -> None:
     """Name the presets, with the beginning of their hashes and what they do."""
     for name, rules in PRESETS.items():
-        click.echo(f"{name:<12} {rules.digest[:12]}  {ABOUT[name]}")
+        say(f"{name:<12} {rules.digest[:12]}  {ABOUT[name]}")
 
 
 @main.command()
 def formats() -> None:
     """Name the formats that `apollo export` and `build` write."""
     for name, format in FORMATS.items():
-        click.echo(f"{name:<16} {format.about}")
+        say(f"{name:<16} {format.about}")
 
 
 @click.command()
@@ -255,10 +259,10 @@ def diff(a: Path, b: Path, shown: int, as_json: bool) -> None:
     with report_errors():
         difference = diff_exports(a, b, shown=shown)
     if as_json:
-        click.echo(msgspec.json.encode(difference.plain()).decode())
+        say_json(difference.plain())
     else:
         for line in difference.lines():
-            click.echo(plain_line(line))
+            say(plain_line(line))
     if not difference.same_bytes:
         raise SystemExit(1)
 
@@ -273,6 +277,7 @@ def diff(a: Path, b: Path, shown: int, as_json: bool) -> None:
 @template_option
 @tokenizer_option
 @labels_option
+@scrub_option
 @click.option("--session", "chosen", multiple=True, metavar="ID", help="Only these sessions (may be given again).")
 @click.option("--position", type=int, help="Read the log only up to this event, to repeat an earlier export.")
 def dataset(
@@ -285,16 +290,17 @@ def dataset(
     template: str,
     tokenizer: str,
     labels: bool,
+    scrub: Path | None,
     chosen: tuple[str, ...],
     position: int | None,
 ) -> None:
     """Make a folder that `datasets.load_dataset` loads: rows by split, and a dataset card."""
     with report_errors(), open_log(log) as reader:
         sessions = [reader.find(prefix) for prefix in chosen] or None
-        format = format_for(format_, template, labels=labels)
+        format = format_for(format_, template, labels=labels, scrub=scrub)
         rules = settle_policy(reader, sessions, policy, format, advice=advice, trainable=trainable, position=position)
         counter = open_renderer(tokenizer)
         report = write_folder(reader, sessions, rules, format, out.resolve(), position=position, counter=counter)
-    click.echo(plain_line(f"{out} ({format_})"))
+    say(plain_line(f"{out} ({format_})"))
     for line in report.lines():
-        click.echo(f"  {plain_line(line)}")
+        say(f"  {plain_line(line)}")

@@ -9,14 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
+from apollo_train.cli.printed import progress_on_stderr, say
 from apollo_train.export.report import Progress
 from apollo_train.output_files import journal_of
 from sessions.terminal_text import plain_line
 
 if TYPE_CHECKING:
-    from click._termui_impl import ProgressBar
+    pass
 
 
 @contextmanager
@@ -26,10 +25,7 @@ def progress_bar(label: str) -> Iterator[Progress | None]:
         yield None
         return
     rate = Rate()
-    bar: ProgressBar[int] = click.progressbar(
-        length=1, label=label, file=sys.stderr, show_pos=True, item_show_func=lambda _: rate.text
-    )
-    with bar as shown:
+    with progress_on_stderr(1, label, lambda: rate.text, show_pos=True) as shown:
 
         def advance(done: int, total: int) -> None:
             rate.take(done)
@@ -48,7 +44,7 @@ def hint_at_resume(*paths: Path) -> Iterator[None]:
         left = next((path for path in paths if journal_of(path).exists()), None)
         if left is not None:
             hint = f"{left} is not whole yet: the same command with --resume goes on, without it the export starts anew"
-            click.echo(plain_line(hint), err=True)
+            say(plain_line(hint), err=True)
         raise
 
 

@@ -10,8 +10,10 @@ from typing import Any, Final, get_args
 
 import click
 
+from apollo_train.cli.printed import ask, confirm, say
 from apollo_train.export.open_questions import MEANINGS, are_models_asked, fill_open, find_advice, is_asked
 from apollo_train.export.plan import plan_export
+from apollo_train.export.terms import require_terms
 from apollo_train.formats.base import Format
 from apollo_train.policy import AdviceMode, FilterPolicy, load_policy
 from sessions.config import load_config, remember_setting
@@ -41,6 +43,9 @@ def settle_policy(
         settled = settled.with_trainable(trainable)
     config = load_config()
     settled = fill_open(settled, config.export)
+    if formats:  # else nothing is written
+        asks = settled if any(format.takes_policy for format in formats) else None
+        require_terms(reader, sessions, asks, config.export.require, position)
     if not has_terminal():
         return settled
     asked = [format for format in formats if is_asked(settled, format)]
@@ -59,27 +64,27 @@ def has_terminal() -> bool:
 
 
 def _ask_advice(held: str, config: Path) -> AdviceMode:
-    click.echo(f"these sessions hold {held}:", err=True)
+    say(f"these sessions hold {held}:", err=True)
     for mode in MODES:
-        click.echo(f"  {mode}: {MEANINGS[mode]}", err=True)
-    mode = _mode(click.prompt("advice", type=click.Choice(MODES), err=True))
+        say(f"  {mode}: {MEANINGS[mode]}", err=True)
+    mode = _mode(ask("advice", type=click.Choice(MODES), err=True))
     _offer_to_remember(config, "advice", mode)
     return mode
 
 
 def _ask_models(models: dict[str, int], config: Path) -> tuple[str, ...]:
     """Which models' replies may be targets; none: all."""
-    click.echo("these replies may be trained:", err=True)
+    say("these replies may be trained:", err=True)
     for name, number in sorted(models.items()):
-        click.echo(plain_line(f"  {say_count(number, 'reply', 'replies')} of {name or '?'}"), err=True)
-    said = str(click.prompt("models to train (patterns, with spaces between them)", default="all", err=True)).split()
+        say(plain_line(f"  {say_count(number, 'reply', 'replies')} of {name or '?'}"), err=True)
+    said = str(ask("models to train (patterns, with spaces between them)", default="all", err=True)).split()
     patterns = ("*",) if said == ["all"] else tuple(said)
     _offer_to_remember(config, "trainable", list(patterns))
     return patterns
 
 
 def _offer_to_remember(config: Path, key: str, value: Any) -> None:
-    if click.confirm(plain_line(f"always? {config} remembers it"), default=False, err=True):
+    if confirm(plain_line(f"always? {config} remembers it"), default=False, err=True):
         remember_setting(config, "export", key, value)
 
 

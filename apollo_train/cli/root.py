@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import Any, Final
 
 import click
 
 from apollo_train.cli.lazy_group import LazyGroup
+from apollo_train.cli.printed import say
 from sessions.terminal_text import plain_line
 
 COMMANDS: Final = {
@@ -39,14 +41,17 @@ class TrainGroup(LazyGroup):
             sys.exit(run(*args, standalone_mode=False, **extra))
         except click.UsageError as error:
             where = f" ({error.ctx.command_path} --help)" if error.ctx else ""
-            click.echo(f"apollo-train: {plain_line(error.format_message())}{where}", err=True)
+            say(f"apollo-train: {plain_line(error.format_message())}{where}", err=True)
             sys.exit(error.exit_code)
         except click.ClickException as error:
-            error.show()
+            say(f"apollo-train: {plain_line(error.format_message())}", err=True)
             sys.exit(error.exit_code)
         except click.Abort:
-            click.echo("apollo-train: interrupted", err=True)
+            say("apollo-train: interrupted", err=True)
             sys.exit(130)
+        except Exception:  # noqa: BLE001 - the last boundary before a person's terminal: its message may be foreign
+            say(traceback.format_exc(), err=True, nl=False)
+            sys.exit(70)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names, in the order of the alphabet."""

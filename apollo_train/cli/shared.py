@@ -10,6 +10,8 @@ from typing import Final
 
 import click
 
+from apollo_train.cli.printed import say
+from sessions.annotators import know_logins
 from sessions.errors import ApolloError
 from sessions.hints import say_in_shell
 from sessions.log.reader import LogReader
@@ -43,6 +45,12 @@ workers_option = click.option(
 labels_option = click.option(
     "--labels", is_flag=True, help="Let each row say in `meta` which flags, with which labels, stand on its replies."
 )
+scrub_option = click.option(
+    "--scrub",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Rules (TOML) for what may not leave the log: replaced in prompts and replies, masked in files of tokens.",
+)
 advice_option = click.option(
     "--advice",
     type=click.Choice(["kept", "dropped", "both"]),
@@ -62,7 +70,7 @@ class OneLine(click.ClickException):
 
     def show(self, file: object = None) -> None:
         """One line on stderr."""
-        click.echo(f"apollo-train: {plain_line(self.message)}", err=True)
+        say(f"apollo-train: {plain_line(self.message)}", err=True)
 
 
 @contextmanager
@@ -83,4 +91,6 @@ def report_errors() -> Iterator[None]:
 
 def open_log(log: Path | None) -> LogReader:
     """The log to read, never written to."""
-    return LogReader(log_paths(log).log)
+    reader = LogReader(log_paths(log).log)
+    know_logins(reader.logins())
+    return reader

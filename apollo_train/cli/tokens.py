@@ -11,6 +11,7 @@ from typing import Any, Final
 import click
 from msgspec import structs
 
+from apollo_train.cli.printed import say
 from apollo_train.cli.progress import hint_at_resume, progress_bar
 from apollo_train.cli.questions import settle_policy
 from apollo_train.cli.shared import (
@@ -22,6 +23,7 @@ from apollo_train.cli.shared import (
     open_log,
     policy_option,
     report_errors,
+    scrub_option,
     trainable_option,
     workers_option,
 )
@@ -37,6 +39,7 @@ from apollo_train.offline_hub import stay_offline
 from apollo_train.policy import FilterPolicy
 from apollo_train.runtime import FileInTheWay, TrainError
 from apollo_train.samples.char_spans import masks_parts_of_tokens
+from apollo_train.samples.scrub import load_scrub
 from apollo_train.samples.session_selection import find_exclusion
 from apollo_train.samples.step_samples import Exclusion, Source
 from apollo_train.samples.weights import Weigher
@@ -73,6 +76,8 @@ def token_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def tokens_format(tokenizer: str, chat_template: Path | None, stop: tuple[str, ...], **settings: Any) -> TokensFormat:
     """The format for this tokenizer. Raises NoTokenizer or UnknownTemplate."""
     no_think, whole = settings.pop("no_think"), settings.pop("render", "turns") == "whole"
+    if (scrub := settings.pop("scrub", None)) is not None:
+        settings["scrub"] = load_scrub(scrub)
     engine = open_engine(tokenizer, chat_template)
     renderer = Renderer(engine, find_stop_tokens(engine, stop), probe_template(engine), no_think, whole)
     return TokensFormat(renderer, **settings)
@@ -121,6 +126,7 @@ def write_tokens(
 @click.option("--session", "chosen", multiple=True, metavar="ID", help="Only these sessions (may be given again).")
 @token_options
 @labels_option
+@scrub_option
 @click.option("--attention-mask", is_flag=True, help="Also write a column of ones (Axolotl, LLaMA-Factory).")
 @click.option("--parquet", is_flag=True, help="Also write the rows as Parquet, OUT with .parquet.")
 @click.option("--show", default=1, show_default=True, help="Rows to show decoded, what is trained in colour.")
@@ -172,11 +178,11 @@ def tokens(
             write_parquet(out, columns)
         for row in format.report.shown[:show]:
             show_row(row)
-        click.echo(plain_line(f"{report.path} (tokens)"))
+        say(plain_line(f"{report.path} (tokens)"))
         weighed = "of what follows each row counts once, however often it is written for its weight, or not at all"
         for line in (*report.lines(), *([weighed] if report.counts.resampled else []), *format.report.lines()):
-            click.echo(f"  {plain_line(line)}")
-        click.echo(plain_line(f"  decoded rows: {report_paths(out)[1]}"))
+            say(f"  {plain_line(line)}")
+        say(plain_line(f"  decoded rows: {report_paths(out)[1]}"))
 
 
 def show_step(
@@ -203,7 +209,7 @@ def show_step(
         )
         raise TrainError(f"step {row.step} makes no tokens: {row.reason} ({about})")
     if not any(row.trained):
-        click.echo(f"step {row.last.sample.meta['step']} is masked: {row.last.sample.mask.reason}")
+        say(f"step {row.last.sample.meta['step']} is masked: {row.last.sample.mask.reason}")
     show_row(preview_row(row, format.renderer.engine))
 
 
@@ -232,8 +238,8 @@ def row_of(
 
 def show_row(row: RowPreview) -> None:
     """One row, decoded: what is trained in colour, and by a sign in the margin where there is none."""
-    click.echo(plain_line(f"row {row.id}: {row.trained:,} of {row.tokens:,} tokens trained"))
+    say(plain_line(f"row {row.id}: {row.trained:,} of {row.tokens:,} tokens trained"))
     for stretch in row.stretches:
         colour = None if os.environ.get("NO_COLOR") else COLOURS[stretch.role]
         for line in plain_text(stretch.text).split("\n"):
-            click.secho(f"{MARKS[stretch.role]} {line}", fg=colour)
+            say(f"{MARKS[stretch.role]} {line}", colour=colour)

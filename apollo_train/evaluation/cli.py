@@ -12,6 +12,7 @@ from typing import Final
 
 import click
 
+from apollo_train.cli.printed import say
 from apollo_train.cli.shared import report_errors
 from apollo_train.evaluation.apollo_cli import ApolloCli, CommandFailed
 from apollo_train.evaluation.plan import BadEvaluation, Plan, find_contenders, find_tasks, sessions_of
@@ -78,18 +79,16 @@ def evaluate(
             where = log_paths(log or output / "apollo.sqlite").log
             for task in plan.tasks:
                 if not task.scored:
-                    click.echo(plain_line(f"{task.id} has no scorer: it will have no scores"), err=True)
+                    say(plain_line(f"{task.id} has no scorer: it will have no scores"), err=True)
             report = _play(plan, ApolloCli(where), parallel, seconds, retry, missing_score)
             report.write(output)
     for line in report.lines():
-        click.echo(plain_line(line))
-    click.echo(plain_line(f"{output / MARKDOWN_NAME}, {output / JSON_NAME}"))
+        say(plain_line(line))
+    say(plain_line(f"{output / MARKDOWN_NAME}, {output / JSON_NAME}"))
     if not report.has_comparison:
-        click.echo("apollo-train: nothing could be compared: see above what was not played, or has no score", err=True)
+        say("apollo-train: nothing could be compared: see above what was not played, or has no score", err=True)
         if report.unplayed():
-            click.echo(
-                "apollo-train: once server, key and model are there, the same command with --retry goes on", err=True
-            )
+            say("apollo-train: once server, key and model are there, the same command with --retry goes on", err=True)
         raise SystemExit(1)
 
 
@@ -99,7 +98,7 @@ def _play(plan: Plan, apollo: ApolloCli, parallel: int, timeout: float, retry: b
         with LogReader(apollo.log) as reader:
             sessions_of({each.session: each.title for each in reader.summaries()})
     run = EvaluationRun(
-        plan, apollo, lambda _, result: click.echo(plain_line(result_line(result))), parallel=parallel, timeout=timeout
+        plan, apollo, lambda _, result: say(plain_line(result_line(result))), parallel=parallel, timeout=timeout
     )
     try:
         with _interrupt_on_sigterm():
@@ -108,11 +107,11 @@ def _play(plan: Plan, apollo: ApolloCli, parallel: int, timeout: float, retry: b
                 run.run(reader, retry=retry)
     except BaseException as problem:
         if isinstance(problem, KeyboardInterrupt):
-            click.echo("stopping; its sessions are held, and the same command goes on from here", err=True)
+            say("stopping; its sessions are held, and the same command goes on from here", err=True)
         try:
             apollo.stop_host(sessions=False)
         except CommandFailed as worse:
-            click.echo(plain_line(f"apollo-train: the host could not be stopped: {worse}"), err=True)
+            say(plain_line(f"apollo-train: the host could not be stopped: {worse}"), err=True)
         raise
     apollo.stop_host(sessions=True)
     with LogReader(apollo.log) as reader:

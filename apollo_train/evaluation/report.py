@@ -15,6 +15,7 @@ from typing import Any, Final
 from apollo_train.evaluation.compare import DRAWS, LEVEL, SEED, Difference, compare
 from apollo_train.evaluation.outcome import Result
 from apollo_train.evaluation.plan import Plan
+from sessions.private_files import write_private
 from sessions.terminal_text import plain_line, say_count
 
 JSON_NAME: Final = "evaluation.json"
@@ -216,5 +217,5 @@ def _cell(text: str) -> str:
 
 def _put(path: Path, text: str) -> None:
     part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
+    write_private(part, text)
     part.replace(path)

@@ -13,6 +13,8 @@ from apollo_train.samples.step_samples import Exclusion
 from apollo_train.samples.token_counts import count
 from sessions.terminal_text import say_count
 
+IF_ANY: Final = ("contained", "scrubbed")
+"""Counts that manifests have only where there is something to count."""
 SINCE_2: Final = ("still_open", "trained_by_model", "advice_by_reach", "answers", "lone_twins", "refusals")
 """Counts that manifests of a policy of version 1 do not have."""
 REFUSES: Final = "the template refuses"
@@ -78,6 +80,10 @@ class Counts(msgspec.Struct):
     """What people answered to the agents' questions."""
     refusals: dict[str, int] = {}
     """Replies that the chat template refuses, with or for what is before them, by its own words."""
+    contained: dict[str, int] = {}
+    """Sessions by what contained their commands; those from before there were prefixes are not named."""
+    scrubbed: dict[str, int] = {}
+    """By rule of scrubbing, in how many places of messages it replaced something, and how many different values."""
 
     def take(self, item: Line | Exclusion, copies: int = 1) -> None:
         """Count one line, written so many times, or one reply that is left out. What is trained counts once."""
@@ -194,6 +200,9 @@ class Counts(msgspec.Struct):
             reach = [f"{by_reach[name]:,} {words}" for name, words in _REACHES if name in by_reach]
             said = f": {', '.join(reach)}" if reach else ""
             yield f"{say_count(self.advice, 'piece', 'pieces')} of advice given to these agents{said}"
+        for rule in sorted(name for name in self.scrubbed if " " not in name):
+            values = self.scrubbed.get(f"{rule} values", 0)
+            yield f"scrubbed: {say_count(values, 'value')} of {rule} in {say_count(self.scrubbed[rule], 'place')}"
         if self.answers:
             yield f"{say_count(self.answers, 'answer')} of people to questions of these agents"
         yield from (f"{say_count(number, noun)} {what}" for number, noun, what in notes if number)

@@ -12,12 +12,14 @@ import msgspec
 
 from apollo_train.export.report import ExportReport, Progress
 from apollo_train.export.run import run_export
+from apollo_train.export.terms import describe_terms
 from apollo_train.formats import find_format
 from apollo_train.formats.base import Format
 from apollo_train.policy import FilterPolicy, policy_toml
 from apollo_train.runtime import FileInTheWay, TrainError
 from apollo_train.templates.renderer import Renderer
 from sessions.log.reader import LogReader
+from sessions.private_files import make_private_folder, open_private, write_private
 from sessions.terminal_text import plain_line
 
 SPLITS: Final = ("train", "validation", "test")
@@ -69,9 +71,8 @@ def write_folder(
         report.manifest.rename(unfinished / "manifest.json")
         if report.page is not None:
             report.page.rename(unfinished / "preview.html")
-        (unfinished / "policy.toml").write_text(policy_toml(policy), "utf-8")
-        (unfinished / "README.md").write_text(card(folder.name, format, policy, report, rows), "utf-8")
-        unfinished.chmod(0o755)
+        write_private(unfinished / "policy.toml", policy_toml(policy))
+        write_private(unfinished / "README.md", card(folder.name, format, policy, report, rows))
         unfinished.rename(folder)
     except OSError as problem:
         raise TrainError(f"cannot write {folder}: {problem.strerror}") from problem
@@ -84,7 +85,7 @@ def write_folder(
 
 def _split(source: Path, folder: Path) -> dict[str, int]:
     """The rows in a file per split; how many each has. A split without rows has no file."""
-    folder.mkdir()
+    make_private_folder(folder)
     rows = dict.fromkeys(SPLITS, 0)
     decoder = msgspec.json.Decoder(_Row)
     files: dict[str, Any] = {}
@@ -93,7 +94,7 @@ def _split(source: Path, folder: Path) -> dict[str, int]:
             for line in lines:
                 split = decoder.decode(line).meta.split
                 if split not in files:
-                    files[split] = (folder / f"{split}.jsonl").open("wb")
+                    files[split] = open_private(folder / f"{split}.jsonl")
                 files[split].write(line)
                 rows[split] = rows.get(split, 0) + 1
     finally:
@@ -106,6 +107,7 @@ def card(name: str, format: Format, policy: FilterPolicy, report: ExportReport, 
     """The dataset card. Nothing in it depends on when or where it was written."""
     files = "".join(f"  - split: {split}\n    path: data/{split}.jsonl\n" for split in rows)
     counts = "\n".join(f"- {plain_line(line)}" for line in report.counts.lines())
+    said = "\n".join(f"- {plain_line(line)}" for line in describe_terms(report.terms, len(report.per_session)))
     table = "\n".join(f"| {split} | {number:,} |" for split, number in rows.items())
     tasks = len(report.per_session)
     return f"""---
@@ -129,6 +131,10 @@ Trajectories of LLM agents with the flags and the advice of the people who super
 
 Splits go by task: no task is in two of them. {tasks:,} sessions take part; `manifest.json` names them.
 
+## Terms
+
+{said}
+
 ## What is trained
 
 {counts}
@@ -143,5 +149,5 @@ saw: {report.counts.unseen_share:.1%}.
 ```toml
 {policy_toml(policy)}```
 
-Rows hold what agents read and wrote, word for word: look through them before you publish them. Licence: yours to state.
+Rows hold what agents read and wrote, word for word: look through them before you publish them.
 """

@@ -18,6 +18,7 @@ from apollo_train.masks.reply_masks import Mask, ReplyMask
 from apollo_train.policy import FilterPolicy
 from apollo_train.samples.chat import Chat
 from apollo_train.samples.preferences import Refusal, find_pairs, find_unpaired_replies
+from apollo_train.samples.scrub import scrubber_for
 from apollo_train.samples.segments import Segment, make_segments
 from apollo_train.samples.step_samples import Exclusion, Source, StepSample
 from apollo_train.samples.weights import Weigher
@@ -61,7 +62,7 @@ def _render_sessions(
         judged = read_annotations(reader, session, position)
         if judged is None:
             continue
-        source = Source(reader, judged, policy, Weigher(policy))
+        source = Source(reader, judged, policy, Weigher(policy), scrubber=scrubber_for(format.scrub))
         yield from (
             _render_preferences(source, format.name) if format.unit == "verdict" else _render_conversations(source)
         )

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from apollo_train.export.counts import SINCE_2, Counts
+from apollo_train.export.counts import IF_ANY, SINCE_2, Counts
 from apollo_train.export.near_prompts import NearPrompts
 from apollo_train.export.policy_notes import RULES
 from apollo_train.formats.base import Format, Line
@@ -53,6 +53,8 @@ class ExportReport:
     """Whether the counts are those of the tokenizer that was named, in words."""
     unused: tuple[str, ...] = ()
     """Names in the policy that nothing here has, a line each."""
+    terms: dict[str, dict[str, str]] = field(default_factory=dict)
+    """On which terms sessions may be used, of those that say so."""
     notes: tuple[str, ...] = ()
     """What was chosen, and what nobody chose."""
     near_prompts: NearPrompts | None = None
@@ -101,6 +103,7 @@ def manifest_of(
         **({"labels_without_flags": list(report.unused)} if report.unused else {}),
         **({"rules": RULES} if takes_policy and policy.version > 1 else {}),
         **({"near_prompts": report.near_prompts.plain()} if report.near_prompts is not None else {}),
+        **({"terms": report.terms} if report.terms else {}),
         **({"token_check": check} if report.checked else {}),
         "blake3": dict(hashes),
         "version": version(),
@@ -109,7 +112,8 @@ def manifest_of(
 
 def _plain_counts(counts: Counts, policy: FilterPolicy) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(counts)
-    return {name: value for name, value in plain.items() if policy.version > 1 or name not in SINCE_2}
+    kept = {name: value for name, value in plain.items() if value or name not in IF_ANY}
+    return {name: value for name, value in kept.items() if policy.version > 1 or name not in SINCE_2}
 
 
 def _short(counts: Counts) -> dict[str, Any]:

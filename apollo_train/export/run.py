@@ -32,6 +32,7 @@ from apollo_train.export.report import (
     version,
 )
 from apollo_train.export.session_writer import ExportRules, SessionResult, write_sessions
+from apollo_train.export.terms import terms_by_session
 from apollo_train.export.workers import Workers, workers_for
 from apollo_train.formats import find_format
 from apollo_train.formats.base import Format, Line
@@ -152,6 +153,7 @@ class Export:
                         self.reader, report.per_session, self.policy, self.position, report.counts.trained_by_model
                     )
                     report.near_prompts = self._near_prompts()
+                report.terms = terms_by_session(self.reader, report.per_session, self.position)
                 report.checksum = data.checksum
                 hashes = {"data": data.checksum, "excluded": twin.checksum}
                 content = manifest_of(report, self.policy, self.format, hashes, self._check_tokens())

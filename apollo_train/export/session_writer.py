@@ -12,6 +12,7 @@ from apollo_train.formats.base import Format, Line
 from apollo_train.masks.flag_verdicts import FlagVerdicts
 from apollo_train.output_files import Data
 from apollo_train.policy import FilterPolicy
+from apollo_train.samples.scrub import scrubber_for
 from apollo_train.samples.session_selection import SessionExclusion, check_session
 from apollo_train.samples.step_samples import Exclusion, Source
 from apollo_train.samples.weights import Copies, Weigher
@@ -72,7 +73,8 @@ def write_session(
             return None
         twin.line(canonical_json({"session": session, "reason": judged.reason}))
         return SessionResult(session, judged.reason)
-    source = Source(reader, judged, rules.policy, rules.weigher, labels=format.labels)
+    scrubber = scrubber_for(format.scrub)
+    source = Source(reader, judged, rules.policy, rules.weigher, labels=format.labels, scrubber=scrubber)
     counts = counts_before(source, format)
     counter = TwinCounter(counts, rules.policy)
     for item in format.lines(source):
@@ -86,6 +88,7 @@ def write_session(
         counter.take(item, times)
         on_item(item)
     counter.finish()
+    counts.scrubbed = scrubber.counts() if scrubber is not None else {}
     return SessionResult(session, counts=counts, report=format.take_report())
 
 
@@ -120,7 +123,7 @@ def _write_copies(item: Line, copies: Copies, data: Sink, twin: Sink) -> int:
 def counts_before(source: Source, format: Format) -> Counts:
     """Counts of a session before its first line."""
     if not format.takes_policy:
-        return Counts(sessions=1)
+        return Counts(sessions=1, contained=_contained(source))
     judged = source.judged
     verdicts = FlagVerdicts(judged, source.policy)
     flags = judged.flags.active
@@ -130,6 +133,7 @@ def counts_before(source: Source, format: Format) -> Counts:
         reaches[record.reach or "unknown"] = reaches.get(record.reach or "unknown", 0) + 1
     return Counts(
         sessions=1,
+        contained=_contained(source),
         unresolved=verdicts.unresolved,
         lost_flags=sum(1 for flag in flags if not _exists(source, flag.target)),
         advice=len(delivered),
@@ -139,6 +143,11 @@ def counts_before(source: Source, format: Format) -> Counts:
         flags=sum(flag.human for flag in flags),
         effort_ms=judged.effort_ms,
     )
+
+
+def _contained(source: Source) -> dict[str, int]:
+    contained = source.judged.created.contained
+    return {} if contained is None else {contained.words: 1}
 
 
 def _exists(source: Source, target: Target) -> bool:

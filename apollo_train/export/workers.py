@@ -25,6 +25,7 @@ from apollo_train.formats.base import Line
 from apollo_train.output_files import CHUNK, Data, NewFile
 from apollo_train.runtime import TrainError
 from apollo_train.samples.step_samples import Exclusion
+from sessions.annotators import know_logins
 from sessions.log.reader import LogReader
 
 MOST: Final = 4
@@ -172,6 +173,7 @@ class _Worker:
 def _serve(log: str, rules: ExportRules, folder: str, connection: Connection) -> None:
     """Write sessions until nobody asks for one."""
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError), LogReader(Path(log)) as reader:
+        know_logins(reader.logins())
         while True:
             session = connection.recv()
             with contextlib.ExitStack() as stack:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 from apollo_train.formats.base import Format
@@ -20,6 +21,7 @@ from apollo_train.formats.raw import RawFormat
 from apollo_train.formats.steps import LAST_REPLY, StepsFormat
 from apollo_train.formats.trajectories import AtifFormat, TraceFormat
 from apollo_train.runtime import TrainError
+from apollo_train.samples.scrub import load_scrub
 from apollo_train.templates.jinja_template import JinjaTemplate
 from apollo_train.templates.template_trial import OUTLINES, TemplateTrial
 
@@ -55,16 +57,19 @@ def find_format(name: str | Format) -> Format:
     return FORMATS[name]
 
 
-def format_for(name: str | Format, template: str = "", *, labels: bool = False) -> Format:
+def format_for(name: str | Format, template: str = "", *, labels: bool = False, scrub: Path | None = None) -> Format:
     """The format for a chat template: one of docs/conformance.md by name, a model's folder, or a ``.jinja`` file.
 
-    ``labels``: its rows say which flags stand on their replies. Raises UnknownFormat, UnknownTemplate or CannotExpress.
+    ``labels``: its rows say which flags stand on their replies. ``scrub``: a file of rules for what is replaced. Raises
+    UnknownFormat, UnknownTemplate, BadScrub or CannotExpress.
     A format whose trainer trains other tokens with it refuses when it writes.
     """
     family = family_of(template) or (OTHER if template else "")
     format = find_format(name)
     if labels:
         format = format.with_labels()
+    if scrub is not None:
+        format = format.with_scrub(load_scrub(scrub))
     if not family:
         return format
     exact = family == OTHER or is_tried(template)

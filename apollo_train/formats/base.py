@@ -13,6 +13,7 @@ from apollo_train.masks.reply_masks import ReplyMask
 from apollo_train.output_files import Data
 from apollo_train.policy import FilterPolicy
 from apollo_train.runtime import CannotExpress
+from apollo_train.samples.scrub import ScrubRules
 from apollo_train.samples.segments import Segment
 from apollo_train.samples.step_samples import Exclusion, Source, StepSample
 from apollo_train.samples.token_counts import count
@@ -88,6 +89,9 @@ class Format(ABC):
     """The trainer that renders its messages by a chat template, as docs/conformance.md names it; "" if none was run."""
     template: str = ""
     """The family of the chat template that its rows are for; "" for any."""
+    scrubs: bool = False
+    """Whether what may not leave the log can be replaced in its rows (``with_scrub``)."""
+    scrub: ScrubRules | None = None
 
     @abstractmethod
     def lines(self, source: Source) -> Iterator[Line | Exclusion]:
@@ -101,7 +105,16 @@ class Format(ABC):
     @property
     def settings(self) -> dict[str, Any]:
         """All that its bytes depend on besides the log and the policy, for the manifest."""
-        return {"labels": True} if self.labels else {}
+        scrub = {"scrub_sha256": self.scrub.digest} if self.scrub is not None else {}
+        return {**({"labels": True} if self.labels else {}), **scrub}
+
+    def with_scrub(self, rules: ScrubRules) -> Self:
+        """The same format, what the rules find replaced in its rows. Raises CannotExpress where that cannot be."""
+        if not self.scrubs:
+            raise CannotExpress(f"{self.name} cannot be scrubbed: take `steps`, a format of messages, or tokens")
+        scrubbed = copy(self)
+        scrubbed.scrub = rules
+        return scrubbed
 
     def with_ancestors(self, reader: LogReader, sessions: Sequence[str]) -> tuple[Self, list[str]]:
         """The format and the sessions that it writes where these are wanted: some need others to be whole."""

@@ -30,6 +30,7 @@ class PreferenceRows(MessageRows):
 class DpoFormat(PreferenceRows):
     """``prompt``, ``chosen``, ``rejected``: what was flagged and what was done instead, at the prompt before advice."""
 
+    scrubs = False
     name = "dpo"
     version = 2
     about = "prompt, chosen, rejected: flagged replies and their redo at the same prompt (TRL's DPO)"
@@ -52,6 +53,7 @@ class DpoFormat(PreferenceRows):
 class KtoFormat(PreferenceRows):
     """``prompt``, ``completion``, ``label``: replies that a human flagged bad or marked good."""
 
+    scrubs = False
     name = "kto"
     version = 2
     about = "prompt, completion, label: replies that humans flagged or marked good (TRL's KTO)"

@@ -33,6 +33,7 @@ TINKER_FORMS: Final = {"qwen3": {"qwen3_text": True, "parts": False, "objects": 
 class MessageRows(Format):
     """A format of chat messages, each reply trained whole or not at all; it can say them in a template's form."""
 
+    scrubs: bool = True
     form: Form = PLAIN
     text_arguments: bool = False
     """Arguments stay text for every template: the trainer parses them itself, or its loader would merge the objects of

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -13,7 +14,7 @@ from apollo_train.formats import html
 from apollo_train.output_files import NewFiles
 from apollo_train.templates.engine import Engine
 from apollo_train.templates.packing import PackCounts, Row
-from apollo_train.templates.renderer import Unfit
+from apollo_train.templates.renderer import Piece, StepTokens, Unfit
 from apollo_train.templates.token_check import TokenCheck
 
 SHOWN_CONTEXT: Final = 1200
@@ -110,6 +111,8 @@ class TokenReport(msgspec.Struct):
                 _add(self.masked, piece.reason, piece.end - piece.start)
                 if piece.part == "call":
                     _add(self.masked_actions, piece.reason)
+            elif scrubbed := sum(piece.start <= at < piece.end for at in step.scrubbed):
+                _add(self.masked, "scrubbed", scrubbed)
         self.cut_rows += step.cut > 0
         self.cut_tokens += step.cut
         self.no_think += step.no_think
@@ -192,14 +195,24 @@ def preview_row(row: Row, engine: Engine) -> RowPreview:
     for reply in row.replies:
         stretches.append(_context(row, engine, at, reply.start))
         for piece in reply.step.pieces:
-            ids = row.ids[reply.start + piece.start : reply.start + piece.end]
-            if ids:
-                label = f"step {reply.step.sample.meta['step']}" + (f" {piece.part}" if piece.part != "reply" else "")
-                label += f" {piece.call}" if piece.call else ""
-                role: Literal["trained", "masked"] = "masked" if piece.reason else "trained"
-                stretches.append(Stretch(engine.decode(ids), role, label, piece.reason, len(ids)))
+            label = f"step {reply.step.sample.meta['step']}" + (f" {piece.part}" if piece.part != "reply" else "")
+            label += f" {piece.call}" if piece.call else ""
+            for start, end, reason in _split_piece(reply.step, piece):
+                ids = row.ids[reply.start + start : reply.start + end]
+                role: Literal["trained", "masked"] = "masked" if reason else "trained"
+                stretches.append(Stretch(engine.decode(ids), role, label, reason, len(ids)))
         at = reply.end
     return RowPreview(row.last.sample.id, len(row.ids), sum(row.trained), tuple(s for s in stretches if s.tokens))
+
+
+def _split_piece(step: StepTokens, piece: Piece) -> Iterator[tuple[int, int, str]]:
+    """A piece in stretches that are trained or masked for one reason: scrubbed words are masked in what is trained."""
+    reasons = (piece.reason or ("scrubbed" if at in step.scrubbed else "") for at in range(piece.start, piece.end))
+    at = piece.start
+    for reason, group in groupby(reasons):
+        end = at + sum(1 for _ in group)
+        yield at, end, reason
+        at = end
 
 
 def _context(row: Row, engine: Engine, start: int, end: int) -> Stretch:

@@ -16,6 +16,7 @@ from apollo_train.formats.token_report import TokenReport
 from apollo_train.runtime import TrainError
 from apollo_train.samples.char_spans import masks_parts_of_tokens
 from apollo_train.samples.chat import dumps
+from apollo_train.samples.scrub import ScrubRules
 from apollo_train.samples.step_samples import Exclusion, Source, StepSample, make_step_samples
 from apollo_train.templates.packing import PackedReply, Packer, Packing, Row
 from apollo_train.templates.renderer import Renderer, StepTokens, Unfit, describe_renderer
@@ -45,6 +46,8 @@ class TokensFormat(Format):
     about: str = "input_ids and labels, for a tokenizer"
     own_report: bool = True
     labels: bool = False
+    scrubs: bool = True
+    scrub: ScrubRules | None = None
     report: TokenReport = field(default_factory=TokenReport)
     _taken: int = field(default=0, init=False)
     """Rows that were kept for a look before, in reports that were taken."""

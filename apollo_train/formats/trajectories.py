@@ -22,6 +22,7 @@ from apollo_train.samples.row_meta import task_of
 from apollo_train.samples.step_samples import Exclusion, Source
 from apollo_train.samples.token_counts import count
 from sessions import events as ev
+from sessions.annotators import shown_actor
 from sessions.fold.flags import Flag
 from sessions.fold.trajectory import StepRecord, Trajectory
 from sessions.log.errors import LogReadFailed
@@ -240,7 +241,12 @@ class _Document:
         record = self.source.judged.advice.get(number)
         if record is None:
             return {"number": number, "text": ""}
-        fields = {"number": number, "text": record.text, "by": record.by, "queued_at": _iso(record.queued_at)}
+        fields = {
+            "number": number,
+            "text": record.text,
+            "by": shown_actor(record.by),
+            "queued_at": _iso(record.queued_at),
+        }
         optional = {"advice_kind": record.kind, "outcome": record.outcome, "reach": record.reach}
         return fields | {key: value for key, value in optional.items() if value is not None}
 
@@ -289,12 +295,13 @@ class _Document:
         """What is said of the session as a whole."""
         judged = self.source.judged
         signs = [
-            {"verdict": word.verdict, "by": word.by, "note": word.note, "up_to_step": word.up_to_step}
+            {"verdict": word.verdict, "by": shown_actor(word.by), "note": word.note, "up_to_step": word.up_to_step}
             for word in judged.flags.sign_offs.values()
         ]
         found = {
             "title": judged.created.title,
             "task": task_of(judged.created, self.source.policy),
+            **msgspec.to_builtins(judged.terms),
             "state": judged.state,
             "sign_offs": signs,
             "recoveries": list(judged.flags.recoveries),
@@ -309,7 +316,7 @@ def _flag(flag: Flag) -> dict[str, Any]:
         "kind": "flag",
         "verdict": flag.verdict,
         "label": flag.label,
-        "by": flag.by,
+        "by": shown_actor(flag.by),
         "created_at": _iso(flag.at),
         "target": msgspec.to_builtins(flag.target),
     }

@@ -12,6 +12,7 @@ from sessions import events as ev
 from sessions.fold.advice import AdviceBook
 from sessions.fold.corrections import CorrectionBook
 from sessions.fold.flags import Flag, FlagBook
+from sessions.fold.notes import set_terms
 from sessions.fold.read_ranges import ReadBook
 from sessions.fold.recording import RecordingBook
 from sessions.fold.released_reply import REPLY_KINDS, Replies
@@ -41,6 +42,7 @@ KINDS: Final = frozenset(
         "question.answered",
         "recording.loss",
         "reply.superseded",
+        "terms.set",
     }
 )
 
@@ -54,6 +56,8 @@ class Annotations:
     created_at: int
     position: int
     state: str = "created"
+    terms: ev.Terms = field(default_factory=ev.Terms)
+    """On which terms it may be used, as somebody said."""
     flags: FlagBook = field(default_factory=FlagBook)
     advice: AdviceBook = field(default_factory=AdviceBook)
     read: ReadBook = field(default_factory=ReadBook)
@@ -103,7 +107,7 @@ def read_annotations(reader: LogReader, session: str, position: int) -> Annotati
     found: Annotations | None = None
     for event in read_events(reader, session, position, KINDS):
         if isinstance(event.body, ev.SessionCreated):
-            found = Annotations(session, event.body, event.at, position)
+            found = Annotations(session, event.body, event.at, position, terms=event.body.terms)
             found.read_repeats = partial(read_repeats, reader, session, position=position)
         if found is not None:
             _take(found, event)
@@ -127,6 +131,8 @@ def _take(found: Annotations, event: ev.Event) -> None:
     match event.body:
         case ev.StateChanged() as body:
             found.state = body.state
+        case ev.TermsSet() as body:
+            found.terms = set_terms(found.terms, body)
         case ev.EffortSpent() as body:
             found.effort_ms += body.active_ms
         case ev.CorrectionWritten() if human:

@@ -69,5 +69,6 @@ def make_meta(judged: Annotations, policy: FilterPolicy, request: ev.ModelReques
         "model": judged.created.model.id,
         "sampling": sampling_of(request),
         "split": split_of_session(judged.created, policy),
+        **msgspec.to_builtins(judged.terms),
         **more,
     }

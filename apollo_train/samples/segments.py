@@ -17,7 +17,7 @@ from apollo_train.samples.advice_removal import AdviceRemover, PromptWithoutAdvi
 from apollo_train.samples.chat import Chat, Turn, chat_of_reply
 from apollo_train.samples.prompts import Prompt, Prompts, RequestNode
 from apollo_train.samples.row_meta import make_meta
-from apollo_train.samples.step_samples import Exclusion, Source, prompt_kind, reply_of
+from apollo_train.samples.step_samples import Exclusion, Source, prompt_kind, reply_of, scrubbed_columns
 from sessions.log.errors import LogReadFailed
 
 
@@ -221,4 +221,10 @@ def _make_segment(
         **source.without_columns(found[-1], removal),
         **source.label_columns(masks),
     )
-    return Segment(name, turns, flags, prompt.tools, meta, found)
+    tools = prompt.tools
+    if source.scrubber is not None:
+        told, tools = turns, source.scrubber.tools(tools)
+        turns = source.scrubber.turns(turns)
+        changed = tools is not prompt.tools or any(new is not old for new, old in zip(turns, told, strict=True))
+        meta |= scrubbed_columns(meta, source.scrubber, changed=changed)
+    return Segment(name, turns, flags, tools, meta, found)

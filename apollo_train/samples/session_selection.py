@@ -6,9 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from apollo_train.masks.annotations import Annotations, read_annotations
 from apollo_train.policy import FilterPolicy, SessionRules, date_ms
 from apollo_train.runtime import TrainError
+from sessions.log.errors import LogReadFailed, LogUnavailable
 from sessions.log.reader import LogReader
 
 DAY_MS: Final = 86_400_000
@@ -20,6 +23,7 @@ class NoPosition(TrainError):
 
 SESSION_REASONS: Final = {
     "session_missing": "the log has no such session at this position",
+    "session_damaged": "the log does not hold it whole; 'apollo doctor --deep' says more",
     "session_replayed": "it plays a recording, and sessions.replayed is false",
     "session_demo": "a scripted demo session, and sessions.demo is false",
     "session_branch": "a way that was left, and sessions.branches is false",
@@ -75,7 +79,14 @@ def check_session(
     reader: LogReader, session: str, policy: FilterPolicy | None, position: int
 ) -> Annotations | SessionExclusion:
     """The annotations of one session, or why it takes no part."""
-    judged = read_annotations(reader, session, position)
+    try:
+        judged = read_annotations(reader, session, position)
+        if judged is not None and not reader.is_whole(session, position):
+            return SessionExclusion(session, "session_damaged")
+    except LogUnavailable:
+        raise
+    except (LogReadFailed, msgspec.MsgspecError):
+        return SessionExclusion(session, "session_damaged")
     if judged is None:
         return SessionExclusion(session, "session_missing")
     reason = find_exclusion(judged, policy.sessions) if policy is not None else ""

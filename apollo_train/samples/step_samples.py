@@ -19,6 +19,7 @@ from apollo_train.samples.advice_removal import (
 from apollo_train.samples.chat import Chat, Turn, chat_of_reply
 from apollo_train.samples.prompts import Prompt, Prompts
 from apollo_train.samples.row_meta import make_meta
+from apollo_train.samples.scrub import Scrubber
 from apollo_train.samples.weights import Weigher
 from sessions import events as ev
 from sessions.fold.flags import Flag
@@ -45,6 +46,8 @@ class StepSample:
     """The request that began the context of this prompt."""
     dump: Callable[[], tuple[bytes, ...]] | None = None
     """Makes the JSON of ``prompt`` at little cost, where there is a way."""
+    scrubbed: tuple[str, ...] = ()
+    """Words in the reply that stand for something that was taken out, each as often as it stands there."""
 
     @property
     def prompt(self) -> list[Chat]:
@@ -91,6 +94,8 @@ class Source:
     """Compare each exact prompt with the hash that the log has of it."""
     labels: bool = False
     """Let each row say in ``meta`` which flags stand on its replies."""
+    scrubber: Scrubber | None = None
+    """Replaces what may not leave the log."""
 
     def exclude(self, mask: ReplyMask, reason: str, suffix: str = "") -> Exclusion:
         """The line of the twin file for ``mask``."""
@@ -149,7 +154,10 @@ def make_step_samples(source: Source, wanted: Callable[[ReplyMask], bool] = whol
             yield source.exclude(mask, prompt)
             continue
         for variant in remover.variants(prompt, () if mask.summary else (mask.step,)):
-            yield _sample(source, remover, mask, prompt, variant)
+            sample = _sample(source, remover, mask, prompt, variant)
+            if source.scrubber is not None and isinstance(sample, StepSample):
+                _scrub_sample(sample, source.scrubber)
+            yield sample
 
 
 def read_prompt(prompts: Prompts, mask: ReplyMask, *, check: bool) -> Prompt | str:
@@ -217,3 +225,23 @@ def _sample(
     )
     dump = None if removal.changed else prompt.dump
     return StepSample(name, mask, removal.turns, completion, prompt.tools, meta, prompt.root, dump)
+
+
+def _scrub_sample(sample: StepSample, scrubber: Scrubber) -> None:
+    turns, tools = scrubber.turns(sample.turns), scrubber.tools(sample.tools)
+    changed = tools is not sample.tools or any(new is not old for new, old in zip(turns, sample.turns, strict=True))
+    sample.turns, sample.tools = turns, tools
+    sample.completion = scrubber.chat(sample.completion)
+    sample.scrubbed = tuple(scrubber.words_in(sample.completion))
+    sample.meta |= scrubbed_columns(sample.meta, scrubber, changed=changed)
+    if changed:
+        sample.dump = None
+
+
+def scrubbed_columns(meta: dict[str, Any], scrubber: Scrubber, *, changed: bool) -> dict[str, Any]:
+    """What a row says otherwise of itself: no model saw its prompt as it is now, and rules hold for its words too."""
+    words = {key: meta[key] for key in ("task", *ev.Terms.__struct_fields__) if meta.get(key)}
+    new: dict[str, Any] = {key: scrubber.text(word, count=False) for key, word in words.items()}
+    if changed:
+        new |= {"prompt": "counterfactual", "without": [*meta.get("without", ()), "scrubbed"]}
+    return new

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from apollo_train.masks.reply_masks import ReplyMask
 from apollo_train.samples.chat import Chat
+from apollo_train.samples.scrub import find_words, spellings
 from apollo_train.samples.step_samples import StepSample, reply_of
 from apollo_train.templates.engine import Engine, TemplateRefused
 from apollo_train.templates.growing_prompt import GrowingPrompt, PromptText
@@ -52,11 +53,16 @@ class StepTokens:
     """The ids are the server's own."""
     cut: int = 0
     """Tokens of the prompt's start that were cut off to fit."""
+    scrubbed: frozenset[int] = frozenset()
+    """Tokens of the target that are, or touch, a word which stands for something: never trained."""
 
     @property
     def labels(self) -> list[bool]:
         """Of each token of the target, whether it is trained."""
-        return [not piece.reason for piece in self.pieces for _ in range(piece.start, piece.end)]
+        labels = [not piece.reason for piece in self.pieces for _ in range(piece.start, piece.end)]
+        for at in self.scrubbed:
+            labels[at] = False
+        return labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,7 @@ UNFIT = {
     "stop_inside": "the reply holds the text of a stop token",
     "not_rendered": "the template leaves out what the reply is made of",
     "too_long": "longer than the limit",
+    "scrub_unfound": "the template writes a scrubbed word otherwise, so that it could not be masked",
 }
 """Every reason why a sample cannot be written as tokens, and what it means to a person."""
 
@@ -139,7 +146,10 @@ class Renderer:
         reply = reply_of(sample.mask)
         stop = self.stops.of(bool(sample.completion.get("tool_calls")), reply.stop_token)
         ids, offsets = self.engine.encode(body)
-        sampled = self._take_server_ids(reply.token_ids, body)
+        scrubbed = _find_scrubbed(sample, body, offsets, unsaid)
+        if scrubbed is None:
+            return Unfit("scrub_unfound")
+        sampled = [] if sample.scrubbed else self._take_server_ids(reply.token_ids, body)
         if sampled and sample.mask.trained:
             ids = sampled
         pieces = self._pieces(sample, conversation.prompts, prompt, body, offsets, len(ids) + 1)
@@ -158,6 +168,7 @@ class Renderer:
             not thinking,
             unsaid,
             bool(sampled and ids is sampled),
+            scrubbed=scrubbed,
         )
 
     def _find_conversation(self, sample: StepSample, thinking: bool) -> Conversation:
@@ -262,6 +273,23 @@ class Renderer:
                 return None
             ends.append((part, call, len(said)))
         return ends if ends and ends[-1][2] == len(body) else None
+
+
+def _find_scrubbed(
+    sample: StepSample, body: str, offsets: Sequence[tuple[int, int]], unsaid: tuple[str, ...]
+) -> frozenset[int] | None:
+    """The tokens of what was replaced in the reply; None where fewer of its words are found than there must be."""
+    if not sample.scrubbed:
+        return frozenset()
+    spans = list(find_words(body, sample.scrubbed, spellings))
+    hidden = sample.completion.get("reasoning_content", "") if "reasoning" in unsaid else ""
+    hidden += sample.completion["content"] if "text" in unsaid else ""
+    missing = sum(hidden.count(word) for word in set(sample.scrubbed))
+    if len(spans) < len(sample.scrubbed) - missing:
+        return None
+    return frozenset(
+        at for at, (begin, end) in enumerate(offsets) for start, stop in spans if begin < stop and end > start
+    )
 
 
 def _has_calls(messages: Sequence[Chat]) -> bool:

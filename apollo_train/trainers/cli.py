@@ -9,6 +9,7 @@ from typing import Any, Final, get_args
 
 import click
 
+from apollo_train.cli.printed import say
 from apollo_train.cli.questions import settle_policy
 from apollo_train.cli.shared import advice_option, log_option, open_log, policy_option, report_errors, trainable_option
 from apollo_train.cli.tokens import token_options, tokens_format
@@ -111,4 +112,4 @@ def _train(
 
 def _print(line: str) -> None:
     if os.environ.get("RANK", "0") == "0":
-        click.echo(plain_line(line))
+        say(plain_line(line))

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from apollo_train.cli.printed import say
 from apollo_train.cli.shared import report_errors
 from apollo_train.offline_hub import stay_offline
 from apollo_train.runtime import FileInTheWay
@@ -26,7 +27,7 @@ def merge(run: Path, out: Path) -> None:
         stay_offline(base_of(run / "model"))
         with ignore_old_names():
             merge_adapters(run / "model", out.resolve())
-    click.echo(plain_line(str(out)))
+    say(plain_line(str(out)))
 
 
 def base_of(adapters: Path) -> str:

@@ -7,6 +7,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from sessions.private_files import open_private, write_private
+
 
 def callbacks(output: Path) -> list[Any]:
     """The callbacks that write ``metrics.jsonl`` and ``tensorboard/``, on the first process only."""
@@ -23,7 +25,7 @@ def callbacks(output: Path) -> list[Any]:
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
             if state.is_world_process_zero and logs:
-                with self.path.open("a", encoding="utf-8") as file:
+                with open_private(self.path, "a", encoding="utf-8") as file:
                     file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
 
     class Board(TensorBoardCallback):  # type: ignore[misc]  # transformers has no types here
@@ -40,7 +42,7 @@ def keep_until(path: Path, step: int) -> None:
         return
     lines = [line for line in path.read_text("utf-8").splitlines() if _step(line) <= step]
     part = path.with_name(f".{path.name}.part")
-    part.write_text("".join(f"{line}\n" for line in lines if step), "utf-8")
+    write_private(part, "".join(f"{line}\n" for line in lines if step))
     part.replace(path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from apollo_train.cli.printed import say
 from apollo_train.cli.shared import report_errors
 from apollo_train.trainers import shards
 
@@ -13,4 +14,4 @@ from apollo_train.trainers import shards
 def recipe(name: str) -> None:
     """Print the path of a configuration for `accelerate launch --config_file`: fsdp, deepspeed-zero2, -zero3."""
     with report_errors():
-        click.echo(str(shards.recipe(name)))
+        say(str(shards.recipe(name)))

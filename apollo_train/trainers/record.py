@@ -11,6 +11,7 @@ from typing import Any, Final
 from blake3 import blake3
 
 from apollo_train.runtime import TrainError
+from sessions.private_files import write_private
 
 NAME: Final = "apollo.train.json"
 PACKAGES: Final = ("apollo-tui", "torch", "transformers", "trl", "peft", "datasets", "accelerate", "tokenizers")
@@ -39,7 +40,7 @@ def file_checksum(path: Path) -> str:
 def write_record(output: Path, record: dict[str, Any]) -> None:
     """Put the record in place, whole."""
     part = output / f".{NAME}.part"
-    part.write_text(json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n", "utf-8")
+    write_private(part, json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     part.replace(output / NAME)
 
 

@@ -38,6 +38,7 @@ from apollo_train.trainers.record import (
 from apollo_train.trainers.settings import TrainSettings
 from apollo_train.trainers.shards import engine_of, gather_on_save, require_shards, weights_in
 from sessions.log.reader import LogReader
+from sessions.private_files import make_private_folder
 from sessions.terminal_text import say_count
 
 Method = Literal["sft"] | PreferenceMethod
@@ -121,7 +122,7 @@ def _start_record(job: Job, report_line: LineListener) -> dict[str, Any]:
         )
     if job.method == "kto" and job.settings.batch < 2:
         raise TrainError("KTO compares replies within a batch: it needs --batch 2 or more")
-    job.rows.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(job.rows.parent)
     position = job.reader.position() if job.position is None else job.position
     policy = job.policy
     counts, checksum = _write_rows(job, policy, position, report_line)

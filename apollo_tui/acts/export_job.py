@@ -14,6 +14,7 @@ import msgspec
 from apollo_train.export.counts import REFUSES
 from sessions.host.spawn import child_environment
 from sessions.paths import LogPaths
+from sessions.private_files import open_private, write_private
 from sessions.ulid import new_ulid
 
 
@@ -52,7 +53,7 @@ class ExportJob:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = new_ulid()
         rules = folder / f"{name}.toml"
-        rules.write_text(policy, encoding="utf-8")
+        write_private(rules, policy)
         self._told = folder / f"{name}.progress"
         self._said = folder / f"{name}.out"
         command = [sys.executable, "-P", "-c", "from apollo_tui.cli import main; main()"]
@@ -64,7 +65,7 @@ class ExportJob:
             command += ["--template", template]
         if overwrite:
             command.append("--overwrite")
-        with self._told.open("wb") as told, self._said.open("wb") as said:
+        with open_private(self._told) as told, open_private(self._said) as said:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from sessions.annotators import shown_name
 from sessions.events.states import ACTIVE, ENDED
 from sessions.fold.summary import Summary
 from sessions.terminal_text import say_count
@@ -78,7 +79,7 @@ def _of(s: Summary, draft: bool, now: int, host: bool) -> Iterator[tuple[str, st
     elif s.state == "needs_you":
         yield "needs you", s.reason or "it waits for a person"
     if s.state == "paused":
-        yield "paused", f"by {s.state_by.removeprefix('human:') or 'the host'}" + (f": {s.reason}" if s.reason else "")
+        yield "paused", f"by {shown_name(s.state_by) or 'the host'}" + (f": {s.reason}" if s.reason else "")
     if s.state == "created":
         yield "not started", "it was created and never started"
     if s.no_reply:

@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 import msgspec
 
 from sessions.config import Config, resolve_model
 from sessions.errors import ApolloError
-from sessions.events import Limits, ModelSpec
+from sessions.events import Containment, Limits, ModelSpec
 from sessions.host.protocol import CreateSession
 from sessions.redaction import scrub_env
 from sessions.taskfile import TaskFile, load_task, parse_task
@@ -84,6 +84,7 @@ def request_of(form: Form, config: Config) -> CreateSession:
         workspace=workspace,
         limits=limits,
         file=path if is_file else None,
+        contained=wished_containment(task, config, form.model.strip()),
         origin="demo" if model.provider == "demo" else "host",
     )
 
@@ -104,6 +105,21 @@ def limits_with(base: Limits, items: Iterable[str]) -> Limits:
     return base
 
 
+def wished_containment(
+    task: TaskFile, config: Config, model: str, *, inside: str = "", network: str = ""
+) -> Containment:
+    """What is to contain a session: by option, else by its task file, its model's profile, or the config."""
+    settings = config.containment
+    profile = config.profiles.get(model)
+    return Containment(
+        inside=inside or task.inside or (profile.inside if profile else "") or settings.inside,
+        network=cast("Literal['off', 'all']", network or task.network or settings.network),
+        read=(*settings.read, *task.read),
+        write=(*settings.write, *task.write),
+        limits=settings.limits,
+    )
+
+
 def session_request(
     request: str,
     task: TaskFile,
@@ -113,6 +129,7 @@ def session_request(
     workspace: Path | None,
     limits: Limits,
     file: Path | None,
+    contained: Containment | None = None,
     origin: Literal["host", "demo"] = "host",
 ) -> CreateSession:
     """A new session of ``task``, read from ``file`` (None: it was typed). The key never reaches the log."""
@@ -131,5 +148,7 @@ def session_request(
         key=os.environ.get(model.key_env) if model.key_env else None,
         task_id=task.id if file else "",
         tags=task.tags,
+        contained=contained,
+        terms=task.terms,
         origin="replay" if model.provider == "replay" else origin,
     )

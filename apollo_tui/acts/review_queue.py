@@ -26,6 +26,7 @@ from sessions.events.states import ENDED
 from sessions.fold.review import KINDS, Item, ReviewBook
 from sessions.fold.summary import Summary
 from sessions.log.reader import LogReader
+from sessions.private_files import open_private
 from sessions.queries.review import PAGE, new_page, review_queue
 
 SKIPPED_MOST: Final = 20_000
@@ -167,8 +168,8 @@ class ReviewQueue:
     def _store(self) -> None:
         part = Path(f"{self._path}.part")
         part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part.write_bytes(msgspec.json.encode(list(self.skipped)))
-        part.chmod(0o600)
+        with open_private(part) as file:
+            file.write(msgspec.json.encode(list(self.skipped)))
         part.replace(self._path)
 
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from textual.message import Message
 
 from apollo_tui.backend.feed import STARTS, ClientsChanged, DeltasArrived, NotDone
 from sessions.errors import ApolloError
+from sessions.hints import Remedy
 from sessions.host import protocol
 from sessions.host.client import (
     RESTART,
@@ -130,6 +131,13 @@ class HostLink:
                 await self._follow_host(client)
             await asyncio.sleep(RETRY_S)
 
+    def _report_waits(self, waits: str, other: str, remedies: Sequence[Remedy]) -> None:
+        """The link stands; say what the host waits for, else in what it differs from us."""
+        if waits:
+            self._report("up", f"the host waits: {waits}")
+        else:
+            self._report("up", other, remedies)
+
     async def _follow_host(self, client: HostClient) -> None:
         try:
             known = await client.call(protocol.Subscribe(deltas=("*",)))
@@ -139,12 +147,15 @@ class HostLink:
             self.connected.set()
             self._log_grew.set()
             other = client.welcome.mismatch
-            self._report("up", other, [RESTART] if other else ())
+            remedies = [RESTART] if other else ()
+            self._report_waits(known.waits, other, remedies)
             async for note in client.notifications():
                 if isinstance(note, protocol.DeltaFrame):
                     self._post(DeltasArrived([note]))
                 elif isinstance(note, protocol.Clients):
                     self._post(ClientsChanged(note.clients))
+                elif isinstance(note, protocol.Waits):
+                    self._report_waits(note.waits, other, remedies)
                 else:
                     self._log_grew.set()
         except (HostDown, RequestRefused):

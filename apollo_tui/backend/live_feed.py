@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from textual.message import Message
 
 from apollo_tui.backend.feed import EventsArrived, LinkChanged, LinkState, Loaded, NotDone
+from sessions.annotators import know_logins
+from sessions.events import HostStarted
 from sessions.fold.summary import Summary
 from sessions.hints import Remedy
 from sessions.host import protocol
@@ -52,6 +54,7 @@ class LiveFeed:
         self._link: HostLink | None = None
         self._first_look = asyncio.Event()
         self._state: LinkState = "connecting"
+        self._detail = ""
         self._last: tuple[LinkState, str, Sequence[Remedy]] = ("connecting", "", ())
         """What the link said last; it holds again when a log that could not be read can be read."""
         self._unreadable = False
@@ -79,6 +82,7 @@ class LiveFeed:
         def run() -> T:
             if thread not in self._readers:
                 self._readers[thread] = LogReader(self.paths.log)
+                know_logins(self._readers[thread].logins())
             return ask(self._readers[thread])
 
         return await asyncio.get_running_loop().run_in_executor(self._threads[thread], run)
@@ -127,6 +131,7 @@ class LiveFeed:
             self._report_readable()
             if events:
                 position = events[-1].id
+                know_logins(event.body.login for event in events if isinstance(event.body, HostStarted))
                 self._post(EventsArrived(events))
             if len(events) < PAGE:
                 await self._wait_for_more()
@@ -188,6 +193,6 @@ class LiveFeed:
         self._post_link(state, detail, remedies)
 
     def _post_link(self, state: LinkState, detail: str, remedies: Sequence[Remedy]) -> None:
-        if state != self._state or detail:
-            self._state = state
+        if state != self._state or detail or self._detail:
+            self._state, self._detail = state, detail
             self._post(LinkChanged(state, detail, remedies))

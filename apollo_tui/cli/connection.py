@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from sessions.annotators import know_logins
 from sessions.paths import LogPaths
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ def open_log(cli: Cli) -> LogReader:
     """Open the log for reading; raises an ApolloError that says how to make one if there is none."""
     from sessions.log.reader import LogReader  # ``apollo --help`` reads none
 
-    return LogReader(cli.paths.log)
+    reader = LogReader(cli.paths.log)
+    know_logins(reader.logins())
+    return reader
 
 
 def find_session(cli: Cli, prefix: str) -> str:

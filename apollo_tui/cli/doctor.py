@@ -7,22 +7,24 @@ import platform
 import shutil
 import sqlite3
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import click
 
+from apollo_train.cli.printed import say
 from apollo_tui.cli.connection import Cli
-from apollo_tui.cli.output import json_option, print_json
+from apollo_tui.cli.output import json_option, print_json, say_duration
 from apollo_tui.terminal.alerts import channel
 from sessions.errors import ApolloError
 from sessions.hints import say_in_shell
 from sessions.terminal_text import plain_line
 
+OLD_BACKUP_MS: Final = 7 * 86_400_000
 Verdict = Literal["ok", "warn", "bad"]
 
 
@@ -38,23 +40,25 @@ class Finding:
 
 @click.command()
 @click.option("--terminal", is_flag=True, help="Try clipboard and notifications in this terminal, by asking you.")
+@click.option("--deep", is_flag=True, help="Read the whole log and say what is damaged.")
 @json_option
 @click.pass_obj
-def doctor(cli: Cli, terminal: bool, as_json: bool) -> None:
+def doctor(cli: Cli, terminal: bool, deep: bool, as_json: bool) -> None:
     """Check versions, paths, SQLite, free space, the terminal and the log. Exit code 1 if something is bad."""
     if terminal:
         from apollo_tui.cli.terminal_check import run_terminal_check
 
         run_terminal_check()
         return
-    found = [finding for check in CHECKS for finding in check(cli)]
+    checks = (*CHECKS, _damage) if deep else CHECKS
+    found = [finding for check in checks for finding in check(cli)]
     if as_json:
         print_json([{"id": f.what, "verdict": f.verdict, "said": f.text, "advice": f.advice} for f in found])
     else:
         for finding in found:
-            click.echo(plain_line(f"{finding.verdict:<4}  {finding.what:<14} {finding.text}"))
+            say(plain_line(f"{finding.verdict:<4}  {finding.what:<14} {finding.text}"))
             if finding.advice:
-                click.echo(plain_line(f"{'':<21}{finding.advice}"))
+                say(plain_line(f"{'':<21}{finding.advice}"))
     if any(finding.verdict == "bad" for finding in found):
         raise click.exceptions.Exit(1)
 
@@ -78,6 +82,7 @@ def _versions(cli: Cli) -> Iterator[Finding]:
 
 def _paths(cli: Cli) -> Iterator[Finding]:
     from sessions.config import load_config
+    from sessions.labels import load_labels
     from sessions.log.errors import NetworkFilesystem
     from sessions.log.filesystem import refuse_network_fs
     from sessions.paths import config_path
@@ -91,7 +96,7 @@ def _paths(cli: Cli) -> Iterator[Finding]:
     yield Finding("state", "ok", str(cli.paths.folder))
     path = config_path()
     try:
-        load_config()
+        load_labels(load_config().labels_file)
     except ApolloError as error:
         yield Finding("config", "bad", str(error), "mend the file; until then commands that need it will refuse")
     else:
@@ -178,7 +183,6 @@ def _ssh() -> bool:
 
 def _log(cli: Cli) -> Iterator[Finding]:
     from sessions.log.reader import LogReader
-    from sessions.log.schema import file_uri
 
     if not cli.paths.log.exists():
         yield Finding("log health", "ok", "there is no log yet", "'apollo demo' or 'apollo new' makes one")
@@ -186,15 +190,15 @@ def _log(cli: Cli) -> Iterator[Finding]:
     try:
         reader = LogReader(cli.paths.log)
         position, count = reader.position(), len(reader.summaries())
-        reader.close()
     except ApolloError as error:
         yield Finding("log health", "bad", say_in_shell(error))
         return
     try:
-        with closing(sqlite3.connect(file_uri(cli.paths.log, "mode=ro"), uri=True)) as connection:
-            check = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-    except sqlite3.Error as error:
+        check = reader.check()
+    except ApolloError as error:
         check = str(error)
+    finally:
+        reader.close()
     yield Finding(
         "log health", "ok" if check == "ok" else "bad", f"{position} events, {count} sessions, quick check: {check}",
         "" if check == "ok" else "copy the file and its -wal away before anything else; then export with --format raw",
@@ -203,6 +207,47 @@ def _log(cli: Cli) -> Iterator[Finding]:
     size = wal.stat().st_size if wal.exists() else 0
     if size > 64 << 20:
         yield Finding("write-ahead", "warn", f"{size >> 20} MB", "a reader holds an old snapshot; close other programs")
+
+
+def _damage(cli: Cli) -> Iterator[Finding]:
+    """What the log says of itself, read whole."""
+    from sessions.log.reader import LogReader
+    from sessions.queries.damage import find_damage
+
+    if not cli.paths.log.exists():
+        return
+    try:
+        with LogReader(cli.paths.log) as reader:
+            numbers = {summary.session: summary.number for summary in reader.summaries()}
+            found = list(find_damage(reader, cli.paths.sessions))
+    except ApolloError as error:
+        yield Finding("damage", "bad", say_in_shell(error))
+        return
+    for one in found:
+        whose = f"session {numbers.get(one.session, one.session)}: " if one.session else ""
+        yield Finding("damage", "bad", f"{whose}{one.text}")
+    if not found:
+        yield Finding("damage", "ok", "none found: file, blobs, prompts, replies and the folders of sessions agree")
+
+
+def _backup(cli: Cli) -> Iterator[Finding]:
+    from sessions.log.backup import newest_backup
+
+    if not cli.paths.log.exists():
+        return
+    found = newest_backup(cli.paths.folder)
+    advice = "'apollo backup FILE' makes one, beside a running host"
+    if found is None:
+        yield Finding("backup", "ok", "none was made of this log", advice)
+    elif not Path(found.path).exists():
+        yield Finding("backup", "warn", f"the newest, {found.path}, is not there any more", advice)
+    else:
+        age = int(time.time() * 1000) - found.at
+        old = age > OLD_BACKUP_MS
+        yield Finding(
+            "backup", "warn" if old else "ok", f"the newest is {say_duration(max(0, age))} old: {found.path}",
+            advice if old else "",
+        )  # fmt: skip
 
 
 def _host(cli: Cli) -> Iterator[Finding]:
@@ -218,6 +263,8 @@ def _host(cli: Cli) -> Iterator[Finding]:
         yield Finding("host", "ok", "none runs", "'apollo host start' or the app starts one")
         return
     said = f"pid {status.pid}, version {status.version}, {len(status.sessions)} sessions"
+    if status.waits:
+        yield Finding("host waits", "bad", status.waits, "sessions that need the log go on by themselves then")
     if status.version == code_version():
         yield Finding("host", "ok", said)
     else:
@@ -225,4 +272,33 @@ def _host(cli: Cli) -> Iterator[Finding]:
         yield Finding("host", "warn", f"{said}; this is version {code_version()}", advice)
 
 
-CHECKS: tuple[Callable[[Cli], Iterator[Finding]], ...] = (_versions, _paths, _keys, _terminal, _alerts, _log, _host)
+def _containment(cli: Cli) -> Iterator[Finding]:
+    """Which prefixes work here, and what an administrator would have to allow for the others."""
+    from sessions.containment.choice import works_here
+    from sessions.containment.limits import missing_limits
+
+    found = works_here()
+    best = next((kind for kind, reason in found.items() if not reason), "")
+    for kind, reason in found.items():
+        text = reason or ("works; new sessions are inside it" if kind == best else "works")
+        advice = {"bwrap": "install bubblewrap, and allow user namespaces (sysctl user.max_user_namespaces, and "
+                           "kernel.apparmor_restrict_unprivileged_userns=0 or an AppArmor profile for bwrap)",
+                  "landlock": "boot with lsm=landlock,… on Linux 5.13 or newer"}[kind]  # fmt: skip
+        yield Finding(kind, "warn" if reason else "ok", text, advice if reason else "")
+    if not best:
+        yield Finding("containment", "warn", "nothing contains the commands of agents here", "see docs/containment.md")
+    for text in missing_limits():
+        yield Finding("limits", "warn", text, "see docs/containment.md")
+
+
+CHECKS: tuple[Callable[[Cli], Iterator[Finding]], ...] = (
+    _versions,
+    _paths,
+    _keys,
+    _terminal,
+    _alerts,
+    _log,
+    _backup,
+    _host,
+    _containment,
+)

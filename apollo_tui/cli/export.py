@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from apollo_train.cli.shared import advice_option, trainable_option
+from apollo_train.cli.printed import say, say_json
+from apollo_train.cli.shared import advice_option, scrub_option, trainable_option
 from apollo_tui.acts.requests import annotation_request
 from apollo_tui.cli.connection import Cli, ask_host, new_request_id, open_log
 from apollo_tui.cli.output import json_option, print_json, print_lines
@@ -36,6 +37,7 @@ from sessions.terminal_text import plain_line
 @click.option(
     "--labels", is_flag=True, help="Let each row say in `meta` which flags, with which labels, stand on its replies."
 )
+@scrub_option
 @click.argument("named", nargs=-1, metavar="[SESSION]...")
 @click.option("--out", "-o", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The file to write.")
 @click.option("--session", "chosen", multiple=True, metavar="ID", help="Only these sessions, as SESSION does.")
@@ -58,6 +60,7 @@ def export(
     template: str,
     tokenizer: str,
     labels: bool,
+    scrub: Path | None,
     named: tuple[str, ...],
     out: Path | None,
     chosen: tuple[str, ...],
@@ -83,12 +86,12 @@ def export(
     from apollo_train.templates.token_check import open_renderer
 
     reader = open_log(cli)
-    format = format_for(format_, template, labels=labels)
+    format = format_for(format_, template, labels=labels, scrub=scrub)
     sessions = list(dict.fromkeys(reader.find(prefix) for prefix in (*named, *chosen))) or None
     rules = settle_policy(reader, sessions, policy, format, advice=advice, trainable=trainable)
 
     def print_progress(done: int, total: int) -> None:
-        click.echo(msgspec.json.encode({"done": done, "total": total}).decode(), err=True)
+        say_json({"done": done, "total": total}, err=True)
 
     with hint_at_resume(out.resolve()), nullcontext(print_progress) if progress else progress_bar(out.name) as listener:
         report = run_export(
@@ -107,7 +110,7 @@ def export(
     if as_json:
         print_json({"id": str(report.path), **msgspec.to_builtins(report.counts)})
         return
-    click.echo(plain_line(f"wrote {report.path}, with {report.beside()} beside it"))
+    say(plain_line(f"wrote {report.path}, with {report.beside()} beside it"))
     print_lines(report.lines())
 
 
@@ -131,4 +134,4 @@ def _record(cli: Cli, report: object) -> None:
             )
             ask_host(cli, annotation_request(new_request_id(), session, body), start=False)
     except ApolloError as error:
-        click.echo(plain_line(f"apollo: the file is written, but the log does not say so: {error}"), err=True)
+        say(plain_line(f"apollo: the file is written, but the log does not say so: {error}"), err=True)

@@ -14,6 +14,7 @@ from apollo_tui.cli.connection import Cli, ask_host, find_session, new_request_i
 from apollo_tui.cli.output import json_option, print_done
 from apollo_tui.cli.targets import parse_target
 from sessions import events as ev
+from sessions.annotators import shown_name
 from sessions.events.states import ENDED
 from sessions.fold.flags import FlagBook, SessionVerdict, Verdict
 from sessions.fold.notes import sign_off_text
@@ -174,7 +175,7 @@ def recovery(cli: Cli, session: str, step: int, remove: bool, as_json: bool) -> 
         listed = f"; marked are {', '.join(map(str, marks))}" if marks else ""
         raise click.ClickException(f"step {step} has no recovery mark{listed}")
     if not remove and step in marks:
-        raise click.ClickException(f"step {step} is marked already, by {marks[step].removeprefix('human:')}")
+        raise click.ClickException(f"step {step} is marked already, by {shown_name(marks[step])}")
     answer = annotate(cli, found, ev.RecoveryMarked(at_step=step, removed=remove))
     print_done(answer, as_json, f"recovery {'no longer ' if remove else ''}marked at step {step}")
 

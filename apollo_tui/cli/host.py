@@ -8,6 +8,7 @@ import time
 import click
 import msgspec
 
+from apollo_train.cli.printed import say
 from apollo_tui.cli.connection import Cli, ask_host, new_request_id
 from apollo_tui.cli.output import json_option, print_json, print_table
 from apollo_tui.terminal.shell_command import way_back
@@ -102,7 +103,7 @@ def restart(cli: Cli, now: bool) -> None:
     load_config()  # a host that cannot read it would not come back
     _stop(cli, now=now, quiet=True, restart=True)
     asyncio.run(ensure_host(cli.paths, *cli.host_options))
-    click.echo("the host has been restarted")
+    say("the host has been restarted")
 
 
 def _stop(cli: Cli, *, now: bool, quiet: bool, restart: bool, report: str = "") -> None:
@@ -114,12 +115,12 @@ def _stop(cli: Cli, *, now: bool, quiet: bool, restart: bool, report: str = "") 
         # One that crashed may be about to be started again.
         ended = end_watcher(cli.paths)
         if not quiet:
-            click.echo(f"no host runs for this log{'; none will be started again by itself' if ended else ''}")
+            say(f"no host runs for this log{'; none will be started again by itself' if ended else ''}")
         return
     stopping = ask_host(cli, protocol.StopHost(by=cli.actor, at_boundary=not now, restart=restart), start=False)
     wait_for_stop(cli.paths, pid=stopping.pid)
     if not quiet:
-        click.echo(report)
+        say(report)
 
 
 @host.command()
@@ -128,23 +129,27 @@ def _stop(cli: Cli, *, now: bool, quiet: bool, restart: bool, report: str = "") 
 def status(cli: Cli, as_json: bool) -> None:
     """Say whether a host runs, its pid, its log and its sessions. Exit code 3 if none runs."""
     from sessions.host.client import host_status
+    from sessions.host.watcher import say_what_host_waits_for
 
-    _print_status(host_status(cli.paths), as_json)
+    _print_status(host_status(cli.paths), as_json, say_what_host_waits_for(cli.paths))
 
 
-def _print_status(status: protocol.HostStatus | None, as_json: bool) -> None:
+def _print_status(status: protocol.HostStatus | None, as_json: bool, waits: str = "") -> None:
+    """Print how the host is; ``waits``: what keeps one from running."""
     if status is None:
         if as_json:
-            print_json({"id": None, "running": False})
+            print_json({"id": None, "running": False} | ({"waits": waits} if waits else {}))
         else:
-            click.echo("no host runs for this log; 'apollo host start' starts one")
+            say(waits or "no host runs for this log; 'apollo host start' starts one")
         raise click.exceptions.Exit(3)
     if as_json:
         print_json({"id": status.pid, "running": True, **msgspec.to_builtins(status)})
         return
-    click.echo(f"host {status.pid} (version {status.version}) writes {status.log}, position {status.position}")
+    say(f"host {status.pid} (version {status.version}) writes {status.log}, position {status.position}")
+    if status.waits:
+        say(f"it waits: {status.waits}; sessions that need the log go on by themselves then")
     if not status.sessions:
-        click.echo("no session is at work")
+        say("no session is at work")
         return
     print_table(
         [[session[-8:], state.replace("_", " ")] for session, state in status.sessions.items()], ("session", "state")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from apollo_train.cli.printed import progress_on_stderr, say
 from apollo_tui.acts.imports import ImportReport, Progress, Refusal, import_files, say_examined
 from apollo_tui.cli.connection import Cli, ask_host, open_log
 from apollo_tui.cli.output import json_option, print_json, print_lines
@@ -21,7 +22,7 @@ from sessions.importers.sources import Source, Sources, find_sources
 from sessions.terminal_text import plain_line, say_count
 
 if TYPE_CHECKING:
-    from click._termui_impl import ProgressBar
+    pass
 
 
 @click.command(name="import")
@@ -79,7 +80,7 @@ def _print_report(cli: Cli, report: ImportReport, as_json: bool) -> None:
 def _refuse(problems: Sequence[str | ApolloError]) -> None:
     """Say each in a line; the last one ends the command."""
     for problem in problems[:-1]:
-        click.echo(plain_line(f"apollo: {problem}"), err=True)
+        say(plain_line(f"apollo: {problem}"), err=True)
     if problems:
         last = problems[-1]
         raise last if isinstance(last, ApolloError) else CannotImport(last)
@@ -131,14 +132,11 @@ def _bar(sources: Sources) -> Iterator[Progress | None]:
         yield None
         return
     name = ""
-    bar: ProgressBar[int] = click.progressbar(
-        length=max(1, sources.size), label="import", file=sys.stderr, item_show_func=lambda _: name
-    )
-    with bar as shown:
+    with progress_on_stderr(max(1, sources.size), "import", lambda: name) as shown:
 
         def advance(done: int, size: int, source: Source) -> None:
             nonlocal name
-            name = plain_line(f"{done + 1:,} of {len(sources.found):,}: {source.path.name}")
+            name = f"{done + 1:,} of {len(sources.found):,}: {source.path.name}"
             shown.update(max(0, size - shown.pos))
             shown.render_progress()
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import click
 import msgspec
 
+from apollo_train.cli.printed import say, say_json
 from sessions.fold.beginning import say_beginning
 from sessions.fold.costs import known_cost
 from sessions.fold.summary import EARLIEST, Summary
@@ -24,7 +25,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 
 def print_json(value: object) -> None:
     """Print one JSON value on one line."""
-    click.echo(msgspec.json.encode(value).decode())
+    say_json(value)
 
 
 def print_table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> None:
@@ -35,7 +36,7 @@ def print_table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> None:
     widths = [max(max(wcswidth(row[i]), 0) for row in clean) for i in range(len(header))]
     for row in clean:
         cells = [cell + " " * (width - max(wcswidth(cell), 0)) for cell, width in zip(row, widths, strict=True)]
-        click.echo("  ".join(cells).rstrip())
+        say("  ".join(cells).rstrip())
 
 
 def say_age(at: int, now: int | None = None) -> str:
@@ -83,6 +84,7 @@ def session_row(summary: Summary, now: int) -> dict[str, Any]:
         "model": summary.model,
         "origin": summary.origin,
         "begins": msgspec.to_builtins(summary.begins),
+        "contained": summary.contained,
         "step": summary.step,
         "actions": summary.actions,
         "malformed": summary.malformed,
@@ -123,13 +125,13 @@ def print_done(answer: protocol.Done, as_json: bool, line: str, **more: str) -> 
     if as_json:
         print_json({"id": answer.session, "seq": answer.seq, "number": answer.number, "note": note} | more)
     else:
-        click.echo(plain_line(f"{line}{': ' + note if note else ''}"))
+        say(plain_line(f"{line}{': ' + note if note else ''}"))
 
 
 def print_lines(items: Iterable[str]) -> None:
     """Print lines of foreign text, made harmless."""
     for item in items:
-        click.echo(plain_line(item))
+        say(plain_line(item))
 
 
 def say_tokens(summary: Summary) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 import msgspec
 
+from apollo_train.cli.printed import say, say_data
 from apollo_tui.cli.connection import Cli, open_log
 from apollo_tui.cli.output import (
     json_option,
@@ -28,6 +29,7 @@ from apollo_tui.cli.output import (
 )
 from sessions import events as ev
 from sessions import hints
+from sessions.annotators import shown_actor
 from sessions.events.states import ACTIVE
 from sessions.fold.beginning import say_beginning
 from sessions.fold.costs import UNKNOWN, say_cost
@@ -39,6 +41,7 @@ from sessions.fold.result_status import result_status
 from sessions.fold.summary import Summary
 from sessions.fold.trajectory import CallRecord, StepRecord, steps
 from sessions.host import lock
+from sessions.host.watcher import say_what_host_waits_for
 from sessions.log.reader import LogReader
 from sessions.log.rebuild import rebuild_request
 from sessions.queries.search import search_all
@@ -57,11 +60,14 @@ def ls(cli: Cli, everything: bool, as_json: bool) -> None:
     every = reader.summaries()
     found = [s for s in every if everything or not s.archived]
     reader.close()
+    waits = say_what_host_waits_for(cli.paths)
+    if waits:
+        say(f"{waits}; sessions that need the log go on by themselves then", err=True)
     if as_json:
         print_json([session_row(s, now) for s in found])
         return
     if not found:
-        click.echo("no sessions yet; 'apollo new TASK.md --model PROVIDER:MODEL' makes one, 'apollo demo' shows four")
+        say("no sessions yet; 'apollo new TASK.md --model PROVIDER:MODEL' makes one, 'apollo demo' shows four")
         return
     numbers = {s.session: s.number for s in found}
     endings = say_endings([s.session for s in every])
@@ -72,8 +78,8 @@ def ls(cli: Cli, everything: bool, as_json: bool) -> None:
         for s in found
     ]  # fmt: skip
     print_table(rows, ("no", "id ends", "title", "state", "step", "active", "tokens", "cost", "last", "reason"))
-    if any(s.state in ACTIVE for s in found) and lock.holder(cli.paths.lock) is None:
-        click.echo("no host runs, so none of them is at work; 'apollo host start' starts one", err=True)
+    if any(s.state in ACTIVE for s in found) and not waits and lock.holder(cli.paths.lock) is None:
+        say("no host runs, so none of them is at work; 'apollo host start' starts one", err=True)
 
 
 @click.command()
@@ -103,24 +109,26 @@ def show(cli: Cli, session: str, count: int, as_json: bool) -> None:
         kept = {"notes": recording.lines_of_file, "steps": [_step_json(record) for record in records]}
         print_json(session_row(summary, now) | kept)
         return
-    click.echo(plain_line(f"{summary.number} {summary.title}  {summary.state.replace('_', ' ')}  {_reason(summary)}"))
-    click.echo(f"  id {found}")
+    say(plain_line(f"{summary.number} {summary.title}  {summary.state.replace('_', ' ')}  {_reason(summary)}"))
+    say(f"  id {found}")
     if summary.begins is not None:
         parent = reader.summary(summary.begins.session) if summary.begins.session else None
         numbers = {parent.session: parent.number} if parent else {}
-        click.echo(f"  {say_beginning(summary.begins, numbers)}, after its event {summary.begins.seq}")
-    click.echo(
+        say(f"  {say_beginning(summary.begins, numbers)}, after its event {summary.begins.seq}")
+    say(
         f"  step {summary.step}, active {say_active(summary, now)}, {_tokens(summary)}, "
         f"{_cost(summary)}, {summary.malformed} malformed, "
         f"{say_count(summary.flags, 'flag')}"
     )
+    if summary.contained:
+        say(plain_line(f"  {summary.contained}"))
     for item in summary.plan:
-        click.echo(plain_line(f"  [{item.status}] {item.text}"))
+        say(plain_line(f"  [{item.status}] {item.text}"))
     print_lines(f"  note: {line}" for line in recording.lines_of_file)
     for record in records:
         _print_step(record, reader.text)
     for waiting in summary.open_advice:
-        click.echo(plain_line(f"  advice {waiting.advice} waits: {waiting.text}"))
+        say(plain_line(f"  advice {waiting.advice} waits: {waiting.text}"))
     reader.close()
 
 
@@ -137,12 +145,12 @@ def _cost(summary: Summary) -> str:
 
 def _print_step(record: StepRecord, text: Callable[[ev.LongText], str]) -> None:
     if record.dropped:
-        click.echo(f"{record.step:>5}  left out of the context")
+        say(f"{record.step:>5}  left out of the context")
     for word, said in (("reasoning", record.reasoning), ("says", record.text)):
         if said.strip():
-            click.echo(f"{record.step:>5}  {word:<10} {plain_line(said)[:100]}")
+            say(f"{record.step:>5}  {word:<10} {plain_line(said)[:100]}")
     for call in record.calls:
-        click.echo(f"{record.step:>5}.{call.number} {plain_line(_call_line(call, text))[:110]}")
+        say(f"{record.step:>5}.{call.number} {plain_line(_call_line(call, text))[:110]}")
 
 
 def _call_line(call: CallRecord, text: Callable[[ev.LongText], str]) -> str:
@@ -194,7 +202,10 @@ def log(cli: Cli, session: str, follow: bool, kinds: tuple[str, ...], last: int 
     while True:
         page = reader.events(found, after=after, kinds=kinds or None, limit=500)
         for event in page:
-            click.echo(event_json(event) if as_json else event_line(event))
+            if as_json:
+                say_data(event_json(event))
+            else:
+                say(event_line(event))
             after = event.seq
         if not page:
             if not follow:
@@ -204,8 +215,10 @@ def log(cli: Cli, session: str, follow: bool, kinds: tuple[str, ...], last: int 
 
 
 def event_json(event: ev.Event) -> str:
-    """One event as JSON, ``id`` first."""
-    return msgspec.json.encode(event).decode()
+    """One event as JSON, ``id`` first; ``shown_actor`` where the name is self-declared."""
+    found = msgspec.to_builtins(event)
+    shown = shown_actor(event.actor)
+    return msgspec.json.encode(found if shown == event.actor else found | {"shown_actor": shown}).decode()
 
 
 def event_line(event: ev.Event) -> str:
@@ -213,7 +226,8 @@ def event_line(event: ev.Event) -> str:
     place = f"{event.step}.{event.call}" if event.step and event.call else str(event.step or "")
     clock = time.strftime("%m-%d %H:%M:%S", time.localtime(event.at / 1000))
     said = msgspec.json.encode(event.body).decode()
-    return f"{event.seq:>6}  {clock}  {place:<7} {event.actor:<14} {event.kind:<18} {plain_text(said)[:140]}"
+    actor = plain_line(shown_actor(event.actor))
+    return f"{event.seq:>6}  {clock}  {place:<7} {actor:<14} {event.kind:<18} {plain_text(said)[:140]}"
 
 
 def _reason(summary: Summary) -> str:
@@ -240,12 +254,9 @@ def prompt(cli: Cli, session: str, step: str, pretty: bool) -> None:
         reader.close()
     origin = "exact: what the server was sent" if body.exact else "reconstructed: an import tells no more"
     newest = f", the newest of {count} requests" if count > 1 else ""
-    click.echo(f"apollo: event {event.seq}{newest}; sha256 {body.sha256} as in the log; {origin}", err=True)
+    say(f"apollo: event {event.seq}{newest}; sha256 {body.sha256} as in the log; {origin}", err=True)
     text = json.dumps(json.loads(data), indent=2, ensure_ascii=False) if pretty else data.decode()
-    if sys.stdout.isatty():
-        click.echo(plain_text(text))
-    else:
-        click.echo(text.encode(), nl=False)
+    say_data(text, nl=sys.stdout.isatty())
 
 
 def _request(reader: LogReader, session: str, step: str) -> tuple[ev.Event, ev.ModelRequested, int]:
@@ -315,4 +326,4 @@ def search(cli: Cli, query: tuple[str, ...], limit: int, as_json: bool) -> None:
     ]  # fmt: skip
     print_table(rows, ("session", "step", "ago", "text"))
     if found.more:
-        click.echo(f"these are the newest {limit}; --limit shows more")
+        say(f"these are the newest {limit}; --limit shows more")

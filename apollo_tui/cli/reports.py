@@ -9,10 +9,12 @@ from typing import Any, Final
 
 import click
 
+from apollo_train.cli.printed import say
 from apollo_tui.acts.drafts import Drafts
 from apollo_tui.acts.leave_check import morning, nothing_stops_text, worries
 from apollo_tui.cli.connection import Cli, open_log
 from apollo_tui.cli.output import json_option, print_json, print_table, say_duration
+from sessions.annotators import shown_name
 from sessions.config import load_config
 from sessions.fold.costs import UNKNOWN
 from sessions.fold.effort import KINDS, Effort, effort_of, sum_effort
@@ -68,13 +70,13 @@ def digest(cli: Cli, session: str | None, since: str | None, as_json: bool) -> N
         return
     for each in found:
         if session:
-            click.echo(plain_line(titles[each.session]))
+            say(plain_line(titles[each.session]))
             for figure in each.nonzero:
                 place = f"  (events {', '.join(map(str, figure.places[:6]))})" if figure.places else ""
-                click.echo(plain_line(f"  {figure.words}{place}"))
+                say(plain_line(f"  {figure.words}{place}"))
         else:
             said = ", ".join(figure.words for figure in each.nonzero if figure.name != "score change")
-            click.echo(plain_line(f"{titles[each.session]}: {said}"))
+            say(plain_line(f"{titles[each.session]}: {said}"))
 
 
 @click.command()
@@ -104,7 +106,7 @@ def effort(cli: Cli, session: str | None, names: bool, as_json: bool) -> None:
         number, title = titles[one]
         rows.append([str(number), title, *_cells(sum_effort(by.values()), names_of)])
         for who, mine in sorted(by.items()) if names else ():
-            rows.append(["", f"  {who.removeprefix('human:')}", *_cells(mine, names_of)])
+            rows.append(["", f"  {shown_name(who)}", *_cells(mine, names_of)])
     print_table(
         [*rows, ["", "all", *_cells(whole, names_of)]], ("no", "session", "active", "keys", "advice", "flags", "labels")
     )
@@ -113,7 +115,7 @@ def effort(cli: Cli, session: str | None, names: bool, as_json: bool) -> None:
 def _plain(session: str, by: dict[str, Effort], names: bool) -> dict[str, Any]:
     found: dict[str, Any] = {"id": session, **sum_effort(by.values()).as_dict()}
     if names:
-        found["by"] = {who.removeprefix("human:"): mine.as_dict() for who, mine in sorted(by.items())}
+        found["by"] = {shown_name(who): mine.as_dict() for who, mine in sorted(by.items())}
     return found
 
 
@@ -144,6 +146,6 @@ def leave(cli: Cli, as_json: bool) -> None:
             }
         )
     elif not found:
-        click.echo(nothing_stops_text(summaries))
+        say(nothing_stops_text(summaries))
     for worry in found if not as_json else ():
-        click.echo(plain_line(f"{worry.number} {worry.title}: {worry.what}: {worry.why}"))
+        say(plain_line(f"{worry.number} {worry.title}: {worry.what}: {worry.why}"))

@@ -12,8 +12,10 @@ from typing import Any, Final
 import click
 
 from apollo_train.cli.lazy_group import LazyGroup
+from apollo_train.cli.printed import say
 from apollo_tui.cli.connection import Cli
 from apollo_tui.terminal import gc_tuning
+from sessions.annotators import MAX_NAME_CHARS, name_problem, own_login
 from sessions.errors import ApolloError
 from sessions.hints import say_in_shell
 from sessions.paths import log_paths
@@ -45,14 +47,19 @@ COMMANDS: Final[dict[str, str]] = {
     "recovery": "flags:recovery",
     "signoff": "flags:signoff",
     "note": "flags:note",
+    "terms": "keeping:terms",
     "search": "read:search",
     "effort": "reports:effort",
     "digest": "reports:digest",
     "leave": "reports:leave",
     "export": "export:export",
     "import": "imports:import_",
+    "backup": "keeping:backup",
+    "purge": "keeping:purge",
     "host": "host:host",
     "doctor": "doctor:doctor",
+    "jobs": "jobs:jobs",
+    "gc": "jobs:gc",
 }
 """Command to ``module:attribute``; modules are imported only when their command is asked for."""
 
@@ -78,16 +85,12 @@ class ApolloGroup(LazyGroup):
             raise click.UsageError(f"there is no command '{args[0]}'{hint}", ctx) from error
 
 
-def default_name() -> str:
-    """``APOLLO_AS``, else the login name; self-declared and shown."""
-    if named := os.environ.get("APOLLO_AS"):
-        return named
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except OSError:
-        return "annotator"
+def default_name() -> tuple[str, str]:
+    """Where one's name comes from if none was said, and the name: ``APOLLO_AS``, else the login name."""
+    for variable in ("APOLLO_AS", "LOGNAME", "USER"):
+        if named := os.environ.get(variable, ""):
+            return variable, named
+    return "the login name", own_login()
 
 
 @click.group(cls=ApolloGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -101,7 +104,10 @@ def default_name() -> str:
 @click.pass_context
 def apollo(ctx: click.Context, log: Path | None, name: str | None, read_only: bool, allow_network_fs: bool) -> None:
     """Supervise long-running LLM-agent sessions. Without a command: open the app."""
-    ctx.obj = Cli(log_paths(log), f"human:{name or default_name()}", allow_network_fs)
+    source, named = ("--as", name) if name is not None else default_name()
+    if problem := name_problem(named):
+        raise click.UsageError(f"{source}: the name {named[:MAX_NAME_CHARS]!a} {problem}")
+    ctx.obj = Cli(log_paths(log), f"human:{named}", allow_network_fs)
     if ctx.invoked_subcommand is None:
         from apollo_tui.cli.start import open_app
 
@@ -149,7 +155,7 @@ def fail(message: str, code: int) -> None:
     """One line on stderr, then exit."""
     from sessions.terminal_text import plain_line
 
-    click.echo(f"apollo: {plain_line(message)}", err=True)
+    say(f"apollo: {plain_line(message)}", err=True)
     sys.exit(code)
 
 

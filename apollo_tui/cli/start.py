@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 import msgspec
 
+from apollo_train.cli.printed import say
 from apollo_tui.cli.connection import Cli, ask_host, new_request_id
 from apollo_tui.cli.output import json_option, print_json
 from apollo_tui.terminal.shell_command import on_log
-from sessions.events import ModelSpec
+from sessions.events import Containment, ModelSpec, TermsSet
+from sessions.fold.notes import set_terms
 from sessions.host import protocol
 from sessions.terminal_text import plain_line
+
+PLACELESS: Final = ("", "dumb", "unknown")
+"""What TERM says of a terminal that is a sheet of paper, or of none."""
+LEAST: Final = (24, 8)
+"""Columns and rows: one pane has room in them."""
 
 
 def open_app(cli: Cli, *, read_only: bool) -> None:
@@ -28,6 +38,14 @@ def check_terminal(instead: str) -> None:
     """Raise UsageError unless keys can be read and something painted: the app paints on stderr."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise click.UsageError(f"the app needs a terminal; {instead}")
+    if os.environ.get("TERM", "") in PLACELESS:
+        name = plain_line(os.environ.get("TERM", "")) or "not set"
+        raise click.UsageError(f"TERM is {name}: such a terminal cannot place text, and the app must; {instead}")
+    columns, rows = shutil.get_terminal_size()
+    if columns < LEAST[0] or rows < LEAST[1]:
+        raise click.UsageError(
+            f"the terminal is {columns}x{rows}, and the app needs {LEAST[0]}x{LEAST[1]} cells at least; {instead}"
+        )
 
 
 @click.command()
@@ -38,41 +56,56 @@ def check_terminal(instead: str) -> None:
 @click.option("--in-place", is_flag=True, help="Work in the folder itself instead of a copy.")
 @click.option("--base-url", help="Where the model is served, for servers of your own.")
 @click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="A budget, e.g. steps=200.")
+@click.option("--inside", metavar="PREFIX", help="What contains its commands: auto, bwrap, landlock or none.")
+@click.option("--network", type=click.Choice(["off", "all"]), help="Whether its commands may use the network.")
+@click.option("--license", "license_", metavar="TEXT", help="On which terms its material may be used, in free words.")
+@click.option("--source", metavar="TEXT", help="Where its material comes from.")
+@click.option("--consent", metavar="TEXT", help="What the people in it agreed to.")
 @click.option("--no-start", is_flag=True, help="Create it, but let it wait for 'apollo resume'.")
 @json_option
 @click.pass_obj
 def new(
     cli: Cli, task: Path, model: str, name: str | None, workspace: Path | None, in_place: bool, base_url: str | None,
-    limits: tuple[str, ...], no_start: bool, as_json: bool,
+    limits: tuple[str, ...], inside: str | None, network: str | None, license_: str | None, source: str | None,
+    consent: str | None, no_start: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Create a session from a task file (Markdown) and start it."""
     from apollo_tui.acts.new_session import BadLimit, limits_with
 
-    params = task_request(task, model, base_url=base_url, workspace=workspace)
+    params = task_request(task, model, base_url=base_url, workspace=workspace, inside=inside, network=network)
     try:
         wanted = limits_with(params.limits, limits)
     except BadLimit as problem:
         raise click.UsageError(f"--limit {problem}") from problem
+    terms = set_terms(params.terms, TermsSet(license=license_, source=source, consent=consent))
     params = msgspec.structs.replace(
-        params, title=name or params.title, in_place=in_place, limits=wanted, start=not no_start
+        params, title=name or params.title, in_place=in_place, limits=wanted, terms=terms, start=not no_start
     )
     _print_created(ask_host(cli, params), params.title, as_json)
 
 
 def task_request(
-    task: Path, model: str, *, base_url: str | None = None, workspace: Path | None = None
+    task: Path,
+    model: str,
+    *,
+    base_url: str | None = None,
+    workspace: Path | None = None,
+    inside: str | None = None,
+    network: str | None = None,
 ) -> protocol.CreateSession:
     """The request that makes a session of a task file. The key travels over the socket only, never into the log."""
-    from apollo_tui.acts.new_session import session_request
+    from apollo_tui.acts.new_session import session_request, wished_containment
     from sessions.config import load_config, resolve_model
     from sessions.taskfile import load_task
 
     loaded = load_task(task)
-    spec = resolve_model(model, base_url=base_url, config=load_config())
+    config = load_config()
+    spec = resolve_model(model, base_url=base_url, config=config)
     source = workspace.resolve() if workspace else loaded.workspace
     return session_request(
-        new_request_id(), loaded, spec, title=loaded.title, workspace=source, limits=loaded.limits, file=task
-    )
+        new_request_id(), loaded, spec, title=loaded.title, workspace=source, limits=loaded.limits, file=task,
+        contained=wished_containment(loaded, config, model, inside=inside or "", network=network or ""),
+    )  # fmt: skip
 
 
 @click.command()
@@ -99,11 +132,18 @@ def replay(cli: Cli, file: Path, speed: float, name: str | None, as_json: bool) 
     _print_created(ask_host(cli, params), params.title, as_json)
 
 
+def explain(contained: Containment) -> str:
+    """One line that says what contains a new session, and why nothing better does."""
+    return f"it is {contained.words}: {contained.why_not}"
+
+
 def _print_created(created: protocol.Created, title: str, as_json: bool) -> None:
     if as_json:
         print_json({"id": created.session, "number": created.number})
     else:
-        click.echo(plain_line(f"session {created.number} ({created.session}) {title}"))
+        say(plain_line(f"session {created.number} ({created.session}) {title}"))
+        if created.contained is not None and created.contained.why_not:
+            say(plain_line(explain(created.contained)))
 
 
 @click.command()
@@ -124,6 +164,6 @@ def demo(cli: Cli, headless: bool, pace: float, as_json: bool) -> None:
     if as_json:
         print_json([{"id": each.session, "number": each.number} for each in created])
     elif headless:
-        click.echo(f"{len(created)} demo sessions run; '{on_log(cli.paths.log)} ls' lists them")
+        say(f"{len(created)} demo sessions run; '{on_log(cli.paths.log)} ls' lists them")
     if not headless:
         open_app(cli, read_only=False)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import click
 
+from apollo_train.cli import printed
+from apollo_train.cli.printed import say
 from apollo_tui.terminal.alerts import Channel, channel, notification
 from apollo_tui.terminal.clipboard import tmux_load
 
@@ -93,7 +95,7 @@ def run_terminal_check() -> None:
         raise click.UsageError("--terminal asks you what you see: run it in a terminal")
 
     count = questions()
-    click.echo(
+    say(
         f"What the app copies goes to this terminal's clipboard, and what needs you rings here. To see what arrives, "
         f"{count} questions:\na test word replaces what is on your clipboard, then "
         f"{'a bell rings' if count < 4 else 'a bell and notifications are tried'}. ctrl+c ends it."
@@ -102,15 +104,15 @@ def run_terminal_check() -> None:
 
     def ask(question: str) -> str:
         numbered = f"\n{next(numbers)} of {count}: {question}"
-        return str(click.prompt(numbered, default="", show_default=False, prompt_suffix="\n> "))
+        return str(printed.ask(numbered, default="", show_default=False, prompt_suffix="\n> "))
 
     def write(data: str) -> None:
         sys.stdout.write(data)
         sys.stdout.flush()
 
     found = list(try_all(ask, write))
-    click.echo("")
+    say()
     for trial in found:
-        click.echo(f"{'ok  ' if trial.worked else 'no  '}  {trial.name}")
+        say(f"{'ok  ' if trial.worked else 'no  '}  {trial.name}")
         if trial.advice:
-            click.echo(f"      {trial.advice}")
+            say(f"      {trial.advice}")

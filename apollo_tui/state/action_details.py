@@ -14,6 +14,7 @@ import msgspec
 
 from apollo_tui.backend.feed import Feed
 from sessions import events as ev
+from sessions.annotators import shown_name
 from sessions.events.messages import CallPart, ReasoningPart, TextPart
 from sessions.fold.corrections import Correction, CorrectionBook
 from sessions.fold.released_reply import Replies
@@ -158,10 +159,10 @@ def details_lines(details: EntryDetails, labels: Taxonomy) -> list[Line]:
     for who, flag, at in details.flags:
         what = labels.name(flag.label) if flag.verdict == "bad" else flag.verdict
         note = f": {clean_line(flag.note)}" if flag.note else ""
-        by = clean_line(who.removeprefix("human:"))
+        by = clean_line(shown_name(who))
         lines.append((("⚑ ", "flag"), (f"{clean_line(what)} by {by}, {_clock(at)}{note}", "text")))
     for one in details.corrections:
-        by = clean_line(one.by.removeprefix("human:"))
+        by = clean_line(shown_name(one.by))
         lines += [(), (("↳ ", "flag"), ("instead", "strong"), (f", by {by}, {_clock(one.at)}", "dim"))]
         lines += [((line, "text"),) for line in clean(one.text).splitlines()]
     anchor = details.anchor.body

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from sessions import events as ev
+from sessions.annotators import shown_name
 from sessions.fold.advice import AdviceBook, AdviceRecord
 from sessions.log.reader import LogReader
 from widgets.entries import EntryBook
@@ -66,11 +67,11 @@ def advice_lines(aftermath: AdviceAftermath) -> list[Line]:
     record = aftermath.record
     about = f" about {record.about}" if record.about is not None else ""
     lines: list[Line] = [
-        ((f"advice {record.number}", "strong"), (f" by {record.by.removeprefix('human:')}{about}", "dim")),
+        ((f"advice {record.number}", "strong"), (f" by {shown_name(record.by)}{about}", "dim")),
         ((f"delivered at step {record.at_step}", "dim"), (" and woke the agent" if record.woke else "", "dim")),
     ]
     if record.outcome:
-        said = f"{record.outcome.replace('_', ' ')}, says {record.outcome_by.removeprefix('human:')}"
+        said = f"{record.outcome.replace('_', ' ')}, says {shown_name(record.outcome_by)}"
         lines.append(((said, "accent"),))
     lines += [(), *lines_of(record.text, 200)]
     if aftermath.before:

@@ -16,6 +16,7 @@ import msgspec
 from apollo_tui.state.attention import Attention
 from apollo_tui.state.read_marks import ReadMarks
 from sessions import events as ev
+from sessions.annotators import shown_name
 from sessions.attention.settings import Thresholds
 from sessions.attention.signals import Signal
 from sessions.events.states import ENDED
@@ -147,7 +148,8 @@ class BoardState:
         that was queued before them."""
         now = self.sessions[session]
         first = window[0].seq if window else 0
-        now.book.add([*(event for event in flags if event.seq < first), *window])
+        # What begins an entry comes with its neighbours: alone it would stand there as if nothing were in between.
+        now.book.add([*(event for event in flags if event.seq < first and event.kind not in ev.ANCHORS), *window])
         for event in flags:
             _fold_verdict(now, event)
         for event in queued:
@@ -325,11 +327,11 @@ class BoardState:
     def others(self) -> list[str]:
         """The other annotators with an app on this log, by name; one's own second window is none."""
         apps = {client.actor for client in self.clients if client.client == "app"}
-        return sorted(actor.removeprefix("human:") for actor in apps - {self.actor})
+        return sorted(shown_name(actor) for actor in apps - {self.actor})
 
     def who(self) -> str:
         """Who one is, and who else is here."""
-        me, others = self.actor.removeprefix("human:"), self.others()
+        me, others = shown_name(self.actor), self.others()
         return f"{me} + {', '.join(others)}" if others else me
 
     def part_of(self, session: str, seq: int) -> ev.SeqRange:

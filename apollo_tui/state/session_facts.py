@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from sessions import events as ev
+from sessions.annotators import shown_name
 from sessions.events.states import ENDED
 from sessions.fold.costs import say_cost
 from sessions.fold.notes import SessionNotes
@@ -69,8 +70,13 @@ def _ended(job: ev.JobEnded) -> str:
 
 def _remarks(remarks: SessionNotes) -> Iterator[str]:
     yield from remarks.sign_off_lines()
+    for name in ev.Terms.__struct_fields__:
+        if words := getattr(remarks.terms, name):
+            yield f"{name}: {words}"
+    for gone in remarks.purged:
+        yield f"the session that it began in ({gone.session}) was purged: {gone.why}"
     for who, text in remarks.notes.items():
-        yield f"{who.removeprefix('human:')}: {text}"
+        yield f"{shown_name(who)}: {text}"
     if remarks.bookmarks:
         yield "bookmarks " + ", ".join(str(mark.target) for mark in remarks.bookmarks)
     if remarks.recoveries:
@@ -111,6 +117,8 @@ def _advice(s: Summary, now: int) -> Iterator[str]:
 
 
 def _extra(s: Summary) -> Iterator[tuple[str, str]]:
+    if s.contained:
+        yield "commands", s.contained
     yield "actions", f"{s.actions}, {s.malformed} malformed, {s.errors} errors"
     if s.flags:
         yield "flags", str(s.flags)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from apollo_tui.terminal.private_files import write_private
+from sessions.private_files import write_private
 
 OSC_52_MOST: Final = 74_000
 """Terminals drop longer clipboard sequences without a word."""

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from apollo_tui.terminal.private_files import write_private
+from sessions.private_files import write_private
 
 
 def page_text(text: str, name: str, env: Mapping[str, str] = os.environ) -> str:

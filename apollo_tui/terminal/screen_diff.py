@@ -4,6 +4,10 @@ Textual writes a whole row of a widget whenever a piece of it changes, each run 
 reset. Over SSH that is most of the bytes (docs/budgets.md). Here every update is compared with the screen as it was
 left; a full update (resize, another screen, back from a pager) is written whole, so that it also mends a terminal that
 something else has written to.
+
+Terminals dispute the width of some letters (``widgets.disputed``). Such a letter is written into blanked cells of its
+own, and what stands right of it is put into its own column anew: a terminal that draws it wider or narrower moves
+nothing else.
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ from apollo_tui.terminal.textual_private import (
     style_attributes,
 )
 from widgets.cells import char_width
+from widgets.disputed import ambiguous_is_wide, clusters, is_disputed
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -34,6 +39,8 @@ if TYPE_CHECKING:
 
 ERASE_FROM: Final = 8
 """So many blanks in a row are cheaper to erase than to write."""
+MOST_CELLS: Final = 2
+"""So many a terminal gives to one character at most."""
 BRIDGE: Final = 3
 """So many cells that stand already are cheaper to write again than to jump over."""
 ATTRIBUTES: Final = (
@@ -118,8 +125,11 @@ def _change(before: Pen, after: Pen) -> str:
 class ScreenDiff:
     """The terminal as it was left. ``diff`` wraps an update of Textual's, which is compared when it is written."""
 
-    def __init__(self, erase: bool | None = None) -> None:
+    def __init__(self, erase: bool | None = None, wide: bool | None = None) -> None:
+        """``erase``: erased cells take the colour of the background; ``wide``: ambiguous letters may be wide here."""
         self._erase = erases_in_colour() if erase is None else erase
+        self._wide = ambiguous_is_wide() if wide is None else wide
+        self._columns = 0
         self._pens: Pens | None = None
         self._chars: dict[int, list[str]] = {}
         self._drawn: dict[int, list[Pen]] = {}
@@ -143,6 +153,7 @@ class ScreenDiff:
             self._chars.clear()
             self._drawn.clear()
             self._odd.clear()
+            self._columns = update.region.right
             for y, strips in enumerate(update.strips, update.region.y):
                 self._row(out, y, update.region.x, (segment for strip in strips for segment in strip))
         else:
@@ -156,13 +167,11 @@ class ScreenDiff:
         assert self._pens is not None
         chars, drawn = self._chars.setdefault(y, []), self._drawn.setdefault(y, [])
         pieces = [(text, style) for text, style, control in segments if text and not control]
-        if y not in self._odd and any(_is_odd(text) for text, _ in pieces):
+        if y not in self._odd and any(_is_odd(text, self._wide) for text, _ in pieces):
             self._odd.add(y)
-        whole = y in self._odd
+        whole, beyond = y in self._odd, 0
         if whole:
             out.forget_place()
-            # A terminal that gives these letters more room breaks the line.
-            self._drawn[y + 1] = [_UNKNOWN] * len(self._drawn.get(y + 1, ()))
         for text, style in pieces:
             pen = self._pens.of(style)
             if pen.blank is not None and text.isspace():
@@ -174,12 +183,43 @@ class ScreenDiff:
                 drawn.extend([_UNKNOWN] * (end - len(drawn)))
             pens = [pen] * len(cells)
             if whole:
-                out.write(y, x, cells, pen)
+                beyond = max(beyond, self._write_whole(out, y, x, cells, pen))
             elif chars[x:end] != cells or drawn[x:end] != pens:
                 out.put(y, x, cells, pen, chars, drawn)
             chars[x:end] = cells
             drawn[x:end] = pens
             x = end
+        self._mend(out, y, x, beyond)
+
+    def _write_whole(self, out: _Run, y: int, x: int, cells: Sequence[str], pen: Pen) -> int:
+        """Write cells of which some may be disputed. Returns up to which column those may have been drawn."""
+        at, begun, beyond = 0, 0, 0
+        while at < len(cells):
+            end = at + 1
+            while end < len(cells) and not cells[end]:
+                end += 1
+            if any(is_disputed(char, self._wide) for char in cells[at]):
+                if begun < at:
+                    out.write(y, x + begun, cells[begun:at], pen)
+                # At the edge of the screen a wider letter would push the one before it away.
+                letter = "?" * (end - at) if self._columns and x + end >= self._columns else cells[at]
+                out.place(y, x + at, letter, end - at, pen)
+                begun = end
+                beyond = max(beyond, x + at + MOST_CELLS * len(cells[at]))
+            at = end
+        if begun < len(cells):
+            out.write(y, x + begun, cells[begun:], pen)
+        return beyond
+
+    def _mend(self, out: _Run, y: int, x: int, end: int) -> None:
+        """Write again what is known to stand from ``x`` to ``end``: a letter may have been drawn over it."""
+        chars, drawn = self._chars[y], self._drawn[y]
+        while x < min(end, len(chars)) and drawn[x] is not _UNKNOWN and chars[x]:
+            upto = x + 1
+            while upto < len(chars) and not chars[upto]:
+                upto += 1
+            end = max(end, self._write_whole(out, y, x, chars[x:upto], drawn[x]))
+            x = upto
 
 
 _UNKNOWN: Final = Pen("", "", 0)
@@ -230,6 +270,17 @@ class _Run:
             self._out.append(f"\x1b[{blanks}X")
         self._at = (y, x + tail)
 
+    def place(self, y: int, x: int, letter: str, cells: int, pen: Pen) -> None:
+        """Write a letter of which the terminal may think otherwise into ``cells`` of its own."""
+        # First the blanks: a terminal that draws it narrower would leave what stood there.
+        self._move(y, x)
+        self._switch(pen)
+        self._out.append(" " * cells)
+        self._at = (-1, -1)
+        self._move(y, x)
+        self._out.append(letter)
+        self._at = (-1, -1)
+
     def _switch(self, pen: Pen) -> None:
         self._out.append(self._pens.change(self._pen, pen))
         self._pen = pen
@@ -272,14 +323,19 @@ def _pieces(update: ChopsUpdate) -> Iterable[tuple[int, int, Strip]]:
 
 
 @lru_cache(4096)
-def _is_odd(text: str) -> bool:
+def _is_odd(text: str, wide: bool) -> bool:
     """Whether terminals may disagree with us on where the letters of ``text`` stand."""
-    return not text.isascii() and any(char_width(char) != 1 for char in text)
+    return not text.isascii() and any(char_width(char) != 1 or is_disputed(char, wide) for char in text)
 
 
 def _cells(text: str) -> list[str]:
-    """The whole text in its first cell, for as many cells as Textual thinks that it takes."""
-    return [text, *[""] * (cell_len(text) - 1)]
+    """Each letter with its marks in its first cell, for as many cells as Textual thinks that the text takes."""
+    cells: list[str] = []
+    for cluster in clusters(text):
+        cells += [cluster, *[""] * (cell_len(cluster) - 1)]
+    # Rich counts some letters otherwise beside others; what follows stands where it thinks.
+    count = cell_len(text)
+    return [*cells, *[" "] * (count - len(cells))] if len(cells) <= count else [text, *[""] * (count - 1)]
 
 
 def erases_in_colour() -> bool:

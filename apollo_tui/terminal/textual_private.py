@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from textual import events
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.app import App
+from textual.drivers.linux_driver import LinuxDriver
 from textual.widget import Widget
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rich.color import ColorSystem
     from rich.console import Console, RenderableType
     from rich.style import Style
+    from textual.driver import Driver
     from textual.screen import Screen
     from textual.widget import Widget
 
@@ -37,8 +39,41 @@ __all__ = [
 ]
 
 
+class TellingDriver(LinuxDriver):
+    """Textual's driver, which tells the app when it takes the terminal and when it has given it back."""
+
+    def start_application_mode(self) -> None:
+        """Take the terminal."""
+        if isinstance(self._app, HookedApp):
+            # Before, not after: it may end between two of the modes that it sets.
+            self._app.on_terminal(True)
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+
+    def stop_application_mode(self) -> None:
+        """Give the terminal back."""
+        if self._mouse_pixels:
+            self.write("\x1b[?1016l")  # Textual sets it and never takes it back
+        super().stop_application_mode()
+        if isinstance(self._app, HookedApp):
+            self._app.on_terminal(False)
+
+    def _run_input_thread(self) -> None:
+        # Textual's own has the traceback printed into the terminal, and the app end as if all were well.
+        try:
+            self.run_input_thread()
+        except Exception as error:  # noqa: BLE001 - the app ends of it, as of one in a handler
+            self._app.call_later(self._app._handle_exception, error)
+
+
 class HookedApp(App[None], inherit_bindings=False):
-    """Textual's app with three public hooks: what goes to the terminal, what else is written there, and a crash."""
+    """Textual's app with public hooks: what goes to the terminal, what else is written there, whose it is, a crash."""
+
+    def get_driver_class(self) -> type[Driver]:
+        """The driver that says what it does."""
+        return TellingDriver
+
+    def on_terminal(self, taken: bool) -> None:
+        """The terminal is about to be taken, or was given back."""
 
     def write_update(self, update: RenderableType | None, write: Callable[[RenderableType | None], None]) -> None:
         """Write ``update`` with ``write``; an app may write another one in its place."""

@@ -73,6 +73,7 @@ class Loop:
         if prompt.tokens > session.model.summary_threshold and session.playback is None and point.reply is not None:
             await self._summariser.shorten(prompt.tokens)
             return
+        self._call_ids()  # read before there is a reply that could be lost for it
         step = point.step + 1
         request, failed = await self._commit_request(point, prompt, step)
         try:

@@ -20,7 +20,7 @@ from sessions.agent.session import Need, NeedsPerson, Services, Session
 from sessions.agent.wakeup import cancel, wait_for_any
 from sessions.events.states import ACTIVE, ENDED
 from sessions.fold.summary import IllegalTransition
-from sessions.log.errors import LogClosed, LogError
+from sessions.log.errors import LogClosed, LogError, LogReadFailed, LogUnavailable
 from sessions.providers.base import ProviderError
 from sessions.tools.base import Tool
 from sessions.tools.registry import NO_TOOLS
@@ -147,6 +147,8 @@ class SessionRunner:
                 self._loop = Loop(
                     self._session, lambda: bool(self._hold) or self._session.summary.pending == "pause", own
                 )
+            except LogUnavailable:
+                raise
             except Exception as error:  # whatever it is, it has to do with this session alone
                 if self._session.summary.step:
                     raise
@@ -170,7 +172,8 @@ class SessionRunner:
             own = NO_TOOLS if spec is None else await asyncio.to_thread(make)
         except BadEnvironment as error:
             raise NeedsPerson("other", f"{error}; then resume") from error
-        if not session.workspace.is_dir():
+        contained = session.created.contained
+        if not (contained is not None and contained.there) and not session.workspace.is_dir():
             raise NeedsPerson("other", f"the workspace {session.workspace} is gone; bring it back, then resume")
         return own
 
@@ -236,6 +239,12 @@ class SessionRunner:
             return await self._need(need.need, str(need))
         except ProviderError as error:  # a profile that the adapter cannot use; what an attempt meets never comes here
             return await self._need("provider", str(error))
+        except LogUnavailable as error:
+            # As good as a log that cannot be written: what comes next follows from it, once it can be read.
+            _log.warning("%s waits: %s", self._session.name, error)
+            await self._services.sleep(LOG_PAUSE)
+        except LogReadFailed as error:
+            return await self._need("other", f"{error}; 'apollo doctor --deep' says what is damaged")
         except Exception as error:  # noqa: BLE001 - a session never dies of an exception
             _log.exception("%s met an error of our own", self._session.name)
             reason = f"an error in Apollo itself ({type(error).__name__}: {error}); the host's log has the details"

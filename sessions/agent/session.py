@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from sessions.events import ModelSpec
 from sessions.events.states import State
 from sessions.events.text import Blob, long_text
 from sessions.fold.summary import Summary
-from sessions.log.errors import LogError
+from sessions.log.errors import LogError, LogUnavailable
 from sessions.paths import LogPaths
 from sessions.providers.base import Adapter, Delta, Playback
 
@@ -43,6 +44,8 @@ class RetryPolicy:
     cap: float = 120.0
     retry_after_cap: float = 600.0
 
+
+_log = logging.getLogger(__name__)
 
 DeltaSink = Callable[[str, int, int, Delta], None]
 """``sink(session, step, attempt, delta)``; must not block, and the agent never waits for it."""
@@ -161,11 +164,20 @@ class Session:
         actor: str = "host",
         blobs: Iterable[Blob] = (),
     ) -> list[ev.Event]:
-        """Commit a write set of this session; returns after it is on disk. Secrets are taken out first."""
+        """Commit a write set of this session; returns after it is on disk. Secrets are taken out first.
+
+        A log that cannot be written for now is waited for, as long as that takes: a reply was paid for, an action
+        has had its effect.
+        """
         clean = Cleaner(self.services.redactor_for(self.id))
         kept = [clean.blob(blob) for blob in blobs]
         new = [ev.NewEvent(self.id, clean.body(body), step, call, actor) for body in bodies]
-        return await self.services.writer.append(*new, blobs=kept)
+        while True:
+            try:
+                return await self.services.writer.append(*new, blobs=kept)
+            except LogUnavailable as error:
+                _log.warning("%s waits: %s", self.name, error)
+                await self.services.writer.wait_until_available()
 
     def cut_reason(self) -> CutReason:
         """Why a reply under way must end now, if it must: what was asked for is in the log."""
@@ -197,6 +209,7 @@ class Session:
         """End the session: its jobs, then itself. Advice that came while its jobs ended keeps it from finishing."""
         jobs = self.services.jobs_for(self.id)
         await jobs.kill_all()
+        await jobs.space.close()
         ended: list[ev.Body] = []
         for open_job in self.summary.open_jobs:
             job = jobs.find(open_job.job)

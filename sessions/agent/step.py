@@ -16,6 +16,8 @@ from sessions.agent.questions import ask_person, close_question
 from sessions.agent.resume_point import FINISH, NOTICES, CallState, ResumePoint
 from sessions.agent.session import Session, unsettle_jobs
 from sessions.agent.wakeup import cancel, wait_while
+from sessions.containment.session_spaces import scoring_space
+from sessions.containment.workspace_files import WorkspaceFiles
 from sessions.events.states import ACTIVE, State
 from sessions.events.text import Blob
 from sessions.fold import budget
@@ -257,6 +259,8 @@ class CallRunner:
             workspace=session.workspace,
             folder=session.folder,
             env=session.services.env_for(session.id),
+            scoring=partial(scoring_space, session.created.contained, session.folder),
+            files=WorkspaceFiles(self._jobs.space, session.workspace),
             jobs=self._jobs,
             evaluate=session.created.evaluate,
             evaluations_left=lambda: budget.evaluations_left(session.summary),

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from sessions.events import ModelSpec
+from sessions.containment.choice import AUTO
+from sessions.events import Containment, ModelSpec
 from sessions.host.protocol import CreateSession
 from sessions.redaction import scrub_env
 from sessions.taskfile import load_task
@@ -37,6 +38,7 @@ def demo_sessions(*, pace: float, request_id: Callable[[], str]) -> list[CreateS
                 env=env,
                 task_id=f"demo/{task.id}",
                 tags=task.tags,
+                contained=Containment(inside=AUTO),
                 origin="demo",
             )
         )

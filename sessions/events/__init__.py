@@ -44,9 +44,11 @@ from sessions.events.judgement import (
     SignalJudged,
     SignedOff,
 )
+from sessions.events.keeping import BeginningPurged, SessionPurged, Terms, TermsSet
 from sessions.events.recording import LostPart, RecordingLoss, RecordingRead
 from sessions.events.session import (
     Beginning,
+    Containment,
     ControlRequested,
     EnvironmentSpec,
     EvaluateSpec,
@@ -57,6 +59,7 @@ from sessions.events.session import (
     ModelSpec,
     SessionCreated,
     SessionRecovered,
+    SpaceLimits,
     StateChanged,
     Verb,
 )
@@ -138,8 +141,10 @@ __all__ = [
     "AdviceReach",
     "AdviceWithdrawn",
     "Beginning",
+    "BeginningPurged",
     "Body",
     "BookmarkSet",
+    "Containment",
     "ControlRequested",
     "CorrectionWritten",
     "CursorMoved",
@@ -186,11 +191,15 @@ __all__ = [
     "Seen",
     "SeqRange",
     "SessionCreated",
+    "SessionPurged",
     "SessionRecovered",
     "SignalJudged",
     "SignedOff",
+    "SpaceLimits",
     "StateChanged",
     "SummaryWritten",
     "Target",
+    "Terms",
+    "TermsSet",
     "Verb",
 ]

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from sessions.events.base import Body, LongText
+from sessions.events.keeping import Terms
 from sessions.events.states import State
 
 
@@ -72,6 +73,38 @@ class Beginning(msgspec.Struct, frozen=True):
     kind: Literal["branch", "child"] = msgspec.field(name="as")
 
 
+class SpaceLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What the commands of a session may use at most; 0: no limit. ``memory_mb`` and ``file_mb`` in MB (10^6 bytes)."""
+
+    processes: int = 0
+    memory_mb: int = 0
+    file_mb: int = 0
+    open_files: int = 0
+
+
+class Containment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What contains a session's commands: its prefix, and what they may touch besides system and workspace.
+
+    ``why_not`` says why nothing better does, where nobody has chosen the prefix.
+    """
+
+    inside: str = "none"
+    network: Literal["off", "all"] = "off"
+    read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
+    limits: SpaceLimits = SpaceLimits()
+    why_not: str = ""
+    there: bool = False
+    """The workspace is a folder on the other side that a command line leads to, used as it is."""
+
+    @property
+    def words(self) -> str:
+        """In the words of screens and commands: ``inside bwrap, network off``."""
+        if self.inside == "none":
+            return "not contained"
+        return f"inside {self.inside}{'' if self.network == 'all' else ', network off'}"
+
+
 class SessionCreated(Body, frozen=True, kw_only=True):
     """A session came to be. ``number`` is its short number on the board, for life. Money is in US dollars."""
 
@@ -96,6 +129,9 @@ class SessionCreated(Body, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     begins: Beginning | None = None
     """Of which session it is a branch or a child, and from where; None: it began by itself."""
+    contained: Containment | None = None
+    """None for sessions from before there were prefixes: nothing contains them."""
+    terms: Terms = Terms()
     meta: dict[str, Any] = {}
 
 
@@ -136,11 +172,14 @@ class ControlRequested(Body, frozen=True, kw_only=True):
 
 
 class SessionRecovered(Body, frozen=True, kw_only=True):
-    """A new host process took the session over; no active time ran since ``last_at`` (ms)."""
+    """A new host process took the session over; no active time ran since ``last_at`` (ms). With ``jumped`` the host is
+    the same: the machine slept, or its clock was set anew.
+    """
 
     kind: ClassVar[str] = "session.recovered"
     last_at: int
     host_pid: int = 0
+    jumped: bool = False
 
 
 class LimitChanged(Body, frozen=True, kw_only=True):
@@ -159,6 +198,8 @@ class HostStarted(Body, frozen=True, kw_only=True):
     boot_id: str
     version: str
     after: Literal["start", "crash", "restart", "reboot"] = "start"
+    login: str = ""
+    """The account that writes from here on: other names of people are self-declared. "": from before it was kept."""
 
 
 class HostStopped(Body, frozen=True, kw_only=True):

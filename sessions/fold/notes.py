@@ -9,12 +9,23 @@ from typing import Final
 import msgspec
 
 from sessions import events as ev
+from sessions.annotators import shown_name
 from sessions.fold import recording
 from sessions.fold.corrections import CorrectionBook
 from sessions.fold.recording import RecordingBook
 
 KINDS: Final = frozenset(
-    {"recovery.marked", "session.signed_off", "session.note", "bookmark.set", "correction.written", *recording.KINDS}
+    {
+        "recovery.marked",
+        "session.signed_off",
+        "session.note",
+        "bookmark.set",
+        "correction.written",
+        "beginning.purged",
+        "session.created",
+        "terms.set",
+        *recording.KINDS,
+    }
 )
 """The kinds that this fold takes; others change nothing."""
 
@@ -38,6 +49,10 @@ class SessionNotes:
         self.notes: dict[str, str] = {}
         """One note per annotator: a newer one takes the place of the older, an empty one takes it away."""
         self._bookmarks: dict[tuple[str, str], Bookmark] = {}
+        self.terms = ev.Terms()
+        """On which terms it may be used."""
+        self.purged: list[ev.BeginningPurged] = []
+        """That the session which this one began in is gone."""
         self.corrections = CorrectionBook()
         self.recording = RecordingBook()
         for event in events:
@@ -65,6 +80,12 @@ class SessionNotes:
                 self._bookmarks[event.actor, str(body.target)] = Bookmark(body.target, event.actor, body.note, event.at)
             case ev.CorrectionWritten():
                 self.corrections.fold(event)
+            case ev.SessionCreated(terms=terms):
+                self.terms = terms
+            case ev.TermsSet():
+                self.terms = set_terms(self.terms, event.body)
+            case ev.BeginningPurged():
+                self.purged.append(event.body)
             case ev.RecordingLoss() | ev.RecordingRead():
                 self.recording.fold(event)
             case _:
@@ -81,7 +102,13 @@ class SessionNotes:
 
     def sign_off_lines(self) -> list[str]:
         """The sign-offs, one line each: ``good by ada``, ``judged up to step 40 by ben``."""
-        return [f"{sign_off_text(body)} by {who.removeprefix('human:')}" for who, body in self.sign_offs.items()]
+        return [f"{sign_off_text(body)} by {shown_name(who)}" for who, body in self.sign_offs.items()]
+
+
+def set_terms(before: ev.Terms, said: ev.TermsSet) -> ev.Terms:
+    """The terms after somebody said some of them anew."""
+    new = {name: word for name in ev.Terms.__struct_fields__ if (word := getattr(said, name)) is not None}
+    return msgspec.structs.replace(before, **new)
 
 
 def sign_off_text(body: ev.SignedOff) -> str:

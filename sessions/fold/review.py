@@ -13,6 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 from sessions import events as ev
+from sessions.annotators import shown_name
 from sessions.fold.attention_counters import POLLING
 from sessions.fold.flags import Flag, FlagBook
 from sessions.fold.read_ranges import ReadBook
@@ -172,7 +173,7 @@ class ReviewBook:
                 continue
             if mine is not None and all(mine.seq > flag.seq for flag in others):
                 continue  # this annotator has had the last word
-            said = ", ".join(f"{by.removeprefix('human:')} {flag.verdict}" for by, flag in sorted(last.items()))
+            said = ", ".join(f"{shown_name(by)} {flag.verdict}" for by, flag in sorted(last.items()))
             yield self._item(flags[0].target, "disputed", f"annotators disagree: {said}", self._place(flags[0].target))
 
     def _find_proposals(self) -> Iterable[Item]:

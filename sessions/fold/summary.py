@@ -17,7 +17,7 @@ from sessions.fold import attention_counters
 from sessions.fold.attention_counters import AttentionCounters
 from sessions.fold.result_status import went_wrong
 
-FOLD_VERSION: Final = 8
+FOLD_VERSION: Final = 9
 """Raised when ``fold_summary`` or the shape of Summary changes: stored summaries of another version are made anew."""
 EARLIEST: Final = 10 * 365 * 86_400_000
 """Times before 1980 (Unix ms) are of recordings that say none."""
@@ -148,6 +148,8 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     task_id: str = ""
     begins: ev.Beginning | None = None
     """Of which session it is a branch or a child, and from where."""
+    contained: str = ""
+    """What contains its commands, in words; "" for sessions from before there were prefixes, which nothing does."""
     watch: AttentionCounters = AttentionCounters()
     """What the attention rules remember."""
 
@@ -201,6 +203,7 @@ def fold_summary(before: Summary | None, event: ev.Event) -> Summary:
             tags=body.tags,
             task_id=body.task_id,
             begins=body.begins,
+            contained=body.contained.words if body.contained is not None else "",
         )
     elif isinstance(body, ev.SessionCreated):
         raise IllegalTransition(f"session {event.session} exists already")
@@ -222,10 +225,16 @@ def _change(s: Summary, event: ev.Event) -> dict[str, object]:
         case ev.ControlRequested() as body:
             return {"pending": _pending(s, body.verb)}
         case ev.SessionRecovered() as body:
+            change: dict[str, object] = {"doing": ""}
+            if body.jumped:  # what is under way goes on, and nobody was silent meanwhile
+                gap = event.at - body.last_at
+                change = {"progress_at": s.progress_at + gap, "doing_since": s.doing_since + gap}
+                if gap < 0:  # else it would be in its state since a time to come
+                    change["state_at"] = s.state_at + gap
             if s.active_at is None:
-                return {"doing": ""}
+                return change
             ran = max(0, body.last_at - s.active_at)
-            return {"active_ms": s.active_ms + ran, "active_at": event.at, "doing": ""}
+            return change | {"active_ms": s.active_ms + ran, "active_at": event.at}
         case ev.LimitChanged() as body:
             whole = body.name in ("steps", "tokens", "evaluations") and body.value is not None
             value = int(body.value) if whole and body.value is not None else body.value

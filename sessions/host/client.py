@@ -16,7 +16,7 @@ from sessions.hints import Remedy
 from sessions.host import exit_codes, lock, protocol, wire
 from sessions.host.spawn import spawn_host
 from sessions.host.version import code_version
-from sessions.host.watcher import is_watched
+from sessions.host.watcher import is_watched, say_what_host_waits_for
 from sessions.log.schema import SCHEMA_VERSION
 from sessions.paths import LogPaths
 
@@ -28,12 +28,14 @@ OPEN_SECONDS: Final = 180.0
 """How much longer a host that is opening its log is waited for: after an update, a long one is read whole."""
 CALL_SECONDS: Final = 60.0
 TRIES: Final = 3
+BUSY_TRIES: Final = 100
+BUSY_PAUSE: Final = 0.05
 KEPT_NOTIFICATIONS: Final = 4096
 
 RESTART: Final = Remedy("restart_host", "restarts it at the sessions' boundaries")
 """What to do about a host of other code than ours."""
 
-Note = protocol.Changed | protocol.DeltaFrame | protocol.Clients
+Note = protocol.Changed | protocol.DeltaFrame | protocol.Clients | protocol.Waits
 ClientKind = Literal["app", "cli", "script"]
 
 
@@ -80,7 +82,7 @@ class HostClient:
         Other code than ours that speaks the same protocol is no error: ``welcome.mismatch`` then says so in a line.
         """
         try:
-            reader, writer = await asyncio.open_unix_connection(str(paths.socket))
+            reader, writer = await _open_connection(paths)
         except OSError as error:
             raise _why_down(paths, error) from error
         self = cls(reader, writer)
@@ -177,6 +179,16 @@ class HostClient:
             future.set_result(message)
 
 
+async def _open_connection(paths: LogPaths) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect; where many do so in one instant, wait for one's turn."""
+    for _ in range(BUSY_TRIES):
+        try:
+            return await asyncio.open_unix_connection(str(paths.socket))
+        except BlockingIOError:
+            await asyncio.sleep(BUSY_PAUSE)
+    return await asyncio.open_unix_connection(str(paths.socket))
+
+
 def _kind(code: int) -> str:
     return next((kind for kind, known in protocol.ERRORS.items() if known == code), "refused")
 
@@ -184,6 +196,8 @@ def _kind(code: int) -> str:
 def _why_down(paths: LogPaths, error: OSError) -> HostDown:
     found = lock.holder(paths.lock)
     if found is None:
+        if waits := say_what_host_waits_for(paths):
+            return HostDown(waits)
         return HostDown(f"no host runs for {paths.log}", remedies=[Remedy("start_host", "starts one")])
     why = error.strerror or error
     return HostDown(f"the host (pid {found.pid}) is not ready ({why}); its log is {paths.host_log}")
@@ -211,7 +225,7 @@ async def ensure_host(paths: LogPaths, *options: str, seconds: float = START_SEC
     while not await _listens(paths):
         code = watcher.poll()
         if code not in (None, exit_codes.STOPPED):
-            raise HostDown(_last_words(paths, began) or f"the host could not start; see {paths.host_log}")
+            raise HostDown(_last_words(paths, began) or _why_not_started(paths))
         if code == exit_codes.STOPPED and not is_watched(paths):
             # It found the watcher of a host that was stopped a moment ago, which had not gone yet.
             watcher = spawn_host(paths, *options)
@@ -220,15 +234,23 @@ async def ensure_host(paths: LogPaths, *options: str, seconds: float = START_SEC
             opening = lock.holder(paths.lock)
             if opening is None:
                 none = f"no host came up within {seconds:g} s; see {paths.host_log}"
-                raise HostDown(_last_words(paths, began) or none)
+                raise HostDown(say_what_host_waits_for(paths) or _last_words(paths, began) or none)
             if now >= deadline + OPEN_SECONDS:
                 raise HostDown(f"the host (pid {opening.pid}) has its log but is not ready; see {paths.host_log}")
         await asyncio.sleep(0.05)
 
 
+def _why_not_started(paths: LogPaths) -> str:
+    """Why a host did not start, where its log file could not take its words."""
+    last = lock.last_holder(paths.lock)
+    if last is not None and last.waits:
+        return f"the host could not start: {last.waits}"
+    return f"the host could not start; see {paths.host_log}"
+
+
 async def _listens(paths: LogPaths) -> bool:
     try:
-        _, writer = await asyncio.open_unix_connection(str(paths.socket))
+        _, writer = await _open_connection(paths)
     except OSError:
         return False
     writer.close()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, Final
 
+from sessions.annotators import shown_actor
 from sessions.events import Event, SessionCreated
 from sessions.fold.summary import IllegalTransition
 from sessions.host import protocol
@@ -110,6 +113,8 @@ class Dispatcher:
             raise RpcError("refused", f"{error}; its state has just changed, look again") from error
         except LogError as error:
             raise RpcError("log", str(error), error.remedies) from error
+        except OSError as error:
+            raise RpcError("log", _say_trouble(self._context.paths.folder, error)) from error
 
     def _status(self) -> protocol.HostStatus:
         writer = self._context.writer
@@ -120,9 +125,10 @@ class Dispatcher:
             position=writer.position,
             started_at=self._welcome.started_at,
             sessions=self._context.manager.states(),
-            clients=tuple(f"{each.actor} ({each.client})" for each in self._notifications.clients()),
+            clients=tuple(f"{shown_actor(each.actor)} ({each.client})" for each in self._notifications.clients()),
             commit_age_ms=max(0, self._context.clock() - writer.committed_at),
             wal_bytes=writer.wal_bytes(),
+            waits=writer.waits_for() or self._notifications.waits,
         )
 
 
@@ -137,6 +143,16 @@ def first_answer(call: protocol.Change[Any], events: list[Event]) -> object:
     if isinstance(call, protocol.CreateSession):
         return creation_answer(events)
     return change_answer(events)
+
+
+def _say_trouble(folder: Path, error: OSError) -> str:
+    """What the system would not let the host do, and what to do about it."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk that holds {folder} is full: nothing was done; free some space"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return "the host has as many files open as it may: nothing was done; try again, or raise 'ulimit -n'"
+    where = f"{error.filename}: " if error.filename else ""
+    return f"nothing was done: {where}{error.strerror or error}"
 
 
 def _mismatch(hello: protocol.Hello, pid: int) -> str:

@@ -21,6 +21,8 @@ from sessions.hints import Remedy
 
 TRY_SECONDS: Final = 1.0
 """How long a new host tries: those who only look take the lock for an instant."""
+WAITS_CHARS: Final = 400
+RECORD_BYTES: Final = 2047
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -29,6 +31,8 @@ class Holder(msgspec.Struct, frozen=True):
     pid: int
     started_at: int
     ended: Literal["", "stopped", "restart"] = ""
+    waits: str = ""
+    """What it waits for, or why it could not start; one line."""
 
 
 class LockHeld(ApolloError):
@@ -46,6 +50,8 @@ class HostLock:
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
         self._descriptor = descriptor
+        self.before = _read(descriptor)
+        """Who held the lock before, and how that one ended."""
         self._holder = Holder(pid=os.getpid(), started_at=int(time.time() * 1000))
         self._write(self._holder)
 
@@ -54,7 +60,7 @@ class HostLock:
         """Take the lock, or raise LockHeld after ``seconds``."""
         deadline = time.monotonic() + seconds
         while True:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = _open(path)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if _same_file(descriptor, path):
@@ -74,6 +80,12 @@ class HostLock:
         """Say how this host ends, just before it does; a crash says nothing, and that is how it is known."""
         self._write(msgspec.structs.replace(self._holder, ended=how))
 
+    def note_waits(self, waits: str) -> None:
+        """Say what the holder waits for, "" for nothing. It costs no room, so a full disk can be told of."""
+        self._holder = msgspec.structs.replace(self._holder, waits=waits[:WAITS_CHARS])
+        with contextlib.suppress(OSError):
+            self._write(self._holder)
+
     @property
     def is_removed(self) -> bool:
         """Whether the file is gone from its path: then nobody else knows of this lock, nor of the log beside it."""
@@ -84,7 +96,8 @@ class HostLock:
         os.close(self._descriptor)
 
     def _write(self, holder: Holder) -> None:
-        data = msgspec.json.encode(holder) + b"\n"
+        # Always as long: it is written over in place, whole for who reads meanwhile, and also where there is no room.
+        data = msgspec.json.encode(holder).ljust(RECORD_BYTES) + b"\n"
         os.pwrite(self._descriptor, data, 0)
         os.ftruncate(self._descriptor, len(data))
 
@@ -107,6 +120,18 @@ def holder(path: Path) -> Holder | None:
         os.close(descriptor)
 
 
+def last_holder(path: Path) -> Holder | None:
+    """Who holds the lock, or held it last; None if nobody ever did."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return _read(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def wait_until_free(path: Path) -> Holder | None:
     """Sleep in the kernel until nobody holds the lock; who held it last and how it ended, None if never held."""
     try:
@@ -118,6 +143,16 @@ def wait_until_free(path: Path) -> Holder | None:
         return _read(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    """The lock's file. A link in its place is refused: what it leads to would be written over."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ApolloError(f"{path} is a link, and a lock must be a file: remove it") from error
+        raise
 
 
 def _read(descriptor: int) -> Holder | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import faulthandler
 import functools
 import os
@@ -17,8 +18,9 @@ from typing import Final
 from sessions.agent.runner import SessionRunner
 from sessions.agent.session import Services
 from sessions.config import load_config
+from sessions.containment.session_spaces import session_space
 from sessions.errors import ApolloError
-from sessions.events import ModelSpec
+from sessions.events import ModelSpec, SessionCreated
 from sessions.hints import say_in_shell
 from sessions.host import exit_codes, host_log
 from sessions.host.api_keys import KeysFileError
@@ -43,7 +45,11 @@ def runner_factory(parts: RunnerParts) -> RunnerFactory:
 
     @functools.cache
     def jobs_for(session: str) -> JobManager:
-        return JobManager(parts.paths.session_folder(session))
+        folder = parts.paths.session_folder(session)
+        first = parts.reader.events(session, limit=1)[0].body
+        assert isinstance(first, SessionCreated)
+        workspace = Path(first.workspace) if first.workspace else folder / "workspace"
+        return JobManager(folder, space=session_space(first.contained, folder, workspace))
 
     def key_for(session: str, model: ModelSpec) -> str | None:
         try:
@@ -62,6 +68,7 @@ def runner_factory(parts: RunnerParts) -> RunnerFactory:
         env_for=parts.environments.of,
         redactor_for=lambda _: parts.keys.redactor(),
         deltas=parts.notifications.delta,
+        clock=parts.clock,
     )
     return lambda session: SessionRunner(session, services)
 
@@ -87,7 +94,9 @@ def run_host(paths: LogPaths, *, allow_network_fs: bool = False) -> int:
         )
         return exit_codes.RESTART if asyncio.run(_run_until_stop(host)) else exit_codes.STOPPED
     except (ApolloError, OSError) as problem:
-        sys.stderr.write(f"{exit_codes.PREFIX}{' '.join(say_in_shell(problem).split())}\n")
+        with contextlib.suppress(OSError):  # its file lies on the disk that may be full
+            sys.stderr.write(f"{exit_codes.PREFIX}{' '.join(say_in_shell(problem).split())}\n")
+            sys.stderr.flush()
         return exit_codes.REFUSED
 
 

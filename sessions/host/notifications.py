@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from sessions.events import Event
 from sessions.host import wire
 from sessions.host.partial_replies import Cursor, PartialReplies
-from sessions.host.protocol import Changed, ClientInfo, Clients, Subscribed
+from sessions.host.protocol import Changed, ClientInfo, Clients, Subscribed, Waits
 from sessions.providers.base import Delta
 
 CHANGED_SECONDS: Final = 0.05
@@ -69,6 +69,7 @@ class _Subscriber:
         self.cursor = Cursor()
         self.position = 0
         self.clients_known = False
+        self.waits_known = True
 
 
 class Notifications:
@@ -77,6 +78,8 @@ class Notifications:
     def __init__(self, position: int = 0) -> None:
         self.position = position
         self.partials = PartialReplies()
+        self.waits = ""
+        """What the host waits for."""
         self._peers: dict[Peer, _Subscriber] = {}
         self._changed = Throttle(CHANGED_SECONDS, self._send_changes)
         self._frames = Throttle(FRAME_SECONDS, self._send_frames)
@@ -113,15 +116,26 @@ class Notifications:
         """When a person last pressed a key in an attached app (Unix ms), 0: never, or nobody is there."""
         return max((peer.info.active_at for peer in self._peers if peer.info.client == "app"), default=0)
 
+    def tell_waits(self, waits: str) -> None:
+        """The host waits for this now, for nothing if it is empty."""
+        if waits != self.waits:
+            self.waits = waits
+            for subscriber in self._peers.values():
+                subscriber.waits_known = False
+            self._changed.poke()
+
     def subscribe(self, peer: Peer, deltas: Sequence[str]) -> Subscribed:
         """Begin to tell ``peer``; the replies so far are in the answer."""
         subscriber = self._peers[peer]
         subscriber.subscribed = True
         subscriber.cursor = Cursor(deltas)
         subscriber.position = self.position
-        subscriber.clients_known = True
+        subscriber.clients_known = subscriber.waits_known = True
         return Subscribed(
-            position=self.position, frames=tuple(self.partials.frames(subscriber.cursor)), clients=self.clients()
+            position=self.position,
+            frames=tuple(self.partials.frames(subscriber.cursor)),
+            clients=self.clients(),
+            waits=self.waits,
         )
 
     def close(self) -> None:
@@ -138,7 +152,7 @@ class Notifications:
         left = False
         for peer, subscriber in self._peers.items():
             behind = subscriber.position < self.position
-            if not subscriber.subscribed or (not behind and subscriber.clients_known):
+            if not subscriber.subscribed or (not behind and subscriber.clients_known and subscriber.waits_known):
                 continue
             if peer.congested:
                 left = True
@@ -149,6 +163,9 @@ class Notifications:
             if not subscriber.clients_known:
                 subscriber.clients_known = True
                 peer.send(wire.notification("clients", Clients(self.clients())))
+            if not subscriber.waits_known:
+                subscriber.waits_known = True
+                peer.send(wire.notification("waits", Waits(self.waits)))
         return left
 
     def _send_frames(self) -> bool:

@@ -32,6 +32,7 @@ CHANGED_SECONDS: Final = 1.0
 LOOK_SECONDS: Final = 60.0
 """How often all sessions are looked at: some causes (silence, a snooze that ends) come without an event."""
 COMMAND_SECONDS: Final = 30.0
+KILL_SECONDS: Final = 5.0
 MAX_CHARS: Final = 400
 
 _log = logging.getLogger(__name__)
@@ -161,7 +162,9 @@ class NotifyCommand:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
-                await process.wait()
+                with contextlib.suppress(TimeoutError):  # one that hangs in the kernel is left to it
+                    async with asyncio.timeout(KILL_SECONDS):
+                        await process.wait()
 
 
 def _short(text: str) -> str:

@@ -11,7 +11,19 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
 
 import msgspec
 
-from sessions.events import AdviceKind, EnvironmentSpec, EvaluateSpec, Limits, ModelSpec, Reach, Seen, Target, Verb
+from sessions.events import (
+    AdviceKind,
+    Containment,
+    EnvironmentSpec,
+    EvaluateSpec,
+    Limits,
+    ModelSpec,
+    Reach,
+    Seen,
+    Target,
+    Terms,
+    Verb,
+)
 from sessions.hints import Remedy
 
 PROTOCOL = 1
@@ -26,11 +38,14 @@ class Call(msgspec.Struct, Generic[A], frozen=True, omit_defaults=True, kw_only=
     """Base of all requests, by what they are answered with; ``method`` is the JSON-RPC method."""
 
     method: ClassVar[str] = ""
+    reads: ClassVar[bool]
+    """Whether it only tells what the log and the host are: such calls alone are open to an agent's own commands."""
 
 
 class Change(Call[A], frozen=True, kw_only=True):
     """Base of requests that write to the log. ``request`` is unique in the log."""
 
+    reads: ClassVar[bool] = False
     request: str
 
 
@@ -38,6 +53,7 @@ class Hello(Call["Welcome"], frozen=True, kw_only=True):
     """The handshake, first on every connection. Answer: Welcome."""
 
     method: ClassVar[str] = "hello"
+    reads: ClassVar[bool] = True
     protocol: int
     schema: int
     version: str
@@ -62,10 +78,12 @@ class Welcome(msgspec.Struct, frozen=True, omit_defaults=True):
 class Active(Call["Noted"], frozen=True, kw_only=True):
     """A person pressed a key at this client ``idle_ms`` ago: while somebody looks, nobody is notified. Answer: Noted.
 
-    Sent after a key, but not for every one (apollo_tui/acts/annotator_time.py).
+    No read: it keeps notifications from a person. Sent after a key, but not for every one
+    (apollo_tui/acts/annotator_time.py).
     """
 
     method: ClassVar[str] = "client.active"
+    reads: ClassVar[bool] = False
     idle_ms: int = 0
 
 
@@ -80,6 +98,7 @@ class Subscribe(Call["Subscribed"], frozen=True, kw_only=True):
     """
 
     method: ClassVar[str] = "subscribe"
+    reads: ClassVar[bool] = True
     deltas: tuple[str, ...] = ()
 
 
@@ -105,6 +124,12 @@ class Clients(msgspec.Struct, frozen=True):
     clients: tuple[ClientInfo, ...]
 
 
+class Waits(msgspec.Struct, frozen=True):
+    """Notification ``waits``: why the log cannot be written now, in one line; "" once it can be again."""
+
+    waits: str
+
+
 class DeltaFrame(msgspec.Struct, frozen=True, omit_defaults=True):
     """At most one per 100 ms, part and session: ``text`` starts at ``offset`` (characters) of part ``index``."""
 
@@ -124,12 +149,14 @@ class Subscribed(msgspec.Struct, frozen=True, omit_defaults=True):
     position: int
     frames: tuple[DeltaFrame, ...] = ()
     clients: tuple[ClientInfo, ...] = ()
+    waits: str = ""
 
 
 class Status(Call["HostStatus"], frozen=True, kw_only=True):
     """Answer: HostStatus."""
 
     method: ClassVar[str] = "host.status"
+    reads: ClassVar[bool] = True
 
 
 class HostStatus(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -145,6 +172,8 @@ class HostStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     clients: tuple[str, ...] = ()
     commit_age_ms: int = 0
     wal_bytes: int = 0
+    waits: str = ""
+    """Why the log cannot be written now, "" if it can be."""
 
 
 class StopHost(Call["Stopping"], frozen=True, kw_only=True):
@@ -154,6 +183,7 @@ class StopHost(Call["Stopping"], frozen=True, kw_only=True):
     """
 
     method: ClassVar[str] = "host.stop"
+    reads: ClassVar[bool] = False
     by: str = ""
     at_boundary: bool = True
     timeout: float = 30.0
@@ -188,7 +218,10 @@ class CreateSession(Change["Created"], frozen=True, kw_only=True):
     """The model's API key, if the client has it; held in memory only."""
     task_id: str = ""
     tags: tuple[str, ...] = ()
+    terms: Terms = Terms()
     origin: Literal["host", "demo", "replay"] = "host"
+    contained: Containment | None = None
+    """What is to contain it, ``inside`` may be "auto"; None, of clients from before there were prefixes: nothing."""
     meta: dict[str, Any] = {}
     start: bool = True
 
@@ -198,6 +231,8 @@ class Created(msgspec.Struct, frozen=True, omit_defaults=True):
 
     session: str
     number: int
+    contained: Containment | None = None
+    """What contains it; None: nothing."""
 
 
 class ImportFile(Change["Imported"], frozen=True, kw_only=True):
@@ -220,9 +255,13 @@ class Imported(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ExamineFile(Call["Examined"], frozen=True, kw_only=True):
-    """Say what an import of this file (absolute path) would do, and write nothing. Answer: Examined."""
+    """Say what an import of this file (absolute path) would do, and write nothing. Answer: Examined.
+
+    No read: it has the host open a file of the caller's choosing.
+    """
 
     method: ClassVar[str] = "session.examine"
+    reads: ClassVar[bool] = False
     path: str
     format: str = "auto"
 
@@ -342,6 +381,7 @@ ANNOTATIONS = (
     "advice.reach",
     "effort.spent",
     "export.written",
+    "terms.set",
 )
 """Kinds that a client may append as they are: a person's judgement, which has no effect on a running agent."""
 
@@ -414,10 +454,11 @@ SLOW = frozenset({CreateSession.method, ImportFile.method, ExamineFile.method, S
 ANYHOW = (Status, StopHost)
 """Calls that a host takes from clients of any protocol: how else could it be replaced by one that they understand?"""
 
-NOTIFICATIONS: dict[str, type[Changed | DeltaFrame | Clients]] = {
+NOTIFICATIONS: dict[str, type[Changed | DeltaFrame | Clients | Waits]] = {
     "changed": Changed,
     "delta": DeltaFrame,
     "clients": Clients,
+    "waits": Waits,
 }
 """What the host tells unasked."""
 

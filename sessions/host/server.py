@@ -1,4 +1,4 @@
-"""The socket: takes connections of our own user only, answers each line, and lets no client harm another."""
+"""The socket: takes connections, answers each line, and lets no client harm another."""
 
 from __future__ import annotations
 
@@ -6,27 +6,39 @@ import asyncio
 import contextlib
 import logging
 import os
-import re
 import socket
 import stat
-import struct
-import sys
+import time
+from collections import deque
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import msgspec
 
+from sessions.annotators import name_problem
 from sessions.clock import now_ms
 from sessions.errors import ApolloError
 from sessions.host import protocol, wire
+from sessions.host.callers import Caller, Callers
 from sessions.host.fault_injection import Faults
 from sessions.host.notifications import Notifications
 from sessions.host.protocol import ClientInfo
+from sessions.paths import private_folder
 
-BACKLOG: Final = 64
+BACKLOG: Final = 1024
+"""Clients that may come in one instant; the kernel takes fewer where it is set so."""
+ACCEPT_PAUSE: Final = 1.0
+"""Seconds for which nobody is let in when there is no file descriptor for him."""
+HALF_MESSAGES: Final = 4 * wire.MAX_REQUEST
+"""Bytes that messages under way may take, of all clients together."""
+SAY_AGAIN: Final = 60.0
 CONGESTED_BYTES: Final = 256 << 10
 """With more than this not yet taken by a client, it gets no frames until it has caught up."""
-ACTOR: Final = re.compile(r"(human|judge|rule):[^\s\x00-\x1f:]{1,64}")
+NO_PERSON: Final = "agent"
+"""What is said to be attached in place of a name where a client is no person's."""
+REFUSALS_TOLD: Final = 20
+"""So many a minute are written to the host's log: a command that tries for ever must not fill it."""
+ACTORS: Final = ("human", "judge", "rule")
 
 _log = logging.getLogger(__name__)
 
@@ -46,8 +58,11 @@ class Answerer(Protocol):
 class Connection:
     """One client. Its calls are answered in order, but for the slow ones (protocol.SLOW), which others overtake."""
 
-    def __init__(self, server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, server: Server, caller: Caller, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         self._server = server
+        self._caller = caller
         self._reader = reader
         self._writer = writer
         self._tasks: set[asyncio.Task[None]] = set()
@@ -80,9 +95,10 @@ class Connection:
     async def serve(self) -> None:
         """Read and answer until the client hangs up."""
         try:
-            async for line in wire.lines(self._reader, wire.MAX_REQUEST):
+            async for line in wire.lines(self._reader, wire.MAX_REQUEST, self._server.room):
                 if line is None:
-                    problem = f"a message was longer than {wire.MAX_REQUEST >> 20} MB; nothing of it was applied"
+                    most = f"longer than {wire.MAX_REQUEST >> 20} MB, or came while others took all room for messages"
+                    problem = f"a message was {most}; nothing of it was applied"
                     self.send(wire.error(None, wire.RpcError("parse", problem)))
                 else:
                     await self._take(line)
@@ -117,11 +133,17 @@ class Connection:
             raise wire.RpcError("method", f"there is no method {message.method!r}; this host knows {_METHODS}")
         if self._limited_to is not None and message.method not in self._limited_to:
             raise wire.RpcError("mismatch", f"{message.method} is not possible before a hello that both sides agree on")
+        if not kind.reads and not self._caller.is_person:
+            self._server.note_refusal(self._caller, message.method)
+            why = f"pid {self._caller.pid} {self._caller.why}"
+            raise wire.RpcError("refused", f"{why}, so it may only read; a person asks from a shell of their own")
         try:
             call: protocol.Call[Any] = msgspec.json.decode(message.params, type=kind)
             return call
         except (msgspec.DecodeError, UnicodeError) as error:
             raise wire.RpcError("params", f"{message.method}: {error}") from error
+        except RecursionError as error:
+            raise wire.RpcError("params", f"{message.method}: it is nested too deeply") from error
 
     async def _answer(self, number: int | str | None, call: protocol.Call[Any]) -> None:
         try:
@@ -149,13 +171,16 @@ class Connection:
         self.send(line)
 
     def _hello(self, hello: protocol.Hello) -> protocol.Welcome:
-        if not ACTOR.fullmatch(hello.actor):
-            raise wire.RpcError("params", f"{hello.actor!r} is no actor; write human:NAME without blanks")
+        kind, _, name = hello.actor.partition(":")
+        if problem := "is of no kind that may ask" if kind not in ACTORS else name_problem(name):
+            said = ascii(hello.actor[:100])
+            raise wire.RpcError("params", f"{said} is no actor; write human:NAME: it {problem}")
         welcome = self._server.answerer.welcome(hello)
         agree = (hello.protocol, hello.schema) == (welcome.protocol, welcome.schema)
         self._limited_to = None if agree else frozenset({"hello", *(call.method for call in protocol.ANYHOW)})
         if not self.info.actor and agree:
-            self.info = ClientInfo(actor=hello.actor, client=hello.client, since=self.info.since)
+            actor = hello.actor if self._caller.is_person else NO_PERSON
+            self.info = ClientInfo(actor=actor, client=hello.client, since=self.info.since)
             self._server.notifications.attach(self)
         return welcome
 
@@ -167,17 +192,29 @@ class Server:
     """Listens on a unix socket that only our user can open."""
 
     def __init__(
-        self, path: Path, answerer: Answerer, notifications: Notifications, faults: Faults | None = None
+        self,
+        path: Path,
+        answerer: Answerer,
+        notifications: Notifications,
+        callers: Callers,
+        faults: Faults | None = None,
     ) -> None:
         self.path = path
+        self._callers = callers
+        self._told: deque[float] = deque(maxlen=REFUSALS_TOLD)
         self.answerer = answerer
         self.notifications = notifications
         self.faults = faults or Faults()
+        self.room = wire.Room(HALF_MESSAGES)
         self._connections: set[Connection] = set()
-        self._server: asyncio.Server | None = None
+        self._serving: set[asyncio.Task[None]] = set()
+        self._listener: socket.socket | None = None
+        self._file: tuple[int, int] | None = None
+        self._refused_at = float("-inf")
 
     async def open(self) -> None:
         """Begin to listen. Only who holds the host's lock may: what lies at the path is then a dead host's."""
+        private_folder(self.path.parent)
         with contextlib.suppress(FileNotFoundError):
             if not stat.S_ISSOCK(self.path.lstat().st_mode):
                 raise ApolloError(f"{self.path} is in the way and is no socket: move it away")
@@ -185,27 +222,86 @@ class Server:
         before = os.umask(0o177)
         try:
             listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            listener.bind(str(self.path))
+            try:
+                listener.setblocking(False)
+                listener.bind(str(self.path))
+                listener.listen(BACKLOG)
+            except OSError:
+                listener.close()
+                raise
         finally:
             os.umask(before)
-        self._server = await asyncio.start_unix_server(self._accept, sock=listener, backlog=BACKLOG)
+        self._stop_listening()
+        self._listener = listener
+        self._file = _file(self.path)
+        self._listen()
+
+    async def look(self) -> None:
+        """Bind again if somebody has removed the socket's file; who is connected stays so."""
+        if self._listener is not None and _file(self.path) != self._file:
+            try:
+                await self.open()
+            except (OSError, ApolloError) as problem:
+                _log.error("%s is gone and cannot be bound again: %s", self.path, problem)
+            else:
+                _log.warning("%s was removed; it is bound again", self.path)
 
     async def close(self) -> None:
         """Hang up on everybody and take the socket away."""
-        if self._server is None:
+        if self._listener is None:
             return
-        self._server.close()
+        self._stop_listening()
+        self._listener = None
         self.path.unlink(missing_ok=True)
         # All at once: each may wait a moment for a client that takes nothing.
         await asyncio.gather(*(connection.finish() for connection in self._connections))
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        user = _peer_user(writer)
-        if user is not None and user != os.getuid():
-            _log.warning("hung up on user %d", user)
-            writer.close()
+    def _listen(self) -> None:
+        if self._listener is not None:
+            asyncio.get_running_loop().add_reader(self._listener.fileno(), self._let_in)
+
+    def _stop_listening(self) -> None:
+        if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener.fileno())
+            self._listener.close()
+
+    def _let_in(self) -> None:
+        """Take the next client. asyncio's own server would fill the log where descriptors are used up."""
+        assert self._listener is not None
+        loop = asyncio.get_running_loop()
+        try:
+            client, _ = self._listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
-        connection = Connection(self, reader, writer)
+        except OSError as problem:
+            if loop.time() - self._refused_at > SAY_AGAIN:
+                self._refused_at = loop.time()
+                _log.error("clients wait: %s", problem)
+            loop.remove_reader(self._listener.fileno())
+            loop.call_later(ACCEPT_PAUSE, self._listen)
+            return
+        task = loop.create_task(self._welcome(client))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def _welcome(self, client: socket.socket) -> None:
+        try:
+            reader, writer = await asyncio.open_unix_connection(sock=client)
+        except OSError:
+            client.close()
+            return
+        await self._accept(reader, writer)
+
+    def note_refusal(self, caller: Caller, method: str) -> None:
+        """Write to the host's log who was refused what."""
+        now = time.monotonic()
+        if len(self._told) < REFUSALS_TOLD or now - self._told[0] > 60.0:
+            self._told.append(now)
+            _log.warning("refused %s to %s: it %s", method, caller, caller.why)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        caller = await self._callers.look_at(writer.get_extra_info("socket"))
+        connection = Connection(self, caller, reader, writer)
         self._connections.add(connection)
         try:
             await connection.serve()
@@ -213,9 +309,10 @@ class Server:
             self._connections.discard(connection)
 
 
-def _peer_user(writer: asyncio.StreamWriter) -> int | None:
-    """The user id of the other side, None where the system cannot say (the folder's mode protects us there)."""
-    if not sys.platform.startswith("linux"):
+def _file(path: Path) -> tuple[int, int] | None:
+    """Which file lies at ``path``."""
+    try:
+        found = path.lstat()
+    except OSError:
         return None
-    raw = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return int(struct.unpack("3i", raw)[1])
+    return found.st_dev, found.st_ino

@@ -12,7 +12,7 @@ from typing import Final, Literal, Protocol
 from sessions.events import NewEvent, SessionRecovered, StateChanged
 from sessions.events.states import ACTIVE
 from sessions.fold.summary import IllegalTransition, Summary
-from sessions.log.errors import LogClosed, LogError
+from sessions.log.errors import LogClosed, LogError, LogUnavailable
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 
@@ -24,6 +24,9 @@ STOPPED: Final = "the host was stopped; resume it to let it go on"
 """Reason of the pause in which a session is left by a host that was stopped for good."""
 REBOOTED: Final = "the machine was rebooted; resume it to let it go on"
 """The same, where the machine took the host with it."""
+
+TAKE_OVER_PAUSE: Final = 0.5
+"""Seconds between tries to take over a session while the log cannot be had."""
 
 _log = logging.getLogger(__name__)
 
@@ -90,7 +93,14 @@ class SessionManager:
             if summary.origin == "import":
                 continue
             try:
-                await self._take_over(summary, after, resume)
+                while True:
+                    try:
+                        await self._take_over(summary, after, resume)
+                        break
+                    except LogUnavailable as error:
+                        _log.warning("session %d waits to be taken over: %s", summary.number, error)
+                        await asyncio.sleep(TAKE_OVER_PAUSE)
+                        await self._writer.wait_until_available()
             except LogClosed:
                 raise
             except Exception as error:  # noqa: BLE001 - one session that cannot be had must not keep the others waiting

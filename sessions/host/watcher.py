@@ -41,6 +41,20 @@ def is_watched(paths: LogPaths) -> bool:
     return lock.holder(watch_lock(paths)) is not None
 
 
+def say_what_host_waits_for(paths: LogPaths) -> str:
+    """What the host, or the watcher that is to start one, waits for, in one line; "" for nothing. Asks nobody."""
+    try:
+        found = lock.holder(paths.lock)
+        if found is not None:
+            return f"the host waits: {found.waits}" if found.waits else ""
+        last = lock.last_holder(paths.lock) if is_watched(paths) else None
+    except OSError:
+        return ""
+    if last is None or last.ended or not last.waits:
+        return ""
+    return f"the host cannot start: {last.waits}; it is tried again every {REFUSED_SECONDS:g} s"
+
+
 def end_watcher(paths: LogPaths) -> bool:
     """End the watcher of this log, and with it, in order, a host that it has just started; False if there is none."""
     found = lock.holder(watch_lock(paths))
@@ -104,16 +118,29 @@ class Watcher:
         self._child.terminate()
 
     def _start(self) -> int:
-        rotate(self._paths.host_log)
-        with self._paths.host_log.open("ab", buffering=0) as output:
-            self._child = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=self._paths.folder
-            )
+        try:
+            self._child = self._spawn()
+        except OSError as error:  # a full disk, no memory, no descriptors: as a host that refuses
+            self._say(f"no host can be started: {error}")
+            return exit_codes.REFUSED
         if self._stopping:  # a signal came between the fork and the line above
             self._child.terminate()
         code = self._child.wait()
         self._child = None
         return code
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        try:
+            rotate(self._paths.host_log)
+            output = os.open(self._paths.host_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:  # a host without a log file is better than none
+            output = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            return subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=self._paths.folder
+            )
+        finally:
+            os.close(output)
 
     def _adopt(self, found: lock.Holder) -> int | None:
         self._say(f"watching over the host that runs already (pid {found.pid})")
@@ -128,8 +155,9 @@ def _how(code: int | None) -> str:
 
 
 def _say(line: str) -> None:
-    sys.stderr.write(f"{exit_codes.PREFIX}{line}\n")
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # its file lies on the disk that may be full
+        sys.stderr.write(f"{exit_codes.PREFIX}{line}\n")
+        sys.stderr.flush()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

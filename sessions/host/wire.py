@@ -66,6 +66,8 @@ def decode(line: bytes) -> Message:
         raise RpcError("invalid", f"not a JSON-RPC message: {error}") from error
     except (msgspec.DecodeError, UnicodeError) as error:
         raise RpcError("parse", f"not JSON: {error}") from error
+    except RecursionError as error:
+        raise RpcError("parse", "a message is nested too deeply") from error
 
 
 def request(id: int, method: str, params: object) -> bytes:
@@ -118,27 +120,46 @@ def _valid(value: Any) -> Any:
             return value
 
 
-async def lines(reader: asyncio.StreamReader, limit: int) -> AsyncIterator[bytes | None]:
-    """The lines that arrive, without their ends; None stands for one that was longer than ``limit`` and was dropped.
+class Room:
+    """Bytes that all half messages of a server may take together."""
+
+    def __init__(self, bytes: int) -> None:
+        self._left = bytes
+
+    def take(self, bytes: int) -> bool:
+        """Take so much, or nothing where there is not so much left. What is negative is given back."""
+        if bytes > self._left:
+            return False
+        self._left -= bytes
+        return True
+
+
+async def lines(reader: asyncio.StreamReader, limit: int, room: Room | None = None) -> AsyncIterator[bytes | None]:
+    """The lines that arrive, without their ends; None stands for one that was longer than ``limit``, or for which there
+    was no ``room``, and was dropped.
 
     A last line without an end is a message cut in the middle and is left out.
     """
     pending = bytearray()
-    searched = 0
+    searched = taken = 0
     dropping = False
-    while chunk := await reader.read(1 << 16):
-        pending += chunk
-        while (end := pending.find(b"\n", searched)) >= 0:
-            line = bytes(pending[:end])
-            del pending[: end + 1]
-            searched = 0
-            if dropping or len(line) > limit:
-                dropping = False
-                yield None
-            elif line.strip():
-                yield line
-        searched = len(pending)
-        if len(pending) > limit:
-            pending.clear()
-            searched = 0
-            dropping = True
+    room = room or Room(2 * limit)
+    try:
+        while chunk := await reader.read(1 << 16):
+            pending += chunk
+            while (end := pending.find(b"\n", searched)) >= 0:
+                line = bytes(pending[:end])
+                del pending[: end + 1]
+                searched = 0
+                if dropping or len(line) > limit:
+                    dropping = False
+                    yield None
+                elif line.strip():
+                    yield line
+            if len(pending) > limit or not room.take(len(pending) - taken):
+                pending.clear()
+                room.take(-taken)
+                dropping = True
+            searched = taken = len(pending)
+    finally:
+        room.take(-taken)

@@ -14,11 +14,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 SPEC: Final = "job.json"
 CLAIM: Final = "claim.json"
@@ -29,51 +25,5 @@ TAIL: Final = "output.tail"
 KILL: Final = "kill.json"
 EXIT: Final = "exit.json"
 HOLDER_LOG: Final = "holder.log"
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in ``path``, or None where there is no such file."""
-    try:
-        found: dict[str, Any] = json.loads(path.read_text())
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return found
-
-
-def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Replace ``path`` by ``value``, on disk and whole, or leave it as it is."""
-    _temporary(path, value).replace(path)
-    _sync_folder(path.parent)
-
-
-def create_json(path: Path, value: dict[str, Any]) -> bool:
-    """Make ``path`` appear, whole, unless it exists: False then. Of two processes that try, one succeeds."""
-    temporary = _temporary(path, value)
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        return False
-    finally:
-        temporary.unlink()
-    _sync_folder(path.parent)
-    return True
-
-
-def _temporary(path: Path, value: dict[str, Any]) -> Path:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(json.dumps(value).encode())
-        file.flush()
-        os.fsync(handle)
-    return temporary
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        # Some file systems know no fsync of a folder; the file itself is safe there too.
-        with contextlib.suppress(OSError):
-            os.fsync(handle)
-    finally:
-        os.close(handle)
+MARK: Final = "APOLLO_JOB"
+"""A variable of every command's environment: whose it is, as ``SESSION/jobs/NUMBER``; several where jobs are nested."""

@@ -8,6 +8,8 @@ process that the command leaves behind, so that a kill reaches them all. SIGTERM
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import errno
 import fcntl
 import json
 import os
@@ -21,8 +23,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from sessions.jobs import files, processes
+from sessions import processes
+from sessions.jobs import files
 from sessions.jobs.ring_buffer import HEAD, RING, RingWriter
+from sessions.json_files import create_json, read_json, write_json
 
 CHUNK: Final = 64 * 1024
 MAX_PENDING_INPUT: Final = 1024 * 1024
@@ -30,6 +34,9 @@ READY: Final = b"ready\n"
 """What the holder writes on its standard output once the command runs."""
 GIVE_UP: Final = 5.0
 """Seconds of SIGKILL after which processes that will not go (not ours, or stuck in the kernel) are left."""
+WAITS_FOR_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
+"""What may pass by itself: a job's end is told when it has. Other trouble is given up after ``GIVE_UP`` seconds."""
+PR_SET_PDEATHSIG: Final = 1
 PR_SET_CHILD_SUBREAPER: Final = 36
 
 
@@ -38,7 +45,7 @@ class Holder:
 
     def __init__(self, folder: Path, env: dict[str, str]) -> None:
         self.folder = folder
-        self.spec: dict[str, Any] = files.read_json(folder / files.SPEC) or {}
+        self.spec: dict[str, Any] = read_json(folder / files.SPEC) or {}
         self.env = env
         self.output = RingWriter(folder, self.spec.get("head", HEAD), self.spec.get("ring", RING))
         self.selector = selectors.DefaultSelector()
@@ -54,6 +61,8 @@ class Holder:
         self.report: dict[str, Any] | None = None
         """How the job ended, once that is certain."""
         self.written_exit = False
+        """Whether the end is told, or there is nobody left to tell it to."""
+        self.untold_since: float | None = None
         self.killed_by = ""
         self.kill_at: float | None = None
         self.kill_asked = False
@@ -103,9 +112,13 @@ class Holder:
                 read_end = os.open(os.devnull, os.O_RDONLY)
             inner = (read_end, write_end)
         self.started, self.started_at = time.monotonic(), time.time_ns() // 1_000_000
+        holder = os.getpid()
         self.child = os.fork()
         if self.child == 0:
-            self._become_command(gate, inner, tty)
+            # The gate's other end and the pipe to the host are the holder's alone: their ends tell of its death.
+            os.close(opened)
+            os.dup2(inner[1], 1)
+            self._become_command(gate, inner, tty, holder)
         for handle in {gate, *inner}:
             os.close(handle)
         for outer in (self.source, self.sink):
@@ -113,7 +126,7 @@ class Holder:
                 os.set_blocking(outer, False)
         self.selector.register(self.source, selectors.EVENT_READ, "output")
         who = processes.identity(self.child)
-        files.write_json(
+        write_json(
             self.folder / files.CHILD, {"pid": who.pid, "start_time": who.start_time, "started_at": self.started_at}
         )
         # Only now that its name is on disk is the command let loose: a holder that dies before leaves nothing behind.
@@ -125,11 +138,12 @@ class Holder:
         os.dup2(nothing, 0)
         os.dup2(nothing, 1)
 
-    def _become_command(self, gate: int, inner: tuple[int, int], tty: bool) -> None:
+    def _become_command(self, gate: int, inner: tuple[int, int], tty: bool, holder: int) -> None:
         """In the child: wait for the gate, then exec. Never returns."""
         try:
             os.setsid()
-            if os.read(gate, 1) != b"g":
+            _die_with_parent()
+            if os.getppid() != holder or os.read(gate, 1) != b"g":
                 os._exit(127)
             if tty:
                 fcntl.ioctl(inner[0], termios.TIOCSCTTY, 0)
@@ -201,11 +215,12 @@ class Holder:
         for line in lines:
             try:
                 asked = json.loads(line) if line else {}
-            except ValueError:
+            except (ValueError, RecursionError):
                 # Half a line of a host that was killed while it wrote; the next one begins anew.
                 continue
-            self.pending += asked.get("text", "").encode(errors="replace")
-            self.end_of_input |= bool(asked.get("eof"))
+            if isinstance(asked, dict):
+                self.pending += str(asked.get("text", "")).encode(errors="replace")
+                self.end_of_input |= bool(asked.get("eof"))
         self._write_input()
 
     def _write_input(self) -> None:
@@ -248,11 +263,21 @@ class Holder:
             self._write_exit()
 
     def _write_exit(self) -> None:
-        """Say how it ended. A full disk is tried again with every turn, until there is room: nobody else knows."""
+        """Say how it ended. A full disk is tried again with every turn, until there is room: nobody else knows.
+
+        Where the folder is gone or takes no file, nobody can be told, and who waits sees that we have ended.
+        """
         self.report = self.report or self._exit_report()
-        with contextlib.suppress(OSError):
-            files.write_json(self.folder / files.EXIT, self.report)
-            self.written_exit = True
+        try:
+            write_json(self.folder / files.EXIT, self.report)
+        except OSError as error:
+            now = time.monotonic()
+            self.untold_since = now if self.untold_since is None else self.untold_since
+            gone = error.errno in (errno.ENOENT, errno.ENOTDIR)
+            late = now - self.untold_since > GIVE_UP and error.errno not in WAITS_FOR_ROOM
+            if not gone and not late:
+                return
+        self.written_exit = True
 
     def _exit_report(self) -> dict[str, Any]:
         """How it ended, after all output that it left in the pipe."""
@@ -289,8 +314,9 @@ class Holder:
         left = {*processes.descendants(os.getpid()), *processes.session_members(self.child)}
         now = time.monotonic()
         if self.kill_at is None:
-            wish = files.read_json(self.folder / files.KILL) or {}
-            self.kill_at = now + float(wish.get("grace", 3.0))
+            wish = read_json(self.folder / files.KILL) or {}
+            grace = wish.get("grace")
+            self.kill_at = now + (float(grace) if isinstance(grace, int | float) else 3.0)
             if self.status is None:
                 self.killed_by = f"killed_by_{wish.get('by', 'host')}"
             processes.send_all(left, signal.SIGTERM)
@@ -326,20 +352,30 @@ def _plain_terminal(handle: int) -> None:
 def _adopt_orphans() -> None:
     """Have the kernel hand us every process that the command leaves behind, whatever session it moved to."""
     if sys.platform == "linux":
-        import ctypes
-
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def main(folder: str) -> None:
-    """Claim the job in ``folder`` and hold it; returns at once if somebody has claimed it before."""
+def _die_with_parent() -> None:
+    """Have the kernel kill this process when its holder dies, whatever moment that is."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def main(folder: str, who: processes.Identity | None = None) -> None:
+    """Claim the job in ``folder`` and hold it; returns at once if somebody has claimed it before.
+
+    ``who`` this process is to those outside its space, where that differs.
+    """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with open(0, "rb", closefd=False) as stream:
         env: dict[str, str] = json.loads(stream.read())
     place = Path(folder)
-    me = processes.identity()
-    if not files.create_json(place / files.CLAIM, {"pid": me.pid, "start_time": me.start_time, "boot_id": me.boot_id}):
+    me = who or processes.identity()
+    claim: dict[str, Any] = {"pid": me.pid, "start_time": me.start_time, "boot_id": me.boot_id}
+    if who is not None:
+        claim["space"] = processes.pid_space()
+    if not create_json(place / files.CLAIM, claim):
         return
     _adopt_orphans()
     Holder(place, env).run()

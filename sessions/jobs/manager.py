@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import json
 import os
@@ -12,7 +13,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from sessions import processes
 from sessions.clock import now_ms
+from sessions.containment.errors import SpaceError
+from sessions.containment.spaces import Space
 from sessions.errors import ApolloError
 from sessions.events import JobEnded
 from sessions.jobs import files
@@ -20,12 +24,19 @@ from sessions.jobs.holder import READY
 from sessions.jobs.job import Job, JobEnd
 from sessions.jobs.output import Output, decode_piece
 from sessions.jobs.ring_buffer import HEAD, RING, Piece
-from sessions.jobs.start_holder import read_first_bytes, read_trouble, shell, start_holder
+from sessions.jobs.start_holder import read_first_bytes, read_trouble, start_holder
 from sessions.jobs.wait_for_exit import wait_for_exit
+from sessions.json_files import create_json, read_json, write_json
 
 GRACE: Final = 3.0
 """Seconds between SIGTERM and SIGKILL."""
 REAP_SECONDS: Final = 0.5
+START_SECONDS: Final = 60.0
+"""For a holder to say that its command runs: a slow disk is waited for, one that hangs is not."""
+END_SECONDS: Final = 10.0
+"""For processes that were killed to be gone; one that is stuck in the kernel is left."""
+INPUT_SECONDS: Final = 30.0
+"""For a command to take its input."""
 TAIL_BYTES: Final = 1024 * 1024
 
 
@@ -36,8 +47,11 @@ class JobError(ApolloError):
 class JobManager:
     """The jobs of the session whose folder is ``folder``. Any number of managers may look at the same folder."""
 
-    def __init__(self, folder: Path, *, kind: str = "jobs", head: int = HEAD, ring: int = RING) -> None:
+    def __init__(
+        self, folder: Path, *, kind: str = "jobs", head: int = HEAD, ring: int = RING, space: Space | None = None
+    ) -> None:
         self.folder = folder / kind
+        self.space = space or Space()
         self._session_folder = folder
         self._caps = (head, ring)
         self._holders: list[subprocess.Popen[bytes]] = []
@@ -63,20 +77,28 @@ class JobManager:
     ) -> Job:
         """Start ``command`` as job ``number``; returns once it runs. Raises JobError if it cannot be started.
 
-        ``env`` is the command's whole environment. ``input`` keeps its standard input open for ``send``; else it
-        reads its end at once. ``tty`` gives it a terminal. ``origin`` names the call that wanted it ("41.2").
+        ``env`` is the command's whole environment, but for what the space of the session makes of it. ``input`` keeps
+        its standard input open for ``send``; else it reads its end at once. ``tty`` gives it a terminal. ``origin``
+        names the call that wanted it ("41.2").
         """
         folder = self.folder / str(number)
         try:
             folder.mkdir(mode=0o700, parents=True)
         except FileExistsError:
             raise JobError(f"there is a job {number} already") from None
+        except OSError as error:
+            raise _cannot_start(number, error) from error
         head, ring = self._caps
+        try:
+            own = {**env, "PYTHONUNBUFFERED": "1", **self._mark(number, env)}
+            start = self.space.start_of(command, cwd, own, f"{self.folder.name}/{number}")
+        except SpaceError as error:
+            raise _cannot_start(number, error) from error
         spec = {
             "number": number,
             "command": command,
-            "argv": [shell(), "-c", command],
-            "cwd": str(cwd),
+            "argv": start.argv,
+            "cwd": start.cwd,
             "origin": origin,
             "tty": tty,
             "input": input or tty,
@@ -84,16 +106,44 @@ class JobManager:
             "ring": ring,
             "created_at": now_ms(),
         }
-        await asyncio.to_thread(files.write_json, folder / files.SPEC, spec)
-        holder, ready = await asyncio.to_thread(start_holder, folder, {**env, "PYTHONUNBUFFERED": "1"})
+        try:
+            await asyncio.to_thread(write_json, folder / files.SPEC, spec)
+            await self.space.open()
+            argv = self.space.helper("sessions.jobs.holder", str(folder), detach=True)
+            holder, ready = await asyncio.to_thread(start_holder, folder, start.env, argv)
+        except (SpaceError, OSError) as error:
+            raise _cannot_start(number, error) from error
         self._reap()
         self._holders.append(holder)
-        started = await read_first_bytes(ready) == READY
+        said = await read_first_bytes(ready, START_SECONDS)
         job = Job.find(folder)
-        if job is None or not started:
-            holder.wait()
-            raise JobError(f"job {number} could not be started: {read_trouble(folder)}")
-        return job
+        if said == READY and job is not None:
+            return job
+        await self._give_up(folder, holder)
+        if said is None:
+            raise JobError(f"job {number} could not be started: its holder said nothing for {START_SECONDS:.0f} s")
+        raise JobError(f"job {number} could not be started: {read_trouble(folder)}")
+
+    async def _give_up(self, folder: Path, holder: subprocess.Popen[bytes]) -> None:
+        """See to it that nothing is left of a job whose holder died, or hangs, before its command ran."""
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(create_json, folder / files.CLAIM, NOBODY)
+        job = Job.find(folder)
+        if job is not None:
+            await self._end_holder(job)
+        if holder.poll() is None:
+            holder.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            await asyncio.to_thread(holder.wait, END_SECONDS)
+        if job is not None:
+            await asyncio.to_thread(job.sweep)
+
+    async def _end_holder(self, job: Job) -> None:
+        """Kill a holder that does not do its work, and all that is below it."""
+        left = await asyncio.to_thread(processes.descendants, job.holder.pid) if job.holder.alive() else []
+        if job.holder.send(signal.SIGKILL):
+            await wait_for_exit([job.holder], END_SECONDS)
+            processes.send_all(left, signal.SIGKILL)
 
     def find(self, number: int) -> Job | None:
         """Job ``number``, also after a restart; None if it never ran."""
@@ -109,9 +159,9 @@ class JobManager:
             return False
         for number in self._numbers():
             folder = self.folder / str(number)
-            spec = files.read_json(folder / files.SPEC)
+            spec = read_json(folder / files.SPEC)
             # A holder that was spawned and has not claimed its job yet finds it claimed.
-            if spec and spec["origin"] == origin and not files.create_json(folder / files.CLAIM, NOBODY):
+            if spec and spec.get("origin") == origin and not create_json(folder / files.CLAIM, NOBODY):
                 return Job.find(folder) is None
         return True
 
@@ -211,7 +261,10 @@ class JobManager:
         except OSError:
             raise JobError(f"job {job.number} is not running any more") from None
         try:
-            await _write_all(handle, frame)
+            async with asyncio.timeout(INPUT_SECONDS):
+                await _write_all(handle, frame)
+        except TimeoutError:
+            raise JobError(f"job {job.number} has taken no input for {INPUT_SECONDS:.0f} s") from None
         finally:
             os.close(handle)
 
@@ -223,9 +276,14 @@ class JobManager:
         ``by``: ``agent`` or ``host``. Returns how it ended; None if it will not die.
         """
         if job.holder.alive():
-            await asyncio.to_thread(files.write_json, job.folder / files.KILL, {"by": by, "grace": grace})
+            # Without its file the holder ends the job all the same, only without knowing for whom.
+            with contextlib.suppress(OSError):
+                await asyncio.to_thread(write_json, job.folder / files.KILL, {"by": by, "grace": grace})
             job.holder.send(signal.SIGTERM)
-            await wait_for_exit([job.holder], grace + 10.0)
+            await wait_for_exit([job.holder], grace + END_SECONDS)
+            if job.holder.alive() and job.end() is None:  # stopped, or stuck: it will not do it
+                await self._end_holder(job)
+                await asyncio.to_thread(job.sweep)
         return await self.wait(job, timeout=1.0)
 
     async def kill_all(self, *, by: str = "host", grace: float = GRACE) -> list[Job]:
@@ -234,6 +292,11 @@ class JobManager:
         living = [(manager, job) for manager in (self, *others) for job in manager.all() if job.holder.alive()]
         await asyncio.gather(*(manager.kill(job, by=by, grace=grace) for manager, job in living))
         return [job for _, job in living]
+
+    def _mark(self, number: int, env: Mapping[str, str]) -> dict[str, str]:
+        """What tells whose command it is; that of a job around this one stays (an agent may use Apollo, too)."""
+        own = f"{self._session_folder.name}/{self.folder.name}/{number}"
+        return {files.MARK: " ".join(filter(None, [env.get(files.MARK), own]))}
 
     def _numbers(self) -> Iterable[int]:
         try:
@@ -251,6 +314,11 @@ NOBODY: Final = {"pid": 0, "start_time": "", "boot_id": ""}
 """The claim of a job that must not start any more."""
 KINDS: Final = ("jobs", "evaluations")
 """Folders of a session that hold jobs."""
+
+
+def _cannot_start(number: int, error: Exception) -> JobError:
+    why = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+    return JobError(f"job {number} could not be started: {why}")
 
 
 async def _write_all(handle: int, data: bytes) -> None:

@@ -46,7 +46,11 @@ class RingWriter:
 
     def _write_ring(self, rest: memoryview) -> None:
         if self._tail is None:
-            self._tail = os.open(self._folder / files.TAIL, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+            try:
+                self._tail = os.open(self._folder / files.TAIL, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+            except OSError:
+                self.lost += len(rest)
+                return
         end = self.total - self._head
         before = end - len(rest)
         rest = rest[-self._ring :]
@@ -146,7 +150,11 @@ class RingReader:
     def _read_ring(self, offset: int, length: int) -> bytes:
         if length <= 0:
             return b""
-        with (self.folder / files.TAIL).open("rb") as file:
+        try:
+            tail = (self.folder / files.TAIL).open("rb")
+        except FileNotFoundError:
+            return b""
+        with tail as file:
             place = offset % self.ring
             file.seek(_COUNTS.size + place)
             data = file.read(min(length, self.ring - place))

@@ -5,36 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import subprocess
-import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
-import sessions
 from sessions.jobs import files
 
-BOOTSTRAP: Final = "import sys; sys.path.append(sys.argv[1]); from sessions.jobs.holder import main; main(sys.argv[2])"
-"""Isolated, without site packages, and with our own package last on the path: nothing of the user's is imported."""
 
-
-def shell() -> str:
-    """What commands are run by."""
-    return shutil.which("bash") or "/bin/sh"
-
-
-def start_holder(folder: Path, env: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
-    """Start the holder; returns it and the pipe on which it says that the command runs."""
-    root = str(Path(sessions.__file__).resolve().parents[1])
+def start_holder(folder: Path, env: Mapping[str, str], argv: Sequence[str]) -> tuple[subprocess.Popen[bytes], int]:
+    """Start the holder by its command line; returns it and the pipe on which it says that the command runs."""
     ready, told = os.pipe()
     try:
         with tempfile.TemporaryFile() as stdin, (folder / files.HOLDER_LOG).open("ab") as log:
             stdin.write(json.dumps(dict(env)).encode())
             stdin.seek(0)
             holder = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", BOOTSTRAP, root, str(folder)],
+                list(argv),
                 stdin=stdin,
                 stdout=told,
                 stderr=log,
@@ -50,14 +37,17 @@ def start_holder(folder: Path, env: Mapping[str, str]) -> tuple[subprocess.Popen
     return holder, ready
 
 
-async def read_first_bytes(handle: int) -> bytes:
-    """What comes out of a pipe first; b"" if it is closed without a word. Closes it."""
+async def read_first_bytes(handle: int, seconds: float) -> bytes | None:
+    """What comes out of a pipe first; b"" if it is closed without a word, None after ``seconds``. Closes it."""
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
     loop.add_reader(handle, readable.set)
     try:
-        await readable.wait()
+        async with asyncio.timeout(seconds):
+            await readable.wait()
         return os.read(handle, 64)
+    except TimeoutError:
+        return None
     finally:
         loop.remove_reader(handle)
         os.close(handle)
@@ -65,5 +55,8 @@ async def read_first_bytes(handle: int) -> bytes:
 
 def read_trouble(folder: Path) -> str:
     """The last thing that a holder said of its own trouble."""
-    lines = (folder / files.HOLDER_LOG).read_text(errors="replace").strip().splitlines()
+    try:
+        lines = (folder / files.HOLDER_LOG).read_text(errors="replace").strip().splitlines()
+    except OSError as error:
+        return f"{folder} cannot be read ({error.strerror})"
     return lines[-1] if lines else "its holder said nothing"

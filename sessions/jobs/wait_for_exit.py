@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 
-from sessions.jobs.processes import Identity
+from sessions.processes import Identity
 
 POLL = 0.1
 """Seconds between looks where there are no pidfds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from sessions.log import schema
-from sessions.log.errors import LogWriteFailed
+from sessions.log.errors import LogWriteFailed, write_error
+from sessions.private_files import open_private
 
 Migration = Callable[[sqlite3.Connection], None]
 
@@ -32,6 +34,7 @@ def prepare_log(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> Non
     """
     schema.check_sqlite()
     _create(path)
+    _mend_modes(path)
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             version = schema.check_version(connection, path)
@@ -42,7 +45,7 @@ def prepare_log(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> Non
             for migration in migrations[version:]:
                 version = _apply(connection, migration, version)
     except sqlite3.Error as error:
-        raise LogWriteFailed(f"cannot prepare the log {path}: {error}") from error
+        raise write_error(path, error, "prepared") from error
 
 
 def back_up(connection: sqlite3.Connection, path: Path, version: int) -> Path:
@@ -51,8 +54,8 @@ def back_up(connection: sqlite3.Connection, path: Path, version: int) -> Path:
     if not copy.exists():
         partial = copy.with_name(copy.name + ".partial")
         partial.unlink(missing_ok=True)
+        open_private(partial).close()  # an empty file it fills, and leaves its mode
         connection.execute("VACUUM INTO ?", (str(partial),))
-        partial.chmod(0o600)
         partial.replace(copy)
     return copy
 
@@ -78,6 +81,16 @@ def _create(path: Path) -> None:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except OSError as error:
         raise LogWriteFailed(f"cannot create the log {path}: {error.strerror}") from error
+
+
+def _mend_modes(path: Path) -> None:
+    """Let its owner write what a reader of a log that was read-only then has left beside it."""
+    for name in (path.name + "-wal", path.name + "-shm"):
+        beside = path.with_name(name)
+        with contextlib.suppress(OSError):
+            mode = beside.stat().st_mode & 0o777
+            if not mode & 0o200 and path.stat().st_mode & 0o200:
+                beside.chmod(mode | 0o200)
 
 
 def _apply(connection: sqlite3.Connection, migration: Migration, version: int) -> int:

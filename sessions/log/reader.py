@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import sqlite3
 import threading
 import zlib
@@ -14,14 +14,16 @@ from typing import Any, Final
 
 import msgspec
 
-from sessions.events import ANCHORS, Event, LongText
+from sessions.events import ANCHORS, HOST_SESSION, Event, LongText
+from sessions.events.text import Blob
 from sessions.fold.summary import FOLD_VERSION, Summary
 from sessions.hints import Remedy
 from sessions.log import schema
 from sessions.log.codec import BY_REQUEST, COLUMNS, event_of
-from sessions.log.errors import AmbiguousId, LogMissing, LogReadFailed, LogTooOld, NoSuchSession
+from sessions.log.errors import AmbiguousId, LogMissing, LogReadFailed, LogTooOld, NoSuchSession, read_error
 from sessions.log.session_heads import fold_summaries
 
+STILL: Final = "mode=ro&immutable=1"
 PAGE: Final = 500
 """Events per read of ``stream``."""
 SHORT_ID: Final = 8
@@ -42,7 +44,7 @@ class LogReader:
         schema.check_sqlite()
         self.path = path
         self._lock = threading.Lock()
-        self._connection = _open(path)
+        self._connection, self._still = _open(path)
 
     def __enter__(self) -> LogReader:
         return self
@@ -57,9 +59,41 @@ class LogReader:
         with self._lock:
             self._connection.close()
 
+    def check(self, *, whole: bool = False) -> str:
+        """What SQLite's quick check says of the file, or its ``whole`` one: "ok", or the first thing that is wrong."""
+        return str(self._rows(f"PRAGMA {'integrity' if whole else 'quick'}_check(1)")[0][0])
+
+    def is_whole(self, session: str, up_to: int | None = None) -> bool:
+        """Whether the events of a session can all be read, are JSON, and none between them is missing."""
+        query = (
+            "SELECT count(*), total(json_valid(body)), coalesce(max(seq), 0) FROM events WHERE session = ? AND id <= ?"
+        )
+        count, valid, newest = self._rows(query, session, self.position() if up_to is None else up_to)[0]
+        return bool(count == valid == newest)
+
+    def bad_blobs(self) -> Iterator[tuple[str, str]]:
+        """The blobs whose bytes are not what their hash says, with what is wrong. Reads all of them."""
+        after = ""
+        query = "SELECT hash, size, codec, data FROM blobs WHERE hash > ? ORDER BY hash LIMIT 50"
+        while rows := self._rows(query, after):
+            for hash, size, codec, data in rows:
+                try:
+                    found = zlib.decompress(data) if codec == "zlib" else bytes(data)
+                except zlib.error as error:
+                    yield hash, f"it cannot be unpacked ({error})"
+                    continue
+                if Blob.of(found).hash != hash or len(found) != size:
+                    yield hash, "its bytes are not those that were stored"
+            after = rows[-1][0]
+
     def position(self) -> int:
         """Id of the newest event, 0 in an empty log."""
         return int(self._rows("SELECT coalesce(max(id), 0) FROM events")[0][0])
+
+    def logins(self) -> set[str]:
+        """The accounts whose hosts wrote the log, as far as it says."""
+        query = "SELECT DISTINCT json_extract(body, '$.login') FROM events WHERE session = ? AND kind = 'host.started'"
+        return {str(login) for (login,) in self._rows(query, HOST_SESSION) if login}
 
     def summaries(self) -> list[Summary]:
         """Every session's summary, by number."""
@@ -171,7 +205,7 @@ class LogReader:
             part = wanted[start : start + PAGE]
             query = f"SELECT hash, codec, data FROM blobs WHERE hash IN ({_marks(part)})"
             for name, codec, data in self._rows(query, *part):
-                found[name] = zlib.decompress(data) if codec == "zlib" else data
+                found[name] = self._unpack(name, codec, data)
         missing = [name for name in wanted if name not in found]
         if missing:
             raise LogReadFailed(f"blob {missing[0]} is not in {self.path}: the log is not whole")
@@ -186,8 +220,14 @@ class LogReader:
             some = "SELECT hash, codec, CASE WHEN size <= ? THEN data END FROM blobs"
             query = f"{some} WHERE hash IN ({_marks(part)})"
             for name, codec, data in self._rows(query, up_to, *part):
-                found[name] = zlib.decompress(data) if data is not None and codec == "zlib" else data
+                found[name] = None if data is None else self._unpack(name, codec, data)
         return found
+
+    def _unpack(self, name: str, codec: str, data: bytes) -> bytes:
+        try:
+            return zlib.decompress(data) if codec == "zlib" else data
+        except zlib.error as error:
+            raise LogReadFailed(f"blob {name} of {self.path} is damaged: {error}") from error
 
     def text(self, text: LongText) -> str:
         """The whole of a long text."""
@@ -203,10 +243,13 @@ class LogReader:
 
     def _rows(self, query: str, *values: Any) -> list[Any]:
         with self._lock:
+            if self._still and _has_wal(self.path):
+                self._connection.close()
+                self._connection, self._still = _open(self.path)
             try:
                 return self._connection.execute(query, values).fetchall()
             except sqlite3.Error as error:
-                raise LogReadFailed(f"the log {self.path} could not be read: {error}") from error
+                raise read_error(self.path, error) from error
 
 
 def _where(
@@ -225,16 +268,28 @@ def _marks(values: Sequence[str] | Collection[str]) -> str:
     return ", ".join("?" * len(values))
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path) -> tuple[sqlite3.Connection, bool]:
+    """A connection, and whether it takes the log for one that does not change."""
     if not path.exists():
         raise LogMissing(f"there is no log at {path}", remedies=MAKES_LOG)
     try:
-        return _connect(path, "mode=ro")
+        # A log that nobody may write is left alone: a -wal and -shm of its mode would lock out who may, later.
+        if not path.stat().st_mode & 0o222 and not _has_wal(path):
+            return _connect(path, STILL), True
+        return _connect(path, "mode=ro"), False
     except sqlite3.OperationalError as error:
-        # A clean log on read-only media has no -wal and can get none; there, and only there, it cannot change either.
-        if os.statvfs(path).f_flag & os.ST_RDONLY and not path.with_name(path.name + "-wal").exists():
-            return _connect(path, "mode=ro&immutable=1")
-        raise LogReadFailed(f"the log {path} could not be opened: {error}") from error
+        # In a read-only folder and on a full disk a log gets no -wal. Where none is, nobody writes either.
+        if not _has_wal(path):
+            with contextlib.suppress(sqlite3.OperationalError):
+                return _connect(path, STILL), True
+        raise read_error(path, error, "opened") from error
+
+
+def _has_wal(path: Path) -> bool:
+    try:
+        return path.with_name(path.name + "-wal").stat().st_size > 0
+    except OSError:
+        return False
 
 
 _TEXT: Final = partial(str, encoding="utf-8", errors="replace")

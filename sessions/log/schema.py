@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 from typing import Final
@@ -130,4 +131,4 @@ def check_version(connection: sqlite3.Connection, path: Path) -> int:
 
 def file_uri(path: Path, query: str) -> str:
     """``path`` as an SQLite URI; question marks, hashes and percent signs in it stay part of the name."""
-    return f"file:{quote(str(path))}?{query}"
+    return f"file:{quote(os.fsencode(path))}?{query}"

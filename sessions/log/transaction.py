@@ -20,7 +20,7 @@ from sessions.events.text import Blob, valid_unicode
 from sessions.fold.summary import IllegalTransition, Summary, fold_summary
 from sessions.log import schema
 from sessions.log.codec import BY_REQUEST, encode_body, event_of
-from sessions.log.errors import BadEvent, LogClosed, LogError, LogWriteFailed, RepeatedRequest
+from sessions.log.errors import BadEvent, LogClosed, LogError, LogUnavailable, RepeatedRequest, write_error
 from sessions.log.session_heads import UPSERT, Heads, SummaryRow, read_heads, summary_row
 
 INSERT_EVENT: Final = (
@@ -157,6 +157,8 @@ class Committer:
         self._clock = clock
         self._known_blobs: dict[str, None] = {}
         self._suspect = False
+        self.trouble: LogUnavailable | None = None
+        """Why the newest write failed, until one succeeds."""
 
     async def store(self, batch: list[WriteSet]) -> list[Event]:
         """Commit ``batch`` and answer its callers; returns the new events. Only a cancellation is raised."""
@@ -178,20 +180,36 @@ class Committer:
             await self._connection.execute("COMMIT")
         except BaseException as error:
             self._suspect = True
+            told = self._explain(error)
+            self.trouble = told if isinstance(told, LogUnavailable) else self.trouble
             for item in batch:
-                item.fail(self._explain(error))
+                item.fail(told)
             if not isinstance(error, Exception):
                 raise
             if not isinstance(error, sqlite3.Error | LogError):
                 _logger.exception("the log %s could not be written", self.path)
             await self._roll_back()
             return []
+        self.trouble = None
         self.heads.merge(branch)
         for item, staged in done:
             self._remember(item.blobs)
             if not item.answer.done():
                 item.answer.set_result(staged.events)
         return [event for _, staged in done for event in staged.events]
+
+    async def probe(self) -> None:
+        """Try whether the log can be written again, by a write that changes nothing."""
+        try:
+            await self._connection.execute("BEGIN IMMEDIATE")
+            await self._connection.execute(f"PRAGMA user_version = {schema.SCHEMA_VERSION}")
+            await self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            told = self._explain(error)
+            self.trouble = told if isinstance(told, LogUnavailable) else None
+            await self._roll_back()
+        else:
+            self.trouble = None
 
     async def checkpoint(self) -> None:
         """Move the WAL into the log; cut it if nobody reads. Never waits for a reader, which would hold up writing."""
@@ -290,13 +308,8 @@ class Committer:
                 _logger.warning("the log %s could not roll back: %s", self.path, error)
 
     def _explain(self, error: BaseException) -> LogError:
-        text = str(error)
         if isinstance(error, LogError):
             return error
         if isinstance(error, asyncio.CancelledError):
             return LogClosed(f"the log {self.path} was closed in mid-write: look there whether this was stored")
-        if "full" in text:
-            return LogWriteFailed(f"the disk that holds {self.path} is full: nothing was stored; free some space")
-        if "locked" in text or "busy" in text:
-            return LogWriteFailed(f"another program holds {self.path} locked: nothing was stored; close it, try again")
-        return LogWriteFailed(f"the log {self.path} could not be written: {text or type(error).__name__}")
+        return write_error(self.path, error)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -21,7 +22,7 @@ from sessions.events import Event, NewEvent
 from sessions.events.text import Blob
 from sessions.fold.summary import Summary
 from sessions.log import schema
-from sessions.log.errors import LogClosed, LogError, LogWriteFailed
+from sessions.log.errors import LogClosed, LogError, write_error
 from sessions.log.migrations import prepare_log
 from sessions.log.session_heads import Heads, read_heads
 from sessions.log.transaction import Committer, WriteSet
@@ -31,6 +32,10 @@ BATCH: Final = 200
 IDLE_S: Final = 0.5
 """With nothing to write for this long, a large WAL is folded back into the log."""
 LARGE_WAL_BYTES: Final = 16 * 1024 * 1024
+PROBE_S: Final = 1.0
+"""How often a log that could not be written is tried again."""
+SLOW_S: Final = 3.0
+"""A commit that takes longer is said."""
 
 Callback = Callable[[list[Event]], None]
 _logger = logging.getLogger(__name__)
@@ -51,6 +56,9 @@ class LogWriter:
         self._under_way = 0
         self._at_rest = asyncio.Event()
         self._at_rest.set()
+        self._available = asyncio.Event()
+        self._available.set()
+        self._storing_since: float | None = None
         self.committed_at = clock()
         """When the newest commit was acknowledged (ms), for the host's status."""
         self._task = asyncio.create_task(self._run(), name=f"log writer of {path.name}")
@@ -63,14 +71,14 @@ class LogWriter:
             heads = await asyncio.to_thread(read_heads, path)
             connection = await aiosqlite.connect(path, isolation_level=None)
         except sqlite3.Error as error:
-            raise LogWriteFailed(f"the log {path} could not be opened: {error}") from error
+            raise write_error(path, error, "opened") from error
         try:
             for pragma in schema.WRITER_PRAGMAS:
                 await connection.execute(pragma)
         except BaseException as error:
             await connection.close()
             if isinstance(error, sqlite3.Error):
-                raise LogWriteFailed(f"the log {path} could not be opened: {error}") from error
+                raise write_error(path, error, "opened") from error
             raise
         return cls(path, connection, heads, clock)
 
@@ -103,6 +111,19 @@ class LogWriter:
         """
         while self._under_way:
             await self._at_rest.wait()
+
+    def waits_for(self) -> str:
+        """What the log cannot be written for, in one line; "" while all is well."""
+        if self._committer.trouble is not None:
+            return self._committer.trouble.waits
+        since = self._storing_since
+        took = 0.0 if since is None else time.monotonic() - since
+        slow = f"the disk that holds {self.path} is slow, or another program holds the log: a commit takes longer than"
+        return f"{slow} {SLOW_S:g} s" if took > SLOW_S else ""
+
+    async def wait_until_available(self) -> None:
+        """Return once the log can be written again, or is closed; at once if it can be."""
+        await self._available.wait()
 
     def next_number(self) -> int:
         """A number for a new session that no other session has, or was promised since the log was opened."""
@@ -150,7 +171,9 @@ class LogWriter:
     async def _run(self) -> None:
         try:
             while batch := await self._next_batch():
+                self._storing_since = time.monotonic()
                 events = await self._committer.store(batch)
+                self._note_trouble()
                 self._under_way -= len(batch)
                 if not self._under_way:
                     self._at_rest.set()
@@ -159,6 +182,7 @@ class LogWriter:
                     self._tell(events)
         finally:
             self._closed = True
+            self._available.set()
             self._under_way = 0
             self._at_rest.set()
             self._fail_waiting(LogClosed(f"the log {self.path} was closed: nothing was stored"))
@@ -193,11 +217,24 @@ class LogWriter:
 
     async def _wait(self) -> WriteSet | None:
         while True:
-            patience = IDLE_S if self.wal_bytes() > LARGE_WAL_BYTES else None
+            failed = self._committer.trouble is not None
+            patience = PROBE_S if failed else IDLE_S if self.wal_bytes() > LARGE_WAL_BYTES else None
             try:
                 return await asyncio.wait_for(self._queue.get(), patience)
             except TimeoutError:
-                await self._committer.checkpoint()
+                if failed:
+                    await self._committer.probe()
+                    self._note_trouble()
+                else:
+                    await self._committer.checkpoint()
+
+    def _note_trouble(self) -> None:
+        """Tell who waits for the log whether it can be written."""
+        self._storing_since = None
+        if self._committer.trouble is None:
+            self._available.set()
+        else:
+            self._available.clear()
 
     def wal_bytes(self) -> int:
         """How much of the log is still in its WAL."""

@@ -15,6 +15,8 @@ from sessions.events.states import State
 from sessions.events.text import Blob
 
 if TYPE_CHECKING:
+    from sessions.containment.spaces import Space
+    from sessions.containment.workspace_files import WorkspaceFiles
     from sessions.jobs.manager import JobManager
 
 
@@ -64,6 +66,10 @@ class ToolContext:
     folder: Path
     """The session's own folder (jobs, capped files); not visible to the agent."""
     env: Mapping[str, str]
+    files: WorkspaceFiles
+    """The workspace's files, read and written where its commands run."""
+    scoring: Callable[[Path, Path, Path], Space]
+    """``scoring(place, copy, scorer)`` is the space of one evaluation."""
     jobs: JobManager
     evaluate: EvaluateSpec | None
     evaluations_left: Callable[[], int | None]

@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import difflib
 import hashlib
-import secrets
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Final
 
 from msgspec import Meta
 
+from sessions.containment.file_access import FileTrouble
 from sessions.events import FileChanged
 from sessions.events.text import long_text
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
-from sessions.tools.workspace_paths import read_bytes, relative_path, resolve_inside
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_NEAR_LINES: Final = 20_000
@@ -112,7 +110,11 @@ class WriteFile:
 
     async def run(self, arguments: WriteFileArguments, context: ToolContext) -> ToolResult:
         """Write it and log what changed."""
-        return await asyncio.to_thread(_write, context.workspace, arguments.path, arguments.content.encode())
+        try:
+            name, before = await context.files.read_before(arguments.path, MAX_BYTES)
+            return await _put_content(context, arguments.path, name, before, arguments.content.encode())
+        except FileTrouble as trouble:
+            raise ToolFailure(str(trouble)) from None
 
 
 class EditFile:
@@ -123,18 +125,18 @@ class EditFile:
 
     async def run(self, arguments: EditFileArguments, context: ToolContext) -> ToolResult:
         """Edit it and log what changed."""
-        return await asyncio.to_thread(_edit, context.workspace, arguments)
+        try:
+            name, before = await context.files.read_before(arguments.path, MAX_BYTES)
+            if before is None:
+                before = await context.files.read(arguments.path, MAX_BYTES)  # which says what is near
+            after, where = await asyncio.to_thread(_replace_text, before, arguments)
+            return await _put_content(context, arguments.path, name, before, after, where)
+        except FileTrouble as trouble:
+            raise ToolFailure(str(trouble)) from None
 
 
-def _write(workspace: Path, name: str, content: bytes) -> ToolResult:
-    path = resolve_inside(workspace, name)
-    before = read_bytes(workspace, name, MAX_BYTES) if path.exists() else None
-    return _put_content(workspace, path, before, content)
-
-
-def _edit(workspace: Path, arguments: EditFileArguments) -> ToolResult:
-    path = resolve_inside(workspace, arguments.path)
-    before = read_bytes(workspace, arguments.path, MAX_BYTES)
+def _replace_text(before: bytes, arguments: EditFileArguments) -> tuple[bytes, str]:
+    """The content after the edit, and in how many places it was made if in several."""
     text = before.decode(errors="surrogateescape")
     old, new = arguments.old, arguments.new
     if old not in text and "\r\n" in text and "\r" not in old:
@@ -148,17 +150,19 @@ def _edit(workspace: Path, arguments: EditFileArguments) -> ToolResult:
             "add more of what is around it, or set `all`"
         )
     after = text.replace(old, new).encode(errors="surrogateescape")
-    return _put_content(workspace, path, before, after, f"{count} places" if count > 1 else "")
+    return after, f"{count} places" if count > 1 else ""
 
 
-def _put_content(workspace: Path, path: Path, before: bytes | None, after: bytes, where: str = "") -> ToolResult:
-    name = relative_path(workspace, path)
+async def _put_content(
+    context: ToolContext, path: str, name: str, before: bytes | None, after: bytes, where: str = ""
+) -> ToolResult:
     if before == after:
         return ToolResult(f"{name} is unchanged: it has this content already.", data={"path": name})
-    try:
-        _replace(path, after)
-    except OSError as error:
-        raise ToolFailure(f"cannot write {name!r}: {error.strerror}") from None
+    await context.files.write(path, after)
+    return await asyncio.to_thread(_change_result, name, before, after, where)
+
+
+def _change_result(name: str, before: bytes | None, after: bytes, where: str) -> ToolResult:
     diff = unified_diff(name, _text(before or b""), _text(after))
     text, blobs = long_text(diff.text)
     event = FileChanged(
@@ -172,21 +176,6 @@ def _put_content(workspace: Path, path: Path, before: bytes | None, after: bytes
     done = "Created" if before is None else "Changed"
     message = f"{done} {name}: {diff.added} lines added, {diff.removed} removed{f', in {where}' if where else ''}."
     return ToolResult(message, data={"path": name}, events=(event,), blobs=tuple(blobs))
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Put ``content`` in place of ``path`` at once, so that a crash leaves the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-        if path.exists():
-            temporary.chmod(path.stat().st_mode & 0o7777)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _text(data: bytes) -> str:

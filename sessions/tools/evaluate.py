@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from sessions.containment.errors import SpaceError
 from sessions.events import EvalScored, EvaluateSpec
 from sessions.events.text import long_text
 from sessions.jobs.job import Job, JobEnd
@@ -18,7 +19,7 @@ from sessions.tools.command_env import command_env
 from sessions.tools.first_of import finish_or_undo
 from sessions.tools.job_text import CollectedOutput, collect_output
 from sessions.tools.observations import duration
-from sessions.workspace import WorkspaceError, copy_for_scoring, remove_tree
+from sessions.workspace import SCORER, WORKSPACE, WorkspaceError, copy_for_scoring, remove_tree
 
 WORKSPACE_VARIABLE: Final = "APOLLO_WORKSPACE"
 """Where the scorer finds the copy of the workspace; it runs in a folder of its own, with its files beside it."""
@@ -45,8 +46,9 @@ class Evaluate:
         if left is not None and left <= 0:
             used = context.evaluations_used()
             raise ToolFailure(f"the budget of evaluations is used up: {used} of {used + left}")
-        runs = JobManager(context.folder, kind=KIND)
-        job = await finish_or_undo(_begin(spec, runs, context), partial(_abandon, runs, context.folder))
+        number = JobManager(context.folder, kind=KIND).next_number()
+        runs = scoring_jobs(context, number)
+        job = await finish_or_undo(_begin(spec, runs, number, context), partial(_abandon, runs, context.folder))
         return await self.follow(runs, job, context)
 
     async def follow(self, runs: JobManager, job: Job, context: ToolContext) -> ToolResult:
@@ -62,20 +64,27 @@ class Evaluate:
             await asyncio.shield(asyncio.ensure_future(_abandon(runs, context.folder, job)))
             raise
         output = await asyncio.to_thread(collect_output, runs, job)
-        await asyncio.to_thread(_tidy, context.folder, job.number)
+        await _tidy(runs, context.folder, job.number)
         score, problem = _read_score(output.text, end, spec, late)
         return _result(context, spec, output, score, problem)
 
 
-async def _begin(spec: EvaluateSpec, runs: JobManager, context: ToolContext) -> Job:
+def scoring_jobs(context: ToolContext, number: int) -> JobManager:
+    """The jobs of evaluation ``number``, which has a space of its own."""
+    place = context.folder / PLACE / str(number)
+    space = context.scoring(place, place / WORKSPACE, place / SCORER)
+    return JobManager(context.folder, kind=KIND, space=space)
+
+
+async def _begin(spec: EvaluateSpec, runs: JobManager, number: int, context: ToolContext) -> Job:
     """Copy the workspace and start the scorer."""
-    number = runs.next_number()
     place = context.folder / PLACE / str(number)
     try:
+        await context.jobs.space.pull(context.workspace)
         copy, home = await asyncio.to_thread(copy_for_scoring, context.workspace, context.folder, place)
         env = command_env(context.env, home) | {WORKSPACE_VARIABLE: str(copy)}
         return await runs.start(number, spec.command, home, env, origin=f"{context.step}.{context.call}")
-    except (WorkspaceError, JobError) as error:
+    except (WorkspaceError, SpaceError, JobError) as error:
         await asyncio.to_thread(remove_tree, place)
         raise ToolFailure(f"the evaluation could not begin: {error}", environment=True) from None
 
@@ -129,8 +138,9 @@ def _spec(context: ToolContext) -> EvaluateSpec:
 
 async def _abandon(runs: JobManager, folder: Path, job: Job) -> None:
     await runs.kill(job, by="host", grace=0.5)
-    await asyncio.to_thread(_tidy, folder, job.number)
+    await _tidy(runs, folder, job.number)
 
 
-def _tidy(folder: Path, number: int) -> None:
-    remove_tree(folder / PLACE / str(number))
+async def _tidy(runs: JobManager, folder: Path, number: int) -> None:
+    await runs.space.close()
+    await asyncio.to_thread(remove_tree, folder / PLACE / str(number))

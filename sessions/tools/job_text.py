@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import dataclass
 from typing import Any, Final
@@ -49,9 +50,10 @@ def collect_output(jobs: JobManager, job: Job) -> CollectedOutput:
     if tail is not None:
         if job.state == "ended":
             path = job.folder / files.OUTPUT
-            with path.open("rb") as kept:
-                sha256 = hashlib.file_digest(kept, "sha256").hexdigest()
-            file = "/".join(path.parts[-3:])
+            with contextlib.suppress(FileNotFoundError):  # a command may remove its own job's folder
+                with path.open("rb") as kept:
+                    sha256 = hashlib.file_digest(kept, "sha256").hexdigest()
+                file = "/".join(path.parts[-3:])
         gap = tail.start - head.end
         data += f"\n[… {gap:,} bytes of output in the middle are not kept …]\n".encode() + tail.data
     try:
@@ -67,7 +69,7 @@ def end_text(end: JobEnd) -> str:
     after = f" after {duration(end.duration_ms)}" if end.duration_ms else ""
     match end.how:
         case "lost":
-            return "lost: its exit code is not known"
+            return f"lost: its exit code is not known{f' ({end.why})' if end.why else ''}"
         case "killed_by_agent":
             return f"killed{after}"
         case "killed_by_host":

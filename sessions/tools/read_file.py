@@ -8,8 +8,8 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
+from sessions.containment.file_access import FileTrouble
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
-from sessions.tools.workspace_paths import read_bytes
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 MAX_CHARS: Final = 28_000
@@ -34,7 +34,10 @@ class ReadFile:
 
     async def run(self, arguments: ReadFileArguments, context: ToolContext) -> ToolResult:
         """Return the numbered lines."""
-        data = await asyncio.to_thread(read_bytes, context.workspace, arguments.path, MAX_BYTES)
+        try:
+            data = await context.files.read(arguments.path, MAX_BYTES)
+        except FileTrouble as trouble:
+            raise ToolFailure(str(trouble)) from None
         if b"\0" in data[:SNIFFED]:
             kind = mimetypes.guess_type(arguments.path)[0] or "of unknown type"
             raise ToolFailure(f"{arguments.path!r} is a binary file ({kind}, {len(data):,} bytes)")

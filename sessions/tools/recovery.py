@@ -14,7 +14,7 @@ import msgspec
 from sessions.events import ActionStarted, Event, JobStarted
 from sessions.jobs.manager import JobManager
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
-from sessions.tools.evaluate import KIND, Evaluate, EvaluateArguments
+from sessions.tools.evaluate import KIND, Evaluate, EvaluateArguments, scoring_jobs
 from sessions.tools.job_text import find_job
 from sessions.tools.registry import TOOLS
 from sessions.tools.run import Run, RunArguments
@@ -60,7 +60,8 @@ def unknown_result(name: str) -> ToolResult:
 
 async def _run(arguments: RunArguments, at: int, known: set[int], context: ToolContext) -> ToolResult:
     origin = f"{context.step}.{context.call}"
-    if context.jobs.never_ran(origin):
+    # A job that the log knows did run, also where its folder has been removed since.
+    if not known and context.jobs.never_ran(origin):
         return ToolResult(DID_NOT_RUN, outcome="interrupted", environment=True)
     job = context.jobs.by_origin(origin)
     if job is None:
@@ -77,7 +78,7 @@ async def _evaluate(context: ToolContext) -> ToolResult:
     job = None if runs.never_ran(origin) else runs.by_origin(origin)
     if job is None:
         raise ToolFailure("the host was restarted before the scorer was started: call it again", environment=True)
-    return await Evaluate().follow(runs, job, context)
+    return await Evaluate().follow(scoring_jobs(context, job.number), job, context)
 
 
 def _arguments(action: ActionStarted) -> Arguments | None:

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import re
-import sys
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 from msgspec import Meta
 
-import sessions
+from sessions.containment.file_access import FileTrouble
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
-from sessions.tools.workspace_paths import resolve_inside
 
 TIMEOUT: Final = 30.0
 SHOWN: Final = 200
 """Matching lines shown."""
 STOP: Final = 10_000
 """Matches after which counting stops."""
-BOOTSTRAP: Final = "import sys; sys.path.append(sys.argv[1]); from sessions.tools.searcher import main; main()"
 
 
 class SearchArguments(Arguments, frozen=True):
@@ -45,44 +39,24 @@ class Search:
             re.compile(arguments.pattern)
         except (re.error, RecursionError, OverflowError) as error:
             raise ToolFailure(f"{arguments.pattern!r} is no regular expression: {error}") from None
-        start = resolve_inside(context.workspace, arguments.path)
-        if not start.exists():
-            raise ToolFailure(f"there is no {arguments.path!r} in the workspace")
         wish = {
-            "root": str(context.workspace.resolve()),
-            "path": str(start),
+            "path": arguments.path,
             "pattern": arguments.pattern,
             "glob": arguments.glob,
             "limit": SHOWN,
             "stop": STOP,
         }
-        found = await _run_searcher(wish)
+        try:
+            found = await context.files.search(wish, TIMEOUT)
+        except TimeoutError:
+            raise ToolFailure(
+                f"the search took longer than {TIMEOUT:.0f} s: give a smaller path, a glob, or a simpler pattern"
+            ) from None
+        except FileTrouble as trouble:
+            raise ToolFailure(f"the search failed: {trouble}", environment=True) from None
+        if "trouble" in found:
+            raise ToolFailure(found["trouble"])
         return ToolResult(_result_text(found), data={"matches": found["matches"], "files": found["files"]})
-
-
-async def _run_searcher(wish: dict[str, Any]) -> dict[str, Any]:
-    root = str(Path(sessions.__file__).resolve().parents[1])
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-I", "-S", "-c", BOOTSTRAP, root,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        cwd="/", env={"LC_ALL": "C.UTF-8"},
-    )  # fmt: skip
-    try:
-        async with asyncio.timeout(TIMEOUT):
-            out, err = await process.communicate(json.dumps(wish).encode())
-    except TimeoutError:
-        raise ToolFailure(
-            f"the search took longer than {TIMEOUT:.0f} s: give a smaller path, a glob, or a simpler pattern"
-        ) from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode:
-        last = err.decode(errors="replace").strip().rpartition("\n")[2]
-        raise ToolFailure(f"the search failed: {last or f'exit code {process.returncode}'}", environment=True)
-    found: dict[str, Any] = json.loads(out)
-    return found
 
 
 def _result_text(found: dict[str, Any]) -> str:

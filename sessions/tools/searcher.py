@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from sessions.containment.file_access import FileTrouble, resolve_inside
+
 SKIPPED = frozenset({".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv", "venv", ".mypy_cache", ".tox"})
 MAX_FILE = 8 * 1024 * 1024
 MAX_SHOWN = 300
@@ -27,9 +29,16 @@ LIFE = 60
 def search(wish: dict[str, Any]) -> dict[str, Any]:
     """Matching lines as ``path:line: text``, the number of matches, and what was not looked at."""
     pattern = re.compile(wish["pattern"])
+    root = Path(wish["root"])
+    try:
+        start = resolve_inside(root, wish["path"])
+    except FileTrouble as trouble:
+        return {"trouble": str(trouble)}
+    if not start.exists():
+        return {"trouble": f"there is no {wish['path']!r} in the workspace"}
     found: list[str] = []
     matches = files = skipped = 0
-    for path, name in _files(wish["root"], wish["path"]):
+    for path, name in _files(str(root.resolve()), str(start)):
         if wish["glob"] and not _fits(name, wish["glob"]):
             continue
         text = _text(path)

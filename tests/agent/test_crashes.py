@@ -166,9 +166,8 @@ async def test_a_command_whose_result_a_full_disk_kept_out_of_the_log_leaves_no_
     disk = FullDisk(bench.writer, "action.result")
     session = await bench.create()
     bench.runner(session, disk).start()
-    await bench.state(session, "needs_you")
-    await bench.control(session, "resume")
     await bench.state(session, "finished")
+    assert disk.refused == 1
     assert [body.exit_code for body in bench.bodies(session, ev.JobEnded)] == [0]
     assert not bench.summary(session).open_jobs
     assert "hello" in bench.bodies(session, ev.ActionResult)[0].output.text

@@ -213,7 +213,7 @@ async def test_the_export_menu_asks_once_what_becomes_of_advice_and_writes_that(
 async def test_the_export_menu_lists_rows_by_model_and_asks_once_whose_are_trained(
     feed: FakeFeed, policies: list[str]
 ) -> None:
-    session = await feed.session("tune-lr")
+    session = await feed.session("tune-lr", model=ev.ModelSpec("openai", "glm-4.6"))
     for step, model in enumerate(("glm-4.6", "claude-opus-4", "glm-4.6"), 1):
         sent = ev.ModelRequested(adapter="demo", adapter_version=1, envelope={}, sha256="0" * 64)
         asked = await feed.add(session, sent, step=step)

@@ -96,7 +96,8 @@ async def test_advice_older_than_the_pane_is_edited_and_taken_back(feed: FakeFee
     for number in range(2, 130):
         await feed.step(session, number, ("run", {"command": "ls"}, "a\n"))
     async with open_app(feed) as (app, pilot):
-        assert app.context.state.sessions[session].book.entries()[0].seq > 10, "it is out of the window"
+        book = app.context.state.sessions[session].book
+        await until(pilot, lambda: book.entries() and book.entries()[0].seq > 10)  # it is out of the window
         await pilot.press(*opens, "colon", *"withdraw", "enter")
         await until(pilot, lambda: isinstance(app.screen, QueuedAdvicePanel))
         await pilot.press("up", "enter")

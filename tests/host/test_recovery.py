@@ -12,10 +12,10 @@ from sessions.fold.summary import Summary
 from sessions.host import lifecycle, lock, protocol
 from sessions.host.client import call_once
 from sessions.host.session_manager import After, Runner, RunnerFactory, SessionManager
-from sessions.jobs.processes import boot_id
 from sessions.log.reader import LogReader
 from sessions.log.transaction import WriteSet
 from sessions.log.writer import LogWriter
+from sessions.processes import boot_id
 
 
 async def make_running(host: HostInProcess) -> str:

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 from tool_testbed import until
 
+from sessions import processes
 from sessions.events import JobEnded
-from sessions.jobs import files, processes, wait_for_exit
+from sessions.jobs import files, wait_for_exit
 from sessions.jobs.job import Job
 from sessions.jobs.manager import NOBODY, JobError, JobManager
+from sessions.json_files import write_json
 
 ENV = {"PATH": os.environ["PATH"]}
 
@@ -156,7 +158,7 @@ async def test_a_claimed_job_is_never_started_a_second_time(jobs: JobManager, tm
     await jobs.wait(job, 10)
     from sessions.jobs.start_holder import start_holder
 
-    holder, ready = start_holder(job.folder, ENV)
+    holder, ready = start_holder(job.folder, ENV, jobs.space.helper("sessions.jobs.holder", str(job.folder)))
     assert holder.wait(10) == 0
     assert os.read(ready, 10) == b""
     os.close(ready)
@@ -167,7 +169,7 @@ async def test_a_job_that_was_wanted_and_never_claimed_did_not_run_and_never_wil
     folder = jobs.folder / "1"
     folder.mkdir(parents=True)
     spec = {"number": 1, "command": "touch ran", "argv": ["sh", "-c", "touch ran"], "cwd": "/", "origin": "4.1"}
-    files.write_json(folder / files.SPEC, spec | {"tty": False, "input": False, "created_at": 0})
+    write_json(folder / files.SPEC, spec | {"tty": False, "input": False, "created_at": 0})
     assert jobs.find(1) is None
     assert jobs.never_ran("4.1")
     assert json.loads((folder / files.CLAIM).read_text()) == NOBODY
@@ -192,7 +194,7 @@ async def test_a_number_is_never_used_twice(jobs: JobManager) -> None:
 async def test_a_holder_that_cannot_start_its_command_says_so(
     jobs: JobManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sessions.jobs.start_holder.BOOTSTRAP", "raise SystemExit('no such luck')")
+    monkeypatch.setattr("sessions.containment.spaces.DIRECT", "raise SystemExit('no such luck')")
     with pytest.raises(JobError, match="no such luck"):
         await start(jobs, "true")
 

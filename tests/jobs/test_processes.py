@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from sessions.jobs import processes
-from sessions.jobs.processes import Identity, identity
+from sessions import processes
+from sessions.processes import Identity, identity
 
 
 def test_a_recycled_pid_is_a_stranger() -> None:

@@ -14,7 +14,7 @@ from sessions.agent.session import RetryPolicy, Services
 from sessions.clock import now_ms
 from sessions.events.text import Blob, canonical_json
 from sessions.jobs.manager import JobManager
-from sessions.log.errors import LogWriteFailed
+from sessions.log.errors import LogUnwritable
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 from sessions.paths import LogPaths, log_paths
@@ -73,7 +73,7 @@ class FullDisk:
     async def append(self, *events: ev.NewEvent, blobs: Iterable[Blob] = ()) -> list[ev.Event]:
         if not self.refused and any(event.body.kind == self._kind for event in events):
             self.refused += 1
-            raise LogWriteFailed("the disk is full: nothing was stored; free some space")
+            raise LogUnwritable("the disk is full: nothing was stored; free some space")
         return await self._writer.append(*events, blobs=blobs)
 
 

@@ -143,9 +143,11 @@ class FakeFeed:
         events = [ev.NewEvent(session, body, step, call, actor, request) for body in bodies]
         return (await self.writer.append(*events, blobs=blobs or []))[-1]
 
-    async def session(self, title: str, *, task: str = "Make it work.", run: bool = True) -> str:
+    async def session(
+        self, title: str, *, task: str = "Make it work.", run: bool = True, model: ev.ModelSpec = MODEL
+    ) -> str:
         session = new_ulid()
-        body = ev.SessionCreated(number=self.writer.next_number(), title=title, task=task, model=MODEL)
+        body = ev.SessionCreated(number=self.writer.next_number(), title=title, task=task, model=model)
         await self.add(session, body)
         if run:
             await self.add(session, ev.StateChanged(state="running"))

@@ -32,6 +32,8 @@ FOLDER = Path(__file__).parents[1] / "log" / "golden"
 LOG = FOLDER / f"v{SCHEMA_VERSION}.sqlite"
 LATER = FOLDER / "v1-later.sqlite"
 """Kinds, fields and verbs that v1.sqlite has not: those for which fold versions 7 and 8 were made, among others."""
+KEEPING = FOLDER / "v1-keeping.sqlite"
+"""What a session may be used for, and what is left of one that was taken out."""
 SUMMARIES = FOLDER / f"summaries-fold-{FOLD_VERSION}.json"
 EVERY_KIND, REAL = make.SESSION, make.OTHER
 """The session that holds a full example of each kind, and the one whose prompts can be rebuilt."""
@@ -114,6 +116,18 @@ async def write_later_log(path: Path) -> None:
             await writer.append(said(SHORTENED, body, step))
 
 
+async def write_keeping_log(path: Path) -> None:
+    """A branch whose beginning is gone, and on which terms it may be used."""
+    async with await LogWriter.open(path, clock=lambda: 1_700_000_000_000) as writer:
+        name, gone = "01JZZZZZZZZZZZZZZZZZZZZZZZ", "01JYYYYYYYYYYYYYYYYYYYYYYY"
+        created = ev.SessionCreated(number=2, title="a branch", task="Go on.", model=ev.ModelSpec("openai", "m"))
+        tombstone = ev.SessionPurged(session=gone, number=1, events=3, blobs=1, sha256="0" * 64, why="asked for")
+        await writer.append(ev.NewEvent(name, created))
+        await writer.append(ev.NewEvent(name, ev.TermsSet(license="CC0", consent="given"), actor="human:ada"))
+        await writer.append(ev.NewEvent(ev.HOST_SESSION, tombstone, actor="human:ada"))
+        await writer.append(ev.NewEvent(name, ev.BeginningPurged(session=gone, why="asked for"), actor="human:ada"))
+
+
 def summaries_of(*paths: Path) -> dict[str, Summary]:
     """The summaries that this version's fold makes of the logs' events."""
     found: dict[str, Summary] = {}
@@ -161,6 +175,8 @@ def main() -> None:
         asyncio.run(write_log(LOG))
     if not LATER.exists():
         asyncio.run(write_later_log(LATER))
+    if not KEEPING.exists():
+        asyncio.run(write_keeping_log(KEEPING))
     if anew or not SUMMARIES.exists():
         made = msgspec.json.encode(summaries_of(LOG, LATER), order="sorted")
         SUMMARIES.write_bytes(msgspec.json.format(made, indent=1) + b"\n")

@@ -142,7 +142,7 @@ async def open_host(
         return running.factory(parts)
 
     ring = KeyRing(keys or folder / "no-keys")
-    host = Host(paths_in(folder), runners, faults=Faults(faults), keys=ring, **more)
+    host = Host(paths_in(folder), runners, **{"faults": Faults(faults), "keys": ring, "login": "", **more})
     running = HostInProcess(host)
     task = asyncio.create_task(host.run())
     ready = asyncio.create_task(host.ready.wait())

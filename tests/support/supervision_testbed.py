@@ -37,7 +37,7 @@ def models(folder: Path) -> Models:
 @asynccontextmanager
 async def bench(folder: Path) -> AsyncIterator[tuple[Desk, str]]:
     """A desk at a host, and the address of the models."""
-    host = Host(paths_in(folder), runner_factory, keys=KeyRing(folder / "no-keys"))
+    host = Host(paths_in(folder), runner_factory, keys=KeyRing(folder / "no-keys"), login="")
     running = asyncio.create_task(host.run())
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(serve(models(folder), port.set_result))

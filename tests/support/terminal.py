@@ -37,13 +37,14 @@ class Terminal:
         columns: int = 120,
         rows: int = 36,
         deaf: bool = False,
+        term: str = "xterm-256color",
     ) -> None:
         """``deaf``: SIGHUP is ignored in the process, as under nohup."""
         self.raw = b""
         self._emulator = Emulator(columns, rows)
         plain = {name: value for name, value in env.items() if name not in OTHER_TERMINAL}
         self.child: Any = pexpect.spawn(
-            command[0], list(command[1:]), env=plain | {"TERM": "xterm-256color", "LANG": "C.UTF-8"}, cwd=str(cwd),
+            command[0], list(command[1:]), env=plain | {"TERM": term, "LANG": "C.UTF-8"}, cwd=str(cwd),
             dimensions=(rows, columns), timeout=10, ignore_sighup=deaf,
         )  # fmt: skip
         self.child.delaybeforesend = None

@@ -6,11 +6,14 @@ import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sessions.clock import now_ms
-from sessions.events import Body, EvaluateSpec
+from sessions.containment.session_spaces import scoring_space
+from sessions.containment.workspace_files import WorkspaceFiles
+from sessions.events import Body, Containment, EvaluateSpec
 from sessions.jobs.manager import JobManager
 from sessions.tools import registry
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
@@ -22,6 +25,7 @@ class Bench:
     folder: Path
     jobs: JobManager
     evaluate: EvaluateSpec | None = None
+    contained: Containment | None = None
     budget: int | None = None
     used: int = 0
     step: int = 0
@@ -60,6 +64,8 @@ class Bench:
             workspace=self.workspace,
             folder=self.folder,
             env=self.env,
+            scoring=partial(scoring_space, self.contained, self.folder),
+            files=WorkspaceFiles(self.jobs.space, self.workspace),
             jobs=self.jobs,
             evaluate=self.evaluate,
             evaluations_left=lambda: None if self.budget is None else self.budget - self.used,

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 from tool_testbed import Bench
 
+from sessions.containment.file_access import FileTrouble, resolve_inside
 from sessions.events import FileChanged
-from sessions.tools.base import ToolFailure
 from sessions.tools.edits import unified_diff
-from sessions.tools.workspace_paths import resolve_inside
 
 
 @pytest.fixture
@@ -31,10 +30,10 @@ def test_links_and_dots_that_lead_out_of_the_workspace_are_refused(tmp_path: Pat
     (work / "dangling").symlink_to(tmp_path / "not-there-yet")
     (work / "loop").symlink_to(work / "loop")
     for path in ("../secret", "link", "folder/secret", "dangling", "/etc/passwd", "a/../../secret", "../work2/x"):
-        with pytest.raises(ToolFailure, match="outside the workspace"):
+        with pytest.raises(FileTrouble, match="outside the workspace"):
             resolve_inside(work, path)
     for path in ("loop/x", "a\0b"):
-        with pytest.raises(ToolFailure):
+        with pytest.raises(FileTrouble):
             resolve_inside(work, path)
 
 

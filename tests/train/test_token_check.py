@@ -16,7 +16,7 @@ from apollo_train.export.run import run_export
 from apollo_train.formats import FORMATS
 from apollo_train.formats.tokens import TokensFormat
 from apollo_train.masks.annotations import read_annotations
-from apollo_train.policy import AdviceRules, FilterPolicy
+from apollo_train.policy import AdviceRules, FilterPolicy, TargetRules
 from apollo_train.samples.step_samples import Source, StepSample, make_step_samples
 from apollo_train.samples.weights import Weigher
 from apollo_train.templates.renderer import Renderer, StepTokens
@@ -26,7 +26,7 @@ from sessions.events.messages import Usage
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 
-DEFAULT = kept_policy()
+DEFAULT = kept_policy(targets=TargetRules(trainable=("*",)))
 COMMANDS = ("ls", "pwd", "make")
 
 

@@ -99,6 +99,14 @@ def test_a_mark_at_the_beginning_does_not_reach_the_cell_before_it() -> None:
     assert width(clean("a" + "\u0301" * 50)) == 1
 
 
+@pytest.mark.parametrize("mark", ["\u0301", "\u0e47", "\u093c", "\u05b0", "\u064b", "\u0f71", "\U0001e8d0"])
+def test_at_most_three_marks_of_any_script_stand_on_a_letter(mark: str) -> None:
+    piled = f"a{mark * 40}b"
+    assert not is_clean(piled)
+    assert clean(piled) == f"a{mark * 3}b"
+    assert clean(f"a{mark}b────") == f"a{mark}b────"
+
+
 def test_plain_text_is_returned_as_it_is() -> None:
     text = "plain\ntext " * 1000
     assert clean(text) is text

@@ -14,6 +14,7 @@ from textual.widgets import Input, Static
 from apollo_tui.acts.flags import FlagInForce, Subject, Word, about_part
 from apollo_tui.screens.panels.base import PanelScreen, text_field
 from sessions import events as ev
+from sessions.annotators import shown_name
 from sessions.labels import RIGHT_THERE_TOO, UNSPECIFIED, Taxonomy
 from widgets import cells
 from widgets.models import Choice
@@ -202,7 +203,7 @@ def _row_text(name: str, definition: str) -> str:
 
 
 def _line(flag: FlagInForce, labels: Taxonomy) -> str:
-    who = flag.actor.removeprefix("human:")
+    who = shown_name(flag.actor)
     good = "good, there too" if flag.body.label == RIGHT_THERE_TOO else flag.body.verdict
     what = labels.name(flag.body.label) if flag.body.verdict == "bad" else good
     return f"  {what} by {who}" + (f": {flag.body.note}" if flag.body.note else "")

@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from apollo_tui.acts.undo import Act, UndoHistory, act_status
 from apollo_tui.screens.panels.base import PanelScreen
 from sessions import events as ev
+from sessions.annotators import shown_name
 from sessions.fold.flags import SessionVerdict
 from sessions.fold.notes import Bookmark, SessionNotes
 from widgets.models import Choice
@@ -44,7 +45,7 @@ class SignOffPanel(PanelScreen[SignOffChoice]):
             Choice("note", "write a note that colleagues see and the agent does not", key="n"),
         ]
         self._step = step
-        notes = [f"  note by {who.removeprefix('human:')}: {text}" for who, text in remarks.notes.items()]
+        notes = [f"  note by {shown_name(who)}: {text}" for who, text in remarks.notes.items()]
         lines = [f"  {line}" for line in remarks.sign_off_lines()] + notes
         super().__init__(f"sign off {name}", rows, "a letter says it · esc leaves it", lines)
 
@@ -71,7 +72,7 @@ class BookmarkPanel(PanelScreen[tuple[str, Bookmark]]):
                 str(index),
                 f"{mark.target}  {mark.note}".rstrip(),
                 key=LETTERS[index] if index < len(LETTERS) else "",
-                note=f"by {mark.by.removeprefix('human:')}",
+                note=f"by {shown_name(mark.by)}",
                 group=name,
             )
             for index, (_, name, mark) in enumerate(self._marks)

@@ -14,8 +14,12 @@ from sessions.host.handlers.targets import check_target, check_undoes
 from sessions.host.protocol import ANNOTATIONS, Annotate, Done
 from sessions.host.wire import RpcError
 
-MAY_BE_EMPTY: Final = (ev.NoteWritten, ev.CorrectionWritten)
+MAY_BE_EMPTY: Final = (ev.NoteWritten, ev.CorrectionWritten, ev.TermsSet)
 """Bodies whose empty text takes back what was written."""
+
+MOST_ACTIVE_MS: Final = 86_400_000
+MOST_KEYS: Final = 1_000_000
+"""Of one event about effort: an app tells of it every few minutes."""
 
 VERDICTS_OF_MACHINES: Final = frozenset({"flag.set", "flag.removed"})
 """What a rule or a judge may write; everything else is a human's word."""
@@ -43,7 +47,7 @@ async def annotate(context: HandlerContext, call: Annotate, actor: str) -> Done:
 
 def _with_valid_text(body: ev.Body) -> ev.Body:
     texts: dict[str, Any] = {}
-    for name in ("text", "note", "label", "flag", "signal"):
+    for name in ("text", "note", "label", "flag", "signal", *ev.Terms.__struct_fields__):
         value = getattr(body, name, None)
         if isinstance(value, str):
             texts[name] = text_of(value, f"the {name}", empty=name == "note" or isinstance(body, MAY_BE_EMPTY))
@@ -120,6 +124,13 @@ async def _check_cursor(_: HandlerContext, s: Summary, body: ev.CursorMoved) -> 
 async def _check_effort(_: HandlerContext, s: Summary, body: ev.EffortSpent) -> None:
     if body.active_ms < 0 or body.keys < 0:
         raise refusal(f"effort on session {s.number} cannot be negative")
+    if body.active_ms > MOST_ACTIVE_MS or body.keys > MOST_KEYS:
+        raise refusal(f"effort on session {s.number} is told piece by piece: at most a day and {MOST_KEYS:,} keys")
+
+
+async def _check_terms(_: HandlerContext, s: Summary, body: ev.TermsSet) -> None:
+    if body == ev.TermsSet():
+        raise refusal(f"nothing is said of session {s.number}: give {', '.join(ev.Terms.__struct_fields__)}")
 
 
 CHECKS: Final[dict[type[ev.Body], Callable[[HandlerContext, Summary, Any], Awaitable[None]]]] = {
@@ -133,5 +144,6 @@ CHECKS: Final[dict[type[ev.Body], Callable[[HandlerContext, Summary, Any], Await
     ev.AdviceOutcome: _check_outcome,
     ev.AdviceReach: _check_reach,
     ev.EffortSpent: _check_effort,
+    ev.TermsSet: _check_terms,
 }
 """Body to check; a check raises RpcError with one line if what the body is about does not exist."""

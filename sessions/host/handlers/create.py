@@ -14,6 +14,9 @@ import msgspec
 from sessions import events as ev
 from sessions.agent.clean_events import Cleaner
 from sessions.agent.prompts import system_prompt
+from sessions.containment.choice import is_remote, settle
+from sessions.containment.errors import SpaceError
+from sessions.containment.session_spaces import session_space
 from sessions.errors import ApolloError
 from sessions.events.text import Blob, long_text
 from sessions.host.handlers.context import HandlerContext, refusal, require_person, text_of
@@ -37,10 +40,11 @@ async def create_session(context: HandlerContext, call: CreateSession, actor: st
         await asyncio.to_thread(preload, [call.model])
         await asyncio.to_thread(context.environments.keep, session, call.env)
         workspace = await asyncio.to_thread(_make_folders, folder, call)
+        contained = await _contain(context, call, folder, workspace)
         await asyncio.to_thread(_try_environment, session, workspace, folder, call)
         context.keys.remember(session, call.key, call.model.key_env)
         clean = Cleaner(context.keys.redactor())
-        body, blobs = _first_event(call, context.writer.next_number(), workspace)
+        body, blobs = _first_event(call, context.writer.next_number(), workspace, contained)
         blobs = [clean.blob(blob) for blob in blobs]
         events = [ev.NewEvent(session, clean.body(body), actor=actor, request=call.request)]
         if call.start:
@@ -58,7 +62,7 @@ def creation_answer(events: Sequence[ev.Event]) -> Created:
     """The answer that ``events`` stand for."""
     body = events[0].body
     assert isinstance(body, ev.SessionCreated)
-    return Created(session=events[0].session, number=body.number)
+    return Created(session=events[0].session, number=body.number, contained=body.contained)
 
 
 def _check_call(call: CreateSession) -> CreateSession:
@@ -73,7 +77,8 @@ def _check_call(call: CreateSession) -> CreateSession:
         raise refusal(f"there is no tool {unknown[0]!r}; there are {', '.join(NAMES)}")
     if call.in_place and not call.workspace:
         raise refusal("--in-place needs a workspace: name the folder to work in")
-    if call.workspace and not Path(call.workspace).is_dir():
+    there = call.in_place and call.contained is not None and is_remote(call.contained.inside)
+    if call.workspace and not there and not Path(call.workspace).is_dir():
         raise refusal(f"the workspace {call.workspace} is no folder")
     if call.workspace and not Path(call.workspace).is_absolute():
         raise refusal(f"the workspace {call.workspace} is not an absolute path")
@@ -81,10 +86,14 @@ def _check_call(call: CreateSession) -> CreateSession:
         value = getattr(call.limits, name)
         if value is not None and value < 0:
             raise refusal(f"a limit of {name} cannot be {value:g}")
-    return msgspec.structs.replace(call, title=title, task=task)
+    terms = {name: text_of(getattr(call.terms, name), f"the {name}", empty=True) for name in ev.Terms.__struct_fields__}
+    return msgspec.structs.replace(call, title=title, task=task, terms=ev.Terms(**terms))
 
 
 def _make_folders(folder: Path, call: CreateSession) -> Path:
+    if call.in_place and call.contained is not None and is_remote(call.contained.inside):
+        assert call.workspace is not None
+        return Path(call.workspace)
     workspace = prepare_workspace(Path(call.workspace) if call.workspace else None, folder, in_place=call.in_place)
     if call.evaluate is not None and call.evaluate.files:
         if call.evaluate_base is None:
@@ -101,7 +110,27 @@ def _try_environment(session: str, workspace: Path, folder: Path, call: CreateSe
         raise refusal(str(error)) from error
 
 
-def _first_event(call: CreateSession, number: int, workspace: Path) -> tuple[ev.SessionCreated, list[Blob]]:
+async def _contain(
+    context: HandlerContext, call: CreateSession, folder: Path, workspace: Path
+) -> ev.Containment | None:
+    """What contains the session, tried once, so that what does not work is told to who creates it."""
+    if call.contained is None or call.origin == "replay":
+        return None
+    try:
+        settled = await asyncio.to_thread(settle, call.contained, workspace=workspace, log=context.paths.log)
+        if is_remote(settled.inside):
+            settled = msgspec.structs.replace(settled, there=call.in_place)
+        space = session_space(settled, folder, workspace)
+        await space.open()
+        await space.close()
+    except SpaceError as error:
+        raise refusal(str(error)) from error
+    return settled
+
+
+def _first_event(
+    call: CreateSession, number: int, workspace: Path, contained: ev.Containment | None
+) -> tuple[ev.SessionCreated, list[Blob]]:
     body = ev.SessionCreated(
         number=number,
         title=call.title,
@@ -117,7 +146,9 @@ def _first_event(call: CreateSession, number: int, workspace: Path) -> tuple[ev.
         limits=call.limits,
         nonce=secrets.token_hex(4),
         task_id=call.task_id,
+        contained=contained,
         tags=call.tags,
+        terms=call.terms,
         meta=call.meta,
     )
     # Stored with the session, so that a newer host goes on with the prompt that the model was given.

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
+CHAIN_TRIES = 20
+LONGEST_CHAIN = 1000
 HAS_PROC = sys.platform == "linux" and (PROC / "self" / "stat").exists()
 
 
@@ -92,6 +94,90 @@ def session_members(session: int) -> list[int]:
     return [pid for pid, row in _table().items() if row.session == session and _is_running(pid)]
 
 
+def pid_space() -> str:
+    """The pid namespace of this process; "" where there are none."""
+    try:
+        return os.readlink(PROC / "self/ns/pid")  # noqa: PTH115 - a name, not a path
+    except OSError:
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ancestor:
+    """A process of a chain of parents."""
+
+    pid: int
+    parent: int
+    start_time: str
+
+
+def ancestry(pid: int) -> list[Ancestor] | None:
+    """``pid`` and its parents, the eldest last; None if it is gone, or if its chain would not hold still."""
+    for _ in range(CHAIN_TRIES):
+        chain: list[Ancestor] = []
+        at = pid
+        while at > 0 and len(chain) < LONGEST_CHAIN and (found := _ancestor(at)):
+            chain.append(found)
+            at = found.parent
+        if not chain:
+            return None
+        # What has lost its parent meanwhile has another one now: only a chain that is the same twice was ever true.
+        if len(chain) < LONGEST_CHAIN and all(_ancestor(one.pid) == one for one in chain):
+            return chain
+    return None
+
+
+def first_environment(pid: int) -> dict[str, str]:
+    """The environment that ``pid`` was started with; empty where nobody may read it."""
+    pairs = (entry.partition("=") for entry in _strings(pid, "environ"))
+    return {name: value for name, _, value in pairs}
+
+
+def command_line(pid: int) -> list[str]:
+    """The words that ``pid`` was started with."""
+    return _strings(pid, "cmdline")
+
+
+def runs(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended."""
+    return _is_running(pid)
+
+
+def program(pid: int) -> str:
+    """What the kernel calls the process; "" if it is gone."""
+    try:
+        return (PROC / str(pid) / "comm").read_text(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """A process of a pid namespace: who it is to us, and the numbers that it and its session have in there."""
+
+    pid: int
+    number: int
+    session: int
+
+
+def processes_of(space: str) -> list[Inside]:
+    """All processes of the pid namespace ``space`` (a name that ``pid_space`` gave) that have not ended."""
+    found: list[Inside] = []
+    for entry in os.listdir(PROC):  # noqa: PTH208 - names only
+        if not entry.isdigit():
+            continue
+        try:
+            if os.readlink(PROC / entry / "ns/pid") != space:  # noqa: PTH115 - a name, not a path
+                continue
+            lines = (PROC / entry / "status").read_text(errors="replace").splitlines()
+        except OSError:
+            continue
+        fields = dict(line.split(":", 1) for line in lines if line.startswith("NS"))
+        if "NSpid" in fields and "NSsid" in fields and _is_running(int(entry)):
+            found.append(Inside(int(entry), int(fields["NSpid"].split()[-1]), int(fields["NSsid"].split()[-1])))
+    return found
+
+
 def send_all(pids: Iterable[int], number: int) -> None:
     """Send a signal to each; those that are gone, or are not ours, are left alone."""
     for pid in pids:
@@ -110,6 +196,18 @@ def _kill(pid: int, number: int) -> bool:
     except (ProcessLookupError, PermissionError):
         return False
     return True
+
+
+def _ancestor(pid: int) -> Ancestor | None:
+    fields = _stat(pid)
+    return Ancestor(pid, int(fields[1]), fields[19]) if fields else None
+
+
+def _strings(pid: int, what: str) -> list[str]:
+    try:
+        return (PROC / str(pid) / what).read_bytes().decode(errors="replace").split("\0")[:-1]
+    except OSError:
+        return []
 
 
 def _stat(pid: int) -> list[str] | None:

@@ -1,0 +1,136 @@
+"""Makes things worth having outside a space, has a session's commands try to get at them, and says what they got."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from benchmarks.containment.attempts import ATTEMPTS, JUDGED_OUTSIDE
+from sessions.containment.session_spaces import session_space
+from sessions.events import Containment, SpaceLimits
+from sessions.jobs.manager import JobManager
+from sessions.tools.command_env import command_env
+
+LIMITS: Final = SpaceLimits(processes=200, memory_mb=2_000, file_mb=20, open_files=256)
+SECRET: Final = "SECRET\n"
+LONG: Final = 90_000 + os.getpid() % 9_000
+"""Seconds of a sleep that no other run has."""
+
+
+@contextmanager
+def things_outside(place: Path) -> Iterator[dict[str, object]]:
+    """What an agent must not have, by the names in ``ATTEMPTS``; ``place`` stands for who runs Apollo's home."""
+    with ExitStack() as stack:
+        files = {name: place / name for name in ("log", "keys", "env", "other", "home")}
+        for name in ("other", "env"):
+            files[name] = place / "sessions" / name / "file"
+            files[name].parent.mkdir(parents=True)
+        for path in files.values():
+            path.write_text(SECRET)
+        tmp = Path("/tmp") / f"apollo-{secrets.token_hex(4)}"
+        tmp.write_text(SECRET)
+        stack.callback(tmp.unlink, missing_ok=True)
+        listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(str(tmp.with_suffix(".socket")))
+        stack.callback(tmp.with_suffix(".socket").unlink, missing_ok=True)
+        listener.listen()
+        abstract = stack.enter_context(socket.socket(socket.AF_UNIX))
+        abstract.bind(f"\0{tmp.name}")
+        abstract.listen()
+        tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        udp = stack.enter_context(socket.socket(type=socket.SOCK_DGRAM))
+        udp.bind(("127.0.0.1", 0))
+        udp.setblocking(False)
+        outside = subprocess.Popen(
+            [sys.executable, "-S", "-c", "import time; time.sleep(600)", "made-outside"],
+            env={"WHAT": SECRET}, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        stack.callback(outside.wait)
+        stack.callback(outside.kill)
+        yield {
+            **files,
+            "folder": place,
+            "tmp": tmp,
+            "socket": tmp.with_suffix(".socket"),
+            "abstract": tmp.name,
+            "port": tcp.getsockname()[1],
+            "udp": udp.getsockname()[1],
+            "datagrams": udp,
+            "outside": outside.pid,
+            "proc": f"/proc/{outside.pid}",
+            "panic": Path("/proc/sys/kernel/panic").read_text().strip(),
+            "disk": _disk(),
+            "long": LONG,
+        }
+
+
+async def try_all(kind: str, place: Path) -> dict[str, bool]:
+    """Whether each attempt got through, made by the commands of one session inside ``kind``."""
+    workspace, folder = place / "workspace", place / "sessions" / "own"
+    for path in (workspace, folder):
+        path.mkdir(parents=True)
+    with things_outside(place) as things:
+        space = session_space(Containment(inside=kind, limits=LIMITS), folder, workspace)
+        jobs = JobManager(folder, space=space)
+        env = command_env({**os.environ, "PATH": "/usr/local/bin:/usr/bin:/bin"}, workspace)
+        through: dict[str, bool] = {}
+        for attempt in ATTEMPTS:
+            job = await jobs.start(jobs.next_number(), attempt.command.format(**things), workspace, env)
+            end = await jobs.wait(job, 60)
+            through[attempt.name] = end is not None and end.exit_code == 0
+            if attempt.name != "survival":
+                await jobs.kill(job, grace=0.1)  # what it left would stand in the way of the next
+        for path in (Path("/usr/made-inside"), Path("/etc/made-inside")):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+        through["log folder"] = (place / "made-inside").exists()
+        through["UDP"] = _arrived(things["datagrams"])
+        await jobs.kill_all(grace=0.5)
+        await space.close()
+        through["survival"] = _lives_on()
+    assert set(through) >= JUDGED_OUTSIDE
+    return through
+
+
+def _arrived(udp: object) -> bool:
+    assert isinstance(udp, socket.socket)
+    try:
+        return udp.recv(16) == b"x"
+    except BlockingIOError:
+        return False
+
+
+def _lives_on() -> bool:
+    """Whether a process with our odd time to sleep is there; ended, so that none is left by a run."""
+    found = subprocess.run(["pkill", "-KILL", "-f", f"^sleep {LONG}$"], check=False)
+    return found.returncode == 0
+
+
+def _disk() -> str:
+    """The numbers of a block device of this machine, as ``mknod`` wants them; of none: those of the first SCSI disk."""
+    for path in Path("/dev").iterdir():
+        found = path.lstat()
+        if stat.S_ISBLK(found.st_mode):
+            return f"{os.major(found.st_rdev)} {os.minor(found.st_rdev)}"
+    return "8 0"
+
+
+def main() -> None:
+    """``python -m benchmarks.containment.scene KIND PLACE``: one line of JSON."""
+    import json
+
+    kind, place = sys.argv[1:]
+    print(json.dumps(asyncio.run(try_all(kind, Path(place)))))
+
+
+if __name__ == "__main__":
+    main()

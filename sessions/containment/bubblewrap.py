@@ -1,0 +1,193 @@
+"""`bwrap`: a space made of Linux namespaces, kept by one process for as long as its session has it.
+
+The keeper is the first process inside: helpers enter its namespaces by ``enter``, and who ends it ends every process
+of the space.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sessions import processes
+from sessions.containment.errors import SpaceError
+from sessions.containment.keeper import Keeper
+from sessions.containment.visible import RESOLVERS, SECRET_FOLDERS, SECRETS, accelerators, system_paths
+
+PROGRAM: Final = "bwrap"
+START_SECONDS: Final = 10.0
+KEEP: Final = ("sleep", "2147483647")
+"""What the space's first process waits for; it ends only when it is killed."""
+HOME: Final = "/home/agent"
+ENDPOINT_FOLDER: Final = "/run/apollo"
+"""Where the folder is seen inside in which a model endpoint listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """What a space is made of. ``write`` and ``read`` are seen inside at the same paths as outside."""
+
+    folder: Path
+    """The space's own folder: who keeps it, its /tmp and its home. Not seen inside but for those two."""
+    write: tuple[Path, ...]
+    read: tuple[Path, ...] = ()
+    network: bool = False
+    hidden: tuple[Path, ...] = ()
+    """Files and folders below those that are not to be seen."""
+
+    @property
+    def endpoint(self) -> Path:
+        """The folder in which a model endpoint listens for this space alone."""
+        return self.folder / "endpoint"
+
+
+def arguments(rooms: Rooms) -> list[str]:
+    """The options of ``bwrap`` for a space."""
+    made = ["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
+    if not rooms.network:
+        made.append("--unshare-net")
+    for path in system_paths():
+        place = Path(path)
+        made += ["--symlink", str(place.readlink()), path] if place.is_symlink() else ["--ro-bind", path, path]
+    for path in SECRETS:
+        if Path(path).is_file():
+            made += ["--ro-bind", "/dev/null", path]
+    for path in SECRET_FOLDERS:
+        if Path(path).is_dir():
+            made += ["--tmpfs", path]
+    made += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run", "--tmpfs", "/var"]
+    # Root owns the kernel's switches also where it has no capability.
+    for path in ("/proc/sys", "/proc/irq", "/proc/bus"):
+        made += ["--ro-bind-try", path, path]
+    if Path("/proc/sysrq-trigger").exists():
+        made += ["--ro-bind", "/dev/null", "/proc/sysrq-trigger"]
+    for path in accelerators():
+        made += ["--dev-bind-try", path, path]
+    if rooms.network:
+        for path in RESOLVERS:
+            made += ["--ro-bind-try", path, path]
+    made += ["--ro-bind", str(rooms.endpoint), ENDPOINT_FOLDER]
+    made += ["--bind", str(rooms.folder / "tmp"), "/tmp", "--symlink", "/tmp", "/var/tmp"]
+    made += ["--bind", str(rooms.folder / "home"), HOME]
+    for place in rooms.read:
+        made += ["--ro-bind-try", str(place), str(place)]
+    for place in rooms.write:
+        made += ["--bind", str(place), str(place)]
+    for place in rooms.hidden:
+        made += ["--tmpfs", str(place)] if place.is_dir() else ["--ro-bind", "/dev/null", str(place)]
+    return [*made, "--remount-ro", "/", "--chdir", "/"]
+
+
+def problem() -> str:
+    """Why ``bwrap`` cannot make a space here; "" where it can."""
+    program = shutil.which(PROGRAM)
+    if program is None:
+        return "bwrap is not installed (package bubblewrap)"
+    tried = subprocess.run(
+        [program, "--unshare-user", "--unshare-pid", "--unshare-net", "--ro-bind", "/", "/", "--proc", "/proc", "true"],
+        capture_output=True, text=True, timeout=START_SECONDS, check=False,
+    )  # fmt: skip
+    if tried.returncode == 0:
+        return ""
+    said = tried.stderr.strip().splitlines()
+    return f"bwrap fails: {said[-1] if said else f'exit code {tried.returncode}'} (user namespaces must be allowed)"
+
+
+def make_space(rooms: Rooms, keeper: Keeper) -> None:
+    """Make the space; returns once helpers can enter. Raises SpaceError."""
+    for name in ("tmp", "home", rooms.endpoint.name):
+        (rooms.folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _Start(rooms.folder / "bwrap.log", arguments(rooms)) as start:
+        # Its name is on disk before it begins: a space that nobody can find, nobody can end.
+        keeper.record(start.first, own=1)
+        start.go()
+
+
+class _Start:
+    """A ``bwrap`` that has its first process and waits for ``go``. Raises SpaceError."""
+
+    def __init__(self, log: Path, options: Sequence[str]) -> None:
+        self._log = log
+        program = shutil.which(PROGRAM)
+        if program is None:
+            raise SpaceError("bwrap is not installed here")
+        info, told = os.pipe()
+        blocked, self._go = os.pipe()
+        try:
+            with log.open("wb") as errors:
+                self._outer = subprocess.Popen(
+                    [program, "--info-fd", str(told), "--block-fd", str(blocked), *options, "--", *KEEP],
+                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
+                    pass_fds=(told, blocked), cwd="/", env={"PATH": "/usr/local/bin:/usr/bin:/bin"},
+                    start_new_session=True,
+                )  # fmt: skip
+            os.close(told)
+            told = -1
+            found = _read_info(info)
+            if found is None:
+                raise self._failure()
+            self.first = processes.identity(found["child-pid"])
+        except BaseException:
+            os.close(self._go)
+            raise
+        finally:
+            for handle in (info, told, blocked):
+                if handle >= 0:
+                    os.close(handle)
+
+    def go(self) -> None:
+        """Let it make the space; returns when all is in its place. Raises SpaceError."""
+        os.write(self._go, b"g")
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self._outer.poll() is not None or not self.first.alive():
+                raise self._failure()
+            if _children(self.first.pid):  # what keeps the space runs only once the file systems are in place
+                return
+            time.sleep(0.002)
+        raise self._failure()
+
+    def __enter__(self) -> _Start:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._go)
+
+    def _failure(self) -> SpaceError:
+        self._outer.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._outer.wait(START_SECONDS)
+        lines = self._log.read_text(errors="replace").strip().splitlines()
+        return SpaceError(f"bwrap made no space: {lines[-1] if lines else 'it said nothing'}")
+
+
+def _read_info(handle: int) -> dict[str, Any] | None:
+    text = b""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        ready, _, _ = select.select([handle], [], [], deadline - time.monotonic())
+        piece = os.read(handle, 4096) if ready else b""
+        text += piece
+        if not piece:
+            break
+    try:
+        found: dict[str, Any] = json.loads(text)
+    except ValueError:
+        return None
+    return found
+
+
+def _children(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []

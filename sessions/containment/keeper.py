@@ -1,0 +1,63 @@
+"""The process that keeps a space for as long as its session has it, known by its file in the space's folder."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+from typing import Final
+
+from sessions import processes
+from sessions.json_files import read_json, write_json
+from sessions.processes import Identity
+
+FILE: Final = "keeper.json"
+END_SECONDS: Final = 5.0
+
+
+def end_idle_spaces(sessions: Path) -> None:
+    """End every space below the folder of all ``sessions`` in which nothing runs; its files stay."""
+    for found in sessions.glob(f"*/*/{FILE}"):
+        Keeper(found.parent).end_if_idle()
+
+
+class Keeper:
+    """Who keeps the space of ``folder``, found again also by a later host."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._known: Identity | None = None
+        self._own = 0
+
+    def find(self) -> Identity | None:
+        """Who keeps the space; None if nobody does (any more)."""
+        if self._known is None:
+            found = read_json(self._folder / FILE)
+            self._known = Identity(found["pid"], found["start_time"], found["boot_id"]) if found else None
+            self._own = found["own"] if found else 0
+        if self._known is not None and not self._known.alive():
+            self._known = None
+        return self._known
+
+    def record(self, who: Identity, own: int) -> None:
+        """From now on ``who`` keeps it, with ``own`` processes below it that are no helper's."""
+        made = {"pid": who.pid, "start_time": who.start_time, "boot_id": who.boot_id, "own": own}
+        write_json(self._folder / FILE, made)
+        self._known, self._own = who, own
+
+    def end_if_idle(self) -> None:
+        """End it unless something runs in its space: what a command left there lives as long as the session."""
+        who = self.find()
+        if who is not None and len(processes.descendants(who.pid)) <= self._own:
+            self.end()
+
+    def end(self) -> None:
+        """End it; nothing if it has ended. Waits until it is gone."""
+        who = self.find()
+        if who is None:
+            return
+        who.send(signal.SIGKILL)
+        deadline = time.monotonic() + END_SECONDS
+        while who.alive() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self._known = None

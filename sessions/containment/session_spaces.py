@@ -1,0 +1,79 @@
+"""Which space a session and its scorer get, by what the session's first event says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from sessions.containment.choice import is_remote
+from sessions.containment.errors import SpaceError
+from sessions.containment.remote_space import RemoteSpace
+from sessions.containment.spaces import BubblewrapSpace, LandlockSpace, Space, Touchable
+from sessions.events import Containment
+
+SPACE: Final = "space"
+"""Of a session's folder: its home, its temporary files, and who keeps the space."""
+MEGABYTE: Final = 1_000_000
+
+
+def session_space(
+    contained: Containment | None, folder: Path, workspace: Path, *, endpoint: int | None = None
+) -> Space:
+    """The space of a session whose own folder is ``folder``: its workspace and its jobs can be written, no more.
+
+    ``endpoint``: the port at which a model endpoint of the session's own is reached.
+    """
+    if contained is not None and is_remote(contained.inside):
+        in_place = str(workspace) if contained.there else None
+        trees = {} if in_place else {workspace: "workspace"}
+        return RemoteSpace(contained.inside, folder.name, folder / SPACE, trees, in_place=in_place)
+    return _space(contained, folder / SPACE, write=(workspace, folder / "jobs"), endpoint=endpoint)
+
+
+def scoring_space(contained: Containment | None, folder: Path, place: Path, copy: Path, scorer: Path) -> Space:
+    """The space of one evaluation at ``place``: the workspace's copy can be written, the scorer's files be read."""
+    if contained is not None and is_remote(contained.inside):
+        return RemoteSpace(
+            contained.inside,
+            f"{folder.name}/scoring/{place.name}",
+            place / SPACE,
+            {copy: "workspace", scorer: "scorer"},
+        )
+    return _space(contained, place / SPACE, write=(copy, folder / "evaluations"), read=(scorer,))
+
+
+def _space(
+    contained: Containment | None,
+    place: Path,
+    write: tuple[Path, ...],
+    read: tuple[Path, ...] = (),
+    endpoint: int | None = None,
+) -> Space:
+    if contained is None or contained.inside == "none":
+        return Space(None if contained is None else _limits(contained))
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path in write:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    touchable = Touchable(
+        write=(*write, *(Path(path).expanduser() for path in contained.write)),
+        read=(*read, *(Path(path).expanduser() for path in contained.read)),
+        network=contained.network,
+        limits=_limits(contained),
+        endpoint=endpoint,
+    )
+    match contained.inside:
+        case "bwrap":
+            return BubblewrapSpace(place, touchable)
+        case "landlock":
+            return LandlockSpace(place, touchable)
+    raise SpaceError(f"there is no prefix {contained.inside!r}")
+
+
+def _limits(contained: Containment) -> dict[str, int]:
+    limits = contained.limits
+    return {
+        "processes": limits.processes,
+        "memory": limits.memory_mb * MEGABYTE,
+        "file_size": limits.file_mb * MEGABYTE,
+        "open_files": limits.open_files,
+    }

@@ -1,0 +1,268 @@
+"""The space of a session: where its commands and file tools act. One class per kind of prefix that this machine makes
+itself; helpers of ours (holders of jobs, readers of files) are started through it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import select
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import sessions
+from sessions import processes
+from sessions.containment import bubblewrap, landlock_keeper, relay
+from sessions.containment.errors import SpaceError
+from sessions.containment.keeper import Keeper
+from sessions.containment.visible import SECRET_FOLDERS, SECRETS, accelerators, system_paths
+
+Network = Literal["off", "all"]
+ENDPOINT: Final = "endpoint.socket"
+
+PACKAGE_ROOT: Final = str(Path(sessions.__file__).resolve().parents[1])
+
+
+DIRECT: Final = (
+    "import sys, importlib; sys.path.append(sys.argv[1]); importlib.import_module(sys.argv[2]).main(*sys.argv[3:])"
+)
+"""Run isolated, without site packages, and with our own package last on the path: nothing of the user's is imported."""
+ENTERING: Final = (
+    "import sys; sys.path.append(sys.argv[1]); from sessions.containment.enter import main; main(*sys.argv[2:])"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Touchable:
+    """What the commands of a space may touch, besides the system, which they read."""
+
+    write: tuple[Path, ...]
+    read: tuple[Path, ...] = ()
+    network: Network = "all"
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """``processes``, ``memory`` and ``file_size`` (bytes), ``open_files``; what is not named is not limited."""
+    endpoint: int | None = None
+    """The port of 127.0.0.1 at which a model endpoint is reached, also with the network off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How a job's holder starts its command: in which folder, with which environment."""
+
+    argv: list[str]
+    cwd: str
+    env: dict[str, str]
+
+
+def shell() -> str:
+    """What commands are run by."""
+    return shutil.which("bash") or "/bin/sh"
+
+
+class Space:
+    """No space at all: commands run as the host's own user, with all that is his. Base of the others."""
+
+    kind = "none"
+
+    def __init__(self, limits: Mapping[str, int] | None = None) -> None:
+        self._limits = {name: value for name, value in (limits or {}).items() if value}
+
+    async def open(self) -> None:
+        """Make the space unless it is there, also by an earlier host. Raises SpaceError."""
+
+    def helper(self, module: str, *arguments: str, detach: bool = False) -> list[str]:
+        """The command line that runs ``main(*arguments)`` of a module of ours, stdlib only, inside.
+
+        ``detach``: nobody waits for it; the module's ``main`` is also told ``who`` it is to those outside.
+        """
+        if self._limits:
+            return _entering({"kind": "limits", "detach": detach}, self._limits, module, arguments)
+        return [sys.executable, "-I", "-S", "-c", DIRECT, PACKAGE_ROOT, module, *arguments]
+
+    def helper_env(self) -> dict[str, str]:
+        """The environment that a helper is started with."""
+        return {"LC_ALL": "C.UTF-8"}
+
+    def environment(self, env: Mapping[str, str]) -> dict[str, str]:
+        """``env`` as it is inside."""
+        return dict(env)
+
+    def start_of(self, command: str, cwd: Path, env: Mapping[str, str], job: str) -> Start:
+        """How ``command`` is started as ``job``, a name that no other of the session has."""
+        return Start([shell(), "-c", command], str(cwd), self.environment(env))
+
+    def place_of(self, path: Path) -> str:
+        """Where ``path`` is inside."""
+        return str(path)
+
+    async def pull(self, workspace: Path) -> None:
+        """Bring the content of ``workspace`` here, where it is somewhere else."""
+
+    async def close(self) -> None:
+        """End the space and every process in it; nothing if there is none."""
+
+
+class BubblewrapSpace(Space):
+    """Namespaces of its own, made by ``bwrap``; ``folder`` is the space's, and kept until the space is removed."""
+
+    kind = "bwrap"
+
+    def __init__(self, folder: Path, touchable: Touchable) -> None:
+        super().__init__()
+        self._folder = folder
+        self._touchable = touchable
+        self._keeper = Keeper(folder)
+        self._rooms = bubblewrap.Rooms(
+            folder=folder, write=touchable.write, read=touchable.read, network=touchable.network == "all"
+        )
+        self._opening = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Find or make the process that keeps the space."""
+        async with self._opening:
+            if self._keeper.find() is not None:
+                return
+            await asyncio.to_thread(bubblewrap.make_space, self._rooms, self._keeper)
+            if self._touchable.endpoint is not None and self._touchable.network == "off":
+                await asyncio.to_thread(self._start_relay, self._touchable.endpoint)
+
+    def helper(self, module: str, *arguments: str, detach: bool = False) -> list[str]:
+        """Through the namespaces of the keeper."""
+        keeper = self._keeper.find()
+        if keeper is None:
+            raise SpaceError("the space of this session has ended")
+        entry = {"kind": "namespaces", "pid": keeper.pid, "start_time": keeper.start_time, "detach": detach}
+        return _entering(entry, self._touchable.limits, module, arguments)
+
+    def environment(self, env: Mapping[str, str]) -> dict[str, str]:
+        """With a home and temporary files of its own."""
+        return {**_fit_environment(env, self._touchable), "HOME": bubblewrap.HOME, "TMPDIR": "/tmp"}
+
+    async def close(self) -> None:
+        """End the keeper, and the kernel ends the rest."""
+        await asyncio.to_thread(self._keeper.end)
+
+    @property
+    def endpoint_socket(self) -> Path:
+        """Where the endpoint listens outside; it may come later than the space."""
+        return self._rooms.endpoint / ENDPOINT
+
+    def _start_relay(self, port: int) -> None:
+        argv = self.helper(relay.__name__, str(port), f"{bubblewrap.ENDPOINT_FOLDER}/{ENDPOINT}", detach=True)
+        with (self._folder / "relay.log").open("wb") as errors:
+            process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, cwd="/", env=self.helper_env()
+            )
+        assert process.stdout is not None
+        with process.stdout as said:
+            if said.readline() != relay.READY:
+                raise SpaceError(f"the endpoint's port {port} cannot be had inside the space")
+        process.wait()
+
+
+class LandlockSpace(Space):
+    """A process that has given up all rights but the space's, and starts every helper."""
+
+    kind = "landlock"
+
+    def __init__(self, folder: Path, touchable: Touchable) -> None:
+        super().__init__()
+        self._folder = folder
+        self._touchable = touchable
+        self._keeper = Keeper(folder)
+        self._opening = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Find or start the process that keeps the space."""
+        async with self._opening:
+            if self._keeper.find() is None:
+                await asyncio.to_thread(self._start_keeper)
+
+    def helper(self, module: str, *arguments: str, detach: bool = False) -> list[str]:
+        """Started by the keeper."""
+        entry = {"kind": "keeper", "folder": str(self._folder), "detach": detach}
+        return _entering(entry, self._touchable.limits, module, arguments)
+
+    async def close(self) -> None:
+        """End the keeper; its helpers are ended as jobs are."""
+        await asyncio.to_thread(self._keeper.end)
+
+    def _start_keeper(self) -> None:
+        for name in ("tmp", "home"):
+            (self._folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        rules = {
+            "network": self._touchable.network,
+            "ports": [] if self._touchable.endpoint is None else [self._touchable.endpoint],
+            "read": _landlock_readable(self._touchable),
+            "write": [str(path) for path in self._writable()],
+        }
+        argv = [sys.executable, "-I", "-S", "-c", DIRECT, PACKAGE_ROOT, "sessions.containment.landlock_keeper"]
+        log = self._folder / "keeper.log"
+        with log.open("wb") as errors:
+            process = subprocess.Popen(
+                [*argv, str(self._folder), json.dumps(rules)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=errors, cwd="/", env={"LC_ALL": "C.UTF-8"}, start_new_session=True,
+            )  # fmt: skip
+        self._keeper.record(processes.identity(process.pid), own=0)
+        assert process.stdout is not None
+        with process.stdout as said:
+            ready, _, _ = select.select([said], [], [], bubblewrap.START_SECONDS)
+            if not ready or said.readline() != landlock_keeper.READY:
+                process.kill()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(bubblewrap.START_SECONDS)
+                lines = log.read_text(errors="replace").strip().splitlines()
+                raise SpaceError(f"Landlock made no space: {lines[-1] if lines else 'it said nothing'}")
+
+    def environment(self, env: Mapping[str, str]) -> dict[str, str]:
+        """With a home and temporary files of its own; ``/tmp`` itself is out of reach."""
+        return {
+            **_fit_environment(env, self._touchable),
+            "HOME": str(self._folder / "home"),
+            "TMPDIR": str(self._folder / "tmp"),
+        }
+
+    def _writable(self) -> list[Path]:
+        devices = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/ptmx", "/dev/pts", "/dev/shm")
+        own = (self._folder / "tmp", self._folder / "home")
+        return [*self._touchable.write, *own, *map(Path, devices), *map(Path, accelerators())]
+
+
+def _entering(entry: dict[str, Any], limits: Mapping[str, int], module: str, arguments: tuple[str, ...]) -> list[str]:
+    text = json.dumps({**entry, "limits": dict(limits)})
+    return [sys.executable, "-I", "-S", "-c", ENTERING, PACKAGE_ROOT, text, module, *arguments]
+
+
+def _landlock_readable(touchable: Touchable) -> list[str]:
+    """The system without its secrets: rules only add, so a folder that holds some is named by its entries."""
+    hidden = {*SECRETS, *SECRET_FOLDERS}
+    found: list[str] = []
+    for path in system_paths():
+        inside = [secret for secret in hidden if Path(secret).is_relative_to(path)]
+        found += _around(Path(path), {Path(secret) for secret in inside}) if inside else [path]
+    return [*found, "/proc", "/dev/urandom", "/dev/random", "/dev/fd", *map(str, touchable.read)]
+
+
+def _around(folder: Path, hidden: set[Path]) -> list[str]:
+    found: list[str] = []
+    for entry in folder.iterdir():
+        if entry in hidden:
+            continue
+        inside = {path for path in hidden if path.is_relative_to(entry)}
+        found += _around(entry, inside) if inside and entry.is_dir() else [str(entry)]
+    return found
+
+
+def _fit_environment(env: Mapping[str, str], touchable: Touchable) -> dict[str, str]:
+    """``env`` without variables and folders of PATH that name places which are not there inside."""
+    kept = {name: value for name, value in env.items() if not name.startswith("XDG_")}
+    seen = [*map(Path, system_paths()), *touchable.read, *touchable.write]
+    folders = [one for one in kept.get("PATH", "").split(os.pathsep) if any(Path(one).is_relative_to(p) for p in seen)]
+    return {**kept, "PATH": os.pathsep.join(folders) or os.defpath}
