@@ -16,6 +16,8 @@ sys.path.insert(0, str(Path(__file__).parent / "support"))
 # A shell without job control starts what it puts in the background deaf to ctrl+c, and all that we start would be deaf.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGQUIT) == signal.SIG_IGN:
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

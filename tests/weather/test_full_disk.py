@@ -117,7 +117,7 @@ def test_sessions_wait_for_room_and_everybody_says_so_and_they_go_on_by_themselv
         resize(disk, "100m")
         session = wait_for("the session", lambda: apollo.json("ls", "--all"))[0]["id"]
         wait_for("its end", lambda: apollo.session(session)["state"] == "finished", seconds=60)
-        assert apollo.run("ls").stderr == ""
+        wait_for("the host to wait for nothing", lambda: apollo.run("ls").stderr == "")
     with LogReader(apollo.log) as reader:
         found = [event.body for event in reader.events(session)]
     assert not [body for body in found if isinstance(body, ev.StateChanged) and body.state == "needs_you"]
