@@ -10,6 +10,7 @@ import json
 import os
 import select
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -149,10 +150,22 @@ class BubblewrapSpace(Space):
         """End the keeper, and the kernel ends the rest."""
         await asyncio.to_thread(self._keeper.end)
 
-    @property
-    def endpoint_socket(self) -> Path:
-        """Where the endpoint listens outside; it may come later than the space."""
-        return self._rooms.endpoint / ENDPOINT
+    def bind_endpoint(self) -> socket.socket:
+        """The socket at which the endpoint listens outside, bound; it may come later than the space.
+
+        Bound through a handle of its folder: the path of a session's folder may be longer than a socket's may be.
+        """
+        folder = os.open(self._rooms.endpoint, os.O_RDONLY | os.O_DIRECTORY)
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            (self._rooms.endpoint / ENDPOINT).unlink(missing_ok=True)
+            made.bind(f"/proc/self/fd/{folder}/{ENDPOINT}")
+        except OSError:
+            made.close()
+            raise
+        finally:
+            os.close(folder)
+        return made
 
     def _start_relay(self, port: int) -> None:
         argv = self.helper(relay.__name__, str(port), f"{bubblewrap.ENDPOINT_FOLDER}/{ENDPOINT}", detach=True)

@@ -44,7 +44,7 @@ async def test_a_program_reaches_its_endpoint_with_the_network_off(kind: str, tm
         bench.jobs = JobManager(bench.folder, space=space)
         await space.open()
         if isinstance(space, BubblewrapSpace):
-            server = await asyncio.start_unix_server(echo, space.endpoint_socket)
+            server = await asyncio.start_unix_server(echo, sock=space.bind_endpoint())
         else:
             server = await asyncio.start_server(echo, "127.0.0.1", port)
         try:

@@ -159,7 +159,7 @@ def pass_the_night(apollo: Apollo) -> None:
     for title in (title for title in EIGHT if title not in DRIFTS):
         wait_for("a steady session to get on", lambda title=title: summaries(apollo)[title].step >= 4)
         apollo.run("--as", "grace", "pause", title_number(title))
-    wait_for("three sessions to drift", lambda: rules(apollo) == DRIFTS, seconds=40)
+    wait_for("three sessions to drift", lambda: rules(apollo) == DRIFTS, seconds=120)
 
 
 def title_number(title: str) -> str:
