@@ -21,6 +21,17 @@ def end_idle_spaces(sessions: Path) -> None:
         Keeper(found.parent).end_if_idle()
 
 
+def _inside(keeper: int) -> list[int]:
+    """The processes of a keeper's space: of its pid namespace, where it has one, since who enters is no child of it."""
+    try:
+        space = str(Path(f"/proc/{keeper}/ns/pid").readlink())
+    except OSError:
+        return []
+    if space == processes.pid_space():
+        return processes.descendants(keeper)
+    return [one.pid for one in processes.processes_of(space) if one.pid != keeper]
+
+
 class Keeper:
     """Who keeps the space of ``folder``, found again also by a later host."""
 
@@ -48,7 +59,7 @@ class Keeper:
     def end_if_idle(self) -> None:
         """End it unless something runs in its space: what a command left there lives as long as the session."""
         who = self.find()
-        if who is not None and len(processes.descendants(who.pid)) <= self._own:
+        if who is not None and len(_inside(who.pid)) <= self._own:
             self.end()
 
     def end(self) -> None:

@@ -12,6 +12,7 @@ import pytest
 from tool_testbed import Bench
 
 from sessions.containment.choice import works_here
+from sessions.containment.keeper import Keeper, end_idle_spaces
 from sessions.containment.session_spaces import session_space
 from sessions.events import Containment, EvaluateSpec
 from sessions.jobs.manager import JobManager
@@ -107,3 +108,12 @@ async def test_the_scorer_has_a_space_of_its_own_and_cannot_change_its_files(ben
     assert result.data["score"] == 42, result.output
     assert not (bench.workspace / "file").exists()
     assert not list((bench.folder / "scoring").iterdir()), "nothing is left of it, and nothing runs in it"
+
+
+async def test_a_space_in_which_a_job_runs_is_not_ended_as_idle(bench: Bench) -> None:
+    await bench.do("run", command="sleep 60", background=True)
+    end_idle_spaces(bench.folder.parent)
+    job = bench.jobs.find(1)
+    assert job is not None and job.state == "running"
+    await bench.jobs.kill(job)
+    await until(lambda: end_idle_spaces(bench.folder.parent) is None and Keeper(bench.folder / "space").find() is None)
