@@ -45,9 +45,9 @@ from apollo_tui.state.board import Change
 from apollo_tui.state.transcript_pages import read_seed
 from apollo_tui.terminal import gc_tuning
 from apollo_tui.terminal.alerts import Alerts
-from apollo_tui.terminal.borrowed import BorrowedTerminal
 from apollo_tui.terminal.crash_report import write_crash_report
 from apollo_tui.terminal.line_speed import LineSpeed
+from apollo_tui.terminal.restoration import BorrowedTerminal
 from apollo_tui.terminal.screen_diff import ScreenDiff
 from apollo_tui.terminal.shell_command import way_back
 from apollo_tui.terminal.textual_private import HookedApp

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Final
 
-from apollo_train.cli.printed import say
+from apollo_train.cli.terminal_output import say
 from apollo_tui.terminal import gc_tuning
 from sessions.paths import LogPaths
 
@@ -27,7 +27,7 @@ def run_app(paths: LogPaths, actor: str, *, read_only: bool = False) -> None:
         os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     from apollo_tui.app import ApolloApp
     from apollo_tui.backend.live_feed import LiveFeed
-    from apollo_tui.terminal.borrowed import BorrowedTerminal
+    from apollo_tui.terminal.restoration import BorrowedTerminal
 
     borrowed = BorrowedTerminal()
     app = ApolloApp(LiveFeed(paths, actor, read_only=read_only), config, labels, borrowed=borrowed)

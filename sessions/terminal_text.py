@@ -1,7 +1,7 @@
 """Foreign text for a plain terminal: what a command line prints may not move the cursor, set a title or hide itself.
 
 The app has its own painters; this is for lines that go to stdout and stderr as they are. Commands print by
-``apollo_train.cli.printed``, which passes everything through here.
+``apollo_train.cli.terminal_output``, which passes everything through here.
 """
 
 from __future__ import annotations

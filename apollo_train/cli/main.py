@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from apollo_train.cli.printed import say, say_json
 from apollo_train.cli.progress import hint_at_resume, progress_bar
 from apollo_train.cli.questions import settle_policy
 from apollo_train.cli.root import TrainGroup
@@ -27,6 +26,7 @@ from apollo_train.cli.shared import (
     trainable_option,
     workers_option,
 )
+from apollo_train.cli.terminal_output import say, say_json
 from apollo_train.export.dataset_folder import write_folder
 from apollo_train.export.diff import diff_exports
 from apollo_train.export.plan import require_expressible

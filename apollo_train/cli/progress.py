@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apollo_train.cli.printed import progress_on_stderr, say
+from apollo_train.cli.terminal_output import progress_on_stderr, say
 from apollo_train.export.report import Progress
 from apollo_train.output_files import journal_of
 from sessions.terminal_text import plain_line

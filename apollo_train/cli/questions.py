@@ -10,7 +10,7 @@ from typing import Any, Final, get_args
 
 import click
 
-from apollo_train.cli.printed import ask, confirm, say
+from apollo_train.cli.terminal_output import ask, confirm, say
 from apollo_train.export.open_questions import MEANINGS, are_models_asked, fill_open, find_advice, is_asked
 from apollo_train.export.plan import plan_export
 from apollo_train.export.terms import require_terms

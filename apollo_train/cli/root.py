@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 
 from apollo_train.cli.lazy_group import LazyGroup
-from apollo_train.cli.printed import say
+from apollo_train.cli.terminal_output import say
 from sessions.terminal_text import plain_line
 
 COMMANDS: Final = {

@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from apollo_train.cli.printed import say
+from apollo_train.cli.terminal_output import say
 from sessions.annotators import know_logins
 from sessions.errors import ApolloError
 from sessions.hints import say_in_shell

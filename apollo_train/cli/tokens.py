@@ -11,7 +11,6 @@ from typing import Any, Final
 import click
 from msgspec import structs
 
-from apollo_train.cli.printed import say
 from apollo_train.cli.progress import hint_at_resume, progress_bar
 from apollo_train.cli.questions import settle_policy
 from apollo_train.cli.shared import (
@@ -27,6 +26,7 @@ from apollo_train.cli.shared import (
     trainable_option,
     workers_option,
 )
+from apollo_train.cli.terminal_output import say
 from apollo_train.export.preview import find_reply, make_sample
 from apollo_train.export.report import ExportReport, Progress
 from apollo_train.export.run import run_export

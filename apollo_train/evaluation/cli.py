@@ -12,8 +12,8 @@ from typing import Final
 
 import click
 
-from apollo_train.cli.printed import say
 from apollo_train.cli.shared import report_errors
+from apollo_train.cli.terminal_output import say
 from apollo_train.evaluation.apollo_cli import ApolloCli, CommandFailed
 from apollo_train.evaluation.plan import BadEvaluation, Plan, find_contenders, find_tasks, sessions_of
 from apollo_train.evaluation.report import JSON_NAME, MARKDOWN_NAME, Report, result_line

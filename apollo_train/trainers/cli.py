@@ -9,9 +9,9 @@ from typing import Any, Final, get_args
 
 import click
 
-from apollo_train.cli.printed import say
 from apollo_train.cli.questions import settle_policy
 from apollo_train.cli.shared import advice_option, log_option, open_log, policy_option, report_errors, trainable_option
+from apollo_train.cli.terminal_output import say
 from apollo_train.cli.tokens import token_options, tokens_format
 from apollo_train.offline_hub import stay_offline
 from apollo_train.trainers.models import ignore_old_names, require_trainers

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from apollo_train.cli.printed import say
 from apollo_train.cli.shared import report_errors
+from apollo_train.cli.terminal_output import say
 from apollo_train.offline_hub import stay_offline
 from apollo_train.runtime import FileInTheWay
 from apollo_train.trainers.models import NoModel, ignore_old_names, require_trainers

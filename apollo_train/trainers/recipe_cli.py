@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from apollo_train.cli.printed import say
 from apollo_train.cli.shared import report_errors
+from apollo_train.cli.terminal_output import say
 from apollo_train.trainers import shards
 
 

@@ -16,7 +16,7 @@ from typing import Final, Literal
 
 import click
 
-from apollo_train.cli.printed import say
+from apollo_train.cli.terminal_output import say
 from apollo_tui.cli.connection import Cli
 from apollo_tui.cli.output import json_option, print_json, say_duration
 from apollo_tui.terminal.alerts import channel

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from apollo_train.cli.printed import say, say_json
 from apollo_train.cli.shared import advice_option, scrub_option, trainable_option
+from apollo_train.cli.terminal_output import say, say_json
 from apollo_tui.acts.requests import annotation_request
 from apollo_tui.cli.connection import Cli, ask_host, new_request_id, open_log
 from apollo_tui.cli.output import json_option, print_json, print_lines

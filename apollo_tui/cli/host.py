@@ -8,7 +8,7 @@ import time
 import click
 import msgspec
 
-from apollo_train.cli.printed import say
+from apollo_train.cli.terminal_output import say
 from apollo_tui.cli.connection import Cli, ask_host, new_request_id
 from apollo_tui.cli.output import json_option, print_json, print_table
 from apollo_tui.terminal.shell_command import way_back

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from apollo_train.cli.printed import progress_on_stderr, say
+from apollo_train.cli.terminal_output import progress_on_stderr, say
 from apollo_tui.acts.imports import ImportReport, Progress, Refusal, import_files, say_examined
 from apollo_tui.cli.connection import Cli, ask_host, open_log
 from apollo_tui.cli.output import json_option, print_json, print_lines

@@ -7,7 +7,7 @@ import time
 
 import click
 
-from apollo_train.cli.printed import say
+from apollo_train.cli.terminal_output import say
 from apollo_tui.cli.connection import Cli, open_log
 from apollo_tui.cli.output import json_option, print_json, print_table, say_age, say_duration
 from sessions import config

@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 import msgspec
 
-from apollo_train.cli.printed import say, say_json
+from apollo_train.cli.terminal_output import say, say_json
 from sessions.fold.beginning import say_beginning
 from sessions.fold.costs import known_cost
 from sessions.fold.summary import EARLIEST, Summary

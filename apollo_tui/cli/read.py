@@ -12,7 +12,7 @@ from typing import Any
 import click
 import msgspec
 
-from apollo_train.cli.printed import say, say_data
+from apollo_train.cli.terminal_output import say, say_data
 from apollo_tui.cli.connection import Cli, open_log
 from apollo_tui.cli.output import (
     json_option,

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from apollo_train.cli.printed import say
+from apollo_train.cli.terminal_output import say
 from apollo_tui.acts.drafts import Drafts
 from apollo_tui.acts.leave_check import morning, nothing_stops_text, worries
 from apollo_tui.cli.connection import Cli, open_log

@@ -12,7 +12,7 @@ from typing import Any, Final
 import click
 
 from apollo_train.cli.lazy_group import LazyGroup
-from apollo_train.cli.printed import say
+from apollo_train.cli.terminal_output import say
 from apollo_tui.cli.connection import Cli
 from apollo_tui.terminal import gc_tuning
 from sessions.annotators import MAX_NAME_CHARS, name_problem, own_login
@@ -47,15 +47,15 @@ COMMANDS: Final[dict[str, str]] = {
     "recovery": "flags:recovery",
     "signoff": "flags:signoff",
     "note": "flags:note",
-    "terms": "keeping:terms",
+    "terms": "log_keeping:terms",
     "search": "read:search",
     "effort": "reports:effort",
     "digest": "reports:digest",
     "leave": "reports:leave",
     "export": "export:export",
     "import": "imports:import_",
-    "backup": "keeping:backup",
-    "purge": "keeping:purge",
+    "backup": "log_keeping:backup",
+    "purge": "log_keeping:purge",
     "host": "host:host",
     "doctor": "doctor:doctor",
     "jobs": "jobs:jobs",

@@ -11,7 +11,7 @@ from typing import Final
 import click
 import msgspec
 
-from apollo_train.cli.printed import say
+from apollo_train.cli.terminal_output import say
 from apollo_tui.cli.connection import Cli, ask_host, new_request_id
 from apollo_tui.cli.output import json_option, print_json
 from apollo_tui.terminal.shell_command import on_log

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import click
 
-from apollo_train.cli import printed
-from apollo_train.cli.printed import say
+from apollo_train.cli import terminal_output
+from apollo_train.cli.terminal_output import say
 from apollo_tui.terminal.alerts import Channel, channel, notification
 from apollo_tui.terminal.clipboard import tmux_load
 
@@ -104,7 +104,7 @@ def run_terminal_check() -> None:
 
     def ask(question: str) -> str:
         numbered = f"\n{next(numbers)} of {count}: {question}"
-        return str(printed.ask(numbered, default="", show_default=False, prompt_suffix="\n> "))
+        return str(terminal_output.ask(numbered, default="", show_default=False, prompt_suffix="\n> "))
 
     def write(data: str) -> None:
         sys.stdout.write(data)

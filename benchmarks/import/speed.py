@@ -14,7 +14,7 @@ from benchmarks.budgets.machine import Contention
 from sessions.importers import import_file
 from sessions.log.writer import LogWriter
 
-from .generate import write_recording
+from .generated_recordings import write_recording
 
 SMALL: Final = 5_000_000
 LARGE: Final = 20_000_000

@@ -1,6 +1,6 @@
 """`bwrap`: a space made of Linux namespaces, kept by one process for as long as its session has it.
 
-The keeper is the first process inside: helpers enter its namespaces by ``enter``, and who ends it ends every process
+The keeper is the first process inside: helpers enter its namespaces by ``entry``, and who ends it ends every process
 of the space.
 """
 
@@ -21,7 +21,7 @@ from typing import Any, Final
 from sessions import processes
 from sessions.containment.errors import SpaceError
 from sessions.containment.keeper import Keeper
-from sessions.containment.visible import RESOLVERS, SECRET_FOLDERS, SECRETS, accelerators, system_paths
+from sessions.containment.system_files import RESOLVERS, SECRET_FOLDERS, SECRETS, accelerators, system_paths
 
 PROGRAM: Final = "bwrap"
 START_SECONDS: Final = 10.0

@@ -1,7 +1,7 @@
 """The process that keeps a space of Landlock: it gives up its rights once, and starts every helper of the session, so
 that they are in one domain and may signal one another. Stdlib only.
 
-A helper's caller (``enter``) connects to the socket, sends its standard streams and what to run, and reads its exit
+A helper's caller (``entry``) connects to the socket, sends its standard streams and what to run, and reads its exit
 code.
 """
 

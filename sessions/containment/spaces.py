@@ -23,7 +23,7 @@ from sessions import processes
 from sessions.containment import bubblewrap, landlock_keeper, relay
 from sessions.containment.errors import SpaceError
 from sessions.containment.keeper import Keeper
-from sessions.containment.visible import SECRET_FOLDERS, SECRETS, accelerators, system_paths
+from sessions.containment.system_files import SECRET_FOLDERS, SECRETS, accelerators, system_paths
 
 Network = Literal["off", "all"]
 ENDPOINT: Final = "endpoint.socket"
@@ -36,7 +36,7 @@ DIRECT: Final = (
 )
 """Run isolated, without site packages, and with our own package last on the path: nothing of the user's is imported."""
 ENTERING: Final = (
-    "import sys; sys.path.append(sys.argv[1]); from sessions.containment.enter import main; main(*sys.argv[2:])"
+    "import sys; sys.path.append(sys.argv[1]); from sessions.containment.entry import main; main(*sys.argv[2:])"
 )
 
 

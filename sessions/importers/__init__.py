@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from sessions.collector import hold_collector
+from sessions.garbage_collection import hold_collector
 from sessions.importers import detect, innovatorbench, likeness, raw
 from sessions.importers.base import CannotImport, ImportedSession, NoKnownFormat, as_copy
 from sessions.importers.documents import read_document

@@ -14,10 +14,10 @@ from typing import Final
 
 import aiosqlite
 
-from sessions.collector import hold_collector
 from sessions.events import HOST_SESSION, Event, NewEvent, SessionCreated
 from sessions.events.text import Blob, valid_unicode
 from sessions.fold.summary import IllegalTransition, Summary, fold_summary
+from sessions.garbage_collection import hold_collector
 from sessions.log import schema
 from sessions.log.codec import BY_REQUEST, encode_body, event_of
 from sessions.log.errors import BadEvent, LogClosed, LogError, LogUnavailable, RepeatedRequest, write_error

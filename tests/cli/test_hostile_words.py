@@ -17,9 +17,9 @@ import click
 import pytest
 from training_log import Teller
 
-import apollo_train.cli.printed as printed
+import apollo_train.cli.terminal_output as printed
 from apollo_train.cli.main import main as train
-from apollo_train.cli.printed import ask, confirm, progress_on_stderr, say, say_json
+from apollo_train.cli.terminal_output import ask, confirm, progress_on_stderr, say, say_json
 from apollo_tui.cli import root
 from sessions import events as ev
 from sessions.errors import ApolloError

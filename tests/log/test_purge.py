@@ -155,7 +155,7 @@ async def test_it_asks_twice_and_wants_a_reason(tmp_path: Path, monkeypatch: pyt
     assert CliRunner().invoke(apollo, shell).exit_code == 2
     assert "--why is empty" in CliRunner().invoke(apollo, [*shell, "--why", " "]).stderr
     assert "say --yes" in CliRunner().invoke(apollo, [*shell, "--why", "x"]).stderr
-    monkeypatch.setattr("apollo_tui.cli.keeping.is_asked", lambda: True)
+    monkeypatch.setattr("apollo_tui.cli.log_keeping.is_asked", lambda: True)
     for answers in ("n\n", "y\n2\n"):
         assert CliRunner().invoke(apollo, [*shell, "--why", "x"], input=answers).exit_code == 1
         assert tombstones(paths.log) == {}

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("apollo_tui", "apollo_train", "sessions", "widgets")
-VOICE = "apollo_train/cli/printed.py"
+VOICE = "apollo_train/cli/terminal_output.py"
 OF_CLICK = {"echo", "secho", "prompt", "confirm", "progressbar", "echo_via_pager", "pause", "edit", "get_text_stream"}
 STREAMS = {"stdout", "stderr", "__stdout__", "__stderr__"}
 OTHERS = {
@@ -20,7 +20,7 @@ OTHERS = {
     "apollo_tui/cli/terminal_check.py": "the sequences whose arrival a person is asked about",
     "apollo_tui/keys.py": "the generator of docs/keys.md",
     "apollo_tui/app.py": "the number of the terminal, to ask whether it takes more",
-    "apollo_tui/terminal/borrowed.py": "the modes of the terminal, undone: no text",
+    "apollo_tui/terminal/restoration.py": "the modes of the terminal, undone: no text",
     "sessions/host/main.py": "the log of the host",
     "sessions/host/host_log.py": "the log of the host",
     "sessions/host/watcher.py": "the log of the host",

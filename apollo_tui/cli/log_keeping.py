@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from apollo_train.cli.printed import ask, confirm, say
+from apollo_train.cli.terminal_output import ask, confirm, say
 from apollo_tui.acts.requests import annotation_request
 from apollo_tui.cli.connection import Cli, ask_host, new_request_id, open_log
 from apollo_tui.cli.output import json_option, print_done, print_json, print_lines

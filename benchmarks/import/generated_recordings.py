@@ -1,6 +1,6 @@
 """Recordings of any size, in our own words: a conversation of replies, calls and what tools print, as tools write it.
 
-``python -m benchmarks.import.generate FORMAT MB FILE``; the same arguments give the same file.
+``python -m benchmarks.import.generated_recordings FORMAT MB FILE``; the same arguments give the same file.
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ def write_recording(path: Path, format: str, size: int, seed: int = 0) -> None:
 
 def main() -> None:
     """Write a recording."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.import.generate", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.import.generated_recordings", description=__doc__)
     parser.add_argument("format", choices=sorted(FORMATS))
     parser.add_argument("megabytes", type=float, metavar="MB")
     parser.add_argument("file", type=Path)

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from sessions.collector import hold_collector
+from sessions.garbage_collection import hold_collector
 
 
 def test_the_collector_is_held_until_the_last_of_several_threads_is_done() -> None:
