@@ -20,13 +20,25 @@ from typing import Any, Final
 
 from sessions import processes
 from sessions.containment.errors import SpaceError
-from sessions.containment.keeper import Keeper
+from sessions.containment.keeper import LOOK_SECONDS, UNATTENDED, Keeper
 from sessions.containment.system_files import RESOLVERS, SECRET_FOLDERS, SECRETS, accelerators, system_paths
 
 PROGRAM: Final = "bwrap"
 START_SECONDS: Final = 10.0
-KEEP: Final = ("sleep", "2147483647")
-"""What the space's first process waits for; it ends only when it is killed."""
+KEEP: Final = f"""
+read -r go || exit
+while sleep {LOOK_SECONDS}; do
+    [ -e "$0" ] || continue
+    running=0
+    for process in /proc/[0-9]*; do
+        read -r state 2>/dev/null <"$process/stat" || continue
+        case ${{state##*) }} in [ZX]*) ;; *) running=$((running + 1)) ;; esac
+    done
+    [ "$running" -le "$1" ] && [ -e "$0" ] && exit
+done
+"""
+"""What the space's first process runs, told the file that says it is unattended and how many processes are none of a
+command's. It ends when it is killed, when who made it is gone before ``go``, and when nobody needs it any more."""
 HOME: Final = "/home/agent"
 ENDPOINT_FOLDER: Final = "/run/apollo"
 """Where the folder is seen inside in which a model endpoint listens."""
@@ -102,32 +114,37 @@ def problem() -> str:
     return f"bwrap fails: {said[-1] if said else f'exit code {tried.returncode}'} (user namespaces must be allowed)"
 
 
-def make_space(rooms: Rooms, keeper: Keeper) -> None:
-    """Make the space; returns once helpers can enter. Raises SpaceError."""
+def make_space(rooms: Rooms, keeper: Keeper, relays: int = 0) -> None:
+    """Make the space, in which ``relays`` processes of ours will run as long as it is there; returns once helpers can
+    enter. Raises SpaceError."""
     for name in ("tmp", "home", rooms.endpoint.name):
         (rooms.folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _Start(rooms.folder / "bwrap.log", arguments(rooms)) as start:
-        # Its name is on disk before it begins: a space that nobody can find, nobody can end.
-        keeper.record(start.first, own=1)
+    (rooms.folder / UNATTENDED).unlink(missing_ok=True)
+    alone = 2 + relays  # bwrap itself, the shell, and what is ours
+    keep = ["sh", "-c", KEEP, f"{ENDPOINT_FOLDER}/{Path(UNATTENDED).name}", str(alone)]
+    with _Start(rooms.folder / "bwrap.log", [*arguments(rooms), "--", *keep]) as start:
+        start.wait()
+        # Its name is on disk before it may stay: a space that nobody can find, nobody can end.
+        keeper.record(start.first, own=relays)
         start.go()
 
 
 class _Start:
-    """A ``bwrap`` that has its first process and waits for ``go``. Raises SpaceError."""
+    """A ``bwrap`` that has its first process and ends unless it is told to ``go`` on. Raises SpaceError."""
 
-    def __init__(self, log: Path, options: Sequence[str]) -> None:
+    def __init__(self, log: Path, arguments: Sequence[str]) -> None:
         self._log = log
         program = shutil.which(PROGRAM)
         if program is None:
             raise SpaceError("bwrap is not installed here")
         info, told = os.pipe()
-        blocked, self._go = os.pipe()
+        heard, self._go = os.pipe()
         try:
             with log.open("wb") as errors:
                 self._outer = subprocess.Popen(
-                    [program, "--info-fd", str(told), "--block-fd", str(blocked), *options, "--", *KEEP],
-                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
-                    pass_fds=(told, blocked), cwd="/", env={"PATH": "/usr/local/bin:/usr/bin:/bin"},
+                    [program, "--info-fd", str(told), *arguments],
+                    stdin=heard, stdout=subprocess.DEVNULL, stderr=errors,
+                    pass_fds=(told,), cwd="/", env={"PATH": "/usr/local/bin:/usr/bin:/bin"},
                     start_new_session=True,
                 )  # fmt: skip
             os.close(told)
@@ -140,13 +157,12 @@ class _Start:
             os.close(self._go)
             raise
         finally:
-            for handle in (info, told, blocked):
+            for handle in (info, told, heard):
                 if handle >= 0:
                     os.close(handle)
 
-    def go(self) -> None:
-        """Let it make the space; returns when all is in its place. Raises SpaceError."""
-        os.write(self._go, b"g")
+    def wait(self) -> None:
+        """Returns when all is in its place. Raises SpaceError."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self._outer.poll() is not None or not self.first.alive():
@@ -155,6 +171,13 @@ class _Start:
                 return
             time.sleep(0.002)
         raise self._failure()
+
+    def go(self) -> None:
+        """Let it stay, also without us. Raises SpaceError."""
+        try:
+            os.write(self._go, b"go\n")
+        except BrokenPipeError:
+            raise self._failure() from None
 
     def __enter__(self) -> _Start:
         return self

@@ -12,13 +12,22 @@ from sessions.json_files import read_json, write_json
 from sessions.processes import Identity
 
 FILE: Final = "keeper.json"
+UNATTENDED: Final = "endpoint/unattended"
+"""Of the space's folder: as long as this file is there, its keeper looks for itself, and ends once nothing runs."""
+WATCH: Final = 2
+"""The number that the process has which looks for a keeper of a pid namespace; the keeper's own is 1."""
+LOOK_SECONDS: Final = 5
+"""How often a keeper looks whether it is unattended."""
+UNDECIDED_SECONDS: Final = 0.05
+"""How long a keeper that has found itself alone and unattended may take to end."""
 END_SECONDS: Final = 5.0
 
 
 def end_idle_spaces(sessions: Path) -> None:
-    """End every space below the folder of all ``sessions`` in which nothing runs; its files stay."""
+    """End every space below the folder of all ``sessions`` in which nothing runs, and have the others end by
+    themselves once nothing does; their files stay."""
     for found in sessions.glob(f"*/*/{FILE}"):
-        Keeper(found.parent).end_if_idle()
+        Keeper(found.parent).leave()
 
 
 def _inside(keeper: int) -> list[int]:
@@ -29,7 +38,10 @@ def _inside(keeper: int) -> list[int]:
         return []
     if space == processes.pid_space():
         return processes.descendants(keeper)
-    return [one.pid for one in processes.processes_of(space) if one.pid != keeper]
+    found = {one.number: one.pid for one in processes.processes_of(space)}
+    watch = found.get(WATCH)
+    own = {keeper} if watch is None else {keeper, watch, *processes.descendants(watch)}
+    return [pid for pid in found.values() if pid not in own]
 
 
 class Keeper:
@@ -56,11 +68,25 @@ class Keeper:
         write_json(self._folder / FILE, made)
         self._known, self._own = who, own
 
-    def end_if_idle(self) -> None:
-        """End it unless something runs in its space: what a command left there lives as long as the session."""
+    def attend(self) -> Identity | None:
+        """Who keeps the space, and does so from now on until it is told to end; None if nobody does."""
+        left = self._folder / UNATTENDED
+        if self.find() is not None and left.exists():
+            left.unlink(missing_ok=True)
+            time.sleep(UNDECIDED_SECONDS)
+        return self.find()
+
+    def leave(self) -> None:
+        """End it, or have it end once nothing runs in its space: what a command left there lives on until then."""
         who = self.find()
-        if who is not None and len(_inside(who.pid)) <= self._own:
+        if who is None:
+            return
+        if len(_inside(who.pid)) <= self._own:
             self.end()
+        else:
+            left = self._folder / UNATTENDED
+            left.parent.mkdir(mode=0o700, exist_ok=True)
+            left.touch()
 
     def end(self) -> None:
         """End it; nothing if it has ended. Waits until it is gone."""

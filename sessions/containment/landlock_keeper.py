@@ -18,12 +18,15 @@ import sys
 from typing import Any, Final
 
 from sessions.containment import landlock
+from sessions.containment.keeper import LOOK_SECONDS, UNATTENDED
 from sessions.containment.limits import set_limits
 from sessions.containment.privileges import drop_privileges
 
 SOCKET: Final = "keeper.socket"
 STREAMS: Final = 3
 MAX_REQUEST: Final = 64 * 1024
+GO: Final = b"go\n"
+"""Read from standard input before anything else: who started this knows where to find it."""
 READY: Final = b"ready\n"
 MODULES: Final = ("sessions.jobs.holder", "sessions.containment.file_access", "sessions.tools.searcher")
 """What helpers run: loaded before the file system is out of reach."""
@@ -38,7 +41,7 @@ class Keeper:
         self._callers: dict[int, socket.socket] = {}
 
     def run(self) -> None:
-        """Serve until killed."""
+        """Serve until killed, or until unattended and alone."""
         wakeup, poked = os.pipe()
         for end in (wakeup, poked):
             os.set_blocking(end, False)
@@ -47,12 +50,14 @@ class Keeper:
         self._selector.register(wakeup, selectors.EVENT_READ, "child")
         self._selector.register(self._listener, selectors.EVENT_READ, "caller")
         while True:
-            for key, _ in self._selector.select():
+            for key, _ in self._selector.select(LOOK_SECONDS):
                 if key.data == "child":
                     _drain(wakeup)
                 else:
                     self._accept()
             self._reap()
+            if not self._callers and os.path.exists(UNATTENDED):  # noqa: PTH110 - in the folder that it is in
+                return
 
     def _accept(self) -> None:
         caller, _ = self._listener.accept()
@@ -116,6 +121,8 @@ def _drain(handle: int) -> None:
 
 def main(folder: str, entry_text: str) -> None:
     """Listen in ``folder``, give up all rights but those of the space, say so on standard output, and serve."""
+    if os.read(0, len(GO)) != GO:
+        return
     entry = json.loads(entry_text)
     for module in MODULES:
         importlib.import_module(module)

@@ -22,7 +22,7 @@ import sessions
 from sessions import processes
 from sessions.containment import bubblewrap, landlock_keeper, relay
 from sessions.containment.errors import SpaceError
-from sessions.containment.keeper import Keeper
+from sessions.containment.keeper import UNATTENDED, Keeper
 from sessions.containment.system_files import SECRET_FOLDERS, SECRETS, accelerators, system_paths
 
 Network = Literal["off", "all"]
@@ -128,11 +128,12 @@ class BubblewrapSpace(Space):
     async def open(self) -> None:
         """Find or make the process that keeps the space."""
         async with self._opening:
-            if self._keeper.find() is not None:
+            if await asyncio.to_thread(self._keeper.attend) is not None:
                 return
-            await asyncio.to_thread(bubblewrap.make_space, self._rooms, self._keeper)
-            if self._touchable.endpoint is not None and self._touchable.network == "off":
-                await asyncio.to_thread(self._start_relay, self._touchable.endpoint)
+            port = self._touchable.endpoint if self._touchable.network == "off" else None
+            await asyncio.to_thread(bubblewrap.make_space, self._rooms, self._keeper, relays=int(port is not None))
+            if port is not None:
+                await asyncio.to_thread(self._start_relay, port)
 
     def helper(self, module: str, *arguments: str, detach: bool = False) -> list[str]:
         """Through the namespaces of the keeper."""
@@ -195,7 +196,7 @@ class LandlockSpace(Space):
     async def open(self) -> None:
         """Find or start the process that keeps the space."""
         async with self._opening:
-            if self._keeper.find() is None:
+            if await asyncio.to_thread(self._keeper.attend) is None:
                 await asyncio.to_thread(self._start_keeper)
 
     def helper(self, module: str, *arguments: str, detach: bool = False) -> list[str]:
@@ -210,6 +211,7 @@ class LandlockSpace(Space):
     def _start_keeper(self) -> None:
         for name in ("tmp", "home"):
             (self._folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        (self._folder / UNATTENDED).unlink(missing_ok=True)
         rules = {
             "network": self._touchable.network,
             "ports": [] if self._touchable.endpoint is None else [self._touchable.endpoint],
@@ -220,12 +222,17 @@ class LandlockSpace(Space):
         log = self._folder / "keeper.log"
         with log.open("wb") as errors:
             process = subprocess.Popen(
-                [*argv, str(self._folder), json.dumps(rules)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                [*argv, str(self._folder), json.dumps(rules)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=errors, cwd="/", env={"LC_ALL": "C.UTF-8"}, start_new_session=True,
             )  # fmt: skip
-        self._keeper.record(processes.identity(process.pid), own=0)
+        assert process.stdin is not None
         assert process.stdout is not None
-        with process.stdout as said:
+        with process.stdin as go, process.stdout as said:
+            # It ends unless it reads this: a space that nobody can find, nobody can end.
+            self._keeper.record(processes.identity(process.pid), own=0)
+            with contextlib.suppress(BrokenPipeError):
+                go.write(landlock_keeper.GO)
+                go.flush()
             ready, _, _ = select.select([said], [], [], bubblewrap.START_SECONDS)
             if not ready or said.readline() != landlock_keeper.READY:
                 process.kill()

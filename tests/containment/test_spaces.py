@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from apollo_process import wait_for
 from tool_testbed import Bench
 
+from sessions import processes
 from sessions.containment.choice import works_here
-from sessions.containment.keeper import Keeper, end_idle_spaces
+from sessions.containment.keeper import LOOK_SECONDS, Keeper, end_idle_spaces
 from sessions.containment.session_spaces import session_space
 from sessions.events import Containment, EvaluateSpec
 from sessions.jobs.manager import JobManager
 from sessions.workspace import SCORER
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -110,10 +116,62 @@ async def test_the_scorer_has_a_space_of_its_own_and_cannot_change_its_files(ben
     assert not list((bench.folder / "scoring").iterdir()), "nothing is left of it, and nothing runs in it"
 
 
-async def test_a_space_in_which_a_job_runs_is_not_ended_as_idle(bench: Bench) -> None:
-    await bench.do("run", command="sleep 60", background=True)
+async def test_a_space_that_its_host_has_left_ends_by_itself_once_nothing_runs_there(bench: Bench) -> None:
+    await bench.do("run", command="while [ ! -e go ]; do sleep 0.01; done", background=True)
     end_idle_spaces(bench.folder.parent)
-    job = bench.jobs.find(1)
-    assert job is not None and job.state == "running"
-    await bench.jobs.kill(job)
-    await until(lambda: end_idle_spaces(bench.folder.parent) is None and Keeper(bench.folder / "space").find() is None)
+    job, keeper = bench.jobs.find(1), Keeper(bench.folder / "space").find()
+    assert job is not None and keeper is not None
+    assert keeper.alive() and job.state == "running", "what runs there goes on"
+    (bench.workspace / "go").touch()
+    await until(lambda: not keeper.alive(), seconds=30)
+
+
+async def test_a_space_that_a_host_has_come_back_to_stays(bench: Bench) -> None:
+    await bench.do("run", command="while [ ! -e go ]; do sleep 0.01; done", background=True)
+    end_idle_spaces(bench.folder.parent)
+    keeper = Keeper(bench.folder / "space").find()
+    assert keeper is not None
+    kind = bench.jobs.space.kind
+    await session_space(Containment(inside=kind), bench.folder, bench.workspace).open()
+    (bench.workspace / "go").touch()
+    await asyncio.sleep(1.5 * LOOK_SECONDS)  # that it stays can only be seen by waiting
+    assert keeper.alive()
+    end_idle_spaces(bench.folder.parent)
+    assert not keeper.alive(), "now nothing runs there"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_host_that_is_killed_while_it_makes_a_space_leaves_none_that_nobody_finds(kind: str, tmp_path: Path) -> None:
+    draw = random.Random(7)
+    for number in range(12):
+        folder, workspace = tmp_path / str(number), tmp_path / f"workspace{number}"
+        made = f"session_space(Containment(inside={kind!r}), Path({str(folder)!r}), Path({str(workspace)!r}))"
+        code = f"{MAKING}asyncio.run({made}.open())\nprint(flush=True)\ntime.sleep(60)"
+        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as host:
+            assert host.stdout is not None
+            host.stdout.readline()
+            time.sleep(draw.uniform(0, 0.12))
+            host.kill()
+        _end_space(folder)
+
+
+def _end_space(folder: Path) -> None:
+    keeper = Keeper(folder / "space")
+    wait_for("what nobody finds to end", lambda: keeper.find() is not None or not _naming(folder), seconds=10)
+    keeper.end()
+    wait_for("the space to end", lambda: not _naming(folder), seconds=10)
+
+
+MAKING = """
+import asyncio, time
+from pathlib import Path
+from sessions.containment.session_spaces import session_space
+from sessions.events import Containment
+print(flush=True)
+"""
+
+
+def _naming(folder: Path) -> list[int]:
+    """The processes whose command line names ``folder``."""
+    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [pid for pid in pids if any(str(folder) in word for word in processes.command_line(pid))]
