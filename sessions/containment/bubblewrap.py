@@ -7,16 +7,14 @@ of the space.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import select
 import shutil
 import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sessions import processes
 from sessions.containment.errors import SpaceError
@@ -123,52 +121,46 @@ def make_space(rooms: Rooms, keeper: Keeper, relays: int = 0) -> None:
     alone = 2 + relays  # bwrap itself, the shell, and what is ours
     keep = ["sh", "-c", KEEP, f"{ENDPOINT_FOLDER}/{Path(UNATTENDED).name}", str(alone)]
     with _Start(rooms.folder / "bwrap.log", [*arguments(rooms), "--", *keep]) as start:
-        start.wait()
+        first = start.wait()
         # Its name is on disk before it may stay: a space that nobody can find, nobody can end.
-        keeper.record(start.first, own=relays)
+        keeper.record(first, own=relays)
         start.go()
 
 
 class _Start:
-    """A ``bwrap`` that has its first process and ends unless it is told to ``go`` on. Raises SpaceError."""
+    """A ``bwrap`` that makes its space and ends unless it is told to ``go`` on. Raises SpaceError.
+
+    Nothing but the end of its standard input tells it that we are gone: written to a pipe that nobody reads any more,
+    its first half would die of it, and the second wait for the first without end.
+    """
 
     def __init__(self, log: Path, arguments: Sequence[str]) -> None:
         self._log = log
         program = shutil.which(PROGRAM)
         if program is None:
             raise SpaceError("bwrap is not installed here")
-        info, told = os.pipe()
         heard, self._go = os.pipe()
         try:
             with log.open("wb") as errors:
                 self._outer = subprocess.Popen(
-                    [program, "--info-fd", str(told), *arguments],
-                    stdin=heard, stdout=subprocess.DEVNULL, stderr=errors,
-                    pass_fds=(told,), cwd="/", env={"PATH": "/usr/local/bin:/usr/bin:/bin"},
-                    start_new_session=True,
+                    [program, *arguments], stdin=heard, stdout=subprocess.DEVNULL, stderr=errors, cwd="/",
+                    env={"PATH": "/usr/local/bin:/usr/bin:/bin"}, start_new_session=True,
                 )  # fmt: skip
-            os.close(told)
-            told = -1
-            found = _read_info(info)
-            if found is None:
-                raise self._failure()
-            self.first = processes.identity(found["child-pid"])
         except BaseException:
             os.close(self._go)
             raise
         finally:
-            for handle in (info, told, heard):
-                if handle >= 0:
-                    os.close(handle)
+            os.close(heard)
 
-    def wait(self) -> None:
-        """Returns when all is in its place. Raises SpaceError."""
+    def wait(self) -> processes.Identity:
+        """The first process inside, once all is in its place. Raises SpaceError."""
         deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            if self._outer.poll() is not None or not self.first.alive():
-                raise self._failure()
-            if _children(self.first.pid):  # what keeps the space runs only once the file systems are in place
-                return
+        while self._outer.poll() is None and time.monotonic() < deadline:
+            # What it keeps the space with runs only once the file systems are in place.
+            for first in _children(self._outer.pid):
+                if _children(first):
+                    with contextlib.suppress(ProcessLookupError):
+                        return processes.identity(first)
             time.sleep(0.002)
         raise self._failure()
 
@@ -193,24 +185,8 @@ class _Start:
         return SpaceError(f"bwrap made no space: {lines[-1] if lines else 'it said nothing'}")
 
 
-def _read_info(handle: int) -> dict[str, Any] | None:
-    text = b""
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        ready, _, _ = select.select([handle], [], [], deadline - time.monotonic())
-        piece = os.read(handle, 4096) if ready else b""
-        text += piece
-        if not piece:
-            break
+def _children(pid: int) -> list[int]:
     try:
-        found: dict[str, Any] = json.loads(text)
-    except ValueError:
-        return None
-    return found
-
-
-def _children(pid: int) -> list[str]:
-    try:
-        return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
