@@ -83,20 +83,23 @@ async def try_all(kind: str, place: Path) -> dict[str, bool]:
         jobs = JobManager(folder, space=space)
         env = command_env({**os.environ, "PATH": "/usr/local/bin:/usr/bin:/bin"}, workspace)
         through: dict[str, bool] = {}
-        for attempt in ATTEMPTS:
-            job = await jobs.start(jobs.next_number(), attempt.command.format(**things), workspace, env)
-            end = await jobs.wait(job, 60)
-            through[attempt.name] = end is not None and end.exit_code == 0
-            if attempt.name != "survival":
-                await jobs.kill(job, grace=0.1)  # what it left would stand in the way of the next
+        try:
+            for attempt in ATTEMPTS:
+                job = await jobs.start(jobs.next_number(), attempt.command.format(**things), workspace, env)
+                end = await jobs.wait(job, 60)
+                through[attempt.name] = end is not None and end.exit_code == 0
+                if attempt.name != "survival":
+                    await jobs.kill(job, grace=0.1)  # what it left would stand in the way of the next
+        finally:
+            await jobs.kill_all(grace=0.5)
+            await space.close()
+            lives_on = _lives_on()
         for path in (Path("/usr/made-inside"), Path("/etc/made-inside")):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
         through["log folder"] = (place / "made-inside").exists()
         through["UDP"] = _arrived(things["datagrams"])
-        await jobs.kill_all(grace=0.5)
-        await space.close()
-        through["survival"] = _lives_on()
+        through["survival"] = lives_on
     assert set(through) >= JUDGED_OUTSIDE
     return through
 

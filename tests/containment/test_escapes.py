@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.containment.__main__ import NOBODY, python_of, see
+from benchmarks.containment.__main__ import python_of, see, spare_user
 from benchmarks.containment.attempts import ATTEMPTS
 from sessions.containment.choice import LOCAL, works_here
 
@@ -30,10 +30,11 @@ def documented() -> dict[str, dict[str, bool]]:
 def test_what_gets_out_is_what_the_page_says(kind: str, who: str) -> None:
     if works_here()[kind]:
         pytest.skip(f"{kind} does not work here: {works_here()[kind]}")
-    python = python_of(NOBODY)
+    user = spare_user()
+    python = python_of(user)
     if who == "user" and python is None:
         pytest.skip("nobody but root becomes another user, and that one must be able to read this Python")
-    seen = see(kind) if who == "root" or python is None else see(kind, NOBODY, python)
+    seen = see(kind) if who == "root" or python is None else see(kind, user, python)
     wanted = documented()[f"{kind} ({who})"]
     assert seen == wanted
 
