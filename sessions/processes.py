@@ -15,6 +15,7 @@ from pathlib import Path
 
 PROC = Path("/proc")
 CHAIN_TRIES = 20
+TABLE_TRIES = 5
 LONGEST_CHAIN = 1000
 HAS_PROC = sys.platform == "linux" and (PROC / "self" / "stat").exists()
 
@@ -76,9 +77,13 @@ def boot_id() -> str:
 
 
 def descendants(root: int) -> list[int]:
-    """All processes below ``root`` that have not ended, whatever group or session they moved to; without ``root``."""
+    """All processes below ``root`` that have not ended, whatever group or session they moved to; without ``root``.
+
+    Those are not seen that are born while we look: that there are none is proved by ``has_children`` alone, by ``root``
+    itself, where it adopts orphans.
+    """
     children: dict[int, list[int]] = {}
-    for pid, row in _table().items():
+    for pid, row in _whole_table().items():
         children.setdefault(row.parent, []).append(pid)
     found: list[int] = []
     todo = [root]
@@ -87,6 +92,15 @@ def descendants(root: int) -> list[int]:
         found += below
         todo += below
     return [pid for pid in found if _is_running(pid)]
+
+
+def has_children() -> bool:
+    """Whether this process has any, ended ones that nobody has reaped yet among them."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def session_members(session: int) -> list[int]:
@@ -229,6 +243,15 @@ def _start_time(pid: int) -> str | None:
 
 def _is_running(pid: int) -> bool:
     return _start_time(pid) is not None
+
+
+def _whole_table() -> dict[int, _Row]:
+    """A table in which nobody has lost his parent, as who was read before that one ended, and was adopted."""
+    for _ in range(TABLE_TRIES):
+        rows = _table()
+        if all(row.parent in rows or row.parent == 0 for row in rows.values()):
+            break
+    return rows
 
 
 def _table() -> dict[int, _Row]:

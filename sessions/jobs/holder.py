@@ -298,7 +298,7 @@ class Holder:
     def _over(self) -> bool:
         if not self.written_exit or self.kill_asked:
             return False
-        if processes.descendants(os.getpid()) or processes.session_members(self.child):
+        if processes.has_children() or processes.session_members(self.child):
             return False
         while self._read_output():
             pass
@@ -323,7 +323,8 @@ class Holder:
             processes.send_all(left, signal.SIGCONT)
         elif now > self.kill_at:
             processes.send_all(left, signal.SIGKILL)
-        if (not left and self.status is not None) or now > self.kill_at + GIVE_UP:
+        nobody = not left and not processes.has_children()
+        if (nobody and self.status is not None) or now > self.kill_at + GIVE_UP:
             self.kill_asked = False
             self.kill_at = None
             if not self.written_exit:

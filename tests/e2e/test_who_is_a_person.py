@@ -42,7 +42,8 @@ WAYS = {
     "setsid": "setsid -f sh -c {quoted}",
     "env -i": "env -i sh -c {quoted}",
     "env -i, double fork, setsid": "( ( env -i setsid sh -c {quoted} & ) & )",
-    "holder killed": "export HOLDER=$PPID; ( ( setsid sh -c {after_the_holder} & ) & ); kill -9 $PPID",
+    "holder killed": "export HOLDER=$PPID; ( ( setsid sh -c {after_the_holder} & ) & ); "
+    "while [ ! -e off ]; do sleep 0.02; done; kill -9 $PPID",
 }
 EVALUATION = "evaluation"
 SEVERAL = """
@@ -121,9 +122,12 @@ def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
         commands = ["echo 'Do it.' > task.md", made.tell(**ACTS)]
         for way, form in WAYS.items():
             tell = made.tell(**{way: SIGNOFF})
-            late = f"while kill -0 $HOLDER 2>/dev/null; do sleep 0.05; done; {tell}"
+            late = f"touch off; while kill -0 $HOLDER 2>/dev/null; do sleep 0.05; done; {tell}"
             commands.append(form.format(tell=tell, quoted=shlex.quote(tell), after_the_holder=shlex.quote(late)))
-        made.run(*commands, evaluate=f"{made.tell(**{EVALUATION: SIGNOFF})}; echo 1")
+        # Who finishes ends what his commands have left.
+        answers = " ".join(shlex.quote(f"{apollo.folder}/said {way}") for way in WAYS)
+        wait = f'for answer in {answers}; do while [ ! -e "$answer" ]; do sleep 0.05; done; done'
+        made.run(*commands, evaluate=f"{made.tell(**{EVALUATION: SIGNOFF})}; {wait}; echo 1")
         yield made
 
 

@@ -8,8 +8,8 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,6 @@ from sessions.jobs.files import MARK
 pytestmark = pytest.mark.skipif(not processes.HAS_PROC, reason="descent is read from /proc")
 
 READS = {"hello", "subscribe", "host.status"}
-BUDGET_SECONDS = 0.002
-LOOKS = 100
 CONNECT = """
 import os, socket, sys
 where, name = os.path.split(sys.argv[1])
@@ -129,14 +127,27 @@ async def test_a_process_that_cannot_be_looked_at_in_time_is_unknown(
     assert found.why == "is unknown: its processes could not be looked at"
 
 
-async def test_a_look_costs_little(tmp_path: Path) -> None:
-    looking = callers(tmp_path, "A")
+async def test_a_look_reads_the_chain_of_parents_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: Counter[str] = Counter()
+
+    def count(name: str) -> None:
+        real: Callable[..., object] = getattr(processes, name)
+
+        def reading(*words: object) -> object:
+            read[name] += 1
+            return real(*words)
+
+        monkeypatch.setattr(processes, name, reading)
+
+    count("_stat")
+    count("_strings")
     async with connection_from(tmp_path) as accepted:
-        began = time.process_time()  # of all threads: other work on this machine does not count
-        for _ in range(LOOKS):
-            assert (await looking.look_at(accepted)).is_person
-        took = time.process_time() - began
-    assert took / LOOKS < BUDGET_SECONDS
+        assert (await callers(tmp_path, "A").look_at(accepted)).is_person
+    parents = len(processes.ancestry(os.getpid()) or []) + 1  # who connects is a child of ours
+    assert read["_strings"] == 2 * parents, "the words and the environment of each"
+    assert read["_stat"] <= 4 * parents, "each twice, so that the chain held still, and one look more"
 
 
 def as_agent(host: HostInProcess, monkeypatch: pytest.MonkeyPatch) -> None:

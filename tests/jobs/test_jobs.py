@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -104,6 +105,27 @@ async def test_what_a_command_leaves_behind_is_told_held_and_killed(jobs: JobMan
     assert again is not None
     assert again.how == "exited"
     await until(lambda: not _alive(below[0]) and not job.holder.alive())
+
+
+HOP = """
+hop() {
+    if [ $1 -gt 0 ]; then ( hop $(($1 - 1)) $2 & )
+    else sleep 0.2; read -r _ _ _ parent _ < /proc/self/stat; echo $parent > landed.$2; mv landed.$2 landed$2; fi
+}
+for one in 1 2 3; do hop 400 $one & done
+"""
+"""Processes that pass their work on to a child and end, hundreds of times: who looks at all processes, one by one, is
+always late. The last one says whose child it is."""
+
+
+@pytest.mark.skipif(not processes.HAS_PROC, reason="orphans are adopted on Linux")
+async def test_a_holder_stays_with_what_hops_from_process_to_process(jobs: JobManager) -> None:
+    job = await start(jobs, f"setsid -f bash -c {shlex.quote(HOP)}")
+    await jobs.wait(job, 30)
+    places = [jobs.folder.parent.parent / f"landed{one}" for one in range(1, 4)]
+    await until(lambda: all(place.exists() for place in places))
+    for place in places:
+        assert int(place.read_text()) == job.holder.pid
 
 
 async def test_a_holder_ends_when_the_last_of_its_processes_has(jobs: JobManager) -> None:

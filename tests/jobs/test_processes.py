@@ -46,5 +46,23 @@ def test_descendants_are_found_whatever_session_they_moved_to() -> None:
     assert processes.descendants(process.pid) == []
 
 
+def test_a_process_that_was_read_before_it_was_adopted_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    me = os.getpid()
+    torn = {1: processes._Row(0, 1), me: processes._Row(1, 1), 812: processes._Row(811, 1)}
+    whole = {**torn, 812: processes._Row(me, 1)}
+    tables = iter([torn, whole])
+    monkeypatch.setattr(processes, "_table", lambda: next(tables))
+    monkeypatch.setattr(processes, "_is_running", lambda pid: True)
+    assert processes.descendants(me) == [812]
+
+
+def test_an_ended_child_is_one_until_it_is_reaped() -> None:
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    assert processes.has_children()
+    os.waitpid(child, 0)
+
+
 def test_a_session_is_known_by_its_members() -> None:
     assert os.getpid() in processes.session_members(os.getsid(0))
