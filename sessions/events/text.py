@@ -16,6 +16,8 @@ MAX_TEXT_BYTES: Final = 8 * 1024 * 1024
 
 _TEXTS: Final = msgspec.json.Encoder(order="sorted")
 """Ten times as fast as Python's own, and not used for numbers, which it writes otherwise."""
+_ONLY_TEXTS: Final = frozenset({str})
+_LEAVES: Final = frozenset({str, type(None)})
 
 
 class Blob(msgspec.Struct, frozen=True):
@@ -54,9 +56,10 @@ def _is_of_texts(value: object) -> bool:
     while left:
         one = left.pop()
         if type(one) is dict:
-            if not all(type(name) is str for name in one):
+            if not _ONLY_TEXTS.issuperset(map(type, one)):
                 return False
-            left += one.values()
+            if not _LEAVES.issuperset(map(type, one.values())):
+                left += one.values()
         elif type(one) is list or type(one) is tuple:
             left += one
         elif type(one) is not str and one is not None:

@@ -212,7 +212,7 @@ class SessionBuilder:
             self._pass_time(asked_at)
         asked = self.add_request()
         own = tell_apart([call.id for call in calls])
-        named = [replace(call, id=name) for name, call in zip(own, calls, strict=True)]
+        named = [call if call.id == name else replace(call, id=name) for name, call in zip(own, calls, strict=True)]
         body = ev.ModelReplied(
             request=asked,
             parts=parts_of(text, reasoning, named),
@@ -425,7 +425,8 @@ class SessionBuilder:
 
     def hold_blobs(self, blobs: Sequence[Blob]) -> None:
         """Keep blobs that events name."""
-        self._blobs |= {blob.hash: blob for blob in blobs}
+        for blob in blobs:
+            self._blobs[blob.hash] = blob
 
     @property
     def has_task(self) -> bool:

@@ -18,7 +18,11 @@ SHOWN: Final = 4
 
 
 def _may_hold(data: bytes) -> bool:
-    return (b"<" in data and any(mark in data for mark in _MARKS)) or b"INST]" in data
+    if b"<" in data:
+        for mark in _MARKS:
+            if mark in data:
+                return True
+    return b"INST]" in data
 
 
 def say_control_tokens(blobs: Iterable[Blob]) -> str:

@@ -26,7 +26,7 @@ class Call:
     @property
     def is_malformed(self) -> bool:
         """Whether its arguments are no object."""
-        return self.refused or not _is_object(self.arguments)
+        return self.refused or arguments_of(self.arguments) is None
 
 
 def parts_of(text: str, reasoning: str, calls: Sequence[Call]) -> tuple[Part, ...]:
@@ -67,13 +67,11 @@ def tell_apart(names: Sequence[str]) -> list[str]:
 
 
 @lru_cache(maxsize=256)
-def _is_object(text: str) -> bool:
-    """Whether arguments are an object; asked several times of each call while its reply is put together."""
-    return arguments_of(text) is not None
-
-
 def arguments_of(text: str) -> dict[str, Any] | None:
-    """The object that a call's arguments are; None if they are none."""
+    """The object that a call's arguments are; None if they are none.
+
+    Asked several times of each call while its reply is put together: nobody changes what was answered.
+    """
     if not text.strip():
         return {}
     try:
