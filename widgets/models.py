@@ -166,6 +166,8 @@ class SessionView(msgspec.Struct, frozen=True):
     sign_off: str = ""
     begins: str = ""
     """Of which session it is a branch or a child."""
+    not_contained: bool = False
+    """Its commands may run, as the host's own user with all that is his."""
 
 
 class HeaderView(msgspec.Struct, frozen=True):

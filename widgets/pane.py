@@ -12,6 +12,7 @@ import msgspec
 from textual.geometry import Region
 from textual.strip import Strip
 
+from sessions.events.session import NOT_CONTAINED
 from widgets import cells
 from widgets.entries import fold_polls, with_run
 from widgets.glyphs import clock, count, state_mark
@@ -298,7 +299,8 @@ class PaneDiff:
 
 
 def pane_title(view: SessionView | None, pane: Pane, width: int, focused: bool, has_keys: bool) -> Line:
-    """``▌1 tune-lr ──── ● running  step 41  2h12  18.2k/128k``; what does not fit goes from the right.
+    """``▌1 tune-lr ──── ● running  step 41  2h12  18.2k/128k``; what does not fit goes from the right, and last that
+    nothing contains its commands.
 
     ``focused`` is the pane that keys would go to, ``has_keys`` says that they do go to the wall.
     """
@@ -315,6 +317,9 @@ def pane_title(view: SessionView | None, pane: Pane, width: int, focused: bool, 
     more = [f"  step {view.step}", *([f"  {clock(view.active_ms)}"] if view.has_times else [])]
     if view.context_limit:
         more.append(f"  {count(view.context_tokens)}/{count(view.context_limit)}")
+    warning: Line = ((f"  {NOT_CONTAINED}", "need"),) if view.not_contained else ()
+    if cells.line_width((*left, *known, *warning)) < width:
+        known += warning
     while more and cells.line_width((*left, *known)) + sum(map(len, more)) + 1 > width:
         more.pop()
     right: Line = (*known, ("".join(more), "dim"))

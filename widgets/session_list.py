@@ -13,6 +13,7 @@ from textual import events
 from textual.message import Message
 from textual.strip import Strip
 
+from sessions.events.session import NOT_CONTAINED
 from sessions.events.states import ENDED
 from sessions.fold.summary import Summary
 from widgets import cells
@@ -301,6 +302,7 @@ def session_view(
         flags=summary.flags,
         activity=activity,
         sign_off=summary.sign_off,
+        not_contained=summary.contained == NOT_CONTAINED and summary.state not in ENDED,
     )
 
 

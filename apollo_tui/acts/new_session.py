@@ -14,7 +14,7 @@ import msgspec
 from sessions.config import Config, resolve_model
 from sessions.errors import ApolloError
 from sessions.events import Containment, Limits, ModelSpec
-from sessions.host.protocol import CreateSession
+from sessions.host.protocol import Created, CreateSession
 from sessions.redaction import scrub_env
 from sessions.taskfile import TaskFile, load_task, parse_task
 from sessions.ulid import new_ulid
@@ -118,6 +118,12 @@ def wished_containment(
         write=(*settings.write, *task.write),
         limits=settings.limits,
     )
+
+
+def explain_containment(created: Created) -> str:
+    """One line that says what contains a new session, and why nothing better does; "" if nothing better is known."""
+    contained = created.contained
+    return f"it is {contained.words}: {contained.why_not}" if contained is not None and contained.why_not else ""
 
 
 def session_request(

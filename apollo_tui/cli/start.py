@@ -15,7 +15,7 @@ from apollo_train.cli.terminal_output import say
 from apollo_tui.cli.connection import Cli, ask_host, new_request_id
 from apollo_tui.cli.output import json_option, print_json
 from apollo_tui.terminal.shell_command import on_log
-from sessions.events import Containment, ModelSpec, TermsSet
+from sessions.events import ModelSpec, TermsSet
 from sessions.fold.notes import set_terms
 from sessions.host import protocol
 from sessions.terminal_text import plain_line
@@ -132,18 +132,15 @@ def replay(cli: Cli, file: Path, speed: float, name: str | None, as_json: bool) 
     _print_created(ask_host(cli, params), params.title, as_json)
 
 
-def explain(contained: Containment) -> str:
-    """One line that says what contains a new session, and why nothing better does."""
-    return f"it is {contained.words}: {contained.why_not}"
-
-
 def _print_created(created: protocol.Created, title: str, as_json: bool) -> None:
+    from apollo_tui.acts.new_session import explain_containment
+
     if as_json:
         print_json({"id": created.session, "number": created.number})
     else:
         say(plain_line(f"session {created.number} ({created.session}) {title}"))
-        if created.contained is not None and created.contained.why_not:
-            say(plain_line(explain(created.contained)))
+        if why := explain_containment(created):
+            say(plain_line(why))
 
 
 @click.command()

@@ -13,7 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static, TextArea
 
 from apollo_tui import keys
-from apollo_tui.acts.new_session import BadField, Field, Form, request_of
+from apollo_tui.acts.new_session import BadField, Field, Form, explain_containment, request_of
 from apollo_tui.backend.feed import NotDone
 from apollo_tui.screens.base import ApolloScreen
 from apollo_tui.screens.panels.base import line
@@ -92,7 +92,8 @@ class NewSessionScreen(ApolloScreen):
                 self.app.pop_screen()
             if self.context.form == form:
                 self.context.form = None
-            return f"session {made.number} {request.title} is created and starts"
+            why = explain_containment(made)
+            return f"session {made.number} {request.title} is created and starts{f'; {why}' if why else ''}"
 
         self.say("creating …")
         self.act(create())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import msgspec
 
@@ -82,6 +82,9 @@ class SpaceLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     open_files: int = 0
 
 
+NOT_CONTAINED: Final = "not contained"
+
+
 class Containment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What contains a session's commands: its prefix, and what they may touch besides system and workspace.
 
@@ -101,7 +104,7 @@ class Containment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     def words(self) -> str:
         """In the words of screens and commands: ``inside bwrap, network off``."""
         if self.inside == "none":
-            return "not contained"
+            return NOT_CONTAINED
         return f"inside {self.inside}{'' if self.network == 'all' else ', network off'}"
 
 

@@ -116,7 +116,10 @@ class FakeFeed:
                 return protocol.Done(params.session, 0, 0, note=f"{params.verb} asked for")
             case protocol.CreateSession():
                 session = await self.session(params.title, task=params.task)
-                return protocol.Created(session, self._summary(session).number)
+                contained = params.contained
+                if contained is not None and contained.inside == "auto":
+                    contained = ev.Containment(why_not="bwrap is not installed")
+                return protocol.Created(session, self._summary(session).number, contained)
         raise NotDone(f"{params.method} is not played here")
 
     async def _append(self, params: Any, body: ev.Body) -> protocol.Done:

@@ -2,12 +2,15 @@ import msgspec
 from textual.app import App, ComposeResult
 from widget_events import START, Told
 
+from sessions.events import Containment
+from sessions.fold.summary import Summary
+from widgets.cells import text_of
 from widgets.entries import EntryBook
 from widgets.grid import LEAST_HEIGHT, LEAST_WIDTH, grid
 from widgets.live import grow
 from widgets.models import Entry, LiveReply, SessionView
-from widgets.pane import Pane
-from widgets.session_list import SessionList
+from widgets.pane import Pane, pane_title
+from widgets.session_list import SessionList, session_view
 from widgets.wall import Wall
 
 
@@ -28,6 +31,18 @@ def actions(count: int, first: int = 1) -> list[Entry]:
 
 def live(step: int, text: str) -> LiveReply:
     return grow(None, step=step, attempt=1, index=0, channel="text", offset=0, text=text)
+
+
+def test_the_title_says_that_nothing_contains_the_commands_of_a_session_that_runs() -> None:
+    bare = Summary("s1", 1, "tune", "m", state="running", contained=Containment().words)
+    inside = Summary("s1", 1, "tune", "m", state="running", contained=Containment(inside="bwrap").words)
+    ended = msgspec.structs.replace(bare, state="finished")
+    titles = [
+        text_of(pane_title(session_view(one, 0), Pane("s1"), width, False, False))
+        for one in (bare, inside, ended)
+        for width in (80, 40, 24)
+    ]
+    assert ["not contained" in title for title in titles] == [True, True, False, *[False] * 6]
 
 
 class WallApp(App[None]):
