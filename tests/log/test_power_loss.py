@@ -126,10 +126,8 @@ async def test_the_log_holds_whole_sets_and_all_that_were_acknowledged_and_goes_
 
 async def test_a_log_that_was_not_synced_in_this_order_would_be_noticed(tmp_path: Path) -> None:
     """The control: pages of a checkpoint that is half done, without the WAL that they are in."""
-    full, empty = (
-        (await write_sets(tmp_path / "log.sqlite"))[1][-1],
-        (await write_sets(tmp_path / "other.sqlite"))[2][0],
-    )
+    _, run, (empty, *_), *_ = await write_sets(tmp_path / "log.sqlite")
+    full = run[-1]
     for number in range(5):
         disk = Disk(torn(full.log, empty.log, random.Random(number)), b"", 0)
         with pytest.raises(Exception):  # noqa: B017 - damage has many faces
