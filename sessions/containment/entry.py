@@ -1,8 +1,8 @@
 """How a helper of ours gets into a space: its code is loaded outside, then it enters and goes on there. Stdlib only.
 
 So nothing of ours has to be visible inside, and what the helper starts sees the space alone. ``entry`` is made by
-``spaces``: ``{"kind": "namespaces", "pid", "start_time"}`` or ``{"kind": "keeper", "folder"}``, each with ``limits``
-and ``detach``.
+``spaces``: ``{"kind": "namespaces", "pid", "start_time"}`` or ``{"kind": "keeper", "folder"}``, each with ``limits``,
+``detach``, and the path of the session's control ``group`` ("": none, or the keeper is in it).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import socket
 from typing import Any, Final, NoReturn
 
 from sessions import processes
+from sessions.containment.control_groups import join_group
 from sessions.containment.landlock_keeper import SOCKET, STREAMS
 from sessions.containment.limits import set_limits
 from sessions.containment.privileges import drop_privileges
@@ -34,6 +35,8 @@ class CannotEnter(Exception):
 def main(entry_text: str, module: str, *arguments: str) -> None:
     """Enter the space and run ``main(*arguments)`` of ``module`` there."""
     entry = json.loads(entry_text)
+    if entry["group"]:
+        join_group(entry["group"])
     if entry["kind"] == "keeper":
         _ask_keeper(entry, module, arguments)
     helper = importlib.import_module(module)

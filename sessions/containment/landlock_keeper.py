@@ -18,6 +18,7 @@ import sys
 from typing import Any, Final
 
 from sessions.containment import landlock
+from sessions.containment.control_groups import join_group
 from sessions.containment.keeper import LOOK_SECONDS, UNATTENDED
 from sessions.containment.limits import set_limits
 from sessions.containment.privileges import drop_privileges
@@ -124,6 +125,8 @@ def main(folder: str, entry_text: str) -> None:
     if os.read(0, len(GO)) != GO:
         return
     entry = json.loads(entry_text)
+    if entry["group"]:
+        join_group(entry["group"])
     for module in MODULES:
         importlib.import_module(module)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

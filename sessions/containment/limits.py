@@ -1,14 +1,14 @@
-"""Limits of the processes of a space, by ``setrlimit``. Stdlib only."""
+"""Limits of the processes of a space, by ``setrlimit``: of each process, or of all of a user. Stdlib only."""
 
 from __future__ import annotations
 
 import os
 import resource
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
-CGROUPS: Final = Path("/sys/fs/cgroup")
+from sessions.containment.control_groups import find_delegated
+
 LIMITS: Final = {
     "processes": resource.RLIMIT_NPROC,
     "memory": resource.RLIMIT_AS,
@@ -20,10 +20,10 @@ LIMITS: Final = {
 def missing_limits() -> list[str]:
     """What cannot be limited here, one line each."""
     found = []
-    if not CGROUPS.joinpath("cgroup.controllers").exists() or not os.access(CGROUPS, os.W_OK):
+    if find_delegated() is None:
         found.append("no cgroup v2 is delegated: memory and processes are limited per process and per user only")
-    if os.geteuid() == 0:
-        found.append("root has no limit of processes without a cgroup")
+        if os.geteuid() == 0:
+            found.append("root has no limit of processes without a cgroup")
     found.append("the disk that a session fills is not limited without a quota of the file system")
     return found
 

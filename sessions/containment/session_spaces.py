@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from sessions.containment.choice import is_remote
+from sessions.containment.control_groups import ControlGroup
 from sessions.containment.errors import SpaceError
 from sessions.containment.remote_space import RemoteSpace
 from sessions.containment.spaces import BubblewrapSpace, LandlockSpace, Space, Touchable
@@ -27,7 +28,7 @@ def session_space(
         in_place = str(workspace) if contained.there else None
         trees = {} if in_place else {workspace: "workspace"}
         return RemoteSpace(contained.inside, folder.name, folder / SPACE, trees, in_place=in_place)
-    return _space(contained, folder / SPACE, write=(workspace, folder / "jobs"), endpoint=endpoint)
+    return _space(contained, folder.name, folder / SPACE, write=(workspace, folder / "jobs"), endpoint=endpoint)
 
 
 def scoring_space(contained: Containment | None, folder: Path, place: Path, copy: Path, scorer: Path) -> Space:
@@ -39,18 +40,24 @@ def scoring_space(contained: Containment | None, folder: Path, place: Path, copy
             place / SPACE,
             {copy: "workspace", scorer: "scorer"},
         )
-    return _space(contained, place / SPACE, write=(copy, folder / "evaluations"), read=(scorer,))
+    name = f"{folder.name}-scoring-{place.name}"
+    return _space(contained, name, place / SPACE, write=(copy, folder / "evaluations"), read=(scorer,))
 
 
 def _space(
     contained: Containment | None,
+    name: str,
     place: Path,
     write: tuple[Path, ...],
     read: tuple[Path, ...] = (),
     endpoint: int | None = None,
 ) -> Space:
-    if contained is None or contained.inside == "none":
-        return Space(None if contained is None else _limits(contained))
+    if contained is None:
+        return Space()
+    limits = _limits(contained)
+    group = ControlGroup.plan(f"apollo-{name}", limits)
+    if contained.inside == "none":
+        return Space(limits, group)
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     for path in write:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -58,7 +65,8 @@ def _space(
         write=(*write, *(Path(path).expanduser() for path in contained.write)),
         read=(*read, *(Path(path).expanduser() for path in contained.read)),
         network=contained.network,
-        limits=_limits(contained),
+        limits=limits,
+        group=group,
         endpoint=endpoint,
     )
     match contained.inside:

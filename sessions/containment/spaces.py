@@ -21,6 +21,7 @@ from typing import Any, Final, Literal
 import sessions
 from sessions import processes
 from sessions.containment import bubblewrap, landlock_keeper, relay
+from sessions.containment.control_groups import ControlGroup
 from sessions.containment.errors import SpaceError
 from sessions.containment.keeper import UNATTENDED, Keeper
 from sessions.containment.system_files import SECRET_FOLDERS, SECRETS, accelerators, system_paths
@@ -49,6 +50,8 @@ class Touchable:
     network: Network = "all"
     limits: Mapping[str, int] = field(default_factory=dict)
     """``processes``, ``memory`` and ``file_size`` (bytes), ``open_files``; what is not named is not limited."""
+    group: ControlGroup | None = None
+    """What limits all commands together, where there is such a thing."""
     endpoint: int | None = None
     """The port of 127.0.0.1 at which a model endpoint is reached, also with the network off."""
 
@@ -72,19 +75,28 @@ class Space:
 
     kind = "none"
 
-    def __init__(self, limits: Mapping[str, int] | None = None) -> None:
-        self._limits = {name: value for name, value in (limits or {}).items() if value}
+    def __init__(self, limits: Mapping[str, int] | None = None, group: ControlGroup | None = None) -> None:
+        self.limits = {name: value for name, value in (limits or {}).items() if value}
+        self._group = group
+        self._known_hits: dict[str, int] | None = None
 
     async def open(self) -> None:
         """Make the space unless it is there, also by an earlier host. Raises SpaceError."""
+        await asyncio.to_thread(self._open_group)
+
+    def new_hits(self) -> list[str]:
+        """Which of ``processes`` and ``memory`` the commands met since this was asked last, where it is counted."""
+        hits = {} if self._group is None else self._group.hits()
+        known, self._known_hits = self._known_hits or {}, hits
+        return [name for name, number in hits.items() if number > known.get(name, 0)]
 
     def helper(self, module: str, *arguments: str, detach: bool = False) -> list[str]:
         """The command line that runs ``main(*arguments)`` of a module of ours, stdlib only, inside.
 
         ``detach``: nobody waits for it; the module's ``main`` is also told ``who`` it is to those outside.
         """
-        if self._limits:
-            return _entering({"kind": "limits", "detach": detach}, self._limits, module, arguments)
+        if self.limits:
+            return self._entering({"kind": "limits", "detach": detach}, module, arguments)
         return [sys.executable, "-I", "-S", "-c", DIRECT, PACKAGE_ROOT, module, *arguments]
 
     def helper_env(self) -> dict[str, str]:
@@ -108,6 +120,28 @@ class Space:
 
     async def close(self) -> None:
         """End the space and every process in it; nothing if there is none."""
+        if self._group is not None:
+            await asyncio.to_thread(self._group.remove)
+
+    def _open_group(self) -> None:
+        if self._group is None or self._known_hits is not None:
+            return
+        try:
+            self._group.open()
+        except OSError as error:
+            raise SpaceError(f"no control group can be made: {error.strerror} ({self._group.path})") from error
+        self._known_hits = self._group.hits()
+
+    def _entering(self, entry: dict[str, Any], module: str, arguments: tuple[str, ...]) -> list[str]:
+        """``entry`` with what limits the one who enters: the group, and what the group does not limit."""
+        by_group = {} if self._group is None else self._group.limits
+        limits = {name: value for name, value in self.limits.items() if name not in by_group}
+        text = json.dumps({"group": self._group_path, **entry, "limits": limits})
+        return [sys.executable, "-I", "-S", "-c", ENTERING, PACKAGE_ROOT, text, module, *arguments]
+
+    @property
+    def _group_path(self) -> str:
+        return "" if self._group is None else str(self._group.path)
 
 
 class BubblewrapSpace(Space):
@@ -116,7 +150,7 @@ class BubblewrapSpace(Space):
     kind = "bwrap"
 
     def __init__(self, folder: Path, touchable: Touchable) -> None:
-        super().__init__()
+        super().__init__(touchable.limits, touchable.group)
         self._folder = folder
         self._touchable = touchable
         self._keeper = Keeper(folder)
@@ -128,6 +162,7 @@ class BubblewrapSpace(Space):
     async def open(self) -> None:
         """Find or make the process that keeps the space."""
         async with self._opening:
+            await super().open()
             if await asyncio.to_thread(self._keeper.attend) is not None:
                 return
             port = self._touchable.endpoint if self._touchable.network == "off" else None
@@ -141,7 +176,7 @@ class BubblewrapSpace(Space):
         if keeper is None:
             raise SpaceError("the space of this session has ended")
         entry = {"kind": "namespaces", "pid": keeper.pid, "start_time": keeper.start_time, "detach": detach}
-        return _entering(entry, self._touchable.limits, module, arguments)
+        return self._entering(entry, module, arguments)
 
     def environment(self, env: Mapping[str, str]) -> dict[str, str]:
         """With a home and temporary files of its own."""
@@ -150,6 +185,7 @@ class BubblewrapSpace(Space):
     async def close(self) -> None:
         """End the keeper, and the kernel ends the rest."""
         await asyncio.to_thread(self._keeper.end)
+        await super().close()
 
     def bind_endpoint(self) -> socket.socket:
         """The socket at which the endpoint listens outside, bound; it may come later than the space.
@@ -187,7 +223,7 @@ class LandlockSpace(Space):
     kind = "landlock"
 
     def __init__(self, folder: Path, touchable: Touchable) -> None:
-        super().__init__()
+        super().__init__(touchable.limits, touchable.group)
         self._folder = folder
         self._touchable = touchable
         self._keeper = Keeper(folder)
@@ -196,23 +232,27 @@ class LandlockSpace(Space):
     async def open(self) -> None:
         """Find or start the process that keeps the space."""
         async with self._opening:
+            await super().open()
             if await asyncio.to_thread(self._keeper.attend) is None:
                 await asyncio.to_thread(self._start_keeper)
 
     def helper(self, module: str, *arguments: str, detach: bool = False) -> list[str]:
         """Started by the keeper."""
-        entry = {"kind": "keeper", "folder": str(self._folder), "detach": detach}
-        return _entering(entry, self._touchable.limits, module, arguments)
+        # The keeper is in the group, and so is whom it starts.
+        entry = {"kind": "keeper", "folder": str(self._folder), "detach": detach, "group": ""}
+        return self._entering(entry, module, arguments)
 
     async def close(self) -> None:
         """End the keeper; its helpers are ended as jobs are."""
         await asyncio.to_thread(self._keeper.end)
+        await super().close()
 
     def _start_keeper(self) -> None:
         for name in ("tmp", "home"):
             (self._folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         (self._folder / UNATTENDED).unlink(missing_ok=True)
         rules = {
+            "group": self._group_path,
             "network": self._touchable.network,
             "ports": [] if self._touchable.endpoint is None else [self._touchable.endpoint],
             "read": _landlock_readable(self._touchable),
@@ -253,11 +293,6 @@ class LandlockSpace(Space):
         devices = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/ptmx", "/dev/pts", "/dev/shm")
         own = (self._folder / "tmp", self._folder / "home")
         return [*self._touchable.write, *own, *map(Path, devices), *map(Path, accelerators())]
-
-
-def _entering(entry: dict[str, Any], limits: Mapping[str, int], module: str, arguments: tuple[str, ...]) -> list[str]:
-    text = json.dumps({**entry, "limits": dict(limits)})
-    return [sys.executable, "-I", "-S", "-c", ENTERING, PACKAGE_ROOT, text, module, *arguments]
 
 
 def _landlock_readable(touchable: Touchable) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import signal
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +20,15 @@ from sessions.tools.observations import duration
 
 MAX_OUTPUT: Final = MAX_TEXT_BYTES - 65_536
 """Bytes of a job's output that go into its observation; of more, head and tail do. All fits the log's own cap."""
+
+
+TOO_LARGE: Final = 128 + signal.SIGXFSZ
+"""The exit code of a shell whose command wrote more to a file than it may."""
+_LIMITS: Final[dict[str, Callable[[int], str]]] = {
+    "processes": lambda most: f"{most:,} processes",
+    "memory": lambda most: f"{most / 1e6:,.0f} MB of memory",
+    "file_size": lambda most: f"files of at most {most / 1e6:,.0f} MB",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +87,19 @@ def end_text(end: JobEnd) -> str:
             return f"killed by the host{after}"
         case _:
             return f"exit code {end.exit_code}{after}"
+
+
+def limits_met(jobs: JobManager, end: JobEnd) -> list[str]:
+    """The limits of the session that its commands met up to this end, as far as the system says: ``200 processes``."""
+    met = jobs.space.new_hits()
+    if end.exit_code == TOO_LARGE and "file_size" in jobs.space.limits:
+        met.append("file_size")
+    return [_LIMITS[name](jobs.space.limits[name]) for name in met]
+
+
+def say_limits(met: Sequence[str]) -> str:
+    """A note on them, "" if there are none."""
+    return f"met the session's limit: {' and '.join(met)}" if met else ""
 
 
 def outcome_of(end: JobEnd) -> Outcome:

@@ -14,7 +14,7 @@ from sessions.jobs.manager import JobError
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
 from sessions.tools.command_env import command_env
 from sessions.tools.first_of import finish_or_undo, first_of
-from sessions.tools.job_text import collect_output, end_text, leftovers, outcome_of
+from sessions.tools.job_text import collect_output, end_text, leftovers, limits_met, outcome_of, say_limits
 from sessions.tools.observations import duration
 
 Why = Literal["asked", "advice", "timeout"]
@@ -87,12 +87,14 @@ class Run:
     async def _end_result(self, job: Job, context: ToolContext, end: JobEnd) -> ToolResult:
         output = await asyncio.to_thread(collect_output, context.jobs, job)
         events: tuple[Body, ...] = (end.event(job.number),) if context.jobs.settle(job.number) else ()
-        notes = [note for note in (end_text(end), leftovers(job, end)) if note]
+        met = await asyncio.to_thread(limits_met, context.jobs, end)
+        notes = [note for note in (end_text(end), say_limits(met), leftovers(job, end)) if note]
         data: dict[str, Any] = {
             "job": job.number,
             "exit_code": end.exit_code,
             "duration_ms": end.duration_ms,
             "output_bytes": end.output_bytes,
+            **({"limits": met} if met else {}),
             **output.data,
         }
         return ToolResult(

@@ -11,7 +11,7 @@ from sessions.jobs.job import Job
 from sessions.jobs.output import last_line
 from sessions.tools.base import Arguments, ToolContext, ToolFailure, ToolResult
 from sessions.tools.first_of import first_of
-from sessions.tools.job_text import end_text, find_job
+from sessions.tools.job_text import end_text, find_job, limits_met, say_limits
 from sessions.tools.observations import duration
 
 LONGEST: Final = 1800
@@ -60,6 +60,8 @@ class Wait:
         end = job.end() if job is not None else None
         if job is not None and end is not None:
             why, message = "job", f"Job {job.number} has ended: {end_text(end)}."
+            if met := limits_met(context.jobs, end):
+                message += f" It {say_limits(met)}."
             if end.last_line:
                 message += f" Its last line was: {end.last_line}"
         elif woken:
