@@ -22,7 +22,7 @@ from apollo_tui.cli.output import json_option, print_json, say_duration
 from apollo_tui.terminal.alerts import channel
 from sessions.errors import ApolloError
 from sessions.hints import say_in_shell
-from sessions.terminal_text import plain_line
+from sessions.terminal_text import plain_line, say_count
 
 OLD_BACKUP_MS: Final = 7 * 86_400_000
 Verdict = Literal["ok", "warn", "bad"]
@@ -230,6 +230,25 @@ def _damage(cli: Cli) -> Iterator[Finding]:
         yield Finding("damage", "ok", "none found: file, blobs, prompts, replies and the folders of sessions agree")
 
 
+def _leftovers(cli: Cli) -> Iterator[Finding]:
+    """What of the sessions' folders serves nobody any more."""
+    from apollo_tui.cli.jobs import find_leftovers
+
+    if not cli.paths.log.exists():
+        return
+    try:
+        found = find_leftovers(cli)
+    except (ApolloError, OSError) as error:
+        yield Finding("leftovers", "warn", say_in_shell(error))
+        return
+    size = sum(one.size for one in found) / 1e6
+    if found:
+        text = f"{size:,.1f} MB in {say_count(len(found), 'place')} serve nobody: orphans, and output above the quota"
+        yield Finding("leftovers", "warn", text, "'apollo gc' lists them, 'apollo gc --yes' removes them")
+    else:
+        yield Finding("leftovers", "ok", "none")
+
+
 def _backup(cli: Cli) -> Iterator[Finding]:
     from sessions.log.backup import newest_backup
 
@@ -299,6 +318,7 @@ CHECKS: tuple[Callable[[Cli], Iterator[Finding]], ...] = (
     _alerts,
     _log,
     _backup,
+    _leftovers,
     _host,
     _containment,
 )

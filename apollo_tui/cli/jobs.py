@@ -15,10 +15,12 @@ from sessions.events.states import ENDED
 from sessions.fold.summary import Summary
 from sessions.host import lock
 from sessions.jobs.living import LivingJob, end_job, living_jobs
-from sessions.queries.leftovers import leftovers, remove
+from sessions.queries.leftovers import Leftover, leftovers, remove
 from sessions.terminal_text import say_count
 
 GIGABYTE = 1_000_000_000
+COARSE_SECONDS = 2.0
+"""A file's time may be that much behind the clock: a kernel's tick, or the two seconds of an old file system."""
 
 
 @click.group(invoke_without_command=True)
@@ -76,10 +78,7 @@ def end(cli: Cli, session: str, job: str) -> None:
 @click.pass_obj
 def gc(cli: Cli, yes: bool, quota: float | None, as_json: bool) -> None:
     """Say what serves nobody any more: workspace copies without a session, and old output of jobs above the quota."""
-    most = config.load_config().host.output_gb if quota is None else quota
-    holder = lock.holder(cli.paths.lock)
-    before = time.time() if holder is None else holder.started_at / 1000
-    found = leftovers(cli.paths.sessions, _summaries(cli), round(most * GIGABYTE), before=before)
+    found = find_leftovers(cli, quota)
     if as_json:
         print_json(
             [{"id": str(one.path), "what": one.what, "session": one.session, "bytes": one.size} for one in found]
@@ -94,6 +93,14 @@ def gc(cli: Cli, yes: bool, quota: float | None, as_json: bool) -> None:
         say(f"removed {total}", err=as_json)
     else:
         say(f"{total} would be removed; 'apollo gc --yes' does it" if found else "nothing to remove", err=as_json)
+
+
+def find_leftovers(cli: Cli, quota: float | None = None) -> list[Leftover]:
+    """What ``gc`` would remove. ``quota`` in gigabytes; None: what the config says. Raises ApolloError."""
+    most = config.load_config().host.output_gb if quota is None else quota
+    holder = lock.holder(cli.paths.lock)
+    before = time.time() if holder is None else holder.started_at / 1000 - COARSE_SECONDS
+    return leftovers(cli.paths.sessions, _summaries(cli), round(most * GIGABYTE), before=before)
 
 
 def _summaries(cli: Cli) -> dict[str, Summary]:

@@ -43,6 +43,12 @@ def run(paths: LogPaths, *words: str) -> str:
     return done.output
 
 
+def doctor_on_leftovers(paths: LogPaths) -> tuple[str, str]:
+    """What ``doctor`` says of them."""
+    told = CliRunner().invoke(apollo, ["--log", str(paths.log), "doctor", "--json"]).stdout
+    return next((one["verdict"], one["said"]) for one in json.loads(told) if one["id"] == "leftovers")
+
+
 async def test_a_job_of_an_ended_session_is_listed_and_ended_by_a_command(paths: LogPaths) -> None:
     folder = paths.session_folder(make.SESSION)
     job = await JobManager(folder).start(1, "exec sleep 1031", Path("/"), ENV)
@@ -73,10 +79,12 @@ async def test_a_copy_that_a_killed_host_left_is_named_first_and_goes_with_yes(p
     assert "its host was killed while it made one" in said
     assert "2.0 MB in 1 place would be removed" in said
     assert orphan.exists()
+    assert doctor_on_leftovers(paths) == ("warn", "2.0 MB in 1 place serve nobody: orphans, and output above the quota")
     assert "removed 2.0 MB in 1 place" in run(paths, "gc", "--yes")
     assert not orphan.exists()
     assert paths.session_folder(make.SESSION).exists()
     assert run(paths, "gc") == "nothing to remove\n"
+    assert doctor_on_leftovers(paths) == ("ok", "none")
 
 
 async def test_a_session_that_a_running_host_is_making_is_no_orphan(paths: LogPaths) -> None:
