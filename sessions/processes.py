@@ -5,6 +5,7 @@ A pid alone proves nothing, because pids are used again: a process is known by p
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 PROC = Path("/proc")
 CHAIN_TRIES = 20
 TABLE_TRIES = 5
+PR_SET_CHILD_SUBREAPER = 36
 LONGEST_CHAIN = 1000
 HAS_PROC = sys.platform == "linux" and (PROC / "self" / "stat").exists()
 
@@ -92,6 +94,12 @@ def descendants(root: int) -> list[int]:
         found += below
         todo += below
     return [pid for pid in found if _is_running(pid)]
+
+
+def adopt_orphans() -> None:
+    """Have the kernel hand us every process that one below us leaves behind, whatever session it moved to."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def has_children() -> bool:

@@ -17,6 +17,7 @@ import socket
 import sys
 from typing import Any, Final
 
+from sessions import processes
 from sessions.containment import landlock
 from sessions.containment.control_groups import join_group
 from sessions.containment.keeper import LOOK_SECONDS, UNATTENDED
@@ -57,7 +58,7 @@ class Keeper:
                 else:
                     self._accept()
             self._reap()
-            if not self._callers and os.path.exists(UNATTENDED):  # noqa: PTH110 - in the folder that it is in
+            if not processes.has_children() and os.path.exists(UNATTENDED):  # noqa: PTH110 - in the folder that it is in
                 return
 
     def _accept(self) -> None:
@@ -131,6 +132,7 @@ def main(folder: str, entry_text: str) -> None:
         importlib.import_module(module)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    processes.adopt_orphans()  # of a helper that was killed: they stay known as the agent's
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     os.chdir(folder)  # the path of a socket is short, that of a session is not
     with contextlib.suppress(FileNotFoundError):

@@ -37,7 +37,6 @@ GIVE_UP: Final = 5.0
 WAITS_FOR_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 """What may pass by itself: a job's end is told when it has. Other trouble is given up after ``GIVE_UP`` seconds."""
 PR_SET_PDEATHSIG: Final = 1
-PR_SET_CHILD_SUBREAPER: Final = 36
 
 
 class Holder:
@@ -350,12 +349,6 @@ def _plain_terminal(handle: int) -> None:
     fcntl.ioctl(handle, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
 
 
-def _adopt_orphans() -> None:
-    """Have the kernel hand us every process that the command leaves behind, whatever session it moved to."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
 def _die_with_parent() -> None:
     """Have the kernel kill this process when its holder dies, whatever moment that is."""
     if sys.platform == "linux":
@@ -378,5 +371,5 @@ def main(folder: str, who: processes.Identity | None = None) -> None:
         claim["space"] = processes.pid_space()
     if not create_json(place / files.CLAIM, claim):
         return
-    _adopt_orphans()
+    processes.adopt_orphans()
     Holder(place, env).run()

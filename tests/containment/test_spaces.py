@@ -101,6 +101,20 @@ async def test_a_holder_that_is_killed_leaves_a_lost_job_and_no_process(bench: B
     await until(lambda: not child.alive())
 
 
+async def test_what_a_killed_holder_leaves_is_still_known_as_the_spaces(bench: Bench) -> None:
+    left = "env -i setsid -f sh -c 'echo $$ > pid.part; mv pid.part pid; while [ ! -e go ]; do sleep 0.02; done'"
+    await bench.do("run", command=f"{left}; while [ ! -e pid ]; do sleep 0.02; done; sleep 60", background=True)
+    await until((bench.workspace / "pid").exists)
+    job, keeper = bench.jobs.find(1), Keeper(bench.folder / "space").find()
+    assert job is not None and keeper is not None
+    below = processes.descendants(keeper.pid) + [one.pid for one in processes.processes_of(job.space)]
+    orphan = next(pid for pid in below if "pid.part" in " ".join(processes.command_line(pid)))
+    job.holder.send(signal.SIGKILL)
+    await until(lambda: not job.holder.alive())
+    assert keeper.pid in [one.pid for one in processes.ancestry(orphan) or []]
+    (bench.workspace / "go").touch()
+
+
 async def test_the_scorer_has_a_space_of_its_own_and_cannot_change_its_files(bench: Bench) -> None:
     bench.contained = Containment(inside=bench.jobs.space.kind)
     bench.evaluate = EvaluateSpec(

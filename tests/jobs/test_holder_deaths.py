@@ -23,7 +23,7 @@ DIES = "os.kill(os.getpid(), 9)"
 HANGS = "os.kill(os.getpid(), 19)"
 MOMENTS = {
     "before its claim": "holder.create_json = lambda *_: {end}",
-    "after its claim": "holder._adopt_orphans = lambda: {end}",
+    "after its claim": "holder.processes.adopt_orphans = lambda: {end}",
     "before the fork": "holder.processes.identity = holder.processes.identity; os.fork = lambda: {end}",
     "between fork and go": "holder.write_json = lambda *_: {end}",
     "after go, before its word": (
