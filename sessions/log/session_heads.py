@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from sessions.events import HOST_SESSION, Event
+from sessions.events import HOST_SESSION, Event, SessionPurged
 from sessions.fold.summary import FOLD_VERSION, IllegalTransition, Summary, fold_summary
 from sessions.log import schema
 from sessions.log.codec import COLUMNS, event_of
@@ -32,10 +32,12 @@ class Heads(msgspec.Struct):
     position: int
     seqs: MutableMapping[str, int]
     summaries: MutableMapping[str, Summary]
+    highest_purged: int = 0
+    """The highest number of a session that was taken out: notes and papers may name it still."""
 
     def branch(self) -> Heads:
         """A view whose changes leave this one alone until they are merged."""
-        return Heads(self.position, ChainMap({}, self.seqs), ChainMap({}, self.summaries))
+        return Heads(self.position, ChainMap({}, self.seqs), ChainMap({}, self.summaries), self.highest_purged)
 
     def merge(self, branch: Heads) -> None:
         """Take over what a branch of this one changed."""
@@ -91,7 +93,15 @@ def load_heads(connection: sqlite3.Connection) -> Heads:
         fresh = {name: made for session in stale for name, made in _summaries_of(connection, session).items()}
         connection.executemany(UPSERT, [summary_row(summary) for summary in fresh.values()])
         summaries |= fresh
-    return Heads(position, seqs, summaries)
+    return Heads(position, seqs, summaries, _highest_purged(connection))
+
+
+def _highest_purged(connection: sqlite3.Connection) -> int:
+    found = connection.execute(
+        "SELECT max(json_extract(body, '$.number')) FROM events WHERE session = ? AND kind = ?",
+        (HOST_SESSION, SessionPurged.kind),
+    )
+    return int(found.fetchone()[0] or 0)
 
 
 def read_heads(path: Path) -> Heads:

@@ -126,9 +126,10 @@ class LogWriter:
         await self._available.wait()
 
     def next_number(self) -> int:
-        """A number for a new session that no other session has, or was promised since the log was opened."""
-        taken = max((summary.number for summary in self._committer.heads.summaries.values()), default=0)
-        self._number = max(self._number, taken) + 1
+        """A number for a new session that no other has or had, or was promised since the log was opened."""
+        heads = self._committer.heads
+        taken = max((summary.number for summary in heads.summaries.values()), default=0)
+        self._number = max(self._number, taken, heads.highest_purged) + 1
         return self._number
 
     def subscribe(self, callback: Callback) -> Callable[[], None]:

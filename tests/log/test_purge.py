@@ -93,6 +93,21 @@ async def test_all_of_it_goes_and_all_else_stays(tmp_path: Path) -> None:
     await writer.close()
 
 
+async def test_a_number_is_never_given_again(tmp_path: Path) -> None:
+    writer = await new_log(tmp_path)
+    paths = log_paths(writer.path)
+    paths.prepare()
+    await Teller(writer, KEPT).begin("A task.")
+    await Teller(writer, GONE).begin("A task.")
+    gone = writer.summary(GONE)
+    assert gone is not None and gone.number == 2
+    await writer.close()
+    await _purge(paths)
+    async with await LogWriter.open(paths.log) as opened:
+        assert [summary.number for summary in opened.summaries().values()] == [1]
+        assert opened.next_number() == 3
+
+
 async def _purge(paths: LogPaths) -> Purged:
     return await asyncio.to_thread(purge_session, paths, GONE, "human:ada", "consent withdrawn")
 
