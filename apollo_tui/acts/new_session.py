@@ -14,6 +14,7 @@ import msgspec
 from sessions.config import Config, resolve_model
 from sessions.errors import ApolloError
 from sessions.events import Containment, Limits, ModelSpec
+from sessions.events.session import add_what_is_in_sight
 from sessions.host.protocol import Created, CreateSession
 from sessions.redaction import scrub_env
 from sessions.taskfile import TaskFile, load_task, parse_task
@@ -123,7 +124,9 @@ def wished_containment(
 def explain_containment(created: Created) -> str:
     """One line that says what contains a new session, and why nothing better does; "" if nothing better is known."""
     contained = created.contained
-    return f"it is {contained.words}: {contained.why_not}" if contained is not None and contained.why_not else ""
+    if contained is None or not contained.why_not:
+        return ""
+    return f"it is {add_what_is_in_sight(contained.words)} ({contained.why_not})"
 
 
 def session_request(

@@ -30,6 +30,7 @@ from apollo_tui.cli.output import (
 from sessions import events as ev
 from sessions import hints
 from sessions.annotators import shown_actor
+from sessions.events.session import add_what_is_in_sight
 from sessions.events.states import ACTIVE
 from sessions.fold.beginning import say_beginning
 from sessions.fold.costs import UNKNOWN, say_cost
@@ -121,7 +122,7 @@ def show(cli: Cli, session: str, count: int, as_json: bool) -> None:
         f"{say_count(summary.flags, 'flag')}"
     )
     if summary.contained:
-        say(plain_line(f"  {summary.contained}"))
+        say(plain_line(f"  {add_what_is_in_sight(summary.contained)}"))
     for item in summary.plan:
         say(plain_line(f"  [{item.status}] {item.text}"))
     print_lines(f"  note: {line}" for line in recording.lines_of_file)

@@ -8,6 +8,7 @@ from typing import Final
 
 from sessions import events as ev
 from sessions.annotators import shown_name
+from sessions.events.session import add_what_is_in_sight
 from sessions.events.states import ENDED
 from sessions.fold.costs import say_cost
 from sessions.fold.notes import SessionNotes
@@ -118,7 +119,7 @@ def _advice(s: Summary, now: int) -> Iterator[str]:
 
 def _extra(s: Summary) -> Iterator[tuple[str, str]]:
     if s.contained:
-        yield "commands", s.contained
+        yield "commands", add_what_is_in_sight(s.contained)
     yield "actions", f"{s.actions}, {s.malformed} malformed, {s.errors} errors"
     if s.flags:
         yield "flags", str(s.flags)

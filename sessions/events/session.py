@@ -83,6 +83,8 @@ class SpaceLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 
 
 NOT_CONTAINED: Final = "not contained"
+_IN_SIGHT: Final = {"landlock": "other processes, file names and unix sockets are in its sight"}
+"""What a prefix leaves open that a reader of its name would not expect."""
 
 
 class Containment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -106,6 +108,16 @@ class Containment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
         if self.inside == "none":
             return NOT_CONTAINED
         return f"inside {self.inside}{'' if self.network == 'all' else ', network off'}"
+
+
+def add_what_is_in_sight(words: str) -> str:
+    """``words`` of a containment, and what its prefix leaves open.
+
+    >>> add_what_is_in_sight("inside landlock, network off")
+    'inside landlock, network off; other processes, file names and unix sockets are in its sight'
+    """
+    inside = words.removeprefix("inside ").partition(",")[0]
+    return f"{words}; {_IN_SIGHT[inside]}" if inside in _IN_SIGHT else words
 
 
 class SessionCreated(Body, frozen=True, kw_only=True):

@@ -83,7 +83,7 @@ async def test_a_session_is_created_from_the_form_and_errors_stand_beside_their_
         assert made.model.id == "openai:tiny" and made.model.base_url == "http://127.0.0.1:9/v1"
         await until(pilot, lambda: isinstance(app.screen, BoardScreen) and "session 2" in screen_text(app))
         said = " ".join(screen_text(app).split())
-        assert "it is not contained: bwrap is not installed" in said, "at creation, and why nothing better does"
+        assert "it is not contained (bwrap is not installed)" in said, "at creation, and why nothing better does"
 
 
 async def test_a_form_that_was_left_is_there_again_until_its_session_is_created(feed: FakeFeed) -> None:
