@@ -20,6 +20,15 @@ if signal.getsignal(signal.SIGQUIT) == signal.SIG_IGN:
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
+LONG = ("chaos", "e2e", "containment", "weather")
+"""Folders whose tests take seconds to minutes each."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long tests first: at the end of a run one of them would keep one process busy, and the others idle."""
+    items.sort(key=lambda item: item.path.relative_to(Path(__file__).parent).parts[0] not in LONG)
+
+
 @pytest.fixture(autouse=True)
 def no_log_is_known() -> None:
     """Names are shown by what the log says that is read: no test reads another's."""
