@@ -34,9 +34,15 @@ FOLLOW: Final = """\
 cd "${HOME:-/tmp}" 2>/dev/null || cd /tmp
 cd "$1" || exit 97
 at=$2
+gone() {
+  kill -0 "$1" 2>/dev/null || return 0
+  read -r stat 2>/dev/null < "/proc/$1/stat" || return 1
+  case ${stat##*) } in [ZX]*) return 0 ;; esac
+  return 1
+}
 while :; do
   over=0; [ -e exit ] && over=1
-  [ $over = 0 ] && [ -e pid ] && ! kill -0 "$(cat pid)" 2>/dev/null && [ ! -e exit ] && over=2
+  [ $over = 0 ] && [ -e pid ] && gone "$(cat pid)" && [ ! -e exit ] && over=2
   size=$(wc -c < output)
   if [ "$size" -gt "$at" ]; then tail -c +$((at + 1)) output | head -c $((size - at)); at=$size; fi
   [ $over = 1 ] && exit 0
@@ -51,7 +57,8 @@ cd "$1" || exit 97
 exit 0
 """
 LOST_THERE: Final = 96
-"""Exit code of ``FOLLOW`` where the command is gone and did not say how it ended."""
+"""Exit code of ``FOLLOW`` where the command is gone and did not say how it ended. In a container whose first process
+reaps nobody, what is gone is a zombie."""
 NO_FOLDER: Final = 97
 PAUSES: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds before the line is tried again, by the number of failures in a row."""
@@ -59,9 +66,14 @@ CALL_SECONDS: Final = 60.0
 
 
 def over_there(prefix: Sequence[str], argv: Sequence[str]) -> list[str]:
-    """The command line that runs ``argv`` on the other side; ``ssh`` has a shell there read it once more."""
-    if os.path.basename(prefix[0]) == "ssh":  # noqa: PTH119 - loaded in a process that starts for each command
+    """The command line that runs ``argv`` on the other side: ``ssh`` has a shell there read it once more, and ``docker
+    exec`` and ``podman exec`` pass a standard input on only if they are told to."""
+    program, *options = prefix
+    name = os.path.basename(program)  # noqa: PTH119 - loaded in a process that starts for each command
+    if name == "ssh":
         return [*prefix, shlex.join(argv)]
+    if name in ("docker", "podman") and options[:1] == ["exec"] and not {"-i", "--interactive"} & {*options}:
+        return [program, "exec", "-i", *options[1:], *argv]
     return [*prefix, *argv]
 
 

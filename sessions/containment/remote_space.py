@@ -36,6 +36,11 @@ for p in jobs/*/pid evaluations/*/pid; do
 done
 exit 0
 """
+WITH_PYTHON: Final = """\
+command -v python3 > /dev/null && exec python3 -I -S -c "$1"
+echo "there is no python3 on the other side, which file tools need: use run" >&2
+exit 127
+"""
 SENT: Final = "sent.json"
 KEPT: Final = frozenset({"TERM", "PAGER", "GIT_PAGER", "GIT_TERMINAL_PROMPT", "PYTHONUNBUFFERED", "APOLLO_JOB"})
 """Variables that go along: the others name things of this machine."""
@@ -77,7 +82,7 @@ class RemoteSpace(Space):
         """A job's holder runs here; what reads files runs there, its source sent along."""
         if module == "sessions.jobs.holder":
             return super().helper(module, *arguments, detach=detach)
-        return over_there(self._prefix, ["python3", "-I", "-S", "-c", _bundle(module)])
+        return over_there(self._prefix, ["sh", "-c", WITH_PYTHON, "sh", _bundle(module)])
 
     def helper_env(self) -> dict[str, str]:
         """The host's: what leads to the other side is found and authorised by it."""

@@ -39,7 +39,7 @@ def test_a_running_job_outlives_its_host(inside: str, tmp_path: Path) -> None:
     home.mkdir()
     program = tmp_path / "bin" / "podman"
     program.parent.mkdir()
-    program.write_text(f"#!/bin/sh\nshift 2\nTMPDIR='{home}' HOME='{home}' exec \"$@\"\n")
+    program.write_text(f"#!/bin/sh\nshift 3\nTMPDIR='{home}' HOME='{home}' exec \"$@\"\n")
     program.chmod(0o755)
     script = tmp_path / "script.json"
     script.write_text(json.dumps({"m": {"turns": TURNS}}))

@@ -1,4 +1,5 @@
-"""A session on another side: over a real sshd where there is one, and through a stand-in for ``podman exec``."""
+"""A session on another side: over a real sshd and in a real container where there are such, and through a stand-in for
+``podman exec``."""
 
 from __future__ import annotations
 
@@ -33,8 +34,9 @@ PODMAN = """\
 #!/bin/sh
 # podman exec NAME COMMAND…: the other side is a home of its own, and DOWN is a file that cuts the line.
 [ -e "$PODMAN_DOWN" ] && exit 125
-shift 2
-[ "$1" = -i ] && shift
+shift
+if [ "$1" = -i ]; then shift; else exec < /dev/null; fi
+shift
 HOME="$PODMAN_HOME" exec env -u PODMAN_DOWN "$@"
 """
 
@@ -84,7 +86,35 @@ def ssh(tmp_path: Path) -> Iterator[str]:
         server.wait()
 
 
-@pytest.fixture(params=["podman", "ssh"])
+@pytest.fixture
+def container(tmp_path: Path) -> Iterator[str]:
+    """A container with nothing in it but busybox: no bash, no Python, no GNU."""
+    busybox = shutil.which("busybox")
+    if not shutil.which("podman") or busybox is None:
+        pytest.skip("there is no podman here, or no busybox to put into a container")
+    name, root = f"apollo-test-{os.getpid()}", tmp_path / "root"
+    for folder in ("bin", "tmp", "root", "proc", "dev", "etc"):
+        (root / folder).mkdir(parents=True)
+    shutil.copy(busybox, root / "bin" / "busybox")
+    for applet in subprocess.check_output([busybox, "--list"], text=True).split():
+        if applet != "busybox":
+            (root / "bin" / applet).symlink_to("busybox")
+    subprocess.run(["tar", "-C", root, "-cf", tmp_path / "root.tar", "."], check=True)
+    image = f"localhost/{name}"
+    subprocess.run(["podman", "import", "-q", tmp_path / "root.tar", image], check=True, capture_output=True)
+    limits = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024")
+    words = ["podman", "run", "-d", "--name", name, "--network", "none", *limits, image, "sleep", "600"]
+    try:
+        started = subprocess.run(words, capture_output=True, text=True, check=False)
+        if started.returncode:
+            pytest.skip(f"podman cannot run a container here: {started.stderr.strip()}")
+        yield f"podman exec {name}"
+    finally:
+        subprocess.run(["podman", "rm", "-f", "-t", "0", name], capture_output=True, check=False)
+        subprocess.run(["podman", "rmi", "-f", image], capture_output=True, check=False)
+
+
+@pytest.fixture(params=["podman", "ssh", "container"])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     prefix: str = request.getfixturevalue(request.param)
     made = Bench.at(tmp_path)
@@ -103,6 +133,11 @@ async def test_commands_and_file_tools_act_over_there(bench: Bench) -> None:
     first = await bench.do("run", command='cat given; echo made > file; echo "it\'s $((1 + 1))" && exit 3')
     assert first.output.startswith("given\nit's 2\n") and first.data["exit_code"] == 3, first.output
     assert not (bench.workspace / "file").exists(), "nothing of it is here"
+    if (await bench.do("run", command="command -v python3")).data["exit_code"]:
+        assert await bench.failure("read_file", path="file") == (
+            "there is no python3 on the other side, which file tools need: use run"
+        )
+        return
     assert "made" in (await bench.do("read_file", path="file")).output
     await bench.do("write_file", path="a/b", content="needle\n")
     assert "a/b:1: needle" in (await bench.do("search", pattern="need")).output
@@ -122,16 +157,26 @@ async def test_a_job_is_ended_over_there_too(bench: Bench) -> None:
         pid = result.output.split("\n")[0].strip("[").split()[0] if result.output[0].isdigit() else ""
     end = await bench.jobs.kill(job, grace=5.0)
     assert end is not None and end.how == "killed_by_agent"
-    assert (await bench.do("run", command=f"kill -0 {pid}")).data["exit_code"] != 0
+    state = (await bench.do("run", command=f"sed 's/.*) //' /proc/{pid}/stat || echo gone")).output
+    assert state.startswith("Z") or "\ngone\n" in state, "a container may have nobody who reaps it"
+
+
+async def test_a_command_that_is_killed_over_there_is_not_waited_for(bench: Bench) -> None:
+    await bench.do("run", command="echo $PPID > pid; sleep 300", background=True)
+    job = bench.jobs.find(1)
+    assert job is not None
+    killed = "while [ ! -e pid ]; do sleep 0.05; done; kill -9 -- -$(cat pid)"
+    await bench.do("run", command=killed)
+    end = await bench.jobs.wait(job, 30)
+    assert end is not None and end.exit_code == 255
+    assert "gone, and did not say how it ended" in bench.jobs.tail(job).text
 
 
 async def test_the_scorer_runs_over_there_on_what_is_there(bench: Bench) -> None:
-    bench.evaluate = EvaluateSpec(command="python3 score.py", files=("score.py",))
+    bench.evaluate = EvaluateSpec(command="sh score.sh", files=("score.sh",))
     (bench.folder / SCORER).mkdir()
-    (bench.folder / SCORER / "score.py").write_text(
-        "import os\nprint(open(os.environ['APOLLO_WORKSPACE'] + '/score').read() if os.path.isabs("
-        "os.environ['APOLLO_WORKSPACE']) else open(os.path.expanduser('~/' + os.environ['APOLLO_WORKSPACE'] + '/score'"
-        ")).read())\n"
+    (bench.folder / SCORER / "score.sh").write_text(
+        'case $APOLLO_WORKSPACE in /*) cd / ;; *) cd ;; esac; cat "$APOLLO_WORKSPACE/score"\n'
     )
     await bench.do("run", command="echo 42 > score")
     result = await bench.do("evaluate")
