@@ -6,6 +6,8 @@ import re
 from collections import Counter
 from typing import Any, Final
 
+import msgspec
+
 from sessions.events.messages import Usage
 from sessions.importers.builder import Call, time_ms
 from sessions.importers.content_losses import find_losses
@@ -280,13 +282,10 @@ def read_output(value: Any) -> Result:
     """What a call returned, word for word as the model read it, and whether it failed."""
     if isinstance(value, str):
         result = Result("", value)
-        try:
-            told = table(loads(value)) if value.startswith("{") else {}
-        except ValueError:
-            told = {}
-        if "output" in told and isinstance(told.get("metadata"), dict):
-            _judge(result, told["metadata"])
-            _judge_words(result, as_text(told["output"]))
+        output, metadata = _parts_of(value) if value.startswith("{") else (msgspec.UNSET, None)
+        if output is not msgspec.UNSET and isinstance(metadata, dict):
+            _judge(result, metadata)
+            _judge_words(result, as_text(output))
         else:
             _judge_words(result, value)
             result.outcome = outcome_of_text(value) if result.outcome == "ok" else result.outcome
@@ -298,6 +297,29 @@ def read_output(value: Any) -> Result:
     if told.get("success") is False:
         result.outcome = "error"
     return result
+
+
+class _Told(msgspec.Struct, frozen=True):
+    """What is read of a result that is JSON text: all of a large recording stands in these."""
+
+    output: Any = msgspec.UNSET
+    metadata: Any = None
+
+
+_TOLD: Final = msgspec.json.Decoder(_Told)
+
+
+def _parts_of(text: str) -> tuple[Any, Any]:
+    """``output`` (UNSET if there is none) and ``metadata`` of an object that is written in ``text``."""
+    try:
+        told = _TOLD.decode(text)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        try:  # what the strict reader refuses may be JSON as Python takes it
+            whole = table(loads(text))
+        except ValueError:
+            return msgspec.UNSET, None
+        return whole.get("output", msgspec.UNSET), whole.get("metadata")
+    return told.output, told.metadata
 
 
 def _judge(result: Result, told: dict[str, Any]) -> None:
@@ -313,12 +335,14 @@ def _judge(result: Result, told: dict[str, Any]) -> None:
 
 def _judge_words(result: Result, text: str) -> None:
     """What the first lines of a result say, before its ``Output:``."""
-    end = _HEAD_END.search(text[:4096])
-    head = text[: end.start()] if end else ""
-    if found := _EXIT.search(head):
-        _judge(result, {"exit_code": int(found[1])})
-    if found := _TOOK.search(head):
-        _judge(result, {"duration_seconds": float(found[1])})
+    begin = text[:4096]
+    end = _HEAD_END.search(begin) if "Output:" in begin else None
+    if end:
+        head = begin[: end.start()]
+        if found := _EXIT.search(head):
+            _judge(result, {"exit_code": int(found[1])})
+        if found := _TOOK.search(head):
+            _judge(result, {"duration_seconds": float(found[1])})
     # What a command printed says nothing of it, unless it failed as well.
     body = text[end.end() : end.end() + 200].lstrip() if end and result.outcome == "error" else text
     if _TIMED_OUT.match(body):
