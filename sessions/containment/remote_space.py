@@ -38,6 +38,7 @@ exit 0
 """
 WITH_PYTHON: Final = """\
 command -v python3 > /dev/null && exec python3 -I -S -c "$1"
+cat > /dev/null
 echo "there is no python3 on the other side, which file tools need: use run" >&2
 exit 127
 """
