@@ -24,7 +24,7 @@ def find_delegated(proc: Path = PROC) -> Path | None:
     """The folder in which groups can be made beside our own; None where the system has delegated none.
 
     A group with processes can have no groups below it that are limited, so that it is our own's parent; only the root
-    of the tree may have both.
+    of the tree may have both. Nothing is changed: which controllers its groups have is whose it is to say.
     """
     try:
         mounts = [line.split() for line in (proc / "mountinfo").read_text().splitlines()]
@@ -35,10 +35,6 @@ def find_delegated(proc: Path = PROC) -> Path | None:
             return None  # the root of a container: its own processes are in it
         if not all(os.access(path, os.W_OK) for path in (place, place / "cgroup.procs")):
             return None
-        if not _controllers(place) and os.access(place / "cgroup.subtree_control", os.W_OK):
-            for name in CONTROLLERS.values():
-                with contextlib.suppress(OSError):
-                    (place / "cgroup.subtree_control").write_text(f"+{name}")
         return place if _controllers(place) else None
     except (OSError, StopIteration, ValueError):
         return None

@@ -82,7 +82,8 @@ class Space:
 
     async def open(self) -> None:
         """Make the space unless it is there, also by an earlier host. Raises SpaceError."""
-        await asyncio.to_thread(self._open_group)
+        if self._group is not None and self._known_hits is None:
+            await asyncio.to_thread(self._open_group, self._group)
 
     def new_hits(self) -> list[str]:
         """Which of ``processes`` and ``memory`` the commands met since this was asked last, where it is counted."""
@@ -123,14 +124,12 @@ class Space:
         if self._group is not None:
             await asyncio.to_thread(self._group.remove)
 
-    def _open_group(self) -> None:
-        if self._group is None or self._known_hits is not None:
-            return
+    def _open_group(self, group: ControlGroup) -> None:
         try:
-            self._group.open()
+            group.open()
         except OSError as error:
-            raise SpaceError(f"no control group can be made: {error.strerror} ({self._group.path})") from error
-        self._known_hits = self._group.hits()
+            raise SpaceError(f"no control group can be made: {error.strerror} ({group.path})") from error
+        self._known_hits = group.hits()
 
     def _entering(self, entry: dict[str, Any], module: str, arguments: tuple[str, ...]) -> list[str]:
         """``entry`` with what limits the one who enters: the group, and what the group does not limit."""
