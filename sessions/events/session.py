@@ -83,7 +83,7 @@ class SpaceLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 
 
 NOT_CONTAINED: Final = "not contained"
-_IN_SIGHT: Final = {"landlock": "other processes, file names and unix sockets are in its sight"}
+_IN_SIGHT: Final = {"landlock": "it sees other processes, file names, unix sockets"}
 """What a prefix leaves open that a reader of its name would not expect."""
 
 
@@ -114,7 +114,7 @@ def add_what_is_in_sight(words: str) -> str:
     """``words`` of a containment, and what its prefix leaves open.
 
     >>> add_what_is_in_sight("inside landlock, network off")
-    'inside landlock, network off; other processes, file names and unix sockets are in its sight'
+    'inside landlock, network off; it sees other processes, file names, unix sockets'
     """
     inside = words.removeprefix("inside ").partition(",")[0]
     return f"{words}; {_IN_SIGHT[inside]}" if inside in _IN_SIGHT else words
