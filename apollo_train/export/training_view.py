@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
-from apollo_train.masks.annotations import read_annotations
+from apollo_train.masks.annotations import KINDS, read_annotations
 from apollo_train.masks.reply_masks import mask_replies
 from apollo_train.policy import FilterPolicy
 from apollo_train.samples import token_counts as tokens
 from apollo_train.samples.char_spans import CharSpan, make_char_spans, masks_parts
 from apollo_train.samples.session_selection import find_exclusion
 from sessions.log.reader import LogReader
+
+CHANGES: Final = KINDS | {"model.reply", "action.refused"}
+"""Kinds of event that change what would be trained."""
 
 
 @dataclass(frozen=True, slots=True)

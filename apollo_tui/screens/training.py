@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING
 
-from apollo_train.export.open_questions import fill_open
-from apollo_train.export.training_view import TrainingView, training_view
-from apollo_train.masks.annotations import KINDS
-from apollo_train.policy import PRESETS, FilterPolicy, load_policy
 from apollo_tui.backend.feed import NotDone
 from apollo_tui.screens.base import ApolloScreen
 from apollo_tui.state.board import Change
 from apollo_tui.state.training_view import facts_of_view, mark_training, summary_of_view
+from sessions.config import ExportSettings
+from sessions.log.reader import LogReader
 from widgets.models import Entry
 
-CHANGES: Final = KINDS | {"model.reply", "action.refused"}
-"""Kinds that change what would be trained."""
+if TYPE_CHECKING:  # the training module comes with the first `m`: it takes eight megabytes
+    from apollo_train.export.training_view import TrainingView
+    from apollo_train.policy import FilterPolicy
 
 
 class TrainingOverlay:
@@ -27,7 +26,8 @@ class TrainingOverlay:
         self._screen = screen
         self._session = session
         self._redress = redress
-        self._policy: FilterPolicy = fill_open(PRESETS["default"], screen.context.config.export)
+        self._policy: FilterPolicy | None = None
+        """By which it was last asked for, None for the default."""
         self._counts = ""
         """The counts as they were last said in the last row."""
         self.view: TrainingView | None = None
@@ -59,6 +59,9 @@ class TrainingOverlay:
 
     def show_policy(self, source: str) -> None:
         """On, by this policy: a preset's name, or a file. Raises ApolloError."""
+        from apollo_train.export.open_questions import fill_open
+        from apollo_train.policy import load_policy
+
         self._policy = fill_open(load_policy(source), self._screen.context.config.export)
         self._screen.act(self._show())
 
@@ -71,7 +74,8 @@ class TrainingOverlay:
 
     async def _read(self) -> None:
         feed = self._screen.context.feed
-        self.view = await feed.work(partial(training_view, session=self._session, policy=self._policy))
+        export = self._screen.context.config.export
+        self.view = await feed.work(partial(_read_view, session=self._session, policy=self._policy, export=export))
         self._repaint()
 
     async def _read_again(self) -> None:
@@ -90,6 +94,18 @@ class TrainingOverlay:
         """A flag, a cursor, a reply: look again."""
         if self.view is None or self._session not in change.sessions:
             return
+        from apollo_train.export.training_view import CHANGES
+
         mine = [event for event in change.events if event.session == self._session]
         if not change.events or any(event.kind in CHANGES for event in mine):
             self._screen.run_worker(self._read_again(), group="training", exclusive=True)
+
+
+def _read_view(
+    log: LogReader, *, session: str, policy: FilterPolicy | None, export: ExportSettings
+) -> TrainingView | None:
+    from apollo_train.export.open_questions import fill_open
+    from apollo_train.export.training_view import training_view
+    from apollo_train.policy import PRESETS
+
+    return training_view(log, session, policy or fill_open(PRESETS["default"], export))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
-from apollo_train.export.training_view import ReplyView, TrainingView
-from apollo_train.samples.char_spans import CharSpan
 from widgets.models import Entry, Line, Role
+
+if TYPE_CHECKING:
+    from apollo_train.export.training_view import ReplyView, TrainingView
+    from apollo_train.samples.char_spans import CharSpan
 
 
 def mark_training(entry: Entry, view: TrainingView) -> Entry:

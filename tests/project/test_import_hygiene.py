@@ -51,6 +51,13 @@ def test_the_first_paint_waits_for_nothing_that_later_keys_and_the_host_need() -
     assert not later & set(done.stdout.split())
 
 
+def test_a_session_and_the_command_line_open_without_what_reads_recordings_or_makes_training_data() -> None:
+    code = "import sys, apollo_tui.screens.session, apollo_tui.commands\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    loaded = set(done.stdout.split())
+    assert not [name for name in loaded if name.startswith(("apollo_train.", "sessions.importers"))]
+
+
 def test_no_value_of_the_app_is_a_dataclass_because_each_takes_half_a_millisecond_of_the_start_to_make() -> None:
     code = f"""import sys\n{APP}
 for name, module in list(sys.modules.items()):
