@@ -23,6 +23,7 @@ from sessions.importers.zip_entries import read_entry
 STATE: Final = "BaseState"
 """The kind of the record that is the saved state of an OpenHands conversation, beside its events."""
 _DIGITS: Final = 18
+_OBJECTS: Final = msgspec.json.Decoder(dict[str, Any])
 ZIP: Final = b"PK\x03\x04"
 
 
@@ -209,8 +210,15 @@ def _good_lines(data: bytes) -> list[dict[str, Any]] | None:
     end = data.find(b"\n")
     if end < 0 or not data[end : end + 100].strip() or encoding_of(data[:4]) not in ("utf-8", "utf-8-sig"):
         return None
+    data = data.removeprefix(codecs.BOM_UTF8)
     records: list[dict[str, Any]] = []
-    for line in data.removeprefix(codecs.BOM_UTF8).split(b"\n"):
+    if _LONG_NUMBER not in data.translate(_DIGITS_AS_0):
+        try:
+            records = _OBJECTS.decode_lines(data)
+            return records if len(records) > 1 else None
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            pass  # line by line it may be JSON as Python takes it
+    for line in data.split(b"\n"):
         if not line.strip():
             continue
         try:
