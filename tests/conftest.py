@@ -13,11 +13,14 @@ from sessions.annotators import forget_logins
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
-# A shell without job control starts what it puts in the background deaf to ctrl+c, and all that we start would be deaf.
+# A shell without job control starts what it puts in the background deaf to ctrl+c, `nohup` to a terminal that goes: all
+# that we start would be deaf as well.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGQUIT) == signal.SIG_IGN:
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 LONG = ("chaos", "e2e", "containment", "weather")
