@@ -42,8 +42,9 @@ PR_SET_PDEATHSIG: Final = 1
 class Holder:
     """One job from its claim to the end of its last process."""
 
-    def __init__(self, folder: Path, env: dict[str, str]) -> None:
+    def __init__(self, folder: Path, env: dict[str, str], claim: dict[str, Any]) -> None:
         self.folder = folder
+        self.claim = claim
         self.spec: dict[str, Any] = read_json(folder / files.SPEC) or {}
         self.env = env
         self.output = RingWriter(folder, self.spec.get("head", HEAD), self.spec.get("ring", RING))
@@ -125,14 +126,16 @@ class Holder:
                 os.set_blocking(outer, False)
         self.selector.register(self.source, selectors.EVENT_READ, "output")
         who = processes.identity(self.child)
-        write_json(
-            self.folder / files.CHILD, {"pid": who.pid, "start_time": who.start_time, "started_at": self.started_at}
-        )
+        child = {"pid": who.pid, "start_time": who.start_time, "started_at": self.started_at}
+        write_json(self.folder / files.CHILD, child)
         # Only now that its name is on disk is the command let loose: a holder that dies before leaves nothing behind.
         os.write(opened, b"g")
         os.close(opened)
+        # Who both are, too: a command may remove the folder before anybody has looked there. Hosts of an older version
+        # do not ask for it.
+        more = json.dumps({"claim": self.claim, "child": child}).encode() if self.spec.get("introduce") else b""
         with contextlib.suppress(OSError):
-            os.write(1, READY)
+            os.write(1, READY + more)
         nothing = os.open(os.devnull, os.O_RDWR)
         os.dup2(nothing, 0)
         os.dup2(nothing, 1)
@@ -372,4 +375,4 @@ def main(folder: str, who: processes.Identity | None = None) -> None:
     if not create_json(place / files.CLAIM, claim):
         return
     processes.adopt_orphans()
-    Holder(place, env).run()
+    Holder(place, env, claim).run()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -77,8 +77,20 @@ class Job:
         claim = _read(folder / files.CLAIM, _Claim)
         if spec is None or claim is None or not claim.pid:
             return None
+        return cls._of(folder, spec, claim, _read(folder / files.CHILD, _Child))
+
+    @classmethod
+    def from_holder(cls, folder: Path, spec: dict[str, Any], said: bytes) -> Job | None:
+        """The job of ``spec`` as its holder ``said`` it, whatever its command has made of the folder since."""
+        try:
+            told = msgspec.json.decode(said, type=_Told)
+            return cls._of(folder, msgspec.convert(spec, _Spec), told.claim, told.child)
+        except msgspec.MsgspecError:
+            return None
+
+    @classmethod
+    def _of(cls, folder: Path, spec: _Spec, claim: _Claim, child: _Child | None) -> Job:
         holder = Identity(claim.pid, claim.start_time, claim.boot_id)
-        child = _read(folder / files.CHILD, _Child)
         return cls(
             number=spec.number,
             folder=folder,
@@ -177,6 +189,11 @@ class _Child(msgspec.Struct):
     pid: int
     start_time: str
     started_at: int
+
+
+class _Told(msgspec.Struct):
+    claim: _Claim
+    child: _Child
 
 
 class _Exit(msgspec.Struct):

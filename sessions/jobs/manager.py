@@ -105,6 +105,7 @@ class JobManager:
             "head": head,
             "ring": ring,
             "created_at": now_ms(),
+            "introduce": True,
         }
         try:
             await asyncio.to_thread(write_json, folder / files.SPEC, spec)
@@ -116,9 +117,10 @@ class JobManager:
         self._reap()
         self._holders.append(holder)
         said = await read_first_bytes(ready, START_SECONDS)
-        job = Job.find(folder)
-        if said == READY and job is not None:
-            return job
+        if said is not None and said.startswith(READY):
+            job = Job.find(folder) or Job.from_holder(folder, spec, said.removeprefix(READY))
+            if job is not None:
+                return job
         await self._give_up(folder, holder)
         if said is None:
             raise JobError(f"job {number} could not be started: its holder said nothing for {START_SECONDS:.0f} s")

@@ -9,8 +9,12 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from sessions.jobs import files
+
+MOST_WORDS: Final = 4096
+"""Bytes of what a holder says of itself: they come at once, as a pipe takes that many whole."""
 
 
 def start_holder(folder: Path, env: Mapping[str, str], argv: Sequence[str]) -> tuple[subprocess.Popen[bytes], int]:
@@ -45,7 +49,7 @@ async def read_first_bytes(handle: int, seconds: float) -> bytes | None:
     try:
         async with asyncio.timeout(seconds):
             await readable.wait()
-        return os.read(handle, 64)
+        return os.read(handle, MOST_WORDS)
     except TimeoutError:
         return None
     finally:

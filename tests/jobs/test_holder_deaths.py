@@ -28,7 +28,7 @@ MOMENTS = {
     "between fork and go": "holder.write_json = lambda *_: {end}",
     "after go, before its word": (
         "write = os.write\n"
-        "def say(handle, data): {end} if data == holder.READY else write(handle, data)\n"
+        "def say(handle, data): {end} if data.startswith(holder.READY) else write(handle, data)\n"
         "os.write = say"
     ),
 }
@@ -153,6 +153,26 @@ async def test_input_that_a_command_never_reads_is_given_up(jobs: JobManager, mo
     job = await jobs.start(1, "sleep 1025", Path("/"), ENV, input=True)
     with pytest.raises(JobError, match="has taken no input"):
         await jobs.send(job, "x" * 8_000_000)
+
+
+async def test_a_command_that_removes_the_folder_before_its_start_is_told_is_a_job_all_the_same(
+    jobs: JobManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = (
+        "import os, time; from sessions.jobs import holder\n"
+        "write = os.write\n"
+        "def say(handle, data):\n"
+        f"    while data.startswith(holder.READY) and os.path.exists({str(jobs.folder)!r}): time.sleep(0.01)\n"
+        "    return write(handle, data)\n"
+        "os.write = say"
+    )
+    spoil(monkeypatch, waits)
+    async with asyncio.timeout(20):
+        job = await jobs.start(1, f"rm -r {jobs.folder}; exec sleep 1027", Path("/"), ENV)
+        assert job.child is not None
+        assert job.child.alive()
+        assert await jobs.kill(job, grace=0.1) is not None
+    await until(lambda: not naming(jobs.folder))
 
 
 async def test_a_kill_reaches_a_job_whose_folder_is_gone(jobs: JobManager) -> None:
