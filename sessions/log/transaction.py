@@ -91,9 +91,11 @@ def stage(events: Sequence[NewEvent], heads: Heads, clock: Callable[[], int]) ->
     """Number, encode and fold a write set on top of ``heads``, which stays as it is.
 
     Raises BadEvent or IllegalTransition; any other error comes from a fold that met what it did not expect.
-    A request id is kept by the first event that carries it, and covers the set.
+    A request id is kept by the first event that carries it, and covers the set. Events without a time of their own
+    happened at once.
     """
     staged = WriteRows()
+    now = clock()
     seen: set[str] = set()
     first = heads.position + 1
     for number, new in enumerate(events, start=first):
@@ -104,7 +106,7 @@ def stage(events: Sequence[NewEvent], heads: Heads, clock: Callable[[], int]) ->
         request = None if new.request in seen else new.request
         if request is not None:
             seen.add(request)
-        at = clock() if new.at is None else new.at
+        at = now if new.at is None else new.at
         actor = valid_unicode(new.actor)
         event = Event(number, session, seq, new.step, new.call, body.kind, body.v, at, actor, request, body)
         if session != HOST_SESSION:
