@@ -110,7 +110,7 @@ def chat_of_reply(parts: Sequence[Part], *, malformed: Collection[int] = (), rea
 
 
 def tools_of_wire(tools: Any) -> list[dict[str, Any]]:
-    """Tool schemas in chat form, from chat form or from Anthropic's, their keys in the order of a request's body.
+    """Tool schemas in chat form, from that, from Anthropic's or from Responses', keys in the order of a request's body.
 
     Templates write a schema key by key, so that another order is another prompt. Chat form is taken as it was sent;
     schemas of Anthropic's form get the order that canonical JSON gives those of the chat form.
@@ -123,6 +123,8 @@ def tools_of_wire(tools: Any) -> list[dict[str, Any]]:
             told = {"description": tool["description"]} if tool.get("description") else {}
             function = {**told, "name": tool["name"], "parameters": tool["input_schema"]}
             found.append({"function": function, "type": "function"})
+        elif tool.get("type") == "function" and "name" in tool:  # as Responses takes it
+            found.append({"function": {k: v for k, v in tool.items() if k != "type"}, "type": "function"})
     return found
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from apollo_train.samples.chat import Turn
 from sessions import events as ev
+from sessions.log.rebuild import join_messages
 
 PIECE: Final = 1 << 15
 """Bytes of a prompt's JSON in a piece: what is whole is shared with the prompts after it, not copied."""
@@ -71,15 +72,19 @@ class PromptPrefixCache:
         return self.pieces
 
     def hash_body(
-        self, head: bytes, refs: Sequence[ev.MessageRef], tail: bytes, read: Callable[[list[str]], list[bytes]]
+        self,
+        head: bytes,
+        request: ev.ModelRequested,
+        refs: Sequence[ev.MessageRef],
+        tail: bytes,
+        read: Callable[[list[str]], list[bytes]],
     ) -> str:
-        """SHA-256 of ``head``, the messages with commas between them, and ``tail``; ``read`` gives messages by hash."""
+        """SHA-256 of ``head``, the messages as ``request`` has them, and ``tail``; ``read`` gives messages by hash."""
         if self.hash_state is None or self.hash_head != head:
             self.hash_state, self.hash_head, self.hash_refs = hashlib.sha256(head), head, 0
         done = self.hash_refs
         state = self.hash_state.copy()
-        more = b",".join(read([ref.hash for ref in refs[done:]]))
-        state.update(b"," + more if done and more else more)
+        state.update(join_messages(request, refs[done:], read([ref.hash for ref in refs[done:]]), begun=bool(done)))
         self.hash_state, self.hash_refs = state, len(refs)
         whole = state.copy()
         whole.update(tail)

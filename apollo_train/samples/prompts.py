@@ -18,11 +18,10 @@ from apollo_train.samples import chat
 from apollo_train.samples.chat import Turn
 from apollo_train.samples.prompt_prefix import PromptPrefixCache
 from sessions import events as ev
-from sessions.events.text import canonical_json
 from sessions.fold.prompt import messages_of
 from sessions.log.errors import LogReadFailed
 from sessions.log.reader import LogReader
-from sessions.log.rebuild import request_chain
+from sessions.log.rebuild import body_around, extend_messages, request_chain
 
 KEPT: Final = 4096
 """Messages that are kept decoded; a context rarely has more."""
@@ -89,21 +88,22 @@ class Prompts:
             self._load(node, done)
             turns = [*turns] if turns is not None else self._system(node.request)
             for ref in node.refs[done:]:
-                turns += self._turns_of(ref)
+                turns += self._turns_of(ref, node.request)
             prefix.turns, prefix.turn_refs = turns, len(node.refs)
         return Prompt(node.request, request, node.refs, turns, self._tools_of(node.request), node.root, prefix)
 
     def exact(self, prompt: Prompt) -> bool:
         """Whether the rebuilt body has the hash that the log says was sent."""
         head, tail = self._around(prompt.request)
-        return prompt.prefix.hash_body(head, prompt.refs, tail, self._read_sent) == prompt.request.sha256
+        digest = prompt.prefix.hash_body(head, prompt.request, prompt.refs, tail, self._read_sent)
+        return digest == prompt.request.sha256
 
     def starts(self, prompt: Prompt) -> list[int]:
         """How many turns are before each message of the prompt, and before what follows the last."""
         first = len(self._system(prompt.request))
         if len(prompt.turns) == first + len(prompt.refs):  # one turn per message, as nearly all providers have it
             return list(range(first, len(prompt.turns) + 1))
-        return list(accumulate((len(self._turns_of(ref)) for ref in prompt.refs), initial=first))
+        return list(accumulate((len(self._turns_of(ref, prompt.request)) for ref in prompt.refs), initial=first))
 
     def _read_sent(self, names: list[str]) -> list[bytes]:
         """What these messages were sent as."""
@@ -175,13 +175,7 @@ class Prompts:
     def _around(self, request: ev.ModelRequested) -> tuple[bytes, bytes]:
         """What is before and after the messages in the request's canonical body (sessions.log.rebuild.assemble)."""
         if self._frame is None or not _same_frame(self._frame[0], request):
-            mark = b"\0"
-            slots = {name: canonical_json(value) for name, value in request.envelope.items()} | {"messages": mark}
-            named = {name: digest for name, digest in (("system", request.system), ("tools", request.tools)) if digest}
-            slots |= {name: self._reader.blob(digest) for name, digest in named.items()}
-            body = b"{" + b",".join(canonical_json(name) + b":" + slots[name] for name in sorted(slots)) + b"}"
-            head, _, tail = body.partition(mark)
-            self._frame = (request, head + b"[", b"]" + tail)
+            self._frame = (request, *body_around(self._reader, request))
         return self._frame[1:]
 
     def _system(self, request: ev.ModelRequested) -> list[Turn]:
@@ -210,12 +204,21 @@ class Prompts:
         except LogReadFailed:  # what is missing may belong to a later request only
             self._wire |= self._reader.blobs(missing)
 
-    def _turns_of(self, ref: ev.MessageRef) -> list[Turn]:
+    def _turns_of(self, ref: ev.MessageRef, request: ev.ModelRequested) -> list[Turn]:
         made = self._turns.get(ref)
         if made is None:
             wire = msgspec.json.decode(self._wire[ref.hash])
-            sent = chat.chat_of_wire(wire)
-            made = self._turns[ref] = [Turn(sent, ref.sources)] if sent else self._neutral(ref, wire)
+            dialect = request.wire.dialect if request.wire is not None else "chat"
+            # Beside Chat Completions a reply is several blocks, of which the first one stands for all.
+            whole = dialect == "chat" or (
+                isinstance(wire, dict) and wire.get("role") in ("user", "system", "developer")
+            )
+            sent = chat.chat_of_wire(wire) if whole else None
+            if sent is None and request.wire is not None and not ref.sources:
+                made = []
+            else:
+                made = [Turn(sent, ref.sources)] if sent else self._neutral(ref, wire)
+            self._turns[ref] = made
         return made
 
     def _neutral(self, ref: ev.MessageRef, wire: dict[str, Any]) -> list[Turn]:
@@ -242,12 +245,16 @@ class Prompts:
 
 
 def _extend(before: RequestNode | None, seq: int, request: ev.ModelRequested) -> RequestNode:
-    append = [ev.MessageRef(ref.hash, ref.role) if ref.session else ref for ref in request.append]
+    refs = extend_messages(before.refs if before is not None else [], request)
+    if any(ref.session for ref in request.append):
+        refs = [msgspec.structs.replace(ref, sources=(), session="") if ref.session else ref for ref in refs]
     if before is None:
-        return RequestNode(seq, request, append, seq, PromptPrefixCache())
-    prefix = before.prefix.copy_for_child(same_system=before.request.system == request.system)
-    return RequestNode(seq, request, [*before.refs, *append], before.root, prefix)
+        return RequestNode(seq, request, refs, seq, PromptPrefixCache())
+    if request.keep is None and not request.replaced:
+        prefix = before.prefix.copy_for_child(same_system=before.request.system == request.system)
+        return RequestNode(seq, request, refs, before.root, prefix)
+    return RequestNode(seq, request, refs, before.root, PromptPrefixCache())
 
 
 def _same_frame(one: ev.ModelRequested, other: ev.ModelRequested) -> bool:
-    return (one.envelope, one.system, one.tools) == (other.envelope, other.system, other.tools)
+    return (one.envelope, one.system, one.tools, one.wire) == (other.envelope, other.system, other.tools, other.wire)

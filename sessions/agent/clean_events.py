@@ -43,6 +43,8 @@ class Cleaner:
         if isinstance(body, ev.ModelReplied):
             parts = tuple(self._redactor.redact_part(part) for part in body.parts)
             clean = msgspec.structs.replace(body, parts=parts, raw_text=self._redactor.redact(body.raw_text))
+            if body.wire is not None and (renamed := self._renamed.get(body.wire.blob)) is not None:
+                clean = msgspec.structs.replace(clean, wire=ev.WireAnswer(renamed, body.wire.media))
             # Tokens spell the secret that the text no longer has.
             return body if clean == body else msgspec.structs.replace(clean, token_ids=(), logprobs=())
         return msgspec.convert(self._replace_hashes(self._redactor.redact_value(msgspec.to_builtins(body))), type(body))

@@ -39,16 +39,30 @@ class EventPlace(msgspec.Struct, frozen=True):
     seq: int
 
 
+class Mark(msgspec.Struct, frozen=True, array_like=True):
+    """A piece that a harness moves about, or makes anew, in a block that stays the same: ``text`` at ``offset``
+    (characters of the block without its marks)."""
+
+    offset: int
+    text: str
+
+
 class MessageRef(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One message as it went over the wire: the blob hash of its canonical JSON and the events it came from.
+    """One message as it went over the wire: the blob hash of its JSON and the events it came from.
 
     ``session``: whose events these are, where a branch has the message from the session that it left.
+
+    In a request of a harness it is one block of the conversation, with all that its bytes need: ``lead`` stands before
+    it, ``tail`` behind it, and ``marks`` in it.
     """
 
     hash: str
     role: str
     sources: tuple[Seq, ...] = ()
     session: str = ""
+    lead: str = ","
+    tail: str = ""
+    marks: tuple[Mark, ...] = ()
 
 
 class Target(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -120,6 +120,13 @@ def add_what_is_in_sight(words: str) -> str:
     return f"{words}; {_IN_SIGHT[inside]}" if inside in _IN_SIGHT else words
 
 
+class Harness(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An agent program that we did not write. ``command``: how it is started, nothing where somebody else does that."""
+
+    name: str
+    command: tuple[str, ...] = ()
+
+
 class SessionCreated(Body, frozen=True, kw_only=True):
     """A session came to be. ``number`` is its short number on the board, for life. Money is in US dollars."""
 
@@ -135,6 +142,8 @@ class SessionCreated(Body, frozen=True, kw_only=True):
     tools: tuple[str, ...] = ()
     evaluate: EvaluateSpec | None = None
     environment: EnvironmentSpec | None = None
+    harness: Harness | None = None
+    """Whose agent it is; None: our own."""
     limits: Limits = Limits()
     nonce: str = ""
     """Per-session tag suffix in which advice arrives, so that tool output cannot imitate it."""

@@ -4,8 +4,52 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
+import msgspec
+
 from sessions.events.base import Body, EventPlace, LongText, MessageRef, Seq
 from sessions.events.messages import Finish, Part, Usage
+
+
+class FramePiece(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A piece of a request beside its conversation: its text, or the hash of the blob that holds it."""
+
+    text: str = ""
+    blob: str | None = None
+
+
+class WireFrame(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a harness wrote a request: the pieces before and after its conversation, in its dialect.
+
+    ``chain``: the hash of the conversation as the harness sent it, by which a later request is known to go on from it.
+    ``thread``: the conversation of the harness that it belongs to.
+    """
+
+    dialect: str
+    before: tuple[FramePiece, ...]
+    after: tuple[FramePiece, ...]
+    chain: str
+    thread: str = ""
+
+
+class WireAnswer(msgspec.Struct, frozen=True):
+    """The bytes of a reply as the server sent them (the hash of their blob), and their media type."""
+
+    blob: str
+    media: str
+
+
+class KeptRange(msgspec.Struct, frozen=True, array_like=True):
+    """The messages of a parent from ``start`` up to before ``stop``, counted from 0."""
+
+    start: int
+    stop: int
+
+
+class ReplacedMessage(msgspec.Struct, frozen=True):
+    """The message of a parent at ``at`` (from 0), as it stands in this request."""
+
+    at: int
+    ref: MessageRef
 
 
 class ModelRequested(Body, frozen=True, kw_only=True):
@@ -15,10 +59,16 @@ class ModelRequested(Body, frozen=True, kw_only=True):
     that take it apart from the messages), ``tools`` (a blob of JSON) and the messages. The messages are those of
     the request at seq ``parent`` (or none) followed by ``append``. ``sha256`` is that of the canonical JSON.
     The first request of a branch goes on from one of the session that it left: ``across`` is its parent then.
+
+    A harness writes its requests itself: ``wire`` is what stands around the conversation then, ``sha256`` is that of
+    the bytes that were sent, and of the parent's messages those in ``keep`` stay (None: all), some ``replaced``.
+    ``system`` and ``tools`` are for who reads them then, and ``envelope`` holds what else there is beside both.
     """
 
     kind: ClassVar[str] = "model.request"
-    purpose: Literal["step", "summary"] = "step"
+    v: ClassVar[int] = 2
+    purpose: Literal["step", "summary", "side"] = "step"
+    """``side``: what a harness asks beside its work (a title, a probe): no step, no part of the context."""
     adapter: str
     adapter_version: int
     envelope: dict[str, Any]
@@ -34,6 +84,9 @@ class ModelRequested(Body, frozen=True, kw_only=True):
     """False for imported steps: their prompt is reconstructed, not what a server received."""
     without_reasoning: bool = False
     """The messages hold no earlier reasoning, because the server refused it; so it stays in later requests."""
+    wire: WireFrame | None = None
+    keep: tuple[KeptRange, ...] | None = None
+    replaced: tuple[ReplacedMessage, ...] = ()
 
 
 class ModelAttemptFailed(Body, frozen=True, kw_only=True):
@@ -76,6 +129,8 @@ class ModelReplied(Body, frozen=True, kw_only=True):
     token_ids: tuple[int, ...] = ()
     logprobs: tuple[float, ...] = ()
     raw_text: str = ""
+    wire: WireAnswer | None = None
+    """The answer that a harness is handed."""
 
 
 class ReplySuperseded(Body, frozen=True, kw_only=True):

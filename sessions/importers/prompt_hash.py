@@ -9,7 +9,7 @@ from typing import Any
 
 from sessions import events as ev
 from sessions.events.text import Blob
-from sessions.log.rebuild import assemble
+from sessions.log.rebuild import body_around
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,7 @@ class PromptHash:
     def add(self, request: ev.ModelRequested, messages: Sequence[ev.MessageRef], blobs: Mapping[str, Blob]) -> str:
         """The hash of the request whose whole prompt is ``messages``; those it does not append were hashed before."""
         if self._frame is None or self._frame[0] != (request.envelope, request.tools):
-            head, slot, tail = assemble(_BlobsInMemory(blobs), request, []).partition(b'"messages":[')
-            self._frame = ((request.envelope, request.tools), head + slot, tail)
+            self._frame = ((request.envelope, request.tools), *body_around(_BlobsInMemory(blobs), request))
         _, head, tail = self._frame
         new = b",".join(blobs[ref.hash].data for ref in (messages if self._state is None else request.append))
         if self._state is None:

@@ -34,6 +34,7 @@ def _cursor_2(body: dict[str, Any]) -> dict[str, Any]:
 UPCASTERS: dict[tuple[str, int], Upcaster] = {
     ("cursor.moved", 1): _cursor_2,
     ("advice.outcome", 1): lambda body: body,  # None came with the second version
+    ("model.request", 1): lambda body: body,  # what a harness writes came with the second version
 }
 """``(kind, v)`` to a function from a body of version ``v`` to one of ``v + 1``. Pure; kept for ever."""
 

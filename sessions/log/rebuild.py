@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
-from sessions.events import EventPlace, MessageRef, ModelRequested
+from msgspec import structs
+
+from sessions.events import EventPlace, FramePiece, Mark, MessageRef, ModelRequested, ReplacedMessage
 from sessions.events.text import canonical_json
 from sessions.log.errors import LogReadFailed, PromptMismatch
 from sessions.log.reader import LogReader
@@ -18,14 +20,28 @@ def request_chain(reader: LogReader, session: str, seq: int) -> list[MessageRef]
     Of a branch the oldest are of the sessions that it left, and say so. Raises LogReadFailed where the chain does not
     hold.
     """
-    pieces: list[tuple[MessageRef, ...]] = []
+    requests: list[ModelRequested] = []
     at: EventPlace | None = EventPlace(session, seq)
     seen: set[str] = set()
     while at is not None:
         request = request_at(reader, at.session, at.seq)
-        pieces.append(request.append if at.session == session else foreign_refs(request.append, at.session))
-        at = parent_of(request, at, seen)
-    return [ref for piece in reversed(pieces) for ref in piece]
+        here, at = at, parent_of(request, at, seen)
+        requests.append(request if here.session == session else _as_foreign(request, here.session))
+    messages: list[MessageRef] = []
+    for request in reversed(requests):
+        messages = extend_messages(messages, request)
+    return messages
+
+
+def extend_messages(messages: list[MessageRef], request: ModelRequested) -> list[MessageRef]:
+    """The messages of ``request``, whose parent has ``messages``."""
+    if request.keep is None and not request.replaced:
+        return [*messages, *request.append]
+    own = [*messages]
+    for replaced in request.replaced:
+        own[replaced.at] = replaced.ref
+    kept = own if request.keep is None else [ref for kept in request.keep for ref in own[kept.start : kept.stop]]
+    return [*kept, *request.append]
 
 
 def parent_of(request: ModelRequested, at: EventPlace, seen: set[str]) -> EventPlace | None:
@@ -46,7 +62,12 @@ def parent_of(request: ModelRequested, at: EventPlace, seen: set[str]) -> EventP
 
 def foreign_refs(refs: Iterable[MessageRef], session: str) -> tuple[MessageRef, ...]:
     """Messages of ``session`` as a branch of it has them: they say whose events they came from."""
-    return tuple(MessageRef(ref.hash, ref.role, ref.sources, ref.session or session) for ref in refs)
+    return tuple(structs.replace(ref, session=ref.session or session) for ref in refs)
+
+
+def _as_foreign(request: ModelRequested, session: str) -> ModelRequested:
+    changes = [ReplacedMessage(each.at, foreign_refs([each.ref], session)[0]) for each in request.replaced]
+    return structs.replace(request, append=foreign_refs(request.append, session), replaced=tuple(changes))
 
 
 def request_at(reader: LogReader, session: str, seq: int) -> ModelRequested:
@@ -76,11 +97,55 @@ class Blobs(Protocol):
 
 
 def assemble(reader: Blobs, request: ModelRequested, messages: list[MessageRef]) -> bytes:
-    """Envelope and blobs put together. Blobs are canonical JSON already, so they are joined and not parsed."""
-    slots = {"system": request.system, "tools": request.tools}
-    hashes = [ref.hash for ref in messages] + [hash for hash in slots.values() if hash]
-    blobs = reader.blobs(hashes)
+    """The body of a request: blobs are joined as they are, and not parsed."""
+    head, tail = body_around(reader, request)
+    blobs = reader.blobs([ref.hash for ref in messages])
+    return head + join_messages(request, messages, [blobs[ref.hash] for ref in messages]) + tail
+
+
+def body_around(reader: Blobs, request: ModelRequested) -> tuple[bytes, bytes]:
+    """What stands before and after the messages in the body of a request."""
+    if request.wire is not None:
+        return _join_pieces(reader, request.wire.before), _join_pieces(reader, request.wire.after)
+    slots = {name: hash for name, hash in (("system", request.system), ("tools", request.tools)) if hash}
+    blobs = reader.blobs(list(slots.values()))
     values = {name: canonical_json(value) for name, value in request.envelope.items()}
-    values["messages"] = b"[" + b",".join(blobs[ref.hash] for ref in messages) + b"]"
-    values |= {name: blobs[hash] for name, hash in slots.items() if hash}
-    return b"{" + b",".join(canonical_json(name) + b":" + values[name] for name in sorted(values)) + b"}"
+    values |= {name: blobs[hash] for name, hash in slots.items()} | {"messages": b""}
+    written = {name: canonical_json(name) + b":" + value for name, value in values.items()}
+    names = sorted(values)
+    place = names.index("messages")
+    head = b"{" + b",".join([*(written[name] for name in names[:place]), written["messages"]]) + b"["
+    return head, b",".join([b"]", *(written[name] for name in names[place + 1 :])]) + b"}"
+
+
+def join_messages(
+    request: ModelRequested, refs: Sequence[MessageRef], data: Sequence[bytes], *, begun: bool = False
+) -> bytes:
+    """Messages as they stand in the body of ``request``; ``data``: what their blobs hold. ``begun``: others precede.
+
+    The host writes canonical JSON with a comma between two; a harness writes what it likes, which the refs say.
+    """
+    if request.wire is None:
+        joined = b",".join(data)
+        return b"," + joined if begun and joined else joined
+    return b"".join(_write_block(ref, block) for ref, block in zip(refs, data, strict=True))
+
+
+def put_marks(text: str, marks: Sequence[Mark]) -> str:
+    """``text`` with its marks, whose offsets rise."""
+    pieces: list[str] = []
+    at = 0
+    for mark in marks:
+        pieces += [text[at : mark.offset], mark.text]
+        at = mark.offset
+    return "".join(pieces) + text[at:]
+
+
+def _write_block(ref: MessageRef, data: bytes) -> bytes:
+    own = put_marks(data.decode(), ref.marks).encode() if ref.marks else data
+    return ref.lead.encode() + own + ref.tail.encode()
+
+
+def _join_pieces(reader: Blobs, pieces: Sequence[FramePiece]) -> bytes:
+    blobs = reader.blobs([piece.blob for piece in pieces if piece.blob])
+    return b"".join(blobs[piece.blob] if piece.blob else piece.text.encode() for piece in pieces)
