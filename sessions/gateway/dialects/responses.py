@@ -1,0 +1,58 @@
+"""Responses: a conversation of items; a reply is a few of them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from sessions.events import ModelSpec
+from sessions.gateway.dialects.base import Dialect
+from sessions.gateway.dialects.responses_assembler import ResponsesAssembler
+from sessions.gateway.units import Unit, UnitKind
+from sessions.providers.assembler import Assembler
+
+_CALLS: Final = ("function_call", "custom_tool_call", "local_shell_call", "tool_search_call", "mcp_call")
+_RESULTS: Final = ("function_call_output", "custom_tool_call_output", "local_shell_call_output", "tool_search_output")
+
+
+class ResponsesDialect(Dialect):
+    """``POST /v1/responses``."""
+
+    name = "responses"
+    talk = "input"
+    volatile = ("cache_control", "id")
+    nameless = ("id", "status")
+
+    def assembler(self, spec: ModelSpec, key: str | None) -> Assembler:
+        return ResponsesAssembler(spec, key)
+
+    def splits(self, message: dict[str, Any]) -> bool:
+        return message.get("role") in ("user", "system", "developer") and super().splits(message)
+
+    def kind_of_message(self, message: dict[str, Any]) -> tuple[str, UnitKind, str]:
+        kind, call = message.get("type", "message"), str(message.get("call_id") or message.get("id") or "")
+        if kind == "message":
+            return str(message.get("role", "")), "text", ""
+        if kind in _RESULTS:
+            return "tool", "result", call
+        if kind in _CALLS:
+            return "assistant", "call", call
+        if kind == "reasoning":
+            return "assistant", "reasoning", ""
+        return "", "other", ""
+
+    def user_unit(self, text: str, after: Unit | None) -> Unit:
+        item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
+        return self._made("[" if after is None else ",", item, "user")
+
+    def keep_alive(self, number: int, *, stream: bool) -> bytes:
+        # Codex counts events, not bytes: a comment keeps it waiting for 300 s and no longer.
+        data = json.dumps({"type": "keepalive", "sequence_number": number})
+        return f"event: keepalive\ndata: {data}\n\n".encode() if stream else b" "
+
+    def late_error(self, message: str, *, stream: bool) -> bytes:
+        if not stream:
+            return super().late_error(message, stream=False)
+        told = {"error": {"code": "server_error", "message": message}, "status": "failed"}
+        data = json.dumps({"type": "response.failed", "response": told})
+        return f"event: response.failed\ndata: {data}\n\n".encode()

@@ -1,0 +1,228 @@
+"""Which conversation a request belongs to: the main line of a harness, a child's, or none.
+
+A harness resends its whole conversation with every request, and mixes in others: titles, reviewers, sub-agents. What
+tells them apart is the tree of prefixes: a request goes on from the longest earlier one that it extends. Headers only
+help where they are explicit; tools, session ids and cache keys do not tell (docs/agents.md says what was measured).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal
+
+Line = Literal["main", "child", "side"]
+Step = Literal["next", "again", "segment", "compaction"]
+"""``next``: it goes on (or begins); ``again``: its chain is that of an earlier request; ``segment``: the conversation
+was rewritten; ``compaction``: it asks for the summary that the next segment begins with."""
+
+MAIN: Final = "main"
+MOST_REWRITTEN: Final = 2
+"""So many units may be rewritten in place for two conversations to be one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What of a request says where it belongs.
+
+    ``units``: the identities of its content blocks, in order. ``prompts``: places of units that are, word for word,
+    what the host itself told the harness to do. ``thread``: the id that the harness gives the conversation, "" if it
+    gives none. ``child``: it says that it is a sub-agent's. ``compacts``: it says that it asks for a summary.
+    ``calls``: the ids of the calls in it.
+    """
+
+    units: Sequence[str]
+    prompts: Collection[int] = ()
+    tools: int = 0
+    thread: str = ""
+    child: bool = False
+    compacts: bool = False
+    calls: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a request belongs. ``parent``: the number of the request that it goes on from, or is again; None: none."""
+
+    number: int
+    line: Line
+    thread: str
+    step: Step
+    parent: int | None = None
+
+
+@dataclass(slots=True)
+class _Seen:
+    place: Place
+    shape: Shape
+    extended: bool = False
+    handed: frozenset[str] = frozenset()
+    """The ids of the calls in the reply that was handed over."""
+
+
+@dataclass(slots=True)
+class Threads:
+    """The requests of one session in the order in which they came.
+
+    ``told``: whether the host started the harness and so knows its prompt. Where it did not, the first conversation
+    that goes on is the main line.
+    """
+
+    told: bool = True
+    _seen: list[_Seen] = field(default_factory=list)
+    _by_chain: dict[bytes, int] = field(default_factory=dict)
+    """The first request with this chain."""
+    _head: int | None = None
+    _main_thread: str = ""
+    _volatile: set[int] = field(default_factory=set)
+    """Places of units that the harness writes anew in each request: the time that is left, say."""
+
+    def take(self, shape: Shape) -> Place:
+        """Say where the next request belongs, and keep it."""
+        chain = hash_chain(shape.units)
+        place = self._place(shape, chain)
+        self._seen.append(_Seen(place, shape))
+        self._by_chain.setdefault(chain[-1] if chain else b"", place.number)
+        if place.parent is not None and place.step != "again":
+            self._seen[place.parent].extended = True
+            self._claim_main(place.parent)
+        if self.place_of(place.number).line == MAIN and place.step in ("next", "segment"):
+            if self._head is not None and self._head != place.number:
+                self._let_go(self._head)
+            self._head = place.number
+            self._main_thread = self._main_thread or shape.thread
+        else:
+            self._let_go(place.number)
+        return self.place_of(place.number)
+
+    def _let_go(self, number: int) -> None:
+        """Keep of a request what is asked for later: all units of all requests would be too much."""
+        shape = self._seen[number].shape
+        self._seen[number].shape = Shape((), tools=shape.tools, thread=shape.thread)
+
+    def restore(self, chain: bytes, line: Line, thread: str, purpose: str) -> int:
+        """Keep a request of an earlier host, by the end of its chain; returns its number."""
+        number = len(self._seen)
+        same = self._by_chain.setdefault(chain, number)
+        step: Step = "again" if same != number else "compaction" if purpose == "summary" else "next"
+        place = Place(number, line, thread, step, same if same != number else None)
+        self._seen.append(_Seen(place, Shape(()), extended=True))  # what it is was found out then
+        if line == MAIN and step == "next":
+            if self._head is not None:
+                self._seen[self._head].extended = True
+            self._head = number
+        return number
+
+    @property
+    def head(self) -> int | None:
+        """The number of the newest request of the main line, None before the first."""
+        return self._head
+
+    def remember(self, number: int, units: Sequence[str], calls: Collection[str]) -> None:
+        """What a request of an earlier host held, and the calls in its reply."""
+        seen = self._seen[number]
+        seen.shape, seen.handed = Shape(units), frozenset(calls)
+
+    def note_reply(self, number: int, calls: Collection[str]) -> None:
+        """What the request was answered: a conversation that carries it goes on from there."""
+        place = self._seen[number].place
+        again = place.parent if place.step == "again" else None
+        self._seen[number if again is None else again].handed = frozenset(calls)
+
+    def place_of(self, number: int) -> Place:
+        """Where this request belongs, as it is known by now."""
+        return self._seen[number].place
+
+    def _place(self, shape: Shape, chain: Sequence[bytes]) -> Place:
+        number = len(self._seen)
+        same = self._by_chain.get(chain[-1] if chain else b"")
+        if same is not None and self._seen[same].place.step == "compaction":
+            return replace(self._seen[same].place, number=number)
+        if same is not None:
+            return Place(number, *self._kin(same), "again", same)
+        if not shape.child and (rewritten := self._find_rewritten(shape)) is not None:
+            return Place(number, *self._kin(rewritten[0]), rewritten[1], rewritten[0])
+        parent = next((found for h in reversed(chain[:-1]) if (found := self._by_chain.get(h)) is not None), None)
+        if shape.child:
+            thread = shape.thread or (self._seen[parent].place.thread if parent is not None else f"child {number}")
+            own = parent is not None and self._seen[parent].place.thread == thread
+            return Place(number, "child", thread, "next", parent if own else None)
+        if parent is not None:
+            line, thread = self._kin(parent)
+            if line == MAIN and shape.compacts:
+                return Place(number, line, thread, "compaction", parent)
+            # An older node of the same conversation: a compaction that kept its beginning, a rewind, an edited history.
+            goes_on = line != MAIN or parent == self._head or self._seen[parent].place.step == "compaction"
+            return Place(number, line, thread, "next" if goes_on else "segment", parent)
+        return self._place_root(number, shape)
+
+    def _find_rewritten(self, shape: Shape) -> tuple[int, Step] | None:
+        """The head of the main line, where this conversation is the same but for units that were rewritten in place.
+
+        It goes on from there if it carries the reply that was handed over; it is the same request again if only units
+        differ that have changed in place before.
+        """
+        if self._head is None:
+            return None
+        head = self._seen[self._head]
+        before = head.shape.units
+        if not before or len(shape.units) < len(before):
+            return None
+        changed = {at for at, (old, new) in enumerate(zip(before, shape.units, strict=False)) if old != new}
+        if not changed:
+            return None
+        if len(shape.units) == len(before):
+            # Also the very first time, as long as nobody has answered it.
+            rewritten = changed <= self._volatile or (len(changed) <= MOST_REWRITTEN and not head.handed)
+            return (self._head, "again") if rewritten else None
+        if len(changed) > MOST_REWRITTEN or not head.handed & shape.calls:
+            return None
+        self._volatile |= changed
+        return self._head, "next"
+
+    def _place_root(self, number: int, shape: Shape) -> Place:
+        """A conversation that nothing came before."""
+        if self._head is None:
+            if shape.prompts:
+                return Place(number, MAIN, MAIN, "next")
+            return Place(number, "side", f"side {number}", "next")
+        head = self._seen[self._head]
+        if shape.prompts and not head.extended and head.place.parent is None and shape.tools > head.shape.tools:
+            # What looked like the beginning was a title or a probe: it has the task in it, but fewer tools.
+            self._disown(head)
+            return Place(number, MAIN, MAIN, "next")
+        own_thread = bool(shape.thread) and shape.thread == self._main_thread
+        if own_thread or (shape.prompts and shape.tools == head.shape.tools and head.extended):
+            return Place(number, MAIN, MAIN, "segment", None)
+        return Place(number, "side", f"side {number}", "next")
+
+    def _kin(self, number: int) -> tuple[Line, str]:
+        place = self._seen[number].place
+        return place.line, place.thread
+
+    def _disown(self, head: _Seen) -> None:
+        number = head.place.number
+        head.place = Place(number, "side", f"side {number}", "next")
+        self._head, self._main_thread = None, ""
+
+    def _claim_main(self, root: int) -> None:
+        """Where nobody told the harness anything here, the first conversation that goes on is the main line."""
+        if self.told or self._head is not None or self._seen[root].place.line != "side":
+            return
+        thread = self._seen[root].place.thread
+        for seen in self._seen:
+            if seen.place.thread == thread:
+                p = seen.place
+                seen.place = Place(p.number, MAIN, MAIN, p.step, p.parent)
+                self._head, self._main_thread = p.number, seen.shape.thread
+
+
+def hash_chain(units: Sequence[str]) -> list[bytes]:
+    """``h[i] = H(h[i - 1], units[i])``: equal where two conversations are equal up to there."""
+    chain: list[bytes] = []
+    at = b""
+    for unit in units:
+        at = hashlib.blake2b(at + unit.encode(), digest_size=16).digest()
+        chain.append(at)
+    return chain
