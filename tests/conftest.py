@@ -23,7 +23,7 @@ if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
-LONG = ("chaos", "e2e", "containment", "weather")
+LONG = ("chaos", "e2e", "containment", "weather", "gateway")
 """Folders whose tests take seconds to minutes each."""
 
 

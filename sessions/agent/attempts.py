@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -15,7 +15,7 @@ from sessions import events as ev
 from sessions.agent.session import CutReason, NeedsPerson, RetryPolicy, Session
 from sessions.agent.wakeup import cancel, wait_while
 from sessions.events.messages import CallPart, Part, ReasoningPart, TextPart, Usage
-from sessions.providers.base import CallContext, Delta, ProviderError, Refused, Reply, RequestBody
+from sessions.providers.base import CallContext, Delta, ProviderError, Refused, Reply
 from sessions.providers.pricing import cost
 from sessions.redaction import Redactor, StreamRedactor
 
@@ -113,10 +113,25 @@ class PartialReply:
         return tuple(made)
 
 
+Stream = Callable[[ev.ModelSpec, Any, CallContext], AsyncGenerator[Delta | Reply, None]]
+"""``stream(model, body, call)`` makes one attempt, as ``Adapter.stream`` does."""
+
+
 async def receive_reply(
-    session: Session, request: int, body: RequestBody, *, step: int | None, failed: int = 0, yields: Callable[[], bool]
+    session: Session,
+    request: int,
+    body: object,
+    *,
+    step: int | None,
+    failed: int = 0,
+    yields: Callable[[], bool],
+    stream: Stream | None = None,
+    gives_back: Callable[[ProviderError], Exception | None] = lambda _: None,
 ) -> TimedReply:
     """The reply to the request at seq ``request``, of which ``failed`` attempts are in the log.
+
+    ``stream``: how an attempt is made, where not by the session's adapter. ``gives_back``: what is raised after a
+    failed attempt that is for somebody else to repeat.
 
     ``step`` None: a summary, whose pieces nobody is shown. Raises ReplyCut, RestRequest, ContextTooLong, RequestRefused
     or NeedsPerson.
@@ -126,14 +141,17 @@ async def receive_reply(
         attempt = failed + tried
         partial = PartialReply(session.services.redactor_for(session.id))
         try:
-            timed = await _attempt(session, body, step, attempt, partial)
+            timed = await _attempt(session, body, step, attempt, partial, stream or session.adapter.stream)
             return dataclasses.replace(timed, reply=await _with_reason(session, timed.reply))
         except ProviderError as error:
             if error.unfinished is not None and await _is_at_limit(session, error.unfinished):
                 return TimedReply(_ended_at_limit(error.unfinished), attempt, None, 0)
-            last = tried == policy.attempts or not error.retryable
+            given_back = gives_back(error)
+            last = given_back is not None or tried == policy.attempts or not error.retryable
             wait = None if last else backoff_seconds(policy, tried, error.retry_after, session.services.random.random())
             await session.commit(_failure_event(request, attempt, error, wait, partial.parts()), step=step)
+            if given_back is not None:
+                raise given_back from error
             if error.reason == "context":
                 raise ContextTooLong(str(error)[:SHOWN_ERROR]) from error
             if error.refused:
@@ -151,7 +169,7 @@ def backoff_seconds(policy: RetryPolicy, tried: int, retry_after: float | None, 
 
 
 async def _attempt(
-    session: Session, body: RequestBody, step: int | None, attempt: int, partial: PartialReply
+    session: Session, body: object, step: int | None, attempt: int, partial: PartialReply, make: Stream
 ) -> TimedReply:
     """One attempt, which ends at once when a person asks for it."""
     began = session.now()
@@ -167,7 +185,7 @@ async def _attempt(
             extra={"attempt": attempt, "view": session.services.reader},
         )
         # Closing the generator closes the connection.
-        async with aclosing(session.adapter.stream(session.model, body, call)) as items:
+        async with aclosing(make(session.model, body, call)) as items:
             async for item in items:
                 if isinstance(item, Reply):
                     return item

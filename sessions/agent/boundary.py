@@ -20,10 +20,14 @@ Decision = Literal["request", "look_again", "shorten", "finish", "stop"]
 
 
 class Boundary:
-    """Decides at the boundary of one session. Each decision is committed, or follows from what is."""
+    """Decides at the boundary of one session. Each decision is committed, or follows from what is.
 
-    def __init__(self, session: Session) -> None:
+    ``nudges``: whether a reply without a call is for the host to answer; a harness does that itself.
+    """
+
+    def __init__(self, session: Session, *, nudges: bool = True) -> None:
         self._session = session
+        self._nudges = nudges
 
     async def decide(self, point: ResumePoint) -> Decision:
         """What comes next: a request, a shorter context, the end, or another look at the log, which has grown.
@@ -49,7 +53,7 @@ class Boundary:
             return "shorten"
         if await self._advise(point, wait=point.has_refusal("skipped_for_advice") and not point.user_turn):
             return "look_again"
-        silent = point.reply is not None and not point.calls and not point.user_turn
+        silent = self._nudges and point.reply is not None and not point.calls and not point.user_turn
         return await self._nudge(point) if silent else "request"
 
     async def _play_on(self, playback: Playback, point: ResumePoint) -> Decision:

@@ -11,12 +11,12 @@ import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 from sessions import events as ev
 from sessions.agent.advice import seconds_to_delivery
 from sessions.agent.loop import Loop
-from sessions.agent.session import Need, NeedsPerson, Services, Session
+from sessions.agent.session import Need, NeedsPerson, Session
 from sessions.agent.wakeup import cancel, wait_for_any
 from sessions.events.states import ACTIVE, ENDED
 from sessions.fold.summary import IllegalTransition
@@ -63,14 +63,32 @@ async def recover_session(session: Session) -> None:
     await session.commit(*bodies, step=point.open_request.step if point.open_request else None)
 
 
-class SessionRunner:
-    """Runs one session. All methods but ``close`` return at once; what they cause is in the log once it is so."""
+class Turns(Protocol):
+    """The work of an active session, turn by turn, each of which begins with a look at the log."""
 
-    def __init__(self, session: str, services: Services) -> None:
-        self._services = services
-        self._session = Session(session, services)
+    async def turn(self) -> None:
+        """Do what comes next. Raises NeedsPerson."""
+
+    def rest(self) -> None:
+        """Hold nothing in memory while nothing happens."""
+
+
+MakeTurns = Callable[[Session, Callable[[], bool]], Turns]
+"""``make(session, yields)``; ``yields`` says whether the session is to come to rest."""
+
+
+class SessionRunner:
+    """Runs one session. All methods but ``close`` return at once; what they cause is in the log once it is so.
+
+    ``turns`` makes its work, where that is not the loop of our own agent.
+    """
+
+    def __init__(self, session: Session, turns: MakeTurns | None = None) -> None:
+        self._services = session.services
+        self._session = session
+        self._make_turns = turns
         self._task: asyncio.Task[None] | None = None
-        self._loop: Loop | None = None
+        self._loop: Turns | None = None
         self._hold = ""
         self._go = False
 
@@ -122,6 +140,7 @@ class SessionRunner:
         try:
             while alive:
                 alive = await self._guard(self._work)
+                await asyncio.sleep(0)  # whatever it was, the other sessions have their turn
         finally:
             await cancel(watching)
 
@@ -144,9 +163,10 @@ class SessionRunner:
         if self._loop is None:
             try:
                 own = await self._environment()
-                self._loop = Loop(
-                    self._session, lambda: bool(self._hold) or self._session.summary.pending == "pause", own
-                )
+                if self._make_turns is not None:
+                    self._loop = self._make_turns(self._session, self._yields)
+                else:
+                    self._loop = Loop(self._session, self._yields, own)
             except LogUnavailable:
                 raise
             except Exception as error:  # whatever it is, it has to do with this session alone
@@ -156,6 +176,9 @@ class SessionRunner:
                 await self._session.commit(ev.StateChanged(state="failed", reason=f"could not start: {error}"))
                 return
         await self._loop.turn()
+
+    def _yields(self) -> bool:
+        return bool(self._hold) or self._session.summary.pending == "pause"
 
     async def _environment(self) -> Mapping[str, Tool]:
         """The tools of the task's own environment, imported off the event loop. Raises NeedsPerson.
@@ -219,6 +242,7 @@ class SessionRunner:
         while True:
             try:
                 await self._session.commit(ended)
+                self._session.wakeup.wake()  # a harness that has ended asks for nothing any more
             except LogClosed:
                 return  # a later host finds the job again, and tells then
             except LogError as error:

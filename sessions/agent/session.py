@@ -205,8 +205,10 @@ class Session:
             return newest[0].body.verb, newest[0].actor
         return "", ""
 
-    async def end(self, state: State, actor: str, reason: str = "") -> None:
-        """End the session: its jobs, then itself. Advice that came while its jobs ended keeps it from finishing."""
+    async def end(self, state: State, actor: str, reason: str = "", *, whatever_waits: bool = False) -> None:
+        """End the session: its jobs, then itself. Advice that came while its jobs ended keeps it from finishing, but
+        with ``whatever_waits``: there is nobody left to advise.
+        """
         jobs = self.services.jobs_for(self.id)
         await jobs.kill_all()
         await jobs.space.close()
@@ -217,7 +219,8 @@ class Session:
             if jobs.settle(open_job.job):
                 ended.append(end.event(open_job.job) if end else ev.JobEnded(job=open_job.job, how="lost"))
         await self.services.writer.wait_for_writes()
-        if state != "finished" or self.playback is not None or not self.summary.open_advice:
+        ends = state != "finished" or self.playback is not None or whatever_waits
+        if ends or not self.summary.open_advice:
             ended.append(ev.StateChanged(state=state, reason=reason))
         if ended:
             try:

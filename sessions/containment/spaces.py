@@ -186,6 +186,11 @@ class BubblewrapSpace(Space):
         await asyncio.to_thread(self._keeper.end)
         await super().close()
 
+    @property
+    def has_relay(self) -> bool:
+        """Whether a model endpoint is reached by the socket alone: the space has no network."""
+        return self._touchable.endpoint is not None and self._touchable.network == "off"
+
     def bind_endpoint(self) -> socket.socket:
         """The socket at which the endpoint listens outside, bound; it may come later than the space.
 

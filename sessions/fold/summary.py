@@ -17,7 +17,7 @@ from sessions.fold import attention_counters
 from sessions.fold.attention_counters import AttentionCounters
 from sessions.fold.result_status import went_wrong
 
-FOLD_VERSION: Final = 9
+FOLD_VERSION: Final = 10
 """Raised when ``fold_summary`` or the shape of Summary changes: stored summaries of another version are made anew."""
 EARLIEST: Final = 10 * 365 * 86_400_000
 """Times before 1980 (Unix ms) are of recordings that say none."""
@@ -146,6 +146,8 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     last_request: int | None = None
     tags: tuple[str, ...] = ()
     task_id: str = ""
+    harness: str = ""
+    """The agent program that works at it, "" for our own."""
     begins: ev.Beginning | None = None
     """Of which session it is a branch or a child, and from where."""
     contained: str = ""
@@ -203,6 +205,7 @@ def fold_summary(before: Summary | None, event: ev.Event) -> Summary:
             tags=body.tags,
             task_id=body.task_id,
             begins=body.begins,
+            harness=body.harness.name if body.harness is not None else "",
             contained=body.contained.words if body.contained is not None else "",
         )
     elif isinstance(body, ev.SessionCreated):
@@ -239,6 +242,8 @@ def _change(s: Summary, event: ev.Event) -> dict[str, object]:
             whole = body.name in ("steps", "tokens", "evaluations") and body.value is not None
             value = int(body.value) if whole and body.value is not None else body.value
             return {"limits": msgspec.structs.replace(s.limits, **{body.name: value})}
+        case ev.ModelRequested(purpose="side"):
+            return {}
         case ev.ModelRequested() as body:
             step = {"step": event.step} if body.purpose == "step" and event.step else {}
             return {**step, "no_reply": None, "doing": "model", "doing_since": event.at, "last_request": event.seq,
@@ -307,13 +312,16 @@ def _reply(s: Summary, event: ev.Event, body: ev.ModelReplied) -> dict[str, obje
     said = next((part.text for part in body.parts if isinstance(part, TextPart) and part.text.strip()), "")
     line = f"{calls[0].name} {calls[0].arguments}" if calls else said
     change: dict[str, object] = {
-        "doing": "",
-        "no_reply": None,
         "cost": s.cost + (body.cost or 0.0),
         "unpriced": s.unpriced + (body.cost is None),
-        "last_line": line.strip()[:200],
-        "nudges": 0 if calls else s.nudges,
     }
+    if event.step is not None or not s.harness:  # else it answers what a harness asked beside its work
+        change |= {
+            "doing": "",
+            "no_reply": None,
+            "last_line": line.strip()[:200],
+            "nudges": 0 if calls else s.nudges,
+        }
     if usage:
         change |= {
             "input_tokens": s.input_tokens + usage.input_tokens,

@@ -260,6 +260,8 @@ class Trajectory:
 
     def _take(self, step: _Step, event: ev.Event) -> None:
         match event.body:
+            case ev.ModelRequested(purpose="side"):
+                return  # what a harness asks beside its work is no part of a step
             case ev.ModelRequested():
                 step.requests.append(event)
                 # Delivered into the prompt of a request that is made again, after a summary say.

@@ -19,6 +19,7 @@ from sessions.errors import ApolloError
 from sessions.events import HOST_SESSION, HostStarted, HostStopped, ModelSpec, NewEvent, SessionRecovered, StateChanged
 from sessions.events.states import ACTIVE, ENDED
 from sessions.fold.summary import IllegalTransition, Summary
+from sessions.gateway.gateway import Gateway
 from sessions.host import protocol
 from sessions.host.api_keys import KeyRing
 from sessions.host.callers import Callers
@@ -58,6 +59,7 @@ class RunnerParts:
     notifications: Notifications
     keys: KeyRing
     environments: SessionEnvs
+    gateway: Gateway
     clock: Callable[[], int] = now_ms
     """Even time: what sessions are timed by, and the log's events dated."""
 
@@ -189,7 +191,8 @@ class Host:
         writer.subscribe(notifications.on_commit)
         writer.subscribe(self.faults.on_commit)
         environments = SessionEnvs(self.paths)
-        parts = RunnerParts(writer, reader, self.paths, notifications, self.keys, environments, self.clock)
+        gateway = Gateway(self.paths.folder)
+        parts = RunnerParts(writer, reader, self.paths, notifications, self.keys, environments, gateway, self.clock)
         manager = SessionManager(self.runners(parts), writer, reader)
         context = HandlerContext(writer, reader, self.paths, manager, self.keys, environments, self.clock)
         dispatcher = Dispatcher(
@@ -202,6 +205,7 @@ class Host:
         notifier = self._notifier(writer, notifications)
         try:
             await asyncio.to_thread(_import_providers, writer.summaries().values())
+            await _open_lines(gateway, manager, writer.summaries().values())
             await manager.recover(after, resume=self.resume_on_start)
             if notifier is not None:
                 notifier.start()
@@ -214,6 +218,7 @@ class Host:
             if notifier is not None:
                 await notifier.close()
             await manager.close()
+            await gateway.close()
             await asyncio.to_thread(end_idle_spaces, self.paths.sessions)
             notifications.close()
             self._server = None
@@ -286,6 +291,24 @@ def _file(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino
+
+
+async def _open_lines(gateway: Gateway, manager: SessionManager, summaries: Iterable[Summary]) -> None:
+    """Let harnesses that an earlier host served ask again. One that cannot be let in keeps nobody else out."""
+    try:
+        gateway.resume()
+    except ApolloError as problem:
+        _log.error("harnesses cannot ask: %s", problem)
+        return
+    for summary in sorted(summaries, key=lambda each: each.number):
+        if not summary.harness or summary.state in ENDED or summary.origin == "import":
+            continue
+        try:
+            manager.runner(summary.session)
+            if summary.open_jobs:
+                await gateway.listen_again(summary.session)
+        except Exception:  # noqa: BLE001 - whatever is wrong with it, the other sessions go on
+            _log.exception("the harness of session %d cannot ask", summary.number)
 
 
 def _import_providers(summaries: Iterable[Summary]) -> None:

@@ -15,8 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from sessions.agent.runner import SessionRunner
-from sessions.agent.session import Services
+from sessions.agent.session import Services, Session
 from sessions.config import load_config
 from sessions.containment.session_spaces import session_space
 from sessions.errors import ApolloError
@@ -49,7 +48,8 @@ def runner_factory(parts: RunnerParts) -> RunnerFactory:
         first = parts.reader.events(session, limit=1)[0].body
         assert isinstance(first, SessionCreated)
         workspace = Path(first.workspace) if first.workspace else folder / "workspace"
-        return JobManager(folder, space=session_space(first.contained, folder, workspace))
+        port = parts.gateway.serve() if first.harness is not None else None
+        return JobManager(folder, space=session_space(first.contained, folder, workspace, endpoint=port))
 
     def key_for(session: str, model: ModelSpec) -> str | None:
         try:
@@ -70,7 +70,7 @@ def runner_factory(parts: RunnerParts) -> RunnerFactory:
         deltas=parts.notifications.delta,
         clock=parts.clock,
     )
-    return lambda session: SessionRunner(session, services)
+    return parts.gateway.factory(lambda session: Session(session, services))
 
 
 def run_host(paths: LogPaths, *, allow_network_fs: bool = False) -> int:

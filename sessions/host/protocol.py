@@ -16,6 +16,7 @@ from sessions.events import (
     Containment,
     EnvironmentSpec,
     EvaluateSpec,
+    Harness,
     Limits,
     ModelSpec,
     Reach,
@@ -211,6 +212,8 @@ class CreateSession(Change["Created"], frozen=True, kw_only=True):
     evaluate_base: str | None = None
     """The folder that ``evaluate.files`` are relative to."""
     environment: EnvironmentSpec | None = None
+    harness: Harness | None = None
+    """Whose agent it is; None: our own."""
     limits: Limits = Limits()
     env: dict[str, str] = {}
     """The creating client's environment, already scrubbed; held in memory and in a 0600 file, never in the log."""

@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +18,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from sessions.errors import ApolloError
+from sessions.gateway.listener import HANDLE, bind_port
 from sessions.host import exit_codes, lock
 from sessions.host.spawn import command_line, rotate
 from sessions.paths import LogPaths, log_paths
@@ -80,6 +83,7 @@ class Watcher:
         self._removed = removed
         self._child: subprocess.Popen[bytes] | None = None
         self._stopping = False
+        self._listener: socket.socket | None = None
 
     def run(self) -> int:
         """Watch until a host ends in order; returns its exit status."""
@@ -135,12 +139,32 @@ class Watcher:
             output = os.open(self._paths.host_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError:  # a host without a log file is better than none
             output = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        self._listen()
+        handles: tuple[int, ...] = ()
+        env = dict(os.environ)
+        if self._listener is not None:
+            handles = (self._listener.fileno(),)
+            env[HANDLE] = str(handles[0])
         try:
             return subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=self._paths.folder
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=self._paths.folder,
+                env=env,
+                pass_fds=handles,
             )
         finally:
             os.close(output)
+
+    def _listen(self) -> None:
+        """Hold the port of the log's endpoints, as soon as it can be had: a host that we adopted may have it."""
+        if self._listener is None:
+            try:
+                self._listener = bind_port(self._paths.folder)
+            except ApolloError as problem:
+                self._say(str(problem))
 
     def _adopt(self, found: lock.Holder) -> int | None:
         self._say(f"watching over the host that runs already (pid {found.pid})")

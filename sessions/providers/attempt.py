@@ -104,7 +104,7 @@ async def attempt(
     assembler = api.assembler(spec, call.key)
     failure: ProviderError | None = None
     try:
-        async with _http_client(spec.base_url, call) as http:
+        async with http_client(spec.base_url, call) as http:
             client = api.client(spec, key_for(spec, call, api.key_variable), http)
             async with asyncio.timeout(call.timeout):
                 stream = await client.post(
@@ -119,7 +119,7 @@ async def attempt(
             async with contextlib.aclosing(read_events(spec, stream.response, call, patience)) as events:
                 async for event in events:
                     moves = assembler.moves
-                    for delta in _feed(spec, assembler, event, call.key):
+                    for delta in feed_one(spec, assembler, event, call.key):
                         if delta.text or delta.name:
                             yield delta
                     if assembler.ended and (assembler.is_counted or not assembler.is_whole):
@@ -156,7 +156,7 @@ def json_value(spec: ModelSpec, event: SseEvent, key: str | None = None) -> Any:
     return data
 
 
-def _feed(spec: ModelSpec, assembler: Assembler, event: SseEvent, key: str | None) -> list[Delta]:
+def feed_one(spec: ModelSpec, assembler: Assembler, event: SseEvent, key: str | None) -> list[Delta]:
     """What one event adds. Raises ProviderError, also for what nobody can read."""
     try:
         return assembler.feed(event)
@@ -180,13 +180,15 @@ def _preload_http() -> None:
 
 
 @asynccontextmanager
-async def _http_client(base_url: str | None, call: CallContext) -> AsyncIterator[httpx2.AsyncClient]:
+async def http_client(
+    base_url: str | None, call: CallContext, *, redirects: bool = True
+) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of its own for each attempt: requests are a minute apart, and cancelling one closes all it opened."""
     import httpx2
 
     timeout = httpx2.Timeout(max(call.timeout, call.stall), connect=CONNECT_SECONDS)
     async with httpx2.AsyncClient(
-        verify=_ssl_context(), timeout=timeout, follow_redirects=True, trust_env=not is_local(base_url)
+        verify=_ssl_context(), timeout=timeout, follow_redirects=redirects, trust_env=not is_local(base_url)
     ) as client:
         yield client
 

@@ -12,6 +12,7 @@ from scripted_model import ScriptedAdapter, Turn, call
 
 from sessions import events as ev
 from sessions.agent.runner import SessionRunner
+from sessions.agent.session import Session
 from sessions.events.messages import CallPart
 from sessions.jobs.manager import JobManager
 from sessions.log.errors import LogReadFailed
@@ -52,7 +53,7 @@ class Host:
         writer = FragileWriter(bench.writer, commits, stored=stored)
         jobs = JobManager(bench.paths.session_folder(session))
         services = replace(bench.services(writer), adapter_for=lambda _: self.server, jobs_for=lambda _: jobs)
-        runner = SessionRunner(session, services)
+        runner = SessionRunner(Session(session, services))
         runner.start()
         await bench.until(lambda: writer.dead.is_set() or bench.summary(session).state == "finished", "an end")
         self.crashes += bench.summary(session).state != "finished"
@@ -195,7 +196,7 @@ async def test_a_session_whose_log_cannot_be_read_says_so_once_and_tries_again_i
     bench.adapter = ScriptedAdapter([DONE])
     session = await bench.create(start=False)
     services = replace(bench.services(), reader=cast(LogReader, OutOfOrder(bench.reader)))
-    runner = SessionRunner(session, services)
+    runner = SessionRunner(Session(session, services))
     bench.runners.append(runner)
     runner.start()
     await bench.until(lambda: len(bench.slept) >= 3 or bench.summary(session).last_seq > 20, "three tries")

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from sessions import events as ev
 from sessions.agent.runner import SessionRunner
-from sessions.agent.session import RetryPolicy, Services
+from sessions.agent.session import RetryPolicy, Services, Session
 from sessions.clock import now_ms
 from sessions.events.text import Blob, canonical_json
 from sessions.jobs.manager import JobManager
@@ -173,7 +173,7 @@ class Bench:
         return session
 
     def runner(self, session: str, writer: Any = None) -> SessionRunner:
-        runner = SessionRunner(session, self.services(writer))
+        runner = SessionRunner(Session(session, self.services(writer)))
         self.runners.append(runner)
         return runner
 

@@ -91,12 +91,19 @@ def _resume(s: Summary) -> Effect:
     return Effect()
 
 
+def _check_own_agent(s: Summary) -> None:
+    if s.harness:
+        raise refusal(f"session {s.number} is {s.harness}'s: a harness keeps its history itself")
+
+
 def _drop(s: Summary) -> Effect:
+    _check_own_agent(s)
     _check_rests(s, "leave a reply out")
     return Effect(note="goes on" if s.state == "needs_you" else "stays paused", remedies=_to_resume(s))
 
 
 def _shorten(s: Summary) -> Effect:
+    _check_own_agent(s)
     if s.state in ACTIVE:
         return Effect(note=f"summarises at the boundary{waits_for(s)}")
     _check_rests(s, "shorten what was said")
@@ -104,6 +111,7 @@ def _shorten(s: Summary) -> Effect:
 
 
 def _retry(s: Summary) -> Effect:
+    _check_own_agent(s)
     if s.need != "refused" or s.state != "needs_you":
         raise refusal(f"session {s.number} has no refused request", *remedies_to_go_on(s))
     return Effect(note="sends the same request once more")

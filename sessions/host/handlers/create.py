@@ -67,7 +67,7 @@ def creation_answer(events: Sequence[ev.Event]) -> Created:
 
 def _check_call(call: CreateSession) -> CreateSession:
     title = " ".join(text_of(call.title, "the title").split())[:MAX_TITLE_CHARS]
-    task = text_of(call.task, "the task")
+    task = text_of(call.task, "the task", empty=call.harness is not None)
     try:
         parse_model(call.model.id)
     except ApolloError as error:
@@ -143,6 +143,7 @@ def _first_event(
         tools=call.tools,
         evaluate=call.evaluate,
         environment=call.environment,
+        harness=call.harness,
         limits=call.limits,
         nonce=secrets.token_hex(4),
         task_id=call.task_id,
@@ -151,6 +152,8 @@ def _first_event(
         terms=call.terms,
         meta=call.meta,
     )
+    if call.harness is not None:
+        return body, []
     # Stored with the session, so that a newer host goes on with the prompt that the model was given.
     system, blobs = long_text(system_prompt(body))
     return msgspec.structs.replace(body, system=system), blobs

@@ -1,0 +1,199 @@
+"""A harness's conversation as the log has it: what is new in a request, where our words stand in it, what was sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from sessions import events as ev
+from sessions.events.messages import CallPart
+from sessions.events.text import Blob, canonical_json, long_text
+from sessions.gateway.dialects import Dialect
+from sessions.gateway.units import Unit, WireRequest
+
+INLINE_PIECE: Final = 256
+"""Characters of a piece of a request's frame that an event holds itself; a longer one is a blob, stored once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Insertion:
+    """Words of ours in a conversation: the event ``seq`` says them, after the first ``after`` units of the harness."""
+
+    after: int
+    seq: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request as it went upstream. ``units``: how many of its messages are the harness's own."""
+
+    seq: int
+    refs: list[ev.MessageRef]
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewestCall:
+    """A call of the newest reply. ``ended``: the seq of its result, 0 while there is none. Times in Unix ms."""
+
+    step: int
+    number: int
+    ended: int = 0
+    started_at: int | None = None
+
+
+@dataclass(slots=True)
+class NewTurns:
+    """What a request brings that the one before did not have, as events, and the unit that each one came from."""
+
+    bodies: list[tuple[ev.Body, int | None, int | None]] = field(default_factory=list)
+    """(event, step, call)."""
+    places: list[int] = field(default_factory=list)
+    """The place of the unit of each event."""
+    known: dict[int, int] = field(default_factory=dict)
+    """The seq of the event that says what a unit at this place says, where the log has it already."""
+    blobs: list[Blob] = field(default_factory=list)
+
+    def add(self, place: int, body: ev.Body, step: int | None = None, call: int | None = None) -> None:
+        self.places.append(place)
+        self.bodies.append((body, step, call))
+
+
+def find_new_turns(
+    units: Sequence[Unit], known: int, task: str, calls: Mapping[str, NewestCall], *, begins: bool, at: int
+) -> NewTurns:
+    """What the units after the first ``known`` say that no model said: results, and turns of the harness.
+
+    ``calls``: those of the newest reply, by id; they took until ``at``, when the request came. ``begins``: nothing
+    came before, so that a turn which is the task, word for word, is the task.
+    """
+    found = NewTurns()
+    asked = not begins
+    for place, unit in enumerate(units[known:], known):
+        call = calls.get(unit.call) if unit.kind == "result" else None
+        if call is not None and call.ended:
+            found.known[place] = call.ended
+        elif call is not None:
+            output, blobs = long_text(text_of(unit.value))
+            found.blobs += blobs
+            outcome: ev.Outcome = "error" if isinstance(unit.value, dict) and unit.value.get("is_error") else "ok"
+            took = max(1, at - call.started_at) if call.started_at is not None else 0
+            result = ev.ActionResult(call_id=unit.call, outcome=outcome, output=output, duration_ms=took)
+            found.add(place, result, call.step, call.number)
+        elif unit.role == "assistant":
+            if begins and unit.kind in ("reply", "text"):  # what came before this session, or a demonstration
+                found.add(place, ev.HarnessTurn(text=text_of(unit.value), role="assistant"))
+        elif not asked and unit.role == "user" and _is_prompt(unit, task):
+            asked = True
+        else:
+            role = unit.role if unit.role in ("system", "developer") else "user"
+            found.add(place, ev.HarnessTurn(text=text_of(unit.value), role=role))  # type: ignore[arg-type]  # one of the two
+    return found
+
+
+def find_prompts(units: Sequence[Unit], task: str) -> tuple[int, ...]:
+    """The places of units that hold, word for word, what the host told the harness to do; where none is that alone."""
+    own = [(place, unit) for place, unit in enumerate(units) if unit.role == "user" and unit.kind == "text"]
+    exact = tuple(place for place, unit in own if _is_prompt(unit, task))
+    words = task.strip()
+    return exact or tuple(place for place, unit in own if words and words in text_of(unit.value))
+
+
+def place_words(dialect: Dialect, request: WireRequest, words: Sequence[Insertion]) -> tuple[WireRequest, list[int]]:
+    """The request with our words at their places, and for each of its units the event that it is, 0: the harness's."""
+    sent, seqs = dialect.as_list(request) if words else request, [0] * len(request.units)
+    for number, word in enumerate(sorted(words, key=lambda word: word.after)):
+        place = word.after + number
+        before = sent.units[place - 1] if place else None
+        sent = sent.with_unit(place, dialect.user_unit(word.text, before))
+        seqs.insert(place, word.seq)
+    return sent, seqs
+
+
+def make_refs(units: Sequence[Unit], sources: Sequence[tuple[int, ...]]) -> list[ev.MessageRef]:
+    """The units as the log refers to them."""
+    return [
+        ev.MessageRef(Blob.of(unit.text.encode()).hash, unit.role, source, "", unit.lead, unit.tail, unit.marks)
+        for unit, source in zip(units, sources, strict=True)
+    ]
+
+
+def make_frame(
+    dialect: Dialect, request: WireRequest, chain: str, thread: str
+) -> tuple[ev.WireFrame, list[Blob], dict[str, Any]]:
+    """What stands around the conversation, its blobs, and the fields of ``model.request`` for who reads them."""
+    blobs: list[Blob] = []
+
+    def piece(text: str) -> ev.FramePiece:
+        if len(text) <= INLINE_PIECE:
+            return ev.FramePiece(text)
+        blobs.append(Blob.of(text.encode()))
+        return ev.FramePiece(blob=blobs[-1].hash)
+
+    frame = ev.WireFrame(
+        dialect=dialect.name,
+        before=tuple(map(piece, request.before)),
+        after=tuple(map(piece, request.after)),
+        chain=chain,
+        thread=thread,
+    )
+    named: dict[str, Any] = {"envelope": {}}
+    for name, value in request.fields.items():
+        slot = "system" if name == "instructions" else name
+        if slot in ("system", "tools") and value:
+            blobs.append(Blob.of(canonical_json(value)))
+            named[slot] = blobs[-1].hash
+        elif len(json.dumps(value)) <= INLINE_PIECE:
+            named["envelope"][name] = value
+    return frame, blobs, named
+
+
+def extend_sent(parent: Sent | None, refs: list[ev.MessageRef]) -> dict[str, Any]:
+    """``parent``, ``append``, ``keep`` and ``replaced`` of a request with these messages, as few as they can be."""
+    if parent is None:
+        return {"append": tuple(refs)}
+    own = parent.refs
+    changed = [(at, new) for at, (old, new) in enumerate(zip(own, refs, strict=False)) if old != new]
+    if len(refs) < len(own) or len(changed) > len(own) // 2:
+        same = next((at for at, (old, new) in enumerate(zip(own, refs, strict=False)) if old != new), len(refs))
+        kept = (ev.KeptRange(0, same),)
+        return {"parent": parent.seq, "keep": kept, "append": tuple(refs[same:])}
+    replaced = tuple(ev.ReplacedMessage(at, new) for at, new in changed)
+    return {"parent": parent.seq, "replaced": replaced, "append": tuple(refs[len(own) :])}
+
+
+def text_of(value: Any) -> str:
+    """The words of a unit: of a message, of a block, of a result."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "\n\n".join(filter(None, map(text_of, value)))
+    if not isinstance(value, dict):
+        return "" if value is None else json.dumps(value, ensure_ascii=False)
+    for name in ("text", "content", "output", "thinking"):
+        if isinstance(value.get(name), str | list):
+            return text_of(value[name])
+    return f"[{value.get('type', 'something')}]"
+
+
+def calls_of(reply: ev.ModelReplied) -> list[CallPart]:
+    """The calls of a reply, in order."""
+    return [part for part in reply.parts if isinstance(part, CallPart)]
+
+
+def with_sources(refs: list[ev.MessageRef], parent: Sent | None) -> list[ev.MessageRef]:
+    """The refs, of which those that the parent has keep the events that they came from."""
+    if parent is None:
+        return refs
+    known = [msgspec.structs.replace(new, sources=old.sources) for old, new in zip(parent.refs, refs, strict=False)]
+    return [*known, *refs[len(known) :]]
+
+
+def _is_prompt(unit: Unit, task: str) -> bool:
+    """Whether a unit is what the host said: harnesses put it in quotes, and lines around it."""
+    return bool(task.strip()) and text_of(unit.value).strip().strip("\"'").strip() == task.strip().strip("\"'").strip()

@@ -1,0 +1,97 @@
+"""One request of a harness, from its arrival to the answer that it was handed."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Final
+
+from sessions.gateway.dialects import Dialect
+from sessions.gateway.units import WireRequest
+
+DROPPED: Final = frozenset(
+    {
+        "host",
+        "content-length",
+        "transfer-encoding",
+        "connection",
+        "keep-alive",
+        "te",
+        "trailer",
+        "upgrade",
+        "expect",
+        "proxy-authorization",
+        "proxy-connection",
+        "authorization",
+        "x-api-key",
+        "api-key",
+        "x-goog-api-key",
+        "cookie",
+        "accept-encoding",
+        "content-encoding",
+    }
+)
+"""Headers of a request that are the line's own affair, or a secret: none of them goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a harness is answered: whole, as it was received or made here."""
+
+    status: int
+    body: bytes
+    media: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+    """What else the server said that a client goes by: Retry-After, limits, its id of the request."""
+
+    @property
+    def stream(self) -> bool:
+        """Whether it is a stream of events."""
+        return "event-stream" in self.media
+
+
+@dataclass(slots=True, eq=False)
+class Exchange:
+    """A request that waits for its answer. ``path``: that of the API, without what names the session."""
+
+    dialect: Dialect
+    request: WireRequest
+    body: bytes
+    path: str
+    query: str
+    headers: tuple[tuple[str, str], ...]
+    answer: asyncio.Future[Answer]
+    delivered: asyncio.Future[bool] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    """Whether the whole answer went over the line; False: the harness hung up before."""
+
+    begun: bool = False
+    """Whether the status line is out, so that an error can no longer be passed on as it is."""
+
+    @property
+    def stream(self) -> bool:
+        """Whether the harness wants a stream of events."""
+        return self.request.fields.get("stream") is True
+
+    @property
+    def model(self) -> str:
+        """The model that it asks for."""
+        model = self.request.fields.get("model")
+        return model if isinstance(model, str) else ""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its connection is gone, before or after the answer."""
+        return self.delivered.done()
+
+    def header(self, name: str) -> str:
+        """The value of a header, "" without it."""
+        return next((value for key, value in self.headers if key == name), "")
+
+    def onward_headers(self) -> list[tuple[str, str]]:
+        """The headers that go upstream."""
+        return [(name, value) for name, value in self.headers if name not in DROPPED]
+
+    def settle(self, answer: Answer) -> None:
+        """Answer it; a second answer is none."""
+        if not self.answer.done():
+            self.answer.set_result(answer)

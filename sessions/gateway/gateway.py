@@ -1,0 +1,101 @@
+"""The gateway of a host: one port for all of its sessions whose agents are harnesses, a token for each."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sessions.agent.runner import SessionRunner
+from sessions.agent.session import Session
+from sessions.gateway.access import endpoint_variables, read_token
+from sessions.gateway.listener import BACKLOG, bind_port, inherited_listener, known_port
+
+if TYPE_CHECKING:
+    from sessions.gateway.endpoint import Endpoint
+    from sessions.gateway.http_server import HttpServer
+
+_log = logging.getLogger(__name__)
+
+
+class Gateway:
+    """Serves the endpoints of a host's sessions; nothing of it is there until the first such session."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._servers: list[HttpServer] = []
+        self._endpoint: Endpoint | None = None
+        self._port = 0
+        self._sessions: dict[str, Session] = {}
+
+    def factory(self, session_for: Callable[[str], Session]) -> Callable[[str], SessionRunner]:
+        """The factory of runners: of our own agent's sessions, and of those whose agent is a harness."""
+
+        def make(session: str) -> SessionRunner:
+            made = session_for(session)
+            return SessionRunner(made) if made.created.harness is None else self._open(made)
+
+        return make
+
+    def resume(self) -> None:
+        """Listen if an earlier host of this log did: a client that waits at the door is to be told who is there."""
+        if known_port(self._folder):
+            self.serve()
+
+    def serve(self) -> int:
+        """Listen, if it does not yet; returns the port of 127.0.0.1. Raises ApolloError."""
+        if self._endpoint is None:
+            from sessions.gateway.endpoint import Endpoint
+            from sessions.gateway.http_server import HttpServer
+
+            listener = inherited_listener() or bind_port(self._folder)
+            self._port = listener.getsockname()[1]
+            self._endpoint = Endpoint()
+            self._serve_on(HttpServer(self._endpoint), listener)
+            _log.info("the gateway listens on 127.0.0.1:%d", self._port)
+        return self._port
+
+    def _open(self, session: Session) -> SessionRunner:
+        """A session's line, reached at the endpoint by its token, and what works at it."""
+        from sessions.gateway.harness_loop import HarnessLoop
+        from sessions.gateway.line import HarnessLine
+
+        port = self.serve()
+        assert self._endpoint is not None
+        self._sessions[session.id] = session
+        line = HarnessLine(session)
+        token = read_token(session.folder)
+        self._endpoint.open(token, line)
+
+        async def point() -> Mapping[str, str]:
+            await self._listen_inside(session)
+            return endpoint_variables(port, token)
+
+        return SessionRunner(session, lambda own, yields: HarnessLoop(own, line, yields, point))
+
+    async def listen_again(self, session: str) -> None:
+        """Serve in the space of a session whose harness an earlier host started: it may be asking already."""
+        await self._listen_inside(self._sessions[session])
+
+    async def _listen_inside(self, session: Session) -> None:
+        """Serve in the space of a session, too, where that has no network of its own."""
+        from sessions.containment.spaces import BubblewrapSpace
+        from sessions.gateway.http_server import HttpServer
+
+        space = session.services.jobs_for(session.id).space
+        await space.open()
+        if isinstance(space, BubblewrapSpace) and space.has_relay:
+            assert self._endpoint is not None
+            self._serve_on(HttpServer(self._endpoint), space.bind_endpoint())
+
+    def _serve_on(self, server: HttpServer, listener: socket.socket) -> None:
+        listener.listen(BACKLOG)
+        server.start(listener)
+        self._servers.append(server)
+
+    async def close(self) -> None:
+        """Stop serving."""
+        for server in self._servers:
+            await server.close()

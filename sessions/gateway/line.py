@@ -1,0 +1,375 @@
+"""One session's requests as they come: the main line in order, and beside it what asks for nothing but a reply."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections import deque
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from sessions import events as ev
+from sessions.agent.session import Session
+from sessions.events.messages import CallPart
+from sessions.events.states import ENDED
+from sessions.events.text import Blob
+from sessions.gateway.conversation import find_prompts, make_frame, make_refs
+from sessions.gateway.dialects import DIALECTS
+from sessions.gateway.exchange import Answer, Exchange
+from sessions.gateway.threads import Line, Place, Shape, Threads, hash_chain
+from sessions.gateway.upstream import Received, ServerRefused, WireCall, ask, pass_on
+from sessions.log.errors import LogError
+from sessions.log.rebuild import rebuild_request, request_at, request_chain
+from sessions.providers.base import CallContext, ProviderError
+from sessions.providers.pricing import cost
+
+KEPT_ANSWERS: Final = 8
+"""Answers that are kept for clients that lose them."""
+SETTLE_S: Final = 1.0
+"""So long an equal request waits for the other one's line to be known as gone."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class Turn:
+    """A request of the main line that waits for its reply. Its client may go, and come back with an equal one."""
+
+    exchange: Exchange
+    place: Place
+    chain: str
+    at: int
+    """When it came, in Unix ms."""
+    is_resample: bool = False
+    """The harness has had a whole reply to this very conversation, and wants another."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """The newest answer to a chain. ``delivered``: whether its client has had all of it, once that is known; None:
+    another host served that client."""
+
+    answer: Answer
+    delivered: asyncio.Future[bool] | None
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether all of it is known to have gone over the line."""
+        return self.delivered is not None and self.delivered.done() and self.delivered.result()
+
+    @property
+    def is_on_its_way(self) -> bool:
+        """Whether its client still listens."""
+        return self.delivered is not None and not self.delivered.done()
+
+
+class HarnessLine:
+    """What the endpoint hands to a session, in the order in which the session takes it."""
+
+    def __init__(self, session: Session, refuse: Callable[[str], None] | None = None) -> None:
+        self._session = session
+        self._threads = Threads(told=bool(session.created.task.strip()))
+        self._turns: deque[Turn] = deque()
+        self._answers: dict[str, _Answered] = {}
+        """The newest answer, by chain: a client that lost it asks again."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._chains: list[str] = []
+        """The chain of each request, by its number."""
+        self._requests: dict[int, int] = {}
+        """Seq of the request in the log, by its number among those of the harness."""
+        self._restore()
+        session.services.writer.subscribe(self._look)
+
+    # --- what the endpoint calls ---
+
+    def submit(self, exchange: Exchange) -> None:
+        """Take a request in; its answer comes in its own time."""
+        if self._session.summary.state in ENDED:
+            exchange.settle(self._goodbye(exchange))
+            return
+        exchange = self._without_secrets(exchange)
+        units = exchange.request.units
+        task = self._session.created.task
+        shape = Shape(
+            units=[unit.identity for unit in units],
+            prompts=find_prompts(units, task),
+            tools=_count_tools(exchange),
+            thread=_thread_of(exchange),
+            child=bool(exchange.header("x-claude-code-agent-id") or exchange.header("x-openai-subagent")),
+            calls=frozenset(id for unit in units for id in unit.calls),
+            compacts='"request_kind":"compaction"' in exchange.header("x-codex-turn-metadata").replace(" ", ""),
+        )
+        place = self._threads.take(shape)
+        # Where only what a harness rewrites is another, it is the same conversation.
+        again = place.step == "again" and place.parent is not None
+        chain = self._chains[place.parent] if again and place.parent is not None else chain_of(shape.units)
+        self._chains.append(chain)
+        if place.line != "main":
+            self._begin(self._answer_beside(exchange, place, chain))
+            return
+        if place.step == "again":
+            self._begin(self._take_again(exchange, place, chain))
+        else:
+            self._queue(Turn(exchange, place, chain, self._session.now()))
+
+    async def forward(self, method: str, path: str, query: str, headers: list[tuple[str, str]], body: bytes) -> Answer:
+        """What the server says to a request that asks for no reply."""
+        if self._session.summary.state in ENDED:
+            return Answer(403, b"the session has ended", "text/plain")
+        clean = self._session.clean(body.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+        try:
+            return await pass_on(self._session.model, method, path, query, headers, clean, self._call(0))
+        except ProviderError as error:
+            return Answer(502, str(error).encode(), "text/plain")
+
+    def refuse(self, what: str) -> None:
+        """Say in the host's log that something was asked for that there is not."""
+        _log.warning("%s: its harness asked for %s, which is not passed on", self._session.name, what[:200])
+
+    # --- what the loop calls ---
+
+    @property
+    def turn(self) -> Turn | None:
+        """The request of the main line that is next."""
+        return self._turns[0] if self._turns else None
+
+    def request_of(self, place: Place) -> int | None:
+        """The seq of the request that one at this place goes on from, None if there is none."""
+        return self._requests.get(place.parent) if place.parent is not None else None
+
+    def has_answered(self, turn: Turn) -> bool:
+        """Whether the newest step is the answer to this very conversation."""
+        root = self._root(turn.place)
+        return turn.chain in self._answers and root == self._threads.head
+
+    def note_request(self, turn: Turn, seq: int) -> None:
+        """The request is in the log, at ``seq``. What goes on from an equal one goes on from the newest."""
+        self._requests[turn.place.number] = self._requests[self._root(turn.place)] = seq
+
+    @staticmethod
+    def _root(place: Place) -> int:
+        """The first request with this conversation."""
+        return place.parent if place.step == "again" and place.parent is not None else place.number
+
+    def answer(self, turn: Turn, answer: Answer, calls: Collection[str] = ()) -> None:
+        """Hand the reply over, with the ids of its calls; it is kept for a client that loses it."""
+        self._threads.note_reply(turn.place.number, calls)
+        self._answers[turn.chain] = _Answered(answer, turn.exchange.delivered)
+        while len(self._answers) > KEPT_ANSWERS:
+            del self._answers[next(iter(self._answers))]
+        self.refuse_turn(turn, answer)
+
+    def refuse_turn(self, turn: Turn, answer: Answer) -> None:
+        """Answer with what is no reply: an equal request after it is the same one, not another sample."""
+        if turn in self._turns:
+            self._turns.remove(turn)
+        turn.exchange.settle(answer)
+
+    def _look(self, events: list[ev.Event]) -> None:
+        """Once the session has ended, nobody waits for a reply any more."""
+        mine = (event.body for event in events if event.session == self._session.id)
+        if not any(isinstance(body, ev.StateChanged) and body.state in ENDED for body in mine):
+            return
+        for turn in self._turns:
+            turn.exchange.settle(self._goodbye(turn.exchange))
+        self._turns.clear()
+
+    def _goodbye(self, exchange: Exchange) -> Answer:
+        summary = self._session.summary
+        return Answer(403, exchange.dialect.error(403, f"session {summary.number} has ended ({summary.state})"))
+
+    async def close(self) -> None:
+        """Hang up on all who wait."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    # --- the rest ---
+
+    def _queue(self, turn: Turn) -> None:
+        if self._session.summary.state in ENDED:
+            turn.exchange.settle(self._goodbye(turn.exchange))
+            return
+        self._turns.append(turn)
+        self._session.wakeup.wake()
+
+    async def _take_again(self, exchange: Exchange, place: Place, chain: str) -> None:
+        """An equal request: of a client that lost its line, which a moment may have to show, else another sample."""
+        if self._attach(exchange, chain):
+            return
+        others = [turn.exchange.delivered for turn in self._turns if turn.chain == chain]
+        if (answered := self._answers.get(chain)) is not None and answered.is_on_its_way:
+            assert answered.delivered is not None
+            others.append(answered.delivered)
+        if others:
+            await asyncio.wait(others, timeout=SETTLE_S, return_when=asyncio.FIRST_COMPLETED)
+            if self._attach(exchange, chain):
+                return
+        self._queue(Turn(exchange, place, chain, self._session.now()))
+
+    def _attach(self, exchange: Exchange, chain: str) -> bool:
+        """Whether an equal request is there already whose answer this client can have."""
+        for turn in self._turns:
+            same = turn.exchange.stream == exchange.stream and turn.exchange.dialect is exchange.dialect
+            if turn.chain == chain and turn.exchange.is_gone and same:
+                turn.exchange = exchange
+                return True
+        known = self._answers.get(chain)
+        if known is None or known.is_delivered or known.is_on_its_way or known.answer.stream != exchange.stream:
+            return False
+        self._answers[chain] = _Answered(known.answer, exchange.delivered)
+        exchange.settle(known.answer)
+        return True
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer_beside(self, exchange: Exchange, place: Place, chain: str) -> None:
+        """A title, a probe, a reviewer: passed on at once, recorded, and counted as cost."""
+        session = self._session
+        refs = make_refs(exchange.request.units, [()] * len(exchange.request.units))
+        frame, blobs, named = make_frame(exchange.dialect, exchange.request, chain, place.thread)
+        blobs += [Blob.of(unit.text.encode()) for unit in exchange.request.units]
+        request = ev.ModelRequested(
+            purpose="side",
+            adapter="gateway",
+            adapter_version=1,
+            append=tuple(refs),
+            sha256=hashlib.sha256(exchange.request.body()).hexdigest(),
+            wire=frame,
+            **named,
+        )
+        answer = Answer(502, exchange.dialect.error(502, "the host could not pass it on"))
+        try:
+            seq = (await session.commit(request, blobs=blobs))[0].seq
+            answer, replied = await self._ask_once(exchange, seq)
+            if replied is not None:
+                await session.commit(replied, actor="agent")
+        except LogError as error:
+            answer = Answer(503, exchange.dialect.error(503, str(error)))
+        finally:
+            # Nobody waits for ever, whatever it was.
+            exchange.settle(answer)
+
+    async def _ask_once(self, exchange: Exchange, seq: int) -> tuple[Answer, ev.ModelReplied | None]:
+        session = self._session
+        wire = WireCall(
+            exchange.dialect, exchange.path, exchange.query, exchange.onward_headers(), exchange.request.body()
+        )
+        began = session.now()
+        try:
+            async for item in ask(session.model, wire, self._call(0)):
+                if isinstance(item, Received):
+                    reply = item.reply
+                    replied = ev.ModelReplied(
+                        request=seq,
+                        parts=reply.parts,
+                        finish=reply.finish,
+                        finish_raw=reply.finish_raw,
+                        model=reply.model,
+                        response_id=reply.response_id,
+                        usage=reply.usage,
+                        cost=cost(session.model, reply.usage),
+                        duration_ms=session.now() - began,
+                    )
+                    return item.answer, replied
+        except ServerRefused as error:
+            return error.answer, None
+        except ProviderError as error:
+            return Answer(502, exchange.dialect.error(502, str(error))), None
+        return Answer(502, exchange.dialect.error(502, "the reply broke off")), None
+
+    def _call(self, step: int) -> CallContext:
+        session = self._session
+        return CallContext(
+            session=session.id,
+            step=step,
+            key=session.services.key_for(session.id, session.model),
+            timeout=session.model.first_token_seconds,
+            stall=session.model.stall_seconds,
+        )
+
+    def _without_secrets(self, exchange: Exchange) -> Exchange:
+        """The exchange, whose request has no known secret in it: neither log nor server are to have it."""
+        text = exchange.body.decode()
+        clean = self._session.clean(text)
+        if clean != text:
+            exchange.request = exchange.dialect.read_request(clean.encode())
+        return exchange
+
+    def _restore(self) -> None:
+        """Know again what earlier hosts were asked."""
+        session, reader = self._session, self._session.services.reader
+        events = reader.events(session.id, kinds={"model.request", "model.reply"})
+        numbers: dict[int, int] = {}
+        replied: dict[int, ev.ModelReplied] = {}
+        for event in events:
+            match event.body:
+                case ev.ModelRequested(wire=frame) as body if frame is not None:
+                    line: Line = "side" if body.purpose == "side" else "main"
+                    number = self._threads.restore(bytes.fromhex(frame.chain), line, frame.thread, body.purpose)
+                    root = self._root(self._threads.place_of(number))
+                    self._requests[number] = self._requests[root] = event.seq
+                    numbers[event.seq] = root
+                    self._chains.append(frame.chain)
+                case ev.ModelReplied() as body if body.request in numbers:
+                    replied[numbers[body.request]] = body
+                case _:
+                    continue
+        head = self._threads.head
+        if head is None:
+            return
+        reply = replied.get(head)
+        if reply is not None and reply.wire is not None:
+            # It may not have been handed over.
+            answer = Answer(200, reader.blob(reply.wire.blob), reply.wire.media)
+            self._answers[self._chains[head]] = _Answered(answer, None)
+        calls = [part.server_id or part.id for part in reply.parts if isinstance(part, CallPart)] if reply else []
+        self._threads.remember(head, self._read_units(self._requests[head]), calls)
+
+    def _read_units(self, seq: int) -> list[str]:
+        """The identities of the harness's own units in a request of the log."""
+        reader, session = self._session.services.reader, self._session.id
+        body = request_at(reader, session, seq)
+        assert body.wire is not None, "a request of a harness says how it was written"
+        request = DIALECTS[body.wire.dialect].read_request(rebuild_request(reader, session, seq))
+        said = {event.seq for event in reader.events(session, kinds={"advice.delivered"})}
+        refs = request_chain(reader, session, seq)
+        return [
+            unit.identity
+            for unit, ref in zip(request.units, refs, strict=True)
+            if not (ref.sources and ref.sources[0] in said)
+        ]
+
+
+def chain_of(units: Sequence[str]) -> str:
+    """The hash of a conversation of these units, in hex."""
+    chain = hash_chain(units)
+    return chain[-1].hex() if chain else ""
+
+
+def _count_tools(exchange: Exchange) -> int:
+    tools = exchange.request.fields.get("tools")
+    return len(tools) if isinstance(tools, list) else 0
+
+
+def _thread_of(exchange: Exchange) -> str:
+    """The id that a harness gives its conversation, where it gives one."""
+    for name in ("thread-id", "x-codex-thread-id"):
+        if value := exchange.header(name):
+            return value
+    metadata = exchange.request.fields.get("metadata")
+    told = metadata.get("user_id") if isinstance(metadata, dict) else None
+    if not isinstance(told, str):
+        return ""
+    try:
+        inner = msgspec.json.decode(told)
+    except msgspec.DecodeError:
+        return ""
+    return str(inner.get("session_id", "")) if isinstance(inner, dict) else ""

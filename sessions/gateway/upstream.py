@@ -1,0 +1,182 @@
+"""The model's server, asked for a harness: bytes there and bytes back, with what they say read on the way.
+
+No SDK takes part: a harness's body goes on as it was written, unknown fields and the order of keys included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from sessions.events import ModelSpec
+from sessions.gateway.exchange import DROPPED, Answer
+from sessions.providers.attempt import NO_KEY, feed_one, http_client, key_for
+from sessions.providers.base import CallContext, Delta, ProviderError, Reply
+from sessions.providers.event_stream import AFTER_FINISH, AFTER_USAGE, Patience, read_events
+from sessions.providers.failures import from_status, one_line
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from sessions.gateway.dialects import Dialect
+
+BASES: Final = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
+"""The provider's own address, where a profile names none."""
+VARIABLES: Final = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
+_PASSED_BACK: Final = ("retry-after", "retry-after-ms", "x-should-retry", "request-id", "x-request-id")
+_PREFIXES_BACK: Final = ("x-ratelimit-", "anthropic-ratelimit-", "openai-")
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A whole reply: what it says, and the bytes that said it."""
+
+    reply: Reply
+    answer: Answer
+
+
+class ServerRefused(ProviderError):
+    """The server answered with an error; ``answer`` is what it said, to be passed on."""
+
+    def __init__(self, error: ProviderError, answer: Answer) -> None:
+        super().__init__(
+            error.reason, str(error), status=error.status, retry_after=error.retry_after, need_key=error.need_key,
+            refused=error.refused,
+        )  # fmt: skip
+        self.answer = answer
+
+
+@dataclass(frozen=True, slots=True)
+class WireCall:
+    """A request as it goes upstream. ``path``: that of the API."""
+
+    dialect: Dialect
+    path: str
+    query: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+def address(spec: ModelSpec, path: str) -> str:
+    """Where a path of the API is at a model's server.
+
+    >>> address(ModelSpec(provider="openai", name="m", base_url="http://127.0.0.1:8000/v1"), "messages")
+    'http://127.0.0.1:8000/v1/messages'
+    >>> address(ModelSpec(provider="anthropic", name="m"), "messages")
+    'https://api.anthropic.com/v1/messages'
+    """
+    base = (spec.base_url or BASES.get(spec.provider, "")).rstrip("/")
+    if path.startswith("messages") or spec.provider == "anthropic":
+        base = base.removesuffix("/v1") + "/v1"
+    return f"{base}/{path}"
+
+
+async def ask(spec: ModelSpec, wire: WireCall, call: CallContext) -> AsyncGenerator[Delta | Received, None]:
+    """One attempt: pieces as they come, and last the whole reply. Raises ProviderError; closing it hangs up."""
+    assembler = wire.dialect.assembler(spec, call.key)
+    failure: ProviderError | None = None
+    raw = _Recorder()
+    try:
+        async with _open(spec, "POST", wire.path, wire.query, wire.headers, wire.body, call) as response:
+            if response.status_code >= 400:
+                body = await response.aread()
+                error = from_status(spec, response.status_code, response.headers, body, key=call.key)
+                raise ServerRefused(error, _answer(response, body))
+            raw.response = response
+            patience = Patience(call)
+            async with aclosing(read_events(spec, raw, call, patience)) as events:  # type: ignore[arg-type]  # what is read of a response it has
+                async for event in events:
+                    moves = assembler.moves
+                    for delta in feed_one(spec, assembler, event, call.key):
+                        if delta.text or delta.name:
+                            yield delta
+                    if assembler.ended and (assembler.is_counted or not assembler.is_whole):
+                        break
+                    if assembler.moves != moves:
+                        patience.renew()
+                    if assembler.is_whole:
+                        over = assembler.is_counted or assembler.ended
+                        patience.end_after(AFTER_USAGE if over else AFTER_FINISH)
+            answer = _answer(response, b"".join(raw.chunks))
+    except Exception as error:  # noqa: BLE001  an attempt ends as a reply or as a ProviderError, nothing else
+        failure = error if isinstance(error, ProviderError) else _failure(spec, call, error)
+        answer = _answer(raw.response, b"".join(raw.chunks)) if raw.response is not None else Answer(502, b"")
+    if assembler.is_whole:
+        yield Received(assembler.reply(), answer)
+        return
+    failure = failure or ProviderError("cut", f"{spec.id}: the reply broke off before its end")
+    failure.partial = failure.partial or assembler.parts()
+    raise failure
+
+
+async def pass_on(
+    spec: ModelSpec, method: str, path: str, query: str, headers: list[tuple[str, str]], body: bytes, call: CallContext
+) -> Answer:
+    """What the server says to a request that asks for no reply. Raises ProviderError."""
+    try:
+        async with _open(spec, method, path, query, headers, body, call) as response:
+            return _answer(response, await response.aread())
+    except Exception as error:
+        raise (error if isinstance(error, ProviderError) else _failure(spec, call, error)) from error
+
+
+@dataclass(slots=True)
+class _Recorder:
+    """A response whose bytes are kept as they are read."""
+
+    response: httpx2.Response | None = None
+    chunks: list[bytes] = field(default_factory=list)
+
+    @property
+    def headers(self) -> Any:
+        assert self.response is not None
+        return self.response.headers
+
+    async def aiter_bytes(self) -> AsyncIterator[bytes]:
+        assert self.response is not None
+        async for chunk in self.response.aiter_bytes():
+            self.chunks.append(chunk)
+            yield chunk
+
+
+@asynccontextmanager
+async def _open(
+    spec: ModelSpec, method: str, path: str, query: str, headers: list[tuple[str, str]], body: bytes, call: CallContext
+) -> AsyncIterator[httpx2.Response]:
+    key = key_for(spec, call, VARIABLES.get(spec.provider, ""))
+    own = [(name, value) for name, value in headers if name not in DROPPED]
+    own.append(("accept-encoding", "identity"))
+    if key != NO_KEY:
+        own.append(("x-api-key", key) if spec.provider == "anthropic" else ("authorization", f"Bearer {key}"))
+    url = address(spec, path) + (f"?{query}" if query else "")
+    async with http_client(spec.base_url, call, redirects=False) as http:
+        request = http.build_request(method, url, headers=own, content=body or None)
+        response = await http.send(request, stream=True)
+        try:
+            yield response
+        finally:
+            await response.aclose()
+
+
+def _answer(response: httpx2.Response, body: bytes) -> Answer:
+    kept = tuple(
+        (name, value)
+        for name, value in response.headers.items()
+        if name in _PASSED_BACK or name.startswith(_PREFIXES_BACK)
+    )
+    return Answer(response.status_code, body, response.headers.get("content-type", "application/json"), kept)
+
+
+def _failure(spec: ModelSpec, call: CallContext, error: Exception) -> ProviderError:
+    import httpx2
+
+    where, said = spec.base_url or spec.id, str(error) or "the connection was lost"
+    if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ProxyError):
+        return ProviderError("connection", one_line(f"cannot reach {where}: {said}", call.key))
+    if isinstance(error, TimeoutError | httpx2.TimeoutException):
+        return ProviderError("timeout", f"{spec.id}: no answer within {call.timeout:g} s")
+    if isinstance(error, httpx2.HTTPError):
+        return ProviderError("cut", one_line(f"{spec.id}: the reply broke off: {said}", call.key))
+    return ProviderError("server", one_line(f"{spec.id}: the attempt failed: {said}", call.key))

@@ -1,0 +1,245 @@
+"""A harness that was started elsewhere: what becomes of each request, as the log has it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from apollo_process import Apollo, wait_for
+from wire_model import WireModel
+
+from sessions.log.reader import LogReader
+
+KEY = "sk-a-real-key-that-nobody-may-see"
+TOOLS = [{"type": "function", "function": {"name": "shell", "parameters": {"type": "object"}}}]
+SYSTEM = {"role": "system", "content": "You are an agent."}
+TASK = {"role": "user", "content": "Write numbers."}
+
+
+@pytest.fixture
+def model() -> Iterator[WireModel]:
+    with WireModel(20).serving() as model:
+        yield model
+
+
+@pytest.fixture
+def apollo(tmp_path: Path) -> Iterator[Apollo]:
+    product = Apollo(tmp_path, {"MY_KEY": KEY})
+    product.write_config()
+    yield product
+    product.close()
+
+
+@pytest.fixture
+def session(apollo: Apollo, model: WireModel) -> str:
+    config = apollo.folder / "config" / "apollo-tui" / "config.toml"
+    config.write_text(
+        f'{config.read_text()}\n[profiles.here]\nmodel = "openai:m"\nbase_url = "{model.url}"\nkey_env = "MY_KEY"\n'
+    )
+    apollo.run("run", "--name", "there", "--model", "here", "--task", "Write numbers.", "--inside", "none")
+    wait_for("it runs", lambda: apollo.session("there")["state"] == "running")
+    return str(apollo.session("there")["id"])
+
+
+@pytest.fixture
+def ask(apollo: Apollo, session: str) -> Callable[..., httpx2.Response]:
+    variables = apollo.json("gateway", session)
+    url = f"{variables['OPENAI_BASE_URL']}/chat/completions"
+
+    def post(
+        *talk: dict[str, Any], timeout: float = 30, headers: dict[str, str] | None = None, **more: Any
+    ) -> httpx2.Response:
+        body = {"model": "m", "messages": [SYSTEM, TASK, *talk], "tools": TOOLS} | more
+        own = {"authorization": f"Bearer {variables['OPENAI_API_KEY']}", "cookie": "me=1"}
+        return httpx2.post(url, json=body, headers=own | (headers or {}), timeout=timeout, trust_env=False)
+
+    return post
+
+
+def turn(response: httpx2.Response, result: str = "done") -> list[dict[str, Any]]:
+    """What a harness makes of a reply: the message, and its call's result."""
+    message = response.json()["choices"][0]["message"]
+    return [message, {"role": "tool", "tool_call_id": message["tool_calls"][0]["id"], "content": result}]
+
+
+def test_a_reply_that_the_harness_refuses_is_no_step_and_the_one_it_goes_on_with_is(
+    apollo: Apollo, model: WireModel, session: str, ask: Callable[..., httpx2.Response]
+) -> None:
+    for _ in range(3):
+        reply = ask()
+    ask(*turn(reply))
+    replies = [(event["step"], event["seq"]) for event in apollo.events(session, "model.reply")]
+    assert [step for step, _ in replies] == [1, 1, 1, 2]
+    gone = [event["body"] for event in apollo.events(session, "reply.superseded")]
+    assert [(body["old"], body["new"]) for body in gone] == [
+        (replies[0][1], replies[1][1]),
+        (replies[1][1], replies[2][1]),
+    ]
+    assert len(model.bodies) == 4
+    results = apollo.events(session, "action.result")
+    assert [(event["step"], event["body"]["output"]["text"]) for event in results] == [(1, "done")]
+
+
+def test_four_equal_requests_at_once_are_four_samples(
+    model: WireModel, session: str, ask: Callable[..., httpx2.Response]
+) -> None:
+    model.free.clear()
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(ask) for _ in range(4)]
+        wait_for("the first", lambda: model.bodies)
+        model.free.set()
+        assert [future.result().status_code for future in asked] == [200] * 4
+    assert len(model.bodies) == 4
+
+
+def test_a_resend_after_a_lost_line_is_the_same_sample(
+    apollo: Apollo, model: WireModel, session: str, ask: Callable[..., httpx2.Response]
+) -> None:
+    model.free.clear()
+    with pytest.raises(httpx2.ReadTimeout):
+        ask(timeout=1)
+    again = threading.Timer(0.5, model.free.set)
+    again.start()
+    assert ask().status_code == 200
+    assert len(model.bodies) == 1
+    assert len(apollo.events(session, "model.reply")) == 1
+
+
+def test_an_interrupt_throws_the_reply_away_and_it_is_asked_for_again_with_advice(
+    apollo: Apollo, model: WireModel, session: str, ask: Callable[..., httpx2.Response]
+) -> None:
+    model.free.clear()
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask)
+        wait_for("a request under way", lambda: model.bodies)
+        apollo.run("interrupt", session)
+        wait_for("it is thrown away", lambda: apollo.events(session, "model.interrupted"))
+        apollo.run("advise", session, "Do something else.")
+        model.free.set()
+        apollo.run("resume", session)
+        assert "advised" in asked.result().json()["choices"][0]["message"]["content"]
+    assert b"Do something else." in model.bodies[1]
+    assert len(apollo.events(session, "model.reply")) == 1
+
+
+def test_what_the_server_refuses_is_handed_over_as_it_said_it(
+    apollo: Apollo, model: WireModel, session: str, ask: Callable[..., httpx2.Response]
+) -> None:
+    model.errors = [429, 400]
+    refused = ask()
+    assert (refused.status_code, refused.json()) == (429, {"error": {"message": "no"}})
+    assert ask().status_code == 400
+    assert ask().status_code == 200
+    failed = [event["body"] for event in apollo.events(session, "model.attempt_failed")]
+    assert [(body["status"], body.get("retry_ms")) for body in failed] == [(429, None), (400, None)]
+    assert apollo.session("there")["state"] == "running"
+
+
+def test_a_title_is_no_step(
+    apollo: Apollo, model: WireModel, session: str, ask: Callable[..., httpx2.Response]
+) -> None:
+    first = ask()
+    title = {"messages": [{"role": "user", "content": "Name this: Write numbers."}], "tools": []}
+    assert ask(**title).status_code == 200
+    ask(*turn(first))
+    requests = apollo.events(session, "model.request")
+    assert [(event["step"], event["body"].get("purpose", "step")) for event in requests] == [
+        (1, "step"),
+        (None, "side"),
+        (2, "step"),
+    ]
+    assert apollo.session("there")["step"] == 2
+    with LogReader(apollo.log) as reader:
+        summary = reader.summary(session)
+    assert summary is not None
+    assert summary.tokens == 330, "its cost counts"
+
+
+def test_a_limit_holds_the_next_request(
+    apollo: Apollo, model: WireModel, session: str, ask: Callable[..., httpx2.Response]
+) -> None:
+    apollo.run("limit", session, "steps=1")
+    first = ask()
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask, *turn(first))
+        wait_for("the pause", lambda: apollo.session("there")["state"] == "paused")
+        assert len(model.bodies) == 1
+        apollo.run("limit", session, "steps=5")
+        apollo.run("resume", session)
+        assert asked.result().status_code == 200
+
+
+def test_keys_and_tokens_are_nowhere_that_they_should_not_be(
+    apollo: Apollo, model: WireModel, session: str, ask: Callable[..., httpx2.Response]
+) -> None:
+    token = apollo.json("gateway", session)["OPENAI_API_KEY"]
+    first = ask({"role": "user", "content": f"My key is {KEY}."})
+    assert first.status_code == 200
+    (sent,) = model.headers
+    assert sent["authorization"] == f"Bearer {KEY}"
+    assert "cookie" not in sent
+    assert token not in json.dumps(sent)
+    assert KEY.encode() not in model.bodies[0], "a secret in a prompt goes to nobody"
+    assert b"[redacted:" in model.bodies[0]
+    for path in apollo.folder.rglob("*"):
+        if path.is_file() and path.name not in ("gateway.json", "keys"):
+            assert KEY.encode() not in path.read_bytes(), path
+            assert token.encode() not in path.read_bytes(), path
+
+
+def test_a_session_that_has_ended_answers_nobody_and_lets_nobody_wait(
+    apollo: Apollo, model: WireModel, session: str, ask: Callable[..., httpx2.Response]
+) -> None:
+    first = ask()
+    apollo.run("pause", session)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask, *turn(first))
+        wait_for("the pause", lambda: apollo.session("there")["state"] == "paused")
+        apollo.run("stop", session)
+        assert asked.result().status_code == 403
+    assert ask().status_code == 403
+    assert len(model.bodies) == 1
+
+
+def test_what_only_our_own_agent_can_do_is_refused_in_one_line(apollo: Apollo, session: str) -> None:
+    for verb in ("drop", "shorten", "retry"):
+        done = apollo.run(verb, session, check=False)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+        assert "a harness keeps its history itself" in done.stderr
+
+
+def test_advice_that_nobody_is_left_to_hear_ends_no_host(apollo: Apollo, model: WireModel) -> None:
+    apollo.run(
+        "run", "--name", "brief", "--model", "openai:m", "--base-url", model.url, "--inside", "none", "--", "sleep", "2"
+    )
+    brief = str(apollo.session("brief")["id"])
+    apollo.run("advise", brief, "Too late.")
+    wait_for("its end", lambda: apollo.session("brief")["state"] == "stopped")
+    assert apollo.session("brief")["reason"].startswith("ended early: exit code 0, without a last reply")
+    assert apollo.run("host", "status").returncode == 0
+
+
+def test_a_compaction_is_no_step_and_what_it_says_is_a_summary(
+    apollo: Apollo, model: WireModel, session: str, ask: Callable[..., httpx2.Response]
+) -> None:
+    first = ask()
+    talk = turn(first)
+    marked = {"x-codex-turn-metadata": '{"request_kind": "compaction"}'}
+    asked = ask(*talk, {"role": "user", "content": "Summarise."}, headers=marked, tools=[])
+    summary = asked.json()["choices"][0]["message"]["content"]
+    again = ask({"role": "user", "content": f"So far: {summary}"})
+    assert again.status_code == 200
+    requests = apollo.events(session, "model.request")
+    assert [(event["step"], event["body"].get("purpose", "step")) for event in requests] == [
+        (1, "step"),
+        (None, "summary"),
+        (2, "step"),
+    ]
+    (written,) = apollo.events(session, "summary.written")
+    assert (written["body"]["to_step"], written["body"]["text"]["text"]) == (1, summary)

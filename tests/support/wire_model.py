@@ -1,0 +1,193 @@
+"""A model's server in three dialects whose every reply is one call more, until so many are done; in this process.
+
+What it was sent is kept byte for byte. It can be made to hold its replies, and to answer with an error once.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Event = tuple[str, dict[str, Any]]
+
+
+class WireModel:
+    """``steps`` calls, then a text. Where it reads advice it says so, and does something else."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+        self.bodies: list[bytes] = []
+        self.headers: list[dict[str, str]] = []
+        self.free = threading.Event()
+        """Cleared: replies are held."""
+        self.free.set()
+        self.errors: list[int] = []
+        """Statuses that the next requests are answered with."""
+        self.silences: dict[int, int] = {}
+        """After so many results, so many replies without a call (Chat Completions)."""
+        self.calls = 1
+        """How many calls a reply makes at once (Chat Completions)."""
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    @contextmanager
+    def serving(self) -> Iterator[WireModel]:
+        thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self.free.set()
+            self._server.shutdown()
+            self._server.server_close()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        model = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_: object) -> None:
+                pass
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                model.bodies.append(body)
+                model.headers.append({name.lower(): value for name, value in self.headers.items()})
+                model.free.wait(60)
+                if model.errors:
+                    self._send(model.errors.pop(0), "application/json", json.dumps({"error": {"message": "no"}}))
+                    return
+                value = json.loads(body)
+                events = DIALECTS[self.path.rpartition("/v1/")[2].partition("?")[0]](value, model)
+                if value.get("stream"):
+                    text = "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" if name else
+                                   f"data: {json.dumps(data)}\n\n" for name, data in events)  # fmt: skip
+                    done = "" if events[0][0] else "data: [DONE]\n\n"
+                    self._send(200, "text/event-stream", text + done)
+                else:
+                    self._send(200, "application/json", json.dumps(whole_of(events)))
+
+            def _send(self, status: int, media: str, text: str) -> None:
+                self.send_response(status)
+                self.send_header("content-type", media)
+                self.send_header("content-length", str(len(text.encode())))
+                self.end_headers()
+                try:
+                    self.wfile.write(text.encode())
+                except OSError:
+                    return
+
+        return Handler
+
+
+def decide(value: dict[str, Any], results: int, steps: int) -> tuple[str, dict[str, str] | None]:
+    """What the model says, and the call that it makes."""
+    advised = json.dumps(value).count("<advice-")
+    if results >= steps:
+        return f"Done, with {advised} pieces of advice.", None
+    what = "advised" if advised else "alone"
+    return f"Step {results + 1}, {what}.", {"command": f"echo {results + 1} {what} >> trace.txt"}
+
+
+def chat(value: dict[str, Any], model: WireModel) -> list[Event]:
+    results = sum(message["role"] == "tool" for message in value["messages"])
+    text, arguments = decide(value, results, model.steps)
+    delta: dict[str, Any] = {"role": "assistant", "content": text}
+    name = "shell"
+    if arguments is None and any(tool["function"]["name"] == "finish" for tool in value.get("tools", ())):
+        name, arguments = "finish", {}
+    if model.silences.get(results):
+        model.silences[results] -= 1
+        arguments = None
+    if arguments is not None:
+        function = {"name": name, "arguments": json.dumps(arguments)}
+        delta["tool_calls"] = [
+            {"index": at, "id": f"call-{results}-{at}", "type": "function", "function": function}
+            for at in range(model.calls)
+        ]
+    finish = "stop" if arguments is None else "tool_calls"
+    usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
+    base = {"id": "chat", "object": "chat.completion.chunk", "created": 1, "model": value["model"]}
+    return [
+        ("", base | {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}),
+        ("", base | {"choices": [{"index": 0, "delta": {}, "finish_reason": finish}], "usage": usage}),
+    ]
+
+
+def responses(value: dict[str, Any], model: WireModel) -> list[Event]:
+    results = sum(item.get("type") == "function_call_output" for item in value["input"])
+    text, arguments = decide(value, results, model.steps)
+    content = [{"type": "output_text", "text": text, "annotations": []}]
+    output: list[dict[str, Any]] = [
+        {"id": f"rs-{results}", "type": "reasoning", "summary": [], "encrypted_content": "abc"},
+        {"id": f"msg-{results}", "type": "message", "role": "assistant", "status": "completed", "content": content},
+    ]
+    if arguments is not None:
+        call = {"type": "function_call", "name": "shell", "arguments": json.dumps(arguments), "status": "completed"}
+        output.append({"id": f"fc-{results}", "call_id": f"call-{results}"} | call)
+    usage = {"input_tokens": 100, "output_tokens": 10, "total_tokens": 110}
+    response = {"id": f"resp-{results}", "object": "response", "created_at": 1, "model": value["model"],
+                "status": "completed", "output": output, "usage": usage, "tools": [], "tool_choice": "auto",
+                "parallel_tool_calls": True, "error": None, "incomplete_details": None, "instructions": None,
+                "metadata": {}, "temperature": 1, "top_p": 1}  # fmt: skip
+    begun = response | {"status": "in_progress", "output": []}
+    name = "response.created"
+    events: list[Event] = [(name, {"type": name, "sequence_number": 0, "response": begun})]
+    for place, item in enumerate(output):
+        for kind in ("added", "done"):
+            name = f"response.output_item.{kind}"
+            events.append((name, {"type": name, "sequence_number": len(events), "output_index": place, "item": item}))
+    name = "response.completed"
+    return [*events, (name, {"type": name, "sequence_number": len(events), "response": response})]
+
+
+def messages(value: dict[str, Any], model: WireModel) -> list[Event]:
+    blocks = [block for message in value["messages"] if isinstance(message["content"], list)
+              for block in message["content"]]  # fmt: skip
+    results = sum(block["type"] == "tool_result" for block in blocks)
+    text, arguments = decide(value, results, model.steps)
+    usage = {"input_tokens": 100, "output_tokens": 1}
+    start = {"id": f"msg-{results}", "type": "message", "role": "assistant", "model": value["model"], "content": [],
+             "stop_reason": None, "stop_sequence": None, "usage": usage}  # fmt: skip
+    found: list[Event] = [("message_start", {"type": "message_start", "message": start})]
+
+    def block(place: int, begin: dict[str, Any], *deltas: dict[str, Any]) -> None:
+        found.append(("content_block_start", {"type": "content_block_start", "index": place, "content_block": begin}))
+        for delta in deltas:
+            found.append(("content_block_delta", {"type": "content_block_delta", "index": place, "delta": delta}))
+        found.append(("content_block_stop", {"type": "content_block_stop", "index": place}))
+
+    block(0, {"type": "thinking", "thinking": "", "signature": ""}, {"type": "thinking_delta", "thinking": "Hm."},
+          {"type": "signature_delta", "signature": "sig"})  # fmt: skip
+    block(1, {"type": "text", "text": ""}, {"type": "text_delta", "text": text})
+    if arguments is not None:
+        begin = {"type": "tool_use", "id": f"call-{results}", "name": "shell", "input": {}}
+        block(2, begin, {"type": "input_json_delta", "partial_json": json.dumps(arguments)})
+    reason = "end_turn" if arguments is None else "tool_use"
+    found.append(("message_delta", {"type": "message_delta", "delta": {"stop_reason": reason, "stop_sequence": None},
+                                    "usage": {"output_tokens": 10}}))  # fmt: skip
+    return [*found, ("message_stop", {"type": "message_stop"})]
+
+
+DIALECTS = {"chat/completions": chat, "responses": responses, "messages": messages}
+
+
+def whole_of(events: list[Event]) -> dict[str, Any]:
+    """The same reply of a server that does not stream."""
+    if events[0][0] == "response.created":
+        return events[-1][1]["response"]
+    if not events[0][0]:
+        first, last = events[0][1], events[1][1]
+        message = dict(first["choices"][0]["delta"])
+        for call in message.get("tool_calls", ()):
+            del call["index"]
+        choice = {"index": 0, "message": message, "finish_reason": last["choices"][0]["finish_reason"]}
+        return first | {"object": "chat.completion", "choices": [choice], "usage": last["usage"]}
+    raise NotImplementedError("the Messages loop streams")
