@@ -85,6 +85,7 @@ def session_row(summary: Summary, now: int) -> dict[str, Any]:
         "origin": summary.origin,
         "begins": msgspec.to_builtins(summary.begins),
         "contained": summary.contained,
+        "harness": summary.harness,
         "step": summary.step,
         "actions": summary.actions,
         "malformed": summary.malformed,

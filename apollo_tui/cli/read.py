@@ -121,6 +121,8 @@ def show(cli: Cli, session: str, count: int, as_json: bool) -> None:
         f"{_cost(summary)}, {summary.malformed} malformed, "
         f"{say_count(summary.flags, 'flag')}"
     )
+    if summary.harness:
+        say(plain_line(f"  its agent is {summary.harness}"))
     if summary.contained:
         say(plain_line(f"  {add_what_is_in_sight(summary.contained)}"))
     for item in summary.plan:

@@ -23,6 +23,8 @@ from sessions.paths import log_paths
 COMMANDS: Final[dict[str, str]] = {
     "demo": "start:demo",
     "new": "start:new",
+    "run": "harness:run",
+    "gateway": "harness:gateway",
     "replay": "start:replay",
     "ls": "read:ls",
     "show": "read:show",

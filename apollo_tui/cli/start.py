@@ -81,7 +81,7 @@ def new(
     params = msgspec.structs.replace(
         params, title=name or params.title, in_place=in_place, limits=wanted, terms=terms, start=not no_start
     )
-    _print_created(ask_host(cli, params), params.title, as_json)
+    print_created(ask_host(cli, params), params.title, as_json)
 
 
 def task_request(
@@ -129,10 +129,11 @@ def replay(cli: Cli, file: Path, speed: float, name: str | None, as_json: bool) 
         task_id=f"replay/{file.stem}",
         origin="replay",
     )
-    _print_created(ask_host(cli, params), params.title, as_json)
+    print_created(ask_host(cli, params), params.title, as_json)
 
 
-def _print_created(created: protocol.Created, title: str, as_json: bool) -> None:
+def print_created(created: protocol.Created, title: str, as_json: bool) -> None:
+    """Say which session came to be, and what contains it."""
     from apollo_tui.acts.new_session import explain_containment
 
     if as_json:

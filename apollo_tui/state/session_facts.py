@@ -118,6 +118,8 @@ def _advice(s: Summary, now: int) -> Iterator[str]:
 
 
 def _extra(s: Summary) -> Iterator[tuple[str, str]]:
+    if s.harness:
+        yield "agent", s.harness
     if s.contained:
         yield "commands", add_what_is_in_sight(s.contained)
     yield "actions", f"{s.actions}, {s.malformed} malformed, {s.errors} errors"

@@ -1,0 +1,86 @@
+"""Sessions whose agent is a program of somebody else's: `run` and `gateway`."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import click
+import msgspec
+
+from apollo_train.cli.terminal_output import say
+from apollo_tui.cli.connection import Cli, ask_host, new_request_id, open_log
+from apollo_tui.cli.output import json_option, print_json
+from apollo_tui.cli.start import print_created
+from sessions.errors import ApolloError
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@click.option("--model", required=True, metavar="PROVIDER:MODEL", help="Whose model answers. Or a profile's name.")
+@click.option("--name", help="The session's title. Default: the command's name.")
+@click.option("--agent", metavar="NAME", help="What the harness is called. Default: the command's name.")
+@click.option("--task", "task_text", default="", metavar="TEXT", help="What the command tells the harness to do.")
+@click.option("--base-url", help="Where the model is served, for servers of your own.")
+@click.option("--workspace", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder to copy.")
+@click.option("--in-place", is_flag=True, help="Work in the folder itself instead of a copy.")
+@click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="A budget, e.g. steps=200.")
+@click.option("--inside", metavar="PREFIX", help="What contains it: auto, bwrap, landlock or none.")
+@click.option("--network", type=click.Choice(["off", "all"]), help="Whether it may use the network.")
+@json_option
+@click.pass_obj
+def run(
+    cli: Cli, command: tuple[str, ...], model: str, name: str | None, agent: str | None, task_text: str,
+    base_url: str | None, workspace: Path | None, in_place: bool, limits: tuple[str, ...], inside: str | None,
+    network: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Start an agent program of your own as a session: its model endpoint is the host's gateway.
+
+    Without COMMAND nothing is started: `apollo gateway` says what points a program elsewhere at the session.
+    """
+    from apollo_tui.acts.new_session import BadLimit, limits_with, session_request, wished_containment
+    from sessions.config import load_config, resolve_model
+    from sessions.events import Harness
+    from sessions.taskfile import TaskFile
+
+    config = load_config()
+    spec = resolve_model(model, base_url=base_url, config=config)
+    called = agent or (Path(command[0]).name if command else "harness")
+    task = TaskFile(id="", title=name or called, text=task_text)
+    try:
+        wanted = limits_with(task.limits, limits)
+    except BadLimit as problem:
+        raise click.UsageError(f"--limit {problem}") from problem
+    params = session_request(
+        new_request_id(), task, spec, title=task.title, workspace=workspace.resolve() if workspace else None,
+        limits=wanted, file=None,
+        contained=wished_containment(task, config, model, inside=inside or "", network=network or ""),
+    )  # fmt: skip
+    params = msgspec.structs.replace(params, in_place=in_place, harness=Harness(called, command))
+    print_created(ask_host(cli, params), params.title, as_json)
+
+
+@click.command()
+@click.argument("session")
+@json_option
+@click.pass_obj
+def gateway(cli: Cli, session: str, as_json: bool) -> None:
+    """Print what points a program at a session's model endpoint, as lines for a shell. They hold its token."""
+    from sessions.gateway.access import endpoint_variables, read_token
+    from sessions.gateway.listener import known_port
+
+    reader = open_log(cli)
+    found = reader.find(session)
+    summary = reader.summary(found)
+    assert summary is not None
+    if not summary.harness:
+        raise ApolloError(f"session {summary.number} runs our own agent: a harness gets a session by 'apollo run'")
+    port = known_port(cli.paths.folder)
+    if not port:
+        raise ApolloError("no host of this log has served a model endpoint yet: 'apollo run' starts one")
+    variables = endpoint_variables(port, read_token(cli.paths.session_folder(found)))
+    if as_json:
+        print_json(dict(variables))
+        return
+    for name, value in variables.items():
+        say(f"export {name}={shlex.quote(value)}")
