@@ -32,8 +32,13 @@ def test_it_is_one_conversation_all_the_same(tmp_path: Path) -> None:
         session = str(apollo.session("rewrites")["id"])
         try:
             wait_for("the sixth step", lambda: apollo.session("rewrites")["step"] >= 6)
+            model.free.clear()
+            asked = len(model.bodies)
+            wait_for("a request under way", lambda: len(model.bodies) > asked)
             pid = apollo.kill_host()
             assert pid is not None
+            wait_for("it again", lambda: len(model.bodies) > asked + 1)
+            model.free.set()
             wait_for("the end", lambda: apollo.session("rewrites")["state"] in ("finished", "stopped"), seconds=60)
             events = apollo.events(session)
             state = apollo.session("rewrites")

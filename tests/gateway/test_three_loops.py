@@ -65,9 +65,11 @@ def test_a_loop_is_held_advised_killed_under_and_exported_with_its_exact_prompts
 ) -> None:
     session = start(apollo, model, dialect)
     wait_for("the fifth step", lambda: step(apollo, session) >= 5)
+    model.free.clear()  # so that it waits for us, however quick it is
 
     # Held for longer than its client waits twice: one sample all the same, of the prompt with the advice in it.
     apollo.run("pause", session)
+    model.free.set()
     wait_for("the pause", lambda: state(apollo, session) == "paused")
     held, asked = step(apollo, session), len(model.bodies)
     apollo.run("advise", session, "Write another word from now on.")
