@@ -21,10 +21,14 @@ _log = logging.getLogger(__name__)
 
 
 class Gateway:
-    """Serves the endpoints of a host's sessions; nothing of it is there until the first such session."""
+    """Serves the endpoints of a host's sessions; nothing of it is there until the first such session.
 
-    def __init__(self, folder: Path) -> None:
+    ``hide(value, name)`` keeps a token out of the log: a tool may print its environment.
+    """
+
+    def __init__(self, folder: Path, hide: Callable[[str, str], None]) -> None:
         self._folder = folder
+        self._hide = hide
         self._servers: list[HttpServer] = []
         self._endpoint: Endpoint | None = None
         self._port = 0
@@ -67,6 +71,7 @@ class Gateway:
         self._sessions[session.id] = session
         line = HarnessLine(session)
         token = read_token(session.folder)
+        self._hide(token, "GATEWAY_TOKEN")
         self._endpoint.open(token, line)
 
         async def point() -> Mapping[str, str]:

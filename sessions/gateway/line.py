@@ -21,6 +21,7 @@ from sessions.gateway.conversation import find_prompts, make_frame, make_refs
 from sessions.gateway.dialects import DIALECTS
 from sessions.gateway.exchange import Answer, Exchange
 from sessions.gateway.threads import Line, Place, Shape, Threads, hash_chain
+from sessions.gateway.units import identify
 from sessions.gateway.upstream import Received, ServerRefused, WireCall, ask, pass_on
 from sessions.log.errors import LogError
 from sessions.log.rebuild import rebuild_request, request_at, request_chain
@@ -71,7 +72,7 @@ class HarnessLine:
 
     def __init__(self, session: Session, refuse: Callable[[str], None] | None = None) -> None:
         self._session = session
-        self._threads = Threads(told=bool(session.created.task.strip()))
+        self._threads = Threads()
         self._turns: deque[Turn] = deque()
         self._answers: dict[str, _Answered] = {}
         """The newest answer, by chain: a client that lost it asks again."""
@@ -99,6 +100,7 @@ class HarnessLine:
             tools=_count_tools(exchange),
             thread=_thread_of(exchange),
             child=bool(exchange.header("x-claude-code-agent-id") or exchange.header("x-openai-subagent")),
+            frame=_frame_of(exchange),
             calls=frozenset(id for unit in units for id in unit.calls),
             compacts='"request_kind":"compaction"' in exchange.header("x-codex-turn-metadata").replace(" ", ""),
         )
@@ -315,7 +317,8 @@ class HarnessLine:
                     line: Line = "side" if body.purpose == "side" else "main"
                     number = self._threads.restore(bytes.fromhex(frame.chain), line, frame.thread, body.purpose)
                     root = self._root(self._threads.place_of(number))
-                    self._requests[number] = self._requests[root] = event.seq
+                    if line == "main":
+                        self._requests[number] = self._requests[root] = event.seq
                     numbers[event.seq] = root
                     self._chains.append(frame.chain)
                 case ev.ModelReplied() as body if body.request in numbers:
@@ -352,6 +355,12 @@ def chain_of(units: Sequence[str]) -> str:
     """The hash of a conversation of these units, in hex."""
     chain = hash_chain(units)
     return chain[-1].hex() if chain else ""
+
+
+def _frame_of(exchange: Exchange) -> str:
+    """The identity of model and system prompt."""
+    fields = exchange.request.fields
+    return identify([fields.get("model"), fields.get("system"), fields.get("instructions")])
 
 
 def _count_tools(exchange: Exchange) -> int:

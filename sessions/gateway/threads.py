@@ -29,7 +29,8 @@ class Shape:
     ``units``: the identities of its content blocks, in order. ``prompts``: places of units that are, word for word,
     what the host itself told the harness to do. ``thread``: the id that the harness gives the conversation, "" if it
     gives none. ``child``: it says that it is a sub-agent's. ``compacts``: it says that it asks for a summary.
-    ``calls``: the ids of the calls in it.
+    ``calls``: the ids of the calls in it. ``frame``: the identity of what stands beside the conversation (system
+    prompt, model), "" if it is not known: two conversations that are equal but for that are two.
     """
 
     units: Sequence[str]
@@ -39,6 +40,7 @@ class Shape:
     child: bool = False
     compacts: bool = False
     calls: frozenset[str] = frozenset()
+    frame: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +67,15 @@ class _Seen:
 class Threads:
     """The requests of one session in the order in which they came.
 
-    ``told``: whether the host started the harness and so knows its prompt. Where it did not, the first conversation
-    that goes on is the main line.
+    The main line begins with what the host told the harness to do; where that is nowhere, or the host does not know it,
+    it is the first conversation that goes on.
     """
 
-    told: bool = True
     _seen: list[_Seen] = field(default_factory=list)
     _by_chain: dict[bytes, int] = field(default_factory=dict)
-    """The first request with this chain."""
+    """The first request with this chain, one of the main line before others."""
+    _by_whole: dict[tuple[bytes, str], int] = field(default_factory=dict)
+    """The first request with this chain and frame."""
     _head: int | None = None
     _main_thread: str = ""
     _volatile: set[int] = field(default_factory=set)
@@ -83,7 +86,12 @@ class Threads:
         chain = hash_chain(shape.units)
         place = self._place(shape, chain)
         self._seen.append(_Seen(place, shape))
-        self._by_chain.setdefault(chain[-1] if chain else b"", place.number)
+        end = chain[-1] if chain else b""
+        if place.step != "again":
+            self._by_whole.setdefault((end, shape.frame), place.number)
+            if place.line == MAIN:  # of two that are equal but for their frame it is the one that goes on
+                self._by_chain[end] = place.number
+        self._by_chain.setdefault(end, place.number)
         if place.parent is not None and place.step != "again":
             self._seen[place.parent].extended = True
             self._claim_main(place.parent)
@@ -99,12 +107,13 @@ class Threads:
     def _let_go(self, number: int) -> None:
         """Keep of a request what is asked for later: all units of all requests would be too much."""
         shape = self._seen[number].shape
-        self._seen[number].shape = Shape((), tools=shape.tools, thread=shape.thread)
+        self._seen[number].shape = Shape((), tools=shape.tools, thread=shape.thread, frame=shape.frame)
 
     def restore(self, chain: bytes, line: Line, thread: str, purpose: str) -> int:
         """Keep a request of an earlier host, by the end of its chain; returns its number."""
         number = len(self._seen)
-        same = self._by_chain.setdefault(chain, number)
+        same = self._by_whole.setdefault((chain, ""), number)
+        self._by_chain.setdefault(chain, number)
         step: Step = "again" if same != number else "compaction" if purpose == "summary" else "next"
         place = Place(number, line, thread, step, same if same != number else None)
         self._seen.append(_Seen(place, Shape(()), extended=True))  # what it is was found out then
@@ -136,7 +145,8 @@ class Threads:
 
     def _place(self, shape: Shape, chain: Sequence[bytes]) -> Place:
         number = len(self._seen)
-        same = self._by_chain.get(chain[-1] if chain else b"")
+        end = chain[-1] if chain else b""
+        same = self._by_whole.get((end, shape.frame), self._by_whole.get((end, "")))
         if same is not None and self._seen[same].place.step == "compaction":
             return replace(self._seen[same].place, number=number)
         if same is not None:
@@ -207,8 +217,8 @@ class Threads:
         self._head, self._main_thread = None, ""
 
     def _claim_main(self, root: int) -> None:
-        """Where nobody told the harness anything here, the first conversation that goes on is the main line."""
-        if self.told or self._head is not None or self._seen[root].place.line != "side":
+        """Where no conversation began with what the harness was told, the first that goes on is the main line."""
+        if self._head is not None or self._seen[root].place.line != "side":
             return
         thread = self._seen[root].place.thread
         for seen in self._seen:

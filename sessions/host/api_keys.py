@@ -88,6 +88,10 @@ class KeyRing:
             self._given[session] = key
             self._seen.setdefault(key, variable or "API_KEY")
 
+    def hide(self, value: str, name: str) -> None:
+        """Keep ``value`` out of all that enters the log, as a key is."""
+        self._seen.setdefault(value, name)
+
     def key(self, session: str, variable: str | None) -> str | None:
         """The key for a request of ``session`` right now, None if there is none. Raises KeysFileError."""
         if variable is None:

@@ -191,7 +191,7 @@ class Host:
         writer.subscribe(notifications.on_commit)
         writer.subscribe(self.faults.on_commit)
         environments = SessionEnvs(self.paths)
-        gateway = Gateway(self.paths.folder)
+        gateway = Gateway(self.paths.folder, self.keys.hide)
         parts = RunnerParts(writer, reader, self.paths, notifications, self.keys, environments, gateway, self.clock)
         manager = SessionManager(self.runners(parts), writer, reader)
         context = HandlerContext(writer, reader, self.paths, manager, self.keys, environments, self.clock)

@@ -179,14 +179,15 @@ def test_keys_and_tokens_are_nowhere_that_they_should_not_be(
     apollo: Apollo, model: WireModel, session: str, ask: Callable[..., httpx2.Response]
 ) -> None:
     token = apollo.json("gateway", session)["OPENAI_API_KEY"]
-    first = ask({"role": "user", "content": f"My key is {KEY}."})
+    first = ask({"role": "user", "content": f"My key is {KEY}, my token {token}."})
     assert first.status_code == 200
     (sent,) = model.headers
     assert sent["authorization"] == f"Bearer {KEY}"
     assert "cookie" not in sent
     assert token not in json.dumps(sent)
     assert KEY.encode() not in model.bodies[0], "a secret in a prompt goes to nobody"
-    assert b"[redacted:" in model.bodies[0]
+    assert token.encode() not in model.bodies[0]
+    assert model.bodies[0].count(b"[redacted:") == 2
     for path in apollo.folder.rglob("*"):
         if path.is_file() and path.name not in ("gateway.json", "keys"):
             assert KEY.encode() not in path.read_bytes(), path

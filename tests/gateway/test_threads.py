@@ -100,6 +100,17 @@ def test_a_request_that_was_rewritten_before_anybody_answered_it_is_the_same() -
     assert threads.take(Shape(["system", "task, 9:58 left"], prompts=[1], tools=1)).step == "again"
 
 
+def test_equal_conversations_under_two_system_prompts_are_two() -> None:
+    threads = Threads()
+    title = threads.take(Shape(["task"], prompts=[0], frame="you name things"))
+    work = threads.take(Shape(["task"], prompts=[0], tools=5, frame="you are an agent"))
+    assert (work.line, work.step) == ("main", "next")
+    assert threads.place_of(title.number).line == "side", "it has fewer tools"
+    assert threads.take(Shape(["task"], prompts=[0], tools=5, frame="you are an agent")).step == "again"
+    goes_on = threads.take(Shape(["task", "reply", "result"], prompts=[0], tools=5, frame="you are an agent"))
+    assert (goes_on.line, goes_on.parent) == ("main", work.number)
+
+
 def test_of_earlier_requests_little_is_kept() -> None:
     threads = Threads()
     units: list[str] = []
@@ -111,7 +122,7 @@ def test_of_earlier_requests_little_is_kept() -> None:
 
 
 def test_where_nobody_here_knows_the_prompt_what_goes_on_first_is_the_main_line() -> None:
-    threads = Threads(told=False)
+    threads = Threads()
     probe = threads.take(Shape(["probe"]))
     first = threads.take(Shape(["system", "task"], tools=2))
     assert {probe.line, first.line} == {"side"}, "nothing tells them apart yet"
