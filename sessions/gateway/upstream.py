@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sessions.events import ModelSpec
 from sessions.gateway.exchange import DROPPED, Answer
-from sessions.providers.attempt import NO_KEY, feed_one, http_client, key_for
+from sessions.providers.attempt import NO_KEY, http_client, key_for, read_deltas
 from sessions.providers.base import CallContext, Delta, ProviderError, Reply
-from sessions.providers.event_stream import AFTER_FINISH, AFTER_USAGE, Patience, read_events
 from sessions.providers.failures import from_status, one_line
 
 if TYPE_CHECKING:
@@ -85,20 +84,9 @@ async def ask(spec: ModelSpec, wire: WireCall, call: CallContext) -> AsyncGenera
                 error = from_status(spec, response.status_code, response.headers, body, key=call.key)
                 raise ServerRefused(error, _answer(response, body))
             raw.response = response
-            patience = Patience(call)
-            async with aclosing(read_events(spec, raw, call, patience)) as events:  # type: ignore[arg-type]  # what is read of a response it has
-                async for event in events:
-                    moves = assembler.moves
-                    for delta in feed_one(spec, assembler, event, call.key):
-                        if delta.text or delta.name:
-                            yield delta
-                    if assembler.ended and (assembler.is_counted or not assembler.is_whole):
-                        break
-                    if assembler.moves != moves:
-                        patience.renew()
-                    if assembler.is_whole:
-                        over = assembler.is_counted or assembler.ended
-                        patience.end_after(AFTER_USAGE if over else AFTER_FINISH)
+            async with aclosing(read_deltas(spec, raw, call, assembler)) as deltas:  # type: ignore[arg-type]  # what is read of a response it has
+                async for delta in deltas:
+                    yield delta
             answer = _answer(response, b"".join(raw.chunks))
     except Exception as error:  # noqa: BLE001  an attempt ends as a reply or as a ProviderError, nothing else
         failure = error if isinstance(error, ProviderError) else _failure(spec, call, error)

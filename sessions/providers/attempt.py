@@ -115,20 +115,9 @@ async def attempt(
                     stream=True,
                     stream_cls=sdk.AsyncStream[object],
                 )
-            patience = Patience(call)
-            async with contextlib.aclosing(read_events(spec, stream.response, call, patience)) as events:
-                async for event in events:
-                    moves = assembler.moves
-                    for delta in feed_one(spec, assembler, event, call.key):
-                        if delta.text or delta.name:
-                            yield delta
-                    if assembler.ended and (assembler.is_counted or not assembler.is_whole):
-                        break
-                    if assembler.moves != moves:
-                        patience.renew()
-                    if assembler.is_whole:
-                        over = assembler.is_counted or assembler.ended
-                        patience.end_after(AFTER_USAGE if over else AFTER_FINISH)
+            async with contextlib.aclosing(read_deltas(spec, stream.response, call, assembler)) as deltas:
+                async for delta in deltas:
+                    yield delta
     except Exception as error:  # noqa: BLE001  an attempt must end as a reply or as a ProviderError, nothing else
         failure = _failure(sdk, spec, call, error)
     if assembler.is_whole:
@@ -140,6 +129,26 @@ async def attempt(
     if failure.reason in ("cut", "timeout") and failure.partial:
         failure.unfinished = assembler.reply()
     raise failure
+
+
+async def read_deltas(
+    spec: ModelSpec, response: httpx2.Response, call: CallContext, assembler: Assembler
+) -> AsyncGenerator[Delta, None]:
+    """The pieces of a reply as they come, until ``assembler`` has all of it. Raises ProviderError."""
+    patience = Patience(call)
+    async with contextlib.aclosing(read_events(spec, response, call, patience)) as events:
+        async for event in events:
+            moves = assembler.moves
+            for delta in feed_one(spec, assembler, event, call.key):
+                if delta.text or delta.name:
+                    yield delta
+            if assembler.ended and (assembler.is_counted or not assembler.is_whole):
+                break
+            if assembler.moves != moves:
+                patience.renew()
+            if assembler.is_whole:
+                over = assembler.is_counted or assembler.ended
+                patience.end_after(AFTER_USAGE if over else AFTER_FINISH)
 
 
 def json_value(spec: ModelSpec, event: SseEvent, key: str | None = None) -> Any:

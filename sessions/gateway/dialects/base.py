@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -26,7 +27,7 @@ class UnreadableRequest(ApolloError):
     """A request that is no request of its dialect; one line, for the harness and the log."""
 
 
-class Dialect:
+class Dialect(ABC):
     """One way of talking to a model. A subclass per API; what they share has a default here."""
 
     name: ClassVar[str] = ""
@@ -57,13 +58,13 @@ class Dialect:
         turn = replace(self.user_unit(first.value, None), identity=first.identity)
         return replace(request, units=(turn,), after=("]", *request.after))
 
+    @abstractmethod
     def assembler(self, spec: ModelSpec, key: str | None) -> Assembler:
         """What puts one reply together."""
-        raise NotImplementedError
 
+    @abstractmethod
     def user_unit(self, text: str, after: Unit | None) -> Unit:
         """A turn of the user that says ``text``, to stand after this unit."""
-        raise NotImplementedError
 
     def keep_alive(self, number: int, *, stream: bool) -> bytes:
         """What keeps a harness waiting once the headers are out; ``number`` counts from 1."""
@@ -120,9 +121,9 @@ class Dialect:
         kind = block.get("type") if isinstance(block, dict) else None
         return ("text" if kind in ("text", "input_text", "output_text") else "other"), ""
 
+    @abstractmethod
     def kind_of_message(self, message: dict[str, Any]) -> tuple[str, UnitKind, str]:
         """Role, kind and call of a message that is one unit."""
-        raise NotImplementedError
 
     def _unit(
         self,
