@@ -33,7 +33,8 @@ def build(
     """The entry of ``anchor``. ``related`` is in order; ``under_way`` is the action that queued advice waits for."""
     match anchor.body:
         case ev.ModelReplied() as body:
-            gone = any(isinstance(e.body, ev.ReplySuperseded) and e.body.old == anchor.seq for e in related)
+            verdicts = [e.body for e in related if isinstance(e.body, ev.ReplySuperseded)]
+            gone = [body.old for body in verdicts if anchor.seq in (body.old, body.new)][-1:] == [anchor.seq]
             return _reply(anchor, body.parts, "left out of the context" if gone else "", salvaged=body.salvaged)
         case ev.ReplyInterrupted() as body:
             return _reply(anchor, body.parts, f"interrupted ({body.why}): the agent does not remember it")

@@ -143,8 +143,9 @@ def _take(found: Annotations, event: ev.Event) -> None:
             found.better = better
             best = max if better == "higher" else min
             found.best_score = score if found.best_score is None else best(found.best_score, score)
-        case ev.ReplySuperseded(old=old):
+        case ev.ReplySuperseded(old=old, new=new):
             found.superseded.add(old)
+            found.superseded.discard(new or 0)
         case ev.AdviceDelivered() as body:
             found.delivered[event.seq] = body
         case ev.SummaryWritten() as body:

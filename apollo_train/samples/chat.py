@@ -65,6 +65,14 @@ def chat_of_wire(wire: dict[str, Any]) -> Chat | None:
     return chat
 
 
+def chat_of_block(block: Any, role: str) -> Chat | None:
+    """A text block that is not the model's, as it was sent: a harness may have written it anew since it was told."""
+    text = block.get("text") if isinstance(block, dict) and block.get("type") in ("text", "input_text") else None
+    if role not in ("system", "developer", "user") or not isinstance(text, str):
+        return None
+    return {"role": "user" if role == "user" else "system", "content": text}
+
+
 def _reasoning_of(wire: dict[str, Any]) -> str:
     """The earlier reasoning that was sent back, as text or in blocks of the server's own."""
     for key in REASONING_KEYS:

@@ -213,7 +213,7 @@ class Prompts:
             whole = dialect == "chat" or (
                 isinstance(wire, dict) and wire.get("role") in ("user", "system", "developer")
             )
-            sent = chat.chat_of_wire(wire) if whole else None
+            sent = chat.chat_of_wire(wire) if whole else chat.chat_of_block(wire, ref.role)
             if sent is None and request.wire is not None and not ref.sources:
                 made = []
             else:

@@ -9,6 +9,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -61,6 +62,24 @@ def doctor(cli: Cli, terminal: bool, deep: bool, as_json: bool) -> None:
                 say(plain_line(f"{'':<21}{finding.advice}"))
     if any(finding.verdict == "bad" for finding in found):
         raise click.exceptions.Exit(1)
+
+
+def _agents(cli: Cli) -> Iterator[Finding]:
+    """Agent programs that sessions can be started with."""
+    from sessions.gateway.agents import read_agents, read_version
+    from sessions.paths import config_path
+
+    try:
+        presets = read_agents(config_path().parent)
+    except ApolloError as error:
+        yield Finding("agents", "bad", str(error), "mend the file; until then no agent program can be started")
+        return
+    startable = {name: preset for name, preset in presets.items() if preset.command}
+    with ThreadPoolExecutor() as pool:
+        versions = dict(zip(startable, pool.map(read_version, startable.values()), strict=True))
+    here = [f"{name} ({said})" if said else name for name, said in versions.items() if said is not None]
+    missing = [name for name, said in versions.items() if said is None]
+    yield Finding("agents", "ok", f"installed: {', '.join(here) or 'none'}; not: {', '.join(missing) or 'none'}")
 
 
 def _versions(cli: Cli) -> Iterator[Finding]:
@@ -319,6 +338,7 @@ CHECKS: tuple[Callable[[Cli], Iterator[Finding]], ...] = (
     _log,
     _backup,
     _leftovers,
+    _agents,
     _host,
     _containment,
 )

@@ -19,7 +19,7 @@ from sessions.errors import ApolloError
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.option("--model", required=True, metavar="PROVIDER:MODEL", help="Whose model answers. Or a profile's name.")
 @click.option("--name", help="The session's title. Default: the command's name.")
-@click.option("--agent", metavar="NAME", help="What the harness is called. Default: the command's name.")
+@click.option("--agent", metavar="NAME", help="Which program it is: see 'apollo doctor'. Default: the command's name.")
 @click.option("--task", "task_text", default="", metavar="TEXT", help="What the command tells the harness to do.")
 @click.option("--base-url", help="Where the model is served, for servers of your own.")
 @click.option("--workspace", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder to copy.")
@@ -27,20 +27,22 @@ from sessions.errors import ApolloError
 @click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="A budget, e.g. steps=200.")
 @click.option("--inside", metavar="PREFIX", help="What contains it: auto, bwrap, landlock or none.")
 @click.option("--network", type=click.Choice(["off", "all"]), help="Whether it may use the network.")
+@click.option("--elsewhere", is_flag=True, help="Start nothing: the program runs on another machine, say.")
 @json_option
 @click.pass_obj
 def run(
     cli: Cli, command: tuple[str, ...], model: str, name: str | None, agent: str | None, task_text: str,
     base_url: str | None, workspace: Path | None, in_place: bool, limits: tuple[str, ...], inside: str | None,
-    network: str | None, as_json: bool,
+    network: str | None, elsewhere: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Start an agent program of your own as a session: its model endpoint is the host's gateway.
+    """Start an agent program as a session: its model endpoint is the host's gateway.
 
-    Without COMMAND nothing is started: `apollo gateway` says what points a program elsewhere at the session.
+    Without COMMAND the program is started as its preset says, with --task. If it has none, or with --elsewhere, nothing
+    is started: `apollo gateway` says what points a program at the session.
     """
+    from apollo_tui.acts.agents import can_start, with_agent
     from apollo_tui.acts.new_session import BadLimit, limits_with, session_request, wished_containment
     from sessions.config import load_config, resolve_model
-    from sessions.events import Harness
     from sessions.taskfile import TaskFile
 
     config = load_config()
@@ -56,7 +58,8 @@ def run(
         limits=wanted, file=None,
         contained=wished_containment(task, config, model, inside=inside or "", network=network or ""),
     )  # fmt: skip
-    params = msgspec.structs.replace(params, in_place=in_place, harness=Harness(called, command))
+    starts = not elsewhere and (bool(command) or can_start(called))
+    params = with_agent(msgspec.structs.replace(params, in_place=in_place), called, command, starts=starts)
     print_created(ask_host(cli, params), params.title, as_json)
 
 
@@ -66,7 +69,7 @@ def run(
 @click.pass_obj
 def gateway(cli: Cli, session: str, as_json: bool) -> None:
     """Print what points a program at a session's model endpoint, as lines for a shell. They hold its token."""
-    from sessions.gateway.access import endpoint_variables, read_token
+    from sessions.gateway.access import EndpointAccess, read_token
     from sessions.gateway.listener import known_port
 
     reader = open_log(cli)
@@ -78,9 +81,9 @@ def gateway(cli: Cli, session: str, as_json: bool) -> None:
     port = known_port(cli.paths.folder)
     if not port:
         raise ApolloError("no host of this log has served a model endpoint yet: 'apollo run' starts one")
-    variables = endpoint_variables(port, read_token(cli.paths.session_folder(found)))
+    variables = EndpointAccess(port, read_token(cli.paths.session_folder(found))).variables
     if as_json:
-        print_json(dict(variables))
+        print_json(variables)
         return
     for name, value in variables.items():
         say(f"export {name}={shlex.quote(value)}")

@@ -52,6 +52,7 @@ def check_terminal(instead: str) -> None:
 @click.argument("task", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--model", required=True, metavar="PROVIDER:MODEL", help="Or the name of a profile in the config.")
 @click.option("--name", help="The session's title. Default: the task's.")
+@click.option("--agent", metavar="NAME", help="An agent program ('apollo doctor' lists them). Default: Apollo's own.")
 @click.option("--workspace", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder to copy.")
 @click.option("--in-place", is_flag=True, help="Work in the folder itself instead of a copy.")
 @click.option("--base-url", help="Where the model is served, for servers of your own.")
@@ -65,9 +66,9 @@ def check_terminal(instead: str) -> None:
 @json_option
 @click.pass_obj
 def new(
-    cli: Cli, task: Path, model: str, name: str | None, workspace: Path | None, in_place: bool, base_url: str | None,
-    limits: tuple[str, ...], inside: str | None, network: str | None, license_: str | None, source: str | None,
-    consent: str | None, no_start: bool, as_json: bool,
+    cli: Cli, task: Path, model: str, name: str | None, agent: str | None, workspace: Path | None, in_place: bool,
+    base_url: str | None, limits: tuple[str, ...], inside: str | None, network: str | None, license_: str | None,
+    source: str | None, consent: str | None, no_start: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Create a session from a task file (Markdown) and start it."""
     from apollo_tui.acts.new_session import BadLimit, limits_with
@@ -81,6 +82,10 @@ def new(
     params = msgspec.structs.replace(
         params, title=name or params.title, in_place=in_place, limits=wanted, terms=terms, start=not no_start
     )
+    if agent is not None:
+        from apollo_tui.acts.agents import with_agent
+
+        params = with_agent(params, agent)
     print_created(ask_host(cli, params), params.title, as_json)
 
 

@@ -57,8 +57,10 @@ def read_queued(reader: LogReader, session: str, numbers: Iterable[int]) -> list
     return [found[number] for number in sorted(found)]
 
 
-def user_turn(nonce: str, pieces: Sequence[ev.AdviceQueued]) -> str:
-    """The text of the user turn: each piece in the session's tag, in order."""
+def user_turn(nonce: str, pieces: Sequence[ev.AdviceQueued], form: str = "") -> str:
+    """The text of the user turn: each piece in the session's tag, in order, or in a ``form`` that has ``{advice}``."""
+    if form:
+        return "\n\n".join(form.replace("{advice}", _text_in_tag(piece)) for piece in pieces)
     tag = f"advice-{nonce}" if nonce else "advice"
     return "\n\n".join(f"<{tag}>\n{_text_in_tag(piece)}\n</{tag}>" for piece in pieces)
 

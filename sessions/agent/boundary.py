@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Literal
 
 from sessions import events as ev
@@ -11,6 +12,7 @@ from sessions.agent.resume_point import ResumePoint
 from sessions.agent.session import NeedsPerson, Session
 from sessions.agent.wakeup import wait_for_any
 from sessions.fold import budget
+from sessions.fold.summary import Summary
 from sessions.providers.base import Playback
 
 MOST_NUDGES: Final = 3
@@ -22,12 +24,14 @@ Decision = Literal["request", "look_again", "shorten", "finish", "stop"]
 class Boundary:
     """Decides at the boundary of one session. Each decision is committed, or follows from what is.
 
-    ``nudges``: whether a reply without a call is for the host to answer; a harness does that itself.
+    ``nudges``: whether a reply without a call is for the host to answer; a harness does that itself. ``count``: the
+    session with all that counts towards its limits, where that is more than its own.
     """
 
-    def __init__(self, session: Session, *, nudges: bool = True) -> None:
+    def __init__(self, session: Session, *, nudges: bool = True, count: Callable[[], Summary] | None = None) -> None:
         self._session = session
         self._nudges = nudges
+        self._count = count or (lambda: session.summary)
 
     async def decide(self, point: ResumePoint) -> Decision:
         """What comes next: a request, a shorter context, the end, or another look at the log, which has grown.
@@ -67,7 +71,7 @@ class Boundary:
 
     async def _stop_at_limit(self, point: ResumePoint) -> bool:
         """Pause where a budget is used up. True if it is."""
-        reason = budget.reason_to_pause(self._session.summary, self._session.now(), step=point.step)
+        reason = budget.reason_to_pause(self._count(), self._session.now(), step=point.step)
         if reason:
             await self._session.commit(ev.StateChanged(state="paused", need="limit", reason=reason))
         return bool(reason)
@@ -106,10 +110,11 @@ class Boundary:
         if not numbers:
             return False
         pieces = read_queued(session.services.reader, session.id, numbers)
+        harness = session.created.harness
         delivered = ev.AdviceDelivered(
             advice=tuple(piece.advice for piece in pieces),
             at_step=point.step + 1,
-            text=user_turn(session.created.nonce, pieces),
+            text=user_turn(session.created.nonce, pieces, harness.advice if harness is not None else ""),
             woke=point.was_woken,
             without_effect=session.playback is not None,
         )

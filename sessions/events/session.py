@@ -121,10 +121,25 @@ def add_what_is_in_sight(words: str) -> str:
 
 
 class Harness(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An agent program that we did not write. ``command``: how it is started, nothing where somebody else does that."""
+    """An agent program that we did not write. ``command``: how it is started, nothing where somebody else does that.
+
+    ``resume``: how it goes on after it has ended. ``contained`` and ``contained_env`` are added inside a prefix.
+    ``files`` lie in its home. In all of them ``{task}``, ``{model}``, ``{url}``, ``{token}`` and ``{home}`` stand for
+    what is known when it starts. ``advice``: the form of a person's words that its own prompt knows. ``summary_tools``:
+    the tools of a request that asks for a summary. ``tools``: which of its tools run commands, edit files, or wait.
+    """
 
     name: str
     command: tuple[str, ...] = ()
+    resume: tuple[str, ...] = ()
+    contained: tuple[str, ...] = ()
+    contained_env: dict[str, str] = {}
+    env: dict[str, str] = {}
+    files: dict[str, str] = {}
+    version: str = ""
+    advice: str = ""
+    summary_tools: tuple[str, ...] = ()
+    tools: dict[str, Literal["run", "edit", "wait"]] = {}
 
 
 class SessionCreated(Body, frozen=True, kw_only=True):

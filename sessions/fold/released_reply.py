@@ -1,8 +1,8 @@
 """The reply of a step: the one that the agent goes on with. Whoever wants it asks here.
 
 A step may have several replies, and the newest need not be the one: ``reply.superseded`` says which one gave way to
-which, or was left out of the context without another one in its place. A reply that no such event names is released;
-of several in old logs, the newest.
+which, or was left out of the context without another one in its place. One that gave way can be taken again: the
+newest word counts. A reply that no such event names is released; of several in old logs, the newest.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ class Replies:
         match event.body:
             case ev.ModelReplied() if event.step:
                 self._by_step.setdefault(event.step, []).append(event)
-            case ev.ReplySuperseded(old=old):
+            case ev.ReplySuperseded(old=old, new=new):
                 self._superseded.add(old)
+                self._superseded.discard(new or 0)
             case _:
                 pass
 

@@ -6,7 +6,7 @@ has. Signal, malformed, error: suspicious and judged by nobody. Unseen: nobody h
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_right, insort
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
@@ -135,7 +135,9 @@ class ReviewBook:
         released = self._released.of(step)
         if released is not None:
             self._replies[step] = released.seq
-            self._anchors = [anchor for anchor in self._anchors if anchor[0] != old]
+            kept = [anchor for anchor in self._anchors if anchor[0] not in (old, released.seq)]
+            insort(kept, (released.seq, ev.Target(step)), key=lambda anchor: anchor[0])
+            self._anchors = kept
 
     def items(self, actor: str, causes: Sequence[SignalCause] = ()) -> list[Item]:
         """What ``actor`` should look at, in the order of the queue: at most one item for a target."""

@@ -189,14 +189,15 @@ class _Step:
         """Take a reply in, or what became of one: the step's is the released one, else the newest that there was."""
         self.replies.fold(event)
         self.reply = self.replies.of(self.step) or self.replies.newest_of(self.step)
-        body = self.reply.body if self.reply is not None else None
-        if not isinstance(body, ev.ModelReplied):
+        if self.reply is None or not isinstance(self.reply.body, ev.ModelReplied):
             return
-        parts = [part for part in body.parts if isinstance(part, CallPart)]
+        parts = [part for part in self.reply.body.parts if isinstance(part, CallPart)]
         for number, part in enumerate(parts, start=1):
             self.call(number).part = part
-        for number in [number for number in self.calls if number > len(parts) and not self.calls[number].started]:
-            del self.calls[number]
+        chosen = isinstance(event.body, ev.ReplySuperseded) and event.body.new == self.reply.seq
+        for number in [number for number in self.calls if number > len(parts)]:
+            if chosen or not self.calls[number].started:  # begun by a reply that gave way to one with fewer calls
+                del self.calls[number]
 
 
 class Trajectory:

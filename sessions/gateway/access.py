@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -24,13 +25,27 @@ def read_token(folder: Path) -> str:
     return token
 
 
-def endpoint_variables(port: int, token: str) -> Mapping[str, str]:
-    """What points a harness at its endpoint: the base URLs and keys of the SDKs, whichever it is made with."""
-    base = f"http://127.0.0.1:{port}/s/{token}"
-    return {
-        "OPENAI_BASE_URL": f"{base}/v1",
-        "OPENAI_API_BASE": f"{base}/v1",
-        "OPENAI_API_KEY": token,
-        "ANTHROPIC_BASE_URL": base,
-        "ANTHROPIC_API_KEY": token,
-    }
+@dataclass(frozen=True, slots=True)
+class EndpointAccess:
+    """Where a session's endpoint is, and what opens it."""
+
+    port: int
+    token: str
+
+    @property
+    def places(self) -> Mapping[str, str]:
+        """What stands for it in presets. ``address`` holds no token: other users of a machine can read commands."""
+        address = f"http://127.0.0.1:{self.port}"
+        return {"address": address, "url": f"{address}/s/{self.token}", "token": self.token}
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What points a harness there: the base URLs and keys of the SDKs, whichever it is made with."""
+        url = self.places["url"]
+        return {
+            "OPENAI_BASE_URL": f"{url}/v1",
+            "OPENAI_API_BASE": f"{url}/v1",
+            "OPENAI_API_KEY": self.token,
+            "ANTHROPIC_BASE_URL": url,
+            "ANTHROPIC_API_KEY": self.token,
+        }

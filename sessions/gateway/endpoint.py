@@ -162,8 +162,7 @@ class _Visit:
             whole = await self._hold(exchange, gone)
         finally:
             gone.cancel()
-            if not exchange.delivered.done():
-                exchange.delivered.set_result(whole)
+            exchange.leave(whole=whole)
 
     async def _hold(self, exchange: Exchange, gone: asyncio.Future[None]) -> bool:
         """Keep the client waiting until there is an answer, and give it; whether all of it went out."""

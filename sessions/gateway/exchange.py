@@ -64,6 +64,8 @@ class Exchange:
     delivered: asyncio.Future[bool] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     """Whether the whole answer went over the line; False: the harness hung up before."""
 
+    gone_at: float | None = None
+    """When its connection ended, by the loop's clock."""
     begun: bool = False
     """Whether the status line is out, so that an error can no longer be passed on as it is."""
 
@@ -82,6 +84,17 @@ class Exchange:
     def is_gone(self) -> bool:
         """Whether its connection is gone, before or after the answer."""
         return self.delivered.done()
+
+    @property
+    def gone_for(self) -> float | None:
+        """How long its connection has been gone, in seconds; None: it is there."""
+        return None if self.gone_at is None else asyncio.get_running_loop().time() - self.gone_at
+
+    def leave(self, *, whole: bool) -> None:
+        """The connection has ended; ``whole``: all of the answer went over it."""
+        self.gone_at = asyncio.get_running_loop().time()
+        if not self.delivered.done():
+            self.delivered.set_result(whole)
 
     def header(self, name: str) -> str:
         """The value of a header, "" without it."""

@@ -4,31 +4,48 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sessions.agent.runner import SessionRunner
 from sessions.agent.session import Session
-from sessions.gateway.access import endpoint_variables, read_token
+from sessions.gateway.access import EndpointAccess, read_token
 from sessions.gateway.listener import BACKLOG, bind_port, inherited_listener, known_port
 
 if TYPE_CHECKING:
+    from sessions.gateway.children import Family
     from sessions.gateway.endpoint import Endpoint
     from sessions.gateway.http_server import HttpServer
+    from sessions.gateway.line import HarnessLine
 
 _log = logging.getLogger(__name__)
+
+
+class Starts(Protocol):
+    """What works at a session."""
+
+    def start(self) -> None:
+        """Come to life, and do what the log says."""
 
 
 class Gateway:
     """Serves the endpoints of a host's sessions; nothing of it is there until the first such session.
 
-    ``hide(value, name)`` keeps a token out of the log: a tool may print its environment.
+    ``hide(value, name)`` keeps a token out of the log: a tool may print its environment. ``adopt(child, parent)`` lets
+    the session of a sub-agent use its parent's key.
     """
 
-    def __init__(self, folder: Path, hide: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, folder: Path, hide: Callable[[str, str], None], adopt: Callable[[str, str], None] = lambda *_: None
+    ) -> None:
         self._folder = folder
         self._hide = hide
+        self._adopt = adopt
+        self._families: dict[str, Family] = {}
+        self._lines: dict[str, HarnessLine] = {}
+        self.runner: Callable[[str], Starts] | None = None
+        """The runner of a session, one for each, as the host has them."""
         self._servers: list[HttpServer] = []
         self._endpoint: Endpoint | None = None
         self._port = 0
@@ -63,22 +80,46 @@ class Gateway:
 
     def _open(self, session: Session) -> SessionRunner:
         """A session's line, reached at the endpoint by its token, and what works at it."""
+        from sessions.gateway.children import Children
         from sessions.gateway.harness_loop import HarnessLoop
         from sessions.gateway.line import HarnessLine
 
         port = self.serve()
         assert self._endpoint is not None
         self._sessions[session.id] = session
-        line = HarnessLine(session)
+        family = self._families[session.id] = self._family(session)
+        line = self._lines[session.id] = HarnessLine(session, family, Children(family, self._open_child))
+        if family.above is not None:
+            self._adopt(session.id, family.above.session.id)
+            return SessionRunner(session, lambda own, yields: HarnessLoop(own, line, yields, None, family))
         token = read_token(session.folder)
         self._hide(token, "GATEWAY_TOKEN")
         self._endpoint.open(token, line)
 
-        async def point() -> Mapping[str, str]:
+        async def point() -> EndpointAccess:
             await self._listen_inside(session)
-            return endpoint_variables(port, token)
+            return EndpointAccess(port, token)
 
-        return SessionRunner(session, lambda own, yields: HarnessLoop(own, line, yields, point))
+        return SessionRunner(session, lambda own, yields: HarnessLoop(own, line, yields, point, family))
+
+    def _family(self, session: Session) -> Family:
+        """A session among its kin; its parent is there before it."""
+        from sessions.gateway.children import Family, thread_of_child
+
+        thread, begins = thread_of_child(session.created), session.created.begins
+        if not thread or begins is None or not begins.session:
+            return Family(session)
+        if begins.session not in self._families and self.runner is not None:
+            self.runner(begins.session)
+        above = self._families[begins.session]
+        made = above.children[thread] = Family(session, above)
+        return made
+
+    def _open_child(self, session: str) -> HarnessLine:
+        """The line of a sub-agent's session, which is at work from now on."""
+        assert self.runner is not None, "the host has told who runs sessions"
+        self.runner(session).start()
+        return self._lines[session]
 
     async def listen_again(self, session: str) -> None:
         """Serve in the space of a session whose harness an earlier host started: it may be asking already."""

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,8 +17,10 @@ from sessions.agent.session import Session
 from sessions.events.messages import CallPart
 from sessions.events.states import ENDED
 from sessions.events.text import Blob
-from sessions.gateway.conversation import find_prompts, make_frame, make_refs
+from sessions.gateway.children import Children, Family
+from sessions.gateway.conversation import find_prompts, make_frame, make_refs, tag_note
 from sessions.gateway.dialects import DIALECTS
+from sessions.gateway.dialects.system_text import as_written
 from sessions.gateway.exchange import Answer, Exchange
 from sessions.gateway.threads import Line, Place, Shape, Threads, hash_chain
 from sessions.gateway.units import identify
@@ -30,6 +32,8 @@ from sessions.providers.pricing import cost
 
 KEPT_ANSWERS: Final = 8
 """Answers that are kept for clients that lose them."""
+REVIEWERS: Final = ("guardian", "review")
+"""What Codex calls those that judge what its agent wants to do."""
 SETTLE_S: Final = 1.0
 """So long an equal request waits for the other one's line to be known as gone."""
 _log = logging.getLogger(__name__)
@@ -62,6 +66,11 @@ class _Answered:
         return self.delivered is not None and self.delivered.done() and self.delivered.result()
 
     @property
+    def is_lost(self) -> bool:
+        """Whether the line broke before all of it had gone over."""
+        return self.delivered is not None and self.delivered.done() and not self.delivered.result()
+
+    @property
     def is_on_its_way(self) -> bool:
         """Whether its client still listens."""
         return self.delivered is not None and not self.delivered.done()
@@ -70,8 +79,11 @@ class _Answered:
 class HarnessLine:
     """What the endpoint hands to a session, in the order in which the session takes it."""
 
-    def __init__(self, session: Session, refuse: Callable[[str], None] | None = None) -> None:
+    def __init__(self, session: Session, family: Family, children: Children) -> None:
         self._session = session
+        self._family = family
+        self._children = children
+        family.line = self
         self._threads = Threads()
         self._turns: deque[Turn] = deque()
         self._answers: dict[str, _Answered] = {}
@@ -97,18 +109,21 @@ class HarnessLine:
         shape = Shape(
             units=[unit.identity for unit in units],
             prompts=find_prompts(units, task),
-            tools=_count_tools(exchange),
+            tools=len(_names_of_tools(exchange)),
             thread=_thread_of(exchange),
-            child=bool(exchange.header("x-claude-code-agent-id") or exchange.header("x-openai-subagent")),
+            child=self._family.above is None and _is_of_sub_agent(exchange),
             frame=_frame_of(exchange),
             calls=frozenset(id for unit in units for id in unit.calls),
-            compacts='"request_kind":"compaction"' in exchange.header("x-codex-turn-metadata").replace(" ", ""),
+            compacts=self._asks_for_summary(exchange),
         )
         place = self._threads.take(shape)
         # Where only what a harness rewrites is another, it is the same conversation.
         again = place.step == "again" and place.parent is not None
         chain = self._chains[place.parent] if again and place.parent is not None else chain_of(shape.units)
         self._chains.append(chain)
+        if self._is_child(exchange, place):
+            self._begin(self._hand_down(exchange, place))
+            return
         if place.line != "main":
             self._begin(self._answer_beside(exchange, place, chain))
             return
@@ -131,12 +146,39 @@ class HarnessLine:
         """Say in the host's log that something was asked for that there is not."""
         _log.warning("%s: its harness asked for %s, which is not passed on", self._session.name, what[:200])
 
+    def _is_child(self, exchange: Exchange, place: Place) -> bool:
+        """Whether a request is a sub-agent's: its harness says so, or it goes on where a title or a probe would not."""
+        if place.line == "child" or self._children.has(place.thread):
+            return True
+        goes_on = place.line == "side" and place.step == "next" and place.parent is not None
+        return goes_on and not _is_of_reviewer(exchange)
+
+    async def _hand_down(self, exchange: Exchange, place: Place) -> None:
+        try:
+            await self._children.submit(place.thread, exchange)
+        except LogError as error:
+            exchange.settle(Answer(503, exchange.dialect.error(503, str(error))))
+        self._session.wakeup.wake()
+
+    def _asks_for_summary(self, exchange: Exchange) -> bool:
+        """Whether a request says that it is a compaction: Codex in a header, others by the tools that it declares."""
+        if '"request_kind":"compaction"' in exchange.header("x-codex-turn-metadata").replace(" ", ""):
+            return True
+        harness = self._session.created.harness
+        names = _names_of_tools(exchange)
+        return bool(names) and harness is not None and set(names) <= set(harness.summary_tools)
+
     # --- what the loop calls ---
 
     @property
     def turn(self) -> Turn | None:
         """The request of the main line that is next."""
         return self._turns[0] if self._turns else None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a request waits for its boundary, or is under way."""
+        return bool(self._turns)
 
     def request_of(self, place: Place) -> int | None:
         """The seq of the request that one at this place goes on from, None if there is none."""
@@ -170,8 +212,23 @@ class HarnessLine:
             self._turns.remove(turn)
         turn.exchange.settle(answer)
 
+    def drop_turn(self, turn: Turn) -> None:
+        """Nobody is there any more whom a reply could reach."""
+        said = "the client was gone when its request was to be sent"
+        self.refuse_turn(turn, Answer(408, turn.exchange.dialect.error(408, said)))
+
+    @property
+    def has_lost_answer(self) -> bool:
+        """Whether the newest answer is known not to have reached its client."""
+        newest = next(reversed(self._answers.values()), None)
+        return newest is not None and newest.is_lost
+
     def _look(self, events: list[ev.Event]) -> None:
-        """Once the session has ended, nobody waits for a reply any more."""
+        """Once the session has ended, nobody waits for a reply any more. A child goes by what becomes of its parent."""
+        if self._family.above is not None and any(event.session != self._session.id for event in events):
+            kinds = {event.kind for event in events}
+            if kinds & {"session.state", "control.requested", "limit.changed"}:
+                self._session.wakeup.wake()
         mine = (event.body for event in events if event.session == self._session.id)
         if not any(isinstance(body, ev.StateChanged) and body.state in ENDED for body in mine):
             return
@@ -325,6 +382,8 @@ class HarnessLine:
                     replied[numbers[body.request]] = body
                 case _:
                     continue
+        for child in self._children.sessions():
+            self._restore_child(child)
         head = self._threads.head
         if head is None:
             return
@@ -336,12 +395,24 @@ class HarnessLine:
         calls = [part.server_id or part.id for part in reply.parts if isinstance(part, CallPart)] if reply else []
         self._threads.remember(head, self._read_units(self._requests[head]), calls)
 
+    def _restore_child(self, child: str) -> None:
+        """Know what a sub-agent has asked: what goes on from there is its."""
+        thread = self._children.thread_of(child)
+        for event in self._session.services.reader.events(child, kinds={"model.request"}):
+            body = event.body
+            if isinstance(body, ev.ModelRequested) and body.wire is not None and body.purpose != "side":
+                self._threads.restore(bytes.fromhex(body.wire.chain), "child", thread, body.purpose)
+                self._chains.append(body.wire.chain)
+
     def _read_units(self, seq: int) -> list[str]:
         """The identities of the harness's own units in a request of the log."""
         reader, session = self._session.services.reader, self._session.id
         body = request_at(reader, session, seq)
         assert body.wire is not None, "a request of a harness says how it was written"
-        request = DIALECTS[body.wire.dialect].read_request(rebuild_request(reader, session, seq))
+        sent = rebuild_request(reader, session, seq)
+        if note := tag_note(self._session.created):
+            sent = sent.replace(as_written(note).encode(), b"")
+        request = DIALECTS[body.wire.dialect].read_request(sent)
         said = {event.seq for event in reader.events(session, kinds={"advice.delivered"})}
         refs = request_chain(reader, session, seq)
         return [
@@ -363,9 +434,21 @@ def _frame_of(exchange: Exchange) -> str:
     return identify([fields.get("model"), fields.get("system"), fields.get("instructions")])
 
 
-def _count_tools(exchange: Exchange) -> int:
+def _is_of_sub_agent(exchange: Exchange) -> bool:
+    marked = exchange.header("x-claude-code-agent-id") or exchange.header("x-openai-subagent")
+    return bool(marked) and not _is_of_reviewer(exchange)
+
+
+def _is_of_reviewer(exchange: Exchange) -> bool:
+    """Whether it asks whether another request may act: it does nothing itself."""
+    return exchange.header("x-openai-subagent") in REVIEWERS
+
+
+def _names_of_tools(exchange: Exchange) -> list[str]:
     tools = exchange.request.fields.get("tools")
-    return len(tools) if isinstance(tools, list) else 0
+    found = [tool for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
+    named = (tool["function"] if isinstance(tool.get("function"), dict) else tool for tool in found)
+    return [str(tool.get("name", "")) for tool in named]
 
 
 def _thread_of(exchange: Exchange) -> str:

@@ -137,7 +137,8 @@ class Threads:
         """What the request was answered: a conversation that carries it goes on from there."""
         place = self._seen[number].place
         again = place.parent if place.step == "again" else None
-        self._seen[number if again is None else again].handed = frozenset(calls)
+        seen = self._seen[number if again is None else again]
+        seen.handed |= frozenset(calls)  # of several samples the harness goes on with any
 
     def place_of(self, number: int) -> Place:
         """Where this request belongs, as it is known by now."""
@@ -165,7 +166,7 @@ class Threads:
             # An older node of the same conversation: a compaction that kept its beginning, a rewind, an edited history.
             goes_on = line != MAIN or parent == self._head or self._seen[parent].place.step == "compaction"
             return Place(number, line, thread, "next" if goes_on else "segment", parent)
-        return self._place_root(number, shape)
+        return self._place_root(number, shape, f"side {end.hex()[:12]}")
 
     def _find_rewritten(self, shape: Shape) -> tuple[int, Step] | None:
         """The head of the main line, where this conversation is the same but for units that were rewritten in place.
@@ -191,21 +192,24 @@ class Threads:
         self._volatile |= changed
         return self._head, "next"
 
-    def _place_root(self, number: int, shape: Shape) -> Place:
+    def _place_root(self, number: int, shape: Shape, aside: str) -> Place:
         """A conversation that nothing came before."""
+        if shape.compacts and self._head is not None:
+            return Place(number, MAIN, MAIN, "compaction")
         if self._head is None:
             if shape.prompts:
                 return Place(number, MAIN, MAIN, "next")
-            return Place(number, "side", f"side {number}", "next")
+            return Place(number, "side", aside, "next")
         head = self._seen[self._head]
         if shape.prompts and not head.extended and head.place.parent is None and shape.tools > head.shape.tools:
             # What looked like the beginning was a title or a probe: it has the task in it, but fewer tools.
             self._disown(head)
             return Place(number, MAIN, MAIN, "next")
         own_thread = bool(shape.thread) and shape.thread == self._main_thread
-        if own_thread or (shape.prompts and shape.tools == head.shape.tools and head.extended):
+        begun = head.extended or head.place.parent is not None
+        if own_thread or (shape.prompts and shape.tools == head.shape.tools and begun):
             return Place(number, MAIN, MAIN, "segment", None)
-        return Place(number, "side", f"side {number}", "next")
+        return Place(number, "side", aside, "next")
 
     def _kin(self, number: int) -> tuple[Line, str]:
         place = self._seen[number].place

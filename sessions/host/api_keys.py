@@ -80,6 +80,7 @@ class KeyRing:
     def __init__(self, path: Path | None = None) -> None:
         self._path = path or keys_path()
         self._given: dict[str, str] = {}
+        self._parents: dict[str, str] = {}
         self._seen: dict[str, str] = {}
 
     def remember(self, session: str, key: str | None, variable: str | None) -> None:
@@ -87,6 +88,10 @@ class KeyRing:
         if key:
             self._given[session] = key
             self._seen.setdefault(key, variable or "API_KEY")
+
+    def adopt(self, session: str, parent: str) -> None:
+        """Let ``session`` use what a client sent for its parent."""
+        self._parents[session] = parent
 
     def hide(self, value: str, name: str) -> None:
         """Keep ``value`` out of all that enters the log, as a key is."""
@@ -96,6 +101,8 @@ class KeyRing:
         """The key for a request of ``session`` right now, None if there is none. Raises KeysFileError."""
         if variable is None:
             return None
+        while session in self._parents and session not in self._given:
+            session = self._parents[session]
         return read_keys(self._path).get(variable) or self._given.get(session)
 
     def redactor(self) -> Redactor:

@@ -191,9 +191,10 @@ class Host:
         writer.subscribe(notifications.on_commit)
         writer.subscribe(self.faults.on_commit)
         environments = SessionEnvs(self.paths)
-        gateway = Gateway(self.paths.folder, self.keys.hide)
+        gateway = Gateway(self.paths.folder, self.keys.hide, self.keys.adopt)
         parts = RunnerParts(writer, reader, self.paths, notifications, self.keys, environments, gateway, self.clock)
         manager = SessionManager(self.runners(parts), writer, reader)
+        gateway.runner = manager.runner
         context = HandlerContext(writer, reader, self.paths, manager, self.keys, environments, self.clock)
         dispatcher = Dispatcher(
             context, notifications, self._welcome(), lambda call, actor: self._answer_stop(manager, call, actor)

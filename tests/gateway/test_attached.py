@@ -3,69 +3,20 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
 from apollo_process import Apollo, wait_for
-from wire_model import WireModel
+from wire_model import WireModel, turn
 
 from sessions.log.reader import LogReader
 
 KEY = "sk-a-real-key-that-nobody-may-see"
-TOOLS = [{"type": "function", "function": {"name": "shell", "parameters": {"type": "object"}}}]
-SYSTEM = {"role": "system", "content": "You are an agent."}
-TASK = {"role": "user", "content": "Write numbers."}
-
-
-@pytest.fixture
-def model() -> Iterator[WireModel]:
-    with WireModel(20).serving() as model:
-        yield model
-
-
-@pytest.fixture
-def apollo(tmp_path: Path) -> Iterator[Apollo]:
-    product = Apollo(tmp_path, {"MY_KEY": KEY})
-    product.write_config()
-    yield product
-    product.close()
-
-
-@pytest.fixture
-def session(apollo: Apollo, model: WireModel) -> str:
-    config = apollo.folder / "config" / "apollo-tui" / "config.toml"
-    config.write_text(
-        f'{config.read_text()}\n[profiles.here]\nmodel = "openai:m"\nbase_url = "{model.url}"\nkey_env = "MY_KEY"\n'
-    )
-    apollo.run("run", "--name", "there", "--model", "here", "--task", "Write numbers.", "--inside", "none")
-    wait_for("it runs", lambda: apollo.session("there")["state"] == "running")
-    return str(apollo.session("there")["id"])
-
-
-@pytest.fixture
-def ask(apollo: Apollo, session: str) -> Callable[..., httpx2.Response]:
-    variables = apollo.json("gateway", session)
-    url = f"{variables['OPENAI_BASE_URL']}/chat/completions"
-
-    def post(
-        *talk: dict[str, Any], timeout: float = 30, headers: dict[str, str] | None = None, **more: Any
-    ) -> httpx2.Response:
-        body = {"model": "m", "messages": [SYSTEM, TASK, *talk], "tools": TOOLS} | more
-        own = {"authorization": f"Bearer {variables['OPENAI_API_KEY']}", "cookie": "me=1"}
-        return httpx2.post(url, json=body, headers=own | (headers or {}), timeout=timeout, trust_env=False)
-
-    return post
-
-
-def turn(response: httpx2.Response, result: str = "done") -> list[dict[str, Any]]:
-    """What a harness makes of a reply: the message, and its call's result."""
-    message = response.json()["choices"][0]["message"]
-    return [message, {"role": "tool", "tool_call_id": message["tool_calls"][0]["id"], "content": result}]
 
 
 def test_a_reply_that_the_harness_refuses_is_no_step_and_the_one_it_goes_on_with_is(
@@ -96,6 +47,65 @@ def test_four_equal_requests_at_once_are_four_samples(
         model.free.set()
         assert [future.result().status_code for future in asked] == [200] * 4
     assert len(model.bodies) == 4
+
+
+def test_of_equal_requests_the_reply_that_the_harness_goes_on_with_is_the_steps(
+    apollo: Apollo, model: WireModel, session: str, ask: Callable[..., httpx2.Response]
+) -> None:
+    first, second = ask(), ask()
+    assert first.json()["choices"][0]["message"] != second.json()["choices"][0]["message"]
+    ask(*turn(first, "of the first"))
+    replies = [event["seq"] for event in apollo.events(session, "model.reply")]
+    gone = [event["body"] for event in apollo.events(session, "reply.superseded")]
+    assert [(body["old"], body["new"]) for body in gone] == [(replies[0], replies[1]), (replies[1], replies[0])]
+    (result,) = apollo.events(session, "action.result")
+    assert (result["step"], result["body"]["call_id"]) == (1, "call-1-0")
+    assert apollo.events(session, "action.started")[-2]["body"]["call_id"] == "call-1-0"
+    target = apollo.folder / "rows.jsonl"
+    apollo.run("export", session, "--format", "steps", "--advice", "kept", "--out", str(target))
+    rows = [json.loads(line) for line in target.read_text().splitlines()]
+    assert [row["meta"]["step"] for row in rows] == ["1", "2"]
+    assert rows[0]["completion"][0]["tool_calls"][0]["id"] == "call-1-0"
+
+
+def test_a_client_that_is_gone_for_good_is_sent_nothing_and_is_no_step(apollo: Apollo, model: WireModel) -> None:
+    code = (
+        "import json, os, urllib.request as u\n"
+        "body = json.dumps({'model': 'm', 'messages': [{'role': 'user', 'content': 'Write.'}]}).encode()\n"
+        "u.urlopen(u.Request(os.environ['OPENAI_BASE_URL'] + '/chat/completions', body)).read()"
+    )
+    apollo.run("run", "--name", "short", "--model", "openai:m", "--base-url", model.url, "--inside", "none",
+               "--task", "Write.", "--limit", "steps=0", "--", sys.executable, "-c", code)  # fmt: skip
+    short = str(apollo.session("short")["id"])
+    wait_for("the limit", lambda: apollo.session("short")["state"] == "paused")
+    kill_harness(apollo, short)
+    apollo.run("limit", short, "steps=5")
+    apollo.run("resume", short)
+    wait_for("its end", lambda: apollo.session("short")["state"] == "stopped")
+    assert not model.bodies
+    assert apollo.session("short")["reason"].endswith("without a last reply")
+
+
+def test_a_reply_that_never_arrived_is_left_out(apollo: Apollo, model: WireModel) -> None:
+    model.free.clear()
+    loop = Path(__file__).parents[1] / "support" / "harnesses" / "chat_loop.py"
+    apollo.run("run", "--name", "short", "--model", "openai:m", "--base-url", model.url, "--inside", "none",
+               "--task", "Write.", "--", sys.executable, str(loop), "Write.")  # fmt: skip
+    short = str(apollo.session("short")["id"])
+    wait_for("a request under way", lambda: model.bodies)
+    kill_harness(apollo, short)
+    model.free.set()
+    wait_for("its end", lambda: apollo.session("short")["state"] == "stopped")
+    (reply,) = apollo.events(short, "model.reply")
+    (gone,) = apollo.events(short, "reply.superseded")
+    assert (gone["body"]["old"], gone["body"].get("new")) == (reply["seq"], None)
+    assert apollo.session("short")["reason"].endswith("without a last reply")
+
+
+def kill_harness(apollo: Apollo, session: str) -> None:
+    (job,) = apollo.events(session, "job.started")
+    apollo.run("jobs", "end", session, str(job["body"]["job"]))
+    wait_for("its death", lambda: apollo.events(session, "job.ended"))
 
 
 def test_a_resend_after_a_lost_line_is_the_same_sample(

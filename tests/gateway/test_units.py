@@ -134,3 +134,52 @@ def test_our_words_are_a_turn_of_their_own_where_results_are_messages(dialect: s
     assert said[0] == result
     assert said[1]["role"] == "user"
     assert 'Say "hi".' in json.dumps(said[1][kind]).replace('\\"', '"')
+
+
+NOTE = 'Advice is in <advice-1> "tags".'
+
+
+@pytest.mark.parametrize(
+    ("dialect", "key", "prompt", "told"),
+    [
+        ("messages", "system", "Be brief.", f"Be brief.\n\n{NOTE}"),
+        ("messages", "system", [], [{"type": "text", "text": NOTE}]),
+        (
+            "messages",
+            "system",
+            [{"type": "text", "text": "a", "cache_control": {}}],
+            [{"type": "text", "text": "a", "cache_control": {}}, {"type": "text", "text": NOTE}],
+        ),
+        ("responses", "instructions", "Be brief.", f"Be brief.\n\n{NOTE}"),
+    ],
+)
+@pytest.mark.parametrize("last", [True, False])
+def test_a_note_in_the_system_prompt_changes_nothing_else(
+    dialect: str, key: str, prompt: Any, told: Any, last: bool
+) -> None:
+    talk = {DIALECTS[dialect].talk: [{"role": "user", "content": "Go."}]}
+    body = {"model": "m", **talk, key: prompt} if last else {key: prompt, "model": "m", **talk}
+    request = DIALECTS[dialect].with_note(DIALECTS[dialect].read_request(json.dumps(body).encode()), NOTE)
+    assert request is not None
+    assert json.loads(request.body()) == body | {key: told}
+    assert list(json.loads(request.body())) == list(body)
+    assert request.fields[key] == told
+
+
+@pytest.mark.parametrize("dialect", ["chat", "responses"])
+def test_a_note_goes_into_the_first_system_message(dialect: str) -> None:
+    rest = [{"role": "system", "content": "Second."}, {"role": "user", "content": "Go."}]
+    for prompt, told in (("First.", f"First.\n\n{NOTE}"), ([{"type": BLOCKS[dialect], "text": "a"}], None)):
+        talk = [{"role": "system", "content": prompt}, *rest]
+        body = json.dumps({"model": "m", DIALECTS[dialect].talk: talk}).encode()
+        request = DIALECTS[dialect].with_note(DIALECTS[dialect].read_request(body), NOTE)
+        assert request is not None
+        sent = json.loads(request.body())[DIALECTS[dialect].talk]
+        assert sent[1:] == rest
+        assert sent[0]["content"] == (told or [{"type": BLOCKS[dialect], "text": f"a\n\n{NOTE}"}])
+
+
+@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+def test_a_request_without_a_system_prompt_gets_no_note(dialect: str) -> None:
+    body = json.dumps({DIALECTS[dialect].talk: [{"role": "user", "content": "Go."}]}).encode()
+    assert DIALECTS[dialect].with_note(DIALECTS[dialect].read_request(body), NOTE) is None

@@ -29,6 +29,8 @@ class WireModel:
         """Statuses that the next requests are answered with."""
         self.silences: dict[int, int] = {}
         """After so many results, so many replies without a call (Chat Completions)."""
+        self.samples = 0
+        """How many replies it began (Chat Completions); their calls' ids are made of it."""
         self.calls = 1
         """How many calls a reply makes at once (Chat Completions)."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -89,7 +91,7 @@ class WireModel:
 
 def decide(value: dict[str, Any], results: int, steps: int) -> tuple[str, dict[str, str] | None]:
     """What the model says, and the call that it makes."""
-    advised = json.dumps(value).count("<advice-")
+    advised = json.dumps(value).count("</advice-")  # the system prompt only names the tag
     if results >= steps:
         return f"Done, with {advised} pieces of advice.", None
     what = "advised" if advised else "alone"
@@ -98,6 +100,7 @@ def decide(value: dict[str, Any], results: int, steps: int) -> tuple[str, dict[s
 
 def chat(value: dict[str, Any], model: WireModel) -> list[Event]:
     results = sum(message["role"] == "tool" for message in value["messages"])
+    model.samples += 1
     text, arguments = decide(value, results, model.steps)
     delta: dict[str, Any] = {"role": "assistant", "content": text}
     name = "shell"
@@ -109,7 +112,7 @@ def chat(value: dict[str, Any], model: WireModel) -> list[Event]:
     if arguments is not None:
         function = {"name": name, "arguments": json.dumps(arguments)}
         delta["tool_calls"] = [
-            {"index": at, "id": f"call-{results}-{at}", "type": "function", "function": function}
+            {"index": at, "id": f"call-{model.samples}-{at}", "type": "function", "function": function}
             for at in range(model.calls)
         ]
     finish = "stop" if arguments is None else "tool_calls"
@@ -191,3 +194,9 @@ def whole_of(events: list[Event]) -> dict[str, Any]:
         choice = {"index": 0, "message": message, "finish_reason": last["choices"][0]["finish_reason"]}
         return first | {"object": "chat.completion", "choices": [choice], "usage": last["usage"]}
     raise NotImplementedError("the Messages loop streams")
+
+
+def turn(response: Any, result: str = "done") -> list[dict[str, Any]]:
+    """What a harness makes of a reply: the message, and its call's result."""
+    message = response.json()["choices"][0]["message"]
+    return [message, {"role": "tool", "tool_call_id": message["tool_calls"][0]["id"], "content": result}]

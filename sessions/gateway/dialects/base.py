@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from sessions.errors import ApolloError
 from sessions.events import ModelSpec
+from sessions.gateway.dialects.system_text import add_to_first_unit
 from sessions.gateway.json_spans import Span, find_items, find_members
 from sessions.gateway.units import (
     Unit,
@@ -65,6 +66,10 @@ class Dialect(ABC):
     @abstractmethod
     def user_unit(self, text: str, after: Unit | None) -> Unit:
         """A turn of the user that says ``text``, to stand after this unit."""
+
+    def with_note(self, request: WireRequest, note: str) -> WireRequest | None:
+        """The request with one paragraph more in its system prompt; None if it has none that takes one."""
+        return add_to_first_unit(request, note)
 
     def keep_alive(self, number: int, *, stream: bool) -> bytes:
         """What keeps a harness waiting once the headers are out; ``number`` counts from 1."""

@@ -7,7 +7,8 @@ from typing import Any
 
 from sessions.events import ModelSpec
 from sessions.gateway.dialects.base import Dialect
-from sessions.gateway.units import Unit, UnitKind, is_block
+from sessions.gateway.dialects.system_text import add_to_field
+from sessions.gateway.units import Unit, UnitKind, WireRequest, is_block
 from sessions.providers.anthropic_stream import MessagesAssembler
 from sessions.providers.assembler import Assembler
 
@@ -38,6 +39,9 @@ class MessagesDialect(Dialect):
         if after is not None and after.role == "user" and is_block(after):
             return self._made(",", block, "user")  # in the turn that the results are in
         return self._made("[" if after is None else ",", {"role": "user", "content": [block]}, "user")
+
+    def with_note(self, request: WireRequest, note: str) -> WireRequest | None:
+        return add_to_field(request, "system", note)
 
     def keep_alive(self, number: int, *, stream: bool) -> bytes:
         return b'event: ping\ndata: {"type": "ping"}\n\n' if stream else b" "

@@ -8,7 +8,8 @@ from typing import Any, Final
 from sessions.events import ModelSpec
 from sessions.gateway.dialects.base import Dialect
 from sessions.gateway.dialects.responses_assembler import ResponsesAssembler
-from sessions.gateway.units import Unit, UnitKind
+from sessions.gateway.dialects.system_text import add_to_field
+from sessions.gateway.units import Unit, UnitKind, WireRequest
 from sessions.providers.assembler import Assembler
 
 _CALLS: Final = ("function_call", "custom_tool_call", "local_shell_call", "tool_search_call", "mcp_call")
@@ -44,6 +45,9 @@ class ResponsesDialect(Dialect):
     def user_unit(self, text: str, after: Unit | None) -> Unit:
         item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
         return self._made("[" if after is None else ",", item, "user")
+
+    def with_note(self, request: WireRequest, note: str) -> WireRequest | None:
+        return add_to_field(request, "instructions", note) or super().with_note(request, note)
 
     def keep_alive(self, number: int, *, stream: bool) -> bytes:
         # Codex counts events, not bytes: a comment keeps it waiting for 300 s and no longer.

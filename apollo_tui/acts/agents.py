@@ -1,0 +1,88 @@
+"""The agent of a new session: ours, or a program that is installed here or that a person gives the command of."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import msgspec
+
+from sessions.errors import ApolloError
+from sessions.gateway.agents import AgentPreset, read_agents, read_version
+from sessions.host.protocol import CreateSession
+from sessions.paths import config_path
+
+
+class UnknownAgent(ApolloError):
+    """There is no such agent, or its program is not installed here."""
+
+
+def can_start(name: str) -> bool:
+    """Whether a preset says how the program of this name is started. Raises BadAgents."""
+    preset = read_agents(config_path().parent).get(name)
+    return preset is not None and bool(preset.command)
+
+
+def with_agent(
+    request: CreateSession, name: str, command: tuple[str, ...] = (), *, starts: bool = True
+) -> CreateSession:
+    """The request of a session whose agent is a program of this name.
+
+    ``command``: how a person starts it, in place of the preset's. ``starts`` False: somebody starts it elsewhere.
+    Raises UnknownAgent and BadAgents.
+    """
+    presets = read_agents(config_path().parent)
+    preset = presets.get(name)
+    if preset is None:
+        if not command and starts:
+            raise UnknownAgent(f"there is no agent {name!r}; there are {', '.join(presets)}, and your own command")
+        preset = AgentPreset(title=name, dialect="chat")
+    if starts and not command and not preset.command:
+        raise UnknownAgent(f"{preset.title} is a library: give the command that runs your script")
+    if starts and not command and shutil.which(preset.command[0]) is None:
+        raise UnknownAgent(f"{preset.title} is not installed here: there is no program {preset.command[0]!r}")
+    harness = preset.harness(name, command, (read_version(preset) or "") if starts else "")
+    if not starts:
+        harness = msgspec.structs.replace(harness, command=(), resume=())
+    contained = request.contained
+    if starts and contained is not None and harness.command:
+        # Where it lies in the person's home it can be read inside the prefix, too, and nothing else of that home.
+        places = tuple(p for p in find_installation(harness.command[0]) if p not in contained.read)
+        contained = msgspec.structs.replace(contained, read=(*contained.read, *places))
+    return msgspec.structs.replace(request, harness=harness, contained=contained)
+
+
+def find_installation(program: str) -> tuple[str, ...]:
+    """The folders below the home that a program needs to run: its package, and what interprets it.
+
+    A script of npm lies in ``…/node_modules``, one of Python in ``bin`` of its environment, whose interpreter may lie
+    in a third place.
+    """
+    found = shutil.which(program)
+    if found is None:
+        return ()
+    home = Path.home()
+    places = dict.fromkeys(map(_root_of, (Path(found), Path(found).resolve(), *_interpreters(Path(found)))))
+    return tuple(str(place) for place in places if place != home and place.is_relative_to(home))
+
+
+def _root_of(program: Path) -> Path:
+    """The folder that holds all of a program."""
+    for folder in program.parents:
+        if folder.name == "node_modules":
+            return folder.parent
+    return program.parent.parent if program.parent.name in ("bin", ".bin") else program.parent
+
+
+def _interpreters(program: Path) -> list[Path]:
+    try:
+        with program.open("rb") as file:
+            first = file.readline(512)
+    except OSError:
+        return []
+    if not first.startswith(b"#!"):
+        return []
+    words = first[2:].decode(errors="replace").split()
+    name = next((word for word in words if not word.endswith("/env") and not word.startswith("-")), "")
+    found = shutil.which(name)
+    return [Path(found), Path(found).resolve()] if found else []

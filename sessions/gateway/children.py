@@ -1,0 +1,175 @@
+"""The sub-agents of a harness: each a session of its own, that stands still, is limited and ends with its parent."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import msgspec
+
+from sessions import events as ev
+from sessions.agent.session import Session
+from sessions.events.states import ACTIVE, ENDED
+from sessions.fold import budget
+from sessions.fold.summary import Summary
+from sessions.gateway.conversation import text_of
+from sessions.gateway.exchange import Exchange
+from sessions.ulid import new_ulid
+
+THREAD: Final = "thread"
+"""Key in a child's ``meta``: what its harness, or the tree of prefixes, calls its conversation."""
+MOST_TITLE: Final = 60
+
+
+def thread_of_child(created: ev.SessionCreated) -> str:
+    """The conversation that a child's session is, "" for a session that is no child of a harness."""
+    is_child = created.harness is not None and created.begins is not None and created.begins.kind == "child"
+    return str(created.meta.get(THREAD, "")) if is_child else ""
+
+
+class ChildLine(Protocol):
+    """The line of a child."""
+
+    def submit(self, exchange: Exchange) -> None:
+        """Take one; its answer comes in its own time."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a request waits for its boundary, or is under way."""
+
+
+@dataclass(slots=True, eq=False)
+class Family:
+    """What a session has above it and below it. ``above``: the family of its parent, None: it has none."""
+
+    session: Session
+    above: Family | None = None
+    children: dict[str, Family] = field(default_factory=dict)
+    """By thread."""
+    line: ChildLine | None = None
+    """Where its requests come in."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the parent has ended."""
+        return self.above is not None and self.above.session.summary.state in ENDED
+
+    @property
+    def is_held(self) -> bool:
+        """Whether one above stands still, or is to: a pause of a session holds all below it."""
+        if self.above is None:
+            return False
+        summary = self.above.session.summary
+        held = summary.state not in ACTIVE or summary.pending in ("pause", "interrupt", "stop")
+        return held or self.above.is_held
+
+    @property
+    def has_waiting_child(self) -> bool:
+        """Whether a request of a sub-agent stands at a boundary."""
+        return any(
+            (child.line is not None and child.line.is_waiting) or child.has_waiting_child
+            for child in self.children.values()
+        )
+
+    @property
+    def root(self) -> Family:
+        """The family of the session that all began with."""
+        return self if self.above is None else self.above.root
+
+    def below(self) -> Iterator[Summary]:
+        """The sessions below this one."""
+        for child in self.children.values():
+            yield child.session.summary
+            yield from child.below()
+
+    def count(self) -> Summary:
+        """The session with all that was used below it: limits are the tree's."""
+        own = self.session.summary
+        for summary in self.below():
+            own = msgspec.structs.replace(
+                own,
+                input_tokens=own.input_tokens + summary.input_tokens,
+                output_tokens=own.output_tokens + summary.output_tokens,
+                estimated_tokens=own.estimated_tokens + summary.estimated_tokens,
+                cost=own.cost + summary.cost,
+                estimated_cost=own.estimated_cost + summary.estimated_cost,
+            )
+        return own
+
+    def reason_to_pause(self) -> str:
+        """Why all of it must stand still: what it used together; "" if it need not."""
+        root = self.root
+        summary = root.count()
+        return budget.reason_to_pause(summary, root.session.now(), step=summary.step)
+
+
+class Children:
+    """Hands the requests of sub-agents to their own sessions. ``open_line(session)``: the line of one, at work."""
+
+    def __init__(self, family: Family, open_line: Callable[[str], ChildLine]) -> None:
+        self._family = family
+        self._open_line = open_line
+        self._sessions = dict(self._read())
+        self._making = asyncio.Lock()
+
+    def has(self, thread: str) -> bool:
+        """Whether the conversation is a child's that is known."""
+        return thread in self._sessions
+
+    def sessions(self) -> list[str]:
+        """The sessions of the children."""
+        return list(self._sessions.values())
+
+    def thread_of(self, child: str) -> str:
+        """The conversation that a child's session is."""
+        return next(thread for thread, session in self._sessions.items() if session == child)
+
+    async def submit(self, thread: str, exchange: Exchange) -> None:
+        """Hand a request to the child whose conversation it is, which is made if it is new. Raises LogError.
+
+        Two requests of one child keep their order; those of several may overtake each other.
+        """
+        async with self._making:
+            session = self._sessions.get(thread)
+            if session is None:
+                session = self._sessions[thread] = await self._make(thread, exchange)
+        self._open_line(session).submit(exchange)
+
+    async def _make(self, thread: str, exchange: Exchange) -> str:
+        parent = self._family.session
+        created, writer, session = parent.created, parent.services.writer, new_ulid()
+        assert created.harness is not None, "its parent is a harness's"
+        words = [text_of(u.value) for u in exchange.request.units if u.role == "user" and u.kind == "text"]
+        task = parent.clean(words[-1] if words else "")
+        title = " ".join(task.split())[:MOST_TITLE] or thread
+        parent.services.paths.session_folder(session).mkdir(mode=0o700, parents=True, exist_ok=True)
+        body = msgspec.structs.replace(
+            created,
+            number=writer.next_number(),
+            title=f"{title} (of {created.number})",
+            task=task,
+            workspace=str(parent.workspace),
+            in_place=True,  # the folder is the parent's
+            evaluate=None,
+            environment=None,
+            harness=msgspec.structs.replace(created.harness, command=(), resume=(), files={}, env={}, contained_env={}),
+            limits=ev.Limits(),
+            nonce=secrets.token_hex(4) if created.nonce else "",
+            begins=ev.Beginning(parent.id, parent.summary.last_seq, "child"),
+            meta={THREAD: thread},
+        )
+        await writer.append(ev.NewEvent(session, body), ev.NewEvent(session, ev.StateChanged(state="running")))
+        return session
+
+    def _read(self) -> Iterator[tuple[str, str]]:
+        """The children that the log has, by thread."""
+        services, parent = self._family.session.services, self._family.session.id
+        for session, summary in services.writer.summaries().items():
+            if summary.begins is None or summary.begins.session != parent:
+                continue
+            first = services.reader.event(session, 1)
+            if first is not None and isinstance(first.body, ev.SessionCreated) and thread_of_child(first.body):
+                yield thread_of_child(first.body), session

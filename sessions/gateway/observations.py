@@ -1,0 +1,165 @@
+"""What a request of the main line tells: results, turns of the harness, the reply it goes on with, a new beginning."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+
+from sessions import events as ev
+from sessions.agent.resume_point import CallState, ResumePoint
+from sessions.agent.session import Session
+from sessions.events.messages import CallPart, TextPart
+from sessions.events.text import Blob
+from sessions.gateway.conversation import NewestCall, NewTurns, Sent, calls_of, find_new_turns, text_of
+from sessions.gateway.line import Turn
+from sessions.gateway.units import Unit
+from sessions.importers.reply_parts import arguments_of
+
+NO_RESULT = "The harness brought no result of this call."
+
+
+class Observations:
+    """Commits what the requests of one session tell. What an earlier host committed of it stays as it is."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def take_in(
+        self, turn: Turn, point: ResumePoint, parent: Sent | None, before: Sent | None
+    ) -> dict[int, tuple[int, ...]]:
+        """Commit what is new in a request; the events that its units came from, by their place.
+
+        ``parent``: the request that it goes on from; ``before``: the newest one, of which a conversation that begins
+        anew may have kept something.
+        """
+        units = turn.exchange.request.units
+        known = self._find_kept(units, before) if parent is None else {place: () for place in range(parent.units)}
+        apart = turn.place.step == "compaction" and parent is None
+        """It asks for a summary of a part, with a prompt of its own: what it leaves out comes later."""
+        if turn.place.step == "segment" or (parent is None and point.reply is not None and not apart):
+            await self._begin_segment(units, point)
+        calls = {
+            call.part.server_id or call.part.id: NewestCall(
+                point.reply_step,
+                call.number,
+                call.ended.seq if call.ended is not None else 0,
+                call.started.at if call.started is not None else None,
+            )
+            for call in point.calls
+        }
+        begins = point.reply is None and not known
+        new = find_new_turns(units, known, self._session.created.task, calls, begins=begins, at=turn.at)
+        sources = known | await self._commit_new(new, point)
+        if not turn.is_resample and not apart:  # else its calls are those of a reply that is none any more
+            for call in self._session.resume_point().open_calls:
+                await self._commit_lost(point.reply_step, call)
+        reply = point.reply
+        if reply is not None and isinstance(reply.body, ev.ModelReplied):
+            echo = find_echo(units, reply.body, known, anywhere=parent is None)
+            if echo is not None and echo not in sources:
+                sources[echo] = (reply.seq,)
+        if parent is None and not apart:
+            prompt = next((p for p in range(len(units)) if p not in sources and units[p].role == "user"), None)
+            if prompt is not None:
+                sources[prompt] = (1,)
+        return sources
+
+    async def begin_calls(self, reply: ev.Event) -> None:
+        """The calls of a reply that is handed over begin: what they do is the harness's affair."""
+        assert isinstance(reply.body, ev.ModelReplied)
+        for number, part in enumerate(calls_of(reply.body), 1):
+            arguments = arguments_of(part.arguments)
+            if arguments is not None:
+                started = ev.ActionStarted(call_id=part.id, name=part.name, arguments=arguments)
+                await self._session.commit(started, step=reply.step, call=number, actor="agent")
+
+    async def release_carried(self, turn: Turn, point: ResumePoint) -> bool:
+        """Of several samples of a step the one that the harness goes on with is its reply. True if that changed."""
+        session, released = self._session, point.reply
+        if released is None or turn.is_resample or not isinstance(released.body, ev.ModelReplied):
+            return False
+        step, units = point.reply_step, turn.exchange.request.units
+        samples = session.services.reader.events(session.id, kinds={"model.reply"}, steps=(step, step))
+        if len(samples) < 2 or find_echo(units, released.body, (), anywhere=True) is not None:
+            return False
+        for sample in reversed(samples):
+            body = sample.body
+            if isinstance(body, ev.ModelReplied) and find_echo(units, body, (), anywhere=True) is not None:
+                await session.commit(ev.ReplySuperseded(old=released.seq, new=sample.seq, why="replaced"), step=step)
+                await self.begin_calls(sample)
+                return True
+        return False
+
+    async def write_summary(self, request: int, replied: ev.ModelReplied, point: ResumePoint) -> None:
+        """The reply to a compaction is the summary that the harness goes on from."""
+        words = "\n\n".join(part.text for part in replied.parts if isinstance(part, TextPart))
+        await self._write_summary(words, point, request)
+
+    async def _begin_segment(self, units: Sequence[Unit], point: ResumePoint) -> None:
+        """The harness has replaced its conversation by a shorter one, or by another one."""
+        if self._covered() < point.step:
+            words = (text_of(unit.value) for unit in units if unit.kind == "text" and unit.role == "user")
+            await self._write_summary("\n\n".join(words), point, None)
+
+    async def _write_summary(self, words: str, point: ResumePoint, request: int | None) -> None:
+        session = self._session
+        text, blobs = session.text(words)
+        number, covered = session.summary.summaries + 1, self._covered()
+        summary = ev.SummaryWritten(
+            number=number, from_step=covered + 1, to_step=point.step, text=text, request=request
+        )
+        await session.commit(summary, actor="agent", blobs=blobs)
+
+    def _covered(self) -> int:
+        """The last step that a summary stands for."""
+        reader, session = self._session.services.reader, self._session.id
+        written = reader.events(session, kinds={"summary.written"}, newest_first=True, limit=1)
+        newest = written[0].body if written else None
+        return newest.to_step if isinstance(newest, ev.SummaryWritten) else 0
+
+    def _find_kept(self, units: Sequence[Unit], before: Sent | None) -> dict[int, tuple[int, ...]]:
+        """The units that stood in the conversation before word for word, and the events that they came from."""
+        had = {ref.hash: ref.sources for ref in before.refs} if before is not None else {}
+        hashes = ((place, Blob.of(unit.text.encode()).hash) for place, unit in enumerate(units))
+        return {place: had[name] for place, name in hashes if name in had}
+
+    async def _commit_new(self, new: NewTurns, point: ResumePoint) -> dict[int, tuple[int, ...]]:
+        session = self._session
+        told = [event for event in point.tail if isinstance(event.body, ev.HarnessTurn)]
+        sources: dict[int, tuple[int, ...]] = {place: (seq,) for place, seq in new.known.items()}
+        for place, (body, step, call) in zip(new.places, new.bodies, strict=True):
+            known = next((e for e in told if e.body == body), None) if isinstance(body, ev.HarnessTurn) else None
+            if known is not None:
+                told.remove(known)
+                sources[place] = (known.seq,)
+                continue
+            actor = "agent" if isinstance(body, ev.ActionResult) else "host"
+            event = (await session.commit(body, step=step, call=call, actor=actor, blobs=new.blobs))[0]
+            sources[place] = (event.seq,)
+        return sources
+
+    async def _commit_lost(self, step: int, call: CallState) -> None:
+        """The request says nothing of a call of the last reply: nobody knows whether it ran."""
+        lost = ev.ActionResult(
+            call_id=call.part.id, outcome="unknown", output=ev.LongText(NO_RESULT, chars=len(NO_RESULT))
+        )
+        await self._session.commit(lost, step=step, call=call.number, actor="agent")
+
+
+def find_echo(units: Sequence[Unit], reply: ev.ModelReplied, known: Container[int], *, anywhere: bool) -> int | None:
+    """The first unit of the turn that is the model's ``reply``, among those that are not ``known``.
+
+    ``anywhere``: only where its calls or its words are found; else it is the first turn of the model's.
+    """
+    own = [place for place, unit in enumerate(units) if unit.role == "assistant" and place not in known]
+    if not anywhere:
+        return own[0] if own else None
+    ids = {part.server_id or part.id for part in reply.parts if isinstance(part, CallPart)}
+    words = "".join(part.text for part in reply.parts if isinstance(part, TextPart)).strip()
+    for place in reversed(own):
+        unit = units[place]
+        if not (ids & set(unit.calls) if ids else words and text_of(unit.value).strip() == words):
+            continue
+        while place - 1 in own and units[place - 1].kind != "reply":  # its reasoning and words stand before its calls
+            place -= 1
+        return place
+    return None

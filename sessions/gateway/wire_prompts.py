@@ -1,0 +1,169 @@
+"""Requests of the main line on their way upstream: what the harness wrote, our words in it, how the log keeps it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sessions import events as ev
+from sessions.agent.resume_point import ResumePoint
+from sessions.agent.session import Session
+from sessions.events.text import Blob
+from sessions.gateway.conversation import (
+    Insertion,
+    Sent,
+    extend_sent,
+    find_anchors,
+    make_frame,
+    make_refs,
+    place_words,
+    tag_note,
+    with_sources,
+)
+from sessions.gateway.line import HarnessLine, Turn
+from sessions.gateway.units import WireRequest
+from sessions.log.rebuild import request_chain
+
+Sources = Mapping[int, tuple[int, ...]]
+"""The events that the units of a request came from, by their place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request, ready to be committed and sent."""
+
+    request: ev.ModelRequested
+    body: bytes
+    blobs: list[Blob]
+    sent: Sent
+    """As it is remembered once it is in the log; its ``seq`` is not known yet."""
+
+
+class WirePrompts:
+    """Makes the requests of one session, each from the one that it goes on from."""
+
+    def __init__(self, session: Session, line: HarnessLine) -> None:
+        self._session = session
+        self._line = line
+        self._newest: Sent | None = None
+
+    def forget(self) -> None:
+        """Hold nothing in memory that the log has."""
+        self._newest = None
+
+    def remember(self, seq: int, prepared: Prepared) -> None:
+        """The request is in the log, at ``seq``."""
+        self._newest = Sent(seq, prepared.sent.refs, prepared.sent.units)
+
+    def parent(self, turn: Turn) -> Sent | None:
+        """The request that this one goes on from, as it was sent; None for the first of a conversation."""
+        seq = self._line.request_of(turn.place)
+        return None if seq is None or turn.place.step == "segment" else self._read(seq)
+
+    def newest(self) -> Sent | None:
+        """The newest request of a step, as it was sent."""
+        if self._newest is not None:
+            return self._newest
+        reader, session = self._session.services.reader, self._session.id
+        found = reader.events(session, kinds={"model.request"}, newest_first=True)
+        steps = (e.seq for e in found if isinstance(e.body, ev.ModelRequested) and e.body.purpose == "step")
+        seq = next(steps, None)
+        return self._read(seq) if seq is not None else None
+
+    async def prepare(self, turn: Turn, point: ResumePoint, sources: Sources) -> Prepared:
+        """The request of a turn, with the advice that belongs into it."""
+        exchange, parent = turn.exchange, self.parent(turn)
+        words = self._words(turn, parent, point)
+        told = self._explain_tag(turn) if turn.place.step != "compaction" else exchange.request
+        request, seqs = place_words(exchange.dialect, told, words)
+        refs = with_sources(make_refs(request.units, _spread(sources, seqs)), parent)
+        frame, blobs, named = make_frame(exchange.dialect, request, turn.chain, turn.place.thread)
+        have = {ref.hash for ref in parent.refs} if parent is not None else set()
+        new = [unit for unit, ref in zip(request.units, refs, strict=True) if ref.hash not in have]
+        blobs += [Blob.of(unit.text.encode()) for unit in new]
+        body = request.body()
+        made = ev.ModelRequested(
+            purpose="summary" if turn.place.step == "compaction" else "step",
+            adapter="gateway",
+            adapter_version=1,
+            sha256=hashlib.sha256(body).hexdigest(),
+            wire=frame,
+            estimate_tokens=await self._count(parent, [unit.text for unit in new], request),
+            estimate_method="units",
+            **named,
+            **extend_sent(parent, refs),
+        )
+        return Prepared(made, body, blobs, Sent(0, refs, len(exchange.request.units)))
+
+    def _explain_tag(self, turn: Turn) -> WireRequest:
+        """The request whose system prompt says what the session's tag is, where it has one and none of its own form."""
+        request, dialect = turn.exchange.request, turn.exchange.dialect
+        note = tag_note(self._session.created)
+        return (dialect.with_note(request, note) or request) if note else request
+
+    def _read(self, seq: int) -> Sent:
+        if self._newest is not None and self._newest.seq == seq:
+            return self._newest
+        reader, session = self._session.services.reader, self._session.id
+        refs = request_chain(reader, session, seq)
+        said = self._delivered()
+        return Sent(seq, refs, sum(not (ref.sources and ref.sources[0] in said) for ref in refs))
+
+    def _delivered(self) -> dict[int, str]:
+        """What was said to the harness in turns of its user, by seq."""
+        events = self._session.services.reader.events(self._session.id, kinds={"advice.delivered"})
+        bodies = ((e.seq, e.body) for e in events)
+        return {s: b.text for s, b in bodies if isinstance(b, ev.AdviceDelivered) and b.channel == "user"}
+
+    def _words(self, turn: Turn, parent: Sent | None, point: ResumePoint) -> list[Insertion]:
+        """Advice in this conversation: what the one before had, as far as its place is still there, and what was
+        delivered since, at the end."""
+        delivered = self._delivered()
+        units = turn.exchange.request.units
+        if parent is not None:
+            found = _places_of(parent, delivered)
+        else:
+            before = self.newest() if turn.place.step == "segment" else None
+            found = find_anchors(before, units, delivered, self._call_of) if before is not None else []
+        placed = {word.seq for word in found}
+        since = max([event.seq for event in point.tail[:1]], default=0)
+        new = ((seq, text) for seq, text in delivered.items() if seq not in placed and seq > since)
+        return [*found, *(Insertion(len(units), seq, text) for seq, text in new)]
+
+    def _call_of(self, seq: int) -> str:
+        """The id of the call whose result the event is, "" if it is none."""
+        event = self._session.services.reader.event(self._session.id, seq)
+        return event.body.call_id if event is not None and isinstance(event.body, ev.ActionResult) else ""
+
+    async def _count(self, parent: Sent | None, texts: Sequence[str], request: WireRequest) -> int:
+        """Our own count of the prompt: that of the one before, and what is new."""
+        session = self._session
+        before = session.summary.context_tokens if parent is not None else 0
+        if parent is None:
+            texts = [*texts, *request.before, *request.after]
+        counter = await asyncio.to_thread(session.services.counter_for, session.model.name)
+        return before + await asyncio.to_thread(lambda: sum(map(counter.count, texts)))
+
+
+def _places_of(sent: Sent, delivered: Mapping[int, str]) -> list[Insertion]:
+    """Our words in a request, each after so many units of the harness's own."""
+    found: list[Insertion] = []
+    own = 0
+    for ref in sent.refs:
+        if ref.sources and ref.sources[0] in delivered:
+            found.append(Insertion(own, ref.sources[0], delivered[ref.sources[0]]))
+        else:
+            own += 1
+    return found
+
+
+def _spread(sources: Sources, seqs: Sequence[int]) -> list[tuple[int, ...]]:
+    """The events of each unit that is sent; ``seqs``: that of a unit of ours, 0 for the harness's own."""
+    own = -1
+    spread: list[tuple[int, ...]] = []
+    for seq in seqs:
+        own += not seq
+        spread.append((seq,) if seq else sources.get(own, ()))
+    return spread
