@@ -46,14 +46,14 @@ def with_agent(
         harness = msgspec.structs.replace(harness, command=(), resume=())
     contained = request.contained
     if starts and contained is not None and harness.command:
-        # Where it lies in the person's home it can be read inside the prefix, too, and nothing else of that home.
+        # Where it lies in the person's home, say, it can be read inside the prefix, too, and nothing else of that home.
         places = tuple(p for p in find_installation(harness.command[0]) if p not in contained.read)
         contained = msgspec.structs.replace(contained, read=(*contained.read, *places))
     return msgspec.structs.replace(request, harness=harness, contained=contained)
 
 
 def find_installation(program: str) -> tuple[str, ...]:
-    """The folders below the home that a program needs to run: its package, and what interprets it.
+    """The folders beside the system's that a program needs to run: its package, and what interprets it.
 
     A script of npm lies in ``…/node_modules``, one of Python in ``bin`` of its environment, whose interpreter may lie
     in a third place.
@@ -61,9 +61,9 @@ def find_installation(program: str) -> tuple[str, ...]:
     found = shutil.which(program)
     if found is None:
         return ()
-    home = Path.home()
     places = dict.fromkeys(map(_root_of, (Path(found), Path(found).resolve(), *_interpreters(Path(found)))))
-    return tuple(str(place) for place in places if place != home and place.is_relative_to(home))
+    too_much = (Path.home(), *Path.home().parents)
+    return tuple(str(p) for p in places if p not in too_much and not p.is_relative_to("/usr"))
 
 
 def _root_of(program: Path) -> Path:

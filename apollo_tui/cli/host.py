@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 
 import click
@@ -12,6 +13,7 @@ from apollo_train.cli.terminal_output import say
 from apollo_tui.cli.connection import Cli, ask_host, new_request_id
 from apollo_tui.cli.output import json_option, print_json, print_table
 from apollo_tui.terminal.shell_command import way_back
+from sessions.events import SessionCreated
 from sessions.events.states import ENDED
 from sessions.host import protocol
 from sessions.terminal_text import say_count
@@ -46,7 +48,32 @@ def stop(cli: Cli, now: bool, quiet: bool, sessions: bool) -> None:
     at_work = _at_work(cli)
     if sessions:
         _stop_sessions(cli)
+    elif not now:
+        _confirm_ends(cli)
     _stop(cli, now=now, quiet=quiet, restart=False, report=_stop_report(cli, at_work, ended=sessions))
+
+
+def _confirm_ends(cli: Cli) -> None:
+    """Ask before agent programs lose the endpoint that they cannot do without. Raises ClickException without a yes."""
+    from sessions.host.client import host_status
+    from sessions.log.reader import LogReader
+
+    if host_status(cli.paths) is None:
+        return
+    with LogReader(cli.paths.log) as reader:
+        lost = [
+            f"session {summary.number} ({created.harness.name})"
+            for summary in reader.summaries()
+            if summary.harness and summary.open_jobs and summary.state not in ENDED
+            and isinstance(created := reader.events(summary.session, limit=1)[0].body, SessionCreated)
+            and created.harness is not None and not created.harness.resume
+        ]  # fmt: skip
+    if not lost:
+        return
+    said = f"{', '.join(lost)} cannot go on without the host, and would end early"
+    if not sys.stdin.isatty():
+        raise click.ClickException(f"{said}; --now stops the host all the same, 'apollo host restart' keeps them")
+    click.confirm(f"{said}. Stop the host?", abort=True)
 
 
 def _at_work(cli: Cli) -> int:

@@ -45,3 +45,11 @@ def may_change(before: State | None, after: State) -> bool:
     if before is None:
         return after == "created"
     return after in TRANSITIONS[before]
+
+
+RESTARTING: Final = "the host restarts"
+"""Reason of the pause in which a session waits for a restart of its host; it goes on by itself after that."""
+STOPPED: Final = "the host was stopped; resume it to let it go on"
+"""Reason of the pause in which a session is left by a host that was stopped for good."""
+REBOOTED: Final = "the machine was rebooted; resume it to let it go on"
+"""The same, where the machine took the host with it."""

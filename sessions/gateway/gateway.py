@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 from collections.abc import Callable
@@ -135,6 +136,17 @@ class Gateway:
         if isinstance(space, BubblewrapSpace) and space.has_relay:
             assert self._endpoint is not None
             self._serve_on(HttpServer(self._endpoint), space.bind_endpoint())
+
+    async def stop_harnesses(self) -> None:
+        """The host stops for good: tell those that wait so, and end the programs that can go on later."""
+        for line in self._lines.values():
+            line.turn_away("the host was stopped")
+        await asyncio.gather(*(self._stop_harness(session) for session in self._sessions.values()))
+
+    async def _stop_harness(self, session: Session) -> None:
+        harness = session.created.harness
+        if harness is not None and harness.resume and session.summary.open_jobs:
+            await session.services.jobs_for(session.id).kill_all()
 
     def _serve_on(self, server: HttpServer, listener: socket.socket) -> None:
         listener.listen(BACKLOG)

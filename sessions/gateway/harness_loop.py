@@ -27,7 +27,7 @@ from sessions.agent.boundary import Boundary
 from sessions.agent.resume_point import ResumePoint
 from sessions.agent.session import NeedsPerson, Session
 from sessions.containment.session_spaces import SPACE
-from sessions.events.states import ENDED
+from sessions.events.states import ACTIVE, ENDED, REBOOTED, STOPPED
 from sessions.events.text import Blob
 from sessions.fold.call_ids import CallIds
 from sessions.fold.summary import IllegalTransition
@@ -230,17 +230,37 @@ class HarnessLoop:
             await woken.wait()
 
     async def _start_again(self, harness: ev.Harness) -> bool:
-        """Start a harness again that had ended when a person reopened its session. False if it is over."""
-        reader, session = self._session.services.reader, self._session.id
-        ended = reader.events(session, kinds={"job.ended"}, newest_first=True, limit=1)
-        since = reader.events(session, kinds={"session.state"}, after=ended[0].seq if ended else 0)
-        if not any(isinstance(event.body, ev.StateChanged) and event.body.state in ENDED for event in since):
+        """Start a harness again that had ended when a person let its session go on, or that ended with its host. False
+        if it is over."""
+        if not self._was_reopened() and not self._ended_with_host():
             return False
         if not harness.resume:
             raise NeedsPerson("other", f"{harness.name} cannot go on once it has ended; start another session, or stop")
         self._unanswered = False
+        if self._point is not None:  # its space may have ended with it
+            self._access = await self._point()
         await self._start(harness, harness.resume, GO_ON)
         return True
+
+    def _was_reopened(self) -> bool:
+        reader, session = self._session.services.reader, self._session.id
+        ended = reader.events(session, kinds={"job.ended"}, newest_first=True, limit=1)
+        since = reader.events(session, kinds={"session.state"}, after=ended[0].seq if ended else 0)
+        return any(isinstance(event.body, ev.StateChanged) and event.body.state in ENDED for event in since)
+
+    def _ended_with_host(self) -> bool:
+        """Whether it was ended while its session stood still, by a host that was stopped, or with the machine."""
+        reader, session = self._session.services.reader, self._session.id
+        ended = reader.events(session, kinds={"job.ended"}, newest_first=True, limit=1)
+        body = ended[0].body if ended else None
+        if not isinstance(body, ev.JobEnded) or body.how == "exited":
+            return False
+        started = reader.events(session, kinds={"job.started"}, newest_first=True, limit=1)[0]
+        states = reader.events(session, kinds={"session.state"}, after=started.seq)
+        if body.how == "killed_by_host":  # which may be in the log only after it was let go on
+            at_end = [event.body for event in states if event.at <= started.at + body.duration_ms]
+            return bool(at_end) and isinstance(at_end[-1], ev.StateChanged) and at_end[-1].state not in ACTIVE
+        return any(isinstance(e.body, ev.StateChanged) and e.body.reason in (STOPPED, REBOOTED) for e in states)
 
     async def _stop(self, point: ResumePoint) -> None:
         """A person has stopped the session."""

@@ -115,6 +115,7 @@ class HarnessLine:
             frame=_frame_of(exchange),
             calls=frozenset(id for unit in units for id in unit.calls),
             compacts=self._asks_for_summary(exchange),
+            acts=self._can_act(exchange),
         )
         place = self._threads.take(shape)
         # Where only what a harness rewrites is another, it is the same conversation.
@@ -159,6 +160,11 @@ class HarnessLine:
         except LogError as error:
             exchange.settle(Answer(503, exchange.dialect.error(503, str(error))))
         self._session.wakeup.wake()
+
+    def _can_act(self, exchange: Exchange) -> bool:
+        harness = self._session.created.harness
+        known = set(harness.tools) if harness is not None else set()
+        return not known or bool(known & set(_names_of_tools(exchange)))
 
     def _asks_for_summary(self, exchange: Exchange) -> bool:
         """Whether a request says that it is a compaction: Codex in a header, others by the tools that it declares."""
@@ -234,6 +240,12 @@ class HarnessLine:
             return
         for turn in self._turns:
             turn.exchange.settle(self._goodbye(turn.exchange))
+        self._turns.clear()
+
+    def turn_away(self, why: str) -> None:
+        """Answer all who wait that nobody will."""
+        for turn in self._turns:
+            turn.exchange.settle(Answer(503, turn.exchange.dialect.error(503, why)))
         self._turns.clear()
 
     def _goodbye(self, exchange: Exchange) -> Answer:

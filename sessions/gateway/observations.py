@@ -35,8 +35,12 @@ class Observations:
         known = self._find_kept(units, before) if parent is None else {place: () for place in range(parent.units)}
         apart = turn.place.step == "compaction" and parent is None
         """It asks for a summary of a part, with a prompt of its own: what it leaves out comes later."""
-        if turn.place.step == "segment" or (parent is None and point.reply is not None and not apart):
+        if turn.place.step == "segment":
             await self._begin_segment(units, point)
+        elif turn.place.step == "next" and parent is None and point.reply is not None:
+            # What looked like the beginning was a title, or a probe: this is it.
+            await self._session.commit(ev.ReplySuperseded(old=point.reply.seq), step=point.reply_step)
+            point = self._session.resume_point()
         calls = {
             call.part.server_id or call.part.id: NewestCall(
                 point.reply_step,

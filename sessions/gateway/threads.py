@@ -30,7 +30,8 @@ class Shape:
     what the host itself told the harness to do. ``thread``: the id that the harness gives the conversation, "" if it
     gives none. ``child``: it says that it is a sub-agent's. ``compacts``: it says that it asks for a summary.
     ``calls``: the ids of the calls in it. ``frame``: the identity of what stands beside the conversation (system
-    prompt, model), "" if it is not known: two conversations that are equal but for that are two.
+    prompt, model), "" if it is not known: two conversations that are equal but for that are two. ``acts``: whether it
+    could do its work: False where it declares none of the tools that its harness is known to have.
     """
 
     units: Sequence[str]
@@ -41,6 +42,7 @@ class Shape:
     compacts: bool = False
     calls: frozenset[str] = frozenset()
     frame: str = ""
+    acts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +199,7 @@ class Threads:
         if shape.compacts and self._head is not None:
             return Place(number, MAIN, MAIN, "compaction")
         if self._head is None:
-            if shape.prompts:
+            if shape.prompts and shape.acts:
                 return Place(number, MAIN, MAIN, "next")
             return Place(number, "side", aside, "next")
         head = self._seen[self._head]

@@ -17,7 +17,7 @@ from sessions.clock import EvenClock, now_ms
 from sessions.containment.keeper import end_idle_spaces
 from sessions.errors import ApolloError
 from sessions.events import HOST_SESSION, HostStarted, HostStopped, ModelSpec, NewEvent, SessionRecovered, StateChanged
-from sessions.events.states import ACTIVE, ENDED
+from sessions.events.states import ACTIVE, ENDED, RESTARTING, STOPPED
 from sessions.fold.summary import IllegalTransition, Summary
 from sessions.gateway.gateway import Gateway
 from sessions.host import protocol
@@ -31,7 +31,7 @@ from sessions.host.notifications import Notifications
 from sessions.host.notify_command import NotifyCommand
 from sessions.host.server import Server
 from sessions.host.session_env import SessionEnvs
-from sessions.host.session_manager import RESTARTING, STOPPED, After, RunnerFactory, SessionManager
+from sessions.host.session_manager import After, RunnerFactory, SessionManager
 from sessions.host.version import code_version
 from sessions.log.errors import FULL, LogClosed, LogError, LogUnavailable, is_full
 from sessions.log.reader import LogReader
@@ -215,6 +215,8 @@ class Host:
             dispatcher.stopping = True
             await dispatcher.finish()
             await self._rest(writer, manager, call)
+            if not call.restart:
+                await gateway.stop_harnesses()
         finally:
             if notifier is not None:
                 await notifier.close()

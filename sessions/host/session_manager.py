@@ -10,20 +10,13 @@ from collections.abc import Callable
 from typing import Final, Literal, Protocol
 
 from sessions.events import NewEvent, SessionRecovered, StateChanged
-from sessions.events.states import ACTIVE
+from sessions.events.states import ACTIVE, REBOOTED, RESTARTING, STOPPED
 from sessions.fold.summary import IllegalTransition, Summary
 from sessions.log.errors import LogClosed, LogError, LogUnavailable
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 
 After = Literal["start", "crash", "restart", "reboot"]
-
-RESTARTING: Final = "the host restarts"
-"""Reason of the pause in which a session waits for a restart of its host; it goes on by itself after that."""
-STOPPED: Final = "the host was stopped; resume it to let it go on"
-"""Reason of the pause in which a session is left by a host that was stopped for good."""
-REBOOTED: Final = "the machine was rebooted; resume it to let it go on"
-"""The same, where the machine took the host with it."""
 
 TAKE_OVER_PAUSE: Final = 0.5
 """Seconds between tries to take over a session while the log cannot be had."""

@@ -124,3 +124,34 @@ def test_a_task_file_starts_an_agent(apollo: Apollo, model: WireModel) -> None:
     )
     wait_for("its end", lambda: apollo.session("It")["state"] == "finished")
     assert apollo.session("It")["step"] == 4
+
+
+def test_a_stopped_host_ends_an_agent_that_can_go_on_and_a_person_lets_it(apollo: Apollo, model: WireModel) -> None:
+    apollo.run("run", "--agent", "looper", "--model", "openai:m", "--base-url", model.url, "--task", "Write numbers.",
+               "--inside", "none", "--name", "it", "--limit", "steps=2")  # fmt: skip
+    it = str(apollo.session("it")["id"])
+    wait_for("the limit", lambda: apollo.session("it")["state"] == "paused")
+    apollo.run("limit", it, "steps=20")
+    apollo.run("host", "stop")
+    apollo.run("host", "start")
+    wait_for("its death is known", lambda: apollo.events(it, "job.ended"))
+    assert apollo.session("it")["state"] == "paused", "only a person lets it go on"
+    apollo.run("resume", it)
+    wait_for("its end", lambda: apollo.session("it")["state"] == "finished")
+    assert [event["body"]["command"] for event in apollo.events(it, "job.started")][1:] == ["looper 'Go on.' again"]
+
+
+def test_a_stop_asks_before_an_agent_is_lost_that_cannot_go_on(apollo: Apollo, model: WireModel) -> None:
+    apollo.run("run", "--model", "openai:m", "--base-url", model.url, "--task", "Write.", "--inside", "none",
+               "--name", "it", "--limit", "steps=1", "--", "looper", "Write.")  # fmt: skip
+    it = str(apollo.session("it")["id"])
+    wait_for("the limit", lambda: apollo.session("it")["state"] == "paused")
+    refused = apollo.run("host", "stop", check=False)
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        "apollo: session 1 (looper) cannot go on without the host, and would end early; --now stops the host all the "
+        "same, 'apollo host restart' keeps them\n"
+    )
+    assert apollo.host_pid() is not None
+    apollo.run("host", "stop", "--now")
+    assert apollo.host_pid() is None

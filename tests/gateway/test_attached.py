@@ -254,3 +254,20 @@ def test_a_compaction_is_no_step_and_what_it_says_is_a_summary(
     ]
     (written,) = apollo.events(session, "summary.written")
     assert (written["body"]["to_step"], written["body"]["text"]["text"]) == (1, summary)
+
+
+def test_a_title_that_came_first_and_looked_like_the_task_is_no_step_after_all(
+    apollo: Apollo, model: WireModel, session: str, ask: Callable[..., httpx2.Response]
+) -> None:
+    title = {"messages": [{"role": "user", "content": "Write numbers."}], "tools": []}
+    ask(**title)
+    first = ask()
+    ask(*turn(first))
+    replies = apollo.events(session, "model.reply")
+    (gone,) = apollo.events(session, "reply.superseded")
+    assert (gone["body"]["old"], gone["body"].get("new")) == (replies[0]["seq"], None)
+    assert [event["step"] for event in replies] == [1, 2, 3]
+    assert not apollo.events(session, "summary.written")
+    target = apollo.folder / "rows.jsonl"
+    apollo.run("export", session, "--format", "steps", "--advice", "kept", "--out", str(target))
+    assert [json.loads(line)["meta"]["step"] for line in target.read_text().splitlines()] == ["2", "3"]
