@@ -63,6 +63,7 @@ def _sampling_text(envelope: bytes) -> str:
 
 def make_meta(judged: Annotations, policy: FilterPolicy, request: ev.ModelRequested, **more: Any) -> dict[str, Any]:
     """The columns that all rows of a session share, then those of the row."""
+    harness = judged.created.harness
     return {
         "session": judged.session,
         "task": task_of(judged.created, policy),
@@ -70,5 +71,6 @@ def make_meta(judged: Annotations, policy: FilterPolicy, request: ev.ModelReques
         "sampling": sampling_of(request),
         "split": split_of_session(judged.created, policy),
         **msgspec.to_builtins(judged.terms),
+        **({"harness": f"{harness.name} {harness.version}".strip()} if harness is not None else {}),
         **more,
     }

@@ -117,9 +117,15 @@ def _advice(s: Summary, now: int) -> Iterator[str]:
         yield f"{advice.text} ({waits})"
 
 
+def say_agent(s: Summary) -> str:
+    """The agent program of a session in words: ``codex, codex-cli 0.171.0, speaks responses``."""
+    spoken = f"speaks {s.dialect}" if s.dialect else ""
+    return ", ".join(filter(None, (s.harness, s.harness_version, spoken)))
+
+
 def _extra(s: Summary) -> Iterator[tuple[str, str]]:
     if s.harness:
-        yield "agent", s.harness
+        yield "agent", say_agent(s)
     if s.contained:
         yield "commands", add_what_is_in_sight(s.contained)
     yield "actions", f"{s.actions}, {s.malformed} malformed, {s.errors} errors"

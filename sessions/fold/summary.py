@@ -6,7 +6,7 @@ be rebuilt from the events at any time; both must be equal. It never grows with 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -17,7 +17,7 @@ from sessions.fold import attention_counters
 from sessions.fold.attention_counters import AttentionCounters
 from sessions.fold.result_status import went_wrong
 
-FOLD_VERSION: Final = 10
+FOLD_VERSION: Final = 11
 """Raised when ``fold_summary`` or the shape of Summary changes: stored summaries of another version are made anew."""
 EARLIEST: Final = 10 * 365 * 86_400_000
 """Times before 1980 (Unix ms) are of recordings that say none."""
@@ -148,6 +148,9 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     task_id: str = ""
     harness: str = ""
     """The agent program that works at it, "" for our own."""
+    harness_version: str = ""
+    dialect: str = ""
+    """How that talks to its model: chat, responses or messages."""
     begins: ev.Beginning | None = None
     """Of which session it is a branch or a child, and from where."""
     contained: str = ""
@@ -206,6 +209,7 @@ def fold_summary(before: Summary | None, event: ev.Event) -> Summary:
             task_id=body.task_id,
             begins=body.begins,
             harness=body.harness.name if body.harness is not None else "",
+            harness_version=body.harness.version if body.harness is not None else "",
             contained=body.contained.words if body.contained is not None else "",
         )
     elif isinstance(body, ev.SessionCreated):
@@ -245,7 +249,9 @@ def _change(s: Summary, event: ev.Event) -> dict[str, object]:
         case ev.ModelRequested(purpose="side"):
             return {}
         case ev.ModelRequested() as body:
-            step = {"step": event.step} if body.purpose == "step" and event.step else {}
+            step: dict[str, Any] = {"step": event.step} if body.purpose == "step" and event.step else {}
+            if body.wire is not None:
+                step["dialect"] = body.wire.dialect
             return {**step, "no_reply": None, "doing": "model", "doing_since": event.at, "last_request": event.seq,
                     "context_tokens": body.estimate_tokens}  # fmt: skip
         case ev.ModelAttemptFailed() as body:

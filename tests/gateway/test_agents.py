@@ -144,7 +144,6 @@ def test_a_stopped_host_ends_an_agent_that_can_go_on_and_a_person_lets_it(apollo
 def test_a_stop_asks_before_an_agent_is_lost_that_cannot_go_on(apollo: Apollo, model: WireModel) -> None:
     apollo.run("run", "--model", "openai:m", "--base-url", model.url, "--task", "Write.", "--inside", "none",
                "--name", "it", "--limit", "steps=1", "--", "looper", "Write.")  # fmt: skip
-    it = str(apollo.session("it")["id"])
     wait_for("the limit", lambda: apollo.session("it")["state"] == "paused")
     refused = apollo.run("host", "stop", check=False)
     assert refused.returncode == 1

@@ -112,6 +112,7 @@ def test_a_loop_is_held_advised_killed_under_and_exported_with_its_exact_prompts
     apollo.run("export", session, "--format", "steps", "--advice", "kept", "--out", str(target))
     rows = [json.loads(line) for line in target.read_text().splitlines()]
     assert [int(row["meta"]["step"]) for row in rows] == [n for n in range(1, STEPS + 1) if n not in (2, 4)]
+    assert {row["meta"]["harness"] for row in rows} == {Path(sys.executable).name}
     # From the first reply on a prompt holds reasoning that nobody can read, where that is what the model gives.
     opaque = "exact_opaque" if dialect == "responses" else "exact"
     assert [row["meta"]["prompt"] for row in rows] == ["exact", *[opaque] * (len(rows) - 1)]
