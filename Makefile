@@ -10,7 +10,7 @@ TRAIN_VENV := .venv-train
 TRAIN_STAMP := $(TRAIN_VENV)/.apollo-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop test train-env test-train conformance lint types layers check pictures bench bench-supervision chaos soak clean
+.PHONY: help setup demo demo-stop test train-env test-train test-harness conformance lint types layers check pictures bench bench-supervision chaos soak clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 20
@@ -51,6 +51,9 @@ $(TRAIN_STAMP): pyproject.toml constraints-train.txt
 
 test-train: $(TRAIN_STAMP) ## Run the tests of the trainers, on the CPU
 	@OMP_NUM_THREADS=1 $(TRAIN_VENV)/bin/python -m pytest tests/train_env -q
+
+test-harness: $(STAMP) ## Run agent programs of others through the gateway, each in its own environment (needs the network once)
+	@PYTHON=$(PYTHON) bash scripts/harnesses.sh $(HARNESSES)
 
 conformance: $(TRAIN_STAMP) ## Hand our files to another trainer's loader: TRAINER=trl|renderers|ms-swift|llamafactory|axolotl
 	@PYTHON=$(PYTHON) bash scripts/conformance.sh $(TRAINER)

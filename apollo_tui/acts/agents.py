@@ -23,6 +23,28 @@ def can_start(name: str) -> bool:
     return preset is not None and bool(preset.command)
 
 
+def agent_names() -> list[str]:
+    """The agents that can be started here; none where the file of agents cannot be used."""
+    try:
+        presets = read_agents(config_path().parent)
+    except ApolloError:
+        return []
+    return [name for name, preset in presets.items() if preset.command and shutil.which(preset.command[0])]
+
+
+def check_agent(name: str) -> AgentPreset:
+    """The preset of an agent that can be started by its name alone. Raises UnknownAgent and BadAgents."""
+    presets = read_agents(config_path().parent)
+    preset = presets.get(name)
+    if preset is None:
+        raise UnknownAgent(f"there is no agent {name!r}; there are {', '.join(presets)}, and your own command")
+    if not preset.command:
+        raise UnknownAgent(f"{preset.title} is a library: give the command that runs your script")
+    if shutil.which(preset.command[0]) is None:
+        raise UnknownAgent(f"{preset.title} is not installed here: there is no program {preset.command[0]!r}")
+    return preset
+
+
 def with_agent(
     request: CreateSession, name: str, command: tuple[str, ...] = (), *, starts: bool = True
 ) -> CreateSession:
@@ -31,16 +53,10 @@ def with_agent(
     ``command``: how a person starts it, in place of the preset's. ``starts`` False: somebody starts it elsewhere.
     Raises UnknownAgent and BadAgents.
     """
-    presets = read_agents(config_path().parent)
-    preset = presets.get(name)
-    if preset is None:
-        if not command and starts:
-            raise UnknownAgent(f"there is no agent {name!r}; there are {', '.join(presets)}, and your own command")
-        preset = AgentPreset(title=name, dialect="chat")
-    if starts and not command and not preset.command:
-        raise UnknownAgent(f"{preset.title} is a library: give the command that runs your script")
-    if starts and not command and shutil.which(preset.command[0]) is None:
-        raise UnknownAgent(f"{preset.title} is not installed here: there is no program {preset.command[0]!r}")
+    if starts and not command:
+        preset = check_agent(name)
+    else:
+        preset = read_agents(config_path().parent).get(name) or AgentPreset(title=name, dialect="chat")
     harness = preset.harness(name, command, (read_version(preset) or "") if starts else "")
     if not starts:
         harness = msgspec.structs.replace(harness, command=(), resume=())

@@ -11,6 +11,7 @@ from typing import Final, Literal, cast
 
 import msgspec
 
+from apollo_tui.acts.agents import check_agent
 from sessions.config import Config, resolve_model
 from sessions.errors import ApolloError
 from sessions.events import Containment, Limits, ModelSpec
@@ -20,7 +21,7 @@ from sessions.redaction import scrub_env
 from sessions.taskfile import TaskFile, load_task, parse_task
 from sessions.ulid import new_ulid
 
-Field = Literal["task", "model", "name", "workspace", "limits"]
+Field = Literal["task", "model", "agent", "name", "workspace", "limits"]
 
 FRACTIONS: Final = ("money", "active_hours")
 """The limits that need not be whole."""
@@ -44,13 +45,15 @@ class Form:
 
     task: str
     model: str
+    agent: str = ""
+    """An agent program; "" for our own agent."""
     name: str = ""
     workspace: str = ""
     limits: str = ""
 
 
 def request_of(form: Form, config: Config) -> CreateSession:
-    """The request. Raises BadField."""
+    """The request, but for its agent: that takes a moment (``with_agent``). Raises BadField."""
     text = form.task.strip()
     if not text:
         raise BadField("task", "write the task, or the path of a task file")
@@ -68,6 +71,11 @@ def request_of(form: Form, config: Config) -> CreateSession:
         model = resolve_model(form.model.strip(), config=config)
     except ApolloError as problem:
         raise BadField("model", str(problem)) from problem
+    try:
+        if form.agent.strip():
+            check_agent(form.agent.strip())
+    except ApolloError as problem:
+        raise BadField("agent", str(problem)) from problem
     workspace = task.workspace
     if form.workspace.strip():
         workspace = Path(form.workspace.strip()).expanduser().resolve()

@@ -1,7 +1,8 @@
-"""A new session: task, model, name, workspace, limits. What is wrong is said beside the field."""
+"""A new session: task, model, agent, name, workspace, limits. What is wrong is said beside the field."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static, TextArea
 
 from apollo_tui import keys
+from apollo_tui.acts.agents import agent_names, with_agent
 from apollo_tui.acts.new_session import BadField, Field, Form, explain_containment, request_of
 from apollo_tui.backend.feed import NotDone
 from apollo_tui.screens.base import ApolloScreen
@@ -23,6 +25,7 @@ from widgets.sanitise import clean_line
 MODELS = ("openai:", "anthropic:", "replay:", "demo:")
 FIELDS: tuple[tuple[Field, str], ...] = (
     ("model", "PROVIDER:NAME, or a profile of the config (→ completes)"),
+    ("agent", "empty: Apollo's own · else a program that is installed here, e.g. codex (→ completes)"),
     ("name", "what the board calls it; else the task's title"),
     ("workspace", "a folder that is copied for the agent; else an empty one"),
     ("limits", "empty: none · e.g. steps=200 money=5 active_hours=12"),
@@ -51,7 +54,8 @@ class NewSessionScreen(ApolloScreen):
             for name, hint in FIELDS:
                 with Horizontal(classes="row"):
                     yield line(name, "label")
-                    suggest = SuggestFromList([*config.profiles, *MODELS]) if name == "model" else None
+                    known = {"model": [*config.profiles, *MODELS], "agent": agent_names()}.get(name)
+                    suggest = SuggestFromList(known) if known else None
                     value = next(iter(config.profiles), "") if name == "model" else ""
                     if kept is not None:
                         value = getattr(kept, name)
@@ -85,7 +89,9 @@ class NewSessionScreen(ApolloScreen):
             return
 
         async def create() -> str:
-            made = await self.context.feed.call(request)
+            agent = form.agent.strip()
+            asked = await asyncio.to_thread(with_agent, request, agent) if agent else request
+            made = await self.context.feed.call(asked)
             if not isinstance(made, Created):
                 raise NotDone("the host answered something else than a session")
             if self.is_current:
@@ -110,7 +116,7 @@ class NewSessionScreen(ApolloScreen):
     def keep(self) -> None:
         """What is typed stays until the session is created."""
         form = self._form()
-        self.context.form = form if any((form.task, form.name, form.workspace, form.limits)) else None
+        self.context.form = form if any((form.task, form.agent, form.name, form.workspace, form.limits)) else None
 
     def _form(self) -> Form:
         return Form(self.query_one(TextArea).text, *(self.query_one(f"#{name}", Input).value for name, _ in FIELDS))

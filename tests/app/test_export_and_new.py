@@ -120,6 +120,8 @@ async def test_a_form_that_was_left_is_there_again_until_its_session_is_created(
         (Form("do it", "local", workspace="/does/not/exist"), "workspace"),
         (Form("do it", "local", limits="steps=many"), "limits"),
         (Form("do it", "local", limits="bread=2"), "limits"),
+        (Form("do it", "local", agent="nobody"), "agent"),
+        (Form("do it", "local", agent="smolagents"), "agent"),
     ],
 )
 def test_every_bad_field_is_named(form: Form, field: str) -> None:

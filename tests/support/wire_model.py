@@ -67,6 +67,9 @@ class WireModel:
                     self._send(model.errors.pop(0), "application/json", json.dumps({"error": {"message": "no"}}))
                     return
                 value = json.loads(body)
+                if self.path.endswith("/count_tokens"):
+                    self._send(200, "application/json", '{"input_tokens": 100}')
+                    return
                 events = DIALECTS[self.path.rpartition("/v1/")[2].partition("?")[0]](value, model)
                 if value.get("stream"):
                     text = "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" if name else
@@ -89,33 +92,64 @@ class WireModel:
         return Handler
 
 
-def decide(value: dict[str, Any], results: int, steps: int) -> tuple[str, dict[str, str] | None]:
-    """What the model says, and the call that it makes."""
-    advised = json.dumps(value).count("</advice-")  # the system prompt only names the tag
-    if results >= steps:
-        return f"Done, with {advised} pieces of advice.", None
+Call = tuple[str, dict[str, Any]]
+
+
+def decide(value: dict[str, Any], results: int, steps: int) -> tuple[str, Call | None]:
+    """What the model says, and the call that it makes with one of the tools that it is given."""
+    told = json.dumps(value)
+    advised = told.count("</advice-")  # the system prompt only names the tag
     what = "advised" if advised else "alone"
-    return f"Step {results + 1}, {what}.", {"command": f"echo {results + 1} {what} >> trace.txt"}
+    command = f"echo {results + 1} {what} >> trace.txt"
+    tools = {str(tool.get("name")): tool for tool in map(_inner, value.get("tools") or ())}
+    end = next((name for name in ("finish", "submit") if name in tools), "")
+    if results < steps and (tools or "<code>" not in told):
+        return f"Step {results + 1}, {what}.", _run(tools, command)
+    said = f"Done, with {advised} pieces of advice."
+    if end:
+        needed = _schema(tools[end]).get("required", ())
+        return said, (end, dict.fromkeys(needed, "done"))
+    if "COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT" in told:
+        return said, _run(tools, "echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT")
+    if "<code>" in told:  # an agent that reads code out of texts
+        steps_done = sum(message["role"] == "assistant" for message in value["messages"])
+        code = f"import os\nprint(os.popen({command!r}).read())" if steps_done < steps else "final_answer('done')"
+        return f"Thought: step {steps_done + 1}, {what}.\n<code>\n{code}\n</code>", None
+    return said, None
+
+
+def _run(tools: dict[str, Any], command: str) -> Call:
+    """A call that runs a command, by whatever tool there is for that."""
+    for name, tool in tools.items():
+        for key in ("command", "cmd"):
+            if key in _schema(tool).get("properties", {}):
+                return name, {key: command}
+    return "shell", {"command": command}
+
+
+def _inner(tool: dict[str, Any]) -> dict[str, Any]:
+    return dict(tool.get("function") or tool)
+
+
+def _schema(tool: dict[str, Any]) -> dict[str, Any]:
+    return dict(tool.get("parameters") or tool.get("input_schema") or {})
 
 
 def chat(value: dict[str, Any], model: WireModel) -> list[Event]:
     results = sum(message["role"] == "tool" for message in value["messages"])
     model.samples += 1
-    text, arguments = decide(value, results, model.steps)
+    text, call = decide(value, results, model.steps)
     delta: dict[str, Any] = {"role": "assistant", "content": text}
-    name = "shell"
-    if arguments is None and any(tool["function"]["name"] == "finish" for tool in value.get("tools", ())):
-        name, arguments = "finish", {}
     if model.silences.get(results):
         model.silences[results] -= 1
-        arguments = None
-    if arguments is not None:
-        function = {"name": name, "arguments": json.dumps(arguments)}
+        call = None
+    if call is not None:
+        function = {"name": call[0], "arguments": json.dumps(call[1])}
         delta["tool_calls"] = [
             {"index": at, "id": f"call-{model.samples}-{at}", "type": "function", "function": function}
             for at in range(model.calls)
         ]
-    finish = "stop" if arguments is None else "tool_calls"
+    finish = "stop" if call is None else "tool_calls"
     usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
     base = {"id": "chat", "object": "chat.completion.chunk", "created": 1, "model": value["model"]}
     return [
@@ -125,15 +159,16 @@ def chat(value: dict[str, Any], model: WireModel) -> list[Event]:
 
 
 def responses(value: dict[str, Any], model: WireModel) -> list[Event]:
-    results = sum(item.get("type") == "function_call_output" for item in value["input"])
-    text, arguments = decide(value, results, model.steps)
+    items = value["input"] if isinstance(value["input"], list) else []
+    results = sum(item.get("type") == "function_call_output" for item in items)
+    text, made = decide(value, results, model.steps)
     content = [{"type": "output_text", "text": text, "annotations": []}]
     output: list[dict[str, Any]] = [
         {"id": f"rs-{results}", "type": "reasoning", "summary": [], "encrypted_content": "abc"},
         {"id": f"msg-{results}", "type": "message", "role": "assistant", "status": "completed", "content": content},
     ]
-    if arguments is not None:
-        call = {"type": "function_call", "name": "shell", "arguments": json.dumps(arguments), "status": "completed"}
+    if made is not None:
+        call = {"type": "function_call", "name": made[0], "arguments": json.dumps(made[1]), "status": "completed"}
         output.append({"id": f"fc-{results}", "call_id": f"call-{results}"} | call)
     usage = {"input_tokens": 100, "output_tokens": 10, "total_tokens": 110}
     response = {"id": f"resp-{results}", "object": "response", "created_at": 1, "model": value["model"],
@@ -155,7 +190,7 @@ def messages(value: dict[str, Any], model: WireModel) -> list[Event]:
     blocks = [block for message in value["messages"] if isinstance(message["content"], list)
               for block in message["content"]]  # fmt: skip
     results = sum(block["type"] == "tool_result" for block in blocks)
-    text, arguments = decide(value, results, model.steps)
+    text, call = decide(value, results, model.steps)
     usage = {"input_tokens": 100, "output_tokens": 1}
     start = {"id": f"msg-{results}", "type": "message", "role": "assistant", "model": value["model"], "content": [],
              "stop_reason": None, "stop_sequence": None, "usage": usage}  # fmt: skip
@@ -170,10 +205,10 @@ def messages(value: dict[str, Any], model: WireModel) -> list[Event]:
     block(0, {"type": "thinking", "thinking": "", "signature": ""}, {"type": "thinking_delta", "thinking": "Hm."},
           {"type": "signature_delta", "signature": "sig"})  # fmt: skip
     block(1, {"type": "text", "text": ""}, {"type": "text_delta", "text": text})
-    if arguments is not None:
-        begin = {"type": "tool_use", "id": f"call-{results}", "name": "shell", "input": {}}
-        block(2, begin, {"type": "input_json_delta", "partial_json": json.dumps(arguments)})
-    reason = "end_turn" if arguments is None else "tool_use"
+    if call is not None:
+        begin = {"type": "tool_use", "id": f"call-{results}", "name": call[0], "input": {}}
+        block(2, begin, {"type": "input_json_delta", "partial_json": json.dumps(call[1])})
+    reason = "end_turn" if call is None else "tool_use"
     found.append(("message_delta", {"type": "message_delta", "delta": {"stop_reason": reason, "stop_sequence": None},
                                     "usage": {"output_tokens": 10}}))  # fmt: skip
     return [*found, ("message_stop", {"type": "message_stop"})]
