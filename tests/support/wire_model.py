@@ -228,7 +228,23 @@ def whole_of(events: list[Event]) -> dict[str, Any]:
             del call["index"]
         choice = {"index": 0, "message": message, "finish_reason": last["choices"][0]["finish_reason"]}
         return first | {"object": "chat.completion", "choices": [choice], "usage": last["usage"]}
-    raise NotImplementedError("the Messages loop streams")
+    content: list[dict[str, Any]] = []
+    for _, event in events:
+        if event["type"] == "content_block_start":
+            content.append(dict(event["content_block"]))
+        elif event["type"] == "content_block_delta":
+            for key, text in event["delta"].items():
+                if key == "partial_json":
+                    content[-1]["input"] = json.loads(text)
+                elif key != "type":
+                    content[-1][key] = text
+    last = events[-2][1]
+    return {
+        **events[0][1]["message"],
+        "content": content,
+        **last["delta"],
+        "usage": {"input_tokens": 100, **last["usage"]},
+    }
 
 
 def turn(response: Any, result: str = "done") -> list[dict[str, Any]]:
