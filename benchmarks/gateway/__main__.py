@@ -94,7 +94,7 @@ class Talk:
 
     def step(self) -> float:
         """One request; the ms from its server's last byte to ours."""
-        function = {"name": "think", "parameters": {"type": "object", "properties": {"thought": {"type": "string"}}}}
+        function = {"name": "plan", "parameters": {"type": "object", "properties": {"items": {"type": "array"}}}}
         body = {"model": "m", "messages": self.messages, "tools": [{"type": "function", "function": function}]}
         headers = {"content-type": "application/json", "authorization": f"Bearer {self._key}"}
         self._line.request("POST", self._path, json.dumps(body), headers)

@@ -1,6 +1,6 @@
 """A model's server that answers at once and says when: ``python -m benchmarks.gateway.model_server``; prints its port.
 
-Each reply is one call of ``think``, or ``finish`` after as many results as the prompt asks for. Its words begin with
+Each reply is one call of ``plan``, or ``finish`` after as many results as the prompt asks for. Its words begin with
 the time at which it was sent, in ns of the machine's monotonic clock, which all processes share.
 """
 
@@ -22,7 +22,9 @@ def reply(body: bytes) -> bytes:
     results = sum(message["role"] == "tool" for message in value["messages"])
     asked = STEPS.search(body)
     done = asked is not None and results >= int(asked[1])
-    name, arguments = ("finish", {"summary": "done"}) if done else ("think", {"thought": "x" * 200})
+    name, arguments = (
+        ("finish", {"summary": "done"}) if done else ("plan", {"items": [{"text": "x" * 200, "status": "todo"}]})
+    )
     call: dict[str, Any] = {
         "id": f"call-{time.monotonic_ns()}",
         "type": "function",
