@@ -302,6 +302,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("resume", "", "Go on.", _control("resume"), True, True, key="pause"),
     Command("start", "", "Start a session that was only created.", _control("start"), True, True),
     Command("next", "", "Go on to the next boundary, then pause.", _control("next"), True, True),
+    Command("hold", "", "Hold the next reply until you let it go.", _control("hold"), True, True, key="hold"),
     Command("stop", "", "End the reply, the action and the jobs now; `:reopen` goes on.", _control("stop"), True, True),
     Command("interrupt", "", "Cut the reply under way.", _control("interrupt"), True, True, key="interrupt"),
     Command("reopen", "", "Let an ended session go on.", _control("reopen"), True, True),

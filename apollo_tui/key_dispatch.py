@@ -124,6 +124,7 @@ KEY_ACTS: Final[Mapping[str, Callable[..., None]]] = {
     "history": undo.list_history,
     # control
     "pause": control.pause,
+    "hold": control.hold,
     "interrupt": control.interrupt,
     "new": control.open_new_session,
     # finding and taking along

@@ -152,6 +152,8 @@ KEYS: Final[tuple[Key, ...]] = (
     # control
     Key("pause", "p", "pause", "Pause at the next boundary, or resume.", "control", LOOKS, 6,
         needs=("session", "writable", "live")),
+    Key("hold", "h", "hold", "Hold the next reply before anything of it happens; again: let it go.", "control", LOOKS,
+        needs=("session", "writable", "live")),
     Key("interrupt", "x", "interrupt", "Twice: cut the reply that is under way.", "control", VIEWS,
         needs=("session", "writable", "live")),
     Key("new", "c", "new session", "Create a session.", "control", BOARD, 12, needs=("writable",)),

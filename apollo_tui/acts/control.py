@@ -58,6 +58,12 @@ class SessionControl:
             raise NotDone(f"{self._name(session)} is {summary.state}", remedies=[go_on(summary.number, "reopen")])
         return "pause"
 
+    def hold_verb(self, session: str) -> ev.Verb:
+        """What ``h`` means now: hold the next reply, or do not, or let the one go that is held."""
+        summary = self._state.sessions[session].summary
+        held = summary.state == "needs_you" and summary.need == "gate"
+        return "resume" if held or summary.pending == "hold" else "hold"
+
     async def limit(self, session: str, name: str, change: str) -> str:
         """Set a budget: ``200``, or ``+200`` to raise it, or ``none`` to lift it."""
         budget = find_budget(name)
@@ -150,6 +156,7 @@ VERBS: Final[dict[str, str]] = {
     "unarchive": "back from the archive, paused",
     "reopen": "reopened",
     "next": "goes on to the next boundary",
+    "hold": "its next reply is held",
     "drop": "its last reply is left out of the context",
     "shorten": "a summary takes the place of what was said",
     "retry": "sends the same request once more",

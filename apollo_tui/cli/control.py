@@ -153,6 +153,7 @@ def _control(verb: Verb, doc: str) -> click.Command:
 pause = _control("pause", "Pause a session at its next boundary.")
 resume = _control("resume", "Let a paused, stopped or finished session go on.")
 stop = _control("stop", "Stop a session now: its reply, action and jobs end. It can be resumed later.")
+hold = _control("hold", "Hold a session's next reply: nothing of it happens until 'resume' lets it go.")
 interrupt = _control("interrupt", "Cancel the reply under way, then pause.")
 drop = _control("drop", "Leave a session's last reply out of its context; one that its server refuses goes on.")
 shorten = _control("shorten", "Have a session summarise what was said; one that its server refuses goes on from that.")

@@ -9,7 +9,7 @@ import time
 import click
 import msgspec
 
-from apollo_train.cli.terminal_output import say
+from apollo_train.cli.terminal_output import confirm, say
 from apollo_tui.cli.connection import Cli, ask_host, new_request_id
 from apollo_tui.cli.output import json_option, print_json, print_table
 from apollo_tui.terminal.shell_command import way_back
@@ -73,7 +73,8 @@ def _confirm_ends(cli: Cli) -> None:
     said = f"{', '.join(lost)} cannot go on without the host, and would end early"
     if not sys.stdin.isatty():
         raise click.ClickException(f"{said}; --now stops the host all the same, 'apollo host restart' keeps them")
-    click.confirm(f"{said}. Stop the host?", abort=True)
+    if not confirm(f"{said}. Stop the host?"):
+        raise click.Abort
 
 
 def _at_work(cli: Cli) -> int:

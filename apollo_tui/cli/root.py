@@ -37,6 +37,7 @@ COMMANDS: Final[dict[str, str]] = {
     "pause": "control:pause",
     "resume": "control:resume",
     "stop": "control:stop",
+    "hold": "control:hold",
     "interrupt": "control:interrupt",
     "drop": "control:drop",
     "shorten": "control:shorten",

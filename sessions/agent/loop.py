@@ -95,6 +95,7 @@ class Loop:
             replied = await add_estimate(session, received.event(request, session.model), prompt.tokens)
             unique = self._call_ids().make_unique(replied.parts)
             await session.commit(msgspec.structs.replace(replied, parts=unique), step=step, actor="agent")
+            session.check_hold(replied, step)
 
     async def _refuse(self, point: ResumePoint, prompt: Prompt, refused: RequestRefused) -> None:
         """The server refuses the request as it stands: without what it refuses, if that is reasoning, else a person."""

@@ -26,7 +26,7 @@ from sessions.tools.base import Tool
 from sessions.tools.registry import NO_TOOLS
 from sessions.tools.task_environment import BadEnvironment, environment_tools
 
-GO: Final = frozenset({"start", "resume", "reopen", "next"})
+GO: Final = frozenset({"start", "resume", "reopen", "next", "hold"})
 """Controls that set a resting session going."""
 GO_ON: Final = frozenset({"drop", "shorten", "retry"})
 """Controls that set one going that needs a person; one that is paused stays so."""

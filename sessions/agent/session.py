@@ -8,7 +8,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from sessions import events as ev
 from sessions.agent.clean_events import Cleaner
@@ -16,6 +16,7 @@ from sessions.agent.resume_point import ResumePoint, read_resume_point
 from sessions.agent.wakeup import Wakeup
 from sessions.clock import now_ms
 from sessions.events import ModelSpec
+from sessions.events.messages import CallPart, TextPart
 from sessions.events.states import State
 from sessions.events.text import Blob, long_text
 from sessions.fold.summary import Summary
@@ -44,6 +45,9 @@ class RetryPolicy:
     cap: float = 120.0
     retry_after_cap: float = 600.0
 
+
+MOST_SAID: Final = 300
+"""Characters of a held reply in the reason for a person."""
 
 _log = logging.getLogger(__name__)
 
@@ -81,7 +85,7 @@ class Services:
 
 
 CutReason = Literal["", "interrupt", "advice", "stop"]
-Need = Literal["key", "provider", "refused", "nudges", "context", "other"]
+Need = Literal["key", "provider", "refused", "nudges", "context", "gate", "other"]
 
 
 class NeedsPerson(Exception):
@@ -188,6 +192,11 @@ class Session:
             return "interrupt"
         return "advice" if any(advice.now for advice in summary.open_advice) and self.playback is None else ""
 
+    def check_hold(self, reply: ev.ModelReplied, step: int | None) -> None:
+        """Raise NeedsPerson where a person wants to see the next reply before anything of it happens."""
+        if self.summary.pending == "hold" and step is not None:
+            raise NeedsPerson("gate", f"the reply of step {step} is held: {say_reply(reply)}")
+
     def last_actor(self, verb: str) -> str:
         """Who asked for ``verb`` last; ``host`` if nobody did."""
         controls = self.services.reader.events(self.id, kinds={"control.requested"}, newest_first=True, limit=16)
@@ -228,6 +237,13 @@ class Session:
             except LogError:
                 unsettle_jobs(jobs, ended)
                 raise
+
+
+def say_reply(reply: ev.ModelReplied) -> str:
+    """What a reply would do, in one line: its calls, or its words."""
+    calls = [f"{part.name} {part.arguments}" for part in reply.parts if isinstance(part, CallPart)]
+    words = [part.text for part in reply.parts if isinstance(part, TextPart)]
+    return " ".join("; ".join(calls or words).split())[:MOST_SAID]
 
 
 def unsettle_jobs(jobs: JobManager, events: Iterable[ev.Body]) -> None:

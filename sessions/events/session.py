@@ -180,7 +180,9 @@ class StateChanged(Body, frozen=True, kw_only=True):
     kind: ClassVar[str] = "session.state"
     state: State
     reason: str = ""
-    need: Literal["", "question", "key", "provider", "refused", "nudges", "context", "scorer", "limit", "other"] = ""
+    need: Literal[
+        "", "question", "key", "provider", "refused", "nudges", "context", "scorer", "limit", "gate", "other"
+    ] = ""
     until: int | None = None
     job: int | None = None
 
@@ -198,9 +200,10 @@ Verb = Literal[
     "drop",
     "shorten",
     "retry",
+    "hold",
 ]
 """What can be asked of a session. ``drop``: go on without the last reply; ``shorten``: summarise first; ``retry``: send
-the refused request once more as it is."""
+the refused request once more as it is; ``hold``: nothing of the next reply happens until a person lets it."""
 
 
 class ControlRequested(Body, frozen=True, kw_only=True):

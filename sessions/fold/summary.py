@@ -280,10 +280,10 @@ def _change(s: Summary, event: ev.Event) -> dict[str, object]:
 def _pending(s: Summary, verb: str) -> str:
     """What waits for the boundary after a control: the newest that is not done yet; nothing takes back a stop."""
     if verb in ("start", "resume", "reopen"):
-        return "" if s.pending in ("pause", "next") else s.pending
-    if s.pending == "stop" or verb not in ("pause", "stop", "interrupt", "next", "shorten"):
+        return "" if s.pending in ("pause", "next", "hold") else s.pending
+    if s.pending == "stop" or verb not in ("pause", "stop", "interrupt", "next", "shorten", "hold"):
         return s.pending
-    if verb in ("next", "shorten"):
+    if verb in ("next", "shorten", "hold"):
         return verb if s.state not in ENDED else s.pending
     return verb if s.state in ACTIVE or s.open_question else s.pending
 

@@ -94,11 +94,18 @@ class HarnessLoop:
         if self._family.above is not None and await self._stand_by(turn):
             return
         if turn is not None and self._is_abandoned(turn):
+            if turn.reply is not None:
+                await session.commit(ev.ReplySuperseded(old=turn.reply.seq), step=turn.reply.step)
             self._line.drop_turn(turn)
             self._unanswered = True
             return
         if turn is None:
             await self._wait(point)
+            return
+        if turn.reply is not None:  # it was held, and a person has let it go
+            await self._hand_over(turn)
+            return
+        if turn.place.step == "again" and self._line.hand_again(turn):
             return
         if self._taken is not turn:
             await self._take_in(turn, point)
@@ -126,7 +133,7 @@ class HarnessLoop:
         if family.is_over:
             await session.commit(ev.StateChanged(state="finished", reason="the session that started it has ended"))
             return True
-        if turn is None or session.summary.pending:
+        if turn is None or session.summary.pending in ("pause", "interrupt", "stop"):
             return False
         root = family.root.session
         reason = "" if family.is_held else family.reason_to_pause()
@@ -158,6 +165,15 @@ class HarnessLoop:
             return point
         await self._observations.begin_calls(reply)
         return self._session.resume_point()
+
+    async def _hand_over(self, turn: Turn) -> None:
+        """Give the harness its reply."""
+        assert turn.reply is not None and turn.answer is not None, "it was asked for"
+        assert isinstance(turn.reply.body, ev.ModelReplied), "it is a reply"
+        await self._observations.begin_calls(turn.reply)
+        calls = [call.server_id or call.id for call in calls_of(turn.reply.body)]
+        self._line.answer(turn, turn.answer, calls)
+        self._taken = None
 
     # --- the harness itself ---
 
@@ -340,9 +356,10 @@ class HarnessLoop:
             return
         if before is not None and before.step == step:
             await session.commit(ev.ReplySuperseded(old=before.seq, new=reply.seq, why="replaced"), step=step)
-        await self._observations.begin_calls(reply)
-        self._line.answer(turn, asked.answer, [call.server_id or call.id for call in calls_of(replied)])
-        self._taken = None
+        turn.reply = reply
+        turn.answer = asked.answer
+        session.check_hold(replied, step)
+        await self._hand_over(turn)
 
     def _call_ids(self) -> CallIds:
         if self._ids is None:

@@ -48,6 +48,9 @@ class Turn:
     chain: str
     at: int
     """When it came, in Unix ms."""
+    reply: ev.Event | None = None
+    answer: Answer | None = None
+    """The reply that was asked for, and what is handed over of it, while a person holds it."""
     is_resample: bool = False
     """The harness has had a whole reply to this very conversation, and wants another."""
 
@@ -212,6 +215,13 @@ class HarnessLine:
             del self._answers[next(iter(self._answers))]
         self.refuse_turn(turn, answer)
 
+    def hand_again(self, turn: Turn) -> bool:
+        """Answer an equal request with the reply that its client, or an earlier host, did not get to hand over."""
+        if not self._attach(turn.exchange, turn.chain):
+            return False
+        self._turns.remove(turn)
+        return True
+
     def refuse_turn(self, turn: Turn, answer: Answer) -> None:
         """Answer with what is no reply: an equal request after it is the same one, not another sample."""
         if turn in self._turns:
@@ -284,6 +294,8 @@ class HarnessLine:
 
     def _attach(self, exchange: Exchange, chain: str) -> bool:
         """Whether an equal request is there already whose answer this client can have."""
+        if self._session.summary.need == "gate":
+            return False  # a person holds it
         for turn in self._turns:
             same = turn.exchange.stream == exchange.stream and turn.exchange.dialect is exchange.dialect
             if turn.chain == chain and turn.exchange.is_gone and same:

@@ -16,6 +16,13 @@ async def _pause(view: View, session: str) -> str:
     return await control.control(session, control.pause_verb(session))
 
 
+def hold(view: View) -> None:
+    """Hold the next reply, or let the one that is held go."""
+    if view.session:
+        control = view.context.control
+        view.act(control.control(view.session, control.hold_verb(view.session)))
+
+
 def interrupt(view: View) -> None:
     """Twice: cut the reply under way."""
     session = view.session

@@ -18,7 +18,7 @@ from sessions.host.api_keys import key_variable
 from sessions.host.handlers.context import HandlerContext, refusal, require_person, waits_for
 from sessions.host.protocol import Control, Done
 
-GOES: Final = frozenset({"start", "resume", "reopen", "next", "drop", "shorten", "retry"})
+GOES: Final = frozenset({"start", "resume", "reopen", "next", "drop", "shorten", "retry", "hold"})
 """Verbs after which an agent works."""
 
 
@@ -78,6 +78,8 @@ def _resume(s: Summary) -> Effect:
         return Effect()
     if s.state in ACTIVE and s.pending == "pause":
         return Effect(note="it goes on; the pause is taken back")
+    if s.state in ACTIVE and s.pending == "hold":
+        return Effect(note="its next reply is not held")
     if s.state in ACTIVE:
         raise refusal(f"session {s.number} is {_state_words(s)} already")
     if s.state == "needs_you" and s.open_question:
@@ -85,6 +87,8 @@ def _resume(s: Summary) -> Effect:
     if s.state == "archived":
         return _unarchive(s)
     _check_budget(s)
+    if s.need == "gate" and s.state == "needs_you":
+        return Effect(note="the reply that was held is let go")
     if s.need == "refused" and s.state == "needs_you":
         # To send the same again would be to no avail: that is what `retry` is for.
         return Effect(note="goes on without its earlier reasoning, or else without its last reply")
@@ -166,6 +170,17 @@ def _next(s: Summary) -> Effect:
     return Effect(note="goes on for one step")
 
 
+def _hold(s: Summary) -> Effect:
+    if s.need == "gate" and s.state == "needs_you":
+        raise refusal(f"session {s.number} holds a reply already", *remedies_to_go_on(s))
+    if s.state not in ACTIVE and s.state not in ("created", "paused"):
+        raise refusal(f"session {s.number} is {_state_words(s)}: there is no reply to hold", *remedies_to_go_on(s))
+    if s.pending:
+        raise refusal(f"session {s.number} is about to {s.pending} already{waits_for(s)}")
+    _check_budget(s)
+    return Effect(note="its next reply is held" if s.state in ACTIVE else "goes on, and its next reply is held")
+
+
 def _archive(s: Summary) -> Effect:
     if s.state == "archived":
         raise refusal(f"session {s.number} is archived already")
@@ -201,6 +216,7 @@ EFFECTS: Final[dict[str, Callable[[Summary], Effect]]] = {
     "unarchive": _unarchive,
     "reopen": _reopen,
     "next": _next,
+    "hold": _hold,
     "drop": _drop,
     "shorten": _shorten,
     "retry": _retry,
