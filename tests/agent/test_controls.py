@@ -96,19 +96,6 @@ async def test_a_reply_that_is_held_does_nothing_until_a_person_lets_it(bench: B
     assert len(bench.events(session, "model.reply")) == 3, "it was asked for once"
 
 
-async def test_a_reply_that_is_held_can_be_left_out(bench: Bench) -> None:
-    bench.adapter = ScriptedAdapter([call("run", command="echo one"), DONE])
-    session = await bench.create(start=False)
-    bench.runner(session).start()
-    await bench.control(session, "hold")
-    await bench.state(session, "needs_you")
-    await bench.control(session, "drop")
-    await bench.state(session, "finished")
-    first, *rest = bench.events(session, "model.reply")
-    assert bench.bodies(session, ev.ReplySuperseded)[0].old == first.seq
-    assert len(bench.events(session, "action.started")) == len(rest)
-
-
 async def test_an_interrupt_cuts_the_reply_and_pauses(bench: Bench) -> None:
     adapter = ScriptedAdapter([Turn("I will", DONE.calls, stuck=True)])
     bench.adapter = adapter
