@@ -49,25 +49,33 @@ def stop(cli: Cli, now: bool, quiet: bool, sessions: bool) -> None:
     if sessions:
         _stop_sessions(cli)
     elif not now:
-        _confirm_ends(cli)
-    _stop(cli, now=now, quiet=quiet, restart=False, report=_stop_report(cli, at_work, ended=sessions))
+        _confirm_ends(_programs(cli, resumable=False))
+    programs = [] if sessions else _programs(cli, resumable=True)
+    report = _stop_report(cli, at_work, ended=sessions)
+    if programs:
+        report += f"; the program of {', '.join(programs)} was ended, and is started again then"
+    _stop(cli, now=now, quiet=quiet, restart=False, report=report)
 
 
-def _confirm_ends(cli: Cli) -> None:
-    """Ask before agent programs lose the endpoint that they cannot do without. Raises ClickException without a yes."""
+def _programs(cli: Cli, *, resumable: bool) -> list[str]:
+    """The agent programs that run, and can go on once they have ended, or cannot, as a person names them."""
     from sessions.host.client import host_status
     from sessions.log.reader import LogReader
 
     if host_status(cli.paths) is None:
-        return
+        return []
     with LogReader(cli.paths.log) as reader:
-        lost = [
+        return [
             f"session {summary.number} ({created.harness.name})"
             for summary in reader.summaries()
             if summary.harness and summary.open_jobs and summary.state not in ENDED
             and isinstance(created := reader.events(summary.session, limit=1)[0].body, SessionCreated)
-            and created.harness is not None and not created.harness.resume
+            and created.harness is not None and bool(created.harness.resume) == resumable
         ]  # fmt: skip
+
+
+def _confirm_ends(lost: list[str]) -> None:
+    """Ask before agent programs lose the endpoint that they cannot do without. Raises ClickException without a yes."""
     if not lost:
         return
     said = f"{', '.join(lost)} cannot go on without the host, and would end early"

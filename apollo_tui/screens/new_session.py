@@ -25,7 +25,7 @@ from widgets.sanitise import clean_line
 MODELS = ("openai:", "anthropic:", "replay:", "demo:")
 FIELDS: tuple[tuple[Field, str], ...] = (
     ("model", "PROVIDER:NAME, or a profile of the config (→ completes)"),
-    ("agent", "empty: Apollo's own · else a program that is installed here, e.g. codex (→ completes)"),
+    ("agent", "empty: Apollo's own · else a program: codex, … (→ completes)"),
     ("name", "what the board calls it; else the task's title"),
     ("workspace", "a folder that is copied for the agent; else an empty one"),
     ("limits", "empty: none · e.g. steps=200 money=5 active_hours=12"),

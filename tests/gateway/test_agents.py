@@ -132,7 +132,8 @@ def test_a_stopped_host_ends_an_agent_that_can_go_on_and_a_person_lets_it(apollo
     it = str(apollo.session("it")["id"])
     wait_for("the limit", lambda: apollo.session("it")["state"] == "paused")
     apollo.run("limit", it, "steps=20")
-    apollo.run("host", "stop")
+    said = apollo.run("host", "stop").stdout
+    assert said.endswith("; the program of session 1 (looper) was ended, and is started again then\n")
     apollo.run("host", "start")
     wait_for("its death is known", lambda: apollo.events(it, "job.ended"))
     assert apollo.session("it")["state"] == "paused", "only a person lets it go on"
