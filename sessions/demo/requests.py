@@ -1,20 +1,23 @@
-"""The requests that make the four demo sessions."""
+"""The requests that make the five demo sessions."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from sessions.containment.choice import AUTO
-from sessions.events import Containment, ModelSpec
+from sessions.events import Containment, Harness, ModelSpec
 from sessions.host.protocol import CreateSession
 from sessions.redaction import scrub_env
 from sessions.taskfile import load_task
 
 TASKS: Final = Path(__file__).parent / "tasks"
-NAMES: Final = ("tune-lr", "poller", "formats", "steady")
+NAMES: Final = ("tune-lr", "poller", "formats", "steady", "errors")
+PROGRAMS: Final = {"errors": Harness("agent.py", (sys.executable, "agent.py", "{task}", "{model}"))}
+"""Those whose agent is a program of somebody's own, which lies in their workspace."""
 
 
 def demo_sessions(*, pace: float, request_id: Callable[[], str]) -> list[CreateSession]:
@@ -38,6 +41,7 @@ def demo_sessions(*, pace: float, request_id: Callable[[], str]) -> list[CreateS
                 env=env,
                 task_id=f"demo/{task.id}",
                 tags=task.tags,
+                harness=PROGRAMS.get(name),
                 contained=Containment(inside=AUTO),
                 origin="demo",
             )

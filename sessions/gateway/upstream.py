@@ -15,13 +15,18 @@ from sessions.gateway.exchange import DROPPED, Answer
 from sessions.providers.attempt import NO_KEY, http_client, key_for, read_deltas
 from sessions.providers.base import CallContext, Delta, ProviderError, Reply
 from sessions.providers.failures import from_status, one_line
+from sessions.providers.registry import scripted_wire
 
 if TYPE_CHECKING:
     import httpx2
 
     from sessions.gateway.dialects import Dialect
 
-BASES: Final = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
+BASES: Final = {
+    "openai": "https://api.openai.com/v1",
+    "anthropic": "https://api.anthropic.com",
+    "demo": "http://scripted.invalid/v1",
+}
 """The provider's own address, where a profile names none."""
 VARIABLES: Final = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
 _PASSED_BACK: Final = ("retry-after", "retry-after-ms", "x-should-retry", "request-id", "x-request-id")
@@ -139,13 +144,23 @@ async def _open(
     if key != NO_KEY:
         own.append(("x-api-key", key) if spec.provider == "anthropic" else ("authorization", f"Bearer {key}"))
     url = address(spec, path) + (f"?{query}" if query else "")
-    async with http_client(spec.base_url, call, redirects=False) as http:
+    async with http_client(spec.base_url, call, redirects=False, transport=_transport(spec)) as http:
         request = http.build_request(method, url, headers=own, content=body or None)
         response = await http.send(request, stream=True)
         try:
             yield response
         finally:
             await response.aclose()
+
+
+def _transport(spec: ModelSpec) -> httpx2.AsyncBaseTransport | None:
+    """What stands for the network where a model has no server; None: it has one."""
+    speak = scripted_wire(spec)
+    if speak is None:
+        return None
+    from sessions.gateway.scripted_line import ScriptedLine
+
+    return ScriptedLine(spec, speak)
 
 
 def _answer(response: httpx2.Response, body: bytes) -> Answer:

@@ -190,14 +190,22 @@ def _preload_http() -> None:
 
 @asynccontextmanager
 async def http_client(
-    base_url: str | None, call: CallContext, *, redirects: bool = True
+    base_url: str | None,
+    call: CallContext,
+    *,
+    redirects: bool = True,
+    transport: httpx2.AsyncBaseTransport | None = None,
 ) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of its own for each attempt: requests are a minute apart, and cancelling one closes all it opened."""
     import httpx2
 
     timeout = httpx2.Timeout(max(call.timeout, call.stall), connect=CONNECT_SECONDS)
     async with httpx2.AsyncClient(
-        verify=_ssl_context(), timeout=timeout, follow_redirects=redirects, trust_env=not is_local(base_url)
+        verify=_ssl_context(),
+        timeout=timeout,
+        follow_redirects=redirects,
+        trust_env=not is_local(base_url),
+        transport=transport,
     ) as client:
         yield client
 

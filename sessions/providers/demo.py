@@ -86,6 +86,36 @@ class DemoAdapter:
 _ADAPTER: Final = DemoAdapter()
 
 
+def wire(spec: ModelSpec, body: bytes) -> AsyncIterator[bytes]:
+    """The same model at the other end of a line: the events of a reply to a request of Chat Completions."""
+    return _speak_events(spec, json.loads(body))
+
+
+async def _speak_events(spec: ModelSpec, asked: dict[str, Any]) -> AsyncIterator[bytes]:
+    call = CallContext(session="", step=0, key=None, timeout=600.0, stall=600.0)
+    base = {"id": "scripted", "object": "chat.completion.chunk", "created": 0, "model": spec.id}
+
+    def event(delta: dict[str, Any], **more: Any) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": more.pop("finish", None)}
+        return f"data: {json.dumps(base | {'choices': [choice]} | more)}\n\n".encode()
+
+    body = RequestBody({}, asked["messages"])
+    async for item in _ADAPTER.stream(spec, body, call):
+        if isinstance(item, Reply):
+            calls = [part for part in item.parts if isinstance(part, CallPart)]
+            for index, part in enumerate(calls):
+                function = {"name": part.name, "arguments": part.arguments}
+                yield event({"tool_calls": [{"index": index, "id": part.id, "type": "function", "function": function}]})
+            usage = item.usage or Usage()
+            counts = {"prompt_tokens": usage.input_tokens, "completion_tokens": usage.output_tokens}
+            yield event({}, finish="tool_calls" if calls else "stop", usage=counts)
+            yield b"data: [DONE]\n\n"
+        elif item.channel == "text":
+            yield event({"content": item.text})
+        elif item.channel == "reasoning":
+            yield event({"reasoning_content": item.text})
+
+
 def history(messages: Sequence[dict[str, Any]]) -> Iterator[Feedback]:
     """What followed each assistant message of a prompt, in order."""
     results: list[str] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import cache
 from importlib import import_module
 from types import ModuleType
@@ -19,7 +19,8 @@ MODULES: Final = {
     "replay": "sessions.providers.replay",
     "demo": "sessions.providers.demo",
 }
-"""Each module has ``adapter(spec) -> Adapter`` and ``preload() -> None`` (imports what an attempt needs)."""
+"""Each module has ``adapter(spec) -> Adapter`` and ``preload() -> None`` (imports what an attempt needs); a scripted
+one that agent programs can talk to has ``wire``."""
 
 
 class UnknownModel(ApolloError):
@@ -37,6 +38,12 @@ def parse_model(text: str) -> tuple[str, str]:
 def adapter_for(spec: ModelSpec) -> Adapter:
     """The adapter that answers for ``spec``; one object per provider (per recording for ``replay``)."""
     return cast(Adapter, _module(spec.provider).adapter(spec))
+
+
+def scripted_wire(spec: ModelSpec) -> Callable[[ModelSpec, bytes], AsyncIterator[bytes]] | None:
+    """What a scripted model sends as a server would (``wire(spec, body)`` of its module); None for real ones."""
+    found: Callable[[ModelSpec, bytes], AsyncIterator[bytes]] | None = getattr(_module(spec.provider), "wire", None)
+    return found
 
 
 def preload(specs: Iterable[ModelSpec]) -> None:

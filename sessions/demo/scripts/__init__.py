@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from sessions.demo.script import Script
+from sessions.demo.scripts.errors import errors
 from sessions.demo.scripts.formats import formats
 from sessions.demo.scripts.poller import poller
 from sessions.demo.scripts.steady import steady
@@ -16,5 +17,6 @@ SCRIPTS: Final[dict[str, Callable[[], Script]]] = {
     "poller": poller,
     "formats": formats,
     "steady": steady,
+    "errors": errors,
 }
 """``demo:NAME`` to its script."""
