@@ -69,25 +69,34 @@ def with_agent(
 
 
 def find_installation(program: str) -> tuple[str, ...]:
-    """The folders beside the system's that a program needs to run: its package, and what interprets it.
+    """What beside the system a program needs to run: its package, and what interprets it.
 
     A script of npm lies in ``…/node_modules``, one of Python in ``bin`` of its environment, whose interpreter may lie
-    in a third place.
+    in a third place. Of a folder that holds more than one program, such as ``~/.local``, only the program itself.
     """
     found = shutil.which(program)
     if found is None:
         return ()
-    places = dict.fromkeys(map(_root_of, (Path(found), Path(found).resolve(), *_interpreters(Path(found)))))
-    too_much = (Path.home(), *Path.home().parents)
-    return tuple(str(p) for p in places if p not in too_much and not p.is_relative_to("/usr"))
+    here = Path(found).absolute()
+    files = dict.fromkeys((here, here.resolve(), *_interpreters(here)))
+    return tuple(str(place) for place in dict.fromkeys(map(_root_of, files)) if not place.is_relative_to("/usr"))
 
 
 def _root_of(program: Path) -> Path:
-    """The folder that holds all of a program."""
+    """The folder that holds all of a program and no other; where there is none, the program itself."""
     for folder in program.parents:
         if folder.name == "node_modules":
-            return folder.parent
-    return program.parent.parent if program.parent.name in ("bin", ".bin") else program.parent
+            return folder
+    root = program.parent.parent
+    alone = (root / "pyvenv.cfg").exists() or (root / "lib").is_dir()
+    return root if program.parent.name == "bin" and alone and not _is_shared(root) else program
+
+
+def _is_shared(folder: Path) -> bool:
+    """Whether a folder holds what has nothing to do with a program: a home, what is above it, ``~/.local``."""
+    homes = {Path.home(), Path.home().resolve()}
+    shared = {folder for home in homes for folder in (home, home / ".local", *home.parents)}
+    return folder in shared
 
 
 def _interpreters(program: Path) -> list[Path]:

@@ -78,6 +78,12 @@ def gateway(cli: Cli, session: str, as_json: bool) -> None:
     assert summary is not None
     if not summary.harness:
         raise ApolloError(f"session {summary.number} runs our own agent: a harness gets a session by 'apollo run'")
+    if summary.begins is not None and summary.begins.kind == "child":
+        above = reader.summary(summary.begins.session)
+        raise ApolloError(
+            f"session {summary.number} is a sub-agent's, which asks by the endpoint of session "
+            f"{above.number if above else summary.begins.session}"
+        )
     port = known_port(cli.paths.folder)
     if not port:
         raise ApolloError("no host of this log has served a model endpoint yet: 'apollo run' starts one")

@@ -43,6 +43,9 @@ class Loop:
         self._prompts.forget()
         self._ids = None
 
+    async def leave(self) -> None:
+        """Nothing of it is under way while it is at rest."""
+
     async def turn(self) -> None:
         """Do what comes next. Raises NeedsPerson."""
         point = self._session.resume_point()

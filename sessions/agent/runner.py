@@ -72,6 +72,9 @@ class Turns(Protocol):
     def rest(self) -> None:
         """Hold nothing in memory while nothing happens."""
 
+    async def leave(self) -> None:
+        """The session ends while it is at rest."""
+
 
 MakeTurns = Callable[[Session, Callable[[], bool]], Turns]
 """``make(session, yields)``; ``yields`` says whether the session is to come to rest."""
@@ -216,6 +219,7 @@ class SessionRunner:
             self._go = False
             await session.commit(ev.StateChanged(state="running"), actor=actor or "host")
         elif verb == "stop" and summary.state not in ENDED:
+            await self._leave()
             await session.end("stopped", actor)
         elif verb == "pause" and summary.state in ("created", "needs_you"):
             await session.commit(ev.StateChanged(state="paused"), actor=actor)
@@ -223,6 +227,14 @@ class SessionRunner:
             await wait_for_any(woken.wait(), session.services.sleep(advised))
         else:
             await woken.wait()
+
+    async def _leave(self) -> None:
+        """The session is stopped where it stands: a reply that nothing came of is left out."""
+        session = self._session
+        if session.summary.need == "gate" and (held := session.resume_point().reply) is not None:
+            await session.commit(ev.ReplySuperseded(old=held.seq), step=held.step)
+        if self._loop is not None:
+            await self._loop.leave()
 
     def _lets_go_on(self, verb: str) -> bool:
         return verb in GO or (verb in GO_ON and self._session.summary.state == "needs_you")

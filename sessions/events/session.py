@@ -123,6 +123,7 @@ def add_what_is_in_sight(words: str) -> str:
 class Harness(msgspec.Struct, frozen=True, omit_defaults=True):
     """An agent program that we did not write. ``command``: how it is started, nothing where somebody else does that.
 
+    ``verbatim``: a person wrote the command, nothing in it stands for something else.
     ``resume``: how it goes on after it has ended. ``contained`` and ``contained_env`` are added inside a prefix.
     ``files`` lie in its home. In all of them ``{task}``, ``{model}``, ``{url}``, ``{token}`` and ``{home}`` stand for
     what is known when it starts. ``advice``: the form of a person's words that its own prompt knows. ``summary_tools``:
@@ -131,6 +132,7 @@ class Harness(msgspec.Struct, frozen=True, omit_defaults=True):
 
     name: str
     command: tuple[str, ...] = ()
+    verbatim: bool = False
     resume: tuple[str, ...] = ()
     contained: tuple[str, ...] = ()
     contained_env: dict[str, str] = {}

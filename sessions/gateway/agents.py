@@ -54,6 +54,7 @@ class AgentPreset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Harness(
             name=name,
             command=command or self.command,
+            verbatim=bool(command),
             resume=() if command else self.resume,
             contained=() if command else self.contained,
             contained_env=self.contained_env,

@@ -12,7 +12,7 @@ import msgspec
 
 from sessions import events as ev
 from sessions.agent.session import Session
-from sessions.events.states import ACTIVE, ENDED
+from sessions.events.states import ACTIVE, ENDED, REBOOTED, STOPPED
 from sessions.fold import budget
 from sessions.fold.summary import Summary
 from sessions.gateway.conversation import text_of
@@ -79,11 +79,23 @@ class Family:
         """The family of the session that all began with."""
         return self if self.above is None else self.above.root
 
+    @property
+    def sessions_above(self) -> frozenset[str]:
+        """Those whose pause holds this one."""
+        if self.above is None:
+            return frozenset()
+        return self.above.sessions_above | {self.above.session.id}
+
     def below(self) -> Iterator[Summary]:
-        """The sessions below this one."""
-        for child in self.children.values():
-            yield child.session.summary
-            yield from child.below()
+        """The sessions below this one, also those that have ended."""
+        by_parent: dict[str, list[Summary]] = {}
+        for summary in self.session.services.writer.summaries().values():
+            if summary.begins is not None and summary.begins.kind == "child":
+                by_parent.setdefault(summary.begins.session, []).append(summary)
+        found = by_parent.get(self.session.id, [])
+        while found:
+            yield from found
+            found = [child for summary in found for child in by_parent.get(summary.session, ())]
 
     def count(self) -> Summary:
         """The session with all that was used below it: limits are the tree's."""
@@ -107,9 +119,11 @@ class Family:
 
 
 class Children:
-    """Hands the requests of sub-agents to their own sessions. ``open_line(session)``: the line of one, at work."""
+    """Hands the requests of sub-agents to their own sessions. ``open_line(session)``: the line of one, at work;
+    ``resume(session)``: let one go on that a host held."""
 
-    def __init__(self, family: Family, open_line: Callable[[str], ChildLine]) -> None:
+    def __init__(self, family: Family, open_line: Callable[[str], ChildLine], resume: Callable[[str], None]) -> None:
+        self._resume = resume
         self._family = family
         self._open_line = open_line
         self._sessions = dict(self._read())
@@ -118,6 +132,25 @@ class Children:
     def has(self, thread: str) -> bool:
         """Whether the conversation is a child's that is known."""
         return thread in self._sessions
+
+    def resume_held(self) -> None:
+        """Those that a host held when it was stopped go on with their parent."""
+        for session in self._sessions.values():
+            summary = self._summary(session)
+            if summary.state == "paused" and summary.reason in (STOPPED, REBOOTED):
+                self._resume(session)
+
+    async def end_resting(self) -> None:
+        """Those that stand still end with their parent; the others see to it themselves."""
+        over = ev.StateChanged(state="stopped", reason="the session that started it has ended")
+        for session in self._sessions.values():
+            if self._summary(session).state not in ENDED | ACTIVE:
+                await self._family.session.services.writer.append(ev.NewEvent(session, over))
+
+    def _summary(self, session: str) -> Summary:
+        summary = self._family.session.services.writer.summary(session)
+        assert summary is not None, "a session with a first event has a summary"
+        return summary
 
     def sessions(self) -> list[str]:
         """The sessions of the children."""
@@ -134,7 +167,7 @@ class Children:
         """
         async with self._making:
             session = self._sessions.get(thread)
-            if session is None:
+            if session is None or self._summary(session).state in ENDED:
                 session = self._sessions[thread] = await self._make(thread, exchange)
         self._open_line(session).submit(exchange)
 

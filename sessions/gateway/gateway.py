@@ -29,6 +29,9 @@ class Starts(Protocol):
     def start(self) -> None:
         """Come to life, and do what the log says."""
 
+    def resume(self) -> None:
+        """Go on after a pause by the host."""
+
 
 class Gateway:
     """Serves the endpoints of a host's sessions; nothing of it is there until the first such session.
@@ -45,6 +48,8 @@ class Gateway:
         self._adopt = adopt
         self._families: dict[str, Family] = {}
         self._lines: dict[str, HarnessLine] = {}
+        self._at_work: set[str] = set()
+        """The sub-agents' sessions that were started here."""
         self.runner: Callable[[str], Starts] | None = None
         """The runner of a session, one for each, as the host has them."""
         self._servers: list[HttpServer] = []
@@ -89,7 +94,9 @@ class Gateway:
         assert self._endpoint is not None
         self._sessions[session.id] = session
         family = self._families[session.id] = self._family(session)
-        line = self._lines[session.id] = HarnessLine(session, family, Children(family, self._open_child))
+        line = self._lines[session.id] = HarnessLine(
+            session, family, Children(family, self._open_child, self._resume_child)
+        )
         if family.above is not None:
             self._adopt(session.id, family.above.session.id)
             return SessionRunner(session, lambda own, yields: HarnessLoop(own, line, yields, None, family))
@@ -119,8 +126,17 @@ class Gateway:
     def _open_child(self, session: str) -> HarnessLine:
         """The line of a sub-agent's session, which is at work from now on."""
         assert self.runner is not None, "the host has told who runs sessions"
-        self.runner(session).start()
+        runner = self.runner(session)
+        if session not in self._at_work:
+            self._at_work.add(session)
+            runner.start()
         return self._lines[session]
+
+    def _resume_child(self, session: str) -> None:
+        """Let a sub-agent's session go on that a host held."""
+        assert self.runner is not None, "the host has told who runs sessions"
+        self._at_work.add(session)
+        self.runner(session).resume()
 
     async def listen_again(self, session: str) -> None:
         """Serve in the space of a session whose harness an earlier host started: it may be asking already."""
@@ -138,10 +154,13 @@ class Gateway:
             self._serve_on(HttpServer(self._endpoint), space.bind_endpoint())
 
     async def stop_harnesses(self) -> None:
-        """The host stops for good: tell those that wait so, and end the programs that can go on later."""
+        """The host stops for good: end the programs that can go on later, and tell the others that wait."""
+        ended = await asyncio.gather(*map(self._stop_harness, self._sessions.values()), return_exceptions=True)
+        for problem in ended:
+            if isinstance(problem, Exception):
+                _log.error("a program could not be ended", exc_info=problem)
         for line in self._lines.values():
             line.turn_away("the host was stopped")
-        await asyncio.gather(*(self._stop_harness(session) for session in self._sessions.values()))
 
     async def _stop_harness(self, session: Session) -> None:
         harness = session.created.harness

@@ -41,6 +41,7 @@ from sessions.gateway.observations import Observations
 from sessions.gateway.upstream import Received, ServerRefused, WireCall, ask
 from sessions.gateway.wire_prompts import WirePrompts
 from sessions.jobs.manager import JobError
+from sessions.processes import boot_id
 from sessions.providers.base import CallContext, ProviderError
 from sessions.tools.command_env import command_env
 
@@ -84,6 +85,10 @@ class HarnessLoop:
         """Hold nothing in memory that the log has."""
         self._taken, self._ids = None, None
         self._prompts.forget()
+
+    async def leave(self) -> None:
+        """A reply that never reached the harness is none."""
+        await self._drop_lost_reply(self._session.resume_point())
 
     async def turn(self) -> None:
         """Do what comes next. Raises NeedsPerson."""
@@ -152,7 +157,8 @@ class HarnessLoop:
             point = self._session.resume_point()
         parent = self._prompts.parent(turn)
         before = self._prompts.newest() if parent is None else None
-        self._sources = await self._observations.take_in(turn, point, parent, before)
+        told = self._prompts.explain_tag(turn).units
+        self._sources = await self._observations.take_in(turn, point, parent, before, told)
         self._taken = turn
 
     async def _begin_calls(self, point: ResumePoint) -> ResumePoint:
@@ -201,15 +207,17 @@ class HarnessLoop:
         jobs = session.services.jobs_for(session.id)
         contained = session.created.contained is not None and session.created.contained.inside != "none"
         env = command_env(session.services.env_for(session.id), session.workspace)
-        if not contained:  # inside a prefix it has one already
+        if not contained and harness.files:  # inside a prefix it has one already
             env["HOME"] = str(session.folder / SPACE / "home")
         env = dict(jobs.space.environment(env))
         values = {"task": task, "model": session.model.name, "home": env["HOME"], **access.places}
         settings = {**harness.env, **(harness.contained_env if contained else {})}
         env |= access.variables | {name: expand(value, values) for name, value in settings.items()}
-        argv = [expand(word, values) for word in (*command, *(harness.contained if contained else ()))]
+        own = [expand(word, {} if harness.verbatim else values) for word in command]
+        argv = [*own, *(expand(word, values) for word in (harness.contained if contained else ()))]
         try:
-            await asyncio.to_thread(self._write_files, harness, values)
+            if not session.summary.jobs:  # later on it is the agent who says what is there
+                await asyncio.to_thread(self._write_files, harness, values)
             job = await jobs.start(jobs.next_number(), shlex.join(argv), session.workspace, env, origin=ORIGIN)
         except (JobError, OSError) as error:
             raise NeedsPerson("other", f"{harness.name} could not be started: {error}; then resume") from error
@@ -272,6 +280,9 @@ class HarnessLoop:
         if not isinstance(body, ev.JobEnded) or body.how == "exited":
             return False
         started = reader.events(session, kinds={"job.started"}, newest_first=True, limit=1)[0]
+        with_machine = isinstance(started.body, ev.JobStarted) and started.body.boot_id != boot_id()
+        if body.how == "lost" and with_machine:
+            return True
         states = reader.events(session, kinds={"session.state"}, after=started.seq)
         if body.how == "killed_by_host":  # which may be in the log only after it was let go on
             at_end = [event.body for event in states if event.at <= started.at + body.duration_ms]
@@ -303,9 +314,10 @@ class HarnessLoop:
     async def _drop_lost_reply(self, point: ResumePoint) -> bool:
         """Leave a reply out that never reached the harness, which is over: nothing came of it. False if that is so."""
         reply = point.reply
-        if reply is None or not self._line.has_lost_answer:
+        lost = self._line.take_lost_reply()
+        if reply is None or lost != reply.seq:
             return True
-        await self._session.commit(ev.ReplySuperseded(old=reply.seq), step=reply.step)
+        await self._session.commit(ev.ReplySuperseded(old=lost), step=reply.step)
         return False
 
     # --- the request ---

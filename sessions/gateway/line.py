@@ -36,6 +36,8 @@ REVIEWERS: Final = ("guardian", "review")
 """What Codex calls those that judge what its agent wants to do."""
 SETTLE_S: Final = 1.0
 """So long an equal request waits for the other one's line to be known as gone."""
+_HOLDING: Final = frozenset({"session.state", "control.requested", "limit.changed"})
+"""Kinds of events of a session that may hold those below it, or let them go."""
 _log = logging.getLogger(__name__)
 
 
@@ -62,6 +64,8 @@ class _Answered:
 
     answer: Answer
     delivered: asyncio.Future[bool] | None
+    reply: int = 0
+    """The seq of the step's reply that it is, 0: of none."""
 
     @property
     def is_delivered(self) -> bool:
@@ -162,6 +166,9 @@ class HarnessLine:
             await self._children.submit(place.thread, exchange)
         except LogError as error:
             exchange.settle(Answer(503, exchange.dialect.error(503, str(error))))
+        except Exception as error:  # noqa: BLE001 - whatever it is, its client is not to wait for ever
+            _log.exception("a sub-agent of %s cannot be let in", self._session.name)
+            exchange.settle(Answer(502, exchange.dialect.error(502, f"the host cannot let it in: {error}")))
         self._session.wakeup.wake()
 
     def _can_act(self, exchange: Exchange) -> bool:
@@ -210,7 +217,9 @@ class HarnessLine:
     def answer(self, turn: Turn, answer: Answer, calls: Collection[str] = ()) -> None:
         """Hand the reply over, with the ids of its calls; it is kept for a client that loses it."""
         self._threads.note_reply(turn.place.number, calls)
-        self._answers[turn.chain] = _Answered(answer, turn.exchange.delivered)
+        self._answers.pop(turn.chain, None)  # so that the newest is the last
+        reply = turn.reply.seq if turn.reply is not None else 0
+        self._answers[turn.chain] = _Answered(answer, turn.exchange.delivered, reply)
         while len(self._answers) > KEPT_ANSWERS:
             del self._answers[next(iter(self._answers))]
         self.refuse_turn(turn, answer)
@@ -231,32 +240,45 @@ class HarnessLine:
     def drop_turn(self, turn: Turn) -> None:
         """Nobody is there any more whom a reply could reach."""
         said = "the client was gone when its request was to be sent"
+        self._let_go(turn)
         self.refuse_turn(turn, Answer(408, turn.exchange.dialect.error(408, said)))
 
-    @property
-    def has_lost_answer(self) -> bool:
-        """Whether the newest answer is known not to have reached its client."""
-        newest = next(reversed(self._answers.values()), None)
-        return newest is not None and newest.is_lost
+    def take_lost_reply(self) -> int:
+        """The seq of the newest reply, where it is known not to have reached its client; nobody is given it any more.
+        0: there is none."""
+        chain, newest = next(reversed(self._answers.items()), ("", None))
+        if newest is None or not newest.is_lost or not newest.reply:
+            return 0
+        del self._answers[chain]
+        return newest.reply
 
     def _look(self, events: list[ev.Event]) -> None:
         """Once the session has ended, nobody waits for a reply any more. A child goes by what becomes of its parent."""
-        if self._family.above is not None and any(event.session != self._session.id for event in events):
-            kinds = {event.kind for event in events}
-            if kinds & {"session.state", "control.requested", "limit.changed"}:
-                self._session.wakeup.wake()
-        mine = (event.body for event in events if event.session == self._session.id)
-        if not any(isinstance(body, ev.StateChanged) and body.state in ENDED for body in mine):
+        above = self._family.sessions_above
+        if above and any(event.session in above and event.kind in _HOLDING for event in events):
+            self._session.wakeup.wake()
+        states = [e.body.state for e in events if e.session == self._session.id and isinstance(e.body, ev.StateChanged)]
+        if "running" in states:
+            self._children.resume_held()
+        if ENDED.isdisjoint(states):
             return
+        self._begin(self._children.end_resting())
         for turn in self._turns:
+            self._let_go(turn)
             turn.exchange.settle(self._goodbye(turn.exchange))
         self._turns.clear()
 
     def turn_away(self, why: str) -> None:
         """Answer all who wait that nobody will."""
         for turn in self._turns:
+            self._let_go(turn)
             turn.exchange.settle(Answer(503, turn.exchange.dialect.error(503, why)))
         self._turns.clear()
+
+    def _let_go(self, turn: Turn) -> None:
+        """A request that nothing of is in the log was never there."""
+        if turn.place.number not in self._requests:
+            self._threads.take_back(turn.place.number)
 
     def _goodbye(self, exchange: Exchange) -> Answer:
         summary = self._session.summary
@@ -298,13 +320,14 @@ class HarnessLine:
             return False  # a person holds it
         for turn in self._turns:
             same = turn.exchange.stream == exchange.stream and turn.exchange.dialect is exchange.dialect
+            same = same and turn.exchange is not exchange
             if turn.chain == chain and turn.exchange.is_gone and same:
                 turn.exchange = exchange
                 return True
         known = self._answers.get(chain)
         if known is None or known.is_delivered or known.is_on_its_way or known.answer.stream != exchange.stream:
             return False
-        self._answers[chain] = _Answered(known.answer, exchange.delivered)
+        self._answers[chain] = _Answered(known.answer, exchange.delivered, known.reply)
         exchange.settle(known.answer)
         return True
 
@@ -471,13 +494,17 @@ def _is_of_reviewer(exchange: Exchange) -> bool:
 def _names_of_tools(exchange: Exchange) -> list[str]:
     tools = exchange.request.fields.get("tools")
     found = [tool for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
+    for unit in exchange.request.units:  # newer models of Codex are told of them in the conversation
+        if isinstance(unit.value, dict) and unit.value.get("type") == "additional_tools":
+            found += [tool for tool in unit.value.get("tools") or () if isinstance(tool, dict)]
     named = (tool["function"] if isinstance(tool.get("function"), dict) else tool for tool in found)
     return [str(tool.get("name", "")) for tool in named]
 
 
 def _thread_of(exchange: Exchange) -> str:
     """The id that a harness gives its conversation, where it gives one."""
-    for name in ("thread-id", "x-codex-thread-id"):
+    # Claude Code's session id is the same for all of its sub-agents.
+    for name in ("x-claude-code-agent-id", "thread-id", "x-codex-thread-id"):
         if value := exchange.header(name):
             return value
     metadata = exchange.request.fields.get("metadata")

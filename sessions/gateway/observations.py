@@ -24,20 +24,20 @@ class Observations:
         self._session = session
 
     async def take_in(
-        self, turn: Turn, point: ResumePoint, parent: Sent | None, before: Sent | None
+        self, turn: Turn, point: ResumePoint, parent: Sent | None, before: Sent | None, told: Sequence[Unit]
     ) -> dict[int, tuple[int, ...]]:
         """Commit what is new in a request; the events that its units came from, by their place.
 
         ``parent``: the request that it goes on from; ``before``: the newest one, of which a conversation that begins
-        anew may have kept something.
+        anew may have kept something. ``told``: its units as they are sent.
         """
         units = turn.exchange.request.units
-        known = self._find_kept(units, before) if parent is None else {place: () for place in range(parent.units)}
+        known = self._find_kept(told, before) if parent is None else {place: () for place in range(parent.units)}
         apart = turn.place.step == "compaction" and parent is None
         """It asks for a summary of a part, with a prompt of its own: what it leaves out comes later."""
         if turn.place.step == "segment":
             await self._begin_segment(units, point)
-        elif turn.place.step == "next" and parent is None and point.reply is not None:
+        elif turn.place.step == "next" and turn.place.parent is None and point.reply is not None:
             # What looked like the beginning was a title, or a probe: this is it.
             await self._session.commit(ev.ReplySuperseded(old=point.reply.seq), step=point.reply_step)
             point = self._session.resume_point()

@@ -63,6 +63,8 @@ class _Seen:
     extended: bool = False
     handed: frozenset[str] = frozenset()
     """The ids of the calls in the reply that was handed over."""
+    before: int | None = None
+    """The head of the main line before it."""
 
 
 @dataclass(slots=True)
@@ -100,6 +102,7 @@ class Threads:
         if self.place_of(place.number).line == MAIN and place.step in ("next", "segment"):
             if self._head is not None and self._head != place.number:
                 self._let_go(self._head)
+                self._seen[place.number].before = self._head
             self._head = place.number
             self._main_thread = self._main_thread or shape.thread
         else:
@@ -110,6 +113,13 @@ class Threads:
         """Keep of a request what is asked for later: all units of all requests would be too much."""
         shape = self._seen[number].shape
         self._seen[number].shape = Shape((), tools=shape.tools, thread=shape.thread, frame=shape.frame)
+
+    def take_back(self, number: int) -> None:
+        """The request was never sent: what comes next goes on from what came before it."""
+        self._by_chain = {chain: at for chain, at in self._by_chain.items() if at != number}
+        self._by_whole = {whole: at for whole, at in self._by_whole.items() if at != number}
+        if self._head == number:
+            self._head = self._seen[number].before
 
     def restore(self, chain: bytes, line: Line, thread: str, purpose: str) -> int:
         """Keep a request of an earlier host, by the end of its chain; returns its number."""

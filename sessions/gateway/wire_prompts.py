@@ -76,7 +76,7 @@ class WirePrompts:
         """The request of a turn, with the advice that belongs into it."""
         exchange, parent = turn.exchange, self.parent(turn)
         words = self._words(turn, parent, point)
-        told = self._explain_tag(turn) if turn.place.step != "compaction" else exchange.request
+        told = self.explain_tag(turn)
         request, seqs = place_words(exchange.dialect, told, words)
         refs = with_sources(make_refs(request.units, _spread(sources, seqs)), parent)
         frame, blobs, named = make_frame(exchange.dialect, request, turn.chain, turn.place.thread)
@@ -97,8 +97,11 @@ class WirePrompts:
         )
         return Prepared(made, body, blobs, Sent(0, refs, len(exchange.request.units)))
 
-    def _explain_tag(self, turn: Turn) -> WireRequest:
-        """The request whose system prompt says what the session's tag is, where it has one and none of its own form."""
+    def explain_tag(self, turn: Turn) -> WireRequest:
+        """The request with a system prompt that says what the session's tag is; one that only asks for a summary, or
+        has no system prompt, as it is."""
+        if turn.place.step == "compaction":
+            return turn.exchange.request
         request, dialect = turn.exchange.request, turn.exchange.dialect
         note = tag_note(self._session.created)
         return (dialect.with_note(request, note) or request) if note else request

@@ -13,6 +13,7 @@ import pytest
 from apollo_process import Apollo, wait_for
 from wire_model import WireModel
 
+from apollo_tui.acts.agents import find_installation
 from sessions.gateway.agents import BadAgents, expand, read_agents, read_version
 
 LOOP = Path(__file__).parents[1] / "support" / "harnesses" / "chat_loop.py"
@@ -155,3 +156,23 @@ def test_a_stop_asks_before_an_agent_is_lost_that_cannot_go_on(apollo: Apollo, m
     assert apollo.host_pid() is not None
     apollo.run("host", "stop", "--now")
     assert apollo.host_pid() is None
+
+
+def test_of_a_folder_that_many_programs_share_only_the_program_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    venv = tmp_path / ".local" / "share" / "pipx" / "venvs" / "agent"
+    for folder in (venv / "bin", tmp_path / ".local" / "bin", tmp_path / ".local" / "lib"):
+        folder.mkdir(parents=True)
+    (venv / "pyvenv.cfg").touch()
+    program = venv / "bin" / "agent"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    link = tmp_path / ".local" / "bin" / "agent"
+    link.symlink_to(program)
+    monkeypatch.setenv("PATH", f"{link.parent}:/usr/bin:/bin")
+    places = [place for place in find_installation("agent") if place.startswith(str(tmp_path))]
+    assert places == [str(link), str(venv)]
+    monkeypatch.chdir(venv / "bin")
+    assert all(Path(place).is_absolute() for place in find_installation("./agent"))

@@ -271,3 +271,23 @@ def test_a_title_that_came_first_and_looked_like_the_task_is_no_step_after_all(
     target = apollo.folder / "rows.jsonl"
     apollo.run("export", session, "--format", "steps", "--advice", "kept", "--out", str(target))
     assert [json.loads(line)["meta"]["step"] for line in target.read_text().splitlines()] == ["2", "3"]
+
+
+def test_a_request_that_was_turned_away_at_its_boundary_was_never_there(
+    apollo: Apollo, model: WireModel, session: str, ask: Callable[..., httpx2.Response]
+) -> None:
+    apollo.run("advise", session, "Write words.")
+    first = ask()
+    apollo.run("pause", session)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask, *turn(first))
+        wait_for("the pause", lambda: apollo.session("there")["state"] == "paused")
+        apollo.run("stop", session)
+        assert asked.result().status_code == 403
+    apollo.run("resume", session)
+    second = ask(*turn(first))
+    ask(*turn(first), *turn(second))
+    assert [event["step"] for event in apollo.events(session, "model.reply")] == [1, 2, 3]
+    assert not apollo.events(session, "reply.superseded")
+    assert not apollo.events(session, "summary.written")
+    assert all(b"Write words." in body for body in model.bodies), "advice stays where it was"

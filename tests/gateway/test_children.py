@@ -128,3 +128,37 @@ def test_a_reviewer_is_none(apollo: Apollo, model: WireModel, session: str, ask:
     ask(**guardian)
     assert not children(apollo)
     assert [e["body"]["purpose"] for e in apollo.events(session, "model.request")[1:]] == ["side", "side"]
+
+
+def test_two_sub_agents_of_one_claude_session_are_two(apollo: Apollo, model: WireModel, session: str, ask: Ask) -> None:
+    ask()
+    of_all = {"metadata": {"user_id": json.dumps({"session_id": "the same for all"})}}
+    replies = [ask(**child(number), **of_all) for number in (1, 2)]
+    for number, reply in enumerate(replies, 1):
+        ask(**child(number, *turn(reply)), **of_all)
+    assert {title: row["step"] for title, row in children(apollo).items()} == {
+        "Look into part 1. (of 1)": 2,
+        "Look into part 2. (of 1)": 2,
+    }
+
+
+def test_children_that_a_stopped_host_held_go_on_and_end_with_their_parent(
+    apollo: Apollo, model: WireModel, session: str, ask: Ask
+) -> None:
+    ask()
+    reply = ask(**child(1))
+    apollo.run("host", "stop")
+    apollo.run("host", "start")
+    assert {row["state"] for row in apollo.json("ls")} == {"paused"}
+    apollo.run("resume", session)
+    second = ask(**child(1, *turn(reply)))
+    (found,) = children(apollo).values()
+    apollo.run("pause", found["id"])
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask, **child(1, *turn(reply), *turn(second)))
+        wait_for("its pause", lambda: next(iter(children(apollo).values()))["state"] == "paused")
+        apollo.run("stop", session)
+        assert asked.result().status_code == 403
+    assert next(iter(children(apollo).values()))["state"] == "stopped"
+    refused = apollo.run("gateway", found["id"], check=False)
+    assert "a sub-agent's, which asks by the endpoint of session 1" in refused.stderr

@@ -62,3 +62,17 @@ def test_a_hold_is_taken_back(apollo: Apollo, model: WireModel, session: str, as
     apollo.run("hold", session)
     assert "its next reply is not held" in apollo.run("resume", session).stdout
     assert ask().status_code == 200
+
+
+def test_a_held_reply_of_a_session_that_is_stopped_is_left_out(
+    apollo: Apollo, model: WireModel, session: str, ask: Ask
+) -> None:
+    apollo.run("hold", session)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask)
+        wait_for("it is held", lambda: held(apollo))
+        apollo.run("stop", session)
+        assert asked.result().status_code == 403
+    (reply,) = apollo.events(session, "model.reply")
+    (gone,) = apollo.events(session, "reply.superseded")
+    assert (gone["body"]["old"], gone["body"].get("new")) == (reply["seq"], None)
