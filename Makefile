@@ -29,7 +29,7 @@ else
 endif
 	@touch $(STAMP)
 
-demo: $(STAMP) ## Open the app on four demo sessions that really run (log in .demo/)
+demo: $(STAMP) ## Open the app on five demo sessions that really run (log in .demo/)
 	@$(MAKE) --no-print-directory demo-stop
 	@$(BIN)/apollo --log $(DEMO_LOG) demo $(DEMO_ARGS)
 

@@ -155,7 +155,7 @@ def print_created(created: protocol.Created, title: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def demo(cli: Cli, headless: bool, pace: float, as_json: bool) -> None:
-    """Create four demo sessions that really run, start them, and open the app.
+    """Create five demo sessions that really run, start them, and open the app.
 
     Their models are scripted; tools, jobs, files, scorer and log are real.
     """

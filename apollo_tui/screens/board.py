@@ -24,7 +24,11 @@ from widgets.session_list import SessionList
 from widgets.wall import Wall
 
 ALL_PANES: Final = 4
-"""Up to so many sessions have a pane each by default, where there is room; above, one large pane."""
+"""Up to so many sessions have a pane each by default; above, one large pane."""
+TALL_PANES: Final = 6
+"""The same on a terminal that is high enough for three rows of panes."""
+LEAST_ROWS: Final = 9
+"""Of a pane of those."""
 ROOMY: Final = 110
 """Columns from which on several panes are readable beside the list."""
 
@@ -138,10 +142,7 @@ class BoardScreen(ApolloScreen):
         if self.apollo.line_speed.slow:
             self.wall.show(())
             return
-        if self.panes is None:
-            wanted = len(order) if len(order) <= ALL_PANES and self.app.size.width >= ROOMY else 1
-        else:
-            wanted = self.panes
+        wanted = self._count_fitting(len(order)) if self.panes is None else self.panes
         if wanted >= len(order):
             shown = order
         else:
@@ -151,6 +152,12 @@ class BoardScreen(ApolloScreen):
         self.wall.show(shown)
         if current:
             self.wall.focus_pane(current)
+
+    def _count_fitting(self, sessions: int) -> int:
+        """How many panes can be read: one for each session, or one."""
+        size = self.app.size
+        most = TALL_PANES if size.height >= 3 * LEAST_ROWS else ALL_PANES
+        return sessions if sessions <= most and size.width >= ROOMY else 1
 
     def set_panes(self, count: int | None) -> None:
         """Show so many panes; None: as many as fit well."""

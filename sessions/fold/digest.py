@@ -73,8 +73,8 @@ class Digest:
 
     @property
     def has_activity(self) -> bool:
-        """Whether the agent, or its session, did anything at all."""
-        return any(figure.value for figure in self.figures if figure.name not in ("away", "active"))
+        """Whether the agent, or its session, did anything that a line could tell of."""
+        return bool(self.headline)
 
     @property
     def headline(self) -> tuple[Figure, ...]:

@@ -19,7 +19,7 @@ def apollo(tmp_path: Path) -> Iterator[Apollo]:
 
 def test_advice_changes_the_course_of_a_drifting_session_and_flags_mask_its_actions(apollo: Apollo) -> None:
     made = apollo.json("demo", "--headless", "--pace", "0.1")
-    assert len(made) == 4
+    assert len(made) == 5
     tune = made[0]["id"]
     killed = wait_for(
         "the impatient session kills a job",

@@ -12,7 +12,7 @@ from sessions.log.reader import LogReader
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Apollo, list[str]]]:
-    """All four demo sessions from beginning to end, with nobody looking."""
+    """All five demo sessions from beginning to end, with nobody looking."""
     product = Apollo(tmp_path_factory.mktemp("demo"))
     sessions = [made["id"] for made in product.json("demo", "--headless", "--pace", "0")]
     wait_for("all sessions to end", lambda: ended(product) == {"finished"}, seconds=120, every=0.2)

@@ -69,16 +69,16 @@ def test_the_training_commands_build_and_show_what_a_demo_session_trains(tmp_pat
 
 
 @pytest.mark.skipif(not (VENV / ".apollo-installed").exists(), reason="not run from the Makefile's environment")
-def test_make_demo_starts_four_sessions_twice_in_a_row_and_make_demo_stop_ends_them(tmp_path: Path) -> None:
+def test_make_demo_starts_five_sessions_twice_in_a_row_and_make_demo_stop_ends_them(tmp_path: Path) -> None:
     for _ in range(2):
         done = make("demo", tmp_path, "DEMO_ARGS=--headless --pace 0.2 --json")
         assert done.returncode == 0, done.stderr
         made = json.loads(done.stdout)
-        assert len(made) == 4
+        assert len(made) == 5
     product = Apollo(tmp_path)
     product.log = tmp_path / "checkout" / ".demo" / "apollo.db"
     wait_for("moving sessions", lambda: all(row["step"] for row in product.json("ls")))
-    assert len(product.json("ls")) == 4
+    assert len(product.json("ls")) == 5
     assert make("demo-stop", tmp_path).returncode == 0
     wait_for("nothing runs any more", lambda: not product.processes())
     assert not product.log.parent.exists()
