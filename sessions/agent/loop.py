@@ -76,7 +76,7 @@ class Loop:
         if prompt.tokens > session.model.summary_threshold and session.playback is None and point.reply is not None:
             await self._summariser.shorten(prompt.tokens)
             return
-        self._call_ids()  # read before there is a reply that could be lost for it
+        ids = self._ids = self._ids or session.read_call_ids()  # before there is a reply that could be lost for it
         step = point.step + 1
         request, failed = await self._commit_request(point, prompt, step)
         try:
@@ -96,7 +96,7 @@ class Loop:
             await self._summariser.shorten(prompt.tokens)
         else:
             replied = await add_estimate(session, received.event(request, session.model), prompt.tokens)
-            unique = self._call_ids().make_unique(replied.parts)
+            unique = ids.make_unique(replied.parts)
             await session.commit(msgspec.structs.replace(replied, parts=unique), step=step, actor="agent")
             session.check_hold(replied, step)
 
@@ -118,15 +118,6 @@ class Loop:
             await self._summariser.replace_all(prompt.tokens)
         else:
             await self._summariser.shorten(prompt.tokens)
-
-    def _call_ids(self) -> CallIds:
-        """The ids of all calls so far, which the next reply's must not repeat."""
-        if self._ids is None:
-            self._ids = CallIds()
-            for event in self._session.services.reader.events(self._session.id, kinds={"model.reply"}):
-                if isinstance(event.body, ev.ModelReplied):
-                    self._ids.make_unique(event.body.parts)
-        return self._ids
 
     @staticmethod
     def _repeats_refused(point: ResumePoint, prompt: Prompt) -> bool:

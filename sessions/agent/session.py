@@ -19,6 +19,7 @@ from sessions.events import ModelSpec
 from sessions.events.messages import CallPart, TextPart
 from sessions.events.states import State
 from sessions.events.text import Blob, long_text
+from sessions.fold.call_ids import CallIds
 from sessions.fold.summary import Summary
 from sessions.log.errors import LogError, LogUnavailable
 from sessions.paths import LogPaths
@@ -191,6 +192,14 @@ class Session:
         if summary.pending == "interrupt":
             return "interrupt"
         return "advice" if any(advice.now for advice in summary.open_advice) and self.playback is None else ""
+
+    def read_call_ids(self) -> CallIds:
+        """The ids of all calls so far, which the next reply's must not repeat."""
+        found = CallIds()
+        for event in self.services.reader.events(self.id, kinds={"model.reply"}):
+            if isinstance(event.body, ev.ModelReplied):
+                found.make_unique(event.body.parts)
+        return found
 
     def check_hold(self, reply: ev.ModelReplied, step: int | None) -> None:
         """Raise NeedsPerson where a person wants to see the next reply before anything of it happens."""

@@ -356,7 +356,8 @@ class HarnessLoop:
         replied = await add_estimate(
             session, received.event(event.seq, session.model), prepared.request.estimate_tokens
         )
-        unique = self._call_ids().make_unique(replied.parts)
+        self._ids = self._ids or session.read_call_ids()
+        unique = self._ids.make_unique(replied.parts)
         raw = Blob.of(asked.answer.body)
         replied = msgspec.structs.replace(replied, parts=unique, wire=ev.WireAnswer(raw.hash, asked.answer.media))
         before = point.reply if again else None
@@ -372,14 +373,6 @@ class HarnessLoop:
         turn.answer = asked.answer
         session.check_hold(replied, step)
         await self._hand_over(turn)
-
-    def _call_ids(self) -> CallIds:
-        if self._ids is None:
-            self._ids = CallIds()
-            for event in self._session.services.reader.events(self._session.id, kinds={"model.reply"}):
-                if isinstance(event.body, ev.ModelReplied):
-                    self._ids.make_unique(event.body.parts)
-        return self._ids
 
 
 class GivenBack(Exception):

@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from collections import deque
 from collections.abc import Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
-
 from sessions import events as ev
 from sessions.agent.session import Session
 from sessions.events.messages import CallPart
 from sessions.events.states import ENDED
-from sessions.events.text import Blob
 from sessions.gateway.children import Children, Family
-from sessions.gateway.conversation import find_prompts, make_frame, make_refs, tag_note
+from sessions.gateway.conversation import find_prompts, tag_note
 from sessions.gateway.dialects import DIALECTS
 from sessions.gateway.dialects.system_text import as_written
 from sessions.gateway.exchange import Answer, Exchange
+from sessions.gateway.request_hints import (
+    frame_of,
+    is_marked_compaction,
+    is_of_reviewer,
+    is_of_sub_agent,
+    names_of_tools,
+    thread_of,
+)
+from sessions.gateway.side_calls import SideCalls
 from sessions.gateway.threads import Line, Place, Shape, Threads, hash_chain
-from sessions.gateway.units import identify
-from sessions.gateway.upstream import Received, ServerRefused, WireCall, ask, pass_on
 from sessions.log.errors import LogError
 from sessions.log.rebuild import rebuild_request, request_at, request_chain
-from sessions.providers.base import CallContext, ProviderError
-from sessions.providers.pricing import cost
 
 KEPT_ANSWERS: Final = 8
 """Answers that are kept for clients that lose them."""
-REVIEWERS: Final = ("guardian", "review")
-"""What Codex calls those that judge what its agent wants to do."""
 SETTLE_S: Final = 1.0
 """So long an equal request waits for the other one's line to be known as gone."""
 _HOLDING: Final = frozenset({"session.state", "control.requested", "limit.changed"})
@@ -90,6 +89,7 @@ class HarnessLine:
         self._session = session
         self._family = family
         self._children = children
+        self._side_calls = SideCalls(session)
         family.line = self
         self._threads = Threads()
         self._turns: deque[Turn] = deque()
@@ -116,10 +116,10 @@ class HarnessLine:
         shape = Shape(
             units=[unit.identity for unit in units],
             prompts=find_prompts(units, task),
-            tools=len(_names_of_tools(exchange)),
-            thread=_thread_of(exchange),
-            child=self._family.above is None and _is_of_sub_agent(exchange),
-            frame=_frame_of(exchange),
+            tools=len(names_of_tools(exchange)),
+            thread=thread_of(exchange),
+            child=self._family.above is None and is_of_sub_agent(exchange),
+            frame=frame_of(exchange),
             calls=frozenset(id for unit in units for id in unit.calls),
             compacts=self._asks_for_summary(exchange),
             acts=self._can_act(exchange),
@@ -133,7 +133,7 @@ class HarnessLine:
             self._begin(self._hand_down(exchange, place))
             return
         if place.line != "main":
-            self._begin(self._answer_beside(exchange, place, chain))
+            self._begin(self._side_calls.answer(exchange, place.thread, chain))
             return
         if place.step == "again":
             self._begin(self._take_again(exchange, place, chain))
@@ -144,11 +144,7 @@ class HarnessLine:
         """What the server says to a request that asks for no reply."""
         if self._session.summary.state in ENDED:
             return Answer(403, b"the session has ended", "text/plain")
-        clean = self._session.clean(body.decode(errors="surrogateescape")).encode(errors="surrogateescape")
-        try:
-            return await pass_on(self._session.model, method, path, query, headers, clean, self._call(0))
-        except ProviderError as error:
-            return Answer(502, str(error).encode(), "text/plain")
+        return await self._side_calls.forward(method, path, query, headers, body)
 
     def refuse(self, what: str) -> None:
         """Say in the host's log that something was asked for that there is not."""
@@ -159,7 +155,7 @@ class HarnessLine:
         if place.line == "child" or self._children.has(place.thread):
             return True
         goes_on = place.line == "side" and place.step == "next" and place.parent is not None
-        return goes_on and not _is_of_reviewer(exchange)
+        return goes_on and not is_of_reviewer(exchange)
 
     async def _hand_down(self, exchange: Exchange, place: Place) -> None:
         try:
@@ -174,15 +170,14 @@ class HarnessLine:
     def _can_act(self, exchange: Exchange) -> bool:
         harness = self._session.created.harness
         known = set(harness.tools) if harness is not None else set()
-        return not known or bool(known & set(_names_of_tools(exchange)))
+        return not known or bool(known & set(names_of_tools(exchange)))
 
     def _asks_for_summary(self, exchange: Exchange) -> bool:
         """Whether a request says that it is a compaction: Codex in a header, others by the tools that it declares."""
-        if '"request_kind":"compaction"' in exchange.header("x-codex-turn-metadata").replace(" ", ""):
-            return True
         harness = self._session.created.harness
-        names = _names_of_tools(exchange)
-        return bool(names) and harness is not None and set(names) <= set(harness.summary_tools)
+        names = names_of_tools(exchange)
+        by_tools = bool(names) and harness is not None and set(names) <= set(harness.summary_tools)
+        return by_tools or is_marked_compaction(exchange)
 
     # --- what the loop calls ---
 
@@ -336,71 +331,6 @@ class HarnessLine:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _answer_beside(self, exchange: Exchange, place: Place, chain: str) -> None:
-        """A title, a probe, a reviewer: passed on at once, recorded, and counted as cost."""
-        session = self._session
-        refs = make_refs(exchange.request.units, [()] * len(exchange.request.units))
-        frame, blobs, named = make_frame(exchange.dialect, exchange.request, chain, place.thread)
-        blobs += [Blob.of(unit.text.encode()) for unit in exchange.request.units]
-        request = ev.ModelRequested(
-            purpose="side",
-            adapter="gateway",
-            adapter_version=1,
-            append=tuple(refs),
-            sha256=hashlib.sha256(exchange.request.body()).hexdigest(),
-            wire=frame,
-            **named,
-        )
-        answer = Answer(502, exchange.dialect.error(502, "the host could not pass it on"))
-        try:
-            seq = (await session.commit(request, blobs=blobs))[0].seq
-            answer, replied = await self._ask_once(exchange, seq)
-            if replied is not None:
-                await session.commit(replied, actor="agent")
-        except LogError as error:
-            answer = Answer(503, exchange.dialect.error(503, str(error)))
-        finally:
-            # Nobody waits for ever, whatever it was.
-            exchange.settle(answer)
-
-    async def _ask_once(self, exchange: Exchange, seq: int) -> tuple[Answer, ev.ModelReplied | None]:
-        session = self._session
-        wire = WireCall(
-            exchange.dialect, exchange.path, exchange.query, exchange.onward_headers(), exchange.request.body()
-        )
-        began = session.now()
-        try:
-            async for item in ask(session.model, wire, self._call(0)):
-                if isinstance(item, Received):
-                    reply = item.reply
-                    replied = ev.ModelReplied(
-                        request=seq,
-                        parts=reply.parts,
-                        finish=reply.finish,
-                        finish_raw=reply.finish_raw,
-                        model=reply.model,
-                        response_id=reply.response_id,
-                        usage=reply.usage,
-                        cost=cost(session.model, reply.usage),
-                        duration_ms=session.now() - began,
-                    )
-                    return item.answer, replied
-        except ServerRefused as error:
-            return error.answer, None
-        except ProviderError as error:
-            return Answer(502, exchange.dialect.error(502, str(error))), None
-        return Answer(502, exchange.dialect.error(502, "the reply broke off")), None
-
-    def _call(self, step: int) -> CallContext:
-        session = self._session
-        return CallContext(
-            session=session.id,
-            step=step,
-            key=session.services.key_for(session.id, session.model),
-            timeout=session.model.first_token_seconds,
-            stall=session.model.stall_seconds,
-        )
-
     def _without_secrets(self, exchange: Exchange) -> Exchange:
         """The exchange, whose request has no known secret in it: neither log nor server are to have it."""
         text = exchange.body.decode()
@@ -473,46 +403,3 @@ def chain_of(units: Sequence[str]) -> str:
     """The hash of a conversation of these units, in hex."""
     chain = hash_chain(units)
     return chain[-1].hex() if chain else ""
-
-
-def _frame_of(exchange: Exchange) -> str:
-    """The identity of model and system prompt."""
-    fields = exchange.request.fields
-    return identify([fields.get("model"), fields.get("system"), fields.get("instructions")])
-
-
-def _is_of_sub_agent(exchange: Exchange) -> bool:
-    marked = exchange.header("x-claude-code-agent-id") or exchange.header("x-openai-subagent")
-    return bool(marked) and not _is_of_reviewer(exchange)
-
-
-def _is_of_reviewer(exchange: Exchange) -> bool:
-    """Whether it asks whether another request may act: it does nothing itself."""
-    return exchange.header("x-openai-subagent") in REVIEWERS
-
-
-def _names_of_tools(exchange: Exchange) -> list[str]:
-    tools = exchange.request.fields.get("tools")
-    found = [tool for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
-    for unit in exchange.request.units:  # newer models of Codex are told of them in the conversation
-        if isinstance(unit.value, dict) and unit.value.get("type") == "additional_tools":
-            found += [tool for tool in unit.value.get("tools") or () if isinstance(tool, dict)]
-    named = (tool["function"] if isinstance(tool.get("function"), dict) else tool for tool in found)
-    return [str(tool.get("name", "")) for tool in named]
-
-
-def _thread_of(exchange: Exchange) -> str:
-    """The id that a harness gives its conversation, where it gives one."""
-    # Claude Code's session id is the same for all of its sub-agents.
-    for name in ("x-claude-code-agent-id", "thread-id", "x-codex-thread-id"):
-        if value := exchange.header(name):
-            return value
-    metadata = exchange.request.fields.get("metadata")
-    told = metadata.get("user_id") if isinstance(metadata, dict) else None
-    if not isinstance(told, str):
-        return ""
-    try:
-        inner = msgspec.json.decode(told)
-    except msgspec.DecodeError:
-        return ""
-    return str(inner.get("session_id", "")) if isinstance(inner, dict) else ""
