@@ -256,7 +256,7 @@ class HarnessLoop:
     async def _start_again(self, harness: ev.Harness) -> bool:
         """Start a harness again that had ended when a person let its session go on, or that ended with its host. False
         if it is over."""
-        if not self._was_reopened() and not self._ended_with_host():
+        if not self._was_reopened() and not (harness.resume and self._ended_with_host()):
             return False
         if not harness.resume:
             raise NeedsPerson("other", f"{harness.name} cannot go on once it has ended; start another session, or stop")
