@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Final, Protocol
 
 import msgspec
@@ -17,6 +18,7 @@ from sessions.fold import budget
 from sessions.fold.summary import Summary
 from sessions.gateway.conversation import text_of
 from sessions.gateway.exchange import Exchange
+from sessions.gateway.units import Unit
 from sessions.ulid import new_ulid
 
 THREAD: Final = "thread"
@@ -118,6 +120,13 @@ class Family:
         return budget.reason_to_pause(summary, root.session.now(), step=summary.step)
 
 
+def find_task(units: Sequence[Unit]) -> str:
+    """What a sub-agent is to do: the last that it was told before it said anything itself; reminders come before."""
+    told = takewhile(lambda unit: unit.role != "assistant", units)
+    words = [text_of(unit.value) for unit in told if unit.role == "user" and unit.kind == "text"]
+    return words[-1] if words else ""
+
+
 class Children:
     """Hands the requests of sub-agents to their own sessions. ``open_line(session)``: the line of one, at work;
     ``resume(session)``: let one go on that a host held."""
@@ -175,8 +184,7 @@ class Children:
         parent = self._family.session
         created, writer, session = parent.created, parent.services.writer, new_ulid()
         assert created.harness is not None, "its parent is a harness's"
-        words = [text_of(u.value) for u in exchange.request.units if u.role == "user" and u.kind == "text"]
-        task = parent.clean(words[-1] if words else "")
+        task = parent.clean(find_task(exchange.request.units))
         title = " ".join(task.split())[:MOST_TITLE] or thread
         parent.services.paths.session_folder(session).mkdir(mode=0o700, parents=True, exist_ok=True)
         body = msgspec.structs.replace(

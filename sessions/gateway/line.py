@@ -152,6 +152,8 @@ class HarnessLine:
 
     def _is_child(self, exchange: Exchange, place: Place) -> bool:
         """Whether a request is a sub-agent's: its harness says so, or it goes on where a title or a probe would not."""
+        if self._family.above is not None:
+            return False  # whose sub-agent it is nothing tells: all are those of the first
         if place.line == "child" or self._children.has(place.thread):
             return True
         goes_on = place.line == "side" and place.step == "next" and place.parent is not None
@@ -169,7 +171,7 @@ class HarnessLine:
 
     def _can_act(self, exchange: Exchange) -> bool:
         harness = self._session.created.harness
-        known = set(harness.tools) if harness is not None else set()
+        known = set(harness.tools) if harness is not None and self._family.above is None else set()
         return not known or bool(known & set(names_of_tools(exchange)))
 
     def _asks_for_summary(self, exchange: Exchange) -> bool:
