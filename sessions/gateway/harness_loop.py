@@ -304,6 +304,7 @@ class HarnessLoop:
         code = ended[0].body.exit_code if ended and isinstance(ended[0].body, ev.JobEnded) else None
         arrived = await self._drop_lost_reply(point)
         whole = arrived and not self._unanswered and point.reply is not None and point.open_request is None
+        await self._observations.end_calls(session.resume_point(), well=whole and code == 0)
         if whole and code == 0:
             await session.end("finished", "agent", whatever_waits=True)
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from typing import Final
 
 from sessions import events as ev
 from sessions.agent.resume_point import CallState, ResumePoint
@@ -14,7 +15,8 @@ from sessions.gateway.line import Turn
 from sessions.gateway.units import Unit
 from sessions.importers.reply_parts import arguments_of
 
-NO_RESULT = "The harness brought no result of this call."
+NO_RESULT: Final = "The harness brought no result of this call."
+ENDED_WITH_IT: Final = "The harness ended with this call."
 
 
 class Observations:
@@ -141,12 +143,19 @@ class Observations:
             sources[place] = (event.seq,)
         return sources
 
+    async def end_calls(self, point: ResumePoint, *, well: bool) -> None:
+        """The harness has ended: a call that is open ended with it, ``well`` where it says so itself."""
+        for call in point.open_calls:
+            if call.started is not None:
+                await self._commit_end(point.reply_step, call, "ok" if well else "unknown", ENDED_WITH_IT)
+
     async def _commit_lost(self, step: int, call: CallState) -> None:
         """The request says nothing of a call of the last reply: nobody knows whether it ran."""
-        lost = ev.ActionResult(
-            call_id=call.part.id, outcome="unknown", output=ev.LongText(NO_RESULT, chars=len(NO_RESULT))
-        )
-        await self._session.commit(lost, step=step, call=call.number, actor="agent")
+        await self._commit_end(step, call, "unknown", NO_RESULT)
+
+    async def _commit_end(self, step: int, call: CallState, outcome: ev.Outcome, words: str) -> None:
+        end = ev.ActionResult(call_id=call.part.id, outcome=outcome, output=ev.LongText(words, chars=len(words)))
+        await self._session.commit(end, step=step, call=call.number, actor="agent")
 
 
 def find_echo(units: Sequence[Unit], reply: ev.ModelReplied, known: Container[int], *, anywhere: bool) -> int | None:
