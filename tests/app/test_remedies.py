@@ -93,9 +93,8 @@ async def test_the_way_to_a_refused_session_says_whole_what_lets_it_go_on(feed: 
     async with open_app(feed, (80, 24)) as (app, pilot):
         await pilot.press("exclamation_mark")
         await until(pilot, lambda: "refuses the conversation" in receipt(app))
-        said = " ".join(screen_text(app).split())
         for way in ("`:drop` leaves its last reply out", "`:shorten` puts", "`:retry` sends the same once more"):
-            assert way in said
+            await until(pilot, lambda way=way: way in " ".join(screen_text(app).split()))
 
 
 async def test_without_a_host_the_app_names_its_own_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from server_cases import (
     load,
     malformed,
     no_reply,
-    play_tables,
+    play_once,
     unknown,
 )
 
@@ -200,7 +200,7 @@ TABLE = [(provider, name) for provider, table in TABLES.items() for name in tabl
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Played]:
-    return play_tables(tmp_path_factory.mktemp("cases"), TABLES)
+    return play_once(tmp_path_factory.getbasetemp(), "cases", TABLES)
 
 
 def test_every_case_of_the_server_is_in_the_table() -> None:

@@ -16,7 +16,7 @@ from server_cases import (
     load,
     malformed,
     no_reply,
-    play_tables,
+    play_once,
     unknown,
 )
 
@@ -211,7 +211,7 @@ TABLE = [(provider, name) for provider, table in TABLES.items() for name in tabl
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Played]:
-    return play_tables(tmp_path_factory.mktemp("siblings"), TABLES)
+    return play_once(tmp_path_factory.getbasetemp(), "siblings", TABLES)
 
 
 def test_the_tables_are_those_of_the_server() -> None:

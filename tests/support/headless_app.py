@@ -35,6 +35,7 @@ async def until(pilot: Pilot[None], true: Callable[[], object], seconds: float =
     while not true():
         assert asyncio.get_running_loop().time() < deadline, "it did not come true in time"
         await pilot.pause(0.01)
+    await pilot.pause(0)  # what is known now is painted, too
 
 
 def screen_text(app: ApolloApp) -> str:

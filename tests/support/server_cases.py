@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hashlib
 import importlib
 import json
+import os
+import pickle
 import sys
 import threading
 from collections import Counter
@@ -118,6 +121,21 @@ def play_tables(folder: Path, tables: Mapping[str, Table]) -> dict[tuple[str, st
     """Every case of each provider's table, played at once: they wait for a server, not for each other."""
     with serve(folder / "requests.jsonl") as url:
         return asyncio.run(_play_all(folder, url, tables))
+
+
+def play_once(base: Path, name: str, tables: Mapping[str, Table]) -> dict[tuple[str, str], Played]:
+    """``play_tables``, once for all processes of a test run: ``base`` is the folder that each of them has of its own,
+    beside those of the others. The second to come waits for the first."""
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    kept = shared / f"{name}.pickle"
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            folder = shared / name
+            folder.mkdir()
+            kept.write_bytes(pickle.dumps(play_tables(folder, tables)))
+        found: dict[tuple[str, str], Played] = pickle.loads(kept.read_bytes())
+        return found
 
 
 async def _play_all(folder: Path, url: str, tables: Mapping[str, Table]) -> dict[tuple[str, str], Played]:
