@@ -190,7 +190,7 @@ class Children:
         body = msgspec.structs.replace(
             created,
             number=writer.next_number(),
-            title=f"{title} (of {created.number})",
+            title=title,
             task=task,
             workspace=str(parent.workspace),
             in_place=True,  # the folder is the parent's

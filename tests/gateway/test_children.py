@@ -24,7 +24,7 @@ def child(number: int, *talk: dict[str, Any]) -> dict[str, Any]:
 
 def children(apollo: Apollo) -> dict[str, dict[str, Any]]:
     """The sessions that are children, by title."""
-    return {row["title"]: row for row in apollo.json("ls") if "(of 1)" in row["title"]}
+    return {row["title"]: row for row in apollo.json("ls") if row["title"].startswith("Look into")}
 
 
 def test_a_sub_agent_is_a_session_of_its_own_with_steps_flags_and_exports(
@@ -35,7 +35,7 @@ def test_a_sub_agent_is_a_session_of_its_own_with_steps_flags_and_exports(
     ask(**child(1, *turn(reply, "seen")))
     ask(*turn(first))
     (found,) = children(apollo).values()
-    assert (found["title"], found["step"]) == ("Look into part 1. (of 1)", 2)
+    assert (found["title"], found["step"]) == ("Look into part 1.", 2)
     assert apollo.session("there")["step"] == 2
     assert all(event["body"].get("purpose", "step") == "step" for event in apollo.events(session, "model.request"))
     (created,) = apollo.events(found["id"], "session.created")
@@ -60,7 +60,7 @@ def test_a_pause_holds_three_children_and_lets_nothing_upstream(
     with ThreadPoolExecutor(3) as pool:
         going = [pool.submit(ask, **child(n, *turn(reply))) for n, reply in enumerate(replies, 1)]
         wait_for("the pause", lambda: apollo.session("there")["state"] == "paused")
-        apollo.run("advise", children(apollo)["Look into part 2. (of 1)"]["id"], "Look closer.")
+        apollo.run("advise", children(apollo)["Look into part 2."]["id"], "Look closer.")
         assert len(model.bodies) == asked
         assert not any(future.done() for future in going)
         apollo.run("resume", session)
@@ -137,8 +137,8 @@ def test_two_sub_agents_of_one_claude_session_are_two(apollo: Apollo, model: Wir
     for number, reply in enumerate(replies, 1):
         ask(**child(number, *turn(reply)), **of_all)
     assert {title: row["step"] for title, row in children(apollo).items()} == {
-        "Look into part 1. (of 1)": 2,
-        "Look into part 2. (of 1)": 2,
+        "Look into part 1.": 2,
+        "Look into part 2.": 2,
     }
 
 

@@ -93,7 +93,7 @@ def test_two_hundred_steps_with_sub_agents_compactions_and_a_rewind(
     wait_for("the last reply", lambda: apollo.session("there")["step"] == STEPS)
 
     rows = {row["title"]: row["step"] for row in apollo.json("ls")}
-    assert rows == {"there": STEPS} | {f"Look into {name}. (of 1)": 4 for name in ("one", "two", "three")}
+    assert rows == {"there": STEPS} | {f"Look into {name}.": 4 for name in ("one", "two", "three")}
     sent: list[bytes] = []
     with LogReader(apollo.log) as reader:
         for row in apollo.json("ls"):
