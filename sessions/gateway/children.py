@@ -202,7 +202,7 @@ class Children:
             begins=ev.Beginning(parent.id, parent.summary.last_seq, "child"),
             meta={THREAD: thread},
         )
-        await writer.append(ev.NewEvent(session, body), ev.NewEvent(session, ev.StateChanged(state="running")))
+        await writer.append(ev.NewEvent(session, body), ev.NewEvent(session, ev.ControlRequested(verb="start")))
         return session
 
     def _read(self) -> Iterator[tuple[str, str]]:

@@ -40,6 +40,7 @@ def test_a_sub_agent_is_a_session_of_its_own_with_steps_flags_and_exports(
     assert all(event["body"].get("purpose", "step") == "step" for event in apollo.events(session, "model.request"))
     (created,) = apollo.events(found["id"], "session.created")
     assert created["body"]["begins"] | {"seq": 0} == {"session": session, "seq": 0, "as": "child"}
+    assert not apollo.events(found["id"], "session.recovered"), "it began, and nobody took it over"
     apollo.run("flag", found["id"], "1.1", "--label", "impatience")
     target = apollo.folder / "rows.jsonl"
     policy = apollo.folder / "policy.toml"
