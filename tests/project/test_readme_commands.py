@@ -91,7 +91,7 @@ def test_the_command_that_make_demo_ends_with_can_be_typed_after_it(tmp_path: Pa
     assert done.returncode == 0, done.stderr
     [listing] = re.findall(r"'(.+ ls)' lists them", done.stdout)
     listed = subprocess.run(listing, shell=True, capture_output=True, text=True, timeout=60, cwd=tmp_path)
-    assert listed.returncode == 0 and len(listed.stdout.splitlines()) == 5, listed.stderr
+    assert listed.returncode == 0 and len(listed.stdout.splitlines()) == 6, listed.stderr
     child = pexpect.spawn(listing.removesuffix(" ls"), cwd=str(tmp_path), dimensions=(36, 120), encoding="utf-8")
     child.expect("tune-lr", timeout=30)
     farewell = ""
