@@ -62,7 +62,7 @@ def _programs(cli: Cli, *, resumable: bool) -> list[str]:
     from sessions.host.client import host_status
     from sessions.log.reader import LogReader
 
-    if host_status(cli.paths) is None:
+    if host_status(cli.paths) is None or not cli.paths.log.exists():
         return []
     with LogReader(cli.paths.log) as reader:
         return [

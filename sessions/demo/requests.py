@@ -42,7 +42,8 @@ def demo_sessions(*, pace: float, request_id: Callable[[], str]) -> list[CreateS
                 task_id=f"demo/{task.id}",
                 tags=task.tags,
                 harness=PROGRAMS.get(name),
-                contained=Containment(inside=AUTO),
+                # What runs a program of somebody's own lies where this does.
+                contained=Containment(inside=AUTO, read=(sys.prefix, sys.base_prefix) if name in PROGRAMS else ()),
                 origin="demo",
             )
         )

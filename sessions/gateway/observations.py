@@ -144,10 +144,12 @@ class Observations:
         return sources
 
     async def end_calls(self, point: ResumePoint, *, well: bool) -> None:
-        """The harness has ended: a call that is open ended with it, ``well`` where it says so itself."""
-        for call in point.open_calls:
-            if call.started is not None:
-                await self._commit_end(point.reply_step, call, "ok" if well else "unknown", ENDED_WITH_IT)
+        """The harness has ended: with the first call that is open, ``well`` where it says so itself. Of others that it
+        was handed nobody hears any more."""
+        for number, call in enumerate(call for call in point.open_calls if call.started is not None):
+            last = well and number == 0
+            words = ENDED_WITH_IT if number == 0 else NO_RESULT
+            await self._commit_end(point.reply_step, call, "ok" if last else "unknown", words)
 
     async def _commit_lost(self, step: int, call: CallState) -> None:
         """The request says nothing of a call of the last reply: nobody knows whether it ran."""

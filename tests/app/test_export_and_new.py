@@ -95,7 +95,7 @@ async def test_a_form_that_was_left_is_there_again_until_its_session_is_created(
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, BoardScreen))
         assert "is kept" not in screen_text(app)
-        await pilot.press("c", *"Sort", "space", *"it", "tab", "tab", *"sorter")
+        await pilot.press("c", *"Sort", "space", *"it", "tab", "tab", "tab", *"sorter")
         await until(pilot, lambda: app.screen.query_one("#name", Input).value == "sorter")
         await pilot.press("escape")
         await until(pilot, lambda: "kept as you left it: c goes on with it" in screen_text(app))

@@ -51,7 +51,7 @@ def weights(file: Path) -> dict[str, dict[int, int]]:
 
 
 def test_advise_flag_undo_and_export_by_keys_alone(apollo: Apollo, opened: Any) -> None:
-    tune, _, formats, _ = (made["id"] for made in apollo.json("demo", "--headless", "--pace", "0.1"))
+    tune, _, formats, *_ = (made["id"] for made in apollo.json("demo", "--headless", "--pace", "0.1"))
     terminal = opened()
     terminal.wait("the agent to drift", lambda: named(apollo, tune, "job_kill"), seconds=40)
 
