@@ -16,7 +16,8 @@ from sessions.taskfile import load_task
 
 TASKS: Final = Path(__file__).parent / "tasks"
 NAMES: Final = ("tune-lr", "poller", "formats", "steady", "errors")
-PROGRAMS: Final = {"errors": Harness("agent.py", (sys.executable, "agent.py", "{task}", "{model}"))}
+_AGENT: Final = (sys.executable, "agent.py", "{task}", "{model}")
+PROGRAMS: Final = {"errors": Harness("agent.py", _AGENT, resume=(*_AGENT, "--continue"))}
 """Those whose agent is a program of somebody's own, which lies in their workspace."""
 
 

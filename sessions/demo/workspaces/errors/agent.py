@@ -1,10 +1,16 @@
-"""A small agent of somebody's own, on plain openai: python agent.py TASK. It knows nothing of who watches it."""
+"""A small agent of somebody's own, on plain openai: python agent.py TASK MODEL [--continue].
+
+It knows nothing of who watches it.
+"""
 
 import json
+import pathlib
 import subprocess
 import sys
 
 import openai
+
+KEPT = pathlib.Path("conversation.json")
 
 SYSTEM = "You find things out in files. Use the shell. When you are done, answer without a tool."
 SHELL = {
@@ -50,7 +56,8 @@ def ask(client, messages):
     return {"role": "assistant", "content": text, **({"tool_calls": made} if made else {})}
 
 
-messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": sys.argv[1]}]
+messages = json.loads(KEPT.read_text()) if "--continue" in sys.argv else [{"role": "system", "content": SYSTEM}]
+messages.append({"role": "user", "content": sys.argv[1]})
 client = openai.OpenAI(max_retries=20)
 while True:
     reply = ask(client, messages)
@@ -59,5 +66,6 @@ while True:
     for call in reply.get("tool_calls", ()):
         result = run(call["function"]["arguments"])
         messages.append({"role": "tool", "tool_call_id": call["id"], "content": result})
+    KEPT.write_text(json.dumps(messages))
     if "tool_calls" not in reply:
         break
