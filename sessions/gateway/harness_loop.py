@@ -176,10 +176,10 @@ class HarnessLoop:
         """Give the harness its reply."""
         assert turn.reply is not None and turn.answer is not None, "it was asked for"
         assert isinstance(turn.reply.body, ev.ModelReplied), "it is a reply"
-        await self._observations.begin_calls(turn.reply)
         calls = [call.server_id or call.id for call in calls_of(turn.reply.body)]
         self._line.answer(turn, turn.answer, calls)
         self._taken = None
+        await self._observations.begin_calls(turn.reply)  # if this is cut short, the next host does it
 
     # --- the harness itself ---
 
