@@ -176,14 +176,7 @@ async def _attempt(
     first: list[int] = []
 
     async def stream() -> Reply:
-        call = CallContext(
-            session=session.id,
-            step=step or 0,
-            key=session.services.key_for(session.id, session.model),
-            timeout=session.model.first_token_seconds,
-            stall=session.model.stall_seconds,
-            extra={"attempt": attempt, "view": session.services.reader},
-        )
+        call = session.call_context(step or 0, attempt=attempt, view=session.services.reader)
         # Closing the generator closes the connection.
         async with aclosing(make(session.model, body, call)) as items:
             async for item in items:

@@ -8,7 +8,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sessions import events as ev
 from sessions.agent.clean_events import Cleaner
@@ -23,7 +23,7 @@ from sessions.fold.call_ids import CallIds
 from sessions.fold.summary import Summary
 from sessions.log.errors import LogError, LogUnavailable
 from sessions.paths import LogPaths
-from sessions.providers.base import Adapter, Delta, Playback
+from sessions.providers.base import Adapter, CallContext, Delta, Playback
 
 if TYPE_CHECKING:
     from sessions.jobs.manager import JobManager
@@ -192,6 +192,17 @@ class Session:
         if summary.pending == "interrupt":
             return "interrupt"
         return "advice" if any(advice.now for advice in summary.open_advice) and self.playback is None else ""
+
+    def call_context(self, step: int, **extra: Any) -> CallContext:
+        """What one attempt at this session's model may know besides its body."""
+        return CallContext(
+            session=self.id,
+            step=step,
+            key=self.services.key_for(self.id, self.model),
+            timeout=self.model.first_token_seconds,
+            stall=self.model.stall_seconds,
+            extra=extra,
+        )
 
     def read_call_ids(self) -> CallIds:
         """The ids of all calls so far, which the next reply's must not repeat."""

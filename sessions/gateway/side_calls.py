@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 
 from sessions import events as ev
+from sessions.agent.attempts import TimedReply
 from sessions.agent.session import Session
 from sessions.events.text import Blob
 from sessions.gateway.conversation import make_frame, make_refs
 from sessions.gateway.exchange import Answer, Exchange
 from sessions.gateway.upstream import Received, ServerRefused, WireCall, ask, pass_on
 from sessions.log.errors import LogError
-from sessions.providers.base import CallContext, ProviderError
-from sessions.providers.pricing import cost
+from sessions.providers.base import ProviderError
 
 
 class SideCalls:
@@ -25,7 +25,9 @@ class SideCalls:
         """What the server says to a request that asks for no reply."""
         clean = self._session.clean(body.decode(errors="surrogateescape")).encode(errors="surrogateescape")
         try:
-            return await pass_on(self._session.model, method, path, query, headers, clean, self._call())
+            return await pass_on(
+                self._session.model, method, path, query, headers, clean, self._session.call_context(0)
+            )
         except ProviderError as error:
             return Answer(502, str(error).encode(), "text/plain")
 
@@ -63,33 +65,12 @@ class SideCalls:
         )
         began = session.now()
         try:
-            async for item in ask(session.model, wire, self._call()):
+            async for item in ask(session.model, wire, self._session.call_context(0)):
                 if isinstance(item, Received):
-                    reply = item.reply
-                    replied = ev.ModelReplied(
-                        request=seq,
-                        parts=reply.parts,
-                        finish=reply.finish,
-                        finish_raw=reply.finish_raw,
-                        model=reply.model,
-                        response_id=reply.response_id,
-                        usage=reply.usage,
-                        cost=cost(session.model, reply.usage),
-                        duration_ms=session.now() - began,
-                    )
-                    return item.answer, replied
+                    timed = TimedReply(item.reply, attempt=1, first_token_ms=None, duration_ms=session.now() - began)
+                    return item.answer, timed.event(seq, session.model)
         except ServerRefused as error:
             return error.answer, None
         except ProviderError as error:
             return Answer(502, exchange.dialect.error(502, str(error))), None
         return Answer(502, exchange.dialect.error(502, "the reply broke off")), None
-
-    def _call(self) -> CallContext:
-        session = self._session
-        return CallContext(
-            session=session.id,
-            step=0,
-            key=session.services.key_for(session.id, session.model),
-            timeout=session.model.first_token_seconds,
-            stall=session.model.stall_seconds,
-        )
