@@ -53,11 +53,24 @@ def _reach(screen: ApolloScreen, words: list[str]) -> None:
     reach = next((word for word in get_args(Reach) if words == [word]), None)
     if reach is None:
         raise NotDone(f":reach {' | '.join(get_args(Reach))}")
+    session, number = _selected_advice(screen, "its reach is meant")
+    screen.act(screen.context.control.say_reach(session, number, reach))
+
+
+def _standing(screen: ApolloScreen, words: list[str]) -> None:
+    if words not in ([], ["done"]):
+        raise NotDone(":standing: it holds as long as the work goes on · :standing done: no more")
+    session, number = _selected_advice(screen, "it is to stand")
+    screen.act(screen.context.control.say_standing(session, number, standing=not words))
+
+
+def _selected_advice(screen: ApolloScreen, what: str) -> tuple[str, int]:
+    """Session and number of the advice that is selected. Raises NotDone."""
     found = screen.subject() if isinstance(screen, View) else None
     number = screen.context.state.sessions[found[0]].advice.get(found[1].seq) if found is not None else None
     if found is None or number is None:
-        raise NotDone("select a piece of advice first: its reach is meant")
-    screen.act(screen.context.control.say_reach(found[0], number, reach))
+        raise NotDone(f"select a piece of advice first: {what}")
+    return found[0], number
 
 
 def _train(screen: ApolloScreen, words: list[str]) -> None:
@@ -139,6 +152,7 @@ JUDGING: Final[tuple[Command, ...]] = (
     Command("letgo", "all|none", "What is unread here counts as unread no more, and as seen by nobody.", _let_go),
     Command("signoff", "", "A word on the whole session.", _key("sign_off"), True, True, key="sign_off"),
     Command("reach", "general|here", "How far the selected advice reaches.", _reach, True, True, 1),
+    Command("standing", "done", "Say the selected advice again where a harness has lost it.", _standing, True, True),
     Command("note", "TEXT", "Your note: colleagues see it, the agent does not.", _note, True, True),
     Command("bookmarks", "", "All bookmarks, to jump to.", _key("bookmarks"), key="bookmarks"),
     Command("history", "", "Everything that you did on this log.", _key("history"), key="history"),

@@ -180,6 +180,8 @@ def key_of(event: ev.Event) -> Key | None:
             return ("advice", number, 0)
         case ev.AdviceWithdrawn(advice=number) | ev.AdviceOutcome(advice=number) | ev.AdviceReach(advice=number):
             return ("advice", number, 0)
+        case ev.AdviceStanding(advice=number) | ev.AdviceRequeued(advice=number):
+            return ("advice", number, 0)
         case ev.QuestionAsked(question=number) | ev.QuestionAnswered(question=number):
             return ("question", number, 0)
         case ev.SummaryWritten(number=number):

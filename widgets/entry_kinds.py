@@ -84,8 +84,20 @@ def _rare(anchor: ev.Event, full_text: FullText | None) -> Entry:
             sizes = f"{count(body.tokens_before)} → {count(body.tokens_after)} tokens" if body.tokens_before else ""
             head = _one(f"summary S{body.number}", "strong", f"of steps {body.from_step} to {body.to_step}", sizes)
             return _entry(anchor, "summary", head, detail=lines_of(_whole(body.text, full_text), DETAIL_LINES))
+        case ev.AdviceRequeued() as body:
+            whys = {
+                "not_delivered": "the request that had it was no step",
+                "standing": "it is standing, and the harness's new conversation does not have it",
+            }
+            head = _one(f"advice {body.advice} waits again", "accent", whys[body.why])
+            return _entry(anchor, "advice", head, tail=clean_line(body.text), detail=lines_of(body.text))
+        case ev.ThreadAssigned() as body:
+            what = {"main": "main line", "child": "a sub-agent's", "summary": "a summary"}[body.line]
+            by = "" if anchor.actor == "host" else f"by {_who(anchor.actor)}"
+            return _entry(anchor, "summary", _one(f"conversation: {what}", "strong", clean_line(body.why), by))
         case ev.ReplySuperseded() as body:
             why = "another one took its place" if body.new else "the next prompt is put together without it"
+            why = "it is the summary that the harness goes on from" if body.why == "summary" else why
             by = "" if anchor.actor == "host" else f"by {_who(anchor.actor)}"
             head = _one(f"the reply of step {anchor.step} left out of the context", "strong", why, by)
             return _entry(anchor, "summary", head)
@@ -274,7 +286,7 @@ def _refused_action(anchor: ev.Event, body: ev.ActionRefused) -> Entry:
 def _queued_advice(
     anchor: ev.Event, body: ev.AdviceQueued, related: Sequence[ev.Event], under_way: ev.Event | None
 ) -> Entry:
-    text, now, note, since, reach = body.text, body.now, "", None, body.reach
+    text, now, note, since, reach, standing = body.text, body.now, "", None, body.reach, False
     words: dict[str, ev.AdviceOutcome] = {}
     for event in related:
         match event.body:
@@ -284,10 +296,14 @@ def _queued_advice(
                 note = "taken back as a draft" if taken.to_draft else "withdrawn"
             case ev.AdviceDelivered() as delivered:
                 note = f"delivered at step {delivered.at_step}"
+            case ev.AdviceRequeued(why="not_delivered"):
+                note = ""
             case ev.AdviceOutcome() as said:
                 say_outcome(words, event.actor, said)
             case ev.AdviceReach() as turned:
                 reach = turned.reach or body.reach
+            case ev.AdviceStanding() as held:
+                standing = held.standing
             case _:
                 pass
     if not note:
@@ -298,7 +314,7 @@ def _queued_advice(
             note, since = f"queued, after `{clean_line(waits_for.name, 40)}`", under_way.at
         else:
             note = "queued, for the next boundary"
-    head = _one(f"by {_who(anchor.actor)}", "dim", clean_line(body.about_text), reach or "")
+    head = _one(f"by {_who(anchor.actor)}", "dim", clean_line(body.about_text), reach or "", "standing" * standing)
     stands = words[next(reversed(words))].outcome if words else None
     outcome = f", {stands.replace('_', ' ')}" if stands else ""
     return _entry(anchor, "advice", head, body=lines_of(text), note=note + outcome, since=since)

@@ -37,6 +37,7 @@ KINDS: Final = frozenset(
         "advice.withdrawn",
         "advice.delivered",
         "advice.reach",
+        "advice.requeued",
         "summary.written",
         "question.asked",
         "question.answered",
@@ -76,6 +77,8 @@ class Annotations:
     """The step and the call of each question."""
     superseded: set[int] = field(default_factory=set)
     """Seqs of replies that gave way to another one, or were left out of the context."""
+    found_summaries: set[int] = field(default_factory=set)
+    """Seqs of replies that were a step's until the harness went on from them as from a summary."""
     humans: set[str] = field(default_factory=set)
     """Names of the annotators who flagged, advised or signed off."""
     corrections: CorrectionBook = field(default_factory=CorrectionBook)
@@ -143,6 +146,8 @@ def _take(found: Annotations, event: ev.Event) -> None:
             found.better = better
             best = max if better == "higher" else min
             found.best_score = score if found.best_score is None else best(found.best_score, score)
+        case ev.ReplySuperseded(old=old, why="summary"):
+            found.found_summaries.add(old)
         case ev.ReplySuperseded(old=old, new=new):
             found.superseded.add(old)
             found.superseded.discard(new or 0)

@@ -30,6 +30,8 @@ class SessionFacts:
     superseded: Container[int] = frozenset()
     """Replies (seq) that are their step's no more."""
     any_superseded: bool = False
+    found_summaries: Container[int] = frozenset()
+    """Replies (seq) that were taken for a step's until the harness went on from them as from a summary."""
 
 
 class ReplyFacts(msgspec.Struct):
@@ -59,8 +61,9 @@ class ReplyFacts(msgspec.Struct):
 
     def __post_init__(self) -> None:
         self.finish = self.body.finish if isinstance(self.body, ev.ModelReplied) else None
-        self.step = self.event.step or 0
-        self.for_summary = self.event.step is None and self.finish is not None
+        found = self.event.seq in self.session.found_summaries
+        self.step = 0 if found else self.event.step or 0
+        self.for_summary = not self.step and self.finish is not None
         for part in self.body.parts if self.finish is not None else ():
             if isinstance(part, CallPart):
                 self.kinds.append("call")

@@ -90,8 +90,9 @@ def mask_replies(reader: LogReader, annotations: Annotations, policy: FilterPoli
     losses, model = annotations.recording.losses, annotations.created.model
     gone = annotations.superseded
     session = SessionFacts(
-        FlagVerdicts(annotations, policy), polls, lost, losses, after_here, model, gone, any_superseded=bool(gone)
-    )
+        FlagVerdicts(annotations, policy), polls, lost, losses, after_here, model, gone, any_superseded=bool(gone),
+        found_summaries=annotations.found_summaries,
+    )  # fmt: skip
     rules = ActiveRules(session, policy)
     hidden = False
     """Whether the context holds reasoning of an earlier reply that only its model can read."""

@@ -129,6 +129,12 @@ class SessionControl:
         words = "general" if reach == "general" else "here only"
         return f"advice {advice} to {self._name(session)}: {words} · u undoes"
 
+    async def say_standing(self, session: str, advice: int, *, standing: bool) -> str:
+        """Say whether advice is to hold as long as the work goes on."""
+        await send_annotation(self._feed, session, ev.AdviceStanding(advice=advice, standing=standing))
+        words = "standing: said again where a harness's new conversation lacks it" if standing else "done, not standing"
+        return f"advice {advice} to {self._name(session)}: {words} · u undoes"
+
     async def withdraw(self, session: str, advice: int, undoes: int | None = None, *, to_draft: bool = True) -> str:
         """Take queued advice back, to be a draft again. ``undoes``: the seq at which one queued it oneself."""
         await self._feed.call(

@@ -30,6 +30,7 @@ UNDOABLE: Final = frozenset(
         "signal.judged",
         "advice.outcome",
         "advice.reach",
+        "advice.standing",
         "advice.edited",
         "correction.written",
     }
@@ -227,6 +228,8 @@ class UndoHistory:
                 return f"outcome of advice {number} to {where}: {outcome.replace('_', ' ')}"
             case ev.AdviceReach(advice=number, reach=reach):
                 return f"reach of advice {number} to {where}: {reach or 'as it was queued'}"
+            case ev.AdviceStanding(advice=number, standing=standing):
+                return f"advice {number} to {where}: {'standing' if standing else 'done'}"
             case ev.CorrectionWritten(text="") as body:
                 return f"taking back the correction of {where} · {body.target}"
             case ev.CorrectionWritten() as body:
@@ -304,6 +307,8 @@ class UndoHistory:
             case ev.AdviceReach(advice=number):
                 earlier = await self._earlier(act, lambda e: isinstance(e, ev.AdviceReach) and e.advice == number)
                 return earlier or ev.AdviceReach(advice=number, reach=None)
+            case ev.AdviceStanding(advice=number, standing=standing):
+                return ev.AdviceStanding(advice=number, standing=not standing)
             case ev.SignalJudged(signal=signal):
                 before = await self._earlier(act, lambda e: isinstance(e, ev.SignalJudged) and e.signal == signal)
                 return before or ev.SignalJudged(signal=signal, verdict="reopened")

@@ -11,7 +11,7 @@ from apollo_tui.cli.connection import Cli, ask_host, find_session, new_request_i
 from apollo_tui.cli.output import json_option, print_done
 from apollo_tui.cli.targets import parse_target
 from sessions.agent.advice import read_queued
-from sessions.events import AdviceKind, AdviceReach, Reach, Verb
+from sessions.events import AdviceKind, AdviceReach, AdviceStanding, Reach, Verb
 from sessions.host import protocol
 from sessions.host.api_keys import key_here
 from sessions.terminal_text import plain_line
@@ -90,6 +90,22 @@ def reach(cli: Cli, session: str, advice: int, word: str, as_json: bool) -> None
     body = AdviceReach(advice=advice, reach=cast("Reach", word))
     answer = ask_host(cli, annotation_request(new_request_id(), find_session(cli, session), body))
     print_done(answer, as_json, f"advice {advice}: {word}")
+
+
+@click.command()
+@click.argument("session")
+@click.argument("advice", type=click.IntRange(min=1))
+@click.option("--done", is_flag=True, help="It holds no longer.")
+@json_option
+@click.pass_obj
+def standing(cli: Cli, session: str, advice: int, done: bool, as_json: bool) -> None:
+    """Have a piece of ADVICE (its number) hold as long as the work goes on.
+
+    Where a harness replaces its conversation by one that has lost it, it is said again, once.
+    """
+    body = AdviceStanding(advice=advice, standing=not done)
+    answer = ask_host(cli, annotation_request(new_request_id(), find_session(cli, session), body))
+    print_done(answer, as_json, f"advice {advice}: {'done' if done else 'standing'}")
 
 
 @click.command()

@@ -32,6 +32,7 @@ COMMANDS: Final[dict[str, str]] = {
     "prompt": "read:prompt",
     "advise": "control:advise",
     "reach": "control:reach",
+    "standing": "control:standing",
     "withdraw": "control:withdraw",
     "answer": "control:answer",
     "pause": "control:pause",

@@ -15,6 +15,8 @@ from sessions.events.advice import (
     AdviceOutcome,
     AdviceQueued,
     AdviceReach,
+    AdviceRequeued,
+    AdviceStanding,
     AdviceWithdrawn,
     Reach,
 )
@@ -84,6 +86,7 @@ from sessions.events.step import (
     WireAnswer,
     WireFrame,
 )
+from sessions.events.threads import ThreadAssigned
 from sessions.events.tools import (
     EvalScored,
     FileChanged,
@@ -127,6 +130,8 @@ ANCHORS: frozenset[str] = frozenset(
         "question.answered",
         "advice.queued",
         "advice.delivered",
+        "advice.requeued",
+        "thread.assigned",
         "session.recovered",
         "limit.changed",
     }
@@ -146,6 +151,8 @@ __all__ = [
     "AdviceOutcome",
     "AdviceQueued",
     "AdviceReach",
+    "AdviceRequeued",
+    "AdviceStanding",
     "AdviceWithdrawn",
     "Beginning",
     "BeginningPurged",
@@ -213,6 +220,7 @@ __all__ = [
     "Target",
     "Terms",
     "TermsSet",
+    "ThreadAssigned",
     "Verb",
     "WireAnswer",
     "WireFrame",

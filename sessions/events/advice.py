@@ -69,6 +69,27 @@ class AdviceDelivered(Body, frozen=True, kw_only=True):
     """True for replayed sessions: they cannot change course."""
 
 
+class AdviceRequeued(Body, frozen=True, kw_only=True):
+    """Advice that was delivered waits for the next boundary again; ``text`` as it reads by now.
+
+    ``not_delivered``: the request that it was put into was no step, so nothing came of it. ``standing``: it is to hold
+    as long as the work goes on, and the harness has replaced its conversation by one that does not have it.
+    """
+
+    kind: ClassVar[str] = "advice.requeued"
+    advice: int
+    text: str
+    why: Literal["not_delivered", "standing"]
+
+
+class AdviceStanding(ReversibleAct, frozen=True, kw_only=True):
+    """A person says that advice is to hold as long as the work goes on, or no more (``standing`` False: it is done)."""
+
+    kind: ClassVar[str] = "advice.standing"
+    advice: int
+    standing: bool
+
+
 class AdviceOutcome(ReversibleAct, frozen=True, kw_only=True):
     """What a person says became of the advice: a later word of theirs takes its place, None takes it back."""
 

@@ -136,12 +136,13 @@ class ModelReplied(Body, frozen=True, kw_only=True):
 class ReplySuperseded(Body, frozen=True, kw_only=True):
     """The reply at seq ``old`` is its step's no more. ``new``: the seq of the one that takes its place; None: none
     does, it was ``dropped``, left out of the context with what it caused. The next request then has no parent.
+    ``summary``: it is what the next part of the conversation begins with, so that its request was no step.
     """
 
     kind: ClassVar[str] = "reply.superseded"
     old: Seq
     new: Seq | None = None
-    why: Literal["dropped", "replaced"] = "dropped"
+    why: Literal["dropped", "replaced", "summary"] = "dropped"
 
 
 class ReplyInterrupted(Body, frozen=True, kw_only=True):

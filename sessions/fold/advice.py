@@ -39,6 +39,10 @@ class AdviceRecord(msgspec.Struct, frozen=True):
     seen: ev.Seen | None = None
     reach: ev.Reach | None = None
     """How far it reaches by a person's newest word; None: nobody said it."""
+    standing: bool = False
+    """Whether it is to hold as long as the work goes on: said again where a harness's new conversation lacks it."""
+    said_again: tuple[int, ...] = ()
+    """The seqs of the turns that said it again."""
     edits: int = 0
     edited_at: int | None = None
     withdrawn_at: int | None = None
@@ -99,8 +103,16 @@ class AdviceBook:
                 self._change(body.advice, reach=body.reach or self._first_reach.get(body.advice))
             case ev.AdviceWithdrawn() as body:
                 self._change(body.advice, withdrawn_at=event.at, to_draft=body.to_draft)
+            case ev.AdviceStanding() as body:
+                self._change(body.advice, standing=body.standing)
+            case ev.AdviceRequeued(why="not_delivered") as body:
+                self._change(body.advice, delivered_at=None, delivered_seq=None, at_step=None, woke=False)
+                self._forget_following(body.advice)
             case ev.AdviceDelivered() as body:
                 for number in body.advice:
+                    if (known := self._records.get(number)) is not None and known.delivered_at is not None:
+                        self._change(number, said_again=(*known.said_again, event.seq))
+                        continue
                     self._change(
                         number,
                         delivered_at=event.at,
@@ -161,6 +173,10 @@ class AdviceBook:
             if record.first_action is not None and record.first_action.step == step:
                 self._change(number, first_action=None)
                 self._unanswered.add(number)
+
+    def _forget_following(self, number: int) -> None:
+        self._change(number, first_reply=None, first_action=None)
+        self._unanswered.discard(number)
 
     def _set_outcome(self, actor: str, body: ev.AdviceOutcome) -> None:
         words = self._words.setdefault(body.advice, {})

@@ -160,9 +160,14 @@ def fold_counters(w: AttentionCounters, event: ev.Event) -> AttentionCounters:
         case ev.EvalScored() as body if body.score is not None:
             return _compare_score(w, event, body.score, body.better)
         case ev.AdviceDelivered() as body if not body.without_effect:
-            new = (AdviceWithoutOutcome(number, body.at_step, event.seq, event.at) for number in body.advice)
+            known = {one.advice for one in w.delivered} | {one.given.advice for one in w.settled}
+            # What is said once more was asked about already.
+            fresh = (number for number in body.advice if number not in known)
+            new = (AdviceWithoutOutcome(number, body.at_step, event.seq, event.at) for number in fresh)
             # Somebody has spoken since the kill: whether that helped is asked as the advice's outcome.
             return _change(w, delivered=(*w.delivered, *new)[-KEPT_JUDGED:], kill=None)
+        case ev.AdviceRequeued(advice=number, why="not_delivered"):
+            return _change(w, delivered=tuple(one for one in w.delivered if one.advice != number))
         case ev.AdviceOutcome() as body:
             return _set_outcome(w, event.actor, body)
         case ev.SignalJudged() as body:

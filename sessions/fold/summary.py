@@ -371,6 +371,9 @@ def _change_beside_steps(s: Summary, event: ev.Event) -> dict[str, object]:
         case ev.AdviceDelivered() as body:
             left = tuple(a for a in s.open_advice if a.advice not in body.advice)
             return {"open_advice": left, "advice_delivered": s.advice_delivered + len(body.advice)}
+        case ev.AdviceRequeued() as body:
+            waiting = OpenAdvice(body.advice, body.text[:ADVICE_KEPT], event.at)
+            return {"open_advice": (*s.open_advice, waiting), "advice_delivered": s.advice_delivered - 1}
         case ev.FlagSet():
             return {"flags": s.flags + 1}
         case ev.FlagRemoved():

@@ -32,6 +32,7 @@ from sessions.events.text import Blob
 from sessions.fold.call_ids import CallIds
 from sessions.fold.summary import IllegalTransition
 from sessions.gateway.access import EndpointAccess
+from sessions.gateway.advice_again import requeue_standing
 from sessions.gateway.agents import expand
 from sessions.gateway.children import Family
 from sessions.gateway.conversation import GO_ON, calls_of
@@ -159,6 +160,10 @@ class HarnessLoop:
         before = self._prompts.newest() if parent is None else None
         told = self._prompts.explain_tag(turn).units
         self._sources = await self._observations.take_in(turn, point, parent, before, told)
+        if turn.place.step == "segment":
+            point = self._session.resume_point()
+            placed = {word.seq for word in self._prompts.find_words(turn, parent, point)}
+            await requeue_standing(self._session, turn.exchange.request.units, placed)
         self._taken = turn
 
     async def _begin_calls(self, point: ResumePoint) -> ResumePoint:

@@ -10,6 +10,7 @@ from sessions.agent.resume_point import CallState, ResumePoint
 from sessions.agent.session import Session
 from sessions.events.messages import CallPart, TextPart
 from sessions.events.text import Blob
+from sessions.gateway.advice_again import requeue_undelivered
 from sessions.gateway.conversation import NewestCall, NewTurns, Sent, calls_of, find_new_turns, text_of
 from sessions.gateway.line import Turn
 from sessions.gateway.units import Unit
@@ -17,6 +18,9 @@ from sessions.importers.reply_parts import arguments_of
 
 NO_RESULT: Final = "The harness brought no result of this call."
 ENDED_WITH_IT: Final = "The harness ended with this call."
+FROM_SUMMARY: Final = "the harness's next conversation begins with its reply"
+LINE: Final = 20
+"""A shorter line says nothing of where it comes from."""
 
 
 class Observations:
@@ -38,7 +42,7 @@ class Observations:
         apart = turn.place.step == "compaction" and parent is None
         """It asks for a summary of a part, with a prompt of its own: what it leaves out comes later."""
         if turn.place.step == "segment":
-            await self._begin_segment(units, point)
+            point = await self._begin_segment(turn, known, point)
         elif turn.place.step == "next" and turn.place.parent is None and point.reply is not None:
             # What looked like the beginning was a title, or a probe: this is it.
             await self._session.commit(ev.ReplySuperseded(old=point.reply.seq), step=point.reply_step)
@@ -97,21 +101,35 @@ class Observations:
 
     async def write_summary(self, request: int, replied: ev.ModelReplied, point: ResumePoint) -> None:
         """The reply to a compaction is the summary that the harness goes on from."""
-        words = "\n\n".join(part.text for part in replied.parts if isinstance(part, TextPart))
-        await self._write_summary(words, point, request)
+        await self._write_summary(_words_of(replied), point.step, request)
 
-    async def _begin_segment(self, units: Sequence[Unit], point: ResumePoint) -> None:
+    async def _begin_segment(self, turn: Turn, known: Container[int], point: ResumePoint) -> ResumePoint:
         """The harness has replaced its conversation by a shorter one, or by another one."""
+        units = turn.exchange.request.units
+        told = [text_of(u.value) for place, u in enumerate(units) if place not in known and u.role == "user"]
+        if point.reply is not None and begins_with(told, point.reply):
+            return await self._take_for_summary(point.reply, point)
         if self._covered() < point.step:
             words = (text_of(unit.value) for unit in units if unit.kind == "text" and unit.role == "user")
-            await self._write_summary("\n\n".join(words), point, None)
+            await self._write_summary("\n\n".join(words), point.step, None)
+        return point
 
-    async def _write_summary(self, words: str, point: ResumePoint, request: int | None) -> None:
+    async def _take_for_summary(self, reply: ev.Event, point: ResumePoint) -> ResumePoint:
+        """Only now it shows that the last reply was the summary which the harness goes on from: it was no step."""
+        session, step, body = self._session, point.reply_step, reply.body
+        assert isinstance(body, ev.ModelReplied), "it is a reply"
+        await requeue_undelivered(session, step)
+        assigned = ev.ThreadAssigned(line="summary", requests=(body.request,), why=FROM_SUMMARY)
+        await session.commit(assigned, ev.ReplySuperseded(old=reply.seq, why="summary"), step=step)
+        await self._write_summary(_words_of(body), step - 1, body.request)
+        return session.resume_point()
+
+    async def _write_summary(self, words: str, to_step: int, request: int | None) -> None:
         session = self._session
         text, blobs = session.text(words)
         number, covered = session.summary.summaries + 1, self._covered()
         summary = ev.SummaryWritten(
-            number=number, from_step=covered + 1, to_step=point.step, text=text, request=request
+            number=number, from_step=covered + 1, to_step=to_step, text=text, request=request
         )
         await session.commit(summary, actor="agent", blobs=blobs)
 
@@ -158,6 +176,23 @@ class Observations:
     async def _commit_end(self, step: int, call: CallState, outcome: ev.Outcome, words: str) -> None:
         end = ev.ActionResult(call_id=call.part.id, outcome=outcome, output=ev.LongText(words, chars=len(words)))
         await self._session.commit(end, step=step, call=call.number, actor="agent")
+
+
+def begins_with(told: Sequence[str], reply: ev.Event) -> bool:
+    """Whether a new conversation begins with a reply of the one before: most lines of it are in what it is ``told``.
+
+    Harnesses write words around a summary, and leave some of it out.
+    """
+    if not isinstance(reply.body, ev.ModelReplied) or calls_of(reply.body):
+        return False
+    lines = {line.strip() for line in _words_of(reply.body).splitlines() if len(line.strip()) >= LINE}
+    here = "\n".join(told)
+    found = sum(len(line) for line in lines if line in here)
+    return 2 * found > sum(map(len, lines))
+
+
+def _words_of(reply: ev.ModelReplied) -> str:
+    return "\n\n".join(part.text for part in reply.parts if isinstance(part, TextPart))
 
 
 def find_echo(units: Sequence[Unit], reply: ev.ModelReplied, known: Container[int], *, anywhere: bool) -> int | None:

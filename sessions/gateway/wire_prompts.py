@@ -11,6 +11,7 @@ from sessions import events as ev
 from sessions.agent.resume_point import ResumePoint
 from sessions.agent.session import Session
 from sessions.events.text import Blob
+from sessions.gateway.advice_again import read_turns
 from sessions.gateway.conversation import (
     Insertion,
     Sent,
@@ -75,7 +76,7 @@ class WirePrompts:
     async def prepare(self, turn: Turn, point: ResumePoint, sources: Sources) -> Prepared:
         """The request of a turn, with the advice that belongs into it."""
         exchange, parent = turn.exchange, self.parent(turn)
-        words = self._words(turn, parent, point)
+        words = self.find_words(turn, parent, point)
         told = self.explain_tag(turn)
         request, seqs = place_words(exchange.dialect, told, words)
         refs = with_sources(make_refs(request.units, _spread(sources, seqs)), parent)
@@ -120,10 +121,10 @@ class WirePrompts:
         bodies = ((e.seq, e.body) for e in events)
         return {s: b.text for s, b in bodies if isinstance(b, ev.AdviceDelivered) and b.channel == "user"}
 
-    def _words(self, turn: Turn, parent: Sent | None, point: ResumePoint) -> list[Insertion]:
+    def find_words(self, turn: Turn, parent: Sent | None, point: ResumePoint) -> list[Insertion]:
         """Advice in this conversation: what the one before had, as far as its place is still there, and what was
         delivered since, at the end."""
-        delivered = self._delivered()
+        delivered = read_turns(self._session.services.reader, self._session.id)
         units = turn.exchange.request.units
         if parent is not None:
             found = _places_of(parent, delivered)

@@ -382,6 +382,7 @@ ANNOTATIONS = (
     "signal.judged",
     "advice.outcome",
     "advice.reach",
+    "advice.standing",
     "effort.spent",
     "export.written",
     "terms.set",

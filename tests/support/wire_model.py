@@ -29,6 +29,8 @@ class WireModel:
         """Statuses that the next requests are answered with."""
         self.silences: dict[int, int] = {}
         """After so many results, so many replies without a call (Chat Completions)."""
+        self.words = ""
+        """What such a reply says; "": what it would say beside its call."""
         self.samples = 0
         """How many replies it began (Chat Completions); their calls' ids are made of it."""
         self.calls = 1
@@ -143,6 +145,7 @@ def chat(value: dict[str, Any], model: WireModel) -> list[Event]:
     if model.silences.get(results):
         model.silences[results] -= 1
         call = None
+        delta["content"] = model.words or text
     if call is not None:
         function = {"name": call[0], "arguments": json.dumps(call[1])}
         delta["tool_calls"] = [

@@ -104,7 +104,7 @@ async def _check_outcome(context: HandlerContext, s: Summary, body: ev.AdviceOut
         raise refusal(f"advice {body.advice} of session {s.number} has not been delivered: it has no outcome yet")
 
 
-async def _check_reach(_: HandlerContext, s: Summary, body: ev.AdviceReach) -> None:
+async def _check_number(_: HandlerContext, s: Summary, body: ev.AdviceReach | ev.AdviceStanding) -> None:
     if not 1 <= body.advice <= s.advice:
         raise refusal(f"session {s.number} has no advice {body.advice}; it has {s.advice}")
 
@@ -142,7 +142,8 @@ CHECKS: Final[dict[type[ev.Body], Callable[[HandlerContext, Summary, Any], Await
     ev.BookmarkSet: _check_body_target,
     ev.CursorMoved: _check_cursor,
     ev.AdviceOutcome: _check_outcome,
-    ev.AdviceReach: _check_reach,
+    ev.AdviceReach: _check_number,
+    ev.AdviceStanding: _check_number,
     ev.EffortSpent: _check_effort,
     ev.TermsSet: _check_terms,
 }
