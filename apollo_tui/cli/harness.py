@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from apollo_train.cli.terminal_output import say
 from apollo_tui.cli.connection import Cli, ask_host, new_request_id, open_log
-from apollo_tui.cli.output import json_option, print_json
+from apollo_tui.cli.output import json_option, print_done, print_json
 from apollo_tui.cli.start import print_created
 from sessions.errors import ApolloError
+from sessions.host import protocol
+from sessions.terminal_text import plain_line
+
+if TYPE_CHECKING:
+    from sessions.gateway.main_line import Conversation
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -93,3 +99,56 @@ def gateway(cli: Cli, session: str, as_json: bool) -> None:
         return
     for name, value in variables.items():
         say(f"export {name}={shlex.quote(value)}")
+
+
+@click.command()
+@click.argument("session")
+@click.option("--main", metavar="NAME", help="The conversation of this name is the main line.")
+@click.option(
+    "--sub-agent", type=click.IntRange(min=1), metavar="STEP", help="The one with this step is a sub-agent's."
+)
+@json_option
+@click.pass_obj
+def conversations(cli: Cli, session: str, main: str | None, sub_agent: int | None, as_json: bool) -> None:
+    """List the conversations of a session's harness: its main line, sub-agents, titles. Or put right which is which.
+
+    It holds from the next request of that conversation on. Steps of one that is a sub-agent's are left out: their
+    numbers stay, they are no targets.
+    """
+    from sessions.gateway.main_line import read_conversations, say_steps
+
+    if main is not None and sub_agent is not None:
+        raise click.UsageError("--main or --sub-agent, not both")
+    reader = open_log(cli)
+    found = reader.find(session)
+    known = read_conversations(reader, found)
+    if main is None and sub_agent is None:
+        if as_json:
+            print_json([msgspec.structs.asdict(_ListedConversation.of(each)) for each in known])
+            return
+        for each in known:
+            what = say_steps(each.steps) if each.kind == "main" else f"{each.name}, {len(each.requests)} requests"
+            mark = "main line" if each.kind == "main" else "sub-agent" if each.kind == "child" else "beside it"
+            say(f"{mark:<10} {what}{'  (newest)' * each.is_newest}  {plain_line(each.words)}")
+        return
+    thread = ""
+    if main is not None:
+        thread = next((each.thread for each in known if main in (each.name, each.thread, str(each.number or ""))), main)
+    call = protocol.AssignThread(request=new_request_id(), session=found, step=sub_agent, thread=thread)
+    done = ask_host(cli, call)
+    print_done(done, as_json, "done")
+
+
+class _ListedConversation(msgspec.Struct, frozen=True):
+    """A conversation as ``--json`` prints it."""
+
+    kind: str
+    name: str
+    words: str
+    steps: list[int]
+    requests: int
+    newest: bool
+
+    @classmethod
+    def of(cls, each: Conversation) -> _ListedConversation:
+        return cls(each.kind, each.name, each.words, list(each.steps), len(each.requests), each.is_newest)

@@ -33,6 +33,7 @@ COMMANDS: Final[dict[str, str]] = {
     "advise": "control:advise",
     "reach": "control:reach",
     "standing": "control:standing",
+    "conversations": "harness:conversations",
     "withdraw": "control:withdraw",
     "answer": "control:answer",
     "pause": "control:pause",

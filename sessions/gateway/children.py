@@ -53,6 +53,15 @@ class Family:
     """By thread."""
     line: ChildLine | None = None
     """Where its requests come in."""
+    thread: str = ""
+    """What its parent calls its conversation."""
+    left: set[str] = field(default_factory=set)
+    """Threads of sub-agents whose conversation is the main line by now: nothing more comes to their sessions."""
+
+    @property
+    def is_left(self) -> bool:
+        """Whether its conversation is the main line of its parent by now."""
+        return self.above is not None and self.thread in self.above.left
 
     @property
     def is_over(self) -> bool:
@@ -141,6 +150,12 @@ class Children:
     def has(self, thread: str) -> bool:
         """Whether the conversation is a child's that is known."""
         return thread in self._sessions
+
+    def let_go(self, thread: str) -> None:
+        """The conversation is the main line from now on: its session ends where it stands."""
+        self._family.left.add(thread)
+        if (child := self._family.children.get(thread)) is not None:
+            child.session.wakeup.wake()
 
     def resume_held(self) -> None:
         """Those that a host held when it was stopped go on with their parent."""

@@ -203,7 +203,7 @@ def find_anchors(
             place = places.get(anchor.hash)
             if place is None and anchor.sources:
                 place = results.get(call_of(anchor.sources[0]))
-            if place is not None:
+            if place is not None and all(word.seq != source for word in found):
                 found.append(Insertion(place + 1, source, delivered[source]))
     return found
 

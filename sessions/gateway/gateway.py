@@ -120,7 +120,7 @@ class Gateway:
         if begins.session not in self._families and self.runner is not None:
             self.runner(begins.session)
         above = self._families[begins.session]
-        made = above.children[thread] = Family(session, above)
+        made = above.children[thread] = Family(session, above, thread=thread)
         return made
 
     def _open_child(self, session: str) -> HarnessLine:

@@ -139,6 +139,10 @@ class HarnessLoop:
         if family.is_over:
             await session.commit(ev.StateChanged(state="finished", reason="the session that started it has ended"))
             return True
+        if family.is_left and turn is None:
+            left = f"its conversation is the main line of session {family.root.session.summary.number}"
+            await session.commit(ev.StateChanged(state="finished", reason=left))
+            return True
         if turn is None or session.summary.pending in ("pause", "interrupt", "stop"):
             return False
         root = family.root.session
@@ -157,7 +161,7 @@ class HarnessLoop:
         if await self._observations.release_carried(turn, point):
             point = self._session.resume_point()
         parent = self._prompts.parent(turn)
-        before = self._prompts.newest() if parent is None else None
+        before = self._prompts.before(turn) if parent is None else None
         told = self._prompts.explain_tag(turn).units
         self._sources = await self._observations.take_in(turn, point, parent, before, told)
         if turn.place.step == "segment":

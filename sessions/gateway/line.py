@@ -27,7 +27,7 @@ from sessions.gateway.request_hints import (
     thread_of,
 )
 from sessions.gateway.side_calls import SideCalls
-from sessions.gateway.threads import Line, Place, Shape, Threads, hash_chain
+from sessions.gateway.threads import MAIN, Line, Place, Shape, Threads, hash_chain
 from sessions.log.errors import LogError
 from sessions.log.rebuild import rebuild_request, request_at, request_chain
 
@@ -251,6 +251,9 @@ class HarnessLine:
 
     def _look(self, events: list[ev.Event]) -> None:
         """Once the session has ended, nobody waits for a reply any more. A child goes by what becomes of its parent."""
+        for event in events:
+            if event.session == self._session.id and isinstance(event.body, ev.ThreadAssigned):
+                self._assign(event.body)
         above = self._family.sessions_above
         if above and any(event.session in above and event.kind in _HOLDING for event in events):
             self._session.wakeup.wake()
@@ -264,6 +267,22 @@ class HarnessLine:
             self._let_go(turn)
             turn.exchange.settle(self._goodbye(turn.exchange))
         self._turns.clear()
+
+    def _assign(self, said: ev.ThreadAssigned) -> None:
+        """A person, or what came later, says that a conversation is another than it was taken for."""
+        if said.line == "summary":
+            return  # what goes on from it was found already
+        if said.line == "main":
+            self._threads.assign(self._threads.numbers_of(said.thread), MAIN, MAIN)
+            self._children.let_go(said.thread)
+            return
+        numbers = {number for number, seq in self._requests.items() if seq in said.requests}
+        self._threads.assign(numbers, "child", f"request {min(said.requests)}")
+        for turn in [turn for turn in self._turns if self._threads.place_of(turn.place.number).line != MAIN]:
+            # It has not been sent: whose it is now asks for it.
+            if turn.place.number not in self._requests:
+                self._turns.remove(turn)
+                self._begin(self._hand_down(turn.exchange, self._threads.place_of(turn.place.number)))
 
     def turn_away(self, why: str) -> None:
         """Answer all who wait that nobody will."""
@@ -344,7 +363,7 @@ class HarnessLine:
     def _restore(self) -> None:
         """Know again what earlier hosts were asked."""
         session, reader = self._session, self._session.services.reader
-        events = reader.events(session.id, kinds={"model.request", "model.reply"})
+        events = reader.events(session.id, kinds={"model.request", "model.reply", "thread.assigned"})
         numbers: dict[int, int] = {}
         replied: dict[int, ev.ModelReplied] = {}
         for event in events:
@@ -363,6 +382,9 @@ class HarnessLine:
                     continue
         for child in self._children.sessions():
             self._restore_child(child)
+        for event in events:
+            if isinstance(event.body, ev.ThreadAssigned):
+                self._assign(event.body)
         head = self._threads.head
         if head is None:
             return

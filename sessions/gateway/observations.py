@@ -128,9 +128,7 @@ class Observations:
         session = self._session
         text, blobs = session.text(words)
         number, covered = session.summary.summaries + 1, self._covered()
-        summary = ev.SummaryWritten(
-            number=number, from_step=covered + 1, to_step=to_step, text=text, request=request
-        )
+        summary = ev.SummaryWritten(number=number, from_step=covered + 1, to_step=to_step, text=text, request=request)
         await session.commit(summary, actor="agent", blobs=blobs)
 
     def _covered(self) -> int:

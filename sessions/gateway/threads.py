@@ -156,6 +156,26 @@ class Threads:
         """Where this request belongs, as it is known by now."""
         return self._seen[number].place
 
+    def numbers_of(self, thread: str) -> list[int]:
+        """The requests of a conversation beside the main line."""
+        return [seen.place.number for seen in self._seen if seen.place.line != MAIN and seen.place.thread == thread]
+
+    def assign(self, numbers: Collection[int], line: Line, thread: str) -> None:
+        """These requests, and what goes on from them, are of another conversation than they were taken for.
+
+        What goes on from one that is the main line now is a segment of it. What is no more of it leaves the main line
+        where it was before.
+        """
+        meant = set(numbers)
+        for seen in self._seen:
+            place = seen.place
+            if place.number in meant or (place.parent in meant and place.step != "segment"):
+                meant.add(place.number)
+                seen.place = replace(place, line=line, thread=thread)
+        if line != MAIN and self._head in meant:
+            own = (s.place.number for s in self._seen if s.place.line == MAIN and s.place.step in ("next", "segment"))
+            self._head = max(own, default=None)
+
     def _place(self, shape: Shape, chain: Sequence[bytes]) -> Place:
         number = len(self._seen)
         end = chain[-1] if chain else b""

@@ -63,8 +63,16 @@ class WirePrompts:
         seq = self._line.request_of(turn.place)
         return None if seq is None or turn.place.step == "segment" else self._read(seq)
 
-    def newest(self) -> Sent | None:
-        """The newest request of a step, as it was sent."""
+    def before(self, turn: Turn) -> Sent | None:
+        """What came before a conversation that begins anew: the newest request of a step, and the one that it goes back
+        to; None before the first."""
+        newest, seq = self._find_newest(), self._line.request_of(turn.place)
+        if newest is None or seq is None or seq == newest.seq:
+            return newest
+        gone_back_to = self._read(seq)
+        return Sent(newest.seq, [*gone_back_to.refs, *newest.refs], gone_back_to.units + newest.units)
+
+    def _find_newest(self) -> Sent | None:
         if self._newest is not None:
             return self._newest
         reader, session = self._session.services.reader, self._session.id
@@ -129,7 +137,7 @@ class WirePrompts:
         if parent is not None:
             found = _places_of(parent, delivered)
         else:
-            before = self.newest() if turn.place.step == "segment" else None
+            before = self.before(turn) if turn.place.step == "segment" else None
             found = find_anchors(before, units, delivered, self._call_of) if before is not None else []
         placed = {word.seq for word in found}
         since = max([event.seq for event in point.tail[:1]], default=0)

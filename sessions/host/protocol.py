@@ -390,6 +390,19 @@ ANNOTATIONS = (
 """Kinds that a client may append as they are: a person's judgement, which has no effect on a running agent."""
 
 
+class AssignThread(Change["Done"], frozen=True, kw_only=True):
+    """Say what a conversation of a harness is. Answer: Done.
+
+    ``step``: the conversation of the main line that this step is in is a sub-agent's. Without it, ``thread`` (its name
+    in ``model.request``) is the main line.
+    """
+
+    method: ClassVar[str] = "thread.assign"
+    session: str
+    step: int | None = None
+    thread: str = ""
+
+
 class Annotate(Change["Done"], frozen=True, kw_only=True):
     """Append one event of a kind in ANNOTATIONS. The host checks that its target exists. Answer: Done."""
 
@@ -429,6 +442,7 @@ CALLS: dict[str, type[Call[Any]]] = {
         WithdrawAdvice,
         Answer,
         SetLimit,
+        AssignThread,
         Annotate,
     )
 }
@@ -448,6 +462,7 @@ ANSWERS: dict[str, type] = {
     WithdrawAdvice.method: Done,
     Answer.method: Done,
     SetLimit.method: Done,
+    AssignThread.method: Done,
     Annotate.method: Done,
 }
 """What each method answers with."""

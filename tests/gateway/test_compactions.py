@@ -14,7 +14,7 @@ Ask = Callable[..., httpx2.Response]
 
 
 def compact(ask: Ask, model: WireModel, *talk: dict[str, object]) -> dict[str, object]:
-    """Ask for a summary as Claude Code does, with all its tools; returns the turn that the next conversation begins with."""
+    """Ask for a summary as Claude Code does, with all its tools; returns the turn that the next one begins with."""
     model.silences, model.words = {1: 1}, f"<analysis>A long look back.</analysis>\n<summary>\n{SUMMARY}\n</summary>"
     ask(*talk, {"role": "user", "content": "Respond with text only: a summary."})
     return {"role": "user", "content": f"This goes on from an earlier conversation. Summary:\n{SUMMARY}\nGo on."}
@@ -39,9 +39,7 @@ def test_a_summary_that_only_the_next_conversation_shows_is_no_step(
     assert SUMMARY in written["body"]["text"]["text"] and written["body"]["request"] == requests[1]
 
 
-def test_it_is_a_target_only_where_the_policy_says_so(
-    apollo: Apollo, model: WireModel, session: str, ask: Ask
-) -> None:
+def test_it_is_a_target_only_where_the_policy_says_so(apollo: Apollo, model: WireModel, session: str, ask: Ask) -> None:
     talk = turn(ask())
     told = compact(ask, model, *talk)
     ask(told, *turn(ask(told)))

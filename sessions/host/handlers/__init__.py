@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from sessions.host import protocol
-from sessions.host.handlers import advice, annotate, control, create, imports, limits
+from sessions.host.handlers import advice, annotate, control, create, imports, limits, threads
 from sessions.host.handlers.context import HandlerContext
 
 Handler = Callable[[HandlerContext, Any, str], Awaitable[object]]
@@ -21,6 +21,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     protocol.WithdrawAdvice.method: advice.withdraw_advice,
     protocol.Answer.method: advice.answer_question,
     protocol.SetLimit.method: limits.set_limit,
+    protocol.AssignThread.method: threads.assign_thread,
     protocol.Annotate.method: annotate.annotate,
 }
 """Method to handler, of everything that writes to the log."""
