@@ -125,6 +125,7 @@ KEY_ACTS: Final[Mapping[str, Callable[..., None]]] = {
     # control
     "pause": control.pause,
     "hold": control.hold,
+    "conversations": control.list_conversations,
     "interrupt": control.interrupt,
     "new": control.open_new_session,
     # finding and taking along

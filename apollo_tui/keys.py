@@ -47,9 +47,11 @@ class KeyContext(msgspec.Struct, frozen=True):
     """Sessions are marked to get the same advice."""
     signal: bool = False
     """The session has a signal: something says that it wants somebody."""
+    harness: bool = False
+    """The session's agent is a harness, or was one."""
 
 
-Need = Literal["session", "live", "action", "question", "writable", "came_from", "marked", "signal"]
+Need = Literal["session", "live", "action", "question", "writable", "came_from", "marked", "signal", "harness"]
 """A field of ``KeyContext`` that must be true for a key to act."""
 
 
@@ -154,6 +156,8 @@ KEYS: Final[tuple[Key, ...]] = (
         needs=("session", "writable", "live")),
     Key("hold", "h", "hold", "Hold the next reply before anything of it happens; again: let it go.", "control", LOOKS,
         needs=("session", "writable", "live")),
+    Key("conversations", "M", "conversations", "Which of a harness's conversations is its work: put it right.",
+        "control", VIEWS, needs=("session", "writable", "harness")),
     Key("interrupt", "x", "interrupt", "Twice: cut the reply that is under way.", "control", VIEWS,
         needs=("session", "writable", "live")),
     Key("new", "c", "new session", "Create a session.", "control", BOARD, 12, needs=("writable",)),
@@ -225,6 +229,7 @@ IDLE: Final[Mapping[Need, str]] = {
     "signal": "nothing wants you here",
     "question": "the agent asks nothing here",
     "marked": "no session is marked: {mark_session} marks one",
+    "harness": "{label}: it runs our own agent, which has one",
     "came_from": "there is no jump to go back from",
 }
 """What a key says where it needs what is not there; a name in braces is that of the key of a command."""

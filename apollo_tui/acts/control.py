@@ -145,6 +145,11 @@ class SessionControl:
         name = self._name(session)
         return f"advice to {name} is a draft again" if to_draft else f"advice {advice} to {name} is taken back"
 
+    async def assign_thread(self, session: str, *, step: int | None = None, thread: str = "") -> str:
+        """Say that the conversation of a step is a sub-agent's, or that the one of this name is the main line."""
+        call = protocol.AssignThread(request=new_ulid(), session=session, step=step, thread=thread)
+        return f"{self._name(session)}: {self._note(await self._feed.call(call))}"
+
     def _name(self, session: str) -> str:
         return session_name(self._state, session)
 

@@ -123,6 +123,7 @@ class ApolloScreen(Screen[None]):
             action=self.subject() is not None,
             question=now is not None and bool(now.summary.open_question),
             writable=state.writable,
+            harness=now is not None and bool(now.summary.harness),
             signal=now is not None and state.attention.current(now.summary, self.context.clock()) is not None,
         )
 

@@ -98,9 +98,7 @@ def test_a_conversation_that_was_taken_for_a_sub_agents_is_the_main_line(
     assert len(apollo.events(session, "summary.written")) == 1, "it is a segment of the main line"
 
 
-def test_a_request_that_waits_goes_to_whom_it_is_from(
-    apollo: Apollo, model: WireModel, session: str, ask: Ask
-) -> None:
+def test_a_request_that_waits_goes_to_whom_it_is_from(apollo: Apollo, model: WireModel, session: str, ask: Ask) -> None:
     _, aside = begin_wrongly(apollo, session, ask)
     apollo.run("pause", session)
     with ThreadPoolExecutor(1) as pool:

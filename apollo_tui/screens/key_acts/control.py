@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from apollo_tui.context import ToNewSession, View
+from apollo_tui.screens.panels.conversations import show_conversations
 
 
 def pause(view: View) -> None:
@@ -21,6 +22,12 @@ def hold(view: View) -> None:
     if view.session:
         control = view.context.control
         view.act(control.control(view.session, control.hold_verb(view.session)))
+
+
+def list_conversations(view: View) -> None:
+    """Which conversations its harness has, and which of them is its work."""
+    if view.session:
+        view.act(show_conversations(view, view.session))
 
 
 def interrupt(view: View) -> None:
