@@ -8,8 +8,7 @@ from typing import Final
 from sessions import events as ev
 from sessions.agent.session import Session
 from sessions.fold.advice import AdviceBook
-from sessions.gateway.conversation import text_of
-from sessions.gateway.units import Unit
+from sessions.gateway.units import Unit, text_of
 from sessions.log.reader import LogReader
 
 _LIFE: Final = frozenset({"advice.queued", "advice.edited", "advice.delivered", "advice.requeued", "advice.standing"})

@@ -16,20 +16,12 @@ from sessions.agent.session import Session
 from sessions.events.states import ACTIVE, ENDED, REBOOTED, STOPPED
 from sessions.fold import budget
 from sessions.fold.summary import Summary
-from sessions.gateway.conversation import text_of
 from sessions.gateway.exchange import Exchange
-from sessions.gateway.units import Unit
+from sessions.gateway.main_line import THREAD, thread_of_child
+from sessions.gateway.units import Unit, text_of
 from sessions.ulid import new_ulid
 
-THREAD: Final = "thread"
-"""Key in a child's ``meta``: what its harness, or the tree of prefixes, calls its conversation."""
 MOST_TITLE: Final = 60
-
-
-def thread_of_child(created: ev.SessionCreated) -> str:
-    """The conversation that a child's session is, "" for a session that is no child of a harness."""
-    is_child = created.harness is not None and created.begins is not None and created.begins.kind == "child"
-    return str(created.meta.get(THREAD, "")) if is_child else ""
 
 
 class ChildLine(Protocol):

@@ -13,7 +13,7 @@ from sessions import events as ev
 from sessions.events.messages import CallPart
 from sessions.events.text import Blob, canonical_json, long_text
 from sessions.gateway.dialects import Dialect
-from sessions.gateway.units import Unit, WireRequest
+from sessions.gateway.units import Unit, WireRequest, text_of
 
 INLINE_PIECE: Final = 256
 """Characters of a piece of a request's frame that an event holds itself; a longer one is a blob, stored once."""
@@ -206,20 +206,6 @@ def find_anchors(
             if place is not None and all(word.seq != source for word in found):
                 found.append(Insertion(place + 1, source, delivered[source]))
     return found
-
-
-def text_of(value: Any) -> str:
-    """The words of a unit: of a message, of a block, of a result."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        return "\n\n".join(filter(None, map(text_of, value)))
-    if not isinstance(value, dict):
-        return "" if value is None else json.dumps(value, ensure_ascii=False)
-    for name in ("text", "content", "output", "thinking"):
-        if isinstance(value.get(name), str | list):
-            return text_of(value[name])
-    return f"[{value.get('type', 'something')}]"
 
 
 def calls_of(reply: ev.ModelReplied) -> list[CallPart]:

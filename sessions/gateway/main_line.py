@@ -10,18 +10,19 @@ import msgspec
 
 from sessions import events as ev
 from sessions.fold.released_reply import REPLY_KINDS, Replies
-from sessions.gateway.children import thread_of_child
-from sessions.gateway.conversation import text_of
+from sessions.gateway.units import text_of
 from sessions.log.reader import LogReader
 
 MOST_WORDS: Final = 80
 """Characters of what a conversation was told."""
 
+THREAD: Final = "thread"
+"""Key in a child's ``meta``: what its harness, or the tree of prefixes, calls its conversation."""
+
 Kind = Literal["main", "child", "side"]
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
+class Conversation(msgspec.Struct, frozen=True):
     """One conversation. ``requests``: seqs, of a sub-agent's session those there; ``steps``: of the main line.
 
     ``thread``: as ``model.request`` names it; "" for one of the main line, which goes by its first step. ``session``:
@@ -53,6 +54,12 @@ class _Growing:
     thread: str = ""
     requests: list[int] = field(default_factory=list)
     steps: list[int] = field(default_factory=list)
+
+
+def thread_of_child(created: ev.SessionCreated) -> str:
+    """The conversation that a child's session is, "" for a session that is no child of a harness."""
+    is_child = created.harness is not None and created.begins is not None and created.begins.kind == "child"
+    return str(created.meta.get(THREAD, "")) if is_child else ""
 
 
 def read_conversations(reader: LogReader, session: str) -> list[Conversation]:

@@ -11,9 +11,9 @@ from sessions.agent.session import Session
 from sessions.events.messages import CallPart, TextPart
 from sessions.events.text import Blob
 from sessions.gateway.advice_again import requeue_undelivered
-from sessions.gateway.conversation import NewestCall, NewTurns, Sent, calls_of, find_new_turns, text_of
+from sessions.gateway.conversation import NewestCall, NewTurns, Sent, calls_of, find_new_turns
 from sessions.gateway.line import Turn
-from sessions.gateway.units import Unit
+from sessions.gateway.units import Unit, text_of
 from sessions.importers.reply_parts import arguments_of
 
 NO_RESULT: Final = "The harness brought no result of this call."

@@ -83,6 +83,20 @@ class WireRequest:
         return replace(self, units=(*before, unit, *self.units[place:]))
 
 
+def text_of(value: Any) -> str:
+    """The words of a unit: of a message, of a block, of a result."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "\n\n".join(filter(None, map(text_of, value)))
+    if not isinstance(value, dict):
+        return "" if value is None else json.dumps(value, ensure_ascii=False)
+    for name in ("text", "content", "output", "thinking"):
+        if isinstance(value.get(name), str | list):
+            return text_of(value[name])
+    return f"[{value.get('type', 'something')}]"
+
+
 def is_block(unit: Unit) -> bool:
     """Whether it is a part of a message, and no message."""
     return isinstance(unit.value, dict) and "role" not in unit.value

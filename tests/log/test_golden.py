@@ -21,7 +21,10 @@ from sessions.log.schema import SCHEMA_VERSION
 from sessions.log.writer import LogWriter
 
 VERSIONS = range(1, SCHEMA_VERSION + 1)
-FILES = [*(f"v{version}.sqlite" for version in VERSIONS), golden_log.LATER.name, golden_log.KEEPING.name]
+FILES = [
+    *(f"v{version}.sqlite" for version in VERSIONS),
+    *(path.name for path in (golden_log.LATER, golden_log.KEEPING, golden_log.HARNESS)),
+]
 
 
 def copy_of(name: str, folder: Path) -> Path:

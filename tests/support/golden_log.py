@@ -34,6 +34,8 @@ LATER = FOLDER / "v1-later.sqlite"
 """Kinds, fields and verbs that v1.sqlite has not: those for which fold versions 7 and 8 were made, among others."""
 KEEPING = FOLDER / "v1-keeping.sqlite"
 """What a session may be used for, and what is left of one that was taken out."""
+HARNESS = FOLDER / "v1-harness.sqlite"
+"""What is said of a harness's conversations, and advice that is said again."""
 SUMMARIES = FOLDER / f"summaries-fold-{FOLD_VERSION}.json"
 EVERY_KIND, REAL = make.SESSION, make.OTHER
 """The session that holds a full example of each kind, and the one whose prompts can be rebuilt."""
@@ -128,6 +130,27 @@ async def write_keeping_log(path: Path) -> None:
         await writer.append(ev.NewEvent(name, ev.BeginningPurged(session=gone, why="asked for"), actor="human:ada"))
 
 
+async def write_harness_log(path: Path) -> None:
+    """A summary that showed late, with the advice that went into it; a sub-agent that was taken for the main line."""
+    async with await LogWriter.open(path, clock=lambda: 1_700_000_000_000) as writer:
+        name = "01JXXXXXXXXXXXXXXXXXXXXXXX"
+        created = ev.SessionCreated(
+            number=3, title="codex", task="Go on.", model=ev.ModelSpec("openai", "m"), harness=ev.Harness(name="codex")
+        )
+        await writer.append(ev.NewEvent(name, created), make.state("running", name))
+        for body, step in (
+            (ev.AdviceQueued(advice=1, text="Be careful."), None),
+            (ev.AdviceDelivered(advice=(1,), at_step=2, text="<advice>Be careful.</advice>"), 2),
+            (ev.AdviceRequeued(advice=1, text="Be careful.", why="not_delivered"), None),
+            (ev.AdviceStanding(advice=1, standing=True), None),
+            (ev.ThreadAssigned(line="summary", requests=(7,), why="its reply begins the next"), 2),
+            (ev.ReplySuperseded(old=8, why="summary"), 2),
+            (ev.ThreadAssigned(line="child", requests=(9, 12)), None),
+            (ev.ThreadAssigned(line="main", thread="side 93ab"), None),
+        ):
+            await writer.append(ev.NewEvent(name, body, step=step, actor="human:ada"))
+
+
 def summaries_of(*paths: Path) -> dict[str, Summary]:
     """The summaries that this version's fold makes of the logs' events."""
     found: dict[str, Summary] = {}
@@ -177,6 +200,8 @@ def main() -> None:
         asyncio.run(write_later_log(LATER))
     if not KEEPING.exists():
         asyncio.run(write_keeping_log(KEEPING))
+    if not HARNESS.exists():
+        asyncio.run(write_harness_log(HARNESS))
     if anew or not SUMMARIES.exists():
         made = msgspec.json.encode(summaries_of(LOG, LATER), order="sorted")
         SUMMARIES.write_bytes(msgspec.json.format(made, indent=1) + b"\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from apollo_tui.context import ToNewSession, View
-from apollo_tui.screens.panels.conversations import show_conversations
 
 
 def pause(view: View) -> None:
@@ -26,6 +25,8 @@ def hold(view: View) -> None:
 
 def list_conversations(view: View) -> None:
     """Which conversations its harness has, and which of them is its work."""
+    from apollo_tui.screens.panels.conversations import show_conversations
+
     if view.session:
         view.act(show_conversations(view, view.session))
 
