@@ -17,7 +17,7 @@ import msgspec
 
 from sessions.attention.settings import RULE_NAMES, Thresholds
 from sessions.errors import ApolloError
-from sessions.events import ModelSpec, SpaceLimits
+from sessions.events import Handover, ModelSpec, SpaceLimits
 from sessions.paths import config_path
 
 KEY_VARIABLES: Final = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
@@ -115,6 +115,19 @@ class ContainmentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     limits: SpaceLimits = SpaceLimits()
 
 
+class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How agent programs are handed replies (``stream``, where neither session nor preset say so), and kept waiting.
+
+    A program that waits hears something after ``first_seconds``, then every ``pause_seconds``; from ``headers_seconds``
+    on it has the headers of its answer. The host reads these three when it starts.
+    """
+
+    stream: Handover = "buffered"
+    first_seconds: float = 20.0
+    headers_seconds: float = 100.0
+    pause_seconds: float = 15.0
+
+
 class Config(msgspec.Struct, frozen=True):
     """The whole file. ``keys`` maps key ids to keys."""
 
@@ -127,6 +140,7 @@ class Config(msgspec.Struct, frozen=True):
     host: Host = Host()
     export: ExportSettings = ExportSettings()
     containment: ContainmentSettings = ContainmentSettings()
+    gateway: GatewaySettings = GatewaySettings()
 
     @property
     def labels_file(self) -> Path | None:
@@ -142,6 +156,7 @@ SECTIONS: Final[dict[str, Any]] = {
     "host": Host,
     "export": ExportSettings,
     "containment": ContainmentSettings,
+    "gateway": GatewaySettings,
 }
 
 
@@ -252,6 +267,10 @@ def _check(path: Path, sections: Mapping[str, Any]) -> None:
     unknown = [name for name in thresholds.off if name not in RULE_NAMES]
     if unknown:
         raise ConfigError(f"{path}: attention.off: there is no rule {unknown[0]!r}; rules: {', '.join(RULE_NAMES)}")
+    gateway = sections.get("gateway", GatewaySettings())
+    for field in ("first_seconds", "headers_seconds", "pause_seconds"):
+        if not 0 < getattr(gateway, field) < float("inf"):
+            raise ConfigError(f"{path}: gateway.{field}: expected more than 0, got {getattr(gateway, field)}")
     try:
         _ = sections.get("host", Host()).notify_command
     except ValueError as problem:

@@ -18,7 +18,7 @@ import msgspec
 import yaml
 
 from sessions.errors import ApolloError
-from sessions.events import EnvironmentSpec, EvaluateSpec, Limits, Terms
+from sessions.events import EnvironmentSpec, EvaluateSpec, Handover, Limits, Terms
 
 FENCE: Final = re.compile(r"(---|\.\.\.)[ \t]*")
 MAX_BYTES: Final = 1024 * 1024
@@ -49,6 +49,8 @@ class TaskFile:
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
     terms: Terms = NO_TERMS
+    stream: Handover | None = None
+    """How an agent program is handed replies; None: what its preset or the config say."""
 
 
 def load_task(path: Path) -> TaskFile:
@@ -89,6 +91,7 @@ def parse_task(text: str, path: Path) -> TaskFile:
         network=fields.get("network", ""),
         read=fields.get("read", ()),
         write=fields.get("write", ()),
+        stream=fields.get("stream"),
         terms=Terms(**{name: fields[name] for name in Terms.__struct_fields__ if name in fields}),
     )
 
@@ -269,6 +272,13 @@ def _network(reader: _Reader, node: yaml.Node, name: str) -> str:
     return str(value)
 
 
+def _stream(reader: _Reader, node: yaml.Node, name: str) -> str:
+    value = reader.text(node, name)
+    if value not in ("buffered", "pass"):
+        reader.fail(node, name, "buffered or pass")
+    return value
+
+
 def _places(reader: _Reader, node: yaml.Node, name: str) -> tuple[str, ...]:
     """Files or folders that exist, absolute or relative to the task file."""
     found = []
@@ -306,6 +316,7 @@ _FIELDS: Final[dict[str, _Field]] = {
     "network": _network,
     "read": _places,
     "write": _places,
+    "stream": _stream,
     **dict.fromkeys(Terms.__struct_fields__, _Reader.text),
 }
 

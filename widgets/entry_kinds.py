@@ -37,7 +37,7 @@ def build(
             gone = [body.old for body in verdicts if anchor.seq in (body.old, body.new)][-1:] == [anchor.seq]
             return _reply(anchor, body.parts, "left out of the context" if gone else "", salvaged=body.salvaged)
         case ev.ReplyInterrupted() as body:
-            return _reply(anchor, body.parts, f"interrupted ({body.why}): the agent does not remember it")
+            return _reply(anchor, body.parts, _say_cut(body))
         case ev.ActionStarted() as body:
             return _action(anchor, body, related, full_text)
         case ev.ActionRefused() as body:
@@ -72,6 +72,8 @@ def _rare(anchor: ev.Event, full_text: FullText | None) -> Entry:
             return _state(anchor, body)
         case ev.ModelAttemptFailed() as body:
             after = "gave up" if body.retry_ms is None else f"again in {duration(body.retry_ms)}"
+            if body.delivered:
+                after = "a part of it may have been handed over"
             status = f" {body.status}" if body.status else ""
             head = _one(f"attempt {body.attempt} failed: {body.reason.replace('_', ' ')}{status}, {after}", "strong")
             return _entry(anchor, "problem", head, tail=clean_line(body.message), detail=lines_of(body.message))
@@ -190,6 +192,14 @@ def reply_lines(parts: Sequence[tuple[str, str]]) -> tuple[Line, ...]:
         else:
             lines.extend(lines_of(text))
     return tuple(lines)
+
+
+def _say_cut(body: ev.ReplyInterrupted) -> str:
+    """What became of a reply that broke off."""
+    if not body.delivered:
+        return f"interrupted ({body.why}): the agent does not remember it"
+    why = "its client hung up" if body.why == "client" else body.why
+    return f"broken off ({why}) while it was handed over: never a target"
 
 
 def _reply(anchor: ev.Event, parts: Sequence[Part], note: str, salvaged: bool = False) -> Entry:

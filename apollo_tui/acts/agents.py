@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from sessions.errors import ApolloError
+from sessions.events import Handover
 from sessions.gateway.agents import AgentPreset, read_agents, read_version
 from sessions.host.protocol import CreateSession
 from sessions.paths import config_path
@@ -46,18 +47,24 @@ def check_agent(name: str) -> AgentPreset:
 
 
 def with_agent(
-    request: CreateSession, name: str, command: tuple[str, ...] = (), *, starts: bool = True
+    request: CreateSession,
+    name: str,
+    command: tuple[str, ...] = (),
+    *,
+    starts: bool = True,
+    stream: Handover = "buffered",
 ) -> CreateSession:
     """The request of a session whose agent is a program of this name.
 
     ``command``: how a person starts it, in place of the preset's. ``starts`` False: somebody starts it elsewhere.
-    Raises UnknownAgent and BadAgents.
+    ``stream``: how it is handed replies, where neither request nor preset say so. Raises UnknownAgent and
+    BadAgents.
     """
     if starts and not command:
         preset = check_agent(name)
     else:
         preset = read_agents(config_path().parent).get(name) or AgentPreset(title=name, dialect="chat")
-    harness = preset.harness(name, command, (read_version(preset) or "") if starts else "")
+    harness = preset.harness(name, command, (read_version(preset) or "") if starts else "", stream)
     if not starts:
         harness = msgspec.structs.replace(harness, command=(), resume=())
     contained = request.contained

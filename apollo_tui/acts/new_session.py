@@ -165,6 +165,7 @@ def session_request(
         key=os.environ.get(model.key_env) if model.key_env else None,
         task_id=task.id if file else "",
         tags=task.tags,
+        stream=task.stream,
         contained=contained,
         terms=task.terms,
         origin="replay" if model.provider == "replay" else origin,

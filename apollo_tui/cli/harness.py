@@ -14,6 +14,7 @@ from apollo_tui.cli.connection import Cli, ask_host, new_request_id, open_log
 from apollo_tui.cli.output import json_option, print_done, print_json
 from apollo_tui.cli.start import print_created
 from sessions.errors import ApolloError
+from sessions.events import Handover
 from sessions.host import protocol
 from sessions.terminal_text import plain_line
 
@@ -33,13 +34,15 @@ if TYPE_CHECKING:
 @click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="A budget, e.g. steps=200.")
 @click.option("--inside", metavar="PREFIX", help="What contains it: auto, bwrap, landlock or none.")
 @click.option("--network", type=click.Choice(["off", "all"]), help="Whether it may use the network.")
+@click.option("--stream", type=click.Choice(["buffered", "pass"]), help="Hand replies over when they are whole, or as "
+              "they come ('pass': nothing of them can be held).")  # fmt: skip
 @click.option("--elsewhere", is_flag=True, help="Start nothing: the program runs on another machine, say.")
 @json_option
 @click.pass_obj
 def run(
     cli: Cli, command: tuple[str, ...], model: str, name: str | None, agent: str | None, task_text: str,
     base_url: str | None, workspace: Path | None, in_place: bool, limits: tuple[str, ...], inside: str | None,
-    network: str | None, elsewhere: bool, as_json: bool,
+    network: str | None, stream: Handover | None, elsewhere: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Start an agent program as a session: its model endpoint is the host's gateway.
 
@@ -65,7 +68,8 @@ def run(
         contained=wished_containment(task, config, model, inside=inside or "", network=network or ""),
     )  # fmt: skip
     starts = not elsewhere and (bool(command) or can_start(called))
-    params = with_agent(msgspec.structs.replace(params, in_place=in_place), called, command, starts=starts)
+    params = msgspec.structs.replace(params, in_place=in_place, stream=stream)
+    params = with_agent(params, called, command, starts=starts, stream=config.gateway.stream)
     print_created(ask_host(cli, params), params.title, as_json)
 
 

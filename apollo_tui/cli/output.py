@@ -86,6 +86,7 @@ def session_row(summary: Summary, now: int) -> dict[str, Any]:
         "begins": msgspec.to_builtins(summary.begins),
         "contained": summary.contained,
         "harness": summary.harness,
+        "passes_replies": summary.passes_replies,
         "step": summary.step,
         "actions": summary.actions,
         "malformed": summary.malformed,

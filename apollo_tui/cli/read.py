@@ -27,7 +27,7 @@ from apollo_tui.cli.output import (
     say_tokens,
     session_row,
 )
-from apollo_tui.state.session_facts import say_agent
+from apollo_tui.state.session_facts import AS_THEY_COME, say_agent
 from sessions import events as ev
 from sessions import hints
 from sessions.annotators import shown_actor
@@ -124,6 +124,8 @@ def show(cli: Cli, session: str, count: int, as_json: bool) -> None:
     )
     if summary.harness:
         say(plain_line(f"  its agent is {say_agent(summary)}"))
+    if summary.passes_replies:
+        say(f"  replies: {AS_THEY_COME}")
     if summary.contained:
         say(plain_line(f"  {add_what_is_in_sight(summary.contained)}"))
     for item in summary.plan:

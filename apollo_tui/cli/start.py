@@ -15,7 +15,7 @@ from apollo_train.cli.terminal_output import say
 from apollo_tui.cli.connection import Cli, ask_host, new_request_id
 from apollo_tui.cli.output import json_option, print_json
 from apollo_tui.terminal.shell_command import on_log
-from sessions.events import ModelSpec, TermsSet
+from sessions.events import Handover, ModelSpec, TermsSet
 from sessions.fold.notes import set_terms
 from sessions.host import protocol
 from sessions.terminal_text import plain_line
@@ -59,6 +59,8 @@ def check_terminal(instead: str) -> None:
 @click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="A budget, e.g. steps=200.")
 @click.option("--inside", metavar="PREFIX", help="What contains its commands: auto, bwrap, landlock or none.")
 @click.option("--network", type=click.Choice(["off", "all"]), help="Whether its commands may use the network.")
+@click.option("--stream", type=click.Choice(["buffered", "pass"]), help="How an agent program is handed replies: when "
+              "they are whole, or as they come.")  # fmt: skip
 @click.option("--license", "license_", metavar="TEXT", help="On which terms its material may be used, in free words.")
 @click.option("--source", metavar="TEXT", help="Where its material comes from.")
 @click.option("--consent", metavar="TEXT", help="What the people in it agreed to.")
@@ -67,8 +69,9 @@ def check_terminal(instead: str) -> None:
 @click.pass_obj
 def new(
     cli: Cli, task: Path, model: str, name: str | None, agent: str | None, workspace: Path | None, in_place: bool,
-    base_url: str | None, limits: tuple[str, ...], inside: str | None, network: str | None, license_: str | None,
-    source: str | None, consent: str | None, no_start: bool, as_json: bool,
+    base_url: str | None, limits: tuple[str, ...], inside: str | None, network: str | None,
+    stream: Handover | None, license_: str | None, source: str | None, consent: str | None, no_start: bool,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Create a session from a task file (Markdown) and start it."""
     from apollo_tui.acts.new_session import BadLimit, limits_with
@@ -82,10 +85,14 @@ def new(
     params = msgspec.structs.replace(
         params, title=name or params.title, in_place=in_place, limits=wanted, terms=terms, start=not no_start
     )
+    if stream is not None and agent is None:
+        raise click.UsageError("--stream is for agent programs: name one with --agent")
     if agent is not None:
         from apollo_tui.acts.agents import with_agent
+        from sessions.config import load_config
 
-        params = with_agent(params, agent)
+        params = msgspec.structs.replace(params, stream=stream or params.stream)
+        params = with_agent(params, agent, stream=load_config().gateway.stream)
     print_created(ask_host(cli, params), params.title, as_json)
 
 

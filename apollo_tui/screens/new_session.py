@@ -90,7 +90,8 @@ class NewSessionScreen(ApolloScreen):
 
         async def create() -> str:
             agent = form.agent.strip()
-            asked = await asyncio.to_thread(with_agent, request, agent) if agent else request
+            stream = self.context.config.gateway.stream
+            asked = await asyncio.to_thread(with_agent, request, agent, stream=stream) if agent else request
             made = await self.context.feed.call(asked)
             if not isinstance(made, Created):
                 raise NotDone("the host answered something else than a session")

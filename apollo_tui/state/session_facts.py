@@ -117,6 +117,10 @@ def _advice(s: Summary, now: int) -> Iterator[str]:
         yield f"{advice.text} ({waits})"
 
 
+AS_THEY_COME: Final = "as they come"
+"""How a harness is handed replies of which nothing can be held, or taken back."""
+
+
 def say_agent(s: Summary) -> str:
     """The agent program of a session in words: ``codex, codex-cli 0.171.0, speaks responses``."""
     spoken = f"speaks {s.dialect}" if s.dialect else ""
@@ -126,6 +130,8 @@ def say_agent(s: Summary) -> str:
 def _extra(s: Summary) -> Iterator[tuple[str, str]]:
     if s.harness:
         yield "agent", say_agent(s)
+    if s.passes_replies:
+        yield "replies", AS_THEY_COME
     if s.contained:
         yield "commands", add_what_is_in_sight(s.contained)
     yield "actions", f"{s.actions}, {s.malformed} malformed, {s.errors} errors"

@@ -127,11 +127,13 @@ async def receive_reply(
     yields: Callable[[], bool],
     stream: Stream | None = None,
     gives_back: Callable[[ProviderError], Exception | None] = lambda _: None,
+    cut: Callable[[], CutReason] | None = None,
 ) -> TimedReply:
     """The reply to the request at seq ``request``, of which ``failed`` attempts are in the log.
 
     ``stream``: how an attempt is made, where not by the session's adapter. ``gives_back``: what is raised after a
-    failed attempt that is for somebody else to repeat.
+    failed attempt that is for somebody else to repeat. ``cut``: why a reply that has begun must end now, where that is
+    not for the session alone to say.
 
     ``step`` None: a summary, whose pieces nobody is shown. Raises ReplyCut, RestRequest, ContextTooLong, RequestRefused
     or NeedsPerson.
@@ -141,7 +143,9 @@ async def receive_reply(
         attempt = failed + tried
         partial = PartialReply(session.services.redactor_for(session.id))
         try:
-            timed = await _attempt(session, body, step, attempt, partial, stream or session.adapter.stream)
+            timed = await _attempt(
+                session, body, step, attempt, partial, stream or session.adapter.stream, cut or session.cut_reason
+            )
             return dataclasses.replace(timed, reply=await _with_reason(session, timed.reply))
         except ProviderError as error:
             if error.unfinished is not None and await _is_at_limit(session, error.unfinished):
@@ -169,7 +173,13 @@ def backoff_seconds(policy: RetryPolicy, tried: int, retry_after: float | None, 
 
 
 async def _attempt(
-    session: Session, body: object, step: int | None, attempt: int, partial: PartialReply, make: Stream
+    session: Session,
+    body: object,
+    step: int | None,
+    attempt: int,
+    partial: PartialReply,
+    make: Stream,
+    cut: Callable[[], CutReason],
 ) -> TimedReply:
     """One attempt, which ends at once when a person asks for it."""
     began = session.now()
@@ -190,11 +200,10 @@ async def _attempt(
         raise ProviderError("cut", "the stream ended before the reply did")
 
     task = asyncio.create_task(stream())
-    if not await wait_while(
-        task, session.wakeup, lambda: -1.0 if session.cut_reason() else None, session.services.sleep
-    ):
+    if not await wait_while(task, session.wakeup, lambda: -1.0 if cut() else None, session.services.sleep):
+        why = cut()
         await cancel(task)
-        raise ReplyCut(session.cut_reason(), partial.parts())
+        raise ReplyCut(why, partial.parts())
     return TimedReply(task.result(), attempt, first[0] if first else None, session.now() - began)
 
 
@@ -226,6 +235,7 @@ def _failure_event(
         retry_ms=None if wait is None else round(wait * 1000),
         partial=tuple(error.partial) or tuple(arrived),
         refused=error.refused,
+        delivered="partial" if error.handed_over else "",
     )
 
 

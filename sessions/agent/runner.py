@@ -56,6 +56,8 @@ async def recover_session(session: Session) -> None:
                 reason="cut",
                 message="the host ended while the reply was under way",
                 retry_ms=0,
+                # What was handed over of it nobody can say any more.
+                delivered="partial" if summary.passes_replies else "",
             )
         )
     if (asking or summary.state != "running") and not point.open_calls:

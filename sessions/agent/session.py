@@ -85,7 +85,7 @@ class Services:
     retry: RetryPolicy = RetryPolicy()
 
 
-CutReason = Literal["", "interrupt", "advice", "stop"]
+CutReason = Literal["", "interrupt", "advice", "stop", "client"]
 Need = Literal["key", "provider", "refused", "nudges", "context", "gate", "other"]
 
 

@@ -120,6 +120,10 @@ def add_what_is_in_sight(words: str) -> str:
     return f"{words}; {_IN_SIGHT[inside]}" if inside in _IN_SIGHT else words
 
 
+Handover = Literal["buffered", "pass"]
+"""How a harness is handed a reply: when all of it is there, or as it comes."""
+
+
 class Harness(msgspec.Struct, frozen=True, omit_defaults=True):
     """An agent program that we did not write. ``command``: how it is started, nothing where somebody else does that.
 
@@ -128,6 +132,7 @@ class Harness(msgspec.Struct, frozen=True, omit_defaults=True):
     ``files`` lie in its home. In all of them ``{task}``, ``{model}``, ``{url}``, ``{token}`` and ``{home}`` stand for
     what is known when it starts. ``advice``: the form of a person's words that its own prompt knows. ``summary_tools``:
     the tools of a request that asks for a summary. ``tools``: which of its tools run commands, edit files, or wait.
+    ``stream``: it is handed a reply when all of it is there, or (``pass``) as it comes.
     """
 
     name: str
@@ -142,6 +147,7 @@ class Harness(msgspec.Struct, frozen=True, omit_defaults=True):
     advice: str = ""
     summary_tools: tuple[str, ...] = ()
     tools: dict[str, Literal["run", "edit", "wait"]] = {}
+    stream: Handover = "buffered"
 
 
 class SessionCreated(Body, frozen=True, kw_only=True):

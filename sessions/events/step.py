@@ -89,6 +89,10 @@ class ModelRequested(Body, frozen=True, kw_only=True):
     replaced: tuple[ReplacedMessage, ...] = ()
 
 
+Delivered = Literal["", "partial"]
+"""``partial``: a harness that takes replies as they come was handed what there was of it, or may have been."""
+
+
 class ModelAttemptFailed(Body, frozen=True, kw_only=True):
     """An attempt ended without a usable reply. ``retry_ms`` is the wait before the next one, None after the last."""
 
@@ -102,6 +106,7 @@ class ModelAttemptFailed(Body, frozen=True, kw_only=True):
     partial: tuple[Part, ...] = ()
     refused: Literal["", "conversation", "reasoning"] = ""
     """What the server refuses, where it refuses the request: to send the same again would be to no avail."""
+    delivered: Delivered = ""
 
 
 class ModelReplied(Body, frozen=True, kw_only=True):
@@ -146,12 +151,16 @@ class ReplySuperseded(Body, frozen=True, kw_only=True):
 
 
 class ReplyInterrupted(Body, frozen=True, kw_only=True):
-    """A partial reply that was cut by ``interrupt`` or by advice delivered now: logged, never in the context."""
+    """A partial reply that was cut by ``interrupt`` or by advice delivered now: logged, never in the context.
+
+    ``why`` ``client``: the harness hung up while it was handed over.
+    """
 
     kind: ClassVar[str] = "model.interrupted"
     request: Seq
     parts: tuple[Part, ...] = ()
-    why: Literal["interrupt", "advice", "stop", "host"] = "interrupt"
+    why: Literal["interrupt", "advice", "stop", "host", "client"] = "interrupt"
+    delivered: Delivered = ""
 
 
 class ActionStarted(Body, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from sessions.fold import attention_counters
 from sessions.fold.attention_counters import AttentionCounters
 from sessions.fold.result_status import went_wrong
 
-FOLD_VERSION: Final = 11
+FOLD_VERSION: Final = 12
 """Raised when ``fold_summary`` or the shape of Summary changes: stored summaries of another version are made anew."""
 EARLIEST: Final = 10 * 365 * 86_400_000
 """Times before 1980 (Unix ms) are of recordings that say none."""
@@ -151,6 +151,8 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     harness_version: str = ""
     dialect: str = ""
     """How that talks to its model: chat, responses or messages."""
+    passes_replies: bool = False
+    """Whether that is handed replies as they come: then nothing of them can be held, or taken back."""
     begins: ev.Beginning | None = None
     """Of which session it is a branch or a child, and from where."""
     contained: str = ""
@@ -210,6 +212,7 @@ def fold_summary(before: Summary | None, event: ev.Event) -> Summary:
             begins=body.begins,
             harness=body.harness.name if body.harness is not None else "",
             harness_version=body.harness.version if body.harness is not None else "",
+            passes_replies=body.harness is not None and body.harness.stream == "pass",
             contained=body.contained.words if body.contained is not None else "",
         )
     elif isinstance(body, ev.SessionCreated):

@@ -16,7 +16,7 @@ from typing import Final, Literal
 import msgspec
 
 from sessions.errors import ApolloError
-from sessions.events import Harness
+from sessions.events import Handover, Harness
 
 DEFAULT_FILE: Final = Path(__file__).with_name("agents.toml")
 NAME: Final = "agents.toml"
@@ -48,9 +48,13 @@ class AgentPreset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     advice: str = ""
     summary_tools: tuple[str, ...] = ()
     tools: dict[str, ToolRole] = {}
+    stream: Handover | None = None
 
-    def harness(self, name: str, command: tuple[str, ...] = (), version: str = "") -> Harness:
-        """The agent of a session; ``command``: a person's own, in place of the preset's, as it stands."""
+    def harness(
+        self, name: str, command: tuple[str, ...] = (), version: str = "", stream: Handover = "buffered"
+    ) -> Harness:
+        """The agent of a session; ``command``: a person's own, in place of the preset's, as it stands. ``stream``: how
+        it is handed replies where the preset does not say."""
         return Harness(
             name=name,
             command=command or self.command,
@@ -64,6 +68,7 @@ class AgentPreset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             advice=self.advice,
             summary_tools=self.summary_tools,
             tools=dict(self.tools),
+            stream=self.stream or stream,
         )
 
 

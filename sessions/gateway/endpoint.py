@@ -2,7 +2,9 @@
 
 A client that waits is kept waiting by interim answers (102) while its status line is still open, so that what the
 server says in the end can be passed on as it is; after that by the keep-alives of its dialect. No byte of a reply goes
-out before all of it is there: so it can be thrown away, asked for again and edited without a trace.
+out before all of it is there: so it can be thrown away, asked for again and edited without a trace. Unless its session
+hands replies over as they come: then a part of it goes out as soon as it is there, and a reply of which no more will
+come is broken off, so that no client takes the part for the whole.
 """
 
 from __future__ import annotations
@@ -15,24 +17,23 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from sessions.gateway.dialects import DIALECTS, Dialect, UnreadableRequest
+from sessions.gateway.dialects import DIALECTS, EMBEDDINGS, Dialect, UnreadableRequest
 from sessions.gateway.exchange import Answer, Exchange
 
 MOST_BYTES: Final = 64 << 20
 """A larger request is none: the largest seen was 2 MB."""
-FIRST_INTERIM_S: Final = 20.0
-HEADERS_S: Final = 100.0
-"""From here on the headers are out: a client may have a limit for them that interim answers do not move."""
-PAUSE_S: Final = 15.0
-"""Between two keep-alives."""
-
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-_POSTS: Final = {"chat/completions": "chat", "responses": "responses", "messages": "messages"}
+_POSTS: Final[dict[str, Dialect]] = {
+    "chat/completions": DIALECTS["chat"],
+    "responses": DIALECTS["responses"],
+    "messages": DIALECTS["messages"],
+    "embeddings": EMBEDDINGS,
+}
 _PASSED: Final = re.compile(
-    r"GET models(/[\w.:@-]+)*|GET responses/[\w-]+|POST (messages/count_tokens|embeddings|responses/[\w-]+/cancel)"
+    r"GET models(/[\w.:@-]+)*|GET responses/[\w-]+|POST (messages/count_tokens|responses/[\w-]+/cancel)"
 )
 """What goes upstream as it is, beside replies."""
 _CALLS: Final = r"models(?:/.+)?|embeddings|chat/completions|responses(?:/.+)?|messages(?:/count_tokens)?"
@@ -59,9 +60,12 @@ class Line(Protocol):
 class Waiting:
     """How clients are kept waiting, in seconds."""
 
-    first: float = FIRST_INTERIM_S
-    headers: float = HEADERS_S
-    pause: float = PAUSE_S
+    first: float = 20.0
+    """Until the first interim answer."""
+    headers: float = 100.0
+    """From here on the headers are out: a client may have a limit for them that interim answers do not move."""
+    pause: float = 15.0
+    """Between two keep-alives."""
 
 
 class Endpoint:
@@ -113,7 +117,7 @@ class _Visit:
         method, path = self._scope["method"], self._scope["path"]
         found = _PATH.fullmatch(path)
         call = found["call"] if found is not None else ""
-        dialect = DIALECTS[_POSTS.get(call, "messages" if call.startswith("messages") else "chat")]
+        dialect = _POSTS.get(call, DIALECTS["messages" if call.startswith("messages") else "chat"])
         line = self._line(found["token"] if found is not None else None, path)
         if method == "HEAD":  # Claude Code looks first whether anybody is there
             await self._answer(Answer(200, b""))
@@ -168,14 +172,18 @@ class _Visit:
         """Keep the client waiting until there is an answer, and give it; whether all of it went out."""
         waiting, clock = self._endpoint.waiting, asyncio.get_running_loop().time
         began, number, begun = clock(), 0, False
-        pause = waiting.first
+        pause, passage = waiting.first, exchange.passage
         while not exchange.answer.done():
-            waits: list[asyncio.Future[Any]] = [exchange.answer, gone]
-            await asyncio.wait(waits, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+            waits: list[asyncio.Future[Any]] = [exchange.answer, gone, passage.came]
+            # Between the pieces of a reply there is no place for a keep-alive: it might fall into an event.
+            await asyncio.wait(waits, timeout=None if passage.sent else pause, return_when=asyncio.FIRST_COMPLETED)
             if exchange.answer.done():
                 break
             if gone.done():
                 return False
+            if passage.waits:
+                begun = await self._pass_on(exchange)
+                continue
             pause = waiting.pause
             if not begun and clock() - began < waiting.headers:
                 self._inform()
@@ -189,6 +197,9 @@ class _Visit:
         answer = exchange.answer.result()
         if gone.done():
             return False
+        if exchange.has_part and answer.status >= 400:
+            await self._break_off(exchange, gone)
+            return False
         if not begun:
             await self._answer(answer)
             return not gone.done()
@@ -196,8 +207,24 @@ class _Visit:
             message = f"the server answered {answer.status}: {answer.body[:2000].decode(errors='replace')}"
             await self._more(exchange.dialect.late_error(message, stream=exchange.stream), last=True)
         else:
-            await self._more(answer.body, last=True)
+            await self._more(answer.body[passage.sent :], last=True)
         return not gone.done()
+
+    async def _pass_on(self, exchange: Exchange) -> bool:
+        """Give the client what has come of its reply. Returns True: the status line is out."""
+        if not exchange.begun:
+            exchange.begun = True
+            head = exchange.passage.head
+            await self._begin(head.status, [("content-type", head.media), *head.headers])
+        await self._more(exchange.passage.take())
+        return True
+
+    async def _break_off(self, exchange: Exchange, gone: asyncio.Future[None]) -> None:
+        """End a reply of which no more will come so that its client cannot take it for a whole one."""
+        if exchange.passage.waits:
+            await self._pass_on(exchange)
+        self._scope["extensions"]["apollo.abort"]()
+        await gone
 
     def _inform(self) -> None:
         """Say that it takes longer (102), where the server can."""

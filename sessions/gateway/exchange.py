@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sessions.gateway.dialects import Dialect
+from sessions.gateway.passage import Passage
 from sessions.gateway.units import WireRequest
 
 DROPPED: Final = frozenset(
@@ -68,6 +69,8 @@ class Exchange:
     """When its connection ended, by the loop's clock."""
     begun: bool = False
     """Whether the status line is out, so that an error can no longer be passed on as it is."""
+    passage: Passage = field(default_factory=Passage)
+    """Where its reply goes over as it comes, if it does."""
 
     @property
     def stream(self) -> bool:
@@ -84,6 +87,11 @@ class Exchange:
     def is_gone(self) -> bool:
         """Whether its connection is gone, before or after the answer."""
         return self.delivered.done()
+
+    @property
+    def has_part(self) -> bool:
+        """Whether its client has a part of the reply, or is about to have it: nobody can take that back."""
+        return self.passage.sent > 0 or (self.passage.waits and not self.is_gone)
 
     @property
     def gone_for(self) -> float | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from sessions.agent.runner import SessionRunner
 from sessions.agent.session import Session
+from sessions.config import GatewaySettings
 from sessions.gateway.access import EndpointAccess, read_token
 from sessions.gateway.listener import BACKLOG, bind_port, inherited_listener, known_port
 
@@ -37,13 +38,18 @@ class Gateway:
     """Serves the endpoints of a host's sessions; nothing of it is there until the first such session.
 
     ``hide(value, name)`` keeps a token out of the log: a tool may print its environment. ``adopt(child, parent)`` lets
-    the session of a sub-agent use its parent's key.
+    the session of a sub-agent use its parent's key. ``settings``: how those who wait are kept waiting.
     """
 
     def __init__(
-        self, folder: Path, hide: Callable[[str, str], None], adopt: Callable[[str, str], None] = lambda *_: None
+        self,
+        folder: Path,
+        hide: Callable[[str, str], None],
+        adopt: Callable[[str, str], None] = lambda *_: None,
+        settings: GatewaySettings | None = None,
     ) -> None:
         self._folder = folder
+        self._settings = settings or GatewaySettings()
         self._hide = hide
         self._adopt = adopt
         self._families: dict[str, Family] = {}
@@ -74,12 +80,13 @@ class Gateway:
     def serve(self) -> int:
         """Listen, if it does not yet; returns the port of 127.0.0.1. Raises ApolloError."""
         if self._endpoint is None:
-            from sessions.gateway.endpoint import Endpoint
+            from sessions.gateway.endpoint import Endpoint, Waiting
             from sessions.gateway.http_server import HttpServer
 
             listener = inherited_listener() or bind_port(self._folder)
             self._port = listener.getsockname()[1]
-            self._endpoint = Endpoint()
+            own = self._settings
+            self._endpoint = Endpoint(Waiting(own.first_seconds, own.headers_seconds, own.pause_seconds))
             self._serve_on(HttpServer(self._endpoint), listener)
             _log.info("the gateway listens on 127.0.0.1:%d", self._port)
         return self._port

@@ -25,7 +25,7 @@ from sessions.agent.attempts import (
 )
 from sessions.agent.boundary import Boundary
 from sessions.agent.resume_point import ResumePoint
-from sessions.agent.session import NeedsPerson, Session
+from sessions.agent.session import CutReason, NeedsPerson, Session
 from sessions.containment.session_spaces import SPACE
 from sessions.events.states import ACTIVE, ENDED, REBOOTED, STOPPED
 from sessions.events.text import Blob
@@ -38,7 +38,7 @@ from sessions.gateway.children import Family
 from sessions.gateway.conversation import GO_ON, calls_of
 from sessions.gateway.exchange import Answer
 from sessions.gateway.line import HarnessLine, Turn
-from sessions.gateway.observations import Observations
+from sessions.gateway.observations import Observations, find_echo
 from sessions.gateway.upstream import Received, ServerRefused, WireCall, ask
 from sessions.gateway.wire_prompts import WirePrompts
 from sessions.jobs.manager import JobError
@@ -158,7 +158,7 @@ class HarnessLoop:
     async def _take_in(self, turn: Turn, point: ResumePoint) -> None:
         """Commit what a request tells, once."""
         turn.is_resample = turn.place.step == "again" and self._line.has_answered(turn)
-        if await self._observations.release_carried(turn, point):
+        if await self._observations.release_carried(turn, point) or await self._drop_part(turn, point):
             point = self._session.resume_point()
         parent = self._prompts.parent(turn)
         before = self._prompts.before(turn) if parent is None else None
@@ -169,6 +169,14 @@ class HarnessLoop:
             placed = {word.seq for word in self._prompts.find_words(turn, parent, point)}
             await requeue_standing(self._session, turn.exchange.request.units, placed)
         self._taken = turn
+
+    async def _drop_part(self, turn: Turn, point: ResumePoint) -> bool:
+        """A reply of which the harness had a part, and that it goes on without, is none. True if there was one."""
+        reply, passes = point.reply, self._session.summary.passes_replies
+        if not passes or turn.is_resample or reply is None or not isinstance(reply.body, ev.ModelReplied):
+            return False
+        carried = find_echo(turn.exchange.request.units, reply.body, (), anywhere=True) is not None
+        return not carried and not await self._drop_lost_reply(point)
 
     async def _begin_calls(self, point: ResumePoint) -> ResumePoint:
         """Begin the calls of a reply that an earlier host had committed when it was killed."""
@@ -313,6 +321,8 @@ class HarnessLoop:
         code = ended[0].body.exit_code if ended and isinstance(ended[0].body, ev.JobEnded) else None
         arrived = await self._drop_lost_reply(point)
         whole = arrived and not self._unanswered and point.reply is not None and point.open_request is None
+        # A part of a later reply was the last that it had.
+        whole = whole and not any(isinstance(e.body, ev.ReplyInterrupted) and e.body.delivered for e in point.tail)
         await self._observations.end_calls(session.resume_point(), well=whole and code == 0)
         if whole and code == 0:
             await session.end("finished", "agent", whatever_waits=True)
@@ -346,15 +356,19 @@ class HarnessLoop:
             failed = 0
         self._line.note_request(turn, event.seq)
         self._prompts.remember(event.seq, prepared)
-        asked = _Asked(turn, prepared.body)
+        asked = _Asked(session, turn, prepared.body)
         try:
             received = await receive_reply(
                 session, event.seq, asked, step=step, failed=failed, yields=self._yields, stream=asked.stream,
-                gives_back=asked.gives_back,
+                gives_back=asked.gives_back, cut=asked.cut_reason,
             )  # fmt: skip
         except ReplyCut as cut:
-            interrupted = ev.ReplyInterrupted(request=event.seq, parts=cut.partial, why=cut.why or "host")
+            why, delivered = cut.why or "host", asked.delivered
+            interrupted = ev.ReplyInterrupted(request=event.seq, parts=cut.partial, why=why, delivered=delivered)
             await session.commit(interrupted, step=step)
+            if delivered:  # it cannot be asked for again in secret: the harness hears that it broke off
+                self._line.refuse_turn(turn, asked.refusal())
+                self._taken = None
             return
         except RestRequest:
             return
@@ -392,7 +406,8 @@ class GivenBack(Exception):
 class _Asked:
     """One request on its way upstream, and what came back."""
 
-    def __init__(self, turn: Turn, body: bytes) -> None:
+    def __init__(self, session: Session, turn: Turn, body: bytes) -> None:
+        self._session = session
         self._turn = turn
         self._body = body
         self.answer = Answer(502, b"")
@@ -402,16 +417,37 @@ class _Asked:
         """As an adapter streams a reply."""
         exchange = self._turn.exchange
         wire = WireCall(exchange.dialect, exchange.path, exchange.query, exchange.onward_headers(), self._body)
-        async for item in ask(spec, wire, call):
+        exchange.passage.clear()
+        passes = self._session.summary.passes_replies and exchange.stream
+        async for item in ask(spec, wire, call, self._hand_on if passes else None):
             if isinstance(item, Received):
                 self.answer = item.answer
                 yield item.reply
             else:
                 yield item
 
+    def _hand_on(self, head: Answer, piece: bytes) -> None:
+        self._turn.exchange.passage.add(head, piece)  # of a turn whose client came back it is another one
+
+    @property
+    def delivered(self) -> ev.Delivered:
+        """How much of a reply that broke off the harness has."""
+        return "partial" if self._turn.exchange.has_part else ""
+
+    def cut_reason(self) -> CutReason:
+        """Why the reply must end now. What has begun to go over is not taken back: it ends with the session, or with
+        its client."""
+        asked = self._session.cut_reason()
+        if not self._turn.exchange.has_part or asked == "stop":
+            return asked
+        return "client" if self._turn.exchange.is_gone else ""
+
     def gives_back(self, error: ProviderError) -> GivenBack | None:
         """What a failed attempt comes to where the harness can still hear of it as the server said it."""
         self._refused = error
+        if self._turn.exchange.has_part:  # another attempt would be another reply behind the part of this one
+            error.handed_over = True
+            return GivenBack()
         if not isinstance(error, ServerRefused) or error.need_key:
             return None
         return GivenBack() if not self._turn.exchange.begun or not error.retryable else None

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import struct
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -19,14 +20,15 @@ MOST_HEADER_BYTES: Final = 64 << 10
 
 
 class InterimProtocol(H11Protocol):
-    """HTTP/1.1 that can say 102 before its answer, which ASGI has no words for."""
+    """HTTP/1.1 that can say 102 before its answer and break off in the middle of it, which ASGI has no words for."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         app = self.app
 
         async def informed(scope: Any, receive: Any, send: Any) -> None:
-            scope["extensions"] = {**(scope.get("extensions") or {}), "apollo.inform": self._inform}
+            scope["extensions"] = {**(scope.get("extensions") or {}), "apollo.inform": self._inform,
+                                   "apollo.abort": self._abort}  # fmt: skip
             await app(scope, receive, send)
 
         self.app = informed
@@ -34,6 +36,13 @@ class InterimProtocol(H11Protocol):
     def _inform(self) -> None:
         if self.conn.our_state is h11.SEND_RESPONSE and not self.transport.is_closing():
             self.transport.write(self.conn.send(h11.InformationalResponse(status_code=102, headers=[])) or b"")
+
+    def _abort(self) -> None:
+        """Break the line off in the middle of an answer."""
+        if self.conn.their_http_version == b"1.0":  # the end of its line is the end of an answer: only a reset is none
+            own = self.transport.get_extra_info("socket")
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
 
 
 class _Server(uvicorn.Server):

@@ -15,7 +15,7 @@ from sessions.events.messages import CallPart
 from sessions.events.states import ENDED
 from sessions.gateway.children import Children, Family
 from sessions.gateway.conversation import find_prompts, tag_note
-from sessions.gateway.dialects import DIALECTS
+from sessions.gateway.dialects import DIALECTS, EMBEDDINGS
 from sessions.gateway.dialects.system_text import as_written
 from sessions.gateway.exchange import Answer, Exchange
 from sessions.gateway.request_hints import (
@@ -89,7 +89,7 @@ class HarnessLine:
         self._session = session
         self._family = family
         self._children = children
-        self._side_calls = SideCalls(session)
+        self._side_calls = SideCalls(session, family)
         family.line = self
         self._threads = Threads()
         self._turns: deque[Turn] = deque()
@@ -111,7 +111,12 @@ class HarnessLine:
             exchange.settle(self._goodbye(exchange))
             return
         exchange = self._without_secrets(exchange)
+        if self._session.summary.passes_replies:  # a part of a reply whose client hangs up is all there will be of it
+            exchange.delivered.add_done_callback(lambda _: self._session.wakeup.wake())
         units = exchange.request.units
+        if exchange.dialect is EMBEDDINGS:  # no conversation, so of none
+            self._begin(self._side_calls.answer(exchange, "", chain_of([unit.identity for unit in units])))
+            return
         task = self._session.created.task
         shape = Shape(
             units=[unit.identity for unit in units],
@@ -337,7 +342,9 @@ class HarnessLine:
         for turn in self._turns:
             same = turn.exchange.stream == exchange.stream and turn.exchange.dialect is exchange.dialect
             same = same and turn.exchange is not exchange
-            if turn.chain == chain and turn.exchange.is_gone and same:
+            # One that had a part of its reply has ended with it.
+            if turn.chain == chain and turn.exchange.is_gone and same and not turn.exchange.has_part:
+                exchange.passage.take_over(turn.exchange.passage)
                 turn.exchange = exchange
                 return True
         known = self._answers.get(chain)
@@ -368,7 +375,7 @@ class HarnessLine:
         replied: dict[int, ev.ModelReplied] = {}
         for event in events:
             match event.body:
-                case ev.ModelRequested(wire=frame) as body if frame is not None:
+                case ev.ModelRequested(wire=frame) as body if frame is not None and frame.dialect in DIALECTS:
                     line: Line = "side" if body.purpose == "side" else "main"
                     number = self._threads.restore(bytes.fromhex(frame.chain), line, frame.thread, body.purpose)
                     root = self._root(self._threads.place_of(number))

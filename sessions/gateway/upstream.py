@@ -5,13 +5,14 @@ No SDK takes part: a harness's body goes on as it was written, unknown fields an
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from sessions.events import ModelSpec
 from sessions.gateway.exchange import DROPPED, Answer
+from sessions.providers.assembler import Assembler
 from sessions.providers.attempt import NO_KEY, http_client, key_for, read_deltas
 from sessions.providers.base import CallContext, Delta, ProviderError, Reply
 from sessions.providers.failures import from_status, one_line
@@ -77,11 +78,21 @@ def address(spec: ModelSpec, path: str) -> str:
     return f"{base}/{path}"
 
 
-async def ask(spec: ModelSpec, wire: WireCall, call: CallContext) -> AsyncGenerator[Delta | Received, None]:
-    """One attempt: pieces as they come, and last the whole reply. Raises ProviderError; closing it hangs up."""
+HandOn = Callable[[Answer, bytes], None]
+"""``hand_on(head, bytes)``: the next bytes of a reply, and what its server said of it before them."""
+
+
+async def ask(
+    spec: ModelSpec, wire: WireCall, call: CallContext, hand_on: HandOn | None = None
+) -> AsyncGenerator[Delta | Received, None]:
+    """One attempt: pieces as they come, and last the whole reply. Raises ProviderError; closing it hangs up.
+
+    ``hand_on`` gets the bytes as they come, but for those from the end of the reply on: they are to wait until the
+    reply is in the log, so that no request that goes on from it can come before.
+    """
     assembler = wire.dialect.assembler(spec, call.key)
     failure: ProviderError | None = None
-    raw = _Recorder()
+    raw = _Recorder(assembler, hand_on)
     try:
         async with _open(spec, "POST", wire.path, wire.query, wire.headers, wire.body, call) as response:
             if response.status_code >= 400:
@@ -99,6 +110,8 @@ async def ask(spec: ModelSpec, wire: WireCall, call: CallContext) -> AsyncGenera
     if assembler.is_whole:
         yield Received(assembler.reply(), answer)
         return
+    if raw.handed:  # what the server said last may be why: it is handed on, too
+        raw.hand_over()
     failure = failure or ProviderError("cut", f"{spec.id}: the reply broke off before its end")
     failure.partial = failure.partial or assembler.parts()
     raise failure
@@ -117,10 +130,14 @@ async def pass_on(
 
 @dataclass(slots=True)
 class _Recorder:
-    """A response whose bytes are kept as they are read."""
+    """A response whose bytes are kept as they are read, and handed on."""
 
+    assembler: Assembler
+    hand_on: HandOn | None = None
     response: httpx2.Response | None = None
     chunks: list[bytes] = field(default_factory=list)
+    handed: int = 0
+    """How many of them were handed on."""
 
     @property
     def headers(self) -> Any:
@@ -132,6 +149,16 @@ class _Recorder:
         async for chunk in self.response.aiter_bytes():
             self.chunks.append(chunk)
             yield chunk
+            self.hand_over()  # who asks for the next one has read what this one says
+
+    def hand_over(self) -> None:
+        """Hand on what came, unless the reply ends in it."""
+        if self.hand_on is None or self.assembler.is_whole or self.response is None:
+            return
+        head = _answer(self.response, b"")
+        for chunk in self.chunks[self.handed :]:
+            self.hand_on(head, chunk)
+        self.handed = len(self.chunks)
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from typing import Any, Final
 from sessions.annotators import know_logins, own_login
 from sessions.attention.settings import Thresholds
 from sessions.clock import EvenClock, now_ms
+from sessions.config import GatewaySettings
 from sessions.containment.keeper import end_idle_spaces
 from sessions.errors import ApolloError
 from sessions.events import HOST_SESSION, HostStarted, HostStopped, ModelSpec, NewEvent, SessionRecovered, StateChanged
@@ -75,6 +76,7 @@ class Host:
     """The user's command for when a session wants a person (program and arguments), empty for none."""
     thresholds: Thresholds = field(default_factory=Thresholds)
     faults: Faults = field(default_factory=Faults)
+    gateway: GatewaySettings = field(default_factory=GatewaySettings)
     keys: KeyRing = field(default_factory=KeyRing)
     boot: Callable[[], str] = boot_id
     clock: EvenClock = field(default_factory=EvenClock)
@@ -191,7 +193,7 @@ class Host:
         writer.subscribe(notifications.on_commit)
         writer.subscribe(self.faults.on_commit)
         environments = SessionEnvs(self.paths)
-        gateway = Gateway(self.paths.folder, self.keys.hide, self.keys.adopt)
+        gateway = Gateway(self.paths.folder, self.keys.hide, self.keys.adopt, self.gateway)
         parts = RunnerParts(writer, reader, self.paths, notifications, self.keys, environments, gateway, self.clock)
         manager = SessionManager(self.runners(parts), writer, reader)
         gateway.runner = manager.runner

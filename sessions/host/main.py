@@ -91,6 +91,7 @@ def run_host(paths: LogPaths, *, allow_network_fs: bool = False) -> int:
             notify=config.host.notify_command,
             thresholds=config.attention,
             faults=Faults.from_environment(),
+            gateway=config.gateway,
         )
         return exit_codes.RESTART if asyncio.run(_run_until_stop(host)) else exit_codes.STOPPED
     except (ApolloError, OSError) as problem:

@@ -16,6 +16,7 @@ from sessions.events import (
     Containment,
     EnvironmentSpec,
     EvaluateSpec,
+    Handover,
     Harness,
     Limits,
     ModelSpec,
@@ -214,6 +215,8 @@ class CreateSession(Change["Created"], frozen=True, kw_only=True):
     environment: EnvironmentSpec | None = None
     harness: Harness | None = None
     """Whose agent it is; None: our own."""
+    stream: Handover | None = None
+    """How that is handed replies, where a person says so; None: as ``harness`` says."""
     limits: Limits = Limits()
     env: dict[str, str] = {}
     """The creating client's environment, already scrubbed; held in memory and in a 0600 file, never in the log."""

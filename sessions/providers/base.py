@@ -94,6 +94,8 @@ class ProviderError(Exception):
         self.refused: Refused = refused
         self.unfinished: Reply | None = None
         """What had come of a reply that was cut, or that stalled, as a reply."""
+        self.handed_over = False
+        """Whether somebody who takes replies as they come has had a part of it."""
 
     @property
     def retryable(self) -> bool:

@@ -6,6 +6,7 @@ from typing import Final
 
 from sessions.gateway.dialects.base import Dialect, UnreadableRequest
 from sessions.gateway.dialects.chat import ChatDialect
+from sessions.gateway.dialects.embeddings import EmbeddingsDialect
 from sessions.gateway.dialects.messages import MessagesDialect
 from sessions.gateway.dialects.responses import ResponsesDialect
 
@@ -13,5 +14,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
     dialect.name: dialect for dialect in (ChatDialect(), ResponsesDialect(), MessagesDialect())
 }
 """Dialect by name."""
+EMBEDDINGS: Final = EmbeddingsDialect()
+"""No dialect of conversations."""
 
-__all__ = ["DIALECTS", "Dialect", "UnreadableRequest"]
+__all__ = ["DIALECTS", "EMBEDDINGS", "Dialect", "UnreadableRequest"]

@@ -143,7 +143,8 @@ def _delivery_note(s: Summary, now: bool, reopens: bool) -> str:
         return "delivered when the session starts"
     if s.state in ("paused", "needs_you"):
         return "delivered when the session is resumed"
-    return "delivered now" if now else f"delivered at the boundary{waits_for(s)}"
+    # What a harness that is handed replies as they come has of one cannot be thrown away for advice.
+    return "delivered now" if now and not s.passes_replies else f"delivered at the boundary{waits_for(s)}"
 
 
 def _wake_runner(context: HandlerContext, session: str) -> None:

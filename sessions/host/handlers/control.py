@@ -160,6 +160,8 @@ def _stop(s: Summary) -> Effect:
 def _interrupt(s: Summary) -> Effect:
     if s.state not in ACTIVE and not s.open_question:
         raise refusal(f"session {s.number} is {_state_words(s)}: there is nothing to interrupt")
+    if s.passes_replies:
+        return Effect(note="interrupted at the boundary at the latest: what its harness has of a reply stays")
     return Effect()
 
 
@@ -171,6 +173,8 @@ def _next(s: Summary) -> Effect:
 
 
 def _hold(s: Summary) -> Effect:
+    if s.passes_replies:
+        raise refusal(f"session {s.number} hands replies over as they come (stream = pass): nothing can be held")
     if s.need == "gate" and s.state == "needs_you":
         raise refusal(f"session {s.number} holds a reply already", *remedies_to_go_on(s))
     if s.state not in ACTIVE and s.state not in ("created", "paused"):

@@ -86,8 +86,11 @@ def _check_call(call: CreateSession) -> CreateSession:
         value = getattr(call.limits, name)
         if value is not None and value < 0:
             raise refusal(f"a limit of {name} cannot be {value:g}")
+    harness = call.harness
+    if harness is not None and call.stream is not None:
+        harness = msgspec.structs.replace(harness, stream=call.stream)
     terms = {name: text_of(getattr(call.terms, name), f"the {name}", empty=True) for name in ev.Terms.__struct_fields__}
-    return msgspec.structs.replace(call, title=title, task=task, terms=ev.Terms(**terms))
+    return msgspec.structs.replace(call, title=title, task=task, terms=ev.Terms(**terms), harness=harness)
 
 
 def _make_folders(folder: Path, call: CreateSession) -> Path:
