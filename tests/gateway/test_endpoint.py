@@ -236,3 +236,79 @@ async def test_half_requests_and_many_connections_keep_nobody_else_out(served: S
     assert (await asking).status_code == 200
     for _, writer in half:
         writer.close()
+
+
+STREAMED = CHAT | {"stream": True}
+HEAD = Answer(200, b"", "text/event-stream", (("x-request-id", "r1"),))
+
+
+async def ask_for_stream(served: Served) -> tuple[asyncio.Task[list[bytes]], asyncio.Event, Exchange, list[bytes]]:
+    """A client that reads as it comes: its task, what says that something came, its exchange, and what it has."""
+    came, pieces = asyncio.Event(), []
+
+    async def read() -> list[bytes]:
+        async with served.client.stream("POST", served.url("v1/chat/completions"), json=STREAMED) as response:
+            async for piece in response.aiter_bytes():
+                pieces.append(piece)
+                came.set()
+        return pieces
+
+    return asyncio.create_task(read()), came, await served.line.next(), pieces
+
+
+async def test_a_part_of_a_reply_goes_over_before_the_rest_is_there(served: Served) -> None:
+    reading, came, exchange, pieces = await ask_for_stream(served)
+    exchange.passage.add(HEAD, b"data: 1\n\n")
+    await came.wait()
+    assert pieces[-1] == b"data: 1\n\n"
+    await asyncio.sleep(0.3)  # several pauses: between the pieces of a reply nothing of ours goes over
+    exchange.settle(Answer(200, b"data: 1\n\ndata: [DONE]\n\n", "text/event-stream"))
+    assert b"".join(await reading).replace(b": keep-alive\n\n", b"") == b"data: 1\n\ndata: [DONE]\n\n"
+    assert b"1\n\n: keep-alive" not in b"".join(pieces)
+    assert await exchange.delivered
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+async def test_a_reply_of_which_no_more_will_come_is_broken_off(served: Served, version: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    body = json.dumps(STREAMED).encode()
+    head = f"POST /s/{TOKEN}/v1/chat/completions HTTP/{version}\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + body)
+    exchange = await served.line.next()
+    exchange.passage.add(HEAD, b"data: 1\n\n")
+    assert b"1" in await reader.readuntil(b"data: 1\n\n")
+    exchange.settle(Answer(502, b"it broke off"))
+    try:
+        left = await reader.read()
+    except ConnectionResetError:
+        left = b"reset"
+    assert left == (b"\r\n" if version == "1.1" else b"reset"), (
+        "neither the end of a body nor an error that looks whole"
+    )
+    assert await exchange.delivered is False
+    writer.close()
+
+
+async def test_what_waits_for_a_client_that_is_gone_goes_to_the_one_that_asks_again(served: Served) -> None:
+    first, _, gone, _ = await ask_for_stream(served)
+    first.cancel()
+    assert not await gone.delivered
+    gone.passage.add(HEAD, b"data: 1\n\n")
+    assert not gone.has_part, "nobody had it"
+    reading, came, exchange, _ = await ask_for_stream(served)
+    exchange.passage.take_over(gone.passage)
+    await came.wait()
+    assert exchange.has_part
+    exchange.settle(Answer(200, b"data: 1\n\n", "text/event-stream"))
+    assert b"data: 1\n\n" in b"".join(await reading)
+
+
+async def test_embeddings_are_a_request_that_can_be_held(served: Served) -> None:
+    asking = asyncio.create_task(served.ask({"model": "e", "input": [1, 2, 3]}, "v1/embeddings"))
+    exchange = await served.line.next()
+    assert [unit.value for unit in exchange.request.units] == [[1, 2, 3]]
+    while not exchange.begun:
+        await asyncio.sleep(0.02)
+    exchange.settle(Answer(200, b'{"data": []}'))
+    assert (await asking).json() == {"data": []}
+    assert served.line.passed == []

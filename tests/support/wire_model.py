@@ -25,6 +25,11 @@ class WireModel:
         self.free = threading.Event()
         """Cleared: replies are held."""
         self.free.set()
+        self.rest = threading.Event()
+        """Cleared: of a stream only the first event comes."""
+        self.rest.set()
+        self.cuts = 0
+        """So many streams break off after that."""
         self.errors: list[int] = []
         """Statuses that the next requests are answered with."""
         self.silences: dict[int, int] = {}
@@ -50,6 +55,7 @@ class WireModel:
             yield self
         finally:
             self.free.set()
+            self.rest.set()
             self._server.shutdown()
             self._server.server_close()
 
@@ -72,20 +78,40 @@ class WireModel:
                 if self.path.endswith("/count_tokens"):
                     self._send(200, "application/json", '{"input_tokens": 100}')
                     return
+                if self.path.endswith("/embeddings"):
+                    self._send(200, "application/json", json.dumps(VECTORS))
+                    return
                 events = DIALECTS[self.path.rpartition("/v1/")[2].partition("?")[0]](value, model)
                 if value.get("stream"):
                     text = "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" if name else
                                    f"data: {json.dumps(data)}\n\n" for name, data in events)  # fmt: skip
                     done = "" if events[0][0] else "data: [DONE]\n\n"
-                    self._send(200, "text/event-stream", text + done)
+                    self._stream(text + done)
                 else:
                     self._send(200, "application/json", json.dumps(whole_of(events)))
 
-            def _send(self, status: int, media: str, text: str) -> None:
+            def _stream(self, text: str) -> None:
+                first, _, rest = text.partition("\n\n")
+                self._begin(200, "text/event-stream", text)
+                try:
+                    self.wfile.write(f"{first}\n\n".encode())
+                    self.wfile.flush()
+                    model.rest.wait(60)
+                    if model.cuts:
+                        model.cuts -= 1
+                        return
+                    self.wfile.write(rest.encode())
+                except OSError:
+                    return
+
+            def _begin(self, status: int, media: str, text: str) -> None:
                 self.send_response(status)
                 self.send_header("content-type", media)
                 self.send_header("content-length", str(len(text.encode())))
                 self.end_headers()
+
+            def _send(self, status: int, media: str, text: str) -> None:
+                self._begin(status, media, text)
                 try:
                     self.wfile.write(text.encode())
                 except OSError:
@@ -93,6 +119,14 @@ class WireModel:
 
         return Handler
 
+
+VECTORS = {
+    "object": "list",
+    "data": [{"object": "embedding", "index": 0, "embedding": [0.123456789, 0.987654321]}],
+    "model": "e-small",
+    "usage": {"prompt_tokens": 40, "total_tokens": 40},
+}
+"""What it answers to a request for embeddings."""
 
 Call = tuple[str, dict[str, Any]]
 
