@@ -11,6 +11,7 @@ from apollo_train.masks.reply_masks import ReplyMask, mask_replies
 from apollo_train.masks.rules import REASONS
 from apollo_train.policy import FilterPolicy, FlagRules, RuleMasks, TargetRules
 from sessions import events as ev
+from sessions.events.messages import CallPart
 from sessions.log.reader import LogReader
 
 
@@ -102,6 +103,18 @@ async def test_salvaged_empty_and_interrupted_replies_are_no_targets(told: Telle
     asked = await told.request()
     await told.tell(ev.ReplyInterrupted(request=asked), step=told.step)
     assert reasons(reader) == ["salvaged", "empty", "interrupted"]
+
+
+async def test_a_part_of_a_reply_that_a_harness_was_handed_is_no_target(told: Teller, reader: LogReader) -> None:
+    call = (CallPart("c1", "run", "{}"),)
+    asked = await told.request()
+    cut = ev.ReplyInterrupted(request=asked, parts=call, why="client", delivered="partial")
+    await told.tell(cut, step=1)
+    asked = await told.request()
+    broken = ev.ModelAttemptFailed(request=asked, attempt=1, reason="cut", partial=call, delivered="partial")
+    await told.tell(broken, step=1)
+    await told.reply(("run", "{}"))
+    assert reasons(reader) == ["interrupted", ""]
 
 
 async def test_text_only_replies_train_by_policy_only(told: Teller, reader: LogReader) -> None:

@@ -1,6 +1,7 @@
 """An agent of its own on Chat Completions: ``python chat_loop.py TASK``. It knows nothing of anybody who watches it."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -15,11 +16,13 @@ TOOLS = [
         },
     }
 ]
-client = openai.OpenAI(timeout=2, max_retries=100)
+client = openai.OpenAI(timeout=float(os.environ.get("LOOP_TIMEOUT", "2")), max_retries=100)
 messages = [{"role": "system", "content": "You are an agent."}, {"role": "user", "content": sys.argv[1]}]
 while True:
     text, calls = "", {}
-    for chunk in client.chat.completions.create(model="m", messages=messages, tools=TOOLS, stream=True):
+    chunks = client.chat.completions.create(model="m", messages=messages, tools=TOOLS, stream=True)
+    print("headers", flush=True)
+    for chunk in chunks:
         for choice in chunk.choices:
             text += choice.delta.content or ""
             for piece in choice.delta.tool_calls or ():

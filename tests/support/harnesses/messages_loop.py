@@ -1,5 +1,6 @@
 """An agent of its own on Messages, which moves its cache mark along: ``python messages_loop.py TASK``."""
 
+import os
 import subprocess
 import sys
 
@@ -7,7 +8,7 @@ import anthropic
 
 SCHEMA = {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]}
 TOOLS = [{"name": "shell", "input_schema": SCHEMA}]
-client = anthropic.Anthropic(timeout=2, max_retries=100)
+client = anthropic.Anthropic(timeout=float(os.environ.get("LOOP_TIMEOUT", "2")), max_retries=100)
 messages = [{"role": "user", "content": [{"type": "text", "text": sys.argv[1]}]}]
 while True:
     newest = messages[-1]["content"][-1]
@@ -15,6 +16,7 @@ while True:
     with client.messages.stream(
         model="m", max_tokens=1000, system="You are an agent.", messages=messages, tools=TOOLS
     ) as stream:
+        print("headers", flush=True)
         reply = stream.get_final_message()
     del newest["cache_control"]
     messages.append({"role": "assistant", "content": [block.model_dump(exclude_none=True) for block in reply.content]})

@@ -1,6 +1,7 @@
 """An agent of its own on Responses: ``python responses_loop.py TASK``."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -8,13 +9,15 @@ import openai
 
 PARAMETERS = {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]}
 TOOLS = [{"type": "function", "name": "shell", "parameters": PARAMETERS, "strict": False}]
-client = openai.OpenAI(timeout=2, max_retries=100)
+client = openai.OpenAI(timeout=float(os.environ.get("LOOP_TIMEOUT", "2")), max_retries=100)
 items = [{"role": "user", "content": [{"type": "input_text", "text": sys.argv[1]}]}]
 while True:
     response = None
-    for event in client.responses.create(
+    events = client.responses.create(
         model="m", instructions="You are an agent.", input=items, tools=TOOLS, stream=True, store=False
-    ):
+    )
+    print("headers", flush=True)
+    for event in events:
         if event.type == "response.completed":
             response = event.response
     items += [item.model_dump(exclude_none=True) for item in response.output]
