@@ -22,6 +22,8 @@ from benchmarks.budgets.machine import Contention, described
 ROOT: Final = Path(__file__).parents[2]
 LATER_MS: Final = 5.0
 """The last byte may reach a harness so much later than its server sent it; waits for the disk are counted apart."""
+FIRST_MS: Final = 3.0
+"""The first byte of a reply that goes over as it comes may be so much later than on a direct line."""
 SESSIONS: Final = 16
 CPU_RATIO: Final = 1.5
 FLAT: Final = 1.15
@@ -45,10 +47,10 @@ class Product:
         command = [str(Path(sys.executable).with_name("apollo")), *words]
         return subprocess.run(command, env=self.env, cwd=self.folder, check=True, capture_output=True, text=True).stdout
 
-    def harness(self, name: str) -> tuple[int, str]:
+    def harness(self, name: str, *more: str) -> tuple[int, str]:
         """A session whose agent is elsewhere: the port and the token of its endpoint."""
         self.run("run", "--name", name, "--model", "openai:m", "--base-url", self.url, "--inside", "none",
-                 "--task", "Think.", "--elsewhere")  # fmt: skip
+                 "--task", "Think.", "--elsewhere", *more)  # fmt: skip
         told = json.loads(self.run("gateway", name_of(self, name), "--json"))
         return int(told["OPENAI_BASE_URL"].split(":")[2].split("/")[0]), told["OPENAI_API_KEY"]
 
@@ -94,15 +96,33 @@ class Talk:
 
     def step(self) -> float:
         """One request; the ms from its server's last byte to ours."""
+        answer = self._ask()
+        data = answer.read()
+        at = time.monotonic_ns()
+        return self._take(json.loads(data)["choices"][0]["message"], at)
+
+    def step_streamed(self) -> float:
+        """One request whose reply is read as it comes; the ms from its server's first byte to ours."""
+        answer = self._ask(stream=True)
+        first = answer.readline()
+        at = time.monotonic_ns()
+        answer.read()
+        message = json.loads(first.removeprefix(b"data: "))["choices"][0]["delta"]
+        del message["tool_calls"][0]["index"]
+        return self._take(message, at)
+
+    def _ask(self, **more: Any) -> http.client.HTTPResponse:
         function = {"name": "plan", "parameters": {"type": "object", "properties": {"items": {"type": "array"}}}}
         body = {"model": "m", "messages": self.messages, "tools": [{"type": "function", "function": function}]}
+        body |= more
         headers = {"content-type": "application/json", "authorization": f"Bearer {self._key}"}
         self._line.request("POST", self._path, json.dumps(body), headers)
         answer = self._line.getresponse()
-        data = answer.read()
-        at = time.monotonic_ns()
-        assert answer.status == 200, data
-        message = json.loads(data)["choices"][0]["message"]
+        assert answer.status == 200, answer.read()
+        return answer
+
+    def _take(self, message: dict[str, Any], at: int) -> float:
+        """Go on from a reply that came ``at``; the ms since it was sent."""
         result = {"role": "tool", "tool_call_id": message["tool_calls"][0]["id"], "content": "Noted: " + "y" * 200}
         self.messages += [message, result]
         return (at - int(message["content"].split()[0])) / 1e6
@@ -160,6 +180,23 @@ def latency(folder: Path, *, quick: bool) -> Iterator[Figure]:
         yield Figure("a request of 2 MB, beyond a direct line", more, " ms", None, None, raw, busy.percent())
 
 
+def handover(folder: Path, *, quick: bool) -> Iterator[Figure]:
+    """From the server's first byte to the harness's, where it is handed replies as they come."""
+    with serving(folder) as (product, port):
+        gateway, token = product.harness("handover", "--stream", "pass")
+        busy = Contention([])
+        near = Talk(port, "/v1/chat/completions", "none")
+        far = Talk(gateway, "/v1/chat/completions", token)
+        direct, through = [], []
+        for _ in range(60 if quick else 200):
+            direct.append(near.step_streamed())
+            through.append(far.step_streamed())
+        plain, ours, worst = percentile(direct, 0.5), percentile(through, 0.5), percentile(through, 0.99)
+        raw = f"p50 {ours:.2f} against {plain:.2f} ms; p99 {worst:.2f} against {percentile(direct, 0.99):.2f}"
+        what = "first byte at the harness after its server's, as it comes, p50, beyond a direct line"
+        yield Figure(what, ours - plain, " ms", FIRST_MS, None, raw, busy.percent())
+
+
 def work(folder: Path, *, quick: bool) -> Iterator[Figure]:
     """The host's CPU a step, 16 sessions at once: of harnesses, and of our own agent in the same number of steps."""
     steps = 30 if quick else 100
@@ -215,14 +252,18 @@ def memory(folder: Path, *, quick: bool) -> Iterator[Figure]:
         yield Figure(what, held[-1] / held[0], "×", FLAT, None, raw, busy.percent())
 
 
+PARTS: Final = {"latency": latency, "pass": handover, "work": work, "memory": memory}
+
+
 def main() -> int:
     """Measure; 1 if a budget is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gateway", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer and shorter runs")
+    parser.add_argument("--only", choices=PARTS, action="append", help="this part, and others that are named so")
     given = parser.parse_args()
     print(f"{described()}; {time.strftime('%Y-%m-%d')}\n\n{HEAD}", flush=True)
     missed = 0
-    for measure in (latency, work, memory):
+    for measure in [PARTS[name] for name in given.only or PARTS]:
         with tempfile.TemporaryDirectory(prefix="apollo-bench-") as folder:
             for figure in measure(Path(folder), quick=given.quick):
                 print(figure.row(), flush=True)

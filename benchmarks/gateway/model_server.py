@@ -13,6 +13,8 @@ import sys
 import time
 from typing import Any
 
+BETWEEN_S = 0.02
+"""Between the first event of a stream and the others."""
 STEPS = re.compile(rb"(\d+) steps")
 
 
@@ -53,8 +55,13 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             media = b"text/event-stream" if answer.startswith(b"data:") else b"application/json"
             size = str(len(answer)).encode()
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: " + media + b"\r\ncontent-length: " + size + b"\r\n\r\n")
-            writer.write(answer)
+            first, end, rest = answer.partition(b"\n\n") if media.startswith(b"text") else (answer, b"", b"")
+            writer.write(first + end)
             await writer.drain()
+            if rest:
+                await asyncio.sleep(BETWEEN_S)
+                writer.write(rest)
+                await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
         writer.close()
 
