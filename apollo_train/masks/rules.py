@@ -173,7 +173,12 @@ def _has_reach(session: SessionFacts, _: FilterPolicy) -> bool:
 
 
 RULES: Final[tuple[ReplyRule | PartRule, ...]] = (
-    ReplyRule("interrupted", _is_interrupted, "the reply was cut off by a person or by advice delivered now", odd=True),
+    ReplyRule(
+        "interrupted",
+        _is_interrupted,
+        "the reply was cut off by a person, by advice delivered now, or on its way to its harness",
+        odd=True,
+    ),
     ReplyRule(
         "superseded",
         _is_superseded,
