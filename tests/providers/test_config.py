@@ -137,6 +137,8 @@ def test_an_unknown_name_is_answered_with_the_known_ones(config_file: Path) -> N
         ("[attention]\nmalformed_streak = 'many'", "attention.malformed_streak"),
         ("[attention]\noff = ['sillent']", "there is no rule 'sillent'"),
         ("[host]\nnotify = 'say \"it'", "host.notify"),
+        ("[gateway]\nstream = 'slowly'", "gateway.stream: invalid enum value"),
+        ("[gateway]\npause_seconds = 0", "gateway.pause_seconds: expected more than 0, got 0"),
         ("[colours]\nx = 1", "colours: unknown; expected one of profiles, keys"),
         ("[host", "no valid TOML"),
     ],

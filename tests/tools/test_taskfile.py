@@ -85,6 +85,7 @@ def test_line_ends_marks_and_odd_spaces_do_no_harm(folder: Path) -> None:
         ("workspace: ./gone", ":2: workspace: expected a folder that exists"),
         ("tools: [run, wait_for]", r":2: tools: expected names of tools \(wait_for is none; did you mean wait"),
         ("tools: [run, {x: 1}]", ":2: tools: expected a text, got a mapping"),
+        ("stream: live", ":2: stream: expected buffered or pass, got 'live'"),
         ("title: [a]", ":2: title: expected a text, got a list"),
         ("title:", ":2: title: expected a text, got nothing"),
         ("title: a\ntitle: b", ":3: title is given twice"),

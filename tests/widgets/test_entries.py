@@ -3,6 +3,7 @@ import random
 from widget_events import ESCAPES, Told
 
 from sessions import events as ev
+from sessions.events.messages import TextPart
 from widgets import cells
 from widgets.cells import text_of
 from widgets.entries import EntryBook, entry_of, fold_polls
@@ -104,6 +105,17 @@ def test_a_reply_of_calls_only_takes_no_room_unless_it_is_flagged() -> None:
     flagged = entry_of(reply, [flag])
     assert not flagged.quiet
     assert "⚑ loop" in "".join(shown(flagged))
+
+
+def test_a_reply_that_broke_off_on_its_way_to_its_harness_says_so() -> None:
+    told = Told()
+    told.add(ev.ReplyInterrupted(request=1, parts=(TextPart("Half"),), why="client", delivered="partial"), 1)
+    told.add(ev.ModelAttemptFailed(request=1, attempt=1, reason="cut", delivered="partial"), 1)
+    book = EntryBook()
+    book.add(told.events)
+    cut, failed = (" ".join(shown(entry)) for entry in book.entries())
+    assert "broken off (its client hung up) while it was handed over: never a target" in cut
+    assert "a part of it may have been handed over" in failed
 
 
 def test_a_malformed_call_shows_what_the_model_wrote_and_what_was_wrong() -> None:
