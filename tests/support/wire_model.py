@@ -28,6 +28,9 @@ class WireModel:
         self.rest = threading.Event()
         """Cleared: of a stream only the first event comes."""
         self.rest.set()
+        self.end = threading.Event()
+        """Cleared: the last event of a stream does not come."""
+        self.end.set()
         self.cuts = 0
         """So many streams break off after that."""
         self.errors: list[int] = []
@@ -56,6 +59,7 @@ class WireModel:
         finally:
             self.free.set()
             self.rest.set()
+            self.end.set()
             self._server.shutdown()
             self._server.server_close()
 
@@ -100,7 +104,11 @@ class WireModel:
                     if model.cuts:
                         model.cuts -= 1
                         return
-                    self.wfile.write(rest.encode())
+                    before, gap, last = rest.removesuffix("\n\n").rpartition("\n\n")
+                    self.wfile.write(f"{before}{gap}".encode())
+                    self.wfile.flush()
+                    model.end.wait(60)
+                    self.wfile.write(f"{last}\n\n".encode())
                 except OSError:
                     return
 
