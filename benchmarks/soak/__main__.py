@@ -1,7 +1,8 @@
 """``python -m benchmarks.soak [--hours H] [--sessions N]``: two days, as fast as they go, measured at each tenth.
 
-An hour is as many steps as it brings in the field: one every 69 s in each session. Commands run, their output is of the
-sizes of real ones, summaries and failed requests are among them; an app is attached all the time.
+An hour is as many steps as it brings in the field: one every 69 s in each session, 36 of 100 of them polls of a job, 7
+malformed. Commands run, their output is of the sizes of real ones, summaries and failed requests are among them; an app
+is attached all the time.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ TEXT: Final = "the loss is above two so I look at the schedule first and run a s
 SIZES: Final = (200, 400, 800, 1_500, 3_000, 6_000, 40_000)
 """Characters of an output; most are short, a few are logs."""
 WEIGHTS: Final = (30, 25, 18, 12, 8, 6, 1)
+POLLS: Final = 0.36
+MALFORMED: Final = 0.066
+"""Shares of the actions of 660 archived runs."""
+TRAINING: Final = "echo epoch 1; exec sleep 1000000"
+"""What each session starts first, and polls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +69,33 @@ FLAT: Final = {"host_mb": (1.25, 15.0), "host_files": (1.1, 8), "app_mb": (1.25,
 """The last third may be so many times the second one, and so much more."""
 
 
+BEGIN: Final[dict[str, Any]] = {
+    "text": "I start the training.",
+    "calls": [{"name": "run", "arguments": {"command": TRAINING, "background": True}}],
+}
+
+
 def turn(draw: random.Random) -> dict[str, Any]:
     """A step of field size."""
-    size = draw.choices(SIZES, WEIGHTS)[0]
     made: dict[str, Any] = {
         "reasoning": _words(draw, draw.randint(40, 200)),
         "text": _words(draw, draw.randint(5, 60)),
-        "calls": [{"name": "run", "arguments": {"command": f"head -c {size} /dev/zero | tr '\\0' x | fold -w 80"}}],
+        "calls": [_call(draw)],
         "chunk": 400,
     }
     if draw.random() < 0.02:
         made["faults"] = [draw.choice(FAULTS)]
     return made
+
+
+def _call(draw: random.Random) -> dict[str, Any]:
+    what = draw.random()
+    if what < POLLS:
+        return {"name": "job_output", "arguments": {"job": 1}}
+    if what < POLLS + MALFORMED:
+        return {"name": "run", "arguments": {"comand": "ls"}}
+    size = draw.choices(SIZES, WEIGHTS)[0]
+    return {"name": "run", "arguments": {"command": f"head -c {size} /dev/zero | tr '\\0' x | fold -w 80"}}
 
 
 def _words(draw: random.Random, count: int) -> str:
@@ -120,7 +141,7 @@ def soak(folder: Path, hours: float, sessions: int, seed: int) -> tuple[list[Sam
     # A turn answers a history of so many replies, so that after a summary earlier ones come again: a limit ends it.
     summary = {"text": "So far: the trials ran, the loss fell, the schedule is the next thing to look at."}
     script = {
-        f"m{n}": {"turns": [turn(draw) for _ in range(min(count, TURNS))], "summary": summary}
+        f"m{n}": {"turns": [BEGIN, *(turn(draw) for _ in range(min(count, TURNS) - 1))], "summary": summary}
         for n in range(1, sessions + 1)
     }
     product = Product(folder, script)
