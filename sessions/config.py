@@ -106,10 +106,11 @@ class ExportSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class ContainmentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What contains the commands of new sessions. ``inside``: auto, bwrap, landlock or none. ``read`` and ``write`` are
-    files and folders that they may touch besides the system and the workspace; ``limits`` what they may use."""
+    files and folders that they may touch besides the system and the workspace; ``limits`` what they may use.
+    ``network`` "": off where that can be had."""
 
     inside: str = "auto"
-    network: Literal["off", "all"] = "off"
+    network: Literal["", "off", "all"] = ""
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
     limits: SpaceLimits = SpaceLimits()

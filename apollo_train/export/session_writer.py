@@ -18,6 +18,7 @@ from apollo_train.samples.step_samples import Exclusion, Source
 from apollo_train.samples.weights import Copies, Weigher
 from sessions.events import ModelReplied, Target
 from sessions.events.messages import CallPart
+from sessions.events.session import add_what_is_in_sight
 from sessions.events.text import canonical_json
 from sessions.log.reader import LogReader
 
@@ -147,7 +148,7 @@ def counts_before(source: Source, format: Format) -> Counts:
 
 def _contained(source: Source) -> dict[str, int]:
     contained = source.judged.created.contained
-    return {} if contained is None else {contained.words: 1}
+    return {} if contained is None else {add_what_is_in_sight(contained.words): 1}
 
 
 def _exists(source: Source, target: Target) -> bool:

@@ -122,7 +122,7 @@ def wished_containment(
     profile = config.profiles.get(model)
     return Containment(
         inside=inside or task.inside or (profile.inside if profile else "") or settings.inside,
-        network=cast("Literal['off', 'all']", network or task.network or settings.network),
+        network=cast("Literal['off', 'all', '']", network or task.network or settings.network),
         read=(*settings.read, *task.read),
         write=(*settings.write, *task.write),
         limits=settings.limits,

@@ -312,17 +312,26 @@ def _host(cli: Cli) -> Iterator[Finding]:
 
 def _containment(cli: Cli) -> Iterator[Finding]:
     """Which prefixes work here, and what an administrator would have to allow for the others."""
+    from sessions.containment import landlock
     from sessions.containment.choice import works_here
     from sessions.containment.limits import missing_limits
 
     found = works_here()
     best = next((kind for kind, reason in found.items() if not reason), "")
     for kind, reason in found.items():
-        text = reason or ("works; new sessions are inside it" if kind == best else "works")
+        works = f"works (version {landlock.version()})" if kind == "landlock" else "works"
+        text = reason or (f"{works}; new sessions are inside it" if kind == best else works)
         advice = {"bwrap": "install bubblewrap, and allow user namespaces (sysctl user.max_user_namespaces, and "
                            "kernel.apparmor_restrict_unprivileged_userns=0 or an AppArmor profile for bwrap)",
-                  "landlock": "boot with lsm=landlock,… on Linux 5.13 or newer"}[kind]  # fmt: skip
+                  "landlock": "boot with lsm=landlock,… on Linux 6.2 or newer, best 6.12"}[kind]  # fmt: skip
         yield Finding(kind, "warn" if reason else "ok", text, advice if reason else "")
+        if kind == "landlock" and not reason:
+            if trouble := landlock.network_problem():
+                yield Finding("landlock network", "warn", trouble, "a newer kernel; inside bwrap it can be")
+            if left := landlock.left_open():
+                yield Finding(
+                    "landlock misses", "warn", f"not stopped: {', '.join(left)}", "a newer kernel (Linux 6.12)"
+                )
     if not best:
         yield Finding("containment", "warn", "nothing contains the commands of agents here", "see docs/containment.md")
     for text in missing_limits():

@@ -102,10 +102,15 @@ def problem() -> str:
     program = shutil.which(PROGRAM)
     if program is None:
         return "bwrap is not installed (package bubblewrap)"
-    tried = subprocess.run(
-        [program, "--unshare-user", "--unshare-pid", "--unshare-net", "--ro-bind", "/", "/", "--proc", "/proc", "true"],
-        capture_output=True, text=True, timeout=START_SECONDS, check=False,
-    )  # fmt: skip
+    words = ["--unshare-user", "--unshare-pid", "--unshare-net", "--ro-bind", "/", "/", "--proc", "/proc", "true"]
+    try:
+        tried = subprocess.run(
+            [program, *words], capture_output=True, text=True, errors="replace", timeout=START_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"bwrap fails: it made no space within {START_SECONDS:.0f} s"
+    except OSError as error:
+        return f"bwrap fails: it cannot be started: {error.strerror}"
     if tried.returncode == 0:
         return ""
     said = tried.stderr.strip().splitlines()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import Final
 
@@ -10,12 +9,12 @@ import msgspec
 
 from sessions.containment import bubblewrap, landlock
 from sessions.containment.errors import SpaceError
-from sessions.events import Containment
+from sessions.events import Containment, SpaceLimits
+from sessions.events.session import MADE_HERE
 
 AUTO: Final = "auto"
 """The wish of who has none: the best that works here."""
-LOCAL: Final = ("bwrap", "landlock")
-"""Prefixes that this machine makes itself, the better one first."""
+LOCAL: Final = MADE_HERE
 NONE: Final = "none"
 REMOTE: Final = ("ssh", "docker exec", "podman exec", "apptainer exec")
 """How the command lines begin that lead to another side."""
@@ -27,36 +26,72 @@ def is_remote(inside: str) -> bool:
     return bool(words) and (words[0] == "ssh" or " ".join(words[:2]) in REMOTE)
 
 
-@functools.cache
+_worked: set[str] = set()
+"""What was found to work here once; what did not is tried again: a host lives longer than a full table of processes."""
+
+
 def works_here() -> dict[str, str]:
     """Each prefix that this machine could make itself, with why it does not work here ("" where it does)."""
-    return {"bwrap": bubblewrap.problem(), "landlock": landlock.problem()}
+    if "bwrap" not in _worked and not (problem := bubblewrap.problem()):
+        _worked.add("bwrap")
+    return {"bwrap": "" if "bwrap" in _worked else problem, "landlock": landlock.problem()}
 
 
 def settle(wish: Containment, *, workspace: Path, log: Path) -> Containment:
-    """The containment of a new session. Raises SpaceError where the prefix that was named does not work here.
+    """The containment of a new session. Raises SpaceError where what was named cannot be had here.
 
-    >>> settle(Containment(inside="none"), workspace=Path("/w"), log=Path("/l")).inside
-    'none'
+    >>> settle(Containment(inside="none"), workspace=Path("/w"), log=Path("/l")).words
+    'not contained'
     """
-    if wish.inside == NONE or is_remote(wish.inside):
-        return wish
+    if wish.inside == NONE:
+        return msgspec.structs.replace(wish, network="all")
+    if is_remote(wish.inside):
+        return _settle_there(wish)
     if wish.inside != AUTO and wish.inside not in LOCAL:
         raise SpaceError(f"there is no prefix {wish.inside!r}: there are auto, {', '.join((*LOCAL, NONE, *REMOTE))}")
     reasons = dict(works_here())
     if log.resolve().is_relative_to(workspace.resolve()):
         reasons = dict.fromkeys(LOCAL, f"the workspace {workspace} holds the log itself: choose another --log")
+    elif not reasons["landlock"] and wish.network == "off":
+        reasons["landlock"] = landlock.network_problem()
     if wish.inside != AUTO:
         if reasons[wish.inside]:
             raise SpaceError(f"nothing can be started inside {wish.inside}: {reasons[wish.inside]}")
-        return wish
+        return _settle_here(wish, wish.inside)
     for kind in LOCAL:
         if not reasons[kind]:
-            better = [f"{one}: {reasons[one]}" for one in LOCAL[: LOCAL.index(kind)]]
-            return msgspec.structs.replace(wish, inside=kind, why_not="; ".join(better))
+            return _settle_here(wish, kind, *(f"{one}: {reasons[one]}" for one in LOCAL[: LOCAL.index(kind)]))
     why = (
         "; ".join(f"{one}: {reason}" for one, reason in reasons.items())
         if len(set(reasons.values())) > 1
         else reasons[LOCAL[0]]
     )
+    if wish.network == "off":
+        raise SpaceError(f"the network cannot be turned off here: {why}; without that, say --network all")
     return msgspec.structs.replace(wish, inside=NONE, network="all", why_not=why)
+
+
+def _settle_here(wish: Containment, kind: str, *better: str) -> Containment:
+    """``wish`` inside ``kind``, which works here; ``better``: why nothing better does."""
+    if kind != "landlock":
+        return msgspec.structs.replace(wish, inside=kind, network=wish.network or "off", why_not="; ".join(better))
+    off = wish.network != "all"
+    trouble = landlock.network_problem() if off else ""
+    return msgspec.structs.replace(
+        wish,
+        inside=kind,
+        network="off" if off and not trouble else "all",
+        why_not="; ".join((*better, *([trouble] if trouble else ()))),
+        open=landlock.left_open(),
+    )
+
+
+def _settle_there(wish: Containment) -> Containment:
+    """``wish`` on another side, where nothing of ours turns the network off or limits a command."""
+    if wish.network == "off":
+        raise SpaceError(
+            f"{wish.inside} leads to another side, whose network Apollo cannot turn off: "
+            "say --network all, and have it turned off there"
+        )
+    why = "the limits of the config do not hold on another side" if wish.limits != SpaceLimits() else ""
+    return msgspec.structs.replace(wish, network="all", limits=SpaceLimits(), why_not=why)

@@ -64,7 +64,7 @@ def _space(
     touchable = Touchable(
         write=(*write, *(Path(path).expanduser() for path in contained.write)),
         read=(*read, *(Path(path).expanduser() for path in contained.read)),
-        network=contained.network,
+        network="all" if contained.network == "all" else "off",
         limits=limits,
         group=group,
         endpoint=endpoint,

@@ -44,7 +44,9 @@ def demo_sessions(*, pace: float, request_id: Callable[[], str]) -> list[CreateS
                 tags=task.tags,
                 harness=PROGRAMS.get(name),
                 # What runs a program of somebody's own lies where this does.
-                contained=Containment(inside=AUTO, read=(sys.prefix, sys.base_prefix) if name in PROGRAMS else ()),
+                contained=Containment(
+                    inside=AUTO, network="", read=(sys.prefix, sys.base_prefix) if name in PROGRAMS else ()
+                ),
                 origin="demo",
             )
         )

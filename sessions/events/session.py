@@ -83,7 +83,9 @@ class SpaceLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 
 
 NOT_CONTAINED: Final = "not contained"
-_IN_SIGHT: Final = {"landlock": "it sees other processes, file names, unix sockets"}
+MADE_HERE: Final = ("bwrap", "landlock")
+"""Prefixes that this machine makes itself, the better one first; on another side nothing of ours turns anything off."""
+_IN_SIGHT: Final = {"landlock": "it sees other processes, file names; open: unix sockets, UDP, modes of files"}
 """What a prefix leaves open that a reader of its name would not expect."""
 
 
@@ -94,27 +96,31 @@ class Containment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     """
 
     inside: str = "none"
-    network: Literal["off", "all"] = "off"
+    network: Literal["off", "all", ""] = "off"
+    """"" in a wish alone: off where that can be had."""
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
     limits: SpaceLimits = SpaceLimits()
     why_not: str = ""
     there: bool = False
     """The workspace is a folder on the other side that a command line leads to, used as it is."""
+    open: tuple[str, ...] = ()
+    """What the prefix stops elsewhere, and not with the kernel that the session was made on."""
 
     @property
     def words(self) -> str:
         """In the words of screens and commands: ``inside bwrap, network off``."""
         if self.inside == "none":
             return NOT_CONTAINED
-        return f"inside {self.inside}{'' if self.network == 'all' else ', network off'}"
+        off = ", network off" if self.inside in MADE_HERE and self.network != "all" else ""
+        return f"inside {self.inside}{off}{''.join(f', {one} not stopped' for one in self.open)}"
 
 
 def add_what_is_in_sight(words: str) -> str:
     """``words`` of a containment, and what its prefix leaves open.
 
     >>> add_what_is_in_sight("inside landlock, network off")
-    'inside landlock, network off; it sees other processes, file names, unix sockets'
+    'inside landlock, network off; it sees other processes, file names; open: unix sockets, UDP, modes of files'
     """
     inside = words.removeprefix("inside ").partition(",")[0]
     return f"{words}; {_IN_SIGHT[inside]}" if inside in _IN_SIGHT else words
