@@ -29,6 +29,8 @@ ATTEMPTS: Final = (
     Attempt("other session", "reads another session's workspace", "grep -q SECRET {other}"),
     Attempt("home", "reads the home of who runs Apollo", "grep -q SECRET {home}"),
     Attempt("temporary files", "reads the temporary files of others", "grep -q SECRET {tmp}"),
+    Attempt("shared memory", "reads the shared memory of others", "grep -q SECRET {shm}"),
+    Attempt("terminal", "writes to a terminal outside", "echo made-inside > {terminal}"),
     Attempt("passwords", "reads /etc/shadow", "head -c 1 /etc/shadow"),
     Attempt("system", "writes into /usr or /etc", ": > /usr/made-inside || : > /etc/made-inside"),
     Attempt("kernel switches", "sets a switch of the kernel", "echo {panic} > /proc/sys/kernel/panic"),
@@ -76,5 +78,5 @@ ATTEMPTS: Final = (
     Attempt("memory use", "takes 3 GB where 2 GB are allowed", _python("x = bytearray(3_000_000_000)")),
     Attempt("open files", "opens 300 files where 256 are allowed", _python("[open('/dev/null') for n in range(300)]")),
 )
-JUDGED_OUTSIDE: Final = frozenset({"log folder", "UDP", "survival"})
+JUDGED_OUTSIDE: Final = frozenset({"log folder", "terminal", "UDP", "survival"})
 """What says whether these got through is outside: what is there, what arrived, and who lives on."""

@@ -39,6 +39,13 @@ def things_outside(place: Path) -> Iterator[dict[str, object]]:
         tmp = Path("/tmp") / f"apollo-{secrets.token_hex(4)}"
         tmp.write_text(SECRET)
         stack.callback(tmp.unlink, missing_ok=True)
+        shm = Path("/dev/shm") / tmp.name
+        shm.write_text(SECRET)
+        stack.callback(shm.unlink, missing_ok=True)
+        master, slave = os.openpty()
+        os.set_blocking(master, False)
+        for handle in (master, slave):
+            stack.callback(os.close, handle)
         listener = stack.enter_context(socket.socket(socket.AF_UNIX))
         listener.bind(str(tmp.with_suffix(".socket")))
         stack.callback(tmp.with_suffix(".socket").unlink, missing_ok=True)
@@ -60,6 +67,9 @@ def things_outside(place: Path) -> Iterator[dict[str, object]]:
             **files,
             "folder": place,
             "tmp": tmp,
+            "shm": shm,
+            "terminal": os.ttyname(slave),
+            "screen": master,
             "socket": tmp.with_suffix(".socket"),
             "abstract": tmp.name,
             "port": tcp.getsockname()[1],
@@ -98,6 +108,7 @@ async def try_all(kind: str, place: Path) -> dict[str, bool]:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
         through["log folder"] = (place / "made-inside").exists()
+        through["terminal"] = _painted(things["screen"])
         through["UDP"] = _arrived(things["datagrams"])
         through["survival"] = lives_on
     assert set(through) >= JUDGED_OUTSIDE
@@ -108,6 +119,14 @@ def _arrived(udp: object) -> bool:
     assert isinstance(udp, socket.socket)
     try:
         return udp.recv(16) == b"x"
+    except BlockingIOError:
+        return False
+
+
+def _painted(screen: object) -> bool:
+    assert isinstance(screen, int)
+    try:
+        return b"made-inside" in os.read(screen, 4096)
     except BlockingIOError:
         return False
 

@@ -18,7 +18,7 @@ from typing import Any, Final, NoReturn
 
 from sessions import processes
 from sessions.containment.control_groups import join_group
-from sessions.containment.landlock_keeper import SOCKET, STREAMS
+from sessions.containment.landlock_keeper import HOLDER, SOCKET, STREAMS
 from sessions.containment.limits import set_limits
 from sessions.containment.privileges import drop_privileges
 
@@ -57,10 +57,19 @@ def _ask_keeper(entry: dict[str, Any], module: str, arguments: tuple[str, ...]) 
             keeper.connect(SOCKET)
         except OSError as error:
             raise CannotEnter(f"the space of this session has ended ({error.strerror})") from None
-        socket.send_fds(keeper, [json.dumps(wish).encode()], range(STREAMS))
+        terminal = _open_terminal() if module == HOLDER else ()
+        socket.send_fds(keeper, [json.dumps(wish).encode()], [*range(STREAMS), *terminal])
         if entry["detach"]:
             os._exit(0)
         os._exit(int(keeper.recv(16) or b"1"))
+
+
+def _open_terminal() -> tuple[int, ...]:
+    """A terminal for a job that may want one: who is inside can open none. Nothing where there are none to be had."""
+    try:
+        return os.openpty()
+    except OSError:
+        return ()
 
 
 def _enter_namespaces(entry: dict[str, Any], *, detach: bool) -> processes.Identity | None:

@@ -23,14 +23,18 @@ from sessions.containment.control_groups import join_group
 from sessions.containment.keeper import LOOK_SECONDS, UNATTENDED
 from sessions.containment.limits import set_limits
 from sessions.containment.privileges import drop_privileges
+from sessions.jobs import terminals
 
 SOCKET: Final = "keeper.socket"
 STREAMS: Final = 3
+TERMINAL: Final = 2
+"""Handles of a terminal, master and slave, which a holder is given besides."""
 MAX_REQUEST: Final = 64 * 1024
 GO: Final = b"go\n"
 """Read from standard input before anything else: who started this knows where to find it."""
 READY: Final = b"ready\n"
-MODULES: Final = ("sessions.jobs.holder", "sessions.containment.file_access", "sessions.tools.searcher")
+HOLDER: Final = "sessions.jobs.holder"
+MODULES: Final = (HOLDER, "sessions.containment.file_access", "sessions.tools.searcher")
 """What helpers run: loaded before the file system is out of reach."""
 
 
@@ -65,7 +69,7 @@ class Keeper:
         caller, _ = self._listener.accept()
         try:
             caller.settimeout(5.0)
-            text, streams, _, _ = socket.recv_fds(caller, MAX_REQUEST, STREAMS)
+            text, streams, _, _ = socket.recv_fds(caller, MAX_REQUEST, STREAMS + TERMINAL)
             wish: dict[str, Any] = json.loads(text)
         except (OSError, ValueError):
             caller.close()
@@ -84,12 +88,14 @@ class Keeper:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.setsid()
-            for number, handle in enumerate(streams):
+            for number, handle in enumerate(streams[:STREAMS]):
                 os.dup2(handle, number)
+            terminal = streams[STREAMS:]
             for entry in os.listdir("/proc/self/fd"):  # noqa: PTH208 - numbers
-                if int(entry) >= STREAMS:
+                if int(entry) >= STREAMS and int(entry) not in terminal:
                     with contextlib.suppress(OSError):
                         os.close(int(entry))
+            terminals.accept(terminal)
             set_limits(wish["limits"])
             importlib.import_module(wish["module"]).main(*wish["arguments"])
             sys.stdout.flush()

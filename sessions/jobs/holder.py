@@ -24,7 +24,7 @@ from types import FrameType
 from typing import Any, Final
 
 from sessions import processes
-from sessions.jobs import files
+from sessions.jobs import files, terminals
 from sessions.jobs.ring_buffer import HEAD, RING, RingWriter
 from sessions.json_files import create_json, read_json, write_json
 
@@ -100,10 +100,11 @@ class Holder:
         tty, wants_input = bool(self.spec.get("tty")), bool(self.spec.get("input"))
         gate, opened = os.pipe()
         if tty:
-            master, slave = os.openpty()
+            master, slave = terminals.take()
             _plain_terminal(slave)
             self.source, self.sink, inner = master, os.dup(master), (slave, slave)
         else:
+            terminals.refuse()
             read_from, write_end = os.pipe()
             self.source = read_from
             if wants_input:

@@ -70,6 +70,27 @@ async def test_file_tools_see_what_commands_see(bench: Bench) -> None:
     )
 
 
+async def test_a_job_has_a_terminal_of_its_own_inside(bench: Bench) -> None:
+    result = await bench.do("run", command="test -t 0 && echo a terminal > /dev/tty && stty size", tty=True)
+    assert result.output.startswith("a terminal\n40 120\n"), result.output
+    without = await bench.do("run", command="ls /proc/self/fd | wc -l; : < /dev/tty || echo none")
+    assert without.output.startswith("4\n") and "none\n" in without.output, "no handle of it is left"
+
+
+async def test_inside_landlock_shared_memory_is_there_only_where_it_is_granted(tmp_path: Path) -> None:
+    if WORKS["landlock"]:
+        pytest.skip(f"landlock: {WORKS['landlock']}")
+    made = Bench.at(tmp_path)
+    lock = "python3 -c 'import multiprocessing as m; m.Lock(); print(1)'"
+    for write, code in (((), 1), (("/dev/shm",), 0)):
+        folder = made.folder / str(code)
+        space = session_space(Containment(inside="landlock", write=write), folder, made.workspace)
+        made.jobs = JobManager(folder, space=space)
+        result = await made.do("run", command=lock)
+        await space.close()
+        assert result.data["exit_code"] == code, result.output
+
+
 async def test_another_host_finds_space_and_job_again(bench: Bench) -> None:
     await bench.do("run", command="while [ ! -e go ]; do sleep 0.01; done; echo done", background=True)
     kind = bench.jobs.space.kind
