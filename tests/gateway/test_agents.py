@@ -127,6 +127,17 @@ def test_a_task_file_starts_an_agent(apollo: Apollo, model: WireModel) -> None:
     assert apollo.session("It")["step"] == 4
 
 
+@pytest.mark.parametrize("prefix", ["ssh gpu3", "podman exec box"])
+def test_an_agent_is_not_started_where_its_endpoint_is_not(apollo: Apollo, prefix: str) -> None:
+    words = ("run", "--model", "demo:steady", "--inside", prefix)
+    refused = apollo.run(*words, "--", "looper", "Write.", check=False)
+    assert refused.returncode
+    assert f"an agent program cannot be started inside {prefix}: its model endpoint is at 127.0.0.1" in refused.stderr
+    assert "--inside bwrap, landlock or none" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+    assert apollo.json("ls", "--all") == []
+
+
 def test_a_stopped_host_ends_an_agent_that_can_go_on_and_a_person_lets_it(apollo: Apollo, model: WireModel) -> None:
     apollo.run("run", "--agent", "looper", "--model", "openai:m", "--base-url", model.url, "--task", "Write numbers.",
                "--inside", "none", "--name", "it", "--limit", "steps=2")  # fmt: skip

@@ -77,7 +77,14 @@ def _check_call(call: CreateSession) -> CreateSession:
         raise refusal(f"there is no tool {unknown[0]!r}; there are {', '.join(NAMES)}")
     if call.in_place and not call.workspace:
         raise refusal("--in-place needs a workspace: name the folder to work in")
-    there = call.in_place and call.contained is not None and is_remote(call.contained.inside)
+    elsewhere = call.contained.inside if call.contained is not None and is_remote(call.contained.inside) else ""
+    if elsewhere and call.harness is not None and call.harness.command:
+        raise refusal(
+            f"an agent program cannot be started inside {elsewhere}: its model endpoint is at 127.0.0.1 of this machine, "
+            "which is not that of the other side; choose --inside bwrap, landlock or none, or start it there yourself: "
+            "--elsewhere, then what 'apollo gateway' prints, and its port forwarded (ssh -R PORT:127.0.0.1:PORT)"
+        )
+    there = call.in_place and elsewhere
     if call.workspace and not there and not Path(call.workspace).is_dir():
         raise refusal(f"the workspace {call.workspace} is no folder")
     if call.workspace and not Path(call.workspace).is_absolute():
