@@ -260,9 +260,13 @@ def _leftovers(cli: Cli) -> Iterator[Finding]:
     except (ApolloError, OSError) as error:
         yield Finding("leftovers", "warn", say_in_shell(error))
         return
-    size = sum(one.size for one in found) / 1e6
-    if found:
-        text = f"{size:,.1f} MB in {say_count(len(found), 'place')} serve nobody: orphans, and output above the quota"
+    going = [one for one in found if one.may_go]
+    if unknown := len(found) - len(going):
+        text = f"{say_count(unknown, 'folder')} of sessions that ran jobs, and that this log does not know"
+        yield Finding("unknown", "warn", text, "is this log an older copy? 'apollo gc' names them, and removes none")
+    size = sum(one.size for one in going) / 1e6
+    if going:
+        text = f"{size:,.1f} MB in {say_count(len(going), 'place')} serve nobody: orphans, and output above the quota"
         yield Finding("leftovers", "warn", text, "'apollo gc' lists them, 'apollo gc --yes' removes them")
     else:
         yield Finding("leftovers", "ok", "none")

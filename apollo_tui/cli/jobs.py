@@ -77,7 +77,10 @@ def end(cli: Cli, session: str, job: str) -> None:
 @json_option
 @click.pass_obj
 def gc(cli: Cli, yes: bool, quota: float | None, as_json: bool) -> None:
-    """Say what serves nobody any more: workspace copies without a session, and old output of jobs above the quota."""
+    """Say what serves nobody any more: workspace copies without a session, and old output of jobs above the quota.
+
+    Folders of sessions that ran and that the log does not know are named, and never removed: it may be an older copy.
+    """
     found = find_leftovers(cli, quota)
     if as_json:
         print_json(
@@ -86,17 +89,18 @@ def gc(cli: Cli, yes: bool, quota: float | None, as_json: bool) -> None:
     else:
         for one in found:
             say(f"{one.size / 1e6:8.1f} MB  {say_age(round(one.at * 1000)):>8}  {one.path}: {one.reason}")
-    total = f"{sum(one.size for one in found) / 1e6:.1f} MB in {say_count(len(found), 'place')}"
+    going = [one for one in found if one.may_go]
+    total = f"{sum(one.size for one in going) / 1e6:.1f} MB in {say_count(len(going), 'place')}"
     if yes:
-        for one in found:
+        for one in going:
             remove(one)
         say(f"removed {total}", err=as_json)
     else:
-        say(f"{total} would be removed; 'apollo gc --yes' does it" if found else "nothing to remove", err=as_json)
+        say(f"{total} would be removed; 'apollo gc --yes' does it" if going else "nothing to remove", err=as_json)
 
 
 def find_leftovers(cli: Cli, quota: float | None = None) -> list[Leftover]:
-    """What ``gc`` would remove. ``quota`` in gigabytes; None: what the config says. Raises ApolloError."""
+    """What ``gc`` would remove, or names. ``quota`` in gigabytes; None: what the config says. Raises ApolloError."""
     most = config.load_config().host.output_gb if quota is None else quota
     holder = lock.holder(cli.paths.lock)
     before = time.time() if holder is None else holder.started_at / 1000 - COARSE_SECONDS

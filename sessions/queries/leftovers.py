@@ -13,22 +13,36 @@ from sessions.fold.summary import Summary
 from sessions.jobs import files
 from sessions.jobs.living import session_folders
 from sessions.jobs.manager import KINDS, JobManager
+from sessions.terminal_text import say_count
 from sessions.workspace import remove_tree
 
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """A folder or file that may go. ``size`` is what it takes on disk, ``at`` when it was last written (Unix s)."""
+    """A folder or file that may go, or that nobody but a person can say of whether it may. ``size`` is what it takes on
+    disk, ``at`` when it was last written (Unix s)."""
 
-    what: Literal["orphan", "output"]
+    what: Literal["orphan", "output", "unknown"]
     path: Path
     session: str
     size: int
     at: float
+    jobs: int = 0
+    """How many ran in the folder of an ``unknown`` session."""
+
+    @property
+    def may_go(self) -> bool:
+        """Whether nothing that it holds can be of worth."""
+        return self.what != "unknown"
 
     @property
     def reason(self) -> str:
-        """Why it may go."""
+        """Why it may go, or stays."""
+        if self.what == "unknown":
+            return (
+                f"this log does not know the session, which ran {say_count(self.jobs, 'job')}: is the log an older "
+                "copy? It stays; remove it by hand where it is of no worth"
+            )
         if self.what == "orphan":
             return "no session of this log has this folder: its host was killed while it made one"
         return "the output of a job of a session that has ended; the log has its first 8 MB"
@@ -37,7 +51,7 @@ class Leftover:
 def leftovers(sessions: Path, summaries: Mapping[str, Summary], quota: int, *, before: float) -> list[Leftover]:
     """What may go: orphans that were made ``before`` (Unix s; the start of the host that runs, so that no session that
     is being made is among them), and the oldest output of ended sessions, as far as all output takes more than
-    ``quota`` bytes.
+    ``quota`` bytes. With them what may not: folders of sessions that ran and that the log does not know.
     """
     found: list[Leftover] = []
     output: list[Leftover] = []
@@ -46,7 +60,9 @@ def leftovers(sessions: Path, summaries: Mapping[str, Summary], quota: int, *, b
         summary = summaries.get(folder.name)
         if summary is None:
             if folder.stat().st_mtime < before and not _lives(folder):
-                found.append(Leftover("orphan", folder, folder.name, size_of(folder), folder.stat().st_mtime))
+                ran = jobs_that_ran(folder)
+                what: Literal["orphan", "unknown"] = "unknown" if ran else "orphan"
+                found.append(Leftover(what, folder, folder.name, size_of(folder), folder.stat().st_mtime, ran))
             continue
         for kind in KINDS:
             for job in JobManager(folder, kind=kind).all():
@@ -64,11 +80,18 @@ def leftovers(sessions: Path, summaries: Mapping[str, Summary], quota: int, *, b
 
 
 def remove(leftover: Leftover) -> None:
-    """Take it away. Raises OSError."""
+    """Take it away. Raises OSError; ValueError for what nobody but a person may remove."""
+    if not leftover.may_go:
+        raise ValueError(f"{leftover.path} may hold work")
     if leftover.what == "orphan":
         remove_tree(leftover.path)
     else:
         leftover.path.unlink(missing_ok=True)
+
+
+def jobs_that_ran(folder: Path) -> int:
+    """How many commands were started in a session's folder. While a session is made none is."""
+    return sum(1 for kind in KINDS for _ in (folder / kind).glob(f"*/{files.CLAIM}"))
 
 
 def size_of(path: Path) -> int:

@@ -43,10 +43,10 @@ def run(paths: LogPaths, *words: str) -> str:
     return done.output
 
 
-def doctor_on_leftovers(paths: LogPaths) -> tuple[str, str]:
+def doctor_on_leftovers(paths: LogPaths, what: str = "leftovers") -> tuple[str, str]:
     """What ``doctor`` says of them."""
     told = CliRunner().invoke(apollo, ["--log", str(paths.log), "doctor", "--json"]).stdout
-    return next((one["verdict"], one["said"]) for one in json.loads(told) if one["id"] == "leftovers")
+    return next((one["verdict"], one["said"]) for one in json.loads(told) if one["id"] == what)
 
 
 async def test_a_job_of_an_ended_session_is_listed_and_ended_by_a_command(paths: LogPaths) -> None:
@@ -85,6 +85,25 @@ async def test_a_copy_that_a_killed_host_left_is_named_first_and_goes_with_yes(p
     assert paths.session_folder(make.SESSION).exists()
     assert run(paths, "gc") == "nothing to remove\n"
     assert doctor_on_leftovers(paths) == ("ok", "none")
+
+
+@pytest.mark.parametrize("kind", ["jobs", "evaluations"])
+async def test_what_ran_and_is_not_in_the_log_is_named_and_never_removed(paths: LogPaths, kind: str) -> None:
+    """A log that was restored from a backup knows nothing of what was done since."""
+    lost = paths.session_folder("01LOSTLOSTLOSTLOSTLOSTLOST")
+    (lost / "workspace").mkdir(parents=True)
+    (lost / "workspace" / "work").write_text("three days of it")
+    jobs = JobManager(lost, kind=kind)
+    job = await jobs.start(1, "true", Path("/"), ENV)
+    await until(lambda: not job.holder.alive())
+    said = run(paths, "gc")
+    assert f"{lost}: this log does not know the session, which ran 1 job: is the log an older copy?" in said
+    assert "nothing to remove" in said
+    assert [one["what"] for one in json.loads(run(paths, "gc", "--json").splitlines()[0])] == ["unknown"]
+    assert "removed 0.0 MB in 0 places" in run(paths, "gc", "--yes")
+    assert (lost / "workspace" / "work").read_text() == "three days of it"
+    assert doctor_on_leftovers(paths) == ("ok", "none")
+    assert doctor_on_leftovers(paths, "unknown")[1].startswith("1 folder of sessions that ran jobs")
 
 
 async def test_a_session_that_a_running_host_is_making_is_no_orphan(paths: LogPaths) -> None:

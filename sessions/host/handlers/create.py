@@ -80,8 +80,8 @@ def _check_call(call: CreateSession) -> CreateSession:
     elsewhere = call.contained.inside if call.contained is not None and is_remote(call.contained.inside) else ""
     if elsewhere and call.harness is not None and call.harness.command:
         raise refusal(
-            f"an agent program cannot be started inside {elsewhere}: its model endpoint is at 127.0.0.1 of this machine, "
-            "which is not that of the other side; choose --inside bwrap, landlock or none, or start it there yourself: "
+            f"an agent program cannot be started inside {elsewhere}: its model endpoint is at 127.0.0.1 of this "
+            "machine, not of the other side; choose --inside bwrap, landlock or none, or start it there yourself: "
             "--elsewhere, then what 'apollo gateway' prints, and its port forwarded (ssh -R PORT:127.0.0.1:PORT)"
         )
     there = call.in_place and elsewhere
