@@ -63,15 +63,19 @@ NO_FOLDER: Final = 97
 PAUSES: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds before the line is tried again, by the number of failures in a row."""
 CALL_SECONDS: Final = 60.0
+KEEP_ALIVE: Final = {"ServerAliveInterval": "15", "ServerAliveCountMax": "4"}
+"""Options of ``ssh``: a line that is dead and does not say so is given up after a minute, and not waited for."""
 
 
 def over_there(prefix: Sequence[str], argv: Sequence[str]) -> list[str]:
-    """The command line that runs ``argv`` on the other side: ``ssh`` has a shell there read it once more, and ``docker
-    exec`` and ``podman exec`` pass a standard input on only if they are told to."""
+    """The command line that runs ``argv`` on the other side: ``ssh`` has a shell there read it once more and is told to
+    see to its line, and ``docker exec`` and ``podman exec`` pass a standard input on only if they are told to."""
     program, *options = prefix
     name = os.path.basename(program)  # noqa: PTH119 - loaded in a process that starts for each command
     if name == "ssh":
-        return [*prefix, shlex.join(argv)]
+        said = " ".join(options).lower()
+        ours = [f"{option}={value}" for option, value in KEEP_ALIVE.items() if option.lower() not in said]
+        return [program, *(word for one in ours for word in ("-o", one)), *options, shlex.join(argv)]
     if name in ("docker", "podman") and options[:1] == ["exec"] and not {"-i", "--interactive"} & {*options}:
         return [program, "exec", "-i", *options[1:], *argv]
     return [*prefix, *argv]

@@ -31,12 +31,14 @@ TURNS = [
 ]
 
 
-@pytest.mark.parametrize("inside", ["bwrap", "landlock", "none", "podman exec box"])
-def test_a_running_job_outlives_its_host(inside: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("inside", ["bwrap", "landlock", "none", "podman exec box", "ssh"])
+def test_a_running_job_outlives_its_host(inside: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     if works_here().get(inside):
         pytest.skip(f"{inside} does not work here: {works_here()[inside]}")
-    home = tmp_path / "other side"
+    home = tmp_path / "other-side"
     home.mkdir()
+    if inside == "ssh":
+        inside = f"{request.getfixturevalue('ssh')} env HOME={home} TMPDIR={home}"
     program = tmp_path / "bin" / "podman"
     program.parent.mkdir()
     program.write_text(f"#!/bin/sh\nshift 3\nTMPDIR='{home}' HOME='{home}' exec \"$@\"\n")
@@ -56,7 +58,8 @@ def test_a_running_job_outlives_its_host(inside: str, tmp_path: Path) -> None:
 def _survive(apollo: Apollo, inside: str, url: str, home: Path) -> None:
     apollo.run("new", "task.md", "--model", "openai:m", "--base-url", url, "--inside", inside)
     folder = next(log_paths(apollo.log).sessions.iterdir())
-    workspace = home / ".apollo" / folder.name / "workspace" if inside.startswith("podman") else folder / "workspace"
+    there = inside.startswith(("podman", "ssh"))
+    workspace = home / ".apollo" / folder.name / "workspace" if there else folder / "workspace"
     wait_for("the command to begin", (workspace / "here").exists)
     host = _host(apollo)
     os.kill(host, signal.SIGKILL)

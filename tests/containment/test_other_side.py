@@ -6,30 +6,21 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from ssh_server import SshServer
 from tool_testbed import Bench, until
 
+from sessions.containment.remote_command import over_there
 from sessions.containment.session_spaces import session_space
 from sessions.events import Containment, EvaluateSpec
+from sessions.jobs.job import Job
 from sessions.jobs.manager import JobManager
 from sessions.workspace import SCORER
 
-SSHD = shutil.which("sshd") or ("/usr/sbin/sshd" if Path("/usr/sbin/sshd").exists() else "")
-CONFIG = """\
-Port {port}
-ListenAddress 127.0.0.1
-HostKey {place}/host_key
-AuthorizedKeysFile {place}/user_key.pub
-StrictModes no
-PidFile none
-UsePAM no
-PermitRootLogin yes
-"""
 PODMAN = """\
 #!/bin/sh
 # podman exec NAME COMMAND…: the other side is a home of its own, and DOWN is a file that cuts the line.
@@ -57,33 +48,6 @@ def podman(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("PODMAN_HOME", str(home))
     monkeypatch.setenv("PODMAN_DOWN", str(tmp_path / "down"))
     return "podman exec box"
-
-
-@pytest.fixture
-def ssh(tmp_path: Path) -> Iterator[str]:
-    if not SSHD or not shutil.which("ssh-keygen"):
-        pytest.skip("there is no sshd here")
-    place = tmp_path / "ssh"
-    place.mkdir()
-    for name in ("host_key", "user_key"):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", place / name], check=True)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    (place / "config").write_text(CONFIG.format(port=port, place=place))
-    if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(exist_ok=True)
-    server = subprocess.Popen([SSHD, "-D", "-e", "-f", place / "config"], stderr=subprocess.DEVNULL)
-    prefix = (
-        f"ssh -p {port} -i {place}/user_key -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no "
-        "-o LogLevel=ERROR -o BatchMode=yes 127.0.0.1"
-    )
-    try:
-        while subprocess.run([*prefix.split(), "true"], capture_output=True, check=False).returncode:
-            assert server.poll() is None, "sshd does not run"
-        yield prefix
-    finally:
-        server.kill()
-        server.wait()
 
 
 @pytest.fixture
@@ -183,23 +147,28 @@ async def test_the_scorer_runs_over_there_on_what_is_there(bench: Bench) -> None
     assert result.data["score"] == 42, result.output
 
 
-async def test_a_command_is_found_again_after_a_lost_line(
-    podman: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sessions.containment.remote_command.PAUSES", (0.05,))
+def open_bench(tmp_path: Path, prefix: str) -> Bench:
+    """A bench whose commands run where ``prefix`` leads to."""
     bench = Bench.at(tmp_path)
-    bench.contained = Containment(inside=podman)
+    bench.folder = bench.folder / f"apollo-lost-{os.getpid()}"
+    bench.folder.mkdir()
+    bench.contained = Containment(inside=prefix)
     bench.jobs = JobManager(bench.folder, space=session_space(bench.contained, bench.folder, bench.workspace))
+    return bench
+
+
+async def begin_waiting(bench: Bench) -> Job:
+    """A command that waits for the file ``go``, and has said ``one``."""
     await bench.do("run", command="echo one; while [ ! -e go ]; do sleep 0.05; done; echo two; exit 7", background=True)
     job = bench.jobs.find(1)
     assert job is not None
     await until(lambda: "one" in bench.jobs.tail(job).text)
-    (tmp_path / "down").touch()
-    follower = _followers(str(tmp_path))
-    for pid in follower:
-        os.kill(pid, signal.SIGKILL)
+    return job
+
+
+async def let_go_on(bench: Bench, job: Job) -> None:
+    """Have it end, and see that it was found again, told once and not run twice."""
     await until(lambda: "the line is lost" in bench.jobs.tail(job).text)
-    (tmp_path / "down").unlink()
     await bench.do("run", command="touch go")
     end = await bench.jobs.wait(job, 60)
     assert end is not None and (end.how, end.exit_code) == ("exited", 7)
@@ -207,8 +176,43 @@ async def test_a_command_is_found_again_after_a_lost_line(
     assert text.startswith("one\n") and text.endswith("two\n") and text.count("one") == text.count("two") == 1, text
 
 
-def _followers(place: str) -> list[int]:
-    """Processes that pass on what a command over there writes."""
+async def test_a_command_is_found_again_after_a_lost_line(podman: str, tmp_path: Path) -> None:
+    bench = open_bench(tmp_path, podman)
+    job = await begin_waiting(bench)
+    (tmp_path / "down").touch()
+    for pid in _followers(bench.folder.name):
+        os.kill(pid, signal.SIGKILL)
+    await until(lambda: "the line is lost" in bench.jobs.tail(job).text)
+    (tmp_path / "down").unlink()
+    await let_go_on(bench, job)
+
+
+@pytest.mark.parametrize("what", [signal.SIGKILL, signal.SIGSTOP], ids=["cut", "silent"])
+async def test_a_lost_line_of_ssh_is_noticed_also_where_it_says_nothing(
+    what: signal.Signals, sshd: SshServer, tmp_path: Path
+) -> None:
+    quick = sshd.prefix.replace("ssh ", "ssh -o ServerAliveInterval=1 -o ServerAliveCountMax=1 ", 1)
+    bench = open_bench(tmp_path, quick)
+    try:
+        job = await begin_waiting(bench)
+        sshd.signal_lines(what)
+        await let_go_on(bench, job)
+    finally:
+        sshd.signal_lines(signal.SIGCONT)
+        await bench.jobs.kill_all(grace=0.5)
+        shutil.rmtree(Path.home() / ".apollo" / bench.folder.name, ignore_errors=True)
+
+
+def test_ssh_sees_to_its_line_unless_the_wish_says_how() -> None:
+    ours = ["-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4"]
+    assert over_there(["/usr/bin/ssh", "gpu3"], ["true"]) == ["/usr/bin/ssh", *ours, "gpu3", "true"]
+    wished = ["ssh", "-oserveraliveinterval=60", "gpu3"]
+    assert over_there(wished, ["true"]) == ["ssh", *ours[2:], *wished[1:], "true"]
+    assert over_there(["podman", "exec", "box"], ["true"]) == ["podman", "exec", "-i", "box", "true"]
+
+
+def _followers(name: str) -> list[int]:
+    """Processes that pass on what a command of the session ``name`` writes over there."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -216,6 +220,6 @@ def _followers(place: str) -> list[int]:
                 words = (entry / "cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
-            if words[:2] == [b"sh", b"-c"] and b"tail -c" in words[2]:
+            if words[:2] == [b"sh", b"-c"] and b"tail -c" in words[2] and name in words[4].decode():
                 found.append(int(entry.name))
     return found
