@@ -42,6 +42,13 @@ cat > /dev/null
 echo "there is no python3 on the other side, which file tools need: use run" >&2
 exit 127
 """
+REMOVE: Final = f"""\
+{GO_HOME}({END_ALL})
+chmod -R u+rwx "$1" 2>/dev/null
+rm -rf "$1"
+[ ! -e "$1" ]
+"""
+REMOVE_SECONDS: Final = 20.0
 SENT: Final = "sent.json"
 KEPT: Final = frozenset({"TERM", "PAGER", "GIT_PAGER", "GIT_TERMINAL_PROMPT", "PYTHONUNBUFFERED", "APOLLO_JOB"})
 """Variables that go along: the others name things of this machine."""
@@ -162,6 +169,21 @@ class RemoteSpace(Space):
             raise SpaceError(f"{self.kind} does not answer: {error}") from None
         if done.returncode:
             raise SpaceError(f"{self.kind} does not answer: {_last_words(done)}")
+
+
+def remove_there(prefix: str, name: str) -> str:
+    """End what is left of a session on another side, and remove its folder there. Returns why it could not, or ""."""
+    argv = over_there(shlex.split(prefix), ["sh", "-c", REMOVE, "sh", f"{PLACE}/{name}"])
+    try:
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=REMOVE_SECONDS, check=False,
+            start_new_session=True,  # without a terminal nobody is asked for a password
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return f"no answer within {REMOVE_SECONDS:.0f} s"
+    except OSError as error:
+        return error.strerror or str(error)
+    return _last_words(done) if done.returncode else ""
 
 
 def _last_words(done: subprocess.CompletedProcess[bytes]) -> str:

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import msgspec
 
+from sessions.containment.choice import is_remote
 from sessions.containment.keeper import Keeper
+from sessions.containment.remote_space import PLACE, remove_there
 from sessions.containment.session_spaces import SPACE
 from sessions.errors import ApolloError
+from sessions.events import SessionCreated
 from sessions.hints import Remedy
 from sessions.host.callers import Callers
 from sessions.host.lock import HostLock, LockHeld
@@ -58,10 +61,9 @@ def purge_session(paths: LogPaths, session: str, actor: str, why: str) -> Purged
         _end_processes(paths.session_folder(session))
         purge.purge_session(paths.log, leavings, actor, why)
         files = _remove_files(paths, session)
-        workspace = created.workspace if created is not None and created.in_place else None
+        left = (*_left(paths, created), *_left_there(session, created))
         return Purged(
-            session, leavings.number, leavings.events, len(leavings.blobs), files, leavings.dependants,
-            _left(paths, workspace),
+            session, leavings.number, leavings.events, len(leavings.blobs), files, leavings.dependants, left
         )  # fmt: skip
     finally:
         lock.note_end("stopped")
@@ -107,5 +109,23 @@ def _scattered(paths: LogPaths, session: str) -> Iterator[Path]:
     yield from (path for end in ("", "-wal", "-shm", "-journal") if (path := Path(f"{index}{end}")).exists())
 
 
-def _left(paths: LogPaths, workspace: str | None) -> tuple[str, ...]:
-    return (*map(str, purge.copies_beside(paths.log)), *([workspace] if workspace else ()))
+def _left(paths: LogPaths, created: SessionCreated | None) -> tuple[str, ...]:
+    copies = tuple(map(str, purge.copies_beside(paths.log)))
+    if created is None or not created.in_place or not created.workspace or _other_side(created):
+        return copies
+    return (*copies, created.workspace)
+
+
+def _left_there(session: str, created: SessionCreated | None) -> Iterator[str]:
+    """Remove what the session had on another side; what of it may still be there."""
+    if created is None or not (prefix := _other_side(created)):
+        return
+    if why := remove_there(prefix, session):
+        yield f"~/{PLACE}/{session} where {prefix} leads to, which could not be removed ({why})"
+    if created.in_place and created.workspace:
+        yield f"{created.workspace} where {prefix} leads to, in which it worked"
+
+
+def _other_side(created: SessionCreated) -> str:
+    contained = created.contained
+    return contained.inside if contained is not None and is_remote(contained.inside) else ""

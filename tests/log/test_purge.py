@@ -181,6 +181,35 @@ async def test_it_asks_twice_and_wants_a_reason(tmp_path: Path, monkeypatch: pyt
     assert list(tombstones(paths.log)) == [GONE]
 
 
+@pytest.mark.parametrize("answers", [True, False])
+async def test_what_it_had_on_another_side_goes_too_or_is_named(
+    answers: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = tmp_path / "there"
+    for name in (GONE, KEPT):
+        (there / ".apollo" / name / "workspace").mkdir(parents=True)
+        (there / ".apollo" / name / "workspace" / "file").write_text(SECRET)
+    (there / ".apollo" / GONE / "workspace").chmod(0o500)
+    program = tmp_path / "bin" / "podman"
+    program.parent.mkdir()
+    body = f'shift 3\nHOME={there} exec "$@"' if answers else "echo no box >&2; exit 125"
+    program.write_text(f"#!/bin/sh\n{body}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    writer = await new_log(tmp_path / "log")
+    paths = log_paths(writer.path)
+    paths.prepare()
+    contained = ev.Containment(inside="podman exec box", network="all", there=True)
+    await Teller(writer, GONE).begin("A task.", contained=contained, in_place=True, workspace="/work")
+    await writer.close()
+    done = await _purge(paths)
+    assert (there / ".apollo" / GONE).exists() != answers
+    assert (there / ".apollo" / KEPT).exists()
+    place = "where podman exec box leads to"
+    stays = f"~/.apollo/{GONE} {place}, which could not be removed (no box)"
+    assert done.left == (*([] if answers else [stays]), f"/work {place}, in which it worked")
+
+
 async def test_the_parts_of_the_log_are_private_while_it_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
