@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TextIO
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 import msgspec
@@ -15,10 +18,14 @@ if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
 
 
+PLACELESS: Final = ("", "dumb", "unknown")
+"""What TERM says of a terminal that is a sheet of paper, or of none: it shows escapes instead of acting on them."""
+
+
 def say(text: str = "", *, err: bool = False, nl: bool = True, colour: str | None = None, bold: bool = False) -> None:
     """Print ``text`` for a person, on stdout or (``err``) stderr, without what a terminal would act on."""
     said = plain_text(text)
-    if colour or bold:
+    if (colour or bold) and not is_placeless():
         said = click.style(said, fg=colour, bold=bold or None)
     click.echo(said, err=err, nl=nl)
 
@@ -44,15 +51,26 @@ def confirm(question: str, *, default: bool = False, err: bool = False) -> bool:
     return click.confirm(plain_line(question), default=default, err=err)
 
 
+@contextmanager
 def progress_on_stderr(
     length: int, label: str, shown: Callable[[], str], *, show_pos: bool = False
-) -> ProgressBar[int]:
-    """A bar on stderr, with what ``shown`` says beside it."""
+) -> Iterator[ProgressBar[int]]:
+    """A bar on stderr, with what ``shown`` says beside it; where a line cannot be written anew, its last line alone."""
+    placeless = is_placeless()
     bar: ProgressBar[int] = click.progressbar(
-        length=length, label=plain_line(label), file=sys.stderr, show_pos=show_pos,
+        length=length, label=plain_line(label), file=io.StringIO() if placeless else sys.stderr, show_pos=show_pos,
         item_show_func=lambda _: plain_line(shown()),
     )  # fmt: skip
-    return bar
+    with bar:
+        yield bar
+    if placeless:
+        told = (f"{bar.pos:,} of {bar.length:,}" if show_pos else "", plain_line(shown()))
+        say(f"{plain_line(label)}: {'  '.join(one for one in told if one)}", err=True)
+
+
+def is_placeless() -> bool:
+    """Whether the terminal, if there is one, would show escapes instead of acting on them."""
+    return os.environ.get("TERM", "") in PLACELESS
 
 
 def reads_person(stream: TextIO) -> bool:

@@ -11,7 +11,7 @@ from typing import Final
 import click
 import msgspec
 
-from apollo_train.cli.terminal_output import say
+from apollo_train.cli.terminal_output import is_placeless, say
 from apollo_tui.cli.connection import Cli, ask_host, new_request_id
 from apollo_tui.cli.output import json_option, print_json
 from apollo_tui.terminal.shell_command import on_log
@@ -20,8 +20,6 @@ from sessions.fold.notes import set_terms
 from sessions.host import protocol
 from sessions.terminal_text import plain_line
 
-PLACELESS: Final = ("", "dumb", "unknown")
-"""What TERM says of a terminal that is a sheet of paper, or of none."""
 LEAST: Final = (24, 8)
 """Columns and rows: one pane has room in them."""
 
@@ -38,7 +36,7 @@ def check_terminal(instead: str) -> None:
     """Raise UsageError unless keys can be read and something painted: the app paints on stderr."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise click.UsageError(f"the app needs a terminal; {instead}")
-    if os.environ.get("TERM", "") in PLACELESS:
+    if is_placeless():
         name = plain_line(os.environ.get("TERM", "")) or "not set"
         raise click.UsageError(f"TERM is {name}: such a terminal cannot place text, and the app must; {instead}")
     columns, rows = shutil.get_terminal_size()

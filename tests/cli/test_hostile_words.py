@@ -216,9 +216,20 @@ def test_a_prompt_goes_byte_for_byte_into_a_pipe(
     assert "\u202e".encode() in out and json.loads(out)["model"] == "scripted"
 
 
+@pytest.mark.parametrize(("term", "styled"), [("xterm", True), ("dumb", False), ("", False)])
+def test_a_terminal_that_shows_escapes_is_sent_none(
+    term: str, styled: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setattr("click.utils.should_strip_ansi", lambda *_: False)
+    say("red", colour="red", bold=True)
+    assert ("\x1b" in capsys.readouterr().out) == styled
+
+
 def test_what_asks_and_what_counts_is_said_by_the_same_voice(
     monkeypatch: pytest.MonkeyPatch, said: Callable[..., str]
 ) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(printed, "reads_person", lambda stream: True)
     monkeypatch.setattr("click.termui.visible_prompt_func", lambda text="": print(text) or "y")
 

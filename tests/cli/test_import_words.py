@@ -81,12 +81,12 @@ def test_a_dry_run_compares_with_the_log_and_leaves_it_as_it_is(apollo: Apollo, 
     assert len(apollo.json("ls")) == 2
 
 
-def run_in_terminal(apollo: Apollo, *words: str) -> tuple[str, str]:
+def run_in_terminal(apollo: Apollo, *words: str, term: str = "xterm-256color") -> tuple[str, str]:
     """What the command prints, and what it shows on a terminal beside that."""
     printed = apollo.folder / "printed"
     ours, theirs = pty.openpty()
     with printed.open("wb") as out:
-        child = subprocess.Popen(apollo.command(*words), env=apollo.env, stdout=out, stderr=theirs)
+        child = subprocess.Popen(apollo.command(*words), env={**apollo.env, "TERM": term}, stdout=out, stderr=theirs)
     os.close(theirs)
     shown = b""
     try:
@@ -118,6 +118,14 @@ def test_a_bar_for_a_folder_of_many_files_writes_no_more_than_a_line_for_each(ap
     assert printed.count("new: 1 step") == 300
     assert "1 of 300: 000.jsonl" in shown and "300 of 300: 299.jsonl" in shown and "100%" in shown
     assert len(shown) < 300 * 400
+
+
+@pytest.mark.parametrize("term", ["dumb", ""])
+def test_where_no_line_can_be_written_anew_the_bar_is_its_last_line(apollo: Apollo, tmp_path: Path, term: str) -> None:
+    for name in ("a", "b", "c"):
+        write(tmp_path / "runs" / f"{name}.jsonl", chat(name))
+    _, shown = run_in_terminal(apollo, "import", "--dry-run", str(tmp_path / "runs"), term=term)
+    assert shown == "import: 3 of 3: c.jsonl\r\n"
 
 
 def test_without_a_terminal_there_is_no_bar(apollo: Apollo, tmp_path: Path) -> None:
