@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +20,8 @@ LOCAL: Final = MADE_HERE
 NONE: Final = "none"
 REMOTE: Final = ("ssh", "docker exec", "podman exec", "apptainer exec")
 """How the command lines begin that lead to another side."""
+BESIDE_LOG: Final = re.compile(r"-wal|-shm|-journal|\.lock|\.v\d+\.bak")
+"""How names go on, after the log's own, of files that hold what it holds or guard it."""
 
 
 def is_remote(inside: str) -> bool:
@@ -37,8 +41,10 @@ def works_here() -> dict[str, str]:
     return {"bwrap": "" if "bwrap" in _worked else problem, "landlock": landlock.problem()}
 
 
-def settle(wish: Containment, *, workspace: Path, log: Path) -> Containment:
+def settle(wish: Containment, *, workspace: Path, log: Path, private: Mapping[str, Path] | None = None) -> Containment:
     """The containment of a new session. Raises SpaceError where what was named cannot be had here.
+
+    ``private``: what else no agent may have, by what it is called.
 
     >>> settle(Containment(inside="none"), workspace=Path("/w"), log=Path("/l")).words
     'not contained'
@@ -50,8 +56,8 @@ def settle(wish: Containment, *, workspace: Path, log: Path) -> Containment:
     if wish.inside != AUTO and wish.inside not in LOCAL:
         raise SpaceError(f"there is no prefix {wish.inside!r}: there are auto, {', '.join((*LOCAL, NONE, *REMOTE))}")
     reasons = dict(works_here())
-    if log.resolve().is_relative_to(workspace.resolve()):
-        reasons = dict.fromkeys(LOCAL, f"the workspace {workspace} holds the log itself: choose another --log")
+    if holds := _what_is_given_away(wish, workspace, log, private):
+        reasons = dict.fromkeys(LOCAL, holds)
     elif not reasons["landlock"] and wish.network == "off":
         reasons["landlock"] = landlock.network_problem()
     if wish.inside != AUTO:
@@ -69,6 +75,30 @@ def settle(wish: Containment, *, workspace: Path, log: Path) -> Containment:
     if wish.network == "off":
         raise SpaceError(f"the network cannot be turned off here: {why}; without that, say --network all")
     return msgspec.structs.replace(wish, inside=NONE, network="all", why_not=why)
+
+
+def _what_is_given_away(wish: Containment, workspace: Path, log: Path, private: Mapping[str, Path] | None) -> str:
+    """Why commands that may touch the workspace, ``read`` and ``write`` would not be contained; "" if they would."""
+    log = log.resolve()
+    folder = log.with_name(f"{log.name}.d")
+    given = {f"the workspace {workspace}": workspace, **{f"read = {path}": Path(path) for path in wish.read}}
+    given |= {f"write = {path}": Path(path) for path in wish.write}
+    for name, path in given.items():
+        place = path.expanduser().resolve()
+        if log.is_relative_to(place):
+            return (
+                f"{name} holds the log itself: choose another --log" if path == workspace else f"{name} holds the log"
+            )
+        if place.parent == log.parent and BESIDE_LOG.fullmatch(place.name.removeprefix(log.name)):
+            return f"{name} is of the log"
+        if place.is_relative_to(folder) or folder.is_relative_to(place):
+            inside = place.relative_to(folder).parts if place.is_relative_to(folder) else ()
+            if path != workspace or inside[:1] != ("sessions",) or inside[2:3] != ("workspace",):
+                return f"{name} holds what sessions keep beside the log ({folder})"
+        for what, secret in (private or {}).items():
+            if secret.expanduser().resolve().is_relative_to(place):
+                return f"{name} holds {what} ({secret})"
+    return ""
 
 
 def _settle_here(wish: Containment, kind: str, *better: str) -> Containment:

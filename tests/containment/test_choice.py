@@ -8,7 +8,7 @@ import pytest
 from apollo_process import Apollo
 
 from sessions.containment import bubblewrap, choice, landlock
-from sessions.containment.choice import settle, works_here
+from sessions.containment.choice import LOCAL, settle, works_here
 from sessions.containment.errors import SpaceError
 from sessions.events import Containment, SpaceLimits
 
@@ -23,8 +23,10 @@ def no_bwrap(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def settled(tmp_path: Path, **wish: object) -> Containment:
     """What becomes of a wish; who has none of the network wishes ""."""
+    workspace = tmp_path / str(wish.pop("workspace", "workspace"))
     made = Containment(**{"inside": "auto", "network": "", **wish})  # type: ignore[arg-type]
-    return settle(made, workspace=tmp_path / "workspace", log=tmp_path / "log" / "apollo.db")
+    private = {"the file of keys": tmp_path / "keys"}
+    return settle(made, workspace=workspace, log=tmp_path / "log" / "apollo.db", private=private)
 
 
 @pytest.mark.parametrize("inside", ["ssh gpu3", "docker exec box", "podman exec box", "apptainer exec image"])
@@ -90,6 +92,66 @@ def test_a_network_that_must_be_off_is_not_left_on_where_nothing_contains(
     with pytest.raises(SpaceError, match=r"the network cannot be turned off here: bwrap: .* say --network all"):
         settled(tmp_path, network="off")
     assert settled(tmp_path, inside="none", network="off").words == "not contained", "that was chosen"
+
+
+GIVEN = {
+    "the folder of the log": ("log", "holds the log"),
+    "the log": ("log/apollo.db", "holds the log"),
+    "its newest part": ("log/apollo.db-wal", "is of the log"),
+    "what lies beside it": ("log/apollo.db.d", "holds what sessions keep beside the log"),
+    "another session": ("log/apollo.db.d/sessions/OTHER/workspace", "holds what sessions keep beside the log"),
+    "the keys": ("keys", "holds the file of keys"),
+    "a folder with the keys": (".", "holds the log"),
+    "a link to the log": ("link", "holds the log"),
+}
+
+
+@pytest.mark.parametrize("how", ["read", "write"])
+@pytest.mark.parametrize("what", GIVEN)
+def test_what_may_touch_the_log_keys_or_other_sessions_is_not_called_contained(
+    what: str, how: str, tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "log")
+    place, said = GIVEN[what]
+    wish = {how: (str(tmp_path / place),)}
+    made = settled(tmp_path, **wish)
+    assert made.words == "not contained"
+    assert made.why_not.startswith(f"{how} = {tmp_path / place} {said}")
+    for inside in LOCAL:
+        with pytest.raises(SpaceError, match="nothing can be started inside"):
+            settled(tmp_path, inside=inside, **wish)
+
+
+@pytest.mark.parametrize("place", [".", "log", "log/apollo.db.d", "log/apollo.db.d/sessions/OTHER"])
+def test_a_workspace_that_holds_those_is_not_called_contained(place: str, tmp_path: Path) -> None:
+    assert settled(tmp_path, workspace=place).words == "not contained"
+    assert "the workspace" in settled(tmp_path, workspace=place).why_not
+
+
+def test_what_is_beside_those_is_contained(tmp_path: Path) -> None:
+    beside = ("log/apollo.db-notes", "keys-of-a-piano", "data")
+    assert settled(tmp_path, read=tuple(str(tmp_path / one) for one in beside)).words != "not contained"
+    own = "log/apollo.db.d/sessions/OWN/workspace"
+    assert settled(tmp_path, workspace=own).words != "not contained"
+
+
+def test_a_host_takes_its_own_keys_and_config_for_private(tmp_path: Path) -> None:
+    """A config that could be written would name a command that runs outside: ``notify``."""
+    (tmp_path / "task.md").write_text("---\ntitle: It\nwrite: [config]\n---\nDo nothing.")
+    (tmp_path / "config" / "apollo-tui").mkdir(parents=True)
+    apollo = Apollo(tmp_path / "place", {"XDG_CONFIG_HOME": str(tmp_path / "config")})
+    apollo.folder.mkdir()
+    words = ("new", str(tmp_path / "task.md"), "--model", "demo:steady", "--no-start")
+    try:
+        assert (
+            "it is not contained (write = " in (said := apollo.run(*words).stdout) and "holds the file of keys" in said
+        )
+        keys = {**apollo.env, "APOLLO_KEYS": str(tmp_path / "elsewhere")}
+        apollo.run("host", "stop")
+        apollo.env = keys
+        assert "holds the config, whose commands run outside" in apollo.run(*words).stdout
+    finally:
+        apollo.close()
 
 
 def test_the_command_line_refuses_to_call_a_network_off_over_there(tmp_path: Path) -> None:

@@ -19,8 +19,10 @@ from sessions.containment.errors import SpaceError
 from sessions.containment.session_spaces import session_space
 from sessions.errors import ApolloError
 from sessions.events.text import Blob, long_text
+from sessions.host.api_keys import keys_path
 from sessions.host.handlers.context import HandlerContext, refusal, require_person, text_of
 from sessions.host.protocol import Created, CreateSession
+from sessions.paths import config_path
 from sessions.providers.registry import parse_model, preload
 from sessions.tools.registry import NAMES
 from sessions.tools.task_environment import BadEnvironment, environment_tools
@@ -127,7 +129,10 @@ async def _contain(
     if call.contained is None or call.origin == "replay":
         return None
     try:
-        settled = await asyncio.to_thread(settle, call.contained, workspace=workspace, log=context.paths.log)
+        private = {"the file of keys": keys_path(), "the config, whose commands run outside": config_path()}
+        settled = await asyncio.to_thread(
+            settle, call.contained, workspace=workspace, log=context.paths.log, private=private
+        )
         if is_remote(settled.inside):
             settled = msgspec.structs.replace(settled, there=call.in_place)
         space = session_space(settled, folder, workspace)
