@@ -10,7 +10,7 @@ TRAIN_VENV := .venv-train
 TRAIN_STAMP := $(TRAIN_VENV)/.apollo-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop test train-env test-train test-harness conformance lint types layers check pictures bench bench-supervision chaos soak clean
+.PHONY: help setup demo demo-stop test train-env test-train test-harness conformance lint types layers check pictures bench bench-containment bench-supervision chaos soak clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 20
@@ -60,6 +60,10 @@ conformance: $(TRAIN_STAMP) ## Hand our files to another trainer's loader: TRAIN
 
 bench: $(STAMP) ## Measure the app against its budgets (docs/budgets.md), in ten minutes; FULL=1 for the long version
 	@$(BIN)/python -m benchmarks.budgets $(if $(FULL),,--quick)
+
+bench-containment: $(STAMP) ## What gets out of a prefix, and what a prefix adds to a command (docs/containment.md)
+	@$(BIN)/python -m benchmarks.containment
+	@$(BIN)/python -m benchmarks.containment.cost
 
 bench-supervision: $(TRAIN_STAMP) ## Does supervision pay? Table and plots in docs/supervision; FULL=1 for the long version
 	@$(TRAIN_VENV)/bin/python -m benchmarks.supervision $(if $(FULL),--full)

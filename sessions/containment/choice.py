@@ -86,9 +86,7 @@ def _what_is_given_away(wish: Containment, workspace: Path, log: Path, private: 
     for name, path in given.items():
         place = path.expanduser().resolve()
         if log.is_relative_to(place):
-            return (
-                f"{name} holds the log itself: choose another --log" if path == workspace else f"{name} holds the log"
-            )
+            return f"{name} holds the log{' itself: choose another --log' if path == workspace else ''}"
         if place.parent == log.parent and BESIDE_LOG.fullmatch(place.name.removeprefix(log.name)):
             return f"{name} is of the log"
         if place.is_relative_to(folder) or folder.is_relative_to(place):

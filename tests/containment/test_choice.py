@@ -143,12 +143,11 @@ def test_a_host_takes_its_own_keys_and_config_for_private(tmp_path: Path) -> Non
     apollo.folder.mkdir()
     words = ("new", str(tmp_path / "task.md"), "--model", "demo:steady", "--no-start")
     try:
-        assert (
-            "it is not contained (write = " in (said := apollo.run(*words).stdout) and "holds the file of keys" in said
-        )
-        keys = {**apollo.env, "APOLLO_KEYS": str(tmp_path / "elsewhere")}
+        said = apollo.run(*words).stdout
+        assert "it is not contained (write = " in said
+        assert "holds the file of keys" in said
         apollo.run("host", "stop")
-        apollo.env = keys
+        apollo.env["APOLLO_KEYS"] = str(tmp_path / "elsewhere")
         assert "holds the config, whose commands run outside" in apollo.run(*words).stdout
     finally:
         apollo.close()
