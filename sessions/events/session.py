@@ -85,7 +85,9 @@ class SpaceLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 NOT_CONTAINED: Final = "not contained"
 MADE_HERE: Final = ("bwrap", "landlock")
 """Prefixes that this machine makes itself, the better one first; on another side nothing of ours turns anything off."""
-_IN_SIGHT: Final = {"landlock": "it sees other processes, file names; open: unix sockets, UDP, modes of files"}
+_IN_SIGHT: Final = {
+    "landlock": "it sees other processes, file names; open: unix sockets, /dev/shm, UDP, modes of files"
+}
 """What a prefix leaves open that a reader of its name would not expect."""
 
 
