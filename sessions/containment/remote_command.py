@@ -18,8 +18,15 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Final
 
-START: Final = """\
-cd "${HOME:-/tmp}" 2>/dev/null || cd /tmp
+PLACE: Final = ".apollo"
+"""Folder of all sessions over there."""
+GO_HOME: Final = f"""\
+{{ cd "${{HOME:-/tmp}}" && (umask 077; mkdir -p {PLACE}) && [ -w {PLACE} ]; }} 2>/dev/null || cd /tmp
+"""
+"""To the home, where it can be written: containers give users that they do not know the root of all files."""
+START: Final = (
+    GO_HOME
+    + """\
 umask 077
 mkdir -p "$1" && cd "$1" || exit 97
 mkdir started 2>/dev/null || exit 0
@@ -29,11 +36,14 @@ $(command -v setsid) sh -c '
   echo $$ > pid; sh ./command > output 2>&1 < /dev/null; echo $? > exit.new; mv exit.new exit' \\
   > /dev/null 2>&1 < /dev/null &
 """
+)
 """Started twice, it runs once: of two that make the folder ``started`` one succeeds."""
-FOLLOW: Final = """\
-cd "${HOME:-/tmp}" 2>/dev/null || cd /tmp
+FOLLOW: Final = (
+    GO_HOME
+    + """\
 cd "$1" || exit 97
 at=$2
+printf %s "$3"
 gone() {
   kill -0 "$1" 2>/dev/null || return 0
   read -r stat 2>/dev/null < "/proc/$1/stat" || return 1
@@ -50,12 +60,16 @@ while :; do
   sleep 0.2
 done
 """
-END: Final = """\
-cd "${HOME:-/tmp}" 2>/dev/null || cd /tmp
+)
+"""Says the mark ``$3`` first: what comes before it is the line's own, the error of a daemon, say."""
+END: Final = (
+    GO_HOME
+    + """\
 cd "$1" || exit 97
 [ -e pid ] && kill -s "$2" -- "-$(cat pid)" 2>/dev/null
 exit 0
 """
+)
 LOST_THERE: Final = 96
 """Exit code of ``FOLLOW`` where the command is gone and did not say how it ended. In a container whose first process
 reaps nobody, what is gone is a zombie."""
@@ -81,6 +95,12 @@ def over_there(prefix: Sequence[str], argv: Sequence[str]) -> list[str]:
     return [*prefix, *argv]
 
 
+def last_words(done: subprocess.CompletedProcess[bytes]) -> str:
+    """What a call that failed said last; docker says it on its standard output."""
+    said = (done.stderr.strip() or done.stdout[-4096:].strip()).decode(errors="replace").splitlines()
+    return said[-1] if said else ""
+
+
 def script_of(command: str, cwd: str, env: dict[str, str]) -> str:
     """What the shell over there runs: the environment, the folder, then the command as it is."""
     lines = [f"export {name}={shlex.quote(value)}" for name, value in env.items() if name.isidentifier()]
@@ -88,7 +108,7 @@ def script_of(command: str, cwd: str, env: dict[str, str]) -> str:
     return "\n".join(
         [
             *lines,
-            'cd "${HOME:-/tmp}" 2>/dev/null || cd /tmp',
+            GO_HOME.rstrip(),
             f"cd {shlex.quote(cwd)} || exit 98",
             f"c={shlex.quote(command)}",
             shell,
@@ -133,19 +153,26 @@ class RemoteCommand:
                 return
             failures += 1
             if failures == len(PAUSES) or done.returncode in (NO_FOLDER, 127, 126):
-                said = done.stderr.decode(errors="replace").strip().splitlines()
-                self._say(f"the command could not be started over there: {said[-1] if said else done.returncode}")
+                said = last_words(done) or str(done.returncode)
+                self._say(f"the command could not be started over there: {said}")
                 sys.exit(127)
             time.sleep(PAUSES[failures - 1])
 
     def _follow(self) -> int:
-        argv = over_there(self._prefix, ["sh", "-c", FOLLOW, "sh", self._folder, str(self._written)])
+        mark = os.urandom(16).hex()
+        argv = over_there(self._prefix, ["sh", "-c", FOLLOW, "sh", self._folder, str(self._written), mark])
         self._follower = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
         assert self._follower.stdout is not None
         with self._follower.stdout as pipe:
+            before: bytes | None = b""
             while piece := os.read(pipe.fileno(), 65536):
+                if before is not None:
+                    before, found, piece = (before + piece).partition(mark.encode())
+                    if not found:
+                        continue
+                    before = None
                 self._written += len(piece)
                 os.write(1, piece)
         return self._follower.wait()
@@ -153,7 +180,7 @@ class RemoteCommand:
     def _exit_code(self) -> int:
         failures = 0
         while True:
-            done = self._call('cd "${HOME:-/tmp}" 2>/dev/null || cd /tmp; cat "$1/exit"', self._folder)
+            done = self._call(GO_HOME + 'cat "$1/exit"', self._folder)
             if done.returncode == 0:
                 return int(done.stdout)
             failures += 1

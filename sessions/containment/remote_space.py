@@ -19,15 +19,12 @@ from typing import Final
 
 from sessions.containment import remote_command
 from sessions.containment.errors import SpaceError
-from sessions.containment.remote_command import over_there
+from sessions.containment.remote_command import GO_HOME, PLACE, last_words, over_there
 from sessions.containment.spaces import DIRECT, PACKAGE_ROOT, Space, Start
 from sessions.workspace import WorkspaceError, remove_tree
 
-PLACE: Final = ".apollo"
-"""Folder below the home over there; in containers without one, below /tmp."""
 CALL_SECONDS: Final = 60.0
 COPY_SECONDS: Final = 3600.0
-GO_HOME: Final = 'cd "${HOME:-/tmp}" 2>/dev/null || cd /tmp\n'
 ARRIVE: Final = GO_HOME + 'umask 077; mkdir -p "$1.part" && tar -xf - -C "$1.part" && mv "$1.part" "$1"'
 END_ALL: Final = """\
 cd "$1" 2>/dev/null || exit 0
@@ -187,8 +184,7 @@ def remove_there(prefix: str, name: str) -> str:
 
 
 def _last_words(done: subprocess.CompletedProcess[bytes]) -> str:
-    said = done.stderr.decode(errors="replace").strip().splitlines()
-    return said[-1] if said else f"exit code {done.returncode}"
+    return last_words(done) or f"exit code {done.returncode}"
 
 
 def _bundle(module: str) -> str:
@@ -199,7 +195,9 @@ def _bundle(module: str) -> str:
     sources = {name: (Path(PACKAGE_ROOT) / f"{name.replace('.', '/')}.py").read_text() for name in names}
     return (
         "import os, sys, types\n"
-        "os.chdir(os.path.expanduser('~') if os.path.isdir(os.path.expanduser('~')) else '/tmp')\n"
+        "home = os.path.expanduser('~')\n"
+        f"place = home + '/{PLACE}'\n"
+        "os.chdir(home if os.path.isdir(place) and os.access(place, os.W_OK) else '/tmp')\n"
         f"sources = {sources!r}\n"
         "for name, source in sources.items():\n"
         "    module = sys.modules[name] = types.ModuleType(name)\n"

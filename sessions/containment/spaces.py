@@ -294,8 +294,8 @@ class LandlockSpace(Space):
         }
 
     def _writable(self) -> list[Path]:
-        # Not /dev/pts: the right to make a terminal of one's own there is a right to those that people sit at. Of shared
-        # memory the same is true, but nothing that trains goes without: that it is open is said.
+        # Not /dev/pts: the right to make a terminal of one's own there is a right to those that people sit at. So it is
+        # with shared memory, but nothing that trains goes without: that it is open is said.
         devices = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/shm")
         own = (self._folder / "tmp", self._folder / "home")
         return [*self._touchable.write, *own, *map(Path, devices), *map(Path, accelerators())]

@@ -85,9 +85,7 @@ class SpaceLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 NOT_CONTAINED: Final = "not contained"
 MADE_HERE: Final = ("bwrap", "landlock")
 """Prefixes that this machine makes itself, the better one first; on another side nothing of ours turns anything off."""
-_IN_SIGHT: Final = {
-    "landlock": "it sees other processes, file names; open: unix sockets, /dev/shm, UDP, modes of files"
-}
+_IN_SIGHT: Final = {"landlock": "it sees other processes, file names; open: unix sockets, UDP, /dev/shm, file modes"}
 """What a prefix leaves open that a reader of its name would not expect."""
 
 
@@ -122,7 +120,7 @@ def add_what_is_in_sight(words: str) -> str:
     """``words`` of a containment, and what its prefix leaves open.
 
     >>> add_what_is_in_sight("inside landlock, network off")
-    'inside landlock, network off; it sees other processes, file names; open: unix sockets, UDP, modes of files'
+    'inside landlock, network off; it sees other processes, file names; open: unix sockets, UDP, /dev/shm, file modes'
     """
     inside = words.removeprefix("inside ").partition(",")[0]
     return f"{words}; {_IN_SIGHT[inside]}" if inside in _IN_SIGHT else words

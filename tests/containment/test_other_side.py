@@ -25,6 +25,9 @@ PODMAN = """\
 #!/bin/sh
 # podman exec NAME COMMAND…: the other side is a home of its own, and DOWN is a file that cuts the line.
 [ -e "$PODMAN_DOWN" ] && exit 125
+case "$*" in *tail*)
+  [ -e "$PODMAN_DOWN.once" ] && rm "$PODMAN_DOWN.once" && echo "OCI runtime exec failed" && exit 126 ;;
+esac
 shift
 if [ "$1" = -i ]; then shift; else exec < /dev/null; fi
 shift
@@ -174,6 +177,37 @@ async def let_go_on(bench: Bench, job: Job) -> None:
     assert end is not None and (end.how, end.exit_code) == ("exited", 7)
     text = bench.jobs.tail(job).text
     assert text.startswith("one\n") and text.endswith("two\n") and text.count("one") == text.count("two") == 1, text
+
+
+async def test_what_a_daemon_says_of_itself_is_no_output_and_hides_none(
+    podman: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sessions.containment.remote_command.PAUSES", (0.05,))
+    bench = Bench.at(tmp_path)
+    bench.contained = Containment(inside=podman)
+    bench.jobs = JobManager(bench.folder, space=session_space(bench.contained, bench.folder, bench.workspace))
+    await bench.do("run", command="true")
+    (tmp_path / "down.once").touch()
+    output = (await bench.do("run", command="seq 1 60 | tr '\\n' ' '; echo end")).output
+    assert "OCI" not in output and "the line is lost" in output
+    assert " ".join(map(str, range(1, 61))) + " end" in output
+
+
+async def test_a_home_that_cannot_be_written_is_none(
+    podman: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / ".apollo").write_text("in the way")  # root can write everywhere
+    bench = Bench.at(tmp_path)
+    bench.folder = tmp_path / f"apollo-test-{os.getpid()}-home"
+    bench.folder.mkdir()
+    (bench.workspace / "given").write_text("given\n")
+    bench.contained = Containment(inside=podman)
+    bench.jobs = JobManager(bench.folder, space=session_space(bench.contained, bench.folder, bench.workspace))
+    try:
+        assert (await bench.do("run", command="pwd; cat given")).output.startswith("/tmp/.apollo/")
+        assert "given" in (await bench.do("read_file", path="given")).output
+    finally:
+        shutil.rmtree(Path("/tmp/.apollo") / bench.folder.name, ignore_errors=True)
 
 
 async def test_a_command_is_found_again_after_a_lost_line(podman: str, tmp_path: Path) -> None:
