@@ -54,6 +54,8 @@ def build(
             return _entry(anchor, "question", _one("you", "strong"), body=lines_of(body.text), note=note)
         case ev.QuestionAnswered() as body:
             said = "nobody answered: use your judgement" if body.timed_out else f"answered by {_who(anchor.actor)}"
+            if body.timed_out and body.text.startswith("The question was withdrawn"):
+                said = "withdrawn"
             return _entry(anchor, "advice", _one(said, "strong"), body=lines_of(body.text))
         case _:
             return _rare(anchor, full_text)
@@ -82,6 +84,10 @@ def _rare(anchor: ev.Event, full_text: FullText | None) -> Entry:
         case ev.HarnessTurn() as body:
             said = _one("harness", "dim", clean_line(body.text))
             return _entry(anchor, "nudge", said, detail=lines_of(body.text, DETAIL_LINES))
+        case ev.HarnessOpened() as body:
+            how = "goes on with its conversation" if body.loaded else "begins a conversation"
+            lost = f"{clean_line(body.why)}: it knows nothing of what was said before" if body.why else ""
+            return _entry(anchor, "state", _one(clean_line(body.agent, 60) or "the program", "strong", how, lost))
         case ev.SummaryWritten() as body:
             sizes = f"{count(body.tokens_before)} → {count(body.tokens_after)} tokens" if body.tokens_before else ""
             head = _one(f"summary S{body.number}", "strong", f"of steps {body.from_step} to {body.to_step}", sizes)
@@ -332,6 +338,7 @@ def _queued_advice(
 
 def _delivery_note(body: ev.AdviceDelivered) -> str:
     notes = ["woke it" if body.woke else "", "without effect: a replay" if body.without_effect else ""]
+    notes += ["as its next prompt" if body.as_prompt else ""]
     return ", ".join(note for note in notes if note)
 
 

@@ -157,7 +157,7 @@ def _take(found: Annotations, event: ev.Event) -> None:
             found.summaries[event.seq] = body
         case ev.QuestionAsked() as body:
             found.asked[body.question] = (event.step or 0, event.call or 0)
-        case ev.QuestionAnswered(timed_out=False) as body:
+        case ev.QuestionAnswered(timed_out=False, option="") as body:
             found.answers[event.seq] = body
         case ev.RecordingLoss():
             found.recording.fold(event)

@@ -22,6 +22,7 @@ from apollo_train.samples.advice_references import SaidAdvice, quotes, refers, s
 from apollo_train.samples.chat import Chat, Turn, dumps
 from apollo_train.samples.prompts import Prompt, Prompts
 from sessions import events as ev
+from sessions.events.harness import GO_ON
 from sessions.fold.prompt import summary_text
 from sessions.log.errors import LogReadFailed
 from sessions.log.reader import LogReader
@@ -182,6 +183,8 @@ class AdviceRemover:
         for seq in turn.sources:
             if seq in self._turns:
                 content, problem = self._cut(content, self._turns[seq], dropped)
+                if not content and self._turns[seq].as_prompt:
+                    content = GO_ON  # it would have been told something: after its last reply nothing follows by itself
             elif seq in self._judged.summaries:
                 content, problem = self._cut_summary(content, seq, dropped)
         if any(-answer.question in dropped for answer in self._find_answers(turn)):

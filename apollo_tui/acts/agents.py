@@ -33,16 +33,20 @@ def agent_names() -> list[str]:
     return [name for name, preset in presets.items() if preset.command and shutil.which(preset.command[0])]
 
 
-def check_agent(name: str) -> AgentPreset:
-    """The preset of an agent that can be started by its name alone. Raises UnknownAgent and BadAgents."""
+def check_agent(name: str, *, acp: bool = False) -> AgentPreset:
+    """The preset of an agent that can be started by its name alone, ``acp``: to be talked to in the Agent Client
+    Protocol. Raises UnknownAgent and BadAgents."""
     presets = read_agents(config_path().parent)
     preset = presets.get(name)
     if preset is None:
         raise UnknownAgent(f"there is no agent {name!r}; there are {', '.join(presets)}, and your own command")
-    if not preset.command:
+    command = preset.acp if acp else preset.command
+    if acp and not command:
+        raise UnknownAgent(f"it is not known how {preset.title} is started for ACP: give the command, after --")
+    if not command:
         raise UnknownAgent(f"{preset.title} is a library: give the command that runs your script")
-    if shutil.which(preset.command[0]) is None:
-        raise UnknownAgent(f"{preset.title} is not installed here: there is no program {preset.command[0]!r}")
+    if shutil.which(command[0]) is None:
+        raise UnknownAgent(f"{preset.title} is not installed here: there is no program {command[0]!r}")
     return preset
 
 
@@ -53,18 +57,19 @@ def with_agent(
     *,
     starts: bool = True,
     stream: Handover = "buffered",
+    acp: bool = False,
 ) -> CreateSession:
     """The request of a session whose agent is a program of this name.
 
     ``command``: how a person starts it, in place of the preset's. ``starts`` False: somebody starts it elsewhere.
-    ``stream``: how it is handed replies, where neither request nor preset say so. Raises UnknownAgent and
-    BadAgents.
+    ``stream``: how it is handed replies, where neither request nor preset say so. ``acp``: it is talked to in the Agent
+    Client Protocol. Raises UnknownAgent and BadAgents.
     """
     if starts and not command:
-        preset = check_agent(name)
+        preset = check_agent(name, acp=acp)
     else:
         preset = read_agents(config_path().parent).get(name) or AgentPreset(title=name, dialect="chat")
-    harness = preset.harness(name, command, (read_version(preset) or "") if starts else "", stream)
+    harness = preset.harness(name, command, (read_version(preset) or "") if starts else "", stream, acp=acp)
     if not starts:
         harness = msgspec.structs.replace(harness, command=(), resume=())
     contained = request.contained

@@ -36,18 +36,23 @@ if TYPE_CHECKING:
 @click.option("--network", type=click.Choice(["off", "all"]), help="Whether it may use the network.")
 @click.option("--stream", type=click.Choice(["buffered", "pass"]), help="Hand replies over when they are whole, or as "
               "they come ('pass': nothing of them can be held).")  # fmt: skip
+@click.option("--acp", is_flag=True, help="Talk to it in the Agent Client Protocol: --task is its first prompt.")
 @click.option("--elsewhere", is_flag=True, help="Start nothing: the program runs on another machine, say.")
 @json_option
 @click.pass_obj
 def run(
     cli: Cli, command: tuple[str, ...], model: str, name: str | None, agent: str | None, task_text: str,
     base_url: str | None, workspace: Path | None, in_place: bool, limits: tuple[str, ...], inside: str | None,
-    network: str | None, stream: Handover | None, elsewhere: bool, as_json: bool,
+    network: str | None, stream: Handover | None, acp: bool, elsewhere: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Start an agent program as a session: its model endpoint is the host's gateway.
 
     Without COMMAND the program is started as its preset says, with --task. If it has none, or with --elsewhere, nothing
     is started: `apollo gateway` says what points a program at the session.
+
+    With --acp the program ('opencode acp', say) is told its task over its standard input. What it asks permission for
+    is a question of its session, which takes one of the program's own options; advice that is there when it has ended
+    its turn is its next prompt.
     """
     from apollo_tui.acts.agents import can_start, with_agent
     from apollo_tui.acts.new_session import BadLimit, limits_with, session_request, wished_containment
@@ -56,6 +61,10 @@ def run(
 
     config = load_config()
     spec = resolve_model(model, base_url=base_url, config=config)
+    if acp and elsewhere:
+        raise click.UsageError("--acp talks to a program that the host starts; --elsewhere has it start none")
+    if acp and not task_text.strip():
+        raise click.UsageError("--acp needs --task: it is what the program is told first")
     called = agent or (Path(command[0]).name if command else "harness")
     task = TaskFile(id="", title=name or called, text=task_text)
     try:
@@ -67,9 +76,9 @@ def run(
         limits=wanted, file=None,
         contained=wished_containment(task, config, model, inside=inside or "", network=network or ""),
     )  # fmt: skip
-    starts = not elsewhere and (bool(command) or can_start(called))
+    starts = acp or (not elsewhere and (bool(command) or can_start(called)))
     params = msgspec.structs.replace(params, in_place=in_place, stream=stream)
-    params = with_agent(params, called, command, starts=starts, stream=config.gateway.stream)
+    params = with_agent(params, called, command, starts=starts, stream=config.gateway.stream, acp=acp)
     print_created(ask_host(cli, params), params.title, as_json)
 
 

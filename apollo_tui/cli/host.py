@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -13,10 +14,13 @@ from apollo_train.cli.terminal_output import confirm, say
 from apollo_tui.cli.connection import Cli, ask_host, new_request_id
 from apollo_tui.cli.output import json_option, print_json, print_table
 from apollo_tui.terminal.shell_command import way_back
-from sessions.events import SessionCreated
+from sessions.events import Harness, HarnessOpened, SessionCreated
 from sessions.events.states import ENDED
 from sessions.host import protocol
 from sessions.terminal_text import say_count
+
+if TYPE_CHECKING:
+    from sessions.log.reader import LogReader
 
 
 @click.group()
@@ -70,8 +74,16 @@ def _programs(cli: Cli, *, resumable: bool) -> list[str]:
             for summary in reader.summaries()
             if summary.harness and summary.open_jobs and summary.state not in ENDED
             and isinstance(created := reader.events(summary.session, limit=1)[0].body, SessionCreated)
-            and created.harness is not None and bool(created.harness.resume) == resumable
+            and created.harness is not None and _can_go_on(reader, summary.session, created.harness) == resumable
         ]  # fmt: skip
+
+
+def _can_go_on(reader: LogReader, session: str, harness: Harness) -> bool:
+    """Whether the program can go on once it has ended; one that is talked to says so itself."""
+    if not harness.acp:
+        return bool(harness.resume)
+    opened = reader.events(session, kinds={"harness.opened"}, newest_first=True, limit=1)
+    return any(isinstance(event.body, HarnessOpened) and event.body.can_load for event in opened)
 
 
 def _confirm_ends(lost: list[str]) -> None:

@@ -19,18 +19,18 @@ async def ask_person(session: Session, step: int, call: int, question: str, time
     asked, at = _find_question(session, step, call) or await _open_question(session, step, call, question, timeout)
     while True:
         woken = session.wakeup.listen()
-        answer = _find_answer(session, asked.question, at)
+        answer = find_answer(session, asked.question, at)
         if answer is not None:
             return answer.text, answer.timed_out
-        left = asked.until - session.now()
+        left = (asked.until or 0) - session.now()
         if left <= 0:
             # Whoever answered in this very moment is in the log first, and is heard.
             await close_question(session, step, call, USE_YOUR_JUDGEMENT)
-        elif not await _follow_state(session, asked):
+        elif not await follow_state(session, asked):
             await wait_for_any(woken.wait(), session.services.sleep(left / 1000))
 
 
-async def _follow_state(session: Session, asked: ev.QuestionAsked) -> bool:
+async def follow_state(session: Session, asked: ev.QuestionAsked) -> bool:
     """Pause and resume work while the question stays open. True if the session's state has changed."""
     summary = session.summary
     if summary.pending == "pause":
@@ -42,7 +42,7 @@ async def _follow_state(session: Session, asked: ev.QuestionAsked) -> bool:
     return True
 
 
-async def close_question(session: Session, step: int, call: int, text: str) -> None:
+async def close_question(session: Session, step: int | None, call: int | None, text: str) -> None:
     """Close the open question without a person's answer."""
     number = session.summary.question
     await session.commit(ev.QuestionAnswered(question=number, text=text, timed_out=True), step=step, call=call)
@@ -54,8 +54,13 @@ async def _open_question(
     asked = ev.QuestionAsked(
         question=session.summary.question + 1, text=question, until=session.now() + round(timeout * 1000)
     )
+    return asked, await open_question(session, step, call, asked)
+
+
+async def open_question(session: Session, step: int | None, call: int | None, asked: ev.QuestionAsked) -> int:
+    """Ask; returns the seq of the question."""
     events = await session.commit(asked, _needs_answer(asked), step=step, call=call, actor="agent")
-    return asked, events[0].seq
+    return events[0].seq
 
 
 def _needs_answer(asked: ev.QuestionAsked) -> ev.StateChanged:
@@ -70,7 +75,7 @@ def _find_question(session: Session, step: int, call: int) -> tuple[ev.QuestionA
     return None
 
 
-def _find_answer(session: Session, number: int, after: int) -> ev.QuestionAnswered | None:
+def find_answer(session: Session, number: int, after: int) -> ev.QuestionAnswered | None:
     """The first answer to the question; there may be a second one, from the same moment."""
     for event in session.services.reader.events(session.id, after=after, kinds={"question.answered"}):
         if isinstance(event.body, ev.QuestionAnswered) and event.body.question == number:

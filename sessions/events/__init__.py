@@ -34,6 +34,7 @@ from sessions.events.base import (
     SeqRange,
     Target,
 )
+from sessions.events.harness import HarnessOpened, HarnessPrompted, HarnessRested
 from sessions.events.judgement import (
     BookmarkSet,
     CorrectionWritten,
@@ -99,6 +100,7 @@ from sessions.events.tools import (
     PlanItem,
     QuestionAnswered,
     QuestionAsked,
+    QuestionOption,
 )
 
 
@@ -125,6 +127,7 @@ ANCHORS: frozenset[str] = frozenset(
         "action.refused",
         "nudge.sent",
         "harness.turn",
+        "harness.opened",
         "summary.written",
         "reply.superseded",
         "eval.scored",
@@ -178,6 +181,9 @@ __all__ = [
     "FramePiece",
     "Handover",
     "Harness",
+    "HarnessOpened",
+    "HarnessPrompted",
+    "HarnessRested",
     "HarnessTurn",
     "HostStarted",
     "HostStopped",
@@ -203,6 +209,7 @@ __all__ = [
     "PlanItem",
     "QuestionAnswered",
     "QuestionAsked",
+    "QuestionOption",
     "Reach",
     "RecordingLoss",
     "RecordingRead",

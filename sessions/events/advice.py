@@ -67,6 +67,8 @@ class AdviceDelivered(Body, frozen=True, kw_only=True):
     woke: bool = False
     without_effect: bool = False
     """True for replayed sessions: they cannot change course."""
+    as_prompt: bool = False
+    """An agent program that had ended its turn was told it as its next prompt, and has it in its own history."""
 
 
 class AdviceRequeued(Body, frozen=True, kw_only=True):

@@ -139,6 +139,7 @@ class Harness(msgspec.Struct, frozen=True, omit_defaults=True):
     what is known when it starts. ``advice``: the form of a person's words that its own prompt knows. ``summary_tools``:
     the tools of a request that asks for a summary. ``tools``: which of its tools run commands, edit files, or wait.
     ``stream``: it is handed a reply when all of it is there, or (``pass``) as it comes.
+    ``acp``: it is talked to over its standard input and output, in the Agent Client Protocol.
     """
 
     name: str
@@ -154,6 +155,7 @@ class Harness(msgspec.Struct, frozen=True, omit_defaults=True):
     summary_tools: tuple[str, ...] = ()
     tools: dict[str, Literal["run", "edit", "wait"]] = {}
     stream: Handover = "buffered"
+    acp: bool = False
 
 
 class SessionCreated(Body, frozen=True, kw_only=True):

@@ -79,20 +79,36 @@ class EvalScored(Body, frozen=True, kw_only=True):
     problem: str = ""
 
 
+class QuestionOption(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One of the answers that a question takes; ``id`` and ``use`` (``allow_once``, ...) in the agent's own words."""
+
+    id: str
+    name: str
+    use: str = ""
+
+
 class QuestionAsked(Body, frozen=True, kw_only=True):
-    """The agent asks a person. At ``until`` (ms) "use your judgement" answers. ``question`` counts from 1."""
+    """The agent asks a person. At ``until`` (ms) "use your judgement" answers; None: it stays open until somebody does.
+
+    ``question`` counts from 1. With ``options`` only these are answers: an agent program asks whether it may do
+    something, by the ``request`` of its job, of which the log has no other trace.
+    """
 
     kind: ClassVar[str] = "question.asked"
     question: int
     text: str
-    until: int
+    until: int | None
+    options: tuple[QuestionOption, ...] = ()
+    request: str = ""
 
 
 class QuestionAnswered(Body, frozen=True, kw_only=True):
-    """An answer; ``timed_out`` when nobody came. It is advice with the channel ``tool_result``."""
+    """An answer; ``timed_out`` when nobody came. It is advice with the channel ``tool_result``, unless it is the
+    ``option`` (its id) that was chosen."""
 
     kind: ClassVar[str] = "question.answered"
     question: int
     text: str
     timed_out: bool = False
+    option: str = ""
     seen: Seen | None = None

@@ -45,22 +45,31 @@ class AgentPreset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     env: dict[str, str] = {}
     files: dict[str, str] = {}
     version: tuple[str, ...] = ()
+    acp: tuple[str, ...] = ()
     advice: str = ""
     summary_tools: tuple[str, ...] = ()
     tools: dict[str, ToolRole] = {}
     stream: Handover | None = None
 
     def harness(
-        self, name: str, command: tuple[str, ...] = (), version: str = "", stream: Handover = "buffered"
+        self,
+        name: str,
+        command: tuple[str, ...] = (),
+        version: str = "",
+        stream: Handover = "buffered",
+        *,
+        acp: bool = False,
     ) -> Harness:
         """The agent of a session; ``command``: a person's own, in place of the preset's, as it stands. ``stream``: how
-        it is handed replies where the preset does not say."""
+        it is handed replies where the preset does not say. ``acp``: it is talked to in the Agent Client Protocol."""
+        as_it_stands = bool(command) or acp
         return Harness(
             name=name,
-            command=command or self.command,
+            command=command or (self.acp if acp else self.command),
+            acp=acp,
             verbatim=bool(command),
-            resume=() if command else self.resume,
-            contained=() if command else self.contained,
+            resume=() if as_it_stands else self.resume,
+            contained=() if as_it_stands else self.contained,
             contained_env=self.contained_env,
             env=self.env,
             files=self.files,

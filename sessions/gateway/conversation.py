@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from sessions import events as ev
+from sessions.events.harness import GO_ON
 from sessions.events.messages import CallPart
 from sessions.events.text import Blob, canonical_json, long_text
 from sessions.gateway.dialects import Dialect
 from sessions.gateway.units import Unit, WireRequest, text_of
 
+if TYPE_CHECKING:
+    from sessions.log.reader import LogReader
+
 INLINE_PIECE: Final = 256
 """Characters of a piece of a request's frame that an event holds itself; a longer one is a blob, stored once."""
-
-
-GO_ON: Final = "Go on."
-"""What a harness is told that starts again; a person's words come to it as advice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +70,23 @@ class NewTurns:
 
 
 def find_new_turns(
-    units: Sequence[Unit], known: Container[int], task: str, calls: Mapping[str, NewestCall], *, begins: bool, at: int
+    units: Sequence[Unit],
+    known: Container[int],
+    task: str,
+    calls: Mapping[str, NewestCall],
+    *,
+    begins: bool,
+    at: int,
+    prompts: Mapping[int, str] = MappingProxyType({}),
 ) -> NewTurns:
     """What the units that are not ``known`` say that no model said: results, and turns of the harness.
 
     ``calls``: those of the newest reply, by id; they took until ``at``, when the request came. ``begins``: nothing
-    came before, so that a turn which is the task, word for word, is the task.
+    came before, so that a turn which is the task, word for word, is the task. ``prompts``: what persons said, by the
+    event that says it, that the harness was told as its prompt.
     """
     found = NewTurns()
+    waiting = dict(prompts)
     asked = not begins
     for place, unit in enumerate(units):
         if place in known:
@@ -94,6 +104,9 @@ def find_new_turns(
         elif unit.role == "assistant":
             if begins and unit.kind in ("reply", "text"):  # what came before this session, or a demonstration
                 found.add(place, ev.HarnessTurn(text=text_of(unit.value), role="assistant"))
+        elif unit.role == "user" and (said := _find_prompt(unit, waiting)):
+            found.known[place] = said
+            del waiting[said]
         elif not asked and unit.role == "user" and _is_prompt(unit, task):
             asked = True
         else:
@@ -112,10 +125,11 @@ def tag_note(created: ev.SessionCreated) -> str:
     )
 
 
-def find_prompts(units: Sequence[Unit], task: str) -> tuple[int, ...]:
-    """The places of units that are what the host told the harness, its task or to go on; else those that hold it."""
+def find_prompts(units: Sequence[Unit], task: str, told: Collection[str] = ()) -> tuple[int, ...]:
+    """The places of units that are what the host told the harness: its task, to go on, or what it was ``told`` since;
+    else those that hold the task."""
     own = [(place, unit) for place, unit in enumerate(units) if unit.role == "user" and unit.kind == "text"]
-    exact = tuple(place for place, unit in own if _is_prompt(unit, task) or _is_prompt(unit, GO_ON))
+    exact = tuple(place for place, unit in own if any(_is_prompt(unit, words) for words in {task, GO_ON, *told}))
     words = task.strip()
     return exact or tuple(place for place, unit in own if words and words in text_of(unit.value))
 
@@ -208,6 +222,17 @@ def find_anchors(
     return found
 
 
+def read_insertions(reader: LogReader, session: str) -> dict[int, str]:
+    """What persons said that we put into the conversation, by seq. What its harness was told as a prompt is its own."""
+    events = reader.events(session, kinds={"advice.delivered"})
+    bodies = ((event.seq, event.body) for event in events)
+    return {
+        seq: body.text
+        for seq, body in bodies
+        if isinstance(body, ev.AdviceDelivered) and body.channel == "user" and not body.as_prompt
+    }
+
+
 def calls_of(reply: ev.ModelReplied) -> list[CallPart]:
     """The calls of a reply, in order."""
     return [part for part in reply.parts if isinstance(part, CallPart)]
@@ -219,6 +244,12 @@ def with_sources(refs: list[ev.MessageRef], parent: Sent | None) -> list[ev.Mess
         return refs
     known = [msgspec.structs.replace(new, sources=old.sources) for old, new in zip(parent.refs, refs, strict=False)]
     return [*known, *refs[len(known) :]]
+
+
+def _find_prompt(unit: Unit, prompts: Mapping[int, str]) -> int:
+    """The event whose words a turn is, or holds: a harness may write something around them. 0: there is none."""
+    exact = (seq for seq, words in prompts.items() if _is_prompt(unit, words))
+    return next(exact, 0) or next((seq for seq, words in prompts.items() if words.strip() in text_of(unit.value)), 0)
 
 
 def _is_prompt(unit: Unit, task: str) -> bool:

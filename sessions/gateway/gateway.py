@@ -16,6 +16,7 @@ from sessions.gateway.access import EndpointAccess, read_token
 from sessions.gateway.listener import BACKLOG, bind_port, inherited_listener, known_port
 
 if TYPE_CHECKING:
+    from sessions.gateway.acp.program import AcpProgram
     from sessions.gateway.children import Family
     from sessions.gateway.endpoint import Endpoint
     from sessions.gateway.http_server import HttpServer
@@ -62,6 +63,8 @@ class Gateway:
         self._endpoint: Endpoint | None = None
         self._port = 0
         self._sessions: dict[str, Session] = {}
+        self._programs: dict[str, AcpProgram] = {}
+        """Those that are talked to, by session."""
 
     def factory(self, session_for: Callable[[str], Session]) -> Callable[[str], SessionRunner]:
         """The factory of runners: of our own agent's sessions, and of those whose agent is a harness."""
@@ -93,6 +96,7 @@ class Gateway:
 
     def _open(self, session: Session) -> SessionRunner:
         """A session's line, reached at the endpoint by its token, and what works at it."""
+        from sessions.gateway.acp.program import AcpProgram
         from sessions.gateway.children import Children
         from sessions.gateway.harness_loop import HarnessLoop
         from sessions.gateway.line import HarnessLine
@@ -115,7 +119,10 @@ class Gateway:
             await self._listen_inside(session)
             return EndpointAccess(port, token)
 
-        return SessionRunner(session, lambda own, yields: HarnessLoop(own, line, yields, point, family))
+        program = None
+        if session.created.harness is not None and session.created.harness.acp:
+            program = self._programs[session.id] = AcpProgram(session, line.note_prompt)
+        return SessionRunner(session, lambda own, yields: HarnessLoop(own, line, yields, point, family, program))
 
     def _family(self, session: Session) -> Family:
         """A session among its kin; its parent is there before it."""
@@ -171,8 +178,12 @@ class Gateway:
             line.turn_away("the host was stopped")
 
     async def _stop_harness(self, session: Session) -> None:
-        harness = session.created.harness
-        if harness is not None and harness.resume and session.summary.open_jobs:
+        harness, program = session.created.harness, self._programs.get(session.id)
+        if harness is None or not session.summary.open_jobs:
+            return
+        if program is not None and program.can_go_on:
+            await program.cancel("the host was stopped")
+        if harness.resume or (program is not None and program.can_go_on):
             await session.services.jobs_for(session.id).kill_all()
 
     def _serve_on(self, server: HttpServer, listener: socket.socket) -> None:
@@ -182,5 +193,7 @@ class Gateway:
 
     async def close(self) -> None:
         """Stop serving."""
+        for program in self._programs.values():
+            await program.close()
         for server in self._servers:
             await server.close()

@@ -27,15 +27,17 @@ from sessions.agent.boundary import Boundary
 from sessions.agent.resume_point import ResumePoint
 from sessions.agent.session import CutReason, NeedsPerson, Session
 from sessions.containment.session_spaces import SPACE
+from sessions.events.harness import GO_ON
 from sessions.events.states import ACTIVE, ENDED, REBOOTED, STOPPED
 from sessions.events.text import Blob
 from sessions.fold.call_ids import CallIds
 from sessions.fold.summary import IllegalTransition
 from sessions.gateway.access import EndpointAccess
+from sessions.gateway.acp.program import AcpProgram
 from sessions.gateway.advice_again import requeue_standing
 from sessions.gateway.agents import expand
 from sessions.gateway.children import Family
-from sessions.gateway.conversation import GO_ON, calls_of
+from sessions.gateway.conversation import calls_of
 from sessions.gateway.exchange import Answer
 from sessions.gateway.line import HarnessLine, Turn
 from sessions.gateway.observations import Observations, find_echo
@@ -54,7 +56,7 @@ CLIENT_PATIENCE_S: Final = 15 * 60.0
 
 class HarnessLoop:
     """The work of an active session. ``point``: makes its endpoint ready; answers what lets a program in; None for a
-    sub-agent, which comes in by its parent's."""
+    sub-agent, which comes in by its parent's. ``program``: the one that is talked to, where that is so."""
 
     def __init__(
         self,
@@ -63,8 +65,10 @@ class HarnessLoop:
         yields: Callable[[], bool],
         point: Callable[[], Awaitable[EndpointAccess]] | None,
         family: Family,
+        program: AcpProgram | None = None,
     ) -> None:
         self._session = session
+        self._program = program
         self._line = line
         self._yields = yields
         self._point = point
@@ -89,6 +93,7 @@ class HarnessLoop:
 
     async def leave(self) -> None:
         """A reply that never reached the harness is none."""
+        await self._dismiss()
         await self._drop_lost_reply(self._session.resume_point())
 
     async def turn(self) -> None:
@@ -235,7 +240,10 @@ class HarnessLoop:
         try:
             if not session.summary.jobs:  # later on it is the agent who says what is there
                 await asyncio.to_thread(self._write_files, harness, values)
-            job = await jobs.start(jobs.next_number(), shlex.join(argv), session.workspace, env, origin=ORIGIN)
+            job = await jobs.start(
+                jobs.next_number(), shlex.join(argv), session.workspace, env,
+                origin=ORIGIN, input=harness.acp, errors=harness.acp,
+            )  # fmt: skip
         except (JobError, OSError) as error:
             raise NeedsPerson("other", f"{harness.name} could not be started: {error}; then resume") from error
         await session.commit(job.start_event())
@@ -256,10 +264,16 @@ class HarnessLoop:
         woken = session.wakeup.listen()
         if self._line.turn is not None:
             return
-        summary = session.summary
-        if summary.pending == "stop":
+        if session.summary.pending == "stop":
             await self._stop(point)
-        elif summary.pending in ("pause", "interrupt") and self._family.has_waiting_child:
+            return
+        if self._program is not None and (progress := await self._program.turn(point, woken)) != "waits":
+            if progress == "over":
+                await self._program.hang_up()
+                await self._end(session.resume_point())
+            return
+        summary = session.summary
+        if summary.pending in ("pause", "interrupt") and self._family.has_waiting_child:
             # It waits for a sub-agent, which waits for it: this is as much of a boundary as there will be.
             await session.commit(ev.StateChanged(state="paused"), actor=session.last_actor(summary.pending))
         elif self._yields() and summary.pending != "pause":
@@ -273,14 +287,17 @@ class HarnessLoop:
     async def _start_again(self, harness: ev.Harness) -> bool:
         """Start a harness again that had ended when a person let its session go on, or that ended with its host. False
         if it is over."""
-        if not self._was_reopened() and not (harness.resume and self._ended_with_host()):
+        command = harness.command if harness.acp else harness.resume
+        # It had ended its turn, and advice came before its session had ended, too.
+        advised = self._program is not None and self._program.ended_well and bool(self._session.summary.open_advice)
+        if not advised and not self._was_reopened() and not (command and self._ended_with_host()):
             return False
-        if not harness.resume:
+        if not command:
             raise NeedsPerson("other", f"{harness.name} cannot go on once it has ended; start another session, or stop")
         self._unanswered = False
         if self._point is not None:  # its space may have ended with it
             self._access = await self._point()
-        await self._start(harness, harness.resume, GO_ON)
+        await self._start(harness, command, GO_ON)
         return True
 
     def _was_reopened(self) -> bool:
@@ -308,8 +325,15 @@ class HarnessLoop:
 
     async def _stop(self, point: ResumePoint) -> None:
         """A person has stopped the session."""
+        await self._dismiss()
         await self._drop_lost_reply(point)
         await self._session.end("stopped", self._session.last_actor("stop"))
+
+    async def _dismiss(self) -> None:
+        """Let a program end in order that is talked to."""
+        if self._program is not None:
+            await self._program.cancel("the session was stopped")
+            await self._program.hang_up()
 
     async def _end(self, point: ResumePoint) -> None:
         """The harness has ended: finished where it says so itself and had every reply that it asked for, else early.
@@ -323,12 +347,15 @@ class HarnessLoop:
         whole = arrived and not self._unanswered and point.reply is not None and point.open_request is None
         # A part of a later reply was the last that it had.
         whole = whole and not any(isinstance(e.body, ev.ReplyInterrupted) and e.body.delivered for e in point.tail)
-        await self._observations.end_calls(session.resume_point(), well=whole and code == 0)
-        if whole and code == 0:
-            await session.end("finished", "agent", whatever_waits=True)
+        well = self._program.ended_well if self._program is not None else code == 0
+        await self._observations.end_calls(session.resume_point(), well=whole and well)
+        if whole and well:
+            await session.end("finished", "agent", whatever_waits=self._program is None)
             return
         left = "and it had its last reply" if whole else "without a last reply"
         how = f"exit code {code}" if code is not None else "it is gone"
+        if self._program is not None:
+            how = self._program.trouble or how
         await session.end("stopped", "agent", f"ended early: {how}, {left}")
 
     async def _drop_lost_reply(self, point: ResumePoint) -> bool:

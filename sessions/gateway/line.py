@@ -14,7 +14,7 @@ from sessions.agent.session import Session
 from sessions.events.messages import CallPart
 from sessions.events.states import ENDED
 from sessions.gateway.children import Children, Family
-from sessions.gateway.conversation import find_prompts, tag_note
+from sessions.gateway.conversation import find_prompts, read_insertions, tag_note
 from sessions.gateway.dialects import DIALECTS, EMBEDDINGS
 from sessions.gateway.dialects.system_text import as_written
 from sessions.gateway.exchange import Answer, Exchange
@@ -100,6 +100,8 @@ class HarnessLine:
         """The chain of each request, by its number."""
         self._requests: dict[int, int] = {}
         """Seq of the request in the log, by its number among those of the harness."""
+        self._told: set[str] = set()
+        """What the host has told the harness, where it talks to it."""
         self._restore()
         session.services.writer.subscribe(self._look)
 
@@ -120,7 +122,7 @@ class HarnessLine:
         task = self._session.created.task
         shape = Shape(
             units=[unit.identity for unit in units],
-            prompts=find_prompts(units, task),
+            prompts=find_prompts(units, task, self._told),
             tools=len(names_of_tools(exchange)),
             thread=thread_of(exchange),
             child=self._family.above is None and is_of_sub_agent(exchange),
@@ -206,6 +208,10 @@ class HarnessLine:
         """Whether the newest step is the answer to this very conversation."""
         root = self._root(turn.place)
         return turn.chain in self._answers and root == self._threads.head
+
+    def note_prompt(self, text: str) -> None:
+        """The harness is told this: by these words its conversation is known."""
+        self._told.add(text)
 
     def note_request(self, turn: Turn, seq: int) -> None:
         """The request is in the log, at ``seq``. What goes on from an equal one goes on from the newest."""
@@ -370,6 +376,8 @@ class HarnessLine:
     def _restore(self) -> None:
         """Know again what earlier hosts were asked."""
         session, reader = self._session, self._session.services.reader
+        prompts = reader.events(session.id, kinds={"harness.prompted"})
+        self._told.update(event.body.text for event in prompts if isinstance(event.body, ev.HarnessPrompted))
         events = reader.events(session.id, kinds={"model.request", "model.reply", "thread.assigned"})
         numbers: dict[int, int] = {}
         replied: dict[int, ev.ModelReplied] = {}
@@ -421,7 +429,7 @@ class HarnessLine:
         if note := tag_note(self._session.created):
             sent = sent.replace(as_written(note).encode(), b"")
         request = DIALECTS[body.wire.dialect].read_request(sent)
-        said = {event.seq for event in reader.events(session, kinds={"advice.delivered"})}
+        said = read_insertions(reader, session)
         refs = request_chain(reader, session, seq)
         return [
             unit.identity

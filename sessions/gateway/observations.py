@@ -57,7 +57,9 @@ class Observations:
             for call in point.calls
         }
         begins = point.reply is None and not known
-        new = find_new_turns(units, known, self._session.created.task, calls, begins=begins, at=turn.at)
+        new = find_new_turns(
+            units, known, self._session.created.task, calls, begins=begins, at=turn.at, prompts=_prompts_in(point)
+        )
         sources = known | await self._commit_new(new, point)
         if not turn.is_resample and not apart:  # else its calls are those of a reply that is none any more
             for call in self._session.resume_point().open_calls:
@@ -191,6 +193,12 @@ def begins_with(told: Sequence[str], reply: ev.Event) -> bool:
 
 def _words_of(reply: ev.ModelReplied) -> str:
     return "\n\n".join(part.text for part in reply.parts if isinstance(part, TextPart))
+
+
+def _prompts_in(point: ResumePoint) -> dict[int, str]:
+    """What persons said that the harness was told as its prompt since its last reply, by seq."""
+    bodies = ((event.seq, event.body) for event in point.tail)
+    return {seq: body.text for seq, body in bodies if isinstance(body, ev.AdviceDelivered) and body.as_prompt}
 
 
 def find_echo(units: Sequence[Unit], reply: ev.ModelReplied, known: Container[int], *, anywhere: bool) -> int | None:

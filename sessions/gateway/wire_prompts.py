@@ -20,6 +20,7 @@ from sessions.gateway.conversation import (
     make_frame,
     make_refs,
     place_words,
+    read_insertions,
     tag_note,
     with_sources,
 )
@@ -124,10 +125,7 @@ class WirePrompts:
         return Sent(seq, refs, sum(not (ref.sources and ref.sources[0] in said) for ref in refs))
 
     def _delivered(self) -> dict[int, str]:
-        """What was said to the harness in turns of its user, by seq."""
-        events = self._session.services.reader.events(self._session.id, kinds={"advice.delivered"})
-        bodies = ((e.seq, e.body) for e in events)
-        return {s: b.text for s, b in bodies if isinstance(b, ev.AdviceDelivered) and b.channel == "user"}
+        return read_insertions(self._session.services.reader, self._session.id)
 
     def find_words(self, turn: Turn, parent: Sent | None, point: ResumePoint) -> list[Insertion]:
         """Advice in this conversation: what the one before had, as far as its place is still there, and what was

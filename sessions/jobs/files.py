@@ -5,6 +5,7 @@
 ``claim.json``  who the holder is; it appears once, atomically, before the command starts. Without it: never started
 ``child.json``  who the command is; it appears before the command is let loose
 ``input``       a fifo of JSON lines for the holder: text for the command, or the end of its input
+``errors``      a folder with the two files below for standard error, where a job keeps that apart
 ``output``      the first bytes of the output; ``output.tail`` is a ring of the newest, once there are too many
 ``kill.json``   who wants the job killed, and with how much grace; the holder reads it on SIGTERM
 ``exit.json``   how it ended; it appears once, atomically
@@ -22,6 +23,7 @@ CHILD: Final = "child.json"
 INPUT: Final = "input"
 OUTPUT: Final = "output"
 TAIL: Final = "output.tail"
+ERRORS: Final = "errors"
 KILL: Final = "kill.json"
 EXIT: Final = "exit.json"
 HOLDER_LOG: Final = "holder.log"

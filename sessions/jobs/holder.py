@@ -30,6 +30,8 @@ from sessions.json_files import create_json, read_json, write_json
 
 CHUNK: Final = 64 * 1024
 MAX_PENDING_INPUT: Final = 1024 * 1024
+ERROR_BYTES: Final = 256 * 1024
+"""Kept of standard error, from its start and from its end, where a job keeps that apart."""
 READY: Final = b"ready\n"
 """What the holder writes on its standard output once the command runs."""
 GIVE_UP: Final = 5.0
@@ -52,9 +54,13 @@ class Holder:
         self.child = 0
         self.source: int | None = None
         """Where the command's output comes from."""
+        self.errors: tuple[int, RingWriter] | None = None
+        """Where its standard error comes from and goes to, where that is kept apart."""
         self.sink: int | None = None
         """Where its input goes."""
         self.pending = bytearray()
+        self.had: set[str] = set()
+        """The names of the inputs that it has had: one that a killed host may or may not have sent is sent again."""
         self.end_of_input = False
         self.control = b""
         self.status: int | None = None
@@ -87,6 +93,8 @@ class Holder:
                         _drain(wakeup)
                     case "output":
                         self._read_output()
+                    case "errors":
+                        self._read_errors()
                     case "control":
                         self._read_control(key.fd)
                     case "input":
@@ -112,6 +120,7 @@ class Holder:
             else:
                 read_end = os.open(os.devnull, os.O_RDONLY)
             inner = (read_end, write_end)
+        errors_from, errors_to = os.pipe() if self.spec.get("errors") and not tty else (None, inner[1])
         self.started, self.started_at = time.monotonic(), time.time_ns() // 1_000_000
         holder = os.getpid()
         self.child = os.fork()
@@ -119,13 +128,18 @@ class Holder:
             # The gate's other end and the pipe to the host are the holder's alone: their ends tell of its death.
             os.close(opened)
             os.dup2(inner[1], 1)
-            self._become_command(gate, inner, tty, holder)
-        for handle in {gate, *inner}:
+            self._become_command(gate, (*inner, errors_to), tty, holder)
+        for handle in {gate, *inner, errors_to}:
             os.close(handle)
-        for outer in (self.source, self.sink):
+        for outer in (self.source, self.sink, errors_from):
             if outer is not None:
                 os.set_blocking(outer, False)
         self.selector.register(self.source, selectors.EVENT_READ, "output")
+        if errors_from is not None:
+            place = self.folder / files.ERRORS
+            place.mkdir(mode=0o700)
+            self.errors = errors_from, RingWriter(place, ERROR_BYTES, ERROR_BYTES)
+            self.selector.register(errors_from, selectors.EVENT_READ, "errors")
         who = processes.identity(self.child)
         child = {"pid": who.pid, "start_time": who.start_time, "started_at": self.started_at}
         write_json(self.folder / files.CHILD, child)
@@ -141,7 +155,7 @@ class Holder:
         os.dup2(nothing, 0)
         os.dup2(nothing, 1)
 
-    def _become_command(self, gate: int, inner: tuple[int, int], tty: bool, holder: int) -> None:
+    def _become_command(self, gate: int, inner: tuple[int, int, int], tty: bool, holder: int) -> None:
         """In the child: wait for the gate, then exec. Never returns."""
         try:
             os.setsid()
@@ -162,7 +176,7 @@ class Holder:
             signal.set_wakeup_fd(-1)
             os.dup2(inner[0], 0)
             os.dup2(inner[1], 1)
-            os.dup2(inner[1], 2)
+            os.dup2(inner[2], 2)
             os.chdir(self.spec["cwd"])
             argv = self.spec["argv"]
             os.execvpe(argv[0], argv, self.env)
@@ -199,6 +213,23 @@ class Holder:
         self.output.write(data)
         return True
 
+    def _read_errors(self) -> bool:
+        """Take one chunk of standard error; False when there is none now."""
+        if self.errors is None:
+            return False
+        source, kept = self.errors
+        try:
+            data = os.read(source, CHUNK)
+        except BlockingIOError:
+            return False
+        if not data:
+            self.selector.unregister(source)
+            os.close(source)
+            self.errors = None
+            return False
+        kept.write(data)
+        return True
+
     def _open_control(self) -> None:
         path = self.folder / files.INPUT
         os.mkfifo(path, 0o600)
@@ -222,6 +253,10 @@ class Holder:
                 # Half a line of a host that was killed while it wrote; the next one begins anew.
                 continue
             if isinstance(asked, dict):
+                if name := asked.get("once"):
+                    if name in self.had:
+                        continue
+                    self.had.add(name)
                 self.pending += str(asked.get("text", "")).encode(errors="replace")
                 self.end_of_input |= bool(asked.get("eof"))
         self._write_input()
@@ -285,7 +320,7 @@ class Holder:
     def _exit_report(self) -> dict[str, Any]:
         """How it ended, after all output that it left in the pipe."""
         deadline = time.monotonic() + 1.0
-        while time.monotonic() < deadline and self._read_output():
+        while time.monotonic() < deadline and (self._read_output() or self._read_errors()):
             pass
         code = None if self.status is None else os.waitstatus_to_exitcode(self.status)
         return {
@@ -303,7 +338,7 @@ class Holder:
             return False
         if processes.has_children() or processes.session_members(self.child):
             return False
-        while self._read_output():
+        while self._read_output() or self._read_errors():
             pass
         return True
 

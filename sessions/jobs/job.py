@@ -12,6 +12,7 @@ import msgspec
 from sessions import processes
 from sessions.events import JobEnded, JobStarted
 from sessions.jobs import files, output
+from sessions.jobs.holder import ERROR_BYTES
 from sessions.jobs.ring_buffer import HEAD, RING, RingReader
 from sessions.json_files import read_json
 from sessions.processes import Identity
@@ -65,6 +66,8 @@ class Job:
     child: Identity | None
     started_at: int
     reader: RingReader
+    errors: bool = False
+    """Whether its standard error is kept apart from its output."""
     space: str = ""
     """The pid namespace that its processes run in, where that is not the host's."""
     number_inside: int = 0
@@ -103,6 +106,7 @@ class Job:
             child=_child(child, holder, claim.space, ended=(folder / files.EXIT).exists()),
             started_at=spec.created_at if child is None else child.started_at,
             reader=RingReader(folder, spec.head, spec.ring),
+            errors=spec.errors,
             space=claim.space,
             number_inside=child.pid if child and claim.space else 0,
         )
@@ -142,7 +146,8 @@ class Job:
             # Nobody can tell any more how it ended; its holder stays with what it left.
             return JobEnd(None, "lost", why=GONE)
         found = found or self._told()
-        last = output.last_line(output.decode_piece(self.reader.tail(LAST_BYTES)).text)
+        said = RingReader(self.folder / files.ERRORS, ERROR_BYTES, ERROR_BYTES) if self.errors else self.reader
+        last = output.last_line(output.decode_piece(said.tail(LAST_BYTES)).text)
         if found is None:
             return JobEnd(None, "lost", 0, self.reader.total(), last, why="" if self.folder.is_dir() else GONE)
         return _end_of(found, last)
@@ -176,6 +181,7 @@ class _Spec(msgspec.Struct):
     created_at: int
     head: int = HEAD
     ring: int = RING
+    errors: bool = False
 
 
 class _Claim(msgspec.Struct):

@@ -74,12 +74,13 @@ class JobManager:
         origin: str = "",
         tty: bool = False,
         input: bool = False,
+        errors: bool = False,
     ) -> Job:
         """Start ``command`` as job ``number``; returns once it runs. Raises JobError if it cannot be started.
 
         ``env`` is the command's whole environment, but for what the space of the session makes of it. ``input`` keeps
-        its standard input open for ``send``; else it reads its end at once. ``tty`` gives it a terminal. ``origin``
-        names the call that wanted it ("41.2").
+        its standard input open for ``send``; else it reads its end at once. ``tty`` gives it a terminal. ``errors``
+        keeps its standard error apart from its output. ``origin`` names the call that wanted it ("41.2").
         """
         folder = self.folder / str(number)
         try:
@@ -102,6 +103,7 @@ class JobManager:
             "origin": origin,
             "tty": tty,
             "input": input or tty,
+            "errors": errors,
             "head": head,
             "ring": ring,
             "created_at": now_ms(),
@@ -250,14 +252,17 @@ class JobManager:
         """The whole output if it is kept and within ``limit`` bytes, else its first and its newest half."""
         return job.reader.ends(limit)
 
-    async def send(self, job: Job, text: str, *, eof: bool = False) -> None:
-        """Give ``text`` to the command as input, and its end with ``eof``. Raises JobError if it takes none."""
+    async def send(self, job: Job, text: str, *, eof: bool = False, once: str = "") -> None:
+        """Give ``text`` to the command as input, and its end with ``eof``. Raises JobError if it takes none.
+
+        What is sent under a name (``once``) that the command has had something under already is dropped.
+        """
         if job.state != "running":
             raise JobError(f"job {job.number} is not running any more")
         if not job.input:
             raise JobError(f"job {job.number} was started without an input")
         # A line break first: a line that a killed host left half written must not swallow ours.
-        frame = b"\n" + json.dumps({"text": text, "eof": eof}).encode() + b"\n"
+        frame = b"\n" + json.dumps({"text": text, "eof": eof, "once": once}).encode() + b"\n"
         try:
             handle = os.open(job.folder / files.INPUT, os.O_WRONLY | os.O_NONBLOCK)
         except OSError:

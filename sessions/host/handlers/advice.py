@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
+
+import msgspec
 
 from sessions import events as ev
 from sessions.agent.advice import describe_target
@@ -81,15 +84,36 @@ async def answer_question(context: HandlerContext, call: Answer, actor: str) -> 
     """Answer the open question."""
     require_person(actor, "answer a question")
     text = text_of(call.text, "the answer")
+    # Looked up first: between the checks and the commit nothing is waited for.
+    asked = await context.events(call.session, {"question.asked"})
     async with context.turn(call.session) as s:
         if not s.open_question:
             raise refusal(f"session {s.number} asks nothing", Remedy("advise", "reaches it", s.number, "TEXT"))
         if call.question is not None and call.question != s.question:
             raise refusal(f"question {call.question} of session {s.number} is over; it now asks question {s.question}")
         body = ev.QuestionAnswered(question=s.question, text=text, seen=call.seen)
+        bodies = (event.body for event in reversed(asked))
+        found = next((one for one in bodies if isinstance(one, ev.QuestionAsked) and one.question == s.question), None)
+        if found is not None and found.options:
+            option = _choose(s, found.options, text)
+            body = msgspec.structs.replace(body, text=option.name, option=option.id)
         committed = await context.commit(s.session, actor, call.request, body)
     context.manager.runner(s.session).start()
     return committed
+
+
+def _choose(s: Summary, options: Sequence[ev.QuestionOption], text: str) -> ev.QuestionOption:
+    """The option that an answer names, by its number or its name. Raises RpcError if it names none, or several."""
+    said = " ".join(text.split()).casefold().rstrip(".")
+    numbered = {str(number): option for number, option in enumerate(options, 1)}
+    if said in numbered:
+        return numbered[said]
+    alike = [option for option in options if option.name.casefold() == said or option.id.casefold() == said]
+    alike = alike or [option for option in options if option.name.casefold().startswith(said)]
+    if len(alike) == 1:
+        return alike[0]
+    listed = ", ".join(f"{number} {option.name}" for number, option in numbered.items())
+    raise refusal(f"question {s.question} of session {s.number} takes one of its options, by number or name: {listed}")
 
 
 async def _describe_about(context: HandlerContext, call: QueueAdvice) -> str:

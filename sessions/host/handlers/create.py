@@ -69,7 +69,9 @@ def creation_answer(events: Sequence[ev.Event]) -> Created:
 
 def _check_call(call: CreateSession) -> CreateSession:
     title = " ".join(text_of(call.title, "the title").split())[:MAX_TITLE_CHARS]
-    task = text_of(call.task, "the task", empty=call.harness is not None)
+    task = text_of(call.task, "the task", empty=call.harness is not None and not call.harness.acp)
+    if call.harness is not None and call.harness.acp and not call.harness.command:
+        raise refusal("a program that is talked to in ACP is started by the host, and needs a command")
     try:
         parse_model(call.model.id)
     except ApolloError as error:
