@@ -54,6 +54,12 @@ def seen(apollo: Apollo) -> list[str]:
     return files[0].read_text().splitlines() if files else []
 
 
+def steps(apollo: Apollo) -> list[str]:
+    """What it has noted, without its details and the further lines of prompts."""
+    words = ("initialize", "new", "load", "prompt", "may", "cancel", "lingers", "end of input")
+    return [word for line in seen(apollo) for word in words if line.partition(":")[0] == word]
+
+
 def bodies(apollo: Apollo, session: str, kind: str) -> list[dict[str, Any]]:
     return [event["body"] for event in apollo.events(session, kind)]
 
@@ -72,7 +78,8 @@ def test_its_task_is_its_first_prompt_and_the_end_of_its_turn_is_the_end(
     (ended,) = bodies(apollo, it, "job.ended")
     assert (ended["exit_code"], ended.get("how", "exited")) == (0, "exited")
     assert ended["last_line"] == "hello, I am no message", "its standard error is kept apart from what it says to us"
-    assert bodies(apollo, it, "harness.turn") == [], "what it says beside its replies is not logged a second time"
+    (told,) = bodies(apollo, it, "harness.turn")
+    assert told["role"] == "system", "what it says beside its replies is not logged a second time"
     assert len(bodies(apollo, it, "model.reply")) == len(model.bodies) == 3
 
 
@@ -80,9 +87,7 @@ def test_what_it_asks_takes_one_of_its_own_options(apollo: Apollo, model: WireMo
     it = start("--ask")
     wait_for("its question", lambda: apollo.session("it")["question"])
     assert state(apollo) == "needs_you"
-    assert apollo.session("it")["question"] == (
-        "Run echo 1 alone >> trace.txt\n1 Allow once\n2 Always allow\n3 Reject"
-    )
+    assert apollo.session("it")["question"] == ("Run echo 1 alone >> trace.txt\n1 Allow once\n2 Always allow\n3 Reject")
     (asked,) = apollo.events(it, "question.asked")
     assert (asked["step"], asked["call"], asked["body"]["until"]) == (1, 1, None)
     refused = apollo.run("answer", it, "maybe", check=False)
@@ -135,15 +140,16 @@ def test_advice_during_its_turn_goes_in_at_the_boundary_and_later_advice_is_its_
 
     apollo.run("advise", it, "And a poem.", "--reopen")
     wait_for("it goes on", lambda: len(model.bodies) == 4)
-    model.free.clear()
     wait_for("its end", lambda: state(apollo) == "finished")
-    model.free.set()
     sent = json.loads(model.bodies[3])["messages"]
     assert [message["role"] for message in sent].count("user") == 3
     assert sent[-1]["content"].count("And a poem.") == 1, "it has it in its own history, and once"
-    assert [line.partition(": ")[0] for line in seen(apollo)] == [
-        "initialize", "new", "prompt", "end of input", "initialize", "load", "prompt"
-    ] + ["</advice-" + line.partition("-")[2] for line in seen(apollo) if line.startswith("</advice")]  # fmt: skip
+    assert steps(apollo) == ["initialize", "new", "prompt", "end of input"] + [
+        "initialize",
+        "load",
+        "prompt",
+        "end of input",
+    ]
     delivered = bodies(apollo, it, "advice.delivered")
     assert [one.get("as_prompt", False) for one in delivered] == [False, True]
 
@@ -151,14 +157,22 @@ def test_advice_during_its_turn_goes_in_at_the_boundary_and_later_advice_is_its_
 def test_advice_that_waits_when_its_turn_ends_is_the_next_prompt_of_the_same_process(
     apollo: Apollo, model: WireModel, start: Start
 ) -> None:
-    it = start()
-    model.silences = {}
-    wait_for("its last request", lambda: len(model.bodies) >= 1)
-    model.free.clear()
-    wait_for("its last request", lambda: len(model.bodies) >= 1)
-    model.free.set()
+    it = start("--lingers")
+    wait_for("its last reply", lambda: "lingers" in seen(apollo))
+    apollo.run("advise", it, "And a poem.")
+    (workspace,) = {path.parent for path in apollo.folder.rglob("seen.txt")}
+    (workspace / "go").touch()
     wait_for("its end", lambda: state(apollo) == "finished")
-    assert it
+    assert steps(apollo) == ["initialize", "new", "prompt", "lingers", "prompt", "lingers", "end of input"]
+    assert len(bodies(apollo, it, "job.started")) == 1
+    prompts = bodies(apollo, it, "harness.prompted")
+    assert [one["prompt"] for one in prompts] == [1, 2]
+    sent = json.loads(model.bodies[3])["messages"]
+    assert sent[-1]["content"] == prompts[1]["text"]
+    assert apollo.session("it")["step"] == 4
+    (request,) = [event["body"] for event in apollo.events(it, "model.request") if event.get("step") == 4]
+    (delivered,) = apollo.events(it, "advice.delivered")
+    assert request["append"][-1]["sources"] == [delivered["seq"]], "the turn is known as what the person said"
 
 
 def test_a_stop_cancels_its_turn_and_a_later_program_loads_its_conversation(
@@ -209,9 +223,7 @@ def test_a_killed_host_goes_on_with_the_same_program_and_asks_no_question_twice(
     model.free.set()
     wait_for("its end", lambda: state(apollo) == "finished")
     assert len(bodies(apollo, it, "job.started")) == 1
-    assert [line.partition(":")[0] for line in seen(apollo)] == [
-        "initialize", "new", "prompt", "may", "may", "end of input"
-    ]  # fmt: skip
+    assert steps(apollo) == ["initialize", "new", "prompt", "may", "may", "end of input"]
     assert len(bodies(apollo, it, "question.asked")) == 2
 
 
@@ -235,8 +247,8 @@ def test_a_program_that_dies_in_its_turn_has_ended_early_and_asks_nothing_more(
 ) -> None:
     it = start("--ask")
     wait_for("its question", lambda: state(apollo) == "needs_you")
-    (agent,) = [pid for pid, line in apollo.processes() if str(AGENT) in line and "holder" not in line]
-    os.kill(agent, signal.SIGKILL)
+    (opened,) = bodies(apollo, it, "harness.opened")
+    os.kill(int(opened["conversation"].removeprefix("talk-")), signal.SIGKILL)
     wait_for("its end", lambda: state(apollo) == "stopped")
     assert apollo.session("it")["reason"] == "ended early: exit code 137, and it had its last reply"
     assert not apollo.session("it")["question"]

@@ -400,3 +400,23 @@ async def test_an_end_that_a_full_disk_keeps_from_being_written_is_written_when_
     end = await jobs.wait(job, 10)
     assert end is not None
     assert (end.how, end.exit_code) == ("exited", 7)
+
+
+async def test_standard_error_can_be_kept_apart_and_then_has_the_last_line(jobs: JobManager) -> None:
+    job = await start(jobs, "echo one; echo two >&2; exit 3", errors=True)
+    end = await jobs.wait(job, 10)
+    assert end is not None
+    assert (end.exit_code, end.output_bytes, end.last_line) == (3, 4, "two")
+    assert jobs.tail(job).text == "one\n"
+    assert (job.folder / files.ERRORS / files.OUTPUT).read_text() == "two\n"
+
+
+async def test_what_is_sent_under_a_name_is_had_once(jobs: JobManager) -> None:
+    job = await start(jobs, "cat", input=True)
+    await jobs.send(job, "one\n", once="request 1")
+    await jobs.send(job, "two\n", once="request 2")
+    await jobs.send(job, "one again\n", once="request 1")
+    await jobs.send(job, "three\n")
+    await jobs.send(job, "three\n", eof=True)
+    await jobs.wait(job, 10)
+    assert jobs.tail(job).text == "one\ntwo\nthree\nthree\n"

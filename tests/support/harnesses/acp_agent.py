@@ -1,6 +1,7 @@
-"""An agent that is talked to in the Agent Client Protocol: ``python acp_agent.py [--ask] [--forgets]``.
+"""An agent that is talked to in the Agent Client Protocol: ``python acp_agent.py [--ask] [--forgets] [--lingers]``.
 
-``--ask``: it asks before each command; ``--forgets``: it cannot load a conversation. It keeps them in its folder.
+``--ask``: it asks before each command; ``--forgets``: it cannot load a conversation; ``--lingers``: it ends no turn
+before there is a file ``go``. What it keeps is in its folder.
 """
 
 import http.client
@@ -94,6 +95,10 @@ def work(number, session, text):
                 said = f"{done.stdout}exit {done.returncode}"
             talk.append({"role": "tool", "tool_call_id": call["id"], "content": said})
         if not reply.get("tool_calls"):
+            if "--lingers" in sys.argv:
+                note("lingers")
+                while not os.path.exists("go"):
+                    time.sleep(0.05)
             end(number, session, "end_turn")
             return
 
