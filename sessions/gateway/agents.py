@@ -46,6 +46,7 @@ class AgentPreset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: dict[str, str] = {}
     version: tuple[str, ...] = ()
     acp: tuple[str, ...] = ()
+    acp_contained: tuple[str, ...] = ()
     advice: str = ""
     summary_tools: tuple[str, ...] = ()
     tools: dict[str, ToolRole] = {}
@@ -62,14 +63,14 @@ class AgentPreset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ) -> Harness:
         """The agent of a session; ``command``: a person's own, in place of the preset's, as it stands. ``stream``: how
         it is handed replies where the preset does not say. ``acp``: it is talked to in the Agent Client Protocol."""
-        as_it_stands = bool(command) or acp
+        own, contained = (self.acp, self.acp_contained) if acp else (self.command, self.contained)
         return Harness(
             name=name,
-            command=command or (self.acp if acp else self.command),
+            command=command or own,
             acp=acp,
             verbatim=bool(command),
-            resume=() if as_it_stands else self.resume,
-            contained=() if as_it_stands else self.contained,
+            resume=() if command or acp else self.resume,
+            contained=() if command else contained,
             contained_env=self.contained_env,
             env=self.env,
             files=self.files,

@@ -70,6 +70,11 @@ for name, module in list(sys.modules.items()):
     assert done.stdout.split() == []
 
 
+def test_what_talks_to_agent_programs_is_loaded_by_their_first_session_only() -> None:
+    assert not loaded_by("import sessions.host.main, sessions.gateway.harness_loop") & {"acp", "pydantic"}
+    assert "acp" in loaded_by("import sessions.gateway.acp.talk")
+
+
 @pytest.mark.parametrize("statement", ["import sessions.host.main", "import sessions.agent.runner"])
 def test_sessions_load_nothing_of_the_screen(statement: str) -> None:
     assert not loaded_by(statement) & SCREEN

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 CANCEL_SECONDS: Final = 5.0
 """For a program to end its turn when it is asked to."""
-EXIT_SECONDS: Final = 5.0
-"""For a program to end once nobody talks to it any more: it may write its conversation down."""
+EXIT_SECONDS: Final = 2.0
+"""For a program to end by itself once nobody talks to it any more; some never do."""
 SETTLE_SECONDS: Final = 5.0
 """For what a program left behind to be taken in."""
 WITHDRAWN: Final = "The question was withdrawn: "
