@@ -57,7 +57,8 @@ class AdviceWithdrawn(ReversibleAct, frozen=True, kw_only=True):
 
 
 class AdviceDelivered(Body, frozen=True, kw_only=True):
-    """These pieces of advice are one user turn, ``text``, in the prompt of step ``at_step``. ``woke`` ended a wait."""
+    """These pieces of advice are one user turn, ``text``, in the prompt of step ``at_step``. ``woke`` ended a wait.
+    ``as_prompt``: an agent program that had ended its turn was told it as its next prompt."""
 
     kind: ClassVar[str] = "advice.delivered"
     advice: tuple[int, ...]
@@ -68,7 +69,7 @@ class AdviceDelivered(Body, frozen=True, kw_only=True):
     without_effect: bool = False
     """True for replayed sessions: they cannot change course."""
     as_prompt: bool = False
-    """An agent program that had ended its turn was told it as its next prompt, and has it in its own history."""
+    """It is part of the program's own history, and not put into it by us."""
 
 
 class AdviceRequeued(Body, frozen=True, kw_only=True):

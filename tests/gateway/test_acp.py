@@ -64,6 +64,18 @@ def bodies(apollo: Apollo, session: str, kind: str) -> list[dict[str, Any]]:
     return [event["body"] for event in apollo.events(session, kind)]
 
 
+def prompt_of_step_4(apollo: Apollo, session: str, advice: str) -> list[dict[str, Any]]:
+    """The prompt of its fourth step, as it is exported."""
+    target, policy = apollo.folder / f"{advice}.jsonl", apollo.folder / "policy.toml"
+    policy.write_text("version = 2\n[targets]\ntext_only = true\n")
+    apollo.run(
+        "export", session, "--format", "steps", "--advice", advice, "--policy", str(policy), "--out", str(target)
+    )
+    rows = [json.loads(line) for line in target.read_text().splitlines()]
+    (found,) = [row for row in rows if row["metadata"]["step"] == 4]
+    return list(found["prompt"])
+
+
 def test_its_task_is_its_first_prompt_and_the_end_of_its_turn_is_the_end(
     apollo: Apollo, model: WireModel, start: Start
 ) -> None:
@@ -144,12 +156,8 @@ def test_advice_during_its_turn_goes_in_at_the_boundary_and_later_advice_is_its_
     sent = json.loads(model.bodies[3])["messages"]
     assert [message["role"] for message in sent].count("user") == 3
     assert sent[-1]["content"].count("And a poem.") == 1, "it has it in its own history, and once"
-    assert steps(apollo) == ["initialize", "new", "prompt", "end of input"] + [
-        "initialize",
-        "load",
-        "prompt",
-        "end of input",
-    ]
+    begun, later = ["initialize", "new"], ["initialize", "load"]
+    assert steps(apollo) == [*begun, "prompt", "end of input", *later, "prompt", "end of input"]
     delivered = bodies(apollo, it, "advice.delivered")
     assert [one.get("as_prompt", False) for one in delivered] == [False, True]
 
@@ -173,6 +181,8 @@ def test_advice_that_waits_when_its_turn_ends_is_the_next_prompt_of_the_same_pro
     (request,) = [event["body"] for event in apollo.events(it, "model.request") if event.get("step") == 4]
     (delivered,) = apollo.events(it, "advice.delivered")
     assert request["append"][-1]["sources"] == [delivered["seq"]], "the turn is known as what the person said"
+    assert prompt_of_step_4(apollo, it, "kept")[-1]["content"] == prompts[1]["text"]
+    assert prompt_of_step_4(apollo, it, "dropped")[-1]["content"] == "Go on.", "what it would have been told"
 
 
 def test_a_stop_cancels_its_turn_and_a_later_program_loads_its_conversation(

@@ -47,11 +47,12 @@ def apollo(tmp_path: Path) -> Iterator[Apollo]:
 
 def test_ours_say_how_each_program_is_pointed_at_its_endpoint() -> None:
     agents = read_agents(Path("/nowhere"))
+    assert {name for name, preset in agents.items() if preset.acp} == {"claude-code", "codex", "opencode"}
     assert {"claude-code", "codex", "opencode", "qwen-code", "mini-swe-agent", "aider", "innovatorbench"} <= set(agents)
     for name, preset in agents.items():
         told = json.dumps([preset.env, preset.command])
         assert "{url}" in told or "{address}" in told, name
-        for word in (*preset.command, *preset.resume, *preset.contained):
+        for word in (*preset.command, *preset.resume, *preset.contained, *preset.acp, *preset.acp_contained):
             assert "{token}" not in word, f"{name}: other users of the machine can read commands"
             assert "{url}" not in word, f"{name}: the URL holds the token"
         if preset.command:
