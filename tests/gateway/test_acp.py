@@ -12,7 +12,13 @@ from typing import Any
 
 import pytest
 from apollo_process import Apollo, wait_for
+from training_log import kept_policy
 from wire_model import WireModel
+
+from apollo_train.masks.annotations import read_annotations
+from apollo_train.samples.advice_removal import AdviceRemover
+from apollo_train.samples.prompts import Prompts
+from sessions.log.reader import LogReader
 
 AGENT = Path(__file__).parents[1] / "support" / "harnesses" / "acp_agent.py"
 
@@ -64,16 +70,15 @@ def bodies(apollo: Apollo, session: str, kind: str) -> list[dict[str, Any]]:
     return [event["body"] for event in apollo.events(session, kind)]
 
 
-def prompt_of_step_4(apollo: Apollo, session: str, advice: str) -> list[dict[str, Any]]:
-    """The prompt of its fourth step, as it is exported."""
-    target, policy = apollo.folder / f"{advice}.jsonl", apollo.folder / "policy.toml"
-    policy.write_text("version = 2\n[targets]\ntext_only = true\n")
-    apollo.run(
-        "export", session, "--format", "steps", "--advice", advice, "--policy", str(policy), "--out", str(target)
-    )
-    rows = [json.loads(line) for line in target.read_text().splitlines()]
-    (found,) = [row for row in rows if row["metadata"]["step"] == 4]
-    return list(found["prompt"])
+def last_turn_without(apollo: Apollo, session: str, seq: int, advice: int) -> str:
+    """How the prompt of the request at ``seq`` ends, where this advice is left out of it."""
+    with LogReader(apollo.log) as reader:
+        judged = read_annotations(reader, session, reader.position())
+        assert judged is not None
+        prompt = Prompts(reader, judged).of(seq)
+        remover = AdviceRemover(reader, judged, kept_policy())
+        assert remover.find_advice(prompt) == {advice}
+        return str(remover.remove(prompt, frozenset({advice})).turns[-1].chat["content"])
 
 
 def test_its_task_is_its_first_prompt_and_the_end_of_its_turn_is_the_end(
@@ -178,11 +183,10 @@ def test_advice_that_waits_when_its_turn_ends_is_the_next_prompt_of_the_same_pro
     sent = json.loads(model.bodies[3])["messages"]
     assert sent[-1]["content"] == prompts[1]["text"]
     assert apollo.session("it")["step"] == 4
-    (request,) = [event["body"] for event in apollo.events(it, "model.request") if event.get("step") == 4]
+    (request,) = [event for event in apollo.events(it, "model.request") if event.get("step") == 4]
     (delivered,) = apollo.events(it, "advice.delivered")
-    assert request["append"][-1]["sources"] == [delivered["seq"]], "the turn is known as what the person said"
-    assert prompt_of_step_4(apollo, it, "kept")[-1]["content"] == prompts[1]["text"]
-    assert prompt_of_step_4(apollo, it, "dropped")[-1]["content"] == "Go on.", "what it would have been told"
+    assert request["body"]["append"][-1]["sources"] == [delivered["seq"]], "the turn is known as what the person said"
+    assert last_turn_without(apollo, it, request["seq"], 1) == "Go on.", "what it would have been told"
 
 
 def test_a_stop_cancels_its_turn_and_a_later_program_loads_its_conversation(
