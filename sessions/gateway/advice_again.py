@@ -15,11 +15,12 @@ _LIFE: Final = frozenset({"advice.queued", "advice.edited", "advice.delivered", 
 
 
 def read_turns(reader: LogReader, session: str) -> Mapping[int, str]:
-    """The turns of advice that count as delivered, by seq: not those in requests that were no step."""
+    """The turns of advice that count as delivered and are ours to put in, by seq: not those in requests that were no
+    step, nor what its harness was told as a prompt."""
     turns: dict[int, ev.AdviceDelivered] = {}
     for event in reader.events(session, kinds={"advice.delivered", "advice.requeued"}):
         match event.body:
-            case ev.AdviceDelivered(channel="user") as body:
+            case ev.AdviceDelivered(channel="user", as_prompt=False) as body:
                 turns[event.seq] = body
             case ev.AdviceRequeued(why="not_delivered", advice=number):
                 gone = next((seq for seq, turn in reversed(turns.items()) if number in turn.advice), 0)

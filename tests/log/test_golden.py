@@ -21,10 +21,8 @@ from sessions.log.schema import SCHEMA_VERSION
 from sessions.log.writer import LogWriter
 
 VERSIONS = range(1, SCHEMA_VERSION + 1)
-FILES = [
-    *(f"v{version}.sqlite" for version in VERSIONS),
-    *(path.name for path in (golden_log.LATER, golden_log.KEEPING, golden_log.HARNESS)),
-]
+LATER = (golden_log.LATER, golden_log.KEEPING, golden_log.HARNESS, golden_log.TALKED)
+FILES = [*(f"v{version}.sqlite" for version in VERSIONS), *(path.name for path in LATER)]
 
 
 def copy_of(name: str, folder: Path) -> Path:

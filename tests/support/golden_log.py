@@ -36,6 +36,8 @@ KEEPING = FOLDER / "v1-keeping.sqlite"
 """What a session may be used for, and what is left of one that was taken out."""
 HARNESS = FOLDER / "v1-harness.sqlite"
 """What is said of a harness's conversations, and advice that is said again."""
+TALKED = FOLDER / "v1-talked.sqlite"
+"""A program that was talked to: what it was told, what it asked, how its turns ended."""
 SUMMARIES = FOLDER / f"summaries-fold-{FOLD_VERSION}.json"
 EVERY_KIND, REAL = make.SESSION, make.OTHER
 """The session that holds a full example of each kind, and the one whose prompts can be rebuilt."""
@@ -151,6 +153,29 @@ async def write_harness_log(path: Path) -> None:
             await writer.append(ev.NewEvent(name, body, step=step, actor="human:ada"))
 
 
+async def write_talked_log(path: Path) -> None:
+    """A program that is told its task, asks whether it may, and is told what a person said since."""
+    async with await LogWriter.open(path, clock=lambda: 1_700_000_000_000) as writer:
+        name = "01JWWWWWWWWWWWWWWWWWWWWWWW"
+        harness = ev.Harness(name="little", command=("little", "acp"), acp=True)
+        model = ev.ModelSpec("openai", "m")
+        options = (ev.QuestionOption("once", "Allow once", "allow_once"), ev.QuestionOption("no", "Reject"))
+        for body in (
+            ev.SessionCreated(number=4, title="talked to", task="Write.", model=model, harness=harness),
+            ev.StateChanged(state="running"),
+            ev.HarnessOpened(job=1, conversation="talk-1", can_load=True, agent="little 1.2"),
+            ev.HarnessPrompted(job=1, prompt=1, text="Write."),
+            ev.QuestionAsked(question=1, text="Run ls", until=None, options=options, request="1 call-1 1"),
+            ev.StateChanged(state="needs_you", need="question", reason="Run ls"),
+            ev.QuestionAnswered(question=1, text="Allow once", option="once"),
+            ev.StateChanged(state="running"),
+            ev.HarnessRested(job=1, prompt=1, why="end_turn"),
+            ev.AdviceQueued(advice=1, text="A poem."),
+            ev.AdviceDelivered(advice=(1,), at_step=1, text="<advice>\nA poem.\n</advice>", as_prompt=True),
+        ):
+            await writer.append(ev.NewEvent(name, body))
+
+
 def summaries_of(*paths: Path) -> dict[str, Summary]:
     """The summaries that this version's fold makes of the logs' events."""
     found: dict[str, Summary] = {}
@@ -202,6 +227,8 @@ def main() -> None:
         asyncio.run(write_keeping_log(KEEPING))
     if not HARNESS.exists():
         asyncio.run(write_harness_log(HARNESS))
+    if not TALKED.exists():
+        asyncio.run(write_talked_log(TALKED))
     if anew or not SUMMARIES.exists():
         made = msgspec.json.encode(summaries_of(LOG, LATER), order="sorted")
         SUMMARIES.write_bytes(msgspec.json.format(made, indent=1) + b"\n")
