@@ -21,6 +21,9 @@ from sessions.gateway.acp.job_transport import JobTransport
 DISTRIBUTION: Final = "apollo-tui"
 OPEN_SECONDS: Final = 180.0
 """For a program to begin a conversation: some load for half a minute, one that speaks another language never does."""
+MOST_LINE: Final = 500
+MOST_TEXT: Final = 4000
+"""Characters of what a program says to a person."""
 _log = logging.getLogger(__name__)
 
 
@@ -122,7 +125,7 @@ class Talk:
         """The option that a person chooses, "" for none."""
         self._asked[call.tool_call_id] += 1
         request = f"{self.job} {call.tool_call_id} {self._asked[call.tool_call_id]}"
-        choices = tuple(QuestionOption(option.option_id, option.name, option.kind) for option in options)
+        choices = tuple(QuestionOption(option.option_id, _one_line(option.name), option.kind) for option in options)
         permission = Permission(request, call.tool_call_id, describe_call(call), choices)
         self.permissions.append(permission)
         self._moved()
@@ -209,12 +212,12 @@ class _Client:
 
 def describe_call(call: schema.ToolCallUpdate) -> str:
     """What the program wants to do, for a person: its title, and its command where that says more."""
-    title = " ".join((call.title or call.kind or "something").split())
+    title = _one_line(call.title or call.kind or "something")
     command = call.raw_input.get("command") if isinstance(call.raw_input, dict) else None
     words = " ".join(map(str, command)) if isinstance(command, list) else command
     more = words.strip() if isinstance(words, str) and words.strip() not in title else ""
     places = [place.path for place in call.locations or () if place.path not in title]
-    return "\n".join(filter(None, (title, more, *places)))
+    return "\n".join(filter(None, (title, more, *places)))[:MOST_TEXT]
 
 
 def _release() -> str:
@@ -230,4 +233,8 @@ def _words_of(error: acp.RequestError) -> str:
     if isinstance(more, dict):
         more = more.get("details") or more.get("message") or ""
     said = f"{error}: {more}" if isinstance(more, str) and more else str(error)
-    return " ".join(said.split())[:500]
+    return _one_line(said)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:MOST_LINE]
