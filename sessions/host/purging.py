@@ -10,7 +10,8 @@ import msgspec
 
 from sessions.containment.choice import is_remote
 from sessions.containment.keeper import Keeper
-from sessions.containment.remote_space import PLACE, remove_there
+from sessions.containment.remote_command import PLACE
+from sessions.containment.remote_space import remove_there
 from sessions.containment.session_spaces import SPACE
 from sessions.errors import ApolloError
 from sessions.events import SessionCreated
