@@ -98,6 +98,7 @@ KEY_ACTS: Final[Mapping[str, Callable[..., None]]] = {
     "signal_done": attention.signal_done,
     "false_alarm": attention.false_alarm,
     "by_attention": BoardScreen.order_by_attention,
+    "sub_agents": movement.show_relatives,
     "outline": toggle_outline,
     "filter": choose_filter,
     # advice

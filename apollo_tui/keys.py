@@ -49,9 +49,15 @@ class KeyContext(msgspec.Struct, frozen=True):
     """The session has a signal: something says that it wants somebody."""
     harness: bool = False
     """The session's agent is a harness, or was one."""
+    relatives: bool = False
+    """The session has sub-agents, or is one."""
+    held: bool = False
+    """A reply of the session is held until a person lets it go."""
 
 
-Need = Literal["session", "live", "action", "question", "writable", "came_from", "marked", "signal", "harness"]
+Need = Literal[
+    "session", "live", "action", "question", "writable", "came_from", "marked", "signal", "harness", "relatives"
+]
 """A field of ``KeyContext`` that must be true for a key to act."""
 
 
@@ -113,6 +119,8 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("by_attention", "o", "order", "Order the list by who needs you; again: by number.", "look", BOARD),
     Key("outline", "O", "outline", "Only plans, jobs, evals, edits, summaries, advice, flags, questions; or all.",
         "look", SESSION, needs=("session",)),
+    Key("sub_agents", "A", "sub-agents", "Show or fold the sub-agents of a session; in a session, go to one, or back.",
+        "look", BOARD | SESSION, 6, needs=("session", "relatives")),
     Key("filter", "w", "filter", "What is shown: all, flagged, errors, unread, without polls, the outline.", "look",
         SESSION, needs=("session",)),
     # advice
@@ -198,6 +206,10 @@ COMPOSER: Final[tuple[tuple[str, str, str], ...]] = (
 )
 """Keys inside the composer: shown in help and docs; the composer itself binds them."""
 
+AT_A_HELD_REPLY: Final[Mapping[str, int]] = {"hold": 1, "pause": 0}
+"""Footer orders while a reply is held: what lets it go comes first, by its own name."""
+LET_GO: Final = "let it go"
+
 HINTS: Final = 8
 """So many hints fit a footer; the last one is always the way to all the others."""
 
@@ -231,6 +243,7 @@ IDLE: Final[Mapping[Need, str]] = {
     "marked": "no session is marked: {mark_session} marks one",
     "harness": "{label}: it runs our own agent, which has one",
     "came_from": "there is no jump to go back from",
+    "relatives": "this session has started no other one, and none has started it",
 }
 """What a key says where it needs what is not there; a name in braces is that of the key of a command."""
 
@@ -327,11 +340,13 @@ def bindings(place: Place) -> list[Binding]:
 def hints(here: KeyContext, keymap: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
     """Footer hints (key, verb), most important first, only what works here and now."""
     # Nothing lies behind the board.
-    found = (key for key in keys_at(here.place) if key.footer and (key.id != "back" or here.place != "board"))
-    wanted = sorted((key for key in found if is_valid(key, here)), key=lambda key: key.footer)
+    places = {key.id: key.footer for key in keys_at(here.place)} | (AT_A_HELD_REPLY if here.held else {})
+    found = (key for key in keys_at(here.place) if places[key.id] and (key.id != "back" or here.place != "board"))
+    wanted = sorted((key for key in found if is_valid(key, here)), key=lambda key: places[key.id])
     if len(wanted) > HINTS:
         wanted = [*wanted[: HINTS - 1], wanted[-1]]
-    return [(key_name(key.id, keymap), key.label) for key in wanted]
+    labels = {"hold": LET_GO} if here.held else {}
+    return [(key_name(key.id, keymap), labels.get(key.id, key.label)) for key in wanted]
 
 
 def clashes(keymap: Mapping[str, str] | None = None) -> list[str]:

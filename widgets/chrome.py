@@ -70,6 +70,7 @@ class TitleBar(Painter):
             place = max(LEAST_PLACE, self._room(left, trouble) - bare - 2)
             left.append((f" {cells.crop(clean_line(view.place, 120), place)} ", "strong"))
         said = "no session" if not view.sessions else say_count(view.sessions, "session")
+        said += f" + {say_count(view.children, 'sub-agent')}" if view.children else ""
         if not view.place or self._room((*left, (f" {said}", "dim")), trouble) >= bare:
             left.append((f" {said}", "dim"))
         room = self._room(left, trouble)

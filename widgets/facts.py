@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from textual import events
@@ -11,7 +11,7 @@ from sessions.fold.costs import say_cost
 from widgets import cells
 from widgets.glyphs import clock, count, state_mark
 from widgets.models import FactsView, Line, Role
-from widgets.paint import Painter
+from widgets.paint import Painter, spread
 from widgets.plot import plot
 from widgets.sanitise import clean_line
 
@@ -25,6 +25,8 @@ _PLAN: dict[str, tuple[str, Role]] = {
 PLOTTED: Final = 3
 """So many scores are worth a plot."""
 PLOT_ROWS: Final = 4
+CHILDREN_SHOWN: Final = 6
+"""So many sub-agents have a row."""
 
 
 class FactsPanel(Painter):
@@ -106,6 +108,7 @@ def facts_lines(view: FactsView, width: int) -> list[Line]:
     if session.sign_off:
         lines.append(_pair("sign-off", session.sign_off))
     lines += [_pair(name, value) for name, value in view.extra]
+    lines += _section("sub-agents", _children(view, width))
     lines += _section("training", (_pair(name, value) for name, value in view.training))
     lines += _section("limits", (_pair(what, f"{used} of {allowed}") for what, used, allowed in view.limits))
     lines += _section("plan", (((f"{_PLAN[p.status][0]} ", "dim"), (clean_line(p.text), _PLAN[p.status][1]))
@@ -119,6 +122,18 @@ def facts_lines(view: FactsView, width: int) -> list[Line]:
     lines += _section("files", (((f"+{added} ", "add"), (f"−{removed} ", "remove"), (clean_line(path), "text"))
                                 for path, added, removed in view.files))  # fmt: skip
     return [cells.crop_line(line, width) for line in lines]
+
+
+def _children(view: FactsView, width: int) -> Iterator[Line]:
+    """The sub-agents, a row each: those that want somebody first, then the newest."""
+    ordered = sorted(view.children, key=lambda child: (not child.why or child.can_wait, -child.number))
+    for child in ordered[:CHILDREN_SHOWN]:
+        state = state_mark(child.state, child.state_words)
+        stand: Line = ((f"{state.text}  step {child.step}", state.role),)
+        title = cells.crop_line(((f"{child.number} ", "dim"), (child.title, "text")), width - cells.line_width(stand) - 2)
+        yield spread(title, stand, width)
+    if len(ordered) > CHILDREN_SHOWN:
+        yield ((f"and {len(ordered) - CHILDREN_SHOWN} more", "dim"),)
 
 
 def _pair(name: str, value: str) -> Line:

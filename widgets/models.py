@@ -166,6 +166,12 @@ class SessionView(msgspec.Struct, frozen=True):
     sign_off: str = ""
     begins: str = ""
     """Of which session it is a branch or a child."""
+    parent: str = ""
+    """The id of the session that started it, where that is in the list."""
+    children: int = 0
+    """How many sub-agents are below it, also those of its own."""
+    children_need: int = 0
+    """How many of them want somebody."""
     not_contained: bool = False
     """Its commands may run, as the host's own user with all that is his."""
 
@@ -174,6 +180,8 @@ class HeaderView(msgspec.Struct, frozen=True):
     """The first line of the app: who needs you first, then counts; ``trouble`` only when link or log are bad."""
 
     sessions: int = 0
+    children: int = 0
+    """Sub-agents of these sessions; all other counts are of both."""
     need_you: int = 0
     first_need: str = ""
     unread: int = 0
@@ -234,6 +242,8 @@ class FactsView(msgspec.Struct, frozen=True):
     """Queued advice with what it waits for, one line each."""
     extra: tuple[tuple[str, str], ...] = ()
     """More (name, value) pairs."""
+    children: tuple[SessionView, ...] = ()
+    """The sub-agents that it started itself."""
     training: tuple[tuple[str, str], ...] = ()
     """What a policy would train, as (name, value) pairs; empty while nobody asks."""
 

@@ -1,4 +1,5 @@
-"""The list of sessions: two rows each, three where there is room, numbers for life.
+"""The list of sessions: two rows each, three where there is room, numbers for life. Sub-agents stand below the session
+that started them, folded away until somebody asks for them.
 
 Rows change places only when somebody asks for it.
 """
@@ -16,6 +17,7 @@ from textual.strip import Strip
 from sessions.events.session import NOT_CONTAINED
 from sessions.events.states import ENDED
 from sessions.fold.summary import Summary
+from sessions.terminal_text import say_count
 from widgets import cells
 from widgets.glyphs import STATES, age, duration, sparkline, state_mark
 from widgets.models import Line, Role, SessionView
@@ -31,6 +33,10 @@ ONE_LINE: Final = 60
 WIDE: Final = 34
 """Cells from which on counts have company."""
 INDENT: Final = 4
+LEAST_LINE: Final = 12
+"""Cells below which what a session does last says nothing beside its sub-agents."""
+BELOW: Final = 2
+"""Cells that a sub-agent stands further right than the session that started it."""
 
 
 class SessionList(Painter, can_focus=True):
@@ -57,6 +63,12 @@ class SessionList(Painter, can_focus=True):
         super().__init__(id=id, classes=classes)
         self._views: dict[str, SessionView] = {}
         self._order: list[str] = []
+        """All sessions, in the order of their rows."""
+        self._shown: list[str] = []
+        """Those that have a row: of sub-agents only the ones that are unfolded."""
+        self._unfolded: set[str] = set()
+        self._levels: dict[str, int] = {}
+        """How many sessions each is below."""
         self._selected = ""
         self._top = 0
         self._marked: frozenset[str] = frozenset()
@@ -70,21 +82,66 @@ class SessionList(Painter, can_focus=True):
         order += [view.id for view in sorted(views, key=lambda view: view.number) if view.id not in self._views]
         before, self._views = self._views, given
         digits, self._digits = self._digits, max((len(str(view.number)) for view in views), default=1)
-        if order != self._order or digits != self._digits:
-            self._order = order
-            if self._selected not in given:
-                self._selected = order[0] if order else ""
-            self._into_view()
-            self.refresh()
+        self._order = order
+        shown = self.rows_of(order)
+        if shown != self._shown or digits != self._digits:
+            if self._selected not in shown:
+                self._selected = shown[0] if shown else ""
+            self._show_rows(shown)
             return
-        for at, one in enumerate(order):
+        for at, one in enumerate(shown):
             if before.get(one) != given[one]:
                 self._repaint(at)
+
+    def rows_of(self, ids: Sequence[str]) -> list[str]:
+        """The sessions that have a row, in the order in which they stand if all are in this one."""
+        below: dict[str, list[str]] = {}
+        for one in ids:
+            below.setdefault(self._parent_of(one), []).append(one)
+        rows: list[str] = []
+        self._add_rows(rows, below, "", 0)
+        return rows
+
+    def _add_rows(self, rows: list[str], below: dict[str, list[str]], parent: str, level: int) -> None:
+        for one in below.get(parent, ()):
+            rows.append(one)
+            self._levels[one] = level
+            if one in self._unfolded:
+                self._add_rows(rows, below, one, level + 1)
+
+    def _parent_of(self, session: str) -> str:
+        parent = self._views[session].parent
+        return parent if parent in self._views else ""
+
+    def _show_rows(self, shown: list[str]) -> None:
+        """Show these rows; that of the selected session stays where it is, if it can."""
+        here = self._selected
+        if here in self._shown and here in shown:
+            self._top += shown.index(here) - self._shown.index(here)
+        self._shown = shown
+        self._into_view()
+        self.refresh()
+
+    def fold(self, session: str) -> tuple[str, bool]:
+        """Show the sub-agents of a session, or of the one that started it, or fold them away. Returns that session and
+        whether they are shown now; "" where there are none."""
+        if session not in self._views:
+            return "", False
+        of = session if self._views[session].children else self._parent_of(session)
+        if of:
+            self._unfolded ^= {of}
+            shown = self.rows_of(self._order)
+            if self._selected not in shown:
+                self._selected = of
+                self.post_message(self.Highlighted(of))
+            self._show_rows(shown)
+        return of, of in self._unfolded
 
     def reorder(self, ids: Sequence[str]) -> None:
         """Put the rows into this order; the cursor stays on its session."""
         known = [one for one in ids if one in self._views]
         self._order = known + [one for one in self._order if one not in known]
+        self._shown = self.rows_of(self._order)
         self._into_view()
         self.refresh()
 
@@ -100,38 +157,45 @@ class SessionList(Painter, can_focus=True):
 
     @property
     def order(self) -> tuple[str, ...]:
-        return tuple(self._order)
+        """The sessions that have a row, from the top."""
+        return tuple(self._shown)
 
     def select(self, session: str) -> None:
-        """Select a session without a message."""
+        """Select a session without a message; a sub-agent that is folded away is shown with those beside it."""
         if session in self._views and session != self._selected:
+            if session not in self._shown:
+                parent = self._parent_of(session)
+                while parent:
+                    self._unfolded.add(parent)
+                    parent = self._parent_of(parent)
+                self._show_rows(self.rows_of(self._order))
             old, self._selected = self._selected, session
             moved = self._into_view()
             if moved:
                 self.refresh()
             else:
                 for one in (old, session):
-                    if one in self._order:
-                        self._repaint(self._order.index(one))
+                    if one in self._shown:
+                        self._repaint(self._shown.index(one))
 
     def action_move(self, by: int) -> None:
         """To the next or the previous session."""
-        if not self._order:
+        if not self._shown:
             return
-        at = self._order.index(self._selected) if self._selected in self._order else 0
-        at = max(0, min(len(self._order) - 1, at + by))
-        if self._order[at] != self._selected:
-            self.select(self._order[at])
+        at = self._shown.index(self._selected) if self._selected in self._shown else 0
+        at = max(0, min(len(self._shown) - 1, at + by))
+        if self._shown[at] != self._selected:
+            self.select(self._shown[at])
             self.post_message(self.Highlighted(self._selected))
 
     def action_page(self, by: int) -> None:
         self.action_move(by * max(1, self._fits - 1))
 
     def action_to_start(self) -> None:
-        self.action_move(-len(self._order))
+        self.action_move(-len(self._shown))
 
     def action_to_end(self) -> None:
-        self.action_move(len(self._order))
+        self.action_move(len(self._shown))
 
     def action_open(self) -> None:
         if self._selected:
@@ -141,7 +205,7 @@ class SessionList(Painter, can_focus=True):
         """Select the session under the pointer."""
         at = self._at(event.y)
         if at is not None:
-            self.select(self._order[at])
+            self.select(self._shown[at])
             self.post_message(self.Highlighted(self._selected))
 
     def on_resize(self) -> None:
@@ -151,51 +215,74 @@ class SessionList(Painter, can_focus=True):
     @property
     def _tall(self) -> int:
         """Rows of a session."""
-        roomy = len(self._order) * ROOMY_ROWS <= self.size.height and self.size.width < ONE_LINE
+        roomy = len(self._shown) * ROOMY_ROWS <= self.size.height and self.size.width < ONE_LINE
         return ROOMY_ROWS if roomy else ROWS
 
     @property
     def _fits(self) -> int:
         """How many sessions are in sight; where some are not, the last row says so."""
         height = self.size.height
-        return max(1, height // self._tall if len(self._order) * self._tall <= height else (height - 1) // self._tall)
+        return max(1, height // self._tall if len(self._shown) * self._tall <= height else (height - 1) // self._tall)
 
     def _at(self, y: int) -> int | None:
         """The place of the session in row ``y``."""
         at = y // self._tall
-        return self._top + at if at < self._fits and self._top + at < len(self._order) else None
+        return self._top + at if at < self._fits and self._top + at < len(self._shown) else None
 
     def row(self, y: int) -> Line:
         """The first row says which and how, the second why it stands out or what it does; a third goes on."""
         at = self._at(y)
         if at is None:
             return self._out_of_sight() if y == self.size.height - 1 else ()
-        view = self._views[self._order[at]]
+        view = self._views[self._shown[at]]
         return self._rows(view)[y % self._tall]
 
     def _rows(self, view: SessionView) -> list[Line]:
         if self._tall == ROWS:
             return [self._first(view), self._second(view)]
-        width = self.size.width - 2
+        width, indent = self.size.width - 2, self._indent(view)
         role: Role = "dim" if not view.why else "need" if _urgent(view) else "text"
-        first, *more = cells.wrap(clean_line(view.why), width - INDENT) if view.why else [self._last_line(view)]
-        left: Line = ((" " * INDENT, "text"), (" ".join(more), role))
-        facts = self._facts(view)
+        room = width - cells.line_width(indent)
+        first, *more = cells.wrap(clean_line(view.why), room) if view.why else [self._last_line(view)]
+        left: Line = (*indent, *(((" ".join(more), role),) if more else self._sub_agents(view)))
+        facts = (*self._sub_agents(view, short=True), *self._facts(view)) if more else self._facts(view)
         fits = cells.line_width(left) + cells.line_width(facts) < width
-        second: Line = ((" " * INDENT, "text"), (cells.crop(first, width - INDENT), role))
+        second: Line = (*indent, (cells.crop(first, room), role))
         # The reason is worth more than counts.
         return [self._first(view), second, spread(left, facts if fits else (), width)]
 
+    def _indent(self, view: SessionView) -> Line:
+        return ((" " * (INDENT + BELOW * self._levels.get(view.id, 0)), "text"),)
+
+    def _sub_agents(self, view: SessionView, *, short: bool = False) -> Line:
+        """How many sub-agents it has, a plus where they are folded away; ``short``: beside a reason of its own."""
+        if not view.children:
+            return ()
+        sign = "" if view.id in self._unfolded else "+"
+        if short:
+            need = f" !{view.children_need}" if view.children_need else ""
+            return ((f"{sign}{view.children}{need} ", "need" if need else "dim"),)
+        said = sign + say_count(view.children, "sub-agent")
+        if not view.children_need:
+            return ((said, "dim"),)
+        need = f", {view.children_need} need{'s' * (view.children_need == 1)} you"
+        room = self.size.width - 2 - cells.line_width(self._indent(view))
+        return ((said + need if cells.width(said + need) <= room else f"{sign}{view.children}{need}", "need"),)
+
     def _out_of_sight(self) -> Line:
         """How many sessions are above and below, and how many of them want somebody."""
-        above, below = self._order[: self._top], self._order[self._top + self._fits :]
+        above, below = self._shown[: self._top], self._shown[self._top + self._fits :]
         if not above and not below:
             return ()
         signs = [f"{sign} {len(ids)}" for sign, ids in (("↑", above), ("↓", below)) if ids]
         said = f" {' '.join(signs)}{' more' * (len(signs) == 1)}"
-        urgent = sum(_urgent(self._views[one]) for one in (*above, *below))
+        urgent = sum(self._count_urgent(self._views[one]) for one in (*above, *below))
         verb = "needs" if urgent == 1 else "need"
         return ((said, "accent"), *(((", ", "dim"), (f"! {urgent} {verb} you", "need")) if urgent else ()))
+
+    def _count_urgent(self, view: SessionView) -> int:
+        """How many sessions of its row want somebody: itself, and sub-agents that are folded away."""
+        return _urgent(view) + (0 if view.id in self._unfolded else view.children_need)
 
     def render_line(self, y: int) -> Strip:
         """One row, with the rule that parts the list from what stands beside it."""
@@ -206,33 +293,42 @@ class SessionList(Painter, can_focus=True):
     def row_selected(self, y: int) -> bool:
         """Whether row ``y`` belongs to the selected session."""
         at = self._at(y)
-        return at is not None and self._order[at] == self._selected
+        return at is not None and self._shown[at] == self._selected
 
     def _first(self, view: SessionView) -> Line:
         here = view.id == self._selected
         state = state_mark(view.state, view.state_words)
         role: Role = "strong" if here else "text"
-        mark: Line = ((SELECTED if here else " ", "accent"), ("!" if _urgent(view) else " ", "need"))
+        mark: Line = ((SELECTED if here else " ", "accent"), ("!" if self._count_urgent(view) else " ", "need"))
         chosen = (("+", "accent"),) if view.id in self._marked else ()
+        below = " " * (BELOW * self._levels.get(view.id, 0))
         return spread(
-            (*mark, (f"{view.number:>{self._digits}} {view.title}", role), *chosen),
+            (*mark, (f"{below}{view.number:>{self._digits}} {view.title}", role), *chosen),
             ((state.text, state.role),),
             self.size.width - 2,
         )
 
     def _second(self, view: SessionView) -> Line:
-        width = self.size.width - 2
+        width, indent = self.size.width - 2, self._indent(view)
+        room = width - cells.line_width(indent)
         if view.why:
             role: Role = "need" if _urgent(view) else "text"
-            return ((" " * INDENT, "text"), *cells.crop_line(((view.why, role),), max(0, width - INDENT)))
-        facts = self._facts(view)
-        room = max(0, width - INDENT - cells.line_width(facts) - 1)
-        return spread(((" " * INDENT, "text"), *cells.crop_line(((self._last_line(view), "dim"),), room)), facts, width)
+            short = self._sub_agents(view, short=True)
+            reason = cells.crop_line(((view.why, role),), max(0, room - cells.line_width(short) - bool(short)))
+            return spread((*indent, *reason), short, width)
+        facts, children = self._facts(view), self._sub_agents(view)
+        if children and cells.line_width(children) + cells.line_width(facts) >= room:
+            facts = ()
+        said: Line = (*children, *(((" · ", "dim"),) if children else ()), (self._last_line(view), "dim"))
+        free = max(0, room - cells.line_width(facts) - 1)
+        if cells.line_width(children) + LEAST_LINE > free:
+            said = children or said
+        return spread((*indent, *cells.crop_line(said, free)), facts, width)
 
     @staticmethod
     def _last_line(view: SessionView) -> str:
         line = view.last_line or f"step {view.step}"
-        return f"{view.begins} · {line}" if view.begins else line
+        return f"{view.begins} · {line}" if view.begins and not view.parent else line
 
     def _facts(self, view: SessionView) -> Line:
         """Counts of a session, how busy it was and how old its newest event is."""
@@ -253,10 +349,10 @@ class SessionList(Painter, can_focus=True):
     def _into_view(self) -> bool:
         fits = self._fits
         before = self._top
-        if self._selected in self._order:
-            at = self._order.index(self._selected)
+        if self._selected in self._shown:
+            at = self._shown.index(self._selected)
             self._top = max(at - fits + 1, min(self._top, at))
-        self._top = max(0, min(self._top, len(self._order) - fits))
+        self._top = max(0, min(self._top, len(self._shown) - fits))
         return self._top != before
 
 
@@ -311,6 +407,8 @@ def _words(summary: Summary, now: int) -> str:
         return f"on job {summary.on_job}"
     if summary.state == "sleeping" and summary.until is not None:
         return f"sleeping {duration(max(60_000, summary.until - now))}"
+    if summary.is_child and summary.answered and summary.state == "running":
+        return "has answered"
     if summary.pending and summary.state not in ENDED:
         return f"{STATES[summary.state].word}, {'pausing' if summary.pending == 'pause' else 'stopping'}"
     return ""

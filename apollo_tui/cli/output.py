@@ -84,6 +84,7 @@ def session_row(summary: Summary, now: int) -> dict[str, Any]:
         "model": summary.model,
         "origin": summary.origin,
         "begins": msgspec.to_builtins(summary.begins),
+        "parent": summary.begins.session if summary.begins is not None and summary.is_child else None,
         "contained": summary.contained,
         "harness": summary.harness,
         "passes_replies": summary.passes_replies,

@@ -35,6 +35,7 @@ from sessions.events.session import add_what_is_in_sight
 from sessions.events.states import ACTIVE
 from sessions.fold.beginning import say_beginning
 from sessions.fold.costs import UNKNOWN, say_cost
+from sessions.fold.families import Families
 from sessions.fold.recording import KINDS as RECORDING_KINDS
 from sessions.fold.recording import RecordingBook
 from sessions.fold.released_reply import REPLY_KINDS, released_reply
@@ -56,11 +57,13 @@ from sessions.terminal_text import plain_line, plain_text, say_count
 @json_option
 @click.pass_obj
 def ls(cli: Cli, everything: bool, as_json: bool) -> None:
-    """List the sessions."""
+    """List the sessions, sub-agents below the one that started them."""
     reader = open_log(cli)
     now = int(time.time() * 1000)
-    every = reader.summaries()
-    found = [s for s in every if everything or not s.archived]
+    every = {s.session: s for s in reader.summaries()}
+    families = Families.of(every.values())
+    found = [s for s in every.values()
+             if everything or not any(every[one].archived for one in (s.session, *families.above(s.session)))]  # fmt: skip
     reader.close()
     waits = say_what_host_waits_for(cli.paths)
     if waits:
@@ -71,13 +74,15 @@ def ls(cli: Cli, everything: bool, as_json: bool) -> None:
     if not found:
         say("no sessions yet; 'apollo new TASK.md --model PROVIDER:MODEL' makes one, 'apollo demo' shows four")
         return
-    numbers = {s.session: s.number for s in found}
-    endings = say_endings([s.session for s in every])
+    numbers = {s.session: s.number for s in every.values()}
+    endings = say_endings(list(every))
+    places = {session: at for at, session in enumerate(families.order())}
     rows = [
-        [str(s.number), endings[s.session], say_title(s, numbers), s.state.replace("_", " "), str(s.step),
+        [str(s.number), endings[s.session], "  " * families.level(s.session) + say_title(s, numbers),
+         s.state.replace("_", " "), str(s.step),
          say_active(s, now), say_tokens(s),
          say_cost(s.cost, s.unpriced), say_age(s.last_at, now), say_reason(s)[:60]]
-        for s in found
+        for s in sorted(found, key=lambda s: places[s.session])
     ]  # fmt: skip
     print_table(rows, ("no", "id ends", "title", "state", "step", "active", "tokens", "cost", "last", "reason"))
     if any(s.state in ACTIVE for s in found) and not waits and lock.holder(cli.paths.lock) is None:

@@ -125,6 +125,8 @@ class ApolloScreen(Screen[None]):
             writable=state.writable,
             harness=now is not None and bool(now.summary.harness),
             signal=now is not None and state.attention.current(now.summary, self.context.clock()) is not None,
+            relatives=bool(self.session) and state.families.has_relatives(self.session or ""),
+            held=now is not None and now.summary.holds_reply,
         )
 
     def subject(self) -> tuple[str, Entry] | None:

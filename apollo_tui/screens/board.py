@@ -115,7 +115,7 @@ class BoardScreen(ApolloScreen):
         self.listing.update(views)
         for view in views:
             self.wall.set_session(view)
-        self._choose_panes(order)
+        self._choose_panes()
 
     def tick(self, now: int) -> None:
         """Paint what is new in the panes; over a slow line, what is said last, now and then."""
@@ -137,8 +137,15 @@ class BoardScreen(ApolloScreen):
         """Another size holds another number of panes."""
         self._stale = True
 
-    def _choose_panes(self, order: list[str]) -> None:
+    def _choose_panes(self) -> None:
+        """A pane for each session, or for those about the current one; a sub-agent has that of its session while it is
+        the current one."""
+        state = self.context.state
+        order = state.roots()
         current = self.session or (order[0] if order else "")
+        if current and current not in order:
+            root = state.families.root(current)
+            order = [current if one == root else one for one in order]
         if self.apollo.line_speed.slow:
             self.wall.show(())
             return
@@ -171,7 +178,7 @@ class BoardScreen(ApolloScreen):
         if remember and self.session and session != self.session:
             self._came_from.append(self.session)
         self.listing.select(session)
-        self._choose_panes(self.context.state.order())
+        self._choose_panes()
         self._stale = True
 
     def key_context(self) -> keys.KeyContext:
@@ -184,6 +191,13 @@ class BoardScreen(ApolloScreen):
         """To the session that the last jump came from."""
         if self._came_from:
             self.go_to(self._came_from.pop())
+
+    def show_relatives(self) -> None:
+        """Show the sub-agents of the current session in the list, or fold them away."""
+        of, shown = self.listing.fold(self.session or "")
+        if of:
+            self.say(f"the sub-agents of {self.context.name(of)} {'are shown' if shown else 'are folded away'}")
+            self._stale = True
 
     def mark_session(self) -> None:
         """Mark or unmark the current session."""
@@ -241,7 +255,7 @@ class BoardScreen(ApolloScreen):
         """Order the list by who needs somebody, once; again: by number. Nothing moves by itself."""
         by_number = self.context.state.order()
         wanted = self.context.state.by_attention(self.context.clock())
-        if list(self.listing.order) == wanted and wanted != by_number:
+        if self.listing.order == tuple(self.listing.rows_of(wanted)) and wanted != by_number:
             self.listing.reorder(by_number)
             self.say("by number")
             return

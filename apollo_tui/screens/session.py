@@ -232,6 +232,8 @@ class SessionScreen(ApolloScreen):
                 remarks=state.sessions[self._session].remarks,
                 jobs=self._job_lines,
                 ended=[event.body for event in self._sparse if isinstance(event.body, ev.JobEnded)],
+                below=state.below(self._session),
+                children=[state.view(child, now) for child in state.families.children(self._session)],
             )
             panel.update(msgspec.structs.replace(facts, training=self.training.facts))
 
@@ -303,10 +305,16 @@ class SessionScreen(ApolloScreen):
         return self.transcript.selected or (sight[-1] if sight else 0)
 
     def step_pane(self, by: int) -> None:
-        """The next session, or the one before."""
-        order = self.context.state.order()
+        """The next session, or the one before; of a sub-agent, those beside it."""
+        order = self.context.state.siblings(self._session)
         if self._session in order:
             self.go_to(order[(order.index(self._session) + by) % len(order)])
+
+    def show_relatives(self) -> None:
+        """To a sub-agent of this session, or to the one that started it: at once where there is only one to go to."""
+        from apollo_tui.screens.panels.relatives import choose_relative
+
+        choose_relative(self, self._session)
 
     def on_transcript_entry_selected(self, message: Transcript.EntrySelected) -> None:
         """What is selected is read."""

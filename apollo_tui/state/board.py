@@ -21,6 +21,7 @@ from sessions.attention.settings import Thresholds
 from sessions.attention.signals import Signal
 from sessions.events.states import ENDED
 from sessions.fold.beginning import say_beginning
+from sessions.fold.families import Families
 from sessions.fold.notes import SessionNotes
 from sessions.fold.read_ranges import ReadBook
 from sessions.fold.summary import Summary, fold_summary
@@ -122,6 +123,9 @@ class BoardState:
         """Who is attached to the host, command lines included."""
         self.show_archived = False
         self._early: OrderedDict[str, list[ev.Event]] = OrderedDict()
+        self._families = Families.of(())
+        self._related = 0
+        """So many sessions are in the families."""
 
     # --- filling ------------------------------------------------------------------------------------------------
 
@@ -197,8 +201,8 @@ class BoardState:
     def _take_in(self, now: SessionState, event: ev.Event) -> None:
         if event.kind in COUNTED:
             now.unread.append(event.seq)
-        if event.kind in ENDS_LIVE:
-            now.live = None
+        if event.kind in ENDS_LIVE and (event.step is not None or not now.summary.harness):
+            now.live = None  # what a harness asks beside its work ends nothing
         _fold_verdict(now, event)
         _fold_advice(now, event)
         _fold_progress(now, event)
@@ -229,21 +233,45 @@ class BoardState:
 
     # --- asking -------------------------------------------------------------------------------------------------
 
+    @property
+    def families(self) -> Families:
+        """Which sessions are sub-agents of which."""
+        if self._related != len(self.sessions):  # how a session began never changes
+            self._families = Families.of(now.summary for now in self.sessions.values())
+            self._related = len(self.sessions)
+        return self._families
+
     def order(self) -> list[str]:
-        """Session ids by number: rows never move by themselves. Archived ones only where asked for."""
-        shown = [now.summary for now in self.sessions.values() if self.show_archived or not now.summary.archived]
-        return [summary.session for summary in sorted(shown, key=lambda summary: summary.number)]
+        """Session ids by number, sub-agents below the one that started them: rows never move by themselves.
+
+        Archived ones only where asked for, and with them all that they started.
+        """
+        return list(filter(self._is_shown, self.families.order()))
+
+    def _is_shown(self, session: str) -> bool:
+        if self.show_archived:
+            return True
+        return not any(self.sessions[one].summary.archived for one in (session, *self.families.above(session)))
+
+    def roots(self) -> list[str]:
+        """The sessions of ``order`` that are nobody's sub-agents."""
+        return [session for session in self.order() if not self.families.parent(session)]
+
+    def siblings(self, session: str) -> list[str]:
+        """The sessions of ``order`` that stand beside this one: the sub-agents of one session, or those of nobody."""
+        return [one for one in self.order() if self.families.parent(one) == self.families.parent(session)]
 
     def summaries(self) -> list[Summary]:
         """The summaries of ``order``."""
         return [self.sessions[session].summary for session in self.order()]
 
     def by_attention(self, now: int) -> list[str]:
-        """The sessions of ``order``, the one that needs somebody most first; those that need nobody by number."""
-        worst: dict[str, int] = {}
+        """The sessions of ``order``, the one that needs somebody most first, or has a sub-agent that does; those that
+        need nobody by number."""
+        worst: dict[str, float] = {}
         for place, signal in enumerate(self.attention.rank(self.summaries(), now)):
             worst.setdefault(signal.session, place)
-        return sorted(self.order(), key=lambda session: worst.get(session, len(worst) + 1_000_000))
+        return list(filter(self._is_shown, self.families.order(worst)))
 
     def signals_by_session(self, now: int) -> dict[str, list[Signal]]:
         """All signals of every session that is not archived, most urgent first."""
@@ -289,10 +317,23 @@ class BoardState:
             parent = self.sessions.get(summary.begins.session)
             numbers = {summary.begins.session: parent.summary.number} if parent else {}
             view = msgspec.structs.replace(view, begins=say_beginning(summary.begins, numbers))
+        view = self._with_family(view, now)
         if summary.open_advice:
             return msgspec.structs.replace(view, last_line=f"{len(summary.open_advice)} advice queued")
         newest = known.book.entry(known.newest)
         return msgspec.structs.replace(view, last_line=text_of(newest.head)) if newest and newest.head else view
+
+    def _with_family(self, view: SessionView, now: int) -> SessionView:
+        parent, below = self.families.parent(view.id), list(filter(self._is_shown, self.families.below(view.id)))
+        if not parent and not below:
+            return view
+        signals = (self.attention.worst(self.sessions[one].summary, now) for one in below)
+        need = sum(signal is not None and not signal.quiet for signal in signals)
+        return msgspec.structs.replace(view, parent=parent, children=len(below), children_need=need)
+
+    def below(self, session: str) -> list[Summary]:
+        """The summaries of all sub-agents below a session."""
+        return [self.sessions[one].summary for one in self.families.below(session)]
 
     def headline_seq(self, session: str) -> int:
         """Seq of the action that the session's line in lists says, 0 if it says something else."""
@@ -309,8 +350,10 @@ class BoardState:
         if found:
             reason = found[0].reason.removeprefix("needs you: ")
             first = f"{self.sessions[found[0].session].summary.title}: {reason}"
+        roots = len(self.roots())
         return HeaderView(
-            sessions=len(summaries),
+            sessions=roots,
+            children=len(summaries) - roots,
             need_you=len(need),
             can_wait=len({signal.session for signal in found} - need),
             first_need=first,

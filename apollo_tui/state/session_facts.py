@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -11,6 +11,7 @@ from sessions.annotators import shown_name
 from sessions.events.session import add_what_is_in_sight
 from sessions.events.states import ENDED
 from sessions.fold.costs import say_cost
+from sessions.fold.families import count_together
 from sessions.fold.notes import SessionNotes
 from sessions.fold.summary import Summary
 from widgets.glyphs import count, duration
@@ -29,10 +30,13 @@ def facts_of(
     remarks: SessionNotes | None = None,
     jobs: Mapping[int, str] = MappingProxyType({}),
     ended: Sequence[ev.JobEnded] = (),
+    below: Iterable[Summary] = (),
+    children: Sequence[SessionView] = (),
 ) -> FactsView:
     """What the side of the Session screen shows. ``files``: path → lines added and removed.
 
-    ``jobs``: the last line that each job was seen to print; ``ended``: the jobs that are over, newest last.
+    ``jobs``: the last line that each job was seen to print; ``ended``: the jobs that are over, newest last. ``below``:
+    all sub-agents below it, which use up its limits with it; ``children``: those that it started itself.
     """
     return FactsView(
         session=view,
@@ -43,7 +47,7 @@ def facts_of(
         plan=tuple(PlanLine(item.text, item.status) for item in s.plan),
         scores=tuple((score.step, score.score) for score in s.scores),
         better=s.better,
-        limits=tuple(_limits(s, now)),
+        limits=tuple(_limits(count_together(s, below), now)),
         jobs=(
             *(JobView(job.job, job.command, jobs.get(job.job, ""), max(0, now - job.since)) for job in s.open_jobs),
             *(JobView(job.job, "", job.last_line, job.duration_ms, _ended(job)) for job in ended[-ENDED_SHOWN:][::-1]),
@@ -53,6 +57,7 @@ def facts_of(
         recording=tuple(remarks.recording.lines) if remarks is not None else (),
         recording_file=remarks.recording.file if remarks is not None else "",
         advice=tuple(_advice(s, now)),
+        children=tuple(children),
         extra=tuple(_extra(s)),
     )
 

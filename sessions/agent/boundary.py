@@ -71,7 +71,9 @@ class Boundary:
 
     async def _stop_at_limit(self, point: ResumePoint) -> bool:
         """Pause where a budget is used up. True if it is."""
-        reason = budget.reason_to_pause(self._count(), self._session.now(), step=point.step)
+        counted = self._count()
+        below = counted.step - self._session.summary.step  # steps of its sub-agents
+        reason = budget.reason_to_pause(counted, self._session.now(), step=point.step + below)
         if reason:
             await self._session.commit(ev.StateChanged(state="paused", need="limit", reason=reason))
         return bool(reason)

@@ -120,7 +120,7 @@ def polling_streak(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
 
 def silent(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
     """Nothing new for long, counted from the last thing the agent did, or from the end of its sleep."""
-    if s.state not in ACTIVE:
+    if s.state not in ACTIVE or (s.is_child and s.answered):  # its work is done, and nobody waits for more
         return
     since = max(s.progress_at, s.state_at, s.until or 0)
     minutes = t.silent_on_job_minutes if s.state == "on_job" else t.silent_minutes
@@ -148,7 +148,9 @@ def budget(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
 
 
 def context_full(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
-    """A summary is about to replace the earlier half."""
+    """A summary is about to replace the earlier half; a harness shortens its context when it wants to."""
+    if s.harness:
+        return
     if s.state in ACTIVE and s.context_limit and s.context_tokens >= t.context_share * s.context_limit:
         share = s.context_tokens / s.context_limit * 100
         yield Cause(s.summaries, s.step, s.last_at, f"context {share:.0f} % full, a summary is near", place=0)
@@ -167,8 +169,8 @@ def advice_outcome(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
 
 
 def finished(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
-    """It came to its end and nobody has signed it off."""
-    if s.state == "finished" and not s.sign_off and s.origin != "import":
+    """It came to its end and nobody has signed it off; a sub-agent ends with the session that started it."""
+    if s.state == "finished" and not s.sign_off and s.origin != "import" and not s.is_child:
         yield _state(s, f"finished: {_short(s.reason) or 'not signed off'}")
 
 

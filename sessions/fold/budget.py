@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -12,6 +13,7 @@ from sessions.fold.summary import Summary
 TOLD_AT: Final = (50, 80, 95)
 """The model is told when this share (percent) of a budget is used."""
 HOUR_MS: Final = 3_600_000
+_REASON: Final = re.compile(r"budget used up: (about )?([\d,]+(?:\.\d+)?) of [\d,.]+ (.+)")
 UNITS: Final = {"steps": "steps", "active_hours": "active hours", "tokens": "tokens", "money": "US dollars"}
 
 
@@ -74,9 +76,25 @@ def reason_to_stay_paused(summary: Summary) -> str:
     # No active time passes while it stands still.
     if reason := reason_to_pause(summary, summary.last_at, step=summary.step):
         return reason
+    if (spent := _spent_together(summary)) is not None:
+        return limit_reason(spent)
     spent = evaluation_budget(summary)
     stands = spent is not None and summary.reason.endswith(f" {spent.name}") and spent.used >= spent.limit
     return limit_reason(spent) if spent is not None and stands else ""
+
+
+def _spent_together(summary: Summary) -> Budget | None:
+    """The budget that a session and its sub-agents have used up together, as the reason of its pause says it; None: it
+    was raised above that, or it was none. While it stands still they use nothing.
+    """
+    told = _REASON.fullmatch(summary.reason)
+    if summary.need != "limit" or told is None:
+        return None
+    about, figure, unit = told.groups()
+    name = next((name for name, word in UNITS.items() if word == unit and name != "active_hours"), "")
+    limit = getattr(summary.limits, name) if name else None
+    used = float(figure.replace(",", ""))
+    return Budget(name, used, float(limit), bool(about)) if limit is not None and used >= limit else None
 
 
 def exhausted_budget(summary: Summary) -> str:
@@ -84,6 +102,7 @@ def exhausted_budget(summary: Summary) -> str:
     # No active time passes while it stands still.
     found = budgets(summary, summary.last_at, step=summary.step)
     names = [budget.name for budget in found if budget.used >= budget.limit]
+    names += [spent.name] if (spent := _spent_together(summary)) is not None else []
     names += ["evaluations"] if evaluations_left(summary) == 0 else []
     return names[0] if names else ""
 

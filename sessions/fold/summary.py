@@ -153,6 +153,14 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     """How that talks to its model: chat, responses or messages."""
     passes_replies: bool = False
     """Whether that is handed replies as they come: then nothing of them can be held, or taken back."""
+    tools: dict[str, str] = {}
+    """What its tools are for, by name, as ``tool_roles`` reads it."""
+    upstream: str = ""
+    """Host and port of the server that its model answers at, "" where that is the provider's own."""
+    segment_from: int = 0
+    """The first step of its present segment, 0: of the first one."""
+    answered: bool = False
+    """Whether its newest reply called nothing: a sub-agent has done its work then, and nothing waits for it."""
     begins: ev.Beginning | None = None
     """Of which session it is a branch or a child, and from where."""
     contained: str = ""
@@ -180,9 +188,24 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.cost + self.estimated_cost
 
     @property
+    def is_child(self) -> bool:
+        """Whether another session started it as a sub-agent."""
+        return self.begins is not None and self.begins.kind == "child"
+
+    @property
+    def holds_reply(self) -> bool:
+        """Whether its newest reply is held until a person lets it go."""
+        return self.state == "needs_you" and self.need == "gate"
+
+    @property
     def archived(self) -> bool:
         """Whether the session is out of sight (its events stay)."""
         return self.state == "archived"
+
+
+def _host_of(url: str) -> str:
+    """Host and port of an address, without what may be secret in it."""
+    return url.partition("://")[2].partition("/")[0].rpartition("@")[2][:200]
 
 
 AGENT_KINDS: Final = frozenset({"model.reply", "action.result", "action.refused", "summary.written"})
@@ -213,6 +236,8 @@ def fold_summary(before: Summary | None, event: ev.Event) -> Summary:
             harness=body.harness.name if body.harness is not None else "",
             harness_version=body.harness.version if body.harness is not None else "",
             passes_replies=body.harness is not None and body.harness.stream == "pass",
+            tools=dict(body.harness.tools) if body.harness is not None else {},
+            upstream=_host_of(body.model.base_url or "") if body.harness is not None else "",
             contained=body.contained.words if body.contained is not None else "",
         )
     elif isinstance(body, ev.SessionCreated):
@@ -255,6 +280,8 @@ def _change(s: Summary, event: ev.Event) -> dict[str, object]:
             step: dict[str, Any] = {"step": event.step} if body.purpose == "step" and event.step else {}
             if body.wire is not None:
                 step["dialect"] = body.wire.dialect
+            if s.harness:
+                step["answered"] = False
             return {**step, "no_reply": None, "doing": "model", "doing_since": event.at, "last_request": event.seq,
                     "context_tokens": body.estimate_tokens}  # fmt: skip
         case ev.ModelAttemptFailed() as body:
@@ -274,7 +301,9 @@ def _change(s: Summary, event: ev.Event) -> dict[str, object]:
         case ev.NudgeSent() as body:
             return {"nudges": body.streak}
         case ev.SummaryWritten() as body:
-            done = {"pending": ""} if s.pending == "shorten" else {}
+            done: dict[str, Any] = {"pending": ""} if s.pending == "shorten" else {}
+            if s.harness:
+                done["segment_from"] = body.to_step + 1
             return {"summaries": body.number, "context_tokens": body.tokens_after, **done}
         case _:
             return _change_beside_steps(s, event)
@@ -331,6 +360,8 @@ def _reply(s: Summary, event: ev.Event, body: ev.ModelReplied) -> dict[str, obje
             "last_line": line.strip()[:200],
             "nudges": 0 if calls else s.nudges,
         }
+        if s.harness:
+            change["answered"] = not calls
     if usage:
         change |= {
             "input_tokens": s.input_tokens + usage.input_tokens,

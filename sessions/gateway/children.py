@@ -15,6 +15,7 @@ from sessions import events as ev
 from sessions.agent.session import Session
 from sessions.events.states import ACTIVE, ENDED, REBOOTED, STOPPED
 from sessions.fold import budget
+from sessions.fold.families import count_together
 from sessions.fold.summary import Summary
 from sessions.gateway.exchange import Exchange
 from sessions.gateway.main_line import THREAD, thread_of_child
@@ -102,17 +103,7 @@ class Family:
 
     def count(self) -> Summary:
         """The session with all that was used below it: limits are the tree's."""
-        own = self.session.summary
-        for summary in self.below():
-            own = msgspec.structs.replace(
-                own,
-                input_tokens=own.input_tokens + summary.input_tokens,
-                output_tokens=own.output_tokens + summary.output_tokens,
-                estimated_tokens=own.estimated_tokens + summary.estimated_tokens,
-                cost=own.cost + summary.cost,
-                estimated_cost=own.estimated_cost + summary.estimated_cost,
-            )
-        return own
+        return count_together(self.session.summary, self.below())
 
     def reason_to_pause(self) -> str:
         """Why all of it must stand still: what it used together; "" if it need not."""

@@ -85,6 +85,27 @@ def test_a_limit_of_the_parent_stops_its_child(apollo: Apollo, model: WireModel,
         assert going.result().status_code == 200
 
 
+def test_steps_of_sub_agents_count_to_the_limit_of_the_session_that_started_them(
+    apollo: Apollo, model: WireModel, session: str, ask: Ask
+) -> None:
+    apollo.run("limit", session, "steps=3")
+    first = ask()
+    reply = ask(**child(1))
+    reply_2 = ask(**child(1, *turn(reply)))
+    asked = len(model.bodies)
+    with ThreadPoolExecutor(2) as pool:
+        of_child = pool.submit(ask, **child(1, *turn(reply), *turn(reply_2)))
+        wait_for("the limit", lambda: apollo.session("there")["state"] == "paused")
+        assert "3 of 3 steps" in apollo.session("there")["reason"]
+        of_parent = pool.submit(ask, *turn(first))
+        again = apollo.run("resume", session, check=False)
+        assert again.returncode == 1 and "would be paused again at once" in again.stderr
+        assert len(model.bodies) == asked
+        apollo.run("limit", session, "steps=5")
+        apollo.run("resume", session)
+        assert {of_child.result().status_code, of_parent.result().status_code} == {200}
+
+
 def test_a_child_is_known_again_after_a_crash_and_ends_with_its_parent(
     apollo: Apollo, model: WireModel, session: str, ask: Ask
 ) -> None:

@@ -147,16 +147,10 @@ class FakeFeed:
         return (await self.writer.append(*events, blobs=blobs or []))[-1]
 
     async def session(
-        self,
-        title: str,
-        *,
-        task: str = "Make it work.",
-        run: bool = True,
-        model: ev.ModelSpec = MODEL,
-        harness: ev.Harness | None = None,
+        self, title: str, *, task: str = "Make it work.", run: bool = True, model: ev.ModelSpec = MODEL, **more: Any
     ) -> str:
         session = new_ulid()
-        body = ev.SessionCreated(number=self.writer.next_number(), title=title, task=task, model=model, harness=harness)
+        body = ev.SessionCreated(number=self.writer.next_number(), title=title, task=task, model=model, **more)
         await self.add(session, body)
         if run:
             await self.add(session, ev.StateChanged(state="running"))

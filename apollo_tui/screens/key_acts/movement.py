@@ -46,6 +46,14 @@ class Stream(Protocol):
         ...
 
 
+class Relatives(Protocol):
+    """A view of sessions, some of which started others."""
+
+    def show_relatives(self) -> None:
+        """Show the sub-agents of a session, or go to one."""
+        ...
+
+
 def next_pane(screen: Panes) -> None:
     """The next pane, session or action."""
     screen.step_pane(1)
@@ -89,6 +97,11 @@ def toggle_follow(view: Stream) -> None:
 def jump_back(view: Stream) -> None:
     """To where the last jump came from."""
     view.jump_back()
+
+
+def show_relatives(view: Relatives) -> None:
+    """Show the sub-agents of the session, or go to one, or back to the session that started it."""
+    view.show_relatives()
 
 
 def go_to_number(view: View, text: str) -> None:

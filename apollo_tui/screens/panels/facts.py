@@ -71,6 +71,8 @@ async def _show(screen: ApolloScreen, session: str) -> str:
         remarks=held.remarks,
         jobs=await context.feed.work(partial(job_lines, session=session, jobs=jobs)),
         ended=[event.body for event in index.sparse if isinstance(event.body, ev.JobEnded)],
+        below=context.state.below(session),
+        children=[context.state.view(child, now) for child in context.state.families.children(session)],
     )
     if not screen.typing and screen.app.screen is screen:
         screen.app.push_screen(FactsScreen(view))
