@@ -161,7 +161,7 @@ class ApolloApp(HookedApp, inherit_bindings=False):
         for summary in summaries:
             session = summary.session
             seed = await self.context.feed.read(partial(read_seed, session=session, actor=self.context.feed.actor))
-            self.context.state.seed(session, seed.window, seed.flags, seed.read, seed.unread, seed.queued)
+            self.context.state.seed(session, seed.window, seed.flags, seed.read, seed.unread, seed.queued, seed.asked)
             self._show(Change(sessions={session}, entries={session: set()}))
         gc_tuning.settle()
         self.run_worker(self.context.review_count.run(lambda: self._show(Change())), group="count", exclusive=True)

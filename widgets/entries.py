@@ -6,16 +6,19 @@ flag, a delivery. ``EntryBook`` takes events in any order and in any pieces, bec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Final
 
 import msgspec
 
 from sessions import events as ev
 from sessions.fold.corrections import CorrectionBook
-from widgets.entry_kinds import build
+from widgets.entry_kinds import build, say_cost_of_side
 from widgets.models import CorrectionMark, Entry, FlagMark, Role
+from widgets.tool_call_text import NO_TOOLS
 
+SIDE: Final = "side call"
 FEW_LINES: Final = 3
 FEW_CHARACTERS: Final = 200
 """A reply of no more than this between two looks is folded with them."""
@@ -27,12 +30,18 @@ Key = tuple[str, int, int]
 class EntryBook:
     """The entries of one session. ``full_text`` reads a long text whole; without it only its head is known.
 
-    ``label_name`` says a flag's label in words; by default labels are shown by their id.
+    ``label_name`` says a flag's label in words; by default labels are shown by their id. ``tools``: what the tools of
+    the session's harness are for.
     """
 
     def __init__(
-        self, full_text: Callable[[ev.LongText], str] | None = None, label_name: Callable[[str], str] = str
+        self,
+        full_text: Callable[[ev.LongText], str] | None = None,
+        label_name: Callable[[str], str] = str,
+        tools: Mapping[str, str] = NO_TOOLS,
     ) -> None:
+        self._tools = tools
+        self._side_requests: set[int] = set()
         self._full_text = full_text
         self._label_name = label_name
         self._anchors: dict[int, ev.Event] = {}
@@ -94,6 +103,9 @@ class EntryBook:
             changed.add(event.seq)
             if key is not None:
                 self._by_key.setdefault(key, set()).add(event.seq)
+        if isinstance(event.body, ev.ModelRequested) and event.body.purpose == "side":
+            self._side_requests.add(event.seq)
+            return changed | {seq for seq in self._anchors if self._answers(seq) == event.seq}
         if isinstance(event.body, ev.FlagSet | ev.FlagRemoved):
             return changed | self._flag(event, event.body)
         if isinstance(event.body, ev.CorrectionWritten):
@@ -127,6 +139,15 @@ class EntryBook:
             return set()
         return self._seqs_covered(known.body.target)
 
+    def _answers(self, seq: int) -> int:
+        """The request that an anchor answers, 0 for what is no reply."""
+        body = self._anchors[seq].body
+        return body.request if isinstance(body, ev.ModelReplied) else 0
+
+    def _is_side(self, anchor: ev.Event) -> bool:
+        """Whether it answers what a harness asked beside its work."""
+        return self._answers(anchor.seq) in self._side_requests
+
     def _seqs_covered(self, target: ev.Target) -> set[int]:
         return {seq for seq, anchor in self._anchors.items() if covers(target, anchor)}
 
@@ -149,7 +170,7 @@ class EntryBook:
         key = key_of(anchor)
         related = sorted(self._related.get(key, {}).values(), key=lambda e: e.seq) if key else []
         under_way = max(self._open_calls.values(), key=lambda e: e.seq, default=None)
-        entry = build(anchor, related, self._full_text, under_way)
+        entry = build(anchor, related, self._full_text, under_way, self._tools, side=self._is_side(anchor))
         flags = tuple(
             FlagMark(flag, event.body.verdict, self._label_name(event.body.label), event.actor, event.body.note)
             for flag, event in self._flags.items()
@@ -162,10 +183,13 @@ class EntryBook:
 
 
 def entry_of(
-    anchor: ev.Event, related: Sequence[ev.Event] = (), full_text: Callable[[ev.LongText], str] | None = None
+    anchor: ev.Event,
+    related: Sequence[ev.Event] = (),
+    full_text: Callable[[ev.LongText], str] | None = None,
+    tools: Mapping[str, str] = NO_TOOLS,
 ) -> Entry:
     """One entry from its anchor event and the later events that refer to it."""
-    book = EntryBook(full_text)
+    book = EntryBook(full_text, tools=tools)
     book.add([anchor, *related])
     entry = book.entry(anchor.seq)
     if entry is None:
@@ -216,7 +240,8 @@ def fold_polls(entries: Sequence[Entry], least: int = 3) -> list[Entry]:
     """Runs of ``least`` or more polling actions become one row ("wait ×14"), known by its first.
 
     A flag, a problem or anything that is said at length ends a run: nothing that a reader must see is folded away. A
-    few words before the next look ("still at epoch 3") go with it.
+    few words before the next look ("still at epoch 3") go with it. So do calls that a harness makes beside its work;
+    elsewhere those that follow each other are one row.
     """
     out: list[Entry] = []
     run: list[Entry] = []
@@ -232,18 +257,40 @@ def fold_polls(entries: Sequence[Entry], least: int = 3) -> list[Entry]:
         for held in (run, said, between):
             held.clear()
 
-    for entry in entries:
+    for entry in _fold_side_calls(entries):
         if entry.kind == "action" and entry.polling and not _has_verdict(entry) and entry.outcome in ("ok", "timeout"):
             run.append(entry)
             said.extend(between)
             between.clear()
-        elif run and not _has_verdict(entry) and (entry.quiet or _few_words(entry)):
+        elif run and not _has_verdict(entry) and (entry.quiet or entry.name == SIDE or _few_words(entry)):
             between.append(entry)
         else:
             close()
             out.append(entry)
     close()
     return out
+
+
+def _fold_side_calls(entries: Sequence[Entry]) -> Iterator[Entry]:
+    """Two side calls and more in a row become one row that says what they cost together."""
+    for is_side, group in groupby(entries, key=lambda entry: entry.kind == "side" and not _has_verdict(entry)):
+        calls = list(group)
+        if not is_side or len(calls) < 2:
+            yield from calls
+            continue
+        cost = sum(call.cost or 0.0 for call in calls)
+        first = calls[0]
+        yield Entry(
+            seq=first.seq,
+            kind="fold",
+            at=first.at,
+            name=SIDE,
+            head=((SIDE, "dim"), (f" ×{len(calls)}", "dim")),
+            note=say_cost_of_side(cost, sum(call.cost is None for call in calls)),
+            detail=tuple((*call.head, (f"  {call.note}", "dim")) for call in calls),
+            members=tuple(call.seq for call in calls),
+            cost=cost,
+        )
 
 
 def _has_verdict(entry: Entry) -> bool:
@@ -280,7 +327,7 @@ def _fold(run: Sequence[Entry], said: Sequence[Entry] = ()) -> Entry:
         duration_ms=spent,
         detail=tuple(line for entry in run for line in ((*entry.head, (f"  {entry.tail}", "dim")),)),
         polling=True,
-        members=tuple(sorted(entry.seq for entry in (*run, *said))),
+        members=tuple(sorted(seq for entry in (*run, *said) for seq in entry.members or (entry.seq,))),
         to_step=last.step,
         marks=tuple(mark for entry in (*run, *said) for mark in entry.marks),
     )

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
 
 from sessions import events as ev
 from sessions.annotators import shown_name
 from sessions.events.messages import CallPart, Part, ReasoningPart, TextPart
 from sessions.fold.advice import say_outcome
+from sessions.fold.costs import UNKNOWN, say_cost
 from sessions.fold.result_status import result_status
+from sessions.fold.tool_edits import TEXTS, EditDiff
+from sessions.fold.tool_roles import role_of
 from widgets.glyphs import count, duration, state_mark
 from widgets.models import Entry, EntryKind, Line, Outcome, Role, Span
 from widgets.sanitise import clean, clean_line, last_line
-from widgets.tool_call_text import argument_lines, call_line, polls, raw_call_line
+from widgets.tool_call_text import NO_TOOLS, argument_lines, call_line, raw_call_line, told_diffs
 
 FullText = Callable[[ev.LongText], str]
 
 BODY_LINES: Final = 400
 """Lines of a reply that a transcript shows; the Action screen has all."""
 DETAIL_LINES: Final = 120
+HELD_LINES: Final = 12
 LINE_LIMIT: Final = 4000
 
 # The reader knows the advice from where it was written; the tag around it matters to the model only.
@@ -28,10 +34,21 @@ ADVICE_TAG: Final = re.compile(r"</?advice(?:-\w+)?>")
 
 
 def build(
-    anchor: ev.Event, related: Sequence[ev.Event], full_text: FullText | None, under_way: ev.Event | None
+    anchor: ev.Event,
+    related: Sequence[ev.Event],
+    full_text: FullText | None,
+    under_way: ev.Event | None,
+    tools: Mapping[str, str] = NO_TOOLS,
+    *,
+    side: bool = False,
 ) -> Entry:
-    """The entry of ``anchor``. ``related`` is in order; ``under_way`` is the action that queued advice waits for."""
+    """The entry of ``anchor``. ``related`` is in order; ``under_way`` is the action that queued advice waits for.
+
+    ``tools``: what those of the session's harness are for; ``side``: it answers what a harness asked beside its work.
+    """
     match anchor.body:
+        case ev.ModelReplied() as body if side:
+            return _side_call(anchor, body)
         case ev.ModelReplied() as body:
             verdicts = [e.body for e in related if isinstance(e.body, ev.ReplySuperseded)]
             gone = [body.old for body in verdicts if anchor.seq in (body.old, body.new)][-1:] == [anchor.seq]
@@ -39,9 +56,9 @@ def build(
         case ev.ReplyInterrupted() as body:
             return _reply(anchor, body.parts, _say_cut(body))
         case ev.ActionStarted() as body:
-            return _action(anchor, body, related, full_text)
+            return _action(anchor, body, related, full_text, tools)
         case ev.ActionRefused() as body:
-            return _refused_action(anchor, body)
+            return _refused_action(anchor, body, tools)
         case ev.AdviceQueued() as body:
             return _queued_advice(anchor, body, related, under_way)
         case ev.AdviceDelivered() as body:
@@ -219,8 +236,29 @@ def _reply(anchor: ev.Event, parts: Sequence[Part], note: str, salvaged: bool = 
     return _entry(anchor, "reply", (), body=body, note=shown, name=name, quiet=not body and bool(calls))
 
 
-def _action(anchor: ev.Event, body: ev.ActionStarted, related: Sequence[ev.Event], full_text: FullText | None) -> Entry:
-    head: Line = call_line(body.name, body.arguments)
+def _side_call(anchor: ev.Event, body: ev.ModelReplied) -> Entry:
+    said = "".join(part.text for part in body.parts if isinstance(part, TextPart))
+    head: Line = (("side call", "dim"), (f"  {clean_line(' '.join(said.split()))}", "dim"))
+    note = say_cost_of_side(body.cost or 0.0, body.cost is None)
+    return msgspec.structs.replace(
+        _entry(anchor, "side", head, name="side call", note=note, detail=lines_of(said, DETAIL_LINES)), cost=body.cost
+    )
+
+
+def say_cost_of_side(cost: float, unpriced: int) -> str:
+    """What side calls cost, in words."""
+    said = say_cost(cost, unpriced)
+    return "cost not known" if said == UNKNOWN else said
+
+
+def _action(
+    anchor: ev.Event,
+    body: ev.ActionStarted,
+    related: Sequence[ev.Event],
+    full_text: FullText | None,
+    tools: Mapping[str, str],
+) -> Entry:
+    head: Line = call_line(body.name, body.arguments, tools)
     result = next((e.body for e in related if isinstance(e.body, ev.ActionResult)), None)
     ended = next((e.body for e in related if isinstance(e.body, ev.JobEnded)), None)
     job = next((e.body.job for e in related if isinstance(e.body, ev.JobStarted)), None)
@@ -231,7 +269,14 @@ def _action(anchor: ev.Event, body: ev.ActionStarted, related: Sequence[ev.Event
         head = (*head, (f"  +{added}", "add"), (f" −{removed}", "remove"))
     if job is not None and body.name == "run":
         head = (*head, (f"  job {job}", "dim"))
-    detail = argument_lines(body.arguments)
+    # What a harness's tool has changed is told by no event.
+    told = told_diffs(body.name, body.arguments, tools) if result is not None and not changes else []
+    told = told if result is not None and result_status(result) == "ok" else []
+    if told:
+        head = (*head, *changed_lines(told))
+    detail = argument_lines(arguments_beside(body.arguments, told))
+    for diff in told:
+        detail += [((clean_line(diff.path), "strong"),), *diff_lines(diff.text, DETAIL_LINES)]
     tail, took = "", None
     outcome: Outcome = "running"
     if result is not None:
@@ -261,8 +306,20 @@ def _action(anchor: ev.Event, body: ev.ActionStarted, related: Sequence[ev.Event
         duration_ms=took,
         since=anchor.at if result is None else None,
         note=_job_note(ended, left_alone),
-        polling=polls(body.name, body.arguments),
+        polling=role_of(body.name, body.arguments, tools) == "wait",
     )
+
+
+def changed_lines(diffs: Sequence[EditDiff]) -> Line:
+    """How many lines calls added and removed, as far as they tell."""
+    added, removed = sum(diff.added for diff in diffs), sum(diff.removed for diff in diffs)
+    known = removed or not any(diff.partly for diff in diffs)
+    return ((f"  +{added}", "add"), *(((f" −{removed}", "remove"),) if known else ()))
+
+
+def arguments_beside(arguments: Mapping[str, Any], diffs: Sequence[EditDiff]) -> Mapping[str, Any]:
+    """The arguments that the diffs of a call do not say already."""
+    return {key: value for key, value in arguments.items() if key not in TEXTS} if diffs else arguments
 
 
 def _job_note(ended: ev.JobEnded | None, left_alone: bool) -> str:
@@ -277,7 +334,7 @@ def _end_shown(result: ev.ActionResult) -> str:
     return last_line(shown.text) if shown else f"{result.output.chars:,} characters"
 
 
-def _refused_action(anchor: ev.Event, body: ev.ActionRefused) -> Entry:
+def _refused_action(anchor: ev.Event, body: ev.ActionRefused, tools: Mapping[str, str]) -> Entry:
     problem = clean_line(body.problem or body.why.replace("_", " "))
     detail: list[Line] = [((problem, "strong"),), (("what the model wrote", "dim"),)]
     detail.extend(lines_of(body.arguments, DETAIL_LINES))
@@ -291,7 +348,7 @@ def _refused_action(anchor: ev.Event, body: ev.ActionRefused) -> Entry:
         step=anchor.step,
         call=anchor.call,
         name=clean_line(body.name, 60),
-        head=raw_call_line(body.name, body.arguments),
+        head=raw_call_line(body.name, body.arguments, tools),
         detail=tuple(detail),
         tail=problem,
         outcome="malformed" if body.malformed else "skipped",
@@ -347,6 +404,9 @@ def _state(anchor: ev.Event, body: ev.StateChanged) -> Entry:
     mark = state_mark(body.state, words)
     routine = body.state in ("sleeping", "on_job") or (body.state == "running" and not body.reason)
     by = "" if anchor.actor in ("host", "agent") else f"by {_who(anchor.actor)}"
+    if body.need == "gate":  # a person decides by what the reply would do: all of that is shown
+        why, _, reply = body.reason.partition(": ")
+        return _entry(anchor, "state", _one(mark.text, mark.role, clean_line(why), by), body=lines_of(reply, HELD_LINES))
     head = _one(mark.text, mark.role, clean_line(body.reason), by)
     return _entry(anchor, "state", head, quiet=routine)
 

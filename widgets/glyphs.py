@@ -63,6 +63,7 @@ KIND_GLYPHS: Final[dict[EntryKind, str]] = {
     "question": "?",
     "problem": "!",
     "fold": "▸",
+    "side": "∘",
 }
 
 KIND_WORDS: Final[dict[EntryKind, str]] = {
@@ -77,6 +78,7 @@ KIND_WORDS: Final[dict[EntryKind, str]] = {
     "question": "asks",
     "problem": "problem",
     "fold": "",
+    "side": "",
 }
 
 VERDICTS: Final[dict[str, str]] = {"bad": "⚑", "good": "✚", "unsure": "⚐"}

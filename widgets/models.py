@@ -40,7 +40,7 @@ Span = tuple[str, Role]
 Line = tuple[Span, ...]
 
 EntryKind = Literal[
-    "task", "reply", "action", "advice", "summary", "state", "nudge", "eval", "question", "problem", "fold"
+    "task", "reply", "action", "advice", "summary", "state", "nudge", "eval", "question", "problem", "fold", "side"
 ]
 
 Outcome = Literal[
@@ -98,6 +98,8 @@ class Entry(msgspec.Struct, frozen=True):
     """The last step that its row stands for, where that is a run of steps."""
     marks: tuple[str, ...] = ()
     """What the training view says of each part of it; of a fold, of every part that it stands for."""
+    cost: float | None = None
+    """US dollars that a side call cost, None: not known, or no side call."""
 
     @property
     def target(self) -> str:
@@ -180,8 +182,6 @@ class HeaderView(msgspec.Struct, frozen=True):
     """The first line of the app: who needs you first, then counts; ``trouble`` only when link or log are bad."""
 
     sessions: int = 0
-    children: int = 0
-    """Sub-agents of these sessions; all other counts are of both."""
     need_you: int = 0
     first_need: str = ""
     unread: int = 0
@@ -197,6 +197,8 @@ class HeaderView(msgspec.Struct, frozen=True):
     """Sessions with something to look at that is no hurry."""
     first_age: str = ""
     """Since when the first of them does: it stays where the reason is cut."""
+    children: int = 0
+    """Sub-agents of these sessions; all other counts are of both."""
 
 
 class JobView(msgspec.Struct, frozen=True):

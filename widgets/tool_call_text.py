@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
+from sessions.fold.tool_edits import EditDiff, edit_diffs, read_edits
+from sessions.fold.tool_roles import COMMANDS, command_of, handle_of, role_of
 from widgets.models import Line, Span
 from widgets.sanitise import clean, clean_line
 
@@ -26,31 +28,47 @@ _MAIN: Final = (
 )
 """Arguments that say most, in this order."""
 
-_SLEEPS: Final = re.compile(r"^\s*sleep\s+[\d.]+\s*(?:[;&]|$)")
-
-POLLING: Final = frozenset({"wait", "job_output", "sleep", "get_session_output", "check_session", "session_output"})
-"""Tools that only look whether something has moved."""
-
-
-def call_line(name: str, arguments: Mapping[str, Any]) -> Line:
-    """Name and the arguments that say most, as the headline of an action."""
-    main, rest = _split_arguments(arguments)
-    return _line(name, main, rest)
+NO_TOOLS: Final[Mapping[str, str]] = MappingProxyType({})
+REMARKS: Final = frozenset({"description", "justification", "explanation"})
+"""What a call says about its command."""
+MOST_COMPARED: Final = 200_000
+"""Characters of changes whose lines are told apart."""
 
 
-def raw_call_line(name: str, arguments: str) -> Line:
+def call_line(name: str, arguments: Mapping[str, Any], tools: Mapping[str, str] = NO_TOOLS) -> Line:
+    """Name and the arguments that say most, as the headline of an action. ``tools``: what those of the session's
+    harness are for."""
+    match role_of(name, arguments, tools):
+        case "run" | "wait" if command := command_of(arguments):
+            rest = {key: value for key, value in arguments.items() if key not in REMARKS and key not in COMMANDS}
+            return _line(name, *_split_arguments({"command": command, **rest}))
+        case "wait" if handle := handle_of(arguments):
+            return _line(name, clean_line(handle))
+        case "edit" if edits := read_edits(arguments):
+            paths = dict.fromkeys(edit.path for edit in edits)
+            return _line(name, ", ".join(clean_line(path) for path in paths))
+    main, rest_words = _split_arguments(arguments)
+    return _line(name, main, rest_words)
+
+
+def told_diffs(name: str, arguments: Mapping[str, Any], tools: Mapping[str, str] = NO_TOOLS) -> list[EditDiff]:
+    """What a call changes in files, as far as its arguments tell: for tools whose changes no event tells.
+
+    None of changes so long that telling their lines apart would take time.
+    """
+    if role_of(name, arguments, tools) != "edit":
+        return []
+    edits = read_edits(arguments)
+    return edit_diffs(edits) if sum(len(edit.old or "") + len(edit.new) for edit in edits) <= MOST_COMPARED else []
+
+
+def raw_call_line(name: str, arguments: str, tools: Mapping[str, str] = NO_TOOLS) -> Line:
     """The headline of a call whose arguments are a text that may be malformed or incomplete."""
     try:
         parsed = json.loads(arguments) if arguments else {}
     except ValueError:
         parsed = None
-    return call_line(name, parsed) if isinstance(parsed, dict) else _line(name, clean_line(arguments))
-
-
-def polls(name: str, arguments: Mapping[str, Any]) -> bool:
-    """Whether the call only waits or looks."""
-    command = arguments.get("command")
-    return name in POLLING or (isinstance(command, str) and _SLEEPS.match(command[:200]) is not None)
+    return call_line(name, parsed, tools) if isinstance(parsed, dict) else _line(name, clean_line(arguments))
 
 
 def argument_lines(arguments: Mapping[str, Any], limit: int = 200) -> list[Line]:

@@ -86,17 +86,19 @@ class ActionScreen(ApolloScreen):
     async def _read(self, *, keep_place: bool) -> None:
         session, seq = asked = (self._session, self._seq)
         labels = self.context.labels
+        held = self.context.state.sessions.get(session)
+        tools = held.summary.tools if held is not None else {}
 
         def ask(reader: LogReader) -> tuple[EntryDetails, list[Line]] | None:
             whole = read_details(reader, session, seq)
-            return (whole, details_lines(whole, labels)) if whole is not None else None
+            return (whole, details_lines(whole, labels, tools)) if whole is not None else None
 
         found = await self.context.feed.work(ask)
         if found is None or asked != (self._session, self._seq):
             return
         whole, lines = found
         if whole.anchor.kind in ev.ANCHORS:
-            self._entry = entry_of(whole.anchor, whole.related)
+            self._entry = entry_of(whole.anchor, whole.related, tools=tools)
         self.document.set_lines(lines, keep_place=keep_place)
         if not keep_place and self._pattern:
             self.document.search(self._pattern)

@@ -60,7 +60,7 @@ class SessionScreen(ApolloScreen):
         self._search = to.search
         self._indexed = False
         self._streamed_at = 0
-        self._book = EntryBook(label_name=self.context.labels.name)
+        self._book = self._new_book()
         self._sparse: list[ev.Event] = []
         self._files: dict[str, tuple[int, int]] = {}
         self._job_lines: dict[int, str] = {}
@@ -129,7 +129,7 @@ class SessionScreen(ApolloScreen):
     async def _read_index(self) -> None:
         index = await self.context.feed.work(partial(self.context.indexes.read, session=self._session))
         self._sparse, self._files = list(index.sparse), dict(index.files)
-        self._book = EntryBook(label_name=self.context.labels.name)
+        self._book = self._new_book()
         self._book.add(self._sparse)
         self.transcript.append(index.anchors)
         self.transcript.live(self.context.state.sessions[self._session].live)
@@ -140,13 +140,17 @@ class SessionScreen(ApolloScreen):
         self._mark_unread()
         self._stale = True
 
+    def _new_book(self) -> EntryBook:
+        state = self.context.state.sessions.get(self._session)
+        return EntryBook(label_name=self.context.labels.name, tools=state.summary.tools if state else {})
+
     def on_transcript_entries_needed(self, message: Transcript.EntriesNeeded) -> None:
         """Read what has come into sight."""
         self.run_worker(self._supply(message.seqs), group="pages")
 
     async def _supply(self, seqs: tuple[int, ...]) -> None:
         if len(self._book) > BOOK_MOST:
-            self._book = EntryBook(label_name=self.context.labels.name)
+            self._book = self._new_book()
             self._book.add(self._sparse)
         for start in range(0, len(seqs), PAGE):
             wanted = seqs[start : start + PAGE]

@@ -137,8 +137,11 @@ class TranscriptFilter:
             self._shown = None
             transcript.keep(None)
             return "everything is shown"
-        events = await view.context.feed.work(partial(read_filter_events, session=self._session, which=which))
-        shown = EntryFilter(which, transcript.anchors, list(view.context.state.unread_seqs(self._session)))
+        state = view.context.state
+        tools = state.sessions[self._session].summary.tools
+        ask = partial(read_filter_events, session=self._session, which=which, harness=bool(tools))
+        events = await view.context.feed.work(ask)
+        shown = EntryFilter(which, transcript.anchors, list(state.unread_seqs(self._session)), tools)
         shown.take(events)
         kept = sum(map(shown, transcript.anchors))
         if not kept:

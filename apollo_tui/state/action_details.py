@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -21,12 +21,14 @@ from sessions.fold.released_reply import Replies
 from sessions.fold.result_status import result_status
 from sessions.labels import Taxonomy
 from sessions.log.reader import LogReader
-from widgets.entry_kinds import diff_lines
+from widgets.entry_kinds import arguments_beside, changed_lines, diff_lines
 from widgets.glyphs import duration, outcome_mark
 from widgets.models import Line, Role
 from widgets.sanitise import clean, clean_line
+from widgets.tool_call_text import NO_TOOLS, told_diffs
 
 TOLD: Final = "what the model was told with it"
+TOLD_PARTLY: Final = "what stood there before is not told"
 NEAR_STEPS: Final = 3
 """Advice this many steps before and after is shown with the action."""
 
@@ -153,8 +155,11 @@ def _step_of(event: ev.Event) -> int | None:
 # --- laid out -------------------------------------------------------------------------------------------------------
 
 
-def details_lines(details: EntryDetails, labels: Taxonomy) -> list[Line]:
-    """The whole entry: what it is, flags, arguments, changes, output, the reply it came from, advice near it."""
+def details_lines(details: EntryDetails, labels: Taxonomy, tools: Mapping[str, str] = NO_TOOLS) -> list[Line]:
+    """The whole entry: what it is, flags, arguments, changes, output, the reply it came from, advice near it.
+
+    ``tools``: what those of the session's harness are for.
+    """
     lines = [*_head(details)]
     for who, flag, at in details.flags:
         what = labels.name(flag.label) if flag.verdict == "bad" else flag.verdict
@@ -167,7 +172,14 @@ def details_lines(details: EntryDetails, labels: Taxonomy) -> list[Line]:
         lines += [((line, "text"),) for line in clean(one.text).splitlines()]
     anchor = details.anchor.body
     if isinstance(anchor, ev.ActionStarted):
-        lines += _section("arguments", pretty(anchor.arguments))
+        failed = details.result is not None and result_status(details.result) != "ok"
+        told = [] if details.diffs or failed else told_diffs(anchor.name, anchor.arguments, tools)
+        if beside := arguments_beside(anchor.arguments, told):
+            lines += _section("arguments", pretty(beside))
+        for made in told:
+            lines += [(), ((f"{clean_line(made.path)}", "strong"), *changed_lines([made]))]
+            lines += [((TOLD_PARTLY, "dim"),)] if made.partly else []
+            lines += diff_lines(made.text, 1 << 30)
     elif isinstance(anchor, ev.ActionRefused):
         lines += _section("what the model wrote", anchor.arguments)
         lines += _section("what was wrong", anchor.problem or anchor.why.replace("_", " "))
@@ -321,7 +333,7 @@ def _section(title: str, text: str, role: Role = "text") -> list[Line]:
     return [(), ((clean_line(title), "title"),), *(text_lines(text.strip("\n"), role) if text else ())]
 
 
-def pretty(arguments: dict[str, object]) -> str:
+def pretty(arguments: Mapping[str, object]) -> str:
     """Arguments for reading: one per paragraph, long strings as they are rather than escaped."""
     found = []
     for name, value in arguments.items():
@@ -341,5 +353,10 @@ def plain_text(lines: Sequence[Line]) -> str:
 
 async def read_entry_text(feed: Feed, labels: Taxonomy, session: str, seq: int) -> str:
     """All of one entry as plain, harmless text; "" if it is not in the log."""
-    details = await feed.work(lambda reader: read_details(reader, session, seq))
-    return plain_text(details_lines(details, labels)) if details else ""
+
+    def ask(reader: LogReader) -> tuple[EntryDetails | None, Mapping[str, str]]:
+        summary = reader.summary(session)
+        return read_details(reader, session, seq), summary.tools if summary is not None else NO_TOOLS
+
+    details, tools = await feed.work(ask)
+    return plain_text(details_lines(details, labels, tools)) if details else ""

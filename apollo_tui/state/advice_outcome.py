@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -38,8 +38,10 @@ def read_aftermath(
     if record is None or record.at_step is None:
         return None
     first = record.about.step if record.about is not None else max(1, record.at_step - 1)
-    before = _entries(reader.events(session, steps=(first, first)), label_name)
-    after = _entries(reader.events(session, steps=(record.at_step, record.at_step + STEPS - 1)), label_name)
+    summary = reader.summary(session)
+    tools = summary.tools if summary is not None else {}
+    before = _entries(reader.events(session, steps=(first, first)), label_name, tools)
+    after = _entries(reader.events(session, steps=(record.at_step, record.at_step + STEPS - 1)), label_name, tools)
     return AdviceAftermath(record, before, after)
 
 
@@ -55,8 +57,10 @@ def number_at(reader: LogReader, session: str, seq: int) -> int | None:
     return None
 
 
-def _entries(events: Sequence[ev.Event], label_name: Callable[[str], str]) -> tuple[Entry, ...]:
-    book = EntryBook(label_name=label_name)
+def _entries(
+    events: Sequence[ev.Event], label_name: Callable[[str], str], tools: Mapping[str, str]
+) -> tuple[Entry, ...]:
+    book = EntryBook(label_name=label_name, tools=tools)
     book.add(events)
     shown = ("reply", "action", "eval", "question", "problem", "summary")
     return tuple(entry for entry in book.entries() if entry.kind in shown and not entry.quiet)

@@ -147,13 +147,15 @@ class BoardState:
         read: ReadBook,
         unread: Iterable[int],
         queued: Iterable[ev.Event] = (),
+        asked: Iterable[ev.Event] = (),
     ) -> None:
-        """The newest events of a session (oldest first), all its flag events, what was read, what was not, and advice
-        that was queued before them."""
+        """The newest events of a session (oldest first), all its flag events, what was read, what was not; from before
+        them advice that was queued, and requests that some of them answer."""
         now = self.sessions[session]
         first = window[0].seq if window else 0
         # What begins an entry comes with its neighbours: alone it would stand there as if nothing were in between.
-        now.book.add([*(event for event in flags if event.seq < first and event.kind not in ev.ANCHORS), *window])
+        flagged = (event for event in flags if event.seq < first and event.kind not in ev.ANCHORS)
+        now.book.add([*flagged, *asked, *window])
         for event in flags:
             _fold_verdict(now, event)
         for event in queued:
@@ -170,7 +172,7 @@ class BoardState:
                 _fold_verdict(now, event)
 
     def _begin(self, summary: Summary) -> SessionState:
-        return SessionState(summary, EntryBook(label_name=self.label_name))
+        return SessionState(summary, EntryBook(label_name=self.label_name, tools=summary.tools))
 
     def apply(self, events: Iterable[ev.Event]) -> Change:
         """Fold new events in. Events that are known already are skipped."""

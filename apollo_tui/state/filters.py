@@ -6,13 +6,14 @@ Reading runs in a reading thread; everything else is pure.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, Literal
 
 from sessions import events as ev
+from sessions.fold.tool_roles import role_of
 from sessions.log.reader import LogReader
 from widgets.models import Anchor
-from widgets.tool_call_text import polls
 
 Filter = Literal["all", "outline", "flagged", "errors", "unread", "no polls"]
 
@@ -44,10 +45,18 @@ KINDS_NEEDED: Final[dict[Filter, frozenset[str]]] = {
 
 
 class EntryFilter:
-    """What one filter shows of one session. ``unread`` is what is unread now: it stays in sight while it is read."""
+    """What one filter shows of one session. ``unread`` is what is unread now: it stays in sight while it is read;
+    ``tools``: what those of the session's harness are for."""
 
-    def __init__(self, which: Filter, anchors: Iterable[Anchor], unread: Collection[int] = ()) -> None:
+    def __init__(
+        self,
+        which: Filter,
+        anchors: Iterable[Anchor],
+        unread: Collection[int] = (),
+        tools: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.which = which
+        self._tools = tools
         self._unread = set(unread)
         self._anchors: list[Anchor] = []
         self._seqs: list[int] = []
@@ -77,7 +86,10 @@ class EntryFilter:
                 case ev.ActionResult(outcome=outcome) if self.which == "errors" and outcome != "ok":
                     self._mark(event.seq)
                 case ev.ActionStarted(name=name, arguments=arguments) if self.which == "no polls":
-                    if polls(name, arguments):
+                    if role_of(name, arguments, self._tools) == "wait":
+                        self._marked.add(event.seq)
+                case ev.ActionStarted(name=name, arguments=arguments) if self.which == "outline" and self._tools:
+                    if role_of(name, arguments, self._tools) == "edit":  # no event tells what a harness changes
                         self._marked.add(event.seq)
                 case _ if self.which == "outline" and event.kind in MARKS:
                     self._mark(event.seq)
@@ -131,9 +143,13 @@ def _covers(target: ev.Target, anchor: Anchor) -> bool:
             return anchor.kind == "model.reply" and anchor.step == target.step
 
 
-def read_filter_events(reader: LogReader, session: str, which: Filter) -> Sequence[ev.Event]:
-    """The events that the filter has to know beside the index."""
-    kinds = KINDS_NEEDED.get(which)
+def read_filter_events(
+    reader: LogReader, session: str, which: Filter, *, harness: bool = False
+) -> Sequence[ev.Event]:
+    """The events that the filter has to know beside the index. ``harness``: the session's agent is one."""
+    kinds = KINDS_NEEDED.get(which, frozenset())
+    if which == "outline" and harness:
+        kinds |= {"action.started"}
     return reader.events(session, kinds=kinds) if kinds else []
 
 

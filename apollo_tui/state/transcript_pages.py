@@ -53,7 +53,8 @@ SILENT_KINDS: Final = frozenset({"model.request", "cursor.moved", "effort.spent"
 class Seed(msgspec.Struct, frozen=True):
     """The newest events (oldest first), all that was judged, what this annotator has read and what of it is unread.
 
-    ``queued``: all advice that was queued before the window, which may still wait.
+    ``queued``: all advice that was queued before the window, which may still wait; ``asked``: requests from before it
+    that replies of no step in it answer.
     """
 
     window: Sequence[ev.Event]
@@ -61,6 +62,7 @@ class Seed(msgspec.Struct, frozen=True):
     read: ReadBook
     unread: Sequence[int]
     queued: Sequence[ev.Event] = ()
+    asked: Sequence[ev.Event] = ()
 
 
 def read_seed(reader: LogReader, session: str, actor: str) -> Seed:
@@ -69,7 +71,8 @@ def read_seed(reader: LogReader, session: str, actor: str) -> Seed:
     flags = reader.events(session, kinds=notes.KINDS | {"flag.set", "flag.removed"})
     read = read_marks_of(reader, session, actor)
     queued = reader.events(session, kinds={"advice.queued"}, before=window[0].seq) if window else []
-    return Seed(window, flags, read, read_unread(reader, session, read), queued)
+    asked = read_side_requests(reader, session, window)
+    return Seed(window, flags, read, read_unread(reader, session, read), queued, asked)
 
 
 def read_unread(reader: LogReader, session: str, read: ReadBook) -> list[int]:
@@ -142,7 +145,15 @@ def read_page(reader: LogReader, session: str, seqs: Sequence[int]) -> list[ev.E
     if step is not None:
         # A result follows its call, perhaps beyond the page.
         events += reader.events(session, steps=(step, step), after=last)
-    return events
+    return events + read_side_requests(reader, session, events)
+
+
+def read_side_requests(reader: LogReader, session: str, events: Sequence[ev.Event]) -> list[ev.Event]:
+    """The requests of replies that belong to no step, where ``events`` do not hold them: they say what was asked."""
+    known = {event.seq for event in events}
+    replies = [event.body for event in events if isinstance(event.body, ev.ModelReplied) and event.step is None]
+    asked = (reader.event(session, reply.request) for reply in replies if reply.request not in known)
+    return [request for request in asked if request is not None]
 
 
 def job_lines(reader: LogReader, session: str, jobs: Collection[int]) -> dict[int, str]:

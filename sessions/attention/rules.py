@@ -69,7 +69,9 @@ def killed_healthy_job(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
     """The agent killed a job whose loss was falling (impatience)."""
     kill = s.watch.kill
     if kill:
-        reason = f"killed job {kill.job} after {_span(kill.ran_ms)} while its loss was falling"
+        ours = isinstance(kill.job, int)
+        watched = f"{kill.job} after" if ours else f"{_short(str(kill.job))}, which it had watched for"
+        reason = f"killed job {watched} {_span(kill.ran_ms)}{'' if ours else ','} while its loss was falling"
         yield Cause(kill.seq, kill.step, kill.at, f"{reason} ({kill.first:g} → {kill.last:g})")
 
 

@@ -6,12 +6,15 @@ Counts and short fingerprints only, never texts that grow. The rules themselves 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
 from sessions import events as ev
 from sessions.fold.result_status import went_wrong
+from sessions.fold.tool_edits import TextEdit, read_edits
+from sessions.fold.tool_roles import handle_of, is_poll, kills, role_of, same_call
 
 KEPT_ACTIONS: Final = 12
 KEPT_PATHS: Final = 8
@@ -19,11 +22,9 @@ KEPT_HASHES: Final = 8
 KEPT_JUDGED: Final = 64
 KEPT_LOSSES: Final = 8
 
-POLLING: Final = frozenset(
-    {"job_output", "wait", "sleep", "get_session_output", "check_session_idle", "list_sessions", "get_session_status",
-     "get_session_recent_output"}
-)  # fmt: skip
-"""Actions that only look or wait. A ``wait`` for a job is not polling: it is the cure for it."""
+KEPT_STARTED: Final = 16
+KEPT_EDITS: Final = 8
+"""Changes of files that one call is remembered by."""
 
 _LOSS: Final = re.compile(r"\bloss\b[\"']?\s*[=:]?\s*([0-9]+(?:\.[0-9]+)?(?:[eE][-+]?\d+)?)", re.I)
 _VARIES: Final = re.compile(r"0x[0-9a-fA-F]+|\d+")
@@ -41,6 +42,31 @@ class ActionPrint(msgspec.Struct, frozen=True, omit_defaults=True, array_like=Tr
     polling: bool = False
 
 
+class EditPrint(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
+    """A change that a harness's call makes in a file, as fingerprints: of itself, and of what takes it back.
+
+    Of a file that is written whole both are of its content.
+    """
+
+    path: str
+    key: str
+    back: str
+
+
+class StartedCall(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
+    """An action under way: its place, its fingerprint, and what its result will count as."""
+
+    step: int
+    call: int
+    name: str
+    print: str
+    job: int | str = 0
+    """The number of the job that it is about; what a harness calls its program in the background."""
+    polling: bool = False
+    kills: bool = False
+    edits: tuple[EditPrint, ...] = ()
+
+
 class Streak(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
     """A run of things alike: how many, since which event and when, and what they have in common."""
 
@@ -54,7 +80,7 @@ class Streak(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
 class JobLoss(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
     """A job that is being watched: since when, and the losses that the agent saw it print."""
 
-    job: int
+    job: int | str
     since: int
     losses: tuple[float, ...] = ()
 
@@ -86,9 +112,10 @@ class AdviceWithOutcome(msgspec.Struct, frozen=True, omit_defaults=True, array_l
 
 
 class Kill(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
-    """The newest healthy job that the agent killed."""
+    """The newest healthy job that the agent killed. What a harness runs has a name of its own, and ``ran_ms`` is since
+    the agent first looked at it."""
 
-    job: int
+    job: int | str
     seq: int
     step: int
     at: int
@@ -119,8 +146,8 @@ class AttentionCounters(msgspec.Struct, frozen=True, omit_defaults=True):
     """The fold's state; ``fold_counters`` says what an event changes in it."""
 
     actions: tuple[ActionPrint, ...] = ()
-    started: tuple[str, str, int] | None = None
-    """Name and fingerprint of the action under way, and the number of the job that it is about."""
+    started: tuple[StartedCall, ...] = ()
+    """The actions under way: a harness may begin several at once."""
     same: Streak = Streak()
     """Equal calls with equal results in a row, polling apart."""
     errors: Streak = Streak()
@@ -140,17 +167,18 @@ class AttentionCounters(msgspec.Struct, frozen=True, omit_defaults=True):
     judged: tuple[SignalVerdict, ...] = ()
 
 
-def fold_counters(w: AttentionCounters, event: ev.Event) -> AttentionCounters:
-    """What is remembered after ``event``."""
+def fold_counters(w: AttentionCounters, event: ev.Event, tools: Mapping[str, str]) -> AttentionCounters:
+    """What is remembered after ``event``. ``tools``: what the tools of the session's harness are for."""
     match event.body:
         case ev.ActionStarted() as body:
-            job = body.arguments.get("job")
-            print_of = _fingerprint(body.name, msgspec.json.encode(body.arguments, order="sorted").decode())
-            return _change(w, started=(body.name, print_of, job if isinstance(job, int) else 0))
+            begun = _begin_call(event, body, tools)
+            others = (call for call in w.started if (call.step, call.call) != (begun.step, begun.call))
+            return _change(w, started=(*others, begun)[-KEPT_STARTED:])
         case ev.ActionResult() as body:
             return _count_action(w, event, body)
         case ev.ActionRefused() as body if body.malformed:
-            return _change(w, malformed=_lengthen(w.malformed, event, "malformed"), started=None)
+            left = _without(w.started, event)
+            return _change(w, malformed=_lengthen(w.malformed, event, "malformed"), started=left)
         case ev.JobStarted() as body:
             return _change(w, losses=(*w.losses, JobLoss(body.job, event.at))[-KEPT_PATHS:])
         case ev.JobEnded() as body:
@@ -200,10 +228,39 @@ def _set_outcome(w: AttentionCounters, actor: str, body: ev.AdviceOutcome) -> At
     return _change(w, delivered=tuple(sorted((*open_now, given), key=lambda one: one.seq)), settled=others)
 
 
+def _begin_call(event: ev.Event, body: ev.ActionStarted, tools: Mapping[str, str]) -> StartedCall:
+    name, arguments = body.name, body.arguments
+    job = arguments.get("job")
+    call = msgspec.json.encode(same_call(name, arguments, tools), order="sorted").decode()
+    edits = read_edits(arguments) if tools and role_of(name, arguments, tools) == "edit" else ()
+    return StartedCall(
+        event.step or 0,
+        event.call or 0,
+        name,
+        _fingerprint(name, call),
+        job if isinstance(job, int) else handle_of(arguments) if tools else 0,
+        is_poll(name, arguments, tools),
+        bool(tools) and kills(name, arguments),
+        tuple(_print_edit(edit) for edit in edits if edit.old is not None or edit.whole)[:KEPT_EDITS],
+    )
+
+
+def _print_edit(edit: TextEdit) -> EditPrint:
+    if edit.old is None:
+        content = _fingerprint(edit.new)
+        return EditPrint(edit.path[:200], content, content)
+    return EditPrint(edit.path[:200], _fingerprint(edit.old, edit.new), _fingerprint(edit.new, edit.old))
+
+
+def _without(started: tuple[StartedCall, ...], event: ev.Event) -> tuple[StartedCall, ...]:
+    return tuple(call for call in started if (call.step, call.call) != (event.step or 0, event.call or 0))
+
+
 def _count_action(w: AttentionCounters, event: ev.Event, body: ev.ActionResult) -> AttentionCounters:
-    name, print_of, job = w.started or ("", "", 0)
+    left = _without(w.started, event)
+    begun = next((call for call in w.started if call not in left), StartedCall(0, 0, "", ""))
+    name, print_of, polling = begun.name, begun.print, begun.polling
     text = (body.shown or body.output).text
-    polling = name in POLLING and not (name == "wait" and job)
     error = _fingerprint(name, _VARIES.sub("#", _last_line(text))) if went_wrong(body) else ""
     acted = ActionPrint(event.seq, event.step or 0, name, print_of, _fingerprint(text), error, polling)
     before = next((each for each in reversed(w.actions) if not each.polling), None)
@@ -217,17 +274,33 @@ def _count_action(w: AttentionCounters, event: ev.Event, body: ev.ActionResult) 
         else:
             known = errors.key == error
             errors = _lengthen(errors, event, error) if known else Streak(1, event.seq, event.at, error, acted.step)
+    w = _look_at_program(w, event, body, begun)
     return _change(
         w,
         actions=(*w.actions, acted)[-KEPT_ACTIONS:],
-        started=None,
+        started=left,
         same=same,
         errors=errors,
         malformed=Streak(),
         polls=_lengthen(w.polls, event, "polling") if polling else Streak(),
         idle_polls=_count_idle_poll(w, event, acted) if polling else Streak(),
-        losses=_add_losses(w.losses, body, job, text),
+        losses=_add_losses(w.losses, body, begun.job, text),
+        edits=w.edits if error else _add_prints(w.edits, event, begun.edits),
     )
+
+
+def _look_at_program(
+    w: AttentionCounters, event: ev.Event, body: ev.ActionResult, begun: StartedCall
+) -> AttentionCounters:
+    """A harness looks at what it runs in the background, or ends it: no event tells of that but its calls."""
+    if not isinstance(begun.job, str) or not begun.job or went_wrong(body):
+        return w
+    known = next((each for each in w.losses if each.job == begun.job), None)
+    if begun.kills:
+        return _note_end(w, event, begun.job, None) if known is not None else w
+    if begun.polling and known is None:
+        return _change(w, losses=(*w.losses, JobLoss(begun.job, event.at))[-KEPT_PATHS:])
+    return w
 
 
 def _count_idle_poll(w: AttentionCounters, event: ev.Event, acted: ActionPrint) -> Streak:
@@ -244,7 +317,7 @@ def _lengthen(streak: Streak, event: ev.Event, key: str) -> Streak:
     return Streak(1, event.seq, event.at, key, event.step or 0)
 
 
-def _add_losses(known: tuple[JobLoss, ...], body: ev.ActionResult, job: int, text: str) -> tuple[JobLoss, ...]:
+def _add_losses(known: tuple[JobLoss, ...], body: ev.ActionResult, job: int | str, text: str) -> tuple[JobLoss, ...]:
     told = body.data.get("job", job)
     if not any(each.job == told for each in known):
         return known
@@ -263,12 +336,36 @@ def _keep_losses(before: tuple[float, ...], new: list[float]) -> tuple[float, ..
 
 
 def _end_job(w: AttentionCounters, event: ev.Event, body: ev.JobEnded) -> AttentionCounters:
-    job = next((each for each in w.losses if each.job == body.job), None)
-    change: dict[str, object] = {"losses": tuple(each for each in w.losses if each.job != body.job)}
-    if job and body.how == "killed_by_agent" and len(job.losses) >= 2 and job.losses[-1] < job.losses[0]:
-        ran = body.duration_ms or event.at - job.since
-        change["kill"] = Kill(body.job, event.seq, event.step or 0, event.at, ran, job.losses[0], job.losses[-1])
+    if body.how == "killed_by_agent":
+        return _note_end(w, event, body.job, body.duration_ms)
+    return _change(w, losses=tuple(each for each in w.losses if each.job != body.job))
+
+
+def _note_end(w: AttentionCounters, event: ev.Event, job: int | str, ran_ms: int | None) -> AttentionCounters:
+    """The agent has ended a job: whether its loss was falling."""
+    ended = next((each for each in w.losses if each.job == job), None)
+    change: dict[str, object] = {"losses": tuple(each for each in w.losses if each.job != job)}
+    if ended and len(ended.losses) >= 2 and ended.losses[-1] < ended.losses[0]:
+        ran = ran_ms or event.at - ended.since
+        change["kill"] = Kill(job, event.seq, event.step or 0, event.at, ran, ended.losses[0], ended.losses[-1])
     return _change(w, **change)
+
+
+def _add_prints(known: tuple[PathEdits, ...], event: ev.Event, edits: tuple[EditPrint, ...]) -> tuple[PathEdits, ...]:
+    """A harness's edits: one that takes an earlier one back, or writes what a file held before, brings that back."""
+    for edit in edits:
+        old = next((each for each in known if each.path == edit.path), PathEdits(edit.path))
+        again = edit.key == edit.back and old.hashes[-1:] == (edit.key,)
+        back = edit.back in old.hashes and not again
+        new = PathEdits(
+            edit.path,
+            (*(old.hashes[:-1] if again else old.hashes), edit.key)[-KEPT_HASHES:],
+            old.rollbacks + back,
+            event.seq if back else old.seq,
+            (event.step or 0) if back else old.step,
+        )
+        known = (*(each for each in known if each.path != edit.path), new)[-KEPT_PATHS:]
+    return known
 
 
 def _add_edit(known: tuple[PathEdits, ...], event: ev.Event, body: ev.FileChanged) -> tuple[PathEdits, ...]:

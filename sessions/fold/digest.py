@@ -5,17 +5,20 @@ Nothing here is written by a model, so nothing goes stale: the same interval alw
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
+
+import msgspec
 
 from sessions import events as ev
 from sessions.events.messages import CallPart
 from sessions.events.states import ACTIVE, State
-from sessions.fold.attention_counters import POLLING
 from sessions.fold.costs import say_cost
 from sessions.fold.released_reply import Replies
 from sessions.fold.result_status import went_wrong
+from sessions.fold.tool_roles import is_poll, same_call
 
 LOOP: Final = 4
 """The same call with the same result this often in a row counts as a loop."""
@@ -143,9 +146,17 @@ class _Count:
 
 
 def digest_of(
-    session: str, events: Iterable[ev.Event], *, since: int, until: int, before: Baseline, reader: str = ""
+    session: str,
+    events: Iterable[ev.Event],
+    *,
+    since: int,
+    until: int,
+    before: Baseline,
+    reader: str = "",
+    tools: Mapping[str, str] = MappingProxyType({}),
 ) -> Digest:
-    """Count ``events`` (of one session, in order, all within the interval). ``reader`` is the actor who was away."""
+    """Count ``events`` (of one session, in order, all within the interval). ``reader`` is the actor who was away;
+    ``tools``: what the tools of the session's harness are for."""
     count, same, polls = _Count(), _Run(), _Run()
     state, active_since = before.state, since if before.state in ACTIVE else None
     replies = Replies()
@@ -163,7 +174,8 @@ def digest_of(
             active_since = event.at if state in ACTIVE else None
         elif isinstance(body, ev.ModelReplied):
             replies.fold(event)
-            count.steps.setdefault(event.step or 0, event.seq)
+            if event.step is not None:  # else it is of no step: a summary, or what a harness asks beside its work
+                count.steps.setdefault(event.step, event.seq)
             count.money += body.cost or 0.0
             count.unpriced += body.cost is None
         elif isinstance(body, ev.ReplySuperseded):
@@ -180,7 +192,7 @@ def digest_of(
             called = _called(replies, event)
             if went_wrong(body):
                 count.add("errors", event)
-            _count_loop(count, same, polls, called, (body.shown or body.output).text, event)
+            _count_loop(count, same, polls, called, (body.shown or body.output).text, event, tools)
         elif isinstance(body, ev.AdviceDelivered):
             count.add("advice", event)
             count.awaiting += body.advice
@@ -231,18 +243,37 @@ def _count_other(count: _Count, event: ev.Event, reader: str) -> None:
             pass
 
 
-def _count_loop(count: _Count, same: _Run, polls: _Run, called: tuple[str, str], said: str, event: ev.Event) -> None:
-    """A ``wait`` for a job is not polling, and polls do not break a run of equal calls."""
-    if called[0] in POLLING and not (called[0] == "wait" and '"job"' in called[1]):
+def _count_loop(
+    count: _Count,
+    same: _Run,
+    polls: _Run,
+    called: tuple[str, str],
+    said: str,
+    event: ev.Event,
+    tools: Mapping[str, str],
+) -> None:
+    """Polls do not break a run of equal calls."""
+    name, arguments = called[0], _arguments(called[1])
+    if is_poll(name, arguments, tools):
         polls.count, polls.first = polls.count + 1, polls.first or event.seq
         return
     _end_run(count, polls, POLLS)
-    key = ("\0".join(called), said)
+    call = msgspec.json.encode(same_call(name, arguments, tools), order="sorted").decode() if arguments else called[1]
+    key = (f"{name}\0{call}", said)
     if same.key == key and same.count:
         same.count += 1
     else:
         _end_run(count, same, LOOP)
         same.key, same.count, same.first = key, 1, event.seq
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    """The arguments of a call as the model wrote them, nothing where they are no object."""
+    try:
+        found = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _end_run(count: _Count, run: _Run, least: int) -> None:

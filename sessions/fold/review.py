@@ -14,11 +14,11 @@ import msgspec
 
 from sessions import events as ev
 from sessions.annotators import shown_name
-from sessions.fold.attention_counters import POLLING
 from sessions.fold.flags import Flag, FlagBook
 from sessions.fold.read_ranges import ReadBook
 from sessions.fold.released_reply import Replies
 from sessions.fold.result_status import went_wrong
+from sessions.fold.tool_roles import role_of
 
 Why = Literal["disputed", "proposed", "signal", "malformed", "error", "unseen"]
 
@@ -27,6 +27,7 @@ ORDER: Final[tuple[Why, ...]] = ("disputed", "proposed", "signal", "malformed", 
 
 KINDS: Final = frozenset(
     {
+        "session.created",
         "model.reply",
         "reply.superseded",
         "action.started",
@@ -90,6 +91,7 @@ class ReviewBook:
         self._anchors: list[tuple[int, ev.Target]] = []
         self._started: dict[tuple[int, int], tuple[int, str]] = {}
         self._wrong: dict[str, tuple[int, ev.Target, Why, str]] = {}
+        self._tools: dict[str, str] = {}
         self._polling: set[int] = set()
         self._working: set[int] = set()
         self.last_seq = 0
@@ -102,6 +104,8 @@ class ReviewBook:
         self.flags.fold(event)
         self.last_seq = event.seq
         match event.body:
+            case ev.SessionCreated(harness=ev.Harness(tools=tools)):
+                self._tools = dict(tools)
             case ev.CursorMoved() as moved if event.actor.startswith("human:"):
                 self.read.take(moved)
             case ev.ModelReplied() if event.step:
@@ -111,10 +115,11 @@ class ReviewBook:
             case ev.ReplySuperseded(old=old) if event.step:
                 self._released.fold(event)
                 self._forget_reply(event.step, old)
-            case ev.ActionStarted(name=name) if event.step and event.call:
+            case ev.ActionStarted(name=name, arguments=arguments) if event.step and event.call:
                 self._anchors.append((event.seq, ev.Target(event.step, "call", event.call)))
                 self._started[event.step, event.call] = (event.seq, name)
-                (self._polling if name in POLLING else self._working).add(event.step)
+                waits = role_of(name, arguments, self._tools) == "wait"
+                (self._polling if waits else self._working).add(event.step)
             case ev.ActionRefused() as refused if event.step and event.call:
                 target = ev.Target(event.step, "call", event.call)
                 self._anchors.append((event.seq, target))

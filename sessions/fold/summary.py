@@ -248,7 +248,7 @@ def fold_summary(before: Summary | None, event: ev.Event) -> Summary:
     # Reading and judging are not the session's own doing: they leave its age alone.
     if event.kind not in ("cursor.moved", "effort.spent"):
         change["last_at"] = event.at
-    change["watch"] = attention_counters.fold_counters(before.watch, event)
+    change["watch"] = attention_counters.fold_counters(before.watch, event, before.tools)
     return msgspec.structs.replace(before, last_id=event.id, last_seq=event.seq, **change)
 
 

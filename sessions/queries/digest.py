@@ -31,8 +31,9 @@ def session_digest(
     since = since_at if since_at is not None else began.at if began else now
     events = _pages(reader, session, since_seq)
     before = _before(reader, session, since_seq)
-    found = digest_of(session, events, since=since, until=max(now, since), before=before, reader=actor)
     summary = reader.summary(session)
+    tools = summary.tools if summary is not None else {}
+    found = digest_of(session, events, since=since, until=max(now, since), before=before, reader=actor, tools=tools)
     waits = what_waits(summary, now) if summary is not None else None
     if summary is None or waits is None:
         return found

@@ -140,6 +140,7 @@ def test_what_is_over_is_told_as_past_after_all_that_is_still_so() -> None:
         story.tell(state)
         return digest_between(story.events, 0, story.at)
 
+    story.step = 1
     story.tell(ev.ModelReplied(request=1, parts=(TextPart("x"),), finish="stop"))
     told(ev.StateChanged(state="needs_you", reason="no key"))
     told(ev.StateChanged(state="paused", reason="the host was stopped; resume it"))

@@ -11,14 +11,16 @@ from sessions.fold.summary import Summary, fold_summary
 class Story:
     """A session told event by event."""
 
-    def __init__(self, session: str = "S", number: int = 1) -> None:
+    def __init__(self, session: str = "S", number: int = 1, **more: Any) -> None:
         self.session, self.seq, self.at = session, 0, 1_000_000
         self.step = 0
         self.summary: Summary | None = None
         self.events: list[ev.Event] = []
         spec = ev.ModelSpec(provider="demo", name="x")
         self.tell(
-            ev.SessionCreated(number=number, title=f"s{number}", task="t", model=spec, limits=ev.Limits(steps=100))
+            ev.SessionCreated(
+                number=number, title=f"s{number}", task="t", model=spec, **{"limits": ev.Limits(steps=100)} | more
+            )
         )
         self.tell(ev.StateChanged(state="running"))
 
