@@ -368,6 +368,8 @@ COMMANDS: Final[tuple[Command, ...]] = (
 
 assert {command.name for command in COMMANDS} >= set(get_args(Verb))
 
+NOT_OF_HARNESSES: Final = frozenset({"drop", "shorten", "retry"})
+"""What cannot be asked of a harness: it keeps its history itself."""
 OTHER_NAMES: Final = {"leave": "leave-view", "move.start": "top", "move.end": "bottom"}
 """Acts of keys whose name is that of another command."""
 NO_ACTS: Final = frozenset({"command", "number", "create"})
@@ -391,7 +393,10 @@ def commands_for(screen: ApolloScreen) -> list[Command]:
     An act that cannot says why, as its key does.
     """
     here, keymap = screen.key_context(), screen.context.config.keys
+    held = screen.context.state.sessions.get(screen.session or "")
+    hidden = NOT_OF_HARNESSES if held is not None and held.summary.harness else frozenset[str]()
     found = [c for c in COMMANDS if (here.session or not c.session) and (here.writable or not c.write)]
+    found = [command for command in found if command.name not in hidden]
     return found + sorted(ACTS, key=lambda act: bool(keys.explain_act(act.key, here, keymap)))
 
 

@@ -340,7 +340,7 @@ def bindings(place: Place) -> list[Binding]:
 def hints(here: KeyContext, keymap: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
     """Footer hints (key, verb), most important first, only what works here and now."""
     # Nothing lies behind the board.
-    places = {key.id: key.footer for key in keys_at(here.place)} | (AT_A_HELD_REPLY if here.held else {})
+    places = {key.id: key.footer for key in keys_at(here.place)} | (dict(AT_A_HELD_REPLY) if here.held else {})
     found = (key for key in keys_at(here.place) if places[key.id] and (key.id != "back" or here.place != "board"))
     wanted = sorted((key for key in found if is_valid(key, here)), key=lambda key: places[key.id])
     if len(wanted) > HINTS:

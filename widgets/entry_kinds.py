@@ -19,7 +19,7 @@ from sessions.fold.tool_roles import role_of
 from widgets.glyphs import count, duration, state_mark
 from widgets.models import Entry, EntryKind, Line, Outcome, Role, Span
 from widgets.sanitise import clean, clean_line, last_line
-from widgets.tool_call_text import NO_TOOLS, argument_lines, call_line, raw_call_line, told_diffs
+from widgets.tool_call_text import NO_TOOLS, argument_lines, call_line, held_reply, raw_call_line, told_diffs
 
 FullText = Callable[[ev.LongText], str]
 
@@ -75,10 +75,10 @@ def build(
                 said = "withdrawn"
             return _entry(anchor, "advice", _one(said, "strong"), body=lines_of(body.text))
         case _:
-            return _rare(anchor, full_text)
+            return _rare(anchor, full_text, tools)
 
 
-def _rare(anchor: ev.Event, full_text: FullText | None) -> Entry:
+def _rare(anchor: ev.Event, full_text: FullText | None, tools: Mapping[str, str]) -> Entry:
     match anchor.body:
         case ev.SessionCreated() as body:
             title: Line = (
@@ -88,7 +88,7 @@ def _rare(anchor: ev.Event, full_text: FullText | None) -> Entry:
             )
             return _entry(anchor, "task", title, body=lines_of(body.task, 12), detail=lines_of(body.task, DETAIL_LINES))
         case ev.StateChanged() as body:
-            return _state(anchor, body)
+            return _state(anchor, body, tools)
         case ev.ModelAttemptFailed() as body:
             after = "gave up" if body.retry_ms is None else f"again in {duration(body.retry_ms)}"
             if body.delivered:
@@ -399,14 +399,14 @@ def _delivery_note(body: ev.AdviceDelivered) -> str:
     return ", ".join(note for note in notes if note)
 
 
-def _state(anchor: ev.Event, body: ev.StateChanged) -> Entry:
+def _state(anchor: ev.Event, body: ev.StateChanged, tools: Mapping[str, str]) -> Entry:
     words = f"on job {body.job}" if body.job else ""
     mark = state_mark(body.state, words)
     routine = body.state in ("sleeping", "on_job") or (body.state == "running" and not body.reason)
     by = "" if anchor.actor in ("host", "agent") else f"by {_who(anchor.actor)}"
     if body.need == "gate":  # a person decides by what the reply would do: all of that is shown
-        why, _, reply = body.reason.partition(": ")
-        return _entry(anchor, "state", _one(mark.text, mark.role, clean_line(why), by), body=lines_of(reply, HELD_LINES))
+        why, reply = held_reply(body.reason, tools)
+        return _entry(anchor, "state", _one(mark.text, mark.role, why, by), body=lines_of(reply, HELD_LINES))
     head = _one(mark.text, mark.role, clean_line(body.reason), by)
     return _entry(anchor, "state", head, quiet=routine)
 

@@ -103,6 +103,8 @@ def facts_lines(view: FactsView, width: int) -> list[Line]:
     lines.append(_pair("tokens", tokens))
     if session.cost or session.unpriced:
         lines.append(_pair("cost", say_cost(session.cost, session.unpriced)))
+    if session.context_tokens and not session.context_limit:
+        lines.append(_pair("context", f"{count(session.context_tokens)} tokens"))
     if session.context_limit:
         lines.append(_pair("context", _bar(session.context_tokens, session.context_limit, width - 10)))
     if session.sign_off:
@@ -130,7 +132,9 @@ def _children(view: FactsView, width: int) -> Iterator[Line]:
     for child in ordered[:CHILDREN_SHOWN]:
         state = state_mark(child.state, child.state_words)
         stand: Line = ((f"{state.text}  step {child.step}", state.role),)
-        title = cells.crop_line(((f"{child.number} ", "dim"), (child.title, "text")), width - cells.line_width(stand) - 2)
+        title = cells.crop_line(
+            ((f"{child.number} ", "dim"), (child.title, "text")), width - cells.line_width(stand) - 2
+        )
         yield spread(title, stand, width)
     if len(ordered) > CHILDREN_SHOWN:
         yield ((f"and {len(ordered) - CHILDREN_SHOWN} more", "dim"),)

@@ -24,6 +24,7 @@ from widgets.models import Line, Role, SessionView
 from widgets.paint import MOVES, Painter, spread
 from widgets.rows import SELECTED
 from widgets.sanitise import clean_line
+from widgets.tool_call_text import held_reply
 
 ROWS: Final = 2
 ROOMY_ROWS: Final = 3
@@ -373,6 +374,8 @@ def session_view(
     """``summary`` as of ``now`` (Unix ms). ``why`` is the reason of a signal; a need of its own comes first."""
     needs = summary.state in ("needs_you", "failed")
     reason = clean_line(summary.open_question or summary.reason, 200) if needs else ""
+    if summary.holds_reply:  # what it would do is what one decides by: it comes first, for where room is short
+        reason = clean_line(f"held: {held_reply(summary.reason, summary.tools)[1]}", 200)
     return SessionView(
         id=summary.session,
         number=summary.number,
@@ -385,7 +388,7 @@ def session_view(
         age_ms=max(0, now - summary.last_at) if summary.has_times else 0,
         has_times=summary.has_times,
         context_tokens=summary.context_tokens,
-        context_limit=summary.context_limit,
+        context_limit=0 if summary.harness else summary.context_limit,  # a harness shortens its context when it wants
         tokens=summary.input_tokens + summary.output_tokens,
         cost=summary.cost,
         unpriced=summary.unpriced,

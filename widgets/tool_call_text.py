@@ -71,6 +71,15 @@ def raw_call_line(name: str, arguments: str, tools: Mapping[str, str] = NO_TOOLS
     return call_line(name, parsed, tools) if isinstance(parsed, dict) else _line(name, clean_line(arguments))
 
 
+def held_reply(reason: str, tools: Mapping[str, str] = NO_TOOLS) -> tuple[str, str]:
+    """The reason of a session that holds a reply: what it is, and what the reply would do, as its row would say it."""
+    what, _, reply = reason.partition(": ")
+    name, _, arguments = reply.partition(" ")
+    if arguments.startswith("{"):
+        reply = "".join(text for text, _ in raw_call_line(name, arguments, tools))
+    return clean_line(what), reply
+
+
 def argument_lines(arguments: Mapping[str, Any], limit: int = 200) -> list[Line]:
     """All arguments, one name per line, long values below it; at most ``limit`` lines."""
     lines: list[Line] = []

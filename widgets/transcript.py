@@ -118,7 +118,7 @@ class Transcript(Painter, can_focus=True):
     def supply(self, entries: Iterable[Entry]) -> None:
         """Entries that were asked for, or that changed."""
         for entry in entries:
-            self._fold_again = self._fold_again or entry.polling or bool(self._folds)
+            self._fold_again = self._fold_again or entry.polling or entry.kind == "side" or bool(self._folds)
             self._entries[entry.seq] = entry
             self._asked.discard(entry.seq)
             if entry.kind == "reply" and entry.step is not None and self._live and entry.step >= self._live_step:

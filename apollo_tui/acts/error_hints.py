@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
@@ -57,13 +57,23 @@ def explain(problem: Exception, keymap: Mapping[str, str]) -> str:
 
 def ways(summary: Summary, keymap: Mapping[str, str]) -> str:
     """What lets a session go on where it stands, "" if nothing has to."""
-    return say_remedies("", remedies_where_it_stands(summary), partial(key, keymap=keymap), "")
+    return say_remedies("", remedies_where_it_stands(summary), _key_at(summary, keymap), "")
 
 
 def with_ways(summary: Summary, view: SessionView, keymap: Mapping[str, str]) -> SessionView:
     """The session, with why it stands where it stands and what lets it go on."""
-    why = say_remedies(view.why, remedies_where_it_stands(summary), partial(key, keymap=keymap))
+    why = say_remedies(view.why, remedies_where_it_stands(summary), _key_at(summary, keymap))
     return msgspec.structs.replace(view, why=why)
+
+
+def _key_at(summary: Summary, keymap: Mapping[str, str]) -> Callable[[Remedy], str]:
+    """The key or command of a remedy for a session that stands where it stands: a held reply has a key of its own."""
+
+    def way(remedy: Remedy) -> str:
+        lets_go = remedy.way == "resume" and summary.holds_reply
+        return keys.key_name("hold", keymap) if lets_go else key(remedy, keymap)
+
+    return way
 
 
 def explain_receipt(done: object, keymap: Mapping[str, str]) -> str:

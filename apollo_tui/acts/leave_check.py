@@ -33,7 +33,7 @@ class Worry(msgspec.Struct, frozen=True):
 
 def nothing_stops_text(summaries: Sequence[Summary]) -> str:
     """What is to be said where nothing worries: how many go on, and that nothing runs where nothing does."""
-    working = sum(s.state in ACTIVE for s in summaries)
+    working = sum(s.state in ACTIVE and not s.is_child for s in summaries)
     if not working:
         return "nothing runs, so nothing will stop"
     return f"nothing will stop before morning: {say_count(working, 'session')} at work"
@@ -94,8 +94,13 @@ def _of(s: Summary, draft: bool, now: int, host: bool) -> Iterator[tuple[str, st
 
 
 def without_budget(summaries: Sequence[Summary]) -> list[Worry]:
-    """The sessions at work that nothing ends: no step, no token, no money and no hour is counted for them."""
-    free = [s for s in summaries if s.state in ACTIVE and all(limit is None for _, _, limit in _budgets(s, 0))]
+    """The sessions at work that nothing ends: no step, no token, no money and no hour is counted for them. What ends a
+    session ends its sub-agents."""
+    free = [
+        s
+        for s in summaries
+        if s.state in ACTIVE and not s.is_child and all(limit is None for _, _, limit in _budgets(s, 0))
+    ]
     return [Worry(s.session, s.number, s.title, "no budget", NO_BUDGET) for s in free]
 
 

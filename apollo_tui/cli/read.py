@@ -62,8 +62,8 @@ def ls(cli: Cli, everything: bool, as_json: bool) -> None:
     now = int(time.time() * 1000)
     every = {s.session: s for s in reader.summaries()}
     families = Families.of(every.values())
-    found = [s for s in every.values()
-             if everything or not any(every[one].archived for one in (s.session, *families.above(s.session)))]  # fmt: skip
+    gone = {s.session for s in every.values() if s.archived and not everything}
+    found = [s for s in every.values() if gone.isdisjoint((s.session, *families.above(s.session)))]
     reader.close()
     waits = say_what_host_waits_for(cli.paths)
     if waits:
@@ -124,7 +124,7 @@ def show(cli: Cli, session: str, count: int, as_json: bool) -> None:
         say(f"  {say_beginning(summary.begins, numbers)}, after its event {summary.begins.seq}")
     say(
         f"  step {summary.step}, active {say_active(summary, now)}, {_tokens(summary)}, "
-        f"{_cost(summary)}, {summary.malformed} malformed, "
+        f"{_cost(summary)}, {'' if summary.harness else f'{summary.malformed} malformed, '}"
         f"{say_count(summary.flags, 'flag')}"
     )
     if summary.harness:

@@ -143,9 +143,7 @@ def _covers(target: ev.Target, anchor: Anchor) -> bool:
             return anchor.kind == "model.reply" and anchor.step == target.step
 
 
-def read_filter_events(
-    reader: LogReader, session: str, which: Filter, *, harness: bool = False
-) -> Sequence[ev.Event]:
+def read_filter_events(reader: LogReader, session: str, which: Filter, *, harness: bool = False) -> Sequence[ev.Event]:
     """The events that the filter has to know beside the index. ``harness``: the session's agent is one."""
     kinds = KINDS_NEEDED.get(which, frozenset())
     if which == "outline" and harness:

@@ -48,18 +48,22 @@ def facts_of(
         scores=tuple((score.step, score.score) for score in s.scores),
         better=s.better,
         limits=tuple(_limits(count_together(s, below), now)),
-        jobs=(
-            *(JobView(job.job, job.command, jobs.get(job.job, ""), max(0, now - job.since)) for job in s.open_jobs),
-            *(JobView(job.job, "", job.last_line, job.duration_ms, _ended(job)) for job in ended[-ENDED_SHOWN:][::-1]),
-        ),
+        jobs=() if s.harness else tuple(_jobs(s, jobs, ended, now)),
         files=tuple((path, added, removed) for path, (added, removed) in files.items()),
         remarks=tuple(_remarks(remarks)) if remarks is not None else (),
         recording=tuple(remarks.recording.lines) if remarks is not None else (),
         recording_file=remarks.recording.file if remarks is not None else "",
         advice=tuple(_advice(s, now)),
         children=tuple(children),
-        extra=tuple(_extra(s)),
+        extra=tuple(_extra(s, ended, now)),
     )
+
+
+def _jobs(s: Summary, jobs: Mapping[int, str], ended: Sequence[ev.JobEnded], now: int) -> Iterator[JobView]:
+    for job in s.open_jobs:
+        yield JobView(job.job, job.command, jobs.get(job.job, ""), max(0, now - job.since))
+    for end in ended[-ENDED_SHOWN:][::-1]:
+        yield JobView(end.job, "", end.last_line, end.duration_ms, _ended(end))
 
 
 def _until(s: Summary, now: int) -> int:
@@ -132,14 +136,32 @@ def say_agent(s: Summary) -> str:
     return ", ".join(filter(None, (s.harness, s.harness_version, spoken)))
 
 
-def _extra(s: Summary) -> Iterator[tuple[str, str]]:
+def _say_program(s: Summary, ended: Sequence[ev.JobEnded], now: int) -> str:
+    """How the program of a harness stands, "" where somebody else started it: it is the one job of its session."""
+    if s.open_jobs:
+        return f"runs for {duration(max(0, now - s.open_jobs[-1].since))}"
+    return _ended(ended[-1]) if ended else ""
+
+
+def _extra(s: Summary, ended: Sequence[ev.JobEnded], now: int) -> Iterator[tuple[str, str]]:
     if s.harness:
         yield "agent", say_agent(s)
+        if program := _say_program(s, ended, now):
+            yield "program", program
+        yield "upstream", s.upstream or f"{s.model.partition(':')[0]}'s own"
+        if s.summaries:
+            yield "segment", f"{s.summaries + 1}, from step {s.segment_from}"
     if s.passes_replies:
         yield "replies", AS_THEY_COME
     if s.contained:
         yield "commands", add_what_is_in_sight(s.contained)
-    yield "actions", f"{s.actions}, {s.malformed} malformed, {s.errors} errors"
+    # Of a call that a harness could not read nobody hears.
+    yield (
+        "actions",
+        f"{s.actions}, {s.errors} errors"
+        if s.harness
+        else (f"{s.actions}, {s.malformed} malformed, {s.errors} errors"),
+    )
     if s.flags:
         yield "flags", str(s.flags)
     if s.advice:

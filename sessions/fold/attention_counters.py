@@ -172,8 +172,7 @@ def fold_counters(w: AttentionCounters, event: ev.Event, tools: Mapping[str, str
     match event.body:
         case ev.ActionStarted() as body:
             begun = _begin_call(event, body, tools)
-            others = (call for call in w.started if (call.step, call.call) != (begun.step, begun.call))
-            return _change(w, started=(*others, begun)[-KEPT_STARTED:])
+            return _change(w, started=(*_without(w.started, event), begun)[-KEPT_STARTED:])
         case ev.ActionResult() as body:
             return _count_action(w, event, body)
         case ev.ActionRefused() as body if body.malformed:

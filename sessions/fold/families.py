@@ -66,7 +66,7 @@ class Families:
         return session
 
     def siblings(self, session: str) -> tuple[str, ...]:
-        """The sessions that have the same parent, itself among them; those that began by themselves, for one of them."""
+        """Those with the same parent, itself among them; for one that began by itself, all that did."""
         parent = self.parent(session)
         return self.children(parent) if parent else self.roots()
 

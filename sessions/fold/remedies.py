@@ -30,7 +30,8 @@ def remedies_at_refusal(s: Summary) -> tuple[Remedy, ...]:
 
 def remedies_where_it_stands(s: Summary) -> tuple[Remedy, ...]:
     """What helps a session that stands still for a reason that a person can do something about."""
-    return remedies_at_limit(s) or remedies_at_refusal(s)
+    held = (go_on(s.number),) if s.holds_reply else ()
+    return remedies_at_limit(s) or remedies_at_refusal(s) or held
 
 
 def remedies_to_go_on(s: Summary) -> tuple[Remedy, ...]:

@@ -61,7 +61,7 @@ async def test_a_sub_agent_that_needs_somebody_is_said_on_its_session_and_found_
 
 
 async def test_a_new_sub_agent_leaves_the_row_under_the_cursor_where_it_is(feed: FakeFeed) -> None:
-    parent, children, alone = await family(feed, 12)
+    parent, _, alone = await family(feed, 12)
     async with open_app(feed, (120, 24)) as (app, pilot):
         view = app.view
         assert isinstance(view, BoardScreen)
@@ -96,7 +96,7 @@ async def test_one_key_leads_from_a_session_to_its_sub_agents_and_back(feed: Fak
 
 
 async def test_the_panes_of_a_session_go_past_its_sub_agents_and_those_of_one_past_others(feed: FakeFeed) -> None:
-    parent, children, alone = await family(feed)
+    _, children, alone = await family(feed)
     async with open_app(feed) as (app, pilot):
         await pilot.press("enter", "tab")
         await until(pilot, lambda: app.view is not None and app.view.session == alone)

@@ -75,10 +75,7 @@ def test_a_call_that_kills_is_known_by_its_name_or_by_what_it_types() -> None:
     [
         ({"file_path": "a.py", "old_string": "x\ny", "new_string": "x\nz"}, [("a.py", " x\n-y\n+z", 1, 1)]),
         ({"filePath": "a.py", "oldString": "", "newString": "z"}, [("a.py", "+z", 1, 0)]),
-        (
-            {"file_path": "a.py", "edits": [{"old_string": "1", "new_string": "2"}, {"old_string": "3", "new_string": ""}]},
-            [("a.py", "-1\n+2\n@@\n-3", 1, 2)],
-        ),
+        ({"path": "a", "edits": [{"old": "1", "new": "2"}, {"old": "3", "new": ""}]}, [("a", "-1\n+2\n@@\n-3", 1, 2)]),
         ({"file_path": "a.py", "content": "one\ntwo\n"}, [("a.py", "+one\n+two", 2, 0)]),
         ({"path": "a.py", "start": 3, "end": 4, "content": "x"}, [("a.py", "@@ lines 3 to 4\n+x", 1, 0)]),
         ({"filename": "a.py", "content": "x"}, [("a.py", "+x", 1, 0)]),
