@@ -411,7 +411,7 @@ def _words(summary: Summary, now: int) -> str:
     if summary.state == "sleeping" and summary.until is not None:
         return f"sleeping {duration(max(60_000, summary.until - now))}"
     if summary.is_child and summary.answered and summary.state == "running":
-        return "has answered"
+        return "answered"
     if summary.pending and summary.state not in ENDED:
         return f"{STATES[summary.state].word}, {'pausing' if summary.pending == 'pause' else 'stopping'}"
     return ""

@@ -119,6 +119,8 @@ def _retry_row(summary: Summary) -> dict[str, Any] | None:
 
 def say_reason(summary: Summary) -> str:
     """Why it stands where it stands: its reason, or that its model does not reply."""
+    if summary.is_child and summary.answered and summary.state == "running":
+        return "has answered"
     return summary.no_reply.words if summary.no_reply else summary.reason
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from sessions.attention.notify_when import Key, key_of
@@ -16,21 +16,26 @@ MINUTE_MS: Final = 60_000
 class Attention:
     """Signals of all sessions, kept until a session or the minute changes; and where ``!`` has led."""
 
-    def __init__(self, thresholds: Thresholds | None = None) -> None:
+    def __init__(
+        self, thresholds: Thresholds | None = None, below: Callable[[str], Sequence[Summary]] = lambda _: ()
+    ) -> None:
+        """``below``: the sub-agents of a session."""
         self.thresholds = thresholds or Thresholds()
+        self._below = below
         self.at: Key | None = None
         """The signal that ``!`` went to last."""
-        self._known: dict[str, tuple[Summary, int, list[Signal]]] = {}
+        self._known: dict[str, tuple[Summary, int, int, list[Signal]]] = {}
         self._after: list[Key] = []
         """What came after that signal when ``!`` went to it."""
 
     def of(self, summary: Summary, now: int) -> list[Signal]:
         """The signals of one session, most urgent first."""
-        known = self._known.get(summary.session)
-        if known is not None and known[0] is summary and known[1] == now // MINUTE_MS:
-            return known[2]
-        found = sorted(signals_of(summary, now, self.thresholds), key=urgency)
-        self._known[summary.session] = (summary, now // MINUTE_MS, found)
+        known, below = self._known.get(summary.session), self._below(summary.session)
+        progress = max((child.progress_at for child in below), default=0)
+        if known is not None and known[0] is summary and known[1:3] == (now // MINUTE_MS, progress):
+            return known[3]
+        found = sorted(signals_of(summary, now, self.thresholds, below=below), key=urgency)
+        self._known[summary.session] = (summary, now // MINUTE_MS, progress, found)
         return found
 
     def rank(self, summaries: Iterable[Summary], now: int) -> list[Signal]:

@@ -108,7 +108,7 @@ class BoardState:
         self, actor: str, label_name: Callable[[str], str] = str, thresholds: Thresholds | None = None
     ) -> None:
         self.actor = actor
-        self.attention = Attention(thresholds)
+        self.attention = Attention(thresholds, self.below)
         self.label_name = label_name
         self.sessions: dict[str, SessionState] = {}
         self.position = 0

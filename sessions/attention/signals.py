@@ -38,8 +38,21 @@ class Signal(msgspec.Struct, frozen=True):
     place: int = 0
 
 
-def signals_of(summary: Summary, now: int, thresholds: Thresholds = DEFAULTS, *, all_: bool = False) -> list[Signal]:
-    """The signals of a session, most urgent first; those done, snoozed or called false are left out unless ``all_``."""
+def signals_of(
+    summary: Summary,
+    now: int,
+    thresholds: Thresholds = DEFAULTS,
+    *,
+    all_: bool = False,
+    below: Iterable[Summary] = (),
+) -> list[Signal]:
+    """The signals of a session, most urgent first; those done, snoozed or called false are left out unless ``all_``.
+
+    ``below``: its sub-agents. It waits while they work, and is not silent.
+    """
+    progress = max((child.progress_at for child in below), default=0)
+    if progress > summary.progress_at:
+        summary = msgspec.structs.replace(summary, progress_at=progress)
     if not _concerns_anybody(summary):
         return []
     words = {judged.signal: judged for judged in summary.watch.judged}

@@ -19,6 +19,7 @@ from sessions.fold.costs import say_cost
 from sessions.fold.released_reply import Replies
 from sessions.fold.result_status import went_wrong
 from sessions.fold.tool_roles import is_poll, same_call
+from sessions.terminal_text import say_count
 
 LOOP: Final = 4
 """The same call with the same result this often in a row counts as a loop."""
@@ -30,11 +31,13 @@ KINDS: Final = frozenset(
      "question.asked", "flag.set"}
 )  # fmt: skip
 """Kinds that a digest looks at; all others may be left out of its events."""
+SUB_AGENTS: Final = "sub-agents"
+"""The figure of what sub-agents did who have no line of their own."""
 WAITS: Final = "waits"
 """The figure of what a person has to do something about, however long ago it began."""
 _HEADLINE: Final = (
-    WAITS, "failed", "needs you", "finished", "stopped", "paused", "steps", "evals", "loops", "malformed", "errors",
-    "advice", "questions", "jobs ended", "files", "summaries", "flags by others", "money",
+    WAITS, "failed", "needs you", "finished", "stopped", "paused", "steps", SUB_AGENTS, "evals", "loops", "malformed",
+    "errors", "advice", "questions", "jobs ended", "files", "summaries", "flags by others", "money",
 )  # fmt: skip
 _PAST: Final = {
     "failed": "had failed",
@@ -96,6 +99,11 @@ class Digest:
         told = not asks and any(figure.name == self.state for figure in self.nonzero)
         figures = self.figures if told else (Figure(WAITS, why, 1, places), *self.figures)
         return replace(self, figures=figures, waits=True)
+
+    def add_children(self, count: int, steps: int) -> Digest:
+        """The same with what ``count`` of its sub-agents did, of whom nothing else is to be told."""
+        words = f"{say_count(steps, 'step')} of {say_count(count, 'sub-agent')}"
+        return replace(self, figures=(*self.figures, Figure(SUB_AGENTS, words, count)))
 
     @property
     def badness(self) -> float:

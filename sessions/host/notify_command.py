@@ -24,6 +24,7 @@ from sessions.attention.settings import Thresholds
 from sessions.attention.signals import Signal, signals_of
 from sessions.clock import now_ms
 from sessions.events import Event
+from sessions.fold.families import Families
 from sessions.fold.summary import Summary
 from sessions.host.notifications import Throttle
 from sessions.terminal_text import plain_line
@@ -84,7 +85,12 @@ class NotifyCommand:
     def look(self, sessions: Mapping[str, Summary]) -> None:
         """Evaluate the rules for ``sessions``; what is new is told soon."""
         now = self.clock()
-        standing = {id: signals_of(summary, now, self.thresholds) for id, summary in sessions.items()}
+        known = self.summaries()
+        families = Families.of(known.values())
+        standing = {
+            id: signals_of(summary, now, self.thresholds, below=[known[one] for one in families.below(id)])
+            for id, summary in sessions.items()
+        }
         self._waiting += self._signal_memory.take_due(standing, now, self.active_at())
         self._remember()
         if self._waiting and (self._run_task is None or self._run_task.done()):

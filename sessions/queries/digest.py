@@ -8,6 +8,7 @@ from typing import Final
 from sessions import events as ev
 from sessions.attention.signals import what_waits
 from sessions.fold.digest import KINDS, Baseline, Digest, digest_of
+from sessions.fold.families import Families
 from sessions.log.reader import LogReader
 
 _TRACES: Final = ("cursor.moved", "flag.set", "advice.queued", "control.requested", "signal.judged", "effort.spent")
@@ -100,14 +101,23 @@ def last_trace(reader: LogReader, actor: str) -> int | None:
 def digests(reader: LogReader, actor: str, now: int) -> list[Digest]:
     """What happened in each session since ``actor`` last read it, worst first; sessions without a step are left out.
 
-    What waits for a person is among them until it is answered, also if all of it was read.
+    What waits for a person is among them until it is answered, also if all of it was read. Sub-agents of whom nothing
+    but steps is to be told are a figure of the session that they began with.
     """
     found = []
-    for summary in reader.summaries():
+    quiet: dict[str, list[Digest]] = {}
+    summaries = reader.summaries()
+    for summary in summaries:
         if summary.archived or summary.origin == "import":
             continue
         read = read_up_to(reader, summary.session, actor)
         if summary.last_seq > read or what_waits(summary, now) is not None:
             found.append(session_digest(reader, summary.session, actor=actor, now=now, since_seq=read))
-    happened = [each for each in found if each.has_activity]
-    return sorted(happened, key=lambda each: -each.badness)
+    happened = {each.session: each for each in found if each.has_activity}
+    families = Families.of(summaries)
+    for session in [one for one, each in happened.items() if families.parent(one) and not each.badness]:
+        if families.root(session) in happened:
+            quiet.setdefault(families.root(session), []).append(happened.pop(session))
+    for root, below in quiet.items():
+        happened[root] = happened[root].add_children(len(below), int(sum(each.value("steps") for each in below)))
+    return sorted(happened.values(), key=lambda each: -each.badness)

@@ -87,7 +87,7 @@ async def test_one_key_leads_from_a_session_to_its_sub_agents_and_back(feed: Fak
         if count > 1:
             await until(pilot, lambda: "sub-agents of 1 tune-lr" in screen_text(app))
             assert "5 part 3" in screen_text(app) and "running · step 1" in screen_text(app)
-            await pilot.press("3")
+            await pilot.press("d")
         wanted = children[count - 1]
         await until(pilot, lambda: app.view is not None and app.view.session == wanted)
         await until(pilot, lambda: f"found by {wanted}" in screen_text(app) and "child of 1" in screen_text(app))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from session_in_memory import Story
 
@@ -106,3 +107,12 @@ def test_a_context_that_a_harness_shortens_itself_is_no_signal() -> None:
     for story, told in ((harness_story(), False), (Story(), True)):
         story.tell(ev.ModelRequested(adapter="x", adapter_version=1, envelope={}, sha256="", estimate_tokens=99_000))
         assert ("context_full" in fired(story)) is told
+
+
+def test_a_session_whose_sub_agents_work_is_not_silent() -> None:
+    parent, child = harness_story(), harness_story(begins=ev.Beginning("P", 3, "child"))
+    assert parent.summary is not None and child.summary is not None
+    now = parent.at + HOUR
+    at_work = msgspec.structs.replace(child.summary, progress_at=now - 1000)
+    assert [signal.rule for signal in signals_of(parent.summary, now, below=[at_work])] == []
+    assert [signal.rule for signal in signals_of(parent.summary, now, below=[child.summary])] == ["silent"]

@@ -9,8 +9,8 @@ from apollo_tui.screens.panels.base import ChoicePanel
 from widgets.glyphs import state_mark
 from widgets.models import Choice, SessionView
 
-KEYS: Final = "123456789acdefhilmnoprstuvwxyz"
-"""The keys of choices: none that moves in a list or closes it."""
+KEYS: Final = "acdefhilmnoprstuvwxyz"
+"""The keys of choices: none that moves in a list or closes it, and no digit: these are the numbers of sessions."""
 
 
 def choose_relative(view: View, session: str) -> None:
