@@ -243,7 +243,7 @@ IDLE: Final[Mapping[Need, str]] = {
     "marked": "no session is marked: {mark_session} marks one",
     "harness": "{label}: it runs our own agent, which has one",
     "came_from": "there is no jump to go back from",
-    "relatives": "this session has started no other one, and none has started it",
+    "relatives": "this session has no sub-agents, and is none",
 }
 """What a key says where it needs what is not there; a name in braces is that of the key of a command."""
 

@@ -14,7 +14,7 @@ from sessions.events.messages import CallPart, Part, ReasoningPart, TextPart
 from sessions.fold.advice import say_outcome
 from sessions.fold.costs import UNKNOWN, say_cost
 from sessions.fold.result_status import result_status
-from sessions.fold.tool_edits import TEXTS, EditDiff
+from sessions.fold.tool_edits import TOLD, EditDiff
 from sessions.fold.tool_roles import role_of
 from widgets.glyphs import count, duration, state_mark
 from widgets.models import Entry, EntryKind, Line, Outcome, Role, Span
@@ -319,7 +319,7 @@ def changed_lines(diffs: Sequence[EditDiff]) -> Line:
 
 def arguments_beside(arguments: Mapping[str, Any], diffs: Sequence[EditDiff]) -> Mapping[str, Any]:
     """The arguments that the diffs of a call do not say already."""
-    return {key: value for key, value in arguments.items() if key not in TEXTS} if diffs else arguments
+    return {key: value for key, value in arguments.items() if key not in TOLD} if diffs else arguments
 
 
 def _job_note(ended: ev.JobEnded | None, left_alone: bool) -> str:

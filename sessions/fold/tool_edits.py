@@ -5,7 +5,6 @@ The forms are those that tools of many agents share; nothing here goes by the na
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
@@ -17,8 +16,8 @@ OLD: Final = ("old_string", "oldString", "old_str", "old")
 NEW: Final = ("new_string", "newString", "new_str", "new", "new_source")
 CONTENTS: Final = ("content", "file_text", "contents")
 PATCHES: Final = ("patch", "patchText", "input", "diff")
-TEXTS: Final = frozenset({*OLD, *NEW, *CONTENTS, *PATCHES, "edits"})
-"""Arguments that a diff says whole."""
+TOLD: Final = frozenset({*PATHS, *OLD, *NEW, *CONTENTS, *PATCHES, "edits"})
+"""Arguments that diffs say whole."""
 
 MOST_COMPARED: Final = 3_000
 """Edits of more lines on both sides are shown as one replacement: comparing them takes too long."""
@@ -106,6 +105,8 @@ def _compare(old: list[str], new: list[str]) -> Iterator[str]:
         yield from (f"-{line}" for line in old)
         yield from (f"+{line}" for line in new)
         return
+    import difflib  # the app starts without it
+
     # The first two lines name files, and where in the file it stands is not told.
     found = list(difflib.unified_diff(old, new, n=NEAR, lineterm=""))[2:]
     yield from ("@@" if line.startswith("@@ ") else line for line in found[1:])

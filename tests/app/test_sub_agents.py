@@ -117,4 +117,4 @@ async def test_the_key_says_where_it_finds_nobody(feed: FakeFeed) -> None:
     await feed.session("alone")
     async with open_app(feed) as (app, pilot):
         await pilot.press("A")
-        assert "has started no other one" in screen_text(app)
+        assert "has no sub-agents, and is none" in screen_text(app)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -20,6 +20,10 @@ from widgets.models import FactsView
 
 if TYPE_CHECKING:
     from apollo_tui.screens.base import ApolloScreen
+
+
+MARGIN: Final = 2
+"""Cells of a document that its lines do not reach."""
 
 
 class FactsScreen(Modal[None]):
@@ -41,7 +45,7 @@ class FactsScreen(Modal[None]):
     def on_resize(self) -> None:
         """Bars and plots follow the width; it is as high as the facts need, within the screen."""
         width = min(WIDEST, self.app.size.width * 9 // 10) - BESIDE
-        lines = facts_lines(self._view, width)
+        lines = facts_lines(self._view, width - MARGIN)
         document = self.query_one(Document)
         document.styles.height = max(1, min(len(lines), self.app.size.height - FRAME + 2))
         document.set_lines(lines, keep_place=True)
