@@ -5,6 +5,7 @@ A pid alone proves nothing, because pids are used again: a process is known by p
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -19,6 +20,8 @@ CHAIN_TRIES = 20
 TABLE_TRIES = 5
 PR_SET_CHILD_SUBREAPER = 36
 LONGEST_CHAIN = 1000
+ASK_SECONDS = 10.0
+"""For a program of the system to answer, where there is no /proc."""
 HAS_PROC = sys.platform == "linux" and (PROC / "self" / "stat").exists()
 
 
@@ -62,6 +65,15 @@ def identity(pid: int | None = None) -> Identity:
     if start_time is None:
         raise ProcessLookupError(f"no process {pid}")
     return Identity(pid, start_time, boot_id())
+
+
+def identities(pids: Iterable[int]) -> list[Identity]:
+    """Those of ``pids`` that run, each known for good: a signal to one never reaches who got its pid later."""
+    found = []
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            found.append(identity(pid))
+    return found
 
 
 _boot_id: str = ""
@@ -274,4 +286,8 @@ def _table() -> dict[int, _Row]:
 
 
 def _ask(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    """What a program of the system says; "" where it does not answer."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=ASK_SECONDS).stdout
+    except subprocess.TimeoutExpired:
+        return ""

@@ -11,6 +11,8 @@ from sessions import processes
 from sessions.json_files import read_json, write_json
 from sessions.processes import Identity
 
+SPACE: Final = "space"
+"""Of a session's folder: its home, its temporary files, and who keeps the space. Commands write below the first two."""
 FILE: Final = "keeper.json"
 UNATTENDED: Final = "endpoint/unattended"
 """Of the space's folder: as long as this file is there, its keeper looks for itself, and ends once nothing runs."""
@@ -26,7 +28,8 @@ END_SECONDS: Final = 5.0
 def end_idle_spaces(sessions: Path) -> None:
     """End every space below the folder of all ``sessions`` in which nothing runs, and have the others end by
     themselves once nothing does; their files stay."""
-    for found in sessions.glob(f"*/*/{FILE}"):
+    # Only there: in the workspace, and beside the jobs, a command may have written its own.
+    for found in sessions.glob(f"*/{SPACE}/{FILE}"):
         Keeper(found.parent).leave()
 
 

@@ -8,12 +8,11 @@ from typing import Final
 from sessions.containment.choice import is_remote
 from sessions.containment.control_groups import ControlGroup
 from sessions.containment.errors import SpaceError
+from sessions.containment.keeper import SPACE
 from sessions.containment.remote_space import RemoteSpace
 from sessions.containment.spaces import BubblewrapSpace, LandlockSpace, Space, Touchable
 from sessions.events import Containment
 
-SPACE: Final = "space"
-"""Of a session's folder: its home, its temporary files, and who keeps the space."""
 MEGABYTE: Final = 1_000_000
 
 

@@ -74,6 +74,8 @@ class Space:
     """No space at all: commands run as the host's own user, with all that is his. Base of the others."""
 
     kind = "none"
+    contains_holders = False
+    """Whether the holders of jobs run among the commands, which could speak in their place."""
 
     def __init__(self, limits: Mapping[str, int] | None = None, group: ControlGroup | None = None) -> None:
         self.limits = {name: value for name, value in (limits or {}).items() if value}
@@ -147,6 +149,7 @@ class BubblewrapSpace(Space):
     """Namespaces of its own, made by ``bwrap``; ``folder`` is the space's, and kept until the space is removed."""
 
     kind = "bwrap"
+    contains_holders = True
 
     def __init__(self, folder: Path, touchable: Touchable) -> None:
         super().__init__(touchable.limits, touchable.group)
@@ -216,15 +219,22 @@ class BubblewrapSpace(Space):
             )
         assert process.stdout is not None
         with process.stdout as said:
-            if said.readline() != relay.READY:
-                raise SpaceError(f"the endpoint's port {port} cannot be had inside the space")
-        process.wait()
+            ready, _, _ = select.select([said], [], [], bubblewrap.START_SECONDS)
+            came = ready and os.read(said.fileno(), len(relay.READY)) == relay.READY
+        try:
+            process.wait(bubblewrap.START_SECONDS if came else 0)
+        except subprocess.TimeoutExpired:
+            came = False
+            _end_process(process)
+        if not came:
+            raise SpaceError(f"the endpoint's port {port} cannot be had inside the space")
 
 
 class LandlockSpace(Space):
     """A process that has given up all rights but the space's, and starts every helper."""
 
     kind = "landlock"
+    contains_holders = True
 
     def __init__(self, folder: Path, touchable: Touchable) -> None:
         super().__init__(touchable.limits, touchable.group)
@@ -279,9 +289,7 @@ class LandlockSpace(Space):
                 go.flush()
             ready, _, _ = select.select([said], [], [], bubblewrap.START_SECONDS)
             if not ready or said.readline() != landlock_keeper.READY:
-                process.kill()
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(bubblewrap.START_SECONDS)
+                _end_process(process)
                 lines = log.read_text(errors="replace").strip().splitlines()
                 raise SpaceError(f"Landlock made no space: {lines[-1] if lines else 'it said nothing'}")
 
@@ -299,6 +307,12 @@ class LandlockSpace(Space):
         devices = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/shm")
         own = (self._folder / "tmp", self._folder / "home")
         return [*self._touchable.write, *own, *map(Path, devices), *map(Path, accelerators())]
+
+
+def _end_process(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    with contextlib.suppress(subprocess.TimeoutExpired):  # one that hangs in the kernel is left to it
+        process.wait(bubblewrap.START_SECONDS)
 
 
 def _landlock_readable(touchable: Touchable) -> list[str]:

@@ -26,7 +26,7 @@ from sessions.agent.attempts import (
 from sessions.agent.boundary import Boundary
 from sessions.agent.resume_point import ResumePoint
 from sessions.agent.session import CutReason, NeedsPerson, Session
-from sessions.containment.session_spaces import SPACE
+from sessions.containment.keeper import SPACE
 from sessions.events.harness import GO_ON
 from sessions.events.states import ACTIVE, ENDED, REBOOTED, STOPPED
 from sessions.events.text import Blob
@@ -47,6 +47,7 @@ from sessions.jobs.manager import JobError
 from sessions.processes import boot_id
 from sessions.providers.base import CallContext, ProviderError
 from sessions.tools.command_env import command_env
+from sessions.untrusted_files import write_below
 
 ORIGIN: Final = "harness"
 """What its job is for: no call started it."""
@@ -254,9 +255,8 @@ class HarnessLoop:
         home = self._session.folder / SPACE / "home"
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name, text in harness.files.items():
-            path = home / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(expand(text, values))
+            # Its commands may have run before the log knew of it: no link in its home is followed.
+            write_below(home, name, expand(text, values).encode())
 
     async def _wait(self, point: ResumePoint) -> None:
         """Wait until the harness asks for something, or ends, or a person wants something."""

@@ -20,6 +20,7 @@ from typing import Final
 
 from sessions import processes
 from sessions.jobs import files
+from sessions.jobs.holder_check import HOLDER, KEEPER
 from sessions.terminal_text import plain_line
 
 LOOK_SECONDS: Final = 3.0
@@ -27,7 +28,7 @@ LOOK_SECONDS: Final = 3.0
 LOOKS: Final = 64
 """At most so many at once."""
 SO_PEERPIDFD: Final = 77
-HELPERS: Final = ("sessions.jobs.holder", "sessions.containment.landlock_keeper")
+HELPERS: Final = (HOLDER, KEEPER)
 """Processes of ours that own commands of an agent: what is below one is the agent's, whatever its environment says."""
 
 NumberOf = Callable[[str], int | None]

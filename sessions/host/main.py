@@ -33,6 +33,7 @@ from sessions.log.schema import check_sqlite
 from sessions.paths import LogPaths, log_paths
 from sessions.providers.base import ProviderError
 from sessions.providers.registry import adapter_for
+from sessions.queries.job_starts import job_starts
 from sessions.tokens import Counter
 
 THREADS: Final = 32
@@ -49,7 +50,8 @@ def runner_factory(parts: RunnerParts) -> RunnerFactory:
         assert isinstance(first, SessionCreated)
         workspace = Path(first.workspace) if first.workspace else folder / "workspace"
         port = parts.gateway.serve() if first.harness is not None else None
-        return JobManager(folder, space=session_space(first.contained, folder, workspace, endpoint=port))
+        space = session_space(first.contained, folder, workspace, endpoint=port)
+        return JobManager(folder, space=space, started=lambda: job_starts(parts.reader, session))
 
     def key_for(session: str, model: ModelSpec) -> str | None:
         try:

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from sessions.containment.choice import is_remote
-from sessions.containment.keeper import Keeper
+from sessions.containment.keeper import SPACE, Keeper
 from sessions.containment.remote_command import PLACE
 from sessions.containment.remote_space import remove_there
-from sessions.containment.session_spaces import SPACE
 from sessions.errors import ApolloError
-from sessions.events import SessionCreated
+from sessions.events import JobStarted, SessionCreated
 from sessions.hints import Remedy
 from sessions.host.callers import Callers
 from sessions.host.lock import HostLock, LockHeld
 from sessions.jobs.manager import JobManager
 from sessions.log import purge
+from sessions.log.errors import LogError
 from sessions.paths import LogPaths
 from sessions.processes import identity
+from sessions.queries.job_starts import job_starts
 from sessions.queries.search_index import index_path
-from sessions.workspace import remove_tree
+from sessions.workspace import measure_folder, remove_tree
 
 
 class Purged(msgspec.Struct, frozen=True):
@@ -59,7 +61,7 @@ def purge_session(paths: LogPaths, session: str, actor: str, why: str) -> Purged
             return Purged(session, before.number, 0, 0, files, before.dependants, _left(paths, None))
         created = purge.first_event(paths.log, session)
         leavings = purge.find_leavings(paths.log, session)
-        _end_processes(paths.session_folder(session))
+        _end_processes(paths, session)
         purge.purge_session(paths.log, leavings, actor, why)
         files = _remove_files(paths, session)
         left = (*_left(paths, created), *_left_there(session, created))
@@ -81,20 +83,27 @@ def _refuse_agents(paths: LogPaths) -> None:
         raise ApolloError(f"this is a command of an agent ({job}), and purges nothing")
 
 
-def _end_processes(folder: Path) -> None:
+def _end_processes(paths: LogPaths, session: str) -> None:
+    from sessions.log.reader import LogReader
+
+    folder = paths.session_folder(session)
     if folder.is_dir():
-        asyncio.run(_end_jobs(folder))
+        started: list[JobStarted] = []
+        # What cannot be read of a damaged session, its jobs' folders tell as far as they can be believed.
+        with contextlib.suppress(LogError), LogReader(paths.log) as reader:
+            started.extend(job_starts(reader, session))
+        asyncio.run(_end_jobs(folder, started))
         Keeper(folder / SPACE).end()
 
 
-async def _end_jobs(folder: Path) -> None:
-    await JobManager(folder).kill_all()
+async def _end_jobs(folder: Path, started: Sequence[JobStarted]) -> None:
+    await JobManager(folder, started=lambda: started).kill_all()
 
 
 def _remove_files(paths: LogPaths, session: str) -> int:
     """Remove all files that are the session's alone, and indexes that hold words of all; how many there were."""
     folder = paths.session_folder(session)
-    count = sum(path.is_file() or path.is_symlink() for path in folder.rglob("*")) if folder.is_dir() else 0
+    count = measure_folder(folder).files
     if folder.is_dir():
         remove_tree(folder)
     for path in _scattered(paths, session):

@@ -11,10 +11,13 @@
 ``exit.json``   how it ended; it appears once, atomically
 ``holder.log``  what the holder had to say of its own trouble
 ==============  ======================================================================================================
+
+Commands can write all of them. Who opens one outside of their space does it by ``untrusted_files``.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 SPEC: Final = "job.json"
@@ -29,3 +32,8 @@ EXIT: Final = "exit.json"
 HOLDER_LOG: Final = "holder.log"
 MARK: Final = "APOLLO_JOB"
 """A variable of every command's environment: whose it is, as ``SESSION/jobs/NUMBER``; several where jobs are nested."""
+
+
+def mark_of(folder: Path) -> str:
+    """What tells that a process is of the job in ``folder``: ``SESSION/jobs/NUMBER``."""
+    return "/".join(folder.parts[-3:])

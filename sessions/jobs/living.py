@@ -38,11 +38,11 @@ def living_jobs(sessions: Path) -> list[LivingJob]:
         for folder in session_folders(sessions)
         for kind in KINDS
         for job in JobManager(folder, kind=kind).all()
-        if job.holder.alive()
+        if job.lives()
     ]
 
 
 async def end_job(sessions: Path, living: LivingJob) -> bool:
     """End it and all that it left; False if it will not die."""
     await JobManager(sessions / living.session, kind=living.kind).kill(living.job, by="host")
-    return not living.job.holder.alive()
+    return not living.job.lives()

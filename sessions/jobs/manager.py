@@ -1,4 +1,8 @@
-"""Starts, finds, reads, feeds and ends the jobs of one session. All that it knows is in the jobs' folders."""
+"""Starts, finds, reads, feeds and ends the jobs of one session.
+
+What is to be known of them is in their folders, which commands can write: nothing there is followed or waited for, and
+whom a signal may reach is known from the log, from the holder itself, or asked of the kernel.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +12,28 @@ import errno
 import json
 import os
 import signal
+import stat
 import subprocess
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sessions import processes
 from sessions.clock import now_ms
 from sessions.containment.errors import SpaceError
 from sessions.containment.spaces import Space
 from sessions.errors import ApolloError
-from sessions.events import JobEnded
+from sessions.events import JobEnded, JobStarted
 from sessions.jobs import files
 from sessions.jobs.holder import READY
-from sessions.jobs.job import Job, JobEnd
+from sessions.jobs.job import MOST_SPEC, Job, JobEnd
 from sessions.jobs.output import Output, decode_piece
 from sessions.jobs.ring_buffer import HEAD, RING, Piece
 from sessions.jobs.start_holder import read_first_bytes, read_trouble, start_holder
 from sessions.jobs.wait_for_exit import wait_for_exit
 from sessions.json_files import create_json, read_json, write_json
+from sessions.processes import Identity
+from sessions.untrusted_files import opened_folder
 
 GRACE: Final = 3.0
 """Seconds between SIGTERM and SIGKILL."""
@@ -38,6 +45,9 @@ END_SECONDS: Final = 10.0
 INPUT_SECONDS: Final = 30.0
 """For a command to take its input."""
 TAIL_BYTES: Final = 1024 * 1024
+MOST_JOBS: Final = 10_000
+"""Of a folder's jobs, the newest are looked at: a command can make folders without end."""
+LAST_NUMBER: Final = 2**31
 
 
 class JobError(ApolloError):
@@ -45,16 +55,31 @@ class JobError(ApolloError):
 
 
 class JobManager:
-    """The jobs of the session whose folder is ``folder``. Any number of managers may look at the same folder."""
+    """The jobs of the session whose folder is ``folder``. Any number of managers may look at the same folder.
+
+    ``started`` tells of those that the log knows: who holds them is then never taken from a file.
+    """
 
     def __init__(
-        self, folder: Path, *, kind: str = "jobs", head: int = HEAD, ring: int = RING, space: Space | None = None
+        self,
+        folder: Path,
+        *,
+        kind: str = "jobs",
+        head: int = HEAD,
+        ring: int = RING,
+        space: Space | None = None,
+        started: Callable[[], Iterable[JobStarted]] | None = None,
     ) -> None:
         self.folder = folder / kind
         self.space = space or Space()
         self._session_folder = folder
         self._caps = (head, ring)
         self._holders: list[subprocess.Popen[bytes]] = []
+        self._known: dict[int, Job] = {}
+        """Those of this manager whose holders may run."""
+        self._started = started
+        self._logged: dict[int, JobStarted] = {}
+        """Those of the log, and those of this manager whose holders have ended."""
         self._settled: set[int] = set()
         self._unattended: asyncio.Queue[Job] = asyncio.Queue()
 
@@ -83,6 +108,8 @@ class JobManager:
         keeps its standard error apart from its output. ``origin`` names the call that wanted it ("41.2").
         """
         folder = self.folder / str(number)
+        if number > LAST_NUMBER:
+            raise JobError(f"no job can have the number {number}: {self.folder} has a folder that is no job of ours")
         try:
             folder.mkdir(mode=0o700, parents=True)
         except FileExistsError:
@@ -110,7 +137,7 @@ class JobManager:
             "introduce": True,
         }
         try:
-            await asyncio.to_thread(write_json, folder / files.SPEC, spec)
+            await asyncio.to_thread(_write, folder, files.SPEC, spec)
             await self.space.open()
             argv = self.space.helper("sessions.jobs.holder", str(folder), detach=True)
             holder, ready = await asyncio.to_thread(start_holder, folder, start.env, argv)
@@ -120,8 +147,10 @@ class JobManager:
         self._holders.append(holder)
         said = await read_first_bytes(ready, START_SECONDS)
         if said is not None and said.startswith(READY):
-            job = Job.find(folder) or Job.from_holder(folder, spec, said.removeprefix(READY))
+            alone = not self.space.contains_holders
+            job = Job.from_holder(folder, spec, said.removeprefix(READY), alone=alone)
             if job is not None:
+                self._known[number] = job
                 return job
         await self._give_up(folder, holder)
         if said is None:
@@ -131,7 +160,7 @@ class JobManager:
     async def _give_up(self, folder: Path, holder: subprocess.Popen[bytes]) -> None:
         """See to it that nothing is left of a job whose holder died, or hangs, before its command ran."""
         with contextlib.suppress(OSError):
-            await asyncio.to_thread(create_json, folder / files.CLAIM, NOBODY)
+            await asyncio.to_thread(_claim_for_nobody, folder)
         job = Job.find(folder)
         if job is not None:
             await self._end_holder(job)
@@ -144,14 +173,19 @@ class JobManager:
 
     async def _end_holder(self, job: Job) -> None:
         """Kill a holder that does not do its work, and all that is below it."""
-        left = await asyncio.to_thread(processes.descendants, job.holder.pid) if job.holder.alive() else []
-        if job.holder.send(signal.SIGKILL):
+        left = await asyncio.to_thread(_below, job.holder) if job.lives() else []
+        if job.lives() and job.holder.send(signal.SIGKILL):
             await wait_for_exit([job.holder], END_SECONDS)
-            processes.send_all(left, signal.SIGKILL)
+            for one in left:
+                one.send(signal.SIGKILL)
 
     def find(self, number: int) -> Job | None:
         """Job ``number``, also after a restart; None if it never ran."""
-        return Job.find(self.folder / str(number))
+        return self._known.get(number) or Job.find(self.folder / str(number), self._in_log().get(number))
+
+    def keep(self, job: Job) -> None:
+        """Who holds ``job`` is known from now on, and not asked of its files any more."""
+        self._logged[job.number] = job.start_event()
 
     def by_origin(self, origin: str) -> Job | None:
         """The job that the call ``origin`` started; None if it never did."""
@@ -163,9 +197,8 @@ class JobManager:
             return False
         for number in self._numbers():
             folder = self.folder / str(number)
-            spec = read_json(folder / files.SPEC)
             # A holder that was spawned and has not claimed its job yet finds it claimed.
-            if spec and spec.get("origin") == origin and not create_json(folder / files.CLAIM, NOBODY):
+            if _origin_of(folder) == origin and not _claim_for_nobody(folder):
                 return Job.find(folder) is None
         return True
 
@@ -264,9 +297,9 @@ class JobManager:
         # A line break first: a line that a killed host left half written must not swallow ours.
         frame = b"\n" + json.dumps({"text": text, "eof": eof, "once": once}).encode() + b"\n"
         try:
-            handle = os.open(job.folder / files.INPUT, os.O_WRONLY | os.O_NONBLOCK)
+            handle = _open_input(job.folder)
         except OSError:
-            raise JobError(f"job {job.number} is not running any more") from None
+            raise JobError(f"job {job.number} is not running any more, or has spoilt its input") from None
         try:
             async with asyncio.timeout(INPUT_SECONDS):
                 await _write_all(handle, frame)
@@ -282,13 +315,13 @@ class JobManager:
 
         ``by``: ``agent`` or ``host``. Returns how it ended; None if it will not die.
         """
-        if job.holder.alive():
+        if job.lives():
             # Without its file the holder ends the job all the same, only without knowing for whom.
             with contextlib.suppress(OSError):
-                await asyncio.to_thread(write_json, job.folder / files.KILL, {"by": by, "grace": grace})
+                await asyncio.to_thread(_write, job.folder, files.KILL, {"by": by, "grace": grace})
             job.holder.send(signal.SIGTERM)
             await wait_for_exit([job.holder], grace + END_SECONDS)
-            if job.holder.alive() and job.end() is None:  # stopped, or stuck: it will not do it
+            if job.lives() and job.end() is None:  # stopped, or stuck: it will not do it
                 await self._end_holder(job)
                 await asyncio.to_thread(job.sweep)
         return await self.wait(job, timeout=1.0)
@@ -296,25 +329,36 @@ class JobManager:
     async def kill_all(self, *, by: str = "host", grace: float = GRACE) -> list[Job]:
         """End every job of the session that still has a process, evaluations too; returns those that it ended."""
         others = [JobManager(self._session_folder, kind=kind) for kind in KINDS if kind != self.folder.name]
-        living = [(manager, job) for manager in (self, *others) for job in manager.all() if job.holder.alive()]
+        living = [(manager, job) for manager in (self, *others) for job in manager.all() if job.lives()]
         await asyncio.gather(*(manager.kill(job, by=by, grace=grace) for manager, job in living))
         return [job for _, job in living]
 
     def _mark(self, number: int, env: Mapping[str, str]) -> dict[str, str]:
         """What tells whose command it is; that of a job around this one stays (an agent may use Apollo, too)."""
-        own = f"{self._session_folder.name}/{self.folder.name}/{number}"
+        own = files.mark_of(self.folder / str(number))
         return {files.MARK: " ".join(filter(None, [env.get(files.MARK), own]))}
 
-    def _numbers(self) -> Iterable[int]:
+    def _numbers(self) -> list[int]:
         try:
             names = os.listdir(self.folder)  # noqa: PTH208 - names only
-        except FileNotFoundError:
-            return []
-        return sorted(int(name) for name in names if name.isdigit())
+        except OSError:
+            names = []
+        found = sorted(number for name in names if (number := _number(name)))[-MOST_JOBS:]
+        return sorted({*found, *self._known, *self._in_log()})
+
+    def _in_log(self) -> dict[int, JobStarted]:
+        """Jobs whose holders are known from elsewhere than from their files."""
+        if self._started is not None:
+            self._logged = {one.job: one for one in self._started()} | self._logged
+            self._started = None
+        return self._logged
 
     def _reap(self) -> None:
         """Bury the holders that have ended, so that none stays a zombie for as long as the host lives."""
         self._holders = [holder for holder in self._holders if holder.poll() is None]
+        for job in [job for job in self._known.values() if not job.holder.alive()]:
+            self.keep(job)
+            del self._known[job.number]
 
 
 NOBODY: Final = {"pid": 0, "start_time": "", "boot_id": ""}
@@ -326,6 +370,46 @@ KINDS: Final = ("jobs", "evaluations")
 def _cannot_start(number: int, error: Exception) -> JobError:
     why = error.strerror or str(error) if isinstance(error, OSError) else str(error)
     return JobError(f"job {number} could not be started: {why}")
+
+
+def _number(name: str) -> int:
+    """The number of the job whose folder has this name; 0 for what is no such name."""
+    number = int(name) if name.isascii() and name.isdigit() and len(name) <= len(str(LAST_NUMBER)) else 0
+    return number if number <= LAST_NUMBER and str(number) == name else 0
+
+
+def _write(folder: Path, name: str, value: dict[str, Any]) -> None:
+    with opened_folder(folder) as handle:
+        write_json(name, value, at=handle)
+
+
+def _claim_for_nobody(folder: Path) -> bool:
+    """Claim a job so that it does not start any more; False if it is claimed. Raises OSError."""
+    with opened_folder(folder) as handle:
+        return create_json(files.CLAIM, NOBODY, at=handle)
+
+
+def _origin_of(folder: Path) -> object:
+    """Which call wanted the job, as far as its folder says."""
+    try:
+        with opened_folder(folder) as handle:
+            return (read_json(files.SPEC, at=handle, limit=MOST_SPEC) or {}).get("origin")
+    except OSError:
+        return None
+
+
+def _open_input(folder: Path) -> int:
+    """A handle for writing to a holder's fifo. Raises OSError, also where it is none: nobody's file is written to."""
+    with opened_folder(folder) as at:
+        handle = os.open(files.INPUT, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
+    if stat.S_ISFIFO(os.fstat(handle).st_mode):
+        return handle
+    os.close(handle)
+    raise OSError(errno.EINVAL, "is no fifo", files.INPUT)
+
+
+def _below(holder: Identity) -> list[Identity]:
+    return processes.identities(processes.descendants(holder.pid))
 
 
 async def _write_all(handle: int, data: bytes) -> None:

@@ -5,13 +5,16 @@ Every byte has an offset, counted from the first that the command wrote, also wh
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from sessions.jobs import files
+from sessions.untrusted_files import CHUNK, open_regular, opened_folder, read_up_to
 
 HEAD: Final = 32 * 1024 * 1024
 """Bytes kept from the start, unless the job's spec says otherwise."""
@@ -19,6 +22,10 @@ RING: Final = 32 * 1024 * 1024
 """Bytes kept from the end."""
 _COUNTS: Final = struct.Struct(">QQ")
 """The ring's header: bytes that may be overwritten by now, bytes that are whole; both counted from the ring's first."""
+MOST_BYTES: Final = 2**53
+"""Of a count that can be true: a command can write its own into our files."""
+READ_TRIES: Final = 1000
+"""To read a stretch of the ring before it is written over."""
 
 
 class RingWriter:
@@ -86,19 +93,37 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class RingReader:
-    """Reads what a CappedWriter of another process has written so far in ``folder``, with the same caps."""
+    """Reads what a RingWriter of another process has written so far in ``folder``, with the same caps.
+
+    Commands can write there, too: what is no file of ours is not read, and ``trouble`` says what it is.
+    """
 
     folder: Path
     head: int = HEAD
     ring: int = RING
+    within: str = ""
+    """The folder in ``folder`` where it writes; "" for that one itself."""
 
     def total(self) -> int:
         """How many bytes the command has written."""
+        with self._open(files.OUTPUT) as output:
+            if output is None:
+                return 0
+            size = os.fstat(output).st_size
+        return self.head + self._counts()[1] if size >= self.head else size
+
+    def trouble(self) -> str:
+        """Why the output cannot be read, though it should be there; "" if it can, or if there is none."""
         try:
-            size = (self.folder / files.OUTPUT).stat().st_size
+            with self._opened() as folder:
+                for name in (files.OUTPUT, files.TAIL):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.close(open_regular(name, at=folder))
         except FileNotFoundError:
-            return 0
-        return size + self._counts()[1] if size >= self.head else size
+            return ""
+        except OSError as error:
+            return f"{Path(error.filename or self.folder).name} {error.strerror}"
+        return ""
 
     def read(self, since: int, limit: int) -> Piece:
         """At most ``limit`` bytes from offset ``since`` on, in one run: a gap is skipped and told as ``missing``."""
@@ -107,13 +132,14 @@ class RingReader:
         if since < self.head:
             data = self._read_head(since, min(limit, self.head - since))
             return Piece(data, since, since + len(data), max(total, since + len(data)))
-        while True:
+        for _ in range(READ_TRIES):
             begun, done = self._counts()
             start = max(since, self.head + begun - self.ring)
             end = max(start, min(start + limit, self.head + done))
             data = self._read_ring(start - self.head, end - start)
             if self._counts()[0] - self.ring <= start - self.head:
                 return Piece(data, start, end, self.head + done, start - since)
+        return Piece(b"", since, since, total)
 
     def tail(self, limit: int) -> Piece:
         """The newest bytes, at most ``limit``."""
@@ -130,35 +156,66 @@ class RingReader:
             return Piece(head.data + tail.data, 0, total, total), None
         return head, tail
 
-    def _counts(self) -> tuple[int, int]:
+    def sha256(self) -> str:
+        """Of the first bytes that are kept; "" where they are gone or no file of ours."""
+        import hashlib  # the holder, which starts for each command, does without it
+
+        digest = hashlib.sha256()
+        with self._open(files.OUTPUT) as output:
+            if output is None or os.fstat(output).st_size > self.head:
+                return ""
+            left = self.head
+            while left > 0 and (part := os.read(output, min(left, CHUNK))):
+                digest.update(part)
+                left -= len(part)
+        return digest.hexdigest()
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[int]:
+        with opened_folder(self.folder) as folder:
+            if not self.within:
+                yield folder
+                return
+            with opened_folder(self.within, at=folder) as inner:
+                yield inner
+
+    @contextlib.contextmanager
+    def _open(self, name: str) -> Iterator[int | None]:
+        """A handle of one of our files; None where there is none, or something else is in its place."""
         try:
-            with (self.folder / files.TAIL).open("rb", buffering=0) as file:
-                raw = file.read(_COUNTS.size)
-        except FileNotFoundError:
-            return 0, 0
+            with self._opened() as folder:
+                handle = open_regular(name, at=folder)
+        except OSError:
+            yield None
+            return
+        try:
+            yield handle
+        finally:
+            os.close(handle)
+
+    def _counts(self) -> tuple[int, int]:
+        with self._open(files.TAIL) as tail:
+            raw = b"" if tail is None else os.read(tail, _COUNTS.size)
         begun, done = _COUNTS.unpack(raw) if len(raw) == _COUNTS.size else (0, 0)
-        return begun, done
+        return (begun, done) if done <= begun <= MOST_BYTES else (0, 0)
 
     def _read_head(self, offset: int, length: int) -> bytes:
-        try:
-            with (self.folder / files.OUTPUT).open("rb") as file:
-                file.seek(offset)
-                return file.read(length)
-        except FileNotFoundError:
-            return b""
+        with self._open(files.OUTPUT) as output:
+            return b"" if output is None else _read_at(output, offset, length)
 
     def _read_ring(self, offset: int, length: int) -> bytes:
         if length <= 0:
             return b""
-        try:
-            tail = (self.folder / files.TAIL).open("rb")
-        except FileNotFoundError:
-            return b""
-        with tail as file:
+        with self._open(files.TAIL) as tail:
+            if tail is None:
+                return b""
             place = offset % self.ring
-            file.seek(_COUNTS.size + place)
-            data = file.read(min(length, self.ring - place))
+            data = _read_at(tail, _COUNTS.size + place, min(length, self.ring - place))
             if len(data) < length:
-                file.seek(_COUNTS.size)
-                data += file.read(length - len(data))
+                data += _read_at(tail, _COUNTS.size, length - len(data))
         return data
+
+
+def _read_at(handle: int, offset: int, length: int) -> bytes:
+    os.lseek(handle, offset, os.SEEK_SET)
+    return read_up_to(handle, length)

@@ -7,21 +7,25 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from sessions.jobs import files
+from sessions.untrusted_files import open_log, open_regular, opened_folder
 
 MOST_WORDS: Final = 4096
 """Bytes of what a holder says of itself: they come at once, as a pipe takes that many whole."""
+MOST_TROUBLE: Final = 64 * 1024
+"""Bytes of the end of a holder's log that are looked at."""
 
 
 def start_holder(folder: Path, env: Mapping[str, str], argv: Sequence[str]) -> tuple[subprocess.Popen[bytes], int]:
     """Start the holder by its command line; returns it and the pipe on which it says that the command runs."""
     ready, told = os.pipe()
     try:
-        with tempfile.TemporaryFile() as stdin, (folder / files.HOLDER_LOG).open("ab") as log:
+        with tempfile.TemporaryFile() as stdin, _opened_log(folder) as log:
             stdin.write(json.dumps(dict(env)).encode())
             stdin.seek(0)
             holder = subprocess.Popen(
@@ -60,7 +64,19 @@ async def read_first_bytes(handle: int, seconds: float) -> bytes | None:
 def read_trouble(folder: Path) -> str:
     """The last thing that a holder said of its own trouble."""
     try:
-        lines = (folder / files.HOLDER_LOG).read_text(errors="replace").strip().splitlines()
+        with opened_folder(folder) as handle, os.fdopen(open_regular(files.HOLDER_LOG, at=handle), "rb") as log:
+            log.seek(max(0, os.fstat(log.fileno()).st_size - MOST_TROUBLE))
+            lines = log.read(MOST_TROUBLE).decode(errors="replace").strip().splitlines()
     except OSError as error:
-        return f"{folder} cannot be read ({error.strerror})"
+        return f"{error.filename or folder} cannot be read ({error.strerror})"
     return lines[-1] if lines else "its holder said nothing"
+
+
+@contextmanager
+def _opened_log(folder: Path) -> Iterator[int]:
+    with opened_folder(folder) as handle:
+        log = open_log(files.HOLDER_LOG, at=handle)
+    try:
+        yield log
+    finally:
+        os.close(log)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from sessions.jobs import files
 from sessions.jobs.living import session_folders
 from sessions.jobs.manager import KINDS, JobManager
 from sessions.terminal_text import say_count
+from sessions.untrusted_files import opened_folder
 from sessions.workspace import remove_tree
 
 
@@ -67,9 +70,11 @@ def leftovers(sessions: Path, summaries: Mapping[str, Summary], quota: int, *, b
         for kind in KINDS:
             for job in JobManager(folder, kind=kind).all():
                 for path in (job.folder / files.OUTPUT, job.folder / files.TAIL):
-                    size = size_of(path)
-                    if summary.state in ENDED and size and not job.holder.alive():
-                        output.append(Leftover("output", path, folder.name, size, path.stat().st_mtime))
+                    if (file := _file(path)) is None:
+                        continue
+                    size = file.st_blocks * 512
+                    if summary.state in ENDED and size and not job.lives():
+                        output.append(Leftover("output", path, folder.name, size, file.st_mtime))
                     kept += size
     for one in sorted(output, key=lambda each: each.at):
         if kept <= quota:
@@ -86,7 +91,9 @@ def remove(leftover: Leftover) -> None:
     if leftover.what == "orphan":
         remove_tree(leftover.path)
     else:
-        leftover.path.unlink(missing_ok=True)
+        # By its name in its folder: a command that lives on may have put a link in the place of that.
+        with contextlib.suppress(FileNotFoundError), opened_folder(leftover.path.parent) as folder:
+            os.unlink(leftover.path.name, dir_fd=folder)
 
 
 def jobs_that_ran(folder: Path) -> int:
@@ -94,18 +101,30 @@ def jobs_that_ran(folder: Path) -> int:
     return sum(1 for kind in KINDS for _ in (folder / kind).glob(f"*/{files.CLAIM}"))
 
 
-def size_of(path: Path) -> int:
-    """Bytes that a file, or all below a folder, takes on disk."""
-    total = 0
-    try:
-        total += path.lstat().st_blocks * 512
-    except OSError:
-        return 0
-    if path.is_dir() and not path.is_symlink():
-        with os.scandir(path) as entries:
-            total += sum(size_of(Path(entry.path)) for entry in entries)
+def size_of(folder: Path) -> int:
+    """Bytes that all below a folder takes on disk."""
+    total, todo = 0, [folder]
+    while todo:
+        place = todo.pop()
+        with contextlib.suppress(OSError), opened_folder(place) as handle, os.scandir(handle) as entries:
+            total += os.fstat(handle).st_blocks * 512
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    todo.append(place / entry.name)
+                else:
+                    total += entry.stat(follow_symlinks=False).st_blocks * 512
     return total
 
 
+def _file(path: Path) -> os.stat_result | None:
+    """A file of a job; None where there is none, or something else is in its place."""
+    try:
+        with opened_folder(path.parent) as folder:
+            found = os.stat(path.name, dir_fd=folder, follow_symlinks=False)
+    except OSError:
+        return None
+    return found if stat.S_ISREG(found.st_mode) else None
+
+
 def _lives(folder: Path) -> bool:
-    return any(job.holder.alive() for kind in KINDS for job in JobManager(folder, kind=kind).all())
+    return any(job.lives() for kind in KINDS for job in JobManager(folder, kind=kind).all())

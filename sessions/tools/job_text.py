@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -59,14 +57,12 @@ def collect_output(jobs: JobManager, job: Job) -> CollectedOutput:
     data = head.data
     file, sha256 = None, ""
     if tail is not None:
-        if job.state == "ended":
-            path = job.folder / files.OUTPUT
-            with contextlib.suppress(FileNotFoundError):  # a command may remove its own job's folder
-                with path.open("rb") as kept:
-                    sha256 = hashlib.file_digest(kept, "sha256").hexdigest()
-                file = "/".join(path.parts[-3:])
+        if job.state == "ended" and (sha256 := job.reader.sha256()):  # "": a command may remove or spoil it
+            file = "/".join((*job.folder.parts[-2:], files.OUTPUT))
         gap = tail.start - head.end
         data += f"\n[… {gap:,} bytes of output in the middle are not kept …]\n".encode() + tail.data
+    if not data and (trouble := job.reader.trouble()):
+        data = f"[no output: a command has spoilt the folder of its job: {trouble}]\n".encode()
     try:
         return CollectedOutput(data.decode(), None, file, sha256, head.total)
     except UnicodeDecodeError:

@@ -59,6 +59,8 @@ class JobOutput:
             output = await asyncio.to_thread(context.jobs.since, job, arguments.since, SINCE_BYTES)
             text = last_state(output.text)
         notes = [f"{output.missing:,} bytes in between are not kept"] if output.missing else []
+        if not text and (trouble := job.reader.trouble()):
+            notes.append(f"a command has spoilt the folder of its job: {trouble}")
         notes.append(
             f"job {job.number}: {state_text(job, context.clock())}; {output.total:,} bytes of output"
             + (f"; go on with since={output.end}" if arguments.since is not None or not job.end() else "")

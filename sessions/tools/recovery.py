@@ -64,10 +64,11 @@ async def _run(arguments: RunArguments, at: int, known: set[int], context: ToolC
     if not known and context.jobs.never_ran(origin):
         return ToolResult(DID_NOT_RUN, outcome="interrupted", environment=True)
     job = context.jobs.by_origin(origin)
-    if job is None:
+    if job is None or job.is_strange:
         return unknown_result("run")
     if job.number not in known:
         await context.emit(job.start_event())
+        context.jobs.keep(job)
     left = 0.0 if arguments.background else arguments.timeout - (context.clock() - at) / 1000
     return await Run().follow(job, context, left, background=arguments.background)
 

@@ -61,6 +61,10 @@ def _survive(apollo: Apollo, inside: str, url: str, home: Path) -> None:
     there = inside.startswith(("podman", "ssh"))
     workspace = home / ".apollo" / folder.name / "workspace" if there else folder / "workspace"
     wait_for("the command to begin", (workspace / "here").exists)
+    with LogReader(apollo.log) as log:
+        wait_for("the log to know of it", lambda: list(log.events(folder.name, kinds={"job.started"})))
+    # The next host knows who holds the job from there, whatever a command has made of its files.
+    (folder / "jobs/1/claim.json").write_text("{}")
     host = _host(apollo)
     os.kill(host, signal.SIGKILL)
     wait_for("the next host", lambda: _host(apollo) not in (0, host))
