@@ -1,13 +1,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sessions import workspace
 from sessions.events import EvaluateSpec
-from sessions.workspace import WorkspaceError, copy_for_scoring, keep_scorer, prepare_workspace
+from sessions.workspace import (
+    MOST_DEPTH,
+    WorkspaceError,
+    copy_for_scoring,
+    copy_tree,
+    keep_scorer,
+    measure_folder,
+    prepare_workspace,
+    remove_tree,
+)
 
 
 @pytest.fixture
@@ -116,3 +126,109 @@ def test_a_scoring_copy_of_a_workspace_that_holds_the_log_does_not_copy_the_log(
     assert (copy / "log.d").is_dir()
     assert not (copy / "log.d/sessions").exists()
     assert list(home.iterdir()) == []
+
+
+def swap(monkeypatch: pytest.MonkeyPatch, folder: Path, change: Callable[[], object]) -> None:
+    """Once ``folder`` has been listed, and before anything that it names is looked at, ``change`` it."""
+    scan, place, done = os.scandir, folder.stat().st_ino, []
+
+    class Listed:
+        def __init__(self, at: int | str) -> None:
+            with scan(at) as entries:
+                self.entries = iter(list(entries))
+            if not done and os.stat(at).st_ino == place:
+                done.append(True)
+                change()
+
+        def __enter__(self) -> Listed:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            return
+
+        def __iter__(self) -> Listed:
+            return self
+
+        def __next__(self) -> os.DirEntry[str]:
+            return next(self.entries)
+
+        close = __exit__
+
+    monkeypatch.setattr(os, "scandir", Listed)
+
+
+@pytest.mark.parametrize("what", ["link", "fifo", "folder"])
+def test_what_becomes_something_else_between_the_look_and_the_copy_is_left_out(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").write_text("SECRET")
+    file = source / "empty"
+
+    def change() -> None:
+        if what == "folder":
+            (source / "src").rename(tmp_path / "was")
+            (source / "src").symlink_to(outside)
+        else:
+            file.unlink()
+            file.symlink_to(outside / "secret") if what == "link" else os.mkfifo(file)
+
+    swap(monkeypatch, source, change)
+    copy_tree(source, tmp_path / "copy")
+    left_out = {"src"} if what == "folder" else {"empty"}
+    assert {path.name for path in (tmp_path / "copy").iterdir()} == {"src", "empty", "link", "dangling"} - left_out
+
+
+def test_a_workspace_that_grows_while_it_is_copied_does_not_fill_the_disk(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workspace, "SPARE_BYTES", 1000)
+    measure = workspace.measure_folder
+
+    def measured(*arguments: Path | None) -> workspace.Size:
+        found = measure(*arguments)  # type: ignore[arg-type]
+        (source / "empty").write_bytes(bytes(10_000))
+        return found
+
+    monkeypatch.setattr(workspace, "measure_folder", measured)
+    with pytest.raises(WorkspaceError, match="it grew while it was copied"):
+        copy_for_scoring(source, tmp_path / "session", tmp_path / "session/scoring/1")
+
+
+def test_folders_nested_without_end_are_refused_and_removed(tmp_path: Path) -> None:
+    top = tmp_path / "source"
+    top.mkdir()
+    at = os.open(top, os.O_RDONLY)
+    for _ in range(2 * MOST_DEPTH + 1):
+        os.mkdir("d", dir_fd=at)
+        inner = os.open("d", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = inner
+    os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=at))
+    os.close(at)
+    assert measure_folder(top).files == 0
+    with pytest.raises(WorkspaceError, match="nested more than 200 deep"):
+        copy_tree(top, tmp_path / "copy")
+    for made in (top, tmp_path / "copy"):
+        remove_tree(made)
+        assert not made.exists()
+
+
+def test_removing_a_copy_touches_nothing_that_a_link_in_it_leads_to(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = tmp_path / "outside"
+    (outside / "inner").mkdir(parents=True)
+    (outside / "inner").chmod(0o755)
+    (outside / "inner/kept").touch()
+    (source / "out").symlink_to(outside)
+
+    def change() -> None:
+        (source / "src").rename(tmp_path / "was")
+        (source / "src").symlink_to(outside / "inner")
+
+    swap(monkeypatch, source, change)
+    remove_tree(source)
+    assert (outside / "inner").stat().st_mode & 0o777 == 0o755
+    assert (outside / "inner/kept").exists()
