@@ -25,6 +25,8 @@ from sessions.workspace import WorkspaceError, remove_tree
 
 CALL_SECONDS: Final = 60.0
 COPY_SECONDS: Final = 3600.0
+LAST_SECONDS: Final = 30.0
+"""For a line to end once all has come over it."""
 ARRIVE: Final = GO_HOME + 'umask 077; mkdir -p "$1.part" && tar -xf - -C "$1.part" && mv "$1.part" "$1"'
 END_ALL: Final = """\
 cd "$1" 2>/dev/null || exit 0
@@ -134,8 +136,7 @@ class RemoteSpace(Space):
             except (OSError, subprocess.TimeoutExpired) as error:
                 raise SpaceError(f"nothing can be sent to {self.kind}: {error}") from None
             finally:
-                packed.kill()
-                packed.wait()
+                _end(packed)
             if done.returncode:
                 raise SpaceError(f"nothing can be sent to {self.kind}: {_last_words(done)}")
             mark.write_text(json.dumps({"to": f"{self._root}/{name}"}))
@@ -145,12 +146,19 @@ class RemoteSpace(Space):
         fresh = workspace.with_name(f"{workspace.name}.pulled")
         remove_tree(fresh)
         fresh.mkdir(parents=True)
-        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as packed:
+        packed = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        try:
             done = subprocess.run(
                 ["tar", "-xf", "-", "-C", str(fresh)], stdin=packed.stdout, capture_output=True, timeout=COPY_SECONDS,
                 check=False,
             )  # fmt: skip
-        if done.returncode or packed.returncode:
+            sent = packed.wait(LAST_SECONDS)  # it has nothing left to send
+        except (OSError, subprocess.TimeoutExpired) as error:
+            remove_tree(fresh)
+            raise SpaceError(f"the workspace cannot be had from {self.kind}: {error}") from None
+        finally:
+            _end(packed)
+        if done.returncode or sent:
             remove_tree(fresh)
             raise WorkspaceError(f"the workspace cannot be had from {self.kind}: {_last_words(done)}")
         remove_tree(workspace)
@@ -181,6 +189,15 @@ def remove_there(prefix: str, name: str) -> str:
     except OSError as error:
         return error.strerror or str(error)
     return _last_words(done) if done.returncode else ""
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Have a process that leads there end, if it has not, and let go of what it sent."""
+    if process.stdout is not None:
+        process.stdout.close()
+    process.kill()
+    with contextlib.suppress(subprocess.TimeoutExpired):  # one that hangs in the kernel is left to it
+        process.wait(LAST_SECONDS)
 
 
 def _last_words(done: subprocess.CompletedProcess[bytes]) -> str:

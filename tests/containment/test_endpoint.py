@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from tool_testbed import Bench
 
+from sessions.containment import bubblewrap
 from sessions.containment.choice import works_here
+from sessions.containment.errors import SpaceError
 from sessions.containment.session_spaces import session_space
-from sessions.containment.spaces import BubblewrapSpace
+from sessions.containment.spaces import BubblewrapSpace, Touchable
 from sessions.events import Containment
 from sessions.jobs.manager import JobManager
 
@@ -30,6 +32,15 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
     await writer.drain()
     writer.close()
+
+
+async def test_a_relay_that_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bubblewrap, "START_SECONDS", 0.3)
+    monkeypatch.setattr(BubblewrapSpace, "helper", lambda *_, **__: ["sleep", "1048"])
+    space = BubblewrapSpace(tmp_path, Touchable(write=(), network="off", endpoint=1))
+    async with asyncio.timeout(20):
+        with pytest.raises(SpaceError, match="the endpoint's port 1 cannot be had"):
+            await asyncio.to_thread(space._start_relay, 1)
 
 
 @pytest.mark.parametrize("kind", ["bwrap", "landlock"])

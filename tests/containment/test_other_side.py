@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -14,6 +15,8 @@ import pytest
 from ssh_server import SshServer
 from tool_testbed import Bench, until
 
+from sessions.containment import remote_space
+from sessions.containment.errors import SpaceError
 from sessions.containment.remote_command import over_there
 from sessions.containment.session_spaces import session_space
 from sessions.events import Containment, EvaluateSpec
@@ -94,6 +97,27 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     await made.jobs.kill_all(grace=0.5)
     await made.jobs.space.close()
     shutil.rmtree(Path.home() / ".apollo" / made.folder.name, ignore_errors=True)
+
+
+async def test_a_line_that_never_ends_is_given_up(
+    podman: str, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that was asked for has come, and the program that leads there goes on all the same."""
+    bench = Bench.at(tmp_path)
+    space = session_space(Containment(inside=podman), bench.folder, bench.workspace)
+    await space.open()
+    program = tmp_path / "podman"
+    program.write_text('#!/bin/sh\ntar -cf - -C "$PODMAN_HOME" . && exec > /dev/null && exec sleep 1046\n')
+    monkeypatch.setattr(remote_space, "LAST_SECONDS", 0.3)
+    async with asyncio.timeout(20):
+        with pytest.raises(SpaceError, match="the workspace cannot be had from podman exec box"):
+            await space.pull(bench.workspace)
+    program.write_text("#!/bin/sh\nexec sleep 1047\n")
+    monkeypatch.setattr(remote_space, "COPY_SECONDS", 0.3)
+    async with asyncio.timeout(20):
+        with pytest.raises(SpaceError, match="the workspace cannot be had from podman exec box"):
+            await space.pull(bench.workspace)
+    assert bench.workspace.is_dir()
 
 
 async def test_commands_and_file_tools_act_over_there(bench: Bench) -> None:

@@ -18,8 +18,11 @@ from tool_testbed import Bench
 
 from sessions import processes
 from sessions.containment.choice import works_here
+from sessions.containment.file_access import FileTrouble
 from sessions.containment.keeper import LOOK_SECONDS, Keeper, end_idle_spaces
 from sessions.containment.session_spaces import session_space
+from sessions.containment.spaces import Space
+from sessions.containment.workspace_files import WorkspaceFiles
 from sessions.events import Containment, EvaluateSpec
 from sessions.jobs.manager import JobManager
 from sessions.workspace import SCORER
@@ -81,6 +84,31 @@ async def test_processes_that_share_memory_work_inside(bench: Bench) -> None:
     lock = "python3 -c 'import multiprocessing as m; m.Lock(); print(1)'"
     result = await bench.do("run", command=lock)
     assert result.data["exit_code"] == 0, result.output
+
+
+@pytest.mark.parametrize("said", ["exec cat /dev/zero", "echo '['", "echo 1", "echo '{}'; exec cat /dev/zero"])
+async def test_what_a_command_says_in_the_place_of_a_helper_is_told_and_has_an_end(said: str, tmp_path: Path) -> None:
+    class Meddled(Space):
+        kind = "meddled"
+
+        def helper(self, module: str, *arguments: str, detach: bool = False) -> list[str]:
+            return ["sh", "-c", said]
+
+    files = WorkspaceFiles(Meddled(), tmp_path)
+    async with asyncio.timeout(20):
+        with pytest.raises(FileTrouble, match="a command has meddled with it"):
+            await files.read("file", 100)
+
+
+async def test_the_files_of_a_space_are_looked_for_where_no_command_writes(tmp_path: Path) -> None:
+    with subprocess.Popen(["sleep", "1049"]) as outside:
+        who = processes.identity(outside.pid)
+        for place in ("jobs", "workspace"):
+            (tmp_path / "session" / place).mkdir(parents=True)
+            Keeper(tmp_path / "session" / place).record(who, own=0)
+        end_idle_spaces(tmp_path)
+        assert who.alive()
+        outside.kill()
 
 
 async def test_another_host_finds_space_and_job_again(bench: Bench) -> None:
