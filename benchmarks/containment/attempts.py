@@ -76,7 +76,23 @@ ATTEMPTS: Final = (
         "for n in 1 2 3 4; do head -c 15000000 /dev/zero > big$n || exit 1; done",
     ),
     Attempt("memory use", "takes 3 GB where 2 GB are allowed", _python("x = bytearray(3_000_000_000)")),
+    Attempt("host reads", "has the host read a file for it", "cd {jobs}/{own} && rm output && ln -s {log} output"),
+    Attempt(
+        "host waits",
+        "has the host wait",
+        "cd {jobs} && n=1 && for name in job.json claim.json child.json exit.json output; do "
+        "rm $n/$name && mkfifo $n/$name && n=$((n + 1)) || exit 1; done",
+    ),
+    Attempt(
+        "host ends",
+        "has the host end a process outside",
+        "cd {jobs} && echo '{keeper}' > keeper.json && echo '{claim}' > {own}/claim.json && mkdir 500 501 502 && "
+        "for n in 500 501 502; do cp {own}/job.json $n && echo '{child}' > $n/child.json; done && "
+        "cp {own}/claim.json 500 && echo '{lost}' > 501/claim.json && echo '{lost_there}' > 502/claim.json",
+    ),
     Attempt("open files", "opens 300 files where 256 are allowed", _python("[open('/dev/null') for n in range(300)]")),
 )
-JUDGED_OUTSIDE: Final = frozenset({"log folder", "terminal", "UDP", "survival"})
-"""What says whether these got through is outside: what is there, what arrived, and who lives on."""
+BY_THE_HOST: Final = frozenset({"host reads", "host waits", "host ends"})
+"""A command only lays these in wait, among the files of its session's jobs; it is the host that would do them."""
+JUDGED_OUTSIDE: Final = frozenset({"log folder", "terminal", "UDP", "survival"}) | BY_THE_HOST
+"""What says whether these got through is outside: what is there, what arrived, who lives on, and what the host did."""

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import secrets
 import socket
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from benchmarks.containment.attempts import ATTEMPTS, JUDGED_OUTSIDE
+from benchmarks.containment.attempts import ATTEMPTS, BY_THE_HOST, JUDGED_OUTSIDE
+from sessions import processes
+from sessions.containment.keeper import end_idle_spaces
 from sessions.containment.session_spaces import session_space
 from sessions.events import Containment, SpaceLimits
+from sessions.jobs.job import Job
 from sessions.jobs.manager import JobManager
 from sessions.tools.command_env import command_env
+from sessions.tools.job_text import collect_output
 
 LIMITS: Final = SpaceLimits(processes=200, memory_mb=2_000, file_mb=20, open_files=256)
 SECRET: Final = "SECRET\n"
 LONG: Final = 90_000 + os.getpid() % 9_000
 """Seconds of a sleep that no other run has."""
+WAIT_SECONDS: Final = 5.0
+"""After which a host that looks at a few jobs waits for something else."""
 
 
 @contextmanager
@@ -61,9 +69,14 @@ def things_outside(place: Path) -> Iterator[dict[str, object]]:
             [sys.executable, "-S", "-c", "import time; time.sleep(600)", "made-outside"],
             env={"WHAT": SECRET}, stdout=subprocess.DEVNULL,
         )  # fmt: skip
-        stack.callback(outside.wait)
-        stack.callback(outside.kill)
+        victim = subprocess.Popen(["sleep", "600"], start_new_session=True)
+        for process in (outside, victim):
+            stack.callback(process.wait)
+            stack.callback(process.kill)
         yield {
+            **_lies_about(victim.pid),
+            "victim": victim,
+            "own": "${APOLLO_JOB##*/}",
             **files,
             "folder": place,
             "tmp": tmp,
@@ -95,9 +108,13 @@ async def try_all(kind: str, place: Path) -> dict[str, bool]:
         through: dict[str, bool] = {}
         try:
             for attempt in ATTEMPTS:
-                job = await jobs.start(jobs.next_number(), attempt.command.format(**things), workspace, env)
+                command = attempt.command.format(**things, jobs=folder / "jobs")
+                job = await jobs.start(jobs.next_number(), command, workspace, env)
                 end = await jobs.wait(job, 60)
                 through[attempt.name] = end is not None and end.exit_code == 0
+                if attempt.name in BY_THE_HOST:
+                    assert through[attempt.name], f"{attempt.name}: it was not laid in wait"
+                    through[attempt.name] = await _does(attempt.name, folder, job, things["victim"])
                 if attempt.name != "survival":
                     await jobs.kill(job, grace=0.1)  # what it left would stand in the way of the next
         finally:
@@ -113,6 +130,62 @@ async def try_all(kind: str, place: Path) -> dict[str, bool]:
         through["survival"] = lives_on
     assert set(through) >= JUDGED_OUTSIDE
     return through
+
+
+def _lies_about(pid: int) -> dict[str, object]:
+    """What a command would write of a process outside, to have it taken for the holder or the command of a job."""
+    who = processes.identity(pid)
+    holder = {"pid": who.pid, "start_time": who.start_time, "boot_id": who.boot_id}
+    lost = {**holder, "pid": 2**22, "start_time": "1"}
+    lies = {
+        "claim": holder,
+        "keeper": {**holder, "own": 0},
+        "child": {"pid": who.pid, "start_time": who.start_time, "started_at": 0},
+        "lost": lost,
+        "lost_there": {**lost, "space": processes.pid_space()},
+    }
+    return {name: json.dumps(lie) for name, lie in lies.items()}
+
+
+async def _does(what: str, folder: Path, job: Job, victim: object) -> bool:
+    """Whether the host does what was laid in wait for it in the folders of jobs."""
+    host = JobManager(folder)
+    match what:
+        case "host reads":
+            return any(SECRET in found.text for found in (host.tail(job), collect_output(host, job)))
+        case "host waits":
+            looking = threading.Thread(target=_look_at_all, args=(folder,), daemon=True)
+            looking.start()
+            await asyncio.to_thread(looking.join, WAIT_SECONDS)
+            waited = looking.is_alive()
+            # Taken away again, or all that follows would wait, too.
+            fifos = [path for path in (folder / "jobs").glob("[1-5]/*") if path.name != "input" and path.is_fifo()]
+            while looking.is_alive():
+                for fifo in fifos:
+                    with suppress(OSError):
+                        os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+                await asyncio.to_thread(looking.join, 0.05)
+            for fifo in fifos:
+                fifo.unlink()
+            return waited
+        case _:
+            await host.kill_all(grace=0.1)
+            for one in host.all():
+                await host.wait(one, 0.1)
+            end_idle_spaces(folder.parent)
+            assert isinstance(victim, subprocess.Popen)
+            with suppress(subprocess.TimeoutExpired):
+                await asyncio.to_thread(victim.wait, 0.5)
+            return victim.poll() is not None
+
+
+def _look_at_all(folder: Path) -> None:
+    jobs = JobManager(folder)
+    for number in range(1, 6):
+        if job := jobs.find(number):
+            job.end()
+            collect_output(jobs, job)
+    jobs.all()
 
 
 def _arrived(udp: object) -> bool:
@@ -148,8 +221,6 @@ def _disk() -> str:
 
 def main() -> None:
     """``python -m benchmarks.containment.scene KIND PLACE``: one line of JSON."""
-    import json
-
     kind, place = sys.argv[1:]
     print(json.dumps(asyncio.run(try_all(kind, Path(place)))))
 
