@@ -88,7 +88,7 @@ def training_view(
         reason = mask.reason or view.left_out
         reply = ReplyView(mask.step, mask.seq, make_char_spans(mask, cells=cells), mask.seen, reason, mask.summary)
         view.replies[mask.seq] = reply
-        if mask.summary is None and mask.event.kind == "model.reply":
+        if not mask.for_summary and mask.event.kind == "model.reply":
             view.steps[mask.step] = reply
         if reason:
             view.masked[reason] += 1

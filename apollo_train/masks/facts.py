@@ -51,6 +51,8 @@ class ReplyFacts(msgspec.Struct):
     """How the server ended it; None where it was interrupted."""
     step: int = 0
     """Its step; 0 for a summary, whose requests are not numbered."""
+    taken_for: int = 0
+    """The step that it was taken for until it showed that it is a summary; 0: none."""
     for_summary: bool = False
     """Whether it answers a request for a summary."""
     kinds: list[PartKind] = []
@@ -62,7 +64,9 @@ class ReplyFacts(msgspec.Struct):
     def __post_init__(self) -> None:
         self.finish = self.body.finish if isinstance(self.body, ev.ModelReplied) else None
         found = self.event.seq in self.session.found_summaries
-        self.step = 0 if found else self.event.step or 0
+        own = self.event.step or 0
+        self.step, self.taken_for = (0, own) if found else (own, 0)
+        self.summary = self.summary if self.finish is not None else None
         self.for_summary = not self.step and self.finish is not None
         for part in self.body.parts if self.finish is not None else ():
             if isinstance(part, CallPart):
@@ -74,33 +78,25 @@ class ReplyFacts(msgspec.Struct):
             elif part.text.strip():
                 self.kinds.append("text")
 
-    def answers(self, request: int | None) -> bool:
-        """Whether it is the whole reply to this request."""
-        return self.finish is not None and self.body.request == request
-
     @property
-    def number(self) -> int:
-        """What flags call it: its step, or the number of the summary (0: that was not put to use)."""
-        if self.for_summary:
-            return self.summary.number if self.summary else 0
-        return self.step
+    def judged_as(self) -> tuple[int, int]:
+        """What flags call it: the step that it is or was taken for, and the number of the summary; 0: neither."""
+        return self.step or self.taken_for, self.summary.number if self.summary is not None else 0
 
     @property
     def is_silent(self) -> bool:
         """Whether no flag is about it or a part of it."""
-        if self.for_summary:
-            return self.session.flags.is_silent(self.number, True)
-        return self.session.flags.is_silent(self.step)
+        return self.session.flags.is_silent(*self.judged_as)
 
     def read_parts(self) -> None:
-        """Make its parts, once it is known whether its summary was put to use."""
-        number, summary, flags = self.number, self.for_summary, self.session.flags
+        """Make its parts."""
+        (step, summary), flags = self.judged_as, self.session.flags
         call = 0
         found: list[PartFacts] = []
         for kind in self.kinds:
             call += kind == "call"
             which, body = (call, self.calls[call - 1]) if kind == "call" else (None, None)
-            found.append(PartFacts(self, kind, flags.verdict(number, kind, which, summary), which, body))
+            found.append(PartFacts(self, kind, flags.verdict(step, kind, which, summary), which, body))
         self.parts = found
 
     @property
@@ -122,9 +118,8 @@ class ReplyFacts(msgspec.Struct):
     @property
     def is_seen(self) -> bool:
         """Whether a human has read or judged it."""
-        if self.for_summary:
-            return self.session.flags.is_seen(self.number, self.event.seq, True)
-        return self.session.flags.is_seen(self.step, self.event.seq)
+        step, summary = self.judged_as
+        return self.session.flags.is_seen(step, self.event.seq, summary)
 
     @property
     def is_approved(self) -> bool:

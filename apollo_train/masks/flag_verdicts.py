@@ -96,18 +96,22 @@ class FlagVerdicts:
         self.has_reach = bool(self._reaches)
         """Whether any flag reaches further than what it is about."""
 
-    def is_silent(self, step: int, summary: bool = False) -> bool:
-        """Whether no flag is about this reply or a part of it, as of nearly all."""
-        return not self._spans and step not in (self._by_summary if summary else self._by_step)
+    def is_silent(self, step: int, summary: int = 0) -> bool:
+        """Whether no flag is about this reply or a part of it, as of nearly all.
 
-    def verdict(self, step: int, part: PartKind, call: int | None, summary: bool = False) -> Verdict:
-        """What all flags on this part come to; ``summary``: ``step`` is the number of a summary."""
-        if self.is_silent(step, summary=summary):
+        A reply goes by its step, or by the number of the ``summary`` that it is; by both, where it was taken for a step
+        before. 0: it has none.
+        """
+        return not self._spans and step not in self._by_step and summary not in self._by_summary
+
+    def verdict(self, step: int, part: PartKind, call: int | None, summary: int = 0) -> Verdict:
+        """What all flags on this part come to."""
+        if self.is_silent(step, summary):
             return ""
         words = self._words(step, part, call, summary=summary)
         return _resolve(words, self.policy.flags) if words else ""
 
-    def labels(self, step: int, part: PartKind, call: int | None, *, summary: bool = False) -> list[str]:
+    def labels(self, step: int, part: PartKind, call: int | None, *, summary: int = 0) -> list[str]:
         """The labels of the flags that give this part its verdict; of a dispute, of those that call it bad."""
         words = self._words(step, part, call, summary=summary)
         verdict = _resolve(words, self.policy.flags)
@@ -116,9 +120,9 @@ class FlagVerdicts:
         humans = [flag for flag in flags if source_of(flag) == "human"]
         return [_label(flag) for flag in humans or flags]
 
-    def _words(self, step: int, part: PartKind, call: int | None, *, summary: bool) -> list[Flag]:
+    def _words(self, step: int, part: PartKind, call: int | None, *, summary: int) -> list[Flag]:
         """The flags on this part, of each actor the one that stands: the most precise, then the newest."""
-        about = (self._by_summary if summary else self._by_step).get(step, ())
+        about = [*self._by_step.get(step, ()), *self._by_summary.get(summary, ())]
         votes: list[tuple[int, Flag]] = []
         for flag in about:
             target = flag.target
@@ -126,8 +130,7 @@ class FlagVerdicts:
                 votes.append((1, flag))
             elif target.part == part and (part != "call" or target.call == call):
                 votes.append((2, flag))
-        if not summary:
-            votes += [(0, flag) for flag in self._spans if flag.target.step <= step <= _last(flag)]
+        votes += [(0, flag) for flag in self._spans if flag.target.step <= step <= _last(flag)]
         words: dict[str, tuple[int, int, Flag]] = {}
         for rank, flag in votes:
             known = words.get(flag.by)
@@ -165,14 +168,17 @@ class FlagVerdicts:
         """Whether a human's bad flag, one that masks, is about this step or a part of it."""
         return any(flag.target.step <= step <= _last(flag) for flag in self._errors)
 
-    def is_seen(self, step: int, seq: int, summary: bool = False) -> bool:
+    def is_seen(self, step: int, seq: int, summary: int = 0) -> bool:
         """Whether a human has read the reply or one of its calls, or judged it; ``seq`` is that of the reply."""
         judged = self.judged
         if seq in judged.read:
             return True
         if summary:
-            read = any(written.number == step and at in judged.read for at, written in judged.summaries.items())
-            return read or step in self._judged_summaries
+            read = any(written.number == summary and at in judged.read for at, written in judged.summaries.items())
+            if read or summary in self._judged_summaries:
+                return True
+        if not step:
+            return False
         if step in judged.read_steps or step in self._judged_steps:
             return True
         return bool(self._judged_spans) and any(first <= step <= last for first, last in self._judged_spans)

@@ -5,7 +5,7 @@ What decides is the table of masks/rules.py; here its facts are read from the lo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Final, Literal
 
 import msgspec
@@ -55,6 +55,10 @@ class ReplyMask(msgspec.Struct, frozen=True):
     """Calls that no rule is about, and that are not trained because another part of the reply is masked."""
     model: str = ""
     """The model that wrote it."""
+    for_summary: bool = False
+    """Whether it answers a request for a summary, put to use or not."""
+    taken_for: int = 0
+    """The step that it was taken for until it showed that it is a summary; 0: none."""
 
     @property
     def trained(self) -> bool:
@@ -83,7 +87,8 @@ class ReplyMask(msgspec.Struct, frozen=True):
 
 
 def mask_replies(reader: LogReader, annotations: Annotations, policy: FilterPolicy) -> Iterator[ReplyMask]:
-    """The mask of every reply of the session, in order, in constant memory."""
+    """The mask of every reply of the session, in order, in constant memory; those to what a harness asked beside its
+    work (titles, probes) are no part of it."""
     polls = find_inner_polls(reader, annotations, policy.rules.poll_tools) if policy.rules.inner_polls else frozenset()
     lost = find_lost_parts(reader, annotations)
     after_here = find_steps_after_here(annotations, policy, "dropped")
@@ -94,28 +99,38 @@ def mask_replies(reader: LogReader, annotations: Annotations, policy: FilterPoli
         found_summaries=annotations.found_summaries,
     )  # fmt: skip
     rules = ActiveRules(session, policy)
+    # A summary that showed late was written long after its reply.
+    summaries = {body.request: body for body in annotations.summaries.values() if body.request is not None}
     hidden = False
     """Whether the context holds reasoning of an earlier reply that only its model can read."""
     reply: ReplyFacts | None = None
-    """The newest reply, of whose calls and summary nothing later was read yet."""
+    """The newest reply, of whose calls nothing later was read yet."""
     for event in read_events(reader, annotations.session, annotations.position, _KINDS):
         match event.body:
             case ev.ModelReplied() | ev.ReplyInterrupted() as body:
+                if _is_beside_work(reader, event, body.request, summaries):
+                    continue
                 if reply is not None:
                     yield _mask_reply(reply, rules)
-                reply = ReplyFacts(event, body, session, hidden)
+                reply = ReplyFacts(event, body, session, hidden, summary=summaries.get(body.request))
                 hidden = hidden or (reply.hides and event.seq not in gone)
             case ev.ActionRefused() as refused:
                 if reply is not None and refused.malformed:
                     reply.malformed = (*reply.malformed, event.call)
-            case ev.SummaryWritten() as written:
-                if reply is not None and reply.answers(written.request):
-                    reply.summary = written
+            case ev.SummaryWritten():
                 hidden = False
             case _:
                 continue
     if reply is not None:
         yield _mask_reply(reply, rules)
+
+
+def _is_beside_work(reader: LogReader, event: ev.Event, request: int, summaries: Container[int]) -> bool:
+    """Whether a reply answers what a harness asked beside its work; only such and summaries are of no step."""
+    if event.step is not None or request in summaries:
+        return False
+    asked = reader.event(event.session, request)
+    return asked is not None and isinstance(asked.body, ev.ModelRequested) and asked.body.purpose == "side"
 
 
 def _mask_reply(reply: ReplyFacts, rules: ActiveRules) -> ReplyMask:
@@ -150,6 +165,8 @@ def _mask_reply(reply: ReplyFacts, rules: ActiveRules) -> ReplyMask:
         tuple(sorted(prompt_lost)),
         lost,
         model_of(reply.body, model),
+        reply.for_summary,
+        reply.taken_for,
     )
 
 

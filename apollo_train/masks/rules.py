@@ -105,8 +105,8 @@ def _is_after_here(reply: ReplyFacts, _: FilterPolicy) -> bool:
 
 
 def _own_labels(part: PartFacts) -> list[str]:
-    reply = part.reply
-    return reply.session.flags.labels(reply.number, part.kind, part.number, summary=reply.for_summary)
+    step, summary = part.reply.judged_as
+    return part.reply.session.flags.labels(step, part.kind, part.number, summary=summary)
 
 
 def _reaching_labels(part: PartFacts) -> list[str]:

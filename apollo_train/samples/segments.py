@@ -89,7 +89,7 @@ def make_segments(source: Source) -> Iterator[Segment | Exclusion]:
             if mask.trained:
                 yield source.exclude(mask, "prompt_missing")
             continue
-        if mask.summary:
+        if mask.for_summary:
             alone = _OpenSegment(node)
             alone.add(mask, node)
             yield from _close_segment(source, prompts, remover, alone)

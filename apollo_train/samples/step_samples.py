@@ -118,9 +118,9 @@ class Source:
 
 def _is_about(flag: Flag, mask: ReplyMask) -> bool:
     target = flag.target
-    if mask.summary or target.part == "summary":
-        return bool(mask.summary) and target.part == "summary" and target.step == mask.summary
-    return target.step <= mask.step <= (target.to_step or target.step)
+    if target.part == "summary":
+        return target.step == mask.summary
+    return target.step <= (mask.step or mask.taken_for) <= (target.to_step or target.step)
 
 
 def _label_of(flag: Flag, mask: ReplyMask) -> dict[str, Any]:

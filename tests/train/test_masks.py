@@ -11,7 +11,7 @@ from apollo_train.masks.reply_masks import ReplyMask, mask_replies
 from apollo_train.masks.rules import REASONS
 from apollo_train.policy import FilterPolicy, FlagRules, RuleMasks, TargetRules
 from sessions import events as ev
-from sessions.events.messages import CallPart
+from sessions.events.messages import CallPart, TextPart
 from sessions.log.reader import LogReader
 
 
@@ -133,6 +133,46 @@ async def test_summaries_train_by_policy_only_and_can_be_flagged(told: Teller, r
     assert [mask.name for mask in masks(reader)] == ["1", "S1", "2"]
     await told.flag(ev.Target(1, "summary"))
     assert reasons(reader, targets=summaries) == ["", "flagged", ""]
+
+
+async def tell_late_summary(told: Teller, *, title: bool = False) -> None:
+    """Steps 1 and 3, and between them a reply that was step 2's until it showed that it is S1. ``title``: the harness
+    asked for one before that."""
+    await told.act()
+    reply = await told.reply(text="All went well so far.")
+    if title:
+        asked = await told.tell(
+            ev.ModelRequested(purpose="side", adapter="x", adapter_version=1, envelope={}, sha256="")
+        )
+        await told.tell(ev.ModelReplied(request=asked.seq, parts=(TextPart("Numbers"),), finish="stop"), actor="agent")
+    assert isinstance(reply.body, ev.ModelReplied)
+    await told.tell(ev.ReplySuperseded(old=reply.seq, why="summary"), step=2)
+    text = ev.LongText("All went well so far.")
+    await told.tell(ev.SummaryWritten(number=1, from_step=1, to_step=1, text=text, request=reply.body.request))
+    await told.act()
+
+
+@pytest.mark.parametrize(
+    "target", [ev.Target(2), ev.Target(2, "text"), ev.Target(1, "span", to_step=2), ev.Target(1, "summary")]
+)
+async def test_a_summary_that_showed_late_goes_by_what_was_said_of_its_step_as_well(
+    told: Teller, reader: LogReader, target: ev.Target
+) -> None:
+    await tell_late_summary(told)
+    summaries = TargetRules(summaries=True, unseen="mask")
+    assert reasons(reader, targets=summaries) == ["unseen"] * 3
+    await told.flag(target, label="premature")
+    _, late, _ = masks(reader, FilterPolicy(targets=summaries))
+    assert (late.name, late.reason, late.labels, late.seen) == ("S1", "flagged", ("premature",), True)
+    assert {cell.reason for cell in late.cells} == {"flagged"}
+
+
+async def test_a_title_between_a_late_summary_and_its_use_takes_nothing_from_it(
+    told: Teller, reader: LogReader
+) -> None:
+    await tell_late_summary(told, title=True)
+    assert [mask.name for mask in masks(reader)] == ["1", "S1", "3"], "and is no reply of the session's work"
+    assert reasons(reader, targets=TargetRules(summaries=True)) == ["", "", ""]
 
 
 async def test_what_no_human_saw_is_trained_masked_or_left_to_the_sign_off(told: Teller, reader: LogReader) -> None:

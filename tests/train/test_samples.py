@@ -13,6 +13,7 @@ from apollo_train.samples.segments import Segment, make_segments
 from apollo_train.samples.step_samples import Exclusion, Source, StepSample, make_step_samples
 from apollo_train.samples.weights import Weigher
 from sessions import events as ev
+from sessions.events.messages import TextPart
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 
@@ -137,6 +138,17 @@ async def test_segments_end_at_summaries_and_train_each_reply_once(told: Teller,
     assert "Did a and b." in found[1].messages[1]["content"]
     assert all(segment.meta["prefix_checked"] for segment in found)
     assert [(item.step, item.reason) for item in excluded] == [("1", "flagged"), ("S1", "summary")]
+
+
+@pytest.mark.parametrize("text", ["Did a and", ""])
+async def test_a_summary_that_came_to_nothing_is_in_no_segment(told: Teller, reader: LogReader, text: str) -> None:
+    await told.act("a")
+    asked = await told.request("summary")
+    parts = (TextPart(text),) if text else ()
+    await told.tell(ev.ModelReplied(request=asked, parts=parts, finish="length" if text else "stop"), actor="agent")
+    [segment], excluded = segments(reader)
+    assert (segment.id, segment.trained) == (f"{SESSION}:1", [None, None, True])
+    assert [item.reason for item in excluded] == ["finish_length" if text else "empty"]
 
 
 async def test_a_segment_is_not_prefix_checked_where_reasoning_is_not_sent_back(
