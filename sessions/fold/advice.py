@@ -46,6 +46,7 @@ class AdviceRecord(msgspec.Struct, frozen=True):
     edits: int = 0
     edited_at: int | None = None
     withdrawn_at: int | None = None
+    """When it was taken back; once it was delivered, what was to say it again."""
     to_draft: bool = False
     delivered_at: int | None = None
     delivered_seq: int | None = None
@@ -63,10 +64,8 @@ class AdviceRecord(msgspec.Struct, frozen=True):
     @property
     def stage(self) -> Stage:
         """How far its life has gone."""
-        if self.withdrawn_at is not None:
-            return "withdrawn"
         if self.delivered_at is None:
-            return "queued"
+            return "queued" if self.withdrawn_at is None else "withdrawn"
         return "delivered" if self.outcome is None else "judged"
 
 
@@ -105,6 +104,8 @@ class AdviceBook:
                 self._change(body.advice, withdrawn_at=event.at, to_draft=body.to_draft)
             case ev.AdviceStanding() as body:
                 self._change(body.advice, standing=body.standing)
+                if body.standing and (known := self._records.get(body.advice)) and known.delivered_at is not None:
+                    self._change(body.advice, withdrawn_at=None)  # it is to be said again after all
             case ev.AdviceRequeued(why="not_delivered") as body:
                 self._change(body.advice, delivered_at=None, delivered_seq=None, at_step=None, woke=False)
                 self._forget_following(body.advice)

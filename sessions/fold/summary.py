@@ -17,7 +17,7 @@ from sessions.fold import attention_counters
 from sessions.fold.attention_counters import AttentionCounters
 from sessions.fold.result_status import went_wrong
 
-FOLD_VERSION: Final = 13
+FOLD_VERSION: Final = 14
 """Raised when ``fold_summary`` or the shape of Summary changes: stored summaries of another version are made anew."""
 EARLIEST: Final = 10 * 365 * 86_400_000
 """Times before 1980 (Unix ms) are of recordings that say none."""
@@ -56,6 +56,8 @@ class OpenAdvice(msgspec.Struct, frozen=True, omit_defaults=True):
     since: int
     not_before: int = 0
     now: bool = False
+    repeats: bool = False
+    """It was delivered, and is to be said once more because it stands."""
 
 
 class NoReply(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -404,10 +406,15 @@ def _change_beside_steps(s: Summary, event: ev.Event) -> dict[str, object]:
             return {"open_advice": tuple(a for a in s.open_advice if a.advice != body.advice)}
         case ev.AdviceDelivered() as body:
             left = tuple(a for a in s.open_advice if a.advice not in body.advice)
-            return {"open_advice": left, "advice_delivered": s.advice_delivered + len(body.advice)}
+            repeated = {a.advice for a in s.open_advice if a.repeats}
+            new = sum(number not in repeated for number in body.advice)
+            return {"open_advice": left, "advice_delivered": s.advice_delivered + new}
         case ev.AdviceRequeued() as body:
-            waiting = OpenAdvice(body.advice, body.text[:ADVICE_KEPT], event.at)
-            return {"open_advice": (*s.open_advice, waiting), "advice_delivered": s.advice_delivered - 1}
+            repeats = body.why == "standing"
+            waiting = OpenAdvice(body.advice, body.text[:ADVICE_KEPT], event.at, repeats=repeats)
+            return {"open_advice": (*s.open_advice, waiting), "advice_delivered": s.advice_delivered - (not repeats)}
+        case ev.AdviceStanding(advice=number, standing=False):
+            return {"open_advice": tuple(a for a in s.open_advice if a.advice != number or not a.repeats)}
         case ev.FlagSet():
             return {"flags": s.flags + 1}
         case ev.FlagRemoved():

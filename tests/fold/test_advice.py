@@ -36,6 +36,18 @@ def test_edited_and_withdrawn_advice_says_so() -> None:
     assert advice.waiting == advice.delivered == []
 
 
+def test_who_takes_back_what_was_to_be_said_again_does_not_take_back_what_was_delivered() -> None:
+    again = event(ev.AdviceRequeued(advice=1, text="wait for it", why="standing"), "host")
+    lost = event(ev.AdviceRequeued(advice=1, text="wait for it", why="not_delivered"), "host")
+    back = event(ev.AdviceWithdrawn(advice=1))
+    (record,) = book(QUEUED, DELIVERED, again, back).delivered
+    assert (record.stage, record.withdrawn_at is not None) == ("delivered", True)
+    (record,) = book(QUEUED, DELIVERED, lost, back).all
+    assert record.stage == "withdrawn"
+    (record,) = book(QUEUED, DELIVERED, again, back, event(ev.AdviceStanding(advice=1, standing=True))).delivered
+    assert record.withdrawn_at is None, "a person wants it after all"
+
+
 def test_delivery_the_first_reply_and_the_first_action_after_it() -> None:
     advice = book(
         QUEUED,

@@ -128,6 +128,38 @@ def test_waiting_advice_jobs_and_questions_come_and_go() -> None:
     assert closed.advice_delivered == 1
 
 
+def test_advice_that_is_said_again_is_delivered_once_and_what_was_not_delivered_is_taken_off() -> None:
+    told = ev.AdviceDelivered(advice=(1, 2), at_step=2, text="t")
+    body: list[ev.Body] = [ev.AdviceQueued(advice=1, text="a"), ev.AdviceQueued(advice=2, text="b"), told]
+
+    def counts(*more: ev.Body) -> tuple[int, list[int]]:
+        summary = summary_of(make.session_created(), *map(event, [*body, *more]))
+        return summary.advice_delivered, [waiting.advice for waiting in summary.open_advice]
+
+    standing = ev.AdviceRequeued(advice=1, text="a", why="standing")
+    lost = ev.AdviceRequeued(advice=2, text="b", why="not_delivered")
+    assert counts() == (2, [])
+    assert counts(standing) == (2, [1])
+    assert counts(standing, ev.AdviceWithdrawn(advice=1)) == (2, [])
+    assert counts(standing, lost) == (1, [1, 2])
+    assert counts(standing, lost, told) == (2, [])
+
+
+def test_standing_advice_that_is_done_waits_no_more_and_other_advice_does() -> None:
+    body: list[ev.Body] = [
+        ev.AdviceQueued(advice=1, text="a"),
+        ev.AdviceDelivered(advice=(1,), at_step=2, text="t"),
+        ev.AdviceRequeued(advice=1, text="a", why="standing"),
+        ev.AdviceQueued(advice=2, text="b"),
+        *(ev.AdviceStanding(advice=number, standing=False) for number in (1, 2)),
+    ]
+    summary = summary_of(make.session_created(), *map(event, body))
+    assert [waiting.advice for waiting in summary.open_advice] == [2]
+    lost = ev.AdviceRequeued(advice=1, text="a", why="not_delivered")
+    summary = summary_of(make.session_created(), *map(event, [*body[:2], lost, *body[3:]]))
+    assert [waiting.advice for waiting in summary.open_advice] == [1, 2], "what was never delivered waits"
+
+
 def test_reading_does_not_make_a_session_younger() -> None:
     summary = summary_of(make.session_created(), event(ev.CursorMoved(read_seq=1)), event(ev.EffortSpent(active_ms=5)))
     assert summary.last_at == summary.created_at
