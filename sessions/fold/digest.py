@@ -27,8 +27,8 @@ POLLS: Final = 10
 """So many polling actions in a row count as a loop."""
 KINDS: Final = frozenset(
     {"session.state", "session.recovered", "model.reply", "reply.superseded", "action.started", "action.result",
-     "action.refused", "advice.delivered", "eval.scored", "job.started", "job.ended", "file.changed", "summary.written",
-     "question.asked", "flag.set"}
+     "action.refused", "advice.delivered", "advice.requeued", "eval.scored", "job.started", "job.ended", "file.changed",
+     "summary.written", "question.asked", "flag.set"}
 )  # fmt: skip
 """Kinds that a digest looks at; all others may be left out of its events."""
 SUB_AGENTS: Final = "sub-agents"
@@ -120,6 +120,8 @@ class Baseline:
     state: State = "created"
     score: float | None = None
     better: str = "higher"
+    repeats: frozenset[int] = frozenset()
+    """Advice that was delivered before and waits to be said once more, by number."""
 
 
 @dataclass(slots=True)
@@ -144,6 +146,10 @@ class _Count:
     followed: list[str] = field(default_factory=list)
     loops: list[tuple[int, int]] = field(default_factory=list)
     awaiting: list[int] = field(default_factory=list)
+    turns: dict[int, set[int]] = field(default_factory=dict)
+    """What each turn of advice said for the first time, by its seq."""
+    repeats: set[int] = field(default_factory=set)
+    """Advice that waits to be said once more."""
     active_ms: int = 0
     money: float = 0.0
     unpriced: int = 0
@@ -165,7 +171,7 @@ def digest_of(
 ) -> Digest:
     """Count ``events`` (of one session, in order, all within the interval). ``reader`` is the actor who was away;
     ``tools``: what the tools of the session's harness are for."""
-    count, same, polls = _Count(), _Run(), _Run()
+    count, same, polls = _Count(repeats=set(before.repeats)), _Run(), _Run()
     state, active_since = before.state, since if before.state in ACTIVE else None
     replies = Replies()
     for event in events:
@@ -201,12 +207,12 @@ def digest_of(
             if went_wrong(body):
                 count.add("errors", event)
             _count_loop(count, same, polls, called, (body.shown or body.output).text, event, tools)
-        elif isinstance(body, ev.AdviceDelivered):
-            count.add("advice", event)
-            count.awaiting += body.advice
+        elif isinstance(body, ev.AdviceDelivered | ev.AdviceRequeued):
+            _count_advice(count, event.seq, body)
         else:
             _count_other(count, event, reader)
     _clock(count, active_since, until, False)
+    count.places["advice"] = list(count.turns)
     _end_run(count, same, LOOP)
     _end_run(count, polls, POLLS)
     stands = state.replace("_", " ")
@@ -226,6 +232,27 @@ def _clock(count: _Count, active_since: int | None, at: int, goes_on: bool) -> i
     if active_since is not None:
         count.active_ms += max(0, at - active_since)
     return at if goes_on else None
+
+
+def _count_advice(count: _Count, seq: int, body: ev.AdviceDelivered | ev.AdviceRequeued) -> None:
+    """A turn counts while it says anything for the first time that was not given back as not delivered."""
+    match body:
+        case ev.AdviceDelivered(advice=numbers):
+            new = [number for number in numbers if number not in count.repeats]
+            count.repeats.difference_update(numbers)
+            if new or not numbers:
+                count.turns[seq] = set(new)
+                count.awaiting += new
+        case ev.AdviceRequeued(advice=number, why="standing"):
+            count.repeats.add(number)
+        case ev.AdviceRequeued(advice=number):
+            told = next((at for at, said in reversed(count.turns.items()) if number in said), None)
+            if told is None:
+                return  # that was before the interval
+            count.turns[told].discard(number)
+            if not count.turns[told]:
+                del count.turns[told]
+            count.awaiting = [other for other in count.awaiting if other != number]
 
 
 def _count_other(count: _Count, event: ev.Event, reader: str) -> None:

@@ -82,7 +82,24 @@ def _before(reader: LogReader, session: str, seq: int) -> Baseline:
     evals = reader.events(session, before=seq + 1, kinds=("eval.scored",), newest_first=True, limit=8)
     score = next((e.body for e in evals if isinstance(e.body, ev.EvalScored) and e.body.score is not None), None)
     state = states[0].body.state if states and isinstance(states[0].body, ev.StateChanged) else "created"
-    return Baseline(state, score.score if score else None, score.better if score else "higher")
+    repeats = _read_repeats(reader, session, seq)
+    return Baseline(state, score.score if score else None, score.better if score else "higher", repeats)
+
+
+def _read_repeats(reader: LogReader, session: str, seq: int) -> frozenset[int]:
+    """The advice that waited at ``seq`` to be said once more; one short read where none ever was."""
+    if not reader.events(session, before=seq + 1, kinds=("advice.requeued",), limit=1):
+        return frozenset()
+    waiting: set[int] = set()
+    for event in reader.events(session, before=seq + 1, kinds=("advice.requeued", "advice.delivered")):
+        match event.body:
+            case ev.AdviceRequeued(advice=number, why="standing"):
+                waiting.add(number)
+            case ev.AdviceDelivered(advice=numbers):
+                waiting.difference_update(numbers)
+            case _:
+                continue
+    return frozenset(waiting)
 
 
 def last_trace(reader: LogReader, actor: str) -> int | None:

@@ -116,6 +116,30 @@ def test_each_figure_names_the_events_that_it_counts() -> None:
     assert named["steps"] == {"model.reply"}
 
 
+def test_advice_counts_as_delivered_once() -> None:
+    def told(*advice: int) -> ev.AdviceDelivered:
+        return ev.AdviceDelivered(advice=advice, at_step=2, text="t")
+
+    def lost(advice: int) -> ev.AdviceRequeued:
+        return ev.AdviceRequeued(advice=advice, text="t", why="not_delivered")
+
+    def delivered(*bodies: ev.Body, repeats: frozenset[int] = frozenset()) -> tuple[int, ...]:
+        story = Story()
+        for body in bodies:
+            story.tell(body)
+        before = Baseline(repeats=repeats)
+        found = digest_of("S", story.events, since=0, until=story.at, before=before)
+        return next(figure.places for figure in found.figures if figure.name == "advice")
+
+    standing = ev.AdviceRequeued(advice=1, text="t", why="standing")
+    assert delivered(told(1), lost(1), told(1)) == (5,), "the turn that was none is no place"
+    assert delivered(told(1, 2), lost(1), told(1)) == (3, 5)
+    assert delivered(told(1), standing, told(1)) == (3,)
+    assert delivered(told(1), standing, told(1, 2)) == (3, 5)
+    assert delivered(told(1), repeats=frozenset({1})) == ()
+    assert delivered(lost(1), told(1)) == (4,), "it was delivered before the interval, and not at all"
+
+
 def test_loops_and_what_followed_advice_are_told() -> None:
     story = Story()
     for number in range(5):

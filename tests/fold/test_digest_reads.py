@@ -9,7 +9,7 @@ import msgspec
 from sessions import events as ev
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
-from sessions.queries.digest import digests, read_up_to
+from sessions.queries.digest import digests, read_up_to, session_digest
 
 
 class Counting(LogReader):
@@ -34,6 +34,22 @@ async def test_where_somebody_stopped_reading_is_found_without_all_that_was_read
         assert read_up_to(reader, make.SESSION, "human:ada") == 3900
         assert reader.read < 500
         assert read_up_to(reader, make.SESSION, "human:eve") == 0
+
+
+async def test_advice_that_waited_to_be_said_again_is_no_news(tmp_path: Path) -> None:
+    def told(body: ev.Body) -> ev.NewEvent:
+        return ev.NewEvent(make.SESSION, body)
+
+    delivered = told(ev.AdviceDelivered(advice=(1,), at_step=2, text="t"))
+    async with await LogWriter.open(tmp_path / "log.sqlite") as writer:
+        again = told(ev.AdviceRequeued(advice=1, text="t", why="standing"))
+        await writer.append(make.session_created(), make.state("running"), delivered, again, delivered)
+    with LogReader(tmp_path / "log.sqlite") as reader:
+        values = [
+            session_digest(reader, make.SESSION, actor="human:ada", now=10**13, since_seq=seq).value("advice")
+            for seq in range(6)
+        ]
+    assert values == [1, 1, 1, 0, 0, 0]
 
 
 async def test_sub_agents_that_only_worked_are_a_figure_of_their_session_and_one_that_waits_has_a_line(
