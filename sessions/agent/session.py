@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+import msgspec
+
 from sessions import events as ev
 from sessions.agent.clean_events import Cleaner
 from sessions.agent.resume_point import ResumePoint, read_resume_point
@@ -174,9 +176,13 @@ class Session:
         A log that cannot be written for now is waited for, as long as that takes: a reply was paid for, an action
         has had its effect.
         """
+        return await self.commit_events([ev.NewEvent(self.id, body, step, call, actor) for body in bodies], blobs)
+
+    async def commit_events(self, events: Iterable[ev.NewEvent], blobs: Iterable[Blob] = ()) -> list[ev.Event]:
+        """The same for events of this session that each have a step and an actor of their own."""
         clean = Cleaner(self.services.redactor_for(self.id))
         kept = [clean.blob(blob) for blob in blobs]
-        new = [ev.NewEvent(self.id, clean.body(body), step, call, actor) for body in bodies]
+        new = [msgspec.structs.replace(event, body=clean.body(event.body)) for event in events]
         while True:
             try:
                 return await self.services.writer.append(*new, blobs=kept)

@@ -11,7 +11,16 @@ from sessions.fold.advice import AdviceBook
 from sessions.gateway.units import Unit, text_of
 from sessions.log.reader import LogReader
 
-_LIFE: Final = frozenset({"advice.queued", "advice.edited", "advice.delivered", "advice.requeued", "advice.standing"})
+_LIFE: Final = frozenset(
+    {
+        "advice.queued",
+        "advice.edited",
+        "advice.withdrawn",
+        "advice.delivered",
+        "advice.requeued",
+        "advice.standing",
+    }
+)
 
 
 def read_turns(reader: LogReader, session: str) -> Mapping[int, str]:
@@ -30,12 +39,23 @@ def read_turns(reader: LogReader, session: str) -> Mapping[int, str]:
     return {seq: turn.text for seq, turn in turns.items()}
 
 
-async def requeue_undelivered(session: Session, step: int) -> None:
-    """Queue again what went into the request of ``step``, which was no step."""
-    for advice in _read_book(session).delivered:
-        if advice.at_step == step and advice.channel == "user" and not advice.said_again:
-            again = ev.AdviceRequeued(advice=advice.number, text=advice.text, why="not_delivered")
-            await session.commit(again)
+def find_undelivered(session: Session, step: int, units: Sequence[Unit]) -> list[ev.AdviceRequeued]:
+    """What is to be queued again of that which went into the request of ``step``, which was no step.
+
+    ``units``: the harness's new conversation; what that has all the same, as it has what it was told as a prompt, is
+    not to be said twice.
+    """
+    found = [
+        advice
+        for advice in _read_book(session).delivered
+        if advice.at_step == step and advice.channel == "user" and not advice.said_again
+    ]
+    told = _words_of(units) if found else ""
+    return [
+        ev.AdviceRequeued(advice=advice.number, text=advice.text, why="not_delivered")
+        for advice in found
+        if _level(advice.text) not in told
+    ]
 
 
 async def requeue_standing(session: Session, units: Sequence[Unit], placed: Collection[int]) -> None:
@@ -43,8 +63,9 @@ async def requeue_standing(session: Session, units: Sequence[Unit], placed: Coll
 
     ``units``: that conversation; ``placed``: the turns of advice (seqs) that it has at their places.
     """
-    standing = [advice for advice in _read_book(session).delivered if advice.standing]
-    told = _level("\n".join(text_of(unit.value) for unit in units)) if standing else ""
+    delivered = _read_book(session).delivered
+    standing = [advice for advice in delivered if advice.standing and advice.withdrawn_at is None]
+    told = _words_of(units) if standing else ""
     for advice in standing:
         turns = {advice.delivered_seq, *advice.said_again}
         waits = any(one.advice == advice.number for one in session.summary.open_advice)
@@ -54,6 +75,10 @@ async def requeue_standing(session: Session, units: Sequence[Unit], placed: Coll
 
 def _read_book(session: Session) -> AdviceBook:
     return AdviceBook(session.services.reader.events(session.id, kinds=_LIFE))
+
+
+def _words_of(units: Sequence[Unit]) -> str:
+    return _level("\n".join(text_of(unit.value) for unit in units))
 
 
 def _level(text: str) -> str:

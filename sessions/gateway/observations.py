@@ -10,7 +10,7 @@ from sessions.agent.resume_point import CallState, ResumePoint
 from sessions.agent.session import Session
 from sessions.events.messages import CallPart, TextPart
 from sessions.events.text import Blob
-from sessions.gateway.advice_again import requeue_undelivered
+from sessions.gateway.advice_again import find_undelivered
 from sessions.gateway.conversation import NewestCall, NewTurns, Sent, calls_of, find_new_turns
 from sessions.gateway.line import Turn
 from sessions.gateway.units import Unit, text_of
@@ -103,35 +103,43 @@ class Observations:
 
     async def write_summary(self, request: int, replied: ev.ModelReplied, point: ResumePoint) -> None:
         """The reply to a compaction is the summary that the harness goes on from."""
-        await self._write_summary(_words_of(replied), point.step, request)
+        summary, blobs = self._make_summary(_words_of(replied), point.step, request)
+        await self._session.commit(summary, actor="agent", blobs=blobs)
 
     async def _begin_segment(self, turn: Turn, known: Container[int], point: ResumePoint) -> ResumePoint:
         """The harness has replaced its conversation by a shorter one, or by another one."""
         units = turn.exchange.request.units
         told = [text_of(u.value) for place, u in enumerate(units) if place not in known and u.role == "user"]
         if point.reply is not None and begins_with(told, point.reply):
-            return await self._take_for_summary(point.reply, point)
-        if self._covered() < point.step:
+            return await self._take_for_summary(point.reply, point, units)
+        if self._covered() < point.reply_step:
             words = (text_of(unit.value) for unit in units if unit.kind == "text" and unit.role == "user")
-            await self._write_summary("\n\n".join(words), point.step, None)
+            summary, blobs = self._make_summary("\n\n".join(words), point.step, None)
+            await self._session.commit(summary, actor="agent", blobs=blobs)
         return point
 
-    async def _take_for_summary(self, reply: ev.Event, point: ResumePoint) -> ResumePoint:
-        """Only now it shows that the last reply was the summary which the harness goes on from: it was no step."""
+    async def _take_for_summary(self, reply: ev.Event, point: ResumePoint, units: Sequence[Unit]) -> ResumePoint:
+        """Only now it shows that the last reply was the summary which the harness goes on from: it was no step.
+
+        All of it is one write set: a kill in between would leave a summary that nothing says is one.
+        """
         session, step, body = self._session, point.reply_step, reply.body
         assert isinstance(body, ev.ModelReplied), "it is a reply"
-        await requeue_undelivered(session, step)
+        summary, blobs = self._make_summary(_words_of(body), step - 1, body.request)
         assigned = ev.ThreadAssigned(line="summary", requests=(body.request,), why=FROM_SUMMARY)
-        await session.commit(assigned, ev.ReplySuperseded(old=reply.seq, why="summary"), step=step)
-        await self._write_summary(_words_of(body), step - 1, body.request)
+        events = [
+            *(ev.NewEvent(session.id, again) for again in find_undelivered(session, step, units)),
+            ev.NewEvent(session.id, assigned, step=step),
+            ev.NewEvent(session.id, ev.ReplySuperseded(old=reply.seq, why="summary"), step=step),
+            ev.NewEvent(session.id, summary, actor="agent"),
+        ]
+        await session.commit_events(events, blobs)
         return session.resume_point()
 
-    async def _write_summary(self, words: str, to_step: int, request: int | None) -> None:
-        session = self._session
-        text, blobs = session.text(words)
-        number, covered = session.summary.summaries + 1, self._covered()
-        summary = ev.SummaryWritten(number=number, from_step=covered + 1, to_step=to_step, text=text, request=request)
-        await session.commit(summary, actor="agent", blobs=blobs)
+    def _make_summary(self, words: str, to_step: int, request: int | None) -> tuple[ev.SummaryWritten, list[Blob]]:
+        text, blobs = self._session.text(words)
+        number, first = self._session.summary.summaries + 1, self._covered() + 1
+        return ev.SummaryWritten(number=number, from_step=first, to_step=to_step, text=text, request=request), blobs
 
     def _covered(self) -> int:
         """The last step that a summary stands for."""
