@@ -29,6 +29,8 @@ SPENT: Final = ("tokens", "money")
 """The limits that such a call counts towards. Steps and hours it uses none of."""
 _FREES: Final = frozenset({"limit.changed", "session.state"})
 """Kinds of events that may let a call go which a limit holds."""
+_STANDS: Final = frozenset({"stop", "interrupt"})
+"""What waits for the boundary and brings the session to rest there; a pause by anybody else would take it back."""
 
 
 class SideCalls:
@@ -90,6 +92,8 @@ class SideCalls:
         root, gone = self._family.root, exchange.delivered
         while True:
             freed = self._freed.listen()
+            # What a person asks for in this very moment comes first.
+            await self._session.services.writer.wait_for_writes()
             summary = self._session.summary
             if summary.state in ENDED:
                 words = f"session {summary.number} has ended ({summary.state})"
@@ -99,7 +103,7 @@ class SideCalls:
             reason = self._find_spent_budget()
             if not reason:
                 return None
-            if root.session.summary.state in ACTIVE:
+            if root.session.summary.state in ACTIVE and root.session.summary.pending not in _STANDS:
                 try:
                     await root.session.commit(ev.StateChanged(state="paused", need="limit", reason=reason))
                 except IllegalTransition:

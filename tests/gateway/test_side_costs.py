@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 from apollo_process import Apollo, wait_for
-from wire_model import VECTORS, WireModel
+from wire_model import VECTORS, WireModel, turn
 
 from sessions.log.reader import LogReader
 from sessions.log.rebuild import rebuild_request
@@ -103,6 +103,24 @@ def test_a_limit_of_tokens_holds_what_costs_some(
         apollo.run("limit", session, "tokens=1000")
         assert asked.result().status_code == 200
     assert [event["body"]["purpose"] for event in apollo.events(session, "model.request")[1:]] == ["side"]
+
+
+def test_a_limit_takes_nothing_back_that_waits_for_the_boundary(
+    apollo: Apollo, model: WireModel, session: str, ask: Ask, embed: Embed
+) -> None:
+    apollo.run("limit", session, "tokens=100")
+    first = ask()
+    apollo.run("interrupt", session)
+    with pytest.raises(httpx2.ReadTimeout):
+        embed(timeout=1)
+    assert apollo.session("there")["state"] == "running", "it is at work, and stands still at its boundary"
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(lambda: ask(*turn(first)))
+        wait_for("the boundary", lambda: apollo.session("there")["state"] == "paused")
+        assert apollo.session("there")["reason"] == "interrupted"
+        apollo.run("stop", session)
+        assert asked.result().status_code == 403
+    assert len(model.bodies) == 1
 
 
 def test_a_pause_and_a_limit_of_steps_hold_none(
