@@ -128,7 +128,7 @@ def conversations(cli: Cli, session: str, main: str | None, sub_agent: int | Non
     It holds from the next request of that conversation on. Steps of one that is a sub-agent's are left out: their
     numbers stay, they are no targets.
     """
-    from sessions.gateway.main_line import read_conversations, say_steps
+    from sessions.gateway.main_line import KINDS, find_named, read_conversations, say_steps
 
     if main is not None and sub_agent is not None:
         raise click.UsageError("--main or --sub-agent, not both")
@@ -141,12 +141,16 @@ def conversations(cli: Cli, session: str, main: str | None, sub_agent: int | Non
             return
         for each in known:
             what = say_steps(each.steps) if each.kind == "main" else f"{each.name}, {len(each.requests)} requests"
-            mark = "main line" if each.kind == "main" else "sub-agent" if each.kind == "child" else "beside it"
-            say(f"{mark:<10} {what}{'  (newest)' * each.is_newest}  {plain_line(each.words)}")
+            say(f"{KINDS[each.kind]:<10} {plain_line(what)}{'  (newest)' * each.is_newest}  {plain_line(each.words)}")
         return
     thread = ""
     if main is not None:
-        thread = next((each.thread for each in known if main in (each.name, each.thread, str(each.number or ""))), main)
+        chosen = find_named(known, main)
+        if chosen is None or chosen.kind == "main":
+            raise ApolloError(
+                f"no conversation beside the main line is called {main!r}: without --main they are listed"
+            )
+        thread = chosen.thread
     call = protocol.AssignThread(request=new_request_id(), session=found, step=sub_agent, thread=thread)
     done = ask_host(cli, call)
     print_done(done, as_json, "done")

@@ -17,8 +17,8 @@ from sessions.events.states import ACTIVE, ENDED, REBOOTED, STOPPED
 from sessions.fold import budget
 from sessions.fold.families import count_together
 from sessions.fold.summary import Summary
+from sessions.gateway.child_thread import THREAD, thread_of_child
 from sessions.gateway.exchange import Exchange
-from sessions.gateway.main_line import THREAD, thread_of_child
 from sessions.gateway.units import Unit, text_of
 from sessions.ulid import new_ulid
 
@@ -134,7 +134,7 @@ class Children:
         """Whether the conversation is a child's that is known."""
         return thread in self._sessions
 
-    def let_go(self, thread: str) -> None:
+    def leave(self, thread: str) -> None:
         """The conversation is the main line from now on: its session ends where it stands."""
         self._family.left.add(thread)
         if (child := self._family.children.get(thread)) is not None:

@@ -126,8 +126,8 @@ class Gateway:
 
     def _family(self, session: Session) -> Family:
         """A session among its kin; its parent is there before it."""
+        from sessions.gateway.child_thread import thread_of_child
         from sessions.gateway.children import Family
-        from sessions.gateway.main_line import thread_of_child
 
         thread, begins = thread_of_child(session.created), session.created.begins
         if not thread or begins is None or not begins.session:

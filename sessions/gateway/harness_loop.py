@@ -376,6 +376,8 @@ class HarnessLoop:
         if turn.place.step == "compaction":
             step = None
         prepared = await self._prompts.prepare(turn, point, self._sources)
+        if not self._line.has(turn):
+            return
         event, failed = point.open_request, point.attempts
         body = event.body if event is not None else None
         if event is None or not isinstance(body, ev.ModelRequested) or body.sha256 != prepared.request.sha256:

@@ -195,6 +195,10 @@ class HarnessLine:
         """The request of the main line that is next."""
         return self._turns[0] if self._turns else None
 
+    def has(self, turn: Turn) -> bool:
+        """Whether a request is still this session's to ask: a person may have said that it is a sub-agent's."""
+        return turn in self._turns
+
     @property
     def is_waiting(self) -> bool:
         """Whether a request waits for its boundary, or is under way."""
@@ -248,7 +252,7 @@ class HarnessLine:
     def drop_turn(self, turn: Turn) -> None:
         """Nobody is there any more whom a reply could reach."""
         said = "the client was gone when its request was to be sent"
-        self._let_go(turn)
+        self._take_back(turn)
         self.refuse_turn(turn, Answer(408, turn.exchange.dialect.error(408, said)))
 
     def take_lost_reply(self) -> int:
@@ -275,7 +279,7 @@ class HarnessLine:
             return
         self._begin(self._children.end_resting())
         for turn in self._turns:
-            self._let_go(turn)
+            self._take_back(turn)
             turn.exchange.settle(self._goodbye(turn.exchange))
         self._turns.clear()
 
@@ -284,11 +288,11 @@ class HarnessLine:
         if said.line == "summary":
             return  # what goes on from it was found already
         if said.line == "main":
-            self._threads.assign(self._threads.numbers_of(said.thread), MAIN, MAIN)
-            self._children.let_go(said.thread)
+            self._threads.adopt(said.thread)
+            self._children.leave(said.thread)
             return
         numbers = {number for number, seq in self._requests.items() if seq in said.requests}
-        self._threads.assign(numbers, "child", f"request {min(said.requests)}")
+        self._threads.part(numbers, f"request {min(said.requests)}", self._requests)
         for turn in [turn for turn in self._turns if self._threads.place_of(turn.place.number).line != MAIN]:
             # It has not been sent: whose it is now asks for it.
             if turn.place.number not in self._requests:
@@ -298,11 +302,11 @@ class HarnessLine:
     def turn_away(self, why: str) -> None:
         """Answer all who wait that nobody will."""
         for turn in self._turns:
-            self._let_go(turn)
+            self._take_back(turn)
             turn.exchange.settle(Answer(503, turn.exchange.dialect.error(503, why)))
         self._turns.clear()
 
-    def _let_go(self, turn: Turn) -> None:
+    def _take_back(self, turn: Turn) -> None:
         """A request that nothing of is in the log was never there."""
         if turn.place.number not in self._requests:
             self._threads.take_back(turn.place.number)

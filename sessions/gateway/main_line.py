@@ -10,16 +10,16 @@ import msgspec
 
 from sessions import events as ev
 from sessions.fold.released_reply import REPLY_KINDS, Replies
+from sessions.gateway.child_thread import thread_of_child
 from sessions.gateway.units import text_of
 from sessions.log.reader import LogReader
 
 MOST_WORDS: Final = 80
 """Characters of what a conversation was told."""
 
-THREAD: Final = "thread"
-"""Key in a child's ``meta``: what its harness, or the tree of prefixes, calls its conversation."""
-
 Kind = Literal["main", "child", "side"]
+KINDS: Final[dict[Kind, str]] = {"main": "main line", "child": "sub-agent", "side": "beside it"}
+"""What people call them."""
 
 
 class Conversation(msgspec.Struct, frozen=True):
@@ -56,12 +56,6 @@ class _Growing:
     steps: list[int] = field(default_factory=list)
 
 
-def thread_of_child(created: ev.SessionCreated) -> str:
-    """The conversation that a child's session is, "" for a session that is no child of a harness."""
-    is_child = created.harness is not None and created.begins is not None and created.begins.kind == "child"
-    return str(created.meta.get(THREAD, "")) if is_child else ""
-
-
 def read_conversations(reader: LogReader, session: str) -> list[Conversation]:
     """The conversations of a session, in the order in which they began; sub-agents' sessions last."""
     events = reader.events(session, kinds={"model.request", "thread.assigned", *REPLY_KINDS})
@@ -75,6 +69,8 @@ def read_conversations(reader: LogReader, session: str) -> list[Conversation]:
         if not isinstance(body, ev.ModelRequested) or body.wire is None:
             continue
         if body.purpose == "side":
+            if not body.wire.thread:
+                continue  # embeddings: no conversation
             growing = found.setdefault(body.wire.thread, _Growing("side", body, body.wire.thread))
         else:
             root = root_of[event.seq] = root_of.get(body.parent or 0, event.seq)
@@ -92,12 +88,19 @@ def read_conversations(reader: LogReader, session: str) -> list[Conversation]:
         for key, each in found.items()
         if gone.isdisjoint(each.requests) and (each.kind == "side" or each.steps)
     ]  # fmt: skip
-    taken = {body.thread for body in assigned if body.line == "main"}
+    taken = {body.thread for body in assigned if body.line == "main" and body.thread}
     children = list(_read_children(reader, session))
     known = {child.thread for child in children}
     return [
         each for each in (*made, *children) if each.thread not in taken and (each.session or each.thread not in known)
     ]
+
+
+def find_named(conversations: Iterable[Conversation], name: str) -> Conversation | None:
+    """The conversation of this name; a number alone is that of a sub-agent's session."""
+    known = list(conversations)
+    by_number = (each for each in known if name.isdigit() and each.session and each.number == int(name))
+    return next(by_number, None) or next((each for each in known if each.name == name), None)
 
 
 def find_conversation(conversations: Iterable[Conversation], step: int) -> Conversation | None:

@@ -11,7 +11,10 @@ import msgspec
 
 from sessions.gateway.exchange import Exchange
 from sessions.gateway.units import identify
+from sessions.terminal_text import plain_line
 
+MOST_NAME: Final = 80
+"""Characters of what a harness calls a conversation."""
 REVIEWERS: Final = ("guardian", "review")
 """What Codex calls those that judge what its agent wants to do."""
 
@@ -54,7 +57,7 @@ def thread_of(exchange: Exchange) -> str:
     # Claude Code's session id is the same for all of its sub-agents.
     for name in ("x-claude-code-agent-id", "thread-id", "x-codex-thread-id"):
         if value := exchange.header(name):
-            return value
+            return plain_line(value)[:MOST_NAME]
     metadata = exchange.request.fields.get("metadata")
     told = metadata.get("user_id") if isinstance(metadata, dict) else None
     if not isinstance(told, str):
@@ -63,4 +66,4 @@ def thread_of(exchange: Exchange) -> str:
         inner = msgspec.json.decode(told)
     except msgspec.DecodeError:
         return ""
-    return str(inner.get("session_id", "")) if isinstance(inner, dict) else ""
+    return plain_line(str(inner.get("session_id", "")))[:MOST_NAME] if isinstance(inner, dict) else ""

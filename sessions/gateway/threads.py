@@ -82,6 +82,8 @@ class Threads:
     """The first request with this chain and frame."""
     _head: int | None = None
     _main_thread: str = ""
+    _adopted: set[str] = field(default_factory=set)
+    """Threads of sub-agents that somebody said are the main line, whatever their harness says."""
     _volatile: set[int] = field(default_factory=set)
     """Places of units that the harness writes anew in each request: the time that is left, say."""
 
@@ -156,15 +158,27 @@ class Threads:
         """Where this request belongs, as it is known by now."""
         return self._seen[number].place
 
-    def numbers_of(self, thread: str) -> list[int]:
-        """The requests of a conversation beside the main line."""
-        return [seen.place.number for seen in self._seen if seen.place.line != MAIN and seen.place.thread == thread]
+    def adopt(self, thread: str) -> None:
+        """The conversation beside the main line that goes by this name is the main line from its next request on."""
+        numbers = [seen.place.number for seen in self._seen if seen.place.line != MAIN and seen.place.thread == thread]
+        self._adopted.add(thread)
+        self._assign(numbers, MAIN, MAIN)
 
-    def assign(self, numbers: Collection[int], line: Line, thread: str) -> None:
+    def part(self, numbers: Collection[int], thread: str, logged: Collection[int]) -> None:
+        """These requests of the main line are a sub-agent's, in a conversation that goes by ``thread``.
+
+        ``logged``: the requests of the main line that the log has as such: only to these it can go back.
+        """
+        meant = self._assign(numbers, "child", thread)
+        if self._head in meant:
+            places = (seen.place for seen in self._seen)
+            own = (p.number for p in places if p.line == MAIN and p.step in ("next", "segment") and p.number in logged)
+            self._head = max(own, default=None)
+
+    def _assign(self, numbers: Collection[int], line: Line, thread: str) -> set[int]:
         """These requests, and what goes on from them, are of another conversation than they were taken for.
 
-        What goes on from one that is the main line now is a segment of it. What is no more of it leaves the main line
-        where it was before.
+        What goes on from one that is the main line now is a segment of it.
         """
         meant = set(numbers)
         for seen in self._seen:
@@ -172,9 +186,7 @@ class Threads:
             if place.number in meant or (place.parent in meant and place.step != "segment"):
                 meant.add(place.number)
                 seen.place = replace(place, line=line, thread=thread)
-        if line != MAIN and self._head in meant:
-            own = (s.place.number for s in self._seen if s.place.line == MAIN and s.place.step in ("next", "segment"))
-            self._head = max(own, default=None)
+        return meant
 
     def _place(self, shape: Shape, chain: Sequence[bytes]) -> Place:
         number = len(self._seen)
@@ -184,11 +196,13 @@ class Threads:
             return replace(self._seen[same].place, number=number)
         if same is not None:
             return Place(number, *self._kin(same), "again", same)
-        if not shape.child and (rewritten := self._find_rewritten(shape)) is not None:
+        named = f"agent {shape.thread}" if shape.child and shape.thread else ""
+        child = shape.child and named not in self._adopted
+        if not child and (rewritten := self._find_rewritten(shape)) is not None:
             return Place(number, *self._kin(rewritten[0]), rewritten[1], rewritten[0])
         parent = next((found for h in reversed(chain[:-1]) if (found := self._by_chain.get(h)) is not None), None)
-        if shape.child:
-            thread = shape.thread or (self._seen[parent].place.thread if parent is not None else f"child {number}")
+        if child:
+            thread = named or (self._seen[parent].place.thread if parent is not None else f"child {number}")
             own = parent is not None and self._seen[parent].place.thread == thread
             return Place(number, "child", thread, "next", parent if own else None)
         if parent is not None:

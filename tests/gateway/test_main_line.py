@@ -114,8 +114,53 @@ def test_a_request_that_waits_goes_to_whom_it_is_from(apollo: Apollo, model: Wir
 def test_what_cannot_be_put_right_is_said(apollo: Apollo, model: WireModel, session: str, ask: Ask) -> None:
     ask()
     for words, why in (
-        (("--main", "side 1"), "has no conversation 'side 1' beside its main line"),
+        (("--main", "side 1"), "no conversation beside the main line is called 'side 1'"),
         (("--sub-agent", "7"), "step 7 of session 1 is in no conversation of its main line"),
     ):
         done = apollo.run("conversations", session, *words, check=False)
         assert done.returncode and why in done.stderr, done.stderr
+
+
+def test_what_was_put_right_twice_can_be_opened_again(apollo: Apollo, model: WireModel, session: str, ask: Ask) -> None:
+    ask()
+    begin = {"role": "user", "content": "This goes on from an earlier conversation."}
+    talk = [begin, *turn(ask(messages=[begin]))]
+    talk += turn(ask(messages=talk))
+    child = child_named(apollo, "This goes on")
+    apollo.run("conversations", session, "--main", str(child["number"]))
+    apollo.run("conversations", session, "--sub-agent", "1")
+    pid = apollo.kill_host()
+    wait_for("another host", lambda: apollo.host_pid() not in (None, pid))
+    assert ask(messages=talk).status_code == 200
+    assert apollo.session("there")["step"] == 2
+
+
+def test_a_sub_agent_that_its_harness_marks_can_be_the_main_line(
+    apollo: Apollo, model: WireModel, session: str, ask: Ask
+) -> None:
+    ask()
+    begin = {"role": "user", "content": "This goes on from an earlier conversation."}
+    marked = {"x-claude-code-agent-id": "main"}
+    talk = [begin, *turn(ask(messages=[begin], headers=marked))]
+    ask(*turn(ask()))
+    assert apollo.session("there")["step"] == 2, "a name of a harness's is not one of ours"
+    child = child_named(apollo, "This goes on")
+    apollo.run("conversations", session, "--main", str(child["number"]))
+    for _ in range(2):
+        talk += turn(ask(messages=talk, headers=marked))
+    assert apollo.session("there")["step"] == 4
+    assert len(apollo.json("ls")) == 2, "no session more"
+
+
+def test_a_reply_that_is_held_is_let_go_first(apollo: Apollo, model: WireModel, session: str, ask: Ask) -> None:
+    talk, _ = begin_wrongly(apollo, session, ask)
+    del talk
+    apollo.run("hold", session)
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(ask, OTHER, {"role": "user", "content": "Again."})
+        wait_for("the hold", lambda: apollo.session("there")["state"] == "needs_you")
+        step = str(apollo.session("there")["step"])
+        done = apollo.run("conversations", session, "--sub-agent", step, check=False)
+        apollo.run("resume", session)
+        assert other.result().status_code == 200
+    assert done.returncode and "is held: let it go first" in done.stderr

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from apollo_tui.screens.panels.base import ChoicePanel
-from sessions.gateway.main_line import Conversation, read_conversations, say_steps
+from sessions.gateway.main_line import KINDS, Conversation, read_conversations, say_steps
 from widgets.models import Choice
 
 if TYPE_CHECKING:
     from apollo_tui.context import View
-
-KINDS: Final = {"main": "main line", "child": "sub-agent", "side": "beside it"}
 
 
 async def show_conversations(view: View, session: str) -> str:
