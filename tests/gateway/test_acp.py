@@ -241,6 +241,29 @@ def test_a_killed_host_goes_on_with_the_same_program_and_asks_no_question_twice(
     assert len(bodies(apollo, it, "question.asked")) == 2
 
 
+def test_a_killed_host_leaves_its_second_turn_alone(apollo: Apollo, model: WireModel, start: Start) -> None:
+    it = start("--lingers")
+    wait_for("its last reply", lambda: "lingers" in seen(apollo))
+    apollo.run("advise", it, "And a poem.")
+    model.free.clear()
+    (workspace,) = {path.parent for path in apollo.folder.rglob("seen.txt")}
+    (workspace / "go").touch()
+    wait_for("its next prompt", lambda: len(model.bodies) == 4)
+    (workspace / "go").unlink()
+    model.free.set()
+    wait_for("its next reply", lambda: seen(apollo).count("lingers") == 2)
+    dead = apollo.kill_host()
+    wait_for("another host", lambda: apollo.host_pid() not in (None, dead))
+    (workspace / "go").touch()
+    wait_for("its end", lambda: state(apollo) in ("finished", "stopped"))
+    assert (state(apollo), apollo.session("it")["reason"]) == ("finished", "")
+    assert [(one["prompt"], one["why"]) for one in bodies(apollo, it, "harness.rested")] == [
+        (1, "end_turn"),
+        (2, "end_turn"),
+    ]
+    assert len(bodies(apollo, it, "job.started")) == 1
+
+
 def test_a_stopped_host_cancels_it_and_a_person_lets_it_go_on(apollo: Apollo, model: WireModel, start: Start) -> None:
     model.free.clear()
     it = start()

@@ -62,7 +62,9 @@ class AcpProgram:
             return "moved"
         told, rest = read_prompts(session, talk.job), read_rest(session, talk.job)
         if talk.opening is None:
-            return "over" if rest is not None else "waits"
+            # The turns of an earlier host say nothing: this one is about to hear how the conversation began.
+            failed = talk.rest is not None or (rest is not None and rest.prompt == 0)
+            return "over" if failed else "waits"
         if len(told) > talk.prompts:  # also what an earlier host has said: it is not said twice
             number = talk.prompts + 1
             self._note_prompt(told[number - 1].text)
@@ -176,9 +178,13 @@ class AcpProgram:
     async def _note_rest(self, talk: Talk) -> bool:
         """Commit how a turn ended, once. True if that was now."""
         rest, known = talk.rest, read_rest(self._session, talk.job)
-        if rest is None or (known is not None and known.prompt >= rest.prompt):
+        if rest is None:
             return False
-        rested = ev.HarnessRested(job=talk.job, prompt=rest.prompt, why=rest.why, message=rest.message)
+        # Where this host finds no conversation, the turn is over that an earlier one began.
+        number = rest.prompt or len(read_prompts(self._session, talk.job))
+        if known is not None and known.prompt >= number:
+            return False
+        rested = ev.HarnessRested(job=talk.job, prompt=number, why=rest.why, message=rest.message)
         await self._session.commit(rested, actor="agent")
         return True
 
