@@ -264,6 +264,12 @@ def test_a_killed_host_leaves_its_second_turn_alone(apollo: Apollo, model: WireM
     assert len(bodies(apollo, it, "job.started")) == 1
 
 
+def test_what_it_writes_that_is_no_message_harms_no_talk(apollo: Apollo, model: WireModel, start: Start) -> None:
+    it = start("--babbles")
+    wait_for("its end", lambda: state(apollo) == "finished")
+    assert [(one["prompt"], one["why"]) for one in bodies(apollo, it, "harness.rested")] == [(1, "end_turn")]
+
+
 def test_a_stopped_host_cancels_it_and_a_person_lets_it_go_on(apollo: Apollo, model: WireModel, start: Start) -> None:
     model.free.clear()
     it = start()

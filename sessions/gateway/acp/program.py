@@ -36,6 +36,8 @@ EXIT_SECONDS: Final = 2.0
 """For a program to end by itself once nobody talks to it any more; some never do."""
 SETTLE_SECONDS: Final = 5.0
 """For what a program left behind to be taken in."""
+OPENING_REQUESTS: Final = 3
+"""Requests by which a conversation begins, at most: who it is, load, new."""
 WITHDRAWN: Final = "The question was withdrawn: "
 
 Progress = Literal["waits", "moved", "over"]
@@ -149,7 +151,8 @@ class AcpProgram:
             # Loaded only here: the package takes a second, and most hosts never have such a session.
             module = await asyncio.to_thread(importlib.import_module, "sessions.gateway.acp.talk")
             jobs = self._session.services.jobs_for(self._session.id)
-            talk: Talk = module.Talk(JobTransport(jobs, job), job.number, self._session.wakeup.wake)
+            earlier = OPENING_REQUESTS + len(read_prompts(self._session, job.number))
+            talk: Talk = module.Talk(JobTransport(jobs, job, earlier), job.number, self._session.wakeup.wake)
             talk.open(jobs.space.place_of(self._session.workspace), self._find_earlier(job.number))
             self._talk = talk
         return self._talk

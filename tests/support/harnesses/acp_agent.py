@@ -1,7 +1,9 @@
-"""An agent that is talked to in the Agent Client Protocol: ``python acp_agent.py [--ask] [--forgets] [--lingers]``.
+"""An agent that is talked to in the Agent Client Protocol:
+``python acp_agent.py [--ask] [--forgets] [--lingers] [--babbles]``.
 
 ``--ask``: it asks before each command; ``--forgets``: it cannot load a conversation; ``--lingers``: it ends no turn
-before there is a file ``go``. What it keeps is in its folder.
+before there is a file ``go``; ``--babbles``: it writes what is no message before it ends one.
+What it keeps is in its folder.
 """
 
 import http.client
@@ -106,6 +108,15 @@ def work(number, session, text):
 def end(number, session, reason):
     with open(f"{session}.json", "w") as file:
         json.dump(talks[session], file)
+    if "--babbles" in sys.argv:
+        deep = "[" * 100_000
+        for line in (
+            '{"id": {}, "result": 1}',
+            f'{{"id": 1, "result": {deep}',
+            '{"id": 9, "result": {}}',
+            "\n" * 100_000,
+        ):
+            print(line, flush=True)
     send(id=number, result={"stopReason": reason})
 
 
