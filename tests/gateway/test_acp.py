@@ -18,6 +18,7 @@ from wire_model import WireModel
 from apollo_train.masks.annotations import read_annotations
 from apollo_train.samples.advice_removal import AdviceRemover
 from apollo_train.samples.prompts import Prompts
+from sessions.jobs.files import INPUT
 from sessions.log.reader import LogReader
 
 AGENT = Path(__file__).parents[1] / "support" / "harnesses" / "acp_agent.py"
@@ -268,6 +269,27 @@ def test_what_it_writes_that_is_no_message_harms_no_talk(apollo: Apollo, model: 
     it = start("--babbles")
     wait_for("its end", lambda: state(apollo) == "finished")
     assert [(one["prompt"], one["why"]) for one in bodies(apollo, it, "harness.rested")] == [(1, "end_turn")]
+
+
+def test_of_a_program_that_can_be_told_nothing_more_the_session_says_so(
+    apollo: Apollo, model: WireModel, start: Start
+) -> None:
+    it = start("--lingers")
+    wait_for("its last reply", lambda: "lingers" in seen(apollo))
+    apollo.run("advise", it, "And a poem.")
+    (workspace,) = {path.parent for path in apollo.folder.rglob("seen.txt")}
+    (entrance,) = [path for path in apollo.folder.rglob(INPUT) if path.is_fifo()]
+    entrance.unlink()
+    (workspace / "go").touch()
+    wait_for("its end", lambda: state(apollo) == "stopped")
+    assert apollo.session("it")["reason"] == (
+        "ended early: the host lost its connection to it (job 1 is not running any more, or has spoilt its input), "
+        "and it had its last reply"
+    )
+    assert [(one["prompt"], one["why"]) for one in bodies(apollo, it, "harness.rested")] == [
+        (1, "end_turn"),
+        (2, "error"),
+    ]
 
 
 def test_a_stopped_host_cancels_it_and_a_person_lets_it_go_on(apollo: Apollo, model: WireModel, start: Start) -> None:

@@ -58,6 +58,10 @@ class AcpProgram:
         talk = await self._keep_talk()
         if talk is None:
             return "moved" if await self._withdraw("its program has ended") else "waits"
+        if talk.is_broken:
+            await self._withdraw("the host lost its connection to its program")
+            await self._note_rest(talk)
+            return "over"
         if await self._ask(talk, point, woken):
             return "moved"
         if await self._note_opening(talk) or await self._note_rest(talk):

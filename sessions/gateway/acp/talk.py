@@ -8,6 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import acp
@@ -24,6 +25,14 @@ OPEN_SECONDS: Final = 180.0
 MOST_LINE: Final = 500
 MOST_TEXT: Final = 4000
 """Characters of what a program says to a person."""
+MOST_OPTIONS: Final = 20
+MOST_NAME: Final = 200
+"""Characters of the id of a call or an option, and of the name of an option."""
+NO_ID: Final = "(no id)"
+"""How the log calls an option whose id is empty, which stands for no option there."""
+END_SECONDS: Final = 5.0
+"""For the end of a program to be known after its connection has ended."""
+Work = Callable[[], Coroutine[Any, Any, None]]
 _log = logging.getLogger(__name__)
 
 
@@ -74,6 +83,8 @@ class Talk:
         self.permissions: list[Permission] = []
         self.prompts = 0
         """How many it was told."""
+        self.is_broken = False
+        """Whether the program runs, and nothing more can be said to it or heard from it."""
         self._moved = moved
         self._transport = transport
         self._asked: Counter[str] = Counter()
@@ -84,12 +95,12 @@ class Talk:
 
     def open(self, folder: str, earlier: str) -> None:
         """Begin a conversation in ``folder``, or go on with the ``earlier`` one, "": there is none."""
-        self._begin(self._open(folder, earlier))
+        self._begin(0, partial(self._open, folder, earlier))
 
     def prompt(self, number: int, text: str) -> None:
         """Tell it to do something."""
         self.prompts = number
-        self._begin(self._prompt(number, text))
+        self._begin(number, partial(self._prompt, number, text))
 
     async def cancel_turn(self, seconds: float) -> None:
         """Ask it to end its turn, and wait until it has."""
@@ -180,15 +191,27 @@ class Talk:
         except ValidationError:
             self.rest = Rest(number, "error", "it ended its turn in a way that ACP does not know")
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
+    def _begin(self, number: int, work: Work) -> None:
+        task = asyncio.create_task(self._finish(number, work))
         self._tasks.add(task)
         task.add_done_callback(self._end_task)
+
+    async def _finish(self, number: int, work: Work) -> None:
+        """Do what the prompt of this number begins, and say where it cannot be done as the connection is dead."""
+        try:
+            await work()
+        except ConnectionError as error:
+            if await self._transport.has_ended(END_SECONDS):
+                return  # its job tells how
+            self.rest = Rest(number, "error", f"the host lost its connection to it ({_one_line(str(error))})")
+            self.is_broken = True
+            for permission in list(self.permissions):
+                permission.decide("")
 
     def _end_task(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         problem = None if task.cancelled() else task.exception()
-        if problem is not None and not isinstance(problem, ConnectionError):  # else its program ended, as its job tells
+        if problem is not None:
             _log.error("the talk with job %d broke", self.job, exc_info=problem)
             self.rest = Rest(self.prompts, "error", f"the host met an error of its own ({problem})")
         self._moved()
