@@ -88,6 +88,8 @@ class Talk:
         self._moved = moved
         self._transport = transport
         self._asked: Counter[str] = Counter()
+        self._refused: set[str] = set()
+        """Why requests were refused, each of which is logged once."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._connection = acp.ClientSideConnection(_Client(self), transport)
 
@@ -132,18 +134,27 @@ class Talk:
 
     # --- what it says ---
 
-    async def ask(self, call: schema.ToolCallUpdate, options: list[schema.PermissionOption]) -> str:
-        """The option that a person chooses, "" for none."""
+    async def ask(self, call: schema.ToolCallUpdate, options: list[schema.PermissionOption]) -> str | None:
+        """The id of the option that a person chooses, None for none. What no person can be asked is refused so."""
+        if why := _find_fault(call, options):
+            if why not in self._refused:
+                self._refused.add(why)
+                _log.warning("job %d: what it asks permission for is not shown, and cancelled: %s", self.job, why)
+            return None
         self._asked[call.tool_call_id] += 1
         request = f"{self.job} {call.tool_call_id} {self._asked[call.tool_call_id]}"
-        choices = tuple(QuestionOption(option.option_id, _one_line(option.name), option.kind) for option in options)
+        choices = tuple(
+            QuestionOption(option.option_id or NO_ID, _one_line(option.name), option.kind) for option in options
+        )
         permission = Permission(request, call.tool_call_id, describe_call(call), choices)
         self.permissions.append(permission)
         self._moved()
         try:
-            return await permission.decision
+            chosen = await permission.decision
         finally:
             self.permissions.remove(permission)
+        given = (option.option_id for option in options if (option.option_id or NO_ID) == chosen)
+        return next(given, None)
 
     async def _open(self, folder: str, earlier: str) -> None:
         try:
@@ -228,9 +239,20 @@ class _Client:
     ) -> schema.RequestPermissionResponse:
         """Ask a person."""
         option = await self._talk.ask(tool_call, options)
-        if not option:
+        if option is None:
             return schema.RequestPermissionResponse(outcome=schema.DeniedOutcome(outcome="cancelled"))
         return schema.RequestPermissionResponse(outcome=schema.AllowedOutcome(outcome="selected", option_id=option))
+
+
+def _find_fault(call: schema.ToolCallUpdate, options: list[schema.PermissionOption]) -> str:
+    """Why a person cannot be asked, "" if they can."""
+    if not options:
+        return "it has no options, so that there is no answer to it"
+    if len(options) > MOST_OPTIONS:
+        return f"it has more than {MOST_OPTIONS} options"
+    if max(len(call.tool_call_id), *(max(len(one.option_id), len(one.name)) for one in options)) > MOST_NAME:
+        return f"an id or a name in it has more than {MOST_NAME} characters"
+    return ""
 
 
 def describe_call(call: schema.ToolCallUpdate) -> str:
