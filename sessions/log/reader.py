@@ -29,7 +29,7 @@ PAGE: Final = 500
 SHORT_ID: Final = 8
 """Characters of an id's end that lists show."""
 
-MAKES_LOG: Final = (Remedy("create", "makes one"), Remedy("demo", "shows four sessions"))
+MAKES_LOG: Final = (Remedy("create", "makes one"), Remedy("demo", "shows five sessions"))
 """What to do where there is no log."""
 
 Anchor = tuple[int, int | None, int | None, str]
