@@ -27,7 +27,7 @@ MOST_TEXT: Final = 4000
 """Characters of what a program says to a person."""
 MOST_OPTIONS: Final = 20
 MOST_NAME: Final = 200
-"""Characters of the id of a call or an option, and of the name of an option."""
+"""Characters of the id of a call or an option; a longer name of an option is cut, as some hold a command."""
 NO_ID: Final = "(no id)"
 """How the log calls an option whose id is empty, which stands for no option there."""
 END_SECONDS: Final = 5.0
@@ -250,8 +250,8 @@ def _find_fault(call: schema.ToolCallUpdate, options: list[schema.PermissionOpti
         return "it has no options, so that there is no answer to it"
     if len(options) > MOST_OPTIONS:
         return f"it has more than {MOST_OPTIONS} options"
-    if max(len(call.tool_call_id), *(max(len(one.option_id), len(one.name)) for one in options)) > MOST_NAME:
-        return f"an id or a name in it has more than {MOST_NAME} characters"
+    if max(len(call.tool_call_id), *(len(one.option_id) for one in options)) > MOST_NAME:
+        return f"an id in it has more than {MOST_NAME} characters"
     return ""
 
 
