@@ -234,7 +234,7 @@ def outcome(said: list[dict[str, Any]]) -> object:
         (ask("p", [option("y" * (MOST_NAME + 1))]), "an id in it has more than 200 characters"),
         (ask("p", [option("y")], "c" * (MOST_NAME + 1)), "an id in it has more than 200 characters"),
     ],
-    ids=["none", "many", "id", "name", "call"],
+    ids=["none", "many", "id", "call"],
 )
 async def test_what_no_person_can_be_asked_is_cancelled_with_one_line(
     program: Program, talker: Talker, caplog: pytest.LogCaptureFixture, asked: dict[str, Any], why: str
