@@ -26,7 +26,7 @@ ROWS: Final[dict[str, str]] = {
     "memory": "long_log:memory",
     "tokens": "tokens:tokens",
     "imports": "recordings:imports",
-    "contained": "contained:commands",
+    "contained": "containment:commands",
 }
 Row = Callable[[Path, bool], Iterator[Figure]]
 

@@ -128,7 +128,7 @@ def _read_children(reader: LogReader, session: str) -> Iterable[Conversation]:
         if first is None or not isinstance(first.body, ev.SessionCreated) or not thread_of_child(first.body):
             continue
         requests = tuple(event.seq for event in reader.events(summary.session, kinds={"model.request"}))
-        words = " ".join(first.body.task.split())[:MOST_WORDS]
+        words = _crop(first.body.task)
         thread = thread_of_child(first.body)
         yield Conversation("child", words, requests, (), thread, summary.session, summary.number)
 
@@ -139,4 +139,9 @@ def _words_of(reader: LogReader, request: ev.ModelRequested) -> str:
     if told is None:
         return ""
     words = text_of(msgspec.json.decode(reader.blob(told.hash)))
-    return " ".join(words.split())[:MOST_WORDS]
+    return _crop(words)
+
+
+def _crop(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= MOST_WORDS else words[: MOST_WORDS - 1] + "…"

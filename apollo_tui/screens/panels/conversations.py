@@ -26,7 +26,7 @@ async def show_conversations(view: View, session: str) -> str:
 
     choices = [Choice(name, _words(each), note=each.words) for name, each in rows.items()]
     title = f"conversations of {view.context.name(session)}"
-    view.ask(ChoicePanel(title, choices, "enter says that one is not what it is taken for · esc closes"), take)
+    view.ask(ChoicePanel(title, choices, "enter: it is something else, and what · esc closes"), take)
     return ""
 
 
