@@ -30,6 +30,7 @@ from apollo_tui.context import (
     GivesWay,
     ToAction,
     ToCommands,
+    ToCompare,
     ToExport,
     ToNewSession,
     ToReview,
@@ -231,6 +232,10 @@ class ApolloApp(HookedApp, inherit_bindings=False):
                 from apollo_tui.screens.new_session import NewSessionScreen
 
                 self.push_screen(NewSessionScreen(self.context))
+            case ToCompare(one, other):
+                from apollo_tui.screens.compare import CompareScreen
+
+                self.push_screen(CompareScreen(self.context, one, other))
             case ToExport(session):
                 from apollo_tui.screens.export import ExportScreen
 

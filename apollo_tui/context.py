@@ -136,11 +136,18 @@ class ToNewSession(msgspec.Struct, frozen=True):
     """The form that creates a session."""
 
 
+class ToCompare(msgspec.Struct, frozen=True):
+    """Two sessions of one task, side by side."""
+
+    one: str
+    other: str
+
+
 class ToCommands(msgspec.Struct, frozen=True):
     """The command line of the view on top."""
 
 
-Destination = ToSession | ToAction | ToExport | ToReview | ToNewSession | ToCommands
+Destination = ToSession | ToAction | ToExport | ToReview | ToNewSession | ToCompare | ToCommands
 
 
 # --- the app and its views --------------------------------------------------------------------------------------------

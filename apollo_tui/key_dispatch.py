@@ -30,6 +30,7 @@ from widgets.paint import is_field
 from widgets.sanitise import clean_line
 
 if TYPE_CHECKING:
+    from apollo_tui.screens.compare import CompareScreen
     from apollo_tui.screens.export import ExportScreen
     from apollo_tui.screens.new_session import NewSessionScreen
     from apollo_tui.screens.review import ReviewScreen
@@ -80,6 +81,26 @@ def create_session(screen: NewSessionScreen) -> None:
     screen.create_session()
 
 
+def left_is_better(screen: CompareScreen) -> None:
+    """The left session is better."""
+    screen.prefer("left")
+
+
+def right_is_better(screen: CompareScreen) -> None:
+    """The right session is better."""
+    screen.prefer("right")
+
+
+def both_are_equal(screen: CompareScreen) -> None:
+    """Neither session is better."""
+    screen.prefer("equal")
+
+
+def undo_word(screen: CompareScreen) -> None:
+    """Take the last word on two sessions back."""
+    screen.undo_word()
+
+
 KEY_ACTS: Final[Mapping[str, Callable[..., None]]] = {
     # moving
     "next_pane": movement.next_pane,
@@ -120,6 +141,11 @@ KEY_ACTS: Final[Mapping[str, Callable[..., None]]] = {
     "bookmarks": judgement.list_bookmarks,
     "review": judgement.open_review,
     "skip": skip_item,
+    "compare": judgement.compare_sessions,
+    "left_better": left_is_better,
+    "right_better": right_is_better,
+    "equally_good": both_are_equal,
+    "undo_word": undo_word,
     "undo": undo.undo,
     "redo": undo.redo,
     "history": undo.list_history,

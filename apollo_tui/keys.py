@@ -13,20 +13,21 @@ from typing import Final, Literal
 import msgspec
 from textual.binding import Binding
 
-Place = Literal["board", "session", "action", "review", "export", "new", "panel"]
+Place = Literal["board", "session", "action", "review", "compare", "export", "new", "panel"]
 """Where a key is valid. ``panel`` is any small panel over a screen: help, labels, leaving, choices."""
 
-PLACES: Final[tuple[Place, ...]] = ("board", "session", "action", "review", "export", "new", "panel")
+PLACES: Final[tuple[Place, ...]] = ("board", "session", "action", "review", "compare", "export", "new", "panel")
 VIEWS: Final[frozenset[Place]] = frozenset({"board", "session", "action"})
 REVIEW: Final[frozenset[Place]] = frozenset({"review"})
 LOOKS: Final[frozenset[Place]] = VIEWS | REVIEW
 """Where an action is looked at, and can be judged."""
 BOARD: Final[frozenset[Place]] = frozenset({"board"})
 SESSION: Final[frozenset[Place]] = frozenset({"session"})
+COMPARE: Final[frozenset[Place]] = frozenset({"compare"})
 EXPORT: Final[frozenset[Place]] = frozenset({"export"})
 NEW: Final[frozenset[Place]] = frozenset({"new"})
 EVERY: Final[frozenset[Place]] = frozenset(PLACES)
-PAGED: Final[frozenset[Place]] = LOOKS | {"export", "panel"}
+PAGED: Final[frozenset[Place]] = LOOKS | {"compare", "export", "panel"}
 
 
 class KeyContext(msgspec.Struct, frozen=True):
@@ -94,8 +95,9 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("move.end", "G end", "bottom", "To the last row, and follow new ones.", "move", PAGED, painter=True),
     Key("move.open", "enter", "open", "Open what is selected: the session, then the action.", "move",
         PAGED - REVIEW - {"action"}, 8, painter=True),
-    Key("next_pane", "tab", "next pane", "To the next pane.", "move", VIEWS | {"export"}),
-    Key("previous_pane", "shift+tab", "previous pane", "To the pane before.", "move", VIEWS | {"export"}),
+    Key("next_pane", "tab", "next pane", "To the next pane.", "move", VIEWS | {"compare", "export"}),
+    Key("previous_pane", "shift+tab", "previous pane", "To the pane before.", "move",
+        VIEWS | {"compare", "export"}),
     Key("number", "1 2 3 4 5 6 7 8 9", "session", "To the session with this number.", "move", LOOKS),
     Key("goto", "apostrophe", "session …", "To any session: type its number, then enter.", "move", LOOKS),
     Key("back", "escape ctrl+g", "back", "One level back. Never leaves the app.", "move", EVERY, 6, typing=True),
@@ -155,6 +157,16 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("bookmarks", "L", "bookmarks", "All bookmarks, to jump to.", "judge", LOOKS),
     Key("skip", "s", "skip", "Not now, and not again: the next one.", "judge", REVIEW, 6, needs=("session",)),
     Key("open_there", "o", "open", "The item in its session.", "move", REVIEW, 7, needs=("session",)),
+    Key("compare", "T", "compare", "This session beside another of its task, or the two that are marked.", "judge",
+        BOARD | SESSION, needs=("session",)),
+    Key("left_better", "less_than_sign", "left is better", "The left session is better; again: say why.", "judge",
+        COMPARE, 1, needs=("writable",)),
+    Key("right_better", "greater_than_sign", "right is better", "The right session is better; again: say why.", "judge",
+        COMPARE, 2, needs=("writable",)),
+    Key("equally_good", "equals_sign", "equal", "Neither is better; again: say why.", "judge", COMPARE, 3,
+        needs=("writable",)),
+    Key("undo_word", "u", "undo", "Take your last word on two sessions back.", "judge", COMPARE, 4,
+        needs=("writable",)),
     Key("undo", "u", "undo", "Undo your last act on this log; it says which and where.", "judge", LOOKS, 5,
         needs=("writable",)),
     Key("redo", "U", "redo", "Do again what you undid last.", "judge", LOOKS, needs=("writable",)),
@@ -170,11 +182,11 @@ KEYS: Final[tuple[Key, ...]] = (
         needs=("session", "writable", "live")),
     Key("new", "c", "new session", "Create a session.", "control", BOARD, 12, needs=("writable",)),
     # finding and taking along
-    Key("search", "slash", "search", "Search in this session.", "find", LOOKS, 13, needs=("session",)),
-    Key("next_match", "n", "next match", "The next match; without a search, the next unread.", "find", LOOKS,
+    Key("search", "slash", "search", "Search in this session.", "find", LOOKS | COMPARE, 13, needs=("session",)),
+    Key("next_match", "n", "next match", "The next match; without a search, the next unread.", "find", LOOKS | COMPARE,
         needs=("session",)),
-    Key("previous_match", "N", "match before", "The match before; without a search, the unread before.", "find", LOOKS,
-        needs=("session",)),
+    Key("previous_match", "N", "match before", "The match before; without a search, the unread before.", "find",
+        LOOKS | COMPARE, needs=("session",)),
     Key("copy", "y", "copy", "Copy the selected action; says where the copy went.", "find", LOOKS, 8,
         needs=("session", "action")),
     Key("pager", "v", "pager", "Open the selected action in $PAGER.", "find", LOOKS, needs=("session", "action")),
@@ -185,9 +197,9 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("export", "e", "export", "Turn sessions into training data.", "find", VIEWS, 14),
     # the app
     Key("command", "colon ctrl+p", "command", "Every command by name.", "app", LOOKS | {"export"}, 15),
-    Key("help", "question_mark f1", "help", "The keys that work here and now.", "app", LOOKS | {"export"}, 99),
-    Key("leave", "q", "leave", "Leave this view; on the board, the app. Sessions go on.", "app", LOOKS | {"export",
-        "panel"}),
+    Key("help", "question_mark f1", "help", "The keys that work here and now.", "app",
+        LOOKS | {"compare", "export"}, 99),
+    Key("leave", "q", "leave", "Leave this view; on the board, the app. Sessions go on.", "app", PAGED),
     # the export menu and forms
     Key("mark", "x", "choose", "Choose or drop the session under the cursor.", "export", EXPORT, 1),
     Key("write", "w", "write", "Write the file.", "export", EXPORT, 2),
@@ -216,7 +228,8 @@ HINTS: Final = 8
 NAMES: Final[Mapping[str, str]] = {
     "apostrophe": "'", "slash": "/", "colon": ":", "question_mark": "?", "left_square_bracket": "[",
     "right_square_bracket": "]", "exclamation_mark": "!", "full_stop": ".", "plus": "+", "equals_sign": "=",
-    "asterisk": "*", "escape": "esc", "pagedown": "PgDn", "pageup": "PgUp",
+    "asterisk": "*", "less_than_sign": "<", "greater_than_sign": ">", "escape": "esc",
+    "pagedown": "PgDn", "pageup": "PgUp",
 }  # fmt: skip
 
 BY_ID: Final[Mapping[str, Key]] = {key.id: key for key in KEYS}
@@ -227,6 +240,7 @@ WHERE: Final[Mapping[Place, str]] = {
     "session": "in a session",
     "action": "on an action",
     "review": "in the review queue",
+    "compare": "where two sessions are compared",
     "export": "in the export menu",
 }
 

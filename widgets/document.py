@@ -34,6 +34,13 @@ class Document(Painter, can_focus=True):
             super().__init__()
             self.line = line
 
+    class Opened(Message):
+        """Enter was pressed on a line (from 0)."""
+
+        def __init__(self, line: int) -> None:
+            super().__init__()
+            self.line = line
+
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._pieces: list[Line] = []
@@ -194,7 +201,8 @@ class Document(Painter, can_focus=True):
         self.refresh()
 
     def action_open(self) -> None:
-        """Nothing lies deeper than a line."""
+        """What lies deeper than a line is the screen's business."""
+        self.post_message(self.Opened(self.cursor))
 
     def _scroll(self, by: int) -> None:
         rows = max(1, self.size.height)

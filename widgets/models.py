@@ -292,3 +292,15 @@ class Choice(msgspec.Struct, frozen=True):
     group: str = ""
     disabled: str = ""
     """Why it cannot be chosen, "" if it can."""
+
+
+class PairRow(msgspec.Struct, frozen=True):
+    """A row of two things that are compared, or one line across both (``whole``). ``left_seq`` and ``right_seq``: the
+    events that they come of, 0 for none; ``begins``: a new step begins here."""
+
+    left: Line = ()
+    right: Line = ()
+    left_seq: int = 0
+    right_seq: int = 0
+    begins: bool = False
+    whole: Line = ()

@@ -136,6 +136,7 @@ def version() -> str:
 
 NEEDS: Final = {
     "dpo": "a pair needs a flagged reply and what was done instead, after advice or as a correction",
+    "preferences": "a pair needs somebody's word on which of two sessions is better: T in the app, `apollo prefer`",
     "kto": "a verdict needs a flag or a good mark of a human on a reply",
 }
 """What a format of verdicts makes its rows of."""
@@ -151,10 +152,11 @@ def explain_nothing_left(
 
 def _explain(reasons: Mapping[str, int]) -> str:
     """What the most frequent reasons mean."""
+    from apollo_train.formats.trajectory_preferences import REASONS
     from apollo_train.samples.preferences import REFUSALS
     from apollo_train.templates.renderer import UNFIT
 
-    known = {**UNFIT, **REFUSALS, **SESSION_REASONS}
+    known = {**UNFIT, **REFUSALS, **REASONS, **SESSION_REASONS}
     first = sorted((reason for reason in reasons if reason in known), key=lambda reason: -reasons[reason])
     return "".join(f"; {reason}: {known[reason]}" for reason in first[:EXPLAINED_REASONS])
 

@@ -20,6 +20,7 @@ from apollo_train.formats.preferences import DpoFormat, KtoFormat
 from apollo_train.formats.raw import RawFormat
 from apollo_train.formats.steps import LAST_REPLY, StepsFormat
 from apollo_train.formats.trajectories import AtifFormat, TraceFormat
+from apollo_train.formats.trajectory_preferences import TrajectoryPreferences
 from apollo_train.runtime import TrainError
 from apollo_train.samples.scrub import load_scrub
 from apollo_train.templates.jinja_template import JinjaTemplate
@@ -33,6 +34,7 @@ _ALL: Final[tuple[Format, ...]] = (
     *LAST_REPLY,
     DpoFormat(),
     KtoFormat(),
+    TrajectoryPreferences(),
     AtifFormat(),
     TraceFormat(),
     RawFormat(),

@@ -80,6 +80,7 @@ MASK_READERS: Final[dict[str, MaskReaders]] = {
     ),
     "dpo": MaskReaders("`chosen` and `rejected`, loss on these alone", TRL),
     "kto": MaskReaders("`completion` and its `label`, loss on it alone", TRL),
+    "preferences": MaskReaders("none: `chosen` and `rejected` are whole sessions, for reward models"),
     "atif": MaskReaders("`trainable` in `extra`, which tells what happened whole"),
     "sts": MaskReaders("none: it tells what happened whole"),
     "raw": MaskReaders("none: it holds all events, and no policy applies"),

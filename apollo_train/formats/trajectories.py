@@ -78,7 +78,7 @@ class TraceFormat(Trajectories):
         judged = source.judged
         header = {"type": "session", "harness": "apollo", "id": judged.session, "name": judged.created.title}
         lines = [dumps({**header, "task": task_of(judged.created, source.policy)})]
-        for at, chat, _ in _turns_of(source):
+        for at, chat, _ in turns_of(source):
             lines.append(dumps({"type": "message", "message": _trace_message(chat, at, judged.created.model.name)}))
         yield _line(b"\n".join(lines), masks)
 
@@ -122,7 +122,7 @@ TurnWithOrigin = tuple[int, Chat, Any]
 """When (Unix ms), what was said, and the step or the event that it came of."""
 
 
-def _turns_of(source: Source) -> Iterator[TurnWithOrigin]:
+def turns_of(source: Source) -> Iterator[TurnWithOrigin]:
     """Everything that was said, in order: system prompt, task, user turns, replies and results."""
     created, reader = source.judged.created, source.reader
     system = _system(source)
@@ -190,7 +190,7 @@ class _Document:
         """The document."""
         judged = self.source.judged
         results: dict[str, Any] | None = None
-        for at, chat, origin in _turns_of(self.source):
+        for at, chat, origin in turns_of(self.source):
             if chat["role"] == "tool" and results is not None:
                 found = {"source_call_id": chat["tool_call_id"], "content": chat["content"]}
                 results["results"].append(found | _outcome_extra(origin.ended))

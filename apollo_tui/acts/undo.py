@@ -27,6 +27,7 @@ UNDOABLE: Final = frozenset(
         "recovery.marked",
         "bookmark.set",
         "session.note",
+        "preference.stated",
         "signal.judged",
         "advice.outcome",
         "advice.reach",
@@ -242,6 +243,12 @@ class UndoHistory:
                 return f"taking away the note on {where}"
             case ev.NoteWritten() as body:
                 return f"note on {where}: {body.text}"
+            case ev.PreferenceStated(verdict=None):
+                return f"taking back which is better, {where} or another"
+            case ev.PreferenceStated(verdict=str() as verdict, other=other):
+                against = self._state.sessions.get(other)
+                second = f"{against.summary.number} {against.summary.title}" if against is not None else other
+                return f"{where} is {'as good as' if verdict == 'equal' else verdict + ' than'} {second}"
             case ev.SignalJudged() as body:
                 return f"{body.verdict.replace('_', ' ')} for the signal {body.signal} of {where}"
             case other:
@@ -298,6 +305,9 @@ class UndoHistory:
                 return await self._earlier(act, lambda _: True) or ev.SignedOff()
             case ev.NoteWritten():
                 return await self._earlier(act, lambda _: True) or ev.NoteWritten(text="")
+            case ev.PreferenceStated(other=other):
+                earlier = await self._earlier(act, lambda e: isinstance(e, ev.PreferenceStated) and e.other == other)
+                return earlier or ev.PreferenceStated(other=other)
             case ev.CorrectionWritten(target=target):
                 earlier = await self._earlier(act, lambda e: isinstance(e, ev.CorrectionWritten) and e.target == target)
                 return earlier or ev.CorrectionWritten(target=target, text="")

@@ -1,4 +1,4 @@
-"""``flag``, ``unflag``, ``correct``, ``recovery``, ``signoff``, ``note``: what a person says of what was done."""
+"""What a person says of what was done: flags, corrections, sign-offs, preferences, notes."""
 
 from __future__ import annotations
 
@@ -197,6 +197,30 @@ def signoff(cli: Cli, session: str, word: str, step: int | None, as_json: bool) 
     body = ev.SignedOff(verdict=verdict, up_to_step=step)
     answer = annotate(cli, find_session(cli, session), body)
     print_done(answer, as_json, "sign-off taken back" if word == "none" else f"signed off: {sign_off_text(body)}")
+
+
+@click.command()
+@click.argument("better")
+@click.argument("worse")
+@click.option("--why", default="", help="What makes it better: exports carry it.")
+@click.option("--equal", is_flag=True, help="Neither is better.")
+@click.option("--remove", is_flag=True, help="Take your word on the two back.")
+@json_option
+@click.pass_obj
+def prefer(cli: Cli, better: str, worse: str, why: str, equal: bool, remove: bool, as_json: bool) -> None:
+    """Say that session BETTER is better than session WORSE, of the same task: a preference between the two as wholes.
+
+    `apollo export --format preferences` writes them.
+    """
+    from apollo_tui.acts.preferences import EQUAL, preference_body
+
+    if equal and remove:
+        raise click.UsageError("say that both are equal, or take your word back")
+    one, other = find_session(cli, better), find_session(cli, worse)
+    session, body = preference_body(one, other, "" if remove else EQUAL if equal else one, why.strip())
+    answer = annotate(cli, session, body)
+    said = "your word is taken back" if remove else "both are equally good" if equal else f"{better} is the better one"
+    print_done(answer, as_json, f"sessions {better} and {worse}: {said}")
 
 
 @click.command()

@@ -51,6 +51,7 @@ COMMANDS: Final[dict[str, str]] = {
     "correct": "flags:correct",
     "recovery": "flags:recovery",
     "signoff": "flags:signoff",
+    "prefer": "flags:prefer",
     "note": "flags:note",
     "terms": "log_keeping:terms",
     "search": "read:search",

@@ -76,6 +76,20 @@ class BookmarkSet(ReversibleAct, frozen=True, kw_only=True):
     removed: bool = False
 
 
+class PreferenceStated(ReversibleAct, frozen=True, kw_only=True):
+    """Which of two whole sessions of one task is better: this one against ``other``; None takes one's word back.
+
+    It is about the trajectories, and says nothing of any step. It is written in the older of the two, whose id is less;
+    a newer word of the actor about the same two takes the place of the older.
+    """
+
+    kind: ClassVar[str] = "preference.stated"
+    other: str
+    """The id of the other session, which is the younger."""
+    verdict: Literal["better", "worse", "equal"] | None = None
+    note: str = ""
+
+
 class CursorMoved(Body, frozen=True, kw_only=True):
     """What the actor has read of this session since their last such event, coalesced by the client.
 

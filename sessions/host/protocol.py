@@ -381,6 +381,7 @@ ANNOTATIONS = (
     "correction.written",
     "session.note",
     "bookmark.set",
+    "preference.stated",
     "cursor.moved",
     "signal.judged",
     "advice.outcome",

@@ -34,6 +34,7 @@ SEARCHABLE_KINDS: Final = frozenset(
         "correction.written",
         "session.note",
         "bookmark.set",
+        "preference.stated",
         "plan.changed",
     }
 )
@@ -66,6 +67,8 @@ def searchable_text(reader: LogReader, body: ev.Body) -> str:
             said = [flag.note]
         case ev.PlanChanged() as plan:
             said = [item.text for item in plan.items]
+        case ev.PreferenceStated(note=note):
+            said = [note]
         case ev.BookmarkSet() as mark:
             said = [mark.note]
         case (

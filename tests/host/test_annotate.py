@@ -188,3 +188,24 @@ async def test_how_far_advice_reaches_is_stored_when_it_is_queued_and_said_other
         assert [record.reach for record in book.all] == ["here"]
         with pytest.raises(RequestRefused, match="has no advice 2; it has 1"):
             await client.call(annotation("r2", session, ev.AdviceReach(advice=2, reach="here")))
+
+
+async def test_a_preference_is_between_two_sessions_of_one_task_and_is_kept_in_the_older(tmp_path: Path) -> None:
+    async with open_host(tmp_path) as host:
+        client = await host.client()
+        tasks = ("rate", "rate", "formats")
+        made = [await client.call(new_session(host.request(), task_id=task)) for task in tasks]
+        one, other, third = (created.session for created in made)
+        word = ev.PreferenceStated(other=other, verdict="worse", note="hasty")
+        await client.call(annotation(host.request(), one, word))
+        [stated] = host.parts.reader.events(one, kinds=("preference.stated",))
+        assert stated.body == word
+        for session, against, why in (
+            (one, third, "are not of one task"),
+            (other, one, "written in the older one"),
+            (one, one, "are not of one task"),
+            (one, "01NOTHING", "there is no session"),
+        ):
+            wrong = ev.PreferenceStated(other=against, verdict="better")
+            with pytest.raises(RequestRefused, match=why):
+                await client.call(annotation(host.request(), session, wrong))

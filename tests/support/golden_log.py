@@ -38,6 +38,8 @@ HARNESS = FOLDER / "v1-harness.sqlite"
 """What is said of a harness's conversations, and advice that is said again."""
 TALKED = FOLDER / "v1-talked.sqlite"
 """A program that was talked to: what it was told, what it asked, how its turns ended."""
+COMPARED = FOLDER / "v1-compared.sqlite"
+"""Two sessions of one task, and which people say is better."""
 SUMMARIES = FOLDER / f"summaries-fold-{FOLD_VERSION}.json"
 EVERY_KIND, REAL = make.SESSION, make.OTHER
 """The session that holds a full example of each kind, and the one whose prompts can be rebuilt."""
@@ -176,6 +178,19 @@ async def write_talked_log(path: Path) -> None:
             await writer.append(ev.NewEvent(name, body))
 
 
+async def write_compared_log(path: Path) -> None:
+    """Two people on two sessions of one task; one of them thinks again."""
+    async with await LogWriter.open(path, clock=lambda: 1_700_000_000_000) as writer:
+        older, younger = (f"01JV{'V' * 21}{number}" for number in (1, 2))
+        for number, name in enumerate((older, younger), 1):
+            model = ev.ModelSpec("openai", "m")
+            made = ev.SessionCreated(number=number, title=f"way {number}", task="Learn.", task_id="learn", model=model)
+            await writer.append(ev.NewEvent(name, made))
+        for by, verdict, note in (("ada", "better", "it waited"), ("ben", "equal", ""), ("ada", "worse", "")):
+            word = ev.PreferenceStated(other=younger, verdict=verdict, note=note)  # type: ignore[arg-type]
+            await writer.append(ev.NewEvent(older, word, actor=f"human:{by}"))
+
+
 def summaries_of(*paths: Path) -> dict[str, Summary]:
     """The summaries that this version's fold makes of the logs' events."""
     found: dict[str, Summary] = {}
@@ -229,6 +244,8 @@ def main() -> None:
         asyncio.run(write_harness_log(HARNESS))
     if not TALKED.exists():
         asyncio.run(write_talked_log(TALKED))
+    if not COMPARED.exists():
+        asyncio.run(write_compared_log(COMPARED))
     if anew or not SUMMARIES.exists():
         made = msgspec.json.encode(summaries_of(LOG, LATER), order="sorted")
         SUMMARIES.write_bytes(msgspec.json.format(made, indent=1) + b"\n")

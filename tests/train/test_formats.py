@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from training_log import SESSION, Teller, kept_policy, rows_of
+from training_log import OTHER, SESSION, Teller, kept_policy, rows_of
 
 from apollo_train.export.plan import plan_export
 from apollo_train.export.run import run_export
@@ -55,6 +55,15 @@ async def plain(writer: LogWriter) -> Teller:
     return told
 
 
+async def preferred(writer: LogWriter) -> None:
+    """Somebody says which of two sessions is better."""
+    told = await plain(writer)
+    other = await Teller(writer, OTHER).begin("Train it.", task_id="example", title="another")
+    await other.act("kill 1", "killed")
+    word = ev.PreferenceStated(other=OTHER, verdict="better", note="it let the job run")
+    await told.tell(word, actor="human:ann")
+
+
 def rows(reader: LogReader, folder: Path, name: str, policy: FilterPolicy = DEFAULT) -> list[dict[str, Any]]:
     return rows_of(run_export(reader, None, policy, name, folder / f"{name}.jsonl", overwrite=True).path)
 
@@ -63,7 +72,7 @@ def rows(reader: LogReader, folder: Path, name: str, policy: FilterPolicy = DEFA
 async def test_the_example_on_the_page_is_what_is_written(
     writer: LogWriter, reader: LogReader, tmp_path: Path, name: str
 ) -> None:
-    await (plain if name in PLAIN else supervised)(writer)
+    await (plain if name in PLAIN else preferred if name == "preferences" else supervised)(writer)
     found = rows(reader, tmp_path, name)
     told = "\n".join(json.dumps(row, ensure_ascii=False) for row in (found if name == "sts" else found[-1:]))
     page = PAGE.read_text("utf-8")
@@ -179,7 +188,7 @@ async def test_verl_refuses_a_mask_and_cuts_what_follows_the_last_trained_reply(
         rows(reader, tmp_path, "verl")
 
 
-@pytest.mark.parametrize("name", [name for name in FORMATS if name not in ("raw", "atif", "sts")])
+@pytest.mark.parametrize("name", [name for name in FORMATS if name not in ("raw", "atif", "sts", "preferences")])
 @pytest.mark.parametrize("scope", ["call", "reasoning"])
 async def test_message_formats_refuse_to_mask_parts_of_a_reply(
     told: Teller, reader: LogReader, tmp_path: Path, name: str, scope: Any

@@ -205,3 +205,10 @@ async def show_target(view: View, session: str, target: ev.Target) -> str:
 def open_review(view: View) -> None:
     """One queue over all sessions."""
     view.apollo.open(ToReview())
+
+
+def compare_sessions(view: View) -> None:
+    """Two sessions of one task side by side."""
+    from apollo_tui.screens.compare import compare_sessions as compare
+
+    compare(view)

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from sessions import events as ev
+from sessions.fold.preferences import can_compare
 from sessions.fold.summary import Summary
 from sessions.host.handlers.context import HandlerContext, refusal, require_person, text_of
 from sessions.host.handlers.targets import check_target, check_undoes
@@ -98,6 +99,17 @@ async def _check_sign_off(_: HandlerContext, s: Summary, body: ev.SignedOff) -> 
         raise refusal(f"session {s.number} has no step {body.up_to_step}; it is at step {s.step}")
 
 
+async def _check_preference(context: HandlerContext, s: Summary, body: ev.PreferenceStated) -> None:
+    other = context.summary(body.other)
+    if other.session < s.session:
+        raise RpcError("params", "a word on two sessions is written in the older one, whose id is less")
+    if not can_compare(s, other):
+        raise refusal(
+            f"sessions {s.number} and {other.number} are not of one task, and none began in the other: which is better "
+            "says nothing"
+        )
+
+
 async def _check_outcome(context: HandlerContext, s: Summary, body: ev.AdviceOutcome) -> None:
     delivered = await context.events(s.session, ("advice.delivered",))
     if not any(isinstance(event.body, ev.AdviceDelivered) and body.advice in event.body.advice for event in delivered):
@@ -140,6 +152,7 @@ CHECKS: Final[dict[type[ev.Body], Callable[[HandlerContext, Summary, Any], Await
     ev.SignedOff: _check_sign_off,
     ev.CorrectionWritten: _check_body_target,
     ev.BookmarkSet: _check_body_target,
+    ev.PreferenceStated: _check_preference,
     ev.CursorMoved: _check_cursor,
     ev.AdviceOutcome: _check_outcome,
     ev.AdviceReach: _check_number,
