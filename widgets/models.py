@@ -296,11 +296,12 @@ class Choice(msgspec.Struct, frozen=True):
 
 class PairRow(msgspec.Struct, frozen=True):
     """A row of two things that are compared, or one line across both (``whole``). ``left_seq`` and ``right_seq``: the
-    events that they come of, 0 for none; ``begins``: a new step begins here."""
+    events that they come of, 0 for none."""
 
     left: Line = ()
     right: Line = ()
     left_seq: int = 0
     right_seq: int = 0
-    begins: bool = False
+    head: int = 0
+    """Cells of the first span of each side, below which its further lines are not written."""
     whole: Line = ()

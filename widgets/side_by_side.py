@@ -31,10 +31,20 @@ def side_by_side(rows: Iterable[PairRow], width: int) -> list[tuple[Line, int]]:
         if not row.left and not row.right:
             found.append(((), at))
             continue
-        for left, right in zip_longest(_wrapped(row.left, half), _wrapped(row.right, half), fillvalue=()):
+        for left, right in zip_longest(
+            _beside(row.left, half, row.head), _beside(row.right, half, row.head), fillvalue=()
+        ):
             gap: Span = (" " * (half - cells.line_width(left)), "text")
             found.append(((*left, gap, BETWEEN, *right), at))
     return found
+
+
+def _beside(line: Line, width: int, head: int) -> list[Line]:
+    """``line`` in lines of ``width`` cells; those after the first begin below what follows its head."""
+    if not head or not line:
+        return _wrapped(line, width)
+    rest = _wrapped(line[1:], width - head)
+    return [(line[0] if at == 0 else (" " * head, "text"), *part) for at, part in enumerate(rest)]
 
 
 def _wrapped(line: Line, width: int) -> list[Line]:

@@ -28,6 +28,8 @@ MOST_STEPS: Final = 5_000
 """Steps of a session that are read: those at its end would not be looked at in one sitting."""
 SAID: Final = 400
 """Characters of a reply that are shown: its beginning."""
+HEAD: Final = 5
+"""Cells of a step's number and the gap after it."""
 FATES: Final[Mapping[Fate, tuple[str, str]]] = {
     "ok": ("✓", ""),
     "error": ("✗", "error"),
@@ -182,15 +184,15 @@ def _step_rows(left: ComparedStep | None, right: ComparedStep | None) -> list[Pa
     rows = []
     sides = [_numbered(step) for step in (left, right)]
     seqs = left.seq if left else 0, right.seq if right else 0
-    for at, (one, other) in enumerate(zip_longest(*sides, fillvalue=())):
-        rows.append(PairRow(one, other, seqs[0], seqs[1], begins=at == 0))
+    for one, other in zip_longest(*sides, fillvalue=()):
+        rows.append(PairRow(one, other, *seqs, head=HEAD))
     return rows
 
 
 def _numbered(step: ComparedStep | None) -> list[Line]:
     if step is None:
         return []
-    head = f"{step.step:>4} "
+    head = f"{step.step:>{HEAD - 1}} "
     lines = step.lines or ((("(nothing)", "dim"),),)
     return [((head if at == 0 else " " * len(head), "dim"), *line) for at, line in enumerate(lines)]
 

@@ -23,6 +23,11 @@ def test_each_side_is_wrapped_in_its_half_and_every_line_names_its_row() -> None
     ]
 
 
+def test_what_follows_the_first_line_begins_below_what_follows_its_head() -> None:
+    rows = [PairRow(left=(("  12 ", "dim"), ("run python train.py now", "text")), head=5)]
+    assert text(rows, 43) == [("  12 run python      │", 0), ("     train.py now    │", 0)]
+
+
 def test_what_is_too_long_is_cut_and_says_so() -> None:
     rows = [PairRow(left=(("word " * 100, "text"),))]
     shown = text(rows, 43)
