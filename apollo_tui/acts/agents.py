@@ -3,46 +3,79 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from sessions.errors import ApolloError
 from sessions.events import Handover
-from sessions.gateway.agents import AgentPreset, read_agents, read_version
+from sessions.gateway.agents import NAME, AgentPreset, read_agents, read_version
 from sessions.host.protocol import CreateSession
 from sessions.paths import config_path
+
+TALKED_TO: Final = "acp"
+"""What stands after an agent's name where it is to be talked to: ``codex acp``."""
 
 
 class UnknownAgent(ApolloError):
     """There is no such agent, or its program is not installed here."""
 
 
+def read_choice(text: str) -> tuple[str, bool]:
+    """The agent that a person wrote into one field, and whether it is to be talked to.
+
+    >>> read_choice("codex acp")
+    ('codex', True)
+    """
+    words = text.split()
+    acp = len(words) > 1 and words[-1].lower() == TALKED_TO
+    return " ".join(words[:-1] if acp else words), acp
+
+
 def can_start(name: str) -> bool:
     """Whether a preset says how the program of this name is started. Raises BadAgents."""
     preset = read_agents(config_path().parent).get(name)
-    return preset is not None and bool(preset.command)
+    return preset is not None and bool(preset.command or preset.acp)
+
+
+def only_talks(name: str) -> bool:
+    """Whether the preset of this name starts its program to be talked to, and in no other way. Raises BadAgents."""
+    preset = read_agents(config_path().parent).get(name)
+    return preset is not None and bool(preset.acp) and not preset.command
 
 
 def agent_names() -> list[str]:
-    """The agents that can be started here; none where the file of agents cannot be used."""
+    """What can be written to have an agent started here, as ``read_choice`` reads it; none where the file of agents
+    cannot be used."""
     try:
         presets = read_agents(config_path().parent)
     except ApolloError:
         return []
-    return [name for name, preset in presets.items() if preset.command and shutil.which(preset.command[0])]
+    return [choice for name, preset in presets.items() for choice in _choices(name, preset)]
+
+
+def _choices(name: str, preset: AgentPreset) -> Iterator[str]:
+    if preset.command and shutil.which(preset.command[0]):
+        yield name
+    if preset.acp and shutil.which(preset.acp[0]):
+        yield f"{name} {TALKED_TO}"
 
 
 def check_agent(name: str, *, acp: bool = False) -> AgentPreset:
     """The preset of an agent that can be started by its name alone, ``acp``: to be talked to in the Agent Client
-    Protocol. Raises UnknownAgent and BadAgents."""
+    Protocol, as it is anyway where its preset knows no other way. Raises UnknownAgent and BadAgents."""
     presets = read_agents(config_path().parent)
     preset = presets.get(name)
     if preset is None:
         raise UnknownAgent(f"there is no agent {name!r}; there are {', '.join(presets)}, and your own command")
-    command = preset.acp if acp else preset.command
+    command = preset.acp if acp else preset.command or preset.acp
     if acp and not command:
-        raise UnknownAgent(f"it is not known how {preset.title} is started for ACP: give the command, after --")
+        raise UnknownAgent(
+            f"it is not known how {preset.title} is started for ACP: give the command (apollo run --acp -- COMMAND), "
+            f"or write it as `acp` of [{name}] into {config_path().with_name(NAME)}"
+        )
     if not command:
         raise UnknownAgent(f"{preset.title} is a library: give the command that runs your script")
     if shutil.which(command[0]) is None:
@@ -63,10 +96,11 @@ def with_agent(
 
     ``command``: how a person starts it, in place of the preset's. ``starts`` False: somebody starts it elsewhere.
     ``stream``: how it is handed replies, where neither request nor preset say so. ``acp``: it is talked to in the Agent
-    Client Protocol. Raises UnknownAgent and BadAgents.
+    Client Protocol, as it is where its preset knows no other way. Raises UnknownAgent and BadAgents.
     """
     if starts and not command:
         preset = check_agent(name, acp=acp)
+        acp = acp or not preset.command
     else:
         preset = read_agents(config_path().parent).get(name) or AgentPreset(title=name, dialect="chat")
     harness = preset.harness(name, command, (read_version(preset) or "") if starts else "", stream, acp=acp)

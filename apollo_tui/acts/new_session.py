@@ -11,7 +11,7 @@ from typing import Final, Literal, cast
 
 import msgspec
 
-from apollo_tui.acts.agents import check_agent
+from apollo_tui.acts.agents import check_agent, read_choice
 from sessions.config import Config, resolve_model
 from sessions.errors import ApolloError
 from sessions.events import Containment, Limits, ModelSpec
@@ -46,7 +46,7 @@ class Form:
     task: str
     model: str
     agent: str = ""
-    """An agent program; "" for our own agent."""
+    """An agent program, as ``read_choice`` reads it; "" for our own agent."""
     name: str = ""
     workspace: str = ""
     limits: str = ""
@@ -73,7 +73,8 @@ def request_of(form: Form, config: Config) -> CreateSession:
         raise BadField("model", str(problem)) from problem
     try:
         if form.agent.strip():
-            check_agent(form.agent.strip())
+            name, acp = read_choice(form.agent)
+            check_agent(name, acp=acp)
     except ApolloError as problem:
         raise BadField("agent", str(problem)) from problem
     workspace = task.workspace

@@ -74,12 +74,14 @@ def _agents(cli: Cli) -> Iterator[Finding]:
     except ApolloError as error:
         yield Finding("agents", "bad", str(error), "mend the file; until then no agent program can be started")
         return
-    startable = {name: preset for name, preset in presets.items() if preset.command}
+    startable = {name: preset for name, preset in presets.items() if preset.command or preset.acp}
     with ThreadPoolExecutor() as pool:
         versions = dict(zip(startable, pool.map(read_version, startable.values()), strict=True))
     here = [f"{name} ({said})" if said else name for name, said in versions.items() if said is not None]
     missing = [name for name, said in versions.items() if said is None]
-    yield Finding("agents", "ok", f"installed: {', '.join(here) or 'none'}; not: {', '.join(missing) or 'none'}")
+    talked_to = [name for name, preset in presets.items() if preset.acp and shutil.which(preset.acp[0])]
+    acp = f"; with --acp: {', '.join(talked_to)}" if talked_to else ""
+    yield Finding("agents", "ok", f"installed: {', '.join(here) or 'none'}{acp}; not: {', '.join(missing) or 'none'}")
 
 
 def _versions(cli: Cli) -> Iterator[Finding]:

@@ -54,7 +54,7 @@ def run(
     is a question of its session, which takes one of the program's own options; advice that is there when it has ended
     its turn is its next prompt.
     """
-    from apollo_tui.acts.agents import can_start, with_agent
+    from apollo_tui.acts.agents import can_start, only_talks, with_agent
     from apollo_tui.acts.new_session import BadLimit, limits_with, session_request, wished_containment
     from sessions.config import load_config, resolve_model
     from sessions.taskfile import TaskFile
@@ -63,9 +63,10 @@ def run(
     spec = resolve_model(model, base_url=base_url, config=config)
     if acp and elsewhere:
         raise click.UsageError("--acp talks to a program that the host starts; --elsewhere has it start none")
+    called = agent or (Path(command[0]).name if command else "harness")
+    acp = acp or (not elsewhere and not command and only_talks(called))
     if acp and not task_text.strip():
         raise click.UsageError("--acp needs --task: it is what the program is told first")
-    called = agent or (Path(command[0]).name if command else "harness")
     task = TaskFile(id="", title=name or called, text=task_text)
     try:
         wanted = limits_with(task.limits, limits)

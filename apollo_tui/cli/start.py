@@ -59,6 +59,8 @@ def check_terminal(instead: str) -> None:
 @click.option("--network", type=click.Choice(["off", "all"]), help="Whether its commands may use the network.")
 @click.option("--stream", type=click.Choice(["buffered", "pass"]), help="How an agent program is handed replies: when "
               "they are whole, or as they come.")  # fmt: skip
+@click.option("--acp", is_flag=True, help="Talk to the program in the Agent Client Protocol: the task is its first "
+              "prompt.")  # fmt: skip
 @click.option("--license", "license_", metavar="TEXT", help="On which terms its material may be used, in free words.")
 @click.option("--source", metavar="TEXT", help="Where its material comes from.")
 @click.option("--consent", metavar="TEXT", help="What the people in it agreed to.")
@@ -68,10 +70,14 @@ def check_terminal(instead: str) -> None:
 def new(
     cli: Cli, task: Path, model: str, name: str | None, agent: str | None, workspace: Path | None, in_place: bool,
     base_url: str | None, limits: tuple[str, ...], inside: str | None, network: str | None,
-    stream: Handover | None, license_: str | None, source: str | None, consent: str | None, no_start: bool,
-    as_json: bool,
+    stream: Handover | None, acp: bool, license_: str | None, source: str | None, consent: str | None,
+    no_start: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Create a session from a task file (Markdown) and start it."""
+    """Create a session from a task file (Markdown) and start it.
+
+    With --acp the agent program is told the task as its first prompt, and asks you for permission, as with
+    'apollo run --acp'.
+    """
     from apollo_tui.acts.new_session import BadLimit, limits_with
 
     params = task_request(task, model, base_url=base_url, workspace=workspace, inside=inside, network=network)
@@ -85,12 +91,14 @@ def new(
     )
     if stream is not None and agent is None:
         raise click.UsageError("--stream is for agent programs: name one with --agent")
+    if acp and agent is None:
+        raise click.UsageError("--acp is for agent programs: name one with --agent")
     if agent is not None:
         from apollo_tui.acts.agents import with_agent
         from sessions.config import load_config
 
         params = msgspec.structs.replace(params, stream=stream or params.stream)
-        params = with_agent(params, agent, stream=load_config().gateway.stream)
+        params = with_agent(params, agent, stream=load_config().gateway.stream, acp=acp)
     print_created(ask_host(cli, params), params.title, as_json)
 
 

@@ -14,7 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static, TextArea
 
 from apollo_tui import keys
-from apollo_tui.acts.agents import agent_names, with_agent
+from apollo_tui.acts.agents import agent_names, read_choice, with_agent
 from apollo_tui.acts.new_session import BadField, Field, Form, explain_containment, request_of
 from apollo_tui.backend.feed import NotDone
 from apollo_tui.screens.base import ApolloScreen
@@ -25,11 +25,13 @@ from widgets.sanitise import clean_line
 MODELS = ("openai:", "anthropic:", "replay:", "demo:")
 FIELDS: tuple[tuple[Field, str], ...] = (
     ("model", "PROVIDER:NAME, or a profile of the config (→ completes)"),
-    ("agent", "empty: Apollo's own · else a program: codex, … (→ completes)"),
+    ("agent", "empty: Apollo's own · codex, … · ACP: opencode acp (→ completes)"),
     ("name", "what the board calls it; else the task's title"),
     ("workspace", "a folder that is copied for the agent; else an empty one"),
     ("limits", "empty: none · e.g. steps=200 money=5 active_hours=12"),
 )
+TALKED_TO = "ACP: the task is its first prompt, what it asks permission for a question (a)"
+"""What the form says where the agent is to be talked to."""
 
 
 class NewSessionScreen(ApolloScreen):
@@ -62,6 +64,8 @@ class NewSessionScreen(ApolloScreen):
                     field = Input(value, placeholder=hint, id=name, suggester=suggest)
                     field.cursor_blink = False
                     yield field
+                if name == "agent":
+                    yield Static(TALKED_TO, id="agent-hint", classes="hint", markup=False)
                 yield Static("", id=f"{name}-problem", classes="problem", markup=False)
 
     def title_text(self) -> str:
@@ -89,9 +93,9 @@ class NewSessionScreen(ApolloScreen):
             return
 
         async def create() -> str:
-            agent = form.agent.strip()
+            agent, acp = read_choice(form.agent)
             stream = self.context.config.gateway.stream
-            asked = await asyncio.to_thread(with_agent, request, agent, stream=stream) if agent else request
+            asked = await asyncio.to_thread(with_agent, request, agent, stream=stream, acp=acp) if agent else request
             made = await self.context.feed.call(asked)
             if not isinstance(made, Created):
                 raise NotDone("the host answered something else than a session")
@@ -117,6 +121,7 @@ class NewSessionScreen(ApolloScreen):
     def keep(self) -> None:
         """What is typed stays until the session is created."""
         form = self._form()
+        self.query_one("#agent-hint").set_class(read_choice(form.agent)[1], "-shown")
         self.context.form = form if any((form.task, form.agent, form.name, form.workspace, form.limits)) else None
 
     def _form(self) -> Form:

@@ -100,7 +100,7 @@ def expand(text: str, values: Mapping[str, str]) -> str:
 
 def read_version(preset: AgentPreset) -> str | None:
     """What an installed program says of its version, "" if it says nothing in one line; None: it is not installed."""
-    program = (preset.version or preset.command)[:1]
+    program = (preset.version or preset.command or preset.acp)[:1]
     if not program or shutil.which(program[0]) is None:
         return None
     if "--help" in preset.version or not preset.version:

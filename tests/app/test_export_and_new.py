@@ -9,14 +9,16 @@ from textual.widgets import Input, Static, TextArea
 
 from apollo_train.formats.conformance import conformance
 from apollo_train.policy import parse_policy
+from apollo_tui.acts.agents import agent_names
 from apollo_tui.acts.export_job import JobProgress, default_path
 from apollo_tui.acts.new_session import BadField, Form, request_of
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.screens.export import ExportScreen
-from apollo_tui.screens.new_session import NewSessionScreen
+from apollo_tui.screens.new_session import TALKED_TO, NewSessionScreen
 from sessions import events as ev
 from sessions.config import Config, Profile
 from sessions.events.messages import CallPart
+from sessions.gateway.agents import AgentPreset
 from sessions.host import protocol
 
 CONFIG = Config(path=Path("none"), profiles={"local": Profile(model="openai:tiny", base_url="http://127.0.0.1:9/v1")})
@@ -86,6 +88,30 @@ async def test_a_session_is_created_from_the_form_and_errors_stand_beside_their_
         assert "it is not contained (bwrap is not installed)" in said, "at creation, and why nothing better does"
 
 
+async def test_an_agent_is_talked_to_where_its_field_says_so(
+    feed: FakeFeed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    presets = {"little": AgentPreset("Little", "chat", command=("sh", "-c", "{task}"), acp=("sh", "-s"))}
+    monkeypatch.setattr("apollo_tui.acts.agents.read_agents", lambda _: presets)
+    assert agent_names() == ["little", "little acp"]
+    await feed.session("one")
+    async with open_app(feed, config=CONFIG) as (app, pilot):
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, NewSessionScreen))
+        app.screen.query_one(TextArea).text = "---\nlimits: {steps: 9}\n---\nSort it."
+        app.screen.query_one("#agent", Input).value = "little"
+        await pilot.pause()
+        assert TALKED_TO not in screen_text(app)
+        app.screen.query_one("#agent", Input).value = "little acp"
+        await until(pilot, lambda: TALKED_TO in screen_text(app))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: any(isinstance(call, protocol.CreateSession) for call in feed.calls))
+    made = next(call for call in feed.calls if isinstance(call, protocol.CreateSession))
+    assert made.harness is not None
+    assert (made.harness.name, made.harness.acp, made.harness.command) == ("little", True, ("sh", "-s"))
+    assert (made.task.strip(), made.limits.steps) == ("Sort it.", 9)
+
+
 async def test_a_form_that_was_left_is_there_again_until_its_session_is_created(feed: FakeFeed) -> None:
     await feed.session("one")
     async with open_app(feed, config=CONFIG) as (app, pilot):
@@ -122,6 +148,7 @@ async def test_a_form_that_was_left_is_there_again_until_its_session_is_created(
         (Form("do it", "local", limits="bread=2"), "limits"),
         (Form("do it", "local", agent="nobody"), "agent"),
         (Form("do it", "local", agent="smolagents"), "agent"),
+        (Form("do it", "local", agent="aider acp"), "agent"),
     ],
 )
 def test_every_bad_field_is_named(form: Form, field: str) -> None:

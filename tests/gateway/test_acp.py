@@ -336,4 +336,36 @@ def test_acp_needs_a_task_and_a_program_that_the_host_starts(apollo: Apollo) -> 
     elsewhere = apollo.run("run", "--acp", "--elsewhere", "--task", "x", "--model", "openai:m", check=False)
     assert "--acp talks to a program that the host starts" in elsewhere.stderr
     unknown = apollo.run("run", "--acp", "--agent", "aider", "--task", "x", "--model", "openai:m", check=False)
-    assert "it is not known how aider is started for ACP: give the command, after --" in unknown.stderr
+    assert (
+        "it is not known how aider is started for ACP: give the command (apollo run --acp -- COMMAND), or "
+        in unknown.stderr
+    )
+
+
+def test_a_task_file_starts_a_program_that_is_talked_to(apollo: Apollo, model: WireModel, tmp_path: Path) -> None:
+    # Its preset knows no other way to start it, so nobody need say that it is talked to.
+    (apollo.folder / "config" / "apollo-tui" / "agents.toml").write_text(
+        f'[little]\ntitle = "Little"\ndialect = "chat"\nacp = ["{sys.executable}", "{AGENT}"]\n'
+        'env = { OPENAI_BASE_URL = "{url}/v1" }\n'
+    )
+    start = tmp_path / "start"
+    start.mkdir()
+    (start / "data.txt").write_text("1\n")
+    task = tmp_path / "task.md"
+    task.write_text("---\ntitle: It\nworkspace: ./start\nlimits: {steps: 2}\ntags: [numbers]\n---\nWrite numbers.\n")
+    words = ("new", str(task), "--model", "openai:m", "--base-url", model.url, "--inside", "none")
+    apollo.run(*words, "--agent", "little")
+    wait_for("its limit", lambda: apollo.session("It")["state"] == "paused")
+    it = str(apollo.session("It")["id"])
+    (created,) = bodies(apollo, it, "session.created")
+    assert created["harness"]["acp"] and created["task_id"] == "task" and created["tags"] == ["numbers"]
+    assert (Path(created["workspace"]) / "data.txt").read_text() == "1\n"
+    apollo.run("limit", it, "steps=9")
+    apollo.run("resume", it)
+    wait_for("its end", lambda: apollo.session("It")["state"] == "finished")
+    assert seen(apollo)[2] == "prompt: Write numbers.", "its task is its first prompt"
+
+    nobody = apollo.run(*words, "--acp", check=False)
+    assert "--acp is for agent programs: name one with --agent" in nobody.stderr
+    silent = apollo.run(*words, "--agent", "aider", "--acp", check=False)
+    assert "it is not known how aider is started for ACP" in silent.stderr
