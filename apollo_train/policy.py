@@ -96,6 +96,7 @@ class RuleMasks(_Table, frozen=True):
     inner_polls: bool = False
     """Repeats of the same poll with the same answer, except the first and the last of a run."""
     poll_tools: tuple[str, ...] = ("job_output", "get_session_output", "check_session_idle", "list_sessions", "sleep")
+    """Tools whose calls poll, beside those that only look or wait by the preset of a session's harness."""
 
 
 class AdviceRules(_Table, frozen=True):

@@ -98,9 +98,10 @@ def facts_lines(view: FactsView, width: int) -> list[Line]:
     active = f"{clock(session.active_ms)} in {clock(view.wall_ms)}" if known else "not known"
     lines.append(_pair("active", active))
     cached = f" ({count(view.cached_tokens)} cached)" if view.cached_tokens else ""
-    counted = view.input_tokens or view.output_tokens or not session.step
+    counted = view.input_tokens or view.output_tokens
     tokens = f"{count(view.input_tokens)}{cached} in, {count(view.output_tokens)} out" if counted else "not known"
-    lines.append(_pair("tokens", tokens))
+    if counted or session.step:
+        lines.append(_pair("tokens", tokens))
     if session.cost or session.unpriced:
         lines.append(_pair("cost", say_cost(session.cost, session.unpriced)))
     if session.context_tokens and not session.context_limit:
@@ -138,6 +139,8 @@ def _children(view: FactsView, width: int) -> Iterator[Line]:
         yield spread(title, stand, width)
     if len(ordered) > CHILDREN_SHOWN:
         yield ((f"and {len(ordered) - CHILDREN_SHOWN} more", "dim"),)
+    if view.together:
+        yield from cells.wrap_line((("together ", "dim"), (view.together, "text")), width)
 
 
 def _pair(name: str, value: str) -> Line:

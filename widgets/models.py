@@ -246,6 +246,8 @@ class FactsView(msgspec.Struct, frozen=True):
     """More (name, value) pairs."""
     children: tuple[SessionView, ...] = ()
     """The sub-agents that it started itself."""
+    together: str = ""
+    """What it has used with all of them, in words; "" where it has none."""
     training: tuple[tuple[str, str], ...] = ()
     """What a policy would train, as (name, value) pairs; empty while nobody asks."""
 

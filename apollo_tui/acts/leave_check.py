@@ -10,6 +10,7 @@ import msgspec
 
 from sessions.annotators import shown_name
 from sessions.events.states import ACTIVE, ENDED
+from sessions.fold.families import Families, count_together
 from sessions.fold.summary import Summary
 from sessions.terminal_text import say_count
 
@@ -63,15 +64,19 @@ def morning(now: int) -> int:
 
 def worries(summaries: Sequence[Summary], drafts: Collection[str], now: int, *, host: bool = True) -> list[Worry]:
     """Everything that will stop before morning, worst first. ``drafts``: sessions with unsent text."""
+    known, families = {s.session: s for s in summaries}, Families.of(summaries)
     found: list[Worry] = []
     for s in sorted(summaries, key=lambda s: s.number):
+        together = count_together(s, (known[one] for one in families.below(s.session)))
         found += (
-            Worry(s.session, s.number, s.title, what, why) for what, why in _of(s, s.session in drafts, now, host)
+            Worry(s.session, s.number, s.title, what, why)
+            for what, why in _of(s, together, s.session in drafts, now, host)
         )
     return sorted(found, key=lambda worry: ORDER.index(worry.what))
 
 
-def _of(s: Summary, draft: bool, now: int, host: bool) -> Iterator[tuple[str, str]]:
+def _of(s: Summary, together: Summary, draft: bool, now: int, host: bool) -> Iterator[tuple[str, str]]:
+    """``together``: what it has used with its sub-agents, which its limits count."""
     if not host and s.state in ACTIVE:
         yield "no host", "it stands still until a host is started"
     if s.open_question:
@@ -85,7 +90,7 @@ def _of(s: Summary, draft: bool, now: int, host: bool) -> Iterator[tuple[str, st
     if s.no_reply:
         yield "no reply", f"its model gives none; {s.no_reply.words}"
     if s.state in ACTIVE:
-        ends = budget_end(s, now)
+        ends = budget_end(together, now)
         if ends is not None and ends[1] < morning(now):
             clock = dt.datetime.fromtimestamp(ends[1] / 1000).astimezone().strftime("%H:%M")
             yield "budget", f"{ends[0]} runs out at about {clock} at this rate"

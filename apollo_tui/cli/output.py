@@ -12,7 +12,7 @@ import msgspec
 
 from apollo_train.cli.terminal_output import say, say_json
 from sessions.fold.beginning import say_beginning
-from sessions.fold.costs import known_cost
+from sessions.fold.costs import known_cost, say_cost
 from sessions.fold.summary import EARLIEST, Summary
 from sessions.hints import command_of, say_remedies
 from sessions.host import protocol
@@ -140,9 +140,16 @@ def print_lines(items: Iterable[str]) -> None:
 
 
 def say_tokens(summary: Summary) -> str:
-    """What its replies took, "–" where nobody counted it."""
+    """What its replies took, "–" where nobody counted it, "" before the first of them."""
+    if not summary.step and not summary.has_used:
+        return ""
     total = summary.input_tokens + summary.output_tokens
     return f"{total / 1000:.1f}k" if total or not summary.step else "–"
+
+
+def say_spent(summary: Summary) -> str:
+    """What its replies cost, "" before the first of them."""
+    return say_cost(summary.cost, summary.unpriced) if summary.has_used else ""
 
 
 def say_endings(sessions: Sequence[str]) -> dict[str, str]:

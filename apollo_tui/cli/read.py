@@ -23,19 +23,20 @@ from apollo_tui.cli.output import (
     say_age,
     say_endings,
     say_reason,
+    say_spent,
     say_title,
     say_tokens,
     session_row,
 )
-from apollo_tui.state.session_facts import AS_THEY_COME, say_agent
+from apollo_tui.state.session_facts import AS_THEY_COME, say_agent, say_together
 from sessions import events as ev
 from sessions import hints
 from sessions.annotators import shown_actor
 from sessions.events.session import add_what_is_in_sight
 from sessions.events.states import ACTIVE
 from sessions.fold.beginning import say_beginning
-from sessions.fold.costs import UNKNOWN, say_cost
-from sessions.fold.families import Families
+from sessions.fold.costs import UNKNOWN
+from sessions.fold.families import Families, count_together
 from sessions.fold.recording import KINDS as RECORDING_KINDS
 from sessions.fold.recording import RecordingBook
 from sessions.fold.released_reply import REPLY_KINDS, released_reply
@@ -81,7 +82,7 @@ def ls(cli: Cli, everything: bool, as_json: bool) -> None:
         [str(s.number), endings[s.session], "  " * families.level(s.session) + say_title(s, numbers),
          s.state.replace("_", " "), str(s.step),
          say_active(s, now), say_tokens(s),
-         say_cost(s.cost, s.unpriced), say_age(s.last_at, now), say_reason(s)[:60]]
+         say_spent(s), say_age(s.last_at, now), say_reason(s)[:60]]
         for s in sorted(found, key=lambda s: places[s.session])
     ]  # fmt: skip
     print_table(rows, ("no", "id ends", "title", "state", "step", "active", "tokens", "cost", "last", "reason"))
@@ -122,11 +123,19 @@ def show(cli: Cli, session: str, count: int, as_json: bool) -> None:
         parent = reader.summary(summary.begins.session) if summary.begins.session else None
         numbers = {parent.session: parent.number} if parent else {}
         say(f"  {say_beginning(summary.begins, numbers)}, after its event {summary.begins.seq}")
-    say(
-        f"  step {summary.step}, active {say_active(summary, now)}, {_tokens(summary)}, "
-        f"{_cost(summary)}, {'' if summary.harness else f'{summary.malformed} malformed, '}"
-        f"{say_count(summary.flags, 'flag')}"
+    counts = (
+        f"step {summary.step}",
+        f"active {say_active(summary, now)}",
+        _tokens(summary),
+        _cost(summary),
+        "" if summary.harness else f"{summary.malformed} malformed",
+        say_count(summary.flags, "flag"),
     )
+    say(f"  {', '.join(filter(None, counts))}")
+    known = {each.session: each for each in reader.summaries()}
+    below = [known[one] for one in Families.of(known.values()).below(found)]
+    if below:
+        say(f"  with its {say_count(len(below), 'sub-agent')}: {say_together(count_together(summary, below))}")
     if summary.harness:
         say(plain_line(f"  its agent is {say_agent(summary)}"))
     if summary.passes_replies:
@@ -144,13 +153,13 @@ def show(cli: Cli, session: str, count: int, as_json: bool) -> None:
 
 
 def _tokens(summary: Summary) -> str:
-    if summary.step and not summary.input_tokens and not summary.output_tokens:
-        return "tokens unknown"
+    if not summary.input_tokens and not summary.output_tokens:
+        return "tokens unknown" if summary.step else ""
     return f"{summary.input_tokens:,} tokens in, {summary.output_tokens:,} out"
 
 
 def _cost(summary: Summary) -> str:
-    said = say_cost(summary.cost, summary.unpriced)
+    said = say_spent(summary)
     return "cost unknown (no prices)" if said == UNKNOWN else said
 
 

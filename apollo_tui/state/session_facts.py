@@ -10,10 +10,12 @@ from sessions import events as ev
 from sessions.annotators import shown_name
 from sessions.events.session import add_what_is_in_sight
 from sessions.events.states import ENDED
-from sessions.fold.costs import say_cost
+from sessions.fold.budget import limit_it_stands_at
+from sessions.fold.costs import UNKNOWN, say_cost
 from sessions.fold.families import count_together
 from sessions.fold.notes import SessionNotes
 from sessions.fold.summary import Summary
+from sessions.terminal_text import say_count
 from widgets.glyphs import count, duration
 from widgets.models import FactsView, JobView, PlanLine, SessionView
 
@@ -38,6 +40,8 @@ def facts_of(
     ``jobs``: the last line that each job was seen to print; ``ended``: the jobs that are over, newest last. ``below``:
     all sub-agents below it, which use up its limits with it; ``children``: those that it started itself.
     """
+    below = tuple(below)
+    whole = count_together(s, below)
     return FactsView(
         session=view,
         wall_ms=max(0, _until(s, now) - s.created_at),
@@ -47,7 +51,7 @@ def facts_of(
         plan=tuple(PlanLine(item.text, item.status) for item in s.plan),
         scores=tuple((score.step, score.score) for score in s.scores),
         better=s.better,
-        limits=tuple(_limits(count_together(s, below), now)),
+        limits=tuple(_limits(whole, now)),
         jobs=() if s.harness else tuple(_jobs(s, jobs, ended, now)),
         files=tuple((path, added, removed) for path, (added, removed) in files.items()),
         remarks=tuple(_remarks(remarks)) if remarks is not None else (),
@@ -55,8 +59,16 @@ def facts_of(
         recording_file=remarks.recording.file if remarks is not None else "",
         advice=tuple(_advice(s, now)),
         children=tuple(children),
+        together=say_together(whole) if below else "",
         extra=tuple(_extra(s, ended, now)),
     )
+
+
+def say_together(whole: Summary) -> str:
+    """What a session has used with its sub-agents: ``63 steps, 41.2k tokens, $0.84``."""
+    cost = say_cost(whole.spent, whole.unpriced)
+    used = [say_count(whole.step, "step"), f"{_about(count(whole.tokens), whole.estimated_tokens)} tokens"]
+    return ", ".join(used + [_about(cost, whole.estimated_cost)] * (cost != UNKNOWN and whole.spent > 0))
 
 
 def _jobs(s: Summary, jobs: Mapping[int, str], ended: Sequence[ev.JobEnded], now: int) -> Iterator[JobView]:
@@ -113,7 +125,9 @@ def _about(used: str, estimated: float) -> str:
 
 def _advice(s: Summary, now: int) -> Iterator[str]:
     for advice in s.open_advice:
-        if s.state in ("paused", "needs_you"):
+        if (spent := limit_it_stands_at(s)) is not None:
+            waits = f"when its limit of {spent.allowed} is raised"
+        elif s.state in ("paused", "needs_you"):
             waits = "when it is resumed"
         elif advice.now:
             waits = "now"

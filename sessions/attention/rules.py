@@ -27,12 +27,14 @@ class Cause(msgspec.Struct, frozen=True):
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """``acute`` rules say that the session cannot go on without a person; ``quiet`` ones wait until one looks."""
+    """``acute`` rules say that the session cannot go on without a person; ``quiet`` ones wait until one looks.
+    ``together`` ones look at what a session and its sub-agents have used."""
 
     name: str
     when: Callable[[Summary, int, Thresholds], Iterator[Cause]]
     acute: bool = False
     quiet: bool = False
+    together: bool = False
 
 
 def needs_human(s: Summary, now: int, t: Thresholds) -> Iterator[Cause]:
@@ -201,7 +203,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("edit_rolled_back", edit_rolled_back),
     Rule("polling_streak", polling_streak),
     Rule("silent", silent),
-    Rule("budget", budget),
+    Rule("budget", budget, together=True),
     Rule("context_full", context_full, quiet=True),
     Rule("advice_outcome", advice_outcome, quiet=True),
     Rule("finished", finished),

@@ -14,6 +14,7 @@ import msgspec
 from sessions.attention.rules import RULES, WAITING, Cause, Rule
 from sessions.attention.settings import Thresholds
 from sessions.events.states import ENDED
+from sessions.fold.families import count_together
 from sessions.fold.summary import Summary
 
 DEFAULTS: Final = Thresholds()
@@ -44,23 +45,26 @@ def signals_of(
     thresholds: Thresholds = DEFAULTS,
     *,
     all_: bool = False,
-    below: Iterable[Summary] = (),
+    below: Sequence[Summary] = (),
 ) -> list[Signal]:
     """The signals of a session, most urgent first; those done, snoozed or called false are left out unless ``all_``.
 
-    ``below``: its sub-agents. It waits while they work, and is not silent.
+    ``below``: its sub-agents. It waits while they work, and is not silent; what they use, it uses.
     """
     progress = max((child.progress_at for child in below), default=0)
     if progress > summary.progress_at:
         summary = msgspec.structs.replace(summary, progress_at=progress)
     if not _concerns_anybody(summary):
         return []
+    counted = count_together(summary, below)
     words = {judged.signal: judged for judged in summary.watch.judged}
     found = []
     for rank, rule in enumerate(RULES):
         if rule.name in thresholds.off:
             continue
-        for cause in rule.when(summary, now, thresholds):
+        for cause in rule.when(counted if rule.together else summary, now, thresholds):
+            if rule.together:
+                cause = msgspec.structs.replace(cause, step=summary.step)
             signal = _signal(summary, rule, rank, cause)
             word = words.get(signal.id)
             if all_ or word is None or not _is_silenced(word.verdict, word.until, now):

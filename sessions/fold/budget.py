@@ -31,9 +31,14 @@ class Budget(msgspec.Struct, frozen=True):
         """Share used; a limit of zero is used up."""
         return 100.0 * self.used / self.limit if self.limit > 0 else 100.0
 
+    @property
+    def allowed(self) -> str:
+        """The limit in words: ``40 steps``."""
+        return f"{say_figure(self.limit)} {UNITS.get(self.name, self.name)}"
+
     def __str__(self) -> str:
         used = f"about {say_figure(self.used)}" if self.estimated else say_figure(self.used)
-        return f"{used} of {say_figure(self.limit)} {UNITS.get(self.name, self.name)}"
+        return f"{used} of {self.allowed}"
 
 
 def budgets(summary: Summary, now: int, *, step: int) -> list[Budget]:
@@ -58,10 +63,12 @@ def budgets(summary: Summary, now: int, *, step: int) -> list[Budget]:
 
 def reason_to_pause(summary: Summary, now: int, *, step: int) -> str:
     """Why the session must pause at this boundary, in one line; empty if it need not."""
-    for budget in budgets(summary, now, step=step):
-        if budget.used >= budget.limit:
-            return limit_reason(budget)
-    return ""
+    spent = _first_spent(summary, now, step=step)
+    return limit_reason(spent) if spent is not None else ""
+
+
+def _first_spent(summary: Summary, now: int, *, step: int) -> Budget | None:
+    return next((budget for budget in budgets(summary, now, step=step) if budget.used >= budget.limit), None)
 
 
 def limit_reason(budget: Budget) -> str:
@@ -71,16 +78,21 @@ def limit_reason(budget: Budget) -> str:
 
 def reason_to_stay_paused(summary: Summary) -> str:
     """Why a session that was paused at a limit would only be paused there again, in one line; "" if it would not."""
+    spent = limit_it_stands_at(summary)
+    return limit_reason(spent) if spent is not None else ""
+
+
+def limit_it_stands_at(summary: Summary) -> Budget | None:
+    """The limit that a session was paused at and would be paused at again; None: it was raised, or there is none."""
     if summary.need != "limit":
-        return ""
+        return None
     # No active time passes while it stands still.
-    if reason := reason_to_pause(summary, summary.last_at, step=summary.step):
-        return reason
-    if (spent := _spent_together(summary)) is not None:
-        return limit_reason(spent)
+    spent = _first_spent(summary, summary.last_at, step=summary.step) or _spent_together(summary)
+    if spent is not None:
+        return spent
     spent = evaluation_budget(summary)
     stands = spent is not None and summary.reason.endswith(f" {spent.name}") and spent.used >= spent.limit
-    return limit_reason(spent) if spent is not None and stands else ""
+    return spent if stands else None
 
 
 def _spent_together(summary: Summary) -> Budget | None:

@@ -6,19 +6,20 @@ It says what "and what followed until recovery" means where nobody marked the re
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from sessions import events as ev
 from sessions.events.messages import CallPart
 from sessions.fold.result_status import went_wrong
+from sessions.fold.tool_roles import same_call
 
 RULE: Final = "same_call_same_outcome"
 """The name of this rule, for reports and manifests."""
-RULE_VERSION: Final = 1
+RULE_VERSION: Final = 2
 KINDS: Final = frozenset({"model.reply", "action.started", "action.result", "action.refused"})
 """What the rule looks at."""
 
@@ -38,8 +39,9 @@ class Repeats(msgspec.Struct, frozen=True):
     closed_at: int | None = None
 
 
-def find_repeats(events: Iterable[ev.Event], target: ev.Target) -> Repeats:
+def find_repeats(events: Iterable[ev.Event], target: ev.Target, tools: Mapping[str, str]) -> Repeats:
     """What follows ``target`` in the events of its session (from its last step on, in order; other kinds do no harm).
+    ``tools``: the table of its harness, by which a command is the same whatever else the call is told.
 
     Step 4 is flagged, which runs ``make`` and fails; 5 and 6 run ``make`` and fail alike, 7 runs ``ls``:
     ``Repeats(last=6, closed_at=7)``.
@@ -50,7 +52,7 @@ def find_repeats(events: Iterable[ev.Event], target: ev.Target) -> Repeats:
     unfinished = 0
     of_steps = (event for event in events if event.step is not None and event.step >= first and event.kind in KINDS)
     for step, group in groupby(of_steps, key=lambda event: event.step or 0):
-        calls, whole = _read_step(group)
+        calls, whole = _read_step(group, tools)
         if step == first:
             wanted = [calls[target.call]] if target.part == "call" and target.call in calls else list(calls.values())
             flagged = {call: outcome for call, outcome in wanted if outcome}
@@ -67,7 +69,7 @@ def find_repeats(events: Iterable[ev.Event], target: ev.Target) -> Repeats:
     return Repeats(last)
 
 
-def _read_step(events: Iterable[ev.Event]) -> tuple[dict[int, tuple[_Call, str]], bool]:
+def _read_step(events: Iterable[ev.Event], tools: Mapping[str, str]) -> tuple[dict[int, tuple[_Call, str]], bool]:
     """The calls of one step by their number, each with its outcome ("" while it runs), and whether all have one."""
     calls: dict[int, tuple[_Call, str]] = {}
     expected = -1
@@ -79,7 +81,7 @@ def _read_step(events: Iterable[ev.Event]) -> tuple[dict[int, tuple[_Call, str]]
                 written = [part.arguments for part in parts if isinstance(part, CallPart)]
                 expected = len(written)
             case ev.ActionStarted(name=name, arguments=arguments):
-                calls[number] = (name, msgspec.json.encode(arguments, order="sorted").decode()), ""
+                calls[number] = (name, _say_call(name, arguments, tools)), ""
             case ev.ActionRefused() as body:
                 why = _VARIES.sub("#", body.problem or body.shown)
                 # Not every writer of logs said which arguments it refused: the reply has them.
@@ -90,6 +92,11 @@ def _read_step(events: Iterable[ev.Event]) -> tuple[dict[int, tuple[_Call, str]]
             case _:
                 continue
     return calls, expected >= 0 and sum(bool(outcome) for _, outcome in calls.values()) >= expected
+
+
+def _say_call(name: str, arguments: dict[str, Any], tools: Mapping[str, str]) -> str:
+    told = same_call(name, arguments, tools) if tools else arguments
+    return told if isinstance(told, str) else msgspec.json.encode(told, order="sorted").decode()
 
 
 def _say_outcome(result: ev.ActionResult) -> str:

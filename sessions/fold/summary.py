@@ -190,6 +190,11 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.cost + self.estimated_cost
 
     @property
+    def has_used(self) -> bool:
+        """Whether a reply has used anything, or something that nobody knows."""
+        return bool(self.tokens or self.spent or self.unpriced)
+
+    @property
     def is_child(self) -> bool:
         """Whether another session started it as a sub-agent."""
         return self.begins is not None and self.begins.kind == "child"

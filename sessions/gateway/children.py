@@ -105,11 +105,15 @@ class Family:
         """The session with all that was used below it: limits are the tree's."""
         return count_together(self.session.summary, self.below())
 
-    def reason_to_pause(self) -> str:
-        """Why all of it must stand still: what it used together; "" if it need not."""
-        root = self.root
-        summary = root.count()
-        return budget.reason_to_pause(summary, root.session.now(), step=summary.step)
+    def reason_to_pause(self) -> tuple[Session, str] | None:
+        """The one above with a limit that it has used up with all below it, and why it must stand still; None: none."""
+        above = self.above
+        while above is not None:
+            summary = above.count()
+            if reason := budget.reason_to_pause(summary, above.session.now(), step=summary.step):
+                return above.session, reason
+            above = above.above
+        return None
 
 
 def find_task(units: Sequence[Unit]) -> str:

@@ -151,12 +151,12 @@ class HarnessLoop:
             return True
         if turn is None or session.summary.pending in ("pause", "interrupt", "stop"):
             return False
-        root = family.root.session
-        reason = "" if family.is_held else family.reason_to_pause()
-        if reason:
+        spent = None if family.is_held else family.reason_to_pause()
+        if spent is not None:
+            above, reason = spent
             with contextlib.suppress(IllegalTransition):  # another one has said so in the same moment
-                await root.commit(ev.StateChanged(state="paused", need="limit", reason=reason))
-        if not (reason or family.is_held):
+                await above.commit(ev.StateChanged(state="paused", need="limit", reason=reason))
+        if spent is None and not family.is_held:
             return False
         await woken.wait()
         return True

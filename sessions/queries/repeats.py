@@ -19,7 +19,9 @@ def read_repeats(reader: LogReader, session: str, target: ev.Target, position: i
     begin = reader.events(session, steps=(first, first), kinds=KINDS, limit=1)
     if not begin:
         return Repeats(first)
-    return find_repeats(_read_on(reader, session, begin[0].seq - 1, position), target)
+    summary = reader.summary(session)
+    tools = summary.tools if summary is not None else {}
+    return find_repeats(_read_on(reader, session, begin[0].seq - 1, position), target, tools)
 
 
 def _read_on(reader: LogReader, session: str, after: int, position: int | None) -> Iterator[ev.Event]:

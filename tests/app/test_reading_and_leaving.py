@@ -6,7 +6,7 @@ from headless_app import open_app, screen_text, until
 
 from apollo_tui.acts.leave_check import budget_end, exit_message, morning, nothing_stops_text, worries
 from apollo_tui.state.read_marks import ReadMarks, parts_of
-from sessions.events import CursorMoved, Limits, SeqRange
+from sessions.events import Beginning, CursorMoved, Limits, SeqRange
 from sessions.fold.summary import NoReply, Summary
 from sessions.host import protocol
 from widgets.models import Anchor
@@ -139,6 +139,8 @@ def test_a_budget_that_ends_before_morning_is_told_at_its_present_rate() -> None
     assert [worry.what for worry in worries([running], set(), NOW)] == ["budget"]
     slow = msgspec.structs.replace(running, limits=Limits(steps=100_000))
     assert worries([slow], set(), NOW) == []
+    child = summary(session="c", number=2, step=99_000, begins=Beginning(slow.session, 1, "child"))
+    assert [worry.what for worry in worries([slow, child], set(), NOW)] == ["budget"], "its sub-agents use it, too"
     young = msgspec.structs.replace(running, active_ms=60_000)
     assert budget_end(young, NOW) is None
 

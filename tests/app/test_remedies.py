@@ -67,8 +67,8 @@ async def test_a_refusal_names_keys_in_the_app_and_stands_whole_on_the_screen(
             await until(pilot, lambda: app.context.state.sessions[made.session].summary.state == "paused")
             await pilot.press("i", *"go", "enter")
             whole = (
-                "✗ not sent: session 1 stands at its limit (budget used up: 0 of 0 steps): `:limit steps +N` "
-                "raises it, then `p` lets it go on · `i` brings the draft back"
+                "queued: advice to 1 t, general · waits, as the session stands at its limit of 0 steps; `:limit "
+                "steps +N` raises it, then `p` lets it go on · u takes it back"
             )
             await until(pilot, lambda: whole in " ".join(screen_text(app).split()))
             await pilot.press("p")

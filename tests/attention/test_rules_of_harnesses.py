@@ -116,3 +116,13 @@ def test_a_session_whose_sub_agents_work_is_not_silent() -> None:
     at_work = msgspec.structs.replace(child.summary, progress_at=now - 1000)
     assert [signal.rule for signal in signals_of(parent.summary, now, below=[at_work])] == []
     assert [signal.rule for signal in signals_of(parent.summary, now, below=[child.summary])] == ["silent"]
+
+
+def test_a_budget_that_sub_agents_use_up_is_nearly_used_up() -> None:
+    parent, child = harness_story(limits=ev.Limits(tokens=1000)), harness_story(begins=ev.Beginning("P", 3, "child"))
+    assert parent.summary is not None and child.summary is not None
+    used = msgspec.structs.replace(child.summary, input_tokens=850, step=7)
+    own = msgspec.structs.replace(parent.summary, input_tokens=50)
+    assert signals_of(own, parent.at) == []
+    (signal,) = signals_of(own, parent.at, below=[used])
+    assert (signal.rule, signal.reason, signal.step) == ("budget", "90 % of its tokens used", own.step)

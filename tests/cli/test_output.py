@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from session_in_memory import Story
 
-from apollo_tui.cli.output import say_endings, say_reason, say_tokens, session_row
+from apollo_tui.cli.output import say_endings, say_reason, say_spent, say_tokens, session_row
 from apollo_tui.cli.root import apollo
 from sessions import events as ev
 
@@ -52,7 +52,9 @@ def test_ids_that_end_alike_are_shown_as_far_as_they_differ() -> None:
 
 def test_tokens_that_nobody_counted_are_not_none() -> None:
     story = Story()
-    assert story.summary and say_tokens(story.summary) == "0.0k"
+    assert story.summary and (say_tokens(story.summary), say_spent(story.summary)) == ("", ""), "it has used nothing"
     story.step = 1
     story.tell(ev.ModelRequested(adapter="demo", adapter_version=1, envelope={}, sha256=""))
-    assert say_tokens(story.summary) == "–"
+    assert (say_tokens(story.summary), say_spent(story.summary)) == ("–", "")
+    story.tell(ev.ModelReplied(request=2, parts=(), finish="stop"))
+    assert say_spent(story.summary) == "–", "nobody knows what it cost"

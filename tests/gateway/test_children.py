@@ -104,6 +104,8 @@ def test_steps_of_sub_agents_count_to_the_limit_of_the_session_that_started_them
         apollo.run("limit", session, "steps=5")
         apollo.run("resume", session)
         assert {of_child.result().status_code, of_parent.result().status_code} == {200}
+    assert "steps: 5; 5 are used already: it pauses" in apollo.run("limit", session, "steps=5").stdout
+    assert "  with its 1 sub-agent: 5 steps, 550 tokens\n" in apollo.run("show", session).stdout
 
 
 def test_a_child_is_known_again_after_a_crash_and_ends_with_its_parent(

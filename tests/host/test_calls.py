@@ -8,7 +8,7 @@ from host_in_process import ACTOR, new_session, open_host, until
 
 from sessions import events as ev
 from sessions.events.messages import TextPart, Usage
-from sessions.hints import say_in_shell
+from sessions.hints import command_of, say_in_shell, say_remedies
 from sessions.host import protocol
 from sessions.host.client import ConnectionLost, HostClient, RequestRefused
 from sessions.log.reader import LogReader
@@ -164,24 +164,26 @@ async def test_advice_about_an_action_is_refused_if_the_session_ends_while_the_a
             await client.call(advice)
 
 
-async def test_advice_to_a_session_at_its_limit_says_which_and_how_to_raise_it(tmp_path: Path) -> None:
+async def test_advice_to_a_session_at_its_limit_waits_and_says_for_what_and_how_to_raise_it(tmp_path: Path) -> None:
     async with open_host(tmp_path) as host:
         client = await host.client()
         made = await client.call(new_session("r1", limits=ev.Limits(steps=0)))
         await until("running", lambda: host.state(made.session) == "running")
         stopped = ev.StateChanged(state="paused", reason="steps: 0 of 0", need="limit")
         await host.append(ev.NewEvent(made.session, stopped))
-        for reopen in (False, True):
-            with pytest.raises(RequestRefused, match=r"budget used up: 0 of 0 steps") as refused:
-                advice = protocol.QueueAdvice(request=f"r2{reopen}", session=made.session, text="go on", reopen=reopen)
-                await client.call(advice)
-            assert "`apollo limit 1 steps +N` raises it, then `apollo resume 1` lets it go on" in say_in_shell(
-                refused.value
+        for number, reopen in enumerate((False, True), 1):
+            advice = protocol.QueueAdvice(request=f"r2{reopen}", session=made.session, text="go on", reopen=reopen)
+            queued = await client.call(advice)
+            assert (queued.number, host.state(made.session)) == (number, "paused")
+            assert say_remedies(queued.note, queued.remedies, command_of, "; ") == (
+                "waits, as the session stands at its limit of 0 steps; `apollo limit 1 steps +N` raises it, then "
+                "`apollo resume 1` lets it go on"
             )
         raised = await client.call(protocol.SetLimit(request="r3", session=made.session, name="steps", delta=5))
         assert raised.note == "steps: 5" and [remedy.way for remedy in raised.remedies] == ["resume"]
         queued = await client.call(protocol.QueueAdvice(request="r5", session=made.session, text="go on"))
-        assert (queued.number, host.state(made.session)) == (1, "paused")
+        assert (queued.number, host.state(made.session)) == (3, "paused")
+        assert queued.note == "delivered when the session is resumed"
         with pytest.raises(RequestRefused, match="whole number"):
             await client.call(protocol.SetLimit(request="r4", session=made.session, name="steps", value=1.5))
 

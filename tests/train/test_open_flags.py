@@ -52,8 +52,8 @@ async def test_an_open_flag_masks_what_does_the_same_again_and_the_export_says_b
     assert report.counts.masked_by == {"flagged": 1, "rule": 3} and report.counts.unresolved == 0
     assert report.counts.masked_by_label == {"strategy/loop": 4}
     manifest = json.loads(report.manifest.read_text())
-    assert manifest["rules"] == {RULE: RULE_VERSION} == {"same_call_same_outcome": 1}
-    assert any(line.startswith("rule: same_call_same_outcome, version 1") for line in report.lines())
+    assert manifest["rules"] == {RULE: RULE_VERSION} == {"same_call_same_outcome": 2}
+    assert any(line.startswith("rule: same_call_same_outcome, version 2") for line in report.lines())
     assert [line["reason"] for line in rows_of(report.excluded)] == ["flagged", "rule", "rule", "rule"]
 
 

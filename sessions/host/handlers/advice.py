@@ -11,7 +11,7 @@ import msgspec
 from sessions import events as ev
 from sessions.agent.advice import describe_target
 from sessions.events.states import ACTIVE, ENDED
-from sessions.fold.budget import reason_to_stay_paused
+from sessions.fold.budget import limit_it_stands_at
 from sessions.fold.remedies import remedies_at_limit, remedies_to_go_on
 from sessions.fold.summary import OpenAdvice, Summary
 from sessions.hints import Remedy
@@ -129,14 +129,11 @@ def _must_reopen(s: Summary, reopen: bool) -> bool:
     if s.state == "archived":
         raise refusal(f"session {s.number} is archived", *remedies_to_go_on(s))
     at_limit = s.need == "limit" and s.state not in ACTIVE
-    if s.state not in ENDED and not at_limit:
-        return False
-    if at_limit and (spent := reason_to_stay_paused(s)):
-        raise refusal(f"session {s.number} stands at its limit ({spent})", *remedies_at_limit(s))
+    if s.state not in ENDED:
+        # Where the limit was not raised, it would be paused again at once.
+        return reopen and at_limit and limit_it_stands_at(s) is None
     if reopen:
         return True
-    if at_limit:
-        return False  # the limit was raised: the advice waits until somebody resumes it
     raise refusal(f"session {s.number} is {s.state}", *remedies_to_go_on(s), _reopen_remedy(s))
 
 
@@ -155,6 +152,8 @@ def _check_waits(s: Summary, number: int) -> OpenAdvice:
 
 def _remedies_for(s: Summary) -> tuple[Remedy, ...]:
     """What the delivery waits for, where that is a person."""
+    if limit_it_stands_at(s) is not None:
+        return remedies_at_limit(s)
     if s.open_question:
         return (Remedy("answer", "answers its question", s.number, "TEXT"),)
     return (Remedy("resume", "resumes it", s.number),) if s.state in ("paused", "needs_you") else ()
@@ -165,6 +164,8 @@ def _delivery_note(s: Summary, now: bool, reopens: bool) -> str:
         return "delivered when the session goes on"
     if s.state == "created":
         return "delivered when the session starts"
+    if (spent := limit_it_stands_at(s)) is not None:
+        return f"waits, as the session stands at its limit of {spent.allowed}"
     if s.state in ("paused", "needs_you"):
         return "delivered when the session is resumed"
     # What a harness that is handed replies as they come has of one cannot be thrown away for advice.

@@ -10,6 +10,7 @@ import msgspec
 from sessions.events import LimitChanged
 from sessions.events.states import ENDED
 from sessions.fold import budget, remedies
+from sessions.fold.families import Families, count_together
 from sessions.fold.summary import Summary
 from sessions.hints import Remedy, go_on
 from sessions.host.handlers.context import HandlerContext, refusal, require_person
@@ -24,15 +25,20 @@ async def set_limit(context: HandlerContext, call: SetLimit, actor: str) -> Done
     async with context.turn(call.session) as s:
         value = _new_value(s, call)
         body = LimitChanged(name=call.name, value=value)
-        note, remedies = _describe_effect(s, call.name, value, context.clock())
+        families = Families.of((known := context.writer.summaries()).values())
+        used = count_together(s, (known[one] for one in families.below(s.session)))
+        note, remedies = _describe_effect(s, used, call.name, value, context.clock())
         return await context.commit(s.session, actor, call.request, body, note=note, remedies=remedies)
 
 
-def _describe_effect(s: Summary, name: str, value: float | None, now: int) -> tuple[str, tuple[Remedy, ...]]:
-    """What the new limit comes to, and what to do next."""
+def _describe_effect(
+    s: Summary, used: Summary, name: str, value: float | None, now: int
+) -> tuple[str, tuple[Remedy, ...]]:
+    """What the new limit comes to, and what to do next. ``used``: the session with all that its sub-agents used."""
     said = f"{name}: {'no limit' if value is None else f'{value:g}'}"
     after = msgspec.structs.replace(s, limits=msgspec.structs.replace(s.limits, **{name: value}))
-    limited = budget.budgets(after, now, step=s.step)
+    counted = msgspec.structs.replace(used, limits=after.limits)
+    limited = budget.budgets(counted, now, step=counted.step)
     limited += [spent] if (spent := budget.evaluation_budget(after)) else []
     new = next((each for each in limited if each.name == name), None)
     waits = s.need == "limit" and s.state == "paused"
