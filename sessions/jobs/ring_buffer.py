@@ -6,6 +6,7 @@ Every byte has an offset, counted from the first that the command wrote, also wh
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import struct
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ _COUNTS: Final = struct.Struct(">QQ")
 """The ring's header: bytes that may be overwritten by now, bytes that are whole; both counted from the ring's first."""
 MOST_BYTES: Final = 2**53
 """Of a count that can be true: a command can write its own into our files."""
+SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EIO})
+"""Errors that say nothing of a file, and may be over in a moment."""
 READ_TRIES: Final = 1000
 """To read a stretch of the ring before it is written over."""
 
@@ -111,6 +114,22 @@ class RingReader:
                 return 0
             size = os.fstat(output).st_size
         return self.head + self._counts()[1] if size >= self.head else size
+
+    def is_cut(self, before: int) -> bool:
+        """Whether bytes are gone that were kept: their file was removed, replaced or cut. ``before``: so many there
+        were."""
+        try:
+            with self._opened() as folder:
+                handle = open_regular(files.OUTPUT, at=folder)
+                try:
+                    size = os.fstat(handle).st_size
+                finally:
+                    os.close(handle)
+                if before > self.head:
+                    os.close(open_regular(files.TAIL, at=folder))
+        except OSError as error:
+            return error.errno not in SHORTAGES
+        return size < min(before, self.head)
 
     def trouble(self) -> str:
         """Why the output cannot be read, though it should be there; "" if it can, or if there is none."""

@@ -18,7 +18,7 @@ from wire_model import WireModel
 from apollo_train.masks.annotations import read_annotations
 from apollo_train.samples.advice_removal import AdviceRemover
 from apollo_train.samples.prompts import Prompts
-from sessions.jobs.files import INPUT
+from sessions.jobs.files import ERRORS, INPUT, OUTPUT
 from sessions.log.reader import LogReader
 
 AGENT = Path(__file__).parents[1] / "support" / "harnesses" / "acp_agent.py"
@@ -290,6 +290,20 @@ def test_of_a_program_that_can_be_told_nothing_more_the_session_says_so(
         (1, "end_turn"),
         (2, "error"),
     ]
+
+
+def test_of_a_program_whose_output_file_was_removed_the_session_says_so(
+    apollo: Apollo, model: WireModel, start: Start
+) -> None:
+    start("--lingers")
+    wait_for("its last reply", lambda: "lingers" in seen(apollo))
+    (kept,) = [path for path in apollo.folder.rglob(OUTPUT) if path.parent.name != ERRORS]
+    kept.unlink()
+    wait_for("its end", lambda: state(apollo) == "stopped")
+    assert apollo.session("it")["reason"] == (
+        "ended early: the host lost its connection to it (its output file was removed, or cut), and it had its last "
+        "reply"
+    )
 
 
 def test_a_stopped_host_cancels_it_and_a_person_lets_it_go_on(apollo: Apollo, model: WireModel, start: Start) -> None:

@@ -29,6 +29,11 @@ class Program:
         self.heard = asyncio.Event()
         self.problem: Exception | None = None
         self.reader = self
+        self.child = self
+        self.is_removed = False
+
+    def is_cut(self, before: int) -> bool:
+        return self.is_removed or len(self.output) < before
 
     def write(self, *messages: object) -> None:
         self.output += b"".join(json.dumps(message).encode() + b"\n" for message in messages)
@@ -208,6 +213,33 @@ async def test_a_connection_that_dies_while_the_program_runs_ends_the_turn_and_s
     assert rest.message == "the host lost its connection to it (Connection closed)"
     assert talker.talk.is_broken
     assert outcome(await program.hear(4)) == {"outcome": "cancelled"}, "nobody hears what it would do then"
+
+
+@pytest.mark.parametrize("how", ["removed", "cut"])
+async def test_a_program_whose_output_file_is_gone_has_ended_its_turn_with_the_reason(
+    program: Program, talker: Talker, how: str
+) -> None:
+    await open_talk(program, talker)
+    talker.talk.prompt(1, "Write numbers.")
+    await program.hear(3)
+    program.output = b""
+    program.is_removed = how == "removed"
+    if how == "cut":
+        program.write({"jsonrpc": "2.0", "method": "session/update"})
+    await talker.wait(lambda talk: talk.rest is not None)
+    rest = talker.talk.rest
+    assert rest is not None and (rest.prompt, rest.why) == (1, "error")
+    assert rest.message == "the host lost its connection to it (its output file was removed, or cut)"
+    assert talker.talk.is_broken
+
+
+async def test_of_a_file_that_was_gone_before_anything_was_read_it_says_so_too(
+    program: Program, talker: Talker
+) -> None:
+    program.is_removed = True
+    talker.talk.open("/w", "")
+    await talker.wait(lambda talk: talk.rest is not None)
+    assert talker.talk.is_broken and talker.talk.rest is not None and "was removed" in talker.talk.rest.message
 
 
 # --- permissions ---

@@ -29,6 +29,7 @@ NAMES: Final = b'"id"'
 """What every request and every answer has in it."""
 MOST_ID: Final = 200
 """Characters of the id of a message."""
+REMOVED: Final = "its output file was removed, or cut"
 Message = dict[str, Any]
 _log = logging.getLogger(__name__)
 
@@ -57,6 +58,8 @@ class JobTransport:
         """Answers to requests that are not made again yet."""
         self._moved = asyncio.Event()
         self._over = False
+        self.loss = ""
+        """Why what the program writes cannot be read any more, though it runs; "" if it can."""
 
     async def send(self, message: Message) -> None:
         """Send one message. Raises ConnectionError where the program is over."""
@@ -73,7 +76,8 @@ class JobTransport:
         self._moved.set()
 
     async def receive(self) -> Message | None:
-        """The next request of the program, or its next answer; None once it is over and all of it was read."""
+        """The next request of the program, or its next answer; None once it is over and all of it was read, or cannot
+        be read any more."""
         while True:
             if self._has_early():
                 return self._early.pop(min(self._early))
@@ -87,7 +91,7 @@ class JobTransport:
                     return message
             if self._read():
                 await asyncio.sleep(0)
-            elif self._over:
+            elif self._over or self.loss:
                 return None
             else:
                 await self._wait_for_output()
@@ -128,10 +132,16 @@ class JobTransport:
                 pause = FIRST_PAUSE
             except TimeoutError:
                 pause = min(LAST_PAUSE, 2 * pause)
+                # Its holder makes the file before it starts the program, and writes on into one that was removed.
+                if self._job.child is not None and self._job.reader.is_cut(self._offset):
+                    self.loss = REMOVED
+                    return
 
     def _read(self) -> bool:
         """Take in some output; False when there is none now."""
         piece = self._job.reader.read(self._offset, CHUNK)
+        if piece.total < self._offset:  # nothing is read twice
+            return False
         self._offset = piece.end
         if piece.missing:
             self._rest, self._is_torn = bytearray(), True

@@ -214,7 +214,8 @@ class Talk:
         except ConnectionError as error:
             if await self._transport.has_ended(END_SECONDS):
                 return  # its job tells how
-            self.rest = Rest(number, "error", f"the host lost its connection to it ({_one_line(str(error))})")
+            why = self._transport.loss or _one_line(str(error))
+            self.rest = Rest(number, "error", f"the host lost its connection to it ({why})")
             self.is_broken = True
             for permission in list(self.permissions):
                 permission.decide("")
