@@ -122,7 +122,7 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("outline", "O", "outline", "Only plans, jobs, evals, edits, summaries, advice, flags, questions; or all.",
         "look", SESSION, needs=("session",)),
     Key("sub_agents", "A", "sub-agents", "Show or fold the sub-agents of a session; in a session, go to one, or back.",
-        "look", BOARD | SESSION, 6, needs=("session", "relatives")),
+        "look", BOARD | SESSION | EXPORT, 6, needs=("session", "relatives")),
     Key("filter", "w", "filter", "What is shown: all, flagged, errors, unread, without polls, the outline.", "look",
         SESSION, needs=("session",)),
     # advice

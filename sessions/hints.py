@@ -36,8 +36,8 @@ class Remedy(msgspec.Struct, frozen=True, omit_defaults=True):
 
     way: Way
     does: str
-    session: int = 0
-    """The number of the session that it is about, 0: none."""
+    session: str = ""
+    """The address of the session that it is about, "": none."""
     words: str = ""
     """What comes with it, e.g. ``steps +N``."""
     then: bool = False
@@ -46,7 +46,7 @@ class Remedy(msgspec.Struct, frozen=True, omit_defaults=True):
     """It is good to know beside the others."""
 
 
-def go_on(session: int, way: Way = "resume", *, then: bool = False) -> Remedy:
+def go_on(session: str, way: Way = "resume", *, then: bool = False) -> Remedy:
     """The most frequent one: let a session go on."""
     return Remedy(way, "lets it go on", session, then=then)
 

@@ -39,7 +39,7 @@ class ComposerPrompt(Painter):
 
     def show_target(self, target: ComposerTarget, steps: int) -> None:
         """Say whom it goes to, and how far the session has gone since."""
-        said: list[Span] = [(f" {target.verb} ", "dim"), (f"{target.number} {clean_line(target.title, 80)}", "accent")]
+        said: list[Span] = [(f" {target.verb} ", "dim"), (f"{target.address} {clean_line(target.title, 80)}", "accent")]
         if target.verb == "edit" and target.ref is not None:
             said.append((f"  advice {target.ref}", "dim"))
         if target.also:

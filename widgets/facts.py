@@ -87,7 +87,7 @@ def facts_lines(view: FactsView, width: int) -> list[Line]:
     """The facts as lines of ``width`` cells."""
     session = view.session
     state = state_mark(session.state, session.state_words)
-    lines: list[Line] = [((f"{session.number} {session.title}", "strong"),), ((state.text, state.role),)]
+    lines: list[Line] = [((f"{session.address} {session.title}", "strong"),), ((state.text, state.role),)]
     if session.why:
         lines += cells.wrap_line(((session.why, "need"),), width)
     if session.begins:
@@ -134,7 +134,7 @@ def _children(view: FactsView, width: int) -> Iterator[Line]:
         state = state_mark(child.state, child.state_words)
         stand: Line = ((f"{state.text}  step {child.step}", state.role),)
         title = cells.crop_line(
-            ((f"{child.number} ", "dim"), (child.title, "text")), width - cells.line_width(stand) - 2
+            ((f"{child.address} ", "dim"), (child.title, "text")), width - cells.line_width(stand) - 2
         )
         yield spread(title, stand, width)
     if len(ordered) > CHILDREN_SHOWN:

@@ -174,8 +174,15 @@ class SessionView(msgspec.Struct, frozen=True):
     """How many sub-agents are below it, also those of its own."""
     children_need: int = 0
     """How many of them want somebody."""
+    child_address: str = ""
+    """What people call a sub-agent by."""
     not_contained: bool = False
     """Its commands may run, as the host's own user with all that is his."""
+
+    @property
+    def address(self) -> str:
+        """What people call it by: ``3``, ``3.a``."""
+        return self.child_address or str(self.number)
 
 
 class HeaderView(msgspec.Struct, frozen=True):
@@ -263,7 +270,7 @@ class ComposerTarget(msgspec.Struct, frozen=True):
     """What a composer is bound to, from opening to leaving. ``about`` is how the selected action is named."""
 
     session: str
-    number: int
+    address: str
     title: str
     verb: Literal["advise", "answer", "edit", "note", "correct"] = "advise"
     about: str = ""

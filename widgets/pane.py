@@ -312,7 +312,7 @@ def pane_title(view: SessionView | None, pane: Pane, width: int, focused: bool, 
     reading = ""
     if not pane.following:
         reading = f" {pane.unseen} new ↓ " if pane.unseen else " not following "
-    left: Line = (*mark, (f"{view.number} {view.title} ", role))
+    left: Line = (*mark, (f"{view.address} {view.title} ", role))
     known: Line = ((reading, "accent"), (f" {state.text}", state.role))
     more = [f"  step {view.step}", *([f"  {clock(view.active_ms)}"] if view.has_times else [])]
     if view.context_limit:

@@ -106,6 +106,11 @@ class ChoiceList(Painter, can_focus=True):
         self.refresh()
 
     @property
+    def choices(self) -> tuple[Choice, ...]:
+        """What is shown."""
+        return self._choices
+
+    @property
     def highlighted(self) -> Choice | None:
         return self._choices[self._at] if self._at < len(self._choices) else None
 

@@ -82,7 +82,7 @@ class SessionList(Painter, can_focus=True):
         order = [one for one in self._order if one in given]
         order += [view.id for view in sorted(views, key=lambda view: view.number) if view.id not in self._views]
         before, self._views = self._views, given
-        digits, self._digits = self._digits, max((len(str(view.number)) for view in views), default=1)
+        digits, self._digits = self._digits, max((len(view.address) for view in views if not view.parent), default=1)
         self._order = order
         shown = self.rows_of(order)
         if shown != self._shown or digits != self._digits:
@@ -303,8 +303,9 @@ class SessionList(Painter, can_focus=True):
         mark: Line = ((SELECTED if here else " ", "accent"), ("!" if self._count_urgent(view) else " ", "need"))
         chosen = (("+", "accent"),) if view.id in self._marked else ()
         below = " " * (BELOW * self._levels.get(view.id, 0))
+        called = f"{below}{view.address}" if view.parent else f"{view.address:>{self._digits}}"
         return spread(
-            (*mark, (f"{below}{view.number:>{self._digits}} {view.title}", role), *chosen),
+            (*mark, (f"{called} {view.title}", role), *chosen),
             ((state.text, state.role),),
             self.size.width - 2,
         )
@@ -379,6 +380,7 @@ def session_view(
     return SessionView(
         id=summary.session,
         number=summary.number,
+        child_address=summary.child_address,
         title=clean_line(summary.title, 80) or "untitled",
         state=summary.state,
         model=clean_line(summary.model, 80),

@@ -40,7 +40,7 @@ def require_terms(
             continue
         for name in required:
             if not getattr(found.terms, name):
-                silent.setdefault(name, []).append(str(found.created.number))
+                silent.setdefault(name, []).append(found.created.address)
     if silent:
         said = "; ".join(f"{_name_sessions(numbers)} no {name}" for name, numbers in silent.items())
         options = " ".join(f"--{name} TEXT" for name in silent)

@@ -149,12 +149,13 @@ def _hashes(line: bytes) -> list[str]:
 
 
 def body_of(event: ev.Event) -> Any:
-    """The body in the newest version of its shape; the session's number is left to the log."""
+    """The body in the newest version of its shape; the session's number and address are left to the log."""
     if isinstance(event.body, UnknownEvent):
         return msgspec.json.decode(event.body.raw)
     if isinstance(event.body, ev.SessionCreated):
         body = msgspec.to_builtins(event.body)
         del body["number"]
+        body.pop("child_address", None)
         return body
     return event.body
 

@@ -13,6 +13,7 @@ import msgspec
 
 from apollo_train.formats.base import Format, Line, TrainedReply, Unit, is_twin
 from apollo_train.formats.token_report import TokenReport
+from apollo_train.masks.annotations import Annotations
 from apollo_train.runtime import TrainError
 from apollo_train.samples.char_spans import masks_parts_of_tokens
 from apollo_train.samples.chat import dumps
@@ -158,7 +159,7 @@ class TokensFormat(Format):
         tokens = self.renderer.step(sample)
         if isinstance(tokens, Unfit):
             judged = source.judged
-            self.report.note(tokens, f"step {sample.meta['step']} of session {judged.created.number or judged.session}")
+            self.report.note(tokens, f"step {sample.meta['step']} of session {_address_of(judged)}")
             left_out = exclude_sample(source, sample, tokens.reason)
             return replace(left_out, says=tokens.detail) if source.policy.version > 1 else left_out
         length = len(tokens.prompt) + len(tokens.target)
@@ -180,6 +181,11 @@ def _join_labels(row: Row) -> dict[str, Any]:
     """``labels`` of all replies of the row, where they are asked for."""
     found = [reply.step.sample.meta["labels"] for reply in row.replies if "labels" in reply.step.sample.meta]
     return {"labels": [label for labels in found for label in labels]} if found else {}
+
+
+def _address_of(judged: Annotations) -> str:
+    """What people call a session by; one that is in no log has no number."""
+    return judged.created.address if judged.created.number else judged.session
 
 
 def _calls(reply: PackedReply) -> int:

@@ -28,7 +28,7 @@ from widgets.models import EarlierText
 def session_name(state: BoardState, session: str) -> str:
     """``1 tune-lr``: for receipts."""
     summary = state.sessions[session].summary
-    return f"{summary.number} {summary.title}"
+    return f"{summary.address} {summary.title}"
 
 
 class SessionControl:
@@ -55,7 +55,7 @@ class SessionControl:
         if summary.state in ("paused", "needs_you"):
             return "resume"
         if summary.state in ENDED:
-            raise NotDone(f"{self._name(session)} is {summary.state}", remedies=[go_on(summary.number, "reopen")])
+            raise NotDone(f"{self._name(session)} is {summary.state}", remedies=[go_on(summary.address, "reopen")])
         return "pause"
 
     def hold_verb(self, session: str) -> ev.Verb:

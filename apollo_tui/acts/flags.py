@@ -65,7 +65,7 @@ class Subject(msgspec.Struct, frozen=True):
     """What a verdict is about: one entry of one session. ``parts``: what else of it, and around it, could be meant."""
 
     session: str
-    number: int
+    address: str
     title: str
     target: ev.Target
     name: str
@@ -86,7 +86,7 @@ class Subject(msgspec.Struct, frozen=True):
     def words(self) -> str:
         """``1 tune-lr · 40.1 job_kill``: for receipts."""
         name = self.name if self.target.part in ("call", "reply", "summary") else ""
-        return f"{self.number} {self.title} · {self.target} {name}".rstrip()
+        return f"{self.address} {self.title} · {self.target} {name}".rstrip()
 
 
 class FlagInForce(msgspec.Struct, frozen=True):
@@ -147,7 +147,7 @@ class Flags:
         summary = self.state.sessions[session].summary
         last = max(to_step or 0, found.step)
         parts = (found, *self._around(session, found, reply, last))
-        return Subject(session, summary.number, summary.title, found, name_of(event), parts, last, redoes)
+        return Subject(session, summary.address, summary.title, found, name_of(event), parts, last, redoes)
 
     def _around(self, session: str, found: ev.Target, reply: ev.ModelReplied | None, last: int) -> list[ev.Target]:
         """What else a verdict could be about: the whole reply, its reasoning, its text, a span."""
@@ -185,7 +185,7 @@ class Flags:
             self.span_from = None
             return "no span"
         self.span_from = (subject.session, step, max(step, subject.last_step))
-        return f"span from step {step} of {subject.number} {subject.title}: go to its end, then F"
+        return f"span from step {step} of {subject.address} {subject.title}: go to its end, then F"
 
     def with_span(self, subject: Subject) -> Subject:
         """The same subject, about the span that was begun in its session, if one was."""
@@ -273,14 +273,14 @@ class Flags:
             raise NotDone("a recovery is marked on a step, not on a summary")
         marked = step in self.state.sessions[subject.session].remarks.recoveries
         await send_annotation(self.feed, subject.session, ev.RecoveryMarked(at_step=step, removed=marked))
-        where = f"{subject.number} {subject.title} · step {step}"
+        where = f"{subject.address} {subject.title} · step {step}"
         return f"recovery mark taken back: {where}" if marked else f"recovered from here: {where} · u undoes"
 
     async def write_correction(self, session: str, target: ev.Target, text: str, request: str) -> str:
         """Say what the agent should have done instead; an empty text takes one's word back. Returns the receipt."""
         now = self.state.sessions[session]
         before = now.remarks.corrections.own(self.state.actor, target)
-        where = f"{now.summary.number} {now.summary.title} · {target}"
+        where = f"{now.summary.address} {now.summary.title} · {target}"
         if text == before:
             return f"correction of {where}: nothing is changed"
         await send_annotation(self.feed, session, ev.CorrectionWritten(target=target, text=text), request)

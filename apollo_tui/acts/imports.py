@@ -119,10 +119,10 @@ def say_known(number: int) -> str:
 def say_sessions(summaries: Iterable[Summary]) -> Iterator[str]:
     """A line for each session; a branch and a sub-agent say of which other one."""
     found = list(summaries)
-    numbers = {summary.session: summary.number for summary in found}
+    addresses = {summary.session: summary.address for summary in found}
     for s in found:
-        begins = say_beginning(s.begins, numbers)
-        yield f"  session {s.number} ({s.session}) {s.title}{f' ({begins})' if begins else ''}"
+        begins = say_beginning(s.begins, addresses)
+        yield f"  session {s.address} ({s.session}) {s.title}{f' ({begins})' if begins else ''}"
 
 
 def _some(names: Sequence[str]) -> str:
@@ -174,8 +174,8 @@ def say_standing(session: protocol.ExaminedSession) -> str:
         case "new":
             return "new"
         case "known":
-            return f"known, session {session.number}"
+            return f"known, session {session.address}"
         case "longer":
-            return f"goes on where session {session.number} ends, by {say_count(session.new_steps, 'step')}"
+            return f"goes on where session {session.address} ends, by {say_count(session.new_steps, 'step')}"
         case "other":
-            return f"differs from session {session.number} ({session.problem}), refused without --copy"
+            return f"differs from session {session.address} ({session.problem}), refused without --copy"

@@ -30,6 +30,8 @@ class Worry(msgspec.Struct, frozen=True):
     title: str
     what: str
     why: str
+    address: str
+    """What people call the session by."""
 
 
 def nothing_stops_text(summaries: Sequence[Summary]) -> str:
@@ -69,7 +71,7 @@ def worries(summaries: Sequence[Summary], drafts: Collection[str], now: int, *, 
     for s in sorted(summaries, key=lambda s: s.number):
         together = count_together(s, (known[one] for one in families.below(s.session)))
         found += (
-            Worry(s.session, s.number, s.title, what, why)
+            Worry(s.session, s.number, s.title, what, why, s.address)
             for what, why in _of(s, together, s.session in drafts, now, host)
         )
     return sorted(found, key=lambda worry: ORDER.index(worry.what))
@@ -106,7 +108,7 @@ def without_budget(summaries: Sequence[Summary]) -> list[Worry]:
         for s in summaries
         if s.state in ACTIVE and not s.is_child and all(limit is None for _, _, limit in _budgets(s, 0))
     ]
-    return [Worry(s.session, s.number, s.title, "no budget", NO_BUDGET) for s in free]
+    return [Worry(s.session, s.number, s.title, "no budget", NO_BUDGET, s.address) for s in free]
 
 
 def budget_end(s: Summary, now: int) -> tuple[str, int] | None:

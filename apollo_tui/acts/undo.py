@@ -210,7 +210,7 @@ class UndoHistory:
     def words(self, act: Act) -> str:
         """What the act is, and where."""
         summary = self._state.sessions[act.session].summary
-        where = f"{summary.number} {summary.title}"
+        where = f"{summary.address} {summary.title}"
         match act.event.body:
             case ev.FlagSet() as body:
                 return f"flag {describe_flag(body, self._labels)} on {where} · {body.target}"

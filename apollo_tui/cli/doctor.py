@@ -239,13 +239,13 @@ def _damage(cli: Cli) -> Iterator[Finding]:
         return
     try:
         with LogReader(cli.paths.log) as reader:
-            numbers = {summary.session: summary.number for summary in reader.summaries()}
+            addresses = {summary.session: summary.address for summary in reader.summaries()}
             found = list(find_damage(reader, cli.paths.sessions))
     except ApolloError as error:
         yield Finding("damage", "bad", say_in_shell(error))
         return
     for one in found:
-        whose = f"session {numbers.get(one.session, one.session)}: " if one.session else ""
+        whose = f"session {addresses.get(one.session, one.session)}: " if one.session else ""
         yield Finding("damage", "bad", f"{whose}{one.text}")
     if not found:
         yield Finding("damage", "ok", "none found: file, blobs, prompts, replies and the folders of sessions agree")

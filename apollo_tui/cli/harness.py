@@ -97,12 +97,12 @@ def gateway(cli: Cli, session: str, as_json: bool) -> None:
     summary = reader.summary(found)
     assert summary is not None
     if not summary.harness:
-        raise ApolloError(f"session {summary.number} runs our own agent: a harness gets a session by 'apollo run'")
+        raise ApolloError(f"session {summary.address} runs our own agent: a harness gets a session by 'apollo run'")
     if summary.begins is not None and summary.begins.kind == "child":
         above = reader.summary(summary.begins.session)
         raise ApolloError(
-            f"session {summary.number} is a sub-agent's, which asks by the endpoint of session "
-            f"{above.number if above else summary.begins.session}"
+            f"session {summary.address} is a sub-agent's, which asks by the endpoint of session "
+            f"{above.address if above else summary.begins.session}"
         )
     port = known_port(cli.paths.folder)
     if not port:

@@ -70,7 +70,7 @@ def _programs(cli: Cli, *, resumable: bool) -> list[str]:
         return []
     with LogReader(cli.paths.log) as reader:
         return [
-            f"session {summary.number} ({created.harness.name})"
+            f"session {summary.address} ({created.harness.name})"
             for summary in reader.summaries()
             if summary.harness and summary.open_jobs and summary.state not in ENDED
             and isinstance(created := reader.events(summary.session, limit=1)[0].body, SessionCreated)

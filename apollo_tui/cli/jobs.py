@@ -61,8 +61,8 @@ def jobs(ctx: click.Context, as_json: bool) -> None:
 def end(cli: Cli, session: str, job: str) -> None:
     """End a job, and all processes that it left: SESSION is a number or an id, JOB as the list has it."""
     known = _summaries(cli)
-    numbers = {str(summary.number): summary.session for summary in known.values()}
-    wanted = numbers.get(session, session.upper())
+    by_address = {summary.address: summary.session for summary in known.values()}
+    wanted = by_address.get(session, session.upper())
     found = [one for one in living_jobs(cli.paths.sessions) if one.session.endswith(wanted) and one.name == job]
     if len(found) != 1:
         raise click.ClickException(f"no job {job} of session {session} runs; 'apollo jobs' lists those that do")
@@ -116,7 +116,7 @@ def _summaries(cli: Cli) -> dict[str, Summary]:
 
 
 def _session(summary: Summary | None, one: LivingJob) -> str:
-    return f"{summary.number} {summary.title}" if summary else one.session
+    return f"{summary.address} {summary.title}" if summary else one.session
 
 
 def _state(summary: Summary | None) -> str:

@@ -85,25 +85,26 @@ def purge(cli: Cli, session: str, why: str, yes: bool, as_json: bool) -> None:
         gone = tombstones(cli.paths.log)
         found = session.upper() if session.upper() in gone else reader.find(session)
         summary = reader.summary(found)
-        children = [one.number for one in reader.summaries() if one.begins is not None and one.begins.session == found]
+        children = [one.address for one in reader.summaries() if one.begins is not None and one.begins.session == found]
     finally:
         reader.close()
     if summary is not None and not yes:
         if not is_asked():
             raise click.UsageError("nobody can be asked here: say --yes")
-        name = f"session {summary.number} {summary.title}"
+        name = f"session {summary.address} {summary.title}"
         began = f"; {', '.join(map(str, children))} began in it and will say so" if children else ""
         say(plain_line(f"{name}: {summary.last_seq} events, {summary.step} steps, its folder, drafts{began}"))
         if not confirm("Take it out for good?"):
             raise click.ClickException("nothing was purged")
-        if str(ask("Its number, once more", type=str)).strip() != str(summary.number):
+        if str(ask("Its number, once more", type=str)).strip() != summary.address:
             raise click.ClickException("that is another number: nothing was purged")
     done = purge_session(cli.paths, found, cli.actor, why.strip())
     if as_json:
         print_json({"id": done.session, **msgspec.to_builtins(done)})
         return
     what = f"{say_count(done.events, 'event')}, {say_count(done.blobs, 'blob')}, {say_count(done.files, 'file')}"
-    say(plain_line(f"session {done.number} ({done.session}) is gone: {what}"))
+    called = summary.address if summary is not None else str(done.number)
+    say(plain_line(f"session {called} ({done.session}) is gone: {what}"))
     print_lines(f"  may still hold its words: {place}" for place in done.left)
     say("  backups, exports and snapshots of the disk are not searched: remove those yourself")
 

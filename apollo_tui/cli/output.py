@@ -56,9 +56,9 @@ def say_duration(milliseconds: int) -> str:
     return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} d"
 
 
-def say_title(summary: Summary, numbers: Mapping[str, int]) -> str:
-    """The title, and of which session it is a branch or a child; ``numbers`` by id."""
-    begins = say_beginning(summary.begins, numbers)
+def say_title(summary: Summary, addresses: Mapping[str, str]) -> str:
+    """The title, and of which session it is a branch or a child; ``addresses`` by id."""
+    begins = say_beginning(summary.begins, addresses)
     return f"{summary.title} ({begins})" if begins else summary.title
 
 
@@ -78,6 +78,7 @@ def session_row(summary: Summary, now: int) -> dict[str, Any]:
     return {
         "id": summary.session,
         "number": summary.number,
+        "address": summary.address,
         "title": summary.title,
         "state": summary.state,
         "reason": summary.reason,

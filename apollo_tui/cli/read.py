@@ -75,11 +75,11 @@ def ls(cli: Cli, everything: bool, as_json: bool) -> None:
     if not found:
         say("no sessions yet; 'apollo new TASK.md --model PROVIDER:MODEL' makes one, 'apollo demo' shows four")
         return
-    numbers = {s.session: s.number for s in every.values()}
+    addresses = {s.session: s.address for s in every.values()}
     endings = say_endings(list(every))
     places = {session: at for at, session in enumerate(families.order())}
     rows = [
-        [str(s.number), endings[s.session], "  " * families.level(s.session) + say_title(s, numbers),
+        [s.address, endings[s.session], "  " * families.level(s.session) + say_title(s, addresses),
          s.state.replace("_", " "), str(s.step),
          say_active(s, now), say_tokens(s),
          say_spent(s), say_age(s.last_at, now), say_reason(s)[:60]]
@@ -117,12 +117,12 @@ def show(cli: Cli, session: str, count: int, as_json: bool) -> None:
         kept = {"notes": recording.lines_of_file, "steps": [_step_json(record) for record in records]}
         print_json(session_row(summary, now) | kept)
         return
-    say(plain_line(f"{summary.number} {summary.title}  {summary.state.replace('_', ' ')}  {_reason(summary)}"))
+    say(plain_line(f"{summary.address} {summary.title}  {summary.state.replace('_', ' ')}  {_reason(summary)}"))
     say(f"  id {found}")
     if summary.begins is not None:
         parent = reader.summary(summary.begins.session) if summary.begins.session else None
-        numbers = {parent.session: parent.number} if parent else {}
-        say(f"  {say_beginning(summary.begins, numbers)}, after its event {summary.begins.seq}")
+        addresses = {parent.session: parent.address} if parent else {}
+        say(f"  {say_beginning(summary.begins, addresses)}, after its event {summary.begins.seq}")
     counts = (
         f"step {summary.step}",
         f"active {say_active(summary, now)}",
@@ -326,6 +326,7 @@ def search(cli: Cli, query: tuple[str, ...], limit: int, as_json: bool) -> None:
                 {
                     "id": hit.session,
                     "number": hit.number,
+                    "address": hit.address,
                     "seq": hit.seq,
                     "step": hit.step,
                     "call": hit.call,
@@ -340,7 +341,7 @@ def search(cli: Cli, query: tuple[str, ...], limit: int, as_json: bool) -> None:
     if not found.hits:
         raise click.ClickException("nothing found (words are found by their beginning; '*part' looks inside them)")
     rows = [
-        [f"{hit.number} {hit.title}", f"{hit.step or ''}" + (f".{hit.call}" if hit.call else ""), say_age(hit.at),
+        [f"{hit.address} {hit.title}", f"{hit.step or ''}" + (f".{hit.call}" if hit.call else ""), say_age(hit.at),
          hit.text[:100]]
         for hit in found.hits
     ]  # fmt: skip

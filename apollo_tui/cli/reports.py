@@ -48,7 +48,7 @@ def digest(cli: Cli, session: str | None, since: str | None, as_json: bool) -> N
     since_at = parse_since(since, now) if since else None
     reader = open_log(cli)
     chosen = [reader.find(session)] if session else [s.session for s in reader.summaries() if not s.archived]
-    titles = {s.session: f"{s.number} {s.title}" for s in reader.summaries()}
+    titles = {s.session: f"{s.address} {s.title}" for s in reader.summaries()}
     found = [session_digest(reader, each, actor=cli.actor, now=now, since_at=since_at) for each in chosen]
     reader.close()
     found.sort(key=lambda each: -each.badness)
@@ -88,7 +88,7 @@ def effort(cli: Cli, session: str | None, names: bool, as_json: bool) -> None:
     """Active annotator time (idle cut off after a minute), keys, advice and flags per session. It stays local."""
     reader = open_log(cli)
     chosen = [reader.find(session)] if session else [summary.session for summary in reader.summaries()]
-    titles = {summary.session: (summary.number, summary.title) for summary in reader.summaries()}
+    titles = {summary.session: (summary.address, summary.title) for summary in reader.summaries()}
     spent = {one: effort_of(reader.events(one, kinds=sorted(KINDS))) for one in chosen}
     reader.close()
     whole = sum_effort(one for by in spent.values() for one in by.values())
@@ -103,8 +103,8 @@ def effort(cli: Cli, session: str | None, names: bool, as_json: bool) -> None:
     names_of = load_labels(load_config().labels_file)
     rows = []
     for one, by in spent.items():
-        number, title = titles[one]
-        rows.append([str(number), title, *_cells(sum_effort(by.values()), names_of)])
+        address, title = titles[one]
+        rows.append([address, title, *_cells(sum_effort(by.values()), names_of)])
         for who, mine in sorted(by.items()) if names else ():
             rows.append(["", f"  {shown_name(who)}", *_cells(mine, names_of)])
     print_table(
@@ -148,4 +148,4 @@ def leave(cli: Cli, as_json: bool) -> None:
     elif not found:
         say(nothing_stops_text(summaries))
     for worry in found if not as_json else ():
-        say(plain_line(f"{worry.number} {worry.title}: {worry.what}: {worry.why}"))
+        say(plain_line(f"{worry.address} {worry.title}: {worry.what}: {worry.why}"))

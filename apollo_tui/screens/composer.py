@@ -105,7 +105,7 @@ class DraftComposer(Composer):
             self._draft = draft = msgspec.structs.replace(draft, reach="general")
         target = ComposerTarget(
             session=session,
-            number=summary.number,
+            address=summary.address,
             title=summary.title,
             verb=verb,  # type: ignore[arg-type]  # one of the words above
             about=str(draft.corrects or draft.about or ""),

@@ -58,7 +58,7 @@ class ExportScreen(ApolloScreen):
         super().__init__(context)
         order = context.state.order()
         done = [one for one in order if context.state.sessions[one].summary.state in ENDED]
-        self._chosen = frozenset([session] if session else done or order)
+        self._chosen = frozenset([session, *context.state.families.below(session)] if session else done or order)
         self._shown = session or (order[0] if order else None)
         title = context.state.sessions[session].summary.title if session else "apollo"
         self._out = default_path(title, next(iter(FORMATS)), Path.cwd())
@@ -69,6 +69,8 @@ class ExportScreen(ApolloScreen):
             "advice": OWN,
             "unseen": OWN,
         }
+        self._unfolded: set[str] = set()
+        """Sessions whose sub-agents have rows."""
         self._trainable: tuple[str, ...] = ()
         """Whose replies may be targets, once that was asked."""
         self._job: ExportJob | None = None
@@ -106,13 +108,18 @@ class ExportScreen(ApolloScreen):
         state = self.context.state
         rows = []
         for session in state.order():
+            if not self._unfolded.issuperset(state.families.above(session)):
+                continue
             s = state.sessions[session].summary
             note = (
                 f"exported {Path(s.last_export).name}"
                 if s.last_export
                 else f"{say_count(s.step, 'step')}, {say_count(s.flags, 'flag')}"
             )
-            rows.append(Choice(session, f"{s.number} {s.title}", note=note))
+            below = "  " * state.families.level(session)
+            folded = self._folded(session)
+            more = f"+{say_count(len(folded), 'sub-agent')}" if folded else ""
+            rows.append(Choice(session, f"{below}{s.address} {s.title}", note=note, value=more))
         listing = self.query_one("#export-sessions", ChoiceList)
         listing.update(rows)
         listing.tick(self._chosen or frozenset({""}))
@@ -155,8 +162,24 @@ class ExportScreen(ApolloScreen):
         if self._shown:
             self._toggle(self._shown)
 
+    def show_relatives(self) -> None:
+        """Show the sub-agents of the session under the cursor, or fold them away."""
+        families = self.context.state.families
+        here = self._shown or ""
+        of = here if families.children(here) else families.parent(here)
+        self._unfolded ^= {of}
+        self._fill()
+        if here not in (choice.id for choice in self.query_one("#export-sessions", ChoiceList).choices):
+            self.query_one("#export-sessions", ChoiceList).highlight(of)
+
+    def _folded(self, session: str) -> frozenset[str]:
+        """The sub-agents below it that have no row: they are chosen with it."""
+        below = self.context.state.families.below(session)
+        return frozenset() if session in self._unfolded else frozenset(below)
+
     def _toggle(self, session: str) -> None:
-        self._chosen ^= {session}
+        all_of_it = self._folded(session) | {session}
+        self._chosen = self._chosen - all_of_it if session in self._chosen else self._chosen | all_of_it
         self.query_one("#export-sessions", ChoiceList).tick(self._chosen or frozenset({""}))
         self._count()
 

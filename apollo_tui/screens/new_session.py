@@ -30,7 +30,7 @@ FIELDS: tuple[tuple[Field, str], ...] = (
     ("workspace", "a folder that is copied for the agent; else an empty one"),
     ("limits", "empty: none · e.g. steps=200 money=5 active_hours=12"),
 )
-TALKED_TO = "ACP: the task is its first prompt, what it asks permission for a question (a)"
+TALKED_TO = "ACP: the task is its first prompt; it asks you for permission (a)"
 """What the form says where the agent is to be talked to."""
 
 

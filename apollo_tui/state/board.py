@@ -280,8 +280,9 @@ class BoardState:
         found = {id: self.attention.of(known.summary, now) for id, known in self.sessions.items()}
         return {id: signals for id, signals in found.items() if not self.sessions[id].summary.archived}
 
-    def find_by_number(self, number: int) -> str | None:
-        return next((id for id, now in self.sessions.items() if now.summary.number == number), None)
+    def find_by_address(self, address: str) -> str | None:
+        """The session that people call by ``address``: ``3``, ``3.a``."""
+        return next((id for id, now in self.sessions.items() if now.summary.address == address), None)
 
     def unread(self, session: str) -> int:
         """How many entries of a session this annotator has not read."""
@@ -317,8 +318,8 @@ class BoardState:
         )
         if summary.begins is not None:
             parent = self.sessions.get(summary.begins.session)
-            numbers = {summary.begins.session: parent.summary.number} if parent else {}
-            view = msgspec.structs.replace(view, begins=say_beginning(summary.begins, numbers))
+            addresses = {summary.begins.session: parent.summary.address} if parent else {}
+            view = msgspec.structs.replace(view, begins=say_beginning(summary.begins, addresses))
         view = self._with_family(view, now)
         if summary.open_advice:
             return msgspec.structs.replace(view, last_line=f"{len(summary.open_advice)} advice queued")

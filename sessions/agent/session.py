@@ -145,7 +145,7 @@ class Session:
     @property
     def name(self) -> str:
         """How errors name the session: its number and title."""
-        return f"session {self.summary.number} ({self.created.title})"
+        return f"session {self.summary.address} ({self.created.title})"
 
     def now(self) -> int:
         """Unix milliseconds."""

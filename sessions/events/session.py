@@ -159,7 +159,11 @@ class Harness(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class SessionCreated(Body, frozen=True, kw_only=True):
-    """A session came to be. ``number`` is its short number on the board, for life. Money is in US dollars."""
+    """A session came to be. ``number`` is its short number on the board, for life. Money is in US dollars.
+
+    ``child_address``: what people call a sub-agent by, its parent's address and a letter (``3.a``); "" for one that
+    stands on the board by itself.
+    """
 
     kind: ClassVar[str] = "session.created"
     number: int
@@ -188,6 +192,12 @@ class SessionCreated(Body, frozen=True, kw_only=True):
     """None for sessions from before there were prefixes: nothing contains them."""
     terms: Terms = Terms()
     meta: dict[str, Any] = {}
+    child_address: str = ""
+
+    @property
+    def address(self) -> str:
+        """What people call it by: ``3``, ``3.a``."""
+        return self.child_address or str(self.number)
 
 
 class StateChanged(Body, frozen=True, kw_only=True):

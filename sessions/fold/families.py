@@ -88,6 +88,33 @@ class Families:
             self._add(found, self.children(session), rank)
 
 
+def next_child_address(parent: str, known: Iterable[str]) -> str:
+    """What the next sub-agent of the session with the address ``parent`` is called by. ``known``: the addresses that
+    there are; one is not given again while its session, or one made after it, is in the log.
+
+    >>> next_child_address("3", ["3.a", "3.c", "3.c.a", "4.a"])
+    '3.d'
+    """
+    letters = (one.removeprefix(f"{parent}.") for one in known if one.startswith(f"{parent}."))
+    return f"{parent}.{_letters(max((_place(one) for one in letters if '.' not in one), default=0) + 1)}"
+
+
+def _letters(place: int) -> str:
+    """``a`` for 1, ``z`` for 26, ``aa`` for 27."""
+    found = ""
+    while place > 0:
+        place, at = divmod(place - 1, 26)
+        found = chr(ord("a") + at) + found
+    return found
+
+
+def _place(letters: str) -> int:
+    place = 0
+    for letter in letters:
+        place = place * 26 + ord(letter) - ord("a") + 1
+    return place
+
+
 def count_together(root: Summary, below: Iterable[Summary]) -> Summary:
     """``root`` with the steps, tokens and money of all below it: these limits are a tree's, hours are its own."""
     for summary in below:

@@ -17,7 +17,7 @@ from sessions.fold import attention_counters
 from sessions.fold.attention_counters import AttentionCounters
 from sessions.fold.result_status import went_wrong
 
-FOLD_VERSION: Final = 14
+FOLD_VERSION: Final = 15
 """Raised when ``fold_summary`` or the shape of Summary changes: stored summaries of another version are made anew."""
 EARLIEST: Final = 10 * 365 * 86_400_000
 """Times before 1980 (Unix ms) are of recordings that say none."""
@@ -169,6 +169,13 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     """What contains its commands, in words; "" for sessions from before there were prefixes, which nothing does."""
     watch: AttentionCounters = AttentionCounters()
     """What the attention rules remember."""
+    child_address: str = ""
+    """What people call a sub-agent by, "" for a session that stands on the board by itself."""
+
+    @property
+    def address(self) -> str:
+        """What people call it by: ``3``, ``3.a``."""
+        return self.child_address or str(self.number)
 
     @property
     def has_times(self) -> bool:
@@ -240,6 +247,7 @@ def fold_summary(before: Summary | None, event: ev.Event) -> Summary:
             tags=body.tags,
             task_id=body.task_id,
             begins=body.begins,
+            child_address=body.child_address,
             harness=body.harness.name if body.harness is not None else "",
             harness_version=body.harness.version if body.harness is not None else "",
             passes_replies=body.harness is not None and body.harness.stream == "pass",
@@ -329,7 +337,7 @@ def _pending(s: Summary, verb: str) -> str:
 
 def _state(s: Summary, event: ev.Event, body: ev.StateChanged) -> dict[str, object]:
     if not may_change(s.state, body.state) and s.state != body.state:
-        raise IllegalTransition(f"session {s.number} cannot go from {s.state} to {body.state}")
+        raise IllegalTransition(f"session {s.address} cannot go from {s.state} to {body.state}")
     change: dict[str, object] = {
         "state": body.state,
         "state_at": event.at,

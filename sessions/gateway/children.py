@@ -15,7 +15,7 @@ from sessions import events as ev
 from sessions.agent.session import Session
 from sessions.events.states import ACTIVE, ENDED, REBOOTED, STOPPED
 from sessions.fold import budget
-from sessions.fold.families import count_together
+from sessions.fold.families import count_together, next_child_address
 from sessions.fold.summary import Summary
 from sessions.gateway.child_thread import THREAD, thread_of_child
 from sessions.gateway.exchange import Exchange
@@ -189,9 +189,11 @@ class Children:
         task = parent.clean(find_task(exchange.request.units))
         title = " ".join(task.split())[:MOST_TITLE] or thread
         parent.services.paths.session_folder(session).mkdir(mode=0o700, parents=True, exist_ok=True)
+        known = (summary.child_address for summary in writer.summaries().values())
         body = msgspec.structs.replace(
             created,
             number=writer.next_number(),
+            child_address=next_child_address(parent.summary.address, known),
             title=title,
             task=task,
             workspace=str(parent.workspace),

@@ -146,7 +146,7 @@ class HarnessLoop:
             await session.commit(ev.StateChanged(state="finished", reason="the session that started it has ended"))
             return True
         if family.is_left and turn is None:
-            left = f"its conversation is the main line of session {family.root.session.summary.number}"
+            left = f"its conversation is the main line of session {family.root.session.summary.address}"
             await session.commit(ev.StateChanged(state="finished", reason=left))
             return True
         if turn is None or session.summary.pending in ("pause", "interrupt", "stop"):

@@ -313,7 +313,7 @@ class HarnessLine:
 
     def _goodbye(self, exchange: Exchange) -> Answer:
         summary = self._session.summary
-        return Answer(403, exchange.dialect.error(403, f"session {summary.number} has ended ({summary.state})"))
+        return Answer(403, exchange.dialect.error(403, f"session {summary.address} has ended ({summary.state})"))
 
     async def close(self) -> None:
         """Hang up on all who wait."""

@@ -35,16 +35,16 @@ class Conversation(msgspec.Struct, frozen=True):
     steps: tuple[int, ...] = ()
     thread: str = ""
     session: str = ""
-    number: int = 0
+    address: str = ""
     """Of a sub-agent's session."""
     is_newest: bool = False
 
     @property
     def name(self) -> str:
-        """What people call it: ``step 21``, ``session 7``, ``side 93ab01c44f2e``."""
+        """What people call it: ``step 21``, ``session 7.a``, ``side 93ab01c44f2e``."""
         if self.kind == "main":
             return f"step {self.steps[0]}" if self.steps else "summary"
-        return f"session {self.number}" if self.session else self.thread
+        return f"session {self.address}" if self.session else self.thread
 
 
 @dataclass(slots=True)
@@ -97,10 +97,10 @@ def read_conversations(reader: LogReader, session: str) -> list[Conversation]:
 
 
 def find_named(conversations: Iterable[Conversation], name: str) -> Conversation | None:
-    """The conversation of this name; a number alone is that of a sub-agent's session."""
+    """The conversation of this name; an address alone is that of a sub-agent's session."""
     known = list(conversations)
-    by_number = (each for each in known if name.isdigit() and each.session and each.number == int(name))
-    return next(by_number, None) or next((each for each in known if each.name == name), None)
+    by_address = (each for each in known if each.session and each.address == name)
+    return next(by_address, None) or next((each for each in known if each.name == name), None)
 
 
 def find_conversation(conversations: Iterable[Conversation], step: int) -> Conversation | None:
@@ -130,7 +130,7 @@ def _read_children(reader: LogReader, session: str) -> Iterable[Conversation]:
         requests = tuple(event.seq for event in reader.events(summary.session, kinds={"model.request"}))
         words = _crop(first.body.task)
         thread = thread_of_child(first.body)
-        yield Conversation("child", words, requests, (), thread, summary.session, summary.number)
+        yield Conversation("child", words, requests, (), thread, summary.session, summary.address)
 
 
 def _words_of(reader: LogReader, request: ev.ModelRequested) -> str:

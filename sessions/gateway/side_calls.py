@@ -96,7 +96,7 @@ class SideCalls:
             await self._session.services.writer.wait_for_writes()
             summary = self._session.summary
             if summary.state in ENDED:
-                words = f"session {summary.number} has ended ({summary.state})"
+                words = f"session {summary.address} has ended ({summary.state})"
                 return Answer(403, exchange.dialect.error(403, words))
             if gone.done():
                 return Answer(408, exchange.dialect.error(408, "the client was gone when its request was to be sent"))

@@ -31,8 +31,8 @@ SO_PEERPIDFD: Final = 77
 HELPERS: Final = (HOLDER, KEEPER)
 """Processes of ours that own commands of an agent: what is below one is the agent's, whatever its environment says."""
 
-NumberOf = Callable[[str], int | None]
-"""The number of a session by its id; None for one that is not in this log."""
+AddressOf = Callable[[str], str | None]
+"""What a session is called by, by its id; None for one that is not in this log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,9 @@ class Caller:
 class Callers:
     """Looks at peers of a host whose sessions have their folders below ``sessions``."""
 
-    def __init__(self, sessions: Path, number_of: NumberOf) -> None:
+    def __init__(self, sessions: Path, address_of: AddressOf) -> None:
         self._sessions = sessions
-        self._number_of = number_of
+        self._address_of = address_of
         self._under_way = 0
 
     async def look_at(self, connection: socket.socket) -> Caller:
@@ -136,16 +136,16 @@ class Callers:
     def _say(self, place: str) -> str:
         """``SESSION/jobs/3`` in words; "" if it is of no session of this log."""
         session, *rest = place.split("/")
-        number = self._number_of(session)
-        if number is None:
+        address = self._address_of(session)
+        if address is None:
             return ""
         match rest:
             case ["jobs", job] if job.isdigit():
-                return f"job {job} of session {number}"
+                return f"job {job} of session {address}"
             case ["evaluations", job] if job.isdigit():
-                return f"evaluation {job} of session {number}"
+                return f"evaluation {job} of session {address}"
             case _:
-                return f"session {number}"
+                return f"session {address}"
 
 
 def _marks(pid: int) -> list[str]:

@@ -35,7 +35,7 @@ def _examine_session(session: ImportedSession, reader: LogReader | None, numbers
     known = reader.summary(session.session) if reader is not None else None
     if known is None or reader is None:
         return seen
-    about = {"number": known.number}
+    about = {"address": known.address}
     try:
         found = continue_session(reader.events(session.session), session)
     except OtherRecording as other:

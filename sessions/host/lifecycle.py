@@ -179,7 +179,7 @@ class Host:
 
     async def _with_log(self, writer: LogWriter, before: Holder | None) -> protocol.StopHost:
         assert self._stop_call is not None
-        callers = Callers(self.paths.sessions, lambda session: _number(writer, session))
+        callers = Callers(self.paths.sessions, lambda session: _address(writer, session))
         if job := await asyncio.to_thread(callers.job_of, os.getpid()):
             raise ApolloError(f"{job} started this host: a command of an agent starts none, a person's shell does")
         reader = LogReader(self.paths.log)
@@ -268,7 +268,7 @@ class Host:
                 await writer.append(NewEvent(summary.session, StateChanged(state="paused", reason=reason)))
 
     async def _answer_stop(self, manager: SessionManager, call: protocol.StopHost, actor: str) -> protocol.Stopping:
-        waits = [f"session {s.number} {s.title}{waits_for(s)}" for s in manager.active()] if call.at_boundary else []
+        waits = [f"session {s.address} {s.title}{waits_for(s)}" for s in manager.active()] if call.at_boundary else []
         self.stop(call, call.by or actor)
         return protocol.Stopping(pid=os.getpid(), waits_for=tuple(waits))
 
@@ -284,9 +284,9 @@ class Host:
         )
 
 
-def _number(writer: LogWriter, session: str) -> int | None:
+def _address(writer: LogWriter, session: str) -> str | None:
     found = writer.summary(session)
-    return found.number if found is not None else None
+    return found.address if found is not None else None
 
 
 def _file(path: Path) -> tuple[int, int] | None:
@@ -313,7 +313,7 @@ async def _open_lines(gateway: Gateway, manager: SessionManager, summaries: Iter
             if summary.open_jobs:
                 await gateway.listen_again(summary.session)
         except Exception:  # noqa: BLE001 - whatever is wrong with it, the other sessions go on
-            _log.exception("the harness of session %d cannot ask", summary.number)
+            _log.exception("the harness of session %s cannot ask", summary.address)
 
 
 def _import_providers(summaries: Iterable[Summary]) -> None:

@@ -132,11 +132,11 @@ class NotifyCommand:
         first = causes[0]
         summary = self.summaries()[first.session]
         more = f" (and {len(causes) - 1} more)" if len(causes) > 1 else ""
-        text = f"{summary.number} {_short(summary.title)}: {_short(first.reason)}{more}"
+        text = f"{summary.address} {_short(summary.title)}: {_short(first.reason)}{more}"
         variables = {
             "APOLLO_LOG": self.log,
             "APOLLO_SESSION": first.session,
-            "APOLLO_NUMBER": str(summary.number),
+            "APOLLO_NUMBER": summary.address,
             "APOLLO_TITLE": _short(summary.title),
             "APOLLO_RULE": first.rule,
             "APOLLO_REASON": _short(first.reason),

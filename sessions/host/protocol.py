@@ -276,7 +276,7 @@ class ExaminedSession(msgspec.Struct, frozen=True, omit_defaults=True):
     """A session of a file, and how it stands to the log.
 
     ``known``: the log has all of it; ``longer``: it goes on where the log ends; ``other``: the log has another one
-    under its id. ``number`` is that of the session that the log has, ``new_steps`` how many steps it lacks.
+    under its id. ``address`` is that of the session that the log has, ``new_steps`` how many steps it lacks.
     """
 
     session: str
@@ -285,7 +285,7 @@ class ExaminedSession(msgspec.Struct, frozen=True, omit_defaults=True):
     steps: int
     events: int
     standing: Literal["new", "known", "longer", "other"] = "new"
-    number: int = 0
+    address: str = ""
     new_steps: int = 0
     problem: str = ""
 

@@ -78,8 +78,8 @@ def _refuse_agents(paths: LogPaths) -> None:
     from sessions.log.reader import LogReader
 
     with LogReader(paths.log) as reader:
-        numbers = {summary.session: summary.number for summary in reader.summaries()}
-    if job := Callers(paths.sessions, numbers.get).job_of(identity().pid):
+        addresses = {summary.session: summary.address for summary in reader.summaries()}
+    if job := Callers(paths.sessions, addresses.get).job_of(identity().pid):
         raise ApolloError(f"this is a command of an agent ({job}), and purges nothing")
 
 

@@ -91,13 +91,13 @@ class SessionManager:
                         await self._take_over(summary, after, resume)
                         break
                     except LogUnavailable as error:
-                        _log.warning("session %d waits to be taken over: %s", summary.number, error)
+                        _log.warning("session %s waits to be taken over: %s", summary.address, error)
                         await asyncio.sleep(TAKE_OVER_PAUSE)
                         await self._writer.wait_until_available()
             except LogClosed:
                 raise
             except Exception as error:  # noqa: BLE001 - one session that cannot be had must not keep the others waiting
-                _log.exception("session %d cannot be taken over", summary.number)
+                _log.exception("session %s cannot be taken over", summary.address)
                 await self._needs_person(summary, error)
 
     async def _take_over(self, summary: Summary, after: After, resume: bool) -> None:
@@ -153,7 +153,7 @@ class SessionManager:
             except LogClosed:
                 raise
             except (LogError, IllegalTransition) as refused:
-                _log.error("session %d needs a person, which the log does not take: %s", summary.number, refused)
+                _log.error("session %s needs a person, which the log does not take: %s", summary.address, refused)
 
     def _has_open_request(self, session: str) -> bool:
         """Whether the session's state has not changed since something was asked for last."""

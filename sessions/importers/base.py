@@ -71,9 +71,10 @@ class ImportedSession:
         assert isinstance(body, SessionCreated)
         return body
 
-    def with_number(self, number: int) -> ImportedSession:
-        """The same session with its number on the board."""
-        first = structs.replace(self.events[0], body=structs.replace(self.created, number=number))
+    def with_number(self, number: int, child_address: str = "") -> ImportedSession:
+        """The same session with its number on the board, or what it is called by as a sub-agent."""
+        created = structs.replace(self.created, number=number, child_address=child_address)
+        first = structs.replace(self.events[0], body=created)
         return replace(self, events=[first, *self.events[1:]])
 
     def with_source(self, file: str) -> ImportedSession:

@@ -332,7 +332,7 @@ def _as_whole(request: ev.ModelRequested) -> ev.ModelRequested:
 
 def _about(created: ev.Body) -> ev.Body:
     """What the beginning says of the session itself: what is known of the run may grow with the file."""
-    return structs.replace(created, number=0, meta={}, task_id="", begins=None)
+    return structs.replace(created, number=0, child_address="", meta={}, task_id="", begins=None)
 
 
 def _is_of_the_log(event: ev.Event) -> bool:

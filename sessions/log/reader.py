@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 import threading
 import zlib
@@ -28,6 +29,9 @@ PAGE: Final = 500
 """Events per read of ``stream``."""
 SHORT_ID: Final = 8
 """Characters of an id's end that lists show."""
+
+ADDRESS: Final = re.compile(r"[1-9]\d*(\.[A-Z]+)+")
+"""Of a sub-agent, in capitals."""
 
 MAKES_LOG: Final = (Remedy("create", "makes one"), Remedy("demo", "shows five sessions"))
 """What to do where there is no log."""
@@ -106,7 +110,7 @@ class LogReader:
         return self._summary(*rows[0]) if rows else None
 
     def find(self, prefix: str) -> str:
-        """The session with this number, or whose id begins so, or ends so (with four characters or more).
+        """The session with this number or address, or whose id begins so, or ends so (with four characters or more).
 
         Raises NoSuchSession or AmbiguousId.
         """
@@ -116,6 +120,10 @@ class LogReader:
             for session, number in known:
                 if number == int(wanted):
                     return str(session)
+        if ADDRESS.fullmatch(wanted):
+            for summary in self.summaries():
+                if summary.address.upper() == wanted:
+                    return summary.session
         ids = [str(session) for session, _ in known]
         # What may be a mistyped number is no ending.
         ending = len(wanted) >= (SHORT_ID if wanted.isdecimal() else SHORT_ID // 2)

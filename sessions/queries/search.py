@@ -35,6 +35,7 @@ class Hit:
     kind: str
     at: int
     text: str
+    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ def _label_hits(
         seq = _anchor(reader, session, flag.target.step, call) if flag.target.part != "summary" else None
         note = f"⚑ {flag.target} {flag.label if flag.verdict == 'bad' else flag.verdict}: {flag.note}".rstrip(": ")
         yield Hit(session, summary.number, summary.title, seq or flag.seq, flag.target.step, call, "flag.set", flag.at,
-                  note)  # fmt: skip
+                  note, summary.address)  # fmt: skip
 
 
 def _hit(reader: LogReader, summary: Summary, row: Row, query: Query) -> Hit | None:
@@ -156,7 +157,7 @@ def _hit(reader: LogReader, summary: Summary, row: Row, query: Query) -> Hit | N
     if kind not in ev.ANCHORS and step is not None:
         anchor = _anchor(reader, session, step, call) or seq
     text = text_around(searchable_text(reader, event.body), query)
-    return Hit(session, summary.number, summary.title, anchor, step, call, kind, event.at, text)
+    return Hit(session, summary.number, summary.title, anchor, step, call, kind, event.at, text, summary.address)
 
 
 def _anchor(reader: LogReader, session: str, step: int, call: int | None) -> int | None:

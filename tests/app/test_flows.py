@@ -361,7 +361,7 @@ async def test_a_command_that_lacks_words_stays_open_and_says_which(feed: FakeFe
         await pilot.press("colon", *"goto", "enter")
         await until(pilot, lambda: "the number of a session" in screen_text(app))
         await pilot.press("2", "enter")
-        await until(pilot, lambda: app.screen.session == app.context.state.find_by_number(2))  # type: ignore[attr-defined]
+        await until(pilot, lambda: app.screen.session == app.context.state.find_by_address("2"))  # type: ignore[attr-defined]
 
 
 async def test_u_on_selected_queued_advice_takes_back_that_one_whatever_came_later(feed: FakeFeed) -> None:

@@ -29,7 +29,7 @@ def receipt(app: ApolloApp) -> str:
 
 def test_every_way_on_has_a_command_or_a_key_and_what_the_app_names_exists() -> None:
     for way in get_args(Way):
-        remedy = Remedy(way, "helps", 3, "steps +N")
+        remedy = Remedy(way, "helps", "3", "steps +N")
         assert error_hints.key(remedy, {}) or command_of(remedy), way
         assert "apollo" not in error_hints.key(remedy, {})
     known = {f":{one.name}" for one in COMMANDS}
@@ -38,13 +38,13 @@ def test_every_way_on_has_a_command_or_a_key_and_what_the_app_names_exists() -> 
 
 
 def test_a_rebound_key_is_named_as_it_is_bound() -> None:
-    refused = NotDone("session 3 is paused already", remedies=[go_on(3)])
+    refused = NotDone("session 3 is paused already", remedies=[go_on("3")])
     assert error_hints.explain(refused, {}) == "session 3 is paused already: `p` lets it go on"
     assert error_hints.explain(refused, {"pause": "P"}) == "session 3 is paused already: `P` lets it go on"
 
 
 def test_what_follows_a_way_that_is_not_there_is_left_out_with_it() -> None:
-    ways = [Remedy("advise_reopening", "does both", 1, "TEXT"), go_on(1, then=True), Remedy("reopen", "starts it")]
+    ways = [Remedy("advise_reopening", "does both", "1", "TEXT"), go_on("1", then=True), Remedy("reopen", "starts it")]
     assert say_remedies("ended", ways, lambda one: error_hints.key(one, {})) == "ended: `:reopen` starts it"
 
 
@@ -67,8 +67,8 @@ async def test_a_refusal_names_keys_in_the_app_and_stands_whole_on_the_screen(
             await until(pilot, lambda: app.context.state.sessions[made.session].summary.state == "paused")
             await pilot.press("i", *"go", "enter")
             whole = (
-                "queued: advice to 1 t, general · waits, as the session stands at its limit of 0 steps; `:limit "
-                "steps +N` raises it, then `p` lets it go on · u takes it back"
+                "queued: advice to 1 tune the rate, general · waits, as the session stands at its limit of 0 steps; "
+                "`:limit steps +N` raises it, then `p` lets it go on · u takes it back"
             )
             await until(pilot, lambda: whole in " ".join(screen_text(app).split()))
             await pilot.press("p")
@@ -81,7 +81,7 @@ async def test_a_refusal_names_keys_in_the_app_and_stands_whole_on_the_screen(
             await until(pilot, lambda: receipt(app).endswith("steps: 5; `p` lets it go on"))
             await host.append(ev.NewEvent(made.session, ev.StateChanged(state="stopped")))
             await until(pilot, lambda: app.context.state.sessions[made.session].summary.state == "stopped")
-            await pilot.press("i", "enter")
+            await pilot.press("i", *"on", "enter")
             await until(pilot, lambda: "is stopped: `:reopen` lets it go on · `i` brings" in receipt(app))
 
 

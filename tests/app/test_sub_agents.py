@@ -7,8 +7,10 @@ from fake_feed import FakeFeed
 from headless_app import open_app, screen_text, until
 
 from apollo_tui.screens.board import BoardScreen
+from apollo_tui.screens.export import ExportScreen
 from apollo_tui.screens.session import SessionScreen
 from sessions import events as ev
+from widgets.picker import ChoiceList
 
 
 async def family(feed: FakeFeed, children: int = 3, **more: object) -> tuple[str, list[str], str]:
@@ -17,7 +19,10 @@ async def family(feed: FakeFeed, children: int = 3, **more: object) -> tuple[str
     await feed.step(parent, 1, ("Task", {"prompt": "look"}, "done"))
     alone = await feed.session("poller")
     begins = ev.Beginning(parent, 2, "child")
-    made = [await feed.session(f"part {at}", begins=begins) for at in range(1, children + 1)]
+    made = [
+        await feed.session(f"part {at}", begins=begins, child_address=f"1.{chr(96 + at)}")
+        for at in range(1, children + 1)
+    ]
     for child in made:
         await feed.step(child, 1, ("grep", {"pattern": "lr"}, f"found by {child}"))
     return parent, made, alone
@@ -86,7 +91,7 @@ async def test_one_key_leads_from_a_session_to_its_sub_agents_and_back(feed: Fak
         await pilot.press("A")
         if count > 1:
             await until(pilot, lambda: "sub-agents of 1 tune-lr" in screen_text(app))
-            assert "5 part 3" in screen_text(app) and "running · step 1" in screen_text(app)
+            assert "1.c part 3" in screen_text(app) and "running · step 1" in screen_text(app)
             await pilot.press("d")
         wanted = children[count - 1]
         await until(pilot, lambda: app.view is not None and app.view.session == wanted)
@@ -100,8 +105,35 @@ async def test_the_panes_of_a_session_go_past_its_sub_agents_and_those_of_one_pa
     async with open_app(feed) as (app, pilot):
         await pilot.press("enter", "tab")
         await until(pilot, lambda: app.view is not None and app.view.session == alone)
-        await pilot.press("4", "tab")
+        await pilot.press("4")
+        await until(pilot, lambda: "there is no session 4" in screen_text(app))
+        await pilot.press("apostrophe", *"1.b", "enter")
+        await until(pilot, lambda: app.view is not None and app.view.session == children[1])
+        await until(pilot, lambda: "1.b part 2" in screen_text(app))
+        await pilot.press("tab")
         await until(pilot, lambda: app.view is not None and app.view.session == children[2])
+
+
+async def test_the_export_menu_folds_sub_agents_under_their_session_and_takes_them_with_it(feed: FakeFeed) -> None:
+    parent, children, alone = await family(feed)
+    async with open_app(feed) as (app, pilot):
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, ExportScreen) and "+3 sub-agents" in screen_text(app))
+        menu = app.screen
+        assert isinstance(menu, ExportScreen)
+        listing = menu.query_one("#export-sessions", ChoiceList)
+        assert [choice.id for choice in listing.choices] == [parent, alone]
+        assert menu._chosen == {parent, *children}
+        await pilot.press("x")
+        assert menu._chosen == frozenset()
+        await pilot.press("A")
+        assert [choice.id for choice in listing.choices] == [parent, *children, alone]
+        assert "[ ]   1.b part 2" in screen_text(app) and "+3" not in screen_text(app)
+        await pilot.press("down", "down", "x")
+        assert menu._chosen == {children[1]}
+        await pilot.press("A")
+        assert [choice.id for choice in listing.choices] == [parent, alone]
+        await until(pilot, lambda: menu.session == parent)
 
 
 async def test_an_archived_session_takes_its_sub_agents_out_of_sight(feed: FakeFeed) -> None:

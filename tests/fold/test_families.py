@@ -5,7 +5,7 @@ import pytest
 
 from sessions import events as ev
 from sessions.fold import budget
-from sessions.fold.families import Families, count_together
+from sessions.fold.families import Families, count_together, next_child_address
 from sessions.fold.summary import Summary
 
 
@@ -60,6 +60,12 @@ def test_what_a_tree_has_used_up_keeps_its_root_paused_until_the_limit_is_above_
     root = session("a", 1, state="paused", need="limit", reason=reason, limits=limits)
     assert bool(budget.reason_to_stay_paused(root)) is stays
     assert (budget.exhausted_budget(root) != "") is stays
+
+
+def test_what_a_sub_agent_is_called_by_goes_on_from_the_last_letter_of_its_parent() -> None:
+    known = ["1.a", "1.b", "12.d", "1.b.c"]
+    assert [next_child_address(parent, known) for parent in ("1", "12", "1.b", "2")] == ["1.c", "12.e", "1.b.d", "2.a"]
+    assert next_child_address("1", ["1.z"]) == "1.aa" and next_child_address("1", ["1.az"]) == "1.ba"
 
 
 def test_steps_tokens_and_money_are_counted_together_and_hours_are_not() -> None:

@@ -35,13 +35,13 @@ def test_a_sub_agent_is_a_session_of_its_own_with_steps_flags_and_exports(
     ask(**child(1, *turn(reply, "seen")))
     ask(*turn(first))
     (found,) = children(apollo).values()
-    assert (found["title"], found["step"]) == ("Look into part 1.", 2)
+    assert (found["title"], found["step"], found["address"]) == ("Look into part 1.", 2, "1.a")
     assert apollo.session("there")["step"] == 2
     assert all(event["body"].get("purpose", "step") == "step" for event in apollo.events(session, "model.request"))
     (created,) = apollo.events(found["id"], "session.created")
     assert created["body"]["begins"] | {"seq": 0} == {"session": session, "seq": 0, "as": "child"}
     assert not apollo.events(found["id"], "session.recovered"), "it began, and nobody took it over"
-    apollo.run("flag", found["id"], "1.1", "--label", "impatience")
+    apollo.run("flag", "1.a", "1.1", "--label", "impatience")
     target = apollo.folder / "rows.jsonl"
     policy = apollo.folder / "policy.toml"
     policy.write_text("version = 2\n\n[sessions]\nchildren = true\n")

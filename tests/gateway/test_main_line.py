@@ -89,7 +89,7 @@ def test_a_conversation_that_was_taken_for_a_sub_agents_is_the_main_line(
     talk += turn(ask(messages=talk))
     child = child_named(apollo, "This goes on")
     assert child["step"] == 1, "its first request was a side call, its second made a session"
-    said = apollo.run("conversations", session, "--main", str(child["number"])).stdout
+    said = apollo.run("conversations", session, "--main", child["address"]).stdout
     assert "is the main line" in said
     ask(messages=talk)
     wait_for("its end", lambda: child_named(apollo, "This goes on")["state"] == "finished")
@@ -127,7 +127,7 @@ def test_what_was_put_right_twice_can_be_opened_again(apollo: Apollo, model: Wir
     talk = [begin, *turn(ask(messages=[begin]))]
     talk += turn(ask(messages=talk))
     child = child_named(apollo, "This goes on")
-    apollo.run("conversations", session, "--main", str(child["number"]))
+    apollo.run("conversations", session, "--main", child["address"])
     apollo.run("conversations", session, "--sub-agent", "1")
     pid = apollo.kill_host()
     wait_for("another host", lambda: apollo.host_pid() not in (None, pid))
@@ -145,7 +145,7 @@ def test_a_sub_agent_that_its_harness_marks_can_be_the_main_line(
     ask(*turn(ask()))
     assert apollo.session("there")["step"] == 2, "a name of a harness's is not one of ours"
     child = child_named(apollo, "This goes on")
-    apollo.run("conversations", session, "--main", str(child["number"]))
+    apollo.run("conversations", session, "--main", child["address"])
     for _ in range(2):
         talk += turn(ask(messages=talk, headers=marked))
     assert apollo.session("there")["step"] == 4

@@ -413,6 +413,7 @@ async def test_a_child_that_is_imported_alone_is_joined_to_its_parent_in_the_log
             assert summary is not None and whole is not None
             assert summary.begins is not None
             assert (summary.begins.session, summary.begins.kind, summary.task_id) == (parent, "child", whole.task_id)
+            assert (whole.address, summary.address) == ("1", "1.a")
             event = reader.event(parent, summary.begins.seq)
             assert event is not None
             assert (event.body.call_id if isinstance(event.body, ev.ActionStarted) else "") == found

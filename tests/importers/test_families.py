@@ -79,7 +79,7 @@ async def test_lists_and_facts_say_of_which_session_one_is_a_branch(tmp_path: Pa
 
 def test_a_beginning_in_words() -> None:
     assert say_beginning(None, {}) == ""
-    assert say_beginning(ev.Beginning("A", 4, "child"), {"A": 3}) == "child of 3"
+    assert say_beginning(ev.Beginning("A", 4, "child"), {"A": "3"}) == "child of 3"
     assert say_beginning(ev.Beginning("", 0, "child"), {}) == "child of a session that is not in this log"
 
 

@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import log_events as make
+import msgspec
 import pytest
 
 from sessions import events as ev
@@ -125,16 +126,21 @@ async def test_two_sessions_whose_ids_end_alike_are_told_apart_by_more_of_it(wri
 
 
 async def test_sessions_are_found_by_number_and_by_unique_prefix_or_ending(writer: LogWriter) -> None:
+    child = "02" + "Y" * 24
+    of_a_child = make.session_created(child, 13)
+    begun = msgspec.structs.replace(of_a_child.body, child_address="1.b", begins=ev.Beginning(S, 1, "child"))
     await writer.append(make.session_created(), make.session_created(make.OTHER, 12))
+    await writer.append(msgspec.structs.replace(of_a_child, body=begun))
     with LogReader(writer.path) as reader:
         assert reader.find("12") == make.OTHER
+        assert reader.find("1.b") == child
         assert reader.find("1") == S
         assert reader.find("01j") == reader.find(S) == S
         with pytest.raises(AmbiguousId, match="2 sessions begin with 01"):
             reader.find("01")
         assert reader.find("ZZZZ") == reader.find(S[-8:].lower()) == S
         assert reader.find(make.OTHER[-8:]) == make.OTHER
-        for wrong in ("13", "zz", "", "%", "000", "0000000"):
+        for wrong in ("14", "1.c", "zz", "", "%", "000", "0000000"):
             with pytest.raises(NoSuchSession):
                 reader.find(wrong)
 

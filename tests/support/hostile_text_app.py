@@ -102,7 +102,7 @@ class ForeignApp(App[None]):
         self.query_one(ReceiptLine).show(ESCAPES, "error")
         self.query_one(HintBar).update([Hint("x", ESCAPES)])
         self.query_one(Composer).bind(
-            ComposerTarget("s", 1, ESCAPES, about=ESCAPES), draft=ESCAPES, earlier=[EarlierText(ESCAPES)]
+            ComposerTarget("s", "1", ESCAPES, about=ESCAPES), draft=ESCAPES, earlier=[EarlierText(ESCAPES)]
         )
         if self.seconds:
             self.set_timer(self.seconds, self.exit)

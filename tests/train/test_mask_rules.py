@@ -13,6 +13,7 @@ from apollo_train.masks.reply_masks import ReplyMask, mask_replies
 from apollo_train.policy import FilterPolicy, FlagRules, RuleMasks, TargetRules
 from sessions import events as ev
 from sessions.log.reader import LogReader
+from sessions.log.writer import LogWriter
 
 
 def masks(reader: LogReader, **policy: Any) -> list[ReplyMask]:
@@ -202,6 +203,24 @@ async def test_two_polls_at_once_are_runs_of_their_own_and_waiting_is_none(told:
         await told.result(1, "Still running.")
     found = masks(reader, rules=RuleMasks(inner_polls=True))
     assert [mask.reason for mask in found] == ["", "inner_poll", "", "", "", ""]
+
+
+async def test_what_the_preset_of_a_harness_says_waits_is_a_poll_and_a_sleep_before_a_look_is_one(
+    writer: LogWriter, reader: LogReader
+) -> None:
+    tools = {"Bash": "run", "BashOutput": "wait"}
+    told = await Teller(writer).begin(harness=ev.Harness(name="claude-code", tools=tools))
+    for _ in range(3):
+        await told.reply(("BashOutput", '{"bash_id":"b1"}'))
+        await told.result(1, "same")
+    for at in range(3):
+        await told.reply(("Bash", json.dumps({"command": "sleep 60; tail log", "description": f"Look {at}"})))
+        await told.result(1, "same")
+    for _ in range(3):
+        await told.reply(("Bash", '{"command":"make"}'))
+        await told.result(1, "same")
+    found = masks(reader, rules=RuleMasks(inner_polls=True))
+    assert [mask.reason for mask in found] == ["", "inner_poll", "", "", "inner_poll", "", "", "", ""]
 
 
 async def test_a_summary_ends_a_run_of_polls(told: Teller, reader: LogReader) -> None:

@@ -13,6 +13,7 @@ from apollo_train.policy import FilterPolicy, FlagRules, parse_policy
 from sessions import events as ev
 from sessions.fold.repeats import RULE, RULE_VERSION, Repeats
 from sessions.log.reader import LogReader
+from sessions.log.writer import LogWriter
 from sessions.queries.repeats import read_repeats
 
 TARGET = ev.Target(2, "call", 1)
@@ -66,6 +67,18 @@ async def test_the_first_other_outcome_or_other_call_closes_it(told: Teller, rea
     await told.flag(TARGET, until_recovery=True)
     assert reasons(reader) == ["", "flagged", "rule", "", ""]
     assert read_repeats(reader, SESSION, TARGET) == Repeats(3, 4)
+
+
+async def test_a_command_of_a_harness_is_the_same_whatever_its_agent_says_of_it(
+    writer: LogWriter, reader: LogReader
+) -> None:
+    told = await Teller(writer).begin(harness=ev.Harness(name="claude-code", tools={"Bash": "run"}))
+    await told.act("ls")
+    for at in range(3):
+        await told.reply(("Bash", json.dumps({"command": "make", "description": f"Try {at}"})))
+        await told.result(1, "nothing to be done")
+    await told.act("pwd")
+    assert read_repeats(reader, SESSION, TARGET) == Repeats(4, 5)
 
 
 async def test_the_same_call_that_works_at_last_is_trained(told: Teller, reader: LogReader) -> None:

@@ -8,7 +8,7 @@ from widgets.composer import Composer
 from widgets.composer_area import BURST
 from widgets.models import ComposerTarget, EarlierText
 
-TARGET = ComposerTarget("s1", 1, "tune-lr", about="step 40 (`job_kill`, job 7)")
+TARGET = ComposerTarget("s1", "1", "tune-lr", about="step 40 (`job_kill`, job 7)")
 
 
 class ComposerApp(App[None]):
@@ -181,7 +181,7 @@ async def test_a_new_binding_starts_without_the_last_ones_text_or_undo() -> None
         composer = app.query_one(Composer)
         composer.bind(TARGET, draft="one")
         await pilot.press("x")
-        composer.bind(ComposerTarget("s2", 2, "other"), draft="two")
+        composer.bind(ComposerTarget("s2", "2", "other"), draft="two")
         await pilot.press("ctrl+z")
         assert composer.text == "two"
         assert isinstance(composer.area, TextArea)

@@ -105,8 +105,8 @@ def show_relatives(view: Relatives) -> None:
 
 
 def go_to_number(view: View, text: str) -> None:
-    """To the session with this number."""
-    session = view.context.state.find_by_number(int(text)) if text.isdigit() else None
+    """To the session with this number, or the sub-agent with this address."""
+    session = view.context.state.find_by_address(text.lower())
     if session is None:
         view.say(f"there is no session {text}", "error")
     else:
@@ -121,7 +121,7 @@ def ask_number(view: View) -> None:
         if text:
             go_to_number(view, text.strip())
 
-    view.ask(LinePrompt("session", "number"), take)
+    view.ask(LinePrompt("session", "number, or 3.a: a sub-agent"), take)
 
 
 def go_back(screen: ApolloScreen) -> None:

@@ -33,7 +33,7 @@ class LeavePanel(PanelScreen[str]):
         rows = [
             Choice(
                 f"{worry.session} {index}",
-                f"{worry.number} {cells.crop(clean_line(worry.title), TITLE)}: {worry.what} · {worry.why}",
+                f"{worry.address} {cells.crop(clean_line(worry.title), TITLE)}: {worry.what} · {worry.why}",
                 key=LETTERS[index] if index < len(LETTERS) else "",
             )
             for index, worry in enumerate(found)

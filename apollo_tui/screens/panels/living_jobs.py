@@ -47,4 +47,4 @@ def _session(screen: ApolloScreen, one: LivingJob) -> str:
     if known is None:
         return f"session {one.session[-8:]}, which the log does not have"
     summary = known.summary
-    return f"{summary.number} {summary.title} ({summary.state.replace('_', ' ')})"
+    return f"{summary.address} {summary.title} ({summary.state.replace('_', ' ')})"

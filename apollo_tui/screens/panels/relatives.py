@@ -25,7 +25,7 @@ def choose_relative(view: View, session: str) -> None:
         return
     choices = []
     for at, one in enumerate(found):
-        named = f"{shown[one].number} {shown[one].title}"
+        named = f"{shown[one].address} {shown[one].title}"
         group = "" if not parent else "the session that started it" if one == parent else "started by it"
         choices.append(Choice(one, named, KEYS[at] if at < len(KEYS) else "", note=_stand(shown[one]), group=group))
 

@@ -35,7 +35,7 @@ class SearchResultsPanel(PanelScreen[Hit]):
                 str(index),
                 f"{hit.step or ''}{f'.{hit.call}' if hit.call else '':<3} {hit.text}",
                 note=age(max(0, now - hit.at)),
-                group=f"{hit.number} {hit.title}",
+                group=f"{hit.address} {hit.title}",
             )
             for index, hit in enumerate(found.hits)
         ]

@@ -98,7 +98,7 @@ class AwayPanel(ReturnPanel):
         return self._chosen
 
     def _digest_numbered(self, number: int) -> Digest | None:
-        session = self._app_context.state.find_by_number(number)
+        session = self._app_context.state.find_by_address(str(number))
         return self._found.get(session) if session is not None else None
 
     def on_choice_list_highlighted(self, message: ChoiceList.Highlighted) -> None:

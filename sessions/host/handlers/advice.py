@@ -88,9 +88,9 @@ async def answer_question(context: HandlerContext, call: Answer, actor: str) -> 
     asked = await context.events(call.session, {"question.asked"})
     async with context.turn(call.session) as s:
         if not s.open_question:
-            raise refusal(f"session {s.number} asks nothing", Remedy("advise", "reaches it", s.number, "TEXT"))
+            raise refusal(f"session {s.address} asks nothing", Remedy("advise", "reaches it", s.address, "TEXT"))
         if call.question is not None and call.question != s.question:
-            raise refusal(f"question {call.question} of session {s.number} is over; it now asks question {s.question}")
+            raise refusal(f"question {call.question} of session {s.address} is over; it now asks question {s.question}")
         body = ev.QuestionAnswered(question=s.question, text=text, seen=call.seen)
         bodies = (event.body for event in reversed(asked))
         found = next((one for one in bodies if isinstance(one, ev.QuestionAsked) and one.question == s.question), None)
@@ -113,7 +113,7 @@ def _choose(s: Summary, options: Sequence[ev.QuestionOption], text: str) -> ev.Q
     if len(alike) == 1:
         return alike[0]
     listed = ", ".join(f"{number} {option.name}" for number, option in numbered.items())
-    raise refusal(f"question {s.question} of session {s.number} takes one of its options, by number or name: {listed}")
+    raise refusal(f"question {s.question} of session {s.address} takes one of its options, by number or name: {listed}")
 
 
 async def _describe_about(context: HandlerContext, call: QueueAdvice) -> str:
@@ -127,18 +127,18 @@ async def _describe_about(context: HandlerContext, call: QueueAdvice) -> str:
 def _must_reopen(s: Summary, reopen: bool) -> bool:
     """Whether the session has to be reopened for advice. Raises RpcError if it has to and was not asked for."""
     if s.state == "archived":
-        raise refusal(f"session {s.number} is archived", *remedies_to_go_on(s))
+        raise refusal(f"session {s.address} is archived", *remedies_to_go_on(s))
     at_limit = s.need == "limit" and s.state not in ACTIVE
     if s.state not in ENDED:
         # Where the limit was not raised, it would be paused again at once.
         return reopen and at_limit and limit_it_stands_at(s) is None
     if reopen:
         return True
-    raise refusal(f"session {s.number} is {s.state}", *remedies_to_go_on(s), _reopen_remedy(s))
+    raise refusal(f"session {s.address} is {s.state}", *remedies_to_go_on(s), _reopen_remedy(s))
 
 
 def _reopen_remedy(s: Summary) -> Remedy:
-    return Remedy("advise_reopening", "does so by itself", s.number, "TEXT")
+    return Remedy("advise_reopening", "does so by itself", s.address, "TEXT")
 
 
 def _check_waits(s: Summary, number: int) -> OpenAdvice:
@@ -146,8 +146,8 @@ def _check_waits(s: Summary, number: int) -> OpenAdvice:
         if advice.advice == number:
             return advice
     if 1 <= number <= s.advice:
-        raise refusal(f"advice {number} of session {s.number} no longer waits: it was delivered or withdrawn")
-    raise refusal(f"session {s.number} has no advice {number}")
+        raise refusal(f"advice {number} of session {s.address} no longer waits: it was delivered or withdrawn")
+    raise refusal(f"session {s.address} has no advice {number}")
 
 
 def _remedies_for(s: Summary) -> tuple[Remedy, ...]:
@@ -155,8 +155,8 @@ def _remedies_for(s: Summary) -> tuple[Remedy, ...]:
     if limit_it_stands_at(s) is not None:
         return remedies_at_limit(s)
     if s.open_question:
-        return (Remedy("answer", "answers its question", s.number, "TEXT"),)
-    return (Remedy("resume", "resumes it", s.number),) if s.state in ("paused", "needs_you") else ()
+        return (Remedy("answer", "answers its question", s.address, "TEXT"),)
+    return (Remedy("resume", "resumes it", s.address),) if s.state in ("paused", "needs_you") else ()
 
 
 def _delivery_note(s: Summary, now: bool, reopens: bool) -> str:

@@ -61,17 +61,17 @@ async def _check_flag(context: HandlerContext, s: Summary, body: ev.FlagSet) -> 
         raise refusal(f"severity goes from 1 to 5, not {body.severity}")
     flags = await _read_flags(context, s)
     if body.flag in flags:
-        raise refusal(f"session {s.number} has a flag {body.flag} already; choose another id")
+        raise refusal(f"session {s.address} has a flag {body.flag} already; choose another id")
     if body.replaces and body.replaces not in flags:
-        raise refusal(f"session {s.number} has no flag {body.replaces}")
+        raise refusal(f"session {s.address} has no flag {body.replaces}")
 
 
 async def _check_unflag(context: HandlerContext, s: Summary, body: ev.FlagRemoved) -> None:
     flags = await _read_flags(context, s)
     if body.flag not in flags:
-        raise refusal(f"session {s.number} has no flag {body.flag}")
+        raise refusal(f"session {s.address} has no flag {body.flag}")
     if not flags[body.flag]:
-        raise refusal(f"flag {body.flag} of session {s.number} was taken back already")
+        raise refusal(f"flag {body.flag} of session {s.address} was taken back already")
 
 
 async def _read_flags(context: HandlerContext, s: Summary) -> dict[str, bool]:
@@ -96,7 +96,7 @@ async def _check_recovery(context: HandlerContext, s: Summary, body: ev.Recovery
 
 async def _check_sign_off(_: HandlerContext, s: Summary, body: ev.SignedOff) -> None:
     if body.up_to_step is not None and not 1 <= body.up_to_step <= s.step:
-        raise refusal(f"session {s.number} has no step {body.up_to_step}; it is at step {s.step}")
+        raise refusal(f"session {s.address} has no step {body.up_to_step}; it is at step {s.step}")
 
 
 async def _check_preference(context: HandlerContext, s: Summary, body: ev.PreferenceStated) -> None:
@@ -113,36 +113,36 @@ async def _check_preference(context: HandlerContext, s: Summary, body: ev.Prefer
 async def _check_outcome(context: HandlerContext, s: Summary, body: ev.AdviceOutcome) -> None:
     delivered = await context.events(s.session, ("advice.delivered",))
     if not any(isinstance(event.body, ev.AdviceDelivered) and body.advice in event.body.advice for event in delivered):
-        raise refusal(f"advice {body.advice} of session {s.number} has not been delivered: it has no outcome yet")
+        raise refusal(f"advice {body.advice} of session {s.address} has not been delivered: it has no outcome yet")
 
 
 async def _check_number(_: HandlerContext, s: Summary, body: ev.AdviceReach | ev.AdviceStanding) -> None:
     if not 1 <= body.advice <= s.advice:
-        raise refusal(f"session {s.number} has no advice {body.advice}; it has {s.advice}")
+        raise refusal(f"session {s.address} has no advice {body.advice}; it has {s.advice}")
 
 
 async def _check_cursor(_: HandlerContext, s: Summary, body: ev.CursorMoved) -> None:
     if not 0 <= body.read_seq <= s.last_seq:
-        raise refusal(f"session {s.number} has {s.last_seq} events; nobody can have read up to {body.read_seq}")
+        raise refusal(f"session {s.address} has {s.last_seq} events; nobody can have read up to {body.read_seq}")
     if body.let_go is not None and not 0 <= body.let_go <= s.last_seq:
-        raise refusal(f"session {s.number} has {s.last_seq} events; up to {body.let_go} nothing can be let go")
+        raise refusal(f"session {s.address} has {s.last_seq} events; up to {body.let_go} nothing can be let go")
     for part in body.read:
         if not 1 <= part.first <= part.last <= s.last_seq:
             raise refusal(
-                f"session {s.number} has {s.last_seq} events; nobody can have read {part.first} to {part.last}"
+                f"session {s.address} has {s.last_seq} events; nobody can have read {part.first} to {part.last}"
             )
 
 
 async def _check_effort(_: HandlerContext, s: Summary, body: ev.EffortSpent) -> None:
     if body.active_ms < 0 or body.keys < 0:
-        raise refusal(f"effort on session {s.number} cannot be negative")
+        raise refusal(f"effort on session {s.address} cannot be negative")
     if body.active_ms > MOST_ACTIVE_MS or body.keys > MOST_KEYS:
-        raise refusal(f"effort on session {s.number} is told piece by piece: at most a day and {MOST_KEYS:,} keys")
+        raise refusal(f"effort on session {s.address} is told piece by piece: at most a day and {MOST_KEYS:,} keys")
 
 
 async def _check_terms(_: HandlerContext, s: Summary, body: ev.TermsSet) -> None:
     if body == ev.TermsSet():
-        raise refusal(f"nothing is said of session {s.number}: give {', '.join(ev.Terms.__struct_fields__)}")
+        raise refusal(f"nothing is said of session {s.address}: give {', '.join(ev.Terms.__struct_fields__)}")
 
 
 CHECKS: Final[dict[type[ev.Body], Callable[[HandlerContext, Summary, Any], Awaitable[None]]]] = {

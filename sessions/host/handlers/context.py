@@ -70,7 +70,7 @@ class HandlerContext:
         """Raise RpcError unless the session's agent can work on this machine; an imported one has no folder here."""
         if summary.origin == "import" or not self.paths.session_folder(summary.session).is_dir():
             raise refusal(
-                f"session {summary.number} has no folder here (imported, or removed): "
+                f"session {summary.address} has no folder here (imported, or removed): "
                 "it can be read, judged and exported, but not run or advised"
             )
 

@@ -46,7 +46,7 @@ async def control_session(context: HandlerContext, call: Control, actor: str) ->
         if call.verb == "drop":
             reply = await asyncio.to_thread(read_droppable_reply, context.reader, call.session, summary.step)
             if reply is None:
-                raise refusal(f"session {summary.number} has no reply in its context that could be left out")
+                raise refusal(f"session {summary.address} has no reply in its context that could be left out")
             left_out, step = (ReplySuperseded(old=reply.seq),), reply.step
         context.keys.remember(call.session, call.key, variable)
         bodies = (ControlRequested(verb=call.verb), *effect.more, *left_out)
@@ -61,16 +61,16 @@ async def control_session(context: HandlerContext, call: Control, actor: str) ->
 
 def _pause(s: Summary) -> Effect:
     if s.pending in ("pause", "stop"):
-        raise refusal(f"session {s.number} is about to {s.pending} already{waits_for(s)}")
+        raise refusal(f"session {s.address} is about to {s.pending} already{waits_for(s)}")
     if s.state in ACTIVE:
         return Effect(note=f"pauses at the boundary{waits_for(s)}")
     if s.state == "needs_you" and s.open_question:
         return Effect(note="pauses now; its question stays open")
     if s.state == "needs_you":
-        raise refusal(f"session {s.number} waits for you and does nothing", go_on(s.number))
+        raise refusal(f"session {s.address} waits for you and does nothing", go_on(s.address))
     if s.state == "paused":
-        raise refusal(f"session {s.number} is paused already", go_on(s.number))
-    raise refusal(f"session {s.number} is {_state_words(s)}: there is nothing to pause")
+        raise refusal(f"session {s.address} is paused already", go_on(s.address))
+    raise refusal(f"session {s.address} is {_state_words(s)}: there is nothing to pause")
 
 
 def _resume(s: Summary) -> Effect:
@@ -81,9 +81,9 @@ def _resume(s: Summary) -> Effect:
     if s.state in ACTIVE and s.pending == "hold":
         return Effect(note="its next reply is not held")
     if s.state in ACTIVE:
-        raise refusal(f"session {s.number} is {_state_words(s)} already")
+        raise refusal(f"session {s.address} is {_state_words(s)} already")
     if s.state == "needs_you" and s.open_question:
-        raise refusal(f"session {s.number} waits for an answer", Remedy("answer", "gives it", s.number, "TEXT"))
+        raise refusal(f"session {s.address} waits for an answer", Remedy("answer", "gives it", s.address, "TEXT"))
     if s.state == "archived":
         return _unarchive(s)
     _check_budget(s)
@@ -97,7 +97,7 @@ def _resume(s: Summary) -> Effect:
 
 def _check_own_agent(s: Summary) -> None:
     if s.harness:
-        raise refusal(f"session {s.number} is {s.harness}'s: a harness keeps its history itself")
+        raise refusal(f"session {s.address} is {s.harness}'s: a harness keeps its history itself")
 
 
 def _drop(s: Summary) -> Effect:
@@ -117,41 +117,41 @@ def _shorten(s: Summary) -> Effect:
 def _retry(s: Summary) -> Effect:
     _check_own_agent(s)
     if s.need != "refused" or s.state != "needs_you":
-        raise refusal(f"session {s.number} has no refused request", *remedies_to_go_on(s))
+        raise refusal(f"session {s.address} has no refused request", *remedies_to_go_on(s))
     return Effect(note="sends the same request once more")
 
 
 def _check_rests(s: Summary, what: str) -> None:
     """Raise RpcError unless the session stands still at a boundary and can go on from there."""
     if s.open_question:
-        raise refusal(f"session {s.number} waits for an answer", Remedy("answer", "gives it", s.number, "TEXT"))
+        raise refusal(f"session {s.address} waits for an answer", Remedy("answer", "gives it", s.address, "TEXT"))
     if s.state not in ("paused", "needs_you"):
-        raise refusal(f"session {s.number} is {_state_words(s)}: pause it first to {what}", *remedies_to_go_on(s))
+        raise refusal(f"session {s.address} is {_state_words(s)}: pause it first to {what}", *remedies_to_go_on(s))
 
 
 def _to_resume(s: Summary) -> tuple[Remedy, ...]:
-    return (go_on(s.number),) if s.state == "paused" else ()
+    return (go_on(s.address),) if s.state == "paused" else ()
 
 
 def _check_budget(s: Summary) -> None:
     """A session whose budget is used up would be paused at once: it has to be raised first."""
     if s.state == "paused" and (spent := reason_to_stay_paused(s)):
-        raise refusal(f"session {s.number} would be paused again at once ({spent})", *remedies_at_limit(s))
+        raise refusal(f"session {s.address} would be paused again at once ({spent})", *remedies_at_limit(s))
 
 
 def _reopen(s: Summary) -> Effect:
     if s.state == "archived":
         return _unarchive(s)
     if s.state not in ENDED:
-        raise refusal(f"session {s.number} is {_state_words(s)}: only an ended session can be reopened")
+        raise refusal(f"session {s.address} is {_state_words(s)}: only an ended session can be reopened")
     return Effect()
 
 
 def _stop(s: Summary) -> Effect:
     if s.state in ENDED:
-        raise refusal(f"session {s.number} is {_state_words(s)} already")
+        raise refusal(f"session {s.address} is {_state_words(s)} already")
     if s.pending == "stop":
-        raise refusal(f"session {s.number} is about to stop already")
+        raise refusal(f"session {s.address} is about to stop already")
     ends = ["the reply under way" if s.doing == "model" else f"`{s.doing}`"] if s.doing else []
     ends += [f"{len(s.open_jobs)} job{'s' * (len(s.open_jobs) > 1)}"] if s.open_jobs else []
     return Effect(note=f"stops now{' and ends ' + ' and '.join(ends) if ends else ''}")
@@ -159,7 +159,7 @@ def _stop(s: Summary) -> Effect:
 
 def _interrupt(s: Summary) -> Effect:
     if s.state not in ACTIVE and not s.open_question:
-        raise refusal(f"session {s.number} is {_state_words(s)}: there is nothing to interrupt")
+        raise refusal(f"session {s.address} is {_state_words(s)}: there is nothing to interrupt")
     if s.passes_replies:
         return Effect(note="interrupted at the boundary at the latest: what its harness has of a reply stays")
     return Effect()
@@ -167,42 +167,42 @@ def _interrupt(s: Summary) -> Effect:
 
 def _next(s: Summary) -> Effect:
     if s.state not in ("created", "paused"):
-        raise refusal(f"session {s.number} is {_state_words(s)}: pause it first to let it go on step by step")
+        raise refusal(f"session {s.address} is {_state_words(s)}: pause it first to let it go on step by step")
     _check_budget(s)
     return Effect(note="goes on for one step")
 
 
 def _hold(s: Summary) -> Effect:
     if s.passes_replies:
-        raise refusal(f"session {s.number} hands replies over as they come (stream = pass): nothing can be held")
+        raise refusal(f"session {s.address} hands replies over as they come (stream = pass): nothing can be held")
     if s.need == "gate" and s.state == "needs_you":
-        raise refusal(f"session {s.number} holds a reply already", *remedies_to_go_on(s))
+        raise refusal(f"session {s.address} holds a reply already", *remedies_to_go_on(s))
     if s.state not in ACTIVE and s.state not in ("created", "paused"):
-        raise refusal(f"session {s.number} is {_state_words(s)}: there is no reply to hold", *remedies_to_go_on(s))
+        raise refusal(f"session {s.address} is {_state_words(s)}: there is no reply to hold", *remedies_to_go_on(s))
     if s.pending:
-        raise refusal(f"session {s.number} is about to {s.pending} already{waits_for(s)}")
+        raise refusal(f"session {s.address} is about to {s.pending} already{waits_for(s)}")
     _check_budget(s)
     return Effect(note="its next reply is held" if s.state in ACTIVE else "goes on, and its next reply is held")
 
 
 def _archive(s: Summary) -> Effect:
     if s.state == "archived":
-        raise refusal(f"session {s.number} is archived already")
+        raise refusal(f"session {s.address} is archived already")
     if s.state in ACTIVE or s.open_jobs:
-        raise refusal(f"session {s.number} is {_state_words(s)}", Remedy("stop", "ends it first", s.number))
+        raise refusal(f"session {s.address} is {_state_words(s)}", Remedy("stop", "ends it first", s.address))
     return Effect((StateChanged(state="archived"),), runs=False)
 
 
 def _unarchive(s: Summary) -> Effect:
     if s.state != "archived":
-        raise refusal(f"session {s.number} is {_state_words(s)}, not archived")
+        raise refusal(f"session {s.address} is {_state_words(s)}, not archived")
     back = StateChanged(state="paused", reason="brought back from the archive")
     return Effect((back,), note="brought back from the archive, paused", runs=False)
 
 
 def _start(s: Summary) -> Effect:
     if s.state != "created":
-        raise refusal(f"session {s.number} is {_state_words(s)}", *remedies_to_go_on(s))
+        raise refusal(f"session {s.address} is {_state_words(s)}", *remedies_to_go_on(s))
     return Effect()
 
 

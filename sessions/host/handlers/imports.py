@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from itertools import chain
@@ -17,6 +17,7 @@ from sessions import events as ev
 from sessions import importers
 from sessions.events.states import ENDED
 from sessions.events.text import Blob
+from sessions.fold.families import next_child_address
 from sessions.fold.recording import RecordingBook
 from sessions.fold.summary import Summary
 from sessions.host.child_imports import join_parent
@@ -48,6 +49,18 @@ class _WriteSet:
     """Of sessions that the log has: from the file's seqs to the log's."""
     lengths: dict[str, int] = field(default_factory=dict)
     """How many events the sessions of the file have."""
+    addresses: dict[str, str] = field(default_factory=dict)
+    """What sessions are called by that are new or were looked up, by id; filled when the first is asked for."""
+
+    def name_child(self, session: ImportedSession, known: Mapping[str, Summary]) -> str:
+        """What a sub-agent is called by, "" for any other session."""
+        begins = session.created.begins
+        if begins is None or begins.kind != "child":
+            return ""
+        if not self.addresses.keys() >= known.keys():
+            self.addresses = {id: summary.address for id, summary in known.items()} | self.addresses
+        parent = self.addresses.get(begins.session, "")
+        return next_child_address(parent, self.addresses.values()) if parent else ""
 
 
 async def import_file(context: HandlerContext, call: ImportFile, actor: str) -> Imported:
@@ -125,7 +138,9 @@ async def _add_session(context: HandlerContext, session: ImportedSession, call: 
     if known is not None:
         made.copies[session.session] = new_ulid()
         session = as_copy(session, made.copies[session.session])
-    numbered = session.with_number(context.writer.next_number())
+    number, child = context.writer.next_number(), made.name_child(session, context.writer.summaries())
+    numbered = session.with_number(number, child)
+    made.addresses[numbered.session] = numbered.created.address
     made.events += numbered.events
     made.blobs += numbered.blobs
 
@@ -159,11 +174,11 @@ def _continue(context: HandlerContext, known: Summary, session: ImportedSession,
         new = continue_session(context.reader.events(known.session), session)
     except OtherRecording as other:
         raise refusal(
-            f"{name} holds session {known.number}, but begins otherwise than it does in this log ({other}): "
+            f"{name} holds session {known.address}, but begins otherwise than it does in this log ({other}): "
             "--copy imports it beside the other one"
         ) from other
     if new.events and known.state not in ENDED and known.origin != "import":
-        raise refusal(f"{name} holds more of session {known.number}, which runs in this log itself: --copy copies it")
+        raise refusal(f"{name} holds more of session {known.address}, which runs in this log itself: --copy copies it")
     return new
 
 

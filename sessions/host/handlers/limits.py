@@ -53,7 +53,7 @@ def _describe_effect(
         else:
             then = "it pauses at the boundary"
         return f"{said}; {budget.say_figure(new.used)} are used already: {then}", ()
-    return said, (go_on(s.number),) if waits else ()
+    return said, (go_on(s.address),) if waits else ()
 
 
 def _new_value(s: Summary, call: SetLimit) -> float | None:
@@ -61,7 +61,7 @@ def _new_value(s: Summary, call: SetLimit) -> float | None:
     if call.delta is not None:
         before = getattr(s.limits, call.name)
         if before is None:
-            raise refusal(f"session {s.number} has no limit of {call.name} that could be changed by {call.delta:+g}")
+            raise refusal(f"session {s.address} has no limit of {call.name} that could be changed by {call.delta:+g}")
         value = before + call.delta
     if value is None:
         return None

@@ -24,7 +24,7 @@ async def assign_thread(context: HandlerContext, call: AssignThread, actor: str)
     require_person(actor, "say what the main line is")
     async with context.turn(call.session) as s:
         if not s.harness or (s.begins is not None and s.begins.kind == "child"):
-            raise refusal(f"session {s.number} has one conversation, its own")
+            raise refusal(f"session {s.address} has one conversation, its own")
         context.check_runs_here(s)
         for _ in range(TRIES):
             known, replies = await asyncio.to_thread(_read, context, s.session)
@@ -34,7 +34,7 @@ async def assign_thread(context: HandlerContext, call: AssignThread, actor: str)
                 break
             s = now
         else:
-            raise refusal(f"session {s.number} is too quick for this: pause it first")
+            raise refusal(f"session {s.address} is too quick for this: pause it first")
         # From here to the append nothing is waited for: no request can come between.
         said, note = _make_main(s, known, call.thread) if call.step is None else _part(s, known, replies, call.step)
         first = ev.NewEvent(s.session, said[0][0], actor=actor, request=call.request)
@@ -50,18 +50,18 @@ def _read(context: HandlerContext, session: str) -> tuple[list[Conversation], Re
 def _make_main(s: Summary, known: list[Conversation], thread: str) -> Said:
     found = next((each for each in known if each.kind != "main" and thread and each.thread == thread), None)
     if found is None:
-        raise refusal(f"session {s.number} has no conversation {thread!r} beside its main line")
+        raise refusal(f"session {s.address} has no conversation {thread!r} beside its main line")
     body = ev.ThreadAssigned(line="main", thread=thread, requests=() if found.session else found.requests)
-    return [(body, None)], f"from its next request on {found.name} is the main line of session {s.number}"
+    return [(body, None)], f"from its next request on {found.name} is the main line of session {s.address}"
 
 
 def _part(s: Summary, known: list[Conversation], replies: Replies, step: int) -> Said:
     found = find_conversation(known, step)
     if found is None:
-        raise refusal(f"step {step} of session {s.number} is in no conversation of its main line")
+        raise refusal(f"step {step} of session {s.address} is in no conversation of its main line")
     if s.last_request in found.requests and (s.doing == "model" or s.need == "gate"):
         what = "under way: wait for its end" if s.doing == "model" else "held: let it go first"
-        raise refusal(f"a reply to this conversation of session {s.number} is {what}")
+        raise refusal(f"a reply to this conversation of session {s.address} is {what}")
     said: list[tuple[ev.Body, int | None]] = [(ev.ThreadAssigned(line="child", requests=found.requests), None)]
     for number in found.steps:
         if (reply := replies.of(number)) is not None:
