@@ -116,10 +116,9 @@ class ExportScreen(ApolloScreen):
                 if s.last_export
                 else f"{say_count(s.step, 'step')}, {say_count(s.flags, 'flag')}"
             )
-            below = "  " * state.families.level(session)
             folded = self._folded(session)
             more = f"+{say_count(len(folded), 'sub-agent')}" if folded else ""
-            rows.append(Choice(session, f"{below}{s.address} {s.title}", note=note, value=more))
+            rows.append(Choice(session, f"{s.address} {s.title}", note=note, value=more))
         listing = self.query_one("#export-sessions", ChoiceList)
         listing.update(rows)
         listing.tick(self._chosen or frozenset({""}))

@@ -128,7 +128,7 @@ async def test_the_export_menu_folds_sub_agents_under_their_session_and_takes_th
         assert menu._chosen == frozenset()
         await pilot.press("A")
         assert [choice.id for choice in listing.choices] == [parent, *children, alone]
-        assert "[ ]   1.b part 2" in screen_text(app) and "+3" not in screen_text(app)
+        assert "[ ] 1.b part 2" in screen_text(app) and "+3" not in screen_text(app)
         await pilot.press("down", "down", "x")
         assert menu._chosen == {children[1]}
         await pilot.press("A")

@@ -72,7 +72,7 @@ async def connection_from(tmp_path: Path, *more: str, env: dict[str, str] | None
 
 
 def callers(tmp_path: Path, *known: str) -> Callers:
-    return Callers(tmp_path / "sessions", lambda session: known.index(session) + 1 if session in known else None)
+    return Callers(tmp_path / "sessions", lambda session: str(known.index(session) + 1) if session in known else None)
 
 
 async def test_a_program_of_our_own_user_is_a_persons(tmp_path: Path) -> None:

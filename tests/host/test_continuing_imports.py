@@ -256,7 +256,7 @@ async def test_an_examination_says_how_a_file_stands_to_the_log_and_writes_nothi
         assert (await client.call(ask)).sessions[0].standing == "known"
         write_claude(path, 5)
         (one,) = (await client.call(ask)).sessions
-        assert (one.standing, one.new_steps, one.number) == ("longer", 3, 1)
+        assert (one.standing, one.new_steps, one.address) == ("longer", 3, "1")
         path.write_text("".join(json.dumps(r) + "\n" for r in claude_records(2, first="Another task.")))
         (one,) = (await client.call(ask)).sessions
         assert one.standing == "other" and "event 1" in one.problem
