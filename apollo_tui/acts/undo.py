@@ -247,7 +247,7 @@ class UndoHistory:
                 return f"taking back which is better, {where} or another"
             case ev.PreferenceStated(verdict=str() as verdict, other=other):
                 against = self._state.sessions.get(other)
-                second = f"{against.summary.number} {against.summary.title}" if against is not None else other
+                second = f"{against.summary.address} {against.summary.title}" if against is not None else other
                 return f"{where} is {'as good as' if verdict == 'equal' else verdict + ' than'} {second}"
             case ev.SignalJudged() as body:
                 return f"{body.verdict.replace('_', ' ')} for the signal {body.signal} of {where}"

@@ -237,7 +237,7 @@ def _choose(view: View, here: str, others: list[Summary]) -> None:
             view.apollo.open(ToCompare(here, chosen))
 
     choices = [
-        Choice(one.session, f"{one.number} {one.title}", LETTERS[at] if at < len(LETTERS) else "", note=stand(one))
+        Choice(one.session, f"{one.address} {one.title}", LETTERS[at] if at < len(LETTERS) else "", note=stand(one))
         for at, one in enumerate(others)
     ]
     title = f"compare {view.context.name(here)} with"

@@ -173,7 +173,7 @@ def pair_rows(found: Comparison, words: Sequence[Preference], now: int) -> list[
         rows += _step_rows(left, right)
     for side in (found.one, found.other):
         if side.more:
-            said = f"{side.summary.number} {side.summary.title}: {side.more:,} more steps are not shown here"
+            said = f"{side.summary.address} {side.summary.title}: {side.more:,} more steps are not shown here"
             rows.append(PairRow(whole=((clean_line(said), "dim"),)))
     if equal == len(found.one.steps) == len(found.other.steps):
         rows.append(PairRow(whole=(("they do not part: every step is the same", "dim"),)))
@@ -216,7 +216,7 @@ def _facts(now_of: Summary, now: int) -> list[Line]:
     if now_of.sign_off:
         judged.append(f"signed off {now_of.sign_off}")
     scored = f"best {best:g} of {len(now_of.scores)}" if best is not None else "no score"
-    title = clean_line(f"{now_of.number} {now_of.title}")
+    title = clean_line(f"{now_of.address} {now_of.title}")
     return [
         ((title, "strong"), (f"  {mark.text}", "dim")),
         ((scored, "strong" if best is not None else "dim"), ("  " + " · ".join(counted), "dim")),
@@ -245,7 +245,7 @@ def _plan(summary: Summary) -> list[Line]:
 
 def _words(found: Comparison, words: Sequence[Preference]) -> Iterator[str]:
     """What people have said of the two."""
-    names = {side.summary.session: f"{side.summary.number} {side.summary.title}" for side in (found.one, found.other)}
+    names = {side.summary.session: f"{side.summary.address} {side.summary.title}" for side in (found.one, found.other)}
     for word in words:
         if {word.better, word.worse} != set(names):
             continue
