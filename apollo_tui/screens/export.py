@@ -168,8 +168,11 @@ class ExportScreen(ApolloScreen):
         of = here if families.children(here) else families.parent(here)
         self._unfolded ^= {of}
         self._fill()
-        if here not in (choice.id for choice in self.query_one("#export-sessions", ChoiceList).choices):
-            self.query_one("#export-sessions", ChoiceList).highlight(of)
+        listing = self.query_one("#export-sessions", ChoiceList)
+        if here not in (choice.id for choice in listing.choices):
+            listing.highlight(of)
+            self._shown = of
+            self._preview()
 
     def _folded(self, session: str) -> frozenset[str]:
         """The sub-agents below it that have no row: they are chosen with it."""

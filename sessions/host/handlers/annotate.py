@@ -105,8 +105,8 @@ async def _check_preference(context: HandlerContext, s: Summary, body: ev.Prefer
         raise RpcError("params", "a word on two sessions is written in the older one, whose id is less")
     if not can_compare(s, other):
         raise refusal(
-            f"sessions {s.address} and {other.address} are not of one task, and none began in the other: which is better "
-            "says nothing"
+            f"sessions {s.address} and {other.address} are not of one task, and none began in the other: which is "
+            "better says nothing"
         )
 
 
