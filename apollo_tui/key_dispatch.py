@@ -30,6 +30,7 @@ from widgets.paint import is_field
 from widgets.sanitise import clean_line
 
 if TYPE_CHECKING:
+    from apollo_tui.screens.action import ActionScreen
     from apollo_tui.screens.compare import CompareScreen
     from apollo_tui.screens.export import ExportScreen
     from apollo_tui.screens.new_session import NewSessionScreen
@@ -64,6 +65,11 @@ def skip_item(screen: ReviewScreen) -> None:
 def open_item(screen: ReviewScreen) -> None:
     """The item in its session."""
     screen.open_there()
+
+
+def toggle_written(screen: ActionScreen) -> None:
+    """The text as it was written, or rendered again."""
+    screen.toggle_written()
 
 
 def toggle_chosen(screen: ExportScreen) -> None:
@@ -161,6 +167,7 @@ KEY_ACTS: Final[Mapping[str, Callable[..., None]]] = {
     "previous_match": movement.previous_match,
     "copy": search.copy,
     "pager": search.open_pager,
+    "written": toggle_written,
     "training": toggle_training,
     "find": search.find,
     "export": search.open_export,

@@ -8,9 +8,10 @@ from typing import Final
 
 from rich.cells import cell_len, get_character_cell_size
 
-from widgets.models import Line, Role, Span
+from widgets.models import CODE_BAR, REASON_BAR, Line, Role, Span
 from widgets.sanitise import clean
 
+BARS: Final = (CODE_BAR, REASON_BAR)
 _CONTROL: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
@@ -123,7 +124,9 @@ def harmless(line: Iterable[Span]) -> Line:
 
 
 def wrap_line(line: Line, cells: int) -> list[Line]:
-    """A line in rows of at most ``cells``, with its roles."""
+    """A line in rows of at most ``cells``, with its roles; a bar that it begins with stands before all of them."""
+    if line and line[0] in BARS and cells > 2 * width(line[0][0]):
+        return [(line[0], *row) for row in wrap_line(line[1:], cells - width(line[0][0])) or [()]]
     line = harmless(line)
     text = text_of(line)
     if len(line) == 1:

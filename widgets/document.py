@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import Final
 
 from textual import events
@@ -11,7 +13,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from widgets import cells
-from widgets.models import Line, Role
+from widgets.models import RULE, Line, Role, TextRow
 from widgets.paint import MOVES, Painter
 from widgets.sanitise import clean, is_clean
 from widgets.scroll import Place, back, forward, scale_row, tail, window
@@ -19,6 +21,8 @@ from widgets.search import has_match, matches
 
 PIECE: Final = 2000
 """Characters of a line that are wrapped at a time; a longer line is kept in pieces of this length."""
+MOST_MATCHES: Final = 10_000
+"""In a text that is shown otherwise than it was written."""
 
 
 class Document(Painter, can_focus=True):
@@ -52,6 +56,10 @@ class Document(Painter, can_focus=True):
         self._mark: int | None = None
         self._pattern = ""
         self._found: list[int] = []
+        self._raw: dict[int, TextRow] = {}
+        """The lines that stand for another text than they show."""
+        self._found_raw: set[int] = set()
+        """Pieces of lines whose own text alone has a match."""
         self._shown: list[Place] = []
         self._wrapped_at = 0
 
@@ -63,7 +71,7 @@ class Document(Painter, can_focus=True):
 
     def set_lines(self, lines: Iterable[Line], *, keep_place: bool = False) -> None:
         """Show lines; spans that were not cleaned are cleaned here. ``keep_place`` is for more of the same text."""
-        self._pieces, self._line_of, self._starts = [], [], []
+        self._pieces, self._line_of, self._starts, self._raw = [], [], [], {}
         for number, line in enumerate(lines):
             self._starts.append(len(self._pieces))
             for piece in _pieces(_with_clean_text(line)):
@@ -77,6 +85,16 @@ class Document(Painter, can_focus=True):
             self._top = Place(0, 0)
         self._find()
         self.refresh()
+
+    def set_rows(self, rows: Sequence[TextRow], *, keep_place: bool = False) -> None:
+        """Show rows of texts: a search finds what they stand for."""
+        self.set_lines((row.line for row in rows), keep_place=keep_place)
+        goes_on = False
+        for at, row in enumerate(rows):
+            if goes_on or not row.ends or row.raw != cells.text_of(row.line):
+                self._raw[at] = row
+            goes_on = not row.ends
+        self._find()
 
     @property
     def line_count(self) -> int:
@@ -125,7 +143,7 @@ class Document(Painter, can_focus=True):
         self.refresh()
 
     def selected_text(self) -> str:
-        """The chosen lines, else the line of the cursor; as they are shown, without wrapping."""
+        """The chosen lines, else the line of the cursor; as they were written, without wrapping."""
         if not self._pieces:
             return ""
         first, last = sorted((self._cursor, self._cursor if self._mark is None else self._mark))
@@ -136,12 +154,34 @@ class Document(Painter, can_focus=True):
         return "\n".join(self._line_text(number) for number in range(len(self._starts)))
 
     def _line_text(self, number: int) -> str:
+        if number in self._raw:
+            return self._raw[number].raw
         end = self._starts[number + 1] if number + 1 < len(self._starts) else len(self._pieces)
         return "".join(cells.text_of(piece) for piece in self._pieces[self._starts[number] : end])
 
     def _find(self) -> None:
         pattern = self._pattern
-        self._found = [i for i in range(len(self._pieces)) if pattern and has_match(self._with_next(i), pattern)]
+        found = [i for i in range(len(self._pieces)) if pattern and has_match(self._with_next(i), pattern)]
+        self._found_raw = set(self._find_raw(pattern)).difference(found) if pattern else set()
+        self._found = sorted({*found, *self._found_raw}) if self._found_raw else found
+
+    def _find_raw(self, pattern: str) -> Iterator[int]:
+        """The first pieces of the lines in whose own text the pattern begins; a line of it may stand on many rows."""
+        texts: list[str] = []
+        lines: list[int] = []
+        for line, row in self._raw.items():
+            joined = lines and line == lines[-1] + 1 and not self._raw[lines[-1]].ends
+            if not joined:
+                yield from self._places_of(pattern, texts, lines)
+                texts, lines = [], []
+            texts.append(row.raw)
+            lines.append(line)
+        yield from self._places_of(pattern, texts, lines)
+
+    def _places_of(self, pattern: str, texts: Sequence[str], lines: Sequence[int]) -> Iterator[int]:
+        begins = list(accumulate(map(len, texts), initial=0))[:-1]
+        for start, _ in matches("".join(texts), pattern, limit=MOST_MATCHES):
+            yield self._starts[lines[bisect_right(begins, start) - 1]]
 
     def _with_next(self, index: int) -> str:
         """A piece and the beginning of the next one of the same line, so that no match is lost between them."""
@@ -257,9 +297,14 @@ class Document(Painter, can_focus=True):
         rows = self._cache.get(index)
         if rows is None:
             line = self._pieces[index]
-            if self._pattern:
+            room = max(8, self.size.width - 1)
+            if line and line[-1] == RULE:
+                line = (*line[:-1], (RULE[0] * max(1, room - cells.line_width(line[:-1])), RULE[1]))
+            if index in self._found_raw:
+                line = tuple((text, "match") for text, _ in line)
+            elif self._pattern:
                 line = cells.restyle(line, matches(cells.text_of(line), self._pattern), "match")
-            rows = cells.wrap_line(line, max(8, self.size.width - 1)) or [()]
+            rows = cells.wrap_line(line, room) or [()]
             if len(self._cache) > 4096:
                 self._cache.clear()
             self._cache[index] = rows

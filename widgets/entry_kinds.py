@@ -13,13 +13,25 @@ from sessions.annotators import shown_name
 from sessions.events.messages import CallPart, Part, ReasoningPart, TextPart
 from sessions.fold.advice import say_outcome
 from sessions.fold.costs import UNKNOWN, say_cost
+from sessions.fold.exit_codes import exit_code
 from sessions.fold.result_status import result_status
+from sessions.fold.tool_defaults import default_names
 from sessions.fold.tool_edits import TOLD, EditDiff
-from sessions.fold.tool_roles import role_of
-from widgets.glyphs import count, duration, state_mark
-from widgets.models import Entry, EntryKind, Line, Outcome, Role, Span
+from sessions.fold.tool_roles import role_of, thought_of
+from widgets.diff_text import LINE_LIMIT, changed_rows, diff_lines
+from widgets.glyphs import Mark, count, duration, outcome_mark, state_mark
+from widgets.markdown_text import markdown_rows
+from widgets.models import CODE_BAR, REASON_BAR, Entry, EntryKind, Line, Outcome, Role, Span
 from widgets.sanitise import clean, clean_line, last_line
-from widgets.tool_call_text import NO_TOOLS, argument_lines, call_line, held_reply, raw_call_line, told_diffs
+from widgets.tool_call_text import (
+    NO_TOOLS,
+    argument_lines,
+    call_line,
+    held_reply,
+    plan_lines,
+    raw_call_line,
+    told_diffs,
+)
 
 FullText = Callable[[ev.LongText], str]
 
@@ -27,7 +39,10 @@ BODY_LINES: Final = 400
 """Lines of a reply that a transcript shows; the Action screen has all."""
 DETAIL_LINES: Final = 120
 HELD_LINES: Final = 12
-LINE_LIMIT: Final = 4000
+PREVIEW_LINES: Final = 6
+"""Changed lines of an edit, items of a plan, that a transcript shows."""
+PREVIEW_NEW: Final = 3
+"""Lines of a file that is only added to."""
 
 # The reader knows the advice from where it was written; the tag around it matters to the model only.
 ADVICE_TAG: Final = re.compile(r"</?advice(?:-\w+)?>")
@@ -68,12 +83,12 @@ def build(
         case ev.QuestionAsked() as body:
             answered = any(isinstance(e.body, ev.QuestionAnswered) for e in related)
             note = "answered" if answered else "waits for you"
-            return _entry(anchor, "question", _one("you", "strong"), body=lines_of(body.text), note=note)
+            return _entry(anchor, "question", _one("you", "strong"), body=prose_lines(body.text), note=note)
         case ev.QuestionAnswered() as body:
             said = "nobody answered: use your judgement" if body.timed_out else f"answered by {_who(anchor.actor)}"
             if body.timed_out and body.text.startswith("The question was withdrawn"):
                 said = "withdrawn"
-            return _entry(anchor, "advice", _one(said, "strong"), body=lines_of(body.text))
+            return _entry(anchor, "advice", _one(said, "strong"), body=prose_lines(body.text))
         case _:
             return _rare(anchor, full_text, tools)
 
@@ -86,7 +101,9 @@ def _rare(anchor: ev.Event, full_text: FullText | None, tools: Mapping[str, str]
                 (clean_line(body.title), "strong"),
                 (f"  {clean_line(body.model.id, 80)}", "dim"),
             )
-            return _entry(anchor, "task", title, body=lines_of(body.task, 12), detail=lines_of(body.task, DETAIL_LINES))
+            return _entry(
+                anchor, "task", title, body=prose_lines(body.task, 12), detail=lines_of(body.task, DETAIL_LINES)
+            )
         case ev.StateChanged() as body:
             return _state(anchor, body, tools)
         case ev.ModelAttemptFailed() as body:
@@ -94,7 +111,7 @@ def _rare(anchor: ev.Event, full_text: FullText | None, tools: Mapping[str, str]
             if body.delivered:
                 after = "a part of it may have been handed over"
             status = f" {body.status}" if body.status else ""
-            head = _one(f"attempt {body.attempt} failed: {body.reason.replace('_', ' ')}{status}, {after}", "strong")
+            head = _one(f"✗ attempt {body.attempt} failed: {body.reason.replace('_', ' ')}{status}, {after}", "error")
             return _entry(anchor, "problem", head, tail=clean_line(body.message), detail=lines_of(body.message))
         case ev.NudgeSent() as body:
             return _entry(anchor, "nudge", _one("nudge", "dim", clean_line(body.text)), detail=lines_of(body.text))
@@ -208,13 +225,23 @@ def reply_lines(parts: Sequence[tuple[str, str]]) -> tuple[Line, ...]:
         if not text.strip():
             continue
         if channel == "reasoning":
-            found = lines_of(text, role="reason")
-            if found:
-                lines.append((("thinks: ", "dim"), *found[0]))
-                lines.extend(found[1:])
+            lines.extend(thought_lines(text))
         else:
-            lines.extend(lines_of(text))
+            lines.extend(prose_lines(text))
     return tuple(lines)
+
+
+def prose_lines(text: str, limit: int = BODY_LINES, role: Role = "text") -> tuple[Line, ...]:
+    """What was said, as ``lines_of`` has it, with its Markdown; code in it has a bar and no colours."""
+    lines = lines_of(text, limit, role)
+    plain = "\n".join(line[0][0] for line in lines)
+    return tuple(row.line for row in markdown_rows(plain, role, syntax=False)) if lines else ()
+
+
+def thought_lines(text: str) -> tuple[Line, ...]:
+    """What was thought, dim and in italics, with a bar before it that text has not."""
+    lines = [(REASON_BAR, *(span for span in line if span != CODE_BAR)) for line in prose_lines(text, role="reason")]
+    return ((REASON_BAR, ("thinks: ", "dim"), *lines[0][1:]), *lines[1:]) if lines else ()
 
 
 def _say_cut(body: ev.ReplyInterrupted) -> str:
@@ -258,7 +285,9 @@ def _action(
     full_text: FullText | None,
     tools: Mapping[str, str],
 ) -> Entry:
-    head: Line = call_line(body.name, body.arguments, tools)
+    role = role_of(body.name, body.arguments, tools)
+    thought = thought_of(body.name, body.arguments)
+    head: Line = ((clean_line(body.name, 60), "call"),) if thought else call_line(body.name, body.arguments, tools)
     result = next((e.body for e in related if isinstance(e.body, ev.ActionResult)), None)
     ended = next((e.body for e in related if isinstance(e.body, ev.JobEnded)), None)
     job = next((e.body.job for e in related if isinstance(e.body, ev.JobStarted)), None)
@@ -270,21 +299,29 @@ def _action(
     if job is not None and body.name == "run":
         head = (*head, (f"  job {job}", "dim"))
     # What a harness's tool has changed is told by no event.
-    told = told_diffs(body.name, body.arguments, tools) if result is not None and not changes else []
-    told = told if result is not None and result_status(result) == "ok" else []
+    mark = result_mark(result, role) if result is not None else None
+    made = mark is not None and mark.role != "error"
+    told = told_diffs(body.name, body.arguments, tools) if made and not changes else []
     if told:
         head = (*head, *changed_lines(told))
-    detail = argument_lines(arguments_beside(body.arguments, told))
+    hidden = default_names(body.name, body.arguments)
+    beside = arguments_beside(body.arguments, told or changes)
+    detail = argument_lines({key: value for key, value in beside.items() if key not in hidden})
     for diff in told:
         detail += [((clean_line(diff.path), "strong"),), *diff_lines(diff.text, DETAIL_LINES)]
+    preview = _preview(body, changes, told, full_text)
     tail, took = "", None
     outcome: Outcome = "running"
     if result is not None:
         outcome, took = result_status(result), result.duration_ms
+        if mark is not None and mark.role == "error" and outcome == "ok":
+            outcome = "error"
         output = _whole(result.output, full_text)
         whole = full_text is not None or result.output.blob is None
         tail = last_line(output) if whole else _end_shown(result)
-        detail.append((("result", "dim"),))
+        if outcome == "ok" and (thought or preview):
+            tail = ""  # that it was noted, or done
+        detail.append((("── result ──", "dim"),))
         detail.extend(lines_of(output, DETAIL_LINES))
         if result.hidden_chars:
             detail.append(((f"{result.hidden_chars:,} characters the model did not see", "strong"),))
@@ -300,14 +337,42 @@ def _action(
         call=anchor.call,
         name=clean_line(body.name, 60),
         head=head,
+        body=thought_lines(thought)[:BODY_LINES],
         detail=tuple(detail),
         tail=tail or (clean_line(ended.last_line) if ended else ""),
+        preview=preview,
         outcome=outcome,
+        failure=mark.word if mark is not None and mark.word.startswith("exit ") else "",
         duration_ms=took,
         since=anchor.at if result is None else None,
         note=_job_note(ended, left_alone),
-        polling=role_of(body.name, body.arguments, tools) == "wait",
+        polling=role == "wait",
     )
+
+
+def result_mark(result: ev.ActionResult, role: str) -> Mark:
+    """How a call ended; of a command that failed, with what code, also where its harness did not take it for an error.
+
+    ``role``: what the call is for.
+    """
+    status = result_status(result)
+    mark = outcome_mark(status)
+    code = exit_code(result) if role in ("run", "wait") and status in ("ok", "error") else None
+    return Mark("✗", f"exit {code}", "error") if code else mark
+
+
+def _preview(
+    body: ev.ActionStarted, changes: Sequence[ev.FileChanged], told: Sequence[EditDiff], full_text: FullText | None
+) -> tuple[Line, ...]:
+    """What the call changes, in a few rows: the lines of an edit, the items of a plan."""
+    diffs = [(_whole(change.diff, full_text), change.removed) for change in changes if change.diff]
+    diffs += [(diff.text, diff.removed) for diff in told]
+    if diffs:
+        text, removed = diffs[0]
+        return changed_rows(text, PREVIEW_LINES if removed else PREVIEW_NEW)
+    plan = plan_lines(body.arguments)
+    more: Line = ((f"… {len(plan) - PREVIEW_LINES:,} more", "dim"),)
+    return (*plan[:PREVIEW_LINES], *([more] if len(plan) > PREVIEW_LINES else []))
 
 
 def changed_lines(diffs: Sequence[EditDiff]) -> Line:
@@ -317,7 +382,7 @@ def changed_lines(diffs: Sequence[EditDiff]) -> Line:
     return ((f"  +{added}", "add"), *(((f" −{removed}", "remove"),) if known else ()))
 
 
-def arguments_beside(arguments: Mapping[str, Any], diffs: Sequence[EditDiff]) -> Mapping[str, Any]:
+def arguments_beside(arguments: Mapping[str, Any], diffs: Sequence[object]) -> Mapping[str, Any]:
     """The arguments that the diffs of a call do not say already."""
     return {key: value for key, value in arguments.items() if key not in TOLD} if diffs else arguments
 
@@ -326,7 +391,9 @@ def _job_note(ended: ev.JobEnded | None, left_alone: bool) -> str:
     """How the job of a command ended, where its result does not say so already."""
     if ended is None or (ended.how == "exited" and ended.exit_code == 0 and not left_alone):
         return ""
-    return f"exit {ended.exit_code}" if ended.how == "exited" else ended.how.replace("_", " ")
+    if ended.how != "exited":
+        return ended.how.replace("_", " ")
+    return f"✗ exit {ended.exit_code}" if ended.exit_code else f"exit {ended.exit_code}"
 
 
 def _end_shown(result: ev.ActionResult) -> str:
@@ -336,7 +403,8 @@ def _end_shown(result: ev.ActionResult) -> str:
 
 def _refused_action(anchor: ev.Event, body: ev.ActionRefused, tools: Mapping[str, str]) -> Entry:
     problem = clean_line(body.problem or body.why.replace("_", " "))
-    detail: list[Line] = [((problem, "strong"),), (("what the model wrote", "dim"),)]
+    wrong: Role = "error" if body.malformed else "strong"
+    detail: list[Line] = [((problem, wrong),), (("what the model wrote", "dim"),)]
     detail.extend(lines_of(body.arguments, DETAIL_LINES))
     if body.shown:
         detail.append((("what it was told", "dim"),))
@@ -390,7 +458,7 @@ def _queued_advice(
     head = _one(f"by {_who(anchor.actor)}", "dim", clean_line(body.about_text), reach or "", "standing" * standing)
     stands = words[next(reversed(words))].outcome if words else None
     outcome = f", {stands.replace('_', ' ')}" if stands else ""
-    return _entry(anchor, "advice", head, body=lines_of(text), note=note + outcome, since=since)
+    return _entry(anchor, "advice", head, body=prose_lines(text), note=note + outcome, since=since)
 
 
 def _delivery_note(body: ev.AdviceDelivered) -> str:
@@ -415,7 +483,7 @@ def _eval(anchor: ev.Event, body: ev.EvalScored) -> Entry:
     budget = f"{body.used} of {body.budget} used" if body.budget else ""
     better = f"{body.better} is better"
     if body.score is None:
-        head = _one("no score", "strong", clean_line(body.problem or "the scorer crashed"), "costs no budget")
+        head = _one("✗ no score", "error", clean_line(body.problem or "the scorer crashed"), "costs no budget")
     else:
         head = _one(f"score {body.score:g}", "strong", better, budget)
     detail = lines_of(body.output.text, DETAIL_LINES) if body.output else ()
@@ -424,18 +492,3 @@ def _eval(anchor: ev.Event, body: ev.EvalScored) -> Entry:
 
 def _whole(text: ev.LongText, full_text: FullText | None) -> str:
     return full_text(text) if full_text is not None and text.blob is not None else text.text
-
-
-def diff_lines(diff: str, limit: int = 2000) -> list[Line]:
-    """A unified diff as lines: added and removed ones keep their sign, so that colour is not all that tells them."""
-    lines: list[Line] = []
-    for row in clean(diff).split("\n")[:limit]:
-        role: Role = "text"
-        if row.startswith(("---", "+++", "@@", "diff ")):
-            role = "dim"
-        elif row.startswith("+"):
-            role = "add"
-        elif row.startswith("-"):
-            role = "remove"
-        lines.append(((row[:LINE_LIMIT], role),))
-    return lines

@@ -9,18 +9,11 @@ from textual import events
 
 from sessions.fold.costs import say_cost
 from widgets import cells
-from widgets.glyphs import clock, count, state_mark
+from widgets.glyphs import PLAN, clock, count, state_mark
 from widgets.models import FactsView, Line, Role
 from widgets.paint import Painter, spread
 from widgets.plot import plot
 from widgets.sanitise import clean_line
-
-_PLAN: dict[str, tuple[str, Role]] = {
-    "todo": ("[ ]", "text"),
-    "doing": ("[>]", "accent"),
-    "done": ("[x]", "dim"),
-    "dropped": ("[-]", "dim"),
-}
 
 PLOTTED: Final = 3
 """So many scores are worth a plot."""
@@ -114,7 +107,7 @@ def facts_lines(view: FactsView, width: int) -> list[Line]:
     lines += _section("sub-agents", _children(view, width))
     lines += _section("training", (_pair(name, value) for name, value in view.training))
     lines += _section("limits", (_pair(what, f"{used} of {allowed}") for what, used, allowed in view.limits))
-    lines += _section("plan", (((f"{_PLAN[p.status][0]} ", "dim"), (clean_line(p.text), _PLAN[p.status][1]))
+    lines += _section("plan", (((f"{PLAN[p.status].glyph} ", "dim"), (clean_line(p.text), PLAN[p.status].role))
                                for p in view.plan))  # fmt: skip
     lines += _section("scores", _plot(view, width))
     lines += _section("remarks", (((clean_line(text), "text"),) for text in view.remarks))

@@ -40,16 +40,24 @@ STATES: Final[dict[State, Mark]] = {
 OUTCOMES: Final[dict[Outcome, Mark]] = {
     "": Mark(" ", "", "dim"),
     "ok": Mark("✓", "", "dim"),
-    "error": Mark("✗", "error", "strong"),
-    "timeout": Mark("✗", "timed out", "strong"),
+    "error": Mark("✗", "error", "error"),
+    "timeout": Mark("✗", "timed out", "error"),
     "interrupted": Mark("⊘", "interrupted", "strong"),
     "unknown": Mark("?", "outcome unknown", "strong"),
     "running": Mark("…", "running", "accent"),
     "background": Mark("◔", "in background", "text"),
-    "malformed": Mark("✗", "malformed", "strong"),
+    "malformed": Mark("✗", "malformed", "error"),
     "skipped": Mark("⊘", "skipped", "dim"),
 }
 """``ok`` needs no word: its duration stands there ("✓ 12 s"), or nothing does."""
+
+PLAN: Final[dict[str, Mark]] = {
+    "todo": Mark("[ ]", "", "text"),
+    "doing": Mark("[>]", "", "accent"),
+    "done": Mark("[x]", "", "dim"),
+    "dropped": Mark("[-]", "", "dim"),
+}
+"""Marks of the lines of a plan, as they are written in text files."""
 
 KIND_GLYPHS: Final[dict[EntryKind, str]] = {
     "task": "◆",

@@ -7,7 +7,7 @@ cleans once more what it cannot know to be clean. A ``Line`` is a tuple of ``(te
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -33,11 +33,37 @@ Role = Literal[
     "title",
     "title-on",
     "rule",
+    "heading",
+    "code",
+    "keyword",
+    "literal",
+    "number",
+    "comment",
+    "name",
 ]
 """What a piece of text is; never a colour. ``title-on`` is the title of the pane that has the focus."""
 
 Span = tuple[str, Role]
 Line = tuple[Span, ...]
+
+REASON_BAR: Final[Span] = ("┊ ", "dim")
+"""Stands before all rows of what a model thinks: text has none."""
+CODE_BAR: Final[Span] = ("│ ", "dim")
+"""Stands before all rows of code within a text, and of a long argument."""
+RULE: Final[Span] = ("─", "rule")
+"""At the end of a line of a document it goes on to the edge."""
+
+
+class TextRow(NamedTuple):
+    """A row of a text as it is painted, and the piece of the text that it stands for; ``ends``: so does its line there.
+
+    The pieces of all rows, with a line break where one ends, are the text: what is found in it has a row.
+    """
+
+    line: Line
+    raw: str
+    ends: bool = True
+
 
 EntryKind = Literal[
     "task", "reply", "action", "advice", "summary", "state", "nudge", "eval", "question", "problem", "fold", "side"
@@ -87,6 +113,10 @@ class Entry(msgspec.Struct, frozen=True):
     duration_ms: int | None = None
     since: int | None = None
     note: str = ""
+    failure: str = ""
+    """How an ``error`` came about, where that is known: ``exit 1``."""
+    preview: tuple[Line, ...] = ()
+    """What it changes, in a few rows that are cropped: shown where there is room, not in live panes."""
     flags: tuple[FlagMark, ...] = ()
     corrections: tuple[CorrectionMark, ...] = ()
     quiet: bool = False

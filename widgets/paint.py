@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from rich.segment import Segment
@@ -30,6 +30,17 @@ MOVES: Final[list[BindingType]] = [
 """How a person moves in painters with a cursor; the keys can be set in the config by these ids."""
 
 
+SIXTEEN: Final[Mapping[Role, tuple[str, str]]] = {
+    "error": ("#800000", "#ff0000"),
+    "remove": ("#800000", "#ff0000"),
+    "flag": ("#800000", "#ff0000"),
+    "add": ("#008000", "#00ff00"),
+    "literal": ("#008000", "#00ff00"),
+}
+"""What tells a role where a terminal has 16 colours, on a light theme and on a dark one: the theme's own are so pale
+that the nearest of the 16 is grey."""
+
+
 class Painter(Widget):
     """A widget that paints rows itself. Subclasses implement ``row(y)``; nothing here reads, queries or waits."""
 
@@ -47,9 +58,9 @@ class Painter(Widget):
         .role-flag { color: $text-error; text-style: bold; }
         .role-reason { color: $text-muted; text-style: italic; }
         .role-call { color: $text; text-style: bold; }
-        .role-error { color: $text; text-style: bold; }
-        .role-add { color: $text-primary; }
-        .role-remove { color: $text-muted; }
+        .role-error { color: $text-error; }
+        .role-add { color: $text-success; }
+        .role-remove { color: $text-error; }
         .role-match { color: $text; text-style: reverse; }
         .role-current { color: $text; text-style: reverse bold; }
         .role-trained { color: $text-primary; }
@@ -58,10 +69,18 @@ class Painter(Widget):
         .role-title { color: $text-muted; }
         .role-title-on { color: $text; text-style: bold; }
         .role-rule { color: $text-muted; }
+        .role-heading { color: $text; text-style: bold underline; }
+        .role-code { color: $text-primary; }
+        .role-keyword { color: $text-primary; }
+        .role-literal { color: $text-success; }
+        .role-number { color: $text-accent; }
+        .role-comment { color: $text-muted; text-style: italic; }
+        .role-name { color: $text-secondary; }
         .role-selected { background: $panel; color: $text; text-style: bold; }
         &:ansi, &:nocolor {
-            .role-dim, .role-title, .role-rule, .role-remove { text-style: dim; }
-            .role-reason, .role-unseen { text-style: dim italic; }
+            .role-dim, .role-title, .role-rule { text-style: dim; }
+            .role-reason, .role-unseen, .role-comment { text-style: dim italic; }
+            .role-error { text-style: bold; }
         }
     }
     """
@@ -92,6 +111,8 @@ class Painter(Widget):
         style = self._styles_by_role.get(key)
         if style is None:
             style = self.get_component_rich_style(f"role-{role}")
+            if role in SIXTEEN and self.app.console.color_system == "standard" and not self.app.no_color:
+                style = style + Style(color=SIXTEEN[role][self.app.current_theme.dark])
             if selected:
                 shown = self.get_component_rich_style("role-selected").bgcolor
                 # Where a background cannot tell, weight does.

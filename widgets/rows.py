@@ -10,7 +10,7 @@ from sessions.annotators import shown_name
 from widgets import cells
 from widgets.cells import restyle, slice_line, text_of
 from widgets.glyphs import KIND_GLYPHS, KIND_WORDS, UNKNOWN, duration, flag_line, outcome_mark
-from widgets.models import CorrectionMark, Entry, Line, Role, Span
+from widgets.models import REASON_BAR, CorrectionMark, Entry, Line, Role, Span
 from widgets.paint import spread
 from widgets.sanitise import clean, clean_line
 from widgets.search import matches
@@ -62,8 +62,10 @@ def rows_of(
         rows.append((indent, *part) if rows else (*lead, *part))
     if right and entry.body and not entry.head:
         rows.append((indent, *right))
+    if not compact and not expanded:
+        rows.extend((indent, *cells.crop_line(line, room)) for line in entry.preview)
     if entry.tail and not compact and not expanded:
-        rows.append((indent, ("└ ", "dim"), *cells.crop_line(((entry.tail, "dim"),), room - 2)))
+        rows.append((indent, ("└ ", "dim"), *cells.crop_line(((entry.tail, _tail_role(entry)),), room - 2)))
     if expanded:
         for line in entry.detail:
             rows.extend((indent, ("│ ", "dim"), *part) for part in cells.wrap_line(line, room - 2))
@@ -91,7 +93,7 @@ def _body(entry: Entry, room: int, short: bool) -> Iterator[Line]:
     """What is always shown, wrapped; ``short`` gives reasoning and text a few rows each and says what was cut."""
     left = {"reason": SHORT_REASONING, "text": SHORT_TEXT}
     for line in entry.body:
-        kind = "reason" if any(role == "reason" for _, role in line) else "text"
+        kind = "reason" if line and line[0] == REASON_BAR else "text"
         for part in cells.wrap_line(line, room):
             left[kind] -= 1
             if short and left[kind] == 0:
@@ -110,7 +112,8 @@ def outcome_line(entry: Entry, minutes: int = 0, room: int | None = None) -> Lin
     outcome: Line = ()
     if entry.note:
         since = f", running {minutes} min" if entry.since is not None and minutes else ""
-        note = ((entry.note + since, "accent" if entry.kind == "advice" else "dim"),)
+        role: Role = "error" if entry.note.startswith("✗") else "accent" if entry.kind == "advice" else "dim"
+        note = ((entry.note + since, role),)
     if entry.marks:
         counted = Counter(entry.marks)
         times = entry.kind == "fold"
@@ -121,7 +124,7 @@ def outcome_line(entry: Entry, minutes: int = 0, room: int | None = None) -> Lin
         took = duration(entry.duration_ms) if entry.duration_ms != 0 else UNKNOWN
         if entry.outcome == "running" and minutes:
             took = f"{minutes} min"
-        words = " ".join(word for word in (mark.word, took) if word)
+        words = " ".join(word for word in (entry.failure or mark.word, took) if word)
         outcome = ((f"{mark.glyph} {words}".rstrip(), mark.role),)
     flags = flag_line(entry.flags)
     if room is not None:
@@ -176,7 +179,13 @@ def _head(entry: Entry, room: int, right: Line, compact: bool) -> Line:
     if not (compact and entry.tail):
         return head
     free = room - cells.line_width(head) - taken - 2
-    return (*head, ("  ", "text"), *cells.crop_line(((entry.tail, "dim"),), free)) if free >= LEAST_TAIL else head
+    tail: Line = ((entry.tail, _tail_role(entry)),)
+    return (*head, ("  ", "text"), *cells.crop_line(tail, free)) if free >= LEAST_TAIL else head
+
+
+def _tail_role(entry: Entry) -> Role:
+    """The last line of what failed is red, beside the glyph and the word of its outcome."""
+    return "error" if outcome_mark(entry.outcome).role == "error" else "dim"
 
 
 class RowCache:

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from sessions.fold.tool_defaults import default_names
 from sessions.fold.tool_edits import EditDiff, edit_diffs, read_edits
 from sessions.fold.tool_roles import COMMANDS, command_of, handle_of, role_of
+from widgets.glyphs import PLAN
 from widgets.models import Line, Span
 from widgets.sanitise import clean, clean_line
 
@@ -28,6 +30,12 @@ _MAIN: Final = (
 )
 """Arguments that say most, in this order."""
 
+_ITEM_TEXTS: Final = ("text", "content", "step", "title", "task", "description")
+_ITEM_STATES: Final = {
+    "doing": "doing", "in_progress": "doing", "in progress": "doing", "active": "doing", "done": "done",
+    "completed": "done", "complete": "done", "dropped": "dropped", "cancelled": "dropped", "canceled": "dropped",
+}  # fmt: skip
+"""How agents say where an item of their plan stands."""
 NO_TOOLS: Final[Mapping[str, str]] = MappingProxyType({})
 REMARKS: Final = frozenset({"description", "justification", "explanation"})
 """What a call says about its command."""
@@ -36,8 +44,12 @@ MOST_COMPARED: Final = 200_000
 
 
 def call_line(name: str, arguments: Mapping[str, Any], tools: Mapping[str, str] = NO_TOOLS) -> Line:
-    """Name and the arguments that say most, as the headline of an action. ``tools``: what those of the session's
-    harness are for."""
+    """Name and the arguments that say most, without those that say what holds anyway, as the headline of an action.
+
+    ``tools``: what those of the session's harness are for.
+    """
+    hidden = default_names(name, arguments)
+    arguments = {key: value for key, value in arguments.items() if key not in hidden} if hidden else arguments
     match role_of(name, arguments, tools):
         case "run" | "wait" if command := command_of(arguments):
             rest = {key: value for key, value in arguments.items() if key not in REMARKS and key not in COMMANDS}
@@ -78,6 +90,20 @@ def held_reply(reason: str, tools: Mapping[str, str] = NO_TOOLS) -> tuple[str, s
     if arguments.startswith("{"):
         reply = "".join(text for text, _ in raw_call_line(name, arguments, tools))
     return clean_line(what), reply
+
+
+def plan_lines(arguments: Mapping[str, Any]) -> list[Line]:
+    """The plan that a call writes down, a line for each of its items with its mark; none for a call that is no plan."""
+    for value in arguments.values():
+        if isinstance(value, list) and value and all(isinstance(item, dict) and "status" in item for item in value):
+            found = [(_ITEM_STATES.get(str(item["status"]).lower(), "todo"), _item_text(item)) for item in value]
+            if all(text for _, text in found):
+                return [((f"{PLAN[state].glyph} ", "dim"), (text, PLAN[state].role)) for state, text in found]
+    return []
+
+
+def _item_text(item: Mapping[str, Any]) -> str:
+    return next((clean_line(text) for key in _ITEM_TEXTS if isinstance(text := item.get(key), str)), "")
 
 
 def argument_lines(arguments: Mapping[str, Any], limit: int = 200) -> list[Line]:

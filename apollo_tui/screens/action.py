@@ -13,14 +13,15 @@ from apollo_tui import keys
 from apollo_tui.context import AppContext, ToSession
 from apollo_tui.screens.base import ApolloScreen
 from apollo_tui.screens.composer import DraftComposer
-from apollo_tui.state.action_details import EntryDetails, details_lines, read_details
+from apollo_tui.state.action_details import EntryDetails, read_details
+from apollo_tui.state.action_layout import details_rows
 from apollo_tui.state.board import Change
 from sessions import events as ev
 from sessions.log.reader import LogReader
 from widgets.composer import Composer
 from widgets.document import Document
 from widgets.entries import entry_of
-from widgets.models import Entry, Line
+from widgets.models import Entry, TextRow
 
 ACTIONS = ("action.started", "action.refused")
 
@@ -39,6 +40,8 @@ class ActionScreen(ApolloScreen):
         self._seq = seq
         self._entry: Entry | None = None
         self._pattern = ""
+        self._written = False
+        """Whether it stands there as it was written, and not rendered."""
         self._shows: list[ev.SeqRange] = []
         self._going: Worker[None] | None = None
         """Reads what was gone to."""
@@ -89,17 +92,19 @@ class ActionScreen(ApolloScreen):
         held = self.context.state.sessions.get(session)
         tools = held.summary.tools if held is not None else {}
 
-        def ask(reader: LogReader) -> tuple[EntryDetails, list[Line]] | None:
+        written = self._written
+
+        def ask(reader: LogReader) -> tuple[EntryDetails, list[TextRow]] | None:
             whole = read_details(reader, session, seq)
-            return (whole, details_lines(whole, labels, tools)) if whole is not None else None
+            return (whole, details_rows(whole, labels, tools, written=written)) if whole is not None else None
 
         found = await self.context.feed.work(ask)
         if found is None or asked != (self._session, self._seq):
             return
-        whole, lines = found
+        whole, rows = found
         if whole.anchor.kind in ev.ANCHORS:
             self._entry = entry_of(whole.anchor, whole.related, tools=tools)
-        self.document.set_lines(lines, keep_place=keep_place)
+        self.document.set_rows(rows, keep_place=keep_place)
         if not keep_place and self._pattern:
             self.document.search(self._pattern)
         self._shows = [ev.SeqRange(one, one) for one in sorted({whole.reply_seq or seq, seq})]
@@ -176,6 +181,12 @@ class ActionScreen(ApolloScreen):
     def refocus(self) -> None:
         """After the composer."""
         self.set_focus(self.document)
+
+    def toggle_written(self) -> None:
+        """As it was written, with all arguments, or rendered again."""
+        self._written = not self._written
+        self._load(keep_place=False)
+        self.say("as it was written, all arguments" if self._written else "rendered")
 
     # --- search -----------------------------------------------------------------------------------------------------
 

@@ -21,6 +21,10 @@ WAITS: Final = frozenset(
 )  # fmt: skip
 """Tools that only look or wait, where no table says so."""
 
+THINKS: Final = frozenset({"think", "thinking", "thought", "sequentialthinking", "scratchpad"})
+"""Tools that only take a thought, without the name of their server and without underscores."""
+THOUGHTS: Final = ("thought", "thoughts", "thinking", "text", "content", "reasoning")
+"""Arguments that hold it."""
 COMMANDS: Final = ("command", "cmd")
 """Arguments that hold a command: a text, or its words."""
 TYPED: Final = ("chars", "input")
@@ -54,6 +58,17 @@ def role_of(name: str, arguments: Mapping[str, Any], tools: Mapping[str, str]) -
     if known == "run" or (not known and command and "path" not in arguments):
         return "wait" if only_waits(command) else "run"
     return ""
+
+
+def thought_of(name: str, arguments: Mapping[str, Any]) -> str:
+    """What a call thinks that does nothing else, "" for every other call.
+
+    >>> thought_of("mcp__x__sequentialthinking", {"thought": "First the data.", "thoughtNumber": 1})
+    'First the data.'
+    """
+    if name.rpartition("__")[2].lower().replace("_", "") not in THINKS:
+        return ""
+    return next((text for key in THOUGHTS if isinstance(text := arguments.get(key), str) and text.strip()), "")
 
 
 def is_poll(name: str, arguments: Mapping[str, Any], tools: Mapping[str, str]) -> bool:

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from session_in_memory import Story
 
-from apollo_tui.state.action_details import EntryDetails, details_lines
+from apollo_tui.state.action_details import EntryDetails
+from apollo_tui.state.action_layout import details_lines
 from sessions import events as ev
 from sessions.agent.advice import escape_tags
 from sessions.labels import load_labels

@@ -94,7 +94,7 @@ def test_reasoning_is_named_and_text_is_not() -> None:
     told = Told()
     reply = told.reply(4, text="I will wait.", reasoning="The loss falls.")
     rows = shown(entry_of(reply))
-    assert rows == ["   4 · thinks: The loss falls.", "       I will wait."]
+    assert rows == ["   4 · ┊ thinks: The loss falls.", "       I will wait."]
 
 
 def test_a_reply_of_calls_only_takes_no_room_unless_it_is_flagged() -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from apollo_tui.context import ToExport, View
-from apollo_tui.state.action_details import read_entry_text
+from apollo_tui.state.action_layout import read_entry_text
 from apollo_tui.terminal.clipboard import copy_text, copy_to_file
 from apollo_tui.terminal.pager import edit_text, page_text
 

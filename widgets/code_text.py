@@ -1,0 +1,114 @@
+"""Code in the roles of its syntax. Pygments is loaded when the first code is painted; what it is not sure of is text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+from widgets.models import Line, Role, Span
+
+MOST: Final = 60_000
+"""Characters that are told apart; what comes after them is plain."""
+LONGEST_LINE: Final = 2_000
+"""Code with a longer line was not written by hand, and lexers take their time for it."""
+
+_LANGUAGES: Final = {
+    "bash": "bash", "c": "c", "cc": "cpp", "cfg": "ini", "conf": "ini", "cpp": "cpp", "cs": "csharp", "css": "css",
+    "cu": "cuda", "diff": "diff", "go": "go", "h": "c", "hpp": "cpp", "html": "html", "ini": "ini", "java": "java",
+    "jl": "julia", "js": "javascript", "jsx": "jsx", "kt": "kotlin", "lua": "lua", "mjs": "javascript", "ml": "ocaml",
+    "php": "php", "pl": "perl", "py": "python", "pyi": "python", "python": "python", "r": "r", "rb": "ruby",
+    "rs": "rust", "rust": "rust", "scala": "scala", "sh": "bash", "shell": "bash", "sql": "sql", "swift": "swift",
+    "tex": "tex", "toml": "toml", "ts": "typescript", "tsx": "tsx", "xml": "xml", "yaml": "yaml", "yml": "yaml",
+    "zig": "zig", "zsh": "bash", "javascript": "javascript", "typescript": "typescript", "console": "console",
+}  # fmt: skip
+"""Pygments' name of what a file's ending or a fence says."""
+_BY_NAME: Final = {"makefile": "make", "dockerfile": "docker", "cmakelists.txt": "cmake"}
+
+_ROLES: Final[tuple[tuple[str, Role], ...]] = (
+    ("Token.Comment", "comment"),
+    ("Token.Literal.String.Doc", "comment"),
+    ("Token.Literal.String", "literal"),
+    ("Token.Literal.Number", "number"),
+    ("Token.Keyword", "keyword"),
+    ("Token.Operator.Word", "keyword"),
+    ("Token.Name.Function", "name"),
+    ("Token.Name.Class", "name"),
+    ("Token.Name.Decorator", "name"),
+    ("Token.Name.Tag", "name"),
+    ("Token.Name.Attribute", "name"),
+    ("Token.Name.Builtin", "keyword"),
+)
+
+
+def find_language(path: str) -> str:
+    """The language of a file by its name, "" for none that is known.
+
+    >>> find_language("src/train.py")
+    'python'
+    """
+    name = path.rstrip().rpartition("/")[2].lower()
+    return _BY_NAME.get(name) or (_LANGUAGES.get(name.rpartition(".")[2], "") if "." in name else "")
+
+
+def fence_language(info: str) -> str:
+    """The language that the first line of a fenced block names, "" for none that is known."""
+    word = re.split(r"[\s{,:]", info.strip().lower(), maxsplit=1)[0]
+    return _LANGUAGES.get(word, "")
+
+
+def code_lines(text: str, language: str) -> list[Line]:
+    """Clean code as lines; in one role where its language is not known."""
+    plain: list[Line] = [((row, "text"),) for row in text.split("\n")]
+    if not language or any(len(row[0][0]) > LONGEST_LINE for row in plain):
+        return plain
+    head = text[:MOST]
+    if len(text) > MOST:
+        head = head[: head.rfind("\n") + 1]
+    lines = list(_lines_of(head, _lex(head, language)))
+    return [*lines[:-1], *plain[len(lines) - 1 :]] if len(text) > MOST else lines
+
+
+def _lines_of(text: str, spans: Sequence[Span]) -> Iterator[Line]:
+    """Spans cut at line breaks; the text as it is if they are not all of it."""
+    if "".join(piece for piece, _ in spans) != text:
+        spans = [(text, "text")]
+    line: list[Span] = []
+    for piece, role in spans:
+        first, *rest = piece.split("\n")
+        if first:
+            line.append((first, role))
+        for row in rest:
+            yield tuple(line) or (("", "text"),)
+            line = [(row, role)] if row else []
+    yield tuple(line) or (("", "text"),)
+
+
+def _lex(text: str, language: str) -> list[Span]:
+    from pygments.util import ClassNotFound
+
+    try:
+        lexer = _lexer(language)
+    except ClassNotFound:
+        return [(text, "text")]
+    spans: list[Span] = []
+    for token, piece in lexer.get_tokens(text):
+        role = _role(str(token))
+        if spans and spans[-1][1] == role:
+            spans[-1] = (spans[-1][0] + piece, role)
+        else:
+            spans.append((piece, role))
+    return spans
+
+
+@lru_cache(maxsize=8)
+def _lexer(language: str) -> Any:
+    from pygments.lexers import get_lexer_by_name
+
+    return get_lexer_by_name(language, stripnl=False, ensurenl=False)
+
+
+@lru_cache(maxsize=256)
+def _role(token: str) -> Role:
+    return next((role for begin, role in _ROLES if token.startswith(begin)), "text")
