@@ -1,4 +1,4 @@
-"""Code in the roles of its syntax. Pygments is loaded when the first code is painted; what it is not sure of is text."""
+"""Code in the roles of its syntax. Pygments is loaded when the first code is painted; what it does not know is text."""
 
 from __future__ import annotations
 
@@ -25,6 +25,14 @@ _LANGUAGES: Final = {
 }  # fmt: skip
 """Pygments' name of what a file's ending or a fence says."""
 _BY_NAME: Final = {"makefile": "make", "dockerfile": "docker", "cmakelists.txt": "cmake"}
+
+_WITHIN: Final = (
+    re.compile(r"\bpython[\d.]*\s+(?:-\w+\s+)*-c\s+(?P<quote>[\"'])"),
+    re.compile(r"(?:>|\btee)\s*(?P<path>[\w./~-]+\.\w+)\s*<<-?\s*[\"']?(?P<word>\w+)[^\n]*\n"),
+    re.compile(r"<<-?\s*[\"']?(?P<word>\w+)[\"']?\s*>\s*(?P<path>[\w./~-]+\.\w+)[^\n]*\n"),
+    re.compile(r"\bpython[\d.]*\s+(?:-\s+)?<<-?\s*[\"']?(?P<word>\w+)[^\n]*\n"),
+)
+"""How commands begin a program or a file within them."""
 
 _ROLES: Final[tuple[tuple[str, Role], ...]] = (
     ("Token.Comment", "comment"),
@@ -68,6 +76,32 @@ def code_lines(text: str, language: str) -> list[Line]:
         head = head[: head.rfind("\n") + 1]
     lines = list(_lines_of(head, _lex(head, language)))
     return [*lines[:-1], *plain[len(lines) - 1 :]] if len(text) > MOST else lines
+
+
+def command_lines(command: str) -> list[Line]:
+    """A clean command as lines: the shell's words, and the first program or file that it has within it in its own."""
+    for form in _WITHIN:
+        found = form.search(command) if "\n" in command else None
+        end = _end_within(command, found) if found is not None else None
+        if found is None or end is None or "\n" not in command[found.end() : end]:
+            continue
+        told = found.groupdict()
+        before, after = (code_lines(part, "bash") for part in (command[: found.end()], command[end:]))
+        code = code_lines(command[found.end() : end], find_language(told["path"]) if "path" in told else "python")
+        return [*before[:-1], _join(before[-1], code[0]), *code[1:-1], _join(code[-1], after[0]), *after[1:]]
+    return code_lines(command, "bash")
+
+
+def _end_within(command: str, found: re.Match[str]) -> int | None:
+    """Where a program within a command ends, None if it does not."""
+    told = found.groupdict()
+    end = rf"{told['quote']}(?=\s|$)" if "quote" in told else rf"^\s*{told['word']}\s*$"
+    closes = re.compile(end, re.MULTILINE).search(command, found.end())
+    return closes.start() if closes else None
+
+
+def _join(one: Line, other: Line) -> Line:
+    return tuple(span for span in (*one, *other) if span[0]) or (("", "text"),)
 
 
 def _lines_of(text: str, spans: Sequence[Span]) -> Iterator[Line]:

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, Literal
 
-from widgets.code_text import LONGEST_LINE, code_lines
+from widgets.code_text import LONGEST_LINE, code_lines, command_lines
 from widgets.diff_text import holds_diff, roles_in_output
 from widgets.json_text import json_rows
 from widgets.markdown_text import markdown_rows
 from widgets.models import Line, Role, TextRow
 from widgets.sanitise import clean
 
-Kind = Literal["plain", "markdown", "output", "code"]
+Kind = Literal["plain", "markdown", "output", "code", "command"]
 """``output``: what a tool wrote, which may be anything; ``code``: in the language that is told with it."""
 
 MOST: Final = 200_000
@@ -48,8 +48,9 @@ def _make_rows(text: str, kind: Kind, language: str, role: Role) -> tuple[TextRo
         return _plain(lines, role)
     if kind == "markdown":
         return tuple(markdown_rows(text, role))
-    if kind == "code":
-        return tuple(TextRow(line, raw) for line, raw in zip(code_lines(text, language), lines, strict=True))
+    if kind in ("code", "command"):
+        shown = code_lines(text, language) if kind == "code" else command_lines(text)
+        return tuple(TextRow(line, raw) for line, raw in zip(shown, lines, strict=True))
     if holds_diff(text):
         return tuple(TextRow(((raw, found),), raw) for raw, found in zip(lines, roles_in_output(lines), strict=True))
     if language and (listing := _listing(lines, language)) is not None:

@@ -10,7 +10,7 @@ from textual import events
 from sessions.fold.costs import say_cost
 from widgets import cells
 from widgets.glyphs import PLAN, clock, count, state_mark
-from widgets.models import FactsView, Line, Role
+from widgets.models import FactsView, Line
 from widgets.paint import Painter, spread
 from widgets.plot import plot
 from widgets.sanitise import clean_line

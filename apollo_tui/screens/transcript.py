@@ -138,10 +138,11 @@ class TranscriptFilter:
             transcript.keep(None)
             return "everything is shown"
         state = view.context.state
-        tools = state.sessions[self._session].summary.tools
-        ask = partial(read_filter_events, session=self._session, which=which, harness=bool(tools))
+        summary = state.sessions[self._session].summary
+        tools, foreign = summary.tools, bool(summary.tools) or summary.origin in ("import", "replay")
+        ask = partial(read_filter_events, session=self._session, which=which, foreign=foreign)
         events = await view.context.feed.work(ask)
-        shown = EntryFilter(which, transcript.anchors, list(state.unread_seqs(self._session)), tools)
+        shown = EntryFilter(which, transcript.anchors, list(state.unread_seqs(self._session)), tools, foreign)
         shown.take(events)
         kept = sum(map(shown, transcript.anchors))
         if not kept:

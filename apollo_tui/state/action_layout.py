@@ -18,7 +18,7 @@ from sessions import events as ev
 from sessions.annotators import shown_name
 from sessions.events.messages import CallPart, ReasoningPart, TextPart
 from sessions.fold.tool_defaults import default_names
-from sessions.fold.tool_edits import PATHS, EditDiff
+from sessions.fold.tool_edits import PATHS
 from sessions.fold.tool_roles import COMMANDS, command_of, role_of, thought_of
 from sessions.labels import Taxonomy
 from sessions.log.reader import LogReader
@@ -26,7 +26,7 @@ from widgets.code_text import find_language
 from widgets.content_text import Kind, text_rows
 from widgets.diff_text import diff_lines
 from widgets.entry_kinds import arguments_beside, changed_lines, result_mark
-from widgets.glyphs import duration
+from widgets.glyphs import duration, state_mark
 from widgets.json_text import json_line, json_rows
 from widgets.models import CODE_BAR, REASON_BAR, RULE, Line, Role, Span, TextRow
 from widgets.sanitise import clean, clean_line
@@ -39,6 +39,13 @@ PROSE: Final = frozenset({"summary", "question", "prompt", "text", "message", "d
 """Arguments that are written for people."""
 CODE: Final[Mapping[str, str]] = {"code": "python", "script": "bash", "sql": "sql"}
 """Arguments that are code, and its language if nothing else says it."""
+KINDS: Final[Mapping[str, str]] = {
+    "model.reply": "reply", "model.interrupted": "interrupted reply", "eval.scored": "eval",
+    "summary.written": "summary", "session.created": "task", "advice.queued": "advice",
+    "advice.delivered": "advice delivered", "session.state": "state", "nudge.sent": "nudge",
+    "question.asked": "question", "question.answered": "answer", "model.attempt_failed": "failed attempt",
+}  # fmt: skip
+"""How entries that are no calls are called."""
 SHORT: Final = 100
 """Characters of a value that stands beside its name."""
 ALL: Final = 1 << 30
@@ -109,8 +116,8 @@ def details_lines(details: EntryDetails, labels: Taxonomy, tools: Mapping[str, s
 
 def _head(details: EntryDetails, tools: Mapping[str, str]) -> Line:
     anchor, result = details.anchor, details.result
-    name = getattr(anchor.body, "name", "") or anchor.kind
-    facts = [_clock(anchor.at)]
+    name = getattr(anchor.body, "name", "") or KINDS.get(anchor.kind, anchor.kind)
+    facts = [_clock(anchor.at), *_facts(anchor)]
     outcome: Line = ()
     if isinstance(anchor.body, ev.ActionRefused):
         outcome = (("✗ malformed", "error"),) if anchor.body.malformed else (("– not run", "strong"),)
@@ -126,6 +133,22 @@ def _head(details: EntryDetails, tools: Mapping[str, str]) -> Line:
     target = f"{anchor.step}.{anchor.call}" if anchor.call else (f"{anchor.step}" if anchor.step else "")
     tail = "  ".join(fact for fact in facts if fact)
     return ((f"{target} ", "dim"), (clean_line(name), "strong"), ("  ", "text"), *outcome, (f"  {tail}", "dim"))
+
+
+def _facts(anchor: ev.Event) -> list[str]:
+    """What an entry that is no call says beside its text."""
+    by = "" if anchor.actor in ("host", "agent", "import") else f"by {clean_line(shown_name(anchor.actor))}"
+    match anchor.body:
+        case ev.SummaryWritten() as body:
+            return [f"S{body.number} of steps {body.from_step} to {body.to_step}"]
+        case ev.EvalScored() as body:
+            score = "✗ no score" if body.score is None else f"score {body.score:g}, {body.better} is better"
+            return [score, f"{body.used} of {body.budget} used" if body.budget else ""]
+        case ev.AdviceQueued() as body:
+            return [f"number {body.advice}", by, body.reach or ""]
+        case ev.StateChanged() as body:
+            return [state_mark(body.state).text, by]
+    return [by]
 
 
 def _remarks(details: EntryDetails, layout: Layout) -> Iterator[Line]:
@@ -183,7 +206,7 @@ def _arguments(arguments: Mapping[str, Any], layout: Layout) -> Iterator[TextRow
         return
     command = command_of(arguments)
     if command:
-        rows = layout.text(command.strip("\n"), "code", "bash")
+        rows = layout.text(command.strip("\n"), "command")
         yield from (TextRow((("$ ", "dim"), *only.line), only.raw) for only in rows if len(rows) == 1)
         yield from barred(rows) if len(rows) > 1 else ()
     rest = {key: value for key, value in arguments.items() if not (command and key in COMMANDS)}

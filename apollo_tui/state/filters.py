@@ -11,9 +11,12 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from sessions import events as ev
+from sessions.fold.exit_codes import exit_code
+from sessions.fold.result_status import went_wrong
 from sessions.fold.tool_roles import role_of
 from sessions.log.reader import LogReader
 from widgets.models import Anchor
+from widgets.tool_call_text import plan_lines
 
 Filter = Literal["all", "outline", "flagged", "errors", "unread", "no polls"]
 
@@ -21,7 +24,7 @@ WORDS: Final[dict[Filter, str]] = {
     "all": "Everything.",
     "outline": "Plans, jobs, evals, edits, summaries, advice, flags, questions.",
     "flagged": "What carries a flag.",
-    "errors": "Errors, malformed calls, failed attempts.",
+    "errors": "Errors, failed commands, malformed calls, failed attempts.",
     "unread": "What you have not read.",
     "no polls": "All but actions that only look or wait.",
 }
@@ -38,7 +41,7 @@ FLAGS: Final = frozenset({"flag.set", "flag.removed"})
 KINDS_NEEDED: Final[dict[Filter, frozenset[str]]] = {
     "outline": MARKS | FLAGS,
     "flagged": FLAGS,
-    "errors": frozenset({"action.result"}),
+    "errors": frozenset({"action.started", "action.result"}),
     "no polls": frozenset({"action.started"}),
 }
 """Kinds that have to be read beside the index."""
@@ -46,7 +49,7 @@ KINDS_NEEDED: Final[dict[Filter, frozenset[str]]] = {
 
 class EntryFilter:
     """What one filter shows of one session. ``unread`` is what is unread now: it stays in sight while it is read;
-    ``tools``: what those of the session's harness are for."""
+    ``tools``: what those of the session's harness are for; ``foreign``: no event tells what its tools change."""
 
     def __init__(
         self,
@@ -54,9 +57,12 @@ class EntryFilter:
         anchors: Iterable[Anchor],
         unread: Collection[int] = (),
         tools: Mapping[str, str] = MappingProxyType({}),
+        foreign: bool = False,
     ) -> None:
         self.which = which
         self._tools = tools
+        self._foreign = foreign or bool(tools)
+        self._commands: set[tuple[int | None, int | None]] = set()
         self._unread = set(unread)
         self._anchors: list[Anchor] = []
         self._seqs: list[int] = []
@@ -83,13 +89,20 @@ class EntryFilter:
                 case ev.FlagRemoved() as flag:
                     self._flags.pop(flag.flag, None)
                     self._flagged = self._flagged_seqs()
-                case ev.ActionResult(outcome=outcome) if self.which == "errors" and outcome != "ok":
+                case ev.ActionStarted(name=name, arguments=arguments) if self.which == "errors":
+                    if role_of(name, arguments, self._tools) in ("run", "wait"):
+                        self._commands.add((event.step, event.call))
+                    continue
+                case ev.ActionResult() as result if self.which == "errors":
+                    failed = (event.step, event.call) in self._commands and exit_code(result)
+                    if not (failed or went_wrong(result)):
+                        continue
                     self._mark(event.seq)
                 case ev.ActionStarted(name=name, arguments=arguments) if self.which == "no polls":
                     if role_of(name, arguments, self._tools) == "wait":
                         self._marked.add(event.seq)
-                case ev.ActionStarted(name=name, arguments=arguments) if self.which == "outline" and self._tools:
-                    if role_of(name, arguments, self._tools) == "edit":  # no event tells what a harness changes
+                case ev.ActionStarted(name=name, arguments=arguments) if self.which == "outline" and self._foreign:
+                    if role_of(name, arguments, self._tools) == "edit" or plan_lines(arguments):
                         self._marked.add(event.seq)
                 case _ if self.which == "outline" and event.kind in MARKS:
                     self._mark(event.seq)
@@ -143,10 +156,10 @@ def _covers(target: ev.Target, anchor: Anchor) -> bool:
             return anchor.kind == "model.reply" and anchor.step == target.step
 
 
-def read_filter_events(reader: LogReader, session: str, which: Filter, *, harness: bool = False) -> Sequence[ev.Event]:
-    """The events that the filter has to know beside the index. ``harness``: the session's agent is one."""
+def read_filter_events(reader: LogReader, session: str, which: Filter, *, foreign: bool = False) -> Sequence[ev.Event]:
+    """The events that the filter has to know beside the index. ``foreign``: its agent is a harness, or was recorded."""
     kinds = KINDS_NEEDED.get(which, frozenset())
-    if which == "outline" and harness:
+    if which == "outline" and foreign:
         kinds |= {"action.started"}
     return reader.events(session, kinds=kinds) if kinds else []
 

@@ -18,8 +18,8 @@ _FIRST: Final = re.compile(
     re.IGNORECASE,
 )
 _LAST: Final = re.compile(
-    r"\s*[\[(<]?\s*(?:(?:process|command) )?exit(?:ed)?(?: with)?(?: code| status)?:? (-?\d{1,4})(?: after [^\])]{1,40})?"
-    r"\s*[\])>]?\.?",
+    r"\s*[\[(<]?\s*(?:(?:process|command) )?exit(?:ed)?(?: with)?(?: code| status)?:? (-?\d{1,4})"
+    r"(?: after [^\])]{1,40})?\s*[\])>]?\.?",
     re.IGNORECASE,
 )
 
