@@ -65,7 +65,7 @@ def roles_in_output(rows: Iterable[str]) -> Iterator[Role]:
         elif old > 0 and new > 0 and row[:1] in ("", " "):
             old, new = old - 1, new - 1
             yield "text"
-        elif (old > 0 or new > 0) and row.startswith("\\"):
+        elif row.startswith("\\ No newline"):
             yield "dim"
         else:
             old = new = 0

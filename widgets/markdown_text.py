@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import Final
 
 from widgets import cells
-from widgets.code_text import code_lines, fence_language
 from widgets.models import CODE_BAR, Line, Role, Span, TextRow
 
 WIDEST_COLUMN: Final = 40
@@ -120,7 +119,11 @@ def _fenced(lines: Sequence[str], fence: re.Match[str], syntax: bool) -> Iterato
     inside = lines[1 : len(lines) - closed]
     indent = len(lines[0]) - len(lines[0].lstrip())
     code = [line[indent:] if not line[:indent].strip() else line for line in inside]
-    shown = code_lines("\n".join(code), fence_language(fence[2]) if syntax else "")
+    shown: list[Line] = [((line, "text"),) for line in code or [""]]
+    if syntax:
+        from widgets.code_text import code_lines, fence_language  # the app starts without it
+
+        shown = code_lines("\n".join(code), fence_language(fence[2]))
     raw = list(inside) or [""]
     raw[0] = f"{lines[0]}\n{raw[0]}" if inside else lines[0]
     raw[-1] += f"\n{lines[-1]}" if closed else ""

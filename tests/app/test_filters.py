@@ -31,8 +31,8 @@ class Log:
     def anchors(self) -> list[Anchor]:
         return [Anchor(e.seq, e.step, e.call, e.kind) for e in self.events if e.kind in ev.ANCHORS]
 
-    def shown(self, which: Filter, unread: tuple[int, ...] = ()) -> list[int]:
-        shown = EntryFilter(which, self.anchors(), unread)
+    def shown(self, which: Filter, unread: tuple[int, ...] = (), foreign: bool = False) -> list[int]:
+        shown = EntryFilter(which, self.anchors(), unread, foreign=foreign)
         shown.take(self.events)
         return [anchor.seq for anchor in self.anchors() if shown(anchor)]
 
@@ -65,6 +65,33 @@ def test_errors_are_failed_results_refused_calls_and_failed_attempts() -> None:
     refused = log.add(ev.ActionRefused(call_id="c", name="x", why="malformed"), 3, 1)
     attempt = log.add(ev.ModelAttemptFailed(request=1, attempt=1, reason="server"), 4)
     assert log.shown("errors") == [bad, refused, attempt]
+
+
+def test_a_command_that_ended_with_a_code_is_an_error_and_one_that_goes_on_in_the_background_is_none() -> None:
+    log = Log()
+
+    def call(step: int, name: str, output: str, outcome: str = "ok", **data: object) -> int:
+        arguments = {"command": "make"} if name == "run" else {"path": "a"}
+        seq = log.add(ev.ActionStarted(call_id="c", name=name, arguments=arguments), step, 1)
+        said = ev.LongText(output, chars=len(output))
+        log.add(ev.ActionResult(call_id="c", outcome=outcome, output=said, data=data), step, 1)  # type: ignore[arg-type]
+        return seq
+
+    failed = call(1, "run", "Exit code 2\nno rule")
+    call(2, "read", "Exit code 2")
+    call(3, "run", "epoch 1", "timeout", background="timeout")
+    assert log.shown("errors") == [failed]
+
+
+def test_an_outline_of_a_recording_has_edits_and_plans_that_no_event_tells_of() -> None:
+    log = Log()
+    log.add(ev.ActionStarted(call_id="c", name="view", arguments={"path": "a"}), 1, 1)
+    edit = {"path": "a", "old_str": "x", "new_str": "y"}
+    seq = log.add(ev.ActionStarted(call_id="c", name="str_replace_editor", arguments=edit), 2, 1)
+    plan = {"todos": [{"content": "Read", "status": "pending"}]}
+    planned = log.add(ev.ActionStarted(call_id="c", name="TodoWrite", arguments=plan), 3, 1)
+    assert log.shown("outline") == []
+    assert log.shown("outline", foreign=True) == [seq, planned]
 
 
 def test_flagged_follows_flags_as_they_are_set_and_taken_back() -> None:

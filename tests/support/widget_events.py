@@ -37,13 +37,19 @@ class Told:
         return self.add(ev.ModelReplied(request=1, parts=tuple(parts), finish="calls"), step)
 
     def action(
-        self, step: int, call: int = 1, name: str = "run", output: str | None = "ok\n", **arguments: object
+        self,
+        step: int,
+        call: int = 1,
+        name: str = "run",
+        output: str | None = "ok\n",
+        outcome: ev.Outcome = "ok",
+        **arguments: object,
     ) -> ev.Event:
         started = self.add(ev.ActionStarted(call_id="c", name=name, arguments=arguments), step, call)
         if output is not None:
             self.add(
                 ev.ActionResult(
-                    call_id="c", outcome="ok", output=ev.LongText(output, chars=len(output)), duration_ms=12_000
+                    call_id="c", outcome=outcome, output=ev.LongText(output, chars=len(output)), duration_ms=12_000
                 ),
                 step,
                 call,

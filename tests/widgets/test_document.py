@@ -2,7 +2,10 @@ import time
 
 from textual.app import App, ComposeResult
 
+from widgets import cells
+from widgets.content_text import text_rows
 from widgets.document import Document
+from widgets.models import REASON_BAR, RULE
 
 
 class DocumentApp(App[None]):
@@ -75,6 +78,33 @@ async def test_chosen_lines_are_given_whole_and_without_wrapping() -> None:
         assert document.selected_text() == "b " * 100 + "\nc"
         document.choose()
         assert document.selected_text() == "c"
+
+
+async def test_what_was_written_is_found_in_rows_that_show_it_otherwise_and_is_what_is_taken() -> None:
+    app = DocumentApp("")
+    async with app.run_test(size=(60, 24)) as pilot:
+        document = app.query_one(Document)
+        written = '{"a":{"b":[1,2]},"c":"' + "w" * 60 + '"}'
+        rows = [*text_rows("# Head\n\nsome **bold** words", "markdown"), *text_rows(written, "output")]
+        document.set_rows(rows)
+        await pilot.pause()
+        assert app.text()[2] == " some bold words"
+        assert document.search("**bold**") == 1 and document.cursor == 2
+        assert document.search("bold words") == 1, "what is shown is found, too"
+        assert document.search(']},"c":"www') == 1 and '"b": [1, 2]' in cells.text_of(rows[document.cursor].line)
+        document.go_to(0)
+        document.choose()
+        document.action_to_end()
+        assert document.selected_text().startswith("# Head\n\nsome **bold** words\n")
+
+
+async def test_a_rule_goes_on_to_the_edge_and_a_bar_stands_before_every_row() -> None:
+    app = DocumentApp("")
+    async with app.run_test(size=(30, 24)) as pilot:
+        app.query_one(Document).set_lines([(("output ", "title"), RULE), (REASON_BAR, ("word " * 12, "reason"))])
+        await pilot.pause()
+        assert app.text()[0] == "›output " + "─" * 22
+        assert [row[:4] for row in app.text()[1:4]] == [" ┊ w"] * 3
 
 
 async def test_paging_and_ends_and_a_resize_keep_the_first_line() -> None:

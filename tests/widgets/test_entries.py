@@ -90,6 +90,86 @@ def test_in_a_narrow_pane_name_and_outcome_are_whole_and_what_stands_beside_give
     assert "python3 train.py" in wide and "killed by agent  [seen]  ◔ in background  ⚑ instruction broken" in wide
 
 
+def roles_of(entry: Entry, width: int = 80, **how: bool) -> dict[str, str]:
+    return {text.strip(): role for row in rows_of(entry, width, gutter=5, **how) for text, role in row}
+
+
+def test_what_failed_is_red_with_a_glyph_and_a_word() -> None:
+    told = Told()
+    told.action(3, command="make", output="no rule\n[exit code 2 after 0.1 s]", outcome="error")
+    failed = entry_of(told.events[0], told.events[1:])
+    assert [row.rstrip() for row in shown(failed)] == [
+        "   3 ▸ run  make" + " " * 49 + "✗ exit 2 12 s",
+        "       └ no rule",
+    ]
+    assert (roles_of(failed)["✗ exit 2 12 s"], roles_of(failed)["no rule"]) == ("error", "error")
+    assert "✗ exit 2" in shown(failed, 40, compact=True)[0]
+    refused = told.add(ev.ActionRefused(call_id="c", name="read", why="malformed", problem="no JSON"), 4, 1)
+    assert roles_of(entry_of(refused))["✗ malformed"] == "error"
+
+
+def test_a_command_that_its_harness_did_not_take_for_a_failure_is_one() -> None:
+    told = Told()
+    told.action(3, name="Bash", command="make", output="Exit code 2\nno rule")
+    failed = entry_of(told.events[0], told.events[1:], tools={"Bash": "run"})
+    assert (failed.outcome, failed.failure) == ("error", "exit 2")
+    told.action(4, name="Read", file_path="x", output="exit 1")
+    assert entry_of(told.events[2], told.events[3:]).outcome == "ok", "a file may say what it wants"
+
+
+def test_a_transcript_shows_what_an_edit_removes_and_adds_and_a_live_pane_has_no_room_for_it() -> None:
+    told = Told()
+    told.action(3, name="Edit", file_path="x.py", old_string="a = 1\nb = 2", new_string="a = 1\nb = 3", output="edited")
+    edit = entry_of(told.events[0], told.events[1:])
+    assert [row.rstrip() for row in shown(edit)][1:] == ["       -b = 2", "       +b = 3"], "that it was edited is seen"
+    assert (roles_of(edit)["-b = 2"], roles_of(edit)["+b = 3"]) == ("remove", "add")
+    assert len(shown(edit, compact=True)) == 1
+    told.action(4, name="Edit", file_path="x.py", old_string="a", new_string="b", output="not found", outcome="error")
+    assert entry_of(told.events[2], told.events[3:]).preview == ()
+
+
+def test_a_plan_shows_its_items_whoever_writes_it() -> None:
+    told = Told()
+    todos = [{"content": "Read", "status": "completed"}, {"content": "Build", "status": "in_progress"}]
+    told.action(3, name="TodoWrite", todos=todos, output="ok")
+    assert [row.rstrip() for row in shown(entry_of(told.events[0], told.events[1:]))][1:] == [
+        "       [x] Read",
+        "       [>] Build",
+    ]
+
+
+def test_a_thought_that_is_a_call_is_shown_as_one() -> None:
+    told = Told()
+    told.action(3, name="think", thought="The loss falls. " * 8, output="Your thought has been logged.")
+    rows = shown(entry_of(told.events[0], told.events[1:]))
+    assert rows[0].startswith("   3 ▸ think  ") and rows[1].startswith("       ┊ thinks: The loss")
+    assert all(row.startswith("       ┊ ") for row in rows[1:]) and "logged" not in "".join(rows)
+
+
+def test_arguments_that_say_what_holds_anyway_are_not_in_the_headline() -> None:
+    told = Told()
+    started = told.action(3, output=None, command="ls", timeout=120, background=False, tty=False)
+    assert text_of(entry_of(started).head) == "run  ls"
+    started = told.action(4, output=None, command="ls", timeout=6.0, background=False, tty=False)
+    assert text_of(entry_of(started).head) == "run  ls  timeout=6.0"
+
+
+def test_reasoning_has_a_bar_on_every_row_and_text_has_markdown() -> None:
+    told = Told()
+    reply = told.reply(
+        4, text="**So** `x`:\n- wait", reasoning="The loss falls, and falls, and falls on.\nThen:\n```\nx\n```"
+    )
+    rows = shown(entry_of(reply), 40)
+    assert rows == [
+        "   4 · ┊ thinks: The loss falls, and",
+        "       ┊ falls, and falls on.",
+        "       ┊ Then:",
+        "       ┊ x",
+        "       So `x`:",
+        "       • wait",
+    ]
+
+
 def test_reasoning_is_named_and_text_is_not() -> None:
     told = Told()
     reply = told.reply(4, text="I will wait.", reasoning="The loss falls.")

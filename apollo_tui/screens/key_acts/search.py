@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 
 from apollo_tui.context import ToExport, View
-from apollo_tui.state.action_layout import read_entry_text
 from apollo_tui.terminal.clipboard import copy_text, copy_to_file
 from apollo_tui.terminal.pager import edit_text, page_text
 
@@ -81,6 +80,8 @@ async def _open_outside(view: View, session: str, seq: int, program: Callable[[s
 
 
 async def _text_of(view: View, session: str, seq: int) -> str:
+    from apollo_tui.state.action_layout import read_entry_text  # the app starts without it
+
     return await read_entry_text(view.context.feed, view.context.labels, session, seq)
 
 
