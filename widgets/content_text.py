@@ -7,13 +7,13 @@ few texts are kept: an action is read again whenever something about it changes.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Final, Literal
 
 from widgets.code_text import LONGEST_LINE, code_lines, command_lines
 from widgets.diff_text import holds_diff, roles_in_output
-from widgets.json_text import json_rows
+from widgets.json_text import Wrapped, find_wrapped, json_rows
 from widgets.markdown_text import markdown_rows
 from widgets.models import Line, Role, TextRow
 from widgets.sanitise import clean
@@ -41,6 +41,8 @@ def text_rows(text: str, kind: Kind = "plain", language: str = "", role: Role = 
 @lru_cache(maxsize=MOST_KEPT)
 def _make_rows(text: str, kind: Kind, language: str, role: Role) -> tuple[TextRow, ...]:
     text = clean(text)
+    if kind == "output" and (wrapped := find_wrapped(text)) is not None:
+        return tuple(_unwrap(wrapped, language))
     if kind == "output" and (found := json_rows(text)) is not None:
         return found
     lines = text.split("\n")
@@ -51,11 +53,29 @@ def _make_rows(text: str, kind: Kind, language: str, role: Role) -> tuple[TextRo
     if kind in ("code", "command"):
         shown = code_lines(text, language) if kind == "code" else command_lines(text)
         return tuple(TextRow(line, raw) for line, raw in zip(shown, lines, strict=True))
-    if holds_diff(text):
-        return tuple(TextRow(((raw, found),), raw) for raw, found in zip(lines, roles_in_output(lines), strict=True))
+    return tuple(map(TextRow, _output_lines(lines, language, role), lines))
+
+
+def _output_lines(lines: Sequence[str], language: str, role: Role = "text") -> list[Line]:
+    """The lines of an output in their roles."""
+    if holds_diff(lines):
+        return [((line, found),) for line, found in zip(lines, roles_in_output(lines), strict=True)]
     if language and (listing := _listing(lines, language)) is not None:
         return listing
-    return tuple(TextRow(((raw, _role_in_output(raw, role)),), raw) for raw in lines)
+    return [((line, _role_in_output(line, role)),) for line in lines]
+
+
+def _unwrap(wrapped: Wrapped, language: str) -> Iterator[TextRow]:
+    """What a tool wrote, without the JSON that it was handed over in; what else that says stands behind it."""
+    shown = _output_lines(wrapped.lines, language)
+    pieces = [wrapped.before + wrapped.raw[0], *wrapped.raw[1:]]
+    if not wrapped.rest:
+        pieces[-1] += wrapped.behind
+    last = len(pieces) - 1
+    for at, (line, raw) in enumerate(zip(shown, pieces, strict=True)):
+        yield TextRow(line, raw, ends=at == last and not wrapped.rest)
+    if wrapped.rest:
+        yield TextRow(((wrapped.rest, "dim"),), wrapped.behind)
 
 
 def _plain(lines: Sequence[str], role: Role) -> tuple[TextRow, ...]:
@@ -67,7 +87,7 @@ def _role_in_output(line: str, role: Role) -> Role:
     return "error" if _PROBLEM.match(line) else role
 
 
-def _listing(lines: Sequence[str], language: str) -> tuple[TextRow, ...] | None:
+def _listing(lines: Sequence[str], language: str) -> list[Line] | None:
     """A file as tools list it, a number before each of its lines; None where most lines have none."""
     split = [(_NUMBERED.match(line) if len(line) <= LONGEST_LINE else None) for line in lines]
     numbered = [at for at, found in enumerate(split) if found]
@@ -79,4 +99,4 @@ def _listing(lines: Sequence[str], language: str) -> tuple[TextRow, ...] | None:
         found = split[at]
         if found is not None:
             rows[at] = ((found[1], "dim"), *shown)
-    return tuple(TextRow(row, raw) for row, raw in zip(rows, lines, strict=True))
+    return rows

@@ -44,9 +44,9 @@ def changed_rows(diff: str, most: int) -> tuple[Line, ...]:
     return tuple(shown)
 
 
-def holds_diff(text: str) -> bool:
-    """Whether a text has a unified diff in it."""
-    return "@@ -" in text and any(_HUNK.match(row) for row in text.split("\n"))
+def holds_diff(lines: Iterable[str]) -> bool:
+    """Whether lines have a unified diff in them."""
+    return any(_HUNK.match(row) for row in lines)
 
 
 def roles_in_output(rows: Iterable[str]) -> Iterator[Role]:

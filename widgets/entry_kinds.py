@@ -20,7 +20,7 @@ from sessions.fold.tool_edits import TOLD, EditDiff
 from sessions.fold.tool_roles import role_of, thought_of
 from widgets.diff_text import LINE_LIMIT, changed_rows, diff_lines
 from widgets.glyphs import Mark, count, duration, outcome_mark, state_mark
-from widgets.markdown_text import markdown_rows
+from widgets.markdown_text import MARKS, markdown_rows
 from widgets.models import CODE_BAR, REASON_BAR, Entry, EntryKind, Line, Outcome, Role, Span
 from widgets.sanitise import clean, clean_line, last_line
 from widgets.tool_call_text import (
@@ -234,13 +234,16 @@ def reply_lines(parts: Sequence[tuple[str, str]]) -> tuple[Line, ...]:
 def prose_lines(text: str, limit: int = BODY_LINES, role: Role = "text") -> tuple[Line, ...]:
     """What was said, as ``lines_of`` has it, with its Markdown; code in it has a bar and no colours."""
     lines = lines_of(text, limit, role)
+    if MARKS.search(text) is None:
+        return lines  # replies that stream are painted many times a second
     plain = "\n".join(line[0][0] for line in lines)
     return tuple(row.line for row in markdown_rows(plain, role, syntax=False)) if lines else ()
 
 
 def thought_lines(text: str) -> tuple[Line, ...]:
     """What was thought, dim and in italics, with a bar before it that text has not."""
-    lines = [(REASON_BAR, *(span for span in line if span != CODE_BAR)) for line in prose_lines(text, role="reason")]
+    lines = [(REASON_BAR, *line) if line[0] != CODE_BAR else (REASON_BAR, *line[1:])
+             for line in prose_lines(text, role="reason")]  # fmt: skip
     return ((REASON_BAR, ("thinks: ", "dim"), *lines[0][1:]), *lines[1:]) if lines else ()
 
 

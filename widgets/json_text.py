@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from widgets.models import Line, Role, Span, TextRow
+from widgets.sanitise import clean, clean_line
 
 MOST: Final = 100_000
 """Characters that are laid out; what comes after them stands as it was written."""
@@ -15,6 +16,12 @@ ONE_ROW: Final = 72
 """Characters of a list or an object that stays on one row."""
 DEEPEST: Final = 40
 """Levels that are set in."""
+
+MOST_AROUND: Final = 300
+"""Characters that may stand beside a text that is wrapped."""
+_WRAPPERS: Final = ('"output"', '"stdout"', '"text"', '"content"', '"result"')
+_BREAK: Final = "\\n"
+_LINE_WITHIN: Final = re.compile(r"(?:[^\\]|\\[^n])*\\n|(?:[^\\]|\\[^n])+")
 
 _TOKEN: Final = re.compile(
     r'"(?:[^"\\\n]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|NaN|-?Infinity|[{}\[\],:]|(\s+)'
@@ -42,6 +49,38 @@ def json_rows(text: str) -> tuple[TextRow, ...] | None:
         if sum(len(token.text) for token in tokens) < MOST // 4:
             return None
     return tuple(_lay_out(text, tokens))
+
+
+class Wrapped(NamedTuple):
+    """A text within JSON: its lines, the pieces of the JSON that stand for them, what stands before and behind, and
+    what else it says."""
+
+    lines: tuple[str, ...]
+    raw: tuple[str, ...]
+    before: str
+    behind: str
+    rest: str
+
+
+def find_wrapped(text: str) -> Wrapped | None:
+    """The long text that an object wraps for a model, as ``{"output": "…", "metadata": {…}}``; None for other JSON."""
+    if len(text) > MOST or text.lstrip()[:1] != "{" or not _is_json(text):
+        return None
+    tokens = _read_tokens(text)
+    depth = 0
+    for at, token in enumerate(tokens):
+        depth += (token.text in ("{", "[")) - (token.text in ("}", "]"))
+        if depth == 1 and token.text in _WRAPPERS and at + 2 < len(tokens) and tokens[at + 2].text[0] == '"':
+            start, value = tokens[at + 2]
+            raw = tuple(_LINE_WITHIN.findall(value[1:-1]))
+            before, behind = text[: start + 1], text[start + len(value) - 1 :]
+            if len(before) + len(behind) > MOST_AROUND or len(raw) < 2:
+                return None
+            lines = (json.loads(f'"{piece.removesuffix(_BREAK)}"') for piece in raw)
+            rest = {key: value for key, value in json.loads(text).items() if f'"{key}"' != token.text}
+            told = clean_line(json.dumps(rest, ensure_ascii=False), 2 * MOST_AROUND)[1:-1] if rest else ""
+            return Wrapped(tuple(clean(line).replace("\n", " ⏎ ") for line in lines), raw, before, behind, told)
+    return None
 
 
 def json_line(text: str) -> Line:

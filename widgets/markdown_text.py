@@ -21,6 +21,9 @@ MOST_ROWS: Final = 200
 LONGEST_LINE: Final = 4_000
 """Characters of a line in which marks are looked for."""
 
+MARKS: Final = re.compile(r"[*`#\[|>~]|(?:^|\n) *[-+_]")
+"""What every mark of Markdown has in it: a text without is plain."""
+
 _FENCE: Final = re.compile(r"\s{0,8}(`{3,}|~{3,})\s*([^`]*)$")
 _HEADING: Final = re.compile(r"\s{0,3}#{1,6}\s+(\S.*)")
 _BULLET: Final = re.compile(r"(\s*)[-*+]\s+(?=\S)(\[[ xX]\]\s+)?")

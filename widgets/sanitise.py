@@ -42,6 +42,10 @@ _PILED_MARKS: Final = re.compile(f"([{_MARKS}]{{3}})[{_MARKS}]+")
 _LEADING_MARK: Final = re.compile(f"^(?=[{_MARKS}])", re.MULTILINE)
 _BREAKS: Final = re.compile("\r\n|[\x85\u2028\u2029]")
 
+_REMARKS: Final = (("[", "]"), ("(", ")"))
+_SILENT: Final = re.compile(r"\W+|\[?[\w.@:~/-]{1,80}(?: [\w.~/-]{1,80})?\]?[$#]")
+"""A line that says nothing: without letters and digits, or a shell's prompt."""
+
 TAB: Final = 4
 """Cells per tab stop."""
 
@@ -82,12 +86,13 @@ def clean_line(text: str, limit: int = 400) -> str:
 def last_line(text: str, limit: int = 400) -> str:
     """The last line of ``text`` that says something, cleaned; "" if there is none.
 
-    A line wholly in square brackets is a tool's own remark about its output: it counts only if there is no other.
+    A line wholly in brackets is a tool's own remark about its output, and a shell's prompt or a line without letters
+    says nothing: they count only if there is no other.
     """
     remark = ""
     for line in reversed(text[-8192:].rstrip().split("\n")):
         cleaned = clean_line(line, limit)
-        if cleaned.startswith("[") and cleaned.endswith("]"):
+        if (cleaned[:1], cleaned[-1:]) in _REMARKS or _SILENT.fullmatch(cleaned):
             remark = remark or cleaned
         elif cleaned:
             return cleaned

@@ -62,6 +62,26 @@ def test_json_of_megabytes_is_laid_out_at_its_beginning_only_and_loses_nothing()
     assert any("too long to be laid out" in text_of(row.line) for row in rows)
 
 
+def test_what_a_tool_wrote_is_read_without_the_json_that_it_was_handed_over_in() -> None:
+    text = r'{"output":"cc: \"x\"\nError: \\n y\tz\n\u001b[31mred\n","metadata":{"exit_code":127}}'
+    rows = text_rows(text, "output")
+    assert [text_of(row.line) for row in rows] == [
+        'cc: "x"',
+        "Error: \\n y z",
+        "red",
+        '"metadata": {"exit_code": 127}',
+    ]
+    assert rows[1].line[0][1] == "error"
+    assert "".join(row.raw + "\n" * row.ends for row in rows) == text + "\n"
+    alone = text_rows('{"text": "a\\nb"}', "output")
+    assert [(text_of(row.line), row.raw, row.ends) for row in alone] == [
+        ("a", '{"text": "a\\n', False),
+        ("b", 'b"}', True),
+    ]
+    nested = json.dumps({"results": [{"output": "a\nb"}]})
+    assert text_rows(nested, "output") == json_rows(nested), "it is not all that this says"
+
+
 def test_a_short_value_stands_on_one_row() -> None:
     assert json_line('["a", 1]') == (
         ("[", "dim"),

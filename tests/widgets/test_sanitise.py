@@ -92,6 +92,10 @@ def test_hostile_repetitions_take_linear_time(hostile: str) -> None:
 def test_the_last_line_that_says_something_is_found() -> None:
     assert last_line("epoch 1\nepoch 2\n\n  \n") == "epoch 2"
     assert last_line("") == ""
+    for silent in ('"', "}", "-----", "[exit code 0]", "(exit 0)", "[root:workspace]$", "me@host:~#", "me@host: ~/x$"):
+        assert last_line(f"loss 0.4\n{silent}\n") == "loss 0.4", silent
+        assert last_line(silent) == silent
+    assert last_line("cost\n5$ and 3 #") == "5$ and 3 #"
 
 
 def test_a_mark_at_the_beginning_does_not_reach_the_cell_before_it() -> None:
