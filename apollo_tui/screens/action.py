@@ -123,7 +123,7 @@ class ActionScreen(ApolloScreen):
         super().take_change(change)
         mine = [event for event in change.events if event.session == self._session]
         step = self._entry.step if self._entry is not None else None
-        judged = any(event.kind.startswith(("flag.", "correction.")) for event in mine)
+        judged = any(event.kind.startswith(("flag.", "correction.", "job.ended")) for event in mine)
         if judged or any(event.step == step for event in mine):
             self._load(keep_place=True)
 

@@ -32,6 +32,9 @@ class EntryDetails(msgspec.Struct, frozen=True):
     """(actor, flag, at)"""
     corrections: tuple[Correction, ...] = ()
     advice: tuple[ev.Event, ...] = ()
+    job: int | None = None
+    ended: ev.JobEnded | None = None
+    """How the job of a command ended, which may be long after its result."""
 
     @property
     def result(self) -> ev.ActionResult | None:
@@ -58,6 +61,7 @@ def read_details(reader: LogReader, session: str, seq: int) -> EntryDetails | No
         said = replies.of(anchor.step or 0) or replies.newest_of(anchor.step or 0)
         if said is not None and isinstance(said.body, ev.ModelReplied):
             reply, reply_seq = said.body, said.seq
+    job = next((e.body.job for e in related if isinstance(e.body, ev.JobStarted)), None)
     output = _own_text(reader, anchor) if result is None else reader.text(result.output)
     return EntryDetails(
         anchor=anchor,
@@ -72,7 +76,14 @@ def read_details(reader: LogReader, session: str, seq: int) -> EntryDetails | No
         flags=tuple(_flags(reader, anchor)),
         corrections=tuple(_corrections(reader, anchor)),
         advice=tuple(_advice(reader, anchor)),
+        job=job,
+        ended=_end_of_job(reader, session, job) if job is not None else None,
     )
+
+
+def _end_of_job(reader: LogReader, session: str, job: int) -> ev.JobEnded | None:
+    ends = reader.events(session, kinds={"job.ended"}, newest_first=True)
+    return next((e.body for e in ends if isinstance(e.body, ev.JobEnded) and e.body.job == job), None)
 
 
 def _own_text(reader: LogReader, anchor: ev.Event) -> str:

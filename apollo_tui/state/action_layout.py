@@ -17,6 +17,7 @@ from apollo_tui.state.action_details import EntryDetails, read_details, step_of
 from sessions import events as ev
 from sessions.annotators import shown_name
 from sessions.events.messages import CallPart, ReasoningPart, TextPart
+from sessions.fold.result_status import result_status
 from sessions.fold.tool_defaults import default_names
 from sessions.fold.tool_edits import PATHS
 from sessions.fold.tool_roles import COMMANDS, command_of, role_of, thought_of
@@ -26,7 +27,7 @@ from widgets.code_text import find_language
 from widgets.content_text import Kind, text_rows
 from widgets.diff_text import diff_lines
 from widgets.entry_kinds import arguments_beside, changed_lines, result_mark
-from widgets.glyphs import duration, state_mark
+from widgets.glyphs import VERDICTS, duration, state_mark
 from widgets.json_text import json_line, json_rows
 from widgets.models import CODE_BAR, REASON_BAR, RULE, Line, Role, Span, TextRow
 from widgets.sanitise import clean, clean_line
@@ -49,6 +50,8 @@ KINDS: Final[Mapping[str, str]] = {
 SHORT: Final = 100
 """Characters of a value that stands beside its name."""
 ALL: Final = 1 << 30
+BRIEF: Final = 500
+"""Characters of what was thought and said before a call that stand above it; more stands below its output."""
 
 _SHOWS_FILE: Final = re.compile(r"\s*(?:cat|head|tail|sed -n|nl)\b[^|;&<>\n]*?([\w./-]+\.\w+)\s*")
 
@@ -90,7 +93,11 @@ def details_rows(
 ) -> list[TextRow]:
     """The whole entry; ``written``: nothing rendered, nothing left out."""
     layout = Layout(labels, tools, written)
-    rows = [row(_head(details, tools)), *map(row, _remarks(details, layout))]
+    rows = [row(_head(details, tools)), *map(row, _job(details)), *map(row, _remarks(details, layout))]
+    reply = _reply(details, layout)
+    first = not written and bool(details.anchor.call) and _is_brief(details.reply)
+    if first:  # what it was done for is read before what was done
+        rows, reply = rows + reply, []
     anchor = details.anchor.body
     if isinstance(anchor, ev.ActionStarted):
         rows += _call(details, anchor, layout)
@@ -99,14 +106,14 @@ def details_rows(
         wrong = anchor.problem or anchor.why.replace("_", " ")
         rows += layout.text_section("what was wrong", wrong, role="error" if anchor.malformed else "text")
         if anchor.shown == wrong and not written:
-            return rows + _reply(details, layout) + _advice(details, layout)
+            return rows + reply + _usage(details) + _advice(details, layout)
     for change, diff in details.diffs:
         lines = diff_lines(diff, ALL)
         if not written and len(lines) > 2 and lines[0][0][0].startswith("--- "):
             lines = lines[2:]  # the row above says it
         said: Line = (("+", "add"), (str(change.added), "add"), (f" −{change.removed}", "remove"))
         rows += _changes(change.path, ((" ", "text"), *said), lines, layout)
-    return rows + _output(details, layout) + _reply(details, layout) + _advice(details, layout)
+    return rows + _output(details, layout) + reply + _usage(details) + _advice(details, layout)
 
 
 def details_lines(details: EntryDetails, labels: Taxonomy, tools: Mapping[str, str] = NO_TOOLS) -> list[Line]:
@@ -151,13 +158,37 @@ def _facts(anchor: ev.Event) -> list[str]:
     return [by]
 
 
+def _job(details: EntryDetails) -> Iterator[Line]:
+    """What became of a command that went on in the background."""
+    result, ended = details.result, details.ended
+    if details.job is None or result is None or result_status(result) != "background":
+        return
+    name: Line = ((f"job {details.job} ", "dim"),)
+    if ended is None:
+        yield (*name, ("has not ended", "text"))
+        return
+    after = f" after {duration(ended.duration_ms)}" if ended.duration_ms else ""
+    if ended.how != "exited":
+        yield (*name, (ended.how.replace("_", " ") + after, "text"))
+    elif ended.exit_code:
+        yield (*name, (f"✗ exit {ended.exit_code}{after}", "error"))
+    else:
+        yield (*name, (f"✓ exit {ended.exit_code}{after}", "text"))
+
+
+def _is_brief(reply: ev.ModelReplied | None) -> bool:
+    parts = reply.parts if reply is not None else ()
+    return sum(len(part.text) for part in parts if isinstance(part, ReasoningPart | TextPart)) <= BRIEF
+
+
 def _remarks(details: EntryDetails, layout: Layout) -> Iterator[Line]:
     """What people and rules say of it."""
     for who, flag, at in details.flags:
         what = layout.labels.name(flag.label) if flag.verdict == "bad" else flag.verdict
         note = f": {clean_line(flag.note)}" if flag.note else ""
         by = clean_line(shown_name(who))
-        yield (("⚑ ", "flag"), (f"{clean_line(what)} by {by}, {_clock(at)}{note}", "text"))
+        mark: Role = "flag" if flag.verdict == "bad" else "strong"
+        yield ((f"{VERDICTS[flag.verdict]} ", mark), (f"{clean_line(what)} by {by}, {_clock(at)}{note}", "text"))
     for one in details.corrections:
         by = clean_line(shown_name(one.by))
         yield ()
@@ -319,11 +350,15 @@ def _reply(details: EntryDetails, layout: Layout) -> list[TextRow]:
                 rows += layout.text_section("said before it" if details.anchor.call else "text", part.text, "markdown")
             case CallPart() if not details.anchor.call:
                 rows += layout.section(f"call {part.name}", _written_call(part, layout))
-    usage = details.reply.usage
-    if usage:
-        said = f"{usage.input_tokens:,} tokens in ({usage.cached_tokens:,} cached), {usage.output_tokens:,} out"
-        rows += [row(()), row(((said, "dim"),))]
     return rows
+
+
+def _usage(details: EntryDetails) -> list[TextRow]:
+    usage = details.reply.usage if details.reply is not None else None
+    if not usage:
+        return []
+    said = f"{usage.input_tokens:,} tokens in ({usage.cached_tokens:,} cached), {usage.output_tokens:,} out"
+    return [row(()), row(((said, "dim"),))]
 
 
 def _written_call(part: CallPart, layout: Layout) -> list[TextRow]:

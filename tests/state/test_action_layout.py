@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
+
 from apollo_tui.state.action_details import EntryDetails
 from apollo_tui.state.action_layout import details_lines, details_rows
 from sessions import events as ev
@@ -104,13 +106,39 @@ def test_outputs_are_read_as_json_diffs_files_and_text() -> None:
     assert roles(shown(details("run", {"command": "ls"}, "# no head\n- x")))["# no head"] == "text", "no Markdown"
 
 
+def test_why_it_was_done_is_read_first_if_it_is_brief_and_at_the_end_if_it_is_long() -> None:
+    found = details("run", {"command": "ls"}, "a.py")
+    for thought, first in (("Look.", True), ("Look. " * 200, False)):
+        reply = ev.ModelReplied(request=1, parts=(ReasoningPart(thought),), finish="calls")
+        rows = texts(shown(msgspec.structs.replace(found, reply=reply)))
+        assert (rows.index("reasoning before it ─") < rows.index("output ─")) == first
+
+
+def test_a_command_in_the_background_says_how_its_job_ended() -> None:
+    found = details("run", {"command": "make"}, "[Started as job 3.]", background="asked", job=3)
+    for ended, said, role in (
+        (None, "has not ended", "text"),
+        (ev.JobEnded(job=3, exit_code=2, duration_ms=62_000), "✗ exit 2 after 1 min", "error"),
+        (ev.JobEnded(job=3, exit_code=0, duration_ms=2_000), "✓ exit 0 after 2.0 s", "text"),
+        (ev.JobEnded(job=3, how="killed_by_agent"), "killed by agent", "text"),
+    ):
+        row = shown(msgspec.structs.replace(found, job=3, ended=ended))[1]
+        assert row.line == (("job 3 ", "dim"), (said, role))
+
+
+def test_a_good_mark_has_its_own_glyph() -> None:
+    good = ev.FlagSet(flag="a", target=ev.Target(7, "call", 1), verdict="good")
+    rows = texts(shown(msgspec.structs.replace(details("run", {"command": "ls"}), flags=(("human:ada", good, 0),))))
+    assert rows[1].startswith("✚ good by ada")
+
+
 def test_a_reply_is_markdown_its_reasoning_has_a_bar_and_its_calls_are_read_as_calls() -> None:
     parts = (
         ReasoningPart(text="Why **not**"),
         TextPart(text="## So\n- wait"),
         CallPart("c", "run", '{"command": "ls -l"}'),
     )
-    body = ev.ModelReplied(request=1, parts=parts, finish="tool_calls", model="m", duration_ms=1)
+    body = ev.ModelReplied(request=1, parts=parts, finish="calls")
     anchor = ev.Event(1, "s", 1, 7, None, body.kind, 1, 0, "agent", None, body)
     rows = shown(EntryDetails(anchor=anchor, reply=body, reply_seq=1))
     assert text_of(rows[0].line).startswith("7 reply")
