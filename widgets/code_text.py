@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from time import thread_time
 from typing import Any, Final
 
+from widgets.cells import text_of
 from widgets.models import Line, Role, Span
 
 MOST: Final = 60_000
 """Characters that are told apart; what comes after them is plain."""
-LONGEST_LINE: Final = 2_000
+LONGEST_LINE: Final = 1_000
 """Code with a longer line was not written by hand, and lexers take their time for it."""
+MOST_SECONDS: Final = 0.25
+"""After so long the rest is plain: a lexer is a heap of regular expressions, and the text may be foreign."""
+LOOK_TOKENS: Final = 64
+"""How many tokens pass between two looks at the clock."""
 
 _LANGUAGES: Final = {
     "bash": "bash", "c": "c", "cc": "cpp", "cfg": "ini", "conf": "ini", "cpp": "cpp", "cs": "csharp", "css": "css",
@@ -35,18 +41,18 @@ _WITHIN: Final = (
 """How commands begin a program or a file within them."""
 
 _ROLES: Final[tuple[tuple[str, Role], ...]] = (
-    ("Token.Comment", "comment"),
-    ("Token.Literal.String.Doc", "comment"),
-    ("Token.Literal.String", "literal"),
-    ("Token.Literal.Number", "number"),
-    ("Token.Keyword", "keyword"),
-    ("Token.Operator.Word", "keyword"),
-    ("Token.Name.Function", "name"),
-    ("Token.Name.Class", "name"),
-    ("Token.Name.Decorator", "name"),
-    ("Token.Name.Tag", "name"),
-    ("Token.Name.Attribute", "name"),
-    ("Token.Name.Builtin", "keyword"),
+    ("Token.Comment", "code-comment"),
+    ("Token.Literal.String.Doc", "code-comment"),
+    ("Token.Literal.String", "code-string"),
+    ("Token.Literal.Number", "code-number"),
+    ("Token.Keyword", "code-keyword"),
+    ("Token.Operator.Word", "code-keyword"),
+    ("Token.Name.Function", "code-name"),
+    ("Token.Name.Class", "code-name"),
+    ("Token.Name.Decorator", "code-name"),
+    ("Token.Name.Tag", "code-name"),
+    ("Token.Name.Attribute", "code-name"),
+    ("Token.Name.Builtin", "code-keyword"),
 )
 
 
@@ -71,11 +77,10 @@ def code_lines(text: str, language: str) -> list[Line]:
     plain: list[Line] = [((row, "text"),) for row in text.split("\n")]
     if not language or any(len(row[0][0]) > LONGEST_LINE for row in plain):
         return plain
-    head = text[:MOST]
-    if len(text) > MOST:
-        head = head[: head.rfind("\n") + 1]
-    lines = list(_lines_of(head, _lex(head, language)))
-    return [*lines[:-1], *plain[len(lines) - 1 :]] if len(text) > MOST else lines
+    for at, line in enumerate(_lines_of(_lex(text[:MOST], language))):
+        if at < len(plain) and text_of(line) == text_of(plain[at]):
+            plain[at] = line
+    return plain
 
 
 def command_lines(command: str) -> list[Line]:
@@ -104,14 +109,14 @@ def _join(one: Line, other: Line) -> Line:
     return tuple(span for span in (*one, *other) if span[0]) or (("", "text"),)
 
 
-def _lines_of(text: str, spans: Sequence[Span]) -> Iterator[Line]:
-    """Spans cut at line breaks; the text as it is if they are not all of it."""
-    if "".join(piece for piece, _ in spans) != text:
-        spans = [(text, "text")]
+def _lines_of(spans: Iterable[Span]) -> Iterator[Line]:
+    """Spans cut at line breaks."""
     line: list[Span] = []
     for piece, role in spans:
         first, *rest = piece.split("\n")
-        if first:
+        if line and line[-1][1] == role:
+            line[-1] = (line[-1][0] + first, role)
+        elif first:
             line.append((first, role))
         for row in rest:
             yield tuple(line) or (("", "text"),)
@@ -119,21 +124,21 @@ def _lines_of(text: str, spans: Sequence[Span]) -> Iterator[Line]:
     yield tuple(line) or (("", "text"),)
 
 
-def _lex(text: str, language: str) -> list[Span]:
+def _lex(text: str, language: str) -> Iterator[Span]:
     from pygments.util import ClassNotFound
 
     try:
         lexer = _lexer(language)
     except ClassNotFound:
-        return [(text, "text")]
-    spans: list[Span] = []
-    for token, piece in lexer.get_tokens(text):
-        role = _role(str(token))
-        if spans and spans[-1][1] == role:
-            spans[-1] = (spans[-1][0] + piece, role)
-        else:
-            spans.append((piece, role))
-    return spans
+        return
+    # In what is nothing but space some lexers look for ever for something.
+    text = "\n".join("" if line.isspace() else line for line in text.split("\n"))
+    began = thread_time()
+    # Not get_tokens: that reads all of it first.
+    for count, (_, token, piece) in enumerate(lexer.get_tokens_unprocessed(text), 1):
+        if count % LOOK_TOKENS == 0 and thread_time() - began > MOST_SECONDS:
+            return
+        yield piece, _role(str(token))
 
 
 @lru_cache(maxsize=8)

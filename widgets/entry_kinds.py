@@ -345,7 +345,7 @@ def _action(
         tail=tail or (clean_line(ended.last_line) if ended else ""),
         preview=preview,
         outcome=outcome,
-        failure=mark.word if mark is not None and mark.word.startswith("exit ") else "",
+        outcome_word=mark.word if mark is not None and mark.word.startswith("exit ") else "",
         duration_ms=took,
         since=anchor.at if result is None else None,
         note=_job_note(ended, left_alone),

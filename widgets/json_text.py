@@ -184,7 +184,7 @@ def _space_after(tokens: Sequence[Token], index: int) -> str:
 def _role(tokens: Sequence[Token], index: int) -> Role:
     text = tokens[index].text
     if text[0] == '"':
-        return "name" if index + 1 < len(tokens) and tokens[index + 1].text == ":" else "literal"
+        return "code-name" if index + 1 < len(tokens) and tokens[index + 1].text == ":" else "code-string"
     if text in _LITERALS:
-        return "keyword"
-    return "dim" if text in ("{", "}", "[", "]", ",", ":") else "number"
+        return "code-keyword"
+    return "dim" if text in ("{", "}", "[", "]", ",", ":") else "code-number"

@@ -35,11 +35,11 @@ Role = Literal[
     "rule",
     "heading",
     "code",
-    "keyword",
-    "literal",
-    "number",
-    "comment",
-    "name",
+    "code-keyword",
+    "code-string",
+    "code-number",
+    "code-comment",
+    "code-name",
 ]
 """What a piece of text is; never a colour. ``title-on`` is the title of the pane that has the focus."""
 
@@ -113,7 +113,7 @@ class Entry(msgspec.Struct, frozen=True):
     duration_ms: int | None = None
     since: int | None = None
     note: str = ""
-    failure: str = ""
+    outcome_word: str = ""
     """How an ``error`` came about, where that is known: ``exit 1``."""
     preview: tuple[Line, ...] = ()
     """What it changes, in a few rows that are cropped: shown where there is room, not in live panes."""

@@ -35,7 +35,7 @@ SIXTEEN: Final[Mapping[Role, tuple[str, str]]] = {
     "remove": ("#800000", "#ff0000"),
     "flag": ("#800000", "#ff0000"),
     "add": ("#008000", "#00ff00"),
-    "literal": ("#008000", "#00ff00"),
+    "code-string": ("#008000", "#00ff00"),
 }
 """What tells a role where a terminal has 16 colours, on a light theme and on a dark one: the theme's own are so pale
 that the nearest of the 16 is grey."""
@@ -71,15 +71,15 @@ class Painter(Widget):
         .role-rule { color: $text-muted; }
         .role-heading { color: $text; text-style: bold underline; }
         .role-code { color: $text-primary; }
-        .role-keyword { color: $text-primary; }
-        .role-literal { color: $text-success; }
-        .role-number { color: $text-accent; }
-        .role-comment { color: $text-muted; text-style: italic; }
-        .role-name { color: $text-secondary; }
+        .role-code-keyword { color: $text-secondary; text-style: bold; }
+        .role-code-string { color: $text-success; }
+        .role-code-number { color: $text-warning; }
+        .role-code-comment { color: $text-muted; text-style: italic; }
+        .role-code-name { color: $text-primary; }
         .role-selected { background: $panel; color: $text; text-style: bold; }
         &:ansi, &:nocolor {
             .role-dim, .role-title, .role-rule { text-style: dim; }
-            .role-reason, .role-unseen, .role-comment { text-style: dim italic; }
+            .role-reason, .role-unseen, .role-code-comment { text-style: dim italic; }
             .role-error { text-style: bold; }
         }
     }

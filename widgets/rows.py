@@ -124,7 +124,7 @@ def outcome_line(entry: Entry, minutes: int = 0, room: int | None = None) -> Lin
         took = duration(entry.duration_ms) if entry.duration_ms != 0 else UNKNOWN
         if entry.outcome == "running" and minutes:
             took = f"{minutes} min"
-        words = " ".join(word for word in (entry.failure or mark.word, took) if word)
+        words = " ".join(word for word in (entry.outcome_word or mark.word, took) if word)
         outcome = ((f"{mark.glyph} {words}".rstrip(), mark.role),)
     flags = flag_line(entry.flags)
     if room is not None:

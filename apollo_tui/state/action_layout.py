@@ -123,7 +123,7 @@ def details_lines(details: EntryDetails, labels: Taxonomy, tools: Mapping[str, s
 
 def _head(details: EntryDetails, tools: Mapping[str, str]) -> Line:
     anchor, result = details.anchor, details.result
-    name = getattr(anchor.body, "name", "") or KINDS.get(anchor.kind, anchor.kind)
+    name = getattr(anchor.body, "code-name", "") or KINDS.get(anchor.kind, anchor.kind)
     facts = [_clock(anchor.at), *_facts(anchor)]
     outcome: Line = ()
     if isinstance(anchor.body, ev.ActionRefused):
@@ -247,11 +247,11 @@ def _arguments(arguments: Mapping[str, Any], layout: Layout) -> Iterator[TextRow
         shown: Line = ((clean_line(value), "text"),) if isinstance(value, str) else json_line(_as_json(value))
         name = clean_line(key, 40)
         raw = value if isinstance(value, str) else _as_json(value)
-        yield TextRow(((f"{name:<{widest}}  ", "name"), *shown), f"{name}: {raw}")
+        yield TextRow(((f"{name:<{widest}}  ", "code-name"), *shown), f"{name}: {raw}")
     language = next((found for key in PATHS if (found := find_language(str(arguments.get(key, ""))))), "")
     for key, value in rest.items():
         if key not in short:
-            yield row(((clean_line(key, 80), "name"),))
+            yield row(((clean_line(key, 80), "code-name"),))
             yield from barred(_long_value(key, value, language, layout))
 
 

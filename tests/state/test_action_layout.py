@@ -49,7 +49,7 @@ def test_a_command_has_the_words_of_its_shell_and_no_arguments_that_hold_anyway_
         "ab",
         "[exit code 0 after 0.1 s]",
     ]
-    assert roles(rows)["'a'"] == "literal"
+    assert roles(rows)["'a'"] == "code-string"
 
 
 def test_what_is_copied_and_paged_is_all_of_it_as_it_was_written() -> None:
@@ -100,8 +100,8 @@ def test_plans_thoughts_and_long_arguments_are_read_as_what_they_are() -> None:
 def test_outputs_are_read_as_json_diffs_files_and_text() -> None:
     assert '  "a": 1,' in texts(shown(details("x", {}, json.dumps({"a": 1, "b": "w" * 80}))))
     listing = shown(details("read_file", {"path": "a.py"}, "     1  def f():\n     2      pass"))
-    assert roles(listing)["def"] == "keyword"
-    assert roles(shown(details("run", {"command": "cat src/a.py"}, "def f():\n    pass")))["def"] == "keyword"
+    assert roles(listing)["def"] == "code-keyword"
+    assert roles(shown(details("run", {"command": "cat src/a.py"}, "def f():\n    pass")))["def"] == "code-keyword"
     assert roles(shown(details("run", {"command": "ls"}, "def f():")))["def f():"] == "text"
     assert roles(shown(details("run", {"command": "ls"}, "# no head\n- x")))["# no head"] == "text", "no Markdown"
 

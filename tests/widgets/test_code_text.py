@@ -23,7 +23,7 @@ def test_code_is_in_the_roles_of_its_language_and_stays_what_it_was() -> None:
     assert whole(lines) == code
     found = roles(lines)
     assert (found["def"], found["f"], found['"""Why."""'], found["3"], found['"x"']) == (
-        "keyword", "name", "comment", "number", "literal",
+        "code-keyword", "code-name", "code-comment", "code-number", "code-string",
     )  # fmt: skip
 
 
@@ -52,7 +52,7 @@ def test_a_long_file_is_told_apart_at_its_beginning_and_a_line_that_no_hand_wrot
 def test_a_program_within_a_command_is_in_its_own_language(command: str, keyword: str) -> None:
     lines = command_lines(command)
     assert whole(lines) == command
-    assert roles(lines)[keyword] == "keyword"
+    assert roles(lines)[keyword] == "code-keyword"
 
 
 @pytest.mark.parametrize(

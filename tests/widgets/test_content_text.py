@@ -46,7 +46,7 @@ def test_a_listing_has_its_numbers_dim_and_its_code_in_the_roles_of_the_language
     listing = "\n".join(form.format(number, line) for number, line in enumerate(code, 7))
     rows = shown(f"[x.py]\n{listing}\n(more below)", "python")
     assert rows[0] == ("[x.py]", {"dim"}) and rows[-1] == ("(more below)", {"dim"})
-    assert "keyword" in rows[1][1] and rows[4][1] == {"dim", "comment"}, "a text over several lines is one"
+    assert "code-keyword" in rows[1][1] and rows[4][1] == {"dim", "code-comment"}, "a text over several lines is one"
     assert rows[1][0].endswith("def f():")
 
 

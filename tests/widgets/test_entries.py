@@ -112,7 +112,7 @@ def test_a_command_that_its_harness_did_not_take_for_a_failure_is_one() -> None:
     told = Told()
     told.action(3, name="Bash", command="make", output="Exit code 2\nno rule")
     failed = entry_of(told.events[0], told.events[1:], tools={"Bash": "run"})
-    assert (failed.outcome, failed.failure) == ("error", "exit 2")
+    assert (failed.outcome, failed.outcome_word) == ("error", "exit 2")
     told.action(4, name="Read", file_path="x", output="exit 1")
     assert entry_of(told.events[2], told.events[3:]).outcome == "ok", "a file may say what it wants"
 

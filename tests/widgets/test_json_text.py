@@ -10,7 +10,7 @@ from widgets.content_text import text_rows
 from widgets.json_text import MOST, json_line, json_rows
 
 TEXT = (
-    '{"loss": 1.50, "steps": [1,2,3], "model": {"name": "a \\"b\\"", "tied": null}, "none": {}, "why": "'
+    '{"loss": 1.50, "steps": [1,2,3], "model": {"code-name": "a \\"b\\"", "tied": null}, "none": {}, "why": "'
     + "w" * 60
     + '"}'
 )
@@ -23,17 +23,17 @@ def test_json_is_laid_out_with_every_value_as_it_was_written() -> None:
         "{",
         '  "loss": 1.50,',
         '  "steps": [1, 2, 3],',
-        '  "model": {"name": "a \\"b\\"", "tied": null},',
+        '  "model": {"code-name": "a \\"b\\"", "tied": null},',
         '  "none": {},',
         '  "why": "' + "w" * 60 + '"',
         "}",
     ]
     roles = {text.strip(): role for row in rows for text, role in row.line}
     assert (roles['"loss"'], roles["1.50"], roles['"a \\"b\\""'], roles["null"]) == (
-        "name",
-        "number",
-        "literal",
-        "keyword",
+        "code-name",
+        "code-number",
+        "code-string",
+        "code-keyword",
     )
 
 
@@ -85,9 +85,9 @@ def test_what_a_tool_wrote_is_read_without_the_json_that_it_was_handed_over_in()
 def test_a_short_value_stands_on_one_row() -> None:
     assert json_line('["a", 1]') == (
         ("[", "dim"),
-        ('"a"', "literal"),
+        ('"a"', "code-string"),
         (",", "dim"),
         (" ", "text"),
-        ("1", "number"),
+        ("1", "code-number"),
         ("]", "dim"),
     )

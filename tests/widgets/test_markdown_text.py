@@ -52,7 +52,12 @@ def test_marks_of_markdown_become_roles_and_glyphs() -> None:
     assert "\n".join(text_of(row.line) for row in markdown_rows(TEXT)) == SHOWN
     found = roles(TEXT)
     assert (found["The plan of it"], found["bold"], found["`code **x**`"]) == ("heading", "strong", "code")
-    assert (found["def"], found["f"], found["# why"], found['"s"']) == ("keyword", "name", "comment", "literal")
+    assert (found["def"], found["f"], found["# why"], found['"s"']) == (
+        "code-keyword",
+        "code-name",
+        "code-comment",
+        "code-string",
+    )
 
 
 def test_every_row_knows_what_was_written_and_all_rows_are_the_whole_text() -> None:
