@@ -181,7 +181,9 @@ class Document(Painter, can_focus=True):
     def _places_of(self, pattern: str, texts: Sequence[str], lines: Sequence[int]) -> Iterator[int]:
         begins = list(accumulate(map(len, texts), initial=0))[:-1]
         for start, _ in matches("".join(texts), pattern, limit=MOST_MATCHES):
-            yield self._starts[lines[bisect_right(begins, start) - 1]]
+            line = lines[bisect_right(begins, start) - 1]
+            if not has_match(cells.text_of(self._raw[line].line), pattern):
+                yield self._starts[line]
 
     def _with_next(self, index: int) -> str:
         """A piece and the beginning of the next one of the same line, so that no match is lost between them."""
