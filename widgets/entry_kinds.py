@@ -356,11 +356,12 @@ def _action(
 def result_mark(result: ev.ActionResult, role: str) -> Mark:
     """How a call ended; of a command that failed, with what code, also where its harness did not take it for an error.
 
-    ``role``: what the call is for.
+    ``role``: what the call is for. A look that finds nothing yet ends with a code, too, and is no failure.
     """
     status = result_status(result)
     mark = outcome_mark(status)
-    code = exit_code(result) if role in ("run", "wait") and status in ("ok", "error") else None
+    tells = (status == "error" and role in ("run", "wait")) or (status == "ok" and role == "run")
+    code = exit_code(result) if tells else None
     return Mark("✗", f"exit {code}", "error") if code else mark
 
 

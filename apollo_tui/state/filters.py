@@ -90,7 +90,7 @@ class EntryFilter:
                     self._flags.pop(flag.flag, None)
                     self._flagged = self._flagged_seqs()
                 case ev.ActionStarted(name=name, arguments=arguments) if self.which == "errors":
-                    if role_of(name, arguments, self._tools) in ("run", "wait"):
+                    if role_of(name, arguments, self._tools) == "run":
                         self._commands.add((event.step, event.call))
                     continue
                 case ev.ActionResult() as result if self.which == "errors":

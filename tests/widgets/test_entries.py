@@ -114,6 +114,12 @@ def test_a_command_that_its_harness_did_not_take_for_a_failure_is_one() -> None:
     assert entry_of(told.events[2], told.events[3:]).outcome == "ok", "a file may say what it wants"
 
 
+def test_a_look_that_finds_nothing_yet_is_no_failure_whatever_code_it_ends_with() -> None:
+    told = Told()
+    told.action(3, name="Bash", command="sleep 60; grep done log", output="Exit code 1")
+    assert entry_of(told.events[0], told.events[1:]).outcome == "ok"
+
+
 def test_a_transcript_shows_what_an_edit_removes_and_adds_and_a_live_pane_has_no_room_for_it() -> None:
     told = Told()
     told.action(3, name="Edit", file_path="x.py", old_string="a = 1\nb = 2", new_string="a = 1\nb = 3", output="edited")
