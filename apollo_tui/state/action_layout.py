@@ -123,7 +123,7 @@ def details_lines(details: EntryDetails, labels: Taxonomy, tools: Mapping[str, s
 
 def _head(details: EntryDetails, tools: Mapping[str, str]) -> Line:
     anchor, result = details.anchor, details.result
-    name = getattr(anchor.body, "code-name", "") or KINDS.get(anchor.kind, anchor.kind)
+    name = getattr(anchor.body, "name", "") or KINDS.get(anchor.kind, anchor.kind)
     facts = [_clock(anchor.at), *_facts(anchor)]
     outcome: Line = ()
     if isinstance(anchor.body, ev.ActionRefused):

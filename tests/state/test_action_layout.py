@@ -41,6 +41,7 @@ def roles(rows: list[TextRow]) -> dict[str, str]:
 def test_a_command_has_the_words_of_its_shell_and_no_arguments_that_hold_anyway_and_its_result_is_set_apart() -> None:
     told = {"command": "echo 'a' && ls", "timeout": 6.0, "background": False, "tty": False}
     rows = shown(details("run", told, "ab\n[exit code 0 after 0.1 s]"))
+    assert texts(rows)[0].startswith("7.1 run  ✓ ok  ")
     assert texts(rows)[1:] == [
         "arguments ─",
         "$ echo 'a' && ls",

@@ -10,7 +10,7 @@ from widgets.content_text import text_rows
 from widgets.json_text import MOST, json_line, json_rows
 
 TEXT = (
-    '{"loss": 1.50, "steps": [1,2,3], "model": {"code-name": "a \\"b\\"", "tied": null}, "none": {}, "why": "'
+    '{"loss": 1.50, "steps": [1,2,3], "model": {"name": "a \\"b\\"", "tied": null}, "none": {}, "why": "'
     + "w" * 60
     + '"}'
 )
@@ -23,7 +23,7 @@ def test_json_is_laid_out_with_every_value_as_it_was_written() -> None:
         "{",
         '  "loss": 1.50,',
         '  "steps": [1, 2, 3],',
-        '  "model": {"code-name": "a \\"b\\"", "tied": null},',
+        '  "model": {"name": "a \\"b\\"", "tied": null},',
         '  "none": {},',
         '  "why": "' + "w" * 60 + '"',
         "}",
