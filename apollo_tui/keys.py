@@ -191,7 +191,7 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("copy", "y", "copy", "Copy the selected action; says where the copy went.", "find", LOOKS, 8,
         needs=("session", "action")),
     Key("pager", "v", "pager", "Open the selected action in $PAGER.", "find", LOOKS, needs=("session", "action")),
-    Key("written", "l", "as written", "Show the text as it was written, with all arguments; again: rendered.", "find",
+    Key("written", "E", "as written", "Show the text as it was written, with all arguments; again: rendered.", "find",
         ACTION | REVIEW, needs=("session", "action")),
     Key("review", "r", "review", "One queue over all sessions of what is unseen or suspicious.", "judge", VIEWS, 13),
     Key("training", "m", "training", "Colour the transcript by what would be trained.", "find", SESSION,

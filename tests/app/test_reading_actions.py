@@ -26,10 +26,10 @@ async def test_an_action_is_rendered_shown_as_it_was_written_and_searched_and_co
         assert "$ cat loss.json" in screen_text(app) and "timeout" not in screen_text(app)
         assert screen.document.search('"loss":[0.5') == 1
         assert screen.document.search("**falling**") == 1 and "┊ Is it falling?" in screen_text(app)
-        await pilot.press("l")
+        await pilot.press("E")
         await until(pilot, lambda: "timeout: 120" in screen_text(app) and WRITTEN[:60] in screen_text(app))
         assert "Is it **falling**?" in screen_text(app)
-        await pilot.press("l")
+        await pilot.press("E")
         await until(pilot, lambda: '  "loss": [0.5, 0.4],' in screen_text(app))
         copied = await read_entry_text(feed, app.context.labels, session, started.seq)
         assert WRITTEN in copied and "**falling**" in copied and "timeout: 120" in copied
