@@ -34,6 +34,8 @@ class Program:
         columns, rows = size
         self.bytes = 0
         self.tail = b""
+        self.listener: Callable[[bytes], object] | None = None
+        """Hears of all that is written, piece by piece."""
         # Not where rows without a terminal are measured, in the trainers' environment.
         from ptyprocess import PtyProcess  # type: ignore[import-untyped]  # it says nothing of types
 
@@ -64,6 +66,8 @@ class Program:
             if not data:
                 raise Gone(f"the program ended: {self.tail[-600:]!r}")
             self.bytes += len(data)
+            if self.listener is not None:
+                self.listener(data)
             seen = self.tail[-64:] + data
             self.tail = (self.tail + data)[-20_000:]
             if SYNC_QUERY in seen and SYNC_QUERY not in self.tail[: -len(data)][-64:]:

@@ -1,0 +1,1 @@
+"""What an annotator's jobs cost: keys, and seconds until the receipt stands on the screen."""

@@ -1,0 +1,173 @@
+"""The jobs, each from where an annotator stands to the receipt on the screen; the keys that they may take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from benchmarks.effort.player import Player
+from benchmarks.effort.scene import LOOPING, PLAIN, SAID, WORKING, Scene
+
+REVIEWED: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """``prepare`` brings the annotator to where the job begins; ``play`` is what is counted, to the receipt."""
+
+    what: str
+    must: int
+    play: Callable[[Scene, Player], None]
+    prepare: Callable[[Scene, Player], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a job cost. ``typed``: characters of texts, which are no keys."""
+
+    keys: int
+    typed: int
+    seconds: float
+
+
+def measure(job: Job, scene: Scene, player: Player) -> Cost:
+    """Play it once. Raises Gone where the receipt does not come."""
+    job.prepare(scene, player)
+    player.keys = player.typed = 0
+    began = time.monotonic()
+    job.play(scene, player)
+    return Cost(player.keys, player.typed, time.monotonic() - began)
+
+
+# --- where one stands -------------------------------------------------------------------------------------------------
+
+
+def on_board(scene: Scene, player: Player) -> None:
+    """The board, with nothing in front of it."""
+
+
+def in_session(title: str) -> Callable[[Scene, Player], None]:
+    """The transcript of a session, its newest action selected."""
+
+    def prepare(scene: Scene, player: Player) -> None:
+        player.press(str(scene.numbers[title]))
+        player.wait(lambda text: f"› {scene.numbers[title]} " in text or f"›{scene.numbers[title]} " in text)
+        player.press("enter")
+        player.wait(lambda text: text.splitlines()[0].startswith(f" Apollo  {scene.numbers[title]} {title}"))
+        player.press("[")
+        player.wait(lambda text: "›" in text)
+
+    return prepare
+
+
+# --- the jobs ---------------------------------------------------------------------------------------------------------
+
+
+def flag(scene: Scene, player: Player) -> None:
+    """The key, and what was flagged."""
+    player.press("f")
+    player.wait("u undoes")
+
+
+def label(scene: Scene, player: Player) -> None:
+    """The picker, and the letter of impatience."""
+    player.press("F")
+    player.wait("a letter")
+    player.press("x")
+    player.wait("impatience")
+
+
+def flag_loop(scene: Scene, player: Player) -> None:
+    """The loop as a span that is shown, then its label."""
+    player.press("l")
+    player.wait("60")
+    player.press("F")
+    player.wait("a letter")
+    player.press("x")
+    player.wait(lambda text: "impatience" in text and "u undoes" in text)
+
+
+def flag_span(scene: Scene, player: Player) -> None:
+    """Eight steps, the label."""
+    player.press("V", "8", "F")
+    player.wait("a letter")
+    player.press("x")
+    player.wait(lambda text: "impatience" in text and "u undoes" in text)
+
+
+def advise(scene: Scene, player: Player) -> None:
+    """The composer, the text, and that it is queued."""
+    player.press("i")
+    player.wait("advise")
+    player.type("wait for the job before you judge it")
+    player.wait("before you judge it")
+    player.press("enter")
+    player.wait("queued: advice")
+
+
+def see_output(scene: Scene, player: Player) -> None:
+    """Lines of the command that runs."""
+    player.press("J")
+    player.wait(lambda text: text.count(SAID) > 3)
+
+
+def go_to_need(scene: Scene, player: Player) -> None:
+    """The session whose agent asks."""
+    player.press("!")
+    player.wait(lambda text: "1 of " in text or "Which one?" in text)
+
+
+def see_changes(scene: Scene, player: Player) -> None:
+    """The file that the running command wrote."""
+    player.press("W")
+    player.wait("changed.txt")
+
+
+def review(scene: Scene, player: Player) -> None:
+    """A good mark on each item, the next one being there."""
+    player.press("r")
+    player.wait("review")
+    for done in range(REVIEWED):
+        before = player.text().splitlines()[1]
+        player.press("+")
+        player.wait(lambda text, before=before: text.splitlines()[1] != before or "nothing" in text, 20)
+        if done == REVIEWED - 1:
+            return
+
+
+def export_all(scene: Scene, player: Player) -> None:
+    """The menu, the path, and that it is written."""
+    player.press("e")
+    player.wait("write")
+    player.press("w")
+    player.wait("path")
+    player.type(str(scene.product.folder / "out.jsonl"))
+    player.press("enter")
+    player.wait("written", 60)
+
+
+def compare(scene: Scene, player: Player) -> None:
+    """Both side by side, and the word on them."""
+    player.press("T")
+    player.wait("opens both")
+    player.press("a")
+    player.wait("(right)")
+    player.press("<")
+    player.wait("is better than")
+
+
+JOBS: Final = (
+    Job("flag the newest action", 1, flag, in_session(PLAIN[0])),
+    Job("flag it with a label", 2, label, in_session(PLAIN[1])),
+    Job("a loop of 60 equal failures", 3, flag_loop, in_session(LOOPING)),
+    Job("a span of 8 steps", 5, flag_span, in_session(PLAIN[2])),
+    Job("advise (and the text)", 3, advise, in_session(WORKING)),
+    Job("see what runs print", 1, see_output, in_session(WORKING)),
+    Job("to the first that needs me", 1, go_to_need, on_board),
+    Job("what changed in the workspace since I left", 2, see_changes, in_session(WORKING)),
+    Job("review 50 items in their transcripts", 60, review, on_board),
+    Job("export 8 sessions (and the path)", 8, export_all, on_board),
+    Job("compare two runs, and say which is better", 3, compare, on_board),
+)
