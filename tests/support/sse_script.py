@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ class Received:
     attempt: int
     answered: str = ""
 
-    @property
+    @cached_property
     def json(self) -> dict[str, Any]:
         return json.loads(self.body)
 

@@ -63,7 +63,9 @@ class ScriptedServer:
         strict: bool = True,
         port: int = 0,
         on_request: Callable[[Received], None] | None = None,
+        keep: bool = True,
     ) -> None:
+        """``keep``: remember every request, in ``requests``; a server that answers for days cannot."""
         self.script = script
         self.key = key
         self.strict = strict
@@ -71,7 +73,9 @@ class ScriptedServer:
         self.open_connections = 0
         self._port = port
         self._on_request = on_request
+        self._keep = keep
         self._attempts: Counter[bytes] = Counter()
+        """By the hash of the body."""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._server: asyncio.Server | None = None
 
@@ -118,8 +122,9 @@ class ScriptedServer:
         path = head[0].split(" ")[1]
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
         body = await reader.readexactly(int(headers.get("content-length", 0)))
-        self._attempts[body] += 1
-        request = Received(path, headers, body, self._attempts[body])
+        place = hashlib.sha256(body).digest()
+        self._attempts[place] += 1
+        request = Received(path, headers, body, self._attempts[place])
         api = APIS.get(path)
         refusal = self._refusal(request, api)
         if refusal is not None:
@@ -198,7 +203,8 @@ class ScriptedServer:
 
     def _record(self, request: Received, answered: str) -> None:
         request = replace(request, answered=answered)
-        self.requests.append(request)
+        if self._keep:
+            self.requests.append(request)
         if self._on_request:
             self._on_request(request)
 
@@ -250,7 +256,8 @@ def _recorder(path: Path) -> Callable[[Received], None]:
 async def _main(arguments: argparse.Namespace) -> None:
     recorder = _recorder(arguments.record) if arguments.record else None
     script = from_file(arguments.script)
-    async with ScriptedServer(script, key=arguments.key, port=arguments.port, on_request=recorder) as server:
+    options = {"key": arguments.key, "port": arguments.port, "on_request": recorder, "keep": False}
+    async with ScriptedServer(script, **options) as server:
         print(json.dumps({"url": server.url, "pid": os.getpid()}), flush=True)
         over = asyncio.Event()
         loop = asyncio.get_running_loop()
