@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,9 +54,10 @@ def in_session(title: str) -> Callable[[Scene, Player], None]:
 
     def prepare(scene: Scene, player: Player) -> None:
         player.press(str(scene.numbers[title]))
-        player.wait(lambda text: f"› {scene.numbers[title]} " in text or f"›{scene.numbers[title]} " in text)
+        name = f"{scene.numbers[title]} {title}"
+        player.wait(lambda text: re.search(rf"›[! ]?{name} ", text))
         player.press("enter")
-        player.wait(lambda text: text.splitlines()[0].startswith(f" Apollo  {scene.numbers[title]} {title}"))
+        player.wait(lambda text: name in text.splitlines()[0])
         player.press("[")
         player.wait(lambda text: "›" in text)
 
