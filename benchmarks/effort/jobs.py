@@ -131,12 +131,15 @@ def review(scene: Scene, player: Player) -> None:
     """A good mark on each item, the next one being there."""
     player.press("r")
     player.wait("review")
-    for done in range(REVIEWED):
-        before = player.text().splitlines()[1]
+    for _ in range(REVIEWED):
+        before = _item(player.text())
         player.press("+")
-        player.wait(lambda text, before=before: text.splitlines()[1] != before or "nothing" in text, 20)
-        if done == REVIEWED - 1:
-            return
+        player.wait(lambda text, before=before: _item(text) != before, 20)  # type: ignore[misc]  # mypy sees no default
+
+
+def _item(text: str) -> str:
+    """What the review says of the item at hand, and how far one is."""
+    return "\n".join(text.splitlines()[:2])
 
 
 def export_all(scene: Scene, player: Player) -> None:
