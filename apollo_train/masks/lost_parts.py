@@ -13,6 +13,10 @@ from sessions.log.reader import LogReader
 from sessions.log.rebuild import foreign_refs, request_chain
 
 NOTHING: Final[frozenset[ev.LostPart]] = frozenset()
+STORED: Final[frozenset[ev.LostPart]] = frozenset({"history"})
+"""What a prompt lacks whose beginning the model's server has: what that made of it nobody can read."""
+UNREAD: Final[frozenset[ev.LostPart]] = frozenset({"history", "instruction", "result"})
+"""And where the log has nothing of that beginning: its task and its results."""
 
 
 def find_lost_parts(reader: LogReader, judged: Annotations) -> Mapping[int, frozenset[ev.LostPart]]:
@@ -21,7 +25,7 @@ def find_lost_parts(reader: LogReader, judged: Annotations) -> Mapping[int, froz
     found: dict[int, frozenset[ev.LostPart]] = {}
     begins = judged.created.begins
     # So it is of nearly all sessions, whose requests need not be read for this.
-    if not losses and (begins is None or begins.kind != "branch"):
+    if not losses and (begins is None or begins.kind != "branch") and judged.created.harness is None:
         return found
     left = _LossesLeft(reader, judged.position)
     for event in read_events(reader, judged.session, judged.position, {"model.request"}):
@@ -31,6 +35,8 @@ def find_lost_parts(reader: LogReader, judged: Annotations) -> Mapping[int, froz
         lost = NOTHING if body.parent is None else found.get(body.parent, NOTHING)
         own = (losses.get(seq, NOTHING) for ref in body.append if not ref.session for seq in ref.sources)
         lost = lost.union(*own, left.of(ref for ref in body.append if ref.session))
+        if body.wire is not None and (body.wire.stored or body.wire.unread):
+            lost |= UNREAD if body.wire.unread else STORED
         if body.across is not None:
             chain = request_chain(reader, body.across.session, body.across.seq)
             lost |= left.of(foreign_refs(chain, body.across.session))

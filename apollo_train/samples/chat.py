@@ -66,7 +66,10 @@ def chat_of_wire(wire: dict[str, Any]) -> Chat | None:
 
 
 def chat_of_block(block: Any, role: str) -> Chat | None:
-    """A text block that is not the model's, as it was sent: a harness may have written it anew since it was told."""
+    """A text block that is not the model's, as it was sent: a harness may have written it anew since it was told; or a
+    text that is the whole conversation."""
+    if isinstance(block, str):
+        return {"role": role, "content": block}
     text = block.get("text") if isinstance(block, dict) and block.get("type") in ("text", "input_text") else None
     if role not in ("system", "developer", "user") or not isinstance(text, str):
         return None

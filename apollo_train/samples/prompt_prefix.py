@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from apollo_train.samples.chat import Turn
 from sessions import events as ev
-from sessions.log.rebuild import join_messages
+from sessions.log.rebuild import count_stored, join_messages
 
 PIECE: Final = 1 << 15
 """Bytes of a prompt's JSON in a piece: what is whole is shared with the prompts after it, not copied."""
@@ -80,6 +80,10 @@ class PromptPrefixCache:
         read: Callable[[list[str]], list[bytes]],
     ) -> str:
         """SHA-256 of ``head``, the messages as ``request`` has them, and ``tail``; ``read`` gives messages by hash."""
+        if stored := count_stored(request):  # the body begins in the middle of the prompt, and goes on from no other
+            sent = refs[stored:]
+            data = join_messages(request, sent, read([ref.hash for ref in sent]))
+            return hashlib.sha256(head + data + tail).hexdigest()
         if self.hash_state is None or self.hash_head != head:
             self.hash_state, self.hash_head, self.hash_refs = hashlib.sha256(head), head, 0
         done = self.hash_refs

@@ -21,7 +21,9 @@ class WireFrame(msgspec.Struct, frozen=True, omit_defaults=True):
     """How a harness wrote a request: the pieces before and after its conversation, in its dialect.
 
     ``chain``: the hash of the conversation as the harness sent it, by which a later request is known to go on from it.
-    ``thread``: the conversation of the harness that it belongs to.
+    ``thread``: the conversation of the harness that it belongs to. ``stored``: so many of the messages, the first ones,
+    are no part of the bytes: the server has them, from the reply or conversation that the request names.
+    ``unread``: what that holds is not in this log, so that nobody knows what the model read before these messages.
     """
 
     dialect: str
@@ -29,6 +31,8 @@ class WireFrame(msgspec.Struct, frozen=True, omit_defaults=True):
     after: tuple[FramePiece, ...]
     chain: str
     thread: str = ""
+    stored: int = 0
+    unread: bool = False
 
 
 class WireAnswer(msgspec.Struct, frozen=True):

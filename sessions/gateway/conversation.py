@@ -35,11 +35,23 @@ class Insertion:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A request as it went upstream. ``units``: how many of its messages are the harness's own."""
+    """A request as it went upstream. ``stored``: so many of its messages, the first ones, the server has itself;
+    ``units``: how many of the others are the harness's own."""
 
     seq: int
     refs: list[ev.MessageRef]
     units: int
+    stored: int = 0
+
+    @property
+    def sent(self) -> list[ev.MessageRef]:
+        """The messages that were in it."""
+        return self.refs[self.stored :]
+
+    @property
+    def stored_sources(self) -> set[int]:
+        """The events that the messages came from which the server has."""
+        return {source for ref in self.refs[: self.stored] for source in ref.sources}
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,11 +250,9 @@ def calls_of(reply: ev.ModelReplied) -> list[CallPart]:
     return [part for part in reply.parts if isinstance(part, CallPart)]
 
 
-def with_sources(refs: list[ev.MessageRef], parent: Sent | None) -> list[ev.MessageRef]:
-    """The refs, of which those that the parent has keep the events that they came from."""
-    if parent is None:
-        return refs
-    known = [msgspec.structs.replace(new, sources=old.sources) for old, new in zip(parent.refs, refs, strict=False)]
+def with_sources(refs: list[ev.MessageRef], before: Sequence[ev.MessageRef]) -> list[ev.MessageRef]:
+    """The refs, of which those that were there ``before`` keep the events that they came from."""
+    known = [msgspec.structs.replace(new, sources=old.sources) for old, new in zip(before, refs, strict=False)]
     return [*known, *refs[len(known) :]]
 
 

@@ -40,7 +40,7 @@ from sessions.gateway.children import Family
 from sessions.gateway.conversation import calls_of
 from sessions.gateway.exchange import Answer
 from sessions.gateway.line import HarnessLine, Turn
-from sessions.gateway.observations import Observations, find_echo
+from sessions.gateway.observations import Observations, carries
 from sessions.gateway.upstream import Received, ServerRefused, WireCall, ask
 from sessions.gateway.wire_prompts import WirePrompts
 from sessions.jobs.manager import JobError
@@ -173,6 +173,7 @@ class HarnessLoop:
         if turn.place.step == "segment":
             point = self._session.resume_point()
             placed = {word.seq for word in self._prompts.find_words(turn, parent, point)}
+            placed |= parent.stored_sources if parent is not None else set()
             await requeue_standing(self._session, turn.exchange.request.units, placed)
         self._taken = turn
 
@@ -181,8 +182,7 @@ class HarnessLoop:
         reply, passes = point.reply, self._session.summary.passes_replies
         if not passes or turn.is_resample or reply is None or not isinstance(reply.body, ev.ModelReplied):
             return False
-        carried = find_echo(turn.exchange.request.units, reply.body, (), anywhere=True) is not None
-        return not carried and not await self._drop_lost_reply(point)
+        return not carries(turn, reply) and not await self._drop_lost_reply(point)
 
     async def _begin_calls(self, point: ResumePoint) -> ResumePoint:
         """Begin the calls of a reply that an earlier host had committed when it was killed."""
@@ -403,7 +403,7 @@ class HarnessLoop:
             return
         except (ContextTooLong, RequestRefused, GivenBack):
             # The harness hears of it as the server said it, and does what it does then.
-            self._line.refuse_turn(turn, asked.refusal())
+            self._line.refuse_history(turn, asked.refusal())
             self._taken = None
             return
         replied = await add_estimate(

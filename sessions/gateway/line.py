@@ -7,6 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Collection, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from sessions import events as ev
@@ -27,6 +28,7 @@ from sessions.gateway.request_hints import (
     thread_of,
 )
 from sessions.gateway.side_calls import SideCalls
+from sessions.gateway.stored_history import ALL_SENT, History, StoredReplies, StoredReply
 from sessions.gateway.threads import MAIN, Line, Place, Shape, Threads, hash_chain
 from sessions.log.errors import LogError
 from sessions.log.rebuild import rebuild_request, request_at, request_chain
@@ -54,7 +56,8 @@ class Turn:
     """The reply that was asked for, and what is handed over of it, while a person holds it."""
     is_resample: bool = False
     """The harness has had a whole reply to this very conversation, and wants another."""
-
+    history: History = ALL_SENT
+    """What the server has of its conversation."""
 
 @dataclass(frozen=True, slots=True)
 class _Answered:
@@ -100,6 +103,7 @@ class HarnessLine:
         """The chain of each request, by its number."""
         self._requests: dict[int, int] = {}
         """Seq of the request in the log, by its number among those of the harness."""
+        self._stored = StoredReplies(chain_of)
         self._told: set[str] = set()
         """What the host has told the harness, where it talks to it."""
         self._restore()
@@ -117,11 +121,14 @@ class HarnessLine:
             exchange.delivered.add_done_callback(lambda _: self._session.wakeup.wake())
         units = exchange.request.units
         if exchange.dialect is EMBEDDINGS:  # no conversation, so of none
-            self._begin(self._side_calls.answer(exchange, "", chain_of([unit.identity for unit in units])))
+            chain = chain_of([unit.identity for unit in units])
+            self._begin(self._side_calls.answer(exchange, "", chain, lambda _: None))
             return
         task = self._session.created.task
+        own = [unit.identity for unit in units]
+        history = self._stored.find(exchange, own, self._is_handed)
         shape = Shape(
-            units=[unit.identity for unit in units],
+            units=[*history.lead, *own],
             prompts=find_prompts(units, task, self._told),
             tools=len(names_of_tools(exchange)),
             thread=thread_of(exchange),
@@ -130,6 +137,8 @@ class HarnessLine:
             calls=frozenset(id for unit in units for id in unit.calls),
             compacts=self._asks_for_summary(exchange),
             acts=self._can_act(exchange),
+            stored=bool(history.identity),
+            follows=history.reply.number if history.reply is not None else None,
         )
         place = self._threads.take(shape)
         # Where only what a harness rewrites is another, it is the same conversation.
@@ -140,12 +149,14 @@ class HarnessLine:
             self._begin(self._hand_down(exchange, place))
             return
         if place.line != "main":
-            self._begin(self._side_calls.answer(exchange, place.thread, chain))
+            note = partial(self._note_stored, exchange, place, history, chain)
+            self._begin(self._side_calls.answer(exchange, place.thread, chain, note))
             return
+        turn = Turn(exchange, place, chain, self._session.now(), history=history)
         if place.step == "again":
-            self._begin(self._take_again(exchange, place, chain))
+            self._begin(self._take_again(turn))
         else:
-            self._queue(Turn(exchange, place, chain, self._session.now()))
+            self._queue(turn)
 
     async def forward(self, method: str, path: str, query: str, headers: list[tuple[str, str]], body: bytes) -> Answer:
         """What the server says to a request that asks for no reply."""
@@ -229,12 +240,27 @@ class HarnessLine:
     def answer(self, turn: Turn, answer: Answer, calls: Collection[str] = ()) -> None:
         """Hand the reply over, with the ids of its calls; it is kept for a client that loses it."""
         self._threads.note_reply(turn.place.number, calls)
+        if turn.reply is not None:
+            self._note_stored(turn.exchange, turn.place, turn.history, turn.chain, turn.reply)
         self._answers.pop(turn.chain, None)  # so that the newest is the last
         reply = turn.reply.seq if turn.reply is not None else 0
         self._answers[turn.chain] = _Answered(answer, turn.exchange.delivered, reply)
         while len(self._answers) > KEPT_ANSWERS:
             del self._answers[next(iter(self._answers))]
         self.refuse_turn(turn, answer)
+
+    def _note_stored(self, exchange: Exchange, place: Place, history: History, chain: str, reply: ev.Event) -> None:
+        """A later request may name this reply instead of bringing the conversation again."""
+        assert isinstance(reply.body, ev.ModelReplied), "it is a reply"
+        stored = StoredReply(self._root(place), reply.body.request, reply.seq)
+        self._stored.note(
+            exchange.dialect, exchange.request.fields, history, chain, reply.body.response_id, stored
+        )  # fmt: skip
+
+    def _is_handed(self, chain: str) -> bool:
+        """Whether the newest reply to a chain is known to have reached its client."""
+        known = self._answers.get(chain)
+        return known is None or known.is_delivered
 
     def hand_again(self, turn: Turn) -> bool:
         """Answer an equal request with the reply that its client, or an earlier host, did not get to hand over."""
@@ -248,6 +274,13 @@ class HarnessLine:
         if turn in self._turns:
             self._turns.remove(turn)
         turn.exchange.settle(answer)
+
+    def refuse_history(self, turn: Turn, answer: Answer) -> None:
+        """Answer with the server's error; where it would not go on from what the request named, the harness goes on
+        from what came before."""
+        if turn.history.identity:
+            self._threads.take_back(turn.place.number)
+        self.refuse_turn(turn, answer)
 
     def drop_turn(self, turn: Turn) -> None:
         """Nobody is there any more whom a reply could reach."""
@@ -331,8 +364,9 @@ class HarnessLine:
         self._turns.append(turn)
         self._session.wakeup.wake()
 
-    async def _take_again(self, exchange: Exchange, place: Place, chain: str) -> None:
+    async def _take_again(self, asked: Turn) -> None:
         """An equal request: of a client that lost its line, which a moment may have to show, else another sample."""
+        exchange, chain = asked.exchange, asked.chain
         if self._attach(exchange, chain):
             return
         others = [turn.exchange.delivered for turn in self._turns if turn.chain == chain]
@@ -343,7 +377,7 @@ class HarnessLine:
             await asyncio.wait(others, timeout=SETTLE_S, return_when=asyncio.FIRST_COMPLETED)
             if self._attach(exchange, chain):
                 return
-        self._queue(Turn(exchange, place, chain, self._session.now()))
+        self._queue(asked)
 
     def _attach(self, exchange: Exchange, chain: str) -> bool:
         """Whether an equal request is there already whose answer this client can have."""
@@ -384,6 +418,8 @@ class HarnessLine:
         self._told.update(event.body.text for event in prompts if isinstance(event.body, ev.HarnessPrompted))
         events = reader.events(session.id, kinds={"model.request", "model.reply", "thread.assigned"})
         numbers: dict[int, int] = {}
+        asked: dict[int, tuple[ev.ModelRequested, History]] = {}
+        """Requests of a dialect whose server keeps replies, by seq, until they are answered."""
         replied: dict[int, ev.ModelReplied] = {}
         for event in events:
             match event.body:
@@ -395,8 +431,12 @@ class HarnessLine:
                         self._requests[number] = self._requests[root] = event.seq
                     numbers[event.seq] = root
                     self._chains.append(frame.chain)
+                    if (dialect := DIALECTS[frame.dialect]).keeps_replies:
+                        asked[event.seq] = body, self._stored.restore(dialect, body.envelope)
                 case ev.ModelReplied() as body if body.request in numbers:
                     replied[numbers[body.request]] = body
+                    if body.request in asked:
+                        self._restore_stored(event, numbers[body.request], *asked.pop(body.request))
                 case _:
                     continue
         for child in self._children.sessions():
@@ -415,6 +455,12 @@ class HarnessLine:
         calls = [part.server_id or part.id for part in reply.parts if isinstance(part, CallPart)] if reply else []
         self._threads.remember(head, self._read_units(self._requests[head]), calls)
 
+    def _restore_stored(self, reply: ev.Event, number: int, asked: ev.ModelRequested, history: History) -> None:
+        assert isinstance(reply.body, ev.ModelReplied) and asked.wire is not None, "both are of a harness"
+        stored = StoredReply(number, reply.body.request, reply.seq)
+        dialect, chain = DIALECTS[asked.wire.dialect], asked.wire.chain
+        self._stored.note(dialect, asked.envelope, history, chain, reply.body.response_id, stored)
+
     def _restore_child(self, child: str) -> None:
         """Know what a sub-agent has asked: what goes on from there is its."""
         thread = self._children.thread_of(child)
@@ -425,10 +471,13 @@ class HarnessLine:
                 self._chains.append(body.wire.chain)
 
     def _read_units(self, seq: int) -> list[str]:
-        """The identities of the harness's own units in a request of the log."""
+        """The identities of the harness's own units in a request of the log; of one whose conversation the server has,
+        none."""
         reader, session = self._session.services.reader, self._session.id
         body = request_at(reader, session, seq)
         assert body.wire is not None, "a request of a harness says how it was written"
+        if body.wire.stored or body.wire.unread:
+            return []
         sent = rebuild_request(reader, session, seq)
         if note := tag_note(self._session.created):
             sent = sent.replace(as_written(note).encode(), b"")

@@ -65,7 +65,7 @@ class Observations:
             for call in self._session.resume_point().open_calls:
                 await self._commit_lost(point.reply_step, call)
         reply = point.reply
-        if reply is not None and isinstance(reply.body, ev.ModelReplied):
+        if reply is not None and isinstance(reply.body, ev.ModelReplied) and not (parent and parent.stored):
             echo = find_echo(units, reply.body, known, anywhere=parent is None)
             if echo is not None and echo not in sources:
                 sources[echo] = (reply.seq,)
@@ -89,13 +89,12 @@ class Observations:
         session, released = self._session, point.reply
         if released is None or turn.is_resample or not isinstance(released.body, ev.ModelReplied):
             return False
-        step, units = point.reply_step, turn.exchange.request.units
+        step = point.reply_step
         samples = session.services.reader.events(session.id, kinds={"model.reply"}, steps=(step, step))
-        if len(samples) < 2 or find_echo(units, released.body, (), anywhere=True) is not None:
+        if len(samples) < 2 or carries(turn, released):
             return False
         for sample in reversed(samples):
-            body = sample.body
-            if isinstance(body, ev.ModelReplied) and find_echo(units, body, (), anywhere=True) is not None:
+            if carries(turn, sample):
                 await session.commit(ev.ReplySuperseded(old=released.seq, new=sample.seq, why="replaced"), step=step)
                 await self.begin_calls(sample)
                 return True
@@ -207,6 +206,14 @@ def _prompts_in(point: ResumePoint) -> dict[int, str]:
     """What persons said that the harness was told as its prompt since its last reply, by seq."""
     bodies = ((event.seq, event.body) for event in point.tail)
     return {seq: body.text for seq, body in bodies if isinstance(body, ev.AdviceDelivered) and body.as_prompt}
+
+
+def carries(turn: Turn, reply: ev.Event) -> bool:
+    """Whether a request goes on from this very reply: it names it, or has it in its conversation."""
+    assert isinstance(reply.body, ev.ModelReplied), "it is a reply"
+    if turn.history.identity:
+        return turn.history.reply is not None and turn.history.reply.reply == reply.seq
+    return find_echo(turn.exchange.request.units, reply.body, (), anywhere=True) is not None
 
 
 def find_echo(units: Sequence[Unit], reply: ev.ModelReplied, known: Container[int], *, anywhere: bool) -> int | None:

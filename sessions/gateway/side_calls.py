@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from sessions import events as ev
@@ -55,8 +55,11 @@ class SideCalls:
         except ProviderError as error:
             return Answer(502, str(error).encode(), "text/plain")
 
-    async def answer(self, exchange: Exchange, thread: str, chain: str) -> None:
-        """Pass it on once there is money for it, and record it; ``chain``: that of its conversation."""
+    async def answer(
+        self, exchange: Exchange, thread: str, chain: str, note: Callable[[ev.Event], None]
+    ) -> None:
+        """Pass it on once there is money for it, and record it; ``chain``: that of its conversation; ``note`` is told
+        of its reply before the harness is."""
         session = self._session
         refs = make_refs(exchange.request.units, [()] * len(exchange.request.units))
         frame, blobs, named = make_frame(exchange.dialect, exchange.request, chain, thread)
@@ -79,7 +82,7 @@ class SideCalls:
             seq = (await session.commit(request, blobs=blobs))[0].seq
             answer, replied = await self._ask_once(exchange, seq)
             if replied is not None:
-                await session.commit(replied, actor="agent")
+                note((await session.commit(replied, actor="agent"))[0])
         except LogError as error:
             answer = Answer(503, exchange.dialect.error(503, str(error)))
         finally:

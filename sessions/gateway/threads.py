@@ -32,6 +32,8 @@ class Shape:
     ``calls``: the ids of the calls in it. ``frame``: the identity of what stands beside the conversation (system
     prompt, model), "" if it is not known: two conversations that are equal but for that are two. ``acts``: whether it
     could do its work: False where it declares none of the tools that its harness is known to have.
+    ``stored``: the server has what comes before, for which the first of the units stands; ``follows``: the number of
+    the request whose reply that ends with, None: of none that is known.
     """
 
     units: Sequence[str]
@@ -43,6 +45,8 @@ class Shape:
     calls: frozenset[str] = frozenset()
     frame: str = ""
     acts: bool = True
+    stored: bool = False
+    follows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +204,9 @@ class Threads:
         child = shape.child and named not in self._adopted
         if not child and (rewritten := self._find_rewritten(shape)) is not None:
             return Place(number, *self._kin(rewritten[0]), rewritten[1], rewritten[0])
-        parent = next((found for h in reversed(chain[:-1]) if (found := self._by_chain.get(h)) is not None), None)
+        parent = shape.follows
+        if not shape.stored:
+            parent = next((found for h in reversed(chain[:-1]) if (found := self._by_chain.get(h)) is not None), None)
         if child:
             thread = named or (self._seen[parent].place.thread if parent is not None else f"child {number}")
             own = parent is not None and self._seen[parent].place.thread == thread
@@ -224,6 +230,8 @@ class Threads:
             return None
         head = self._seen[self._head]
         before = head.shape.units
+        if shape.stored or head.shape.stored:
+            return None
         if not before or len(shape.units) < len(before):
             return None
         changed = {at for at, (old, new) in enumerate(zip(before, shape.units, strict=False)) if old != new}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import msgspec
 
 from sessions import events as ev
 from sessions.agent.resume_point import ResumePoint
@@ -25,8 +27,9 @@ from sessions.gateway.conversation import (
     with_sources,
 )
 from sessions.gateway.line import HarnessLine, Turn
+from sessions.gateway.stored_history import StoredReply, make_reply_refs
 from sessions.gateway.units import WireRequest
-from sessions.log.rebuild import request_chain
+from sessions.log.rebuild import count_stored, request_at, request_chain
 
 Sources = Mapping[int, tuple[int, ...]]
 """The events that the units of a request came from, by their place."""
@@ -57,12 +60,28 @@ class WirePrompts:
 
     def remember(self, seq: int, prepared: Prepared) -> None:
         """The request is in the log, at ``seq``."""
-        self._newest = Sent(seq, prepared.sent.refs, prepared.sent.units)
+        self._newest = replace(prepared.sent, seq=seq)
 
     def parent(self, turn: Turn) -> Sent | None:
-        """The request that this one goes on from, as it was sent; None for the first of a conversation."""
+        """The request that this one goes on from, as it was sent; None for the first of a conversation. Where the
+        server has the conversation, that with its reply, none of which is sent again."""
+        if (named := self._named(turn)) is not None:
+            asked = self._read(named.request)
+            refs = [*asked.refs, *(ref for ref, _ in make_reply_refs(self._event(named.reply)))]
+            return Sent(asked.seq, refs, 0, len(refs))
         seq = self._line.request_of(turn.place)
         return None if seq is None or turn.place.step == "segment" else self._read(seq)
+
+    def _logged(self, turn: Turn, parent: Sent | None) -> Sent | None:
+        """What a request is the extension of in the log."""
+        if parent is None or self._named(turn) is None:
+            return parent
+        return None if turn.place.step == "segment" else self._read(parent.seq)
+
+    def _named(self, turn: Turn) -> StoredReply | None:
+        """The reply that a request goes on from and does not bring; None where it is one that the log has, again."""
+        again = turn.place.step == "again" and self._line.request_of(turn.place) is not None
+        return None if again else turn.history.reply
 
     def before(self, turn: Turn) -> Sent | None:
         """What came before a conversation that begins anew: the newest request of a step, and the one that it goes back
@@ -85,13 +104,18 @@ class WirePrompts:
     async def prepare(self, turn: Turn, point: ResumePoint, sources: Sources) -> Prepared:
         """The request of a turn, with the advice that belongs into it."""
         exchange, parent = turn.exchange, self.parent(turn)
+        stored = parent.refs[: parent.stored] if parent is not None else []
         words = self.find_words(turn, parent, point)
         told = self.explain_tag(turn)
         request, seqs = place_words(exchange.dialect, told, words)
-        refs = with_sources(make_refs(request.units, _spread(sources, seqs)), parent)
+        own = with_sources(make_refs(request.units, _spread(sources, seqs)), parent.sent if parent is not None else [])
+        refs = [*stored, *own]
         frame, blobs, named = make_frame(exchange.dialect, request, turn.chain, turn.place.thread)
+        frame = msgspec.structs.replace(frame, stored=len(stored), unread=turn.history.is_unread)
         have = {ref.hash for ref in parent.refs} if parent is not None else set()
-        new = [unit for unit, ref in zip(request.units, refs, strict=True) if ref.hash not in have]
+        new = [unit for unit, ref in zip(request.units, own, strict=True) if ref.hash not in have]
+        if (before := self._named(turn)) is not None:
+            blobs += [blob for _, blob in make_reply_refs(self._event(before.reply))]
         blobs += [Blob.of(unit.text.encode()) for unit in new]
         body = request.body()
         made = ev.ModelRequested(
@@ -103,9 +127,9 @@ class WirePrompts:
             estimate_tokens=await self._count(parent, [unit.text for unit in new], request),
             estimate_method="units",
             **named,
-            **extend_sent(parent, refs),
+            **extend_sent(self._logged(turn, parent), refs),
         )
-        return Prepared(made, body, blobs, Sent(0, refs, len(exchange.request.units)))
+        return Prepared(made, body, blobs, Sent(0, refs, len(exchange.request.units), len(stored)))
 
     def explain_tag(self, turn: Turn) -> WireRequest:
         """The request with a system prompt that says what the session's tag is; one that only asks for a summary, or
@@ -120,9 +144,14 @@ class WirePrompts:
         if self._newest is not None and self._newest.seq == seq:
             return self._newest
         reader, session = self._session.services.reader, self._session.id
-        refs = request_chain(reader, session, seq)
+        refs, stored = request_chain(reader, session, seq), count_stored(request_at(reader, session, seq))
         said = self._delivered()
-        return Sent(seq, refs, sum(not (ref.sources and ref.sources[0] in said) for ref in refs))
+        return Sent(seq, refs, sum(not (ref.sources and ref.sources[0] in said) for ref in refs[stored:]), stored)
+
+    def _event(self, seq: int) -> ev.Event:
+        event = self._session.services.reader.event(self._session.id, seq)
+        assert event is not None, "it was committed"
+        return event
 
     def _delivered(self) -> dict[int, str]:
         return read_insertions(self._session.services.reader, self._session.id)
@@ -133,11 +162,11 @@ class WirePrompts:
         delivered = read_turns(self._session.services.reader, self._session.id)
         units = turn.exchange.request.units
         if parent is not None:
-            found = _places_of(parent, delivered)
+            found = _places_of(parent.sent, delivered)
         else:
             before = self.before(turn) if turn.place.step == "segment" else None
             found = find_anchors(before, units, delivered, self._call_of) if before is not None else []
-        placed = {word.seq for word in found}
+        placed = {word.seq for word in found} | (parent.stored_sources if parent is not None else set())
         since = max([event.seq for event in point.tail[:1]], default=0)
         new = ((seq, text) for seq, text in delivered.items() if seq not in placed and seq > since)
         return [*found, *(Insertion(len(units), seq, text) for seq, text in new)]
@@ -157,11 +186,11 @@ class WirePrompts:
         return before + await asyncio.to_thread(lambda: sum(map(counter.count, texts)))
 
 
-def _places_of(sent: Sent, delivered: Mapping[int, str]) -> list[Insertion]:
+def _places_of(sent: Sequence[ev.MessageRef], delivered: Mapping[int, str]) -> list[Insertion]:
     """Our words in a request, each after so many units of the harness's own."""
     found: list[Insertion] = []
     own = 0
-    for ref in sent.refs:
+    for ref in sent:
         if ref.sources and ref.sources[0] in delivered:
             found.append(Insertion(own, ref.sources[0], delivered[ref.sources[0]]))
         else:

@@ -99,8 +99,14 @@ class Blobs(Protocol):
 def assemble(reader: Blobs, request: ModelRequested, messages: list[MessageRef]) -> bytes:
     """The body of a request: blobs are joined as they are, and not parsed."""
     head, tail = body_around(reader, request)
-    blobs = reader.blobs([ref.hash for ref in messages])
-    return head + join_messages(request, messages, [blobs[ref.hash] for ref in messages]) + tail
+    sent = messages[count_stored(request) :]
+    blobs = reader.blobs([ref.hash for ref in sent])
+    return head + join_messages(request, sent, [blobs[ref.hash] for ref in sent]) + tail
+
+
+def count_stored(request: ModelRequested) -> int:
+    """How many messages of the prompt the server has itself: they are no part of the body."""
+    return request.wire.stored if request.wire is not None else 0
 
 
 def body_around(reader: Blobs, request: ModelRequested) -> tuple[bytes, bytes]:

@@ -41,6 +41,9 @@ class WireModel:
         """What such a reply says; "": what it would say beside its call."""
         self.samples = 0
         """How many replies it began (Chat Completions); their calls' ids are made of it."""
+        self.stored: dict[str, list[dict[str, Any]]] = {}
+        """The items of a conversation up to a reply, by the reply's id, and of whole conversations by theirs
+        (Responses)."""
         self.calls = 1
         """How many calls a reply makes at once (Chat Completions)."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -84,6 +87,10 @@ class WireModel:
                     return
                 if self.path.endswith("/embeddings"):
                     self._send(200, "application/json", json.dumps(VECTORS))
+                    return
+                if (unknown := value.get("previous_response_id") or "") and unknown not in model.stored:
+                    said = f"Previous response with id '{unknown}' not found."
+                    self._send(400, "application/json", json.dumps({"error": {"message": said}}))
                     return
                 events = DIALECTS[self.path.rpartition("/v1/")[2].partition("?")[0]](value, model)
                 if value.get("stream"):
@@ -204,7 +211,12 @@ def chat(value: dict[str, Any], model: WireModel) -> list[Event]:
 
 
 def responses(value: dict[str, Any], model: WireModel) -> list[Event]:
-    items = value["input"] if isinstance(value["input"], list) else []
+    told = value["input"]
+    items = told if isinstance(told, list) else [{"role": "user", "content": told}]
+    conversation = value.get("conversation") or ""
+    items = model.stored.get(value.get("previous_response_id") or conversation, []) + items
+    value = value | {"input": items}
+    model.samples += 1
     results = sum(item.get("type") == "function_call_output" for item in items)
     text, made = decide(value, results, model.steps)
     content = [{"type": "output_text", "text": text, "annotations": []}]
@@ -216,7 +228,9 @@ def responses(value: dict[str, Any], model: WireModel) -> list[Event]:
         call = {"type": "function_call", "name": made[0], "arguments": json.dumps(made[1]), "status": "completed"}
         output.append({"id": f"fc-{results}", "call_id": f"call-{results}"} | call)
     usage = {"input_tokens": 100, "output_tokens": 10, "total_tokens": 110}
-    response = {"id": f"resp-{results}", "object": "response", "created_at": 1, "model": value["model"],
+    if value.get("store", True):
+        model.stored[f"resp-{model.samples}"] = model.stored[conversation] = items + output
+    response = {"id": f"resp-{model.samples}", "object": "response", "created_at": 1, "model": value["model"],
                 "status": "completed", "output": output, "usage": usage, "tools": [], "tool_choice": "auto",
                 "parallel_tool_calls": True, "error": None, "incomplete_details": None, "instructions": None,
                 "metadata": {}, "temperature": 1, "top_p": 1}  # fmt: skip

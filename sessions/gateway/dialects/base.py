@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Collection
-from dataclasses import replace
-from typing import Any, ClassVar
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
 
 from sessions.errors import ApolloError
 from sessions.events import ModelSpec
@@ -28,6 +28,14 @@ class UnreadableRequest(ApolloError):
     """A request that is no request of its dialect; one line, for the harness and the log."""
 
 
+@dataclass(frozen=True, slots=True)
+class HistoryName:
+    """What a request calls the conversation that the server keeps: by the id of a reply, or by one of its own."""
+
+    kind: Literal["reply", "conversation"]
+    id: str
+
+
 class Dialect(ABC):
     """One way of talking to a model. A subclass per API; what they share has a default here."""
 
@@ -38,6 +46,8 @@ class Dialect(ABC):
     """Members of a block that harnesses move about, or make anew."""
     nameless: ClassVar[Collection[str]] = ()
     """Members of a block that say nothing of what the model reads."""
+    keeps_replies: ClassVar[bool] = False
+    """Whether a request may name an earlier reply instead of sending all of the conversation again."""
 
     def read_request(self, body: bytes) -> WireRequest:
         """A request taken apart. Raises UnreadableRequest."""
@@ -66,6 +76,10 @@ class Dialect(ABC):
     @abstractmethod
     def user_unit(self, text: str, after: Unit | None) -> Unit:
         """A turn of the user that says ``text``, to stand after this unit."""
+
+    def history_of(self, fields: Mapping[str, Any]) -> HistoryName | None:
+        """What the server keeps that a request with these fields goes on from; None: it brings its whole conversation."""
+        return None
 
     def with_note(self, request: WireRequest, note: str) -> WireRequest | None:
         """The request with one paragraph more in its system prompt; None if it has none that takes one."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from sessions.events import ModelSpec
-from sessions.gateway.dialects.base import Dialect
+from sessions.gateway.dialects.base import Dialect, HistoryName
 from sessions.gateway.dialects.responses_assembler import ResponsesAssembler
 from sessions.gateway.dialects.system_text import add_to_field
 from sessions.gateway.units import Unit, UnitKind, WireRequest
@@ -23,6 +24,7 @@ class ResponsesDialect(Dialect):
     talk = "input"
     volatile = ("cache_control", "id")
     nameless = ("id", "status")
+    keeps_replies = True
 
     def assembler(self, spec: ModelSpec, key: str | None) -> Assembler:
         return ResponsesAssembler(spec, key)
@@ -45,6 +47,13 @@ class ResponsesDialect(Dialect):
     def user_unit(self, text: str, after: Unit | None) -> Unit:
         item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
         return self._made("[" if after is None else ",", item, "user")
+
+    def history_of(self, fields: Mapping[str, Any]) -> HistoryName | None:
+        if isinstance(reply := fields.get("previous_response_id"), str) and reply:
+            return HistoryName("reply", reply)
+        named = fields.get("conversation")
+        id = named.get("id") if isinstance(named, dict) else named
+        return HistoryName("conversation", id) if isinstance(id, str) and id else None
 
     def with_note(self, request: WireRequest, note: str) -> WireRequest | None:
         return add_to_field(request, "instructions", note) or super().with_note(request, note)
