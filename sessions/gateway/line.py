@@ -59,6 +59,7 @@ class Turn:
     history: History = ALL_SENT
     """What the server has of its conversation."""
 
+
 @dataclass(frozen=True, slots=True)
 class _Answered:
     """The newest answer to a chain. ``delivered``: whether its client has had all of it, once that is known; None:
@@ -175,7 +176,9 @@ class HarnessLine:
         if place.line == "child" or self._children.has(place.thread):
             return True
         goes_on = place.line == "side" and place.step == "next" and place.parent is not None
-        return goes_on and not is_of_reviewer(exchange)
+        # What the server has of its conversation is in this session's log, and would be in none of its own.
+        stored = exchange.dialect.history_of(exchange.request.fields) is not None
+        return goes_on and not stored and not is_of_reviewer(exchange)
 
     async def _hand_down(self, exchange: Exchange, place: Place) -> None:
         try:

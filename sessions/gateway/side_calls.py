@@ -55,9 +55,7 @@ class SideCalls:
         except ProviderError as error:
             return Answer(502, str(error).encode(), "text/plain")
 
-    async def answer(
-        self, exchange: Exchange, thread: str, chain: str, note: Callable[[ev.Event], None]
-    ) -> None:
+    async def answer(self, exchange: Exchange, thread: str, chain: str, note: Callable[[ev.Event], None]) -> None:
         """Pass it on once there is money for it, and record it; ``chain``: that of its conversation; ``note`` is told
         of its reply before the harness is."""
         session = self._session

@@ -92,7 +92,13 @@ class StoredReplies:
         return self._after(name) if name is not None else ALL_SENT
 
     def note(
-        self, dialect: Dialect, fields: Mapping[str, Any], before: History, chain: str, response: str, reply: StoredReply
+        self,
+        dialect: Dialect,
+        fields: Mapping[str, Any],
+        before: History,
+        chain: str,
+        response: str,
+        reply: StoredReply,
     ) -> None:
         """The server has answered a request with these fields, which went on from ``before``, and calls it ``response``."""
         if not dialect.keeps_replies or not response:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from sessions.events import JobStarted, ModelReplied, ModelRequested
+from sessions.events import JobStarted, MessageRef, ModelReplied, ModelRequested
 from sessions.events.messages import TextPart
 from sessions.fold.summary import Summary
 from sessions.jobs.living import session_folders
@@ -72,17 +73,23 @@ def _session(reader: LogReader, summary: Summary) -> Iterator[Damage]:
                 except (LogError, PromptMismatch) as error:
                     yield Damage(session, f"the prompt of event {event.seq} cannot be rebuilt: {error}")
                     continue
-                for ref in body.append:
+                for place, ref in enumerate(body.append):
                     for source in ref.sources if not ref.session else ():
-                        if source in replies and not _repeats(reader.blob(ref.hash), replies[source]):
+                        if source in replies and not _repeats(_message(reader, body.append, place), replies[source]):
                             yield Damage(
                                 session, f"the reply at event {source} is not the one that the agent went on from"
                             )
 
 
-def _repeats(message: bytes, reply: ModelReplied) -> bool:
+def _message(reader: LogReader, refs: Sequence[MessageRef], place: int) -> list[bytes]:
+    """The message at ``place``; of a reply that a harness sent back in blocks, all of them: the first stands for it."""
+    rest = takewhile(lambda ref: ref.role == "assistant" and not ref.sources, refs[place + 1 :])
+    return [reader.blob(ref.hash) for ref in (refs[place], *rest)]
+
+
+def _repeats(message: Sequence[bytes], reply: ModelReplied) -> bool:
     """Whether a message of a prompt holds the words of the reply that it came from."""
-    said = "\n".join(_strings(json.loads(message)))
+    said = "\n".join(string for block in message for string in _strings(json.loads(block)))
     return all(part.text.strip() in said for part in reply.parts if isinstance(part, TextPart))
 
 

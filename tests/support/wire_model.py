@@ -213,7 +213,7 @@ def chat(value: dict[str, Any], model: WireModel) -> list[Event]:
 def responses(value: dict[str, Any], model: WireModel) -> list[Event]:
     told = value["input"]
     items = told if isinstance(told, list) else [{"role": "user", "content": told}]
-    conversation = value.get("conversation") or ""
+    conversation = (value.get("conversation") or {}).get("id", "")
     items = model.stored.get(value.get("previous_response_id") or conversation, []) + items
     value = value | {"input": items}
     model.samples += 1
