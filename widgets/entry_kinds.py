@@ -133,6 +133,11 @@ def _rare(anchor: ev.Event, full_text: FullText | None, tools: Mapping[str, str]
             }
             head = _one(f"advice {body.advice} waits again", "accent", whys[body.why])
             return _entry(anchor, "advice", head, tail=clean_line(body.text), detail=lines_of(body.text))
+        case ev.AdviceJoined() as body:
+            head = _one(
+                "advice is joined to the user's newest turn from here on", "accent", "the server takes no other"
+            )
+            return _entry(anchor, "advice", head, tail=clean_line(body.why), detail=lines_of(body.why))
         case ev.ThreadAssigned() as body:
             what = {"main": "main line", "child": "a sub-agent's", "summary": "a summary"}[body.line]
             by = "" if anchor.actor == "host" else f"by {_who(anchor.actor)}"

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from sessions.errors import ApolloError
-from sessions.events import Handover
+from sessions.events import AdviceTurn, Handover
 from sessions.gateway.agents import NAME, AgentPreset, read_agents, read_version
 from sessions.host.protocol import CreateSession
 from sessions.paths import config_path
@@ -91,12 +91,14 @@ def with_agent(
     starts: bool = True,
     stream: Handover = "buffered",
     acp: bool = False,
+    advice_turn: AdviceTurn | None = None,
 ) -> CreateSession:
     """The request of a session whose agent is a program of this name.
 
     ``command``: how a person starts it, in place of the preset's. ``starts`` False: somebody starts it elsewhere.
     ``stream``: how it is handed replies, where neither request nor preset say so. ``acp``: it is talked to in the Agent
-    Client Protocol, as it is where its preset knows no other way. Raises UnknownAgent and BadAgents.
+    Client Protocol, as it is where its preset knows no other way. ``advice_turn``: whether advice is a turn of its own,
+    where a person says so. Raises UnknownAgent and BadAgents.
     """
     if starts and not command:
         preset = check_agent(name, acp=acp)
@@ -104,6 +106,8 @@ def with_agent(
     else:
         preset = read_agents(config_path().parent).get(name) or AgentPreset(title=name, dialect="chat")
     harness = preset.harness(name, command, (read_version(preset) or "") if starts else "", stream, acp=acp)
+    if advice_turn is not None:
+        harness = msgspec.structs.replace(harness, advice_turn=advice_turn)
     if not starts:
         harness = msgspec.structs.replace(harness, command=(), resume=())
     contained = request.contained

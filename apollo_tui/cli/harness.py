@@ -14,7 +14,7 @@ from apollo_tui.cli.connection import Cli, ask_host, new_request_id, open_log
 from apollo_tui.cli.output import json_option, print_done, print_json
 from apollo_tui.cli.start import print_created
 from sessions.errors import ApolloError
-from sessions.events import Handover
+from sessions.events import AdviceTurn, Handover
 from sessions.host import protocol
 from sessions.terminal_text import plain_line
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 @click.option("--network", type=click.Choice(["off", "all"]), help="Whether it may use the network.")
 @click.option("--stream", type=click.Choice(["buffered", "pass"]), help="Hand replies over when they are whole, or as "
               "they come ('pass': nothing of them can be held).")  # fmt: skip
+@click.option("--advice-turn", type=click.Choice(["own", "joined"]), help="Advice is a turn of its own, or joined to "
+              "the user's newest: for servers that want user and assistant in turn.")  # fmt: skip
 @click.option("--acp", is_flag=True, help="Talk to it in the Agent Client Protocol: --task is its first prompt.")
 @click.option("--elsewhere", is_flag=True, help="Start nothing: the program runs on another machine, say.")
 @json_option
@@ -43,7 +45,8 @@ if TYPE_CHECKING:
 def run(
     cli: Cli, command: tuple[str, ...], model: str, name: str | None, agent: str | None, task_text: str,
     base_url: str | None, workspace: Path | None, in_place: bool, limits: tuple[str, ...], inside: str | None,
-    network: str | None, stream: Handover | None, acp: bool, elsewhere: bool, as_json: bool,
+    network: str | None, stream: Handover | None, advice_turn: AdviceTurn | None, acp: bool, elsewhere: bool,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Start an agent program as a session: its model endpoint is the host's gateway.
 
@@ -79,7 +82,9 @@ def run(
     )  # fmt: skip
     starts = acp or (not elsewhere and (bool(command) or can_start(called)))
     params = msgspec.structs.replace(params, in_place=in_place, stream=stream)
-    params = with_agent(params, called, command, starts=starts, stream=config.gateway.stream, acp=acp)
+    params = with_agent(
+        params, called, command, starts=starts, stream=config.gateway.stream, acp=acp, advice_turn=advice_turn
+    )
     print_created(ask_host(cli, params), params.title, as_json)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from sessions.events.advice import (
     AdviceDelivered,
     AdviceEdited,
+    AdviceJoined,
     AdviceKind,
     AdviceOutcome,
     AdviceQueued,
@@ -52,6 +53,7 @@ from sessions.events.judgement import (
 from sessions.events.keeping import BeginningPurged, SessionPurged, Terms, TermsSet
 from sessions.events.recording import LostPart, RecordingLoss, RecordingRead
 from sessions.events.session import (
+    AdviceTurn,
     Beginning,
     Containment,
     ControlRequested,
@@ -137,6 +139,7 @@ ANCHORS: frozenset[str] = frozenset(
         "advice.queued",
         "advice.delivered",
         "advice.requeued",
+        "advice.joined",
         "thread.assigned",
         "session.recovered",
         "limit.changed",
@@ -153,12 +156,14 @@ __all__ = [
     "ActionStarted",
     "AdviceDelivered",
     "AdviceEdited",
+    "AdviceJoined",
     "AdviceKind",
     "AdviceOutcome",
     "AdviceQueued",
     "AdviceReach",
     "AdviceRequeued",
     "AdviceStanding",
+    "AdviceTurn",
     "AdviceWithdrawn",
     "Beginning",
     "BeginningPurged",

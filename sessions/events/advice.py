@@ -93,6 +93,14 @@ class AdviceStanding(ReversibleAct, frozen=True, kw_only=True):
     standing: bool
 
 
+class AdviceJoined(Body, frozen=True, kw_only=True):
+    """From here on a person's words are joined to the user's newest turn: the model's server takes no two in a row.
+    ``why``: what it said when it refused them as a turn of their own."""
+
+    kind: ClassVar[str] = "advice.joined"
+    why: str
+
+
 class AdviceOutcome(ReversibleAct, frozen=True, kw_only=True):
     """What a person says became of the advice: a later word of theirs takes its place, None takes it back."""
 

@@ -53,7 +53,8 @@ class MessageRef(msgspec.Struct, frozen=True, omit_defaults=True):
     ``session``: whose events these are, where a branch has the message from the session that it left.
 
     In a request of a harness it is one block of the conversation, with all that its bytes need: ``lead`` stands before
-    it, ``tail`` behind it, and ``marks`` in it.
+    it, ``tail`` behind it, and ``marks`` in it. ``own``: a person's words are joined to what the harness wrote, whose
+    hash this is.
     """
 
     hash: str
@@ -63,6 +64,7 @@ class MessageRef(msgspec.Struct, frozen=True, omit_defaults=True):
     lead: str = ","
     tail: str = ""
     marks: tuple[Mark, ...] = ()
+    own: str = ""
 
 
 class Target(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -127,6 +127,7 @@ def add_what_is_in_sight(words: str) -> str:
 
 
 Handover = Literal["buffered", "pass"]
+AdviceTurn = Literal["own", "joined"]
 """How a harness is handed a reply: when all of it is there, or as it comes."""
 
 
@@ -138,7 +139,9 @@ class Harness(msgspec.Struct, frozen=True, omit_defaults=True):
     ``files`` lie in its home. In all of them ``{task}``, ``{model}``, ``{url}``, ``{token}`` and ``{home}`` stand for
     what is known when it starts. ``advice``: the form of a person's words that its own prompt knows. ``summary_tools``:
     the tools of a request that asks for a summary. ``tools``: which of its tools run commands, edit files, or wait.
-    ``stream``: it is handed a reply when all of it is there, or (``pass``) as it comes.
+    ``stream``: it is handed a reply when all of it is there, or (``pass``) as it comes. ``advice_turn``: a person's
+    words are a turn of their own in its conversation, or ``joined`` to the newest of the user's, where no two may be
+    in a row.
     ``acp``: it is talked to over its standard input and output, in the Agent Client Protocol.
     """
 
@@ -156,6 +159,7 @@ class Harness(msgspec.Struct, frozen=True, omit_defaults=True):
     tools: dict[str, Literal["run", "edit", "wait"]] = {}
     stream: Handover = "buffered"
     acp: bool = False
+    advice_turn: AdviceTurn = "own"
 
 
 class SessionCreated(Body, frozen=True, kw_only=True):

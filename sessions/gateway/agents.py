@@ -16,7 +16,7 @@ from typing import Final, Literal
 import msgspec
 
 from sessions.errors import ApolloError
-from sessions.events import Handover, Harness
+from sessions.events import AdviceTurn, Handover, Harness
 
 DEFAULT_FILE: Final = Path(__file__).with_name("agents.toml")
 NAME: Final = "agents.toml"
@@ -51,6 +51,7 @@ class AgentPreset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     summary_tools: tuple[str, ...] = ()
     tools: dict[str, ToolRole] = {}
     stream: Handover | None = None
+    advice_turn: AdviceTurn = "own"
 
     def harness(
         self,
@@ -79,6 +80,7 @@ class AgentPreset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             summary_tools=self.summary_tools,
             tools=dict(self.tools),
             stream=self.stream or stream,
+            advice_turn=self.advice_turn,
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +15,7 @@ from sessions.events.harness import GO_ON
 from sessions.events.messages import CallPart
 from sessions.events.text import Blob, canonical_json, long_text
 from sessions.gateway.dialects import Dialect
+from sessions.gateway.joined_words import join_words
 from sessions.gateway.units import Unit, WireRequest, text_of
 
 if TYPE_CHECKING:
@@ -26,11 +27,13 @@ INLINE_PIECE: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class Insertion:
-    """Words of ours in a conversation: the event ``seq`` says them, after the first ``after`` units of the harness."""
+    """Words of ours in a conversation: the event ``seq`` says them, after the first ``after`` units of the harness, or
+    ``joined`` to the last of these."""
 
     after: int
     seq: int
     text: str
+    joined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,21 +149,39 @@ def find_prompts(units: Sequence[Unit], task: str, told: Collection[str] = ()) -
     return exact or tuple(place for place, unit in own if words and words in text_of(unit.value))
 
 
-def place_words(dialect: Dialect, request: WireRequest, words: Sequence[Insertion]) -> tuple[WireRequest, list[int]]:
-    """The request with our words at their places, and for each of its units the event that it is, 0: the harness's."""
-    sent, seqs = dialect.as_list(request) if words else request, [0] * len(request.units)
-    for number, word in enumerate(sorted(words, key=lambda word: word.after)):
-        place = word.after + number
+def place_words(
+    dialect: Dialect, request: WireRequest, words: Sequence[Insertion]
+) -> tuple[WireRequest, list[tuple[int, ...]]]:
+    """The request with our words at their places, and for each of its units the events of our words in it."""
+    apart = any(not word.joined for word in words)
+    sent = dialect.as_list(request) if apart else request
+    seqs: list[tuple[int, ...]] = [()] * len(request.units)
+    inserted = 0
+    for word in sorted(words, key=lambda word: (word.after, not word.joined)):
+        place = word.after + inserted
         before = sent.units[place - 1] if place else None
-        sent = sent.with_unit(place, dialect.user_unit(word.text, before))
-        seqs.insert(place, word.seq)
+        grown = join_words(before, word.text) if word.joined and before is not None else None
+        if grown is not None:
+            sent = replace(sent, units=(*sent.units[: place - 1], grown, *sent.units[place:]))
+            seqs[place - 1] = (*seqs[place - 1], word.seq)
+            continue
+        sent = dialect.as_list(sent).with_unit(place, dialect.user_unit(word.text, before))
+        seqs.insert(place, (word.seq,))
+        inserted += 1
     return sent, seqs
+
+
+def is_ours(ref: ev.MessageRef, said: Container[int]) -> bool:
+    """Whether a message is words of a person (``said``, by seq) and nothing else."""
+    return not ref.own and bool(ref.sources) and ref.sources[0] in said
 
 
 def make_refs(units: Sequence[Unit], sources: Sequence[tuple[int, ...]]) -> list[ev.MessageRef]:
     """The units as the log refers to them."""
     return [
-        ev.MessageRef(Blob.of(unit.text.encode()).hash, unit.role, source, "", unit.lead, unit.tail, unit.marks)
+        ev.MessageRef(
+            Blob.of(unit.text.encode()).hash, unit.role, source, "", unit.lead, unit.tail, unit.marks, unit.own
+        )
         for unit, source in zip(units, sources, strict=True)
     ]
 
@@ -222,15 +243,18 @@ def find_anchors(
     found: list[Insertion] = []
     anchor: ev.MessageRef | None = None
     for ref in before.refs:
-        source = ref.sources[0] if ref.sources else 0
-        if source not in delivered:
+        if not is_ours(ref, delivered):
             anchor = ref
-        elif anchor is not None:
-            place = places.get(anchor.hash)
-            if place is None and anchor.sources:
-                place = results.get(call_of(anchor.sources[0]))
-            if place is not None and all(word.seq != source for word in found):
-                found.append(Insertion(place + 1, source, delivered[source]))
+        if anchor is None:
+            continue
+        place = places.get(anchor.own or anchor.hash)
+        if place is None and anchor.sources:
+            place = results.get(call_of(anchor.sources[0]))
+        if place is None:
+            continue
+        for source in ref.sources:
+            if source in delivered and all(word.seq != source for word in found):
+                found.append(Insertion(place + 1, source, delivered[source], bool(ref.own)))
     return found
 
 
@@ -252,7 +276,11 @@ def calls_of(reply: ev.ModelReplied) -> list[CallPart]:
 
 def with_sources(refs: list[ev.MessageRef], before: Sequence[ev.MessageRef]) -> list[ev.MessageRef]:
     """The refs, of which those that were there ``before`` keep the events that they came from."""
-    known = [msgspec.structs.replace(new, sources=old.sources) for old, new in zip(before, refs, strict=False)]
+    pairs = list(zip(before, refs, strict=False))
+    # Words may have been joined to one of them since.
+    known = [
+        msgspec.structs.replace(new, sources=tuple(dict.fromkeys(old.sources + new.sources))) for old, new in pairs
+    ]
     return [*known, *refs[len(known) :]]
 
 

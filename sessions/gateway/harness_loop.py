@@ -46,6 +46,7 @@ from sessions.gateway.wire_prompts import WirePrompts
 from sessions.jobs.manager import JobError
 from sessions.processes import boot_id
 from sessions.providers.base import CallContext, ProviderError
+from sessions.providers.error_words import turns_must_alternate
 from sessions.tools.command_env import command_env
 from sessions.untrusted_files import write_below
 
@@ -402,6 +403,8 @@ class HarnessLoop:
         except RestRequest:
             return
         except (ContextTooLong, RequestRefused, GivenBack):
+            if asked.wants_turns_in_turn and await self._prompts.join_words(turn, point, asked.said):
+                return  # asked again with our words in another turn
             # The harness hears of it as the server said it, and does what it does then.
             self._line.refuse_history(turn, asked.refusal())
             self._taken = None
@@ -477,9 +480,21 @@ class _Asked:
         if self._turn.exchange.has_part:  # another attempt would be another reply behind the part of this one
             error.handed_over = True
             return GivenBack()
+        if self.wants_turns_in_turn:
+            return GivenBack()  # it would be refused as often as it is sent
         if not isinstance(error, ServerRefused) or error.need_key:
             return None
         return GivenBack() if not self._turn.exchange.begun or not error.retryable else None
+
+    @property
+    def said(self) -> str:
+        """What the failure of the newest attempt says."""
+        return str(self._refused or "")
+
+    @property
+    def wants_turns_in_turn(self) -> bool:
+        """Whether the server has refused the request because two turns of one side follow each other in it."""
+        return not self._turn.exchange.has_part and turns_must_alternate(self.said)
 
     def refusal(self) -> Answer:
         """What the harness is told."""

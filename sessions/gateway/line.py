@@ -15,10 +15,11 @@ from sessions.agent.session import Session
 from sessions.events.messages import CallPart
 from sessions.events.states import ENDED
 from sessions.gateway.children import Children, Family
-from sessions.gateway.conversation import find_prompts, read_insertions, tag_note
+from sessions.gateway.conversation import find_prompts, is_ours, read_insertions, tag_note
 from sessions.gateway.dialects import DIALECTS, EMBEDDINGS
 from sessions.gateway.dialects.system_text import as_written
 from sessions.gateway.exchange import Answer, Exchange
+from sessions.gateway.joined_words import without_words
 from sessions.gateway.request_hints import (
     frame_of,
     is_marked_compaction,
@@ -484,14 +485,12 @@ class HarnessLine:
         sent = rebuild_request(reader, session, seq)
         if note := tag_note(self._session.created):
             sent = sent.replace(as_written(note).encode(), b"")
-        request = DIALECTS[body.wire.dialect].read_request(sent)
         said = read_insertions(reader, session)
         refs = request_chain(reader, session, seq)
-        return [
-            unit.identity
-            for unit, ref in zip(request.units, refs, strict=True)
-            if not (ref.sources and ref.sources[0] in said)
-        ]
+        for source in (source for ref in refs if ref.own for source in ref.sources if source in said):
+            sent = without_words(sent, said[source])
+        request = DIALECTS[body.wire.dialect].read_request(sent)
+        return [unit.identity for unit, ref in zip(request.units, refs, strict=True) if not is_ours(ref, said)]
 
 
 def chain_of(units: Sequence[str]) -> str:

@@ -149,9 +149,17 @@ class Observations:
 
     def _find_kept(self, units: Sequence[Unit], before: Sent | None) -> dict[int, tuple[int, ...]]:
         """The units that stood in the conversation before word for word, and the events that they came from."""
-        had = {ref.hash: ref.sources for ref in before.refs} if before is not None else {}
+        had = {ref.own or ref.hash: self._own_sources(ref) for ref in before.refs} if before is not None else {}
         hashes = ((place, Blob.of(unit.text.encode()).hash) for place, unit in enumerate(units))
         return {place: had[name] for place, name in hashes if name in had}
+
+    def _own_sources(self, ref: ev.MessageRef) -> tuple[int, ...]:
+        """The events that a message came from, but for words of a person that were joined to it."""
+        if not ref.own:
+            return ref.sources
+        reader, session = self._session.services.reader, self._session.id
+        events = ((seq, reader.event(session, seq)) for seq in ref.sources)
+        return tuple(seq for seq, event in events if event is None or not isinstance(event.body, ev.AdviceDelivered))
 
     async def _commit_new(self, new: NewTurns, point: ResumePoint) -> dict[int, tuple[int, ...]]:
         session = self._session

@@ -81,10 +81,12 @@ class StoredReplies:
         if name is None:
             return ALL_SENT
         newest = self._newest.get(name.id) if name.kind == "conversation" else None
-        if newest is not None and not is_handed(newest.chain):
-            if self._chain_of([*newest.before.lead, *units]) == newest.chain:
-                return newest.before
+        if newest is not None and not is_handed(newest.chain) and self._is_again(newest, units):
+            return newest.before
         return self._after(name)
+
+    def _is_again(self, newest: _Newest, units: Sequence[str]) -> bool:
+        return self._chain_of([*newest.before.lead, *units]) == newest.chain
 
     def restore(self, dialect: Dialect, fields: Mapping[str, Any]) -> History:
         """What a request of an earlier host went on from; ask in the order of the log."""
@@ -100,7 +102,8 @@ class StoredReplies:
         response: str,
         reply: StoredReply,
     ) -> None:
-        """The server has answered a request with these fields, which went on from ``before``, and calls it ``response``."""
+        """The server has answered a request with these fields, which went on from ``before``: it calls its reply
+        ``response``."""
         if not dialect.keeps_replies or not response:
             return
         self._replies[response] = reply

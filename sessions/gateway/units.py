@@ -30,7 +30,7 @@ class Unit:
     ``lead``: what stands between the block before it and this one; ``tail``: what ends its message, where it is the
     last block of one; ``text``: itself, without ``marks``: (offset in the text, what stood there). ``value``: itself,
     as JSON. ``identity``: the same for two blocks that say the same, however they are written. ``call``: the id of the
-    call that it is, or the result of.
+    call that it is, or the result of. ``own``: where a person's words are joined to it, the hash of it without them.
     """
 
     lead: str
@@ -42,6 +42,7 @@ class Unit:
     marks: tuple[Mark, ...] = ()
     call: str = ""
     tail: str = ""
+    own: str = ""
 
     @property
     def calls(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from sessions.gateway.conversation import (
     Sent,
     extend_sent,
     find_anchors,
+    is_ours,
     make_frame,
     make_refs,
     place_words,
@@ -26,9 +27,11 @@ from sessions.gateway.conversation import (
     tag_note,
     with_sources,
 )
+from sessions.gateway.dialects import Dialect
+from sessions.gateway.joined_words import find_turn
 from sessions.gateway.line import HarnessLine, Turn
 from sessions.gateway.stored_history import StoredReply, make_reply_refs
-from sessions.gateway.units import WireRequest
+from sessions.gateway.units import Unit, WireRequest, is_block
 from sessions.log.rebuild import count_stored, request_at, request_chain
 
 Sources = Mapping[int, tuple[int, ...]]
@@ -53,6 +56,7 @@ class WirePrompts:
         self._session = session
         self._line = line
         self._newest: Sent | None = None
+        self._joins: bool | None = None
 
     def forget(self) -> None:
         """Hold nothing in memory that the log has."""
@@ -108,7 +112,9 @@ class WirePrompts:
         words = self.find_words(turn, parent, point)
         told = self.explain_tag(turn)
         request, seqs = place_words(exchange.dialect, told, words)
-        own = with_sources(make_refs(request.units, _spread(sources, seqs)), parent.sent if parent is not None else [])
+        own = with_sources(
+            make_refs(request.units, _spread(sources, request.units, seqs)), parent.sent if parent is not None else []
+        )
         refs = [*stored, *own]
         frame, blobs, named = make_frame(exchange.dialect, request, turn.chain, turn.place.thread)
         frame = msgspec.structs.replace(frame, stored=len(stored), unread=turn.history.is_unread)
@@ -146,7 +152,7 @@ class WirePrompts:
         reader, session = self._session.services.reader, self._session.id
         refs, stored = request_chain(reader, session, seq), count_stored(request_at(reader, session, seq))
         said = self._delivered()
-        return Sent(seq, refs, sum(not (ref.sources and ref.sources[0] in said) for ref in refs[stored:]), stored)
+        return Sent(seq, refs, sum(not is_ours(ref, said) for ref in refs[stored:]), stored)
 
     def _event(self, seq: int) -> ev.Event:
         event = self._session.services.reader.event(self._session.id, seq)
@@ -169,7 +175,36 @@ class WirePrompts:
         placed = {word.seq for word in found} | (parent.stored_sources if parent is not None else set())
         since = max([event.seq for event in point.tail[:1]], default=0)
         new = ((seq, text) for seq, text in delivered.items() if seq not in placed and seq > since)
-        return [*found, *(Insertion(len(units), seq, text) for seq, text in new)]
+        return [*found, *(self._place_new(turn.exchange.dialect, units, seq, text) for seq, text in new)]
+
+    def _place_new(self, dialect: Dialect, units: Sequence[Unit], seq: int, text: str) -> Insertion:
+        """Words that are new: at the end; where no turn of their own may follow, joined to the user's newest."""
+        own = not is_block(dialect.user_unit(text, units[-1] if units else None))
+        turn = find_turn(units) if own and self.joins else None
+        return Insertion(len(units), seq, text) if turn is None else Insertion(turn + 1, seq, text, joined=True)
+
+    @property
+    def joins(self) -> bool:
+        """Whether a person's words are joined to a turn that is there already."""
+        if self._joins is None:
+            session, harness = self._session, self._session.created.harness
+            joined = session.services.reader.events(session.id, kinds={"advice.joined"}, limit=1)
+            self._joins = bool(joined) or (harness is not None and harness.advice_turn == "joined")
+        return self._joins
+
+    async def join_words(self, turn: Turn, point: ResumePoint, said: str) -> bool:
+        """The server has refused a request because its turns do not alternate, as it ``said``. True where words of ours
+        may be why: from now on such words are joined to a turn that is there already."""
+        if self.joins:
+            return False
+        parent = self.parent(turn)
+        apart = self.find_words(turn, parent, point)
+        self._joins = True
+        if self.find_words(turn, parent, point) == apart:
+            self._joins = False
+            return False
+        await self._session.commit(ev.AdviceJoined(why=said))
+        return True
 
     def _call_of(self, seq: int) -> str:
         """The id of the call whose result the event is, "" if it is none."""
@@ -191,18 +226,18 @@ def _places_of(sent: Sequence[ev.MessageRef], delivered: Mapping[int, str]) -> l
     found: list[Insertion] = []
     own = 0
     for ref in sent:
-        if ref.sources and ref.sources[0] in delivered:
-            found.append(Insertion(own, ref.sources[0], delivered[ref.sources[0]]))
-        else:
-            own += 1
+        own += not is_ours(ref, delivered)
+        said = (source for source in ref.sources if source in delivered)
+        found += (Insertion(own, source, delivered[source], bool(ref.own)) for source in said)
     return found
 
 
-def _spread(sources: Sources, seqs: Sequence[int]) -> list[tuple[int, ...]]:
-    """The events of each unit that is sent; ``seqs``: that of a unit of ours, 0 for the harness's own."""
+def _spread(sources: Sources, units: Sequence[Unit], seqs: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """The events of each unit that is sent; ``seqs``: those of our words in it."""
     own = -1
     spread: list[tuple[int, ...]] = []
-    for seq in seqs:
-        own += not seq
-        spread.append((seq,) if seq else sources.get(own, ()))
+    for unit, said in zip(units, seqs, strict=True):
+        ours = bool(said) and not unit.own
+        own += not ours
+        spread.append(said if ours else (*sources.get(own, ()), *said))
     return spread

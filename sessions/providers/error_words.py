@@ -26,6 +26,13 @@ _OTHER_THINGS: Final = re.compile(
 )
 """Other things that are too long, too large or too many: a shorter conversation does not mend them."""
 
+_ALTERNATE: Final = re.compile(
+    r"\b(?:roles?|turns?|messages?|requests?)\b.{0,80}\balternat(?:e|es|ing|ion)\b"
+    r"|\balternat(?:e|es|ing)\b.{0,60}\b(?:roles?|turns?|messages?|user)\b"
+    r"|\b(?:roles?|turns?|messages?)\b.{0,20}\bin a row\b",
+    _FLAGS,
+)
+
 _EXCESS: Final = (
     r"(?:exceed\w*|exceeds|too (?:long|large|big|many|high)|longer than|larger than|greater than|more than|higher than"
     r"|bigger than|over (?:the )?(?:limit|maximum|max)\w*|above the (?:limit|maximum)|overflow\w*|beyond|surpass\w*"
@@ -156,3 +163,16 @@ def says_that_it_passes(words: str) -> bool:
 def refuses_reasoning(words: str) -> bool:
     """Whether it is the model's earlier reasoning, as it was sent back, that the server refuses."""
     return _REASONING.search(words) is not None and _PARAMETER.search(words) is None
+
+
+def turns_must_alternate(words: str) -> bool:
+    """Whether a conversation is refused because two turns of one side follow each other in it.
+
+    >>> turns_must_alternate("Conversation roles must alternate user/assistant/user/assistant/...")
+    True
+    >>> turns_must_alternate('found multiple "user" roles in a row')
+    True
+    >>> turns_must_alternate("This model's maximum context length is 4096 tokens.")
+    False
+    """
+    return _ALTERNATE.search(words) is not None

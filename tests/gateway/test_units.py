@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sessions.events import Mark
+from sessions.events.text import Blob
 from sessions.gateway.conversation import Insertion, place_words
 from sessions.gateway.dialects import DIALECTS, UnreadableRequest
+from sessions.gateway.joined_words import find_turn, without_words
 from sessions.gateway.units import take_marks
 from sessions.log.rebuild import put_marks
 
@@ -74,7 +76,7 @@ def test_a_conversation_that_is_a_text_becomes_a_list_where_we_have_something_to
     said, seqs = place_words(dialect, request, [Insertion(1, 7, "Wait.")])
     sent = json.loads(said.body())
     assert [item["content"][0]["text"] for item in sent["input"]] == ["Do it.", "Wait."]
-    assert (sent["model"], sent["stream"], seqs) == ("m", True, [0, 7])
+    assert (sent["model"], sent["stream"], seqs) == ("m", True, [(), (7,)])
     assert place_words(dialect, request, [])[0].body() == b'{"model": "m", "input": "Do it.", "stream": true}'
 
 
@@ -134,6 +136,24 @@ def test_our_words_are_a_turn_of_their_own_where_results_are_messages(dialect: s
     assert said[0] == result
     assert said[1]["role"] == "user"
     assert 'Say "hi".' in json.dumps(said[1][kind]).replace('\\"', '"')
+
+
+@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+@pytest.mark.parametrize("listed", [True, False])
+def test_words_are_joined_to_the_newest_text_of_the_user_and_nothing_else_changes(dialect: str, listed: bool) -> None:
+    marked = [{"type": BLOCKS[dialect], "text": 'Look at "a".', "cache_control": {"type": "x"}, "more": 1}]
+    talk = [{"role": "user", "content": marked if listed else 'Look at "a".'}, {"role": "assistant", "content": "Yes."}]
+    api = DIALECTS[dialect]
+    request = api.read_request(json.dumps({"model": "m", api.talk: talk}, indent=1).encode())
+    said, seqs = place_words(api, request, [Insertion(1, 7, 'Say "hi".', joined=True)])
+    told = 'Look at "a".\n\nSay "hi".'
+    assert json.loads(said.body())[api.talk] == [
+        {"role": "user", "content": [marked[0] | {"text": told}] if listed else told}, talk[1]
+    ]  # fmt: skip
+    assert seqs == [(7,), ()]
+    assert said.units[0].own == Blob.of(request.units[0].text.encode()).hash
+    assert without_words(said.body(), 'Say "hi".') == request.body()
+    assert find_turn(request.units) == 0
 
 
 NOTE = 'Advice is in <advice-1> "tags".'

@@ -38,6 +38,8 @@ HARNESS = FOLDER / "v1-harness.sqlite"
 """What is said of a harness's conversations, and advice that is said again."""
 TALKED = FOLDER / "v1-talked.sqlite"
 """A program that was talked to: what it was told, what it asked, how its turns ended."""
+JOINED = FOLDER / "v1-joined.sqlite"
+"""A harness whose model's server takes no two turns of the user in a row."""
 COMPARED = FOLDER / "v1-compared.sqlite"
 """Two sessions of one task, and which people say is better."""
 SUMMARIES = FOLDER / f"summaries-fold-{FOLD_VERSION}.json"
@@ -191,6 +193,21 @@ async def write_compared_log(path: Path) -> None:
             await writer.append(ev.NewEvent(older, word, actor=f"human:{by}"))
 
 
+async def write_joined_log(path: Path) -> None:
+    """A harness whose model's server takes no two turns of the user in a row."""
+    async with await LogWriter.open(path, clock=lambda: 1_700_000_000_000) as writer:
+        name = "01JVVVVVVVVVVVVVVVVVVVVVVV"
+        harness, model = ev.Harness(name="little", command=("little",)), ev.ModelSpec("openai", "m")
+        for body in (
+            ev.SessionCreated(number=5, title="joined", task="Write.", model=model, harness=harness),
+            ev.StateChanged(state="running"),
+            ev.AdviceQueued(advice=1, text="A poem."),
+            ev.AdviceDelivered(advice=(1,), at_step=1, text="<advice>\nA poem.\n</advice>"),
+            ev.AdviceJoined(why="openai:m answered 400: Conversation roles must alternate user/assistant"),
+        ):
+            await writer.append(ev.NewEvent(name, body))
+
+
 def summaries_of(*paths: Path) -> dict[str, Summary]:
     """The summaries that this version's fold makes of the logs' events."""
     found: dict[str, Summary] = {}
@@ -246,6 +263,8 @@ def main() -> None:
         asyncio.run(write_talked_log(TALKED))
     if not COMPARED.exists():
         asyncio.run(write_compared_log(COMPARED))
+    if not JOINED.exists():
+        asyncio.run(write_joined_log(JOINED))
     if anew or not SUMMARIES.exists():
         made = msgspec.json.encode(summaries_of(LOG, LATER), order="sorted")
         SUMMARIES.write_bytes(msgspec.json.format(made, indent=1) + b"\n")

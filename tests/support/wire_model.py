@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from typing import Any
 
 Event = tuple[str, dict[str, Any]]
@@ -44,6 +45,8 @@ class WireModel:
         self.stored: dict[str, list[dict[str, Any]]] = {}
         """The items of a conversation up to a reply, by the reply's id, and of whole conversations by theirs
         (Responses)."""
+        self.alternates = False
+        """Whether it refuses two turns of the user in a row, as some chat templates do (Chat Completions)."""
         self.calls = 1
         """How many calls a reply makes at once (Chat Completions)."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -87,6 +90,11 @@ class WireModel:
                     return
                 if self.path.endswith("/embeddings"):
                     self._send(200, "application/json", json.dumps(VECTORS))
+                    return
+                roles = [message.get("role") for message in value.get("messages", ())]
+                if model.alternates and any(a == b == "user" for a, b in pairwise(roles)):
+                    said = "Conversation roles must alternate user/assistant/user/assistant/..."
+                    self._send(400, "application/json", json.dumps({"error": {"message": said}}))
                     return
                 if (unknown := value.get("previous_response_id") or "") and unknown not in model.stored:
                     said = f"Previous response with id '{unknown}' not found."

@@ -78,7 +78,7 @@ class Dialect(ABC):
         """A turn of the user that says ``text``, to stand after this unit."""
 
     def history_of(self, fields: Mapping[str, Any]) -> HistoryName | None:
-        """What the server keeps that a request with these fields goes on from; None: it brings its whole conversation."""
+        """What the server keeps that a request with these fields goes on from; None: it brings all of it."""
         return None
 
     def with_note(self, request: WireRequest, note: str) -> WireRequest | None:
