@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, get_args
 
@@ -390,13 +391,15 @@ ACTS: Final = _commands_of_keys()
 def commands_for(screen: ApolloScreen) -> list[Command]:
     """The commands that can do something on this screen now; then every act of a key: first those that can be done.
 
-    An act that cannot says why, as its key does.
+    An act that cannot says why, as its key does; what this session can never have says so in place of its help.
     """
     here, keymap = screen.key_context(), screen.context.config.keys
     held = screen.context.state.sessions.get(screen.session or "")
     hidden = NOT_OF_HARNESSES if held is not None and held.summary.harness else frozenset[str]()
     found = [c for c in COMMANDS if (here.session or not c.session) and (here.writable or not c.write)]
     found = [command for command in found if command.name not in hidden]
+    never = {command.name: keys.explain_never(command.key, here) for command in found if command.key}
+    found = [replace(c, help=why) if (why := never.get(c.name)) else c for c in found]
     return found + sorted(ACTS, key=lambda act: bool(keys.explain_act(act.key, here, keymap)))
 
 

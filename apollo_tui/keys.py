@@ -55,10 +55,22 @@ class KeyContext(msgspec.Struct, frozen=True):
     """The session has sub-agents, or is one."""
     held: bool = False
     """A reply of the session is held until a person lets it go."""
+    buffered: bool = True
+    """Its replies are handed over when they are whole, so that they can be held."""
 
 
 Need = Literal[
-    "session", "live", "action", "question", "writable", "came_from", "marked", "signal", "harness", "relatives"
+    "session",
+    "live",
+    "action",
+    "question",
+    "writable",
+    "came_from",
+    "marked",
+    "signal",
+    "harness",
+    "relatives",
+    "buffered",
 ]
 """A field of ``KeyContext`` that must be true for a key to act."""
 
@@ -176,7 +188,7 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("pause", "p", "pause", "Pause at the next boundary, or resume.", "control", LOOKS, 6,
         needs=("session", "writable", "live")),
     Key("hold", "h", "hold", "Hold the next reply before anything of it happens; again: let it go.", "control", LOOKS,
-        needs=("session", "writable", "live")),
+        needs=("session", "buffered", "writable", "live")),
     Key("conversations", "M", "conversations", "Which of a harness's conversations is its work: put it right.",
         "control", VIEWS, needs=("session", "writable", "harness")),
     Key("interrupt", "x", "interrupt", "Twice: cut the reply that is under way.", "control", VIEWS,
@@ -261,6 +273,7 @@ IDLE: Final[Mapping[Need, str]] = {
     "harness": "{label}: it runs our own agent, which has one",
     "came_from": "there is no jump to go back from",
     "relatives": "this session has no sub-agents, and is none",
+    "buffered": "{label}: this session hands replies over as they come (stream = pass): nothing can be held",
 }
 """What a key says where it needs what is not there; a name in braces is that of the key of a command."""
 
@@ -268,6 +281,12 @@ IDLE: Final[Mapping[Need, str]] = {
 def unmet_need(key: Key, here: KeyContext) -> Need | None:
     """The first thing that the key needs and that is not ``here``; None: it can act, as far as that goes."""
     return next((need for need in key.needs if not getattr(here, need)), None)
+
+
+def explain_never(id: str, here: KeyContext) -> str:
+    """Why the session ``here`` can never have what the key with this id does; "" if it can."""
+    key = BY_ID[id]
+    return IDLE["buffered"].format(label=key.label) if unmet_need(key, here) == "buffered" else ""
 
 
 def is_valid(key: Key, here: KeyContext) -> bool:

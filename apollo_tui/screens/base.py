@@ -127,6 +127,7 @@ class ApolloScreen(Screen[None]):
             signal=now is not None and state.attention.current(now.summary, self.context.clock()) is not None,
             relatives=bool(self.session) and state.families.has_relatives(self.session or ""),
             held=now is not None and now.summary.holds_reply,
+            buffered=now is None or not now.summary.passes_replies,
         )
 
     def subject(self) -> tuple[str, Entry] | None:

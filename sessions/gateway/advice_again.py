@@ -23,11 +23,16 @@ _LIFE: Final = frozenset(
 )
 
 
-def read_turns(reader: LogReader, session: str) -> Mapping[int, str]:
-    """The turns of advice that count as delivered and are ours to put in, by seq: not those in requests that were no
-    step, nor what its harness was told as a prompt."""
+def read_turns(reader: LogReader, session: str, *, ever: bool = False) -> Mapping[int, str]:
+    """The turns of advice that are ours to put in, by seq: not what its harness was told as a prompt.
+
+    Those that went into requests which were no step do not count as delivered; ``ever``: these, too, for who reads such
+    a request.
+    """
     turns: dict[int, ev.AdviceDelivered] = {}
-    for event in reader.events(session, kinds={"advice.delivered", "advice.requeued"}):
+    for event in reader.events(
+        session, kinds={"advice.delivered"} if ever else {"advice.delivered", "advice.requeued"}
+    ):
         match event.body:
             case ev.AdviceDelivered(channel="user", as_prompt=False) as body:
                 turns[event.seq] = body

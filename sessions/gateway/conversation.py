@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
@@ -17,9 +17,6 @@ from sessions.events.text import Blob, canonical_json, long_text
 from sessions.gateway.dialects import Dialect
 from sessions.gateway.joined_words import join_words
 from sessions.gateway.units import Unit, WireRequest, text_of
-
-if TYPE_CHECKING:
-    from sessions.log.reader import LogReader
 
 INLINE_PIECE: Final = 256
 """Characters of a piece of a request's frame that an event holds itself; a longer one is a blob, stored once."""
@@ -256,17 +253,6 @@ def find_anchors(
             if source in delivered and all(word.seq != source for word in found):
                 found.append(Insertion(place + 1, source, delivered[source], bool(ref.own)))
     return found
-
-
-def read_insertions(reader: LogReader, session: str) -> dict[int, str]:
-    """What persons said that we put into the conversation, by seq. What its harness was told as a prompt is its own."""
-    events = reader.events(session, kinds={"advice.delivered"})
-    bodies = ((event.seq, event.body) for event in events)
-    return {
-        seq: body.text
-        for seq, body in bodies
-        if isinstance(body, ev.AdviceDelivered) and body.channel == "user" and not body.as_prompt
-    }
 
 
 def calls_of(reply: ev.ModelReplied) -> list[CallPart]:

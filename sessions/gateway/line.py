@@ -14,8 +14,9 @@ from sessions import events as ev
 from sessions.agent.session import Session
 from sessions.events.messages import CallPart
 from sessions.events.states import ENDED
+from sessions.gateway.advice_again import read_turns
 from sessions.gateway.children import Children, Family
-from sessions.gateway.conversation import find_prompts, is_ours, read_insertions, tag_note
+from sessions.gateway.conversation import find_prompts, is_ours, tag_note
 from sessions.gateway.dialects import DIALECTS, EMBEDDINGS
 from sessions.gateway.dialects.system_text import as_written
 from sessions.gateway.exchange import Answer, Exchange
@@ -485,7 +486,7 @@ class HarnessLine:
         sent = rebuild_request(reader, session, seq)
         if note := tag_note(self._session.created):
             sent = sent.replace(as_written(note).encode(), b"")
-        said = read_insertions(reader, session)
+        said = read_turns(reader, session, ever=True)
         refs = request_chain(reader, session, seq)
         for source in (source for ref in refs if ref.own for source in ref.sources if source in said):
             sent = without_words(sent, said[source])

@@ -23,7 +23,6 @@ from sessions.gateway.conversation import (
     make_frame,
     make_refs,
     place_words,
-    read_insertions,
     tag_note,
     with_sources,
 )
@@ -151,16 +150,13 @@ class WirePrompts:
             return self._newest
         reader, session = self._session.services.reader, self._session.id
         refs, stored = request_chain(reader, session, seq), count_stored(request_at(reader, session, seq))
-        said = self._delivered()
+        said = read_turns(reader, session, ever=True)
         return Sent(seq, refs, sum(not is_ours(ref, said) for ref in refs[stored:]), stored)
 
     def _event(self, seq: int) -> ev.Event:
         event = self._session.services.reader.event(self._session.id, seq)
         assert event is not None, "it was committed"
         return event
-
-    def _delivered(self) -> dict[int, str]:
-        return read_insertions(self._session.services.reader, self._session.id)
 
     def find_words(self, turn: Turn, parent: Sent | None, point: ResumePoint) -> list[Insertion]:
         """Advice in this conversation: what the one before had, as far as its place is still there, and what was

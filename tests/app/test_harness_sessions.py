@@ -108,6 +108,21 @@ async def test_the_facts_name_the_agent_and_its_server_and_leave_out_what_cannot
         assert not {"drop", "shorten", "retry"} & {command.name for command in commands_for(app.screen)}
 
 
+async def test_a_session_that_hands_replies_over_as_they_come_says_why_none_can_be_held(feed: FakeFeed) -> None:
+    harness = ev.Harness(name="claude-code", stream="pass")
+    session = await feed.session("as they come", harness=harness, model=MODEL)
+    await feed.step(session, 1, ("Bash", {"command": "ls"}, "a"))
+    async with open_app(feed, (120, 30)) as (app, pilot):
+        await open_session(app, pilot)
+        (hold,) = (command for command in commands_for(app.screen) if command.name == "hold")
+        assert hold.help.endswith("nothing can be held")
+        await pilot.press("h")
+        await until(pilot, lambda: "nothing can be held" in screen_text(app))
+        await pilot.press("question_mark")
+        await until(pilot, lambda: "Pause at the next boundary" in screen_text(app))
+        assert "Hold the next reply" not in screen_text(app)
+
+
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)])
 async def test_a_held_reply_says_what_it_would_do_and_the_footer_names_the_key_that_lets_it_go(
     feed: FakeFeed, size: tuple[int, int]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, get_type_hints
 
+import msgspec
 import pytest
 from textual.binding import Binding
 
@@ -101,6 +102,17 @@ def test_hints_show_only_what_works_and_end_with_help() -> None:
     assert not {"advise", "flag", "pause"} & {verb for _, verb in keys.hints(keys.KeyContext("board", writable=False))}
     full = keys.hints(keys.KeyContext("board", session=True, live=True, action=True, question=True))
     assert len(full) == keys.HINTS and full[0] == ("i", "advise") and full[-1] == ("?", "help")
+
+
+def test_a_reply_that_is_handed_over_as_it_comes_is_offered_to_nobody_to_be_held() -> None:
+    here = keys.KeyContext("session", session=True, live=True)
+    passes = msgspec.structs.replace(here, buffered=False)
+    hold = keys.BY_ID["hold"]
+    assert [keys.is_valid(hold, here), keys.is_valid(hold, passes)] == [True, False]
+    why = "hold: this session hands replies over as they come (stream = pass): nothing can be held"
+    assert [keys.explain_never("hold", here), keys.explain_never("hold", passes)] == ["", why]
+    assert keys.explain_idle("h", passes, {}) == why
+    assert keys.explain_never("pause", passes) == "", "the session can be paused"
 
 
 def test_a_keymap_that_clashes_or_names_nothing_is_refused_in_words() -> None:
